@@ -59,8 +59,15 @@ def test_modules_and_tensors_from_outside_within_a_body(way: str) -> None:
         f(x)
 
 
-@ways
-@pytest.mark.parametrize("reverse", [False, True])
+#: Each way in one direction, in the other one in the slow tests: derivatives go back.
+DIRECTIONS = [
+    pytest.param(way, reverse, marks=[pytest.mark.slow] * (reverse is (way == "eager")))
+    for way in WAYS
+    for reverse in (False, True)
+]
+
+
+@pytest.mark.parametrize(("way", "reverse"), DIRECTIONS)
 def test_a_loop_is_its_steps(way: str, reverse: bool) -> None:
     """Value, first and second derivative; sequences of any length by one program."""
     value = run(lambda xs, h: looped(xs, h, reverse), way)

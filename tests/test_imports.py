@@ -101,13 +101,21 @@ def modules(node: ast.AST, package: Path, file: Path) -> Iterator[str]:
             yield member if is_module(package, member) else base
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements within a node; expressions, which are most of it, have none."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from statements(child)
+
+
 @functools.cache
 def imports(package: Path) -> list[Import]:
     """Every import of the package's own modules, in all of its files."""
     return [
         Import(file.relative_to(package).as_posix(), node.lineno, module)
         for file in sorted(package.rglob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in statements(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for module in modules(node, package, file)
     ]

@@ -24,7 +24,7 @@ def run(seeds: range, engines: list[str]) -> None:
 
 @pytest.mark.parametrize("part", range(3))
 def test_programs_are_the_same_however_they_are_cut(part: int) -> None:
-    run(range(4 * part, 4 * part + 4), ENGINES)
+    run(range(2 * part, 2 * part + 2), ENGINES)
 
 
 @pytest.mark.slow
@@ -36,9 +36,9 @@ def test_many_programs_are_the_same_however_they_are_cut(part: int) -> None:
 def test_most_programs_are_held_to_something() -> None:
     """Programs whose numbers float32 cannot be held to are few."""
     untame = 0
-    for seed in range(24):
+    for seed in range(12):
         try:
             check(draw(seed), [])
         except UntameError:
             untame += 1
-    assert untame <= 5
+    assert untame <= 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import inspect
 from pathlib import Path
@@ -14,6 +15,7 @@ from chainrule.operations.op import OPS as DECLARED
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "stubs.py"
 
 
+@functools.cache
 def stubs() -> ModuleType:
     spec = importlib.util.spec_from_file_location("stubs", TOOL)
     assert spec is not None

@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -48,16 +49,16 @@ def a_rate_is_better(made: dict[str, Any]) -> bool:
 
 
 SHORT = {
-    "micrograd": Short({"steps": 16, "seed": 3}, falls),
-    "makemore": Short({"steps": 40}, falls),
-    "nielsen": Short({"steps": 60}, falls),
-    "physics_informed": Short({"steps": 40}, falls),
-    "maml": Short({"steps": 40, "tasks": 20}, adaptation_helps),
-    "vae": Short({"steps": 20}, falls),
-    "gan": Short({"steps": 40}, discriminator_falls),
-    "lstm": Short({"steps": 30}, falls),
-    "transformer": Short({"steps": 16}, falls),
-    "sweep": Short({"steps": 40, "count": 3, "highest": 0.1}, a_rate_is_better),
+    "micrograd": Short({"steps": 4, "seed": 3}, falls),
+    "makemore": Short({"steps": 20}, falls),
+    "nielsen": Short({"steps": 12}, falls),
+    "physics_informed": Short({"steps": 20}, falls),
+    "maml": Short({"steps": 20, "tasks": 10}, adaptation_helps),
+    "vae": Short({"steps": 8}, falls),
+    "gan": Short({"steps": 20}, discriminator_falls),
+    "lstm": Short({"steps": 12}, falls),
+    "transformer": Short({"steps": 6}, falls),
+    "sweep": Short({"steps": 20, "count": 3, "highest": 0.1}, a_rate_is_better),
 }
 
 
@@ -96,13 +97,19 @@ def same(name: str, engine: str, dtype: str) -> None:
         )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(
-    "dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize("name", SHORT)
+def cases() -> Iterator[Any]:
+    """Each example on one engine, by turns, in the dtype of the narrower tolerance."""
+    for i, name in enumerate(SHORT):
+        for dtype in ("float64", "float32"):
+            for engine in ENGINES:
+                one = dtype == "float64" and engine == ENGINES[i % len(ENGINES)]
+                marks = [] if one else [pytest.mark.slow]
+                yield pytest.param(name, dtype, engine, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "dtype", "engine"), list(cases()))
 def test_engines_agree_with_eager(name: str, dtype: str, engine: str) -> None:
-    """One eager run serves both engines; float64 has the narrower tolerance."""
+    """One eager run serves all engines."""
     same(name, engine, dtype)
 
 

@@ -13,7 +13,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, DTypeError
 from chainrule.nn import functional
-from tests.ways import WAYS
+from tests.ways import EXTREME
 
 FAR = 1e4
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -91,8 +91,7 @@ def left_tail(name, dtype):
         return z, wanted, [float(mpmath.diff(definition, p)) for p in points]
 
 
-@pytest.mark.parametrize("engine", WAYS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("engine", "dtype"), EXTREME)
 @pytest.mark.parametrize("name", ["GELU", "Sigmoid", "SiLU", "Softplus", "ELU"])
 def test_left_tails_are_right_relative_to_themselves(name, dtype, engine):
     """Where the value is 1e-30, its digits count, and those of its derivative."""
@@ -110,8 +109,7 @@ def test_left_tails_are_right_relative_to_themselves(name, dtype, engine):
         np.testing.assert_array_less(np.abs(made.numpy() / exact - 1), rtol)
 
 
-@pytest.mark.parametrize("engine", WAYS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("engine", "dtype"), EXTREME)
 @pytest.mark.parametrize("name", BY_HAND)
 def test_far_out_and_at_zero(name, dtype, engine):
     """Neither value nor gradient overflows, on any engine; warnings are errors here."""

@@ -96,8 +96,19 @@ def test_a_layer_is_its_cell_over_the_steps(kind):
     np.testing.assert_allclose(alone.numpy(), wanted.numpy(), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("engine", WAYS)
-@pytest.mark.parametrize("kind", KINDS)
+#: Every kind eagerly; on each engine one, the others in the slow tests.
+KINDS_BY_WAYS = [
+    pytest.param(
+        *(kind, way),
+        marks=[pytest.mark.slow]
+        * (way != "eager" and kind is not {"numpy": nn.GRU, "native": nn.LSTM}[way]),
+    )
+    for kind in KINDS
+    for way in WAYS
+]
+
+
+@pytest.mark.parametrize(("kind", "engine"), KINDS_BY_WAYS)
 def test_each_sequence_ends_where_it_ends(kind, engine):
     """As if it were alone; what lies beyond is never looked at, not even NaN."""
     cr.manual_seed(0)
@@ -182,8 +193,9 @@ def test_dropout_is_between_layers(kind):
         kind(4, 5, dropout=0.4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("kind", "engine"), [case for case in KINDS_BY_WAYS if case.values[1] != "eager"]
+)
 def test_one_program_for_every_number_of_sequences_and_steps(kind, engine):
     layer = kind(4, 5, bidirectional=True, **D)
 

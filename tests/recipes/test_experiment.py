@@ -106,8 +106,10 @@ def performed(out: Path | None, again: bool = False, **options: Any) -> Any:
     return recipes.perform(experiment, again=again)
 
 
-@pytest.mark.parametrize("every", [0, 1e9])
-@pytest.mark.parametrize("stops", [[1], [10, 24], [24, 25], [40], [3, 27, 30, 50]])
+@pytest.mark.parametrize(
+    ("every", "stops"),
+    [(0, [1]), (1e9, [10, 24]), (0, [24, 25]), (1e9, [40]), (0, [3, 27, 30, 50])],
+)
 def test_cut_short_it_goes_on_bit_for_bit(
     recipe: Any,
     tmp_path: Path,

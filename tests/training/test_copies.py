@@ -103,7 +103,6 @@ def cut_short(trainer: cr.Trainer) -> None:
     [
         ("numpy", "before", ["deepcopy"]),
         ("numpy", "cut short", [*WAYS]),
-        ("native", "before", ["pickle"]),
         ("native", "evaluated", [*WAYS]),
     ],
     indirect=["engine"],

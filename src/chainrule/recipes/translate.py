@@ -101,7 +101,7 @@ class Translator(nn.Module):
 
     def translate(self, source: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
         """Translate greedily, token by token; return attention (N, T, S) too."""
-        memory, attention = self.encode(source), None
+        memory, attention = self.encode(source), cr.zeros(0)
         target = cr.full((source.shape[0], 1), language.START)
         for __ in range(WRITTEN):
             scores, attention = self.decode(target, memory, source)
@@ -148,7 +148,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
 
     cr.manual_seed(seed)
     model = Translator()
-    sizes = {"LAYERS": LAYERS, "WIDTH": WIDTH, "HEADS": HEADS}
+    sizes: Any = {"LAYERS": LAYERS, "WIDTH": WIDTH, "HEADS": HEADS}
     sizes["size"] = sum(p.numel() for p in model.parameters())
     say(
         "\n2  {LAYERS} blocks read, {LAYERS} write, width {WIDTH}, {HEADS} "

@@ -60,7 +60,7 @@ def cross_entropy(p: np.ndarray, table: np.ndarray) -> float:
 
 
 def evaluate(
-    parts: Mapping[str, Sequence[Sequence[int]]],
+    parts: Mapping[str, Iterable[Sequence[int] | np.ndarray]],
     n: int,
     size: int,
     alphas: Sequence[float],

@@ -40,5 +40,6 @@ def attention(
         weights, source, target: as for :func:`print_attention`.
     """
     shown = weights[: len(target), : len(source)]
-    axes = {"across": _("read"), "up": _("written")}
-    gallery.heat(figure, shown, rows=target, columns=source, **axes)
+    gallery.heat(
+        figure, shown, rows=target, columns=source, across=_("read"), up=_("written")
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -227,31 +228,41 @@ def test_fuzz_structures(examples: int) -> None:
 # -- what would take all memory, or all day --------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a = " + "[" * 100_000,
-        "a = " + "{b = " * 5_000,
-        "a." * 20_000 + "b = 1",
-        "a = " + "9" * 10_000,
-        "# " + "x" * 300_000,
-        "a = [" + "1," * 100_000 + "]",
-        "." * 200_000,
-        "a . " * 50_000,
-        "[training]\n" + "\n".join(f"key{i} = 1" for i in range(5_000)),
-        "[model]\nlayers = [" + '"x",' * 50_000 + "]",
-        "[model]\nlayers = [" + '"Relu",' * 900 + "]",
-        "[[callbacks]]\n" * 5_000,
+#: Texts of which a part is repeated n times.
+GROWING: dict[str, Callable[[int], str]] = {
+    "open lists": lambda n: "a = " + "[" * n,
+    "open tables": lambda n: "a = " + "{b = " * (n // 16),
+    "dotted key": lambda n: "a." * (n // 4) + "b = 1",
+    "digits": lambda n: "a = " + "9" * (n // 8),
+    "comment": lambda n: "# " + "x" * (4 * n),
+    "list": lambda n: "a = [" + "1," * n + "]",
+    "points": lambda n: "." * (2 * n),
+    "points and spaces": lambda n: "a . " * (n // 2),
+    "keys": lambda n: "[training]\n" + "\n".join(f"key{i} = 1" for i in range(n // 16)),
+    "wrong layers": lambda n: "[model]\nlayers = [" + '"x",' * (n // 2) + "]",
+    "layers": lambda n: "[model]\nlayers = [" + '"Relu",' * (n // 100) + "]",
+    "callbacks": lambda n: "[[callbacks]]\n" * (n // 16),
+    "groups": lambda n: (
         "[optimizer]\ngroups = {"
-        + ", ".join(f"k{i} = {{q = 1}}" for i in range(3000))
-        + "}",
-    ],
-    ids=lambda text: f"{text[:12]!r}×{len(text)}",
-)
-def test_texts_that_are_made_to_hurt(text: str) -> None:
+        + ", ".join(f"k{i} = {{q = 1}}" for i in range(n // 32))
+        + "}"
+    ),
+}
+
+
+def seconds_to_check(text: str) -> float:
+    """Return the processor's seconds for a text that is refused."""
     started = time.process_time()
     assert check(text) is None
-    assert time.process_time() - started < 3  # a tenth of it where time is linear
+    return time.process_time() - started
+
+
+@pytest.mark.parametrize("text", GROWING.values(), ids=GROWING)
+def test_texts_that_are_made_to_hurt(text: Callable[[int], str]) -> None:
+    """Four times the text takes about four times as long; a square would be 16."""
+    seconds_to_check(text(1_000))  # modules are imported
+    short = seconds_to_check(text(25_000))
+    assert seconds_to_check(text(100_000)) < 10 * max(short, 0.02)
 
 
 @pytest.mark.parametrize(

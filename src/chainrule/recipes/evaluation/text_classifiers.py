@@ -53,7 +53,10 @@ def linear_models(
         _("linear SVM"): LinearSVC(C=1, random_state=0),
     }
     tfidf = TfidfVectorizer(
-        sublinear_tf=True, tokenizer=tokenize, token_pattern=None, lowercase=False
+        sublinear_tf=True,
+        tokenizer=tokenize,
+        token_pattern=None,  # pyright: ignore[reportArgumentType]
+        lowercase=False,
     )
     x, x_test = tfidf.fit_transform(train.texts), tfidf.transform(test.texts)
     results = {}

@@ -21,7 +21,7 @@ MATRIX = 20
 FEW = 15
 
 
-@lru_cache
+@lru_cache(maxsize=4)
 def environment(lang: str) -> Any:
     """Return the Jinja environment for report pages, which escapes all values.
 

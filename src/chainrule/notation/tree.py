@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -180,7 +180,7 @@ class Tree(ABC):
         return self.text()
 
 
-@cache
+@lru_cache(maxsize=256)
 def _compared(kind: type[Tree]) -> tuple[str, ...]:
     """Return the names of the fields that tell expressions of a class apart."""
     return tuple(field.name for field in fields(kind) if field.compare)

@@ -19,6 +19,7 @@ import gc  # noqa: E402
 import importlib  # noqa: E402
 import importlib.util  # noqa: E402
 import re  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 import zlib  # noqa: E402
 from collections.abc import Generator  # noqa: E402
@@ -32,6 +33,8 @@ from chainrule.engines import native_problem  # noqa: E402
 from chainrule.text.languages import set_language  # noqa: E402
 
 set_language("en")  # whatever the locale of who runs them
+# Tests interrupt themselves and what they start; a shell's background job ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.dont_write_bytecode = False
 
 #: The parts into which ``--part`` divides the tests.

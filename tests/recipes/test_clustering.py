@@ -66,7 +66,8 @@ def test_labels_change_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
             cr.data.Dataset(part.x, (part.y + 3) % 10, classes=10) for part in mnist()
         )
 
-    monkeypatch.setattr(clustering, "EPOCHS", 1)
+    few = {"images": 500, "epochs": 1, "rounds": 2}
+    monkeypatch.setattr(clustering, "QUICK", few)
     first = flat(quick("clustering", None)["result"])
     monkeypatch.setattr(cr.data, "mnist", turned)
     # Names are matched, so all is the same; mutual information sums in another order.
@@ -75,7 +76,9 @@ def test_labels_change_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_quick_run(whole: dict[str, Any]) -> None:
     result = whole["result"]
-    assert result["images"] == 1500
+    assert result["images"] == 3000
+    assert result["gain"] > 0.01  # codes make better clusters than pixels
+    assert result["refined"]["accuracy"] > result["codes"]["k-means"]["accuracy"]
     for what in ("pixels", "codes"):
         for method in ("k-means", "mixture"):
             found = result[what][method]

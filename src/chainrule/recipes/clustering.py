@@ -53,6 +53,7 @@ CLUSTERS, IMAGES, COMPONENTS = 10, 20_000, 32
 WIDTHS = (784, 500, 250, 10)
 EPOCHS, BATCH_SIZE, LR = 40, 250, 3e-3
 ROUNDS, FINE = 20, 1e-3
+QUICK = {"images": 3000, "epochs": 20, "rounds": 2}
 
 
 def layers(sizes: tuple[int, ...]) -> nn.Sequential:
@@ -81,7 +82,8 @@ def autoencoder(experiment: Experiment, x: np.ndarray) -> nn.Sequential:
     """Train an autoencoder from augmented images to the original images."""
     cr.manual_seed(experiment.seed)
     model = nn.Sequential(augmentation(), layers(WIDTHS), layers(WIDTHS[::-1]))
-    lr, epochs = optim.OneCycleLR(LR), 3 if experiment.quick else EPOCHS
+    lr = optim.OneCycleLR(LR)
+    epochs = QUICK["epochs"] if experiment.quick else EPOCHS
     run = trainer(experiment, model, nn.MSELoss(), lr, experiment.seed)
     budget = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
     experiment.fit("autoencoder", run, (x, x), **budget)
@@ -125,7 +127,7 @@ def refine(
 ) -> list[np.ndarray]:
     """Train towards P, computed anew each round; return the clusters of each round."""
     clusters = []
-    for i in range(2 if experiment.quick else ROUNDS):
+    for i in range(QUICK["rounds"] if experiment.quick else ROUNDS):
         q = outputs(model.eval(), x).astype(float)
         clusters.append(q.argmax(1))
         p = target_distribution(q).astype(np.float32)
@@ -151,7 +153,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
         experiment: the seed of initial weights, of order and draws, of k-means.
     """
     pca = experiment.package("sklearn.decomposition", "chainrule[sklearn]").PCA
-    count = 1500 if experiment.quick else IMAGES
+    count = QUICK["images"] if experiment.quick else IMAGES
     parts = [part.take(min(count, len(part))) for part in cr.data.mnist()]
     images = [part.x[:].reshape(len(part), -1) for part in parts]
     x, labels = images[0], [part.y for part in parts]

@@ -60,6 +60,7 @@ REFERENCES = [
 ]
 IMAGES, SPLITS = 300, 3  # of a class in the example
 EPOCHS, BATCH_SIZE, LR, WEIGHT_DECAY = 40, 32, 4e-3, 0.05
+QUICK_EPOCHS = 15
 PLAIN, AUGMENTED = "network", "network, augmented"
 
 
@@ -113,7 +114,8 @@ def learn(
         seed=experiment.seed,
         **experiment.engine_options,
     )
-    epochs, batch_size = 2 if experiment.quick else EPOCHS, min(BATCH_SIZE, len(train))
+    epochs = QUICK_EPOCHS if experiment.quick else EPOCHS
+    batch_size = min(BATCH_SIZE, len(train))
     budget = {"epochs": epochs, "batch_size": batch_size, "progress": False}
     options = {"validation": test, "validation_name": "others", **budget}
     return experiment.fit(stage, trainer, train, **options)

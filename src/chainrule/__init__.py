@@ -7,7 +7,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule import functions
-from chainrule.compilation.api import compile
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
 from chainrule.functions import *  # noqa: F403
 from chainrule.graph.context import no_grad
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from chainrule import array_api, data, metrics, nn, optim, training, viz
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
+    from chainrule.compilation.api import compile
     from chainrule.explanation import explain
     from chainrule.gradient_check import check_gradients
     from chainrule.nn import functional_call
@@ -60,6 +60,7 @@ float32, float64 = dtype.float32, dtype.float64
 
 _PARTS = ("array_api", "data", "metrics", "nn", "optim", "training", "viz")
 _LAZY = {
+    "compile": "chainrule.compilation.api",
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
     "check_gradients": "chainrule.gradient_check",

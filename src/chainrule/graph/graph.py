@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from html import escape
 
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import to_text
@@ -63,6 +62,8 @@ class Graph:
 
     def _repr_html_(self) -> str:
         """Return the text form of the graph as HTML for a notebook."""
+        from html import escape  # each import counts in that of the package
+
         return f"<pre>{escape(str(self))}</pre>"
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import gettext
 
 #: Where the catalogues are: ``zh_TW/LC_MESSAGES/chainrule.mo``.
-FOLDER = Path(__file__).resolve().parent.parent / "locale"
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "locale")
 DOMAIN = "chainrule"
 
 #: The language that was chosen within a block; None: that of the process.

@@ -8,10 +8,10 @@ how wide a text is.
 from __future__ import annotations
 
 import math
+import os
 import re
 import unicodedata
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 #: What a number that is not there looks like.
@@ -120,7 +120,7 @@ def plain(value: Any) -> Any:
         return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return str(value) if isinstance(value, Path) else value
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _short(text: str) -> str:

@@ -11,14 +11,16 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, nearest
 from chainrule.text import _, joined
 from chainrule.util.atomic_files import is_open
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Check = Callable[[str, Any], Any]
 
@@ -163,6 +165,8 @@ def path(name: str, value: Any) -> Path:
         raise refused(
             name, value, _("{name} must say where."), _("a text, or a pathlib.Path")
         )
+    from pathlib import Path  # each import counts in that of the package
+
     return Path(value)
 
 

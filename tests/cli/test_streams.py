@@ -99,6 +99,7 @@ def test_standard_error_that_takes_nothing(place: Path, stderr: str) -> None:
     [
         ("version", ">&-", 0),
         ("predict", ">&-", 0),
+        ("walk", ">&-", 0),
         ("file", "| true", 1),
         ("help", ">/dev/full", 1),
         ("predict", ">/dev/full", 1),

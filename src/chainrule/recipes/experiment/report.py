@@ -26,18 +26,25 @@ class Block:
 
 
 class Tee(io.TextIOBase):
-    """A text stream that prints, and records what it prints."""
+    """A text stream that prints, and records what it prints.
+
+    Args:
+        stream: where it prints; None where standard output is closed, as in Python.
+        record: the pieces that were printed.
+    """
 
     def __init__(self, stream: Any, record: list[str]) -> None:
         self._stream, self._record = stream, record
 
     def write(self, text: str) -> int:
         self._record.append(text)
-        self._stream.write(text)
+        if self._stream is not None:
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if self._stream is not None:
+            self._stream.flush()
 
 
 class Report:

@@ -65,7 +65,7 @@ class Compiled:
         return self if owner is None else functools.partial(self, owner)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the compiled function; trace a graph for each new kind of arguments.
+        """Run the compiled function; trace its graph for each new kind of arguments.
 
         Where modules have been switched (``train()``, ``eval()``), frozen or given
         other parameters, or where it meets another size, it is traced again. A float
@@ -128,7 +128,7 @@ class Compiled:
         return [variant.program for variant in self._variants]
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
-        """Return the recorded graph (before any pass) for such arguments."""
+        """Return the traced graph (before any pass) for arguments like these."""
         with process.lock:
             return self._find(args, kwargs).traced.entry.graph
 
@@ -151,7 +151,7 @@ class Compiled:
         return Schedules([s for program in self.programs for s in program.schedule])
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
-        """Measure the time of each schedule step of a call; no state changes.
+        """Measure the time of each schedule step of a compiled function's call.
 
         ``print(step.profile(x))`` shows it; see :meth:`CompiledProgram.profile`.
         """
@@ -165,7 +165,7 @@ class Compiled:
     # -- variants ------------------------------------------------------------------
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CachedCall:
-        """Return the cached variant that fits the arguments, or trace a new one."""
+        """Return the compiled variant that fits the arguments, or trace a new one."""
         __, arrays, kinds = arguments_of(args, kwargs, sized=False)
         shapes = tuple([a.shape for a in arrays])
         key = kinds, context.grad, context.stream
@@ -194,7 +194,7 @@ class Compiled:
         return CachedCall(variant, sizes)
 
     def _changed_numbers(self, stale: Variant | None) -> list[Number]:
-        """Return the outside floats whose change made a variant invalid."""
+        """Return the outside floats whose change made a compiled variant invalid."""
         numbers = () if stale is None else stale.changed_numbers()
         known = self._numbers.keys() | self._constants
         return list({n.key: n for n in numbers if n.key not in known}.values())
@@ -202,7 +202,7 @@ class Compiled:
     def _patterns(
         self, family: list[Variant], names: list[str], shapes: tuple[Shape, ...]
     ) -> tuple[Shape, ...]:
-        """Return the argument shapes to trace for, with varying sizes symbolic."""
+        """Return the argument shapes to trace with; sizes that varied get names."""
         if self.shapes:
             return tuple(map(self._asked, names, shapes))
         patterns = [list(shape) for shape in shapes]
@@ -246,7 +246,7 @@ class Compiled:
         patterns: tuple[Shape, ...],
         changed: list[Number],
     ) -> Variant:
-        """Trace the function for these arguments, and compile the graph.
+        """Trace a Python function for these arguments, and compile its graph.
 
         ``changed``: floats outside that may become inputs, beside those that are.
         """
@@ -322,14 +322,14 @@ class Compiled:
             )
 
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-        """Return the names of the array arguments."""
+        """Return the names of a compiled function's array arguments."""
         named = self._named(args, kwargs)
         return [n for n, item in named if item is not None and not is_static(item)]
 
     def _named(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[tuple[str, Any]]:
-        """Return the leaves of the arguments, named by parameter and path."""
+        """Return a call's argument leaves, named by parameter and path (``x.0``)."""
         try:
             arguments = inspect.signature(self.function).bind(*args, **kwargs).arguments
             parts = list(arguments.items())
@@ -353,7 +353,7 @@ class Compiled:
 
 
 def _array(number: Any) -> Array:
-    """Return the current value of a promoted float as a graph input."""
+    """Return an outside Python float as an array, an input of the graph."""
     return np.asarray(number, np.float64)
 
 

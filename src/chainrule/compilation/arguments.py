@@ -25,7 +25,7 @@ def is_static(leaf: Any) -> bool:
 def arguments_of(
     args: tuple[Any, ...], kwargs: dict[str, Any], *, sized: bool = True
 ) -> tuple[list[Any], list[Array], Any]:
-    """Return the array arguments, their arrays, and the cache key of the call.
+    """Return a call's array arguments, their arrays, and the call's cache key.
 
     ``sized``: calls with arrays of other sizes are of another kind.
     """
@@ -67,14 +67,14 @@ def arguments_of(
 
 
 def _numbers(leaf: Any) -> Array:
-    """Return an argument that is no tensor as an array."""
+    """Return an array argument of a compiled function as a NumPy array."""
     if isinstance(leaf, FLOATS):
         return np.asarray(leaf, np.float64)
     return Tensor(leaf).numpy()
 
 
 def _static_key(leaf: Any) -> Any:
-    """Return a static argument in a form usable in a cache key.
+    """Return a compiled function's static argument as part of a cache key.
 
     Objects that say themselves when they are equal are held to their attributes too.
     """
@@ -89,7 +89,7 @@ def _static_key(leaf: Any) -> Any:
 
 
 class _Kept:
-    """A cache key of an unhashable object: compared by identity, and kept alive."""
+    """A cache key for an unhashable argument: compared by identity, and kept alive."""
 
     def __init__(self, item: Any) -> None:
         self.item = item
@@ -102,7 +102,7 @@ class _Kept:
 
 
 def _frozen(structure: Any) -> Any:
-    """Return a nested structure as a hashable key."""
+    """Return the structure of nested arguments as a hashable cache key."""
     if isinstance(structure, dict):
         return dict, tuple([(k, _frozen(v)) for k, v in structure.items()])
     if isinstance(structure, tuple | list):

@@ -88,7 +88,7 @@ _run_lock = RunLock()
 def _compiled(
     gs: tuple[Cotangent, ...], needed: tuple[bool, ...], body: Graph, engine: str
 ) -> tuple[Executable, list[int]]:
-    """Return the compiled derivative of a graph, and the positions of its inputs."""
+    """Return the compiled derivative of a graph, and the indices of its inputs."""
     positions: list[int] = []
     types = [v.type for g, v in zip(gs, body.outputs) if g is not None]
 
@@ -148,7 +148,7 @@ def passed(values: Sequence[Value], statuses: Sequence[bool | dict[str, str]]) -
 
 
 class Connection:
-    """The eager graph connection from an entry point's results to its inputs.
+    """The eager graph's connection from a compiled call's results to its inputs.
 
     Args:
         traced: the entry point.
@@ -184,7 +184,7 @@ class Connection:
             self._tensors.clear()
 
     def before(self, leaves: Sequence[Any]) -> list[Value] | None:
-        """Return the values of the arguments and the state before a run.
+        """Return the values of a compiled call's arguments and state before it runs.
 
         None where no derivative can be asked for. Arrays are the caller's, who may
         change them: they are copied.
@@ -206,7 +206,7 @@ class Connection:
     def connect(
         self, results: list[Value], before: list[Value], inputs: Mapping[str, Array]
     ) -> None:
-        """Connect the results and the written state of a run to its inputs.
+        """Connect a compiled call's results and written state to its inputs by a node.
 
         Args:
             results: the results.
@@ -230,7 +230,7 @@ class Connection:
 
 
 def _state_tensor(slot: Slot, like: Value) -> Tensor:
-    """Return the tensor of a state's current values; zeros where there is none."""
+    """Return the tensor of a program state's current values; zeros if it has none."""
     tensor = slot.current()
     if tensor is None:
         tensor = wrap(Value(np.zeros(like.shape, like.dtype.numpy)))

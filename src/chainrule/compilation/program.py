@@ -35,7 +35,7 @@ FITTING = 1000
 
 
 class _State:
-    """A tensor that is state of a compiled program.
+    """A tensor that is state of a compiled program, with its version in the engine.
 
     Attributes:
         key: its name in the program.
@@ -78,18 +78,18 @@ class _Awaited:
         self.version = -1
 
     def __call__(self) -> Tensor:
-        """Return the gradient as a tensor that is fetched when it is first read."""
+        """Return a gradient as a tensor, fetched from the engine when first read."""
         gradient = wrap(Value(self.like))
         gradient.defer(self.fetch)
         self.has(gradient)
         return gradient
 
     def has(self, tensor: Tensor) -> None:
-        """Note that the engine has the current values of a tensor."""
+        """Note that the engine has the current values of a gradient tensor."""
         self.seen, self.version = weakref.ref(tensor), tensor.version
 
     def expects(self, tensor: Tensor) -> bool:
-        """Return whether the engine has the current values of a tensor."""
+        """Return whether the engine has the current values of a gradient tensor."""
         if self.seen is None or self.version != tensor.version:
             return False
         return self.seen() is tensor
@@ -122,7 +122,7 @@ class _GradientState:
         return owner._gradient_outside()
 
     def expect(self, added: bool) -> None:
-        """Note that a run is about to change the gradient in the engine."""
+        """Note that a run is about to change a gradient in the engine's memory."""
         gradient, awaited = self.owner._grad, self.awaited
         awaited.version = -1
         if added and isinstance(gradient, Tensor):
@@ -132,7 +132,7 @@ class _GradientState:
             self.owner._grad = awaited
 
     def send(self, executable: Executable, added: bool) -> None:
-        """Write the changed gradient into the engine before a run."""
+        """Write a gradient that was set from outside into the engine before a run."""
         t = self.before(added)
         if t is not None and not self.awaited.expects(t):
             executable.write(self.key, t.numpy())
@@ -178,7 +178,7 @@ class LoadedEntry:
         self._run_lock = run_lock
 
     def run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
-        """Run the entry point on checked inputs, and return its stacked outputs."""
+        """Run a compiled entry point on checked inputs; return its stacked outputs."""
         return self._run_lock.run(self._run, arrays, sizes, steps)
 
     def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
@@ -210,7 +210,7 @@ class LoadedEntry:
         return outputs
 
     def _note_steps(self, completed: int) -> None:
-        """Store the new gradients after steps of a run, and count the steps.
+        """Store new gradients in tensors after a run, and count the optimiser's steps.
 
         It may be called twice for a run: an interrupt may come meanwhile.
         """
@@ -224,7 +224,7 @@ class LoadedEntry:
                 supply.table.set_steps(supply.start + supply.each * completed)
 
     def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
-        """Measure the entry point on checked inputs; see :class:`CompiledProgram`."""
+        """Measure a compiled entry point's schedule steps on checked inputs."""
         return self._run_lock.run(self._profile, arrays, sizes, steps)
 
     def _profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
@@ -239,7 +239,7 @@ class LoadedEntry:
             _restore(gradients)
 
     def _send(self, gradients: list[tuple[Tensor, Any]]) -> None:
-        """Write all changed state of the entry point into the engine.
+        """Write changed state tensors and gradients of an entry point into the engine.
 
         ``gradients``: gets the gradients that tensors have before the run.
         """
@@ -257,7 +257,7 @@ class LoadedEntry:
 
 
 class CompiledProgram:
-    """Entry points over one state, loaded into an engine.
+    """A compiled program: entry points over one state, loaded into an engine.
 
     Parameters live in the engine while it runs: reading a tensor fetches its numbers,
     writing to it sends them before the next run.
@@ -319,12 +319,12 @@ class CompiledProgram:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The state tensors by name; gradients only where they exist."""
+        """The state tensors of a compiled program by name, with existing gradients."""
         tensors = {key: slot.current() for key, slot in self.slots.items()}
         return {key: t for key, t in tensors.items() if t is not None}
 
     def settle(self) -> None:
-        """Fetch the engine's state into the tensors, before the program is dropped."""
+        """Fetch a program's state from the engine into tensors, before it is freed."""
         for t in self.tensors.values():
             t.numpy()
 
@@ -341,7 +341,7 @@ class CompiledProgram:
     def run(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
     ) -> Any:
-        """Run an entry point of the program.
+        """Run an entry point of a compiled program on an engine.
 
         Args:
             name: the entry point.
@@ -394,7 +394,7 @@ class CompiledProgram:
     def profile(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
     ) -> Profile:
-        """Measure each step of an entry point's schedule, without changing state.
+        """Measure each step of a compiled entry point, without changing its state.
 
         ``print(profile)`` shows the longest first: measured and predicted µs, FLOPs,
         bytes, and the share of what this machine reaches at most, its *roof*, which is
@@ -430,7 +430,7 @@ class CompiledProgram:
     def _stacked_inputs(
         self, name: str, inputs: Mapping[str, Any], steps: int | None
     ) -> tuple[dict[str, Any], Sizes]:
-        """Return the inputs as stacked arrays for an engine, and their named sizes."""
+        """Return an entry point's inputs as stacked arrays, and their named sizes."""
         traced = self.traced[name]
         arrays: dict[str, Any] = {
             k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
@@ -507,6 +507,6 @@ def _another_rule(entry: str) -> ArgumentError:
 
 
 def _restore(gradients: Sequence[tuple[Tensor, Any]]) -> None:
-    """Restore the previous gradients of tensors."""
+    """Restore the ``.grad`` of tensors to earlier gradients."""
     for owner, gradient in gradients:
         owner._grad = gradient

@@ -32,7 +32,7 @@ TOLERANCE = {4: 1e-4, 8: 1e-9}
 
 @dataclass(frozen=True)
 class PromotedTrace:
-    """A traced function with its guards and its promoted floats.
+    """A traced function with its guards and the outside floats that are its inputs.
 
     Attributes:
         traced: the entry point.
@@ -49,7 +49,7 @@ class PromotedTrace:
 
 @dataclass(frozen=True)
 class Tracing:
-    """The function, inputs and arguments of a trace.
+    """A function to trace, with the inputs, arguments and outside objects of a call.
 
     Attributes:
         name: of the function.
@@ -70,7 +70,7 @@ class Tracing:
     def trace(
         self, numbers: Sequence[Number] = (), instead: Sequence[float] = ()
     ) -> PromotedTrace:
-        """Trace with the outside floats as inputs, or with ``instead`` as constants."""
+        """Trace a function with outside floats as graph inputs, or as constants."""
         count, taken = len(self.inputs), {i.name for i in self.inputs}
         outside = [
             Input(_free_name(number.name, taken), ArrayType((), DType.float64))
@@ -96,7 +96,7 @@ class Tracing:
     def results(
         self, promoted: PromotedTrace, numbers: Sequence[float], whole: int
     ) -> list[Array]:
-        """Return a trace's results for inputs near those of the call.
+        """Return the numbers that a traced graph computes for inputs near the call's.
 
         Args:
             promoted: the trace.
@@ -130,7 +130,7 @@ class Tracing:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """Return a name for an input that is not taken yet."""
+    """Return a name for a graph input that no other input has."""
     while name in taken:
         name += "'"
     taken.add(name)
@@ -140,7 +140,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 def promoted(
     tracing: Tracing, numbers: Sequence[Number]
 ) -> tuple[PromotedTrace, list[Number]]:
-    """Trace with as many of the outside floats as inputs as possible.
+    """Trace a function with as many of its outside floats as graph inputs as possible.
 
     Returns:
         The trace, and the floats that are none since Python needs them as numbers.
@@ -162,7 +162,7 @@ def promoted(
 
 
 def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> PromotedTrace | None:
-    """Trace with floats as inputs; None if results differ for other float values."""
+    """Trace a function with floats as inputs; None if that would change results."""
     others = [n.kind(0.618 + 0.173 * i) for i, n in enumerate(numbers)]
     try:
         wanted = tracing.trace(numbers, others)
@@ -181,7 +181,7 @@ def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> PromotedTrace | No
 
 
 def _close(a: Array, b: Array) -> bool:
-    """Return whether two results are equal up to rounding."""
+    """Return whether two result arrays are equal up to rounding."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     if a.dtype.kind != "f" or not b.size:

@@ -40,7 +40,7 @@ class Scalar(Tensor):
 
     @classmethod
     def like(cls, number: Any, tensor: Tensor) -> Scalar:
-        """Return the scalar for a number's type; ``tensor`` is its float64 value."""
+        """Return a graph's runtime scalar that stands for a Python or NumPy number."""
         wide = isinstance(number, np.float64)
         return cls(tensor.value, DType.float64 if wide else DType.float32)
 
@@ -81,7 +81,7 @@ _WHOLE |= {"floordiv", "rfloordiv", "mod", "rmod"}
 
 
 def _operator(name: str) -> Callable[..., Any]:
-    """Return a Python operator method for scalars and tensors."""
+    """Return a Python operator method for a graph's runtime scalars and tensors."""
     plain, keeps = getattr(Tensor, name), name.strip("_") in _WHOLE
 
     def apply(self: Scalar, *others: Any) -> Any:

@@ -12,7 +12,7 @@ from chainrule.graph.node import Value
 
 
 class StepScalars(Protocol):
-    """A source of one row of scalars a step: an optimiser with its schedule.
+    """The interface to an optimiser as a source of scalars (learning rate) per step.
 
     Attributes:
         steps: how many steps it has made.
@@ -22,16 +22,16 @@ class StepScalars(Protocol):
     def steps(self) -> Any: ...
 
     def set_steps(self, steps: int) -> None:
-        """Set the number of completed steps."""
+        """Set the number of completed optimiser steps."""
         ...
 
     def rows(self, steps: int, keys: frozenset[str]) -> Mapping[str, Sequence[float]]:
-        """Return the named scalars of the next ``steps`` steps."""
+        """Return the scalars, such as learning rates, of an optimiser's next steps."""
         ...
 
 
 class Tabulated(NamedTuple):
-    """A scalar input whose values come from a table, one for each step.
+    """A graph's scalar input whose value for each step comes from an optimiser.
 
     Attributes:
         value: the input.
@@ -48,7 +48,7 @@ class Tabulated(NamedTuple):
 
 
 class Supply:
-    """The scalar inputs that an entry point takes from one table.
+    """The scalar inputs that an entry point takes from one optimiser.
 
     A table that makes k steps in one run supplies run i with its steps ik, …, ik + k−1
     from where it stands.
@@ -79,7 +79,7 @@ class Supply:
             self._quiet = contextvars.copy_context()
 
     def supply(self, arrays: dict[str, Any], runs: int) -> None:
-        """Add the scalars of ``runs`` runs to the inputs; the table stays in place."""
+        """Add an optimiser's scalars for some runs to an entry point's inputs."""
         self.start = self.table.steps
         span = (runs - 1) * self.each + 1
         rows = self.table.rows(span + self._last, self._keys)

@@ -56,7 +56,7 @@ class Input:
 
 @dataclass(eq=False)
 class Slot:
-    """A state of a program: an outside tensor, or its gradient.
+    """A state of a compiled program: an outside tensor, or its gradient.
 
     Attributes:
         tensor: the tensor.
@@ -67,11 +67,11 @@ class Slot:
     gradient: bool = False
 
     def is_that_of(self, other: Slot) -> bool:
-        """Return whether two slots are the same state."""
+        """Return whether two states of a program are the same tensor or gradient."""
         return self.tensor is other.tensor and self.gradient == other.gradient
 
     def current(self) -> Tensor | None:
-        """Return the tensor that holds the state's current values."""
+        """Return the tensor that has a program state's current values."""
         return self.tensor._gradient_outside() if self.gradient else self.tensor
 
 
@@ -87,7 +87,7 @@ class _Gradient:
 
 
 class ProgramTrace(GraphTrace):
-    """A trace that turns every outside tensor into program state."""
+    """A trace of a function, which turns every outside tensor into program state."""
 
     def __init__(self, entry: str, names: Mapping[int, str]) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class ProgramTrace(GraphTrace):
         self.renewed: set[Node] = set()
 
     def note_mode(self, module: Any) -> None:
-        """Note a module's training mode, and the outermost modules."""
+        """Note the training mode of a module that the traced function calls."""
         self.modes.setdefault(id(module), (module, module.training))
         if not context.scope:
             self.roots.setdefault(id(module), module)
@@ -155,16 +155,16 @@ class ProgramTrace(GraphTrace):
                 )
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
-        """Note nodes whose history a derivative without ``retain_graph`` has freed."""
+        """Note graph nodes that ``backward()`` without ``retain_graph`` has freed."""
         self.freed.update(nodes)
         self.freed -= self.renewed  # a leaf has no way behind it
 
     def note_read(self, get: Callable[[], Any]) -> None:
-        """Note that the trace is valid only while ``get()`` returns the same value."""
+        """Note that the trace is valid only while ``get()`` returns an equal value."""
         self.reads.append((get, get()))
 
     def note_step(self, table: StepScalars) -> int:
-        """Count a step of ``table``; return its index in one run, from 0."""
+        """Count an optimiser's step in the trace; return its index in one run."""
         __, count = self.steps.get(id(table), (table, 0))
         self.steps[id(table)] = table, count + 1
         return count
@@ -172,7 +172,7 @@ class ProgramTrace(GraphTrace):
     def tabulated(
         self, table: StepScalars, name: str, dtype: DType, step: int | None = None
     ) -> Value:
-        """Return the scalar input that ``table`` supplies for a step, else the next."""
+        """Return the graph's scalar input for an optimiser's number at a step."""
         __, count = self.steps.setdefault(id(table), (table, 0))
         step = count if step is None else step
         key = id(table), step, name, dtype
@@ -182,7 +182,7 @@ class ProgramTrace(GraphTrace):
         return self.tables[key].value
 
     def lift(self, tensor: Tensor, value: Value) -> Value:
-        """Return the graph value of a tensor at this point of the trace."""
+        """Return an outside tensor's current graph value in the trace."""
         if id(tensor) not in self.lifted:
             if value.node is not None:
                 raise GradientError(
@@ -200,7 +200,7 @@ class ProgramTrace(GraphTrace):
         return self.current[id(tensor)]
 
     def leaf(self, tensor: Tensor, value: Value) -> Value:
-        """Return a parameter's new value as a leaf, as in eager code."""
+        """Return a parameter's new value as a leaf of the traced graph."""
         leaf_value = super().leaf(tensor, value)
         if leaf_value.node is not None:
             self.renewed.add(leaf_value.node)
@@ -223,7 +223,7 @@ class ProgramTrace(GraphTrace):
         return True
 
     def gradient(self, tensor: Tensor, current: Tensor | None) -> Tensor | None:
-        """Return a tensor's gradient at this point of the trace.
+        """Return an outside tensor's current gradient in the trace.
 
         A gradient from before the trace is state.
         """
@@ -244,7 +244,7 @@ class ProgramTrace(GraphTrace):
     # -- names and slots, once the function has been run -------------------------------
 
     def slots(self) -> dict[str, tuple[Slot, Value, Value | None]]:
-        """Return the state by name: its slot, its input value and its new value."""
+        """Return the traced program's states by name, with old and new values."""
         owners = {
             id(known.before): known.tensor
             for known in self.gradients.values()
@@ -338,23 +338,23 @@ class Traced:
     graded: tuple[tuple[Tensor, bool], ...] = ()
 
     def holds(self) -> bool:
-        """Return whether module modes and frozen tensors are those of the trace."""
+        """Return whether module modes and frozen tensors are as at the trace."""
         modes = all(module.training == mode for module, mode in self.modes)
         return modes and self.trains_the_same()
 
     def trains_the_same(self) -> bool:
-        """Return whether the same tensors are frozen as at the trace."""
+        """Return whether the same tensors require gradients as at the trace."""
         return all(t.requires_grad == wanted for t, wanted in self.tracked)
 
     def reads_the_same(self) -> bool:
-        """Return whether the values noted by ``note_read`` are unchanged."""
+        """Return whether the outside values that the trace has read are unchanged."""
         for get, seen in self.reads:  # noqa: SIM110 - a part of every call
             if get() != seen:
                 return False
         return True
 
     def finds_gradients(self) -> bool:
-        """Return whether the same gradients exist as at the trace."""
+        """Return whether the same tensors have a ``.grad`` as at the trace."""
         return all((t._grad is not None) == there for t, there in self.graded)
 
 
@@ -453,7 +453,7 @@ def trace_entry(
 
 
 def _result(function: str, leaf: Any) -> Tensor:
-    """Return a result of a traced function as a tensor."""
+    """Return a result of a traced function as a tensor; refuse other objects."""
     if isinstance(leaf, Tensor):
         return leaf
     if isinstance(leaf, SymbolicDim | int | float | np.ndarray | np.generic):

@@ -37,7 +37,7 @@ CALLS = 1000
 
 @dataclass(eq=False)
 class Variant:
-    """A function traced for some shapes, modes and surroundings.
+    """A compiled version of a function for some shapes, modes and outside objects.
 
     Attributes:
         program: with the function as its only entry point.
@@ -72,7 +72,7 @@ class Variant:
             self.connection = Connection(self.traced, self.program.engine)
 
     def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
-        """Return the named sizes for array shapes; None where they do not fit."""
+        """Return the values of a variant's named sizes; None if shapes do not fit."""
         for pattern, shape in zip(self.patterns, shapes):
             for want, got in zip(pattern, shape):
                 if type(want) is int and want != got:
@@ -84,7 +84,7 @@ class Variant:
         return sizes if all(guard(sizes) for guard in self.size_guards) else None
 
     def holds(self) -> bool:
-        """Return whether nothing that the trace depended on has changed."""
+        """Return whether nothing that a compiled variant depends on has changed."""
         if self.count != changes.count:
             if not self.traced.holds():
                 return False
@@ -98,13 +98,13 @@ class Variant:
         return self.guards.holds()
 
     def changed_numbers(self) -> Iterator[Number]:
-        """Yield the floats outside that have changed and are part of the program."""
+        """Yield the changed outside floats that are constants of the variant."""
         for guard in self.guards.changes():
             yield from guard.floats()
 
 
 class CachedCall:
-    """A cached lookup: a variant at some sizes, and the types of its outputs."""
+    """A cached call of a compiled variant at some sizes, with its output types."""
 
     __slots__ = ("inputs", "numbers", "run", "sizes", "traced", "types", "variant")
 
@@ -139,16 +139,16 @@ class Variants:
         return iter(self._used)
 
     def family(self, key: Any) -> list[Variant]:
-        """Return the variants for one kind of arguments."""
+        """Return the compiled variants of a function for one kind of arguments."""
         return self._families.get(key, [])
 
     def use(self, variant: Variant) -> None:
-        """Mark a variant as the most recently used."""
+        """Mark a compiled variant of a function as the most recently used."""
         key = self._used.pop(variant)
         self._used[variant] = key
 
     def add(self, key: Any, variant: Variant) -> None:
-        """Add a variant; drop the least recently used beyond ``KEPT``."""
+        """Add a compiled variant; drop the least recently used beyond ``KEPT``."""
         self._note(variant, self.family(key))
         self._families.setdefault(key, []).insert(0, variant)
         self._used[variant] = key
@@ -158,7 +158,7 @@ class Variants:
             self.drop(next(stale, next(iter(self._used))))
 
     def drop(self, variant: Variant) -> None:
-        """Drop a variant, after its tensors have fetched their values."""
+        """Drop a compiled variant, after its state was fetched into the tensors."""
         key = self._used.pop(variant)
         family = self._families[key]
         family.remove(variant)
@@ -168,7 +168,7 @@ class Variants:
         variant.program.settle()
 
     def look_up(self, call: Any, ready: CachedCall) -> CachedCall:
-        """Cache the variant for a kind of calls, and return it."""
+        """Cache the prepared compiled call for a kind of arguments, and return it."""
         if len(self.ready) >= CALLS:
             del self.ready[next(iter(self.ready))]
         self.ready[call] = ready
@@ -177,7 +177,7 @@ class Variants:
     # -- why there are many ------------------------------------------------------------
 
     def _note(self, variant: Variant, family: list[Variant]) -> None:
-        """Count the causes of recompilation; warn once about a frequent one."""
+        """Count the causes of recompilation of a function; warn of a frequent one."""
         last, self._last = self._last, variant
         if last is None:
             return
@@ -209,7 +209,7 @@ class Variants:
 def _cause(
     last: Variant, variant: Variant, related: bool
 ) -> tuple[str, str, str, str] | None:
-    """Return the cause of a new variant: its name, old and new value, and a fix."""
+    """Return why a function was compiled again: name, old and new value, and a fix."""
     names = variant.static.keys() | last.static.keys()
     for name in sorted(names):
         before, now = last.static.get(name), variant.static.get(name)

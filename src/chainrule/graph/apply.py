@@ -35,7 +35,7 @@ _constants: Bounded[Any, Value] = Bounded(512)
 def apply(
     primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
 ) -> Any:
-    """Apply ``primitive`` to ``inputs``: compute on numbers, or record while tracing.
+    """Apply a primitive to values: compute on numbers, or record a node while tracing.
 
     The result is a Value, or a tuple of them.
     """
@@ -120,7 +120,7 @@ def _already_traced(primitive: Primitive, inputs: tuple[Value, ...]) -> GraphErr
 
 @dataclass(frozen=True)
 class View:
-    """A view operation with its attributes and result type, for repeated application.
+    """A view operation (such as a transpose) with its attributes and result type.
 
     Attributes:
         primitive, attrs: what is applied.
@@ -133,7 +133,7 @@ class View:
 
 
 def apply_views(value: Value, views: Sequence[View]) -> Value:
-    """Apply views one after another to a value, without inferring their types."""
+    """Apply view operations one after another, without inferring their types again."""
     here = context.__dict__
     if here["trace"] is not None:
         for view in views:
@@ -175,7 +175,7 @@ def _report_exceptions(primitive: Primitive) -> None:
 
 
 def constant(number: Any, dtype: DType | str) -> Value:
-    """Return a scalar (or small array) value with the given numbers.
+    """Return a graph value for constant numbers: a scalar or a small array.
 
     While tracing it is a node: numbers in the code are part of the graph.
 

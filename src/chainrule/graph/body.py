@@ -16,7 +16,7 @@ from chainrule.text import _
 
 
 class BodyTrace(GraphTrace):
-    """The trace of a loop body, which turns values from outside into its inputs."""
+    """The trace of a loop body or branch, which turns outside values into inputs."""
 
     def __init__(self, inputs: Sequence[Value]) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class BodyTrace(GraphTrace):
 def trace_body(
     function: Callable[..., Any], types: Sequence[ArrayType], name: str
 ) -> tuple[Graph, list[Value]]:
-    """Return a loop body as a graph, and the values from outside that it reads.
+    """Trace a loop body or branch; return its graph, and the outside values it reads.
 
     Its inputs are those values, then one for each of ``types``.
     """
@@ -108,7 +108,7 @@ def trace_body(
 
 
 def refuse_escaped(graph: Graph) -> None:
-    """Raise an error if a graph uses a value that belongs to another graph."""
+    """Raise an error if a graph uses a value of another graph (a loop body's)."""
     known = set(graph.inputs)
     for values in (graph.outputs, *(node.inputs for node in graph.nodes)):
         for value in values:

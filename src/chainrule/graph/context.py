@@ -33,67 +33,67 @@ class Trace:
         self._new: dict[int, Any] = {}
 
     def note_new(self, item: Any) -> None:
-        """Note an object that the traced function created and may therefore change."""
+        """Note that the traced function created an object, and so may change it."""
         self._new[id(item)] = item
 
     def is_new(self, item: Any) -> bool:
-        """Return whether the traced function created an object."""
+        """Return whether the traced function itself created an object."""
         return id(item) in self._new
 
     def constant(self, value: Value) -> Value:
-        """Return a graph value for the numbers that an eager value carries."""
+        """Return a graph value for an eager array: a constant node or an input."""
         raise NotImplementedError
 
     def operand(self, value: Value) -> Value:
-        """Return the value that stands for a node's input in this trace."""
+        """Return the traced graph's value for a node's input."""
         return value if value.array is None else self.constant(value)
 
     def note_emitted(self, outputs: tuple[Value, ...]) -> None:
-        """Note that a node with these outputs was recorded."""
+        """Note that a node with these outputs was recorded in the traced graph."""
 
     def captured(self) -> list[tuple[Value, Value]]:
-        """Return pairs (graph input, eager value) of the large constants found."""
+        """Return pairs (graph input, eager value) of a trace's large constants."""
         return [pair for pair in self.constants.values() if pair[0].node is None]
 
     # A trace with state overrides these: see chainrule.compilation.tracing.
 
     def lift(self, tensor: Any, value: Value) -> Value:
-        """Return the current graph value of a tensor from outside the trace."""
+        """Return an outside tensor's current value in the traced graph."""
         return value
 
     def leaf(self, tensor: Any, value: Value) -> Value:
-        """Return ``value`` as that of a leaf tensor, without history."""
+        """Return a tensor's value as a leaf of the traced graph, without history."""
         raise NotImplementedError
 
     def assign(self, tensor: Any, value: Value) -> bool:
-        """Set a tensor's value from here on; return whether the trace records it."""
+        """Set a tensor's new value in the trace; return whether that is recorded."""
         return False
 
     def note_change(self, tensor: Any) -> None:
-        """Note that a tensor is about to be changed in place."""
+        """Note that the traced function is about to change a tensor in place."""
 
     def gradient(self, tensor: Any, current: Any) -> Any:
-        """Return the current gradient of a tensor from outside the trace."""
+        """Return an outside tensor's current gradient in the trace."""
         return current
 
     def set_gradient(self, tensor: Any, gradient: Any) -> bool:
-        """Set a tensor's gradient from here on; return whether the trace records it."""
+        """Set a tensor's new gradient in the trace; return whether it is recorded."""
         return False
 
     def note_mode(self, module: Any) -> None:
-        """Note that a module is called or changes between training and evaluation."""
+        """Note that traced code calls a module, or changes its training mode."""
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
-        """Note that a derivative has passed these nodes and releases their inputs."""
+        """Note that ``backward()`` has passed graph nodes and frees their inputs."""
 
     def note_reached(self, values: Iterable[Value]) -> None:
-        """Note that ``backward()`` has reached these values."""
+        """Note that ``backward()`` in the traced function has reached these values."""
 
     def note_read(self, get: Callable[[], Any]) -> None:
         """Note that the trace depends on the current value of ``get()``."""
 
     def note_step(self, table: Any) -> int:
-        """Count an optimiser step of ``table``; return its index in the function."""
+        """Count an optimiser's step in the trace; return its index in the function."""
         raise GraphError(
             _("An optimiser's step is traced in a function without state."),
             expected=_("cr.compile, whose programs change tensors from outside"),
@@ -104,7 +104,7 @@ class Trace:
     def tabulated(
         self, table: Any, name: str, dtype: DType, step: int | None = None
     ) -> Value | None:
-        """Return the scalar input that ``table`` supplies for an optimiser step.
+        """Return the graph's scalar input for an optimiser's number at a step.
 
         ``step`` is an index of a step in the function; by default it is the next one.
         The result is None in a trace without state, where nothing is supplied.
@@ -186,7 +186,7 @@ _unrecorded, _recorded = within("grad", False), within("grad", True)
 
 
 class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative
-    """A context manager that gives all nodes recorded within it a scope and a role."""
+    """A context manager that sets the module path and role of all recorded nodes."""
 
     __slots__ = ("role", "saved", "scope")
 
@@ -202,19 +202,19 @@ class absolute_scope:  # noqa: N801 - used like a function; every node of a deri
 
 
 def scope(name: str) -> absolute_scope:
-    """Return a context manager that assigns recorded nodes to the module ``name``."""
+    """Return a context manager that labels recorded nodes with the module ``name``."""
     outer = context.scope
     path = f"{outer}.{name}" if outer and name else outer or name
     return absolute_scope(path, context.role)
 
 
 def role(name: str) -> within:
-    """Return a context manager that sets nodes' role: forward, backward or update."""
+    """Return a context manager that labels nodes as forward, backward or update."""
     return within("role", name)
 
 
 def no_grad() -> within:
-    """Return a context manager within which no operation is recorded for derivatives.
+    """Return a context manager that switches off recording for derivatives.
 
     Values computed there count as constants for any derivative taken later.
     """
@@ -222,5 +222,5 @@ def no_grad() -> within:
 
 
 def recording() -> within:
-    """Return a context manager within which operations are recorded for derivatives."""
+    """Return a context manager that switches recording for derivatives on or off."""
     return _recorded

@@ -1,4 +1,4 @@
-"""Declaration of primitives: type rule, NumPy reference, derivative and formula."""
+"""The decorator that declares primitives: type rule, NumPy code, derivative rule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chainrule.notation.expressions import Computed, Expr
 
 
 class Operation(Primitive):
-    """A primitive that is applied to values by calling it."""
+    """A primitive that can be called with values to apply it."""
 
     def __call__(self, *inputs: Value, **attrs: Any) -> Any:
         """Apply the primitive: compute on numbers, or record a node while tracing."""
@@ -89,7 +89,7 @@ def declare(
 def computed_formula(
     name: str, shown: Formula, reference: Callable[..., Any]
 ) -> Callable[..., Computed]:
-    """Return a formula that prints as ``shown`` and is evaluated by the reference."""
+    """Return a primitive's formula; its NumPy code evaluates the formula."""
 
     def formula(*inputs: Expr, **attrs: Any) -> Computed:
         key = (name, *sorted(attrs.items()))
@@ -102,7 +102,7 @@ def computed_formula(
 def by_input(
     rules: tuple[DerivativeRule | None, ...],
 ) -> Callable[..., Sequence[Cotangent]]:
-    """Return a derivative rule that combines one rule for each input."""
+    """Return a primitive's derivative rule that combines one rule for each input."""
 
     def derivative(
         gs: tuple[Value],

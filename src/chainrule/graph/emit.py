@@ -1,4 +1,4 @@
-"""Recording of nodes without numbers: :func:`emit`, and traces that collect nodes."""
+"""Recording of graph nodes without numbers: :func:`emit`, and traces of graphs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ INLINE_CONSTANT = 16
 
 
 class GraphTrace(Trace):
-    """A trace of values alone: constants become nodes, or inputs of the graph."""
+    """A trace of a function into a graph; constants become nodes or graph inputs."""
 
     def constant(self, value: Value) -> Value:
-        """Return a graph value for the numbers that an eager value carries."""
+        """Return a graph value for an eager array: a constant node or an input."""
         array = value.array
         assert array is not None
         known = self.constants.get(id(value))
@@ -41,7 +41,7 @@ class GraphTrace(Trace):
         return known[0]
 
     def leaf(self, tensor: Any, value: Value) -> Value:
-        """Return ``value`` as that of a leaf tensor, without history."""
+        """Return a tensor's value as a leaf of the traced graph, without history."""
         copy = emit(lookup("reshape"), (value,), {"shape": value.shape})[0]
         copy.tracked, copy.owner = True, tensor._value.owner
         return copy
@@ -54,7 +54,7 @@ def emit(
     origin: Node | None = None,
     types: Sequence[ArrayType | Value] | None = None,
 ) -> tuple[Value, ...]:
-    """Record a node without numbers; return its outputs, which have types alone.
+    """Record a graph node without computing; return its outputs, of known types.
 
     Scope, role and source are those of the surroundings, or of ``origin``. ``types``
     are those of the outputs, or values like them, where they are known.
@@ -87,7 +87,7 @@ def emit(
 def clone(
     node: Node, inputs: Sequence[Value], *, origin: Node | None = None
 ) -> tuple[Value, ...]:
-    """Record a node again with other inputs, the basic step of every pass.
+    """Record a graph node again with other inputs, the basic step of every pass.
 
     Scope, role and source are kept, or taken from ``origin``.
     """
@@ -113,7 +113,7 @@ def any_tracked(inputs: tuple[Value, ...]) -> bool:
 
 @contextmanager
 def tracing(trace: Trace | None = None) -> Generator[Trace]:
-    """Return a context manager that records operations instead of computing them."""
+    """Return a context manager that records operations without computing them."""
     trace = trace or GraphTrace()
     with within("trace", trace), absolute_scope("", "forward"):
         yield trace
@@ -128,7 +128,7 @@ def trace(
     attrs: dict[str, Any] | None = None,
     tracked: bool = False,
 ) -> Graph:
-    """Return the graph of ``function``, a function of values, for these input types."""
+    """Trace a function of values for these input types, and return its graph."""
     names = names or [f"x{i}" for i in range(len(types))]
     inputs = [
         Value(None, t.shape, t.dtype, name=n, tracked=tracked and t.dtype.is_float)

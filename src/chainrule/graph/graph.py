@@ -32,12 +32,12 @@ class Graph:
 
     @cached_property
     def symbolic(self) -> bool:
-        """A flag that is true if a shape or an attribute contains a named size."""
+        """A flag that is true if a graph has symbolic sizes: names, not numbers."""
         return bool(self.size_names)
 
     @cached_property
     def size_names(self) -> tuple[str, ...]:
-        """The sorted names of sizes in the graph, including the bodies of its loops."""
+        """The sorted names of the symbolic sizes in a graph and its loop bodies."""
         names: set[str] = set()
         for value in self.values():
             names |= size_names(value.shape)
@@ -68,7 +68,7 @@ class Graph:
 
 
 def size_names(item: object) -> set[str]:
-    """Return the names of sizes that a shape or an attribute contains."""
+    """Return the names of the symbolic sizes in a shape or an attribute."""
     if isinstance(item, SymbolicDim):
         return set(item.names)
     if isinstance(item, tuple):
@@ -79,7 +79,7 @@ def size_names(item: object) -> set[str]:
 def ancestors(
     roots: Iterable[Value], stop: Iterable[Value] = (), *, tracked: bool = False
 ) -> list[Node]:
-    """Return the nodes that ``roots`` depend on, in execution order.
+    """Return the graph nodes that ``roots`` depend on, in execution order.
 
     The walk ends at the values of ``stop`` and at values without a node; ``tracked``:
     at those without a derivative too.
@@ -98,12 +98,12 @@ def ancestors(
 
 
 def tracked_ancestors(roots: Iterable[Value]) -> set[Node]:
-    """Return the nodes through which a derivative of ``roots`` passes."""
+    """Return the graph nodes through which the derivative of ``roots`` passes."""
     return set(ancestors(roots, tracked=True))
 
 
 def users(graph: Graph) -> dict[Value, list[Node]]:
-    """Return the nodes that read each value, in execution order."""
+    """Return the nodes that read each value of a graph, in execution order."""
     readers: dict[Value, list[Node]] = {value: [] for value in graph.values()}
     for node in graph.nodes:
         for value in dict.fromkeys(node.inputs):

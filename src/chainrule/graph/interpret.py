@@ -33,7 +33,7 @@ from chainrule.util.bounded import Bounded
 
 
 def solve_sizes(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> dict[str, int]:
-    """Return the values of named sizes, from pairs of declared and actual shapes.
+    """Solve for the symbolic sizes, from declared and actual array shapes.
 
     Raises:
         ShapeError: shapes that disagree, or that no whole number fits.
@@ -77,7 +77,7 @@ def solve_sizes(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> dict[str, in
 
 
 def at_sizes(graph: Graph, sizes: Sizes) -> Graph:
-    """Return the graph with named sizes replaced by numbers, also in loop bodies."""
+    """Return the graph with symbolic sizes replaced by numbers, also in loop bodies."""
     if not graph.symbolic:
         return graph
     key = tuple(sizes[name] for name in graph.size_names if name in sizes)
@@ -114,7 +114,7 @@ def _with_numbers(graph: Graph, sizes: Sizes) -> Graph:
 
 
 def attrs_at(node: Node, sizes: Sizes) -> dict[str, Any]:
-    """Return the attributes of a node with named sizes replaced by numbers."""
+    """Return a node's attributes with symbolic sizes replaced by numbers."""
     return {
         k: at_sizes(a, sizes) if isinstance(a, Graph) else resolve(a, sizes)
         for k, a in node.attrs.items()
@@ -127,7 +127,7 @@ def attrs_at(node: Node, sizes: Sizes) -> dict[str, Any]:
 def run_nodes(
     graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> Iterator[tuple[Node, dict[Value, Array]]]:
-    """Run a graph, and yield each node with the arrays computed so far."""
+    """Run a graph with NumPy; yield each node with the arrays computed so far."""
     known = {v: np.asarray(a) for v, a in zip(graph.inputs, arrays, strict=True)}
     if sizes is None:
         sizes = solve_sizes([(v.shape, known[v].shape) for v in graph.inputs])
@@ -160,7 +160,7 @@ def evaluate_all(
 
 @dataclass
 class _Tape:
-    """A graph prepared for repeated evaluation by the reference implementations.
+    """A graph as a list of steps, for repeated evaluation with NumPy.
 
     Composites are opened, and what depends on no input is worked out already.
 
@@ -199,7 +199,7 @@ def _tape(graph: Graph) -> _Tape:
 
 
 def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
-    """Append the nodes of ``graph`` to a tape; return the slots of its outputs."""
+    """Append a graph's nodes to a list of steps; return its outputs' indices."""
     known = tape.constants
     for node in graph.nodes:
         inputs = [slot[v] for v in node.inputs]
@@ -224,14 +224,14 @@ def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
 
 
 def _taken(slots: list[int]) -> Callable[[list[Any]], Any]:
-    """Return a fast function that selects the items at these indices from a list."""
+    """Return a fast function that selects a list's items at these indices."""
     if len(slots) > 1:
         return itemgetter(*slots)
     return itemgetter(slice(slots[0], slots[0] + 1) if slots else slice(0))
 
 
 def _spent(tape: _Tape) -> list[list[int]]:
-    """Return, for each step of a tape, the slots that no later step reads."""
+    """Return, for each step of a graph's evaluation, the values no longer needed."""
     needed, spent = set(tape.outputs), list[list[int]]()
     for *__, ins, outs in reversed(tape.steps):
         last = {*ins, *outs} - needed
@@ -243,7 +243,7 @@ def _spent(tape: _Tape) -> list[list[int]]:
 def evaluate(
     graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> tuple[Array, ...]:
-    """Return the outputs of ``graph`` for these input arrays."""
+    """Return the outputs of a graph for these input arrays, computed with NumPy."""
     tape = _tape(graph)
     known: list[Any] = [None] * tape.slots
     known[: len(arrays)] = map(np.asarray, arrays)

@@ -19,7 +19,7 @@ ROWS, PERMUTED, UNKNOWN = 0, 1, 2
 
 
 def order_of(primitive: Primitive, inputs: Sequence[Value], result: Array) -> int:
-    """Return the memory order of an operation's result, from those of its inputs.
+    """Return the memory order of an operation's result, as PyTorch chooses it.
 
     A view has the order of its input. An operation that mixes elements, such as a
     matrix product, makes row-major results.
@@ -41,7 +41,7 @@ def order_of(primitive: Primitive, inputs: Sequence[Value], result: Array) -> in
 
 
 def _disagree(values: Sequence[Value], result: Array) -> bool:
-    """Return whether arrays order a pair of axes differently in memory."""
+    """Return whether arrays store a pair of axes in different orders."""
     arrays = [result, *[v.array for v in values if v.array is not None]]
     steps = [array.strides for array in arrays]
     for i, j in itertools.combinations(range(result.ndim), 2):

@@ -72,7 +72,7 @@ class Value:
 
     @property
     def type(self) -> ArrayType:
-        """The shape and the element type, as one object."""
+        """The type of a graph value: shape and element type, as one object."""
         return ArrayType(self.shape, self.dtype)
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ _bare = functools.partial(object.__new__, Value)
 
 
 def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
-    """Return ``Value(array)`` of a known type, without checks: for eager operations.
+    """Return an eager value for an array of known type, without checks.
 
     ``node``: the node whose only output the value is, if that node is recorded.
     """
@@ -103,7 +103,7 @@ def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
 
 
 class Node:
-    """An application of a primitive (or composite) to values.
+    """A graph node: an application of a primitive (or composite) to values.
 
     Attributes:
         primitive: what is computed.
@@ -145,7 +145,7 @@ class Node:
         self._outputs: tuple[Any, ...] = ()
 
     def set_outputs(self, outputs: tuple[Value, ...], *, weakly: bool = False) -> None:
-        """Set the values that the node computes.
+        """Set the values that a graph node computes.
 
         Eager values point at their node, so the node points back ``weakly``: a
         forgotten result frees its whole history at once, without the collector.
@@ -154,13 +154,13 @@ class Node:
 
     @property
     def outputs(self) -> tuple[Value | None, ...]:
-        """The values that the node computes (None for one no longer in use)."""
+        """The values that a graph node computes (None for one no longer in use)."""
         if self._outputs and isinstance(self._outputs[0], reference):
             return tuple(ref() for ref in self._outputs)
         return self._outputs
 
     def free(self, why: dict[str, str] | None = None) -> None:
-        """Release the node's inputs, so that no derivative can pass through it."""
+        """Release a graph node's inputs, so that no derivative can pass through it."""
         self.inputs, self.attrs = (), {"freed": why or PASSED}
 
     def __repr__(self) -> str:

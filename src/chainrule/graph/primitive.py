@@ -37,7 +37,7 @@ Formula = (
 
 
 def of_any(formula: Callable[..., Expr]) -> Formula:
-    """Return the formula unchanged, typed as one of any number of inputs."""
+    """Mark a primitive's formula as one that takes any number of inputs."""
     return formula
 
 
@@ -108,13 +108,13 @@ class Primitive:
         _registry[self.name] = self
 
     def examples(self) -> tuple[Case, ...]:
-        """Return the primitive's test cases."""
+        """Return a primitive's example calls, for conformance tests."""
         return self.cases() if callable(self.cases) else self.cases
 
     def output_types(
         self, types: Sequence[ArrayType], attrs: dict[str, Any]
     ) -> tuple[ArrayType, ...]:
-        """Return the types of the results, always as a tuple."""
+        """Return the types of a primitive's results for these input types."""
         out = self.rule(*types, **attrs)
         return out if isinstance(out, tuple) else (out,)
 
@@ -141,7 +141,7 @@ def registered() -> dict[str, Primitive]:
 
 
 def lookup(name: str) -> Primitive:
-    """Return the primitive or composite called ``name``; raise an error if none is."""
+    """Return the primitive or composite by name; raise an error if none exists."""
     if name in _registry:
         return _registry[name]
     near = nearest(name, _registry)
@@ -156,7 +156,7 @@ def lookup(name: str) -> Primitive:
 
 
 def as_tuple(result: Any) -> tuple[Any, ...]:
-    """Return a function's result as a tuple, even if it is a single value."""
+    """Return a traced function's result as a tuple, even if it is one value."""
     if isinstance(result, tuple | list):
         return tuple(cast("Sequence[Any]", result))
     return (result,)

@@ -23,7 +23,7 @@ from chainrule.text import _
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry point: a pure function (inputs, state) → (outputs, new state).
+    """A program's entry point: a pure function (inputs, state) → (outputs, new state).
 
     Attributes:
         name: its name.
@@ -82,13 +82,13 @@ class Entry:
                 )
 
     def replaced(self) -> dict[Value, Value]:
-        """Return a mapping from each replaced state's old value to its new value."""
+        """Return the mapping from an entry point's old state values to new ones."""
         graph = self.graph
         states = dict(zip(self.state, graph.inputs[len(self.inputs) :], strict=True))
         return {states[k]: graph.outputs[i] for k, i in self.replaces.items()}
 
     def with_graph(self, graph: Graph) -> Entry:
-        """Return the same entry point with another graph, such as after a pass."""
+        """Return a program's entry point with another graph, such as after a pass."""
         return replace(self, graph=graph)
 
 

@@ -15,7 +15,7 @@ from chainrule.text import _
 
 @functools.cache
 def memory() -> int:
-    """Return the bytes of the machine's memory; 2⁴⁰ where the system does not say."""
+    """Return the machine's memory in bytes; 2⁴⁰ where the system does not tell."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

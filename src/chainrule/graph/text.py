@@ -1,4 +1,4 @@
-"""The text form of a graph: readable, and readable back into a graph.
+"""The text form of a computation graph: for people, and parsed into a graph again.
 
     graph layer(%x: f32[N,784], %0.weight: f32[128,784]) {
       %1: f32[N,128] = dot_general(%x, %0.weight) {dims="ni,oi->no", accumulate=f32}

@@ -1,4 +1,4 @@
-"""The parser of the text form (see ``text.py``): text to blocks, blocks to graphs."""
+"""The parser that reads a graph's text form: text to blocks, blocks to graphs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def parse(text: str) -> Graph:
 
 
 def parse_type(text: str) -> ArrayType:
-    """Parse a type in the text form, such as ``f32[N,784]``.
+    """Parse a value's type in a graph's text form, such as ``f32[N,784]``.
 
     Raises:
         ParseError: no type.
@@ -63,7 +63,7 @@ _INT = re.compile(r"-?[0-9]+\b(?!\.)")
 
 @dataclass
 class _Name:
-    """A name in the text form, as printed, with its position."""
+    """A name in a graph's text form, with its position for error messages."""
 
     text: str
     at: int
@@ -71,7 +71,7 @@ class _Name:
 
 @dataclass
 class _Line:
-    """A parsed line ``outputs = primitive(inputs) {attrs} ; tail``."""
+    """A parsed line of a graph: ``outputs = primitive(inputs) {attrs} ; tail``."""
 
     outputs: list[tuple[_Name, ArrayType]]
     primitive: _Name
@@ -82,7 +82,7 @@ class _Line:
 
 @dataclass
 class _Body:
-    """A parsed ``graph`` block; attributes refer to other graphs by name."""
+    """A parsed ``graph`` block of a text; other graphs are referred to by name."""
 
     name: str
     at: int
@@ -92,7 +92,7 @@ class _Body:
 
 
 class _Reader:
-    """A parser with its position in the text."""
+    """The parser of a graph's text form, with its position in the text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -107,7 +107,7 @@ class _Reader:
         got: str | None = None,
         fix: str | None = None,
     ) -> NoReturn:
-        """Raise a parse error at ``at``, by default at the current position."""
+        """Raise a graph text's parse error with line and column of a position."""
         at = self.skip() if at is None else at
         line = self.text.count("\n", 0, at) + 1
         column = at - self.text.rfind("\n", 0, at)
@@ -133,7 +133,7 @@ class _Reader:
         return self.at
 
     def take(self, pattern: re.Pattern[str]) -> str | None:
-        """Read the next token if it matches ``pattern``, else return None."""
+        """Read the next token of a graph's text if it matches, else return None."""
         match = pattern.match(self.text, self.skip())
         if match is None:
             return None
@@ -141,7 +141,7 @@ class _Reader:
         return match.group()
 
     def takes(self, token: str) -> bool:
-        """Read ``token`` if it is next; return whether it was."""
+        """Read ``token`` if it is next in a graph's text; return whether it was."""
         if not self.text.startswith(token, self.skip()):
             return False
         end = self.at + len(token)
@@ -155,7 +155,7 @@ class _Reader:
             self.fail(_("{where} is not complete.", where=where), repr(token))
 
     def string(self) -> str | None:
-        """Read a quoted string if one is next, else return None."""
+        """Read a quoted string if one is next in a graph's text, else return None."""
         start = self.skip()
         quoted = self.take(_STRING)
         if quoted is None:
@@ -170,7 +170,7 @@ class _Reader:
     def required(
         self, what: str, pattern: re.Pattern[str], expected: str, *, quoted: bool = True
     ) -> str:
-        """Read a required token: text that matches ``pattern``, or a string."""
+        """Read a required token of a graph's text; raise a parse error if missing."""
         text = self.string() if quoted else None
         if text is None:
             text = self.take(pattern)
@@ -182,14 +182,14 @@ class _Reader:
         return self.required(what, WORD, _("a word, or a text in quotes"))
 
     def several(self, read: Callable[[], _T]) -> list[_T]:
-        """Read one or more items separated by commas."""
+        """Read one or more items, separated by commas, of a graph's text."""
         items = [read()]
         while self.takes(","):
             items.append(read())
         return items
 
     def listed(self, close: str, where: str, read: Callable[[], _T]) -> list[_T]:
-        """Read items separated by commas, up to ``close``."""
+        """Read a list in a graph's text: items separated by commas, up to ``close``."""
         items = [] if self.takes(close) else self.several(read)
         if items and not self.takes(close):
             self.fail(
@@ -224,7 +224,7 @@ class _Reader:
         return blocks
 
     def value(self) -> _Name:
-        """Read the name of a value: ``%name``."""
+        """Read the name of a value, ``%name``, in a graph's text."""
         at = self.skip()
         if not self.takes("%"):
             self.fail(_("Here a value is missing."), _("a value such as %x or %1"))
@@ -242,13 +242,13 @@ class _Reader:
         return _Name(match.group(), at)
 
     def declared(self) -> tuple[_Name, ArrayType]:
-        """Read a declaration of a value: ``%name: type``."""
+        """Read a declaration of a value, ``%name: type``, in a graph's text."""
         name = self.value()
         self.need(":", _("The declaration of %{text}", text=name.text))
         return name, self.type()
 
     def type(self) -> ArrayType:
-        """Read a type: ``f32[N,784]``."""
+        """Read a value's type, such as ``f32[N,784]``, in a graph's text."""
         at = self.skip()
         short = self.take(_KEY) or ""
         if short not in FROM_SHORT:
@@ -370,7 +370,7 @@ def _near(name: str, names: Iterable[str]) -> str | None:
 
 
 class _Builder:
-    """The second step of the parser, which builds graphs out of parsed blocks."""
+    """The builder of graphs out of the parsed blocks of a text."""
 
     def __init__(self, reader: _Reader, blocks: Sequence[_Body]) -> None:
         self.reader = reader
@@ -439,7 +439,7 @@ class _Builder:
     def primitive(
         self, line: _Line, arguments: Sequence[Value], attrs: dict[str, Any]
     ) -> Primitive:
-        """Return a line's primitive, after checking the types declared there."""
+        """Look up a parsed line's primitive, and check the types declared there."""
         at, declared = line.primitive.at, [t for __, t in line.outputs]
         try:
             primitive = lookup(line.primitive.text)
@@ -458,7 +458,7 @@ class _Builder:
         return primitive
 
     def resolve(self, item: Any) -> Any:
-        """Return an attribute with names of graphs replaced by the graphs."""
+        """Return a parsed attribute with names of graphs replaced by the graphs."""
         if isinstance(item, tuple):
             item = cast("tuple[Any, ...]", item)
             return tuple(self.resolve(part) for part in item)
@@ -493,7 +493,7 @@ def _value(t: ArrayType, **facts: Any) -> Value:
 
 
 def _plain(name: str) -> str | None:
-    """Return an input's name without quotes; None for a number, which is no name."""
+    """Return a graph input's name without quotes; None for a number (no name)."""
     if NUMBER.fullmatch(name):
         return None
     return json.loads(name) if name.startswith('"') else name

@@ -48,17 +48,17 @@ def to_text(graph: Graph) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return the text in quotes, with escapes for unprintable characters."""
+    """Return a string in quotes for a graph's text, unprintable characters escaped."""
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def word(text: str) -> str:
-    """Return the text as a bare word if it can be read back, else in quotes."""
+    """Return a string for a graph's text: a bare word if possible, else in quotes."""
     return text if WORD.fullmatch(text) else quoted(text)
 
 
 def input_name(name: str) -> str:
-    """Return an input's name as printed: in quotes if it is a number."""
+    """Return a graph input's name as printed: in quotes if it is a number."""
     return quoted(name) if NUMBER.fullmatch(name) else word(name)
 
 
@@ -88,7 +88,7 @@ def value_names(graph: Graph) -> dict[Value, str]:
 
 
 class _Writer:
-    """The writer of one text: graphs as blocks, each with a unique name."""
+    """The writer of a graph's text form, one block for each graph in it."""
 
     def __init__(self) -> None:
         self.blocks: dict[str, str] = {}
@@ -97,7 +97,7 @@ class _Writer:
         self.taken: list[str] = []
 
     def add(self, graph: Graph) -> str:
-        """Write a graph as a block, unless an equal one exists; return its name."""
+        """Write a graph as a text block, unless it is there; return its name."""
         main = not self.taken
         if main:
             self.taken.append(graph.name)
@@ -113,7 +113,7 @@ class _Writer:
         return name
 
     def reachable(self, main: str) -> list[str]:
-        """Return the names of the blocks in the order of their first mention."""
+        """Return the names of a text's graph blocks in the order of first mention."""
         order: list[str] = []
         waiting = [main]
         while waiting:
@@ -124,7 +124,7 @@ class _Writer:
         return order
 
     def inside(self, graph: Graph, used: list[str]) -> str:
-        """Return a graph's text after its name; add the graphs it names to ``used``."""
+        """Return a graph block's text after its name; list the graphs it refers to."""
         names = value_names(graph)
         missing: dict[Value, str] = {}
 

@@ -1,4 +1,4 @@
-"""Types of values: element types, and shapes whose sizes may be names.
+"""Types of graph values: element types, and shapes whose sizes may be names.
 
 The enumeration of element types is ours because NumPy's has no bfloat16. A size is an
 integer or a product of named sizes (N samples, T steps), which only the engine learns:
@@ -51,7 +51,7 @@ class DType(Enum):
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
-        """The corresponding NumPy dtype."""
+        """The NumPy dtype of an element type."""
         return np.dtype(self.name)
 
     # An Enum's own hash is that of its name, computed anew each time.
@@ -89,7 +89,7 @@ def dtype_of(array: np.ndarray[Any, Any]) -> DType:
 
 
 def as_dtype(dtype: Any) -> DType:
-    """Return the DType of a dtype of ours or NumPy's, a name, or a Python type.
+    """Return an element type from a dtype (ours or NumPy's), a name or a Python type.
 
     >>> as_dtype("float32"), as_dtype(np.int64), as_dtype("u8")
     (chainrule.float32, chainrule.int64, chainrule.uint8)
@@ -130,7 +130,7 @@ class SymbolicDim:
         self.factor, self.names = factor, tuple(sorted(names))
 
     def at(self, sizes: Sizes) -> int:
-        """Return the size as a number, for given values of the named sizes."""
+        """Return a symbolic size as a number, for given values of the named sizes."""
         total = self.factor
         for name in self.names:
             if name not in sizes:
@@ -157,7 +157,7 @@ class SymbolicDim:
     __rmul__ = __mul__
 
     def __floordiv__(self, other: object) -> Dim:
-        """Return the exact quotient; raise an error if it may not be whole."""
+        """Divide a symbolic size; raise an error if the quotient may not be whole."""
         if not isinstance(other, int | SymbolicDim):
             return NotImplemented
         divisor = other if isinstance(other, SymbolicDim) else SymbolicDim(factor=other)
@@ -253,7 +253,7 @@ class SymbolicDim:
         return format(self._text(inspect.currentframe()), spec)
 
     def _text(self, here: FrameType | None) -> str:
-        """Return the size as symbolic text; raise an error if user code asks for it."""
+        """Return a symbolic size as text; raise an error if user code asks for it."""
         writer = here and here.f_back
         if _guess.sizes and writer and of_user(writer.f_code.co_filename):
             raise self._unknown(_("written into a text"))
@@ -261,11 +261,11 @@ class SymbolicDim:
 
 
 class UnknownSizeError(ShapeError):
-    """An error for code that needs the number of a size that has only a name."""
+    """The error for code that needs the number of a symbolic (named) size."""
 
 
 class _Guess(threading.local):
-    """The example sizes of a trace, and the conditions that it derived from them."""
+    """The example sizes of a trace, and the conditions that were derived from them."""
 
     sizes: Sizes | None = None
     guards: list[Callable[[Sizes], bool]]
@@ -276,7 +276,7 @@ _guess = _Guess()
 
 @contextmanager
 def guessing(sizes: Sizes) -> Generator[list[Callable[[Sizes], bool]]]:
-    """Return a context manager in which named sizes compare as these numbers do.
+    """Return a context manager in which symbolic sizes compare like these numbers.
 
     Yields:
         Conditions on sizes under which every comparison has the same answer.
@@ -298,7 +298,7 @@ NO_SIZES: Sizes = {}
 
 
 def size_of(shape: Shape) -> Dim:
-    """Return the number of elements of ``shape``."""
+    """Return the number of elements of an array of this shape."""
     total: Dim = 1
     for dim in shape:
         total = total * dim
@@ -306,7 +306,7 @@ def size_of(shape: Shape) -> Dim:
 
 
 def resolve(item: Any, sizes: Sizes) -> Any:
-    """Return a size, shape or attribute with named sizes replaced by numbers.
+    """Return a shape or attribute with symbolic sizes replaced by numbers.
 
     Bodies of loops are graphs, which stay as they are.
     """
@@ -319,7 +319,7 @@ def resolve(item: Any, sizes: Sizes) -> Any:
 
 
 def is_symbolic(item: Any) -> bool:
-    """Return whether ``item`` contains a named size."""
+    """Return whether a shape or attribute contains a symbolic (named) size."""
     if isinstance(item, tuple):
         return any(map(is_symbolic, cast("tuple[Any, ...]", item)))
     return isinstance(item, SymbolicDim)
@@ -327,7 +327,7 @@ def is_symbolic(item: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ArrayType:
-    """The type of a value: shape and element type, printed as ``f32[N,784]``."""
+    """The type of a graph value: shape and element type, printed as ``f32[N,784]``."""
 
     shape: Shape
     dtype: DType
@@ -336,10 +336,10 @@ class ArrayType:
         return f"{self.dtype.short}[{','.join(map(str, self.shape))}]"
 
     def at(self, sizes: Sizes) -> ArrayType:
-        """Return the same type with named sizes replaced by numbers."""
+        """Return an array type with symbolic sizes replaced by numbers."""
         return ArrayType(resolve(self.shape, sizes), self.dtype)
 
 
 def type_of(array: np.ndarray[Any, Any]) -> ArrayType:
-    """Return the type of a NumPy array."""
+    """Return the type (shape and element type) of a NumPy array."""
     return ArrayType(array.shape, as_dtype(array.dtype))

@@ -1,4 +1,4 @@
-"""The verifier: checks of the rules that every graph must obey."""
+"""The verifier of graphs: checks of the rules that every graph must obey."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ATOMS = (bool, int, float, str, DType, SymbolicDim)
 
 
 def verify(graph: Graph) -> None:
-    """Check that ``graph`` obeys the rules of graphs.
+    """Check that a computation graph is well formed: types, order, distinct values.
 
     - Inputs are distinct, and no value carries numbers.
     - A node reads inputs of the graph and outputs of earlier nodes alone.
@@ -37,7 +37,7 @@ def type_mismatch(
     attrs: dict[str, Any],
     actual: Sequence[ArrayType | None],
 ) -> tuple[str, str] | None:
-    """Return the expected and the actual types as text if they differ, else None.
+    """Compare a primitive's expected and actual result types; return both if unequal.
 
     A rule trusts that its attributes are of the right kind; here nothing is trusted, so
     whatever it trips over is refused.
@@ -106,7 +106,7 @@ class _Check:
             self.single(_("{at} gives", at=at), value)
 
     def single(self, where: str, value: Value) -> None:
-        """Add a value to the known ones; raise an error if it is not new."""
+        """Note a value as defined in a graph; raise an error if it already is."""
         if value in self.known:
             self.fail(
                 _("{where} one value twice.", where=where),

@@ -57,7 +57,7 @@ _SINGLE = (bool, int, float, complex, str, bytes, type(None), np.generic, Tensor
 
 
 class DependencyScan:
-    """The result of the scan: all outside sources that a function may read.
+    """The scan for all outside variables and attributes that a function may read.
 
     Attributes:
         sources: what the function reads outside.
@@ -92,11 +92,11 @@ class DependencyScan:
                 self._visit(*self._waiting.popleft())
 
     def _follow(self, name: str, items: Iterable[Any], level: int) -> None:
-        """Visit items later."""
+        """Queue objects for the dependency scan."""
         self._waiting += [(name, item, level) for item in items]
 
     def _add(self, source: Source, level: int) -> None:
-        """Add a source, and visit what stands there later."""
+        """Record an outside variable or attribute, and queue its value for the scan."""
         self.sources.append(source)
         item = source.get()
         if isinstance(item, str) and not self.names.isdisjoint(ANY):
@@ -104,7 +104,7 @@ class DependencyScan:
         self._waiting.append((source.name, item, level))
 
     def _visit(self, name: str, item: Any, level: int) -> None:
-        """Add the sources that may be read in an item itself."""
+        """Scan an object for outside variables and attributes that code may read."""
         if isinstance(item, _SINGLE) or id(item) in self._seen:
             return
         self._seen[id(item)] = item
@@ -192,7 +192,7 @@ class DependencyScan:
     # -- objects and classes -------------------------------------------------------
 
     def _object(self, name: str, item: Any, level: int) -> None:
-        """Add what an object refers to, and the attributes that may be read."""
+        """Scan the references and the attributes of an object that code may read."""
         self._references(name, item, level)
         own = getattr(item, "__dict__", None)
         attributes: Mapping[str, Any] = own if isinstance(own, Mapping) else {}
@@ -216,7 +216,7 @@ class DependencyScan:
         self._of_classes(name, item, kinds, attributes, level)
 
     def _references(self, name: str, item: Any, level: int) -> None:
-        """Follow what an object refers to without attributes."""
+        """Scan the items of a container, or the target of a reference or partial."""
         if isinstance(item, CONTAINERS):
             self._follow(f"{name}[…]", _referents(item), level)
         elif isinstance(item, weakref.ref):
@@ -241,7 +241,7 @@ class DependencyScan:
             self._foreign_items(name, _referents(item), level)
 
     def _class(self, name: str, kind: type, level: int) -> None:
-        """Add the attributes of a class that may be read."""
+        """Scan the attributes of a class that the traced code may read."""
         if _is_users(type(kind)):
             self._follow(type(kind).__name__, [type(kind)], level)
         if isinstance(kind, enum.EnumMeta) and _is_users(kind):
@@ -256,7 +256,7 @@ class DependencyScan:
         instance_attributes: Mapping[str, Any],
         level: int,
     ) -> None:
-        """Add what an object, or a class itself, has from the user's classes."""
+        """Scan what an object, or a class itself, inherits from the user's classes."""
         called = {k for base in kinds[:-1] if not _is_users(base) for k in vars(base)}
         for base in kinds:
             if not _is_users(base):
@@ -282,7 +282,7 @@ class DependencyScan:
         *,
         every: bool = False,
     ) -> None:
-        """Add those attributes in ``attributes`` that the code may read.
+        """Record those attributes in ``attributes`` that the traced code may read.
 
         ``every``: code that is not read may read all of them.
         """
@@ -316,14 +316,14 @@ class DependencyScan:
     # -- what is written in C ------------------------------------------------------
 
     def _foreign_items(self, name: str, items: Iterable[Any], level: int) -> None:
-        """Follow references of what is not the user's, up to the limits."""
+        """Queue library objects for the dependency scan, up to fixed limits."""
         for item in items:
             if level < FOREIGN_LEVELS and self._foreign < FOREIGN_ITEMS:
                 self._foreign += 1
                 self._follow(name, [item], level + 1)
 
     def _cache(self, name: str, cache: Any, level: int) -> None:
-        """Follow the results that a function remembers, which must still be there."""
+        """Scan and guard the results that ``functools.lru_cache`` has stored."""
         self.caches.append((cache, cache.cache_info().misses))
         results = _results(cache)
         self._follow(f"{name}(…)", results, level)
@@ -337,7 +337,7 @@ class DependencyScan:
 
 
 def _results(cache: Any) -> list[Any]:
-    """Return all that a function of ``functools.lru_cache`` refers to, its results."""
+    """Return the objects that a function of ``functools.lru_cache`` has stored."""
     results = _referents(cache)
     for item in list(results):
         if type(item) is dict:
@@ -346,7 +346,7 @@ def _results(cache: Any) -> list[Any]:
 
 
 def _referents(item: Any) -> list[Any]:
-    """Return what an object refers to, but for its class and its attributes."""
+    """Return the objects that an object refers to, except class and attribute dict."""
     skipped = (type(item), getattr(item, "__dict__", None))
     referents = gc.get_referents(item)
     return [part for part in referents if not any(part is other for other in skipped)]
@@ -360,7 +360,7 @@ def _contents(cell: types.CellType) -> Any:
 
 
 def _is_read(file: str) -> bool:
-    """Return whether code of a file is analysed: user code, or a prompt's."""
+    """Return whether the scan reads a file's code: user code, or a prompt's."""
     return of_user(file) or (file.startswith("<") and not file.startswith("<frozen"))
 
 
@@ -376,18 +376,18 @@ def _is_users(kind: type) -> bool:
 
 
 def _is_plain(kind: type) -> bool:
-    """Return whether objects of a class keep what they refer to as attributes."""
+    """Return whether objects of a class store their attributes in a ``__dict__``."""
     return any("__dict__" in vars(base) for base in kind.__mro__)
 
 
 def _is_a(item: Any, module: str, kind: str) -> bool:
-    """Return whether an item is an instance of a class of a loaded module."""
+    """Return whether an object is an instance of a class, if its module is loaded."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(item, getattr(loaded, kind))
 
 
 def _is_one(bases: tuple[type, ...], module: str, kind: str) -> bool:
-    """Return whether a class of this name is among the bases, without an import."""
+    """Return whether a class of this name is among base classes, without an import."""
     return any(b.__name__ == kind and b.__module__ == module for b in bases)
 
 
@@ -396,7 +396,7 @@ def _is_module(item: Any) -> bool:
 
 
 def _function_of(raw: Any) -> Any:
-    """Return the function behind an attribute of a class; None for anything else."""
+    """Return the function of a method or property; None for any other attribute."""
     if isinstance(raw, property):
         return raw.fget
     if isinstance(raw, staticmethod | classmethod):
@@ -410,7 +410,7 @@ def _function_of(raw: Any) -> Any:
 def _names(
     code: types.CodeType,
 ) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Return the names of globals, attributes and modules that code may read.
+    """Return the names of globals, attributes and modules that bytecode may read.
 
     Functions within it are included; texts in it may name attributes too.
     """

@@ -1,4 +1,4 @@
-"""Fingerprints of outside items, compared to detect their changes."""
+"""Fingerprints of objects outside a traced function, to detect their changes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def fingerprint(
     around: tuple[int, ...] = (),
     keep: list[Any] | None = None,
 ) -> Any:
-    """Return the fingerprint of an item: from its value, or else its identity.
+    """Return a fingerprint of an object, to detect changes: its value or identity.
 
     Args:
         item: anything.
@@ -83,7 +83,7 @@ def _of_items(
     around: tuple[int, ...],
     keep: list[Any] | None,
 ) -> Any:
-    """Return the fingerprint of a container, from those of its items."""
+    """Return a container's fingerprint (to detect changes) from those of its items."""
     kind = type(item)
     if len(item) > ITEMS and not free:
         try:
@@ -129,7 +129,7 @@ _STATES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 
 @functools.lru_cache(maxsize=512)
 def _state_of(kind: type) -> Callable[[Any], Any] | None:
-    """Return the reader of the state of a stateful class; None for any other."""
+    """Return the function that reads a stateful object's state; None if unknown."""
     for kinds, state in _STATES:
         if issubclass(kind, kinds):
             return state
@@ -141,7 +141,7 @@ def _written(item: Any) -> Any:
 
 
 def _place(item: Any) -> Any:
-    """Return the position of a readable file; None for any other."""
+    """Return the current position in a readable file; None for any other object."""
     try:
         return item.tell() if item.readable() else None
     except (OSError, ValueError):  # a terminal; a file that is closed
@@ -149,7 +149,7 @@ def _place(item: Any) -> Any:
 
 
 def _locals(item: Any) -> Any:
-    """Return the position of a generator in its code, and its variables."""
+    """Return a generator's current position in its code, and its local variables."""
     frame = item.gi_frame
     return "end" if frame is None else (frame.f_lasti, fingerprint(frame.f_locals))
 

@@ -40,7 +40,7 @@ FLOATS = (float, np.floating)
 
 
 class Guard:
-    """The item that a source held at the trace, with its fingerprint.
+    """A guard: an outside object as it was at the trace, to detect a change later.
 
     Attributes:
         get: gives what stands there now.
@@ -58,7 +58,7 @@ class Guard:
         self.print = None if atom else fingerprint(item, free, keep=keep)
 
     def holds_for(self, now: Any) -> bool:
-        """Return whether ``now`` equals the item at the trace."""
+        """Return whether an outside object is still equal to its guarded value."""
         if now is self.item and (self.print is None or type(self.print) is int):
             return True
         if self.print is None:
@@ -68,7 +68,7 @@ class Guard:
         return fingerprint(now, self.free) == self.print
 
     def floats(self) -> Iterator[Number]:
-        """Yield the floats whose values, but not types, changed since the trace."""
+        """Yield the guarded outside floats whose values, not types, have changed."""
         if self.source.put is not None:
             before = fingerprint(self.item) if self.print is None else self.print
             yield from _floats(self.source, before, self.get(), ())
@@ -104,14 +104,14 @@ class ModuleGuards:
                 self.items[key] = Guard(source, paths, self._alive)
 
     def changed(self) -> bool:
-        """Return whether an attribute has changed, been added or been removed."""
+        """Return whether a module's attribute has been changed, added or removed."""
         now = vars(self.module)
         if len(now) - ("training" in now) != len(self.items):
             return True
         return any(True for __ in self.changes())
 
     def changes(self) -> Iterator[Guard]:
-        """Yield the attributes that have changed."""
+        """Yield the guards of a module's attributes that have changed."""
         now = vars(self.module)
         for key, guard in self.items.items():
             if () not in guard.free and not guard.holds_for(now.get(key, MISSING)):
@@ -119,7 +119,7 @@ class ModuleGuards:
 
 
 class Guards:
-    """All guards of a function: what it found outside at its trace.
+    """All guards of a traced function: the outside objects that it may read.
 
     Args:
         function: the function that is traced.
@@ -155,7 +155,7 @@ class Guards:
         self.modules: list[ModuleGuards] = []
 
     def _add(self, sources: Iterable[Source]) -> None:
-        """Guard what stands at sources, but for the inputs of the graph."""
+        """Add guards for outside objects, except those that are inputs of the graph."""
         for source in sources:
             free = self._free.get(source.key, NOWHERE)
             if () not in free:
@@ -168,7 +168,7 @@ class Guards:
         self.modules += [ModuleGuards(module, self._free) for module in modules]
 
     def holds(self) -> bool:
-        """Return whether the environment is unchanged; modules are not compared."""
+        """Return whether no outside object has changed (modules are not compared)."""
         for get, item, print_, guard in self._checks:
             now = get()
             if now is item and (print_ is None or type(print_) is int):
@@ -184,7 +184,7 @@ class Guards:
         return True
 
     def changes(self) -> Iterator[Guard]:
-        """Yield the guards, those of modules included, whose item has changed."""
+        """Yield the guards of a traced function whose objects have changed."""
         for guard in self._guards:
             if not guard.holds_for(guard.get()):
                 yield guard
@@ -227,7 +227,7 @@ class Guards:
 
 
 def changed(function: str, name: str) -> ArgumentError:
-    """Return the error for a function that changes its environment."""
+    """Return the error for a function that changes outside objects while traced."""
     return ArgumentError(
         _(
             "{function} changes {name!r}, which it found outside, while it is "
@@ -246,7 +246,7 @@ def changed(function: str, name: str) -> ArgumentError:
 
 
 def _fills_cache(guard: Guard, now: Any) -> bool:
-    """Return whether a change only fills an empty cache, or adds keys to a dict."""
+    """Return whether a change of an outside object only fills a cache or dictionary."""
     item, print_ = guard.item, guard.print
     if item is None or item is MISSING:
         return not _has_traced(now)
@@ -260,7 +260,7 @@ def _fills_cache(guard: Guard, now: Any) -> bool:
 
 
 def _has_traced(item: Any) -> bool:
-    """Return whether an item contains a tensor of the trace."""
+    """Return whether an object contains a tensor that exists only within the trace."""
     leaves, __ = flatten(item)
     return any(
         isinstance(leaf, Tensor) and leaf._value.array is None for leaf in leaves
@@ -271,7 +271,7 @@ def _has_traced(item: Any) -> bool:
 def substituted(
     function: str, numbers: Sequence[Number], others: Sequence[Any]
 ) -> Generator[None]:
-    """Replace ``numbers`` by ``others`` within a block, and restore them after.
+    """Replace outside floats by other values within a block, and restore them after.
 
     Raises:
         ArgumentError: one was replaced within the block.
@@ -299,7 +299,7 @@ def substituted(
 
 
 def _restore(holder: Any, items: Any) -> None:
-    """Restore the items of a container."""
+    """Restore the former items of a dictionary or list."""
     if isinstance(holder, dict):
         holder.clear()
         holder.update(items)

@@ -1,4 +1,4 @@
-"""Places: outside variables, items and attributes that a function may read."""
+"""Sources: outside variables, items and attributes that a traced function may read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Source:
 
 
 def cell_source(name: str, cell: types.CellType) -> Source:
-    """Return the source of a closure variable."""
+    """Return the source (the way to read it again) of a closure variable."""
 
     def get() -> Any:
         try:
@@ -44,7 +44,7 @@ def cell_source(name: str, cell: types.CellType) -> Source:
 
 
 def item_source(name: str, space: MutableMapping[str, Any], key: str) -> Source:
-    """Return the source of a global: a name in a namespace."""
+    """Return the source (the way to read it again) of a global variable."""
     return Source(
         name,
         (id(space), key),
@@ -54,7 +54,7 @@ def item_source(name: str, space: MutableMapping[str, Any], key: str) -> Source:
 
 
 def attribute_source(name: str, owner: Any, key: str) -> Source:
-    """Return the source of an attribute; no property is computed."""
+    """Return the source (the way to read it again) of an object's attribute."""
 
     def put(item: Any) -> None:
         holder = owner
@@ -75,7 +75,7 @@ def attribute_source(name: str, owner: Any, key: str) -> Source:
 
 
 def attribute(owner: Any, key: str) -> Any:
-    """Return the current value of an attribute; no property is computed."""
+    """Return an object's attribute without computing a property."""
     attributes = getattr(owner, "__dict__", {})
     if key in attributes:
         return attributes[key]
@@ -89,7 +89,7 @@ def attribute(owner: Any, key: str) -> Any:
 
 
 class Number:
-    """An outside float: the value of a source, or an item of a container in one.
+    """A float outside a traced function: a variable, or an item of a container.
 
     Attributes:
         source: where.
@@ -106,19 +106,19 @@ class Number:
 
     @property
     def name(self) -> str:
-        """The Python expression of the outside float, such as ``config['a'][0]``."""
+        """The Python expression of an outside float, such as ``config['a'][0]``."""
         return self.source.name + "".join([f"[{key!r}]" for key in self.path])
 
     def is_there(self) -> bool:
-        """Return whether the current value is still a float of the same type."""
+        """Return whether an outside float still exists with the same type."""
         return type(self.get()) is self.kind
 
     def get(self) -> Any:
-        """Return the current value of the outside float."""
+        """Return the current value of a float outside a traced function."""
         return self._along(self.path)
 
     def holder(self) -> Any:
-        """Return the innermost container of the outside float."""
+        """Return the innermost container of a float outside a traced function."""
         return self._along(self.path[:-1])
 
     def _along(self, path: tuple[Any, ...]) -> Any:
@@ -131,7 +131,7 @@ class Number:
         return item
 
     def put(self, item: Any) -> None:
-        """Replace the outside float by another item; rebuild tuples on its path."""
+        """Replace a float outside a traced function, also within tuples."""
         holders = [self.source.get()]
         for key in self.path[:-1]:
             holders.append(holders[-1][key])

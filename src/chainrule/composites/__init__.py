@@ -1,4 +1,4 @@
-"""Composites: named operations made of primitives, with a formula and a source.
+"""Composites: operations made of primitives, such as softmax, with a formula.
 
 A composite's derivative is that of its body, unless the composite declares another one.
 Importing this package fills the registry.

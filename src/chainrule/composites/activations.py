@@ -62,7 +62,7 @@ def _above_zero(x: Value) -> Value:
 
 
 def _kinked(g: Value, x: Value, below: Value) -> Value:
-    """Return g where x > 0, else g times the slope ``below``."""
+    """Return the gradient of a ReLU-like function: g for x > 0, else slope times g."""
     return mul(g, where(_above_zero(x), full_like(x, 1.0), below))
 
 
@@ -126,7 +126,7 @@ _GELU_TANH = math.sqrt(2 / math.pi), 0.044715
 
 
 def _gelu_tanh_parts(x: Value) -> tuple[Value, Value]:
-    """Return x², and tanh u with u = √(2/π) (x + 0.044715x³)."""
+    """Return the parts x² and tanh(√(2/π) (x + 0.044715x³)) of approximate GELU."""
     scale, cubic = _GELU_TANH
     square = mul(x, x)
     return square, tanh(_times(scale, add(x, _times(cubic, mul(square, x)))))
@@ -183,7 +183,7 @@ def softplus(x: Value) -> Value:
 
 
 def _below_zero(x: Value) -> Value:
-    """Return min(0, x), whose exponential cannot overflow; the derivative at 0 is 1."""
+    """Return min(0, x), with derivative 1 at 0: the part of ELU below zero."""
     return minimum(full_like(x, 0.0), x)
 
 

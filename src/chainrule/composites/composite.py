@@ -46,7 +46,7 @@ class Composite(Operation):
     def body(
         self, types: Sequence[ArrayType], attrs: dict[str, Any] | None = None
     ) -> Graph:
-        """Return the body as a graph, for inputs of these types."""
+        """Return a composite's body as a graph of primitives, for these input types."""
         return BODIES[self](types, attrs or {})
 
     def __repr__(self) -> str:
@@ -109,7 +109,7 @@ def composite(
 
 
 def _graph_once(name: str, rule: Rule) -> Rule:
-    """Return a derivative rule that caches its graph when all inputs are numbers."""
+    """Return a composite's derivative rule that caches its graph for eager use."""
     graphs: Bounded[Any, tuple[Graph, list[int]]] = Bounded(GRAPHS_AT_MOST)
 
     def derivative(

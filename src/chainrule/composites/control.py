@@ -1,4 +1,4 @@
-"""Composites for loops and branches: ``scan`` and ``cond``.
+"""Composites for loops and branches in graphs: ``scan`` and ``cond``.
 
     carry₀ given;  carryₜ₊₁, yₜ = body(constants, carryₜ, xₜ)   for t = 0 … length−1
 
@@ -67,7 +67,7 @@ def _rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
 
 
 def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
-    """Return a body graph as a function of values."""
+    """Return a loop's or branch's body graph as a function of values."""
     return lambda *values: inline(body, values, keep_constants=True)
 
 
@@ -218,7 +218,7 @@ def _cond_rule(
 def _cond_vjp(
     gs: Sequence[Cotangent], ys: Any, inputs: Values, needed: Any, **branches: Graph
 ) -> Sequence[Cotangent]:
-    """Return the derivative of a ``cond``: that of the branch that was taken."""
+    """Return the derivative of ``cond``: that of the branch that was taken."""
     which, *operands = inputs
     cotangents = [g for g in gs if g is not None]
     wanted = [i for i, need in enumerate(needed[1:]) if need]

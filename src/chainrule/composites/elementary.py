@@ -100,13 +100,13 @@ def cosh(x: Value) -> Value:
 
 
 def _leg(x: Value) -> Value:
-    """Return √(1 − x²), exact near ±1 too."""
+    """Return √(1 − x²), exact near ±1 too, to compute arcsin and arccos."""
     one = _one(x)
     return mul(sqrt(sub(one, x)), sqrt(add(one, x)))
 
 
 def _cubed(x: Value, slope: Value) -> Value:
-    """Return x s³, multiplied in an order that avoids underflow.
+    """Return x s³ without underflow, for second derivatives of arcsin and the like.
 
     x s, which is about 1 for large x, comes first.
     """
@@ -224,7 +224,7 @@ def _length(a: Expr, b: Expr) -> Expr:
 
 
 def _by_larger(a: Value, b: Value) -> tuple[Value, Value, Value]:
-    """Return m = max(|a|, |b|), the divisor (m, or 1 for 0), and √(a² + b²)/divisor."""
+    """Return the parts from which √(a² + b²) is computed without overflow."""
     a, b = abs_(a), abs_(b)
     larger, one = maximum(a, b), _one(a)
     divisor = where(equal(larger, full_like(a, 0.0)), one, larger)
@@ -280,7 +280,7 @@ def hypot(a: Value, b: Value) -> Value:
 
 
 def _gap(a: Value, b: Value) -> Value:
-    """Return a − b; 0 for two equal infinities."""
+    """Return a − b, or 0 for two equal infinities, for the logarithm of a sum."""
     alike = bitwise_and(equal(a, b), _infinite(a))
     return where(alike, full_like(a, 0.0), sub(a, b))
 

@@ -59,7 +59,7 @@ def _classes(name: str, scores: Value) -> int:
 
 
 def _labelled(name: str, scores: Value, labels: Value) -> int:
-    """Return the number of classes, after checking that labels fit the scores."""
+    """Return the number of classes of scores, after checking that labels fit."""
     classes = _classes(name, scores)
     need_integer(name, "labels", labels.dtype)
     if labels.shape != scores.shape[:1]:
@@ -75,7 +75,7 @@ def _labelled(name: str, scores: Value, labels: Value) -> int:
 
 
 def _pair(name: str, prediction: Value, target: Value) -> None:
-    """Raise an error unless two arrays are floats of one shape and dtype."""
+    """Raise an error unless prediction and target are floats of one shape and dtype."""
     same(name, 2, "floats")(prediction.type, target.type)
 
 
@@ -83,12 +83,12 @@ def _pair(name: str, prediction: Value, target: Value) -> None:
 
 
 def _rows(g: Value, logits: Value) -> Value:
-    """Return one number per row, broadcast to the shape of ``logits``."""
+    """Return a loss' gradient, one number per row, broadcast to the logits' shape."""
     return expand(g, logits, (1,))
 
 
 def _cross_entropy_vjp(g: Value, y: Value, logits: Value, labels: Value) -> Value:
-    """Return the derivative of the cross-entropy to the logits: δ = ŷ − y, times g."""
+    """Return the cross-entropy's derivative to the logits: δ = ŷ − y, times g."""
     truth = one_hot_mask(labels, _classes("cross_entropy", logits))
     delta = sub(softmax(logits, axis=1), convert(truth, dtype=logits.dtype))
     return mul(delta, _rows(g, logits))
@@ -140,7 +140,7 @@ _WORST, _LEAST = 100.0, 1e-12
 
 
 def _capped_log(probability: Value) -> Value:
-    """Return max(ln ŷ, −100); denormal numbers ŷ count as 0."""
+    """Return max(ln ŷ, −100), the capped log of a probability for cross-entropy."""
     tiny = full_like(probability, float(np.finfo(probability.dtype.numpy).tiny))
     nothing, worst = less(abs_(probability), tiny), full_like(probability, -_WORST)
     safe = where(nothing, full_like(probability, 1.0), probability)
@@ -160,7 +160,7 @@ def _capped_log(probability: Value) -> Value:
     cases=_PROBABILITIES,
 )
 def log_score(probability: Value, target: Value) -> Value:
-    """Return −y ln ŷ, element by element, at most 100 y.
+    """Return −y ln ŷ, the log loss of probabilities, at most 100 y per element.
 
     Its derivative is −y/max(ŷ, 10⁻¹²).
 
@@ -186,7 +186,7 @@ def log_score(probability: Value, target: Value) -> Value:
     cases=_PAIRS,
 )
 def binary_cross_entropy(logits: Value, target: Value) -> Value:
-    """Return −y ln σ(z) − (1 − y) ln(1 − σ(z)), element by element."""
+    """Return the binary cross-entropy −y ln σ(z) − (1 − y) ln(1 − σ(z)) per element."""
     _pair("binary_cross_entropy", logits, target)
     rest = log1p(exp(neg(abs_(logits))))
     return add(sub(relu(logits), mul(logits, target)), rest)
@@ -202,7 +202,7 @@ def binary_cross_entropy(logits: Value, target: Value) -> Value:
     cases=_PAIRS,
 )
 def perceptron_criterion(score: Value, target: Value) -> Value:
-    """Return (step(z) − y) z: 0 where the sign is right, |z| where it is wrong."""
+    """Return the perceptron's loss (step(z) − y) z: |z| where the sign is wrong."""
     _pair("perceptron_criterion", score, target)
     zero, one = full_like(score, 0.0), full_like(score, 1.0)
     return mul(sub(where(less(score, zero), zero, one), target), score)
@@ -221,7 +221,7 @@ def hinge(score: Value, target: Value) -> Value:
 
 
 def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
-    """Return the formula of ``multi_margin``: a sum over all classes, less mᵖ."""
+    """Return the formula that shows the multi-class margin loss ``multi_margin``."""
     own = write.spread(write.picked(z, y), (0,), z, rank=2, letters=False)
     short = write.apply("max", 0, margin + z - own)
     cost = write.total(short**p if p != 1 else short, (1,), rank=2, keep=False)
@@ -239,7 +239,7 @@ def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
     ),
 )
 def multi_margin(scores: Value, labels: Value, *, margin: float, p: int) -> Value:
-    """Return 1/C Σᵢ max(0, m − z[label] + z[i])ᵖ over the other classes, one a row."""
+    """Return the multi-class hinge loss 1/C Σᵢ max(0, m − z[label] + z[i])ᵖ a row."""
     classes = _labelled("multi_margin", scores, labels)
     if p not in (1, 2):
         raise ArgumentError(
@@ -300,7 +300,7 @@ def huber(prediction: Value, target: Value, *, delta: float) -> Value:
     cases=tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.05, 1.0))) for c in _PAIRS),
 )
 def kl_divergence(q: Value, p: Value) -> Value:
-    """Return p ln(p/q), element by element: 0 where p = 0, ∞ where q = 0 < p."""
+    """Return the Kullback–Leibler divergence p ln(p/q), element by element."""
     _pair("kl_divergence", q, p)
     zero, one = full_like(p, 0.0), full_like(p, 1.0)
     some, possible = less(zero, p), less(zero, q)

@@ -1,4 +1,4 @@
-"""Composites for normalisation: activations are scaled to mean 0 and variance 1.
+"""Composites for normalisation layers: scale to mean 0 and variance 1.
 
     x̂ = (x − μ) / √(σ² + ε),    y = γ ⊙ x̂ + β
 
@@ -38,7 +38,7 @@ Axes = tuple[int, ...]
 
 
 def _hat(x: Expr, axes: Axes, eps: float) -> tuple[Expr, Expr]:
-    """Return the formulas of the normalised x̂ and of √(σ² + ε)."""
+    """Return the formulas that show the normalised x̂ and √(σ² + ε)."""
     deviation = write.root(write.variance(x, over=axes) + eps)
     return write.fraction(x - write.mean(x, over=axes), deviation), deviation
 
@@ -51,12 +51,12 @@ def _written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
 
 
 def _all(e: Expr, number: float) -> bool:
-    """Return whether an expression is an array that repeats ``number``."""
+    """Return whether a formula's expression is an array that repeats ``number``."""
     return isinstance(e, Computed) and e.shown == Number(number)
 
 
 def _batch_written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
-    """Return the formula of batch normalisation.
+    """Return the formula that shows batch normalisation.
 
     γ and β have index letters where their axes are not the last.
     """
@@ -78,7 +78,7 @@ def _pullback_written(g: Expr, x: Expr, axes: Axes, eps: float) -> Expr:
 
 
 def count(x: Value, axes: Axes) -> Value:
-    """Return the number of elements along ``axes``, as a scalar value."""
+    """Return the number of an array's elements along ``axes``, as a scalar value."""
     total: Dim = size_of(tuple(x.shape[a] for a in axes))
     if isinstance(total, SymbolicDim):
         return size(dim=total, dtype=x.dtype)
@@ -86,7 +86,7 @@ def count(x: Value, axes: Axes) -> Value:
 
 
 def mean(x: Value, axes: Axes) -> Value:
-    """Return the mean over ``axes``, without these axes."""
+    """Return the mean of an array over ``axes``, which the result lacks."""
     total = reduce_sum(x, axes=axes)
     return div(total, broadcast_to(count(x, axes), shape=total.shape))
 
@@ -100,12 +100,12 @@ def moments(x: Value, axes: Axes) -> tuple[Value, Value, Value]:
 
 
 def without_overflow(x: Value) -> Value:
-    """Return x with ∞ replaced by NaN, so that dividing by x does not hide overflow."""
+    """Return x with ∞ replaced by NaN, so that normalisation shows overflow as NaN."""
     return where(less(x, full_like(x, math.inf)), x, full_like(x, math.nan))
 
 
 def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
-    """Return the normalised x̂, and √(σ² + ε), both in the shape of x.
+    """Return the normalised x̂ (mean 0, variance 1) and the deviation √(σ² + ε).
 
     Both are NaN where the squares overflow.
     """
@@ -117,7 +117,7 @@ def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
 
 
 def _spread(name: str, parameter: Value, x: Value, along: Axes) -> Value:
-    """Return γ or β, whose axes are the axes ``along`` of x, in the shape of x."""
+    """Return a normalisation's γ or β broadcast to the shape of x."""
     wanted = tuple(x.shape[a] for a in along)
     expected = ArrayType(wanted, parameter.dtype)
     need_type(name, _("a γ and a β for each feature"), expected, parameter.type)
@@ -146,7 +146,7 @@ def _normalise(
     ),
 )
 def normalised_pullback(g: Value, x: Value, axes: Axes, eps: float) -> Value:
-    """Return the derivative of the normalised x̂ to x, times g.
+    """Return the derivative of the normalised x̂ (mean 0, variance 1) to x, times g.
 
     It is (g − mean g − x̂ ⊙ mean(g ⊙ x̂)) / √(σ² + ε), where g is ∂ℒ/∂x̂.
     """
@@ -159,7 +159,7 @@ def normalised_pullback(g: Value, x: Value, axes: Axes, eps: float) -> Value:
 def _derivatives(
     name: str, along: Callable[[Value, Axes], Axes]
 ) -> tuple[DerivativeRule, ...]:
-    """Return the derivative rules of a normalisation to x, γ and β.
+    """Return the derivative rules of a normalisation layer to x, γ and β.
 
     δ = Jᵀ∇ℒ as above; ∂ℒ/∂γ and ∂ℒ/∂β are sums over all that share them.
     """

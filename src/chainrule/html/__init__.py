@@ -1,1 +1,1 @@
-"""HTML of arrays for notebooks and reports."""
+"""HTML of arrays for notebooks and reports: tables, heat maps, histograms."""

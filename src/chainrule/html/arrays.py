@@ -1,4 +1,4 @@
-"""Arrays as HTML: small ones as tables, large ones as images with a summary.
+"""Arrays as HTML: small ones as tables, large ones as heat maps with a summary.
 
 A tensor in a notebook and every page of :mod:`chainrule.explanation` are made of these.
 """
@@ -57,7 +57,7 @@ def table(array: Array, off: Array | None = None) -> str:
 
 
 def spelled(array: Array, digits: int = 4, off: Array | None = None) -> list[list[str]]:
-    """Return the numbers of a matrix as text, with only the digits that are right.
+    """Return a matrix' numbers as text, with only the digits that are certain.
 
     Exact zeros are a bare ``0``: a dead unit is told from a small number.
 
@@ -106,12 +106,12 @@ def spelled(array: Array, digits: int = 4, off: Array | None = None) -> list[lis
 
 
 def _decimals(off: float) -> int:
-    """Return how many decimals of a number with a given error are right."""
+    """Return the number of correct decimals of a number with a given error."""
     return math.floor(-math.log10(2 * off)) if off > 0 else 99
 
 
 def _scientific(value: float, digits: int, off: float) -> str:
-    """Return a number in scientific notation, with only the digits that are right."""
+    """Return a number in scientific notation with only its correct digits."""
     if value == 0 and not off:
         return "0"
     known = _decimals(off)
@@ -123,7 +123,7 @@ def _scientific(value: float, digits: int, off: float) -> str:
 
 
 def summary(array: Array) -> list[str]:
-    """Return a large array's summary: shape, range, mean and share of zeros."""
+    """Return a large array's summary as text: shape, range, mean, share of zeros."""
     shape = " × ".join(map(str, array.shape))
     if not array.size:
         return [shape]
@@ -141,7 +141,7 @@ def summary(array: Array) -> list[str]:
 
 
 def colours(array: Array) -> Array:
-    """Return numbers as colours: blue below zero, white at zero, red above."""
+    """Return an array's numbers as heat-map colours: blue, white at zero, red."""
     known = np.where(np.isfinite(array), array, 0.0).astype(np.float64)
     top = float(np.max(np.abs(known), initial=0.0)) or 1.0
     share = np.abs(known)[..., None] / top
@@ -152,7 +152,7 @@ def colours(array: Array) -> Array:
 
 
 def png(pixels: Array) -> str:
-    """Return an image of (rows, columns, 3) bytes as a PNG ``data:`` address."""
+    """Return an RGB image as a PNG ``data:`` address for HTML."""
     rows, columns, _ = pixels.shape
     lines = np.concatenate(
         [np.zeros((rows, 1), np.uint8), pixels.reshape(rows, -1)], axis=1
@@ -169,7 +169,7 @@ def png(pixels: Array) -> str:
 
 
 def heat_map(array: Array) -> str:
-    """Return an array as an ``<img>`` of colours; further axes lie side by side."""
+    """Return an array as a heat map, an HTML ``<img>``; further axes side by side."""
     flat = _flat(array)
     if not flat.size:
         return ""
@@ -187,7 +187,7 @@ def heat_map(array: Array) -> str:
 
 
 def _flat(array: Array) -> Array:
-    """Return an array with two axes; further axes are laid out as a sheet."""
+    """Return an array of any rank as a matrix, for its heat map."""
     array = np.atleast_2d(array)
     if array.ndim == 2 and 1 in array.shape:  # a line, folded
         width = math.isqrt(array.size - 1) + 1
@@ -208,7 +208,7 @@ def _flat(array: Array) -> Array:
 
 
 def histogram(array: Array, bins: int = 24) -> str:
-    """Return a histogram of an array as an ``<svg>`` element."""
+    """Return a histogram of an array's numbers as an SVG element for HTML."""
     known = array[np.isfinite(array)].astype(np.float64)
     if not known.size or known.min() == known.max():
         return ""

@@ -1,4 +1,4 @@
-"""Passes: functions that rewrite a graph into an equivalent graph, one a file.
+"""Graph passes: functions that rewrite a graph into an equivalent graph.
 
 A pass keeps the inputs, the outputs (by position) and the numbers; it changes only how
 they are computed. :func:`prepare` is the sequence that every engine starts from.
@@ -17,7 +17,7 @@ from chainrule.passes.simplify import simplify
 
 
 def prepare(graph: Graph, keep: Callable[[Node], bool] = lambda _: False) -> Graph:
-    """Apply the common passes: inline composites, simplify, merge repeated nodes.
+    """Apply the common graph passes: inline composites, simplify, merge repeated nodes.
 
     Neighbouring axes of products are merged too.
     """

@@ -1,4 +1,4 @@
-"""A pass that merges nodes which compute the same values (common subexpressions).
+"""A graph pass that merges nodes that compute the same (common subexpressions).
 
 Derivative rules and composites are free to compute anew what the forward pass computed
 (softmax in the loss and in its δ): this pass makes that cost nothing.
@@ -30,6 +30,6 @@ def merge_common(graph: Graph) -> Graph:
 
 
 def attr_key(attr: Any) -> str:
-    """Return a text that is equal for equal attributes, as a dictionary key."""
+    """Return a node attribute as text, a dictionary key that equal attributes share."""
     # repr tells 1 from 1.0 and from True, −0.0 from 0.0, and NaN equals itself.
     return f"graph{id(attr)}" if isinstance(attr, Graph) else repr(attr)

@@ -1,4 +1,4 @@
-"""A pass that replaces each composite by the primitives of its body."""
+"""A graph pass that replaces each composite by the primitives of its body."""
 
 from __future__ import annotations
 

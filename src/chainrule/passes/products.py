@@ -1,4 +1,4 @@
-"""A pass that merges axes of tensor products, to get plain matrix products."""
+"""A graph pass that merges axes of tensor products, to get plain matrix products."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.primitives.movement import reshape
 
 
 def merge_letters(graph: Graph) -> Graph:
-    """Return the graph with neighbouring axes (letters) of its products merged.
+    """Return the graph with neighbouring axes of each tensor product merged.
 
     Two contracted letters, or two that belong to one operand and the result, are one
     axis where they stand side by side, in one order, wherever they occur. Then
@@ -51,7 +51,7 @@ def merge_letters(graph: Graph) -> Graph:
 
 
 def _follower(first: str, group: str, parts: list[str]) -> str:
-    """Return the letter that always follows ``first`` in the product's terms, or "".
+    """Return the axis letter that always follows ``first`` in a tensor product, or "".
 
     Letters of one group occur in the same operands.
     """

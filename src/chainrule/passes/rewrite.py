@@ -1,4 +1,4 @@
-"""The walk over a graph, node by node, on which passes are built."""
+"""The walk over a graph's nodes that replaces them, the base of graph passes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Rule = Callable[[Node, tuple[Value, ...]], tuple[Value | None, ...] | None]
 
 
 def rewrite(graph: Graph, rule: Rule) -> Graph:
-    """Return the graph with each node replaced by the result of ``rule``.
+    """Return the graph with each node replaced by what ``rule`` returns for it.
 
     Nodes before the first change are part of both graphs. Those behind it are applied
     anew, so that all stay in their order.

@@ -1,4 +1,4 @@
-"""A pass that shares work between ``scan`` loops: nothing is computed twice.
+"""A graph pass that merges ``scan`` loops, so that nothing is computed twice.
 
 The derivative of a loop runs it once more forwards, to keep the carry of each step, and
 computes in each step of its way back what the forward step computed already. Three
@@ -47,7 +47,7 @@ def share_scans(graph: Graph) -> Graph:
 
 @dataclass
 class _Scan:
-    """A ``scan`` node with its body and the numbers of its constants and carries."""
+    """A ``scan`` loop's node with its body and the numbers of constants and carries."""
 
     node: Node
     body: Graph
@@ -56,12 +56,12 @@ class _Scan:
 
     @property
     def fixed(self) -> int:
-        """The number of operands before the sequences: constants and carries."""
+        """The number of a ``scan`` loop's operands before the sequences."""
         return self.constants + self.carries
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """The attributes of the loop's node except for its body."""
+        """The attributes of a ``scan`` loop's node except for its body."""
         return {k: v for k, v in self.node.attrs.items() if k != "body"}
 
 
@@ -77,11 +77,11 @@ class _Numbers:
         self._known: dict[Any, int] = {}
 
     def number(self, key: Any) -> int:
-        """Return the number of a key; a new key gets the next free number."""
+        """Return the number of a computation, the same for equal keys."""
         return self._known.setdefault(key, len(self._known))
 
     def of(self, body: Graph, inputs: Sequence[int]) -> dict[Value, int]:
-        """Return the number of each value of a loop body, given its inputs' numbers."""
+        """Return numbers for a loop body's values, equal for equal computations."""
         numbers = dict(zip(body.inputs, inputs, strict=True))
         for node in body.nodes:
             attrs = tuple(sorted((k, attr_key(v)) for k, v in node.attrs.items()))
@@ -93,7 +93,7 @@ class _Numbers:
 
 
 def _replaced(graph: Graph, nodes: Mapping[Node, Any]) -> Graph:
-    """Return the graph with some nodes replaced by functions of their new inputs.
+    """Return the graph with some of its nodes replaced by what functions record.
 
     A function gives the new outputs. Functions are called in running order.
     """
@@ -136,7 +136,7 @@ def _merged(graph: Graph) -> Graph:
 
 
 def _merge(loops: list[_Scan], make: dict[Node, Any]) -> None:
-    """Merge loops over the same carries into one loop that has all their results."""
+    """Merge ``scan`` loops over equal carries into one loop that has all results."""
     first = loops[0]
     inputs = [Value(None, v.shape, v.dtype, name=v.name) for v in first.body.inputs]
     results: list[Value] = []
@@ -168,7 +168,7 @@ def _merge(loops: list[_Scan], make: dict[Node, Any]) -> None:
 
 
 def _without_repetition(graph: Graph) -> Graph:
-    """Make loops read values that an earlier loop computed, instead of repeating it."""
+    """Return the graph whose loops read what earlier loops computed, not repeat it."""
     again = True
     while again:
         again = False
@@ -192,7 +192,7 @@ def _without_repetition(graph: Graph) -> Graph:
 
 
 def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
-    """Return replacements for two loops of which the second repeats work, or None."""
+    """Return replacements of two loops, the second of which repeats work, or None."""
     numbers = _Numbers()
     theirs = source.node.inputs
     inner = [numbers.number(("source", i)) for i in range(len(source.body.inputs))]
@@ -242,7 +242,7 @@ def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
 def _stacked_for(
     source: _Scan, loop: _Scan, edge: list[Value], computed: list[Value]
 ) -> dict[Node, Any]:
-    """Return replacements: the first loop stores values that the second one reads."""
+    """Return replacements of two loops: the first stores values for the second."""
     old = source.body
     body = Graph(old.name, old.inputs, (*old.outputs, *computed))
     calls: list[tuple[Value, ...]] = []
@@ -267,7 +267,7 @@ def _stacked_for(
 def _redone(
     body: Graph, inputs: Sequence[Value], instead: Mapping[Value, Value]
 ) -> list[Value]:
-    """Return the outputs of a loop body for new inputs, with some values replaced."""
+    """Return a loop body's outputs for new inputs, with some values replaced."""
     known = dict(zip(body.inputs, inputs, strict=True)) | dict(instead)
     for node in body.nodes:
         if all(v in instead for v in node.outputs):
@@ -280,7 +280,7 @@ def _redone(
 
 
 def _trimmed(loop: _Scan, body: Graph, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Record a loop without the operands that its body does not read."""
+    """Record a ``scan`` loop without the operands that its body does not read."""
     read = {v for node in body.nodes for v in node.inputs} | set(body.outputs)
     keep = [
         i
@@ -307,7 +307,7 @@ def _without_sums(graph: Graph) -> Graph:
 
 
 def _sums(loop: _Scan) -> dict[int, Value]:
-    """Return carry index → the term added in each step, for carries that are sums."""
+    """Return a loop's carries that are sums, with the terms added in each step."""
     terms: dict[int, Value] = {}
     readers = users(loop.body)
     outputs = loop.body.outputs
@@ -342,12 +342,12 @@ def _sums(loop: _Scan) -> dict[int, Value]:
 
 
 def _moves(value: Value, loop: _Scan) -> bool:
-    """Return whether a value of a loop body may differ from step to step."""
+    """Return whether a value in a loop body may differ from step to step."""
     return value not in loop.body.inputs[: loop.constants]
 
 
 def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
-    """Return a function that records the loop without its sums, then the sums."""
+    """Return a function that records a loop without its sums, and these after it."""
     body, constants = loop.body, loop.constants
     outputs = body.outputs
     terms: list[Value] = []
@@ -390,7 +390,7 @@ def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
 
 
 def _total(term: Value, stacked: Mapping[Value, Value], origin: Node) -> Value:
-    """Return the sum of a term over all steps of a loop."""
+    """Return the sum of a loop's stored terms over all steps, as one operation."""
     node = term.node
     if node is None or node.primitive is not dot_general:
         return emit(reduce_sum, (stacked[term],), {"axes": (0,)}, origin)[0]
@@ -402,7 +402,7 @@ def _total(term: Value, stacked: Mapping[Value, Value], origin: Node) -> Value:
 
 
 def _is_zero(value: Value) -> bool:
-    """Return whether a value is a broadcast positive zero."""
+    """Return whether a graph value is a positive zero, broadcast to a shape."""
     node = value.node
     if node is None or node.primitive is not broadcast_to:
         return False

@@ -1,4 +1,4 @@
-"""A pass that removes nodes without effect and shortens chains of reshapes."""
+"""A graph pass that removes nodes without effect and joins chains of reshapes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chainrule.primitives.movement import (
 
 
 def simplify(graph: Graph) -> Graph:
-    """Return the graph with identities removed and chains of reshapes shortened.
+    """Return the graph without nodes that have no effect, and with reshapes joined.
 
     - reshape, broadcast_to, convert, transpose and slice to the same type and order;
     - a reshape of a reshape, which is one reshape;
@@ -63,7 +63,7 @@ def simplify(graph: Graph) -> Graph:
 
 
 def _repeated_number(x: Value) -> Value | None:
-    """Return the scalar that ``x`` is a broadcast of, or None."""
+    """Return the scalar that is broadcast to a graph value, or None."""
     if x.node is None or x.node.primitive is not broadcast_to:
         return None
     source = x.node.inputs[0]
@@ -73,7 +73,7 @@ def _repeated_number(x: Value) -> Value | None:
 def _side_by_side(
     node: Node, inputs: tuple[Value, ...]
 ) -> tuple[int, tuple[Value, ...]] | None:
-    """Return axis and parts if a sum of padded parts is a concatenation, or None."""
+    """Return axis and parts if a node's sum of padded arrays is a concatenation."""
     padded = _padded_parts(inputs)
     if padded is None:
         return None
@@ -92,7 +92,7 @@ def _side_by_side(
 
 
 def _padded_parts(values: Sequence[Value]) -> list[tuple[int, int, Value]] | None:
-    """Return (axis, start, part) of values that are padded along one axis, or None."""
+    """Return (axis, start, part) of arrays that are padded along one axis, or None."""
     padded: list[tuple[int, int, Value]] = []
     for value in values:
         node = value.node

@@ -1,4 +1,4 @@
-"""A pass that computes the maxima of windows and their positions together."""
+"""A graph pass that computes max pooling's maxima and their positions together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RESULT: dict[Primitive, int] = {window_max: 0, window_argmax: 1}
 
 
 def share_windows(graph: Graph) -> Graph:
-    """Return the graph with window maxima and their positions computed in one pass.
+    """Return the graph with the maxima and positions of a pooling in one node.
 
     Max pooling takes the maxima on its way forward and the places on its way back.
     """

@@ -68,7 +68,7 @@ def check_blas() -> None:
 
 
 def library() -> str:
-    """Return the name of NumPy's BLAS library, its version and its kernels."""
+    """Return the name, version and kernels of the BLAS library that NumPy uses."""
     built: Any = np.show_config(mode="dicts")
     blas = built.get("Build Dependencies", {}).get("blas", {})
     names = [blas.get("name", "its BLAS"), blas.get("version", "")]

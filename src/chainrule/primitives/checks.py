@@ -26,7 +26,7 @@ def _rule(x: ArrayType, holds: ArrayType, **__: str) -> ArrayType:
 
 
 def failed(what: str, expected: str, got: str, fix: str) -> ArgumentError:
-    """Return the error for a condition that does not hold."""
+    """Return the error for a false run-time condition (primitive ``require``)."""
     return ArgumentError(what, expected=expected, got=got, fix=fix or None)
 
 

@@ -42,14 +42,14 @@ class _Conv(NamedTuple):
     accumulate: DType
 
     def sliding(self, d: Dims, kernel: tuple[Any, ...]) -> Sliding:
-        """Return the sliding window of a kernel of this shape."""
+        """Return a convolution's sliding window, for a kernel of this shape."""
         window = _spatial(d.rhs, d, kernel)
         dilations = self.rhs_dilation, self.lhs_dilation
         return Sliding(window, self.strides, self.padding, *dilations)
 
 
 def _spatial(letters: str, d: Dims, shape: tuple[Any, ...]) -> Ints:
-    """Return the sizes of the spatial axes, which are named 0, 1, … in ``letters``."""
+    """Return the sizes of an array's spatial axes in a convolution."""
     return tuple(shape[letters.index(w)] for w in d.window)
 
 
@@ -70,7 +70,7 @@ def _codes(letters: str) -> list[int]:
 
 
 def _backwards(y: Value, x: Value, kernel: Value, attrs: Any) -> tuple[_Conv, _Conv]:
-    """Return the convolutions that compute the derivatives to input and kernel."""
+    """Return the convolutions that compute a convolution's two derivatives."""
     a = _Conv(**attrs)
     d = parse_dims(a.dims)
     lengths, places = _spatial(d.lhs, d, x.shape), _spatial(d.out, d, y.shape)
@@ -84,7 +84,7 @@ def _backwards(y: Value, x: Value, kernel: Value, attrs: Any) -> tuple[_Conv, _C
 
 
 def _vjp_lhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
-    """Return the derivative to the input: g convolved with the flipped kernel.
+    """Return a convolution's derivative to the input: g convolved with flipped kernel.
 
     g is dilated by the stride.
     """
@@ -95,7 +95,7 @@ def _vjp_lhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value
 
 
 def _vjp_rhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
-    """Return the derivative to the kernel: the input convolved with g as a kernel.
+    """Return a convolution's derivative to the kernel: the input convolved with g.
 
     g is dilated by the stride.
 
@@ -223,7 +223,7 @@ def _letters(dims: str) -> str:
 
 
 def _at(rank: int, axes: Ints, chosen: Sequence[Any]) -> tuple[Any, ...]:
-    """Return an index that selects ``chosen`` along ``axes``, and all elsewhere."""
+    """Return an array index: ``chosen`` along ``axes``, and everything elsewhere."""
     index: list[Any] = [slice(None)] * rank
     for axis, choice in zip(axes, chosen):
         index[axis] = choice

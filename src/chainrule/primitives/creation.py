@@ -41,7 +41,7 @@ def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Arr
 
 
 def _written(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Expr:
-    """Return the formula of a constant: a number, a short list of numbers, or c."""
+    """Return the formula that shows a constant of a graph: a number, a list, or c."""
     if len({repr(number) for number in value}) == 1:
         return Number(float(value[0]))
     how = partial(REFERENCES[constant], value=value, shape=shape, dtype=dtype)
@@ -76,7 +76,7 @@ def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
 
 
 def _count(dim: Dim, dtype: DType) -> Expr:
-    """Return the formula of a size: a number, or n for the number of samples."""
+    """Return the formula that shows an array size: a number, or n for the samples."""
     if not isinstance(dim, SymbolicDim):
         return Number(dim)
     n = symbol("n")
@@ -103,7 +103,7 @@ def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
 
 
 def _letter(shape: Shape, axis: int, dtype: DType) -> Expr:
-    """Return the formula of a range: the index letter of its axis."""
+    """Return the formula that shows a range 0, 1, 2, …: its axis' index letter."""
     samples = isinstance(shape[0], SymbolicDim)
     return symbol(axis_letters(len(shape), samples)[axis])
 

@@ -43,7 +43,7 @@ def _take_rule(x: ArrayType, indices: ArrayType) -> ArrayType:
 
 
 def check_indices(name: str, indices: Array, rows: int) -> None:
-    """Raise an error if an index is outside 0…rows−1; negative ones do not wrap."""
+    """Raise an error if an array index is outside 0…rows−1; none may be negative."""
     low, high = (int(f(indices)) if indices.size else 0 for f in (np.min, np.max))
     if indices.size and (low < 0 or high >= rows):
         raise ArgumentError(
@@ -105,7 +105,7 @@ def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
 def _along(
     types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> list[tuple[int, Dim | None]]:
-    """Return which input holds indices along an axis, and how many are valid."""
+    """Return which input of an indexing primitive holds indices, and their bound."""
     axis: int = attrs["axis"]
     return [(1, types[0].shape[axis])]
 
@@ -232,7 +232,7 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
 
 
 def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
-    """Return which inputs hold the start positions of a block, and their bounds."""
+    """Return which inputs of a primitive are a block's start indices; with bounds."""
     corners: list[tuple[int, Dim | None]] = []
     for i, (dim, n) in enumerate(zip(shape, sizes), first):
         free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0
@@ -243,7 +243,7 @@ def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | No
 def _window(
     name: str, x: Array, starts: Sequence[Array], sizes: Sequence[int]
 ) -> tuple[slice, ...]:
-    """Return a block as slices, after checking that it lies within the array."""
+    """Return the slices of a block in an array, after checking that it lies within."""
     begins = [int(start) for start in starts]
     if any(not 0 <= b <= d - n for b, n, d in zip(begins, sizes, x.shape)):
         raise ArgumentError(

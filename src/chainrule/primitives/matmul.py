@@ -46,7 +46,7 @@ class Dims:
 
 @lru_cache(maxsize=256)
 def parse_dims(dims: str) -> Dims:
-    """Parse dimension numbers such as ``"ni,oi->no"``; digits name spatial axes."""
+    """Parse a tensor product's axis letters, such as ``"ni,oi->no"``, into groups."""
     operands, arrow, out = dims.partition("->")
     lhs, comma, rhs = operands.partition(",")
     window = "".join(sorted(c for c in out if c.isdigit()))
@@ -86,7 +86,7 @@ def parse_dims(dims: str) -> Dims:
 def letter_sizes(
     name: str, d: Dims, lhs: ArrayType, rhs: ArrayType, accumulate: DType
 ) -> dict[str, Dim]:
-    """Return the size of each axis letter, after checking that the operands agree."""
+    """Return the sizes of a tensor product's axis letters; check its operands."""
     need_dtype(name, lhs.dtype, rhs.dtype)
     if accumulate.kind != lhs.dtype.kind:
         raise DTypeError(
@@ -166,7 +166,7 @@ class Permutations:
 
 @lru_cache(maxsize=256)
 def plan_product(dims: str) -> Permutations:
-    """Return the axis permutations that make a product a batched matrix product."""
+    """Return the axis permutations that turn a tensor product into a matrix product."""
     d = parse_dims(dims)
     order = d.batch + d.left + d.right
     matrices = len(d.left) == len(d.right) == len(d.contracted) == 1
@@ -196,7 +196,7 @@ def _dot_vjp_rhs(g: Value, y: Value, a: Value, b: Value, **attrs: Any) -> Value:
 
 
 def _written(a: Expr, b: Expr, dims: str, accumulate: DType) -> Expr:
-    """Return the formula of a product: matrices with transposes, or indexed letters.
+    """Return the formula of a tensor product, as matrices or with indexed letters.
 
     A letter that both have and the result lacks is summed over, so it stands last in
     the left factor and first in the right one.
@@ -262,5 +262,5 @@ def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Arra
 
 
 def dot(lhs: Value, rhs: Value, dims: str) -> Value:
-    """Return a tensor product that accumulates in the operands' own dtype."""
+    """Return a tensor product that accumulates in the dtype of its operands."""
     return dot_general(lhs, rhs, dims=dims, accumulate=lhs.dtype)

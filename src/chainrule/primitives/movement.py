@@ -108,7 +108,7 @@ def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
 
 
 def reduction_rule(name: str, *, of_none: bool = True) -> TypeRule:
-    """Return the type rule of a reduction over ``axes``.
+    """Return the type rule of a primitive that reduces an array over ``axes``.
 
     ``of_none``: whether a reduction of no elements has a result.
     """
@@ -297,7 +297,7 @@ def _slices(starts: Ints, stops: Ints, strides: Ints) -> tuple[slice, ...]:
 
 
 def section(x: Value, axis: int, start: int, stop: int) -> Value:
-    """Return ``x`` cut to ``start`` … ``stop`` along one axis."""
+    """Return the slice ``start`` … ``stop`` of an array along one axis."""
     rank = len(x.shape)
     starts = tuple([start if i == axis else 0 for i in range(rank)])
     stops = (*x.shape[:axis], stop, *x.shape[axis + 1 :])

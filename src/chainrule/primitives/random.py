@@ -41,7 +41,7 @@ def stream_words(stream: str) -> tuple[int, int]:
 
 
 def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> None:
-    """Encrypt the counters (x0, x1) under ``key``, in place: 20 rounds in uint32."""
+    """Encrypt counters under a key in place, to get random bits (Threefry-2x32)."""
     k0, k1 = key
     schedule = (k0, k1, k0 ^ k1 ^ np.uint32(PARITY))
     turned = np.empty_like(x1)
@@ -60,7 +60,7 @@ def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> None:
 
 @lru_cache(maxsize=256)
 def _named(k0: int, k1: int, stream: str) -> tuple[Array, Array]:
-    """Return the key of a random stream: its name, encrypted under the seed's key."""
+    """Return a named random stream's key: its name encrypted under the seed's key."""
     w0, w1 = (np.full(1, word, np.uint32) for word in stream_words(stream))
     threefry((np.full(1, k0, np.uint32), np.full(1, k1, np.uint32)), w0, w1)
     return w0, w1
@@ -76,7 +76,7 @@ def _rule(key: ArrayType, step: ArrayType, *, shape: Shape, stream: str) -> Arra
 
 
 def need_countable(count: Dim) -> None:
-    """Raise an error if a draw is larger than 32-bit counters allow."""
+    """Raise an error if more random numbers are drawn than 32-bit counters allow."""
     if isinstance(count, int) and count > 2**32:
         raise ShapeError(
             _("random_bits counts its numbers with 32 bits."),
@@ -113,5 +113,5 @@ def random_bits(
 
 
 def seed_key(seed: int) -> Array:
-    """Return the key of a seed: its low and its high 32 bits."""
+    """Return the random generator's key for a seed: its low and its high 32 bits."""
     return np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], np.uint32)

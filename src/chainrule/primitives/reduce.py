@@ -60,7 +60,7 @@ def reduce_max(x: Array, *, axes: tuple[int, ...]) -> Array:
 
 
 def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
-    """Return the derivative of a product: g times the product of the other elements.
+    """Return the derivative of an array's product over axes: g times other elements.
 
     Nothing is divided by, so one zero and several give what they should. Of several
     axes the first reduces the product over the rest.
@@ -196,7 +196,7 @@ def cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
 
 
 def _turned(g: Value, a: Value, axis: int, reverse: bool) -> Value:
-    """Return the recurrence hᵢ = gᵢ + aᵢ₊₁ hᵢ₊₁, which starts from the other end."""
+    """Return the backward recurrence hᵢ = gᵢ + aᵢ₊₁ hᵢ₊₁, used in derivatives."""
     factors = _shifted(a, axis, 0.0, back=not reverse)
     return linear_recurrence(factors, g, axis=axis, reverse=not reverse)
 

@@ -1,4 +1,4 @@
-"""Type rules and checks of arguments that several primitives share."""
+"""Type rules and argument checks that several primitives share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _KINDS: dict[str, tuple[Callable[[DType], bool], str, str]] = {
 
 
 def wrong_count(name: str, inputs: int, got: int) -> ArgumentError:
-    """Return the error for an operation that is given another number of values."""
+    """Return the error for a primitive that is given a wrong number of inputs."""
     return ArgumentError(
         _(
             "{name} takes {inputs} value{plural}.",
@@ -49,7 +49,7 @@ def wrong_count(name: str, inputs: int, got: int) -> ArgumentError:
 def same(
     name: str, inputs: int, only: str | None = None, result: DType | None = None
 ) -> Rule:
-    """Return a type rule for inputs of one shape and dtype, by default the result's.
+    """Return the type rule of a primitive whose inputs have one shape and dtype.
 
     ``only`` "floats", "numbers", "integers" or "bits" (all but floats) are allowed.
     """
@@ -94,7 +94,7 @@ def elementwise(
     shown: Formula | None = None,
     **traits: Any,
 ) -> Operation:
-    """Declare an elementwise primitive, with the type rule of :func:`same`.
+    """Declare a primitive that computes element by element, with NumPy code and rules.
 
     Args:
         reference: a function that computes it with NumPy.
@@ -121,13 +121,13 @@ def elementwise(
 
 
 def examples(inputs: int) -> tuple[Case, ...]:
-    """Return test cases: float inputs of several shapes, equal for all inputs."""
+    """Return test cases of an elementwise primitive: float inputs of several shapes."""
     shapes = ("", "0", "1", "7", "2,3", "5,1,4", "1031")
     return tuple(Case((f"f[{s}]",) * inputs) for s in shapes)
 
 
 def need_dtype(name: str, expected: DType, got: DType) -> None:
-    """Raise an error if two dtypes differ."""
+    """Raise an error if a primitive's inputs differ in dtype."""
     if got is not expected:
         raise DTypeError(
             _("{name} takes values of one dtype.", name=name),
@@ -140,7 +140,7 @@ def need_dtype(name: str, expected: DType, got: DType) -> None:
 def need_type(
     name: str, what: str, expected: ArrayType, got: ArrayType, fix: str | None = None
 ) -> None:
-    """Raise an error if the type of ``what`` is not ``expected``."""
+    """Raise an error if an input of a primitive is not of the expected type."""
     if got.dtype is not expected.dtype:
         problem, want, came = (
             _("{name} takes {what}.", name=name, what=what),
@@ -157,14 +157,14 @@ def need_types(
     got: Sequence[ArrayType],
     fix: str | None = None,
 ) -> None:
-    """Raise an error if types differ from those expected."""
+    """Raise an error if the input types of a primitive differ from those expected."""
     if list(expected) != list(got):
         want, came = (", ".join(map(str, types)) for types in (expected, got))
         raise ShapeError(problem, expected=want, got=came, fix=fix)
 
 
 def need_integer(name: str, what: str, dtype: DType) -> None:
-    """Raise an error if the dtype of ``what`` is not an integer type."""
+    """Raise an error if an input of a primitive has no integer dtype."""
     if not dtype.is_integer:
         raise DTypeError(
             _("{name} needs integers for its {what}.", name=name, what=what),
@@ -175,7 +175,7 @@ def need_integer(name: str, what: str, dtype: DType) -> None:
 
 
 def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
-    """Raise an error if axes are repeated or outside 0…rank−1."""
+    """Raise an error if a primitive's axes are repeated or outside 0…rank−1."""
     if any(not 0 <= a < rank for a in axes) or len(set(axes)) != len(axes):
         raise ShapeError(
             _("{name} got axes that do not exist, or one twice.", name=name),
@@ -187,7 +187,7 @@ def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
 
 
 def need_some(name: str, axes: tuple[int, ...], shape: Shape) -> None:
-    """Raise an error if an axis has no elements."""
+    """Raise an error if an axis that a primitive reduces has no elements."""
     if any(shape[a] == 0 for a in axes):
         raise ShapeError(
             _("{name} of no elements does not exist.", name=name),

@@ -1,4 +1,4 @@
-"""The geometry of sliding windows, which ``conv`` and ``windows`` share.
+"""The geometry of sliding windows, for the primitives of convolution and pooling.
 
 Along each axis, with window w, stride s, window dilation r, input dilation d and
 padding (lo, hi), output p takes the elements
@@ -26,12 +26,12 @@ Pads = tuple[tuple[int, int], ...]
 
 
 def dilated(size: int, dilation: int) -> int:
-    """Return the length of ``size`` elements at a distance of ``dilation``."""
+    """Return the length of a window of ``size`` elements with a given dilation."""
     return (size - 1) * dilation + 1 if size else 0
 
 
 def padded(x: Array, axes: Ints, dilation: Ints, pads: Pads, fill: int = 0) -> Array:
-    """Return ``x`` with ``fill`` between its elements and around them."""
+    """Return an array with ``fill`` between its elements (dilation) and around them."""
     shape, inside = list(x.shape), [slice(None)] * x.ndim
     crop = [slice(None)] * x.ndim
     for axis, step, (lo, hi) in zip(axes, dilation, pads):
@@ -45,7 +45,7 @@ def padded(x: Array, axes: Ints, dilation: Ints, pads: Pads, fill: int = 0) -> A
 
 
 class Sliding(NamedTuple):
-    """A sliding window: size, stride, padding and dilations for each axis."""
+    """A sliding window of convolution or pooling: size, stride, padding, dilations."""
 
     window: Ints
     strides: Ints
@@ -55,14 +55,14 @@ class Sliding(NamedTuple):
 
     @property
     def side_by_side(self) -> bool:
-        """A flag that is true if windows do not overlap and nothing is padded."""
+        """A flag that is true if sliding windows neither overlap nor are padded."""
         ones = (1,) * len(self.window)
         padded = any(lo or hi for lo, hi in self.padding)
         plain = self.dilation == self.base_dilation == ones
         return self.strides == self.window and plain and not padded
 
     def places(self, name: str, lengths: Shape) -> Ints:
-        """Return the number of positions of the window on axes of these lengths."""
+        """Return the number of a sliding window's positions on axes of an array."""
         if any(len(item) != len(lengths) for item in self):
             raise ShapeError(
                 _(
@@ -111,7 +111,7 @@ class Sliding(NamedTuple):
         return tuple(counts)
 
     def backwards(self, lengths: Ints, places: Ints) -> tuple[Pads, Pads]:
-        """Return the paddings of the derivatives, to the input and to the window.
+        """Return the padding with which sliding windows compute their two derivatives.
 
         The first walks over the outputs, dilated by the stride, with the window turned
         round; the second over the input, with the outputs as the window.
@@ -126,7 +126,7 @@ class Sliding(NamedTuple):
         return tuple(for_input), tuple(for_window)
 
     def seen(self, x: Array, axes: Ints, fill: int = 0) -> Iterator[tuple[Ints, Array]]:
-        """Yield each window offset, and a view of the elements under that offset."""
+        """Yield each offset in a sliding window, and a view of elements under it."""
         x = padded(x, axes, self.base_dilation, self.padding, fill)
         for tap in np.ndindex(*self.window):
             cut = [slice(None)] * x.ndim

@@ -1,4 +1,4 @@
-"""Primitives on angles in radians: sine, cosine and the angle of a point."""
+"""Primitives on angles in radians: sine, cosine and the angle of a point (atan2)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ cos = elementwise(
 
 
 def _partials(y: Value, x: Value) -> tuple[Value, Value]:
-    """Return x/(x² + y²) and y/(x² + y²), without overflow.
+    """Return the derivatives of atan2, x/(x² + y²) and y/(x² + y²), without overflow.
 
     With t the smaller of the two by the larger, d = larger + t · smaller divides both.
     """

@@ -59,7 +59,7 @@ def _sum_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
 
 
 def _spread(g: Value, x: Value, axes: Ints, window: Ints) -> Value:
-    """Return g with each element repeated over its window; windows do not overlap."""
+    """Return a pooling's gradient with each element repeated over its window."""
     apart: list[Dim] = []
     wide: list[Dim] = []
     for i, n in enumerate(g.shape):
@@ -146,7 +146,7 @@ def _max_rule(name: str, result: DType | None = None) -> TypeRule:
 
 
 def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
-    """Return the largest element of each window, and its position."""
+    """Return the largest element of each pooling window, and its position."""
     a = _undilated(axes, attrs)
     line = _lengths(x.shape, axes)
     order = tuple(int(i) for i in np.argsort(axes))
@@ -164,7 +164,7 @@ def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
 
 
 def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value:
-    """Return the derivative of the window maximum: g at the positions of the maxima."""
+    """Return the derivative of max pooling: g at the positions of the maxima."""
     if not axes:
         return g
     rest = tuple(i for i in range(len(x.shape)) if i not in axes)

@@ -36,7 +36,7 @@ def _body(
     types: Sequence[ArrayType],
     name: str,
 ) -> tuple[Graph, list[Value], Any]:
-    """Return a function of nests as a graph, its captured values and its structure."""
+    """Trace a loop body or branch, a function of nested tensors, into a graph."""
     out_structures: list[Any] = []
 
     def flat(*values: Value) -> list[Value]:
@@ -207,7 +207,7 @@ def cond(
 
 
 def _with_inputs(graph: Graph, captured: list[Value], outside: list[Value]) -> Graph:
-    """Return a branch that takes the captured values of both branches as inputs."""
+    """Return a ``cond`` branch's graph with the outside values of both as inputs."""
     mine = dict(zip(map(id, captured), graph.inputs))
     first = [
         mine.get(id(v)) or Value(None, v.shape, v.dtype, tracked=v.tracked)
@@ -223,7 +223,7 @@ def while_loop(
     *,
     max_steps: int,
 ) -> Any:
-    """Apply a function to a state for as long as a condition holds.
+    """Apply a function to a state while a condition holds: a bounded ``while`` loop.
 
         state ← function(state)  while  going(state), at most ``max_steps`` times
 

@@ -30,7 +30,7 @@ Position = int | str
 
 
 class _Point:
-    """The arguments of a function to differentiate, some of them inputs.
+    """The arguments at which a function is differentiated, some of them inputs.
 
     An argument may be a tensor, a nest of them, or a module, which stands for its
     parameters by name.
@@ -84,7 +84,7 @@ class _Point:
             self.args[position] = item
 
     def _add(self, argument: Any, position: Position, *, view: bool) -> tuple[Any, Any]:
-        """Make an argument's leaves inputs; return the argument and its structure."""
+        """Make an argument's tensors inputs for the derivative; return both."""
         leaves, structure = flatten(argument)
         values: list[Value] = []
         for leaf in leaves:
@@ -109,7 +109,7 @@ class _Point:
         return unflatten(structure, [wrap(v) for v in values]), places
 
     def gradients(self, gradients: Sequence[Tensor]) -> list[Any]:
-        """Return the gradients in the structure of the arguments."""
+        """Return gradients in the nested structure of the arguments they belong to."""
         return [_at(places, gradients) for places in self.structures]
 
 
@@ -119,7 +119,7 @@ def _at(places: Any, gradients: Sequence[Tensor]) -> Any:
 
 
 def _fresh(value: Value) -> Value:
-    """Return a new tracked value with the same numbers, or a view of the value.
+    """Return a graph value that tracks derivatives, with the same numbers.
 
     Where it is tracked already it is a view, so that a loss does not look behind it for
     a softmax's scores, and derivatives of derivatives go on to what it was made of.
@@ -134,7 +134,7 @@ def _fresh(value: Value) -> Value:
 
 
 def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
-    """Return whether the roots also depend on tracked values other than the inputs."""
+    """Return whether a result depends on tracked values other than the inputs."""
     own = {id(v) for v in inputs}
     if any(v.node is not None and v.node.inputs and v.tracked for v in inputs):
         return True
@@ -148,7 +148,7 @@ def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
 def _walk(
     roots: dict[Value, Value], inputs: Sequence[Value], *, record: bool
 ) -> list[Tensor]:
-    """Return ∂/∂input for each input; 0 where the roots do not depend on it."""
+    """Return the derivative to each input; 0 where the results do not depend on it."""
     with recording() if record else no_grad():
         known = cotangents(roots, stop=inputs, keep=set(inputs).__contains__)
         return [wrap(known[v] if v in known else full_like(v, 0.0)) for v in inputs]
@@ -334,7 +334,7 @@ def _like(data: Any, value: Value, what: str) -> Tensor:
 def vjp(
     function: Callable[..., Any], *args: Any
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """Return the value y of a function, and the function u ↦ uᵀ ∂y/∂x (backward step).
+    """Return y = f(x) and the function u ↦ uᵀ ∂y/∂x, the vector-Jacobian product.
 
     Args:
         function: of tensors; returns a tensor or a nest of them.
@@ -386,7 +386,7 @@ def vjp(
 def jvp(
     function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 ) -> tuple[Any, Any]:
-    """Return the value y of a function, and its directional derivative ∂y/∂x · t.
+    """Return y = f(x) and the Jacobian-vector product ∂y/∂x · t.
 
     By two backward steps: u ↦ uᵀ ∂y/∂x is linear in u, and its own backward step takes
     t to ∂y/∂x · t.
@@ -430,7 +430,7 @@ def jvp(
 def jacobian(
     function: Callable[..., Tensor], argnums: int | Sequence[int] = 0
 ) -> Callable[..., Any]:
-    """Return a function that computes ∂yᵢ/∂xⱼ, shaped (shape of y…, shape of x…).
+    """Return a function that computes the Jacobian ∂yᵢ/∂xⱼ of a function.
 
     A backward step for each element of y.
 
@@ -473,7 +473,7 @@ def _stacked(rows: list[Tensor], y: Tensor, x: Tensor) -> Tensor:
 
 
 def hessian(function: Callable[..., Tensor], argnums: int = 0) -> Callable[..., Tensor]:
-    """Return a function that computes ∂²y/∂xᵢ∂xⱼ of a scalar function y.
+    """Return a function that computes the Hessian ∂²y/∂xᵢ∂xⱼ of a scalar function y.
 
     >>> import chainrule as cr
     >>> cr.hessian(lambda x: (x * x * x).sum())(cr.tensor([1.0, 2.0])).tolist()

@@ -1,4 +1,4 @@
-"""Engines: backends that execute programs, and their registry.
+"""Engines: backends (machine code, NumPy) that run programs, and their registry.
 
 ``numpy`` works everywhere; ``native`` compiles to machine code where llvmlite is.
 Another engine is one more row of the registry (:func:`register`).
@@ -39,7 +39,7 @@ class Buffer:
     sharding: Any = None
 
     def numpy(self) -> Array:
-        """Return the contents as a NumPy array."""
+        """Return an engine's stored input array as a NumPy array."""
         return np.asarray(self.data)
 
 
@@ -58,15 +58,15 @@ class Executable(Protocol):
     completed: int
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Store an input of an entry point in the layout that the entry point reads."""
+        """Store an input array in the engine's layout, for use in many runs."""
         ...
 
     def write(self, name: str, array: Array) -> None:
-        """Set the value of a state."""
+        """Set the value of a program's state (such as a parameter) in the engine."""
         ...
 
     def read(self, name: str) -> Array:
-        """Return a copy of a state in its canonical shape."""
+        """Return a copy of a program's state (such as a parameter) from the engine."""
         ...
 
     def run(
@@ -77,19 +77,19 @@ class Executable(Protocol):
         steps: int,
         sizes: Sizes,
     ) -> list[Array]:
-        """Run an entry point ``steps`` times; every output has ``steps`` rows."""
+        """Run a program's entry point; every output has a row for each step."""
         ...
 
 
 def on_host(array: Array) -> Buffer:
-    """Return a buffer for an engine that reads the memory of this process."""
+    """Store an array as an input for an engine that reads this process' memory."""
     copy = np.ascontiguousarray(array)
     return Buffer(copy.shape, copy.dtype, copy)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A registered engine: the place of its class, and whether it can run here.
+    """A registered engine: the location of its class, and whether it can run here.
 
     Attributes:
         load: where its executable is: ``module:class``, called with the program and
@@ -126,12 +126,12 @@ register(
 
 
 def engine_names() -> tuple[str, ...]:
-    """Return the valid values of ``engine=``."""
+    """Return the names of all engines, the valid values of ``engine=``."""
     return ("auto", *_registry)
 
 
 def resolve_engine(name: str) -> str:
-    """Return the name of the engine that will run; ``auto`` selects one."""
+    """Return the name of the engine for a request; ``auto`` selects one."""
     if name == "auto":
         return next(n for n in reversed(_registry) if _registry[n].problem() is None)
     if name not in _registry:
@@ -153,7 +153,7 @@ def resolve_engine(name: str) -> str:
 
 
 def _fix(name: str) -> str:
-    """Return a hint for an unknown engine's name: what to write instead."""
+    """Return a hint for the error on an unknown engine's name."""
     auto = _('engine="auto" picks the fastest that runs here')
     if str(name).lower().startswith(("cuda", "gpu", "mps", "tpu")):
         return _("engines run on the CPU, there is none for GPUs; {auto}", auto=auto)
@@ -168,7 +168,7 @@ def load_engine(
     *,
     threads: int | None = None,
 ) -> Executable:
-    """Load a program into an engine; return the executable.
+    """Load a program into an engine, ready to run; return the executable.
 
     Args:
         name: ``auto``, or the name of an engine.

@@ -1,4 +1,4 @@
-"""Suspension of garbage collection while many long-lived objects are created.
+"""A pause of Python's garbage collection while many long-lived objects are created.
 
 A graph and the code of it are tens of thousands of objects that refer to each other.
 Python's collector would go through all of them again and again as they are made, and

@@ -1,4 +1,4 @@
-"""Memory planning, which all engines share.
+"""Memory plans: where an engine stores all values of a graph, with memory reused.
 
 Given a prepared graph, decide once which values are views of others, which new state
 can be computed right where the old one lies, and where in one arena everything else
@@ -23,7 +23,7 @@ ALIGNMENT = 64
 
 @dataclass
 class MemoryPlan:
-    """The locations in memory of all values of one entry point.
+    """The locations in memory of all values of a program's entry point.
 
     Attributes:
         entry: the entry point, its graph prepared.
@@ -63,7 +63,7 @@ def make_plan(
     reuse_from: int = 0,
     within: bool = False,
 ) -> MemoryPlan:
-    """Plan the memory of an entry point: views, in-place updates and the arena.
+    """Plan the memory of an entry point's values: views, in-place updates, arena.
 
     Args:
         entry: the entry point, after the passes.
@@ -101,7 +101,7 @@ def make_plan(
 def _set_aside(
     entry: Entry, is_view: Callable[[Node, dict[Value, Value]], bool]
 ) -> Entry:
-    """Insert copies of inputs (or views of them) that become new state.
+    """Insert copies where a program's new state is an input, or a view of one.
 
     After that no new state shows memory that another replacement may overwrite.
     """
@@ -127,7 +127,7 @@ def _place_state(
     end: int,
     within: bool,
 ) -> None:
-    """Place new state in the memory of the old state where that is safe.
+    """Plan a program's new state into the old state's memory where that is safe.
 
     Safe means: nothing reads the old value after the node that computes the new one,
     that node reads it element by element, if at all, and nothing is refused from there
@@ -178,7 +178,7 @@ def _place_arena(
     scratch: Callable[[Node], int],
     reuse_from: int,
 ) -> None:
-    """Assign the remaining values to offsets of the arena, reusing free memory."""
+    """Plan the offsets of all remaining values in the arena, with memory reused."""
     graph = plan.entry.graph
     free: list[tuple[int, int]] = []  # (offset, bytes), sorted
     sizes = plan.sizes

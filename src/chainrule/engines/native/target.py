@@ -1,4 +1,4 @@
-"""The vector unit for which code is generated."""
+"""The vector unit (register size and number) for which machine code is generated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llvmlite import binding
 
 @dataclass(frozen=True)
 class Target:
-    """The vector unit for which code is generated.
+    """The vector unit (register size and number) for which code is generated.
 
     Args:
         vector_bytes: bytes in one vector register.

@@ -1,1 +1,1 @@
-"""From a schedule to LLVM IR: entry points, bodies, the table of lowerings."""
+"""Generation of LLVM code from an execution schedule: entry points and loop bodies."""

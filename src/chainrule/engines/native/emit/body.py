@@ -1,4 +1,4 @@
-"""Code generation for the nodes of an entry point or loop body.
+"""Generation of LLVM code for the nodes of an entry point or loop body.
 
 Lowerings get all that they need from the :class:`BodyBuilder`.
 """
@@ -68,7 +68,7 @@ SEGMENT = 64
 
 
 class BodyBuilder:
-    """The builder of the code of one entry point (or loop body)."""
+    """The builder of LLVM code for the nodes of one entry point or loop body."""
 
     def __init__(
         self,
@@ -94,29 +94,29 @@ class BodyBuilder:
     # -- memory --------------------------------------------------------------------
 
     def view(self, value: Value) -> StridedView:
-        """Return the location of a value in memory."""
+        """Return the location (strided view) of a graph value in memory."""
         return self.layouts.known[value]
 
     def bind(
         self, root: Value, pointer: Callable[[], Any], resource: tuple[Any, int, int]
     ) -> None:
-        """Bind a root value to its memory; ``pointer`` emits its address."""
+        """Set the memory of a graph value in generated code."""
         self.pointers[root] = pointer
         self.resources[root] = resource
 
     def memory(self, offset: int) -> Any:
-        """Emit the address at an offset of this body's part of the arena."""
+        """Emit code for an address in the arena, the memory of temporary values."""
         _, low, _ = self.arena_space
         return self.code.in_arena(low + offset)
 
     def bytes_of(self, value: Value) -> int:
-        """Return the size of a value in bytes, at the largest sizes."""
+        """Return the most bytes that a graph value needs in memory."""
         count = size_of(resolve(value.shape, self.code.largest))
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
     def bind_outputs(self, node: Node) -> None:
-        """Bind the outputs of a node to the memory that was planned for them."""
+        """Set the planned memory of a node's outputs in generated code."""
         base, low, _ = self.arena_space
         for value in node.outputs:
             assert value is not None
@@ -136,7 +136,7 @@ class BodyBuilder:
             )
 
     def pointer(self, value: Value) -> Any:
-        """Emit the address of a value's first element."""
+        """Emit code for the address of a graph value's first element."""
         view = self.view(value)
         base = self.pointers[view.root]()
         for term in view.offset:
@@ -146,7 +146,7 @@ class BodyBuilder:
     # -- how threads divide values -------------------------------------------------
 
     def partition_for(self, value: Value) -> Partition | None:
-        """Return the division among threads of a value of the current node."""
+        """Return the division of a node's value among threads in generated code."""
         partition, shape = self.partition, value.shape
         if partition is None or not shape:
             return None
@@ -163,7 +163,7 @@ class BodyBuilder:
         return Partition(0, width, rows // width)
 
     def share_like(self, value: Value) -> Partition | None:
-        """Return the division among threads of a copy: like the value's, or by rows."""
+        """Return the division of a copy among threads: like its source, or by rows."""
         view = self.view(value)
         owner = self._owners.get(self.resources[view.root])
         partition = partition_of(view, owner, value.dtype.itemsize)
@@ -185,7 +185,7 @@ class BodyBuilder:
     def access(
         self, value: Value, key: AccessPattern, *, write: bool = False
     ) -> Access:
-        """Return a record of an access to the memory of a value."""
+        """Return a record of a kernel's access to the memory of a value."""
         resource = self.resources[self.view(value).root]
         if resource[0][0] == OWN:
             key = OWN  # never another thread's
@@ -198,13 +198,13 @@ class BodyBuilder:
     def divided(
         self, value: Value, partition: Partition | None, *, write: bool = False
     ) -> Access:
-        """Return an access in which each thread uses its share; None: thread 0 only."""
+        """Return a record of a kernel's access to a value that threads divide."""
         space, low, _ = self.resources[self.view(value).root]
         key = pattern_of(self.view(value), partition, value.dtype.itemsize, space, low)
         return self.access(value, key, write=write)
 
     def accesses(self, node: Node) -> list[Access]:
-        """Return the memory accesses of a node that is divided as scheduled."""
+        """Return records of a node's memory accesses, divided as scheduled."""
         accesses: list[Access] = []
         for value in node.outputs:
             assert value is not None
@@ -232,7 +232,7 @@ class BodyBuilder:
         ins: Sequence[tuple[Value, StridedView]],
         body: Body,
     ) -> None:
-        """Emit a loop over the elements of the outputs; see ``Kernels.map``."""
+        """Emit an elementwise loop over a node's outputs, as a kernel call."""
         operands = [*outs, *ins]
         partition = self.partition_for(outs[0][0])
         part, loops = self._loops([view for _, view in operands], partition)
@@ -279,7 +279,7 @@ class BodyBuilder:
         ins: Sequence[tuple[Value, StridedView]],
         body: Body,
     ) -> None:
-        """Emit an elementwise loop that sums some results; by partial sums."""
+        """Emit an elementwise loop that also computes partial sums of some results."""
         operands = [*outs, *ins]
         views = [view for _, view in operands if view.shape]
         order = next((view for view in views if view.blocking), views[0])
@@ -323,7 +323,7 @@ class BodyBuilder:
         self.code.call(function, [*pointers, *numbers, *strides], part)
 
     def copy(self, source: Value, target: Value) -> None:
-        """Emit a copy of a value's elements into the memory of another value."""
+        """Emit code that copies a graph value into the memory of another value."""
         operands = [(target, self.view(target)), (source, self.view(source))]
         if self._same_memory(*operands):
             return
@@ -348,7 +348,7 @@ class BodyBuilder:
         self.code.call(function, [*pointers, *numbers], _over(loops, part))
 
     def _same_memory(self, *operands: tuple[Value, StridedView]) -> bool:
-        """Return whether two values are the same elements of the same memory."""
+        """Return whether two graph values are the same elements of the same memory."""
         (_, one), (_, other) = operands
         return (
             self.resources[one.root] == self.resources[other.root]
@@ -359,7 +359,7 @@ class BodyBuilder:
     def _loops(
         self, views: Sequence[StridedView], partition: Partition | None
     ) -> tuple[Part, Loops]:
-        """Return loops over the elements of operands, divided and merged.
+        """Return nested loops over operands' elements, divided among threads.
 
         Their order is that of an operand in blocks, else that of the first operand.
         """
@@ -379,7 +379,7 @@ class BodyBuilder:
         writes: int,
         further: Sequence[Access] = (),
     ) -> None:
-        """Declare the memory accesses of a loop, which writes the first operands."""
+        """Declare a loop's memory accesses, so that barriers are placed."""
         accesses = [
             self.access(value, None, write=i < writes)
             if partition is not None and not view.shape
@@ -391,7 +391,7 @@ class BodyBuilder:
     # -- nodes ---------------------------------------------------------------------
 
     def run(self, nodes: Sequence[Node]) -> None:
-        """Emit nodes in order."""
+        """Emit the LLVM code of nodes in execution order."""
         for start in range(0, len(nodes), SEGMENT):
             part = nodes[start : start + SEGMENT]
             if len(nodes) <= SEGMENT:
@@ -412,7 +412,7 @@ class BodyBuilder:
 
     @contextmanager
     def _reporting(self, node: Node) -> Generator[None]:
-        """Declare that the node emitted within the block may report an error.
+        """Declare, around a node's code, that the node may report a run-time error.
 
         Before, so that no thread looks for what an earlier step has reported, and
         behind, since the threads may have met within.
@@ -425,7 +425,7 @@ class BodyBuilder:
             self.code.touch([REPORT])
 
     def check(self, condition: Condition) -> None:
-        """Emit the check of a condition that a later node requires."""
+        """Emit code that checks a later node's run-time condition in advance."""
         node, value = condition.node, condition.value
         assert value is not None
         code = self.code
@@ -440,7 +440,7 @@ class BodyBuilder:
 
 
 def _over(loops: Loops, part: Part) -> Part:
-    """Return a thread's part of the outermost loop."""
+    """Return a thread's part of the outermost of nested loops."""
     size = loops[0][0][0]
     if part.single:
         return Part(size, single=True)
@@ -450,7 +450,7 @@ def _over(loops: Loops, part: Part) -> Part:
 
 
 def _changed_in_part(node: Node, old: Value) -> bool:
-    """Return whether a node updates parts of a value and does not read it elsewhere."""
+    """Return whether a node may update a value in place, such as some of its rows."""
     first, *others = node.inputs
     parts = (dynamic_update_slice, scatter_add, scatter_add_along)
     return node.primitive in parts and first is old and old not in others
@@ -464,7 +464,7 @@ def plan_memory(
     *,
     within: bool = False,
 ) -> MemoryPlan:
-    """Return the memory plan of an entry point, or of a loop body (``within``)."""
+    """Plan where an entry point's or loop body's values are stored in memory."""
 
     def is_view(node: Node, root: dict[Value, Value]) -> bool:
         del root

@@ -1,4 +1,4 @@
-"""Code generation for an entry point: a function that every thread runs.
+"""Generation of an entry point's LLVM function, which every thread runs.
 
     entry(context, tid, threads):
         for i in range(steps):
@@ -45,7 +45,7 @@ ENTRY = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I32, I32])
 
 
 class _Head:
-    """The accesses of a loop body's first kernels, before the first barrier."""
+    """The memory accesses of a loop body's kernels before its first barrier."""
 
     def __init__(self) -> None:
         self.accesses: list[Access] = []
@@ -53,13 +53,13 @@ class _Head:
 
 
 def as_written(function: ir.Function) -> None:
-    """Exclude a function from LLVM's optimisation: it is only a list of calls."""
+    """Exclude an LLVM function from optimisation, since it only calls kernels."""
     for attribute in ("noinline", "nounwind", "optnone"):
         function.attributes.add(attribute)
 
 
 class FunctionBuilder:
-    """The builder of an entry point: functions, threads, sizes, pending accesses.
+    """The builder of an entry point's LLVM code: functions, threads, barriers, sizes.
 
     Long lists of nodes are cut into segments, functions that the entry calls, since the
     compiler's time for one function grows faster than its length. All of them have the
@@ -105,7 +105,7 @@ class FunctionBuilder:
     # -- functions and what they know -------------------------------------------------
 
     def begin(self, b: ir.IRBuilder, arguments: Sequence[Any], counters: Any) -> None:
-        """Continue the code at ``b``, in a function with these arguments."""
+        """Continue LLVM code in a function with these arguments."""
         self.b, self.counters = b, counters
         self._known: dict[str, Any] = {}  # computed where the function begins
         self.context: Any = arguments[0]
@@ -114,7 +114,7 @@ class FunctionBuilder:
 
     @contextmanager
     def segment(self) -> Generator[None]:
-        """Return a context manager that puts code into a function of its own."""
+        """Return a context manager that emits code into an LLVM function of its own."""
         name = f"segment.{self._functions}"
         self._functions += 1
         function = ir.Function(self.module, ENTRY, name)
@@ -132,11 +132,11 @@ class FunctionBuilder:
         self._known = known
 
     def word(self, name: str) -> Any:
-        """Emit a word of the context, read at the function's start."""
+        """Emit code that reads an argument word (a size, say) of the entry point."""
         return self._read(name, name, I64)
 
     def address(self, name: str) -> Any:
-        """Emit a word of the context as an address."""
+        """Emit code that reads an address from the entry point's argument words."""
         return self._read(f"*{name}", name, POINTER)
 
     def _read(self, key: str, name: str, kind: ir.Type) -> Any:
@@ -147,7 +147,7 @@ class FunctionBuilder:
         return self._known[key]
 
     def in_arena(self, offset: int) -> Any:
-        """Emit an address in the arena, computed at the function's start."""
+        """Emit code for an address in the arena, the memory of temporary values."""
         key = f"arena {offset}"
         if key not in self._known:
             arena = self.address("arena")
@@ -157,14 +157,14 @@ class FunctionBuilder:
         return self._known[key]
 
     def own(self, length: int) -> Callable[[], Any]:
-        """Reserve memory per thread from here on; return a function of its address."""
+        """Reserve temporary memory per thread; return a function for its address."""
         start = self._own_bytes
         self._own_bytes += -(-length // 64) * 64
         self.private(0)
         return partial(self._private, start)
 
     def private(self, length: int) -> Any:
-        """Emit the address of memory per thread, for one kernel.
+        """Emit code for the address of each thread's temporary memory in a kernel.
 
         It lies after the memory that :meth:`own` has reserved.
         """
@@ -183,11 +183,11 @@ class FunctionBuilder:
 
     @property
     def status(self) -> Any:
-        """The address of the word that reports failed conditions."""
+        """The address of the status word, in which generated code reports errors."""
         return self.address("status")
 
     def commit(self, leave: Callable[[], None]) -> None:
-        """Emit a check that calls ``leave`` and returns if an error was reported."""
+        """Emit code that leaves the entry point if a run-time error was reported."""
         self.touch([replace(REPORT, write=False, key=None)])
         b = self.b
         status = b.load(self.status, typ=I64, align=4)
@@ -196,13 +196,13 @@ class FunctionBuilder:
             b.ret_void()
 
     def count_step(self) -> None:
-        """Emit code that increments the count of completed steps."""
+        """Emit code that counts the completed steps of an entry point's run."""
         b, at = self.b, self.address("completed")
         with b.if_then(b.icmp_unsigned("==", self.tid, self.tid.type(0))):
             b.store(b.add(b.load(at, typ=I64), I64(1)), at)
 
     def new_counter(self) -> int:
-        """Return the index of a new loop counter."""
+        """Return the index of a new loop counter of an entry point's code."""
         self.loops += 1
         return self.loops - 1
 
@@ -210,15 +210,15 @@ class FunctionBuilder:
         return self.b.gep(self.counters, [I64(loop)], source_etype=I64)
 
     def count(self, loop: int, value: Any) -> None:
-        """Emit code that stores the current step of a loop."""
+        """Emit code that stores the current step of a loop in its counter."""
         self.b.store(value, self._counter_at(loop), align=8)
 
     def counter(self, loop: int) -> Any:
-        """Emit the current step of an enclosing loop."""
+        """Emit code that reads the current step of an enclosing loop."""
         return self.b.load(self._counter_at(loop), typ=I64, align=8)
 
     def dim(self, dim: Dim) -> Any:
-        """Emit a size or stride as an i64."""
+        """Emit a size or stride, which may be symbolic, as a 64-bit integer."""
         if not isinstance(dim, SymbolicDim):
             return I64(dim)
         key = f"size {dim!r}"
@@ -233,7 +233,7 @@ class FunctionBuilder:
         return self._known[key]
 
     def constant(self, array: Array) -> Any:
-        """Emit an array into the module's read-only memory; return its address."""
+        """Add an array to the LLVM module as a constant; return its address."""
         kind = ir.ArrayType(I8, array.nbytes)
         data: Any = ir.GlobalVariable(self.module, kind, f"constant.{self.constants}")
         self.constants += 1
@@ -245,7 +245,7 @@ class FunctionBuilder:
 
     @contextmanager
     def clocked(self, node: Node | None) -> Generator[None]:
-        """Return a context manager that measures thread 0's ticks in its block.
+        """Return a context manager that measures a node's time in generated code.
 
         Ticks in a loop's body count for the loop's node too.
         """
@@ -260,7 +260,7 @@ class FunctionBuilder:
 
     @contextmanager
     def _ticks(self, places: list[int]) -> Generator[None]:
-        """Add thread 0's ticks within the block to words of the clock."""
+        """Emit code that adds a block's clock ticks to a profile's words."""
         if not places:
             yield
             return
@@ -274,7 +274,7 @@ class FunctionBuilder:
                 self.b.store(total, at, align=8)
 
     def barrier(self) -> None:
-        """Emit a barrier, at which all threads meet."""
+        """Emit a barrier, at which all threads wait for each other."""
         arguments = [self.address("barrier"), self.threads]
         clock = self.clock or {}
         with self._ticks([clock[node] + 1 for node in self._clocked]):
@@ -285,7 +285,7 @@ class FunctionBuilder:
 
     @contextmanager
     def repeated(self) -> Generator[None]:
-        """Return a context manager for the body of a loop.
+        """Return a context manager for a loop's code, with the barriers it needs.
 
         The threads meet at its end only where its last accesses and its first ones,
         which follow in the next round, would conflict.
@@ -298,7 +298,7 @@ class FunctionBuilder:
             self.barrier()
 
     def touch(self, accesses: Sequence[Access]) -> None:
-        """Declare the next kernel's memory accesses; emit a barrier if needed."""
+        """Declare the next kernel's memory accesses; emit a barrier on a conflict."""
         if any(map(self.pending.conflict, accesses)):
             self.barrier()
         for access in accesses:
@@ -308,7 +308,7 @@ class FunctionBuilder:
                 head.accesses += accesses
 
     def partition(self, part: Part) -> tuple[Any, Any]:
-        """Emit (begin, end) of this thread's iterations."""
+        """Emit the begin and end of this thread's iterations of a divided loop."""
         key = f"share {part.units!r} {part.scale!r}"
         if key not in self._known:
             units, scale, b = self.dim(part.units), self.dim(part.scale), self.b
@@ -321,7 +321,7 @@ class FunctionBuilder:
         return self._known[key]
 
     def thread_numbers(self) -> tuple[Any, Any, Any]:
-        """Emit the thread's number, the next one, and the number of threads."""
+        """Emit this thread's number, the next number, and the number of threads."""
         if "threads" not in self._known:
             b = self.b
             with b.goto_entry_block():
@@ -330,7 +330,7 @@ class FunctionBuilder:
         return self._known["threads"]
 
     def call(self, function: ir.Function, arguments: Sequence[Any], part: Part) -> None:
-        """Emit the call of a kernel for this thread's part of the iterations."""
+        """Emit the call of a kernel for this thread's part of a loop's iterations."""
         b = self.b
         if part.single:
             with self.one_thread():
@@ -341,7 +341,7 @@ class FunctionBuilder:
 
     @contextmanager
     def one_thread(self) -> Generator[None]:
-        """Return a context manager for code that only one thread runs.
+        """Return a context manager for code that only one of the threads runs.
 
         If each thread computes the node for itself, all threads run it.
         """

@@ -1,4 +1,4 @@
-"""LLVM functions whose code is written directly as text.
+"""A writer of LLVM functions as text, without llvmlite's instruction objects.
 
 A register tile is hundreds of instructions. As llvmlite's objects, of which it makes
 text afterwards, they take ten times as long to emit.
@@ -19,14 +19,14 @@ Index = int | Value
 
 
 class _Blocks(ir.Block):
-    """A stand-in for all blocks of an LLVM function, whose text is given."""
+    """An LLVM function's body as finished text, in place of llvmlite's blocks."""
 
     def __init__(self, function: ir.Function, text: str) -> None:
         super().__init__(function, "entry")
         self.text = text
 
     def descr(self, buf: list[str]) -> None:
-        """Append the function's text to the module's text."""
+        """Append an LLVM function's text to the module's text."""
         buf.append(self.text)
 
 
@@ -46,23 +46,23 @@ class Text:
         self._block, self._lines = block, self._blocks[block]
 
     def finish(self, function: ir.Function) -> None:
-        """Set the text as the function's code."""
+        """Set the written LLVM text as the body of a function."""
         text = "".join(chain(*self._blocks.values()))
         function.blocks.append(_Blocks(function, text))
 
     def line(self, text: str) -> None:
-        """Append an instruction that has no result."""
+        """Append an instruction without a result to an LLVM function's text."""
         self._lines.append(f"{text}\n")
 
     def new(self, text: str) -> Value:
-        """Append an instruction; return the name of its result."""
+        """Append an instruction to a function's LLVM text; return its result's name."""
         self._values += 1
         value = f"%v{self._values}"
         self._lines.append(f"{value} = {text}\n")
         return value
 
     def _names(self, count: int) -> list[Value]:
-        """Reserve names for values that are defined later."""
+        """Reserve names for values that are defined later in a function's LLVM text."""
         first = self._values + 1
         self._values += count
         return [f"%v{i}" for i in range(first, first + count)]
@@ -76,7 +76,7 @@ class Text:
         *carried: tuple[str, Value],
         needed: int | None = None,
     ) -> list[Any]:
-        """Write a loop with carried values; return i and the values after the loop.
+        """Write a loop as LLVM text; return its index and carried values at the end.
 
             i = start
             while (i + needed <= stop) { carried = body(i, *carried); i += step; }

@@ -1,4 +1,4 @@
-"""The table of the native engine's lowerings, one entry a primitive.
+"""The native engine's table of code generators (lowerings), one for each primitive.
 
 An entry emits calls of kernels. An elementwise primitive needs no entry: one row in
 ``scalar.SCALAR`` and the loop around it comes from :func:`elementwise`.
@@ -66,7 +66,7 @@ from chainrule.primitives.random import (
 
 
 def elementwise(builder: BodyBuilder, node: Node) -> None:
-    """Emit one loop over the elements, for a primitive or a whole composite."""
+    """Emit LLVM code for an elementwise node (primitive or composite): one loop."""
     body = loop_body(node)
     if body is not None:
         key: Any = fingerprint(body)
@@ -116,7 +116,7 @@ def _only(node: Node) -> Value:
 
 
 def _constant(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``constant``: the value lies in the module's read-only memory."""
+    """Lower ``constant`` to LLVM: the array becomes read-only data of the module."""
     out = _only(node)
     code = builder.code
     array: Array = np.asarray(REFERENCES[node.primitive](**node.attrs))
@@ -126,7 +126,7 @@ def _constant(builder: BodyBuilder, node: Node) -> None:
 
 
 def _require(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``require``: report a condition that does not hold by its number."""
+    """Lower ``require`` to LLVM: code that reports a false condition's number."""
     _, holds = node.inputs
     code, b = builder.code, builder.b
     code.conditions.append(node.attrs)
@@ -151,7 +151,7 @@ def _size(builder: BodyBuilder, node: Node) -> None:
 
 
 def _iota(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``iota``: the index along an axis."""
+    """Lower ``iota`` to LLVM: code that writes each element's index along an axis."""
     out, code = _only(node), builder.code
     axis, dtype = int(node.attrs["axis"]), out.dtype
     step, size = row_major(out.shape)[axis], out.shape[axis]
@@ -163,7 +163,7 @@ def _iota(builder: BodyBuilder, node: Node) -> None:
         span = I64(1) if step == 1 else span
 
         def count(at: Any, low: Any, high: Any) -> None:
-            """Emit the numbers ``low … high`` of one cycle, which starts at ``at``."""
+            """Emit code that writes part of a repeated range 0, 1, 2, … of ``iota``."""
             with for_loop(b, low, high, "number") as i:
                 converted = convert(b, DType.int64, dtype, i)
                 first = b.add(at, times(b, i, span))
@@ -189,7 +189,7 @@ def _iota(builder: BodyBuilder, node: Node) -> None:
 
 
 def _random_bits(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``random_bits``: Threefry-2x32 of each element's position."""
+    """Lower ``random_bits`` to LLVM: Threefry-2x32 of each element's position."""
     out = _only(node)
     key, step = node.inputs
     words = stream_words(node.attrs["stream"])
@@ -244,7 +244,7 @@ def _copy(builder: BodyBuilder, node: Node) -> None:
 
 
 def _pad(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``pad``: zeros everywhere, then copy the elements into place."""
+    """Lower ``pad`` to LLVM: zeros everywhere, then the elements in place."""
     out, (x,) = _only(node), node.inputs
     view = builder.view(out)
 
@@ -310,7 +310,7 @@ def _reduce(op: str) -> Lowering:
 
 
 def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -> None:
-    """Emit sums over rows for all columns, with whole vectors."""
+    """Emit the call of a kernel that reduces all columns of a matrix over rows."""
     x, out, code = node.inputs[0], _only(node), builder.code
     part = builder.part(out)
     code.touch(builder.accesses(node))
@@ -320,7 +320,7 @@ def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -
 
 
 def scratch_bytes(node: Node, largest: Sizes) -> int:
-    """Return the bytes of temporary memory that a node needs."""
+    """Return the bytes of temporary memory that a node's generated code needs."""
     if node.primitive is sorting.argsort:
         return along.argsort_bytes(node, largest)
     if node.primitive is conv.conv:
@@ -372,7 +372,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
 
 
 def lower(builder: BodyBuilder, node: Node) -> None:
-    """Emit a node: by its lowering in the table, or as a loop over elements."""
+    """Emit LLVM code for a node: by its table entry, or as an elementwise loop."""
     if node.primitive in LOWERINGS:
         LOWERINGS[node.primitive](builder, node)
     else:

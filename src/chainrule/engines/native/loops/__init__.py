@@ -1,1 +1,1 @@
-"""Loops over elements: maps, reductions, copies, windows, control flow."""
+"""Generated LLVM loops over arrays: maps, reductions, copies, windows, control flow."""

@@ -1,4 +1,4 @@
-"""Code generation for operations along one axis: sorting, sums, indexing.
+"""Generation of LLVM code for operations along an axis: sort, cumulate, index.
 
 Each is a nest of loops over the other axes, which threads share by the outermost one
 (:func:`walk`), around a loop along the axis.
@@ -44,7 +44,7 @@ def walk(
     numbers: Sequence[Dim] = (),
     memory: tuple[Any, Access | None, Sequence[Dim]] | None = None,
 ) -> None:
-    """Emit nested loops around ``inner`` as a kernel, once for each ``key``.
+    """Emit a kernel of nested loops over operands, around the code of ``inner``.
 
     Args:
         builder: where the call goes.
@@ -111,7 +111,7 @@ def walk(
 
 
 def without(items: Sequence[Dim], axis: int) -> list[Dim]:
-    """Return the items without the one at position ``axis``."""
+    """Return a shape or other list without the item at position ``axis``."""
     return [item for i, item in enumerate(items) if i != axis]
 
 
@@ -122,7 +122,7 @@ def _out(node: Node) -> Value:
 
 
 def _first(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
-    """Emit whether x comes strictly before y: by ``test``, NaN before numbers."""
+    """Emit a sort's comparison: whether x comes strictly before y, NaN first."""
     odd = b.and_(is_nan(b, dtype, x), b.not_(is_nan(b, dtype, y)))
     return b.or_(compare(b, dtype, test, x, y), odd)
 
@@ -131,7 +131,7 @@ def _first(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
 
 
 def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
-    """Return the lowering of ``argmax`` (``">"``) or ``argmin`` (``"<"``)."""
+    """Return the function that lowers ``argmax`` (``">"``) or ``argmin`` to LLVM."""
 
     def lower(builder: BodyBuilder, node: Node) -> None:
         (x,), out = node.inputs, _out(node)
@@ -174,7 +174,7 @@ def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
 
 
 def gather(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``gather``: elements selected by index along an axis."""
+    """Lower ``gather`` to LLVM: loops that select elements by index along an axis."""
     (x, indices), out = node.inputs, _out(node)
     axis: int = node.attrs["axis"]
     view, kind = builder.view(x), indices.dtype
@@ -205,7 +205,7 @@ def gather(builder: BodyBuilder, node: Node) -> None:
 
 
 def scatter_add_along(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``scatter_add_along``: add elements by index along an axis, in order."""
+    """Lower ``scatter_add_along`` to LLVM: loops that add elements by index."""
     (base, indices, updates), out = node.inputs, _out(node)
     axis: int = node.attrs["axis"]
     kind, dtype = indices.dtype, out.dtype
@@ -261,7 +261,7 @@ def scatter_add_along(builder: BodyBuilder, node: Node) -> None:
 
 
 def cumulative(op: str) -> Callable[[BodyBuilder, Node], None]:
-    """Return the lowering of a cumulative sum or product, or linear recurrence.
+    """Return the function that lowers a cumulative sum, product or recurrence.
 
     Where the axis is not the last one, the innermost loop runs over the last, which
     lies in one piece, and reads the line before.
@@ -327,14 +327,14 @@ def cumulative(op: str) -> Callable[[BodyBuilder, Node], None]:
 
 
 def argsort_bytes(node: Node, largest: Sizes) -> int:
-    """Return the bytes that ``argsort`` needs for two lists of indices a line."""
+    """Return the bytes of temporary memory that the sort of ``argsort`` needs."""
     count = size_of(resolve(node.inputs[0].shape, largest))
     assert isinstance(count, int)
     return 2 * count * DType.int64.itemsize
 
 
 def argsort(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``argsort`` as a merge sort; equal elements keep their order."""
+    """Lower ``argsort`` to LLVM: a merge sort, in which equal elements keep order."""
     (x,), out = node.inputs, _out(node)
     axis: int = node.attrs["axis"]
     view, target = builder.view(x), builder.view(out)
@@ -429,7 +429,7 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
 
 
 class repeating:  # noqa: N801 - used like a function
-    """A context manager that emits a while loop around its block."""
+    """A context manager that emits LLVM code of a while loop around its block."""
 
     def __init__(self, b: ir.IRBuilder, condition: Callable[[], Any]) -> None:
         self.b, self.condition = b, condition

@@ -1,4 +1,4 @@
-"""Code generation for loops and branches, whose bodies are graphs.
+"""Generation of LLVM code for ``scan`` and ``cond``, whose bodies are graphs.
 
 The body becomes a BodyBuilder of its own, whose memory lies in the scratch of the node.
 """
@@ -40,7 +40,7 @@ Planned = tuple[MemoryPlan, Layouts, Schedule]
 def _planned(
     entry: Entry, largest: Sizes, scratch: Scratch, steady: int = 0
 ) -> Planned:
-    """Prepare a body as an entry point and plan its memory and schedule.
+    """Prepare a loop body or branch for code generation: memory and schedule.
 
     Its first ``steady`` inputs are the same in each round.
     """
@@ -82,7 +82,7 @@ def invariant(graph: Graph, steady: int) -> list[Node]:
 
 
 def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> Planned:
-    """Plan a ``scan`` body as an entry point whose state is the carry."""
+    """Plan the code of a ``scan`` body, an entry point whose state is the carry."""
     body, constants = node.attrs["body"], node.attrs["constants"]
     carries = node.attrs["carries"]
     fixed = constants + carries
@@ -107,7 +107,7 @@ def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> Planned:
 
 
 def scan(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``scan``: a loop over steps that updates the carries in place."""
+    """Lower ``scan`` to LLVM: a loop over steps that updates the carry in place."""
     code, b = builder.code, builder.b
     constants, carries = node.attrs["constants"], node.attrs["carries"]
     fixed = constants + carries
@@ -175,7 +175,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
 
 
 def _is_computed_in_place(value: Value, inner: BodyBuilder, layouts: Layouts) -> bool:
-    """Return whether a step's result can be computed in the stacked output."""
+    """Return whether a loop step can compute its result in the stacked output."""
     view = layouts.known[value]
     return (
         value.node is not None
@@ -186,13 +186,13 @@ def _is_computed_in_place(value: Value, inner: BodyBuilder, layouts: Layouts) ->
 
 
 def _entry_of(builder: BodyBuilder, sequence: Value, step: Dim, loop: int) -> Any:
-    """Emit the address of a sequence's entry for the current step of a loop."""
+    """Emit the address of a sequence's entry for a loop's current step."""
     count = builder.code.counter(loop)
     return advanced(builder, builder.pointer(sequence), sequence.dtype, step, count)
 
 
 def _rebase(layouts: Layouts, plan: MemoryPlan) -> None:
-    """Recompute the views of a body after its inputs have been placed."""
+    """Recompute the memory views of a loop body after its inputs were placed."""
     for node in plan.entry.graph.nodes:
         layouts.add(node)
 
@@ -201,7 +201,7 @@ def _rebase(layouts: Layouts, plan: MemoryPlan) -> None:
 
 
 def cond_plans(node: Node, largest: Sizes, scratch: Scratch) -> list[Planned]:
-    """Plan the branches of a ``cond`` as entry points, the true one first."""
+    """Plan the code of the two branches of ``cond``, the true one first."""
     plans: list[Planned] = []
     for name in ("true", "false"):
         graph = node.attrs[name]
@@ -212,7 +212,7 @@ def cond_plans(node: Node, largest: Sizes, scratch: Scratch) -> list[Planned]:
 
 
 def cond(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``cond``: all threads run the branch selected by the condition."""
+    """Lower ``cond`` to LLVM: all threads run the branch that is selected."""
     code, b = builder.code, builder.b
     which, *operands = node.inputs
     outputs = [v for v in node.outputs if v is not None]

@@ -1,4 +1,4 @@
-"""Kernels: LLVM functions that loop over elements.
+"""Kernels: generated LLVM functions that loop over array elements.
 
 Every kernel is ``void (pointers…, sizes and strides…, begin, end)`` and works on the
 part ``begin … end`` of its outermost loop, so that threads share it. Sizes and strides
@@ -37,7 +37,7 @@ Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
 
 @dataclass(frozen=True)
 class Operand:
-    """The properties of an operand on which a kernel's code depends.
+    """The properties of a kernel's operand on which the generated code depends.
 
     Attributes:
         dtype: the element type.
@@ -54,7 +54,7 @@ class Operand:
 def for_loop(
     b: ir.IRBuilder, start: Any, stop: Any, name: str, *, mark: Any = None
 ) -> Generator[ir.PhiInstr]:
-    """Emit a loop ``for i in range(start, stop)`` around the block."""
+    """Emit an LLVM loop ``for i in range(start, stop)`` around a block."""
     function = b.function
     before = b.block
     head = function.append_basic_block(f"{name}.head")
@@ -82,7 +82,7 @@ def running(
     values: Sequence[Any],
     step: Callable[[Any, list[Any]], list[Any]],
 ) -> list[Any]:
-    """Emit ``for i in range(stop): values = step(i, values)``; return the values.
+    """Emit an LLVM loop that updates values in registers; return the last values.
 
     They stay in registers.
     """
@@ -106,7 +106,7 @@ def running(
 
 
 class Marks:
-    """LLVM metadata which states that a loop's iterations are independent.
+    """LLVM metadata that marks the iterations of generated loops as independent.
 
     Without it the vectoriser would check at run time whether operands overlap, and give
     up where a result is written over its operand. llvmlite has no ``distinct`` nodes,
@@ -120,11 +120,11 @@ class Marks:
         self.begin(ir.Module())
 
     def begin(self, module: ir.Module) -> None:
-        """Start marks for a new module."""
+        """Reset the numbering of loop metadata for a new LLVM module."""
         self.module, self.count = module, 0
 
     def new(self, *, short: bool = False) -> tuple[Any, Any]:
-        """Return new (access group, loop) metadata for one loop.
+        """Return new LLVM metadata (access group, loop) for one vectorisable loop.
 
         ``short``: what is left over at its end shall be a vector too, under a mask.
         """
@@ -141,7 +141,7 @@ class Marks:
 
 
 def finish(module: ir.Module) -> str:
-    """Return the module's text, with the metadata of :class:`Marks` made distinct."""
+    """Return an LLVM module's text with each loop's metadata made ``distinct``."""
     text = re.sub(r'!\{ !"distinct-\d+" \}', "distinct !{}", str(module))
     return re.sub(
         r'^(!\d+) = !\{ !"loop-\d+", ', r"\1 = distinct !{ \1, ", text, flags=re.M
@@ -149,7 +149,7 @@ def finish(module: ir.Module) -> str:
 
 
 def remember(kernels: Mapping[Any, Kernel]) -> None:
-    """Remember kernels in this process, so that other entry points can call them."""
+    """Register compiled kernels in this process, for other entry points to call."""
     for key in [key for key, name in _known.items() if pack_of(name) is None]:
         del _known[key]
     for key, kernel in kernels.items():
@@ -157,7 +157,7 @@ def remember(kernels: Mapping[Any, Kernel]) -> None:
 
 
 class Kernels:
-    """The kernels of one entry point; known ones are called, new ones emitted.
+    """The kernels that an entry point calls: known ones, and newly generated ones.
 
     Attributes:
         module: calls them.
@@ -179,7 +179,7 @@ class Kernels:
         *,
         passes: bool = False,
     ) -> ir.Function:
-        """Return the function for ``key``; emit it if it is not known yet.
+        """Return a kernel as an LLVM function to call; generate it if it is new.
 
         Args:
             key: tells apart whatever changes the code.
@@ -210,7 +210,7 @@ class Kernels:
         *,
         passes: bool = True,
     ) -> ir.Function:
-        """Return the function for ``key``; let ``emit`` write it if it is new.
+        """Return a kernel of pointers and integers; generate it with ``emit`` if new.
 
         ``passes``: see :meth:`function`; what is written in vectors and keeps its
         values out of memory needs none.
@@ -238,7 +238,7 @@ class Kernels:
         ins: Sequence[Operand],
         body: Body,
     ) -> ir.Function:
-        """Return the kernel out[i…] = body(in[i…]) over ``rank`` nested loops.
+        """Return the elementwise kernel out[i…] = body(in[i…]) over nested loops.
 
         Arguments after the pointers (outs, ins): ``rank`` sizes, then for each operand
         that is not fixed ``rank`` strides, then begin and end of the outermost loop.
@@ -303,14 +303,14 @@ class Kernels:
 
 
 def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:
-    """Emit one step of a reduction: combine the result so far with an element."""
+    """Emit code for one step of a reduction: combine the result with an element."""
     if op == "max":
         return larger(b, dtype, value, known)
     return combined(b, op, dtype, known, value)
 
 
 def times(b: ir.IRBuilder, x: Any, y: Any) -> Any:
-    """Emit x · y of two i64; compute it at once if both are constants."""
+    """Emit code for the product of two i64; constants are multiplied at once."""
     if isinstance(x, ir.Constant):
         x, y = y, x
     if not isinstance(y, ir.Constant):
@@ -321,14 +321,14 @@ def times(b: ir.IRBuilder, x: Any, y: Any) -> Any:
 
 
 def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
-    """Emit the address ``index`` elements after ``pointer``."""
+    """Emit code for the address ``index`` elements after a pointer."""
     if isinstance(index, ir.Constant) and index.constant == 0:
         return pointer
     return b.gep(pointer, [index], source_etype=memory_type(dtype))
 
 
 def grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
-    """Emit a load that belongs to a loop's access group."""
+    """Emit a load, marked (by LLVM metadata) as independent of other iterations."""
     value = load(b, pointer, dtype)
     instruction = value.operands[0] if dtype is DType.bool else value
     instruction.set_metadata("llvm.access.group", group)

@@ -1,4 +1,4 @@
-"""Code generation for plain loops: rows by index, slices, contractions.
+"""Generation of LLVM code in plain loops: rows by index, slices, contractions.
 
 These are plain and right rather than fast; matrix products, which matter most, go to
 ``matmul`` instead.
@@ -35,7 +35,7 @@ Loop = tuple[Dim, Dim]
 
 
 def merged(loops: list[Loop]) -> list[Loop]:
-    """Return loops over one operand, with contiguous neighbours merged."""
+    """Return an operand's nested loops with contiguous neighbours merged."""
     loops = [loop for loop in loops if loop[0] != 1]
     i = 0
     while i + 1 < len(loops):
@@ -50,7 +50,7 @@ def merged(loops: list[Loop]) -> list[Loop]:
 def advanced(
     builder: BodyBuilder, pointer: Any, dtype: DType, step: Dim, count: Any = None
 ) -> Any:
-    """Emit ``pointer`` advanced by ``step`` elements, ``count`` times."""
+    """Emit code for a pointer moved by a number of elements."""
     b = builder.b
     distance = builder.code.dim(step)
     if count is not None:
@@ -62,7 +62,7 @@ def advanced(
 
 
 def take(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``take``: copy rows selected by index."""
+    """Lower ``take`` to LLVM: code that copies rows selected by index."""
     x, indices = node.inputs
     (out,) = node.outputs
     assert out is not None
@@ -94,7 +94,7 @@ def take(builder: BodyBuilder, node: Node) -> None:
 
 
 def scatter_add(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``scatter_add``: add rows by index, in order."""
+    """Lower ``scatter_add`` to LLVM: code that adds rows by index, in order."""
     base, indices, updates = node.inputs
     (out,) = node.outputs
     assert out is not None
@@ -137,7 +137,7 @@ def part_of(
     strides: Sequence[Dim],
     pointer: Any,
 ) -> Value:
-    """Return a value shaped like ``like`` within the memory of ``whole``."""
+    """Return a graph value that is a part of another value's memory."""
     window = Value(None, like.shape, whole.dtype)
     builder.layouts.known[window] = StridedView(window, like.shape, tuple(strides))
     builder.bind(window, lambda: pointer, builder.resources[builder.view(whole).root])
@@ -145,7 +145,7 @@ def part_of(
 
 
 def concatenate(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``concatenate``: copy each value after the one before."""
+    """Lower ``concatenate`` to LLVM: copies of all operands, one after another."""
     (out,), axis = node.outputs, int(node.attrs["axis"])
     assert out is not None
     view, pointer = builder.view(out), builder.pointer(out)
@@ -158,7 +158,7 @@ def concatenate(builder: BodyBuilder, node: Node) -> None:
 def _corner(
     builder: BodyBuilder, x: Value, starts: Sequence[Value], sizes: Shape
 ) -> Any:
-    """Emit the address of a block; report start indices outside of the array."""
+    """Emit code for a block's address in an array; report indices out of range."""
     code, b, view = builder.code, builder.b, builder.view(x)
     code.touch([builder.access(start, None) for start in starts])
     pointer = builder.pointer(x)
@@ -171,7 +171,7 @@ def _corner(
 
 
 def dynamic_slice(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``dynamic_slice``: copy a block from given start positions."""
+    """Lower ``dynamic_slice`` to LLVM: a copy of the block at given positions."""
     x, *starts = node.inputs
     (out,) = node.outputs
     assert out is not None
@@ -180,7 +180,7 @@ def dynamic_slice(builder: BodyBuilder, node: Node) -> None:
 
 
 def dynamic_update_slice(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``dynamic_update_slice``: copy the array, then overwrite a block."""
+    """Lower ``dynamic_update_slice`` to LLVM: copy the array, overwrite a block."""
     x, update, *starts = node.inputs
     (out,) = node.outputs
     assert out is not None
@@ -195,7 +195,7 @@ def dynamic_update_slice(builder: BodyBuilder, node: Node) -> None:
 
 
 def contraction(builder: BodyBuilder, node: Node) -> None:
-    """Emit any ``dot_general`` or ``conv`` in plain loops, one sum at a time.
+    """Lower any ``dot_general`` or ``conv`` to plain LLVM loops, sum by sum.
 
     Every element of the output is the chain fma(a, b, sum) over the contracted axes
     and the kernel's window, in the order of the letters.

@@ -1,4 +1,4 @@
-"""Nested loops over operands: divided among threads, merged, cut into tiles."""
+"""Nested loops over a kernel's operands: divided among threads, merged, in tiles."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Loops = list[tuple[tuple[Dim, Dim], ...]]
 
 
 def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
-    """Return an operand's description; ``fixed``: it may be a single element."""
+    """Return what a kernel's code needs to know of an operand: dtype, stride, kind."""
     inner = steps[-1] if steps[-1] in (0, 1) else None
     assert inner is None or isinstance(inner, int)
     return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))
@@ -40,7 +40,7 @@ def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
 def divided_loops(
     loops: Loops, partition: Partition | None, place: int
 ) -> tuple[Part, Loops]:
-    """Return nested loops with loop ``place``, which threads divide, outermost."""
+    """Move the loop that threads divide to the outermost place of nested loops."""
     if partition is None or not loops[0]:
         return Part(1, single=True), [mine or ((1, 0),) for mine in loops]
     part = Part(partition.units)
@@ -56,7 +56,7 @@ def divided_loops(
 
 
 def collapsed(loops: Loops) -> Loops:
-    """Merge neighbouring loops over which every operand is contiguous."""
+    """Merge neighbouring nested loops over which every operand is contiguous."""
     axes = list(range(len(loops[0])))
     axes_left = [a for a in axes if loops[0][a][0] != 1] or axes[-1:]
     rows = [[mine[a] for a in axes_left] for mine in loops]
@@ -76,7 +76,7 @@ LINE = 16
 
 
 def in_tiles(loops: Loops, *, fixed: int) -> tuple[Loops, tuple[int, list[Dim]] | None]:
-    """Cut loops into tiles if operands are contiguous along different axes.
+    """Cut nested loops into cache tiles if operands are contiguous along other axes.
 
     Where one operand lies in lines along the innermost loop and another along a loop
     outside of it, each line of the second would be fetched once for each of its
@@ -119,7 +119,7 @@ def _cuts(size: Dim) -> bool:
 
 
 def quotient(a: Dim, b: Dim) -> Dim:
-    """Return a / b, for a b that divides a."""
+    """Return the exact quotient of two sizes, which may be symbolic."""
     if isinstance(a, SymbolicDim):
         return a // b
     assert isinstance(b, int)

@@ -1,4 +1,4 @@
-"""The kernel of an elementwise loop that also computes partial sums of results."""
+"""The LLVM kernel of an elementwise loop that also sums some of its results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def partial_reduction_kernel(
     body: Body,
     width: int,
 ) -> ir.Function:
-    """Return the kernel of an elementwise loop that also sums some of its results.
+    """Return the LLVM kernel of an elementwise loop that also sums some results.
 
     Within a unit element j goes on accumulator j mod ``width``, and a fixed tree
     combines them. Arguments after the pointers (outs, sums, ins): ``rank`` sizes
@@ -68,7 +68,7 @@ def partial_reduction_kernel(
             ]
 
         def element(starts: list[Any], i: Any, lane: Any, group: Any) -> None:
-            """Emit one element: number i of the innermost loop."""
+            """Emit code for one element of an elementwise loop with sums."""
             here = moved(starts, rank, i)
             values = [
                 fixed[k] if k in fixed else grouped(b, here[k], o.dtype, group)
@@ -86,7 +86,7 @@ def partial_reduction_kernel(
                 instruction.set_metadata("llvm.access.group", group)
 
         def line(starts: list[Any], first: Any) -> None:
-            """Emit the innermost loop, whose first element is number ``first``."""
+            """Emit code for the innermost loop of an elementwise kernel with sums."""
             if rank == 1:
                 groups = b.sdiv(sizes[-1], I64(width))
                 with for_loop(b, I64(0), groups, "group") as g:
@@ -106,7 +106,7 @@ def partial_reduction_kernel(
                 element(starts, i, lane, group)
 
         def nest(level: int, starts: list[Any], count: Any) -> None:
-            """Emit the loops within a unit; ``count`` elements came before."""
+            """Emit code for the nested loops within a unit of partial sums."""
             if level == rank - 1:
                 line(starts, count)
                 return

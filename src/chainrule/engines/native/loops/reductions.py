@@ -1,4 +1,4 @@
-"""The kernels of reductions: sums, products and maxima along axes.
+"""LLVM kernels of reductions: sums, products and maxima along axes.
 
 The order of summation is fixed, and the processor is busy all the same: elements of
 one accumulator are added in order, and many accumulators run side by side.
@@ -42,7 +42,7 @@ _UNIT = {"sum": 0, "prod": 1}
 def reduce_kernel(
     kernels: Kernels, op: str, dtype: DType, outer: int, reduced: int, inner: int | None
 ) -> ir.Function:
-    """Return the kernel of a reduction: Σ, Π or max over axes, in order.
+    """Return the LLVM kernel of a reduction: sum, product or max over axes.
 
     A long inner sum runs on LANES accumulators, element j on lane j mod LANES,
     which a fixed tree combines. Of others ROWS run side by side, since one alone
@@ -63,7 +63,7 @@ def reduce_kernel(
         in_lanes = op == "sum" and dtype.is_float
 
         def reduced_lines(xs: list[Any], level: int, sums: list[Any]) -> list[Any]:
-            """Emit the reduction loops from ``level`` on; return the results."""
+            """Emit a reduction's loops from a nesting level on; return the results."""
             if level == rank:
                 return [
                     combine(b, op, dtype, known, load(b, at, dtype))
@@ -83,7 +83,7 @@ def reduce_kernel(
             return running(b, size, f"r{level}", sums, step)
 
         def reduce_lines(lines: list[tuple[Any, Any]]) -> None:
-            """Emit the reduction of several lines (input, output) side by side."""
+            """Emit code that reduces several lines of an array side by side."""
             xs = [at for at, _ in lines]
             begun = [
                 load(b, at, dtype) if op == "max" else number(dtype, _UNIT[op])
@@ -127,7 +127,7 @@ def reduce_kernel(
 def _lanes(
     b: ir.IRBuilder, dtype: DType, x: Any, size: Any, step: Any, total: Any
 ) -> tuple[Any, list[Any]]:
-    """Emit the sum of a long line's whole groups; return its length and the sum."""
+    """Emit code that sums a long line in vector lanes; return length and sum."""
     kind = ir.VectorType(memory_type(dtype), LANES)
     long = b.icmp_signed(">=", size, I64(LANES_FROM))
     groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
@@ -167,7 +167,7 @@ def _lanes(
 
 
 def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:
-    """Return the kernel of column sums: out[c] = Σ, Π or max over r of x[r, c].
+    """Return the LLVM kernel that reduces each column of a matrix over its rows.
 
     Arguments after (out, x): rows, the stride of rows.
     """
@@ -184,7 +184,7 @@ def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:
         rows, step, first, end = numbers
 
         def block(column: Any, vectors: int, lanes: int) -> None:
-            """Emit the sums of some columns, which stay in registers."""
+            """Emit code that reduces some columns of a matrix in vector registers."""
             across = ir.VectorType(kind, lanes) if lanes > 1 else kind
 
             def places(line: Any) -> list[Any]:
@@ -222,7 +222,7 @@ def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:
 
 
 def accumulators(blocking: int) -> int:
-    """Return the number of accumulators of partial sums over an array in blocks.
+    """Return the number of accumulators (lanes) for the partial sums of an array.
 
     The columns of narrow blocks have one each.
     """
@@ -230,7 +230,7 @@ def accumulators(blocking: int) -> int:
 
 
 def tree(b: ir.IRBuilder, vector: Any) -> Any:
-    """Emit the sum of a vector's elements, by adding halves."""
+    """Emit code that sums a vector's elements by adding halves (a tree)."""
     width: int = vector.type.count
     while width > 1:
         width //= 2
@@ -247,7 +247,7 @@ def tree(b: ir.IRBuilder, vector: Any) -> Any:
 
 
 def lanes_sum(kernels: Kernels, dtype: DType, width: int) -> ir.Function:
-    """Return the kernel that sums ``width`` accumulators by a tree.
+    """Return the LLVM kernel that sums ``width`` accumulators by a tree.
 
     Arguments: (out, x).
     """

@@ -1,4 +1,4 @@
-"""Copies between layouts that are transposed, in square tiles of vectors.
+"""LLVM kernels that copy an array to a transposed layout, in tiles of vectors.
 
 Where the elements of one operand are neighbours along r and those of the other along c,
 a loop over elements moves them one by one. Here ``lanes`` vectors of x are turned into
@@ -21,12 +21,12 @@ from chainrule.graph.types import Dim, DType
 
 
 def lanes_of(dtype: DType) -> int:
-    """Return the number of elements in a vector register."""
+    """Return the number of elements of a dtype in a vector register."""
     return host_target().vector_bytes // dtype.itemsize
 
 
 def crossing(loops: Loops, dtype: DType, fixed: int) -> Loops | None:
-    """Return two operands' loops in an order for transposition, or None.
+    """Return a copy's loops in the order for a transposing kernel, or None.
 
     The first operand's elements are neighbours along the last loop, those of the second
     along the last but one.
@@ -40,7 +40,7 @@ def crossing(loops: Loops, dtype: DType, fixed: int) -> Loops | None:
         return None
 
     def along(mine: Sequence[tuple[Dim, Dim]]) -> int | None:
-        """Return the loop along which an operand is contiguous, if it is long."""
+        """Return the long loop along which a copy's operand is contiguous, or None."""
         unit_steps = [
             i for i, (size, step) in enumerate(mine) if step == 1 and size != 1
         ]
@@ -59,7 +59,7 @@ def crossing(loops: Loops, dtype: DType, fixed: int) -> Loops | None:
 
 
 def transposing_kernel(kernels: Kernels, dtype: DType, outer: int) -> ir.Function:
-    """Return the kernel of a transposing copy: out[…, c, r] = x[…, c, r].
+    """Return the LLVM kernel of a transposing copy: out[…, c, r] = x[…, c, r].
 
     Arguments after (out, x): the sizes of ``outer`` loops, their strides for out and
     for x, the sizes of c and r, the stride of out along c and of x along r, begin and
@@ -95,7 +95,7 @@ def _plane(
     sizes: tuple[Any, Any],
     steps: tuple[Any, Any],
 ) -> None:
-    """Emit the copy of one plane of columns × rows: tiles, then the rest."""
+    """Emit code that copies a matrix to the transposed layout, tile by tile."""
     out, x = at
     columns, rows = sizes
     out_step, x_step = steps
@@ -115,7 +115,7 @@ def _plane(
             b.store(vector, line, align=dtype.itemsize)
 
     def elements(first: Any, last: Any, row: Any) -> None:
-        """Emit the copy of some columns from row ``row`` on, one by one."""
+        """Emit code that copies some columns of a matrix one element at a time."""
         with for_loop(b, first, last, "c") as c, for_loop(b, row, rows, "r") as r:
             value = load(b, place(x, x_step, r, c), dtype)
             store(b, value, place(out, out_step, c, r), dtype)
@@ -125,7 +125,7 @@ def _plane(
 
 
 def transposed(b: ir.IRBuilder, vectors: Sequence[Any]) -> list[Any]:
-    """Emit the transpose of a square of vectors."""
+    """Emit code that transposes a square of vectors in registers."""
     rows, lanes = list(vectors), range(len(vectors))
     kind = ir.VectorType(I32, len(rows))
     half = 1

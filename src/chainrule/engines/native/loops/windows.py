@@ -1,4 +1,4 @@
-"""Code generation for sums and maxima over sliding windows."""
+"""Generation of LLVM code for pooling: sums and maxima over sliding windows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PER_AXIS = 8
 
 
 def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
-    """Return the lowering of a window operation: sum, maximum, argmax or both.
+    """Return the function that lowers a pooling to LLVM: sum, maximum or argmax.
 
     The taps are visited in the order of the window's axes, the last one quickest. Each
     takes in a whole row of the axis that lies innermost in memory, such as the
@@ -71,7 +71,7 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
             b.store(I8(0), seen)
 
             def along_row(visit: Callable[[Any, Any, Any], None]) -> None:
-                """Emit a loop along a row, whose iterations are independent."""
+                """Emit a pooling's loop along a row, with independent iterations."""
                 group, mark = marks.new(short=True)
                 with for_loop(b, I64(0), width, "c", mark=mark) as c:
                     visit(b.mul(c, steps[0]), b.mul(c, steps[1]), group)
@@ -175,7 +175,7 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
 
 
 def _numbers(node: Node, strides: Sequence[Dim]) -> list[Dim]:
-    """Return the numbers that describe a window, axis by axis; see ``_PER_AXIS``."""
+    """Return the numbers that describe a pooling's window to its kernel, by axis."""
     (x,), a = node.inputs, node.attrs
     axes: tuple[int, ...] = a["axes"]
     gaps = a.get("base_dilation", (1,) * len(axes))

@@ -1,4 +1,4 @@
-"""Rules for dividing the native engine's kernels among threads.
+"""Rules on which graph nodes the native engine can divide among threads.
 
 A kernel works on a part of its outermost loop, so that loop's axis is what can be
 divided: the first axis of a result for most, blocks of columns for elementwise nodes
@@ -74,7 +74,7 @@ _REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_p
 
 
 def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
-    """Return a test whether a product can be fused with the loop that reads it.
+    """Return a test whether a matrix product can be fused with the loop reading it.
 
     Args:
         sizes: the largest sizes.
@@ -101,7 +101,7 @@ def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
 
 
 def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Partition], bool]:
-    """Return a test whether a node can be divided among threads by a share."""
+    """Return a test whether threads can divide a node in a given way."""
 
     def can(node: Node, partition: Partition) -> bool:
         primitive = node.primitive

@@ -1,1 +1,1 @@
-"""Elementary functions on scalars and vectors, as LLVM IR."""
+"""Code generation for elementary functions (exp, sin, …) as LLVM IR."""

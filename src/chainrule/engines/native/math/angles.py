@@ -1,4 +1,4 @@
-"""Trigonometric functions (sin, cos, atan2) as branch-free LLVM IR.
+"""Code generation for sin, cos and atan2, as branch-free LLVM IR.
 
 **Reduction.** |x| = n π/2 + r needs 2/π to as many bits as x has in front of its point:
 1,100 for a double. With k the exponent of the last bit of x and g = ⌊k / 32⌋ (0 below),
@@ -35,7 +35,7 @@ DIGITS = 1216
 
 
 def _quarter_rows(rows: int, bits: int) -> tuple[tuple[float, ...], ...]:
-    """Return the table of 2^(32g) · 2/π, each row split into four floats."""
+    """Return a table of the digits of 2/π, to reduce large arguments of sin and cos."""
     quarters: list[tuple[float, ...]] = []
     for g in range(rows):
         rest = (TWO_OVER_PI << 32 * g) % (4 << DIGITS)
@@ -111,13 +111,13 @@ ATAN_FLOAT = (
 
 
 def widened(b: ir.IRBuilder, x: Any) -> Any:
-    """Emit the conversion of floats to doubles."""
+    """Emit LLVM code that converts floats to doubles."""
     lanes = x.type.count if isinstance(x.type, ir.VectorType) else 0
     return b.fpext(x, ir.VectorType(DOUBLE, lanes) if lanes else DOUBLE)
 
 
 def two_sum(b: ir.IRBuilder, x: Any, y: Any) -> tuple[Any, Any]:
-    """Emit x + y and its rounding error (Knuth's two-sum)."""
+    """Emit LLVM code for x + y and its rounding error (Knuth's two-sum)."""
     total = b.fadd(x, y)
     part = b.fsub(total, x)
     lost = b.fadd(b.fsub(x, b.fsub(total, part)), b.fsub(y, part))
@@ -125,13 +125,13 @@ def two_sum(b: ir.IRBuilder, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def fast_two_sum(b: ir.IRBuilder, x: Any, y: Any) -> tuple[Any, Any]:
-    """Emit x + y and its rounding error, for |x| ≥ |y| (Dekker)."""
+    """Emit LLVM code for x + y and its rounding error, for |x| ≥ |y| (Dekker)."""
     total = b.fadd(x, y)
     return total, b.fsub(y, b.fsub(total, x))
 
 
 def _group(e: Emitter, size: Any, bits: int) -> tuple[Any, Any]:
-    """Emit the row g of the table of 2/π for |x|, and |x| / 2^(32g)."""
+    """Emit the row of the table of 2/π that fits |x|, and |x| scaled to it."""
     b = e.b
     exponent = b.lshr(e.bits(size), e.whole(52))
     last = e.whole(e.format.bias + bits - 1)
@@ -141,20 +141,20 @@ def _group(e: Emitter, size: Any, bits: int) -> tuple[Any, Any]:
 
 
 def _modulo_4(e: Emitter, t: Any) -> Any:
-    """Emit t minus the nearest multiple of 4, which is exact."""
+    """Emit LLVM code for t minus the nearest multiple of 4, to reduce an angle."""
     turns = e.intrinsic("rint", e.b.fmul(t, e.const(0.25)))
     return e.fma(turns, e.const(-4.0), t)
 
 
 def _nearest(e: Emitter, t: Any) -> tuple[Any, Any]:
-    """Emit the integer nearest to a small t, and bits that end in that integer."""
+    """Emit LLVM code for the integer nearest to a small t, as float and as bits."""
     shift = e.const(1.5 * 2.0**52)
     shifted = e.b.fadd(t, shift)
     return e.b.fsub(shifted, shift), e.bits(shifted)
 
 
 def _float_quarters(e: Emitter, size: Any) -> tuple[Any, Any]:
-    """Emit a float's quarter turns: the fraction, and bits that end in the integer."""
+    """Emit LLVM code that reduces a float angle to quarter turns and a fraction."""
     b = e.b
     g, x = _group(e, size, 24)
     parts = [e.const(c) for c in QUARTERS_FLOAT[0]]
@@ -183,7 +183,7 @@ def _table(module: ir.Module) -> ir.GlobalVariable:
 
 
 def _parts(e: Emitter, g: Any) -> list[Any]:
-    """Emit loads of row g of the table of 2/π."""
+    """Emit LLVM code that loads a row of the table of 2/π."""
     b = e.b
     table = b.bitcast(_table(b.module), ir.PointerType())
 
@@ -204,7 +204,7 @@ def _parts(e: Emitter, g: Any) -> list[Any]:
 
 
 def _quarters(e: Emitter, size: Any) -> tuple[Any, Any, Any]:
-    """Emit a double's quarter turns: fraction in two parts, bits that end in n.
+    """Emit LLVM code that reduces a double angle to quarter turns and a fraction.
 
     The fraction may be 2⁻⁶²: so what each sum of larger numbers loses is kept.
     """
@@ -225,7 +225,7 @@ def _quarters(e: Emitter, size: Any) -> tuple[Any, Any, Any]:
 
 
 def _sine(b: ir.IRBuilder, x: Any, turned: int) -> Any:
-    """Emit sin(|x| + turned · π/2), with the sign of x where ``turned`` is 0."""
+    """Emit LLVM code for sin(|x| + turned · π/2), the base of sin and cos."""
     narrow = Emitter(b, x)
     floats = narrow.format is FLOAT
     wide = widened(b, x) if floats else x
@@ -267,7 +267,7 @@ def _sine(b: ir.IRBuilder, x: Any, turned: int) -> Any:
 
 
 def sin(b: ir.IRBuilder, x: Any) -> Any:
-    """Emit sin x, for x in radians.
+    """Emit LLVM code for sin x, for x in radians.
 
     Error: 0.50 ulp in float, 0.8 ulp in double, for every size of x.
     sin(±0) = ±0; NaN for ±inf and NaN.
@@ -276,7 +276,7 @@ def sin(b: ir.IRBuilder, x: Any) -> Any:
 
 
 def cos(b: ir.IRBuilder, x: Any) -> Any:
-    """Emit cos x, for x in radians.
+    """Emit LLVM code for cos x, for x in radians.
 
     Error: 0.50 ulp in float, 0.8 ulp in double, for every size of x.
     cos(±0) = 1; NaN for ±inf and NaN.
@@ -285,7 +285,7 @@ def cos(b: ir.IRBuilder, x: Any) -> Any:
 
 
 def atan2(b: ir.IRBuilder, y: Any, x: Any) -> Any:
-    """Emit atan2(y, x): the angle of the point (x, y), from −π to π.
+    """Emit LLVM code for atan2(y, x), the angle of the point (x, y) from −π to π.
 
     With t = smaller / larger of |x| and |y|, atan t = π/4 + atan((t − 1) / (t + 1)) for
     t > tan π/8, so that one quotient z of at most that size is left. The angle is then

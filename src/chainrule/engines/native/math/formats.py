@@ -1,4 +1,4 @@
-"""Constants of the elementary functions for each floating-point format.
+"""Constants of the generated elementary functions for float and double.
 
 The polynomials are weighted minimax fits, made with 50 digits. The lowest
 coefficient was rounded to the format and the others fitted again, one after the

@@ -1,4 +1,4 @@
-"""Scalar functions in LLVM IR: floor division, remainder, integer power.
+"""Code generation for floor division, remainder and integer power, as LLVM IR.
 
 The remainder of two floats is exact, however large their quotient is: parts of the
 divisor shifted up to the dividend are taken away until nothing is left to take. That
@@ -17,7 +17,7 @@ from chainrule.graph.types import DType
 
 
 def _function(b: ir.IRBuilder, name: str, kind: Any, body: Any, *arguments: Any) -> Any:
-    """Call a helper function of the LLVM module; define it on first use."""
+    """Emit the call of an LLVM helper function, which is defined on first use."""
     full = f"chainrule.{name}.{kind}"
     function = b.module.globals.get(full)
     if function is None:
@@ -30,7 +30,7 @@ def _function(b: ir.IRBuilder, name: str, kind: Any, body: Any, *arguments: Any)
 
 
 def _fmod(b: ir.IRBuilder, a: Any, d: Any) -> Any:
-    """Emit the remainder of a divided by d, for finite a ≥ 0 and d > 0.
+    """Emit LLVM code for the remainder of a divided by d, for finite a ≥ 0, d > 0.
 
     Each turn takes q · d · 2ᵏ away with q of so few bits that the product is exact.
     """
@@ -64,7 +64,7 @@ def _fmod(b: ir.IRBuilder, a: Any, d: Any) -> Any:
 
 
 def _parts(b: ir.IRBuilder, a: Any, d: Any) -> tuple[Any, Any]:
-    """Emit (floor quotient, remainder with the divisor's sign) of floats."""
+    """Emit LLVM code for the floor quotient and the remainder of two floats."""
     e = Emitter(b, a)
     zero, one, inf = e.const(0.0), e.const(1.0), e.const(math.inf)
     size, divisor = e.intrinsic("fabs", a), e.intrinsic("fabs", d)
@@ -103,7 +103,7 @@ def _parts(b: ir.IRBuilder, a: Any, d: Any) -> tuple[Any, Any]:
 
 
 def _whole_parts(b: ir.IRBuilder, dtype: DType, a: Any, d: Any) -> tuple[Any, Any]:
-    """Emit (floor quotient, remainder) of integers; both are 0 for divisor 0."""
+    """Emit LLVM code for floor quotient and remainder of integers; 0 if d is 0."""
     zero, one = a.type(0), a.type(1)
     none = b.icmp_unsigned("==", d, zero)
     if dtype.kind == "uint":
@@ -122,12 +122,12 @@ def _whole_parts(b: ir.IRBuilder, dtype: DType, a: Any, d: Any) -> tuple[Any, An
 
 
 def divided(b: ir.IRBuilder, dtype: DType, a: Any, d: Any) -> tuple[Any, Any]:
-    """Emit (floor quotient, remainder) of two elements."""
+    """Emit LLVM code for the floor quotient and the remainder of two elements."""
     return _parts(b, a, d) if dtype.is_float else _whole_parts(b, dtype, a, d)
 
 
 def _power(b: ir.IRBuilder, x: Any, p: Any) -> Any:
-    """Emit x to the power p ≥ 0, read as unsigned, by repeated squaring."""
+    """Emit LLVM code for an integer power with p ≥ 0, by repeated squaring."""
     start = b.block
     head = b.function.append_basic_block("head")
     body, done = (
@@ -151,7 +151,7 @@ def _power(b: ir.IRBuilder, x: Any, p: Any) -> Any:
 
 
 def whole_power(b: ir.IRBuilder, dtype: DType, x: Any, p: Any) -> Any:
-    """Emit the integer power x^p with overflow; negative p round towards zero."""
+    """Emit LLVM code for an integer power; a negative p rounds towards zero."""
     zero, one = x.type(0), x.type(1)
     if dtype.kind == "uint":
         return _function(b, "power", x.type, _power, x, p)
@@ -165,7 +165,7 @@ def whole_power(b: ir.IRBuilder, dtype: DType, x: Any, p: Any) -> Any:
 
 
 def next_after(b: ir.IRBuilder, x: Any, to: Any) -> Any:
-    """Emit the next floating-point number from x towards ``to``."""
+    """Emit LLVM code for the next floating-point number from x towards ``to``."""
     e = Emitter(b, x)
     bits, zero = e.bits(x), e.const(0.0)
     outwards = b.xor(b.fcmp_ordered("<", to, x), b.fcmp_ordered(">", x, zero))

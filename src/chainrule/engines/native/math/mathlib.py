@@ -1,4 +1,4 @@
-"""Elementary functions (exp, log, tanh, erf …) as branch-free LLVM IR.
+"""Code generation for exp, log, tanh, erf, … as branch-free LLVM IR.
 
 Each function appends instructions to a builder and returns the value. There are
 no branches, no tables and no calls into libm, only arithmetic, comparisons with
@@ -39,7 +39,7 @@ from chainrule.text import _
 
 
 class Emitter:
-    """A helper that emits arithmetic in the floating-point format of a value."""
+    """A helper that emits LLVM arithmetic in the floating-point format of a value."""
 
     def __init__(self, b: ir.IRBuilder, x: ir.Value) -> None:
         self.b = b
@@ -61,24 +61,24 @@ class Emitter:
         self.int_type = ir.VectorType(whole, self.lanes) if self.lanes else whole
 
     def const(self, value: float) -> ir.Constant:
-        """Return a constant with the number in every lane."""
+        """Return an LLVM constant with a number in every vector lane."""
         return ir.Constant(self.type, [value] * self.lanes if self.lanes else value)
 
     def whole(self, value: int) -> ir.Constant:
-        """Return a constant with the integer in every lane, as wide as the format."""
+        """Return an LLVM constant with an integer in every vector lane."""
         lanes = [value] * self.lanes
         return ir.Constant(self.int_type, lanes if self.lanes else value)
 
     def bits(self, x: ir.Value) -> ir.Value:
-        """Emit the bits of a number as an integer."""
+        """Emit LLVM code that reads a floating-point number's bits as an integer."""
         return self.b.bitcast(x, self.int_type)
 
     def number(self, bits: ir.Value) -> ir.Value:
-        """Emit the number with these bits."""
+        """Emit LLVM code that makes a floating-point number of an integer's bits."""
         return self.b.bitcast(bits, self.type)
 
     def intrinsic(self, name: str, *args: ir.Value) -> ir.Value:
-        """Call an LLVM intrinsic whose arguments and result have the value's type.
+        """Emit the call of an LLVM intrinsic (such as fma) in a value's format.
 
         llvmlite's own ``declare_intrinsic`` does not name vectors.
         """
@@ -91,28 +91,28 @@ class Emitter:
         return self.b.call(function, args)
 
     def fma(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        """Emit x · y + z, rounded once."""
+        """Emit LLVM code for x · y + z, rounded once (fma)."""
         return self.intrinsic("fma", x, y, z)
 
     def below(self, x: ir.Value, limit: float) -> ir.Value:
-        """Emit min(x, limit), where NaN stays NaN."""
+        """Emit LLVM code for min(x, limit), where NaN stays NaN."""
         bound = self.const(limit)
         return self.b.select(self.b.fcmp_ordered(">", x, bound), bound, x)
 
     def above(self, x: ir.Value, limit: float) -> ir.Value:
-        """Emit max(x, limit), where NaN stays NaN."""
+        """Emit LLVM code for max(x, limit), where NaN stays NaN."""
         bound = self.const(limit)
         return self.b.select(self.b.fcmp_ordered("<", x, bound), bound, x)
 
     def horner(self, x: ir.Value, coefficients: tuple[float, ...]) -> ir.Value:
-        """Emit a polynomial in x by Horner's rule, highest power first."""
+        """Emit LLVM code for a polynomial by Horner's rule, highest power first."""
         total = self.const(coefficients[0])
         for coefficient in coefficients[1:]:
             total = self.fma(total, x, self.const(coefficient))
         return total
 
     def halves(self, x: ir.Value, coefficients: tuple[float, ...]) -> ir.Value:
-        """Emit a polynomial in x as even and odd powers, which run in parallel."""
+        """Emit LLVM code for a polynomial as even and odd powers, in parallel."""
         square, odd = self.b.fmul(x, x), len(coefficients) % 2
         even = self.horner(square, coefficients[1 - odd :: 2])
         return self.fma(self.horner(square, coefficients[odd::2]), x, even)
@@ -124,7 +124,7 @@ class Emitter:
         rest: ir.Value | None = None,
         small: ir.Value | None = None,
     ) -> tuple[ir.Value, ir.Value]:
-        """Emit eʳ − 1 and the integer n + offset, where x + rest = n ln 2 + r.
+        """Emit LLVM code for eʳ − 1 and n + offset, where x + rest = n ln 2 + r.
 
         ``small``, at most a few units in the last place of 1, is added to eʳ - 1.
 
@@ -152,7 +152,7 @@ class Emitter:
         return b.fadd(total, tail), self.bits(shifted)
 
     def log(self, x: ir.Value, extra: ir.Value | None = None) -> ir.Value:
-        """Emit ln x + extra, for a normal x > 0 and an ``extra`` small against 1.
+        """Emit LLVM code for ln x + extra, for a normal x > 0 and a small ``extra``.
 
         x = 2ᵏ m with √½ ≤ m < √2, read off the bits. Counted from √½, the exponent
         field holds k + bias, and the rest is m's distance.
@@ -179,12 +179,12 @@ class Emitter:
         return self.fma(k, self.const(number.ln2[0]), y)
 
     def power(self, biased: ir.Value) -> ir.Value:
-        """Emit 2 to the power (biased − bias), by a shift into the exponent."""
+        """Emit LLVM code for 2 to the power (biased − bias), by an exponent shift."""
         return self.number(self.b.shl(biased, self.whole(self.format.mantissa)))
 
 
 def exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit eˣ, the exponential function.
+    """Emit LLVM code for eˣ, the exponential function.
 
     x = n ln 2 + r with |r| ≤ ln 2 / 2, a polynomial for eʳ - 1, and 2ⁿ multiplied on
     in two halves, so that n = 128 (1024) overflows and small n go through the
@@ -214,7 +214,7 @@ def exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit eˣ - 1, exact near 0 too.
+    """Emit LLVM code for eˣ − 1, exact near 0 too.
 
     x = n ln 2 + r as in ``exp``, and 2ⁿ (eʳ - 1) + (2ⁿ - 1) with 2ⁿ in two halves, so
     that n = 128 (1024) overflows by the last multiplication's own rules. The sign is
@@ -248,7 +248,7 @@ def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def log(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit ln x, the natural logarithm.
+    """Emit LLVM code for ln x, the natural logarithm.
 
     x = 2ᵏ m with √½ ≤ m < √2, read off the bits. With f = m - 1 (exact) and
     s = f / (2 + f), ln m = 2 atanh s = f - f²/2 + s (f²/2 + s² P(s²)): written so, all
@@ -280,7 +280,7 @@ def log(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def log1p(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit ln(1 + x), exact near 0 too.
+    """Emit LLVM code for ln(1 + x), exact near 0 too.
 
     1 + x = u + c, where u is rounded and c is exactly what that lost (Knuth's sum of
     two). With u = 2ᵏ m as in ``log``, ln(1 + x) = k ln 2 + ln m + ln(1 + c/u), whose
@@ -313,7 +313,7 @@ def log1p(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def tanh(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit tanh x, the hyperbolic tangent.
+    """Emit LLVM code for tanh x, the hyperbolic tangent.
 
     With E = e^(-2|x|) - 1, put together as 2ⁿ (eʳ - 1) + (2ⁿ - 1) so that small x lose
     nothing, -tanh |x| = E / (E + 2). What the sum and the quotient lost in rounding is
@@ -353,7 +353,7 @@ def tanh(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def sigmoid(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit the sigmoid, 1 / (1 + e⁻ˣ).
+    """Emit LLVM code for the sigmoid, 1 / (1 + e⁻ˣ).
 
     With e = e^(-|x|) it is 1 / (1 + e) for x ≥ 0 and e / (1 + e) below, so that nothing
     overflows. What the sum and the quotient lost in rounding is known exactly and put
@@ -388,7 +388,7 @@ def sigmoid(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def erf(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit the error function, erf x = 2/√π ∫₀ˣ e^(-t²) dt.
+    """Emit LLVM code for the error function, erf x = 2/√π ∫₀ˣ e^(-t²) dt.
 
     For |x| < 1: |x| + |x| P(x²). Above: 1 - exp(Q(|x| - 1)) with Q fitted to
     ln(1 - erf); its error counts only as far as 1 - erf ≤ 0.16 reaches. Both are
@@ -421,7 +421,7 @@ def erf(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def erfc(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit the complement of the error function, erfc x = 1 - erf x.
+    """Emit LLVM code for erfc x = 1 - erf x, the complementary error function.
 
     For a = |x| and q = 1 / (a + K), erfc a = q exp(P(q) - a²), with P fitted to the
     logarithm of what is left, which is small and smooth. The square is carried in two

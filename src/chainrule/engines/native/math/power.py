@@ -1,4 +1,4 @@
-"""The floating-point power x^p as branch-free LLVM IR, as in ``mathlib``.
+"""Code generation for the floating-point power x^p, as branch-free LLVM IR.
 
 xᵖ = e^(p ln |x|) with a sign. An error of the exponent is one of the result, and the
 exponent is up to 745: so ln |x| is computed to 2⁻⁶⁵ of itself, as a sum of two doubles.
@@ -36,7 +36,7 @@ RANGE = (-746.0, 710.0)
 
 
 def _logarithm(e: Emitter, x: Any) -> tuple[Any, Any]:
-    """Emit ln x in two parts, for a normal x > 0.
+    """Emit LLVM code for ln x in two parts (for the power), for a normal x > 0.
 
     x = 2ᵏ m with √½ ≤ m < √2 and s = (m − 1) / (m + 1). In ln m = 2s (1 + s²/3 +
     s⁴ P(s²)) all but P is carried in two parts.
@@ -79,7 +79,7 @@ def _logarithm(e: Emitter, x: Any) -> tuple[Any, Any]:
 
 
 def _exponential(e: Emitter, x: Any, rest: Any) -> Any:
-    """Emit e^(x + rest), for x within RANGE and a rest that is small against 1."""
+    """Emit LLVM code for e^(x + rest) (for the power), with a small rest."""
     b, number = e.b, e.format
     shift = e.const(1.5 * 2.0**number.mantissa + 2 * number.bias)
     shifted = e.fma(x, e.const(1.4426950408889634), shift)
@@ -95,7 +95,7 @@ def _exponential(e: Emitter, x: Any, rest: Any) -> Any:
 
 
 def pow_(b: ir.IRBuilder, x: Any, p: Any) -> Any:
-    """Emit x to the power p, with C99's results for zero, infinity and NaN.
+    """Emit LLVM code for x to the power p, with C99's results for 0, ∞ and NaN.
 
     Error: 0.50 ulp in float, 0.9 ulp in double.
     """

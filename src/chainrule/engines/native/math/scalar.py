@@ -1,4 +1,4 @@
-"""The table of elementwise primitives as LLVM IR on scalars.
+"""The table of elementwise primitives' code generators: LLVM IR for one element.
 
 A loop over elements calls these in its body; the loop vectoriser turns them into vector
 code. Nothing here branches, so every lane does the same.
@@ -46,7 +46,7 @@ def register_type(dtype: DType) -> Any:
 
 
 def load(b: ir.IRBuilder, pointer: Any, dtype: DType) -> Any:
-    """Emit the load of an element from memory."""
+    """Emit LLVM code that loads an array element from memory."""
     value = b.load(pointer, typ=memory_type(dtype), align=dtype.itemsize)
     if dtype is DType.bool:
         return b.icmp_unsigned("!=", value, I8(0))
@@ -54,19 +54,19 @@ def load(b: ir.IRBuilder, pointer: Any, dtype: DType) -> Any:
 
 
 def store(b: ir.IRBuilder, value: Any, pointer: Any, dtype: DType) -> Any:
-    """Emit the store of an element to memory."""
+    """Emit LLVM code that stores an array element to memory."""
     if dtype is DType.bool:
         value = b.zext(value, I8)
     return b.store(value, pointer, align=dtype.itemsize)
 
 
 def number(dtype: DType, value: float) -> Any:
-    """Return a constant of a dtype."""
+    """Return a number as an LLVM constant of a dtype."""
     return ir.Constant(register_type(dtype), value if dtype.is_float else int(value))
 
 
 def compute(b: ir.IRBuilder, node: Node, operands: Sequence[Any]) -> Any:
-    """Emit an elementwise node for one element."""
+    """Emit LLVM code that computes an elementwise node for one element."""
     return SCALAR[node.primitive](b, node, *operands)
 
 
@@ -84,7 +84,7 @@ _OPERATIONS = {
 
 
 def combined(b: ir.IRBuilder, operation: str, dtype: DType, x: Any, y: Any) -> Any:
-    """Emit the sum, product … of two elements; or/and of truth values."""
+    """Emit LLVM code for x + y or x · y of two elements; or/and of truth values."""
     kind = 0 if dtype.is_float else 2 if dtype is DType.bool else 1
     return getattr(b, _OPERATIONS[operation][kind])(x, y)
 
@@ -97,7 +97,7 @@ def _arithmetic(operation: str) -> Callable[..., Any]:
 
 
 def compare(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
-    """Emit a comparison such as x < y, which is false for NaN."""
+    """Emit an LLVM comparison such as x < y, which is false for NaN."""
     if dtype.is_float:
         return b.fcmp_ordered(test, x, y)
     if dtype.kind == "int":
@@ -106,18 +106,18 @@ def compare(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
 
 
 def is_nan(b: ir.IRBuilder, dtype: DType, x: Any) -> Any:
-    """Emit whether x is NaN; never for integers."""
+    """Emit LLVM code that tests whether x is NaN; false for integers."""
     return b.fcmp_unordered("uno", x, x) if dtype.is_float else b.icmp_signed("<", x, x)
 
 
 def larger(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
-    """Emit the larger of two elements; y if equal, NaN if one is NaN."""
+    """Emit LLVM code for the larger of two elements; NaN if one is NaN."""
     take = b.or_(compare(b, dtype, ">", x, y), is_nan(b, dtype, x))
     return b.select(take, x, y)
 
 
 def smaller(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
-    """Emit the smaller of two elements; y if equal, NaN if one is NaN."""
+    """Emit LLVM code for the smaller of two elements; NaN if one is NaN."""
     take = b.or_(compare(b, dtype, "<", x, y), is_nan(b, dtype, x))
     return b.select(take, x, y)
 
@@ -157,7 +157,7 @@ def _convert(b: ir.IRBuilder, node: Node, x: Any) -> Any:
 
 
 def convert(b: ir.IRBuilder, old: DType, new: DType, x: Any) -> Any:
-    """Emit the conversion of x between dtypes; floats to integers truncate."""
+    """Emit LLVM code that converts x between dtypes; floats truncate to integers."""
     to = register_type(new)
     if old is new:
         return x
@@ -196,7 +196,7 @@ def _pow(b: ir.IRBuilder, node: Node, x: Any, p: Any) -> Any:
 
 
 def _shift_left(b: ir.IRBuilder, node: Node, x: Any, bits: Any) -> Any:
-    """Emit a left shift; a number of bits outside of the type gives 0."""
+    """Emit LLVM code for a left shift, which is 0 if all bits are shifted out."""
     inside = b.icmp_unsigned("<", bits, x.type(x.type.width))
     return b.select(inside, b.shl(x, b.select(inside, bits, x.type(0))), x.type(0))
 
@@ -268,7 +268,7 @@ SCALAR: dict[Primitive, Emit] = {
 
 
 def checked(b: ir.IRBuilder, at: Any, dtype: DType, rows: Any, status: Any) -> Any:
-    """Emit an index loaded from an address; report one outside and use 0."""
+    """Emit LLVM code that loads an index and reports one that is out of range."""
     index = convert(b, dtype, DType.int64, load(b, at, dtype))
     outside = b.icmp_unsigned(">=", index, rows)
     with b.if_then(outside, likely=False):

@@ -1,1 +1,1 @@
-"""Matrix products and convolutions: tiles, packed operands, epilogues."""
+"""Code generation for matrix products and convolutions: tiles, packed operands."""

@@ -1,4 +1,4 @@
-"""Code generation for convolutions by the matrix product's tile kernel.
+"""Code generation for convolutions, by the matrix product's LLVM tile kernel.
 
 Image by image, rows of A are read through the sliding window: a table says where the
 window starts for each row, and contraction loops go over its taps and channels. Where
@@ -47,7 +47,7 @@ VECTOR = 16
 
 @dataclass(frozen=True)
 class _Geometry:
-    """The sizes and strides of a convolution.
+    """The sizes and strides of a convolution, for code generation.
 
     Attributes:
         plan: which letters play which part.
@@ -81,12 +81,12 @@ class _Geometry:
 
     @property
     def packed(self) -> int:
-        """The number of elements of an image with its padding."""
+        """The number of elements of a convolution's input image with its padding."""
         return math.prod(self.padded) * self.channels
 
     @property
     def rows(self) -> list[int]:
-        """The offsets in an image at which the rows of the result start to read."""
+        """The offsets in a convolution's input from which the result's rows read."""
         axes = [
             [place * step * stride for place in range(count)]
             for count, step, stride in zip(self.places, self.steps, self.spatial)
@@ -97,7 +97,7 @@ class _Geometry:
 
     @property
     def contraction(self) -> list[tuple[int, int, int]]:
-        """The contraction loops: (length, step in A, step in B), outermost first."""
+        """A convolution's summed loops, as (length, step in A, step in B)."""
         dims = [
             (count, reach * stride)
             for count, reach, stride in zip(self.taps, self.reach, self.spatial)
@@ -119,7 +119,7 @@ class _Geometry:
 
 
 def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geometry:
-    """Return the sizes and strides of a convolution.
+    """Return the sizes and strides of a convolution node, for code generation.
 
     ``view``: the input's location; None: packed.
     """
@@ -170,7 +170,7 @@ def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geome
 
 
 def _remaining(length: int, padded: int, low: int, gap: int) -> tuple[int, int]:
-    """Return (first, count) of an axis' elements that negative padding leaves."""
+    """Return first and number of an axis' elements that negative padding leaves."""
     first = -(min(low, 0) // gap)
     last = min(length, -(-(padded - low) // gap))
     return first, max(last - first, 0)
@@ -183,7 +183,7 @@ def _sizes(letters: str, d: Dims, value: Value) -> tuple[int, ...]:
 
 
 def scratch_bytes(node: Node, largest: Sizes) -> int:
-    """Return the bytes of the partial sums that a convolution needs."""
+    """Return the bytes of temporary memory that a convolution's code needs."""
     plan = as_convolution(node)
     if plan is None:
         return 0
@@ -200,7 +200,7 @@ def _by_slabs(g: _Geometry) -> bool:
 
 
 def convolve(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``conv``: by the tile kernel, or in plain loops."""
+    """Lower ``conv`` to LLVM: by the matrix tile kernel, or in plain loops."""
     plan = as_convolution(node)
     if plan is None:
         loop_nodes.contraction(builder, node)
@@ -209,7 +209,7 @@ def convolve(builder: BodyBuilder, node: Node) -> None:
 
 
 class _Emitter:
-    """The code generator of one convolution."""
+    """The generator of LLVM code for one convolution."""
 
     def __init__(self, builder: BodyBuilder, node: Node, plan: Convolution) -> None:
         self.builder, self.node, self.code = builder, node, builder.code
@@ -227,7 +227,7 @@ class _Emitter:
         return self.builder.b
 
     def emit(self) -> None:
-        """Emit the convolution, group after group."""
+        """Emit LLVM code for a convolution, one channel group after another."""
         if self.g.groups == 1:
             self._emit()
             return
@@ -237,7 +237,7 @@ class _Emitter:
             self._emit()
 
     def _emit(self) -> None:
-        """Emit one group, divided among threads by images, slabs or rows."""
+        """Emit LLVM code for one group of a convolution, divided among threads."""
         if self.g.plan.forward:
             self._forward()
         elif _by_slabs(self.g):
@@ -248,7 +248,7 @@ class _Emitter:
     # -- memory --------------------------------------------------------------------
 
     def _pointer(self, value: Value, letters: str) -> Any:
-        """Emit the address of the current group's part of a value."""
+        """Emit the address of the current group's part of a convolution array."""
         pointer = self.builder.pointer(value)
         if self.group is None:
             return pointer
@@ -256,19 +256,19 @@ class _Emitter:
         return loop_nodes.advanced(self.builder, pointer, value.dtype, step, self.group)
 
     def _moved(self, value: Value, letters: str, index: Any) -> Any:
-        """Emit the address of image ``index`` of a value."""
+        """Emit the address of image ``index`` in a convolution's array."""
         axis = letters.index(self.g.plan.images)
         step = self.builder.view(value).strides[axis]
         pointer = self._pointer(value, letters)
         return loop_nodes.advanced(self.builder, pointer, value.dtype, step, index)
 
     def _clear(self, address: Any, length: Any) -> None:
-        """Emit code that sets bytes from an address on to zero."""
+        """Emit LLVM code that sets bytes from an address on to zero."""
         fill = self.b.module.declare_intrinsic("llvm.memset", [POINTER, I64])
         self.b.call(fill, [address, I8(0), length, I1(0)])
 
     def _read(self, image: Any, index: Any) -> Any:
-        """Emit code that packs image ``index`` if needed; return its address."""
+        """Emit code that packs a convolution's input image; return its address."""
         g, builder = self.g, self.builder
         source = self._moved(self.x, self.d.lhs, index)
         view = builder.view(self.x)
@@ -313,7 +313,7 @@ class _Emitter:
     # -- the product ---------------------------------------------------------------
 
     def _product(self, *, accumulate: bool) -> Any:
-        """Return ``call(A, B, C, first row, end row)``, which emits a product."""
+        """Return a function that emits the matrix product of a convolution's rows."""
         g, code = self.g, self.code
         *outer, (k, a_k, _) = g.contraction
         b_k, c_m = g.right, g.right
@@ -352,7 +352,7 @@ class _Emitter:
     # -- the three ways to share ---------------------------------------------------
 
     def _forward(self) -> None:
-        """Emit a forward convolution; threads divide the images."""
+        """Emit LLVM code for a forward convolution; threads divide the images."""
         builder, code, g = self.builder, self.code, self.g
         axis = self.d.out.index(g.plan.images)
         partition = builder.partition_for(self.out)
@@ -375,7 +375,7 @@ class _Emitter:
             run(*code.partition(Part(partition.units, partition.unit_size)))
 
     def _prepared(self) -> Any:
-        """Emit a thread's buffer for one image, filled with zeros; None if unused."""
+        """Emit a thread's zeroed buffer for one padded image; None if unneeded."""
         if self.g.direct:
             return None
         length = self.g.packed * self.dtype.itemsize
@@ -384,7 +384,7 @@ class _Emitter:
         return image
 
     def _slabs(self) -> None:
-        """Emit a kernel's gradient, summed over slabs of images by threads."""
+        """Emit a convolution's kernel gradient; threads sum slabs of images."""
         builder, code, g = self.builder, self.code, self.g
         length = len(g.rows) * g.right
         space, low, _ = builder.arena_space
@@ -424,7 +424,7 @@ class _Emitter:
         code.call(function, [out, sums, slabs, I64(length)], part)
 
     def _rows(self) -> None:
-        """Emit a kernel's gradient; threads divide its rows, each reads all images."""
+        """Emit a convolution's kernel gradient; threads divide its rows."""
         builder, code, g, b = self.builder, self.code, self.g, self.b
         rows, step = len(g.rows), g.right * self.dtype.itemsize
         space, low, _ = builder.resources[builder.view(self.out).root]

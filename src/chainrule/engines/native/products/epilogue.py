@@ -1,4 +1,4 @@
-"""Tile kernels whose product goes straight into an elementwise body.
+"""LLVM tile kernels that apply an elementwise function to a matrix product at once.
 
 So a weight's gradient meets the weight and its moments where it is made, and nobody
 else sees it:
@@ -65,7 +65,7 @@ VECTOR: dict[Primitive, Instruction] = {
 
 @dataclass(frozen=True)
 class Epilogue:
-    """An elementwise body that is applied to the elements of a product.
+    """An elementwise function that a kernel applies to a matrix product's elements.
 
     Attributes:
         body: its first input is the product; the others follow, then its results.
@@ -79,18 +79,18 @@ class Epilogue:
 
     @property
     def key(self) -> Any:
-        """A key that is equal for epilogues that compute the same."""
+        """The cache key of an epilogue, equal for epilogues that compute the same."""
         return fingerprint(self.body), self.arrays, self.summed
 
     @property
     def pointers(self) -> list[str]:
-        """The names of the kernel's further pointers: inputs, then results."""
+        """The names of an epilogue kernel's further arguments: inputs, then results."""
         inputs = [f"I{i}" for i in range(len(self.arrays))]
         return inputs + [f"O{i}" for i in range(len(self.summed))]
 
 
 def is_vectorised(body: Graph) -> bool:
-    """Return whether a body can be computed as an epilogue, on vectors."""
+    """Return whether an elementwise body can be fused into a product, on vectors."""
     dtypes = {v.dtype for v in body.values()}
     return len(dtypes) == 1 and all(
         node.primitive in VECTOR or _is_scalar(node.primitive) for node in body.nodes
@@ -102,7 +102,7 @@ def _is_scalar(primitive: Primitive) -> bool:
 
 
 class EpilogueKernel(TileKernel):
-    """The code generator of a tile kernel with an epilogue.
+    """The generator of a matrix product's tile kernel with a fused epilogue.
 
     C is memory for one tile. Two variables describe the one that waits there: its first
     element's place in the result, and how many vectors it has.
@@ -146,7 +146,7 @@ class EpilogueKernel(TileKernel):
         self._rest = self._emit_rest(module, f"{name}.rest")
 
     def _spread_scalars(self) -> dict[int, Value]:
-        """Emit the scalar inputs, each repeated in all lanes of a vector."""
+        """Emit an epilogue's scalar inputs, each repeated in all lanes of a vector."""
         return {
             i: self._spread(self._number(f"%I{i}"), self.element)
             for i, array in enumerate(self.epilogue.arrays)
@@ -158,7 +158,7 @@ class EpilogueKernel(TileKernel):
         return self.code.new(text)
 
     def _emit_rest(self, module: ir.Module, name: str) -> ir.Function:
-        """Emit the function that runs the epilogue of a waiting tile's vectors.
+        """Emit the LLVM function that applies the epilogue to a finished tile.
 
         Its arguments: C, the epilogue's pointers, the place, the first vector and how
         many there are.
@@ -181,7 +181,7 @@ class EpilogueKernel(TileKernel):
         return function
 
     def _tile(self, tile: Tile, mask: Value | None, j: Value, i: Value) -> None:
-        """Emit one tile, together with the epilogue of the tile before it."""
+        """Emit code for one product tile, and for the epilogue of the tile before."""
         assert mask is None  # blocks are whole vectors wide
         code, across = self.code, tile.vectors
         a, b = self._starts(i, j)
@@ -200,7 +200,7 @@ class EpilogueKernel(TileKernel):
             beside = code.new(f"call i64 @llvm.umin.i64(i64 {many}, i64 {count})")
 
             def both(n: Value, *carried_values: Value) -> list[Value]:
-                """Emit steps of the product, and one vector of the epilogue."""
+                """Emit some steps of a product tile, and one vector of the epilogue."""
                 after = code.loop(0, apart, 1, step, *zip(kinds, carried_values))[1:]
                 self._vector(place, n)
                 return after
@@ -216,19 +216,19 @@ class EpilogueKernel(TileKernel):
         code.line(f"store i64 {tile.rows * across}, ptr {self._count}")
 
     def _finish(self) -> None:
-        """Emit the epilogue of the last tile."""
+        """Emit the epilogue of a matrix product's last tile."""
         place, count = self._waiting()
         self._remaining(place, "0", count)
 
     def _waiting(self) -> tuple[Value, Value]:
-        """Emit loads of the waiting tile's position and number of vectors."""
+        """Emit code that loads the finished tile's position and number of vectors."""
         return (
             self.code.new(f"load i64, ptr {self._place}"),
             self.code.new(f"load i64, ptr {self._count}"),
         )
 
     def _remaining(self, place: Value, first: Value, count: Value) -> None:
-        """Emit the epilogue of the vectors from ``first`` on, if any."""
+        """Emit the epilogue of a tile's remaining vectors, from ``first`` on."""
         parameters = [f"ptr %{name}" for name in ("C", *self.epilogue.pointers)]
         parameters += [f"i64 {number}" for number in (place, first, count)]
         text = f'call void @"{self._rest.name}"({", ".join(parameters)})'
@@ -241,7 +241,7 @@ class EpilogueKernel(TileKernel):
         self.code.loop(0, once, 1, call)
 
     def _vector(self, place: Value, n: Value) -> None:
-        """Emit the epilogue of vector ``n`` of the waiting tile."""
+        """Emit the epilogue of one vector of the finished product tile."""
         code, e = self.code, self.epilogue
         spot = code.new(f"mul i64 {n}, {self.tile.lanes}")
         away = spot
@@ -294,7 +294,7 @@ def emit_epilogue(
     sizes: Mapping[str, int | None],
     epilogue: Epilogue,
 ) -> ir.Function:
-    """Emit the kernel of a product with an epilogue: see :class:`EpilogueKernel`.
+    """Emit the LLVM kernel of a matrix product with a fused elementwise epilogue.
 
     Its arguments are those of :func:`emit_matmul`, with the epilogue's pointers after
     C. The tile is a row lower than a product's alone, which leaves registers.

@@ -1,4 +1,4 @@
-"""Large matrix products, cut into cache-sized blocks with packed operands.
+"""Code generation for large matrix products: cache-sized blocks, packed operands.
 
 The tile kernel (:mod:`.matmul`) streams a panel of B, K rows of
 64 columns, once for each tile of rows. Where K is long the panel leaves the cache
@@ -34,7 +34,7 @@ from chainrule.graph.types import Dim, DType, resolve
 
 @dataclass(frozen=True)
 class Matrices:
-    """The sizes and strides of a matrix product C = A B.
+    """The sizes and strides of a matrix product C = A B, for code generation.
 
     Attributes:
         rows, columns, depth: C is (rows, columns), the sums have ``depth`` terms.
@@ -55,7 +55,7 @@ class Matrices:
 
 @dataclass(frozen=True)
 class Passed:
-    """The epilogue that takes over a product, with its operands' addresses.
+    """The epilogue to which a matrix product is passed, with its operands' addresses.
 
     Attributes:
         epilogue: what is done to it.
@@ -76,7 +76,7 @@ def kernel(
     accumulate: bool = False,
     epilogue: Epilogue | None = None,
 ) -> tuple[ir.Function, list[Any]]:
-    """Return the tile kernel for these sizes, and its run-time arguments.
+    """Return the matrix product's tile kernel for these sizes, and its arguments.
 
     ``late_depth``: the caller puts the length of the sums before those.
     """
@@ -116,7 +116,7 @@ def kernel(
 
 
 class Product:
-    """A matrix product that is emitted in calls for parts of C."""
+    """The code generator of a matrix product, called for parts of the result C."""
 
     def __init__(
         self, builder: BodyBuilder, matrices: Matrices, passed: Passed | None = None
@@ -143,7 +143,7 @@ class Product:
     def call(
         self, a: Any, b: Any, c: Any, low: Any, high: Any, left: Any, right: Any
     ) -> None:
-        """Emit the product for rows ``low … high`` and columns ``left … right``."""
+        """Emit a matrix product for rows ``low … high``, columns ``left … right``."""
         if not self.blocks:
             self._emit(self.m, (a, b, c), [low, high, left, right])
             return
@@ -162,7 +162,7 @@ class Product:
             self._panel(a, at[0], at[1], low, high, width)
 
     def _panel(self, a: Any, b: Any, c: Any, low: Any, high: Any, width: Any) -> None:
-        """Emit some rows of one panel of columns, one block of k after another."""
+        """Emit some rows of one panel of a matrix product, by blocks of k."""
         builder, emit, m = self.builder, self.builder.b, self.m
         depth, dtype = CACHE.depth, m.dtype
         room_b = depth * CACHE.columns * self.itemsize if self.packs_b else 0
@@ -223,7 +223,7 @@ class Product:
         b_k: Dim,
         accumulate: bool,
     ) -> None:
-        """Emit the tile kernel over some rows, for one block of k."""
+        """Emit the tile kernel over some rows of a product, for one block of k."""
         m = self.m
         m = replace(
             m,
@@ -241,7 +241,7 @@ class Product:
         depth: Any = None,
         accumulate: bool = False,
     ) -> None:
-        """Emit a call of the tile kernel; ``depth``: the length of a block of k."""
+        """Emit a call of the matrix product's tile kernel."""
         passed, more = self.passed, [] if depth is None else [depth]
         function, late = kernel(
             self.builder,
@@ -260,7 +260,7 @@ class Product:
         sizes: tuple[Any, Any],
         steps: tuple[Any, Any],
     ) -> None:
-        """Emit a copy of lines of elements from one stride to another."""
+        """Emit a copy of matrix lines from one stride to another, to pack operands."""
         to, of = (Operand(self.m.dtype, 1) for _ in range(2))
         function = self.builder.code.kernels.map(
             ("copy",), "copy", 2, [to], [of], lambda b, values, _: values

@@ -1,4 +1,4 @@
-r"""Code generation for matrix products: the tile kernel.
+r"""Code generation for the matrix product's tile kernel, which works in registers.
 
 :func:`emit_matmul` writes one LLVM function for C = A B, or C = C + A B:
 
@@ -100,18 +100,18 @@ class Tile:
 
     @property
     def columns(self) -> int:
-        """The number of columns of a tile: vectors × lanes."""
+        """The number of columns of a matrix product's register tile."""
         return self.vectors * self.lanes
 
     def narrowed(self, vectors: int) -> "Tile":
-        """Return a tile with fewer vectors and more rows, in the same registers."""
+        """Return a matrix product's tile with fewer vectors and more rows."""
         if vectors == self.vectors:
             return self
         rows = max(self.rows, min(_MAX_ROWS, self.rows * self.vectors // vectors))
         return replace(self, rows=rows, vectors=vectors)
 
     def heights(self) -> list[int]:
-        """Return the heights of tiles for rows left over: a third each, down to 1.
+        """Return the tile heights for a product's leftover rows: a third each, to 1.
 
         >>> Tile(rows=6, vectors=4, lanes=16).heights()
         [6, 2, 1]
@@ -123,7 +123,7 @@ class Tile:
 
 
 def choose_tile(dtype: str, target: Target) -> Tile:
-    """Return the tile size that fills the registers of a target.
+    """Return the matrix product's tile size that fills the target's registers.
 
     Two registers are left for A and for the compiler, ``vectors`` hold a row of B,
     and the rest are accumulators. It serves every shape: where C is narrower,
@@ -157,7 +157,7 @@ def emit_matmul(
     table: bool = False,
     outer: int = 0,
 ) -> ir.Function:
-    """Emit C = A B, or C = C + A B, for a block of rows and columns of C.
+    """Emit the LLVM tile kernel of C = A B, or C = C + A B, for a part of C.
 
     The function returned is ``void (ptr A, ptr B, ptr C, i64 m_begin, i64 m_end,
     i64 n_begin, i64 n_end, …)``. It computes rows ``m_begin ≤ m < m_end`` and
@@ -211,7 +211,7 @@ def emit_matmul(
 
 
 def _element(dtype: str) -> tuple[int, ir.Type, str]:
-    """Return LLVM's properties of a dtype: see ``_ELEMENTS``."""
+    """Return size, LLVM type and name of a matrix product's element type."""
     if dtype not in _ELEMENTS:
         raise DTypeError(
             _("A matrix product cannot be computed in {dtype}.", dtype=dtype),
@@ -223,7 +223,7 @@ def _element(dtype: str) -> tuple[int, ir.Type, str]:
 
 
 class TileKernel:
-    """The code generator of a tile kernel, with a method for each loop level.
+    """The generator of a matrix product's tile kernel, a method for each loop level.
 
     Values are LLVM's names for them. Sizes and strides are ints where they are
     constants and values where they are arguments; a line of text takes either.
@@ -276,7 +276,7 @@ class TileKernel:
         self.code = Text()
 
     def _declare(self, module: ir.Module, vector: ir.VectorType) -> None:
-        """Declare the LLVM intrinsics that a kernel calls."""
+        """Declare the LLVM intrinsics that a matrix product's kernel calls."""
         mask, void = ir.VectorType(_I1, self.tile.lanes), ir.VoidType()
         for name, result, arguments in (
             (f"fma.{self.suffix}", vector, [vector] * 3),
@@ -291,7 +291,7 @@ class TileKernel:
     # The loop nest, from the outside in.
 
     def emit(self) -> ir.Function:
-        """Emit the kernel: panels of columns from left to right, then the rest."""
+        """Emit the matrix product kernel: panels of columns, then the rest."""
         column, width = "%n_begin", self.tile.columns
         if self.n is None or self.n >= width:
             column = self._panels(column, width)
@@ -305,10 +305,10 @@ class TileKernel:
         return self.function
 
     def _finish(self) -> None:
-        """Emit code after the last tile; nothing by default."""
+        """Emit code after a matrix product's last tile; nothing by default."""
 
     def _panels(self, column: Index, width: int, needed: int | None = None) -> Index:
-        """Emit panels of ``width`` columns; return the column after them.
+        """Emit a product's panels of ``width`` columns; return the next column.
 
         They go on while ``needed`` columns are left (by default ``width``).
         """
@@ -329,7 +329,7 @@ class TileKernel:
         return self.code.loop(column, "%n_end", width, panel, needed=needed)[0]
 
     def _tile(self, tile: Tile, mask: Value | None, j: Value, i: Value) -> None:
-        """Emit one register tile, at row i and column j of C, for all of k.
+        """Emit one register tile of a product, at row i and column j of C, for all k.
 
         ``mask`` belongs to the last vector of each row.
         """
@@ -347,7 +347,7 @@ class TileKernel:
             sums = [self._load(place(r, v), masks[v]) for r, v in spots]
 
         def contract(level: int, a: Value, b: Value, sums: list[Value]) -> list[Value]:
-            """Emit the contraction loops from ``level`` on; return the sums."""
+            """Emit a tile's contraction loops from a level on; return the sums."""
             carried = [("ptr", a), ("ptr", b), *((self.vector, s) for s in sums)]
             if level == self.outer:
                 return self._steps(tile, step, carried)[2:]
@@ -370,7 +370,7 @@ class TileKernel:
         carried: Sequence[tuple[str, Value]],
         first: Index = 0,
     ) -> list[Value]:
-        """Emit all steps of k from ``first`` on; return the values carried."""
+        """Emit all steps of k of a product tile from ``first`` on; return the sums."""
         many, after, k = (
             tile.steps if tile.rows >= self.tile.rows else 1,
             carried,
@@ -387,7 +387,7 @@ class TileKernel:
     def _several(
         self, step: Callable[..., list[Value]], many: int, k: Index, *now: Value
     ) -> list[Value]:
-        """Emit ``many`` steps of k in sequence."""
+        """Emit ``many`` steps of k of a product tile in sequence."""
         after = step(k, *now)
         for __ in range(many - 1):
             # What comes behind is not loaded before: registers are full.
@@ -396,14 +396,14 @@ class TileKernel:
         return after
 
     def _starts(self, i: Value, j: Value) -> tuple[Value, Value]:
-        """Emit the addresses where A and B begin for the tile at row i, column j."""
+        """Emit the addresses in A and B of the product tile at row i, column j."""
         a = "%A" if self.table else self._at("%A", self._times(i, self.a_m))
         return a, self._at("%B", j)
 
     def _step(
         self, tile: Tile, masks: Sequence[Value | None], i: Value
     ) -> Callable[..., list[Value]]:
-        """Return a function that emits one step of k of a tile.
+        """Return a function that emits one step of k of a product tile.
 
         The function is (k, A, B, *sums) → (A, B, *sums) after the step.
         """
@@ -437,7 +437,7 @@ class TileKernel:
     # Single instructions.
 
     def _times(self, x: Index, y: Index) -> Index:
-        """Emit x · y; compute it at once if both are constants."""
+        """Emit x · y of two indices; compute it at once if both are constants."""
         if isinstance(x, int) and isinstance(y, int):
             return x * y
         if x == 0:
@@ -445,13 +445,13 @@ class TileKernel:
         return self.code.new(f"mul i64 {x}, {y}")
 
     def _entry(self, i: Value, r: int) -> Value:
-        """Emit the offset of row i + r of A, read from the table."""
+        """Emit the offset of row i + r of the product's A, read from a table."""
         at = self.code.new(f"getelementptr i64, ptr %T, i64 {i}")
         at = self.code.new(f"getelementptr i64, ptr {at}, i64 {r}") if r else at
         return self.code.new(f"load i64, ptr {at}, align 8")
 
     def _at(self, pointer: Value, *offsets: Index) -> Value:
-        """Emit an address some elements after ``pointer``."""
+        """Emit LLVM code for an address some elements after a pointer."""
         fixed = sum(offset for offset in offsets if isinstance(offset, int))
         moving = [offset for offset in offsets if not isinstance(offset, int)]
         for offset in [*moving, fixed] if fixed else moving:
@@ -460,7 +460,7 @@ class TileKernel:
         return pointer
 
     def _spread(self, one: Value, kind: str) -> Value:
-        """Emit a vector with the same value in every lane."""
+        """Emit an LLVM vector with the same value in every lane."""
         lanes = self.tile.lanes
         vector = f"<{lanes} x {kind}>"
         first = self.code.new(f"insertelement {vector} undef, {kind} {one}, i32 0")
@@ -470,7 +470,7 @@ class TileKernel:
         )
 
     def _mask(self, inside: Index) -> Value:
-        """Emit a mask whose first ``inside`` lanes are true."""
+        """Emit an LLVM vector mask whose first ``inside`` lanes are true."""
         lanes = range(self.tile.lanes)
         if isinstance(inside, int):
             bits = ", ".join(f"i1 {str(v < inside).lower()}" for v in lanes)
@@ -480,7 +480,7 @@ class TileKernel:
         return self.code.new(f"icmp slt <{len(lanes)} x i64> <{numbers}>, {spread}")
 
     def _load(self, place: Value, mask: Value | None) -> Value:
-        """Emit the load of a vector; masked lanes are 0 and are not read."""
+        """Emit the LLVM load of a vector; masked lanes are 0 and are not read."""
         vector = self.vector
         if mask is None:
             return self.code.new(f"load {vector}, ptr {place}, align {self.bytes}")
@@ -491,7 +491,7 @@ class TileKernel:
         )
 
     def _store(self, value: Value, place: Value, mask: Value | None) -> None:
-        """Emit the store of a vector; masked lanes are not written."""
+        """Emit the LLVM store of a vector; masked lanes are not written."""
         vector = f"{self.vector} {value}"
         if mask is None:
             self.code.line(f"store {vector}, ptr {place}, align {self.bytes}")
@@ -502,13 +502,13 @@ class TileKernel:
             )
 
     def _fma(self, x: Value, y: Value, z: Value) -> Value:
-        """Emit x · y + z in every lane, rounded once."""
+        """Emit LLVM code for x · y + z in every vector lane, rounded once."""
         v = self.vector
         return self.code.new(
             f"call {v} @llvm.fma.{self.suffix}({v} {x}, {v} {y}, {v} {z})"
         )
 
     def _prefetch(self, place: Value) -> None:
-        """Emit the prefetch of a cache line, which is safe for any address."""
+        """Emit an LLVM prefetch of a cache line, which is safe for any address."""
         how = "i32 0, i32 3, i32 1"  # to read, to keep, data
         self.code.line(f"call void @llvm.prefetch.p0(ptr {place}, {how})")

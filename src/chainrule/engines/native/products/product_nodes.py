@@ -1,4 +1,4 @@
-"""Code generation for matrix products: one, or many in nested loops.
+"""Code generation for matrix product nodes: one product, or many in nested loops.
 
 ``assign_layouts`` chooses which operand is A and which is B, and lays B out in rows.
 """
@@ -29,7 +29,7 @@ _MAX_TILE = 512
 
 
 def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
-    """Emit many matrix products in nested loops over the remaining letters.
+    """Emit LLVM code for a batched tensor product: matrix products in nested loops.
 
     Further contracted letters add onto what the product before them left in C, so each
     element is still one chain over all of them in their order.
@@ -71,7 +71,7 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
     starts = [builder.pointer(v) for v in values]
 
     def moved(pointers: list[Any], count: Any, over: list[str]) -> list[Any]:
-        """Emit the operands' addresses for product number ``count``."""
+        """Emit the operands' addresses for one of many nested matrix products."""
         for letter in reversed(over):
             size = code.dim(sizes[letter])
             index = emit.urem(count, size)
@@ -107,7 +107,7 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
 
 
 def product(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``dot_general``: by the tile kernel, nested products or plain loops."""
+    """Lower ``dot_general`` to LLVM: by the tile kernel, nested products or loops."""
     (out,) = node.outputs
     assert out is not None
     target = builder.view(out)
@@ -180,7 +180,7 @@ def product(builder: BodyBuilder, node: Node) -> None:
 
 
 def tiled_product(builder: BodyBuilder, node: Node) -> None:
-    """Emit ``tiled``: a product whose blocks an elementwise loop takes over."""
+    """Lower ``tiled`` to LLVM: a matrix product fused with an elementwise loop."""
     outs = [v for v in node.outputs if v is not None]
     simple = as_product(node, blocked=True)
     assert simple is not None
@@ -260,7 +260,7 @@ def _whole_product(
     values: tuple[Value, Value, Value],
     matrices: Matrices,
 ) -> None:
-    """Emit a product without blocks; threads divide its rows or columns."""
+    """Emit LLVM code for a product without blocks, divided by rows or columns."""
     out = values[2]
     code, partition = builder.code, builder.partition_for(out)
     by_columns = partition is not None and partition.axis == len(out.shape) - 1

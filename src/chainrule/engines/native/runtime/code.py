@@ -1,4 +1,4 @@
-"""Compiled code of entry points, stored in the cache and loaded from it.
+"""Machine code of entry points, stored in the disk cache and loaded from it.
 
 A record of the cache is a line of JSON and object code. There are four kinds:
 
@@ -26,7 +26,7 @@ CONDITION = 4
 
 @dataclass(frozen=True)
 class Code:
-    """An entry point as object code, with its memory needs and messages.
+    """An entry point's machine code, with its memory needs and error messages.
 
     Attributes:
         machine: the code; its function is ``entry``.
@@ -46,19 +46,19 @@ _ABOUT = tuple(field.name for field in fields(Code) if field.name != "machine")
 
 
 def cached_layout(program: str | None) -> dict[str, int] | None:
-    """Return the cached block widths of a program's states, or None."""
+    """Return the cached memory layout (block widths) of a program's states, or None."""
     entry = program and _fetch("layout", program)
     return entry[0] if entry else None
 
 
 def store_layout(program: str | None, blocked: dict[str, int]) -> None:
-    """Store the block widths of a program's states in the cache."""
+    """Store the memory layout (block widths) of a program's states in the cache."""
     if program is not None:
         _keep("layout", program, about=blocked)
 
 
 def cached_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
-    """Return an entry point's cached code with its kernels linked, or None."""
+    """Return an entry point's machine code from the disk cache, or None."""
     cached = program and _fetch(*_entry_key(program, entry, largest))
     if not cached or not all(map(_linked, cached[0]["packs"])):
         return None
@@ -66,7 +66,7 @@ def cached_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
 
 
 def store_code(program: str | None, entry: str, largest: Sizes, code: Code) -> None:
-    """Store the code of an entry point in the cache."""
+    """Store the machine code of an entry point in the disk cache."""
     if program is not None:
         about = {name: getattr(code, name) for name in _ABOUT}
         _keep(*_entry_key(program, entry, largest), about=about, code=code.machine)
@@ -77,7 +77,7 @@ def _entry_key(program: str, entry: str, largest: Sizes) -> tuple[Any, ...]:
 
 
 def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
-    """Load kernels into this process: from the cache, or newly compiled.
+    """Load kernels' machine code into this process: from the cache, or compiled.
 
     Args:
         new: those with a text that no entry point has needed before.
@@ -101,7 +101,7 @@ def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
 
 
 def _is_loaded(kernel: str) -> bool:
-    """Load a kernel from the cache if needed; return whether it is loaded now."""
+    """Load a kernel from the disk cache if needed; return whether it is loaded now."""
     if jit.pack_of(kernel) is not None:
         return True
     cached = _fetch("kernel", kernel)
@@ -109,7 +109,7 @@ def _is_loaded(kernel: str) -> bool:
 
 
 def _linked(pack: str) -> bool:
-    """Load a pack of kernels from the cache if needed; return whether it is there."""
+    """Load a group of kernels from the disk cache; return whether it is loaded."""
     if jit.is_linked(pack):
         return True
     cached = _fetch("pack", pack)
@@ -120,7 +120,7 @@ def _linked(pack: str) -> bool:
 
 
 def _fetch(*key: Any) -> tuple[dict[str, Any], bytes] | None:
-    """Return a cache record as (metadata, code), or None."""
+    """Return a record of the machine code cache as (metadata, code), or None."""
     cache = code_cache()
     known = cache and environment()
     if not cache or not known:

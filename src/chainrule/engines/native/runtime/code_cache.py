@@ -44,7 +44,7 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 @dataclass(frozen=True)
 class _File:
-    """A file of the cache: an entry, or a leftover of one."""
+    """A file in the machine code cache: an entry, or a leftover of one."""
 
     name: str
     used: float
@@ -56,7 +56,7 @@ class _File:
 
 
 class CodeCache:
-    """A cache of entries in one folder; errors of the system are ignored.
+    """A disk cache of machine code in one folder; system errors are ignored.
 
     Args:
         folder: made, for the user alone, if it is missing.
@@ -68,7 +68,7 @@ class CodeCache:
         self._size: int | None = None
 
     def get(self, key: str) -> bytes | None:
-        """Return the content stored under a key, or None if missing or damaged."""
+        """Return the machine code stored under a key, or None if missing or damaged."""
         with _without_refusals(), self._opened() as at:
             name = key + _SUFFIX
             handle = self._open(name, os.O_RDONLY, at)
@@ -86,7 +86,7 @@ class CodeCache:
         return None
 
     def put(self, key: str, content: bytes) -> None:
-        """Store an entry atomically, in place of an old one with the same key."""
+        """Store machine code in the cache, atomically in place of an old entry."""
         if len(content) + 32 > ENTRY_AT_MOST:
             return
         with _without_refusals(), self._opened(make=True) as at:
@@ -110,13 +110,13 @@ class CodeCache:
             self._bound(len(content), at)
 
     def entries(self) -> list[_File]:
-        """Return the files of all entries in the cache."""
+        """Return the files of all entries in the machine code cache."""
         with _without_refusals(), self._opened() as at:
             return [file for file in self._files(at) if file.entry]
         return []
 
     def clear(self) -> int:
-        """Remove all entries of the cache; return their number."""
+        """Remove all entries of the machine code cache; return their number."""
         removed = 0
         with _without_refusals(), self._opened() as at:
             for file in self._files(at):
@@ -128,7 +128,7 @@ class CodeCache:
 
     @contextlib.contextmanager
     def _opened(self, *, make: bool = False) -> Generator[int | None]:
-        """Open the cache folder after checking that it is safe to use.
+        """Open the machine code cache's folder after checking that it is safe.
 
         Where the system does not open folders (Windows) it is the user's own by its
         place.
@@ -163,7 +163,7 @@ class CodeCache:
         return os.open(self._place(name, at), flags, 0o600, dir_fd=at)
 
     def _files(self, at: int | None) -> list[_File]:
-        """Return the files in the folder that belong to the cache."""
+        """Return the files in the folder that belong to the machine code cache."""
         files: list[_File] = []
         with os.scandir(self.folder if at is None else at) as items:
             for item in items:
@@ -182,7 +182,7 @@ class CodeCache:
         return False
 
     def _bound(self, written: int, at: int | None) -> None:
-        """Remove the least recently used entries if the cache is too large."""
+        """Remove the machine code cache's oldest entries if it is too large."""
         if self._size is not None:
             self._size += max(written, _BLOCK)
             if self._size <= self.at_most:
@@ -201,7 +201,7 @@ class CodeCache:
 
 @contextlib.contextmanager
 def _without_refusals() -> Generator[None]:
-    """Return a context manager that ignores errors of the operating system."""
+    """Return a context manager that ignores the cache's operating system errors."""
     try:
         yield
     except OSError as error:
@@ -209,7 +209,7 @@ def _without_refusals() -> Generator[None]:
 
 
 def _danger(about: os.stat_result) -> str | None:
-    """Return the reason why a file or folder is not safe to use, or None."""
+    """Return why a cache file or folder is not safe to use, or None if it is."""
     if os.name != "posix":
         return None
     if about.st_uid != os.geteuid():
@@ -228,7 +228,7 @@ def _checksum(key: str, content: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=16)
 def _warn_of(folder: Path, got: str) -> None:
-    """Warn once that a cache folder is not used, and why."""
+    """Warn once that a machine code cache's folder is not used, and why."""
     errors.warn(
         _("The cache of machine code is not used; programs are compiled anew."),
         expected=_("a folder of yours that only you may write to"),
@@ -244,7 +244,7 @@ def _warn_of(folder: Path, got: str) -> None:
 
 
 def code_cache() -> CodeCache | None:
-    """Return the code cache of this process, or None if it is switched off."""
+    """Return this process' machine code cache, or None if it is switched off."""
     return _at(os.environ.get(VARIABLE, ""))
 
 

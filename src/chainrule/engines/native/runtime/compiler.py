@@ -1,4 +1,4 @@
-"""The compiler: from a program to the machine code of its entry points.
+"""The native engine's compiler: from a program to its entry points' machine code.
 
 A process imports this module only if it does not find the code in the cache.
 """
@@ -83,7 +83,7 @@ class Emitted:
     clock: Clock
 
     def compiled(self) -> Code:
-        """Compile the text; return the code, with its kernels linked."""
+        """Compile an entry point's LLVM IR to machine code, with its kernels loaded."""
         packs = link_kernels(self.kernels.values(), self.called)
         remember(self.kernels)
         return Code(
@@ -192,13 +192,13 @@ def emitted(
 
 
 def _loops(graph: Graph) -> int:
-    """Return the number of loops of an entry point, at most: steps and inner loops."""
+    """Return an upper bound of the loop counters that an entry point's code needs."""
     bodies = [a for n in graph.nodes for a in n.attrs.values() if isinstance(a, Graph)]
     return 1 + sum(map(_loops, bodies))
 
 
 def _row(code: FunctionBuilder, name: str, value: Value, loop: int) -> Any:
-    """Emit the address of the current step's row of a stacked array."""
+    """Emit the address of the current step's row in an input or output array."""
     b = code.b
     size = times(b, code.dim(size_of(value.shape)), I64(value.dtype.itemsize))
     offset = times(b, size, code.counter(loop))

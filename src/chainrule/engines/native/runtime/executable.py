@@ -1,4 +1,4 @@
-"""Execution of programs as machine code.
+"""Execution of programs as machine code on the native engine.
 
 An entry point is compiled when it is first run, for the N that comes then and any
 smaller one. The state lies in buffers of its own, weights in blocks; all else lies in
@@ -67,7 +67,7 @@ _FIXED_WORDS = 8
 
 
 class NativeExecutable:
-    """A program on the native engine.
+    """A program loaded into the native engine, which runs it as machine code.
 
     Attributes:
         engine: ``"native"``.
@@ -115,16 +115,16 @@ class NativeExecutable:
         return LoweredProgram(self.program)
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Return an input array as a buffer of this engine."""
+        """Store an input array in the native engine for many runs."""
         return on_host(array)
 
     def write(self, name: str, array: Array) -> None:
-        """Set the value of a state."""
+        """Set the value of a program's state in the native engine."""
         laid_out = to_memory(array, self.blocked.get(name, 0))
         np.copyto(self.state[name].reshape(laid_out.shape), laid_out)
 
     def read(self, name: str) -> Array:
-        """Return a copy of a state in its canonical shape."""
+        """Return a copy of a program's state from the native engine."""
         shape = resolve(self.program.state[name].shape, NO_SIZES)
         return from_memory(self.state[name], shape, self.blocked.get(name, 0))
 
@@ -135,7 +135,7 @@ class NativeExecutable:
         *,
         sizes: Sizes,
     ) -> Profile:
-        """Run an entry point and measure each of its nodes, without changing state.
+        """Run a program's entry point and measure each node, without changing state.
 
         It runs with as many threads as the executable has, or else with as many as
         measure best.
@@ -159,7 +159,7 @@ class NativeExecutable:
 
     @property
     def schedules(self) -> dict[str, Schedule]:
-        """The schedules of the entry points that have run so far."""
+        """The execution schedules of the native engine's entry points run so far."""
         threads = self._threads or available_cores()
         return {
             name: self.emitted(name, compiled.largest).schedule.on(threads)
@@ -170,7 +170,7 @@ class NativeExecutable:
     def emitted(
         self, entry: str, largest: Sizes, clock: Clock | None = None
     ) -> Emitted:
-        """Return an entry point as text and schedule, for sizes up to ``largest``.
+        """Return the LLVM IR and schedule of an entry point, for given sizes.
 
         ``clock``: filled with the place of each node's ticks, which are then counted.
         """
@@ -187,7 +187,7 @@ class NativeExecutable:
         steps: int,
         sizes: Sizes,
     ) -> list[Array]:
-        """Run an entry point ``steps`` times; every output has ``steps`` rows."""
+        """Run an entry point's machine code ``steps`` times; return stacked outputs."""
         key = (entry, steps == 1, *sizes.items())
         call = self._calls.get(key)
         if call is None:
@@ -199,7 +199,7 @@ class NativeExecutable:
             self.completed = self._counted[0]
 
     def _find(self, entry: str, sizes: Sizes, single: bool) -> _Call:
-        """Return the prepared call for these sizes; compile the code if needed."""
+        """Return the prepared call of an entry point; compile its code if needed."""
         compiled = self._compiled.get(entry)
         if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
@@ -233,7 +233,7 @@ def _buffer(shape: Any, dtype: Any) -> Array:
 
 
 class _Compiled:
-    """An entry point as machine code, for sizes up to ``largest``.
+    """A compiled entry point (machine code), for sizes up to ``largest``.
 
     ``emitted``: as this text, instead of the usual one, which may be kept already.
     """
@@ -276,7 +276,7 @@ class _Compiled:
         self.last: _Call | None = None  # whose words stand there
 
     def _code(self, owner: NativeExecutable, emitted: Emitted | None) -> Code:
-        """Return the entry point's code: from the cache, or newly compiled."""
+        """Return an entry point's machine code: from the cache, or newly compiled."""
         if emitted is not None:
             return emitted.compiled()
         jit.let_go()
@@ -292,7 +292,7 @@ class _Compiled:
     def start(
         self, steps: int, choice: ThreadChoice, moving: list[tuple[int, int]]
     ) -> None:
-        """Run all steps, with the thread numbers that ``choice`` selects.
+        """Run an entry point's machine code for all steps, on the chosen threads.
 
         Args:
             steps, choice: how many, and who.
@@ -328,7 +328,7 @@ class _Compiled:
             thread_pool(threads).run(self.function, self.address)
 
     def _failure(self) -> Exception:
-        """Return the exception that the status words report."""
+        """Return the exception for the run-time error that machine code reported."""
         if condition := self.status[1]:
             return failed(**self.conditions[condition - 1])
         return ArgumentError(
@@ -398,7 +398,7 @@ class _Call:
             at += 1
 
     def _memory(self, value: Value, sizes: Sizes, at: int, each: bool) -> Array | None:
-        """Return fixed memory for a small value; None for a large one."""
+        """Return fixed memory for a small input or output; None for a large one."""
         shape, dtype = resolve(value.shape, sizes), value.dtype.numpy
         if math.prod(shape) * dtype.itemsize > COPIED:
             return None
@@ -407,7 +407,7 @@ class _Call:
         return memory.reshape((1, *shape) if each else shape)
 
     def run(self, inputs: Mapping[str, Array | Buffer], steps: int) -> list[Array]:
-        """Run the entry point; see :meth:`NativeExecutable.run`."""
+        """Run an entry point's machine code ``steps`` times; return its outputs."""
         compiled = self._compiled
         words = compiled.words
         if compiled.last is not self:

@@ -1,4 +1,4 @@
-"""Cache keys: digests of everything that machine code depends on.
+"""Cache keys of machine code: digests of everything that the code depends on.
 
 Everything that could change one bit of the code is part of them: the program as it was
 traced, this engine's source, the versions of what compiles, and the processor.
@@ -39,13 +39,13 @@ SOURCES = (
 
 
 def digest(*parts: Any) -> str:
-    """Return a digest of texts and numbers, as the name of a cache entry."""
+    """Return a digest of texts and numbers, the name of a machine code cache entry."""
     return sha256(repr(parts).encode()).hexdigest()
 
 
 @functools.cache
 def environment() -> str | None:
-    """Return a digest of the environment; None if the source is not available."""
+    """Return a digest of processor, versions and code for cache keys, or None."""
     source = source_digest(Path(__file__).parents[3])
     if source is None:
         return None
@@ -59,7 +59,7 @@ def environment() -> str | None:
 
 
 def source_digest(package: Path) -> str | None:
-    """Return a digest of the source code that generates machine code, or None.
+    """Return a digest of the code generator's source files, or None if unreadable.
 
     It is None if there is no source to read, or if the source was changed after this
     process began to import it: then the process runs another version.
@@ -82,7 +82,7 @@ def source_digest(package: Path) -> str | None:
 
 
 def identity(program: Program) -> str | None:
-    """Return the cache key of a traced program in this environment, or None.
+    """Return the machine code cache's key for a program, or None without a cache.
 
     It is None if there is no cache, or if the digest cannot be computed: a primitive
     from outside this package may change without its name.
@@ -106,11 +106,11 @@ def identity(program: Program) -> str | None:
 
 
 class _UnknownError(Exception):
-    """An error for an object that cannot be described as text."""
+    """The error for an object of a program that has no description for a cache key."""
 
 
 def _graph(graph: Graph) -> Any:
-    """Return a description of everything a graph computes, without source lines."""
+    """Return a description of all that a graph computes, for its cache key."""
     number = {value: i for i, value in enumerate(graph.values())}
     rows = [
         (
@@ -127,7 +127,7 @@ def _graph(graph: Graph) -> Any:
 
 @functools.lru_cache(maxsize=512)
 def _primitive(primitive: Primitive) -> str:
-    """Return the name of a primitive declared in this package; raise if foreign."""
+    """Return a primitive's name for a cache key; raise an error for a foreign one."""
     for name, module in list(sys.modules.items()):
         if name.startswith("chainrule.") and primitive in _declared(module):
             return primitive.name
@@ -144,7 +144,7 @@ def _declared(module: ModuleType) -> frozenset[Primitive]:
 
 
 def _item(item: Any) -> Any:
-    """Return an attribute as an object whose ``repr`` describes it completely."""
+    """Return a node's attribute in a form that is complete, for the cache key."""
     if item is None or isinstance(item, bool | int | float | str | bytes | DType):
         return item
     if isinstance(item, tuple):

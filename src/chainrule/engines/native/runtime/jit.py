@@ -26,7 +26,7 @@ compilations = 0
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel as an LLVM module of its own.
+    """A kernel (a generated loop function) as an LLVM module, with its name.
 
     Attributes:
         name: tells apart all kernels there are.
@@ -41,13 +41,13 @@ class Kernel:
 
     @classmethod
     def of(cls, label: str, text: str, *, passes: bool) -> Kernel:
-        """Return the kernel whose function is called ``label`` in the text."""
+        """Return a kernel from LLVM text, named by a digest of the text."""
         name = f"{label.rstrip('.')}.{sha256(text.encode()).hexdigest()[:20]}"
         return cls(name, text.replace(f'@"{label}"', f'@"{name}"'), passes)
 
 
 def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> bytes:
-    """Compile LLVM modules together into object code.
+    """Compile LLVM modules together into object code for this processor.
 
     Args:
         improved: LLVM IR; LLVM's passes go over it.
@@ -95,7 +95,7 @@ _NEWEST_LLVM = 22
 
 @contextmanager
 def _addresses_as_written() -> Generator[None]:
-    """Disable LLVM's loop strength reduction within the block.
+    """Disable LLVM's loop strength reduction within the block, to compile faster.
 
     That takes it a quarter of its time, and what we write gains nothing. The option is
     one of the process, so others get back what they had.
@@ -120,7 +120,7 @@ def host() -> tuple[Any, str, str]:
 
 
 class MachineCode:
-    """Object code loaded into this process, for as long as this object lives.
+    """Machine code loaded into this process, for as long as this object lives.
 
     Args:
         code: what :func:`object_code` has made. What it calls is here already.
@@ -137,7 +137,7 @@ class MachineCode:
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
-        """Return the address of a function."""
+        """Return the address of a function in loaded machine code."""
         return self._engine.get_function_address(name)
 
 
@@ -150,7 +150,7 @@ IDLE = 64
 
 @dataclass(eq=False)
 class Pack:
-    """A group of kernels that were linked into this process together.
+    """A group of kernels that were compiled and loaded into this process together.
 
     Attributes:
         name: a digest of theirs.
@@ -176,7 +176,7 @@ _entries: dict[bytes, bytes] = {}
 
 
 def entry_code(text: str) -> bytes:
-    """Return the object code of an entry point, compiled at most once."""
+    """Compile an entry point's LLVM text to object code, at most once."""
     key = sha256(text.encode()).digest()
     code = _entries.pop(key, None)
     _entries[key] = code = code or object_code([], [text])
@@ -186,7 +186,7 @@ def entry_code(text: str) -> bytes:
 
 
 def machine_code(code: bytes, packs: Iterable[str] = ()) -> MachineCode:
-    """Load object code into this process, once; ``packs`` contain its kernels."""
+    """Load object code into this process as machine code, at most once."""
     key = sha256(code).digest()
     code_object = _code.get(key)
     if code_object is None:
@@ -199,13 +199,13 @@ def machine_code(code: bytes, packs: Iterable[str] = ()) -> MachineCode:
 
 
 def link(pack: str, kernels: Iterable[str], code: bytes) -> None:
-    """Load a pack of kernels, so that code can call them by name."""
+    """Load a group of kernels into this process, so that code can call them."""
     pack_object = _packs[pack] = Pack(pack, tuple(kernels), machine_code(code))
     _offer(pack_object)
 
 
 def _offer(pack: Pack) -> None:
-    """Register the kernels of a pack by name, unless another pack has them."""
+    """Register a group's kernels by name with LLVM's linker, unless known."""
     for name in pack.kernels:
         if name not in _pack_of:
             binding.add_symbol(name, pack.code.address(name))
@@ -213,18 +213,18 @@ def _offer(pack: Pack) -> None:
 
 
 def pack_of(kernel: str) -> str | None:
-    """Return the name of the pack that contains a kernel, or None if not loaded."""
+    """Return the name of the loaded group that contains a kernel, or None."""
     pack = _pack_of.get(kernel)
     return pack and pack.name
 
 
 def is_linked(pack: str) -> bool:
-    """Return whether a pack of kernels is loaded."""
+    """Return whether a group of kernels is loaded into this process."""
     return pack in _packs
 
 
 def let_go() -> None:
-    """Free unused packs of kernels, except the most recent ones.
+    """Free unused groups of kernels from this process, except the most recent.
 
     Called before code is written that will call some: from then on they stay.
     """

@@ -1,4 +1,4 @@
-"""Profiling: measure the time of each step of an entry point."""
+"""Profiling of the native engine: the time of each step of an entry point."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def profile(
     inputs: Mapping[str, Array | Buffer],
     asked: int | None,
 ) -> Profile:
-    """Measure an entry point; see :meth:`NativeExecutable.profile`.
+    """Measure the time of each node of an entry point's machine code.
 
     Args:
         schedule: what runs.
@@ -52,7 +52,7 @@ def profile(
     outer = [clock[s.node] for s in schedule.steps if s.node in clock and not s.free]
 
     def measured(threads: int) -> tuple[float, float, int, Array]:
-        """Return the fastest round's seconds, seconds per tick, and least ticks."""
+        """Measure an entry point on some threads; return the fastest round's times."""
         rounds: list[tuple[float, Array]] = []
         call = calls(steps, threads)
         end = time.perf_counter() + SECONDS
@@ -103,6 +103,6 @@ def profile(
 
 
 def _rows(array: Array | Buffer, which: Array) -> Array:
-    """Return the rows with these indices, wrapping around at the end."""
+    """Return rows of an input array by index, wrapping around at the end."""
     rows = np.asarray(array.data if isinstance(array, Buffer) else array)
     return rows[which % len(rows)]

@@ -39,7 +39,7 @@ def _word(b: ir.IRBuilder, context: Any, index: int) -> Any:
 
 
 def _text() -> str:
-    """Return LLVM IR of two benchmarks: context (words), thread, threads.
+    """Return the LLVM IR of two benchmarks: of arithmetic and of memory bandwidth.
 
     The context of ``chains``: number of rounds, address of the result. That of
     ``sweep``: number of rounds, units of memory that threads divide, address of it.
@@ -91,7 +91,7 @@ def _code() -> jit.MachineCode:
 
 
 def _seconds(name: str, words: Any, threads: int) -> float:
-    """Return the seconds that one round of a benchmark function takes."""
+    """Return the fastest measured seconds of one round of a benchmark function."""
     function, rounds = WORKER(_code().address(name)), 16
     best, end = float("inf"), time.perf_counter() + SECONDS
     while best == float("inf") or time.perf_counter() < end:
@@ -110,7 +110,7 @@ def _seconds(name: str, words: Any, threads: int) -> float:
 
 
 def roof(threads: int, length: int) -> Roof:
-    """Measure the peak performance that ``threads`` threads reach.
+    """Measure the machine's peak performance (roofline) on a number of threads.
 
     Args:
         threads: how many.

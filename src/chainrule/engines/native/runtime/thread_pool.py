@@ -1,4 +1,4 @@
-"""The thread pool: the worker threads of the process, and their barriers.
+"""The native engine's thread pool: the process' worker threads, and barriers.
 
 A native program runs on several cores in chunks: the thread that asks is number 0,
 sleeping Python threads are the others, and all call one native function with their
@@ -42,7 +42,7 @@ _VOID = ir.VoidType()
 
 
 class _Chunk:
-    """A call of one function by all threads."""
+    """A call of one function by all threads of the thread pool."""
 
     def __init__(
         self, function: Callable[[int, int, int], object], argument: int, threads: int
@@ -55,7 +55,7 @@ class _Chunk:
         self._ended = itertools.count(1)
 
     def work(self, tid: int) -> None:
-        """Run a worker's part; the last worker to finish marks the chunk as done."""
+        """Run one worker thread's part of a call; the last one marks the end."""
         try:
             self.function(self.argument, tid, self.threads)
         except BaseException as error:  # noqa: BLE001 - from ctypes, or a Python function in a test
@@ -66,7 +66,7 @@ class _Chunk:
 
 
 class _Ticket:
-    """A place in the queue for the thread pool."""
+    """A waiting thread's place in the queue for the thread pool."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
@@ -74,13 +74,13 @@ class _Ticket:
 
 
 class _Team:
-    """The workers of the process, and the queue of threads that wait for them."""
+    """The process' worker threads, and the queue of threads that wait for them."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget workers and queue: after a fork the child process has none."""
+        """Reset the thread pool in a forked child process, which has no workers."""
         self.chunk: _Chunk | None = None
         # First come, first served, and the first has the pool. A lock would let a
         # thread that runs chunk after chunk take it again before another wakes up.
@@ -89,18 +89,18 @@ class _Team:
         self._locks: list[threading.Lock] = []
 
     def wait_for_turn(self, ticket: _Ticket) -> None:
-        """Wait until this ticket is the first in the queue."""
+        """Wait until this thread is the first in the thread pool's queue."""
         while self.queue[0] is not ticket:
             # The one before calls; an interrupt may have kept it from doing so.
             ticket.called.wait(timeout=0.05)
 
     def call_next(self) -> None:
-        """Notify the first in the queue."""
+        """Wake the first thread in the queue for the thread pool."""
         for ticket in list(self.queue)[:1]:
             ticket.called.set()
 
     def grow(self, threads: int) -> None:
-        """Start workers until there are ``threads`` − 1 of them."""
+        """Start worker threads until there are ``threads`` − 1 of them."""
         for tid in range(len(self._locks) + 1, threads):
             lock = threading.Lock()
             lock.acquire()
@@ -113,11 +113,11 @@ class _Team:
             self._locks.append(lock)
 
     def waker(self, tid: int) -> Callable[[], None]:
-        """Return the function that wakes a worker."""
+        """Return the function that wakes a worker thread."""
         return self._locks[tid - 1].release
 
     def _live(self, lock: threading.Lock, tid: int) -> None:
-        """Run a worker's loop: sleep, wake two other workers, work, repeat."""
+        """Run a worker thread's loop: sleep, wake two other workers, work, repeat."""
         while True:
             lock.acquire()
             chunk = self.chunk
@@ -135,7 +135,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class ThreadPool:
-    """The worker threads of the process, limited to a number of threads.
+    """A thread pool: the process' worker threads, up to a number of threads.
 
     Pools share their threads: one of 2 uses the first thread of one of 4. A pool is
     valid for as long as the process and in its forked children.
@@ -158,7 +158,7 @@ class ThreadPool:
         self.threads = threads
 
     def run(self, function: Callable[[int, int, int], object], argument: int) -> None:
-        """Call function(argument, tid, threads) once on every thread, and wait.
+        """Call function(argument, tid, threads) once on every thread, and wait for all.
 
         The calling thread is tid 0. If another thread has the pool, this one waits for
         its turn. An interrupt (Ctrl-C) is raised after all threads have ended, so that
@@ -194,7 +194,7 @@ class ThreadPool:
         function: Callable[[int, int, int], object],
         argument: int,
     ) -> None:
-        """Run a chunk so that no interrupt can leave it half started.
+        """Run a call on all threads, so that no interrupt leaves it half started.
 
         CPython raises an interrupt after a call of a C function, not before it. So what
         a ``finally`` begins with is called, whatever came before, here and in ``run``.
@@ -252,7 +252,7 @@ _YIELD = "chainrule_yield"
 
 
 def define_symbols() -> None:
-    """Register the function that barriers call with LLVM's linker.
+    """Register the operating system's yield function, for barriers, with LLVM.
 
     ``emit_barrier`` does it; a process that loads object code which another one has
     compiled calls it first.
@@ -267,7 +267,7 @@ def define_symbols() -> None:
 
 
 def emit_barrier(module: ir.Module) -> ir.Function:
-    """Emit, once a module, the function ``void barrier(i8* state, i32 threads)``.
+    """Emit the LLVM function of a barrier, at which all threads wait for each other.
 
     A thread that calls it goes on when all have called it, and sees all that the
     others wrote before. The state holds a counter of those who came and a generation;
@@ -341,7 +341,7 @@ def emit_barrier(module: ir.Module) -> ir.Function:
 
 
 def _processor(module: ir.Module) -> str:
-    """Return the processor name in the module's target triple."""
+    """Return the name of the processor for which an LLVM module is compiled."""
     word: str = module.triple.partition("-")[0]
     if word in ("", "unknown"):
         word = binding.get_default_triple().partition("-")[0]
@@ -351,7 +351,7 @@ def _processor(module: ir.Module) -> str:
 def _intrinsic(
     b: ir.IRBuilder, name: str, result: ir.Type, args: list[ir.Value]
 ) -> ir.Value:
-    """Call an LLVM intrinsic with these types."""
+    """Emit the call of an LLVM intrinsic with these types."""
     function = b.module.globals.get(name)
     if function is None:
         signature = ir.FunctionType(result, [arg.type for arg in args])
@@ -360,7 +360,7 @@ def _intrinsic(
 
 
 def _emit_pause(b: ir.IRBuilder) -> None:
-    """Emit the processor's hint for a spin loop, if it has one."""
+    """Emit LLVM code of the processor's pause hint for a loop that waits."""
     processor = _processor(b.module)
     if processor == "x86_64":
         _intrinsic(b, "llvm.x86.sse2.pause", _VOID, [])
@@ -380,7 +380,7 @@ _AARCH64_MODE = 1 << 24
 
 
 def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:
-    """Emit code that makes this thread treat denormal numbers as zero.
+    """Emit LLVM code that makes this thread treat denormal numbers as zero.
 
     Arithmetic on denormals is many times slower on some processors. On x86-64 this
     sets MXCSR, on AArch64 FPCR; elsewhere it does nothing. Nothing is left of what
@@ -409,7 +409,7 @@ def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:
 
 
 def emit_restore_denormals(builder: ir.IRBuilder, saved: ir.Value) -> None:
-    """Emit code that restores the thread's previous treatment of denormals.
+    """Emit LLVM code that restores the thread's former treatment of denormals.
 
     Args:
         builder: the builder to append to.
@@ -423,7 +423,7 @@ def emit_restore_denormals(builder: ir.IRBuilder, saved: ir.Value) -> None:
 
 
 def _set_x86(b: ir.IRBuilder, value: ir.Value) -> None:
-    """Emit code that sets the control register MXCSR of x86."""
+    """Emit LLVM code that sets MXCSR, the x86 floating-point control register."""
     slot = b.alloca(_I32)
     b.store(value, slot)
     address = b.bitcast(slot, _I8.as_pointer())
@@ -431,7 +431,7 @@ def _set_x86(b: ir.IRBuilder, value: ir.Value) -> None:
 
 
 def emit_ticks(builder: ir.IRBuilder) -> ir.Value:
-    """Emit code that reads a counter of constant frequency, as an i64.
+    """Emit LLVM code that reads the processor's clock counter, as an i64.
 
     On x86-64 it is the time-stamp counter, on AArch64 CNTVCT_EL0; LLVM has the same
     name for both. How long a tick is differs. Elsewhere it is always 0.

@@ -1,4 +1,4 @@
-"""Checks of run-time errors (such as bad indices) before state is overwritten.
+"""Placement of run-time checks (such as of indices) before state is overwritten.
 
 An error at run time leaves the state as it was before the step. So state is written in
 place only after the *commit point*: all checks are before it. New state that is
@@ -20,7 +20,7 @@ from chainrule.primitives.creation import constant
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition that must hold, or else a node raises an error at run time.
+    """A run-time condition of a graph node, such as a valid index, else an error.
 
     Attributes:
         node: the node.
@@ -35,7 +35,7 @@ class Condition:
 
 
 def conditions(node: Node) -> list[Condition]:
-    """Return the run-time conditions of a node that constants do not already fulfil."""
+    """Return a node's run-time conditions, except those that constants fulfil."""
     if any(isinstance(a, Graph) and _refuses(a) for a in node.attrs.values()):
         return [Condition(node, None, None)]
     refuses = node.primitive.refuses
@@ -63,7 +63,7 @@ def _fulfilled(condition: Condition) -> bool:
 def place_commit(
     nodes: Sequence[Node], writes: Sequence[int]
 ) -> tuple[int, list[Condition]]:
-    """Return the position of the error check, and conditions to check there.
+    """Return the index of a graph's error check, with the conditions to check there.
 
     A single index or truth value can be checked ahead of the node that needs it; of
     many the node itself sees which are outside. What was checked before, as an index
@@ -102,14 +102,14 @@ def place_commit(
 
 
 def _root(value: Value) -> Value:
-    """Return the value of which ``value`` is a view."""
+    """Return the graph value whose memory a view shows."""
     while value.node is not None and value.node.primitive.view:
         value = value.node.inputs[0]
     return value
 
 
 def ahead(graph: Graph) -> frozenset[Node]:
-    """Return the scalar nodes on which conditions depend, to be run first."""
+    """Return the scalar nodes on which a graph's run-time conditions depend."""
     single = {v for v in graph.inputs if v.shape == ()}
     cheap: dict[Node, None] = {}
     needed: set[Value] = set()

@@ -1,4 +1,4 @@
-"""The choice of the number of threads: as requested, or by measurement.
+"""The number of threads on which programs run: as requested, or by measurement.
 
 Results of machine code do not depend on the number, so its engine may try. Two threads
 lose on small graphs, and on large ones too while another process wants the core: no
@@ -34,19 +34,19 @@ LOSS, PAUSE = 0.02, 0.05
 
 
 def available_cores() -> int:
-    """Return the number of cores that this process may use now."""
+    """Return the number of processor cores that this process may use now."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def checked(threads: int | None) -> int | None:
-    """Check a requested number of threads; None leaves the choice open."""
+    """Check a requested number of threads; None leaves the choice to the engine."""
     return validation.maybe(validation.whole)("threads", threads)
 
 
 class ThreadChoice:
-    """The choice of the number of threads for one entry point at one size.
+    """The choice of an entry point's number of threads, by timing its runs.
 
     Where nobody has asked for a number there are contests: short runs with 1, 2, 4, …
     threads up to all cores, in turns, so that all meet the same moment of the machine.
@@ -72,7 +72,7 @@ class ThreadChoice:
         self._rest = 0.0  # seconds of runs to come before the next contest
 
     def take(self, steps: int) -> tuple[int, int]:
-        """Return the number of threads for the next run, and its number of steps."""
+        """Return the number of threads for a program's next run, and its step count."""
         if self._asked is not None:
             return self._asked, steps
         if not self._turns and self._rest <= 0.0:
@@ -85,7 +85,7 @@ class ThreadChoice:
         return number, min(steps, 1 + int(seconds / self._each.get(number, math.inf)))
 
     def note(self, number: int, steps: int, seconds: float) -> None:
-        """Record the time of the run that ``take`` has requested."""
+        """Record the time of a program's run, to choose the number of threads."""
         if self._asked is not None:
             return
         each = self._each[number] = max(seconds, 1e-9) / steps
@@ -101,7 +101,7 @@ class ThreadChoice:
                 self._decide()
 
     def _decide(self) -> None:
-        """End a contest between thread numbers and choose the fastest."""
+        """End a contest between thread numbers; choose the fastest for later runs."""
         medians = {n: sorted(runs)[len(runs) // 2][0] for n, runs in self._runs.items()}
         self.best = min(medians, key=medians.__getitem__)
         least = medians[self.best]
@@ -115,7 +115,7 @@ class ThreadChoice:
 
 
 class _Process:
-    """The lock of the process under which programs run or change.
+    """The process-wide lock under which programs run or change.
 
     There is one for all: programs share tensors, and the native engine runs one chunk
     at a time anyway. It is reentrant, for a signal handler has the thread of what it
@@ -149,7 +149,7 @@ class RunLock:
         self._taken: Any = None
 
     def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Call ``function`` when no other thread runs a program.
+        """Call a function that runs a program while no other thread runs one.
 
         The lock is its own context manager, and nothing is called between what is
         taken and the block that gives it back: an exception of a signal handler comes
@@ -172,7 +172,7 @@ class RunLock:
 
 
 class _Uninterrupted:
-    """A block that the first Ctrl-C interrupts only at its end.
+    """A context manager that delays Ctrl-C (KeyboardInterrupt) to its block's end.
 
     That holds where Python's own handler is in charge, which raises KeyboardInterrupt.
     """
@@ -226,7 +226,7 @@ def blas_threads_for(multiplications: int) -> int:
 
 @functools.cache
 def _controller() -> Any:
-    """Return the controller of NumPy's BLAS threads, or None if unavailable."""
+    """Return the control of NumPy's BLAS threads, or None if unavailable."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
@@ -236,6 +236,6 @@ def _controller() -> Any:
 
 
 def blas_threads(number: int) -> Any:
-    """Return a context manager that sets the number of BLAS threads."""
+    """Return a context manager that sets the number of NumPy's BLAS threads."""
     controller = _controller()
     return nullcontext() if controller is None else controller.limit(limits=number)

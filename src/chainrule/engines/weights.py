@@ -1,4 +1,4 @@
-"""The choice of values that engines may store in a layout for weights.
+"""The choice of program states that engines store in a matrix layout for weights.
 
 A product x·Wᵀ reads W of shape (outputs, inputs) along its outputs for one input after
 the other, so engines store W the other way round. Its gradient and its moments, which
@@ -25,7 +25,7 @@ from chainrule.primitives.movement import broadcast_to, reduce_sum
 
 
 def weight_states(entries: Iterable[Entry]) -> set[str]:
-    """Return the states of a program that may be stored as weights.
+    """Return the program states that may be stored in the layout for weights.
 
     A matrix qualifies when a product contracts its last axis. It and all that meet it
     element by element form a class; the class qualifies unless one of its members meets
@@ -81,7 +81,7 @@ def _classify(
 
 
 class _Classes:
-    """A union-find structure over values and names of state."""
+    """A union-find structure over graph values and names of program states."""
 
     def __init__(self) -> None:
         self.parent: dict[object, object] = {}
@@ -101,7 +101,7 @@ class _Classes:
 
 
 def alike(node: Node) -> list[list[Value]]:
-    """Return groups of arrays that a node reads or writes element by element."""
+    """Return groups of arrays that a graph node reads or writes element by element."""
     if node.primitive is horizontal_loop:
         pairs = members_of(node)
         return [[v for v in (*ins, *outs) if v.shape] for ins, outs in pairs]
@@ -120,7 +120,7 @@ def _join_all(classes: _Classes, values: Sequence[Value]) -> None:
 
 
 def weight_values(entry: Entry, states: set[str]) -> set[Value]:
-    """Return the values of an entry point that share the layout of ``states``."""
+    """Return an entry point's values that share the weight layout of ``states``."""
     graph = entry.graph
     values = {
         value

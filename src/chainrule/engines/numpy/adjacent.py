@@ -1,4 +1,4 @@
-"""Arrays that are adjacent in memory, so that one loop covers all of them."""
+"""Allocation of the NumPy engine's arrays side by side, so one loop covers several."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainrule.graph.types import Sizes, resolve
 
 
 def adjacent_values(graph: Graph) -> Iterator[tuple[Value, ...]]:
-    """Yield groups of values that should be adjacent in memory."""
+    """Yield groups of graph values whose arrays should be adjacent in memory."""
     for node in graph.nodes:
         if node.primitive is horizontal_loop:
             inputs = [operands for operands, _ in members_of(node)]
@@ -26,7 +26,7 @@ def adjacent_values(graph: Graph) -> Iterator[tuple[Value, ...]]:
 def allocate(
     values: Sequence[Value], transposed: Sequence[bool], sizes: Sizes
 ) -> list[Array]:
-    """Allocate zeros for values of one dtype, adjacent in memory."""
+    """Allocate arrays of zeros for values of one dtype, adjacent in memory."""
     lengths = [math.prod(resolve(v.shape, sizes)) for v in values]
     memory = np.zeros(sum(lengths), values[0].dtype.numpy)
     arrays: list[Array] = []
@@ -38,13 +38,13 @@ def allocate(
 
 
 def shaped(line: Array, value: Value, transposed: bool, sizes: Sizes) -> Array:
-    """Return memory as an array of a value's shape, row-major or transposed."""
+    """Return flat memory as an array of a value's shape, row-major or transposed."""
     shape = resolve(value.shape, sizes)
     return line.reshape(shape[::-1]).T if transposed else line.reshape(shape)
 
 
 def as_line(arrays: Sequence[Array]) -> tuple[Array, list[tuple[Array, Array]]]:
-    """Return one line over arrays, and pairs (part of the line, array) to copy.
+    """Return arrays as one flat array, and pairs to copy if they are not adjacent.
 
     There are pairs if the arrays are not adjacent: then the line is new memory, and the
     arrays have to be copied.

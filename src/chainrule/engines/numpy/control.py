@@ -1,4 +1,4 @@
-"""Loops and branches on the NumPy engine; each body is a function.
+"""``scan`` and ``cond`` on the NumPy engine: each body is a Python function.
 
 A loop is a program that is run ``length`` times: its carries are state, its sequences
 are inputs with a row for each step, and what it stacks are its outputs.
@@ -20,20 +20,20 @@ from chainrule.graph.types import Sizes, resolve
 
 
 class Body(Protocol):
-    """A graph that can be run as the body of a loop or branch."""
+    """The interface of a compiled loop body or branch of the NumPy engine."""
 
     def execute(self, inputs: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
-        """Run the graph ``steps`` times; every output has a row for each step."""
+        """Run a loop body or branch ``steps`` times; outputs have a row for each."""
         ...
 
 
 class Host(Protocol):
-    """The function that contains a loop or branch."""
+    """The interface of the NumPy engine's function that contains a loop or branch."""
 
     sizes: Sizes
 
     def inner(self, entry: Entry, state: dict[str, Array]) -> Body:
-        """Return a nested graph (a loop body or branch) as a function."""
+        """Return a loop body or branch, a nested graph, as a Python function."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Execution of programs with NumPy: Python statements on planned arrays.
+"""The NumPy engine: programs as Python statements on preallocated arrays.
 
 For each entry point and all its sizes the graph becomes one Python function whose
 statements are calls such as ``add(v1, v2, v3)`` with the output as last argument. Every
@@ -74,7 +74,7 @@ FUNCTIONS_AT_MOST = 16
 
 
 class NumpyExecutable:
-    """A program on the NumPy engine.
+    """A program loaded into the NumPy engine, which runs it as Python statements.
 
     Weights are held the other way round, as (inputs, outputs): see
     :mod:`chainrule.engines.weights`.
@@ -115,15 +115,15 @@ class NumpyExecutable:
         self.seconds_compile = time.perf_counter() - started
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Return an input array as a buffer of this engine."""
+        """Store an input array in the NumPy engine for many runs."""
         return on_host(array)
 
     def write(self, name: str, array: Array) -> None:
-        """Set the value of a state."""
+        """Set the value of a program's state in the NumPy engine."""
         np.copyto(self.state[name], array)
 
     def read(self, name: str) -> Array:
-        """Return a copy of a state."""
+        """Return a copy of a program's state from the NumPy engine."""
         return self.state[name].copy()
 
     def run(
@@ -134,7 +134,7 @@ class NumpyExecutable:
         steps: int,
         sizes: Sizes,
     ) -> list[Array]:
-        """Run an entry point ``steps`` times; every output has ``steps`` rows."""
+        """Run a program's entry point with NumPy; outputs have a row a step."""
         key = (entry, tuple(sizes.values()))
         if key not in self._functions:
             started = time.perf_counter()
@@ -158,7 +158,7 @@ class NumpyExecutable:
 
 
 def _in_loops(entry: Entry) -> Entry:
-    """Return an entry point with its elementwise nodes fused into loops.
+    """Return an entry point with its elementwise nodes fused into loops, for NumPy.
 
     Small updates are one loop; there is one thread, so a sum has one unit.
     """
@@ -178,7 +178,7 @@ def _is_view(node: Node, root: dict[Value, Value]) -> bool:
 
 
 def _in_place(node: Node, old: Value, new: Value) -> bool:
-    """Return whether a node may write ``new`` into the memory of ``old``."""
+    """Return whether a node may write its result into its operand's memory."""
     if old.type != new.type:
         return False
     if node.primitive is horizontal_loop:
@@ -188,7 +188,7 @@ def _in_place(node: Node, old: Value, new: Value) -> bool:
 
 
 class Function:
-    """An entry point for one set of sizes, as a Python function."""
+    """An entry point as a generated Python function of NumPy calls."""
 
     @gc_paused()
     def __init__(
@@ -249,7 +249,7 @@ class Function:
     def run(
         self, inputs: Mapping[str, Array | Buffer], steps: int, threads: int
     ) -> list[Array]:
-        """Run the function ``steps`` times; every output has ``steps`` rows.
+        """Run an entry point's Python function; outputs have a row for each step.
 
         ``threads``: of NumPy's matrix products; 0 leaves them as they are.
         """
@@ -263,7 +263,7 @@ class Function:
         return outs
 
     def execute(self, inputs: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
-        """Run ``steps`` times on ordered inputs; write one row of outputs a step."""
+        """Run an entry point's Python function on ordered inputs; fill ``outs``."""
         scope = self.scope
         for k, array in enumerate(inputs):
             scope[f"in{k}"] = array.data if type(array) is Buffer else array
@@ -272,7 +272,7 @@ class Function:
         scope["run"](steps)
 
     def inner(self, entry: Entry, state: dict[str, Array]) -> Function:
-        """Return a nested graph (a loop body or branch) as a function."""
+        """Return a loop body or branch, a nested graph, as a Python function."""
         function = Function(_in_loops(entry), state, set(), self.sizes, within=True)
         self.largest_product = max(self.largest_product, function.largest_product)
         return function
@@ -280,22 +280,22 @@ class Function:
     # -- the writer that lowerings use -------------------------------------------
 
     def name(self, item: Any) -> str:
-        """Return a name for ``item`` in the function's scope."""
+        """Return a name for an object in a generated Python function."""
         name = f"k{len(self.scope)}"
         self.scope[name] = item
         return name
 
     def line(self, text: str) -> None:
-        """Append a statement to the function."""
+        """Append a statement to a generated Python function."""
         self.lines.append(text)
 
     def turn(self, name: str) -> str:
-        """Return a name for the transpose of the array called ``name``."""
+        """Return an array's transpose as a name in a generated Python function."""
         known = self.scope.get(name)
         return f"{name}.T" if known is None else self.name(known.T)
 
     def is_transposed(self, name: str) -> bool:
-        """Return whether ``name`` is a matrix stored in transposed order."""
+        """Return whether a named array of a generated function is stored transposed."""
         known = self.scope.get(name)
         return known is not None and not known.flags.c_contiguous
 
@@ -324,7 +324,7 @@ class Function:
         return shaped(line, value, value in self.transposed, self.sizes)
 
     def _place(self, values: Sequence[Value]) -> None:
-        """Allocate computed values next to each other in memory."""
+        """Allocate the arrays of computed values next to each other in memory."""
         plan = self.plan
         for v in values:
             computed = v.node is not None and plan.root[v] is v
@@ -334,7 +334,7 @@ class Function:
         self.placed |= zip(values, allocate(values, transposed, self.sizes))
 
     def _fix(self, value: Value, array: Array) -> str:
-        """Bind a value to memory at a fixed address; return its name."""
+        """Assign a fixed array to a graph value; return its name in generated code."""
         self.fixed[value] = array
         self.names[value] = name = f"v{len(self.names)}"
         self.scope[name] = array
@@ -361,7 +361,7 @@ class Function:
     # -- nodes ---------------------------------------------------------------------
 
     def _check_ahead(self) -> None:
-        """Write checks of conditions of later nodes, before state is overwritten."""
+        """Write Python checks of later run-time conditions, before state changes."""
         for condition in self.plan.checks:
             node, value = condition.node, condition.value
             assert value is not None
@@ -378,7 +378,7 @@ class Function:
         self.line(f"{check}({self.names[holds]}, **{keywords})")
 
     def _memory(self, node: Node) -> list[Array]:
-        """Allocate memory for the outputs of a node."""
+        """Allocate the arrays for a node's outputs on the NumPy engine."""
         outputs = [v for v in node.outputs if v is not None]
         for value in outputs:
             self._fix(value, self._buffer(value))
@@ -408,7 +408,7 @@ class Function:
             self._plain(node, attrs_at(node, self.sizes))
 
     def _plain(self, node: Node, attrs: dict[str, Any]) -> None:
-        """Write a node by its lowering, or by its NumPy reference."""
+        """Write Python statements for a node: its lowering, or its NumPy reference."""
         ins = [self.names[v] for v in node.inputs]
         if len(node.outputs) == 1:
             self._memory(node)
@@ -422,7 +422,7 @@ class Function:
             self.line(f"copyto({self.name(array)}, {result}[{k}])")
 
     def _operand(self, value: Value) -> str:
-        """Return a ufunc operand's name, without broadcasts, which ufuncs do."""
+        """Return an operand's name for a NumPy ufunc, which broadcasts by itself."""
         while value.node is not None and value.node.primitive is broadcast_to:
             value = value.node.inputs[0]
         return self.names[value]
@@ -445,7 +445,7 @@ class Function:
         self.line(f"{name} = {call}({self.names[source]}, **{keywords})")
 
     def _loop(self, node: Node, body: Graph) -> None:
-        """Write one fused loop over elements."""
+        """Write a fused elementwise node as a Python loop over cache-sized pieces."""
         operands = [self.fixed.get(v, self.names[v]) for v in node.inputs]
         shapes = [v.shape for v in (*body.outputs, *body.inputs) if v.shape]
         shape = resolve(shapes[0] if shapes else (), self.sizes)
@@ -453,7 +453,7 @@ class Function:
         loops.emit_loop(self, body, shape, operands, targets, sums)
 
     def _horizontal_loop(self, node: Node) -> None:
-        """Write one loop over the arrays of all members of a node."""
+        """Write a ``horizontal_loop`` node as one loop over its members' arrays."""
         self._memory(node)
         members = members_of(node)
         operands: list[Array | str] = []
@@ -480,14 +480,14 @@ class Function:
     # -- what loops write to -------------------------------------------------------
 
     def scratch(self, index: int, length: int, dtype: np.dtype[Any]) -> Array:
-        """Return temporary array number ``index`` for one piece of a loop."""
+        """Return a temporary array for one piece of an elementwise loop."""
         if index == len(self._scratch):
             self._scratch.append(np.empty(loops.CACHE, np.uint8))
         return self._scratch[index][: length * dtype.itemsize].view(dtype)
 
     @contextmanager
     def repeated(self) -> Generator[None]:
-        """Write the block's statements as a loop over the items of ``each``."""
+        """Write a block's statements as a Python loop over the items of ``each``."""
         outer, self.lines, self._each = self.lines, [], {}
         yield
         inner, self.lines, each = self.lines, outer, self._each
@@ -500,7 +500,7 @@ class Function:
             self.lines += [f"    {line}" for line in inner]
 
     def each(self, items: Sequence[Any]) -> str:
-        """Return a name for each of the items in turn; see ``repeated``."""
+        """Return a variable that takes each item in turn in a ``repeated`` loop."""
         name = self.name(None)
         self._each[name] = items
         return name

@@ -1,4 +1,4 @@
-"""Elementwise loops on the NumPy engine, in pieces that fit the cache.
+"""Elementwise loops on the NumPy engine, in pieces that fit the processor's cache.
 
 A loop of the schedule is a graph of elementwise nodes over one domain. Over a whole
 weight, each of its ufuncs would stream the operands through the memory. So the domain
@@ -53,7 +53,7 @@ def pieces(shape: Shape, limit: int) -> list[Part]:
 
 
 def _limit(body: Graph) -> int:
-    """Return the number of elements of a piece, so that all arrays fit the cache."""
+    """Return the size of a loop's array pieces, so that all fit the cache."""
     sizes = [v.dtype.itemsize for v in (*body.inputs, *body.outputs) if v.shape]
     return CACHE // (sum(sizes) + 2 * max(sizes, default=8))
 
@@ -66,7 +66,7 @@ def emit_loop(
     targets: Sequence[Array],
     sums: Sequence[int],
 ) -> None:
-    """Write the statements of an elementwise loop.
+    """Write an elementwise loop as Python statements for the NumPy engine.
 
     Args:
         w: what is being written.
@@ -92,7 +92,7 @@ def _turned(w: Writer, array: Array | str) -> Array | str:
 
 
 def _homes(body: Graph, results: Sequence[Result]) -> dict[Value, Array]:
-    """Return for values of a loop body the output array that can hold them.
+    """Return output arrays that can hold a loop's temporary values.
 
     These values are the results, and temporaries that only lead to one result: so
     their memory is in the cache already when the result is stored.
@@ -113,7 +113,7 @@ def _homes(body: Graph, results: Sequence[Result]) -> dict[Value, Array]:
 
 
 class _Loop:
-    """An elementwise loop under construction."""
+    """An elementwise loop of NumPy statements under construction."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class _Loop:
         self.sums: list[tuple[Array, Array]] = []
 
     def emit(self) -> None:
-        """Write the statements of the loop."""
+        """Write the NumPy statements of an elementwise loop."""
         with self.w.repeated():
             for value, operand in self.operands.items():
                 self._read(value, operand)
@@ -157,12 +157,12 @@ class _Loop:
     # -- memory --------------------------------------------------------------------
 
     def _pieces(self, array: Array) -> str:
-        """Return a name for the pieces of an array, one after another."""
+        """Return a variable for the pieces of an array, in turn, in generated code."""
         parts = self.parts if array.shape else [()] * len(self.parts)
         return self.w.each([array[(*part, ...)] for part in parts])
 
     def _scratch(self, dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str]:
-        """Return a temporary array, preferably the one used most recently."""
+        """Return a temporary array for a loop, preferably the last one used."""
         fit = [slot for slot in self.free if slot[0] == dtype]
         if fit:
             self.free.remove(fit[-1])
@@ -174,7 +174,7 @@ class _Loop:
         return dtype, self.w.each(views)
 
     def _home(self, i: int, value: Value) -> str | None:
-        """Return a name for the output in which node ``i`` can compute a value.
+        """Return the output array's name in which a loop's node can compute, or None.
 
         No later node reads an operand or another value from that memory.
         """
@@ -196,7 +196,7 @@ class _Loop:
     # -- values --------------------------------------------------------------------
 
     def _read(self, value: Value, operand: Array | str) -> None:
-        """Define the name of an operand, cut into pieces if needed."""
+        """Define the name of a loop's operand, cut into pieces if needed."""
         if not isinstance(operand, str):
             whole = operand.shape == ()
             self.names[value] = self.w.name(operand) if whole else self._pieces(operand)
@@ -221,7 +221,7 @@ class _Loop:
             self._compute(i, node, out)
 
     def _preserve(self, value: Value) -> None:
-        """Copy an operand that is also a result, so that it is not overwritten."""
+        """Copy a loop's operand that is also a result, before it is overwritten."""
         if any(v is value for v, _, _ in self.results):
             slot = self._scratch(value.dtype.numpy)
             self.w.line(f"copyto({slot[1]}, {self.names[value]})")
@@ -255,7 +255,7 @@ class _Loop:
             self.free.append(self.owned.pop(out))
 
     def _store(self, value: Value, stored: Array | None) -> None:
-        """Store or add up a value that is a result, except into ``stored``."""
+        """Write statements that store a loop's result, or add it to a sum."""
         for v, target, is_sum in self.results:
             if v is not value or target is stored:
                 continue

@@ -1,4 +1,4 @@
-"""The table of the NumPy engine's lowerings, one entry a primitive.
+"""The NumPy engine's table of code generators (lowerings), one for each primitive.
 
 An entry writes Python statements that store into the output's buffer. A primitive that
 is not listed runs through its reference, whose result is copied into place. Views cost
@@ -32,34 +32,34 @@ from chainrule.text import _
 
 
 class Writer(Protocol):
-    """The interface to which a lowering writes statements."""
+    """The interface through which lowerings write the NumPy engine's statements."""
 
     def name(self, item: Any) -> str:
-        """Return a name under which the statements can use ``item``."""
+        """Return a name for an object in the generated Python statements."""
         ...
 
     def line(self, text: str) -> None:
-        """Append a statement."""
+        """Append a statement to the generated Python code."""
         ...
 
     def scratch(self, index: int, length: int, dtype: np.dtype[Any]) -> Array:
-        """Return temporary array number ``index``, of ``length`` elements."""
+        """Return temporary array number ``index`` for generated code."""
         ...
 
     def repeated(self) -> AbstractContextManager[None]:
-        """Return a context manager that repeats statements for items of ``each``."""
+        """Return a context manager that repeats generated statements in a loop."""
         ...
 
     def each(self, items: Sequence[Any]) -> str:
-        """Return a name for each of the items in turn; see ``repeated``."""
+        """Return a variable that takes each item in turn in a ``repeated`` loop."""
         ...
 
     def turn(self, name: str) -> str:
-        """Return a name for the transpose of a matrix."""
+        """Return an array's transpose as a name in the generated statements."""
         ...
 
     def is_transposed(self, name: str) -> bool:
-        """Return whether a matrix is stored in transposed order."""
+        """Return whether a named array of the generated code is stored transposed."""
         ...
 
 
@@ -115,7 +115,7 @@ def _take(x: Array, indices: Array, out: Array) -> None:
 
 
 def _check(holds: Array, **message: str) -> Array:
-    """Return the condition of ``require``; raise the error if it is false."""
+    """Return a condition that is true; raise the error of ``require`` if false."""
     if not holds:
         raise checks.failed(**message)
     return holds
@@ -197,7 +197,7 @@ def _dot(w: Writer, node: Node, ins: list[str], out: str) -> None:
 
 
 def reference(w: Writer, node: Node, ins: list[str], out: str) -> None:
-    """Write a call of the primitive's NumPy reference and copy its result."""
+    """Write a Python call of a primitive's NumPy reference, and copy its result."""
     attrs = w.name(node.attrs)
     function = w.name(REFERENCES[node.primitive])
     w.line(f"copyto({out}, {function}({', '.join([*ins, f'**{attrs}'])}))")

@@ -1,4 +1,4 @@
-"""The schedule: order, loop fusion and division among threads of nodes.
+"""The execution schedule of a graph: order, loop fusion and division among threads.
 
 A graph says what is computed. The schedule says in which order, which nodes share one
 loop, and how threads divide them; see ``maps``, ``horizontal_fusion``

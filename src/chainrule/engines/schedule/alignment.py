@@ -1,4 +1,4 @@
-"""Correspondence of axes between operands and results, one rule a primitive.
+"""Rules for which axes of a node's operands and results correspond, by primitive.
 
 ``aligned(node, i)`` gives for each axis of operand i the axis of the result along which
 a part of the result needs the same part of the operand, or None where every part of the
@@ -28,7 +28,7 @@ Axes = tuple[int | None, ...]
 
 
 def aligned(node: Node, operand: int) -> Axes:
-    """Return for each axis of an operand the matching axis of the result, or None."""
+    """Return for each axis of a node's operand the matching result axis, or None."""
     if is_elementwise(node) or node.primitive is movement.copy:
         return _same(node, operand)
     rule = _RULES.get(node.primitive)
@@ -38,12 +38,12 @@ def aligned(node: Node, operand: int) -> Axes:
 
 
 def _same(node: Node, operand: int) -> Axes:
-    """Return equal axes: each element depends on the element at its place."""
+    """Return an elementwise operand's axes, all of which match the result's."""
     return tuple(range(len(node.inputs[operand].shape)))
 
 
 def _remaining(node: Node, operand: int) -> Axes:
-    """Return the axes that a reduction keeps; None for the reduced axes."""
+    """Return a reduction's result axis for each operand axis, or None if reduced."""
     axes = node.attrs["axes"] if "axes" in node.attrs else (node.attrs["axis"],)
     remaining = iter(range(len(node.inputs[0].shape)))
     return tuple(
@@ -53,7 +53,7 @@ def _remaining(node: Node, operand: int) -> Axes:
 
 
 def _letters(node: Node, operand: int) -> Axes:
-    """Return the result's axes by letters; None for contracted and sliding ones."""
+    """Return a tensor product's result axis for each operand axis, or None."""
     d = parse_dims(node.attrs["dims"])
     return tuple(
         d.out.index(c) if c in d.out and c not in d.window else None
@@ -62,19 +62,19 @@ def _letters(node: Node, operand: int) -> Axes:
 
 
 def _letters_or_same(node: Node, operand: int) -> Axes:
-    """Return the axes of a ``tiled`` node: a product's operands, then a loop's."""
+    """Return a ``tiled`` node's axes: as of a product, or as of an elementwise loop."""
     return _letters(node, operand) if operand < 2 else _same(node, operand)
 
 
 def _but_axis(node: Node, operand: int) -> Axes:
-    """Return all axes, except for the one along which the node operates."""
+    """Return an operand's axes, with None for the axis along which a node operates."""
     axis = node.attrs["axis"]
     rank = len(node.inputs[operand].shape)
     return tuple(None if a == axis else a for a in range(rank))
 
 
 def _but_axes(node: Node, operand: int) -> Axes:
-    """Return all axes, except for those over which a window slides."""
+    """Return a pooling's axes, with None for those over which the window slides."""
     return tuple(
         None if a in node.attrs["axes"] else a
         for a in range(len(node.inputs[operand].shape))
@@ -82,7 +82,7 @@ def _but_axes(node: Node, operand: int) -> Axes:
 
 
 def _rows_by_index(node: Node, operand: int) -> Axes:
-    """Return the axes of ``take``: only those of the indices correspond."""
+    """Return the matching axes of ``take``: those of its indices, none of its rows."""
     rank = len(node.inputs[operand].shape)
     return (None,) * rank if operand == 0 else tuple(range(rank))
 

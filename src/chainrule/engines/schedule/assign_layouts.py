@@ -1,4 +1,4 @@
-"""A pass that assigns memory layouts, and copies where kernels need others.
+"""A graph pass that assigns memory layouts, with copies where kernels need others.
 
 Kernels read their operands through strides, so most movements cost nothing. Where one
 does need contiguous rows (the vectors of a product, the rows of ``take``), an explicit
@@ -46,7 +46,7 @@ ROW_MAJOR = (take, scatter_add, random_bits, scan, cond)
 
 @dataclass(frozen=True)
 class Product:
-    """A matrix product C[u, v] = Σₖ A[u, k] B[k, v], as the tile kernel sees it.
+    """A node as a matrix product C[u, v] = Σₖ A[u, k] B[k, v], for the tile kernel.
 
     v is the axis along which C is contiguous, so A is read element by element and B
     and C by vectors.
@@ -64,7 +64,7 @@ class Product:
 
 
 def as_product(node: Node, blocked: bool) -> Product | None:
-    """Return a node as a plain matrix product; None if it is none."""
+    """Return a tensor product node as one matrix product, or None if it is not one."""
     d: Dims = parse_dims(node.attrs["dims"])
     dtype = node.inputs[0].dtype
     if (
@@ -82,7 +82,7 @@ def as_product(node: Node, blocked: bool) -> Product | None:
 
 @dataclass(frozen=True)
 class Nest:
-    """Nested matrix products: C[…, u, v] = Σ A[…, u, …, k] B[…, …, k, v].
+    """A node as nested matrix products: C[…, u, v] = Σ A[…, u, …, k] B[…, …, k, v].
 
     Attributes:
         a, b: which operand plays A and B.
@@ -103,7 +103,7 @@ class Nest:
 
 
 def as_nest(node: Node, layouts: Sequence[StridedView]) -> Nest | None:
-    """Return a node as many matrix products; None if plain loops are as good."""
+    """Return a tensor product node as many matrix products, or None for plain loops."""
     d: Dims = parse_dims(node.attrs["dims"])
     dtype = node.inputs[0].dtype
     if (
@@ -129,14 +129,14 @@ def as_nest(node: Node, layouts: Sequence[StridedView]) -> Nest | None:
 
 
 class Layouts:
-    """The memory layouts of a graph's values, found node by node."""
+    """The memory layouts of a graph's values, determined node by node."""
 
     def __init__(self, blocked: dict[Value, int]) -> None:
         self.blocked = blocked
         self.known: dict[Value, StridedView] = {}
 
     def own(self, value: Value, axes: Sequence[int] = ()) -> StridedView:
-        """Return a new layout for a value: in blocks, or with the axes in order."""
+        """Return a new memory layout of a graph value: in blocks, or axes in order."""
         blocking = self.blocked.get(value, 0)
         if len(axes) != len(value.shape) or blocking:
             axes = range(len(value.shape))
@@ -144,12 +144,12 @@ class Layouts:
         return StridedView(value, value.shape, strides, blocking=blocking)
 
     def add_inputs(self, graph: Graph) -> None:
-        """Assign layouts to the inputs of a graph."""
+        """Assign memory layouts to the inputs of a graph."""
         for value in graph.inputs:
             self.known.setdefault(value, self.own(value))
 
     def add(self, node: Node) -> None:
-        """Assign layouts to the outputs of a node: views where possible."""
+        """Assign memory layouts to the outputs of a node: views where possible."""
         view = None
         if node.primitive.view:
             view = view_of(node, self.known[node.inputs[0]])
@@ -159,7 +159,7 @@ class Layouts:
             self.known[value] = view or self.own(value, axes)
 
     def _axes(self, node: Node) -> Sequence[int]:
-        """Return the best order of a result's axes in memory; () for any."""
+        """Return the best memory order of a node's result axes; () for any order."""
         convolution = as_convolution(node)
         if convolution is not None:
             letters = parse_dims(node.attrs["dims"]).out
@@ -181,7 +181,7 @@ class Layouts:
 
 
 def laid_out(graph: Graph, blocked: dict[Value, int]) -> Layouts:
-    """Return the layouts of a graph; ``blocked``: widths of values in blocks."""
+    """Return the memory layouts of all values of a graph."""
     layouts = Layouts(blocked)
     layouts.add_inputs(graph)
     for node in graph.nodes:
@@ -190,7 +190,7 @@ def laid_out(graph: Graph, blocked: dict[Value, int]) -> Layouts:
 
 
 def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph:
-    """Return the graph with copies inserted where kernels need other layouts."""
+    """Return the graph with copies inserted where kernels need other memory layouts."""
     width = blocked_values(entry, blocked)
     layouts = Layouts(dict(width))
     layouts.add_inputs(graph)
@@ -256,7 +256,7 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
     def _convolution(
         node: Node, inputs: tuple[Value, ...], convolution: Convolution
     ) -> tuple[Value, ...]:
-        """Record a convolution; copy its kernel to rows of channels if needed."""
+        """Record a convolution node; copy its kernel to another layout if needed."""
         x, kernel = inputs
         d = parse_dims(node.attrs["dims"])
         axes = tuple(d.rhs.index(c) for c in convolution.rhs)

@@ -1,4 +1,4 @@
-"""The width of the blocks in which weights are stored."""
+"""The width of the memory blocks in which weight matrices are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BLOCK = 64
 
 
 def block_width(shape: Shape) -> int:
-    """Return the block width P for a weight of this shape.
+    """Return the width of the memory blocks in which a weight matrix is stored.
 
     The width is a rule on the shape alone, so the order of every sum over a weight is
     the same for any number of threads.

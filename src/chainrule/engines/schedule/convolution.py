@@ -1,4 +1,4 @@
-"""Convolutions as implicit matrix products: roles and order of their axes.
+"""Convolutions as matrix products: the roles of their axes, and the memory order.
 
 A convolution with one letter of each kind is a product of matrices whose rows of A are
 read through the sliding window: *implicit*, since the windows are never written out.
@@ -46,32 +46,32 @@ class Convolution:
 
     @property
     def lhs(self) -> str:
-        """The letters of the input in the best order in memory."""
+        """The axis letters of a convolution's input in the best memory order."""
         return self.images + self.window + self.group + self.channels
 
     @property
     def rhs(self) -> str:
-        """The letters of the kernel in the best order in memory."""
+        """The axis letters of a convolution's kernel in the best memory order."""
         if self.forward:
             return self.group + self.window + self.channels + self.right
         return self.images + self.window + self.group + self.right
 
     @property
     def out(self) -> str:
-        """The letters of the result in the best order in memory."""
+        """The axis letters of a convolution's result in the best memory order."""
         if self.forward:
             return self.images + self.window + self.group + self.right
         return self.group + self.window + self.channels + self.right
 
 
 def shares_itself(node: Node) -> bool:
-    """Return whether threads divide a convolution by images, not by its result."""
+    """Return whether threads divide a convolution by images (a kernel gradient)."""
     convolution = as_convolution(node)
     return convolution is not None and not convolution.forward
 
 
 def as_convolution(node: Node) -> Convolution | None:
-    """Return a node as an implicit matrix product; None if it is none."""
+    """Return a convolution node as a matrix product with axis roles, or None."""
     if node.primitive is not conv:
         return None
     d = parse_dims(node.attrs["dims"])

@@ -1,4 +1,4 @@
-"""Fusion of equal small loops over several arrays: ``horizontal_loop`` nodes.
+"""Fusion of equal small loops over several arrays into ``horizontal_loop`` nodes.
 
 The update of a bias of ten numbers takes as many calls as that of a large weight. Where
 an engine pays for each call, the applications of one composite with the same scalars
@@ -61,7 +61,7 @@ REFERENCES[horizontal_loop] = _reference
 
 
 def members_of(node: Node) -> list[tuple[Sequence[Value], Sequence[Value]]]:
-    """Return the inputs and outputs of each member of a ``horizontal_loop`` node."""
+    """Return inputs and outputs of each loop fused in a ``horizontal_loop`` node."""
     members: int = node.attrs["members"]
     outputs = [v for v in node.outputs if v is not None]
     parts = _in_parts(node.inputs, members), _in_parts(outputs, members)
@@ -69,7 +69,7 @@ def members_of(node: Node) -> list[tuple[Sequence[Value], Sequence[Value]]]:
 
 
 def line_body(node: Node) -> Graph:
-    """Return the body of a ``horizontal_loop`` node, over one line of all elements."""
+    """Return the body of a ``horizontal_loop`` node over one array of all members."""
     members = members_of(node)
     length = sum(_count(outputs[0]) for _, outputs in members)
     types = [ArrayType((length,) if v.shape else (), v.dtype) for v in members[0][0]]
@@ -80,7 +80,7 @@ def line_body(node: Node) -> Graph:
 
 
 def fuse_small_loops(entry: Entry, below: int) -> Entry:
-    """Return an entry point with small updates merged into ``horizontal_loop`` nodes.
+    """Return an entry point with small parameter updates fused into one loop each.
 
     The members have one composite, attributes and scalars; they read state or what has
     been computed, and nobody within the graph reads what they make.

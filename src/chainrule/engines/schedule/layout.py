@@ -1,4 +1,4 @@
-"""Memory layouts of values: strided views and blocks.
+"""Memory layouts of graph values: strided views, and blocks for weights.
 
 A value normally lies row-major; views of it differ by strides alone. Weights lie in
 *blocks*: W of shape (outputs, inputs) is stored as
@@ -35,7 +35,7 @@ from chainrule.primitives.movement import (
 
 @dataclass(frozen=True)
 class StridedView:
-    """The location of a value's elements in the memory of ``root``.
+    """The memory layout of a graph value: strides and offset in its root's memory.
 
     Attributes:
         root: the value that owns the memory.
@@ -53,7 +53,7 @@ class StridedView:
 
     @property
     def contiguous(self) -> bool:
-        """A flag that is true if the view is row-major from the start, without gaps."""
+        """A flag that is true if a memory layout is row-major without any gaps."""
         return (
             not self.blocking
             and not self.offset
@@ -62,7 +62,7 @@ class StridedView:
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """The axes in the order in which they lie in memory, outermost first."""
+        """A layout's axes in the order in which they lie in memory, outermost first."""
         natural = tuple(range(len(self.shape)))
         if len(natural) < 3 or self.strides == row_major(self.shape):
             return natural
@@ -77,7 +77,7 @@ class StridedView:
 
     @property
     def dense(self) -> bool:
-        """A flag that is true if the elements fill their memory without gaps."""
+        """A flag that is true if a layout's elements fill their memory without gaps."""
         step: Dim = 1
         for a in reversed(self.axes):
             size = self.shape[a]
@@ -87,7 +87,7 @@ class StridedView:
         return not self.blocking and not self.offset
 
     def loops(self, order: StridedView) -> tuple[tuple[Dim, Dim], ...]:
-        """Return (size, stride) for each loop over the elements, ordered as ``order``.
+        """Return nested loops (size, stride) over a layout's elements.
 
         A single number counts as repeated along all of them.
         """
@@ -105,7 +105,7 @@ class StridedView:
 
 
 def compared(a: Dim, b: Dim) -> int | None:
-    """Return 1, 0 or −1 as a is larger, equal or smaller; None if unknown."""
+    """Compare two sizes, which may be symbolic: 1, 0 or −1; None if unknown."""
     if isinstance(a, int) and isinstance(b, int):
         return None if a < 0 or b < 0 else (a > b) - (a < b)
     if isinstance(a, int) or isinstance(b, int):
@@ -121,12 +121,12 @@ def compared(a: Dim, b: Dim) -> int | None:
 
 
 def row_major(shape: Shape) -> Shape:
-    """Return the strides of a row-major value."""
+    """Return the strides of a row-major array of this shape."""
     return in_order(shape, range(len(shape)))
 
 
 def in_order(shape: Shape, axes: Sequence[int]) -> Shape:
-    """Return the strides of a value whose axes lie in this order, outermost first."""
+    """Return the strides of an array whose axes lie in this order in memory."""
     strides: list[Dim] = [0] * len(shape)
     step: Dim = 1
     for axis in reversed(axes):
@@ -136,7 +136,7 @@ def in_order(shape: Shape, axes: Sequence[int]) -> Shape:
 
 
 def view_of(node: Node, source: StridedView) -> StridedView | None:
-    """Return the view that a movement of ``source`` makes; None if it must copy."""
+    """Return the layout of a view (such as a transpose); None if it must be copied."""
     primitive, attrs = node.primitive, node.attrs
     if primitive is require:
         return source
@@ -184,14 +184,14 @@ def view_of(node: Node, source: StridedView) -> StridedView | None:
 
 
 def summed(*terms: Dim) -> Shape:
-    """Return a sum of sizes: the numbers as one term, named sizes as others."""
+    """Return the terms of a sum of sizes: one number, and the symbolic sizes."""
     total = sum(term for term in terms if isinstance(term, int))
     named = tuple(term for term in terms if not isinstance(term, int))
     return (total, *named) if total else named
 
 
 def _reshaped(source: StridedView, shape: Shape) -> StridedView | None:
-    """Return a reshape as a strided view; None if it must copy."""
+    """Return a reshape's memory layout as a view; None if it must be copied."""
     if source.strides == row_major(source.shape):
         return replace(source, shape=shape, strides=row_major(shape))
     have = [(d, s) for d, s in zip(source.shape, source.strides) if d != 1]
@@ -226,7 +226,7 @@ def _sizes(loops: Sequence[tuple[Dim, Dim]]) -> Shape:
 
 
 def choose_blocked(entries: Iterable[Entry]) -> dict[str, int]:
-    """Return the block widths of the states of a program that lie in blocks."""
+    """Return the block widths of the weights that a program stores in blocks."""
     entries = list(entries)
     chosen = weight_states(entries)
     blocked: dict[str, int] = {}
@@ -239,12 +239,12 @@ def choose_blocked(entries: Iterable[Entry]) -> dict[str, int]:
 
 
 def blocked_values(entry: Entry, blocked: dict[str, int]) -> dict[Value, int]:
-    """Return the block widths of the values of an entry point that lie in blocks."""
+    """Return the block widths of an entry point's values that are stored in blocks."""
     return {v: block_width(v.shape) for v in weight_values(entry, set(blocked))}
 
 
 def to_memory(array: Array, blocking: int) -> Array:
-    """Convert a weight from its canonical shape into blocks."""
+    """Convert a weight matrix from its normal layout into memory blocks."""
     if not blocking:
         return array
     outputs, inputs = array.shape
@@ -252,7 +252,7 @@ def to_memory(array: Array, blocking: int) -> Array:
 
 
 def from_memory(flat: Array, shape: tuple[int, ...], blocking: int) -> Array:
-    """Convert a weight from blocks into its canonical shape, as a copy."""
+    """Convert a weight matrix from memory blocks into its normal layout, as a copy."""
     if not blocking:
         return flat.reshape(shape).copy()
     outputs, inputs = shape

@@ -1,4 +1,4 @@
-"""The cost model of a machine: all measured constants.
+"""The cost model of the processor: measured constants, and expected times of nodes.
 
 Times are in microseconds of one thread. They only decide how work is divided and
 ordered, never what is computed: results are the same on every machine.
@@ -50,7 +50,7 @@ Views = Mapping[Value, StridedView]
 
 @dataclass(frozen=True)
 class Machine:
-    """The measured costs of a machine's operations, in µs.
+    """The cost model of a machine: measured µs of its basic operations.
 
     Attributes:
         threads: how many run a step.
@@ -95,7 +95,7 @@ class Machine:
     taken_byte: float = 1e-4
 
     def microseconds(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Return the expected µs of a node on one thread."""
+        """Return the expected µs of a graph node on one thread."""
         if node.primitive in (matmul.dot_general, conv.conv):
             return self.call + self._product(node, sizes, views)
         work = self._work(node, sizes, views)
@@ -105,7 +105,7 @@ class Machine:
         return self.call + work
 
     def busiest(self, partition: Partition | None, work: float, sizes: Sizes) -> float:
-        """Return the µs of the busiest thread; ``work``: µs on one thread."""
+        """Return the expected µs of the busiest thread of a divided node."""
         if partition is None:
             return work
         units = resolve((partition.units,), sizes)[0]
@@ -122,7 +122,7 @@ class Machine:
         return (length - beyond) * byte + beyond * max(byte, self.memory_byte)
 
     def _work(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Return the expected µs of a node's computation."""
+        """Return the expected µs of a graph node's computation, memory aside."""
         primitive = node.primitive
         if is_elementwise(node) or primitive in (movement.copy, tiled):
             return self._loop(node, sizes, views)
@@ -142,7 +142,7 @@ class Machine:
         return count * _FUNCTIONS.get(primitive, self.element)
 
     def _loop(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Return the µs of an elementwise loop, from its rows and elements."""
+        """Return the expected µs of an elementwise loop, from its rows and elements."""
         count = math.prod(resolve(domain_of(node), sizes))
         each = sum(_FUNCTIONS.get(n.primitive, self.element) for n in arithmetic(node))
         each += self.division * sum(n.primitive in _DIVISIONS for n in arithmetic(node))
@@ -151,7 +151,7 @@ class Machine:
         return rows * self.row + count * (each + turned * self.turned)
 
     def _reduction(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Return the µs of a reduction, from its axes' order in memory."""
+        """Return the expected µs of a reduction, from its axes' order in memory."""
         (x,) = node.inputs
         count, view = count_of(x, sizes), views[x]
         long_axes = [a for a in view.axes if resolve((x.shape[a],), sizes)[0] != 1]
@@ -164,7 +164,7 @@ class Machine:
         return count * (self.added if length < CACHE.lanes_from else self.element)
 
     def _windows(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Estimate the µs of a sum or maximum over sliding windows (pooling)."""
+        """Return the expected µs of a pooling (sum or maximum over sliding windows)."""
         out = written(node)[0]
         axes = set(node.attrs["axes"])
         touched = count_of(out, sizes) * math.prod(node.attrs["window"])
@@ -173,7 +173,7 @@ class Machine:
         return touched / max(channels, 1) * self.row + touched * self.windowed
 
     def _product(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Return the µs of a product's multiply-adds, on vectors or scalars."""
+        """Return the expected µs of a product's or convolution's multiply-adds."""
         out, dtype = written(node)[0], node.inputs[0].dtype
         count = multiply_adds(node, sizes)
         convolution = as_convolution(node)
@@ -192,7 +192,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Cache:
-    """Block sizes of large products, for caches of 32 KiB and 1 MiB.
+    """The block sizes of large matrix products, for caches of 32 KiB and 1 MiB.
 
     Attributes:
         columns: of a panel of B.

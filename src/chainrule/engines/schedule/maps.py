@@ -103,12 +103,12 @@ REFERENCES[tiled] = _tiled_reference
 
 
 def scalar_broadcast(node: Node) -> bool:
-    """Return whether a node broadcasts a single number."""
+    """Return whether a graph node broadcasts a single number."""
     return node.primitive is broadcast_to and node.inputs[0].shape == ()
 
 
 def loop_body(node: Node) -> Graph | None:
-    """Return the body of a composite that is a single elementwise loop, else None.
+    """Return the body of a composite node that is one elementwise loop, else None.
 
     Scalars may be broadcast in the body. It is computed once for each composite, types
     and attributes.
@@ -123,7 +123,7 @@ def loop_body(node: Node) -> Graph | None:
 def composite_loop(
     composite: Primitive, types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> Graph | None:
-    """Return :func:`loop_body` of a composite for inputs of these types."""
+    """Return a composite's body for these types if it is one elementwise loop."""
     key = (composite, tuple(types), tuple(attrs.items()))
     known = _loop_bodies.get(key)
     if known is None:
@@ -148,7 +148,7 @@ def _is_number(node: Node) -> bool:
 
 
 def fingerprint(body: Graph) -> Any:
-    """Return a key that is equal for bodies that compute the same on any shape."""
+    """Return a cache key for a loop body, equal for bodies that compute the same."""
     number_of = {v: i for i, v in enumerate(body.values())}
     rows = tuple(
         (
@@ -163,12 +163,12 @@ def fingerprint(body: Graph) -> Any:
 
 
 def is_elementwise(node: Node) -> bool:
-    """Return whether a node is one loop over elements: a primitive or a composite."""
+    """Return whether a node is one loop over elements: primitive or composite."""
     return node.primitive.elementwise or loop_body(node) is not None
 
 
 def domain_of(node: Node) -> Shape:
-    """Return the shape over which a node loops."""
+    """Return the shape over whose elements an elementwise node loops."""
     if node.primitive in (fused, tiled):
         return node.attrs["body"].outputs[0].shape
     out = node.outputs[0]
@@ -177,20 +177,20 @@ def domain_of(node: Node) -> Shape:
 
 
 def partial_sums_of(node: Node) -> tuple[int, ...]:
-    """Return for each result of a node its number of partial sums, or 0."""
+    """Return the number of partial sums of each result of a fused loop, or 0."""
     loop = node.primitive in (fused, tiled)
     return node.attrs["partial_sums"] if loop else (0,) * len(node.outputs)
 
 
 def elementwise_inputs(node: Node) -> tuple[Value, ...]:
-    """Return the inputs that an elementwise node reads only at the current place."""
+    """Return a node's inputs that an elementwise loop reads only at its own place."""
     if node.primitive is tiled:
         return tuple([v for v in node.inputs[2:] if v not in node.inputs[:2]])
     return node.inputs if is_elementwise(node) else ()
 
 
 def partial_sum_count(shape: Shape) -> int:
-    """Return the number of partial sums of a whole sum over a shape.
+    """Return into how many partial sums the sum of a whole array is divided.
 
     It depends on the shape alone, so that sums do not depend on the number of threads.
     A unit is whole blocks of rows with at least FOLDED_FROM elements.
@@ -209,7 +209,7 @@ def _count(shape: Shape) -> int:
 
 
 def _is_partial_reduction(node: Node) -> bool:
-    """Return whether a node is the sum of a whole array, large enough for a loop."""
+    """Return whether a node sums a whole array that is large enough to be fused."""
     if node.primitive is not reduce_sum:
         return False
     (x,) = node.inputs
@@ -225,7 +225,7 @@ def _is_partial_reduction(node: Node) -> bool:
 
 
 def early(graph: Graph, state: Mapping[Value, Value]) -> list[Node]:
-    """Return the nodes of a graph, each as early as its operands allow.
+    """Return the nodes of a graph, each as early as its operands allow, for fusion.
 
     A node that depends on no computed value (numbers, random bits, copies of state)
     comes just before its first reader instead.
@@ -267,7 +267,7 @@ def early(graph: Graph, state: Mapping[Value, Value]) -> list[Node]:
 
 
 class _Loop:
-    """A group of nodes to be fused into one loop, in execution order."""
+    """A group of graph nodes to be fused into one elementwise loop."""
 
     def __init__(self, domain: Shape) -> None:
         self.domain = domain
@@ -278,7 +278,7 @@ class _Loop:
 def find_loops(
     nodes: Sequence[Node], admit: Callable[[Node], bool]
 ) -> list[list[Node]]:
-    """Return groups of nodes to be fused into one loop each, in execution order.
+    """Return groups of graph nodes, each to be fused into one elementwise loop.
 
     Args:
         nodes: in running order.
@@ -289,7 +289,7 @@ def find_loops(
     place = {node: i for i, node in enumerate(nodes)}
 
     def joined(loop: _Loop | None, other: _Loop, more: list[Node]) -> _Loop | None:
-        """Merge two loops into one if possible."""
+        """Merge two groups of nodes into one elementwise loop if possible."""
         if other is loop or not other.open:
             return loop
         if loop is None:
@@ -331,7 +331,7 @@ def find_loops(
 
 
 def _domain(node: Node) -> Shape | None:
-    """Return the shape over which a node loops; None if it cannot be fused."""
+    """Return the shape over which an elementwise node loops, or None if not fusible."""
     if _is_partial_reduction(node):
         return node.inputs[0].shape
     if not is_elementwise(node) or None in node.outputs:
@@ -356,7 +356,7 @@ def in_loops(entry: Entry) -> Entry:
 
 
 def opened(entry: Entry) -> Entry:
-    """Return an entry point after the passes; single-loop composites stay whole."""
+    """Return an entry point after the graph passes, elementwise composites whole."""
     graph = prepare(share_scans(entry.graph), keep=is_elementwise)
     with tracing():
         graph = share_windows(graph)
@@ -404,7 +404,7 @@ def _record_loop(
     new: dict[Value, Value],
     units: Callable[[Shape], int],
 ) -> None:
-    """Record the ``fused`` node of a loop; enter its results into ``new``."""
+    """Record the ``fused`` node of an elementwise loop; map its old results to new."""
     members, origin = set(nodes), nodes[-1]
     sums = [node for node in nodes if _is_partial_reduction(node)]
     maps = [node for node in nodes if not _is_partial_reduction(node)]
@@ -435,7 +435,7 @@ def _record_loop(
 
 
 class _Body:
-    """The body of a fused loop under construction.
+    """The body graph of a fused elementwise loop under construction.
 
     Attributes:
         outside: what it reads, in the order of ``inputs``.
@@ -457,7 +457,7 @@ class _Body:
                 self._known[old] = value
 
     def argument(self, value: Value) -> Value:
-        """Return the value within the body that stands for an outer value."""
+        """Return the value in a fused loop's body for a value from outside."""
         if value not in self._known:
             node = value.node
             if node is not None and (scalar_broadcast(node) or _is_number(node)):

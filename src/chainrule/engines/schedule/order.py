@@ -1,4 +1,4 @@
-"""Scheduling: the order of nodes, and their division among threads.
+"""Scheduling: the execution order of graph nodes, and their division among threads.
 
 Between two barriers stands a *phase*. Whatever can run without one does so before the
 threads meet: nodes are taken in the order of the graph, and one that would have to wait
@@ -50,14 +50,14 @@ Divides = Callable[[Node, Partition], bool]
 
 
 def reduction_partition(node: Node) -> Partition:
-    """Return the partition of partial sums among threads, from the shape alone."""
+    """Return the division of partial sums among threads, from the shape alone."""
     units, rows = max(partial_sums_of(node)), domain_of(node)[0]
     assert isinstance(rows, int)
     return Partition(0, rows // units, units)
 
 
 class _Option(NamedTuple):
-    """A way to divide a node: cost in µs, division, memory accesses."""
+    """A candidate division of a node among threads: cost in µs, memory accesses."""
 
     cost: float
     partition: Partition | None
@@ -65,7 +65,7 @@ class _Option(NamedTuple):
 
 
 class _Known:
-    """The costs, divisions and accesses that all orders of an entry point share."""
+    """The cached costs, divisions and accesses of nodes for all schedules searched."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class _Known:
 
 
 class _Orderer:
-    """The search for an order of the nodes of an entry point."""
+    """The search for an execution order of an entry point's nodes, by cost."""
 
     def __init__(
         self,
@@ -111,13 +111,13 @@ class _Orderer:
         self.spread: set[object] = set()  # what every thread has read
 
     def find(self, first: frozenset[Node]) -> list[list[Step]]:
-        """Return all nodes as steps, phase by phase; those of ``first`` come first."""
+        """Return all nodes in execution order, as phases of a schedule's steps."""
         nodes = self.entry.graph.nodes
         phases = self._phases([node for node in nodes if node in first])
         return phases + self._phases([node for node in nodes if node not in first])
 
     def _phases(self, waiting: list[Node]) -> list[list[Step]]:
-        """Return the phases of the nodes ``waiting``."""
+        """Return the remaining nodes as phases: groups of steps without barriers."""
         phases: list[list[Step]] = []
         late = {v for node in waiting for v in node.outputs}
         undone = set(waiting)
@@ -143,7 +143,7 @@ class _Orderer:
     # -- one node ----------------------------------------------------------------------
 
     def _place(self, node: Node) -> Step | None:
-        """Return a node with its division in this phase; None to postpone the node."""
+        """Return a node with its division among threads, or None to postpone it."""
         step = Step(node, None)
         if step.free:
             return step
@@ -180,7 +180,7 @@ class _Orderer:
         return Step(node, best.partition, work, taken, own=node in self.memory.own)
 
     def _options(self, node: Node) -> list[Partition | None]:
-        """Return the candidate divisions of a node: like operands', new ones, none."""
+        """Return the candidate divisions of a node among threads."""
         options: dict[Partition, None] = {}
         if self.machine.threads > 1 and node not in self.memory.own:
             domain = domain_of(node)
@@ -203,7 +203,7 @@ class _Orderer:
         ]
 
     def _accesses(self, node: Node, partition: Partition | None) -> list[Access]:
-        """Return a node's reads and writes, cached unless they involve own memory."""
+        """Return a node's memory reads and writes, cached where possible."""
         memory = self.memory
         if memory.own and (node in memory.own or any(map(memory.is_own, node.inputs))):
             return memory.accesses(node, partition)
@@ -235,7 +235,7 @@ class _Orderer:
     def _cost(
         self, node: Node, accesses: Sequence[Access], cost: float
     ) -> tuple[float, bool]:
-        """Return a node's cost in µs, and whether it needs a barrier before it."""
+        """Return a node's cost in µs, and whether a barrier is needed before it."""
         waits = any(map(self.pending.conflict, accesses))
         for value in self._crossing(node, accesses):
             cost += self._foreign(bytes_of(value, self.sizes))
@@ -251,25 +251,25 @@ class _Orderer:
     def _reads(
         self, node: Node, accesses: Sequence[Access]
     ) -> Iterator[tuple[Value, Access]]:
-        """Return the values that a node reads from shared memory, with accesses."""
+        """Return the values that a node reads from shared memory, with the accesses."""
         values = [v for v in node.inputs if not self.memory.is_own(v)]
         reads = [access for access in accesses if not access.write]
         return zip(values, reads, strict=True)
 
     def _crossing(self, node: Node, accesses: Sequence[Access]) -> Iterator[Value]:
-        """Yield values that a node reads and that other cores have computed."""
+        """Yield the values that a node reads and that other cores have computed."""
         for value, access in self._reads(node, accesses):
             owner = self.owner.get(access.space)
             if owner is not None and access.key != owner and not self._seen(value):
                 yield value
 
     def _seen(self, value: Value) -> bool:
-        """Return whether every core has a value in its cache."""
+        """Return whether every core has a graph value in its cache."""
         spread = self.memory.place(value) in self.spread
         return spread and bytes_of(value, self.sizes) <= CACHE.own_bytes
 
     def _taken(self, node: Node) -> float:
-        """Return the µs to overwrite memory that all threads have read."""
+        """Return the µs it costs to overwrite memory that all threads have read."""
         mine = [v for v in written(node) if self.memory.place(v) in self.spread]
         return self._taken_back(sum(bytes_of(v, self.sizes) for v in mine))
 
@@ -291,7 +291,7 @@ class _Orderer:
 
 
 class _Repeating:
-    """The search for nodes that each thread should compute for itself.
+    """The search for cheap nodes that each thread should compute for itself.
 
     That pays for cheap nodes with large results that other threads read, such as those
     that gather and scale the batch.
@@ -308,13 +308,13 @@ class _Repeating:
                 self._excluded.update(views[v].root for v in values)
 
     def best(self, steps: Iterable[Step], tried: Set[Node]) -> Node | None:
-        """Return the node whose repetition on each thread saves most, or None."""
+        """Return the node that is best computed by each thread for itself, or None."""
         gains = {s.node: self._gain(s) for s in steps if s.node not in tried}
         node = max(gains, key=gains.__getitem__, default=None)
         return node if node and gains[node] > 0 else None
 
     def _gain(self, step: Step) -> float:
-        """Return the µs saved if each thread computes a node for itself."""
+        """Return the µs that a schedule saves if each thread computes a node itself."""
         node, orderer = step.node, self.orderer
         crossing = sum(orderer.crossing.get(v, 0.0) for v in written(node))
         simple = is_elementwise(node) or node.primitive in (take, copy)
@@ -336,7 +336,7 @@ def ordered(
     divides: Divides,
     first: frozenset[Node] = frozenset(),
 ) -> Schedule:
-    """Return the schedule of an entry point: order and division of its nodes.
+    """Return the execution schedule of an entry point: node order and division.
 
     Args:
         entry: the entry point.
@@ -372,7 +372,7 @@ def ordered(
     new: dict[Value, Value] = {}
 
     def anew(step: Step) -> Step:
-        """Return the step with its node recorded anew, in the schedule's order."""
+        """Return a schedule's step with its node recorded again, in execution order."""
         node = step.node
         clones = clone(node, [new.get(v, v) for v in node.inputs])
         for old, value in zip(node.outputs, clones, strict=True):

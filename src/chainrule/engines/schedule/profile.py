@@ -1,4 +1,4 @@
-"""Profiles: the measured and the predicted time of each step of a schedule."""
+"""Profiles: measured and predicted time of each step of an execution schedule."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Roof:
     length: int
 
     def microseconds(self, flops: float, length: int) -> float:
-        """Return the least µs that some FLOPs and bytes take."""
+        """Return the least µs that some FLOPs and bytes take at peak performance."""
         return max(flops / self.gflops, length / self.gigabytes) / 1e3
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Roof:
 
 @dataclass(frozen=True)
 class Measured:
-    """A step of a schedule with its measured time.
+    """A step of an execution schedule with its measured time, FLOPs and bytes.
 
     Attributes:
         step: its place and its division.
@@ -76,21 +76,21 @@ class Measured:
 
     @property
     def gflops(self) -> float:
-        """The speed of the step: billions of operations per second."""
+        """The speed of a schedule's step: billions of operations per second."""
         return self.flops / max(self.microseconds, 1e-9) / 1e3
 
     @property
     def reached(self) -> float:
-        """The share of peak performance: least time divided by measured time."""
+        """A step's share of the machine's peak performance: least / measured time."""
         return self.least / max(self.microseconds, 1e-9)
 
     @property
     def own(self) -> float:
-        """The µs of the step itself, without the steps of its loop bodies."""
+        """The µs of a schedule's step itself, without the steps of its loop bodies."""
         return self.microseconds - sum(p.microseconds for b in self.within for p in b)
 
     def plain(self) -> dict[str, Any]:
-        """Return all numbers of the step as JSON values."""
+        """Return all numbers of a measured schedule step as JSON values."""
         node = self.step.node
         return {
             "scope": node.scope,
@@ -110,7 +110,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Profile:
-    """The measured time of each step of a schedule, for printing.
+    """A profile: the measured time of each step of a schedule, for printing.
 
     Attributes:
         schedule: what ran, for the sizes and with the threads that it ran with.
@@ -129,23 +129,23 @@ class Profile:
 
     @property
     def steps(self) -> list[Measured]:
-        """The measured steps in execution order; loop bodies are nested."""
+        """The measured steps of a profile in execution order, loop bodies nested."""
         return list(self._measured(self.schedule))
 
     @cached_property
     def microseconds(self) -> float:
-        """The µs of an undisturbed run of the schedule."""
+        """The µs of an undisturbed run of the profiled schedule."""
         parts = sum(part.microseconds for part in self.steps)
         return parts + self.rest + self.waited
 
     @property
     def waited(self) -> float:
-        """The µs that the first thread waited for others."""
+        """The µs that the first thread waited for other threads in a profiled run."""
         return self.waits.get(None, 0.0)
 
     @property
     def rest(self) -> float:
-        """The µs outside of the steps: the call, copies of results, conditions."""
+        """The µs of a profiled run outside of its steps, such as copies of results."""
         return self.spent.get(None, 0.0)
 
     def _measured(self, schedule: Schedule) -> Iterator[Measured]:
@@ -179,7 +179,7 @@ class Profile:
         )
 
     def plain(self) -> dict[str, Any]:
-        """Return the whole profile as JSON values, in English."""
+        """Return a whole profile (measured times) as JSON values, in English."""
         with language("en"):
             steps = [part.plain() for part in self.steps]
         return {
@@ -217,7 +217,7 @@ class Profile:
     def _rows(
         self, parts: Sequence[Measured], schedule: Schedule, indent: str
     ) -> Iterator[list[str]]:
-        """Yield one row for each step, the slowest first, with loop bodies below."""
+        """Yield a profile's table rows, one for each step, the slowest first."""
         names = value_names(schedule.entry.graph)
         parts = sorted(parts, key=lambda part: -part.microseconds)
         least = SHOWN * sum(part.microseconds for part in self.steps)
@@ -246,19 +246,19 @@ class Profile:
             yield self._line(total, what, f"{expected:.2f}")
 
     def _line(self, microseconds: float, what: str, predicted: str = "") -> list[str]:
-        """Return a row of the table without FLOPs and bytes."""
+        """Return a row of a profile's table without FLOPs and bytes."""
         share = self._percent(microseconds)
         return [f"{microseconds:.2f}", share, predicted, "", "", "", "", what]
 
 
 def _head() -> list[str]:
-    """Return the column headings."""
+    """Return the column headings of a profile's table."""
     names = "µs", "%", tr("predicted"), tr("of roof"), "GFLOP/s", "kB", tr("phase")
     return [*names, tr("what")]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines: text on the left, all other columns on the right.
+    """Return a profile's table rows as lines with aligned columns.
 
     A column is as wide as its longest number, so that slow steps keep their place.
     """
@@ -275,7 +275,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _described(step: Step, names: Mapping[Value, str]) -> str:
-    """Return a step as text: result, operation and threads."""
+    """Return a schedule's step as text: result, operation and threads."""
     node = step.node
     first, *others = written(node)
     result = f"{node.scope}: " if node.scope else ""

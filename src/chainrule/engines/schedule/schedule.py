@@ -1,4 +1,4 @@
-"""The schedule of an entry point: nodes in phases, divided among threads.
+"""The execution schedule of an entry point: nodes in phases, divided among threads.
 
 It can be printed, and checked against the rules of schedules (:func:`verify`),
 without running anything.
@@ -34,7 +34,7 @@ from chainrule.text import _, tr
 
 @dataclass(frozen=True)
 class Step:
-    """A node with its division among threads and its expected cost.
+    """A step of a schedule: a graph node with its division among threads and cost.
 
     Attributes:
         node: what is computed.
@@ -55,13 +55,13 @@ class Step:
 
     @property
     def free(self) -> bool:
-        """A flag that is true if the node computes nothing: a view or a constant."""
+        """A flag that is true if a step's node computes nothing: a view or constant."""
         primitive = self.node.primitive
         return primitive in FREE or (primitive.view and primitive is not require)
 
     @property
     def does(self) -> str:
-        """The name of the operation; for a fused loop, all its operations."""
+        """The name of a schedule step's operation, or of all in its fused loop."""
         node = self.node
         if node.primitive in NESTED or "body" not in node.attrs:
             return node.primitive.name
@@ -71,7 +71,7 @@ class Step:
 
     @property
     def who(self) -> str:
-        """The threads that run the step, as text."""
+        """The threads that run a schedule's step, as text."""
         if self.node.primitive in NESTED or shares_itself(self.node):
             return tr("all threads")
         if self.own:
@@ -84,7 +84,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The nodes of an entry point in execution order; threads meet between phases.
+    """An execution schedule: nodes of an entry point in phases between barriers.
 
     ``print(schedule)`` shows what runs when, who has which part, and what it costs.
 
@@ -108,27 +108,27 @@ class Schedule:
 
     @property
     def steps(self) -> Iterator[Step]:
-        """The steps of all phases in execution order."""
+        """The steps (graph nodes) of all phases of a schedule in execution order."""
         for phase in self.phases:
             yield from phase
 
     @property
     def partitions(self) -> dict[Node, Partition | None]:
-        """The division of each node among threads."""
+        """The division of each node among threads in a schedule."""
         return {step.node: step.partition for step in self.steps}
 
     @property
     def own(self) -> frozenset[Node]:
-        """The nodes that each thread computes for itself."""
+        """The nodes of a schedule that each thread computes for itself."""
         return frozenset(step.node for step in self.steps if step.own)
 
     @property
     def cost(self) -> float:
-        """The expected µs of the schedule, in all rounds."""
+        """The expected µs of a schedule, in all rounds of its loop."""
         return sum(map(self.cost_of, self.steps))
 
     def cost_of(self, step: Step) -> float:
-        """Return the expected µs of a step, in all rounds.
+        """Return the expected µs of a schedule's step, in all rounds of a loop.
 
         Of two branches the more expensive one counts.
         """
@@ -142,21 +142,21 @@ class Schedule:
         return each * self.times(step)
 
     def on(self, threads: int) -> Schedule:
-        """Return the same schedule for another number of threads."""
+        """Return the same execution schedule for another number of threads."""
         return replace(self, machine=machine(threads))
 
     def times(self, step: Step) -> int:
-        """Return how many times a step runs."""
+        """Return the number of times that a schedule's step runs."""
         return 1 if step.once else resolve((self.rounds,), self.sizes)[0]
 
     def within(self, step: Step) -> list[Schedule]:
-        """Return the schedules of the loop bodies or branches of a step."""
+        """Return the schedules of a step's loop bodies or branches."""
         bodies = self.bodies.get(step.node, ())
         return [replace(b, machine=self.machine, sizes=self.sizes) for b in bodies]
 
     @property
     def title(self) -> str:
-        """The title as text: entry point, sizes and number of threads."""
+        """The title of a schedule as text: entry point, sizes and number of threads."""
         sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
         number = self.machine.threads
         who = tr("one thread") if number == 1 else tr("{n} threads", n=number)
@@ -188,7 +188,7 @@ class Schedules(tuple[Schedule, ...]):
 
 
 def described(step: Step, names: Mapping[Value, str]) -> str:
-    """Return a step as one line of text: results, operation, inputs, threads."""
+    """Return a schedule's step as a line: results, operation, inputs, threads."""
     node = step.node
     results = ", ".join(f"%{names[v]}: {v.type}" for v in written(node))
     operands = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
@@ -197,7 +197,7 @@ def described(step: Step, names: Mapping[Value, str]) -> str:
 
 
 class Memory:
-    """The memory that nodes access, and its division among threads.
+    """The memory that a schedule's nodes access, and its division among threads.
 
     Args:
         entry: the entry point.
@@ -221,14 +221,14 @@ class Memory:
                 self._names.setdefault(new, name)  # it may be computed in place
 
     def place(self, value: Value) -> object:
-        """Return a key that identifies a value's memory."""
+        """Return a key that identifies a graph value's memory."""
         root = self.views[value].root
         return self._names.get(root, root)
 
     def read_pattern(
         self, node: Node, i: int, partition: Partition | None
     ) -> AccessPattern:
-        """Return the key of input i's division, for a node divided by ``partition``."""
+        """Return the division among threads in which a node reads its input ``i``."""
         if partition is None:
             return None if node in self.own else ONE
         axes = aligned(node, i)
@@ -241,7 +241,7 @@ class Memory:
         return pattern_of(self.views[value], mine, value.dtype.itemsize)
 
     def accesses(self, node: Node, partition: Partition | None) -> list[Access]:
-        """Return the memory accesses of a node."""
+        """Return a graph node's memory accesses, to find where barriers are needed."""
         accesses: list[Access] = []
         first = node.outputs[0]
         assert first is not None
@@ -262,14 +262,14 @@ class Memory:
         return accesses
 
     def is_own(self, value: Value) -> bool:
-        """Return whether each thread has its own copy of a value."""
+        """Return whether each thread has its own copy of a graph value."""
         return self.views[value].root.node in self.own
 
 
 def overwritten(
     entry: Entry, views: Mapping[Value, StridedView]
 ) -> dict[Node, set[Node]]:
-    """Return for each node that overwrites state the nodes that read it before."""
+    """Return for each node that overwrites state the nodes that must read it before."""
     written: dict[Node, list[Value]] = {}
     for old, new in entry.replaced().items():
         if new.node is not None and new is not old:
@@ -286,7 +286,7 @@ def overwritten(
 
 
 def verify(schedule: Schedule, views: Mapping[Value, StridedView]) -> None:
-    """Check that a schedule obeys the rules; raise an error if not.
+    """Check that a schedule is valid: node order, no conflicting accesses in a phase.
 
     - every node of the graph stands in it once, behind those whose results it reads;
     - within a phase no thread touches what another one writes;

@@ -1,4 +1,4 @@
-"""The division of arrays among threads, and the barriers that it needs.
+"""The division of arrays among threads, and the barriers between their accesses.
 
 A :class:`Partition` divides an array along one axis into units, and thread t of T has
 the units ``[units·t/T, units·(t+1)/T)``. Seen in memory it is an
@@ -55,7 +55,7 @@ class Partition:
 def pattern_of(
     view: StridedView, partition: Partition | None, itemsize: int, *where: Any
 ) -> AccessPattern:
-    """Return a key that tells how threads divide a value's memory, or None.
+    """Return a key for how threads divide a value's memory, equal if they agree.
 
     Args:
         view: where the value lies.
@@ -83,7 +83,7 @@ def pattern_of(
 def partition_of(
     view: StridedView, key: AccessPattern, itemsize: int
 ) -> Partition | None:
-    """Return the division of a value that corresponds to ``key``, or None."""
+    """Return the division of a value among threads for a memory key, or None."""
     if key is None or key == ONE:
         return None
     units, step = key[1], key[2]
@@ -108,7 +108,7 @@ def partition_of(
 
 
 def _outer(view: StridedView, axis: int) -> list[Dim] | None:
-    """Return the strides larger than an axis', ascending; None if unknown."""
+    """Return an array's strides that are larger than an axis', or None if unknown."""
     stride = view.strides[axis]
     larger: list[Dim] = []
     for other, (size, step) in enumerate(zip(view.shape, view.strides)):
@@ -129,7 +129,7 @@ def _outer(view: StridedView, axis: int) -> list[Dim] | None:
 
 
 def _ratio(a: Dim, b: Dim) -> int:
-    """Return a / b if that is a whole number, else 0."""
+    """Return the quotient of two sizes if it is a known whole number, else 0."""
     if isinstance(a, int) and isinstance(b, int):
         return a // b if b > 0 and a > 0 and a % b == 0 else 0
     try:
@@ -141,7 +141,7 @@ def _ratio(a: Dim, b: Dim) -> int:
 
 @dataclass(frozen=True)
 class Access:
-    """An access of a kernel to memory."""
+    """A kernel's access to memory: range, read or write, and division among threads."""
 
     space: Any
     start: int
@@ -150,7 +150,7 @@ class Access:
     key: AccessPattern
 
     def conflicts(self, other: Access) -> bool:
-        """Return whether two accesses need a barrier between them."""
+        """Return whether two memory accesses need a barrier between them."""
         return (
             (self.write or other.write)
             and self.space == other.space
@@ -161,7 +161,7 @@ class Access:
 
 
 class Pending:
-    """The memory accesses since the last barrier."""
+    """The memory accesses of kernels since the last barrier."""
 
     def __init__(self) -> None:
         self._known: dict[Any, dict[AccessPattern, dict[Access, None]]] = {}
@@ -170,16 +170,16 @@ class Pending:
         return bool(self._known)
 
     def clear(self) -> None:
-        """Forget all accesses, after a barrier."""
+        """Forget all recorded memory accesses, after a barrier."""
         self._known.clear()
 
     def add(self, access: Access) -> None:
-        """Record an access."""
+        """Record a kernel's memory access since the last barrier."""
         keys = self._known.setdefault(access.space, {})
         keys.setdefault(access.key, {})[access] = None
 
     def conflict(self, access: Access) -> bool:
-        """Return whether an access needs a barrier before it."""
+        """Return whether a memory access needs a barrier before it."""
         return any(
             access.conflicts(other)
             for key, others in self._known.get(access.space, {}).items()

@@ -1,4 +1,4 @@
-"""Fusion of matrix products with the loop that reads them: ``tiled`` nodes.
+"""Fusion of matrix products with the elementwise loop that reads them: ``tiled``.
 
 A weight's gradient is read by one loop, that of its optimiser. As one node the two are
 a product whose tiles, while they are in registers, meet the weight and its moments:
@@ -27,7 +27,7 @@ Admits = Callable[[Node, Node], bool]
 
 
 def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -> Entry:
-    """Return an entry point with products fused into the only loop that reads them.
+    """Return an entry point with matrix products fused into the loop that reads them.
 
     Args:
         entry: with its layouts assigned.
@@ -72,7 +72,7 @@ def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -
 
 
 def _alike(product: Value, loop: Node, views: Mapping[Value, StridedView]) -> bool:
-    """Return whether all arrays of a loop lie in the same blocks as the product.
+    """Return whether a loop's arrays lie in the same memory blocks as a product.
 
     The product's operands must not lie in blocks. So none of them is among the loop's
     arrays, which may be overwritten tile after tile.
@@ -94,7 +94,7 @@ def _alike(product: Value, loop: Node, views: Mapping[Value, StridedView]) -> bo
 
 
 def _joined(product: Node, loop: Node, new: Mapping[Value, Value]) -> tuple[Value, ...]:
-    """Record the ``tiled`` node of a product and a loop."""
+    """Record the ``tiled`` node of a matrix product and the loop that reads it."""
     (result,) = product.outputs
     at = loop.inputs.index(result) if result is not None else 0
     rest = [v for v in loop.inputs if v is not result]

@@ -1,4 +1,4 @@
-"""The work of a node: elements and bytes moved, and FLOPs."""
+"""The work of a graph node: elements, bytes moved, and FLOPs, for the cost model."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_p
 
 
 def count_of(value: Value, sizes: Sizes) -> int:
-    """Return the number of elements of a value."""
+    """Return the number of elements of a graph value at given sizes."""
     return math.prod(resolve(value.shape, sizes))
 
 
 def bytes_of(value: Value, sizes: Sizes) -> int:
-    """Return the size of a value in bytes."""
+    """Return the size of a graph value in bytes, at given sizes."""
     return count_of(value, sizes) * value.dtype.itemsize
 
 
 def written(node: Node) -> list[Value]:
-    """Return the values that a node computes."""
+    """Return the values that a graph node computes and that are in use."""
     return [v for v in node.outputs if v is not None]
 
 
 def moved(node: Node, sizes: Sizes) -> int:
-    """Return the bytes that a node reads and writes."""
+    """Return the number of bytes that a graph node reads and writes."""
     bytes_written = sum(bytes_of(v, sizes) for v in written(node))
     read = node.inputs
     if node.primitive in BY_INDEX:
@@ -50,14 +50,14 @@ def moved(node: Node, sizes: Sizes) -> int:
 
 
 def _source(value: Value) -> Value:
-    """Return the value that lies in memory: the operand of a broadcast."""
+    """Return the graph value that is stored in memory: the operand of a broadcast."""
     while value.node is not None and value.node.primitive is movement.broadcast_to:
         (value,) = value.node.inputs
     return value
 
 
 def multiply_adds(node: Node, sizes: Sizes) -> int:
-    """Return the multiply-adds of a product or convolution; 0 for other nodes."""
+    """Return the multiply-adds of a product or convolution node; 0 for others."""
     if node.primitive not in (matmul.dot_general, conv.conv, tiled):
         return 0
     d = parse_dims(node.attrs["dims"])
@@ -67,7 +67,7 @@ def multiply_adds(node: Node, sizes: Sizes) -> int:
 
 
 def arithmetic(node: Node) -> list[Node]:
-    """Return the nodes of an elementwise loop that compute something."""
+    """Return the nodes of an elementwise loop's body that do arithmetic."""
     body = node.attrs["body"] if node.primitive is tiled else loop_body(node)
     nodes = [node] if body is None else body.nodes
     idle = (constant, movement.broadcast_to)
@@ -77,7 +77,7 @@ def arithmetic(node: Node) -> list[Node]:
 def innermost(
     node: Node, sizes: Sizes, views: Mapping[Value, StridedView]
 ) -> tuple[int, int]:
-    """Return (length, operands not contiguous) of a node's innermost loop.
+    """Return the length of a node's innermost loop, and its strided operands' number.
 
     Returns:
         its length, and how many operands do not lie side by side along it.
@@ -105,7 +105,7 @@ def innermost(
 
 
 def flops(node: Node, sizes: Sizes) -> int:
-    """Return a node's FLOPs: 2 a multiply-add, 1 any other operation.
+    """Return the FLOPs of a graph node: 2 a multiply-add, 1 any other operation.
 
     A node that only moves numbers has none.
     """

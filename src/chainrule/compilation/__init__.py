@@ -1,4 +1,4 @@
-"""``cr.compile``: tracing, guards and compiled programs.
+"""``cr.compile``: functions traced into graphs and compiled for an engine.
 
 A function is traced once for each kind of call, and the compiled program is run.
 

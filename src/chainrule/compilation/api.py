@@ -124,7 +124,7 @@ class Compiled:
 
     @property
     def programs(self) -> list[CompiledProgram]:
-        """The cached compiled programs, the most recently used one last."""
+        """A function's cached compiled programs, the most recently used one last."""
         return [variant.program for variant in self._variants]
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
@@ -134,7 +134,7 @@ class Compiled:
 
     @property
     def schedule(self) -> Schedules:
-        """The engine's execution schedules of all compiled programs so far.
+        """The execution schedules of all programs compiled from a function so far.
 
         ``print(step.schedule)`` shows it; see :attr:`CompiledProgram.schedule`.
 
@@ -218,7 +218,7 @@ class Compiled:
         return tuple(map(tuple, patterns))
 
     def _asked(self, name: str, shape: Shape) -> Shape:
-        """Return an argument's shape with the symbolic sizes that ``shapes=`` names."""
+        """Return an array argument's shape, with symbolic sizes from ``shapes=``."""
         asked = self.shapes.get(name)
         if asked is None:
             return shape
@@ -307,7 +307,7 @@ class Compiled:
     def _check_containers(
         self, arguments: Any, leaves: list[Any], structure: Any
     ) -> None:
-        """Refuse a function that changes a list or dictionary among its arguments."""
+        """Refuse a traced function that changes a list or dictionary argument."""
         now, shape = flatten(arguments)
         if shape != structure or any(a is not b for a, b in zip(now, leaves)):
             raise ArgumentError(

@@ -139,7 +139,7 @@ BODIES[call] = lambda types, attrs: attrs["body"]
 
 
 def passed(values: Sequence[Value], statuses: Sequence[bool | dict[str, str]]) -> None:
-    """Mark values whose derivative is unavailable with the reason for an error."""
+    """Mark a compiled call's values that have no derivative, with an error's reason."""
     for value, status in zip(values, statuses):
         if isinstance(status, dict):
             freed = Node(call, (), {"freed": status})

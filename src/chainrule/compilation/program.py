@@ -1,4 +1,4 @@
-"""Entry points over one state, loaded into an engine.
+"""Compiled programs: entry points over one state (tensors), loaded into an engine.
 
 The state lives in the engine while it runs: here is what is sent there before a run
 and what a tensor is told after it.
@@ -51,7 +51,7 @@ class _State:
         self.version = -1
 
     def send(self, executable: Executable) -> None:
-        """Write the tensor's changed values into the engine."""
+        """Write a state tensor's changed values into the engine before a run."""
         executable.write(self.key, self.tensor.numpy())
         self.version = self.tensor.version
 
@@ -96,7 +96,7 @@ class _Awaited:
 
 
 class _GradientState:
-    """A gradient that is state of a program; ``read`` if runs start from it."""
+    """A tensor's gradient that is state of a compiled program."""
 
     __slots__ = ("awaited", "key", "owner", "read")
 
@@ -105,7 +105,7 @@ class _GradientState:
         self.awaited = _Awaited(owner, fetch)
 
     def before(self, added: bool) -> Tensor | None:
-        """Return a gradient set from outside, or None; fetch the old one if still used.
+        """Return a gradient to send before a run, or None; fetch the old one if in use.
 
         ``added``: the run changes it in place, so that who has kept it sees that.
         """
@@ -140,7 +140,7 @@ class _GradientState:
 
 
 class LoadedEntry:
-    """An entry point loaded into an engine, with its state, tables and outputs."""
+    """An entry point of a compiled program, with its state and outputs in an engine."""
 
     __slots__ = (
         "_cleared",
@@ -314,7 +314,7 @@ class CompiledProgram:
 
     @property
     def seconds_compile(self) -> float:
-        """The seconds that the engine took to prepare and compile so far."""
+        """The seconds that the engine took to compile the program so far."""
         return self.executable.seconds_compile
 
     @property
@@ -329,7 +329,7 @@ class CompiledProgram:
             t.numpy()
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Copy an input into the engine's memory once, for use in many runs.
+        """Copy an input of a compiled program into the engine once, for many runs.
 
         Args:
             entry: the entry point that it is for.
@@ -365,7 +365,7 @@ class CompiledProgram:
 
     @property
     def schedule(self) -> Schedules:
-        """The engine's execution schedules of the entry points that have run.
+        """The execution schedules of the compiled program's entry points run so far.
 
         ``print(program.schedule)`` shows for each of them the phases, between which
         threads meet; what is fused into one loop; how threads divide it; and the
@@ -412,7 +412,7 @@ class CompiledProgram:
         return self.entries[name].profile(arrays, sizes, steps or 1)
 
     def _refuse_without_schedule(self) -> None:
-        """Raise an error for an engine that has no schedules."""
+        """Raise an error if the engine has no execution schedules to show."""
         if not hasattr(type(self.executable), "schedules"):
             raise EngineError(
                 _(

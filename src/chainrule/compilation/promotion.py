@@ -1,4 +1,4 @@
-"""Promotion: outside floats of a function become inputs of its graph.
+"""Promotion: Python floats outside a function become inputs of its traced graph.
 
 A float that changes from call to call would need a graph for each of its values. So the
 function is traced with a :class:`Scalar` in its place. Python that

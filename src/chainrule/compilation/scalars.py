@@ -1,4 +1,4 @@
-"""Scalars: numbers known only when a compiled function runs, such as arguments.
+"""Scalars: numbers of a traced function that are known only when it runs.
 
 Beside a tensor a Python float takes on the tensor's dtype, and among themselves floats
 are computed in float64. Within a trace such an argument is a :class:`Scalar`, which
@@ -22,7 +22,7 @@ from chainrule.text import _
 
 
 class Scalar(Tensor):
-    """A number whose value is known only when the graph runs.
+    """A number (a float argument, say) whose value is known only when a graph runs.
 
     Attributes:
         _weak: its value in float64.
@@ -45,7 +45,7 @@ class Scalar(Tensor):
         return cls(tensor.value, DType.float64 if wide else DType.float32)
 
     def numpy(self) -> NoReturn:
-        """Raise an error: a scalar has no value while the function is traced."""
+        """Raise an error: a traced number has no value while the function is traced."""
         raise ArgumentError(
             _(
                 "A number that is another at each call of a compiled function is "
@@ -71,7 +71,7 @@ class Scalar(Tensor):
         return repr(self.numpy())
 
     def __hash__(self) -> int:
-        """Raise an error: a scalar has no value to hash while it is traced."""
+        """Raise an error: a traced number cannot be a dictionary key or set item."""
         return hash(self.numpy())
 
 

@@ -38,7 +38,7 @@ from chainrule.util.pytree import flatten
 
 @dataclass(frozen=True)
 class Input:
-    """One array argument of an entry point.
+    """The declaration of an entry point's array argument: name, type, per step or not.
 
     Attributes:
         name: its name.
@@ -77,7 +77,7 @@ class Slot:
 
 @dataclass
 class _Gradient:
-    """A trace's record of a tensor's gradient."""
+    """A tensor's gradient during a trace: before, now, and whether read or written."""
 
     tensor: Tensor
     before: Tensor | None
@@ -207,7 +207,7 @@ class ProgramTrace(GraphTrace):
         return leaf_value
 
     def assign(self, tensor: Tensor, value: Value) -> bool:
-        """Record ``value`` as the new value of ``tensor`` in the trace."""
+        """Record a tensor's new value in the trace of a function."""
         if tensor._value.array is None:
             return False
         if id(tensor) not in self.lifted:  # it is not read before it is written
@@ -232,7 +232,7 @@ class ProgramTrace(GraphTrace):
         return known.now
 
     def set_gradient(self, tensor: Tensor, gradient: Tensor | None) -> bool:
-        """Record ``gradient`` as the tensor's gradient in the trace."""
+        """Record a tensor's new gradient in the trace of a function."""
         known = self._gradient(tensor, tensor._gradient_outside())
         known.now, known.written = gradient, True
         return True
@@ -302,7 +302,7 @@ class ProgramTrace(GraphTrace):
 
 @dataclass
 class Traced:
-    """One traced entry point, with the tensors that are its state.
+    """A traced entry point: its graph, with the tensors that are its state.
 
     Attributes:
         entry: the entry point.
@@ -365,7 +365,7 @@ def trace_entry(
     inputs: Sequence[Input],
     names: Mapping[int, str] | None = None,
 ) -> Traced:
-    """Trace ``function`` as the entry point ``name`` of a program.
+    """Trace a Python function into a graph, as an entry point of a program.
 
     Args:
         name: the entry's name.
@@ -470,7 +470,7 @@ def _result(function: str, leaf: Any) -> Tensor:
 
 
 def _know_keys(structure: Any) -> None:
-    """Refuse named sizes as dictionary keys, which must be known at the trace."""
+    """Refuse a symbolic size as a dictionary key in a traced function's result."""
     if isinstance(structure, dict):
         for key in structure:
             for part in key if isinstance(key, tuple) else (key,):

@@ -118,7 +118,7 @@ class CachedCall:
 
 
 class Variants:
-    """The compiled variants of a function, the most recently used one last.
+    """The compiled variants of a function (one per kind of call), as a cache.
 
     A family are those for arguments of the same kinds, in surroundings alike.
 

@@ -1,4 +1,4 @@
-"""Composites for activation functions that need more than one primitive.
+"""Activation functions (ReLU, GELU, softmax, …) as graph operations with a formula.
 
 Each is computed so that neither its value nor its derivative overflows or becomes NaN
 for large |x|: what would overflow in the branch that ``where`` does not take is given a
@@ -57,7 +57,7 @@ def _times(number: float, x: Value) -> Value:
 
 
 def _above_zero(x: Value) -> Value:
-    """Return a mask that is true where x > 0."""
+    """Return a mask that is true where x > 0, for ReLU-like functions."""
     return less(full_like(x, 0.0), x)
 
 
@@ -133,7 +133,7 @@ def _gelu_tanh_parts(x: Value) -> tuple[Value, Value]:
 
 
 def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
-    """Return g times gelu_tanh′(x) = ½(1 + tanh u) + ½x (1 − tanh² u) u′."""
+    """Return the derivative of the tanh approximation of GELU, times g."""
     scale, cubic = _GELU_TANH
     square, t = _gelu_tanh_parts(x)
     one = full_like(x, 1.0)
@@ -153,7 +153,7 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
     cases=_LINES,
 )
 def gelu_tanh(x: Value) -> Value:
-    """Return ½x (1 + tanh(√(2/π) (x + 0.044715x³))), within 5e-4 of ``gelu``."""
+    """Return GELU by the tanh approximation ½x (1 + tanh(√(2/π) (x + 0.044715x³)))."""
     __, t = _gelu_tanh_parts(x)
     return mul(_times(0.5, x), add(full_like(x, 1.0), t))
 
@@ -199,7 +199,7 @@ def _elu_written(x: Expr, alpha: float) -> Expr:
     cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
 )
 def elu(x: Value, alpha: float) -> Value:
-    """Return x where x > 0, else α(eˣ − 1): the exponential linear unit.
+    """Return ELU, the exponential linear unit: x where x > 0, else α(eˣ − 1).
 
     Its derivative is 1 or αeˣ.
     """
@@ -218,7 +218,7 @@ SELU_SCALE = 1.0507009873554805
     cases=_LINES,
 )
 def selu(x: Value) -> Value:
-    """Return λ · elu(x, α), which keeps mean 0 and variance 1 in deep networks."""
+    """Return SELU, λ · elu(x, α), which keeps mean 0, variance 1 in deep networks."""
     return _times(SELU_SCALE, elu(x, alpha=SELU_ALPHA))
 
 
@@ -259,7 +259,7 @@ def heaviside(x: Value) -> Value:
 
 
 def _total(x: Value, axis: int) -> Value:
-    """Return the sum of x along ``axis``, broadcast to the shape of x."""
+    """Return the sum of x along an axis, broadcast to the shape of x, for softmax."""
     return expand(reduce_sum(x, axes=(axis,)), x, (axis,))
 
 

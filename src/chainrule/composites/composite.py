@@ -1,4 +1,4 @@
-"""The class of composites: named operations whose body is a graph of primitives.
+"""Composites: named graph operations whose body is a graph of primitives.
 
 The type rule, the reference and the derivative follow from the body. For
 stability or teaching a composite may declare another derivative, which the conformance
@@ -33,7 +33,7 @@ Maybe = tuple[Value | None, ...]
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Composite(Operation):
-    """A named operation made of primitives; see :func:`composite`.
+    """A composite: a named graph operation whose body is made of primitives.
 
     Attributes:
         function: of values; what it records is the body.
@@ -59,7 +59,7 @@ def composite(
     vjp: tuple[DerivativeRule | None, ...] = (),
     **declaration: Any,
 ) -> Callable[[Callable[..., Any]], Composite]:
-    """Declare the decorated function of values as a composite with the same name.
+    """Declare a function of graph values as a composite: a named operation.
 
     Args:
         formula: the result as an expression of the inputs; see :class:`Primitive`. With

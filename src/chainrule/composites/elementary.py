@@ -1,4 +1,4 @@
-"""Composites for elementary functions that need more than one primitive.
+"""Elementary functions (sinh, arcsin, hypot, …) as composite graph operations.
 
 Their values are put together from branches for small and large arguments. Their
 derivatives are not those of the branches but functions again, in a circle that closes:
@@ -296,5 +296,5 @@ def _gap(a: Value, b: Value) -> Value:
     cases=_PAIRS,
 )
 def logaddexp(a: Value, b: Value) -> Value:
-    """Return ln(eᵃ + eᵇ), without overflow."""
+    """Return ln(eᵃ + eᵇ), the logarithm of a sum of exponentials, without overflow."""
     return add(maximum(a, b), log1p(exp(neg(abs_(_gap(a, b))))))

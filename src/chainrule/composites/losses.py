@@ -1,4 +1,4 @@
-"""Composites for loss functions that need more than one primitive.
+"""Loss functions (cross-entropy, hinge, Huber, …) as composite graph operations.
 
 Those with a class axis take rows, one sample each, and give one loss a row; the others
 work element by element. Means and sums over samples are taken by ``chainrule.nn``.

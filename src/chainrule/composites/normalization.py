@@ -92,7 +92,7 @@ def mean(x: Value, axes: Axes) -> Value:
 
 
 def moments(x: Value, axes: Axes) -> tuple[Value, Value, Value]:
-    """Return the mean μ over ``axes``, the deviations x − μ and their squares' sum."""
+    """Return mean μ over ``axes``, deviations x − μ and the sum of their squares."""
     need_axes("normalisation", axes, len(x.shape))
     mu = mean(x, axes)
     deviations = sub(x, expand(mu, x, axes))

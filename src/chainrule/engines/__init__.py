@@ -105,7 +105,7 @@ _registry: dict[str, Engine] = {}
 
 
 def register(name: str, engine: Engine) -> None:
-    """Register an engine; ``auto`` tries the engines registered last first."""
+    """Register an engine that can run programs; ``auto`` prefers later ones."""
     _registry[name] = engine
 
 

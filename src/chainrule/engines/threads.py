@@ -115,7 +115,7 @@ class ThreadChoice:
 
 
 class _Process:
-    """The process-wide lock under which programs run or change.
+    """The lock of the process under which programs run, and around a fork.
 
     There is one for all: programs share tensors, and the native engine runs one chunk
     at a time anyway. It is reentrant, for a signal handler has the thread of what it
@@ -215,7 +215,7 @@ ALL_THREADS = 10**8
 
 
 def blas_threads_for(multiplications: int) -> int:
-    """Return the number of BLAS threads for a program, by its largest product.
+    """Return the number of BLAS threads for a program, by its largest matrix product.
 
     A BLAS sums in another order with another number of threads, so a clock may not
     decide here as it does for machine code of ours: a run could not be repeated. Its

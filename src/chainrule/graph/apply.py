@@ -1,4 +1,4 @@
-"""Application of primitives: :func:`apply` computes at once, or records while tracing.
+"""Application of primitives (graph operations): compute at once, or record in a trace.
 
 There is one code path. With numbers at hand ``apply`` computes by the primitive's NumPy
 reference and, when a derivative may be asked for, remembers the node. With types alone
@@ -156,7 +156,7 @@ def apply_views(value: Value, views: Sequence[View]) -> Value:
 
 
 def _report_exceptions(primitive: Primitive) -> None:
-    """Warn of floating-point exceptions of NumPy, at the line of the user's code."""
+    """Show a warning for NumPy's floating-point exceptions at the user's line."""
     raised = dict.fromkeys(context.exceptions)
     context.exceptions.clear()
     wanted: Any = np.geterr()

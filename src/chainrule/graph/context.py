@@ -1,4 +1,4 @@
-"""The context of graph building: trace, scope, role and gradient mode of a thread.
+"""Per-thread context of graph building: trace, module path, role, gradient mode.
 
 A trace in progress is known by its interface, :class:`Trace`.
 """

@@ -23,7 +23,7 @@ class Operation(Primitive):
     """A primitive that can be called with values to apply it."""
 
     def __call__(self, *inputs: Value, **attrs: Any) -> Any:
-        """Apply the primitive: compute on numbers, or record a node while tracing."""
+        """Apply a primitive: compute on numbers, or record a node while tracing."""
         return apply(self, inputs, attrs)
 
 
@@ -49,7 +49,7 @@ def declare(
     shown: Formula | None = None,
     **traits: Any,
 ) -> Callable[[Callable[..., Any]], Operation]:
-    """Declare the decorated function, which computes with NumPy, as a primitive.
+    """Declare a NumPy function as a primitive, with its type rule and derivative.
 
     Args:
         rule: gives the types of the result; see :class:`Primitive`.

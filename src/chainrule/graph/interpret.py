@@ -148,7 +148,7 @@ def run_nodes(
 def evaluate_all(
     graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> dict[Value, Array]:
-    """Run a graph and return the array of every one of its values."""
+    """Run a graph with NumPy; return the arrays of all its values, for checks."""
     known = {v: np.asarray(a) for v, a in zip(graph.inputs, arrays, strict=True)}
     for step in run_nodes(graph, arrays, sizes):
         known = step[1]

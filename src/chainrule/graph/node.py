@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 
 class Value:
-    """An array of a graph: numbers (eager) or a type alone (traced).
+    """A value of a computation graph: with numbers (eager) or a type only (traced).
 
     Attributes:
         array: the numbers, or None while tracing.

@@ -1,4 +1,4 @@
-"""The class of primitives, their registry, and the tables keyed by primitives.
+"""The class of primitives (operations of the graph), and their registry.
 
 A primitive is a name, a rule for types, and traits. What interpreters know of it stands
 in tables: how it is computed (``REFERENCES``), how it is differentiated
@@ -60,7 +60,7 @@ class Case:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Primitive:
-    """An operation of the graph: a name, a type rule and traits.
+    """A primitive: an operation of the graph, with a name, a type rule and traits.
 
     Attributes:
         name: how the text form calls it.

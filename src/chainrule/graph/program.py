@@ -1,4 +1,4 @@
-"""Programs: several entry points (functions) over one shared state.
+"""Programs to compile: several entry points (functions) over one shared state.
 
 A training run has a train step, an evaluation and a prediction over the same weights; a
 GAN has a step for each of its networks. An entry point is a pure function
@@ -93,7 +93,7 @@ class Entry:
 
 
 class Program:
-    """A program: entry points over one shared state.
+    """A program to compile: entry points (graphs) over one shared state.
 
     Attributes:
         entries: by name.

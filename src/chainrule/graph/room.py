@@ -1,4 +1,4 @@
-"""Refusal of arrays that exceed the machine's memory, before any allocation.
+"""Checks that arrays fit the machine's memory, before any allocation.
 
 The kernel promises more memory than there is, and ends the process that uses it.
 """

@@ -1,4 +1,4 @@
-"""The writer of the text form of graphs (described in ``text.py``)."""
+"""The writer of a computation graph's text form (described in ``text.py``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE = re.compile(r"[\w./\-]+:[0-9]+")
 
 @runtime_checkable
 class Graph(Protocol):
-    """The interface of a graph as the text writer needs it."""
+    """The interface of a computation graph for the writer of its text form."""
 
     name: str
     inputs: tuple[Value, ...]
@@ -33,7 +33,7 @@ class Graph(Protocol):
 
 
 def to_text(graph: Graph) -> str:
-    """Return the text form of a graph.
+    """Return the text form of a computation graph, for printing or parsing.
 
     >>> from chainrule.graph.graph import Graph
     >>> from chainrule.graph.types import DType
@@ -70,7 +70,7 @@ def _unique(name: str, taken: Iterable[str]) -> str:
 
 
 def value_names(graph: Graph) -> dict[Value, str]:
-    """Return the name of each value of the graph in the text form, without ``%``."""
+    """Return the names of a graph's values in the text form, without ``%``."""
     names: dict[Value, str] = {}
     taken: set[str] = set()
     number = 0

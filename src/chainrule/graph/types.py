@@ -51,7 +51,7 @@ class DType(Enum):
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
-        """The NumPy dtype of an element type."""
+        """The NumPy dtype that corresponds to an element type."""
         return np.dtype(self.name)
 
     # An Enum's own hash is that of its name, computed anew each time.
@@ -298,7 +298,7 @@ NO_SIZES: Sizes = {}
 
 
 def size_of(shape: Shape) -> Dim:
-    """Return the number of elements of an array of this shape."""
+    """Return the number of elements of an array of this shape, perhaps symbolic."""
     total: Dim = 1
     for dim in shape:
         total = total * dim

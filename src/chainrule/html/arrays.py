@@ -34,7 +34,7 @@ PIXELS = 256
 
 
 def array_html(array: Array, off: Array | None = None) -> str:
-    """Return an array as an HTML table, or as a picture with a summary.
+    """Return an array as HTML: a table, or a heat map with a summary.
 
     Args:
         array: the numbers.

@@ -16,7 +16,7 @@ from chainrule.passes.rewrite import rewrite
 def inline_composites(
     graph: Graph, keep: Callable[[Node], bool] = lambda _: False
 ) -> Graph:
-    """Return the graph with composites replaced by their bodies, except for ``keep``.
+    """Return the graph with composites replaced by their bodies of primitives.
 
     Body nodes take the scope, role and source of the composite's node.
     """

@@ -35,7 +35,7 @@ KEPT = 4096
 
 
 def share_scans(graph: Graph) -> Graph:
-    """Return the graph without work that is repeated within or between its loops."""
+    """Return the graph without work that its ``scan`` loops repeat."""
     if not any(node.primitive is scan for node in graph.nodes):
         return graph
     with tracing():
@@ -71,7 +71,7 @@ def _scan(node: Node) -> _Scan:
 
 
 class _Numbers:
-    """Value numbering: values computed alike from equal inputs get equal numbers."""
+    """Value numbering, to find repeated work: equal computations get equal numbers."""
 
     def __init__(self) -> None:
         self._known: dict[Any, int] = {}

@@ -1,4 +1,4 @@
-"""Primitives: the basic operations of the graph, one file for each family.
+"""Primitives: the basic operations of computation graphs, a file per family.
 
 Importing this package fills the registry.
 """

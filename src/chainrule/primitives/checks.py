@@ -63,7 +63,7 @@ def require(x: Array, holds: Array, **message: str) -> Array:
 def require_all(
     x: Value, condition: Value, what: str, *, expected: str, got: str, fix: str = ""
 ) -> Value:
-    """Return ``x``; raise an error at run time if ``condition`` is not true everywhere.
+    """Return ``x``; a graph raises an error at run time if a condition is false.
 
     Args:
         x: what is passed on; use the result in its place.

@@ -64,7 +64,7 @@ def _rule(lhs: ArrayType, rhs: ArrayType, **attrs: Any) -> ArrayType:
 
 
 def _codes(letters: str) -> list[int]:
-    """Return axis letters and digits as the integers that ``einsum`` takes for axes."""
+    """Return axis letters as the integers that NumPy's ``einsum`` takes for axes."""
     alphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"
     return [alphabet.index(c) for c in letters]
 

@@ -1,4 +1,4 @@
-"""Primitives that create values without inputs: constants, sizes, ranges."""
+"""Primitives that create arrays without inputs: constants, sizes, ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Primitives that compute each element of the result from the elements at its place.
+"""Elementwise primitives of the graph: arithmetic, comparisons, functions like exp.
 
 Each declaration holds everything about its operation. Derivative rules read
 ``(g, y, inputs…)``: g is ∂ℒ/∂y, and the result is ∂ℒ/∂input.
@@ -331,7 +331,7 @@ def _pow(x: Array, p: Array) -> Array:
 
 
 def _pow_x(g: Value, y: Value, x: Value, p: Value) -> Value:
-    """Return the derivative of xᵖ to x: p x^(p−1).
+    """Return the derivative of the power xᵖ to its base x: p x^(p−1).
 
     The exponent 0 in place of −1 makes p = 0 give 0, at x = 0 and for NaN too.
     """
@@ -343,7 +343,7 @@ def _pow_x(g: Value, y: Value, x: Value, p: Value) -> Value:
 
 
 def _pow_p(g: Value, y: Value, x: Value, p: Value) -> Value:
-    """Return the derivative of xᵖ to p: xᵖ ln x.
+    """Return the derivative of the power xᵖ to its exponent p: xᵖ ln x.
 
     Where x = 0 and p ≥ 0 it is 0: the logarithm is that of 1.
     """

@@ -101,7 +101,7 @@ def erf(x: Array) -> Array:
 
 
 def erfc(x: Array) -> Array:
-    """Return 1 − erf x, element by element, in the type of ``x``.
+    """Return the complementary error function 1 − erf x, element by element.
 
     >>> erfc(np.array([0.0, 1.0, 20.0, -20.0]))
     array([1.00000000e+000, 1.57299207e-001, 5.39586561e-176, 2.00000000e+000])

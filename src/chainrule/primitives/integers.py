@@ -1,4 +1,4 @@
-"""Primitives on integers: division with remainder, bitwise operations and shifts.
+"""Primitives on integer arrays: division with remainder, bit operations, shifts.
 
 What processors disagree about is defined: an integer divided by zero gives 0 and leaves
 0, the smallest integer divided by −1 is itself, and a shift by no number of bits that

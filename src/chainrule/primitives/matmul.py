@@ -1,4 +1,4 @@
-"""Tensor products whose axes are named by letters, as in ``einsum``.
+"""Primitives for tensor products (matrix products), with axes named as in ``einsum``.
 
 ``dims="no,oi->ni"`` names every axis of both operands and of the result:
 

@@ -1,4 +1,4 @@
-"""Primitives that move, repeat, cut or fill elements; and the sum over axes.
+"""Primitives that reshape, transpose, broadcast, slice or pad arrays, and sum axes.
 
 The sum is here because broadcasting and summation are each other's derivative.
 """
@@ -153,7 +153,7 @@ def reduce_sum(x: Array, *, axes: tuple[int, ...]) -> Array:
 
 
 def expand(y: Value, x: Value, axes: tuple[int, ...]) -> Value:
-    """Return ``y``, a reduction of ``x`` over ``axes``, broadcast to the shape of x."""
+    """Return a reduction of ``x`` over ``axes``, broadcast to the shape of x again."""
     shape = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
     return broadcast_to(reshape(y, shape=shape), shape=x.shape)
 

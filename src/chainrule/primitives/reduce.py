@@ -134,7 +134,7 @@ def argmin(x: Array, *, axis: int) -> Array:
 
 
 def _shifted(x: Value, axis: int, fill: float, *, back: bool) -> Value:
-    """Return x shifted by one element along ``axis``, with ``fill`` at the gap."""
+    """Return x shifted by one element along an axis, with ``fill`` in the gap."""
     length = x.shape[axis]
     if isinstance(length, SymbolicDim):  # not cut: picked by index
         count = iota(shape=x.shape, axis=axis, dtype=DType.int64)

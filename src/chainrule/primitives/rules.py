@@ -15,7 +15,7 @@ Rule = Callable[..., ArrayType]
 
 
 def show(shape: Shape) -> str:
-    """Return a shape as messages print it: ``(N, 784)``."""
+    """Return a shape as text for error messages: ``(N, 784)``."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 

@@ -1,4 +1,4 @@
-"""Primitives that sort: the order of elements along an axis."""
+"""Primitives that sort arrays: the order of elements along an axis (argsort)."""
 
 from __future__ import annotations
 

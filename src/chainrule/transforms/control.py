@@ -62,7 +62,7 @@ def scan(
     *,
     reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """Run a loop over a carried state, and stack the outputs of its steps.
+    """Run a loop over a carried state in the graph, and stack the outputs of its steps.
 
         carry₀ = init;  carryₜ₊₁, yₜ = function(carryₜ, xₜ)  for t = 0 … length−1
 
@@ -163,7 +163,7 @@ def cond(
     false: Callable[..., Any],
     *operands: Any,
 ) -> Any:
-    """Apply one of two functions to the operands, selected by a truth value.
+    """Apply one of two functions, selected by a truth value: a branch in the graph.
 
     Only the branch that is taken is run, on every engine, and only it has a derivative.
 

@@ -220,7 +220,7 @@ def grad(
     *,
     has_aux: bool = False,
 ) -> Callable[..., Any]:
-    """Return a function that computes ``function``'s gradient.
+    """Return a function that computes the gradient of ``function``.
 
     See :func:`value_and_grad`.
 

@@ -1,4 +1,4 @@
-"""Guards: what a function has read outside when it was traced, and whether it changed.
+"""Guards: outside objects that a traced function read, to recompile on a change.
 
 ``dependencies`` finds what the function may read there, ``sources`` reads it and
 replaces it, ``fingerprints`` makes values of it that can be compared, and ``guards``

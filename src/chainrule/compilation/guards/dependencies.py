@@ -92,7 +92,7 @@ class DependencyScan:
                 self._visit(*self._waiting.popleft())
 
     def _follow(self, name: str, items: Iterable[Any], level: int) -> None:
-        """Queue objects for the dependency scan."""
+        """Queue objects for the scan of what a traced function may read."""
         self._waiting += [(name, item, level) for item in items]
 
     def _add(self, source: Source, level: int) -> None:

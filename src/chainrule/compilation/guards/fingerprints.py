@@ -34,7 +34,7 @@ NOWHERE: Paths = frozenset()
 
 
 class _Missing:
-    """The type of :data:`MISSING`, the placeholder for an unbound name."""
+    """The type of :data:`MISSING`, the placeholder for a variable without value."""
 
 
 MISSING = _Missing()
@@ -141,7 +141,7 @@ def _written(item: Any) -> Any:
 
 
 def _place(item: Any) -> Any:
-    """Return the current position in a readable file; None for any other object."""
+    """Return a readable file's position, to detect reads; None for other objects."""
     try:
         return item.tell() if item.readable() else None
     except (OSError, ValueError):  # a terminal; a file that is closed
@@ -155,7 +155,7 @@ def _locals(item: Any) -> Any:
 
 
 def _position(item: Any) -> Any:
-    """Return the position of an iterator; a unique object where it is unknown."""
+    """Return an iterator's position, to detect changes; a unique object if unknown."""
     if hasattr(item, "__dict__"):
         return fingerprint(vars(item))
     left = operator.length_hint(item, -1)

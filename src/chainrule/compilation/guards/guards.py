@@ -1,4 +1,4 @@
-"""Guards: what a function found outside at its trace, compared at every call.
+"""Guards: outside objects that a traced function read, compared at every call.
 
 Tensors from outside are state of a compiled function and may change. Everything else
 that its Python read while it was traced (numbers in closures, globals and attributes,
@@ -91,7 +91,7 @@ def _floats(source: Source, before: Any, now: Any, path: tuple[Any, ...]) -> Any
 
 
 class ModuleGuards:
-    """Guards of a module's attributes, as they were at its call within a trace."""
+    """Guards of a module's attributes, as they were when traced code called it."""
 
     def __init__(self, module: Any, free: Mapping[Any, Paths]) -> None:
         self.module, self._alive = module, list[Any]()
@@ -164,7 +164,7 @@ class Guards:
                 self._checks.append((guard.get, guard.item, guard.print, guard))
 
     def add_modules(self, modules: Iterable[Any]) -> None:
-        """Guard the attributes of modules that were called."""
+        """Add guards for the attributes of modules that the traced function called."""
         self.modules += [ModuleGuards(module, self._free) for module in modules]
 
     def holds(self) -> bool:
@@ -192,7 +192,7 @@ class Guards:
             yield from module.changes()
 
     def refuse_changes(self, function: str) -> None:
-        """Refuse a function that changed its environment during its trace.
+        """Refuse a function that changed outside objects during its trace.
 
         A cache may be filled: what was built with the empty one serves one call.
         """
@@ -299,7 +299,7 @@ def substituted(
 
 
 def _restore(holder: Any, items: Any) -> None:
-    """Restore the former items of a dictionary or list."""
+    """Restore the former items of a dictionary or list after a trace."""
     if isinstance(holder, dict):
         holder.clear()
         holder.update(items)

@@ -13,7 +13,7 @@ from chainrule.compilation.guards.fingerprints import MISSING
 
 @dataclass(frozen=True)
 class Source:
-    """An outside variable, item or attribute that a function may read.
+    """A source: an outside variable, item or attribute that a traced function may read.
 
     Attributes:
         name: what it is called there.
@@ -75,7 +75,7 @@ def attribute_source(name: str, owner: Any, key: str) -> Source:
 
 
 def attribute(owner: Any, key: str) -> Any:
-    """Return an object's attribute without computing a property."""
+    """Return an object's stored attribute without computing a property."""
     attributes = getattr(owner, "__dict__", {})
     if key in attributes:
         return attributes[key]

@@ -23,7 +23,7 @@ class Target:
 
 
 def target_for(triple: str, features: Mapping[str, bool]) -> Target:
-    """Return the vector unit of a machine, from LLVM's names for it.
+    """Return the vector unit (register size and number) of a machine, for compiling.
 
     Args:
         triple: such as ``x86_64-unknown-linux-gnu`` or ``arm64-apple-darwin``.
@@ -43,7 +43,7 @@ def target_for(triple: str, features: Mapping[str, bool]) -> Target:
 
 @functools.cache
 def host_target() -> Target:
-    """Return the vector unit of this machine.
+    """Return the vector unit (register size and number) of this machine.
 
     Kernels for it must be compiled for the host's own features; a target machine
     without them cuts the vectors in pieces and calls a function for each fma.

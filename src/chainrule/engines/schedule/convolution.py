@@ -26,7 +26,7 @@ from chainrule.primitives.matmul import parse_dims
 
 @dataclass(frozen=True)
 class Convolution:
-    """The axis letters of a convolution, by their roles.
+    """A convolution's axis letters by role (images, channels, …), as a matrix product.
 
     Attributes:
         images: counts the images: free in ``forward``, else contracted.

@@ -179,7 +179,7 @@ class Schedule:
 
 
 class Schedules(tuple[Schedule, ...]):
-    """The schedules of several entry points, which ``print`` shows in turn."""
+    """The execution schedules of several entry points, printed one after another."""
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self)) or tr("nothing has run yet")

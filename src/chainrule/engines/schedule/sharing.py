@@ -39,7 +39,7 @@ OWN: AccessPattern = ("own",)
 
 @dataclass(frozen=True)
 class Partition:
-    """A division of an array among threads along one axis.
+    """A division of an array (or of a node's work) among threads along one axis.
 
     Attributes:
         axis: along which it is divided.

@@ -88,7 +88,7 @@ class BodyBuilder:
 
     @property
     def b(self) -> ir.IRBuilder:
-        """The LLVM builder at the current position."""
+        """The LLVM instruction builder at the current position of generated code."""
         return self.code.b
 
     # -- memory --------------------------------------------------------------------
@@ -100,7 +100,7 @@ class BodyBuilder:
     def bind(
         self, root: Value, pointer: Callable[[], Any], resource: tuple[Any, int, int]
     ) -> None:
-        """Set the memory of a graph value in generated code."""
+        """Set the memory in which generated code finds a graph value."""
         self.pointers[root] = pointer
         self.resources[root] = resource
 
@@ -171,7 +171,7 @@ class BodyBuilder:
         return partition or (None if alone or not value.shape else self._by_rows(value))
 
     def part(self, value: Value, each: Dim = 1) -> Part:
-        """Return the division among threads of a loop over a value's first axis.
+        """Return the division among threads of a loop over a result's first axis.
 
         Args:
             value: what the node makes.
@@ -440,7 +440,7 @@ class BodyBuilder:
 
 
 def _over(loops: Loops, part: Part) -> Part:
-    """Return a thread's part of the outermost of nested loops."""
+    """Return a thread's part of the outermost of nested loops in a kernel."""
     size = loops[0][0][0]
     if part.single:
         return Part(size, single=True)

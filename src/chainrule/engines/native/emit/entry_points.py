@@ -105,7 +105,7 @@ class FunctionBuilder:
     # -- functions and what they know -------------------------------------------------
 
     def begin(self, b: ir.IRBuilder, arguments: Sequence[Any], counters: Any) -> None:
-        """Continue LLVM code in a function with these arguments."""
+        """Continue the entry point's LLVM code in a function with these arguments."""
         self.b, self.counters = b, counters
         self._known: dict[str, Any] = {}  # computed where the function begins
         self.context: Any = arguments[0]

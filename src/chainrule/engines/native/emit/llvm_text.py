@@ -31,7 +31,7 @@ class _Blocks(ir.Block):
 
 
 class Text:
-    """The text of an LLVM function under construction; it starts in ``entry``."""
+    """The text of an LLVM function under construction, instruction by instruction."""
 
     def __init__(self) -> None:
         self._values = self._loops = 0

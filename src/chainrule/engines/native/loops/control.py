@@ -68,7 +68,7 @@ def _planned(
 
 
 def invariant(graph: Graph, steady: int) -> list[Node]:
-    """Return the nodes of a loop body that compute the same in every step."""
+    """Return the nodes of a loop body that compute the same value in every step."""
     same = set(graph.inputs[:steady])
     nodes: list[Node] = []
     for node in graph.nodes if steady else ():

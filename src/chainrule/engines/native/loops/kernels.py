@@ -120,7 +120,7 @@ class Marks:
         self.begin(ir.Module())
 
     def begin(self, module: ir.Module) -> None:
-        """Reset the numbering of loop metadata for a new LLVM module."""
+        """Start new loop metadata for a new LLVM module."""
         self.module, self.count = module, 0
 
     def new(self, *, short: bool = False) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """A floating-point format with the constants of the elementary functions.
+    """A float format with the constants to generate exp, log, … for it.
 
     Coefficients stand with the highest power first, as Horner's rule takes them.
     """

@@ -91,16 +91,16 @@ class Emitter:
         return self.b.call(function, args)
 
     def fma(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        """Emit LLVM code for x · y + z, rounded once (fma)."""
+        """Emit LLVM code for a fused multiply-add, x · y + z rounded once."""
         return self.intrinsic("fma", x, y, z)
 
     def below(self, x: ir.Value, limit: float) -> ir.Value:
-        """Emit LLVM code for min(x, limit), where NaN stays NaN."""
+        """Emit LLVM code that limits x from above: min(x, limit); NaN stays NaN."""
         bound = self.const(limit)
         return self.b.select(self.b.fcmp_ordered(">", x, bound), bound, x)
 
     def above(self, x: ir.Value, limit: float) -> ir.Value:
-        """Emit LLVM code for max(x, limit), where NaN stays NaN."""
+        """Emit LLVM code that limits x from below: max(x, limit); NaN stays NaN."""
         bound = self.const(limit)
         return self.b.select(self.b.fcmp_ordered("<", x, bound), bound, x)
 
@@ -184,7 +184,7 @@ class Emitter:
 
 
 def exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit LLVM code for eˣ, the exponential function.
+    """Emit LLVM code for eˣ, the exponential function, on floats or vectors.
 
     x = n ln 2 + r with |r| ≤ ln 2 / 2, a polynomial for eʳ - 1, and 2ⁿ multiplied on
     in two halves, so that n = 128 (1024) overflows and small n go through the
@@ -214,7 +214,7 @@ def exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit LLVM code for eˣ − 1, exact near 0 too.
+    """Emit LLVM code for expm1: eˣ − 1, exact near 0 too.
 
     x = n ln 2 + r as in ``exp``, and 2ⁿ (eʳ - 1) + (2ⁿ - 1) with 2ⁿ in two halves, so
     that n = 128 (1024) overflows by the last multiplication's own rules. The sign is
@@ -248,7 +248,7 @@ def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def log(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit LLVM code for ln x, the natural logarithm.
+    """Emit LLVM code for ln x, the natural logarithm, on floats or vectors.
 
     x = 2ᵏ m with √½ ≤ m < √2, read off the bits. With f = m - 1 (exact) and
     s = f / (2 + f), ln m = 2 atanh s = f - f²/2 + s (f²/2 + s² P(s²)): written so, all
@@ -280,7 +280,7 @@ def log(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def log1p(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """Emit LLVM code for ln(1 + x), exact near 0 too.
+    """Emit LLVM code for log1p: ln(1 + x), exact near 0 too.
 
     1 + x = u + c, where u is rounded and c is exactly what that lost (Knuth's sum of
     two). With u = 2ᵏ m as in ``log``, ln(1 + x) = k ln 2 + ln m + ln(1 + c/u), whose

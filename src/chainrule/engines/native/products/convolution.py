@@ -223,7 +223,7 @@ class _Emitter:
 
     @property
     def b(self) -> ir.IRBuilder:
-        """The LLVM builder at the current position."""
+        """The LLVM instruction builder at the current position of generated code."""
         return self.builder.b
 
     def emit(self) -> None:
@@ -263,7 +263,7 @@ class _Emitter:
         return loop_nodes.advanced(self.builder, pointer, value.dtype, step, index)
 
     def _clear(self, address: Any, length: Any) -> None:
-        """Emit LLVM code that sets bytes from an address on to zero."""
+        """Emit LLVM code that fills a memory range with zero bytes."""
         fill = self.b.module.declare_intrinsic("llvm.memset", [POINTER, I64])
         self.b.call(fill, [address, I8(0), length, I1(0)])
 

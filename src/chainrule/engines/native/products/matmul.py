@@ -83,7 +83,7 @@ _MAX_ROWS = 16
 
 @dataclass(frozen=True)
 class Tile:
-    """The size of a register tile: a block of the result of a matrix product.
+    """A register tile: the block of a matrix product that fits the vector registers.
 
     Args:
         rows: rows of C.

@@ -1,1 +1,1 @@
-"""Machine code in this process: compiled, kept on disk, run and measured."""
+"""The native engine at run time: machine code compiled, cached, run and profiled."""

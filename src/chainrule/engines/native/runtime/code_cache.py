@@ -1,4 +1,4 @@
-"""A cache of machine code on the disk, which saves compiling in other processes.
+"""A disk cache of machine code, which saves compiling in later processes.
 
 An entry is a file whose name is a digest of all that its content depends on. It is
 code, and whoever can write it can do what the user can: so nothing is read from a

@@ -44,7 +44,7 @@ from chainrule.graph.types import Sizes, size_of
 
 
 class LoweredProgram:
-    """A program after the graph passes, with the layout of its state.
+    """A program after the graph passes, with the memory layout of its state.
 
     Attributes:
         blocked: the width of the blocks in which a state lies, by its name.
@@ -62,7 +62,7 @@ class LoweredProgram:
 
 @dataclass(frozen=True)
 class Emitted:
-    """An entry point as LLVM IR, with its kernels and its schedule.
+    """The generated LLVM IR of an entry point, with its kernels and schedule.
 
     Attributes:
         text: LLVM IR of the entry point itself.
@@ -101,7 +101,7 @@ def emitted(
     largest: Sizes,
     clock: Clock | None = None,
 ) -> Emitted:
-    """Generate the LLVM IR of an entry point for sizes up to ``largest``.
+    """Generate the LLVM IR of a program's entry point for sizes up to ``largest``.
 
     ``clock``: filled with the place of each node's ticks, which are then counted.
     """

@@ -98,7 +98,7 @@ class NativeExecutable:
 
     @property
     def threads(self) -> int | None:
-        """The number of threads that run the program; None chooses by measurement."""
+        """The number of threads that run a program; None chooses by measurement."""
         return self._threads
 
     @threads.setter
@@ -109,7 +109,7 @@ class NativeExecutable:
 
     @cached_property
     def prepared(self) -> LoweredProgram:
-        """The program after the graph passes, computed when first needed."""
+        """The native engine's program after the graph passes, computed on first use."""
         from chainrule.engines.native.runtime.compiler import LoweredProgram
 
         return LoweredProgram(self.program)
@@ -223,7 +223,7 @@ class NativeExecutable:
 
 
 def _buffer(shape: Any, dtype: Any) -> Array:
-    """Return an array of zeros aligned to a cache line, with spare bytes after it."""
+    """Return memory for a program: zeros, aligned to a cache line, with a margin."""
     count = size_of(shape)
     assert isinstance(count, int)
     length = count * dtype.itemsize
@@ -340,7 +340,7 @@ class _Compiled:
 
 
 class _Call:
-    """A prepared call of an entry point at some sizes, for fast repeated runs.
+    """A prepared call of an entry point's machine code, for fast repeated runs.
 
     Small arrays are copied from and to memory at fixed addresses; of the others the
     code gets the addresses.

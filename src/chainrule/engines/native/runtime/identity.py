@@ -136,7 +136,7 @@ def _primitive(primitive: Primitive) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _declared(module: ModuleType) -> frozenset[Primitive]:
-    """Return the primitives of a module and of its classes, such as optimisers."""
+    """Return the primitives (graph operations) that a Python module contains."""
     items = [*vars(module).values()]
     classes = [item for item in items if isinstance(item, type)]
     items += [item for kind in classes for item in vars(kind).values()]

@@ -80,7 +80,7 @@ def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> byte
 
 
 def _joined(texts: Sequence[str], context: Any) -> binding.ModuleRef:
-    """Link LLVM modules into one module and verify it."""
+    """Link LLVM modules (kernels, say) into one module and verify it."""
     parsed = [binding.parse_assembly(text, context) for text in texts or [""]]
     first, *others = parsed
     for other in others:
@@ -112,7 +112,7 @@ def _addresses_as_written() -> Generator[None]:
 
 @functools.cache
 def host() -> tuple[Any, str, str]:
-    """Return LLVM's target, processor name and features of this machine."""
+    """Return this machine's LLVM target, processor name and features, for compiling."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     features = binding.get_host_cpu_features().flatten()

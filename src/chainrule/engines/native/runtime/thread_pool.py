@@ -113,7 +113,7 @@ class _Team:
             self._locks.append(lock)
 
     def waker(self, tid: int) -> Callable[[], None]:
-        """Return the function that wakes a worker thread."""
+        """Return the function that wakes a sleeping worker thread of the pool."""
         return self._locks[tid - 1].release
 
     def _live(self, lock: threading.Lock, tid: int) -> None:
@@ -227,7 +227,7 @@ class ThreadPool:
 
 
 def thread_pool(threads: int) -> ThreadPool:
-    """Return the process' thread pool for this number of threads.
+    """Return the process' pool of worker threads, for a number of threads.
 
     Nothing starts here; the first run starts the threads that are missing.
 
@@ -351,7 +351,7 @@ def _processor(module: ir.Module) -> str:
 def _intrinsic(
     b: ir.IRBuilder, name: str, result: ir.Type, args: list[ir.Value]
 ) -> ir.Value:
-    """Emit the call of an LLVM intrinsic with these types."""
+    """Emit the call of an LLVM intrinsic with these types, declared if needed."""
     function = b.module.globals.get(name)
     if function is None:
         signature = ir.FunctionType(result, [arg.type for arg in args])

@@ -90,7 +90,7 @@ def save(
 
 
 def _without_arrays(item: Any, name: str, arrays: dict[str, Array], depth: int) -> Any:
-    """Return ``item`` for JSON: references replace arrays, which go into ``arrays``."""
+    """Convert a nest to JSON for a file: references replace arrays."""
     if depth > _DEPTH:
         raise _refused(
             name,
@@ -145,7 +145,7 @@ def _refused(name: str, got: str) -> ArgumentError:
 
 
 def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
-    """Restore the arrays of a nest; used ones are removed from ``arrays``.
+    """Restore a loaded nest's arrays in place of its references.
 
     The inverse of :func:`_without_arrays`.
 

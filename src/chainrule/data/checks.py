@@ -255,7 +255,7 @@ def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]
 
 
 def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
-    """Check the names of the columns of y; return None for a single column."""
+    """Check a data set's target names, one per column of y; return None for one."""
     names = checked_names(names, "target_names", "target_names=('width', 'height')")
     if shape[1:] != (len(names),) and (len(names) != 1 or len(shape) != 1):
         raise ArgumentError(

@@ -131,7 +131,7 @@ FREE, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def memory() -> int:
-    """Return the limit of memory for data: half of the machine's, or what is free.
+    """Return the memory limit for data in bytes: half of the machine's, or the free.
 
     What is free is asked of Linux, in a container too; 8 GiB where nothing is known.
     """

@@ -72,7 +72,7 @@ def mnist() -> tuple[Dataset, Dataset]:
 
 @functools.cache
 def _arrays() -> tuple[np.ndarray, np.ndarray, int]:
-    """Return read-only images and labels, and the number of training images."""
+    """Return MNIST's images and labels, read-only, and the count of training images."""
     images, labels, n = unpack(read())
     targets = labels.astype(np.int32)
     images = images.reshape(len(images), -1)

@@ -37,7 +37,7 @@ LEARNT: dict[str, Check] = {
 
 
 class Schedule(Declared):
-    """Base class of learning-rate schedules; itself the constant schedule.
+    """A constant learning rate, and the base class of learning-rate schedules.
 
     Schedules are functions: ``schedule(t)`` is η of update number t, counted from 0.
     A Trainer tells them how long the run is (:meth:`bind`) and what came out of each

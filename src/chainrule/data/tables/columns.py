@@ -232,7 +232,7 @@ Target = Number | Classes
 
 
 def _indicator(column: Number | Date) -> list[str]:
-    """Return the name of the feature that indicates missing cells, if there is one."""
+    """Return a column's missing-value feature name in a list, which may be empty."""
     return [_("{name} is missing", name=column.name)] if column.gaps else []
 
 

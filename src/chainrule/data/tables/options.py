@@ -114,7 +114,7 @@ class Options:
         return MissingValues(self.missing_values)
 
     def declared(self, name: str) -> str | None:
-        """Return the type of a column as the caller has declared it, or None."""
+        """Return a table column's type as declared to the reader, or None."""
         return (self.dtype or {}).get(name)
 
 

@@ -173,7 +173,7 @@ class Profile:
         return missing
 
     def _parsed(self, cells: Cells) -> dict[Mark, np.ndarray]:
-        """Return the numbers by decimal mark; remove a mark that cells contradict."""
+        """Return a column's numbers by decimal mark; drop contradicted marks."""
         values: dict[Mark, np.ndarray] = {m: cells.numbers(m) for m in self.numbers}
         if len(values) == 2:
             point, comma = values.values()
@@ -186,7 +186,7 @@ class Profile:
         return values
 
     def _add_order(self, values: np.ndarray) -> None:
-        """Note whether the numbers are whole, and count the rows."""
+        """Note whether a column's numbers are whole, or are row numbers."""
         with np.errstate(invalid="ignore"):  # ∞ − ∞
             if self.whole:
                 self.whole = not (values != np.floor(values))[~np.isnan(values)].any()
@@ -197,7 +197,7 @@ class Profile:
                 self._last = float(values[-1])
 
     def _add_dates(self, cells: Cells, counts: np.ndarray, missing: np.ndarray) -> None:
-        """Add the dates; remove formats that the cells contradict."""
+        """Add a column's dates to its statistics; drop contradicted formats."""
         codes = np.flatnonzero(~missing)
         texts = [cells.texts[code] for code in codes]
         if not all(map(looks_dated, texts[:20])):

@@ -1,4 +1,4 @@
-"""The version of the package, as in ``pyproject.toml`` at its import."""
+"""The version of the package, as in ``pyproject.toml``, and its time of import."""
 
 import time
 

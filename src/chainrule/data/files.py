@@ -131,7 +131,7 @@ FREE, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def memory() -> int:
-    """Return the memory limit for data in bytes: half of the machine's, or the free.
+    """Return the memory limit for data in bytes: half of the memory, or the free part.
 
     What is free is asked of Linux, in a container too; 8 GiB where nothing is known.
     """

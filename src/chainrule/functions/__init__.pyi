@@ -66,29 +66,29 @@ def masked_fill(x: Any, /, mask: Any, value: Any) -> Tensor:
 def lerp(start: Any, /, end: Any, weight: Any) -> Tensor:
     """Interpolate linearly: start + weight · (end − start), exact at both ends."""
 def eq(x: Any, /, other: Any) -> Tensor:
-    """Return x = other, element by element; :func:`equal` returns one bool for all."""
+    """Return x = other of two tensors by element; :func:`equal` returns one bool."""
 def ne(x: Any, /, other: Any) -> Tensor:
-    """Return x ≠ other, element by element."""
+    """Return x ≠ other of two tensors, element by element."""
 def not_equal(x: Any, /, other: Any) -> Tensor:
-    """Return x ≠ other, element by element."""
+    """Return x ≠ other of two tensors, element by element."""
 def lt(x: Any, /, other: Any) -> Tensor:
-    """Return x < other, element by element."""
+    """Return x < other of two tensors, element by element."""
 def less(x: Any, /, other: Any) -> Tensor:
-    """Return x < other, element by element."""
+    """Return x < other of two tensors, element by element."""
 def le(x: Any, /, other: Any) -> Tensor:
-    """Return x ≤ other, element by element."""
+    """Return x ≤ other of two tensors, element by element."""
 def less_equal(x: Any, /, other: Any) -> Tensor:
-    """Return x ≤ other, element by element."""
+    """Return x ≤ other of two tensors, element by element."""
 def gt(x: Any, /, other: Any) -> Tensor:
-    """Return x > other, element by element."""
+    """Return x > other of two tensors, element by element."""
 def greater(x: Any, /, other: Any) -> Tensor:
-    """Return x > other, element by element."""
+    """Return x > other of two tensors, element by element."""
 def ge(x: Any, /, other: Any) -> Tensor:
-    """Return x ≥ other, element by element."""
+    """Return x ≥ other of two tensors, element by element."""
 def greater_equal(x: Any, /, other: Any) -> Tensor:
-    """Return x ≥ other, element by element."""
+    """Return x ≥ other of two tensors, element by element."""
 def equal(x: Any, /, other: Any) -> Any:
-    """Return whether shape and every number are equal; ``x == y`` compares each."""
+    """Return whether two tensors have equal shapes and numbers; ``==`` is per element."""
 def isclose(x: Any, /, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Return whether elements of tensors are close: \\|x − y\\| ≤ atol + rtol · \\|y\\|."""
 def allclose(x: Any, /, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
@@ -130,7 +130,7 @@ def concatenate(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0)
 def stack(arrays: Sequence[Any], /, dim: int = 0, *, axis: Any = 0) -> Tensor:
     """Stack tensors of one shape along a new axis."""
 def vstack(arrays: Sequence[Any], /) -> Tensor:
-    """Stack tensors vertically: along the first axis; vectors become rows."""
+    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
 def hstack(arrays: Sequence[Any], /) -> Tensor:
     """Stack tensors horizontally: along the second axis; vectors along the first."""
 def split(x: Any, /, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
@@ -142,7 +142,7 @@ def unbind(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
 def unstack(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
     """Return the slices of a tensor along ``dim`` as tensors without that axis."""
 def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any = None) -> Tensor:
-    """Return ``length`` elements of a tensor along ``dim``, from ``start`` on."""
+    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
 def tile(x: Any, /, *sizes: Any) -> Tensor:
     """Repeat the whole tensor along each axis; numbers count from the last axis."""
 def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
@@ -306,9 +306,9 @@ def cumsum(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = 
 def cumprod(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
     """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0."""
+    """Return a tensor's cumulative sum; ``include_initial`` prepends 0."""
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
+    """Return a tensor's cumulative product; ``include_initial`` prepends 1."""
 def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Tensor:
     """Return the tensor's elements in another shape; one size may be −1."""
 def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:

@@ -95,35 +95,35 @@ class Declared(TensorBase):
         """Interpolate linearly: start + weight · (end − start), exact at both ends."""
     def lerp_(self, end: Any, weight: Any) -> Self: ...
     def eq(self, other: Any) -> Self:
-        """Return x = other, element by element; :func:`equal` returns one bool for all."""
+        """Return x = other of two tensors by element; :func:`equal` returns one bool."""
     def __eq__(self, other: Any) -> Self: ...  # type: ignore[override]
     def ne(self, other: Any) -> Self:
-        """Return x ≠ other, element by element."""
+        """Return x ≠ other of two tensors, element by element."""
     def not_equal(self, other: Any) -> Self:
-        """Return x ≠ other, element by element."""
+        """Return x ≠ other of two tensors, element by element."""
     def __ne__(self, other: Any) -> Self: ...  # type: ignore[override]
     def lt(self, other: Any) -> Self:
-        """Return x < other, element by element."""
+        """Return x < other of two tensors, element by element."""
     def less(self, other: Any) -> Self:
-        """Return x < other, element by element."""
+        """Return x < other of two tensors, element by element."""
     def __lt__(self, other: Any) -> Self: ...
     def le(self, other: Any) -> Self:
-        """Return x ≤ other, element by element."""
+        """Return x ≤ other of two tensors, element by element."""
     def less_equal(self, other: Any) -> Self:
-        """Return x ≤ other, element by element."""
+        """Return x ≤ other of two tensors, element by element."""
     def __le__(self, other: Any) -> Self: ...
     def gt(self, other: Any) -> Self:
-        """Return x > other, element by element."""
+        """Return x > other of two tensors, element by element."""
     def greater(self, other: Any) -> Self:
-        """Return x > other, element by element."""
+        """Return x > other of two tensors, element by element."""
     def __gt__(self, other: Any) -> Self: ...
     def ge(self, other: Any) -> Self:
-        """Return x ≥ other, element by element."""
+        """Return x ≥ other of two tensors, element by element."""
     def greater_equal(self, other: Any) -> Self:
-        """Return x ≥ other, element by element."""
+        """Return x ≥ other of two tensors, element by element."""
     def __ge__(self, other: Any) -> Self: ...
     def equal(self, other: Any) -> Any:
-        """Return whether shape and every number are equal; ``x == y`` compares each."""
+        """Return whether two tensors have equal shapes and numbers; ``==`` is per element."""
     def isclose(self, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Self:
         """Return whether elements of tensors are close: \\|x − y\\| ≤ atol + rtol · \\|y\\|."""
     def allclose(self, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
@@ -191,7 +191,7 @@ class Declared(TensorBase):
     def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
         """Return the slices of a tensor along ``dim`` as tensors without that axis."""
     def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
-        """Return ``length`` elements of a tensor along ``dim``, from ``start`` on."""
+        """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
     def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
         """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
     def repeat(self, *sizes: Any) -> Self:

@@ -123,7 +123,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """Adaptive average pooling: means over a given number of parts of a signal.
+    """Adaptive average pooling of signals: means over a given number of parts.
 
     Args:
         output_size: the length of the result; see :class:`AdaptiveAvgPool2d`.
@@ -140,7 +140,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """Adaptive average pooling: means of a given number of parts of an image's axes.
+    """Adaptive average pooling of images: means over a given number of parts.
 
     Part i of m along an axis of length L is the elements ⌊i L/m⌋ … ⌈(i+1) L/m⌉ − 1.
 
@@ -160,7 +160,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """Adaptive max pooling: maxima of a given number of parts of a signal.
+    """Adaptive max pooling of signals: maxima of a given number of parts.
 
     Args:
         output_size: the length of the result; see :class:`AdaptiveAvgPool2d`.
@@ -178,7 +178,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """Adaptive max pooling: maxima of a given number of parts of an image's axes.
+    """Adaptive max pooling of images: maxima of a given number of parts.
 
     Args:
         output_size: see :class:`AdaptiveAvgPool2d`.

@@ -42,7 +42,7 @@ def _counts(hint: Any) -> bool:
 
 
 def hint(name: str, module: str, known: Sequence[str]) -> str:
-    """Suggest a name of a module for an unknown one, as the fix of an error; or "".
+    """Suggest an existing name of ``nn`` for an unknown one, in an error; or nothing.
 
     >>> hint("Dense", "nn", [])
     'did you mean nn.Linear?'
@@ -83,7 +83,7 @@ def integer(kind: str, name: str, value: Any, *, least: int | None = None) -> in
 
 
 def normalized_sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
-    """Return ``normalized_shape`` as a tuple of positive integers, after a check."""
+    """Check a layer's ``normalized_shape``; return it as a tuple of integers ≥ 1."""
     value: tuple[Any, ...] = (
         tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     )

@@ -332,7 +332,7 @@ def batch_of(
 def paddings(
     kind: str, padding: Any, window: Any, strides: Any, dilations: Any
 ) -> tuple[tuple[int, int], ...]:
-    """Return a sliding window's padding before and after each axis, from an option."""
+    """Return a window's padding before and after each axis, from ``padding``."""
     axes = len(window)
     if not isinstance(padding, str):
         return tuple((n, n) for n in per_axis(kind, "padding", padding, axes, least=0))

@@ -207,7 +207,7 @@ class Module:
     # -- what it holds -----------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the direct submodules by name, shared ones by each name."""
+        """Yield the module's direct submodules by name, shared ones by each name."""
         for name, item in self.__dict__.items():
             if isinstance(item, Module):
                 yield name, item
@@ -230,7 +230,7 @@ class Module:
         return iter({id(m): m for __, m in self.named_modules()}.values())
 
     def get_submodule(self, target: str) -> Module:
-        """Return the submodule at a path such as ``encoder.0``; "" is the root."""
+        """Return the module's submodule at a path, ``encoder.0``; "" is the root."""
         modules = dict(self.named_modules())
         if target not in modules:
             raise ArgumentError(
@@ -245,7 +245,7 @@ class Module:
         return modules[target]
 
     def apply(self, function: Callable[[Module], object]) -> Self:
-        """Call a function with every module, submodules first; return the module.
+        """Call a function with the module and every submodule; return the module.
 
         A shared module comes once for each module that has it.
 
@@ -320,7 +320,7 @@ class Module:
     # -- its numbers -------------------------------------------------------------------
 
     def _persistent(self) -> dict[str, Tensor]:
-        """Return the tensors of a ``state_dict``, shared ones by every path."""
+        """Return the tensors of the module's ``state_dict``, shared ones repeatedly."""
         return {
             path: t
             for path, owner, t in self._tensors("", True, False)

@@ -115,7 +115,7 @@ class ConvTranspose1d(_ConvTranspose):
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """Images that become larger: :class:`ConvTranspose1d` along height and width.
+    """Transposed convolution of images: as :class:`ConvTranspose1d`, along both axes.
 
     Args:
         in_channels: the number of channels C of the input.

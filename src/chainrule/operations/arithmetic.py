@@ -84,7 +84,7 @@ def _scaled(other: Any, alpha: Any) -> Any:
 
 
 def is_one(factor: Any) -> bool:
-    """Return whether a factor is the number 1; a tensor has a dtype to promote."""
+    """Return whether a factor such as ``alpha`` is the number 1, and not a tensor."""
     return isinstance(factor, int | float) and factor == 1
 
 
@@ -169,7 +169,7 @@ def pow_(x: Any, exponent: Any) -> Value:
 
 
 def power(x: Value, p: float) -> Value:
-    """Return xᵖ for a number p; small integers by multiplication, ½ by the root."""
+    """Return xᵖ of a value for a number p, by products or a root where possible."""
     if x.dtype is DType.bool:
         x = astype(x, number_dtype(p, x.dtype))
     if not x.dtype.is_float and isinstance(p, float):
@@ -270,7 +270,7 @@ def where_method(x: Any, condition: Any, other: Any) -> Value:
 
 
 def operands_of_own_shapes(a: Any, b: Any) -> tuple[Value, Value]:
-    """Return two operands as values of one dtype, each in its own shape."""
+    """Return two operands of ``where`` as values of one dtype, in their own shapes."""
     weak = getattr(a, "_weak", None) and not is_number(b)
     if weak or (is_number(a) and follows(a, b)):
         w = value_of(b)
@@ -302,13 +302,13 @@ def lerp(start: Any, end: Any, weight: Any) -> Value:
 
 @op(operator="eq")
 def eq(x: Value, other: Value) -> Value:
-    """Return x = other, element by element; :func:`equal` returns one bool for all."""
+    """Return x = other of two tensors by element; :func:`equal` returns one bool."""
     return prims.equal(x, other)
 
 
 @op("not_equal", operator="ne")
 def ne(x: Value, other: Value) -> Value:
-    """Return x ≠ other, element by element."""
+    """Return x ≠ other of two tensors, element by element."""
     return integers.bitwise_not(prims.equal(x, other))
 
 
@@ -317,13 +317,13 @@ not_equal = ne
 
 @op("less", operator="lt")
 def lt(x: Value, other: Value) -> Value:
-    """Return x < other, element by element."""
+    """Return x < other of two tensors, element by element."""
     return prims.less(x, other)
 
 
 @op("less_equal", operator="le")
 def le(x: Value, other: Value) -> Value:
-    """Return x ≤ other, element by element."""
+    """Return x ≤ other of two tensors, element by element."""
     return integers.bitwise_or(prims.less(x, other), prims.equal(x, other))
 
 
@@ -332,19 +332,19 @@ less_equal = le
 
 @op("greater", operator="gt")
 def gt(x: Value, other: Value) -> Value:
-    """Return x > other, element by element."""
+    """Return x > other of two tensors, element by element."""
     return prims.less(other, x)
 
 
 @op("greater_equal", operator="ge")
 def ge(x: Value, other: Value) -> Value:
-    """Return x ≥ other, element by element."""
+    """Return x ≥ other of two tensors, element by element."""
     return le(other, x)
 
 
 @op
 def equal(x: Any, other: Any) -> Any:
-    """Return whether shape and every number are equal; ``x == y`` compares each.
+    """Return whether two tensors have equal shapes and numbers; ``==`` is per element.
 
     >>> import chainrule as cr
     >>> cr.tensor([1, 2]).equal([1, 2]), cr.tensor([1, 2]).equal([1, 2, 3])

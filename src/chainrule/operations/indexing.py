@@ -357,7 +357,7 @@ def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
 
 
 def replaced(v: Value, key: Any, new: Value) -> Value:
-    """Return a value with its elements at an index key replaced by ``new``."""
+    """Return a value with the elements at a key replaced by ``new``, broadcast."""
     new = astype(new, v.dtype)
     mask = _sole_mask(key)
     if mask is not None and len(new.shape) <= len(v.shape) - len(mask.shape):

@@ -73,7 +73,7 @@ def stack(arrays: Sequence[Any], dim: int = 0) -> Value:
 
 @op(method=False)
 def vstack(arrays: Sequence[Any]) -> Value:
-    """Stack tensors vertically: along the first axis; vectors become rows."""
+    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
     values = [value_of(x) for x in arrays]
     return concatenated(
         [v if len(v.shape) > 1 else reshaped(v, (1, -1)) for v in values]
@@ -168,7 +168,7 @@ def unbind(x: Value, dim: int = 0) -> tuple[Viewed, ...]:
 
 @op
 def narrow(x: Value, dim: int, start: Any, length: int) -> Viewed:
-    """Return ``length`` elements of a tensor along ``dim``, from ``start`` on."""
+    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
     axis, first = axis_of(x.shape, dim), value_of(start)
     size, (block,) = x.shape[axis], shape_of(length, _("A block has a length."))
     length = int(block)

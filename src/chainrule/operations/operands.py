@@ -107,7 +107,7 @@ def _has_dtype(data: Any) -> bool:
 
 
 def value_of(x: Any, dtype: DType | None = None) -> Value:
-    """Return the graph value of a tensor, or of numbers; a value itself."""
+    """Return the graph value of a tensor or of numbers; return a value itself."""
     if isinstance(x, TensorBase):
         value = x.value if dtype is None or x._weak is None else x._weak
     elif isinstance(x, Value):
@@ -321,5 +321,5 @@ def count_of(size: Dim, dtype: DType) -> Value:
 
 
 def elements(v: Value) -> Dim:
-    """Return the number of elements of a value."""
+    """Return the number of elements of a graph value."""
     return size_of(v.shape)

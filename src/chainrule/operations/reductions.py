@@ -52,14 +52,14 @@ from chainrule.text import _
 
 
 def reduced(primitive: Any, x: Value, dim: Dims, keepdim: bool) -> Value:
-    """Apply a reduction over ``dim``; with ``keepdim``, leave axes of length 1."""
+    """Apply a tensor reduction over ``dim``; ``keepdim`` leaves axes of length 1."""
     axes = axes_of(x.shape, dim)
     result = apply(primitive, (x,), {"axes": axes})
     return with_axes(result, x, axes) if keepdim else result
 
 
 def with_axes(result: Value, x: Value, axes: tuple[int, ...]) -> Value:
-    """Return the result of a reduction of x with its axes restored at length 1."""
+    """Return the result of a tensor's reduction with its axes restored at length 1."""
     shape = tuple([1 if i in axes else d for i, d in enumerate(x.shape)])
     return movement.reshape(result, shape=shape)
 
@@ -241,7 +241,7 @@ def _extremes(index_of: Any, value: Any, x: Any, dim: Any, keepdim: bool) -> Any
 
 
 def _divided_by_count(total: Value, x: Value, dim: Dims, correction: float) -> Value:
-    """Return a sum over ``dim`` divided by the number of elements − ``correction``."""
+    """Return a tensor's sum over ``dim`` divided by its count − ``correction``."""
     axes = axes_of(x.shape, dim)
     count = count_of(size_of(tuple([x.shape[a] for a in axes])), x.dtype)
     if correction:
@@ -405,7 +405,7 @@ def cumulative_sum(
     dtype: Any = None,
     include_initial: bool = False,
 ) -> Value:
-    """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0.
+    """Return a tensor's cumulative sum; ``include_initial`` prepends 0.
 
     >>> import chainrule as cr
     >>> cr.cumulative_sum(cr.tensor([1, 2, 3]), include_initial=True)
@@ -422,14 +422,14 @@ def cumulative_prod(
     dtype: Any = None,
     include_initial: bool = False,
 ) -> Value:
-    """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
+    """Return a tensor's cumulative product; ``include_initial`` prepends 1."""
     return _running(reduce.cumprod, x, axis, dtype, 1 if include_initial else None)
 
 
 def _running(
     primitive: Any, x: Value, dim: Any, dtype: Any, initial: float | None = None
 ) -> Value:
-    """Return a cumulative sum or product, preceded by ``initial`` if not None."""
+    """Return a tensor's cumulative sum or product, preceded by ``initial`` if any."""
     if dim is None:
         if len(x.shape) != 1:
             raise ArgumentError(

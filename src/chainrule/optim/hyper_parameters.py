@@ -56,7 +56,7 @@ class HyperParameters(_Arguments, ABC):
 
     @abstractmethod
     def form(self, o: Options) -> Any:
-        """Return what determines an update's compiled form, apart from numbers."""
+        """Return what determines the compiled form of an optimiser's update."""
 
     @abstractmethod
     def renew_moments(self) -> None:
@@ -145,7 +145,7 @@ class HyperParameters(_Arguments, ABC):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Apply all hyper-parameter changes of the block together, or none of them.
+        """Apply an optimiser's hyper-parameter changes in the block together, or none.
 
         Where they do not fit, all of them are restored.
         """
@@ -196,7 +196,7 @@ class HyperParameters(_Arguments, ABC):
 
     @contextmanager
     def rewound(self) -> Iterator[None]:
-        """Set the optimiser's number of updates to 0 within the block."""
+        """Set the optimiser's number of updates to 0 within the block, then restore."""
         self.refuse_in_trace("steps")
         saved = [(vars(s), dict(vars(s))) for s in self.schedules()]
         steps = self.steps

@@ -220,18 +220,18 @@ class _Loss:
 
     @property
     def theta(self) -> Array:
-        """The vector θ of all parameters."""
+        """The vector θ of all parameters, for L-BFGS."""
         return _row([p.numpy() for p in self.params])
 
     def put(self, theta: Array) -> None:
-        """Set all parameters from one vector θ."""
+        """Set all parameters from one vector θ, for L-BFGS."""
         ends = np.cumsum([int(p.size) for p in self.params])
         with no_grad():
             for p, part in zip(self.params, np.split(theta, ends)):
                 p.copy_(Tensor(part.reshape(p.shape).astype(p.dtype.numpy)))
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Compute the loss and its gradient at θ, and set the parameters to θ."""
+        """Compute the loss and its gradient at parameters θ, for L-BFGS."""
         self.put(theta)
         self.calls += 1
         with recording():

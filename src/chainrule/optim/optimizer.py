@@ -37,7 +37,7 @@ _versions = itertools.count()
 
 @functools.lru_cache(maxsize=64)
 def _requested(keys: frozenset[str]) -> tuple[list[str], bool]:
-    """Return the learning rates among the keys of scalars, and whether others exist."""
+    """Return the learning rates among an update's scalars, and whether others exist."""
     rates = [key for key in keys if key.endswith("rate")]
     return rates, not keys or len(keys) > len(rates) + ("number" in keys)
 
@@ -178,7 +178,7 @@ class Optimizer(HyperParameters):
         return 0.0
 
     def form(self, o: Options) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-        """Return what determines an update's compiled form, apart from numbers.
+        """Return what determines the compiled form of the optimiser's update.
 
         Returns:
             The names of moments and of scalars, and whether the step climbs.

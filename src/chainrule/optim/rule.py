@@ -57,7 +57,7 @@ class UpdateState:
 
 
 class _WrittenState(UpdateState):
-    """The state of an update as expressions; assignments become steps of a formula."""
+    """The state of an optimiser's update as expressions, which record a formula."""
 
     def __init__(self, values: Mapping[str, Expr], letters: Mapping[str, str]) -> None:
         super().__init__(values)

@@ -184,7 +184,7 @@ _Probes = Annotated[list[Text], Len(0, 100), Words(_("a list of patterns in quot
 
 
 class Training(Section):
-    """The run.
+    """The training run: its length, batches, seed and engine.
 
     Attributes:
         epochs: passes over the data

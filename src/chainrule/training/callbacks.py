@@ -101,7 +101,7 @@ class LambdaCallback(Callback):
 
 
 def as_callbacks(callbacks: Any) -> list[Callback]:
-    """Return one callback, or an iterable of callbacks, as a checked list.
+    """Return a run's callbacks, one or an iterable, as a checked list.
 
     Raises:
         ArgumentError: something that is none.

@@ -65,7 +65,7 @@ class _Logger(Callback):
 
 
 class CSVLogger(_Logger):
-    """A table of the epochs as a CSV file, which spreadsheets and pandas read.
+    """A log of the run's epochs as a CSV file, which spreadsheets and pandas read.
 
     Args:
         path: the file; a new run replaces it, a resumed one goes on with it.
@@ -89,7 +89,7 @@ class CSVLogger(_Logger):
 
 
 class JSONLinesLogger(_Logger):
-    """The epochs as JSON Lines: one object a line (jsonlines.org).
+    """A log of the run's epochs as JSON Lines: one object a line (jsonlines.org).
 
     Args:
         path: the file; a new run replaces it, a resumed one goes on with it.

@@ -66,7 +66,7 @@ class MutableState:
             _restore(vars(item), _attributes(item, attributes))
 
     def put(self, arrays: Mapping[str, Array | None]) -> None:
-        """Set the values of a program's tensors and gradients, None for none."""
+        """Set the values of a program's tensors and gradients; None: no gradient."""
         for key, array in arrays.items():
             slot = self.program.slots[key]
             tensor = slot.current()

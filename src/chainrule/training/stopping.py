@@ -163,7 +163,7 @@ class EarlyStopping(Watching):
             trainer.stop()
 
     def on_finish(self, trainer: Any) -> None:
-        """Restore the best epoch's weights after early stopping."""
+        """Restore the best epoch's weights after the run, for early stopping."""
         if (self.stopped or trainer.finished) and self._weights and self.waited:
             self._last = trainer.model.state_dict()
             trainer.model.load_state_dict(self._weights)

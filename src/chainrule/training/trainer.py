@@ -1,4 +1,4 @@
-"""The Trainer: the interface for supervised learning.
+"""The Trainer, the interface for supervised learning: fit, evaluate, predict.
 
 A run is checked here and handed to a :class:`~chainrule.training.supervised.Supervised`
 loop, which moves the Trainer's state on.
@@ -47,7 +47,7 @@ Checkpoints = str | os.PathLike[str] | None
 
 @strict
 class Trainer(SavedTrainer):
-    """A Trainer of a model with a loss and an optimiser, by compiled steps.
+    """The trainer of a model: each training step is one graph, run by an engine.
 
     Args:
         model: the network; the Trainer changes its parameters.
@@ -317,7 +317,7 @@ class Trainer(SavedTrainer):
 
     @property
     def program(self) -> CompiledProgram:
-        """The compiled training program: ``print(trainer.program.schedule)``.
+        """The Trainer's compiled program: ``print(trainer.program.schedule)``.
 
         Raises:
             ArgumentError: nothing has been trained yet, so nothing is compiled.
@@ -332,7 +332,7 @@ class Trainer(SavedTrainer):
         return self._programs.training.program
 
     def profile(self, train: Any, *, batch_size: int | None = 32) -> Profile:
-        """Profile a training step: the time of each part on this machine.
+        """Profile a training step of the Trainer: the time of each part.
 
         ``print(trainer.profile(train))`` shows loops and products, the longest first:
         what is fused into each and which threads do it, FLOPs and bytes, predicted and
@@ -444,7 +444,7 @@ class Trainer(SavedTrainer):
     def predict(
         self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
     ) -> Array:
-        """Compute the model's output for each row of x, as a NumPy array.
+        """Compute the Trainer's predictions: the model's output for each row of x.
 
         Args:
             x: features of shape (n, …): an array, a ``Dataset`` (its ``x``) or a

@@ -143,7 +143,7 @@ class RandomCrop(Augmentation):
         return x
 
     def _axes(self, x: Tensor) -> list[tuple[int, int, int]]:
-        """Return height's and width's crop size, padding and spare length."""
+        """Return a random crop's size, padding and spare length per image axis."""
         sizes = per_axis("RandomCrop", "size", self.size, 2)
         pads = per_axis("RandomCrop", "padding", self.padding, 2, least=0)
         spare = [n - size for n, size in zip(_sides(x), sizes)]

@@ -115,7 +115,7 @@ def _function(layer: Any, name: str) -> Any:
 
 
 def _is_plain(argument: Any) -> bool:
-    """Return whether equal arguments of a layer, of one type, give equal layers."""
+    """Return whether equal values of a layer's argument give equal layers."""
     if type(argument) is tuple:  # (1, 2) == (True, 2.0)
         return all(type(item) is int for item in argument)
     if type(argument) is float and argument == 0:  # 0.0 == -0.0

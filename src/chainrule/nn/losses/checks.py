@@ -222,7 +222,7 @@ def check_distributions(
 def check_two_labels(
     loss: str, labels: Numbers, allowed: tuple[float, float], other: Any, fix: str
 ) -> Numbers:
-    """Refuse labels of a loss other than two; the fix converts the usual other pair."""
+    """Refuse a binary loss's labels other than two; the fix converts the other pair."""
     low, high = allowed
     bad, got = (labels != low) & (labels != high), None
     if not isinstance(labels, Tensor) and bad.any():

@@ -74,7 +74,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a submodule or a rarely used name on first access."""
+    """Import a submodule, or a rarely used name, of the package on first access."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     if name in _PARTS:
@@ -87,13 +87,13 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names of the package."""
+    """Return the public names of the package ``chainrule``."""
     own = [name for name in globals() if name.startswith("__")]
     return sorted({*own, *__all__})
 
 
 def _elsewhere(name: str) -> str:
-    """Return a hint for an unknown name: its submodule, or the nearest name."""
+    """Return a hint for an unknown name of the package: its submodule, or one alike."""
     if name.startswith("_"):
         return ""
     if name in ("fit", "evaluate", "predict"):

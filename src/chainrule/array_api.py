@@ -33,27 +33,27 @@ from chainrule.text import _
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
-    """Return coordinates, by default with ``"xy"`` indexing; PyTorch's is ``"ij"``."""
+    """Return coordinate grids of vectors (array API standard); ``"xy"`` by default."""
     return cr.meshgrid(*arrays, indexing=indexing)
 
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
-    """Return indices of non-zero elements, a vector per axis; PyTorch: a matrix."""
+    """Return indices of non-zero elements, a vector per axis (array API standard)."""
     return cr.nonzero(x, as_tuple=True)
 
 
 def sort(x: Any, **how: Any) -> Tensor:
-    """Return the sorted elements alone; PyTorch's sort returns their indices too."""
+    """Return the sorted elements without indices (array API standard)."""
     return cr.sort(x, **how).values
 
 
 def squeeze(x: Any, axis: Any) -> Tensor:
-    """Remove the named axes, which must have length 1."""
+    """Remove the named axes, which must have length 1 (array API standard)."""
     return cr.squeeze(x, () if axis is None else axis)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Return the parts at ``indices`` along an axis; PyTorch's flattens without one."""
+    """Return the slices at ``indices`` along an axis (array API standard)."""
     if axis is None and as_tensor(x).ndim != 1:
         raise ShapeError(
             _("take goes along an axis, which may be left out for one axis alone."),
@@ -64,7 +64,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 
 def unsigned_in_their_kind(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Decorate a sum or product: unsigned integers give uint64; PyTorch's int64."""
+    """Decorate a sum or product of the array API: unsigned integers give uint64."""
 
     def added(x: Any, *, dtype: Any = None, **how: Any) -> Tensor:
         unsigned = as_tensor(x).dtype.kind == "uint"
@@ -74,7 +74,7 @@ def unsigned_in_their_kind(function: Callable[..., Tensor]) -> Callable[..., Ten
 
 
 def with_n(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Decorate a variance or deviation: divide by n by default; PyTorch's by n − 1."""
+    """Decorate a variance or deviation of the array API: divide by n by default."""
 
     def spread(x: Any, *, correction: float = 0.0, **how: Any) -> Tensor:
         return function(x, correction=correction, **how)
@@ -163,7 +163,7 @@ SIGNATURES: dict[Callable[..., None], str] = {
 
 
 def strict(name: str, called: Callable[..., None]) -> Callable[..., Any]:
-    """Return the function of that name, restricted to the standard's arguments."""
+    """Return the array API's function of a name, with the standard's arguments only."""
     function = DIFFERENT.get(name) or getattr(cr, name)
     signature = inspect.signature(called)
 
@@ -202,10 +202,10 @@ __array_api_version__ = "2024.12"
 
 
 class ArrayNamespaceInfo:
-    """The inspection API of the standard: capabilities, devices and dtypes."""
+    """The inspection API of the array API standard: capabilities, devices, dtypes."""
 
     def capabilities(self) -> dict[str, Any]:
-        """Return the optional features that work, outside of compiled functions."""
+        """Return the array API's optional features that work outside of traces."""
         return {
             "boolean indexing": True,
             "data-dependent shapes": True,
@@ -217,7 +217,7 @@ class ArrayNamespaceInfo:
         return "cpu"
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
-        """Return float32 and int64, for each kind of numbers."""
+        """Return the array API's default dtypes: float32 and int64."""
         return {
             "real floating": DType.float32,
             "integral": DType.int64,
@@ -225,16 +225,16 @@ class ArrayNamespaceInfo:
         }
 
     def devices(self) -> list[str]:
-        """Return the list of devices: the CPU alone."""
+        """Return the array API's list of devices: the CPU alone."""
         return ["cpu"]
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
-        """Return the dtypes of a kind, by name."""
+        """Return the array API's dtypes of a kind, by name."""
         return {d.name: d for d in DType if kind is None or cr.isdtype(d, kind)}
 
 
 def __array_namespace_info__() -> ArrayNamespaceInfo:  # noqa: N807 - the standard's
-    """Return the inspection API of this namespace."""
+    """Return the inspection API of the array API namespace."""
     return ArrayNamespaceInfo()
 
 
@@ -247,5 +247,5 @@ if TYPE_CHECKING:  # the functions come from a table
 
 
 def __dir__() -> list[str]:
-    """Return the standard's names, and every module's special names."""
+    """Return the names of the array API standard, and the module's special names."""
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

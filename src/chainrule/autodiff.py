@@ -36,7 +36,7 @@ def cotangents(
     keep: Callable[[Value], bool] | None = None,
     free: bool = False,
 ) -> dict[Value, Value]:
-    """Return ∂ℒ/∂v for every tracked value v that the roots depend on.
+    """Return the gradients ∂ℒ/∂v of all values v that the roots depend on.
 
     Args:
         roots: the outputs and their cotangents; for a scalar loss ``{loss: 1}``.
@@ -84,7 +84,7 @@ def vjp(
     needed: Sequence[bool],
     attrs: dict[str, Any],
 ) -> list[Cotangent]:
-    """Return the cotangents of ``inputs``, from those of ``function``'s outputs ``gs``.
+    """Compute the vector-Jacobian product of a function, from its outputs' gradients.
 
     This is the derivative of a composite, taken from its body.
     """
@@ -109,7 +109,7 @@ def inline(
     origin: Node | None = None,
     keep_constants: bool = False,
 ) -> tuple[Value, ...]:
-    """Apply a graph to values, node by node.
+    """Apply a graph to other values, by copying or evaluating its nodes.
 
     The nodes keep their scope and role; with ``origin`` they take that node's instead.
     With ``keep_constants`` what was recorded without derivatives has none here either.

@@ -44,7 +44,7 @@ _OURS = (_PACKAGE, contextlib.__file__, "<string>")
 
 
 class _Answers(BaseException):
-    """An exception with four texts: what was asked, expected and got, and the fix."""
+    """Base class of errors with four texts: what is wrong, expected, got and a fix."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class _Answers(BaseException):
 def _restored(
     kind: type[_Answers], args: tuple[Any, ...], attributes: dict[str, Any]
 ) -> _Answers:
-    """Return an unpickled or copied error, without calling its constructor."""
+    """Restore an unpickled or copied error without its constructor."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(attributes)
@@ -115,7 +115,7 @@ class ShapeError(ChainruleError, ValueError):
 
 
 class AxisError(ShapeError, IndexError):
-    """Error for an axis that a tensor does not have."""
+    """Error for an axis of a tensor that does not exist."""
 
 
 class DTypeError(ChainruleError, TypeError):
@@ -167,7 +167,7 @@ class SaveError(ChainruleError, OSError):
 
 
 class MissingAttributeError(AttributeError):
-    """Error for an unknown attribute of a module or an object.
+    """Error for an unknown attribute of a module or an object, with a suggestion.
 
     It is Python's own error with a hint, and none of the family: ``hasattr`` meets it
     every day, and in a program it is a slip of the code, not bad input.
@@ -217,7 +217,7 @@ def warn(
     got: str | None = None,
     fix: str | None = None,
 ) -> None:
-    """Issue a warning with the texts of an error and the user's source line.
+    """Issue a warning with what is wrong, expected, got and a fix.
 
     Args:
         what: what was asked and why it is doubtful, one sentence.
@@ -256,7 +256,7 @@ def visible_lines(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """Return the known name most similar to ``name``, or None.
+    """Return the known name most similar to a misspelt name, or None.
 
     Args:
         name: what was written.
@@ -275,13 +275,13 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the text of an exception, ours in the current language."""
+    """Return an exception's text, in the current language if Chainrule raised it."""
     ours = isinstance(error, _Answers | MissingAttributeError)
     return error.translated() if ours else str(error)
 
 
 def _below_each_other(what: str, answers: Mapping[str, str | None]) -> str:
-    """Return an error's text: what was asked, and labelled answers below."""
+    """Return an error's text: what is wrong, and the labelled lines below."""
     room = max(map(width, answers))
     lines = [_shortened(what, room)]
     for label, answer in answers.items():
@@ -292,7 +292,7 @@ def _below_each_other(what: str, answers: Mapping[str, str | None]) -> str:
 
 
 def _shortened(answer: str, room: int) -> str:
-    """Return an answer, without its middle if too long.
+    """Shorten a line of an error's text in its middle if too long.
 
     Its own lines stand below each other, and none of them looks like another answer.
     """

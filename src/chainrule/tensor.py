@@ -51,7 +51,7 @@ TensorLike = Any
 
 
 class Tensor(Protocols, Conversion):
-    """An array of numbers that records how it was computed, for derivatives.
+    """The eager tensor: an array that records how it was computed, for derivatives.
 
     Its methods are PyTorch's, and those of the Python array API standard; the functions
     of the package, ``cr.sum(x, axis=0)``, follow that standard where it lists them.
@@ -112,7 +112,7 @@ class Tensor(Protocols, Conversion):
 
     @property
     def _now(self) -> Value:
-        """The tensor's current eager value, not lifted into a trace."""
+        """The tensor's current eager value, even while a function is traced."""
         base = self._base
         if base is None or (
             context.trace is not None and self._value.array is not None
@@ -121,7 +121,7 @@ class Tensor(Protocols, Conversion):
         return self._shown()
 
     def _settle(self) -> None:
-        """Fetch the tensor's numbers from an engine."""
+        """Fetch the tensor's pending numbers from an engine."""
         with process.lock:  # a run in another thread brings newer ones
             if self._pending is not None:
                 self._replace(self._pending())
@@ -139,7 +139,7 @@ class Tensor(Protocols, Conversion):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient ∂ℒ/∂self, accumulated by every ``backward()``; None at first."""
+        """The tensor's gradient ∂ℒ/∂self, accumulated by ``backward()``, or None."""
         gradient = self._gradient_outside()
         if context.trace is not None and self._value.array is not None:
             return context.trace.gradient(self, gradient)
@@ -165,7 +165,7 @@ class Tensor(Protocols, Conversion):
             self._grad = gradient
 
     def _gradient_outside(self) -> Tensor | None:
-        """Return the eager gradient, fetched from an engine if necessary."""
+        """Return the tensor's eager gradient, fetched from an engine if necessary."""
         gradient = self._grad
         if gradient is None or isinstance(gradient, Tensor):
             return gradient
@@ -186,12 +186,12 @@ class Tensor(Protocols, Conversion):
 
     @property
     def is_leaf(self) -> bool:
-        """Return whether the tensor was created by the user and not computed."""
+        """Return whether the user created the tensor: no operation computed it."""
         value = self._value if self._base is None else self._now
         return value.node is None or value.owner is not None
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
-        """Enable or disable, in place, that ``backward()`` fills ``.grad``."""
+        """Enable or disable that ``backward()`` computes the tensor's gradient."""
         traced = context.trace is not None and self._value.array is None
         if not self.is_leaf and not (traced and not self.requires_grad):
             raise GradientError(
@@ -217,7 +217,7 @@ class Tensor(Protocols, Conversion):
         return self
 
     def __getattr__(self, name: str) -> Any:
-        """Raise an error for an unknown attribute, with the equivalent name here."""
+        """Raise an error for an unknown attribute of a tensor, with a suggestion."""
         text = _("'Tensor' object has no attribute {name!r}", name=name)
         plain, fix = name.removesuffix("_"), TENSORS.get(name, "")
         ours = not plain.startswith("_") and hasattr(Tensor, plain)
@@ -228,7 +228,7 @@ class Tensor(Protocols, Conversion):
     # -- its numbers -------------------------------------------------------------
 
     def numpy(self) -> Array:
-        """Return the numbers as a read-only NumPy array that shares their memory."""
+        """Return the tensor's numbers as a read-only NumPy array, without a copy."""
         if self._pending is not None:
             self._settle()
         array = self._now.array
@@ -293,7 +293,7 @@ class Tensor(Protocols, Conversion):
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: Any
     ) -> Any:
-        """Call a NumPy function on the numbers, if no derivative is lost."""
+        """Call a NumPy function on the tensor's numbers, if no derivative is lost."""
         if function in (np.shape, np.ndim, np.size):
             return function(args[0].detach().numpy(), *args[1:], **kwargs)
         named = {name: _numbers(item) for name, item in kwargs.items()}
@@ -329,7 +329,7 @@ class Tensor(Protocols, Conversion):
         return self.numpy().__dlpack_device__()
 
     def __reduce__(self) -> Any:
-        """Support ``copy.deepcopy`` and ``pickle``: return a leaf's parts."""
+        """Return the parts of a leaf tensor for ``copy.deepcopy`` and ``pickle``."""
         if not self.is_leaf and self.requires_grad:
             raise GradientError(
                 _(
@@ -350,7 +350,7 @@ class Tensor(Protocols, Conversion):
     # -- changing it -------------------------------------------------------------
 
     def copy_(self, other: TensorLike) -> Tensor:
-        """Copy the numbers of ``other``, broadcast to the shape, in place.
+        """Copy another tensor's numbers into the tensor in place, broadcast.
 
         While a function is compiled this is how state changes: the step's graph
         gets a pair that says which value replaces which.
@@ -382,7 +382,7 @@ class Tensor(Protocols, Conversion):
         create_graph: bool = False,
         retain_graph: bool = False,
     ) -> None:
-        """Add ∂self/∂leaf to ``.grad`` of every leaf that requires a gradient.
+        """Backpropagate: add the gradient ∂self/∂leaf to each leaf's ``.grad``.
 
         Args:
             gradient: the cotangent of this tensor; 1 for a scalar.
@@ -432,7 +432,7 @@ class Tensor(Protocols, Conversion):
                         _accumulate(owner, g)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Reset the gradient to None, or to 0 without ``set_to_none``."""
+        """Reset the tensor's gradient to None, or to 0 without ``set_to_none``."""
         if set_to_none or self.grad is None:
             self.grad = None
         else:
@@ -475,7 +475,7 @@ _bare = functools.partial(object.__new__, Tensor)
 
 
 def wrap(value: Value) -> Tensor:
-    """Return a tensor of a graph value; the value of a leaf is copied."""
+    """Return a tensor of a graph value; a leaf's value is copied."""
     if value.owner is not None:
         value = movement.copy(value)
     t = _bare()
@@ -494,7 +494,7 @@ FUNCTIONS = Forms(Tensor, Declared, wrap).install(OPS)
 
 
 def _copied(data: Any, dtype: Any) -> Value:
-    """Return the numbers of ``data`` as a new value."""
+    """Return a new tensor's value: the numbers of ``data``, copied."""
     if context.trace is None:
         return Value(as_array(data, dtype))
     if isinstance(data, Tensor):
@@ -505,7 +505,7 @@ def _copied(data: Any, dtype: Any) -> Value:
 
 
 def _numbers(nest: Any) -> Any:
-    """Return a nest of lists and tuples with tensors as arrays."""
+    """Convert tensors in nested lists and tuples to NumPy arrays."""
     if isinstance(nest, Tensor):
         return np.asarray(nest)
     return type(nest)(map(_numbers, nest)) if type(nest) in (tuple, list) else nest
@@ -521,7 +521,7 @@ def _anew(
     repeated: bool,
     order: int,
 ) -> Tensor:
-    """Return the copy of a tensor for ``copy.deepcopy`` or ``pickle``."""
+    """Rebuild a tensor that ``copy.deepcopy`` or ``pickle`` copies."""
     tensor = kind(array)
     if repeated:
         tensor = tensor.expand(shape)
@@ -549,7 +549,7 @@ def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
 
 
 def count_of(size: Dim, dtype: DType) -> Tensor:
-    """Return a number of elements as a scalar tensor; it may be symbolic."""
+    """Return a number of elements, which may be symbolic, as a scalar tensor."""
     return wrap(operands.count_of(size, dtype))
 
 
@@ -558,7 +558,7 @@ def _is_owned(value: Value) -> bool:
 
 
 def _accumulate(owner: Tensor, g: Value) -> None:
-    """Add to a tensor's gradient, in place unless the addition is recorded."""
+    """Add a gradient to a tensor's ``.grad``, in place unless that is recorded."""
     gradient = owner.grad
     if gradient is None:
         owner.grad = wrap(g)

@@ -1,4 +1,4 @@
-"""The version of this package, as in ``pyproject.toml``, and when it was imported."""
+"""The version of the package, as in ``pyproject.toml``, and its time of import."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Data sets: features and targets, stored in their original dtype until batches."""
+"""Data sets: features and targets, stored in their original dtype, and readers."""
 
 from chainrule.data.column import Column
 from chainrule.data.dataset import Dataset

@@ -1,4 +1,4 @@
-"""Conversion of data arguments to Column, Dataset or Stream, and to batches of rows.
+"""Conversion of a Trainer's data arguments to Column, Dataset or Stream.
 
 Evaluation and prediction take a Column, a Dataset or a Stream alike: as batches of rows
 in the dtype of a model's input.
@@ -29,7 +29,7 @@ Rows = Column | Dataset | Stream
 
 
 def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
-    """Return a data set or a stream unchanged; make a data set of a pair (x, y).
+    """Convert a Trainer's data argument, such as a pair (x, y), to a data set.
 
     Args:
         data: the data; also a frame, if training used a table.
@@ -67,13 +67,13 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
 
 
 def _is_of_table(data: Any, trained: Named) -> bool:
-    """Return whether data are a frame, and training used a described table format."""
+    """Return whether data are a data frame whose training data came from a table."""
     kind = (trained.format or {}).get("kind")
     return kind in ("csv", "text") and Columns.of(data) is not None
 
 
 def _in_order(x: Any, trained: Named) -> Any:
-    """Sort a frame's columns as in training; return any other data unchanged.
+    """Sort a data frame's columns as in training; return other data unchanged.
 
     Raises:
         DataError: columns that are not there; rows that the format leaves out.
@@ -133,7 +133,7 @@ def _same_names(stream: Stream, trained: Named) -> Stream:
 
 
 def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
-    """Return features as a Column, from a Column, a Dataset or an array.
+    """Convert a Trainer's features argument to a Column, from an array or Dataset.
 
     Args:
         x: the features.
@@ -219,7 +219,7 @@ def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
 
 
 def stored_as(data: Rows) -> tuple[np.dtype, float | None]:
-    """Return the dtype of the stored features, and their scale factor."""
+    """Return the dtype of a data set's stored features, and their scale factor."""
     if isinstance(data, Stream):
         return data.row.dtype.numpy, data.scale
     column = data.x if isinstance(data, Dataset) else data
@@ -227,7 +227,7 @@ def stored_as(data: Rows) -> tuple[np.dtype, float | None]:
 
 
 def kinds(data: Rows) -> tuple[tuple[int, ...], ArrayType | None]:
-    """Return the shape of one row of features, and the type of one row of targets."""
+    """Return a data set's shape of a row of features, and type of a row of targets."""
     if isinstance(data, Column):
         return data.shape[1:], None
     if isinstance(data, Dataset):
@@ -236,7 +236,7 @@ def kinds(data: Rows) -> tuple[tuple[int, ...], ArrayType | None]:
 
 
 def batches(data: Rows, size: int, dtype: DType) -> Generator[tuple[Array, Array]]:
-    """Yield batches (x in ``dtype``, y) of ``size`` rows each, in their order."""
+    """Yield a data set's batches (x, y) of ``size`` rows each, in their order."""
     __, scale = stored_as(data)
     blocks = data.blocks(size) if isinstance(data, Stream) else _cut(data, size)
     with closing(blocks):
@@ -251,7 +251,7 @@ def _cut(data: Column | Dataset, size: int) -> Generator[tuple[Array, Array]]:
 
 
 def _features(stored: Array, scale: float | None, dtype: DType) -> Array:
-    """Convert stored rows to model input: ``entries.features`` in NumPy."""
+    """Convert stored rows of features to the model's input, scaled if requested."""
     if scale is None:
         check_representable(stored, scale, dtype)
         with np.errstate(over="ignore"):  # infinity is found in the results
@@ -302,7 +302,7 @@ def check_representable(stored: Array, scale: float | None, dtype: DType) -> Non
 
 
 def _check_indices(stored: Array, dtype: DType) -> None:
-    """Refuse indices that are fractions or out of the dtype's range."""
+    """Refuse features that are no valid indices, for a model such as an embedding."""
     if stored.dtype.kind != "f":
         return
     limits = np.iinfo(dtype.numpy)

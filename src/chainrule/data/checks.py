@@ -1,4 +1,4 @@
-"""Checks of features, targets, names and counts before use."""
+"""Checks of a data set's features, targets, names and counts."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ CHUNK = 1 << 20  # values looked at together in the search for NaN and infinity
 
 
 def numbers(value: Any, what: str) -> np.ndarray:
-    """Return `value` as an array of real numbers in native byte order, not copied."""
+    """Return features or targets as an array of real numbers in native byte order."""
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             array = np.from_dlpack(value)
@@ -62,7 +62,7 @@ def numbers(value: Any, what: str) -> np.ndarray:
 
 
 def targets(y: np.ndarray) -> np.ndarray:
-    """Convert targets to a dtype that losses take: int32, float32 or float64."""
+    """Convert a data set's targets to a dtype for losses: int32, float32 or float64."""
     if y.dtype.kind == "f":
         return y.astype(np.float32) if y.dtype == np.float16 else y
     if y.dtype.itemsize >= 4 and y.dtype != np.int32 and y.size:
@@ -84,7 +84,7 @@ def targets(y: np.ndarray) -> np.ndarray:
 
 
 def check_lengths(x: Column, y: np.ndarray) -> None:
-    """Refuse x and y that have no rows, or different numbers of rows."""
+    """Refuse features x and targets y without rows, or with different row counts."""
     for what, shape in (("x", x.shape), ("y", y.shape)):
         if not shape:
             raise ShapeError(
@@ -136,7 +136,7 @@ def checked_batch_size(batch_size: Any, rows: int | None) -> int:
 
 
 def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
-    """Refuse labels that are not the integers 0 … classes − 1, one per row.
+    """Refuse class labels that are not the integers 0 … classes − 1, one per row.
 
     Args:
         y: the targets.
@@ -184,7 +184,7 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
 
 
 def check_finite(column: Column, what: str, first: int = 0) -> None:
-    """Refuse features with NaN or infinity in the dtype that an engine uses.
+    """Refuse features with NaN or infinity, in the dtype that an engine uses.
 
     Args:
         column: the features, or targets as a column.
@@ -220,7 +220,7 @@ def check_finite(column: Column, what: str, first: int = 0) -> None:
 def checked_classes(
     classes: Any, names: Any
 ) -> tuple[int | None, tuple[str, ...] | None]:
-    """Check the number of classes and their names, and return both."""
+    """Check a data set's number of classes and their names, and return both."""
     if classes is not None:
         classes = validation.whole("classes", classes, least=2)
     if names is None:
@@ -242,7 +242,7 @@ def checked_classes(
 
 
 def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Check the names of the columns of x, a table of shape (n, columns)."""
+    """Check a data set's feature names, one for each column of x."""
     names = checked_names(names, "feature_names", "feature_names=('length', 'width')")
     if len(shape) != 2 or len(names) != shape[1]:
         raise ArgumentError(
@@ -255,7 +255,7 @@ def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]
 
 
 def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
-    """Check the names of the columns of y; return None for a single column."""
+    """Check a data set's target names, one per column of y; return None for one."""
     names = checked_names(names, "target_names", "target_names=('width', 'height')")
     if shape[1:] != (len(names),) and (len(names) != 1 or len(shape) != 1):
         raise ArgumentError(
@@ -268,7 +268,7 @@ def checked_target_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...] 
 
 
 def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
-    """Return different strings as a tuple; refuse anything else."""
+    """Check a data set's names: different texts, returned as a tuple."""
     checked = tuple(names) if isinstance(names, Sequence | np.ndarray) else (None,)
     if isinstance(names, str) or not all(isinstance(name, str) for name in checked):
         raise ArgumentError(
@@ -290,7 +290,7 @@ def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
 
 
 def checked_format(format: Any) -> dict[str, Any]:
-    """Return a copy of the description of a file format, which must be JSON-able."""
+    """Return a copy of a data set's format description; refuse what is not JSON."""
     try:
         if isinstance(format, dict):
             return json.loads(json.dumps(format, allow_nan=False))
@@ -318,7 +318,7 @@ def shortened(text: str, length: int = 80) -> str:
 
 
 def _at(where: Any, first: int = 0) -> str:
-    """Return the position of a value in words, from 0; empty for a single value."""
+    """Describe a wrong value's position in a data set, by row and column."""
     if not len(where):
         return ""
     row, *rest = (int(i) for i in where)

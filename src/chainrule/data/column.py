@@ -1,4 +1,4 @@
-"""A stored array together with the scale factor that converts it to features.
+"""The features of a data set as a stored array with a scale factor.
 
 Data stay in the dtype that they came in. 60,000 images of MNIST are 47 MB as
 bytes and would be 188 MB as float32, so an engine converts only the rows of the
@@ -22,7 +22,7 @@ from chainrule.util.keywords import strict
 
 @strict
 class Column:
-    """A stored array with the scale factor that converts it to features.
+    """The features of a data set: a stored array, and a scale factor.
 
     Formula:
         x = float32(stored) · float32(scale), rounded once after each of the two
@@ -61,7 +61,7 @@ class Column:
 
     @cached_property
     def dtype(self) -> np.dtype:
-        """The dtype of the features."""
+        """The dtype of the features after scaling."""
         narrow = np.dtype(np.float32)
         if self.scale is not None or self.stored.dtype == np.float16:
             return narrow
@@ -71,7 +71,7 @@ class Column:
         return np.dtype(np.float64) if wide else narrow
 
     def part(self, rows: Any) -> Column:
-        """Return some rows, in the dtype of the whole column."""
+        """Return some rows of the features, in the dtype of the whole column."""
         column = Column(self.stored[rows], self.scale)
         if "dtype" in self.__dict__ or self.stored.dtype.kind in "iu":
             column.dtype = self.dtype
@@ -79,7 +79,7 @@ class Column:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the stored array: (n, …)."""
+        """The shape of the stored array of features: (n, …)."""
         return self.stored.shape
 
     def __len__(self) -> int:
@@ -113,7 +113,7 @@ class Column:
 
 
 def unrepresentable(stored: np.ndarray, dtype: np.dtype) -> Any:
-    """Return the first integer in ``stored`` that ``dtype`` cannot represent, or None.
+    """Return the first integer of stored features that a dtype cannot represent.
 
     >>> unrepresentable(np.array([1, 2**24, 2**24 + 1]), np.dtype(np.float32))
     np.int64(16777217)

@@ -175,7 +175,7 @@ class Dataset:
 
     @classmethod
     def _of_table(cls, reader: TableReader, name: str | None = None) -> "Dataset":
-        """Make a data set of all rows of a table."""
+        """Make a data set of all rows of a table, with its schema."""
         rows = reader.all()
         data = cls(
             rows.x,
@@ -196,7 +196,7 @@ class Dataset:
     def __getitem__(self, key: Any) -> tuple[np.ndarray, Any]: ...
 
     def __getitem__(self, key: Any) -> "Dataset | tuple[np.ndarray, Any]":
-        """Return rows: ``data[:100]`` a `Dataset`, ``data[3]`` a pair (x, y).
+        """Return a data set's rows: ``data[:100]`` a `Dataset`, ``data[3]`` a pair.
 
         A slice shares the memory of its data set; nothing is copied.
 
@@ -224,7 +224,7 @@ class Dataset:
         return ((self.x[row], self.y[row]) for row in range(len(self)))
 
     def take(self, n: int) -> "Dataset":
-        """Return the first n rows, sharing memory with the data set.
+        """Return a data set of the first n rows, which shares memory.
 
         Args:
             n: the number of rows, 1 … len(self).
@@ -250,7 +250,7 @@ class Dataset:
         return self._part(slice(n))
 
     def rows(self, index: Any) -> "Dataset":
-        """Return the rows with the given indices, in order; a row may occur twice.
+        """Return a data set of the rows with given indices, in order.
 
         Args:
             index: integers, negative ones counted from the end; or one boolean a row:
@@ -276,7 +276,7 @@ class Dataset:
         epoch: int = 0,
         drop_last: bool = False,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the batches (x, y) of one pass over the data.
+        """Yield the batches (x, y) of one pass over the data set.
 
         ``batch_size=None`` is batch gradient descent (all rows make one step),
         ``batch_size=1`` stochastic gradient descent, and what is between is
@@ -320,7 +320,7 @@ class Dataset:
     def split(
         self, first: float, seed: int = 0, *, stratify: bool = False
     ) -> tuple["Dataset", "Dataset"]:
-        """Split the rows at random into two data sets.
+        """Split the rows at random into two data sets, such as training and test.
 
         A seed gives the same split on every machine and in every version. Rows are
         copied, in the dtype that they are stored in.
@@ -409,7 +409,7 @@ class Dataset:
         )
 
     def _part(self, rows: slice | np.ndarray) -> "Dataset":
-        """Return some rows as a data set, without checking the data again."""
+        """Return some of a data set's rows as a data set, without further checks."""
         part = object.__new__(Dataset)
         part.__dict__.update(self.__dict__)
         part.x, part.y = self.x.part(rows), self.y[rows]
@@ -418,7 +418,7 @@ class Dataset:
         return part
 
     def like(self, other: Named) -> "Dataset":
-        """Return the rows with columns and labels in another data set's order.
+        """Return a data set with columns and labels ordered as in another data set.
 
         Columns are found by their names, where both have some, and labels by the names
         of their classes. Further columns are left out.
@@ -464,7 +464,7 @@ class Dataset:
 
 
 def _row_numbers(index: Any, n: int, name: str) -> np.ndarray:
-    """Convert an index to row numbers from 0 to n − 1."""
+    """Convert an index of a data set to row numbers from 0 to n − 1."""
     try:
         rows = np.asarray(index)
     except (TypeError, ValueError):  # ragged lists

@@ -1,4 +1,4 @@
-"""Features without targets, for prediction."""
+"""Features of samples without targets, for prediction."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from chainrule.data.dataset import Dataset
 
 
 class Features(NamedTuple):
-    """Features without targets, for prediction.
+    """Features of samples without targets, for prediction, and names of the rows.
 
     Attributes:
         x: the features, a `Column`.
@@ -21,7 +21,7 @@ class Features(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray, scale: float | None) -> "Features":
-        """Make features from an array, with row numbers as names, and check them."""
+        """Make features for prediction from an array, with checks and row names."""
         n = len(x) if x.ndim else 1
         data = Dataset(x, np.zeros(n, np.int32), scale=scale)
         return cls(data.x, tuple(f"row {i}" for i in range(n)))

@@ -1,4 +1,4 @@
-"""Common parts of all file readers: paths, memory limits, errors that name the file."""
+"""Common parts of the readers of data files: paths, memory limits, errors."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ UNSEEN = 1000
 
 
 def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
-    """Return the path of an existing file (or folder).
+    """Return the path of an existing data file or folder, or raise an error.
 
     Raises:
         ArgumentError: a value that is no path.
@@ -59,7 +59,7 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
 
 @contextmanager
 def reading(path: Path, what: str, fix: str) -> Iterator[None]:
-    """Turn any error in the block into a DataError that names the file.
+    """Turn any error while a data file is read into a DataError that names the file.
 
     Args:
         path: the file.
@@ -84,13 +84,13 @@ def reading(path: Path, what: str, fix: str) -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
-    """Open a file for reading; errors in the block name the file."""
+    """Open a data file for reading; errors in the block name the file."""
     with reading(path, what, fix), open_file(path) as file:
         yield file
 
 
 def damaged(path: Path, what: str, got: str, fix: str) -> DataError:
-    """Return the error for a file whose content is not of the expected kind."""
+    """Return the error for a data file whose content is not of the expected kind."""
     return DataError(
         _("'{path}' cannot be read as {what}.", path=path, what=what),
         expected=what,
@@ -100,7 +100,7 @@ def damaged(path: Path, what: str, got: str, fix: str) -> DataError:
 
 
 def classes_of(y: np.ndarray, path: Path) -> int:
-    """Return the number of classes of labels 0, 1, …: the largest + 1, at least 2.
+    """Return the number of classes in a data file: the largest label + 1, at least 2.
 
     Raises:
         DataError: most of them never come up; every one would cost a row of weights.
@@ -119,7 +119,7 @@ def classes_of(y: np.ndarray, path: Path) -> int:
 
 
 def meant(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Return a remedy; if a known name is similar, ask first whether it was meant."""
+    """Return an error's fix, which names a known name similar to a misspelt one."""
     close = nearest(name, known)
     if not close:
         return otherwise
@@ -131,7 +131,7 @@ FREE, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def memory() -> int:
-    """Return the limit of memory for data: half of the machine's, or what is free.
+    """Return the memory limit for data in bytes: half of the memory, or the free part.
 
     What is free is asked of Linux, in a container too; 8 GiB where nothing is known.
     """
@@ -151,13 +151,13 @@ def memory() -> int:
 
 
 def _numbers_in(file: Path) -> dict[str, int]:
-    """Read the lines ``name number …`` of a file into a dictionary."""
+    """Read lines ``name number …`` of a system file on memory into a dictionary."""
     rows = (line.split() for line in file.read_text("ascii").splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) > 1}
 
 
 def check_memory(path: Path | str, size: int, fix: str) -> None:
-    """Refuse content of ``size`` bytes that exceeds the machine's memory."""
+    """Refuse a data file whose content of ``size`` bytes exceeds the memory."""
     if size > (limit := memory()):
         raise DataError(
             _("'{path}' is too large for this machine's memory.", path=path),

@@ -21,7 +21,7 @@ Names = tuple[str, ...]
 
 
 class Named(Protocol):
-    """The protocol of objects with names of columns and classes, such as a Dataset."""
+    """A protocol of data with names of columns and classes, such as a Dataset."""
 
     @property
     def feature_names(self) -> Names | None: ...
@@ -34,7 +34,7 @@ class Named(Protocol):
 
 
 class Columns(NamedTuple):
-    """The columns of a table, by name.
+    """The columns of a data frame (pandas, polars, …), by name.
 
     Attributes:
         frame: the table.
@@ -46,7 +46,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, value: Any) -> Columns | None:
-        """Return the columns of a table; None for data that are not a table.
+        """Return the columns of a data frame; None for data that are no frame.
 
         Raises:
             ArgumentError: two columns of one name.
@@ -73,11 +73,11 @@ class Columns(NamedTuple):
 
     @property
     def names(self) -> Names:
-        """The names of the table's columns."""
+        """The names of the data frame's columns."""
         return tuple(self.labels)
 
     def column(self, name: str) -> Array:
-        """Return a column as an array of any dtype; of objects if it is ragged.
+        """Return a data frame's column as an array of any dtype.
 
         Raises:
             ArgumentError: a frame whose columns cannot be taken, such as a lazy one.
@@ -94,7 +94,7 @@ class Columns(NamedTuple):
             return np.asarray(series, object)
 
     def array(self, what: str, names: Names | None = None) -> Array:
-        """Return some columns, or all of them, as an array of shape (n, columns).
+        """Return columns of a data frame as an array of shape (n, columns).
 
         Args:
             what: ``"x"`` or ``"y"``, for messages.
@@ -114,7 +114,7 @@ class Columns(NamedTuple):
         return np.stack(columns, axis=1)
 
     def _numbers(self, what: str, name: str) -> Array:
-        """Return a column of numbers."""
+        """Return a data frame's column of numbers; refuse other columns."""
         column = self.column(name)
         if column.ndim == 1 and column.dtype.kind in "biuf":
             series = self.frame[self.labels[name]]
@@ -147,7 +147,7 @@ def not_a_frame(value: Any, problem: str) -> ArgumentError:
 
 
 def require_one_length(columns: Sequence[Array], what: str) -> None:
-    """Refuse columns of different lengths, and no columns at all."""
+    """Refuse data frame columns of different lengths, or no columns at all."""
     lengths = {len(column) for column in columns}
     if len(lengths) != 1:
         raise ArgumentError(
@@ -159,7 +159,7 @@ def require_one_length(columns: Sequence[Array], what: str) -> None:
 
 
 def in_order(names: Sequence[str], trained: Names, what: str) -> list[int]:
-    """Return the positions of the trained columns; ignore further columns.
+    """Return the positions of training's columns among new data's columns.
 
     Args:
         names: the names of the columns of new data.
@@ -190,7 +190,7 @@ def in_order(names: Sequence[str], trained: Names, what: str) -> list[int]:
 
 
 def labels_of(names: Names, trained: Names) -> Array:
-    """Return, for each class of new data, its label in training.
+    """Return training's label for each class of new data.
 
     Raises:
         DataError: a class that was not there.

@@ -136,13 +136,13 @@ def idx_features(
     classes: Any = None,
     class_names: Any = None,
 ) -> Features:
-    """Read the images alone, with the arguments of :func:`read_idx`."""
+    """Read the images alone of an idx file, without labels, for prediction."""
     x, __ = _features(images, scale, flatten)
     return Features.of(x.stored, x.scale)
 
 
 def labels_beside(images: Path) -> Path:
-    """Find the label file that belongs to an image file, by MNIST's file names."""
+    """Find the idx file of labels that belongs to an idx file of images."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1")
     labels = images.with_name(name)
     if labels == images or not labels.is_file():

@@ -132,7 +132,7 @@ def image_features(
     flatten: bool = False,
     class_names: Any = None,
 ) -> Features:
-    """Read images without classes: a file, a folder of files, or of folders.
+    """Read images without classes, from a file or a folder, for prediction.
 
     The other arguments are those of :func:`image_folder`. Each row is called by its
     file.
@@ -154,7 +154,7 @@ def image_features(
 
 
 class Loader:
-    """A loader that reads image files into one array.
+    """A loader of image files, of one size and mode, into an array.
 
     Args:
         size: (height, width), or None for that of the first image.
@@ -206,7 +206,7 @@ class Loader:
         return images
 
     def _pixels(self, file: Path) -> np.ndarray:
-        """Read one image: (channels, height, width)."""
+        """Read one image file as an array (channels, height, width)."""
         # Pillow's warnings are errors here, or concern no pixel.
         quiet = warnings.catch_warnings(action="ignore")
         with opened(file, WHAT, FIX) as stream, quiet:
@@ -221,7 +221,7 @@ class Loader:
         return pixels.transpose(2, 0, 1)
 
     def _check(self, image: Any, file: Path, length: int) -> None:
-        """Refuse files with too many pixels, or with more than one image."""
+        """Refuse image files with too many pixels, or with more than one image."""
         width, height = image.size
         if width * height > min(LARGEST, FREE + A_BYTE * length):
             limit = _(
@@ -281,7 +281,7 @@ def pillow() -> Any:
 
 
 def _eight_bits(values: np.ndarray, file: Path) -> np.ndarray:
-    """Convert 16-bit grey values to 8 bits: v/257, rounded."""
+    """Convert an image's 16-bit grey values to 8 bits: v/257, rounded."""
     if values.dtype.kind == "f" or values.min() < 0 or values.max() > 0xFFFF:
         raise damaged(
             file,
@@ -301,14 +301,14 @@ def _eight_bits(values: np.ndarray, file: Path) -> np.ndarray:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return the files and folders in a folder, sorted by name, without hidden ones."""
+    """Return an image folder's visible files and folders, sorted by name."""
     names = sorted(os.listdir(folder))
     shown = [n for n in names if not n.startswith(".") and n.lower() not in NOT_OURS]
     return [folder / name for name in shown]
 
 
 def _folders(root: Path) -> list[str]:
-    """Return the names of the class folders."""
+    """Return the names of an image folder's subfolders, which are its classes."""
     entries = _entries(root)
     names = [entry.name for entry in entries if entry.is_dir()]
     stray = [e for e in entries if not e.is_dir() and e.suffix.lower() in SUFFIXES]
@@ -351,7 +351,7 @@ def _check_known(root: Path, names: list[str], classes: tuple[str, ...]) -> None
 
 
 def _images(folder: Path) -> list[Path]:
-    """Return the image files of one class."""
+    """Return the image files in the folder of one class."""
     files = _entries(folder)
     for file in files:
         if file.is_dir():
@@ -379,7 +379,7 @@ def _no_images(folder: Path) -> DataError:
 
 
 def _checked_size(size: Any) -> tuple[int, int]:
-    """Check a size (height, width), and return Pillow's order (width, height)."""
+    """Check an image size (height, width); return it as (width, height) for Pillow."""
     if isinstance(size, list | tuple) and len(size) == 2:
         height, width = (validation.whole("size", n) for n in size)
         if height * width <= LARGEST:

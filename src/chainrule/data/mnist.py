@@ -72,7 +72,7 @@ def mnist() -> tuple[Dataset, Dataset]:
 
 @functools.cache
 def _arrays() -> tuple[np.ndarray, np.ndarray, int]:
-    """Return read-only images and labels, and the number of training images."""
+    """Return MNIST's images and labels, read-only, and the count of training images."""
     images, labels, n = unpack(read())
     targets = labels.astype(np.int32)
     images = images.reshape(len(images), -1)
@@ -81,7 +81,7 @@ def _arrays() -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def read() -> bytes:
-    """Read the bytes of the packed file from the installed package.
+    """Read the bytes of MNIST's packed file from the installed package.
 
     Raises:
         DataError: it is not there.
@@ -95,7 +95,7 @@ def read() -> bytes:
 
 
 def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
-    """Unpack images, labels and the number of training images from the packed file.
+    """Unpack MNIST's images, labels and number of training images from its file.
 
     Args:
         packed: all bytes of the file.
@@ -140,7 +140,7 @@ def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def content_digest(images: np.ndarray, labels: np.ndarray, train: int) -> bytes:
-    """Compute the SHA-256 of the shape and of all pixels and labels."""
+    """Compute the SHA-256 checksum of MNIST's images and labels."""
     import hashlib
 
     sha = hashlib.sha256(struct.pack(">4I", train, *images.shape))

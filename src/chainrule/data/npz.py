@@ -42,7 +42,7 @@ def read_npz(
     class_names: Any = None,
     name: str | None = None,
 ) -> Dataset:
-    """Read features and targets from an NPZ file.
+    """Read a data set's features and targets from an NPZ file.
 
     Args:
         path: the file, as ``numpy.savez`` writes it.
@@ -107,7 +107,7 @@ def npz_features(
     classes: Any = None,
     class_names: Any = None,
 ) -> Features:
-    """Read the features alone, with the arguments of :func:`read_npz`."""
+    """Read the features alone of an NPZ file, for prediction."""
     file = checked_path(path, _("NPZ file"))
     with _opened(file) as archive:
         features = _member(archive, file, x)
@@ -126,7 +126,7 @@ def _opened(path: Path) -> Iterator["ZipFile"]:
 def _coded(
     texts: np.ndarray, names: Any, path: Path, array: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Convert text labels to integers, and return both labels and class names."""
+    """Convert an NPZ file's text labels to integers; return them with class names."""
     if texts.ndim != 1 or not len(texts):
         raise damaged(
             path,

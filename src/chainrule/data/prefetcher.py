@@ -1,4 +1,4 @@
-"""Prefetching: a thread computes the next item while the current one is in use.
+"""Prefetching of data: a thread prepares the next block during the current one.
 
     consumer:  use 1 ......... use 2 ......... use 3
     thread:            make 2          make 3
@@ -18,14 +18,14 @@ PATIENCE = 5.0
 
 
 class _End:
-    """The marker after the last item, with the iterator's error, if any."""
+    """The marker of the end of a prefetched iterator, with its error, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 def prefetched(make: Callable[[Callable[[], bool]], Iterator[T]]) -> Generator[T]:
-    """Yield the items of an iterator, which a daemon thread computes in advance.
+    """Prefetch an iterator: yield its items, computed in advance by a thread.
 
     The thread starts with the first item that is asked for. It ends with the last
     item, with an error, or when the generator is closed; then it closes the iterator.

@@ -1,4 +1,4 @@
-"""Reading of a further file in the format of one that was read before."""
+"""Reading of a further data file in the format of an earlier data set."""
 
 import inspect
 import os
@@ -20,7 +20,7 @@ from chainrule.util.validation import choice, known_names
 
 
 def _idx(path: Any, **options: Any) -> Dataset:
-    """Read idx files: a pair of paths, or the images' path alone."""
+    """Read idx files of images and labels: a pair of paths, or the images' path."""
     if isinstance(path, list | tuple) and len(path) == 2:
         return read_idx(path[0], path[1], **options)
     if isinstance(path, str | os.PathLike):
@@ -55,7 +55,7 @@ def read(path: Any, *, format: dict[str, Any], target: bool) -> Dataset | Featur
 def read(
     path: Any, *, format: dict[str, Any], target: bool = True
 ) -> Dataset | Features:
-    """Read a further file in the format of one that was read before.
+    """Read a further data file in the format of an earlier data set.
 
     Columns come in the same order, categories and classes have the same numbers, gaps
     are filled with the same means, and images get the same size.

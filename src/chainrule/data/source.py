@@ -24,7 +24,7 @@ STORED = frozenset(dtype.numpy for dtype in DType)
 
 
 class Source:
-    """A stream's source: a function that opens an iterable of samples or batches.
+    """A data stream's source: a function that opens an iterable of samples.
 
     Args:
         make: the function.
@@ -42,7 +42,7 @@ class Source:
         self._opened: Any = None
 
     def first(self) -> Pair:
-        """Read the rows of the first item, and close the source again."""
+        """Read the first item of a data stream, and close its source again."""
         pieces = self.pieces(lambda: False)
         piece = next(pieces, None)
         pieces.close()
@@ -51,7 +51,7 @@ class Source:
         return piece[1]
 
     def pieces(self, stopped: Stopped) -> Generator[tuple[int, Pair], None, None]:
-        """Yield pairs of a row number and the rows of x and y from there on.
+        """Yield a data stream's items as (row number, rows of x and y).
 
         Args:
             stopped: asked before each item of the source; it ends the generator.
@@ -79,7 +79,7 @@ class Source:
     def blocks(
         self, rows: int, types: tuple[ArrayType, ArrayType], stopped: Stopped
     ) -> Iterator[Pair]:
-        """Yield the rows in blocks of equal size; the last block may be smaller.
+        """Yield a data stream's rows in blocks of equal size, the last one smaller.
 
         Args:
             rows: of a block.
@@ -174,7 +174,7 @@ class Source:
         return items
 
     def _rows(self, number: int, item: Any) -> Pair:
-        """Convert one item of the source to rows of x and of y."""
+        """Convert one item of a data stream to rows of features x and targets y."""
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise DataError(
                 _(
@@ -255,7 +255,7 @@ class Source:
         )
 
     def empty(self) -> DataError:
-        """Return the error for a source without samples."""
+        """Return the error for a data stream without samples."""
         return DataError(
             _("The source of the stream '{name}' has no samples.", name=self.name),
             expected=_("at least one pair (x, y)"),
@@ -268,7 +268,7 @@ class Source:
 
 
 def _stored(x: np.ndarray, item: Any) -> np.ndarray:
-    """Convert features to a dtype that engines read; lists become float32."""
+    """Convert a data stream's features to a dtype that engines read."""
     if x.dtype in STORED and not isinstance(item, list | tuple | int | float):
         return x
     if (number := unrepresentable(x, np.dtype(np.float32))) is not None:
@@ -285,7 +285,7 @@ def _stored(x: np.ndarray, item: Any) -> np.ndarray:
 
 
 def _target(item: Any) -> np.ndarray:
-    """Convert a target to a dtype that losses take; a Python float becomes float32."""
+    """Convert a data stream's target to a dtype that losses take."""
     if type(item) is int and -(2**31) <= item < 2**31:  # a label: the usual case
         return np.asarray(item, np.int32)
     y = numbers(item, "y")

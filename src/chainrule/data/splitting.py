@@ -1,4 +1,4 @@
-"""Shuffling, splits and cross-validation folds, as row numbers.
+"""Splits of data sets and cross-validation folds, as row numbers.
 
 The order of a split is the argsort of n raw 64-bit words from NumPy's Philox
 generator. NumPy promises that this stream never changes, so a seed gives the same
@@ -15,12 +15,12 @@ from chainrule.text import _
 
 
 def shuffled(n: int, seed: int) -> np.ndarray:
-    """Return the numbers 0 … n − 1 in an order that depends only on the seed."""
+    """Return the row numbers 0 … n − 1 in an order determined by the seed."""
     return np.argsort(np.random.Philox(seed).random_raw(n), kind="stable")
 
 
 def halves(n: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Shuffle n row numbers with a seed; return the first ``count`` and the rest."""
+    """Split n row numbers at random into the first ``count`` and the rest."""
     order = shuffled(n, seed)
     return order[:count], order[count:]
 
@@ -28,7 +28,7 @@ def halves(n: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def stratified_halves(
     labels: np.ndarray, count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split rows like :func:`halves`, with the same share of each class in both parts.
+    """Split row numbers at random, with each class's share the same in both parts.
 
     Args:
         labels: integers, one a row; no class has a single row.
@@ -44,7 +44,7 @@ def stratified_halves(
 
 
 def class_counts(sizes: list[int], count: int) -> list[int]:
-    """Return the number of rows of each class in a stratified part of ``count`` rows.
+    """Return the number of rows of each class in a stratified part of a data set.
 
     Formula:
         qᵢ = sizeᵢ · count / Σ size, rounded down; what is left goes to the largest
@@ -68,7 +68,7 @@ def class_counts(sizes: list[int], count: int) -> list[int]:
 
 
 def _leave_one(counts: list[int]) -> None:
-    """Move one row from the largest class to each class without rows."""
+    """Move one row from a split's largest class to each class without rows."""
     for i, n in enumerate(counts):
         most = max(range(len(counts)), key=counts.__getitem__)
         if n == 0 and counts[most] > 1:
@@ -79,7 +79,7 @@ def _leave_one(counts: list[int]) -> None:
 def folds(
     n: int, k: int, seed: int, labels: np.ndarray | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield k pairs of rows (training, validation), with each row validated once.
+    """Yield the k pairs (training rows, validation rows) of cross-validation.
 
     Without labels the shuffled rows are dealt like cards, one to each fold in turn.
     With labels they are dealt class after class, so that the folds' shares of a class
@@ -95,7 +95,7 @@ def folds(
 
 
 def _rank_in_class(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return, for each row, the number of earlier rows of the same class."""
+    """Return each row's number of earlier rows of its class, for stratified splits."""
     by_class = np.argsort(codes, kind="stable")
     starts = np.cumsum(sizes) - sizes
     rank = np.empty(len(codes), np.int64)
@@ -107,7 +107,7 @@ def _rank_in_class(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def part_of(first: Any, n: int, name: str) -> int:
-    """Convert a split's share, a fraction or a number of rows, to a number of rows."""
+    """Convert a split's size, a fraction or a number of rows, to a number of rows."""
     if isinstance(first, int | np.integer) and not isinstance(first, bool):
         count = int(first)
     elif isinstance(first, float | np.floating) and 0 < first < 1:
@@ -134,7 +134,7 @@ def part_of(first: Any, n: int, name: str) -> int:
 
 
 def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) -> None:
-    """Refuse to stratify by targets that are not classes, or by single-row classes."""
+    """Refuse to stratify a split by targets that are no classes or too rare ones."""
     if y.ndim != 1 or y.dtype.kind == "f":
         raise DTypeError(
             _("The data set '{name}' has no classes to stratify by.", name=name),

@@ -27,7 +27,7 @@ from chainrule.util.keywords import strict
 
 @strict
 class Stream:
-    """Supervised data that are read in blocks, one pass per epoch.
+    """A stream of supervised data, read in blocks: one pass per epoch.
 
     Only two blocks of rows are in memory: the one in use, and the next, which a thread
     makes in the meantime. Samples come in the order of the source; it is the source
@@ -109,7 +109,7 @@ class Stream:
         name: str | None = None,
         **options: Any,
     ) -> "Stream":
-        """Stream a table larger than memory; arguments as for ``read_csv``.
+        """Make a stream of a CSV table larger than memory; arguments as ``read_csv``.
 
         The whole file is read once at the beginning, to learn its columns; then once
         for each epoch, in the order of its rows.
@@ -136,7 +136,7 @@ class Stream:
 
     @property
     def row(self) -> ArrayType:
-        """The type of one sample's features as stored, before scaling.
+        """The type of one sample's features in a stream, as stored, before scaling.
 
         Raises:
             DataError: the source gives no samples, or none that can be used.
@@ -145,7 +145,7 @@ class Stream:
 
     @property
     def target(self) -> ArrayType:
-        """The type of one sample's target.
+        """The type of one sample's target in a stream.
 
         Raises:
             DataError: the source gives no samples, or none that can be used.
@@ -153,7 +153,7 @@ class Stream:
         return self._types[1]
 
     def blocks(self, rows: int) -> Generator[Pair]:
-        """Yield the blocks of one pass over the samples, prepared by a thread.
+        """Yield the blocks of one pass over the stream, prefetched by a thread.
 
         Args:
             rows: the number of samples of a block; the last one holds the rest.
@@ -187,7 +187,7 @@ class Stream:
 
     @cached_property
     def _types(self) -> tuple[ArrayType, ArrayType]:
-        """The types of a row of x and of y, from the first sample."""
+        """The types of a row of features x and of targets y in a stream."""
         x, y = self._source.first()
         names = self.feature_names
         if names is not None and x.shape[1:] != (len(names),):

@@ -119,7 +119,7 @@ def texts_of(data: Dataset) -> Texts | None:
 
 
 def shown(data: Dataset, row: int) -> dict[str, str]:
-    """Return the text of a row, decoded from its token indices, by column name."""
+    """Return the text of a data set's row, decoded from its token indices."""
     column = texts_of(data)
     assert column is not None
     return {column.name: column.shown(data.x.stored[row].tolist())}

@@ -67,7 +67,7 @@ def xor(copies: int = 1, noise: float = 0.0, *, seed: int = 0) -> Dataset:
 def circles(
     n: int = 200, noise: float = 0.05, *, factor: float = 0.5, seed: int = 0
 ) -> Dataset:
-    """Generate two concentric circles, which no straight line separates.
+    """Generate two concentric circles, a toy data set that no line separates.
 
     Formula:
         x = r·(cos t, sin t) + noise·ε with r = 1 for class 0 and r = factor for
@@ -101,7 +101,7 @@ def circles(
 
 @strict
 def moons(n: int = 200, noise: float = 0.05, *, seed: int = 0) -> Dataset:
-    """Generate two interleaving half circles.
+    """Generate two interleaving half circles, a toy data set of two classes.
 
     Formula:
         class 0: (cos t, sin t); class 1: (1 − cos t, ½ − sin t); t from 0 to π in
@@ -138,7 +138,7 @@ def spiral(
     turns: float = 1.0,
     seed: int = 0,
 ) -> Dataset:
-    """Generate spiral arms around the origin, one for each class.
+    """Generate a toy data set of spiral arms, one for each class.
 
     Formula:
         x = r·(cos t, sin t) + noise·ε with t = 2π·(turns·r + class/classes); r goes
@@ -180,7 +180,7 @@ def blobs(
     spread: float = 1.0,
     seed: int = 0,
 ) -> Dataset:
-    """Generate clusters of normally distributed points, one for each class.
+    """Generate a toy data set of normally distributed clusters, one for each class.
 
     Formula:
         x = c + spread·ε with ε ~ N(0, 1) in each coordinate; the centres c are
@@ -236,33 +236,33 @@ class _Draws:
         )
 
     def uniform(self, shape: Sequence[int]) -> Array:
-        """Draw numbers strictly between 0 and 1: (bits + ½)·2⁻³²."""
+        """Draw a toy data set's numbers, strictly between 0 and 1."""
         bits = self._bits(math.prod(shape)).astype(np.float64)
         return ((bits + 0.5) * 2.0**-32).reshape(shape)
 
     def normal(self, shape: Sequence[int]) -> Array:
-        """Draw numbers from N(0, 1) by Box and Muller: √(−2 ln u)·cos(2πv)."""
+        """Draw a toy data set's numbers from N(0, 1), by Box and Muller."""
         u, v = self.uniform(shape), self.uniform(shape)
         return np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * math.pi * v)
 
     def noise(self, size: float, shape: Sequence[int], name: str = "noise") -> Array:
-        """Draw noise size·ε, ε ~ N(0, 1); ``name`` is the argument's name."""
+        """Draw a toy data set's noise size·ε, with ε from N(0, 1)."""
         number(name, size, least=0, most=1e6)
         return size * self.normal(shape)
 
     def order(self, n: int) -> Array:
-        """Return the numbers 0 … n − 1 in random order."""
+        """Draw a random order of a toy data set's n points."""
         return np.argsort(self._bits(n), kind="stable")
 
 
 def _polar(radius: Any, turns: Array) -> Array:
-    """Return points (n, 2) with a radius and an angle in whole turns."""
+    """Return points (n, 2) of toy data from radii and angles in whole turns."""
     angle = 2.0 * math.pi * turns
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
 def _centres(draws: _Draws, classes: int, features: int) -> Array:
-    """Draw the centres of clusters in a cube, at a minimum distance from each other."""
+    """Draw the centres of a toy data set's clusters, at a minimum distance."""
     side = 3 * MIN_DISTANCE * classes ** (1 / features)
     centres = np.empty((0, features))
     while len(centres) < classes:
@@ -273,14 +273,14 @@ def _centres(draws: _Draws, classes: int, features: int) -> Array:
 
 
 def _noisy(name: str, classes: list[Array], noise: float, draws: _Draws) -> Dataset:
-    """Return the points of all classes, with noise, in random order."""
+    """Return a toy data set of all classes' points, with noise, in random order."""
     x = np.concatenate(classes)
     x = x + draws.noise(noise, x.shape)
     return _shuffled(name, x, [len(points) for points in classes], draws)
 
 
 def _shuffled(name: str, x: Array, sizes: list[int], draws: _Draws) -> Dataset:
-    """Return points that are sorted by class in random order, as a data set."""
+    """Return a toy data set of points sorted by class, in random order."""
     y = np.repeat(np.arange(len(sizes)), sizes)
     order = draws.order(len(x))
     return _dataset(name, x[order], y[order], len(sizes))
@@ -297,6 +297,6 @@ def _dataset(name: str, x: Array, y: Array, classes: int) -> Dataset:
 
 
 def _sizes(n: int, classes: int) -> list[int]:
-    """Return the number of points of each class, as equal as possible."""
+    """Return the number of a toy data set's points in each class, nearly equal."""
     n = whole("n", n, least=classes)
     return [n // classes + (c < n % classes) for c in range(classes)]

@@ -18,109 +18,109 @@ pi: float
 __all__: list[str]
 
 def add(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
-    """Return x + alpha · other; for truth values, the logical or."""
+    """Return x + alpha · other of tensors; for truth values, the logical or."""
 def sub(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
-    """Return x − alpha · other."""
+    """Return x − alpha · other of tensors."""
 def subtract(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
-    """Return x − alpha · other."""
+    """Return x − alpha · other of tensors."""
 def mul(x: Any, /, other: Any) -> Tensor:
-    """Return x · other; for truth values, the logical and."""
+    """Return the product x · other; for truth values, the logical and."""
 def multiply(x: Any, /, other: Any) -> Tensor:
-    """Return x · other; for truth values, the logical and."""
+    """Return the product x · other; for truth values, the logical and."""
 def div(x: Any, /, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
+    """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``."""
 def divide(x: Any, /, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
+    """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``."""
 def true_divide(x: Any, /, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
+    """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``."""
 def floor_divide(x: Any, /, other: Any) -> Tensor:
-    """Return ⌊x / other⌋."""
+    """Return the integer quotient ⌊x / other⌋ of two tensors."""
 def remainder(x: Any, /, other: Any) -> Tensor:
-    """Return the remainder of ⌊x / other⌋, with the sign of ``other``."""
+    """Return the remainder of x / other, with the sign of ``other``."""
 def neg(x: Any, /) -> Tensor:
-    """Return −x."""
+    """Return the negative −x of a tensor."""
 def negative(x: Any, /) -> Tensor:
-    """Return −x."""
+    """Return the negative −x of a tensor."""
 def positive(x: Any, /) -> Tensor:
-    """Return x as a new tensor."""
+    """Return a copy of the tensor x: the unary operator +x."""
 def abs(x: Any, /) -> Tensor:
-    """Return \\|x\\|, with derivative 0 at 0."""
+    """Return the absolute value \\|x\\| of a tensor, with derivative 0 at 0."""
 def absolute(x: Any, /) -> Tensor:
-    """Return \\|x\\|, with derivative 0 at 0."""
+    """Return the absolute value \\|x\\| of a tensor, with derivative 0 at 0."""
 def pow(x: Any, /, exponent: Any) -> Tensor:
-    """Return xᵖ, which is 1 where p is 0, whatever x; p is a number or a tensor."""
+    """Return the power xᵖ of a tensor, 1 where p is 0; p is a number or a tensor."""
 def square(x: Any, /) -> Tensor:
-    """Return x²."""
+    """Return the square x² of a tensor."""
 def maximum(x: Any, /, other: Any) -> Tensor:
-    """Return the larger of two; at equality the derivative is ``other``'s."""
+    """Return the larger of two tensors' elements; a tie has ``other``'s derivative."""
 def minimum(x: Any, /, other: Any) -> Tensor:
-    """Return the smaller of two; at equality the derivative is ``other``'s."""
+    """Return the smaller of two tensors' elements; a tie has ``other``'s derivative."""
 def clamp(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
-    """Clip x to limits, numbers or tensors; at a limit the derivative is that of x."""
+    """Clip a tensor to limits, numbers or tensors; a limit has x's derivative."""
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
-    """Clip x to limits, numbers or tensors; at a limit the derivative is that of x."""
+    """Clip a tensor to limits, numbers or tensors; a limit has x's derivative."""
 def where(condition: Any, /, x: Any, other: Any) -> Tensor:
-    """Return x where ``condition`` is true, else ``other``; shapes broadcast."""
+    """Return elements of x where ``condition`` is true, else of ``other``, broadcast."""
 def masked_fill(x: Any, /, mask: Any, value: Any) -> Tensor:
-    """Return x with ``value`` where ``mask`` is true."""
+    """Return the tensor with ``value`` in all places where ``mask`` is true."""
 def lerp(start: Any, /, end: Any, weight: Any) -> Tensor:
-    """Return start + weight · (end − start), exact at both ends."""
+    """Interpolate linearly: start + weight · (end − start), exact at both ends."""
 def eq(x: Any, /, other: Any) -> Tensor:
-    """Return x = other, element by element; :func:`equal` returns one bool for all."""
+    """Return x = other of two tensors by element; :func:`equal` returns one bool."""
 def ne(x: Any, /, other: Any) -> Tensor:
-    """Return x ≠ other, element by element."""
+    """Return x ≠ other of two tensors, element by element."""
 def not_equal(x: Any, /, other: Any) -> Tensor:
-    """Return x ≠ other, element by element."""
+    """Return x ≠ other of two tensors, element by element."""
 def lt(x: Any, /, other: Any) -> Tensor:
-    """Return x < other, element by element."""
+    """Return x < other of two tensors, element by element."""
 def less(x: Any, /, other: Any) -> Tensor:
-    """Return x < other, element by element."""
+    """Return x < other of two tensors, element by element."""
 def le(x: Any, /, other: Any) -> Tensor:
-    """Return x ≤ other, element by element."""
+    """Return x ≤ other of two tensors, element by element."""
 def less_equal(x: Any, /, other: Any) -> Tensor:
-    """Return x ≤ other, element by element."""
+    """Return x ≤ other of two tensors, element by element."""
 def gt(x: Any, /, other: Any) -> Tensor:
-    """Return x > other, element by element."""
+    """Return x > other of two tensors, element by element."""
 def greater(x: Any, /, other: Any) -> Tensor:
-    """Return x > other, element by element."""
+    """Return x > other of two tensors, element by element."""
 def ge(x: Any, /, other: Any) -> Tensor:
-    """Return x ≥ other, element by element."""
+    """Return x ≥ other of two tensors, element by element."""
 def greater_equal(x: Any, /, other: Any) -> Tensor:
-    """Return x ≥ other, element by element."""
+    """Return x ≥ other of two tensors, element by element."""
 def equal(x: Any, /, other: Any) -> Any:
-    """Return whether shape and every number are equal; ``x == y`` compares each."""
+    """Return whether two tensors have equal shapes and numbers; ``==`` is per element."""
 def isclose(x: Any, /, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-    """Return whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
+    """Return whether elements of tensors are close: \\|x − y\\| ≤ atol + rtol · \\|y\\|."""
 def allclose(x: Any, /, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    """Return whether all elements are close; see :func:`isclose`."""
+    """Return whether all elements of two tensors are close; see :func:`isclose`."""
 def isnan(x: Any, /) -> Tensor:
-    """Return whether each element is NaN."""
+    """Return whether each element of a tensor is NaN."""
 def isinf(x: Any, /) -> Tensor:
-    """Return whether each element is ∞ or −∞."""
+    """Return whether each element of a tensor is ∞ or −∞."""
 def isfinite(x: Any, /) -> Tensor:
-    """Return whether each element is finite: neither ±∞ nor NaN."""
+    """Return whether each element of a tensor is finite: neither ±∞ nor NaN."""
 def logical_not(x: Any, /) -> Tensor:
-    """Return whether each element is 0 (logical not)."""
+    """Return the logical not of a tensor: whether each element is 0."""
 def logical_and(x: Any, /, other: Any) -> Tensor:
-    """Return whether both elements differ from 0."""
+    """Return the logical and of two tensors: whether both elements differ from 0."""
 def logical_or(x: Any, /, other: Any) -> Tensor:
-    """Return whether at least one of two elements differs from 0."""
+    """Return the logical or of two tensors: whether an element differs from 0."""
 def logical_xor(x: Any, /, other: Any) -> Tensor:
-    """Return whether exactly one of two elements differs from 0."""
+    """Return the logical exclusive or: whether exactly one of two elements is not 0."""
 def bitwise_not(x: Any, /) -> Tensor:
-    """Return the bitwise complement."""
+    """Return the bitwise complement of an integer tensor."""
 def bitwise_invert(x: Any, /) -> Tensor:
-    """Return the bitwise complement."""
+    """Return the bitwise complement of an integer tensor."""
 def bitwise_and(x: Any, /, other: Any) -> Tensor:
-    """Return the bitwise and: bits set in both operands."""
+    """Return the bitwise and of integer tensors: bits set in both operands."""
 def bitwise_or(x: Any, /, other: Any) -> Tensor:
-    """Return the bitwise or: bits set in at least one operand."""
+    """Return the bitwise or of integer tensors: bits set in at least one operand."""
 def bitwise_xor(x: Any, /, other: Any) -> Tensor:
-    """Return the bitwise exclusive or: bits set in exactly one operand."""
+    """Return the bitwise exclusive or of integers: bits set in exactly one operand."""
 def bitwise_left_shift(x: Any, /, other: Any) -> Tensor:
-    """Shift the bits left: x · 2^other."""
+    """Shift the bits of an integer tensor left: x · 2^other."""
 def bitwise_right_shift(x: Any, /, other: Any) -> Tensor:
-    """Shift the bits right: ⌊x / 2^other⌋."""
+    """Shift the bits of an integer tensor right: ⌊x / 2^other⌋."""
 def concat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
     """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
 def cat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
@@ -130,25 +130,25 @@ def concatenate(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0)
 def stack(arrays: Sequence[Any], /, dim: int = 0, *, axis: Any = 0) -> Tensor:
     """Stack tensors of one shape along a new axis."""
 def vstack(arrays: Sequence[Any], /) -> Tensor:
-    """Concatenate tensors along the first axis; vectors and numbers become rows."""
+    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
 def hstack(arrays: Sequence[Any], /) -> Tensor:
-    """Concatenate tensors along the second axis; vectors along their only axis."""
+    """Stack tensors horizontally: along the second axis; vectors along the first."""
 def split(x: Any, /, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Split along ``dim`` into pieces of a given length, or of given lengths."""
+    """Split a tensor along ``dim`` into pieces of one given length, or of several."""
 def chunk(x: Any, /, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Split along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+    """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
 def unbind(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Return the slices along ``dim`` as separate tensors without that axis."""
+    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
 def unstack(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Return the slices along ``dim`` as separate tensors without that axis."""
+    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
 def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any = None) -> Tensor:
-    """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
+    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
 def tile(x: Any, /, *sizes: Any) -> Tensor:
     """Repeat the whole tensor along each axis; numbers count from the last axis."""
 def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
-    """Repeat each element ``repeats`` times in a row; a number or one per element."""
+    """Repeat each element of a tensor in a row; one number, or one per element."""
 def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float = 0.0) -> Tensor:
-    """Pad a tensor with a number around the elements, as PyTorch's ``pad``."""
+    """Pad a tensor with a constant around its elements, as PyTorch's ``pad``."""
 def full(shape: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of a shape, filled with ``fill_value``."""
 def zeros(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
@@ -158,7 +158,7 @@ def ones(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, r
 def empty(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined."""
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor filled with ``fill_value``, in the shape and dtype of x."""
+    """Return a tensor filled with ``fill_value``, with the shape and dtype of x."""
 def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of zeros in the shape and dtype of x."""
 def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
@@ -168,15 +168,15 @@ def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_gra
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return start, start + step, … before ``stop``; ``arange(n)`` starts at 0."""
 def linspace(start: Any, /, stop: Any, num: int = 100, *, dtype: Any = None, endpoint: bool = True, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return ``num`` numbers at equal distances from ``start`` to ``stop``, inclusive."""
+    """Return ``num`` equally spaced numbers from ``start`` to ``stop``, inclusive."""
 def eye(n_rows: Dim, /, n_cols: Dim | None = None, *, k: int = 0, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
 def meshgrid(*arrays: Any, indexing: str = 'ij') -> list[Tensor]:
-    """Return the coordinates of the points of a grid, one tensor for each axis."""
+    """Return the coordinates of a grid's points, one tensor for each axis."""
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
-    """Return ``obj`` as a tensor; a tensor itself, unless it must be converted."""
+    """Return an object as a tensor; a tensor itself, unless it must be converted."""
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-    """Return another library's array on the CPU as a tensor; the memory is copied."""
+    """Return another library's CPU array as a tensor by DLPack; the memory is copied."""
 def finfo(type: Any, /) -> FloatInfo:
     """Return the limits of a floating dtype, or of a tensor's dtype."""
 def iinfo(type: Any, /) -> IntegerInfo:
@@ -186,33 +186,33 @@ def isdtype(dtype: Any, /, kind: Any) -> bool:
 def result_type(*arrays_and_dtypes: Any) -> DType:
     """Return the common dtype of tensors, dtypes and Python numbers."""
 def can_cast(from_: Any, /, to: Any) -> bool:
-    """Return whether promotion converts one dtype into another."""
+    """Return whether dtype promotion converts one dtype into another."""
 def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
     """Return x converted to another dtype; see :meth:`Tensor.astype`."""
 def exp(x: Any, /) -> Tensor:
-    """Return eˣ."""
+    """Return the exponential eˣ of each element of a tensor."""
 def exp2(x: Any, /) -> Tensor:
-    """Return 2ˣ."""
+    """Return the power 2ˣ of each element of a tensor."""
 def expm1(x: Any, /) -> Tensor:
-    """Return eˣ − 1, exact near 0 too."""
+    """Return eˣ − 1 of each element of a tensor, exact near 0 too."""
 def log(x: Any, /) -> Tensor:
-    """Return the natural logarithm."""
+    """Return the natural logarithm of each element of a tensor."""
 def log1p(x: Any, /) -> Tensor:
-    """Return ln(1 + x), exact near 0 too."""
+    """Return ln(1 + x) of each element of a tensor, exact near 0 too."""
 def log2(x: Any, /) -> Tensor:
-    """Return the logarithm to base 2."""
+    """Return the logarithm to base 2 of each element of a tensor."""
 def log10(x: Any, /) -> Tensor:
-    """Return the logarithm to base 10."""
+    """Return the logarithm to base 10 of each element of a tensor."""
 def logaddexp(x: Any, /, other: Any) -> Tensor:
-    """Return ln(eˣ + eʸ), without overflow."""
+    """Return ln(eˣ + eʸ) of two tensors, without overflow."""
 def sqrt(x: Any, /) -> Tensor:
-    """Return the square root; its derivative at 0 is infinite."""
+    """Return the square root of each element; its derivative at 0 is infinite."""
 def rsqrt(x: Any, /) -> Tensor:
-    """Return 1 / √x."""
+    """Return 1 / √x of each element of a tensor."""
 def reciprocal(x: Any, /) -> Tensor:
-    """Return 1 / x."""
+    """Return the reciprocal 1 / x of each element of a tensor."""
 def hypot(x: Any, /, other: Any) -> Tensor:
-    """Return √(x² + y²), without overflow."""
+    """Return √(x² + y²) of two tensors, without overflow."""
 def sin(x: Any, /) -> Tensor:
     """Return the sine of an angle in radians."""
 def cos(x: Any, /) -> Tensor:
@@ -228,9 +228,9 @@ def atan(x: Any, /) -> Tensor:
 def atan2(x: Any, /, other: Any) -> Tensor:
     """Return the angle of the point (other, x), from −π to π."""
 def sinh(x: Any, /) -> Tensor:
-    """Return (eˣ − e⁻ˣ) / 2."""
+    """Return the hyperbolic sine (eˣ − e⁻ˣ) / 2."""
 def cosh(x: Any, /) -> Tensor:
-    """Return (eˣ + e⁻ˣ) / 2."""
+    """Return the hyperbolic cosine (eˣ + e⁻ˣ) / 2."""
 def tanh(x: Any, /) -> Tensor:
     """Return the hyperbolic tangent (2.7)."""
 def asinh(x: Any, /) -> Tensor:
@@ -242,172 +242,172 @@ def atanh(x: Any, /) -> Tensor:
 def erf(x: Any, /) -> Tensor:
     """Return the error function 2/√π ∫₀ˣ e^(−t²) dt."""
 def erfc(x: Any, /) -> Tensor:
-    """Return 1 − erf x, accurate also where the result is near 0."""
+    """Return the complementary error function 1 − erf x, accurate near 0 too."""
 def relu(x: Any, /) -> Tensor:
-    """Return max(x, 0), with derivative 0 at 0 (2.7)."""
+    """Return the ReLU max(x, 0) of a tensor, with derivative 0 at 0 (2.7)."""
 def sigmoid(x: Any, /) -> Tensor:
-    """Return 1 / (1 + e⁻ˣ) (2.7)."""
+    """Return the sigmoid 1 / (1 + e⁻ˣ) of a tensor (2.7)."""
 def softmax(x: Any, /, dim: int = -1, *, axis: Any = -1) -> Tensor:
-    """Return e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+    """Return the softmax e^xᵢ / Σⱼ e^xⱼ of a tensor along ``dim`` (3.2.3)."""
 def log_softmax(x: Any, /, dim: int = -1, *, axis: Any = -1) -> Tensor:
-    """Return ln softmax, computed without underflow."""
+    """Return the logarithm of the softmax along ``dim``, without underflow."""
 def sign(x: Any, /) -> Tensor:
-    """Return the sign −1, 0 or 1, with derivative 0."""
+    """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
 def signbit(x: Any, /) -> Tensor:
-    """Return whether x has a minus sign, as −0 has."""
+    """Return whether each element of a tensor has a minus sign, as −0 has."""
 def copysign(x: Any, /, other: Any) -> Tensor:
-    """Return \\|x\\| with the sign of ``other``."""
+    """Return \\|x\\| with the sign of ``other``, element by element."""
 def nextafter(x: Any, /, other: Any) -> Tensor:
     """Return the next floating-point number from x towards ``other``."""
 def floor(x: Any, /) -> Tensor:
-    """Return the largest integer ≤ x."""
+    """Return the largest integer ≤ x for each element of a tensor."""
 def ceil(x: Any, /) -> Tensor:
-    """Return the smallest integer ≥ x."""
+    """Return the smallest integer ≥ x for each element of a tensor."""
 def trunc(x: Any, /) -> Tensor:
-    """Return the integer part of x."""
+    """Return the integer part of each element of a tensor."""
 def round(x: Any, /, decimals: int = 0) -> Tensor:
-    """Round to a number of decimals, halves to the even neighbour."""
+    """Round a tensor to a number of decimals, halves to the even neighbour."""
 def nan_to_num(x: Any, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
+    """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
 def sum(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the sum over ``dim`` (by default over all axes; over none for ``()``)."""
+    """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
 def prod(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
+    """Return a tensor's product over ``dim``; integers in 64 bits; 1 of no elements."""
 def all(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return whether all elements over ``dim`` differ from 0."""
+    """Return whether all elements of a tensor over ``dim`` differ from 0."""
 def any(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return whether any element over ``dim`` differs from 0."""
+    """Return whether any element of a tensor over ``dim`` differs from 0."""
 def count_nonzero(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the number of elements over ``dim`` that differ from 0."""
+    """Return the number of a tensor's elements over ``dim`` that differ from 0."""
 def amax(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the largest element over ``dim``; equal ones share the derivative."""
+    """Return a tensor's maximum over ``dim``; equal ones share the derivative."""
 def amin(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the smallest element over ``dim``; equal ones share the derivative."""
+    """Return a tensor's minimum over ``dim``; equal ones share the derivative."""
 def argmax(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the (first) index of the largest element along ``dim``."""
+    """Return the (first) index of a tensor's largest element along ``dim``."""
 def argmin(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the (first) index of the smallest element along ``dim``."""
+    """Return the (first) index of a tensor's smallest element along ``dim``."""
 def max(x: Any, /, other: Any = None, keepdim: bool = False, *, dim: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
+    """Return a tensor's maximum; along ``dim``, values and indices, as in PyTorch."""
 def min(x: Any, /, other: Any = None, keepdim: bool = False, *, dim: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
+    """Return a tensor's minimum; along ``dim``, values and indices, as in PyTorch."""
 def mean(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the mean over ``dim``, of integers in float32."""
+    """Return the mean of a tensor over ``dim``, of integers in float32."""
 def var(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Tensor:
-    """Return the variance Σ(x − μ)² / (n − correction) over ``dim``."""
+    """Return a tensor's variance Σ(x − μ)² / (n − correction) over ``dim``."""
 def std(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Tensor:
-    """Return the standard deviation over ``dim``, the root of :meth:`var`."""
+    """Return a tensor's standard deviation over ``dim``, the root of :meth:`var`."""
 def norm(x: Any, /, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
+    """Return a tensor's p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
 def logsumexp(x: Any, /, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Return ln Σ eˣ over ``dim``, without overflow."""
+    """Return ln Σ eˣ of a tensor over ``dim``, without overflow."""
 def cumsum(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
-    """Return the cumulative sum along ``dim``; integers in 64 bits."""
+    """Return a tensor's cumulative sum along ``dim``; integers in 64 bits."""
 def cumprod(x: Any, /, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Tensor:
-    """Return the cumulative product along ``dim``; integers in 64 bits."""
+    """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0."""
+    """Return a tensor's cumulative sum; ``include_initial`` prepends 0."""
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
+    """Return a tensor's cumulative product; ``include_initial`` prepends 1."""
 def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Tensor:
-    """Return the elements, in row-major order, in another shape; one size may be −1."""
+    """Return the tensor's elements in another shape; one size may be −1."""
 def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
+    """Merge the tensor's axes from ``start_dim`` to ``end_dim`` into one."""
 def unflatten(x: Any, /, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Tensor:
-    """Split one axis into several; one size may be −1."""
+    """Split one axis of the tensor into several; one size may be −1."""
 def squeeze(x: Any, /, dim: Dims = None, *, axis: Any = None) -> Tensor:
-    """Remove axes of length 1: all of them, or those of ``dim``."""
+    """Remove the tensor's axes of length 1: all, or those of ``dim``."""
 def unsqueeze(x: Any, /, dim: Any, *, axis: Any = None) -> Tensor:
-    """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
+    """Insert an axis of length 1 into the tensor before axis ``dim``; −1 appends it."""
 def expand_dims(x: Any, /, dim: Any = 0, *, axis: Any = 0) -> Tensor:
-    """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
+    """Insert an axis of length 1 into the tensor at ``dim``; −1 appends it."""
 def expand(x: Any, /, *shape: Any) -> Tensor:
-    """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+    """Expand a tensor's missing axes and axes of length 1 to sizes; −1 keeps a size."""
 def broadcast_to(x: Any, /, *shape: Any) -> Tensor:
-    """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+    """Expand a tensor's missing axes and axes of length 1 to sizes; −1 keeps a size."""
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """Return the tensors broadcast to their common shape."""
 def permute(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
-    """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+    """Return the tensor with its axes in another order: ``dims[i]`` becomes axis i."""
 def permute_dims(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
-    """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+    """Return the tensor with its axes in another order: ``dims[i]`` becomes axis i."""
 def transpose(x: Any, /, dim0: int, dim1: int) -> Tensor:
-    """Exchange two axes."""
+    """Exchange two axes of the tensor."""
 def swapaxes(x: Any, /, dim0: int, dim1: int) -> Tensor:
-    """Exchange two axes."""
+    """Exchange two axes of the tensor."""
 def matrix_transpose(x: Any, /) -> Tensor:
-    """Return the transpose of each matrix: the last two axes exchanged."""
+    """Return the transpose of each matrix of a tensor: last two axes exchanged."""
 def movedim(x: Any, /, source: Any, destination: Any) -> Tensor:
-    """Move axes to other positions; the other axes remain in order."""
+    """Move axes of a tensor to other positions; the other axes remain in order."""
 def moveaxis(x: Any, /, source: Any, destination: Any) -> Tensor:
-    """Move axes to other positions; the other axes remain in order."""
+    """Move axes of a tensor to other positions; the other axes remain in order."""
 def flip(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
-    """Reverse the order of elements along ``dims``, by default along all axes."""
+    """Reverse the order of a tensor's elements along ``dims``, by default all axes."""
 def roll(x: Any, /, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Tensor:
-    """Shift elements along an axis, with wrap-around at the ends."""
+    """Shift a tensor's elements along an axis, with wrap-around at the ends."""
 def tril(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
-    """Return each matrix's elements on and below a diagonal, with 0 above it."""
+    """Return a tensor's lower triangles: elements on and below a diagonal, else 0."""
 def triu(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
-    """Return each matrix's elements on and above a diagonal, with 0 below it."""
+    """Return a tensor's upper triangles: elements on and above a diagonal, else 0."""
 def diagonal(x: Any, /, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """Return the diagonal, whose second index is the first plus ``offset``."""
+    """Return a tensor's diagonal, whose second index is the first plus ``offset``."""
 def diag(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
     """Return the diagonal of a matrix, or a matrix with the given diagonal."""
 def trace(x: Any, /) -> Tensor:
     """Return the trace of a matrix, the sum of its diagonal."""
 def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
-    """Take elements by index: of the flattened tensor, or slices along ``dim``."""
+    """Take a tensor's elements by index, flattened, or slices along ``dim``."""
 def index_select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
-    """Take slices along ``dim`` by index."""
+    """Take slices of a tensor along ``dim`` by index."""
 def take_along_axis(x: Any, /, indices: Any, dim: int = -1, *, axis: Any = -1) -> Tensor:
-    """Take elements by index along ``dim``; the other axes are broadcast."""
+    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
 def gather(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
-    """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example."""
+    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
 def scatter(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
-    """Write ``src`` at indices: x[index[i][j]][j] = src[i][j] along ``dim`` 0."""
+    """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
 def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
-    """Add ``src`` at indices: x[index[i][j]][j] += src[i][j] along ``dim`` 0."""
+    """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
 def masked_select(x: Any, /, mask: Any) -> Tensor:
-    """Return the elements where ``mask`` is true, as a vector (not traced)."""
+    """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
 def nonzero(x: Any, /, *, as_tuple: bool = False) -> Any:
-    """Return the indices of the elements that differ from 0, one row for each."""
+    """Return the indices of a tensor's elements that differ from 0, a row for each."""
 def argsort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Tensor:
-    """Return the indices that sort the elements along ``dim``."""
+    """Return the indices that sort a tensor's elements along ``dim``."""
 def sort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
-    """Return the sorted values along ``dim``, and their indices (named tuple)."""
+    """Return a tensor's elements sorted along ``dim``, and their indices."""
 def topk(x: Any, /, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
-    """Return the k largest (or smallest) elements along ``dim``, with indices."""
+    """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
 def median(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
-    """Return the median, the lower of two; along ``dim`` with its index."""
+    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
 def diff(x: Any, /, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None, axis: Any = -1) -> Tensor:
-    """Return the n-th differences of neighbours along ``dim`` (by default the last)."""
+    """Return a tensor's n-th differences along ``dim``, by default the last axis."""
 def searchsorted(x: Any, /, v: Any, *, side: str = 'left', sorter: Any = None) -> Tensor:
-    """Return the insertion indices of the elements of ``v`` in the sorted vector x."""
+    """Return the indices at which elements of ``v`` would enter a sorted vector x."""
 def unique_all(x: Any, /) -> UniqueAll:
-    """Return the distinct elements in rising order, with indices and counts."""
+    """Return a tensor's distinct elements in rising order, with indices and counts."""
 def unique_counts(x: Any, /) -> UniqueCounts:
-    """Return the distinct elements and their counts; see :func:`unique_all`."""
+    """Return a tensor's distinct elements and their counts; see :func:`unique_all`."""
 def unique_inverse(x: Any, /) -> UniqueInverse:
-    """Return the distinct elements, and each element's index among them."""
+    """Return a tensor's distinct elements, and each element's index among them."""
 def unique_values(x: Any, /) -> Tensor:
-    """Return the distinct elements; see :func:`unique_all`."""
+    """Return a tensor's distinct elements; see :func:`unique_all`."""
 def matmul(x: Any, /, other: Any) -> Tensor:
-    """Return the matrix product, with NumPy's rules for vectors and stacks."""
+    """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
 def mm(x: Any, /, other: Any) -> Tensor:
     """Return the product of two matrices."""
 def bmm(x: Any, /, other: Any) -> Tensor:
-    """Return the products of two stacks of matrices."""
+    """Return the matrix products of two stacks (batches) of matrices."""
 def mv(x: Any, /, other: Any) -> Tensor:
     """Return the product of a matrix and a vector."""
 def dot(x: Any, /, other: Any) -> Tensor:
     """Return the inner product of two vectors."""
 def addmm(x: Any, /, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha · first @ second."""
+    """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
 def vecdot(x: Any, /, other: Any, *, axis: int = -1) -> Tensor:
-    """Return the sum of products along an axis, counted from the end."""
+    """Return the inner product of vectors along an axis, counted from the end."""
 def tensordot(x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2) -> Tensor:
-    """Return the sum of products over last axes of x and first axes of ``other``."""
+    """Return a tensor product summed over last axes of x and first of ``other``."""
 def outer(x: Any, /, other: Any) -> Tensor:
     """Return the outer product of two vectors."""
 def einsum(equation: Any, /, *operands: Any) -> Tensor:
-    """Return an Einstein summation; letters absent from the result are summed over."""
+    """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``."""

@@ -30,7 +30,7 @@ class SharedTensor(Tensor):
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        """A version number, new at each access: array changes are not tracked."""
+        """A tensor's version number, new at each access: array changes go unseen."""
         return next(_versions)
 
     @version.setter

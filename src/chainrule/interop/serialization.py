@@ -45,7 +45,7 @@ _DEPTH = 100
 def save(
     state: Mapping[str, Any] | Sequence[Any], path: str | os.PathLike[str] | BinaryIO
 ) -> None:
-    """Write a nest of arrays, such as a ``state_dict``, wholly or not at all.
+    """Save a nest of arrays, such as a ``state_dict``, as a file, wholly or not at all.
 
     Args:
         state: dictionaries, lists and tuples in each other, of arrays, tensors,
@@ -90,7 +90,7 @@ def save(
 
 
 def _without_arrays(item: Any, name: str, arrays: dict[str, Array], depth: int) -> Any:
-    """Return ``item`` for JSON: references replace arrays, which go into ``arrays``."""
+    """Convert a nest of arrays to JSON for a file: references replace arrays."""
     if depth > _DEPTH:
         raise _refused(
             name,
@@ -145,7 +145,7 @@ def _refused(name: str, got: str) -> ArgumentError:
 
 
 def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
-    """Restore the arrays of a nest; used ones are removed from ``arrays``.
+    """Restore the arrays of a loaded nest in place of its references.
 
     The inverse of :func:`_without_arrays`.
 
@@ -172,7 +172,7 @@ def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
 
 @strict
 def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
-    """Load a nest that :func:`save` wrote, or the arrays of a safetensors file.
+    """Load the nest of arrays of :func:`save`, or the arrays of a safetensors file.
 
     Args:
         path: of the file; or a file that is open for bytes, at its position.

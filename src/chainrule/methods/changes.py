@@ -1,4 +1,4 @@
-"""Changes of tensors in place, and of their bases through views."""
+"""Tensor methods that change a tensor in place, and its base if it is a view."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from chainrule.text import _
 
 
 def _laid_out(v: Value, like: Value) -> Value:
-    """Return ``v`` with its elements in the memory order of ``like``."""
+    """Return a value with its elements in the memory order of another value."""
     array = np.empty_like(like.array)
     array[...] = v.array
     copy = movement.copy(v) if v.tracked else Value(array)
@@ -38,12 +38,12 @@ def _laid_out(v: Value, like: Value) -> Value:
 
 
 class Changes(Views):
-    """Changes of a tensor in place, which its views show."""
+    """Base class of tensors: changes in place, which a tensor's views show."""
 
     __slots__ = ()
 
     def _become(self, value: Value, what: str) -> Self:
-        """Replace the value of this tensor in place by ``value``."""
+        """Replace the tensor's value in place, with its shape and dtype kept."""
         if value.shape != self.shape:
             raise ShapeError(
                 _("{what} in place keeps the shape.", what=what),
@@ -75,7 +75,7 @@ class Changes(Views):
         return self._become(full(0, self.dtype, self.shape), "zero_")
 
     def _set_data(self, new: Any) -> None:
-        """Set ``x.data = new``: both tensors then share their storage."""
+        """Assign ``x.data = new``, so that both tensors share their storage."""
         base, traced = new._base, context.trace is not None
         if new is self or (base and base.is_of(self, SAME)):
             return  # the end of x.data += y, which has changed x already
@@ -107,7 +107,7 @@ class Changes(Views):
             new._base = Base.on(self, SAME)
 
     def _leave(self) -> None:
-        """Detach the views, with the current numbers, from later changes."""
+        """Detach the tensor's views, with their current numbers, from later changes."""
         if self._is_viewed():
             left = self._new(self._value)
             left._value, self._storage.left = self._value, left
@@ -117,7 +117,7 @@ class Changes(Views):
         self._base = self._storage = self._twin = None
 
     def _await(self, fetch: Any) -> None:
-        """Defer the numbers until ``fetch`` returns the engine's result."""
+        """Defer the tensor's numbers until ``fetch`` returns an engine's result."""
         self._pending = fetch
         twin = None if self._twin is None else self._twin()
         if twin is not None:
@@ -125,7 +125,7 @@ class Changes(Views):
             twin.version += 1
 
     def _write(self, key: Any, new: Array) -> bool:
-        """Write into the array itself, where nothing else can see that.
+        """Write into the tensor's array in place, if nothing else refers to it.
 
         Otherwise a change is a new array, which costs as much as the tensor is large.
         """
@@ -146,7 +146,7 @@ class Changes(Views):
         return True
 
     def _change(self, value: Value) -> None:
-        """Replace the value in place by one of the same shape and dtype."""
+        """Replace the tensor's value in place by one of the same shape and dtype."""
         if self.requires_grad and self.is_leaf and context.grad:
             raise GradientError(
                 _(
@@ -160,7 +160,7 @@ class Changes(Views):
         self._assign(value)
 
     def _assign(self, value: Value) -> None:
-        """Assign another value in place; a leaf remains a leaf."""
+        """Assign another value to the tensor in place; a leaf remains a leaf."""
         if context.trace is not None:
             context.trace.note_change(self)
         if self._base is not None:
@@ -222,7 +222,7 @@ class Changes(Views):
             self._pending = None
 
     def _write_through(self, value: Value) -> None:
-        """Write another value of this view into its base."""
+        """Write a new value of this view into its base tensor."""
         base: Any = self._base
         put = base.view.put
         recorded = base.recorded and context.grad
@@ -272,7 +272,7 @@ def _rank(dtype: DType) -> int:
 
 
 def unshared(new: Any) -> ArgumentError:
-    """Return the error for ``x.data = new`` with tensors that cannot share storage."""
+    """Return the error for ``x.data = new`` of tensors that cannot share storage."""
     return ArgumentError(
         _(
             "x.data = y makes one tensor of both, which is not done with "

@@ -1,4 +1,4 @@
-"""Conversion of dtypes and to Python numbers, and method names of other libraries."""
+"""Tensor methods for conversion to dtypes and Python numbers, and their aliases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainrule.text import _
 
 
 class Count(int):
-    """A number of elements that can also be called, as PyTorch's ``x.size()``."""
+    """A tensor's number of elements, callable as PyTorch's ``x.size()``."""
 
     shape: Shape
 
@@ -30,7 +30,7 @@ class Count(int):
 
 
 class NamedCount(SymbolicDim):
-    """A symbolic number of elements that can also be called; see :class:`Count`."""
+    """A tensor's symbolic number of elements, callable as ``x.size()``."""
 
     __slots__ = ("shape",)
 
@@ -47,7 +47,7 @@ class Conversion(TensorBase):
 
     @property
     def size(self) -> Any:
-        """The number of elements; ``x.size()`` returns the shape, as in PyTorch."""
+        """The tensor's number of elements; ``x.size()`` is its shape, as in PyTorch."""
         shape = self.shape
         total = size_of(shape)
         if isinstance(total, int):
@@ -58,27 +58,27 @@ class Conversion(TensorBase):
         return count
 
     def numel(self) -> Dim:
-        """Return the number of elements."""
+        """Return the tensor's number of elements."""
         return size_of(self.shape)
 
     nelement = numel
 
     def dim(self) -> int:
-        """Return the number of axes, as ``x.ndim``."""
+        """Return the tensor's number of axes, as ``x.ndim``."""
         return self.ndim
 
     def element_size(self) -> int:
-        """Return the size of an element in bytes."""
+        """Return the size of a tensor's element in bytes."""
         return self.dtype.itemsize
 
     @property
     def itemsize(self) -> int:
-        """The number of bytes of an element."""
+        """The number of bytes of a tensor's element."""
         return self.dtype.itemsize
 
     @property
     def nbytes(self) -> Dim:
-        """The number of bytes of all elements."""
+        """The number of bytes of all elements of the tensor."""
         return size_of(self.shape) * self.dtype.itemsize
 
     # -- element types ---------------------------------------------------------------
@@ -96,7 +96,7 @@ class Conversion(TensorBase):
         return self._new(astype(self.value, wanted))
 
     def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Self:
-        """Convert to a dtype, or to that of another tensor, as ``x.astype(dtype)``.
+        """Convert the tensor to a dtype, or to that of another tensor.
 
         Tensors are on the CPU: ``x.to("cpu")`` is x, another device is refused.
         """
@@ -112,23 +112,23 @@ class Conversion(TensorBase):
         return self.astype(other.dtype)
 
     def float(self) -> Self:
-        """Convert to float32."""
+        """Convert the tensor to float32."""
         return self.astype(DType.float32)
 
     def double(self) -> Self:
-        """Convert to float64."""
+        """Convert the tensor to float64."""
         return self.astype(DType.float64)
 
     def int(self) -> Self:
-        """Convert to int32, rounding towards zero."""
+        """Convert the tensor to int32, rounding towards zero."""
         return self.astype(DType.int32)
 
     def long(self) -> Self:
-        """Convert to int64, rounding towards zero."""
+        """Convert the tensor to int64, rounding towards zero."""
         return self.astype(DType.int64)
 
     def bool(self) -> Self:
-        """Convert to bool: true where an element differs from 0."""
+        """Convert the tensor to bool: true where an element differs from 0."""
         return self.astype(DType.bool)
 
     # -- devices ---------------------------------------------------------------------
@@ -139,11 +139,11 @@ class Conversion(TensorBase):
         return "cpu"
 
     def cpu(self) -> Self:
-        """Return the tensor itself, which is always on the CPU."""
+        """Return the tensor itself, because it is always on the CPU."""
         return self
 
     def cuda(self, *__: Any) -> Self:
-        """Raise an error: GPUs are not supported."""
+        """Raise an error for a move of the tensor to a GPU, which is not supported."""
         is_device("cuda")
         return self
 
@@ -155,7 +155,7 @@ class Conversion(TensorBase):
     # -- numbers ---------------------------------------------------------------------
 
     def item(self) -> Any:
-        """Return the only element as a Python number."""
+        """Return the only element of the tensor as a Python number."""
         array = self.numpy()
         if array.size != 1:
             raise ShapeError(
@@ -167,7 +167,7 @@ class Conversion(TensorBase):
         return array.item()
 
     def tolist(self) -> Any:
-        """Return the numbers as nested lists."""
+        """Return the tensor's numbers as nested lists."""
         return self.numpy().tolist()
 
     def __float__(self) -> Any:
@@ -215,7 +215,7 @@ class Conversion(TensorBase):
         return f"tensor({body}{kind}{grad})"
 
     def _repr_html_(self) -> str:
-        """Return HTML for notebooks: a table, or a picture of a large tensor."""
+        """Return the tensor as HTML for notebooks: a table, or a picture if large."""
         from chainrule.html.arrays import array_html, escape  # which only pages need
 
         if self._now.array is None and not getattr(self, "_pending", None):
@@ -243,5 +243,5 @@ class Conversion(TensorBase):
         return self._new(movement.copy(broadcast_to(one, shape_of(shape))))
 
     def is_floating_point(self) -> Any:
-        """Return whether the dtype is floating."""
+        """Return whether the tensor's dtype is floating."""
         return self.dtype.is_float

@@ -16,224 +16,224 @@ class Declared(TensorBase):
     def __rsub__(self, other: Any) -> Self: ...
     def __isub__(self, other: Any) -> Self: ...
     def add(self, other: Any, *, alpha: Any = 1) -> Self:
-        """Return x + alpha · other; for truth values, the logical or."""
+        """Return x + alpha · other of tensors; for truth values, the logical or."""
     def add_(self, other: Any, *, alpha: Any = 1) -> Self: ...
     def sub(self, other: Any, *, alpha: Any = 1) -> Self:
-        """Return x − alpha · other."""
+        """Return x − alpha · other of tensors."""
     def subtract(self, other: Any, *, alpha: Any = 1) -> Self:
-        """Return x − alpha · other."""
+        """Return x − alpha · other of tensors."""
     def sub_(self, other: Any, *, alpha: Any = 1) -> Self: ...
     def mul(self, other: Any) -> Self:
-        """Return x · other; for truth values, the logical and."""
+        """Return the product x · other; for truth values, the logical and."""
     def multiply(self, other: Any) -> Self:
-        """Return x · other; for truth values, the logical and."""
+        """Return the product x · other; for truth values, the logical and."""
     def mul_(self, other: Any) -> Self: ...
     def __mul__(self, other: Any) -> Self: ...
     def __rmul__(self, other: Any) -> Self: ...
     def __imul__(self, other: Any) -> Self: ...
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Self:
-        """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
+        """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``."""
     def divide(self, other: Any, *, rounding_mode: str | None = None) -> Self:
-        """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
+        """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``."""
     def true_divide(self, other: Any, *, rounding_mode: str | None = None) -> Self:
-        """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``."""
+        """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``."""
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Self: ...
     def __truediv__(self, other: Any) -> Self: ...
     def __rtruediv__(self, other: Any) -> Self: ...
     def __itruediv__(self, other: Any) -> Self: ...
     def floor_divide(self, other: Any) -> Self:
-        """Return ⌊x / other⌋."""
+        """Return the integer quotient ⌊x / other⌋ of two tensors."""
     def floor_divide_(self, other: Any) -> Self: ...
     def __floordiv__(self, other: Any) -> Self: ...
     def __rfloordiv__(self, other: Any) -> Self: ...
     def __ifloordiv__(self, other: Any) -> Self: ...
     def remainder(self, other: Any) -> Self:
-        """Return the remainder of ⌊x / other⌋, with the sign of ``other``."""
+        """Return the remainder of x / other, with the sign of ``other``."""
     def remainder_(self, other: Any) -> Self: ...
     def __mod__(self, other: Any) -> Self: ...
     def __rmod__(self, other: Any) -> Self: ...
     def __imod__(self, other: Any) -> Self: ...
     def neg(self) -> Self:
-        """Return −x."""
+        """Return the negative −x of a tensor."""
     def negative(self) -> Self:
-        """Return −x."""
+        """Return the negative −x of a tensor."""
     def neg_(self) -> Self: ...
     def __neg__(self) -> Self: ...
     def positive(self) -> Self:
-        """Return x as a new tensor."""
+        """Return a copy of the tensor x: the unary operator +x."""
     def __pos__(self) -> Self: ...
     def abs(self) -> Self:
-        """Return \\|x\\|, with derivative 0 at 0."""
+        """Return the absolute value \\|x\\| of a tensor, with derivative 0 at 0."""
     def absolute(self) -> Self:
-        """Return \\|x\\|, with derivative 0 at 0."""
+        """Return the absolute value \\|x\\| of a tensor, with derivative 0 at 0."""
     def abs_(self) -> Self: ...
     def __abs__(self) -> Self: ...
     def pow(self, exponent: Any) -> Self:
-        """Return xᵖ, which is 1 where p is 0, whatever x; p is a number or a tensor."""
+        """Return the power xᵖ of a tensor, 1 where p is 0; p is a number or a tensor."""
     def pow_(self, exponent: Any) -> Self: ...
     def __pow__(self, other: Any) -> Self: ...
     def __rpow__(self, other: Any) -> Self: ...
     def __ipow__(self, other: Any) -> Self: ...
     def square(self) -> Self:
-        """Return x²."""
+        """Return the square x² of a tensor."""
     def square_(self) -> Self: ...
     def maximum(self, other: Any) -> Self:
-        """Return the larger of two; at equality the derivative is ``other``'s."""
+        """Return the larger of two tensors' elements; a tie has ``other``'s derivative."""
     def minimum(self, other: Any) -> Self:
-        """Return the smaller of two; at equality the derivative is ``other``'s."""
+        """Return the smaller of two tensors' elements; a tie has ``other``'s derivative."""
     def clamp(self, min: Any = None, max: Any = None) -> Self:
-        """Clip x to limits, numbers or tensors; at a limit the derivative is that of x."""
+        """Clip a tensor to limits, numbers or tensors; a limit has x's derivative."""
     def clip(self, min: Any = None, max: Any = None) -> Self:
-        """Clip x to limits, numbers or tensors; at a limit the derivative is that of x."""
+        """Clip a tensor to limits, numbers or tensors; a limit has x's derivative."""
     def clamp_(self, min: Any = None, max: Any = None) -> Self: ...
     def where(self, condition: Any, other: Any) -> Self:
-        """Return x where ``condition`` is true, else ``other``."""
+        """Return the tensor's elements where ``condition`` is true, else of ``other``."""
     def masked_fill(self, mask: Any, value: Any) -> Self:
-        """Return x with ``value`` where ``mask`` is true."""
+        """Return the tensor with ``value`` in all places where ``mask`` is true."""
     def masked_fill_(self, mask: Any, value: Any) -> Self: ...
     def lerp(self, end: Any, weight: Any) -> Self:
-        """Return start + weight · (end − start), exact at both ends."""
+        """Interpolate linearly: start + weight · (end − start), exact at both ends."""
     def lerp_(self, end: Any, weight: Any) -> Self: ...
     def eq(self, other: Any) -> Self:
-        """Return x = other, element by element; :func:`equal` returns one bool for all."""
+        """Return x = other of two tensors by element; :func:`equal` returns one bool."""
     def __eq__(self, other: Any) -> Self: ...  # type: ignore[override]
     def ne(self, other: Any) -> Self:
-        """Return x ≠ other, element by element."""
+        """Return x ≠ other of two tensors, element by element."""
     def not_equal(self, other: Any) -> Self:
-        """Return x ≠ other, element by element."""
+        """Return x ≠ other of two tensors, element by element."""
     def __ne__(self, other: Any) -> Self: ...  # type: ignore[override]
     def lt(self, other: Any) -> Self:
-        """Return x < other, element by element."""
+        """Return x < other of two tensors, element by element."""
     def less(self, other: Any) -> Self:
-        """Return x < other, element by element."""
+        """Return x < other of two tensors, element by element."""
     def __lt__(self, other: Any) -> Self: ...
     def le(self, other: Any) -> Self:
-        """Return x ≤ other, element by element."""
+        """Return x ≤ other of two tensors, element by element."""
     def less_equal(self, other: Any) -> Self:
-        """Return x ≤ other, element by element."""
+        """Return x ≤ other of two tensors, element by element."""
     def __le__(self, other: Any) -> Self: ...
     def gt(self, other: Any) -> Self:
-        """Return x > other, element by element."""
+        """Return x > other of two tensors, element by element."""
     def greater(self, other: Any) -> Self:
-        """Return x > other, element by element."""
+        """Return x > other of two tensors, element by element."""
     def __gt__(self, other: Any) -> Self: ...
     def ge(self, other: Any) -> Self:
-        """Return x ≥ other, element by element."""
+        """Return x ≥ other of two tensors, element by element."""
     def greater_equal(self, other: Any) -> Self:
-        """Return x ≥ other, element by element."""
+        """Return x ≥ other of two tensors, element by element."""
     def __ge__(self, other: Any) -> Self: ...
     def equal(self, other: Any) -> Any:
-        """Return whether shape and every number are equal; ``x == y`` compares each."""
+        """Return whether two tensors have equal shapes and numbers; ``==`` is per element."""
     def isclose(self, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Self:
-        """Return whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
+        """Return whether elements of tensors are close: \\|x − y\\| ≤ atol + rtol · \\|y\\|."""
     def allclose(self, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-        """Return whether all elements are close; see :func:`isclose`."""
+        """Return whether all elements of two tensors are close; see :func:`isclose`."""
     def isnan(self) -> Self:
-        """Return whether each element is NaN."""
+        """Return whether each element of a tensor is NaN."""
     def isinf(self) -> Self:
-        """Return whether each element is ∞ or −∞."""
+        """Return whether each element of a tensor is ∞ or −∞."""
     def isfinite(self) -> Self:
-        """Return whether each element is finite: neither ±∞ nor NaN."""
+        """Return whether each element of a tensor is finite: neither ±∞ nor NaN."""
     def logical_not(self) -> Self:
-        """Return whether each element is 0 (logical not)."""
+        """Return the logical not of a tensor: whether each element is 0."""
     def logical_not_(self) -> Self: ...
     def logical_and(self, other: Any) -> Self:
-        """Return whether both elements differ from 0."""
+        """Return the logical and of two tensors: whether both elements differ from 0."""
     def logical_and_(self, other: Any) -> Self: ...
     def logical_or(self, other: Any) -> Self:
-        """Return whether at least one of two elements differs from 0."""
+        """Return the logical or of two tensors: whether an element differs from 0."""
     def logical_or_(self, other: Any) -> Self: ...
     def logical_xor(self, other: Any) -> Self:
-        """Return whether exactly one of two elements differs from 0."""
+        """Return the logical exclusive or: whether exactly one of two elements is not 0."""
     def logical_xor_(self, other: Any) -> Self: ...
     def bitwise_not(self) -> Self:
-        """Return the bitwise complement."""
+        """Return the bitwise complement of an integer tensor."""
     def bitwise_invert(self) -> Self:
-        """Return the bitwise complement."""
+        """Return the bitwise complement of an integer tensor."""
     def bitwise_not_(self) -> Self: ...
     def __invert__(self) -> Self: ...
     def bitwise_and(self, other: Any) -> Self:
-        """Return the bitwise and: bits set in both operands."""
+        """Return the bitwise and of integer tensors: bits set in both operands."""
     def bitwise_and_(self, other: Any) -> Self: ...
     def __and__(self, other: Any) -> Self: ...
     def __rand__(self, other: Any) -> Self: ...
     def __iand__(self, other: Any) -> Self: ...
     def bitwise_or(self, other: Any) -> Self:
-        """Return the bitwise or: bits set in at least one operand."""
+        """Return the bitwise or of integer tensors: bits set in at least one operand."""
     def bitwise_or_(self, other: Any) -> Self: ...
     def __or__(self, other: Any) -> Self: ...
     def __ror__(self, other: Any) -> Self: ...
     def __ior__(self, other: Any) -> Self: ...
     def bitwise_xor(self, other: Any) -> Self:
-        """Return the bitwise exclusive or: bits set in exactly one operand."""
+        """Return the bitwise exclusive or of integers: bits set in exactly one operand."""
     def bitwise_xor_(self, other: Any) -> Self: ...
     def __xor__(self, other: Any) -> Self: ...
     def __rxor__(self, other: Any) -> Self: ...
     def __ixor__(self, other: Any) -> Self: ...
     def bitwise_left_shift(self, other: Any) -> Self:
-        """Shift the bits left: x · 2^other."""
+        """Shift the bits of an integer tensor left: x · 2^other."""
     def bitwise_left_shift_(self, other: Any) -> Self: ...
     def __lshift__(self, other: Any) -> Self: ...
     def __rlshift__(self, other: Any) -> Self: ...
     def __ilshift__(self, other: Any) -> Self: ...
     def bitwise_right_shift(self, other: Any) -> Self:
-        """Shift the bits right: ⌊x / 2^other⌋."""
+        """Shift the bits of an integer tensor right: ⌊x / 2^other⌋."""
     def bitwise_right_shift_(self, other: Any) -> Self: ...
     def __rshift__(self, other: Any) -> Self: ...
     def __rrshift__(self, other: Any) -> Self: ...
     def __irshift__(self, other: Any) -> Self: ...
     def split(self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Split along ``dim`` into pieces of a given length, or of given lengths."""
+        """Split a tensor along ``dim`` into pieces of one given length, or of several."""
     def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Split along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+        """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
     def unbind(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Return the slices along ``dim`` as separate tensors without that axis."""
+        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
     def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Return the slices along ``dim`` as separate tensors without that axis."""
+        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
     def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
-        """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
+        """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
     def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
-        """Return the slice at ``index`` along ``dim``, without that axis."""
+        """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
     def repeat(self, *sizes: Any) -> Self:
         """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
     def tile(self, *sizes: Any) -> Self:
         """Repeat the whole tensor along each axis; numbers count from the last axis."""
     def repeat_interleave(self, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Repeat each element ``repeats`` times in a row; a number or one per element."""
+        """Repeat each element of a tensor in a row; one number, or one per element."""
     def exp(self) -> Self:
-        """Return eˣ."""
+        """Return the exponential eˣ of each element of a tensor."""
     def exp_(self) -> Self: ...
     def exp2(self) -> Self:
-        """Return 2ˣ."""
+        """Return the power 2ˣ of each element of a tensor."""
     def exp2_(self) -> Self: ...
     def expm1(self) -> Self:
-        """Return eˣ − 1, exact near 0 too."""
+        """Return eˣ − 1 of each element of a tensor, exact near 0 too."""
     def expm1_(self) -> Self: ...
     def log(self) -> Self:
-        """Return the natural logarithm."""
+        """Return the natural logarithm of each element of a tensor."""
     def log_(self) -> Self: ...
     def log1p(self) -> Self:
-        """Return ln(1 + x), exact near 0 too."""
+        """Return ln(1 + x) of each element of a tensor, exact near 0 too."""
     def log1p_(self) -> Self: ...
     def log2(self) -> Self:
-        """Return the logarithm to base 2."""
+        """Return the logarithm to base 2 of each element of a tensor."""
     def log2_(self) -> Self: ...
     def log10(self) -> Self:
-        """Return the logarithm to base 10."""
+        """Return the logarithm to base 10 of each element of a tensor."""
     def log10_(self) -> Self: ...
     def logaddexp(self, other: Any) -> Self:
-        """Return ln(eˣ + eʸ), without overflow."""
+        """Return ln(eˣ + eʸ) of two tensors, without overflow."""
     def sqrt(self) -> Self:
-        """Return the square root; its derivative at 0 is infinite."""
+        """Return the square root of each element; its derivative at 0 is infinite."""
     def sqrt_(self) -> Self: ...
     def rsqrt(self) -> Self:
-        """Return 1 / √x."""
+        """Return 1 / √x of each element of a tensor."""
     def rsqrt_(self) -> Self: ...
     def reciprocal(self) -> Self:
-        """Return 1 / x."""
+        """Return the reciprocal 1 / x of each element of a tensor."""
     def reciprocal_(self) -> Self: ...
     def hypot(self, other: Any) -> Self:
-        """Return √(x² + y²), without overflow."""
+        """Return √(x² + y²) of two tensors, without overflow."""
     def hypot_(self, other: Any) -> Self: ...
     def sin(self) -> Self:
         """Return the sine of an angle in radians."""
@@ -257,10 +257,10 @@ class Declared(TensorBase):
         """Return the angle of the point (other, x), from −π to π."""
     def atan2_(self, other: Any) -> Self: ...
     def sinh(self) -> Self:
-        """Return (eˣ − e⁻ˣ) / 2."""
+        """Return the hyperbolic sine (eˣ − e⁻ˣ) / 2."""
     def sinh_(self) -> Self: ...
     def cosh(self) -> Self:
-        """Return (eˣ + e⁻ˣ) / 2."""
+        """Return the hyperbolic cosine (eˣ + e⁻ˣ) / 2."""
     def cosh_(self) -> Self: ...
     def tanh(self) -> Self:
         """Return the hyperbolic tangent (2.7)."""
@@ -278,181 +278,181 @@ class Declared(TensorBase):
         """Return the error function 2/√π ∫₀ˣ e^(−t²) dt."""
     def erf_(self) -> Self: ...
     def erfc(self) -> Self:
-        """Return 1 − erf x, accurate also where the result is near 0."""
+        """Return the complementary error function 1 − erf x, accurate near 0 too."""
     def erfc_(self) -> Self: ...
     def relu(self) -> Self:
-        """Return max(x, 0), with derivative 0 at 0 (2.7)."""
+        """Return the ReLU max(x, 0) of a tensor, with derivative 0 at 0 (2.7)."""
     def relu_(self) -> Self: ...
     def sigmoid(self) -> Self:
-        """Return 1 / (1 + e⁻ˣ) (2.7)."""
+        """Return the sigmoid 1 / (1 + e⁻ˣ) of a tensor (2.7)."""
     def sigmoid_(self) -> Self: ...
     def softmax(self, dim: int = -1, *, axis: Any = -1) -> Self:
-        """Return e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+        """Return the softmax e^xᵢ / Σⱼ e^xⱼ of a tensor along ``dim`` (3.2.3)."""
     def log_softmax(self, dim: int = -1, *, axis: Any = -1) -> Self:
-        """Return ln softmax, computed without underflow."""
+        """Return the logarithm of the softmax along ``dim``, without underflow."""
     def sign(self) -> Self:
-        """Return the sign −1, 0 or 1, with derivative 0."""
+        """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
     def sign_(self) -> Self: ...
     def signbit(self) -> Self:
-        """Return whether x has a minus sign, as −0 has."""
+        """Return whether each element of a tensor has a minus sign, as −0 has."""
     def copysign(self, other: Any) -> Self:
-        """Return \\|x\\| with the sign of ``other``."""
+        """Return \\|x\\| with the sign of ``other``, element by element."""
     def copysign_(self, other: Any) -> Self: ...
     def nextafter(self, other: Any) -> Self:
         """Return the next floating-point number from x towards ``other``."""
     def nextafter_(self, other: Any) -> Self: ...
     def floor(self) -> Self:
-        """Return the largest integer ≤ x."""
+        """Return the largest integer ≤ x for each element of a tensor."""
     def floor_(self) -> Self: ...
     def ceil(self) -> Self:
-        """Return the smallest integer ≥ x."""
+        """Return the smallest integer ≥ x for each element of a tensor."""
     def ceil_(self) -> Self: ...
     def trunc(self) -> Self:
-        """Return the integer part of x."""
+        """Return the integer part of each element of a tensor."""
     def trunc_(self) -> Self: ...
     def round(self, decimals: int = 0) -> Self:
-        """Round to a number of decimals, halves to the even neighbour."""
+        """Round a tensor to a number of decimals, halves to the even neighbour."""
     def round_(self, decimals: int = 0) -> Self: ...
     def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self:
-        """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
+        """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
     def nan_to_num_(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self: ...
     def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the sum over ``dim`` (by default over all axes; over none for ``()``)."""
+        """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
     def prod(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
+        """Return a tensor's product over ``dim``; integers in 64 bits; 1 of no elements."""
     def all(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return whether all elements over ``dim`` differ from 0."""
+        """Return whether all elements of a tensor over ``dim`` differ from 0."""
     def any(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return whether any element over ``dim`` differs from 0."""
+        """Return whether any element of a tensor over ``dim`` differs from 0."""
     def count_nonzero(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the number of elements over ``dim`` that differ from 0."""
+        """Return the number of a tensor's elements over ``dim`` that differ from 0."""
     def amax(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the largest element over ``dim``; equal ones share the derivative."""
+        """Return a tensor's maximum over ``dim``; equal ones share the derivative."""
     def amin(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the smallest element over ``dim``; equal ones share the derivative."""
+        """Return a tensor's minimum over ``dim``; equal ones share the derivative."""
     def argmax(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the (first) index of the largest element along ``dim``."""
+        """Return the (first) index of a tensor's largest element along ``dim``."""
     def argmin(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the (first) index of the smallest element along ``dim``."""
+        """Return the (first) index of a tensor's smallest element along ``dim``."""
     def max(self, other: Any = None, keepdim: bool = False, *, dim: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-        """Return the maximum; along ``dim``, values and indices, as in PyTorch."""
+        """Return a tensor's maximum; along ``dim``, values and indices, as in PyTorch."""
     def min(self, other: Any = None, keepdim: bool = False, *, dim: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-        """Return the minimum; along ``dim``, values and indices, as in PyTorch."""
+        """Return a tensor's minimum; along ``dim``, values and indices, as in PyTorch."""
     def mean(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the mean over ``dim``, of integers in float32."""
+        """Return the mean of a tensor over ``dim``, of integers in float32."""
     def var(self, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Self:
-        """Return the variance Σ(x − μ)² / (n − correction) over ``dim``."""
+        """Return a tensor's variance Σ(x − μ)² / (n − correction) over ``dim``."""
     def std(self, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, axis: Dims = None, *, keepdims: Any = False) -> Self:
-        """Return the standard deviation over ``dim``, the root of :meth:`var`."""
+        """Return a tensor's standard deviation over ``dim``, the root of :meth:`var`."""
     def norm(self, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return the p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
+        """Return a tensor's p-norm (Σ \\|x\\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0."""
     def logsumexp(self, dim: Dims = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Self:
-        """Return ln Σ eˣ over ``dim``, without overflow."""
+        """Return ln Σ eˣ of a tensor over ``dim``, without overflow."""
     def cumsum(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
-        """Return the cumulative sum along ``dim``; integers in 64 bits."""
+        """Return a tensor's cumulative sum along ``dim``; integers in 64 bits."""
     def cumprod(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
-        """Return the cumulative product along ``dim``; integers in 64 bits."""
+        """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
     def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
-        """Return the elements, in row-major order, in another shape; one size may be −1."""
+        """Return the tensor's elements in another shape; one size may be −1."""
     def view(self, *shape: Any) -> Self:
-        """Return a view in another shape, see :meth:`reshape`; a dtype is refused."""
+        """Return a view of the tensor in another shape, not dtype; see :meth:`reshape`."""
     def view_as(self, other: Any) -> Self:
-        """Return a view in the shape of ``other``; see :meth:`view`."""
+        """Return a view of the tensor in the shape of ``other``; see :meth:`view`."""
     def reshape_as(self, other: Any) -> Self:
-        """Return the elements in the shape of ``other``."""
+        """Return the tensor's elements in the shape of the tensor ``other``."""
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
-        """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
+        """Merge the tensor's axes from ``start_dim`` to ``end_dim`` into one."""
     def unflatten(self, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Self:
-        """Split one axis into several; one size may be −1."""
+        """Split one axis of the tensor into several; one size may be −1."""
     def squeeze(self, dim: Dims = None, *, axis: Any = None) -> Self:
-        """Remove axes of length 1: all of them, or those of ``dim``."""
+        """Remove the tensor's axes of length 1: all, or those of ``dim``."""
     def unsqueeze(self, dim: Any, *, axis: Any = None) -> Self:
-        """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
+        """Insert an axis of length 1 into the tensor before axis ``dim``; −1 appends it."""
     def expand_dims(self, dim: Any = 0, *, axis: Any = 0) -> Self:
-        """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
+        """Insert an axis of length 1 into the tensor at ``dim``; −1 appends it."""
     def expand(self, *shape: Any) -> Self:
-        """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+        """Expand a tensor's missing axes and axes of length 1 to sizes; −1 keeps a size."""
     def broadcast_to(self, *shape: Any) -> Self:
-        """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+        """Expand a tensor's missing axes and axes of length 1 to sizes; −1 keeps a size."""
     def expand_as(self, other: Any) -> Self:
-        """Repeat the tensor into the shape of ``other``."""
+        """Expand the tensor to the shape of the tensor ``other``, by repetition."""
     def clone(self) -> Self:
         """Return a copy of the tensor; derivatives pass through."""
     def permute(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
-        """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+        """Return the tensor with its axes in another order: ``dims[i]`` becomes axis i."""
     def permute_dims(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
-        """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+        """Return the tensor with its axes in another order: ``dims[i]`` becomes axis i."""
     def transpose(self, dim0: int, dim1: int) -> Self:
-        """Exchange two axes."""
+        """Exchange two axes of the tensor."""
     def swapaxes(self, dim0: int, dim1: int) -> Self:
-        """Exchange two axes."""
+        """Exchange two axes of the tensor."""
     def t(self) -> Self:
-        """Return the transpose of a matrix; a vector is returned unchanged."""
+        """Return the transpose of a matrix tensor; a vector is returned unchanged."""
     def movedim(self, source: Any, destination: Any) -> Self:
-        """Move axes to other positions; the other axes remain in order."""
+        """Move axes of a tensor to other positions; the other axes remain in order."""
     def moveaxis(self, source: Any, destination: Any) -> Self:
-        """Move axes to other positions; the other axes remain in order."""
+        """Move axes of a tensor to other positions; the other axes remain in order."""
     def flip(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
-        """Reverse the order of elements along ``dims``, by default along all axes."""
+        """Reverse the order of a tensor's elements along ``dims``, by default all axes."""
     def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Self:
-        """Shift elements along an axis, with wrap-around at the ends."""
+        """Shift a tensor's elements along an axis, with wrap-around at the ends."""
     def tril(self, diagonal: int = 0, *, k: Any = 0) -> Self:
-        """Return each matrix's elements on and below a diagonal, with 0 above it."""
+        """Return a tensor's lower triangles: elements on and below a diagonal, else 0."""
     def tril_(self, diagonal: int = 0, *, k: Any = 0) -> Self: ...
     def triu(self, diagonal: int = 0, *, k: Any = 0) -> Self:
-        """Return each matrix's elements on and above a diagonal, with 0 below it."""
+        """Return a tensor's upper triangles: elements on and above a diagonal, else 0."""
     def triu_(self, diagonal: int = 0, *, k: Any = 0) -> Self: ...
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
-        """Return the diagonal, whose second index is the first plus ``offset``."""
+        """Return a tensor's diagonal, whose second index is the first plus ``offset``."""
     def diag(self, diagonal: int = 0, *, k: Any = 0) -> Self:
         """Return the diagonal of a matrix, or a matrix with the given diagonal."""
     def trace(self) -> Self:
         """Return the trace of a matrix, the sum of its diagonal."""
     def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Take elements by index: of the flattened tensor, or slices along ``dim``."""
+        """Take a tensor's elements by index, flattened, or slices along ``dim``."""
     def index_select(self, dim: int, index: Any, *, axis: Any = None) -> Self:
-        """Take slices along ``dim`` by index."""
+        """Take slices of a tensor along ``dim`` by index."""
     def take_along_dim(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Take elements by index along ``dim``; the other axes are broadcast."""
+        """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
     def gather(self, dim: int, index: Any, *, axis: Any = None) -> Self:
-        """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example."""
+        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
     def scatter(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
-        """Write ``src`` at indices: x[index[i][j]][j] = src[i][j] along ``dim`` 0."""
+        """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
     def scatter_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
     def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
-        """Add ``src`` at indices: x[index[i][j]][j] += src[i][j] along ``dim`` 0."""
+        """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
     def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
     def index_add(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self:
-        """Return x with the slices of ``source`` added at indices along ``dim``."""
+        """Return a tensor with the slices of ``source`` added at indices along ``dim``."""
     def index_add_(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self: ...
     def masked_select(self, mask: Any) -> Self:
-        """Return the elements where ``mask`` is true, as a vector (not traced)."""
+        """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
     def nonzero(self, *, as_tuple: bool = False) -> Any:
-        """Return the indices of the elements that differ from 0, one row for each."""
+        """Return the indices of a tensor's elements that differ from 0, a row for each."""
     def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Self:
-        """Return the indices that sort the elements along ``dim``."""
+        """Return the indices that sort a tensor's elements along ``dim``."""
     def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
-        """Return the sorted values along ``dim``, and their indices (named tuple)."""
+        """Return a tensor's elements sorted along ``dim``, and their indices."""
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
-        """Return the k largest (or smallest) elements along ``dim``, with indices."""
+        """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
     def median(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
-        """Return the median, the lower of two; along ``dim`` with its index."""
+        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
     def diff(self, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None, axis: Any = -1) -> Self:
-        """Return the n-th differences of neighbours along ``dim`` (by default the last)."""
+        """Return a tensor's n-th differences along ``dim``, by default the last axis."""
     def matmul(self, other: Any) -> Self:
-        """Return the matrix product, with NumPy's rules for vectors and stacks."""
+        """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
     def __matmul__(self, other: Any) -> Self: ...
     def __rmatmul__(self, other: Any) -> Self: ...
     def __imatmul__(self, other: Any) -> Self: ...
     def mm(self, other: Any) -> Self:
         """Return the product of two matrices."""
     def bmm(self, other: Any) -> Self:
-        """Return the products of two stacks of matrices."""
+        """Return the matrix products of two stacks (batches) of matrices."""
     def mv(self, other: Any) -> Self:
         """Return the product of a matrix and a vector."""
     def dot(self, other: Any) -> Self:
         """Return the inner product of two vectors."""
     def addmm(self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha · first @ second."""
+        """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
     def outer(self, other: Any) -> Self:
         """Return the outer product of two vectors."""

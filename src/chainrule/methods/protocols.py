@@ -16,7 +16,7 @@ from chainrule.text import _
 
 
 class Protocols(Changes, Declared):
-    """Indexing, length, iteration and transposes of a tensor."""
+    """Base class of tensors: indexing, length, iteration and transposes."""
 
     __slots__ = ()
 
@@ -54,16 +54,16 @@ class Protocols(Changes, Declared):
 
     @property
     def T(self) -> Self:
-        """The transpose: the axes in reverse order."""
+        """The transpose of the tensor: its axes in reverse order."""
         return self.permute(tuple(range(self.ndim)[::-1]))
 
     @property
     def mT(self) -> Self:
-        """The transpose of each matrix: the last two axes exchanged."""
+        """The transpose of each matrix of the tensor: its last two axes exchanged."""
         v = self.value
         shown = matrix_transpose(v)
         return self._view(v, shown.value, shown.view, *shown.arguments)
 
     def ravel(self) -> Self:
-        """Return the elements as a vector: a view if they are in row-major order."""
+        """Return the tensor's elements as a vector: a view, if in row-major order."""
         return self.contiguous().view(-1)

@@ -1,4 +1,4 @@
-"""Views: tensors that know of which tensor they were taken, and how.
+"""Views of tensors: a view refers to its base tensor and to the operation.
 
 A view is made anew when it is read after its base has changed, and a change of it is a
 change of the base. So nothing shares memory, what was saved for a derivative is never
@@ -32,7 +32,7 @@ from chainrule.text import _
 
 
 def references(holder: Any, name: str) -> int:
-    """Return the reference count of an attribute's value, this call included."""
+    """Return the reference count of an attribute's value, for writes in place."""
     return sys.getrefcount(getattr(holder, name))
 
 
@@ -82,7 +82,7 @@ class Base:
 
     @classmethod
     def on(cls, tensor: Any, view: View, *arguments: Any) -> Base:
-        """Return the base of a view, without derivatives, of a tensor as it is now."""
+        """Return the base of a new view of a tensor, without derivatives."""
         base = cls()
         base.tensor, base.storage = tensor, tensor._shared_storage()
         base.view, base.arguments = view, arguments
@@ -90,17 +90,17 @@ class Base:
         return base
 
     def of(self) -> Any:
-        """Return the tensor that holds the numbers."""
+        """Return the base tensor of a view, which holds the numbers."""
         left = self.storage.left
         return self.tensor if left is None else left
 
     def is_of(self, tensor: Any, view: View, *arguments: Any) -> bool:
-        """Return whether the base is ``tensor``, viewed by the same operation."""
+        """Return whether a view's base is ``tensor``, viewed by the same operation."""
         same = self.view is view and self.arguments == arguments
         return same and self.of() is tensor
 
     def view_of(self, value: Value) -> Value:
-        """Return the view of another value of the tensor."""
+        """Return the view of another value of its base tensor."""
         if not self.sure:
             raise uncertain_view(self.of())
         if not self.recorded and value.tracked:
@@ -116,12 +116,12 @@ def _array(v: Value) -> Array:
 
 
 def computed(v: Value) -> Value:
-    """Return a leaf's value as a computed value."""
+    """Return a leaf's value as a computed value, which has a graph node."""
     return movement.reshape(v, shape=v.shape)
 
 
 def detached(v: Value) -> Value:
-    """Return ``v`` without its derivative."""
+    """Return a value ``v`` without its derivative."""
     if context.trace is None:
         return Value(v.array)
     with no_grad():
@@ -129,7 +129,7 @@ def detached(v: Value) -> Value:
 
 
 class Views(TensorBase):
-    """The views of a tensor, and the base of a tensor that is a view."""
+    """Base class of tensors: their views, and the base of a view."""
 
     __slots__ = ()
 
@@ -167,7 +167,7 @@ class Views(TensorBase):
         return shown
 
     def _in_rows(self, v: Value, reshaped: Value) -> Self:
-        """Return the reshaped value ``reshaped`` as a view of the tensor, or as a copy.
+        """Return a reshaped value as a view of the tensor, or as a copy.
 
         It is a view where the elements lie in an order that the shape can be given to,
         as in PyTorch. Nobody knows the order while a function is traced, and of what
@@ -212,7 +212,7 @@ class Views(TensorBase):
         return self._new(movement.reshape(line, shape=v.shape))
 
     def _order_is_known(self) -> bool:
-        """Return whether the elements are known to lie in row-major order.
+        """Return whether the tensor's elements are known to be in row-major order.
 
         While tracing, they do where the base of the views has that order.
         """
@@ -229,7 +229,7 @@ class Views(TensorBase):
         return rows and value.order != UNKNOWN
 
     def detach(self) -> Self:
-        """Return a view of the same numbers, without their history.
+        """Return a view of the tensor's numbers, without their history.
 
         As in PyTorch it is a view: a change in place of it changes this tensor. Where
         this one has a derivative, which the change would falsify, it is refused.
@@ -255,7 +255,7 @@ class Views(TensorBase):
         return tensor
 
     def _shown(self) -> Value:
-        """Return the current value of a view."""
+        """Return the current value of a view, computed anew if its base has changed."""
         base: Any = self._base
         source = base.of().value
         trace = context.trace
@@ -273,7 +273,7 @@ class Views(TensorBase):
         return shown
 
     def _shown_in(self, trace: Any, source: Value) -> Value:
-        """Return the value of a view in a trace; outside tensors are not changed."""
+        """Return the value of a view in a trace, without changing outside tensors."""
         if self._value.array is not None and self._alone():
             return self.value
         base: Any = self._base
@@ -286,7 +286,7 @@ class Views(TensorBase):
         return known[2]
 
     def _alone(self) -> bool:
-        """Return whether no tensor shares the storage; detach such a view."""
+        """Return whether no other tensor shares this tensor's storage."""
         base, value = self._base, self._value
         if base is None:
             return self._twin is None or self._twin() is None
@@ -302,7 +302,7 @@ class Views(TensorBase):
         return True
 
     def _is_expanded(self) -> bool:
-        """Return whether elements share their memory, as after PyTorch's ``expand``."""
+        """Return whether the tensor's elements share memory, as after ``expand``."""
         tensor = self
         while (base := tensor._base) is not None:
             if base.view is EXPAND:

@@ -1,4 +1,4 @@
-"""The base class of metrics, and of metrics that are means over samples or elements."""
+"""The base classes of metrics, such as of means over samples or elements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Batches = Sequence[Mapping[str, Array]]
 
 
 class Metric:
-    """Base class of metrics; define your own by ``batch`` and ``value``.
+    """Base class of metrics; a subclass defines ``batch`` and ``value``.
 
     Attributes:
         name: the key under which ``evaluate`` gives it.
@@ -76,7 +76,7 @@ class Metric:
         raise self._lacks("value", _("(self, batches, counts) → number"))
 
     def settings(self) -> dict[str, Any]:
-        """Return the arguments that construct the metric again, for checkpoints."""
+        """Return the metric's constructor arguments, for checkpoints."""
         arguments = {name: getattr(self, name) for name in self.arguments}
         return {name: value for name, value in arguments.items() if value is not None}
 
@@ -108,18 +108,18 @@ class Mean(Metric):
     """
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Return the numbers, or truth values, that the mean is taken of."""
+        """Return the numbers, or truth values, whose mean is the metric."""
         raise self._lacks("items", _("(self, prediction, target) → tensor"))
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Compute the sum and the number of the items of a batch."""
+        """Compute a batch's sum and number of items, for a metric that is a mean."""
         items = self.items(prediction, target)
         exact = "int32" if items.dtype is DType.bool else "float64"
         total = items.astype(exact).sum()
         return {"sum": total, "count": count_of(items.size, total.dtype)}
 
     def value(self, batches: Batches, counts: Array) -> float:
-        """Compute the mean: the sum of all items divided by their number."""
+        """Compute a mean metric: the sum of all batches' items over their number."""
         return float(total(batches, "sum") / total(batches, "count"))
 
 
@@ -145,5 +145,5 @@ def number(metric: Metric, value: Any) -> int | float:
 
 
 def total(batches: Batches, key: str) -> Array:
-    """Sum the statistic ``key`` over all batches, in float64."""
+    """Sum a metric's statistic ``key`` over all batches, in float64."""
     return np.sum([np.asarray(b[key], np.float64) for b in batches], axis=0)

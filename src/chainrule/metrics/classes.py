@@ -23,11 +23,11 @@ from chainrule.util import validation
 
 
 class ClassMetric(Metric):
-    """Base class of classification metrics; without a meaning for regression."""
+    """Base class of classification metrics, which regression cannot use."""
 
 
 class _Decided(ClassMetric):
-    """Base class of metrics that compare the predicted class with the true class."""
+    """Base class of classification metrics of the predicted and the true class."""
 
     arguments = ("threshold",)
 
@@ -35,7 +35,7 @@ class _Decided(ClassMetric):
         self.threshold = validation.maybe(validation.number)("threshold", threshold)
 
     def for_loss(self, loss: Any) -> Metric:
-        """Return the metric with the loss's threshold, unless it has its own."""
+        """Return the classification metric with the loss's decision threshold."""
         cut = semantics.threshold(loss)
         if self.threshold is not None or cut is None:
             return self
@@ -109,10 +109,10 @@ class TopK(ClassMetric, Mean):
 
 
 class _Counted(_Decided):
-    """Base class of metrics that are computed from the confusion matrix."""
+    """Base class of classification metrics computed from the confusion matrix."""
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Compute the confusion matrix of a batch."""
+        """Compute the confusion matrix of a batch, for a classification metric."""
         who = type(self).__name__
         pair = semantics.decisions(who, prediction, target, self.threshold)
         classes = semantics.number_of_classes(prediction.shape, self.threshold)
@@ -123,11 +123,11 @@ class _Counted(_Decided):
         return {"counts": wrap(dot(truth.value, decided.value, "nt,nd->td"))}
 
     def value(self, batches: Batches, counts: Array) -> Any:
-        """Compute the metric from the confusion matrix of all batches."""
+        """Compute a classification metric from all batches' confusion matrix."""
         return self.of(total(batches, "counts"))
 
     def of(self, matrix: Array) -> Any:
-        """Compute the metric of a confusion matrix (rows: true, columns: predicted)."""
+        """Compute a classification metric of a confusion matrix (rows: true)."""
         raise self._lacks("of", _("(self, matrix) → number"))
 
 
@@ -200,7 +200,7 @@ class F1(_Counted):
         return super().batch(prediction, target)
 
     def of(self, matrix: Array) -> float:
-        """Compute 2 TP / (2 TP + FP + FN), of one class or as a mean over classes."""
+        """Compute F₁ = 2 TP / (2 TP + FP + FN) from a confusion matrix."""
         sizes = matrix.sum(0) + matrix.sum(1)
         each = 2 * np.diag(matrix) / np.maximum(sizes, 1)
         if len(matrix) == 2 and self.average != "macro":
@@ -228,7 +228,7 @@ class BalancedAccuracy(_Counted):
     name = "balanced_accuracy"
 
     def of(self, matrix: Array) -> float:
-        """Compute the mean of TP / (TP + FN) over the classes."""
+        """Compute the balanced accuracy, mean TP / (TP + FN), of a confusion matrix."""
         owned = matrix.sum(1)
         there = owned > 0
         return float((np.diag(matrix)[there] / owned[there]).mean())
@@ -270,7 +270,7 @@ class ROCAUC(_Decided):
         )
 
     def for_loss(self, loss: Any) -> Metric:
-        """Return the metric with the loss's threshold and kind of outputs."""
+        """Return the ROC AUC metric with the loss's threshold and kind of outputs."""
         metric = ROCAUC(self.from_logits)
         metric.threshold = semantics.threshold(loss)
         if metric.from_logits is None:
@@ -278,13 +278,13 @@ class ROCAUC(_Decided):
         return metric
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Return all scores and the true classes of a batch."""
+        """Return a batch's scores and true classes, for the ROC curve."""
         n = prediction.shape[0]
         pair = semantics.decisions("ROCAUC", prediction, target, self.threshold)
         return {"scores": prediction.reshape(n, -1), "truth": pair[1].reshape(n, -1)}
 
     def value(self, batches: Batches, counts: Array) -> float:
-        """Compute the mean area over the classes or outputs that have an area."""
+        """Compute the mean area under the ROC curves of the classes or outputs."""
         scores = np.concatenate([b["scores"] for b in batches]).astype(np.float64)
         labels = np.concatenate([b["truth"] for b in batches])
         if scores.shape[1] > labels.shape[1]:  # one of C classes
@@ -294,7 +294,7 @@ class ROCAUC(_Decided):
         return float(known.mean()) if len(known) else math.nan
 
     def _against_the_rest(self, scores: Array, labels: Array) -> tuple[Array, Array]:
-        """Return, per class, ranking scores and whether samples are of the class.
+        """Return, per class, scores and class membership for a one-vs-rest ROC curve.
 
         Of two classes the second alone. Of scores z the log-odds ln p − ln (1 − p) rank
         as the probabilities do, and do not run into 1.

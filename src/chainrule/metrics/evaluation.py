@@ -45,7 +45,7 @@ _LEAST = 1e-7
 
 
 def is_classification(trainer: Any, data: Dataset, outputs: Array) -> bool:
-    """Return whether the outputs are one class per row, or binary decisions."""
+    """Return whether a network's outputs are classes, one per row or binary."""
     row = ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
     loss = trainer.loss
     named = semantics.labels(outputs.shape, row) is not None
@@ -55,7 +55,7 @@ def is_classification(trainer: Any, data: Dataset, outputs: Array) -> bool:
 
 
 def metrics_for(trainer: Any, data: Dataset, outputs: Array) -> list[Metric]:
-    """Return the metrics to compute: the Trainer's, and more for classification."""
+    """Return the metrics for an evaluation: the Trainer's, and more for classes."""
     row = ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
     chosen = trainer.metrics
     if chosen is None:
@@ -69,14 +69,14 @@ def metrics_for(trainer: Any, data: Dataset, outputs: Array) -> list[Metric]:
 
 
 def value_of(metric: Metric, outputs: Array, y: Array) -> Any:
-    """Compute a metric of outputs that are already computed."""
+    """Compute a metric from a network's outputs and targets."""
     batch = metric.batch(Tensor(outputs), Tensor(y))
     numbers = {key: t.numpy() for key, t in batch.items()}
     return metric.value([numbers], np.array([len(y)], np.float64))
 
 
 def loss_of(loss: Any, outputs: Array, y: Array) -> float:
-    """Compute the loss of outputs that are already computed, as ``evaluate`` does."""
+    """Compute the loss from a network's outputs and targets, as ``evaluate`` does."""
     if not isinstance(loss, nn.Loss):
         return float(loss(Tensor(outputs), Tensor(y)).item())
     total, weight = (t.item() for t in loss.totals(Tensor(outputs), Tensor(y)))
@@ -85,7 +85,7 @@ def loss_of(loss: Any, outputs: Array, y: Array) -> float:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The best constant prediction, and its metrics on the same data.
+    """The best constant prediction as a baseline, and its metrics on the same data.
 
     Attributes:
         says: the answer: the class that is commonest, by its number; or the mean.
@@ -101,7 +101,7 @@ class Baseline:
 def baseline(
     trainer: Any, data: Dataset, outputs: Array, measured: Sequence[Metric]
 ) -> Baseline | None:
-    """Evaluate the best constant prediction; return None if there is none.
+    """Evaluate the best constant prediction, the baseline; None if there is none.
 
     For classes it is always the commonest one, as sure as it is common; for quantities
     the mean, whose R² is 0.
@@ -148,18 +148,18 @@ def baseline(
 
 
 def _of_shares(loss: Any) -> bool:
-    """Return whether class frequencies are the constant outputs of least loss."""
+    """Return whether class frequencies are a loss's best constant prediction."""
     return isinstance(loss, nn.CrossEntropyLoss | nn.BCELoss | nn.BCEWithLogitsLoss)
 
 
 def _shares(loss: Any, share: Array) -> Array:
-    """Return constant outputs, one row, that correspond to the class frequencies."""
+    """Return a baseline's outputs, one row, that give the class frequencies."""
     sure = semantics.from_logits(loss) is False
     return share if sure else np.log(np.maximum(share, _LEAST))
 
 
 def _binary(loss: Any, share: float, says: int) -> float:
-    """Return the constant output for class 1's frequency, or for the commoner class."""
+    """Return a baseline's constant output for a binary loss."""
     p = min(max(share, _LEAST), 1 - _LEAST)
     if isinstance(loss, nn.BCELoss):
         return p
@@ -173,7 +173,7 @@ def _binary(loss: Any, share: float, says: int) -> float:
 
 
 def columns_of(data: Dataset) -> dict[str, list[int]]:
-    """Return the columns of a table with their features; empty if not a table.
+    """Return a table's columns with the indices of their features; empty if no table.
 
     A category's 0/1 features are one column, and so are the parts of a date and the
     marker of a gap.
@@ -198,7 +198,7 @@ def columns_of(data: Dataset) -> dict[str, list[int]]:
 
 @dataclass(frozen=True)
 class Importance:
-    """The importance of a column: the loss of a metric without the column.
+    """The importance of a data column: how much a metric worsens without it.
 
     Attributes:
         column: its name.
@@ -220,7 +220,7 @@ def permutation_importance(
     rows: int = 1000,
     seed: int = 0,
 ) -> list[Importance]:
-    """Measure how much worse a metric is with each column shuffled, largest first.
+    """Compute each column's permutation importance for a metric, largest first.
 
     A shuffled column has the same values and says nothing about its row; the features
     of one column are shuffled together. Of two columns that say the same neither seems
@@ -266,7 +266,7 @@ def permutation_importance(
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row with a wrong prediction.
+    """A row of data with a wrong prediction, in an evaluation.
 
     Attributes:
         row: its number in the data, from 0.
@@ -287,7 +287,7 @@ class Mistake:
 def decisions(
     trainer: Any, data: Dataset, outputs: Array
 ) -> tuple[Array, Array] | None:
-    """Return (predicted classes, true classes), one per row; None without classes."""
+    """Return all rows' predicted and true classes; None without classes."""
     if not is_classification(trainer, data, outputs):
         return None
     cut = semantics.threshold(trainer.loss)
@@ -299,7 +299,7 @@ def decisions(
 def mistakes(
     trainer: Any, data: Dataset, outputs: Array, most: int = 5
 ) -> list[Mistake]:
-    """Return the rows with the worst predictions, the worst first.
+    """Return the rows of data with the worst predictions, the worst first.
 
     Of classes those decided wrongly, by their loss; of quantities by their error.
     """
@@ -330,7 +330,7 @@ def mistakes(
 
 
 def _row_losses(loss: Any, outputs: Array, y: Array) -> Array:
-    """Compute the loss of each row, (n,); NaN if the loss has none for single rows."""
+    """Compute the loss of each row of data, (n,); NaN if the loss has none per row."""
     if not isinstance(loss, nn.Loss):
         return np.full(len(y), np.nan)
     each = loss.pointwise(*loss.prepare(outputs, y)).numpy().astype(np.float64)

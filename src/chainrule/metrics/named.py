@@ -91,7 +91,7 @@ def as_metrics(metrics: Any) -> tuple[Metric, ...] | None:
 
 
 def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, ...]:
-    """Return the default metrics for a loss, a prediction and a target.
+    """Return a Trainer's default metrics for a loss, a prediction and a target.
 
     Accuracy where the loss or the targets speak of classes; R² and MAE for quantities:
     with a regression loss, or a loss of the user's own on floating-point targets of the
@@ -105,7 +105,7 @@ def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, .
 
 
 def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
-    """Refuse classification metrics where the targets are quantities.
+    """Refuse classification metrics for regression targets.
 
     Under a regression loss classes are 0 and 1, −1 and 1, or rows of shares.
 
@@ -142,7 +142,7 @@ def spec(metric: Metric) -> dict[str, Any] | None:
 
 
 def build(description: Mapping[str, Any]) -> Metric:
-    """Build the metric that a description from ``spec`` stands for.
+    """Build a metric from its description in a checkpoint.
 
     Raises:
         KeyError, TypeError: a description of something else.
@@ -151,7 +151,7 @@ def build(description: Mapping[str, Any]) -> Metric:
 
 
 def measure(metric_or_name: Any, prediction: Any, target: Any) -> Any:
-    """Compute a metric of one batch at once.
+    """Compute a metric of one batch of predictions and targets.
 
     Args:
         metric_or_name: a :class:`Metric` or a name.

@@ -31,7 +31,7 @@ class R2(Metric):
     name = "r2"
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Compute, for each output, the targets' mean and spread, and Σ (y − ŷ)²."""
+        """Compute a batch's target mean, spread and residual Σ (y − ŷ)², for R²."""
         y, error = _errors("R2", prediction, target)
         mean = y.mean(0)
         around = y - mean
@@ -42,7 +42,7 @@ class R2(Metric):
         }
 
     def value(self, batches: Batches, counts: Array) -> float:
-        """Compute the mean of 1 − residual / spread over the outputs."""
+        """Compute R², the mean of 1 − residual / spread over the outputs."""
         means = np.array([b["mean"] for b in batches], np.float64)
         away = means - counts @ means / counts.sum()
         spread = total(batches, "spread") + counts @ (away * away)
@@ -63,7 +63,7 @@ class MAE(Mean):
     name, mode = "mae", "min"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the absolute errors |y − ŷ|."""
+        """Compute the absolute errors |y − ŷ|, whose mean is the metric."""
         return _errors("MAE", prediction, target)[1].abs()
 
 
@@ -79,7 +79,7 @@ class MSE(Mean):
 
 
 class RMSE(MSE):
-    """The root of the mean squared error, in the unit of the targets."""
+    """The root mean squared error (RMSE), in the unit of the targets."""
 
     name = "rmse"
 
@@ -89,7 +89,7 @@ class RMSE(MSE):
 
 
 def _errors(who: str, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the targets and the errors y − ŷ in float64, of shape (N, outputs)."""
+    """Return targets and errors y − ŷ for a metric, in float64 (N, outputs)."""
     if prediction.reshape(-1).shape != target.reshape(-1).shape:
         raise ShapeError(
             _("{who} compares outputs with targets one by one.", who=who),

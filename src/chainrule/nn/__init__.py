@@ -69,6 +69,6 @@ __all__ += ["functional", "functional_call", "init"]
 if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
-        """Raise an error for an unknown name, and suggest the intended one."""
+        """Raise an error for an unknown name in ``nn``; suggest the intended name."""
         text = _("module 'chainrule.nn' has no attribute {name!r}", name=name)
         raise MissingAttributeError(text, hint(name, "nn", __all__), name=name)

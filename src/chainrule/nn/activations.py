@@ -76,14 +76,14 @@ __all__ = [
 
 
 class Activation(Module):
-    """Base class of activation layers: a subclass defines f."""
+    """Base class of activation layers: a subclass defines the function f."""
 
     def forward(self, x: Any) -> Tensor:
-        """Compute the activation f(x), element by element or along an axis."""
+        """Compute an activation layer's f(x), per element or along an axis."""
         return self.f(x if isinstance(x, Tensor) else as_tensor(x))
 
     def f(self, z: Tensor) -> Tensor:
-        """Compute the activation of a tensor."""
+        """Compute the activation function of a layer; each subclass defines it."""
         raise NotImplementedError
 
 
@@ -226,7 +226,7 @@ class Heaviside(Activation):
 
 
 def _clip(z: Tensor, low: float, high: float) -> Tensor:
-    """Limit z to [low, high]; the derivative at both ends is 0."""
+    """Limit z to [low, high] for activations; the derivative at both ends is 0."""
     return maximum(-maximum(-z, -high), low)
 
 
@@ -382,12 +382,12 @@ class PReLU(Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute f(x) with one slope, or with one slope per channel."""
+        """Compute the PReLU of x with one learnt slope, or with one per channel."""
         return prelu(x, self.weight)
 
 
 def prelu(x: Any, weight: Tensor) -> Tensor:
-    """Compute x where x > 0, else a x, with slopes a: one, or one per channel.
+    """Compute PReLU: x where x > 0, else a x, with one slope a or one per channel.
 
     Args:
         x: (N, C, …), or of any shape where there is one number.

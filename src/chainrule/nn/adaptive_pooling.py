@@ -43,7 +43,7 @@ class _AdaptivePool(Module):
         self._sizes()
 
     def _sizes(self) -> tuple[int | None, ...]:
-        """Return one output size per axis; None leaves an axis unchanged."""
+        """Return an adaptive pooling layer's output size per axis; None: unchanged."""
         wanted, several = self.output_size, isinstance(self.output_size, tuple | list)
         known = [1 if n is None else n for n in wanted] if several else wanted
         sizes = per_axis(type(self).__name__, "output_size", known, self.axes)
@@ -51,7 +51,7 @@ class _AdaptivePool(Module):
         return tuple(None if same else n for same, n in zip(unchanged, sizes))
 
     def _parts(self, x: Tensor) -> Iterator[tuple[int, Array, Array]]:
-        """Yield the start and end of the parts of each axis; skip unchanged axes."""
+        """Yield the start and end of each axis's parts, for adaptive pooling."""
         for axis, size in enumerate(self._sizes(), start=-self.axes):
             length = x.shape[axis]
             if size is None:
@@ -79,7 +79,7 @@ class _AdaptiveAvgPool(_AdaptivePool):
         self._set(output_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the mean of each part."""
+        """Return the mean of each part of the input, for adaptive average pooling."""
         x = floats(x)
         batch_of(type(self).__name__, "pool", x, self.axes)
         for axis, start, end in self._parts(x):
@@ -102,7 +102,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
         self.return_indices = flag(kind, "return_indices", return_indices)
 
     def forward(self, x: Tensor) -> Any:
-        """Return the maximum of each part, and its index if requested."""
+        """Return the maximum of each part of the input, for adaptive max pooling."""
         kind, axes = type(self).__name__, self.axes
         x, single = batch_of(kind, "pool", as_tensor(x), axes)
         lengths, ones, none = x.shape[2:], (1,) * axes, ((0, 0),) * axes
@@ -123,7 +123,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """Means over a given number of parts of a signal.
+    """Adaptive average pooling of signals: means over a given number of parts.
 
     Args:
         output_size: the length of the result; see :class:`AdaptiveAvgPool2d`.
@@ -140,7 +140,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """Means over a given number of parts of height and width.
+    """Adaptive average pooling of images: means over a given number of parts.
 
     Part i of m along an axis of length L is the elements ⌊i L/m⌋ … ⌈(i+1) L/m⌉ − 1.
 
@@ -160,7 +160,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The largest numbers of a given number of parts of a signal.
+    """Adaptive max pooling of signals: maxima of a given number of parts.
 
     Args:
         output_size: the length of the result; see :class:`AdaptiveAvgPool2d`.
@@ -178,7 +178,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest numbers of a given number of parts of height and width.
+    """Adaptive max pooling of images: maxima of a given number of parts.
 
     Args:
         output_size: see :class:`AdaptiveAvgPool2d`.

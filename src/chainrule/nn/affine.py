@@ -81,12 +81,12 @@ class Linear(Module):
                 initialisers.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute Z = X Wᵀ + b."""
+        """Compute the linear layer Z = X Wᵀ + b of a batch of rows."""
         return linear(x, self.weight, self.bias)
 
 
 def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Compute X Wᵀ + b, :class:`Linear` with W (m, n) and b (m,), or None.
+    """Compute X Wᵀ + b as :class:`Linear` does, with W (m, n) and b (m,), or None.
 
     Raises:
         ShapeError: the last axis of ``x`` is not n; a weight that is no matrix; a bias
@@ -133,7 +133,7 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:
-    """Return the remedy for an input that does not fit a Linear(inputs, outputs)."""
+    """Return the suggested fix for an input that does not fit a linear layer."""
     if len(shape) < 3:
         width = shape[-1] if shape else "…"
         return _(
@@ -157,13 +157,13 @@ def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:
 
 
 def floats(x: Any) -> Tensor:
-    """Return ``x`` unchanged if it holds floats, else converted to float32."""
+    """Return a layer's input ``x`` unchanged if floating, else converted to float32."""
     x = as_tensor(x)
     return x if x.dtype.is_float else x.astype("float32")
 
 
 def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
-    """Convert integers ``x`` to a layer's dtype; refuse another floating dtype.
+    """Convert a layer's integer input to its parameters' dtype; refuse other floats.
 
     Args:
         kind: the layer.
@@ -193,7 +193,7 @@ def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
 def parameter(
     kind: str, name: str, value: Any, shape: Shape, like: Tensor
 ) -> Tensor | None:
-    """Check a parameter's exact shape, and return it in ``like``'s dtype; or None.
+    """Check the shape of a layer's parameter; return it in ``like``'s dtype, or None.
 
     A shape that would broadcast is refused: it is a slip, and its derivative a sum.
 
@@ -221,6 +221,6 @@ def parameter(
 
 
 def along(x: Tensor, axis: int, matrix: Array) -> Tensor:
-    """Multiply each line of ``x`` along an axis by a matrix."""
+    """Multiply a tensor by a constant matrix along one axis."""
     y = x.transpose(axis, -1) @ Tensor(matrix.T.astype(x.dtype.numpy))
     return y.transpose(axis, -1)

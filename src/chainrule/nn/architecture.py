@@ -58,7 +58,7 @@ def module_spec(module: Any) -> dict[str, Any] | None:
 
 
 def is_description(value: Any) -> bool:
-    """Return whether a value has the form of a module's JSON description."""
+    """Return whether a value has the form of a JSON description of a module."""
     pending = [value]
     while pending:
         spec = pending.pop()
@@ -114,7 +114,7 @@ _ROOM = 1 << 16
 
 
 def build_module(spec: dict[str, Any], available: int | None = None) -> nn.Module:
-    """Build the module of a description; its initial weights are placeholders.
+    """Build a module from its JSON description, with placeholders as weights.
 
     Args:
         spec: what :func:`module_spec` gave.
@@ -148,7 +148,7 @@ def build_module(spec: dict[str, Any], available: int | None = None) -> nn.Modul
 
 
 def elements(spec: dict[str, Any]) -> int:
-    """Estimate an upper bound of the number of elements in a described network."""
+    """Estimate an upper bound of the number of weights of a network's description."""
     pending, count = [spec], 0
     while pending:
         spec = pending.pop()

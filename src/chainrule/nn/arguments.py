@@ -26,7 +26,7 @@ Size = int | tuple[int, ...]
 
 @functools.lru_cache(maxsize=256)
 def sizes_of(kind: type) -> tuple[str, ...]:
-    """Return the constructor arguments that are numbers of units, annotated ``Count``.
+    """Return the names of a layer's constructor arguments that are numbers of units.
 
     >>> from chainrule import nn
     >>> sizes_of(nn.Linear), sizes_of(nn.Tanh)
@@ -37,12 +37,12 @@ def sizes_of(kind: type) -> tuple[str, ...]:
 
 
 def _counts(hint: Any) -> bool:
-    """Return whether a type annotation contains ``Count``, a number of units."""
+    """Return whether a type annotation contains ``Count``, the type of layer sizes."""
     return hint == Count or any(map(_counts, get_args(hint)))
 
 
 def hint(name: str, module: str, known: Sequence[str]) -> str:
-    """Suggest a replacement for an unknown attribute name of a module; or nothing.
+    """Suggest an existing name of ``nn`` for an unknown one, in an error; or nothing.
 
     >>> hint("Dense", "nn", [])
     'did you mean nn.Linear?'
@@ -68,7 +68,7 @@ _SLIDING = _("{kind} needs a {name} for each axis that it slides over.")
 
 
 def positive_integers(kind: str, **sizes: Any) -> tuple[int, ...]:
-    """Check sizes, and return them as Python integers ≥ 1.
+    """Check the sizes that a layer is built with; return them as Python integers ≥ 1.
 
     >>> positive_integers("Linear", in_features=784, out_features=10)
     (784, 10)
@@ -77,13 +77,13 @@ def positive_integers(kind: str, **sizes: Any) -> tuple[int, ...]:
 
 
 def integer(kind: str, name: str, value: Any, *, least: int | None = None) -> int:
-    """Check an integer, of at least ``least``, and return it as a Python int."""
+    """Check an integer argument of a layer, at least ``least``; return a Python int."""
     what = _POSITIVE if least == 1 else _WHOLE
     return validation.whole(name, value, least=least, what=what, kind=kind)
 
 
 def normalized_sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
-    """Return ``normalized_shape`` as a tuple of positive integers, after a check."""
+    """Check a layer's ``normalized_shape``; return it as a tuple of integers ≥ 1."""
     value: tuple[Any, ...] = (
         tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     )
@@ -98,7 +98,7 @@ def normalized_sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
 def per_axis(
     kind: str, name: str, value: Any, axes: int, *, least: int = 1
 ) -> tuple[int, ...]:
-    """Return one integer per axis; a single integer is repeated for all axes.
+    """Return a layer's option as one integer per axis; a single integer is repeated.
 
     >>> per_axis("Conv2d", "stride", 2, 2), per_axis("Conv2d", "stride", (2, 1), 2)
     ((2, 2), (2, 1))
@@ -115,7 +115,7 @@ def per_axis(
 
 
 def number(kind: str, name: str, value: Any, **limits: Any) -> float:
-    """Check that a number is finite and within limits, and return it as a float.
+    """Check a layer's argument, a finite number within limits; return it as a float.
 
     >>> number("Dropout", "p", 0.5, least=0, below=1)
     0.5
@@ -140,12 +140,12 @@ def number(kind: str, name: str, value: Any, **limits: Any) -> float:
 
 
 def flag(kind: str, name: str, value: Any) -> bool:
-    """Check a truth value, and return it as a Python bool."""
+    """Check a true-or-false argument of a layer, and return it as a Python bool."""
     return validation.truth(name, value, what=_YES_OR_NO, kind=kind)
 
 
 def floating(kind: str, dtype: Any) -> DType:
-    """Check that a dtype is a floating-point type, as derivatives need, and return it.
+    """Check that a layer's dtype is a floating-point type, and return it.
 
     Raises:
         DTypeError: integers, or a type that is not known.
@@ -161,7 +161,7 @@ def floating(kind: str, dtype: Any) -> DType:
 
 
 def factors(kind: str, name: str, value: Any, *, ndim: int | None = None) -> Tensor:
-    """Check that weights are finite numbers ≥ 0, and return them as a tensor."""
+    """Check that a loss's weights are finite numbers ≥ 0; return them as a tensor."""
     if isinstance(value, Tensor) and not is_known(value):
         return value
     try:

@@ -43,7 +43,7 @@ def check_heads(kind: str, **arguments: int) -> None:
 
 
 class _Heads(Module):
-    """Base class of multi-head attention: its parameters and projections.
+    """Base class of multi-head attention layers: parameters and projections.
 
     The arguments and the shapes are those of :class:`MultiheadAttention`.
     """
@@ -88,7 +88,7 @@ class _Heads(Module):
             initialisers.zeros_(self.out_proj.bias)
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor) -> None:
-        """Refuse sequences of wrong widths, or of shapes that do not fit together."""
+        """Refuse queries, keys and values of shapes that attention does not take."""
         widths = (self.embed_dim, self.kdim, self.vdim)
         batch = 0 if self.batch_first else 1
         right = (
@@ -143,11 +143,11 @@ class _Heads(Module):
         ]
 
     def _heads(self, x: Tensor) -> Tensor:
-        """Split the heads: (N, L, E) to (N, H, L, d)."""
+        """Split a sequence into attention heads: (N, L, E) to (N, H, L, d)."""
         return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
 
     def _attended(self, heads: Sequence[Tensor], masks: Sequence[Tensor]) -> Any:
-        """Compute the attention output Y, (N, L, E), and the weights of each head."""
+        """Compute the attention output, (N, L, E), and each head's weights."""
         dropped = self.dropout if self.training else 0.0
         y, weights = attend(heads[0], heads[1], heads[2], tuple(masks), dropped)
         return self.out_proj(y.transpose(1, 2).flatten(2)), weights
@@ -246,7 +246,7 @@ class MultiheadAttention(_Heads):
     def _masks(
         self, q: Tensor, k: Tensor, padding: Any, mask: Any
     ) -> tuple[Tensor, ...]:
-        """Combine masks to ones for (N, H, L, S), with true for visible keys."""
+        """Combine an attention layer's masks to (N, H, L, S), true for visible keys."""
         n, length, keys = q.shape[0], q.shape[1], k.shape[1]
         masks: list[Tensor] = []
         if padding is not None:
@@ -264,7 +264,7 @@ class MultiheadAttention(_Heads):
 
 
 def _mask(name: str, value: Any) -> Tensor:
-    """Convert a mask: numbers are kept, truth values are inverted."""
+    """Convert an attention mask: numbers stay, truth values (hidden) are inverted."""
     what = _(
         "{name} says where not to look, or what is added to the scores.", name=name
     )
@@ -333,7 +333,7 @@ class CausalSelfAttention(_Heads):
             self.rotary = RotaryPositions()
 
     def forward(self, x: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Compute the attention output for a sequence, or for its next positions.
+        """Compute causal self-attention for a sequence, or for its next positions.
 
         Args:
             x: the sequence, or the positions that follow those in the cache.

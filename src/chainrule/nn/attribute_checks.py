@@ -15,7 +15,7 @@ from chainrule.text import _
 
 
 def check_unchanged_in_trace(module: Any, name: str, value: Any) -> None:
-    """Refuse, during tracing, to change a module from outside the function."""
+    """Refuse, during tracing, to set an attribute of a module made outside of it."""
     trace, old = context.trace, module.__dict__.get(name, module)
     if trace is None or value is old:
         return
@@ -48,7 +48,7 @@ _probing: ContextVar[bool] = ContextVar("probing", default=False)
 
 
 def check_argument(module: Any, name: str, value: Any) -> None:
-    """Refuse an argument that is set later where the constructor refuses it."""
+    """Refuse a layer's attribute value that its constructor would refuse."""
     kind = type(module)
     if _probing.get() or not kind.__module__.startswith("chainrule."):
         return
@@ -65,7 +65,7 @@ def check_argument(module: Any, name: str, value: Any) -> None:
 
 
 def _is_built(kind: type[Any], arguments: dict[str, Any]) -> bool:
-    """Return whether a layer can be built with these arguments."""
+    """Return whether a layer's constructor accepts these arguments."""
     try:
         kind(**arguments)
     except ChainruleError:
@@ -74,7 +74,7 @@ def _is_built(kind: type[Any], arguments: dict[str, Any]) -> bool:
 
 
 def check_attribute(module: Any, name: str, value: Any) -> None:
-    """Refuse to replace a parameter; warn of objects not found later."""
+    """Refuse to replace a module's parameter; warn of attributes that are not found."""
     kind = type(module).__name__
     if isinstance(module.__dict__.get(name), Parameter) and value is not None:
         raise ArgumentError(
@@ -123,7 +123,7 @@ def check_attribute(module: Any, name: str, value: Any) -> None:
 
 
 def check_name(module: Any, name: str) -> None:
-    """Refuse a name that no parameter, buffer or submodule can have."""
+    """Refuse an invalid name of a module's parameter, buffer or submodule."""
     right = isinstance(name, str) and name and "." not in name
     if not right or (hasattr(type(module), name) and name not in module.__dict__):
         raise ArgumentError(
@@ -134,7 +134,7 @@ def check_name(module: Any, name: str) -> None:
 
 
 def recursion_error(kind: str) -> ArgumentError:
-    """Return the error for modules nested deeper than Python's stack allows."""
+    """Return the error for modules nested deeper than Python's recursion allows."""
     return ArgumentError(
         _("{kind} calls modules within modules, further than Python goes.", kind=kind),
         expected=_("a few hundred calls within each other at most"),

@@ -36,7 +36,7 @@ class Augmentation(Module):
     """Base class of augmentation layers; a subclass defines :meth:`change`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return changed images in training, :meth:`keep` of the images otherwise."""
+        """Return randomly changed images in training, else :meth:`keep` of them."""
         x = as_tensor(x)
         kind = type(self).__name__
         if x.ndim != 4:
@@ -52,11 +52,11 @@ class Augmentation(Module):
         return self.change(x)
 
     def keep(self, x: Tensor) -> Tensor:
-        """Return the images as they are used outside of training."""
+        """Return the images as an augmentation layer passes them on in prediction."""
         return x
 
     def change(self, x: Tensor) -> Tensor:
-        """Return a batch of images (N, C, H, W), each changed at random."""
+        """Return images (N, C, H, W), each changed at random, for training."""
         raise NotImplementedError
 
 
@@ -77,7 +77,7 @@ class RandomHorizontalFlip(Augmentation):
         self.p = number(type(self).__name__, "p", p, least=0, most=1)
 
     def change(self, x: Tensor) -> Tensor:
-        """Mirror some images at random."""
+        """Mirror randomly chosen images of a batch."""
         return where(uniform(x.shape[0], 1, 1, 1) < self.p, x.flip(self.axis), x)
 
 
@@ -120,14 +120,14 @@ class RandomCrop(Augmentation):
         self.padding_mode = choice("constant", "edge")("padding_mode", padding_mode)
 
     def keep(self, x: Tensor) -> Tensor:
-        """Return the central crop of each image."""
+        """Return the central crop of each image, for prediction."""
         (top, height), (left, width) = ((c // 2, n) for n, __, c in self._axes(x))
         if (height, width) == x.shape[2:]:
             return x
         return x[:, :, top : top + height, left : left + width]
 
     def change(self, x: Tensor) -> Tensor:
-        """Return a random crop of each image."""
+        """Return a crop of each image at a random position, for training."""
         for axis, (size, pad, spare) in zip((2, 3), self._axes(x)):
             if spare + pad == 0:
                 continue
@@ -143,7 +143,7 @@ class RandomCrop(Augmentation):
         return x
 
     def _axes(self, x: Tensor) -> list[tuple[int, int, int]]:
-        """Return, for each axis, the crop size, the padding and the spare length."""
+        """Return a random crop's size, padding and spare length per image axis."""
         sizes = per_axis("RandomCrop", "size", self.size, 2)
         pads = per_axis("RandomCrop", "padding", self.padding, 2, least=0)
         spare = [n - size for n, size in zip(_sides(x), sizes)]
@@ -196,7 +196,7 @@ class RandomAffine(Augmentation):
         self.degrees, self.translate, self.scale = degrees, translate, scale
 
     def change(self, x: Tensor) -> Tensor:
-        """Transform each image by a random affine map."""
+        """Turn, move and scale each image of a batch by a random affine map."""
         height, width = _sides(x)
         low, high = _ends("RandomAffine", "degrees", self.degrees)
 
@@ -266,7 +266,7 @@ class RandomErasing(Augmentation):
         self.value = number("RandomErasing", "value", value)
 
     def change(self, x: Tensor) -> Tensor:
-        """Overwrite a random rectangle of some images with ``value``."""
+        """Overwrite a random rectangle of randomly chosen images with ``value``."""
         n, (height, width) = x.shape[0], _sides(x)
         low, high = self.scale
         area = uniform(n, 1, low=low, high=high) * (height * width)
@@ -286,7 +286,7 @@ class RandomErasing(Augmentation):
 
 
 def _sides(x: Tensor) -> tuple[int, int]:
-    """Return the height and width of images, which must be known sizes.
+    """Return the height and width of a batch of images; refuse symbolic sizes.
 
     Raises:
         ShapeError: one of them is only named.
@@ -300,7 +300,7 @@ def _sides(x: Tensor) -> tuple[int, int]:
 
 
 def _pair(kind: str, name: str, value: Any, **limits: Any) -> tuple[float, float]:
-    """Check a pair of finite numbers within limits, and return it."""
+    """Check an augmentation's pair of finite numbers within limits, and return it."""
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         first, second = (number(kind, name, n, **limits) for n in value)
         if name == "translate" or first <= second:
@@ -311,7 +311,7 @@ def _pair(kind: str, name: str, value: Any, **limits: Any) -> tuple[float, float
 
 
 def _ends(kind: str, name: str, value: Any) -> tuple[float, float]:
-    """Return an interval: (−d, d) for a number d, or the checked pair of ends."""
+    """Return an augmentation's interval: (−d, d) for a number d, or checked ends."""
     if isinstance(value, tuple | list):
         return _pair(kind, name, value)
     most = number(kind, name, value, least=0)

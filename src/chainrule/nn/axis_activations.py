@@ -26,7 +26,7 @@ __all__ = [
 
 
 class _AlongAxis(Activation):
-    """Base class of activations along one axis."""
+    """Base class of activation layers along one axis, such as softmax."""
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = integer(type(self).__name__, "dim", dim)
@@ -101,17 +101,17 @@ class Softmin(_AlongAxis):
 
 
 def softmax(x: Any, dim: int = -1) -> Tensor:
-    """Compute :class:`Softmax`, without a warning of a single number."""
+    """Compute :class:`Softmax` of a tensor, without its warning of a single score."""
     return as_tensor(x).softmax(dim)
 
 
 def log_softmax(x: Any, dim: int = -1) -> Tensor:
-    """Compute :class:`LogSoftmax`, without a warning of a single number."""
+    """Compute :class:`LogSoftmax` of a tensor, without a warning of a single score."""
     return as_tensor(x).log_softmax(dim)
 
 
 def _warn_of_one(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:
-    """Warn of a softmax over a single number, which is constant."""
+    """Warn of a softmax layer over a single number, whose output is constant."""
     if -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
         warn(
             _(

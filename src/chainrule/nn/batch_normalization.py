@@ -47,7 +47,7 @@ UNIT = {"least": 0, "most": 1}
 
 
 class _RunningStatistics(Normalization):
-    """Base class of layers with optional running statistics of the features."""
+    """Base class of normalisation layers with optional running mean and variance."""
 
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -80,12 +80,12 @@ class _RunningStatistics(Normalization):
 
 
 class _BatchNorm(_RunningStatistics):
-    """Base class of batch normalisation, for inputs of given ranks."""
+    """Base class of batch normalisation layers, for inputs of given ranks."""
 
     ranks: ClassVar[tuple[int, ...]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise by batch statistics in training, else by running statistics."""
+        """Apply batch normalisation, by running statistics in prediction."""
         x, n = self._floats(x), self.num_features
         if x.ndim not in self.ranks or x.shape[1] != n:
             layouts = ("", "", f"(N, {n})", f"(N, {n}, L)", f"(N, {n}, H, W)")
@@ -103,7 +103,7 @@ class _BatchNorm(_RunningStatistics):
         )
 
     def _suggestion(self, x: Tensor) -> str | None:
-        """Suggest a layer, or a change of the input, for an unsuitable input."""
+        """Suggest a fix for an input that does not suit a batch normalisation layer."""
         if x.ndim in self.ranks:
             return _(
                 "build nn.{kind}({shape})", kind=type(self).__name__, shape=x.shape[1]
@@ -198,7 +198,7 @@ class BatchNorm2d(_BatchNorm):
 
 
 class _InstanceNorm(_RunningStatistics):
-    """Base class of instance normalisation, with ``axes`` axes after the channels."""
+    """Base class of instance normalisation layers with ``axes`` axes after channels."""
 
     axes: ClassVar[int]
 
@@ -220,7 +220,7 @@ class _InstanceNorm(_RunningStatistics):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each channel of each sample, or by running statistics."""
+        """Apply instance normalisation to each channel of each sample."""
         x, n, axes = self._floats(x), self.num_features, self.axes
         single = x.ndim == axes + 1
         if x.ndim not in (axes + 1, axes + 2) or x.shape[-1 - axes] != n:
@@ -241,7 +241,7 @@ class _InstanceNorm(_RunningStatistics):
         return result.squeeze(0) if single else result
 
     def _suggestion(self, x: Tensor) -> str | None:
-        """Suggest a suitable layer for an unsuitable input."""
+        """Suggest a fix for an input that instance normalisation does not take."""
         if x.ndim in (self.axes + 1, self.axes + 2):
             return _(
                 "build nn.{kind}({shape})",
@@ -365,7 +365,7 @@ def batch_norm(
 def _check_running(
     kind: str, x: Tensor, mean: Any, var: Any
 ) -> tuple[Tensor, Tensor] | None:
-    """Check the running statistics, (C,) each, and return them, or None."""
+    """Check the running mean and variance of a normalisation; return both, or None."""
     if (mean is None) != (var is None):
         raise ArgumentError(
             _("{kind} keeps a mean and a variance, or neither.", kind=layer_name(kind)),
@@ -399,7 +399,7 @@ def _update(
     running_var: Tensor,
     momentum: float | Tensor,
 ) -> None:
-    """Update the running statistics with those of the batch."""
+    """Update batch normalisation's running mean and variance by those of the batch."""
     n = size_of(tuple(x.shape[a] for a in axes))
     many = count_of(n, x.dtype)
     with no_grad():

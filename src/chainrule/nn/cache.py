@@ -74,7 +74,7 @@ class KVCache(Module):
         self.register_buffer("length", np.int64(0), persistent=False)
 
     def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store the next keys and values, and return all of them, (N, H, S, d).
+        """Store the next attention keys and values; return all so far, (N, H, S, d).
 
         Args:
             key, value: of the next positions, (N, H, L, d).
@@ -103,6 +103,6 @@ class KVCache(Module):
         return updated[0], updated[1]
 
     def reset(self) -> KVCache:
-        """Empty the cache, for another sequence."""
+        """Empty the cache of attention keys and values, for another sequence."""
         self.length.copy_(0)
         return self

@@ -22,7 +22,7 @@ _PLAIN = bool | int | float | str | None
 
 
 class Constructor(NamedTuple):
-    """The signature and the default arguments of a constructor.
+    """The signature and the default arguments of a module's constructor.
 
     Attributes:
         signature: without ``self``.
@@ -35,14 +35,14 @@ class Constructor(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def constructor(kind: type) -> Constructor:
-    """Return the signature and default arguments of a class's constructor."""
+    """Return the signature and default arguments of a module class's constructor."""
     parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return Constructor(inspect.Signature(parameters), defaults)
 
 
 def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
-    """Return the arguments of a constructor's call by name, defaults included.
+    """Return the arguments of a module's constructor call by name, with defaults.
 
     Numbers, lists and small arrays are copied: what is done to them later is not seen.
 
@@ -83,7 +83,7 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
 
 
 def _copied(value: Any) -> Any:
-    """Copy a value as JSON; modules and small arrays stay, other objects by name.
+    """Copy a module's constructor argument as JSON; modules and small arrays stay.
 
     >>> _copied(np.float32(0.5)), _copied((1, len))
     (0.5, [1, '<len>'])
@@ -107,7 +107,7 @@ def _copied(value: Any) -> Any:
 
 
 def described(value: Any) -> Any:
-    """Return an argument as JSON; a module by its class and arguments.
+    """Return a module's constructor argument as JSON; a module as its description.
 
     >>> described({"scale": np.array([1.0, 2.0])})
     {'scale': [1.0, 2.0]}

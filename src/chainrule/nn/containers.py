@@ -28,13 +28,13 @@ def _checked(kind: str, name: Any, module: Any) -> Module:
 
 
 class _Container(Module):
-    """Base class of modules that contain named modules in an order."""
+    """Base class of containers of named modules, in order."""
 
     def __len__(self) -> int:
         return sum(1 for __ in self.named_children())
 
     def _fill(self, modules: Mapping[str, Any]) -> None:
-        """Replace all modules of the container."""
+        """Replace all modules of a module container."""
         kind = type(self).__name__
         checked = {name: _checked(kind, name, m) for name, m in modules.items()}
         for name, __ in list(self.named_children()):
@@ -44,33 +44,33 @@ class _Container(Module):
             setattr(self, name, module)
 
     def settings(self) -> dict[str, Any]:
-        """Return the current modules of the container as JSON."""
+        """Return the JSON descriptions of the modules of a container, by name."""
         return {
             name: {"class": type(m).__name__, "arguments": m.settings()}
             for name, m in self.named_children()
         }
 
     def extra_repr(self) -> str:
-        """Return an empty text: ``repr`` shows the modules."""
+        """Return an empty text, because a container's ``repr`` lists its modules."""
         return ""
 
 
 class _Row(_Container):
-    """Base class of containers whose modules are numbered."""
+    """Base class of module containers that are lists: modules with numbers as names."""
 
     def append(self, module: Module) -> Self:
-        """Append a module."""
+        """Append a module to the container."""
         self.add_module(str(len(self)), _checked(type(self).__name__, "", module))
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
-        """Append several modules."""
+        """Append several modules to the container."""
         for module in modules:
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> Self:
-        """Insert a module before the module with an index."""
+        """Insert a module into the container before an index."""
         modules = list(self)
         modules.insert(index, module)
         self._number(modules)
@@ -106,7 +106,7 @@ class _Row(_Container):
     def __getitem__(self, index: slice) -> ModuleList | Sequential: ...
 
     def __getitem__(self, index: int | slice) -> Any:
-        """Return the module at an index, or a container for a slice."""
+        """Return the container's module at an index, or a container for a slice."""
         chosen = list(self)[index]
         if isinstance(chosen, Module):
             return chosen
@@ -141,7 +141,7 @@ class Sequential(_Row):
             self._number(modules)
 
     def forward(self, x: Any) -> Any:
-        """Apply the modules in order."""
+        """Apply the container's modules in order, each to the previous output."""
         before: Module | None = None
         for module in self:
             if isinstance(x, tuple) and before is not None:
@@ -151,7 +151,7 @@ class Sequential(_Row):
 
 
 def _check_takes_several(module: Module, before: Module) -> None:
-    """Refuse a built-in layer after a module that returns several tensors."""
+    """Refuse a built-in layer that follows a module with several outputs."""
     kind, other = type(module), type(before).__name__
     takes = kind in (Sequential, Steps)
     if kind.__module__.startswith("chainrule.") and not takes:
@@ -171,7 +171,7 @@ def _check_takes_several(module: Module, before: Module) -> None:
 
 
 class _CalledByOwner(_Container):
-    """Base class of containers without ``forward``: modules are called one by one.
+    """Base class of module lists and dictionaries, which have no ``forward``.
 
     So they are named by its path: ``layers.0``.
     """
@@ -239,18 +239,18 @@ class ModuleDict(_CalledByOwner):
         return self.keys()
 
     def keys(self) -> Iterator[str]:
-        """Return the names of the modules."""
+        """Return the names of the modules in the dictionary."""
         return (name for name, __ in self.named_children())
 
     def values(self) -> Iterator[Module]:
-        """Return the modules."""
+        """Return the modules in the dictionary."""
         return (module for __, module in self.named_children())
 
     def items(self) -> Iterator[tuple[str, Module]]:
-        """Return pairs of a name and a module."""
+        """Return the pairs of a name and a module in the dictionary."""
         return self.named_children()
 
     def update(self, modules: Mapping[str, Module]) -> None:
-        """Add modules by name; a module of the same name is replaced."""
+        """Add modules by name to the dictionary; equal names are replaced."""
         for key, module in modules.items():
             self[key] = module

@@ -37,7 +37,7 @@ NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 class Kernels(Module):
-    """Base class of layers with kernels over ``axes`` axes, and a bias a channel."""
+    """Base class of convolution layers: kernels over ``axes`` axes, and a bias."""
 
     axes: ClassVar[int]
 
@@ -51,7 +51,7 @@ class Kernels(Module):
         dtype: Any,
         transposed: bool = False,
     ) -> None:
-        """Check the numbers of channels, and draw ``weight`` and ``bias``."""
+        """Check a convolution layer's sizes, and create its ``weight`` and ``bias``."""
         kind = type(self).__name__
         self.in_channels, self.out_channels, self.groups = positive_integers(
             kind, in_channels=in_channels, out_channels=out_channels, groups=groups
@@ -77,7 +77,7 @@ class Kernels(Module):
 
 
 class _Conv(Kernels):
-    """Base class of convolutions over ``axes`` axes."""
+    """Base class of convolution layers over ``axes`` axes."""
 
     def __init__(
         self,
@@ -251,7 +251,7 @@ def _conv(
 def convolve(
     x: Tensor, weight: Tensor, channel_axes: str, groups: int, **slides: Any
 ) -> Tensor:
-    """Convolve each group; ``channel_axes`` names the kernels' axes of channels."""
+    """Convolve each group of channels; ``channel_axes`` names the kernels' channels."""
     positions = "".join(map(str, range(x.ndim - 2)))
     dims = f"nc{positions},{channel_axes}{positions}->no{positions}"
     if groups > 1:
@@ -264,7 +264,7 @@ def convolve(
 
 
 def add_bias(y: Tensor, bias: Tensor | None, single: bool) -> Tensor:
-    """Add the bias of each channel, and remove the batch axis of a single sample."""
+    """Add a convolution's bias per channel; remove a single sample's batch axis."""
     if bias is not None:
         y = y + bias.reshape(-1, *[1] * (y.ndim - 2))
     return y.squeeze(0) if single else y
@@ -273,7 +273,7 @@ def add_bias(y: Tensor, bias: Tensor | None, single: bool) -> Tensor:
 def check_kernels(
     kind: str, axes: int, shape: Shape, groups: int, channels: str
 ) -> None:
-    """Refuse a weight whose shape is not that of kernels for so many groups."""
+    """Refuse convolution kernels whose shape does not suit the number of groups."""
     if len(shape) == axes + 2 and not int(shape[0]) % groups:
         return
     name = layer_name(kind)
@@ -294,7 +294,7 @@ def check_kernels(
 def batch_of(
     kind: str, doing: str, x: Tensor, axes: int, channels: int | None = None
 ) -> tuple[Tensor, bool]:
-    """Return ``x`` as a batch (N, C, …), and whether it was one sample (C, …).
+    """Return a layer's input as a batch (N, C, …), and whether it was a single sample.
 
     Raises:
         ShapeError: other axes, or other channels than these.
@@ -332,7 +332,7 @@ def batch_of(
 def paddings(
     kind: str, padding: Any, window: Any, strides: Any, dilations: Any
 ) -> tuple[tuple[int, int], ...]:
-    """Return the numbers of elements to pad before and after each axis."""
+    """Return a window's padding before and after each axis, from ``padding``."""
     axes = len(window)
     if not isinstance(padding, str):
         return tuple((n, n) for n in per_axis(kind, "padding", padding, axes, least=0))
@@ -356,7 +356,7 @@ def paddings(
 def check_fit(
     kind: str, shape: Shape, window: Any, pads: Any, dilations: Any, single: bool
 ) -> None:
-    """Refuse a window that is larger than the padded input.
+    """Refuse a convolution or pooling window that is larger than the padded input.
 
     Args:
         kind: the layer.
@@ -394,7 +394,7 @@ def check_fit(
 def _check_padding_mode(
     kind: str, shape: Shape, pads: Any, mode: str, single: bool
 ) -> None:
-    """Refuse padding by input elements where the input is too short."""
+    """Refuse a convolution's padding mode if the input has too few elements for it."""
     for axis, sides in enumerate(pads, start=2):
         length, side = shape[axis], max(sides)
         needed = {"reflect": side + 1, "replicate": 1, "circular": side}[mode]
@@ -415,7 +415,7 @@ def _check_padding_mode(
 
 
 def _padded(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
-    """Pad ``x`` along an axis by its own elements, in a padding mode."""
+    """Pad ``x`` along an axis by its own elements: reflected, repeated or circular."""
     if not (low or high):
         return x
     numpy_mode: Any = NUMPY_MODES[mode]

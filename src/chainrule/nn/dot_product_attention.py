@@ -94,7 +94,7 @@ def causal(shape: Shape, start: Tensor | int = 0) -> Tensor:
 
 
 def mask_of(name: str, value: Any, what: str) -> Tensor:
-    """Check a mask of truth values, or of numbers that are added to attention scores.
+    """Check an attention mask: truth values, or numbers that are added to the scores.
 
     Raises:
         DTypeError: integers. ``what`` says which mask it is.
@@ -111,7 +111,7 @@ def mask_of(name: str, value: Any, what: str) -> Tensor:
 
 
 def need_keys(kind: str, keys: Tensor, axis: int) -> None:
-    """Refuse a sequence of length 0, which has no mean, along ``axis``."""
+    """Refuse attention to a sequence of keys of length 0."""
     if keys.shape[axis] == 0:
         raise ShapeError(
             _("{kind} has no mean of a sequence without steps.", kind=layer_name(kind)),
@@ -128,7 +128,7 @@ def attend(
     dropout_p: float,
     scale: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Compute attention and its weights (…, L, S), with several masks combined.
+    """Compute the output and weights (…, L, S) of attention under several masks.
 
     Raises:
         ShapeError: a mask that does not broadcast to the weights.

@@ -72,7 +72,7 @@ class Embedding(Module):
         self.weight = Parameter(drawn)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the rows of the table at the indices ``x``."""
+        """Return the rows of the embedding table at the indices ``x``."""
         return embedding(x, self.weight, self.padding_idx)
 
 
@@ -113,14 +113,14 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
 
 
 def _padding_row(padding_idx: Any, rows: int) -> int:
-    """Return the index of the padding row, which is not trained; −1 is the last."""
+    """Return the index of an embedding's padding row, which is not trained."""
     what = _("Embedding has no row for this {name}.")
     row = whole("padding_idx", padding_idx, least=-rows, most=rows - 1, what=what)
     return row % rows
 
 
 def one_hot(x: Any, num_classes: int = -1) -> Tensor:
-    """Return one-hot vectors, int64 (…, C): 1 at the class, else 0.
+    """Return the one-hot vectors of class indices, int64 (…, C).
 
     Args:
         x: integers 0 … C−1, of any shape (…).

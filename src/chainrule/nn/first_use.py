@@ -26,7 +26,7 @@ _WIDE = (DType.int64, DType.uint64, DType.uint32)
 
 
 class Use(Enum):
-    """The kind of the first operation that reads an input.
+    """The kind of the first operation that reads a module's input.
 
     Attributes:
         INDICES: takes integers alone, as an Embedding does.
@@ -49,7 +49,7 @@ class _Found(Exception):  # noqa: N818 - no error
 
 
 class _Watch(ProgramTrace):
-    """A trace that ends as soon as the kind of use of the input is known."""
+    """A trace that stops once the first operation on a module's input is known."""
 
     def __init__(self, x: Value) -> None:
         super().__init__("first_use", {})
@@ -74,7 +74,7 @@ class _Watch(ProgramTrace):
 
 
 def _integers_alone(node: Node, position: int) -> bool:
-    """Return whether an input of a primitive takes integers, and refuses floats.
+    """Return whether a primitive's input takes integers but not floats, as indices do.
 
     Other inputs of the same dtype are of another one along with it where it has to be.
     """

@@ -26,7 +26,7 @@ _PLAIN = (bool, int, float, str, type(None))
 def as_function(
     layer: Callable[P, Module], name: str
 ) -> Callable[Concatenate[Any, P], Tensor]:
-    """Return the function of a layer with one input: f(x, \\*arguments).
+    """Return the functional form of a layer with one input, such as ``F.relu``.
 
     Args:
         layer: a class of modules whose state is its arguments alone.
@@ -43,7 +43,7 @@ def as_function(
 
 
 class LossFunction(Protocol[P]):
-    """The type of a loss as a function, with or without weights of samples."""
+    """The type of loss functions such as ``F.mse_loss``, with or without weights."""
 
     @overload
     def __call__(
@@ -60,7 +60,7 @@ class LossFunction(Protocol[P]):
 
 
 def as_loss_function(loss: Callable[P, Module], name: str) -> LossFunction[P]:
-    """Return the function of a loss: f(input, target, \\*arguments).
+    """Return the functional form of a loss, such as ``F.mse_loss``.
 
     The first argument is called ``input``, as in PyTorch. ``sample_weight`` comes last,
     as a keyword.
@@ -69,7 +69,7 @@ def as_loss_function(loss: Callable[P, Module], name: str) -> LossFunction[P]:
 
 
 def _function(layer: Any, name: str) -> Any:
-    """Return the function of a layer; see :func:`as_function`."""
+    """Return the functional form of a layer or loss; see :func:`as_function`."""
     inputs = [
         p.replace(annotation="Any")
         for p in list(inspect.signature(layer.forward).parameters.values())[1:]
@@ -115,7 +115,7 @@ def _function(layer: Any, name: str) -> Any:
 
 
 def _is_plain(argument: Any) -> bool:
-    """Return whether equal arguments of the same type give the same layer."""
+    """Return whether equal values of a layer's argument give equal layers."""
     if type(argument) is tuple:  # (1, 2) == (True, 2.0)
         return all(type(item) is int for item in argument)
     if type(argument) is float and argument == 0:  # 0.0 == -0.0

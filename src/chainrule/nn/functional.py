@@ -1,4 +1,4 @@
-"""Functions of layers and losses, with PyTorch's names.
+"""``nn.functional``: layers and losses as functions, with PyTorch's names.
 
 Each is declared next to its layer, in the file of the family; each such file has a line
 here.
@@ -57,7 +57,7 @@ __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
 if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
-        """Raise an error for an unknown name, and suggest the intended one."""
+        """Raise an error for an unknown name in ``nn.functional``; suggest another."""
         text = _(
             "module 'chainrule.nn.functional' has no attribute {name!r}", name=name
         )

@@ -65,7 +65,7 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Return the recommended factor of the weights before an activation.
+    """Return the recommended gain of initial weights before an activation.
 
     1 for linear, convolutions and sigmoid, 5/3 for tanh, √2 for relu, √(2/(1 + a²)) for
     leaky_relu of slope a = ``param`` (0.01), ¾ for selu, as PyTorch has them.
@@ -100,7 +100,7 @@ def _meant(name: str, known: list[str]) -> str:
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """Return fan_in and fan_out of weights of shape (out, in, …).
+    """Return fan_in and fan_out, for initialisation of weights of shape (out, in, …).
 
     >>> fans(Tensor(np.zeros((4, 3, 5, 5))))
     (75, 100)
@@ -126,13 +126,13 @@ def _fill(tensor: Tensor, drawn: Tensor | Array) -> Tensor:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Fill a tensor with numbers from U(a, b)."""
+    """Initialise a tensor in place with numbers from U(a, b)."""
     shape = tuple(map(int, tensor.shape))
     return _fill(tensor, uniform(*shape, low=a, high=b, dtype=tensor.dtype))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Fill a tensor with numbers from N(mean, std²)."""
+    """Initialise a tensor in place with numbers from N(mean, std²)."""
     if std < 0:
         raise ArgumentError(
             _("A standard deviation is not negative."),
@@ -144,17 +144,17 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill a tensor with the number ``val``."""
+    """Initialise a tensor in place with the number ``val``."""
     return _fill(tensor, np.full(tensor.shape, checked_constant(val, tensor.dtype)))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill a tensor with 0, as usual for biases; unsuitable for hidden weights."""
+    """Initialise a tensor in place with 0, as usual for biases."""
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill a tensor with 1."""
+    """Initialise a tensor in place with 1."""
     return constant_(tensor, 1.0)
 
 
@@ -165,7 +165,7 @@ def trunc_normal_(
     a: float = -2.0,
     b: float = 2.0,
 ) -> Tensor:
-    """Fill a tensor with numbers from N(mean, std²), truncated to [a, b].
+    """Initialise a tensor in place from N(mean, std²), truncated to [a, b].
 
     By the inverse of the distribution function: with u uniform, Φ⁻¹(Φ(α) + u(Φ(β) −
     Φ(α))), where α = (a − mean)/std and β = (b − mean)/std.
@@ -236,12 +236,12 @@ def _xavier(tensor: Tensor, gain: float) -> float:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Fill from U(−b, b), b = gain · √(6/(fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    """Initialise from U(−b, b), b = g√(6/(fan_in + fan_out)) (Glorot & Bengio 2010)."""
     return _spread_uniform(tensor, _xavier(tensor, gain))
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Fill from N(0, s²), s = gain · √(2/(fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    """Initialise from N(0, s²), s = g√(2/(fan_in + fan_out)) (Glorot & Bengio 2010)."""
     return normal_(tensor, 0.0, _xavier(tensor, gain))
 
 
@@ -263,7 +263,7 @@ def kaiming_uniform_(
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
 ) -> Tensor:
-    """Fill from U(−b, b) with b = gain · √(3/fan) (He et al. 2015), for ReLU.
+    """Initialise weights from U(−b, b), b = gain · √(3/fan) (He et al. 2015), for ReLU.
 
     Args:
         tensor: what to fill.
@@ -280,22 +280,22 @@ def kaiming_normal_(
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
 ) -> Tensor:
-    """Fill from N(0, s²) with s = gain/√fan (He et al. 2015), for ReLU."""
+    """Initialise weights from N(0, s²), s = gain/√fan (He et al. 2015), for ReLU."""
     return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity))
 
 
 def lecun_uniform_(tensor: Tensor) -> Tensor:
-    """Fill from U(−b, b), b = √(3/fan_in) (LeCun, Bottou, Orr & Müller 1998)."""
+    """Initialise weights from U(−b, b), b = √(3/fan_in) (LeCun, Bottou et al. 1998)."""
     return _spread_uniform(tensor, 1 / math.sqrt(fans(tensor)[0]))
 
 
 def lecun_normal_(tensor: Tensor) -> Tensor:
-    """Fill from N(0, 1/fan_in) (LeCun et al. 1998), as SELU requires."""
+    """Initialise weights from N(0, 1/fan_in) (LeCun et al. 1998), as SELU requires."""
     return normal_(tensor, 0.0, 1 / math.sqrt(fans(tensor)[0]))
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Fill with a matrix of orthonormal rows or columns, times ``gain``.
+    """Initialise weights as a matrix of orthonormal rows or columns, times ``gain``.
 
     Q of the QR decomposition of normal numbers, each column with the sign of R's
     diagonal, so that every orthogonal matrix is as likely as any other (Saxe,
@@ -332,7 +332,7 @@ BY_NAME: dict[str, Callable[[Any], Tensor]] = {
 
 
 def by_name(name: str) -> Callable[[Any], Tensor]:
-    """Return the initialisation function for ``init=name``; ``"he_…"`` is Kaiming's.
+    """Return the weight initialisation named ``init=name``; ``"he_…"`` is Kaiming's.
 
     Raises:
         ArgumentError: an unknown name; the nearest known one is named.

@@ -34,13 +34,13 @@ __all__ = ["Module", "Parameter"]
 
 
 def _count_change() -> None:
-    """Count a change of a module, so that compiled functions check their modules."""
+    """Count a change of any module, so that compiled functions check their modules."""
     if context.trace is None:
         changes.count += 1
 
 
 class Module:
-    """Base class of layers and networks.
+    """Base class of layers and networks, with parameters and a ``forward`` method.
 
     Parameters and modules that are assigned to attributes are found, in that order,
     under the attributes' names. Other tensors are attributes like any other: what shall
@@ -94,7 +94,7 @@ class Module:
         return {k: v for k, v in self.__dict__.items() if k != "_made_in"}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output; every module defines this."""
+        """Compute the module's output from its inputs; every module defines this."""
         raise ArgumentError(
             _("{kind} has no forward().", kind=type(self).__name__),
             expected=_("a method forward(self, x)"),
@@ -102,7 +102,7 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run ``forward``, with graph nodes recorded in the module's scope."""
+        """Call the module: run ``forward``, with graph nodes in the module's scope."""
         here = context.__dict__
         outer, name, before = here["scope"], self._name, None
         if here["trace"] is not None:
@@ -158,7 +158,7 @@ class Module:
             raise MissingAttributeError(text, fix=fix, name=name, obj=self)
 
     def _update_argument(self, name: str, old: Any, value: Any) -> None:
-        """Update a stored constructor argument when its attribute changes."""
+        """Update a module's stored constructor argument if its attribute changes."""
         arguments = self._arguments
         plain = bool | int | float | str | tuple | list | None
         if isinstance(old, plain) and isinstance(value, plain):
@@ -167,11 +167,11 @@ class Module:
                 self.__dict__["_arguments"] = {**arguments, name: new}
 
     def _set_name(self, name: str) -> None:
-        """Set the module's name, its attribute name in another module."""
+        """Set the module's name, the attribute under which another module holds it."""
         self.__dict__["_name"] = name
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """Register a buffer: a tensor that is saved and not trained.
+        """Register a buffer of the module: a tensor that is saved but not trained.
 
         Args:
             name: of the attribute.
@@ -189,7 +189,7 @@ class Module:
         self.__dict__["_transient"] = others if persistent else others | {name}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Register a parameter under a name, as an assignment does."""
+        """Register a parameter of the module by name, as assigning it does."""
         check_name(self, name)
         if param is not None and not isinstance(param, Parameter):
             raise ArgumentError(
@@ -200,20 +200,20 @@ class Module:
         setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Register a submodule under a name, as an assignment does."""
+        """Register a submodule of the module by name, as assigning it does."""
         check_name(self, name)
         setattr(self, name, module)
 
     # -- what it holds -----------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the direct submodules by name, shared ones by each name."""
+        """Yield the module's direct submodules by name, shared ones by each name."""
         for name, item in self.__dict__.items():
             if isinstance(item, Module):
                 yield name, item
 
     def children(self) -> Iterator[Module]:
-        """Return an iterator over the direct submodules, each once."""
+        """Return an iterator over the module's direct submodules, each once."""
         return iter({id(m): m for __, m in self.named_children()}.values())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -230,7 +230,7 @@ class Module:
         return iter({id(m): m for __, m in self.named_modules()}.values())
 
     def get_submodule(self, target: str) -> Module:
-        """Return the submodule at a path such as ``encoder.0``; "" is the root."""
+        """Return the module's submodule at a path, ``encoder.0``; "" is the root."""
         modules = dict(self.named_modules())
         if target not in modules:
             raise ArgumentError(
@@ -245,7 +245,7 @@ class Module:
         return modules[target]
 
     def apply(self, function: Callable[[Module], object]) -> Self:
-        """Call a function with every module, submodules first; return the module.
+        """Call a function with the module and every submodule; return the module.
 
         A shared module comes once for each module that has it.
 
@@ -263,7 +263,7 @@ class Module:
     def named_tensors(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Yield parameters, buffers and other tensor attributes, by path.
+        """Yield the module's parameters, buffers and other tensors, by path.
 
         Args:
             prefix: in front of all paths.
@@ -276,7 +276,7 @@ class Module:
     def _named_state(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Yield parameters and buffers by path; see :meth:`named_tensors`."""
+        """Yield the module's parameters and buffers by path, as for a state_dict."""
         for path, owner, t in self._tensors(prefix, recurse, remove_duplicate):
             if isinstance(t, Parameter) or path.rpartition(".")[2] in owner._buffers:
                 yield path, t
@@ -284,7 +284,7 @@ class Module:
     def _tensors(
         self, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Module, Tensor]]:
-        """Yield (path, owner, tensor) for all tensors of the module."""
+        """Yield (path, owner, tensor) for all tensors of a module and submodules."""
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, item in module.__dict__.items():
@@ -296,7 +296,7 @@ class Module:
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Yield parameters by path; see :meth:`named_tensors`."""
+        """Yield the module's parameters by path; see :meth:`named_tensors`."""
         for name, t in self.named_tensors(prefix, recurse, remove_duplicate):
             if isinstance(t, Parameter):
                 yield name, t
@@ -304,23 +304,23 @@ class Module:
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Yield buffers by path; see :meth:`named_tensors`."""
+        """Yield the module's buffers by path; see :meth:`named_tensors`."""
         for name, t in self._named_state(prefix, recurse, remove_duplicate):
             if not isinstance(t, Parameter):
                 yield name, t
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Return an iterator over the parameters in the order of their names."""
+        """Return an iterator over the module's parameters."""
         return (p for __, p in self.named_parameters(recurse=recurse))
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """Return an iterator over the buffers in the order of their names."""
+        """Return an iterator over the module's buffers."""
         return (t for __, t in self.named_buffers(recurse=recurse))
 
     # -- its numbers -------------------------------------------------------------------
 
     def _persistent(self) -> dict[str, Tensor]:
-        """Return the tensors of a ``state_dict``, shared ones by every path."""
+        """Return the tensors of the module's ``state_dict``, shared ones repeatedly."""
         return {
             path: t
             for path, owner, t in self._tensors("", True, False)
@@ -329,7 +329,7 @@ class Module:
         }
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the values of all parameters and buffers, by PyTorch's names.
+        """Return the values of the module's parameters and buffers, by PyTorch's names.
 
         The arrays stay what they are; in PyTorch they would change with the module, and
         it with them. So a change of one in place is refused, and a copy is a plain
@@ -349,7 +349,7 @@ class Module:
     def load_state_dict(
         self, state: Mapping[str, Any], strict: bool = True
     ) -> IncompatibleKeys:
-        """Load parameters and buffers from Chainrule's or PyTorch's state_dict.
+        """Load the module's parameters and buffers from a (PyTorch) ``state_dict``.
 
         Nothing is changed unless all names and shapes fit. A shared tensor may come by
         any of its names.
@@ -364,7 +364,7 @@ class Module:
         return load_state(self._persistent(), state, strict)
 
     def to(self, dtype: Any) -> Self:
-        """Convert floating-point parameters and buffers to another dtype, in place.
+        """Convert the module's parameters and buffers to a floating dtype, in place.
 
         Gradients are forgotten. All tensors are on the CPU, so ``to("cpu")`` does
         nothing.
@@ -383,21 +383,21 @@ class Module:
         return self
 
     def float(self) -> Self:
-        """Convert floating-point parameters and buffers to float32, in place."""
+        """Convert the module's parameters and buffers to float32, in place."""
         return self.to("float32")
 
     def double(self) -> Self:
-        """Convert floating-point parameters and buffers to float64, in place."""
+        """Convert the module's parameters and buffers to float64, in place."""
         return self.to("float64")
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Enable or disable the gradients of all parameters (freezing)."""
+        """Enable or disable gradients of all parameters of the module (freezing)."""
         for p in self.parameters():
             p.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear all gradients, see :meth:`Tensor.zero_grad`."""
+        """Clear the gradients of the module's parameters, as ``Tensor.zero_grad``."""
         for p in self.parameters():
             p.zero_grad(set_to_none)
 
@@ -411,7 +411,7 @@ class Module:
         return self
 
     def eval(self) -> Self:
-        """Switch to prediction mode, in which for instance dropout has no effect."""
+        """Switch the module to prediction mode, in which dropout has no effect."""
         return self.train(False)
 
     def _set_mode(self, mode: bool) -> None:
@@ -421,14 +421,14 @@ class Module:
             _count_change()
 
     def _note_mode(self) -> None:
-        """Note that a trace depends on the module's current mode."""
+        """Note that a trace depends on the module's training or prediction mode."""
         if context.trace is not None:
             context.trace.note_mode(self)
 
     # -- what it is --------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """Return the constructor arguments, defaults included, as JSON.
+        """Return the module's constructor arguments, defaults included, as JSON.
 
         An attribute that held its argument and was changed since counts as it is now.
         Modules are ``{"class", "arguments"}``, arrays are lists, and what JSON has not
@@ -450,7 +450,7 @@ class Module:
         return settings
 
     def extra_repr(self) -> str:
-        """Return the arguments that ``repr`` shows in brackets."""
+        """Return the module's arguments that its ``repr`` shows in brackets."""
         return construction.shown(self)
 
     def __repr__(self) -> str:

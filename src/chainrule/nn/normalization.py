@@ -54,7 +54,7 @@ class Normalization(Module):
     def _set(
         self, shape: tuple[int, ...], eps: Any, dtype: str, affine: bool, bias: bool
     ) -> None:
-        """Set ε, the dtype, γ = 1 and β = 0."""
+        """Set a normalisation layer's ε, dtype, scale γ = 1 and shift β = 0."""
         kind = type(self).__name__
         self.eps = number(kind, "eps", eps, least=0)
         self.dtype = floating(kind, dtype)
@@ -63,14 +63,14 @@ class Normalization(Module):
         self.bias = Parameter(0 * ones) if affine and bias else None
 
     def settings(self) -> dict[str, Any]:
-        """Return the constructor arguments; without γ, ``bias`` as it was passed."""
+        """Return a normalisation layer's constructor arguments, as JSON."""
         settings = super().settings()
         if self.weight is None and "bias" in settings:
             settings["bias"] = self._arguments["bias"]
         return settings
 
     def _floats(self, x: Any) -> Tensor:
-        """Convert integers ``x`` to the layer's dtype; refuse other floating dtypes."""
+        """Convert a normalisation's integer input to its dtype; refuse other floats."""
         x, wanted, kind = as_tensor(x), self.dtype.name, type(self).__name__
         if x.dtype.is_float and x.dtype.name != wanted:
             raise DTypeError(
@@ -87,7 +87,7 @@ class Normalization(Module):
         return x.astype(wanted)
 
     def _refusal(self, x: Tensor, expected: str, fix: str | None) -> ShapeError:
-        """Return the error for an input of an unsuitable shape."""
+        """Return the error for an input that a normalisation layer does not take."""
         kind = type(self).__name__
         return ShapeError(
             _("{name} cannot normalise its input.", name=layer_name(kind)),
@@ -132,7 +132,7 @@ class LayerNorm(Normalization):
         self._set(self.normalized_shape, eps, dtype, affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the features of each sample."""
+        """Apply layer normalisation to the features of each sample."""
         shape, weight, bias = self.normalized_shape, self.weight, self.bias
         return layer_norm(self._floats(x), shape, weight, bias, self.eps)
 
@@ -144,7 +144,7 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Apply :class:`LayerNorm` with the γ and the β given, or 1 and 0.
+    """Apply :class:`LayerNorm` with a given scale γ and shift β, or 1 and 0.
 
     Raises:
         ShapeError: other last axes; a γ or a β of another shape than these.
@@ -192,7 +192,7 @@ class RMSNorm(Normalization):
         self.eps = eps if eps is None else self.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the features of each sample."""
+        """Apply RMS normalisation to the features of each sample."""
         return rms_norm(self._floats(x), self.normalized_shape, self.weight, self.eps)
 
 
@@ -202,7 +202,7 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Tensor:
-    """Apply :class:`RMSNorm` with the γ given, or 1.
+    """Apply :class:`RMSNorm` with a given scale γ, or 1.
 
     >>> rms_norm([[3.0, 4.0]], 2, eps=0.0)  # divided by √12.5
     tensor([[0.84852815, 1.1313709 ]])
@@ -263,7 +263,7 @@ class GroupNorm(Normalization):
         self._set((self.num_channels,), eps, dtype, self.affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each group of channels of each sample."""
+        """Apply group normalisation to the channels of each sample."""
         x = self._floats(x)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
             fix = None
@@ -280,7 +280,7 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Apply :class:`GroupNorm` with the γ and the β given, or 1 and 0.
+    """Apply :class:`GroupNorm` with a given scale γ and shift β, or 1 and 0.
 
     Raises:
         ShapeError: no channels, or a number of them that groups do not divide; a γ or
@@ -323,7 +323,7 @@ def apply_composite(
     bias: Tensor | None,
     **attrs: Any,
 ) -> Tensor:
-    """Apply a normalising composite, with default scale γ = 1 and shift β = 0."""
+    """Apply a normalisation's composite, with default scale γ = 1 and shift β = 0."""
 
     def value(scale: Tensor | None, default: float) -> Value:
         if scale is not None:
@@ -336,7 +336,7 @@ def apply_composite(
 def check_scales(
     kind: str, x: Tensor, shape: Shape, weight: Any, bias: Any
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Check scale γ and shift β, each of a shape or None, and return both."""
+    """Check a normalisation's scale γ and shift β, each of a shape or None."""
     return (
         parameter(kind, "weight", weight, shape, x),
         parameter(kind, "bias", bias, shape, x),
@@ -344,14 +344,14 @@ def check_scales(
 
 
 def scale_channels(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Compute γ x + β with one γ and one β per channel of (N, C, …)."""
+    """Scale and shift each channel of a normalised (N, C, …): γ x + β."""
     column = (-1, *[1] * (x.ndim - 2))
     x = x if weight is None else weight.reshape(*column) * x
     return x if bias is None else x + bias.reshape(*column)
 
 
 def has_variance(kind: str, n: Dim, x: Tensor, each: str, fix: str) -> bool:
-    """Return whether ``n`` numbers have a variance; warn of a single number.
+    """Return whether a normalisation has more than one number; warn of a single one.
 
     A symbolic size may be any number: the computation provides for 0 and 1.
 
@@ -383,7 +383,7 @@ def has_variance(kind: str, n: Dim, x: Tensor, each: str, fix: str) -> bool:
 
 
 def without_overflow(x: Tensor) -> Tensor:
-    """Return x, and NaN in place of ∞: the statistics of x overflowed."""
+    """Return a norm x, with NaN in place of ∞, so that its overflow is not hidden."""
     return wrap(normalization.without_overflow(x.value))
 
 
@@ -400,7 +400,7 @@ def _check_last_axes(x: Tensor, shape: Shape, kind: str) -> None:
 
 
 def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """Scale vectors along ``dim`` to length 1: x/max(‖x‖ₚ, ε); NaN if ‖x‖ₚ overflows.
+    """Normalise vectors along ``dim`` to length 1, x/max(‖x‖ₚ, ε).
 
     >>> normalize([[3.0, 4.0]])
     tensor([[0.6, 0.8]])
@@ -410,7 +410,7 @@ def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tenso
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Compute x₁ · x₂/(max(‖x₁‖, ε) max(‖x₂‖, ε)) along ``dim``.
+    """Compute the cosine similarity x₁ · x₂/(max(‖x₁‖, ε) max(‖x₂‖, ε)) along ``dim``.
 
     >>> cosine_similarity([[1.0, 0.0]], [[1.0, 1.0]])
     tensor([0.70710677])
@@ -422,6 +422,6 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
 def pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
-    """Compute the distance ‖x₁ − x₂ + ε‖ₚ along the last axis."""
+    """Compute the pairwise distance ‖x₁ − x₂ + ε‖ₚ along the last axis."""
     eps = number("pairwise_distance", "eps", eps)
     return (as_tensor(x1) - x2 + eps).norm(p, -1, keepdim)

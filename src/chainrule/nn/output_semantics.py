@@ -29,7 +29,7 @@ OUTPUTS = ("logits", "probabilities", "classes")
 
 
 def threshold(loss: Any) -> float | None:
-    """Return the least output that means class 1 for a binary loss; None for others."""
+    """Return the output from which a binary loss decides for class 1, or else None."""
     return loss.decides_from if isinstance(loss, nn.Loss) else None
 
 
@@ -44,7 +44,7 @@ def is_classification(loss: Any) -> bool:
 
 
 def from_logits(loss: Any) -> bool | None:
-    """Return whether a loss takes scores instead of probabilities; None: unknown."""
+    """Return whether a loss takes scores, not probabilities; None if unknown."""
     if isinstance(loss, nn.KLDivLoss):
         return False
     if isinstance(loss, ClassLoss):
@@ -53,7 +53,7 @@ def from_logits(loss: Any) -> bool | None:
 
 
 def labels(prediction: Shape, target: ArrayType) -> int | None:
-    """Return the number of classes if targets are labels, else None.
+    """Return the number of classes if a loss's targets are labels, else None.
 
     Targets are labels where they are one integer a sample and the model gives one row
     of scores a sample.
@@ -64,7 +64,7 @@ def labels(prediction: Shape, target: ArrayType) -> int | None:
 
 
 def decide(prediction: Tensor, cut: float | None) -> Tensor:
-    """Return the predicted class of each output, int32.
+    """Return the predicted class of each of a network's outputs, int32.
 
     Args:
         prediction: of shape (N,), (N, 1) or (N, C).
@@ -79,7 +79,7 @@ def decide(prediction: Tensor, cut: float | None) -> Tensor:
 def decisions(
     who: str, prediction: Tensor, target: Tensor, cut: float | None
 ) -> tuple[Tensor, Tensor]:
-    """Return pairs (predicted class, true class), both int32 of shape (k,).
+    """Return (predicted class, true class) of a batch's outputs, both int32 (k,).
 
     Targets are class numbers, one-hot rows or shares of each class, or for binary
     outputs {0, 1} or ±1.
@@ -110,7 +110,7 @@ def decisions(
 
 
 def number_of_classes(prediction: Shape, cut: float | None) -> int:
-    """Return the number of classes that outputs of a shape distinguish."""
+    """Return the number of classes that a network's outputs distinguish."""
     last = prediction[-1] if len(prediction) > 1 else 1
     return 2 if cut is not None or not isinstance(last, int) or last == 1 else last
 
@@ -122,18 +122,18 @@ NAMED = 5
 
 
 def are_finite(prediction: Tensor) -> Tensor:
-    """Return which rows are free of NaN and infinity: bool, of shape (N,)."""
+    """Return which rows of a network's outputs are free of NaN and infinity."""
     return prediction.isfinite().reshape(prediction.shape[0], -1).all(1)
 
 
 def finite_rows(outputs: Array) -> Array:
-    """Return which rows of an output array are free of NaN and infinity."""
+    """Return which rows of predictions, an array, are free of NaN and infinity."""
     n = len(outputs)
     return np.asarray(np.isfinite(outputs).reshape(n, outputs.size // max(n, 1)).all(1))
 
 
 def refuse_rows(finite: Array, strange: Sequence[str] = ()) -> None:
-    """Raise an error if a row of outputs is not finite.
+    """Raise an error if a row of predictions has NaN or infinity.
 
     Args:
         finite: whether each row of outputs is, (n,).
@@ -171,7 +171,7 @@ def refuse_rows(finite: Array, strange: Sequence[str] = ()) -> None:
 
 
 def check_output(output: Any, loss: Any) -> None:
-    """Refuse an ``output`` name that ``predict`` does not know.
+    """Refuse an unknown kind of output (``output=``) of ``predict``.
 
     Args:
         output: what was asked for.
@@ -244,7 +244,7 @@ def translate(
 
 
 def layers(model: Module) -> list[Module]:
-    """Return the layers in order; a module that is no Sequential is one layer."""
+    """Return a model's layers in order; a model that is no Sequential is one layer."""
     if not isinstance(model, nn.Sequential):
         return [model]
     return [layer for child in model for layer in layers(child)]
@@ -256,7 +256,7 @@ def _last(model: Module) -> Module:
 
 
 def _kind(model: Module, loss: Any) -> str:
-    """Return the kind of a network's outputs; empty if unknown.
+    """Return the kind of a network's outputs, such as ``softmax``; empty if unknown.
 
     ``softmax`` and ``sigmoid``: probabilities; ``scores`` and ``score``: what becomes
     one of these; ``decision``: something that only decides.
@@ -276,7 +276,7 @@ def _kind(model: Module, loss: Any) -> str:
 def _classes(
     outputs: Array, kind: str, loss: Any, class_names: Sequence[str] | None
 ) -> Array:
-    """Return the predicted classes: names if known, ±1 for a hinge loss, or numbers."""
+    """Return the predicted classes of outputs: names if known, else numbers or ±1."""
     several = outputs.ndim == 2 and outputs.shape[1] > 1 and not is_regression(loss)
     if not kind and not several:
         raise ArgumentError(

@@ -9,7 +9,7 @@ from chainrule.tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A trainable tensor, which modules find among their attributes.
+    """A trainable tensor: modules register it, and optimisers update it.
 
     Args:
         data: its numbers, which are copied.
@@ -26,6 +26,6 @@ class Parameter(Tensor):
         super().__init__(data, dtype=dtype, requires_grad=wanted)
 
     def __reduce__(self) -> Any:
-        """Return the pickled form, without the gradient, as in PyTorch."""
+        """Return the parameter's pickled form, without its gradient."""
         make, (kind, array, tracked, __, *rest) = super().__reduce__()
         return make, (kind, array, tracked, None, *rest)

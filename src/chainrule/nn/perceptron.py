@@ -22,7 +22,7 @@ __all__ = ["Perceptron"]
 
 
 class Perceptron(Module):
-    """ŷ = step(W x + b): 1 where the weighted sum reaches 0, else 0.
+    """The perceptron ŷ = step(W x + b): 1 where the weighted sum reaches 0, else 0.
 
     Rosenblatt 1958 (textbook 1.3). The derivative of ``step`` is 0 almost everywhere,
     so gradient descent cannot train it. Rosenblatt's rule does, sample by sample:
@@ -61,15 +61,15 @@ class Perceptron(Module):
         self.bias = Parameter(np.zeros(self.out_features, kind))
 
     def score(self, x: Any) -> Tensor:
-        """Compute z = W x + b, whose sign determines the class."""
+        """Compute the perceptron's score z = W x + b, whose sign gives the class."""
         return linear(x, self.weight, self.bias)
 
     def forward(self, x: Any) -> Tensor:
-        """Compute step(W x + b): zeros and ones."""
+        """Compute the perceptron's decision step(W x + b): zeros and ones."""
         return heaviside(self.score(x))
 
     def learn(self, x: Any, y: Any, lr: float = 1.0) -> int:
-        """Train by one pass of Rosenblatt's rule over the samples, in order.
+        """Train the perceptron by one pass of Rosenblatt's rule over the samples.
 
         The change of each sample is −η times the gradient of
         :class:`~chainrule.nn.PerceptronLoss`, whose δ is ŷ − y by declaration.

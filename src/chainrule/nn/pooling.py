@@ -1,4 +1,4 @@
-"""Pooling: one number for each window of a signal or image."""
+"""Pooling layers: the maximum or mean of each window of a signal or image."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Pool(Module):
             )
 
     def _sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Return window, strides, padding and dilations, one number an axis each."""
+        """Return a pooling layer's window, strides, padding and dilations, per axis."""
         kind, axes = type(self).__name__, self.axes
         window = per_axis(kind, "kernel_size", self.kernel_size, axes)
         strides = window
@@ -69,7 +69,7 @@ class _Pool(Module):
         return window, strides, pads, per_axis(kind, "dilation", self.dilation, axes)
 
     def _windows(self, x: Tensor, single: bool) -> tuple[Any, Any, Any, Any]:
-        """Return the windows over an input, with ``ceil_mode`` as padding."""
+        """Return a pooling layer's windows over an input, with its padding."""
         window, strides, edges, dilations = self._sizes()
         pads = [(n, n) for n in edges]
         check_fit(type(self).__name__, x.shape, window, pads, dilations, single)
@@ -99,7 +99,7 @@ class _MaxPool(_Pool):
         self.return_indices = flag(kind, "return_indices", return_indices)
 
     def forward(self, x: Tensor) -> Any:
-        """Return the maximum of each window, and its index if requested."""
+        """Return each window's maximum (and index, if requested), for max pooling."""
         x, single = batch_of(type(self).__name__, "pool", as_tensor(x), self.axes)
         y = window_maxima(x, *self._windows(x, single), self.return_indices)
         return one_or_several(y, single)
@@ -198,7 +198,7 @@ def max_pool2d(
 def window_maxima(
     x: Tensor, window: Any, strides: Any, pads: Any, dilations: Any, indices: bool
 ) -> list[Tensor]:
-    """Compute window maxima over the last axes, and their indices if requested."""
+    """Compute window maxima, and their indices if requested, for max pooling."""
     attrs: dict[str, Any] = {
         "axes": tuple(range(2, x.ndim)),
         "window": window,
@@ -213,7 +213,7 @@ def window_maxima(
 
 
 def one_or_several(results: list[Tensor], single: bool) -> Any:
-    """Return one tensor or a tuple, without the batch axis for a single sample."""
+    """Return pooling's result or results, without a single sample's batch axis."""
     results = [t.squeeze(0) if single else t for t in results]
     return tuple(results) if len(results) > 1 else results[0]
 
@@ -225,7 +225,7 @@ class _AvgPool(_Pool):
     divisor_override: int | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the mean of each window."""
+        """Return the mean of each window, for average pooling."""
         x, single = batch_of(type(self).__name__, "pool", floats(x), self.axes)
         window, strides, pads, dilations = self._windows(x, single)
         sums = wrap(
@@ -320,7 +320,7 @@ class AvgPool2d(_AvgPool):
 
 
 def _counts(length: int, k: int, s: int, pads: Any, padded: bool) -> Array:
-    """Return how many elements count in each window along an axis."""
+    """Return the number of elements in each window of an axis, for average pooling."""
     low, high = pads
     start = np.arange(0, length + low + high - k + 1, s) - low
     end = np.minimum(start + k, length + (low if padded else 0))

@@ -35,7 +35,7 @@ Start = int | Tensor
 
 
 def _positions(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
-    """Return the positions start, start + 1, …: int64 (L,)."""
+    """Return the positions start, start + 1, … of a sequence's elements: int64 (L,)."""
     width = x.shape[-1] if x.ndim > 1 else None
     if width is None or (even and (not isinstance(width, int) or width % 2)):
         raise ShapeError(
@@ -50,7 +50,7 @@ def _positions(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor
 
 
 def _start(kind: str, start: Start) -> Start:
-    """Check a start position: an integer ≥ 0, or a tensor of one integer."""
+    """Check a sequence's start position: an integer ≥ 0, or a tensor of one integer."""
     if not isinstance(start, Tensor):
         return validation.count("start", start)
     if not start.dtype.is_integer or start.shape != ():
@@ -63,7 +63,7 @@ def _start(kind: str, start: Start) -> Start:
 
 
 def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
-    """Return ``start``, after a check that ``length`` positions fit into ``room``."""
+    """Return a start position after a check that a sequence fits into the capacity."""
     count = count_of(length, DType.int64)
     end = count + _start(kind, start)
     end = checked(end, lambda n: check_capacity(layer_name(kind), n, room, fix))
@@ -71,13 +71,13 @@ def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
 
 
 class _Waves(Module):
-    """Base class of encodings by angles p / base^(2i/d) of position p."""
+    """Base class of positional encodings by angles p / base^(2i/d) of position p."""
 
     def __init__(self, base: float = 10000.0) -> None:
         self.base = number(type(self).__name__, "base", base, above=1)
 
     def _cos_sin(self, x: Tensor, start: Start) -> tuple[Tensor, Tensor]:
-        """Return the cosines and the sines of the angles."""
+        """Return the cosines and sines of the positional encoding's angles."""
         kind = type(self).__name__
         if not x.dtype.is_float:
             raise DTypeError(
@@ -111,7 +111,7 @@ class SinusoidalPositions(_Waves):
     """
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
-        """Add the encodings of positions ``start`` … to x."""
+        """Add sinusoidal positional encodings to x, from position ``start`` on."""
         x = as_tensor(x)
         cos, sin = self._cos_sin(x, start)
         return x + stack([sin, cos], -1).flatten(-2)
@@ -140,7 +140,7 @@ class RotaryPositions(_Waves):
     """
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
-        """Rotate pairs of x by the angles of positions ``start`` …."""
+        """Rotate pairs of x by angles of their positions, from ``start`` on (RoPE)."""
         x = as_tensor(x)
         cos, sin = self._cos_sin(x, start)
         pairs = x.unflatten(-1, (-1, 2))
@@ -178,7 +178,7 @@ class LearnedPositions(Module):
         self.weight = Parameter(drawn)
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
-        """Add the learnt rows of positions ``start`` … to x."""
+        """Add learnt positional encodings to x, from position ``start`` on."""
         kind, x = "LearnedPositions", as_tensor(x)
         if x.ndim < 2 or x.shape[-1] != self.embedding_dim:
             raise ShapeError(

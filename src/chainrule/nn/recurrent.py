@@ -40,7 +40,7 @@ __all__ = ["GRU", "LSTM", "RNN"]
 
 
 class _Recurrent(RecurrentStep):
-    """Base class of recurrent layers: weights of all layers and directions.
+    """Base class of recurrent layers (RNN, LSTM, GRU): their weights and loops.
 
     The shapes are those of :class:`LSTM`.
     """
@@ -90,7 +90,7 @@ class _Recurrent(RecurrentStep):
     def forward(
         self, x: Tensor, hx: Any = None, lengths: Any = None
     ) -> tuple[Tensor, Any]:
-        """Return the last layer's outputs at each step, and the final states.
+        """Return a recurrent layer's outputs at each step, and its final states.
 
         Args:
             x: the sequences.
@@ -153,7 +153,7 @@ class _Recurrent(RecurrentStep):
         return x, final[0] if len(final) == 1 else tuple(final)
 
     def _suggestion(self, x: Tensor) -> str | None:
-        """Suggest a layer, or a change of the input, for an unsuitable input."""
+        """Suggest a fix for an input that a recurrent layer does not take."""
         kind = type(self).__name__
         if x.ndim < 2:
             return (
@@ -172,7 +172,7 @@ class _Recurrent(RecurrentStep):
     def _pass(
         self, suffix: str, x: Tensor, first: States, within: Tensor | None
     ) -> tuple[States, Tensor]:
-        """Run one direction of a layer: return final states and all outputs."""
+        """Run one direction of a recurrent layer: return final states and outputs."""
 
         def step(state: States, now: tuple[Tensor, ...]) -> tuple[States, Tensor]:
             new = self._next_states(state, now[0], suffix)
@@ -186,7 +186,7 @@ class _Recurrent(RecurrentStep):
 
 
 def _within(kind: str, lengths: Any, x: Tensor) -> Tensor:
-    """Return which steps belong to their sequence: bool (T, N, 1), or (T, 1)."""
+    """Return which steps are within their sequences' lengths, bool (T, N, 1)."""
     lengths, shape = as_tensor(lengths), x.shape[1:-1]
     if not lengths.dtype.is_integer:
         raise DTypeError(

@@ -29,7 +29,7 @@ States = tuple[Tensor, ...]
 
 
 class RecurrentStep(Module):
-    """Base class of recurrent layers: the weights and the computation of one step.
+    """Base class of recurrent layers and cells: weights, and one step's computation.
 
     Attributes:
         gates: rows of weights for each unit.
@@ -42,7 +42,7 @@ class RecurrentStep(Module):
     bias: bool
 
     def _draw_parameters(self, suffix: str, inputs: int, dtype: DType) -> None:
-        """Create the parameters with a suffix, drawn from U(−1/√m, 1/√m)."""
+        """Create a recurrent layer's parameters with a suffix, from U(−1/√m, 1/√m)."""
         rows, bound = self.gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
         shapes = {
             "weight_ih": (rows, inputs),
@@ -56,7 +56,7 @@ class RecurrentStep(Module):
                 setattr(self, name + suffix, Parameter(drawn))
 
     def _product(self, which: str, suffix: str, x: Tensor) -> Tensor:
-        """Compute W x + b (``which="ih"``) or U h + c (``which="hh"``)."""
+        """Compute a recurrent step's W x + b (``"ih"``) or U h + c (``"hh"``)."""
         weight: Tensor = getattr(self, f"weight_{which}{suffix}")
         bias = getattr(self, f"bias_{which}{suffix}") if self.bias else None
         return linear(x, weight, bias)
@@ -65,13 +65,13 @@ class RecurrentStep(Module):
         return self._step(state, inputs, self._product("hh", suffix, state[0]))
 
     def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        """Compute the next states, from W x + b and U h + c of all gates."""
+        """Compute a recurrent step's next states, from W x + b and U h + c."""
         raise NotImplementedError
 
     def _initial_states(
         self, value: Any, shape: Shape, like: Tensor, ending: str
     ) -> States:
-        """Return the initial states, each of a shape: those given, or zeros."""
+        """Return a recurrent layer's initial states: those passed, or zeros."""
         kind = type(self).__name__
         if value is None:
             return (zeros(*shape, dtype=like.dtype),) * len(self.state_names)
@@ -99,7 +99,7 @@ class RecurrentStep(Module):
 
 
 class ElmanStep(RecurrentStep):
-    """The computation of one RNN step."""
+    """The computation of one step of an RNN, for its layer and its cell."""
 
     gates = 1
     state_names = ("h",)
@@ -116,7 +116,7 @@ class ElmanStep(RecurrentStep):
 
 
 class LSTMStep(RecurrentStep):
-    """The computation of one LSTM step."""
+    """The computation of one step of an LSTM, for its layer and its cell."""
 
     gates = 4
     state_names = ("h", "c")
@@ -128,7 +128,7 @@ class LSTMStep(RecurrentStep):
 
 
 class GRUStep(RecurrentStep):
-    """The computation of one GRU step."""
+    """The computation of one step of a GRU, for its layer and its cell."""
 
     gates = 3
     state_names = ("h",)
@@ -141,7 +141,7 @@ class GRUStep(RecurrentStep):
 
 
 class _Cell(RecurrentStep):
-    """Base class of one step of one layer, with the shapes of :class:`LSTMCell`."""
+    """Base class of recurrent cells: one step of one layer."""
 
     weight_ih: Parameter
 
@@ -161,7 +161,7 @@ class _Cell(RecurrentStep):
         self._draw_parameters("", self.input_size, floating(kind, dtype))
 
     def forward(self, x: Tensor, hx: Any = None) -> Any:
-        """Return the next states; the initial states are 0 by default."""
+        """Return a recurrent cell's next states; the initial ones default to 0."""
         kind = type(self).__name__
         x = as_tensor(x)
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:

@@ -30,7 +30,7 @@ class Dropout(Module):
         self.p = number(type(self).__name__, "p", p, least=0, below=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero and scale elements in training; return x unchanged otherwise."""
+        """Apply dropout to elements in training; return x unchanged otherwise."""
         return dropout(x, self.p, self.training)
 
 
@@ -47,7 +47,7 @@ class Dropout1d(Dropout):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero and scale channels in training; return x unchanged otherwise."""
+        """Apply dropout to channels of signals in training; return x otherwise."""
         return dropout1d(x, self.p, self.training)
 
 
@@ -62,7 +62,7 @@ class Dropout2d(Dropout):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero and scale channels in training; return x unchanged otherwise."""
+        """Apply dropout to channels of images in training; return x otherwise."""
         return dropout2d(x, self.p, self.training)
 
 

@@ -88,7 +88,7 @@ class Upsample(Module):
         self._per_axis(_length(scale_factor if size is None else size))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input resized."""
+        """Return signals or images resized by interpolation."""
         x = as_tensor(x)
         axes, nearest = x.ndim - 2, self.mode == "nearest"
         if axes < 1:
@@ -119,7 +119,7 @@ class Upsample(Module):
         return x
 
     def _per_axis(self, axes: int) -> Sequence[float]:
-        """Return the size, or the scale factor, of each axis."""
+        """Return the new size, or the scale factor, of each axis that is resized."""
         if self.size is not None:
             return per_axis("Upsample", "size", self.size, axes)
         return _scales("Upsample", self.scale_factor, axes)
@@ -129,12 +129,12 @@ interpolate = as_function(Upsample, "interpolate")
 
 
 def _length(value: Any) -> int:
-    """Return the number of axes that an argument has values for, at least one."""
+    """Return the number of axes that a resizing's ``size`` or scale factor is for."""
     return max(1, len(value)) if isinstance(value, tuple | list) else 1
 
 
 def _scales(kind: str, value: Any, axes: int) -> list[float]:
-    """Return one scale factor per axis; a single factor is repeated."""
+    """Return a resizing's scale factor per axis; a single factor is repeated."""
     several = list(value) if isinstance(value, tuple | list) else [value] * axes
     if len(several) != axes:
         raise ArgumentError(
@@ -148,7 +148,7 @@ def _scales(kind: str, value: Any, axes: int) -> list[float]:
 def _resizing(
     length: int, new: int, step: float, nearest: bool, align_corners: bool
 ) -> Array:
-    """Return the resizing matrix, (new length, old length)."""
+    """Return the interpolation matrix that resizes an axis: (new, old length)."""
     check_room((new, length), 8)
     at = np.arange(new)
     if nearest:  # the last digit decides: as PyTorch, in float32

@@ -16,7 +16,7 @@ __all__ = ["affine_grid", "grid_sample"]
 
 
 def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
-    """Return sampling positions for an affine map θ, with −1 and 1 at the edges.
+    """Return the sampling grid of an affine map of images, for ``grid_sample``.
 
     Args:
         theta: (N, 2, 3), a map for each image.
@@ -60,7 +60,7 @@ def grid_sample(
     padding_mode: str = "zeros",
     align_corners: bool = False,
 ) -> Tensor:
-    """Sample images at the positions of a grid; differentiable in both.
+    """Sample images at the positions of a grid, with interpolation; differentiable.
 
     Args:
         x: (N, C, H, W).
@@ -106,7 +106,7 @@ def sample(
     mode: str = "bilinear",
     padding_mode: str = "zeros",
 ) -> Tensor:
-    """Sample x (N, C, H, W) at positions (N, H′, W′), in pixels from 0."""
+    """Sample images (N, C, H, W) at positions in pixels, (N, H′, W′), interpolated."""
     mode = choice("bilinear", "nearest")("mode", mode)
     border = choice("zeros", "border")("padding_mode", padding_mode) == "border"
     if mode == "nearest":
@@ -124,7 +124,7 @@ def sample(
 
 
 def _read(x: Tensor, rows: Tensor, columns: Tensor, border: bool) -> Tensor:
-    """Read the pixels at integer positions; outside 0, or the nearest border pixel."""
+    """Read image pixels at integer positions; outside 0, or the nearest edge pixel."""
     height, width = x.shape[2:]
     near = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     indices = (near[0] * width + near[1]).astype("int32")

@@ -20,7 +20,7 @@ __all__ = ["Standardize"]
 
 
 class Measured(Module):
-    """Base class of layers whose numbers are measured from data columns.
+    """Base class of layers with statistics measured from data, such as scaling.
 
     A class of them has a constructor of ``num_features`` and ``dtype``, and
     :meth:`measure`.
@@ -48,12 +48,12 @@ class Measured(Module):
         self.dtype = floating(kind, dtype)
 
     def measure(self, columns: Array) -> None:
-        """Set the layer's numbers from data columns, float64 of shape (n, C)."""
+        """Set the layer's statistics from data columns, float64 of shape (n, C)."""
         raise NotImplementedError
 
     @classmethod
     def of(cls, data: Any, *, dtype: str = "float32", **options: Any) -> Self:
-        """Return a layer with numbers measured from the columns of ``data``.
+        """Return a scaling layer with statistics measured from the columns of data.
 
         Args:
             data: (n, C), or (n,) for one feature.
@@ -88,7 +88,7 @@ class Measured(Module):
 
     @classmethod
     def _options(cls, columns: Array, options: dict[str, Any]) -> dict[str, Any]:
-        """Return further constructor arguments, which may depend on the data."""
+        """Return a scaling layer's further arguments, which may depend on the data."""
         return options
 
     def _check(self, x: Any) -> Tensor:
@@ -111,7 +111,7 @@ class Measured(Module):
 
 
 class Scaling(Measured):
-    """Base class of layers with the mean and standard deviation of each feature.
+    """Base class of scaling layers, with each feature's mean and standard deviation.
 
     A column of equal numbers gets the standard deviation 1, so that it becomes 0 and
     not NaN.
@@ -124,7 +124,7 @@ class Scaling(Measured):
 
     @property
     def mean_dtype(self) -> DType:
-        """The dtype in which the mean is stored."""
+        """The dtype in which a scaling layer stores the mean."""
         return self.widest or self.dtype
 
     def __init__(
@@ -135,14 +135,14 @@ class Scaling(Measured):
         self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))
 
     def measure(self, columns: Array) -> None:
-        """Set the mean and standard deviation from data columns."""
+        """Set the scaling layer's mean and standard deviation from data columns."""
         mean, std = moments(columns)
         self.mean.copy_(mean)
         self.std.copy_(std)
 
 
 def moments(columns: Array) -> tuple[Array, Array]:
-    """Compute mean and deviation of each column; deviation 1 for equal values."""
+    """Compute the mean and standard deviation of data columns; 1 for equal values."""
     mean, std = columns.mean(axis=0), columns.std(axis=0)
     constant = columns.max(axis=0) == columns.min(axis=0)
     return np.where(constant, columns[0], mean), np.where(constant, 1.0, std)
@@ -170,14 +170,14 @@ class Standardize(Scaling):
     widest = DType.float64
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute (x − mean)/std."""
+        """Standardise the features: (x − mean)/std."""
         x = self._check(x)
         centred = x - self.mean.astype(x.dtype)
         return (centred / self.std.astype(x.dtype)).astype(self.dtype)
 
 
 def _in_float64(data: Any) -> Array:
-    """Convert data to float64, without rounding to float32 first."""
+    """Convert measured data to float64, without rounding to float32 first."""
     if not isinstance(data, Tensor):
         array = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
         if array.dtype.kind in "biuf":

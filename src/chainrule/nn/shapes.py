@@ -36,7 +36,7 @@ class Identity(Module):
         pass
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input x unchanged."""
+        """Return the identity layer's input x unchanged."""
         return x
 
 
@@ -57,7 +57,7 @@ class Flatten(Module):
         self.end_dim = integer("Flatten", "end_dim", end_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input with several axes merged."""
+        """Return the layer's input with several axes merged into one."""
         x = as_tensor(x)
         ends = (self.start_dim, self.end_dim)
         first, last = (d + x.ndim if d < 0 else d for d in ends)
@@ -104,7 +104,7 @@ class Unflatten(Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input with one axis split into several."""
+        """Return the layer's input with one axis split into several."""
         return as_tensor(x).unflatten(self.dim, self.unflattened_size)
 
 
@@ -125,7 +125,7 @@ class Transpose(Module):
         self.dim1 = integer("Transpose", "dim1", dim1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input with two axes exchanged."""
+        """Return the layer's input with two axes exchanged."""
         return as_tensor(x).transpose(self.dim0, self.dim1)
 
 
@@ -156,7 +156,7 @@ class Steps(Module):
         self.dim = integer("Steps", "dim", dim)
 
     def forward(self, x: Any) -> Tensor:
-        """Return one row per sequence, or for ``"all"`` the whole sequence."""
+        """Return one row per sequence: its last step, mean or maximum; or all steps."""
         x, states = x if isinstance(x, tuple) else (x, None)
         x = as_tensor(x)
         if self.take == "all":
@@ -202,7 +202,7 @@ class PixelShuffle(Module):
         self.upscale_factor = r
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input with channels rearranged to pixels."""
+        """Return the input's channels rearranged to pixels of a larger image."""
         x, r = as_tensor(x), self.upscale_factor
         channels = x.shape[-3] if x.ndim > 2 else None
         if not isinstance(channels, int) or channels % r**2:

@@ -16,7 +16,7 @@ from chainrule.text import _
 
 
 class IncompatibleKeys(NamedTuple):
-    """The missing and the unexpected names of a call of ``load_state_dict``.
+    """The missing and unexpected names that ``load_state_dict`` found.
 
     Attributes:
         missing_keys: what the module has and the ``state_dict`` has not.
@@ -30,7 +30,7 @@ class IncompatibleKeys(NamedTuple):
 def load_state(
     own: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool
 ) -> IncompatibleKeys:
-    """Copy a ``state_dict`` into tensors: see :meth:`Module.load_state_dict`."""
+    """Copy a ``state_dict`` into a module's tensors: :meth:`Module.load_state_dict`."""
     unknown = [name for name in state if name not in own]
     loaded = {id(own[name]) for name in state if name in own}
     missing = [name for name, t in own.items() if id(t) not in loaded]
@@ -72,7 +72,7 @@ def load_state(
 
 
 def convert_state(module: Any, dtype: DType) -> None:
-    """Convert a module's own floating-point parameters and buffers, in place."""
+    """Convert one module's floating-point parameters and buffers, in place."""
     for name, t in module.__dict__.items():
         is_state = isinstance(t, Parameter) or name in module._buffers
         if is_state and isinstance(t, Tensor) and t.dtype.is_float:

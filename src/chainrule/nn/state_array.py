@@ -13,7 +13,7 @@ from chainrule.text import _
 
 
 class StateArray(np.ndarray[Any, Any]):
-    """A read-only array with the values of a parameter.
+    """A read-only NumPy array with the values of a parameter, in a ``state_dict``.
 
     Views of it are such arrays, too. What is computed of it or copied is a plain array,
     which belongs to who made it; ``repr`` is a plain array's.
@@ -39,14 +39,14 @@ class StateArray(np.ndarray[Any, Any]):
         return _owned(result)
 
     def _refuse(self, target: Any, error: ValueError | None = None) -> Any:
-        """Return ``target`` as a plain array; refuse to change a read-only one."""
+        """Return ``target`` as a plain array; refuse to write to a state_dict's."""
         said = error is None or "read-only" in str(error)
         if isinstance(target, StateArray) and not target.flags.writeable and said:
             raise _refusal(target) from None
         return _plain(target)
 
     def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
-        """Set flags as in NumPy; refuse to make a read-only array writeable."""
+        """Set the array's flags as NumPy does; refuse to make it writeable."""
         if write and not self.flags.writeable:
             raise _refusal(self)
         super().setflags(write=write, align=align, uic=uic)
@@ -61,15 +61,15 @@ class StateArray(np.ndarray[Any, Any]):
         return np.array(self)
 
     def copy(self, order: Any = "C") -> Any:
-        """Return a plain, writeable copy of the array."""
+        """Return a plain, writeable copy of a state_dict's array."""
         return np.array(self, order=order)
 
     def astype(self, *args: Any, **options: Any) -> Any:
-        """Return a plain array of another dtype, as in NumPy."""
+        """Return a state_dict's array in another dtype, as a plain array."""
         return np.asarray(self).astype(*args, **options)
 
     def flatten(self, order: Any = "C") -> Any:
-        """Return a plain one-dimensional array, as in NumPy."""
+        """Return a state_dict's array flattened, as a plain array."""
         return np.asarray(self).flatten(order)
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ def _plain(item: Any) -> Any:
 
 
 def _owned(item: Any) -> Any:
-    """Return a result as a plain array; read-only views stay read-only."""
+    """Return results of state_dict's arrays as plain arrays; views stay read-only."""
     if isinstance(item, tuple | list):
         return type(item)(map(_owned, item))
     if isinstance(item, StateArray) and item.flags.writeable:
@@ -104,13 +104,13 @@ def _refusal(array: np.ndarray[Any, Any]) -> ArgumentError:
 
 
 def state_array(array: np.ndarray[Any, Any]) -> StateArray:
-    """Return a read-only view of an array, which cannot be made writeable."""
+    """Return a read-only view of an array for a ``state_dict``."""
     buffer: Any = array
     return np.asarray(memoryview(buffer).toreadonly()).view(StateArray)
 
 
 def _refusing(name: str) -> Callable[..., Any]:
-    """Return a method that refuses a call for a read-only array."""
+    """Return an array method that refuses changes of a state_dict's array."""
     method = getattr(np.ndarray, name)
 
     @functools.wraps(method)

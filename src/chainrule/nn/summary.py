@@ -41,7 +41,7 @@ N = SymbolicDim("N")
 
 @dataclass(frozen=True)
 class Layer:
-    """One row of a summary: a layer, its output shape, parameters and operations.
+    """One row of a network's summary: a layer, its shape, parameters and operations.
 
     Attributes:
         path: the module's name within the model, such as ``encoder.0``.
@@ -63,7 +63,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Summary:
-    """The summary of a network; printed, or shown in a notebook, as a table.
+    """The summary of a network, shown as a table of its layers.
 
     Attributes:
         model: the class of the model.
@@ -86,7 +86,7 @@ class Summary:
     flops: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able numbers and texts."""
+        """Return the network's summary as JSON-able numbers and texts."""
         return {**asdict(self), "layers": [asdict(layer) for layer in self.layers]}
 
     def _table(self) -> list[list[str]]:
@@ -167,7 +167,7 @@ def summary(model: Module, data: Any) -> Summary:
 
 
 def _layers(model: Module, row: ArrayType) -> list[Layer]:
-    """Return the modules in the order of their calls, then those not called.
+    """Return the summary's rows: modules in the order of their calls, then the others.
 
     A module that only contains others, and has neither tensors nor work of its own,
     is left out; a tensor counts for the first module that has it.
@@ -207,7 +207,7 @@ def _modules(model: Module) -> dict[str, Module]:
 
 
 def _row(model: Module, data: Any) -> ArrayType:
-    """Return the type of one sample's features, as the model takes them."""
+    """Return the type of one sample of a model, from its sizes or its data."""
     if isinstance(data, int) and not isinstance(data, bool):
         data = (data,)
     if isinstance(data, tuple | list) and data:
@@ -230,7 +230,7 @@ def _row(model: Module, data: Any) -> ArrayType:
 
 
 def _traced(model: Module, row: ArrayType) -> tuple[list[ForwardCapture], Graph]:
-    """Trace the model: return the modules' outputs in call order, and the graph."""
+    """Trace a model for its summary: return its modules' outputs, and the graph."""
     captures: list[ForwardCapture] = []
 
     def function(x: Tensor) -> Any:
@@ -245,7 +245,7 @@ def _traced(model: Module, row: ArrayType) -> tuple[list[ForwardCapture], Graph]
 
 
 def _work(graph: Graph, modules: Mapping[str, str]) -> dict[str, int]:
-    """Count the floating-point operations of one sample, by module.
+    """Count the floating-point operations of one sample in a graph, by module.
 
     Args:
         graph: of a prediction.
@@ -299,7 +299,7 @@ def _flops(node: Node) -> int:
 
 
 def _multiply_adds(node: Node) -> int:
-    """Count the multiply-adds of a matrix product or convolution.
+    """Count the multiply-adds of a matrix product's or convolution's graph node.
 
     The spatial axes of a convolution count twice: outputs and windows. Where zeros
     stand between inputs, in a transposed one, inputs count and not outputs.
@@ -330,7 +330,7 @@ def _count(tensors: Iterable[Tensor]) -> int:
 
 
 def _bytes(count: int) -> str:
-    """Format a size in memory as text.
+    """Format a number of bytes as text, such as ``1.2 MB``.
 
     >>> _bytes(232), _bytes(436_000)
     ('232 bytes', '436.0 kB')

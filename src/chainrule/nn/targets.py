@@ -1,4 +1,4 @@
-"""Transformed targets: the loss compares transformed values, outputs keep their unit.
+"""Target transforms for regression: losses compare transformed targets and outputs.
 
 The network ends in a layer that turns what it has learnt, z, into the target's own
 unit; the loss compares T(ŷ) with T(y). So predictions, metrics and errors stay in the
@@ -31,7 +31,7 @@ _STEP = 1.0
 
 
 class TransformedTarget(Measured):
-    """Base class of last layers that compute y = T⁻¹(z), and know T.
+    """Base class of last layers for regression that undo a transform T of the targets.
 
     A class of them defines :meth:`inverse` and :meth:`transform`, and :meth:`measure`.
     """
@@ -39,15 +39,15 @@ class TransformedTarget(Measured):
     column: ClassVar[str] = "y"
 
     def transform(self, y: Any) -> Tensor:
-        """Compute T(y), which the loss compares: mean 0, deviation 1."""
+        """Transform regression targets, T(y), for the loss: mean 0, deviation 1."""
         return self._transform(self._check(y)).astype(self.dtype)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Compute T⁻¹(z), in the unit of the targets."""
+        """Compute the network's output T⁻¹(z), in the unit of the targets."""
         return self._inverse(self._check(z)).astype(self.dtype)
 
     def right_target(self, y: Any) -> Any:
-        """Return ``y`` after a check that T(y) is defined."""
+        """Return the targets ``y`` after a check that their transform is defined."""
         return y
 
     def _transform(self, y: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class LogTarget(TransformedTarget):
         return {"positive": bool((columns > 0).all()), **options}
 
     def measure(self, columns: Array) -> None:
-        """Set mean and standard deviation from the targets' logarithms."""
+        """Set the mean and deviation of the targets' logarithms, from data."""
         logs = np.sign(columns) * np.log1p(np.abs(columns))
         if self.positive:
             logs = np.log(self.right_target(columns))
@@ -131,7 +131,7 @@ class LogTarget(TransformedTarget):
         self.std.copy_(std)
 
     def right_target(self, y: Any) -> Any:
-        """Return ``y`` after a check that it is positive, if required."""
+        """Return the targets ``y`` after a check that they are positive, if so set."""
         fix = _("nn.LogTarget.of(y, positive=False) takes every number")
         return (
             check_positive("LogTarget", _("the target"), y, fix) if self.positive else y
@@ -206,7 +206,7 @@ class QuantileTarget(TransformedTarget):
         return options | ({"n_quantiles": max(2, min(wanted, most))} if right else {})
 
     def measure(self, columns: Array) -> None:
-        """Set the knots of each column from the targets."""
+        """Set the quantiles of each target column, from data."""
         knots = [_knots(c, self.n_quantiles, self.dtype.numpy) for c in columns.T]
         values, scores = (np.stack(part) for part in zip(*knots))
         if (np.diff(values.astype(self.dtype.numpy)) <= 0).any():
@@ -227,7 +227,7 @@ class QuantileTarget(TransformedTarget):
 
 
 def _knots(column: Array, count: int, kind: Any) -> tuple[Array, Array]:
-    """Return a column's distinct quantiles with normal scores, ``count`` pairs."""
+    """Return a target column's distinct quantiles and their normal scores."""
     from statistics import NormalDist
 
     shares = (np.arange(count) + 0.5) / count
@@ -244,7 +244,7 @@ def _knots(column: Array, count: int, kind: Any) -> tuple[Array, Array]:
 
 
 def _interpolated(x: Tensor, knots: Tensor, heights: Tensor) -> Tensor:
-    """Interpolate linearly through (knots, heights), column by column.
+    """Interpolate linearly through the knots of target quantiles, column by column.
 
     It is a sum of ramps, each of which rises between two knots and is flat elsewhere,
     and goes on as a line beyond the first and the last knot.
@@ -312,10 +312,10 @@ class TransformedTargetLoss(ElementwiseLoss):
         self.loss, self.target = loss, copy.deepcopy(target)  # a part of two modules
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Return ``y`` after a check that T(y) is defined."""
+        """Return the targets ``y`` after a check that their transform is defined."""
         return self.target.right_target(y)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss of T(ŷ) and T(y)."""
+        """Compute the loss of the transformed prediction and target, T(ŷ) and T(y)."""
         pair = self.target.transform(prediction), self.target.transform(target)
         return self.loss.pointwise(*pair)

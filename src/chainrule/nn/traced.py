@@ -1,4 +1,4 @@
-"""Helpers for tracing a model: its mode, and the outputs of its modules."""
+"""Helpers to trace a model: training or prediction mode, and modules' outputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ForwardCapture(NamedTuple):
 
 @contextmanager
 def mode(model: Module, *, training: bool) -> Iterator[None]:
-    """Set training or prediction mode within the block, and restore it afterwards."""
+    """Set a model's training or prediction mode within the block, and restore it."""
     before = [(module, module.training) for module in model.modules()]
     try:
         model.train(training)
@@ -42,7 +42,7 @@ def mode(model: Module, *, training: bool) -> Iterator[None]:
 
 @contextmanager
 def outputs_of(model: Module) -> Iterator[list[ForwardCapture]]:
-    """Record the output of each module within the block, in the order of calls.
+    """Record the output of each module of a model within the block, in call order.
 
     Nothing of this is left in a graph or in the model: the block is for tracing.
     """
@@ -65,7 +65,7 @@ def outputs_of(model: Module) -> Iterator[list[ForwardCapture]]:
 def _noting(
     forward: Callable[..., Any], path: str, captures: list[ForwardCapture]
 ) -> Callable[..., Any]:
-    """Return ``forward`` wrapped to record its output."""
+    """Return a module's ``forward`` wrapped to record its output."""
     calls = 0
 
     def noted(*args: Any, **kwargs: Any) -> Any:

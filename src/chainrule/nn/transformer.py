@@ -38,7 +38,7 @@ ACTIVATIONS = {"relu": relu, "gelu": gelu}
 
 
 class _Block(Module):
-    """Base class of Transformer blocks: attentions and an MLP, each with a residual.
+    """Base class of Transformer blocks: attention and an MLP with residuals.
 
     The arguments are those of :class:`TransformerEncoderLayer`.
     """
@@ -90,7 +90,7 @@ class _Block(Module):
         self.activation = activation
 
     def _through(self, x: Tensor, *parts: Callable[[Tensor], Tensor]) -> Tensor:
-        """Apply each part with its residual connection, norm and dropout."""
+        """Apply a Transformer block's parts, each with residual, norm and dropout."""
         for i, part in enumerate((*parts, self._changed), 1):
             norm, drop = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
             x = x + drop(part(norm(x))) if self.norm_first else norm(x + drop(part(x)))
@@ -103,7 +103,7 @@ class _Block(Module):
 
 
 class TransformerEncoderLayer(_Block):
-    """An encoder block: self-attention and an MLP, each with a residual connection.
+    """A Transformer encoder block: self-attention and an MLP, with residuals.
 
         x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + MLP x)
         x ← x + Attention(LayerNorm x),   x ← x + MLP(LayerNorm x)    with norm_first
@@ -143,13 +143,13 @@ class TransformerEncoderLayer(_Block):
         src_key_padding_mask: Any = None,
         is_causal: bool = False,
     ) -> Tensor:
-        """Encode a sequence; masks as in MultiheadAttention."""
+        """Encode a sequence by a Transformer block; masks as MultiheadAttention's."""
         masks = (src_key_padding_mask, False, src_mask, True, is_causal)
         return self._through(src, lambda x: self.self_attn(x, x, x, *masks)[0])
 
 
 class TransformerDecoderLayer(_Block):
-    """A decoder block: self-attention, attention to a memory, and an MLP.
+    """A Transformer decoder block: self-attention, attention to a memory, and an MLP.
 
         x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + Attention(x, memory)),
         x ← LayerNorm(x + MLP x);   with norm_first each norm is of what a part is given
@@ -185,7 +185,7 @@ class TransformerDecoderLayer(_Block):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """Decode a sequence; masks as in MultiheadAttention."""
+        """Decode a sequence by a Transformer block; masks as MultiheadAttention's."""
         own = (tgt_key_padding_mask, False, tgt_mask, True, tgt_is_causal)
         other = (memory_key_padding_mask, False, memory_mask, True, memory_is_causal)
         return self._through(
@@ -196,7 +196,7 @@ class TransformerDecoderLayer(_Block):
 
 
 class _Stack(Module):
-    """Base class of stacks: copies of a layer in sequence, and an optional norm."""
+    """Base class of a Transformer's stacks: copies of a block, and an optional norm."""
 
     def __init__(self, layer: Any, num_layers: Any, norm: Any) -> None:
         kind = type(self).__name__
@@ -210,7 +210,7 @@ class _Stack(Module):
         self.norm = norm
 
     def settings(self) -> dict[str, Any]:
-        """Return the constructor arguments, with the first layer as it is now."""
+        """Return the stack's constructor arguments, with its first block as now."""
         name = next(iter(self._arguments))
         return super().settings() | {name: described(self.layers[0])}
 
@@ -221,7 +221,7 @@ class _Stack(Module):
 
 
 class TransformerEncoder(_Stack):
-    """A stack of encoder blocks, copies of a given one.
+    """A Transformer encoder: a stack of encoder blocks, copies of a given one.
 
     As in PyTorch the copies begin with the same weights; ``nn.init`` draws others.
 
@@ -252,7 +252,7 @@ class TransformerEncoder(_Stack):
         src_key_padding_mask: Any = None,
         is_causal: bool | None = None,
     ) -> Tensor:
-        """Apply all encoder layers; masks as in MultiheadAttention.
+        """Apply all blocks of a Transformer encoder to a sequence.
 
         PyTorch finds out whether a mask is causal where ``is_causal`` is None, to take
         a faster way; the result is the same.
@@ -266,7 +266,7 @@ class TransformerEncoder(_Stack):
 
 
 class TransformerDecoder(_Stack):
-    """A stack of decoder blocks, each of which attends to the memory.
+    """A Transformer decoder: a stack of blocks, each of which attends to the memory.
 
     As in PyTorch the copies begin with the same weights; ``nn.init`` draws others.
 
@@ -301,7 +301,7 @@ class TransformerDecoder(_Stack):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """Apply all decoder layers; masks as in MultiheadAttention."""
+        """Apply all blocks of a Transformer decoder to a sequence and a memory."""
         return self._through(
             tgt,
             memory,
@@ -315,7 +315,7 @@ class TransformerDecoder(_Stack):
 
 
 class Transformer(Module):
-    """An encoder, and a decoder that attends to the encoder's output.
+    """A Transformer: an encoder, and a decoder that attends to the encoder's output.
 
     Vaswani et al. 2017, "Attention is all you need".
 
@@ -386,7 +386,7 @@ class Transformer(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """Decode tgt with the encoded src; masks as in MultiheadAttention."""
+        """Encode src, and decode tgt with it, by a Transformer."""
         memory = self.encoder(
             src,
             mask=src_mask,
@@ -406,7 +406,7 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, dtype: str = "float32") -> Tensor:
-        """Return a causal mask (sz, sz): −∞ above the diagonal, else 0.
+        """Return a causal attention mask (sz, sz): −∞ above the diagonal, else 0.
 
         >>> Transformer.generate_square_subsequent_mask(2)
         tensor([[  0., -inf],

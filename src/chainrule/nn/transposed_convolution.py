@@ -76,7 +76,7 @@ class _ConvTranspose(Kernels):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """Each element spreads a kernel out over the result: a signal becomes longer.
+    """Transposed convolution of a signal: each element spreads a kernel over a result.
 
         y[n, o, p·stride + k·dilation − padding] += W[c, o, k] · x[n, c, p],  then + bₒ
 
@@ -115,7 +115,7 @@ class ConvTranspose1d(_ConvTranspose):
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """Images that become larger: :class:`ConvTranspose1d` along height and width.
+    """Transposed convolution of images: as :class:`ConvTranspose1d`, along both axes.
 
     Args:
         in_channels: the number of channels C of the input.
@@ -235,7 +235,7 @@ def _conv_transpose(
 def _output_padding(
     kind: str, output_padding: Any, strides: Any, dilations: Any
 ) -> tuple[int, ...]:
-    """Check ``output_padding``: less than the stride or dilation along each axis."""
+    """Check a transposed convolution's ``output_padding``; return it per axis."""
     extra = per_axis(kind, "output_padding", output_padding, len(strides), least=0)
     if all(m < max(s, d) for m, s, d in zip(extra, strides, dilations)):
         return extra
@@ -274,7 +274,7 @@ def _smallest_sizes(
 def _extra_for(
     kind: str, output_size: Any, got: str, smallest: Sequence[int], strides: Any
 ) -> tuple[int, ...]:
-    """Return the ``output_padding`` that gives a requested output size."""
+    """Return the ``output_padding`` that gives a transposed convolution a size."""
     axes, wanted = len(strides), output_size
     if isinstance(wanted, tuple | list) and len(wanted) == axes + 2:
         wanted = wanted[2:]  # as y.shape, samples and channels in front

@@ -1,4 +1,4 @@
-"""Tensor functions, each declared once as a function of graph values.
+"""Tensor functions, such as ``cr.exp``, each declared once on graph values.
 
 The functions of the package, the methods and operators of tensors and the namespace of
 the array API standard follow from the declarations: see :mod:`chainrule.operations.op`.

@@ -1,4 +1,4 @@
-"""Checks of axes, sizes and shapes in arguments; −1 means the last or the rest."""
+"""Checks of axes, sizes and shapes in the arguments of tensor functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Dims = int | Sequence[int] | None
 
 
 def axis_of(shape: Shape, dim: Any) -> int:
-    """Return an axis number counted from 0, checked; −1 is the last axis."""
+    """Check a tensor function's axis, and return it counted from 0; −1 is the last."""
     rank = len(shape)
     if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
         raise ArgumentError(
@@ -39,7 +39,7 @@ def axis_of(shape: Shape, dim: Any) -> int:
 
 
 def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
-    """Return axis numbers counted from 0, in order; None means all axes."""
+    """Check a tensor function's axes; return them counted from 0; None means all."""
     if dim is None:
         return tuple(range(len(shape)))
     if type(dim) is int:
@@ -56,7 +56,7 @@ def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
 
 
 def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return sizes or axes passed as ``f(2, 3)`` or as ``f((2, 3))``."""
+    """Return sizes or axes that a function gets as ``f(2, 3)`` or as ``f((2, 3))``."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         return tuple(arguments[0])
     return arguments
@@ -65,7 +65,7 @@ def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 def shape_of(
     arguments: Any, what: str = _("A shape consists of sizes."), least: int = 0
 ) -> Shape:
-    """Return a shape passed as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``, checked.
+    """Check a shape passed to a function as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``.
 
     Args:
         arguments: the sizes.
@@ -95,14 +95,14 @@ def shape_of(
 
 
 def whole(name: str, value: Any, *, least: int | None = None) -> int:
-    """Check a whole number, such as the offset of a diagonal, and return it."""
+    """Check a tensor function's whole number, such as an offset, and return it."""
     if type(value) is int and (least is None or value >= least):
         return value
     return validation.whole(name, value, least=least)
 
 
 def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
-    """Return the shape ``wanted`` with its −1 replaced by the size implied."""
+    """Return a new shape of a tensor, with its −1 replaced by the implied size."""
     for d in wanted:
         if type(d) is not int or d < 0:
             break
@@ -138,7 +138,7 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
 
 
 def is_device(argument: Any) -> bool:
-    """Return whether an argument names a device; refuse unsupported devices."""
+    """Return whether an argument names a device of tensors; refuse all but the CPU."""
     name = str(argument)
     if name.split(":")[0] not in ("cpu", "cuda", "mps", "gpu", "xpu", "tpu"):
         return False
@@ -147,7 +147,7 @@ def is_device(argument: Any) -> bool:
 
 
 def check_device(device: Any) -> None:
-    """Refuse any device but the CPU."""
+    """Refuse any device of a tensor but the CPU."""
     if device is not None and str(device) not in ("cpu", "cpu:0"):
         raise ArgumentError(
             _("There is no device {device!r:.40}.", device=str(device)),

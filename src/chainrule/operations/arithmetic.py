@@ -1,4 +1,4 @@
-"""Arithmetic, powers, comparisons, logic and bits: what Python's operators mean.
+"""Tensor functions of arithmetic, comparison, logic and bits: Python's operators.
 
 Numbers follow the dtype of a tensor: ``x * 2.0`` is float32 where x is. Integers and
 floats together are floats, of the float's width.
@@ -41,7 +41,7 @@ from chainrule.util import validation
 
 
 def number(n: float, x: Value) -> Value:
-    """Return the number ``n`` full into the dtype and shape of ``x``."""
+    """Return a number as a value in the dtype and shape of another value x."""
     return full(n, x.dtype, x.shape)
 
 
@@ -50,7 +50,7 @@ def number(n: float, x: Value) -> Value:
 
 @op(operator="add", method=False, public=False)
 def add(x: Value, other: Value) -> Value:
-    """Return x + other; for truth values, the logical or."""
+    """Return the sum x + other of two tensors; for truth values, the logical or."""
     return apply(
         integers.bitwise_or if x.dtype is DType.bool else prims.add, (x, other), {}
     )
@@ -58,24 +58,24 @@ def add(x: Value, other: Value) -> Value:
 
 @op(operator="sub", method=False, public=False)
 def sub(x: Value, other: Value) -> Value:
-    """Return x − other."""
+    """Return the difference x − other of two tensors."""
     return apply(prims.sub, (x, other), {})
 
 
 @op(name="add", in_place=True)
 def add_scaled(x: Any, other: Any, *, alpha: Any = 1) -> Value:
-    """Return x + alpha · other; for truth values, the logical or."""
+    """Return x + alpha · other of tensors; for truth values, the logical or."""
     return add(*operands(x, _scaled(other, alpha)))
 
 
 @op("subtract", name="sub", in_place=True)
 def sub_scaled(x: Any, other: Any, *, alpha: Any = 1) -> Value:
-    """Return x − alpha · other."""
+    """Return x − alpha · other of tensors."""
     return sub(*operands(x, _scaled(other, alpha)))
 
 
 def _scaled(other: Any, alpha: Any) -> Any:
-    """Return alpha · other; a number stays a number, which follows a tensor's dtype."""
+    """Return alpha · other for addition; a number stays a number."""
     if is_one(alpha):
         return other
     if not is_number(other) and not isinstance(other, TensorBase):
@@ -84,18 +84,18 @@ def _scaled(other: Any, alpha: Any) -> Any:
 
 
 def is_one(factor: Any) -> bool:
-    """Return whether a factor is the number 1; a tensor has a dtype to promote."""
+    """Return whether a factor such as ``alpha`` is the number 1, and not a tensor."""
     return isinstance(factor, int | float) and factor == 1
 
 
 def times(v: Value, factor: Any) -> Value:
-    """Return a value times a number or a tensor."""
+    """Return the product of a value and a number or tensor."""
     return mul(*promoted(v, number_operand(v, factor)))
 
 
 @op("multiply", operator="mul", in_place=True)
 def mul(x: Value, other: Value) -> Value:
-    """Return x · other; for truth values, the logical and."""
+    """Return the product x · other; for truth values, the logical and."""
     return apply(
         integers.bitwise_and if x.dtype is DType.bool else prims.mul, (x, other), {}
     )
@@ -103,7 +103,7 @@ def mul(x: Value, other: Value) -> Value:
 
 @op("divide", "true_divide", operator="truediv", in_place=True)
 def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
-    """Return x / other, optionally rounded: ``"floor"`` or ``"trunc"``.
+    """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``.
 
     Integers become float32, unless ``rounding_mode`` rounds the quotient.
     """
@@ -124,31 +124,31 @@ def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
 
 @op(operator="floordiv", in_place=True)
 def floor_divide(x: Value, other: Value) -> Value:
-    """Return ⌊x / other⌋."""
+    """Return the integer quotient ⌊x / other⌋ of two tensors."""
     return integers.floor_divide(x, other)
 
 
 @op(operator="mod", in_place=True)
 def remainder(x: Value, other: Value) -> Value:
-    """Return the remainder of ⌊x / other⌋, with the sign of ``other``."""
+    """Return the remainder of x / other, with the sign of ``other``."""
     return integers.remainder(x, other)
 
 
 @op("negative", operator="neg", in_place=True)
 def neg(x: Value) -> Value:
-    """Return −x."""
+    """Return the negative −x of a tensor."""
     return prims.neg(x)
 
 
 @op(operator="pos")
 def positive(x: Value) -> Value:
-    """Return x as a new tensor."""
+    """Return a copy of the tensor x: the unary operator +x."""
     return movement.copy(x)
 
 
 @op("absolute", operator="abs", in_place=True)
 def abs_(x: Value) -> Value:
-    r"""Return \|x\|, with derivative 0 at 0."""
+    r"""Return the absolute value \|x\| of a tensor, with derivative 0 at 0."""
     return prims.abs_(x)
 
 
@@ -157,7 +157,7 @@ def abs_(x: Value) -> Value:
 
 @op(operator="pow", in_place=True)
 def pow_(x: Any, exponent: Any) -> Value:
-    """Return xᵖ, which is 1 where p is 0, whatever x; p is a number or a tensor."""
+    """Return the power xᵖ of a tensor, 1 where p is 0; p is a number or a tensor."""
     if isinstance(exponent, np.generic):
         exponent = exponent.item()
     if isinstance(exponent, int | float) and not is_number(x):
@@ -169,7 +169,7 @@ def pow_(x: Any, exponent: Any) -> Value:
 
 
 def power(x: Value, p: float) -> Value:
-    """Return xᵖ for a number p; small integers by multiplication, ½ by the root."""
+    """Return xᵖ of a value for a number p, by products or a root where possible."""
     if x.dtype is DType.bool:
         x = astype(x, number_dtype(p, x.dtype))
     if not x.dtype.is_float and isinstance(p, float):
@@ -198,7 +198,7 @@ def power(x: Value, p: float) -> Value:
 
 @op(in_place=True)
 def square(x: Value) -> Value:
-    """Return x²."""
+    """Return the square x² of a tensor."""
     return power(x, 2)
 
 
@@ -207,7 +207,7 @@ def square(x: Value) -> Value:
 
 @op
 def maximum(x: Value, other: Value) -> Value:
-    """Return the larger of two; at equality the derivative is ``other``'s.
+    """Return the larger of two tensors' elements; a tie has ``other``'s derivative.
 
     >>> import chainrule as cr
     >>> cr.maximum(cr.tensor([-1.0, 2.0]), 0.0)
@@ -218,13 +218,13 @@ def maximum(x: Value, other: Value) -> Value:
 
 @op
 def minimum(x: Value, other: Value) -> Value:
-    """Return the smaller of two; at equality the derivative is ``other``'s."""
+    """Return the smaller of two tensors' elements; a tie has ``other``'s derivative."""
     return prims.minimum(x, other)
 
 
 @op("clip", in_place=True)
 def clamp(x: Value, min: Any = None, max: Any = None) -> Value:
-    """Clip x to limits, numbers or tensors; at a limit the derivative is that of x.
+    """Clip a tensor to limits, numbers or tensors; a limit has x's derivative.
 
     >>> import chainrule as cr
     >>> cr.clip(cr.tensor([-2.0, 0.5, 2.0]), -1, 1)
@@ -243,7 +243,7 @@ def clamp(x: Value, min: Any = None, max: Any = None) -> Value:
 
 
 def select(condition: Value, a: Value, b: Value) -> Value:
-    """Return ``a`` where ``condition`` is true, else ``b``, all three broadcast."""
+    """Return elements of ``a`` where a condition is true, else of ``b``, broadcast."""
     condition = astype(condition, DType.bool)
     dtype = promote(a.dtype, b.dtype)
     shape = broadcast_shapes(broadcast_shapes(condition.shape, a.shape), b.shape)
@@ -254,7 +254,7 @@ def select(condition: Value, a: Value, b: Value) -> Value:
 
 @op(method=False)
 def where(condition: Any, x: Any, other: Any) -> Value:
-    """Return x where ``condition`` is true, else ``other``; shapes broadcast.
+    """Return elements of x where ``condition`` is true, else of ``other``, broadcast.
 
     >>> import chainrule as cr
     >>> cr.where(cr.tensor([True, False]), 1.0, cr.tensor([2.0, 3.0]))
@@ -265,12 +265,12 @@ def where(condition: Any, x: Any, other: Any) -> Value:
 
 @op(name="where", public=False)
 def where_method(x: Any, condition: Any, other: Any) -> Value:
-    """Return x where ``condition`` is true, else ``other``."""
+    """Return the tensor's elements where ``condition`` is true, else of ``other``."""
     return where(condition, x, other)
 
 
 def operands_of_own_shapes(a: Any, b: Any) -> tuple[Value, Value]:
-    """Return two operands as values of one dtype, each in its own shape."""
+    """Return two operands of ``where`` as values of one dtype, in their own shapes."""
     weak = getattr(a, "_weak", None) and not is_number(b)
     if weak or (is_number(a) and follows(a, b)):
         w = value_of(b)
@@ -281,13 +281,13 @@ def operands_of_own_shapes(a: Any, b: Any) -> tuple[Value, Value]:
 
 @op(in_place=True)
 def masked_fill(x: Value, mask: Any, value: Any) -> Value:
-    """Return x with ``value`` where ``mask`` is true."""
+    """Return the tensor with ``value`` in all places where ``mask`` is true."""
     return select(value_of(mask), value_of(value, x.dtype), x)
 
 
 @op(in_place=True)
 def lerp(start: Any, end: Any, weight: Any) -> Value:
-    """Return start + weight · (end − start), exact at both ends."""
+    """Interpolate linearly: start + weight · (end − start), exact at both ends."""
     v, w = operands(start, end)
     v, w = floating(v), floating(w)
     v, t = promoted(v, number_operand(v, weight))
@@ -302,13 +302,13 @@ def lerp(start: Any, end: Any, weight: Any) -> Value:
 
 @op(operator="eq")
 def eq(x: Value, other: Value) -> Value:
-    """Return x = other, element by element; :func:`equal` returns one bool for all."""
+    """Return x = other of two tensors by element; :func:`equal` returns one bool."""
     return prims.equal(x, other)
 
 
 @op("not_equal", operator="ne")
 def ne(x: Value, other: Value) -> Value:
-    """Return x ≠ other, element by element."""
+    """Return x ≠ other of two tensors, element by element."""
     return integers.bitwise_not(prims.equal(x, other))
 
 
@@ -317,13 +317,13 @@ not_equal = ne
 
 @op("less", operator="lt")
 def lt(x: Value, other: Value) -> Value:
-    """Return x < other, element by element."""
+    """Return x < other of two tensors, element by element."""
     return prims.less(x, other)
 
 
 @op("less_equal", operator="le")
 def le(x: Value, other: Value) -> Value:
-    """Return x ≤ other, element by element."""
+    """Return x ≤ other of two tensors, element by element."""
     return integers.bitwise_or(prims.less(x, other), prims.equal(x, other))
 
 
@@ -332,19 +332,19 @@ less_equal = le
 
 @op("greater", operator="gt")
 def gt(x: Value, other: Value) -> Value:
-    """Return x > other, element by element."""
+    """Return x > other of two tensors, element by element."""
     return prims.less(other, x)
 
 
 @op("greater_equal", operator="ge")
 def ge(x: Value, other: Value) -> Value:
-    """Return x ≥ other, element by element."""
+    """Return x ≥ other of two tensors, element by element."""
     return le(other, x)
 
 
 @op
 def equal(x: Any, other: Any) -> Any:
-    """Return whether shape and every number are equal; ``x == y`` compares each.
+    """Return whether two tensors have equal shapes and numbers; ``==`` is per element.
 
     >>> import chainrule as cr
     >>> cr.tensor([1, 2]).equal([1, 2]), cr.tensor([1, 2]).equal([1, 2, 3])
@@ -357,7 +357,7 @@ def equal(x: Any, other: Any) -> Any:
 
 
 def _truth_of_all(v: Value) -> bool:
-    """Return whether all elements are true, as Python's bool; refused in a trace."""
+    """Return whether all elements of a tensor are true, as bool; refused in a trace."""
     return bool(TensorBase._new(reduce_prod(v, axes=tuple(range(len(v.shape))))))
 
 
@@ -369,7 +369,7 @@ def isclose(
     atol: float = 1e-8,
     equal_nan: bool = False,
 ) -> Value:
-    r"""Return whether \|x − y\| ≤ atol + rtol · \|y\|, element by element.
+    r"""Return whether elements of tensors are close: \|x − y\| ≤ atol + rtol · \|y\|.
 
     Integers are compared in float64.
     """
@@ -394,7 +394,7 @@ def allclose(
     atol: float = 1e-8,
     equal_nan: bool = False,
 ) -> Any:
-    """Return whether all elements are close; see :func:`isclose`.
+    """Return whether all elements of two tensors are close; see :func:`isclose`.
 
     A truth value, unless traced.
     """
@@ -406,13 +406,13 @@ def allclose(
 
 @op
 def isnan(x: Value) -> Value:
-    """Return whether each element is NaN."""
+    """Return whether each element of a tensor is NaN."""
     return prims.isnan(x) if x.dtype.is_float else _constant_truth(False, x)
 
 
 @op
 def isinf(x: Value) -> Value:
-    """Return whether each element is ∞ or −∞."""
+    """Return whether each element of a tensor is ∞ or −∞."""
     if not x.dtype.is_float:
         return _constant_truth(False, x)
     return prims.equal(prims.abs_(x), number(float("inf"), x))
@@ -420,7 +420,7 @@ def isinf(x: Value) -> Value:
 
 @op
 def isfinite(x: Value) -> Value:
-    """Return whether each element is finite: neither ±∞ nor NaN."""
+    """Return whether each element of a tensor is finite: neither ±∞ nor NaN."""
     if not x.dtype.is_float:
         return _constant_truth(True, x)
     return prims.less(prims.abs_(x), number(float("inf"), x))
@@ -434,65 +434,65 @@ def _constant_truth(truth: bool, x: Value) -> Value:
 
 
 def is_true(x: Value) -> Value:
-    """Return whether each element differs from 0."""
+    """Return whether each element of a value differs from 0, as bool."""
     return x if x.dtype is DType.bool else ne(x, number(0, x))
 
 
 @op(in_place=True)
 def logical_not(x: Value) -> Value:
-    """Return whether each element is 0 (logical not)."""
+    """Return the logical not of a tensor: whether each element is 0."""
     return integers.bitwise_not(is_true(x))
 
 
 @op(in_place=True)
 def logical_and(x: Value, other: Value) -> Value:
-    """Return whether both elements differ from 0."""
+    """Return the logical and of two tensors: whether both elements differ from 0."""
     return integers.bitwise_and(is_true(x), is_true(other))
 
 
 @op(in_place=True)
 def logical_or(x: Value, other: Value) -> Value:
-    """Return whether at least one of two elements differs from 0."""
+    """Return the logical or of two tensors: whether an element differs from 0."""
     return integers.bitwise_or(is_true(x), is_true(other))
 
 
 @op(in_place=True)
 def logical_xor(x: Value, other: Value) -> Value:
-    """Return whether exactly one of two elements differs from 0."""
+    """Return the logical exclusive or: whether exactly one of two elements is not 0."""
     return integers.bitwise_xor(is_true(x), is_true(other))
 
 
 @op("bitwise_invert", operator="invert", in_place=True)
 def bitwise_not(x: Value) -> Value:
-    """Return the bitwise complement."""
+    """Return the bitwise complement of an integer tensor."""
     return integers.bitwise_not(x)
 
 
 @op(operator="and", in_place=True)
 def bitwise_and(x: Value, other: Value) -> Value:
-    """Return the bitwise and: bits set in both operands."""
+    """Return the bitwise and of integer tensors: bits set in both operands."""
     return integers.bitwise_and(x, other)
 
 
 @op(operator="or", in_place=True)
 def bitwise_or(x: Value, other: Value) -> Value:
-    """Return the bitwise or: bits set in at least one operand."""
+    """Return the bitwise or of integer tensors: bits set in at least one operand."""
     return integers.bitwise_or(x, other)
 
 
 @op(operator="xor", in_place=True)
 def bitwise_xor(x: Value, other: Value) -> Value:
-    """Return the bitwise exclusive or: bits set in exactly one operand."""
+    """Return the bitwise exclusive or of integers: bits set in exactly one operand."""
     return integers.bitwise_xor(x, other)
 
 
 @op(operator="lshift", in_place=True)
 def bitwise_left_shift(x: Value, other: Value) -> Value:
-    """Shift the bits left: x · 2^other."""
+    """Shift the bits of an integer tensor left: x · 2^other."""
     return integers.shift_left(x, other)
 
 
 @op(operator="rshift", in_place=True)
 def bitwise_right_shift(x: Value, other: Value) -> Value:
-    """Shift the bits right: ⌊x / 2^other⌋."""
+    """Shift the bits of an integer tensor right: ⌊x / 2^other⌋."""
     return integers.shift_right(x, other)

@@ -40,7 +40,7 @@ from chainrule.util import validation
 
 
 def _own(v: Value, like: Value | None = None) -> Value:
-    """Return ``v`` with memory that nothing else uses.
+    """Return a new tensor's value with memory that nothing else uses.
 
     It has the memory order of ``like``, which is unknown here unless it is row-major.
     """
@@ -127,7 +127,7 @@ def empty(*size: Any, dtype: Any = None) -> Value:
 
 @op(creates=True, method=False)
 def full_like(x: Value, fill_value: Any, *, dtype: Any = None) -> Value:
-    """Return a tensor filled with ``fill_value``, in the shape and dtype of x.
+    """Return a tensor filled with ``fill_value``, with the shape and dtype of x.
 
     >>> import chainrule as cr
     >>> cr.full_like(cr.tensor([1, 2]), 5)
@@ -223,7 +223,7 @@ def arange(
 
 
 def _number(n: Any, name: str) -> Any:
-    """Return a number for a range; refuse a tensor with a derivative."""
+    """Return an argument of a range as a number; refuse a tensor with a derivative."""
     if isinstance(n, TensorBase) and n.requires_grad:
         raise GradientError(
             _("{name} counts by numbers, which have no derivative.", name=name),
@@ -244,7 +244,7 @@ def linspace(
     dtype: Any = None,
     endpoint: bool = True,
 ) -> Value:
-    """Return ``num`` numbers at equal distances from ``start`` to ``stop``, inclusive.
+    """Return ``num`` equally spaced numbers from ``start`` to ``stop``, inclusive.
 
     The ends may be tensors, which the derivative goes to.
 
@@ -288,7 +288,7 @@ def eye(
 
 @op(method=False)
 def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Value]:
-    """Return the coordinates of the points of a grid, one tensor for each axis.
+    """Return the coordinates of a grid's points, one tensor for each axis.
 
     Args:
         arrays: vectors, or one sequence of them.
@@ -330,7 +330,7 @@ def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Value]:
 def asarray(
     obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None
 ) -> Any:
-    """Return ``obj`` as a tensor; a tensor itself, unless it must be converted.
+    """Return an object as a tensor; a tensor itself, unless it must be converted.
 
     Args:
         obj: a tensor, numbers in nested lists, an array, or what speaks DLPack.
@@ -373,7 +373,7 @@ def _stacked(nested: Any) -> Value:
 
 @op(method=False)
 def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Any:
-    """Return another library's array on the CPU as a tensor; the memory is copied.
+    """Return another library's CPU array as a tensor by DLPack; the memory is copied.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.from_dlpack(np.ones(2, np.float32))

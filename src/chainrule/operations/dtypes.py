@@ -166,7 +166,7 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
 
 @op(method=False)
 def can_cast(from_: Any, to: Any, /) -> bool:
-    """Return whether promotion converts one dtype into another.
+    """Return whether dtype promotion converts one dtype into another.
 
     >>> import chainrule as cr
     >>> cr.can_cast("int32", "int64"), cr.can_cast("int64", "int32")

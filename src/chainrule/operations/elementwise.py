@@ -28,73 +28,73 @@ from chainrule.util import validation
 
 @op(floats=True, in_place=True)
 def exp(x: Value) -> Value:
-    """Return eˣ."""
+    """Return the exponential eˣ of each element of a tensor."""
     return prims.exp(x)
 
 
 @op(floats=True, in_place=True)
 def exp2(x: Value) -> Value:
-    """Return 2ˣ."""
+    """Return the power 2ˣ of each element of a tensor."""
     return prims.pow_(number(2, x), x)
 
 
 @op(floats=True, in_place=True)
 def expm1(x: Value) -> Value:
-    """Return eˣ − 1, exact near 0 too."""
+    """Return eˣ − 1 of each element of a tensor, exact near 0 too."""
     return prims.expm1(x)
 
 
 @op(floats=True, in_place=True)
 def log(x: Value) -> Value:
-    """Return the natural logarithm."""
+    """Return the natural logarithm of each element of a tensor."""
     return prims.log(x)
 
 
 @op(floats=True, in_place=True)
 def log1p(x: Value) -> Value:
-    """Return ln(1 + x), exact near 0 too."""
+    """Return ln(1 + x) of each element of a tensor, exact near 0 too."""
     return prims.log1p(x)
 
 
 @op(floats=True, in_place=True)
 def log2(x: Value) -> Value:
-    """Return the logarithm to base 2."""
+    """Return the logarithm to base 2 of each element of a tensor."""
     return div(prims.log(x), number(math.log(2), x))
 
 
 @op(floats=True, in_place=True)
 def log10(x: Value) -> Value:
-    """Return the logarithm to base 10."""
+    """Return the logarithm to base 10 of each element of a tensor."""
     return div(prims.log(x), number(math.log(10), x))
 
 
 @op(floats=True)
 def logaddexp(x: Value, other: Value) -> Value:
-    """Return ln(eˣ + eʸ), without overflow."""
+    """Return ln(eˣ + eʸ) of two tensors, without overflow."""
     return elementary.logaddexp(x, other)
 
 
 @op(floats=True, in_place=True)
 def sqrt(x: Value) -> Value:
-    """Return the square root; its derivative at 0 is infinite."""
+    """Return the square root of each element; its derivative at 0 is infinite."""
     return prims.sqrt(x)
 
 
 @op(floats=True, in_place=True)
 def rsqrt(x: Value) -> Value:
-    """Return 1 / √x."""
+    """Return 1 / √x of each element of a tensor."""
     return reciprocal(prims.sqrt(x))
 
 
 @op(floats=True, in_place=True)
 def reciprocal(x: Value) -> Value:
-    """Return 1 / x."""
+    """Return the reciprocal 1 / x of each element of a tensor."""
     return div(number(1, x), x)
 
 
 @op(floats=True, in_place=True)
 def hypot(x: Value, other: Value) -> Value:
-    """Return √(x² + y²), without overflow."""
+    """Return √(x² + y²) of two tensors, without overflow."""
     return elementary.hypot(x, other)
 
 
@@ -145,13 +145,13 @@ def atan2(x: Value, other: Value) -> Value:
 
 @op(floats=True, in_place=True)
 def sinh(x: Value) -> Value:
-    """Return (eˣ − e⁻ˣ) / 2."""
+    """Return the hyperbolic sine (eˣ − e⁻ˣ) / 2."""
     return elementary.sinh(x)
 
 
 @op(floats=True, in_place=True)
 def cosh(x: Value) -> Value:
-    """Return (eˣ + e⁻ˣ) / 2."""
+    """Return the hyperbolic cosine (eˣ + e⁻ˣ) / 2."""
     return elementary.cosh(x)
 
 
@@ -188,7 +188,7 @@ def erf(x: Value) -> Value:
 
 @op(floats=True, in_place=True)
 def erfc(x: Value) -> Value:
-    """Return 1 − erf x, accurate also where the result is near 0."""
+    """Return the complementary error function 1 − erf x, accurate near 0 too."""
     return prims.erfc(x)
 
 
@@ -197,25 +197,25 @@ def erfc(x: Value) -> Value:
 
 @op(in_place=True)
 def relu(x: Value) -> Value:
-    """Return max(x, 0), with derivative 0 at 0 (2.7)."""
+    """Return the ReLU max(x, 0) of a tensor, with derivative 0 at 0 (2.7)."""
     return activations.relu(x)
 
 
 @op(floats=True, in_place=True)
 def sigmoid(x: Value) -> Value:
-    """Return 1 / (1 + e⁻ˣ) (2.7)."""
+    """Return the sigmoid 1 / (1 + e⁻ˣ) of a tensor (2.7)."""
     return activations.sigmoid(x)
 
 
 @op(floats=True)
 def softmax(x: Value, dim: int = -1) -> Value:
-    """Return e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+    """Return the softmax e^xᵢ / Σⱼ e^xⱼ of a tensor along ``dim`` (3.2.3)."""
     return activations.softmax(x, axis=axis_of(x.shape, dim))
 
 
 @op(floats=True)
 def log_softmax(x: Value, dim: int = -1) -> Value:
-    """Return ln softmax, computed without underflow."""
+    """Return the logarithm of the softmax along ``dim``, without underflow."""
     return activations.log_softmax(x, axis=axis_of(x.shape, dim))
 
 
@@ -224,13 +224,13 @@ def log_softmax(x: Value, dim: int = -1) -> Value:
 
 @op(in_place=True)
 def sign(x: Value) -> Value:
-    """Return the sign −1, 0 or 1, with derivative 0."""
+    """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
     return prims.sign(x)
 
 
 @op
 def signbit(x: Value) -> Value:
-    """Return whether x has a minus sign, as −0 has."""
+    """Return whether each element of a tensor has a minus sign, as −0 has."""
     if x.dtype.is_float:
         x = prims.copysign(number(1, x), x)
     return prims.less(x, number(0, x))
@@ -238,7 +238,7 @@ def signbit(x: Value) -> Value:
 
 @op(floats=True, in_place=True)
 def copysign(x: Value, other: Value) -> Value:
-    r"""Return \|x\| with the sign of ``other``."""
+    r"""Return \|x\| with the sign of ``other``, element by element."""
     return prims.copysign(x, other)
 
 
@@ -250,19 +250,19 @@ def nextafter(x: Value, other: Value) -> Value:
 
 @op(in_place=True)
 def floor(x: Value) -> Value:
-    """Return the largest integer ≤ x."""
+    """Return the largest integer ≤ x for each element of a tensor."""
     return prims.floor(x) if x.dtype.is_float else x
 
 
 @op(in_place=True)
 def ceil(x: Value) -> Value:
-    """Return the smallest integer ≥ x."""
+    """Return the smallest integer ≥ x for each element of a tensor."""
     return prims.neg(prims.floor(prims.neg(x))) if x.dtype.is_float else x
 
 
 @op(in_place=True)
 def trunc(x: Value) -> Value:
-    """Return the integer part of x."""
+    """Return the integer part of each element of a tensor."""
     if not x.dtype.is_float:
         return x
     return prims.copysign(prims.floor(prims.abs_(x)), x)
@@ -270,7 +270,7 @@ def trunc(x: Value) -> Value:
 
 @op(in_place=True)
 def round_(x: Value, decimals: int = 0) -> Value:
-    """Round to a number of decimals, halves to the even neighbour."""
+    """Round a tensor to a number of decimals, halves to the even neighbour."""
     decimals = validation.whole("decimals", decimals, least=-300, most=300)
     if not x.dtype.is_float:
         if decimals < 0:
@@ -298,7 +298,7 @@ def nan_to_num(
     posinf: float | None = None,
     neginf: float | None = None,
 ) -> Value:
-    """Replace NaN and ±∞ by numbers: by default 0, the largest and the smallest."""
+    """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
     if not x.dtype.is_float:
         return x
     limit = float(np.finfo(x.dtype.numpy).max)

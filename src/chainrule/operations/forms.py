@@ -1,4 +1,4 @@
-"""The public forms of a declared tensor function: function, method, operators.
+"""The public forms of a declared tensor function: function, method, operator.
 
 Each form converts the arguments of a call to values, calls the implementation, and
 wraps its result. Those of the most frequent kinds are spelt out: they are a part of
@@ -29,7 +29,7 @@ MISSING: Any = object()
 
 
 class Forms:
-    """The public forms of declared functions: functions, methods and operators.
+    """Converter of declared tensor functions to functions, methods and operators.
 
     Args:
         tensor: the class of tensors.
@@ -46,7 +46,7 @@ class Forms:
         self.tensor, self.methods, self.wrap = tensor, methods, wrap
 
     def install(self, ops: Iterable[Op]) -> dict[str, Callable[..., Any]]:
-        """Set the methods and operators, and return the functions by name."""
+        """Set tensor functions as methods and operators; return them as functions."""
         functions: dict[str, Callable[..., Any]] = {}
         for item in ops:
             call = self.function(item)
@@ -63,7 +63,7 @@ class Forms:
         return functions
 
     def function(self, item: Op) -> Callable[..., Any]:
-        """Return the public function, which is the method too."""
+        """Return the public function of a declared tensor function, also its method."""
         if item.creates:
             call = self._creating(item)
         elif item.of_tensor and not item.gives_value:
@@ -86,7 +86,7 @@ class Forms:
         return call
 
     def in_place(self, item: Op, name: str) -> Callable[..., Any]:
-        """Return the method that changes a tensor in place.
+        """Return the in-place method of a declared tensor function, such as ``add_``.
 
         Args:
             item: the function.
@@ -101,7 +101,7 @@ class Forms:
     # -- calls -----------------------------------------------------------------------
 
     def _of_one(self, item: Op) -> Callable[..., Any]:
-        """Return a function of one tensor: most are, so this has the fewest calls."""
+        """Return the public form of a tensor function of one tensor, with few calls."""
         function, known, wrap = item.function, item.keywords, self.wrap
         floats, of_tensor = item.floats, item.of_tensor
 
@@ -133,7 +133,7 @@ class Forms:
         return call
 
     def _viewing(self, item: Op) -> Callable[..., Any]:
-        """Return a function whose result may be a view of its argument."""
+        """Return the public form of a tensor function whose result may be a view."""
         function, known, tensor = item.function, item.keywords, self.tensor
 
         def call(x: Any = MISSING, /, *args: Any, **kwargs: Any) -> Any:
@@ -162,7 +162,7 @@ class Forms:
         return call
 
     def _of_any(self, item: Op, finish: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that calls ``finish(x, v, result)`` for its result.
+        """Return the public form of a tensor function that ends in ``finish``.
 
         There x is the first argument, and v what it was converted to.
         """
@@ -184,7 +184,7 @@ class Forms:
         return call
 
     def _converter(self, item: Op) -> Callable[..., Any]:
-        """Return the function that converts a call's arguments by position."""
+        """Return the converter of a tensor function's arguments to values."""
         convert = float_operands if item.floats else operands
         tensor, floats = self.tensor, item.floats
 
@@ -217,7 +217,7 @@ class Forms:
         return call
 
     def result(self, x: Any, v: Any, output: Any) -> Any:
-        """Return what a function gives as tensors.
+        """Return the output of a declared tensor function as tensors.
 
         Args:
             x, v: the tensor that it was called with, and its value.
@@ -238,7 +238,7 @@ class Forms:
     # -- operators -------------------------------------------------------------------
 
     def _set_operators(self, item: Op, call: Callable[..., Any]) -> None:
-        """Set an operator, its reflected form and that in place."""
+        """Set a tensor function's operator, its reflected and its in-place form."""
         name, function, wrap = item.operator, item.function, self.wrap
         if len(item.positional) == 1:
             setattr(self.methods, f"__{name}__", lambda x: call(x))

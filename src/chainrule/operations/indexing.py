@@ -1,4 +1,4 @@
-"""``x[key]`` and ``x[key] = y``: NumPy's indexing, on numbers and while tracing.
+"""Indexing of tensors, ``x[key]`` and ``x[key] = y``, by NumPy's rules.
 
 A key becomes slices first, then rows by index where arrays are left. What changes parts
 of a value makes a new value.
@@ -53,7 +53,7 @@ Part = Any
 
 
 def parts_of(key: Any, shape: Shape) -> list[Part]:
-    """Return an index key with one part for each axis, ellipsis and masks resolved."""
+    """Return an index key ``x[key]`` as one part per axis, with masks resolved."""
     keys = [_part(k) for k in (key if isinstance(key, tuple) else (key,))]
     consumed = sum(_covered(k) for k in keys if k is not None and k is not Ellipsis)
     if consumed > len(shape) or sum(k is Ellipsis for k in keys) > 1:
@@ -116,7 +116,7 @@ def _covered(k: Part) -> int:
 
 
 def _places(mask: Value, shape: Shape) -> list[Value]:
-    """Return the indices where a mask is true; raise an error while tracing."""
+    """Return the indices where an indexing mask is true; refuse it in a trace."""
     if context.trace is not None:
         raise ShapeError(
             _("How many elements a mask selects is known only at the run."),
@@ -132,7 +132,7 @@ def _places(mask: Value, shape: Shape) -> list[Value]:
 
 
 def _check_mask(mask: Value, shape: Shape) -> None:
-    """Refuse a mask whose shape differs from the axes; a length of 0 always fits.
+    """Refuse an indexing mask whose shape differs from the tensor's axes.
 
     Source: the array API standard 2024.12, "Boolean array indexing"; NumPy does so too.
     """
@@ -147,7 +147,7 @@ def _check_mask(mask: Value, shape: Shape) -> None:
 
 
 def _on_axis(k: Part, size: Dim, axis: int) -> Part:
-    """Return one part of an index key, checked against its axis."""
+    """Check one part of an index key (integer, slice, array) against its axis."""
     if isinstance(k, slice):
         return slice(*map(bound, (k.start, k.stop, k.step)))
     if isinstance(k, Value):
@@ -183,7 +183,7 @@ def _out_of_range(size: int, axis: int, got: str) -> ShapeError:
 
 
 def bound(n: Any) -> int | None:
-    """Return an end of a slice as a Python integer."""
+    """Return the start, stop or step of an indexing slice as a Python integer."""
     if n is None or type(n) is int:
         return n
     if isinstance(n, TensorBase) and context.trace is not None:
@@ -211,7 +211,7 @@ _views: Bounded[Any, list[View]] = Bounded(512)
 
 
 def indexed(v: Value, key: Any) -> Value:
-    """Return the elements of ``v`` at an index key."""
+    """Return a value's elements at an index key, ``x[key]``."""
     plain = key if type(key) is int else _plain(key)
     signature = v.shape, v.dtype, plain
     known = None if plain is None else _views.get(signature)
@@ -238,7 +238,7 @@ def indexed(v: Value, key: Any) -> Value:
 
 
 def _plain(key: Any) -> tuple[Any, ...] | None:
-    """Return a key of integers, slices, None and ``...`` as a hashable cache key.
+    """Return an index key of integers and slices as a hashable cache key, or None.
 
     None for any other: 1, 1.0 and True are equal there, but not as indices.
     """
@@ -258,7 +258,7 @@ _BOUNDS = {int, type(None)}
 
 
 def _sliced(v: Value, parts: list[Part]) -> list[View]:
-    """Return the views of ``v`` for a key of slices and integers."""
+    """Return the views of a value that an index key of slices and integers takes."""
     starts: list[int] = []
     stops: list[Dim] = []
     strides: list[int] = []
@@ -309,7 +309,7 @@ def _add_view(
 
 
 def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:
-    """Return the start, count and stride of a slice or an integer."""
+    """Return the start, count and stride of an index key's slice or integer."""
     if isinstance(k, int):
         return k, 1, 1
     if isinstance(size, int):
@@ -328,7 +328,7 @@ def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:
 
 
 def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
-    """Return the elements at several index arrays, broadcast with each other."""
+    """Return a value's elements at several index arrays, broadcast together."""
     axes = [axis for axis, __ in arrays]
     places = [k for __, k in arrays]
     if len(arrays) == 1:
@@ -357,7 +357,7 @@ def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
 
 
 def replaced(v: Value, key: Any, new: Value) -> Value:
-    """Return ``v`` with the elements at ``key`` replaced by ``new``, broadcast."""
+    """Return a value with the elements at a key replaced by ``new``, broadcast."""
     new = astype(new, v.dtype)
     mask = _sole_mask(key)
     if mask is not None and len(new.shape) <= len(v.shape) - len(mask.shape):
@@ -391,7 +391,7 @@ def _added(base: Value, places: Value, values: Value) -> Value:
 
 
 def _sole_mask(key: Any) -> Value | None:
-    """Return the mask of a key that is a single mask, else None."""
+    """Return the mask of an index key that is a single mask, else None."""
     if isinstance(key, tuple):
         key = key[0] if len(key) == 1 else None
     if key is None or isinstance(key, slice | int | np.generic) or key is Ellipsis:
@@ -410,7 +410,7 @@ def _masked(v: Value, mask: Value, new: Value) -> Value:
 
 
 def _fitting(new: Value, shape: Shape) -> Value:
-    """Return ``new`` broadcast to a shape, without extra leading axes of length 1."""
+    """Broadcast an assigned value to an indexed shape, without leading axes of 1."""
     while len(new.shape) > len(shape) and new.shape[0] == 1:
         new = reshaped(new, new.shape[1:])
     lead = len(shape) - len(new.shape)
@@ -424,7 +424,7 @@ def _fitting(new: Value, shape: Shape) -> Value:
 
 
 def _block(v: Value, parts: list[Part], new: Value) -> Value:
-    """Return ``v`` with the elements at slices and integers replaced by ``new``."""
+    """Return a value with its elements at slices and integers replaced by ``new``."""
     ranges = [
         _range(k, size) for k, size in zip([k for k in parts if k is not None], v.shape)
     ]
@@ -459,7 +459,7 @@ def _block(v: Value, parts: list[Part], new: Value) -> Value:
 
 
 def _every_other(v: Value, new: Value, starts: list[int], strides: list[int]) -> Value:
-    """Return ``v`` with elements at regular strides replaced by ``new``."""
+    """Return a value with its elements at regular strides replaced by ``new``."""
     ends: list[int] = []
     for size, count, start, stride in zip(v.shape, new.shape, starts, strides):
         if isinstance(size, int) and isinstance(count, int):
@@ -477,7 +477,7 @@ def _every_other(v: Value, new: Value, starts: list[int], strides: list[int]) ->
 
 
 def _last_of_each(places: Value) -> Value:
-    """Return whether each index is the last of its duplicates, as NumPy's last wins."""
+    """Return whether each assigned index is the last of its duplicates, which wins."""
     if context.trace is None:
         assert places.array is not None
         backwards = places.array[::-1]
@@ -503,7 +503,7 @@ def _last_of_each(places: Value) -> Value:
 
 
 def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
-    """Return a block of fixed length along an axis from a computed start."""
+    """Return a fixed-length block of a value along an axis, from a computed start."""
     size, (length,) = v.shape[axis], shape_of(length, _("A block has a length."))
     if isinstance(size, SymbolicDim):
         return rows(v, _within(start, length, size, axis), axis)
@@ -512,7 +512,7 @@ def narrowed(v: Value, axis: int, start: Value, length: Any) -> Value:
 
 
 def put_narrowed(v: Value, new: Value, axis: int, start: Value, length: int) -> Value:
-    """Return ``v`` with the block of :func:`narrowed` replaced by new elements."""
+    """Return a value with a block along an axis replaced, from a computed start."""
     size = v.shape[axis]
     if isinstance(size, SymbolicDim):
         places = _within(start, length, size, axis)

@@ -1,4 +1,4 @@
-"""Checks of indices: whole numbers, counted from 0, within an axis."""
+"""Checks of integer indices of a tensor: whole numbers, within an axis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chainrule.text import _
 
 
 def from_front(indices: Value, size: Any) -> Value:
-    """Return indices as int64, counted from 0; −1 is the last of ``size``."""
+    """Convert a tensor's indices to int64, counted from 0; −1 is the last index."""
     if not indices.dtype.is_integer:
         raise DTypeError(
             _("Places are integers."),
@@ -30,7 +30,7 @@ def from_front(indices: Value, size: Any) -> Value:
 
 
 def in_range(indices: Value, size: Any, axis: int) -> Value:
-    """Return indices counted from 0; refuse indices outside of the axis."""
+    """Check a tensor's indices, counted from 0, to be within an axis; return them."""
     limit = broadcast_to(count_of(size, DType.int64), indices.shape)
     inside = bitwise_and(le(number(0, indices), indices), less(indices, limit))
     return require_all(

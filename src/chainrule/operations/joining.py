@@ -1,4 +1,4 @@
-"""Tensor functions that join, cut, repeat and pad.
+"""Tensor functions that join, split, repeat and pad tensors.
 
 Pieces are views of the tensor that they are cut from, as in PyTorch.
 """
@@ -73,7 +73,7 @@ def stack(arrays: Sequence[Any], dim: int = 0) -> Value:
 
 @op(method=False)
 def vstack(arrays: Sequence[Any]) -> Value:
-    """Concatenate tensors along the first axis; vectors and numbers become rows."""
+    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
     values = [value_of(x) for x in arrays]
     return concatenated(
         [v if len(v.shape) > 1 else reshaped(v, (1, -1)) for v in values]
@@ -82,7 +82,7 @@ def vstack(arrays: Sequence[Any]) -> Value:
 
 @op(method=False)
 def hstack(arrays: Sequence[Any]) -> Value:
-    """Concatenate tensors along the second axis; vectors along their only axis."""
+    """Stack tensors horizontally: along the second axis; vectors along the first."""
     values = [value_of(x) for x in arrays]
     values = [v if v.shape else reshaped(v, (1,)) for v in values]
     return concatenated(values, int(bool(values) and len(values[0].shape) > 1))
@@ -92,7 +92,7 @@ def hstack(arrays: Sequence[Any]) -> Value:
 
 
 def _pieces(x: Value, lengths: Sequence[int], axis: int) -> tuple[Viewed, ...]:
-    """Return consecutive pieces along an axis, as views."""
+    """Return consecutive pieces of a tensor along an axis, as views."""
     pieces: list[Viewed] = []
     start = 0
     for length in lengths:
@@ -105,7 +105,7 @@ def _pieces(x: Value, lengths: Sequence[int], axis: int) -> tuple[Viewed, ...]:
 
 @op
 def split(x: Value, lengths: int | Sequence[int], dim: int = 0) -> tuple[Viewed, ...]:
-    """Split along ``dim`` into pieces of a given length, or of given lengths.
+    """Split a tensor along ``dim`` into pieces of one given length, or of several.
 
     The last piece may be shorter. As in PyTorch, an integer is a piece's length;
     ``chunk`` takes their number.
@@ -146,7 +146,7 @@ def _fixed_size(x: Value, axis: int) -> int:
 
 @op
 def chunk(x: Value, chunks: int, dim: int = 0) -> tuple[Viewed, ...]:
-    """Split along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+    """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
     axis = axis_of(x.shape, dim)
     if not isinstance(chunks, int) or chunks < 1:
         raise ArgumentError(
@@ -157,7 +157,7 @@ def chunk(x: Value, chunks: int, dim: int = 0) -> tuple[Viewed, ...]:
 
 @op("unstack")
 def unbind(x: Value, dim: int = 0) -> tuple[Viewed, ...]:
-    """Return the slices along ``dim`` as separate tensors without that axis."""
+    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
     axis = axis_of(x.shape, dim)
     size = _fixed_size(x, axis)
     return tuple(
@@ -168,7 +168,7 @@ def unbind(x: Value, dim: int = 0) -> tuple[Viewed, ...]:
 
 @op
 def narrow(x: Value, dim: int, start: Any, length: int) -> Viewed:
-    """Return ``length`` elements along ``dim`` from ``start`` (may be a tensor)."""
+    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
     axis, first = axis_of(x.shape, dim), value_of(start)
     size, (block,) = x.shape[axis], shape_of(length, _("A block has a length."))
     length = int(block)
@@ -184,7 +184,7 @@ def narrow(x: Value, dim: int, start: Any, length: int) -> Viewed:
 
 @op(public=False)
 def select(x: Value, dim: int, index: Any) -> Any:
-    """Return the slice at ``index`` along ``dim``, without that axis."""
+    """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
     return item(x, key_along(axis_of(x.shape, dim), index))
 
 
@@ -223,7 +223,7 @@ def tile(x: Value, *sizes: Any) -> Value:
 
 @op
 def repeat_interleave(x: Value, repeats: Any, dim: int | None = None) -> Value:
-    """Repeat each element ``repeats`` times in a row; a number or one per element.
+    """Repeat each element of a tensor in a row; one number, or one per element.
 
     >>> import chainrule as cr
     >>> cr.tensor([1, 2]).repeat_interleave(2)
@@ -255,7 +255,7 @@ def repeat_interleave(x: Value, repeats: Any, dim: int | None = None) -> Value:
 
 @op(method=False)
 def pad(x: Value, pad: Any, mode: str = "constant", value: float = 0.0) -> Value:
-    """Pad a tensor with a number around the elements, as PyTorch's ``pad``.
+    """Pad a tensor with a constant around its elements, as PyTorch's ``pad``.
 
     Args:
         x: of any shape.

@@ -1,4 +1,4 @@
-"""Tensor functions that reshape, broadcast and reorder; diagonals and triangles.
+"""Tensor functions that reshape, broadcast and reorder tensors.
 
 Results are views where PyTorch's are: a change in place of a view changes the tensor
 that it was taken of, and the other way round; ``clone()`` makes a tensor of its own.
@@ -58,14 +58,14 @@ from chainrule.text import _
 
 
 def _view(x: Value, shape: tuple[Any, ...]) -> Viewed:
-    """Return another shape of the elements, always a view."""
+    """Return a tensor's elements in another shape, always as a view."""
     result = reshaped(x, shape)
     return Viewed(result, RESHAPE, (result.shape,))
 
 
 @op
 def reshape(x: Value, *shape: Any, copy: bool | None = None) -> Viewed | Value:
-    """Return the elements, in row-major order, in another shape; one size may be −1.
+    """Return the tensor's elements in another shape; one size may be −1.
 
     >>> import chainrule as cr
     >>> cr.reshape(cr.tensor([1, 2, 3, 4]), (2, -1))
@@ -79,7 +79,7 @@ def reshape(x: Value, *shape: Any, copy: bool | None = None) -> Viewed | Value:
 
 @op(public=False)
 def view(x: Value, *shape: Any) -> Viewed:
-    """Return a view in another shape, see :meth:`reshape`; a dtype is refused."""
+    """Return a view of the tensor in another shape, not dtype; see :meth:`reshape`."""
     if len(shape) == 1 and isinstance(shape[0], DType | str):
         raise ArgumentError(
             _("view gives another shape; bytes are not reinterpreted."),
@@ -92,19 +92,19 @@ def view(x: Value, *shape: Any) -> Viewed:
 
 @op(public=False)
 def view_as(x: Value, other: Any) -> Viewed:
-    """Return a view in the shape of ``other``; see :meth:`view`."""
+    """Return a view of the tensor in the shape of ``other``; see :meth:`view`."""
     return _view(x, other.shape)
 
 
 @op(public=False)
 def reshape_as(x: Value, other: Any) -> Viewed:
-    """Return the elements in the shape of ``other``."""
+    """Return the tensor's elements in the shape of the tensor ``other``."""
     return Viewed(reshaped(x, other.shape))
 
 
 @op
 def flatten(x: Value, start_dim: int = 0, end_dim: int = -1) -> Viewed | Value:
-    """Merge the axes from ``start_dim`` to ``end_dim`` into one."""
+    """Merge the tensor's axes from ``start_dim`` to ``end_dim`` into one."""
     shape = x.shape or (1,)
     first, last = (axis_of(shape, d) for d in (start_dim, end_dim))
     if first > last:
@@ -126,7 +126,7 @@ def flatten(x: Value, start_dim: int = 0, end_dim: int = -1) -> Viewed | Value:
 
 @op
 def unflatten(x: Value, dim: int, sizes: Sequence[Any]) -> Viewed:
-    """Split one axis into several; one size may be −1."""
+    """Split one axis of the tensor into several; one size may be −1."""
     axis = axis_of(x.shape, dim)
     many = tuple(sizes) if isinstance(sizes, tuple | list) else (sizes,)
     inner = fill((x.shape[axis],), many)
@@ -135,7 +135,7 @@ def unflatten(x: Value, dim: int, sizes: Sequence[Any]) -> Viewed:
 
 @op
 def squeeze(x: Value, dim: Dims = None) -> Viewed:
-    """Remove axes of length 1: all of them, or those of ``dim``."""
+    """Remove the tensor's axes of length 1: all, or those of ``dim``."""
     if dim is None:
         dim = [i for i, d in enumerate(x.shape) if d == 1]
     result = squeezed(x, dim)
@@ -144,19 +144,19 @@ def squeeze(x: Value, dim: Dims = None) -> Viewed:
 
 @op
 def unsqueeze(x: Value, dim: Any) -> Viewed:
-    """Insert an axis of length 1 before axis ``dim``; −1 appends the axis."""
+    """Insert an axis of length 1 into the tensor before axis ``dim``; −1 appends it."""
     return _view(x, with_ones(x, dim))
 
 
 @op
 def expand_dims(x: Value, dim: Any = 0) -> Viewed:
-    """Insert an axis of length 1 at ``dim``; −1 appends the axis."""
+    """Insert an axis of length 1 into the tensor at ``dim``; −1 appends it."""
     return _view(x, with_ones(x, dim))
 
 
 @op("broadcast_to")
 def expand(x: Value, *shape: Any) -> Viewed:
-    """Repeat along missing axes and axes of length 1; −1 keeps a size."""
+    """Expand a tensor's missing axes and axes of length 1 to sizes; −1 keeps a size."""
     rule = _("expand takes sizes, and −1 for a size that is there already.")
     sizes = numbers_of(shape)
     wanted = shape_of(tuple(sizes), rule, least=-1)
@@ -179,7 +179,7 @@ def expand(x: Value, *shape: Any) -> Viewed:
 
 @op(public=False)
 def expand_as(x: Value, other: Any) -> Viewed:
-    """Repeat the tensor into the shape of ``other``."""
+    """Expand the tensor to the shape of the tensor ``other``, by repetition."""
     return expand(x, *other.shape)
 
 
@@ -206,7 +206,7 @@ def clone(x: Value) -> Value:
 
 
 def permuted(x: Value, axes: tuple[int, ...]) -> Viewed:
-    """Return the axes in another order, as a view."""
+    """Return a value with its axes in another order, as a view."""
     result = movement.transpose(x, axes=axes)
     result.order = x.order or PERMUTED
     return Viewed(result, PERMUTE, (axes,))
@@ -214,13 +214,13 @@ def permuted(x: Value, axes: tuple[int, ...]) -> Viewed:
 
 @op("permute_dims")
 def permute(x: Value, *dims: Any) -> Viewed:
-    """Return the axes in another order: axis ``dims[i]`` becomes axis i."""
+    """Return the tensor with its axes in another order: ``dims[i]`` becomes axis i."""
     return permuted(x, permutation(x.shape, numbers_of(dims)))
 
 
 @op("swapaxes")
 def transpose(x: Value, dim0: int, dim1: int) -> Viewed:
-    """Exchange two axes."""
+    """Exchange two axes of the tensor."""
     order = list(range(len(x.shape)))
     a, b = axis_of(x.shape, dim0), axis_of(x.shape, dim1)
     order[a], order[b] = b, a
@@ -229,7 +229,7 @@ def transpose(x: Value, dim0: int, dim1: int) -> Viewed:
 
 @op(public=False)
 def t(x: Value) -> Viewed:
-    """Return the transpose of a matrix; a vector is returned unchanged."""
+    """Return the transpose of a matrix tensor; a vector is returned unchanged."""
     if len(x.shape) > 2:
         raise ShapeError(
             _("t() transposes matrices."),
@@ -242,7 +242,7 @@ def t(x: Value) -> Viewed:
 
 @op(method=False)
 def matrix_transpose(x: Value) -> Viewed:
-    """Return the transpose of each matrix: the last two axes exchanged."""
+    """Return the transpose of each matrix of a tensor: last two axes exchanged."""
     if len(x.shape) < 2:
         raise ShapeError(
             _("mT transposes matrices."),
@@ -254,7 +254,7 @@ def matrix_transpose(x: Value) -> Viewed:
 
 @op("moveaxis")
 def movedim(x: Value, source: Any, destination: Any) -> Viewed:
-    """Move axes to other positions; the other axes remain in order."""
+    """Move axes of a tensor to other positions; the other axes remain in order."""
     many = [d if isinstance(d, tuple | list) else (d,) for d in (source, destination)]
     start, end = ([axis_of(x.shape, d) for d in ds] for ds in many)
     if len(start) != len(end) or len({*start}) < len(start) or len({*end}) < len(end):
@@ -272,7 +272,7 @@ def movedim(x: Value, source: Any, destination: Any) -> Viewed:
 
 @op
 def flip(x: Value, *dims: Any) -> Value:
-    """Reverse the order of elements along ``dims``, by default along all axes.
+    """Reverse the order of a tensor's elements along ``dims``, by default all axes.
 
     Along none for ``()``.
 
@@ -286,7 +286,7 @@ def flip(x: Value, *dims: Any) -> Value:
 
 @op
 def roll(x: Value, shifts: Any, dims: Any = None) -> Value:
-    """Shift elements along an axis, with wrap-around at the ends.
+    """Shift a tensor's elements along an axis, with wrap-around at the ends.
 
     >>> import chainrule as cr
     >>> cr.roll(cr.tensor([1, 2, 3]), 1)
@@ -328,20 +328,20 @@ def _rolled(x: Value, shift: int, axis: int) -> Value:
 
 @op(in_place=True)
 def tril(x: Value, diagonal: int = 0) -> Value:
-    """Return each matrix's elements on and below a diagonal, with 0 above it."""
+    """Return a tensor's lower triangles: elements on and below a diagonal, else 0."""
     below = _below(x, whole("diagonal", diagonal) + 1)
     return where(below, x, full(0, x.dtype, x.shape))
 
 
 @op(in_place=True)
 def triu(x: Value, diagonal: int = 0) -> Value:
-    """Return each matrix's elements on and above a diagonal, with 0 below it."""
+    """Return a tensor's upper triangles: elements on and above a diagonal, else 0."""
     below = _below(x, whole("diagonal", diagonal))
     return where(below, full(0, x.dtype, x.shape), x)
 
 
 def _below(x: Value, k: int) -> Value:
-    """Return whether each element of matrices is below the k-th diagonal."""
+    """Return where elements of matrices are below the k-th diagonal, as bool."""
     if len(x.shape) < 2:
         raise ShapeError(
             _("Triangles are parts of matrices."),
@@ -356,7 +356,7 @@ def _below(x: Value, k: int) -> Value:
 
 @op
 def diagonal(x: Value, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Viewed:
-    """Return the diagonal, whose second index is the first plus ``offset``."""
+    """Return a tensor's diagonal, whose second index is the first plus ``offset``."""
     result = diagonal_of(x, offset, dim1, dim2)
     axes = axis_of(x.shape, dim1), axis_of(x.shape, dim2)
     return Viewed(result, DIAGONAL, (offset, *axes))

@@ -4,7 +4,7 @@ A declaration
 
     @op("multiply", operator="mul", in_place=True)
     def mul(x: Value, other: Value) -> Value:
-        '''Return x · other; for truth values, the logical and.'''
+        '''Return the product x · other; for truth values, the logical and.'''
         product = bitwise_and if x.dtype is DType.bool else prims.mul
         return apply(product, (x, other), {})
 
@@ -78,7 +78,7 @@ SIGNS = {
 
 
 class Viewed(NamedTuple):
-    """A result that is a view of the argument; see :mod:`chainrule.operations.views`.
+    """A result of a tensor function that is a view of its argument.
 
     Attributes:
         value: what the view shows.
@@ -93,7 +93,7 @@ class Viewed(NamedTuple):
 
 
 class Op:
-    """A tensor function: its declaration, and the public forms that follow from it.
+    """A declared tensor function, from which functions, methods and operators follow.
 
     Attributes:
         function: the implementation, a function of values.
@@ -138,16 +138,16 @@ class Op:
 
     @property
     def family(self) -> str:
-        """The name of the module that declares the function."""
+        """The name of the module that declares the tensor function: its family."""
         return self.function.__module__.rpartition(".")[2]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the implementation, on values."""
+        """Call the tensor function's implementation, on values instead of tensors."""
         return self.function(*args, **kwargs)
 
     @cached_property
     def __signature__(self) -> inspect.Signature:
-        """The public signature, with the aliases of its parameters."""
+        """The public signature of the tensor function, with aliases of parameters."""
         own = inspect.signature(self.function)
         parameters = [p.replace(annotation=_shown(p)) for p in own.parameters.values()]
         if parameters and parameters[0].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
@@ -178,7 +178,7 @@ class Op:
     def arranged(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return a call's arguments under the names that the function has.
+        """Return a call's arguments under the tensor function's parameter names.
 
         Args:
             args: the arguments by position, the first one included.
@@ -213,7 +213,7 @@ class Op:
         return args, named
 
     def call_error(self, error: Exception) -> CallError:
-        """Return the error for a call whose arguments raised ``error``."""
+        """Return the error for a call of the tensor function with wrong arguments."""
         return call_error(self.name, self.__signature__, error)
 
 
@@ -228,7 +228,7 @@ def _shown(p: inspect.Parameter) -> Any:
 
 
 def _shown_type(annotation: Any) -> Any:
-    """Return an annotation of values as one of tensors."""
+    """Return a type annotation of values rewritten for tensors, for signatures."""
     if not isinstance(annotation, str):
         return annotation
     annotation = annotation.replace("Viewed | Value", "Viewed")
@@ -236,7 +236,7 @@ def _shown_type(annotation: Any) -> Any:
 
 
 def passed_twice(name: str, first: Any, alias: str, second: Any) -> ArgumentError:
-    """Return the error for one parameter that is passed twice, maybe by two names."""
+    """Return the error for a parameter passed twice, such as ``dim`` and ``axis``."""
     if name == alias:
         return ArgumentError(
             _("{name} is given once.", name=name),
@@ -261,7 +261,7 @@ def passed_twice(name: str, first: Any, alias: str, second: Any) -> ArgumentErro
 
 
 def op(*names: Any, **traits: Any) -> Any:
-    """Declare a function of values as a tensor function.
+    """Decorate a function of values to declare it as a tensor function.
 
     Args:
         names: other public names, or (without parentheses) the function.
@@ -282,7 +282,7 @@ def op(*names: Any, **traits: Any) -> Any:
 
 
 def call_error(name: str, signature: Any, error: Exception) -> CallError:
-    """Return a CallError for an exception that a call's arguments raised."""
+    """Return a CallError for a function call with wrong arguments."""
     return CallError(
         _("{name} is not called like that.", name=name),
         expected=f"{name}{signature}",
@@ -291,7 +291,7 @@ def call_error(name: str, signature: Any, error: Exception) -> CallError:
 
 
 def raises_call_error(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function to convert Python's and NumPy's errors to a CallError."""
+    """Decorate a function to convert Python's and NumPy's call errors to CallError."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""Operands (tensors, numbers, arrays) as values of a common dtype and shape."""
+"""Operands of tensor functions (tensors, numbers, arrays) as graph values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NUMBERS = (*PLAIN, SymbolicDim)
 
 
 class TensorBase:
-    """The base class of tensors: the value, as used by all families of methods."""
+    """The base class of tensors: value, shape and dtype."""
 
     __slots__ = ()
 
@@ -51,26 +51,26 @@ class TensorBase:
 
     @property
     def shape(self) -> Shape:
-        """The sizes of the axes; a size may be symbolic (N) in a traced function."""
+        """The shape of the tensor; a size may be symbolic (N) in a traced function."""
         return self._value.shape
 
     @property
     def dtype(self) -> DType:
-        """The dtype of the elements."""
+        """The dtype of the tensor's elements."""
         return self._value.dtype
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of axes of the tensor."""
         return len(self._value.shape)
 
     def numpy(self) -> Array:
-        """Return the numbers as a NumPy array."""
+        """Return the tensor's numbers as a NumPy array."""
         raise NotImplementedError
 
 
 def as_array(data: Any, dtype: Any = None) -> Array:
-    """Return ``data`` as a new array; Python floats become float32."""
+    """Return a new tensor's numbers as an array; Python floats become float32."""
     wanted = None if dtype is None else as_dtype(dtype).numpy
     if isinstance(data, TensorBase):
         return np.array(data.numpy(), dtype=wanted)
@@ -97,7 +97,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
 
 
 def _has_dtype(data: Any) -> bool:
-    """Return whether nested data contains NumPy numbers or tensors with a dtype."""
+    """Return whether nested lists contain NumPy numbers or tensors with a dtype."""
     if isinstance(data, list | tuple):
         kinds = set(map(type, data))
         if kinds <= {float, int, bool}:
@@ -107,7 +107,7 @@ def _has_dtype(data: Any) -> bool:
 
 
 def value_of(x: Any, dtype: DType | None = None) -> Value:
-    """Return the graph value of a tensor, or of numbers; a value itself."""
+    """Return the graph value of a tensor or of numbers; return a value itself."""
     if isinstance(x, TensorBase):
         value = x.value if dtype is None or x._weak is None else x._weak
     elif isinstance(x, Value):
@@ -124,7 +124,7 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
 
 
 def assignable(x: Any, dtype: DType) -> Value:
-    """Return a value for assignment to ``dtype``; refuse floats for integers."""
+    """Return a value to assign to a tensor of ``dtype``; refuse floats for integers."""
     if dtype.is_float or is_number(x):
         return value_of(x, dtype)
     value = value_of(x)
@@ -139,7 +139,7 @@ def assignable(x: Any, dtype: DType) -> Value:
 
 
 def is_number(x: Any) -> bool:
-    """Return whether ``x`` is a Python or NumPy number, without a fixed dtype."""
+    """Return whether an operand is a Python or NumPy number, without a fixed dtype."""
     return isinstance(x, NUMBERS)
 
 
@@ -147,7 +147,7 @@ def is_number(x: Any) -> bool:
 
 
 def promote(a: DType, b: DType) -> DType:
-    """Return the common dtype of two: floats before integers, wide before narrow."""
+    """Return the common dtype of two dtypes: floats first, then the wider one."""
     if a is b:
         return a
     if a.is_float != b.is_float:
@@ -173,12 +173,12 @@ def number_dtype(number: Any, dtype: DType) -> DType:
 
 
 def astype(v: Value, dtype: DType) -> Value:
-    """Return ``v`` converted to a dtype, or itself if it has that dtype."""
+    """Return a value converted to a dtype, or itself if it has that dtype."""
     return v if v.dtype is dtype else elementwise.convert(v, dtype=dtype)
 
 
 def floating(v: Value) -> Value:
-    """Return ``v`` itself if its dtype is floating, else converted to float32."""
+    """Return a value itself if its dtype is floating, else converted to float32."""
     return v if v.dtype.is_float else elementwise.convert(v, dtype=DType.float32)
 
 
@@ -203,13 +203,13 @@ def broadcast_shapes(a: Shape, b: Shape) -> Shape:
 
 
 def repeats_into(shape: Shape, wanted: Shape) -> bool:
-    """Return whether ``shape`` broadcasts to ``wanted`` under NumPy's rules."""
+    """Return whether a shape broadcasts to ``wanted`` under NumPy's rules."""
     lead = len(wanted) - len(shape)
     return lead >= 0 and all(a in (1, b) for a, b in zip(shape, wanted[lead:]))
 
 
 def broadcast_to(v: Value, shape: Shape) -> Value:
-    """Return ``v`` broadcast to a shape, or itself if it has that shape."""
+    """Return a value broadcast to a shape, or itself if it has that shape."""
     return v if v.shape == shape else movement.broadcast_to(v, shape=shape)
 
 
@@ -225,7 +225,7 @@ def promoted(v: Value, w: Value) -> tuple[Value, Value]:
 
 
 def operands(a: Any, b: Any) -> tuple[Value, Value]:
-    """Return two operands as values of one dtype and shape.
+    """Return two operands of a tensor function as values of one dtype and shape.
 
     A number follows the dtype of the other operand. Two numbers are float32 if one of
     them is a float.
@@ -256,7 +256,7 @@ def operands(a: Any, b: Any) -> tuple[Value, Value]:
 
 
 def follows(number: Any, other: Any) -> bool:
-    """Return whether a number takes the dtype of another operand, not of its own."""
+    """Return whether a number operand takes the other operand's dtype."""
     if is_number(other):
         return isinstance(number, int) and isinstance(other, float)
     return True
@@ -277,7 +277,7 @@ def _operands_with(v: Value, other: Any) -> tuple[Value, Value]:
 
 
 def number_operand(v: Value, other: Any) -> Value:
-    """Return ``other`` as a value; a number gets its common dtype with ``v``."""
+    """Return an operand as a value; a number gets its common dtype with ``v``."""
     if isinstance(other, SymbolicDim):  # of a traced shape
         return count_of(other, number_dtype(1, v.dtype))
     if isinstance(other, TensorBase) and other._weak is not None:
@@ -289,13 +289,13 @@ def number_operand(v: Value, other: Any) -> Value:
 
 
 def scalar_for(x: TensorBase, dtype: DType) -> Value:
-    """Return a scalar's value in its common dtype with a tensor's dtype."""
+    """Return a scalar operand as a value in its common dtype with a tensor's dtype."""
     assert x._weak is not None
     return astype(x._weak, number_dtype(1 if x.dtype.is_integer else 1.0, dtype))
 
 
 def float_operands(a: Any, b: Any) -> tuple[Value, Value]:
-    """Return two operands as values of one floating dtype and shape.
+    """Return two operands of a function as values of one floating dtype and shape.
 
     As :func:`operands`, with integers as float32.
     """
@@ -308,7 +308,7 @@ def float_operands(a: Any, b: Any) -> tuple[Value, Value]:
 
 
 def _as_float(number: Any) -> Any:
-    """Return an integer, or a truth value, as a float, if a float has its range."""
+    """Return an integer operand as a float, if it is in a float's range."""
     number = number.item() if isinstance(number, np.generic) else number
     return float(number) if abs(number) < 2**1023 else number
 
@@ -321,5 +321,5 @@ def count_of(size: Dim, dtype: DType) -> Value:
 
 
 def elements(v: Value) -> Dim:
-    """Return the number of elements of a value."""
+    """Return the number of elements of a graph value."""
     return size_of(v.shape)

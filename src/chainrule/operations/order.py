@@ -1,4 +1,4 @@
-"""Tensor functions that sort, search and count: order along an axis, distinct numbers.
+"""Tensor functions that sort, search and count distinct elements.
 
 NaN is larger than every number, and equal elements keep their order.
 """
@@ -34,7 +34,7 @@ from chainrule.text import _
 def argsort(
     x: Value, dim: int = -1, descending: bool = False, *, stable: bool = True
 ) -> Value:
-    """Return the indices that sort the elements along ``dim``."""
+    """Return the indices that sort a tensor's elements along ``dim``."""
     if x.dtype is DType.bool:
         x = astype(x, DType.uint8)
     axis = axis_of(x.shape, dim)
@@ -45,7 +45,7 @@ def argsort(
 def sort(
     x: Value, dim: int = -1, descending: bool = False, *, stable: bool = True
 ) -> Extremes:
-    """Return the sorted values along ``dim``, and their indices (named tuple)."""
+    """Return a tensor's elements sorted along ``dim``, and their indices."""
     order = argsort(x, dim, descending)
     return Extremes(gather(x, order, axis=axis_of(x.shape, dim)), order)
 
@@ -54,7 +54,7 @@ def sort(
 def topk(
     x: Value, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> Extremes:
-    """Return the k largest (or smallest) elements along ``dim``, with indices."""
+    """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
     axis, k = axis_of(x.shape, dim), whole("k", k)
     size = x.shape[axis]
     if isinstance(size, SymbolicDim) or not 0 <= k <= size:
@@ -76,7 +76,7 @@ def topk(
 
 @op
 def median(x: Value, dim: int | None = None, keepdim: bool = False) -> Any:
-    """Return the median, the lower of two; along ``dim`` with its index.
+    """Return a tensor's median, the lower of two; along ``dim`` with its index.
 
     NaN where an element is NaN.
     """
@@ -103,7 +103,7 @@ def median(x: Value, dim: int | None = None, keepdim: bool = False) -> Any:
 def diff(
     x: Value, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None
 ) -> Value:
-    """Return the n-th differences of neighbours along ``dim`` (by default the last).
+    """Return a tensor's n-th differences along ``dim``, by default the last axis.
 
     >>> import chainrule as cr
     >>> cr.diff(cr.tensor([1, 4, 9]))
@@ -132,7 +132,7 @@ def diff(
 
 @op(method=False)
 def searchsorted(x: Value, v: Any, *, side: str = "left", sorter: Any = None) -> Value:
-    """Return the insertion indices of the elements of ``v`` in the sorted vector x.
+    """Return the indices at which elements of ``v`` would enter a sorted vector x.
 
     Args:
         x: a vector in rising order, or with ``sorter`` in any.
@@ -177,7 +177,7 @@ def searchsorted(x: Value, v: Any, *, side: str = "left", sorter: Any = None) ->
 
 
 def _before(a: Value, b: Value, equal_too: bool) -> Value:
-    """Return a < b (or a ≤ b) in sorting order, where NaN is last."""
+    """Return a < b (or a ≤ b) in the sorting order of tensors, where NaN is last."""
     if equal_too:
         return bitwise_not(_before(b, a, False))
     if not a.dtype.is_float:
@@ -191,7 +191,7 @@ def _before(a: Value, b: Value, equal_too: bool) -> Value:
 
 
 class UniqueAll(NamedTuple):
-    """The result of :func:`unique_all`."""
+    """The distinct elements of a tensor with indices, inverse and counts."""
 
     values: Any
     indices: Any
@@ -200,14 +200,14 @@ class UniqueAll(NamedTuple):
 
 
 class UniqueCounts(NamedTuple):
-    """The result of :func:`unique_counts`."""
+    """The distinct elements of a tensor and their counts."""
 
     values: Any
     counts: Any
 
 
 class UniqueInverse(NamedTuple):
-    """The result of :func:`unique_inverse`."""
+    """The distinct elements of a tensor, and each element's index among them."""
 
     values: Any
     inverse_indices: Any
@@ -215,7 +215,7 @@ class UniqueInverse(NamedTuple):
 
 @op(method=False)
 def unique_all(x: Value) -> UniqueAll:
-    """Return the distinct elements in rising order, with indices and counts.
+    """Return a tensor's distinct elements in rising order, with indices and counts.
 
     The indices are each one's first place, and for each element of x its place among
     them; the counts, how often each occurs. Every NaN counts for itself.
@@ -232,14 +232,14 @@ def unique_all(x: Value) -> UniqueAll:
 
 @op(method=False)
 def unique_counts(x: Value) -> UniqueCounts:
-    """Return the distinct elements and their counts; see :func:`unique_all`."""
+    """Return a tensor's distinct elements and their counts; see :func:`unique_all`."""
     unique = unique_all(x)
     return UniqueCounts(unique.values, unique.counts)
 
 
 @op(method=False)
 def unique_inverse(x: Value) -> UniqueInverse:
-    """Return the distinct elements, and each element's index among them.
+    """Return a tensor's distinct elements, and each element's index among them.
 
     See :func:`unique_all`.
     """
@@ -249,7 +249,7 @@ def unique_inverse(x: Value) -> UniqueInverse:
 
 @op(method=False)
 def unique_values(x: Value) -> Value:
-    """Return the distinct elements; see :func:`unique_all`.
+    """Return a tensor's distinct elements; see :func:`unique_all`.
 
     >>> import chainrule as cr
     >>> cr.unique_values(cr.tensor([3, 1, 3]))

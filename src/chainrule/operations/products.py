@@ -1,4 +1,4 @@
-"""Products of matrices, vectors and stacks of matrices; Einstein summation."""
+"""Tensor functions for products of matrices and vectors, and Einstein summation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LETTERS = "abcdefghijlopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _summable(v: Value, w: Value) -> tuple[Value, Value]:
-    """Return two values in their common dtype; truth values are counted in int64."""
+    """Return two factors in their common dtype; truth values are counted in int64."""
     if v.dtype is w.dtype is not DType.bool:
         return v, w
     dtype = promote(v.dtype, w.dtype)
@@ -42,7 +42,7 @@ def _summable(v: Value, w: Value) -> tuple[Value, Value]:
 
 @op(operator="matmul")
 def matmul(x: Value, other: Any) -> Value:
-    """Return the matrix product, with NumPy's rules for vectors and stacks.
+    """Return the matrix product of tensors, with NumPy's rules for vectors and stacks.
 
     >>> import chainrule as cr
     >>> cr.matmul(cr.tensor([[1.0, 2.0]]), cr.tensor([[3.0], [4.0]]))
@@ -71,7 +71,7 @@ def mm(x: Value, other: Any) -> Value:
 
 @op
 def bmm(x: Value, other: Any) -> Value:
-    """Return the products of two stacks of matrices."""
+    """Return the matrix products of two stacks (batches) of matrices."""
     return _product_of(x, other, 3, 3, "bmm")
 
 
@@ -103,7 +103,7 @@ def _product_of(x: Value, other: Any, m: int, n: int, name: str) -> Value:
 def addmm(
     x: Value, first: Any, second: Any, *, beta: float = 1, alpha: float = 1
 ) -> Value:
-    """Return beta · x + alpha · first @ second."""
+    """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
     product = matmul(value_of(first), second)
     if not is_one(alpha):
         product = times(product, alpha)
@@ -111,7 +111,7 @@ def addmm(
 
 
 def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:
-    """Return a product over last axes named by letters, with first axes broadcast."""
+    """Return a product over last axes named by letters, with leading axes broadcast."""
     a, b = v.shape[: len(v.shape) - len(left)], w.shape[: len(w.shape) - len(right)]
     lead = broadcast_shapes(a, b)
     names = LETTERS[: len(lead)]
@@ -125,7 +125,7 @@ def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:
 def _without_ones(
     v: Value, own: tuple[Any, ...], other: tuple[Any, ...], names: str
 ) -> tuple[Value, str]:
-    """Return ``v`` without broadcast leading axes, and its other axes' letters."""
+    """Return a factor of a product without its broadcast leading axes, and letters."""
     full = (1,) * (len(names) - len(other)) + other
     mine = names[len(names) - len(own) :]
     positions = [
@@ -139,7 +139,7 @@ def _without_ones(
 
 @op(method=False)
 def vecdot(x: Value, other: Any, *, axis: int = -1) -> Value:
-    """Return the sum of products along an axis, counted from the end.
+    """Return the inner product of vectors along an axis, counted from the end.
 
     >>> import chainrule as cr
     >>> cr.vecdot(cr.tensor([1.0, 2.0]), cr.tensor([3.0, 4.0]))
@@ -174,7 +174,7 @@ def vecdot(x: Value, other: Any, *, axis: int = -1) -> Value:
 
 @op(method=False)
 def tensordot(x: Value, other: Any, dims: Any = 2) -> Value:
-    """Return the sum of products over last axes of x and first axes of ``other``.
+    """Return a tensor product summed over last axes of x and first of ``other``.
 
     Args:
         x, other: tensors.
@@ -229,7 +229,7 @@ def outer(x: Value, other: Any) -> Value:
 
 @op(method=False)
 def einsum(equation: Any, *operands: Any) -> Value:
-    """Return an Einstein summation; letters absent from the result are summed over.
+    """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``.
 
     Operands are multiplied two at a time, from left to right. Axes may be numbered
     instead: ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
@@ -288,7 +288,7 @@ def _product(
 
 
 def _summed(letters: str, v: Value, remaining: str) -> tuple[str, Value]:
-    """Sum over the axes whose letters are not in ``remaining``."""
+    """Sum an einsum operand over the axes whose letters are not in ``remaining``."""
     axes = [i for i, c in enumerate(letters) if c not in remaining]
     if axes:
         v = sum_(v, axes, dtype=None if v.dtype.is_float else v.dtype)
@@ -296,7 +296,7 @@ def _summed(letters: str, v: Value, remaining: str) -> tuple[str, Value]:
 
 
 def _without_twins(letters: str, v: Value) -> tuple[str, Value]:
-    """Return the diagonal for each letter that names two axes of an operand."""
+    """Return an einsum operand's diagonal for each letter that occurs twice."""
     while len(set(letters)) < len(letters):
         c = next(c for c in letters if letters.count(c) > 1)
         a = letters.index(c)
@@ -307,7 +307,7 @@ def _without_twins(letters: str, v: Value) -> tuple[str, Value]:
 
 
 def _parsed(equation: str, values: Sequence[Value]) -> tuple[list[str], str]:
-    """Return the letters of each operand and of the result, an ellipsis expanded."""
+    """Parse an einsum equation into the letters of each operand and of the result."""
     text = equation.replace(" ", "")
     left, arrow, out = text.partition("->")
     terms = left.split(",")

@@ -1,4 +1,4 @@
-"""Reductions along axes: sums, products, extremes, means, norms, running sums.
+"""Tensor reductions along axes: sums, products, extremes, means, norms.
 
 ``dim`` is one axis, several, or by default all; ``keepdim`` leaves axes of length 1.
 NumPy's names are ``axis`` and ``keepdims``.
@@ -52,20 +52,20 @@ from chainrule.text import _
 
 
 def reduced(primitive: Any, x: Value, dim: Dims, keepdim: bool) -> Value:
-    """Apply a reduction over ``dim``; with ``keepdim``, leave axes of length 1."""
+    """Apply a tensor reduction over ``dim``; ``keepdim`` leaves axes of length 1."""
     axes = axes_of(x.shape, dim)
     result = apply(primitive, (x,), {"axes": axes})
     return with_axes(result, x, axes) if keepdim else result
 
 
 def with_axes(result: Value, x: Value, axes: tuple[int, ...]) -> Value:
-    """Return the result of a reduction of x with its axes restored at length 1."""
+    """Return the result of a tensor's reduction with its axes restored at length 1."""
     shape = tuple([1 if i in axes else d for i, d in enumerate(x.shape)])
     return movement.reshape(result, shape=shape)
 
 
 def _summable(x: Value, dtype: Any) -> Value:
-    """Return x in the dtype of its sums: int64 for integers, as in PyTorch."""
+    """Return a value in the dtype of its sums: int64 for integers, as in PyTorch."""
     if dtype is not None:
         return astype(x, as_dtype(dtype))
     if x.dtype.is_float or x.dtype is DType.uint64:
@@ -77,7 +77,7 @@ def _summable(x: Value, dtype: Any) -> Value:
 def sum_(
     x: Value, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Value:
-    """Return the sum over ``dim`` (by default over all axes; over none for ``()``).
+    """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``).
 
     Integers and truth values are counted in 64 bits.
     """
@@ -88,25 +88,25 @@ def sum_(
 def prod(
     x: Value, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Value:
-    """Return the product over ``dim``; integers in 64 bits; 1 of no elements."""
+    """Return a tensor's product over ``dim``; integers in 64 bits; 1 of no elements."""
     return reduced(reduce.reduce_prod, _summable(x, dtype), dim, keepdim)
 
 
 @op
 def all_(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """Return whether all elements over ``dim`` differ from 0."""
+    """Return whether all elements of a tensor over ``dim`` differ from 0."""
     return reduced(reduce.reduce_prod, is_true(x), dim, keepdim)
 
 
 @op
 def any_(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """Return whether any element over ``dim`` differs from 0."""
+    """Return whether any element of a tensor over ``dim`` differs from 0."""
     return bitwise_not(all_(bitwise_not(is_true(x)), dim, keepdim))
 
 
 @op
 def count_nonzero(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """Return the number of elements over ``dim`` that differ from 0."""
+    """Return the number of a tensor's elements over ``dim`` that differ from 0."""
     return sum_(is_true(x), dim, keepdim)
 
 
@@ -114,7 +114,7 @@ def count_nonzero(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
 
 
 class Extremes(NamedTuple):
-    """Elements along an axis, and their indices."""
+    """Elements of a tensor along an axis, such as maxima, and their indices."""
 
     values: Any
     indices: Any
@@ -122,18 +122,18 @@ class Extremes(NamedTuple):
 
 @op
 def amax(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """Return the largest element over ``dim``; equal ones share the derivative."""
+    """Return a tensor's maximum over ``dim``; equal ones share the derivative."""
     return reduced(reduce.reduce_max, x, dim, keepdim)
 
 
 @op
 def amin(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """Return the smallest element over ``dim``; equal ones share the derivative."""
+    """Return a tensor's minimum over ``dim``; equal ones share the derivative."""
     return _reversed(amax(_reversed(x), dim, keepdim))
 
 
 def _reversed(x: Value) -> Value:
-    """Return values whose order is reversed.
+    """Return values in reversed order, so that a maximum computes a minimum.
 
     That is −x for floats; −1 − x and max − x for integers with and without a sign,
     which have no −x for every x.
@@ -148,13 +148,13 @@ def _reversed(x: Value) -> Value:
 
 @op
 def argmax(x: Value, dim: int | None = None, keepdim: bool = False) -> Value:
-    """Return the (first) index of the largest element along ``dim``."""
+    """Return the (first) index of a tensor's largest element along ``dim``."""
     return _index_of(reduce.argmax, x, dim, keepdim)
 
 
 @op
 def argmin(x: Value, dim: int | None = None, keepdim: bool = False) -> Value:
-    """Return the (first) index of the smallest element along ``dim``."""
+    """Return the (first) index of a tensor's smallest element along ``dim``."""
     return _index_of(reduce.argmin, x, dim, keepdim)
 
 
@@ -172,7 +172,7 @@ def _index_of(primitive: Any, x: Value, dim: Any, keepdim: bool) -> Value:
 
 @op
 def max_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -> Any:
-    """Return the maximum; along ``dim``, values and indices, as in PyTorch.
+    """Return a tensor's maximum; along ``dim``, values and indices, as in PyTorch.
 
     ``x.max(other)`` of another tensor is the larger of two, element by element;
     ``x.max(0)`` of a number is ``x.max(dim=0)``. :meth:`amax` gives the values alone,
@@ -186,7 +186,7 @@ def max_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -
 
 @op
 def min_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -> Any:
-    """Return the minimum; along ``dim``, values and indices, as in PyTorch.
+    """Return a tensor's minimum; along ``dim``, values and indices, as in PyTorch.
 
     ``x.min(other)`` of another tensor is the smaller of two, element by element;
     ``x.min(0)`` of a number is ``x.min(dim=0)``. :meth:`amin` gives the values alone,
@@ -241,7 +241,7 @@ def _extremes(index_of: Any, value: Any, x: Any, dim: Any, keepdim: bool) -> Any
 
 
 def _divided_by_count(total: Value, x: Value, dim: Dims, correction: float) -> Value:
-    """Return a sum over ``dim`` divided by the number of elements − ``correction``."""
+    """Return a tensor's sum over ``dim`` divided by its count − ``correction``."""
     axes = axes_of(x.shape, dim)
     count = count_of(size_of(tuple([x.shape[a] for a in axes])), x.dtype)
     if correction:
@@ -252,7 +252,7 @@ def _divided_by_count(total: Value, x: Value, dim: Dims, correction: float) -> V
 
 @op(floats=True)
 def mean(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """Return the mean over ``dim``, of integers in float32."""
+    """Return the mean of a tensor over ``dim``, of integers in float32."""
     return _divided_by_count(sum_(x, dim, keepdim), x, dim, 0)
 
 
@@ -265,7 +265,7 @@ def var(
     correction: float | None = None,
     axis: Dims = None,
 ) -> Value:
-    """Return the variance Σ(x − μ)² / (n − correction) over ``dim``.
+    """Return a tensor's variance Σ(x − μ)² / (n − correction) over ``dim``.
 
     Args:
         x: of any shape.
@@ -294,7 +294,7 @@ def std(
     correction: float | None = None,
     axis: Dims = None,
 ) -> Value:
-    """Return the standard deviation over ``dim``, the root of :meth:`var`.
+    """Return a tensor's standard deviation over ``dim``, the root of :meth:`var`.
 
     Its derivative where all numbers are equal is taken as 0.
     """
@@ -326,7 +326,7 @@ def _correction(correction: float | None, unbiased: bool | None, axis: Any) -> f
 
 @op(floats=True)
 def norm(x: Value, p: Any = 2, dim: Dims = None, keepdim: bool = False) -> Value:
-    r"""Return the p-norm (Σ \|x\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0.
+    r"""Return a tensor's p-norm (Σ \|x\|ᵖ)^(1/p) over ``dim``, with derivative 0 at 0.
 
     For ±∞ the largest and smallest \|x\|, for 0 the number of elements other than 0.
     Derivatives of every order are taken as 0 where the norm is.
@@ -360,7 +360,7 @@ def norm(x: Value, p: Any = 2, dim: Dims = None, keepdim: bool = False) -> Value
 
 
 def _root(x: Value, p: float = 2) -> Value:
-    """Return x^(1/p), with derivatives of every order taken as 0 at 0."""
+    """Return x^(1/p) for a norm, with derivatives of every order 0 at 0."""
     zero = number(0, x)
     at_zero = equal(x, zero)
     safe = where(at_zero, number(1, x), x)
@@ -370,7 +370,7 @@ def _root(x: Value, p: float = 2) -> Value:
 
 @op(floats=True)
 def logsumexp(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """Return ln Σ eˣ over ``dim``, without overflow.
+    """Return ln Σ eˣ of a tensor over ``dim``, without overflow.
 
     It is m + ln Σ e^(x − m), with m the maximum where that is finite.
     """
@@ -387,13 +387,13 @@ def logsumexp(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
 
 @op
 def cumsum(x: Value, dim: int | None = None, *, dtype: Any = None) -> Value:
-    """Return the cumulative sum along ``dim``; integers in 64 bits."""
+    """Return a tensor's cumulative sum along ``dim``; integers in 64 bits."""
     return _running(reduce.cumsum, x, dim, dtype)
 
 
 @op
 def cumprod(x: Value, dim: int | None = None, *, dtype: Any = None) -> Value:
-    """Return the cumulative product along ``dim``; integers in 64 bits."""
+    """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
     return _running(reduce.cumprod, x, dim, dtype)
 
 
@@ -405,7 +405,7 @@ def cumulative_sum(
     dtype: Any = None,
     include_initial: bool = False,
 ) -> Value:
-    """Return the cumulative sum along ``axis``; ``include_initial`` prepends 0.
+    """Return a tensor's cumulative sum; ``include_initial`` prepends 0.
 
     >>> import chainrule as cr
     >>> cr.cumulative_sum(cr.tensor([1, 2, 3]), include_initial=True)
@@ -422,14 +422,14 @@ def cumulative_prod(
     dtype: Any = None,
     include_initial: bool = False,
 ) -> Value:
-    """Return the cumulative product along ``axis``; ``include_initial`` prepends 1."""
+    """Return a tensor's cumulative product; ``include_initial`` prepends 1."""
     return _running(reduce.cumprod, x, axis, dtype, 1 if include_initial else None)
 
 
 def _running(
     primitive: Any, x: Value, dim: Any, dtype: Any, initial: float | None = None
 ) -> Value:
-    """Return a cumulative sum or product, preceded by ``initial`` if not None."""
+    """Return a tensor's cumulative sum or product, preceded by ``initial`` if any."""
     if dim is None:
         if len(x.shape) != 1:
             raise ArgumentError(

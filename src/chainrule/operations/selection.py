@@ -31,7 +31,7 @@ from chainrule.text import _
 
 @op
 def take(x: Value, indices: Any, dim: int | None = None) -> Value:
-    """Take elements by index: of the flattened tensor, or slices along ``dim``."""
+    """Take a tensor's elements by index, flattened, or slices along ``dim``."""
     if dim is None:
         x, dim = reshaped(x, (-1,)), 0
     return indexed(x, key_along(axis_of(x.shape, dim), value_of(indices)))
@@ -39,13 +39,13 @@ def take(x: Value, indices: Any, dim: int | None = None) -> Value:
 
 @op
 def index_select(x: Value, dim: int, index: Any) -> Value:
-    """Take slices along ``dim`` by index."""
+    """Take slices of a tensor along ``dim`` by index."""
     return take(x, index, dim)
 
 
 @op(public=False)
 def take_along_dim(x: Value, indices: Any, dim: int | None = None) -> Value:
-    """Take elements by index along ``dim``; the other axes are broadcast.
+    """Take a tensor's elements by index along ``dim``; other axes are broadcast.
 
     Without ``dim``, of all elements in order, as in PyTorch; along the last axis it
     is ``cr.take_along_axis``.
@@ -75,13 +75,13 @@ def take_along_dim(x: Value, indices: Any, dim: int | None = None) -> Value:
 
 @op(method=False)
 def take_along_axis(x: Value, indices: Any, dim: int = -1) -> Value:
-    """Take elements by index along ``dim``; the other axes are broadcast."""
+    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
     return take_along_dim(x, indices, dim)
 
 
 @op
 def gather(x: Value, dim: int, index: Any) -> Value:
-    """Gather elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0, for example.
+    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0.
 
     The indices' other axes may be shorter, as in PyTorch.
     """
@@ -109,7 +109,7 @@ def gather(x: Value, dim: int, index: Any) -> Value:
 
 @op(in_place=True)
 def scatter(x: Value, dim: int, index: Any, src: Any) -> Value:
-    """Write ``src`` at indices: x[index[i][j]][j] = src[i][j] along ``dim`` 0.
+    """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j].
 
     ``src`` may be a number; of places that are named twice the last one counts.
     """
@@ -133,13 +133,13 @@ def scatter(x: Value, dim: int, index: Any, src: Any) -> Value:
 
 @op(in_place=True)
 def scatter_add(x: Value, dim: int, index: Any, src: Any) -> Value:
-    """Add ``src`` at indices: x[index[i][j]][j] += src[i][j] along ``dim`` 0."""
+    """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
     return _added(x, axis_of(x.shape, dim), value_of(index), assignable(src, x.dtype))
 
 
 @op(public=False, in_place=True)
 def index_add(x: Value, dim: int, index: Any, source: Any) -> Value:
-    """Return x with the slices of ``source`` added at indices along ``dim``."""
+    """Return a tensor with the slices of ``source`` added at indices along ``dim``."""
     axis = axis_of(x.shape, dim)
     places, updates = value_of(index), assignable(source, x.dtype)
     column = tuple([-1 if i == axis else 1 for i in range(len(x.shape))])
@@ -158,7 +158,7 @@ def _added(x: Value, axis: int, places: Value, updates: Value) -> Value:
 
 @op
 def masked_select(x: Value, mask: Any) -> Value:
-    """Return the elements where ``mask`` is true, as a vector (not traced)."""
+    """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
     mask = value_of(mask)
     shape = broadcast_shapes(x.shape, mask.shape)
     return indexed(broadcast_to(x, shape), broadcast_to(mask, shape))
@@ -166,7 +166,7 @@ def masked_select(x: Value, mask: Any) -> Value:
 
 @op
 def nonzero(x: Value, *, as_tuple: bool = False) -> Any:
-    """Return the indices of the elements that differ from 0, one row for each.
+    """Return the indices of a tensor's elements that differ from 0, a row for each.
 
     Args:
         x: of any shape.
@@ -195,7 +195,7 @@ def nonzero(x: Value, *, as_tuple: bool = False) -> Any:
 
 
 def numbers_for(x: Value, name: str) -> Array:
-    """Return the numbers of x, on which the shape of a result depends."""
+    """Return the numbers of a tensor that determine a shape; refused in a trace."""
     if context.trace is not None or x.array is None:
         raise ShapeError(
             _("The shape of what {name} gives is known only at the run.", name=name),

@@ -1,4 +1,4 @@
-"""Shapes of values: reshaping, joining, cutting, rows by index, diagonals.
+"""Functions of graph values: reshaping, joining, slicing, diagonals.
 
 Functions of values that the declared tensor functions are written with. Axes are
 counted from 0 or from the end, and one size may be −1.
@@ -24,13 +24,13 @@ from chainrule.text import _
 
 
 def reshaped(v: Value, shape: tuple[Any, ...]) -> Value:
-    """Return ``v`` in another shape; one size may be −1."""
+    """Return a graph value in another shape; one size may be −1."""
     shape = fill(v.shape, shape)
     return v if shape == v.shape else apply(movement.reshape, (v,), {"shape": shape})
 
 
 def squeezed(v: Value, dim: Any) -> Value:
-    """Remove the axes ``dim``, which must have length 1."""
+    """Remove axes of a graph value, which must have length 1."""
     axes = axes_of(v.shape, dim)
     for at in axes:
         if v.shape[at] != 1:
@@ -46,7 +46,7 @@ def squeezed(v: Value, dim: Any) -> Value:
 
 
 def permutation(shape: Shape, dims: Sequence[Any]) -> tuple[int, ...]:
-    """Return the axes in the order of ``dims``."""
+    """Check a permutation of a tensor's axes, and return it counted from 0."""
     order = tuple([axis_of(shape, d) for d in dims])
     if sorted(order) != list(range(len(shape))):
         raise ShapeError(
@@ -61,7 +61,7 @@ def permutation(shape: Shape, dims: Sequence[Any]) -> tuple[int, ...]:
 
 
 def common(values: Sequence[Value], what: str) -> list[Value]:
-    """Return at least one value in the common dtype of all."""
+    """Convert graph values to the common dtype of all; refuse none."""
     if not values:
         raise ArgumentError(
             _("{what} takes tensors.", what=what), expected=_("1 or more"), got="0"
@@ -73,7 +73,7 @@ def common(values: Sequence[Value], what: str) -> list[Value]:
 
 
 def concatenated(values: Sequence[Value], dim: Any = 0) -> Value:
-    """Concatenate values along ``dim``; with None, flatten them first."""
+    """Concatenate graph values along ``dim``; with None, flatten them first."""
     values = common(values, "concat")
     if dim is None:
         values, dim = [reshaped(v, (-1,)) for v in values], 0
@@ -90,7 +90,7 @@ def concatenated(values: Sequence[Value], dim: Any = 0) -> Value:
 
 
 def cut(v: Value, axis: int, start: int, stop: int) -> Value:
-    """Return the elements from ``start`` to before ``stop`` along an axis."""
+    """Return a graph value's elements from ``start`` to ``stop`` along an axis."""
     if start == 0 and stop == v.shape[axis]:
         return v
     rank = len(v.shape)
@@ -103,7 +103,7 @@ def cut(v: Value, axis: int, start: int, stop: int) -> Value:
 
 
 def rows(v: Value, indices: Value, axis: int) -> Value:
-    """Take slices of ``v`` by index along ``axis``, which the indices' axes replace."""
+    """Take slices of a graph value along ``axis``, which the indices' axes replace."""
     if axis == 0:
         return take(v, indices)
     order = (axis, *[i for i in range(len(v.shape)) if i != axis])
@@ -114,7 +114,7 @@ def rows(v: Value, indices: Value, axis: int) -> Value:
 
 
 def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
-    """Return the diagonal (second index = first + ``offset``) as the last axis."""
+    """Return a graph value's diagonal, moved to the last axis; ``offset`` shifts it."""
     a, b, offset = (
         axis_of(v.shape, dim1),
         axis_of(v.shape, dim2),
@@ -140,7 +140,7 @@ def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Valu
 
 
 def with_ones(x: Value, dim: Any) -> tuple[Dim, ...]:
-    """Return the shape of x with axes of length 1, at positions in the result."""
+    """Return a tensor's shape with axes of length 1 inserted at given positions."""
     many = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
     rank = len(x.shape) + len(many)
     for d in many:

@@ -1,4 +1,4 @@
-"""Views: parts and reshapes of a value whose changes reach that value.
+"""Views of tensors, as operations: how to take a view, and how to write to it.
 
 A :class:`View` is a pair of functions. ``take`` gives what the view shows of a value;
 ``put`` gives the value anew, with that replaced. So a change of a view is a change of
@@ -43,7 +43,7 @@ __all__ = [
 
 
 class View(NamedTuple):
-    """A pair of operations: take a view of a value, and write through the view.
+    """A kind of view of a tensor: operations that take it and that write through it.
 
     Attributes:
         name: of the operation.
@@ -104,7 +104,7 @@ def _named(name: str) -> View:
 
 
 def basic_key(key: Any) -> tuple[Any, ...] | None:
-    """Return a key of integers, slices, None and ... alone, which indexes a view.
+    """Return an index key of integers and slices, which takes a view, or else None.
 
     Integers that tensors and arrays hold are those of now. None for any other key: its
     elements are copies.
@@ -133,12 +133,12 @@ def item(x: Value, key: Any) -> Any:
 
 
 def key_along(axis: int, part: Any) -> tuple[Any, ...]:
-    """Return an index key for ``part`` of one axis, and all of the other axes."""
+    """Return an index key for ``part`` of one axis of a tensor, and all of others."""
     return (*[slice(None)] * axis, part)
 
 
 def takes_rows(view: View, arguments: tuple[Any, ...]) -> bool:
-    """Return whether a view of elements in row-major order keeps that order."""
+    """Return whether a view of a row-major tensor is in row-major order too."""
     if view is SAME or view is RESHAPE:
         return True
     if view is not INDEX:

@@ -1,4 +1,4 @@
-"""Adadelta: steps as large as the steps before."""
+"""The Adadelta optimiser: steps as large as the steps before."""
 
 from __future__ import annotations
 

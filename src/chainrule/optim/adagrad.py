@@ -1,4 +1,4 @@
-"""Adagrad: steps divided by all gradients so far."""
+"""The Adagrad optimiser: steps divided by all gradients so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adam and AdamW: a mean of gradients, scaled by their mean square."""
+"""The Adam and AdamW optimisers: mean gradient over root mean square."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chainrule.util.validation import refused
 
 
 def _betas(name: str, value: Any) -> tuple[float, float]:
-    """Check β₁ and β₂, the shares that the running means keep."""
+    """Check Adam's decay factors β₁ and β₂ of the running means."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise refused(name, value, _("{name} must be two betas."), "betas=(0.9, 0.999)")
     first, second = value
@@ -26,7 +26,7 @@ def _betas(name: str, value: Any) -> tuple[float, float]:
 
 
 class RunningMeans(Optimizer):
-    """Base class of optimisers with running means m of gradients, v of squares.
+    """Base class of Adam-like optimisers: running means of gradients and squares.
 
     m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²
     """
@@ -39,13 +39,13 @@ class RunningMeans(Optimizer):
         return ("m", "v")
 
     def mean_scalars(self, o: Options) -> dict[str, float]:
-        """Return the scalars of both running means."""
+        """Return an Adam-like optimiser's β₁, β₂, 1 − β₁ and 1 − β₂."""
         beta1, beta2 = o["betas"]
         return {"beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2}
 
     @staticmethod
     def update_means(g: Any, s: Any) -> None:
-        """Assign the new running means."""
+        """Update an Adam-like optimiser's running means m and v by a gradient."""
         s.m = s.beta1 * s.m + s.rest1 * g
         s.v = s.beta2 * s.v + s.rest2 * g**2
 

@@ -1,4 +1,4 @@
-"""Adamax: Adam by the largest gradient."""
+"""The Adamax optimiser: Adam scaled by the largest gradient."""
 
 from __future__ import annotations
 

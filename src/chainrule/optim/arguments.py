@@ -66,7 +66,7 @@ def rate(name: str, value: Any) -> float:
 
 
 def share_check(of: str, verb: str = "kept") -> Check:
-    """Return a check for 0 ≤ share < 1."""
+    """Return a check that an optimiser's argument is a share, 0 ≤ share < 1."""
     what = _("{name} is the share of {what} that is {how}.", what=of, how=verb)
     return partial(number, least=0, below=1, what=what)
 
@@ -81,33 +81,33 @@ limit = partial(positive_number, infinite=True)
 
 
 def option(*, default: Any = MISSING, check: Check) -> Any:
-    """Return a field whose values are checked: ``check(name, value)``."""
+    """Return an optimiser's argument as a field with a check ``check(name, value)``."""
     return field(default=default, metadata={"check": check})
 
 
 def share(*, default: float, of: str, verb: str = "kept") -> Any:
-    """Return a field for a share, 0 ≤ x < 1, of the quantity ``of``."""
+    """Return an optimiser's argument as a field for a share, 0 ≤ x < 1."""
     return option(default=default, check=share_check(of, verb))
 
 
 def nonnegative(*, default: float) -> Any:
-    """Return a field for a finite number ≥ 0."""
+    """Return an optimiser's argument as a field for a finite number ≥ 0."""
     return option(default=default, check=partial(number, least=0))
 
 
 def positive(*, default: Any = MISSING, check: Check = positive_number) -> Any:
-    """Return a field for a number > 0."""
+    """Return an optimiser's argument as a field for a number > 0."""
     return option(default=default, check=check)
 
 
 def positive_int(*, default: Any = MISSING) -> Any:
-    """Return a field for an integer ≥ 1, or None if that is the default."""
+    """Return an optimiser's argument as a field for an integer ≥ 1, or None."""
     return option(default=default, check=maybe(whole) if default is None else whole)
 
 
 @functools.lru_cache(maxsize=256)
 def names_of(kind: type) -> tuple[str, ...]:
-    """Return the names of a constructor's arguments, in their order."""
+    """Return the names of a class's constructor arguments, in their order."""
     return tuple(inspect.signature(kind).parameters)
 
 
@@ -119,7 +119,7 @@ def names_of(kind: type) -> tuple[str, ...]:
     field_specifiers=(field, option, share, nonnegative, positive, positive_int),
 )
 class Declared:
-    """Base class whose subclasses declare arguments as dataclasses declare fields.
+    """Base class of optimisers and schedules: arguments are declared as fields.
 
     They become attributes of the same names, checked whenever they are set. Another
     default for an inherited one stands behind the bases: ``class B(A, lr=0.1)``.
@@ -153,18 +153,18 @@ class Declared:
         super().__setattr__(name, value)
 
     def checked(self, name: str, value: Any) -> Any:
-        """Return an argument's value after its check, if it has one."""
+        """Return the value of an optimiser's argument after its check."""
         check = self.checks.get(name)
         return value if check is None else check(name, value)
 
     def note_read(self, get: Callable[[], Any]) -> None:
-        """Note that a trace depends on ``get()``: a change needs another trace."""
+        """Note that a trace depends on ``get()`` of an optimiser or schedule."""
         trace = context.trace
         if trace is not None and not trace.is_new(self):
             trace.note_read(get)
 
     def refuse_in_trace(self, what: str) -> None:
-        """Refuse to change, while tracing, an object from outside the function."""
+        """Refuse to change, while tracing, an optimiser or schedule from outside."""
         trace = context.trace
         if trace is None or trace.is_new(self):
             return
@@ -191,11 +191,11 @@ class Declared:
         )
 
     def arguments_shown(self) -> Mapping[str, Any]:
-        """Return the arguments by name, as ``repr`` shows them."""
+        """Return an optimiser's or schedule's arguments by name, for ``repr``."""
         return {name: vars(self).get(name) for name in names_of(type(self))}
 
     def shown(self) -> Any:
-        """Return the value that represents the object in another object's ``repr``."""
+        """Return the value that stands for a schedule in an optimiser's ``repr``."""
         return self
 
     def __repr__(self) -> str:

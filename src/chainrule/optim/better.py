@@ -1,4 +1,4 @@
-"""The criterion by which a monitored quantity has improved."""
+"""The criterion for improvement of a monitored quantity, such as the loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def is_better(
     by: float = 0.0,
     relative: bool = False,
 ) -> bool:
-    """Return whether ``value`` is better than ``best``; NaN never is.
+    """Return whether a monitored ``value`` improves on ``best``; NaN never does.
 
     Args:
         value: the new number.

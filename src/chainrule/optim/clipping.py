@@ -50,7 +50,7 @@ NORM_MARGIN = 1e-6
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
 )
 def sum_of_squares(g: Value) -> Value:
-    """Return the sum of the squares of a gradient's elements: Σ g²."""
+    """Return the sum Σ g² of a gradient's squared elements, for its norm."""
     return reduce_sum(mul(g, g), axes=tuple(range(len(g.shape))))
 
 
@@ -61,7 +61,7 @@ def sum_of_squares(g: Value) -> Value:
     cases=(Case(("f[]", "f[]"), {}, ((0.01, 2.0),) * 2),),
 )
 def clip_factor(norm: Value, limit: Value) -> Value:
-    """Return min(1, c/(‖g‖ + 10⁻⁶)), the factor that clips a gradient to norm c."""
+    """Return the factor min(1, c/(‖g‖ + 10⁻⁶)) that clips a gradient to norm c."""
     share = div(limit, add(norm, full_like(norm, NORM_MARGIN)))
     return minimum(full_like(norm, 1.0), share)
 
@@ -75,7 +75,7 @@ def clip_factor(norm: Value, limit: Value) -> Value:
     ),
 )
 def clip_elements(g: Value, limit: Value) -> Value:
-    """Return each element of a gradient clipped to [−c, c]."""
+    """Clip each element of a gradient to [−c, c]."""
     top = broadcast_to(limit, shape=g.shape)
     return maximum(minimum(g, top), neg(top))
 
@@ -92,7 +92,7 @@ def total_norm(gradients: Sequence[Value]) -> Value:
 
 
 def as_dtype(value: Value, dtype: DType) -> Value:
-    """Convert a value to another dtype, if necessary."""
+    """Convert a gradient, or another value, to a dtype, if necessary."""
     return value if value.dtype is dtype else convert(value, dtype=dtype)
 
 
@@ -102,7 +102,7 @@ def as_dtype(value: Value, dtype: DType) -> Value:
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float | Tensor
 ) -> Tensor:
-    """Scale all gradients so that their norm is at most ``max_norm``.
+    """Clip gradients: scale all of them so that their norm is at most ``max_norm``.
 
         g ← g · min(1, max_norm / (‖g‖ + 10⁻⁶))
 
@@ -180,7 +180,7 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def _limit(name: str, limit: float | Tensor) -> Callable[[DType], Value]:
-    """Return a function from a dtype to the clipping limit in that dtype."""
+    """Return a function that gives the gradient-clipping limit in a dtype."""
     if isinstance(limit, Tensor):
         return lambda dtype: as_dtype(limit.value, dtype)
     number = checked_limit(name, limit)

@@ -1,4 +1,4 @@
-"""Parameter groups: hyper-parameters for subsets of the parameters.
+"""Parameter groups of optimisers: hyper-parameters for subsets of parameters.
 
 As in PyTorch, a list of dictionaries says it. What one leaves out is the optimiser's:
 
@@ -37,17 +37,17 @@ LIMITS = ("clip_norm", "clip_value")
 
 @lru_cache(maxsize=256)
 def option_names(kind: type) -> tuple[str, ...]:
-    """Return the names of a group's hyper-parameters, without the learning rate."""
+    """Return the names of a parameter group's hyper-parameters, without ``lr``."""
     return tuple([n for n in names_of(kind) if n not in ("params", "lr", *LIMITS)])
 
 
 def select_options(optimizer: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters that are options of groups, in their order."""
+    """Return those hyper-parameters that parameter groups can have of their own."""
     return {name: values[name] for name in option_names(type(optimizer))}
 
 
 class ParamGroup(Mapping[str, Any]):
-    """A group of parameters with its own hyper-parameters, as in ``param_groups``.
+    """A parameter group of an optimiser, with hyper-parameters of its own.
 
     It reads and writes like PyTorch's dictionaries: ``group["params"]`` are its
     tensors, ``group["lr"]`` is the rate of the next update, and
@@ -76,13 +76,13 @@ class ParamGroup(Mapping[str, Any]):
 
     @property
     def schedule(self) -> Schedule:
-        """The learning-rate schedule of the group, or else of the optimiser."""
+        """The learning-rate schedule of a parameter group, or else of the optimiser."""
         self._owner.note_read(lambda: fingerprint(self.current()["lr"]))
         return self.current()["lr"]
 
     @property
     def options(self) -> dict[str, Any]:
-        """All hyper-parameters of the group but the rate."""
+        """All hyper-parameters of a parameter group but the learning rate."""
         self._owner.note_read(self._options)
         return self._options()
 
@@ -90,16 +90,16 @@ class ParamGroup(Mapping[str, Any]):
         return select_options(self._owner, self.current())
 
     def current(self) -> dict[str, Any]:
-        """Return all hyper-parameters and the schedule, ``"lr"``; no trace notes it."""
+        """Return a parameter group's hyper-parameters and its schedule, ``"lr"``."""
         return self._owner.defaults | self.own
 
     @property
     def store(self) -> dict[str, Any]:
-        """The dictionary that ``set`` writes to: the group's or the optimiser's."""
+        """The dictionary of a group's settable hyper-parameters, or the optimiser's."""
         return self._owner.defaults if self._owner.flat else self.own
 
     def check_names(self, options: Iterable[str]) -> None:
-        """Refuse names that are no options of a group."""
+        """Refuse names that are no hyper-parameters of a parameter group."""
         owner, known = self._owner, ["lr", *option_names(type(self._owner))]
         kind = type(owner).__name__
         for name in LIMITS:
@@ -117,7 +117,7 @@ class ParamGroup(Mapping[str, Any]):
         known_names(_("An option of {kind}", kind=kind), options, known)
 
     def set(self, options: Mapping[str, Any]) -> None:
-        """Set hyper-parameters of the group, after checks."""
+        """Set hyper-parameters of a parameter group, after checks."""
         self.check_names(options)
         checked = {k: self._owner.checked(k, value) for k, value in options.items()}
         self.store.update(checked)
@@ -153,7 +153,7 @@ class ParamGroup(Mapping[str, Any]):
         return 2 + len(option_names(type(self._owner)))
 
     def settings(self) -> dict[str, Any]:
-        """Return the group as a JSON-able item of ``params=``, tensors by name."""
+        """Return the parameter group as JSON, with its parameters by name."""
         # Names that tensors came with may be others in the model.
         members = self.selectors if self._owner.by_name else self.names
         return {"params": list(members), **as_json(self.own)}
@@ -164,6 +164,6 @@ class ParamGroup(Mapping[str, Any]):
 
 
 def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert hyper-parameters to JSON: tuples to lists, schedules to settings."""
+    """Convert an optimiser's hyper-parameters to JSON."""
     plain = {k: v.settings() if k == "lr" else v for k, v in options.items()}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}

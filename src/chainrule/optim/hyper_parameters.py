@@ -1,4 +1,4 @@
-"""The hyper-parameters of an optimiser: attributes that traces may read."""
+"""The hyper-parameters of an optimiser, as attributes that traces can read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Rate = float | Schedule | Mapping[str, Any]
 
 
 class _Arguments(Declared):
-    """The common arguments of all optimisers."""
+    """The common arguments of all optimisers: parameters, rate, clipping limits."""
 
     params: Params | None = None
     lr: Rate = option(default=1e-3, check=lambda name, lr: as_schedule(lr))
@@ -40,7 +40,7 @@ class _Arguments(Declared):
 
 
 class HyperParameters(_Arguments, ABC):
-    """Base class of optimisers: hyper-parameters, schedules, the count of updates.
+    """Base class of optimisers: hyper-parameters, schedules, number of updates.
 
     The values live in ``defaults`` and, where a group has its own, in its ``own``. A
     function that reads one while it is traced is traced anew where it has changed.
@@ -52,20 +52,20 @@ class HyperParameters(_Arguments, ABC):
     # -- what an optimiser defines -----------------------------------------------------
 
     def check(self, o: Options) -> None:
-        """Refuse options that contradict each other."""
+        """Refuse an optimiser's hyper-parameters that contradict each other."""
 
     @abstractmethod
     def form(self, o: Options) -> Any:
-        """Return what fixes the compiled form of a step, not its numbers."""
+        """Return what determines the compiled form of an optimiser's update."""
 
     @abstractmethod
     def renew_moments(self) -> None:
-        """Create or remove moments as the current options require."""
+        """Create or remove an optimiser's moments, as its hyper-parameters require."""
 
     # -- reading -----------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        """Return a hyper-parameter; called for what is no other attribute."""
+        """Return an optimiser's hyper-parameter as its attribute."""
         defaults: Mapping[str, Any] = vars(self).get("defaults", {})
         if name not in defaults:
             kind = type(self).__name__
@@ -75,7 +75,7 @@ class HyperParameters(_Arguments, ABC):
 
     @property
     def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The learning rate of the next update.
+        """The learning rate of the optimiser's next update.
 
         A number or a schedule may be set. A schedule is a function of the optimiser's
         updates: one that is set after 100 of them goes on from update 100.
@@ -89,7 +89,7 @@ class HyperParameters(_Arguments, ABC):
 
     @property
     def schedule(self) -> Schedule:
-        """The learning rate η as a function of the update number."""
+        """The optimiser's learning-rate schedule, η by the number of the update."""
         self.note_read(lambda: fingerprint(self.defaults["lr"]))
         return self.defaults["lr"]
 
@@ -99,7 +99,7 @@ class HyperParameters(_Arguments, ABC):
 
     @property
     def steps(self) -> int:
-        """The number of updates made."""
+        """The number of updates that the optimiser has done."""
         if context.trace is None:
             return vars(self)["steps"]
         traced = self.traced_scalar("number", DType.int64)
@@ -110,11 +110,11 @@ class HyperParameters(_Arguments, ABC):
         self.set_steps(count("steps", steps))
 
     def set_steps(self, steps: int) -> None:
-        """Set the number of updates made, without the check of an assignment."""
+        """Set the optimiser's number of updates, without a check."""
         vars(self)["steps"] = steps
 
     def traced_scalar(self, key: str, dtype: DType) -> Any:
-        """Return, while tracing, a scalar of the next update.
+        """Return, while tracing, a scalar of the optimiser's next update.
 
         None where there is no such trace: then the number is known.
         """
@@ -126,7 +126,7 @@ class HyperParameters(_Arguments, ABC):
 
     @property
     def options(self) -> Options:
-        """The default hyper-parameters of all groups, without the rate."""
+        """The optimiser's default hyper-parameters, without the learning rate."""
         self.note_read(self._options)
         return MappingProxyType(self._options())
 
@@ -145,7 +145,7 @@ class HyperParameters(_Arguments, ABC):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Apply all hyper-parameter changes of the block together, or none.
+        """Apply an optimiser's hyper-parameter changes in the block together, or none.
 
         Where they do not fit, all of them are restored.
         """
@@ -171,7 +171,7 @@ class HyperParameters(_Arguments, ABC):
     # -- schedules ---------------------------------------------------------------------
 
     def schedules(self) -> list[Schedule]:
-        """Return the schedules of all groups, without repetition."""
+        """Return the learning-rate schedules of all parameter groups, each once."""
         schedules = [self.schedule, *(group.schedule for group in self.param_groups)]
         return list({id(schedule): schedule for schedule in schedules}.values())
 
@@ -182,21 +182,21 @@ class HyperParameters(_Arguments, ABC):
         *,
         first: int | None = None,
     ) -> None:
-        """Set the length of the run in all schedules; see :meth:`Schedule.bind`."""
+        """Set the run's length in all learning-rate schedules (``Schedule.bind``)."""
         self.refuse_in_trace("bind_schedules")
         first = self.steps if first is None else first
         for schedule in self.schedules():
             schedule.bind(total_steps, steps_per_epoch, first=first)
 
     def observe(self, row: Mapping[str, Any]) -> None:
-        """Pass an epoch's results to all schedules; see :meth:`Schedule.observe`."""
+        """Pass an epoch's results to all learning-rate schedules."""
         self.refuse_in_trace("observe")
         for schedule in self.schedules():
             schedule.observe(row)
 
     @contextmanager
     def rewound(self) -> Iterator[None]:
-        """Set the number of updates to 0 within the block, and restore it after."""
+        """Set the optimiser's number of updates to 0 within the block, then restore."""
         self.refuse_in_trace("steps")
         saved = [(vars(s), dict(vars(s))) for s in self.schedules()]
         steps = self.steps

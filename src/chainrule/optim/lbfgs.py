@@ -83,7 +83,7 @@ class LBFGS(Optimizer, lr=1.0):
         self.memory: dict[str, Array] = {}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Iterate until the loss is minimal, or ``max_iter`` times.
+        """Minimise the loss by L-BFGS iterations, at most ``max_iter``.
 
         Args:
             closure: forgets the gradients, computes the loss, calls ``backward()`` and
@@ -172,12 +172,12 @@ class LBFGS(Optimizer, lr=1.0):
         return first
 
     def state_dict(self) -> dict[str, Any]:
-        """Return a copy of the state, with L-BFGS's ``"memory"``."""
+        """Return a copy of the L-BFGS state, with its ``"memory"`` of gradients."""
         memory = {name: np.array(array) for name, array in self.memory.items()}
         return super().state_dict() | {"memory": memory}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore the state that ``state_dict`` returned."""
+        """Restore the L-BFGS state that ``state_dict`` returned."""
         rest, memory = state_dict, self.memory
         if isinstance(state_dict, Mapping):
             rest = {k: v for k, v in state_dict.items() if k != "memory"}
@@ -186,7 +186,7 @@ class LBFGS(Optimizer, lr=1.0):
         self.memory = memory
 
     def _checked_memory(self, saved: Any) -> dict[str, Array]:
-        """Copy a saved memory; refuse one that does not fit the parameters."""
+        """Copy a saved L-BFGS memory; refuse one that does not fit the parameters."""
         params = self.params.values()
         n = sum(int(p.size) for p in params)
         dtype = np.result_type(np.float32, *(p.dtype.numpy for p in params))
@@ -207,7 +207,7 @@ class LBFGS(Optimizer, lr=1.0):
 
 
 class _Loss:
-    """The loss and its gradient, as functions of one vector of all parameters.
+    """The loss and gradient as functions of one vector of all parameters, for L-BFGS.
 
     Attributes:
         calls: how often it was asked for.
@@ -220,18 +220,18 @@ class _Loss:
 
     @property
     def theta(self) -> Array:
-        """The vector of all parameters."""
+        """The vector θ of all parameters, for L-BFGS."""
         return _row([p.numpy() for p in self.params])
 
     def put(self, theta: Array) -> None:
-        """Set all parameters from one vector."""
+        """Set all parameters from one vector θ, for L-BFGS."""
         ends = np.cumsum([int(p.size) for p in self.params])
         with no_grad():
             for p, part in zip(self.params, np.split(theta, ends)):
                 p.copy_(Tensor(part.reshape(p.shape).astype(p.dtype.numpy)))
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Compute the loss and its gradient at θ, and set the parameters to θ."""
+        """Compute the loss and its gradient at parameters θ, for L-BFGS."""
         self.put(theta)
         self.calls += 1
         with recording():
@@ -251,7 +251,7 @@ class _Loss:
         return float(self.result), _row(rows)
 
     def along(self, theta: Array, d: Array, t: float) -> _Point:
-        """Compute the loss, gradient and slope at θ + t d."""
+        """Compute the loss, gradient and slope at θ + t d, for a line search."""
         loss, g = self(theta + d * t)
         return _Point(t, loss, g, float(g @ d))
 
@@ -261,7 +261,7 @@ def _row(arrays: list[Array]) -> Array:
 
 
 def _direction(g: Array, pairs: list[tuple[Array, Array]]) -> Array:
-    """Compute −H g by the two-loop recursion, with H₀ = (yᵀs / yᵀy) I."""
+    """Compute L-BFGS's direction −H g by the two-loop recursion over (s, y) pairs."""
     q, shares = -g, list[Any]()
     for s, y in reversed(pairs):
         shares.append(s @ q / (y @ s))
@@ -278,7 +278,7 @@ def _direction(g: Array, pairs: list[tuple[Array, Array]]) -> Array:
 
 
 class _Point(NamedTuple):
-    """The loss, gradient and slope at a point θ + t d of a line search."""
+    """The loss, gradient and slope at a point θ + t d of L-BFGS's line search."""
 
     t: float
     loss: float
@@ -294,7 +294,7 @@ _TRIALS, _NARROW = 25, 1e-9
 def _strong_wolfe(
     at: Callable[[float], _Point], start: _Point, t: float, size: float
 ) -> _Point:
-    """Search the line for a point that satisfies the strong Wolfe conditions.
+    """Search a line for a point that satisfies L-BFGS's strong Wolfe conditions.
 
     Args:
         at: evaluates the loss.
@@ -347,7 +347,7 @@ def _strong_wolfe(
 
 
 def _minimum(a: _Point, b: _Point, within: tuple[float, float]) -> float:
-    """Return the minimum of the cubic through two points with their slopes."""
+    """Return the minimum of a cubic through two points, for L-BFGS's line search."""
     left, right = (a, b) if a.t <= b.t else (b, a)
     low, high = within
     width = right.t - left.t

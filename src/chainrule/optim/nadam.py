@@ -1,4 +1,4 @@
-"""NAdam: Adam that looks ahead."""
+"""The NAdam optimiser: Adam with Nesterov momentum."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class NAdam(RunningMeans, lr=2e-3):
 
 
 def _momentum(beta1: float, decay: float, t: int) -> float:
-    """Compute NAdam's momentum factor μ_t."""
+    """Compute NAdam's momentum factor μ_t of update t."""
     return beta1 * (1 - 0.5 * 0.96 ** (t * decay))
 
 
 @functools.lru_cache(maxsize=64)
 def _products(beta1: float, decay: float) -> list[float]:
-    """Return a growing list of NAdam's products Π₀, Π₁ …, cached."""
+    """Return the growing list of products of NAdam's momentum factors, cached."""
     return [1.0]

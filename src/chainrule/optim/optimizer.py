@@ -37,13 +37,13 @@ _versions = itertools.count()
 
 @functools.lru_cache(maxsize=64)
 def _requested(keys: frozenset[str]) -> tuple[list[str], bool]:
-    """Return the rates among ``keys``, and whether other scalars are required."""
+    """Return the learning rates among an update's scalars, and whether others exist."""
     rates = [key for key in keys if key.endswith("rate")]
     return rates, not keys or len(keys) > len(rates) + ("number" in keys)
 
 
 class Optimizer(HyperParameters):
-    """Base class of the optimisers.
+    """Base class of optimisers: parameters, hyper-parameters, moments and steps.
 
     An optimiser is one class: its arguments as fields with checks
     (``chainrule.optim.arguments``), the names of its moments, the scalars of a step,
@@ -153,16 +153,16 @@ class Optimizer(HyperParameters):
     # -- what an optimiser defines -----------------------------------------------------
 
     def moments(self, o: Options) -> tuple[str, ...]:
-        """Return the names of the moments that the rule keeps with these options."""
+        """Return the names of the moments that the optimiser's rule keeps."""
         return ()
 
     def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
-        """Return the rule's scalars at update ``step`` (from 1), in float64."""
+        """Return the scalars of the optimiser's update ``step`` (from 1), float64."""
         return {"lr": lr}
 
     @staticmethod
     def update(p: Any, g: Any, s: Any) -> Any:
-        """Return the new parameter; assign the new moments.
+        """Return a parameter's new value by the optimiser's rule; assign the moments.
 
         An optimiser that is no rule for each parameter overrides :meth:`step` instead.
 
@@ -174,11 +174,11 @@ class Optimizer(HyperParameters):
         raise NotImplementedError
 
     def initial(self, o: Options) -> float:
-        """Return the initial value of the moments."""
+        """Return the initial value of the optimiser's moments."""
         return 0.0
 
     def form(self, o: Options) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-        """Return what fixes the compiled form of a step, not its numbers.
+        """Return what determines the compiled form of the optimiser's update.
 
         Returns:
             The names of moments and of scalars, and whether the step climbs.
@@ -189,7 +189,7 @@ class Optimizer(HyperParameters):
 
     @property
     def params(self) -> Mapping[str, Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The parameters by name."""
+        """The optimiser's parameters by name."""
         self._note_parts()
         return MappingProxyType(self._params)
 
@@ -201,7 +201,7 @@ class Optimizer(HyperParameters):
     def attach_parameters(
         self, named: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
     ) -> None:
-        """Take a model's parameters and names into the optimiser.
+        """Attach a model's parameters and their names to the optimiser.
 
         An optimiser that has parameters keeps them, with their moments, and learns
         their names.
@@ -232,7 +232,7 @@ class Optimizer(HyperParameters):
         self.renew_moments()
 
     def renew_moments(self) -> None:
-        """Create or remove moments as the current options require."""
+        """Create or remove the optimiser's moments, as its hyper-parameters require."""
         renewed: dict[str, dict[str, Tensor]] = {name: {} for name in self.params}
         for group in self.param_groups:
             o = group.current()
@@ -249,13 +249,13 @@ class Optimizer(HyperParameters):
 
     @property
     def state(self) -> Mapping[str, Mapping[str, Tensor]]:
-        """The moments of each parameter by its name; change one with ``copy_``."""
+        """The optimiser's moments by parameter name; change one with ``copy_``."""
         self._note_parts()
         moments = {name: MappingProxyType(m) for name, m in self._state.items()}
         return MappingProxyType(moments)
 
     def _note_parts(self) -> None:
-        """Note that the trace depends on the current parameters and update rule."""
+        """Note that a trace depends on the optimiser's parameters and update rule."""
         self.note_read(partial(getattr, self, "_version"))
 
     # -- the step ----------------------------------------------------------------------
@@ -263,7 +263,7 @@ class Optimizer(HyperParameters):
     def rows(
         self, steps: int, keys: frozenset[str] = frozenset()
     ) -> dict[str, tuple[float, ...]]:
-        """Return the scalars of the next ``steps`` updates by name.
+        """Return the optimiser's scalars of the next ``steps`` updates, by name.
 
         Args:
             steps: how many.
@@ -296,7 +296,7 @@ class Optimizer(HyperParameters):
         return columns
 
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
-        """Return all scalars of update ``t`` (from 0): the rule's, and of the decay."""
+        """Return all scalars of the optimiser's update ``t``, with weight decay."""
         row, decay = self.scalars(t + 1, lr, o), o.get("weight_decay")
         if not decay:
             return row
@@ -305,7 +305,7 @@ class Optimizer(HyperParameters):
         return row | {"penalty": decay}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter, after clipping the gradients if requested.
+        """Update the optimiser's parameters by their gradients, clipped if requested.
 
         Parameters without a gradient stay as they are. A step is made whole, or, where
         it is refused, not at all.
@@ -348,13 +348,13 @@ class Optimizer(HyperParameters):
         return loss
 
     def _put(self, changed: Iterable[tuple[Tensor, Value]], steps: int) -> None:
-        """Assign the new values of a step, and set the number of updates."""
+        """Assign an optimiser's new parameters and moments, and the update number."""
         for tensor, value in changed:
             tensor.copy_(wrap(value))
         self.set_steps(steps)
 
     def _clip(self, gradients: dict[str, Value], supply: Supply) -> Value | None:
-        """Clip the gradients by value; return the factor that clips their norm."""
+        """Clip gradients by value; return the factor that clips them by norm."""
         if self.defaults.get("clip_value") is not None:
             for name, g in gradients.items():
                 with scope(name.rpartition(".")[0]):
@@ -371,7 +371,7 @@ class Optimizer(HyperParameters):
         factor: Value | None,
         supply: Supply,
     ) -> Iterator[tuple[Tensor, Value]]:
-        """Yield a group's parameters and their moments, each with its new value."""
+        """Yield a group's parameters and moments with their updated values."""
         moments, scalars, climbs = self.form(group.current())
         scaled = climbs or factor is not None
         names = {"scalars": " ".join([*scalars, "scale"] if scaled else scalars)}
@@ -391,7 +391,7 @@ class Optimizer(HyperParameters):
             yield from zip((p, *state.values()), new, strict=True)
 
     def _supply(self) -> tuple[Supply, int]:
-        """Return a function for an update's scalars, and the count of updates after it.
+        """Return a function for the scalars of an optimiser's update, and its number.
 
         While tracing it is a table, and whoever runs the graph counts.
         """
@@ -409,7 +409,7 @@ class Optimizer(HyperParameters):
         return number, steps + 1
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients of all parameters, see :meth:`Tensor.zero_grad`."""
+        """Clear the gradients of the optimiser's parameters."""
         for p in self._params.values():
             p.zero_grad(set_to_none)
 
@@ -452,7 +452,7 @@ class Optimizer(HyperParameters):
         state.load_state_dict(self, state_dict)
 
     def settings(self) -> dict[str, Any]:
-        """Return the hyper-parameters and the schedules' state, JSON-able.
+        """Return the optimiser's hyper-parameters and schedules, JSON-able.
 
         They are the arguments that make such an optimiser anew, and its name.
         Moments and ``steps`` are not among them.
@@ -470,7 +470,7 @@ class Optimizer(HyperParameters):
         return settings
 
     def arguments_shown(self) -> Mapping[str, Any]:
-        """Return the arguments by name, as ``repr`` shows them."""
+        """Return the optimiser's arguments by name, as ``repr`` shows them."""
         return {name: self.defaults.get(name) for name in names_of(type(self))}
 
     def __repr__(self) -> str:

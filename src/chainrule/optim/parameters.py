@@ -56,7 +56,7 @@ class Request:
             self.groups.append((self._read(group["params"]), own))
 
     def named(self) -> dict[str, Tensor] | None:
-        """Return the parameters by name; None if names must come from a model."""
+        """Return an optimiser's parameters by name; None if a model must name them."""
         selectors = [s for group, __ in self.groups for s in group]
         patterns = any(isinstance(s, str) for s in selectors)
         nameless = any(name is None for name, __ in self.tensors.values())
@@ -71,7 +71,7 @@ class Request:
         return named
 
     def _read(self, tensors: Any) -> list[Selector]:
-        """Convert an argument of tensors, (name, tensor) pairs or names to a list."""
+        """Convert an optimiser's ``params`` (tensors, pairs or names) to a list."""
         one = isinstance(tensors, Tensor | str) or not isinstance(tensors, Iterable)
         items: list[Any] = [tensors] if one else list(tensors)
         if items and all(isinstance(item, str) for item in items):
@@ -131,7 +131,7 @@ def _no_parameters(kind: str, tensors: Any) -> ArgumentError:
 def share_out(
     groups: Sequence[Sequence[Selector]], named: Mapping[str, Tensor]
 ) -> list[list[str]]:
-    """Assign each parameter to the first group that matches; return names by group.
+    """Assign each parameter to the first optimiser group that matches it.
 
     Raises:
         ArgumentError: a pattern that fits nothing, or nothing that is left; a tensor
@@ -169,7 +169,7 @@ def share_out(
 
 
 def _matching(selector: Selector, named: Mapping[str, Tensor]) -> list[str]:
-    """Return the names of the parameters that a tensor or a pattern matches."""
+    """Return the names of the parameters that a group's tensor or pattern matches."""
     if not isinstance(selector, str):
         name, tensor = selector
         names = [known for known, t in named.items() if t is tensor]

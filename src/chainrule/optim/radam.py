@@ -1,4 +1,4 @@
-"""RAdam: Adam without the wild steps at the beginning."""
+"""The RAdam optimiser: Adam with smaller first steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RMSprop: steps by the recent size of gradients."""
+"""The RMSprop optimiser: steps divided by the gradients' recent size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The update rule of an optimiser as a composite: one function, numbers and formula.
+"""An optimiser's update rule as a composite: numbers and formula from one function.
 
 A rule is written once, with operators and the functions of this module::
 
@@ -40,7 +40,7 @@ _LETTERS: dict[Primitive, Mapping[str, str]] = {}
 
 
 class UpdateState:
-    """The moments and scalars of one parameter's update, as attributes.
+    """The moments and scalars of an optimiser's update of one parameter, as attributes.
 
     A rule assigns the new moments; ``"max_v" in s`` says whether there is one.
     """
@@ -57,7 +57,7 @@ class UpdateState:
 
 
 class _WrittenState(UpdateState):
-    """A state of expressions, which collects assignments as steps of a formula."""
+    """The state of an optimiser's update as expressions, which record a formula."""
 
     def __init__(self, values: Mapping[str, Expr], letters: Mapping[str, str]) -> None:
         super().__init__(values)
@@ -75,7 +75,7 @@ RESERVED = frozenset({"scale", "penalty", "keep", "number", *LIMITS})
 
 
 def check_names(kind: str, moments: Sequence[str], scalars: Iterable[str]) -> None:
-    """Refuse names of moments and scalars that mean something else in a step."""
+    """Refuse an optimiser's names of moments and scalars that are reserved names."""
     names = [*moments, *scalars]
     for name in names:
         if name in RESERVED or name.endswith("rate") or names.count(name) > 1:
@@ -95,7 +95,7 @@ def check_results(
     results: Mapping[str, Any],
     before: Mapping[str, Any],
 ) -> None:
-    """Refuse what an update rule returned or assigned, if it does not fit.
+    """Refuse unsuitable results of an optimiser's update rule.
 
     Args:
         kind: the name of the optimiser's class.
@@ -125,24 +125,24 @@ def check_results(
 
 
 def sqrt(x: Any) -> Any:
-    """Return √x."""
+    """Return √x in an optimiser's update rule, of a tensor or an expression."""
     return write.root(x) if isinstance(x, Expr) else x.sqrt()
 
 
 def absolute(x: Any) -> Any:
-    """Return |x|."""
+    """Return |x| in an optimiser's update rule, of a tensor or an expression."""
     return write.absolute(x) if isinstance(x, Expr) else abs(x)
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """Return the larger of x, which may be a number, and y."""
+    """Return the larger of x and y in an optimiser's update rule."""
     if isinstance(y, Expr):
         return write.apply("max", x, y)
     return wrap(elementwise.maximum(_alike(x, y.value), y.value))
 
 
 def select(flag: Any, x: Any, y: Any) -> Any:
-    """Return x where the scalar ``flag`` is above 0, else y, which may be a number."""
+    """Return x where a scalar ``flag`` is above 0, else y, in an optimiser's rule."""
     if isinstance(x, Expr):
         return write.choice(x, write.greater(flag, 0), y)
     chosen = elementwise.less(full_like(flag.value, 0.0), flag.value)
@@ -158,7 +158,7 @@ def _alike(x: Any, y: Value) -> Value:
 
 
 def update_composite(optimizer: Any) -> Composite:
-    """Declare the ``update`` of an optimiser's class as a composite.
+    """Declare an optimiser class's ``update`` method as a composite.
 
     Its inputs are θ, g, the moments and the scalars, which the attributes ``moments``
     and ``scalars`` name; its results are the new θ and the new moments.
@@ -212,14 +212,14 @@ def update_composite(optimizer: Any) -> Composite:
 
 
 def letters_of(rule: Primitive, attrs: Mapping[str, str]) -> list[str]:
-    """Return the letter of each input of an update as formulas show it."""
+    """Return the letters of an optimiser update's inputs in formulas."""
     letters = _LETTERS[rule]
     moments, scalars = attrs.get("moments", "").split(), attrs["scalars"].split()
     return ["p", "g", *[letters.get(m, m) for m in moments], *scalars]
 
 
 def _scaled(e: Expr, scalars: frozenset[Expr]) -> Expr:
-    """Return a formula in which scalars stand in front of arrays without ⊙: η g."""
+    """Return an update's formula with scalars in front of arrays, without ⊙: η g."""
     e = e.mapped(lambda part: _scaled(part, scalars))
     if isinstance(e, Product) and e.kind == "odot" and e.factors[0] in scalars:
         return Product("scale", e.factors)
@@ -227,7 +227,7 @@ def _scaled(e: Expr, scalars: frozenset[Expr]) -> Expr:
 
 
 def _cases(kind: Any) -> Iterator[Case]:
-    """Yield the examples of a rule: each of its forms, and what stands in front."""
+    """Yield test cases of an optimiser's update rule, for each of its forms."""
     variants = [(options, "3,4", "") for options in kind.variants]
     variants += [(kind.variants[0], "", ""), (kind.variants[0], "0", "")]
     variants += [(kind.variants[-1], "7", front) for front in ("scale penalty", "keep")]

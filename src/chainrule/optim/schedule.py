@@ -37,7 +37,7 @@ LEARNT: dict[str, Check] = {
 
 
 class Schedule(Declared):
-    """The learning rate η as a function of the update; this one is constant.
+    """A constant learning rate, and the base class of learning-rate schedules.
 
     Schedules are functions: ``schedule(t)`` is η of update number t, counted from 0.
     A Trainer tells them how long the run is (:meth:`bind`) and what came out of each
@@ -70,13 +70,13 @@ class Schedule(Declared):
     learnt = cast("dict[str, Any]", {})
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate η at update ``step``, counted from 0."""
+        """Return the schedule's learning rate η at update ``step``, counted from 0."""
         return self.lr
 
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
-        """Set the length of the run; values that are already set are kept.
+        """Set the length of the run in the schedule; values already set are kept.
 
         Args:
             total_steps: updates until the end of the run, those of earlier runs
@@ -86,10 +86,10 @@ class Schedule(Declared):
         """
 
     def observe(self, row: Mapping[str, Any]) -> None:
-        """Process the results of an epoch, a row of ``history.epochs``."""
+        """Pass an epoch's results, a row of ``history.epochs``, to the schedule."""
 
     def arguments(self) -> dict[str, Any]:
-        """Return the constructor arguments of the schedule, JSON-able.
+        """Return the constructor arguments of the learning-rate schedule, JSON-able.
 
         They are the attributes of the same names; a class of your own that keeps them
         otherwise says here what they are.
@@ -108,19 +108,19 @@ class Schedule(Declared):
         return {name: getattr(self, name) for name in names}
 
     def state(self) -> dict[str, Any]:
-        """Return the state acquired since construction, JSON-able."""
+        """Return the learning-rate schedule's state, JSON-able, for checkpoints."""
         unknown = (None, math.inf, -math.inf)
         return {k: v for k, v in self.learnt.items() if v not in unknown}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the state that :meth:`state` returned."""
+        """Restore the learning-rate schedule's state that ``state`` returned."""
         known = {k: LEARNT[k](k, v) for k, v in state.items() if v is not None}
         if strange := known.keys() - self.learnt.keys():
             raise KeyError(min(strange))
         self.learnt = {**self.learnt, **known}
 
     def settings(self) -> Any:
-        """Return the arguments and the state, JSON-able, to rebuild the schedule.
+        """Return a learning-rate schedule's arguments and state, JSON-able.
 
         ``chainrule.optim.build_schedule`` makes the schedule again. A constant rate
         is its number.
@@ -132,7 +132,7 @@ class Schedule(Declared):
         return settings | ({"state": state} if state else {})
 
     def values(self, n: int) -> Array:
-        """Return the learning rates of the first n updates.
+        """Return the schedule's learning rates of the first n updates.
 
         >>> Schedule(0.5).values(3)
         array([0.5, 0.5, 0.5])
@@ -144,7 +144,7 @@ class Schedule(Declared):
 
 
 class CountedSchedule(Schedule):
-    """Base class of schedules that count epochs, or updates.
+    """Base class of learning-rate schedules that count epochs, or updates.
 
     A later run may have other batches: the epochs so far stay counted as they were. An
     epoch that was cut short counts as one.

@@ -44,7 +44,7 @@ _key = partial(text, what=_("{name} is a key of history.epochs."))
 
 
 def _milestones(name: str, value: Any) -> list[int]:
-    """Check that milestones are integers ≥ 1, each larger than the one before."""
+    """Check a schedule's milestones: integers ≥ 1, each larger than the one before."""
     try:
         marks = [whole(_("a milestone"), m) for m in value]
     except (TypeError, ArgumentError):
@@ -112,7 +112,7 @@ class ExponentialLR(CountedSchedule):
 
 
 def _scaled(lr: float, gamma: float, times: int) -> float:
-    """Compute η₀ γⁿ; infinity on overflow."""
+    """Compute a schedule's rate η₀ γⁿ; infinity on overflow."""
     try:
         return lr * gamma**times
     except OverflowError:
@@ -120,7 +120,7 @@ def _scaled(lr: float, gamma: float, times: int) -> float:
 
 
 class CosineAnnealingLR(CountedSchedule):
-    """From the rate down to ``eta_min`` along half a cosine.
+    """A learning rate that falls to ``eta_min`` along half a cosine.
 
         η(t) = η_min + (η₀ − η_min) (1 + cos(π t / T)) / 2
 
@@ -172,7 +172,7 @@ class CosineAnnealingLR(CountedSchedule):
 
 
 class OneCycleLR(Schedule):
-    """Up from max_lr/div_factor to max_lr, then down to almost nothing, on cosines.
+    """A learning rate that rises to max_lr, then falls to almost 0, on cosines.
 
     With s = pct_start·T − 1 the last step of the climb, lo = max_lr/div_factor and
     end = lo/final_div_factor:
@@ -213,7 +213,7 @@ class OneCycleLR(Schedule):
             self.total_steps = total_steps
 
     def __call__(self, step: int) -> float:
-        """Return the rate η at update ``step``; constant after the end."""
+        """Return the one-cycle learning rate at update ``step``."""
         if self.total_steps is None:
             length = "total_steps=epochs * steps_per_epoch"
             raise _unknown_length(self, "total_steps", length)
@@ -227,7 +227,7 @@ class OneCycleLR(Schedule):
 
 
 def _cosine(start: float, end: float, share: float) -> float:
-    """Interpolate from start to end along half a cosine, at fraction ``share``."""
+    """Interpolate a learning rate along half a cosine, at fraction ``share``."""
     return end + (start - end) * ((1 + math.cos(math.pi * share)) / 2)
 
 
@@ -242,7 +242,7 @@ def _unknown_length(schedule: Schedule, name: str, example: str) -> ArgumentErro
 
 
 class LinearWarmup(Schedule):
-    """Up to a schedule's first rate on a straight line, and then the schedule.
+    """A learning rate that rises on a straight line until another schedule begins.
 
     With f = start_factor, T₀ = steps and the wrapped schedule η̂:
 
@@ -283,7 +283,7 @@ class LinearWarmup(Schedule):
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
-        """Set the remaining length of the run in the wrapped schedule."""
+        """Set the remaining length of the run in the schedule after the warm-up."""
         rest = None if total_steps is None else max(1, total_steps - self.steps)
         begun = max(0, first - self.steps)
         self.schedule.bind(rest, steps_per_epoch, first=begun)
@@ -356,11 +356,11 @@ class ReduceLROnPlateau(Schedule):
         self.learnt = {"lr": self.lr, "best": best, "bad_epochs": 0, "cooling": 0}
 
     def __call__(self, step: int) -> float:
-        """Return the current learning rate, for any update."""
+        """Return the current learning rate, which plateaus have reduced."""
         return self.learnt["lr"]
 
     def observe(self, row: Mapping[str, Any]) -> None:
-        """Compare an epoch with the best one; reduce the rate on a plateau.
+        """Compare an epoch's result with the best; reduce the rate on a plateau.
 
         Raises:
             ArgumentError: the row has no such key, or no number there.
@@ -420,7 +420,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
 def build_schedule(
     settings: Mapping[str, Any], own: Mapping[str, type[Schedule]] | None = None
 ) -> Schedule:
-    """Build a schedule from the settings that :meth:`Schedule.settings` returned.
+    """Build a learning-rate schedule from the settings that it had returned.
 
     Args:
         settings: ``{"name": "StepLR", "lr": 0.1, "step_size": 30}``, with the state
@@ -475,7 +475,7 @@ def as_schedule(
     lr: float | Schedule | Mapping[str, Any],
     own: Mapping[str, type[Schedule]] | None = None,
 ) -> Schedule:
-    """Return a schedule: ``lr`` itself, one built from settings, or a constant rate."""
+    """Return a learning-rate schedule from ``lr``: a schedule, settings or a number."""
     if isinstance(lr, Mapping):
         return build_schedule(lr, own)
     return lr if isinstance(lr, Schedule) else Schedule(lr)

@@ -1,4 +1,4 @@
-"""Gradient descent, with or without momentum."""
+"""The SGD optimiser: gradient descent, with or without momentum."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def state_dict(optimizer: Any) -> dict[str, Any]:
 
 
 def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
-    """Restore an optimiser's state, after a check of all its values."""
+    """Restore an optimiser's state from a ``state_dict``, after a check."""
     optimizer.refuse_in_trace("load_state_dict")
     own, groups = state_dict(optimizer), optimizer.param_groups
     if not optimizer.params:
@@ -87,7 +87,7 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
 
 
 def _keys(what: str, saved: Any, expected: Iterable[str]) -> None:
-    """Refuse a value that is not a dictionary with exactly the expected keys."""
+    """Refuse an optimiser's saved state without exactly the expected keys."""
     if not isinstance(saved, Mapping):
         raise ArgumentError(
             _("{what} is a dictionary.", what=what),
@@ -110,7 +110,7 @@ def _same(what: str, expected: Any, got: Any) -> None:
 
 
 def _check_groups(optimizer: Any, own: list[dict[str, Any]], saved: Any) -> None:
-    """Refuse parameter groups that differ from the optimiser's groups."""
+    """Refuse saved parameter groups that differ from the optimiser's groups."""
     length = len(saved) if isinstance(saved, list) else saved
     _same(_("The number of param_groups"), len(own), length)
     for i, (own_group, group) in enumerate(zip(own, saved, strict=True)):
@@ -123,7 +123,7 @@ def _check_groups(optimizer: Any, own: list[dict[str, Any]], saved: Any) -> None
 
 
 def _moments(optimizer: Any, saved: Any) -> dict[tuple[str, str], Tensor]:
-    """Return the saved moments by parameter and name, as fitting tensors."""
+    """Return an optimiser's saved moments by parameter and name, as tensors."""
     _keys(_("The state of all parameters"), saved, optimizer.params)
     loaded: dict[tuple[str, str], Tensor] = {}
     for group in optimizer.param_groups:
@@ -139,7 +139,7 @@ def _moments(optimizer: Any, saved: Any) -> dict[tuple[str, str], Tensor]:
 
 
 def _moment(what: str, saved: Any, p: Tensor) -> Tensor:
-    """Convert a saved moment to a tensor like its parameter."""
+    """Convert an optimiser's saved moment to a tensor like its parameter."""
     try:
         array: Array = np.asarray(saved)
     except ValueError:
@@ -171,13 +171,13 @@ def _moment(what: str, saved: Any, p: Tensor) -> Tensor:
 
 
 def _schedule(own: Schedule | None, settings: Any) -> Schedule:
-    """Build a schedule from saved settings, of a user-defined class too."""
+    """Build a learning-rate schedule from saved settings, of a user's class too."""
     known = {} if own is None else {type(own).__name__: type(own)}
     return as_schedule(deepcopy(settings), known)
 
 
 def _moved(own: Schedule | None, wanted: Schedule, moved: dict[int, Any]) -> Schedule:
-    """Restore a schedule in place, so that all references to the object stay valid.
+    """Restore a learning-rate schedule in place, so that references stay valid.
 
     Args:
         own: the schedule until now, which several groups may share.

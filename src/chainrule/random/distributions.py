@@ -42,7 +42,7 @@ BLOCK = 1 << 13
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
-    """Return the shape written as ``uniform(2, 3)`` or as ``uniform((2, 3))``."""
+    """Return the shape of random numbers: ``uniform(2, 3)`` or ``uniform((2, 3))``."""
     return shape_of(shape, _("Random numbers are drawn in a shape."))
 
 
@@ -54,7 +54,7 @@ def _tensor(value: Value, requires_grad: bool) -> Tensor:
 def _by_blocks(
     function: Callable[..., Value], *raw: Value, options: Iterable[Any] = ()
 ) -> Value:
-    """Apply an elementwise function to random bits, block by block.
+    """Convert random bits by an elementwise function, block by block.
 
     What lies between the bits and the result is several times as large as both; a block
     of it stays in a core's cache. ``options``: what else the function uses; a tensor
@@ -77,14 +77,14 @@ def _by_blocks(
 
 
 def _between(raw: Value) -> Value:
-    """Return (bits + ½)·2⁻³² in float64: never 0, never 1."""
+    """Convert random bits to numbers (bits + ½)·2⁻³² between 0 and 1, float64."""
     wide = astype(raw, DType.float64)
     half = add(wide, full(0.5, DType.float64, raw.shape))
     return mul(half, full(2.0**-32, DType.float64, raw.shape))
 
 
 def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Value:
-    """Return ``v``, or raise an error where ``holds`` is false, now or at the run."""
+    """Return ``v`` if a distribution's parameters are valid, else raise an error."""
     got = _("others, in a compiled function")
     known = holds.value.array
     if known is not None and v.array is not None and not known.all():
@@ -186,14 +186,14 @@ rand, randn = uniform, normal
 
 @raises_call_error
 def rand_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Draw as :func:`uniform`, in the shape and dtype of x."""
+    """Draw random numbers as :func:`uniform`, in the shape and dtype of x."""
     x = as_tensor(x)
     return uniform(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 @raises_call_error
 def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Draw as :func:`normal`, in the shape and dtype of x."""
+    """Draw random numbers as :func:`normal`, in the shape and dtype of x."""
     x = as_tensor(x)
     return normal(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
@@ -203,7 +203,7 @@ def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Ten
 def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
 ) -> Tensor:
-    """Draw integers from ``low`` to below ``high``, all equally likely.
+    """Draw random integers from ``low`` to below ``high``, all equally likely.
 
     Args:
         low: the smallest; 0 where only ``high`` and ``size`` are given, as in
@@ -244,7 +244,7 @@ def randint(
 @raises_call_error
 @rewind_on_error
 def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
-    """Draw 1 with probability p, else 0.
+    """Draw from the Bernoulli distribution: 1 with probability p, else 0.
 
     Args:
         p: a number or a tensor, from 0 to 1.
@@ -281,7 +281,7 @@ def _gumbel(shape: Shape) -> Value:
 @raises_call_error
 @rewind_on_error
 def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
-    """Draw classes with the probabilities softmax(logits) along ``dim``.
+    """Draw random classes with the probabilities softmax(logits) along ``dim``.
 
     Gumbel 1954: the largest of logits − ln(−ln u), with u uniform.
 
@@ -314,7 +314,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
 @raises_call_error
 @rewind_on_error
 def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
-    """Draw classes with probabilities proportional to ``probs``, along the last axis.
+    """Draw random classes with probabilities proportional to ``probs``, row by row.
 
     Args:
         probs: (classes,) or (rows, classes), ≥ 0.
@@ -373,7 +373,7 @@ def randperm(n: Dim) -> Tensor:
 
 
 def permutation(n: int, seed: int, epoch: int, block: int = 0) -> Array:
-    """Return the shuffled order of n samples in epoch ``epoch``, of a block (int32).
+    """Return the shuffled order of n samples in an epoch, or of a stream's block.
 
     Sorting by fresh random bits gives every order the same chance, but for ties, which
     keep their place.

@@ -37,22 +37,22 @@ class Generator:
         self.key.name, self.counter.name = "random.key", "random.counter"
 
     def manual_seed(self, seed: int) -> Generator:
-        """Restart the generator from ``seed``, in place, for compiled functions too."""
+        """Restart the random generator from a seed, in place."""
         self.key.copy_(seed_key(validation.seed("seed", seed)))
         self.counter.copy_(np.uint32(0))
         return self
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the generator's key and counter, for a checkpoint."""
+        """Return the random generator's key and counter, for a checkpoint."""
         return {"key": self.key.numpy(), "counter": self.counter.numpy()}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore the state that :meth:`state` returned, in place."""
+        """Restore the random generator's state that ``state`` returned, in place."""
         self.key.copy_(state["key"])
         self.counter.copy_(state["counter"])
 
     def bits(self, shape: Shape) -> Tensor:
-        """Return fresh uint32 random bits, and advance the counter."""
+        """Return fresh random bits (uint32) of the generator; advance its counter."""
         words = random_bits(
             self.key.value, self.counter.value, shape=shape, stream=context.scope
         )
@@ -61,7 +61,7 @@ class Generator:
 
 
 class NoBits:
-    """A stream of zeros instead of random bits, for weights to be overwritten.
+    """A source of zeros in place of random bits, for weights to be overwritten.
 
     Args:
         most: how many are given altogether; None for any number.
@@ -71,12 +71,12 @@ class NoBits:
         self.left = most
 
     def bits(self, shape: Shape) -> Tensor:
-        """Return zeros instead of random bits."""
+        """Return zeros in place of random bits, of a shape."""
         self.reserve(int(size_of(shape)))
         return wrap(full(0, DType.uint32, shape))
 
     def reserve(self, count: int) -> None:
-        """Count the requested numbers; raise an error beyond the limit."""
+        """Count the requested random numbers; raise an error beyond the limit."""
         if self.left is not None:
             self.left -= count
             if self.left < 0:
@@ -87,7 +87,7 @@ class NoBits:
 
 
 class StepStream:
-    """The random bits of one training step, by module scope, ordinal and step.
+    """The random bits of one training step, by module, ordinal and step number.
 
     Args:
         key: uint32[2].
@@ -99,7 +99,7 @@ class StepStream:
         self.ordinals: dict[str, int] = {}
 
     def bits(self, shape: Shape) -> Tensor:
-        """Return the next random bits for the current module scope."""
+        """Return fresh random bits for the current module in a training step."""
         ordinal = self.ordinals.get(context.scope, 0)
         self.ordinals[context.scope] = ordinal + 1
         return wrap(
@@ -133,7 +133,7 @@ def manual_seed(seed: int) -> None:
 
 @contextmanager
 def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
-    """Use ``source`` for this thread's random draws within a block."""
+    """Set the source of this thread's random draws within a block."""
     saved, context.stream = context.stream, source
     try:
         yield
@@ -142,7 +142,7 @@ def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
 
 
 def bits(shape: Shape) -> Tensor:
-    """Return fresh uint32 random bits from the current stream."""
+    """Return fresh random bits (uint32) from the current source."""
     if context.stream is None:
         _draws.by_thread += 1
         _Draws.by_process += 1
@@ -150,7 +150,7 @@ def bits(shape: Shape) -> Tensor:
 
 
 class _Draws(threading.local):
-    """The numbers of draws from the process's default generator.
+    """The numbers of draws from the default generator, per process and thread.
 
     Attributes:
         by_process, by_thread: the draws by all threads, and by this one.
@@ -166,7 +166,7 @@ _draws = _Draws()
 
 
 def draw_counts() -> tuple[int, int]:
-    """Return the counts of draws from the default generator.
+    """Return the numbers of draws from the default random generator so far.
 
     See :func:`take_back_draws`.
     """
@@ -174,7 +174,7 @@ def draw_counts() -> tuple[int, int]:
 
 
 def take_back_draws(before: tuple[int, int]) -> None:
-    """Rewind the default generator after a refused call.
+    """Rewind the default random generator after a refused call.
 
     Only eagerly, and only where no other thread has drawn meanwhile: within a compiled
     function draws are state, which a refused call leaves as it was.
@@ -186,7 +186,7 @@ def take_back_draws(before: tuple[int, int]) -> None:
 
 
 def rewind_on_error(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a function to rewind the default generator after a refusal."""
+    """Decorate a function to rewind the random generator if the function fails."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -201,6 +201,6 @@ def rewind_on_error(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def reserve(count: int) -> None:
-    """Count weights that are copied, not drawn, where a stream has a limit."""
+    """Count weights that are copied, not drawn, if the random source has a limit."""
     if isinstance(context.stream, NoBits):
         context.stream.reserve(count)

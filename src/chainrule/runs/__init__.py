@@ -1,4 +1,4 @@
-"""Runs from a TOML file or a recipe: checked, trained, evaluated and used.
+"""Training runs from a TOML file or a recipe: checked, trained, evaluated, used.
 
     run = runs.load("houses.toml")      # checked: all of its problems
     session = runs.Session.begin(run)   # data, network, Trainer

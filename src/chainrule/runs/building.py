@@ -53,7 +53,7 @@ def trainer(settings: schema.Run, parts: Parts) -> Trainer:
 
 
 def _check_names(settings: schema.Run, model: nn.Module) -> None:
-    """Check that probe and parameter-group patterns match names in the network."""
+    """Check that patterns of probes and parameter groups match names in the network."""
     with at("training", "probes"):
         Probes(settings.training.probes, model)
     with at("optimizer", "groups"), schema.on_trial():
@@ -64,7 +64,7 @@ def _check_names(settings: schema.Run, model: nn.Module) -> None:
 def _warn_of_scale(
     trainer: Trainer, last: nn.Module, settings: schema.Optimizer
 ) -> None:
-    """Warn about SGD on targets of a large scale.
+    """Warn of plain SGD in a run file whose regression targets have a large scale.
 
     With ŷ = s z + m the gradient of a squared error with respect to z grows with s²:
     for the layers before it the rate is as if it were s² times as large.
@@ -136,7 +136,7 @@ def _loss(settings: schema.Run, train: Dataset) -> Any:
 
 
 def _for_targets(loss: Any, last: nn.Module) -> Any:
-    """Return the loss adapted to a network that ends in a target-transforming layer.
+    """Return a run's loss for a network whose last layer transforms the targets.
 
     Several targets count alike, each by its own spread: in one sum of errors, those of
     the largest numbers would be all that is learnt.

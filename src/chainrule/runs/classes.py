@@ -1,4 +1,4 @@
-"""Classes that a run file may name, as sections made from their constructors.
+"""Sections of a run file that name a class, such as a layer or an optimiser.
 
 Nothing is listed twice: classes come from the tables that checkpoints are read with,
 their options from the signatures and annotations of their constructors, descriptions
@@ -49,7 +49,7 @@ _UNCHECKED = (TypeError, ValueError, ArithmeticError, LookupError, AttributeErro
 
 
 class ClassSection(Section):
-    """A section that names a class; its further keys are the class' options."""
+    """A section of a run file that names a class; other keys are its options."""
 
     #: The class; of the sections of a whole family none.
     constructor: ClassVar[type] = object
@@ -64,12 +64,12 @@ class ClassSection(Section):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The constructor options that are set in the file."""
+        """The options of a run file's section that its class's constructor takes."""
         known = inspect.signature(self.constructor).parameters
         return {k: value for k, value in self.set_values().items() if k in known}
 
     def build(self, **more: Any) -> Any:
-        """Construct the named class; ``more`` options precede the file's options.
+        """Construct the class that a section of a run file names, with its options.
 
         Raises:
             Problem: whatever the constructor refuses, with all of the answers.
@@ -94,13 +94,13 @@ class ClassSection(Section):
 
     @classmethod
     def more_fields(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Return additional fields of a class's section, by its options."""
+        """Return further keys of a run file's section, such as parameter groups."""
         return {}
 
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """The classes that a section of the run file may name, such as all losses.
+    """The classes that one section of a run file may name, such as all losses.
 
     Attributes:
         what: what one of them is called.
@@ -114,12 +114,12 @@ class Family:
 
     @property
     def default(self) -> str | None:
-        """The class to use if the file names none."""
+        """The class that a section has if the run file names none."""
         field = self.base.known()["class"]
         return None if field.is_required() else field.default
 
     def read(self, value: Any) -> ClassSection:
-        """Return the checked section of the class that a value names."""
+        """Check a section of a run file by the class that it names, and return it."""
         bare = self.base.bare_name and isinstance(value, str)
         table: Any = {"class": value} if bare else value
         name = table.get("class", self.default) if isinstance(table, dict) else None
@@ -135,7 +135,7 @@ class Family:
 
     @functools.lru_cache(maxsize=256)  # noqa: B019  (there are five families, which stay)
     def model(self, name: str) -> type[ClassSection]:
-        """Return the section model of a class: common keys and constructor options."""
+        """Return the pydantic model of a run file's section for one class."""
         fields = self.options(name)
         fields |= self.base.more_fields(name, fields)
         model: Any = create_model(name, __base__=self.base, **fields)
@@ -143,11 +143,11 @@ class Family:
         return model
 
     def models(self) -> list[type[ClassSection]]:
-        """Return the section models of all classes."""
+        """Return the pydantic models of a run file's section for all its classes."""
         return [self.model(name) for name in self.classes]
 
     def options(self, name: str) -> dict[str, Any]:
-        """Return the constructor arguments that a file can set, as model fields."""
+        """Return a class's options that a run file can set, as pydantic fields."""
         constructor, options = self.classes[name], {}
         hints = hints_of(constructor)
         for argument in inspect.signature(constructor).parameters.values():
@@ -163,7 +163,7 @@ class Family:
 
 
 def exported(module: Any, base: type) -> dict[str, type]:
-    """Return the subclasses of ``base`` that a module exports."""
+    """Return the subclasses of ``base`` that a module exports, such as all losses."""
     items = {name: getattr(module, name) for name in sorted(module.__all__)}
     return {
         name: item
@@ -173,7 +173,7 @@ def exported(module: Any, base: type) -> dict[str, type]:
 
 
 def hints_of(constructor: type) -> dict[str, Any]:
-    """Return the type annotations of a constructor, for a dataclass of its fields."""
+    """Return the type annotations of a constructor, also of a dataclass."""
     if not is_dataclass(constructor):
         return get_type_hints(constructor.__init__, include_extras=True)
     known: dict[str, Any] = {}  # an inherited field may name types of its own module
@@ -194,7 +194,7 @@ _TYPES: dict[Any, Any] = {
 
 
 def toml_type(hint: Any) -> Any:
-    """Return the part of an annotation that TOML values can have, or None.
+    """Return the part of a type annotation that TOML values can have, or None.
 
     >>> toml_type(float | None), toml_type(tuple[int, ...] | None) is None
     (<class 'float'>, False)
@@ -224,7 +224,7 @@ def toml_type(hint: Any) -> Any:
 
 
 def summary(documented: type) -> str:
-    """Return the first paragraph of a class's docstring, as one line.
+    """Return the first paragraph of a class's docstring as one line.
 
     >>> from chainrule import nn
     >>> summary(nn.Tanh)
@@ -234,7 +234,7 @@ def summary(documented: type) -> str:
 
 
 def describe(section: type[Section], key: str) -> str:
-    """Return the description of a key, from the docstring of its section or class."""
+    """Return the description of a run file's key, from a docstring."""
     own = section.known()[key].description or arguments(section).get(key)
     constructor = getattr(section, "constructor", object)
     return (own or arguments(constructor).get(key, "")).rstrip(".")
@@ -242,7 +242,7 @@ def describe(section: type[Section], key: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def arguments(documented: type) -> dict[str, str]:
-    """Return the docstring's description of each argument or attribute of a class.
+    """Return the descriptions of a class's arguments, from its docstring.
 
     >>> from chainrule import nn
     >>> arguments(nn.Dropout)
@@ -261,6 +261,6 @@ def arguments(documented: type) -> dict[str, str]:
 
 
 def _plain(text: str) -> str:
-    """Return documentation as one line, without reStructuredText markup."""
+    """Return documentation text as one line, without reStructuredText markup."""
     text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", " ".join(text.split()))
     return text.replace("``", "`")

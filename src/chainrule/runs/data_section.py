@@ -108,12 +108,12 @@ class Data(Section):
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The format-specific keys that are set, as arguments for a reader."""
+        """The format-specific keys of the data section, as arguments of a reader."""
         others = {*Data.model_fields, "target_transform"}  # which is for the network
         return {name: v for name, v in self.set_values().items() if name not in others}
 
     def share(self, part: str) -> float | None:
-        """Return a part's share of the samples; None if it has separate data."""
+        """Return the share of samples for validation or test; None: data of its own."""
         part_value = getattr(self, part)
         if part_value is None:
             four = self.source == "xor" and getattr(self, "copies", None) == 1
@@ -122,7 +122,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _leaves_some(self) -> Self:
-        """Check that validation and test shares leave samples for training."""
+        """Check that validation and test parts leave samples for training."""
         numbers = [n for n in (self.validation, self.test) if isinstance(n, float)]
         if sum(numbers) >= 1:
             raise Problem(
@@ -138,7 +138,7 @@ class Data(Section):
 
 
 class Table(Data):
-    """A table.
+    """The data section of a run file for a table.
 
     Attributes:
         target: the column to predict, or a list of columns of numbers, which count
@@ -181,7 +181,7 @@ class Table(Data):
 
 
 class Texts(Table):
-    """A table with a column of texts.
+    """The data section of a run file for a table with a column of texts.
 
     Attributes:
         text: the column of texts
@@ -208,7 +208,7 @@ class Texts(Table):
 
 
 class Arrays(Data):
-    """An NPZ file.
+    """The data section of a run file for an NPZ file.
 
     Attributes:
         task: what the target is; else whole numbers are classes
@@ -226,7 +226,7 @@ class Arrays(Data):
 
 
 class Idx(Data):
-    """Two idx files.
+    """The data section of a run file for a pair of idx files.
 
     Attributes:
         source: [images, labels], or the images alone where the labels lie beside them
@@ -246,7 +246,7 @@ class Idx(Data):
 
 
 class Images(Data):
-    """A folder of images.
+    """The data section of a run file for a folder of images.
 
     Attributes:
         size: [height, width] that images are scaled to; else theirs, where all are
@@ -262,7 +262,7 @@ class Images(Data):
 
 
 class Named(Data):
-    """Data by name.
+    """The data section of a run file for data by name, such as ``moons``.
 
     Attributes:
         validation: the share of samples to look at after each epoch; else 0.1, and 0
@@ -288,7 +288,7 @@ DRAWING: dict[str, tuple[str, Any, str, Any]] = {
 
 
 def _named(name: str) -> type[Data]:
-    """Return the section model of a named data set, from its function's arguments."""
+    """Return the data section's model for a data set by name, from its function."""
     known = inspect.signature(getattr(data, name)).parameters
     fields: dict[str, Any] = {
         key: (
@@ -315,7 +315,7 @@ for _kind in KINDS.values():
 
 
 def format_of(source: str | list[str], format: str | None) -> str | None:
-    """Return the data format of a source; None if the name does not determine it.
+    """Return the data format of a run file's ``source``; None if its name is unclear.
 
     >>> format_of("houses.csv", None), format_of("moons", None), format_of("pets", None)
     ('csv', 'named', 'images')
@@ -338,13 +338,13 @@ def format_of(source: str | list[str], format: str | None) -> str | None:
 
 
 def section_of(source: str | list[str], format: str | None) -> type[Data] | None:
-    """Return the data section model for a source; None if its format is unknown."""
+    """Return the data section's model for a ``source``; None for an unknown format."""
     kind = format_of(source, format)
     return KINDS.get(str(source) if kind == "named" else str(kind))
 
 
 def read_data(value: Any) -> Data:
-    """Return the checked ``[data]`` section of a file, by the format of its source."""
+    """Check the ``[data]`` section of a run file by its format, and return it."""
     if not isinstance(value, dict):
         return Data.read(value)
     source, format = value.get("source"), value.get("format")

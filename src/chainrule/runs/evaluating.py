@@ -32,7 +32,7 @@ LINE = 96
 def evaluate(
     place: Path, path: Path | None, *, threads: int | None = None, seed: int = 0
 ) -> tuple[dict[str, Any], str]:
-    """Evaluate a run: metrics with a baseline, column importance, worst mistakes.
+    """Evaluate a run: metrics and baseline, importance of columns, worst mistakes.
 
     Args:
         place: its directory, or a checkpoint.
@@ -106,7 +106,7 @@ def evaluate(
 
 
 def _answer(baseline: Baseline, classes: Sequence[str] | None) -> str:
-    """Return the baseline's answer in words, as ``always the mean, 352.1``.
+    """Describe a baseline's constant answer, such as ``always the mean, 352.1``.
 
     Or ``always cat``.
     """
@@ -118,7 +118,7 @@ def _answer(baseline: Baseline, classes: Sequence[str] | None) -> str:
 
 
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
-    """Return the classes' names, or their numbers."""
+    """Return the names of the classes for a report, or their numbers as texts."""
     if names is not None and len(names) == count:
         return list(names)
     return [str(i) for i in range(count)]
@@ -130,7 +130,7 @@ def _mistakes(
     file: Path | None,
     worst: Sequence[Mistake],
 ) -> list[dict[str, Any]]:
-    """Return each mistake with its line number and its row's cells.
+    """Return the worst mistakes of an evaluation, with line numbers and cells.
 
     They are as the file has them where its lines are known, else as the features tell.
     """
@@ -167,7 +167,7 @@ def _mistakes(
 def _comparison(
     single: Mapping[str, float], baseline: Baseline | None, answer: str | None
 ) -> list[str]:
-    """Return a text table of the metrics, with the baseline's for comparison."""
+    """Return a text table of an evaluation's metrics beside those of the baseline."""
     rows = [["", tr("this run")]]
     rows += [[called(name), numbers.measure(name, v)] for name, v in single.items()]
     if baseline is not None:
@@ -178,7 +178,7 @@ def _comparison(
 
 
 def _columns(ranked: Sequence[Importance], metric: str) -> list[str]:
-    """Return a text table of the most important columns, to three digits."""
+    """Return a text table of the most important columns of an evaluation."""
     most = max(abs(ranked[0].mean), ranked[0].std) or 1.0
     decimals = max(0, 2 - math.floor(math.log10(most)))
     shown = [
@@ -192,7 +192,7 @@ def _columns(ranked: Sequence[Importance], metric: str) -> list[str]:
 
 
 def _rows(worst: Sequence[Mapping[str, Any]], target: str) -> list[str]:
-    """Return text lines about the worst mistakes and the cells of their rows."""
+    """Return text lines about the worst mistakes of an evaluation."""
     lines = [tr("The worst mistakes:")]
     for item in worst:
         position = tr("row {row}", row=item["row"])
@@ -221,7 +221,7 @@ def _indented(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def table(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Return a confusion matrix as text; for many classes the most frequent mistakes.
+    """Return a confusion matrix as text; for many classes, frequent mistakes.
 
     >>> print(*table(np.array([[5, 1], [0, 4]]), ["cat", "狗"]), sep="\\n")
     true \\ predicted  cat  狗

@@ -23,7 +23,7 @@ def explained(
     layer: str | None = None,
     composites: Collection[str] = (),
 ) -> Explanation:
-    """Explain one training step of a run's network, from its current weights.
+    """Explain one training step of a run's network on some rows of its data.
 
     Args:
         run: its directory, a checkpoint, or the name of a training recipe, whose
@@ -56,7 +56,7 @@ def explained(
 
 
 def _parts(run: str, path: Path | None) -> tuple[Trainer, Dataset, str]:
-    """Return the Trainer of a run or a recipe, its data and their name."""
+    """Return the Trainer of a run or recipe, the data to explain, and their name."""
     if not Path(run).exists() and run in recipes.names():
         if recipes.kind(run) != "training":
             raise ArgumentError(

@@ -1,4 +1,4 @@
-"""The run file: its text, checked as a whole, as the origin of a run.
+"""The run file: its text, checked as a whole, from which a run is built.
 
 :func:`load` and :func:`parse` find all that can be known from the text alone, before
 anything is loaded or trained; the :class:`RunFile` makes the data, the Trainer and the
@@ -53,7 +53,7 @@ OPTIONS = {
 
 
 def flag(option: str) -> str:
-    """Return the command-line flag of an option.
+    """Return the command-line flag of a run's option: ``--batch-size``.
 
     >>> flag("batch_size")
     '--batch-size'
@@ -63,7 +63,7 @@ def flag(option: str) -> str:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A checked run file: its settings, and construction of the run's parts.
+    """A checked run file: its settings, and the construction of its Trainer and data.
 
     Attributes:
         name: of the file, for messages.
@@ -88,7 +88,7 @@ class RunFile:
 
     @contextmanager
     def as_problems(self) -> Iterator[None]:
-        """Convert errors within a block to problems of the run file."""
+        """Convert errors within a block to errors about the run file."""
         try:
             yield
         except RunFileError:
@@ -97,7 +97,7 @@ class RunFile:
             raise RunFileError(self.name, [Problem.of(error)], self.lines) from error
 
     def path(self, name: str) -> Path:
-        """Return the path of the file's data, relative to the working directory.
+        """Return the path of a run file's data, relative to the working directory.
 
         Raises:
             ArgumentError: a checkpoint names data that its user has not.
@@ -124,7 +124,7 @@ class RunFile:
 
     @property
     def directory(self) -> Path | None:
-        """The directory for results that the run file specifies, or None."""
+        """The directory for results that the run file names, or None."""
         directory = self.settings.output.directory
         if directory is None:
             return None
@@ -133,43 +133,43 @@ class RunFile:
 
     @property
     def copy(self) -> str:
-        """The run file's text under its command line, for the run's directory."""
+        """The run file's text below its command line, to copy into the results."""
         words = [f"{flag(option)} {v}" for option, v in self.options.items()]
         head = " ".join(["# chainrule train", self.name, *words])
         return f"{head}\n{self.text}"
 
     def setting(self, option: str) -> Any:
-        """Return the run's setting for a command-line option."""
+        """Return the run file's setting for a command-line option."""
         section, key = OPTIONS[option]
         return getattr(getattr(self.settings, section), key)
 
     def with_options(self, **options: Any) -> RunFile:
-        """Return the same run file with other command-line options."""
+        """Return the run file with changed command-line options."""
         merged = {**self.options, **options}
         run = parse(self.text, name=self.name, folder=self.folder, options=merged)
         return replace(run, within=self.within)
 
     def note(self) -> dict[str, Any]:
-        """Return the notes for checkpoints: the file's name, text and options."""
+        """Return the run file's name, text and options, for checkpoints."""
         about = {"name": self.name, "folder": str(self.folder.resolve())}
         return {"run": {**about, "text": self.text, "options": dict(self.options)}}
 
     # -- what it describes; all raise RunFileError where something does not fit --------
 
     def parts(self) -> Parts:
-        """Load the run's data, split into parts."""
+        """Load the run file's data, split into training, validation and test."""
         with self.as_problems():
             return source.load(self.settings.data, self.path)
 
     def trainer(self, parts: Parts) -> Trainer:
-        """Build the run's untrained Trainer."""
+        """Build the run file's untrained Trainer."""
         with self.as_problems():
             trainer = building.trainer(self.settings, parts)
         self.fit_options(parts.train)  # refuses a batch that is too large
         return trainer
 
     def fit_options(self, train: Dataset) -> dict[str, Any]:
-        """Return the number of epochs and the batch size for ``Trainer.fit``."""
+        """Return the run file's epochs and batch size, for ``Trainer.fit``."""
         training, rows = self.settings.training, len(train)
         size = training.batch_size or min(USUAL_BATCH, rows)
         with self.as_problems(), at("training", "batch_size"):
@@ -178,7 +178,7 @@ class RunFile:
         return {"epochs": training.epochs, "batch_size": size, "drop_last": drop}
 
     def callbacks(self, directory: Path) -> list[Any]:
-        """Build the run's callbacks, with their files in ``directory``."""
+        """Build the run file's callbacks, which write into ``directory``."""
         callbacks = []
         for i, callback in enumerate(self.settings.callbacks):
             with self.as_problems(), at("callbacks", i):
@@ -188,12 +188,12 @@ class RunFile:
     def pictures(
         self, trainer: Trainer, directory: Path
     ) -> tuple[list[str], dict[str, bytes]]:
-        """Return no pictures; only recipes draw pictures of the trained network."""
+        """Return no pictures of the trained network: only recipes draw some."""
         return [], {}
 
 
 def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
-    """Read and check a file.
+    """Read and check a run file.
 
     Args:
         path: of the file.
@@ -216,7 +216,7 @@ def parse(
     folder: Path = Path(),
     options: Mapping[str, Any] | None = None,
 ) -> RunFile:
-    """Check the text of a file.
+    """Check the text of a run file, and return the run file.
 
     Args:
         text: what the file says.

@@ -47,7 +47,7 @@ WEIGHTS_AT_MOST = 2**28
 
 
 class Layer(ClassSection):
-    """A layer of the network.
+    """A layer in the model section of a run file: its class and options.
 
     Attributes:
         class: its name
@@ -62,16 +62,16 @@ class Layer(ClassSection):
 
     @property
     def of_sequences(self) -> bool:
-        """Return whether the layer reads sequences, (N, T, features) in a run file."""
+        """Return whether a run file's layer reads sequences, (N, T, features)."""
         return "batch_first" in inspect.signature(self.constructor).parameters
 
     def build(self, **more: Any) -> Any:
-        """Construct the layer, with samples along the first axis."""
+        """Construct the layer of a run file, with samples along the first axis."""
         order = {"batch_first": True} if self.of_sequences else {}
         return super().build(**order, **more)
 
     def sizes(self) -> dict[str, int | list[int]]:
-        """Return the layer's sizes that are set in the file: numbers of units."""
+        """Return the sizes of a layer (numbers of units) that the run file sets."""
         options = self.options
         return {
             name: options[name]
@@ -80,7 +80,7 @@ class Layer(ClassSection):
         }
 
     def open_sizes(self) -> list[str]:
-        """Return the names of sizes to infer from the data or the previous layer."""
+        """Return the names of a layer's sizes that are to be inferred from data."""
         known = inspect.signature(self.constructor).parameters
         written = self.model_fields_set
         return [
@@ -90,7 +90,7 @@ class Layer(ClassSection):
         ]
 
     def small(self) -> dict[str, Any]:
-        """Return small sizes of the layer for a trial: at most two units or groups."""
+        """Return small sizes of a run file's layer, for a trial construction."""
         cut = (
             self.options.get(name)
             for name in ("num_groups", "groups", "nhead", "num_heads")
@@ -141,7 +141,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
-        """Check that layers are not too large, and that all sizes can be inferred."""
+        """Check the layers of a run file: not too large, and sizes can be inferred."""
         sized = [i for i, x in enumerate(self.layers) if "out_features" in x.known()]
         problems: dict[Where, Problem] = {}
         total = 0
@@ -168,7 +168,7 @@ class Model(Section):
 
 
 def weights_of(sizes: Mapping[str, Any]) -> int:
-    """Return the approximate number of weights of a layer with these sizes.
+    """Return the approximate number of weights of a run file's layer by its sizes.
 
     Layers of sequences have square matrices too.
     """
@@ -178,7 +178,7 @@ def weights_of(sizes: Mapping[str, Any]) -> int:
 
 
 def with_weights(total: int, layer: Layer, sizes: Mapping[str, Any]) -> int:
-    """Return the network's number of weights with a further layer.
+    """Return a run file's number of weights with a further layer; refuse too many.
 
     Raises:
         Problem: they would not fit into memory.

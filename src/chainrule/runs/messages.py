@@ -1,4 +1,4 @@
-"""Messages about errors in run files, in place of pydantic's."""
+"""Error messages for run files: keys, values, sections and classes."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ SYNONYMS = {
 
 
 def problems(error: SectionError) -> list[Problem]:
-    """Return what is wrong with a file as problems."""
+    """Return the problems of a run file, with messages, from a section's error."""
     return [_problem(where, item) for where, item in error.problems.items()]
 
 
 def _problem(where: Where, item: Refused | ChainruleError) -> Problem:
-    """Convert an error found in a key or section of a run file to a Problem."""
+    """Convert an error at a key or section of a run file to a problem with a text."""
     if isinstance(item, ChainruleError):
         problem = Problem.of(item)
         problem.where = where
@@ -97,7 +97,7 @@ def _problem(where: Where, item: Refused | ChainruleError) -> Problem:
 
 
 def _missing(section: type[Section], where: Where, name: str) -> Problem:
-    """Return the problem of a key that is missing: it has no line of its own."""
+    """Return the problem of a key that is missing in a section of a run file."""
     field = section.known()[name]
     value, wanted = example(field), accepted(field)
     choice = "…" if value is None else show(value)
@@ -111,7 +111,7 @@ def _missing(section: type[Section], where: Where, name: str) -> Problem:
 
 
 def _no_table(section: type[Section], where: Where, value: Any) -> Problem:
-    """Return the problem of a section, or a table of options, of a wrong type."""
+    """Return the problem of a run file's section or table that has a wrong type."""
     name, *rest = where
     if not rest:
         head, got = schema.SECTIONS[str(name)].title, f"{name} = {show(value)}"
@@ -131,7 +131,7 @@ def _no_table(section: type[Section], where: Where, value: Any) -> Problem:
 
 
 def _no_section(name: str, value: Any) -> Problem:
-    """Return the problem of an unknown section or a key outside of sections."""
+    """Return the problem of a run file's unknown section, or key without section."""
     home, near = _home(name), _near(name, schema.SECTIONS)
     fix = _("did you mean [{near}]?", near=near) if near else _("leave it away")
     if isinstance(value, dict | list):
@@ -144,7 +144,7 @@ def _no_section(name: str, value: Any) -> Problem:
 
 
 def _no_value(section: type[Section], kind: str, where: Where, value: Any) -> Problem:
-    """Return the problem of a value that a key does not take."""
+    """Return the problem of a value that a run file's key does not take."""
     name = str(where[-1])
     field = section.known()[name]
     wanted = accepted(field)
@@ -166,7 +166,7 @@ def _no_value(section: type[Section], kind: str, where: Where, value: Any) -> Pr
 
 
 def _no_class(family: Family, where: Where, name: Any) -> Problem:
-    """Return the problem of an unknown class."""
+    """Return the problem of an unknown class in a run file."""
     if not isinstance(name, str):
         return Problem(
             where,
@@ -192,7 +192,7 @@ def _no_class(family: Family, where: Where, name: Any) -> Problem:
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name most similar to ``name``, or its synonym."""
+    """Return the known name or synonym most similar to a run file's wrong name."""
     known, synonym = list(known), SYNONYMS.get(name.lower())
     if synonym == "out_features" and "hidden_size" in known:
         return "hidden_size"
@@ -200,7 +200,7 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 
 
 def _home(name: str, other_than: str = "") -> str | None:
-    """Return the title of the section that has a key of this name."""
+    """Return the title of another section of a run file that has a key."""
     if name in ("lr", "max_lr"):
         return "[optimizer]" if other_than != "optimizer" else None
     for section, keys in schema.SECTIONS.items():
@@ -211,7 +211,7 @@ def _home(name: str, other_than: str = "") -> str | None:
 
 
 def _other_key(name: str, section: type[Section], own: str) -> str:
-    """Return the suggested fix for an unknown key."""
+    """Return the suggested fix for an unknown key in a run file."""
     near, home = _near(name, section.known()), _home(name, own)
     kinds = [k.what for k in schema.KINDS.values() if name in k.known()]
     if section is schema.KINDS["csv"] and name in schema.KINDS["text"].known():
@@ -229,7 +229,7 @@ def _other_key(name: str, section: type[Section], own: str) -> str:
 
 
 def _other_class(family: Family, name: str) -> str:
-    """Return the suggested fix for an unknown class."""
+    """Return the suggested fix for an unknown class in a run file."""
     stem = name.partition("(")[0].strip()
     if stem != name and stem in family.classes:
         return _("write its options as keys: {{ class = {stem}, … }}", stem=show(stem))

@@ -1,4 +1,4 @@
-"""Construction of a run's network, with layer sizes inferred from the data.
+"""Construction of a run file's network, with layer sizes inferred from data.
 
 A size that is left out is read off what comes before: each layer is tried on two
 samples of zeros, and what it gives is what the next one takes.
@@ -37,7 +37,7 @@ TRANSFORMS = {"log": nn.LogTarget, "quantile": nn.QuantileTarget}
 
 
 def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequential:
-    """Build the run's network with its initial weights.
+    """Build a run file's network with initial weights, its sizes inferred from data.
 
     Args:
         settings: of the run.
@@ -92,7 +92,7 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
 def _sizes(
     layer: Layer, shape: tuple[Any, ...], outputs: int | None, texts: Texts | None
 ) -> dict[str, int]:
-    """Return the omitted sizes of a layer, inferred from input or output shape."""
+    """Return the sizes that a run file omits for a layer, inferred from shapes."""
     sizes: dict[str, int] = {}
     if layer.of_sequences and len(shape) != 3:
         raise Problem(
@@ -118,7 +118,7 @@ def _sizes(
 
 
 def _numbers(texts: Texts | None) -> int:
-    """Return the number of embeddings for a text vocabulary."""
+    """Return the size of an embedding layer for a text data set's vocabulary."""
     if texts is not None:
         return FIRST + len(texts.vocabulary)
     raise Problem(
@@ -131,7 +131,7 @@ def _numbers(texts: Texts | None) -> int:
 
 
 def _check_texts(first: Layer, texts: Texts) -> None:
-    """Refuse a network that does not look up all numbers of words."""
+    """Refuse a network for texts whose first layer is no embedding of all tokens."""
     rows = first.options.get("num_embeddings", _numbers(texts))
     if first.name == "Embedding" and rows >= _numbers(texts):
         return
@@ -149,7 +149,7 @@ def _check_texts(first: Layer, texts: Texts) -> None:
 
 
 def _tried(layer: nn.Module, sample: Any) -> Any:
-    """Return a layer's output for a sample."""
+    """Return a layer's output for a sample, to infer the next layer's sizes."""
     one = isinstance(sample, Tensor)  # of a GRU there are two
     if one and first_use(layer, sample.shape[1:]) is Use.INDICES:
         sample = sample.astype("int32")
@@ -162,7 +162,7 @@ def _tried(layer: nn.Module, sample: Any) -> Any:
 def _check_outputs(
     outputs: tuple[Any, ...], wanted: tuple[int, ...], layers: Sequence[Layer]
 ) -> None:
-    """Refuse a network that gives something else than the data need."""
+    """Refuse a run file's network whose output shape does not suit the data."""
     if outputs == wanted:
         return
     fix = _("leave out_features of the last layer away: it follows from the data")
@@ -183,7 +183,7 @@ def _check_outputs(
 
 
 def _has_columns(train: Dataset, first: Layer) -> bool:
-    """Return whether the data are rows of numbers from a file, or such sequences."""
+    """Return whether a run's data are columns of numbers, to be standardised."""
     kind = (train.format or {}).get("kind")
     axes = 3 if first.of_sequences else 2
     right = kind in ("csv", "npz") and len(train.x.shape) == axes
@@ -218,7 +218,7 @@ def _standardize(train: Dataset) -> nn.Module:
 def _last(
     train: Dataset, transform: str, before: str, standardize: bool
 ) -> nn.Module | None:
-    """Return the last layer that restores the unit of regression targets, or None.
+    """Return the layer that a run appends to restore its targets' unit, or None.
 
     Args:
         train: the data that it is measured on.

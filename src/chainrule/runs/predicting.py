@@ -36,7 +36,7 @@ Rows = tuple[Sequence[str], list[list[str]], Any]
 
 @dataclass
 class Predictions:
-    """Predictions for the rows of a file, computed while they are written.
+    """A run's predictions for the rows of a file, computed while they are written.
 
     Attributes:
         trained: the run.
@@ -63,7 +63,7 @@ class Predictions:
     def write(
         self, *, safe: bool = True, rows: list[dict[str, Any]] | None = None
     ) -> IO[bytes]:
-        """Write all predictions to a temporary CSV file in UTF-8, and return the file.
+        """Write all predictions as a temporary CSV file in UTF-8, and return it.
 
         Args:
             safe: whether cells that a spreadsheet would take for formulas get a ``'``
@@ -99,7 +99,7 @@ class Predictions:
         return file
 
     def report(self, predictions: list[dict[str, Any]], out: Path | None) -> Any:
-        """Return a JSON-compatible report of the predictions."""
+        """Return a report of the written predictions, JSON-able."""
         return {
             "run": self.trained.name,
             "output": self.kind,
@@ -112,7 +112,7 @@ class Predictions:
         }
 
     def read(self, path: Path) -> Iterator[Rows]:
-        """Yield the rows of a file or folder in chunks; set the column names."""
+        """Yield the rows of a file or folder to predict, in chunks."""
         format = self.trained.format_for(path)
         if format["kind"] in ("csv", "text"):
             yield from self._of_table(path, format)
@@ -125,7 +125,7 @@ class Predictions:
         yield names, [[name.removeprefix("row ")] for name in names], x
 
     def _of_table(self, path: Path, format: dict[str, Any]) -> Iterator[Rows]:
-        """Yield the rows of a table in chunks, and note invalid cells at the end."""
+        """Yield the rows to predict of a table, in chunks; report invalid cells."""
         with reading_input(path):
             reading = reading_of(path, format)
             source = reading.source
@@ -156,7 +156,7 @@ class Predictions:
             )
 
     def name_columns(self, width: int) -> None:
-        """Add names for the predicted columns, distinct from the data's columns."""
+        """Add the predictions' column names, different from those of the data."""
         for column in self._columns(width):
             free, number = column, 2
             while free in self.head:
@@ -186,7 +186,7 @@ class Predictions:
 def predict(
     place: Path, path: Path, output: str | None = None, *, threads: int | None = None
 ) -> Predictions:
-    """Compute a run's predictions for new data.
+    """Prepare a run's predictions for the rows of new data.
 
     Args:
         place: its directory, or a checkpoint.
@@ -217,7 +217,7 @@ def predict(
 
 
 def _text(value: Any) -> str:
-    """Return a table cell as text, with seven digits for numbers."""
+    """Return a cell of the predictions' table as text, numbers to seven digits."""
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
@@ -228,7 +228,7 @@ _SUSPECT = re.compile(
 
 
 def _harmless(row: list[str]) -> list[str]:
-    """Return a row with formula-like cells escaped for spreadsheets.
+    """Return a row of the predictions' table, safe from formulas in spreadsheets.
 
     Numbers are not changed.
 
@@ -249,7 +249,7 @@ def _is_formula(cell: str) -> bool:
 
 
 def _warn_of_paper(images: np.ndarray, path: Path) -> None:
-    """Warn if an image is bright: MNIST's digits are white on black."""
+    """Warn of a bright image to predict by MNIST, whose digits are white on black."""
     if images.mean() > 0.5:
         warn(
             _(

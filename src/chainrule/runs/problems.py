@@ -19,7 +19,7 @@ SHOWN, ROOM = 10, 160
 
 
 class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
-    """One problem of a run file, with its place.
+    """An error in a run file, with its place (section and key).
 
     Args:
         where: the keys that lead to it.
@@ -33,7 +33,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
 
     @classmethod
     def of(cls, error: ChainruleError, *where: str | int) -> Problem:
-        """Convert an error to a problem at a place of the run file."""
+        """Convert an error to a run file's problem at a place of the file."""
         if isinstance(error, Problem):
             problem = cls((*where, *error.where), error.what)
             problem.__dict__.update(error.__dict__, where=problem.where)
@@ -44,7 +44,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
 
     @property
     def place(self) -> str:
-        """The problem's place in the file as text.
+        """The place of a run file's problem as text: ``[optimizer] lr``.
 
         >>> Problem(("model", "layers", 2, "p"), "").place
         '[model] layers[2].p'
@@ -63,7 +63,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         return joined(separator, filter(None, [head, text.removeprefix(".")]))
 
     def with_place(self, lines: Lines, file: str = "") -> str:
-        """Return the problem with its line: ``line 12, [optimizer] lr: …``."""
+        """Return a run file's problem with its line: ``line 12, [optimizer] lr: …``."""
         line = line_of(self.where, lines)
         if isinstance(line, str):
             return _("{place}: {what}", place=line, what=self.what)
@@ -72,7 +72,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         return _("{place}: {what}", place=place, what=self.what) if place else self.what
 
     def shortened(self, lines: Lines, text: Callable[[str], str]) -> str:
-        """Return the problem for a list, with short answers.
+        """Return a run file's problem as text for a list, with short lines.
 
         Args:
             lines: the line of each place.
@@ -87,7 +87,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
 
 
 def _in_toml(fix: str) -> str:
-    """Return a fix with arguments of Python written as keys of a file.
+    """Rewrite an error's fix from Python arguments to keys of a run file.
 
     >>> _in_toml("leave out size=(3, 4), or mode='min'")
     'leave out size = [3, 4], or mode = "min"'
@@ -100,7 +100,7 @@ def _in_toml(fix: str) -> str:
 
 
 class _InToml(Message):
-    """A fix in the syntax of TOML, in any language."""
+    """The suggested fix of an error, in the syntax of run files, in any language."""
 
     __slots__ = ()
 
@@ -109,7 +109,7 @@ class _InToml(Message):
 
 
 class Refused(NamedTuple):
-    """A key or value that a section refuses, before it becomes a message."""
+    """A key or value that a run file's section refuses, for a message."""
 
     by: Any
     """the section, or the family of classes, that refuses it"""
@@ -122,7 +122,7 @@ class Refused(NamedTuple):
 
 
 class SectionError(ValueError):
-    """Error for one section; pydantic carries it from a validator to the outermost.
+    """The errors of one section of a run file, which pydantic passes on.
 
     Attributes:
         problems: what is wrong, by its place within the section.
@@ -135,7 +135,7 @@ class SectionError(ValueError):
 
 @contextmanager
 def at(*where: str | int) -> Iterator[None]:
-    """Convert errors within a block to problems at a place of the run file."""
+    """Convert errors within a block to problems at a place of a run file."""
     try:
         yield
     except ChainruleError as error:
@@ -143,7 +143,7 @@ def at(*where: str | int) -> Iterator[None]:
 
 
 class RunFileError(ArgumentError):
-    """An error with one or several problems of a run file.
+    """The error for a run file, with one or several problems.
 
     Attributes:
         file: the file's name.
@@ -170,13 +170,13 @@ class RunFileError(ArgumentError):
         return self._list(str)
 
     def translated(self) -> str:
-        """Return all problems in the language in use."""
+        """Return all problems of a run file in the current language."""
         if len(self.problems) == 1:
             return super().translated()
         return self._list(translated)
 
     def _list(self, text: Callable[[str], str]) -> str:
-        """Return the first problems as a numbered list, in the language of ``text``."""
+        """Return a run file's first problems as a numbered list, as text."""
         lines, left = [text(self.what)], len(self.problems) - SHOWN
         for number, problem in enumerate(self.problems[:SHOWN], 1):
             lines.append(f"{number}. {problem.shortened(self._lines, text)}")
@@ -186,7 +186,7 @@ class RunFileError(ArgumentError):
 
 
 def line_of(where: Where, lines: Lines) -> int | str | None:
-    """Return the line of a place in a run file, or of the nearest enclosing one.
+    """Return the line of a place in a run file, or that of an enclosing place.
 
     >>> line_of(("model", "layers", 2), {("model",): 5})
     5

@@ -1,4 +1,4 @@
-"""A training recipe as the origin of a run."""
+"""A training recipe (built-in example) from which a run is built."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.training import Trainer
 
 
 class Options(Section):
-    """The options of a recipe's run, as stored in a checkpoint."""
+    """The options of a training recipe's run, as stored in a checkpoint."""
 
     epochs: Positive
     batch_size: Positive
@@ -31,7 +31,7 @@ class Options(Section):
 
 @dataclass(frozen=True)
 class FromRecipe:
-    """A training recipe as the origin of a run.
+    """A training recipe (built-in example) from which a run is built.
 
     Attributes:
         name: of the recipe.
@@ -48,7 +48,7 @@ class FromRecipe:
 
     @classmethod
     def of(cls, name: str, options: Mapping[str, Any]) -> FromRecipe:
-        """Return a recipe by name, with command-line options."""
+        """Return the training recipe of a name, with command-line options."""
         module = recipes.find(name)
         own = {
             "epochs": module.EPOCHS,
@@ -62,19 +62,19 @@ class FromRecipe:
         return cls(name, own | {k: v for k, v in options.items() if v is not None})
 
     def setting(self, option: str) -> Any:
-        """Return the run's setting for a command-line option."""
+        """Return the recipe's setting for a command-line option."""
         return self.options[option]
 
     def with_options(self, **options: Any) -> FromRecipe:
-        """Return the same recipe with other command-line options."""
+        """Return the recipe with changed command-line options."""
         return FromRecipe(self.name, {**self.options, **options})
 
     def note(self) -> dict[str, Any]:
-        """Return the notes for checkpoints: the recipe's name and options."""
+        """Return the recipe's name and options, for checkpoints."""
         return {"recipe": self.name, "options": dict(self.options)}
 
     def parts(self) -> Parts:
-        """Load the recipe's data, split into parts."""
+        """Load the recipe's training and test data."""
         train, test = recipes.find(self.name).data(self.options["limit"])
         return Parts(train, None, test, rows=len(train))
 
@@ -85,17 +85,17 @@ class FromRecipe:
         return module.trainer(module.network(options["seed"]), **how)
 
     def fit_options(self, train: Dataset) -> dict[str, Any]:
-        """Return the number of epochs and the batch size for ``Trainer.fit``."""
+        """Return the recipe's epochs and batch size, for ``Trainer.fit``."""
         return {key: self.options[key] for key in ("epochs", "batch_size")}
 
     def callbacks(self, directory: Path) -> list[Any]:
-        """Return no callbacks; recipes have none."""
+        """Return the recipe's callbacks: none."""
         return []
 
     def pictures(
         self, trainer: Trainer, directory: Path
     ) -> tuple[list[str], dict[str, bytes]]:
-        """Draw the recipe's pictures: return file names, and PNG images by title."""
+        """Draw the recipe's pictures of its network; return their files and images."""
         experiment = Experiment(self.name, seed=self.options["seed"], out=directory)
         if (draw := getattr(recipes.find(self.name), "pictures", None)) is not None:
             draw(experiment, trainer.model)

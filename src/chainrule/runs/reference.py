@@ -1,4 +1,4 @@
-"""The reference page of the run-file format, generated from its models.
+"""The reference page of the run-file format, generated from its pydantic models.
 
 python -m chainrule.runs.reference > docs/reference/run-files.md
 python -m chainrule.runs.reference --lang zh-TW > docs/zh-TW/reference/run-files.md
@@ -57,19 +57,19 @@ _LINK = _("[繁體中文](../zh-TW/reference/run-files.md)")
 
 
 def page() -> str:
-    """Return the whole reference page as Markdown, in the current language."""
+    """Return the run-file format's reference page as Markdown."""
     sections = ("\n".join(_section(name)) + "\n" for name in schema.SECTIONS)
     return "\n".join([tr(_HEAD), *sections])
 
 
 def document() -> str:
-    """Return the page as a file for ``docs``, with a link to the other language."""
+    """Return the run-file reference as a document, with a link to its translation."""
     title, rest = page().split("\n\n", 1)
     return f"{title}\n\n{tr(_LINK)}\n\n{rest}"
 
 
 def texts() -> Iterator[str]:
-    """Yield the English docstrings of sections, classes and keys, for translation."""
+    """Yield the English texts of the run-file reference, for translation."""
     sections = [*schema.SECTIONS.values(), *schema.KINDS.values()]
     models = [model for family in schema.FAMILIES.values() for model in family.models()]
     yield from map(classes.summary, schema.SECTIONS.values())
@@ -99,7 +99,7 @@ def _section(name: str) -> Iterator[str]:
 def _table(
     section: type[Section], without: type[Section] | None = None
 ) -> Iterator[str]:
-    """Yield the Markdown table of a section's keys, without keys of another section."""
+    """Yield the Markdown table of keys of a run file's section, for the reference."""
     others = without.known() if without else {}
     fields = {k: f for k, f in section.known().items() if k not in others}
     if not fields:
@@ -120,7 +120,7 @@ def _table(
 
 
 def main() -> None:
-    """Print the document; English, whatever the locale, where no language is named."""
+    """Print the run-file reference document, in English by default."""
     parser = argparse.ArgumentParser(prog="python -m chainrule.runs.reference")
     parser.add_argument("--lang", default="en", help="en (the default) or zh-TW")
     options = parser.parse_args()

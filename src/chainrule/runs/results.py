@@ -1,4 +1,4 @@
-"""Results of a run: its summary, its files, its state and next command."""
+"""Results of a training run: its summary, its files, and how to resume it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTS = {
 
 
 def format_metric(name: str, value: Any) -> str:
-    """Return a metric's name and formatted value.
+    """Format a metric of a run as text, with its name: ``accuracy 97.50%``.
 
     >>> format_metric("accuracy", 0.975), format_metric("mae", math.nan)
     ('accuracy 97.50%', 'mae not finite')
@@ -42,7 +42,7 @@ def format_metric(name: str, value: Any) -> str:
 
 
 def omitted(missing: int, rows: int) -> str:
-    """Return the count of omitted rows in brackets, or an empty text for none.
+    """Return a note on a data set's omitted rows, or an empty text for none.
 
     >>> omitted(43, 400), omitted(0, 400)
     (' (43 of 400 rows left out for empty cells)', '')
@@ -60,7 +60,7 @@ def omitted(missing: int, rows: int) -> str:
 
 
 def summary(session: Session) -> dict[str, Any]:
-    """Return the summary of a run, with metrics of the test part."""
+    """Return the summary of a training run, with metrics of the test part."""
     origin, trainer, parts = session.origin, session.trainer, session.parts
     stopped = Stopped.of(trainer)
     row = _row_of_weights(trainer, stopped)
@@ -97,7 +97,7 @@ def summary(session: Session) -> dict[str, Any]:
 
 
 def _row_of_weights(trainer: Trainer, stopped: Stopped | None) -> Mapping[str, Any]:
-    """Return the history row of the epoch from which the model's weights are."""
+    """Return the history row of the epoch from which a run's final weights are."""
     rows = trainer.history.epochs
     if stopped is not None and stopped.restored:
         return next(row for row in rows if row["epoch"] == stopped.best_epoch)
@@ -105,7 +105,7 @@ def _row_of_weights(trainer: Trainer, stopped: Stopped | None) -> Mapping[str, A
 
 
 def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
-    """Write the files of a run that is over; returns their names.
+    """Write the result files of a completed run; return their names.
 
     Besides the checkpoint: a copy of the run's file, metrics.json, and where there is
     matplotlib curve.png, a recipe's own pictures and report.html.
@@ -148,7 +148,7 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
 
 
 def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
-    """Return the summary of a run as text."""
+    """Return the summary of a training run as text for the terminal."""
     trainer, parts = session.trainer, session.parts
     part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
     words = tr(", ").join(
@@ -195,7 +195,7 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
 
 
 def _stopped(stopped: Stopped) -> str:
-    """Return a text about the end of a run and its best epoch."""
+    """Describe the end of a run by early stopping, and its best epoch."""
     end = tr("ran to its end")
     if stopped.epoch is not None:
         end = tr("after epoch {epoch}", epoch=stopped.epoch)
@@ -207,7 +207,7 @@ def _stopped(stopped: Stopped) -> str:
 
 
 def why_over(session: Session) -> str | None:
-    """Return the reason why a run is complete, or None if it is not."""
+    """Return the reason why a training run is complete, or None if it is not."""
     trainer, epochs = session.trainer, session.epochs
     if trainer.plan is None:
         return None
@@ -224,7 +224,7 @@ def why_over(session: Session) -> str | None:
 
 
 def where_it_stands(trainer: Trainer, target: str) -> str:
-    """Return the state of an interrupted run, and the command that resumes it."""
+    """Describe the progress of an interrupted run, and the command to resume it."""
     plan = trainer.plan
     if plan is None:
         return tr("nothing was trained yet")

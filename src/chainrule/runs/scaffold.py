@@ -1,4 +1,4 @@
-"""Settings for a starting file that suit the data: columns, sizes, classes."""
+"""Settings of a new run file that suit the data: columns, sizes, classes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SIDE = 64
 
 
 def _sections(data: dict[str, Any], layers: list[Any], **others: Any) -> Sections:
-    """Return the sections of a minimal starting file."""
+    """Return the sections of a minimal new run file."""
     usual: Sections = {
         "training": {"epochs": 20},
         "optimizer": {"class": "Adam", "lr": 0.001},
@@ -61,7 +61,7 @@ def _linear(units: int) -> dict[str, Any]:
 def write(
     file: Path, place: str | None, target: str | None, text: str | None = None
 ) -> dict[str, Any]:
-    """Write a starting file; return its observations about the data, ready for JSON.
+    """Write a new run file that suits the data; return observations, for JSON.
 
     Raises:
         ArgumentError: there is a file already.
@@ -83,7 +83,7 @@ def write(
 def start(
     place: str | None, target: str | None, folder: Path, text: str | None = None
 ) -> tuple[Sections, list[str]]:
-    """Return settings that suit the data, and observations about the data.
+    """Return a new run file's settings that suit the data, and observations.
 
     Args:
         place: a path or a name, as given on the command line; None for an example.
@@ -126,7 +126,7 @@ def start(
 
 
 def relative(path: Path, folder: Path) -> str:
-    """Return ``path`` relative to ``folder``, with / on every system."""
+    """Return a data path relative to a run file's folder, with / on every system."""
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive of Windows
@@ -186,7 +186,7 @@ def _mnist() -> Sections:
 
 
 def _image_options(path: Path) -> dict[str, Any]:
-    """Return the size and mode for a folder's images, from the first of them.
+    """Return the image size and mode of a new run file, from a folder's images.
 
     Their own size where it is one and small, else 32 × 32.
     """
@@ -219,7 +219,7 @@ def _image_options(path: Path) -> dict[str, Any]:
 def _table(
     path: Path, keys: dict[str, Any], target: str | None, text: str | None
 ) -> tuple[Sections, list[str]]:
-    """Examine all rows of a table for column types and the target column."""
+    """Return a new run file's sections for a table, by its columns and target."""
     if text is not None and target is None:
         source = source_of(path)
         source.require([text], _("the text"))
@@ -281,7 +281,7 @@ def _table(
 
 
 def _settings_for(keys: dict[str, Any], examined: Examined) -> Sections:
-    """Return parts, network and training that suit the size of a table.
+    """Return a new run file's data split, network and training for a table.
 
     A step sees a batch; the run is long enough for some thousands of steps, and ends
     early where the validation part has stopped improving.

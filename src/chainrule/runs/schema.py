@@ -1,4 +1,4 @@
-"""The format of run files: pydantic models of their sections.
+"""The format of run files, as pydantic models of their sections.
 
 Files are checked against these models; the messages, the commented starting file of
 ``chainrule new`` and the reference page are made from them too. Options of layers,
@@ -59,7 +59,7 @@ TRIAL = Path("the directory of the run")
 
 @contextmanager
 def on_trial() -> Iterator[None]:
-    """Suppress warnings and random-state changes within a block, for a trial."""
+    """Suppress warnings and random draws within a block, for a trial construction."""
     with stream(Generator(0)), warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)
         yield
@@ -81,7 +81,7 @@ class Loss(ClassSection):
     name: ClassName | None = Field(None, alias="class", examples=["CrossEntropyLoss"])
 
     def build(self, **more: Any) -> Any:
-        """Construct the loss; None if the data determine the loss."""
+        """Construct the run file's loss; None if the data determine it."""
         return None if self.name is None else super().build(**more)
 
 
@@ -100,7 +100,7 @@ class Schedule(ClassSection):
     warmup: Positive | None = Field(None, examples=[100])
 
     def of_rate(self, rate: float) -> Any:
-        """Construct the learning-rate schedule with rate ``rate``."""
+        """Construct the run file's learning-rate schedule, with a rate."""
         built = self.build(**{rate_of(self.constructor): rate})
         return built if self.warmup is None else optim.LinearWarmup(built, self.warmup)
 
@@ -123,14 +123,14 @@ class Optimizer(ClassSection):
 
     @classmethod
     def more_fields(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Return the key of parameter groups, with the class's options but clipping."""
+        """Return the optimiser section's field of parameter groups."""
         own = {k: v for k, v in options.items() if not k.startswith("clip_")}
         group: Any = create_model(f"{name}Group", __base__=Section, **own)
         group.title = _("a group of {name}", name=name)
         return {"groups": (dict[Text, group], cls.model_fields["groups"])}
 
     def scheduled(self, schedule: Schedule) -> Any:
-        """Construct the optimiser with its learning-rate schedule."""
+        """Construct the run file's optimiser with its learning-rate schedule."""
         rate: Any = self.lr  # pyright: ignore[reportAttributeAccessIssue]
         options: dict[str, Any] = {}
         with at("schedule"):
@@ -157,7 +157,7 @@ class Callback(ClassSection):
     name: ClassName = Field(alias="class", examples=["EarlyStopping"])
 
     def within(self, directory: Path) -> Any:
-        """Construct the callback, with its file inside ``directory``."""
+        """Construct a run file's callback, which writes inside ``directory``."""
         if self.name not in FILES:
             return self.build()
         path = self.options.get("path", FILES[self.name])
@@ -184,7 +184,7 @@ _Probes = Annotated[list[Text], Len(0, 100), Words(_("a list of patterns in quot
 
 
 class Training(Section):
-    """The run.
+    """The training run: its length, batches, seed and engine.
 
     Attributes:
         epochs: passes over the data
@@ -230,7 +230,7 @@ class Output(Section):
 
 
 def rate_of(schedule: type) -> str:
-    """Return the name of a schedule's learning-rate argument, its first.
+    """Return the name of a schedule class's learning-rate argument.
 
     >>> rate_of(optim.OneCycleLR)
     'max_lr'
@@ -264,7 +264,7 @@ CALLBACKS = Family(
 
 
 class Run(Section):
-    """All that a run's file says."""
+    """The whole of a run file: all of its sections."""
 
     data: Annotated[Data, PlainValidator(read_data)] = _LEFT_OUT
     model: Model = _LEFT_OUT
@@ -277,7 +277,7 @@ class Run(Section):
 
     @model_validator(mode="after")
     def _check_across_sections(self) -> Self:
-        """Check settings across sections, by a trial construction of the run's parts.
+        """Check a run file across its sections, by a trial construction.
 
         Layers are tried with few units.
         """
@@ -303,7 +303,7 @@ class Run(Section):
         return self
 
     def _unwatched(self) -> Iterator[Problem]:
-        """Yield problems of validation-based settings without a validation part."""
+        """Yield problems of a run file that monitors validation without its data."""
         watching: list[tuple[Where, Any]] = [(("schedule",), self.schedule)]
         watching += ((("callbacks", i), item) for i, item in enumerate(self.callbacks))
         for where, item in watching:

@@ -1,4 +1,4 @@
-"""The base class of run-file sections, and the types of their keys' values.
+"""The base class of run-file sections, and the types of their keys.
 
 A section is a pydantic model: its fields are the keys, each with a description and an
 example. ``messages`` words what pydantic refuses. What a validator refuses it words
@@ -47,20 +47,20 @@ LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Words:
-    """A description of a value type for messages, after "expected: "."""
+    """A description of a run-file value's type for messages, after "expected: "."""
 
     text: str
 
 
 def _line(value: str) -> str:
-    """Check that text is a non-empty line without control characters."""
+    """Check a run file's text: a non-empty line without control characters."""
     if not value.strip() or re.search("[\x00-\x1f\ud800-\udfff]", value):
         raise PydanticCustomError("text", "empty, or with control characters")
     return value
 
 
 def _cell(value: str) -> str:
-    """Check the text of a table's cell, which may have several lines."""
+    """Check the text of a table's cell in a run file, which may have several lines."""
     if not value.strip() or re.search("[\x00\ud800-\udfff]", value):
         raise PydanticCustomError("text", "empty, or with control characters")
     return value
@@ -122,7 +122,7 @@ class Section(BaseModel):
     def _as_one_error(
         cls, value: Any, handler: ModelWrapValidatorHandler[Self]
     ) -> Self:
-        """Raise all errors as one :class:`SectionError`, one for each key."""
+        """Raise all errors of a run file's section as one ``SectionError``."""
         try:
             return handler(value)
         except ValidationError as error:
@@ -144,7 +144,7 @@ class Section(BaseModel):
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """Return the checked section.
+        """Check a section of a run file, and return it.
 
         Raises:
             SectionError: all that is wrong with it.
@@ -157,22 +157,22 @@ class Section(BaseModel):
 
     @classmethod
     def known(cls) -> dict[str, FieldInfo]:
-        """Return the section's known keys, as written in a file, and their fields."""
+        """Return the keys that a run file's section can have, and their fields."""
         fields = {f.alias or name: f for name, f in cls.model_fields.items()}
         return {k: f for k, f in fields.items() if f.annotation is not type(None)}
 
     def set_values(self) -> dict[str, Any]:
-        """Return the values of the keys that are set in the file."""
+        """Return the values of the section's keys that the run file sets."""
         names = [n for n in type(self).model_fields if n in self.model_fields_set]
         return {name: getattr(self, name) for name in names}
 
     def to_table(self) -> dict[str, Any]:
-        """Return the section's set values as a TOML-compatible table."""
+        """Return the section's values that the run file sets, as a TOML table."""
         return self.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True)
 
 
 def example(field: FieldInfo) -> Any:
-    """Return an example value of a key, or None."""
+    """Return an example value of a run file's key, or None."""
     return field.examples[0] if field.examples else None
 
 
@@ -180,12 +180,12 @@ def example(field: FieldInfo) -> Any:
 
 
 def accepted(field: FieldInfo) -> str:
-    """Return the values that a key accepts, in words."""
+    """Describe the values that a run file's key accepts."""
     return expected(field.annotation, field.metadata)
 
 
 def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
-    """Return a description of a value type in words.
+    """Describe the type of a run file's value, for a message.
 
     >>> expected(Share), expected(Positive | Literal["all"])
     ('a number from 0 to 1', 'a whole number ≥ 1, or "all"')

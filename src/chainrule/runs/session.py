@@ -1,4 +1,4 @@
-"""A run session: begin, train and resume a run from a file or a recipe."""
+"""A session of a training run: begin, train and resume it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WHY = {
 
 @dataclass
 class Session:
-    """A run with its Trainer and data, ready to train.
+    """A training run with its Trainer and data, ready to train or resume.
 
     Attributes:
         origin: what it is made from.
@@ -54,7 +54,7 @@ class Session:
 
     @classmethod
     def begin(cls, origin: Origin, out: Path | None = None) -> Session:
-        """Begin a new run.
+        """Begin a new training run of a run file or a recipe.
 
         Args:
             origin: what it is made from.
@@ -73,7 +73,7 @@ class Session:
     def restore(
         cls, directory: Path, target: str | None = None, **options: Any
     ) -> Session:
-        """Restore a begun run from its directory, at its last checkpoint.
+        """Restore a training run from its directory, at its last checkpoint.
 
         Args:
             directory: of the run.
@@ -141,7 +141,7 @@ class Session:
 
 
 def new_directory(name: str) -> Path:
-    """Return an unused directory under ``runs``, named by the time."""
+    """Return an unused directory for a run under ``runs``, named by the time."""
     stem = f"{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     paths = [Path("runs", stem), *(Path("runs", f"{stem}-{i}") for i in range(2, 1000))]
     return next(path for path in paths if not path.exists())
@@ -151,7 +151,7 @@ def new_directory(name: str) -> Path:
 
 
 def origin_of(notes: Any, place: Path) -> Origin | None:
-    """Return the origin of a run from its notes; None for a Python program's run.
+    """Return the run file or recipe of a checkpoint's run; None for other programs.
 
     Raises:
         CheckpointError: notes that are none of ours.
@@ -184,7 +184,7 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
 
 
 def _contains(file: Path, text: str) -> bool:
-    """Return whether a file exists and contains the given text."""
+    """Return whether a file, such as a copied run file, has exactly this text."""
     with atomic_files.ignoring():
         content = atomic_files.read_file(file, BYTES_AT_MOST)
         return content.decode("utf-8-sig", "replace") == text
@@ -192,7 +192,7 @@ def _contains(file: Path, text: str) -> bool:
 
 
 def _matches(origin: Origin, target: str) -> bool:
-    """Return whether a command-line target may be the origin of a run."""
+    """Return whether a command line's file or recipe may be that of a saved run."""
     if isinstance(origin, FromRecipe):
         return origin.name == target
     return target not in recipes.RECIPES
@@ -201,7 +201,7 @@ def _matches(origin: Origin, target: str) -> bool:
 def _another(
     directory: Path, target: str | None, origin: Origin | None
 ) -> CheckpointError:
-    """Return the error for a directory that contains a different run."""
+    """Return the error for a directory that contains another run."""
     of = _("a file or a recipe") if target is None else _("a file")
     of = _("the recipe {target!r}", target=target) if target in recipes.RECIPES else of
     whose = _("a Python program") if origin is None else repr(origin.name)
@@ -221,7 +221,7 @@ def _another(
 
 
 def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:
-    """Return the error for changing a setting of a resumed run."""
+    """Return the error for a setting that cannot change when a run is resumed."""
     name = flag(option)
     present = _("no {name}", name=name) if own is None else f"{name} {own}"
     return ArgumentError(
@@ -237,7 +237,7 @@ def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:
 
 
 def _check_same(run: RunFile, now: RunFile) -> None:
-    """Check that the run file's settings have not changed since the run began."""
+    """Refuse to resume a run whose run file's settings have changed since its start."""
     for section, own in run.settings:
         new, place = getattr(now.settings, section), f"[{section}]"
         if section == "output" or own == new:

@@ -1,4 +1,4 @@
-"""Loading of a run's data: reading, splitting, and targets for the loss."""
+"""Loading of a run's data: reading, splitting into parts, targets for the loss."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Parts:
     files: Mapping[str, Path | None] = field(default_factory=dict)
 
     def for_loss(self, loss: Any) -> Parts:
-        """Return all parts with targets in the form that ``loss`` takes."""
+        """Return all parts of a run's data with targets that ``loss`` takes."""
         parts = self._named()
         parts = {name: part and for_loss(part, loss) for name, part in parts.items()}
         return replace(self, **parts)
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of samples of each part."""
+        """Return the number of samples of each part of a run's data."""
         parts = self._named()
         return {name: 0 if p is None else len(p) for name, p in parts.items()}
 
@@ -71,12 +71,12 @@ class Parts:
 
 
 def rows_of(read: Dataset) -> int:
-    """Return the number of rows of a data set's source, omitted ones included."""
+    """Return the number of rows in a data set's file, omitted rows included."""
     return len(read) if read.report is None else read.report.rows
 
 
 def load(settings: Data, find: Finder) -> Parts:
-    """Load the data of a run, and split them into parts.
+    """Load a run's data, split into training, validation and test parts.
 
     Raises:
         ChainruleError: data that cannot be read, or are too few; a Problem where its
@@ -112,18 +112,18 @@ def load(settings: Data, find: Finder) -> Parts:
 
 
 def _paths(names: str | list[str], find: Finder) -> Path | tuple[Path, ...]:
-    """Return the path, or the pair of paths, of a source."""
+    """Return the path, or the pair of paths, of a run file's data source."""
     return find(names) if isinstance(names, str) else tuple(map(find, names))
 
 
 def _file(names: str | list[str], find: Finder) -> Path | None:
-    """Return the file of a source that is a single file, or None."""
+    """Return the single file of a run file's data source, or None."""
     path = find(names) if isinstance(names, str) and names not in NAMES else None
     return path if path is not None and path.is_file() else None
 
 
 def _read(settings: Data, find: Finder) -> Dataset:
-    """Read all rows of the source, with the options of its format."""
+    """Read all rows of a run file's data source, by its format."""
     source, options = settings.source, settings.reading
     if isinstance(settings, Named):
         if source in BUNDLED:
@@ -157,7 +157,7 @@ def _read(settings: Data, find: Finder) -> Dataset:
 
 
 def _arrays(read: Dataset, path: Path, task: str | None) -> Dataset:
-    """Return arrays as samples; integer targets are classes unless ``task`` differs.
+    """Return NPZ or idx arrays as a data set; integer targets become classes.
 
     Images in bytes are scaled to 0 … 1, as those of idx files and of folders are.
     """
@@ -199,7 +199,7 @@ def _split(
     counts: Mapping[str, int],
     named: dict[str, Dataset | None],
 ) -> Dataset:
-    """Split the rows into parts; return the rest as training data."""
+    """Split a run's rows into validation, test and training data; return the last."""
     if sum(counts.values()) >= len(whole):
         raise Problem(
             ("data", next(iter(counts), "source")),
@@ -240,7 +240,7 @@ def _split(
 
 
 def _in_place(whole: Dataset, rows: Mapping[str, np.ndarray]) -> dict[str, Dataset]:
-    """Return the parts as slices of a table's arrays, reordered in place.
+    """Split a run's table in place: parts are slices of its reordered arrays.
 
     The arrays are this run's alone, and may fill much of the memory: there would be no
     room for copies.
@@ -259,14 +259,14 @@ def _in_place(whole: Dataset, rows: Mapping[str, np.ndarray]) -> dict[str, Datas
 
 
 def outputs(train: Dataset) -> tuple[int, ...]:
-    """Return the output shape of a network for one sample, for the data's loss."""
+    """Return the shape of a network's output for one sample of a run's data."""
     if train.classes is not None:
         return (train.classes,)
     return tuple(int(n) for n in train.y.shape[1:])
 
 
 def for_loss(part: Dataset, loss: Any) -> Dataset:
-    """Return the data with targets in the form that ``loss`` takes.
+    """Return a run's data with targets in the form that its loss takes.
 
     Losses for two classes compare one output with one number a sample: 0 and 1, or −1
     and 1 for the hinge. All others take the labels, or the quantities, as they are.

@@ -1,4 +1,4 @@
-"""``chainrule new``: a commented starting file that can be run as it is."""
+"""``chainrule new``: a commented new run file that can be trained as it is."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HEAD = _("""\
 
 
 def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the text of a starting file.
+    """Return the text of a new run file, with comments.
 
     Args:
         name: of the file.
@@ -56,7 +56,7 @@ def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
 def _section(
     name: str, section: type[Section], settings: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Yield the lines of a section: its header, set keys, and others as comments."""
+    """Yield a new run file's lines of a section: set keys, and others as comments."""
     family, many = schema.FAMILIES.get(name), name == "callbacks"
     # One that may come many times is a comment while it has no settings.
     yield f"# {section.title}" if many and not settings else section.title
@@ -83,7 +83,7 @@ def _section(
 
 
 def _layers(layers: Sequence[Any]) -> Iterator[str]:
-    """Yield the lines of the list of layers, one for each layer."""
+    """Yield a new run file's lines of the list of layers, one for each layer."""
     yield "layers = ["
     for i, layer in enumerate(layers):
         name = layer if isinstance(layer, str) else layer["class"]
@@ -93,7 +93,7 @@ def _layers(layers: Sequence[Any]) -> Iterator[str]:
 
 
 def _offered(name: str, field: FieldInfo, doc: str) -> Iterator[str]:
-    """Yield the comment lines of an unset key: its example or its default."""
+    """Yield a new run file's comment lines about a key that is not set."""
     default = None if field.is_required() else field.default
     values = (example(field), _EXAMPLES.get(name), default)
     shown = next((value for value in values if value is not None), None)
@@ -104,19 +104,19 @@ def _offered(name: str, field: FieldInfo, doc: str) -> Iterator[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Return text as wrapped comment lines."""
+    """Return text as wrapped comment lines of a new run file."""
     return [f"# {line}" for line in _folded(text, WIDTH - 2)]
 
 
 def _folded(text: str, columns: int) -> list[str]:
-    """Return text wrapped to a number of columns."""
+    """Return a comment's text wrapped to a number of columns."""
     if current() == "en":
         return textwrap.wrap(text, columns)
     return [line for line in wrapped(text, columns) if line]
 
 
 def _with_comment(left: str, comment: str) -> Iterator[str]:
-    """Yield a line with a comment at its right, wrapped if necessary."""
+    """Yield a line of a new run file with a comment at its right, wrapped."""
     space = " " * (COLUMN - width(left))
     if not space:
         yield from _wrapped(comment)

@@ -1,4 +1,4 @@
-"""Reading and parsing of TOML files, with helpful errors and the lines of keys."""
+"""Reading and parsing of TOML files such as run files, with lines of keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HINTS = {
 
 
 def text_of(path: Path, fix: str) -> str:
-    """Return the text of a TOML file.
+    """Read the text of a TOML file, such as a run file.
 
     Args:
         path: of the file.
@@ -65,7 +65,7 @@ def document(
     parse_float: Callable[[str], Any] = float,
     lines: str = _("lines such as epochs = 10 below lines such as [training]"),
 ) -> dict[str, Any]:
-    """Parse a TOML text; return its document.
+    """Parse a TOML text, such as a run file, into a dictionary.
 
     ``tomllib`` calls itself for every bracket and its time grows with the square of a
     dotted key, so both are bounded beforehand.
@@ -159,7 +159,7 @@ def lines_of(text: str) -> dict[Where, int]:
 
 
 def _paths(value: Any) -> Iterator[Where]:
-    """Yield the path of every key and list item in a value."""
+    """Yield the path of every key and list item within a TOML value."""
     items = value.items() if isinstance(value, dict) else ()
     for name, inner in enumerate(value) if isinstance(value, list) else items:
         yield (name,)
@@ -167,7 +167,7 @@ def _paths(value: Any) -> Iterator[Where]:
 
 
 def _header(parsed: Any, counts: dict[Where, int]) -> Where:
-    """Return the path of the table that a header ``[a.b]`` or ``[[a.b]]`` opens.
+    """Return the path of the table that a TOML header ``[a.b]`` or ``[[a.b]]`` opens.
 
     Args:
         parsed: the header alone as a document.

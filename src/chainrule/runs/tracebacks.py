@@ -1,4 +1,4 @@
-"""Traceback files: an unexpected error's traceback in its run's directory."""
+"""Files with the traceback of an unexpected error, in a run's directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = "traceback.txt"
 
 @contextmanager
 def traceback_saved_in(directory: Path | None) -> Iterator[None]:
-    """Write the traceback of an unexpected error within a block to a directory.
+    """Write the traceback of an unexpected error within a block to a run's directory.
 
     The error gets a note that names the file, and goes on. An error of Chainrule's own
     says what to do, and leaves no file.

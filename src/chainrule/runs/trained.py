@@ -1,4 +1,4 @@
-"""A finished run loaded for use: its Trainer, and data in its format."""
+"""A finished training run loaded for use: its Trainer, and data in its format."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DIGITS = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained run, loaded from its checkpoint.
+    """A trained run, loaded from its checkpoint for prediction or evaluation.
 
     Attributes:
         place: where its checkpoint is.
@@ -46,7 +46,7 @@ class Trained:
 
     @classmethod
     def load(cls, place: Path, threads: int | None = None) -> Trained:
-        """Read a run's directory, or a checkpoint.
+        """Load a trained run from its directory or checkpoint.
 
         Raises:
             CheckpointError: nothing there that can be read, or data of a kind that is
@@ -69,11 +69,11 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """The name of the run: of its file or recipe, or of its directory."""
+        """The name of the trained run: of its file, recipe or directory."""
         return self.origin.name if self.origin else self.place.parent.name
 
     def own_data(self) -> tuple[str, Dataset, Path | None]:
-        """Return the run's own data for measurements: part name, data set, file.
+        """Return the trained run's own data for evaluation: part name, data set, file.
 
         Raises:
             ArgumentError: there is none.
@@ -90,13 +90,13 @@ class Trained:
         return name, getattr(parts, name), parts.files.get(name)
 
     def measurable(self, path: Path) -> Dataset:
-        """Return the samples of a file or folder, with targets for the run's loss."""
+        """Read labelled data from a file or folder, to evaluate the trained run."""
         with reading_input(path):
             read = data.read(path, format=self.format_for(path))
         return source.for_loss(read, self.trainer.loss)
 
     def format_for(self, path: Path) -> dict[str, Any]:
-        """Return the reading options for a file or folder, as for training data.
+        """Return the format for reading a file or folder as the run's training data.
 
         Arrays of an NPZ file may stand for any data.
         """
@@ -124,14 +124,14 @@ class Trained:
         )
 
     def _source(self) -> Any:
-        """Return the source of the run's own data."""
+        """Return the trained run's data source: a name, or a file's path."""
         file = self.origin if isinstance(self.origin, RunFile) else None
         return self.name if file is None else file.settings.data.source
 
 
 @contextmanager
 def reading_input(path: Path) -> Iterator[None]:
-    """Convert a NonFiniteError within a block to an error about the input file."""
+    """Convert a NonFiniteError within a block to one that names the input file."""
     try:
         yield
     except NonFiniteError as error:

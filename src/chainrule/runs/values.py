@@ -1,4 +1,4 @@
-"""Values as TOML text, for messages and starting files."""
+"""Values as TOML text, for run files and their error messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chainrule.text import _
 
 
 def show(value: Any, room: int = 60) -> str:
-    """Return ``value`` as TOML text, shortened to ``room`` characters.
+    """Return a value as TOML text for a message, shortened to ``room`` characters.
 
     >>> show(True), show("a"), show([1, "b"]), show({"p": 0.5})
     ('true', '"a"', '[1, "b"]', '{p = 0.5}')
@@ -20,7 +20,7 @@ def show(value: Any, room: int = 60) -> str:
 
 
 def to_toml(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
-    """Return ``value`` as TOML, with at most ``depth`` brackets and ``items`` in each.
+    """Return a value as TOML text, limited in nesting depth and number of items.
 
     >>> to_toml({"size": [28, 28], "mode": "L"})
     '{size = [28, 28], mode = "L"}'
@@ -44,7 +44,7 @@ def to_toml(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
 
 
 def quote(text: str) -> str:
-    r"""Return ``text`` as a quoted TOML string.
+    r"""Return text as a quoted TOML string.
 
     It escapes as JSON does, and one character more.
 
@@ -55,7 +55,7 @@ def quote(text: str) -> str:
 
 
 def key(name: str) -> str:
-    """Return ``name`` as a TOML key, quoted if necessary.
+    """Return a name as a TOML key, quoted if necessary.
 
     >>> key("lr"), key("*.bias"), key("房價")
     ('lr', '"*.bias"', '"房價"')

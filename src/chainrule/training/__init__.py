@@ -1,4 +1,4 @@
-"""Training: the loop, the Trainer, history, callbacks, checkpoints, progress.
+"""Training: the loop, the Trainer, history, callbacks, checkpoints, progress bars.
 
 Where to look, from the outside to the inside:
 

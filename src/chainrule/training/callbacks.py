@@ -37,7 +37,7 @@ class Callback:
     """
 
     def check(self, columns: Mapping[str, str]) -> None:
-        """Refuse, before a run begins, a run that the callback cannot be used with.
+        """Refuse, before it begins, a run that the callback does not suit.
 
         Args:
             columns: what the rows of the run's history will hold; ``"max"`` where more
@@ -45,36 +45,36 @@ class Callback:
         """
 
     def on_extend(self, trainer: Any) -> None:
-        """Prepare for a run that ``resume(epochs=…)`` has made longer or shorter.
+        """Prepare the callback for a run made longer or shorter by ``resume``.
 
         The run may be over, or stopped early, and what ended it is to be taken back.
         """
 
     def on_start(self, trainer: Any) -> None:
-        """Run before the first step of a training run."""
+        """Callback hook: run before the first step of a training run."""
 
     def on_chunk(self, trainer: Any) -> None:
-        """Run after each chunk of training steps, about every 50 ms."""
+        """Callback hook: run after each chunk of training steps, about every 50 ms."""
 
     def on_epoch(self, trainer: Any) -> None:
-        """Run after each epoch and its validation, before its checkpoint."""
+        """Callback hook: run after each epoch and its validation."""
 
     def on_finish(self, trainer: Any) -> None:
-        """Run after the last epoch of a completed run, before its last checkpoint.
+        """Callback hook: run after the last epoch of a completed training run.
 
         It is over when all epochs are done or a callback's ``on_epoch`` stopped it, and
         not where it was interrupted or failed.
         """
 
     def on_end(self, trainer: Any) -> None:
-        """Run at the end of a training run, even if it was interrupted or failed."""
+        """Callback hook: run at the end of a training run, even a failed one."""
 
     def state(self) -> dict[str, Any]:
         """Return the callback's state for a checkpoint: JSON values and arrays."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the state that :meth:`state` returned; empty for a new run."""
+        """Restore the callback's state that ``state`` returned; empty: a new run."""
 
 
 #: The methods that a run calls.
@@ -82,7 +82,7 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions of the Trainer.
+    """A callback of training whose hooks are functions of the Trainer.
 
     Args:
         functions: by the names of the methods of :class:`Callback` that they stand for,
@@ -101,7 +101,7 @@ class LambdaCallback(Callback):
 
 
 def as_callbacks(callbacks: Any) -> list[Callback]:
-    """Return one callback, or an iterable of callbacks, as a checked list.
+    """Return a run's callbacks, one or an iterable, as a checked list.
 
     Raises:
         ArgumentError: something that is none.
@@ -117,7 +117,7 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
 
 
 def _warn_of_strange_methods(callback: Callback) -> None:
-    """Warn of ``on_…`` methods that no run calls, such as ``on_epoch_end``."""
+    """Warn of a callback's ``on_…`` methods that no run calls, as ``on_epoch_end``."""
     for name in dir(type(callback)):
         if name.startswith("on_") and name not in HOOKS:
             warn(

@@ -95,7 +95,7 @@ def _text(document: Mapping[str, Any]) -> str:
 
 
 def _depth(value: Any) -> int:
-    """Return the nesting depth of dictionaries and lists in a value."""
+    """Return the nesting depth of a checkpoint's dictionaries and lists."""
     inner = value.values() if isinstance(value, dict) else value
     if not isinstance(value, dict | list | tuple):
         return 0
@@ -103,7 +103,7 @@ def _depth(value: Any) -> int:
 
 
 def locate(path: Any) -> Any:
-    """Return the checkpoint at ``path``: a file, open or not, or one in a directory."""
+    """Return the checkpoint at a path: a file, open or not, or one in a directory."""
     if is_open(path):
         return path
     place = Path(path)
@@ -185,7 +185,7 @@ def _damaged(path: Place, expected: str, got: str) -> CheckpointError:
 
 
 def strange(path: Place, expected: str, got: str) -> CheckpointError:
-    """Return the CheckpointError for a file that no training run has written."""
+    """Return the error for a file that is no checkpoint of a training run."""
     return CheckpointError(
         _("{path} holds no checkpoint of a run.", path=called(path)),
         expected=expected,
@@ -197,7 +197,7 @@ def strange(path: Place, expected: str, got: str) -> CheckpointError:
 def misfit(
     arrays: Mapping[str, Array], tensors: Mapping[str, Tensor]
 ) -> tuple[str, str] | None:
-    """Find the first array that is missing, unknown, or of another shape or dtype.
+    """Describe the first array of a checkpoint that does not fit the model's tensors.
 
     Args:
         arrays: of a checkpoint.

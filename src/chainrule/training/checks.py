@@ -25,7 +25,7 @@ from chainrule.util.validation import did_you_mean, whole
 
 
 def one_source(others: tuple[Any, ...]) -> None:
-    """Refuse features and targets as two arguments, and a positional ``epochs``."""
+    """Refuse ``fit(x, y)``, features apart from targets, or positional ``epochs``."""
     if not others:
         return
     fix = _("fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)")
@@ -40,7 +40,7 @@ def one_source(others: tuple[Any, ...]) -> None:
 
 
 def schedule(optimizer: Optimizer, plan: Plan) -> None:
-    """Refuse a run that is longer than a learning-rate schedule is defined for."""
+    """Refuse a run that is longer than its learning-rate schedule is defined for."""
     total, done = plan.total_steps, optimizer.steps
     for lr_schedule in optimizer.schedules():
         if total is None:
@@ -78,7 +78,7 @@ def schedule(optimizer: Optimizer, plan: Plan) -> None:
 
 
 def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> Plan:
-    """Return the plan of a run with a new total number of epochs.
+    """Return the plan of a resumed run with a new total number of epochs.
 
     Raises:
         ArgumentError: fewer epochs than it has done; a schedule that was planned for
@@ -125,7 +125,7 @@ def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> 
 
 
 def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
-    """Refuse to monitor a quantity that the run's history will not contain."""
+    """Refuse to monitor a quantity that a run's history will not contain."""
     if monitor in columns:
         return
     fix = did_you_mean(monitor, columns, "monitor='train_loss'")
@@ -164,7 +164,7 @@ def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
 
 
 def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
-    """Refuse to resume a run on data other than those it was started with."""
+    """Refuse to resume a run on other data than it was started with."""
     streams = isinstance(data, Stream)
     rows = None if streams else len(data)
     if streams != (plan.block is not None):

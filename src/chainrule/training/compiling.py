@@ -1,4 +1,4 @@
-"""Compilation of several functions over the same tensors into one program."""
+"""Compilation of several functions over the same tensors, such as a train step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adapters from a data set in memory, or from a stream, to the batches of a run.
+"""Adapters of training data, a data set or a stream, to a run's batches.
 
 An epoch is a sequence of *blocks*, arrays of rows with an order in which their batches
 are cut. Data in memory are one block. A stream comes in blocks of a fixed number of
@@ -69,15 +69,15 @@ class Block:
 
     @property
     def end(self) -> int:
-        """The number of the epoch's step after the last step of the block."""
+        """The number of the first step of an epoch after a block of rows."""
         return self.first + self.plan.steps(len(self.order))
 
     def holds(self, epoch: int, step: int) -> bool:
-        """Return whether a step of an epoch lies in the block."""
+        """Return whether a step of an epoch uses the rows of this block."""
         return epoch == self.epoch and self.first <= step < self.end
 
     def work(self, step: int, most: int) -> StepInputs:
-        """Return the work of at most ``most`` steps, beginning with ``step``."""
+        """Return the inputs of at most ``most`` training steps on the block's rows."""
         size, streams = self.plan.batch_size, self.plan.block is not None
         whole = self.first + len(self.order) // size
         steps = min(most, whole - step) if step < whole else 1
@@ -92,7 +92,7 @@ class Block:
 
 
 class DataAdapter(BatchSource):
-    """Base class of the adapters from training data to the batches of a loop.
+    """Base class of adapters from training data to the batches of a training loop.
 
     Attributes:
         x, y: the types of the features and targets that a step takes rows from.
@@ -122,32 +122,32 @@ class DataAdapter(BatchSource):
         self.check: Check = lambda y: None
 
     def bind(self, program: CompiledProgram) -> None:
-        """Prepare to place rows in the memory of the program's engine."""
+        """Prepare the adapter to place rows in the memory of a program's engine."""
         self._put = partial(program.put, "train")
         self.close()
 
     def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """Return arrays placed in the memory of the program's engine."""
+        """Return training rows, placed in the memory of the program's engine."""
         return {name: self._put(name, array) for name, array in arrays.items()}
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
-        """Return the block with step ``step`` of an epoch; None at its end."""
+        """Return the block of rows for a step of an epoch; None at its end."""
         raise NotImplementedError
 
     def take(self, state: RunState, most: int) -> StepInputs | None:
-        """Return the work of the next batches of the epoch; None at its end."""
+        """Return the inputs of the epoch's next training steps; None at its end."""
         assert state.plan is not None
         if self.block is None or not self.block.holds(state.epoch, state.step):
             self.block = self.next_block(state.plan, state.epoch, state.step)
         return None if self.block is None else self.block.work(state.step, most)
 
     def close(self) -> None:
-        """Release the current block."""
+        """Release the current block of training rows."""
         self.block = None
 
 
 class DatasetAdapter(DataAdapter):
-    """A data adapter for a data set in memory, copied only if an engine cannot read it.
+    """An adapter of a data set in memory to the batches of a training loop.
 
     Args:
         data: the data set.
@@ -186,7 +186,7 @@ class DatasetAdapter(DataAdapter):
 
 
 class StreamAdapter(DataAdapter):
-    """A data adapter for a stream, which is read one block at a time.
+    """An adapter of a stream, read block by block, to a training loop's batches.
 
     Args:
         stream: the stream.
@@ -224,7 +224,7 @@ class StreamAdapter(DataAdapter):
             self._pass = None
 
     def _blocks(self, plan: Plan, epoch: int, step: int) -> Generator[Block]:
-        """Yield the blocks of one pass over the stream, from ``step`` on."""
+        """Yield the blocks of training rows of one pass over a stream."""
         assert plan.block is not None
         each = plan.block // plan.batch_size  # steps on a whole block
         rows = 0
@@ -251,7 +251,7 @@ class StreamAdapter(DataAdapter):
 
 
 def _padded(rows: Array, kind: ArrayType) -> Array:
-    """Return the rows of a block, with zeros appended up to the block size."""
+    """Return the rows of a block of a stream, with zeros up to the block size."""
     if len(rows) == kind.shape[0]:
         return np.ascontiguousarray(rows)
     whole = np.zeros(resolve(kind.shape, NO_SIZES), kind.dtype.numpy)
@@ -282,7 +282,7 @@ def adapter_of(
     block: int | None = None,
     weights: Array | None = None,
 ) -> DataAdapter:
-    """Return the data adapter for a data set or a stream.
+    """Return the adapter of a data set or a stream to a training loop's batches.
 
     A stream's blocks have the rows that a run has begun with, or else whole batches, as
     many as both limits allow, at least one.
@@ -300,7 +300,7 @@ def adapter_of(
 
 
 def as_weights(sample_weight: Any, data: Dataset | Stream, loss: Any) -> Array | None:
-    """Return the sample weights of a data set as float32, or None.
+    """Check sample weights for a data set and loss; return them as float32, or None.
 
     Raises:
         ArgumentError: no weights of these rows, or a loss that takes none.

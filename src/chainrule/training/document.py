@@ -73,14 +73,14 @@ class PlanDocument(BaseModel, strict=True, extra="forbid"):
 
     @model_validator(mode="after")
     def whole_batches(self) -> Self:
-        """Check that a block consists of whole batches."""
+        """Check that a block of a checkpoint's run consists of whole batches."""
         if (self.block or 0) % self.batch_size:
             raise ValueError(_("a block of whole batches"))
         return self
 
 
 class StateDocument(BaseModel, strict=True, extra="ignore"):
-    """The schema of a :class:`RunState` in a checkpoint document."""
+    """The schema of a run's state in a checkpoint document."""
 
     epoch: Count
     step: Count

@@ -36,14 +36,14 @@ N = SymbolicDim("N")
 
 
 class _Draws(StepStream):
-    """The random bits of a training step; key and step enter the graph at first use."""
+    """The random bits of a training step, from a key and the number of the step."""
 
     def __init__(self, key: Tensor, optimizer: Optimizer) -> None:
         super().__init__(key, key)
         self.optimizer = optimizer
 
     def bits(self, shape: Shape) -> Tensor:
-        """Draw the next random bits, for the module that requests them."""
+        """Draw random bits within a training step, for a module such as dropout."""
         if self.step is self.key:
             trace: Any = context.trace
             self.step = wrap(trace.tabulated(self.optimizer, "number", DType.uint32))
@@ -67,7 +67,7 @@ class Entries:
     key: Tensor
 
     def dtype(self, row: Shape, stored: DType, scale: float | None) -> DType:
-        """Return the dtype of the model's input rows."""
+        """Return the dtype of the model's input rows, from the stored data's dtype."""
         if scale is not None:
             return next((p.dtype for p in self.model.parameters()), DType.float32)
         return input_dtype(self.model, row, stored)
@@ -125,7 +125,7 @@ class Entries:
         *,
         dtype: DType,
     ) -> Traced:
-        """Trace the computation of a batch's loss and of its metrics' statistics."""
+        """Trace the evaluation of a batch: its loss and its metrics' statistics."""
 
         def function(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Any:
             prediction = self.model(x)
@@ -143,7 +143,7 @@ class Entries:
             return self._traced("evaluate", function, inputs)
 
     def predict(self, row: Shape, dtype: DType) -> Traced:
-        """Trace the computation of the model's output."""
+        """Trace the prediction of a batch: the model's output."""
 
         def function(x: Tensor) -> Tensor:
             prediction = self.model(x)
@@ -165,7 +165,7 @@ class Entries:
     def _traced(
         self, name: str, function: Callable[..., Any], inputs: list[Input]
     ) -> Traced:
-        """Trace an entry point; tensors have the model's names in all entry points."""
+        """Trace an entry point of a training program, with the model's tensor names."""
         names = {id(self.key): "trainer.key"}
         if isinstance(self.loss, Module):
             names |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
@@ -200,7 +200,7 @@ class Entries:
     # -- the loss ----------------------------------------------------------------------
 
     def score(self, prediction: Tensor, truth: Tensor, weight: Tensor | None) -> Tensor:
-        """Compute the loss of a batch, a scalar."""
+        """Compute the loss of a batch within an entry point, a scalar."""
         with scope("loss"):
             loss = self.loss(prediction, truth, **_weights(weight))
         if not isinstance(loss, Tensor) or loss.shape != ():
@@ -217,7 +217,7 @@ class Entries:
     def weight(
         self, prediction: Tensor, truth: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        """Compute a step's weight in the epoch's mean loss, if not its sample count."""
+        """Compute a batch's weight in the epoch's mean loss, if not its row count."""
         loss = self.loss
         if not isinstance(loss, Loss):
             return {} if weight is None else {"loss_weight": weight.sum()}
@@ -267,7 +267,7 @@ def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tenso
 
 
 def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
-    """Convert stored rows to features: ``dtype``, or float32(row) · float32(scale)."""
+    """Convert stored rows to the model's input: a dtype, after scaling if set."""
     if scale is not None:
         rows = rows.astype("float32") * scale
     return rows.astype(dtype)

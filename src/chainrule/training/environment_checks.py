@@ -1,4 +1,4 @@
-"""Checks of what environments are given and return, and gymnasium's by their names."""
+"""Checks of reinforcement-learning environments, and of what they return."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTHING = object()
 
 
 class EnvironmentChecks:
-    """Base class of :class:`Environments`: checks and their errors.
+    """Base class of :class:`Environments`: checks of actions and observations.
 
     Args:
         environment: one of them, whose ``action_space`` says what it takes.
@@ -33,7 +33,7 @@ class EnvironmentChecks:
     def _explain(
         self, environment: Any, action: Any, result: Any, error: Exception
     ) -> None:
-        """Raise a clear error for an exception in a step, if its cause is known.
+        """Raise a clear error for an exception in an environment's step.
 
         Args:
             environment: whose step it was.
@@ -82,7 +82,7 @@ class EnvironmentChecks:
         )
 
     def _numbers(self, seen: Any) -> Array:
-        """Return an observation as a float32 array.
+        """Return an environment's observation as a float32 array.
 
         Raises:
             ArgumentError: it is none, or of another shape than those before.

@@ -1,4 +1,4 @@
-"""Vectorised reinforcement-learning environments, stepped together by a loop's source.
+"""Vectorised reinforcement-learning environments, stepped together in a loop.
 
 ``gymnasium.vector`` steps and resets environments too, but cannot go back: its vectors
 have no state. That is what most of this file is about, and environments of one's own
@@ -40,7 +40,7 @@ _LEAST = -_MOST
 
 
 class Transition(NamedTuple):
-    """The result of a step: one row for each environment.
+    """The result of a step of several RL environments: one row for each.
 
     Attributes:
         after: the observations that the actions led to, of an ended episode its last.
@@ -57,7 +57,7 @@ class Transition(NamedTuple):
 
 @strict
 class Environments(EnvironmentChecks):
-    """A vector of environments with gymnasium's interface, stepped together.
+    """A vector of reinforcement-learning environments, stepped together.
 
     Where an episode ends, the next one begins at once: the next actions are chosen by
     :attr:`observations`, :class:`Transition` says what came before. State and random
@@ -133,7 +133,7 @@ class Environments(EnvironmentChecks):
         self._wide = self.observations.shape
 
     def step(self, actions: Array) -> Transition:
-        """Step every environment once.
+        """Step every environment once, with one action each.
 
         Args:
             actions: a row for each: whole numbers, or vectors.
@@ -178,7 +178,7 @@ class Environments(EnvironmentChecks):
         return Transition(after, rewards, terminated, truncated)
 
     def _note(self, rows: Any, begun: list[tuple[int, dict[str, Any], Array]]) -> None:
-        """Record a step, and the episodes that have begun after the step."""
+        """Record a step of the environments, and the episodes that it began."""
         self._log.append(rows)
         self.steps += len(self._all)
         for i, start, __ in begun:
@@ -199,7 +199,7 @@ class Environments(EnvironmentChecks):
         returns: Any,
         before: Any = None,
     ) -> list[tuple[int, Any, Any]]:
-        """Step some of the environments once.
+        """Step some of the environments once, with their actions.
 
         Args:
             which, rows: these with their numbers, and an action for each.
@@ -279,7 +279,7 @@ class Environments(EnvironmentChecks):
         return returns, lengths
 
     def _steps_of(self, i: int) -> int:
-        """Return the number of steps in an environment's current episode."""
+        """Return the number of steps in one environment's current episode."""
         return len(self._log) - self._first[i]
 
     def _reset(self, i: int, **seed: int) -> Array:
@@ -301,7 +301,7 @@ class Environments(EnvironmentChecks):
         return seen
 
     def _check_finite(self, seen: Array, before: Any = None) -> None:
-        """Refuse observations that are NaN or infinite."""
+        """Refuse environments' observations that are NaN or infinite."""
         flat = seen.reshape(-1)
         if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
             i = int(np.isfinite(seen.reshape(len(seen), -1)).all(1).argmin())
@@ -309,14 +309,14 @@ class Environments(EnvironmentChecks):
             raise self._not_finite("observation", seen[i], steps + 1)
 
     def close(self) -> None:
-        """Close all environments, and with them resources such as windows."""
+        """Close all environments, and with them windows or other resources."""
         for __, environment in self._all:
             getattr(environment, "close", lambda: None)()
 
     # -- as part of a checkpoint -----------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return the state for :meth:`load_state`: JSON values and arrays."""
+        """Return the state of all environments, for a checkpoint."""
         return {
             "steps": self.steps,
             "episodes": np.array(self.episodes, np.float64).reshape(-1, 3),
@@ -329,7 +329,7 @@ class Environments(EnvironmentChecks):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore a state by replaying the episodes up to the saved step.
+        """Restore the environments' state by replaying their current episodes.
 
         Raises:
             CheckpointError: they do not lead to what was seen then.
@@ -378,7 +378,7 @@ class Environments(EnvironmentChecks):
 
 
 def _generator(environment: Any) -> np.random.Generator:
-    """Return an environment's random number generator."""
+    """Return the random number generator of an environment."""
     return getattr(environment, "unwrapped", environment).np_random
 
 

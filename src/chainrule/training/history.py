@@ -23,7 +23,7 @@ Mark = tuple[int, dict[str, int]]
 
 
 class _Record:
-    """The recorded steps of one entry point: one column per recorded quantity."""
+    """The recorded steps of one entry point of a run: a column per quantity."""
 
     def __init__(self) -> None:
         self.chunks: list[dict[str, Array]] = []
@@ -34,7 +34,7 @@ class _Record:
         self.chunks.append(dict(chunk))
 
     def columns(self) -> dict[str, Array]:
-        """Return the columns of all steps, NaN where a step lacks the quantity."""
+        """Return the recorded columns of all steps, NaN where a step lacks a value."""
         if len(self.chunks) > 1:
             names = dict.fromkeys(name for chunk in self.chunks for name in chunk)
             parts = {name: [_part(c, name) for c in self.chunks] for name in names}
@@ -51,7 +51,7 @@ def _part(chunk: Mapping[str, Array], name: str) -> Array:
 
 
 class History:
-    """The record of a training run; printed, or shown in a notebook, as a table.
+    """The record of a training run: a row per epoch, and the values of all steps.
 
     Attributes:
         epochs: for each finished epoch a row with ``epoch`` (from 1), ``train_loss``
@@ -80,7 +80,7 @@ class History:
         self._records: dict[str, _Record] = {}
 
     def __len__(self) -> int:
-        """Return the number of recorded steps of the main entry point."""
+        """Return the number of recorded training steps."""
         return self._of(self.entry).length
 
     def _of(self, entry: str) -> _Record:
@@ -88,12 +88,12 @@ class History:
 
     @property
     def entries(self) -> list[str]:
-        """The names of the entry points with recorded steps."""
+        """The names of the entry points of a run that have recorded steps."""
         return [entry for entry, record in self._records.items() if record.length]
 
     @property
     def steps(self) -> dict[str, Array]:
-        """The values of all steps: ``loss``, probes such as ``grad_norm/0.weight``."""
+        """The recorded values of all training steps: ``loss``, and probes by name."""
         return self.steps_of(self.entry) or {"loss": np.zeros(0, "f4")}
 
     def steps_of(self, entry: str) -> dict[str, Array]:
@@ -101,7 +101,7 @@ class History:
         return self._of(entry).columns()
 
     def recent(self, steps: int = 100) -> float:
-        """Return the mean loss of the last ``steps`` steps, NaN without any."""
+        """Return the mean loss of the last ``steps`` training steps, NaN for none."""
         last: list[Array] = []
         for chunk in reversed(self._of(self.entry).chunks):
             if "loss" in chunk:
@@ -112,17 +112,17 @@ class History:
         return float(np.concatenate(last).mean()) if last else float("nan")
 
     def extend(self, chunk: Mapping[str, Array], entry: str | None = None) -> None:
-        """Append the columns of a chunk of steps to an entry point's record."""
+        """Append the values of a chunk of steps to the record of a run."""
         if chunk and len(next(iter(chunk.values()))):
             self._records.setdefault(entry or self.entry, _Record()).extend(chunk)
 
     def snapshot(self) -> Mark:
-        """Return the current lengths of the record, for :meth:`restore`."""
+        """Return the current lengths of the record of a run, for ``restore``."""
         lengths = {entry: record.length for entry, record in self._records.items()}
         return len(self.epochs), lengths
 
     def restore(self, mark: Mark) -> None:
-        """Delete all rows and steps recorded after ``mark``."""
+        """Delete all rows and steps recorded after ``mark`` from a run's record."""
         rows, lengths = mark
         del self.epochs[rows:]
         for entry, record in list(self._records.items()):
@@ -135,7 +135,7 @@ class History:
                 self._records[entry] = shorter
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the history as JSON-able values: NaN and infinity become None."""
+        """Return a run's history as JSON-able values: NaN and infinity become None."""
         return {
             "epochs": [plain(row) for row in self.epochs],
             "steps": {
@@ -145,7 +145,7 @@ class History:
         }
 
     def _table(self) -> list[list[str]]:
-        """Return headings and rows as text; an empty list without a finished epoch."""
+        """Return the history's headings and rows as text, one row per epoch."""
         keys = sorted(
             dict.fromkeys(key for row in self.epochs for key in row), key=place
         )
@@ -185,7 +185,7 @@ def heading(key: str, validation: str = "validation") -> str:
 
 
 def called(name: str) -> str:
-    """Return the display name of a column, a metric or a part of the data.
+    """Return the display name of a history column, a metric or a part of data.
 
     >>> called("balanced_accuracy"), called("mae")
     ('balanced accuracy', 'mae')
@@ -221,7 +221,7 @@ def shown(key: str, value: Any) -> str:
 
 
 def place(key: str) -> int:
-    """Return a sort key for columns: epoch and losses, metrics, then rate and time."""
+    """Return the sort key of a history column: epoch and losses first, time last."""
     first, last = ["epoch", "train_loss", "validation_loss"], ["lr", "seconds"]
     if key in first:
         return first.index(key)

@@ -1,4 +1,4 @@
-"""Handling of signals during a run: recorded at once, obeyed between two chunks."""
+"""Handling of signals such as Ctrl-C in a training run, between two chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEFAULTS |= {
 
 
 class Interrupt:
-    """A context in which a first signal sets ``pending``, and a second interrupts.
+    """A context in which the first signal, such as Ctrl-C, only sets ``pending``.
 
     So a run ends where its weights, its optimiser and its history agree, and a
     checkpoint can be written; after the block SIGTERM and SIGHUP end the process as

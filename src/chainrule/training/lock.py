@@ -48,7 +48,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Files:
-    """The checkpoint files that a run has read or written.
+    """The checkpoint files that a run has read or written, by identity and version.
 
     Attributes:
         last: where the last one is, or None.
@@ -61,17 +61,17 @@ class Files:
         self._known: set[tuple[int, int, int, int]] = set()
 
     def note(self, place: Any) -> None:
-        """Remember a checkpoint that was read or written at a path."""
+        """Remember a run's checkpoint that was read or written at a path."""
         if not is_open(place):
             self.last = str(place)
             self.add(os.stat(place))
 
     def add(self, status: os.stat_result) -> None:
-        """Remember a file's identity and version, whatever its name."""
+        """Remember a checkpoint file's identity and version, whatever its name."""
         self._known.add(_version(status))
 
     def has(self, path: Path) -> bool:
-        """Return whether the file at ``path`` is a known checkpoint, unchanged."""
+        """Return whether the file at a path is a known checkpoint, unchanged."""
         with ignoring():
             return _version(os.stat(path)) in self._known
         return False
@@ -142,13 +142,13 @@ class RunDirectory:
                 self.path.rmdir()  # where nothing was written
 
     def close(self) -> None:
-        """Release the lock on the directory; the lock file remains."""
+        """Release the lock on a run's directory; the lock file remains."""
         handle, self._handle = self._handle, -1  # a number that may be another's
         if handle >= 0:
             os.close(handle)
 
     def mine(self) -> Path:
-        """Return the checkpoint's path; refuse in a process without the lock.
+        """Return the run's checkpoint path; refuse in a process without the lock.
 
         Raises:
             ArgumentError: it is held by the process that this one was forked from.
@@ -213,7 +213,7 @@ def _same(handle: int, place: Path) -> bool:
 
 
 def _locked(handle: int) -> bool:
-    """Try to lock a file; return False if another process holds the lock."""
+    """Try to lock a run's lock file; return False if another process holds it."""
     try:
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

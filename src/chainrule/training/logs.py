@@ -1,4 +1,4 @@
-"""Callbacks that log the rows of the history to a file during a run."""
+"""Callbacks that log a run's epochs to a file: CSV, or JSON Lines."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class _Logger(Callback):
         self._columns: Sequence[str] = ()
 
     def check(self, columns: Mapping[str, str]) -> None:
-        """Store the names of the columns that the run's rows will have."""
+        """Store the names of the history columns that the log file will have."""
         self._columns = [*columns]
 
     def on_start(self, trainer: Any) -> None:
-        """Write the head of the log and the rows of all earlier epochs."""
+        """Write the log file's head, and the lines of all earlier epochs."""
         rows = trainer.history.epochs
         earlier = dict.fromkeys(key for row in rows for key in row)
         # A resumed run may measure less or more than before: keep both.
@@ -51,21 +51,21 @@ class _Logger(Callback):
         append(self.path, text.encode(), _("log of the run"), new=True)
 
     def on_epoch(self, trainer: Any) -> None:
-        """Append the line of the last epoch to the log."""
+        """Append the line of the last epoch to the log file."""
         text = self.line(trainer.history.epochs[-1])
         append(self.path, text.encode(), _("log of the run"))
 
     def head(self) -> str:
-        """Return the text in front of the first row of the log."""
+        """Return the text before the first row of the log file."""
         return ""
 
     def line(self, row: Mapping[str, Any]) -> str:
-        """Return the line of text for a row of the history."""
+        """Return the log file's line of text for one epoch of the history."""
         return ""
 
 
 class CSVLogger(_Logger):
-    """A table of the epochs as a CSV file, which spreadsheets and pandas read.
+    """A log of the run's epochs as a CSV file, which spreadsheets and pandas read.
 
     Args:
         path: the file; a new run replaces it, a resumed one goes on with it.
@@ -89,7 +89,7 @@ class CSVLogger(_Logger):
 
 
 class JSONLinesLogger(_Logger):
-    """The epochs as JSON Lines: one object a line (jsonlines.org).
+    """A log of the run's epochs as JSON Lines: one object a line (jsonlines.org).
 
     Args:
         path: the file; a new run replaces it, a resumed one goes on with it.

@@ -41,7 +41,7 @@ SHARE = 0.01
 
 @strict
 class Loop(RecoverableRun):
-    """A loop that runs the entry points of a compiled program on a source's work.
+    """A training loop that runs the entry points of a compiled program on batches.
 
     Args:
         program: the program.
@@ -112,17 +112,17 @@ class Loop(RecoverableRun):
 
     @property
     def face(self) -> Any:
-        """The object that callbacks (callbacks) get as argument."""
+        """The object that callbacks of the loop get as argument: here the loop."""
         return self
 
     @property
     def finished(self) -> bool:
-        """A flag: the requested number of epochs or updates is reached."""
+        """A flag of the loop: the requested number of epochs or updates is reached."""
         epochs, updates = self._end
         return self.state.epoch >= epochs or self.state.updates >= updates
 
     def stop(self) -> None:
-        """End the run after the current chunk of steps; for callbacks (callbacks)."""
+        """End the loop's run after the current chunk of steps, as callbacks request."""
         self._stopping = True
 
     # -- running ---------------------------------------------------------------------
@@ -135,7 +135,7 @@ class Loop(RecoverableRun):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
     ) -> History:
-        """Run the loop until a total number of epochs or updates is reached.
+        """Run the training loop up to a total number of epochs or updates.
 
         Args:
             epochs: over the life of the state, so that a run that was interrupted is
@@ -207,7 +207,7 @@ class Loop(RecoverableRun):
         self._save()
 
     def _epoch(self, every: float) -> None:
-        """Run the rest of an epoch and its end, unless the run is stopped earlier."""
+        """Run the loop's epoch to its end, unless the run is stopped earlier."""
         state, saved, ended = self.state, time.monotonic(), False
         while not ended:
             before = state.updates
@@ -229,7 +229,7 @@ class Loop(RecoverableRun):
         self._save()
 
     def _finish_epoch(self) -> None:
-        """Record the epoch's row, advance to the next epoch, call the callbacks."""
+        """Record the epoch's row in the history, and call the loop's callbacks."""
         state, face = self.state, self.face
         row = self.row()
         state.history.epochs.append(row)
@@ -251,10 +251,10 @@ class Loop(RecoverableRun):
     # -- for kinds of loops ----------------------------------------------------------
 
     def begin(self) -> None:
-        """Run just before the first step of a run, after all checks."""
+        """Hook of the loop, called just before the first step of a run."""
 
     def row(self) -> dict[str, Any]:
-        """Return the history row of an epoch: the mean of each output that is checked.
+        """Return an epoch's history row: the mean of each checked output.
 
         The means are called ``ENTRY_NAME``, such as ``train_loss``.
         """
@@ -270,7 +270,7 @@ class Loop(RecoverableRun):
     # -- chunks ----------------------------------------------------------------------
 
     def _chunk(self) -> bool:
-        """Run steps for about CHUNK seconds; return whether the epoch is over."""
+        """Run a chunk of training steps; return whether the epoch is over."""
         state = self.state
         if self._snapshot is not None and self._snapshot.seconds <= SHARE * self._since:
             self._take_snapshot()  # first: callbacks have seen all steps that are in it
@@ -328,7 +328,7 @@ class Loop(RecoverableRun):
                 return False
 
     def _clock(self) -> float:
-        """Return the current time in seconds, without the time spent compiling."""
+        """Return the loop's time in seconds, without the time spent compiling."""
         return time.perf_counter() - self.program.seconds_compile
 
 

@@ -37,7 +37,7 @@ def describe(
     step: str,
     checkpoint: str | None,
 ) -> NonFiniteError:
-    """Return the NonFiniteError for a step that fails on the program's current state.
+    """Return the error for a training step with NaN or infinity, and its cause.
 
     Args:
         program: the program.
@@ -93,7 +93,7 @@ def describe(
 
 
 def _hints(node: Node) -> list[str]:
-    """Return the remedies where the logarithm of a probability is the cause."""
+    """Return suggested fixes if the logarithm of a probability is not finite."""
     if node.primitive is not losses.log_score:
         return []
     return [
@@ -108,7 +108,7 @@ def _hints(node: Node) -> list[str]:
 def first_node(
     program: CompiledProgram, name: str, work: StepInputs
 ) -> tuple[Node, Array] | None:
-    """Find the first node of a step with a non-finite result, and return both."""
+    """Find the first graph node of a training step whose result is not finite."""
     traced = program.traced[name]
     entry = traced.entry
     # A probe may overflow (a sum of squares) where training does not: leave them out.
@@ -142,7 +142,7 @@ def first_node(
 
 
 def _place(node: Node, array: Array) -> str:
-    """Describe a node: ``inf in 3 of 320 numbers of exp in '2' (forward, …)``."""
+    """Describe a graph node with NaN or infinity: operation, layer and source line."""
     wrong = np.ravel(array)[~np.isfinite(np.ravel(array))]
     name = node.primitive.name
     if node.scope:

@@ -1,4 +1,4 @@
-"""Probes: quantities inside a training step, recorded as further outputs of its graph.
+"""Probes: quantities recorded within a training step, such as gradient norms.
 
     grad_norm                     ‖∂ℒ/∂θ‖ of all parameters together, before clipping
     grad_norm/0.weight            ‖∂ℒ/∂W‖ of one parameter
@@ -52,7 +52,7 @@ _INNER = (*_ACTIVATION, "delta_norm")
 
 
 def norm(v: Value) -> Tensor:
-    """Compute the Euclidean norm of all elements, a scalar."""
+    """Compute a probe's Euclidean norm of all elements of a tensor."""
     return wrap(mul(v, v)).sum().sqrt()
 
 
@@ -67,7 +67,7 @@ def names(model: Module) -> list[str]:
 
 
 class Probes:
-    """The probes requested from a Trainer, besides the norms of its gradients.
+    """The probes requested from a Trainer, such as norms of weights and updates.
 
     Args:
         patterns: names, with ``*``, ``?`` and ``[…]`` as in file names.
@@ -92,14 +92,14 @@ class Probes:
         self._inside = any(name.partition("/")[0] in _INNER for name in fitting)
 
     def wants(self, name: str) -> bool:
-        """Return whether a pattern matches the name of a probe."""
+        """Return whether a requested pattern matches the name of a probe."""
         return any(fnmatchcase(name, pattern) for pattern in self.patterns)
 
     # -- while a step is traced ------------------------------------------------------
 
     @contextmanager
     def listening(self) -> Iterator[dict[str, Tensor]]:
-        """Record the outputs of all modules within the block, by probe name."""
+        """Record the outputs of all modules within the block, for probes."""
         if not self._inside:
             yield {}
             return
@@ -158,7 +158,7 @@ class Probes:
 
     @contextmanager
     def around_update(self, results: dict[str, Tensor]) -> Iterator[None]:
-        """Compute the probes of the update that the optimiser makes in the block."""
+        """Compute the probes of an optimiser's update that is made in the block."""
         wanted = {
             name: (p, p.value)
             for name, p in self.model.named_parameters()
@@ -173,7 +173,7 @@ class Probes:
 
 
 def _fitting(pattern: Any, there: list[str]) -> list[str]:
-    """Return the probes that a pattern matches, directly or for repeated calls."""
+    """Return the probe names that a requested pattern matches."""
     if isinstance(pattern, str):
         first = pattern.partition("#")[0]
         wanted = {pattern, first}

@@ -73,7 +73,7 @@ class DataProgram:
     guards: Guards
 
     def changed(self) -> str | None:
-        """Return the name of a value that has changed since tracing, or None."""
+        """Return the name of a value whose change outdates the program, or None."""
         if self.guards.holds() and not any(
             module.changed() for module in self.guards.modules
         ):
@@ -82,7 +82,7 @@ class DataProgram:
 
 
 class Programs:
-    """The programs over a Trainer's state, traced and compiled when first needed.
+    """A Trainer's programs, traced and compiled when first needed.
 
     At most two are held: the one of the last run, and one for data of another shape.
     Tensors know which program has their newest numbers.
@@ -113,14 +113,14 @@ class Programs:
 
     @property
     def seconds(self) -> float:
-        """The seconds spent on tracing and compiling so far."""
+        """The seconds spent on tracing and compiling a Trainer's programs."""
         programs = [p for p in (self.training, self.other) if p is not None]
         return self._spent + sum(p.program.seconds_compile for p in programs)
 
     def fit_program(
         self, adapter: DataAdapter, validation: Dataset | Stream | None
     ) -> CompiledProgram:
-        """Return the program that trains on ``adapter``; refuse unsuitable data.
+        """Return the compiled program that trains on some data; refuse unsuitable data.
 
         Raises:
             ShapeError: rows that do not fit the model, named by its first layer.
@@ -152,7 +152,7 @@ class Programs:
         return known.program
 
     def refuse_changed(self) -> None:
-        """Refuse to continue a run after a change that its program depends on."""
+        """Refuse to continue a run if a value has changed that its program has read."""
         name = self.training and self.training.changed()
         if name:
             raise ArgumentError(
@@ -182,7 +182,7 @@ class Programs:
             adapter.close()
 
     def columns(self, validation: Dataset | Stream | None) -> dict[str, str]:
-        """Return the names of the history's columns, each with ``"max"`` or ``"min"``.
+        """Return the history's column names, each with ``"max"`` or ``"min"`` as best.
 
         Call it after :meth:`fit_program`.
         """
@@ -197,7 +197,7 @@ class Programs:
     def evaluate(
         self, data: Dataset | Stream, size: int, weights: Array | None = None
     ) -> dict[str, Any]:
-        """Compute the loss and the metrics over ``data``."""
+        """Compute the loss and the metrics over ``data``, batch by batch."""
         prepared = self._for(data, weights is not None)
         batches_out: list[Mapping[str, Any]] = []
         counts: list[int] = []
@@ -227,7 +227,7 @@ class Programs:
         return measured
 
     def predict(self, data: Rows, size: int) -> Array:
-        """Compute the model's output for each row."""
+        """Compute the model's output for each row of data, batch by batch."""
         try:
             prepared = self._for(data, predicts=True)
         except ShapeError as error:
@@ -256,7 +256,7 @@ class Programs:
         return np.zeros(resolve(value.shape, {"N": 0}), value.dtype.numpy)
 
     def _check_finite(self, rows: Array) -> None:
-        """Refuse outputs with NaN or infinity; report non-finite weights."""
+        """Refuse predictions with NaN or infinity; name non-finite weights."""
         if not rows.all():
             tensors = self.entries.model.named_tensors()
             strange = [n for n, t in tensors if not all_finite(t.numpy())]
@@ -265,7 +265,7 @@ class Programs:
     def _for(
         self, data: Rows, weighted: bool = False, *, predicts: bool = False
     ) -> DataProgram:
-        """Return a program for evaluation or prediction of rows; check the targets."""
+        """Return a compiled program that evaluates or predicts rows of data."""
         row, target = kinds(data)
         dtype = self._dtype(row, *stored_as(data))
         y = data.y if isinstance(data, Dataset) else None
@@ -288,7 +288,7 @@ class Programs:
     def _dtype(
         self, row: tuple[int, ...], stored: np.dtype, scale: float | None
     ) -> DType:
-        """Return the dtype of the model's input for rows of a shape and type."""
+        """Return the model's input dtype for rows of data of a shape and type."""
         key = row, stored, scale is None
         if key not in self._dtypes:
             kind = as_dtype(stored) if stored in _KNOWN else DType.float32  # float16
@@ -339,7 +339,7 @@ class Programs:
         )
 
     def _drop(self, name: str) -> None:
-        """Release a program, after its tensors have fetched their values."""
+        """Release a Trainer's compiled program, after its tensors have their values."""
         program: DataProgram | None = getattr(self, name)
         if program is not None:
             program.program.settle()

@@ -1,4 +1,4 @@
-"""Progress display: a bar in a terminal or a notebook, else one line per epoch."""
+"""Progress display of a run: a bar in a terminal or notebook, or lines of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chainrule.training.history import called, shown
 
 
 def display() -> Callback:
-    """Return the progress callback for a notebook, a terminal, or a file."""
+    """Return the progress-display callback for a notebook, a terminal, or a file."""
     if in_notebook():
         return Notebook()
     return Bar() if Outlet().isatty() else Lines()
@@ -31,7 +31,7 @@ def in_notebook() -> bool:
 
 
 def standing(trainer: Any) -> tuple[int, int | None, str]:
-    """Return the steps done, the total (None: unknown), and the display text."""
+    """Return a run's steps done and in total, and its text for the progress bar."""
     plan = trainer.plan
     assert plan is not None
     # A stream's length is unknown until its first end; then it may still vary.
@@ -49,7 +49,7 @@ def standing(trainer: Any) -> tuple[int, int | None, str]:
 def epoch_line(
     row: Mapping[str, Any], epochs: int, validation: str = "validation"
 ) -> str:
-    """Format a row of the history as one line of text.
+    """Format a row of the history, an epoch's results, as one line of text.
 
     >>> epoch_line({"epoch": 2, "train_loss": 0.25, "validation_loss": 0.5,
     ...             "validation_r2": 0.875, "lr": 1e-3, "seconds": 1.5}, 10, "test")

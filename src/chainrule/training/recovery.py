@@ -1,4 +1,4 @@
-"""The record of a loop's steps, and the way back to its last snapshot.
+"""Recovery of a training loop: its records, and the way back to a snapshot.
 
 A snapshot holds the program's tensors and the state of the run. After an exception the
 loop restores the last one; where a number is not finite it replays the steps since then
@@ -33,7 +33,7 @@ ATTEMPTS = 100
 
 
 class RecoverableRun(RunMixin):
-    """Base class of loops: records, snapshots, replays and checkpoints.
+    """Base class of training loops: records, snapshots, replays and checkpoints.
 
     Args:
         program, entry, source, state, callbacks, finite: see :class:`Loop`.
@@ -68,7 +68,7 @@ class RecoverableRun(RunMixin):
     # -- recording -------------------------------------------------------------------
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
-        """Return the outputs to record: those with one number per step."""
+        """Return the outputs to record: those with one number per training step."""
         columns: dict[str, Array] = {}
         for name, array in _named(outputs).items():
             if array.size == steps and array.ndim <= 1 and array.dtype.kind in "fiub":
@@ -77,7 +77,7 @@ class RecoverableRun(RunMixin):
         return columns
 
     def _gather(self, entry: str, outputs: Any) -> None:
-        """Collect the outputs of a single step until the end of the chunk."""
+        """Collect a single step's outputs, recorded at the end of the chunk."""
         named = outputs if type(outputs) is dict else _named(outputs)
         if entry not in self._single:
             plain = [k for k, v in named.items() if v.size == 1 and v.ndim <= 1]
@@ -86,14 +86,14 @@ class RecoverableRun(RunMixin):
         rows.append([named[key] for key in plain])
 
     def _flush(self) -> None:
-        """Record the collected outputs of single steps."""
+        """Record the collected outputs of single steps in the history."""
         gathered, self._single = self._single, {}
         for entry, (plain, rows) in gathered.items():
             columns = [np.array(column).reshape(-1) for column in zip(*rows)]
             self._record(entry, dict(zip(plain, columns)), len(rows))
 
     def _record(self, entry: str, outputs: Any, steps: int) -> None:
-        """Record steps; if a value is not finite, go back to find the faulty step."""
+        """Record training steps; if a value is not finite, find the faulty step."""
         columns = self.columns(entry, outputs, steps)
         self.history.extend(columns, entry)
         if not self._right(columns):
@@ -106,11 +106,11 @@ class RecoverableRun(RunMixin):
 
     @property
     def consistent(self) -> bool:
-        """A flag: the program's tensors and the run's state agree."""
+        """A flag of a loop: the program's tensors and the run's state agree."""
         return self._snapshot is None
 
     def recover(self) -> None:
-        """Make tensors and run state agree again after an interruption.
+        """Make a loop's tensors and run state agree again after an interruption.
 
         A run does it by itself. Where exceptions come so thick that they interrupt
         this too, it is done when the loop is next used.
@@ -126,7 +126,7 @@ class RecoverableRun(RunMixin):
                     raise
 
     def _take_snapshot(self) -> None:
-        """Take a snapshot of tensors and state, after a check for NaN and infinity."""
+        """Take a snapshot of a loop's tensors and state, checked for NaN."""
         started = time.perf_counter()
         tensors = self._mutable.tensors()
         if self._snapshot is not None and not all_finite(*tensors.values()):
@@ -142,7 +142,7 @@ class RecoverableRun(RunMixin):
         self.state.save_callbacks(self.callbacks)
 
     def _restore(self, to: Snapshot) -> None:
-        """Restore a snapshot; safe to repeat after an interruption."""
+        """Restore a loop's snapshot; safe to repeat after an interruption."""
         self._single = {}
         self._mutable.restore(to)
         self.state.restore(to.run)
@@ -151,7 +151,7 @@ class RecoverableRun(RunMixin):
         self.state.load_callbacks(self.callbacks)
 
     def _replay(self) -> None:
-        """Repeat the steps since the snapshot one by one; report the faulty step."""
+        """Repeat a loop's steps since its snapshot, to report the faulty step."""
         assert self._snapshot is not None
         state, end = self.state, self.state.updates
         self._restore(self._snapshot)
@@ -196,7 +196,7 @@ class RecoverableRun(RunMixin):
     # -- as a file -------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Write a checkpoint atomically: all tensors of the program, and the run state.
+        """Write a checkpoint of the loop: the program's tensors and the run state.
 
         Raises:
             SaveError: as for :meth:`Trainer.save`; states that JSON does not have.
@@ -211,7 +211,7 @@ class RecoverableRun(RunMixin):
         self.files.note(target)
 
     def load(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Restore tensors and run state from a checkpoint of the same program.
+        """Restore the loop's tensors and run state from a checkpoint.
 
         Raises:
             CheckpointError: no checkpoint, truncated, altered, or of another program;
@@ -248,7 +248,7 @@ class RecoverableRun(RunMixin):
 
 
 def _named(outputs: Any) -> dict[str, Array]:
-    """Return the outputs of an entry point by name; a single output is the loss."""
+    """Return an entry point's outputs by name; a single output is the loss."""
     if not isinstance(outputs, Mapping):
         outputs = {} if isinstance(outputs, list | tuple) else {"loss": outputs}
     return {name: np.asarray(output) for name, output in outputs.items()}

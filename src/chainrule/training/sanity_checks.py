@@ -116,7 +116,7 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
 
 
 def _steps_first(layers: list[Module]) -> None:
-    """Warn of an attention layer that would attend across the samples of a batch."""
+    """Warn of an attention layer that would attend across a batch's samples."""
     for layer in layers:
         if isinstance(layer, nn.TransformerEncoderLayer | nn.TransformerEncoder):
             attentions = (
@@ -137,13 +137,13 @@ def _steps_first(layers: list[Module]) -> None:
 
 
 def _bare(layer: Module, scaling: Any) -> bool:
-    """Return whether a layer is one of Chainrule's and does not scale its input."""
+    """Return whether a network's layer is built in and does not scale its input."""
     ours = type(layer).__module__.startswith("chainrule.")
     return ours and not isinstance(layer, scaling)
 
 
 class _Columns(NamedTuple):
-    """The mean, deviation, minimum and maximum of a table's numbers."""
+    """The mean, deviation, minimum and maximum of data columns, for warnings."""
 
     means: Array
     deviations: Array
@@ -152,14 +152,14 @@ class _Columns(NamedTuple):
 
     @classmethod
     def of(cls, rows: Column | Array) -> _Columns:
-        """Compute the statistics on rows sampled evenly from the data."""
+        """Compute the statistics of data columns, on rows sampled evenly."""
         width = max(1, int(np.prod(rows.shape[1:])))
         step = -(-len(rows) * width // _LOOKED_AT)
         table = np.asarray(rows[::step], np.float64).reshape(-1, width)
         return cls(table.mean(axis=0), table.std(axis=0), table.min(), table.max())
 
     def large(self, what: str) -> str:
-        """Describe the first column with large numbers; empty without any."""
+        """Describe the first data column with unscaled, large numbers; or ""."""
         is_large = (abs(self.means) > _LARGE) | (self.deviations > _LARGE)
         if not is_large.any():
             return ""
@@ -177,7 +177,7 @@ class _Columns(NamedTuple):
 def _not_measured(
     layer: Module, columns: _Columns, kind: type[nn.Standardize | nn.Unstandardize]
 ) -> None:
-    """Warn of a Standardize or Unstandardize that was not fitted to the data."""
+    """Warn of a scaling layer whose statistics were not measured from the data."""
     if not isinstance(layer, kind):
         return
     if layer.mean.numpy().any() or (layer.std.numpy() != 1).any():
@@ -198,7 +198,7 @@ def _not_measured(
 
 
 def _grey_values(stored: Array, first: Module) -> bool:
-    """Return whether data are images from 0 to 255 that nothing scales."""
+    """Return whether data are images from 0 to 255 that the network does not scale."""
     pixels = int(np.prod(stored.shape[1:]))
     image = stored.ndim > 2 or pixels >= _PIXELS
     if not image or isinstance(first, _SCALING):

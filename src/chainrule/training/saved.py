@@ -1,4 +1,4 @@
-"""The results of a Trainer's last run; saving, loading and copying it."""
+"""The part of the Trainer that saves, loads and copies it and its last run."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class SavedTrainer(RunMixin):
     _loop: Loop | None
 
     def _recover(self) -> None:
-        """Make weights and position agree again after an interrupted run."""
+        """Make the Trainer's weights and position agree after an interrupted run."""
         if self._loop is not None and not self._loop.running:
             self._loop.recover()
             self._loop = None
 
     def _begin(self) -> None:
-        """Reset the programs, the known files and the current run."""
+        """Reset the Trainer's programs, known checkpoint files and current run."""
         raise NotImplementedError
 
     @property
     def plan(self) -> Plan | None:
-        """The settings of the last run, or None before the first run."""
+        """The settings (plan) of the Trainer's last run, or None before the first."""
         return self.state.plan
 
     @property
     def notes(self) -> dict[str, Any]:
-        """A dictionary of the user's own JSON data, saved in checkpoints."""
+        """A dictionary of the user's JSON data, saved in the Trainer's checkpoints."""
         return self.state.notes
 
     @notes.setter
@@ -53,33 +53,33 @@ class SavedTrainer(RunMixin):
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes in the training data."""
+        """The names of the classes in the Trainer's training data."""
         return self.plan and self.plan.class_names
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
-        """The names of the feature columns of the training data."""
+        """The names of the feature columns in the Trainer's training data."""
         return self.plan and self.plan.feature_names
 
     @property
     def format(self) -> dict[str, Any] | None:
-        """The format of the training data, for ``data.read(path, format=…)``."""
+        """The file format of the Trainer's training data, for ``data.read``."""
         return self.plan and self.plan.format
 
     @property
     def scale(self) -> float | None:
-        """The factor from stored numbers to features in the training data."""
+        """The factor by which the Trainer's training data are scaled to features."""
         return self.plan and self.plan.scale
 
     @property
     def finished(self) -> bool:
-        """A flag: the last run has reached its end."""
+        """A flag of the Trainer: its last run has reached its end."""
         return self.plan is not None and self.epoch >= self.plan.end
 
     # -- saving ----------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Write a checkpoint atomically: weights, optimiser, position, history.
+        """Write a checkpoint of the Trainer: weights, optimiser, position, history.
 
         The file is a safetensors file with a JSON document and a SHA-256 in its header;
         it holds no code.
@@ -100,7 +100,7 @@ class SavedTrainer(RunMixin):
         self.files.note(target)
 
     def set_position(self, state: RunState, path: checkpoint.Place) -> None:
-        """Set the position of the run as in the checkpoint at ``path``; for loading."""
+        """Set the Trainer's position in its run, from a loaded checkpoint."""
         self.state = state
         self.optimizer.steps = state.updates
         self.files.note(path)
@@ -118,7 +118,7 @@ class SavedTrainer(RunMixin):
         engine: str | None = None,
         threads: int | None = None,
     ) -> Self:
-        """Return the Trainer that a checkpoint was saved from, at its position.
+        """Load a Trainer from its checkpoint, at the saved position of its run.
 
         Args:
             path: a file that ``save`` wrote, open or not, or the directory of a run.
@@ -143,7 +143,7 @@ class SavedTrainer(RunMixin):
         return saving.load(checkpoint.locate(where), make, arguments, engine)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the pickled state, from which a copy continues bit for bit.
+        """Return the Trainer's pickled state, for copies that continue bit for bit.
 
         ``copy.deepcopy`` and ``pickle`` take it. A copy has its own model, optimiser
         and position, and knows no checkpoint of this one.

@@ -41,7 +41,7 @@ _PAIRS = 1_000_000
 
 
 class _Names(pickle.Pickler):
-    """A pickler that skips arrays: it tests whether everything else can be pickled."""
+    """A pickler that skips arrays, to test whether a Trainer can be pickled."""
 
     def persistent_id(self, obj: Any) -> str | None:
         return "numbers" if isinstance(obj, Tensor | np.ndarray) else None
@@ -76,7 +76,7 @@ def check_pickles(trainer: Any) -> None:
 
 
 def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
-    """Return every tensor that a checkpoint stores, by its name in the file."""
+    """Return every tensor that a Trainer's checkpoint stores, by name."""
     tensors = {f"model/{name}": t for name, t in model._named_state()}
     if isinstance(loss, Module):
         tensors |= {f"loss/{name}": t for name, t in loss._named_state()}
@@ -86,7 +86,7 @@ def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
 
 
 def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return the document and the tensors of a checkpoint of ``trainer``."""
+    """Return the document and the tensors of a Trainer's checkpoint."""
     document, arrays = trainer.state.pack()
     model, chosen = trainer.model, trainer.metrics
     document |= {
@@ -112,7 +112,7 @@ def parts(
     tensors: Mapping[str, Array],
     arguments: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return model, loss, optimiser, metrics and probes: as passed, or as saved.
+    """Return a loaded Trainer's model, loss and so on: as passed, or as saved.
 
     Raises:
         CheckpointError: what only its author can make was not given.
@@ -158,7 +158,7 @@ def _built(
 
 
 def _texts(value: Any) -> int:
-    """Return the number of strings in nested lists and dictionaries."""
+    """Return the number of strings in a checkpoint's nested lists and dictionaries."""
     inner = value.values() if isinstance(value, dict) else value
     inner = inner if isinstance(value, dict | list) else ()
     return isinstance(value, str) + sum(map(_texts, inner))
@@ -185,7 +185,7 @@ def check_fits(
     model: Module,
     state: Tensors,
 ) -> None:
-    """Refuse a checkpoint of another architecture.
+    """Refuse a checkpoint whose network has another architecture than the model.
 
     Raises:
         CheckpointError: naming the first layer or tensor that differs.

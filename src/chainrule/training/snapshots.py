@@ -1,4 +1,4 @@
-"""Snapshots of everything that a program's steps change: taken, stored and restored."""
+"""Snapshots of a training program's state: taken, stored and restored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TENSOR = "tensor/"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A saved state of a program and its run, for going back after an error.
+    """A saved state of a training program and its run, to return to after an error.
 
     Attributes:
         tensors: the numbers of what changes, by name.
@@ -38,7 +38,7 @@ class Snapshot:
 
 
 class MutableState:
-    """The state that a program's steps change: tensors, gradients, optimisers.
+    """The state that training steps change: tensors, gradients, optimisers.
 
     Tables are what gives it scalars step by step, optimisers and counters.
     """
@@ -51,22 +51,22 @@ class MutableState:
         self.tables = list({id(t): t for t in tables}.values())
 
     def tensors(self) -> dict[str, Array]:
-        """Return the values of all tensors that steps change, by name."""
+        """Return the values of all tensors that a program's steps change, by name."""
         tensors = self.program.tensors
         return {key: tensors[key].numpy() for key in self._names if key in tensors}
 
     def attributes(self) -> list[tuple[Any, dict[str, Any]]]:
-        """Return copies of the attributes of optimisers and counters."""
+        """Return copies of the attributes of a program's optimisers and counters."""
         return [(item, _attributes(item, vars(item))) for item in self._parts()]
 
     def restore(self, to: Snapshot) -> None:
-        """Restore a snapshot; safe to repeat after an interruption."""
+        """Restore a snapshot of a program; safe to repeat after an interruption."""
         self.put({key: to.tensors.get(key) for key in self._names})
         for item, attributes in to.tables:
             _restore(vars(item), _attributes(item, attributes))
 
     def put(self, arrays: Mapping[str, Array | None]) -> None:
-        """Set the values of tensors and gradients; None removes a gradient."""
+        """Set the values of a program's tensors and gradients; None: no gradient."""
         for key, array in arrays.items():
             slot = self.program.slots[key]
             tensor = slot.current()
@@ -85,11 +85,11 @@ class MutableState:
     # -- as a file -------------------------------------------------------------------
 
     def arrays(self) -> dict[str, Array]:
-        """Return all tensors of the program, by their names in a checkpoint."""
+        """Return a program's tensors by their names in a checkpoint."""
         return {_TENSOR + k: t.numpy() for k, t in self.program.tensors.items()}
 
     def read(self, path: Place, arrays: dict[str, Array]) -> dict[str, Array | None]:
-        """Extract the values for :meth:`put` from a checkpoint's arrays.
+        """Return the values of a program's tensors from a checkpoint's arrays.
 
         Raises:
             CheckpointError: naming the first that does not fit. A gradient may be
@@ -107,7 +107,7 @@ class MutableState:
         return {key: stored.get(_TENSOR + key) for key in slots}
 
     def table_states(self) -> dict[str, dict[str, Any]]:
-        """Return the states of optimisers and counters for a checkpoint."""
+        """Return the states of a program's optimisers and counters to save."""
         states: dict[str, dict[str, Any]] = {}
         for name, table in named(self.tables):
             if not hasattr(table, "state_dict"):
@@ -126,7 +126,7 @@ class MutableState:
         return states
 
     def load_tables(self, states: Mapping[str, Mapping[str, Any]]) -> None:
-        """Restore the states of optimisers and counters."""
+        """Restore the saved states of a program's optimisers and counters."""
         for name, table in named(self.tables):
             saved = states.get(name, {})
             if isinstance(table, Optimizer):
@@ -135,7 +135,7 @@ class MutableState:
 
 
 def _attributes(item: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy an object's attributes; other objects among them are shared.
+    """Copy an optimiser's or counter's attributes for a snapshot.
 
     Objects within a schedule are copied too.
     """
@@ -143,7 +143,7 @@ def _attributes(item: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _restore(now: dict[str, Any], then: Mapping[str, Any]) -> None:
-    """Reset attributes to earlier values; dictionaries stay the same objects."""
+    """Reset an optimiser's attributes to a snapshot; dictionaries stay the same."""
     for key, value in then.items():
         if isinstance(value, dict) and isinstance(now.get(key), dict):
             now[key].clear()

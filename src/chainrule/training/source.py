@@ -1,4 +1,4 @@
-"""Sources: where a loop gets the inputs of its next steps, and returns their outputs.
+"""Data sources of a training loop: they give inputs to steps and get the outputs.
 
 A data set, a stream, a replay buffer or an environment is a :class:`BatchSource`. It
 returns :class:`StepInputs`: inputs for some steps of an entry point of the program.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepInputs:
-    """The inputs of one or more steps of an entry point.
+    """The inputs of one or more steps of a training loop, for one entry point.
 
     Attributes:
         inputs: an array for each input of the entry point.
@@ -44,7 +44,7 @@ class StepInputs:
 
 
 class BatchSource:
-    """Base class of a loop's data sources; a subclass defines :meth:`take`.
+    """Base class of a training loop's data sources; a subclass defines ``take``.
 
     A run that was interrupted goes on bit for bit where the same position and the same
     state of the source always give the same work. What a source has gathered or drawn
@@ -67,10 +67,10 @@ class BatchSource:
     """
 
     def bind(self, program: CompiledProgram) -> None:
-        """Prepare for a run; ``program.put`` places arrays in the engine's memory."""
+        """Prepare the data source for a run of a compiled program."""
 
     def take(self, state: RunState, most: int) -> StepInputs | None:
-        """Return the work of at most ``most`` steps; None at the end of the epoch.
+        """Return the inputs of the loop's next steps; None at the end of the epoch.
 
         Args:
             state: ``state.epoch`` and ``state.step`` say where the run stands.
@@ -86,22 +86,22 @@ class BatchSource:
         )
 
     def see(self, work: StepInputs, outputs: Any) -> None:
-        """Receive the outputs of some work, such as actions for an environment."""
+        """Receive a step's outputs, such as actions for an environment."""
 
     def state(self) -> dict[str, Any]:
-        """Return the source's state for a checkpoint: JSON values and arrays."""
+        """Return the data source's state for a checkpoint: JSON values and arrays."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the state that :meth:`state` returned; empty for a new run."""
+        """Restore the data source's state that ``state`` returned; empty: a new run."""
 
     def close(self) -> None:
-        """Release threads and files, after a run and before going back."""
+        """Release the data source's threads and files, after a run."""
 
 
 @strict
 class Batches(BatchSource):
-    """A source of batches of array rows, shuffled anew for each epoch.
+    """A training loop's source of batches of array rows, shuffled for each epoch.
 
     The order depends on the seed and the number of the epoch alone, so there is no
     state. Rows that fill no batch are left out of their epoch.
@@ -151,7 +151,7 @@ class Batches(BatchSource):
         self._epoch, self._order = -1, np.arange(0)
 
     def take(self, state: RunState, most: int) -> StepInputs:
-        """Return the inputs of the next steps: the next batches of the epoch."""
+        """Return the next batches of the epoch as inputs of training steps."""
         if state.epoch != self._epoch:
             draw = np.random.default_rng([self.seed, state.epoch])
             self._epoch, self._order = state.epoch, draw.permutation(self.count)

@@ -29,7 +29,7 @@ _ARRAY = "__array__"
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings of a training run that its steps depend on, besides the weights.
+    """The settings of a training run, such as its epochs and batch size.
 
     Attributes:
         first: the epoch that it starts with, counted from 0 over a Trainer's life.
@@ -62,22 +62,22 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """The number of steps per epoch, a partial one included; None if unknown."""
+        """The number of training steps per epoch; None if unknown."""
         return None if self.rows is None else self.steps(self.rows)
 
     @property
     def total_steps(self) -> int | None:
-        """The number of steps of the whole run; None if unknown."""
+        """The number of training steps of the whole run; None if unknown."""
         each = self.steps_per_epoch
         return None if each is None else self.epochs * each
 
     @property
     def end(self) -> int:
-        """The number of the first epoch after the run."""
+        """The number of the first epoch after the end of a run."""
         return self.first + self.epochs
 
     def steps(self, rows: int) -> int:
-        """Return the number of batches for ``rows`` rows."""
+        """Return the number of batches (steps) in an epoch of ``rows`` rows."""
         whole = rows // self.batch_size
         return whole if self.drop_last else -(-rows // self.batch_size)
 
@@ -91,7 +91,7 @@ class Plan:
 
 @dataclass
 class RunState:
-    """The state of a run, its position included; changed only by a :class:`Loop`.
+    """The state of a training run: position, history, callbacks; set by a loop.
 
     Attributes:
         epoch: epochs finished.
@@ -125,31 +125,31 @@ class RunState:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def snapshot(self) -> Tree:
-        """Return a copy of the state for :meth:`restore`."""
+        """Return a snapshot of a training run's state, for ``restore``."""
         plain = {k: copied(v) for k, v in vars(self).items() if k != "history"}
         return plain | {"history": self.history.snapshot()}
 
     def restore(self, mark: Mapping[str, Any]) -> None:
-        """Restore the state of ``mark``; safe to repeat after an interruption."""
+        """Restore a training run's state from a snapshot; safe to repeat."""
         self.history.restore(mark["history"])
         for key, value in mark.items():
             if key != "history":
                 setattr(self, key, copied(value))
 
     def save_callbacks(self, callbacks: Iterable[Any]) -> None:
-        """Store the states of all callbacks that have a state."""
+        """Store the states of all callbacks in the state of a run."""
         states = {name: _remembered(name, item) for name, item in named(callbacks)}
         self.callbacks = {name: state for name, state in states.items() if state}
 
     def load_callbacks(self, callbacks: Iterable[Any]) -> None:
-        """Restore the state of each callback; an empty state for a new callback."""
+        """Restore each callback's state from the state of a run; empty if new."""
         for name, item in named(callbacks):
             item.load_state(copied(self.callbacks.get(name, {})))
 
     # -- as a file -------------------------------------------------------------------
 
     def pack(self) -> tuple[Tree, dict[str, Array]]:
-        """Return the state as a JSON document, and its arrays by name."""
+        """Return a run's state as a JSON document and its arrays, for a checkpoint."""
         history = self.history
         arrays = {
             f"history/{entry}/{name}": column
@@ -168,7 +168,7 @@ class RunState:
     def unpack(
         cls, path: Place, document: Mapping[str, Any], arrays: Mapping[str, Array]
     ) -> RunState:
-        """Rebuild a state from the document and arrays of :meth:`pack`, with checks.
+        """Rebuild a run's state from the document and arrays of a checkpoint.
 
         Raises:
             CheckpointError: what no run has written, naming what is wrong.
@@ -203,22 +203,22 @@ class RunMixin:
 
     @property
     def epoch(self) -> int:
-        """The number of finished epochs."""
+        """The number of finished epochs of the run."""
         return self.state.epoch
 
     @property
     def step(self) -> int:
-        """The number of steps done in the current epoch."""
+        """The number of training steps done in the current epoch."""
         return self.state.step
 
     @property
     def history(self) -> History:
-        """The record of the run so far."""
+        """The history of the run so far: its epochs and steps."""
         return self.state.history
 
     @property
     def last_checkpoint(self) -> str | None:
-        """The path of the last checkpoint written or read, or None."""
+        """The path of the run's last checkpoint written or read, or None."""
         return self.files.last
 
 
@@ -234,7 +234,7 @@ def copied(value: Any) -> Any:
 
 
 def without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
-    """Replace each array in ``value`` by a reference, and add it to ``arrays``."""
+    """Replace each array of a checkpoint's value by a reference; collect the arrays."""
     if isinstance(value, np.ndarray):
         while name in arrays:
             name += "'"
@@ -256,7 +256,7 @@ def without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
 
 
 def with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) -> Any:
-    """Replace each reference in ``value`` by its array, taken from ``arrays``."""
+    """Replace each reference in a checkpoint's value by its array."""
     if isinstance(value, dict):
         if value.keys() == {_ARRAY}:
             reference = str(value[_ARRAY])
@@ -275,7 +275,7 @@ def with_arrays(path: Place, value: Any, name: str, arrays: dict[str, Array]) ->
 def _history(
     path: Place, document: Mapping[str, Any], arrays: dict[str, Array]
 ) -> History:
-    """Build the history from a document and arrays, and remove its arrays."""
+    """Build a run's history from a checkpoint's document and arrays."""
     columns: dict[str, dict[str, Array]] = {}
     for name, array in taken(arrays, "history/").items():
         entry, __, key = name.removeprefix("history/").partition("/")
@@ -294,12 +294,12 @@ def _history(
 
 
 def taken(arrays: dict[str, Array], *prefixes: str) -> dict[str, Array]:
-    """Remove and return the arrays whose names begin with one of ``prefixes``."""
+    """Remove and return a checkpoint's arrays whose names have one of the prefixes."""
     return {n: arrays.pop(n) for n in list(arrays) if n.startswith(prefixes)}
 
 
 def _check_position(path: Place, state: RunState) -> None:
-    """Refuse an epoch or step outside of the run, and steps without a record."""
+    """Refuse a checkpoint whose epoch or step is outside of its run."""
     plan, step = state.plan, state.step
     if plan is None:
         return
@@ -322,7 +322,7 @@ def _check_position(path: Place, state: RunState) -> None:
 
 
 def named(items: Iterable[Any]) -> list[tuple[str, Any]]:
-    """Return objects by unique name: the class, and a number from the second on."""
+    """Return callbacks or other objects by unique names: class and number."""
     counts: dict[str, int] = {}
     pairs: list[tuple[str, Any]] = []
     for item in items:

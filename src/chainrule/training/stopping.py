@@ -1,4 +1,4 @@
-"""Callbacks that monitor a quantity of each epoch: early stopping, best checkpoint."""
+"""Callbacks that monitor a quantity of a run: early stopping, best checkpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainrule.util.keywords import strict
 
 
 class Watching(Callback):
-    """Base class of callbacks that monitor the improvement of a history column.
+    """Base class of callbacks that monitor whether a history column improves.
 
     Args:
         monitor: its key, such as ``"validation_loss"`` or ``"validation_accuracy"``.
@@ -44,12 +44,12 @@ class Watching(Callback):
         self.best_epoch: int | None = None
 
     def check(self, columns: Mapping[str, str]) -> None:
-        """Refuse a monitor that the history's rows will not contain."""
+        """Refuse to monitor a quantity that the run's history will not contain."""
         monitored(type(self).__name__, self.monitor, columns)
         self._better = self.mode or columns[self.monitor]
 
     def improved(self, trainer: Any) -> bool:
-        """Return whether the last epoch is the best so far, and store it if so."""
+        """Return whether the monitored quantity improved in the last epoch; note it."""
         row = trainer.history.epochs[-1]
         value = float(row[self.monitor])
         if not is_better(value, self.best, self._better, by=self.min_delta):
@@ -58,11 +58,11 @@ class Watching(Callback):
         return True
 
     def state(self) -> dict[str, Any]:
-        """Return the best value and its epoch."""
+        """Return the monitored quantity's best value and epoch, for checkpoints."""
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the best value and its epoch, with checks."""
+        """Restore the monitored quantity's best value and its epoch."""
         best, epoch = state.get("best"), state.get("best_epoch")
         kinds = type(best), type(epoch)
         if kinds[0] not in (float, int, NoneType) or kinds[1] not in (int, NoneType):
@@ -70,7 +70,7 @@ class Watching(Callback):
         self.best, self.best_epoch = best, epoch
 
     def strange(self, state: Mapping[str, Any]) -> CheckpointError:
-        """Return the error for a state that does not belong to the class."""
+        """Return the error for a saved state that a callback cannot use."""
         return CheckpointError(
             _(
                 "{kind} cannot go on from what the checkpoint remembers.",
@@ -128,7 +128,7 @@ class EarlyStopping(Watching):
         self._last: dict[str, np.ndarray] = {}  # of a run that ended with the best
 
     def on_extend(self, trainer: Any) -> None:
-        """Restore the weights of the last step, and reset the patience."""
+        """Prepare early stopping for a longer run: last weights, patience reset."""
         if self.stopped:
             self.stopped, self.waited = False, 0
         if self._last:
@@ -136,7 +136,7 @@ class EarlyStopping(Watching):
             self._last = {}
 
     def on_start(self, trainer: Any) -> None:
-        """End a run at once that early stopping has already ended."""
+        """End at once a run that early stopping has already ended."""
         if self.stopped:
             warn(
                 _("This run was stopped early, and nothing more is trained."),
@@ -151,7 +151,7 @@ class EarlyStopping(Watching):
             trainer.stop()
 
     def on_epoch(self, trainer: Any) -> None:
-        """Check the last epoch, and stop the run when the patience is over."""
+        """Check the last epoch; stop the run early when the patience is over."""
         if self.improved(trainer):
             self.waited = 0
             if self.restore_best:
@@ -163,13 +163,13 @@ class EarlyStopping(Watching):
             trainer.stop()
 
     def on_finish(self, trainer: Any) -> None:
-        """Restore the weights of the best epoch."""
+        """Restore the best epoch's weights after the run, for early stopping."""
         if (self.stopped or trainer.finished) and self._weights and self.waited:
             self._last = trainer.model.state_dict()
             trainer.model.load_state_dict(self._weights)
 
     def state(self) -> dict[str, Any]:
-        """Return the best value, the epochs waited since, and the best weights."""
+        """Return early stopping's state: best value, waited epochs, best weights."""
         weights_by_key = (("weights", self._weights), ("last", self._last))
         weights = {
             f"{key}/{name}": a for key, of in weights_by_key for name, a in of.items()
@@ -178,7 +178,7 @@ class EarlyStopping(Watching):
         return {**super().state(), **counts, **weights}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the best value, the epochs waited and the weights."""
+        """Restore early stopping's state: best value, waited epochs, weights."""
         super().load_state(state)
         waited, stopped = state.get("waited", 0), state.get("stopped", False)
         if type(waited) is not int or waited < 0 or not isinstance(stopped, bool):
@@ -192,7 +192,7 @@ class EarlyStopping(Watching):
 
 @dataclass(frozen=True)
 class Stopped:
-    """The result of early stopping for a run.
+    """The result of early stopping for a run: its last and its best epoch.
 
     Attributes:
         epoch: after which it ended; None where the run was not stopped.
@@ -206,7 +206,7 @@ class Stopped:
 
     @classmethod
     def of(cls, trainer: Any) -> Stopped | None:
-        """Return the result for a Trainer's last run; None without early stopping.
+        """Return the result of early stopping of a Trainer's last run, or None.
 
         >>> import chainrule as cr
         >>> trainer = cr.Trainer(cr.nn.Linear(1, 1), loss=cr.nn.MSELoss(),
@@ -264,7 +264,7 @@ class BestCheckpoint(Watching):
         self.path = validation.path("path", path)
 
     def on_start(self, trainer: Any) -> None:
-        """Create the directory, so that a wrong path is found before the run."""
+        """Create the best checkpoint's directory, so that a wrong path fails early."""
         make_directory(self.path.parent)
         sweep(self.path)
 

@@ -21,7 +21,7 @@ from chainrule.training.state import Plan, RunState
 
 
 class Supervised(Loop):
-    """The loop that runs the epochs of one call of ``fit`` or ``resume``.
+    """The training loop of one call of a Trainer's ``fit`` or ``resume``.
 
     Args:
         trainer: whose run it is; callbacks get it.
@@ -71,7 +71,7 @@ class Supervised(Loop):
 
     @property
     def plan(self) -> Plan:
-        """The plan of the run."""
+        """The plan of the training run: its epochs, batches and data."""
         assert self.state.plan is not None
         return self.state.plan
 
@@ -109,7 +109,7 @@ class Supervised(Loop):
         return row | {"seconds": self.state.seconds}
 
     def _train_loss(self, sizes: Array) -> float:
-        """Compute the mean loss over the samples of the epoch, or Σ ℓ / Σ w."""
+        """Compute the epoch's mean training loss over its samples, or Σ ℓ / Σ w."""
         steps, n = self.history.steps, len(sizes)
         losses = steps["loss"][-n:].astype(np.float64)
         weights = steps.get("loss_weight", losses * np.nan)[-n:].astype(np.float64)

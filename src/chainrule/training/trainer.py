@@ -1,4 +1,4 @@
-"""The Trainer: the interface to the loop for supervised learning.
+"""The Trainer, the interface for supervised learning: fit, evaluate, predict.
 
 A run is checked here and handed to a :class:`~chainrule.training.supervised.Supervised`
 loop, which moves the Trainer's state on.
@@ -47,7 +47,7 @@ Checkpoints = str | os.PathLike[str] | None
 
 @strict
 class Trainer(SavedTrainer):
-    """The training of a model: each step is one graph, run by an engine in chunks.
+    """The trainer of a model: each training step is one graph, run by an engine.
 
     Args:
         model: the network; the Trainer changes its parameters.
@@ -119,7 +119,7 @@ class Trainer(SavedTrainer):
         self._begin()
 
     def _begin(self) -> None:
-        """Reset the programs, the known files and the current run."""
+        """Reset the Trainer's programs, known checkpoint files and current run."""
         self._programs = Programs(
             self._entries, self.metrics, self.engine, self.threads
         )
@@ -128,17 +128,17 @@ class Trainer(SavedTrainer):
 
     @property
     def model(self) -> Module:
-        """The network; programs are compiled for it, so another needs a new Trainer."""
+        """The Trainer's network; another network needs a new Trainer."""
         return self._entries.model
 
     @property
     def loss(self) -> Callable[[Any, Any], Any]:
-        """The loss function; another loss needs a new Trainer."""
+        """The Trainer's loss function; another loss needs a new Trainer."""
         return self._entries.loss
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimiser; another one needs a new Trainer, its ``lr`` may change."""
+        """The Trainer's optimiser; another one needs a new Trainer."""
         return self._entries.optimizer
 
     # -- training ------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Trainer(SavedTrainer):
         checkpoint: Checkpoints = None,
         checkpoint_every: float = 60.0,
     ) -> History:
-        """Train the model for ``epochs`` further epochs.
+        """Train the Trainer's model for ``epochs`` further epochs.
 
         Each epoch visits every sample once, in an order drawn from (seed, epoch), in
         batches; the last one takes what is left.
@@ -260,7 +260,7 @@ class Trainer(SavedTrainer):
         checkpoint: Checkpoints = None,
         checkpoint_every: float = 60.0,
     ) -> History:
-        """Resume an interrupted run; the result is as without the interruption.
+        """Resume an interrupted training run; the result is as without interruption.
 
         The batch size is that of the run; the arguments are as for :meth:`fit`. A
         finished run is left as it is, and so is one that was stopped early.
@@ -317,7 +317,7 @@ class Trainer(SavedTrainer):
 
     @property
     def program(self) -> CompiledProgram:
-        """The compiled training program: ``print(trainer.program.schedule)``.
+        """The Trainer's compiled program: ``print(trainer.program.schedule)``.
 
         Raises:
             ArgumentError: nothing has been trained yet, so nothing is compiled.
@@ -332,7 +332,7 @@ class Trainer(SavedTrainer):
         return self._programs.training.program
 
     def profile(self, train: Any, *, batch_size: int | None = 32) -> Profile:
-        """Profile a training step: the time of each part on this machine.
+        """Profile a training step of the Trainer: the time of each part.
 
         ``print(trainer.profile(train))`` shows loops and products, the longest first:
         what is fused into each and which threads do it, FLOPs and bytes, predicted and
@@ -361,7 +361,7 @@ class Trainer(SavedTrainer):
             return self._programs.profile(adapter, plan)
 
     def like(self, data: Any) -> Dataset | Stream:
-        """Convert data to the columns and classes of the training data.
+        """Convert data to the columns and classes of the Trainer's training data.
 
         Columns of frames and of data sets are found by their names, and so are the
         labels of named classes; those of arrays count by their places. All methods do
@@ -373,7 +373,7 @@ class Trainer(SavedTrainer):
         return as_data(data, self.plan)
 
     def stop(self) -> None:
-        """End the run after the current chunk of steps; for callbacks."""
+        """End the Trainer's run after the current chunk of steps; for callbacks."""
         if self._loop is not None:
             self._loop.stop()
 
@@ -384,7 +384,7 @@ class Trainer(SavedTrainer):
         begin: Callable[[], None],
         *options: Any,
     ) -> Supervised:
-        """Return a checked and compiled loop; refuse a second run at the same time."""
+        """Return a run's checked and compiled loop; refuse a second run at a time."""
         if self._loop is not None:
             raise ArgumentError(
                 _("A run of this Trainer is going on."),
@@ -417,7 +417,7 @@ class Trainer(SavedTrainer):
         *,
         sample_weight: Any = None,
     ) -> dict[str, Any]:
-        """Compute the loss and the metrics over a whole data set.
+        """Compute the model's loss and metrics over a whole data set.
 
         Args:
             data: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``.
@@ -444,7 +444,7 @@ class Trainer(SavedTrainer):
     def predict(
         self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
     ) -> Array:
-        """Compute the model's output for each row of x, as a NumPy array.
+        """Compute the Trainer's predictions: the model's output for each row of x.
 
         Args:
             x: features of shape (n, …): an array, a ``Dataset`` (its ``x``) or a
@@ -476,12 +476,12 @@ class Trainer(SavedTrainer):
 
     @property
     def seconds_compile(self) -> float:
-        """The seconds spent on tracing and compiling so far."""
+        """The seconds that the Trainer has spent on tracing and compiling."""
         return self._programs.seconds
 
     @property
     def seconds_training(self) -> float:
-        """The seconds spent inside the training loop so far.
+        """The seconds that the Trainer has spent inside the training loop.
 
         The steps and the shuffling count, and waiting for a stream; compiling,
         evaluation, checkpoints, display and callbacks do not. A resumed run counts all

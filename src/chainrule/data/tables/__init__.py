@@ -1,4 +1,4 @@
-"""Tables: types of columns are inferred, cells become arrays, the schema is stored.
+"""Readers of tables (CSV, data frames): inferred column types, cells as arrays.
 
 ``source`` yields the cells of a file or of a frame, some rows at a time; ``cells``
 parses numbers and dates; ``profile`` collects statistics of a column over all rows;

@@ -1,4 +1,4 @@
-"""Conversion of the cells of a column to numbers and dates."""
+"""Conversion of the cells of a table's column to numbers and dates."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _DIGITS = re.compile(r"[0-9].*[-/.: ,].*[0-9]")
 
 
 class MissingValues:
-    """The texts and numbers that mark a missing value.
+    """The texts and numbers that mark a missing value in a table.
 
     Args:
         further: texts besides the usual ones.
@@ -65,7 +65,7 @@ class MissingValues:
 
 
 class Cells:
-    """The cells of a column in a chunk of rows: distinct values, and a code per row.
+    """The cells of a table's column in a chunk: distinct values, and a code per row.
 
     Args:
         codes: for each row the number of its distinct cell.
@@ -85,7 +85,7 @@ class Cells:
 
     @classmethod
     def of(cls, array: np.ndarray) -> Cells:
-        """Make cells from an array; None, NaN and NaT are empty.
+        """Make a column's cells from an array; None, NaN and NaT are empty.
 
         Raises:
             TypeError: lists or other containers.
@@ -105,7 +105,7 @@ class Cells:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The distinct cells as texts; whole numbers without a decimal point."""
+        """A column's distinct cells as texts; whole numbers have no decimal point."""
         assert self.values is not None
         return [_text(value) for value in self.values.tolist()]
 
@@ -113,25 +113,25 @@ class Cells:
         return len(self.texts if self.values is None else self.values)
 
     def counts(self) -> np.ndarray:
-        """Return the number of rows with each distinct cell."""
+        """Return how many rows have each of a column's distinct cells."""
         return np.bincount(self.codes, minlength=len(self))
 
     def first_row(self, code: int) -> int:
-        """Return the first row with a distinct cell."""
+        """Return the first row with one of a column's distinct cells."""
         return int((self.codes == code).argmax())
 
     def text(self, row: int) -> str:
-        """Return the text of a row's cell."""
+        """Return the text of a row's cell in a column."""
         return self.texts[self.codes[row]]
 
     def numbers(self, decimal: str) -> np.ndarray:
-        """Parse the distinct cells as numbers; NaN for other texts."""
+        """Parse a column's distinct cells as numbers; NaN for other texts."""
         return parsed(self.texts, decimal) if self.values is None else self.values
 
     def missing(
         self, marks: MissingValues, values: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return, for each distinct cell, whether it is a missing value.
+        """Return, for each of a column's distinct cells, whether it is missing.
 
         Args:
             marks: the marks of missing values.
@@ -159,7 +159,7 @@ def _text(value: float) -> str:
 
 
 def parsed(texts: Sequence[str], decimal: str = ".") -> np.ndarray:
-    """Parse texts as numbers, exactly rounded to float64; NaN for other texts.
+    """Parse cell texts as numbers, exactly rounded; NaN for other texts.
 
     >>> parsed(["1.5", "-2e3", "", "1_000", "$1,100.00", "12 %", "nan"]).tolist()
     [1.5, -2000.0, nan, nan, 1100.0, 12.0, nan]
@@ -180,7 +180,7 @@ def parsed(texts: Sequence[str], decimal: str = ".") -> np.ndarray:
 
 
 def unit(text: str) -> str:
-    """Return the currency or percent sign of a number's text; empty without one.
+    """Return the currency or percent sign of a cell's number; empty without one.
 
     >>> unit("$1,100.00"), unit("12 %"), unit("3.5")
     ('$', '%', '')
@@ -191,7 +191,7 @@ def unit(text: str) -> str:
 
 
 def plain(texts: Sequence[str]) -> bool:
-    """Return whether all texts consist of characters of plain numbers."""
+    """Return whether cell texts consist only of characters of plain numbers."""
     return not _OTHER.search("\n".join(texts))
 
 
@@ -222,12 +222,12 @@ def _number(text: str, decimal: str) -> float:
 
 
 def looks_dated(text: str) -> bool:
-    """Return whether a text may be a date."""
+    """Return whether a cell's text may be a date."""
     return len(text) < 40 and _DIGITS.search(text) is not None
 
 
 def fits_format(text: str, format: str) -> bool:
-    """Return whether one text may be a date in a format; true for any ISO 8601 text.
+    """Return whether a cell's text may be a date in a format.
 
     >>> fits_format("31.12.2024", "%d.%m.%Y"), fits_format("31.12.2024", "%m.%d.%Y")
     (True, False)
@@ -239,7 +239,7 @@ def fits_format(text: str, format: str) -> bool:
 
 
 def dated(texts: Sequence[str], format: str) -> Any:
-    """Parse texts as dates, a DatetimeIndex in UTC; NaT for other texts."""
+    """Parse cell texts as dates in UTC, with NaT for other texts."""
     import pandas
 
     return pandas.to_datetime(list(texts), format=format, errors="coerce", utc=True)

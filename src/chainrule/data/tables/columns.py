@@ -1,4 +1,4 @@
-"""Types of a table's columns: encoding of cells as features or targets.
+"""Types of a table's columns, which encode cells as features or targets.
 
 Each class is one type of column. Its fields are learned from a table, and stored as
 JSON in the format of a data set.
@@ -27,7 +27,7 @@ from chainrule.text import _
 
 @dataclass
 class Encoded:
-    """The encoding of the distinct cells of a chunk.
+    """A column's distinct cells in a chunk, encoded as features or targets.
 
     Attributes:
         values: features of shape (distinct, width), or labels of shape (distinct,).
@@ -43,7 +43,7 @@ class Encoded:
 
 
 class InvalidCellError(Exception):
-    """A cell that its column cannot encode.
+    """The error for a cell that does not fit the type of its table column.
 
     Args:
         cells: the cells of the chunk.
@@ -62,7 +62,7 @@ class InvalidCellError(Exception):
 
 @dataclass(frozen=True)
 class Number:
-    """A numeric column: one feature, and an indicator of missing values if needed.
+    """A numeric table column: one feature, and a missing-value indicator if needed.
 
     Attributes:
         name: the name of the column.
@@ -82,13 +82,13 @@ class Number:
     kind: Literal["number"] = "number"
 
     def names(self) -> list[str]:
-        """Return the names of the column's features."""
+        """Return the names of a numeric column's features."""
         return [self.name, *_indicator(self)]
 
     def encode(
         self, cells: Cells, marks: MissingValues, dtype: Any = np.float32
     ) -> Encoded:
-        """Encode the cells as numbers of ``dtype``.
+        """Encode a numeric column's cells as numbers of ``dtype``.
 
         Raises:
             InvalidCellError: a text that is no number; a number beyond float32.
@@ -112,7 +112,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
-    """A categorical column: one 0/1 feature for each category.
+    """A categorical table column: one 0/1 feature for each category.
 
     Attributes:
         name: the name of the column.
@@ -130,14 +130,14 @@ class Category:
     kind: Literal["category"] = "category"
 
     def names(self) -> list[str]:
-        """Return the names of the column's features."""
+        """Return the names of a categorical column's features."""
         further = ["(other)"] * self.other + ["(missing)"] * self.gaps
         return [f"{self.name}={text}" for text in (*self.categories, *further)]
 
     def encode(
         self, cells: Cells, marks: MissingValues, dtype: Any = np.float32
     ) -> Encoded:
-        """Encode the cells as one 0/1 feature a category."""
+        """Encode a categorical column's cells as one 0/1 feature per category."""
         known = {text: i for i, text in enumerate(self.categories)}
         rare, missing = frozenset(self.rare), cells.missing(marks)
         other = len(known) if self.other else -1
@@ -157,7 +157,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Date:
-    """A date column: days since 2000, and the parts of the date that vary.
+    """A date column of a table: days since 2000, and the parts of the date that vary.
 
     Attributes:
         name: the name of the column.
@@ -175,14 +175,14 @@ class Date:
     kind: Literal["date"] = "date"
 
     def names(self) -> list[str]:
-        """Return the names of the column's features."""
+        """Return the names of a date column's features."""
         parts = [f"{self.name} {part}" for part in self.parts]
         return [self.name, *parts, *_indicator(self)]
 
     def encode(
         self, cells: Cells, marks: MissingValues, dtype: Any = np.float32
     ) -> Encoded:
-        """Encode the cells as days, and the parts of the date.
+        """Encode a date column's cells as days since 2000, and parts of the date.
 
         Raises:
             InvalidCellError: a text that is no date in this format.
@@ -199,7 +199,7 @@ class Date:
 
 @dataclass(frozen=True)
 class Classes:
-    """A target column of classes.
+    """A target column of a table that holds classes.
 
     Attributes:
         name: the name of the column.
@@ -213,7 +213,7 @@ class Classes:
     def encode(
         self, cells: Cells, marks: MissingValues, dtype: Any = np.int32
     ) -> Encoded:
-        """Encode the cells as labels; −1 for a missing one.
+        """Encode a class column's cells as labels; −1 for a missing cell.
 
         Raises:
             InvalidCellError: a text that is none of the classes.
@@ -232,7 +232,7 @@ Target = Number | Classes
 
 
 def _indicator(column: Number | Date) -> list[str]:
-    """Return the name of the feature that indicates missing cells, if there is one."""
+    """Return a column's missing-value feature name in a list, which may be empty."""
     return [_("{name} is missing", name=column.name)] if column.gaps else []
 
 
@@ -242,7 +242,7 @@ def _impute(
     missing: np.ndarray,
     indicator: bool,
 ) -> np.ndarray:
-    """Stack columns whose missing cells are replaced by means; add the indicator."""
+    """Replace a column's missing cells by means, and add their indicator."""
     pairs = zip(columns, means, strict=True)
     imputed = [
         np.where(missing, values.dtype.type(mean), values) for values, mean in pairs
@@ -253,7 +253,7 @@ def _impute(
 
 
 def ordered(texts: Iterable[str]) -> tuple[str, ...]:
-    """Sort texts: by value if all are numbers, else alphabetically.
+    """Sort a column's categories: as numbers if all are numbers, else as texts.
 
     >>> ordered(["10", "9", "1"]), ordered(["b", "10", "9"])
     (('1', '9', '10'), ('10', '9', 'b'))

@@ -1,4 +1,4 @@
-"""The content of a text file: decompression, encoding and delimiter."""
+"""The content of a CSV file: decompression, encoding and delimiter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAD = 1 << 18
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Open a file and its content, decompressed if necessary."""
+    """Open a CSV file and its content, decompressed if necessary."""
     import bz2
     import gzip
     import lzma
@@ -66,7 +66,7 @@ def _pieces(path: Path) -> Generator[bytes]:
 
 
 def detected_encoding(path: Path) -> str:
-    """Detect a file's encoding: by a byte order mark, or the first that fits.
+    """Detect the text encoding of a CSV file.
 
     UTF-8 is tried first. Chinese text in cp950 is mostly made of common characters,
     which begin with A4 … C6; Western text would decode to rare ones.
@@ -113,7 +113,7 @@ def undecodable(path: Path, encoding: str) -> str:
 
 
 def detected_delimiter(path: Path, encoding: str) -> str:
-    """Detect the delimiter: it splits the first lines into equally many cells."""
+    """Detect a CSV file's delimiter: it splits the first lines into equal numbers."""
     with opened(path) as (__, content):
         decoder = codecs.getincrementaldecoder(encoding)("replace")
         head = content.read(HEAD)
@@ -149,7 +149,7 @@ def check_delimiter(delimiter: Any) -> None:
 
 
 def checked_encoding(encoding: Any) -> str:
-    """Check an encoding, and return Python's name; UTF-8 may have a byte order mark."""
+    """Check the name of a text encoding for a CSV file; return Python's name."""
     try:
         codec = codecs.lookup(encoding)
     except (LookupError, TypeError, ValueError):

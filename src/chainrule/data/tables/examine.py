@@ -1,4 +1,4 @@
-"""Inspection of a table's columns before a data set is made of it."""
+"""Inspection of a table's columns, before it is read as a data set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class ExaminedColumn:
-    """The result of the inspection of one column.
+    """The result of inspecting one column of a table: its type, counts and so on.
 
     Attributes:
         name: the name of the column.
@@ -45,7 +45,7 @@ class ExaminedColumn:
 
 @dataclass(frozen=True)
 class Examined:
-    """The result of the inspection of a table.
+    """The result of inspecting a table: its columns, target, task and remarks.
 
     Attributes:
         columns: the result for each column.
@@ -80,7 +80,7 @@ def examine(
     header: Any = True,
     **options: Any,
 ) -> Examined:
-    """Inspect all rows of a file or a data frame.
+    """Inspect all rows of a CSV file or data frame: types, target and task.
 
     Args:
         table: the path of a file, or a data frame.
@@ -123,7 +123,7 @@ def examine(
 
 
 def _with_answers(declared: Options, answers: dict[str, Any]) -> Options:
-    """Return the options of the caller together with answers to questions."""
+    """Return a table's reading options together with answers to its questions."""
     settings = {key: value for key, value in answers.items() if key != "header"}
     if "dtype" in settings:
         settings["dtype"] = {**(declared.dtype or {}), **settings["dtype"]}
@@ -134,7 +134,7 @@ def _with_answers(declared: Options, answers: dict[str, Any]) -> Options:
 
 
 def _require_rows(inference: SchemaInference, result: Examined) -> None:
-    """Check that missing cells leave at least one usable row."""
+    """Check that a table has a usable row in spite of missing cells."""
     options = inference.options
     needed = options.target if options.missing == "fill" else inference.profiles
     missing = [c.missing for c in result.columns if c.name in needed and not c.reason]
@@ -143,7 +143,7 @@ def _require_rows(inference: SchemaInference, result: Examined) -> None:
 
 
 def _proposed(inference: SchemaInference) -> str:
-    """Propose the column to predict: by its name, or the last usable one."""
+    """Propose a table's target column: by its name, or the last usable one."""
     source = inference.source
     names = [name for name in source.columns if name.lower() in TARGETS]
     if len(names) == 1:
@@ -166,7 +166,7 @@ def _proposed(inference: SchemaInference) -> str:
 
 
 def _examined(inference: SchemaInference, answers: dict[str, Any]) -> Examined:
-    """Infer the schema, with a proposed target and task where none are declared."""
+    """Infer a table's schema, with a proposed target and task if not declared."""
     options = inference.options
     if not options.target:
         options = replace(options, target=(_proposed(inference),))
@@ -203,7 +203,7 @@ def _examined(inference: SchemaInference, answers: dict[str, Any]) -> Examined:
 def _notes(
     columns: tuple[ExaminedColumn, ...], inference: SchemaInference
 ) -> list[str]:
-    """Return the remarks on the table, its columns and its missing cells."""
+    """Return remarks on an inspected table, its columns and its missing cells."""
     missing = {c.name: c.missing for c in columns if c.missing and not c.reason}
     notes = [*inference.notes, *left_out_notes(inference.left_out)]
     notes += [
@@ -227,7 +227,7 @@ def _notes(
 
 
 def _codes(profile: Profile) -> bool:
-    """Return whether numbers look like class codes: few integers, often repeated."""
+    """Return whether a column's numbers look like class codes: few, often repeated."""
     kinds = profile.counts
     few = 1 < len(kinds) <= CODES and profile.rows >= 5 * len(kinds)
     return few and not profile.full and all(text.isdigit() for text in kinds)

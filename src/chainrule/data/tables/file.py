@@ -1,4 +1,4 @@
-"""Delimited text files, read block by block into rows with line numbers."""
+"""Delimited text files (CSV), read in blocks of rows with line numbers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MOST = 100_000
 
 @dataclass(frozen=True)
 class File(Source):
-    """A delimited text file, compressed or not.
+    """A delimited text file (CSV) as a table, compressed or not.
 
     Attributes:
         path: the file.
@@ -73,7 +73,7 @@ class File(Source):
         encoding: Any = None,
         header: Any = True,
     ) -> File:
-        """Open a file; detect delimiter, encoding and header where they are None.
+        """Open a CSV file; detect delimiter, encoding and header where None.
 
         Raises:
             DataError: missing, empty, no text, or not a table; with the line.
@@ -120,7 +120,7 @@ class File(Source):
         return file._named(cells, notes)
 
     def _named(self, rows: list[list[str]], notes: list[str]) -> File:
-        """Return the file with its column names, from its first rows."""
+        """Return the CSV file with its column names, from its first rows."""
         if len(rows) <= self.header:
             raise DataError(
                 _("'{path}' has no rows.", path=self.path)
@@ -167,7 +167,7 @@ class File(Source):
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
     ) -> Iterator[Chunk]:
-        """Yield the cells of some columns block by block, as :class:`Source` defines.
+        """Yield the cells of a CSV file's columns in chunks of rows.
 
         Raises:
             DataError: rows with another number of cells than the header, with their
@@ -182,7 +182,7 @@ class File(Source):
                 yield Chunk(len(block.records), block.lines, cells, block.records)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
-        """Return the cells of some rows as texts, by line number."""
+        """Return the cells of some rows of a CSV file as texts, by line number."""
         texts = {}
         with reading(self.path, WHAT, FIX):
             for block in self._rows():
@@ -192,12 +192,12 @@ class File(Source):
         return texts
 
     def split(self, records: Iterable[str]) -> Iterator[list[str]]:
-        """Yield the cells of each row, as they are written in the file."""
+        """Yield the cells of each row of a CSV file, as written."""
         lines = (line for text in records for line in io.StringIO(text, newline=""))
         return self._reader(lines)
 
     def _frame(self, block: _Block, positions: list[int], texts: list[int]) -> Any:
-        """Parse columns of a block of CSV lines into a frame; names are positions."""
+        """Parse columns of a block of CSV rows into a data frame."""
         import pandas
 
         frame = pandas.read_csv(
@@ -225,7 +225,7 @@ class File(Source):
         return frame
 
     def _rows(self) -> Iterator[_Block]:
-        """Yield the blocks without the header; refuse rows of other lengths."""
+        """Yield a CSV file's blocks of rows without the header, all of one length."""
         width, header = len(self.columns), self.header
         for block in self._blocks(progress_callback()):
             if header:
@@ -273,7 +273,7 @@ class File(Source):
         )
 
     def _blocks(self, callback: Progress | None = None) -> Generator[_Block]:
-        """Yield the non-blank rows in blocks, the header included."""
+        """Yield a CSV file's non-blank rows in blocks, with the header."""
         size = self.path.stat().st_size
         rest, line = "", 1
         with opened(self.path) as (raw, content), self._decoded(content) as file:
@@ -320,7 +320,7 @@ class File(Source):
     def _records(
         self, lines: list[str], whole: int, line: int, *, final: bool
     ) -> tuple[_Block, int]:
-        """Combine lines into rows; return the rows and the number of lines used.
+        """Combine a CSV file's lines into rows; return them and the lines used.
 
         Args:
             lines: the lines.
@@ -350,7 +350,7 @@ class File(Source):
     def _quoted(
         self, lines: list[str], line: int, final: bool
     ) -> tuple[list[int], list[int], int]:
-        """Return first lines and cell counts of the rows among lines with quotes."""
+        """Return the first lines and cell counts of CSV rows, lines with quotes."""
         reader = self._reader(lines)
         starts, widths, used = [], [], 0
         try:
@@ -392,14 +392,14 @@ class File(Source):
 def source_of(
     table: Any, delimiter: Any = None, encoding: Any = None, header: Any = True
 ) -> Source:
-    """Return the table in a file or in a data frame."""
+    """Return a CSV file or a data frame as a table source."""
     if Columns.of(table) is not None:
         return Frame.of(table, "frame")
     return File.of(table, delimiter, encoding, header)
 
 
 class _Block(NamedTuple):
-    """A block of rows: line numbers, numbers of cells, and texts."""
+    """A block of rows of a CSV file: line numbers, cell counts and texts."""
 
     lines: np.ndarray
     widths: np.ndarray

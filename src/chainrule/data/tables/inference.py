@@ -1,4 +1,4 @@
-"""Inference of a table's schema: the type of each column, or a question about it."""
+"""Inference of a table's schema: each column's type, or a question about it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Question:
     means: str
 
     def error(self, name: str) -> DataError:
-        """Return the question as an error for a table."""
+        """Return a question about a table's column as an error."""
         answer = ", ".join(f"{key}={value!r}" for key, value in self.settings.items())
         return DataError(
             _("{place}: {what}", place=f"'{shortened(name)}'", what=self.what),
@@ -79,7 +79,7 @@ class Question:
 
 @dataclass
 class SchemaInference:
-    """The types of a table's columns, inferred from statistics of all rows.
+    """The inference of a table's column types from statistics of all rows.
 
     Attributes:
         source: the table.
@@ -101,7 +101,7 @@ class SchemaInference:
 
     @classmethod
     def of(cls, source: Source, options: Options) -> SchemaInference:
-        """Collect the statistics of all rows of a table.
+        """Collect the statistics of all rows of a table, to infer its schema.
 
         Raises:
             DataError: a column that is not there; a table that cannot be read.
@@ -131,7 +131,7 @@ class SchemaInference:
         return inference
 
     def schema(self, columns: tuple[Feature | Texts, ...] | None = None) -> Schema:
-        """Return the schema of the table, with its own columns or ``columns``.
+        """Return the inferred schema of the table; raise an error for questions.
 
         Raises:
             DataError: a question that the caller has to answer; nothing to learn from.
@@ -165,7 +165,7 @@ class SchemaInference:
     # -- the whole table -----------------------------------------------------------
 
     def _decide_decimals(self) -> None:
-        """Decide on ambiguous decimal marks by the other columns, or ask."""
+        """Decide on a table's ambiguous decimal marks by the other columns, or ask."""
         numeric = [p for p in self.profiles.values() if p.numeric]
         clear: set[Mark] = {p.decimal() for p in numeric if len(p.numbers) == 1}
         likely: Mark = "," if getattr(self.source, "delimiter", ",") == ";" else "."
@@ -196,7 +196,7 @@ class SchemaInference:
             self.notes.append(_("numbers have decimal commas"))
 
     def _check_header(self) -> None:
-        """Ask whether a first line that looks like a data row is a header."""
+        """Ask whether a table's first line, which looks like data, is a header."""
         source = self.source
         if not isinstance(source, File) or not source.header or source.index:
             return
@@ -226,12 +226,12 @@ class SchemaInference:
     def _ask(
         self, column: str | None, what: str, seen: str, settings: Any, means: str
     ) -> None:
-        """Add a question; ``{column}`` in its text is replaced by the column name."""
+        """Add a question about a column whose type is ambiguous."""
         what = what.format(column=f"'{shortened(column or '')}'")
         self.questions.append(Question(column, what, seen, settings, means))
 
     def _positions(self, first: dict[str, int]) -> str:
-        """Format texts with their lines: ``'x' in line 7, 'y' in line 9``."""
+        """Format cell texts with their lines: ``'x' in line 7, 'y' in line 9``."""
         word = self.source.word
         return joined(
             ", ",
@@ -249,7 +249,7 @@ class SchemaInference:
     # -- features ------------------------------------------------------------------
 
     def features(self, targets: Iterable[str]) -> tuple[Feature, ...]:
-        """Return the columns that are usable as features.
+        """Return the table's columns that are usable as features, with types.
 
         Raises:
             DataError: there are none.
@@ -288,7 +288,7 @@ class SchemaInference:
         return tuple(columns)
 
     def reason(self, profile: Profile) -> str | None:
-        """Return the reason why a column is left out, or None."""
+        """Return the reason why a table's column is left out, or None."""
         name, declared = profile.name, self.options.declared(profile.name)
         if declared == "id":
             return _("said to be an id")
@@ -330,7 +330,7 @@ class SchemaInference:
         return None
 
     def kind(self, profile: Profile) -> str:
-        """Return the type of a column: number, date or category."""
+        """Return the inferred type of a table's column: number, date or category."""
         declared = self.options.declared(profile.name)
         if declared is not None and declared != "id":
             return "date" if declared in ("dmy", "mdy") else declared
@@ -345,7 +345,7 @@ class SchemaInference:
         return self._date(profile) if kind == "date" else self._category(profile)
 
     def number(self, profile: Profile, *, gaps: bool = True) -> Number:
-        """Return a numeric column; ask about irregularities."""
+        """Return a column's encoding as numbers; ask about irregular cells."""
         name = profile.name
         declared = self.options.declared(name) == "number"
         shown = shortened(name)
@@ -400,7 +400,7 @@ class SchemaInference:
         )
 
     def _ask_about_units(self, profile: Profile) -> None:
-        """Ask about numbers with different units, such as two currencies."""
+        """Ask about a column's numbers with different units, such as two currencies."""
         units = dict(profile.units)
         if "%" not in units:
             units.pop("", None)
@@ -435,7 +435,7 @@ class SchemaInference:
         )
 
     def _often(self, profile: Profile) -> list[str]:
-        """Return the categories that get their own feature."""
+        """Return a column's categories that get a feature of their own."""
         counts = profile.counts
         few = len(counts) <= FEW and not profile.full
         if few or self.options.unknown == "error":
@@ -445,7 +445,7 @@ class SchemaInference:
         return sorted(often, key=lambda text: (-counts[text], text))[:most]
 
     def _dates(self, profile: Profile) -> list[str]:
-        """Return the possible date formats of a column; an empty list if none."""
+        """Return the date formats that all cells of a column fit."""
         return [f for f, spread in profile.dates.items() if spread.count]
 
     def _date(self, profile: Profile) -> Date:
@@ -487,7 +487,7 @@ class SchemaInference:
     # -- targets -------------------------------------------------------------------
 
     def targets(self) -> tuple[Target, ...]:
-        """Return the target columns.
+        """Return the table's target columns with their types.
 
         Raises:
             DataError: columns that cannot be predicted.

@@ -1,4 +1,4 @@
-"""The options of the table readers, with checks."""
+"""The options of the table readers, such as ``read_csv``, with checks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Options:
 
     @classmethod
     def of(cls, **options: Any) -> Options:
-        """Return the options of a reader's call.
+        """Make checked options from the arguments of a table reader's call.
 
         Raises:
             CallError: an unknown option.
@@ -110,16 +110,16 @@ class Options:
 
     @property
     def marks(self) -> MissingValues:
-        """The marks of missing values."""
+        """The texts and numbers that mark missing values in a table."""
         return MissingValues(self.missing_values)
 
     def declared(self, name: str) -> str | None:
-        """Return the type of a column as the caller has declared it, or None."""
+        """Return a table column's type as declared to the reader, or None."""
         return (self.dtype or {}).get(name)
 
 
 def _names(what: str, value: Any, example: str) -> tuple[str, ...]:
-    """Return one name, or several, as a tuple."""
+    """Return a table reader's column names as a tuple, from one name or several."""
     example = f"{what}={example}"
     names = checked_names([value] if isinstance(value, str) else value, what, example)
     if not names or "" in names:

@@ -32,7 +32,7 @@ MOSTLY = 0.95
 
 @dataclass
 class Statistics:
-    """The count, sum, minimum and maximum of some numbers."""
+    """The count, sum, minimum and maximum of a table column's numbers."""
 
     count: int = 0
     total: float = 0.0
@@ -40,7 +40,7 @@ class Statistics:
     max: float = -np.inf
 
     def add(self, values: np.ndarray, counts: np.ndarray) -> None:
-        """Add values with their counts; NaN is ignored."""
+        """Add values with their counts to a column's statistics; NaN is ignored."""
         known = ~np.isnan(values)
         if known.any():
             values, counts = values[known], counts[known]
@@ -52,13 +52,13 @@ class Statistics:
 
     @property
     def mean(self) -> float:
-        """The mean of the numbers, 0 without any."""
+        """The mean of a column's numbers, 0 if it has none."""
         return self.total / self.count if self.count else 0.0
 
 
 @dataclass
 class Profile:
-    """The statistics of one column over all rows.
+    """The statistics of a table's column, from which its type is inferred.
 
     Attributes:
         name: the name of the column.
@@ -114,7 +114,7 @@ class Profile:
     _last: float = np.nan
 
     def add(self, cells: Cells, lines: np.ndarray) -> None:
-        """Add the cells of further rows to the statistics."""
+        """Add the cells of further rows to a column's statistics."""
         self.rows += len(lines)
         counts = cells.counts()
         missing = self._add_numbers(cells, counts, lines)
@@ -126,24 +126,24 @@ class Profile:
 
     @property
     def mostly_numbers(self) -> bool:
-        """A flag: nearly all cells are numbers."""
+        """A flag of a column's statistics: nearly all cells are numbers."""
         known = self.rows - self.no_number
         return self.numeric > 0 and self.numeric >= MOSTLY * known
 
     @property
     def needs_texts(self) -> bool:
-        """A flag: further cells must be read as texts, not only as numbers."""
+        """A flag of a column's statistics: cells must be read as texts."""
         numbers = self.mostly_numbers and self.full and not self.category
         return not numbers or list(self.numbers) != ["."]
 
     def decimal(self) -> Mark:
-        """Return the column's decimal mark; the point if both are possible."""
+        """Return a column's decimal mark; the point if both marks are possible."""
         return next(iter(self.numbers))
 
     def _add_numbers(
         self, cells: Cells, counts: np.ndarray, lines: np.ndarray
     ) -> np.ndarray:
-        """Add the numbers; return which distinct cells are missing."""
+        """Add a column's numbers to its statistics; return which cells are missing."""
         if self.rows > COUNTED and not self.numeric:  # texts: try one mark alone
             self.numbers = {self.decimal(): Statistics()}
         values = self._parsed(cells)
@@ -173,7 +173,7 @@ class Profile:
         return missing
 
     def _parsed(self, cells: Cells) -> dict[Mark, np.ndarray]:
-        """Return the numbers by decimal mark; remove a mark that cells contradict."""
+        """Return a column's numbers by decimal mark; drop contradicted marks."""
         values: dict[Mark, np.ndarray] = {m: cells.numbers(m) for m in self.numbers}
         if len(values) == 2:
             point, comma = values.values()
@@ -186,7 +186,7 @@ class Profile:
         return values
 
     def _add_order(self, values: np.ndarray) -> None:
-        """Note whether the numbers are whole, and count the rows."""
+        """Note whether a column's numbers are whole, or are row numbers."""
         with np.errstate(invalid="ignore"):  # ∞ − ∞
             if self.whole:
                 self.whole = not (values != np.floor(values))[~np.isnan(values)].any()
@@ -197,7 +197,7 @@ class Profile:
                 self._last = float(values[-1])
 
     def _add_dates(self, cells: Cells, counts: np.ndarray, missing: np.ndarray) -> None:
-        """Add the dates; remove formats that the cells contradict."""
+        """Add a column's dates to its statistics; drop contradicted formats."""
         codes = np.flatnonzero(~missing)
         texts = [cells.texts[code] for code in codes]
         if not all(map(looks_dated, texts[:20])):
@@ -213,7 +213,7 @@ class Profile:
                 statistics.add(take(dates), counts[codes])
 
     def _add_texts(self, cells: Cells, counts: np.ndarray) -> None:
-        """Count the distinct texts, up to the limit."""
+        """Count a column's distinct texts, up to a limit."""
         numbers = self.mostly_numbers and not self.category
         limit = min(self.limit, CODES) if numbers else self.limit
         if numbers and (self.full or len(cells) > limit):
@@ -238,5 +238,5 @@ class Profile:
 
 
 def _line(cells: Cells, code: int, lines: np.ndarray) -> int:
-    """Return the line of the first row with a distinct cell."""
+    """Return the line number of the first row with a distinct cell."""
     return int(lines[cells.first_row(code)])

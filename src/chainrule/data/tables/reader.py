@@ -113,12 +113,12 @@ def read_csv(
 
 
 def read_again(table: Any, format: dict[str, Any]) -> Dataset:
-    """Read a further table with its target, in the format of an earlier one."""
+    """Read a further table with its target, in an earlier data set's format."""
     return Dataset._of_table(reading_of(table, format, target=True))
 
 
 def features_again(table: Any, format: dict[str, Any]) -> Features:
-    """Read the features of a further table, in the format of an earlier one."""
+    """Read the features of a further table, in an earlier data set's format."""
     reader = reading_of(table, format)
     rows, word = reader.all(), reader.source.word
     names = tuple(f"{word} {line}" for line in rows.lines.tolist())
@@ -128,7 +128,7 @@ def features_again(table: Any, format: dict[str, Any]) -> Features:
 def reading_of(
     table: Any, format: dict[str, Any], *, target: bool = False
 ) -> TableReader:
-    """Return the reader of a further table in an earlier format."""
+    """Return the reader of a further table in an earlier data set's format."""
     if set(format) == {"kind"} and not target:  # nothing known: columns are numbers
         source = source_of(table)
         columns = tuple(Number(name) for name in source.columns)
@@ -142,7 +142,7 @@ def reading_of(
 def rows_of(
     table: Any, format: dict[str, Any], lines: Sequence[int]
 ) -> list[dict[str, str]]:
-    """Return the cells of some rows as they are written in their file.
+    """Return the cells of a table's rows as they are written in the file, by line.
 
     Args:
         table: the file, or the data frame.

@@ -1,4 +1,4 @@
-"""The schema of a table: everything needed to read another table in the same way."""
+"""The schema of a table: column types and options, to read another table alike."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Schema:
 
     @classmethod
     def restored(cls, format: dict[str, Any]) -> Schema:
-        """Restore a schema from the format of a data set.
+        """Restore a table's schema from a data set's format description.
 
         Raises:
             ArgumentError: the format of no table.
@@ -71,12 +71,12 @@ class Schema:
             ) from error
 
     def format(self) -> dict[str, Any]:
-        """Return the schema as the format of a data set."""
+        """Return the table's schema as a data set's JSON-able format description."""
         kind = "csv" if self.texts is None else "text"
         return {"kind": kind, **json.loads(json.dumps(dataclasses.asdict(self)))}
 
     def description(self) -> dict[str, Any]:
-        """Return what a data set says of itself, as arguments of ``Dataset``."""
+        """Return a table's names and format, as arguments of ``Dataset``."""
         return {
             "class_names": self.class_names,
             "feature_names": self.feature_names(),
@@ -86,32 +86,32 @@ class Schema:
 
     @property
     def file(self) -> dict[str, Any]:
-        """The file options of the schema, as arguments of ``source_of``."""
+        """The file options of a table's schema: delimiter, encoding and header."""
         return {
             name: getattr(self, name) for name in ("delimiter", "encoding", "header")
         }
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes, or None."""
+        """The names of the classes in a table's target column, or None."""
         first = next(iter(self.targets), None)
         return first.classes if isinstance(first, Classes) else None
 
     @property
     def texts(self) -> Texts | None:
-        """The text column, which is then the only column, or None."""
+        """The text column of a table's schema, then its only column; or None."""
         return next((c for c in self.columns if isinstance(c, Texts)), None)
 
     @property
     def dtype(self) -> type[np.generic]:
-        """The dtype of the features; texts are token indices."""
+        """The dtype of a table's features; texts are token indices."""
         if self.texts is not None:
             return np.int32
         wide = any(isinstance(c, Number) and c.wide for c in self.columns)
         return np.float64 if wide else np.float32
 
     def feature_names(self) -> list[str] | None:
-        """Return the names of the features, all different; None for texts."""
+        """Return the names of a table's features, all different; None for texts."""
         if self.texts is not None:
             return None
         unique: dict[str, None] = {}
@@ -126,7 +126,7 @@ class Schema:
 
 @functools.cache
 def _validator() -> Any:
-    """Build the pydantic adapter that validates a schema, once."""
+    """Build the pydantic adapter that validates a table's schema, once."""
     from pydantic import ConfigDict, TypeAdapter
 
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""Sources of table cells: a file, read block by block, or a data frame."""
+"""Sources of a table's cells: a CSV file, read block by block, or a data frame."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 @contextmanager
 def progress(callback: Progress) -> Iterator[None]:
-    """Report the progress of file reading to ``callback`` within the block.
+    """Report the progress of reading a table to ``callback`` within the block.
 
     Example:
         >>> from chainrule.data import progress, read_csv
@@ -50,12 +50,12 @@ def progress(callback: Progress) -> Iterator[None]:
 
 
 def progress_callback() -> Progress | None:
-    """Return the function that receives the progress of reading, or None."""
+    """Return the callback for the progress of reading a table, or None."""
     return _progress.get()
 
 
 class Chunk(NamedTuple):
-    """A chunk of rows of a table.
+    """A chunk of rows of a table: line numbers, and the cells of each column.
 
     Attributes:
         rows: the number of rows.
@@ -93,7 +93,7 @@ class Source:
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
     ) -> Iterator[Chunk]:
-        """Yield the cells of some columns in chunks of rows.
+        """Yield the cells of a table's columns in chunks of rows.
 
         Args:
             names: the names of the columns.
@@ -103,11 +103,11 @@ class Source:
         raise NotImplementedError
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
-        """Return the cells of some rows as texts, by line; skip unknown lines."""
+        """Return the cells of some rows of a table as texts, by line number."""
         raise NotImplementedError
 
     def position(self, line: int, column: str) -> str:
-        """Describe the position of a cell, for messages."""
+        """Describe the position of a table's cell, for error messages."""
         return _(
             "{word} {line}, column '{column}'",
             word=self.word,
@@ -155,7 +155,7 @@ class Frame(Source):
 
     @classmethod
     def of(cls, frame: Any, name: str) -> Frame:
-        """Wrap a data frame as a table.
+        """Wrap a data frame as a table that can be read in chunks.
 
         Raises:
             ArgumentError: not a data frame; two columns of one name; columns of
@@ -173,7 +173,7 @@ class Frame(Source):
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
     ) -> Iterator[Chunk]:
-        """Yield the cells of some columns in chunks of rows."""
+        """Yield the cells of a data frame's columns in chunks of rows."""
         for first in range(0, len(self), ROWS):
             lines = np.arange(first, min(first + ROWS, len(self)), dtype=np.int32)
             rows = slice(first, first + ROWS)
@@ -181,7 +181,7 @@ class Frame(Source):
             yield Chunk(len(lines), lines, cells)
 
     def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
-        """Return the cells of some rows as texts, by line."""
+        """Return the cells of some rows of a data frame as texts, by line."""
         return {
             line: [
                 self._cells(name, slice(line, line + 1)).text(0)
@@ -195,7 +195,7 @@ class Frame(Source):
         return len(next(iter(self.arrays.values())))
 
     def _cells(self, name: str, rows: slice) -> Cells:
-        """Return the cells of some rows of a column.
+        """Return the cells of some rows of one column of a data frame.
 
         Raises:
             DataError: lists or other containers.
@@ -212,7 +212,7 @@ class Frame(Source):
 
 
 def require_pandas() -> None:
-    """Import pandas, of the extra ``data``.
+    """Import pandas, for reading tables; raise an error if it is not installed.
 
     Raises:
         ArgumentError: it is not installed.

@@ -1,4 +1,4 @@
-"""Conversion of a table with a known schema to arrays, and a report of changes."""
+"""Conversion of a table to arrays by its schema, with a report of changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from chainrule.text import _
 
 @dataclass
 class TableReport:
-    """A report of the changes made to a table while it was read.
+    """A report of what was changed in a table while it was read.
 
     Attributes:
         rows: the number of rows of the table.
@@ -58,7 +58,7 @@ class TableReport:
     seen: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
-        """Return the changes as sentences.
+        """Return the changes made to a table while reading it, as sentences.
 
         >>> TableReport(rows=9, left_out={"id": "it counts the rows"}).notes()
         ["column 'id' is left out: it counts the rows"]
@@ -109,7 +109,7 @@ class TableReport:
 
 
 class Rows(NamedTuple):
-    """Rows of a table as arrays.
+    """Rows of a table as arrays: features, targets and line numbers.
 
     Attributes:
         x: features of shape (n, features) in the dtype of the schema.
@@ -126,7 +126,7 @@ class Rows(NamedTuple):
 
 
 class TableReader:
-    """An iterable over the rows of a table with a known schema, in chunks.
+    """A reader of a table's rows by its schema, in chunks of arrays.
 
     Args:
         source: the table.
@@ -163,7 +163,7 @@ class TableReader:
 
     @classmethod
     def inferred(cls, source: Source, **options: Any) -> TableReader:
-        """Return the reader of a table, with the schema inferred from all its rows.
+        """Return a table's reader, with the schema inferred from all rows.
 
         Raises:
             DataError, ArgumentError: see :func:`chainrule.data.read_csv`.
@@ -203,7 +203,7 @@ class TableReader:
         return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
 
     def require_rows(self) -> None:
-        """Check that the table has at least one usable row.
+        """Check that the table has at least one row without missing cells.
 
         Raises:
             DataError: there is none.
@@ -225,7 +225,7 @@ class TableReader:
         check_memory(self.source.name, size * rows * self._width, fix)
 
     def _rows(self, chunk: Chunk) -> Rows:
-        """Convert a chunk, leaving out rows with missing cells where asked for."""
+        """Convert a chunk of a table to arrays, without rows that are left out."""
         n, report = chunk.rows, self.report
         report.rows += n
         self._check_memory(n)
@@ -253,7 +253,7 @@ class TableReader:
         return Rows(x[keep], y[keep], chunk.lines[keep], records)
 
     def _targets(self, chunk: Chunk, has_target: np.ndarray) -> np.ndarray:
-        """Return the targets of a chunk; clear the flags of rows without one."""
+        """Return a chunk's targets as an array; clear the flags of rows without one."""
         columns = []
         for column in self.targets:
             encoded, codes = self._encoded(column, chunk, np.float32)
@@ -266,7 +266,7 @@ class TableReader:
     def _encoded(
         self, column: Feature | Texts | Target, chunk: Chunk, dtype: Any = None
     ) -> tuple[Encoded, np.ndarray]:
-        """Return the encoding of a column's distinct cells, and the code of each row.
+        """Encode a column's distinct cells in a chunk; return them with row codes.
 
         Raises:
             DataError: a cell that cannot be used, with its line.
@@ -293,7 +293,7 @@ class TableReader:
     def _record_missing(
         self, name: str, missing: np.ndarray, lines: np.ndarray
     ) -> None:
-        """Count the missing cells of a feature, or refuse them."""
+        """Count the missing cells of a table's feature, or refuse them."""
         if self.schema.missing == "error":
             line = int(lines[missing.argmax()])
             raise DataError(
@@ -311,7 +311,7 @@ class TableReader:
             counts[name] = counts.get(name, 0) + int(missing.sum())
 
     def _record_unknown(self, column: Feature | Texts, encoded: Encoded) -> None:
-        """Count the rare and unknown texts of a feature, or refuse unknown ones."""
+        """Count a table feature's rare and unknown texts, or refuse unknown ones."""
         name, report = column.name, self.report
         rare, unknown = encoded.rare, encoded.unknown
         if isinstance(column, Texts):  # a note tells of the vocabulary's own texts
@@ -345,7 +345,7 @@ class TableReader:
 
 
 def left_out_notes(left_out: dict[str, str]) -> list[str]:
-    """Return one sentence for each column that is left out."""
+    """Return one sentence for each table column that is left out."""
     return [
         _("the first column has no name: row numbers, left out")
         if reason == UNNAMED
@@ -357,7 +357,7 @@ def left_out_notes(left_out: dict[str, str]) -> list[str]:
 
 
 def listed(counts: dict[str, int], most: int = 5) -> str:
-    """Format names and counts, the most frequent first: ``red 3, blue 1 …``."""
+    """Format names of a table's report with counts: ``red 3, blue 1 …``."""
     often = sorted(counts, key=lambda name: -counts[name])
     shown = ", ".join(
         f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]

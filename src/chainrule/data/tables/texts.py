@@ -1,4 +1,4 @@
-"""Tokenisation of texts: rows of token indices, of words or of characters."""
+"""Tokenisation of a table's text column into indices of words or characters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _APOSTROPHE = re.compile(r"(?<!\w)['’]|['’](?!\w)")
 
 
 class _Spaced(dict[int, str]):
-    """A character translation that puts spaces around characters that are words."""
+    """A character translation that puts spaces around characters that are tokens."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -57,7 +57,7 @@ def words(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Texts:
-    """A text column: the indices of each text's first tokens, padded with 0 in front.
+    """A text column of a table, as indices of tokens, padded with 0 in front.
 
     Attributes:
         name: the name of the column.
@@ -85,11 +85,11 @@ class Texts:
             )
 
     def names(self) -> list[str]:
-        """Return the names of the token positions."""
+        """Return the names of a text column's token positions."""
         return [f"{self.name} {i + 1}" for i in range(self.length)]
 
     def cut(self, text: str) -> list[str]:
-        """Split a text into tokens; several spaces count as one."""
+        """Split a text of the column into tokens: words or characters."""
         text = unicodedata.normalize("NFC", text)
         text = text.lower() if self.lowercase else text
         return words(text) if self.units == "words" else [*" ".join(text.split())]
@@ -97,7 +97,7 @@ class Texts:
     def encode(
         self, cells: Cells, marks: MissingValues, dtype: Any = np.int32
     ) -> Encoded:
-        """Encode the texts as token indices, padded in front; no text is missing."""
+        """Encode a text column's cells as token indices, padded in front."""
         indices = {token: i for i, token in enumerate(self.vocabulary, FIRST)}
         values = np.full((len(cells), self.length), PADDING, dtype)
         encoded = Encoded(values, np.zeros(len(cells), bool))
@@ -109,7 +109,7 @@ class Texts:
         return encoded
 
     def shown(self, row: Sequence[int]) -> str:
-        """Return the text of a row of token indices; □ is an unknown token."""
+        """Decode a row of token indices to text; □ is an unknown token."""
         known = ("", "□", *self.vocabulary)
         between = " " if self.units == "words" else ""
         return between.join(known[i] for i in row if i != PADDING)
@@ -117,7 +117,7 @@ class Texts:
 
 @dataclass
 class _Counts:
-    """The token counts and lengths of a column's texts."""
+    """The counts of tokens and of text lengths in a text column."""
 
     units: Counter[str]
     lengths: Counter[int]
@@ -138,7 +138,7 @@ class _Counts:
         return counts
 
     def length(self) -> int:
-        """Return the number of tokens at which most texts are complete."""
+        """Return the number of tokens within which most texts of a column end."""
         complete, total = 0, self.lengths.total()
         for length in sorted(self.lengths):
             complete += self.lengths[length]
@@ -156,7 +156,7 @@ def learned(
     vocabulary: int = 10_000,
     lowercase: bool = True,
 ) -> tuple[Texts, list[str]]:
-    """Learn the vocabulary and length of a text column; return it with notes.
+    """Learn the vocabulary and length of a text column for tokenisation.
 
     Raises:
         ArgumentError: an invalid argument.
@@ -203,7 +203,7 @@ def learned(
 def _check(
     source: str, column: Texts, counts: _Counts, vocabulary: Sequence[str]
 ) -> None:
-    """Refuse a text column from which nothing can be learned."""
+    """Refuse a text column from which no vocabulary can be learnt."""
     got, fix = shortened(", ".join(counts.units)), _("is it the right column?")
     if not counts.units:
         what, expected, got = _("is empty"), "texts", _("empty cells alone")

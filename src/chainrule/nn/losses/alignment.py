@@ -30,7 +30,7 @@ NOTHING = -1e30
 
 
 class CTCLoss(Reduction):
-    """−ln p(labels): all ways to read the labels off the steps, added up.
+    """The CTC loss −ln p(labels), summed over all alignments of labels with steps.
 
         p = Σ Πₜ pₜ(πₜ)  over the paths π that are the labels once repetitions are
         merged and blanks left out
@@ -117,7 +117,7 @@ class CTCLoss(Reduction):
     def _labels(
         self, targets: Tensor, wanted: Tensor, single: bool, classes: int
     ) -> tuple[Tensor, Tensor]:
-        """Return checked labels (N, S), padded with blanks, and their lengths."""
+        """Return CTC's checked labels, (N, S) padded with blanks, and their lengths."""
         n = wanted.shape[0]
         if not targets.dtype.is_integer:
             raise DTypeError(
@@ -146,7 +146,7 @@ class CTCLoss(Reduction):
     def _losses(
         self, steps: Tensor, labels: Tensor, inputs: Tensor, wanted: Tensor
     ) -> Tensor:
-        """Compute −ln p of each sequence."""
+        """Compute the CTC loss −ln p(labels) of each sequence."""
         (length, n, __), most = steps.shape, labels.shape[1]
         blanks = labels * 0 + self.blank
         positions = stack([blanks, labels], 2).flatten(1)
@@ -176,7 +176,7 @@ class CTCLoss(Reduction):
 
 
 def _lengths(name: str, value: Any, shape: Shape, single: bool) -> Tensor:
-    """Check lengths of sequences, and return them as int64 (N,)."""
+    """Check the lengths of sequences for the CTC loss; return them as int64 (N,)."""
     lengths = as_tensor(value)
     if not lengths.dtype.is_integer:
         raise DTypeError(
@@ -195,7 +195,7 @@ def _lengths(name: str, value: Any, shape: Shape, single: bool) -> Tensor:
 
 
 def _rows(targets: Tensor, wanted: Tensor) -> Tensor:
-    """Convert concatenated labels to rows (N, S), long enough for all targets."""
+    """Convert CTC's concatenated labels to one padded row per sequence, (N, S)."""
     known = numbers(wanted)
     count = targets.shape[0] if known is None else int(known.max(initial=0))
     most = targets.shape[0]

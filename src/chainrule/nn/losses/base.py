@@ -28,7 +28,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 class Reduction(Module):
-    """Base class of modules that reduce the losses ℓ of a batch to one number.
+    """Base class of losses that reduce a batch's losses ℓ to one number.
 
     Args:
         reduction: ``"mean"``, Σ ℓ / Σ w; ``"sum"``, Σ ℓ; both are scalars. ``"none"``:
@@ -46,7 +46,7 @@ class Reduction(Module):
     def reduced(
         self, losses: Tensor, weights: Tensor | None = None, sample_weight: Any = None
     ) -> Tensor:
-        """Reduce the losses as ``reduction`` requests; they are already weighted."""
+        """Reduce weighted losses to their mean or sum, or not at all: ``reduction``."""
         losses, weights = self._with_samples(losses, weights, sample_weight)
         if self.reduction == "none":
             return losses
@@ -70,7 +70,7 @@ class Reduction(Module):
     def _with_samples(
         self, losses: Tensor, weights: Tensor | None, sample_weight: Any
     ) -> tuple[Tensor, Tensor | None]:
-        """Multiply losses and weights by the sample weights."""
+        """Multiply the losses of a batch and their weights by the sample weights."""
         if sample_weight is None:
             return losses, weights
         w = as_tensor(sample_weight)
@@ -93,7 +93,7 @@ class Reduction(Module):
 
 
 class Loss(Reduction):
-    """Base class of losses of a prediction and a target: ℒ = Σ ℓ / Σ w over a batch.
+    """Base class of losses of a prediction and a target, reduced over a batch.
 
     A loss of your own defines :meth:`pointwise`, and :meth:`weights` where its losses
     do not count 1 each. ``forward``, ``totals`` and the reductions follow.
@@ -130,7 +130,7 @@ class Loss(Reduction):
     decides_from: ClassVar[float | None] = None
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the losses ℓ, one per element or sample; each loss defines this.
+        """Compute the loss ℓ of each element or sample; each loss class defines this.
 
         Class weights and the like are inside them already. Called with what
         :meth:`match` gave.
@@ -144,11 +144,11 @@ class Loss(Reduction):
         )
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """Return the losses' weights in the mean's denominator; None: 1 each."""
+        """Return the weights of the losses, which divide their mean; None: 1 each."""
         return None
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert prediction and target to the types that :meth:`pointwise` needs."""
+        """Convert a loss's prediction and target to the types ``pointwise`` needs."""
         return prediction, target
 
     def check_target(self, y: Array, prediction_shape: Shape) -> None:
@@ -164,19 +164,19 @@ class Loss(Reduction):
         self.right_target(y, prediction_shape)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Return ``y`` after a check of its values, deferred while traced."""
+        """Return a loss's target after a check of its values, deferred while traced."""
         return y
 
     def right_prediction(self, prediction: Any) -> Any:
-        """Return the prediction after a check of its values."""
+        """Return a loss's prediction after a check of its values."""
         return prediction
 
     def is_sure(self, prediction: Tensor) -> bool:
-        """Return whether the prediction's origin guarantees valid values."""
+        """Return whether a prediction's origin guarantees values valid for the loss."""
         return False
 
     def prepare(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
-        """Return prediction and target as checked tensors of matching types.
+        """Return a loss's prediction and target as checked tensors of matching types.
 
         Known values are checked at once. In a graph they are checked when it
         runs; targets are not within :func:`~chainrule.nn.losses.targets_checked`.
@@ -197,7 +197,7 @@ class Loss(Reduction):
     def forward(
         self, prediction: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
-        """Compute the loss of a batch, reduced.
+        """Compute the loss of a batch, reduced to its mean or sum.
 
         Args:
             prediction: what the network says.
@@ -214,7 +214,7 @@ class Loss(Reduction):
     def totals(
         self, prediction: Any, target: Any, sample_weight: Any = None
     ) -> tuple[Tensor, Tensor]:
-        """Compute (Σ ℓ, Σ w) of a batch, both scalars.
+        """Compute a batch's sum of losses Σ ℓ and of weights Σ w, both scalars.
 
         Added up over the batches of a data set, their quotient is the mean over the
         whole set, however it was cut.
@@ -243,7 +243,7 @@ class ElementwiseLoss(Loss):
     hint: ClassVar[str] = _("give one target for each number that the network predicts")
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert the target to the prediction's dtype; require equal shapes."""
+        """Convert a loss's target to the prediction's dtype; require equal shapes."""
         if prediction.shape != target.shape:
             raise ShapeError(
                 _("{kind} compares element by element.", kind=type(self).__name__),
@@ -255,7 +255,7 @@ class ElementwiseLoss(Loss):
 
 
 def _fix(prediction: Shape, target: Shape) -> str | None:
-    """Return the remedy for shapes that differ by an axis of length 1, else None.
+    """Return a fix for a prediction and target that differ by an axis of length 1.
 
     Broadcasting (n, 1) against (n,) would compare each prediction with each target.
     """

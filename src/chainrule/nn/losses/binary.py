@@ -30,7 +30,7 @@ _FIX = _("y = 1 for yes, y = 0 for no, or a probability between")
 
 
 class BinaryLoss(ElementwiseLoss):
-    """Base class of binary cross-entropies: targets from 0 to 1, optional weights."""
+    """Base class of binary cross-entropy losses, with targets from 0 to 1."""
 
     hint: ClassVar[str] = _(
         "one target an output; for one class among several: nn.CrossEntropyLoss()"
@@ -46,12 +46,12 @@ class BinaryLoss(ElementwiseLoss):
         return None if value is None else factors(type(self).__name__, name, value)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert the target to the prediction's dtype; check all shapes."""
+        """Convert binary cross-entropy's target to a fitting dtype; check shapes."""
         self._fit("weight", self.weight, prediction.shape)
         return super().match(prediction, target)
 
     def _fit(self, name: str, factor: Tensor | None, shape: Shape) -> None:
-        """Refuse weights that do not broadcast to the losses."""
+        """Refuse weights of binary cross-entropy that do not broadcast to losses."""
         if factor is None or factor.ndim == 0:
             return
         last = shape[len(shape) - factor.ndim :]
@@ -69,7 +69,7 @@ class BinaryLoss(ElementwiseLoss):
             )
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Check that targets are from 0 to 1, and return them."""
+        """Check that binary cross-entropy's targets are from 0 to 1; return them."""
         return check_unit(type(self).__name__, _("the target"), y, _FIX)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class BinaryLoss(ElementwiseLoss):
         )
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss of each element, without ``weight``."""
+        """Compute the binary cross-entropy of each element, without ``weight``."""
         raise NotImplementedError
 
 
@@ -112,18 +112,18 @@ class BCELoss(BinaryLoss):
     decides_from: ClassVar[float | None] = 0.5
 
     def is_sure(self, prediction: Tensor) -> bool:
-        """Return whether the prediction is the output of a sigmoid or softmax."""
+        """Return whether predictions are valid as a sigmoid's or softmax's output."""
         return is_output_of(prediction, activations.sigmoid, activations.softmax)
 
     def right_prediction(self, prediction: Any) -> Any:
-        """Check that predictions are from 0 to 1, and return them."""
+        """Check that predicted probabilities are from 0 to 1, and return them."""
         fix = _(
             "end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss() for scores"
         )
         return check_unit("BCELoss", _("the prediction"), prediction, fix)
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the binary cross-entropy of each element."""
+        """Compute the binary cross-entropy of each predicted probability."""
         scores = behind(prediction, activations.sigmoid)
         if scores is not None:
             return wrap(losses.binary_cross_entropy(scores.value, target.value))
@@ -179,7 +179,7 @@ class BCEWithLogitsLoss(BinaryLoss):
         self.register_buffer("pos_weight", self._factors("pos_weight", pos_weight))
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert the target to the prediction's dtype; check all shapes."""
+        """Refuse a sigmoid's outputs as scores; match the target's dtype and shape."""
         refuse(
             type(self).__name__,
             prediction,
@@ -191,7 +191,7 @@ class BCEWithLogitsLoss(BinaryLoss):
         return super().match(prediction, target)
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the binary cross-entropy of each element."""
+        """Compute the binary cross-entropy of each score, with ``pos_weight``."""
         z = prediction.value
         if self.pos_weight is None:
             return wrap(losses.binary_cross_entropy(z, target.value))
@@ -222,7 +222,7 @@ class MultiLabelSoftMarginLoss(BCEWithLogitsLoss):
         super().__init__(weight, reduction=reduction)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the mean cross-entropy of each sample's scores."""
+        """Compute the binary cross-entropy of each sample, the mean over its scores."""
         return super().pointwise(prediction, target).mean(-1)
 
 

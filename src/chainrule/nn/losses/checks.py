@@ -37,7 +37,7 @@ _checked = _Local()
 
 @contextmanager
 def targets_checked() -> Generator[None]:
-    """Skip the check of traced losses' targets within the block.
+    """Skip the checks of losses' targets in traces within the block.
 
     For what has called ``loss.check_target`` with all of them before.
     """
@@ -49,17 +49,17 @@ def targets_checked() -> Generator[None]:
 
 
 def are_targets_checked() -> bool:
-    """Return whether the code runs in a ``targets_checked`` block."""
+    """Return whether losses' targets are already checked: in ``targets_checked``."""
     return _checked.targets
 
 
 def numbers(t: Tensor) -> Array | None:
-    """Return the values of a tensor; None for a traced tensor without values."""
+    """Return a tensor's values for a check; None for a traced tensor without values."""
     return t.numpy() if is_known(t) else None
 
 
 def checked(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
-    """Return ``t`` after ``check`` of its values, deferred for a traced tensor."""
+    """Return a tensor after a check of its values, which is deferred while traced."""
     known = numbers(t)
     if known is None:
         return check(t)
@@ -75,7 +75,7 @@ def is_integer(values: Array | Tensor) -> bool:
 
 
 class Rule(NamedTuple):
-    """The texts of a check; a check fills in their placeholders where it raises.
+    """The error texts of a check of a loss's values, with placeholders.
 
     Attributes:
         what: the sentence of the error.
@@ -121,7 +121,7 @@ TWO_LABELS = Rule(
 def _require(
     values: Any, bad: Any, rule: Rule, fix: str, got: Any = None, **texts: Any
 ) -> Any:
-    """Return ``values``; raise an error if ``bad`` is true anywhere.
+    """Return a loss's ``values``; raise a check's error if ``bad`` is true anywhere.
 
     Args:
         values: an array, or a traced tensor, which is checked when the graph runs.
@@ -145,7 +145,7 @@ def _require(
 
 
 def check_labels(labels: Numbers, classes: int, ignored: int | None = None) -> Numbers:
-    """Refuse labels outside 0 … classes−1 that are not ``ignored``."""
+    """Refuse class labels outside 0 … classes−1, except the ``ignored`` label."""
     y: Any = labels.astype("int64") if isinstance(labels, Tensor) else labels
     bad: Any = (y < 0) | (y >= classes)
     if ignored is not None:
@@ -176,37 +176,37 @@ def check_counts(kind: str, counts: Numbers, low: int, high: Dim) -> Numbers:
 
 
 def check_symbols(labels: Numbers, classes: int, blank: int) -> Numbers:
-    """Refuse labels outside 0 … classes−1, and the blank label."""
+    """Refuse CTC labels that are outside 0 … classes−1, or the blank label."""
     bad = (labels < 0) | (labels >= classes) | (labels == blank)
     fix = _("CTCLoss(blank=…) says which class is no label")
     return _require(labels, bad, SYMBOLS, fix, classes=classes - 1, blank=blank)
 
 
 def check_capacity(kind: str, end: Numbers, capacity: int, fix: str) -> Numbers:
-    """Refuse a position ``end`` beyond the capacity."""
+    """Refuse a position beyond the capacity of a cache or positional encoding."""
     return _require(end, end > capacity, CAPACITY, fix, what=kind, room=capacity)
 
 
 def check_unit(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
-    """Refuse numbers outside 0 … 1."""
+    """Refuse a loss's probabilities outside 0 … 1."""
     bad = (values < 0) | (values > 1)
     return _require(values, bad, UNIT, fix, loss=loss, what=name)
 
 
 def check_nonnegative(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
-    """Refuse negative numbers."""
+    """Refuse negative numbers in a loss's prediction or target."""
     return _require(values, values < 0, NONNEGATIVE, fix, loss=loss, what=name)
 
 
 def check_positive(kind: str, name: str, values: Numbers, fix: str) -> Numbers:
-    """Refuse numbers that are not positive."""
+    """Refuse targets or other values that are not positive."""
     return _require(values, values <= 0, POSITIVE, fix, kind=kind, what=name)
 
 
 def check_distributions(
     loss: str, name: str, values: Numbers, fix: str, axis: int = -1
 ) -> Numbers:
-    """Refuse rows that are not distributions: negative, or not of sum 1."""
+    """Refuse rows that are not probability distributions, for a loss."""
     values = check_unit(loss, name, values, fix)
     got = None
     if isinstance(values, Tensor):
@@ -222,7 +222,7 @@ def check_distributions(
 def check_two_labels(
     loss: str, labels: Numbers, allowed: tuple[float, float], other: Any, fix: str
 ) -> Numbers:
-    """Refuse labels other than two; ``fix`` converts the pair ``other``."""
+    """Refuse a binary loss's labels other than two; the fix converts the other pair."""
     low, high = allowed
     bad, got = (labels != low) & (labels != high), None
     if not isinstance(labels, Tensor) and bad.any():
@@ -236,7 +236,7 @@ def check_two_labels(
 
 
 def _first(values: Array, bad: Array) -> str:
-    """Describe the first bad number and its position."""
+    """Describe the first value that a loss's check refuses, and its position."""
     index = tuple(int(i) for i in np.argwhere(bad)[0])
     axes = ("row", "column", "axis 2 at", "axis 3 at")
     position = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index))

@@ -26,7 +26,7 @@ OfRows = Callable[[Tensor, Tensor], Tensor]
 
 
 class ClassLoss(Loss):
-    """Base class of losses whose target is a class index.
+    """Base class of classification losses, whose target is a class index.
 
     The classes are the second axis of the prediction, or its only one.
 
@@ -54,7 +54,7 @@ class ClassLoss(Loss):
         self.ignore_index = ignore_index
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Check the shapes, and convert the labels to int32."""
+        """Check a classification loss's shapes, and convert the labels to int32."""
         kind = type(self).__name__
         if not prediction.ndim:
             raise ShapeError(
@@ -102,7 +102,7 @@ class ClassLoss(Loss):
         return target.astype("int32")
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Check that the labels are valid class indices, and return them."""
+        """Check that labels are valid class indices of a prediction; return them."""
         if not prediction_shape or not is_integer(y):
             return y
         classes = prediction_shape[_axis(prediction_shape)]
@@ -111,15 +111,15 @@ class ClassLoss(Loss):
         return y
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss of each sample, with its class weight."""
+        """Compute the classification loss of each sample, with its class weight."""
         return self._by_rows(self.of_rows, prediction, target)
 
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss of each row of (rows, C), for labels or probabilities."""
+        """Compute the loss of each row of scores, for labels or probabilities."""
         raise NotImplementedError
 
     def _by_rows(self, of_rows: OfRows, prediction: Tensor, target: Tensor) -> Tensor:
-        """Apply ``of_rows``, and restore the shape without the class axis."""
+        """Compute a classification loss row by row, without the class axis."""
         shape = _without_classes(prediction.shape)
         ignored = self._ignored(target)
         if target.shape == prediction.shape:
@@ -132,7 +132,7 @@ class ClassLoss(Loss):
         return result if ignored is None else where(ignored, 0.0, result)
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """Return the class weight of each sample; 1 each for probabilities."""
+        """Return each sample's class weight in the loss; None if all count 1."""
         ignored = self._ignored(target)
         indices = target.dtype.is_integer
         if not indices or (self.weight is None and ignored is None):
@@ -149,14 +149,14 @@ class ClassLoss(Loss):
         return target == self.ignore_index
 
     def _weight_of(self, labels: Tensor, like: Tensor) -> Tensor:
-        """Return the class weight of each label."""
+        """Return the weight of each label's class in the loss."""
         assert self.weight is not None
         weight = self.weight.astype(like.dtype)
         return wrap(take(weight.value, labels.value))
 
 
 def _axis(shape: Shape) -> int:
-    """Return the class axis of a prediction's shape."""
+    """Return the class axis of a prediction's shape: 1, or 0 for a single sample."""
     return 1 if len(shape) > 1 else 0
 
 
@@ -165,7 +165,7 @@ def _without_classes(shape: Shape) -> Shape:
 
 
 def _rows(x: Tensor) -> Tensor:
-    """Reshape (N, C, d…) to rows (N · d…, C)."""
+    """Reshape scores (N, C, d…) to one row per sample, (N · d…, C)."""
     if x.ndim == 2:
         return x
     if x.ndim > 2:
@@ -237,7 +237,7 @@ class CrossEntropyLoss(ClassLoss):
         self.from_logits = flag(kind, "from_logits", from_logits)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert labels to int32, probabilities to the prediction's dtype."""
+        """Convert cross-entropy's labels to int32; refuse unsuitable activations."""
         self._refuse(prediction)
         return super().match(prediction, target)
 
@@ -247,7 +247,7 @@ class CrossEntropyLoss(ClassLoss):
         return super()._labels(prediction, target)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Check labels, or rows of probabilities, and return them."""
+        """Check cross-entropy's labels, or rows of probabilities, and return them."""
         y = super().right_target(y, prediction_shape)
         if y.ndim and y.ndim == len(prediction_shape):
             axis = _axis(prediction_shape)
@@ -262,7 +262,7 @@ class CrossEntropyLoss(ClassLoss):
         return y
 
     def is_sure(self, prediction: Tensor) -> bool:
-        """Return whether the prediction is scores, or a softmax's output."""
+        """Return whether cross-entropy's prediction needs no check of its values."""
         axis = _axis(prediction.shape)
         result = (
             None if self.from_logits else behind(prediction, activations.softmax, axis)
@@ -270,7 +270,7 @@ class CrossEntropyLoss(ClassLoss):
         return self.from_logits or result is not None
 
     def right_prediction(self, prediction: Any) -> Any:
-        """Check that the predictions are distributions."""
+        """Check that cross-entropy's predictions are distributions, and return them."""
         fix = _("end the network in nn.Softmax(), or leave out from_logits=False")
         what, axis = _("the prediction"), _axis(prediction.shape)
         return check_distributions("CrossEntropyLoss", what, prediction, fix, axis)
@@ -300,7 +300,7 @@ class CrossEntropyLoss(ClassLoss):
         return wrap(losses.log_score(prediction.value, rows.value)).sum(1)
 
     def _truth(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Return target rows w ⊙ ((1 − ε) y + ε/C), of labels or rows y."""
+        """Return cross-entropy's smoothed target rows w ⊙ ((1 − ε) y + ε/C)."""
         classes = prediction.shape[-1]
         assert isinstance(classes, int)
         if target.dtype.is_integer:
@@ -314,7 +314,7 @@ class CrossEntropyLoss(ClassLoss):
         )
 
     def _refuse(self, prediction: Tensor) -> None:
-        """Refuse a network whose last activation does not suit the loss."""
+        """Refuse a last activation that cross-entropy does not take."""
         if self.from_logits:
             refuse(
                 "CrossEntropyLoss",
@@ -363,7 +363,7 @@ class NLLLoss(ClassLoss):
     """
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Check the shapes, and convert the labels to int32."""
+        """Refuse predictions that are no log-probabilities; convert labels to int32."""
         fix = _("end the network in nn.LogSoftmax(), or take nn.CrossEntropyLoss()")
         refuse(
             "NLLLoss",
@@ -376,7 +376,7 @@ class NLLLoss(ClassLoss):
         return super().match(prediction, target)
 
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute −w_y ln ŷ_y for each row."""
+        """Compute the negative log-likelihood −w_y ln ŷ_y of each row."""
         classes = prediction.shape[-1]
         assert isinstance(classes, int)
         own = wrap(one_hot_mask(target.value, classes))

@@ -49,7 +49,7 @@ class MSELoss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute (ŷ − y)² for each element."""
+        """Compute the squared error (ŷ − y)² of each element."""
         error = prediction - target
         return error * error
 
@@ -67,7 +67,7 @@ class HalfMSELoss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute ½ (ŷ − y)² for each element."""
+        """Compute the half squared error ½ (ŷ − y)² of each element."""
         error = prediction - target
         return error * error * 0.5
 
@@ -90,7 +90,7 @@ class HalfSquaredErrorLoss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute ½ Σ (ŷ − y)² for each sample."""
+        """Compute the half squared error ½ Σ (ŷ − y)² of each sample."""
         error = prediction - target
         square = error * error
         if square.ndim > 1:
@@ -112,12 +112,12 @@ class L1Loss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute |ŷ − y| for each element."""
+        """Compute the absolute error |ŷ − y| of each element."""
         return abs(prediction - target)
 
 
 class HuberLoss(ElementwiseLoss):
-    """Squared for small errors, absolute for large ones.
+    """The Huber loss: squared for small errors, absolute for large ones.
 
     With e = ŷ − y:
 
@@ -218,20 +218,20 @@ class PoissonNLLLoss(ElementwiseLoss):
         self.eps = number("PoissonNLLLoss", "eps", eps, least=0)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Check that targets are counts ≥ 0, and return them."""
+        """Check that the Poisson loss's targets are counts ≥ 0, and return them."""
         return check_nonnegative(
             "PoissonNLLLoss", _("the target"), y, _("count from 0")
         )
 
     def right_prediction(self, prediction: Any) -> Any:
-        """Check that predicted means are ≥ 0, and return them."""
+        """Check that the Poisson loss's predicted means are ≥ 0, and return them."""
         if self.log_input:
             return prediction
         fix = _("log_input=True for logarithms, or nn.Softplus() at the end")
         return check_nonnegative("PoissonNLLLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the negative log-likelihood of each element."""
+        """Compute the Poisson loss (negative log-likelihood) of each element."""
         if self.log_input:
             result = prediction.exp() - target * prediction
         else:

@@ -64,7 +64,7 @@ class KLDivLoss(ElementwiseLoss):
         super().__init__(reduction=reduction)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert the target to the prediction's dtype; require equal shapes."""
+        """Match the target to KL divergence's prediction; refuse log-probabilities."""
         refuse(
             "KLDivLoss",
             prediction,
@@ -82,26 +82,26 @@ class KLDivLoss(ElementwiseLoss):
         return super().match(prediction, target)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Check that the target rows are distributions, and return them."""
+        """Check that KL divergence's targets are distributions, and return them."""
         if not y.ndim or y.ndim != len(prediction_shape):
             return y
         fix = _("divide each row by its sum: y / y.sum(-1)[..., None]")
         return check_distributions("KLDivLoss", _("the target"), y, fix)
 
     def is_sure(self, prediction: Tensor) -> bool:
-        """Return whether the prediction is a softmax along the last axis."""
+        """Return whether KL divergence's prediction is a softmax's output, so valid."""
         last = prediction.ndim - 1
         return behind(prediction, activations.softmax, axis=last) is not None
 
     def right_prediction(self, prediction: Any) -> Any:
-        """Check that predicted rows are distributions, and return them."""
+        """Check that KL divergence's predictions are distributions; return them."""
         fix = _(
             "end the network in nn.Softmax(); probabilities go in, not their logarithms"
         )
         return check_distributions("KLDivLoss", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the divergence of each row."""
+        """Compute the Kullback–Leibler divergence of each row of probabilities."""
         scores = (
             behind(prediction, activations.softmax, axis=1)
             if prediction.ndim == 2
@@ -146,7 +146,7 @@ class GaussianKLDivLoss(PairLoss):
         q_logvar: Any = None,
         sample_weight: Any = None,
     ) -> Tensor:
-        """Compute the divergence of p from q; q is N(0, 1) by default."""
+        """Compute the Kullback–Leibler divergence KL(p‖q) of Gaussians; q: N(0, 1)."""
         inputs = {"mu": mu, "logvar": logvar, "q_mu": q_mu, "q_logvar": q_logvar}
         present = {name: t for name, t in inputs.items() if t is not None}
         p_and_q = dict(zip(present, self.same_shape(**present)))

@@ -32,10 +32,10 @@ __all__ = [
 
 
 class SignLoss(ElementwiseLoss):
-    """Base class of losses whose labels are −1 and 1."""
+    """Base class of margin losses whose labels are −1 and 1."""
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert the target to the prediction's dtype; refuse dtypes without −1."""
+        """Convert labels ±1 to the prediction's dtype; refuse dtypes without −1."""
         if target.dtype.kind in ("bool", "uint"):
             raise DTypeError(
                 _("{kind} takes the labels -1 and 1.", kind=type(self).__name__),
@@ -46,7 +46,7 @@ class SignLoss(ElementwiseLoss):
         return super().match(prediction, target)
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Check that the labels are ±1, and return them."""
+        """Check that a margin loss's labels are −1 or 1, and return them."""
         return check_two_labels(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
 
 
@@ -109,7 +109,7 @@ class PerceptronLoss(ElementwiseLoss):
     hint: ClassVar[str] = _("one score and one label a neuron")
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
-        """Check that the labels are 0 and 1, and return them."""
+        """Check that the perceptron criterion's labels are 0 or 1, and return them."""
         return check_two_labels("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class SoftMarginLoss(SignLoss):
     decides_from: ClassVar[float | None] = 0.0
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the logistic loss of each element."""
+        """Compute the logistic loss ln(1 + e^(−y ŷ)) of each element."""
         return wrap(activations.softplus((-target * prediction).value))
 
 
@@ -148,7 +148,7 @@ class HingeEmbeddingLoss(SignLoss):
         self.margin = number("HingeEmbeddingLoss", "margin", margin)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the hinge embedding loss of each distance."""
+        """Compute the hinge embedding loss of each predicted distance."""
         return where(target == 1.0, prediction, (self.margin - prediction).relu())
 
 
@@ -200,7 +200,7 @@ class MultiMarginLoss(ClassLoss):
         self.margin = number("MultiMarginLoss", "margin", margin, above=0)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Check the shapes, and convert the labels to int32."""
+        """Check the multi-class hinge loss's shapes; convert the labels to int32."""
         if prediction.ndim > 2:
             raise ShapeError(
                 _("MultiMarginLoss takes one row of scores a sample."),
@@ -210,11 +210,11 @@ class MultiMarginLoss(ClassLoss):
         return super().match(prediction, target)
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """Return None: each sample counts 1 in the mean."""
+        """Return no weights of the losses: each sample counts 1 in their mean."""
         return None
 
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compute the multi-class hinge loss of each row."""
+        """Compute the multi-class hinge loss of each row of scores."""
         scores, labels = prediction.value, target.value
         result = losses.multi_margin(scores, labels, margin=self.margin, p=self.p)
         if self.weight is None:

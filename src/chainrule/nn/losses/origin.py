@@ -1,4 +1,4 @@
-"""The operation that computed a prediction, found in its graph.
+"""Search of a prediction's graph for the activation that computed it, for losses.
 
 A softmax in front of a cross-entropy from probabilities is computed together with it,
 from the scores, so that nothing underflows and δ = ŷ − y. A softmax in front of a
@@ -22,7 +22,7 @@ from chainrule.text import _
 def behind(
     prediction: Tensor, activation: Primitive, axis: int | None = None
 ) -> Tensor | None:
-    """Return the input of the ``activation`` that computed the prediction, or None."""
+    """Return the input of the activation that computed a loss's prediction, or None."""
     node = prediction.value.node
     if node is None or node.primitive is not activation or not node.inputs:
         return None
@@ -32,7 +32,7 @@ def behind(
 
 
 def _maker(value: Value) -> Primitive | None:
-    """Return the primitive that computed a value, behind views and conversions."""
+    """Return the primitive that computed a value, behind reshapes and conversions."""
     while (node := value.node) is not None:
         if not (node.primitive.view or node.primitive is convert) or not node.inputs:
             return node.primitive
@@ -41,14 +41,14 @@ def _maker(value: Value) -> Primitive | None:
 
 
 def is_output_of(prediction: Tensor, *activations: Primitive) -> bool:
-    """Return whether one of some activations computed a prediction."""
+    """Return whether one of several activations computed a loss's prediction."""
     return _maker(prediction.value) in activations
 
 
 def refuse(
     loss: str, prediction: Tensor, activations: tuple[Primitive, ...], **answers: str
 ) -> None:
-    """Refuse a prediction that one of some activations computed.
+    """Refuse a loss's prediction that an unsuitable activation computed.
 
     Args:
         loss: the loss's name.
@@ -71,7 +71,7 @@ def refuse(
 
 
 def warn_of_scores(loss: str, prediction: Tensor, fix: str) -> None:
-    """Warn of raw scores W a + b as the prediction of a loss of probabilities.
+    """Warn of raw scores as the prediction of a loss that takes probabilities.
 
     Numbers that are none are refused where they are known; a trace has no numbers.
     """

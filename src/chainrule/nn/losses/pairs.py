@@ -29,10 +29,10 @@ __all__ = [
 
 
 class PairLoss(Reduction):
-    """Base class of losses with more inputs than a prediction and a target."""
+    """Base class of losses with other inputs than a prediction and a target: pairs."""
 
     def same_shape(self, **inputs: Any) -> list[Tensor]:
-        """Check that tensors have one shape; convert them to the first's dtype."""
+        """Check that a loss's inputs have one shape; convert them to one dtype."""
         tensors = {name: as_tensor(x) for name, x in inputs.items()}
         first = next(iter(tensors.values()))
         if not first.dtype.is_float:
@@ -49,7 +49,7 @@ class PairLoss(Reduction):
         return [t.astype(first.dtype) for t in tensors.values()]
 
     def signs(self, target: Any, like: Tensor, shape: Any) -> Tensor:
-        """Check labels ±1, and return them in the dtype of ``like``."""
+        """Check the labels ±1 of pairs, and return them in the dtype of ``like``."""
         y = as_tensor(target)
         if y.shape != shape:
             raise ShapeError(
@@ -81,7 +81,7 @@ class MarginRankingLoss(PairLoss):
     def forward(
         self, input1: Any, input2: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
-        """Compute the ranking loss of pairs (x₁, x₂) with labels ±1."""
+        """Compute the margin ranking loss of pairs (x₁, x₂) with labels ±1."""
         a, b = self.same_shape(input1=input1, input2=input2)
         y = self.signs(target, a, a.shape)
         losses = (self.margin - y * (a - b)).relu()
@@ -110,7 +110,7 @@ class CosineEmbeddingLoss(PairLoss):
     def forward(
         self, input1: Any, input2: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
-        """Compute the cosine loss of pairs of vectors with labels ±1."""
+        """Compute the cosine embedding loss of pairs of vectors with labels ±1."""
         a, b = self.same_shape(input1=input1, input2=input2)
         if a.ndim not in (1, 2):
             raise ShapeError(
@@ -167,7 +167,7 @@ class TripletMarginLoss(PairLoss):
     def forward(
         self, anchor: Any, positive: Any, negative: Any, sample_weight: Any = None
     ) -> Tensor:
-        """Compute the loss of triplets (anchor, positive, negative)."""
+        """Compute the triplet margin loss of (anchor, positive, negative)."""
         a, near, far = self.same_shape(
             anchor=anchor, positive=positive, negative=negative
         )
@@ -216,7 +216,7 @@ class GaussianNLLLoss(PairLoss):
     def forward(
         self, input: Any, target: Any, var: Any, sample_weight: Any = None
     ) -> Tensor:
-        """Compute the loss of predicted means and variances."""
+        """Compute the Gaussian loss of predicted means and variances."""
         mean, y = self.same_shape(input=input, target=target)
         var = as_tensor(var).astype(mean.dtype)
         fix = "end this output in nn.Softplus(), or take its exponential"

@@ -64,7 +64,7 @@ class Feedforward(nn.Module):
         self.scores = nn.Linear(HIDDEN, len(LETTERS))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores, each from the last six letters."""
+        """Return the scores of each next letter, each from the last six letters."""
         rows = self.table(cr.pad(x, (CONTEXT - 1, 0)))
         last = [rows[:, i : i + x.shape[1]] for i in range(CONTEXT)]
         hidden = self.hidden(self.dropout(cr.concat(last, axis=2))).tanh()
@@ -81,7 +81,7 @@ class Recurrent(nn.Module):
         self.scores = nn.Linear(UNITS, len(LETTERS))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores, each from all letters before it."""
+        """Return the scores of each next letter, each from all letters before it."""
         states, __ = self.gru(self.table(x))
         return self.scores(self.dropout(states)).transpose(1, 2)
 
@@ -91,7 +91,7 @@ class Recurrent(nn.Module):
 
 @cr.no_grad()
 def invent(model: nn.Module, rng: np.random.Generator, count: int) -> list[str]:
-    """Draw names letter by letter from p(next), all at the same time."""
+    """Draw names letter by letter from a language model, all at the same time."""
     names = [""] * count
     for __ in range(first_names.LONGEST):
         x, __ = first_names.sequences([name.rstrip(".") for name in names])
@@ -105,7 +105,7 @@ def invent(model: nn.Module, rng: np.random.Generator, count: int) -> list[str]:
 def train(
     experiment: Experiment, stage: str, model: nn.Module, names: dict[str, list[str]]
 ) -> dict[str, Any]:
-    """Train a network; return its losses, and the names that it invents meanwhile."""
+    """Train a language model of names; return its losses, and names it invents."""
     seed, epochs = experiment.seed, QUICK_EPOCHS if experiment.quick else EPOCHS
     (x, y), validation, test = map(first_names.sequences, names.values())
     lr = optim.OneCycleLR(LR[stage], total_steps=epochs * (len(x) // BATCH_SIZE))
@@ -144,7 +144,7 @@ def train(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Count n-grams, train both networks, and compare.
+    """Train and compare language models of first names: n-grams, two networks.
 
     Args:
         experiment: the seed of weights, order and invented names, not of the split.

@@ -183,7 +183,7 @@ class Derivation(Document):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the derivation as JSON data: formulas as text and LaTeX."""
+        """Return a back-propagation derivation as JSON data, formulas as text."""
         return {
             "network": str(self.network),
             "sizes": list(self.network.sizes),

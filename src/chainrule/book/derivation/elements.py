@@ -205,7 +205,7 @@ class Elements:
     # -- errors ------------------------------------------------------------------------
 
     def slopes(self, k: int) -> Iterator[Equation]:
-        """Yield the equations of layer k's derivatives fₖ′(zᵢ), or ∂aᵢ/∂zⱼ."""
+        """Yield the equations of layer k's activation derivatives fₖ′(zᵢ), ∂aᵢ/∂zⱼ."""
         formulas = self.formulas
         if not formulas.mixes(k):
             for i in self._all(k):

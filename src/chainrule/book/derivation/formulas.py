@@ -146,7 +146,7 @@ class Formulas:
         return symbol("W", k + 1).T @ error_name(k + 1)
 
     def through(self, k: int, g: Expr, slope: Expr) -> Expr:
-        """Return a gradient g = ∂ℒ/∂a⁽ᵏ⁾ propagated through the activation to z⁽ᵏ⁾."""
+        """Return the formula of a gradient ∂ℒ/∂a⁽ᵏ⁾ propagated back through f to z."""
         if self.mixes(k):
             return by_jacobian(self.slope_name(k), self.a(k), g)
         return g if slope == Number(1) else tidy(Product("odot", (g, slope)))
@@ -271,7 +271,7 @@ class Formulas:
         return self.forward | self.backward | self.updates
 
     def shape(self, key: str, n: int) -> tuple[int, ...]:
-        """Return the shape of a quantity's array, with samples first, by its key."""
+        """Return the array shape of a network's quantity (z, a, δ), samples first."""
         kind, k = split(key)
         sizes = self.network.sizes
         if kind == "loss":

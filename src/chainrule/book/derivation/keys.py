@@ -88,7 +88,7 @@ def _of_layer(before: str, k: int, network: Network) -> Iterator[str]:
 
 
 def _listed(network: Network, known: Iterable[str]) -> str:
-    """Return the known keys as text, those of several layers as a range."""
+    """Return the keys of a network's quantities as text, with ranges: ``z1 … z3``."""
     many = network.depth
     kinds = dict.fromkeys(key.rstrip("0123456789") for key in known)
     return ", ".join(

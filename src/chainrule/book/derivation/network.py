@@ -88,7 +88,7 @@ class Network:
         return "-".join(parts)
 
     def module(self) -> nn.Sequential:
-        """Return the network as an ``nn.Sequential`` in float64."""
+        """Return the described network as an ``nn.Sequential`` in float64."""
         layers: list[nn.Module] = []
         for k, (before, size) in enumerate(pairwise(self.sizes), 1):
             layers.append(nn.Linear(before, size, self.bias(k), dtype="float64"))

@@ -114,7 +114,7 @@ class _Steps:
     # -- forward -----------------------------------------------------------------------
 
     def _whole(self) -> Step:
-        """Return the step with the network as one formula: ŷ = f₂(W₂ f₁(W₁ x))."""
+        """Return a derivation's step with the network as one formula f₂(W₂ f₁(x))."""
         shown: Expr = X
         value: Expr = X
         for k in self.network.layers:

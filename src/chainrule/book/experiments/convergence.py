@@ -154,7 +154,7 @@ def best(kappa: float) -> dict[str, Any]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure all rates on one valley, and the best rate of several valleys."""
+    """Measure gradient descent at all rates, and at several valleys' best rates."""
     return {
         "limit": 2 / STEEPEST,
         "kappa": KAPPA,

@@ -64,7 +64,7 @@ class Recurrence(nn.Module):
         nn.init.orthogonal_(self.W.weight, gain)
 
     def states(self, x: Any) -> list[Any]:
-        """Return the states h₁ … h_T for inputs (samples, T)."""
+        """Return a recurrent network's hidden states h₁ … h_T for input sequences."""
         states = [self.u(x[:, :1])]
         for t in range(1, LENGTH):
             states.append(self.W(states[-1]) + self.u(x[:, t : t + 1]))

@@ -73,7 +73,7 @@ class Surface:
         return (errors**2).mean(-1) / 2
 
     def above(self, path: Any) -> Array:
-        """Return the loss above the minimum along a path, as a share of ``gap``."""
+        """Return the loss above the minimum along a descent path, relative to a gap."""
         path = np.asarray(path)
         from_least = path - self.minimum
         return (from_least @ self.hessian * from_least).sum(1) / 2 / self.gap

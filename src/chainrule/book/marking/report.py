@@ -231,7 +231,7 @@ class WorkReport(Document):
         return (head, *rows)
 
     def _wrong(self, mark: Mark) -> Iterator[Part]:
-        """Yield the parts about a wrong answer: likely slip, right formula, numbers."""
+        """Yield the report's parts on a wrong answer: likely mistake, right formula."""
         name = self._name(mark.key)
         title = name.text()
         if mark.key == self.first:

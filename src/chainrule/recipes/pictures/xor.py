@@ -1,4 +1,4 @@
-"""The regions of a classifier of two inputs, drawn in the terminal."""
+"""The regions of a classifier of two inputs, printed in the terminal."""
 
 from __future__ import annotations
 

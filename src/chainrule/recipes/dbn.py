@@ -96,7 +96,7 @@ class Boltzmann(nn.Module):
         return (h @ self.weight + self.visible_bias).sigmoid()
 
     def reconstructed(self, v: cr.Tensor) -> cr.Tensor:
-        """Return p(v′ = 1 | h) for hidden units drawn from p(h | v)."""
+        """Return a Boltzmann machine's reconstruction p(v′ = 1 | h) of its input."""
         return self.visible(bernoulli(self.hidden(v)))
 
     def free_energy(self, v: cr.Tensor) -> cr.Tensor:

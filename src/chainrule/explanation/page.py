@@ -110,7 +110,7 @@ class _Parts:
         return Numbers(name, self.known[name], self.digits, label, formulas)
 
     def _loop(self, loop: Loop) -> Iterator[Part]:
-        """Yield a loop's equations, and the numbers of its first and last step."""
+        """Yield an explained loop's equations, and numbers of first and last step."""
         yield from map(Formula, loop.equations)
         for step in sorted({0, loop.length - 1}):
             t = loop.length - step if loop.backward else step + 1

@@ -123,7 +123,7 @@ def bench(
 
 
 def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
-    """Refuse options of the comparison together with ``--profile``."""
+    """Refuse a framework comparison's options together with ``--profile``."""
     if workloads or any(option is not None for option in options):
         raise click.UsageError(
             tr(
@@ -136,7 +136,7 @@ def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
 def _profile(
     target: str, batch_size: int | None, threads: int | None, as_json: bool
 ) -> int:
-    """Measure the parts of a training step, on the training data."""
+    """Measure the parts of a training step (``bench --profile``) on training data."""
     from chainrule.runs import FromRecipe, load
 
     options = {"batch_size": batch_size, "threads": threads}

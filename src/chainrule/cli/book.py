@@ -1,4 +1,4 @@
-"""``chainrule book``: the textbook's index."""
+"""``chainrule book``: a look-up in the textbook's index."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ class Script(Expr):
     level: ClassVar[int] = SCRIPT
 
     def need(self) -> int:
-        """Return the precedence that the base needs to have no parentheses."""
+        """Return the precedence that a scripted base needs to have no parentheses."""
         # A second superscript needs parentheses around the first.
         raised = isinstance(self.base, Script) and self.base.above and self.above
         return ATOM if raised else SCRIPT

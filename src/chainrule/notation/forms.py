@@ -64,7 +64,7 @@ class Prefix(Expr):
         return min(PREFIX, max(self.argument.level, ODOT)) if self.reach else PREFIX
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the expression with ``change`` applied to the argument."""
+        """Return a prefix operator's formula with ``change`` applied to its operand."""
         return self._with(argument=change(self.argument))
 
     def need(self) -> int:

@@ -67,7 +67,7 @@ def bench(
     folder: Path | None,
     as_json: bool,
 ) -> int:
-    """Measure Chainrule beside other frameworks at the same job, in turns.
+    """Compare the speed of Chainrule and other frameworks on the same tasks.
 
     All start from the same weights, read the same batches in the same precision, and
     must find the same losses before they are timed; each gets the best settings known

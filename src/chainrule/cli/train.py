@@ -99,7 +99,7 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Train what a recipe or a TOML file describes, and test it.
+    """Train and test the model that a recipe or a TOML file describes.
 
     Leaves a directory with last.ckpt (weights and all that resuming needs),
     metrics.json and, with matplotlib installed, pictures and report.html.

@@ -65,7 +65,7 @@ def cli() -> None:
 
 
 def command(function: Callable[..., int]) -> Callable[..., int]:
-    """Decorate a command with ``--json``, ``--lang``, ``--debug`` and its errors."""
+    """Decorate a command: ``--json``, ``--lang``, ``--debug``; errors as messages."""
 
     @speaking.language_option
     @speaking.option(

@@ -1,4 +1,4 @@
-"""``chainrule new``: a commented starting file."""
+"""``chainrule new``: a commented run file (TOML) to start from."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def symbol(letter: str, k: int) -> Script:
 
 
 def hat(name: Expr) -> Expr:
-    """Return a symbol with a hat: ẑ⁽¹⁾ of z⁽¹⁾."""
+    """Return a mathematical symbol with a hat: ẑ⁽¹⁾ of z⁽¹⁾."""
     if isinstance(name, Script):
         return Script(hat(name.base), name.above, name.below)
     assert isinstance(name, Atom)
@@ -479,7 +479,7 @@ class Names:
 
 
 def _named(word: str) -> Expr:
-    """Return a word as a symbol; Greek and single letters as they are."""
+    """Return a word as a mathematical symbol; Greek and single letters unchanged."""
     if word in GREEK:
         return Atom(GREEK[word], _LETTERS[GREEK[word]])
     if len(word) == 1:

@@ -126,7 +126,7 @@ def outside(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def nothing_to_differentiate() -> ArgumentError:
-    """Return the error for a function without floating-point arguments."""
+    """Return the error for a checked function without floating-point arguments."""
     return ArgumentError(
         _("check_gradients found nothing to differentiate with respect to."),
         expected=_("a floating-point argument, or a parameter that is used"),

@@ -167,7 +167,7 @@ class Check:
 def _lines(
     array: Array, chosen: Array, directions: Sequence[Array]
 ) -> Iterator[tuple[tuple[int, ...] | None, Array]]:
-    """Yield the unit direction of each chosen entry, then the random directions."""
+    """Yield the directions to check a gradient along: chosen entries, random ones."""
     for i in chosen:
         direction = np.zeros(array.shape)
         direction.flat[i] = 1.0
@@ -176,7 +176,7 @@ def _lines(
 
 
 def _refuse_values(subject: Subject, numbers: Numbers) -> None:
-    """Raise an error if the function gives NaN or infinity, with the first node."""
+    """Raise an error if a checked function gives NaN or infinity, with the node."""
     if all(np.isfinite(numbers[v]).all() for v in subject.outputs):
         return
     computed = (

@@ -180,7 +180,7 @@ class Question:
         right: tuple[float, float],
         left: tuple[float, float],
     ) -> str | None:
-        """Return why the function has no slope (edge, jump or kink), or None."""
+        """Return why a function has no slope: an edge, jump or kink, or None."""
         finite = [bool(np.isfinite(q[-3:]).all()) for q in (ladder.right, ladder.left)]
         if not all(finite):
             return "edge"

@@ -112,7 +112,7 @@ def _fenced(inner: str, fence: str = "()") -> str:
 
 
 def _within(e: Expr, level: int) -> str:
-    """Return ``e`` in MathML, in parentheses if it binds looser than ``level``."""
+    """Return an expression in MathML, in parentheses if its precedence is low."""
     return _of(e) if e.level >= level else _fenced(_of(e))
 
 

@@ -58,7 +58,7 @@ def group(items: Iterable[Written], fence: str = "()") -> Expr:
 
 
 def alike(items: Sequence[Any], written: Sequence[Written]) -> list[Written]:
-    """Return one written item if all sizes are equal, else all written items."""
+    """Return sizes as one written item if all are equal, else as all of them."""
     return [written[0]] if len(set(items)) == 1 else list(written)
 
 

@@ -89,7 +89,7 @@ def chain(*sizes: int) -> nn.Sequential:
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a mirrored decoder, whose last layer is a sigmoid."""
+    """An autoencoder: an encoder and a mirrored decoder with a final sigmoid."""
 
     def __init__(self, *sizes: int) -> None:
         self.encoder = chain(*sizes)
@@ -166,7 +166,7 @@ class Variational(nn.Module):
         return reconstruction.sum(1).mean(), kl.sum(1).mean()
 
     def sample(self, z: np.ndarray) -> np.ndarray:
-        """Return the images that the decoder generates from codes."""
+        """Return the images that a variational autoencoder generates from codes."""
         return by_batches(lambda z: self.decoder(z).sigmoid(), z.astype(np.float32))
 
 

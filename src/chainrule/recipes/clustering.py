@@ -97,7 +97,7 @@ def outputs(model: nn.Module, x: np.ndarray) -> np.ndarray:
 
 
 class ClusterNetwork(nn.Module):
-    """A network from images to q, the soft assignment to clusters.
+    """A network for clustering: from images to soft cluster assignments q.
 
     Args:
         encoder: from rows of pixels to codes of unit variance.

@@ -88,11 +88,11 @@ class Boltzmann(nn.Module):
         self.register_buffer("chains", states)
 
     def hidden(self, v: cr.Tensor) -> cr.Tensor:
-        """Return p(h = 1 | v), the probabilities of the hidden units."""
+        """Return a Boltzmann machine's hidden probabilities p(h = 1 | v)."""
         return nn.functional.linear(v, self.weight, self.hidden_bias).sigmoid()
 
     def visible(self, h: cr.Tensor) -> cr.Tensor:
-        """Return p(v = 1 | h), the probabilities of the visible units."""
+        """Return a Boltzmann machine's visible probabilities p(v = 1 | h)."""
         return (h @ self.weight + self.visible_bias).sigmoid()
 
     def reconstructed(self, v: cr.Tensor) -> cr.Tensor:
@@ -116,7 +116,7 @@ class Boltzmann(nn.Module):
 
 
 def bernoulli(p: cr.Tensor) -> cr.Tensor:
-    """Sample binary units that are 1 with probability p."""
+    """Sample binary (Bernoulli) units that are 1 with probability p."""
     return (cr.rand_like(p) < p).astype(p.dtype)
 
 

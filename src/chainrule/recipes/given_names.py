@@ -55,7 +55,7 @@ SHOWN = (1, 2, 5, 10, 15)  # epochs after which the networks invent names
 
 
 class Feedforward(nn.Module):
-    """Bengio's network: from names (N, T) to scores of each next letter, (N, 27, T)."""
+    """Bengio's feed-forward language model of names: scores of each next letter."""
 
     def __init__(self) -> None:
         self.table = nn.Embedding(len(LETTERS), WIDTH)
@@ -64,7 +64,7 @@ class Feedforward(nn.Module):
         self.scores = nn.Linear(HIDDEN, len(LETTERS))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores of each next letter, each from the last six letters."""
+        """Return a feed-forward language model's scores of each next letter."""
         rows = self.table(cr.pad(x, (CONTEXT - 1, 0)))
         last = [rows[:, i : i + x.shape[1]] for i in range(CONTEXT)]
         hidden = self.hidden(self.dropout(cr.concat(last, axis=2))).tanh()
@@ -72,7 +72,7 @@ class Feedforward(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A GRU: from names (N, T) to scores of each next letter, (N, 27, T)."""
+    """A GRU language model of names: scores of each next letter, (N, 27, T)."""
 
     def __init__(self) -> None:
         self.table = nn.Embedding(len(LETTERS), WIDTH)
@@ -81,7 +81,7 @@ class Recurrent(nn.Module):
         self.scores = nn.Linear(UNITS, len(LETTERS))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores of each next letter, each from all letters before it."""
+        """Return a GRU language model's scores of each next letter."""
         states, __ = self.gru(self.table(x))
         return self.scores(self.dropout(states)).transpose(1, 2)
 

@@ -54,7 +54,7 @@ ORDERS = 20  # random orders of the animals, over which the number of rules is a
 
 
 def birds() -> dict[str, Any]:
-    """Print and return conclusions on birds and penguins by three sets of rules."""
+    """Print and return the conclusions on birds and penguins by three sets of rules."""
     facts = [Rule("bird", about="robin"), Rule("penguin", about="pingu")]
     penguin, exception = Rule("bird", ("penguin",)), Rule("-fly", ("penguin",))
     readings = {

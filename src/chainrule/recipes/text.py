@@ -94,7 +94,7 @@ class Bag(nn.Module):
         return cr.concat([-s / 2, s / 2], axis=1)
 
     def score(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the neuron's score s of each bag of words, (N, 1)."""
+        """Return a bag-of-words classifier's score s of each text, (N, 1)."""
         idf = nn.functional.embedding(x, self.idf)
         length = idf.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1)
         return (idf / length * self.weight(x)).sum(dim=1) + self.bias

@@ -59,7 +59,7 @@ class DecoderBlock(nn.Module):
         self.down = nn.Linear(4 * WIDTH, WIDTH)
 
     def forward(self, x: cr.Tensor, memory: cr.Tensor, padding: cr.Tensor) -> Any:
-        """Return the decoded sequence and its cross-attention weights, (N, T, S)."""
+        """Return a decoder block's sequence and cross-attention weights, (N, T, S)."""
         z = self.norm1(x)
         x = x + self.self_attention(z, z, z, need_weights=False, is_causal=True)[0]
         y, attention = self.cross_attention(self.norm2(x), memory, memory, padding)
@@ -100,7 +100,7 @@ class Translator(nn.Module):
         return self.scores(self.norm(x)), attention
 
     def translate(self, source: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
-        """Translate greedily, token by token; return attention (N, T, S) too."""
+        """Translate texts greedily, by token; return attention (N, T, S) too."""
         memory, attention = self.encode(source), cr.zeros(0)
         target = cr.full((source.shape[0], 1), language.START)
         for __ in range(WRITTEN):

@@ -95,7 +95,7 @@ def _fitted(network: Network, key: str, array: Array) -> Array:
 
 
 def samples(formulas: Formulas, x: Any, y: Any) -> tuple[Array, Array]:
-    """Return x and y as arrays with a row for each sample.
+    """Return inputs x and true values y as arrays with a row for each sample.
 
     Args:
         formulas: of the network and its loss.

@@ -112,7 +112,7 @@ def along_contours(kappa: float, path: Array) -> float:
 
 
 def steps_to(share: float, path: Array) -> int | None:
-    """Return the number of descent steps until the distance is a share of the first."""
+    """Return the number of descent steps until a share of the distance is left."""
     distances = np.linalg.norm(path, axis=1)
     there = np.flatnonzero(distances <= share * distances[0])
     return int(there[0]) if len(there) else None

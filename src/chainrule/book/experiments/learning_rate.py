@@ -67,7 +67,7 @@ def network(seed: int) -> Module:
 
 
 def curvature(model: Module, x: Any, y: Any) -> float:
-    """Return λ_max of the loss's Hessian at the model's weights."""
+    """Return the largest eigenvalue of the loss's Hessian at a model's weights."""
     loss_of = nn.MSELoss()
 
     def gradient(weights: Any) -> Any:

@@ -63,7 +63,7 @@ def is_slope(e: Expr | str) -> bool:
 
 
 def _forms(p: Place) -> Iterator[Expr]:
-    """Yield the right formula of a quantity, before it the chain rule's form if any."""
+    """Yield the correct formula of a quantity, and before it the chain rule's form."""
     if p.kind == "loss":
         yield from p.formulas.loss()
     elif p.kind != "a":  # whose parts are those of the activation
@@ -312,7 +312,7 @@ def other_time(p: Place) -> Iterator[Change]:
 
 
 def multiplied(p: Place) -> Iterator[Change]:
-    """Yield wrong optimiser formulas that multiply where the right one divides."""
+    """Yield wrong optimiser formulas with a product instead of a division."""
 
     def rule(e: Expr) -> Iterator[Change]:
         if isinstance(e, Quotient) and not _is_count(e.bottom):
@@ -332,7 +332,7 @@ def plain_step(p: Place) -> Iterator[Change]:
 def _for_gradient(
     p: Place, e: Expr, part: Expr, other: Expr | str = ""
 ) -> Iterator[Change]:
-    """Yield a right formula with e in place of the gradient, with or without λ W."""
+    """Yield a correct formula with another gradient, with or without λ W."""
     if p.gradient != p.slope_of:
         yield p.right.replaced({p.slope_of: e, DECAY: ZERO}), part, other
     plain = e.replaced({p.gradient: p.slope_of})

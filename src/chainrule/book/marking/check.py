@@ -287,7 +287,7 @@ def _samples(
 
 
 def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
-    """Return an answer sheet with per-sample errors δ divided by n, if they are so."""
+    """Return an answer sheet with δ divided by n if given for each sample's loss."""
     answers, n = sheet.answers, sheet.n
     errors = [k for k in sheet.order if k in answers and k.startswith("delta")]
     slopes = [k for k in sheet.order if k in answers and k.startswith(("dW", "db"))]

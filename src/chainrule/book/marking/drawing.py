@@ -108,7 +108,7 @@ class _Drawer:
         self.random = random.Random(seed)
 
     def _one(self, most: int) -> float:
-        """Return a random non-zero number with one decimal, at most ``most`` tenths."""
+        """Return a random non-zero number with one decimal, for an exercise."""
         at = int(self.random.random() * 2 * most)
         return (at - most + (at >= most)) / 10
 
@@ -191,7 +191,7 @@ class _Drawer:
 
 
 def _suits(name: str, z: Array) -> bool:
-    """Return whether weighted sums z are off corners, not saturated and not dead."""
+    """Return whether weighted sums z suit an exercise: not saturated, not dead."""
     if np.min(np.abs(z)) < 0.05:
         return False
     if name in SATURATED:

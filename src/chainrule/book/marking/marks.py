@@ -112,7 +112,7 @@ class Sheet:
 
     @cached_property
     def right(self) -> Rounded:
-        """The right numbers of every quantity in an exercise."""
+        """The correct numbers of every quantity in an exercise."""
         numbers, F = self.inputs(), self.formulas
         for key in self.order:
             numbers.compute(key, exact_ways(F, key))
@@ -149,7 +149,7 @@ def marked(sheet: Sheet) -> list[Mark]:
 
 
 def exact_ways(formulas: Formulas, key: str) -> list[Expr]:
-    """Return all right formulas of an exercise's quantity, the most precise first."""
+    """Return all correct formulas of an exercise's quantity, most precise first."""
     exact = formulas.all[key].sides[-1]
     return list(dict.fromkeys([exact, *ways_of(formulas, key)]))
 
@@ -260,7 +260,7 @@ class _Marker:
         return self._turned(mark, answer)
 
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
-        """Return the mark of a student's answer that matches no right formula."""
+        """Return the mark of a student's answer that matches no correct formula."""
         slips = self._search(mark.key, answer)
         if slips and any(
             is_open(answer.written, v) for v in (mark.right, mark.follows)
@@ -367,7 +367,7 @@ class _Marker:
         return tuple(slips.values())
 
     def _between(self, changed: str, key: str) -> list[str]:
-        """Return the unanswered quantities up to ``key`` that depend on ``changed``."""
+        """Return the unanswered quantities that depend on a changed one, in order."""
         start, end = self.order.index(changed) + 1, self.order.index(key) + 1
         later = [k for k in self.order[start:end] if k not in self.marks]
         return self.sources.after(changed, later)

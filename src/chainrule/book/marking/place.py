@@ -37,12 +37,12 @@ def odot(*factors: Expr) -> Expr:
 
 
 def right_of(formulas: Formulas, key: str) -> Expr:
-    """Return the right formula of a network's quantity; of the loss in terms of ŷ."""
+    """Return the correct formula of a network's quantity; of the loss in terms of ŷ."""
     return formulas.loss()[0] if key == "loss" else formulas.all[key].sides[-1]
 
 
 def ways_of(formulas: Formulas, key: str) -> list[Expr]:
-    """Return all right formulas of a network's quantity by its key."""
+    """Return all correct formulas of a network's quantity by its key."""
     if split(key)[0] in BETWEEN:
         return [right_of(formulas, key)]
     return list(dict.fromkeys(Place(formulas, *split(key)).ways()))
@@ -151,7 +151,7 @@ class Place:
 
     @property
     def right(self) -> Expr:
-        """The right formula of a network's quantity."""
+        """The correct formula of a network's quantity."""
         return right_of(self.formulas, self.key)
 
     @property
@@ -169,7 +169,7 @@ class Place:
         return tidy(e.replaced(names))
 
     def ways(self) -> Iterator[Expr]:
-        """Yield all right formulas of a network's quantity; their values are equal."""
+        """Yield all correct formulas of a network's quantity, with equal values."""
         yield self.right
         if self.kind == "loss":
             yield from self.formulas.loss()[1:]

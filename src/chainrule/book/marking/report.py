@@ -231,7 +231,7 @@ class WorkReport(Document):
         return (head, *rows)
 
     def _wrong(self, mark: Mark) -> Iterator[Part]:
-        """Yield the report's parts on a wrong answer: likely mistake, right formula."""
+        """Yield the report's parts on a wrong answer: mistake, correct formula."""
         name = self._name(mark.key)
         title = name.text()
         if mark.key == self.first:

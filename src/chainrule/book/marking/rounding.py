@@ -122,7 +122,7 @@ class Rounded:
         return total
 
     def tried(self, keys: Sequence[str], changed: str, e: Expr, last: str) -> Array:
-        """Return the numbers of ``last`` if another quantity had another formula.
+        """Return a quantity's numbers, recomputed with a wrong formula for another.
 
         Args:
             keys: what is worked out anew between the two, and ``last``.

@@ -57,7 +57,7 @@ class Sources:
                     ahead += self.direct(source)
 
     def after(self, changed: str, later: Iterable[str]) -> list[str]:
-        """Return the quantities of ``later`` that depend on ``changed``, in order."""
+        """Return the later quantities that depend on a changed one, in order."""
         reached = {changed: None}
         for key in later:
             if not self.direct(key).isdisjoint(reached):

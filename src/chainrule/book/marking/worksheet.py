@@ -268,7 +268,7 @@ def worksheet(
 
 
 def _written(value: float) -> str:
-    """Return a number as text, rounded to significant digits with trailing zeros.
+    """Return a number of an exercise as text, with trailing zeros.
 
     >>> _written(0.7310586), _written(0.5), _written(0.0), _written(-0.00001234)
     ('0.7311', '0.5000', '0', '-1.234e-05')
@@ -280,12 +280,12 @@ def _written(value: float) -> str:
 
 
 def _plain(value: float) -> str:
-    """Return a number as text, without rounding errors in the last digits."""
+    """Return a number of an exercise as text, without rounding errors."""
     return repr(float(round(value, 10)) + 0.0)
 
 
 def _toml(array: Array, *, blank: bool = False, digits: int = 0) -> str:
-    """Return an array as a TOML value, or as blanks to fill in."""
+    """Return an array of an exercise as a TOML value, or as blanks to fill in."""
     if array.ndim:
         inner = [_toml(item, blank=blank, digits=digits) for item in array]
         return f"[{', '.join(inner)}]"

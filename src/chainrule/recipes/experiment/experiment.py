@@ -196,7 +196,7 @@ class Experiment:
         size: tuple[float, float] = (7.0, 3.6),
         **options: Any,
     ) -> None:
-        """Draw a picture for the recipe's report, ``NAME.png``, if with directory.
+        """Draw a picture, ``NAME.png``, for a recipe's report and directory.
 
         Args:
             name: the name of the file.
@@ -217,7 +217,7 @@ class Experiment:
         size: tuple[float, float] = (4.0, 3.0),
         **options: Any,
     ) -> None:
-        """Draw an animation for the recipe's report, ``NAME.gif``, if with directory.
+        """Draw an animation, ``NAME.gif``, for a recipe's report and directory.
 
         Args:
             name: the name of the file.

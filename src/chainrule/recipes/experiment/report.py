@@ -105,7 +105,7 @@ class Report:
     def write(
         self, *, title: str, summary: str, references: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Write a recipe's ``report.html``, with directory and matplotlib."""
+        """Write a recipe's ``report.html``, if it has a directory and matplotlib."""
         self._add_text()
         if self._draws():
             assert self.directory.path is not None
@@ -125,7 +125,7 @@ class Report:
 
     @contextlib.contextmanager
     def _legible(self) -> Iterator[None]:
-        """Draw in the current language, or in another one if fonts lack characters."""
+        """Draw pictures in the current language, or in one that the fonts have."""
         if self._language is None:
             with viz.legible(_("pictures")):
                 self._language = current()

@@ -58,7 +58,7 @@ def environment(lang: str) -> Any:
 
 
 def _of_columns(words: Words) -> dict[str, Callable[..., Any]]:
-    """Return the Jinja filters for a report's tables of columns."""
+    """Return the Jinja filters that format a report's tables."""
 
     def heading(key: str, validation: str) -> str:
         """Return the heading of a training history's column."""

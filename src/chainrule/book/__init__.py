@@ -1,4 +1,4 @@
-"""The index of the textbook's chapters 1 to 3.
+"""An index of a neural-network textbook's chapters 1 to 3, with search.
 
 Each formula, table row, step, question and exercise, with what shows it, what tests
 it, and our notes.
@@ -35,7 +35,7 @@ _WIDTH, _MARGIN = 88, 13
 
 @dataclass(frozen=True)
 class Entry:
-    """An index entry: a formula, table row, step, question or exercise of the book.
+    """A textbook index entry: a formula, table row, step, question or exercise.
 
     Attributes:
         section: the book's number, such as ``"2.5.1"``.
@@ -59,11 +59,11 @@ class Entry:
     note_zh: str = ""
 
     def title(self, lang: str | None = None) -> str:
-        """Return the entry's title, by default in the current language."""
+        """Return the title of a textbook index entry in a language."""
         return self.en if known(lang) == "en" else self.zh
 
     def note(self, lang: str | None = None) -> str:
-        """Return our note on the entry, by default in the current language, or ""."""
+        """Return our note on a textbook index entry in a language, or ""."""
         return self.note_en if known(lang) == "en" else self.note_zh
 
 
@@ -74,7 +74,7 @@ def _data() -> dict[str, Any]:
 
 
 def sections() -> dict[str, dict[str, str]]:
-    """Return section numbers with titles in each language (``en``, ``zh``), in order.
+    """Return textbook section numbers with titles in each language (``en``, ``zh``).
 
     >>> sections()["3.4.2"]["en"]
     'The error term'
@@ -83,7 +83,7 @@ def sections() -> dict[str, dict[str, str]]:
 
 
 def entries(section: str | None = None) -> list[Entry]:
-    """Return the entries of a section and its subsections, or all entries.
+    """Return the index entries of a textbook section and its subsections, or of all.
 
     Raises:
         ArgumentError: the book has no such section.
@@ -118,7 +118,7 @@ def _read(item: dict[str, Any]) -> Entry:
 
 
 def search(*words: str, section: str | None = None) -> list[Entry]:
-    """Return the entries that contain all of the words, in the book's order.
+    """Return the textbook index entries that contain all of the words, in order.
 
     Titles in both languages, those of their sections, formulas, notes and the names of
     what shows them are looked through. ``delta`` finds δ.
@@ -142,7 +142,7 @@ def search(*words: str, section: str | None = None) -> list[Entry]:
 
 
 def _text(entry: Entry) -> str:
-    """Return the searchable text of an entry."""
+    """Return the searchable text of a textbook index entry."""
     of_section = " ".join(sections()[entry.section].values())
     named = entry.zh, entry.en, of_section, entry.formula, *entry.shows
     return " ".join((*named, entry.note_zh, entry.note_en))
@@ -163,7 +163,7 @@ def _nothing(words: Sequence[str], texts: Sequence[str]) -> ArgumentError:
 
 
 def page(section: str | None = None, lang: str | None = None) -> str:
-    """Return the entries of a section as text.
+    """Return the index entries of a textbook section as text.
 
     Args:
         section: a number of the book; None for all.
@@ -198,12 +198,12 @@ def page(section: str | None = None, lang: str | None = None) -> str:
 
 
 def section_title(section: str) -> str:
-    """Return the title of a section in the current language."""
+    """Return the title of a textbook section in the current language."""
     return sections()[section]["en" if current() == "en" else "zh"]
 
 
 def text(entries: Sequence[Entry]) -> str:
-    """Return entries as text, by section, in the current language."""
+    """Return textbook index entries as text, by section, in the current language."""
     blocks: list[str] = []
     for number in sections():
         here = [_entry(entry) for entry in entries if entry.section == number]
@@ -249,5 +249,5 @@ def _row(indent: int, word: str, text: str) -> str:
 
 
 def to_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Return entries as plain dictionaries, ready for JSON."""
+    """Return textbook index entries as plain dictionaries, ready for JSON."""
     return [asdict(entry) for entry in entries]

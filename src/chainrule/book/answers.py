@@ -1,4 +1,4 @@
-"""A student's answers from a CSV file with columns quantity, value.
+"""A reader of CSV files with a student's answers: columns quantity, value.
 
 Or quantity, row, column, value.
 
@@ -43,7 +43,7 @@ class Table:
     lines: Mapping[str, int]
 
     def answers(self, network: Network, key_of: Callable[[str], str]) -> dict[str, Any]:
-        """Return the answers as numbers in rows, by quantity.
+        """Return a CSV file's answers as numbers in rows, by quantity.
 
         Args:
             network: whose quantities they are.
@@ -77,7 +77,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV file of answers.
+    """Read a CSV file of a student's answers to an exercise.
 
     Raises:
         DataError: a file that is not there, or is no such table.
@@ -147,7 +147,7 @@ def _in(file: str, line: int, column: str = "") -> str:
 
 @contextmanager
 def _blamed(file: str, line: int, column: str) -> Iterator[None]:
-    """Convert an error within a block to a DataError of this line and column."""
+    """Convert errors in a block to a DataError at a CSV file's line and column."""
     try:
         yield
     except ChainruleError as error:
@@ -188,7 +188,7 @@ def _row(file: str, line: int, head: list[str], row: list[str]) -> dict[str, str
 
 
 def _at(file: str, line: int, item: Mapping[str, str]) -> tuple[int, int]:
-    """Return an answer's row and column, counted from 1; blank means 1."""
+    """Return the row and column of an answer in a CSV file, from 1; blank means 1."""
     numbers: list[int] = []
     for key in ("row", "column"):
         text = item[key] or "1"
@@ -206,7 +206,7 @@ def _at(file: str, line: int, item: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _shaped(network: Network, key: str, name: str, cells: Mapping[Place, str]) -> Any:
-    """Return an answer's cells as a number, a vector or a matrix, all complete."""
+    """Return a CSV answer's cells as a complete number, vector or matrix."""
     if 0 not in cells:
         return _matrix(name, {p: v for p, v in cells.items() if isinstance(p, tuple)})
     values = list(cells.values())

@@ -1,4 +1,4 @@
-"""Pictures of the functions in the book's tables, with their derivatives.
+"""Pictures of a textbook's activation and loss functions, with derivatives.
 
 The values and the derivatives are the framework's own.
 """
@@ -22,7 +22,7 @@ Function = Callable[[Any], Any]
 
 
 def activations(figure: Any) -> None:
-    """Draw the table of activations (2.7), each with its derivative."""
+    """Draw the textbook's activation functions, each with its derivative."""
     functions: dict[str, tuple[Function, str]] = {
         "Sigmoid": (nn.Sigmoid(), "(0, 1)"),
         "Tanh": (nn.Tanh(), "(−1, 1)"),
@@ -46,7 +46,7 @@ def activations(figure: Any) -> None:
 
 
 def losses(figure: Any) -> None:
-    """Draw the table of losses of one output (2.5.1), each with its derivative."""
+    """Draw the textbook's loss functions of one output, each with its derivative."""
     p = 0.7
     log = cr.tensor([[p, 1 - p]], dtype="float64")
     panels: Sequence[tuple[str, str, Any, Function]] = (
@@ -88,7 +88,7 @@ def curve(function: Function, x: Any) -> tuple[Any, Any]:
 
 
 def both(axes: Any, x: Any, value: Any, slope: Any, first: str, second: str) -> None:
-    """Draw a function and its derivative, with gaps at the derivative's jumps."""
+    """Draw a function and its derivative on axes, with gaps where that jumps."""
     slope = np.where(np.abs(np.diff(slope, prepend=slope[0])) > 0.5, np.nan, slope)
     for i, (line, name) in enumerate(((value, first), (slope, second))):
         axes.plot(
@@ -109,7 +109,7 @@ PICTURES: dict[str, tuple[Callable[[Any], None], tuple[float, float]]] = {
 
 
 def save(sections: Sequence[str], folder: str | Path) -> list[Path]:
-    """Draw the pictures of sections into a folder, as ``book-2.7.png``.
+    """Draw pictures of textbook sections into a folder, as ``book-2.7.png``.
 
     Raises:
         ArgumentError: none of them has one, or matplotlib is not installed.

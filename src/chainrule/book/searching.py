@@ -1,4 +1,4 @@
-"""Search in the index: text matching, and suggestions of similar words.
+"""Search in a textbook index: text matching, and similar words as suggestions.
 
 Texts are compared as people type them: in any case, full width or not, British or
 American, with or without hyphens; ``delta`` finds δ, and 最佳化 the book's 優化. A word
@@ -32,7 +32,7 @@ _LATIN = re.compile("[a-z][a-z0-9]+")
 
 
 def looks_like_section(word: str) -> bool:
-    """Return whether an argument looks like a section number of the book.
+    """Return whether a command's argument looks like a textbook section number.
 
     >>> [looks_like_section(word) for word in ("3.4.2", "４", "1957", "x", "梯度")]
     [True, True, False, False, False]
@@ -41,7 +41,7 @@ def looks_like_section(word: str) -> bool:
 
 
 def folded(text: str) -> str:
-    """Return a text normalised for comparison.
+    """Return a text normalised for search: case, width, spelling.
 
     >>> folded("Layer-wise Optimizer ＲｅＬＵ")
     'layer wise optimiser relu'
@@ -68,7 +68,7 @@ def has(text: str, word: str, *, anywhere: bool = False) -> bool:
 
 
 def matching(texts: Sequence[str], words: Sequence[str]) -> list[int]:
-    """Return the indices of the normalised texts that contain all of the words."""
+    """Return the indices of the texts that contain all of the search words."""
     indices = list(range(len(texts)))
     for word in map(folded, words):
         at_begin = [i for i in range(len(texts)) if has(texts[i], word)]
@@ -80,7 +80,7 @@ def matching(texts: Sequence[str], words: Sequence[str]) -> list[int]:
 
 
 def near(word: str, texts: Iterable[str]) -> list[str]:
-    """Return words of the texts that are similar to a word, the most similar first.
+    """Return words of searched texts that are similar to a word, best first.
 
     >>> near("momentun", [folded("Momentum and tanh")])
     ['momentum']

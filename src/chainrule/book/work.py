@@ -1,4 +1,4 @@
-"""A student's work from a TOML file, optionally with a CSV file of answers.
+"""A reader of a student's hand-computed work: a TOML file, or a CSV of answers.
 
     network = "2-2sigmoid-1sigmoid"     # or sizes = [2, 2, 1], activations = […]
     loss = "half_squared"
@@ -58,7 +58,7 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Work:
-    """A student's work to be marked, and its file's name for errors.
+    """A student's hand-computed work to be marked, as read from a file.
 
     Attributes:
         name: of the file.
@@ -80,7 +80,7 @@ class Work:
     answers: Mapping[str, Any]
 
     def marked(self) -> WorkReport:
-        """Mark the work; return the report.
+        """Mark a student's hand-computed work; return the report.
 
         Raises:
             RunFileError: what does not fit together.
@@ -99,7 +99,7 @@ class Work:
 
 
 def load(path: Path, task: Path | None = None) -> Work:
-    """Read a file of work.
+    """Read a file of a student's hand-computed work.
 
     Args:
         path: a TOML file; or a CSV file of answers.
@@ -124,7 +124,7 @@ def load(path: Path, task: Path | None = None) -> Work:
 
 
 def read_work(text: str, name: str = "work.toml", table: Table | None = None) -> Work:
-    """Parse a student's work from a TOML text.
+    """Parse a student's hand-computed work from a TOML text.
 
     Args:
         text: of the file.
@@ -144,7 +144,7 @@ def read_work(text: str, name: str = "work.toml", table: Table | None = None) ->
 
 @contextmanager
 def _blamed(name: str, lines: Lines) -> Iterator[None]:
-    """Convert errors within a block to problems of the work's file."""
+    """Convert errors within a block to problems of a student's work file."""
     try:
         yield
     except (RunFileError, DataError):  # of this file, or of the table beside it
@@ -267,7 +267,7 @@ class _Reader:
             return array_of(key, self.document[key])
 
     def _optimizer(self) -> Optimizer | None:
-        """Return the optimiser of the work, described as in run files."""
+        """Return the optimiser in a student's work file, described as in run files."""
         if "optimizer" not in self.document:
             return None
         from chainrule.runs import messages
@@ -301,7 +301,7 @@ class _Reader:
     def _numbers(
         self, section: str, network: Network, moments: Collection[str] = ()
     ) -> dict[str, Any]:
-        """Return a table's numbers by name; refuse unknown names."""
+        """Return a work-file table's numbers by name; refuse unknown names."""
         table = self.document.get(section)
         if not isinstance(table, dict):
             raise self._missing(f"[{section}]")

@@ -67,7 +67,7 @@ def bench(
     folder: Path | None,
     as_json: bool,
 ) -> int:
-    """Measure Chainrule beside other frameworks at the same job, in turns.
+    """Compare the speed of Chainrule and other frameworks on the same tasks.
 
     All start from the same weights, read the same batches in the same precision, and
     must find the same losses before they are timed; each gets the best settings known
@@ -123,7 +123,7 @@ def bench(
 
 
 def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
-    """Refuse options of the comparison together with ``--profile``."""
+    """Refuse a framework comparison's options together with ``--profile``."""
     if workloads or any(option is not None for option in options):
         raise click.UsageError(
             tr(
@@ -136,7 +136,7 @@ def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
 def _profile(
     target: str, batch_size: int | None, threads: int | None, as_json: bool
 ) -> int:
-    """Measure the parts of a training step, on the training data."""
+    """Measure the parts of a training step (``bench --profile``) on training data."""
     from chainrule.runs import FromRecipe, load
 
     options = {"batch_size": batch_size, "threads": threads}

@@ -1,4 +1,4 @@
-"""``chainrule book``: the textbook's index."""
+"""``chainrule book``: a look-up in the textbook's index."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Examples:
 )
 @command
 def book(words: tuple[str, ...], out: Path | None, as_json: bool) -> int:
-    """Look up the textbook: what shows and what tests each thing that it says.
+    """Search the textbook's index: what shows and what tests each statement.
 
     Every formula, table row, step, question and exercise of chapters 1 to 3, or of one
     SECTION such as 3.4.2, with the command or name that shows it, the test that holds

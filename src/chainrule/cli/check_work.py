@@ -38,7 +38,7 @@ Examples:
 )
 @command
 def check_work(file: Path, task: Path | None, form: str, as_json: bool) -> int:
-    """Mark the numbers of FILE: what is right, what is wrong, and why.
+    """Mark a student's hand-computed numbers in FILE: right or wrong, and why.
 
     FILE is TOML with the network, its numbers, and [answers] (chainrule worksheet
     writes one to fill in); or CSV with columns quantity,value or

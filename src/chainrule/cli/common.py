@@ -1,4 +1,4 @@
-"""Code shared by all commands: the group, ``--json``, ``--lang``, error messages.
+"""Code shared by all commands of the command line: options, errors, output.
 
 A command is one file of this package: a function that returns its exit code, under
 ``@cli.command(…)`` and ``@command``. Results go to standard output, progress and
@@ -118,18 +118,18 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def _code(error: errors.ChainruleError) -> int:
-    """Return the exit code of an error: 1 for a failed run, else 2."""
+    """Return a command's exit code for an error: 1 for a failed run, else 2."""
     late = isinstance(error, AT_RUN_TIME) and not isinstance(error, errors.ParseError)
     return 1 if late else 2
 
 
 def say(text: str) -> None:
-    """Print text on standard error."""
+    """Print a command's message on standard error."""
     Outlet().write(f"{errors.visible_lines(text)}\n")
 
 
 def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
-    """Print a result on standard output: one JSON object, or ``text``."""
+    """Print a command's result on standard output: a JSON object, or ``text``."""
     if as_json:
         click.echo(json.dumps(numbers.plain(result), allow_nan=False))
     else:
@@ -186,28 +186,28 @@ class Results(io.TextIOBase):
 
     @property
     def encoding(self) -> str:
-        """The encoding of the underlying stream."""
+        """The encoding of the standard output stream."""
         return self._stream.encoding
 
     def isatty(self) -> bool:
-        """Return whether the underlying stream is a terminal."""
+        """Return whether the standard output stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the file descriptor of the underlying stream."""
+        """Return the file descriptor of the standard output stream."""
         return self._stream.fileno()
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        """Write text to the underlying stream."""
+        """Write text to standard output; report errors as SaveError."""
         with self._refused():
             return self._stream.write(text)
         return 0
 
     def flush(self) -> None:
-        """Flush the underlying stream."""
+        """Flush standard output; report errors as SaveError."""
         with self._refused():
             self._stream.flush()
 
@@ -254,7 +254,7 @@ def _warnings_as_messages() -> Iterator[None]:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
+    """Run the command line of Chainrule and exit."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # of the imports
         signal.signal(signal.SIGINT, signal.default_int_handler)
     occupy()
@@ -266,7 +266,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def run(args: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+    """Run the command line of Chainrule; return the exit code."""
     args = sys.argv[1:] if args is None else args
     with language(None):
         return _run(args)

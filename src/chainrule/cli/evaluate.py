@@ -33,7 +33,7 @@ Examples:
 def evaluate(
     run: Path, data: Path | None, threads: int | None, seed: int, as_json: bool
 ) -> int:
-    """Measure what a run has learnt, beside what one answer for all rows would get.
+    """Measure a trained network on data, beside a constant baseline.
 
     Of a table it also says which columns the network needs, by how much worse it is
     with a column shuffled, and which rows are predicted worst.

@@ -81,7 +81,7 @@ def explain(
 
 
 def _index(text: str) -> tuple[int, ...]:
-    """Parse an index such as ``0,3``."""
+    """Parse an array index on the command line, such as ``0,3``."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:

@@ -43,7 +43,7 @@ Examples:
 def explore(
     name: str | None, seed: int, quick: bool, out: Path | None, as_json: bool
 ) -> int:
-    """Do the experiment NAME, or list all of them.
+    """Run the textbook experiment NAME, or list all experiments.
 
     Each asks a question of the textbook, measures, and answers with what was found:
     where the book or theory expects something else, that stands beside it. It leaves

@@ -1,4 +1,4 @@
-"""``chainrule new``: a commented starting file."""
+"""``chainrule new``: a commented run file (TOML) to start from."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def new(
     reference: bool,
     as_json: bool,
 ) -> int:
-    """Write a commented file to start from, which runs as it is.
+    """Write a commented training file in TOML, which runs as it is.
 
     FILE is run.toml unless another is given. What there is is never overwritten. The
     columns, sizes and classes of the data are filled in; every other key stands there

@@ -57,7 +57,7 @@ def predict(
     threads: int | None,
     as_json: bool,
 ) -> int:
-    """Say what a run's network makes of new data, as CSV.
+    """Write a trained network's predictions for new data, as CSV.
 
     RUN is the directory of a run, or a checkpoint. DATA is a table or an NPZ file like
     the one that it was trained on (targets need not be there), an image, or a folder of

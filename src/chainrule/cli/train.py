@@ -99,7 +99,7 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Train what a recipe or a TOML file describes, and test it.
+    """Train and test the model that a recipe or a TOML file describes.
 
     Leaves a directory with last.ckpt (weights and all that resuming needs),
     metrics.json and, with matplotlib installed, pictures and report.html.
@@ -227,7 +227,7 @@ def _quick(
 def _begun(
     name: str, settings: dict[str, Any], quick: bool, out: Path | None, every: float
 ) -> recipes.Experiment:
-    """Begin the experiment of a recipe.
+    """Begin the run of a recipe with the command line's settings.
 
     Raises:
         ArgumentError: an option that it does not take.
@@ -266,7 +266,7 @@ def _begun(
 def _resumed(
     target: str | None, resume: Path, options: dict[str, Any], every: float
 ) -> recipes.Experiment:
-    """Restore an experiment to resume; only the number of threads may differ.
+    """Restore a recipe's run to resume; only the number of threads may differ.
 
     Raises:
         ArgumentError: another recipe, or another setting.
@@ -302,7 +302,7 @@ def _resumed(
 def _study(
     experiment: recipes.Experiment, as_json: bool, resume: Path | None = None
 ) -> None:
-    """Run an experiment, with its output on standard error if ``as_json``."""
+    """Run a recipe (study), with its output on standard error if ``as_json``."""
     from chainrule.runs import tracebacks
 
     place = contextlib.redirect_stdout(sys.stderr) if as_json else None

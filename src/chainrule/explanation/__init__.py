@@ -48,7 +48,7 @@ def explain(
     composites: Collection[str] = (),
     lang: str | None = None,
 ) -> Explanation:
-    """Explain one step of any model: forward, loss, backward, and the update.
+    """Explain a model's training step with numbers: forward, loss, backward, update.
 
     Args:
         model: any module that trains here: layers z = W a + b are found by what they
@@ -97,7 +97,7 @@ def explain(
 
 
 def example() -> Explanation:
-    """Explain an example network: two sigmoid neurons and one output (3.2.2).
+    """Explain a training step of an example network with two sigmoid neurons.
 
     >>> print(example().texts["loss"])
     ℒ = ½ (ŷ − y)²

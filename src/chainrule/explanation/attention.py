@@ -1,4 +1,4 @@
-"""Batched matrix products (one per sample or head), and Q, K and V of attention.
+"""Recognition of attention's Q, K and V among a graph's batched matrix products.
 
 Their factors are seen on their own: Q, K and V where they meet in softmax(Q Kᵀ) V.
 """
@@ -15,7 +15,7 @@ from chainrule.primitives.matmul import parse_dims
 
 
 def factors(nodes: Iterable[Node]) -> frozenset[Value]:
-    """Return the factors of batched matrix products, without scaling: Q, K and V."""
+    """Return the values that batched matrix products multiply, unscaled: Q, K, V."""
     values: set[Value] = set()
     for node in nodes:
         if _multiplies_matrices(node):
@@ -24,7 +24,7 @@ def factors(nodes: Iterable[Node]) -> frozenset[Value]:
 
 
 def attention(nodes: Iterable[Node]) -> dict[Value, str]:
-    """Return the letters Q, K and V by value, where softmax(Q Kᵀ) V is computed."""
+    """Return the letters Q, K and V by graph value, where attention is computed."""
     letters: dict[Value, str] = {}
     for node in nodes:
         if not _multiplies_matrices(node):
@@ -40,7 +40,7 @@ def attention(nodes: Iterable[Node]) -> dict[Value, str]:
 
 
 def _multiplies_matrices(node: Node) -> bool:
-    """Return whether a node is a forward matrix product with batch axes (per head)."""
+    """Return whether a graph node is a forward matrix product with batch axes."""
     if node.primitive is not matmul.dot_general or node.role != "forward":
         return False
     return bool(parse_dims(node.attrs["dims"]).batch)
@@ -51,7 +51,7 @@ def _is_softmax(node: Node) -> bool:
 
 
 def _behind(value: Value, wanted: Callable[[Node], bool]) -> Node | None:
-    """Return the node that a value comes from through scaling, masks and views."""
+    """Return the graph node behind a value's scaling, masks and views."""
     waiting, seen = [value], set[Value]()
     while waiting:
         at = waiting.pop()
@@ -67,7 +67,7 @@ def _behind(value: Value, wanted: Callable[[Node], bool]) -> Node | None:
 
 
 def _unscaled(value: Value) -> Value:
-    """Return the value before scaling, views and exchanges of the last two axes."""
+    """Return a graph value before scaling, views and exchanges of its last two axes."""
     node = value.node
     while node is not None:
         scales = node.primitive in (elementwise.mul, *VIEWS)
@@ -79,7 +79,7 @@ def _unscaled(value: Value) -> Value:
 
 
 def _turns(node: Node) -> bool:
-    """Return whether a node transposes the last two axes of three or more."""
+    """Return whether a graph node transposes the last two axes of three or more."""
     axes = tuple(node.attrs.get("axes", ()))
     if node.primitive is not movement.transpose or len(axes) < 3:
         return False
@@ -88,7 +88,7 @@ def _turns(node: Node) -> bool:
 
 
 def matrices(nodes: Iterable[Node]) -> frozenset[Value]:
-    """Return the values of batched matrix products, one matrix per sample or head."""
+    """Return the graph values that are batched matrices, one per sample or head."""
     members: set[Value] = set()
     for node in nodes:
         if node.primitive is matmul.dot_general:

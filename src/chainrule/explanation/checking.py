@@ -1,4 +1,4 @@
-"""Verification of an explanation: its formulas against its numbers, in float64.
+"""A check of a step's explanation: its formulas against its numbers, in float64.
 
 Two things are asked. Do the formulas hold? They are worked out in float64, from the
 same x, y and parameters, where a wrong factor is not hidden by what float32 has
@@ -30,7 +30,7 @@ TOLERANCE = 1e-10
 
 @dataclass(frozen=True)
 class Check:
-    """The result of checking an explanation: errors of all formulas and numbers.
+    """The result of checking an explanation: errors of its formulas and numbers.
 
     Attributes:
         errors: for each equation the largest difference of its two sides, relative to
@@ -47,17 +47,17 @@ class Check:
 
     @property
     def error(self) -> float:
-        """The largest error of all formulas."""
+        """The largest error of all formulas in a checked explanation."""
         return max(self.errors.values(), default=0.0)
 
     @property
     def rounding(self) -> float:
-        """The largest rounding error, in units of the error that is allowed."""
+        """The largest rounding error in an explanation, relative to the allowed."""
         return max(self.roundings.values(), default=0.0)
 
     @property
     def ok(self) -> bool:
-        """True if every formula holds and every number is right up to rounding."""
+        """True if an explanation's formulas and numbers are right up to rounding."""
         return self.error <= self.tolerance and self.rounding <= 1
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Check:
 
 
 def checked(shown: Worked, exact: Worked) -> Check:
-    """Check the formulas and numbers of a step against the same step in float64.
+    """Check an explanation's formulas and numbers against the step in float64.
 
     Args:
         shown: the step.
@@ -117,7 +117,7 @@ def checked(shown: Worked, exact: Worked) -> Check:
 
 
 def _sides(own: Equation, other: Equation | None) -> Iterator[tuple[str, Expr]]:
-    """Yield the sides of an equation in float64, each with its label.
+    """Yield the sides of an explanation's equation in float64, with labels.
 
     An expression may hold functions of the network's own dtype; where the same is
     written in float64 that one is taken.
@@ -136,7 +136,7 @@ def _loops(step: Worked) -> list[Loop]:
 
 
 def _check_loop(loop: Loop, exact: Loop) -> dict[str, float]:
-    """Return the largest error of each equation over the steps of a loop."""
+    """Return the largest error of each equation of a loop over the loop's steps."""
     errors: dict[str, float] = {}
     for own, other in zip_longest(loop.equations, exact.equations):
         if own is None:
@@ -151,7 +151,7 @@ def _check_loop(loop: Loop, exact: Loop) -> dict[str, float]:
 
 
 def _rounded(shown: Worked) -> dict[str, float]:
-    """Return the error of each number shown against the same operation in float64."""
+    """Return the rounding error of each number that an explanation shows."""
     run, names = shown.run, shown.names.of
     arrays = dict(run.arrays)
     for value, name in names.items():
@@ -173,7 +173,7 @@ def _rounded(shown: Worked) -> dict[str, float]:
 
 
 def departures(shown: Worked) -> dict[Expr, Array]:
-    """Return the error of each float32 number against its formula.
+    """Return the error of each float32 number in an explanation against its formula.
 
     This is what float32 has rounded within the formula; the digits that it spoils are
     not shown.
@@ -194,7 +194,7 @@ def departures(shown: Worked) -> dict[Expr, Array]:
 
 
 def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
-    """Return the difference between a formula's value and the number shown."""
+    """Return the elementwise difference of a formula's value from the shown number."""
     result, shown = computed(side, numbers), shown.astype(np.float64)
     if result.size == shown.size:
         result = result.reshape(shown.shape)
@@ -206,7 +206,7 @@ def _gap(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> Array:
 
 
 def difference(side: Expr, numbers: Mapping[Expr, Quantity], shown: Array) -> float:
-    """Return the largest difference between a formula's value and the number shown.
+    """Return the largest difference between a formula's value and the shown number.
 
     There is none where it is no larger than what the last digits of the numbers make:
     where larger numbers cancel, nothing else is left.
@@ -229,7 +229,7 @@ def _largest(array: Array) -> float:
 
 
 def _rounding(side: Expr, numbers: Mapping[Expr, Quantity]) -> float:
-    """Return how much rounding a formula's inputs changes the formula's value."""
+    """Return the change of a formula's value when its inputs are rounded."""
     dice = np.random.default_rng(0)
 
     def moved(q: Quantity) -> Quantity:

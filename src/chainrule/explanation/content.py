@@ -1,4 +1,4 @@
-"""The content of an explanation: equations with their numbers, section by section."""
+"""The content of a training step's explanation: equations with their numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.text.catalogue import current
 
 @dataclass(frozen=True)
 class Shown:
-    """A quantity of an explanation, with its numbers and its gradient.
+    """A quantity in an explanation: symbol, name, numbers and gradient.
 
     Attributes:
         symbol: how it is written.
@@ -46,7 +46,7 @@ class Shown:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerExplanation:
-    """One layer z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾ with its numbers, a column for each sample.
+    """An explanation of a layer z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾, with its numbers.
 
     A sample is a column, so the formulas hold as written: ``W @ input + b == z``. For a
     convolution, and for sequences, arrays are as they lie in memory.
@@ -78,21 +78,21 @@ class LayerExplanation:
 
     @property
     def name(self) -> str:
-        """The path of the layer's module in the model."""
+        """The module path of an explained layer in its model."""
         return self.weight_name.rpartition(".")[0]
 
     @property
     def formulas(self) -> dict[str, str]:
-        """The formulas of the layer in LaTeX; see :attr:`Section.formulas`."""
+        """The formulas of an explained layer in LaTeX; see :attr:`Section.formulas`."""
         return self.section.formulas
 
     @property
     def texts(self) -> dict[str, str]:
-        """The formulas of the layer's section as text; see :attr:`Section.texts`."""
+        """The formulas of an explained layer as text; see :attr:`Section.texts`."""
         return self.section.texts
 
     def symbol(self, name: str) -> str:
-        """Return the symbol of a parameter by its name in the ``state_dict``.
+        """Return the symbol of a layer's parameter by its name in the ``state_dict``.
 
         >>> from chainrule.explanation import example
         >>> example().layer(2).symbol("2.bias")
@@ -112,7 +112,7 @@ class LayerExplanation:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explained(Worked):
-    """The content of an explanation: sections, numbers and notes of one step.
+    """The content of a training step's explanation: sections, numbers and notes.
 
     Attributes:
         again: explains another step.
@@ -133,47 +133,47 @@ class Explained(Worked):
 
     @property
     def n(self) -> int:
-        """The number of samples of the explained step."""
+        """The number of samples of an explained training step."""
         return self.run.n
 
     @property
     def loss(self) -> float:
-        """The value of the loss ℒ."""
+        """The value of the loss ℒ in an explained training step."""
         return float(self.run.arrays[self.run.loss])
 
     @property
     def predictions(self) -> Array:
-        """The predictions ŷ, a column for each sample."""
+        """The predictions ŷ of an explained training step, a column for each sample."""
         value = self.names.scores or self.run.predictions[0]
         return on_paper(self.run.arrays[value], value)
 
     @property
     def x(self) -> Array:
-        """The samples x, a column for each sample."""
+        """The inputs x of an explained training step, a column for each sample."""
         return on_paper(self.run.arrays[self.run.x[0]], self.run.x[0])
 
     @property
     def y(self) -> Array:
-        """The true values y, a column for each sample."""
+        """The true values y of an explained training step, a column for each sample."""
         return on_paper(self.run.arrays[self.run.y], self.run.y)
 
     @cached_property
     def exact(self) -> Explained:
-        """The same step explained in float64, from the same x, y and parameters."""
+        """The same training step, explained in float64 from equal inputs."""
         return self if is_float64(self.run) else self.again(upcast_run(self.run))
 
     @cached_property
     def departures(self) -> dict[Expr, Array]:
-        """The errors of float32 numbers against their formulas, by symbol."""
+        """The errors of an explanation's float32 numbers by symbol."""
         return departures(self)
 
     @cached_property
     def trace(self) -> Trace:
-        """The graph of the step with its numbers in float64: see :class:`Trace`."""
+        """The graph of an explained step with float64 numbers; see :class:`Trace`."""
         return Trace(self.exact.run, self.exact.names)
 
     def element(self, name: str, index: Any) -> ElementPath:
-        """Return one element's path through the chain rule to the loss.
+        """Return an element's path through the chain rule to the loss, with numbers.
 
         The path is worked out in float64; ``path.own`` is the gradient that the run has
         in its own dtype.
@@ -187,7 +187,7 @@ class Explained(Worked):
         return replace(path, own=(own.item(), own.dtype.name))
 
     def __getitem__(self, name: str) -> Shown:
-        """Return a quantity by its symbol or name, with its gradient.
+        """Return an explained quantity by symbol or name, with its gradient.
 
         Raises:
             ArgumentError: where there is none of that name.
@@ -211,7 +211,7 @@ class Explained(Worked):
 
     @cached_property
     def layers(self) -> tuple[LayerExplanation, ...]:
-        """The explanations of the layers z = W a + b, in forward order."""
+        """The explanations of a model's layers z = W a + b, in forward order."""
         every = enumerate(self.names.layers, 1)
         return tuple([self._layer(k, layer) for k, layer in every])
 
@@ -240,7 +240,7 @@ class Explained(Worked):
         )
 
     def layer(self, which: int | str) -> LayerExplanation:
-        """Return a layer by its number, or by the name of its module or weight.
+        """Return a layer's explanation by number, or by name of its module or weight.
 
         Raises:
             ArgumentError: where there is no such layer.
@@ -273,7 +273,7 @@ class Explained(Worked):
 
     @property
     def texts(self) -> dict[str, str]:
-        """The formulas of the loss and of what precedes layer 1, as text."""
+        """The formulas of the loss and of operations before layer 1, as text."""
         texts: dict[str, str] = {}
         for section in self.sections:
             if not section.l:
@@ -282,7 +282,7 @@ class Explained(Worked):
 
     @property
     def formulas(self) -> dict[str, str]:
-        """The formulas of the loss and of what precedes layer 1, in LaTeX."""
+        """The formulas of the loss and of operations before layer 1, in LaTeX."""
         formulas: dict[str, str] = {}
         for section in self.sections:
             if not section.l:
@@ -290,7 +290,7 @@ class Explained(Worked):
         return formulas
 
     def check(self) -> Check:
-        """Check every formula of the explanation against the numbers shown.
+        """Check every formula of an explanation against the numbers shown.
 
         >>> from chainrule.explanation import example
         >>> example().check().ok

@@ -1,4 +1,4 @@
-"""The base class of what is shown as text, HTML, Markdown and LaTeX."""
+"""The base class of documents that are shown as text, HTML, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Document:
     lang: str
 
     def parts(self) -> Sequence[Part]:
-        """Return the parts: headings, sentences, formulas, numbers and tables."""
+        """Return a document's parts: headings, sentences, formulas, numbers, tables."""
         raise NotImplementedError
 
     def text(self, width: int | None = None) -> str:
-        """Return the document as plain text, at most ``width`` characters wide.
+        """Return a document as plain text, at most ``width`` characters wide.
 
         By default it is as wide as the terminal, and at most 100.
         """
@@ -30,26 +30,26 @@ class Document:
         return self.text()
 
     def show(self) -> None:
-        """Print the document, with colours if standard output is a terminal."""
+        """Print a document, with colours if standard output is a terminal."""
         with language(self.lang):
             terminal.show(self.parts())
 
     def to_html(self) -> str:
-        """Return the document as a complete HTML page, with formulas in MathML."""
+        """Return a document as a complete HTML page, with formulas in MathML."""
         with language(self.lang):
             return html.page(self.parts())
 
     def _repr_html_(self) -> str:
-        """Return the document as HTML for a notebook."""
+        """Return a document as HTML for a notebook."""
         with language(self.lang):
             return html.fragment(self.parts())
 
     def to_markdown(self) -> str:
-        """Return the document as Markdown, with formulas between ``$$``."""
+        """Return a document as Markdown, with formulas between ``$$``."""
         with language(self.lang):
             return latex.markdown(self.parts())
 
     def to_latex(self) -> str:
-        """Return the document as LaTeX (XeLaTeX if it is in Chinese)."""
+        """Return a document as LaTeX (XeLaTeX if it is in Chinese)."""
         with language(self.lang):
             return latex.latex(self.parts())

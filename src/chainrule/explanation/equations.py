@@ -1,4 +1,4 @@
-"""Equations: a name and the expressions equal to it."""
+"""Mathematical equations: a symbol, and the expressions equal to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LATEX = {"←": r"\leftarrow"}
 
 @dataclass(frozen=True)
 class Equation:
-    """An equation: a name, and the expressions equal to it, step by step.
+    """A mathematical equation: a symbol and the expressions equal to it, in order.
 
     Attributes:
         sides: the expressions that are equal, the name first.
@@ -28,17 +28,17 @@ class Equation:
 
     @property
     def name(self) -> Expr:
-        """The left side of the equation."""
+        """The symbol on the left side of an equation."""
         return self.sides[0]
 
     def latex(self) -> str:
-        """Return the equation in LaTeX: ``name = … = …``."""
+        """Return an equation in LaTeX: ``name = … = …``."""
         rest = " = ".join(side.latex() for side in self.sides[1:])
         sign = _LATEX.get(self.sign, self.sign)
         return f"{self.name.latex()} {sign} {rest}" if rest else self.name.latex()
 
     def text(self) -> str:
-        """Return the equation as plain text: ``name = … = …``."""
+        """Return an equation as plain text: ``name = … = …``."""
         rest = " = ".join(side.text() for side in self.sides[1:])
         return f"{self.name.text()} {self.sign} {rest}" if rest else self.name.text()
 

@@ -1,4 +1,4 @@
-"""The result of ``explain``, and its output formats."""
+"""The result of ``explain`` for a training step, and its output formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chainrule.text.numbers import number
 
 
 class Explanation(Explained, Document):
-    """An explanation of one step: every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b with its formula.
+    """A training step explained: every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b with its formula.
 
     ``print(explanation)`` shows it all, :meth:`show` with colours, a notebook as a
     page; :meth:`to_html`, :meth:`to_markdown`, :meth:`to_latex` and :meth:`to_json`
@@ -31,11 +31,11 @@ class Explanation(Explained, Document):
     """
 
     def parts(self) -> list[Part]:
-        """Return the parts: what is given, forward, backward, update, the check."""
+        """Return an explanation's parts: inputs, forward, backward, update, check."""
         return parts_of(self)
 
     def text(self, width: int | None = None, digits: int = 4) -> str:
-        """Return the whole explanation as plain text.
+        """Return a training step's whole explanation as plain text.
 
         Args:
             width: in characters; by default the terminal's, at most 100.
@@ -45,7 +45,7 @@ class Explanation(Explained, Document):
             return terminal.text(parts_of(self, digits), width)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the explanation as JSON data, with formulas as text and LaTeX."""
+        """Return an explanation as JSON data, with formulas as text and LaTeX."""
         check = self.check()
         return {
             "loss": self.loss,

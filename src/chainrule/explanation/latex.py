@@ -130,7 +130,7 @@ def _aligned(part: Formula) -> str:
 
 
 def _value(part: Formula) -> Iterator[str]:
-    """Yield the numbers that an equation comes to, if they are shown."""
+    """Yield an equation's numerical value in LaTeX, if it is to be shown."""
     if part.array is not None:
         yield f"= {matrix(part.array, part.off)}"
 
@@ -153,7 +153,7 @@ def matrix(array: Array, off: Array | None = None) -> str:
 
 
 def in_latex(text: str) -> str:
-    """Return a text for LaTeX, with special characters and signs escaped."""
+    """Return a text with LaTeX's special characters and mathematical signs escaped."""
     escaped = text.translate(_SPECIAL)
     for sign, word in _SIGNS.items():
         escaped = escaped.replace(sign, word)

@@ -1,4 +1,4 @@
-"""Loops (``scan``) as equations of one step t, with the numbers of every step.
+"""Loops (``scan``) explained: equations of one step t, and all steps' numbers.
 
 The body of a ``scan`` is a graph of its own. Its carries are written hₜ₋₁ and hₜ, what
 it goes through uₜ; the loop of the derivative runs the other way and is written with
@@ -33,7 +33,7 @@ LONG, AGAIN = 20, 5
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """A loop as equations of one step, with the numbers of every step.
+    """A loop (``scan``) as equations of one step, with the numbers of every step.
 
     Attributes:
         name: which loop it is, as its body is called.
@@ -51,7 +51,7 @@ class Loop:
 
 
 def at(symbol: Expr, mark: str = "t") -> Expr:
-    """Return a symbol with a step index: hₜ."""
+    """Return a symbol with the index of a loop's step: hₜ."""
     if isinstance(symbol, Script) and symbol.below is None:
         return Script(symbol.base, symbol.above, Atom(mark))
     if isinstance(symbol, Script):
@@ -62,7 +62,7 @@ def at(symbol: Expr, mark: str = "t") -> Expr:
 
 
 class LoopNames:
-    """The symbols of a loop's inputs and outputs within one step.
+    """The symbols of a loop's (``scan``'s) inputs and outputs within one step.
 
     Args:
         node: the loop.
@@ -141,7 +141,7 @@ class LoopNames:
 
 
 def opened(node: Node, outer: Any, arrays: Mapping[Value, Array], n: int) -> Loop:
-    """Return a loop node as a :class:`Loop`, with equations and numbers."""
+    """Return a ``scan`` node as a :class:`Loop`, with equations and numbers."""
     named = LoopNames(node, outer)
     runs = list(loop_steps(node, arrays, n))
     body = runs[0][0]
@@ -186,7 +186,7 @@ def opened(node: Node, outer: Any, arrays: Mapping[Value, Array], n: int) -> Loo
 
 
 def loop_steps(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[Any]:
-    """Yield the body graph and its numbers for every step, in running order."""
+    """Yield a loop's body graph and its numbers for every step, in running order."""
     a = node.attrs
     body = a["body"]
     constants, carries = a["constants"], a["carries"]
@@ -215,7 +215,7 @@ def _must_be_seen(
 
 
 def _symbol(e: Expr, letter: str, i: int) -> Expr:
-    """Return a sequence's own symbol, or a numbered letter if it has none."""
+    """Return the symbol of a loop's input sequence, or a numbered letter."""
     plain = isinstance(e, Atom) or type(e) is Script
     return e if plain else _numbered(letter, i)
 
@@ -225,12 +225,12 @@ def _numbered(letter: str, i: int) -> Expr:
 
 
 def is_loop(node: Node | None) -> bool:
-    """Return whether a node is a loop (``scan``)."""
+    """Return whether a graph node is a loop (``scan``)."""
     return node is not None and node.primitive is control.scan
 
 
 def outer_writer(writer: Writer) -> Any:
-    """Return a function that writes values outside of a loop, without views."""
+    """Return a function that writes graph values outside of a loop as formulas."""
 
     def written(value: Value) -> Expr:
         base = behind_views(value)

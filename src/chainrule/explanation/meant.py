@@ -1,4 +1,4 @@
-"""Simplest decimal numbers behind rounded constants: 0.9 for 0.8999999761581421."""
+"""The decimal numbers behind rounded constants: 0.9 for 0.8999999761581421."""
 
 from __future__ import annotations
 

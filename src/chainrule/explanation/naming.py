@@ -1,4 +1,4 @@
-"""Mathematical names of a graph's values, for any model.
+"""Mathematical symbols for the values of a model's graph: W⁽¹⁾, z⁽¹⁾, δ⁽¹⁾.
 
 Names are given by what values do in the graph: z⁽ˡ⁾ is a product with a parameter (and
 its bias), whatever module computed it, a⁽ˡ⁾ what the next such product reads, ẑ a
@@ -50,13 +50,13 @@ _LETTERS = {r"\gamma": "γ", r"\beta": "β", r"\alpha": "α", r"\delta": "δ"}
 
 
 def symbol(letter: str, k: int) -> Script:
-    """Return a letter with its layer number as an exponent: W⁽²⁾."""
+    """Return a symbol with its layer number as an exponent: W⁽²⁾."""
     above = Fence(Atom("("), Number(k), Atom(")"))
     return Script(Atom(letter, _LETTERS.get(letter, "")), above=above)
 
 
 def hat(name: Expr) -> Expr:
-    """Return a symbol with a hat: ẑ⁽¹⁾ of z⁽¹⁾."""
+    """Return a mathematical symbol with a hat: ẑ⁽¹⁾ of z⁽¹⁾."""
     if isinstance(name, Script):
         return Script(hat(name.base), name.above, name.below)
     assert isinstance(name, Atom)
@@ -72,7 +72,7 @@ def _composed(text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A layer: one matrix product or convolution with a parameter, z = W a + b.
+    """A layer recognised in a graph: a product with a parameter, z = W a + b.
 
     Attributes:
         weight, bias: the parameters W and b.
@@ -94,7 +94,7 @@ class Layer:
 
 @dataclass(eq=False)
 class Names:
-    """The mathematical names of the values of one step.
+    """The mathematical symbols of the graph values of a training step.
 
     Attributes:
         of: the name of each value that has one.
@@ -151,11 +151,11 @@ class Names:
         return LoopNames(node, self.outer).result(index) if is_loop(node) else None
 
     def outer(self, value: Value) -> Expr:
-        """Return a value's formula as used within a loop, without views."""
+        """Return a graph value's formula as used within a loop, without views."""
         return outer_writer(self.writer)(value)
 
     def output(self, k: int) -> Value:
-        """Return the value a⁽ᵏ⁾: the next layer's input, or the prediction."""
+        """Return the graph value a⁽ᵏ⁾ of layer k: the next layer's input, or ŷ."""
         for value, name in self.of.items():
             if name == symbol("a", k):
                 return value
@@ -166,7 +166,7 @@ class Names:
     # -- what is given -----------------------------------------------------------------
 
     def _ahead(self) -> dict[Value, tuple[str, Layer]]:
-        """Find the layers; return the values z and a of each, named in advance."""
+        """Find a graph's layers; return each one's values z and a, with letters."""
         run = self.run
         for node in run.graph.nodes:
             layer = self._layer(node) if node.role == "forward" else None
@@ -179,7 +179,7 @@ class Names:
         return ahead
 
     def _layer(self, node: Node) -> Layer | None:
-        """Return the layer whose product a node computes, or None."""
+        """Return the layer whose matrix product a graph node computes, or None."""
         if node.primitive not in (matmul.dot_general, conv.conv):
             return None
         a, b = node.inputs
@@ -202,7 +202,7 @@ class Names:
         return None
 
     def parameter(self, value: Value) -> tuple[Value | None, bool]:
-        """Return the parameter behind a value's views, and whether it is flipped."""
+        """Return the parameter behind a graph value's views, and if it is flipped."""
         turned, value = False, behind_views(value)
         while value.node is not None and value.node.primitive in (
             movement.transpose,
@@ -213,7 +213,7 @@ class Names:
         return (value if value in self.run.parameters else None), turned
 
     def _biased(self, product: Value) -> tuple[Value, Value | None]:
-        """Return z and b: a product plus its bias, or the product and None."""
+        """Return a layer's z and bias: product plus bias, or the product and None."""
         for node in self._reading(product):
             if node.primitive is elementwise.add:
                 first = behind_views(node.inputs[0])
@@ -303,7 +303,7 @@ class Names:
         return much >= ENDS and ends and bool(readers)
 
     def _reading(self, value: Value) -> Iterator[Node]:
-        """Yield the forward nodes that read a value or a view of the value."""
+        """Yield the forward nodes of a graph that read a value or a view of it."""
         for node in self.readers.get(value, ()):
             if node.role != "forward":
                 continue
@@ -315,7 +315,7 @@ class Names:
                 yield node
 
     def _name_parts(self, node: Node) -> None:
-        """Name the parameters γ, β, embeddings and masks that a node reads."""
+        """Give symbols to parameters γ, β, embeddings and masks that a node reads."""
         if node.primitive in NORMALISATIONS:
             for value, letter in zip(node.inputs[1:], (r"\gamma", r"\beta")):
                 base = behind_views(value)
@@ -342,7 +342,7 @@ class Names:
             self._name_forward(out, name)
 
     def _free(self, letter: str) -> Expr:
-        """Return a letter with the current layer's number, unique by an index."""
+        """Return an unused symbol: a letter with the current layer's number."""
         name: Expr = symbol(letter, self.at)
         count = 1
         while name in self._used:
@@ -352,7 +352,7 @@ class Names:
         return name
 
     def _own_name(self, path: str) -> Expr:
-        """Return a symbol for a parameter from its own name."""
+        """Return a symbol for a model's parameter, made from its name in the module."""
         word = path.rpartition(".")[2]
         for start, letter in (("weight_", "W"), ("bias_", "b")):
             if word.startswith(start):
@@ -361,7 +361,7 @@ class Names:
         return self._unused(_named(word))
 
     def _unused(self, name: Expr) -> Expr:
-        """Return a name, with a number if the name is taken already."""
+        """Return a symbol, with a number added if it is used already."""
         candidate, count = name, 1
         while candidate in self._used:
             count += 1
@@ -383,7 +383,7 @@ class Names:
         self.writer.forget()
 
     def _name_prediction(self) -> None:
-        """Name the prediction ŷ, or the softmax that is part of the loss."""
+        """Give the symbol ŷ to the prediction, or to the softmax within the loss."""
         run = self.run
         output = behind_views(run.predictions[0])
         last = self.layers[-1].z if self.layers else None
@@ -405,7 +405,7 @@ class Names:
         self.forward.insert(self._place(output), output)
 
     def _name_again(self) -> None:
-        """Name values that derivative rules compute again like the first ones."""
+        """Give recomputed graph values the symbols of the first ones."""
         known: dict[Any, Node] = {}
         for node in self.run.graph.nodes:
             key = (node.primitive, node.inputs, repr(sorted(node.attrs.items())))
@@ -415,7 +415,7 @@ class Names:
                     self.of[new] = self.of[old]
 
     def _place(self, value: Value) -> int:
-        """Return the position of a value among the named values in running order."""
+        """Return a graph value's position among the values with symbols, in order."""
         order = {v: i for i, v in enumerate(self.run.graph.values())}
         before = [v for v in self.forward if order[v] < order[value]]
         return len(before)
@@ -423,7 +423,7 @@ class Names:
     # -- backward ----------------------------------------------------------------------
 
     def _name_errors(self) -> None:
-        """Name the derivatives: δ⁽ˡ⁾ of each z, ∂ℒ/∂v of other values."""
+        """Give symbols to a graph's derivatives: δ⁽ˡ⁾ of each z, ∂ℒ/∂v of others."""
         run, zs = self.run, {layer.z: k for k, layer in enumerate(self.layers, 1)}
         named = [v for v in reversed(self.forward) if v is not run.loss]
         named += [v for v in run.tensors if v in run.parameters and v in self.of]
@@ -447,14 +447,14 @@ class Names:
         self._name_between()
 
     def _error_name(self, value: Value, k: int | None) -> Expr:
-        """Return a derivative's name: δ⁽ˡ⁾ of z⁽ˡ⁾, ∇_ŷ ℒ of ŷ, or ∂ℒ/∂v."""
+        """Return a derivative's symbol: δ⁽ˡ⁾ of z⁽ˡ⁾, ∇_ŷ ℒ of ŷ, or ∂ℒ/∂v."""
         if k:
             return symbol(r"\delta", k)
         name = self.of[value]
         return GRADIENT if name == PREDICTION else slope_of(name)
 
     def _name_between(self) -> None:
-        """Name values of the backward pass whose formulas would be too long."""
+        """Give symbols to backward values whose formulas would be too long."""
         needed = _needed(self.of, [g for _, g, _ in self.errors])
         section = len(self.layers)
         for node in self.run.graph.nodes:
@@ -479,7 +479,7 @@ class Names:
 
 
 def _named(word: str) -> Expr:
-    """Return a word as a symbol; Greek and single letters as they are."""
+    """Return a word as a mathematical symbol; Greek and single letters unchanged."""
     if word in GREEK:
         return Atom(GREEK[word], _LETTERS[GREEK[word]])
     if len(word) == 1:
@@ -488,7 +488,7 @@ def _named(word: str) -> Expr:
 
 
 def _needed(of: Mapping[Value, Expr], roots: Iterable[Value]) -> set[Value]:
-    """Return the values that the backward pass reads on the way to the roots."""
+    """Return the graph values that derivatives are computed from."""
     needed: set[Value] = set()
     waiting = list(roots)
     while waiting:
@@ -502,7 +502,7 @@ def _needed(of: Mapping[Value, Expr], roots: Iterable[Value]) -> set[Value]:
 
 
 def _distributions(run: Run) -> frozenset[Value]:
-    """Return y and values computed from y alone whose rows sum to 1."""
+    """Return y and the graph values computed from it alone whose rows sum to 1."""
     known = {run.y, *run.scalars}
     for node in run.graph.nodes:
         if known.issuperset(node.inputs):

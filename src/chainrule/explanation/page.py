@@ -1,4 +1,4 @@
-"""The parts of an explanation: what is shown of a step, in the order of its work."""
+"""The page of a training step's explanation: its parts, in order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from chainrule.text import tr
 
 
 def parts_of(e: Explained, digits: int = 4) -> list[Part]:
-    """Return the parts of an explanation, with numbers of so many digits."""
+    """Return an explanation's parts, with numbers of so many digits."""
     return list(_Parts(e, digits).all())
 
 
@@ -40,7 +40,7 @@ class _Parts:
         self.said: set[Expr | str] = set()
 
     def all(self) -> Iterator[Part]:
-        """Yield the parts: what is given, forward, backward, update, the check."""
+        """Yield an explanation's parts: inputs, forward, backward, update, check."""
         e = self.e
         yield Heading(_title(e))
         for text in _introduction(e):
@@ -110,7 +110,7 @@ class _Parts:
         return Numbers(name, self.known[name], self.digits, label, formulas)
 
     def _loop(self, loop: Loop) -> Iterator[Part]:
-        """Yield a loop's equations, and the numbers of its first and last step."""
+        """Yield an explained loop's equations, and numbers of first and last step."""
         yield from map(Formula, loop.equations)
         for step in sorted({0, loop.length - 1}):
             t = loop.length - step if loop.backward else step + 1
@@ -121,7 +121,7 @@ class _Parts:
 
 
 def off(e: Explained, name: Expr) -> Array | None:
-    """Return the errors of a symbol's numbers, with samples as columns."""
+    """Return the rounding errors of a symbol's shown numbers, samples as columns."""
     departure = e.departures.get(name)
     return (
         None if departure is None else paper(Quantity(departure, e.numbers[name].kind))
@@ -129,7 +129,7 @@ def off(e: Explained, name: Expr) -> Array | None:
 
 
 def _introduction(e: Explained) -> Iterator[str]:
-    """Yield the introductory sentences: the count of layers, and of samples."""
+    """Yield an explanation's first sentences: the counts of layers and samples."""
     many = len(e.names.layers)
     yield tr(
         "Layers counted as the book does in 3.7: {many}; with the input, as in 3.2.1:"
@@ -161,7 +161,7 @@ def _title(e: Explained) -> str:
 
 
 def _heading(e: Explained, section: Section, direction: str) -> str:
-    """Return the heading of a section: direction, layer and parameters."""
+    """Return the heading of an explanation's section: direction, layer, parameters."""
     depth = len(e.names.layers)
     if section.l is None:
         return tr("loss")
@@ -179,7 +179,7 @@ def _heading(e: Explained, section: Section, direction: str) -> str:
 
 
 def _hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[Expr]:
-    """Yield the symbols of an update's hyper-parameters: η, β₁."""
+    """Yield the symbols of an optimiser update's hyper-parameters: η, β₁."""
     scalars = {*scalars_of(e.run).values()}
     for name in e.numbers:
         if name in scalars and any(holds(q.sides[-1], name) for q in equations):
@@ -187,7 +187,7 @@ def _hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[E
 
 
 def _constants(e: Explained, chosen: Iterable[Section]) -> Iterator[Expr]:
-    """Yield the symbols of constant arrays that the shown formulas use: c₁, i₂."""
+    """Yield the symbols of constant arrays that shown formulas use: c₁, i₂."""
     equations = [
         equation
         for section in chosen
@@ -200,7 +200,7 @@ def _constants(e: Explained, chosen: Iterable[Section]) -> Iterator[Expr]:
 
 
 def _of_loop(loop: Loop) -> str:
-    """Return the caption of a loop: which steps t it runs."""
+    """Return the caption of an explained loop: the steps t that it runs."""
     if loop.backward:
         return tr("Opened: one step, for t = {last} … 1", last=loop.length)
     return tr("Opened: one step, for t = 1 … {last}", last=loop.length)

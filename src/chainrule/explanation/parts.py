@@ -17,7 +17,7 @@ from chainrule.notation.expressions import Array, Expr
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading: of the document (level 1), or of a part (level 2)."""
+    """A heading in a document: its title (level 1), or that of a part (level 2)."""
 
     text: str
     level: int = 1
@@ -25,7 +25,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence; ``kind`` is ``note``, ``wrong``, ``check`` or empty."""
+    """A sentence in a document; ``kind`` is ``note``, ``wrong``, ``check`` or empty."""
 
     text: str
     kind: str = ""
@@ -33,7 +33,7 @@ class Sentence:
 
 @dataclass(frozen=True, eq=False)
 class Formula:
-    """An equation, with the numbers that it comes to where they are known.
+    """An equation in a document, with its numerical value where it is known.
 
     Attributes:
         equation: the equation.
@@ -52,7 +52,7 @@ class Formula:
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """A symbol with its array, as it stands on paper; None is a blank to fill in.
+    """An array with its symbol in a document; None is a blank to fill in.
 
     Attributes:
         name: the symbol.
@@ -72,21 +72,21 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Rows:
-    """A table; the first row is the head."""
+    """A table in a document; the first row is the head."""
 
     rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture in SVG, drawn where it is shown: in HTML alone."""
+    """A picture in a document, as SVG, which only HTML shows."""
 
     draw: Callable[[], str]
 
 
 @dataclass(frozen=True, eq=False)
 class Details:
-    """A part within a part, which HTML opens when it is asked to."""
+    """A collapsible part of a document, which HTML opens on request."""
 
     title: str
     parts: Sequence[Part]
@@ -98,7 +98,7 @@ BLANK = "_" * 12
 
 
 def paper(q: Quantity) -> Array:
-    """Return a quantity as the textbook writes it: samples and biases as columns."""
+    """Return a quantity's array as the textbook writes it: samples as columns."""
     array = q.array
     if array.ndim == 1:
         return array[None, :] if q.kind == COLUMNS else array[:, None]

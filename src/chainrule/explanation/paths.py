@@ -1,4 +1,4 @@
-"""The chain rule from one element to the loss, with printed numbers.
+"""The chain rule from one element of an array to the loss, with numbers.
 
 Every equation holds to the last digit that is printed: what stands behind the last sign
 of equality is what the numbers in front of it come to, in double precision and from
@@ -24,7 +24,7 @@ LOSS = "ℒ"
 
 @dataclass(frozen=True)
 class Term:
-    """One term of the chain rule: ∂ℒ/∂v · ∂v/∂u.
+    """A term of the chain rule for an element u: ∂ℒ/∂v · ∂v/∂u.
 
     Attributes:
         symbol, index: the element v that reads u directly, or ℒ itself.
@@ -39,13 +39,13 @@ class Term:
 
     @property
     def product(self) -> float:
-        """The term's contribution to ∂ℒ/∂u."""
+        """The contribution ∂ℒ/∂v · ∂v/∂u of a chain-rule term to ∂ℒ/∂u."""
         return self.gradient * self.derivative
 
 
 @dataclass(frozen=True)
 class Sum:
-    """An equation of a derivative: its terms in symbols, in numbers, and the result.
+    """A chain-rule equation of a derivative: terms as symbols, as numbers, and the sum.
 
     Attributes:
         left: the derivative, ∂ℒ/∂u.
@@ -63,7 +63,7 @@ class Sum:
     remark: str = ""
 
     def lines(self) -> Iterator[str]:
-        """Yield the equation's lines, one for each term of each side."""
+        """Yield a chain-rule equation's text lines, one for each term."""
         margin = " " * len(self.left)
         head = self.left
         for side in (self.symbols, self.numbers):
@@ -76,7 +76,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Step:
-    """One element u of a path, with the terms of ∂ℒ/∂u.
+    """An element u on a path to the loss, with the chain-rule terms of ∂ℒ/∂u.
 
     Attributes:
         symbol, index: the element.
@@ -98,16 +98,16 @@ class Step:
 
     @property
     def name(self) -> str:
-        """The name of the element: z⁽¹⁾[0, 3]."""
+        """The name of an array's element on a path to the loss: z⁽¹⁾[0, 3]."""
         return at(self.symbol, self.index)
 
     @property
     def followed(self) -> tuple[Term, ...]:
-        """The terms that are written out."""
+        """The chain-rule terms of an element that are written out."""
         return self.terms[:FOLLOWED]
 
     def summed(self) -> float:
-        """Return the sum of the terms, added in the order written."""
+        """Return the sum of an element's chain-rule terms, in the order written."""
         if not self.terms:
             return 0.0
         first, *others = [term.product for term in self.followed]
@@ -119,7 +119,7 @@ class Step:
         return float(sum(term.product for term in self.terms[FOLLOWED:]))
 
     def equation(self) -> Sum:
-        """Return the chain rule for the element as an equation."""
+        """Return the chain rule for an array's element as an equation with numbers."""
         left = f"∂ℒ/∂{self.name}"
         if all(term.symbol == LOSS for term in self.terms):
             return Sum(left, (), (), repr(self.gradient), self.remark)
@@ -140,7 +140,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ElementPath:
-    """The chain rule from one element to the loss, in float64.
+    """The chain rule from one element of an array to the loss, in float64.
 
     Attributes:
         name: the name that was asked for.
@@ -159,12 +159,12 @@ class ElementPath:
 
     @property
     def gradient(self) -> float:
-        """The derivative of the loss with respect to the element."""
+        """The derivative of the loss by the element at the path's start."""
         return self.steps[0].gradient
 
     @cached_property
     def equations(self) -> tuple[Sum, ...]:
-        """The equations of the chain rule at each step, from ℒ to the element."""
+        """The chain-rule equations of each step on the path from ℒ to an element."""
         return tuple([step.equation() for step in reversed(self.steps)])
 
     def __str__(self) -> str:
@@ -174,7 +174,7 @@ class ElementPath:
         return f"<∂ℒ/∂{self.steps[0].name} = {self.gradient!r}>"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the path as JSON data."""
+        """Return an element's chain-rule path to the loss as JSON data."""
         return asdict(self) | {"gradient": self.gradient}
 
     def _lines(self) -> Iterator[str]:
@@ -204,12 +204,12 @@ class ElementPath:
 
 
 def at(symbol: str, index: Index) -> str:
-    """Return the name of an element: z⁽¹⁾[0, 3]."""
+    """Return the name of an array's element: z⁽¹⁾[0, 3]."""
     return symbol + (f"[{', '.join(map(str, index))}]" if index else "")
 
 
 def added_up(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Return the steps with each gradient replaced by the sum of its equation."""
+    """Return a path's steps with each gradient as the sum of its chain-rule terms."""
     known: dict[tuple[str, Index], float] = {}
     ordered: list[Step] = []
     for step in reversed(steps):

@@ -1,4 +1,4 @@
-"""A picture of the network with its numbers, as SVG.
+"""A picture of an explained network with its numbers, as SVG.
 
 Layers stand in columns, in running order. Lines are drawn where a layer reads what
 stands in the column before it, and nowhere else: branches, shortcuts and attention have
@@ -33,7 +33,7 @@ NEURONS = 10
 
 
 def network(e: Explained) -> str:
-    """Return an SVG picture of the network: activations, errors and weights.
+    """Return an SVG picture of a network: activations, errors and weights.
 
     Each neuron is coloured by its activation for the first sample, its ring by δ;
     lines by the weights.
@@ -67,7 +67,7 @@ def network(e: Explained) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column of the network picture: its label, value, numbers and errors."""
+    """A column of neurons in a network picture: label, value, numbers and errors."""
 
     label: str
     value: Value
@@ -86,7 +86,7 @@ def _columns(e: Explained) -> Iterator[Column]:
 
 
 def connections(e: Explained) -> tuple[int, ...]:
-    """Return the layers whose weights connect two neighbouring columns."""
+    """Return the layers whose weights connect two neighbouring columns of a picture."""
     columns = list(_columns(e))
     indices: list[int] = []
     for k, layer in enumerate(e.names.layers, 1):
@@ -99,7 +99,7 @@ def connections(e: Explained) -> tuple[int, ...]:
 
 
 def _by_columns(layer: Layer) -> bool:
-    """Return whether W[r, c] connects input c to output r of a layer."""
+    """Return whether W[r, c] of a layer connects input c to output r."""
     node = layer.product.node
     if node is None or node.primitive is not matmul.dot_general:
         return False
@@ -121,7 +121,7 @@ def _by_columns(layer: Layer) -> bool:
 
 
 def _follows(e: Explained, layer: Layer, result: Value) -> bool:
-    """Return whether neuron r of a value depends on z[r] of a layer alone."""
+    """Return whether neuron r of a graph value depends on z[r] of a layer alone."""
     if result is layer.z:
         return True
     moved = {layer.z}
@@ -153,7 +153,7 @@ def _raised(k: int) -> str:
 
 
 def _first_sample(array: Array) -> Array:
-    """Return the numbers of the first sample, with means over image positions."""
+    """Return an array's first sample, with means over image positions, to draw."""
     if array.ndim < 3:
         return array[:, 0] if array.ndim == 2 else array
     over = tuple(range(1, array.ndim - 1)) if array.ndim > 3 else (0,)
@@ -167,7 +167,7 @@ def _places(count: int, height: int) -> list[float]:
 
 
 def _picks(count: int) -> list[int]:
-    """Return the indices of the neurons to draw: all, or evenly chosen."""
+    """Return the indices of the neurons to draw in a picture: all, or some evenly."""
     shown = min(count, NEURONS)
     return [round(i) for i in np.linspace(0, count - 1, shown)]
 

@@ -1,4 +1,4 @@
-"""Formulas of a graph's values, as declared by their primitives.
+"""Formulas of a graph's values, written as their primitives declare.
 
 Every node contributes the formula of its primitive, and the walk ends at values that
 have a name (z⁽¹⁾, W⁽¹⁾, δ⁽²⁾ …). Whatever is written comes to the numbers of the value,
@@ -41,19 +41,19 @@ OTHERS = "ijklmno"
 
 
 def behind_views(value: Value) -> Value:
-    """Return the value behind reshapes, conversions and broadcasts."""
+    """Return the graph value behind reshapes, conversions and broadcasts."""
     while value.node is not None and value.node.primitive in (*VIEWS, require):
         value = value.node.inputs[0]
     return value
 
 
 def is_sampled(value: Value) -> bool:
-    """Return whether the first axis of a value is the sample axis."""
+    """Return whether the first axis of a graph value is the sample axis."""
     return bool(value.shape) and isinstance(value.shape[0], SymbolicDim)
 
 
 def letters(value: Value, *, matrix: bool = False) -> str:
-    """Return a letter for each axis of a value."""
+    """Return an index letter for each axis of a graph value."""
     rank = len(value.shape)
     if not is_sampled(value):
         return OTHERS[:rank]
@@ -61,7 +61,7 @@ def letters(value: Value, *, matrix: bool = False) -> str:
 
 
 class PlainWriter:
-    """A writer of formulas for a graph's values, as declared by their primitives.
+    """A writer of formulas for a graph's values, as their primitives declare.
 
     Args:
         names: what is written by its name; read again for each formula.
@@ -93,7 +93,7 @@ class PlainWriter:
         self._known: dict[Value, Expr] = {}
 
     def of(self, value: Value) -> Expr:
-        """Return the simplified formula of a value, in terms of named values."""
+        """Return a graph value's simplified formula, in terms of other symbols."""
         name, known = self.names.pop(value, None), self._known
         self._known = {}
         try:
@@ -104,15 +104,15 @@ class PlainWriter:
                 self.names[value] = name
 
     def draft(self, value: Value) -> Expr:
-        """Return the expression of a value as a part of other formulas."""
+        """Return a graph value's expression for use within other formulas."""
         return tidy(self._write(value))
 
     def quantity(self, value: Value) -> Quantity:
-        """Return the numbers of a value with their kind: columns or a matrix."""
+        """Return a graph value's numbers with their orientation."""
         return Quantity(self.arrays[value], self.kind(value))
 
     def kind(self, value: Value) -> str:
-        """Return the kind of a value: samples as columns, or a matrix."""
+        """Return a graph value's orientation: samples as columns, or a plain matrix."""
         columns = is_sampled(value) and value not in self.matrices
         return COLUMNS if columns else MATRIX
 
@@ -121,11 +121,11 @@ class PlainWriter:
         del node, index
 
     def special(self, node: Node) -> Expr | None:
-        """Return a node's special expression, or None; a hook for subclasses."""
+        """Return a graph node's special expression, or None; a hook for subclasses."""
         del node
 
     def forget(self) -> None:
-        """Clear cached formulas after a value gets a name."""
+        """Clear the writer's cached formulas after a graph value gets a symbol."""
         self._known.clear()
 
     # -- the walk --------------------------------------------------------------------
@@ -153,7 +153,7 @@ class PlainWriter:
         return declared(node, inputs, self.n, self.kind(value))
 
     def _part(self, node: Node, index: int, inputs: list[Expr]) -> Expr:
-        """Return the expression of one output of a node that has several."""
+        """Return the expression of one output of a graph node with several outputs."""
         shown = self.of_loop(node, index)
         if shown is None:
             shown = Script(declared(node, inputs, self.n), below=Number(index + 1))
@@ -177,7 +177,7 @@ class PlainWriter:
     # -- in its own shape ----------------------------------------------------------
 
     def _uniform(self, value: Value) -> bool:
-        """Return whether all elements of a value are the same number."""
+        """Return whether all elements of a graph value are the same number."""
         base = behind_views(value)
         if base not in self.names and base.node is not None:
             node = base.node
@@ -192,7 +192,7 @@ class PlainWriter:
         return self._uniform(value) and self._write(value) == Number(0)
 
     def _exact(self, value: Value) -> Expr:
-        """Return a value's expression, reshaped if it evaluates to another shape."""
+        """Return a graph value's expression, reshaped to its shape if needed."""
         if value.shape and (self._uniform(value) or repeats(value)):
             return self._broadcast_value(value)
         expression = self._write(value)
@@ -201,7 +201,7 @@ class PlainWriter:
         return self._reshaped(expression, value)
 
     def _broadcast_value(self, value: Value) -> Expr:
-        """Return a broadcast value's expression, evaluated in its full shape."""
+        """Return a broadcast graph value's expression, evaluated in its full shape."""
         expression, shape = self._write(value), self._shape(value.shape)
 
         def how(number: Array) -> Array:
@@ -212,7 +212,7 @@ class PlainWriter:
         )
 
     def _laid(self, value: Value) -> tuple[int, ...]:
-        """Return the shape that a value's expression evaluates to."""
+        """Return the shape that a graph value's expression evaluates to."""
         own, node = self._shape(value.shape), value.node
         if value in self.names or node is None or self.kind(value) != COLUMNS:
             return own
@@ -230,13 +230,13 @@ class PlainWriter:
         return own
 
     def _same_columns(self, x: Value, out: Value) -> bool:
-        """Return whether a reshape keeps the columns of a value."""
+        """Return whether a reshape keeps the sample columns of a graph value."""
         if x.shape[-1:] != out.shape[-1:] or min(len(x.shape), len(out.shape)) != 2:
             return False
         return self.kind(x) == self.kind(out) == COLUMNS
 
     def _reshaped(self, inner: Expr, out: Value) -> Expr:
-        """Return an expression reshaped to the shape of a value."""
+        """Return an expression reshaped to the shape of a graph value."""
         shape = self._shape(out.shape)
 
         def how(a: Array) -> Array:
@@ -247,7 +247,7 @@ class PlainWriter:
 
 
 def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Expr:
-    """Return the formula declared by a node's primitive, for the given inputs.
+    """Return the formula that a graph node's primitive declares, for given inputs.
 
     Args:
         node: whose formula.
@@ -268,7 +268,7 @@ def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Exp
 
 
 def repeats(value: Value) -> bool:
-    """Return whether a value is a broadcast of fewer elements."""
+    """Return whether a graph value is a broadcast of fewer elements."""
     while value.node is not None and value.node.primitive is elementwise.convert:
         value = value.node.inputs[0]
     return value.node is not None and value.node.primitive is movement.broadcast_to

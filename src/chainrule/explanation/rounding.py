@@ -1,4 +1,4 @@
-"""A step recomputed in float64, and the rounding errors of its float32 numbers.
+"""A traced training step in float64, and rounding errors of its float32 numbers.
 
 What float32 has rounded cannot tell a wrong formula from a right one where numbers
 cancel: −ln p at p = 0.9999 is right to three digits. So formulas are held against the
@@ -36,13 +36,13 @@ OF_SUMS = 4
 
 
 def is_float64(run: Run) -> bool:
-    """Return whether a step computes in float64 throughout."""
+    """Return whether a traced training step computes in float64 throughout."""
     narrow = (v.dtype.is_float and v.dtype.itemsize < 8 for v in run.graph.values())
     return not any(narrow)
 
 
 def upcast_run(run: Run) -> Run:
-    """Return the same step recomputed in float64, from the same x, y and parameters."""
+    """Return a traced training step recomputed in float64, with equal inputs."""
     graph, new = upcast(run.graph, _record)
     with np.errstate(all="ignore"):
         inputs = [
@@ -79,7 +79,7 @@ def _wide(array: Array) -> Array:
 
 
 def _attrs(node: Node, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes in float64; a constant is the number that was written."""
+    """Return a graph node's attributes in float64, with constants as written."""
     wide = upcast_attrs(attrs, _record)
     if node.primitive is constant and attrs["dtype"].is_float:
         wide["value"] = tuple([meant(v, attrs["dtype"]) for v in attrs["value"]])
@@ -98,7 +98,7 @@ def _record(node: Node, inputs: tuple[Value, ...]) -> Iterable[Value]:
 def roundings(
     graph: Graph, arrays: Mapping[Value, Array], n: int
 ) -> Iterator[tuple[Value, float]]:
-    """Yield the rounding error of each value, relative to the error allowed.
+    """Yield the rounding error of each graph value, relative to the allowed error.
 
     They are in units of what rounding explains: at most 1 where the number is right,
     infinite where NaN or infinity stands for a number.
@@ -111,7 +111,7 @@ def roundings(
 
 
 def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float]:
-    """Yield the rounding errors of the nodes within a composite or a loop."""
+    """Yield the rounding errors of the nodes within a composite node or a loop."""
     if is_loop(node):
         for body, known in loop_steps(node, arrays, n):
             yield from (share for _, share in roundings(body, known, n))
@@ -123,7 +123,7 @@ def _within(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[float
 
 
 def _off(node: Node, arrays: Mapping[Value, Array], n: int) -> list[float]:
-    """Return the rounding error of each output of a node."""
+    """Return the rounding error of each output of a graph node."""
     inputs = [arrays[v] for v in node.inputs]
     shown = [None if v is None else arrays.get(v) for v in node.outputs]
     attrs, reference = attrs_at(node, {"N": n}), REFERENCES[node.primitive]
@@ -154,20 +154,20 @@ def _unequal(shown: Array | None, exact: Array) -> float:
 
 
 def _terms(inputs: Sequence[Array], results: Sequence[Array]) -> float:
-    """Return the number of terms in an element of a sum, or of a sum of products."""
+    """Return the number of terms summed in an element of a node's result."""
     floats = [a.size for a in inputs if a.dtype.kind == "f" and a.size]
     whole = math.prod(floats) / max(max([a.size for a in results]), 1)
     return max(whole ** (1 / max(len(floats), 1)) if len(floats) < 3 else whole, 1.0)
 
 
 def _along(node: Node, inputs: Sequence[Array]) -> float:
-    """Return the number of steps of a running sum or product, else 1."""
+    """Return the number of steps of a node's running sum or product, else 1."""
     axis = node.attrs.get("axis")
     return inputs[0].shape[axis] if isinstance(axis, int) and inputs else 1.0
 
 
 def _share(shown: Array | None, exact: Array, sizes: Array, terms: float) -> float:
-    """Return the largest error of an array, relative to the error allowed."""
+    """Return an array's largest error against an exact one, relative to the allowed."""
     if shown is None:
         return 0.0
     if shown.dtype.kind != "f":

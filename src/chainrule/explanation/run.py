@@ -40,7 +40,7 @@ Loss = Callable[[Any, Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A traced training step: the graph, and the array of every value.
+    """A traced training step: the graph, and the array of every graph value.
 
     Attributes:
         graph: forward, loss, backward and update; parameters are inputs.
@@ -76,7 +76,7 @@ class Run:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The sizes of symbolic dimensions by name: N is the number of samples."""
+        """The sizes of a traced step's symbolic dimensions: N for the sample count."""
         return {"N": self.n}
 
 
@@ -88,7 +88,7 @@ def run_step(
     optimizer: Optimizer | None = None,
     composites: Collection[str] = (),
 ) -> Run:
-    """Trace and run a step: ``loss(model(x), y)``, its derivatives and the update.
+    """Trace and run a training step: forward, loss, derivatives and the update.
 
     Args:
         model, x, y, loss, optimizer: as for :func:`chainrule.explain`.
@@ -245,7 +245,7 @@ def _opened(
     *,
     forward: bool = False,
 ) -> list[Value]:
-    """Return values recomputed with composite nodes replaced by their bodies.
+    """Return graph values recomputed with composite nodes replaced by their bodies.
 
     Args:
         roots: the values.
@@ -280,7 +280,7 @@ def _opened(
 
 
 def _with_opened(run: Run, composites: Collection[str], met: set[str]) -> Run:
-    """Return the step with composite nodes replaced by their bodies everywhere.
+    """Return a traced step with composite nodes replaced by their bodies everywhere.
 
     Raises:
         ArgumentError: for what is no composite of this step.
@@ -328,7 +328,7 @@ def _named(xs: Sequence[Array]) -> list[tuple[str, Array]]:
 
 
 def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]:
-    """Return x and y as arrays with one row for each sample, in the model's dtype."""
+    """Return x and y as arrays with a row for each sample, in a model's dtype."""
     if not isinstance(model, Module):
         raise ArgumentError(
             _("explain needs a model."),
@@ -385,7 +385,7 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
 
 
 def _numbers(data: Any, dtype: DType) -> Array:
-    """Return ``data`` as an array; floating-point numbers in the model's dtype."""
+    """Return data as an array; floating-point numbers in a model's dtype."""
     if isinstance(data, int | float | list | tuple):
         with contextlib.suppress(ValueError):  # Tensor says what is wrong with it
             data = np.array(data)  # in full, where the model computes in float64
@@ -410,7 +410,7 @@ def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
 
 @contextlib.contextmanager
 def _unchanged(model: Module) -> Iterator[None]:
-    """Restore buffers (such as running statistics) at the end of the block."""
+    """Restore a model's buffers (running statistics) at the end of the block."""
     state = [t for __, t in model.named_tensors() if not isinstance(t, Parameter)]
     before = [(t, t.version, t.numpy()) for t in state]
     try:
@@ -422,7 +422,7 @@ def _unchanged(model: Module) -> Iterator[None]:
 
 
 def _rehearse(model: Module, xs: Sequence[Array], y: Array, loss: Loss) -> None:
-    """Run the model and the loss eagerly once, to raise clear errors."""
+    """Run the model and the loss eagerly once before tracing, to raise clear errors."""
     with no_grad(), stream(Generator(0)):
         prediction = model(*map(Tensor, xs))
         leaves = flatten(prediction)[0]

@@ -1,4 +1,4 @@
-"""Construction of an explanation from a named step: equations, layer by layer."""
+"""Construction of an explanation from a traced step: equations, by layer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SHORT = 10
 
 
 def explained(run: Run) -> Explanation:
-    """Return the explanation of a traced step."""
+    """Return the explanation of a traced training step."""
     return _Sections(run, Names(run)).explanation()
 
 
@@ -62,7 +62,7 @@ class _Sections:
         self.zs = {layer.z: k for k, layer in enumerate(names.layers, 1)}
 
     def explanation(self) -> Explanation:
-        """Return the explanation: all sections, and the numbers of every symbol."""
+        """Return a step's explanation: sections, and the numbers of each symbol."""
         names, run = self.names, self.run
         self._collect_numbers()
         depth = len(names.layers)
@@ -163,7 +163,7 @@ class _Sections:
         yield Equation((LOSS, self.writer.of(self.run.loss)), remark, key="loss")
 
     def _passed_by(self) -> bool:
-        """Return whether the loss is computed from scores, not from ŷ."""
+        """Return whether a step's loss is computed from scores, not from ŷ."""
         output = behind_views(self.run.predictions[0])
         names = self.names
         return (
@@ -208,7 +208,7 @@ class _Sections:
         )
 
     def _cotangent(self, g: Value, name: Expr) -> Expr:
-        """Return a derivative's formula, or its other name if it has one."""
+        """Return a derivative's formula, or its other symbol if it has one."""
         known = self.names.of.get(g)
         return self.writer.of(g) if known is None or known == name else known
 
@@ -232,7 +232,7 @@ class _Sections:
     # -- δ -----------------------------------------------------------------------------
 
     def _slope(self, z: Value, delta: Expr, g: Value) -> Iterator[Equation]:
-        """Yield the equation of f′(z) if the error is propagated through f."""
+        """Yield the equation of an activation's f′(z) if the error passes through f."""
         factors = self._through(z, g)
         if factors is None:
             return
@@ -250,7 +250,7 @@ class _Sections:
         return Call(Script(Atom("f"), above=Atom(r"\prime", "′")), (self.names.of[z],))
 
     def _through(self, z: Value, g: Value) -> tuple[Value, Expr] | None:
-        """Return the value f(z), and f′(z), through which the error is propagated."""
+        """Return an activation f(z) and f′(z) through which an error is propagated."""
         whole = self._cotangent(g, symbol(r"\delta", self.zs[z]))
         for value in self.names.forward:
             arriving = self.run.cotangents.get(value)
@@ -267,7 +267,7 @@ class _Sections:
         return None
 
     def _delta(self, z: Value, g: Value, delta: Expr) -> Equation:
-        """Return the equation of δ: the chain rule, and the formula computed."""
+        """Return the equation of a layer's error δ: chain rule, computed formula."""
         whole = self._cotangent(g, delta)
         sides: list[Expr] = [delta]
         remark, factors = "", self._through(z, g)
@@ -292,7 +292,7 @@ class _Sections:
         return Equation(tuple(sides), remark, key="delta")
 
     def _softmax_in_loss(self) -> bool:
-        """Return whether ŷ is a softmax, derived together with the loss."""
+        """Return whether ŷ is a softmax whose derivative is merged with the loss's."""
         value = self.names.scores
         if value is None and self._passed_by():
             value = behind_views(self.run.predictions[0])
@@ -300,7 +300,7 @@ class _Sections:
         return node is not None and node.primitive is activations.softmax
 
     def _by_jacobian(self, delta: Value) -> Expr | None:
-        """Return Jᵀ ∇_ŷ ℒ for a softmax with cross-entropy, or None if it is not δ."""
+        """Return Jᵀ ∇_ŷ ℒ for the δ of softmax with cross-entropy, or None."""
         value = self.names.scores or behind_views(self.run.predictions[0])
         shown = self.run.arrays[delta]
         p = self.run.arrays[value].reshape(shown.shape).astype(np.float64)
@@ -316,7 +316,7 @@ class _Sections:
         return Computed(JACOBIAN @ GRADIENT, arguments, _by_softmax, "softmax")
 
     def _gradient(self, p: Array) -> Array | None:
-        """Return ∇_ŷ ℒ of the cross-entropy in the loss, or None."""
+        """Return the gradient ∇_ŷ ℒ of the cross-entropy in a step's loss, or None."""
         run = self.run
         for node in run.graph.nodes:
             (out, *_) = node.outputs
@@ -335,7 +335,7 @@ class _Sections:
     # -- update ------------------------------------------------------------------------
 
     def _update(self) -> dict[int, list[Equation]]:
-        """Return the update equations by layer: moments and new parameters."""
+        """Return an optimiser's update equations by layer: moments, new parameters."""
         names, run = self.names, self.run
         sections: dict[int, list[Equation]] = defaultdict(list)
         for value, new in run.updates.items():
@@ -377,7 +377,7 @@ class _Sections:
         }
 
     def _remarks(self, k: int) -> Iterator[str]:
-        """Yield remarks about the layer's other modules, such as dropout."""
+        """Yield remarks about a layer's other modules, such as dropout."""
         names = self.names
         layer = names.layers[k - 1] if k else None
         kinds: set[bool] = set()
@@ -473,7 +473,7 @@ def _by_softmax(p: Array, g: Array) -> Array:
 
 
 def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
-    """Return whether ``result``[i] depends only on ``source``[i], for every i."""
+    """Return whether element i of a result depends on element i of a source alone."""
     moved = {source}
     for node in graph.nodes:
         touched = [i for i, v in enumerate(node.inputs) if v in moved]
@@ -488,7 +488,7 @@ def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
 
 
 def _opened(node: Node, touched: list[int]) -> bool:
-    """Return whether a composite's body is elementwise in the given inputs."""
+    """Return whether a composite node's body is elementwise in given inputs."""
     if node.primitive not in BODIES:
         return False
     body = BODIES[node.primitive]([v.type for v in node.inputs], node.attrs)

@@ -12,11 +12,11 @@ ONE_HOT = Atom("y", tag="one-hot")
 
 
 def slope_of(name: Expr) -> Expr:
-    """Return the derivative of the loss ∂ℒ/∂name as an expression."""
+    """Return the derivative ∂ℒ/∂name of the loss as an expression."""
     top = Prefix(PARTIAL, LOSS, "tight")
     return Quotient(top, Prefix(PARTIAL, name, "tight"), bar=True)
 
 
 def named_atom(name: str) -> Atom:
-    """Return the symbol of a value that has only a name: the name, upright."""
+    """Return a symbol for a value that has only a name: the name in upright type."""
     return Atom(r"\text{" + name.replace("_", r"\_") + "}", name)

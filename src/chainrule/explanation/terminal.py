@@ -1,4 +1,4 @@
-"""Documents as plain text for a terminal.
+"""Explanations and other documents as plain text for a terminal.
 
 >>> from chainrule.notation.expressions import Atom
 >>> u = Equation((Atom("u"), Atom("v") + 1))
@@ -49,7 +49,7 @@ STYLES = {
 
 
 def text(parts: Sequence[Part], columns: int | None = None) -> str:
-    """Return a document as plain text, at most ``columns`` wide."""
+    """Return a document as plain text for a terminal, at most ``columns`` wide."""
     return "\n".join(line for _, line in lines(parts, columns))
 
 
@@ -122,7 +122,7 @@ def _details(part: Details, columns: int) -> Iterator[Line]:
 
 
 def _formula(part: Formula, columns: int) -> Iterator[Line]:
-    """Yield the lines of an equation: its sides, then the last with numbers."""
+    """Yield an equation's text lines: its sides, then the last with numbers."""
     yield from _sides(part.equation, columns)
     if part.array is None:
         return
@@ -144,7 +144,7 @@ def _formula(part: Formula, columns: int) -> Iterator[Line]:
 
 
 def _sides(e: Equation, columns: int) -> Iterator[Line]:
-    """Yield the lines of an equation: one, or one and more for each side."""
+    """Yield an equation's text lines: one line, or more for long sides."""
     remark = f"({e.remark})" if e.remark else ""
     whole = f"{padded(INDENT + e.text(), REMARKS - 1)} {remark}".rstrip()
     if len(e.sides) < 4 and width(whole) <= columns:
@@ -162,7 +162,7 @@ def _sides(e: Equation, columns: int) -> Iterator[Line]:
 
 
 def _worked(part: Formula, columns: int) -> Lines | None:
-    """Return a formula with numbers in place, or None if they are too large."""
+    """Return a formula with numbers in place of symbols, or None if too large."""
     side = part.equation.sides[-1]
     pieces = side.pieces(part.known)
     arrays = [p for p in pieces if not isinstance(p, str)]
@@ -191,7 +191,7 @@ def _numbers(part: Numbers, columns: int) -> Iterator[Line]:
 
 
 def _is_seen(name: Expr, formula: Formula, columns: int) -> bool:
-    """Return whether a formula is written with numbers in place of a symbol."""
+    """Return whether a formula is printed with numbers in place of a symbol."""
     inside = name.text() in formula.equation.text()
     return inside and _worked(formula, columns) is not None
 

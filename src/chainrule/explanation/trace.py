@@ -1,4 +1,4 @@
-"""Derivatives between single elements of a step's values, and of the loss.
+"""Derivatives between single elements of a training step's graph values.
 
 A trace is the graph of a step with all its numbers. Between named values it knows the
 derivative of every element by every other: backwards as a cotangent, forwards as the
@@ -47,7 +47,7 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾₀₁₂₃₄₅₆�
 
 @dataclass(frozen=True)
 class Edge:
-    """The derivative of one element by elements of one other value.
+    """The derivatives of one element by the elements of another graph value.
 
     Attributes:
         parent: the symbol of what it depends on.
@@ -64,7 +64,7 @@ class Edge:
 
 
 class Trace:
-    """The graph of a step with all its numbers, for derivatives of single elements.
+    """The graph of a training step with all numbers, for derivatives of elements.
 
     Attributes:
         run: the step.
@@ -78,7 +78,7 @@ class Trace:
 
     @cached_property
     def known(self) -> dict[str, Value]:
-        """The values by all their names: symbols, modules and tensor names."""
+        """The graph values by all their names: symbols, modules and tensor names."""
         values: dict[str, Value] = {}
         for value in self.names.forward:
             if value.node is not None and value.node.scope:
@@ -138,7 +138,7 @@ class Trace:
     # -- backwards ---------------------------------------------------------------------
 
     def edges(self, name: str | Value, index: Any) -> list[Edge]:
-        """Return the values that an element is computed from, with derivatives.
+        """Return the graph values that an element is computed from, with derivatives.
 
         Args:
             name: of the value.
@@ -170,7 +170,7 @@ class Trace:
         return edges
 
     def _pulled(self, value: Value, row: Array) -> dict[Value, Array]:
-        """Return the derivatives of Σ row ⊙ value by the named values before it."""
+        """Return derivatives of Σ row ⊙ value by the graph values before it."""
         stops = [v for v in self.names.of if v is not value]
         new = {v: self._number(v, tracked=True) for v in stops}
         with recording():
@@ -181,7 +181,7 @@ class Trace:
     # -- forwards ----------------------------------------------------------------------
 
     def _pushed(self, value: Value, direction: Array) -> dict[Value, Array]:
-        """Return the change of the next named values along a direction of ``value``.
+        """Return the change of the next graph values along a direction of ``value``.
 
         Jᵀv is linear in v, and its derivative by v along a direction u is J u.
         """
@@ -205,7 +205,7 @@ class Trace:
         new: dict[Value, Value],
         stops: Container[Value] = (),
     ) -> None:
-        """Apply nodes again to the tracked values ``new``, and add their results.
+        """Recompute graph nodes from the tracked values ``new``; add their results.
 
         Nothing is applied to what is among ``stops``.
         """
@@ -219,14 +219,14 @@ class Trace:
             new |= {v: y for v, y in zip(node.outputs, results) if v and y.tracked}
 
     def _number(self, value: Value, *, tracked: bool = False) -> Value:
-        """Return a value that has the numbers of the step."""
+        """Return a new graph value with a traced value's numbers."""
         array = self.run.arrays[value]
         return Value(array, tracked=tracked and array.dtype.kind == "f")
 
     # -- one number's path -------------------------------------------------------------
 
     def element(self, name: str, index: Any) -> ElementPath:
-        """Return an element's path through the chain rule to the loss.
+        """Return the path of an element of a value through the chain rule to the loss.
 
         Args:
             name: of the value: ``"2.weight"``, ``"z1"``.
@@ -271,7 +271,7 @@ class Trace:
         return ElementPath(name, added_up(steps), number, self._equation(loss))
 
     def _terms(self, value: Value, place: Index) -> list[tuple[Value, Term]]:
-        """Return the chain-rule terms of an element: the non-zero ones, or else all."""
+        """Return an element's chain-rule terms: the non-zero ones, or else all."""
         if value is self.run.loss:
             return [(value, Term(LOSS, (), 1.0, 1.0))]
         direction = np.zeros(self.run.arrays[value].shape)
@@ -313,12 +313,12 @@ class Trace:
         )
 
     def _equation(self, value: Value) -> str:
-        """Return a value's equation as text."""
+        """Return a graph value's equation as text."""
         formula = self.names.writer.of(value).text()
         return f"{self.names.of[value].text()} = {formula}"
 
     def _why_nothing(self, value: Value, place: Index) -> str:
-        """Return the reasons why every derivative by an element is 0."""
+        """Return the reasons for an element's zero derivatives, as text."""
         name = at(self.names.of[value].text(), place)
         reasons: list[str] = []
         for reader, closed in self._readers(value):
@@ -342,7 +342,7 @@ class Trace:
         return "; ".join(reasons) or tr("nothing on the way to ℒ reads it")
 
     def _readers(self, value: Value) -> Iterable[tuple[Value, bool]]:
-        """Yield the named readers of a value, and whether only a ReLU lies between."""
+        """Yield a graph value's readers, and whether only a ReLU lies between."""
         moved = {value: True}
         for node in self.run.graph.nodes:
             through = [moved[v] for v in node.inputs if v in moved]
@@ -363,7 +363,7 @@ class Trace:
 
 
 def _plain(symbol: str) -> str:
-    """Return a symbol in plain characters: z1 for z⁽¹⁾."""
+    """Return a mathematical symbol in plain characters: z1 for z⁽¹⁾."""
     return re.sub(r"[()\s]", "", symbol.translate(_RAISED))
 
 

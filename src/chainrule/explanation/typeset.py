@@ -1,4 +1,4 @@
-"""Arrays and equations as blocks of text lines, with matrices side by side."""
+"""Arrays and equations as blocks of text lines for a terminal."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ RAISED = "²³⁴"
 
 
 def is_small(array: Array) -> bool:
-    """Return whether an array is small enough to be shown whole."""
+    """Return whether an array is small enough to be printed whole."""
     return array.ndim <= 2 and max(array.shape, default=1) <= WHOLE
 
 
 def matrix(array: Array, digits: int = 4, off: Array | None = None) -> Lines:
-    """Return the lines of a matrix in brackets; a single number has none.
+    """Return the text lines of a matrix in brackets; of a number without.
 
     >>> print("\\n".join(matrix(np.array([[0.5, 2.0], [-1.0, 0.25]]))))
     ⎡ 0.50  2.00⎤
@@ -38,7 +38,7 @@ def matrix(array: Array, digits: int = 4, off: Array | None = None) -> Lines:
 
 
 def bracketed(cells: Sequence[Sequence[str]]) -> Lines:
-    """Return the lines of aligned cells in brackets that span all rows."""
+    """Return the text lines of aligned cells in brackets that span all rows."""
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in cells]
     return fenced(lines, "[]")
@@ -48,7 +48,7 @@ _FENCES = {"[": "⎡⎢⎣", "]": "⎤⎥⎦", "(": "⎛⎜⎝", ")": "⎞⎟⎠
 
 
 def _tall(sign: str, height: int) -> Lines:
-    """Return the lines of a bracket or parenthesis of a given height."""
+    """Return the text lines of a bracket or parenthesis of a given height."""
     if height == 1:
         return [sign]
     top, middle, bottom = _FENCES[sign]
@@ -56,7 +56,7 @@ def _tall(sign: str, height: int) -> Lines:
 
 
 def fenced(lines: Lines, fence: str) -> Lines:
-    """Return lines between two brackets as high as all lines together."""
+    """Return text lines between two brackets as high as all lines together."""
     left, right = (_tall(sign, len(lines)) for sign in fence)
     return [a + line + b for a, line, b in zip(left, lines, right)]
 
@@ -64,7 +64,7 @@ def fenced(lines: Lines, fence: str) -> Lines:
 def corner(
     array: Array, digits: int = 4, across: int = CORNER[1], off: Array | None = None
 ) -> Lines:
-    """Return the lines of a matrix's first rows and columns, with dots for the rest.
+    """Return the text lines of a matrix's first rows and columns, with dots.
 
     >>> print("\\n".join(corner(np.eye(8))))
     ⎡1  0  0  0  …⎤
@@ -90,7 +90,7 @@ def corner(
 
 
 def shown(array: Array, room: int, digits: int = 4, off: Array | None = None) -> Lines:
-    """Return the lines of a small array, or a corner and a summary of a large one.
+    """Return the text lines of a small array, or of a large one's corner and summary.
 
     ``off``: how far each number may be from what it should be.
     """
@@ -113,7 +113,7 @@ def shown(array: Array, room: int, digits: int = 4, off: Array | None = None) ->
 
 
 def beside(blocks: Sequence[Lines]) -> Lines:
-    """Return blocks of lines side by side, each centred vertically."""
+    """Return blocks of text lines side by side, each centred vertically."""
     height = max(map(len, blocks))
     lines = [""] * height
     for block in blocks:
@@ -126,7 +126,7 @@ def beside(blocks: Sequence[Lines]) -> Lines:
 
 
 def equation(pieces: Sequence[Piece], digits: int = 4) -> Lines:
-    """Return the lines of an expression with matrices and tall parentheses.
+    """Return the text lines of an equation with matrices and tall parentheses.
 
     >>> v = np.array([[1.0], [2.0]])
     >>> print("\\n".join(equation(["(", "1 − ", v, ")", " ⊙ ", v])))

@@ -45,7 +45,7 @@ _SCALARS: dict[str, Expr] = {
 
 
 def scalar(name: str) -> Expr:
-    """Return the symbol of a hyper-parameter."""
+    """Return the symbol of an optimiser's hyper-parameter, such as η for ``lr``."""
     word = name.rpartition(".")[2]
     return _SCALARS.get(word) or Atom(r"\text{" + word.replace("_", r"\_") + "}", word)
 
@@ -77,7 +77,7 @@ def _group(name: str) -> int:
 
 
 def _of_group(symbol: Expr, group: int) -> Expr:
-    """Return a hyper-parameter's symbol with its group's number: η₂, β_(1, 2)."""
+    """Return a hyper-parameter's symbol with its parameter group's number: η₂."""
     if isinstance(symbol, Script) and symbol.below is not None:
         return Script(symbol.base, below=Listing((symbol.below, Number(group))))
     if isinstance(symbol, Atom | Script):
@@ -90,7 +90,7 @@ def _of_group(symbol: Expr, group: int) -> Expr:
 def updated(
     node: Node, parameter: Value, names: Names, numbers: dict[Expr, Quantity]
 ) -> Iterator[Equation]:
-    """Yield the equations of one parameter's update; add its numbers to ``numbers``.
+    """Yield the equations of a parameter's update by an optimiser; add its numbers.
 
     Moments carry the parameter's symbol, and new ones a prime:
     m′ = β₁ m + (1 − β₁) ∂ℒ/∂W,  W′ = W − η m′.

@@ -1,4 +1,4 @@
-"""A step with equations in sections, and the numbers of every symbol."""
+"""A traced training step with equations in sections, and numbers by symbol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chainrule.notation.expressions import Expr
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A section of equations: one layer with the operations up to the next layer.
+    """A section of an explanation: equations of one layer and its activations.
 
     Attributes:
         l: the number of the layer as the book counts; 0 for what comes before the
@@ -39,14 +39,14 @@ class Section:
     loops: tuple[Loop, ...] = ()
 
     def equations(self) -> Iterator[Equation]:
-        """Yield all equations of the section."""
+        """Yield all equations of an explanation's section."""
         yield from self.forward
         yield from self.backward
         yield from self.update
 
     @property
     def by_key(self) -> dict[str, Equation]:
-        """The first equation of each key."""
+        """The first equation of each key in an explanation's section."""
         equations: dict[str, Equation] = {}
         for equation in self.equations():
             if equation.key:
@@ -55,7 +55,7 @@ class Section:
 
     @property
     def formulas(self) -> dict[str, str]:
-        r"""The formulas of the section in LaTeX, by key.
+        r"""The formulas of an explanation's section in LaTeX, by key.
 
         >>> from chainrule.explanation import example
         >>> print(example().layer(1).formulas["z"])
@@ -65,7 +65,7 @@ class Section:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The formulas of the section as plain text, by key.
+        """The formulas of an explanation's section as plain text, by key.
 
         >>> from chainrule.explanation import example
         >>> print(example().layer(1).texts["z"])
@@ -76,7 +76,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Worked:
-    """A step with its equations and numbers.
+    """A traced training step with its equations and numbers.
 
     Attributes:
         run: the step.
@@ -92,6 +92,6 @@ class Worked:
     numbers: Mapping[Expr, Quantity]
 
     def equations(self) -> Iterator[Equation]:
-        """Yield all equations, section by section."""
+        """Yield all equations of an explained training step, section by section."""
         for section in self.sections:
             yield from section.equations()

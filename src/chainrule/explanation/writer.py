@@ -63,7 +63,7 @@ from chainrule.primitives.matmul import parse_dims
 
 
 def is_constant(value: Value) -> bool:
-    """Return whether a graph input is a constant array of the model's code."""
+    """Return whether a graph input is a constant array from the model's code."""
     return value.node is None and bool(re.search(r"\.constant\d+$", value.name or ""))
 
 
@@ -76,7 +76,7 @@ class Writer(PlainWriter):
         return super()._formula(value)
 
     def special(self, node: Node) -> Expr | None:
-        """Return a node's expression in the textbook's notation, or None."""
+        """Return a graph node's expression in the textbook's notation, or None."""
         write = _SPECIAL.get(node.primitive)
         return write(self, node) if write else None
 
@@ -112,7 +112,7 @@ class Writer(PlainWriter):
         return self._symbol(out, "i")
 
     def _symbol(self, value: Value, letter: str) -> Expr:
-        """Return the symbol of a constant array: c₁ or i₁."""
+        """Return the symbol of a constant array in formulas: c₁ or i₁."""
         array = self.arrays[value]
         for name, other in self.constants.items():
             if np.array_equal(self.arrays[other], array) and name.text()[0] == letter:
@@ -131,7 +131,7 @@ class Writer(PlainWriter):
         return COUNT if dim.factor == 1 else many
 
     def _div(self, node: Node) -> Expr | None:
-        """Return a sum divided by its count as a mean, or None."""
+        """Return the formula of a mean for a sum divided by its count, or None."""
         total, count = node.inputs[0], behind_views(node.inputs[1])
         while total.node is not None and total.node.primitive is elementwise.convert:
             total = total.node.inputs[0]
@@ -155,7 +155,7 @@ class Writer(PlainWriter):
         return self._reduced(mean, "call", summed, axes)
 
     def _sum(self, node: Node) -> Expr:
-        """Return a sum ∑ over all elements, or over axes by their letters."""
+        """Return the formula of a sum node: ∑ over all elements, or over some axes."""
         (x,) = node.inputs
         shape, axes = self._shape(x.shape), tuple(node.attrs["axes"])
         if axes == (len(shape) - 1,) and behind_views(x) in self.distributions:
@@ -173,7 +173,7 @@ class Writer(PlainWriter):
         return super()._laid(value)
 
     def _reduced(self, head: Expr, reach: str, x: Value, axes: tuple[int, ...]) -> Expr:
-        """Return a reduction over all elements, or over axes by their letters."""
+        """Return the formula of a reduction over all elements, or over some axes."""
         rank, over = len(x.shape), None
         columns = self.kind(x) == COLUMNS and axes == tuple(range(rank - 1))
         if len(axes) < rank:
@@ -187,7 +187,7 @@ class Writer(PlainWriter):
         return Reduced(head, inner, reach, over, keep=False)
 
     def _equal(self, node: Node) -> Expr | None:
-        """Return the one-hot column y for labels compared with 0, 1, …, or None."""
+        """Return the symbol of one-hot y for labels compared with 0, 1, …, or None."""
         (a, b), (out,) = node.inputs, node.outputs
         counts = b.node is not None and b.node.primitive is creation.iota
         if counts and self.labels is not None and behind_views(a) is self.labels:
@@ -203,7 +203,7 @@ class Writer(PlainWriter):
         return self._write(node.inputs[0])
 
     def _convert(self, node: Node) -> Expr | None:
-        """Return a conversion's input, or None if the conversion cuts off decimals."""
+        """Return a dtype conversion's input as formula, or None if it truncates."""
         cuts = node.inputs[0].dtype.is_float and not node.attrs["dtype"].is_float
         return None if cuts else self._write(node.inputs[0])
 
@@ -218,7 +218,7 @@ class Writer(PlainWriter):
         return self._spread(base, places, out)
 
     def _placed(self, x: Value) -> tuple[Value, tuple[int, ...]]:
-        """Return a value without inserted axes of length 1, and its axes' positions."""
+        """Return a graph value without inserted axes of length 1, and its axes."""
         places = tuple(range(len(x.shape)))
         while (
             x not in self.names
@@ -233,7 +233,7 @@ class Writer(PlainWriter):
         return x, places
 
     def _spread(self, base: Value, places: tuple[int, ...], out: Value) -> Expr:
-        """Return a broadcast expression: axes of ``base`` at some places of ``out``."""
+        """Return a broadcast's formula: the axes of ``base`` at places in ``out``."""
         inner, rank = self._write(base), len(out.shape)
         if isinstance(inner, Number):
             return inner
@@ -287,7 +287,7 @@ class Writer(PlainWriter):
         return declared(node, [self._exact(x)], self.n, self.kind(out))
 
     def _winners(self, node: Node) -> Expr | None:
-        """Return J_maxᵀ g for the derivative of a maximum over windows, or None."""
+        """Return the formula J_maxᵀ g of a max-pooling's derivative, or None."""
         (out,) = node.outputs
         assert out is not None
         pooled = pooled_back(out, self.names)
@@ -307,7 +307,7 @@ class Writer(PlainWriter):
     # -- products --------------------------------------------------------------------
 
     def _dot(self, node: Node) -> Expr:
-        """Return a matrix product, or a sum of products with letters."""
+        """Return a matrix product node's formula: W x, or a sum with index letters."""
         d = parse_dims(node.attrs["dims"])
         (a, b), (out,) = node.inputs, node.outputs
         assert out is not None
@@ -324,7 +324,7 @@ class Writer(PlainWriter):
     def _matrices(
         self, x: Value, y: Value, one: str, other: str, out: str
     ) -> Expr | None:
-        """Return x times y as a matrix product, or None if it is not one."""
+        """Return a node's formula as matrix product x y, or None if it is not one."""
         kinds = self.kind(x), self.kind(y)
         shared = [c for c in one if c in other and c not in out]
         if len(shared) != 1:
@@ -349,7 +349,7 @@ class Writer(PlainWriter):
         return None
 
     def _outer(self, node: Node) -> Expr | None:
-        """Return a sum of outer products over samples as δ xᵀ, or None."""
+        """Return the formula δ xᵀ for a sum of outer products over samples, or None."""
         d = parse_dims(node.attrs["dims"])
         (a, b) = node.inputs
         columns = self.kind(a) == self.kind(b) == COLUMNS
@@ -363,7 +363,7 @@ class Writer(PlainWriter):
         return None
 
     def _factor(self, value: Value) -> Expr:
-        """Return a factor of a matrix product, in its full shape if it is broadcast."""
+        """Return the formula of a matrix product's factor, in full if broadcast."""
         whole = self._uniform(value) or repeats(value)
         return self._exact(value) if whole else self._write(value)
 
@@ -371,7 +371,7 @@ class Writer(PlainWriter):
         return self._outer(node) or self._dot(node)
 
     def _pullback(self, node: Node) -> Expr:
-        """Return J_x̂ᵀ g for the derivative of a normalisation x̂."""
+        """Return the formula J_x̂ᵀ g for the derivative of a normalisation x̂."""
         hat = Script(Atom("J"), below=symbol("x\u0302"))
         inputs = [self._exact(v) for v in node.inputs]
         shown = Transposed(hat) @ inputs[0]
@@ -384,7 +384,7 @@ class Writer(PlainWriter):
 
 
 def pooled_back(out: Value, stop: Container[Value]) -> tuple[Value, ...] | None:
-    """Return the inputs (zeros, g, x) of a maximum over windows' derivative, or None.
+    """Return the inputs (zeros, g, x) of a max-pooling's derivative, or None.
 
     g is put into zeros where the maxima stood; both lie in a line there, and axes with
     windows come last.
@@ -418,13 +418,13 @@ def pooled_back(out: Value, stop: Container[Value]) -> tuple[Value, ...] | None:
 
 
 def _turns(node: Node) -> bool:
-    """Return whether a node permutes axes."""
+    """Return whether a graph node permutes axes."""
     axes = tuple(node.attrs.get("axes", ()))
     return node.primitive is movement.transpose and axes != tuple(range(len(axes)))
 
 
 def _kept_axes(inner: Shape, outer: Shape) -> tuple[int, ...] | None:
-    """Return the positions of ``inner``'s axes in ``outer``, or None."""
+    """Return the positions of a shape's axes in a longer one, or None."""
     places: list[int] = []
     at = 0
     for size in inner:
@@ -439,7 +439,7 @@ def _kept_axes(inner: Shape, outer: Shape) -> tuple[int, ...] | None:
 
 
 def _guards(condition: Value, v: Value) -> bool:
-    """Return whether a condition compares v with a constant (division by zero)."""
+    """Return whether a condition compares v with a constant, against division by 0."""
     node = condition.node
     if node is None or node.primitive is not elementwise.equal:
         return False

@@ -1,4 +1,4 @@
-"""Checks of derivatives against difference quotients, with the causes of errors.
+"""Gradient checks: derivatives against difference quotients, with causes of errors.
 
 The chain rule gives ∂ℒ/∂θ for all θ at once; a quotient (ℒ(θ + ε) − ℒ(θ − ε)) / 2ε
 gives it for one, without any rule. So the one is a check of the other (3.4).
@@ -39,7 +39,7 @@ def check_gradients(
     seed: int = 0,
     raises: bool = True,
 ) -> GradientReport:
-    """Check the derivatives of ``function`` against difference quotients, in float64.
+    """Check the gradients of ``function`` against difference quotients, in float64.
 
     Entry by entry, ∂f/∂xᵢ by the derivative rules must equal
     (f(x + εeᵢ) − f(x − εeᵢ)) / 2ε, extrapolated to ε = 0 (Richardson 1911). Where they
@@ -105,7 +105,7 @@ def check_gradients(
 def _prepared(
     function: Any, args: tuple[Any, ...]
 ) -> tuple[Callable[..., Any], Arguments, str]:
-    """Return the function to call, its arguments, and its title in the report."""
+    """Return the function of a gradient check, its arguments, and a report title."""
     if not callable(function):
         raise ArgumentError(
             _("check_gradients needs a function."),

@@ -1,4 +1,4 @@
-"""The arguments of a function to be checked: tensors, modules and their names."""
+"""The arguments of a gradient check's function: tensors, modules, names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chainrule.util.pytree import Leaf, flatten, unflatten
 
 @dataclass(frozen=True)
 class Arguments:
-    """The arguments that a checked function is called with.
+    """The arguments that a gradient check calls its function with.
 
     Attributes:
         structure: the arguments, with places for ``leaves``.
@@ -37,7 +37,7 @@ class Arguments:
     def of(
         cls, called: Sequence[str], args: tuple[Any, ...], fixed: tuple[str, ...] = ()
     ) -> Arguments:
-        """Return arguments with arrays as tensors; Python's floats become float64.
+        """Return a checked function's arguments, with arrays and floats as tensors.
 
         Args:
             called: the names of the arguments.
@@ -56,7 +56,7 @@ class Arguments:
         return cls(tuple(structures), leaves, names, fixed)
 
     def differentiable(self) -> list[int]:
-        """Return the indices of the leaves that derivatives are taken by."""
+        """Return the indices of the arguments to differentiate with respect to."""
         return [
             i
             for i, leaf in enumerate(self.leaves)
@@ -66,29 +66,29 @@ class Arguments:
         ]
 
     def with_leaves(self, chosen: dict[int, Tensor]) -> Any:
-        """Return the arguments with some leaves replaced by tensors."""
+        """Return the checked function's arguments with some replaced by tensors."""
         return unflatten(
             self.structure, [chosen.get(i, leaf) for i, leaf in enumerate(self.leaves)]
         )
 
     def modules(self) -> dict[str, Any]:
-        """Return the modules that have parameters, by argument name."""
+        """Return the modules with parameters among a function's arguments, by name."""
         items = zip(self.names, self.leaves)
         return {name: leaf for name, leaf in items if has_parameters(leaf)}
 
     def in_float32(self) -> Arguments:
-        """Return the arguments with floating-point tensors in float32."""
+        """Return a function's arguments with floating-point tensors in float32."""
         return replace(self, leaves=[_cast(x, "float32") for x in self.leaves])
 
     def in_float64(self) -> Arguments:
-        """Return the arguments in float64, with copies of the modules."""
+        """Return a function's arguments in float64, with copies of the modules."""
         copies = copy.deepcopy(list(self.modules().values()))  # tied ones stay tied
         wide = iter([module.double() for module in copies])
         leaves = [next(wide) if has_parameters(x) else x for x in self.leaves]
         return replace(self, leaves=[_cast(x, "float64") for x in leaves])
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return the trainable parameters of the modules, by name."""
+        """Return the trainable parameters of modules among the arguments, by name."""
         modules = self.modules()
         parameters: dict[int, tuple[str, Tensor]] = {}
         for prefix, module in modules.items():
@@ -99,7 +99,7 @@ class Arguments:
         return dict(parameters.values())
 
     def buffers(self) -> list[Tensor]:
-        """Return the tensors of the modules that are not parameters."""
+        """Return the buffers (tensors, not parameters) of modules among arguments."""
         modules = self.modules().values()
         trained = {id(p) for module in modules for p in module.parameters()}
         tensors = [t for module in modules for __, t in module.named_tensors()]
@@ -107,12 +107,12 @@ class Arguments:
 
 
 def is_module(item: Any) -> bool:
-    """Return whether an object is a module."""
+    """Return whether an object is a neural-network module."""
     return hasattr(item, "named_parameters") and not isinstance(item, type)
 
 
 def has_parameters(item: Any) -> bool:
-    """Return whether an object is a module with parameters."""
+    """Return whether an object is a neural-network module with parameters."""
     return is_module(item) and any(True for __ in item.parameters())
 
 
@@ -126,7 +126,7 @@ def outside(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def nothing_to_differentiate() -> ArgumentError:
-    """Return the error for a function without floating-point arguments."""
+    """Return the error for a checked function without floating-point arguments."""
     return ArgumentError(
         _("check_gradients found nothing to differentiate with respect to."),
         expected=_("a floating-point argument, or a parameter that is used"),
@@ -148,7 +148,7 @@ def refuse_non_finite(name: str, array: Array) -> None:
 
 
 def show_index(index: tuple[int, ...]) -> str:
-    """Return an index as text: ``[1, 2]``, or nothing for a scalar.
+    """Return an array index as text: ``[1, 2]``, or nothing for a scalar.
 
     >>> show_index((1, 2)), show_index(())
     ('[1, 2]', '')
@@ -162,7 +162,7 @@ def _cast(leaf: Any, dtype: str) -> Any:
 
 
 def _leaf(item: Any) -> Any:
-    """Return an array or number as a tensor, everything else as it is."""
+    """Return an array or number as a tensor, any other argument unchanged."""
     if isinstance(item, Tensor):
         return item.detach()
     if isinstance(item, bool | int | str) or not _is_array(item):
@@ -202,7 +202,7 @@ def names_of(function: Callable[..., Any], count: int) -> list[str]:
 
 
 def _paths(structure: Any) -> Iterator[str]:
-    """Yield the path of each leaf in its argument: ``['w'][0]``."""
+    """Yield the path of each leaf in a nested argument: ``['w'][0]``."""
     if type(structure) is Leaf:
         yield ""
     elif isinstance(structure, dict):

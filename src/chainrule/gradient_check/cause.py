@@ -1,4 +1,4 @@
-"""The cause of a wrong derivative: a node of the graph, and a description."""
+"""The cause of a wrong gradient: a node of the graph, and a description."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.text import _, joined, translated
 
 @dataclass(frozen=True)
 class Cause:
-    """The node that causes a difference between derivative and quotient.
+    """The graph node that causes a difference between gradient and quotient.
 
     Attributes:
         kind: ``rule``, ``kink``, ``precision``, ``cut`` or ``nonfinite``.
@@ -43,12 +43,12 @@ class Cause:
 
     @classmethod
     def of(cls, kind: str, node: Node, **more: Any) -> Cause:
-        """Return a cause of a kind, with name and position of a node."""
+        """Return a cause of a gradient error, with a graph node's name and position."""
         place = {"source": node.source, "scope": node.scope}
         return cls(kind, node.primitive.name, **place, **more)
 
     def inside(self, node: Node) -> Cause:
-        """Return the cause as found within a composite, a loop or a branch."""
+        """Return a gradient error's cause, found within a composite, loop or branch."""
         return replace(
             self,
             source=node.source or self.source,
@@ -57,7 +57,7 @@ class Cause:
         )
 
     def place(self) -> str:
-        """Return the position in code and model as a message: ``a.py:12, module 0``."""
+        """Return a gradient error's place in code and model: ``a.py:12, module 0``."""
         parts = [self.source] if self.source else []
         if self.scope:
             parts.append(_("module {path}", path=self.scope))
@@ -66,7 +66,7 @@ class Cause:
         return joined(", ", parts)
 
     def message(self) -> str:
-        """Return the cause as a message: what is wrong, and where."""
+        """Return a gradient error's cause as a message: what is wrong, and where."""
         place, text = self.place(), _TEXTS[self.kind](self)
         return joined("", [text, _(" ({place})", place=place)]) if place else text
 

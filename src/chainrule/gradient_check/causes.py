@@ -1,4 +1,4 @@
-"""Classification of differences between derivatives and quotients, with causes."""
+"""Classification of gradient errors, with their causes in the graph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOCATED = 3
 
 
 class Causes:
-    """The search for the cause of each wrong derivative of a checked function.
+    """The search for the cause of each wrong gradient of a checked function.
 
     Args:
         subject: what is checked.
@@ -50,7 +50,7 @@ class Causes:
         self._located = Counter[int]()
 
     def of(self, k: int, direction: Array, reach: float, got: Judgement) -> Verdict:
-        """Return the kind of a checked derivative, and its cause if there is one.
+        """Return a checked gradient's result, and the cause of its error if any.
 
         Args:
             k: the part that was moved.
@@ -78,14 +78,14 @@ class Causes:
         return ("unknown" if self.subject.traced else "cut"), None
 
     def _kink(self, k: int, direction: Array, reach: float) -> Cause | None:
-        """Return the cause of a kink, or None after some rows of the same part."""
+        """Return the graph node with a kink in the checked function, or None."""
         self._located[k] += 1
         if self._located[k] > LOCATED:
             return None
         return kinked(self.subject, self.walk.numbers, k, direction, reach)
 
     def _reaches(self, k: int, node: Node) -> bool:
-        """Return whether a node depends on part k."""
+        """Return whether a graph node depends on array k of the checked ones."""
         bits = (self.subject.reached.get(v, 0) for v in node.inputs)
         return any(b >> k & 1 for b in bits)
 
@@ -95,7 +95,7 @@ class Causes:
 
     @cached_property
     def _cuts(self) -> list[tuple[Cause, Walk | None]]:
-        """The nodes that stop differentiation, each with a walk through them."""
+        """The graph nodes that stop differentiation, each with a pass through it."""
         args = (self.subject, self.walk.numbers, self.weights)
         candidates = cuts(self.subject)
         return [
@@ -103,7 +103,7 @@ class Causes:
         ]
 
     def _cut(self, k: int, direction: Array, quotient: float) -> Cause | None:
-        """Return the stop of differentiation that explains a difference, or None."""
+        """Return the node that stops differentiation and explains an error, or None."""
         unruled: Cause | None = None
         for cause, cut_walk in self._cuts:
             if cut_walk is None:
@@ -116,7 +116,7 @@ class Causes:
         return unruled
 
     def _imprecise(self, k: int) -> Cause | None:
-        """Return the value whose rounding error hides the slope, or None."""
+        """Return the node whose rounding error hides a checked slope, or None."""
         shares = [share for share in self.rounding.shares if share[1] >> k & 1]
         if not shares:
             return None
@@ -132,7 +132,7 @@ class Causes:
         return float(np.abs(self.walk.numbers[value]).max(initial=0.0))
 
     def _narrowest(self, k: int) -> Node | None:
-        """Return the first float32 node that depends on part k, or None."""
+        """Return the first float32 node that depends on checked array k, or None."""
         for node in self.subject.nodes:
             narrow = any(v and v.dtype is DType.float32 for v in node.outputs)
             if narrow and self._reaches(k, node):

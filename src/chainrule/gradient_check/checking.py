@@ -1,4 +1,4 @@
-"""The check itself: choice of entries, difference quotients, and the report."""
+"""The gradient check itself: choice of entries, quotients, and the report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Chosen = tuple[Array, list[Array]]
 
 @dataclass(frozen=True)
 class Check:
-    """A check of a function's derivatives at a point.
+    """A check of a function's gradients at a point.
 
     Attributes:
         subject: what is checked.
@@ -56,7 +56,7 @@ class Check:
     seed: int
 
     def report(self) -> GradientReport:
-        """Return the report of the check.
+        """Return the report of a gradient check.
 
         Raises:
             ArgumentError: nothing to check.
@@ -101,7 +101,7 @@ class Check:
         )
 
     def _plan(self, rng: np.random.Generator) -> Iterator[Chosen]:
-        """Yield, for each part, the entries and the random directions to check.
+        """Yield the array entries and random directions to check gradients by.
 
         What small arrays leave of the number of entries, larger ones get.
         """
@@ -124,7 +124,7 @@ class Check:
         plan: Sequence[Chosen],
         causes: Causes,
     ) -> Iterator[GradientRow]:
-        """Yield a row for each derivative of the plan, compared with quotients."""
+        """Yield a report row for each chosen derivative, compared with quotients."""
         subject, reverse, weights = self.subject, causes.walk, causes.weights
         gradients = [reverse.gradient(p.value) for p in subject.parts]
         terms = weighted(weights, subject.at(0, subject.parts[0].array))
@@ -167,7 +167,7 @@ class Check:
 def _lines(
     array: Array, chosen: Array, directions: Sequence[Array]
 ) -> Iterator[tuple[tuple[int, ...] | None, Array]]:
-    """Yield the unit direction of each chosen entry, then the random directions."""
+    """Yield the directions to check a gradient along: chosen entries, random ones."""
     for i in chosen:
         direction = np.zeros(array.shape)
         direction.flat[i] = 1.0
@@ -176,7 +176,7 @@ def _lines(
 
 
 def _refuse_values(subject: Subject, numbers: Numbers) -> None:
-    """Raise an error if the function gives NaN or infinity, with the first node."""
+    """Raise an error if a checked function gives NaN or infinity, with the node."""
     if all(np.isfinite(numbers[v]).all() for v in subject.outputs):
         return
     computed = (

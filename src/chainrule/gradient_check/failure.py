@@ -1,4 +1,4 @@
-"""The error raised for a wrong derivative."""
+"""The error raised for a wrong gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chainrule.text import _
 
 
 class GradientCheckError(GradientError):
-    """The error raised for a wrong derivative.
+    """The error raised by a gradient check for a wrong derivative.
 
     Attributes:
         report: what the check found.

@@ -1,4 +1,4 @@
-"""Search for kinks: the first node that is not smooth in its inputs.
+"""Search for the kink of a function: the first graph node that is not smooth.
 
 Every value is looked at along the direction in which the whole was moved, on both sides
 and at two ε: what is curved bends sixteen times less at the sixteenth of ε, a kink does
@@ -26,7 +26,7 @@ PLACES = (1.0, 1 / 16, 0.0, -1 / 16, -1.0)
 def kinked(
     subject: Subject, numbers: Numbers, k: int, direction: Array, reach: float
 ) -> Cause | None:
-    """Return the node whose kink the function is at, moving part k, or None.
+    """Return the graph node with a kink at the checked point, or None.
 
     Args:
         subject: the function.
@@ -51,7 +51,7 @@ def kinked(
 
 
 def _bent(node: Node, along: Sequence[Mapping[Value, Array]]) -> Cause | None:
-    """Return a node's kink or jump as a cause, or None."""
+    """Return a graph node's kink or jump as a gradient error's cause, or None."""
     for v in node.outputs:
         if v is not None and v.dtype.is_float:
             index = _bend([numbers[v] for numbers in along])
@@ -61,7 +61,7 @@ def _bent(node: Node, along: Sequence[Mapping[Value, Array]]) -> Cause | None:
 
 
 def _bend(values: Sequence[Array]) -> int | None:
-    """Return the index of the element with the largest kink or jump, or None."""
+    """Return the index of an array's element with the largest kink, or None."""
     values = [np.asarray(a, np.float64).ravel() for a in values]
     if not values[0].size or len({a.size for a in values}) > 1:
         return None
@@ -82,7 +82,7 @@ def _bend(values: Sequence[Array]) -> int | None:
 def _named(
     node: Node, value: Value, along: Sequence[Mapping[Value, Array]], index: int
 ) -> Cause:
-    """Return the cause of a kink: the node, or a node within its body."""
+    """Return a kink's cause: the graph node, or a node within its body."""
     primitive, here = node.primitive, along[len(along) // 2]
     if not primitive.kinks:
         bodies = (opened(node, [n[v] for v in node.inputs]) for n in along)

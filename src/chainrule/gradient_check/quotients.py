@@ -1,4 +1,4 @@
-"""Slopes from values alone, by difference quotients at several step sizes ε.
+"""Numerical slopes of a function by difference quotients at several steps ε.
 
 The quotient (f(ε) − f(−ε)) / 2ε is off by about ε² f‴/6, and by about η/ε, since the
 values of f are rounded by some η. So it is best between large and small ε; of the sine
@@ -42,7 +42,7 @@ Line = Callable[[float], Array]
 
 @dataclass(frozen=True)
 class Ladder:
-    """Difference quotients at several step sizes ε.
+    """Difference quotients of a function at several step sizes ε.
 
     Attributes:
         steps: ε, largest first.
@@ -56,13 +56,13 @@ class Ladder:
 
     @property
     def central(self) -> Array:
-        """The central difference quotients (f(ε) − f(−ε)) / 2ε."""
+        """The central difference quotients (f(ε) − f(−ε)) / 2ε at each ε."""
         return (self.right + self.left) / 2
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The result of comparing a derivative with difference quotients.
+    """The result of comparing a gradient with difference quotients.
 
     Attributes:
         derivative: the number that was checked.
@@ -86,7 +86,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Question:
-    """A derivative to check, with the function along a line.
+    """A gradient to check, with the function along a line through the point.
 
     Attributes:
         derivative: the number that is checked.
@@ -109,7 +109,7 @@ class Question:
     finer: bool = False
 
     def answer(self) -> Judgement:
-        """Return the result of comparing the derivative with difference quotients."""
+        """Return the result of comparing a gradient with difference quotients."""
         with np.errstate(all="ignore"):
             here = self.line(0.0)
             looks = (self._quick_look(here, step * self.reach) for step in QUICK)
@@ -123,7 +123,7 @@ class Question:
         return judgement
 
     def _may_bend(self, judgement: Judgement) -> bool:
-        """Return whether a result may come from step sizes ε that are too large."""
+        """Return whether a gradient check's step sizes ε may be too large."""
         least = LADDER[-1] * self.reach
         hidden = judgement.known * least > BARS * SAFE * self.noise
         return judgement.kind == "jump" or (judgement.kind == "precision" and hidden)
@@ -180,7 +180,7 @@ class Question:
         right: tuple[float, float],
         left: tuple[float, float],
     ) -> str | None:
-        """Return why the function has no slope (edge, jump or kink), or None."""
+        """Return why a function has no slope: an edge, jump or kink, or None."""
         finite = [bool(np.isfinite(q[-3:]).all()) for q in (ladder.right, ladder.left)]
         if not all(finite):
             return "edge"
@@ -208,7 +208,7 @@ class Question:
         return known <= self.tolerance * self._larger(slope)
 
     def _is_vague(self, known: float) -> bool:
-        """Return whether the quotients' error is too large for a judgement."""
+        """Return whether the quotients' error is too large to judge a gradient."""
         return not known <= self.tolerance * self.scale
 
     def _relative(self, slope: float, known: float) -> float:
@@ -256,6 +256,6 @@ def along(gradient: Array, direction: Array) -> float:
 
 
 def _grows(q: Array) -> Any:
-    """Return whether quotients diverge as ε → 0, as those of √x at 0 do."""
+    """Return whether difference quotients diverge as ε → 0, as √x's at 0."""
     tail = np.abs(q[-5:])
     return bool((tail[1:] > 1.5 * tail[:-1]).all() and tail[-1] > 10 * np.abs(q[0]))

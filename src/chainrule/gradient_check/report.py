@@ -17,7 +17,7 @@ from chainrule.text.tables import html_table, text_table
 
 @dataclass(frozen=True)
 class CheckedPart:
-    """An argument or a parameter that was checked.
+    """An argument or a parameter whose gradient was checked.
 
     Attributes:
         name: its name.
@@ -64,7 +64,7 @@ class GradientReport:
 
     @property
     def ok(self) -> bool:
-        """True if no derivative and no derivative rule is wrong.
+        """True if a gradient check found no wrong gradient and no wrong rule.
 
         Kinks, where there is no derivative, are left out, and so is what quotients
         cannot tell; :meth:`counts` says how many there are of them.
@@ -73,7 +73,7 @@ class GradientReport:
 
     @property
     def worst(self) -> GradientRow | None:
-        """The row with the largest error, among wrong derivatives first."""
+        """A gradient check's row with the largest error, wrong ones first."""
         order = (WRONG, ("agrees", "precision"), KINKS)
         for kinds in order:
             matching = [row for row in self.rows if row.kind in kinds]
@@ -83,19 +83,19 @@ class GradientReport:
 
     @property
     def complete(self) -> bool:
-        """True if every entry was checked, not only a sample."""
+        """True if a gradient check covered every entry, not only a sample."""
         return all(part.entries == part.size for part in self.parts)
 
     def counts(self) -> dict[str, int]:
-        """Return the number of rows of each kind."""
+        """Return the number of a gradient check's rows by kind of result."""
         return dict(Counter(row.kind for row in self.rows))
 
     def of(self, name: str) -> list[GradientRow]:
-        """Return the rows of an argument or a parameter."""
+        """Return a gradient check's rows for an argument or a parameter."""
         return [row for row in self.rows if row.name == name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data; NaN and infinity become None."""
+        """Return a gradient check as JSON data; NaN and infinity become None."""
         worst = self.worst
         return plain(
             {
@@ -178,7 +178,7 @@ class GradientReport:
         return table
 
     def _notes(self) -> list[str]:
-        """Return remarks about the method: sampling, weights and tracing."""
+        """Return remarks about a gradient check's method: sampling, weights."""
         lines: list[str] = []
         if not self.complete:
             directions = max(part.directions for part in self.parts)
@@ -208,7 +208,7 @@ class GradientReport:
         return lines
 
     def _findings(self) -> list[tuple[str, GradientRow | None]]:
-        """Return the findings as sentences, each with its most telling row."""
+        """Return a gradient check's findings as sentences, each with a typical row."""
         findings: list[tuple[str, GradientRow | None]] = []
         agree, wrong, kinks, vague = (
             [row for row in self.rows if row.kind in kinds]

@@ -1,4 +1,4 @@
-"""One derivative with its difference quotients: a row of the report."""
+"""A derivative with its difference quotients: a row of a gradient check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WRONG = ("rule", "nonfinite", "cut", "unknown")
 
 @dataclass(frozen=True)
 class GradientRow:
-    """One derivative, compared with difference quotients.
+    """A derivative compared with difference quotients, a row of a gradient check.
 
     Attributes:
         name: the argument or parameter.
@@ -51,13 +51,13 @@ class GradientRow:
 
     @property
     def entry(self) -> str:
-        """The name of the checked entry: ``0.weight[1, 2]``."""
+        """The name of a checked array entry: ``0.weight[1, 2]``."""
         if self.index is None:
             return _("{name} along a random direction", name=self.name)
         return self.name + show_index(self.index)
 
     def sentence(self) -> str:
-        """Return the derivative and the difference quotients as a sentence."""
+        """Return a derivative and its difference quotients as a sentence."""
         if self.kind in KINKS[:3] and self.ladder is not None:
             return tr(
                 "{entry}: derivative {derivative}; quotients {left} from the left,"
@@ -76,7 +76,7 @@ class GradientRow:
         )
 
     def reason(self) -> str:
-        """Return the reason of the difference as a message; empty if there is none."""
+        """Return the reason for a wrong derivative as a message, or an empty text."""
         texts = {
             "agrees": "",
             "kink": _("a kink: the quotients of the two sides have other limits"),
@@ -104,7 +104,7 @@ class GradientRow:
         return texts[self.kind]
 
     def quotients(self) -> list[list[str]]:
-        """Return a table of the quotients at each ε, empty if none were kept."""
+        """Return a table of a derivative's difference quotients at each step ε."""
         if self.ladder is None:
             return []
         sides = [tr("from the left"), tr("from the right")]
@@ -121,7 +121,7 @@ class GradientRow:
         return table
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row as JSON data; NaN and infinity become None."""
+        """Return a gradient check's row as JSON data; NaN and infinity become None."""
         data = {k: v for k, v in asdict(self).items() if k not in ("why", "ladder")}
         if self.ladder is not None:
             names = ("steps", "left", "right")

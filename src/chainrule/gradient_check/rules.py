@@ -1,4 +1,4 @@
-"""Checks of the derivative rule of every single node against difference quotients.
+"""Checks of each graph node's derivative rule against difference quotients.
 
 An error of the whole derivative does not say where it arises; of a single node it does.
 For y = f(x) with a random cotangent u and a random direction v of each input,
@@ -29,7 +29,7 @@ Arrays = Sequence[Array]
 
 
 def ruled(subject: Subject) -> list[tuple[Node, tuple[bool, ...]]]:
-    """Return the nodes that differentiation passes, and their inputs to derive by."""
+    """Return the differentiated graph nodes, and flags of inputs with gradients."""
     pairs: list[tuple[Node, tuple[bool, ...]]] = []
     for node in subject.nodes:
         passed = any(v is not None and v.tracked for v in node.outputs)
@@ -43,7 +43,7 @@ def ruled(subject: Subject) -> list[tuple[Node, tuple[bool, ...]]]:
 def wrong_rules(
     subject: Subject, numbers: Numbers, tolerance: float, seed: int
 ) -> list[tuple[Node, Cause]]:
-    """Return the nodes with a wrong derivative rule, each with the cause."""
+    """Return the graph nodes with a wrong derivative rule, each with the cause."""
     rng = np.random.default_rng((seed, 1))
     wrong: list[tuple[Node, Cause]] = []
     for node, needed in ruled(subject):
@@ -56,7 +56,7 @@ def wrong_rules(
 
 @dataclass(frozen=True)
 class Alone:
-    """A single node, to check its derivative rule.
+    """A single graph node, to check its derivative rule.
 
     Attributes:
         node: the node.
@@ -71,7 +71,7 @@ class Alone:
     tolerance: float
 
     def cause(self, rng: np.random.Generator) -> Cause | None:
-        """Return the cause if the node's derivative rule is wrong, else None."""
+        """Return the cause if a graph node's derivative rule is wrong, else None."""
         with np.errstate(all="ignore"):
             ys = applied(self.node, self.arrays)
             us = [_random(y, rng) for y in ys]
@@ -143,7 +143,7 @@ class Alone:
         ).answer()
 
     def _bent(self, i: int, ys: Arrays, us: Sequence[Array | None], v: Array) -> Array:
-        """Return where an elementwise node has a kink in input i."""
+        """Return where an elementwise graph node has a kink in input i."""
         x = self.arrays[i]
         gaps: list[Array] = []
         for step in (CLOSE, CLOSE / 16):
@@ -158,7 +158,7 @@ class Alone:
     def _is_outside(
         self, i: int, ys: Arrays, us: Sequence[Array | None], g: Array, v: Array
     ) -> bool:
-        """Return whether a derivative at a kink is outside the two one-sided slopes."""
+        """Return whether a derivative at a kink is outside both one-sided slopes."""
         x = self.arrays[i]
         up, here, down = (
             np.concatenate([a.ravel() for a in self._terms(i, us, x + t * CLOSE * v)])
@@ -170,7 +170,7 @@ class Alone:
         return bool(off > 1.01 * room + 1e-3 * (abs(middle) + 1e-6))
 
     def _deeper(self, rng: np.random.Generator) -> Cause | None:
-        """Return the cause within a composite's, loop's or branch's body, or None."""
+        """Return a wrong rule's cause within a composite's or loop's body, or None."""
         primitive = self.node.primitive
         if isinstance(primitive, Composite) and primitive.own_vjp:
             return None
@@ -185,7 +185,7 @@ class Alone:
 
 
 def differentiated(graph: Graph) -> list[tuple[Node, tuple[bool, ...]]]:
-    """Return a body graph's nodes that differentiation passes, and their inputs."""
+    """Return a body graph's differentiated nodes, and flags of their inputs."""
     live: set[Value] = {v for v in graph.inputs if v.dtype.is_float}
     pairs: list[tuple[Node, tuple[bool, ...]]] = []
     for node in graph.nodes:
@@ -197,7 +197,7 @@ def differentiated(graph: Graph) -> list[tuple[Node, tuple[bool, ...]]]:
 
 
 def cuts(subject: Subject) -> list[tuple[Cause, Collection[Node]]]:
-    """Return the nodes that stop differentiation, each with the nodes after it."""
+    """Return the graph nodes that stop differentiation, with the nodes after."""
     causes: list[tuple[Cause, Collection[Node]]] = []
     for node in subject.nodes:
         outputs = [v for v in node.outputs if v is not None and v.dtype.is_float]
@@ -210,7 +210,7 @@ def cuts(subject: Subject) -> list[tuple[Cause, Collection[Node]]]:
 
 
 def _behind(subject: Subject, start: Node) -> set[Node]:
-    """Return a node and all nodes that depend on it."""
+    """Return a graph node and all nodes that depend on it."""
     live, nodes = {v for v in start.outputs if v is not None}, {start}
     for node in subject.nodes:
         if any(v in live for v in node.inputs):
@@ -220,7 +220,7 @@ def _behind(subject: Subject, start: Node) -> set[Node]:
 
 
 def non_finite(subject: Subject, numbers: Numbers, cotangents: Numbers) -> Cause | None:
-    """Return the node that turns finite cotangents into NaN or infinity, or None."""
+    """Return the node that turns finite gradients into NaN or infinity, or None."""
     for node in reversed(subject.nodes):
         gs = [None if v is None else cotangents.get(v) for v in node.outputs]
         present = [g for g in gs if g is not None]
@@ -235,7 +235,7 @@ def non_finite(subject: Subject, numbers: Numbers, cotangents: Numbers) -> Cause
 
 
 def _random(y: Array, rng: np.random.Generator) -> Array | None:
-    """Return a random cotangent, or None for integers."""
+    """Return a random gradient for a node's output, or None for integers."""
     if y.dtype.kind != "f":
         return None
     return np.asarray(rng.standard_normal(y.shape), y.dtype)

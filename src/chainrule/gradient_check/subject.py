@@ -1,4 +1,4 @@
-"""The function to check, at a point and in float64, as a graph of nodes.
+"""The function of a gradient check, at a point, as float64 graph nodes.
 
 The function is traced, as it is for training: then its random draws are the same each
 time, nothing that it writes to is changed, and every node knows its line. One that
@@ -44,7 +44,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Part:
-    """An array that derivatives are taken with respect to.
+    """An array that gradients are checked with respect to.
 
     Attributes:
         name: of the argument or of the parameter.
@@ -59,7 +59,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Subject:
-    """A function at a point, as nodes that can be run again.
+    """A function to check at a point, as graph nodes that can be run again.
 
     Attributes:
         parts: what derivatives are taken with respect to.
@@ -78,7 +78,7 @@ class Subject:
     traced: bool = True
 
     def at(self, k: int, array: Array) -> list[Array]:
-        """Return the outputs for another array of part k; NaN after an error."""
+        """Return a checked function's outputs for another array k; NaN if it fails."""
         arrays = [array if i == k else p.array for i, p in enumerate(self.parts)]
         try:
             with np.errstate(all="ignore"):
@@ -88,7 +88,7 @@ class Subject:
 
     @cached_property
     def reached(self) -> dict[Value, int]:
-        """The parts that each value depends on, as a bit mask."""
+        """The checked arrays that each graph value depends on, as a bit mask."""
         bits_of = {p.value: 1 << k for k, p in enumerate(self.parts)}
         for node in self.nodes:
             bits = 0
@@ -99,7 +99,7 @@ class Subject:
 
 
 class FunctionCall:
-    """A function with its arguments, to be traced for the check.
+    """A function with its arguments, to be traced for a gradient check.
 
     Args:
         function: what is checked.
@@ -115,7 +115,7 @@ class FunctionCall:
         self.names = [arguments.names[i] for i in self.chosen]
 
     def subject(self) -> Subject:
-        """Return the function as nodes, traced if possible, else run eagerly.
+        """Return a function as graph nodes, traced if possible, else run eagerly.
 
         Raises:
             ArgumentError: nothing to differentiate with respect to; a function that
@@ -128,7 +128,7 @@ class FunctionCall:
         return self._called()  # eagerly there is an error as users know it
 
     def _call(self, arguments: Arguments, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Return the floating-point results of a call of the function."""
+        """Return the floating-point results of a call of the checked function."""
         chosen = dict(zip(self.chosen, tensors, strict=True))
         with stream(Generator(self.seed)), recording():
             leaves, __ = flatten(self.function(*arguments.with_leaves(chosen)))
@@ -181,7 +181,7 @@ class FunctionCall:
         return Subject(tuple(parts), wide.outputs, wide.nodes, known, run)
 
     def _names_outside(self) -> dict[int, str]:
-        """Return the names of tensors, by the tensor's id."""
+        """Return names of the checked function's tensors, by the tensor's id."""
         items = dict(zip(self.arguments.names, self.arguments.leaves))
         items |= outside(self.function)
         modules = {k: v for k, v in items.items() if has_parameters(v)}
@@ -197,7 +197,7 @@ class FunctionCall:
     # -- called -----------------------------------------------------------------------
 
     def _called(self) -> Subject:
-        """Return the function run eagerly, with copies of its modules in float64."""
+        """Return a function run eagerly, with copies of its modules in float64."""
         arguments = self.arguments.in_float64()
         parameters = arguments.parameters()
         points = [*self.points, *(np.array(p.numpy()) for p in parameters.values())]
@@ -267,7 +267,7 @@ def _described(leaf: Any) -> str:
 
 
 def _record(node: Node, inputs: tuple[Value, ...]) -> Iterable[Value]:
-    """Record a node in float64; what the function rounds to float32 stays rounded."""
+    """Record a graph node in float64, keeping the function's roundings to float32."""
     if node.primitive is convert and _rounds(node):
         inputs = emit(convert, inputs, node.attrs, node)
     outputs = emit(node.primitive, inputs, upcast_attrs(node.attrs, _record), node)
@@ -276,6 +276,6 @@ def _record(node: Node, inputs: tuple[Value, ...]) -> Iterable[Value]:
 
 
 def _rounds(node: Node) -> bool:
-    """Return whether a node converts float64 to float32."""
+    """Return whether a graph node converts float64 to float32."""
     narrow = node.attrs["dtype"] is DType.float32
     return narrow and node.inputs[0].dtype is DType.float64

@@ -1,4 +1,4 @@
-"""One forward and backward pass, with the numbers and cotangents of every value."""
+"""A forward and backward pass over graph nodes, keeping all numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Numbers = dict[Value, Array]
 
 @dataclass(frozen=True)
 class Walk:
-    """The result of a forward and backward pass: numbers and cotangents.
+    """The result of a forward and backward pass: all values' numbers and gradients.
 
     Attributes:
         numbers: of every value.
@@ -41,18 +41,18 @@ class Walk:
     cotangents: Numbers
 
     def gradient(self, value: Value) -> Array:
-        """Return the derivative by a value; 0 if the function does not depend on it."""
+        """Return the gradient by a graph value; 0 if nothing depends on it."""
         cotangent = self.cotangents.get(value)
         return np.zeros_like(self.numbers[value]) if cotangent is None else cotangent
 
 
 def forward(subject: Subject) -> Numbers:
-    """Return the numbers of every value at the point."""
+    """Return the numbers of every graph value at the checked point."""
     return replay(subject, [p.array for p in subject.parts])
 
 
 def replay(subject: Subject, arrays: Sequence[Array]) -> Numbers:
-    """Return the numbers of every value for other arrays of the parts."""
+    """Return the numbers of every graph value for other checked arrays."""
     numbers = dict(subject.known)
     numbers |= {p.value: a for p, a in zip(subject.parts, arrays, strict=True)}
     for node in subject.nodes:
@@ -67,7 +67,7 @@ def walk(
     weights: Sequence[Array],
     through: Collection[Node] = (),
 ) -> Walk:
-    """Run forward and backward pass with the derivative rules used in training.
+    """Run forward and backward pass over graph nodes by their derivative rules.
 
     Args:
         subject: the function.
@@ -108,13 +108,13 @@ def walk(
 
 
 def weighted(weights: Sequence[Array], outputs: Sequence[Array]) -> Array:
-    """Return the terms of the weighted sum of all outputs as one array."""
+    """Return the terms of a random-weighted sum of all outputs as one array."""
     terms = [(w * y).ravel() for w, y in zip(weights, outputs, strict=True)]
     return np.concatenate(terms).astype(np.float64)
 
 
 def applied(node: Node, arrays: Sequence[Array]) -> tuple[Array, ...]:
-    """Return a node's outputs for given arrays, by the reference implementation."""
+    """Return a graph node's outputs for arrays, by the reference implementation."""
     with np.errstate(all="ignore"):
         results: Any = REFERENCES[node.primitive](*arrays, **node.attrs)
     return tuple(np.asarray(a) for a in as_tuple(results))
@@ -126,7 +126,7 @@ def derived(
     gs: Sequence[Array | None],
     needed: tuple[bool, ...],
 ) -> list[Array | None]:
-    """Return the cotangents of a node's inputs, by its derivative rule alone."""
+    """Return the gradients of a graph node's inputs, by its derivative rule alone."""
     inputs = tuple([Value(a, tracked=t) for a, t in zip(arrays, needed)])
     ys = tuple([Value(a) for a in applied(node, arrays)])
     seeds = tuple([None if g is None else Value(g) for g in gs])
@@ -139,7 +139,7 @@ def derived(
 def opened(
     node: Node, arrays: Sequence[Array]
 ) -> Iterator[tuple[Graph, Sequence[Array]]]:
-    """Yield the body graphs of a composite, a loop or a branch, with their inputs."""
+    """Yield the body graphs of a composite, loop or branch node, with inputs."""
     if node.primitive in BODIES:
         types = [type_of(a) for a in arrays]
         yield BODIES[node.primitive](types, node.attrs), arrays
@@ -157,7 +157,7 @@ def opened(
 
 
 def inside(graph: Graph, arrays: Sequence[Array]) -> Numbers:
-    """Return the numbers of every value of a body graph."""
+    """Return the numbers of every graph value of a body graph."""
     with np.errstate(all="ignore"):
         return evaluate_all(graph, arrays)
 
@@ -167,7 +167,7 @@ def inside(graph: Graph, arrays: Sequence[Array]) -> Numbers:
 
 @dataclass(frozen=True)
 class Rounding:
-    """The effect of each value's rounding error on the result (Linnainmaa 1976).
+    """The effect of each graph value's rounding error on the function's result.
 
     A value v that is rounded by ε|v| moves the result by ε|v ∂ℒ/∂v|: what the chain
     rule says of any change. Of many values the squares add up.
@@ -182,7 +182,7 @@ class Rounding:
 
 
 def rounding(subject: Subject, reverse: Walk) -> Rounding:
-    """Return the effect of rounding errors on the result, for each part."""
+    """Return the effect of rounding errors on the result, for each checked array."""
     shares: list[tuple[float, int, Node, DType]] = []
     for node in subject.nodes:
         if node.primitive.view:
@@ -203,7 +203,7 @@ def rounding(subject: Subject, reverse: Walk) -> Rounding:
 
 
 def _norm(g: Array, v: Array) -> float:
-    """Return the norm √Σ (g v)² of the finite products."""
+    """Return the norm √Σ (g v)² of two arrays' finite products."""
     with np.errstate(all="ignore"):
         product = np.asarray(g * v, np.float64)
         return float(np.linalg.norm(product[np.isfinite(product)]))

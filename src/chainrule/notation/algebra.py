@@ -1,4 +1,4 @@
-r"""Expressions of algebra: symbols, numbers, powers, sums, products and quotients.
+r"""Mathematical expressions: symbols, numbers, powers, sums, products, quotients.
 
 An expression is a small tree. All spellings come from the one tree, so they cannot say
 different things, and parentheses follow from what binds tighter than what:
@@ -50,7 +50,7 @@ Written = Union["Expr", int, float]
 
 
 class Expr(Tree):
-    """A mathematical expression, with Python's arithmetic operators."""
+    """A mathematical expression (formula), built with Python's arithmetic operators."""
 
     def __add__(self, other: Written) -> Sum:
         return Sum((*_terms(self), *_terms(as_expr(other))))
@@ -92,12 +92,12 @@ class Expr(Tree):
 
     @property
     def T(self) -> Transposed:
-        """The transpose of the expression: rows for columns."""
+        """The transpose of a mathematical expression: rows for columns."""
         return Transposed(self)
 
 
 def as_expr(e: Written) -> Expr:
-    """Return an expression as it is, or a Python number as an expression."""
+    """Return a mathematical expression as it is, or a Python number as one."""
     return e if isinstance(e, Expr) else Number(e)
 
 
@@ -107,7 +107,7 @@ def _terms(e: Expr) -> tuple[tuple[int, Expr], ...]:
 
 @dataclass(frozen=True)
 class Atom(Expr):
-    """A symbol, written as declared.
+    """A symbol in a mathematical expression, with its text and LaTeX.
 
     Attributes:
         source: its LaTeX.
@@ -120,17 +120,17 @@ class Atom(Expr):
     tag: str = ""
 
     def latex(self) -> str:
-        """Return the symbol's LaTeX as declared."""
+        """Return a mathematical symbol's LaTeX as declared."""
         return self.source
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the symbol's text as declared."""
+        """Return a mathematical symbol's text as declared."""
         return [self.shown or self.source]
 
 
 @dataclass(frozen=True)
 class Number(Expr):
-    """A number as an expression.
+    """A number in a mathematical expression.
 
     >>> print(*map(Number, (3, 0.5, -2.5, 1e-5, -2.5e-8, math.pi, math.inf)))
     3 ½ −2.5 10⁻⁵ −2.5 · 10⁻⁸ π ∞
@@ -142,14 +142,14 @@ class Number(Expr):
 
     @property
     def level(self) -> int:
-        """The precedence of the number; a negative number binds like a sum."""
+        """A number's precedence in a formula; a negative number binds like a sum."""
         sign, mantissa, exponent = self.digits()
         if sign:
             return SUM
         return ATOM if not exponent else PRODUCT if mantissa else SCRIPT
 
     def digits(self) -> tuple[str, str, str]:
-        """Return the sign, the mantissa ("" for 1) and the exponent of ten as text.
+        """Return a number's sign, mantissa ("" for 1) and exponent of ten as text.
 
         >>> Number(-2.5e-8).digits(), Number(0.5).digits(), Number(1e-5).digits()
         (('−', '2.5', '−8'), ('', '½', ''), ('', '', '−5'))
@@ -166,7 +166,7 @@ class Number(Expr):
         return sign, "" if mantissa == "1" else mantissa, exponent
 
     def latex(self) -> str:
-        """Return the number in LaTeX: ½ as a fraction, integers without a point."""
+        """Return a number in LaTeX: ½ as a fraction, integers without a point."""
         sign, mantissa, exponent = self.digits()
         mantissa = _LATEX.get(mantissa, mantissa)
         times = r" \cdot " if mantissa else ""
@@ -174,7 +174,7 @@ class Number(Expr):
         return (sign + mantissa + power).replace("−", "-")
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the number as text: ½ as one character, integers without a point."""
+        """Return a number as text: ½ as one character, integers without a point."""
         sign, mantissa, exponent = self.digits()
         times = " · " if mantissa else ""
         power = f"{times}10{exponent.translate(ABOVE)}" if exponent else ""
@@ -191,7 +191,7 @@ _LATEX = {"½": r"\frac{1}{2}", "π": r"\pi", "∞": r"\infty", "NaN": r"\text{N
 
 @dataclass(frozen=True)
 class Script(Expr):
-    """A symbol with a superscript, a subscript or both: W⁽¹⁾, β₁.
+    """A mathematical symbol with superscript, subscript or both: W⁽¹⁾, β₁.
 
     It is one symbol, with no parts. Where what is raised or lowered says what to
     compute, the class is another: :class:`Power`, :class:`Transposed`, …
@@ -203,19 +203,19 @@ class Script(Expr):
     level: ClassVar[int] = SCRIPT
 
     def need(self) -> int:
-        """Return the precedence that the base needs to have no parentheses."""
+        """Return the precedence that a scripted base needs to have no parentheses."""
         # A second superscript needs parentheses around the first.
         raised = isinstance(self.base, Script) and self.base.above and self.above
         return ATOM if raised else SCRIPT
 
     def latex(self) -> str:
-        """Return the LaTeX ``base_{below}^{above}``."""
+        """Return a scripted symbol's LaTeX ``base_{below}^{above}``."""
         low = f"_{{{self.below.latex()}}}" if self.below else ""
         high = f"^{{{self.above.latex()}}}" if self.above else ""
         return latex_within(self.base, self.need()) + low + high
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text, with Unicode superscripts and subscripts if possible."""
+        """Return a scripted symbol's text, in Unicode superscripts and subscripts."""
         pieces = within(self.base, self.need(), numbers)
         scripts = ((self.below, BELOW, "_"), (self.above, ABOVE, "^"))
         for script, table, mark in scripts:
@@ -232,36 +232,36 @@ class Script(Expr):
 
 
 def _scalar_text(e: Expr, numbers: Numbers) -> str:
-    """Return the text of a script, or the number if its symbol is known."""
+    """Return the text of a superscript or subscript, or its known number."""
     if e in numbers and numbers[e].size == 1:
         return f"{numbers[e].item():.4g}"
     return e.text()
 
 
 class Power(Script):
-    """A power, element by element: u², e^x."""
+    """A power in a mathematical expression, element by element: u², e^x."""
 
     def __init__(self, base: Expr, exponent: Expr, *, index: str | None = None) -> None:
         super().__init__(base, above=exponent, index=index)
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the power with ``change`` applied to base and exponent."""
+        """Return a symbolic power with ``change`` applied to base and exponent."""
         assert self.above is not None
         return self._with(base=change(self.base), above=change(self.above))
 
 
 class Transposed(Script):
-    """A transposed expression: Wᵀ."""
+    """A transposed mathematical expression: Wᵀ."""
 
     def __init__(self, base: Expr, *, index: str | None = None) -> None:
         super().__init__(base, above=TURNED, index=index)
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the transpose with ``change`` applied to the base."""
+        """Return a symbolic transpose with ``change`` applied to its base."""
         return self._with(base=change(self.base))
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text of the transpose; a known array is transposed."""
+        """Return a symbolic transpose's text; a known array is transposed."""
         if self.base in numbers:
             return [numbers[self.base].T]
         return super().spell(numbers)
@@ -275,13 +275,13 @@ TURNED = Atom("T")
 
 @dataclass(frozen=True)
 class Sum(Expr):
-    """A sum of terms with signs +1 or −1; one term with −1 is a negation."""
+    """A symbolic sum of terms with signs +1 or −1; one term with −1 is a negation."""
 
     terms: tuple[tuple[int, Expr], ...]
     level: ClassVar[int] = SUM
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the sum with ``change`` applied to every term."""
+        """Return a symbolic sum with ``change`` applied to every term."""
         return self._with(terms=tuple([(s, change(t)) for s, t in self.terms]))
 
     def _marks(self) -> list[str]:
@@ -290,13 +290,13 @@ class Sum(Expr):
         return [first, *(" − " if sign < 0 else " + " for sign in signs[1:])]
 
     def latex(self) -> str:
-        """Return the sum in LaTeX: ``a + b - c``."""
+        """Return a symbolic sum in LaTeX: ``a + b - c``."""
         marks = [mark.replace("−", "-") for mark in self._marks()]
         inner = [latex_within(term, ODOT) for _, term in self.terms]
         return "".join(mark + term for mark, term in zip(marks, inner))
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the sum as text: ``a + b − c``."""
+        """Return a symbolic sum as text: ``a + b − c``."""
         pieces: list[Piece] = []
         for mark, (_, term) in zip(self._marks(), self.terms):
             pieces += [mark] if mark else []
@@ -306,7 +306,7 @@ class Sum(Expr):
 
 @dataclass(frozen=True)
 class Product(Expr):
-    """A product: of matrices (``dot``), with a scalar (``scale``) or elementwise.
+    """A symbolic product: of matrices, with a scalar, or element by element.
 
     ``conv`` is the convolution; ``mod``, ``and``, ``or``, ``xor``, ``up`` (zeros in
     between) and ``down`` (one of each few) are written like products. Matrix products
@@ -318,15 +318,15 @@ class Product(Expr):
 
     @property
     def level(self) -> int:
-        """The precedence of the product: factors without a sign bind tighter."""
+        """A symbolic product's precedence: factors without a sign bind tighter."""
         return ODOT if self.kind in SIGNS else PRODUCT
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the product with ``change`` applied to every factor."""
+        """Return a symbolic product with ``change`` applied to every factor."""
         return self._with(factors=tuple(map(change, self.factors)))
 
     def needs(self) -> list[int]:
-        """Return the precedence that each factor needs to have no parentheses."""
+        """Return the precedence that factors of a product need for no parentheses."""
         *front, last = self.factors
         if self.level == PRODUCT:
             # ½ ∑ u ⊙ v: what stands last under a prefix cannot be misread.
@@ -345,7 +345,7 @@ class Product(Expr):
         return ATOM if matrices else QUOTIENT
 
     def latex(self) -> str:
-        """Return the product in LaTeX."""
+        """Return a symbolic product in LaTeX."""
         sign = SIGNS[self.kind][1] if self.kind in SIGNS else " "
         parts = [latex_within(f, n) for f, n in zip(self.factors, self.needs())]
         if sign == " ":  # 2 10^{-5} would be another number
@@ -354,7 +354,7 @@ class Product(Expr):
         return sign.join(parts)
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the product as text."""
+        """Return a symbolic product as text."""
         sign = SIGNS[self.kind][0] if self.kind in SIGNS else " "
         a, b = self.factors[0], self.factors[-1]
         short = isinstance(b, Atom) and len(b.text()) == 1
@@ -372,7 +372,7 @@ def _begins_with_digit(e: Expr) -> bool:
 
 @dataclass(frozen=True)
 class Quotient(Expr):
-    """A quotient, on one line or (in LaTeX) as a fraction."""
+    """A symbolic quotient, on one line or (in LaTeX) as a fraction."""
 
     top: Expr
     bottom: Expr
@@ -380,11 +380,11 @@ class Quotient(Expr):
     level: ClassVar[int] = QUOTIENT
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the quotient with ``change`` applied to top and bottom."""
+        """Return a symbolic quotient with ``change`` applied to top and bottom."""
         return self._with(top=change(self.top), bottom=change(self.bottom))
 
     def latex(self) -> str:
-        r"""Return the quotient in LaTeX: ``top / bottom`` or ``\frac{top}{bottom}``."""
+        r"""Return a symbolic quotient in LaTeX: ``top / bottom`` or a fraction."""
         if self.bar:
             return rf"\frac{{{self.top.latex()}}}{{{self.bottom.latex()}}}"
         top = latex_within(self.top, PRODUCT)
@@ -392,7 +392,7 @@ class Quotient(Expr):
         return f"{top} / {latex_within(self.bottom, need)}"
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the quotient as text: ``top/bottom``."""
+        """Return a symbolic quotient as text: ``top/bottom``."""
         top = within(self.top, PRODUCT, numbers)
         need = beside(self.bottom, PREFIX)
         return [*top, "/", *within(self.bottom, need, numbers)]

@@ -1,4 +1,4 @@
-"""Numerical evaluation of expressions, part by part.
+"""Numerical evaluation of mathematical expressions, part by part.
 
 Numbers lie in memory with samples first; on paper a sample is a column. So of two
 arrays it must be known which consists of *columns* (one for each sample, and position)
@@ -69,7 +69,7 @@ ALL_COLUMNS: tuple[int, ...] = (-2,)
 
 @dataclass(frozen=True)
 class Quantity:
-    """An array, with the orientation of its samples: columns, rows or a plain matrix.
+    """An array with the orientation of its samples: columns, rows or a plain matrix.
 
     Attributes:
         array: as they lie in memory.
@@ -82,7 +82,7 @@ class Quantity:
 
 
 def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
-    """Return the value of an expression.
+    """Return the numerical value of a mathematical expression.
 
     Floating-point numbers are taken as float64, whatever they lie in memory as. A
     listing comes to its last item.
@@ -99,7 +99,7 @@ def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
 
 
 def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
-    """Return the values of a listing's items; later items use earlier ones."""
+    """Return the values of a list of formulas; later ones use earlier ones."""
     known, arrays = dict(numbers), list[Array]()
     with np.errstate(all="ignore"):
         for item in e.items if isinstance(e, Listing) else (e,):
@@ -113,7 +113,7 @@ def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
 
 
 def results(e: Expr, numbers: Mapping[Expr, Quantity]) -> tuple[Array, ...]:
-    """Return all results of an expression that has several, or its only one.
+    """Return all numerical results of a mathematical expression, one or several.
 
     Raises:
         ArithmeticError: as :func:`computed`.
@@ -153,7 +153,7 @@ class _Reader:
         )
 
     def _all(self, function: Callable[..., Any], *parts: Expr) -> Quantity:
-        """Return a function of arrays, applied element by element."""
+        """Return the value of a function of expressions, applied element by element."""
         quantities = [self.of(part) for part in parts]
         kinds = [q.kind for q in quantities if q.array.ndim]
         kind = next((k for k in (COLUMNS, ROWS) if k in kinds), MATRIX)
@@ -309,7 +309,7 @@ class _Reader:
 
 
 def _side_by_side(arrays: list[Array]) -> list[Array]:
-    """Return arrays of columns reshaped to the one with the most axes."""
+    """Return arrays of sample columns, reshaped to the one with the most axes."""
     most = max((a.shape for a in arrays), key=lambda s: (len(s), math.prod(s)))
 
     def counted(a: Array) -> Array:
@@ -320,7 +320,7 @@ def _side_by_side(arrays: list[Array]) -> list[Array]:
 
 
 def _of_labels(values: Array, labels: Array) -> Array:
-    """Return the element of each row that the row's label names."""
+    """Return the element of each row that the row's class label names."""
     labels = labels.astype(np.int64)
     if values.ndim == 1:
         return values[labels]

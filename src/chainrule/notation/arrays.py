@@ -1,4 +1,4 @@
-"""Expressions with axes: reductions, indexing, and products with index letters."""
+"""Mathematical expressions with axes: reductions, indexing, index notation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LETTERS = "ijklmnopqr"
 
 
 def axis_letters(rank: int, samples: bool = True) -> str:
-    """Return a letter for each axis: s for samples, i for features, t for time, ….
+    """Return an index letter for each axis: s for samples, i for features, t for time.
 
     Args:
         rank: how many axes.
@@ -43,19 +43,19 @@ def axis_letters(rank: int, samples: bool = True) -> str:
 
 
 class Indexed(Script):
-    """An element of an array, by letters or positions.
+    """An element of a symbolic array, by index letters or positions: xᵢ.
 
     >>> print(Indexed(Atom("x"), below=Atom("i")), Indexed(Atom("x"), below=Atom("q")))
     xᵢ x_q
     """
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the element with ``change`` applied to the base."""
+        """Return a symbolic element with ``change`` applied to its array."""
         return self._with(base=change(self.base))
 
 
 class Picked(Script):
-    """The element of each sample's column that the label names: softmax(z)_y.
+    """The symbolic element of each sample that its label names: softmax(z)_y.
 
     >>> print(Picked(Call(Atom("softmax"), (Atom("z"),)), Atom("y")))
     softmax(z)_y
@@ -65,14 +65,14 @@ class Picked(Script):
         super().__init__(base, below=label, index=index)
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the expression with ``change`` applied to base and label."""
+        """Return the symbolic element with ``change`` applied to base and label."""
         assert self.below is not None
         return self._with(base=change(self.base), below=change(self.below))
 
 
 @dataclass(frozen=True)
 class Spread(Indexed):
-    """An array with fewer axes, broadcast along the others: b_c for each channel c.
+    """A symbolic array broadcast along other axes: b_c for each channel c.
 
     Letters may be left out, where they would stand on more than a name.
 
@@ -89,20 +89,20 @@ class Spread(Indexed):
 
     @property
     def level(self) -> int:
-        """The precedence: the base's own if no letters are written."""
+        """A broadcast expression's precedence: its base's own without letters."""
         return SCRIPT if self.below else self.base.level
 
     def latex(self) -> str:
-        """Return the LaTeX, with index letters if there are any."""
+        """Return a broadcast expression's LaTeX, with index letters if any."""
         return super().latex() if self.below else self.base.latex()
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text, with index letters if there are any."""
+        """Return a broadcast expression's text, with index letters if any."""
         return super().spell(numbers) if self.below else self.base.pieces(numbers)
 
 
 class Part(Indexed):
-    """One of several results of an expression, counted from 1.
+    """One of several results of a mathematical expression, counted from 1.
 
     >>> print(Part(Call(Atom("scan"), (Atom("h"), Atom("x"))), 2))
     scan(h, x)₂
@@ -114,7 +114,7 @@ class Part(Indexed):
 
 @dataclass(frozen=True)
 class Reduced(Prefix):
-    r"""A reduction (sum, mean, product, maximum) over axes: ∑ᵢ u, meanₛ(u).
+    r"""A symbolic reduction (sum, mean, product, maximum) over axes: ∑ᵢ u.
 
     Signs stand in front of their argument with the reach ``"wide"``; names are written
     as functions, with the reach ``"call"``.
@@ -136,27 +136,27 @@ class Reduced(Prefix):
 
     @property
     def prefixed(self) -> bool:
-        """True if the reduction is written as an operator without parentheses."""
+        """True if a symbolic reduction is written as an operator, not as a call."""
         return self.reach != "call"
 
     @property
     def level(self) -> int:
-        """The precedence: that of a function call or of an operator."""
+        """A symbolic reduction's precedence: a function call's or an operator's."""
         return SCRIPT if self.reach == "call" else super().level
 
     @property
     def name(self) -> str:
-        """The name of the reduction without index letters: ``"∑"``, ``"mean"``."""
+        """A symbolic reduction's name without index letters: ``"∑"``, ``"mean"``."""
         return bare(self.head).text()
 
     def latex(self) -> str:
-        """Return the LaTeX ``head_i argument`` or ``head_i(argument)``."""
+        """Return a symbolic reduction's LaTeX: ``head_i argument`` or a call."""
         if self.reach != "call":
             return super().latex()
         return f"{self.head.latex()}({self.argument.latex()})"
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text ``head_i argument`` or ``head_i(argument)``."""
+        """Return a symbolic reduction's text: ``head_i argument`` or a call."""
         if self.reach != "call":
             return super().spell(numbers)
         return [*self.head.pieces({}), "(", *self.argument.pieces(numbers), ")"]
@@ -164,7 +164,7 @@ class Reduced(Prefix):
 
 @dataclass(frozen=True)
 class Along(Call):
-    """A function along one axis: softmax(z), softmaxₜ(z).
+    """A symbolic function along one axis: softmax(z), softmaxₜ(z).
 
     Attributes:
         axis: which, counted in memory.
@@ -178,7 +178,7 @@ class Along(Call):
 
     @property
     def name(self) -> str:
-        """The name of the function, without the letter of the axis."""
+        """The name of a symbolic function along an axis, without the axis's letter."""
         return bare(self.head).text()
 
 
@@ -191,7 +191,7 @@ def bare(head: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class Contracted(Expr):
-    """A sum of products over the index letters that the result does not have.
+    """A symbolic sum of products over shared index letters (einsum): ∑ₖ aᵢₖ bₖⱼ.
 
     Attributes:
         factors: what is multiplied.
@@ -208,11 +208,11 @@ class Contracted(Expr):
     level: ClassVar[int] = ODOT
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the expression with ``change`` applied to both factors."""
+        """Return a symbolic sum of products with ``change`` applied to both factors."""
         return self._with(factors=tuple(map(change, self.factors)))
 
     def written(self) -> Expr:
-        """Return the expression as an explicit sum with index letters."""
+        """Return a sum of products as an explicit ∑ with index letters."""
         summed = dict.fromkeys(c for c in "".join(self.letters) if c not in self.out)
         inner = Product(
             "dot", tuple([lettered(f, t) for f, t in zip(self.factors, self.letters)])
@@ -223,16 +223,16 @@ class Contracted(Expr):
         return Prefix(head, inner, "wide")
 
     def latex(self) -> str:
-        r"""Return the LaTeX ``\sum_{k} a_{ik} b_{kj}``."""
+        r"""Return a sum of products in LaTeX: ``\sum_{k} a_{ik} b_{kj}``."""
         return self.written().latex()
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text ``∑ₖ aᵢₖ bₖⱼ``, with symbols and without numbers."""
+        """Return a sum of products as text: ``∑ₖ aᵢₖ bₖⱼ``, without numbers."""
         return self.written().spell({})
 
 
 def lettered(e: Expr, letters: str) -> Expr:
-    """Return an expression with an index letter for each axis.
+    """Return a symbolic array with an index letter for each axis.
 
     >>> print(lettered(Atom("x"), "si"), lettered(Script(Atom("z"), Atom("(1)")), "i"))
     xₛᵢ zᵢ⁽¹⁾
@@ -244,7 +244,7 @@ def lettered(e: Expr, letters: str) -> Expr:
 
 @dataclass(frozen=True)
 class Computed(Expr):
-    """An expression with its own function for the value: x[…], pool(x), W ∗ x.
+    """A formula whose value a Python function computes: x[…], pool(x), W ∗ x.
 
     Attributes:
         shown: how it is written.
@@ -267,21 +267,21 @@ class Computed(Expr):
 
     @property
     def level(self) -> int:
-        """The precedence of the written expression."""
+        """The precedence of a computed formula's written form."""
         return self.shown.level
 
     @property
     def prefixed(self) -> bool:
-        """True if the written expression begins with an operator."""
+        """True if a computed formula's written form begins with an operator."""
         return self.shown.prefixed
 
     @property
     def wide(self) -> bool:
-        """True if the written expression would include a following factor."""
+        """True if a computed formula's written form would include a next factor."""
         return self.shown.wide
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the expression with ``change`` applied to its arguments."""
+        """Return a computed formula with ``change`` applied to its arguments."""
         arguments = tuple(map(change, self.arguments))
         if arguments == self.arguments:
             return self
@@ -289,9 +289,9 @@ class Computed(Expr):
         return self._with(shown=shown, arguments=arguments)
 
     def latex(self) -> str:
-        """Return the LaTeX of the written expression."""
+        """Return the LaTeX of a computed formula's written form."""
         return self.shown.latex()
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text of the written expression."""
+        """Return the text of a computed formula's written form."""
         return self.shown.pieces(numbers)

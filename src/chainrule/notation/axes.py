@@ -1,4 +1,4 @@
-"""Functions that build expressions over axes: sums, means, softmax, broadcasts."""
+"""Functions that build formulas over axes: sums, means, softmax, broadcasts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from chainrule.notation.names import named
 
 
 def _index(x: Expr, axes: tuple[int, ...], rank: int | None) -> tuple[str, bool]:
-    """Return the letters of x's axes and whether they are known."""
+    """Return the index letters of an expression's axes, and whether they are known."""
     index = index_of(x)
     if index is not None and rank in (None, len(index)):
         return index, True
@@ -37,7 +37,7 @@ def _index(x: Expr, axes: tuple[int, ...], rank: int | None) -> tuple[str, bool]
 
 
 def index_of(x: Expr) -> str | None:
-    """Return the letters of an expression's axes, or None if they are unknown.
+    """Return the index letters of an expression's axes, or None if unknown.
 
     >>> index_of(Atom("x", index="si") + Atom("b", index="i"))
     'si'
@@ -63,7 +63,7 @@ def reduced(
     rank: int | None = None,
     keep: bool = True,
 ) -> Expr:
-    """Return a reduction over some axes, or over all of them.
+    """Return the formula of a reduction over some axes, or over all of them.
 
     Args:
         name: what is done: ``"∑"``, ``"mean"``, ``"argmax"`` …
@@ -88,7 +88,7 @@ def reduced(
 
 
 def total(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """Return the sum over some axes, or over all of them; see :func:`reduced`.
+    """Return the formula of a sum over axes; see :func:`reduced`.
 
     >>> x = Atom("x", index="sti")
     >>> print(total(x), total(x, over=(0,)), total(x, over=(1, 2)))
@@ -98,7 +98,7 @@ def total(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def product_of(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """Return the product over axes; see :func:`reduced`.
+    """Return the formula of a product over axes; see :func:`reduced`.
 
     >>> print(product_of(Atom("x", index="si"), over=(1,)))
     ∏ᵢ x
@@ -107,7 +107,7 @@ def product_of(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def mean(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """Return the mean over axes; see :func:`reduced`.
+    """Return the formula of a mean over axes; see :func:`reduced`.
 
     >>> print(mean(Atom("x", index="si") ** 2, over=(0,)))
     meanₛ(x²)
@@ -116,7 +116,7 @@ def mean(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def variance(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """Return the variance over axes; see :func:`reduced`.
+    """Return the formula of a variance over axes; see :func:`reduced`.
 
     >>> print(variance(Atom("x", index="si"), over=(0,)))
     varₛ(x)
@@ -125,7 +125,7 @@ def variance(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def largest(x: Written, over: Axes = None, **options: Any) -> Expr:
-    """Return the largest element over axes; see :func:`reduced`.
+    """Return the formula of a maximum over axes; see :func:`reduced`.
 
     >>> print(largest(Atom("x")))
     max(x)
@@ -134,7 +134,7 @@ def largest(x: Written, over: Axes = None, **options: Any) -> Expr:
 
 
 def head_along(name: str, x: Expr, axis: int) -> Expr:
-    """Return a function's name, with the axis letter if it is not the last axis.
+    """Return a function's symbol, with the axis letter if it is not the last axis.
 
     >>> x = Atom("x", index="scpq")
     >>> print(head_along("softmax", x, 3), head_along("softmax", x, 1))
@@ -155,7 +155,7 @@ def along(name: str, x: Expr, axis: int) -> Along:
 
 
 def softmax(x: Expr, axis: int = -1) -> Along:
-    """Return the softmax e^xᵢ / Σⱼ e^xⱼ along an axis.
+    """Return the formula of softmax e^xᵢ / Σⱼ e^xⱼ along an axis.
 
     >>> print(softmax(Atom("z")))
     softmax(z)
@@ -164,7 +164,7 @@ def softmax(x: Expr, axis: int = -1) -> Along:
 
 
 def picked(x: Expr, label: Expr) -> Picked:
-    """Return the element of each row that the label names: softmax(z)_y.
+    """Return the formula of each row's element that a label names: softmax(z)_y.
 
     >>> print(picked(softmax(Atom("z")), Atom("y")))
     softmax(z)_y
@@ -180,7 +180,7 @@ def spread(
     rank: int | None = None,
     letters: bool = True,
 ) -> Expr:
-    """Return ``b`` broadcast to the axes of ``like``.
+    """Return the formula of ``b`` broadcast to the axes of ``like``.
 
     Where they are the last axes of ``like`` nothing needs to be written.
 

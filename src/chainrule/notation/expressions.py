@@ -1,4 +1,4 @@
-"""All classes of expressions, imported in one place.
+"""All classes of mathematical expressions, imported in one place.
 
 - :mod:`chainrule.notation.tree`: what all of them can do;
 - :mod:`chainrule.notation.algebra`: symbols, numbers, sums, products, powers;

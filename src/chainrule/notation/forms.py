@@ -1,4 +1,4 @@
-"""Expressions with operators, function calls, brackets, relations and lists."""
+"""Mathematical expressions with operators, calls, brackets, relations and lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from chainrule.notation.tree import (
 
 @dataclass(frozen=True)
 class Prefix(Expr):
-    r"""A prefix operator without parentheses: ln x, ∑ x, ∂x.
+    r"""A symbolic prefix operator without parentheses: ln x, ∑ x, ∂x.
 
     Attributes:
         head: the operator.
@@ -50,39 +50,39 @@ class Prefix(Expr):
 
     @property
     def prefixed(self) -> bool:
-        """True: the operator is written in front of its argument."""
+        """True: a prefix operator is written in front of its argument."""
         return True
 
     @property
     def wide(self) -> bool:
-        """True if the operator would include a following product, as ∑ does."""
+        """True if a prefix operator would include a following product, as ∑ does."""
         return self.reach == "wide"
 
     @property
     def level(self) -> int:
-        """The precedence of the operator with its argument."""
+        """The precedence of a prefix operator with its argument in a formula."""
         return min(PREFIX, max(self.argument.level, ODOT)) if self.reach else PREFIX
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the expression with ``change`` applied to the argument."""
+        """Return a prefix operator's formula with ``change`` applied to its operand."""
         return self._with(argument=change(self.argument))
 
     def need(self) -> int:
-        """Return the precedence that the bare argument needs."""
+        """Return the precedence that a prefix operator's bare argument needs."""
         return ODOT if self.reach == "wide" else PREFIX
 
     def _gap(self, numbers: Numbers) -> str:
-        """Return the space between operator and argument: ln(1 + x), ∑ (u + v)."""
+        """Return the space between a prefix operator and its argument: ∑ (u + v)."""
         fenced = self.argument.level < self.need() and self.argument not in numbers
         return "" if self.reach == "tight" or (fenced and not self.reach) else " "
 
     def latex(self) -> str:
-        """Return the LaTeX ``head argument``."""
+        """Return a prefix operator's LaTeX ``head argument``."""
         inner = latex_within(self.argument, self.need())
         return self.head.latex() + ("" if inner[0] == "(" else " ") + inner
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text ``head argument``."""
+        """Return a prefix operator's text ``head argument``."""
         gap = self._gap(numbers)
         known = {} if self.reach == "tight" else numbers
         inner = within(self.argument, self.need(), known)
@@ -91,7 +91,7 @@ class Prefix(Expr):
 
 @dataclass(frozen=True)
 class Call(Expr):
-    """A function call ``head(a, b)``, or an indexing ``head[a, b]``.
+    """A symbolic function call ``head(a, b)``, or indexing ``head[a, b]``.
 
     >>> x, i = Atom("x"), Atom("i")
     >>> print(Call(Atom("f"), (x, i)), Call(x, (i,), "[]"))
@@ -103,17 +103,17 @@ class Call(Expr):
     fence: str = "()"
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the call with ``change`` applied to arguments and indexed head."""
+        """Return a symbolic call with ``change`` applied to its arguments."""
         head = change(self.head) if self.fence == "[]" else self.head
         return self._with(head=head, arguments=tuple(map(change, self.arguments)))
 
     def latex(self) -> str:
-        """Return the LaTeX ``head(a, b)``."""
+        """Return a symbolic function call's LaTeX ``head(a, b)``."""
         inner = ", ".join(a.latex() for a in self.arguments)
         return latex_within(self.head, SCRIPT) + self.fence[0] + inner + self.fence[1]
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text ``head(a, b)``."""
+        """Return a symbolic function call's text ``head(a, b)``."""
         inner = joined([a.pieces(numbers) for a in self.arguments], ", ")
         head = within(self.head, SCRIPT, numbers)
         return [*head, self.fence[0], *inner, self.fence[1]]
@@ -121,7 +121,7 @@ class Call(Expr):
 
 @dataclass(frozen=True)
 class Fence(Expr):
-    """An expression between two delimiters: [a < b], |x|, ⌊x⌋, √(x).
+    """A mathematical expression between delimiters: [a < b], |x|, ⌊x⌋, √(x).
 
     >>> print(Fence(Atom("|"), Atom("x") - 1, Atom("|")))
     |x − 1|
@@ -132,17 +132,17 @@ class Fence(Expr):
     right: Atom
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the expression with ``change`` applied to the inner part."""
+        """Return a delimited expression with ``change`` applied to the inner part."""
         return self._with(inner=change(self.inner))
 
     def latex(self) -> str:
-        """Return the LaTeX of the inner expression between the delimiters."""
+        """Return a delimited expression's LaTeX, such as |x|."""
         left = self.left.latex() + (" " if self.left.latex()[-1].isalpha() else "")
         right = (" " if self.right.latex()[:1] == "\\" else "") + self.right.latex()
         return left + self.inner.latex() + right
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text of the inner expression between the delimiters."""
+        """Return a delimited expression's text, such as |x| or √x."""
         left, right = self.left.text(), self.right.text()
         if left == "√(" and isinstance(self.inner, Atom | Number):
             left, right = "√", ""
@@ -151,7 +151,7 @@ class Fence(Expr):
 
 @dataclass(frozen=True)
 class Relation(Expr):
-    """Items with relation signs between them: a < b, v = u + w.
+    """A symbolic relation, items with signs between: a < b, v = u + w.
 
     >>> print(Relation((Atom("a"), Atom("b") + 1), (Atom("<"),)))
     a < b + 1
@@ -162,18 +162,18 @@ class Relation(Expr):
     level: ClassVar[int] = RELATION
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the relation with ``change`` applied to every item."""
+        """Return a symbolic relation with ``change`` applied to every item."""
         return self._with(items=tuple(map(change, self.items)))
 
     def latex(self) -> str:
-        """Return the relation in LaTeX: ``a < b``."""
+        """Return a symbolic relation in LaTeX: ``a < b``."""
         text = latex_within(self.items[0], SUM)
         for sign, item in zip(self.signs, self.items[1:]):
             text += f" {sign.latex()} {latex_within(item, SUM)}"
         return text
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the relation as text: ``a < b``."""
+        """Return a symbolic relation as text: ``a < b``."""
         pieces = within(self.items[0], SUM, numbers)
         for sign, item in zip(self.signs, self.items[1:]):
             pieces += [f" {sign.text()} ", *within(item, SUM, numbers)]
@@ -182,7 +182,7 @@ class Relation(Expr):
 
 @dataclass(frozen=True)
 class Choice(Relation):
-    """A conditional expression: a if c else b.
+    """A symbolic conditional expression: a if c else b.
 
     A bracket around the condition is left out.
 
@@ -198,22 +198,22 @@ class Choice(Relation):
             object.__setattr__(self, "items", (first, condition.inner, other))
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the conditional with ``change`` applied to every item."""
+        """Return a symbolic conditional with ``change`` applied to every item."""
         return type(self)(tuple(map(change, self.items)), self.signs, index=self.index)
 
     def need(self, i: int) -> int:
-        """Return the precedence that item i needs to have no parentheses."""
+        """Return the precedence that a conditional's item needs for no parentheses."""
         return RELATION if i == 1 and not isinstance(self.items[1], Choice) else SUM
 
     def latex(self) -> str:
-        r"""Return the LaTeX ``a \text{ if } c \text{ else } b``."""
+        r"""Return a conditional's LaTeX: ``a \text{ if } c \text{ else } b``."""
         text = latex_within(self.items[0], SUM)
         for i, (sign, item) in enumerate(zip(self.signs, self.items[1:]), 1):
             text += f" {sign.latex()} {latex_within(item, self.need(i))}"
         return text
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text ``a if c else b``."""
+        """Return a symbolic conditional's text ``a if c else b``."""
         pieces = within(self.items[0], SUM, numbers)
         for i, (sign, item) in enumerate(zip(self.signs, self.items[1:]), 1):
             pieces += [f" {sign.text()} ", *within(item, self.need(i), numbers)]
@@ -222,7 +222,7 @@ class Choice(Relation):
 
 @dataclass(frozen=True)
 class Listing(Expr):
-    """A list of expressions, such as the steps of an optimiser.
+    """A list of formulas, such as the steps of an optimiser.
 
     Relations with ``←`` (or ``=``) name what stands on their right; the last item is
     what the listing comes to.
@@ -236,20 +236,20 @@ class Listing(Expr):
     level: ClassVar[int] = LIST
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the list with ``change`` applied to items, not to step names."""
+        """Return a list of formulas with ``change`` applied, except to step names."""
         return self._with(items=tuple([_step(item, change) for item in self.items]))
 
     def latex(self) -> str:
-        """Return the list in LaTeX: ``a, b``."""
+        """Return a list of formulas in LaTeX: ``a, b``."""
         return r",\; ".join(item.latex() for item in self.items)
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the list as text: ``a, b``."""
+        """Return a list of formulas as text: ``a, b``."""
         return joined([item.pieces(numbers) for item in self.items], ", ")
 
 
 def is_step(item: Expr) -> TypeGuard[Relation]:
-    """Return whether an item of a list defines a name: ``name ← value``."""
+    """Return whether a list's formula defines a symbol: ``name ← value``."""
     return type(item) is Relation and item.signs[0].text() in ("←", "=")
 
 
@@ -261,7 +261,7 @@ def _step(item: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 @dataclass(frozen=True)
 class Span(Expr):
-    """A slice of positions, as in Python: 2:5.
+    """A symbolic slice of positions, as in Python: 2:5.
 
     >>> print(Span(Number(2), Number(5)), Span(None, None, 2))
     2:5 ::2
@@ -273,17 +273,17 @@ class Span(Expr):
     level: ClassVar[int] = LIST
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the slice with ``change`` applied to start and stop."""
+        """Return a symbolic slice with ``change`` applied to start and stop."""
         start, stop = (e and change(e) for e in (self.start, self.stop))
         return self._with(start=start, stop=stop)
 
     def latex(self) -> str:
-        """Return the slice in LaTeX: ``2{:}5``."""
+        """Return a symbolic slice in LaTeX: ``2{:}5``."""
         ends = [e.latex() if e else "" for e in (self.start, self.stop)]
         return "{:}".join([*ends, *([str(self.stride)] if self.stride != 1 else [])])
 
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the slice as text: ``2:5``."""
+        """Return a symbolic slice as text: ``2:5``."""
         ends = [e.pieces(numbers) if e else [] for e in (self.start, self.stop)]
         step: list[list[Piece]] = [[str(self.stride)]] if self.stride != 1 else []
         return joined([*ends, *step], ":")

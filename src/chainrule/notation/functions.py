@@ -1,4 +1,4 @@
-"""Functions that build expressions, for the formulas that primitives declare.
+"""Functions that build the formulas which primitives declare: ln x, |x|, √x.
 
 >>> x, y = symbol("x", index="si"), symbol("y", index="si")
 >>> print(-total(y * ln(softmax(x, axis=1)), over=(1,)))
@@ -100,7 +100,7 @@ E, PI = Number(math.e), Number(math.pi)
 
 
 def apply(name: str, *arguments: Written) -> Call:
-    """Return the call of a function by its name.
+    """Return the symbolic call of a function by its name.
 
     >>> print(apply("max", symbol("x"), 0), apply("φ", symbol("x")), sep="   ")
     max(x, 0)   φ(x)
@@ -109,7 +109,7 @@ def apply(name: str, *arguments: Written) -> Call:
 
 
 def prefixed(name: str, x: Written) -> Prefix:
-    """Return a function without parentheses around a simple argument: ln x.
+    """Return a symbolic function without parentheses if its argument is simple: ln x.
 
     >>> print(prefixed("sin", symbol("x")), prefixed("sin", symbol("x") + 1), sep="   ")
     sin x   sin(x + 1)
@@ -118,7 +118,7 @@ def prefixed(name: str, x: Written) -> Prefix:
 
 
 def ln(x: Written) -> Prefix:
-    """Return the natural logarithm ln x.
+    """Return the formula of the natural logarithm ln x.
 
     >>> print(ln(symbol("x")), ln(1 + symbol("x")), sep="   ")
     ln x   ln(1 + x)
@@ -127,7 +127,7 @@ def ln(x: Written) -> Prefix:
 
 
 def exp(x: Written) -> Power:
-    """Return the exponential function e^x.
+    """Return the formula of the exponential function e^x.
 
     >>> print(exp(symbol("x")), exp(symbol("x") / 2), sep="   ")
     eˣ   e^(x/2)
@@ -136,7 +136,7 @@ def exp(x: Written) -> Power:
 
 
 def tanh(x: Written) -> Prefix:
-    """Return the hyperbolic tangent tanh x.
+    """Return the formula of the hyperbolic tangent tanh x.
 
     >>> print(tanh(symbol("x")))
     tanh x
@@ -145,7 +145,7 @@ def tanh(x: Written) -> Prefix:
 
 
 def sigmoid(x: Written) -> Call:
-    """Return the sigmoid σ(x) = 1/(1 + e⁻ˣ).
+    """Return the formula of the sigmoid σ(x) = 1/(1 + e⁻ˣ).
 
     >>> print(sigmoid(symbol("z") + 1))
     σ(z + 1)
@@ -154,7 +154,7 @@ def sigmoid(x: Written) -> Call:
 
 
 def absolute(x: Written) -> Fence:
-    """Return the absolute value |x|.
+    """Return the formula of the absolute value |x|.
 
     >>> print(absolute(symbol("x") - 1))
     |x − 1|
@@ -163,7 +163,7 @@ def absolute(x: Written) -> Fence:
 
 
 def root(x: Written) -> Fence:
-    """Return the square root √x.
+    """Return the formula of the square root √x.
 
     >>> print(root(symbol("x")), root(symbol("x") + 1), sep="   ")
     √x   √(x + 1)
@@ -172,7 +172,7 @@ def root(x: Written) -> Fence:
 
 
 def floor(x: Written) -> Fence:
-    """Return ⌊x⌋, the largest integer that is not above x.
+    """Return the formula ⌊x⌋ of the largest integer that is not above x.
 
     >>> print(floor(symbol("x") / 2))
     ⌊x/2⌋
@@ -181,7 +181,7 @@ def floor(x: Written) -> Fence:
 
 
 def scale(number: Written, x: Written) -> Product:
-    """Return a number times an array, without a sign: η g.
+    """Return the formula of a number times an array, without a sign: η g.
 
     >>> print(symbol("θ") - scale(symbol("η"), symbol("g")))
     θ − η g
@@ -190,7 +190,7 @@ def scale(number: Written, x: Written) -> Product:
 
 
 def fraction(top: Written, bottom: Written) -> Quotient:
-    """Return a quotient that LaTeX writes as a fraction.
+    """Return a symbolic quotient that LaTeX writes as a fraction.
 
     >>> print(fraction(symbol("x"), symbol("n")).latex())
     \\frac{x}{n}
@@ -199,7 +199,7 @@ def fraction(top: Written, bottom: Written) -> Quotient:
 
 
 def operated(sign: str, x: Written, y: Written) -> Product:
-    """Return x and y with an operator of ``SIGNS``: ``mod``, ``and``, ``conv``, ….
+    """Return the formula of x and y with an operator: ``mod``, ``and``, ``conv``, ….
 
     >>> W, x = symbol("W"), symbol("x")
     >>> print(operated("mod", x, 2), operated("conv", W, x), sep="   ")
@@ -209,7 +209,7 @@ def operated(sign: str, x: Written, y: Written) -> Product:
 
 
 def negated(x: Written) -> Prefix:
-    """Return the bitwise negation ¬x.
+    """Return the formula of the bitwise negation ¬x.
 
     >>> print(negated(symbol("m")))
     ¬m
@@ -221,7 +221,7 @@ def negated(x: Written) -> Prefix:
 
 
 def related(x: Written, sign: str, y: Written) -> Relation:
-    """Return a relation of x and y with the given sign.
+    """Return a symbolic relation of x and y with a sign.
 
     >>> print(related(symbol("x"), "≤", 1).latex())
     x \\leq 1
@@ -231,7 +231,7 @@ def related(x: Written, sign: str, y: Written) -> Relation:
 
 
 def less(x: Written, y: Written) -> Relation:
-    """Return the relation x < y.
+    """Return the symbolic relation x < y.
 
     >>> print(less(symbol("x"), 1))
     x < 1
@@ -240,7 +240,7 @@ def less(x: Written, y: Written) -> Relation:
 
 
 def greater(x: Written, y: Written) -> Relation:
-    """Return the relation x > y.
+    """Return the symbolic relation x > y.
 
     >>> print(greater(symbol("x"), 1))
     x > 1
@@ -249,7 +249,7 @@ def greater(x: Written, y: Written) -> Relation:
 
 
 def at_least(x: Written, y: Written) -> Relation:
-    """Return the relation x ≥ y.
+    """Return the symbolic relation x ≥ y.
 
     >>> print(at_least(symbol("x"), 1))
     x ≥ 1
@@ -258,7 +258,7 @@ def at_least(x: Written, y: Written) -> Relation:
 
 
 def equals(x: Written, y: Written) -> Relation:
-    """Return the relation x = y.
+    """Return the symbolic relation x = y.
 
     >>> print(equals(symbol("x"), symbol("y")))
     x = y
@@ -267,7 +267,7 @@ def equals(x: Written, y: Written) -> Relation:
 
 
 def bracket(condition: Expr) -> Fence:
-    """Return Iverson's bracket: 1 if the condition holds, else 0.
+    """Return the formula of Iverson's bracket: 1 if the condition holds, else 0.
 
     >>> bracket(less(symbol("a"), symbol("b"))).text()
     '[a < b]'
@@ -276,7 +276,7 @@ def bracket(condition: Expr) -> Fence:
 
 
 def choice(x: Written, condition: Expr, y: Written) -> Choice:
-    """Return the conditional expression: x if the condition holds, else y."""
+    """Return the conditional formula: x if the condition holds, else y."""
     words = tuple([Atom(rf"\text{{ {word} }}", word) for word in ("if", "else")])
     return Choice((as_expr(x), condition, as_expr(y)), words)
 
@@ -285,7 +285,7 @@ def choice(x: Written, condition: Expr, y: Written) -> Choice:
 
 
 def become(name: Expr, value: Expr) -> Relation:
-    """Return the assignment ``name ← value``, a step of a list.
+    """Return the symbolic assignment ``name ← value``, a step of a list of formulas.
 
     >>> print(become(symbol("v"), symbol("v") + 1))
     v ← v + 1
@@ -294,7 +294,7 @@ def become(name: Expr, value: Expr) -> Relation:
 
 
 def where(name: Expr, value: Expr) -> Relation:
-    """Return the definition ``name = value`` for the following items of a list.
+    """Return the definition ``name = value`` for later formulas of a list.
 
     >>> x = symbol("x")
     >>> print(listing(where(symbol("u"), x + 1), symbol("u") ** 2))
@@ -304,7 +304,7 @@ def where(name: Expr, value: Expr) -> Relation:
 
 
 def listing(*items: Expr) -> Listing:
-    """Return a list of steps, of which the last item is the value.
+    """Return a list of formulas as steps, of which the last is the value.
 
     >>> v, g = symbol("v", tag="new"), symbol("g")
     >>> print(listing(become(v, g + 0.9 * symbol("v")), symbol("θ") - 0.1 * v))
@@ -316,7 +316,7 @@ def listing(*items: Expr) -> Listing:
 def computed(
     shown: Expr, *arguments: Expr, how: Callable[..., Any], key: object = None
 ) -> Computed:
-    """Return an expression whose value the function ``how`` computes.
+    """Return a formula whose value a Python function ``how`` computes.
 
     Args:
         shown: how it is written.

@@ -1,4 +1,4 @@
-r"""Expressions as MathML, which browsers show without scripts.
+r"""Mathematical expressions as MathML, which browsers show without scripts.
 
 >>> from chainrule.notation.functions import symbol
 >>> print(mathml(symbol("a") / symbol("b")))
@@ -58,7 +58,7 @@ _TIMES, _OF = "<mo>&#x2062;</mo>", "<mo>&#x2061;</mo>"
 
 
 def mathml(e: Expr, *, display: bool = False) -> str:
-    """Return an expression as a ``<math>`` element.
+    """Return a mathematical expression as a MathML ``<math>`` element.
 
     Args:
         e: the expression.
@@ -68,7 +68,7 @@ def mathml(e: Expr, *, display: bool = False) -> str:
 
 
 def equation(sides: tuple[Expr, ...], *, display: bool = True, sign: str = "=") -> str:
-    """Return an equation as one ``<math>`` element.
+    """Return an equation as one MathML ``<math>`` element.
 
     Args:
         sides: the expressions.
@@ -112,7 +112,7 @@ def _fenced(inner: str, fence: str = "()") -> str:
 
 
 def _within(e: Expr, level: int) -> str:
-    """Return ``e`` in MathML, in parentheses if it binds looser than ``level``."""
+    """Return an expression in MathML, in parentheses if its precedence is low."""
     return _of(e) if e.level >= level else _fenced(_of(e))
 
 

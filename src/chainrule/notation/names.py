@@ -1,4 +1,4 @@
-"""Symbols and function names, as text and as LaTeX."""
+"""Mathematical symbols and function names, as text and as LaTeX."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _COMMANDS = {
 
 
 def symbol(text: str, *, tag: str = "", index: str | None = None) -> Atom:
-    """Return a symbol: a letter, a Greek letter, a letter with a hat (x̂), or a word.
+    """Return a mathematical symbol: a letter, Greek letter, accented letter or word.
 
     Args:
         text: as a terminal shows it.

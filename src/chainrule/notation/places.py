@@ -1,4 +1,4 @@
-"""Expressions for moved elements: slices, windows, running sums, new shapes.
+"""Formulas of moved elements: slices, windows, running sums, new shapes.
 
 None of it can be worked out from what is written alone: declarations pair it with a
 function that does, see :func:`chainrule.notation.functions.computed`.
@@ -42,13 +42,13 @@ Pads = Sequence[tuple[int, int]]
 
 
 def letters_of(x: Expr, axes: Ints) -> str:
-    """Return a letter for each axis of x, as far as the axes are known."""
+    """Return an index letter for each axis of an expression, as far as known."""
     index = index_of(x)
     return axis_letters(max(axes, default=-1) + 1) if index is None else index
 
 
 def group(items: Iterable[Written], fence: str = "()") -> Expr:
-    """Return items in brackets, separated by commas.
+    """Return the formula of items in brackets, separated by commas.
 
     >>> print(group((1, 2)), group((1, group((2, 3), "[]")), "[]"))
     (1, 2) [1, [2, 3]]
@@ -58,7 +58,7 @@ def group(items: Iterable[Written], fence: str = "()") -> Expr:
 
 
 def alike(items: Sequence[Any], written: Sequence[Written]) -> list[Written]:
-    """Return one written item if all items are equal, else all of them."""
+    """Return sizes as one written item if all are equal, else as all of them."""
     return [written[0]] if len(set(items)) == 1 else list(written)
 
 
@@ -66,7 +66,7 @@ def alike(items: Sequence[Any], written: Sequence[Written]) -> list[Written]:
 
 
 def at(x: Expr, *places: Written) -> Expr:
-    """Return the element of x at the given positions: x[i, j].
+    """Return the formula of an array's element at positions: x[i, j].
 
     >>> print(at(Atom("x"), Atom("s"), 3))
     x[s, 3]
@@ -77,7 +77,7 @@ def at(x: Expr, *places: Written) -> Expr:
 
 
 def sliced(x: Expr, starts: Sequence[Any], stops: Sequence[Any], strides: Ints) -> Expr:
-    """Return a slice with Python's colons: x[:, 2:5].
+    """Return the formula of a slice with Python's colons: x[:, 2:5].
 
     >>> from chainrule.notation.functions import symbol
     >>> print(sliced(symbol("x"), (0, 2), ("N", 5), (1, 2)))
@@ -92,7 +92,7 @@ def sliced(x: Expr, starts: Sequence[Any], stops: Sequence[Any], strides: Ints) 
 
 
 def block(x: Expr, *starts: Expr, sizes: Sequence[Any]) -> Expr:
-    """Return a block of x with computed start positions.
+    """Return the formula of a block of an array with computed start positions.
 
     >>> print(block(Atom("x"), Atom("i"), Number(1), sizes=(3, 2)))
     x[i:i + 3, 1:3]
@@ -105,7 +105,7 @@ def block(x: Expr, *starts: Expr, sizes: Sequence[Any]) -> Expr:
 
 
 def along_axis(x: Expr, i: Expr, axis: int) -> Expr:
-    """Return the elements of x at some indices along an axis.
+    """Return the formula of an array's elements at some indices along an axis.
 
     >>> print(along_axis(Atom("x", index="si"), Atom("y"), 1))
     x[s, y]
@@ -115,7 +115,7 @@ def along_axis(x: Expr, i: Expr, axis: int) -> Expr:
 
 
 def overwritten(x: Expr, update: Expr, *starts: Expr) -> Expr:
-    """Return the assignment of ``update`` to a block of x.
+    """Return the formula that assigns ``update`` to a block of an array.
 
     >>> print(overwritten(Atom("x"), Atom("u"), Atom("i"), Number(0)))
     x[i:, 0:] ← u
@@ -124,7 +124,7 @@ def overwritten(x: Expr, update: Expr, *starts: Expr) -> Expr:
 
 
 def added(place: Expr, u: Expr) -> Expr:
-    """Return the addition of u to a place: x[i] += u.
+    """Return the formula of an addition in place: x[i] += u.
 
     >>> print(added(at(Atom("x"), Atom("i")), Atom("u")))
     x[i] += u
@@ -133,7 +133,7 @@ def added(place: Expr, u: Expr) -> Expr:
 
 
 def concatenated(*xs: Expr, axis: int) -> Expr:
-    """Return the concatenation of arrays along an axis.
+    """Return the formula of a concatenation of arrays along an axis.
 
     >>> x = Atom("x", index="si")
     >>> print(concatenated(x, x, axis=1), concatenated(x, x, axis=0))
@@ -146,7 +146,7 @@ def concatenated(*xs: Expr, axis: int) -> Expr:
 
 
 def shaped(name: str, x: Expr, shape: Sequence[Any]) -> Expr:
-    """Return a function of x and a shape: reshape(x, n × 3).
+    """Return the formula of a function of an array and a shape: reshape(x, n × 3).
 
     >>> print(shaped("reshape", Atom("x"), ("N", 4)), shaped("reshape", Atom("x"), ()))
     reshape(x, n × 4) reshape(x)
@@ -159,7 +159,7 @@ def shaped(name: str, x: Expr, shape: Sequence[Any]) -> Expr:
 
 
 def on_axes(name: str, x: Expr, axes: Ints, *more: Expr) -> Expr:
-    """Return a function along some axes, with their letters unless all are named.
+    """Return the formula of a function along some axes, with their letters.
 
     >>> x = Atom("x", index="si")
     >>> print(on_axes("flip", x, (0,)), on_axes("flip", x, (0, 1)))
@@ -173,7 +173,7 @@ def on_axes(name: str, x: Expr, axes: Ints, *more: Expr) -> Expr:
 
 
 def padded(x: Expr, pads: Pads) -> Expr:
-    """Return x padded with zeros: pad(x, 1), pad(x, (0, 0), (1, 2)).
+    """Return the formula of an array padded with zeros: pad(x, 1).
 
     >>> from chainrule.notation.functions import symbol
     >>> print(padded(symbol("x"), [(1, 1), (1, 1)]), padded(symbol("x"), [(1, 0)]))
@@ -186,7 +186,7 @@ def padded(x: Expr, pads: Pads) -> Expr:
 
 
 def apart(x: Expr, steps: Ints) -> Expr:
-    """Return x upsampled with zeros in between: x ↑ 2.
+    """Return the formula of an array upsampled with zeros in between: x ↑ 2.
 
     >>> x = Atom("x")
     >>> print(apart(x, (2, 2)), apart(x, (1, 2)), apart(x, (1,)), sep="   ")
@@ -196,7 +196,7 @@ def apart(x: Expr, steps: Ints) -> Expr:
 
 
 def every(x: Expr, steps: Ints) -> Expr:
-    """Return x downsampled to each n-th element: x ↓ 2.
+    """Return the formula of an array downsampled to each n-th element: x ↓ 2.
 
     >>> print(every(Atom("x"), (2,)))
     x ↓ 2
@@ -226,7 +226,7 @@ def convolved(
     lhs_dilation: Ints,
     rhs_dilation: Ints,
 ) -> Expr:
-    """Return a convolution W ∗ x, with padding, dilation and strides.
+    """Return the formula of a convolution W ∗ x with padding, dilation and strides.
 
     Which axes ``dims`` names does not show, nor what it is added up in.
 
@@ -252,7 +252,7 @@ def windowed(
     dilation: Ints,
     base_dilation: Ints = (),
 ) -> Expr:
-    """Return a sum or maximum over windows, with the position of each element.
+    """Return the formula of a sum or maximum over windows (pooling).
 
     >>> from chainrule.notation.functions import symbol
     >>> one = {"padding": [(0, 1)], "dilation": (1,)}
@@ -287,7 +287,7 @@ def _times(number: int, x: Expr) -> Expr:
 
 
 def running(name: str, x: Expr, axis: int, *, reverse: bool) -> Expr:
-    """Return a running sum or product: ∑_(k ≤ i) xₖ.
+    """Return the formula of a running sum or product: ∑_(k ≤ i) xₖ.
 
     >>> from chainrule.notation.functions import symbol
     >>> x = symbol("x", index="sti")
@@ -303,7 +303,7 @@ def running(name: str, x: Expr, axis: int, *, reverse: bool) -> Expr:
 
 
 def recurrence(a: Expr, b: Expr, axis: int, *, reverse: bool) -> Expr:
-    """Return the recurrence aᵢ yᵢ₋₁ + bᵢ, where y is the result.
+    """Return the formula of a linear recurrence yᵢ = aᵢ yᵢ₋₁ + bᵢ.
 
     >>> from chainrule.notation.functions import symbol
     >>> print(recurrence(symbol("a"), symbol("b"), 0, reverse=False))

@@ -44,7 +44,7 @@ _SHAPED = (Reduced, Along, Transposed, Indexed, Picked, Contracted, Computed)
 
 @lru_cache(maxsize=2048)
 def tidy(e: Expr) -> Expr:
-    """Return an equal, shorter expression; zeros may lose their shape.
+    """Return an equal, simplified formula; zeros may lose their shape.
 
     Where a part has to keep its shape, because a sum goes over its axes or a matrix is
     multiplied, nothing vanishes from it:
@@ -74,7 +74,7 @@ def tidy(e: Expr) -> Expr:
 
 
 def _in_shape(e: Expr) -> Expr:
-    """Return ``e`` simplified, or unchanged if a symbol would vanish."""
+    """Return a formula simplified, or unchanged if a symbol would vanish."""
     tidied = tidy(e)
     return tidied if _symbols(tidied) == _symbols(e) else e
 
@@ -84,7 +84,7 @@ def _symbols(e: Expr) -> set[Expr]:
 
 
 def _is_linear(e: Expr) -> bool:
-    """Return whether an expression is 0 if a part is 0, such as a sum."""
+    """Return whether a formula is 0 if a part is 0, such as a matrix product."""
     matrices = isinstance(e, Product) and e.kind == "dot"
     sums = isinstance(e, Reduced) and e.name in ("∑", "mean")
     return matrices or sums or isinstance(e, Transposed | Contracted)
@@ -101,7 +101,7 @@ def _transposed(e: Transposed) -> Expr:
 
 
 def _factors(e: Expr) -> tuple[float, list[Expr], list[Expr], list[Expr]]:
-    """Return a product's coefficient, scalars, elementwise factors and divisors."""
+    """Return a symbolic product's coefficient, scalars, factors and divisors."""
     if isinstance(e, Number):
         return e.value, [], [], []
     if isinstance(e, Sum) and len(e.terms) == 1 and e.terms[0][0] < 0:
@@ -134,7 +134,7 @@ def _factors(e: Expr) -> tuple[float, list[Expr], list[Expr], list[Expr]]:
 def _compose(
     coefficient: float, scalars: list[Expr], factors: list[Expr], bottoms: list[Expr]
 ) -> Expr:
-    """Return the product of a coefficient, scalars, factors and divisors."""
+    """Return the symbolic product of a coefficient, scalars, factors and divisors."""
     if coefficient == 0:
         return Number(0)
     factors = _powers(factors)
@@ -161,7 +161,7 @@ def _compose(
 
 
 def _powers(factors: list[Expr]) -> list[Expr]:
-    """Return each distinct factor once, as a power: u² ⊙ u is u³."""
+    """Return a product's distinct factors as powers: u² ⊙ u is u³."""
     exponents: dict[Expr, float] = {}
     for factor in factors:
         base, exponent = factor, 1.0
@@ -174,7 +174,7 @@ def _powers(factors: list[Expr]) -> list[Expr]:
 
 
 def _ratio(size: float, divided: bool) -> tuple[float, float]:
-    """Return a coefficient as numerator and denominator, the most readable way.
+    """Return a formula's coefficient as a readable numerator and denominator.
 
     ½ stands in front unless something is divided anyway; 0.4 stays a decimal.
     """
@@ -188,7 +188,7 @@ def _ratio(size: float, divided: bool) -> tuple[float, float]:
 
 
 def _sum(e: Sum) -> Expr:
-    """Return a sum with equal terms combined and zeros left out."""
+    """Return a symbolic sum with equal terms combined and zeros left out."""
     coefficients: dict[Expr, float] = {}
     constant = 0.0
     repeated = {t for t, n in Counter(t for _, t in e.terms).items() if n > 1}
@@ -225,7 +225,7 @@ def _sum(e: Sum) -> Expr:
 
 
 def without(e: Expr, factor: Expr) -> Expr | None:
-    """Return the elementwise cofactor of ``factor`` in ``e``, or None.
+    """Return a formula divided by an elementwise factor of it, or None.
 
     >>> from chainrule.notation.functions import symbol
     >>> g, a, u = map(symbol, "gau")

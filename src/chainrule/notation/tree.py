@@ -1,4 +1,4 @@
-"""The base class of expressions: trees that are written, traversed and replaced."""
+"""The base class of mathematical expressions: trees to write, traverse, replace."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Tree(ABC):
-    """The base class of all expressions; equal trees are equal expressions.
+    """The base class of mathematical expressions, trees that compare by their parts.
 
     Attributes:
         index: a letter for each axis of its numbers in memory, where they are known:
@@ -51,11 +51,11 @@ class Tree(ABC):
     level: ClassVar[int] = ATOM
 
     def __init_subclass__(cls) -> None:
-        """Keep :meth:`__hash__`: ``dataclass`` leaves one that a class has itself."""
+        """Keep an expression class's :meth:`__hash__`, which ``dataclass`` replaces."""
         cls.__hash__ = Tree.__hash__
 
     def __hash__(self) -> int:
-        """Return the hash of all that is compared, worked out once."""
+        """Return the hash of an expression's compared fields, computed once."""
         attributes = vars(self)
         found = attributes.get("_hash")
         if found is None:
@@ -64,29 +64,29 @@ class Tree(ABC):
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes; hashes of strings differ from process to process."""
+        """Return an expression's attributes for pickling, without the cached hash."""
         return {k: v for k, v in vars(self).items() if k != "_hash"}
 
     @property
     def prefixed(self) -> bool:
-        """True if the expression is an operator in front of its argument, as ∑ x."""
+        """True if an expression is an operator in front of its argument, as ∑ x."""
         return False
 
     @property
     def wide(self) -> bool:
-        """True if the expression would include a following factor, as ∑ does."""
+        """True if an expression would include a following factor, as ∑ does."""
         return False
 
     @abstractmethod
     def latex(self) -> str:
-        """Return the expression in LaTeX (mathematics mode)."""
+        """Return a mathematical expression in LaTeX (mathematics mode)."""
 
     @abstractmethod
     def spell(self, numbers: Numbers) -> list[Piece]:
-        """Return the text in pieces, with arrays of ``numbers`` in place of symbols."""
+        """Return an expression's text in pieces, with arrays for known symbols."""
 
     def mapped(self: T, change: Callable[[Any], Any]) -> T:
-        """Return the expression with ``change`` applied to each of its parts.
+        """Return an expression with a function applied to each of its parts.
 
         Parts are what its value is worked out from: not signs, names and letters.
 
@@ -97,7 +97,7 @@ class Tree(ABC):
         return self
 
     def parts(self) -> list[Any]:
-        """Return the parts that the value is computed from, from left to right.
+        """Return the parts that an expression's value is computed from, left to right.
 
         >>> from chainrule.notation.algebra import Atom
         >>> [str(part) for part in (Atom("x") - 2 * Atom("y")).parts()]
@@ -113,7 +113,7 @@ class Tree(ABC):
         return parts
 
     def leaves(self) -> Iterator[Any]:
-        """Yield the parts without further parts, from left to right.
+        """Yield an expression's parts without further parts, from left to right.
 
         >>> from chainrule.notation.algebra import Atom
         >>> [str(leaf) for leaf in (Atom("x") * (1 - Atom("x"))).leaves()]
@@ -126,7 +126,7 @@ class Tree(ABC):
             yield from part.leaves()
 
     def holds(self, part: Any) -> bool:
-        """Return whether ``part`` occurs in the expression.
+        """Return whether a part occurs in a mathematical expression.
 
         >>> from chainrule.notation.algebra import Atom
         >>> x, y = Atom("x"), Atom("y")
@@ -136,7 +136,7 @@ class Tree(ABC):
         return any(e == part for e in self.walk())
 
     def walk(self) -> Iterator[Any]:
-        """Yield the expression and all parts within it, in preorder.
+        """Yield an expression and all parts within it, in preorder.
 
         >>> from chainrule.notation.algebra import Atom
         >>> [str(e) for e in (Atom("x") - 2 * Atom("y")).walk()]
@@ -147,7 +147,7 @@ class Tree(ABC):
             yield from part.walk()
 
     def replaced(self, others: Mapping[Any, Any]) -> Any:
-        """Return the expression with some parts replaced by others.
+        """Return an expression with some parts replaced by others.
 
         >>> from chainrule.notation.algebra import Atom
         >>> x, y = Atom("x"), Atom("y")
@@ -159,7 +159,7 @@ class Tree(ABC):
         return self.mapped(lambda part: part.replaced(others))
 
     def with_index(self: T, index: str | None) -> T:
-        """Return the expression with a letter for each axis."""
+        """Return an expression with an index letter for each axis."""
         return self if index == self.index else self._with(index=index)
 
     def _with(self: T, **changes: Any) -> T:
@@ -169,11 +169,11 @@ class Tree(ABC):
         return copy
 
     def pieces(self, numbers: Numbers) -> list[Piece]:
-        """Return the text in pieces, or the array of the expression if it is known."""
+        """Return an expression's text in pieces, or its array if it is known."""
         return [numbers[self]] if self in numbers else self.spell(numbers)
 
     def text(self) -> str:
-        """Return the expression as plain text."""
+        """Return a mathematical expression as plain text."""
         return "".join(map(str, self.pieces({})))
 
     def __str__(self) -> str:
@@ -182,24 +182,24 @@ class Tree(ABC):
 
 @lru_cache(maxsize=256)
 def _compared(kind: type[Tree]) -> tuple[str, ...]:
-    """Return the names of the fields that tell expressions of a class apart."""
+    """Return the names of an expression class's fields that equality compares."""
     return tuple(field.name for field in fields(kind) if field.compare)
 
 
 def within(e: Tree, level: int, numbers: Numbers) -> list[Piece]:
-    """Return ``e`` in pieces, in parentheses if it binds looser than ``level``."""
+    """Return an expression's text pieces, in parentheses if its precedence is low."""
     if e.level >= level or e in numbers:
         return e.pieces(numbers)
     return ["(", *e.pieces(numbers), ")"]
 
 
 def latex_within(e: Tree, level: int) -> str:
-    """Return ``e`` in LaTeX, in parentheses if it binds looser than ``level``."""
+    """Return an expression's LaTeX, in parentheses if its precedence is low."""
     return e.latex() if e.level >= level else f"({e.latex()})"
 
 
 def joined(parts: list[list[Piece]], sign: str) -> list[Piece]:
-    """Return lists of pieces joined by a sign."""
+    """Return lists of text pieces of expressions joined by a sign."""
     pieces = list(parts[0]) if parts else []
     for part in parts[1:]:
         pieces += [sign, *part]
@@ -207,5 +207,5 @@ def joined(parts: list[list[Piece]], sign: str) -> list[Piece]:
 
 
 def beside(e: Tree, level: int) -> int:
-    """Return the precedence that ``e`` needs in front of another factor."""
+    """Return the precedence that an expression needs in front of another factor."""
     return ATOM if e.wide else level

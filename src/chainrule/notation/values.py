@@ -1,4 +1,4 @@
-"""Numerical functions of mathematical names and signs."""
+"""Numerical functions for the names and signs in mathematical expressions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _erfc(x: Array) -> Array:
 
 
 def log_softmax(x: Array, axis: int) -> Array:
-    """Return ln softmax(x) along an axis, without overflow or underflow."""
+    """Return the numerical value of ln softmax(x) along an axis, without overflow."""
     x = x - x.max(axis, keepdims=True)
     return x - np.log(np.exp(x).sum(axis, keepdims=True))
 

@@ -1,4 +1,4 @@
-"""Parts of an expression, and its length."""
+"""The parts of a mathematical expression, and its length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from chainrule.notation.expressions import Atom, Computed, Expr, Number, Script
 
 
 def parts(e: Expr) -> list[Expr]:
-    """Return the direct parts of an expression, including written symbols."""
+    """Return the direct parts of a mathematical expression."""
     expressions: list[Expr] = []
     if isinstance(e, Computed):
         return list(e.arguments)
@@ -23,12 +23,12 @@ def parts(e: Expr) -> list[Expr]:
 
 
 def holds(e: Expr, part: Expr) -> bool:
-    """Return whether an expression contains another one."""
+    """Return whether a mathematical expression contains another one."""
     return e == part or any(holds(inner, part) for inner in parts(e))
 
 
 def weight(e: Expr) -> int:
-    """Return the length of an expression: the number of its parts."""
+    """Return the length of a mathematical expression: the number of its parts."""
     if type(e) in (Script, Atom, Number):
         return 1
     return 1 + sum(map(weight, parts(e)))

@@ -102,7 +102,7 @@ RECIPES = {
 
 
 def names() -> list[str]:
-    """Return the names of all recipes, the simplest first.
+    """Return the names of all recipes (example programs), the simplest first.
 
     >>> names()[:4]
     ['two-two-one', 'algorithm1', 'xor', 'mnist']
@@ -111,7 +111,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Any:
-    """Return the module of a recipe, by name.
+    """Return the Python module of a recipe (example program), by name.
 
     Raises:
         ArgumentError: no recipe has that name; the nearest name is suggested.
@@ -133,7 +133,7 @@ def find(name: str) -> Any:
 
 
 def kind(recipe: str | ModuleType) -> Literal["training", "study"]:
-    """Return the kind of a recipe: ``"study"`` if its module has ``run``.
+    """Return a recipe's kind: ``"study"`` if its module has ``run``, or ``"training"``.
 
     >>> kind("mnist"), kind("xor")
     ('training', 'study')
@@ -176,7 +176,7 @@ def _check_options(experiment: Experiment, module: Any) -> None:
 
 
 def perform(experiment: Experiment, *, again: bool = False) -> dict[str, Any]:
-    """Run a recipe of the kind *study*, from its first line to its report.
+    """Run an example recipe of the kind *study* from its first line to its report.
 
     Args:
         experiment: the recipe's name, and the settings of the run.

@@ -1,4 +1,4 @@
-"""The book's Algorithm 1 (3.5) in NumPy, compared with the Trainer's result.
+"""The textbook's back-propagation algorithm in NumPy, compared with the Trainer.
 
 `algorithm1` below is the page of the book in NumPy: its seven steps in its own words,
 one sample at a time, every sample a column. It trains two of the book's networks:
@@ -101,7 +101,7 @@ def algorithm1(sizes, f, loss, samples, *, η, tolerance, most_epochs, seed):
 def compare(
     experiment: Experiment, page: dict[str, Any], model: nn.Module, loss: nn.Module
 ) -> dict[str, Any]:
-    """Run Algorithm 1, give its weights to the model, compare them with a Trainer's."""
+    """Run hand-written back-propagation, and compare its weights with a Trainer's."""
     W, b, losses, stopped = algorithm1(
         **page, tolerance=TOLERANCE, seed=experiment.seed
     )
@@ -126,7 +126,7 @@ def compare(
 
 
 def small(experiment: Experiment) -> dict[str, Any]:
-    """Train the network of 3.2.2 with the loss of 3.7 to convergence, and compare.
+    """Train a 2-2-1 sigmoid network on XOR to convergence, and compare.
 
     σ never reaches 0 or 1: with those as targets the weights would grow for ever. So
     they are 0.1 and 0.9 (LeCun et al. 2012, "Efficient BackProp", 4.5).
@@ -152,7 +152,7 @@ def small(experiment: Experiment) -> dict[str, Any]:
 
 
 def large(experiment: Experiment, count: int) -> dict[str, Any]:
-    """Train the network of 3.2.3 with cross-entropy for three epochs, and compare."""
+    """Train a 784-128-64-10 network on MNIST for three epochs, and compare."""
     say("3.2.3: 784 → 128 → 64 → 10 with ReLU and softmax, cross-entropy, MNIST")
     train, test = cr.data.mnist()
     train, test = train.take(min(count, len(train))), test.take(1000)
@@ -181,7 +181,7 @@ def large(experiment: Experiment, count: int) -> dict[str, Any]:
 
 
 def run(experiment: Experiment, *, limit: int = 1000) -> dict[str, Any]:
-    """Print Algorithm 1, run it on both networks, and compare with the Trainer.
+    """Print the back-propagation algorithm, run it, and compare it with the Trainer.
 
     Args:
         experiment: the seed of initial weights and the order of the samples.

@@ -23,7 +23,7 @@ Literal = tuple[str, str]
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule ``head(X) :- body(X), …, not unless(X)``, of all objects or of one.
+    """A logic program's rule ``head(X) :- body(X), …, not unless(X)``.
 
     Attributes:
         head, body: the conclusion (``"fly"`` or ``"-fly"``), and its conditions.
@@ -45,17 +45,17 @@ class Rule:
 
 
 def default(body: str, head: str) -> Rule:
-    """Return a default: the head follows from the body unless its contrary does."""
+    """Return a default rule: the head follows from the body unless contradicted."""
     return Rule(head, (body,), unless=contrary(head))
 
 
 def contrary(head: str) -> str:
-    """Return the classical negation: of ``fly`` ``-fly``, and conversely."""
+    """Return the classical negation of a predicate: of ``fly`` ``-fly``, and back."""
     return head.removeprefix("-") if head.startswith("-") else f"-{head}"
 
 
 def answer_sets(rules: Sequence[Rule]) -> list[set[Literal]]:
-    """Return all answer sets of a program, by clingo."""
+    """Return all answer sets of a logic program, by clingo."""
     import clingo
 
     control, sets = clingo.Control(["0"]), []
@@ -69,7 +69,7 @@ def answer_sets(rules: Sequence[Rule]) -> list[set[Literal]]:
 
 
 def proofs(rules: Sequence[Rule], answer: set[Literal]) -> dict[Literal, Rule]:
-    """Return the least model of the reduct: each conclusion with the rule it is from.
+    """Return a logic program's conclusions, each with the rule it was derived by.
 
     The conditions of a rule are conclusions before it. The answer set is proved if it
     equals this model.
@@ -96,7 +96,7 @@ def proofs(rules: Sequence[Rule], answer: set[Literal]) -> dict[Literal, Rule]:
 
 
 def reason(literal: Literal, rules: Sequence[Rule], proved: dict[Literal, Rule]) -> str:
-    """Return the conditions of a conclusion, and its exceptions, as a text."""
+    """Return the conditions of a logical conclusion, and its exceptions, as a text."""
     (head, x), rule = literal, proved[literal]
     text = tr("since {body}", body=", ".join(rule.body)) if rule.body else tr("a fact")
     if rule.unless is None:
@@ -110,7 +110,7 @@ def reason(literal: Literal, rules: Sequence[Rule], proved: dict[Literal, Rule])
 def explain(
     literals: Iterable[Literal], rules: Sequence[Rule], proved: dict[Literal, Rule]
 ) -> None:
-    """Print conclusions with their reasons."""
+    """Print a logic program's conclusions with their reasons."""
     for literal in literals:
         begin = f"   {'{}({})'.format(*literal):27}"
         text = begin + reason(literal, rules, proved)

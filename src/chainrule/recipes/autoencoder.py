@@ -63,7 +63,7 @@ BATCH_SIZE, WEIGHT_DECAY = 100, 0.2
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes and budgets."""
+    """The layer sizes and training budgets of the autoencoder recipe."""
 
     sizes: tuple[int, ...] = (1000, 500, 250)
     hidden: int = 400  # of the variational autoencoder
@@ -79,7 +79,7 @@ QUICK = Settings((256, 128), 64, 3e-3, (15, 15), (15, 15), 8000, 500)
 
 
 def chain(*sizes: int) -> nn.Sequential:
-    """Return linear layers with SiLU between them, with He's initial weights."""
+    """Return linear layers of given sizes with SiLU between them, He-initialised."""
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes):
         linear = nn.Linear(inputs, outputs)
@@ -89,7 +89,7 @@ def chain(*sizes: int) -> nn.Sequential:
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a mirrored decoder, whose last layer is a sigmoid."""
+    """An autoencoder: an encoder and a mirrored decoder with a final sigmoid."""
 
     def __init__(self, *sizes: int) -> None:
         self.encoder = chain(*sizes)
@@ -153,7 +153,7 @@ class Variational(nn.Module):
         )
 
     def terms(self, x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
-        """Return −ln p(x|z) and KL of the negative ELBO, in nats, averaged over images.
+        """Return a variational autoencoder's two loss terms: −ln p(x|z) and KL.
 
         One z is drawn for each image.
         """
@@ -166,14 +166,14 @@ class Variational(nn.Module):
         return reconstruction.sum(1).mean(), kl.sum(1).mean()
 
     def sample(self, z: np.ndarray) -> np.ndarray:
-        """Return the images that the decoder generates from codes."""
+        """Return the images that a variational autoencoder generates from codes."""
         return by_batches(lambda z: self.decoder(z).sigmoid(), z.astype(np.float32))
 
 
 def variational(
     experiment: Experiment, x: np.ndarray, test: np.ndarray, code: int, epochs: int
 ) -> tuple[Variational, list[float]]:
-    """Train a variational autoencoder; return it, and the two terms on test images."""
+    """Train a variational autoencoder; return it, and its loss terms on test images."""
     s = QUICK if experiment.quick else FULL
     cr.manual_seed(experiment.seed)
     model = Variational(s.hidden, code)
@@ -202,7 +202,7 @@ def variational(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Compare codes, and generate images from codes.
+    """Train autoencoders of digits, compare their codes, and generate images.
 
     Args:
         experiment: the seed of initial weights, orders and noise.

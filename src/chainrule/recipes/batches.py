@@ -1,4 +1,4 @@
-"""Batches of rows for the training loops of lessons."""
+"""Mini-batches of data rows for hand-written training loops."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shuffled(
 def by_batches(
     function: Callable[[cr.Tensor], Any], x: np.ndarray, batch_size: int = 500
 ) -> np.ndarray:
-    """Apply a function to the rows of x, a batch at a time; return one array.
+    """Apply a function to an array's rows, a batch at a time; return one array.
 
     No derivatives are recorded.
 

@@ -58,7 +58,7 @@ EPOCHS, BATCH_SIZE, LR = 20, 32, 4e-3
 
 
 def classify(x: Any, y: Any, x_test: Any, seed: int) -> dict[str, Any]:
-    """Return the test classes that scikit-learn's classifiers predict."""
+    """Return the test predictions of scikit-learn's classifiers by name."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.svm import SVC
@@ -100,7 +100,7 @@ def network(side: int) -> nn.Module:
 
 
 def trainer(experiment: Experiment, side: int) -> cr.Trainer:
-    """Return a Trainer of a new network for images of side × side pixels."""
+    """Return a Trainer of a convolutional network for images of side × side pixels."""
     cr.manual_seed(experiment.seed)
     return cr.Trainer(
         network(side),
@@ -136,7 +136,7 @@ def mnist(quick: bool = False) -> Task:
 
 
 def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
-    """Compare every method on one data set; show the best one's confusions."""
+    """Compare every classifier on one data set; show the best one's confusions."""
     x, y, folds = task
     side, seed = x.shape[1] // 4, experiment.seed % 2**32  # four by four cells
     inputs = {"pixels": x.reshape(len(x), -1), "HOG": hog.histograms(x, side)}
@@ -183,7 +183,7 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Compare features and methods on both data sets.
+    """Compare handcrafted features and classifiers with a CNN on two digit sets.
 
     Args:
         experiment: the seed of trees, of initial weights and of order.

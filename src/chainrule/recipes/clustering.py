@@ -57,7 +57,7 @@ QUICK = {"images": 3000, "epochs": 20, "rounds": 2}
 
 
 def layers(sizes: tuple[int, ...]) -> nn.Sequential:
-    """Return linear layers with ReLU between them."""
+    """Return a network of linear layers of given widths with ReLU between them."""
     parts: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes):
         parts += [nn.Linear(inputs, outputs, init="kaiming_normal"), nn.ReLU()]
@@ -65,7 +65,7 @@ def layers(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 def augmentation() -> nn.Sequential:
-    """Return layers that, in training, randomly rotate, shift and scale images."""
+    """Return augmentation layers that randomly rotate, shift and scale images."""
     affine = nn.RandomAffine(15, translate=(0.08, 0.08), scale=(0.9, 1.1))
     return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), affine, nn.Flatten())
 
@@ -73,7 +73,7 @@ def augmentation() -> nn.Sequential:
 def trainer(
     experiment: Experiment, model: nn.Module, loss: nn.Module, lr: Any, seed: int
 ) -> cr.Trainer:
-    """Return a Trainer with Adam, without metrics: there are no labels."""
+    """Return a Trainer with Adam for training without labels, hence without metrics."""
     options = {"metrics": (), "seed": seed % 2**64, **experiment.engine_options}
     return cr.Trainer(model, loss=loss, optimizer=optim.Adam(lr=lr), **options)
 
@@ -97,7 +97,7 @@ def outputs(model: nn.Module, x: np.ndarray) -> np.ndarray:
 
 
 class ClusterNetwork(nn.Module):
-    """A network from images to q, the soft assignment to clusters.
+    """A network for clustering: from images to soft cluster assignments q.
 
     Args:
         encoder: from rows of pixels to codes of unit variance.
@@ -109,7 +109,7 @@ class ClusterNetwork(nn.Module):
         self.centres = nn.Parameter(np.asarray(centres, np.float32))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return qᵢⱼ ∝ 1 / (1 + ‖zᵢ − μⱼ‖²), whose rows sum to 1."""
+        """Return soft cluster assignments qᵢⱼ ∝ 1 / (1 + ‖zᵢ − μⱼ‖²); rows sum to 1."""
         codes = self.encoder(self.shaken(x))
         distances = (codes.unsqueeze(1) - self.centres).square().sum(dim=2)
         q = 1 / (1 + distances)
@@ -117,7 +117,7 @@ class ClusterNetwork(nn.Module):
 
 
 def target_distribution(q: np.ndarray) -> np.ndarray:
-    """Return the target P of Q: pᵢⱼ ∝ qᵢⱼ² / Σᵢ qᵢⱼ, whose rows sum to 1."""
+    """Return the sharpened cluster assignments P of Q: pᵢⱼ ∝ qᵢⱼ² / Σᵢ qᵢⱼ."""
     p = q**2 / q.sum(0)
     return p / p.sum(1, keepdims=True)
 
@@ -125,7 +125,7 @@ def target_distribution(q: np.ndarray) -> np.ndarray:
 def refine(
     experiment: Experiment, model: ClusterNetwork, x: np.ndarray
 ) -> list[np.ndarray]:
-    """Train towards P, computed anew each round; return the clusters of each round."""
+    """Refine clusters by training towards sharpened targets P; return each round's."""
     clusters = []
     for i in range(QUICK["rounds"] if experiment.quick else ROUNDS):
         q = outputs(model.eval(), x).astype(float)
@@ -147,7 +147,7 @@ def show(name: str, clusters: Any, labels: list[np.ndarray]) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Cluster pixels, codes and refined codes.
+    """Cluster digits without labels: by pixels, by codes, and by refined codes.
 
     Args:
         experiment: the seed of initial weights, of order and draws, of k-means.

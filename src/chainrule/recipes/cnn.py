@@ -57,7 +57,7 @@ data, trainer = mnist.data, mnist.trainer
 
 
 def network(seed: int = 0) -> nn.Sequential:
-    """Return the network, for rows of pixels, with weights drawn from ``seed``."""
+    """Return a modern CNN for digits, with weights drawn from ``seed``."""
     cr.manual_seed(seed)
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),
@@ -76,7 +76,7 @@ def network(seed: int = 0) -> nn.Sequential:
 
 
 def pictures(experiment: Experiment, model: nn.Sequential) -> None:
-    """Draw the first filters, and the feature maps of the first test digit."""
+    """Draw a CNN's first filters, and the feature maps of the first test digit."""
     convolutions.draw_features(experiment, model, data()[1].x[0])
 
 

@@ -61,7 +61,7 @@ BATCH_SIZE, LR, MOMENTUM, WEIGHT_DECAY = 100, 0.05, 0.9, 2e-4
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes and budgets."""
+    """The layer sizes and training budgets of the deep-belief-net recipe."""
 
     sizes: tuple[int, ...] = (500, 500, 2000)
     epochs: int = 10  # of a machine
@@ -76,7 +76,7 @@ QUICK = Settings((64, 64, 128), 2, (1, 10), 5e-3, ((5000, 6, 50), (1000, 12, 20)
 
 
 class Boltzmann(nn.Module):
-    """A restricted Boltzmann machine of binary units, with or without chains."""
+    """A restricted Boltzmann machine of binary units, with or without Gibbs chains."""
 
     chains: cr.Tensor | None
 
@@ -88,19 +88,19 @@ class Boltzmann(nn.Module):
         self.register_buffer("chains", states)
 
     def hidden(self, v: cr.Tensor) -> cr.Tensor:
-        """Return p(h = 1 | v), the probabilities of the hidden units."""
+        """Return a Boltzmann machine's hidden probabilities p(h = 1 | v)."""
         return nn.functional.linear(v, self.weight, self.hidden_bias).sigmoid()
 
     def visible(self, h: cr.Tensor) -> cr.Tensor:
-        """Return p(v = 1 | h), the probabilities of the visible units."""
+        """Return a Boltzmann machine's visible probabilities p(v = 1 | h)."""
         return (h @ self.weight + self.visible_bias).sigmoid()
 
     def reconstructed(self, v: cr.Tensor) -> cr.Tensor:
-        """Return p(v′ = 1 | h) for hidden units drawn from p(h | v)."""
+        """Return a Boltzmann machine's reconstruction p(v′ = 1 | h) of its input."""
         return self.visible(bernoulli(self.hidden(v)))
 
     def free_energy(self, v: cr.Tensor) -> cr.Tensor:
-        """Return the free energy F(v) of each row."""
+        """Return a Boltzmann machine's free energy F(v) of each row."""
         features = nn.functional.linear(v, self.weight, self.hidden_bias)
         return -(v @ self.visible_bias) - nn.functional.softplus(features).sum(1)
 
@@ -116,14 +116,14 @@ class Boltzmann(nn.Module):
 
 
 def bernoulli(p: cr.Tensor) -> cr.Tensor:
-    """Sample binary units that are 1 with probability p."""
+    """Sample binary (Bernoulli) units that are 1 with probability p."""
     return (cr.rand_like(p) < p).astype(p.dtype)
 
 
 def training_step(
     experiment: Experiment, machine: Boltzmann, steps: int
 ) -> tuple[optim.SGD, Any]:
-    """Return the optimiser, and a compiled step from v to the mean ‖v − v′‖²."""
+    """Return a Boltzmann machine's optimiser, and a compiled training step."""
     options: dict[str, Any] = {"lr": LR, "momentum": MOMENTUM}
     if machine.chains is not None:  # they follow a machine that moves slowly only
         options = {"lr": optim.CosineAnnealingLR(LR, T_max=steps, unit="step")}
@@ -145,7 +145,7 @@ def training_step(
 def learn(
     experiment: Experiment, x: np.ndarray, hidden: int, epochs: int, level: int
 ) -> tuple[Boltzmann, list[float]]:
-    """Train a machine (level 0: with chains); return it, and each epoch's error."""
+    """Train a Boltzmann machine (level 0: with chains); return it, and its errors."""
     seed = experiment.seed + level
     cr.manual_seed(seed)
     machine = Boltzmann(x.shape[1], hidden, 0 if level else BATCH_SIZE)
@@ -161,7 +161,7 @@ def learn(
 def gibbs(
     experiment: Experiment, machine: Boltzmann, v: np.ndarray, shown: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """Sample h and v in turns; return p(v) after the steps that are shown."""
+    """Draw samples of a Boltzmann machine by Gibbs sampling; return p(v) of some."""
 
     @experiment.compile
     def step(v: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
@@ -181,7 +181,7 @@ def gibbs(
 def pretrain(
     experiment: Experiment, x: np.ndarray, digits: np.ndarray, s: Settings
 ) -> list[Boltzmann]:
-    """Train a stack of machines, each on the last one's features; draw its samples."""
+    """Pretrain a stack of Boltzmann machines, each on the last one's features."""
     say("   visible  hidden   ‖v − v′‖² in the first epoch, in the last\n")
     machines: list[Boltzmann] = []
     rows, start = x, digits

@@ -47,7 +47,7 @@ NAMES = ("CartPole-v1", "Acrobot-v1")
 
 @dataclass(frozen=True)
 class Settings:
-    """The hyperparameters of an agent; those of CleanRL's dqn.py."""
+    """The hyperparameters of a deep Q-learning agent; those of CleanRL's dqn.py."""
 
     total_steps: int = 500_000  # in the environment
     buffer_size: int = 10_000
@@ -77,7 +77,7 @@ QUICK = Settings(
 
 
 class Agent(nn.Module):
-    """The online Q-network and its copy, the target network."""
+    """A Q-learning agent: the online Q-network and its copy, the target network."""
 
     def __init__(self, observations: int, actions: int) -> None:
         self.actions = actions
@@ -99,7 +99,7 @@ def network(observations: int, actions: int) -> nn.Sequential:
 def q_loss(
     agent: Agent, gamma: float, *batch: cr.Tensor
 ) -> tuple[cr.Tensor, cr.Tensor]:
-    """Return ℒ and the mean Q-value of a batch of transitions."""
+    """Return the deep Q-learning loss and the mean Q-value of transitions."""
     observations, actions, rewards, next_observations, terminated = batch
     next_q = agent.target(next_observations).amax(1).detach()
     y = rewards + gamma * (1 - terminated) * next_q
@@ -109,13 +109,13 @@ def q_loss(
 
 
 def epsilon(step: int, s: Settings) -> float:
-    """Return ε at a step: linear decay from 1, then constant."""
+    """Return the exploration rate ε at a step: linear decay from 1, then constant."""
     slope = (s.epsilon - 1) / (s.exploration * s.total_steps)
     return max(1 + slope * step, s.epsilon)
 
 
 def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
-    """Train an agent in an environment, and test it."""
+    """Train a deep Q-learning agent in an environment, and test it."""
     seeds = np.random.SeedSequence([experiment.seed, NAMES.index(name)])
     world_seed, agent_seed, choice_seed, test_seed = map(int, seeds.generate_state(4))
     gymnasium = experiment.package("gymnasium", "chainrule[rl]")
@@ -186,7 +186,7 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Train and test an agent in both environments."""
+    """Train and test deep Q-learning agents in two environments."""
     s = QUICK if experiment.quick else Settings()
     say("ℒ = mean of (r + γ maxₐ′ Q(s′, a′; θ⁻) − Q(s, a; θ))²")
     return {name: train(experiment, name, s) for name in NAMES}

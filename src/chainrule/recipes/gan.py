@@ -68,7 +68,7 @@ SHOWN = (1, 2, 5, 10, 20, 30, 40, 60)
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes and hyperparameters."""
+    """The layer sizes and hyperparameters of the GAN recipe."""
 
     generator: tuple[int, ...] = (256, 512)
     discriminator: tuple[int, ...] = (512, 256)
@@ -86,7 +86,7 @@ QUICK = Settings((128, 256), (256, 128), 1e-3, 0.995, 20, 1000, 12_000, 500, 500
 
 
 def generator(sizes: tuple[int, ...]) -> nn.Sequential:
-    """Return the generator G: from noise to images, −1 to 1."""
+    """Return a GAN's generator G: from noise to images, −1 to 1."""
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise((NOISE, *sizes)):
         layers += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
@@ -95,7 +95,7 @@ def generator(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 def discriminator(sizes: tuple[int, ...]) -> nn.Sequential:
-    """Return the discriminator D: from an image to a score."""
+    """Return a GAN's discriminator D: from an image to a score."""
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise((784, *sizes)):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
@@ -103,7 +103,7 @@ def discriminator(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 class GAN(nn.Module):
-    """Generator, discriminator, and the mean of the generator's weights."""
+    """A GAN: generator, discriminator, and the running mean of G's weights."""
 
     def __init__(self, s: Settings) -> None:
         self.generator = generator(s.generator)
@@ -112,7 +112,7 @@ class GAN(nn.Module):
         self.mean.load_state_dict(self.generator.state_dict())
 
     def update_mean(self, beta: float) -> None:
-        """Move the mean towards G's weights, batch norm's statistics included."""
+        """Update the running mean of the generator's weights and statistics."""
         pairs = zip(self.mean.named_tensors(), self.generator.named_tensors())
         for (__, mean), (name, now) in pairs:
             if not name.endswith("num_batches_tracked"):
@@ -120,12 +120,12 @@ class GAN(nn.Module):
 
 
 def adversarial_loss(scores: cr.Tensor, real: bool) -> cr.Tensor:
-    """Return the mean loss ln(1 + e^∓s): −ln of the correct answer's probability."""
+    """Return the mean GAN loss ln(1 + e^∓s) of a discriminator's scores s."""
     return nn.functional.softplus(-scores if real else scores).mean()
 
 
 def training_step(experiment: Experiment, gan: GAN, s: Settings) -> tuple[Any, Any]:
-    """Return the optimisers by name, and a compiled step from digits to both losses."""
+    """Return a GAN's optimisers by name, and a compiled training step."""
     adam_g = optim.Adam(gan.generator.parameters(), lr=s.lr, betas=BETAS)
     adam_d = optim.Adam(gan.discriminator.parameters(), lr=s.lr, betas=BETAS)
 
@@ -152,7 +152,7 @@ def training_step(experiment: Experiment, gan: GAN, s: Settings) -> tuple[Any, A
 def generate(
     experiment: Experiment, network: nn.Module, count: int, seed: int
 ) -> np.ndarray:
-    """Return images, 0 to 1, that a generator draws from the seed's noise."""
+    """Return images, 0 to 1, that a GAN's generator draws from the seed's noise."""
     z = np.random.default_rng([seed, count]).uniform(-1, 1, (count, NOISE))
     network.eval()  # by the running mean and variance: an image has no neighbours
     images = by_batches(experiment.compile(network), z.astype(np.float32), count)
@@ -161,7 +161,7 @@ def generate(
 
 
 def play(experiment: Experiment, x: np.ndarray, s: Settings) -> GAN:
-    """Play the game from its beginning to its end; return the networks."""
+    """Train a GAN, generator against discriminator; return the networks."""
     say("2  The game: mean losses of an epoch\n\n   epoch       D       G")
     cr.manual_seed(experiment.seed)
     gan = GAN(s)
@@ -182,7 +182,7 @@ def play(experiment: Experiment, x: np.ndarray, s: Settings) -> GAN:
 
 
 def train_judge(experiment: Experiment, train: Any) -> cr.Trainer:
-    """Train the classifier that reads generated images."""
+    """Train a digit classifier that will read the GAN's generated images."""
     seed = experiment.seed
     trainer = mnist.trainer(mnist.network(seed), seed=seed, **experiment.engine_options)
     budget = {"epochs": mnist.EPOCHS, "batch_size": mnist.BATCH_SIZE}
@@ -190,7 +190,7 @@ def train_judge(experiment: Experiment, train: Any) -> cr.Trainer:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Train a judge, play, and count.
+    """Train a GAN on digits, and measure its images by a classifier.
 
     Args:
         experiment: the seed of initial weights, orders, dropout and noise.

@@ -55,7 +55,7 @@ SHOWN = (1, 2, 5, 10, 15)  # epochs after which the networks invent names
 
 
 class Feedforward(nn.Module):
-    """Bengio's network: from names (N, T) to scores of each next letter, (N, 27, T)."""
+    """Bengio's feed-forward language model of names: scores of each next letter."""
 
     def __init__(self) -> None:
         self.table = nn.Embedding(len(LETTERS), WIDTH)
@@ -64,7 +64,7 @@ class Feedforward(nn.Module):
         self.scores = nn.Linear(HIDDEN, len(LETTERS))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores, each from the last six letters."""
+        """Return a feed-forward language model's scores of each next letter."""
         rows = self.table(cr.pad(x, (CONTEXT - 1, 0)))
         last = [rows[:, i : i + x.shape[1]] for i in range(CONTEXT)]
         hidden = self.hidden(self.dropout(cr.concat(last, axis=2))).tanh()
@@ -72,7 +72,7 @@ class Feedforward(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A GRU: from names (N, T) to scores of each next letter, (N, 27, T)."""
+    """A GRU language model of names: scores of each next letter, (N, 27, T)."""
 
     def __init__(self) -> None:
         self.table = nn.Embedding(len(LETTERS), WIDTH)
@@ -81,7 +81,7 @@ class Recurrent(nn.Module):
         self.scores = nn.Linear(UNITS, len(LETTERS))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores, each from all letters before it."""
+        """Return a GRU language model's scores of each next letter."""
         states, __ = self.gru(self.table(x))
         return self.scores(self.dropout(states)).transpose(1, 2)
 
@@ -91,7 +91,7 @@ class Recurrent(nn.Module):
 
 @cr.no_grad()
 def invent(model: nn.Module, rng: np.random.Generator, count: int) -> list[str]:
-    """Draw names letter by letter from p(next), all at the same time."""
+    """Draw names letter by letter from a language model, all at the same time."""
     names = [""] * count
     for __ in range(first_names.LONGEST):
         x, __ = first_names.sequences([name.rstrip(".") for name in names])
@@ -105,7 +105,7 @@ def invent(model: nn.Module, rng: np.random.Generator, count: int) -> list[str]:
 def train(
     experiment: Experiment, stage: str, model: nn.Module, names: dict[str, list[str]]
 ) -> dict[str, Any]:
-    """Train a network; return its losses, and the names that it invents meanwhile."""
+    """Train a language model of names; return its losses, and names it invents."""
     seed, epochs = experiment.seed, QUICK_EPOCHS if experiment.quick else EPOCHS
     (x, y), validation, test = map(first_names.sequences, names.values())
     lr = optim.OneCycleLR(LR[stage], total_steps=epochs * (len(x) // BATCH_SIZE))
@@ -144,7 +144,7 @@ def train(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Count n-grams, train both networks, and compare.
+    """Train and compare language models of first names: n-grams, two networks.
 
     Args:
         experiment: the seed of weights, order and invented names, not of the split.

@@ -53,7 +53,7 @@ REFERENCES = [Reference("validation_loss", at_most=1.92, source=SOURCE)]
 
 @dataclass(frozen=True)
 class Settings:
-    """The sizes and hyperparameters of the GPT."""
+    """The sizes and hyperparameters of the GPT recipe."""
 
     block: int = 64  # characters that are seen at once
     layers: int = 4
@@ -85,7 +85,7 @@ class Block(nn.Module):
         self.down = nn.Linear(4 * s.width, s.width, bias=False)
 
     def forward(self, x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
-        """Return sequences (N, T, width), and attention weights (N, heads, T, T)."""
+        """Return a transformer block's output (N, T, width), and attention weights."""
         n, t, width = x.shape
         qkv = self.qkv(self.norm1(x)).reshape(n, t, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
@@ -97,7 +97,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """A GPT: scores of the next character at each position, and attention."""
+    """A GPT language model: scores of the next character, and attention weights."""
 
     def __init__(self, characters: int, s: Settings) -> None:
         self.characters = nn.Embedding(characters, s.width)
@@ -110,7 +110,7 @@ class GPT(nn.Module):
                 nn.init.normal_(p, std=0.02 / math.sqrt(2 * s.layers if added else 1))
 
     def forward(self, x: cr.Tensor) -> tuple[cr.Tensor, list[cr.Tensor]]:
-        """Return scores (N, T, characters) for input (N, T), and attention weights."""
+        """Return a GPT's scores of next characters (N, T, …), and attention weights."""
         x, attentions = self.characters(x) + self.positions(cr.arange(x.shape[1])), []
         for block in self.blocks:
             x, attention = block(x)
@@ -118,13 +118,13 @@ class GPT(nn.Module):
         return self.norm(x) @ self.characters.weight.T, attentions
 
     def loss(self, window: cr.Tensor) -> cr.Tensor:
-        """Return the mean −ln p of the characters behind the first of each window."""
+        """Return a GPT's mean loss −ln p of the characters in windows of text."""
         scores, target = self(window[:, :-1])[0], window[:, 1:]
         return nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
 
 
 def adamw(model: GPT, s: Settings) -> optim.AdamW:
-    """Return the optimiser: weight decay but for norms, warm-up, cosine, clipping."""
+    """Return a GPT's AdamW optimiser: weight decay, warm-up, cosine, clipping."""
     warmup = math.ceil(WARMUP * s.steps)
     cosine = optim.CosineAnnealingLR(
         s.lr, T_max=s.steps - warmup, eta_min=s.lr / 10, unit="step"
@@ -137,7 +137,7 @@ def adamw(model: GPT, s: Settings) -> optim.AdamW:
 def generate(
     scores: Any, s: Settings, rng: np.random.Generator, start: int
 ) -> list[int]:
-    """Draw characters from p(next), given the last ``block`` of them.
+    """Generate text by a GPT: draw characters, each given the last ``block``.
 
     The scores at a position do not depend on what is behind it: rows are filled up to
     one length, so that one compiled program serves every character.
@@ -157,7 +157,7 @@ def generate(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Count, train, generate text, and draw attention.
+    """Train a GPT on Shakespeare, generate text, and draw attention.
 
     Args:
         experiment: the seed of weights, windows and samples.

@@ -69,7 +69,7 @@ LAYERS = {
 
 
 def network() -> nn.Sequential:
-    """Return a convolutional network without padding, so that units see only pixels."""
+    """Return a CNN without padding, so that units see only pixels."""
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),
         nn.Conv2d(1, 8, 5),
@@ -86,7 +86,7 @@ def network() -> nn.Sequential:
 
 
 def train(experiment: Experiment) -> cr.Trainer:
-    """Train the network on labelled digits."""
+    """Train the feature-hierarchy CNN on labelled digits."""
     rows, epochs = (15_000, 3) if experiment.quick else (60_000, EPOCHS)
     cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
@@ -102,7 +102,7 @@ def train(experiment: Experiment) -> cr.Trainer:
 
 
 def print_kernels(kernels: np.ndarray) -> None:
-    """Print which kernels of layer 1 find edges, and which strokes."""
+    """Print which kernels of a CNN's first layer find edges, and which strokes."""
     say("Layer 1: how much of each kernel is a slope (edge) or a ridge (stroke).\n")
     shares = edges_and_strokes(kernels)
     rows = zip(shares.edge, shares.stroke, shares.degrees)
@@ -112,7 +112,7 @@ def print_kernels(kernels: np.ndarray) -> None:
 
 
 def ascent(experiment: Experiment, layers: nn.Module, deviations: np.ndarray) -> Any:
-    """Compile a step (x, λ, μ) → x of gradient ascent on each map's z/s.
+    """Compile a step of gradient ascent on the input image of each feature map.
 
     An input of the size that one unit sees gives one unit of each map. Input c is moved
     up the gradient of map c.
@@ -135,7 +135,7 @@ def ascent(experiment: Experiment, layers: nn.Module, deviations: np.ndarray) ->
 def show_layer(
     experiment: Experiment, model: nn.Sequential, name: str, test: cr.data.Dataset
 ) -> tuple[int, float]:
-    """Draw what excites a layer's maps; return the receptive field, and the purity."""
+    """Draw what excites a CNN layer's maps; return the receptive field, and purity."""
     images = test.x[:].reshape(-1, 1, 28, 28)
     layers = model[1 : LAYERS[name][0]]
     side, step = receptive_field(layers, 28)
@@ -163,7 +163,7 @@ def show_layer(
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Train the network, and visualise its layers.
+    """Train a CNN on digits, and visualise the features of its layers.
 
     Args:
         experiment: the seed of the initial weights and of the order of samples.

@@ -1,4 +1,4 @@
-"""The textbook's network (3.2.3) for handwritten digits.
+"""The textbook's 784-128-64-10 network for handwritten digits (MNIST).
 
     784 pixels → 128 ReLU → 64 ReLU → 10 scores, one a digit
 
@@ -41,7 +41,7 @@ def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
 
 
 def network(seed: int = 0) -> nn.Module:
-    """Return the network with initial weights drawn from ``seed``."""
+    """Return a 784-128-64-10 network with initial weights drawn from ``seed``."""
     cr.manual_seed(seed)
     return nn.Sequential(
         nn.Linear(784, 128),
@@ -60,7 +60,7 @@ def trainer(
     engine: str = "auto",
     threads: int | None = None,
 ) -> cr.Trainer:
-    """Return the Trainer of all recipes for MNIST, with weights drawn already.
+    """Return the Trainer of a network for MNIST, with the recipes' settings.
 
     Cross-entropy, AdamW, one cycle of the learning rate up to ``lr``. The seed decides
     the order of samples and dropout.
@@ -83,7 +83,7 @@ def main(
     batch_size: int = BATCH_SIZE,
     lr: float = LR,
 ) -> None:
-    """Train and test a network, and predict one digit."""
+    """Train and test a network on MNIST, and predict one digit."""
     train, test = data()
     run = trainer(model, lr=lr)
     run.fit(

@@ -1,4 +1,4 @@
-"""Visual question answering: a network of a picture and a question (1.6).
+"""Visual question answering: a network that reads a picture and a question (1.6).
 
     picture 64×64×3 → three convolutions → largest and mean of each map → v ┐
                                                                            ├ v ⊙ q → 13
@@ -97,7 +97,7 @@ class AnswerNetwork(nn.Module):
 def fit(
     experiment: Experiment, name: str, data: Pictures, epochs: int, **inputs: bool
 ) -> AnswerNetwork:
-    """Train a network on pictures with all of their questions."""
+    """Train a visual question answering network on pictures with their questions."""
     cr.manual_seed(experiment.seed)
     model = AnswerNetwork(**inputs)
     lr = optim.OneCycleLR(LR, total_steps=epochs * (len(data) // BATCH_SIZE))
@@ -127,7 +127,7 @@ def fit(
 def probabilities(
     experiment: Experiment, model: AnswerNetwork, data: Pictures
 ) -> np.ndarray:
-    """Return the probabilities of the answers, (n, questions, 13)."""
+    """Return the probabilities of answers to questions on pictures, (n, k, 13)."""
 
     @experiment.compile
     def compute(images: cr.Tensor, words: cr.Tensor) -> cr.Tensor:
@@ -138,7 +138,7 @@ def probabilities(
 
 
 def saliency(model: AnswerNetwork, image: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Return the saliency map |∂(largest score)/∂(pixel)|, maximal over colours."""
+    """Return a saliency map: |∂(largest score)/∂(pixel)|, maximal over colours."""
 
     def best(pixels: cr.Tensor) -> cr.Tensor:
         return model(pixels, cr.tensor(words[None, None])).amax()
@@ -148,7 +148,7 @@ def saliency(model: AnswerNetwork, image: np.ndarray, words: np.ndarray) -> np.n
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Train with pictures and questions, and with either alone.
+    """Train question answering with pictures and questions, and with either alone.
 
     Args:
         experiment: the seed of the initial weights and of the order of pictures.

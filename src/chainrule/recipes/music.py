@@ -1,4 +1,4 @@
-"""Classification of music by style: Exercise 1.8, in numbers and in words.
+"""Classification of music: genres by measured features, dances by notes.
 
 Music for a network may be what an expert has measured, or the notes:
 
@@ -69,7 +69,7 @@ How to design a network that recognises the style of music (1.8):
 
 
 def trainer(experiment: Experiment, model: nn.Module) -> cr.Trainer:
-    """Return a Trainer of both networks: cross-entropy, AdamW, one cycle."""
+    """Return a Trainer for music classifiers: cross-entropy, AdamW, one cycle."""
     return cr.Trainer(
         model,
         loss=nn.CrossEntropyLoss(),
@@ -82,7 +82,7 @@ def trainer(experiment: Experiment, model: nn.Module) -> cr.Trainer:
 def ensemble(
     experiment: Experiment, task: str, fold: int, network: Any, split: baselines.Split
 ) -> np.ndarray:
-    """Train several networks; return the mean of their probabilities on test rows."""
+    """Train an ensemble of networks; return their mean probabilities on test rows."""
     x, y, x_test, __ = split
     epochs, members = EPOCHS[task], MEMBERS[task]
     if experiment.quick:
@@ -98,13 +98,13 @@ def ensemble(
 
 
 def genre_network() -> nn.Sequential:
-    """Return the network from 138 features to the scores of six genres."""
+    """Return a network from 138 music features to the scores of six genres."""
     hidden = nn.Linear(138, 512), nn.ReLU(), nn.Dropout(0.5)
     return nn.Sequential(nn.Dropout(0.2), *hidden, nn.Linear(512, 6))
 
 
 def show_genres(experiment: Experiment, folder: Path) -> dict[str, Any]:
-    """Compare an ensemble of networks with scikit-learn on the same splits."""
+    """Compare genre classification by an ensemble of networks with scikit-learn."""
     x, y = genres.read(folder / genres.FILE)
     say("Genres: {n} pieces, {d} features, six genres\n", n=len(x), d=x.shape[1])
     rows, dealt = [], folds.stratified(y, FOLDS, experiment.seed)
@@ -125,7 +125,7 @@ def show_genres(experiment: Experiment, folder: Path) -> dict[str, Any]:
 
 
 class TuneNetwork(nn.Module):
-    """A network over notes: convolutions, max and mean pooling, dance scores."""
+    """A network over a tune's notes: convolutions, pooling, scores of dances."""
 
     def __init__(self) -> None:
         self.tables = nn.ModuleList([nn.Embedding(rows, 24) for rows in (32, 14, 2)])
@@ -137,7 +137,7 @@ class TuneNetwork(nn.Module):
         self.drop, self.scores = nn.Dropout(0.5), nn.Linear(128, 3)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores of pieces (n, T, 4): step, duration, bar, 1 or nothing."""
+        """Return the dance scores of pieces of tunes, arrays of notes (n, T, 4)."""
         notes, mask = x.astype("int32"), x[:, :, 3:].astype("float32")
         h = cr.zeros(1)
         for i, table in enumerate(self.tables):
@@ -150,7 +150,7 @@ class TuneNetwork(nn.Module):
 
 
 def show_dances(experiment: Experiment, folder: Path) -> dict[str, Any]:
-    """Train networks on pieces of tunes, and let those of new tunes vote."""
+    """Train dance classifiers on pieces of tunes; test by the pieces' votes."""
     tunes, y = fiddle_tunes.read(folder / "corpus")
     x, owners = fiddle_tunes.pieces(tunes)
     votes = np.zeros((len(tunes), 3))  # Σ ln p over the pieces of a tune
@@ -176,7 +176,7 @@ def show_dances(experiment: Experiment, folder: Path) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Classify genres and dances, and print a conclusion.
+    """Classify music by genres and by dances, and print a conclusion.
 
     Args:
         experiment: the seed of the splits, the initial weights and the order.

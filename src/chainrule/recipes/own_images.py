@@ -65,7 +65,7 @@ PLAIN, AUGMENTED = "network", "network, augmented"
 
 
 def images(experiment: Experiment, data: str | None) -> cr.data.Dataset:
-    """Load the user's folder in colour, or the example in grey."""
+    """Load the user's folder of images in colour, or example images in grey."""
     if data is not None:
         return read_images(data, size=(48, 48), mode="RGB")
     experiment.package("PIL.Image", "chainrule[images]")
@@ -79,7 +79,7 @@ def images(experiment: Experiment, data: str | None) -> cr.data.Dataset:
 
 
 def augmentation() -> nn.Sequential:
-    """Return the augmentation layers, active while the network trains."""
+    """Return image augmentation layers, active while the network trains."""
     return nn.Sequential(
         nn.RandomHorizontalFlip(),
         nn.RandomAffine(12, translate=(0.1, 0.1), scale=(0.85, 1.15)),
@@ -88,7 +88,7 @@ def augmentation() -> nn.Sequential:
 
 
 def network(shape: tuple[int, ...], classes: int, *, augmented: bool) -> nn.Module:
-    """Return a CNN with three 3 × 3 convolutions and one hidden layer."""
+    """Return a CNN image classifier with three convolutions and a hidden layer."""
     channels, height, width = shape
     layers: list[nn.Module] = [augmentation()] if augmented else []
     pools = [2, 2, 2 if min(height, width) > 32 else 1]
@@ -105,7 +105,7 @@ def network(shape: tuple[int, ...], classes: int, *, augmented: bool) -> nn.Modu
 def learn(
     experiment: Experiment, stage: str, train: Any, test: Any, augmented: bool
 ) -> cr.Trainer:
-    """Train with or without augmentation, and test after each epoch."""
+    """Train an image classifier with or without augmentation; test each epoch."""
     cr.manual_seed(experiment.seed)
     trainer = cr.Trainer(
         network(train.x.shape[1:], train.classes, augmented=augmented),
@@ -147,7 +147,7 @@ def draw(experiment: Experiment, data: Any, curves: Any, confusion: np.ndarray) 
 
 
 def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
-    """Learn to classify the images of a folder.
+    """Train and test a classifier on the images of a folder.
 
     Args:
         experiment: the seed of the first split, of initial weights, order and draws.

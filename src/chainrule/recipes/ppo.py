@@ -50,7 +50,7 @@ GAE_LAMBDA, CLIP, VALUE, CLIP_NORM = 0.95, 0.2, 0.5, 0.5  # λ, ε, c, max ‖�
 
 @dataclass(frozen=True)
 class Settings:
-    """The hyperparameters of an agent; those of CleanRL's ppo.py."""
+    """The hyperparameters of a PPO agent; those of CleanRL's ppo.py."""
 
     total_steps: int = 500_000  # in all environments together
     environments: int = 4
@@ -85,7 +85,7 @@ QUICK = {"total_steps": 50_000, "lr": 1e-3, "episodes": 20}  # changes of these
 
 
 class Agent(nn.Module):
-    """The actor π(a | s) and the critic V(s)."""
+    """A PPO agent: the actor π(a | s) and the critic V(s)."""
 
     def __init__(self, observations: int, actions: int, continuous: bool) -> None:
         self.actor = network(observations, actions, gain=0.01)
@@ -93,7 +93,7 @@ class Agent(nn.Module):
         self.log_std = nn.Parameter(cr.zeros(actions)) if continuous else None
 
     def policy(self, observations: cr.Tensor) -> rl.Categorical | rl.Normal:
-        """Return the distribution of actions, π(· | s)."""
+        """Return a PPO agent's distribution of actions, π(· | s), for observations."""
         scores = self.actor(observations)
         if self.log_std is None:
             return rl.Categorical(scores)
@@ -101,7 +101,7 @@ class Agent(nn.Module):
 
 
 def network(inputs: int, outputs: int, gain: float) -> nn.Sequential:
-    """Return a network with two layers of 64 tanh and orthogonal initial weights."""
+    """Return an actor or critic network: two layers of 64 tanh, orthogonal weights."""
     layers: Any = nn.Linear(inputs, 64), nn.Linear(64, 64), nn.Linear(64, outputs)
     for layer, scale in zip(layers, (2**0.5, 2**0.5, gain)):
         nn.init.orthogonal_(layer.weight, scale)
@@ -110,7 +110,7 @@ def network(inputs: int, outputs: int, gain: float) -> nn.Sequential:
 
 
 def gae(steps: rl.Rollout, s: Settings) -> np.ndarray:
-    """Return A (steps, environments), computed backwards: Aₜ = δₜ + γλ Aₜ₊₁."""
+    """Return generalised advantages Aₜ = δₜ + γλ Aₜ₊₁ of a rollout."""
     A = s.reward_scale * steps.rewards + s.gamma * steps.next_values - steps.values
     for t in range(len(A) - 2, -1, -1):
         A[t] += s.gamma * GAE_LAMBDA * steps.not_done[t] * A[t + 1]
@@ -118,7 +118,7 @@ def gae(steps: rl.Rollout, s: Settings) -> np.ndarray:
 
 
 def ppo_loss(agent: Agent, β: float, *batch: cr.Tensor) -> tuple[cr.Tensor, ...]:
-    """Return ℒ, the entropy and the share of samples whose ratio ρ is clipped."""
+    """Return the PPO loss, the entropy and the share of clipped ratios ρ."""
     observations, actions, log_probs, values, A = batch
     R = values + A
     A = (A - A.mean()) / (A.std() + 1e-8)
@@ -134,7 +134,7 @@ def ppo_loss(agent: Agent, β: float, *batch: cr.Tensor) -> tuple[cr.Tensor, ...
 
 
 def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
-    """Train an agent in an environment, and test it."""
+    """Train a PPO agent in an environment, and test it."""
     seeds = np.random.SeedSequence([experiment.seed, list(ENVIRONMENTS).index(name)])
     world_seed, agent_seed, test_seed = map(int, seeds.generate_state(3))
     space = experiment.package("gymnasium", "chainrule[rl]").make(name).action_space
@@ -186,7 +186,7 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Train and test an agent in each of three environments."""
+    """Train and test PPO agents in three environments."""
     say("ℒ = − mean of min(ρ A, clip(ρ, 1 − ε, 1 + ε) A) + c ½ (V − R)² − β entropy")
     quick = QUICK if experiment.quick else {}
     results = {}

@@ -56,7 +56,7 @@ REFERENCES = [
 
 @dataclass(frozen=True)
 class Settings:
-    """An environment of gymnasium, and the settings for learning its table."""
+    """An environment of gymnasium, and the settings for learning its Q-table."""
 
     name: str
     shape: tuple[int, int]  # the rows and columns of its map
@@ -85,7 +85,7 @@ ENVIRONMENTS = {
 def learn(
     gymnasium: Any, s: Settings, seed: int, episodes: int, *, sarsa: bool = False
 ) -> dict[str, Any]:
-    """Learn a table; return it after some episodes, and the returns of all episodes."""
+    """Learn a Q-table by Q-learning or SARSA; return snapshots, and all returns."""
     environment = gymnasium.make(s.name, max_episode_steps=s.limit)
     rng = np.random.default_rng(seed)
     # Rows of a few numbers: lists are faster than arrays here.
@@ -114,14 +114,14 @@ def learn(
 
 
 def epsilon_greedy(q: list[float], ε: float, rng: np.random.Generator) -> int:
-    """Choose the best action or, with probability ε, any action."""
+    """Return the ε-greedy action: the best or, with probability ε, any."""
     if rng.random() < ε:
         return int(rng.integers(len(q)))
     return q.index(max(q))
 
 
 def study(experiment: Experiment, gymnasium: Any, key: str) -> dict[str, Any]:
-    """Learn an environment's table with each seed; evaluate and draw the tables."""
+    """Learn an environment's Q-table with each seed; evaluate and draw the tables."""
     s = ENVIRONMENTS[key]
     model = dp.transition_model(gymnasium.make(s.name))
     optimum = dp.optimal_return(model, s.limit)
@@ -185,7 +185,7 @@ def study(experiment: Experiment, gymnasium: Any, key: str) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Learn three environments' tables, and compare with exact returns."""
+    """Learn three environments' Q-tables, and compare with exact returns."""
     gymnasium = experiment.package("gymnasium", "chainrule[rl]")
     print("Q(s, a) ← Q(s, a) + α [r + γ maxₐ′ Q(s′, a′) − Q(s, a)]")
     return {key: study(experiment, gymnasium, key) for key in ENVIRONMENTS}

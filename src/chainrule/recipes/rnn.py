@@ -74,12 +74,12 @@ class Reader(nn.Module):
                 self.layer.bias_ih_l0[hidden : 2 * hidden] = keep
 
     def each(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the outputs after every step, for (N, T, inputs) or flat rows."""
+        """Return a recurrent network's outputs after every step, (N, T, outputs)."""
         states, __ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
         return self.output(states)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the outputs after the last step, (N, outputs)."""
+        """Return a recurrent network's outputs after the last step, (N, outputs)."""
         states, __ = self.layer(x.reshape(x.shape[0], -1, self.inputs))
         return self.output(states[:, -1])
 
@@ -87,7 +87,7 @@ class Reader(nn.Module):
 def train_adding(
     experiment: Experiment, kind: str, length: int, steps: int
 ) -> tuple[Reader, list[float]]:
-    """Train a network on the adding problem; return it, and its squared errors."""
+    """Train a recurrent network on the adding problem; return it, and its errors."""
     cr.manual_seed(experiment.seed)
     model = Reader(kind, 2, MEMORY, 1, keep=1.0)
     lr = optim.OneCycleLR(ADD_LR, total_steps=steps, pct_start=0.2)
@@ -111,7 +111,7 @@ def train_adding(
 
 
 def outputs(experiment: Experiment, model: Reader, x: np.ndarray) -> np.ndarray:
-    """Return a network's outputs after every step, (N, T, outputs)."""
+    """Return a recurrent network's outputs after every step, in batches."""
     compiled = experiment.compile(model.each)
     with cr.no_grad():
         return np.concatenate([compiled(part).numpy() for part in np.split(x, 10)])
@@ -120,7 +120,7 @@ def outputs(experiment: Experiment, model: Reader, x: np.ndarray) -> np.ndarray:
 def show_adding(
     experiment: Experiment, length: int, steps: int
 ) -> tuple[dict[str, float], Reader]:
-    """Train all networks on the adding problem; return the errors and the LSTM."""
+    """Train all recurrent networks on the adding problem; return errors and LSTM."""
     say("1  The sum of two marked numbers out of {n}: squared errors\n", n=length)
     x, y = adding.problem(2000, length, np.random.default_rng([experiment.seed, 2]))
     curves, errors, models = {}, {}, {}
@@ -136,7 +136,7 @@ def show_adding(
 
 
 def look_inside(experiment: Experiment, model: Reader, length: int) -> dict[str, Any]:
-    """Find the unit that stores the sum, over many sequences, and draw one."""
+    """Find the LSTM unit that stores the sum, and draw its gates on a sequence."""
     x, y = adding.problem(100, length, np.random.default_rng([experiment.seed, 3]))
     weights = {k: np.asarray(v) for k, v in model.layer.state_dict().items()}
     runs = [lstm.steps(weights, row) for row in x]
@@ -155,7 +155,7 @@ def look_inside(experiment: Experiment, model: Reader, length: int) -> dict[str,
 
 
 def read_digits(experiment: Experiment) -> dict[str, Any]:
-    """Train both gated networks on MNIST; return the accuracy after each row."""
+    """Train GRU and LSTM on digits row by row; return accuracies after each row."""
     (train, test), epochs = cr.data.mnist(), EPOCHS
     if experiment.quick:
         train, test, epochs = train.take(6000), test.take(1000), 2
@@ -184,7 +184,7 @@ def read_digits(experiment: Experiment) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Show the adding problem, the LSTM's gates, and digits.
+    """Compare recurrent networks on sums and digits; show an LSTM's gates.
 
     Args:
         experiment: the seed of weights, order and the adding problem's sequences.

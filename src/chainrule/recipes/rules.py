@@ -54,7 +54,7 @@ ORDERS = 20  # random orders of the animals, over which the number of rules is a
 
 
 def birds() -> dict[str, Any]:
-    """Print and return the book's two sentences in three readings."""
+    """Print and return the conclusions on birds and penguins by three sets of rules."""
     facts = [Rule("bird", about="robin"), Rule("penguin", about="pingu")]
     penguin, exception = Rule("bird", ("penguin",)), Rule("-fly", ("penguin",))
     readings = {
@@ -90,7 +90,7 @@ def birds() -> dict[str, Any]:
 
 
 def knowledge(zoo: animals.Animals, order: Iterable[int]) -> dict[str, list[Rule]]:
-    """Write rules: of a class's first animal defaults, of later ones exceptions."""
+    """Write logical rules for a zoo: defaults for classes, exceptions for animals."""
     defaults: dict[tuple[str, str], Rule] = {}
     facts, exceptions = [], []
     for i in order:
@@ -105,7 +105,7 @@ def knowledge(zoo: animals.Animals, order: Iterable[int]) -> dict[str, list[Rule
 
 
 def acquire(experiment: Experiment, zoo: animals.Animals) -> dict[str, Any]:
-    """Prove all known properties of all animals, and count the rules they take."""
+    """Prove all known properties of a zoo's animals, and count the rules needed."""
     say("2  A zoo: 20 animals, and why each has each of its properties\n")
     size = len(zoo.names)
     parts = knowledge(zoo, range(size))
@@ -148,7 +148,7 @@ def acquire(experiment: Experiment, zoo: animals.Animals) -> dict[str, Any]:
 
 
 def by_rules(zoo: animals.Animals, cells: np.ndarray) -> list[int]:
-    """Predict cells by the rules of the other animals: 1, 0, or −1 for unknown."""
+    """Predict animals' properties by the others' rules: 1, 0, or −1 for unknown."""
     predictions = []
     for i, j in cells:
         name, head = zoo.names[i], animals.PROPERTIES[j]
@@ -161,7 +161,7 @@ def by_rules(zoo: animals.Animals, cells: np.ndarray) -> list[int]:
 
 
 def compare(experiment: Experiment, zoo: animals.Animals) -> dict[str, Any]:
-    """Compare rules, trees and networks, each animal left out once."""
+    """Compare rules, trees and networks on animals' properties, each left out once."""
     cells, x, y = leave_one_out.examples(zoo.table, zoo.one_hot())
     predictions = {
         "rules": by_rules(zoo, cells),
@@ -180,7 +180,7 @@ def compare(experiment: Experiment, zoo: animals.Animals) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Show rules, their reasons and their cost, and learners.
+    """Show logic rules with exceptions and their cost, and compare with learners.
 
     Args:
         experiment: the seed of the orders of animals and of initial weights.

@@ -80,11 +80,11 @@ class SpeakerNetwork(nn.Module):
         self.scores = nn.Linear(WIDTH * (2 if deviation else 1), 9)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores of the speakers."""
+        """Return the scores of nine speakers for utterances."""
         return self.scores(self.drop(self.voice_print(x)))
 
     def voice_print(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the voice print: an utterance's features pooled over time."""
+        """Return an utterance's voice print: its features pooled over time."""
         h, m = x[:, :, :12], x[:, :, 12:]
         if self.lstm:
             h = self.reader(h)[0]  # it reads forwards: the padding comes too late
@@ -100,7 +100,7 @@ class SpeakerNetwork(nn.Module):
 
 
 def trainer(experiment: Experiment, name: str, number: int) -> cr.Trainer:
-    """Return a Trainer with a new network; ``number`` varies the seed."""
+    """Return a Trainer with a new speaker network; ``number`` varies the seed."""
     seed = (experiment.seed * 100 + number) % 2**64
     cr.manual_seed(seed)
     return cr.Trainer(
@@ -115,14 +115,14 @@ def trainer(experiment: Experiment, name: str, number: int) -> cr.Trainer:
 def fit(
     experiment: Experiment, stage: str, name: str, number: int, data: Any
 ) -> cr.Trainer:
-    """Train a network on utterances as a stage."""
+    """Train a speaker network on utterances as a resumable stage."""
     epochs = 10 if experiment.quick else EPOCHS
     budget = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
     return experiment.fit(stage, trainer(experiment, name, number), data, **budget)
 
 
 def choose(experiment: Experiment, data: cr.data.Dataset) -> tuple[str, Any]:
-    """Compare the networks by cross-validation; return the best, and all figures."""
+    """Compare speaker networks by cross-validation; return the best, and figures."""
     say("Validation on training utterances that were left out:\n")
     say("                        loss   accuracy")
     figures = {}
@@ -142,12 +142,12 @@ def choose(experiment: Experiment, data: cr.data.Dataset) -> tuple[str, Any]:
 
 
 def probabilities(members: list[cr.Trainer], x: np.ndarray) -> np.ndarray:
-    """Return the mean of an ensemble's probabilities, (n, 9)."""
+    """Return the speakers' mean probabilities by an ensemble, (n, 9)."""
     return np.mean([m.predict(x, output="probabilities") for m in members], axis=0)
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Choose a network, train it, test it once, and analyse it.
+    """Choose a speaker network, train it, test it once, and analyse it.
 
     Args:
         experiment: the seed of the folds, the initial weights and the order.

@@ -53,7 +53,7 @@ EPOCHS, PATIENCE, BATCH_SIZE, LR = 200, 15, 32, 1e-2
 
 @dataclass(frozen=True)
 class Task:
-    """A table with its loss, metrics and linear model.
+    """A data table to learn, with its loss, metrics and linear baseline.
 
     Attributes:
         data: all rows.
@@ -68,7 +68,7 @@ class Task:
 
 
 def diabetes() -> Task:
-    """Return the diabetes regression task, with mean squared error."""
+    """Return the diabetes regression table, with mean squared error and baseline."""
     from sklearn.datasets import load_diabetes
     from sklearn.linear_model import LinearRegression
 
@@ -79,7 +79,7 @@ def diabetes() -> Task:
 
 
 def breast_cancer() -> Task:
-    """Return the breast cancer task: two classes, 357 to 212, stratified splits."""
+    """Return the breast cancer classification table, with loss and baseline."""
     from sklearn.datasets import load_breast_cancer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -93,7 +93,7 @@ def breast_cancer() -> Task:
 
 
 def network(train: cr.data.Dataset, hidden: int) -> nn.Module:
-    """Return a network for a table: of measurements to a quantity, or to scores."""
+    """Return a network for a table: standardised inputs, one hidden layer."""
     layers = [
         nn.Standardize.of(train.x[:]),
         nn.Linear(train.x.shape[1], hidden),
@@ -106,7 +106,7 @@ def network(train: cr.data.Dataset, hidden: int) -> nn.Module:
 
 
 def one_split(task: Task, seed: int, **engine: Any) -> dict[str, Any]:
-    """Train, select and test both models on one split; return their scores."""
+    """Train, select and test network and linear model on one split; return scores."""
     stratify = task.data.classes is not None
     known, test = task.data.split(0.8, seed=seed, stratify=stratify)
     train, validation = known.split(0.75, seed=seed, stratify=stratify)
@@ -141,7 +141,7 @@ def one_split(task: Task, seed: int, **engine: Any) -> dict[str, Any]:
 
 
 def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, Any]:
-    """Run all splits of a task; print and summarise the results."""
+    """Compare network and linear model over all splits of a table; print results."""
     name, (n, features) = task.data.name, task.data.x.shape
     say("{name}: {data} rows, {shape} features\n", name=name, data=n, shape=features)
     engine = experiment.engine_options
@@ -170,7 +170,7 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
 
 
 def run(experiment: Experiment, *, splits: int | None = None) -> dict[str, Any]:
-    """Compare networks and linear models on both tables.
+    """Compare networks and linear models on two data tables.
 
     Args:
         experiment: the seed of the first split, and of initial weights and order

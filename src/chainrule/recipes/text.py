@@ -72,14 +72,14 @@ def words(text: str) -> list[str]:
 
 
 def ratios(x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
-    """Return r_w = ln (share of w in class 1 / in class 0), with counts plus one."""
+    """Return words' log-ratios r_w of shares in class 1 and in class 0, smoothed."""
     counts = [np.bincount(x[y == k].reshape(-1), minlength=size) + 1.0 for k in (0, 1)]
     shares = [c / c[1:].sum() for c in counts]
     return np.log(shares[1] / shares[0])
 
 
 class Bag(nn.Module):
-    """A single neuron over bags of words; σ(s) is the softmax of its scores ∓s/2."""
+    """A text classifier: a single neuron over bags of words."""
 
     idf: cr.Tensor
 
@@ -89,19 +89,19 @@ class Bag(nn.Module):
         self.bias = nn.Parameter(cr.zeros(1))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the scores of both classes."""
+        """Return a bag-of-words classifier's scores of both classes."""
         s = self.score(x)
         return cr.concat([-s / 2, s / 2], axis=1)
 
     def score(self, x: cr.Tensor) -> cr.Tensor:
-        """Return the score s of each bag, (N, 1)."""
+        """Return a bag-of-words classifier's score s of each text, (N, 1)."""
         idf = nn.functional.embedding(x, self.idf)
         length = idf.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1)
         return (idf / length * self.weight(x)).sum(dim=1) + self.bias
 
 
 def network(x: np.ndarray, y: np.ndarray, size: int, start: float) -> Bag:
-    """Return the neuron with initial weights from training bags."""
+    """Return a bag-of-words classifier with initial weights from training texts."""
     present = np.arange(size)[:, None] > 0
     idf = np.log((1 + len(x)) / (1 + np.bincount(x.reshape(-1), minlength=size))) + 1
     weight = start * ratios(x, y, size)[:, None] * present
@@ -112,7 +112,7 @@ def network(x: np.ndarray, y: np.ndarray, size: int, start: float) -> Bag:
 
 
 def train(experiment: Experiment, stage: str, texts: Any, x: Any, size: int) -> Bag:
-    """Train the neuron by gradient descent with momentum."""
+    """Train a bag-of-words classifier by gradient descent with momentum."""
     start, lr, epochs = SETTINGS[texts.name]
     cr.manual_seed(experiment.seed)
     model, rate = network(x, texts.y, size, start), optim.OneCycleLR(lr)
@@ -134,7 +134,7 @@ def train(experiment: Experiment, stage: str, texts: Any, x: Any, size: int) -> 
 
 
 def compare(experiment: Experiment, texts: labelled_texts.Texts) -> dict[str, Any]:
-    """Train and test on all splits; show the words of the last one."""
+    """Train and test text classifiers on all splits; print the last one's words."""
     results = []
     for i in range(2 if experiment.quick else SPLITS):
         seen, test = texts.split((experiment.seed + i) % 2**64)
@@ -172,14 +172,14 @@ def compare(experiment: Experiment, texts: labelled_texts.Texts) -> dict[str, An
 
 
 def show(title: str, words: list[str], weights: np.ndarray) -> None:
-    """Print words with their weights, as many a line as fit."""
+    """Print words with their classifier weights, as many a line as fit."""
     terms = (f"{w.replace(' ', '_')}({value:+.2f})" for w, value in zip(words, weights))
     begin = f"   {title:>7}  "
     print(textwrap.fill(begin + "  ".join(terms), 88, subsequent_indent=" " * 12))
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Compare the network and linear models on both collections.
+    """Compare text classifiers, network and linear models, on two collections.
 
     Args:
         experiment: the seed of the first split, of initial weights and of order.

@@ -17,17 +17,17 @@ import numpy as np
 
 
 def σ(z):
-    """σ(z) = 1 / (1 + e⁻ᶻ)."""
+    """The sigmoid function σ(z) = 1 / (1 + e⁻ᶻ) in NumPy."""
     return 1 / (1 + np.exp(-z))
 
 
 def relu(z):
-    """max(0, z)."""
+    """The ReLU function max(0, z) in NumPy."""
     return np.maximum(0, z)
 
 
 def softmax(z):
-    """e^zᵢ / Σⱼ e^zⱼ; the largest z is subtracted first, to avoid overflow."""
+    """The softmax function e^zᵢ / Σⱼ e^zⱼ in NumPy, without overflow."""
     e = np.exp(z - z.max())
     return e / e.sum()
 
@@ -41,12 +41,12 @@ SLOPE = {
 
 
 def half_square(ŷ, y):
-    """½ Σ (ŷ − y)² (2.6.1, 3.7)."""
+    """The half squared error loss ½ Σ (ŷ − y)² in NumPy."""
     return 0.5 * np.sum((ŷ - y) ** 2)
 
 
 def cross_entropy(ŷ, y):
-    """−Σ yᵢ ln ŷᵢ (3.3 (2)); y is 1 at the right class and 0 elsewhere."""
+    """The cross-entropy loss −Σ yᵢ ln ŷᵢ in NumPy; y is 1 at the right class."""
     return -np.sum(y * np.log(ŷ))
 
 
@@ -58,7 +58,7 @@ GRADIENT = {
 
 
 def initialise(sizes, seed):
-    """Draw W⁽ˡ⁾ and b⁽ˡ⁾ from U(−1/√n, 1/√n), n being the layer's number of inputs."""
+    """Draw initial weights and biases of all layers from U(−1/√n, 1/√n)."""
     rng = np.random.default_rng(seed)
     W, b = {}, {}
     for l, (n, m) in enumerate(pairwise(sizes), start=1):
@@ -68,12 +68,12 @@ def initialise(sizes, seed):
 
 
 def columns(samples, seed, epoch):
-    """Yield the samples in a Trainer's order, as columns x and y."""
+    """Yield a data set's samples in a Trainer's order, as columns x and y."""
     for x, y in samples.batches(1, seed=seed, epoch=epoch):
         yield x.T, np.eye(samples.classes)[:, y] if samples.classes else y.T
 
 
 def state_dict(W, b):
-    """Return W⁽ˡ⁾ and b⁽ˡ⁾ by parameter names in a Sequential (layers 0, 2, 4)."""
+    """Return hand-trained weights and biases by parameter names of a Sequential."""
     weights = {f"{2 * l - 2}.weight": W[l] for l in W}
     return weights | {f"{2 * l - 2}.bias": b[l].ravel() for l in b}

@@ -53,7 +53,7 @@ WINDOW, HOP, BANDS = 256, 128, 32
 
 
 def mel_bands() -> np.ndarray:
-    """Return the triangular mel filters (BANDS, WINDOW/2 + 1)."""
+    """Return the triangular mel filters of a spectrogram, (BANDS, WINDOW/2 + 1)."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     corners = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1)
     low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
@@ -63,7 +63,7 @@ def mel_bands() -> np.ndarray:
 
 
 def spectrogram(sound: np.ndarray) -> np.ndarray:
-    """Return the log-mel spectrogram M of a sound, (frames, BANDS)."""
+    """Return the log-mel spectrogram of a sound, (frames, BANDS)."""
     frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     power = np.abs(np.fft.rfft(frames * hann)) ** 2
@@ -71,14 +71,14 @@ def spectrogram(sound: np.ndarray) -> np.ndarray:
 
 
 def spectrograms(sounds: list[np.ndarray]) -> np.ndarray:
-    """Return spectrograms (n, 1, frames, BANDS), each with mean 0 and deviation 1."""
+    """Return standardised log-mel spectrograms of sounds, (n, 1, frames, BANDS)."""
     x = np.stack([spectrogram(sound) for sound in sounds])[:, None]
     x -= x.mean((2, 3), keepdims=True)
     return (x / x.std((2, 3), keepdims=True).clip(1e-6)).astype(np.float32)
 
 
 def draw_spectrograms(figure: Any, sounds: Recordings) -> None:
-    """Draw spectrograms side by side: time horizontally, pitch vertically."""
+    """Draw sounds' spectrograms side by side: time across, pitch up."""
     panels = figure.subplots(1, len(sounds), squeeze=False)[0]
     for axes, (name, sound) in zip(panels, sounds.items()):
         axes.imshow(spectrogram(sound).T, origin="lower", aspect="auto", cmap="magma")
@@ -89,7 +89,7 @@ def draw_spectrograms(figure: Any, sounds: Recordings) -> None:
 def learn(
     experiment: Experiment, name: str, x: np.ndarray, y: np.ndarray
 ) -> cr.Trainer:
-    """Train a network on spectrograms, as a stage."""
+    """Train a convolutional sound classifier on spectrograms, as a stage."""
     cr.manual_seed(experiment.seed)
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3),
@@ -117,7 +117,7 @@ def learn(
 def nearest_instruments(
     experiment: Experiment, trainer: cr.Trainer, sounds: Recordings
 ) -> dict[str, str]:
-    """Draw recordings, and print the instrument that each comes closest to."""
+    """Draw recordings, and print the instrument that each sounds most like."""
     drawn = dict(list(sounds.items())[:5])
     experiment.draw("recordings", draw_spectrograms, drawn, title=_("your recordings"))
     nearest, names = {}, list(INSTRUMENTS)
@@ -133,7 +133,7 @@ def nearest_instruments(
 def learn_styles(
     experiment: Experiment, styles: dict[str, Recordings]
 ) -> dict[str, Any]:
-    """Learn styles from recordings; every third file is for the test."""
+    """Learn musical styles from recordings; every third file is for the test."""
     train, test = [], []
     for label, sounds in enumerate(styles.values()):
         for number, sound in enumerate(sounds.values()):
@@ -153,7 +153,7 @@ def learn_styles(
 
 
 def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
-    """Generate tones, learn the instruments, classify recordings.
+    """Train an instrument classifier on synthesised tones; classify recordings.
 
     Args:
         experiment: the seed of the tones, the initial weights and the order.

@@ -59,7 +59,7 @@ class DecoderBlock(nn.Module):
         self.down = nn.Linear(4 * WIDTH, WIDTH)
 
     def forward(self, x: cr.Tensor, memory: cr.Tensor, padding: cr.Tensor) -> Any:
-        """Return the decoded sequence and its cross-attention weights, (N, T, S)."""
+        """Return a decoder block's sequence and cross-attention weights, (N, T, S)."""
         z = self.norm1(x)
         x = x + self.self_attention(z, z, z, need_weights=False, is_causal=True)[0]
         y, attention = self.cross_attention(self.norm2(x), memory, memory, padding)
@@ -85,14 +85,14 @@ class Translator(nn.Module):
         self.scores = nn.Linear(WIDTH, len(language.WORDS))
 
     def encode(self, source: cr.Tensor) -> cr.Tensor:
-        """Encode the source text, (N, S, WIDTH)."""
+        """Encode a translator's source text, (N, S, WIDTH)."""
         x = self.words(source) + self.positions(cr.arange(READ))
         for block in self.encoder:
             x = block(x, src_key_padding_mask=source == PAD)
         return self.memory_norm(x)
 
     def decode(self, target: cr.Tensor, memory: cr.Tensor, source: cr.Tensor) -> Any:
-        """Return scores (N, T, words), and the last block's attention (N, T, S)."""
+        """Return a translator's scores of next words (N, T, words), and attention."""
         positions = self.positions(cr.arange(READ, READ + target.shape[1]))
         x, attention = self.words(target) + positions, None
         for block in self.decoder:
@@ -100,7 +100,7 @@ class Translator(nn.Module):
         return self.scores(self.norm(x)), attention
 
     def translate(self, source: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
-        """Translate greedily, token by token; return attention (N, T, S) too."""
+        """Translate texts greedily, by token; return attention (N, T, S) too."""
         memory, attention = self.encode(source), cr.zeros(0)
         target = cr.full((source.shape[0], 1), language.START)
         for __ in range(WRITTEN):
@@ -113,7 +113,7 @@ class Translator(nn.Module):
 
 
 def training_step(experiment: Experiment, model: Translator, adam: optim.AdamW) -> Any:
-    """Compile a step of training: from sources and targets to their loss."""
+    """Compile a translator's training step: from sources and targets to the loss."""
 
     @experiment.compile
     def train(source: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
@@ -133,7 +133,7 @@ def training_step(experiment: Experiment, model: Translator, adam: optim.AdamW) 
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Show the forms, train, score, and print attention.
+    """Train a translator of dates and numbers, test it, and print attention.
 
     Args:
         experiment: the seed of weights and of what is drawn, not of the split.

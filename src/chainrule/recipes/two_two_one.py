@@ -1,4 +1,4 @@
-"""The network of 3.2.2 (2 inputs, 2 sigmoid neurons, 1 output) in all numbers.
+"""The textbook's 2-2-1 sigmoid network: a training step in all its numbers.
 
     x = (1, ½), y = 1, η = 0.5     numbers of our own; the book gives none
     ℒ = ½(ŷ − y)²                  the loss of 3.7
@@ -38,7 +38,7 @@ EQUAL = 1e-15
 
 
 def network() -> nn.Module:
-    """Return the network with its initial weights."""
+    """Return the 2-2-1 sigmoid network with its textbook weights."""
     model = nn.Sequential(
         nn.Linear(2, 2, dtype="float64"),
         nn.Sigmoid(),
@@ -53,7 +53,7 @@ def network() -> nn.Module:
 
 
 def by_hand(explanation: Any, lr: float) -> dict[str, np.ndarray]:
-    """Print and return the step W ← W − η ∂ℒ/∂W, b ← b − η ∂ℒ/∂b (3.4.3)."""
+    """Print and return a gradient-descent step W ← W − η ∂ℒ/∂W computed by hand."""
     new = {}
     for layer in reversed(explanation.layers):
         weight = layer.weight_name, layer.W, layer.dW
@@ -73,7 +73,7 @@ def by_hand(explanation: Any, lr: float) -> dict[str, np.ndarray]:
 
 
 def by_optimizer(lr: float) -> dict[str, np.ndarray]:
-    """Return the weights after one step of an optimiser with eager tensors."""
+    """Return the network's weights after one optimiser step with eager tensors."""
     model, loss = network(), nn.HalfSquaredErrorLoss()
     optimizer = optim.SGD(model.parameters(), lr=lr)
     x, y = cr.tensor(X, dtype="float64"), cr.tensor(Y, dtype="float64")
@@ -83,7 +83,7 @@ def by_optimizer(lr: float) -> dict[str, np.ndarray]:
 
 
 def by_trainer(lr: float, engine: str, threads: int | None) -> dict[str, np.ndarray]:
-    """Return the weights after one step of a Trainer: one epoch of one sample."""
+    """Return the network's weights after one Trainer step: one epoch, one sample."""
     model = network()
     trainer = cr.Trainer(
         model,
@@ -123,7 +123,7 @@ def matrix(values: np.ndarray) -> list[str]:
 
 
 def run(experiment: Experiment, *, lr: float = LR) -> dict[str, Any]:
-    """Print all numbers, and compare one step in three ways.
+    """Print a training step's numbers, and compare it by hand, optimiser, Trainer.
 
     Args:
         experiment: nothing here is random.

@@ -1,4 +1,4 @@
-"""Encoding of characters and words as numbers, for recipes that read texts."""
+"""Encoding of characters and words as numbers, for networks that read texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def numbered(
     known: Mapping[str, int],
     most: int | None = None,
 ) -> list[int]:
-    """Return the numbers of characters or words; refuse unknown ones.
+    """Return the vocabulary numbers of characters or words; refuse unknown ones.
 
     Args:
         recipe: the name of the recipe, for errors.
@@ -62,7 +62,7 @@ def numbered(
 
 
 def numbering(texts: Iterable[Iterable[str]]) -> dict[str, int]:
-    """Return a number for each distinct token, from 1 on; 0 is left for padding.
+    """Return a vocabulary: a number for each distinct token, from 1 on.
 
     >>> numbering([["call", "now"], ["now", "!"]])
     {'call': 1, 'now': 2, '!': 3}

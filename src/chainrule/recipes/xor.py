@@ -39,7 +39,7 @@ HIDDEN, EPOCHS, LR = 8, 500, 1.0
 
 
 def learn(name: str) -> tuple[nn.Perceptron, dict[str, Any]]:
-    """Apply Rosenblatt's rule until a pass begins in an earlier state."""
+    """Train a perceptron on a logical function by Rosenblatt's rule until a repeat."""
     neuron = nn.Perceptron(2)
     states, mistakes = [state(neuron)], []
     while states[-1] not in states[:-1]:
@@ -54,7 +54,7 @@ def learn(name: str) -> tuple[nn.Perceptron, dict[str, Any]]:
 
 
 def state(neuron: nn.Perceptron) -> list[float]:
-    """Return w₁, w₂ and b, exact whole numbers for start 0 and η = 1."""
+    """Return a perceptron's weights w₁, w₂ and bias b."""
     return [*neuron.weight.numpy()[0].tolist(), *neuron.bias.numpy().tolist()]
 
 
@@ -84,7 +84,7 @@ def one_layer() -> tuple[dict[str, nn.Perceptron], dict[str, Any]]:
 
 
 def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float]]:
-    """Print the passes until one repeats, and the repeated one sample by sample."""
+    """Print a perceptron's passes over XOR until the weights repeat, and the cycle."""
     labels = LABELS["XOR"]
     say("   pass  mistakes   w₁  w₂   b   then right, of 4")
     for i, (w1, w2, b) in enumerate(result["states"]):
@@ -111,7 +111,7 @@ def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float
 
 
 def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
-    """Compose XOR from perceptrons: AND of OR and NAND; return the outputs."""
+    """Compose XOR from three perceptrons, AND of OR and NAND; return the outputs."""
     say("\n3  Three perceptrons in two layers: h₁ = OR, h₂ = NAND, ŷ = h₁ AND h₂\n")
     weights = {name: neuron.state_dict() for name, neuron in neurons.items()}
     hidden, output = nn.Perceptron(2, 2), nn.Perceptron(2)
@@ -151,7 +151,7 @@ def two_layers(experiment: Experiment) -> nn.Sequential:
 
 
 def show_network(model: nn.Sequential) -> dict[str, Any]:
-    """Print and draw the trained network's results."""
+    """Print and draw a trained network's results on XOR."""
     say(
         "\n4  2 → {HIDDEN} tanh → 2 scores, cross-entropy, gradient "
         "descent, η = {LR:g}, {EPOCHS} steps\n",
@@ -174,7 +174,7 @@ def show_network(model: nn.Sequential) -> dict[str, Any]:
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
-    """Show the limits of one layer, and solutions with two layers."""
+    """Show on XOR the limits of one layer, and solutions with two layers."""
     neurons, perceptrons = one_layer()
     composed = two_layers_of_perceptrons(neurons)
     model = two_layers(experiment)

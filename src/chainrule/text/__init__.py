@@ -1,4 +1,4 @@
-"""User-visible texts: messages, their translations, and the language in use.
+"""User-visible texts: messages, their translations, and the current language.
 
 A text stands in the code in English, once, where it arises:
 

@@ -1,4 +1,4 @@
-"""The language in use, and its catalogue of translations."""
+"""The current language of messages, and its catalogue of translations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _of_the_process: str | None = None
 
 
 def current() -> str:
-    """Return the language in use: ``"en"`` or ``"zh-TW"``.
+    """Return the current language of messages: ``"en"`` or ``"zh-TW"``.
 
     It is the one that :mod:`chainrule.text.languages` chose, else that of ``LANGUAGE``,
     ``LC_ALL``, ``LC_MESSAGES``, ``LANG`` or the system's settings; English where none
@@ -31,7 +31,7 @@ def current() -> str:
 
 
 def choose(name: str | None) -> None:
-    """Set the language of the process in all threads; None means the system's."""
+    """Set the process's message language in all threads; None means the system's."""
     global _of_the_process
     _of_the_process = name
     chosen.set(None)
@@ -47,7 +47,7 @@ def normalized(name: str) -> str | None:
 
 @cache
 def of_the_system() -> str:
-    """Return the language of the environment variables or the system settings."""
+    """Return the language of the environment variables or system settings."""
     import locale  # each import counts in that of the package
 
     names = [os.environ.get("LANGUAGE", "").partition(":")[0]]
@@ -58,7 +58,7 @@ def of_the_system() -> str:
 
 
 def lookup(text: str) -> str:
-    """Return the translation of an English text, or the text if there is none."""
+    """Return an English text's translation into the current language, or itself."""
     name = current()
     return text if name == "en" or not text else _catalogue(name).gettext(text)
 

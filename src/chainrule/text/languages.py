@@ -71,7 +71,7 @@ def speak(name: str) -> None:
 
 @contextmanager
 def language(name: str | None) -> Generator[str]:
-    """Use a language within the block; None means the language in use."""
+    """Use a language for messages within a block; None means the current one."""
     token = chosen.set(known(name))
     try:
         yield current()

@@ -1,4 +1,4 @@
-"""Messages: a template and its values, in English or in the language in use."""
+"""Translatable messages: a template and its values, English or translated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FORMATTER = string.Formatter()
 
 
 class Message(str):
-    """An English text that keeps its template and values for translation.
+    """A translatable message: an English text with its template and values.
 
     It is a string like any other, and pickles and copies with what it keeps. What
     strings make of it (``+``, slices, ``join``) is plain English; :func:`joined` and a
@@ -46,7 +46,7 @@ class Message(str):
         return type(self), (str(self), self.template, dict(self.values))
 
     def format(self, *args: Any, **values: Any) -> Message:
-        """Return the message with values for its remaining placeholders.
+        """Return a translatable message with values for its remaining placeholders.
 
         >>> _("{name} must be {what}.", what="positive").format(name="lr")
         'lr must be positive.'
@@ -54,7 +54,7 @@ class Message(str):
         return _formatted(self.template, values, self.values)
 
     def translated(self) -> str:
-        """Return the message translated into the language in use.
+        """Return a message translated into the current language.
 
         A placeholder of a translation has a name alone: the value is formatted as the
         English text formats it. Where a message is padded (``{name:>12}``), its
@@ -79,7 +79,7 @@ class Message(str):
 
 
 class _Joined(Message):
-    """A message of several texts with a separator between them."""
+    """A translatable message of several texts with a separator between them."""
 
     __slots__ = ()
 
@@ -88,7 +88,7 @@ class _Joined(Message):
 
 
 def _(template: str, /, **values: Any) -> str:
-    """Return a :class:`Message` from an English template and its values.
+    """Return a translatable :class:`Message` of an English template and its values.
 
     Args:
         template: a literal, which the catalogues are extracted by. Without values its
@@ -108,7 +108,7 @@ def _(template: str, /, **values: Any) -> str:
 def _formatted(
     template: str, values: Mapping[str, Any], formatted: Mapping[str, str]
 ) -> Message:
-    """Return the message of a template with values and formatted texts."""
+    """Return a translatable message of a template, values and formatted texts."""
     parts: list[str] = []
     texts: dict[str, str] = {}
     for literal, name, spec, conversion in _FORMATTER.parse(template):
@@ -137,19 +137,19 @@ def joined(separator: str, texts: Iterable[str]) -> str:
 
 
 def translated(text: str) -> str:
-    """Return a message in the language in use; a plain string as it is."""
+    """Return a message in the current language; a plain string unchanged."""
     return text.translated() if isinstance(text, Message) else text
 
 
 def tr(template: str, /, **values: Any) -> str:
-    """Return a template with its values, or a message, in the language in use."""
+    """Return a message template with its values in the current language."""
     return translated(
         template if isinstance(template, Message) else _(template, **values)
     )
 
 
 def say(template: str, /, *, end: Any = "\n", **values: Any) -> None:
-    """Print a template with its values, in the language in use.
+    """Print a message template with its values, in the current language.
 
     >>> say("layer {k} of {depth}", k=2, depth=3)
     layer 2 of 3

@@ -1,4 +1,4 @@
-"""Numbers as text for people, in one style for terminal, report and axes.
+"""Numbers formatted as text for people, in one style for terminal and reports.
 
 Four significant digits, and every digit before the point; a comma between thousands;
 an exponent only from a million on and below a ten-thousandth; shares in per cent. And
@@ -22,7 +22,7 @@ _SHARES = re.compile(
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """Return a number as text, with four significant digits by default.
+    """Return a number formatted as text, with four significant digits by default.
 
     Whole numbers (``int``) are counts and keep all of their digits.
 
@@ -55,7 +55,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def percent(share: Any, decimals: int = 2) -> str:
-    """Return a share as text in per cent; 100 % and 0 % only if exact.
+    """Return a share formatted as text in per cent; 100 % and 0 % only if exact.
 
     >>> percent(0.98765), percent(1.0), percent(0.999999), percent(1e-9)
     ('98.77%', '100.00%', '>99.99%', '<0.01%')
@@ -77,7 +77,7 @@ def is_share(metric: str) -> bool:
 
 
 def measure(metric: str, value: Any) -> str:
-    """Return a metric's value as text, shares in per cent.
+    """Return a metric's value formatted as text, shares in per cent.
 
     >>> measure("accuracy", 0.975), measure("mae", 1234.5678)
     ('97.50%', '1,235')
@@ -98,7 +98,7 @@ def width(text: str) -> int:
 
 
 def padded(text: str, columns: int, mark: str = " ") -> str:
-    """Return a text padded on the right to a width in columns.
+    """Return a text padded on the right to a width in terminal columns.
 
     >>> padded("iris ", 8, "─"), padded("玫瑰 ", 8, "─")
     ('iris ───', '玫瑰 ───')

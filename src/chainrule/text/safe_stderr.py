@@ -15,7 +15,7 @@ _PIECE = getattr(select, "PIPE_BUF", 512)
 
 
 class Outlet(io.TextIOBase):
-    """A text stream for messages that drops a text rather than wait.
+    """A standard error stream that drops messages rather than block.
 
     Args:
         stream: where they go; None for standard error as it is now.
@@ -30,25 +30,25 @@ class Outlet(io.TextIOBase):
 
     @property
     def encoding(self) -> str:
-        """The encoding of the underlying stream."""
+        """The encoding of the standard error stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Return whether the underlying stream is a terminal."""
+        """Return whether the standard error stream is a terminal."""
         try:
             return bool(self._stream.isatty())
         except (AttributeError, OSError, ValueError):  # none, or a closed one
             return False
 
     def fileno(self) -> int:
-        """Return the file descriptor of the underlying stream."""
+        """Return the file descriptor of the standard error stream."""
         return self._stream.fileno()
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        """Write the part of a text that can be written now, and drop the rest."""
+        """Write to standard error as much text as possible now, and drop the rest."""
         stream = self._stream
         try:
             buffer = getattr(stream, "buffer", None)

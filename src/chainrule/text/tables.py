@@ -1,4 +1,4 @@
-"""Small tables for people: aligned text for a terminal, HTML for a notebook."""
+"""Small text tables: aligned lines for a terminal, HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PIECES = re.compile(
 
 
 def shorten(text: str, columns: int) -> str:
-    """Return ``text`` as one line, cut to a number of columns.
+    """Return a text as one line, cut to a number of terminal columns.
 
     >>> shorten("accuracy of the third kind", 12), shorten("正確率與召回率", 9)
     ('accuracy of…', '正確率與…')
@@ -50,7 +50,7 @@ def text_table(table: Table, left: int = 0) -> list[str]:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Return ``text`` in lines of limited width; Chinese breaks between characters.
+    """Return a text in lines of limited width; Chinese breaks between characters.
 
     No line begins with a mark that closes or ends with one that opens, and no English
     word is cut.

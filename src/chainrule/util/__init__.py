@@ -1,3 +1,3 @@
-"""Utilities without dependencies on other packages: files, validation, nests.
+"""Utilities without dependencies: file access, argument validation, nested data.
 
 Nothing here knows tensors, graphs or layers."""

@@ -1,4 +1,4 @@
-"""Safe file access: only regular files are opened, and written atomically.
+"""Safe file access: only regular files are opened, and they are written atomically.
 
 Whatever a file says is data, from whomever it comes. So there is one way to open a file
 for reading, :func:`open_file`, and one way from a path that stands in a file to a place
@@ -75,12 +75,12 @@ def open_regular(path: str | os.PathLike[str], flags: int) -> int:
 
 
 def is_open(place: Any) -> bool:
-    """Return whether ``place`` is an open or file-like object, and no path."""
+    """Return whether an object is an open or file-like object, and no path."""
     return hasattr(place, "read") or hasattr(place, "write")
 
 
 def called(place: Any) -> str:
-    """Return the name of a path or an open file for messages."""
+    """Return the name of a path or an open file for error messages."""
     if not is_open(place):
         return os.fspath(place)
     name = getattr(place, "name", None)
@@ -92,7 +92,7 @@ def called(place: Any) -> str:
 
 
 def read_open(file: Any, most: int = -1) -> bytes:
-    """Read an open file from its position, at most ``most`` bytes.
+    """Read the bytes of an open file from its position, at most ``most``.
 
     Raises:
         ArgumentError: it gives text, or cannot be read.
@@ -121,7 +121,7 @@ def _no_binary_file(file: Any, mode: str, got: str) -> ArgumentError:
 
 
 def write_open(file: Any, content: bytes, what: str) -> None:
-    """Write ``content`` to an open file, at its position.
+    """Write bytes to an open file, at its position.
 
     Raises:
         ArgumentError: it takes text, or cannot be written.
@@ -166,7 +166,7 @@ def _too_large(size: str, at_most: int) -> OSError:
 
 
 def inside(folder: Path, name: str, what: str, called: str | None = None) -> Path:
-    """Return the place in ``folder`` of a path from a file; refuse any outside of it.
+    """Return a relative path joined to a folder; refuse paths outside of the folder.
 
     Args:
         folder: what the path counts from.
@@ -215,7 +215,7 @@ def is_inside(folder: Path, place: Path) -> bool:
 
 
 def of_the_system(error: OSError) -> None:
-    """Raise an OSError again if a signal handler raised it, such as a TimeoutError.
+    """Raise an OSError again if a signal handler raised it, as TimeoutError.
 
     What the system refuses has a number.
     """
@@ -249,7 +249,7 @@ def replace(
     what: str,
     written: Callable[[os.stat_result], None] | None = None,
 ) -> None:
-    """Write ``content`` to ``path`` atomically: the whole file or no change.
+    """Write a file atomically: the whole content or no change.
 
     It is written under another name, forced to the disk and then put in its place at
     once: whenever the power fails, the file is the old one or the new one.
@@ -315,7 +315,7 @@ def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Delete temporary files that killed runs left beside ``path``.
+    """Delete temporary files that killed runs left beside a file.
 
     A link is taken away itself, and what cannot be is left: a directory, say.
     """
@@ -327,7 +327,7 @@ def sweep(path: Path) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Flush a directory entry to the disk, where directories can be opened."""
+    """Flush a directory's entries to the disk, where directories can be opened."""
     if os.name == "posix":
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""A cache: a dictionary with a maximum number of entries."""
+"""A cache as a dictionary with a maximum number of entries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Bounded(dict[K, V]):
-    """A dictionary that drops its oldest entry beyond a maximum size.
+    """A cache: a dictionary that drops its oldest entry beyond a maximum size.
 
     Reading costs what it costs in any dictionary, which is why nothing is noted of what
     was read last. Another thread may remove an entry at any time: read with ``get``.

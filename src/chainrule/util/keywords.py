@@ -1,4 +1,4 @@
-"""Refusal of unknown keywords, with a suggestion of the correct name.
+"""Refusal of unknown keyword arguments, with the nearest name suggested.
 
 Python would say that they are unexpected; who comes from another library wants to know
 how it is done here.
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> CallError:
-    """Return the error for a keyword that ``who`` does not accept."""
+    """Return the error for an unknown keyword argument of a function."""
     known = [other for other in known if not other.startswith("_")]
     hint = KEYWORDS.get(name)
     if {"train", "data"}.intersection(known):
@@ -35,7 +35,7 @@ def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> Ca
 
 
 def strict(target: T) -> T:
-    """Decorate a function, or a class's public methods, to refuse unknown keywords.
+    """Decorate a function, or a class's methods, to refuse unknown keyword arguments.
 
     >>> @strict
     ... def scaled(x, by=1.0):
@@ -63,7 +63,7 @@ def strict(target: T) -> T:
 
 
 def strict_function(function: Any) -> Any:
-    """Decorate a function or a constructor to refuse unknown keywords."""
+    """Decorate a function or a constructor to refuse unknown keyword arguments."""
     code = function.__code__
     if code.co_flags & CO_VARKEYWORDS:
         return function

@@ -1,4 +1,4 @@
-"""Migration hints: other libraries' names, and their equivalents in Chainrule."""
+"""Migration hints: names in PyTorch and the like, and Chainrule's equivalents."""
 
 from chainrule.text import _
 

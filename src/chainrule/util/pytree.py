@@ -1,4 +1,4 @@
-"""Nests of tuples, lists and dictionaries: flattening, and rebuilding."""
+"""Nested tuples, lists and dictionaries (pytrees): flattening and rebuilding."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Leaf:
-    """The position of a leaf in a flattened structure."""
+    """The position of a leaf in a flattened nested structure (pytree)."""
 
     index: int
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """Return the leaves of a nest, and its structure.
+    """Return the leaves of nested tuples, lists and dictionaries, and the structure.
 
     Whatever is no tuple, list or dictionary is a leaf, but for None, which is
     structure. Named tuples stay what they are.
@@ -40,7 +40,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 
 
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
-    """Rebuild a nest from its structure and a list of leaves."""
+    """Rebuild nested tuples, lists and dictionaries from structure and leaves."""
     if type(structure) is Leaf:
         return leaves[structure.index]
     if isinstance(structure, dict):

@@ -1,4 +1,4 @@
-"""Source locations: the file and line of the user's code that created a node."""
+"""Source locations: the file and line of user code that created a graph node."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def refused(
     fix: str | None = None,
     kind: str = "",
 ) -> ArgumentError:
-    """Return the error for an argument of a wrong type or out of range."""
+    """Return the error for a function's argument of wrong type or out of range."""
     got = f"{name}={value!r:.80}"
     what = _sentence(what, name, kind)
     return ArgumentError(what, expected=expected, got=got, fix=fix)
@@ -44,7 +44,7 @@ def _sentence(what: str, name: str, kind: str) -> str:
 
 
 def real(value: Any) -> float:
-    """Return a real number as a float, and NaN for anything else.
+    """Return an argument as a float if it is a real number, else NaN.
 
     >>> real(np.float32(0.5)), real(True), real(10**400)
     (0.5, nan, inf)
@@ -70,7 +70,7 @@ def number(
     kind: str = "",
     fix: str | None = None,
 ) -> float:
-    """Check that ``value`` is a finite number within limits; return it as a float.
+    """Check that an argument is a finite number within limits; return a float.
 
     ∞ is allowed with ``infinite``.
 
@@ -103,7 +103,7 @@ def whole(
     kind: str = "",
     fix: str | None = None,
 ) -> int:
-    """Check that ``value`` is an integer within limits; return it as an int.
+    """Check that an argument is an integer within limits; return it as an int.
 
     NumPy's integers will do.
     """
@@ -122,14 +122,14 @@ def whole(
 
 
 def seed(name: str, value: Any) -> int:
-    """Check that ``value`` is a seed of random numbers; return it as an int."""
+    """Check that an argument is a seed of random numbers; return it as an int."""
     return whole(
         name, value, least=0, most=2**64 - 1, what=_("{name} is an integer of 64 bits.")
     )
 
 
 def count(name: str, value: Any) -> int:
-    """Check that ``value`` is an integer of at least 0; return it."""
+    """Check that an argument is an integer of at least 0; return it."""
     return whole(name, value, least=0)
 
 
@@ -140,7 +140,7 @@ def truth(
     what: str = _("{name} is either on or off."),
     kind: str = "",
 ) -> bool:
-    """Check that ``value`` is True or False, NumPy's too; return it as a bool."""
+    """Check that an argument is True or False; return it as a bool."""
     if not isinstance(value, bool | np.bool_):
         expected = _("{name}=True or {name}=False", name=name)
         raise refused(name, value, what, expected, kind=kind)
@@ -148,19 +148,19 @@ def truth(
 
 
 def text(name: str, value: Any, *, what: str = _("{name} must be a text.")) -> str:
-    """Check that ``value`` is a string; return it."""
+    """Check that an argument is a string; return it."""
     if not isinstance(value, str):
         raise refused(name, value, what, _("a text"))
     return value
 
 
 def place(name: str, value: Any) -> Any:
-    """Return ``value`` as a path; return an open file unchanged."""
+    """Return a file argument as a path; return an open file unchanged."""
     return value if is_open(value) else path(name, value)
 
 
 def path(name: str, value: Any) -> Path:
-    """Check that ``value`` is a path; return it as a ``Path``."""
+    """Check that an argument is a file path; return it as a ``Path``."""
     if not isinstance(value, str | os.PathLike):
         raise refused(
             name, value, _("{name} must say where."), _("a text, or a pathlib.Path")
@@ -171,7 +171,7 @@ def path(name: str, value: Any) -> Path:
 
 
 def instance(name: str, value: Any, kind: Any, example: str) -> Any:
-    """Check that ``value`` is an instance of a class, not the class; return it."""
+    """Check that an argument is an instance of a class, not the class; return it."""
     if isinstance(value, kind) and not isinstance(value, type):
         return value
     got, fix = f"{value!r:.80}", _("pass {name}={example}", name=name, example=example)
@@ -189,7 +189,7 @@ def instance(name: str, value: Any, kind: Any, example: str) -> Any:
 def choice(
     *known: str, what: str = _("{name} has no such choice."), kind: str = ""
 ) -> Check:
-    """Return a check that a value is one of the known names."""
+    """Return a check that an argument is one of the known names."""
 
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str) or value not in known:
@@ -205,12 +205,12 @@ def choice(
 
 
 def maybe(check: Check) -> Check:
-    """Return a check that also accepts None."""
+    """Return a check of an argument that also accepts None."""
     return lambda name, value: None if value is None else check(name, value)
 
 
 def known_names(what: str, names: Iterable[Any], known: Iterable[str]) -> None:
-    """Refuse a name that is not among the known ones; suggest the nearest."""
+    """Refuse an unknown name in an argument; suggest the nearest known one."""
     known = list(known)
     for name in names:
         if name not in known:
@@ -225,6 +225,6 @@ def known_names(what: str, names: Iterable[Any], known: Iterable[str]) -> None:
 def did_you_mean(
     name: Any, known: Iterable[str], otherwise: str | None = None
 ) -> str | None:
-    """Return a fix that suggests the nearest known name for an unknown one."""
+    """Return an error's fix that suggests the nearest known name."""
     near = nearest(name, known) if isinstance(name, str) else None
     return _("did you mean {near!r}?", near=near) if near else otherwise

@@ -1,4 +1,4 @@
-"""Drawing of learning curves, decision regions, and the report of a run.
+"""Drawing of learning curves, decision regions, and reports of training runs.
 
 :mod:`.gallery` has the pictures that recipes draw, :mod:`.scenes` the environments
 that agents act in.

@@ -1,4 +1,4 @@
-"""Learning curves of a run: losses, metrics and learning rate by epochs."""
+"""Learning curves of a training run: losses, metrics and learning rate by epochs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MARKED = 60
 
 @dataclass(frozen=True)
 class Line:
-    """A curve of a panel: a label, x, y and, for a band, its lower and upper edge."""
+    """A curve in a plot of learning curves: label, x, y and optional band."""
 
     label: str
     x: Array
@@ -41,7 +41,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel of learning curves: one system of axes.
+    """A plot of learning curves: one system of axes with its curves.
 
     Attributes:
         key: ``loss``, ``lr`` or the name of a metric.
@@ -78,7 +78,7 @@ class Picture:
 
 
 def save_curve(history: Any, path: str | Path, *, title: str = "") -> None:
-    """Save the learning curves (loss, metrics, learning rate) as a PNG file.
+    """Save a training run's learning curves (loss, metrics, …) as a PNG file.
 
     An axis of positive numbers that span a factor of ten or more is logarithmic, except
     for shares and for the learning rate, whose shape counts. Numbers that are missing,
@@ -107,7 +107,7 @@ def save_curve(history: Any, path: str | Path, *, title: str = "") -> None:
 
 
 def show_curve(history: Any) -> Picture:
-    """Return the learning curves as a picture for a notebook.
+    """Return a training run's learning curves as a picture for a notebook.
 
     Args:
         history: of a run with at least one finished epoch.
@@ -129,7 +129,7 @@ def show_curve(history: Any) -> Picture:
 
 
 def panels(history: Any, words: Words | None = None) -> list[Panel]:
-    """Return the panels to draw: loss, metrics, and a changing learning rate.
+    """Return the plots of learning curves: loss, metrics, changing learning rate.
 
     Args:
         history: its rows decide. A column ``train_…`` or ``validation_…`` belongs to
@@ -158,7 +158,7 @@ def panels(history: Any, words: Words | None = None) -> list[Panel]:
 
 
 def named(metric: str, words: Words) -> str:
-    """Return the name of a metric for readers.
+    """Return a metric's name in readers' words.
 
     >>> english = read_words("en")
     >>> named("top5", english), named("r2", english), named("my_metric", english)
@@ -170,7 +170,7 @@ def named(metric: str, words: Words) -> str:
 
 
 def column(rows: Sequence[Mapping[str, Any]], key: str) -> Array | None:
-    """Return a column of the history as float64, or None if it is not of numbers."""
+    """Return a column of a training history as float64, or None if not numeric."""
     values = [row.get(key) for row in rows]
     present = [value for value in values if value is not None]
     if not present or not all(isinstance(v, int | float | np.number) for v in present):
@@ -181,7 +181,7 @@ def column(rows: Sequence[Mapping[str, Any]], key: str) -> Array | None:
 
 
 def draw(axes: Any, panel: Panel, palette: Palette, *, legend: bool = True) -> None:
-    """Draw a panel into matplotlib axes that end where the curves end."""
+    """Draw a plot of learning curves into matplotlib axes."""
     factor = 100 if panel.percent else 1
     for i, line in enumerate(panel.lines):
         i %= len(palette.lines)
@@ -204,7 +204,7 @@ def draw(axes: Any, panel: Panel, palette: Palette, *, legend: bool = True) -> N
 
 
 def log_helps(*values: Array) -> bool:
-    """Return whether a logarithmic axis suits: positive numbers over a factor of ten.
+    """Return whether a logarithmic axis suits a plot's numbers.
 
     >>> log_helps(np.array([2.0, 0.1, np.nan])), log_helps(np.array([2.0, 0.5]))
     (True, False)
@@ -215,7 +215,7 @@ def log_helps(*values: Array) -> bool:
 
 
 def split(key: str) -> tuple[str, str]:
-    """Split a column's name: ``validation_top5`` → (``validation``, ``top5``)."""
+    """Split a history column's name: ``validation_top5`` → ``validation``, ``top5``."""
     kind, __, name = key.partition("_")
     return (kind, name) if name and kind in ("train", "validation") else ("", key)
 
@@ -243,7 +243,7 @@ def _checked(history: Any) -> list[Panel]:
 
 @contextmanager
 def _grid(palette: Palette, shown: Sequence[Panel]) -> Iterator[Any]:
-    """Yield a figure of all panels, up to three in a row."""
+    """Yield a figure of all plots of learning curves, up to three in a row."""
     across = min(len(shown), _ACROSS)
     down = -(-len(shown) // across)
     with drawing.figure(palette, 4.5 * across, 3.25 * down) as figure:
@@ -258,7 +258,7 @@ def _grid(palette: Palette, shown: Sequence[Panel]) -> Iterator[Any]:
 def _panel(
     epochs: Array, group: Mapping[tuple[str, str], Array], words: Mapping[str, str]
 ) -> Panel:
-    """Return a panel with the curves of one group of metrics."""
+    """Return a plot with the learning curves of one group of metrics."""
     kinds = [
         words.get(kind, kind) for kind in dict.fromkeys(kind for kind, __ in group)
     ]
@@ -278,7 +278,7 @@ def _panel(
 
 
 def _scale(axes: Any, panel: Panel, factor: float) -> None:
-    """Set the limits of the epoch axis, and a logarithmic axis if it suits."""
+    """Set a learning curve's epoch axis, and a logarithmic axis if it suits."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     last = int(max(line.x[-1] for line in panel.lines))

@@ -36,7 +36,7 @@ _WHAT = _("picture of the decision regions")
 def save_decision_regions(
     trainer: Classifier, data: Dataset, path: str | Path, *, title: str = ""
 ) -> None:
-    """Save a picture of the decision regions with the data points as a PNG file.
+    """Save a picture of a classifier's decision regions and data as a PNG file.
 
     Each place has the colour of its most probable class, the stronger the more
     probable it is; where two classes are equally probable it is pale. A line is where
@@ -68,7 +68,7 @@ def save_decision_regions(
 def draw_decision_regions(
     figure: Any, trainer: Classifier, data: Dataset, title: str = ""
 ) -> None:
-    """Draw the decision regions with the data points into a matplotlib figure."""
+    """Draw a classifier's decision regions with the data into a matplotlib figure."""
     _check(data)
     if isinstance(trainer, Trainer):
         data = cast("Dataset", trainer.like(data))
@@ -88,7 +88,7 @@ def draw_decision_regions(
 
 
 def draw_regions(axes: Any, trainer: Classifier, data: Dataset) -> list[int]:
-    """Draw regions and points into matplotlib axes; return the classes drawn.
+    """Draw decision regions and data into matplotlib axes; return the classes drawn.
 
     Returns:
         The classes that have points, in the order of the legend; an entry for the
@@ -121,7 +121,7 @@ def draw_regions(axes: Any, trainer: Classifier, data: Dataset) -> list[int]:
 
 
 def probabilities(trainer: Classifier, x: Array) -> Array:
-    """Predict the (n, classes) probabilities of points, for a map of decisions.
+    """Predict (n, classes) probabilities of points, for a map of decision regions.
 
     Where the answer is no number, all classes are equal.
 
@@ -169,7 +169,7 @@ def probabilities(trainer: Classifier, x: Array) -> Array:
 
 
 def labels_of(y: Array) -> Array:
-    """Return (n,) class numbers from class numbers, 0 and 1, ±1, or one-hot rows.
+    """Return (n,) class numbers from labels: numbers, ±1, or one-hot rows.
 
     >>> labels_of(np.array([[1.0], [-1.0]])), labels_of(np.array([[0, 1], [1, 0]]))
     (array([1, 0]), array([1, 0]))
@@ -201,7 +201,7 @@ def labels_of(y: Array) -> Array:
 
 
 def class_names(data: Dataset, chosen: Any = None) -> list[str]:
-    """Return the class names: given ones, the data's own, or class numbers."""
+    """Return a data set's class names: given ones, its own, or class numbers."""
     names = chosen or data.class_names
     if names:
         return [str(name) for name in names]
@@ -236,14 +236,14 @@ def _check(data: Dataset) -> None:
 
 
 def _strength(shares: Array, winner: Array) -> Array:
-    """Return the colour strength, 0.12 … 0.55, by the winner's probability."""
+    """Return a region's colour strength, 0.12 … 0.55, by the winner's probability."""
     best = shares[np.arange(len(shares)), winner]
     even = 1 / shares.shape[1]
     return 0.12 + 0.43 * np.clip((best - even) / (1 - even), 0, 1)
 
 
 def _draw_borders(axes: Any, across: Array, up: Array, shares: Array) -> None:
-    """Draw lines where the predicted class changes."""
+    """Draw the borders between a classifier's decision regions."""
     ink = drawing.PAPER.ink
     for c in range(shares.shape[1]):
         lead = shares[:, c] - np.delete(shares, c, axis=1).max(1)
@@ -255,7 +255,7 @@ def _draw_borders(axes: Any, across: Array, up: Array, shares: Array) -> None:
 def _draw_points(
     axes: Any, points: Array, labels: Array, said: Array, colours: Array
 ) -> list[int]:
-    """Draw the points in class colours, with a ring if predicted wrongly."""
+    """Draw data points in class colours, with a ring if predicted wrongly."""
     size = 34 if len(points) <= 300 else 12
     look: dict[str, Any] = {"zorder": 3, "clip_on": False}
     classes = np.unique(labels).tolist()

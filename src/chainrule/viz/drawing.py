@@ -57,7 +57,7 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of a figure: of text and axes, and of each line."""
+    """The colours of a matplotlib figure: of text and axes, and of each line."""
 
     ink: str
     lines: Sequence[str]
@@ -118,7 +118,7 @@ def need_matplotlib(what: str) -> None:
 
 @contextmanager
 def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
-    """Yield an empty figure of ``width`` × ``height`` inches in the standard style.
+    """Yield an empty matplotlib figure, in inches, in the standard style.
 
     All of its texts are plain: a dollar sign is a dollar sign.
     """
@@ -138,7 +138,7 @@ def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
 
 
 def png(figure: Any, what: str, dpi: int = 120) -> bytes:
-    """Return a figure as a PNG file.
+    """Return a matplotlib figure as a PNG file.
 
     Warns:
         ChainruleWarning: it has characters that no font has; they are boxes.
@@ -171,7 +171,7 @@ def png(figure: Any, what: str, dpi: int = 120) -> bytes:
 
 
 def svg(figure: Any, name: str, label: str) -> str:
-    """Return a figure as an ``<svg>`` element for an HTML page.
+    """Return a matplotlib figure as an ``<svg>`` element for an HTML page.
 
     Text stays text, in the page's font. Axes take the page's ``currentColor``, lines
     its ``--cr-1`` … ``--cr-8``, or colours that are legible on light and dark.

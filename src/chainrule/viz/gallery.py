@@ -1,4 +1,4 @@
-"""Drawing functions for recipes: images, matrices, curves, points, bars, films.
+"""Drawing functions for recipes: images, matrices, curves, points, animations.
 
 Each draws into a figure of matplotlib, so that a recipe can pass it on by name::
 
@@ -28,7 +28,7 @@ def picture(
     what: str = "picture",
     **options: Any,
 ) -> bytes:
-    """Return the picture that ``how(figure, *args, **options)`` draws, as a PNG file.
+    """Return the picture that a drawing function draws, as a PNG file.
 
     Args:
         how: one of the functions of this module, or of your own.
@@ -54,7 +54,7 @@ def film(
     what: str = "film",
     **options: Any,
 ) -> bytes:
-    """Return a GIF film of the pictures that ``how(figure, frame, **options)`` draws.
+    """Return a GIF animation of the frames that a drawing function draws.
 
     Args:
         how: draws one frame into a figure of matplotlib.
@@ -96,7 +96,7 @@ def images(
     titles: Sequence[str] = (),
     signed: bool = False,
 ) -> None:
-    """Draw rows as images in a grid: grey, coloured, or signed (blue − white − red).
+    """Draw array rows as images in a grid: grey, coloured, or signed.
 
     Args:
         figure: what to draw into.
@@ -122,7 +122,7 @@ def images(
 
 
 def rows(figure: Any, groups: Mapping[str, Any]) -> None:
-    """Draw groups of grey images, a labelled row for each group.
+    """Draw groups of grey images in a figure, a labelled row for each group.
 
     Args:
         figure: what to draw into.
@@ -234,7 +234,7 @@ def lines(
     up: str = "",
     log: bool | None = None,
 ) -> None:
-    """Draw curves by name, each (n,) over 1 … n or a pair (x, y).
+    """Draw a line chart of curves by name, each (n,) or a pair (x, y).
 
     Args:
         figure: what to draw into.
@@ -273,7 +273,7 @@ def points(
     across: str = "",
     up: str = "",
 ) -> None:
-    """Draw points (n, 2) coloured by their labels (n,): codes, embeddings, clusters."""
+    """Draw a scatter plot of points (n, 2) coloured by their labels (n,)."""
     import matplotlib
 
     places, labels = np.asarray(places), np.asarray(labels)
@@ -306,7 +306,7 @@ def bars(
     across: str = "",
     low: float | None = 0.0,
 ) -> None:
-    """Draw a horizontal bar with a value for each name.
+    """Draw a horizontal bar chart of values by name.
 
     Args:
         figure: what to draw into.

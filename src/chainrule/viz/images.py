@@ -1,4 +1,4 @@
-"""Rows and weights as pictures: PNG files as data URIs in a page."""
+"""Data rows and weights as images: PNG files as data URIs in an HTML page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHANNELS = (1, 3)
 
 
 def picture_shape(row: tuple[int, ...]) -> tuple[int, int, int] | None:
-    """Return (channels, height, width) if rows of this shape are images, else None.
+    """Return (channels, height, width) if data rows of a shape are images, else None.
 
     Images are (h, w), (c, h, w) or (h, w, c) with one channel or three, or a flat row
     whose length is the square of eight or more.
@@ -39,7 +39,7 @@ def picture_shape(row: tuple[int, ...]) -> tuple[int, int, int] | None:
 
 
 def as_pictures(rows: Array) -> Array:
-    """Return n rows as images: (n, h, w) or (n, h, w, 3)."""
+    """Return n data rows as images: (n, h, w) or (n, h, w, 3)."""
     shape = picture_shape(rows.shape[1:])
     assert shape is not None
     if rows.ndim == 4 and rows.shape[1:] != shape:  # channels behind
@@ -50,7 +50,7 @@ def as_pictures(rows: Array) -> Array:
 
 
 def grey_or_colour(pictures: Array) -> list[str]:
-    """Return pictures as data URIs, scaled from the least to the largest number.
+    """Return images as PNG data URIs, scaled from least to largest number.
 
     Numbers within 0 … 1 keep that range, so that all pictures of bytes look as stored.
     """
@@ -64,7 +64,7 @@ def grey_or_colour(pictures: Array) -> list[str]:
 
 
 def diverging(pictures: Array, bound: float) -> list[str]:
-    """Return numbers as pictures from blue (−bound) over white to red (bound).
+    """Return arrays as images from blue (−bound) over white to red (bound).
 
     Pictures in colour are shown channel by channel, with grey for 0.
     """
@@ -73,7 +73,7 @@ def diverging(pictures: Array, bound: float) -> list[str]:
 
 
 def colour_scale() -> str:
-    """Return the colour scale of ``diverging`` as a data URI."""
+    """Return the blue-white-red colour scale of ``diverging`` as a data URI."""
     return _uri(np.linspace(0, 1, 256)[None], "RdBu_r")
 
 
@@ -84,7 +84,7 @@ def png_uri(file: bytes) -> str:
 
 
 def _uri(picture: Array, colours: str | None = None) -> str:
-    """Return numbers (h, w) or (h, w, 3) from 0 to 1 as a PNG data URI."""
+    """Return an image (h, w) or (h, w, 3) from 0 to 1 as a PNG data URI."""
     from matplotlib.image import imsave
 
     file, unsaid = io.BytesIO(), cast(Any, {"Software": None})

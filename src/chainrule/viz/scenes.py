@@ -57,7 +57,7 @@ def pendulum(figure: Any, seen: Any, *, title: str = "") -> None:
 
 
 def returns(figure: Any, episodes: Any, *, width: int = 50) -> None:
-    """Draw the return of each episode, with a moving average.
+    """Draw the return of each reinforcement-learning episode, with moving average.
 
     Args:
         figure: what to draw into.
@@ -103,7 +103,7 @@ def _stage(
 def _rod(
     axes: Any, foot: tuple[float, float], angle: float, length: float, **look: Any
 ) -> tuple[float, float]:
-    """Draw a line at an angle clockwise from straight up; return its end."""
+    """Draw a rod in a scene at an angle clockwise from upright; return its end."""
     end = foot[0] + length * np.sin(angle), foot[1] + length * np.cos(angle)
     look = {"color": drawing.PAPER.lines[0]} | look
     axes.plot(*zip(foot, end), solid_capstyle="round", **look)

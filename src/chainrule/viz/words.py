@@ -1,4 +1,4 @@
-"""The texts of pictures and reports in each language."""
+"""The texts of charts and reports in each language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LANGUAGES = ("en", "zh-TW")
 
 @lru_cache
 def read_words(language: str) -> Words:
-    """Return all texts of a language by key; a section's parts as ``key.part``.
+    """Return all texts of reports in a language by key; parts as ``key.part``.
 
     >>> read_words("en")["glance"], read_words("zh-TW")["glance"]
     ('At a glance', '總覽')

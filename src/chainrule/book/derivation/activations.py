@@ -44,7 +44,7 @@ LEAK = 0.01
 
 
 class Derivative(Quotient):
-    """A derivative ∂top/∂bottom, without parentheses in a product: η ∂ℒ/∂W."""
+    """A printed derivative ∂top/∂bottom, without parentheses in a product: η ∂ℒ/∂W."""
 
     level: ClassVar[int] = PREFIX
 
@@ -76,12 +76,12 @@ class Activation:
     others: tuple[str, ...] = ()
 
     def shortest(self, z: Expr, a: Expr) -> Expr:
-        """Return the shortest form of the derivative f′(z)."""
+        """Return the shortest formula of an activation function's derivative f′(z)."""
         return self.derived(z, a)[-1]
 
 
 def prime(head: Expr, z: Expr) -> Expr:
-    """Return the symbol f′(z) for the derivative of the function written ``head``."""
+    """Return the symbol f′(z) for the derivative of an activation function f."""
     below = head.below if isinstance(head, Script) else None
     base = head.base if isinstance(head, Script) else head
     return Call(Script(base, PRIME, below), (z,))
@@ -124,7 +124,7 @@ def _gelu_slope(z: Expr) -> Expr:
 
 
 def jacobian(a: Expr) -> Expr:
-    """Return softmax's Jacobian J = diag(a) − a aᵀ, one matrix for each sample."""
+    """Return the formula of softmax's Jacobian J = diag(a) − a aᵀ, for each sample."""
     shown = f.apply("diag", a) - a @ a.T
     return Computed(shown, (a,), _jacobians, ("jacobian",), MATRIX)
 
@@ -134,7 +134,7 @@ def _jacobians(a: Array) -> Array:
 
 
 def by_jacobian(name: Expr, a: Expr, g: Expr) -> Expr:
-    """Return Jᵀ g for a softmax a = softmax(z) with the Jacobian named J."""
+    """Return the formula Jᵀ g: a gradient g through a softmax with Jacobian J."""
     return Computed(name.T @ g, (a, g), _turned_times, ("softmax",))
 
 

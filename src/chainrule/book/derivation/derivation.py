@@ -1,4 +1,4 @@
-"""Back-propagation through any feed-forward network, derived step by step."""
+"""A step-by-step derivation of back-propagation through any feed-forward network."""
 
 from __future__ import annotations
 
@@ -52,26 +52,26 @@ class Derivation(Document):
 
     @property
     def network(self) -> Network:
-        """The network that the derivation is for."""
+        """The network whose back-propagation is derived."""
         return self.formulas.network
 
     @property
     def loss(self) -> str:
-        """The name of the loss that the derivation is for."""
+        """The name of the loss whose back-propagation is derived."""
         return self.formulas.objective.name
 
     @property
     def batch(self) -> bool:
-        """True if the derivation is for a batch of n samples."""
+        """True if a derivation of back-propagation is for a batch of n samples."""
         return self.formulas.batch
 
     def equations(self) -> Iterator[Equation]:
-        """Yield all equations of the derivation, step by step."""
+        """Yield all equations of a derivation of back-propagation, step by step."""
         for step in self.steps:
             yield from step.equations
 
     def __getitem__(self, name: str) -> Equation:
-        """Return an equation by its key (``"delta1"``) or its symbol (``"∂ℒ/∂W⁽²⁾"``).
+        """Return an equation of a derivation by its key (``"delta1"``) or its symbol.
 
         Raises:
             ArgumentError: where there is none.
@@ -86,7 +86,7 @@ class Derivation(Document):
     def evaluate(
         self, weights: Any, x: Any, y: Any, lr: float | None = None
     ) -> dict[str, Array]:
-        """Compute every formula from numbers; return arrays, a column for each sample.
+        """Compute a derivation's formulas from numbers; return arrays of columns.
 
         Args:
             weights: a model, or a mapping from W1, b1, … (or from names of the
@@ -117,7 +117,7 @@ class Derivation(Document):
     def worked(
         self, weights: Any, x: Any, y: Any, lr: float | None = None
     ) -> dict[Expr, Quantity]:
-        """Compute every formula from numbers; return quantities by expression."""
+        """Compute a derivation's formulas from numbers; return values by expression."""
         formulas = self.formulas
         arrays = parameters(self.network, weights)
         xs, ys = samples(formulas, x, y)
@@ -140,7 +140,7 @@ class Derivation(Document):
     # -- shown -------------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
-        """Return the document's parts: headings, sentences and formulas."""
+        """Return a derivation as document parts: headings, sentences and formulas."""
         many, sizes = self.network.depth, self.network.sizes
         parts: list[Part] = [
             Heading(
@@ -183,7 +183,7 @@ class Derivation(Document):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the derivation as JSON data: formulas as text and LaTeX."""
+        """Return a back-propagation derivation as JSON data, formulas as text."""
         return {
             "network": str(self.network),
             "sizes": list(self.network.sizes),
@@ -203,7 +203,7 @@ def derive(
     elements: bool = False,
     lang: str | None = None,
 ) -> Derivation:
-    """Derive back-propagation through a feed-forward network, as 3.4 and 3.7 do.
+    """Derive back-propagation through a feed-forward network, step by step.
 
     From the forward pass and the loss back to ∂ℒ/∂W⁽ˡ⁾ = δ⁽ˡ⁾ (a⁽ˡ⁻¹⁾)ᵀ of every
     layer, each step by the chain rule with its reason.

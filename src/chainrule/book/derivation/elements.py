@@ -75,7 +75,7 @@ def refuse_large(formulas: Formulas) -> None:
 
 
 def _times(*factors: Expr) -> Expr:
-    """Return the product of scalar expressions without a sign and factors 1."""
+    """Return the simplified product of scalar expressions: flat, no factors 1."""
     flat: list[Expr] = []
     for factor in factors:
         if isinstance(factor, Product) and factor.kind == "scale":
@@ -93,7 +93,7 @@ def _plus(terms: Sequence[Expr]) -> Expr:
 
 
 def _scalars(e: Expr) -> Expr:
-    """Return an expression with elementwise products ⊙ written as scalar products."""
+    """Return a formula with elementwise products ⊙ written as scalar products."""
     mapped = e.mapped(_scalars)
     if isinstance(mapped, Product) and mapped.kind == "odot":
         return _times(*mapped.factors)
@@ -102,7 +102,7 @@ def _scalars(e: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class Elements:
-    """The formulas of back-propagation for single elements zᵢ, aᵢ, δᵢ and wᵢⱼ.
+    """The back-propagation formulas for single elements zᵢ, aᵢ, δᵢ and wᵢⱼ.
 
     Attributes:
         formulas: those of the whole.
@@ -113,7 +113,7 @@ class Elements:
     # -- names -------------------------------------------------------------------------
 
     def _one(self, k: int, i: int, plain: Expr) -> Expr:
-        """Return a symbol with index i, or without for the only output."""
+        """Return an output's symbol with index i, or without if there is one output."""
         alone = k == self.formulas.network.depth and self._size(k) == 1
         return plain if alone else Script(plain, below=Number(i))
 
@@ -121,7 +121,7 @@ class Elements:
         return self.formulas.network.sizes[k]
 
     def a(self, k: int, i: int) -> Expr:
-        """Return the symbol of an activation: xᵢ, aᵢ⁽ᵏ⁾, or ŷᵢ for the last layer."""
+        """Return the symbol of a neuron's activation: xᵢ, aᵢ⁽ᵏ⁾, or ŷᵢ at the end."""
         if k == 0:
             return Script(Atom("x"), below=Number(i))
         if k == self.formulas.network.depth:
@@ -129,23 +129,23 @@ class Elements:
         return _indexed(symbol("a", k), str(i))
 
     def z(self, k: int, i: int) -> Expr:
-        """Return the symbol of a weighted sum zᵢ⁽ᵏ⁾."""
+        """Return the symbol zᵢ⁽ᵏ⁾ of a neuron's weighted sum."""
         return _indexed(symbol("z", k), str(i))
 
     def y(self, i: int) -> Expr:
-        """Return the symbol of a true value yᵢ."""
+        """Return the symbol yᵢ of an output's true value."""
         return self._one(self.formulas.network.depth, i, LABEL)
 
     def w(self, k: int, i: int, j: int) -> Expr:
-        """Return the symbol of a weight wᵢⱼ⁽ᵏ⁾, from neuron j to neuron i."""
+        """Return the symbol wᵢⱼ⁽ᵏ⁾ of the weight from neuron j to neuron i."""
         return _indexed(symbol("w", k), f"{i}{j}")
 
     def b(self, k: int, i: int) -> Expr:
-        """Return the symbol of a bias bᵢ⁽ᵏ⁾."""
+        """Return the symbol bᵢ⁽ᵏ⁾ of a neuron's bias."""
         return _indexed(symbol("b", k), str(i))
 
     def delta(self, k: int, i: int) -> Expr:
-        """Return the symbol of an error δᵢ⁽ᵏ⁾."""
+        """Return the symbol δᵢ⁽ᵏ⁾ of a neuron's back-propagated error."""
         return _indexed(error_name(k), str(i))
 
     def _slope_name(self, k: int, i: int) -> Expr:
@@ -154,7 +154,7 @@ class Elements:
     # -- forward -----------------------------------------------------------------------
 
     def forward(self) -> Iterator[Equation]:
-        """Yield the equations of every zᵢ and aᵢ, layer by layer."""
+        """Yield the forward-pass equations of every neuron's zᵢ and aᵢ, by layer."""
         net = self.formulas.network
         for k in net.layers:
             for i in self._all(k):
@@ -177,7 +177,7 @@ class Elements:
     # -- loss --------------------------------------------------------------------------
 
     def loss(self) -> Iterator[Equation]:
-        """Yield the equation of the loss ℒ and those of its derivatives ∂ℒ/∂ŷᵢ."""
+        """Yield the equations of the loss ℒ and of its derivatives ∂ℒ/∂ŷᵢ."""
         o, last = self.formulas.objective, self.formulas.network.depth
         many = self._size(last) if o.over_outputs else 1
         pairs = [(self.a(last, i), self.y(i)) for i in self._all(last)]
@@ -205,7 +205,7 @@ class Elements:
     # -- errors ------------------------------------------------------------------------
 
     def slopes(self, k: int) -> Iterator[Equation]:
-        """Yield the equations of layer k's derivatives fₖ′(zᵢ), or ∂aᵢ/∂zⱼ."""
+        """Yield the equations of layer k's activation derivatives fₖ′(zᵢ), ∂aᵢ/∂zⱼ."""
         formulas = self.formulas
         if not formulas.mixes(k):
             for i in self._all(k):
@@ -219,7 +219,7 @@ class Elements:
                 yield Equation((partial(a, self.z(k, j)), product))
 
     def errors(self, k: int) -> Iterator[Equation]:
-        """Yield the equations of the errors δᵢ of layer k."""
+        """Yield the equations of the back-propagated errors δᵢ of layer k's neurons."""
         for i in self._all(k):
             sides: list[Expr] = [self.delta(k, i), slope_of(self.z(k, i))]
             if k == self.formulas.network.depth:
@@ -244,7 +244,7 @@ class Elements:
             yield _scalars(_over(o.delta(p, y), many))
 
     def _behind(self, k: int, i: int) -> Expr:
-        """Return δᵢ⁽ᵏ⁾ from the errors of the next layer: ∑ wδ, times f′."""
+        """Return the formula of a neuron's error δᵢ⁽ᵏ⁾ from the next layer's errors."""
         if self.formulas.mixes(k):
             arriving = [self._arriving(k, j) for j in self._all(k)]
             return self._mixed(k, i, arriving)
@@ -259,14 +259,14 @@ class Elements:
         )
 
     def _mixed(self, k: int, i: int, arriving: list[Expr]) -> Expr:
-        """Return ∑ⱼ g ∂aⱼ/∂zᵢ, the error δᵢ of a softmax layer."""
+        """Return the formula ∑ⱼ g ∂aⱼ/∂zᵢ of a neuron's error δᵢ in a softmax layer."""
         pairs = zip(self._all(k), arriving)
         return _plus([_times(g, partial(self.a(k, j), self.z(k, i))) for j, g in pairs])
 
     # -- weights -----------------------------------------------------------------------
 
     def gradients(self, k: int) -> Iterator[Equation]:
-        """Yield the equations of layer k's gradients ∂ℒ/∂wᵢⱼ and ∂ℒ/∂bᵢ."""
+        """Yield the equations of layer k's parameter gradients ∂ℒ/∂wᵢⱼ and ∂ℒ/∂bᵢ."""
         for i in self._all(k):
             for j in self._all(k - 1):
                 a = self.a(k - 1, j)
@@ -279,7 +279,7 @@ class Elements:
                 yield Equation((slope_of(self.b(k, i)), self.delta(k, i)))
 
     def _paths(self, k: int, i: int) -> list[Expr]:
-        """Return the product of derivatives along each path from an output to zᵢ⁽ᵏ⁾."""
+        """Return the product of derivatives on each path from an output to zᵢ⁽ᵏ⁾."""
         if k == self.formulas.network.depth:
             return [self.delta(k, i)]
         through = [i] if not self.formulas.mixes(k) else list(self._all(k))
@@ -296,7 +296,7 @@ class Elements:
     # -- numbers -----------------------------------------------------------------------
 
     def equations(self) -> Iterator[Equation]:
-        """Yield all equations in the order of computation."""
+        """Yield all element-by-element equations of back-propagation, in order."""
         layers = self.formulas.network.layers
         yield from self.forward()
         yield from self.loss()
@@ -309,7 +309,7 @@ class Elements:
     def work_out(
         self, parameters: dict[str, Array], x: Array, y: Array
     ) -> dict[Expr, Quantity]:
-        """Compute the numbers of every symbol for one sample."""
+        """Compute the numbers of every neuron's symbols for one sample."""
         numbers = known_quantities(self.formulas.network, parameters, x, y)
         numbers |= {e: _number(v) for e, v in self._known_quantities(parameters, x, y)}
         for equation in self.equations():

@@ -55,23 +55,23 @@ RATE = f.symbol("η")
 
 
 def error_name(k: int) -> Script:
-    """Return the symbol δ⁽ᵏ⁾ of the error of layer k."""
+    """Return the symbol δ⁽ᵏ⁾ of layer k's back-propagated error."""
     return symbol(r"\delta", k)
 
 
 def slope_of(name: Expr) -> Expr:
-    """Return the derivative of the loss ∂ℒ/∂name as an expression."""
+    """Return the derivative ∂ℒ/∂name of the loss as an expression."""
     return partial(LOSS, name)
 
 
 def updated(name: Expr) -> Expr:
-    """Return the symbol of a parameter's new value: W′."""
+    """Return the symbol W′ of a parameter's value after an update."""
     return Script(name, PRIME)
 
 
 @dataclass(frozen=True)
 class Formulas:
-    """All formulas of back-propagation for a network with a loss.
+    """All formulas of forward pass, back-propagation and update of a network.
 
     Attributes:
         network: its layers.
@@ -88,17 +88,17 @@ class Formulas:
     # -- names -------------------------------------------------------------------------
 
     def a(self, k: int) -> Expr:
-        """Return the symbol of an activation: x, a⁽ᵏ⁾, or ŷ for the last layer."""
+        """Return the symbol of a layer's activation: x, a⁽ᵏ⁾, or ŷ for the last one."""
         if k == 0:
             return X
         return PREDICTION if k == self.network.depth else symbol("a", k)
 
     def f(self, k: int) -> Expr:
-        """Return the symbol fₖ of layer k's activation function."""
+        """Return the symbol fₖ of a layer's activation function."""
         return Script(Atom("f"), below=Number(k))
 
     def slope_name(self, k: int) -> Expr:
-        """Return the symbol fₖ′(z⁽ᵏ⁾) of layer k's slope, or J⁽ᵏ⁾ for softmax."""
+        """Return the symbol of layer k's derivative: fₖ′(z⁽ᵏ⁾), or J⁽ᵏ⁾ for softmax."""
         if self.mixes(k):
             return symbol("J", k)
         return prime(self.f(k), symbol("z", k))
@@ -108,51 +108,51 @@ class Formulas:
         return self.network.activation(k) == SOFTMAX
 
     def function(self, k: int) -> Activation:
-        """Return the activation function of layer k."""
+        """Return the activation function of a network's layer k, as formulas."""
         return ACTIVATIONS[self.network.activation(k)]
 
     # -- forward -----------------------------------------------------------------------
 
     def weighted(self, k: int) -> Expr:
-        """Return the formula of layer k's weighted sum: W a + b."""
+        """Return the formula W a + b of layer k's weighted sum."""
         product = symbol("W", k) @ self.a(k - 1)
         return product + symbol("b", k) if self.network.bias(k) else product
 
     def activated(self, k: int) -> Expr:
-        """Return the formula of layer k's activation: f(z⁽ᵏ⁾)."""
+        """Return the formula f(z⁽ᵏ⁾) of layer k's activation."""
         return self.function(k).of(symbol("z", k))
 
     def loss(self) -> tuple[Expr, ...]:
-        """Return equivalent formulas of the loss ℒ."""
+        """Return equivalent formulas of a network's loss ℒ."""
         o, z = self.objective, symbol("z", self.network.depth)
         return objectives.losses(o, self.network.sizes[-1], self.batch, z)
 
     # -- backward ----------------------------------------------------------------------
 
     def gradient(self) -> tuple[Expr, ...]:
-        """Return equivalent formulas of the loss's gradient ∂ℒ/∂ŷ."""
+        """Return equivalent formulas of the loss's gradient ∂ℒ/∂ŷ by the prediction."""
         return objectives.slopes(self.objective, self.network.sizes[-1], self.batch)
 
     def slope(self, k: int) -> Expr:
-        """Return the formula of the slope f′(z⁽ᵏ⁾), or of softmax's Jacobian J⁽ᵏ⁾."""
+        """Return the formula of layer k's derivative f′(z⁽ᵏ⁾) or softmax Jacobian."""
         if self.mixes(k):
             return jacobian(self.a(k))
         return self.function(k).shortest(symbol("z", k), self.a(k))
 
     def arriving(self, k: int) -> Expr:
-        """Return the formula of ∂ℒ/∂a⁽ᵏ⁾, from the next layer or from the loss."""
+        """Return the formula of the gradient ∂ℒ/∂a⁽ᵏ⁾ that arrives at layer k."""
         if k == self.network.depth:
             return self.gradient()[-1]
         return symbol("W", k + 1).T @ error_name(k + 1)
 
     def through(self, k: int, g: Expr, slope: Expr) -> Expr:
-        """Return a gradient g = ∂ℒ/∂a⁽ᵏ⁾ propagated through the activation to z⁽ᵏ⁾."""
+        """Return the formula of a gradient ∂ℒ/∂a⁽ᵏ⁾ propagated back through f to z."""
         if self.mixes(k):
             return by_jacobian(self.slope_name(k), self.a(k), g)
         return g if slope == Number(1) else tidy(Product("odot", (g, slope)))
 
     def error(self, k: int) -> Expr:
-        """Return the shortest formula of the error δ⁽ᵏ⁾."""
+        """Return the shortest formula of layer k's back-propagated error δ⁽ᵏ⁾."""
         last = k == self.network.depth
         short = self._short() if last else None
         if short is not None:
@@ -164,7 +164,7 @@ class Formulas:
         return objectives.delta(o, self.network.sizes[-1], self.batch)
 
     def error_ways(self, k: int) -> tuple[Expr, ...]:
-        """Return the forms of the error δ⁽ᵏ⁾, from the chain rule to the shortest."""
+        """Return the formulas of layer k's error δ⁽ᵏ⁾, from chain rule to shortest."""
         z, name = symbol("z", k), self.a(k)
         comes, g = slope_of(name), self.arriving(k)
         ways: list[Expr] = [slope_of(z)]
@@ -184,7 +184,7 @@ class Formulas:
         return tuple(dict.fromkeys([*ways, self._last_way(k)]))
 
     def _with_slope(self, k: int, g: Expr) -> Expr:
-        """Return g ⊙ f′, not simplified if the next step of δ⁽ᵏ⁾ cancels factors."""
+        """Return the product g ⊙ f′ in δ⁽ᵏ⁾, unsimplified if factors cancel later."""
         slope = self.slope(k)
         if k == self.network.depth and self._short() is not None:
             if isinstance(slope, Product) and slope.kind == "odot":
@@ -193,7 +193,7 @@ class Formulas:
         return self.through(k, g, slope)
 
     def _last_way(self, k: int) -> Expr:
-        """Return the last form of δ⁽ᵏ⁾; for softmax a product of named symbols."""
+        """Return the final formula of layer k's error δ⁽ᵏ⁾, for softmax in symbols."""
         if self.mixes(k) and (k < self.network.depth or self._short() is None):
             name = self.a(k)
             return name * (slope_of(name) - name.T @ slope_of(name))
@@ -202,11 +202,11 @@ class Formulas:
     # -- gradients and update ----------------------------------------------------------
 
     def of_weight(self, k: int) -> Expr:
-        """Return the formula of the gradient ∂ℒ/∂W⁽ᵏ⁾."""
+        """Return the formula of layer k's weight gradient ∂ℒ/∂W⁽ᵏ⁾."""
         return error_name(k) @ self.a(k - 1).T
 
     def of_bias(self, k: int) -> Expr:
-        """Return the formula of the gradient ∂ℒ/∂b⁽ᵏ⁾."""
+        """Return the formula of layer k's bias gradient ∂ℒ/∂b⁽ᵏ⁾."""
         delta = error_name(k)
         if not self.batch:
             return delta
@@ -214,14 +214,14 @@ class Formulas:
         return Reduced(head, delta, "wide", ALL_COLUMNS, keep=False)
 
     def stepped(self, name: Expr) -> Expr:
-        """Return the formula of a gradient-descent step: θ − η ∂ℒ/∂θ."""
+        """Return the formula θ − η ∂ℒ/∂θ of a gradient-descent step."""
         return name - f.scale(RATE, slope_of(name))
 
     # -- all of them, in the order in which they are worked out ------------------------
 
     @cached_property
     def forward(self) -> dict[str, Equation]:
-        """The equations of the forward pass by key: ``z1``, ``a1``, …."""
+        """The equations of a network's forward pass by key: ``z1``, ``a1``, …."""
         equations: dict[str, Equation] = {}
         for k in self.network.layers:
             equations[f"z{k}"] = Equation((symbol("z", k), self.weighted(k)))
@@ -231,7 +231,7 @@ class Formulas:
 
     @cached_property
     def backward(self) -> dict[str, Equation]:
-        """The equations of the loss and of the backward pass, by key."""
+        """The equations of a network's loss and backward pass, by key."""
         net, equations = self.network, {"loss": Equation((LOSS, *self.loss()))}
         equations["gradient"] = Equation((GRADIENT, *self.gradient()))
         for k in reversed(net.layers):
@@ -254,7 +254,7 @@ class Formulas:
 
     @cached_property
     def updates(self) -> dict[str, Equation]:
-        """The equations of moments and parameter updates by key: ``W1``, ``b1``, …."""
+        """The equations of optimiser moments and parameter updates by key: ``W1``."""
         if self.steps is not None:
             return dict(self.steps)
         equations: dict[str, Equation] = {}
@@ -267,11 +267,11 @@ class Formulas:
 
     @cached_property
     def all(self) -> dict[str, Equation]:
-        """All equations of the network, by key."""
+        """All equations of a network's forward pass, backward pass and update."""
         return self.forward | self.backward | self.updates
 
     def shape(self, key: str, n: int) -> tuple[int, ...]:
-        """Return the shape of a quantity's array, with samples first, by its key."""
+        """Return the array shape of a network's quantity (z, a, δ), samples first."""
         kind, k = split(key)
         sizes = self.network.sizes
         if kind == "loss":
@@ -286,7 +286,7 @@ class Formulas:
 
 
 def split(key: str) -> tuple[str, int]:
-    """Split a key into kind and layer: ``delta2`` → (``delta``, 2); 0 for no layer."""
+    """Split a quantity's key into kind and layer: ``delta2`` → (``delta``, 2)."""
     kind = key.rstrip("0123456789")
     return kind, int(key[len(kind) :] or 0)
 
@@ -298,7 +298,7 @@ _COLUMNS = ("z", "a", "delta", "gradient", "back", "slope")
 def known_quantities(
     network: Network, parameters: Mapping[str, Array], x: Array, y: Array
 ) -> dict[Expr, Quantity]:
-    """Return x, y, the number of samples and the parameters as quantities, by symbol.
+    """Return a network's x, y, sample count and parameters as numbers by symbol.
 
     Args:
         network: the layers.
@@ -317,7 +317,7 @@ def known_quantities(
 
 
 def name_of(formulas: Formulas, key: str) -> Expr:
-    """Return the symbol of the quantity with a key; for updates the new value's."""
+    """Return the symbol of a network's quantity by key; of updates the new value's."""
     equation = formulas.all[key]
     return updated(equation.name) if equation.sign == "←" else equation.name
 
@@ -325,7 +325,7 @@ def name_of(formulas: Formulas, key: str) -> Expr:
 def work_out(
     formulas: Formulas, numbers: dict[Expr, Quantity], keys: Iterable[str]
 ) -> None:
-    """Compute the quantities with these keys, in order, and add them to ``numbers``."""
+    """Compute a network's quantities by their formulas; add them to ``numbers``."""
     n = len(numbers[X].array)
     for key in keys:
         equation = formulas.all[key]
@@ -335,7 +335,7 @@ def work_out(
 def keep(
     formulas: Formulas, numbers: dict[Expr, Quantity], key: str, value: Array, n: int
 ) -> None:
-    """Store the array of a quantity in ``numbers``, under its symbol and aliases."""
+    """Store a network quantity's array in ``numbers``, under its symbol and aliases."""
     kind, k = split(key)
     shape = formulas.shape(key, n)
     array = np.asarray(value, np.float64)
@@ -352,5 +352,5 @@ def keep(
 
 
 def _is_name(e: Expr) -> bool:
-    """Return whether an expression is another name, such as ∂ℒ/∂z⁽²⁾ of δ⁽²⁾."""
+    """Return whether an expression is a mere symbol, such as ∂ℒ/∂z⁽²⁾ for δ⁽²⁾."""
     return type(e) is Script or (isinstance(e, Quotient) and e.bar)

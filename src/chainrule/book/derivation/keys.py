@@ -1,4 +1,4 @@
-"""Keys of a network's quantities, and the names that users write for them.
+"""Keys of a network's quantities (``z1``, ``dW2``), parsed from users' spellings.
 
 >>> from chainrule.book.derivation.network import parse
 >>> network = parse("2-2sigmoid-1")
@@ -37,7 +37,7 @@ _TAIL = r"(?P<layer>\d{1,3})(′|'|new|\+)?"
 
 
 def key_of(name: str, network: Network, more: Iterable[str] = ()) -> str:
-    """Return the key of a quantity by its name: ``z1``, ``a1``, ``delta2``, ``dW1``.
+    """Return the key of a network's quantity (``z1``, ``delta2``, ``dW1``) by any name.
 
     Args:
         name: such a key, a symbol (``δ⁽²⁾``), LaTeX (``\\delta^{(2)}``), or a name of
@@ -70,7 +70,7 @@ def _is_moment(key: str) -> bool:
 
 
 def keys(network: Network) -> Iterator[str]:
-    """Yield the keys of all quantities of a network, in the order of computation."""
+    """Yield the keys of a network's quantities (``z1``, …) in computing order."""
     for k in network.layers:
         yield from (f"z{k}", f"a{k}")
     yield "loss"
@@ -88,7 +88,7 @@ def _of_layer(before: str, k: int, network: Network) -> Iterator[str]:
 
 
 def _listed(network: Network, known: Iterable[str]) -> str:
-    """Return the known keys as text, those of several layers as a range."""
+    """Return the keys of a network's quantities as text, with ranges: ``z1 … z3``."""
     many = network.depth
     kinds = dict.fromkeys(key.rstrip("0123456789") for key in known)
     return ", ".join(

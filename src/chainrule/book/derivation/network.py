@@ -1,4 +1,4 @@
-"""Feed-forward networks, and the descriptions parsed: ``2-3tanh-1sigmoid``.
+"""Feed-forward networks parsed from descriptions such as ``2-3tanh-1sigmoid``.
 
 Sizes with ``-`` between them, from the input on; behind the size of each layer stands
 its activation, and nothing stands for none.
@@ -65,20 +65,20 @@ class Network:
 
     @property
     def depth(self) -> int:
-        """The number of layers L, without the input (as 3.7 counts)."""
+        """The number of layers L of a feed-forward network, without the input."""
         return len(self.activations)
 
     @property
     def layers(self) -> range:
-        """The layer numbers 1 … L."""
+        """The layer numbers 1 … L of a feed-forward network."""
         return range(1, self.depth + 1)
 
     def activation(self, k: int) -> str:
-        """Return the name of layer k's activation function f⁽ᵏ⁾."""
+        """Return the name of the activation function f⁽ᵏ⁾ of a network's layer k."""
         return self.activations[k - 1]
 
     def bias(self, k: int) -> bool:
-        """Return whether layer k has a bias b."""
+        """Return whether layer k of a feed-forward network has a bias b."""
         return self.biases[k - 1]
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Network:
         return "-".join(parts)
 
     def module(self) -> nn.Sequential:
-        """Return the network as an ``nn.Sequential`` in float64."""
+        """Return the described network as an ``nn.Sequential`` in float64."""
         layers: list[nn.Module] = []
         for k, (before, size) in enumerate(pairwise(self.sizes), 1):
             layers.append(nn.Linear(before, size, self.bias(k), dtype="float64"))
@@ -108,7 +108,7 @@ def _paths(activations: tuple[str, ...]) -> Iterator[str]:
 
 
 def parse(spec: str) -> Network:
-    """Parse a description such as ``2-3tanh-1sigmoid`` into a network.
+    """Parse a network description such as ``2-3tanh-1sigmoid``.
 
     Args:
         spec: sizes with activations: ``"4-3sigmoid-2softmax"``. Names in any case.
@@ -147,7 +147,7 @@ def parse(spec: str) -> Network:
 
 
 def _places(spec: str) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each part of a description, separated by ``-``."""
+    """Yield start and end of each layer in a network description, split at ``-``."""
     start = 0
     for part in spec.split("-"):
         yield start, start + len(part)
@@ -155,7 +155,7 @@ def _places(spec: str) -> Iterator[tuple[int, int]]:
 
 
 def _part(spec: str, start: int, end: int, *, first: bool) -> tuple[int, str]:
-    """Parse one part of a description into a layer size and an activation."""
+    """Parse a layer of a network description, ``3tanh``, into size and activation."""
     text = spec[start:end]
     match = _PART.fullmatch(text)
     if match is None:
@@ -210,7 +210,7 @@ def _shown_names() -> list[str]:
 
 
 def _refused(spec: str, place: tuple[int, int], what: str, expected: str) -> ParseError:
-    """Return a parse error whose message marks the position in the description."""
+    """Return a parse error that marks the position in a network description."""
     start, end = place
     mark = " " * start + "^" * max(end - start, 1)
     shown = spec if spec.isprintable() else repr(spec)[1:-1]
@@ -227,7 +227,7 @@ def _refused(spec: str, place: tuple[int, int], what: str, expected: str) -> Par
 
 
 def _repaired(spec: str) -> str | None:
-    """Return a corrected description with known names, or None."""
+    """Return a corrected spelling of a network description, or None."""
     parts = re.findall(r"\d+|[^\W\d]+(?:[_-][^\W\d]+)*", spec[:200])
     fixed: list[str] = []
     for part in parts:
@@ -296,7 +296,7 @@ def _parts(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _activation_of(part: nn.Module) -> str | None:
-    """Return the table's name of an activation module, or None if it is unknown."""
+    """Return the table's name of an ``nn`` activation module, or None if unknown."""
     for row in ACTIVATIONS.values():
         if type(part) is getattr(nn, row.module):
             usual = not (

@@ -1,4 +1,4 @@
-"""Validation of the numbers given for a derivation: samples, true values, weights."""
+"""Validation of numbers for a back-propagation derivation: samples, weights."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _fitted(network: Network, key: str, array: Array) -> Array:
 
 
 def samples(formulas: Formulas, x: Any, y: Any) -> tuple[Array, Array]:
-    """Return x and y as arrays with a row for each sample.
+    """Return inputs x and true values y as arrays with a row for each sample.
 
     Args:
         formulas: of the network and its loss.
@@ -146,7 +146,7 @@ def _truths(formulas: Formulas, y: Array, n: int) -> Array:
 
 
 def _classes(y: Array, shape: tuple[int, int]) -> Array:
-    """Return class labels or probabilities y as rows with one column for each class."""
+    """Return true classes or probabilities y as rows with one column for each class."""
     n, classes = shape
     if y.size == n:
         labels = y.reshape(n)

@@ -177,7 +177,7 @@ _OTHER_NAMES = {
 
 
 def _divisor(o: Objective, outputs: int, batch: bool) -> Expr | None:
-    """Return the divisor of the sum of losses (outputs, samples, or both), or None."""
+    """Return the divisor of a summed loss (outputs, samples, or both), or None."""
     k = Number(outputs) if o.over_outputs and outputs > 1 else None
     if not batch:
         return k
@@ -185,7 +185,7 @@ def _divisor(o: Objective, outputs: int, batch: bool) -> Expr | None:
 
 
 def losses(o: Objective, outputs: int, batch: bool, z: Expr) -> tuple[Expr, ...]:
-    """Return the loss ℒ as formulas of ŷ and, if more precise, of the scores z."""
+    """Return a loss ℒ as formulas of ŷ and, if more precise, of the scores z."""
     loss = _whole(o, o.each(P, Y), outputs, batch)
     if o.of_scores is None:
         return (loss,)
@@ -193,7 +193,7 @@ def losses(o: Objective, outputs: int, batch: bool, z: Expr) -> tuple[Expr, ...]
 
 
 def _whole(o: Objective, each: Expr, outputs: int, batch: bool) -> Expr:
-    """Return the formula of the loss: the sum or mean of ``each`` element's loss."""
+    """Return the formula of a loss: the sum or mean of ``each`` element's loss."""
     sign = 1
     if isinstance(each, Sum) and len(each.terms) == 1:
         ((sign, each),) = each.terms
@@ -215,13 +215,13 @@ def _by(number: Number, e: Expr) -> Expr:
 
 
 def slopes(o: Objective, outputs: int, batch: bool) -> tuple[Expr, ...]:
-    """Return equivalent formulas of the derivative ∂ℒ/∂ŷ."""
+    """Return equivalent formulas of a loss's derivative ∂ℒ/∂ŷ."""
     divisor = _divisor(o, outputs, batch)
     return tuple([_over(e, divisor) for e in o.slopes(P, Y)])
 
 
 def delta(o: Objective, outputs: int, batch: bool) -> Expr | None:
-    """Return the short formula of the last layer's error δ⁽ᴸ⁾, or None."""
+    """Return a loss's short formula of the last layer's error δ⁽ᴸ⁾, or None."""
     if o.delta is None:
         return None
     return _over(o.delta(P, Y), _divisor(o, outputs, batch))
@@ -243,7 +243,7 @@ def _factors(e: Expr) -> tuple[Expr, ...]:
 
 
 def objective(name: str, network: Network) -> Objective:
-    """Return the loss with a name; raise an error if it does not fit the network.
+    """Return a loss's formulas by name; raise an error if it does not fit the network.
 
     Raises:
         ArgumentError: no such loss, or a network that ends otherwise.
@@ -286,7 +286,7 @@ def _refuse_other_ends(o: Objective, network: Network) -> None:
 
 
 def objective_of(loss: Any, network: Network) -> tuple[Objective, Network]:
-    """Return the objective of a loss (name or ``nn`` loss), and the network for it.
+    """Return the formulas of a loss (name or ``nn`` loss), and the network for it.
 
     A loss that takes scores applies the last activation itself: then the network that
     comes back ends in it.
@@ -315,7 +315,7 @@ def objective_of(loss: Any, network: Network) -> tuple[Objective, Network]:
 
 
 def _scores(network: Network, o: Objective) -> Network:
-    """Return the network with the activation appended that the loss applies itself."""
+    """Return a network with the output activation appended that its loss applies."""
     assert o.ends is not None
     if network.activation(network.depth) != IDENTITY:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""The steps of a derivation, each with a title, a reason and equations."""
+"""The steps of a back-propagation derivation: title, reason and equations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SQUARED = ("half_squared", "mse", "half_mse")
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a derivation: a title, a reason and equations.
+    """A step of a back-propagation derivation: a title, a reason and equations.
 
     Attributes:
         number: 1, 2, ….
@@ -50,7 +50,7 @@ class Step:
     equations: tuple[Equation, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the step as JSON data, with equations as text and LaTeX."""
+        """Return a derivation's step as JSON data, with equations as text and LaTeX."""
         return {
             "number": self.number,
             "key": self.key,
@@ -71,7 +71,7 @@ class Step:
 
 
 def steps_of(formulas: Formulas, *, elements: bool) -> tuple[Step, ...]:
-    """Return all steps of a derivation, numbered."""
+    """Return all steps of a back-propagation derivation, numbered."""
     steps = list(_Steps(formulas).all())
     if elements:
         steps += _elements(Elements(formulas))
@@ -89,7 +89,7 @@ class _Steps:
         self.formulas, self.network = formulas, formulas.network
 
     def all(self) -> Iterator[Step]:
-        """Yield the steps as 3.7 does: forward, loss, errors, gradients, update."""
+        """Yield a derivation's steps: forward pass, loss, errors, gradients, update."""
         layers, last = self.network.layers, self.network.depth
         if last <= NESTED:
             yield self._whole()
@@ -114,7 +114,7 @@ class _Steps:
     # -- forward -----------------------------------------------------------------------
 
     def _whole(self) -> Step:
-        """Return the step with the network as one formula: ŷ = f₂(W₂ f₁(W₁ x))."""
+        """Return a derivation's step with the network as one formula f₂(W₂ f₁(x))."""
         shown: Expr = X
         value: Expr = X
         for k in self.network.layers:
@@ -138,7 +138,7 @@ class _Steps:
         )
 
     def _listed(self) -> str:
-        """Return the list of activation functions as text: f₁ = σ, f₂ = softmax."""
+        """Return a network's activation functions as text: f₁ = σ, f₂ = softmax."""
         pairs = [
             f"{self.formulas.f(k)} = {self.formulas.function(k).head}"
             for k in self.network.layers
@@ -197,7 +197,7 @@ class _Steps:
         return _step("gradient", None, title, why, self._equation("gradient"))
 
     def _functions(self) -> Iterator[Step]:
-        """Yield a step for the derivative f′ of each activation function used."""
+        """Yield a derivation step for the derivative f′ of each activation function."""
         z, a = Atom("z"), Atom("a")
         for name in dict.fromkeys(self.network.activations):
             if name == IDENTITY:
@@ -303,7 +303,7 @@ def _itself(value: Array) -> Array:
 
 
 def _elements(e: Elements) -> Iterator[Step]:
-    """Yield the steps of the element-by-element derivation."""
+    """Yield the steps of an element-by-element derivation of back-propagation."""
     net = e.formulas.network
     yield _step(
         "elements",

@@ -1,4 +1,4 @@
-"""Small experiments on the book's questions, with tables, pictures and answers.
+"""Small experiments on a textbook's questions, with tables, pictures and answers.
 
 An experiment is a module of this package, which uses the framework as anybody would:
 
@@ -63,7 +63,7 @@ EXPERIMENTS = {
 
 
 def names() -> list[str]:
-    """Return the names of all experiments.
+    """Return the names of all textbook experiments.
 
     >>> names()[:2]
     ['convergence', 'learning-rate']
@@ -72,7 +72,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> ModuleType:
-    """Return the module of an experiment, by name.
+    """Return the Python module of a textbook experiment, by name.
 
     Raises:
         ArgumentError: no experiment has that name; the nearest name is suggested.
@@ -95,7 +95,7 @@ def find(name: str) -> ModuleType:
 
 
 def experiments() -> list[dict[str, Any]]:
-    """Return each experiment's name, title, question, sections and formula.
+    """Return each textbook experiment's name, title, question, sections and formula.
 
     >>> experiments()[0]["sections"]
     ['2.10', '2.6.2']
@@ -106,7 +106,7 @@ def experiments() -> list[dict[str, Any]]:
 def run(
     name: str, *, seed: int = 0, quick: bool = False, out: str | Path | None = None
 ) -> Experiment:
-    """Run an experiment.
+    """Run a textbook experiment by name.
 
     Args:
         name: one of :func:`names`.

@@ -1,4 +1,4 @@
-"""Universal approximation: constructed networks and learned ones (2.3.2, 2.8).
+"""An experiment on universal approximation: constructed and trained networks.
 
 One hidden layer of n ReLU units can come as close as one likes to a continuous function
 on a closed interval: put a kink on each of n + 1 places and join the values there by
@@ -62,7 +62,7 @@ def about() -> About:
 
 
 def target(x: Array) -> Array:
-    """Return the target function f at places x."""
+    """Return the target function f that the networks approximate, at places x."""
     return np.sin(2 * np.pi * x) + np.abs(x) / 2
 
 
@@ -74,7 +74,7 @@ def network(width: int, dtype: str = "float32") -> nn.Sequential:
 
 
 def constructed(width: int) -> nn.Sequential:
-    """Construct the network that interpolates n + 1 points of f linearly.
+    """Construct the ReLU network that interpolates n + 1 points of f linearly.
 
     With kinks t₀ < … < tₙ₋₁ and slopes s₀ … sₙ₋₁ of the pieces behind them it is
     f(t₀) + s₀(x − t₀)₊ + Σ (sₖ − sₖ₋₁)(x − tₖ)₊.
@@ -94,7 +94,7 @@ def constructed(width: int) -> nn.Sequential:
 
 
 def learnt(width: int, seed: int) -> nn.Sequential:
-    """Return a network trained by gradient descent."""
+    """Return a ReLU network trained to approximate the target function f."""
     cr.manual_seed(seed)
     model = network(width)
     x = np.linspace(-1, 1, SAMPLES, dtype="f4")[:, None]
@@ -104,18 +104,18 @@ def learnt(width: int, seed: int) -> nn.Sequential:
 
 
 def values(model: Module, dtype: str) -> Array:
-    """Return a network's outputs on the fine grid."""
+    """Return a network's outputs on the experiment's fine grid of inputs."""
     with cr.no_grad():
         return model(cr.tensor(FINE[:, None], dtype=dtype)).numpy()[:, 0]
 
 
 def worst(shown: Array) -> float:
-    """Return the largest absolute error on the fine grid."""
+    """Return a network's largest absolute error against the target, on a fine grid."""
     return float(np.abs(shown - target(FINE)).max())
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure errors by width: constructed, learned, and the theorem's bound."""
+    """Measure approximation errors by network width: constructed, trained, bound."""
     rows = []
     for width in WIDTHS:
         outputs = values(constructed(width), "float64")
@@ -154,7 +154,7 @@ def table(results: dict[str, Any]) -> Table:
 
 
 def order(rows: list[dict[str, Any]], key: str) -> float:
-    """Return the order p of the error's decrease n⁻ᵖ, over the wider networks."""
+    """Return the order p of the approximation error's decrease n⁻ᵖ with the width n."""
     wider = rows[len(rows) // 2 :]
     logs = np.log([[row["width"], row[key]] for row in wider]).T
     return float(-np.polyfit(logs[0], logs[1], 1)[0])

@@ -1,4 +1,4 @@
-"""Batch, stochastic and mini-batch gradient descent on one surface (2.6.3).
+"""An experiment: batch, stochastic and mini-batch gradient descent on one surface.
 
 The gradient of B samples is the mean of theirs: right on average, with a spread that is
 known. Of n samples, B of them drawn without putting back, its covariance is
@@ -65,7 +65,7 @@ def about() -> About:
 
 
 def descent(surface: Surface, size: int, seed: int) -> Array:
-    """Return (w, b) at the start and after each step of descent."""
+    """Return the path (w, b) of mini-batch gradient descent: start and each step."""
     data = cr.data.Dataset(surface.x, surface.y)
     model = surface.model()
     step = stepper(model, nn.HalfMSELoss(), optim.SGD(model.parameters(), lr=RATE))
@@ -78,7 +78,7 @@ def descent(surface: Surface, size: int, seed: int) -> Array:
 
 
 def spread(surface: Surface, size: int, seed: int) -> tuple[float, float]:
-    """Return √E‖g_B − g‖² at the start, from drawn batches and by the formula."""
+    """Return the mini-batch gradients' spread √E‖g_B − g‖², drawn and by formula."""
     model, loss_of = surface.model(), nn.HalfMSELoss()
 
     @cr.compile
@@ -100,7 +100,7 @@ def spread(surface: Surface, size: int, seed: int) -> tuple[float, float]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure the path and the gradients' spread for each batch size."""
+    """Measure the descent path and the gradients' spread for each batch size."""
     surface = Surface(setting.seed)
     rows = []
     for size in SIZES:
@@ -129,7 +129,7 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def named(size: int) -> str:
-    """Return the book's name of gradient descent with a batch size."""
+    """Return the textbook's name of gradient descent with a batch size."""
     if size == SAMPLES:
         return tr("batch ({n})", n=size)
     return tr("stochastic (1)") if size == 1 else tr("mini-batch ({n})", n=size)

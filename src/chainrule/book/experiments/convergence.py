@@ -1,4 +1,4 @@
-"""Convergence of gradient descent and its geometry (2.10, 2.6.2).
+"""An experiment on the convergence of gradient descent and its geometry.
 
 On ℒ = ½ θᵀHθ the rule θ ← θ − ηHθ multiplies what lies along the i-th axis of the
 valley by 1 − ηλᵢ. So it converges if and only if 0 < η < 2/λ_max; the best rate is
@@ -61,13 +61,13 @@ def about() -> About:
 
 
 def axes_of(kappa: float) -> tuple[Array, Array]:
-    """Return the eigenvalues λ and eigenvectors Q of the Hessian H = QΛQᵀ."""
+    """Return eigenvalues λ and eigenvectors Q of a quadratic loss's Hessian QΛQᵀ."""
     c, s = math.cos(TURN), math.sin(TURN)
     return np.array([STEEPEST / kappa, STEEPEST]), np.array([[c, -s], [s, c]])
 
 
 def descent(kappa: float, rate: float, steps: int) -> Array:
-    """Return θ₀ … θ of the framework's own gradient descent.
+    """Return the path θ₀ … θ of the framework's own gradient descent.
 
     The start is as far along the valley as across.
     """
@@ -87,14 +87,14 @@ def descent(kappa: float, rate: float, steps: int) -> Array:
 
 
 def exact(kappa: float, rate: float, steps: int) -> Array:
-    """Return the path of gradient descent by its closed form."""
+    """Return the path of gradient descent on a quadratic loss by its closed form."""
     slopes, axes = axes_of(kappa)
     powers = (1 - rate * slopes) ** np.arange(steps + 1)[:, None]
     return powers @ axes.T
 
 
 def turns(path: Array) -> float:
-    """Return the mean angle between consecutive steps, in degrees."""
+    """Return the mean angle between consecutive gradient-descent steps, in degrees."""
     moves = np.diff(path, axis=0)
     cosines = (moves[1:] * moves[:-1]).sum(1)
     cosines /= np.linalg.norm(moves[1:], axis=1) * np.linalg.norm(moves[:-1], axis=1)
@@ -102,7 +102,7 @@ def turns(path: Array) -> float:
 
 
 def along_contours(kappa: float, path: Array) -> float:
-    """Return the largest |cosine| between a step and the contour at its start."""
+    """Return the largest |cosine| between a descent step and the loss contour."""
     slopes, axes = axes_of(kappa)
     round_ = path[:-1] @ axes * np.sqrt(slopes)  # where the contours are circles
     tangents = np.stack([-round_[:, 1], round_[:, 0]], 1) / np.sqrt(slopes) @ axes.T
@@ -112,14 +112,14 @@ def along_contours(kappa: float, path: Array) -> float:
 
 
 def steps_to(share: float, path: Array) -> int | None:
-    """Return the number of steps until the distance is a share of the initial one."""
+    """Return the number of descent steps until a share of the distance is left."""
     distances = np.linalg.norm(path, axis=1)
     there = np.flatnonzero(distances <= share * distances[0])
     return int(there[0]) if len(there) else None
 
 
 def one(multiple: float) -> dict[str, Any]:
-    """Measure the descent with one learning rate."""
+    """Measure gradient descent with one learning rate."""
     rate = multiple / STEEPEST
     path, truth = descent(KAPPA, rate, STEPS), exact(KAPPA, rate, STEPS)
     distances = np.linalg.norm(path, axis=1)
@@ -137,7 +137,7 @@ def one(multiple: float) -> dict[str, Any]:
 
 
 def best(kappa: float) -> dict[str, Any]:
-    """Measure the descent with the best learning rate for a condition number."""
+    """Measure gradient descent at a condition number's best learning rate."""
     rate = 2 / (STEEPEST + STEEPEST / kappa)
     theory = (kappa - 1) / (kappa + 1)
     needed = math.ceil(math.log(SMALL) / math.log(theory) - 1e-9)
@@ -154,7 +154,7 @@ def best(kappa: float) -> dict[str, Any]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure all rates on one valley, and the best rate of several valleys."""
+    """Measure gradient descent at all rates, and at several valleys' best rates."""
     return {
         "limit": 2 / STEEPEST,
         "kappa": KAPPA,
@@ -165,7 +165,7 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def verdict(row: dict[str, Any]) -> str:
-    """Return whether a descent converges, diverges or neither, in words."""
+    """Return whether a gradient descent converges, diverges or neither, in words."""
     if abs(row["measured"] - 1) < 1e-9:
         return tr("neither")
     return tr("converges") if row["measured"] < 1 else tr("diverges")

@@ -1,4 +1,4 @@
-"""Depth against width, with as many parameters (2.8).
+"""An experiment on deep against wide networks with as many parameters.
 
 A hidden layer of n ReLU units makes at most n + 1 straight pieces of a line. Layers one
 behind the other multiply: the tent t(x) = 2x₊ − 4(x − ½)₊ takes two units, and k tents
@@ -67,7 +67,7 @@ def about() -> About:
 
 
 def saw(x: Array, levels: int = LEVELS) -> Array:
-    """Return the composed tent function at x: from −1 to 1, on [−1, 1]."""
+    """Return the composed tent function (a saw-tooth target) at x in [−1, 1]."""
     x = (x + 1) / 2
     for _ in range(levels):
         x = np.where(x < 0.5, 2 * x, 2 - 2 * x)
@@ -82,13 +82,13 @@ TARGETS = {"saw": saw, "sine": wave}
 
 
 def parameters(hidden: tuple[int, ...]) -> int:
-    """Return the number of weights and biases of a network."""
+    """Return the number of weights and biases of a network with hidden layer sizes."""
     sizes = (1, *hidden, 1)
     return sum(a * b + b for a, b in itertools.pairwise(sizes))
 
 
 def tents(levels: int) -> nn.Sequential:
-    """Construct the network of composed tent functions, two units a layer."""
+    """Construct the ReLU network of composed tent functions, two units a layer."""
     layers: list[Any] = []
     weights: dict[str, Any] = {}
     for k in range(levels):
@@ -103,14 +103,14 @@ def tents(levels: int) -> nn.Sequential:
 
 
 def pieces(model: nn.Sequential) -> int:
-    """Return the number of linear pieces of a network on [0, 1], by its slopes."""
+    """Return the number of linear pieces of a ReLU network on [0, 1], by its slopes."""
     places = (np.arange(4096) + 0.5) / 4096
     slopes = cr.grad(lambda x: model(x).sum())(cr.tensor(places[:, None])).numpy()
     return 1 + int((np.diff(slopes[:, 0]) != 0).sum())
 
 
 def network(hidden: tuple[int, ...]) -> nn.Sequential:
-    """Return ReLU layers with He's weights, their kinks spread over the interval."""
+    """Return a ReLU network with He's weights, its kinks spread over the interval."""
     layers: list[Any] = []
     sizes = (1, *hidden, 1)
     for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
@@ -122,7 +122,7 @@ def network(hidden: tuple[int, ...]) -> nn.Sequential:
 
 
 def learnt(hidden: tuple[int, ...], name: str, seed: int) -> tuple[float, Array]:
-    """Train a network; return its root mean squared error and its outputs."""
+    """Train a ReLU network on a target; return its RMS error and its outputs."""
     cr.manual_seed(seed)
     model = network(hidden)
     x = np.linspace(-1, 1, SAMPLES, dtype="f4")[:, None]
@@ -138,7 +138,7 @@ def learnt(hidden: tuple[int, ...], name: str, seed: int) -> tuple[float, Array]
 def trained(
     hidden: tuple[int, ...], name: str, seed: int, tries: int
 ) -> dict[str, Any]:
-    """Train several networks of one shape on one target; return the median result."""
+    """Train several networks of one shape on a target; return the median result."""
     runs = [learnt(hidden, name, seed + i) for i in range(tries)]
     runs.sort(key=lambda run: run[0])
     error, shown = runs[(tries - 1) // 2]
@@ -153,7 +153,7 @@ def trained(
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure the numbers of linear pieces, and the errors after training."""
+    """Measure linear pieces of deep networks, and errors of deep and wide ones."""
     tries = QUICK_TRIES if setting.quick else TRIES
     counted = []
     for k in TENTS:

@@ -1,4 +1,4 @@
-"""Gradient descent for the experiments: a compiled step, and its repetition."""
+"""Gradient descent for the textbook experiments: a compiled step, repeated."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stepper(
 
 
 def descended(step: Callable[..., Any], x: Any, y: Any, steps: int) -> list[float]:
-    """Return the losses of repeated steps on the same samples, up to ∞ or NaN.
+    """Return the losses of repeated training steps on the same samples, up to ∞ or NaN.
 
     Nothing is computed any more once a loss is no finite number.
     """

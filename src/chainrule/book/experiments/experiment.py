@@ -1,4 +1,4 @@
-"""An experiment: its settings, and its numbers as texts, a table and a picture.
+"""A textbook experiment: settings, and results as texts, a table and a picture.
 
 The numbers know no language and no expectation. All that is said is a function of
 them, so it says what was found; what theory or the book expects stands beside it where
@@ -27,7 +27,7 @@ WIDTH = 88
 
 @dataclass(frozen=True)
 class Setting:
-    """The settings of an experiment.
+    """The settings of a textbook experiment: seed, and quick or full.
 
     Attributes:
         seed: of everything that is drawn.
@@ -40,7 +40,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class About:
-    """The description of an experiment, in the current language.
+    """A textbook experiment's title, question and method in the current language.
 
     Attributes:
         title: what it is about, in a line.
@@ -55,7 +55,7 @@ class About:
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence of an experiment's answer.
+    """A sentence of a textbook experiment's answer, and the expected one if different.
 
     Attributes:
         text: what the numbers say.
@@ -67,7 +67,7 @@ class Finding:
 
 
 def compared(holds: Any, text: str, expected: str) -> Finding:
-    """Return a finding; what was expected instead is attached if it does not hold.
+    """Return an experiment's answer sentence, with the expected one if it is false.
 
     >>> compared(3 > 2, "It grows.", "It should grow.")
     Finding(text='It grows.', expected='')
@@ -77,7 +77,7 @@ def compared(holds: Any, text: str, expected: str) -> Finding:
 
 @dataclass(frozen=True, repr=False)
 class Experiment:
-    """A completed experiment; printed as its question, table and answer.
+    """A completed textbook experiment; printed as its question, table and answer.
 
     Attributes:
         name: of the experiment.
@@ -97,17 +97,17 @@ class Experiment:
 
     @property
     def about(self) -> About:
-        """The experiment's title, question and method."""
+        """A textbook experiment's title, question and method."""
         return self.module.about()
 
     @property
     def table(self) -> Table:
-        """The column headings and rows of the most important numbers."""
+        """A textbook experiment's table of results: column headings and rows."""
         return self.module.table(self.numbers)
 
     @property
     def answer(self) -> list[Finding]:
-        """The experiment's answer as sentences."""
+        """A textbook experiment's answer as sentences."""
         return self.module.answer(self.numbers)
 
     def __str__(self) -> str:
@@ -126,7 +126,7 @@ class Experiment:
         return lines
 
     def png(self) -> bytes:
-        """Return the picture as a PNG file.
+        """Return a textbook experiment's picture as a PNG file.
 
         Raises:
             ArgumentError: matplotlib is not installed.
@@ -140,7 +140,7 @@ class Experiment:
             return viz.gallery.picture(draw, self.numbers, size=size, what=what)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write ``NAME.png`` and ``NAME.json`` into a folder; return their paths.
+        """Write an experiment's ``NAME.png`` and ``NAME.json``; return their paths.
 
         Without matplotlib there is no picture.
 
@@ -163,7 +163,7 @@ class Experiment:
         return written
 
     def plain(self) -> dict[str, Any]:
-        """Return the experiment as plain, JSON-compatible data."""
+        """Return a textbook experiment's results as plain, JSON-compatible data."""
         data = {
             "name": self.name,
             **outline(self.module),
@@ -177,26 +177,26 @@ class Experiment:
 
 
 def performed(name: str, module: ModuleType, setting: Setting) -> Experiment:
-    """Run an experiment; return its numbers and its time."""
+    """Run a textbook experiment; return its results and its time."""
     began = time.perf_counter()
     numbers = module.measure(setting)
     return Experiment(name, module, setting, numbers, time.perf_counter() - began)
 
 
 def outline(module: ModuleType) -> dict[str, Any]:
-    """Return the description, sections and formula of an experiment."""
+    """Return a textbook experiment's description, sections and formula as JSON data."""
     data = {"sections": list(module.SECTIONS), "formula": module.FORMULA}
     return {**asdict(module.about()), **data}
 
 
 def heading(name: str, module: ModuleType) -> str:
-    """Return the heading of an experiment: name, title and sections."""
+    """Return the heading of a textbook experiment: name, title and sections."""
     about, sections = module.about(), listed(module.SECTIONS)
     return tr("{name}: {title} ({where})", name=name, title=about.title, where=sections)
 
 
 def described(module: ModuleType) -> list[str]:
-    """Return question, formula and method of an experiment as text lines."""
+    """Return question, formula and method of a textbook experiment as text lines."""
     about = module.about()
     rows = {
         tr("Question"): about.question,
@@ -219,7 +219,7 @@ def _item(mark: str, text: str) -> list[str]:
 
 
 def listed(items: Sequence[str]) -> str:
-    """Return words as a list within a sentence; a dash for none.
+    """Return words as a comma-separated list within a sentence; a dash for none.
 
     >>> listed(["tanh", "ReLU"])
     'tanh, ReLU'

@@ -1,4 +1,4 @@
-"""Exploding gradients in a recurrent network, and gradient clipping (3.8).
+"""An experiment on exploding gradients in a recurrent network, and clipping.
 
 A linear recurrence hₜ = Whₜ₋₁ + uxₜ is to remember its first input over T steps. W
 starts as g times an orthogonal matrix, so that all is known: each step back multiplies
@@ -64,7 +64,7 @@ class Recurrence(nn.Module):
         nn.init.orthogonal_(self.W.weight, gain)
 
     def states(self, x: Any) -> list[Any]:
-        """Return the states h₁ … h_T for inputs (samples, T)."""
+        """Return a recurrent network's hidden states h₁ … h_T for input sequences."""
         states = [self.u(x[:, :1])]
         for t in range(1, LENGTH):
             states.append(self.W(states[-1]) + self.u(x[:, t : t + 1]))
@@ -75,7 +75,7 @@ class Recurrence(nn.Module):
 
 
 def flow(model: Recurrence, x: Any, y: Any) -> list[float]:
-    """Return the gradient norms ‖∂ℒ/∂hₜ‖ for t = 1 … T."""
+    """Return a recurrent network's gradient norms ‖∂ℒ/∂hₜ‖ for t = 1 … T."""
     states = model.states(x)
     loss = nn.MSELoss()(model.v(states[-1]), y)
     return [
@@ -86,7 +86,7 @@ def flow(model: Recurrence, x: Any, y: Any) -> list[float]:
 
 
 def one(gain: float, seed: int) -> dict[str, Any]:
-    """Measure one gain: initial gradients, and training with and without clipping."""
+    """Measure a recurrent gain: gradients, and training with and without clipping."""
     row: dict[str, Any] = {"gain": gain}
     for name, limit in (("free", None), ("clipped", LIMIT)):
         cr.manual_seed(seed)
@@ -102,7 +102,7 @@ def one(gain: float, seed: int) -> dict[str, Any]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure all gains."""
+    """Measure exploding gradients for each gain of the recurrent network."""
     return {
         "rows": [one(gain, setting.seed) for gain in GAINS],
         "length": LENGTH,
@@ -114,19 +114,19 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def ratio(row: dict[str, Any]) -> float:
-    """Return the gradient ratio ‖∂ℒ/∂h₁‖ / ‖∂ℒ/∂h_T‖."""
+    """Return the ratio ‖∂ℒ/∂h₁‖ / ‖∂ℒ/∂h_T‖ of first to last gradient norm."""
     return row["flow"][0] / row["flow"][-1]
 
 
 def ended(losses: list[float]) -> str:
-    """Return the last loss as text, or the step at which it became infinite."""
+    """Return a training's last loss as text, or its step where the loss is infinite."""
     if math.isfinite(losses[-1]):
         return number(losses[-1])
     return tr("∞ at step {step}", step=len(losses))
 
 
 def learnt(row: dict[str, Any], way: str) -> bool:
-    """Return whether the final loss is below half of the loss of predicting 0."""
+    """Return whether a training's final loss is below half the loss of predicting 0."""
     return row[way][-1] < row["trivial"] / 2  # not so for NaN
 
 

@@ -1,4 +1,4 @@
-"""A learning rate that is too large, too small or negative (2.10, 3.11).
+"""An experiment on learning rates that are too large, too small or negative.
 
 A network with one hidden layer of tanh learns handwritten digits by gradient descent on
 the book's mean squared error. Its last layer is linear, so that a rate that is too
@@ -61,13 +61,13 @@ def about() -> About:
 
 
 def network(seed: int) -> Module:
-    """Return the network with its initial weights."""
+    """Return the experiment's digit classifier with its initial weights."""
     cr.manual_seed(seed)
     return nn.Sequential(nn.Linear(784, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 10))
 
 
 def curvature(model: Module, x: Any, y: Any) -> float:
-    """Return λ_max of the loss's Hessian at the model's weights."""
+    """Return the largest eigenvalue of the loss's Hessian at a model's weights."""
     loss_of = nn.MSELoss()
 
     def gradient(weights: Any) -> Any:
@@ -87,7 +87,7 @@ def curvature(model: Module, x: Any, y: Any) -> float:
 
 
 def one(rate: float, seed: int, x: Any, y: Any) -> tuple[dict[str, Any], Module]:
-    """Train with one learning rate; return the losses and the network."""
+    """Train the digit network with one learning rate; return losses and network."""
     model = network(seed)
     with on_purpose():
         step = stepper(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=rate))
@@ -96,7 +96,7 @@ def one(rate: float, seed: int, x: Any, y: Any) -> tuple[dict[str, Any], Module]
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure a loss curve for each learning rate, and the curvatures."""
+    """Measure a loss curve for each learning rate, and the loss's curvatures."""
     digits = cr.data.mnist()[0].take(SAMPLES)
     x, y = cr.tensor(digits.x[:]), cr.tensor(np.eye(10, dtype="f4")[digits.y])
     runs = []
@@ -121,18 +121,18 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def positive(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the runs with positive learning rates, in rising order."""
+    """Return the training runs with positive learning rates, in rising order."""
     return [run for run in results["runs"] if run["rate"] > 0]
 
 
 def best(results: dict[str, Any]) -> dict[str, Any]:
-    """Return the run with the smallest final loss."""
+    """Return the training run with the smallest final loss."""
     finite = [run for run in results["runs"] if run["finite"]]
     return min(finite or results["runs"], key=lambda run: run["losses"][-1])
 
 
 def share(run: dict[str, Any], results: dict[str, Any]) -> float:
-    """Return a run's decrease of loss as a share of the best run's."""
+    """Return a training run's decrease of loss as a share of the best run's."""
     losses, lowest = run["losses"], best(results)["losses"][-1]
     return (losses[0] - losses[-1]) / (losses[0] - lowest)
 

@@ -1,4 +1,4 @@
-"""The paths of SGD, Momentum, RMSProp and Adam on one surface (2.6.3, 3.8).
+"""An experiment: the paths of SGD, Momentum, RMSProp and Adam on one surface.
 
 All samples make each step, so that nothing is left to chance. Each optimiser gets the
 rate with which it arrives soonest, out of the same ones for all; it has arrived once
@@ -73,7 +73,7 @@ def about() -> About:
 
 
 def descent(surface: Surface, name: str, rate: float) -> Array:
-    """Return (w, b) at the start and after each step, as far as they are finite."""
+    """Return an optimiser's path (w, b) on the loss surface, as far as it is finite."""
     model = surface.model()
     step = stepper(model, nn.HalfMSELoss(), MAKERS[name](model.parameters(), rate))
     x, y = cr.tensor(surface.x), cr.tensor(surface.y)
@@ -85,20 +85,20 @@ def descent(surface: Surface, name: str, rate: float) -> Array:
 
 
 def arrival(above: Array) -> int | None:
-    """Return the first step after which the loss stays close to the minimum."""
+    """Return the first optimiser step after which the loss stays near the minimum."""
     far = np.flatnonzero(~(above <= ARRIVED))
     first = int(far[-1]) + 1 if len(far) else 0
     return first if first < len(above) and len(above) == STEPS + 1 else None
 
 
 def swings(path: Array) -> int:
-    """Return the number of steps that turn by more than 90° from the last one."""
+    """Return the number of optimiser steps that turn by more than 90°."""
     moves = np.diff(path, axis=0)
     return int(((moves[1:] * moves[:-1]).sum(1) < 0).sum())
 
 
 def one(surface: Surface, name: str) -> dict[str, Any]:
-    """Measure an optimiser at its fastest learning rate."""
+    """Measure an optimiser on a loss surface at its fastest learning rate."""
     paths = {rate: descent(surface, name, rate) for rate in RATES}
     arrivals = {rate: arrival(surface.above(path)) for rate, path in paths.items()}
     there = {rate: steps for rate, steps in arrivals.items() if steps is not None}
@@ -123,7 +123,7 @@ def one(surface: Surface, name: str) -> dict[str, Any]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure all optimisers on the surface."""
+    """Measure all optimisers on one loss surface."""
     surface = Surface(setting.seed)
     slopes = np.linalg.eigvalsh(surface.hessian)
     return {

@@ -1,4 +1,4 @@
-"""Drawing functions for the experiments' pictures, on axes of matplotlib."""
+"""Drawing functions for the textbook experiments' pictures, on matplotlib axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = drawing.PAPER.lines
 def line(
     axes: Any, i: int, x: Any, y: Any, label: str = "", *, marked: bool = False
 ) -> None:
-    """Draw the i-th line, with a distinct colour and dashes."""
+    """Draw the i-th line of a plot, with a distinct colour and dashes."""
     i %= len(COLOURS)
     look: dict[str, Any] = {"color": COLOURS[i], "label": label or None}
     if marked:
@@ -25,13 +25,13 @@ def line(
 
 
 def points(axes: Any, i: int, x: Any, y: Any, label: str = "") -> None:
-    """Draw points without a line."""
+    """Draw the i-th series of a plot as points without a line."""
     look = {"color": COLOURS[i % len(COLOURS)], "label": label or None}
     axes.plot(x, y, drawing.MARKERS[i % len(COLOURS)], **look)
 
 
 def path(axes: Any, i: int, places: Any, label: str = "") -> None:
-    """Draw the path of a descent in the plane; a circle marks its start."""
+    """Draw a gradient descent's path in the plane; a circle marks its start."""
     places, colour = np.asarray(places), COLOURS[i % len(COLOURS)]
     few = len(places) <= 60
     look = {"markersize": 2.5, "linewidth": 1.1, "marker": "." if few else None}
@@ -46,14 +46,14 @@ def valley(
     up: tuple[float, float],
     levels: Any,
 ) -> None:
-    """Draw the contours of a function of two numbers."""
+    """Draw the contours of a function of two numbers on a plot."""
     x, y = np.meshgrid(np.linspace(*across, 121), np.linspace(*up, 121))
     axes.contour(x, y, height(x, y), levels=levels, colors="0.75", linewidths=0.8)
     axes.set(xlim=across, ylim=up)
 
 
 def logarithmic(*axes: Any) -> None:
-    """Set axes (``axes.xaxis``, ``axes.yaxis``) to logarithmic, with plain numbers."""
+    """Set plot axes (``axes.xaxis``, …) to logarithmic scale, with plain numbers."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     for axis in axes:
@@ -63,19 +63,19 @@ def logarithmic(*axes: Any) -> None:
 
 
 def level(axes: Any, y: float, label: str = "") -> None:
-    """Draw a thin horizontal line."""
+    """Draw a thin horizontal line across a plot."""
     look = {"color": drawing.PAPER.ink, "linewidth": 0.8, "linestyle": (0, (1, 2))}
     axes.axhline(y, label=label or None, **look)
 
 
 def upright(axes: Any, x: float, label: str = "") -> None:
-    """Draw a thin vertical line."""
+    """Draw a thin vertical line across a plot."""
     look = {"color": drawing.PAPER.ink, "linewidth": 0.8, "linestyle": (0, (1, 2))}
     axes.axvline(x, label=label or None, **look)
 
 
 def words(axes: Any, title: str = "", across: str = "", up: str = "") -> None:
-    """Set the title and labels of axes, and a legend if lines have names."""
+    """Set a plot's title and axis labels, and a legend if lines have names."""
     axes.set(title=title, xlabel=across, ylabel=up)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8)

@@ -1,4 +1,4 @@
-"""ReLU against sigmoid: slopes, propagated gradients, learning (2.10, 3.8).
+"""An experiment on ReLU against sigmoid: slopes, gradients and learning.
 
 σ′ ≤ ¼ everywhere, ReLU′ is 1 or 0. So sigmoids weaken every error that passes them,
 and ReLUs pass some on whole and others not at all. Networks of one to six hidden layers
@@ -68,7 +68,7 @@ def about() -> About:
 
 
 def network(activation: str, depth: int, seed: int) -> nn.Sequential:
-    """Return hidden layers of one activation with Xavier's weights, and ten scores."""
+    """Return a classifier with hidden layers of one activation and Xavier's weights."""
     cr.manual_seed(seed)
     sizes = [784] + depth * [WIDTH]
     layers: list[Any] = []
@@ -87,7 +87,7 @@ def inside(model: nn.Sequential, x: Any) -> list[Any]:
 
 
 def slopes(model: nn.Sequential, x: Any) -> list[float]:
-    """Return the mean of f′(z) in each hidden layer."""
+    """Return the mean derivative f′(z) of the activation in each hidden layer."""
     outputs = inside(model, x)
     return [
         cr.grad(lambda z, f=model[i]: f(z).sum())(outputs[i - 1]).mean().item()
@@ -96,7 +96,7 @@ def slopes(model: nn.Sequential, x: Any) -> list[float]:
 
 
 def dead(model: nn.Sequential, x: Any) -> float:
-    """Return the share of dead hidden units, inactive on all samples."""
+    """Return the share of a network's hidden units that are inactive on all samples."""
     outputs = inside(model, x)
     asleep = [(a <= 0).all(dim=0).numpy() for a in outputs[1::2]]
     return float(np.concatenate(asleep).mean())
@@ -105,7 +105,7 @@ def dead(model: nn.Sequential, x: Any) -> float:
 def one(
     activation: str, depth: int, rate: float, epochs: int, seed: int
 ) -> dict[str, Any]:
-    """Train and measure one network."""
+    """Train and measure one classifier with an activation function and depth."""
     train, test = (part.take(n) for part, n in zip(cr.data.mnist(), (SAMPLES, TESTS)))
     model = network(activation, depth, seed)
     start = slopes(model, cr.tensor(train.x[:256]))
@@ -133,7 +133,7 @@ def one(
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Train with each activation at each depth; then one layer at a large rate."""
+    """Train with each activation function at each depth; then at a large rate."""
     epochs = QUICK_EPOCHS if setting.quick else EPOCHS
     how = epochs, setting.seed
     rows = [one(name, depth, RATE, *how) for depth in DEPTHS for name in COMPARED]

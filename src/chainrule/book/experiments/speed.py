@@ -1,4 +1,4 @@
-"""Speed of arithmetic: Python loops, NumPy, machine code, threads (1.8).
+"""An experiment on speed: Python loops, NumPy, machine code, threads.
 
 One training step of one layer, z = Wx + b, a = ReLU(z), ℒ = ½ mean ‖a − y‖², the same
 four times: number by number in Python, as arrays on the NumPy engine, as machine code
@@ -64,7 +64,7 @@ def about() -> About:
 
 
 class Start:
-    """The initial weights for all implementations, and the samples."""
+    """The initial weights and samples for all implementations of a speed experiment."""
 
     def __init__(self, shape: tuple[int, int, int], seed: int) -> None:
         samples, inputs, outputs = shape
@@ -79,7 +79,7 @@ Way = tuple[Callable[[], Any], Callable[[], Array]]
 
 
 def in_loops(start: Start) -> Way:
-    """Return a training step in Python loops, and a function for its weights W."""
+    """Return a training step in plain Python loops, and a function for weights W."""
     W, b = start.W.tolist(), start.b.tolist()
     x, y = start.x.tolist(), start.y.tolist()
 
@@ -126,7 +126,7 @@ def compiled(start: Start, **how: Any) -> Way:
 
 
 def ways(start: Start) -> dict[str, Way]:
-    """Return all implementations that are available here, by name."""
+    """Return a training step's available implementations, by name."""
     programs = {"loops": in_loops(start), "numpy": compiled(start, engine="numpy")}
     if native_problem() is None:
         programs["native"] = compiled(start, engine="native", threads=1)
@@ -138,7 +138,7 @@ def ways(start: Start) -> dict[str, Way]:
 
 
 def seconds(step: Callable[[], Any], repeats: int) -> float:
-    """Return the mean seconds of a step."""
+    """Return the mean seconds of a training step."""
     began = time.perf_counter()
     for _ in range(repeats):
         step()
@@ -146,7 +146,7 @@ def seconds(step: Callable[[], Any], repeats: int) -> float:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure the times of all implementations, round by round.
+    """Measure the times of a training step's implementations, round by round.
 
     Before, all have made the same step.
     """
@@ -192,7 +192,7 @@ def called(name: str, results: dict[str, Any]) -> str:
 
 
 def ratios(results: dict[str, Any], slow: str, fast: str) -> tuple[float, float, float]:
-    """Return the speed-up: the median of the rounds, its 10th and 90th percentile."""
+    """Return an implementation's speed-up: median, 10th and 90th percentile."""
     times = results["times"]
     each = [a / b for a, b in zip(times[slow], times[fast])]
     low, high = np.percentile(each, [10, 90])
@@ -200,7 +200,7 @@ def ratios(results: dict[str, Any], slow: str, fast: str) -> tuple[float, float,
 
 
 def shown(ratio: tuple[float, float, float]) -> str:
-    """Return a ratio with its spread as text."""
+    """Return a speed-up with its spread as text."""
     middle, low, high = (number(part, 3) for part in ratio)
     return f"{middle} × [{low} … {high}]"
 

@@ -1,4 +1,4 @@
-"""Symmetry of the passes: forward multiplies by W, backward by Wᵀ (3.9).
+"""An experiment: the forward pass multiplies by W, the backward pass by Wᵀ.
 
 ⟨Wx, δ⟩ = ⟨x, Wᵀδ⟩ defines the transpose. For a whole network it reads: let u⁽⁰⁾ be a
 small change of the input and u⁽ˡ⁾ the change of a⁽ˡ⁾ that it makes; let v⁽ᴸ⁾ be any
@@ -48,7 +48,7 @@ def about() -> About:
 
 
 def network(seed: int) -> nn.Sequential:
-    """Return linear layers with tanh between them."""
+    """Return the symmetry experiment's network: linear layers with tanh between."""
     cr.manual_seed(seed)
     layers: list[Any] = []
     for inputs, outputs in itertools.pairwise(SIZES):
@@ -57,13 +57,13 @@ def network(seed: int) -> nn.Sequential:
 
 
 def blocks(model: nn.Sequential) -> list[nn.Sequential]:
-    """Return the layers as the book counts them: a product and its activation."""
+    """Return a network's layers as pairs: a linear product and its activation."""
     modules = list(model)
     return [nn.Sequential(*modules[i : i + 2]) for i in range(0, len(modules), 2)]
 
 
 def products(model: nn.Sequential, x: Array, y: Array) -> list[dict[str, Any]]:
-    """Compute both sides of ⟨Wx, δ⟩ = ⟨x, Wᵀδ⟩ for each W⁽ˡ⁾.
+    """Compute both sides of ⟨Wx, δ⟩ = ⟨x, Wᵀδ⟩ for each layer's weights W.
 
     Wᵀδ is the backward pass's.
     """
@@ -90,7 +90,7 @@ def products(model: nn.Sequential, x: Array, y: Array) -> list[dict[str, Any]]:
 def pairings(
     model: nn.Sequential, x: Array, u: Array, v: Array
 ) -> tuple[list[float], float]:
-    """Return ⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ for each layer, and the error of jvp against f′ ⊙ Wu."""
+    """Return ⟨u, v⟩ of tangent and gradient at each layer, and jvp's largest error."""
     off = 0.0
     at, forward, pulls = cr.tensor(x[None]), [cr.tensor(u[None])], []
     for block in blocks(model):
@@ -109,14 +109,14 @@ def pairings(
 
 
 def by_hand(block: Any, after: Any, forward: list[Any]) -> Array:
-    """Compute f′(z) ⊙ Wu by hand, with tanh′ = 1 − a²."""
+    """Compute a layer's Jacobian-vector product f′(z) ⊙ Wu by hand, tanh′ = 1 − a²."""
     linear, *activation = block
     pushed = forward[-1].numpy() @ linear.weight.numpy().T
     return pushed * (1 - after.numpy() ** 2) if activation else pushed
 
 
 def counted(model: nn.Sequential, x: Array, y: Array) -> tuple[int, int]:
-    """Return the numbers of matrix products in a training step: forward, backward."""
+    """Return the matrix products in a training step: forward count, backward count."""
 
     @cr.compile(engine="numpy")
     def step(x: Any, y: Any) -> list[Any]:
@@ -132,7 +132,7 @@ def counted(model: nn.Sequential, x: Array, y: Array) -> tuple[int, int]:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure both sides for each layer and the network, and count the products."""
+    """Measure forward and backward products of each layer, and count them."""
     model = network(setting.seed)
     draw = np.random.default_rng(setting.seed)
     x, u = draw.normal(size=(2, SIZES[0]))
@@ -237,7 +237,7 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
 
 
 def _shapes(axes: Any, shapes: list[list[int]]) -> None:
-    """Draw each W above its transpose, with their proportions."""
+    """Draw each layer's W above its transpose, with their proportions."""
     axes.set_axis_off()
     axes.set_title(tr("forward W above, backward Wᵀ below"))
     across, tall = 0.0, max(map(max, shapes))

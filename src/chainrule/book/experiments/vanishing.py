@@ -1,4 +1,4 @@
-"""Vanishing gradients by activation and initialisation (3.8, 3.11).
+"""An experiment on vanishing gradients by activation and initialisation.
 
 Each layer on the way back multiplies δ by Wᵀ and by f′(z). With independent weights of
 standard deviation σ and n units that is, on average, a factor
@@ -72,7 +72,7 @@ def about() -> About:
 
 
 def network(activation: str, start: str, depth: int) -> nn.Sequential:
-    """Return hidden layers of one activation, and a layer of ten scores."""
+    """Return a deep classifier with one activation function and initialisation."""
     layers: list[Any] = []
     for i in range(depth):
         linear = nn.Linear(784 if i == 0 else WIDTH, WIDTH, dtype="float64")
@@ -87,7 +87,7 @@ def network(activation: str, start: str, depth: int) -> nn.Sequential:
 
 
 def fill(linear: nn.Linear, start: str) -> None:
-    """Initialise a layer's weights by a named scheme, with zero biases."""
+    """Initialise a linear layer's weights by a named scheme, with zero biases."""
     if start == "Xavier":
         nn.init.xavier_normal_(linear.weight)
     elif start == "He":
@@ -99,21 +99,21 @@ def fill(linear: nn.Linear, start: str) -> None:
 
 
 def norms(model: nn.Sequential, x: Any, y: Any) -> list[float]:
-    """Return ‖∂ℒ/∂W⁽ˡ⁾‖ of each layer, from the first on."""
+    """Return the norm of the weight gradient ‖∂ℒ/∂W⁽ˡ⁾‖ of each layer of a network."""
     nn.CrossEntropyLoss()(model(x), y).backward()
     grads = [p.grad for p in model.parameters() if p.ndim == 2]
     return [math.sqrt((g * g).sum().item()) for g in grads if g is not None]
 
 
 def predicted(activation: str, start: str) -> float | None:
-    """Return the theoretical gradient factor of a layer, or None."""
+    """Return the theoretical factor of a gradient's change by a layer, or None."""
     if start == "BatchNorm":
         return math.sqrt(math.pi / (math.pi - 1)) if activation == "ReLU" else None
     return SPREADS[start] * math.sqrt(WIDTH) * SLOPES[activation]
 
 
 def one(activation: str, start: str, seeds: range, x: Any, y: Any) -> dict[str, Any]:
-    """Measure an activation and initialisation at all depths, averaged over seeds.
+    """Measure an activation's and initialisation's gradient norms at all depths.
 
     The averages are geometric means.
     """
@@ -137,7 +137,7 @@ def one(activation: str, start: str, seeds: range, x: Any, y: Any) -> dict[str, 
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Measure every activation with every initialisation."""
+    """Measure gradient norms of every activation with every initialisation."""
     digits = cr.data.mnist()[0].take(SAMPLES)
     x, y = cr.tensor(digits.x[:], dtype="float64"), cr.tensor(digits.y)
     tries = QUICK_TRIES if setting.quick else TRIES

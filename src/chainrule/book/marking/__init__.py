@@ -1,4 +1,4 @@
-"""Marking of numbers worked out by hand, and worksheets to practise on.
+"""Marking of a student's hand-computed back-propagation, and worksheets.
 
 ``written`` reads answers and their digits, ``shapes`` finds out how they lie; ``steps``
 asks ``cr.explain`` what an optimiser does. ``place`` has the pieces of each formula,

@@ -1,4 +1,4 @@
-"""Changes of one part of a right formula, as misconceptions make them.
+"""Typical mistakes in a formula: changes of one part, to recognise wrong answers.
 
 Some of them hold for a part wherever it stands: a term, a factor, a sign, a transpose.
 The others put one quantity, function or product in the place of another, or multiply by
@@ -54,7 +54,7 @@ ZERO = Number(0)
 
 
 def is_slope(e: Expr | str) -> bool:
-    """Return whether an expression is the name of a slope, f₁′(z⁽¹⁾)."""
+    """Return whether an expression is an activation's derivative symbol f₁′(z⁽¹⁾)."""
     head = e.head if isinstance(e, Call) else None
     return isinstance(head, Script) and head.above == PRIME
 
@@ -63,7 +63,7 @@ def is_slope(e: Expr | str) -> bool:
 
 
 def _forms(p: Place) -> Iterator[Expr]:
-    """Yield the right formula, and before it the one by the chain rule, if any."""
+    """Yield the correct formula of a quantity, and before it the chain rule's form."""
     if p.kind == "loss":
         yield from p.formulas.loss()
     elif p.kind != "a":  # whose parts are those of the activation
@@ -73,7 +73,7 @@ def _forms(p: Place) -> Iterator[Expr]:
 
 
 def _everywhere(p: Place, rule: Rule) -> Iterator[Change]:
-    """Yield the forms of a quantity, with a rule applied to one part of each."""
+    """Yield a formula's wrong variants: a rule applied to one part at a time."""
     for e in _forms(p):
         yield from _changed(e, rule)
 
@@ -93,7 +93,7 @@ def _with_part(e: Expr, i: int, other: Expr) -> Expr:
 
 
 def _replaced(p: Place, *pairs: list[tuple[Expr, Expr]]) -> Iterator[Change]:
-    """Yield the forms of a quantity with left expressions replaced by the right."""
+    """Yield a formula's wrong variants, with some expressions replaced by others."""
     for e in _forms(p):
         for changes in pairs:
             # ∂ℒ/∂a is a name: an a within it is none that can be replaced.
@@ -104,7 +104,7 @@ def _replaced(p: Place, *pairs: list[tuple[Expr, Expr]]) -> Iterator[Change]:
 
 
 def _is_count(e: Expr) -> bool:
-    """Return whether an expression consists of numbers and n alone."""
+    """Return whether an expression is a number or sample count n, or both combined."""
     return all(isinstance(leaf, Number) or leaf == COUNT for leaf in e.leaves())
 
 
@@ -132,7 +132,7 @@ def _without_a_part(e: Expr) -> Iterator[Change]:
 
 
 def missing(p: Place) -> Iterator[Change]:
-    """Leave out a term, a factor, a division, a power, a root or a function."""
+    """Yield wrong formulas that lack a term, factor, power, root or function."""
     yield from _everywhere(p, _without_a_part)
     if p.kind == "a" and not p.flat:
         yield p.z, "f", ""
@@ -167,7 +167,7 @@ def _with_a_part_twice(e: Expr) -> Iterator[Change]:
 
 
 def twice(p: Place) -> Iterator[Change]:
-    """Take a term, a factor or a function twice."""
+    """Yield wrong formulas with a term, a factor or a function used twice."""
     yield from _everywhere(p, _with_a_part_twice)
     if p.kind in GRADIENTS and p.has_slope(p.k):
         yield p.right.replaced({p.delta: odot(p.delta, p.slope)}), "f′", ""
@@ -186,7 +186,7 @@ def _with_a_sign_changed(e: Expr) -> Iterator[Change]:
 
 
 def sign(p: Place) -> Iterator[Change]:
-    """Change the sign of the whole, of a term or of an argument."""
+    """Yield wrong formulas with the sign of a term or an argument changed."""
     if p.kind not in UPDATED:
         yield -p.right, p.name, ""
     if p.kind == "a" and not p.flat:
@@ -204,7 +204,7 @@ def _turned(e: Expr) -> Iterator[Change]:
 
 
 def transposed(p: Place) -> Iterator[Change]:
-    """Exchange the rows and the columns of a matrix."""
+    """Yield wrong formulas with a matrix transposed."""
     if p.kind == "dW":
         yield p.right.T, p.name, ""
     elif p.kind == "W" and p.square:
@@ -219,7 +219,7 @@ def transposed(p: Place) -> Iterator[Change]:
 
 
 def other_function(p: Place) -> Iterator[Change]:
-    """Take another activation, f for f′, f′ for f, or f′(a) for f′(z)."""
+    """Yield wrong formulas with another activation: f for f′, or f′(a) for f′(z)."""
     rows = list(p.other_functions())
     if p.kind == "a":
         if p.has_slope(p.k):
@@ -238,7 +238,7 @@ def other_function(p: Place) -> Iterator[Change]:
 
 
 def other_quantity(p: Place) -> Iterator[Change]:
-    """Take z for a, a quantity of another layer, or a parameter for its gradient."""
+    """Yield wrong formulas with another quantity: z for a, another layer's."""
     for j in range(1, p.last + 1):
         if p.is_flat(j):
             continue
@@ -255,7 +255,7 @@ def other_quantity(p: Place) -> Iterator[Change]:
 
 
 def other_product(p: Place) -> Iterator[Change]:
-    """Multiply matrices element by element, or take a product of matrices for ⊙."""
+    """Yield wrong formulas that exchange matrix product and elementwise product."""
     pairs: list[tuple[Expr, Expr]] = []
     if p.kind == "z" and not p.formulas.batch and p.size(p.k - 1) > 1:
         product = Product("odot", (p.W, p.input.T))
@@ -273,7 +273,7 @@ def other_product(p: Place) -> Iterator[Change]:
 
 
 def old_for_new(p: Place) -> Iterator[Change]:
-    """Take an old value for the new one, or a new one for the old."""
+    """Yield wrong formulas with an old value for the updated one, or the reverse."""
     if p.old is not None:
         yield p.old, p.name, p.old
     if p.kind in UPDATED:
@@ -290,7 +290,7 @@ def old_for_new(p: Place) -> Iterator[Change]:
 
 
 def exchanged(p: Place) -> Iterator[Change]:
-    """Exchange β and 1 − β, or β₁ and β₂."""
+    """Yield wrong optimiser formulas with β and 1 − β, or β₁ and β₂, exchanged."""
     if p.kind in MEANS + HATS:
         shares = [[(b, 1 - b), (1 - b, b)] for b in (*BETAS, ALPHA)]
         one, two = BETAS
@@ -298,7 +298,7 @@ def exchanged(p: Place) -> Iterator[Change]:
 
 
 def epsilon_inside(p: Place) -> Iterator[Change]:
-    """Put ε inside of the root."""
+    """Yield wrong optimiser formulas with ε inside of the root."""
     if p.kind in UPDATED:
         for v in (name for name, _ in (*p.hats, *p.moments)):
             outside, inside = f.root(v) + EPSILON, f.root(v + EPSILON)
@@ -306,13 +306,13 @@ def epsilon_inside(p: Place) -> Iterator[Change]:
 
 
 def other_time(p: Place) -> Iterator[Change]:
-    """Count the steps t from another number."""
+    """Yield wrong optimiser formulas with the step count t off by one."""
     if p.kind in HATS:
         yield from _replaced(p, [(T, T - 1)], [(T, T + 1)])
 
 
 def multiplied(p: Place) -> Iterator[Change]:
-    """Multiply where the formula divides."""
+    """Yield wrong optimiser formulas with a product instead of a division."""
 
     def rule(e: Expr) -> Iterator[Change]:
         if isinstance(e, Quotient) and not _is_count(e.bottom):
@@ -323,7 +323,7 @@ def multiplied(p: Place) -> Iterator[Change]:
 
 
 def plain_step(p: Place) -> Iterator[Change]:
-    """Take a step of plain gradient descent."""
+    """Yield the formula of plain gradient descent, as a wrong optimiser step."""
     if p.kind in UPDATED:
         for gradient in (p.slope_of, p.gradient):
             yield p.parameter - f.scale(RATE, gradient), "", ""
@@ -332,7 +332,7 @@ def plain_step(p: Place) -> Iterator[Change]:
 def _for_gradient(
     p: Place, e: Expr, part: Expr, other: Expr | str = ""
 ) -> Iterator[Change]:
-    """Yield the right formula with e in place of the gradient, with or without λ W."""
+    """Yield a correct formula with another gradient, with or without λ W."""
     if p.gradient != p.slope_of:
         yield p.right.replaced({p.slope_of: e, DECAY: ZERO}), part, other
     plain = e.replaced({p.gradient: p.slope_of})
@@ -343,7 +343,7 @@ def _for_gradient(
 
 
 def factor_more(p: Place) -> Iterator[Change]:
-    """Multiply δ or a gradient by what does not belong there."""
+    """Yield wrong formulas with δ or a gradient multiplied by an extra factor."""
     if p.kind == "db" and p.size(p.k) == p.size(p.k - 1):
         yield p.right.replaced({p.delta: odot(p.delta, p.input)}), p.input, ""
     if p.kind in MEANS and not p.of_squares:
@@ -355,14 +355,14 @@ def factor_more(p: Place) -> Iterator[Change]:
 
 
 def factor_two(p: Place) -> Iterator[Change]:
-    """Multiply by ½ or by 2."""
+    """Yield wrong formulas with an extra factor ½ or 2."""
     if p.kind in ("loss", *BACK):
         for number in (Number(0.5), Number(2)):
             yield f.scale(number, p.right), number, ""
 
 
 def other_mean(p: Place) -> Iterator[Change]:
-    """Take a sum for a mean, or divide by another number."""
+    """Yield wrong formulas with a sum for a mean, or divided by another count."""
     for number in _counts(p) if p.kind in ("loss", *BACK, *UPDATED, *MEANS) else ():
         if p.kind in UPDATED + MEANS:
             many = {p.slope_of: f.scale(number, p.slope_of)}
@@ -372,7 +372,7 @@ def other_mean(p: Place) -> Iterator[Change]:
 
 
 def _counts(p: Place) -> Iterator[Expr]:
-    """Yield n, the number k of outputs, their product, and what they divide to."""
+    """Yield the counts by which a mean may be wrongly scaled: n, outputs k, nk, k/n."""
     k = p.size(p.last)
     if p.formulas.batch:
         yield from (COUNT, 1 / COUNT)
@@ -384,14 +384,14 @@ def _counts(p: Place) -> Iterator[Expr]:
 
 
 def other_logarithm(p: Place) -> Iterator[Change]:
-    """Take a logarithm to another base."""
+    """Yield wrong loss formulas with a logarithm to another base."""
     if p.kind == "loss" and "cross_entropy" in p.formulas.objective.name:
         for base in (Number(10), Number(2)):
             yield p.right / f.ln(base), base, ""
 
 
 def other_loss(p: Place) -> Iterator[Change]:
-    """Take the formula of another loss."""
+    """Yield the formulas of other loss functions, as wrong answers for the loss."""
     own, z = p.formulas.objective.name, symbol("z", p.last)
     for row in OBJECTIVES.values() if p.kind == "loss" else ():
         if row.name != own:

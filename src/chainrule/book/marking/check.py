@@ -1,4 +1,4 @@
-"""The entry point of marking numbers worked out by hand: ``cr.check_work``."""
+"""The entry point of marking hand-computed training steps: ``cr.check_work``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def check_work(
     samples: str | None = None,
     lang: str | None = None,
 ) -> WorkReport:
-    """Mark numbers that were worked out by hand for one step of a network.
+    """Mark a student's hand-computed numbers for one training step of a network.
 
     Each answer is *right*, *right from an earlier wrong one* (a consequence), *wrong*,
     or *open*: of too few digits to tell. For a wrong one the likely slip is named: each
@@ -138,7 +138,7 @@ def check_work(
 def _written(
     formulas: Formulas, answers: Mapping[str, Any], step: Step | None
 ) -> dict[str, Written]:
-    """Return the answers by key; raise an error for names that do not fit."""
+    """Return a student's answers by key; raise an error for names that do not fit."""
     if not isinstance(answers, Mapping):
         raise ArgumentError(
             _("Answers are numbers with names."),
@@ -185,7 +185,7 @@ def _written(
 
 
 def _optimizer(optimizer: Optimizer | None, lr: float | None) -> Optimizer | None:
-    """Return the optimiser of the step: the given one, SGD with ``lr``, or None."""
+    """Return the optimiser of an exercise: the given one, SGD with ``lr``, or None."""
     if optimizer is not None and lr is not None:
         raise ArgumentError(
             _("η is given twice."),
@@ -197,7 +197,7 @@ def _optimizer(optimizer: Optimizer | None, lr: float | None) -> Optimizer | Non
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """The input of one marking task: formulas, parameters, x, y and answers."""
+    """The input of a marking task: formulas, parameters, x, y and student's answers."""
 
     formulas: Formulas
     parameters: Mapping[str, Array]
@@ -212,7 +212,7 @@ _PAIRS = [(a, b) for a in (ROWS, COLUMNS) for b in (COLUMNS, ROWS)]
 
 
 class _Reading:
-    """The answer sheet with square matrices read as rows or columns, and its marks.
+    """A student's answer sheet with square matrices read as rows or columns, marked.
 
     Attributes:
         same: how what is square was read; nothing else tells readings apart.
@@ -241,7 +241,7 @@ class _Reading:
         self.marks: list[Mark] = []
 
     def mark(self) -> tuple[int, int]:
-        """Mark the sheet; return the number of right and of explained answers."""
+        """Mark an answer sheet; return the number of right and of explained answers."""
         self.marks = [
             replace(m, remarks=(*m.remarks, "per_sample"))
             if self.own_losses and m.key.startswith("delta")
@@ -254,7 +254,7 @@ class _Reading:
 
 
 def _chosen(readings: list[_Reading]) -> _Reading:
-    """Return the reading with the most right answers; raise an error if ambiguous."""
+    """Return the answer sheet's reading with most right answers, or raise an error."""
     different = list({r.same: r for r in reversed(readings)}.values())[::-1]
     counts = [reading.mark() for reading in different]
     best = [r for r, c in zip(different, counts, strict=True) if c == max(counts)]
@@ -273,7 +273,7 @@ def _chosen(readings: list[_Reading]) -> _Reading:
 def _samples(
     formulas: Formulas, x: Any, y: Any, samples: str
 ) -> tuple[Array, Array, bool]:
-    """Return x and y as rows, and whether x could also be read as columns."""
+    """Return an exercise's x and y as rows, and whether x could be read as columns."""
     xs, ys = array_of("x", x), array_of("y", y)
     sizes = formulas.network.sizes
     first, outputs = sizes[0], sizes[-1]
@@ -287,7 +287,7 @@ def _samples(
 
 
 def _per_sample(sheet: Sheet) -> tuple[Sheet, bool]:
-    """Return the sheet with δ divided by n if each δ is of its own sample's loss."""
+    """Return an answer sheet with δ divided by n if given for each sample's loss."""
     answers, n = sheet.answers, sheet.n
     errors = [k for k in sheet.order if k in answers and k.startswith("delta")]
     slopes = [k for k in sheet.order if k in answers and k.startswith(("dW", "db"))]

@@ -1,4 +1,4 @@
-"""Random numbers for exercises that a person can work out by hand.
+"""Random numbers for network exercises that a person can work out by hand.
 
 Inputs, weights and biases have one decimal. Nothing is dead or saturated everywhere, no
 z lies at a corner, no prediction is right already. The same seed gives the same numbers
@@ -46,7 +46,7 @@ Numbers = dict[Expr, Quantity]
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """The numbers of an exercise: samples, true values, parameters and results.
+    """The random numbers of a network exercise: samples, true values, parameters.
 
     Attributes:
         formulas: of the network.
@@ -64,12 +64,12 @@ class Drawn:
     lr: float
 
     def of(self, key: str) -> Quantity:
-        """Return the numbers of the quantity with a key."""
+        """Return the numbers of an exercise's quantity (z, a, δ, …) by key."""
         return self.numbers[name_of(self.formulas, key)]
 
 
 def drawn(formulas: Formulas, seed: int, samples: int) -> Drawn:
-    """Draw random numbers for an exercise, reproducible by the seed.
+    """Draw random numbers for a network exercise, reproducible by the seed.
 
     Raises:
         ArgumentError: more than a person works out by hand.
@@ -108,7 +108,7 @@ class _Drawer:
         self.random = random.Random(seed)
 
     def _one(self, most: int) -> float:
-        """Return a random non-zero number with one decimal, at most ``most`` tenths."""
+        """Return a random non-zero number with one decimal, for an exercise."""
         at = int(self.random.random() * 2 * most)
         return (at - most + (at >= most)) / 10
 
@@ -117,7 +117,7 @@ class _Drawer:
         return np.array([draw() for __ in range(size)]).reshape(shape)
 
     def once(self) -> Drawn | None:
-        """Draw numbers once, layer by layer; return None if they are unsuitable."""
+        """Draw an exercise's numbers once, by layer; return None if unsuitable."""
         F, sizes = self.formulas, self.network.sizes
         x = self._inputs()
         blank = np.zeros((self.n, sizes[-1]))
@@ -135,7 +135,7 @@ class _Drawer:
         return exercise if self._is_worth_it(exercise) else None
 
     def _inputs(self) -> Array:
-        """Return random inputs in steps of 0.5, of different size within a sample."""
+        """Return an exercise's random inputs in steps of 0.5, distinct in a sample."""
         size = self.network.sizes[0]
         while True:
             x = self._array((self.n, size), lambda: 5 * self._one(max(4, size)))
@@ -150,7 +150,7 @@ class _Drawer:
         numbers: Numbers,
         parameters: dict[str, Array],
     ) -> bool:
-        """Draw W and b of layer k until z suits the activation, or return False."""
+        """Draw an exercise's W and b of layer k until z suits, or return False."""
         most = 9 if before < 4 else 5
         for __ in range(TRIES):
             parameters[f"W{k}"] = self._array((size, before), lambda: self._one(most))
@@ -163,7 +163,7 @@ class _Drawer:
         return False
 
     def _truths(self, predicted: Array) -> Array:
-        """Return random true values that fit the loss and the last activation."""
+        """Return an exercise's random true values that fit loss and last activation."""
         shape, kind = predicted.shape, self.formulas.objective.truths
         if kind == "classes":
             classes = [int(self.random.random() * shape[1]) for __ in range(shape[0])]
@@ -178,7 +178,7 @@ class _Drawer:
         return self._array(shape, lambda: choices[int(self.random.random() * many)])
 
     def _is_worth_it(self, exercise: Drawn) -> bool:
-        """Return whether no prediction is right and no layer has vanishing errors."""
+        """Return whether an exercise has wrong predictions and no vanishing errors."""
         p, y = exercise.numbers[PREDICTION].array, exercise.y
         if self.formulas.objective.truths == "signs":
             corner = 1 - y * p
@@ -191,7 +191,7 @@ class _Drawer:
 
 
 def _suits(name: str, z: Array) -> bool:
-    """Return whether z is away from corners, not saturated and not dead."""
+    """Return whether weighted sums z suit an exercise: not saturated, not dead."""
     if np.min(np.abs(z)) < 0.05:
         return False
     if name in SATURATED:

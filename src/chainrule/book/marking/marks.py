@@ -1,4 +1,4 @@
-"""Marking of answers in turn, each from the student's own earlier numbers."""
+"""Marking of a student's answers in turn, each from their own earlier numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMED = 4
 
 @dataclass(frozen=True, eq=False)
 class Mark:
-    """The mark of one answer: its status, the right numbers and likely mistakes.
+    """The mark of one student answer: status, right numbers and likely mistakes.
 
     Attributes:
         key: the quantity: ``z1``, ``delta2``, ``dW1``, ….
@@ -59,7 +59,7 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """All answers of one student, with the numbers given in the exercise.
+    """All answers of one student, with the numbers of the exercise.
 
     Attributes:
         formulas: of the network.
@@ -83,7 +83,7 @@ class Sheet:
     def near(
         self, answer: Fitted, value: Array, error: Callable[[], Array], by: float = 1
     ) -> bool:
-        """Return whether an answer equals some numbers up to rounding.
+        """Return whether a student's answer equals some numbers up to rounding.
 
         Args:
             answer: the answer.
@@ -105,14 +105,14 @@ class Sheet:
     def near_formulas(
         self, answer: Fitted, numbers: Rounded, ways: Sequence[Expr], by: float = 1
     ) -> bool:
-        """Return whether an answer equals the value of formulas up to rounding."""
+        """Return whether a student's answer equals a formula's value up to rounding."""
         key = answer.key
         value = numbers.value(key, ways[0])
         return self.near(answer, value, lambda: numbers.error_of(key, ways), by)
 
     @cached_property
     def right(self) -> Rounded:
-        """The right numbers of every quantity."""
+        """The correct numbers of every quantity in an exercise."""
         numbers, F = self.inputs(), self.formulas
         for key in self.order:
             numbers.compute(key, exact_ways(F, key))
@@ -128,34 +128,34 @@ class Sheet:
 
     @property
     def order(self) -> Sequence[str]:
-        """The keys of all quantities in the order of computation."""
+        """The keys of an exercise's quantities in the order of computation."""
         return self.sources.order
 
     @cached_property
     def sources(self) -> Sources:
-        """The dependencies between the quantities."""
+        """The dependencies between an exercise's quantities."""
         F = self.formulas
         updates = F.updates if self.updates else ()
         return Sources(F, [*F.forward, *F.backward, *updates])
 
     def inputs(self) -> Rounded:
-        """Return the numbers that are given in the exercise, alone."""
+        """Return the numbers that an exercise states, without those to compute."""
         return Rounded(self.sources, self.start, self.digits, self.decimals, self.n)
 
 
 def marked(sheet: Sheet) -> list[Mark]:
-    """Return the marks of all answers, in the order of computation."""
+    """Return the marks of all answers of a student, in the order of computation."""
     return _Marker(sheet).all()
 
 
 def exact_ways(formulas: Formulas, key: str) -> list[Expr]:
-    """Return all right formulas of a quantity, the most precise first."""
+    """Return all correct formulas of an exercise's quantity, most precise first."""
     exact = formulas.all[key].sides[-1]
     return list(dict.fromkeys([exact, *ways_of(formulas, key)]))
 
 
 def is_short(written: Written, values: Array) -> bool:
-    """Return whether an answer is right to its own digits: rounded early or cut off."""
+    """Return whether a student's answer is right but rounded early or cut off."""
     if written.shape != values.shape:
         return False
     apart, step = np.abs(written.values - values), written.own_step()
@@ -167,7 +167,7 @@ def is_short(written: Written, values: Array) -> bool:
 
 
 def is_open(written: Written, values: Array) -> bool:
-    """Return whether an answer is right, but some numbers have too few digits."""
+    """Return whether a student's answer is right, but too short to be certain."""
     few = written.digits < FEWEST
     return bool(
         few.any()
@@ -200,13 +200,13 @@ class _Marker:
         return Place(self.formulas, *split(key))
 
     def _carry(self, key: str) -> None:
-        """Compute a quantity without an answer from the student's own numbers."""
+        """Compute an unanswered quantity from the student's own earlier numbers."""
         ways = ways_of(self.formulas, key)
         # From wrong numbers they are not equal at all.
         self.own.compute(key, ways[:1] if self._since(key) else ways)
 
     def _carry_answer(self, mark: Mark) -> None:
-        """Use an answer, with its rounding error, for the quantities after it."""
+        """Use a student's answer, with its rounding error, for later quantities."""
         key, answer = mark.key, mark.answer
         half = answer.half(self.sheet.decimals)
         nothing = (answer.values == 0) & ((mark.right == 0) | (mark.follows == 0))
@@ -217,13 +217,13 @@ class _Marker:
         return self.sheet.near_formulas(answer, self.right, ways)
 
     def _follows(self, answer: Fitted) -> bool:
-        """Return whether an answer is right given the student's own earlier numbers."""
+        """Return whether a student's answer is right given their earlier numbers."""
         ways = ways_of(self.formulas, answer.key)
         near = self.sheet.near_formulas
         return any(near(answer, self.own, [way]) for way in ways)
 
     def _meant(self, key: str, answer: Fitted) -> Fitted:
-        """Return a velocity's answer with its unit: 1, or ±η if η is included."""
+        """Return a momentum velocity's answer with its unit: 1, or ±η if included."""
         place = self._place(key)
         velocity = place.kind in ("vW", "vb") and place.right.holds(MOMENTUM)
         if not velocity or self._is_right(answer) or self._follows(answer):
@@ -260,7 +260,7 @@ class _Marker:
         return self._turned(mark, answer)
 
     def _not_right(self, mark: Mark, answer: Fitted, since: tuple[str, ...]) -> Mark:
-        """Return the mark of an answer that matches neither right formula."""
+        """Return the mark of a student's answer that matches no correct formula."""
         slips = self._search(mark.key, answer)
         if slips and any(
             is_open(answer.written, v) for v in (mark.right, mark.follows)
@@ -279,7 +279,7 @@ class _Marker:
         return replace(mark, status=WRONG, slips=self._fitted(mark, answer))
 
     def _turned(self, mark: Mark, answer: Fitted) -> Mark:
-        """Return a mark with a remark and a slip if the answer is transposed."""
+        """Return a mark with a remark and a mistake if its answer is transposed."""
         if not answer.turned:
             return mark
         place = self._place(mark.key)
@@ -321,7 +321,7 @@ class _Marker:
                     self._settle(key)
 
     def _settle(self, key: str) -> None:
-        """Remove a right answer from the causes of later marks, and correct these."""
+        """Remove an answer, found right, from the causes of later marks."""
         for other, mark in list(self.marks.items()):
             if key not in mark.since:
                 continue
@@ -334,7 +334,7 @@ class _Marker:
                 self._settle(other)
 
     def _not_there(self, key: str) -> None:
-        """Mark quantities without answers as right if a later answer is right."""
+        """Take unanswered quantities as right if a later answer is right."""
         for source in list(self.sources.nearest(key, self.marks)):
             if source in self.tainted and source not in self.marks:
                 right = self.right[source]
@@ -342,7 +342,7 @@ class _Marker:
                 self.own.write(source, right, np.zeros(right.shape))
 
     def _refresh(self, changed: str) -> None:
-        """Recompute the quantities without answers after a changed one."""
+        """Recompute the quantities that have no answer after a changed answer."""
         for key in self.order[self.order.index(changed) + 1 :]:
             if key in self.marks and key != changed:
                 continue
@@ -353,7 +353,7 @@ class _Marker:
     # -- slips -------------------------------------------------------------------------
 
     def _search(self, key: str, answer: Fitted) -> tuple[Slip, ...]:
-        """Return the mistakes (slips) that explain an answer's numbers."""
+        """Return the typical mistakes that explain a student's wrong answer."""
         slips: dict[tuple[str, str], Slip] = {}
         for changed in (key, *self.sources.hidden(key, self.marks)):
             needed = {key, *self.sources.nearest(key, self.marks)}
@@ -367,13 +367,13 @@ class _Marker:
         return tuple(slips.values())
 
     def _between(self, changed: str, key: str) -> list[str]:
-        """Return the unanswered quantities up to ``key`` that depend on ``changed``."""
+        """Return the unanswered quantities that depend on a changed one, in order."""
         start, end = self.order.index(changed) + 1, self.order.index(key) + 1
         later = [k for k in self.order[start:end] if k not in self.marks]
         return self.sources.after(changed, later)
 
     def _gives(self, slip: Slip, between: list[str], answer: Fitted) -> bool:
-        """Return whether an answer is what a slip comes to, up to rounding."""
+        """Return whether a typical mistake leads to a student's answer."""
         key, own = answer.key, self.own
         # Behind a hidden slip the errors are nearly those of the right formula.
         ways = [slip.formula] if slip.key == key else ways_of(self.formulas, key)[:1]
@@ -386,14 +386,14 @@ class _Marker:
             return False
 
     def _could_be(self, answer: Array, first: Array) -> bool:
-        """Return whether a slip's numbers are roughly equal to an answer."""
+        """Return whether a typical mistake's numbers are roughly equal to an answer."""
         if answer.shape != first.shape or not np.isfinite(first).all():
             return False
         apart = np.abs(answer - first).max(initial=0)
         return bool(apart <= 0.05 * max(np.abs(answer).max(), np.abs(first).max()))
 
     def _at(self, key: str, answer: Fitted) -> tuple[Slip, ...]:
-        """Return the mistakes (slips) that explain an answer of another shape."""
+        """Return the typical mistakes that explain an answer of another shape."""
         slips: dict[str, Slip] = {}
         half = answer.half(self.sheet.decimals)
         for slip in slips_of(self._place(key)):
@@ -409,7 +409,7 @@ class _Marker:
         return tuple(slips.values())[:NAMED]
 
     def _adopt(self, slip: Slip, key: str) -> None:
-        """Recompute the quantities after a mistake in one that has no answer."""
+        """Recompute quantities after a mistake found in one that has no answer."""
         self.own.compute(slip.key, [slip.formula])
         self.tainted[slip.key] = key
         for k in self._between(slip.key, key):
@@ -418,7 +418,7 @@ class _Marker:
                 self.tainted[k] = key
 
     def _fitted(self, mark: Mark, answer: Fitted) -> tuple[Slip, ...]:
-        """Return the mistake of another η or a constant factor, or nothing."""
+        """Return the mistake (another η, or a constant factor) that fits an answer."""
         place = self._place(mark.key)
         for slip in fitted_slips(place, answer.values, self.own.raw):
             if self._gives(slip, [], answer):

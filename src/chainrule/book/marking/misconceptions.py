@@ -1,4 +1,4 @@
-"""Misconceptions: the usual mistakes in a formula, each as a change of one part of it.
+"""Typical mistakes in a formula, recognised in answers: a change of one part each.
 
 A row of the table says how a part of a right formula is changed. The changed formulas
 are worked out from the student's own numbers and compared with what the student wrote;
@@ -35,7 +35,7 @@ from chainrule.text import tr
 
 @dataclass(frozen=True)
 class Misconception:
-    """A usual mistake.
+    """A kind of typical mistake in a formula: a name, changes and a message.
 
     Attributes:
         name: what programs call it.
@@ -50,7 +50,7 @@ class Misconception:
 
 @dataclass(frozen=True, eq=False)
 class Slip:
-    """A misconception in one formula.
+    """A typical mistake in one quantity's formula: the wrong formula and its part.
 
     Attributes:
         name: of the misconception.
@@ -66,14 +66,14 @@ class Slip:
     other: Expr | str = ""
 
     def message(self) -> str:
-        """Return the mistake as a sentence, in the current language."""
+        """Return a typical mistake as a sentence, in the current language."""
         if self.name == "missing" and (self.part == "f′" or is_slope(self.part)):
             return tr("f′ is missing")
         return MISCONCEPTIONS[self.name].message(str(self.part), str(self.other))
 
 
 def slips_of(place: Place) -> Iterator[Slip]:
-    """Yield every usual mistake in a quantity, each wrong formula once for each."""
+    """Yield the typical mistakes in a quantity's formula, without repeated formulas."""
     for name, row in MISCONCEPTIONS.items():
         seen = {place.right}
         for changed, *parts in row.changes(place):
@@ -89,7 +89,7 @@ def slips_of(place: Place) -> Iterator[Slip]:
 def fitted_slips(
     p: Place, answer: Array, value: Callable[[Expr], Array]
 ) -> Iterator[Slip]:
-    """Yield the mistakes of another η, and of a constant factor, that fit an answer.
+    """Yield mistakes of another η, or of a constant factor, that fit a wrong answer.
 
     Args:
         p: the quantity.
@@ -111,7 +111,7 @@ def fitted_slips(
 
 
 def _ratios(top: Array, bottom: Array) -> Iterator[float]:
-    """Yield rounded ratios of ``top`` to ``bottom``, by fewest digits first.
+    """Yield rounded ratios of two arrays, to guess a wrong factor, fewest digits first.
 
     Of one number alone any ratio can be had: then at most two digits count.
     """

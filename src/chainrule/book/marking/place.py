@@ -1,4 +1,4 @@
-"""A quantity of a network's layer, and the parts of its formula."""
+"""A quantity of a network's layer (z, a, δ, W), and the parts of its formula."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def odot(*factors: Expr) -> Expr:
 
 
 def right_of(formulas: Formulas, key: str) -> Expr:
-    """Return the right formula of a quantity; that of the loss is in terms of ŷ."""
+    """Return the correct formula of a network's quantity; of the loss in terms of ŷ."""
     return formulas.loss()[0] if key == "loss" else formulas.all[key].sides[-1]
 
 
 def ways_of(formulas: Formulas, key: str) -> list[Expr]:
-    """Return all right formulas of a quantity by its key."""
+    """Return all correct formulas of a network's quantity by its key."""
     if split(key)[0] in BETWEEN:
         return [right_of(formulas, key)]
     return list(dict.fromkeys(Place(formulas, *split(key)).ways()))
@@ -50,7 +50,7 @@ def ways_of(formulas: Formulas, key: str) -> list[Expr]:
 
 @dataclass(frozen=True)
 class Place:
-    """A quantity of a network, with the parts of its formula.
+    """A quantity of a network's layer (z, a, δ, W), with its formula's parts.
 
     Attributes:
         formulas: of the network.
@@ -67,30 +67,30 @@ class Place:
 
     @property
     def last(self) -> int:
-        """The number L of the last layer."""
+        """The number L of a network's last layer."""
         return self.formulas.network.depth
 
     def size(self, j: int) -> int:
-        """Return the number of neurons of layer j; 0 is the input."""
+        """Return the number of neurons of a network's layer j; 0 is the input."""
         return self.formulas.network.sizes[j]
 
     @property
     def square(self) -> bool:
-        """True if the layer's W is square with more than one row."""
+        """True if a layer's weight matrix W is square with more than one row."""
         return self.size(self.k) == self.size(self.k - 1) > 1
 
     @property
     def flat(self) -> bool:
-        """True if the layer has no activation function."""
+        """True if a quantity's layer has no activation function."""
         return self.is_flat(self.k)
 
     def is_flat(self, j: int) -> bool:
-        """Return whether layer j has no activation function."""
+        """Return whether a network's layer j has no activation function."""
         return self.formulas.network.activation(j) == IDENTITY
 
     @property
     def mixes(self) -> bool:
-        """True if the layer's activation is softmax."""
+        """True if a layer's activation is softmax, which is not elementwise."""
         return self.formulas.mixes(self.k)
 
     def has_slope(self, j: int) -> bool:
@@ -101,67 +101,67 @@ class Place:
 
     @property
     def key(self) -> str:
-        """The key of the quantity: ``delta2``."""
+        """The key of a network's quantity: ``delta2``."""
         return f"{self.kind}{self.k or ''}"
 
     @property
     def name(self) -> Expr:
-        """The symbol of the quantity: δ⁽²⁾; of an update that of the new value."""
+        """The symbol of a network's quantity, δ⁽²⁾, or of an updated parameter."""
         return name_of(self.formulas, self.key)
 
     @property
     def z(self) -> Expr:
-        """The symbol z⁽ᵏ⁾."""
+        """The symbol z⁽ᵏ⁾ of a layer's weighted sums."""
         return symbol("z", self.k)
 
     @property
     def a(self) -> Expr:
-        """The symbol a⁽ᵏ⁾ (ŷ for the last layer)."""
+        """The symbol a⁽ᵏ⁾ of a layer's activation (ŷ for the last layer)."""
         return self.formulas.a(self.k)
 
     @property
     def input(self) -> Expr:
-        """The symbol of the layer's input a⁽ᵏ⁻¹⁾."""
+        """The symbol a⁽ᵏ⁻¹⁾ of a layer's input."""
         return self.formulas.a(self.k - 1)
 
     @property
     def W(self) -> Expr:
-        """The symbol W⁽ᵏ⁾."""
+        """The symbol W⁽ᵏ⁾ of a layer's weights."""
         return symbol("W", self.k)
 
     @property
     def delta(self) -> Expr:
-        """The symbol δ⁽ᵏ⁾."""
+        """The symbol δ⁽ᵏ⁾ of a layer's back-propagated error."""
         return error_name(self.k)
 
     @property
     def arriving(self) -> Expr:
-        """The formula of ∂ℒ/∂a⁽ᵏ⁾."""
+        """The formula of the gradient ∂ℒ/∂a⁽ᵏ⁾ that arrives at a layer."""
         return self.formulas.arriving(self.k)
 
     @property
     def slope(self) -> Expr:
-        """The formula of f′(z⁽ᵏ⁾); of softmax the diagonal of its Jacobian."""
+        """The formula of a layer's f′(z⁽ᵏ⁾); of softmax its Jacobian's diagonal."""
         return self.a * (1 - self.a) if self.mixes else self.formulas.slope(self.k)
 
     @property
     def function(self) -> Activation:
-        """The activation function of the layer."""
+        """The activation function of a quantity's layer, as formulas."""
         return self.formulas.function(self.k)
 
     @property
     def right(self) -> Expr:
-        """The right formula of the quantity."""
+        """The correct formula of a network's quantity."""
         return right_of(self.formulas, self.key)
 
     @property
     def chain(self) -> Expr:
-        """The error δ⁽ᵏ⁾ by the chain rule with named factors: ∂ℒ/∂a ⊙ f′(z)."""
+        """The chain-rule formula of a layer's error δ⁽ᵏ⁾: ∂ℒ/∂a ⊙ f′(z)."""
         name = self.formulas.slope_name(self.k)
         return Product("odot", (slope_of(self.a), name))
 
     def expanded(self, e: Expr) -> Expr:
-        """Return an expression with the factors of :attr:`chain` written out."""
+        """Return a formula with the named factors of :attr:`chain` written out."""
         names = {slope_of(self.a): self.arriving} if self.k else {}
         for j in range(1, self.last + 1):
             if self.has_slope(j):
@@ -169,7 +169,7 @@ class Place:
         return tidy(e.replaced(names))
 
     def ways(self) -> Iterator[Expr]:
-        """Yield all right formulas of the quantity; their values are equal."""
+        """Yield all correct formulas of a network's quantity, with equal values."""
         yield self.right
         if self.kind == "loss":
             yield from self.formulas.loss()[1:]
@@ -180,24 +180,24 @@ class Place:
             yield self.through(self.arriving)
 
     def through(self, g: Expr) -> Expr:
-        """Return a gradient g = ∂ℒ/∂a⁽ᵏ⁾ propagated through the activation."""
+        """Return the formula of a gradient ∂ℒ/∂a⁽ᵏ⁾ after the layer's activation."""
         return self.formulas.through(self.k, g, Number(1) if self.flat else self.slope)
 
     # -- updates -----------------------------------------------------------------------
 
     @property
     def parameter(self) -> Expr:
-        """The symbol of the parameter that an update or moment belongs to."""
+        """The symbol of the parameter (W or b) that an update or moment belongs to."""
         return symbol(self.kind[-1], self.k)
 
     @property
     def slope_of(self) -> Expr:
-        """The symbol of the parameter's gradient ∂ℒ/∂W⁽ᵏ⁾."""
+        """The symbol of a parameter's gradient ∂ℒ/∂W⁽ᵏ⁾."""
         return slope_of(self.parameter)
 
     @property
     def gradient(self) -> Expr:
-        """The gradient of the parameter, with λ W⁽ᵏ⁾ if it includes weight decay."""
+        """A parameter's gradient in an update, with λ W⁽ᵏ⁾ for weight decay."""
         decay = f.scale(DECAY, self.parameter)
         sides = [e.sides[-1] for e in self.formulas.updates.values()]
         decayed = any(side.holds(decay) for side in sides)
@@ -205,7 +205,7 @@ class Place:
 
     @property
     def of_squares(self) -> bool:
-        """True if the quantity is a mean or sum of squared gradients."""
+        """True if a quantity is an optimiser's mean or sum of squared gradients."""
         if self.kind not in MEANS + HATS:
             return False
         moment = self.formulas.updates[f"{self.kind[0]}{self.kind[-1]}{self.k}"]
@@ -213,7 +213,7 @@ class Place:
 
     @property
     def moments(self) -> list[tuple[Expr, Expr]]:
-        """The pairs of the parameter's new and old moments: v′ and v."""
+        """The pairs of a parameter's new and old optimiser moments: v′ and v."""
         pairs = [(self._name(letter), letter) for letter in MOMENTS]
         return [
             (new, Script(f.symbol(letter), below=self.parameter))
@@ -223,7 +223,7 @@ class Place:
 
     @property
     def hats(self) -> list[tuple[Expr, Expr]]:
-        """The pairs of a corrected moment m̂ or v̂ and its moment m′ or v′."""
+        """The pairs of a bias-corrected moment m̂ or v̂ and its moment m′ or v′."""
         pairs = [
             (self._name(f"{letter}hat"), self._name(letter)) for letter in CORRECTED
         ]
@@ -231,7 +231,7 @@ class Place:
 
     @property
     def old(self) -> Expr | None:
-        """The symbol of the value before the update, or None for m̂ and v̂."""
+        """The symbol of an updated quantity's old value, or None for m̂ and v̂."""
         if self.kind in ("W", "b"):
             return self.parameter
         name = self._name(self.kind[:-1])
@@ -239,7 +239,7 @@ class Place:
 
     @property
     def step(self) -> tuple[Expr, Expr]:
-        """The old value of the parameter, and the step that is subtracted from it."""
+        """A parameter's old value, and the optimiser step subtracted from it."""
         assert isinstance(self.right, Sum)
         (_, old), *_, (_, step) = self.right.terms
         return old, step
@@ -251,14 +251,14 @@ class Place:
     # -- what may be confused ----------------------------------------------------------
 
     def other_functions(self) -> Iterator[Activation]:
-        """Yield the elementwise activations that differ from the layer's."""
+        """Yield the elementwise activation functions that differ from a layer's own."""
         own = self.formulas.network.activation(self.k)
         for name, row in ACTIVATIONS.items():
             if name not in (own, SOFTMAX, IDENTITY):
                 yield row
 
     def same_shape(self) -> Iterator[tuple[Expr, Expr]]:
-        """Yield pairs of symbols of one kind and shape that belong to other layers."""
+        """Yield pairs of symbols of one kind and shape from different layers."""
         F, sizes = self.formulas, self.formulas.network.sizes
         for i in range(self.last + 1):
             for j in range(self.last + 1):

@@ -1,4 +1,4 @@
-"""The report of marked answers: text, HTML, Markdown and JSON data."""
+"""The report of a student's marked answers: text, HTML, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DIGITS = 6
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WorkReport(Document):
-    """The report of marked answers, for print and for notebooks.
+    """The report of a student's marked answers, for print and for notebooks.
 
     ``report["delta1"]`` is the mark of one answer; ``"right"``, ``"consequence"``,
     ``"wrong"`` or ``"open"`` is its ``status``, ``slips`` are what gives its numbers,
@@ -66,21 +66,21 @@ class WorkReport(Document):
 
     @property
     def ok(self) -> bool:
-        """True if all answers are right."""
+        """True if all answers of a student are right."""
         return all(mark.status == RIGHT for mark in self.marks)
 
     @property
     def first(self) -> str | None:
-        """The key of the first wrong answer, in the order of computation."""
+        """The key of a student's first wrong answer, in the order of computation."""
         return next((m.key for m in self.marks if m.status == WRONG), None)
 
     @property
     def right(self) -> int:
-        """The number of right answers."""
+        """The number of a student's right answers."""
         return sum(mark.status == RIGHT for mark in self.marks)
 
     def __getitem__(self, name: str) -> Mark:
-        """Return the mark of an answer, by any name of its quantity.
+        """Return the mark of a student's answer, by any name of its quantity.
 
         Raises:
             ArgumentError: for another name, or what was not answered.
@@ -98,7 +98,7 @@ class WorkReport(Document):
     # -- in words ----------------------------------------------------------------------
 
     def verdict(self) -> str:
-        """Return the result as a sentence."""
+        """Return the overall result of a student's marked work as a sentence."""
         with language(self.lang):
             many = len(self.marks)
             if self.ok:
@@ -144,7 +144,7 @@ class WorkReport(Document):
         return tr(", ").join(self._name(key).text() for key in keys)
 
     def says(self, slip: Slip, key: str) -> str:
-        """Return a mistake (slip) as text, with its quantity if that is another."""
+        """Return a student's mistake as text, with its quantity if that is another."""
         text = slip.message()
         if slip.key == key:
             return text
@@ -177,7 +177,7 @@ class WorkReport(Document):
         return paper(Quantity(array, COLUMNS if columns else MATRIX))
 
     def _about(self, mark: Mark) -> str:
-        """Return the text about an answer for the table."""
+        """Return the comment on a student's answer for the report's table."""
         if mark.status == OPEN:
             sentence = tr(
                 "too few digits to tell; right as far as it goes, and so is a slip:"
@@ -195,7 +195,7 @@ class WorkReport(Document):
     # -- shown -------------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
-        """Return the report's parts: headings, sentences, formulas and numbers."""
+        """Return a marking report's parts: headings, sentences, formulas, numbers."""
         net = self.formulas.network
         sizes = " → ".join(map(str, net.sizes))
         parts: list[Part] = [
@@ -231,7 +231,7 @@ class WorkReport(Document):
         return (head, *rows)
 
     def _wrong(self, mark: Mark) -> Iterator[Part]:
-        """Yield the parts about a wrong answer: likely slip, right formula, numbers."""
+        """Yield the report's parts on a wrong answer: mistake, correct formula."""
         name = self._name(mark.key)
         title = name.text()
         if mark.key == self.first:
@@ -275,7 +275,7 @@ class WorkReport(Document):
         return f"<{type(self).__name__}: {self.verdict()}>"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON data; arrays have a column for each sample."""
+        """Return a marking report as JSON data; arrays have a column a sample."""
         with language(self.lang):
             return {
                 "network": str(self.formulas.network),

@@ -1,4 +1,4 @@
-"""A network's numbers, and how far rounding on the way may move each of them.
+"""A network's numbers with bounds on their rounding errors, to mark answers.
 
 Whoever rounds at every step carries errors on. Here each number has its own error, half
 a unit of its last digit, and what the errors of the numbers that it is worked out from
@@ -24,7 +24,7 @@ Numbers = dict[Expr, Quantity]
 
 
 class Rounded:
-    """All quantities of a network with their errors by rounding.
+    """A network's quantities with bounds on their rounding errors.
 
     Args:
         sources: which quantity is worked out from which.
@@ -52,7 +52,7 @@ class Rounded:
     # -- set ---------------------------------------------------------------------------
 
     def compute(self, key: str, ways: Sequence[Expr]) -> None:
-        """Compute a quantity that has no written answer.
+        """Compute a quantity of an exercise that has no written answer.
 
         Formulas that are equal are not so from rounded numbers, such as ŷ − y and
         ∂ℒ/∂ŷ ⊙ f′(z): the first one counts, and the largest error.
@@ -62,7 +62,7 @@ class Rounded:
         self._set(key, ways, array, resolution(array, self.digits, decimals))
 
     def write(self, key: str, values: Array, half: Array) -> None:
-        """Set a quantity to a written answer that was rounded by up to ``half``."""
+        """Set a quantity to a student's answer that was rounded by up to ``half``."""
         self._set(key, (), values, half)
 
     def _set(self, key: str, ways: Sequence[Expr], array: Array, half: Array) -> None:
@@ -76,26 +76,26 @@ class Rounded:
     # -- asked for ---------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> Array:
-        """Return the numbers of a quantity."""
+        """Return the numbers of a network's quantity by key."""
         return self.numbers[name_of(self.formulas, key)].array
 
     def value(self, key: str, e: Expr) -> Array:
-        """Return an expression's value, in a quantity's shape where it fits."""
+        """Return a formula's value, in a network quantity's shape where it fits."""
         return self._shaped(key, computed(e, self.numbers))
 
     def raw(self, e: Expr) -> Array:
-        """Return an expression's value, in its own shape."""
+        """Return a formula's value as an array, in its own shape."""
         return np.asarray(computed(e, self.numbers), np.float64)
 
     def error(self, key: str) -> Array:
-        """Return how far each number of a quantity may be off."""
+        """Return the bound on the rounding error of each number of a quantity."""
         if key not in self._errors:
             carried = self.error_of(key, self._ways[key])
             self._errors[key] = self._halves[key] + carried
         return self._errors[key]
 
     def error_of(self, key: str, ways: Sequence[Expr]) -> Array:
-        """Return how far formulas of a quantity may be off from rounded numbers."""
+        """Return the bound on the rounding error of a quantity's formulas."""
         largest = np.zeros(self.formulas.shape(key, self.n))
         for e in ways:
             largest = np.maximum(largest, self._error_of(key, e))
@@ -122,7 +122,7 @@ class Rounded:
         return total
 
     def tried(self, keys: Sequence[str], changed: str, e: Expr, last: str) -> Array:
-        """Return the quantity ``last``, with another one set to an expression.
+        """Return a quantity's numbers, recomputed with a wrong formula for another.
 
         Args:
             keys: what is worked out anew between the two, and ``last``.

@@ -1,4 +1,4 @@
-"""The orientation of answers: samples as columns (as in the book) or as rows.
+"""The orientation of a student's answers: samples as columns or as rows.
 
 Inside, a sample is a row, as in memory. What is square says nothing about itself: it
 lies as ``samples`` says.
@@ -20,7 +20,7 @@ OF_SAMPLES = ("z", "a", "delta")
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """An answer, reshaped or transposed to the shape of its quantity.
+    """A student's answer, reshaped or transposed to the shape of its quantity.
 
     Attributes:
         key: of which quantity.
@@ -45,11 +45,11 @@ class Fitted:
 
     @property
     def values(self) -> Array:
-        """The numbers of the answer, divided by the unit."""
+        """The numbers of a student's answer, divided by its unit."""
         return self.written.values / self.unit
 
     def half(self, decimals: int) -> Array:
-        """Return the rounding error allowed for each number of the answer.
+        """Return the rounding error allowed for each number of a student's answer.
 
         Args:
             decimals: of the whole sheet.
@@ -59,7 +59,7 @@ class Fitted:
 
 
 def to_decimals(formulas: Formulas, key: str) -> bool:
-    """Return whether a quantity is rounded to the decimals of its sheet.
+    """Return whether answers for a quantity are rounded to the sheet's decimals.
 
     Running means of squares are not: they are small, and divided by.
     """
@@ -67,7 +67,7 @@ def to_decimals(formulas: Formulas, key: str) -> bool:
 
 
 def fit(formulas: Formulas, key: str, written: Written, n: int, samples: str) -> Fitted:
-    """Return an answer in its quantity's shape, transposed if needed.
+    """Return a student's answer in its quantity's shape, transposed if needed.
 
     Args:
         formulas: of the network.

@@ -1,4 +1,4 @@
-"""Dependencies between quantities: which formula uses which quantity."""
+"""Dependencies between a network's quantities: the symbols in each one's formula."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Sources:
         self._direct: dict[str, set[str]] = {}
 
     def direct(self, key: str) -> set[str]:
-        """Return the keys of the quantities in a quantity's formulas."""
+        """Return the keys of the quantities that a quantity's formulas use directly."""
         if key not in self._direct:
             self._direct[key] = self.used(key, *ways_of(self.formulas, key))
         return self._direct[key]
 
     def used(self, key: str, *formulas: Expr) -> set[str]:
-        """Return the keys of the quantities before ``key`` in some formulas."""
+        """Return the keys of earlier quantities that occur in some formulas."""
         before = set(self.order[: self.order.index(key)])
         sources = {self.names.get(part) for e in formulas for part in e.walk()}
         return {source for source in sources if source in before}
 
     def nearest(self, key: str, known: Collection[str]) -> Iterator[str]:
-        """Yield what a quantity depends on, back to the nearest given quantities.
+        """Yield the quantities that a quantity depends on, back to the known ones.
 
         What is not given comes along too.
         """
@@ -57,7 +57,7 @@ class Sources:
                     ahead += self.direct(source)
 
     def after(self, changed: str, later: Iterable[str]) -> list[str]:
-        """Return the quantities of ``later`` that depend on ``changed``, in order."""
+        """Return the later quantities that depend on a changed one, in order."""
         reached = {changed: None}
         for key in later:
             if not self.direct(key).isdisjoint(reached):
@@ -65,7 +65,7 @@ class Sources:
         return list(reached)[1:]
 
     def hidden(self, key: str, known: Collection[str]) -> list[str]:
-        """Return the missing quantities between a quantity and the given ones."""
+        """Return the unanswered quantities between a quantity and the known ones."""
         nearest = {k for k in self.nearest(key, known) if k not in known}
         own = [k for k in nearest if split(k)[0] not in BETWEEN]
         return sorted(own, key=self.order.index, reverse=True)

@@ -1,4 +1,4 @@
-"""One step of an optimiser: its formulas, as ``cr.explain`` writes them, and numbers.
+"""One optimiser step for marking: its formulas and known numbers.
 
 Adam's rule is computed folded, with ηₜ in front. Here it is as the book's readers work
 it out: m̂ and v̂ have names of their own.
@@ -61,7 +61,7 @@ class Step:
 
 
 def rate_of(lr: Any) -> float:
-    """Return the learning rate η as a positive number, or raise an error.
+    """Return a learning rate η as a positive number, or raise an error.
 
     Raises:
         ShapeError, ArgumentError, DTypeError, NonFiniteError: for something else.
@@ -111,7 +111,7 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
 
 
 def _attached(model: nn.Module, optimizer: Any) -> Optimizer:
-    """Return the optimiser with parameters attached; raise an error if not supported.
+    """Return an optimiser with parameters attached; raise an error if unsupported.
 
     Raises:
         ArgumentError: it is no plain optimiser of all parameters.
@@ -162,14 +162,14 @@ def _oddities(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
 
 
 def _learns(model: nn.Module, path: str, letter: str) -> bool:
-    """Return whether W or b of a layer is trainable (not frozen)."""
+    """Return whether a layer's weights or biases are trainable (not frozen)."""
     name = {"W": "weight", "b": "bias"}[letter]
     own = dict(model.named_parameters())
     return own[f"{path}.{name}" if path else name].requires_grad
 
 
 def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
-    """Yield the hyper-parameters of the update with their numbers."""
+    """Yield the hyper-parameters of an optimiser's update with their numbers."""
     group = optimizer.param_groups[0]
     o, lr = group.options, group["lr"]
     scalars: dict[Expr, float] = {
@@ -191,7 +191,7 @@ def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
 def _equations(
     shown: Explained, name: Expr, optimizer: Optimizer
 ) -> Iterator[tuple[str, Equation]]:
-    """Yield the update equations of one parameter, each with its moment's letter."""
+    """Yield a parameter's update equations by an optimiser, with moment letters."""
     adam = isinstance(optimizer, Adam)
     o = optimizer.param_groups[0].options
     damped = optimizer.steps > 0 and o.get("dampening")  # never in the first step

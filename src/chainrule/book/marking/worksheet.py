@@ -1,4 +1,4 @@
-"""Exercises: one step of a network to be worked out by hand, with answers."""
+"""Exercises: one training step of a network to be worked out by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BLANK = "?"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Worksheet(Document):
-    """An exercise: one step of a network, with questions and answers.
+    """An exercise sheet: one training step of a network by hand, with answers.
 
     :meth:`to_toml` is a form to fill in, for ``chainrule check-work``.
 
@@ -54,7 +54,7 @@ class Worksheet(Document):
 
     @property
     def samples(self) -> int:
-        """The number of samples."""
+        """The number of samples in an exercise."""
         return len(self.drawn.x)
 
     def _keys(self) -> list[str]:
@@ -63,7 +63,7 @@ class Worksheet(Document):
     # -- in words ----------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
-        """Return the exercise's parts: headings, sentences, formulas and blanks."""
+        """Return an exercise sheet's parts: headings, sentences, formulas, blanks."""
         F = self.drawn.formulas
         sizes = " → ".join(map(str, F.network.sizes))
         title = (
@@ -93,7 +93,7 @@ class Worksheet(Document):
         return parts
 
     def _exercise(self) -> Iterator[Part]:
-        """Yield the parts with the network and the numbers that are given."""
+        """Yield an exercise sheet's parts with the network and the stated numbers."""
         drawn, F = self.drawn, self.drawn.formulas
         yield Heading(tr("given"), 2)
         for k in F.network.layers:
@@ -108,7 +108,7 @@ class Worksheet(Document):
         yield Numbers(RATE, np.asarray(drawn.lr))
 
     def _questions(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Yield title, instruction and keys of each question, in the order of 3.7."""
+        """Yield title, instruction and keys of each question of an exercise."""
         net = self.drawn.formulas.network
         for k in net.layers:
             yield (
@@ -154,7 +154,7 @@ class Worksheet(Document):
         return name_of(self.drawn.formulas, key)
 
     def _rounded(self, key: str) -> Array:
-        """Return a quantity's rounded numbers, a column for each sample."""
+        """Return the rounded answer to an exercise's quantity, a column a sample."""
         array = paper(self.drawn.of(key))
         flat = [float(_written(v)) for v in array.ravel()]
         return np.array(flat).reshape(array.shape)
@@ -165,7 +165,7 @@ class Worksheet(Document):
     # -- as data -----------------------------------------------------------------------
 
     def to_toml(self) -> str:
-        """Return the exercise as a TOML file for ``chainrule check-work``."""
+        """Return an exercise as a TOML file to fill in for ``chainrule check-work``."""
         drawn, F = self.drawn, self.drawn.formulas
         one = self.samples == 1
         with language(self.lang):
@@ -207,7 +207,7 @@ class Worksheet(Document):
         return _toml(y[0] if one else y.T)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the exercise as JSON data; arrays have a column for each sample."""
+        """Return an exercise as JSON data; arrays have a column for each sample."""
         drawn, F = self.drawn, self.drawn.formulas
         data: dict[str, Any] = {
             "network": str(F.network),
@@ -234,7 +234,7 @@ def worksheet(
     answers: bool = False,
     lang: str | None = None,
 ) -> Worksheet:
-    """Return an exercise with random numbers: one step of a network by hand.
+    """Return an exercise with random numbers: one training step of a network by hand.
 
     Args:
         network: sizes with activations, as for :func:`chainrule.derive`.
@@ -268,7 +268,7 @@ def worksheet(
 
 
 def _written(value: float) -> str:
-    """Return a number as text, rounded to significant digits with trailing zeros.
+    """Return a number of an exercise as text, with trailing zeros.
 
     >>> _written(0.7310586), _written(0.5), _written(0.0), _written(-0.00001234)
     ('0.7311', '0.5000', '0', '-1.234e-05')
@@ -280,12 +280,12 @@ def _written(value: float) -> str:
 
 
 def _plain(value: float) -> str:
-    """Return a number as text, without rounding errors in the last digits."""
+    """Return a number of an exercise as text, without rounding errors."""
     return repr(float(round(value, 10)) + 0.0)
 
 
 def _toml(array: Array, *, blank: bool = False, digits: int = 0) -> str:
-    """Return an array as a TOML value, or as blanks to fill in."""
+    """Return an array of an exercise as a TOML value, or as blanks to fill in."""
     if array.ndim:
         inner = [_toml(item, blank=blank, digits=digits) for item in array]
         return f"[{', '.join(inner)}]"

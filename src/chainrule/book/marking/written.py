@@ -1,4 +1,4 @@
-"""Answers as written by a student: numbers with their significant digits.
+"""A student's written answers: numbers with their significant digits.
 
 A number that was rounded is right where it cannot be told from the right one:
 
@@ -47,7 +47,7 @@ _EXACT = 99
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """The numbers of one written answer, with their digits and decimals.
+    """The numbers of a student's written answer, with their digits and decimals.
 
     Attributes:
         values: its numbers, in the shape that was written.
@@ -61,27 +61,27 @@ class Written:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the answer as written."""
+        """The array shape of a student's written answer."""
         return self.values.shape
 
     def reshaped(self, shape: tuple[int, ...]) -> Written:
-        """Return the answer reshaped."""
+        """Return a student's written answer with another array shape."""
         return self._each(lambda array: array.reshape(shape))
 
     @property
     def T(self) -> Written:
-        """The answer transposed."""
+        """A student's written answer, transposed."""
         return self._each(np.transpose)
 
     def divided(self, by: float) -> Written:
-        """Return the answer divided by a number, with the same significant digits."""
+        """Return a written answer divided by a number, significant digits unchanged."""
         return Written(self.values / by, self.digits, self.decimals)
 
     def _each(self, change: Any) -> Written:
         return Written(change(self.values), change(self.digits), change(self.decimals))
 
     def resolution(self, decimals: int) -> Array:
-        """Return the rounding error allowed for each number of the answer.
+        """Return the rounding error allowed for each number of a written answer.
 
         Args:
             decimals: of the whole sheet.
@@ -89,7 +89,7 @@ class Written:
         return resolution(self.values, np.clip(self.digits, FEWEST, MOST), decimals)
 
     def own_step(self) -> Array:
-        """Return one unit in the last written digit of each number; 0 for zeros."""
+        """Return one unit in the last written digit of each number of an answer."""
         step = 10.0 ** -np.minimum(self.decimals, 300)
         large = 10.0 ** (magnitude(self.values) + 1 - np.maximum(self.digits, 1))
         known = self.digits < _EXACT
@@ -97,13 +97,13 @@ class Written:
 
 
 def magnitude(values: Array) -> Array:
-    """Return the decimal exponent of the first digit of each number."""
+    """Return the decimal exponent of the first digit of each number of an array."""
     sizes = np.where(values == 0, 1.0, np.abs(values))
     return np.floor(np.log10(sizes) + 1e-12)
 
 
 def resolution(values: Array, digits: Array | int, decimals: int) -> Array:
-    """Return half a unit in the last significant digit, or in the last decimal."""
+    """Return half a unit in each number's last significant digit or last decimal."""
     half = 0.5 * 10.0 ** (magnitude(values) + 1 - digits)
     half = np.where(values == 0, 0.0, half)
     if DECIMALS <= decimals < 300:
@@ -112,7 +112,7 @@ def resolution(values: Array, digits: Array | int, decimals: int) -> Array:
 
 
 def read(name: str, answer: Any) -> Written | None:
-    """Return an answer parsed from numbers or texts, or None if it is left blank.
+    """Return a student's answer parsed from numbers or texts, or None if it is blank.
 
     Raises:
         DTypeError: for what is no number.
@@ -142,7 +142,7 @@ def read(name: str, answer: Any) -> Written | None:
 
 
 def _walk(name: str, answer: Any, at: tuple[int, ...], flat: list[Any]) -> Any:
-    """Return the shape of nested numbers; append the numbers to ``flat``."""
+    """Return the shape of a nested list of numbers; append the numbers to ``flat``."""
     if not isinstance(answer, (list, tuple, np.ndarray)) or _is_single(answer):
         flat.append(_leaf(name, answer, at))
         return ()
@@ -163,7 +163,7 @@ def _is_single(item: Any) -> bool:
 
 
 def _leaf(name: str, item: Any, at: tuple[int, ...]) -> tuple[float, int, int] | None:
-    """Return value, significant digits and decimals of one number, None for blanks."""
+    """Return value, significant digits and decimals of a written number, or None."""
     if _is_single(item):
         item = item[()]
     if item is None or (isinstance(item, str) and item.strip() in BLANKS):
@@ -198,7 +198,7 @@ def _leaf(name: str, item: Any, at: tuple[int, ...]) -> tuple[float, int, int] |
 
 
 def _spelled(item: Any) -> str | None:
-    """Return the shortest text of a number, or None if it is not a number."""
+    """Return the shortest text of a written number, or None if it is not a number."""
     if isinstance(item, (bool, np.bool_)):
         return None
     if isinstance(item, str):
@@ -209,22 +209,22 @@ def _spelled(item: Any) -> str | None:
 
 
 def decimals_of(answers: Iterable[Written]) -> int:
-    """Return the largest number of decimals on a sheet; 99 for fractions."""
+    """Return the largest number of decimals in a student's answers; 99 if fractions."""
     return max([int(w.decimals.max()) for w in answers if w.values.size], default=0)
 
 
 def digits_of(answers: Iterable[Written]) -> int:
-    """Return the usual number of significant digits: the median over the answers."""
+    """Return the median number of significant digits of a student's answers."""
     most = _most(answers)
     return most[len(most) // 2] if most else MOST
 
 
 def coarsest_of(answers: Iterable[Written]) -> int:
-    """Return the significant digits of the answer that has the fewest."""
+    """Return the significant digits of a student's answer that has the fewest."""
     return min(_most(answers), default=MOST)
 
 
 def _most(answers: Iterable[Written]) -> list[int]:
-    """Return the largest number of digits in each answer, sorted."""
+    """Return the largest number of digits in each answer of a student, sorted."""
     digit_counts = [int(w.digits.max()) for w in answers if w.values.size]
     return sorted(min(max(digits, FEWEST), MOST) for digits in digit_counts)

@@ -11,7 +11,7 @@ import numpy as np
 def problem(
     count: int, length: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return sequences of numbers and marks, and the sums of the marked numbers.
+    """Return the adding problem's inputs (numbers, marks), and sums of marked numbers.
 
     Numbers are uniform in [0, 1), so the constant 1 has the mean squared error 1/6.
 

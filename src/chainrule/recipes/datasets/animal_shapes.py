@@ -22,7 +22,7 @@ def pickled_bytes(content: bytes, length: int) -> bytes:
 
 
 def read_shapes(package: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return 9,716 different images (n, 28, 28), white on black, and their classes.
+    """Return 9,716 images of animal shapes (n, 28, 28), white on black, and classes.
 
     Args:
         package: the folder of ``animal_shape_mnist.benchmarker``.
@@ -41,7 +41,7 @@ def read_shapes(package: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_shapes(package: Path, folder: Path, count: int) -> None:
-    """Write PNG files, a folder for each animal.
+    """Write images of animal shapes as PNG files, a folder for each animal.
 
     Args:
         package: as for :func:`read_shapes`.

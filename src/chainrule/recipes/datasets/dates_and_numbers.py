@@ -1,4 +1,4 @@
-"""Dates and numbers in English and Chinese, and what they translate to.
+"""A translation data set: dates and numbers in English and Chinese.
 
     March 5, 1987 · the 5th of March 1987 · 一九八七年三月五日 · 民國七十六年三月五日
         → 1987-03-05
@@ -92,14 +92,14 @@ FIRST, LAST = Day(1912, 1, 1).toordinal(), Day(2099, 12, 31).toordinal()
 
 
 def pair(form: str, which: int) -> tuple[str, str]:
-    """Return a source text and its translation, of a date or of a number."""
+    """Return a source text and its translation for a date or a number."""
     if form in NUMBERS:
         return NUMBERS[form](which)
     return FORMS[form](day := Day.fromordinal(which)), day.isoformat()
 
 
 def tokens(text: str) -> list[str]:
-    """Split a text into words and single other characters, without spaces."""
+    """Split a text for translation into words and single other characters."""
     return re.findall(r"[A-Za-z]+|[^\sA-Za-z]", text)
 
 
@@ -110,7 +110,7 @@ NUMBER_OF = {word: i for i, word in enumerate(WORDS) if i > END}
 
 
 def encode(texts: Sequence[str], length: int, start: bool = False) -> np.ndarray:
-    """Encode texts as token numbers with an end token, padded to a length.
+    """Encode texts for translation as token numbers with an end token, padded.
 
     Args:
         texts: sources or translations.
@@ -132,7 +132,7 @@ def encode(texts: Sequence[str], length: int, start: bool = False) -> np.ndarray
 
 
 def decode(row: Sequence[int]) -> str:
-    """Decode token numbers up to the end token, with spaces only between words.
+    """Decode a translation's token numbers into text, up to the end token.
 
     >>> decode([*encode(["three hundred and five"], 12)[0]])
     'three hundred and five'
@@ -147,7 +147,7 @@ Part = Mapping[str, np.ndarray]
 
 
 def split() -> tuple[Part, Part]:
-    """Split days and numbers: nine tenths to train with, one tenth for the test."""
+    """Split the translation data: nine tenths to train with, one tenth for the test."""
     rng, train, test = np.random.default_rng(0), {}, {}
     for name, whole in (("days", range(FIRST, LAST + 1)), ("numbers", range(10_000))):
         mixed = rng.permutation(whole)
@@ -156,7 +156,7 @@ def split() -> tuple[Part, Part]:
 
 
 def pairs(part: Part, form: str, count: int, seed: int) -> list[tuple[str, str]]:
-    """Return ``count`` different random pairs of a form."""
+    """Return ``count`` different random translation pairs of a form."""
     rng = np.random.default_rng([seed, 1, ALL.index(form)])
     return [pair(form, int(n)) for n in rng.permutation(_of(part, form))[:count]]
 
@@ -164,14 +164,14 @@ def pairs(part: Part, form: str, count: int, seed: int) -> list[tuple[str, str]]
 def sample(
     part: Part, forms: Sequence[str], rng: np.random.Generator
 ) -> list[tuple[str, str]]:
-    """Draw a random pair of source and translation for each form."""
+    """Draw a random translation pair, source and target, for each form."""
     return [pair(form, int(rng.choice(_of(part, form)))) for form in forms]
 
 
 def batch(
     part: Part, count: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw encoded sources (count, S) and translations (count, T) of random forms."""
+    """Draw a batch of encoded source texts (count, S) and translations (count, T)."""
     forms = [ALL[i] for i in rng.integers(0, len(ALL), count)]
     sources, targets = zip(*sample(part, forms, rng))
     return encode(sources, SOURCE_LENGTH), encode(targets, TARGET_LENGTH, start=True)

@@ -1,4 +1,4 @@
-"""easy-VQA: pictures of one coloured shape, questions about them, and 13 answers.
+"""A visual question answering data set: pictures of a shape, with questions.
 
 4,000 pictures of 64 × 64 with 38,575 questions to learn from, and 1,000 with 9,673 to
 test with. No picture occurs twice.
@@ -26,7 +26,7 @@ QUESTIONS, LENGTH = 21, 9
 
 
 class Pictures:
-    """Pictures with their questions and answers, padded to one shape.
+    """Pictures with their questions and answers, padded to arrays, for training.
 
     Args:
         folder: ``data/train`` or ``data/test`` of the package easy_vqa.
@@ -71,7 +71,7 @@ class Pictures:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a question.
+    """Return the words of a question about a picture.
 
     >>> words_of("what is the red shape?")
     ['what', 'is', 'the', 'red', 'shape']
@@ -80,7 +80,7 @@ def words_of(text: str) -> list[str]:
 
 
 def type_of(text: str) -> str:
-    """Return the type of a question, one of TYPES.
+    """Return the type of a question about a picture, one of TYPES.
 
     >>> type_of("what is the red shape?")
     'which shape?'

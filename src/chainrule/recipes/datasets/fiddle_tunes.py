@@ -41,7 +41,7 @@ _IN_TITLES = re.compile(r"reel|jig|hornpipe|clog|strathspey|fling|waltz|march|po
 
 
 def notes(abc: str) -> list[Note]:
-    """Parse the notes of a tune in ABC notation.
+    """Parse the notes of a fiddle tune in ABC notation.
 
     >>> notes("X:1\\nK:G\\nG2 z|")
     [(4, Fraction(2, 1), True), (None, Fraction(1, 1), False)]
@@ -72,13 +72,13 @@ def notes(abc: str) -> list[Note]:
 
 
 def _field(abc: str, letter: str) -> str:
-    """Return a field of a tune's header in lower case, or ""."""
+    """Return a header field of a tune in ABC notation in lower case, or ""."""
     match = re.search(rf"(?m)^{letter}:(.*)$", abc)
     return match[1].strip().lower() if match else ""
 
 
 def dance(abc: str) -> int | None:
-    """Return the class of a tune, a number of DANCES; None where it is in doubt.
+    """Return the dance class of a tune, a number of DANCES; None if in doubt.
 
     Jigs are those in 6/8: slip jigs (9/8) and straight jigs (2/4) are other dances. A
     title that names another dance than its rhythm leaves both in doubt.
@@ -91,7 +91,7 @@ def dance(abc: str) -> int | None:
 
 
 def read(folder: Path) -> tuple[list[list[Note]], np.ndarray]:
-    """Read the tunes of music21's corpus and their classes; duplicates count once."""
+    """Read the fiddle tunes of music21's corpus and their dance classes."""
     by_steps: dict[tuple[int | None, ...], tuple[list[Note], int]] = {}
     for file in sorted([*folder.glob("ryans*/*.abc"), *folder.glob("oneills*/*.abc")]):
         text = file.read_text(encoding="utf-8", errors="replace")
@@ -113,7 +113,7 @@ def cut(tune: list[Note]) -> list[slice]:
 
 
 def pieces(tunes: list[list[Note]]) -> tuple[np.ndarray, np.ndarray]:
-    """Encode tunes as pieces of one length.
+    """Encode fiddle tunes as an array of pieces of one length, for a network.
 
     Returns:
         pieces (n, LENGTH, 4), int32, and for each the number of its tune. A note is

@@ -16,7 +16,7 @@ _NUMBERS = {letter: i for i, letter in enumerate(LETTERS) if i}
 
 
 def read(folder: Path) -> dict[str, list[str]]:
-    """Read the names, in small letters, each once.
+    """Read the census's first names, in small letters, into three data sets.
 
     Args:
         folder: of the package `names`.
@@ -35,7 +35,7 @@ def read(folder: Path) -> dict[str, list[str]]:
 
 
 def encode(name: str, points: int = 1) -> list[int]:
-    """Return a name as numbers of letters, with points in front and one behind.
+    """Return a first name's letters as numbers, with points in front and at the end.
 
     Raises:
         ArgumentError: a character that is in no name.
@@ -47,7 +47,7 @@ def encode(name: str, points: int = 1) -> list[int]:
 
 
 def sequences(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return a row for each name: a point and its letters, and the next of each.
+    """Return first names as training rows: letters so far, and the next of each.
 
     Behind the end of a name the next letter is −100, the index that a loss ignores.
 

@@ -1,4 +1,4 @@
-"""Six genres of music by measured features, a file of pyAudioAnalysis.
+"""Six genres of music by measured features: a data file of pyAudioAnalysis.
 
 581 pieces of recordings, 138 features each, of six genres. The features are
 standardised already, by all rows. Pieces of one recording may stand on both sides of a
@@ -25,7 +25,7 @@ class PlainUnpickler(pickle.Unpickler):
     """An unpickler of numbers, texts and lists, which refuses to call anything."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Refuse every class and function.
+        """Refuse every class and function that a pickle file names, for safety.
 
         Raises:
             UnpicklingError: always.
@@ -34,7 +34,7 @@ class PlainUnpickler(pickle.Unpickler):
 
 
 def read(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return features (581, 138), float32, and genres 0 … 5, int32.
+    """Read music features (581, 138), float32, and genres 0 … 5, int32.
 
     Args:
         file: two pickled lists, of features and of genres.

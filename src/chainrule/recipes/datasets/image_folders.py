@@ -1,4 +1,4 @@
-"""Folders of images, one folder for each class, that are enough to learn from."""
+"""Image data from folders, one for each class, with a check of their number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.text import _
 
 
 def read_images(root: str | Path, *, fewest: int = 5, **options: Any) -> Any:
-    """Return the images of a folder as a :class:`chainrule.data.Dataset`.
+    """Read a folder of images by class as a :class:`chainrule.data.Dataset`.
 
     Args:
         root: a folder with a folder of images for each class.

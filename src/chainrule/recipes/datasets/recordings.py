@@ -53,7 +53,7 @@ def read_recording(file: Path, rate: int) -> np.ndarray:
 
 
 def _unreadable(file: Path, got: str) -> DataError:
-    """Return the error for a file that is no recording."""
+    """Return the error for a file that is not a readable WAV recording."""
     return DataError(
         _("{file} cannot be read.", file=file),
         expected=_("a WAV file of whole numbers, with a sound"),
@@ -109,7 +109,7 @@ def _wav_files(folder: Path) -> list[Path]:
 
 
 def pieces(sound: np.ndarray, length: int, *, most: int = 40) -> list[np.ndarray]:
-    """Split a sound into at most ``most`` pieces of a length; pad a shorter sound.
+    """Split a recording into at most ``most`` pieces of a length; pad a shorter one.
 
     >>> [piece.tolist() for piece in pieces(np.arange(1, 6), 2)]
     [[1, 2], [3, 4]]

@@ -14,7 +14,7 @@ RATE, SAMPLES = 8000, 4000
 
 @dataclass(frozen=True)
 class Instrument:
-    """The sound of an instrument.
+    """The sound of a synthesised instrument: partials, decay, breath and vibrato.
 
     Attributes:
         partials: multiples of the pitch, and their strengths.
@@ -45,7 +45,7 @@ INSTRUMENTS = {
 
 
 def tone(name: str, rng: np.random.Generator) -> np.ndarray:
-    """Return half a second of an instrument, of random pitch, loudness and noise.
+    """Return half a second of an instrument's tone, of random pitch and loudness.
 
     The pitch is between 130 and 1,040 Hz; partials above 0.45 of the sampling rate are
     left out.
@@ -74,7 +74,7 @@ def tone(name: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def tones(seed: int | list[int], count: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return ``count`` tones of each instrument in turn, and their labels.
+    """Return ``count`` synthesised tones of each instrument, and their labels.
 
     >>> sounds, labels = tones(0, 2)
     >>> len(sounds), labels.tolist()

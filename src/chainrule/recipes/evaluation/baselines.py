@@ -1,4 +1,4 @@
-"""Classifiers of scikit-learn beside networks, fitted to the same rows."""
+"""Classifiers of scikit-learn, fitted to the same rows as networks, as baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def feature_classifiers() -> dict[str, Any]:
-    """Return classifiers by name, with settings that suit standardised features."""
+    """Return scikit-learn classifiers by name, set up for standardised features."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier

@@ -1,4 +1,4 @@
-"""The nearest class mean: a classifier that measures how far apart classes are."""
+"""The nearest-class-mean classifier, as a measure of the distance of classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 def nearest_mean_accuracy(
     x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray
 ) -> float:
-    """Return the share of test rows whose nearest class mean is their own class's.
+    """Return the accuracy of a classifier by the nearest class mean on test rows.
 
     The means are those of the training rows; distances are Euclidean.
 

@@ -1,4 +1,4 @@
-"""Clusters by scikit-learn, and their measures beside labels that it did not see."""
+"""Clustering by scikit-learn, and measures of its agreement with true labels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def matched(clusters: Any, labels: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def scores(clusters: Any, labels: np.ndarray) -> dict[str, float]:
-    """Return the accuracy, see :func:`matched`, and the normalised mutual information.
+    """Return the accuracy and the normalised mutual information of clusters.
 
     Formula:
         nmi = 2 I(clusters; labels) / (H(clusters) + H(labels))
@@ -40,7 +40,7 @@ def scores(clusters: Any, labels: np.ndarray) -> dict[str, float]:
 
 
 def cluster(x: np.ndarray, x_test: np.ndarray, count: int, seed: int) -> dict[str, Any]:
-    """Cluster vectors by k-means and by a mixture of Gaussians.
+    """Cluster vectors by k-means and by a mixture of Gaussians, as baselines.
 
     Args:
         x: vectors (n, d) to fit to.

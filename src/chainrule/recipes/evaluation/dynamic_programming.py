@@ -1,4 +1,4 @@
-"""Exact returns in environments whose transition probabilities are known.
+"""Exact returns of policies in environments with known transition probabilities.
 
 Dynamic programming backwards from the end of an episode (Bellman 1957), for the tabular
 environments of gymnasium, which have their probabilities in ``P``.
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class TransitionModel(NamedTuple):
-    """A Markov decision process with finitely many states and actions.
+    """A Markov decision process as arrays: transitions, rewards, start states.
 
     Attributes:
         onward: P(s′ | s, a) (states, actions, states), where the episode goes on; a row
@@ -44,7 +44,7 @@ def transition_model(environment: Any) -> TransitionModel:
 
 
 def optimal_return(model: TransitionModel, horizon: int) -> float:
-    """Return the mean return of the best policy, which may depend on the time left.
+    """Return the best policy's mean return in a known environment, within a horizon.
 
     V₀ = 0 and Vₜ₊₁(s) = maxₐ [R(s, a) + Σ P(s′ | s, a) Vₜ(s′)], t steps before the end.
 
@@ -59,7 +59,7 @@ def optimal_return(model: TransitionModel, horizon: int) -> float:
 
 
 def policy_return(model: TransitionModel, policy: np.ndarray, horizon: int) -> float:
-    """Return the mean return of a deterministic policy.
+    """Return the mean return of a deterministic policy in a known environment.
 
     Args:
         model: of the environment.

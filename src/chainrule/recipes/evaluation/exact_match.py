@@ -11,7 +11,7 @@ def by_form(
     pairs: Mapping[str, Sequence[tuple[str, str]]],
     most: int = 2,
 ) -> dict[str, Any]:
-    """Return the share of exact translations of each form, and some mistakes.
+    """Return the share of exactly right translations of each form, and mistakes.
 
     Args:
         translate: of sources.

@@ -22,7 +22,7 @@ def sigmoid_classifier(
     *,
     dropout: tuple[float, float] = (0.1, 0.3),
 ) -> nn.Sequential:
-    """Return a network of sigmoid units with scores on top.
+    """Return a classifier with sigmoid layers, with pretrained weights if given.
 
     Args:
         sizes: inputs, hidden units layer by layer, classes.
@@ -51,7 +51,7 @@ def fine_tuning_errors(
     batch_size: int,
     lr: float,
 ) -> dict[str, float]:
-    """Return the shares of test errors after back-propagation from two starts.
+    """Return a classifier's test errors after training from two initialisations.
 
     Both networks have the same sizes and the same budget: AdamW, one cycle.
 

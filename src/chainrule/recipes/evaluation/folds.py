@@ -1,4 +1,4 @@
-"""Stratified folds as numbers of rows, for several models on the same splits."""
+"""Stratified cross-validation folds as row numbers, for several models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 
 def stratified(y: np.ndarray, count: int, seed: int) -> list[Fold]:
-    """Return folds in which every class has the same share, by scikit-learn.
+    """Return stratified cross-validation folds, by scikit-learn.
 
     Args:
         y: the class of each row.

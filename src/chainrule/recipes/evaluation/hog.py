@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients (HOG): features of images that people designed.
+"""Histograms of oriented gradients (HOG): handcrafted features of images.
 
     g = (∂I/∂x, ∂I/∂y),  |g| is counted at the angle of g, cell by cell, in 9 bins of
     20°;  the cells of each block of 2 × 2 become v / √(‖v‖² + ε²), cut off at 0.2 and
@@ -15,7 +15,7 @@ BINS = 9
 
 
 def cells(images: np.ndarray, side: int) -> np.ndarray:
-    """Return the mean |g| in each cell and bin of its angle, (n, rows, columns, 9).
+    """Return the mean gradient by image cell and angle bin, (n, rows, columns, 9).
 
     Args:
         images: (n, h, w).
@@ -34,7 +34,7 @@ def cells(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def histograms(images: np.ndarray, side: int) -> np.ndarray:
-    """Return normalised histograms of oriented gradients, (n, features).
+    """Return images' HOG features: normalised histograms of oriented gradients.
 
     Args:
         images: (n, h, w).
@@ -48,5 +48,5 @@ def histograms(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def normalised(v: np.ndarray) -> np.ndarray:
-    """Return v / √(‖v‖² + ε²) along the last axis."""
+    """Return vectors of unit length, v / √(‖v‖² + ε²), along the last axis."""
     return v / np.sqrt((v**2).sum(-1, keepdims=True) + 1e-5**2)

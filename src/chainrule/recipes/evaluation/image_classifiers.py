@@ -1,4 +1,4 @@
-"""Classifiers of scikit-learn on images: on pixels, and on gradients (HOG)."""
+"""Image classifiers of scikit-learn as baselines: on pixels, on gradients (HOG)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.text import _
 def image_classifier_accuracies(
     x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, *, seed: int
 ) -> dict[str, float]:
-    """Return the accuracies of a linear classifier, SVMs and a random forest.
+    """Return test accuracies of scikit-learn's image classifiers, as baselines.
 
     Args:
         x, y: images (n, channels, h, w) and classes (n,) to fit to.

@@ -1,4 +1,4 @@
-"""Edges and strokes in the kernels of a first convolution."""
+"""Measures of edges and strokes in the kernels of a CNN's first convolution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class EdgesAndStrokes:
-    """Shares of a slope and of a ridge in kernels, and the directions of the slopes.
+    """The shares of an edge and of a stroke in convolution kernels, and directions.
 
     Attributes:
         edge, stroke: the shares of the slope and of the ridge, from 0 to 1, (n,).
@@ -23,7 +23,7 @@ class EdgesAndStrokes:
 
 
 def edges_and_strokes(kernels: np.ndarray) -> EdgesAndStrokes:
-    """Fit a slope and a ridge to each kernel by least squares.
+    """Measure how much of each convolution kernel is an edge or a stroke.
 
         slope   W ≈ a + b·x + c·y                  an edge
         ridge   W ≈ a + d·x² + e·xy + f·y²         a stroke

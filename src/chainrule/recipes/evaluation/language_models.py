@@ -1,4 +1,4 @@
-"""The loss of a language model over a whole text."""
+"""The mean loss of a language model over a whole text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def windows(text: np.ndarray, starts: np.ndarray, block: int) -> np.ndarray:
-    """Return the windows of block + 1 symbols from each start.
+    """Return the text windows of block + 1 symbols from each start.
 
     >>> windows(np.arange(9), np.array([0, 4]), 2)
     array([[0, 1, 2],
@@ -25,7 +25,7 @@ def nats(
     block: int,
     most: int | None = None,
 ) -> float:
-    """Return the mean loss of a text's symbols, in windows that do not overlap.
+    """Return a language model's mean loss on a text, in windows without overlap.
 
     Args:
         loss: from windows (n, block + 1) to the mean −ln p of all symbols behind their

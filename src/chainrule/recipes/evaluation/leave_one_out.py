@@ -22,7 +22,7 @@ HIDDEN, STEPS, LR, WEIGHT_DECAY = 8, 200, 0.02, 0.3
 def examples(
     table: np.ndarray, features: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the known cells of a table, and what predicts each of them.
+    """Return a table's known cells, and the other columns that predict each of them.
 
     Args:
         table: (rows, properties): 1, 0, or −1 where it is unknown.
@@ -44,7 +44,7 @@ def examples(
 
 
 def by_trees(cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[int]:
-    """Predict each cell with scikit-learn's decision tree, fitted to the other rows."""
+    """Predict each table cell with a decision tree fitted to the other rows."""
     from sklearn.tree import DecisionTreeClassifier
 
     predictions = []
@@ -57,20 +57,20 @@ def by_trees(cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[int]:
 
 
 class ParallelNetworks(nn.Module):
-    """Many networks z = V tanh(W x + b) + c of one shape, evaluated in one product."""
+    """Many small networks V tanh(W x + b) + c, evaluated together in one product."""
 
     def __init__(self, networks: int, inputs: int) -> None:
         self.first = nn.Parameter(_weights(networks, inputs, HIDDEN))
         self.last = nn.Parameter(_weights(networks, HIDDEN, 2))
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """Return scores (networks, rows, 2) for inputs (networks, rows, inputs)."""
+        """Return the scores of many networks, (networks, rows, 2), for their inputs."""
         hidden = (x @ self.first[:, :-1] + self.first[:, -1:]).tanh()
         return hidden @ self.last[:, :-1] + self.last[:, -1:]
 
 
 def _weights(networks: int, inputs: int, outputs: int) -> cr.Tensor:
-    """Draw weights, with biases as the last row, from U(−1/√inputs, 1/√inputs)."""
+    """Draw many networks' weights and biases from U(−1/√inputs, 1/√inputs)."""
     bound = inputs**-0.5
     return cr.uniform(networks, inputs + 1, outputs, low=-bound, high=bound)
 
@@ -78,7 +78,7 @@ def _weights(networks: int, inputs: int, outputs: int) -> cr.Tensor:
 def by_networks(
     experiment: Experiment, cells: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> list[int]:
-    """Predict each cell with a network of its own, trained on the other rows.
+    """Predict each table cell with a network of its own, trained on the other rows.
 
     Args:
         experiment: its seed draws the weights; its engine runs the step.
@@ -111,7 +111,7 @@ def scored(
     cells: np.ndarray,
     names: Sequence[str],
 ) -> dict[str, float]:
-    """Print the correct predictions of each property; return the accuracies.
+    """Print each table column's correct predictions; return the accuracies.
 
     Args:
         predictions: of each cell, by the name of the learner; −1 is none.

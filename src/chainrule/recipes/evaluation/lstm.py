@@ -1,4 +1,4 @@
-"""The gates and states of an LSTM, step by step in NumPy, and what they store."""
+"""The gates and states of an LSTM, step by step in NumPy, and correlations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Steps:
-    """Gates and states of an LSTM on one sequence, (T, units) each.
+    """The gates and states of an LSTM over one sequence, (T, units) each.
 
     Attributes:
         i, f, o: input, forget and output gates, 0 to 1.
@@ -25,7 +25,7 @@ class Steps:
 
 
 def steps(weights: Mapping[str, np.ndarray], x: np.ndarray) -> Steps:
-    """Compute an LSTM's gates and states.
+    """Compute an LSTM's gates and states over a sequence, in NumPy.
 
     Formula:
         i, f, o = σ(W x + U h + b),  g = tanh(W x + U h + b);
@@ -52,7 +52,7 @@ def steps(weights: Mapping[str, np.ndarray], x: np.ndarray) -> Steps:
 
 
 def correlations(states: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlation of each unit's state with a quantity; 0 if constant.
+    """Return each LSTM unit's Pearson correlation with a quantity; 0 if constant.
 
     Args:
         states: (samples, units).
@@ -68,7 +68,7 @@ def correlations(states: np.ndarray, y: np.ndarray) -> np.ndarray:
 def mean_gates(
     runs: Sequence[Steps], unit: int, marked: np.ndarray
 ) -> dict[str, tuple[float, float]]:
-    """Return the means of a unit's gates at marked steps, and at the other ones.
+    """Return the means of an LSTM unit's gates at marked steps, and at the others.
 
     Args:
         runs: of each sequence its gates.

@@ -1,4 +1,4 @@
-"""Mode coverage of generated samples, by a classifier that reads them."""
+"""A measure of a generator's variety: the classes that its samples cover."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def mode_coverage(probabilities: np.ndarray) -> dict[str, Any]:
-    """Return which classes samples belong to, and how sure the classifier is.
+    """Return generated samples' shares by class, and the classifier's confidence.
 
     Args:
         probabilities: of the classes for each sample, (n, classes).

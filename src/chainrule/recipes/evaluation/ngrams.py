@@ -1,4 +1,4 @@
-"""N-gram models of sequences: counts, smoothing, cross-entropy.
+"""N-gram language models: counts, smoothing, cross-entropy.
 
     p(s | the n − 1 symbols before) = (count + α) / Σ (count + α)
 
@@ -41,7 +41,7 @@ def counts(
 
 
 def smoothed(table: np.ndarray, alpha: float) -> np.ndarray:
-    """Return p(last symbol | symbols before), with α added to every count.
+    """Return an n-gram model's p(last symbol | symbols before), smoothed by α.
 
     >>> smoothed(np.array([[0, 3], [1, 1]]), 1.0)
     array([[0.2, 0.8],
@@ -51,7 +51,7 @@ def smoothed(table: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def cross_entropy(p: np.ndarray, table: np.ndarray) -> float:
-    """Return the mean of −ln p over counted n-grams, in nats a symbol.
+    """Return an n-gram model's cross-entropy on counted n-grams, in nats a symbol.
 
     >>> round(cross_entropy(np.array([0.5, 0.5]), np.array([3, 1])), 4)
     0.6931

@@ -11,7 +11,7 @@ Spread = dict[str, float | None]
 
 
 def spread(values: Any) -> Spread:
-    """Return mean and standard deviation over the splits; None for one split.
+    """Return mean and standard deviation of a score over data splits.
 
     >>> spread([1.0, 2.0, 3.0])
     {'mean': 2.0, 'std': 1.0}
@@ -23,7 +23,7 @@ def spread(values: Any) -> Spread:
 def spreads(
     scores: Sequence[Mapping[str, Mapping[str, float]]], metric: str
 ) -> dict[str, Spread]:
-    """Return the spreads of both models' scores and of the difference of the pairs.
+    """Return mean and deviation of two models' scores and of their difference.
 
     Args:
         scores: for each split the metrics of ``"network"`` and ``"linear"``.
@@ -38,7 +38,7 @@ def spreads(
 
 
 def line(spreads: Mapping[str, Spread]) -> str:
-    """Return spreads as a text.
+    """Return means and standard deviations of scores as a text.
 
     >>> line({"network": {"mean": 0.5, "std": 0.1}, "linear": {"mean": 1, "std": None}})
     'network 0.500 ± 0.100,  linear 1.000'
@@ -52,7 +52,7 @@ def line(spreads: Mapping[str, Spread]) -> str:
 
 
 def verdict(difference: Spread, splits: int) -> str:
-    """Return a conclusion from the differences of the pairs over the splits.
+    """Return which of two models is better, as text, from score differences.
 
     Two standard errors are a rule of thumb; splits share rows, so it is a mild one.
     """

@@ -1,4 +1,4 @@
-"""The Parzen estimate of a likelihood: a mixture of Gaussians around samples."""
+"""The Parzen estimate of a generator's likelihood, from Gaussians at its samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGMAS = np.geomspace(0.1, 0.4, 25)
 
 
 def squared_distances(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return ‖xᵢ − cⱼ‖² = ‖xᵢ‖² − 2 xᵢ·cⱼ + ‖cⱼ‖², (n, m).
+    """Return the squared distances ‖xᵢ − cⱼ‖² of two sets of vectors, (n, m).
 
     >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0]]))
     array([[25.,  1.]])
@@ -24,7 +24,7 @@ def squared_distances(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
 def log_densities(
     x: np.ndarray, centres: np.ndarray, sigmas: np.ndarray = SIGMAS
 ) -> np.ndarray:
-    """Return ln 1/n Σᵢ N(x; cᵢ, σ² I) for each row x and each σ, (rows, σ).
+    """Return rows' log densities under Gaussians at centres, for each σ, (rows, σ).
 
     Args:
         x: (rows, d), 250 at a time.
@@ -48,7 +48,7 @@ def log_densities(
 def likelihood(
     samples: np.ndarray, validation: np.ndarray, test: np.ndarray
 ) -> dict[str, float]:
-    """Return the mean ln p of test rows under a mixture around samples.
+    """Return test rows' mean log-likelihood under Gaussians at generated samples.
 
     σ is the one of :data:`SIGMAS` with which validation rows are likeliest.
 

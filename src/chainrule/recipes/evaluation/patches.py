@@ -1,4 +1,4 @@
-"""Receptive fields of convolutional networks, and the patches that excite maps."""
+"""Receptive fields of a CNN, and the image patches that excite feature maps most."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chainrule.text import _
 
 
 def receptive_field(layers: Iterable[nn.Module], image: int) -> tuple[int, int]:
-    """Return the side r of the square that a unit sees, and the step j between units.
+    """Return a CNN unit's receptive field: side r, and step j between units.
 
         r ← r + (k − 1)·j,   j ← j·s
 
@@ -52,7 +52,7 @@ def receptive_field(layers: Iterable[nn.Module], image: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Patches:
-    """The patches of images that excite each map most, the strongest first.
+    """The image patches that excite each feature map most, the strongest first.
 
     Attributes:
         images: the numbers of the images, (maps, count).
@@ -70,7 +70,7 @@ class Patches:
     deviations: np.ndarray
 
     def cut(self, images: np.ndarray) -> np.ndarray:
-        """Return the patches out of the images (n, 1, h, w), (maps, count, r, r)."""
+        """Return the patches, cut out of the images: (maps, count, r, r)."""
         offsets = np.arange(self.side)
         rows = self.rows[..., None, None] + offsets[:, None]
         columns = self.columns[..., None, None] + offsets
@@ -85,7 +85,7 @@ def strongest_patches(
     *,
     count: int = 9,
 ) -> Patches:
-    """Find the patches that excite each map most, at most one in an image.
+    """Find the image patches that excite each feature map most, one an image.
 
     Args:
         activations: images (n, 1, h, w) → z, (n, maps, rows, columns) or (n, maps).

@@ -1,4 +1,4 @@
-"""Principal components as a baseline, and the squared error of reconstructions."""
+"""Principal component analysis as a baseline, and the reconstruction error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class PrincipalComponents:
-    """Principal components: x̂ = mean + (x − mean) V Vᵀ, with k eigenvectors V.
+    """Principal component analysis (PCA): x̂ = mean + (x − mean) V Vᵀ.
 
     No linear code of k numbers has a smaller squared error on the rows that it is
     fitted to.
@@ -23,16 +23,16 @@ class PrincipalComponents:
         self.vectors = vectors[:, ::-1][:, :k].astype(np.float32)
 
     def codes(self, x: np.ndarray) -> np.ndarray:
-        """Return the codes of rows, (n, k)."""
+        """Return the principal-component codes of rows, (n, k)."""
         return (x - self.mean) @ self.vectors
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the reconstructions of rows from their codes, (n, d)."""
+        """Return rows' reconstructions from their principal components, (n, d)."""
         return self.mean + self.codes(x) @ self.vectors.T
 
 
 def squared_error(x: np.ndarray, reconstruction: np.ndarray) -> float:
-    """Return the mean over rows of ‖x − x̂‖².
+    """Return the mean squared reconstruction error ‖x − x̂‖² over rows.
 
     >>> squared_error(np.array([[0.0, 1.0], [2.0, 2.0]]), np.array([[1.0, 0.0]] * 2))
     3.5

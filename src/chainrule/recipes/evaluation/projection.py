@@ -1,4 +1,4 @@
-"""Projection of vectors to a plane, to look at codes and embeddings."""
+"""Projection of vectors to a plane by PCA, to draw codes and embeddings."""
 
 from __future__ import annotations
 

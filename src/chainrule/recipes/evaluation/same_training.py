@@ -1,4 +1,4 @@
-"""Training written by hand, compared with a Trainer that does the same."""
+"""A comparison of hand-written gradient descent with the same by a Trainer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compare_with_trainer(
     weights: Mapping[str, np.ndarray],
     losses: Sequence[float],
 ) -> dict[str, Any]:
-    """Repeat gradient descent, one sample a step, with a Trainer; compare the weights.
+    """Repeat a hand-written gradient descent with a Trainer; compare the weights.
 
     The model gets the weights that were computed by hand.
 

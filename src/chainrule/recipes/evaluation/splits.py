@@ -1,4 +1,4 @@
-"""Comparison of a system with its rivals over several splits of the data."""
+"""A comparison of a trained network with baselines over several data splits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def compare(
     measures: Mapping[str, str],
     system: str = "network",
 ) -> dict[str, Any]:
-    """Print the mean and the standard deviation of each measure; compare.
+    """Print mean and deviation of each model's measures over data splits; compare.
 
     Args:
         results: of each split the measures of every system by its name.

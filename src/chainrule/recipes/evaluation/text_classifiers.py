@@ -1,4 +1,4 @@
-"""scikit-learn's linear text classifiers, and measures of binary classifiers."""
+"""scikit-learn's linear text classifiers as baselines, and their measures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEASURES = {"roc_auc": "ROC AUC", "f1": "F1", "accuracy": _("accuracy")}
 def measures(
     labels: np.ndarray, scores: np.ndarray, decisions: np.ndarray
 ) -> list[float]:
-    """Return the ROC AUC of scores, and F1 and accuracy of decisions.
+    """Return a binary classifier's ROC AUC, F1 and accuracy.
 
     Args:
         labels: 0 or 1.
@@ -33,7 +33,7 @@ def measures(
 def linear_models(
     tokenize: Callable[[str], list[str]], train: Texts, test: Texts
 ) -> dict[str, list[float]]:
-    """Fit linear models on TF-IDF, and return their measures on test texts.
+    """Fit linear text classifiers on TF-IDF; return their measures on test texts.
 
     Naive Bayes, logistic regression and linear support vectors, with settings that suit
     texts.

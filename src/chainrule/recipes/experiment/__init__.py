@@ -1,4 +1,4 @@
-"""The run of a recipe around its lesson: what must not stand in a lesson's own file.
+"""The infrastructure of a recipe's run: directory, stages, report, references.
 
 experiment    the object that a lesson is called with
 stages        training loops, networks and results that outlive a kill

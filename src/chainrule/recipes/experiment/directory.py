@@ -1,4 +1,4 @@
-"""The directory of a recipe's run: its settings, and the files of its stages."""
+"""The output directory of a recipe's run: settings, and files of its stages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIMIT = 1 << 28
 
 
 class Directory:
-    """The directory of a run, or none.
+    """The output directory of a recipe's run, or none.
 
     Args:
         path: None for a run that writes nothing.
@@ -36,7 +36,7 @@ class Directory:
         self._new_directories: list[Path] = []  # the innermost first
 
     def begin(self, settings: Mapping[str, Any], *, again: bool = False) -> None:
-        """Reserve the directory for a run, before any computation.
+        """Reserve the output directory for a recipe's run, before any computation.
 
         Args:
             settings: what decides the run's results.
@@ -69,7 +69,7 @@ class Directory:
         self.write(SETTINGS, as_json(settings).encode())
 
     def leave_nothing(self) -> None:
-        """Delete the files that :meth:`begin` wrote, if no stage has begun.
+        """Delete the files that a run wrote at its beginning, if no stage has begun.
 
         A run that is refused for its settings leaves the directory to the next one.
         """
@@ -82,7 +82,7 @@ class Directory:
                 directory.rmdir()
 
     def stage(self, name: str) -> Path | None:
-        """Return the path of a stage's files; None where nothing is written.
+        """Return the path of a run stage's files, or None without a directory.
 
         Raises:
             ArgumentError: the name of an earlier stage.
@@ -97,7 +97,7 @@ class Directory:
         return None if self.path is None else self.path / name
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, replacing an earlier one atomically."""
+        """Write a file into a run's directory, replacing an earlier one atomically."""
         assert self.path is not None
         atomic_files.replace(self.path / name, content, _("file {name}", name=name))
         if name != SETTINGS:
@@ -110,7 +110,7 @@ def as_json(value: Any) -> str:
 
 
 def read_json(file: Path) -> Any:
-    """Read a JSON file of a run.
+    """Read a JSON file of a recipe's run.
 
     Raises:
         CheckpointError: there is none, or it holds something else.

@@ -1,4 +1,4 @@
-"""The experiment that a recipe's lesson is called with."""
+"""The run of a recipe: its settings, stages, pictures and report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from chainrule.version import __version__
 
 
 class Experiment:
-    """The settings of a recipe's run, and what outlives it: stages, pictures, report.
+    """The run of a recipe: settings, stages that can be resumed, and report.
 
     Without a directory a lesson just runs. With one, each stage is stored in it: a run
     that was killed is started again, reads the stages that are over, and continues the
@@ -90,22 +90,22 @@ class Experiment:
 
     @property
     def out(self) -> Path | None:
-        """The directory of the run, or None."""
+        """The output directory of a recipe's run, or None."""
         return self.directory.path
 
     @property
     def engine_options(self) -> dict[str, Any]:
-        """The engine and its threads, as keyword arguments."""
+        """The run's engine and its number of threads, as keyword arguments."""
         return {"engine": self.engine, "threads": self.threads}
 
     # -- for lessons -------------------------------------------------------------------
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Any:
-        """Compile a function for the run's engine, like :func:`chainrule.compile`."""
+        """Compile a function for the recipe's engine; see :func:`chainrule.compile`."""
         return cr.compile(function, **options, **self.engine_options)
 
     def steps(self, name: str, count: int, **state: Any) -> Generator[int, None, None]:
-        """Iterate over the steps 0 … count − 1 of a training loop.
+        """Iterate over a training loop's steps 0 … count − 1, with checkpoints.
 
         With a directory the loop is a stage: ``state`` is saved from time to time
         between two steps, at its end, and on Ctrl-C and SIGTERM. A run that is started
@@ -127,7 +127,7 @@ class Experiment:
         return self._stages.steps(name, count, state)
 
     def fit(self, name: str, trainer: Trainer, train: Any, **fit: Any) -> Trainer:
-        """Train a network as a stage; return the Trainer to go on with.
+        """Train a network as a stage of a recipe's run; return the Trainer.
 
         With a directory it is resumed, or loaded where it is trained already. The model
         and the loss stay the same objects.
@@ -142,7 +142,7 @@ class Experiment:
     def cached(
         self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Return ``function(*args, **kwargs)``, or its stored result of an earlier run.
+        """Return a function's result, or its stored result of an earlier run.
 
         Args:
             name: the name of the stage.
@@ -153,7 +153,7 @@ class Experiment:
         return self._stages.cached(name, partial(function, *args, **kwargs))
 
     def package(self, module: str, install: str) -> Any:
-        """Import and return a module of an optional package.
+        """Import a module of an optional package that a recipe needs.
 
         Args:
             module: its name.
@@ -176,7 +176,7 @@ class Experiment:
         return packages.folder(self.name, module, install)
 
     def user_folder(self, path: str, content: str) -> Path:
-        """Check that a user's folder exists, and return its path.
+        """Check that a user's data folder exists, and return its path.
 
         Args:
             path: as the user wrote it.
@@ -196,7 +196,7 @@ class Experiment:
         size: tuple[float, float] = (7.0, 3.6),
         **options: Any,
     ) -> None:
-        """Draw a picture for the report, ``NAME.png``, with directory and matplotlib.
+        """Draw a picture, ``NAME.png``, for a recipe's report and directory.
 
         Args:
             name: the name of the file.
@@ -217,7 +217,7 @@ class Experiment:
         size: tuple[float, float] = (4.0, 3.0),
         **options: Any,
     ) -> None:
-        """Draw a film for the report, ``NAME.gif``, with directory and matplotlib.
+        """Draw an animation, ``NAME.gif``, for a recipe's report and directory.
 
         Args:
             name: the name of the file.
@@ -232,13 +232,13 @@ class Experiment:
     # -- for those that run lessons ----------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the results of the run."""
+        """Return the settings that determine the results of a recipe's run."""
         own = {"seed": self.seed, "engine": self.engine, "quick": self.quick}
         return {"recipe": self.name, **own, "options": self.options}
 
     @classmethod
     def restore(cls, out: str | Path, **options: Any) -> Experiment:
-        """Return the experiment that was begun in a directory, to resume it.
+        """Return the recipe's run that was begun in a directory, to resume it.
 
         Args:
             out: the directory.
@@ -259,7 +259,7 @@ class Experiment:
 
     @contextmanager
     def running(self, *, again: bool = False) -> Iterator[None]:
-        """Run a lesson within a block: reserve the directory, record what is printed.
+        """Run a recipe within a block: reserve the directory, record printed text.
 
         A run that is refused before its first stage leaves nothing in its directory.
 
@@ -284,7 +284,7 @@ class Experiment:
         summary: str = "",
         seconds: int | None = None,
     ) -> dict[str, Any]:
-        """Write the results and the report; return the results as written.
+        """Write the results and the report of a recipe's run; return the results.
 
         Args:
             result: what the lesson returned.
@@ -313,7 +313,7 @@ class Experiment:
 
 
 def quick_note(seconds: int) -> str:
-    """Return the note that a run was the quick one, and what the full one takes.
+    """Return the note that a recipe ran in its quick form, and the full form's time.
 
     >>> print(quick_note(800))
     This was the quick run. The full one, which reaches the figures of the

@@ -1,4 +1,4 @@
-"""Optional packages of recipes, and the data that packages carry."""
+"""Imports of recipes' optional packages, and folders of data in packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.text import _
 
 
 def imported(recipe: str, module: str, install: str) -> Any:
-    """Import and return a module of an optional package.
+    """Import a module of an optional package, or raise an error with the fix.
 
     Args:
         recipe: the name of the recipe, for the error.

@@ -11,7 +11,7 @@ from chainrule.text import tr, translated
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference figure for a recipe's result.
+    """A reference figure from the literature for a recipe's result: a bound.
 
     Attributes:
         key: of the recipe's result; within nested results joined by dots.
@@ -28,14 +28,14 @@ class Reference:
     source: str = ""
 
     def value(self, result: Mapping[str, Any]) -> float:
-        """Return the figure's value in a result."""
+        """Return the value of a recipe's result that a reference figure is for."""
         found: Any = result
         for part in self.key.split("."):
             found = found[part]
         return float(found)
 
     def reached(self, result: Mapping[str, Any]) -> bool:
-        """Return whether the result reaches the reference."""
+        """Return whether a recipe's result reaches its reference figure."""
         value = self.value(result)
         if self.at_least is not None and not value >= self.at_least:
             return False
@@ -43,7 +43,7 @@ class Reference:
 
 
 def worded(figure: Mapping[str, Any]) -> str:
-    """Return a figure and its reference as text.
+    """Return a recipe's result and its reference figure as text.
 
     >>> worded(compared([Reference("accuracy", at_least=0.985)], {"accuracy": 0.98})[0])
     'accuracy 0.98 (reference ≥ 0.985)'
@@ -64,7 +64,7 @@ def worded(figure: Mapping[str, Any]) -> str:
 def compared(
     references: Sequence[Reference], result: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Compare a result with references: each with its value and ``reached``."""
+    """Compare a recipe's result with reference figures from the literature."""
     return [
         {**asdict(r), "value": r.value(result), "reached": r.reached(result)}
         for r in references

@@ -1,4 +1,4 @@
-"""The report of a run: printed text and pictures, in the order in which they came."""
+"""The report of a recipe's run: printed text and pictures, in their order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.text.languages import language
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of the report: printed text, or a picture (PNG, GIF) with its title."""
+    """A block of a recipe's report: printed text, or a titled picture (PNG, GIF)."""
 
     text: str = ""
     title: str = ""
@@ -48,7 +48,7 @@ class Tee(io.TextIOBase):
 
 
 class Report:
-    """The printed text and the pictures of a run.
+    """The report of a recipe's run: its printed text and its pictures.
 
     Args:
         directory: where pictures are written; without one none are drawn.
@@ -68,7 +68,7 @@ class Report:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
-        """Record text that is printed within a block."""
+        """Record printed text within a block, for a recipe's report."""
         tee: Any = Tee(sys.stdout, self.printed)
         with contextlib.redirect_stdout(tee):
             yield
@@ -81,7 +81,7 @@ class Report:
         title: str,
         **options: Any,
     ) -> None:
-        """Draw a picture, ``NAME.png``; see :meth:`Experiment.draw`."""
+        """Draw a picture for a recipe's report; see :meth:`Experiment.draw`."""
         if self._draws():
             with self._legible():
                 png = viz.gallery.picture(draw, *args, what=title, **options)
@@ -96,7 +96,7 @@ class Report:
         title: str,
         **options: Any,
     ) -> None:
-        """Draw a film, ``NAME.gif``; see :meth:`Experiment.film`."""
+        """Draw an animation for a recipe's report; see :meth:`Experiment.film`."""
         if self._draws():
             with self._legible():
                 gif = viz.gallery.film(draw, frames, what=title, **options)
@@ -105,7 +105,7 @@ class Report:
     def write(
         self, *, title: str, summary: str, references: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Write ``report.html``, with directory and matplotlib."""
+        """Write a recipe's ``report.html``, if it has a directory and matplotlib."""
         self._add_text()
         if self._draws():
             assert self.directory.path is not None
@@ -125,7 +125,7 @@ class Report:
 
     @contextlib.contextmanager
     def _legible(self) -> Iterator[None]:
-        """Draw in the current language, or another one if fonts lack characters."""
+        """Draw pictures in the current language, or in one that the fonts have."""
         if self._language is None:
             with viz.legible(_("pictures")):
                 self._language = current()
@@ -140,7 +140,7 @@ class Report:
         self._blocks.append(Block(title=shown, png=picture))
 
     def _add_text(self) -> None:
-        """Add the text printed since the last picture as a block."""
+        """Add the text printed since the last picture to a recipe's report."""
         text = "".join(self.printed[self._shown :]).strip("\n")
         self._shown = len(self.printed)
         if text:

@@ -1,4 +1,4 @@
-"""Validation of the settings in a run's file."""
+"""Validation of the settings file of a recipe's run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Option = (
 
 
 class Settings(BaseModel, strict=True, extra="forbid"):
-    """The settings of a run's file; see :class:`Experiment`."""
+    """The settings file of a recipe's run; see :class:`Experiment`."""
 
     recipe: Annotated[str, Field(max_length=100)]
     seed: Annotated[int, Field(ge=0, lt=2**64)]
@@ -25,7 +25,7 @@ class Settings(BaseModel, strict=True, extra="forbid"):
 
 
 def checked(given: Any) -> dict[str, Any]:
-    """Check the settings in a run's file, and return them.
+    """Check the settings in the file of a recipe's run, and return them.
 
     Raises:
         ValueError: it holds others.

@@ -1,4 +1,4 @@
-"""Stages of a run that outlive a kill: training loops, networks, results.
+"""Resumable stages of a recipe's run: training loops, networks, results.
 
 A stage that is over is read from the run's directory. One that was cut short goes on
 from its last checkpoint, bit for bit: a checkpoint is written between two steps of a
@@ -34,7 +34,7 @@ _RANDOM = "random"
 
 
 class Stages:
-    """The stages of a run.
+    """The resumable stages of a recipe's run.
 
     Args:
         directory: where they are stored.
@@ -49,7 +49,7 @@ class Stages:
     def steps(
         self, name: str, count: int, state: Mapping[str, Any]
     ) -> Generator[int, None, None]:
-        """Return the steps of a training loop; see :meth:`Experiment.steps`."""
+        """Return a resumable training loop's steps; see :meth:`Experiment.steps`."""
         path = self.directory.stage(name)
         loop = (
             _counted(count, state) if path is None else self._saved(path, count, state)
@@ -58,7 +58,7 @@ class Stages:
         return loop
 
     def close(self) -> None:
-        """Release the directories and signals of loops that an exception has ended."""
+        """Release directories and signal handlers of training loops that have ended."""
         while self._loops:
             self._loops.pop().close()
 
@@ -87,7 +87,7 @@ class Stages:
     def fit(
         self, name: str, trainer: Trainer, train: Any, threads: int | None, **fit: Any
     ) -> Trainer:
-        """Train a network, resume it or load it; see :meth:`Experiment.fit`."""
+        """Train a network as a resumable stage; see :meth:`Experiment.fit`."""
         path = self.directory.stage(name)
         if path is None:
             trainer.fit(train, **fit)
@@ -104,7 +104,7 @@ class Stages:
         return trainer
 
     def cached(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Compute a result once; see :meth:`Experiment.cached`."""
+        """Compute a stage's result once and store it; see :meth:`Experiment.cached`."""
         path = self.directory.stage(name)
         file = None if path is None else path.with_suffix(".json")
         if file is not None and file.exists():
@@ -124,7 +124,7 @@ def _counted(count: int, state: Mapping[str, Any]) -> Generator[int, None, None]
 
 
 def _state_of(item: Any) -> Any:
-    """Return the state of an object as JSON values and arrays."""
+    """Return an object's state as JSON values and arrays, for a checkpoint."""
     if isinstance(item, Module | Optimizer):
         return item.state_dict()
     if isinstance(item, np.random.Generator):
@@ -135,7 +135,7 @@ def _state_of(item: Any) -> Any:
 
 
 def _set_state(item: Any, state: Any) -> None:
-    """Restore the state that :func:`_state_of` returned, in place."""
+    """Restore an object's state from a checkpoint, in place."""
     if isinstance(item, Module | Optimizer):
         item.load_state_dict(state)
     elif isinstance(item, np.random.Generator):
@@ -159,7 +159,7 @@ def _set_state(item: Any, state: Any) -> None:
 def _save(
     place: Path, step: int, text: str, state: Mapping[str, Any], files: Files
 ) -> None:
-    """Write a checkpoint of a loop after ``step`` steps."""
+    """Write a checkpoint of a training loop after ``step`` steps."""
     states = {name: _state_of(item) for name, item in state.items()}
     states[_RANDOM] = random.default_generator.state()
     _check_finite(step, states)
@@ -171,7 +171,7 @@ def _save(
 
 
 def _restore(place: Path, state: Mapping[str, Any]) -> tuple[int, str]:
-    """Restore a loop's state; return the steps done, and the text printed in them.
+    """Restore a training loop's checkpoint; return its step and printed text.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of another loop.
@@ -197,7 +197,7 @@ def _restore(place: Path, state: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _check_finite(step: int, states: Mapping[str, Any]) -> None:
-    """Refuse a state with numbers that are not finite.
+    """Refuse to checkpoint a training state with numbers that are not finite.
 
     Raises:
         NonFiniteError: naming the first object that holds one.
@@ -213,7 +213,7 @@ def _check_finite(step: int, states: Mapping[str, Any]) -> None:
 
 
 def _floats(state: Any) -> list[np.ndarray]:
-    """Return the arrays of a state, and its lists of floats as arrays."""
+    """Return the arrays of a training state, and its lists of floats as arrays."""
     if isinstance(state, np.ndarray):
         return [state]
     if isinstance(state, Mapping):

@@ -1,4 +1,4 @@
-"""Drawings of the recipe ``autoencoder``."""
+"""Drawings of the recipe ``autoencoder``: maps of two-dimensional codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule import viz
 
 
 def code_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
-    """Draw maps of two thousand two-dimensional codes side by side, without outliers.
+    """Draw scatter plots of autoencoders' two-dimensional codes side by side.
 
     Args:
         figure: what to draw into.

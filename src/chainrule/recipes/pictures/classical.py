@@ -8,7 +8,7 @@ import numpy as np
 
 
 def stars(figure: Any, images: np.ndarray, cells: np.ndarray) -> None:
-    """Draw images, and below them their cells as stars of edge directions.
+    """Draw images, and below them their HOG cells as stars of edge directions.
 
     Args:
         figure: what to draw into.

@@ -1,4 +1,4 @@
-"""The picture of the recipe ``clustering``: a map of codes."""
+"""The picture of the recipe ``clustering``: a map of an encoder's codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.viz import gallery
 
 
 def codes(figure: Any, codes: np.ndarray, labels: np.ndarray) -> None:
-    """Draw codes in the plane of their largest variance, with labels as digits.
+    """Draw an encoder's codes in the plane of largest variance, as digit labels.
 
     Args:
         figure: what to draw into.

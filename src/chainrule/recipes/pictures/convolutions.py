@@ -13,7 +13,7 @@ from chainrule.text import _
 
 
 def feature_maps(model: nn.Sequential, pixels: np.ndarray) -> list[np.ndarray]:
-    """Return each convolution's feature maps ReLU(z), (maps, h, w), for an image.
+    """Return a CNN's feature maps ReLU(z) by convolution, (maps, h, w), of an image.
 
     Args:
         model: layers in a row; a ReLU stands behind each convolution.
@@ -32,7 +32,7 @@ def feature_maps(model: nn.Sequential, pixels: np.ndarray) -> list[np.ndarray]:
 def draw_features(
     experiment: Experiment, model: nn.Sequential, pixels: np.ndarray
 ) -> None:
-    """Draw the first filters of a network, and the feature maps of an image.
+    """Draw the first filters of a CNN, and the feature maps of an image.
 
     Args:
         experiment: draws ``filters.png`` and ``maps.png``.

@@ -1,4 +1,4 @@
-"""The drawing of the recipe ``names``."""
+"""The drawing of the recipe ``names``: embeddings of letters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def embeddings(figure: Any, table: np.ndarray, letters: str) -> None:
-    """Draw letters in the plane of their embeddings' largest variance.
+    """Draw letters at their embeddings, in the plane of largest variance.
 
     Args:
         figure: to draw into.

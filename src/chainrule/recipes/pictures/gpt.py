@@ -1,4 +1,4 @@
-"""The drawing of the recipe ``gpt``: what each head attends to."""
+"""The drawing of the recipe ``gpt``: the attention weights of each head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chainrule.text import tr
 
 
 def attention(figure: Any, weights: np.ndarray, text: str) -> None:
-    """Draw attention weights as images, queries as rows.
+    """Draw a GPT's attention weights as images, queries as rows.
 
     Args:
         figure: to draw into.

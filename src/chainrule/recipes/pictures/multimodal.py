@@ -1,4 +1,4 @@
-"""The picture of the recipe ``multimodal``: answers, and where the network looks."""
+"""The picture of the recipe ``multimodal``: answers, and saliency maps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def answers(
 
 
 def title(question: str, predicted: int, truth: int) -> str:
-    """Return a question in two lines and the answer, with the right one if it differs.
+    """Return a question and its answer as a title, with the right one if it differs.
 
     >>> print(title("is there a red shape?", 0, 1))
     is there a

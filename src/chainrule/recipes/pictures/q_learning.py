@@ -1,4 +1,4 @@
-"""Maps of a table of action values, in colours and as text."""
+"""Maps of a Q-learning table of action values, in colours and as text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def cells(table: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Return the rows of a table that belong to the cells of the map.
+    """Return the rows of a Q-table that belong to the cells of the map.
 
     Of Taxi's states, ((row · 5 + column) · 5 + passenger) · 4 + hotel, these are the
     ones with the passenger aboard, on the way to the red hotel.
@@ -28,7 +28,7 @@ def draw_tables(
     shape: tuple[int, int],
     arrows: str,
 ) -> None:
-    """Draw maps of maxₐ Q in colours, with an arrow for the best action.
+    """Draw maps of a Q-table's maxₐ Q in colours, with arrows for best actions.
 
     Args:
         figure: what to draw into.
@@ -58,7 +58,7 @@ def draw_tables(
 
 
 def policy_map(table: Any, shape: tuple[int, int], arrows: str) -> str:
-    """Return the greedy policy as indented lines; a dot where the table has no values.
+    """Return a Q-table's greedy policy as lines of arrows; a dot without values.
 
     Args:
         table, shape, arrows: as for :func:`draw_tables`.

@@ -11,7 +11,7 @@ from chainrule.text import tr
 
 
 def gates(figure: Any, run: Steps, x: np.ndarray, unit: int) -> None:
-    """Draw a sequence, and gates and memories of all units and of one, over time.
+    """Draw a sequence, and an LSTM's gates and memories over time.
 
     Args:
         figure: what to draw into.

@@ -1,4 +1,4 @@
-"""The picture of the recipe ``speech``: utterances."""
+"""The picture of the recipe ``speech``: utterances of three speakers."""
 
 from __future__ import annotations
 

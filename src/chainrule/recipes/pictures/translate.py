@@ -1,4 +1,4 @@
-"""The drawings of the recipe ``translate``: attention in text and in colours."""
+"""The drawings of the recipe ``translate``: attention as text and in colours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainrule.viz import gallery
 def print_attention(
     weights: np.ndarray, source: Sequence[str], target: Sequence[str]
 ) -> None:
-    """Print the three source tokens with the largest weights for each target token.
+    """Print the source tokens with the largest attention for each target token.
 
     Args:
         weights: (T, S) of cross-attention, in which rows and columns may follow.
@@ -33,7 +33,7 @@ def print_attention(
 def attention(
     figure: Any, weights: np.ndarray, source: Sequence[str], target: Sequence[str]
 ) -> None:
-    """Draw attention weights, the target's tokens as rows, the source's as columns.
+    """Draw a translation's attention weights: target tokens as rows, source across.
 
     Args:
         figure: to draw into.

@@ -1,4 +1,4 @@
-"""The regions of a classifier of two inputs, drawn in the terminal."""
+"""The regions of a classifier of two inputs, printed in the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACROSS, UP = np.linspace(-0.5, 1.5, 33), np.linspace(1.5, -0.5, 13)
 def print_plane(
     classify: Callable[[np.ndarray], np.ndarray], x: np.ndarray, labels: np.ndarray
 ) -> None:
-    """Print where a classifier says 1 (▒) and 0 (·), with the labels of samples.
+    """Print a classifier's regions of class 1 (▒) and 0 (·), with labelled samples.
 
     Args:
         classify: from points (n, 2) to classes 0 and 1 (n,).

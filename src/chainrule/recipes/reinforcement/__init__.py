@@ -1,4 +1,4 @@
-"""Parts of reinforcement learning agents: acting, remembering, reporting.
+"""Parts of reinforcement learning agents: distributions, replay, rollouts.
 
 Here lives what several agents need and no lesson explains. What an agent learns, and
 how, stands in its recipe.

@@ -1,4 +1,4 @@
-"""Distributions of actions, with the names of ``torch.distributions``.
+"""Distributions of an agent's actions, with the names of ``torch.distributions``.
 
 A sample is a function of noise that the caller draws. So a compiled step of acting has
 no random numbers of its own, and the noise of a whole rollout is drawn at once.
@@ -16,7 +16,7 @@ from chainrule import nn
 
 
 class Categorical:
-    """Discrete actions 0, 1, …, with the probabilities softmax(logits).
+    """A distribution of discrete actions 0, 1, …, with probabilities softmax(logits).
 
     Args:
         logits: (rows, actions), unnormalised log-probabilities.
@@ -35,26 +35,26 @@ class Categorical:
         return rng.gumbel(size=shape).astype(np.float32)
 
     def sample(self, noise: Any) -> Any:
-        """Return an action (rows,) for noise (rows, actions)."""
+        """Return sampled discrete actions (rows,) for Gumbel noise (rows, actions)."""
         return (self.logits + noise).argmax(1)
 
     def mode(self) -> Any:
-        """Return the most likely action (rows,)."""
+        """Return the most likely discrete action of each row."""
         return self.logits.argmax(1)
 
     def log_prob(self, actions: Any) -> Any:
-        """Return log π(a | s) (rows,) of the actions (rows,)."""
+        """Return the log-probabilities log π(a | s) of discrete actions, (rows,)."""
         logs = nn.functional.log_softmax(self.logits)
         return (logs * nn.functional.one_hot(actions, self.logits.shape[1])).sum(1)
 
     def entropy(self) -> Any:
-        """Return the entropy −Σ p log p (rows,)."""
+        """Return the entropy −Σ p log p of discrete actions' distributions, (rows,)."""
         logs = nn.functional.log_softmax(self.logits)
         return -(logs.exp() * logs).sum(1)
 
 
 class Normal:
-    """Vectors of real actions, independent and normally distributed.
+    """A normal distribution of vectors of real actions, independent components.
 
     Args:
         mean: μ, (rows, actions).
@@ -70,23 +70,23 @@ class Normal:
 
     @staticmethod
     def noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw standard normal noise."""
+        """Draw standard normal noise, from which real actions are sampled."""
         return rng.standard_normal(shape, np.float32)
 
     def sample(self, noise: Any) -> Any:
-        """Return actions μ + σ · noise, (rows, actions)."""
+        """Return sampled real actions μ + σ · noise, (rows, actions)."""
         return self.mean + self.log_std.exp() * noise
 
     def mode(self) -> Any:
-        """Return the most likely actions, μ."""
+        """Return the most likely real actions, the mean μ."""
         return self.mean
 
     def log_prob(self, actions: Any) -> Any:
-        """Return log π(a | s) = Σ −½ ((a − μ)/σ)² − log σ − ½ log 2π, (rows,)."""
+        """Return the log-densities log π(a | s) of normally distributed actions."""
         z = (actions - self.mean) * (-self.log_std).exp()
         return (-0.5 * z * z - self.log_std - 0.5 * math.log(2 * math.pi)).sum(1)
 
     def entropy(self) -> Any:
-        """Return the entropy Σ ½ + ½ log 2π + log σ (rows,), the same in every row."""
+        """Return the entropy of normally distributed actions, the same in every row."""
         each = self.log_std + 0.5 + 0.5 * math.log(2 * math.pi)
         return (self.mean * 0 + each).sum(1)

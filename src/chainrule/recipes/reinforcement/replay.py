@@ -1,4 +1,4 @@
-"""The replay memory of agents that learn from past transitions."""
+"""The replay memory of reinforcement learning agents: past transitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.text import _
 
 
 class Transitions(NamedTuple):
-    """Steps of an environment, a row each.
+    """Transitions of an environment (observation, action, reward, …), a row each.
 
     Attributes:
         observations: s, before the step.
@@ -31,7 +31,7 @@ class Transitions(NamedTuple):
 
 
 class ReplayBuffer:
-    """The last transitions of an environment; new ones overwrite the oldest.
+    """A replay memory: an environment's last transitions; new ones overwrite old.
 
     Args:
         size: the number of transitions that it can hold.
@@ -86,7 +86,7 @@ class ReplayBuffer:
         next_observation: Any,
         terminated: Any,
     ) -> None:
-        """Add a transition."""
+        """Add a transition to a replay memory."""
         row, columns = self.count % self.size, self.transitions
         columns.observations[row] = observation
         columns.actions[row] = action
@@ -96,16 +96,16 @@ class ReplayBuffer:
         self.count += 1
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Transitions:
-        """Draw transitions with replacement, all with the same probability."""
+        """Draw transitions from a replay memory, uniformly with replacement."""
         rows = rng.integers(len(self), size=batch_size)
         return Transitions(*(column[rows] for column in self.transitions))
 
     def state(self) -> dict[str, Any]:
-        """Return the transitions, for a checkpoint."""
+        """Return a replay memory's transitions, for a checkpoint."""
         return {"count": self.count, **self.transitions._asdict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the transitions of a checkpoint."""
+        """Restore a replay memory's transitions from a checkpoint."""
         self.count = state["count"]
         for name, column in self.transitions._asdict().items():
             column[:] = state[name]

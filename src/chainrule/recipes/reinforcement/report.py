@@ -1,4 +1,4 @@
-"""The report of a trained agent: returns, learning curves, and a film."""
+"""The report of a trained agent: returns, learning curves, and an animation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report_agent(
     frames: Sequence[np.ndarray],
     curves: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:
-    """Print and draw how an agent was trained and tested; return the figures.
+    """Print and draw a reinforcement learning agent's training and test results.
 
     Draws the return of each episode of the training, the curves, and a film.
 

@@ -1,4 +1,4 @@
-"""Rollouts: what an agent experiences in some steps of several environments."""
+"""Rollouts: an agent's recorded steps in several environments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.training import Environments
 
 
 class Rollout(NamedTuple):
-    """Steps in environments: arrays (steps, environments, …).
+    """An agent's recorded steps in environments: arrays (steps, environments, …).
 
     Attributes:
         observations: s, that the actions were chosen by.
@@ -38,7 +38,7 @@ def rollout(
     act: Callable[[np.ndarray, np.ndarray], Any],
     noise: np.ndarray,
 ) -> Rollout:
-    """Act in environments; return what happened.
+    """Act in environments for some steps; return observations, actions, rewards.
 
     Args:
         world: the environments, each of which goes on with its episode.

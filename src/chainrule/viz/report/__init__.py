@@ -1,4 +1,4 @@
-"""The report of a run: one self-contained HTML file."""
+"""The report of a training run: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_report(
     pictures: Mapping[str, bytes] | None = None,
     lang: str | None = None,
 ) -> None:
-    """Write the report of a run as one HTML file: curves, predictions and mistakes.
+    """Write a training run's report as one HTML file: curves, predictions, mistakes.
 
     One file without scripts, fonts or links to elsewhere, for screens, light or dark,
     and for paper. It holds the figures at a glance and the settings; learning curves;
@@ -121,7 +121,7 @@ def _content(
     options: Mapping[str, Any],
     source: Any,
 ) -> dict[str, Any]:
-    """Return the template's variables; sections without data are None or empty."""
+    """Return the variables of a report's template; None for missing sections."""
     result, measured = None, {"loss": np.nan}
     beside, ranked, metrics = None, [], []
     try:

@@ -1,4 +1,4 @@
-"""The figures of a report, as SVG with captions and legends."""
+"""The charts of a training report, as SVG with captions and legends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAMED = 30
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of a legend: label, colour, and dashes or point shape."""
+    """An entry of a chart's legend: label, colour, and dashes or point shape."""
 
     label: str
     colour: str
@@ -40,7 +40,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a report: an ``<svg>`` element with caption and legend."""
+    """A chart in a training report: an ``<svg>`` element with caption and legend."""
 
     caption: str
     svg: str
@@ -48,14 +48,14 @@ class Figure:
 
 
 def sentences(words: Words, *parts: str) -> str:
-    """Return parts joined as sentences; a single part has no full stop."""
+    """Return parts of a caption joined as sentences."""
     if len(parts) == 1:
         return parts[0]
     return "".join(map(words["sentence"].format, parts)).rstrip()
 
 
 def lines(panel: Panel, name: str, caption: str, words: Words) -> Figure:
-    """Return a figure of curves, with a legend if there are several."""
+    """Return a line chart for a report, with a legend if there are several curves."""
     with drawing.figure(drawing.PAGE, *_SIZE) as figure:
         curve.draw(figure.subplots(), panel, drawing.PAGE, legend=False)
         picture = drawing.svg(figure, name, _described(panel, words))
@@ -70,7 +70,7 @@ def lines(panel: Panel, name: str, caption: str, words: Words) -> Figure:
 def of_steps(
     steps: Mapping[str, Array], name: str, up: str, words: Words
 ) -> tuple[Panel, list[str]]:
-    """Return a panel of numbers by training steps, and remarks for its caption.
+    """Return a plot of numbers by training steps, and remarks for its caption.
 
     Long runs are drawn as means of groups of steps, a single line with their extremes
     as a band; of many lines the first, the last and some between are taken.
@@ -90,7 +90,7 @@ def of_steps(
 
 
 def heat(result: Classified, words: Words) -> Figure:
-    """Return a figure of the confusion matrix of many classes."""
+    """Return a heat map of the confusion matrix of many classes, for a report."""
     from matplotlib.colors import to_rgb
 
     counts, classes = result.confusion, len(result.names)
@@ -111,7 +111,7 @@ def heat(result: Classified, words: Words) -> Figure:
 
 
 def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
-    """Return figures of predictions against true values, and of residuals."""
+    """Return charts of predictions against true values, and of residuals."""
     name, r2 = result.names[i], result.measures()[i]["r2"]
     error, short = result.residuals[:, i], shorten(name, 30)
     drawn = _some(np.abs(error))
@@ -144,7 +144,7 @@ def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
 
 
 def bars(ranked: Sequence[Importance], metric: str, words: Words) -> Figure:
-    """Return a figure of the columns' importance: bars with their spread."""
+    """Return a bar chart of the input columns' importance, with their spread."""
     rows = [(item.column, item.mean, item.std) for item in ranked]
     names, mean, spread = zip(*rows)
     with drawing.figure(drawing.PAGE, 6.0, 0.7 + 0.27 * len(rows)) as figure:
@@ -161,7 +161,7 @@ def bars(ranked: Sequence[Importance], metric: str, words: Words) -> Figure:
 
 
 def plane(trainer: Any, data: Dataset, names: Sequence[str], words: Words) -> Figure:
-    """Return a figure of the decision regions of two features."""
+    """Return a chart of a classifier's decision regions over two features."""
     from matplotlib.colors import to_hex
 
     features = data.feature_names or ("x₁", "x₂")
@@ -185,7 +185,7 @@ def plane(trainer: Any, data: Dataset, names: Sequence[str], words: Words) -> Fi
 
 
 def _described(panel: Panel, words: Words) -> str:
-    """Return a description of the curves in words: first and last value of each."""
+    """Return a description of a chart in words: first and last value of each curve."""
     show = percent if panel.percent else number
     parts = []
     for line in panel.lines:
@@ -200,7 +200,7 @@ def _described(panel: Panel, words: Words) -> str:
 
 
 def _grouped(label: str, values: Array, band: bool) -> Line:
-    """Return a curve over steps, as means of groups if there are many steps."""
+    """Return a curve over training steps, as means of groups if there are many."""
     steps = len(values)
     size = -(-steps // _GROUPS)
     ends = np.arange(size, steps + size, size, dtype=np.float64)
@@ -218,7 +218,7 @@ def _grouped(label: str, values: Array, band: bool) -> Line:
 
 
 def _some(size: Array) -> Array:
-    """Return the indices of points to draw: evenly chosen, and the largest."""
+    """Return the indices of the points to draw in a chart: some, and the largest."""
     n = len(size)
     if n <= _POINTS:
         return np.arange(n)

@@ -1,4 +1,4 @@
-"""Rendering of report pages with Jinja templates."""
+"""Rendering of a training report's HTML pages with Jinja templates."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def environment(lang: str) -> Any:
 
 
 def _of_columns(words: Words) -> dict[str, Callable[..., Any]]:
-    """Return the filters for tables whose columns a history or a table names."""
+    """Return the Jinja filters that format a report's tables."""
 
     def heading(key: str, validation: str) -> str:
-        """Return the heading of a history's column."""
+        """Return the heading of a training history's column."""
         kind, name = curve.split(key)
         called = curve.named(name, words)
         own = validation if kind == "validation" else kind
         return f"{words.get(own, own)} {called}" if kind else called
 
     def shown(key: str, value: Any) -> str:
-        """Return a table cell as text, formatted by its column."""
+        """Return a report table's cell as text, formatted by its column."""
         if isinstance(value, str):
             return shorten(value, 40)
         if key in ("epoch", "row", "line"):
@@ -80,7 +80,7 @@ def _of_columns(words: Words) -> dict[str, Callable[..., Any]]:
         beside: Sequence[Mapping[str, Any]] = (),
         validation: str = "validation",
     ) -> dict[str, Any]:
-        """Return a table's head, rows and kinds as text, and its width in rem.
+        """Return a report table's head, rows and kinds as text, and its width in rem.
 
         That is about how wide it is, in rem: where there is less, it scrolls.
         """
@@ -136,5 +136,5 @@ def render_experiment(
 
 
 def render(lang: str, content: Mapping[str, Any]) -> str:
-    """Return the HTML page of a run's report."""
+    """Return the HTML page of a training run's report."""
     return _rendered(lang, "report.html.jinja", content)

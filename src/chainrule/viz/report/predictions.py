@@ -1,4 +1,4 @@
-"""Predictions of a trained network on a data set, and their accuracy."""
+"""A trained network's predictions on a data set, with their accuracy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.viz.decision_regions import class_names
 
 @dataclass(frozen=True)
 class Classified:
-    """The predictions of a classifier with the true classes.
+    """A classifier's predictions with the true classes.
 
     Attributes:
         names: of the classes.
@@ -34,13 +34,13 @@ class Classified:
 
     @property
     def confusion(self) -> Array:
-        """The confusion matrix of counts: a row for each true class."""
+        """A classifier's confusion matrix of counts: a row for each true class."""
         size = len(self.names)
         pairs = np.bincount(self.truth * size + self.predicted, minlength=size**2)
         return pairs.reshape(size, size)
 
     def answer(self, wrong: Mistake) -> dict[str, Any]:
-        """Return a mistake's row: true and predicted class, probability and loss."""
+        """Return a misclassified row: true and predicted class, probability, loss."""
         said = int(self.predicted[wrong.row])
         return {
             "row": wrong.row,
@@ -53,7 +53,7 @@ class Classified:
         }
 
     def confused(self, most: int) -> list[dict[str, Any]]:
-        """Return the most frequent confusions of one class with another."""
+        """Return a classifier's most frequent confusions of one class with another."""
         counts = self.confusion
         owned = counts.sum(1)
         np.fill_diagonal(counts, 0)
@@ -68,7 +68,7 @@ class Classified:
         return confusions
 
     def by_class(self) -> list[dict[str, Any]]:
-        """Return precision, recall, F₁ and number of rows of each class."""
+        """Return precision, recall, F₁ and row count of each class."""
         counts = self.confusion
         right, called, owned = np.diag(counts), counts.sum(0), counts.sum(1)
         rates = _ratio(right, called), _ratio(right, owned)
@@ -87,7 +87,7 @@ class Classified:
 
 @dataclass(frozen=True)
 class Regressed:
-    """The predictions of a regression with the true values, (n, targets) each."""
+    """A regression's predictions with the true values, (n, targets) each."""
 
     names: list[str]
     truth: Array
@@ -95,11 +95,11 @@ class Regressed:
 
     @property
     def residuals(self) -> Array:
-        """The residuals ŷ − y."""
+        """The residuals ŷ − y of a regression."""
         return self.predicted - self.truth
 
     def answer(self, wrong: Mistake) -> dict[str, Any]:
-        """Return a mistake's row: true and predicted value, and the residual."""
+        """Return a badly predicted row: true and predicted value, and residual."""
         row, i = wrong.row, wrong.target
         named = {"target": self.names[i]} if len(self.names) > 1 else {}
         true, said = float(self.truth[row, i]), float(self.predicted[row, i])
@@ -119,7 +119,7 @@ class Regressed:
 
 
 def classified(trainer: Any, data: Dataset, outputs: Array) -> Classified | None:
-    """Return the outputs as predictions of classes, or None for a regression."""
+    """Return network outputs as predicted classes, or None for a regression."""
     pair = evaluation.decisions(trainer, data, outputs)
     if pair is None:
         return None
@@ -134,7 +134,7 @@ def classified(trainer: Any, data: Dataset, outputs: Array) -> Classified | None
 def regressed(
     trainer: Any, data: Dataset, outputs: Array, names: list[str]
 ) -> Regressed | None:
-    """Return the outputs as predictions of a regression, or None for classes."""
+    """Return network outputs as a regression's predictions, or None for classes."""
     if evaluation.is_classification(trainer, data, outputs):
         return None
     n = len(data)
@@ -146,7 +146,7 @@ def regressed(
 
 
 def _shares(trainer: Any, data: Dataset) -> Array | None:
-    """Return the (n, classes) probabilities, or None if the network gives none."""
+    """Return predicted (n, classes) probabilities, or None if there are none."""
     try:
         predicted = trainer.predict(data, output="probabilities")
     except ArgumentError:
@@ -156,5 +156,5 @@ def _shares(trainer: Any, data: Dataset) -> Array | None:
 
 
 def _ratio(part: Array, whole: Array) -> list[float | None]:
-    """Return the ratios part / whole, None where the whole is 0."""
+    """Return the ratios part / whole of two arrays, None where the whole is 0."""
     return [p / w if w else None for p, w in zip(part.tolist(), whole.tolist())]

@@ -1,4 +1,4 @@
-"""The contents of a report's sections, for the templates."""
+"""The contents of a training report's sections, for the templates."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STRONGEST = 0.5
 
 
 def settings(trainer: Any, options: Mapping[str, Any], words: Words) -> dict[str, Any]:
-    """Return the settings of a run by name: data, loss, optimiser, options."""
+    """Return a training run's settings by name: data, loss, optimiser, options."""
     plan, loss = trainer.plan, trainer.loss
     if not isinstance(loss, nn.Module):
         loss = getattr(loss, "__name__", type(loss).__name__)
@@ -58,7 +58,7 @@ def settings(trainer: Any, options: Mapping[str, Any], words: Words) -> dict[str
 
 
 def totals(trainer: Any, network: Summary) -> dict[str, str]:
-    """Return the number of parameters, FLOPs and steps, and the training time."""
+    """Return a network's numbers of parameters, FLOPs and steps, and training time."""
     return {
         "parameters": number(network.parameters),
         "flops": number(network.flops),
@@ -68,7 +68,7 @@ def totals(trainer: Any, network: Summary) -> dict[str, str]:
 
 
 def layers(network: Summary) -> list[dict[str, Any]]:
-    """Return a table row for each layer, in the order of computation."""
+    """Return a report's table row for each layer of a network, in order."""
     shown = {"path": "layer", "kind": "kind", "output": "output"}
     shown |= {"parameters": "parameters", "flops": "flops"}
     return [{by: getattr(row, k) for k, by in shown.items()} for row in network.layers]
@@ -96,7 +96,7 @@ def mistakes(
     worst_first: list[Mistake],
     source: Any,
 ) -> dict[str, Any]:
-    """Return the worst rows with answers, as pictures or with their values."""
+    """Return a report's worst predictions, as pictures or with their values."""
     worst, answers = (
         [m.row for m in worst_first],
         [result.answer(m) for m in worst_first],
@@ -129,7 +129,7 @@ def mistakes(
 
 
 def target_names(data: Dataset, words: Words) -> list[str]:
-    """Return the names of the targets, from the file or numbered."""
+    """Return the names of a regression's targets, from the file or numbered."""
     targets = int(np.prod(data.y.shape[1:]))
     target = (data.format or {}).get("target")
     names = [target] if isinstance(target, str) else list(target or ())
@@ -144,7 +144,7 @@ def target_names(data: Dataset, words: Words) -> list[str]:
 
 
 def curves(trainer: Any, words: Words) -> list[Figure]:
-    """Return figures of loss, metrics and learning rate by epochs and steps."""
+    """Return charts of loss, metrics and learning rate by epochs and steps."""
     history, figures = trainer.history, []
     for i, panel in enumerate(curve.panels(history, words) if history.epochs else []):
         caption = words["of_epochs"].format(name=panel.name)
@@ -156,7 +156,7 @@ def curves(trainer: Any, words: Words) -> list[Figure]:
 
 
 def probes(trainer: Any, words: Words) -> dict[str, Figure]:
-    """Return a figure for each kind of probe with one number a step.
+    """Return a chart for each kind of training probe with one number a step.
 
     Layers come in the order of the network, behind what is of the whole network.
     """
@@ -188,7 +188,7 @@ def _over_steps(steps: Mapping[str, Array], key: str, up: str, words: Words) -> 
 
 
 def epochs(trainer: Any) -> list[dict[str, Any]]:
-    """Return rows of the history, evenly chosen if there are many."""
+    """Return rows of a training history, evenly chosen if there are many."""
     rows = trainer.history.epochs
     keys = dict.fromkeys(key for row in rows for key in row)
     numbers = [key for key in keys if curve.column(rows, key) is not None]
@@ -200,7 +200,7 @@ def epochs(trainer: Any) -> list[dict[str, Any]]:
 
 
 def weights(trainer: Any, row: tuple[int, ...]) -> dict[str, Any] | None:
-    """Return the first layer's weights as pictures, or None if inputs are no images."""
+    """Return the first layer's weights as images, or None if inputs are no images."""
     linear = (m for m in trainer.model.modules() if isinstance(m, nn.Linear))
     first, shape = next(linear, None), images.picture_shape(row)
     if first is None or shape is None or first.in_features != int(np.prod(row)):

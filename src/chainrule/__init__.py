@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any
 from chainrule import functions
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
 from chainrule.functions import *  # noqa: F403
-from chainrule.graph.context import no_grad
+from chainrule.functions import tensor_types
+from chainrule.functions.tensor_types import *  # noqa: F403
+from chainrule.graph.context import (
+    enable_grad,
+    get_default_dtype,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_default_dtype,
+    set_grad_enabled,
+)
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.interop.serialization import load, save
+from chainrule.operations.device import Device as device  # noqa: N813 - the public name
 from chainrule.random import (
     bernoulli,
     categorical,
@@ -42,7 +53,17 @@ from chainrule.util.pytorch_hints import PACKAGE
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from chainrule import array_api, data, metrics, nn, optim, training, viz
+    from chainrule import (
+        array_api,
+        backends,
+        cuda,
+        data,
+        metrics,
+        nn,
+        optim,
+        training,
+        viz,
+    )
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile
@@ -57,8 +78,14 @@ bool = dtype.bool
 uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
 int8, int16, int32, int64 = dtype.int8, dtype.int16, dtype.int32, dtype.int64
 float32, float64 = dtype.float32, dtype.float64
+# PyTorch's other names of them.
+float, double = float32, float64
+short, int, long = int16, int32, int64
 
-_PARTS = ("array_api", "data", "metrics", "nn", "optim", "training", "viz")
+_PARTS = (
+    *("array_api", "backends", "cuda", "data", "metrics", "nn", "optim", "training"),
+    "viz",
+)
 _LAZY = {
     "compile": "chainrule.compilation.api",
     "History": "chainrule.training",
@@ -117,6 +144,7 @@ __all__ = [
     "Trainer",
     "array_api",
     "as_tensor",
+    "backends",
     "bernoulli",
     "bool",
     "categorical",
@@ -124,23 +152,33 @@ __all__ = [
     "check_work",
     "compile",
     "cond",
+    "cuda",
     "data",
     "derive",
+    "device",
+    "double",
     "dtype",
+    "enable_grad",
     "explain",
+    "float",
     "float32",
     "float64",
     "functional_call",
+    "get_default_dtype",
     "grad",
     "gradients",
     "hessian",
+    "inference_mode",
+    "int",
     "int8",
     "int16",
     "int32",
     "int64",
+    "is_grad_enabled",
     "jacobian",
     "jvp",
     "load",
+    "long",
     "manual_seed",
     "metrics",
     "multinomial",
@@ -156,7 +194,10 @@ __all__ = [
     "randperm",
     "save",
     "scan",
+    "set_default_dtype",
+    "set_grad_enabled",
     "set_language",
+    "short",
     "summary",
     "tensor",
     "training",
@@ -171,3 +212,4 @@ __all__ = [
     "while_loop",
 ]
 __all__ += functions.__all__
+__all__ += tensor_types.__all__

@@ -28,17 +28,25 @@ from chainrule.errors import (
     ShapeError,
 )
 from chainrule.graph.apply import constant as number
-from chainrule.graph.context import changes, context, no_grad, recording
+from chainrule.graph.context import (
+    changes,
+    context,
+    dtype_or_default,
+    no_grad,
+    recording,
+)
 from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
-from chainrule.graph.types import Dim, DType, as_dtype
+from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
 from chainrule.methods.changes import unshared
 from chainrule.methods.conversion import Conversion
 from chainrule.methods.declared import Declared
 from chainrule.methods.protocols import Protocols
 from chainrule.methods.views import Base
 from chainrule.operations import operands
+from chainrule.operations.arguments import shape_of
+from chainrule.operations.device import check_device
 from chainrule.operations.forms import Forms
 from chainrule.operations.op import OPS
 from chainrule.operations.operands import TensorBase, as_array, repeats_into
@@ -57,17 +65,23 @@ class Tensor(Protocols, Conversion):
     of the package, ``cr.sum(x, axis=0)``, follow that standard where it lists them.
     Every axis may be named by ``dim=`` or ``axis=``.
 
-    Args:
-        data: numbers: a nested list, a scalar, or anything with ``__array__`` or
-            ``__dlpack__``. Python floats become float32, as in PyTorch; arrays keep
-            their dtype.
-        dtype: the element type to convert to.
-        requires_grad: whether ``backward()`` shall fill ``.grad``.
+    :func:`tensor` makes one of numbers. The class is called as in PyTorch: numbers in
+    a list or an array become the default dtype, and integers are the sizes of a tensor
+    that is not filled yet (with zeros here).
 
-    >>> t = Tensor([[1.0, 2.0]], requires_grad=True)
-    >>> (t @ t.T).sum().backward()
-    >>> t.grad
-    tensor([[2., 4.]])
+    Args:
+        data: sizes, or one nest of numbers: a list, or anything with ``__array__`` or
+            ``__dlpack__``.
+        dtype: the dtype of the elements; the default dtype where it is None.
+        requires_grad: whether ``backward()`` shall fill ``.grad``.
+        device: the CPU.
+
+    Raises:
+        ArgumentError: a tuple of integers, which may be sizes or numbers; a number that
+            is no size.
+
+    >>> Tensor([1, 2]), Tensor(2, 1).shape
+    (tensor([1., 2.]), (2, 1))
     """
 
     __slots__ = (
@@ -85,9 +99,23 @@ class Tensor(Protocols, Conversion):
     __array_priority__ = 1000
 
     def __init__(
-        self, data: Any, *, dtype: Any = None, requires_grad: bool = False
+        self,
+        *data: Any,
+        dtype: Any = None,
+        requires_grad: bool = False,
+        device: Any = None,
     ) -> None:
-        self._value = _copied(data, dtype)
+        check_device(device)
+        self._begin(_sized(data, dtype_or_default(dtype)), requires_grad)
+
+    @classmethod
+    def _of_sizes_or_numbers(cls, data: tuple[Any, ...], dtype: DType) -> Tensor:
+        """Return a tensor of another's dtype; see :class:`Tensor` for ``data``."""
+        return wrap(_sized(data, dtype))
+
+    def _begin(self, value: Value, requires_grad: bool) -> None:
+        """Set the attributes of a new tensor with a value of its own."""
+        self._value = value
         self._base: Base | None = None
         self._storage = self._twin = None
         self._pending: Callable[[], Array] | None = None
@@ -451,7 +479,7 @@ class Tensor(Protocols, Conversion):
     @data.setter
     def data(self, new: TensorLike) -> None:
         if not isinstance(new, Tensor):
-            new = Tensor(new, dtype=self.dtype)
+            new = tensor(new, dtype=self.dtype)
         if type(new) is not Tensor:  # a parameter of another module
             raise unshared(new)
         self._set_data(new)
@@ -493,6 +521,28 @@ TensorBase._new = staticmethod(wrap)  # type: ignore[assignment]
 FUNCTIONS = Forms(Tensor, Declared, wrap).install(OPS)
 
 
+def _sized(data: tuple[Any, ...], dtype: DType) -> Value:
+    """Return the value of a call of :class:`Tensor`: zeros of sizes, or numbers."""
+    sizes = all(
+        isinstance(d, int | np.integer | SymbolicDim) and not isinstance(d, bool)
+        for d in data
+    )
+    if sizes:
+        zeros = movement.full(0, dtype, shape_of(data or (0,)))
+        return movement.copy(zeros)
+    numbers, *others = data
+    scalar = isinstance(numbers, float | bool | complex | str | bytes) or others
+    of_sizes = isinstance(numbers, tuple) and all(type(n) is int for n in numbers)
+    if scalar or (of_sizes and numbers):
+        raise ArgumentError(
+            _("cr.Tensor takes sizes, or numbers in one list or array."),
+            expected="cr.Tensor(2, 3), cr.Tensor([0.5, 1.0])",
+            got=", ".join(f"{d!r:.40}" for d in data)[:80],
+            fix=_("cr.tensor(numbers) for numbers, cr.zeros(sizes) for sizes"),
+        )
+    return _copied(numbers, dtype)
+
+
 def _copied(data: Any, dtype: Any) -> Value:
     """Return a new tensor's value: the numbers of ``data``, copied."""
     if context.trace is None:
@@ -522,7 +572,8 @@ def _anew(
     order: int,
 ) -> Tensor:
     """Rebuild a tensor that ``copy.deepcopy`` or ``pickle`` copies."""
-    tensor = kind(array)
+    tensor = kind.__new__(kind)
+    tensor._begin(Value(array), requires_grad=False)
     if repeated:
         tensor = tensor.expand(shape)
     tensor.requires_grad_(tracked)
@@ -532,19 +583,34 @@ def _anew(
     return tensor
 
 
-def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return a new tensor of the given numbers; see :class:`Tensor`.
+def tensor(
+    data: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
+    """Return a new tensor of the given numbers, which are copied.
 
-    >>> tensor([1, 2, 3]).sum()
-    tensor(6)
+    Args:
+        data: a nested list, a scalar, or anything with ``__array__`` or
+            ``__dlpack__``. Python floats become the default dtype; arrays keep theirs.
+        dtype: to convert to.
+        requires_grad: whether ``backward()`` shall fill ``.grad``.
+        device: the CPU.
+
+    >>> t = tensor([[1.0, 2.0]], requires_grad=True)
+    >>> (t @ t.T).sum().backward()
+    >>> t.grad
+    tensor([[2., 4.]])
     """
-    return Tensor(data, dtype=dtype, requires_grad=requires_grad)
+    check_device(device)
+    new = object.__new__(Tensor)
+    new._begin(_copied(data, dtype), requires_grad)
+    return new
 
 
-def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
+def as_tensor(data: TensorLike, dtype: Any = None, device: Any = None) -> Tensor:
     """Return ``data`` itself if it is a tensor of that dtype, else a new tensor."""
+    check_device(device)
     if not isinstance(data, Tensor) or data._weak is not None:
-        return Tensor(data, dtype=dtype)
+        return tensor(data, dtype=dtype)
     return data if dtype is None else data.astype(dtype)
 
 

@@ -261,8 +261,10 @@ class Compiled:
                     tensor = Scalar.like(leaf, tensor)
                 arguments[i] = tensor
             again, named = unflatten(structure, arguments)
+            recorded = context.grad
             result = self.function(*again, **named)
             self._check_containers((again, named), arguments, structure)
+            self._check_grad_mode(recorded)
             return result
 
         inputs = [
@@ -319,6 +321,21 @@ class Compiled:
                 expected=_("a function that returns what is new"),
                 got=_("an argument with other items than before"),
                 fix=_("copy it first, x = list(x) or x = dict(x), and return it"),
+            )
+
+    def _check_grad_mode(self, before: bool) -> None:
+        """Refuse a function that leaves another gradient mode than it was called in."""
+        if context.grad is not before:
+            now, context.grad = context.grad, before
+            raise ArgumentError(
+                _(
+                    "{name} switches the recording of derivatives, and leaves it so: "
+                    "later calls, which run compiled code, would not.",
+                    name=self.__name__,
+                ),
+                expected=_("the mode that it was called in"),
+                got=f"set_grad_enabled({now})",
+                fix=_("with cr.set_grad_enabled(…): around what it is for"),
             )
 
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.graph.node import Array
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.util.pytree import flatten
 
 #: Arguments that take on the dtype of the tensor beside them.
@@ -70,7 +70,7 @@ def _numbers(leaf: Any) -> Array:
     """Return an array argument of a compiled function as a NumPy array."""
     if isinstance(leaf, FLOATS):
         return np.asarray(leaf, np.float64)
-    return Tensor(leaf).numpy()
+    return tensor(leaf).numpy()
 
 
 def _static_key(leaf: Any) -> Any:

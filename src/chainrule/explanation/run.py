@@ -31,7 +31,7 @@ from chainrule.nn.module import Module, Parameter
 from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
-from chainrule.tensor import Tensor, wrap
+from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util.pytree import flatten
 
@@ -389,7 +389,7 @@ def _numbers(data: Any, dtype: DType) -> Array:
     if isinstance(data, int | float | list | tuple):
         with contextlib.suppress(ValueError):  # Tensor says what is wrong with it
             data = np.array(data)  # in full, where the model computes in float64
-    array = Tensor(data).numpy()
+    array = tensor(data).numpy()
     return array.astype(dtype.numpy) if array.dtype.kind == "f" else array
 
 
@@ -432,7 +432,7 @@ def _rehearse(model: Module, xs: Sequence[Array], y: Array, loss: Loss) -> None:
                 expected=_("a tensor of predictions, or a tuple of them"),
                 got=type(prediction).__name__,
             )
-        result = loss(prediction, Tensor(y))
+        result = loss(prediction, tensor(y))
     if not isinstance(result, Tensor) or result.shape != ():
         shape = show(result.shape) if isinstance(result, Tensor) else str(type(result))
         raise ShapeError(

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.types import as_dtype
-from chainrule.tensor import Tensor, wrap
+from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
 
 __all__ = ["from_numpy"]
@@ -74,4 +74,4 @@ def from_numpy(array: Any) -> Tensor:
         )
     as_dtype(array.dtype)
     native = array.dtype.isnative
-    return SharedTensor(array.view()) if native else Tensor(array)
+    return SharedTensor(array.view()) if native else tensor(array)

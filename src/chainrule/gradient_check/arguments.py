@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.util.pytree import Leaf, flatten, unflatten
 
@@ -167,9 +167,9 @@ def _leaf(item: Any) -> Any:
         return item.detach()
     if isinstance(item, bool | int | str) or not _is_array(item):
         return item
-    tensor = Tensor(item)  # which says what makes no tensor
-    plain = tensor.dtype.is_float and not hasattr(item, "dtype")
-    return Tensor(item, dtype="float64") if plain else tensor
+    leaf = tensor(item)  # which says what makes no tensor
+    plain = leaf.dtype.is_float and not hasattr(item, "dtype")
+    return tensor(item, dtype="float64") if plain else leaf
 
 
 def _is_array(item: Any) -> bool:

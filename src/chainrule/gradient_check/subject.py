@@ -35,7 +35,7 @@ from chainrule.graph.types import NO_SIZES, DType
 from chainrule.passes.upcast import upcast, upcast_attrs
 from chainrule.primitives.elementwise import convert
 from chainrule.random import Generator, stream
-from chainrule.tensor import Tensor, wrap
+from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util.pytree import flatten
 
@@ -207,7 +207,7 @@ class FunctionCall:
             for buffer, array in state:
                 buffer.copy_(array)
             tensors = [
-                Tensor(a, requires_grad=True) for a in arrays[: len(self.chosen)]
+                tensor(a, requires_grad=True) for a in arrays[: len(self.chosen)]
             ]
             with no_grad():
                 for p, array in zip(parameters.values(), arrays[len(self.chosen) :]):

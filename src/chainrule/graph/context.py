@@ -9,14 +9,17 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from chainrule.errors import GraphError
+from chainrule.errors import DTypeError, GraphError
 from chainrule.graph.node import Node, Value
-from chainrule.graph.types import DType
+from chainrule.graph.types import DType, as_dtype
 from chainrule.text import _
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Trace:
@@ -185,6 +188,66 @@ class within(ContextDecorator):  # noqa: N801 - used like a function
 _unrecorded, _recorded = within("grad", False), within("grad", True)
 
 
+# -- the default dtype ----------------------------------------------------------------
+
+
+class _Default:
+    """The dtype of Python floats, of one process."""
+
+    dtype: DType = DType.float32
+
+
+def get_default_dtype() -> DType:
+    """Return the dtype of Python floats, and of what is created without a dtype.
+
+    >>> get_default_dtype()
+    chainrule.float32
+    """
+    if context.trace is not None:
+        context.trace.note_read(lambda: _Default.dtype)
+    return _Default.dtype
+
+
+def dtype_or_default(dtype: Any) -> DType:
+    """Return a dtype of ours; the default dtype where it is None."""
+    return get_default_dtype() if dtype is None else as_dtype(dtype)
+
+
+def set_default_dtype(d: Any) -> None:
+    """Set the dtype of Python floats, and of what is created without a dtype.
+
+    It holds for the whole process. Compiled functions are traced anew where it changes.
+
+    Args:
+        d: float32, which is the default, or float64.
+
+    Raises:
+        DTypeError: integers, or a type that is not known.
+        GraphError: within a traced function.
+
+    >>> import chainrule as cr
+    >>> cr.set_default_dtype(cr.float64)
+    >>> cr.tensor(0.5).dtype
+    chainrule.float64
+    >>> cr.set_default_dtype(cr.float32)
+    """
+    wanted = as_dtype(d)
+    if not wanted.is_float:
+        raise DTypeError(
+            _("The default dtype is that of Python floats."),
+            expected="cr.float32, cr.float64",
+            got=wanted.name,
+        )
+    if context.trace is not None:
+        raise GraphError(
+            _("set_default_dtype is called while a function is traced."),
+            expected=_("one default dtype for a whole graph"),
+            got=wanted.name,
+            fix=_("call it outside of the compiled function, or pass dtype=…"),
+        )
+    _Default.dtype = wanted
+
+
 class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative
     """A context manager that sets the module path and role of all recorded nodes."""
 
@@ -213,12 +276,79 @@ def role(name: str) -> within:
     return within("role", name)
 
 
-def no_grad() -> within:
+def no_grad(function: Callable[P, R] | None = None) -> Any:
     """Return a context manager that switches off recording for derivatives.
 
-    Values computed there count as constants for any derivative taken later.
+    Values computed there count as constants for any derivative taken later. It is a
+    decorator too, with brackets or without.
+
+    >>> import chainrule as cr
+    >>> w = cr.tensor(2.0, requires_grad=True)
+    >>> with cr.no_grad():
+    ...     (w * w).requires_grad
+    False
     """
-    return _unrecorded
+    return _unrecorded if function is None else _unrecorded(function)
+
+
+def enable_grad(function: Callable[P, R] | None = None) -> Any:
+    """Return a context manager within which operations are recorded again.
+
+    It undoes :func:`no_grad` for a block, and is a decorator too.
+
+    >>> import chainrule as cr
+    >>> w = cr.tensor(2.0, requires_grad=True)
+    >>> with cr.no_grad(), cr.enable_grad():
+    ...     (w * w).requires_grad
+    True
+    """
+    return _recorded if function is None else _recorded(function)
+
+
+def inference_mode(mode: Any = True) -> Any:
+    """Return :func:`no_grad`, or a context manager without effect for ``mode=False``.
+
+    PyTorch refuses later derivatives of tensors that were made in it; here they count
+    as constants, as under ``no_grad``.
+    """
+    if callable(mode):
+        return _unrecorded(mode)
+    return _unrecorded if mode else within("grad", context.grad)
+
+
+def is_grad_enabled() -> bool:
+    """Return whether operations are recorded for derivatives here."""
+    return context.grad
+
+
+class set_grad_enabled(ContextDecorator):  # noqa: N801 - used like a function
+    """Switch the recording of derivatives on or off: at once, or for a block.
+
+    Args:
+        mode: whether operations are recorded.
+
+    >>> import chainrule as cr
+    >>> with cr.set_grad_enabled(False):
+    ...     cr.is_grad_enabled()
+    False
+    >>> cr.is_grad_enabled()
+    True
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self._mode, self._outer = bool(mode), context.grad
+        context.grad = self._mode
+
+    def __enter__(self) -> None:
+        context.grad = self._mode
+
+    def __exit__(self, *__: object) -> None:
+        context.grad = self._outer
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function, which runs in this mode; the mode of here comes back."""
+        context.grad = self._outer
+        return within("grad", self._mode)(function)
 
 
 def recording() -> within:

@@ -7,17 +7,45 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
+from chainrule.graph.context import get_default_dtype
+from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.operations.arguments import (
     axis_of,
-    check_device,
-    is_device,
     shape_of,
 )
+from chainrule.operations.device import CPU, Device, check_device, is_device
 from chainrule.operations.operands import TensorBase, astype, broadcast_to, value_of
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
+
+#: PyTorch's names of the types of tensors, by their dtypes.
+TYPE_NAMES = {
+    DType.float32: "FloatTensor",
+    DType.float64: "DoubleTensor",
+    DType.uint8: "ByteTensor",
+    DType.int8: "CharTensor",
+    DType.int16: "ShortTensor",
+    DType.int32: "IntTensor",
+    DType.int64: "LongTensor",
+    DType.bool: "BoolTensor",
+    DType.uint16: "UInt16Tensor",
+    DType.uint32: "UInt32Tensor",
+    DType.uint64: "UInt64Tensor",
+}
+_BY_TYPE_NAME = {name: dtype for dtype, name in TYPE_NAMES.items()}
+
+
+def tensor_dtype(kind: Any) -> DType:
+    """Return the dtype of a tensor type, of its name, or of what ``as_dtype`` takes.
+
+    >>> tensor_dtype("torch.LongTensor"), tensor_dtype("float64")
+    (chainrule.int64, chainrule.float64)
+    """
+    if isinstance(kind, str):
+        kind = _BY_TYPE_NAME.get(kind.rpartition(".")[2], kind)
+    return as_dtype(getattr(kind, "dtype", kind))
 
 
 class Count(int):
@@ -95,17 +123,44 @@ class Conversion(TensorBase):
             return self._new(movement.copy(self.value)) if copy else self
         return self._new(astype(self.value, wanted))
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Self:
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: Any = False,
+        copy: Any = False,
+    ) -> Self:
         """Convert the tensor to a dtype, or to that of another tensor.
 
         Tensors are on the CPU: ``x.to("cpu")`` is x, another device is refused.
+
+        Args:
+            args: a dtype, a device, both, or another tensor.
+            dtype, device: the same by name.
+            non_blocking: without an effect on the CPU.
+            copy: whether the result has memory of its own in any case.
         """
         for argument in (*args, device):
             if isinstance(argument, TensorBase):
                 dtype = argument.dtype
-            elif argument is not None and not is_device(argument):
-                dtype = argument
-        return self if dtype is None else self.astype(dtype)
+            elif argument is not None and not isinstance(argument, (int, bool)):
+                dtype = dtype if is_device(argument) else argument
+        return self.astype(self.dtype if dtype is None else dtype, copy=bool(copy))
+
+    def type(self, dtype: Any = None) -> Any:
+        """Convert to a dtype; without one, return the name of the tensor's type.
+
+        Args:
+            dtype: a dtype, a tensor type such as ``cr.FloatTensor``, or its name.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1.5]).type(), cr.tensor([1.5]).type(cr.LongTensor)
+        ('chainrule.FloatTensor', tensor([1]))
+        """
+        if dtype is None:
+            return f"chainrule.{TYPE_NAMES[self.dtype]}"
+        return self.astype(tensor_dtype(dtype))
 
     def type_as(self, other: Self) -> Self:
         """Return the tensor converted to the dtype of ``other``."""
@@ -118,6 +173,10 @@ class Conversion(TensorBase):
     def double(self) -> Self:
         """Convert the tensor to float64."""
         return self.astype(DType.float64)
+
+    def short(self) -> Self:
+        """Convert to int16, rounding towards zero."""
+        return self.astype(DType.int16)
 
     def int(self) -> Self:
         """Convert the tensor to int32, rounding towards zero."""
@@ -134,12 +193,21 @@ class Conversion(TensorBase):
     # -- devices ---------------------------------------------------------------------
 
     @property
-    def device(self) -> str:
-        """The device of the tensor: always ``"cpu"``."""
-        return "cpu"
+    def device(self) -> Device:
+        """The device of the tensor: always the CPU."""
+        return CPU
 
     def cpu(self) -> Self:
         """Return the tensor itself, because it is always on the CPU."""
+        return self
+
+    @property
+    def is_cuda(self) -> Any:
+        """Whether the tensor is on a GPU: False."""
+        return False
+
+    def pin_memory(self, device: Any = None) -> Self:
+        """Return the tensor itself: only copies to a GPU gain from pinned memory."""
         return self
 
     def cuda(self, *__: Any) -> Self:
@@ -208,7 +276,7 @@ class Conversion(TensorBase):
         if v.array is None and not getattr(self, "_pending", None):
             return f"tensor(<{v.type}>)"
         body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
-        plain = self.dtype in (DType.float32, DType.int64, DType.bool)
+        plain = self.dtype in (get_default_dtype(), DType.int64, DType.bool)
         kind = "" if plain else f", dtype={self.dtype.name}"
         grad = _(", made by {name}", name=v.node.primitive.name) if v.node else ""
         grad = grad or (", requires_grad=True" if v.tracked else "")
@@ -225,22 +293,60 @@ class Conversion(TensorBase):
 
     # -- new tensors of the same dtype -----------------------------------------------
 
-    def new_tensor(self, data: Any, *, dtype: Any = None) -> Self:
+    def new(self, *data: Any) -> Self:
+        """Return a tensor of sizes or numbers in this dtype, as ``cr.Tensor`` does."""
+        return type(self)._of_sizes_or_numbers(data, self.dtype)
+
+    def new_tensor(
+        self,
+        data: Any,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: Any = False,
+    ) -> Self:
         """Return a tensor of the given numbers in the dtype of this tensor."""
-        return self._new(value_of(data, as_dtype(dtype or self.dtype)))
+        one = value_of(data, as_dtype(dtype or self.dtype))
+        return self._fresh(one, device, requires_grad)
 
-    def new_zeros(self, *shape: Any, dtype: Any = None) -> Self:
-        """Return a tensor of zeros in the given shape and this tensor's dtype."""
-        return self.new_full(shape_of(shape), 0, dtype=dtype)
+    def new_zeros(self, *size: Any, **options: Any) -> Self:
+        """Return a tensor of zeros in the given shape; see :meth:`new_full`."""
+        return self.new_full(options.pop("size", size), 0, **options)
 
-    def new_ones(self, *shape: Any, dtype: Any = None) -> Self:
-        """Return a tensor of ones in the given shape and this tensor's dtype."""
-        return self.new_full(shape_of(shape), 1, dtype=dtype)
+    def new_ones(self, *size: Any, **options: Any) -> Self:
+        """Return a tensor of ones in the given shape; see :meth:`new_full`."""
+        return self.new_full(options.pop("size", size), 1, **options)
 
-    def new_full(self, shape: Any, fill_value: Any, *, dtype: Any = None) -> Self:
-        """Return a tensor filled with a number, in the given shape and this dtype."""
+    def new_empty(self, *size: Any, **options: Any) -> Self:
+        """Return a tensor of zeros; PyTorch leaves the numbers undefined."""
+        return self.new_full(options.pop("size", size), 0, **options)
+
+    def new_full(
+        self,
+        size: Any,
+        fill_value: Any,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: Any = False,
+    ) -> Self:
+        """Return a tensor filled with a number, in this dtype.
+
+        Args:
+            size: the shape.
+            fill_value: the number.
+            dtype: another one.
+            device: the CPU.
+            requires_grad: whether ``backward()`` shall fill ``.grad``.
+        """
         one = value_of(fill_value, as_dtype(dtype or self.dtype))
-        return self._new(movement.copy(broadcast_to(one, shape_of(shape))))
+        filled = movement.copy(broadcast_to(one, shape_of(size)))
+        return self._fresh(filled, device, requires_grad)
+
+    def _fresh(self, value: Value, device: Any, requires_grad: Any) -> Self:
+        check_device(device)
+        new: Any = self._new(value)
+        return new.requires_grad_() if requires_grad else new
 
     def is_floating_point(self) -> Any:
         """Return whether the tensor's dtype is floating."""

@@ -30,7 +30,7 @@ from chainrule.metrics import (
 )
 from chainrule.metrics.named import defaults
 from chainrule.nn import output_semantics as semantics
-from chainrule.tensor import Tensor
+from chainrule.tensor import tensor
 from chainrule.text import _
 
 #: Rows that a network predicts for the importance of all columns, at most about.
@@ -70,7 +70,7 @@ def metrics_for(trainer: Any, data: Dataset, outputs: Array) -> list[Metric]:
 
 def value_of(metric: Metric, outputs: Array, y: Array) -> Any:
     """Compute a metric from a network's outputs and targets."""
-    batch = metric.batch(Tensor(outputs), Tensor(y))
+    batch = metric.batch(tensor(outputs), tensor(y))
     numbers = {key: t.numpy() for key, t in batch.items()}
     return metric.value([numbers], np.array([len(y)], np.float64))
 
@@ -78,8 +78,8 @@ def value_of(metric: Metric, outputs: Array, y: Array) -> Any:
 def loss_of(loss: Any, outputs: Array, y: Array) -> float:
     """Compute the loss from a network's outputs and targets, as ``evaluate`` does."""
     if not isinstance(loss, nn.Loss):
-        return float(loss(Tensor(outputs), Tensor(y)).item())
-    total, weight = (t.item() for t in loss.totals(Tensor(outputs), Tensor(y)))
+        return float(loss(tensor(outputs), tensor(y)).item())
+    total, weight = (t.item() for t in loss.totals(tensor(outputs), tensor(y)))
     return float(total / (weight or 1.0))
 
 
@@ -116,7 +116,7 @@ def baseline(
     if is_classification(trainer, data, outputs):
         cut = semantics.threshold(loss)
         truth = semantics.decisions(
-            _("A baseline"), Tensor(outputs), Tensor(data.y), cut
+            _("A baseline"), tensor(outputs), tensor(data.y), cut
         )[1]
         labels, classes = truth.numpy(), semantics.number_of_classes(outputs.shape, cut)
         counts = np.bincount(
@@ -291,7 +291,7 @@ def decisions(
     if not is_classification(trainer, data, outputs):
         return None
     cut = semantics.threshold(trainer.loss)
-    pair = semantics.decisions("Mistakes", Tensor(outputs), Tensor(data.y), cut)
+    pair = semantics.decisions("Mistakes", tensor(outputs), tensor(data.y), cut)
     decided, truth = (t.numpy().astype(np.intp) for t in pair)
     return (decided, truth) if len(decided) == len(data) else None
 

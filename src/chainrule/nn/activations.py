@@ -373,12 +373,17 @@ class PReLU(Module):
     """
 
     def __init__(
-        self, num_parameters: Count = 1, init: float = 0.25, *, dtype: str = "float32"
+        self,
+        num_parameters: Count = 1,
+        init: float = 0.25,
+        *,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         (n,) = positive_integers("PReLU", num_parameters=num_parameters)
         start = number("PReLU", "init", init)
         self.weight = Parameter(
-            np.full(n, checked_constant(start, floating("PReLU", dtype)))
+            np.full(n, checked_constant(start, floating("PReLU", dtype, device)))
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from chainrule.nn.function import as_function
 from chainrule.nn.module import Module
 from chainrule.nn.pooling import one_or_several, window_maxima
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.text import _
 
 __all__ = [
@@ -118,7 +118,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
         if self.return_indices:
             sizes = [int(n) for n in lengths]
             flat = np.ravel_multi_index(np.ix_(*positions), sizes)
-            maxima[1] = Tensor(flat.ravel()).take(maxima[1], 0)
+            maxima[1] = tensor(flat.ravel()).take(maxima[1], 0)
         return one_or_several(maxima, single)
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from chainrule.errors import DTypeError, ShapeError
+from chainrule.graph.context import get_default_dtype
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, Shape, size_of
 from chainrule.nn import init as initialisers
@@ -22,7 +23,7 @@ from chainrule.operations.operands import broadcast_to, promoted
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
-from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 
 __all__ = ["Linear", "linear"]
@@ -63,7 +64,8 @@ class Linear(Module):
         bias: bool = True,
         *,
         init: str | None = None,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.in_features, self.out_features = positive_integers(
             "Linear", in_features=in_features, out_features=out_features
@@ -71,7 +73,11 @@ class Linear(Module):
         self.init = init
         fill = None if init is None else initialisers.by_name(init)
         bound = 1 / math.sqrt(self.in_features)
-        draw = {"low": -bound, "high": bound, "dtype": floating("Linear", dtype)}
+        draw = {
+            "low": -bound,
+            "high": bound,
+            "dtype": floating("Linear", dtype, device),
+        }
         self.weight = Parameter(uniform(self.out_features, self.in_features, **draw))
         biased = flag("Linear", "bias", bias)
         self.bias = Parameter(uniform(self.out_features, **draw)) if biased else None
@@ -159,7 +165,7 @@ def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:
 def floats(x: Any) -> Tensor:
     """Return a layer's input ``x`` unchanged if floating, else converted to float32."""
     x = as_tensor(x)
-    return x if x.dtype.is_float else x.astype("float32")
+    return x if x.dtype.is_float else x.astype(get_default_dtype())
 
 
 def same_dtype(kind: str, x: Tensor, like: Tensor, name: str = "") -> Tensor:
@@ -222,5 +228,5 @@ def parameter(
 
 def along(x: Tensor, axis: int, matrix: Array) -> Tensor:
     """Multiply a tensor by a constant matrix along one axis."""
-    y = x.transpose(axis, -1) @ Tensor(matrix.T.astype(x.dtype.numpy))
+    y = x.transpose(axis, -1) @ tensor(matrix.T.astype(x.dtype.numpy))
     return y.transpose(axis, -1)

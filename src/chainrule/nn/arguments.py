@@ -10,10 +10,11 @@ from typing import Annotated, Any, get_args, get_type_hints
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, nearest
-from chainrule.graph.context import context
+from chainrule.graph.context import context, dtype_or_default
 from chainrule.graph.node import Array
-from chainrule.graph.types import DType, as_dtype
-from chainrule.tensor import Tensor
+from chainrule.graph.types import DType
+from chainrule.operations.device import check_device
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.pytorch_hints import LAYERS
@@ -144,13 +145,20 @@ def flag(kind: str, name: str, value: Any) -> bool:
     return validation.truth(name, value, what=_YES_OR_NO, kind=kind)
 
 
-def floating(kind: str, dtype: Any) -> DType:
+def floating(kind: str, dtype: Any, device: Any = None) -> DType:
     """Check that a layer's dtype is a floating-point type, and return it.
 
+    Args:
+        kind: the layer, for errors.
+        dtype: None for the default dtype.
+        device: None or the CPU; it is checked too.
+
     Raises:
+        ArgumentError: another device.
         DTypeError: integers, or a type that is not known.
     """
-    known = as_dtype(dtype)
+    check_device(device)
+    known = dtype_or_default(dtype)
     if not known.is_float:
         raise DTypeError(
             _("{kind} computes with floating-point numbers.", kind=kind),
@@ -184,9 +192,9 @@ def factors(kind: str, name: str, value: Any, *, ndim: int | None = None) -> Ten
         )
     if isinstance(value, Tensor):
         return value
-    tensor = Tensor(array)
-    tensor.name = "class_weight" if ndim else name  # formulas show it
-    return tensor
+    weights = tensor(array)
+    weights.name = "class_weight" if ndim else name  # formulas show it
+    return weights
 
 
 def is_known(t: Tensor) -> bool:

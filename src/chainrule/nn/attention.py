@@ -58,7 +58,8 @@ class _Heads(Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         kind = type(self).__name__
         self.embed_dim, self.num_heads, self.kdim, self.vdim = positive_integers(
@@ -71,7 +72,7 @@ class _Heads(Module):
         check_heads(kind, embed_dim=self.embed_dim, num_heads=self.num_heads)
         self.dropout = number(kind, "dropout", dropout, least=0, below=1)
         self.batch_first = flag(kind, "batch_first", batch_first)
-        floats, width = floating(kind, dtype), self.embed_dim
+        floats, width = floating(kind, dtype, device), self.embed_dim
         shapes = {"in_proj_weight": (3 * width, width)}
         if (self.kdim, self.vdim) != (width, width):
             inputs = {"q": width, "k": self.kdim, "v": self.vdim}
@@ -317,10 +318,17 @@ class CausalSelfAttention(_Heads):
         bias: bool = True,
         *,
         rotary: bool = False,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(
-            embed_dim, num_heads, dropout, bias, batch_first=True, dtype=dtype
+            embed_dim,
+            num_heads,
+            dropout,
+            bias,
+            batch_first=True,
+            device=device,
+            dtype=dtype,
         )
         self.rotary = None
         if flag("CausalSelfAttention", "rotary", rotary):

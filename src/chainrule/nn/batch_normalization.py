@@ -15,6 +15,7 @@ from chainrule.nn.affine import floats, parameter
 from chainrule.nn.arguments import (
     Count,
     flag,
+    floating,
     layer_name,
     number,
     positive_integers,
@@ -62,14 +63,17 @@ class _RunningStatistics(Normalization):
         track_running_stats: bool = True,
         *,
         bias: bool = True,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         kind = type(self).__name__
         (self.num_features,) = positive_integers(kind, num_features=num_features)
         if momentum is not None:  # else the average of all batches
             momentum = number(kind, "momentum", momentum, **UNIT)
         self.momentum, self.affine = momentum, flag(kind, "affine", affine)
-        self._set((self.num_features,), eps, dtype, self.affine, bias)
+        self._set(
+            (self.num_features,), eps, floating(kind, dtype, device), self.affine, bias
+        )
         wanted = flag(kind, "track_running_stats", track_running_stats)
         zeros = np.zeros(self.num_features, self.dtype.numpy)
         self.track_running_stats = wanted
@@ -211,10 +215,11 @@ class _InstanceNorm(_RunningStatistics):
         track_running_stats: bool = False,
         *,
         bias: bool = True,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         momentum = number(type(self).__name__, "momentum", momentum, **UNIT)
-        more = {"bias": bias, "dtype": dtype}
+        more = {"bias": bias, "device": device, "dtype": dtype}
         super().__init__(
             num_features, eps, momentum, affine, track_running_stats, **more
         )

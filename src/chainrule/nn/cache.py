@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.errors import ShapeError
@@ -59,7 +61,8 @@ class KVCache(Module):
         max_seq_len: Count,
         head_dim: Count,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         shape = positive_integers(
             "KVCache",
@@ -68,7 +71,7 @@ class KVCache(Module):
             max_seq_len=max_seq_len,
             head_dim=head_dim,
         )
-        numpy_dtype = floating("KVCache", dtype).numpy
+        numpy_dtype = floating("KVCache", dtype, device).numpy
         for name in ("keys", "values"):
             self.register_buffer(name, np.zeros(shape, numpy_dtype), persistent=False)
         self.register_buffer("length", np.int64(0), persistent=False)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.graph.context import get_default_dtype
 from chainrule.graph.types import DType
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.rules import show
@@ -79,6 +80,9 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
             arguments |= value
         elif parameter.kind is not parameter.VAR_POSITIONAL or value:
             arguments[name] = value
+    if "device" in arguments and "dtype" in arguments:  # of parameters
+        del arguments["device"]  # which is not the same on another machine
+        arguments["dtype"] = arguments["dtype"] or get_default_dtype()
     return {name: _copied(value) for name, value in arguments.items()}
 
 
@@ -133,7 +137,10 @@ def shown(module: Any) -> str:
         items = argument if isinstance(argument, list) else [argument]
         if any(hasattr(item, "named_children") for item in items):
             continue  # shown as what is within the module
-        if name not in defaults or value != described(defaults[name]):
+        default = described(defaults.get(name))
+        if name == "dtype" and default is None:
+            default = get_default_dtype().name
+        if name not in defaults or value != default:
             parts.append(f"{name}={_short(value)}")
     return ", ".join(parts)
 

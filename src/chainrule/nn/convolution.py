@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.types import Shape
+from chainrule.graph.types import DType, Shape
 from chainrule.nn.affine import parameter, same_dtype
 from chainrule.nn.arguments import (
     Count,
@@ -48,7 +48,7 @@ class Kernels(Module):
         kernel_size: Any,
         groups: Any,
         bias: Any,
-        dtype: Any,
+        dtype: DType,
         transposed: bool = False,
     ) -> None:
         """Check a convolution layer's sizes, and create its ``weight`` and ``bias``."""
@@ -70,7 +70,7 @@ class Kernels(Module):
             channels = self.in_channels, self.out_channels // self.groups
         shape = (*channels, *kernel)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
-        draw = {"low": -bound, "high": bound, "dtype": floating(kind, dtype)}
+        draw = {"low": -bound, "high": bound, "dtype": dtype}
         self.weight = Parameter(uniform(*shape, **draw))
         biased = flag(kind, "bias", bias)
         self.bias = Parameter(uniform(self.out_channels, **draw)) if biased else None
@@ -91,7 +91,8 @@ class _Conv(Kernels):
         bias: bool = True,
         padding_mode: PaddingMode = "zeros",
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         kind = type(self).__name__
         kernel = per_axis(kind, "kernel_size", kernel_size, self.axes)
@@ -103,7 +104,12 @@ class _Conv(Kernels):
             "zeros", *NUMPY_MODES, what=_("{kind} knows no such {name}."), kind=kind
         )("padding_mode", padding_mode)
         self._set_parameters(
-            in_channels, out_channels, kernel_size, groups, bias, dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            groups,
+            bias,
+            floating(kind, dtype, device),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Embedding(Module):
         shape (…), output (…, d).
 
     >>> import chainrule as cr
-    >>> cr.nn.Embedding(10, 4)(cr.tensor([[1, 2, 1]])).shape
+    >>> cr.nn.Embedding(10, 4)(cr.Tensor([[1, 2, 1]])).shape
     (1, 3, 4)
     """
 
@@ -56,7 +56,8 @@ class Embedding(Module):
         embedding_dim: Count,
         padding_idx: int | None = None,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.num_embeddings, self.embedding_dim = shape = positive_integers(
             "Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim
@@ -64,7 +65,7 @@ class Embedding(Module):
         self.padding_idx = padding_idx
         if padding_idx is not None:
             self.padding_idx = _padding_row(padding_idx, shape[0])
-        drawn = normal(*shape, dtype=floating("Embedding", dtype))
+        drawn = normal(*shape, dtype=floating("Embedding", dtype, device))
         if self.padding_idx is not None:
             table = np.array(drawn.numpy())
             table[self.padding_idx] = 0

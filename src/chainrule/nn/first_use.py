@@ -12,7 +12,7 @@ from enum import Enum
 
 from chainrule.compilation.tracing import ProgramTrace
 from chainrule.errors import ChainruleError
-from chainrule.graph.context import no_grad
+from chainrule.graph.context import get_default_dtype, no_grad
 from chainrule.graph.emit import tracing
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim
@@ -132,7 +132,7 @@ def input_dtype(model: Module, row: Shape, stored: DType = DType.int64) -> DType
         row: the shape of one sample.
         stored: the dtype of the numbers.
     """
-    own = next((p.dtype for p in model.parameters()), DType.float32)
+    own = next((p.dtype for p in model.parameters()), get_default_dtype())
     use = first_use(model, row)
     if use is Use.ANY or (use is Use.INDICES and stored.is_float):
         if first_use(model, row, own) is not Use.REFUSES:

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, MissingAttributeError
 from chainrule.functions.from_numpy import SharedTensor
 from chainrule.graph.context import changes, context
+from chainrule.methods.conversion import tensor_dtype
 from chainrule.nn import construction
 from chainrule.nn.arguments import flag, floating
 from chainrule.nn.attribute_checks import (
@@ -24,9 +25,10 @@ from chainrule.nn.attribute_checks import (
 from chainrule.nn.parameter import Parameter
 from chainrule.nn.state import IncompatibleKeys, convert_state, load_state
 from chainrule.nn.state_array import state_array
-from chainrule.operations.arguments import is_device
+from chainrule.operations.device import is_device
 from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
+from chainrule.tensor import tensor as new_tensor
 from chainrule.text import _
 from chainrule.util.pytorch_hints import MODULES
 
@@ -182,7 +184,7 @@ class Module:
         if tensor is not None and (
             not isinstance(tensor, Tensor) or isinstance(tensor, SharedTensor)
         ):
-            tensor = Tensor(tensor)
+            tensor = new_tensor(tensor)
         setattr(self, name, tensor)
         self.__dict__["_buffers"] = self._buffers | {name}
         others = self._transient - {name}
@@ -363,17 +365,33 @@ class Module:
         """
         return load_state(self._persistent(), state, strict)
 
-    def to(self, dtype: Any) -> Self:
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: Any = False,
+    ) -> Self:
         """Convert the module's parameters and buffers to a floating dtype, in place.
 
         Gradients are forgotten. All tensors are on the CPU, so ``to("cpu")`` does
         nothing.
 
+        Args:
+            args: a dtype, a device, both, or a tensor that has them.
+            dtype, device: the same by name.
+            non_blocking: without an effect on the CPU.
+
         >>> from chainrule import nn
-        >>> nn.Linear(2, 3).to("float64").weight.dtype.name
+        >>> nn.Linear(2, 3).to("cpu", "float64").weight.dtype.name
         'float64'
         """
-        if is_device(dtype):
+        for argument in (*args, device):
+            if isinstance(argument, Tensor):
+                dtype = argument.dtype
+            elif argument is not None and not isinstance(argument, bool):
+                dtype = dtype if is_device(argument) else argument
+        if dtype is None:
             return self
         wanted = floating(f"{type(self).__name__}.to", dtype)
         check_unchanged_in_trace(self, "dtype", wanted)
@@ -389,6 +407,19 @@ class Module:
     def double(self) -> Self:
         """Convert the module's parameters and buffers to float64, in place."""
         return self.to("float64")
+
+    def type(self, dst_type: Any) -> Self:
+        """Convert as :meth:`to` does, to a dtype or a type such as ``DoubleTensor``."""
+        return self.to(tensor_dtype(dst_type))
+
+    def cpu(self) -> Self:
+        """Return the module itself, which is always on the CPU."""
+        return self
+
+    def cuda(self, device: Any = None) -> Self:
+        """Raise an error: GPUs are not supported."""
+        is_device("cuda")
+        return self
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Enable or disable gradients of all parameters of the module (freezing)."""

@@ -52,12 +52,12 @@ class Normalization(Module):
     eps: Any  # a number, or None where a layer has a use for that
 
     def _set(
-        self, shape: tuple[int, ...], eps: Any, dtype: str, affine: bool, bias: bool
+        self, shape: tuple[int, ...], eps: Any, dtype: DType, affine: bool, bias: bool
     ) -> None:
         """Set a normalisation layer's ε, dtype, scale γ = 1 and shift β = 0."""
         kind = type(self).__name__
         self.eps = number(kind, "eps", eps, least=0)
-        self.dtype = floating(kind, dtype)
+        self.dtype = dtype
         ones, bias = np.ones(shape, self.dtype.numpy), flag(kind, "bias", bias)
         self.weight = Parameter(ones) if affine else None
         self.bias = Parameter(0 * ones) if affine and bias else None
@@ -124,12 +124,19 @@ class LayerNorm(Normalization):
         elementwise_affine: bool = True,
         bias: bool = True,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.normalized_shape = normalized_sizes(normalized_shape)
         affine = flag("LayerNorm", "elementwise_affine", elementwise_affine)
         self.elementwise_affine = affine
-        self._set(self.normalized_shape, eps, dtype, affine, bias)
+        self._set(
+            self.normalized_shape,
+            eps,
+            floating("LayerNorm", dtype, device),
+            affine,
+            bias,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply layer normalisation to the features of each sample."""
@@ -181,13 +188,18 @@ class RMSNorm(Normalization):
         eps: float | None = None,
         elementwise_affine: bool = True,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.normalized_shape = normalized_sizes(normalized_shape)
         affine = flag("RMSNorm", "elementwise_affine", elementwise_affine)
         self.elementwise_affine = affine
         self._set(
-            self.normalized_shape, 0.0 if eps is None else eps, dtype, affine, False
+            self.normalized_shape,
+            0.0 if eps is None else eps,
+            floating("RMSNorm", dtype, device),
+            affine,
+            False,
         )
         self.eps = eps if eps is None else self.eps
 
@@ -244,7 +256,8 @@ class GroupNorm(Normalization):
         affine: bool = True,
         *,
         bias: bool = True,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.num_groups, self.num_channels = positive_integers(
             "GroupNorm", num_groups=num_groups, num_channels=num_channels
@@ -260,7 +273,13 @@ class GroupNorm(Normalization):
                 ),
             )
         self.affine = flag("GroupNorm", "affine", affine)
-        self._set((self.num_channels,), eps, dtype, self.affine, bias)
+        self._set(
+            (self.num_channels,),
+            eps,
+            floating("GroupNorm", dtype, device),
+            self.affine,
+            bias,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply group normalisation to the channels of each sample."""

@@ -21,7 +21,7 @@ from chainrule.nn import Module
 from chainrule.nn.losses.classes import ClassLoss
 from chainrule.nn.losses.margins import SignLoss
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 
 #: What ``predict(output=…)`` knows.
@@ -232,7 +232,7 @@ def translate(
             if kind
             else _("predict(x) gives the outputs as they are"),
         )
-    x = Tensor(outputs)
+    x = tensor(outputs)
     if output == "probabilities":
         if kind == "scores":
             return x.softmax(-1).numpy()
@@ -289,7 +289,7 @@ def _classes(
             ),
             fix=_("predict(x) gives the outputs as they are"),
         )
-    decided = decide(Tensor(outputs), threshold(loss)).numpy()
+    decided = decide(tensor(outputs), threshold(loss)).numpy()
     if decided.ndim == 2 and decided.shape[1] == 1:
         decided = decided[:, 0]
     if class_names is not None and decided.ndim == 1:

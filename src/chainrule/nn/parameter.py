@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.nn.arguments import flag
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 
 
 class Parameter(Tensor):
@@ -23,7 +23,7 @@ class Parameter(Tensor):
         self, data: Any, requires_grad: bool = True, *, dtype: Any = None
     ) -> None:
         wanted = flag("Parameter", "requires_grad", requires_grad)
-        super().__init__(data, dtype=dtype, requires_grad=wanted)
+        self._begin(tensor(data, dtype=dtype)._value, wanted)
 
     def __reduce__(self) -> Any:
         """Return the parameter's pickled form, without its gradient."""

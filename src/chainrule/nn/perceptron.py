@@ -15,7 +15,7 @@ from chainrule.nn.arguments import Count, floating, positive_integers
 from chainrule.nn.losses.margins import PerceptronLoss
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.text import _
 
 __all__ = ["Perceptron"]
@@ -51,12 +51,17 @@ class Perceptron(Module):
     """
 
     def __init__(
-        self, in_features: Count, out_features: Count = 1, *, dtype: str = "float32"
+        self,
+        in_features: Count,
+        out_features: Count = 1,
+        *,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.in_features, self.out_features = positive_integers(
             "Perceptron", in_features=in_features, out_features=out_features
         )
-        kind = floating("Perceptron", dtype).numpy
+        kind = floating("Perceptron", dtype, device).numpy
         self.weight = Parameter(np.zeros((self.out_features, self.in_features), kind))
         self.bias = Parameter(np.zeros(self.out_features, kind))
 
@@ -90,10 +95,10 @@ class Perceptron(Module):
         rule, mistakes = PerceptronLoss(reduction="sum"), 0
         for row, label in zip(rows, labels):
             self.zero_grad()
-            z = self.score(Tensor(row[None]))
+            z = self.score(tensor(row[None]))
             wrong = heaviside(z.detach()).numpy()[0] != label
             mistakes += int(wrong.sum())
-            rule(z, Tensor(label[None])).backward()
+            rule(z, tensor(label[None])).backward()
             with no_grad():
                 for p in self.parameters():
                     assert p.grad is not None

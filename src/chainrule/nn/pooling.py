@@ -16,7 +16,7 @@ from chainrule.nn.function import as_function
 from chainrule.nn.module import Module
 from chainrule.primitives import windows
 from chainrule.primitives.sliding import dilated
-from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util.validation import maybe, whole
 
@@ -246,7 +246,7 @@ class _AvgPool(_Pool):
                 for a, sizes in enumerate(zip(window, strides, pads), start=2)
             ]
             table = functools.reduce(np.multiply.outer, counts).astype(x.dtype.numpy)
-            divisor = float(table.flat[0]) if np.ptp(table) == 0 else Tensor(table)
+            divisor = float(table.flat[0]) if np.ptp(table) == 0 else tensor(table)
         y = sums / divisor
         return y.squeeze(0) if single else y
 

@@ -5,6 +5,8 @@ Sequences are (…, L, d): the position is the axis before the last.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
@@ -24,7 +26,7 @@ from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.random import normal
-from chainrule.tensor import Tensor, as_tensor, count_of, wrap
+from chainrule.tensor import Tensor, as_tensor, count_of, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
 
@@ -87,7 +89,7 @@ class _Waves(Module):
             )
         positions, width = _positions(kind, x, start, even=True), int(x.shape[-1])
         speeds = self.base ** (-np.arange(0, width, 2) / width)
-        angles = positions.astype("float64").unsqueeze(-1) * Tensor(speeds)
+        angles = positions.astype("float64").unsqueeze(-1) * tensor(speeds)
         return angles.cos().astype(x.dtype), angles.sin().astype(x.dtype)
 
 
@@ -168,13 +170,18 @@ class LearnedPositions(Module):
     """
 
     def __init__(
-        self, num_positions: Count, embedding_dim: Count, *, dtype: str = "float32"
+        self,
+        num_positions: Count,
+        embedding_dim: Count,
+        *,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         kind = "LearnedPositions"
         self.num_positions, self.embedding_dim = shape = positive_integers(
             kind, num_positions=num_positions, embedding_dim=embedding_dim
         )
-        drawn = normal(*shape, std=0.02, dtype=floating(kind, dtype))
+        drawn = normal(*shape, std=0.02, dtype=floating(kind, dtype, device))
         self.weight = Parameter(drawn)
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:

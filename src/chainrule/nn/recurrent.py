@@ -57,7 +57,8 @@ class _Recurrent(RecurrentStep):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         kind = type(self).__name__
         self.input_size, self.hidden_size, self.num_layers = positive_integers(
@@ -74,7 +75,7 @@ class _Recurrent(RecurrentStep):
                 got=f"dropout={dropout}, num_layers=1",
                 fix=_("nn.Dropout behind it"),
             )
-        floats = floating(kind, dtype)
+        floats = floating(kind, dtype, device)
         for layer in range(self.num_layers):
             inputs = self.hidden_size * self._directions if layer else self.input_size
             for suffix in self._suffixes(layer):
@@ -242,11 +243,12 @@ class RNN(ElmanStep, _Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self._set_nonlinearity(nonlinearity)
         shared = (input_size, hidden_size, num_layers, bias, batch_first, dropout)
-        super().__init__(*shared, bidirectional, dtype=dtype)
+        super().__init__(*shared, bidirectional, device=device, dtype=dtype)
 
 
 class LSTM(LSTMStep, _Recurrent):

@@ -151,14 +151,15 @@ class _Cell(RecurrentStep):
         hidden_size: Count,
         bias: bool = True,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         kind = type(self).__name__
         self.input_size, self.hidden_size = positive_integers(
             kind, input_size=input_size, hidden_size=hidden_size
         )
         self.bias = flag(kind, "bias", bias)
-        self._draw_parameters("", self.input_size, floating(kind, dtype))
+        self._draw_parameters("", self.input_size, floating(kind, dtype, device))
 
     def forward(self, x: Tensor, hx: Any = None) -> Any:
         """Return a recurrent cell's next states; the initial ones default to 0."""
@@ -210,10 +211,11 @@ class RNNCell(ElmanStep, _Cell):
         bias: bool = True,
         nonlinearity: str = "tanh",
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self._set_nonlinearity(nonlinearity)
-        super().__init__(input_size, hidden_size, bias, dtype=dtype)
+        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
 
 
 class LSTMCell(LSTMStep, _Cell):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.context import get_default_dtype
 from chainrule.graph.node import Array
 from chainrule.graph.room import check_room
 from chainrule.nn.affine import along
@@ -99,7 +100,7 @@ class Upsample(Module):
                 fix=_("x.unsqueeze(0) for one sample"),
             )
         if not nearest and not x.dtype.is_float:
-            x = x.astype("float32")
+            x = x.astype(get_default_dtype())
         for axis, wanted in enumerate(self._per_axis(axes), start=2):
             length = x.shape[axis]
             if not isinstance(length, int) or not length:

@@ -52,7 +52,7 @@ class Measured(Module):
         raise NotImplementedError
 
     @classmethod
-    def of(cls, data: Any, *, dtype: str = "float32", **options: Any) -> Self:
+    def of(cls, data: Any, *, dtype: Any = None, **options: Any) -> Self:
         """Return a scaling layer with statistics measured from the columns of data.
 
         Args:
@@ -127,9 +127,7 @@ class Scaling(Measured):
         """The dtype in which a scaling layer stores the mean."""
         return self.widest or self.dtype
 
-    def __init__(
-        self, num_features: Count | None = None, *, dtype: str = "float32"
-    ) -> None:
+    def __init__(self, num_features: Count | None = None, *, dtype: Any = None) -> None:
         self._set(num_features, dtype)
         self.register_buffer("mean", np.zeros(self.num_features, self.mean_dtype.numpy))
         self.register_buffer("std", np.ones(self.num_features, self.dtype.numpy))

@@ -11,7 +11,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import DType
 from chainrule.nn.parameter import Parameter
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 
 
@@ -66,7 +66,7 @@ def load_state(
                 ),
                 expected=_("the same numbers under each name"),
             )
-    for t, new in [(t, Tensor(array)) for t, array in wanted.values()]:
+    for t, new in [(t, tensor(array)) for t, array in wanted.values()]:
         t.copy_(new)
     return IncompatibleKeys(missing, unknown)
 

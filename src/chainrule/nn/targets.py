@@ -110,7 +110,7 @@ class LogTarget(TransformedTarget):
         num_features: Count | None = None,
         *,
         positive: bool = True,
-        dtype: str = "float32",
+        dtype: Any = None,
     ) -> None:
         self._set(num_features, dtype)
         self.positive = flag("LogTarget", _("positive"), positive)
@@ -181,7 +181,7 @@ class QuantileTarget(TransformedTarget):
         num_features: Count | None = None,
         n_quantiles: Count = 100,
         *,
-        dtype: str = "float32",
+        dtype: Any = None,
     ) -> None:
         self._set(num_features, dtype)
         (self.n_quantiles,) = positive_integers(

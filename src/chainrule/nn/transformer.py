@@ -58,7 +58,8 @@ class _Block(Module):
         norm_first: bool = False,
         bias: bool = True,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         kind = type(self).__name__
         is_class = isinstance(activation, type)
@@ -72,7 +73,7 @@ class _Block(Module):
             )
         width, heads = positive_integers(kind, d_model=d_model, nhead=nhead)
         check_heads(kind, d_model=width, nhead=heads)
-        shared: dict[str, Any] = {"bias": bias, "dtype": dtype}
+        shared: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
         for name in self.attentions:
             attention = MultiheadAttention(
                 d_model, nhead, dropout, batch_first=batch_first, **shared
@@ -352,20 +353,27 @@ class Transformer(Module):
         norm_first: bool = False,
         bias: bool = True,
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         sizes = (d_model, nhead, dim_feedforward, dropout, activation)
         options = (layer_norm_eps, batch_first, norm_first, bias)
 
         def norm() -> LayerNorm:
-            return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+            return LayerNorm(
+                d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype
+            )
 
         if custom_encoder is None:
-            layer = TransformerEncoderLayer(*sizes, *options, dtype=dtype)
+            layer = TransformerEncoderLayer(
+                *sizes, *options, device=device, dtype=dtype
+            )
             custom_encoder = TransformerEncoder(layer, num_encoder_layers, norm())
         self.encoder: Module = custom_encoder
         if custom_decoder is None:
-            layer = TransformerDecoderLayer(*sizes, *options, dtype=dtype)
+            layer = TransformerDecoderLayer(
+                *sizes, *options, device=device, dtype=dtype
+            )
             custom_decoder = TransformerDecoder(layer, num_decoder_layers, norm())
         self.decoder: Module = custom_decoder
         for p in self.parameters():
@@ -405,11 +413,13 @@ class Transformer(Module):
         )
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, dtype: str = "float32") -> Tensor:
+    def generate_square_subsequent_mask(
+        sz: int, device: Any = None, dtype: Any = None
+    ) -> Tensor:
         """Return a causal attention mask (sz, sz): −∞ above the diagonal, else 0.
 
         >>> Transformer.generate_square_subsequent_mask(2)
         tensor([[  0., -inf],
                 [  0.,   0.]])
         """
-        return full((sz, sz), -math.inf, dtype=dtype).triu(1)
+        return full((sz, sz), -math.inf, device=device, dtype=dtype).triu(1)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.affine import parameter, same_dtype
-from chainrule.nn.arguments import Count, Size, integer, layer_name, per_axis
+from chainrule.nn.arguments import Count, Size, floating, integer, layer_name, per_axis
 from chainrule.nn.convolution import (
     Kernels,
     add_bias,
@@ -46,7 +46,8 @@ class _ConvTranspose(Kernels):
         dilation: Size = 1,
         padding_mode: Literal["zeros"] = "zeros",
         *,
-        dtype: str = "float32",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         kind = type(self).__name__
         strides = per_axis(kind, "stride", stride, self.axes)
@@ -59,7 +60,13 @@ class _ConvTranspose(Kernels):
             "zeros", what=_("{kind} knows no such {name}."), kind=kind
         )("padding_mode", padding_mode)
         self._set_parameters(
-            in_channels, out_channels, kernel_size, groups, bias, dtype, transposed=True
+            in_channels,
+            out_channels,
+            kernel_size,
+            groups,
+            bias,
+            floating(kind, dtype, device),
+            transposed=True,
         )
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:

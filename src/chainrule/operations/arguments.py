@@ -132,26 +132,3 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
             total if isinstance(total, SymbolicDim) else SymbolicDim(factor=total)
         ) // known
     return tuple([free if d == -1 else d for d in wanted])
-
-
-# -- devices --------------------------------------------------------------------------
-
-
-def is_device(argument: Any) -> bool:
-    """Return whether an argument names a device of tensors; refuse all but the CPU."""
-    name = str(argument)
-    if name.split(":")[0] not in ("cpu", "cuda", "mps", "gpu", "xpu", "tpu"):
-        return False
-    check_device(name)
-    return True
-
-
-def check_device(device: Any) -> None:
-    """Refuse any device of a tensor but the CPU."""
-    if device is not None and str(device) not in ("cpu", "cpu:0"):
-        raise ArgumentError(
-            _("There is no device {device!r:.40}.", device=str(device)),
-            expected=_('"cpu": all tensors are there'),
-            got=f"{device!r:.40}",
-            fix=_("leave the device out"),
-        )

@@ -13,13 +13,14 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.apply import checked_constant
-from chainrule.graph.context import context
+from chainrule.graph.context import context, dtype_or_default
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Value
 from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
-from chainrule.operations.arguments import check_device, numbers_of, shape_of, whole
+from chainrule.operations.arguments import numbers_of, shape_of, whole
 from chainrule.operations.arithmetic import lerp
+from chainrule.operations.device import check_device
 from chainrule.operations.joining import stack
 from chainrule.operations.op import op
 from chainrule.operations.operands import (
@@ -54,8 +55,9 @@ def _own(v: Value, like: Value | None = None) -> Value:
     return v
 
 
-def _dtype(dtype: Any, default: DType = DType.float32) -> DType:
-    return default if dtype is None else as_dtype(dtype)
+def _dtype(dtype: Any, default: DType | None = None) -> DType:
+    """Return a dtype; where it is None ``default``, or else that of Python floats."""
+    return dtype_or_default(default if dtype is None else dtype)
 
 
 @op(creates=True, method=False)
@@ -76,7 +78,7 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None) -> Value:
 
 def _full(shape: Any, number: Any, dtype: Any) -> Value:
     wanted = shape_of(shape)
-    kinds = {bool: DType.bool, int: DType.int64, float: DType.float32}
+    kinds = {bool: DType.bool, int: DType.int64, float: None}
     if type(number) in kinds:
         return movement.full(number, _dtype(dtype, kinds[type(number)]), wanted)
     one = value_of(number, None if dtype is None else as_dtype(dtype))
@@ -203,7 +205,7 @@ def arange(
     if not integers:
         names = ("start", "stop", "step")
         start, stop, step = (validation.number(k, n) for k, n in zip(names, numbers))
-    wanted = _dtype(dtype, DType.int64 if integers else DType.float32)
+    wanted = _dtype(dtype, DType.int64 if integers else None)
     if not step:
         raise ArgumentError(_("arange goes on by steps."), expected="step ≠ 0", got="0")
     span = stop - start

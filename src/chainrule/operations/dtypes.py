@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype
-from chainrule.operations.arguments import check_device
+from chainrule.operations.device import check_device
 from chainrule.operations.op import Viewed, op
 from chainrule.operations.operands import (
     TensorBase,

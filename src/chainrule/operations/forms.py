@@ -13,7 +13,7 @@ from typing import Any
 from chainrule.errors import ChainruleError
 from chainrule.graph.context import context
 from chainrule.graph.node import Value
-from chainrule.operations.arguments import check_device
+from chainrule.operations.device import check_device
 from chainrule.operations.op import INVALID_CALL, SIGNS, Op, Viewed
 from chainrule.operations.operands import (
     TensorBase,

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError, ShapeError
 from chainrule.graph.apply import checked_constant, constant
-from chainrule.graph.context import context
+from chainrule.graph.context import context, get_default_dtype
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.primitives import creation, elementwise, movement
@@ -91,7 +91,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
             if type(number) is int:
                 checked_constant(number, DType.int64)  # most are too large
     if wanted is None and array.dtype == np.float64 and not _has_dtype(data):
-        array = array.astype(np.float32)
+        array = array.astype(get_default_dtype().numpy)
     as_dtype(array.dtype)
     return array
 
@@ -115,7 +115,7 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
     elif isinstance(x, SymbolicDim):
         value = count_of(x, DType.int64)
     else:
-        own = DType.float32 if type(x) is float else None
+        own = get_default_dtype() if type(x) is float else None
         wanted = (dtype or own) if is_number(x) else None
         value = Value(checked_constant(x, wanted) if wanted else as_array(x, dtype))
         if context.trace is not None:
@@ -166,7 +166,7 @@ def promote(a: DType, b: DType) -> DType:
 def number_dtype(number: Any, dtype: DType) -> DType:
     """Return the common dtype of a Python number and a tensor of ``dtype``."""
     if isinstance(number, float) and not dtype.is_float:
-        return DType.float32
+        return get_default_dtype()
     if dtype is DType.bool and not isinstance(number, bool):
         return DType.int64
     return dtype
@@ -179,7 +179,9 @@ def astype(v: Value, dtype: DType) -> Value:
 
 def floating(v: Value) -> Value:
     """Return a value itself if its dtype is floating, else converted to float32."""
-    return v if v.dtype.is_float else elementwise.convert(v, dtype=DType.float32)
+    if v.dtype.is_float:
+        return v
+    return elementwise.convert(v, dtype=get_default_dtype())
 
 
 # -- shapes ---------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from chainrule.primitives.elementwise import (
     sqrt,
 )
 from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
-from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 
 # -- what engines run ------------------------------------------------------------------
@@ -129,7 +129,7 @@ def clip_grad_norm_(
     limit = _limit("max_norm", max_norm)
     with_gradient = _with_gradients(parameters)
     if not with_gradient:
-        return Tensor(np.float32(0.0))
+        return tensor(np.float32(0.0))
     with no_grad(), role("update"):
         gradients = [p.grad.value for p in with_gradient if p.grad is not None]
         norm = total_norm(gradients)

@@ -15,7 +15,7 @@ from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.node import Array
 from chainrule.optim.arguments import nonnegative, option, positive_int
 from chainrule.optim.optimizer import Optimizer
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.util.validation import choice, maybe
 
@@ -228,7 +228,7 @@ class _Loss:
         ends = np.cumsum([int(p.size) for p in self.params])
         with no_grad():
             for p, part in zip(self.params, np.split(theta, ends)):
-                p.copy_(Tensor(part.reshape(p.shape).astype(p.dtype.numpy)))
+                p.copy_(tensor(part.reshape(p.shape).astype(p.dtype.numpy)))
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         """Compute the loss and its gradient at parameters θ, for L-BFGS."""

@@ -26,7 +26,7 @@ from chainrule.optim.hyper_parameters import HyperParameters, Options
 from chainrule.optim.parameters import Request, share_out
 from chainrule.optim.rule import check_names, update_composite
 from chainrule.primitives.elementwise import neg
-from chainrule.tensor import Tensor, wrap
+from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
 
 #: Gives a scalar of the present update by its name and dtype.
@@ -241,7 +241,7 @@ class Optimizer(HyperParameters):
             for name, moment in itertools.product(group.names, moments):
                 p, t = self.params[name], self._state[name].get(moment)
                 if t is None:
-                    t = Tensor(np.full(p.shape, self.initial(o), p.dtype.numpy))
+                    t = tensor(np.full(p.shape, self.initial(o), p.dtype.numpy))
                 t.name = f"{name}.{moment}"
                 renewed[name][moment] = t
         self._state = renewed
@@ -349,8 +349,8 @@ class Optimizer(HyperParameters):
 
     def _put(self, changed: Iterable[tuple[Tensor, Value]], steps: int) -> None:
         """Assign an optimiser's new parameters and moments, and the update number."""
-        for tensor, value in changed:
-            tensor.copy_(wrap(value))
+        for t, value in changed:
+            t.copy_(wrap(value))
         self.set_steps(steps)
 
     def _clip(self, gradients: dict[str, Value], supply: Supply) -> Value | None:

@@ -14,7 +14,7 @@ from chainrule.optim.groups import as_json
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.util.validation import count
 
@@ -79,8 +79,8 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
             store.pop("lr", None)
         else:
             store["lr"] = _moved(store.get("lr"), schedule, moved)
-    for (name, moment), tensor in moments.items():
-        optimizer.state[name][moment].copy_(tensor)
+    for (name, moment), new in moments.items():
+        optimizer.state[name][moment].copy_(new)
 
 
 # -- what must fit ---------------------------------------------------------------------
@@ -158,7 +158,7 @@ def _moment(what: str, saved: Any, p: Tensor) -> Tensor:
         )
     try:
         with np.errstate(over="raise"):
-            return Tensor(array.astype(p.dtype.numpy))
+            return tensor(array.astype(p.dtype.numpy))
     except FloatingPointError:
         raise DTypeError(
             _("{what} holds numbers in the state_dict that are too large.", what=what),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.context import no_grad
+from chainrule.graph.context import dtype_or_default, no_grad
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
@@ -98,7 +98,7 @@ def uniform(
     *shape: Dim | Sequence[Dim],
     low: float = 0.0,
     high: float = 1.0,
-    dtype: Any = "float32",
+    dtype: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Draw numbers from the uniform distribution on [low, high).
@@ -109,7 +109,7 @@ def uniform(
     Args:
         shape: sizes, ``uniform(2, 3)`` or ``uniform((2, 3))``; none for one number.
         low, high: the ends.
-        dtype: of the result.
+        dtype: of the result; the default dtype where it is None.
         requires_grad: whether ``backward()`` shall fill ``.grad``.
 
     Raises:
@@ -120,7 +120,7 @@ def uniform(
     >>> bool((uniform(1000) < 1).all())
     True
     """
-    kind = as_dtype(dtype)
+    kind = dtype_or_default(dtype)
 
     def spread(raw: Value) -> Value:
         high_bits = shift_right(raw, full(8, DType.uint32, raw.shape))
@@ -137,7 +137,7 @@ def normal(
     *shape: Dim | Sequence[Dim],
     mean: float = 0.0,
     std: float = 1.0,
-    dtype: Any = "float32",
+    dtype: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Draw numbers from the normal distribution N(mean, std²).
@@ -148,7 +148,7 @@ def normal(
     Args:
         shape: sizes, ``normal(2, 3)`` or ``normal((2, 3))``; none for one number.
         mean, std: of the distribution.
-        dtype: of the result.
+        dtype: of the result; the default dtype where it is None.
         requires_grad: whether ``backward()`` shall fill ``.grad``.
 
     Raises:
@@ -159,7 +159,7 @@ def normal(
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
-    kind = as_dtype(dtype)
+    kind = dtype_or_default(dtype)
 
     def spread(first: Value, second: Value) -> Value:
         u, v = _between(first), _between(second)

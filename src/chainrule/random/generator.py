@@ -16,7 +16,7 @@ from chainrule.graph.types import DType, Shape, size_of
 from chainrule.operations.op import raises_call_error
 from chainrule.operations.operands import full
 from chainrule.primitives.random import random_bits, seed_key
-from chainrule.tensor import Tensor, wrap
+from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
 
@@ -32,8 +32,8 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self.key = Tensor(seed_key(validation.seed("seed", seed)))
-        self.counter = Tensor(np.uint32(0))
+        self.key = tensor(seed_key(validation.seed("seed", seed)))
+        self.counter = tensor(np.uint32(0))
         self.key.name, self.counter.name = "random.key", "random.counter"
 
     def manual_seed(self, seed: int) -> Generator:

@@ -54,7 +54,7 @@ class Layer(ClassSection):
     """
 
     title: ClassVar[str] = _("a layer")
-    hidden: ClassVar[tuple[str, ...]] = ("dtype", "batch_first")
+    hidden: ClassVar[tuple[str, ...]] = ("device", "dtype", "batch_first")
     inferred: ClassVar[tuple[str, ...]] = INFERRED
     bare_name: ClassVar[bool] = True
 

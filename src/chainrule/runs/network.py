@@ -22,7 +22,7 @@ from chainrule.runs.layers import Layer, with_weights
 from chainrule.runs.problems import Problem, at
 from chainrule.runs.schema import Run
 from chainrule.runs.values import to_toml
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 
 #: Samples of a trial.
@@ -57,7 +57,7 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
         _check_texts(layers[0], texts)
     elif standardize:
         built.append(_standardize(train))
-    sample: Any = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
+    sample: Any = tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
     sized = [i for i, layer in enumerate(layers) if "out_features" in layer.known()]
     total = 0
     for i, layer in enumerate(layers):

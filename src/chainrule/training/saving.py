@@ -25,7 +25,7 @@ from chainrule.nn.architecture import (
     module_spec,
 )
 from chainrule.optim import Optimizer
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import Place, misfit, strange
@@ -264,7 +264,7 @@ def load(
     if history.entries not in ([], ["train"]) or "loss" not in history.steps:
         raise strange(path, _("'history' of the entry train with loss"), "another")
     for name, t in tensors.items():
-        t.copy_(Tensor(saved[name]))
+        t.copy_(tensor(saved[name]))
     frozen = {*document["frozen"]}
     for name, p in trainer.model.named_parameters():
         p.requires_grad_(name not in frozen)

@@ -11,7 +11,7 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer, Schedule
-from chainrule.tensor import Tensor
+from chainrule.tensor import as_tensor
 from chainrule.text import _
 from chainrule.training.checkpoint import Place, misfit, strange
 from chainrule.training.state import copied, named, taken
@@ -71,9 +71,9 @@ class MutableState:
             slot = self.program.slots[key]
             tensor = slot.current()
             if array is None or tensor is None:
-                slot.tensor.grad = None if array is None else Tensor(array)
+                slot.tensor.grad = None if array is None else as_tensor(array)
             else:
-                tensor.copy_(Tensor(array))
+                tensor.copy_(array)
 
     def _parts(self) -> Iterable[Any]:
         for table in self.tables:

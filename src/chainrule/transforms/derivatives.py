@@ -20,7 +20,7 @@ from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Value
 from chainrule.primitives.movement import concatenate, full_like, reshape
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util.pytree import flatten, unflatten
 
@@ -454,7 +454,7 @@ def jacobian(
         for i in range(count):
             basis = np.zeros(count, y.dtype.numpy)
             basis[i] = 1
-            rows.append(back(Tensor(basis.reshape(y.shape))))
+            rows.append(back(tensor(basis.reshape(y.shape))))
         blocks = [
             _stacked([row[k] for row in rows], y, as_tensor(args[i]))
             for k, i in enumerate(positions)

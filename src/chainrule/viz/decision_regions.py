@@ -14,7 +14,7 @@ from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
-from chainrule.tensor import Tensor
+from chainrule.tensor import tensor
 from chainrule.text import _
 from chainrule.text.tables import shorten
 from chainrule.training import Trainer
@@ -134,14 +134,14 @@ def probabilities(trainer: Classifier, x: Array) -> Array:
         except ArgumentError:  # scores that only decide, as a hinge's
             raw = trainer.predict(x)
             cut = output_semantics.threshold(trainer.loss)
-            predicted = output_semantics.decide(Tensor(raw), cut).numpy()
+            predicted = output_semantics.decide(tensor(raw), cut).numpy()
             if raw.ndim > 1 and raw.shape[1] > 1:
                 predicted = np.eye(raw.shape[1])[predicted]
     elif isinstance(trainer, Module):
         with no_grad(), mode(trainer, training=False):
-            predicted = trainer(Tensor(x))
+            predicted = trainer(tensor(x))
     else:
-        predicted = trainer(Tensor(x))
+        predicted = trainer(tensor(x))
     scores = np.asarray(predicted, np.float64)
     if scores.ndim == 2 and scores.shape[1] > 1 and len(scores) == len(x):
         sums = scores.sum(1)

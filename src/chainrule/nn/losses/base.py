@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import where
+from chainrule.graph.context import get_default_dtype
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.losses.checks import (
@@ -183,7 +184,7 @@ class Loss(Reduction):
         """
         output, truth = as_tensor(prediction), as_tensor(target)
         if not output.dtype.is_float:
-            output = output.astype("float32")
+            output = output.astype(get_default_dtype())
         y = numbers(truth)
         if y is None and not are_targets_checked():
             truth = self.right_target(truth, output.shape)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.graph.context import get_default_dtype
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, DType
 from chainrule.nn.arguments import is_known
@@ -210,7 +211,7 @@ def check_distributions(
     values = check_unit(loss, name, values, fix)
     got = None
     if isinstance(values, Tensor):
-        floats = values if values.dtype.is_float else values.astype("float32")
+        floats = values if values.dtype.is_float else values.astype(get_default_dtype())
         bad: Any = abs(floats.sum(axis) - 1.0) > TOLERANCE
     else:
         total = values.sum(axis=axis, dtype=np.float64)

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule.errors import ShapeError
 from chainrule.functions import maximum, where
+from chainrule.graph.context import get_default_dtype
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction
@@ -36,7 +37,7 @@ class PairLoss(Reduction):
         tensors = {name: as_tensor(x) for name, x in inputs.items()}
         first = next(iter(tensors.values()))
         if not first.dtype.is_float:
-            first = first.astype("float32")
+            first = first.astype(get_default_dtype())
         for name, t in tensors.items():
             if t.shape != first.shape:
                 raise ShapeError(

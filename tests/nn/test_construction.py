@@ -58,10 +58,13 @@ def test_a_constructor_that_fails_says_what_python_says():
     [
         (lambda: nn.LSTM(3, 4, proj_size=2), r"^LSTM .*'proj_size'"),
         (lambda: nn.GRUCell(3), r"^GRUCell\(…\): .*'hidden_size'"),
-        (lambda: nn.BatchNorm1d(4, device="cpu"), r"^BatchNorm1d .*'device'"),
+        (lambda: nn.BatchNorm1d(4, devices="cpu"), r"^BatchNorm1d .*'devices'"),
         (lambda: nn.BCELoss(foo=2), r"^BCELoss .*'foo'"),
         (lambda: nn.MultiheadAttention(4, 2, add_zero_attn=True), "^MultiheadA"),
-        (lambda: nn.TransformerDecoderLayer(4, 2, device=None), "^TransformerDecoderL"),
+        (
+            lambda: nn.TransformerDecoderLayer(4, 2, devices=None),
+            "^TransformerDecoderL",
+        ),
         (lambda: nn.Linear(2, 3, True, 5, 6), r"^Linear\(…\): too many positional"),
     ],
 )

@@ -122,7 +122,7 @@ class _GradientState:
         return owner._gradient_outside()
 
     def expect(self, added: bool) -> None:
-        """Note that a run is about to change a gradient in the engine's memory."""
+        """Before a run changes a gradient, have it fetched anew when next read."""
         gradient, awaited = self.owner._grad, self.awaited
         awaited.version = -1
         if added and isinstance(gradient, Tensor):

@@ -424,7 +424,7 @@ def _unchanged(model: Module) -> Iterator[None]:
 def _rehearse(model: Module, xs: Sequence[Array], y: Array, loss: Loss) -> None:
     """Run the model and the loss eagerly once before tracing, to raise clear errors."""
     with no_grad(), stream(Generator(0)):
-        prediction = model(*map(Tensor, xs))
+        prediction = model(*map(tensor, xs))
         leaves = flatten(prediction)[0]
         if not leaves or not all(isinstance(t, Tensor) for t in leaves):
             raise ArgumentError(

@@ -92,7 +92,7 @@ class RandomVerticalFlip(RandomHorizontalFlip):
 
 
 class RandomCrop(Augmentation):
-    """In training, cut out a part of each image at random, after padding it.
+    """Cut out a part of each image: at random, padded, in training; else the middle.
 
     Of an image's own size that shifts it, by up to ``padding`` in each direction.
     Otherwise the part in the middle is taken where nothing is trained.

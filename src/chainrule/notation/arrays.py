@@ -65,7 +65,7 @@ class Picked(Script):
         super().__init__(base, below=label, index=index)
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
-        """Return the symbolic element with ``change`` applied to base and label."""
+        """Return z_y, an element picked by a label y, with ``change`` on z and y."""
         assert self.below is not None
         return self._with(base=change(self.base), below=change(self.below))
 

@@ -136,7 +136,7 @@ class Tree(ABC):
         return any(e == part for e in self.walk())
 
     def walk(self) -> Iterator[Any]:
-        """Yield an expression and all parts within it, in preorder.
+        """Yield a mathematical expression and all parts within it, in preorder.
 
         >>> from chainrule.notation.algebra import Atom
         >>> [str(e) for e in (Atom("x") - 2 * Atom("y")).walk()]

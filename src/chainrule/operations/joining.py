@@ -92,7 +92,7 @@ def hstack(arrays: Sequence[Any]) -> Value:
 
 
 def _pieces(x: Value, lengths: Sequence[int], axis: int) -> tuple[Viewed, ...]:
-    """Return consecutive pieces of a tensor along an axis, as views."""
+    """Return views of a tensor: consecutive pieces of given lengths along an axis."""
     pieces: list[Viewed] = []
     start = 0
     for length in lengths:

@@ -143,7 +143,7 @@ def _bare(layer: Module, scaling: Any) -> bool:
 
 
 class _Columns(NamedTuple):
-    """The mean, deviation, minimum and maximum of data columns, for warnings."""
+    """Each data column's mean and deviation, and the extremes of all, for warnings."""
 
     means: Array
     deviations: Array

@@ -367,7 +367,7 @@ class _Marker:
         return tuple(slips.values())
 
     def _between(self, changed: str, key: str) -> list[str]:
-        """Return the unanswered quantities that depend on a changed one, in order."""
+        """Return the unanswered quantities that a slip changes, up to ``key``."""
         start, end = self.order.index(changed) + 1, self.order.index(key) + 1
         later = [k for k in self.order[start:end] if k not in self.marks]
         return self.sources.after(changed, later)

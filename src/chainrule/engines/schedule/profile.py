@@ -134,7 +134,7 @@ class Profile:
 
     @cached_property
     def microseconds(self) -> float:
-        """The µs of an undisturbed run of the profiled schedule."""
+        """The µs of the profiled schedule's run, each part at its fastest of many."""
         parts = sum(part.microseconds for part in self.steps)
         return parts + self.rest + self.waited
 

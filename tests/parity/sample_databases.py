@@ -1,0 +1,367 @@
+"""PyTorch's databases of samples, held against the functions of the same names.
+
+``torch.testing`` has for each of its functions a list of sample inputs, written by its
+authors to test it (OpInfo). Each sample is called here and there: values, dtypes and
+shapes, first and second derivatives, eager and compiled on both engines. What PyTorch
+refuses (its error inputs) is refused here too.
+
+    python -m tests.parity.sample_databases addcmul linalg.inv     # some names
+    python -m tests.parity.sample_databases                        # all, as a table
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+
+import chainrule as cr
+from chainrule.errors import ChainruleError
+from chainrule.graph.types import as_dtype
+
+#: PyTorch's dtypes that exist here.
+DTYPES = {
+    torch.float64: "float64",
+    torch.float32: "float32",
+    torch.int64: "int64",
+    torch.int32: "int32",
+    torch.uint8: "uint8",
+    torch.int8: "int8",
+    torch.int16: "int16",
+    torch.bool: "bool",
+}
+#: The dtypes in which the samples are made.
+SAMPLED = (torch.float64, torch.float32, torch.int64, torch.bool)
+#: |ours − theirs| ≤ these, times the larger of 1 and |theirs|.
+TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
+
+DATABASE = {op.name: op for op in reversed(op_db)}
+
+
+class UnknownError(Exception):
+    """A sample with something that has no counterpart: complex numbers, float16, …"""
+
+
+def ours(name: str) -> Callable[..., Any] | None:
+    """The function of the same name, or the method."""
+    target: Any = cr
+    for part in name.split("."):
+        target = getattr(target, part, None)
+        if target is None:
+            break
+    if target is None and "." not in name:
+        target = getattr(cr.Tensor, name, None)
+    return target if callable(target) else None
+
+
+def converted(item: Any, leaves: list[Any] | None = None) -> Any:
+    """A sample's argument as Chainrule has it; its tensors are put into ``leaves``."""
+    if isinstance(item, torch.Tensor):
+        if item.dtype not in DTYPES or item.layout is not torch.strided:
+            raise UnknownError(f"{item.dtype} {item.layout}")
+        array = item.detach().resolve_conj().numpy()
+        made = cr.tensor(np.array(array), requires_grad=item.requires_grad)
+        if leaves is not None:
+            leaves.append((item, made))
+        return made
+    if isinstance(item, torch.dtype):
+        if item not in DTYPES:
+            raise UnknownError(str(item))
+        return as_dtype(DTYPES[item])
+    if isinstance(item, torch.device):
+        return cr.device(str(item))
+    if isinstance(item, torch.layout | torch.memory_format | torch.Generator | complex):
+        raise UnknownError(str(item))
+    if isinstance(item, torch.Size):
+        return tuple(item)
+    if isinstance(item, tuple | list):
+        made = [converted(part, leaves) for part in item]
+        named = hasattr(item, "_fields")
+        return type(item)(*made) if named else type(item)(made)
+    if isinstance(item, dict):
+        return {key: converted(part, leaves) for key, part in item.items()}
+    return item
+
+
+def flat(result: Any) -> list[Any]:
+    """The tensors and numbers in a result."""
+    if isinstance(result, tuple | list):
+        return [part for item in result for part in flat(item)]
+    return [result]
+
+
+def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
+    """Where two results differ; empty if they agree."""
+    mine, other = flat(ours), flat(theirs)
+    if len(mine) != len(other):
+        return f"{len(mine)} results for {len(other)}"
+    for a, b in zip(mine, other, strict=True):
+        if not isinstance(b, torch.Tensor):
+            if isinstance(a, cr.Tensor):
+                return f"a tensor for {b!r:.40}"
+            if isinstance(b, torch.dtype | torch.device):
+                continue
+            if a != b and not (a != a and b != b):
+                return f"{a!r:.40} for {b!r:.40}"
+            continue
+        if b.dtype not in DTYPES:
+            return f"another dtype: {b.dtype}"
+        if not isinstance(a, cr.Tensor):
+            return f"{type(a).__name__} for a tensor"
+        x, y = a.detach().numpy(), b.detach().resolve_conj().resolve_neg().numpy()
+        if x.shape != y.shape:
+            return f"shape {x.shape} for {y.shape}"
+        if dtypes and x.dtype != y.dtype:
+            return f"dtype {x.dtype} for {y.dtype}"
+        if x.dtype.kind != "f" and y.dtype.kind != "f":
+            if not np.array_equal(x, y):
+                return f"values {x.ravel()[:4]} for {y.ravel()[:4]}"
+            continue
+        bound = TOLERANCES.get(y.dtype.name, 1e-4)
+        if not np.allclose(x, y, rtol=bound, atol=bound, equal_nan=True):
+            off = ~np.isclose(x, y, rtol=bound, atol=bound, equal_nan=True)
+            return f"values {x[off].ravel()[:3]} for {y[off].ravel()[:3]}"
+    return ""
+
+
+@dataclass
+class Report:
+    """What came of one name's samples.
+
+    Attributes:
+        name: of the function.
+        counts: of samples that agree (``ok``), that are refused by an error of ours,
+            that are of something that does not exist here, …
+        wrong: where a result differs.
+        crashed: where an error is not one of ours.
+        refused: messages of our errors, where PyTorch has a result.
+    """
+
+    name: str
+    counts: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    crashed: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.name}: " + ", ".join(f"{k} {n}" for k, n in self.counts.items())
+        ]
+        for kind in ("wrong", "crashed", "refused"):
+            found = dict.fromkeys(getattr(self, kind))
+            lines += [f"    {kind}: {text}" for text in list(found)[:6]]
+        return "\n".join(lines)
+
+
+def shown(sample: Any) -> str:
+    def short(item: Any) -> str:
+        if isinstance(item, torch.Tensor):
+            return f"{str(item.dtype)[6:]}{list(item.shape)}"
+        if isinstance(item, tuple | list):
+            return f"({', '.join(map(short, item))})"
+        return f"{item!r:.30}"
+
+    named = [f"{key}={short(item)}" for key, item in sample.kwargs.items()]
+    return ", ".join([short(sample.input), *map(short, sample.args), *named])
+
+
+def gradients(result: Any, wrt: list[Any], grad: Callable[..., Any], ones: Any) -> Any:
+    """Derivatives of a weighted sum of a result's floats."""
+    total = None
+    for i, part in enumerate(flat(result)):
+        if getattr(part, "requires_grad", False):
+            term = (part * ones(part, i)).sum()
+            total = term if total is None else total + term
+    return None if total is None else grad(total, wrt)
+
+
+class Check:
+    """The comparison of one function's samples.
+
+    Args:
+        name: of the function, as OpInfo has it.
+        compiled: how many samples of each dtype are compiled, on both engines.
+    """
+
+    def __init__(self, name: str, compiled: int = 2) -> None:
+        self.op, self.compiled = DATABASE[name], compiled
+        self.function = ours(name)
+        self.report = Report(name)
+
+    def run(self) -> Report:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for dtype in SAMPLED:
+                if self.op.supports_dtype(dtype, "cpu"):
+                    self.samples(dtype)
+            self.errors()
+        return self.report
+
+    def samples(self, dtype: torch.dtype) -> None:
+        derived = dtype is torch.float64 and self.op.supports_autograd
+        try:
+            made = list(self.op.sample_inputs("cpu", dtype, requires_grad=derived))
+        except Exception as error:
+            self.report.counts[f"no samples: {error!r:.60}"] += 1
+            return
+        for i, sample in enumerate(made):
+            self.sample(sample, derived, i < self.compiled)
+
+    def sample(self, sample: Any, derived: bool, compiled: bool) -> None:
+        label = shown(sample)
+        try:
+            theirs = self.op(sample.input, *sample.args, **sample.kwargs)
+        except Exception:
+            self.report.counts["refused by PyTorch"] += 1
+            return
+        if any(isinstance(t, torch.Tensor) and t.is_complex() for t in flat(theirs)):
+            self.report.counts["complex"] += 1
+            return
+        leaves: list[Any] = []
+        try:
+            args = converted((sample.input, *sample.args), leaves)
+            kwargs = converted(sample.kwargs, leaves)
+        except UnknownError:
+            self.report.counts["unknown here"] += 1
+            return
+        found = self.attempt(label, lambda: self.function(*args, **kwargs))
+        if found is None:
+            return
+        difference = compare(found[0], theirs)
+        if difference:
+            self.report.wrong.append(f"({label}): {difference}")
+            self.report.counts["wrong"] += 1
+            return
+        self.report.counts["ok"] += 1
+        if derived:
+            self.derivatives(label, found[0], theirs, leaves)
+        if compiled:
+            self.engines(label, args, kwargs, theirs)
+
+    def attempt(self, label: str, call: Callable[[], Any]) -> tuple[Any] | None:
+        try:
+            return (call(),)
+        except ChainruleError as error:
+            first = str(error).splitlines()[0]
+            self.report.refused.append(f"({label}): {first}")
+            self.report.counts["refused"] += 1
+        except Exception as error:
+            self.report.crashed.append(
+                f"({label}): {type(error).__name__}: {error!s:.90}"
+            )
+            self.report.counts["crashed"] += 1
+        return None
+
+    def derivatives(self, label: str, mine: Any, theirs: Any, leaves: Any) -> None:
+        pairs = [(t, m) for t, m in leaves if t.requires_grad]
+        rng = np.random.default_rng(0)
+        weights: dict[int, Any] = {}
+
+        def ones(part: Any, i: int) -> Any:
+            if i not in weights:
+                weights[i] = rng.normal(size=tuple(part.shape))
+            array = weights[i]
+            if isinstance(part, torch.Tensor):
+                return torch.tensor(array, dtype=part.dtype)
+            return cr.tensor(array, dtype=part.dtype)
+
+        def grad_there(total: Any, wrt: list[Any]) -> Any:
+            return torch.autograd.grad(total, wrt, create_graph=True, allow_unused=True)
+
+        def grad_here(total: Any, wrt: list[Any]) -> Any:
+            for t in wrt:
+                t.grad = None
+            total.backward(create_graph=True)
+            return [t.grad for t in wrt]
+
+        def zeros(parts: Any, like: list[Any], make: Any) -> Any:
+            pairs = zip(parts, like, strict=True)
+            return [make(t) if g is None else g for g, t in pairs]
+
+        wrt_there, wrt_here = [t for t, __ in pairs], [m for __, m in pairs]
+        if not pairs:
+            return
+        for order in ("first", "second"):
+            if order == "second" and not self.op.supports_gradgrad:
+                return
+            try:
+                there = gradients(theirs, wrt_there, grad_there, ones)
+            except Exception:
+                return
+            found = self.attempt(
+                f"{order} derivative of {label}",
+                lambda m=mine: gradients(m, wrt_here, grad_here, ones),
+            )
+            if found is None or there is None:
+                return
+            here = found[0]
+            if here is None:
+                here = [None] * len(wrt_here)
+            there = zeros(there, wrt_there, torch.zeros_like)
+            here = zeros(here, wrt_here, cr.zeros_like)
+            difference = compare(here, there)
+            if difference:
+                self.report.wrong.append(
+                    f"{order} derivative of ({label}): {difference}"
+                )
+                self.report.counts["wrong"] += 1
+                return
+            self.report.counts[f"{order} derivatives"] += 1
+            theirs, mine = there, here
+            weights.clear()
+
+    def engines(self, label: str, args: Any, kwargs: Any, theirs: Any) -> None:
+        for engine in ("numpy", "native"):
+            run = cr.compile(self.function, engine=engine)
+            found = self.attempt(f"{engine}: {label}", lambda r=run: r(*args, **kwargs))
+            if found is None:
+                continue
+            difference = compare(found[0], theirs)
+            if difference:
+                self.report.wrong.append(f"{engine} ({label}): {difference}")
+            self.report.counts["wrong" if difference else engine] += 1
+
+    def errors(self) -> None:
+        if self.op.error_inputs_func is None:
+            return
+        for item in self.op.error_inputs("cpu"):
+            sample = item.sample_input
+            try:
+                args = converted((sample.input, *sample.args))
+                kwargs = converted(sample.kwargs)
+            except UnknownError:
+                continue
+            try:
+                self.function(*args, **kwargs)
+                self.report.counts["accepted errors"] += 1
+                text = f"accepted ({shown(sample)}); PyTorch: {item.error_regex:.60}"
+                self.report.refused.append(text)
+            except ChainruleError:
+                self.report.counts["errors refused"] += 1
+            except Exception as error:
+                text = f"({shown(sample)}): {type(error).__name__}: {error!s:.80}"
+                self.report.crashed.append(f"error input {text}")
+                self.report.counts["crashed"] += 1
+
+
+def offered() -> Iterator[str]:
+    """The names that exist here too."""
+    for name in sorted(DATABASE):
+        if ours(name) is not None:
+            yield name
+
+
+def main(names: list[str]) -> None:
+    for name in names or offered():
+        print(Check(name).run(), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

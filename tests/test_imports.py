@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tensor",),
     ("functions", "random", "interop"),
     ("array_api", "backends", "cuda", "transforms"),
+    ("autograd",),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
     ("training",),

@@ -55,6 +55,7 @@ from chainrule.version import __version__ as __version__
 if TYPE_CHECKING:
     from chainrule import (
         array_api,
+        autograd,
         backends,
         cuda,
         data,
@@ -83,8 +84,8 @@ float, double = float32, float64
 short, int, long = int16, int32, int64
 
 _PARTS = (
-    *("array_api", "backends", "cuda", "data", "metrics", "nn", "optim", "training"),
-    "viz",
+    *("array_api", "autograd", "backends", "cuda", "data", "metrics", "nn", "optim"),
+    *("training", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -144,6 +145,7 @@ __all__ = [
     "Trainer",
     "array_api",
     "as_tensor",
+    "autograd",
     "backends",
     "bernoulli",
     "bool",

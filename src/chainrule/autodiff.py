@@ -23,6 +23,7 @@ from chainrule.graph.apply import apply
 from chainrule.graph.context import absolute_scope, context, recording
 from chainrule.graph.emit import clone
 from chainrule.graph.graph import Graph, ancestors
+from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple
 from chainrule.primitives.elementwise import add
@@ -49,8 +50,13 @@ def cotangents(
         A map from each forward value to its cotangent, of the same shape.
     """
     known = dict(roots)
+    hooked = gradient_hooks.version > 0
     for node in reversed(ancestors(roots, stop)):
         outputs = node.outputs
+        if hooked:
+            for y in outputs:
+                if y is not None and y in known:
+                    known[y] = gradient_hooks.called(y, known[y])
         gs = tuple(None if y is None else known.get(y) for y in outputs)
         if all(g is None for g in gs):
             continue
@@ -74,6 +80,10 @@ def cotangents(
                     known.pop(y, None)
         if free:
             node.free()
+    if hooked:  # of leaves, whose cotangents are whole now
+        for value, g in known.items():
+            if value.node is None or value.owner is not None:
+                known[value] = gradient_hooks.called(value, g)
     return known
 
 

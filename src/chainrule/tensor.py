@@ -36,12 +36,14 @@ from chainrule.graph.context import (
     recording,
 )
 from chainrule.graph.graph import tracked_ancestors
+from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
 from chainrule.methods.changes import unshared
 from chainrule.methods.conversion import Conversion
 from chainrule.methods.declared import Declared
+from chainrule.methods.hooks import Hooks
 from chainrule.methods.protocols import Protocols
 from chainrule.methods.views import Base
 from chainrule.operations import operands
@@ -58,7 +60,7 @@ from chainrule.util.pytorch_hints import TENSORS
 TensorLike = Any
 
 
-class Tensor(Protocols, Conversion):
+class Tensor(Protocols, Conversion, Hooks):
     """The eager tensor: an array that records how it was computed, for derivatives.
 
     Its methods are PyTorch's, and those of the Python array API standard; the functions
@@ -447,6 +449,8 @@ class Tensor(Protocols, Conversion):
         if context.trace is not None and seed.array is not None:
             seed = context.trace.constant(seed)
         keep = create_graph or retain_graph or context.trace is not None
+        if context.trace is not None:
+            context.trace.note_read(lambda: gradient_hooks.version)
         with recording() if create_graph else no_grad():
             known = cotangents({root: seed}, keep=_is_owned, free=not keep)
             if context.trace is not None and not (create_graph or retain_graph):

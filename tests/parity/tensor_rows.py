@@ -20,6 +20,23 @@ from tests.parity.rows import (
     words,
 )
 
+# -- made like another, converted ------------------------------------------------------
+words("""
+M.type(t.DoubleTensor); K.type("torch.LongTensor"); M.type(t.float64); M.short();
+M.to("cpu", non_blocking=True, copy=True); M.to(t.float64, copy=True);
+M.new_tensor([1.0, 2.0], dtype=t.float64, device="cpu");
+M.new_full((2, 3), 1.5, device="cpu"); M.new_zeros(2, 3); M.new_ones((2,));
+M.new_full((1,), 2, dtype=t.int64); M.new_zeros((2, 1), dtype=t.float64)
+""")
+row(
+    "new with requires_grad",
+    lambda t, x: (
+        x.new_full((2,), 1.0, requires_grad=True).detach() * x.sum(),
+        x.new_tensor([1.0], requires_grad=True).detach() * x.sum(),
+    ),
+    M,
+)
+
 # -- joined, cut, moved ----------------------------------------------------------------
 words("""
 t.cat([M, 2 * M]); t.concat([M, M]); t.cat((M, M * M), dim=1); t.cat((M, M), 1);

@@ -57,6 +57,13 @@ LEFT_OUT = {
     "torchvision's, drawn at random: tests/nn/test_augmentation.py": """
         nn.RandomAffine nn.RandomCrop nn.RandomErasing nn.RandomHorizontalFlip
         nn.RandomRotation nn.RandomVerticalFlip""",
+    "devices, types and gradient modes: tests/test_devices_and_types.py": """
+        backends cuda device double enable_grad float get_default_dtype inference_mode
+        int is_grad_enabled long set_default_dtype set_grad_enabled short BoolTensor
+        ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor ShortTensor
+        Size is_tensor Tensor.is_cuda Tensor.new Tensor.new_empty Tensor.pin_memory""",
+    "hooks and functions with a derivative of their own: tests/autograd": """
+        autograd Tensor.register_hook Tensor.retain_grad""",
     "what the derivatives of rows are made with: tests/test_tensor.py": """
         Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
         Tensor.data""",
@@ -70,6 +77,9 @@ LEFT_OUT = {
 NAMES = {name for names in LEFT_OUT.values() for name in names.split()}
 #: Arguments, by the function or for all of them, with the reason.
 ARGUMENTS = {
+    "nn.*.device": "the CPU: tests/test_devices_and_types.py",
+    "tensor.device": "the CPU: tests/test_devices_and_types.py",
+    "as_tensor.device": "the CPU: tests/test_devices_and_types.py",
     "nn.*.dtype": "the rows convert whole modules, in both dtypes",
     "nn.Linear.init": "an initialiser by its name, ours alone: tests/nn/test_init.py",
     "nn.PReLU.init": "the rows give both the same slopes: tests/nn/test_layers.py",

@@ -45,7 +45,9 @@ class Cause:
     def of(cls, kind: str, node: Node, **more: Any) -> Cause:
         """Return a cause of a gradient error, with a graph node's name and position."""
         place = {"source": node.source, "scope": node.scope}
-        return cls(kind, node.primitive.name, **place, **more)
+        call = node.attrs.get("call")  # of a function with its own derivative
+        name = node.primitive.name if call is None else f"{call.name}.backward"
+        return cls(kind, name, **place, **more)
 
     def inside(self, node: Node) -> Cause:
         """Return a gradient error's cause, found within a composite, loop or branch."""

@@ -47,5 +47,5 @@ def _fix(kind: str) -> str:
             " what they give from derivatives"
         )
     if kind == "rule":
-        return _("correct the rule (vjp=) where the primitive is declared")
+        return _("correct the rule where it is declared: vjp=, or backward")
     return _("print(error.report) shows the quotients")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import cotangents
+from chainrule.autograd.function import CUSTOM
 from chainrule.composites import control
 from chainrule.errors import GradientError
 from chainrule.gradient_check.subject import Subject
@@ -116,6 +117,8 @@ def weighted(weights: Sequence[Array], outputs: Sequence[Array]) -> Array:
 def applied(node: Node, arrays: Sequence[Array]) -> tuple[Array, ...]:
     """Return a graph node's outputs for arrays, by the reference implementation."""
     with np.errstate(all="ignore"):
+        if node.primitive is CUSTOM:  # whose reference does not compute anything
+            return node.attrs["call"].computed(arrays)
         results: Any = REFERENCES[node.primitive](*arrays, **node.attrs)
     return tuple(np.asarray(a) for a in as_tuple(results))
 

@@ -38,6 +38,7 @@ class Value:
 
     __slots__ = (
         "__weakref__",
+        "_hooks",
         "array",
         "dtype",
         "index",

@@ -22,6 +22,7 @@ from chainrule.nn.attribute_checks import (
     check_unchanged_in_trace,
     recursion_error,
 )
+from chainrule.nn.hooks import ModuleHooks
 from chainrule.nn.parameter import Parameter
 from chainrule.nn.state import IncompatibleKeys, convert_state, load_state
 from chainrule.nn.state_array import state_array
@@ -41,7 +42,7 @@ def _count_change() -> None:
         changes.count += 1
 
 
-class Module:
+class Module(ModuleHooks):
     """Base class of layers and networks, with parameters and a ``forward`` method.
 
     Parameters and modules that are assigned to attributes are found, in that order,
@@ -113,6 +114,8 @@ class Module:
             before = draw_counts()
         try:
             here["scope"] = f"{outer}.{name}" if outer and name else outer or name
+            if self._hooks is not None:
+                return self._forward_with_hooks(*args, **kwargs)
             return self.forward(*args, **kwargs)
         except BaseException as error:
             if before is not None:

@@ -17,7 +17,9 @@ from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.apply import constant
 from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.graph import ancestors
+from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.node import Value
+from chainrule.primitives.elementwise import add
 from chainrule.primitives.movement import concatenate, full_like, reshape
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
@@ -242,7 +244,7 @@ def grad(
 
 
 def gradients(
-    loss: Tensor,
+    loss: Tensor | Sequence[Tensor],
     tensors: Tensor | Sequence[Tensor],
     *,
     gradient: Any = None,
@@ -252,12 +254,14 @@ def gradients(
 ) -> tuple[Tensor | None, ...]:
     """Return ∂loss/∂t for some tensors t, leaves or not; ``.grad`` is not changed.
 
-    PyTorch's ``torch.autograd.grad``.
+    PyTorch's ``torch.autograd.grad``; :func:`chainrule.autograd.grad` has its names of
+    arguments.
 
     Args:
-        loss: a scalar, or anything with ``gradient``, its cotangent.
+        loss: a scalar, or anything with ``gradient``, its cotangent; or several, for
+            the derivative of the sum of ⟨cotangent, loss⟩.
         tensors: what it was computed from.
-        gradient: the cotangent of ``loss``; 1 for a scalar.
+        gradient: the cotangent of ``loss``, or a list of one for each; 1 for a scalar.
         create_graph: record the derivatives, so that they can be differentiated.
         retain_graph: keep the recorded nodes; by default as ``create_graph``.
         allow_unused: give None for a tensor that the loss does not depend on.
@@ -272,22 +276,29 @@ def gradients(
     (tensor(108.), tensor(18.))
     """
     wanted = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    root = loss.value
-    if not root.tracked:
-        raise GradientError(
-            _("gradients found nothing to differentiate."),
-            expected=_("a loss computed from tensors with requires_grad=True"),
-            got=repr(loss)[:80],
-            fix=_("cr.tensor(…, requires_grad=True), and not within no_grad()"),
-        )
-    seed = _seed(loss, gradient)
+    one = isinstance(loss, Tensor)
+    losses, seeds = ([loss], [gradient]) if one else (loss, gradient)
+    roots: dict[Value, Value] = {}
+    for part, seed in zip(losses, seeds or [None] * len(losses), strict=True):
+        root = part.value
+        if not root.tracked:
+            raise GradientError(
+                _("gradients found nothing to differentiate."),
+                expected=_("a loss computed from tensors with requires_grad=True"),
+                got=repr(part)[:80],
+                fix=_("cr.tensor(…, requires_grad=True), and not within no_grad()"),
+            )
+        start = _seed(part, seed)
+        roots[root] = add(roots[root], start) if root in roots else start
+    if context.trace is not None:
+        context.trace.note_read(lambda: gradient_hooks.version)
     keep = (create_graph if retain_graph is None else retain_graph) or (
         context.trace is not None
     )
     values = [t.value for t in wanted]
     with recording() if create_graph else no_grad():
         # Every way to the wanted values is walked: some may lead through others.
-        known = cotangents({root: seed}, keep=set(values).__contains__, free=not keep)
+        known = cotangents(roots, keep=set(values).__contains__, free=not keep)
     missing = [i for i, v in enumerate(values) if v not in known]
     if missing and not allow_unused:
         raise GradientError(

@@ -31,7 +31,7 @@ class Trained:
     loss: Any
     x: np.ndarray
     y: np.ndarray
-    optimizer: optim.Optimizer | None = None
+    optimizer: optim.RuleOptimizer | None = None
 
 
 @dataclass

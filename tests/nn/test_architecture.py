@@ -196,7 +196,7 @@ def test_no_more_is_drawn_than_there_is(spec: dict[str, Any]) -> None:
     ],
     ids=lambda o: type(o).__name__,
 )
-def test_optimisers_there_and_back(optimizer: optim.Optimizer) -> None:
+def test_optimisers_there_and_back(optimizer: optim.RuleOptimizer) -> None:
     built = build_optimizer(json.loads(json.dumps(optimizer.settings())))
     assert type(built) is type(optimizer)
     assert built.settings() == optimizer.settings()

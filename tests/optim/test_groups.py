@@ -21,7 +21,7 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
 
 
-def shares(optimizer: optim.Optimizer) -> list[list[str]]:
+def shares(optimizer: optim.RuleOptimizer) -> list[list[str]]:
     """The names of the parameters of each group."""
     name_of = {id(p): name for name, p in optimizer.params.items()}
     return [[name_of[id(p)] for p in g["params"]] for g in optimizer.param_groups]
@@ -170,7 +170,7 @@ def test_another_model_is_refused() -> None:
 # -- as data ---------------------------------------------------------------------------
 
 
-def rebuilt(optimizer: optim.Optimizer, model: nn.Module) -> optim.Optimizer:
+def rebuilt(optimizer: optim.RuleOptimizer, model: nn.Module) -> optim.RuleOptimizer:
     text = json.dumps(optimizer.settings(), sort_keys=True)
     made = build_optimizer(json.loads(text))
     assert json.dumps(made.settings(), sort_keys=True) == text, "before it has a model"

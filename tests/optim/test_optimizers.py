@@ -189,7 +189,7 @@ def test_hyper_parameters_that_do_not_fit_leave_all_as_it_was() -> None:
         assert optimizer.settings() == before
 
 
-class Signs(optim.Optimizer, lr=0.25):
+class Signs(optim.RuleOptimizer, lr=0.25):
     """An optimiser of the user's own: steps of one size, with a memory."""
 
     weight_decay: float = nonnegative(default=0.0)

@@ -15,16 +15,16 @@ def kind_of(
     update: Callable[..., Any],
     moments: tuple[str, ...] = ("v",),
     scalars: tuple[str, ...] = ("lr",),
-) -> type[optim.Optimizer]:
+) -> type[optim.RuleOptimizer]:
     own = {
         "moments": lambda self, o: moments,
         "scalars": lambda self, step, lr, o: dict.fromkeys(scalars, lr),
         "update": staticmethod(update),
     }
-    return type("Own", (optim.Optimizer,), own)
+    return type("Own", (optim.RuleOptimizer,), own)
 
 
-def step(kind: type[optim.Optimizer], compiled: bool) -> None:
+def step(kind: type[optim.RuleOptimizer], compiled: bool) -> None:
     w = cr.tensor([1.0, -1.0], requires_grad=True)
     optimizer = kind([w], lr=0.1)
 

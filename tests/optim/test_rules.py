@@ -82,7 +82,7 @@ def test_what_stands_in_front_of_a_rule(by: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_update_is_one_loop(kind: type[optim.Optimizer]) -> None:
+def test_an_update_is_one_loop(kind: type[optim.RuleOptimizer]) -> None:
     """Whatever stands in front of it: so say the engines."""
     for case in kind.composite.examples():
         values = [

@@ -21,7 +21,7 @@ def network(hidden: int = 4) -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, hidden), nn.Tanh(), nn.Linear(hidden, 1))
 
 
-def adam(model: nn.Module, **given: Any) -> optim.Optimizer:
+def adam(model: nn.Module, **given: Any) -> optim.RuleOptimizer:
     given = {
         "lr": optim.StepLR(0.05, step_size=4, unit="step"),
         "clip_norm": 0.5,
@@ -33,7 +33,9 @@ def adam(model: nn.Module, **given: Any) -> optim.Optimizer:
     return optim.AdamW(groups, **given)
 
 
-def train(model: nn.Module, optimizer: optim.Optimizer, first: int, last: int) -> Any:
+def train(
+    model: nn.Module, optimizer: optim.RuleOptimizer, first: int, last: int
+) -> Any:
     losses = []
     for x in X[first:last]:
         optimizer.zero_grad()
@@ -108,7 +110,7 @@ def test_rates_and_options_come_along() -> None:
 
 
 def test_a_compiled_step_goes_on_from_it() -> None:
-    def compiled() -> tuple[nn.Module, optim.Optimizer, Any]:
+    def compiled() -> tuple[nn.Module, optim.RuleOptimizer, Any]:
         model = network()
         optimizer = adam(model)
 
@@ -242,7 +244,7 @@ class Halving(optim.Schedule):
 
 
 def test_schedules_that_are_held_elsewhere_move_along() -> None:
-    def made(schedule: optim.Schedule) -> optim.Optimizer:
+    def made(schedule: optim.Schedule) -> optim.RuleOptimizer:
         model = network()
         groups = [
             {"params": model.named_parameters()},

@@ -41,7 +41,9 @@ def data() -> cr.data.Dataset:
     return cr.data.Dataset(x, (x @ [[1.0], [-2.0], [0.5]]).astype(np.float32))
 
 
-def trainer(optimizer: optim.Optimizer, engine: str = "numpy", loss=None) -> cr.Trainer:
+def trainer(
+    optimizer: optim.RuleOptimizer, engine: str = "numpy", loss=None
+) -> cr.Trainer:
     cr.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
     loss = loss or nn.MSELoss()

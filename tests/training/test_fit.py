@@ -16,7 +16,7 @@ from .conftest import Make, pixels, same, small_network
 def by_hand(
     model: nn.Module,
     data: cr.data.Dataset,
-    optimizer: optim.Optimizer,
+    optimizer: optim.RuleOptimizer,
     *,
     epochs: int,
     batch_size: int,

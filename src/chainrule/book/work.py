@@ -37,7 +37,7 @@ from chainrule.book.marking.steps import rate_of, step_of
 from chainrule.book.marking.written import read
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 from chainrule.notation.expressions import Array
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.runs import toml
 from chainrule.runs.problems import Lines, Problem, RunFileError, at
 from chainrule.text import _
@@ -74,7 +74,7 @@ class Work:
     loss: str
     x: Any
     y: Any
-    optimizer: Optimizer | None
+    optimizer: RuleOptimizer | None
     lr: float | None
     samples: str | None
     answers: Mapping[str, Any]
@@ -266,7 +266,7 @@ class _Reader:
         with at(key):
             return array_of(key, self.document[key])
 
-    def _optimizer(self) -> Optimizer | None:
+    def _optimizer(self) -> RuleOptimizer | None:
         """Return the optimiser in a student's work file, described as in run files."""
         if "optimizer" not in self.document:
             return None

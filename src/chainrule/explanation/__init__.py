@@ -19,7 +19,7 @@ from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
 from chainrule.explanation.worked import Section
 from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.text.languages import language
 from chainrule.util.keywords import strict
 
@@ -42,7 +42,7 @@ def explain(
     x: Any,
     y: Any = None,
     loss: Loss | None = None,
-    optimizer: Optimizer | None = None,
+    optimizer: RuleOptimizer | None = None,
     *,
     layer: int | str | None = None,
     composites: Collection[str] = (),

@@ -28,7 +28,7 @@ from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.module import Module, Parameter
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, tensor, wrap
@@ -72,7 +72,7 @@ class Run:
     slots: Mapping[Value, str]
     arrays: Mapping[Value, Array]
     n: int
-    optimizer: Optimizer | None = None
+    optimizer: RuleOptimizer | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -85,7 +85,7 @@ def run_step(
     x: Any,
     y: Any,
     loss: Loss | None,
-    optimizer: Optimizer | None = None,
+    optimizer: RuleOptimizer | None = None,
     composites: Collection[str] = (),
 ) -> Run:
     """Trace and run a training step: forward, loss, derivatives and the update.
@@ -180,7 +180,7 @@ def _as_run(
     traced: Any,
     marks: dict[str, Any],
     inputs: Sequence[Array],
-    optimizer: Optimizer | None,
+    optimizer: RuleOptimizer | None,
 ) -> Run:
     entry = traced.entry
     states = dict(

@@ -187,8 +187,8 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def build_optimizer(settings: dict[str, Any]) -> optim.Optimizer:
-    """Build an optimiser from its settings (``Optimizer.settings()``).
+def build_optimizer(settings: dict[str, Any]) -> optim.RuleOptimizer:
+    """Build an optimiser from its settings (``RuleOptimizer.settings()``).
 
     Raises:
         CheckpointError: an optimiser or a schedule that this version does not know.

@@ -5,7 +5,8 @@ their checks, its moments, its scalars and its rule. What they have in common:
 
 - ``arguments.py``: fields with checks, for optimisers and schedules
 - ``rule.py``: the update rule as an operation of the graph, and as a formula
-- ``optimizer.py``: parameters, moments, the step
+- ``rule_optimizer.py``: parameters, moments, the step by a rule
+- ``optimizer.py``: the base class of those that are written with a step of their own
 - ``hyper_parameters.py``, ``groups.py``, ``parameters.py``: options, groups of
   parameters, and what ``params=`` may be
 - ``state.py``: saving and loading
@@ -26,6 +27,7 @@ from chainrule.optim.nadam import NAdam
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.radam import RAdam
 from chainrule.optim.rmsprop import RMSprop
+from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import (
     SCHEDULES,
@@ -68,6 +70,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "ReduceLROnPlateau",
+    "RuleOptimizer",
     "Schedule",
     "StepLR",
     "build_schedule",

@@ -6,12 +6,12 @@ from typing import Any
 
 from chainrule.optim.arguments import nonnegative, share
 from chainrule.optim.hyper_parameters import Options
-from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.rule import sqrt
+from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.text import _
 
 
-class Adadelta(Optimizer, lr=1.0):
+class Adadelta(RuleOptimizer, lr=1.0):
     """Adadelta (Zeiler 2012): steps as large as the steps before, and no unit lost.
 
         v ← ρ v + (1−ρ) g²;  d = g √(a + ε) / √(v + ε);  a ← ρ a + (1−ρ) d²
@@ -20,7 +20,7 @@ class Adadelta(Optimizer, lr=1.0):
     Args:
         rho: ρ, 0 ≤ ρ < 1, of both running means.
 
-    Others: see :class:`Optimizer`. Source: PyTorch's ``torch.optim.Adadelta``.
+    Others: see :class:`RuleOptimizer`. Source: PyTorch's ``torch.optim.Adadelta``.
 
     >>> import chainrule as cr
     >>> w = cr.tensor([1.0], requires_grad=True)

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from chainrule.optim.arguments import nonnegative
 from chainrule.optim.hyper_parameters import Options
-from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.rule import sqrt
+from chainrule.optim.rule_optimizer import RuleOptimizer
 
 
-class Adagrad(Optimizer, lr=1e-2):
+class Adagrad(RuleOptimizer, lr=1e-2):
     """Adagrad (2.6.3; Duchi, Hazan & Singer 2011): steps shrink where gradients were.
 
         s ← s + g²;  η_t = η / (1 + (t−1) γ);  θ ← θ − η_t g / (√s + ε)
@@ -19,7 +19,7 @@ class Adagrad(Optimizer, lr=1e-2):
         lr_decay: γ ≥ 0, by which the rate falls on top of its schedule.
         initial_accumulator_value: what s starts from, ≥ 0.
 
-    Others: see :class:`Optimizer`. Source: PyTorch's ``torch.optim.Adagrad``.
+    Others: see :class:`RuleOptimizer`. Source: PyTorch's ``torch.optim.Adagrad``.
 
     >>> import chainrule as cr
     >>> w = cr.tensor([1.0], requires_grad=True)

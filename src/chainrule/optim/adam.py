@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from chainrule.optim.arguments import nonnegative, option, share_check
 from chainrule.optim.hyper_parameters import Options
-from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.rule import maximum, sqrt
+from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.text import _
 from chainrule.util.validation import refused
 
@@ -25,7 +25,7 @@ def _betas(name: str, value: Any) -> tuple[float, float]:
     )
 
 
-class RunningMeans(Optimizer):
+class RunningMeans(RuleOptimizer):
     """Base class of Adam-like optimisers: running means of gradients and squares.
 
     m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²
@@ -61,7 +61,7 @@ class Adam(RunningMeans):
             gradient by √v̂ too; :class:`AdamW` does not.
         amsgrad: divide by the largest v so far (Reddi, Kale & Kumar 2018).
 
-    Others: see :class:`Optimizer`. Source: PyTorch's ``torch.optim.Adam``.
+    Others: see :class:`RuleOptimizer`. Source: PyTorch's ``torch.optim.Adam``.
 
     >>> import chainrule as cr
     >>> w = cr.tensor([1.0], requires_grad=True)

@@ -14,7 +14,7 @@ class Adamax(RunningMeans, lr=2e-3):
 
         m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g| + ε);  θ ← θ − η/(1−β₁ᵗ) · m/u
 
-    Arguments: see :class:`Optimizer`. Source: PyTorch's ``torch.optim.Adamax``.
+    Arguments: see :class:`RuleOptimizer`. Source: PyTorch's ``torch.optim.Adamax``.
 
     >>> import chainrule as cr
     >>> w = cr.tensor([1.0], requires_grad=True)

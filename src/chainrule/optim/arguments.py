@@ -3,7 +3,7 @@
 A class declares its arguments as a dataclass declares its fields, and says there what
 each of them may be::
 
-    class RMSprop(Optimizer):
+    class RMSprop(RuleOptimizer):
         alpha: float = share(default=0.99, of=_("the mean square"))
         eps: float = nonnegative(default=1e-8)
         centered: bool = False

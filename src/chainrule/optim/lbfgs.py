@@ -14,7 +14,7 @@ from chainrule.errors import ArgumentError, GradientError, NonFiniteError
 from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.node import Array
 from chainrule.optim.arguments import nonnegative, option, positive_int
-from chainrule.optim.optimizer import Optimizer
+from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.util.validation import choice, maybe
@@ -23,7 +23,15 @@ from chainrule.util.validation import choice, maybe
 _CURVATURE = 1e-10
 
 
-class LBFGS(Optimizer, lr=1.0):
+def _one_group(groups: int) -> ArgumentError:
+    return ArgumentError(
+        _("LBFGS has one group: its directions are those of all parameters."),
+        expected="optim.LBFGS(model.parameters(), …)",
+        got=_("{param_groups} groups", param_groups=groups),
+    )
+
+
+class LBFGS(RuleOptimizer, lr=1.0):
     """L-BFGS (Liu & Nocedal 1989): quasi-Newton steps from the last few gradients.
 
         d = −H g,   θ ← θ + t d
@@ -75,12 +83,12 @@ class LBFGS(Optimizer, lr=1.0):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.flat:
-            raise ArgumentError(
-                _("LBFGS has one group: its directions are those of all parameters."),
-                expected="optim.LBFGS(model.parameters(), …)",
-                got=_("{param_groups} groups", param_groups=len(self.param_groups)),
-            )
+            raise _one_group(len(self.param_groups))
         self.memory: dict[str, Array] = {}
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Raise an error: L-BFGS has one group."""
+        raise _one_group(2)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Minimise the loss by L-BFGS iterations, at most ``max_iter``.

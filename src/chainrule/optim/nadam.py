@@ -24,8 +24,8 @@ class NAdam(RunningMeans, lr=2e-3):
     Args:
         momentum_decay: ψ ≥ 0.
 
-    Others: see :class:`Optimizer`. Source: PyTorch's ``torch.optim.NAdam``. Π_t is the
-    product with the β₁ and the ψ of now, as if they had always been so.
+    Others: see :class:`RuleOptimizer`. Source: PyTorch's ``torch.optim.NAdam``. Π_t is
+    the product with the β₁ and the ψ of now, as if they had always been so.
 
     >>> import chainrule as cr
     >>> w = cr.tensor([1.0], requires_grad=True)

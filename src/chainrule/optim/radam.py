@@ -19,7 +19,7 @@ class RAdam(RunningMeans):
 
     with Adam's m, m̂ and v.
 
-    Arguments: see :class:`Optimizer`. Source: PyTorch's ``torch.optim.RAdam``.
+    Arguments: see :class:`RuleOptimizer`. Source: PyTorch's ``torch.optim.RAdam``.
 
     >>> import chainrule as cr
     >>> w = cr.tensor([1.0], requires_grad=True)

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from chainrule.optim.arguments import nonnegative, share
 from chainrule.optim.hyper_parameters import Options
-from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.rule import maximum, sqrt
+from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.text import _
 
 
-class RMSprop(Optimizer, lr=1e-2):
+class RMSprop(RuleOptimizer, lr=1e-2):
     """RMSProp (2.6.3; Tieleman & Hinton 2012): steps by the gradient's recent size.
 
         v ← α v + (1−α) g²;  θ ← θ − η g / (√v + ε)
@@ -25,7 +25,7 @@ class RMSprop(Optimizer, lr=1e-2):
         momentum: μ, 0 ≤ μ < 1.
         centered: divide by the deviation from the mean gradient (Graves 2013).
 
-    Others: see :class:`Optimizer`. Source: PyTorch's ``torch.optim.RMSprop``. Where
+    Others: see :class:`RuleOptimizer`. Source: PyTorch's ``torch.optim.RMSprop``. Where
     rounding makes v − m² negative it counts as 0 here.
 
     >>> import chainrule as cr

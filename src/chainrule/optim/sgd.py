@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 from chainrule.errors import ArgumentError
 from chainrule.optim.arguments import nonnegative, share
 from chainrule.optim.hyper_parameters import Options
-from chainrule.optim.optimizer import Optimizer
+from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.text import _
 
 
-class SGD(Optimizer):
+class SGD(RuleOptimizer):
     """Gradient descent (2.6.2), with momentum (2.6.3) where it is asked for.
 
         θ ← θ − η g
@@ -23,8 +23,8 @@ class SGD(Optimizer):
         dampening: τ, 0 ≤ τ < 1.
         nesterov: look ahead along the velocity; it needs μ > 0 and τ = 0.
 
-    Others: see :class:`Optimizer`. Source: PyTorch's ``torch.optim.SGD``; Polyak 1964;
-    Sutskever et al. 2013.
+    Others: see :class:`RuleOptimizer`. Source: PyTorch's ``torch.optim.SGD``; Polyak
+    1964; Sutskever et al. 2013.
 
     >>> import chainrule as cr
     >>> w = cr.tensor([1.0], requires_grad=True)

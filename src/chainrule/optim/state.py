@@ -20,7 +20,7 @@ from chainrule.util.validation import count
 
 
 def state_dict(optimizer: Any) -> dict[str, Any]:
-    """Return a copy of an optimiser's state; see :meth:`Optimizer.state_dict`."""
+    """Return a copy of an optimiser's state; see :meth:`RuleOptimizer.state_dict`."""
     optimizer.refuse_in_trace("state_dict")
     groups = optimizer.param_groups
     return {

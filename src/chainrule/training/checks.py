@@ -17,7 +17,7 @@ from chainrule.data.adapter import kinds, stored_as
 from chainrule.errors import ArgumentError, warn
 from chainrule.nn import Module
 from chainrule.nn.first_use import Use, first_use
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.text import _
 from chainrule.training import sanity_checks
 from chainrule.training.state import Plan, RunState
@@ -39,7 +39,7 @@ def one_source(others: tuple[Any, ...]) -> None:
     )
 
 
-def schedule(optimizer: Optimizer, plan: Plan) -> None:
+def schedule(optimizer: RuleOptimizer, plan: Plan) -> None:
     """Refuse a run that is longer than its learning-rate schedule is defined for."""
     total, done = plan.total_steps, optimizer.steps
     for lr_schedule in optimizer.schedules():
@@ -77,7 +77,9 @@ def schedule(optimizer: Optimizer, plan: Plan) -> None:
             )
 
 
-def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> Plan:
+def extended(
+    plan: Plan, epochs: Any, state: RunState, optimizer: RuleOptimizer
+) -> Plan:
     """Return the plan of a resumed run with a new total number of epochs.
 
     Raises:
@@ -143,7 +145,7 @@ def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
     )
 
 
-def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
+def monitors(optimizer: RuleOptimizer, columns: Mapping[str, str]) -> None:
     """Refuse a schedule that monitors a quantity which the run does not measure."""
     for lr_schedule in optimizer.schedules():
         monitor = getattr(lr_schedule, "monitor", None)

@@ -11,7 +11,7 @@ from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.errors import ArgumentError
 from chainrule.graph.text_reader import parse_type
 from chainrule.nn import Module
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.text import _
 
 
@@ -20,7 +20,7 @@ def compile_program(
     inputs: Mapping[str, str],
     *,
     model: Module | None = None,
-    optimizers: Iterable[Optimizer] = (),
+    optimizers: Iterable[RuleOptimizer] = (),
     each: Iterable[str] = (),
     engine: str = "auto",
     threads: int | None = None,

@@ -24,7 +24,7 @@ from chainrule.nn.first_use import input_dtype
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.output_semantics import are_finite
 from chainrule.nn.traced import mode
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
@@ -38,7 +38,7 @@ N = SymbolicDim("N")
 class _Draws(StepStream):
     """The random bits of a training step, from a key and the number of the step."""
 
-    def __init__(self, key: Tensor, optimizer: Optimizer) -> None:
+    def __init__(self, key: Tensor, optimizer: RuleOptimizer) -> None:
         super().__init__(key, key)
         self.optimizer = optimizer
 
@@ -62,7 +62,7 @@ class Entries:
 
     model: Module
     loss: Callable[[Any, Any], Any]
-    optimizer: Optimizer
+    optimizer: RuleOptimizer
     probes: Probes
     key: Tensor
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from chainrule.compilation.program import CompiledProgram
 from chainrule.errors import ArgumentError
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.text import _
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
@@ -234,7 +234,7 @@ class Loop(RecoverableRun):
         row = self.row()
         state.history.epochs.append(row)
         for table in self._mutable.tables:
-            if isinstance(table, Optimizer):
+            if isinstance(table, RuleOptimizer):
                 table.observe(row)
         state.starts = dict(state.history.snapshot()[1])
         state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0

@@ -18,7 +18,7 @@ from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.text import _
 from chainrule.training.source import StepInputs
 
@@ -48,7 +48,7 @@ def describe(
         checkpoint: the last one, or None.
     """
     tables = [table for table, __ in program.traced[entry].steps]
-    rates = [t.lr for t in tables if isinstance(t, Optimizer)]
+    rates = [t.lr for t in tables if isinstance(t, RuleOptimizer)]
     first = first_node(program, entry, work)
     bad = next((k for k, number in watched.items() if not np.isfinite(number)), None)
     losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())

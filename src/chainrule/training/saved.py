@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 from chainrule.engines import resolve_engine
 from chainrule.metrics import Metric
 from chainrule.nn import Module
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.training import checkpoint, saving
 from chainrule.training.loop import Loop
 from chainrule.training.state import Plan, RunMixin, RunState
@@ -24,7 +24,7 @@ class SavedTrainer(RunMixin):
     """Base class of the Trainer: its run's plan, checkpoints and copies."""
 
     engine: str
-    optimizer: Optimizer
+    optimizer: RuleOptimizer
     _loop: Loop | None
 
     def _recover(self) -> None:
@@ -112,7 +112,7 @@ class SavedTrainer(RunMixin):
         *,
         model: Module | None = None,
         loss: Callable[[Any, Any], Any] | None = None,
-        optimizer: Optimizer | None = None,
+        optimizer: RuleOptimizer | None = None,
         metrics: str | Metric | Iterable[str | Metric] | None = None,
         probes: str | Iterable[str] | None = None,
         engine: str | None = None,

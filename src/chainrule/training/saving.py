@@ -24,7 +24,7 @@ from chainrule.nn.architecture import (
     difference,
     module_spec,
 )
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.training import checkpoint
@@ -75,7 +75,7 @@ def check_pickles(trainer: Any) -> None:
             ) from error
 
 
-def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
+def state_of(model: Module, loss: Any, optimizer: RuleOptimizer) -> Tensors:
     """Return every tensor that a Trainer's checkpoint stores, by name."""
     tensors = {f"model/{name}": t for name, t in model._named_state()}
     if isinstance(loss, Module):

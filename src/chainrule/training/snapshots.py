@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.compilation.program import CompiledProgram
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.optim import Optimizer, Schedule
+from chainrule.optim import RuleOptimizer, Schedule
 from chainrule.tensor import as_tensor
 from chainrule.text import _
 from chainrule.training.checkpoint import Place, misfit, strange
@@ -78,7 +78,7 @@ class MutableState:
     def _parts(self) -> Iterable[Any]:
         for table in self.tables:
             yield table
-            if isinstance(table, Optimizer):
+            if isinstance(table, RuleOptimizer):
                 yield from table.param_groups
                 yield from table.schedules()
 
@@ -129,7 +129,7 @@ class MutableState:
         """Restore the saved states of a program's optimisers and counters."""
         for name, table in named(self.tables):
             saved = states.get(name, {})
-            if isinstance(table, Optimizer):
+            if isinstance(table, RuleOptimizer):
                 saved = {**saved, "state": table.state_dict()["state"]}
             table.load_state_dict(saved)
 

@@ -21,7 +21,7 @@ from chainrule.graph.node import Array
 from chainrule.metrics import Metric
 from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.random import Generator
 from chainrule.text import _
 from chainrule.training import checks
@@ -99,7 +99,7 @@ class Trainer(SavedTrainer):
         model: Module,
         *,
         loss: Callable[[Any, Any], Any],
-        optimizer: Optimizer,
+        optimizer: RuleOptimizer,
         metrics: str | Metric | Iterable[str | Metric] | None = None,
         probes: str | Iterable[str] = (),
         engine: str = "auto",
@@ -107,7 +107,7 @@ class Trainer(SavedTrainer):
         threads: int | None = None,
     ) -> None:
         instance("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
-        instance("optimizer", optimizer, Optimizer, "optim.Adam(lr=1e-3)")
+        instance("optimizer", optimizer, RuleOptimizer, "optim.Adam(lr=1e-3)")
         instance("loss", loss, Callable, "nn.CrossEntropyLoss()")
         self.engine = resolve_engine(engine)
         self.threads = maybe(whole)("threads", threads)
@@ -137,7 +137,7 @@ class Trainer(SavedTrainer):
         return self._entries.loss
 
     @property
-    def optimizer(self) -> Optimizer:
+    def optimizer(self) -> RuleOptimizer:
         """The Trainer's optimiser; another one needs a new Trainer."""
         return self._entries.optimizer
 

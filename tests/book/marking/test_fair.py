@@ -29,7 +29,7 @@ def unit(activation: nn.Module, W: list[float], b: float) -> nn.Module:
     return made
 
 
-def dead(answers: Any, optimizer: optim.Optimizer) -> Any:
+def dead(answers: Any, optimizer: optim.RuleOptimizer) -> Any:
     """A neuron that does not fire: z = −8, and all gradients are 0."""
     model = unit(nn.ReLU(), [1, 2], -9)
     x, y = [0.5, 0.25], [1.0]

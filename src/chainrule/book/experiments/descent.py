@@ -11,11 +11,11 @@ from typing import Any
 import chainrule as cr
 from chainrule.errors import ChainruleWarning
 from chainrule.nn import Module
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 
 
 def stepper(
-    model: Module, loss_of: Callable[..., Any], optimizer: Optimizer
+    model: Module, loss_of: Callable[..., Any], optimizer: RuleOptimizer
 ) -> Callable[[Any, Any], Any]:
     """Return a compiled step θ ← θ − η ∂ℒ/∂θ of (x, y) that returns the loss before."""
 

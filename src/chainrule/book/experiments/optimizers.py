@@ -30,7 +30,7 @@ from chainrule.book.experiments.experiment import (
 )
 from chainrule.book.experiments.surface import Surface, place
 from chainrule.graph.node import Array
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.text import tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
@@ -40,7 +40,7 @@ FORMULA = "v ← μv + g;  s ← αs + (1 − α)g²;  θ ← θ − ηg, − η
 LEFT = 1
 SIZE = (9.0, 3.8)
 
-MAKERS: dict[str, Callable[[Any, float], Optimizer]] = {
+MAKERS: dict[str, Callable[[Any, float], RuleOptimizer]] = {
     "SGD": lambda p, lr: optim.SGD(p, lr=lr),
     "Momentum": lambda p, lr: optim.SGD(p, lr=lr, momentum=0.9),
     "RMSProp": lambda p, lr: optim.RMSprop(p, lr=lr),

@@ -38,7 +38,7 @@ from chainrule.book.marking.written import (
 )
 from chainrule.errors import ArgumentError
 from chainrule.notation.expressions import Array
-from chainrule.optim import SGD, Optimizer
+from chainrule.optim import SGD, RuleOptimizer
 from chainrule.text import _
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
@@ -50,7 +50,7 @@ def check_work(
     y: Any,
     loss: Any,
     answers: Mapping[str, Any],
-    optimizer: Optimizer | None = None,
+    optimizer: RuleOptimizer | None = None,
     *,
     lr: float | None = None,
     samples: str | None = None,
@@ -184,7 +184,9 @@ def _written(
     return answers_read
 
 
-def _optimizer(optimizer: Optimizer | None, lr: float | None) -> Optimizer | None:
+def _optimizer(
+    optimizer: RuleOptimizer | None, lr: float | None
+) -> RuleOptimizer | None:
     """Return the optimiser of an exercise: the given one, SGD with ``lr``, or None."""
     if optimizer is not None and lr is not None:
         raise ArgumentError(

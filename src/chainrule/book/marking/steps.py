@@ -35,7 +35,7 @@ from chainrule.notation import functions as f
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Atom, Expr, Number, Script
 from chainrule.notation.tidy import tidy
-from chainrule.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from chainrule.optim import SGD, Adagrad, Adam, AdamW, RMSprop, RuleOptimizer
 from chainrule.text import _
 
 #: The optimisers of 2.6.
@@ -79,7 +79,7 @@ def rate_of(lr: Any) -> float:
     return value
 
 
-def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
+def step_of(model: nn.Module, formulas: Formulas, optimizer: RuleOptimizer) -> Step:
     """Return the equations and known numbers of an optimiser's next step.
 
     Args:
@@ -110,7 +110,7 @@ def step_of(model: nn.Module, formulas: Formulas, optimizer: Optimizer) -> Step:
     return Step(equations, numbers)
 
 
-def _attached(model: nn.Module, optimizer: Any) -> Optimizer:
+def _attached(model: nn.Module, optimizer: Any) -> RuleOptimizer:
     """Return an optimiser with parameters attached; raise an error if unsupported.
 
     Raises:
@@ -135,7 +135,7 @@ def _attached(model: nn.Module, optimizer: Any) -> Optimizer:
     )
 
 
-def _oddities(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
+def _oddities(model: nn.Module, optimizer: RuleOptimizer) -> Iterator[str]:
     """Yield the reasons why an optimiser's step cannot be marked."""
     first, *others = [dict(g.options, lr=g["lr"]) for g in optimizer.param_groups]
     for name in ("maximize", "amsgrad", "centered"):
@@ -168,7 +168,7 @@ def _learns(model: nn.Module, path: str, letter: str) -> bool:
     return own[f"{path}.{name}" if path else name].requires_grad
 
 
-def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
+def _numbers(optimizer: RuleOptimizer) -> Iterator[tuple[Expr, Quantity]]:
     """Yield the hyper-parameters of an optimiser's update with their numbers."""
     group = optimizer.param_groups[0]
     o, lr = group.options, group["lr"]
@@ -189,7 +189,7 @@ def _numbers(optimizer: Optimizer) -> Iterator[tuple[Expr, Quantity]]:
 
 
 def _equations(
-    shown: Explained, name: Expr, optimizer: Optimizer
+    shown: Explained, name: Expr, optimizer: RuleOptimizer
 ) -> Iterator[tuple[str, Equation]]:
     """Yield a parameter's update equations by an optimiser, with moment letters."""
     adam = isinstance(optimizer, Adam)

@@ -198,7 +198,7 @@ class DependencyScan:
         attributes: Mapping[str, Any] = own if isinstance(own, Mapping) else {}
         self._follow(name, [attributes.get("__wrapped__")], level)
         kinds = type(item).__mro__
-        if _is_one(kinds, "chainrule.optim.optimizer", "Optimizer"):
+        if _is_one(kinds, "chainrule.optim.rule_optimizer", "RuleOptimizer"):
             return  # it tells a trace itself what it is
         if own is not None:
             module = _is_module(item)

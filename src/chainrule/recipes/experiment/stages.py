@@ -18,7 +18,7 @@ import numpy as np
 from chainrule import random
 from chainrule.errors import CheckpointError, NonFiniteError
 from chainrule.nn import Module
-from chainrule.optim import Optimizer
+from chainrule.optim import RuleOptimizer
 from chainrule.recipes.experiment.directory import Directory, as_json, read_json
 from chainrule.recipes.experiment.report import Report
 from chainrule.tensor import Tensor
@@ -125,7 +125,7 @@ def _counted(count: int, state: Mapping[str, Any]) -> Generator[int, None, None]
 
 def _state_of(item: Any) -> Any:
     """Return an object's state as JSON values and arrays, for a checkpoint."""
-    if isinstance(item, Module | Optimizer):
+    if isinstance(item, Module | RuleOptimizer):
         return item.state_dict()
     if isinstance(item, np.random.Generator):
         return item.bit_generator.state
@@ -136,7 +136,7 @@ def _state_of(item: Any) -> Any:
 
 def _set_state(item: Any, state: Any) -> None:
     """Restore an object's state from a checkpoint, in place."""
-    if isinstance(item, Module | Optimizer):
+    if isinstance(item, Module | RuleOptimizer):
         item.load_state_dict(state)
     elif isinstance(item, np.random.Generator):
         item.bit_generator.state = state

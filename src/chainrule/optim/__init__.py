@@ -11,6 +11,7 @@ their checks, its moments, its scalars and its rule. What they have in common:
   parameters, and what ``params=`` may be
 - ``state.py``: saving and loading
 - ``schedule.py``, ``schedules.py``, ``better.py``: learning rates
+- ``lr_scheduler.py``: schedulers that one steps, as in PyTorch
 - ``clipping.py``: limits of gradients
 """
 
@@ -41,6 +42,8 @@ from chainrule.optim.schedules import (
     build_schedule,
 )
 from chainrule.optim.sgd import SGD
+
+from chainrule.optim import lr_scheduler  # isort: skip - which reads the schedules
 
 #: Every optimiser that can be part of a compiled step by its name, for checkpoints and
 #: runs from a file.
@@ -76,4 +79,5 @@ __all__ = [
     "build_schedule",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "lr_scheduler",
 ]

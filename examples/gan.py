@@ -47,7 +47,7 @@ def setup(engine=None, dtype="float32", seed=0):
 
     def judge():
         for_d.zero_grad()
-        x = cr.normal(BATCH, 1, mean=MEAN, std=SPREAD, dtype=dtype)
+        x = cr.randn(BATCH, 1, mean=MEAN, std=SPREAD, dtype=dtype)
         with cr.no_grad():
             made = generator(noise())
         loss = F.binary_cross_entropy_with_logits(discriminator(x), real)

@@ -26,7 +26,7 @@ from tests.ways import ENGINES, WAYS
 
 DRAWS: dict[str, Any] = {
     "uniform": lambda: cr.uniform(5, 3, low=-1.0, high=2.0),
-    "normal": lambda: cr.normal(7, mean=1.0, std=2.0, dtype="float64"),
+    "normal": lambda: cr.randn(7, mean=1.0, std=2.0, dtype="float64"),
     "randint": lambda: cr.randint(-3, 9, (40,)),
     "bernoulli": lambda: cr.bernoulli(cr.tensor([0.1, 0.5, 0.9]), (20, 3)),
     "categorical": lambda: cr.categorical(cr.tensor([[0.0, 1.0], [2.0, -1.0]])),
@@ -57,13 +57,13 @@ def test_a_compiled_function_draws_what_eager_code_draws(name: str) -> None:
 
 def test_draws_of_named_sizes(engine: str) -> None:
     run = cr.compile(
-        lambda x: (x + cr.normal(x.shape[0], 2), cr.randperm(x.shape[0])),
+        lambda x: (x + cr.randn(x.shape[0], 2), cr.randperm(x.shape[0])),
         engine=engine,
         shapes={"x": ("N", 2)},
     )
     for n in (3, 6):
         cr.manual_seed(1)
-        wanted = (cr.normal(n, 2).numpy(), cr.randperm(n).numpy())
+        wanted = (cr.randn(n, 2).numpy(), cr.randperm(n).numpy())
         cr.manual_seed(1)
         noise, order = run(np.zeros((n, 2), np.float32))
         np.testing.assert_allclose(noise.numpy(), wanted[0], rtol=1e-6)
@@ -75,7 +75,7 @@ def test_distributions() -> None:
     """Within five standard deviations of a mean of 40,000 draws."""
     cr.manual_seed(0)
     n = 40_000
-    z = cr.normal(n).numpy()
+    z = cr.randn(n).numpy()
     assert abs(z.mean()) < 5 / n**0.5
     assert abs(z.std() - 1) < 5 / (2 * n) ** 0.5
     assert abs((z**3).mean()) < 5 * (15 / n) ** 0.5
@@ -231,8 +231,8 @@ def test_bits_by_blocks(size: int) -> None:
 
 MANY: dict[str, Any] = {
     "uniform": lambda n, kind: cr.uniform(n, low=-1.0, high=2.5, dtype=kind),
-    "normal": lambda n, kind: cr.normal(n, mean=0.3, std=1.7, dtype=kind),
-    "standard normal": lambda n, kind: cr.normal(1, n, dtype=kind),
+    "normal": lambda n, kind: cr.randn(n, mean=0.3, std=1.7, dtype=kind),
+    "standard normal": lambda n, kind: cr.randn(1, n, dtype=kind),
     "randint": lambda n, kind: cr.randint(-5, 1000, (n,), dtype=kind),
     "categorical": lambda n, kind: cr.categorical(cr.zeros(n // 3, 3, dtype=kind)),
 }
@@ -265,14 +265,14 @@ def test_numbers_stay_what_they_were() -> None:
     drawn = [cr.randint(0, 10**9, (20_000,)), cr.uniform(20_000), cr.randperm(9_000)]
     marks = [hashlib.blake2b(t.numpy().tobytes(), digest_size=4) for t in drawn]
     assert [mark.hexdigest() for mark in marks] == GOLDEN
-    z = cr.normal(20_000).numpy()
+    z = cr.randn(20_000).numpy()
     np.testing.assert_allclose(z[[0, 9_999, 19_999]], NORMAL, rtol=1e-6)
 
 
 def test_a_scale_that_is_learnt_has_a_derivative_for_many_numbers_too() -> None:
     std = cr.tensor(2.0, requires_grad=True)
     cr.manual_seed(1)
-    z = cr.normal(BLOCK + 1, std=std, dtype="float64")
+    z = cr.randn(BLOCK + 1, std=std, dtype="float64")
     z.sum().backward()
     assert std.grad.item() == pytest.approx(z.detach().sum().item() / 2)
 
@@ -282,7 +282,7 @@ def test_a_scale_that_is_learnt_has_a_derivative_for_many_numbers_too() -> None:
 MISTAKES: dict[str, Any] = {
     "a dtype": lambda: cr.rand(2, dtype="int64", requires_grad=True),
     "an end": lambda: cr.uniform(2, low=cr.ones(3)),
-    "a mean": lambda: cr.normal(2, mean=cr.ones(3)),
+    "a mean": lambda: cr.randn(2, mean=cr.ones(3)),
     "a dtype of randint": lambda: cr.randint(0, 3, (2,), dtype="number"),
     "a size": lambda: cr.bernoulli(cr.tensor([0.5, 0.5]), size=(3,)),
     "an axis": lambda: cr.categorical(cr.ones(3, 4), dim=5),
@@ -343,3 +343,56 @@ def test_what_another_thread_has_drawn_stays_drawn() -> None:
     with pytest.raises(ShapeError):
         Late()(cr.ones(2))
     assert (*seen, cr.rand(2).tolist()) == both
+
+
+# -- generators, devices and PyTorch's normal ------------------------------------------
+
+DRAWN = {
+    "rand": lambda **more: cr.rand(5, **more),
+    "randn": lambda **more: cr.randn(5, **more),
+    "uniform": lambda **more: cr.uniform(5, high=2.0, **more),
+    "rand_like": lambda **more: cr.rand_like(cr.ones(5), **more),
+    "randn_like": lambda **more: cr.randn_like(cr.ones(5), **more),
+    "randint": lambda **more: cr.randint(0, 1000, (5,), **more),
+    "randperm": lambda **more: cr.randperm(50, **more),
+    "normal": lambda **more: cr.normal(1.0, 2.0, (5,), **more),
+    "bernoulli": lambda **more: cr.bernoulli(cr.full((50,), 0.5), **more),
+    "multinomial": lambda **more: cr.multinomial(cr.ones(50), 20, **more),
+}
+ON_THE_CPU = DRAWN.keys() - {"bernoulli", "multinomial"}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_generator_draws_by_itself(name: str) -> None:
+    draw, g = DRAWN[name], cr.Generator().manual_seed(3)
+    cr.manual_seed(5)
+    plain = draw().tolist()
+    cr.manual_seed(5)
+    first, second = (draw(generator=g).tolist() for __ in range(2))
+    assert draw().tolist() == plain  # the process's own has not moved
+    again = cr.Generator("cpu").manual_seed(3)
+    assert draw(generator=again).tolist() == first != second
+    assert again.initial_seed() == 3
+    with pytest.raises(cr.ChainruleError, match=r"cr\.Generator\(\)"):
+        draw(generator=3)
+    if name in ON_THE_CPU:
+        assert draw(device="cpu").device == "cpu"
+        with pytest.raises(cr.ChainruleError, match="There is no device 'cuda'"):
+            draw(device="cuda")
+
+
+def test_normal_draws_around_tensors_as_pytorch_does() -> None:
+    n = 20_000
+    x = cr.normal(cr.full((n,), 3.0), cr.full((n,), 0.5))
+    assert abs(x.mean().item() - 3) < 0.02
+    assert abs(x.std().item() - 0.5) < 0.02
+    assert cr.normal(0, 1, (2, 3)).shape == cr.normal(size=(2, 3)).shape == (2, 3)
+    assert cr.normal(cr.zeros(2, 1), cr.ones(3)).shape == (2, 3)
+    assert cr.normal(cr.zeros(2, dtype="float64")).dtype is cr.float64
+    assert cr.normal(5.0, 0.0).item() == 5.0
+    assert cr.normal(0.0, 1.0, (2,), requires_grad=True).requires_grad
+    for wrong in (-1.0, cr.tensor([1.0, -1.0])):
+        with pytest.raises(cr.ChainruleError, match="std ≥ 0"):
+            cr.normal(0.0, wrong, (2,))
+    with pytest.raises(cr.ChainruleError, match="do not fit the size"):
+        cr.normal(cr.zeros(4), 1.0, (2, 1))

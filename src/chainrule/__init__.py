@@ -24,6 +24,7 @@ from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.interop.serialization import load, save
 from chainrule.operations.device import Device as device  # noqa: N813 - the public name
 from chainrule.random import (
+    Generator,
     bernoulli,
     categorical,
     manual_seed,
@@ -140,6 +141,7 @@ def _elsewhere(name: str) -> str:
 
 __all__ = [
     "ChainruleError",
+    "Generator",
     "History",
     "Tensor",
     "Trainer",

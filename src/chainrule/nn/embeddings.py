@@ -20,7 +20,7 @@ from chainrule.nn.losses.checks import check_labels, checked
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.rules import show
-from chainrule.random import normal
+from chainrule.random import randn
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.validation import whole
@@ -65,7 +65,7 @@ class Embedding(Module):
         self.padding_idx = padding_idx
         if padding_idx is not None:
             self.padding_idx = _padding_row(padding_idx, shape[0])
-        drawn = normal(*shape, dtype=floating("Embedding", dtype, device))
+        drawn = randn(*shape, dtype=floating("Embedding", dtype, device))
         if self.padding_idx is not None:
             table = np.array(drawn.numpy())
             table[self.padding_idx] = 0

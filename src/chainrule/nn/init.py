@@ -31,7 +31,7 @@ from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.primitives.error_function import erfc
 from chainrule.primitives.rules import show
-from chainrule.random import normal, uniform
+from chainrule.random import randn, uniform
 from chainrule.tensor import Tensor
 from chainrule.text import _
 
@@ -140,7 +140,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
             got=repr(std),
         )
     shape = tuple(map(int, tensor.shape))
-    return _fill(tensor, normal(*shape, mean=mean, std=std, dtype=tensor.dtype))
+    return _fill(tensor, randn(*shape, mean=mean, std=std, dtype=tensor.dtype))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -308,7 +308,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     fans(tensor)  # refuses what is no matrix
     rows, *rest = (int(d) for d in tensor.shape)
     columns = math.prod(rest)
-    drawn = normal(max(rows, columns), min(rows, columns), dtype="float64").numpy()
+    drawn = randn(max(rows, columns), min(rows, columns), dtype="float64").numpy()
     q, r = np.linalg.qr(drawn)
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
     matrix = q if rows >= columns else q.T

@@ -25,7 +25,7 @@ from chainrule.nn.losses.checks import check_capacity, checked
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
-from chainrule.random import normal
+from chainrule.random import randn
 from chainrule.tensor import Tensor, as_tensor, count_of, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
@@ -181,7 +181,7 @@ class LearnedPositions(Module):
         self.num_positions, self.embedding_dim = shape = positive_integers(
             kind, num_positions=num_positions, embedding_dim=embedding_dim
         )
-        drawn = normal(*shape, std=0.02, dtype=floating(kind, dtype, device))
+        drawn = randn(*shape, std=0.02, dtype=floating(kind, dtype, device))
         self.weight = Parameter(drawn)
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:

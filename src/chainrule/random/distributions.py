@@ -32,8 +32,8 @@ from chainrule.primitives.movement import reshape, slice_
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos
-from chainrule.random.generator import bits, rewind_on_error
-from chainrule.tensor import Tensor, as_tensor, wrap
+from chainrule.random.generator import Generator, bits, drawing
+from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
 
@@ -93,13 +93,15 @@ def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Val
 
 
 @raises_call_error
-@rewind_on_error
+@drawing
 def uniform(
     *shape: Dim | Sequence[Dim],
     low: float = 0.0,
     high: float = 1.0,
     dtype: Any = None,
     requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: Any = None,
 ) -> Tensor:
     """Draw numbers from the uniform distribution on [low, high).
 
@@ -111,6 +113,8 @@ def uniform(
         low, high: the ends.
         dtype: of the result; the default dtype where it is None.
         requires_grad: whether ``backward()`` shall fill ``.grad``.
+        generator: where the random bits come from; the process's own by default.
+        device: the CPU.
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
@@ -132,13 +136,15 @@ def uniform(
 
 
 @raises_call_error
-@rewind_on_error
-def normal(
+@drawing
+def randn(
     *shape: Dim | Sequence[Dim],
     mean: float = 0.0,
     std: float = 1.0,
     dtype: Any = None,
     requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: Any = None,
 ) -> Tensor:
     """Draw numbers from the normal distribution N(mean, std²).
 
@@ -146,16 +152,18 @@ def normal(
     u = (bits + ½)·2⁻³² reaches 6.8 standard deviations.
 
     Args:
-        shape: sizes, ``normal(2, 3)`` or ``normal((2, 3))``; none for one number.
+        shape: sizes, ``randn(2, 3)`` or ``randn((2, 3))``; none for one number.
         mean, std: of the distribution.
         dtype: of the result; the default dtype where it is None.
         requires_grad: whether ``backward()`` shall fill ``.grad``.
+        generator: where the random bits come from; the process's own by default.
+        device: the CPU.
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
 
     >>> import chainrule as cr
-    >>> cr.manual_seed(0); a = normal(1000)
+    >>> cr.manual_seed(0); a = randn(1000)
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
@@ -174,6 +182,65 @@ def normal(
     return _tensor(numbers, requires_grad)
 
 
+@raises_call_error
+@drawing
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: Any = None,
+) -> Tensor:
+    """Draw numbers from normal distributions N(mean, std²), as ``torch.normal`` does.
+
+    Args:
+        mean, std: of the distribution: numbers, or tensors with those of each element.
+        size: the shape; by default that of ``mean`` and ``std``.
+        dtype: of the result; by default that of ``mean`` or ``std``.
+        requires_grad: whether ``backward()`` shall fill ``.grad``.
+        generator: where the random bits come from; the process's own by default.
+        device: the CPU.
+
+    Raises:
+        ArgumentError: a deviation that is negative.
+        ShapeError: a shape that these do not have.
+
+    >>> import chainrule as cr
+    >>> cr.normal(0.0, 1.0, (2, 3)).shape, cr.normal(cr.zeros(4), cr.ones(4)).shape
+    ((2, 3), (4,))
+    """
+    parts = [p for p in (mean, std) if isinstance(p, Tensor)]
+    with no_grad():
+        like = sum((p * 0 for p in parts), tensor(0.0, dtype=dtype)) if parts else None
+        shape = _sizes((size,)) if size is not None else ()
+        if like is not None:
+            shape = shape if size is not None else like.shape
+            dtype = dtype or like.dtype
+        drawn = randn(shape, dtype=dtype) * std + mean
+        if isinstance(std, Tensor):
+            fix = _("std = log_std.exp(), or abs(std)")
+        else:
+            fix = _("a standard deviation, which is no variance")
+        deviation = as_tensor(std)
+        value = _only_if(
+            (deviation >= 0).all(),
+            drawn.value,
+            _("normal draws with a standard deviation, and it is negative."),
+            _("std ≥ 0"),
+            fix,
+        )
+        if drawn.shape != shape:
+            raise ShapeError(
+                _("mean and std do not fit the size."),
+                expected=str(shape),
+                got=str(drawn.shape),
+            )
+    return _tensor(value, requires_grad)
+
+
 def _half(v: Value, i: int) -> Value:
     rest = v.shape[1:]
     zeros, ones = (0,) * len(rest), (1,) * len(rest)
@@ -181,27 +248,49 @@ def _half(v: Value, i: int) -> Value:
     return reshape(half, shape=rest)
 
 
-rand, randn = uniform, normal
+rand = uniform
 
 
 @raises_call_error
-def rand_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+@drawing
+def rand_like(
+    x: Any,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: Any = None,
+) -> Tensor:
     """Draw random numbers as :func:`uniform`, in the shape and dtype of x."""
     x = as_tensor(x)
     return uniform(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 @raises_call_error
-def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+@drawing
+def randn_like(
+    x: Any,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: Any = None,
+) -> Tensor:
     """Draw random numbers as :func:`normal`, in the shape and dtype of x."""
     x = as_tensor(x)
-    return normal(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    return randn(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 @raises_call_error
-@rewind_on_error
+@drawing
 def randint(
-    low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: Any = "int64",
+    generator: Generator | None = None,
+    device: Any = None,
 ) -> Tensor:
     """Draw random integers from ``low`` to below ``high``, all equally likely.
 
@@ -242,8 +331,14 @@ def randint(
 
 
 @raises_call_error
-@rewind_on_error
-def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
+@drawing
+def bernoulli(
+    p: Any,
+    size: Any = None,
+    *,
+    dtype: Any = None,
+    generator: Generator | None = None,
+) -> Tensor:
     """Draw from the Bernoulli distribution: 1 with probability p, else 0.
 
     Args:
@@ -279,7 +374,7 @@ def _gumbel(shape: Shape) -> Value:
 
 
 @raises_call_error
-@rewind_on_error
+@drawing
 def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """Draw random classes with the probabilities softmax(logits) along ``dim``.
 
@@ -312,8 +407,14 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
 
 
 @raises_call_error
-@rewind_on_error
-def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
+@drawing
+def multinomial(
+    probs: Any,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
     """Draw random classes with probabilities proportional to ``probs``, row by row.
 
     Args:
@@ -359,7 +460,14 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
 
 
 @raises_call_error
-def randperm(n: Dim) -> Tensor:
+@drawing
+def randperm(
+    n: Dim,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = "int64",
+    device: Any = None,
+) -> Tensor:
     """Return a random permutation of the integers from 0 to n − 1.
 
     Sorting by fresh random bits gives every order the same chance, but for ties, which
@@ -369,7 +477,8 @@ def randperm(n: Dim) -> Tensor:
     >>> cr.manual_seed(0); randperm(5).sort().values
     tensor([0, 1, 2, 3, 4])
     """
-    return wrap(argsort(bits(_sizes((n,))).value, 0, False))
+    order = argsort(bits(_sizes((n,))).value, 0, False)
+    return wrap(astype(order, as_dtype(dtype)))
 
 
 def permutation(n: int, seed: int, epoch: int, block: int = 0) -> Array:

@@ -6,13 +6,14 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import context
 from chainrule.graph.types import DType, Shape, size_of
+from chainrule.operations.device import check_device
 from chainrule.operations.op import raises_call_error
 from chainrule.operations.operands import full
 from chainrule.primitives.random import random_bits, seed_key
@@ -29,18 +30,34 @@ class Generator:
 
     Args:
         seed: any integer from 0 to 2⁶⁴ − 1.
+        device: the CPU; PyTorch's only argument.
+
+    >>> import chainrule as cr
+    >>> g = cr.Generator().manual_seed(1)
+    >>> a = cr.rand(2, generator=g)
+    >>> bool((a == cr.rand(2, generator=cr.Generator().manual_seed(1))).all())
+    True
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self.key = tensor(seed_key(validation.seed("seed", seed)))
+    def __init__(self, seed: Any = 0, *, device: Any = None) -> None:
+        if isinstance(seed, str):  # Generator("cpu"), as in PyTorch
+            seed, device = 0, seed
+        check_device(device)
+        self._seed = validation.seed("seed", seed)
+        self.key = tensor(seed_key(self._seed))
         self.counter = tensor(np.uint32(0))
         self.key.name, self.counter.name = "random.key", "random.counter"
 
     def manual_seed(self, seed: int) -> Generator:
         """Restart the random generator from a seed, in place."""
-        self.key.copy_(seed_key(validation.seed("seed", seed)))
+        self._seed = validation.seed("seed", seed)
+        self.key.copy_(seed_key(self._seed))
         self.counter.copy_(np.uint32(0))
         return self
+
+    def initial_seed(self) -> int:
+        """Return the seed that the random generator was started from."""
+        return self._seed
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the random generator's key and counter, for a checkpoint."""
@@ -185,11 +202,26 @@ def take_back_draws(before: tuple[int, int]) -> None:
         _Draws.by_process, _draws.by_thread = before
 
 
-def rewind_on_error(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a function to rewind the random generator if the function fails."""
+def drawing(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function that draws: with ``generator=``, ``device=``, and refusals.
+
+    The function names these two among its parameters, and finds the generator as the
+    current source. A call that is refused leaves the default generator as it was.
+    """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        check_device(kwargs.pop("device", None))
+        generator: Any = kwargs.pop("generator", None)
+        if generator is not None:
+            if not isinstance(generator, Generator):
+                raise ArgumentError(
+                    _("Random bits come from a generator."),
+                    expected="cr.Generator().manual_seed(0)",
+                    got=f"{generator!r:.80}",
+                )
+            with stream(generator):
+                return function(*args, **kwargs)
         before = draw_counts()
         try:
             return function(*args, **kwargs)

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         nn,
         optim,
         training,
+        utils,
         viz,
     )
     from chainrule.book.derivation import derive
@@ -86,7 +87,7 @@ short, int, long = int16, int32, int64
 
 _PARTS = (
     *("array_api", "autograd", "backends", "cuda", "data", "metrics", "nn", "optim"),
-    *("training", "viz"),
+    *("training", "utils", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -210,6 +211,7 @@ __all__ = [
     "uint32",
     "uint64",
     "uniform",
+    "utils",
     "value_and_grad",
     "viz",
     "vjp",

@@ -64,6 +64,7 @@ LEFT_OUT = {
         Size is_tensor Tensor.is_cuda Tensor.new Tensor.new_empty Tensor.pin_memory""",
     "hooks and functions with a derivative of their own: tests/autograd": """
         autograd Tensor.register_hook Tensor.retain_grad""",
+    "data sets and generators: tests/utils, tests/test_random.py": "utils Generator",
     "what the derivatives of rows are made with: tests/test_tensor.py": """
         Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
         Tensor.data""",

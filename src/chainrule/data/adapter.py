@@ -39,6 +39,8 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     Raises:
         DataError: columns or classes that do not fit these.
     """
+    if hasattr(data, "to_data"):  # a loader of chainrule.utils.data
+        data = data.to_data()
     if isinstance(data, Stream):
         return data if trained is None else _same_names(data, trained)
     pair = isinstance(data, tuple | list) and not isinstance(data, Features)
@@ -55,7 +57,7 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
         return data if trained is None else data.like(trained)
     raise ArgumentError(
         _("A Trainer takes a data set."),
-        expected=_("a cr.data.Dataset, a cr.data.Stream, or a pair (x, y) of arrays"),
+        expected=_("a data set, stream or loader of pairs, or a pair (x, y) of arrays"),
         got=_("a {kind} of {data}", kind=type(data).__name__, data=len(data))
         if pair
         else type(data).__name__,

@@ -240,3 +240,19 @@ def same_scale(trained: float | None, data: Column | Dataset | Stream) -> None:
             trained=trained,
         ),
     )
+
+
+def batch_size_of(loader: Any, asked: int | None) -> int | None:
+    """Return the batch size of a loader, which a Trainer takes over.
+
+    Raises:
+        ArgumentError: another one was passed too.
+    """
+    if loader.batch_size is not None and asked not in (32, loader.batch_size):
+        raise ArgumentError(
+            _("The loader says how large a batch is."),
+            expected=f"batch_size={loader.batch_size}",
+            got=f"batch_size={asked!r:.40}",
+            fix=_("leave it out of fit(…)"),
+        )
+    return asked if loader.batch_size is None else loader.batch_size

@@ -166,7 +166,7 @@ class Trainer(SavedTrainer):
         Args:
             train: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``, which may be
                 longer than memory: it is shuffled in blocks of at most 16,384 rows and
-                32 MB.
+                32 MB; or a ``DataLoader`` of pairs, whose batch size is taken.
             others: none.
             epochs: how many.
             batch_size: samples a step, 1 … len(train); None takes all of them (batch
@@ -214,6 +214,9 @@ class Trainer(SavedTrainer):
         epochs = whole("epochs", epochs)
         data = self.like(train)
         rows = None if isinstance(data, Stream) else len(data)
+        if hasattr(train, "to_data"):
+            batch_size = checks.batch_size_of(train, batch_size)
+            drop_last = drop_last or train.drop_last
         size = checked_batch_size(batch_size, rows)
         weights = as_weights(sample_weight, data, self.loss)
         adapter = adapter_of(data, size, self.seed, weights=weights)

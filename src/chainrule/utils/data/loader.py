@@ -1,0 +1,233 @@
+"""The loader: batches of a data set, for loops of one's own and for a Trainer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule.data import Dataset as Arrays
+from chainrule.data import Stream
+from chainrule.errors import ArgumentError
+from chainrule.random import Generator, randint
+from chainrule.tensor import Tensor
+from chainrule.text import _
+from chainrule.util import validation
+from chainrule.utils.data.collate import default_collate, default_convert
+from chainrule.utils.data.datasets import IterableDataset, TensorDataset
+from chainrule.utils.data.samplers import (
+    BatchSampler,
+    RandomSampler,
+    SequentialSampler,
+)
+from chainrule.utils.data.workers import Workers
+
+
+class DataLoader:
+    """A loader of batches, as ``torch.utils.data.DataLoader``.
+
+    Args:
+        dataset: with ``__getitem__`` and ``__len__``, or an ``IterableDataset``.
+        batch_size: samples of a batch; None for single samples.
+        shuffle: whether the order is drawn anew in each pass.
+        sampler: the order instead, an iterable of indices.
+        batch_sampler: the batches instead, an iterable of lists of indices.
+        num_workers: processes that make the batches; 0 for none.
+        collate_fn: makes a batch of a list of samples; ``default_collate`` by default.
+        pin_memory: without an effect on the CPU.
+        drop_last: whether a last batch that is smaller is left out.
+        timeout: seconds to wait for a batch of a process; 0 for any time.
+        worker_init_fn: called in each process, with its number.
+        multiprocessing_context: how processes start: ``"fork"``, ``"spawn"``, ….
+        generator: where the order comes from.
+        prefetch_factor: batches that each process makes ahead; 2 by default.
+        persistent_workers: whether the processes stay after a pass.
+
+    A Trainer takes a loader of pairs (x, y) as its data. A data set of two tensors is
+    then shuffled by the Trainer, and every other one is read as a stream, whose rows
+    the Trainer puts together to batches of ``batch_size``.
+
+    Raises:
+        ArgumentError: arguments that exclude each other; a size that is none.
+
+    >>> import chainrule as cr
+    >>> from chainrule.utils.data import TensorDataset
+    >>> data = TensorDataset(cr.arange(5), cr.arange(5) * 2)
+    >>> for x, y in DataLoader(data, batch_size=2):
+    ...     print(x.tolist(), y.tolist())
+    [0, 1] [0, 2]
+    [2, 3] [4, 6]
+    [4] [8]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[Any], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+    ) -> None:
+        self.dataset, self.generator = dataset, generator
+        self.num_workers = validation.whole("num_workers", num_workers, least=0)
+        self.timeout = validation.number("timeout", timeout, least=0)
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.prefetch_factor = 2
+        if prefetch_factor is not None:
+            self.prefetch_factor = validation.whole("prefetch_factor", prefetch_factor)
+        self.persistent_workers = persistent_workers
+        self.drop_last = validation.truth("drop_last", drop_last)
+        self._iterable = isinstance(dataset, IterableDataset)
+        self._workers: Workers | None = None
+        self._check(batch_size, shuffle, sampler, batch_sampler)
+        self.batch_size = None if batch_sampler is not None else batch_size
+        if self.batch_size is not None:
+            validation.whole("batch_size", batch_size)
+        if sampler is None and not self._iterable:
+            kind = partial(RandomSampler, generator=generator)
+            sampler = kind(dataset) if shuffle else SequentialSampler(dataset)
+        self.sampler = sampler
+        if batch_sampler is None and self.batch_size and not self._iterable:
+            batch_sampler = BatchSampler(sampler, self.batch_size, self.drop_last)
+        self.batch_sampler = batch_sampler
+        single = self.batch_size is None and batch_sampler is None
+        self.collate_fn = collate_fn or (default_convert if single else default_collate)
+
+    def _check(
+        self, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any
+    ) -> None:
+        ordered, shuffled = sampler is not None, bool(shuffle)
+        batched = batch_sampler is not None
+        others = batch_size != 1 or shuffled or ordered or self.drop_last
+        in_turn = _("an IterableDataset")
+        pairs = [
+            (self._iterable and shuffled, "shuffle", in_turn),
+            (self._iterable and ordered, "sampler", in_turn),
+            (self._iterable and batched, "batch_sampler", in_turn),
+            (shuffled and ordered, "shuffle", "sampler"),
+            (batched and others, "batch_sampler", "batch_size, shuffle, sampler …"),
+            (batch_size is None and self.drop_last, "drop_last", "batch_size=None"),
+        ]
+        for wrong, name, other in pairs:
+            if wrong:
+                raise ArgumentError(
+                    _("{name} has no meaning beside {other}.", name=name, other=other),
+                    expected=_("one of both"),
+                    got=_("{name}, and {other}", name=name, other=other),
+                    fix=_("leave one of them out"),
+                )
+
+    # -- passes ------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.num_workers:
+            fetch = self._fetching()
+            try:
+                for request in self._requests():
+                    yield fetch(request)
+            except StopIteration:
+                return
+            return
+        workers = self._workers or self._start()
+        self._workers = workers if self.persistent_workers else None
+        try:
+            yield from workers.batches(self._requests(), self.prefetch_factor)
+        finally:
+            if not self.persistent_workers:
+                workers.close()
+
+    def _start(self) -> Workers:
+        seed = int(randint(0, 2**31, (), generator=self.generator).item())
+        return Workers(
+            self._fetching,
+            self.dataset,
+            self.num_workers,
+            seed,
+            start=self.worker_init_fn,
+            method=self.multiprocessing_context,
+            timeout=self.timeout,
+        )
+
+    def _requests(self) -> Iterator[Any]:
+        """Yield what each batch is requested by: its indices, or nothing."""
+        if self._iterable:
+            return itertools.repeat(None)
+        return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
+
+    def _fetching(self) -> Callable[[Any], Any]:
+        """Return the function that makes a batch; StopIteration ends a pass."""
+        if not self._iterable:
+            return self._fetch
+        samples, size = iter(self.dataset), self.batch_size
+
+        def following(__: Any) -> Any:
+            if size is None:
+                return self.collate_fn(next(samples))
+            batch = list(itertools.islice(samples, size))
+            if not batch or (self.drop_last and len(batch) < size):
+                raise StopIteration
+            return self.collate_fn(batch)
+
+        return following
+
+    def _fetch(self, index: Any) -> Any:
+        if self.batch_sampler is None:
+            return self.collate_fn(self.dataset[index])
+        plain = self.collate_fn is default_collate
+        if plain and type(self.dataset) is TensorDataset:
+            return list(self.dataset[list(index)])
+        if hasattr(self.dataset, "__getitems__"):
+            return self.collate_fn(self.dataset.__getitems__(list(index)))
+        return self.collate_fn([self.dataset[i] for i in index])
+
+    def __len__(self) -> int:
+        if not self._iterable:
+            by_batch = self.batch_sampler is not None
+            return len(self.batch_sampler if by_batch else self.sampler)
+        count, size = len(self.dataset), self.batch_size or 1
+        return count // size if self.drop_last else -(-count // size)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_workers": None}  # as it is sent to another process
+
+    # -- a Trainer's data --------------------------------------------------------------
+
+    def to_data(self) -> Arrays | Stream:
+        """Return the loader's data as a Trainer reads them."""
+        plain = self.collate_fn is default_collate and self.batch_sampler is not None
+        in_rows = isinstance(self.sampler, RandomSampler | SequentialSampler)
+        if plain and in_rows and type(self.dataset) is TensorDataset:
+            known = type(self.batch_sampler) is BatchSampler
+            whole = getattr(self.sampler, "_count", None) is None
+            if known and whole and len(self.dataset.tensors) == 2:
+                x, y = (t.numpy() for t in self.dataset.tensors)
+                return Arrays(x, y)
+        return Stream(self._pairs, batched=self.batch_size is not None, name="loader")
+
+    def _pairs(self) -> Iterator[tuple[Any, Any]]:
+        for batch in self:
+            if not isinstance(batch, tuple | list) or len(batch) != 2:
+                raise ArgumentError(
+                    _("A Trainer takes a loader of pairs."),
+                    expected=_("batches (x, y)"),
+                    got=f"{batch!r:.80}",
+                    fix=_("collate_fn=… that gives pairs"),
+                )
+            x, y = (t.numpy() if isinstance(t, Tensor) else t for t in batch)
+            yield np.asarray(x), np.asarray(y)

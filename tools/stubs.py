@@ -92,6 +92,12 @@ def function_lines() -> Iterator[str]:
             yield f'def {name}{shown}:\n    """{first}"""\n'
 
 
+def names_of_functions() -> list[str]:
+    """Return the names that the package of functions has."""
+    names = [name for op in OPS if op.public for name in (op.name, *op.names)]
+    return [*names, "e", "from_numpy", "inf", "nan", "newaxis", "pi"]
+
+
 def stubs() -> dict[Path, str]:
     """Return the texts of the stubs."""
     names = {
@@ -115,7 +121,7 @@ def stubs() -> dict[Path, str]:
         "from chainrule.graph.types import Dim, DType\n"
         f"{types}from chainrule.tensor import Tensor\n\n"
         "e: float\ninf: float\nnan: float\nnewaxis: None\npi: float\n"
-        f"__all__: list[str]\n\n{''.join(function_lines())}"
+        f"__all__ = {sorted(names_of_functions())!r}\n\n{''.join(function_lines())}"
     )
     return {METHODS: methods, FUNCTIONS: functions}
 

@@ -103,17 +103,19 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a submodule, or a rarely used name, of the package on first access."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in _PARTS:
-        return importlib.import_module(f"chainrule.{name}")
-    text = _("module 'chainrule' has no attribute {name!r}", name=name)
-    fix = PACKAGE.get(name, "")
-    raise MissingAttributeError(
-        text, "" if fix else _elsewhere(name), fix=fix, name=name
-    )
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Import a submodule, or a rarely used name, of the package on first access."""
+        if name in _LAZY:
+            return getattr(importlib.import_module(_LAZY[name]), name)
+        if name in _PARTS:
+            return importlib.import_module(f"chainrule.{name}")
+        text = _("module 'chainrule' has no attribute {name!r}", name=name)
+        fix = PACKAGE.get(name, "")
+        raise MissingAttributeError(
+            text, "" if fix else _elsewhere(name), fix=fix, name=name
+        )
 
 
 def __dir__() -> list[str]:

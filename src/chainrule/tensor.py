@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref as reference
 
 import numpy as np
@@ -246,14 +246,16 @@ class Tensor(Protocols, Conversion, Hooks):
         changes.count += 1
         return self
 
-    def __getattr__(self, name: str) -> Any:
-        """Raise an error for an unknown attribute of a tensor, with a suggestion."""
-        text = _("'Tensor' object has no attribute {name!r}", name=name)
-        plain, fix = name.removesuffix("_"), TENSORS.get(name, "")
-        ours = not plain.startswith("_") and hasattr(Tensor, plain)
-        if not fix and plain != name and ours:
-            fix = _("x.copy_(x.{plain}(…)), or x = x.{plain}(…)", plain=plain)
-        raise MissingAttributeError(text, fix=fix, name=name, obj=self)
+    if not TYPE_CHECKING:  # type checkers know the names
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise an error for an unknown attribute of a tensor; suggest another."""
+            text = _("'Tensor' object has no attribute {name!r}", name=name)
+            plain, fix = name.removesuffix("_"), TENSORS.get(name, "")
+            ours = not plain.startswith("_") and hasattr(Tensor, plain)
+            if not fix and plain != name and ours:
+                fix = _("x.copy_(x.{plain}(…)), or x = x.{plain}(…)", plain=plain)
+            raise MissingAttributeError(text, fix=fix, name=name, obj=self)
 
     # -- its numbers -------------------------------------------------------------
 

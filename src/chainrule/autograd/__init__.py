@@ -7,7 +7,7 @@ what :mod:`chainrule.transforms` and tensors have.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.autograd import functional
 from chainrule.autograd.function import Function, FunctionCtx, once_differentiable
@@ -141,15 +141,19 @@ def Variable(data: Any, requires_grad: bool = False) -> Tensor:
     return new.requires_grad_() if requires_grad else new
 
 
-def __getattr__(name: str) -> Any:
-    fixes = {
-        "gradcheck": "cr.check_gradients(function, *arguments)",
-        "detect_anomaly": _("nothing: errors name the operation, and its source line"),
-        "set_detect_anomaly": _("nothing: errors name the operation and its line"),
-        "profiler": "cr.compile(function).profile(*arguments)",
-    }
-    raise MissingAttributeError(
-        _("module 'chainrule.autograd' has no attribute {name!r}", name=name),
-        fix=fixes.get(name, ""),
-        name=name,
-    )
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        fixes = {
+            "gradcheck": "cr.check_gradients(function, *arguments)",
+            "detect_anomaly": _(
+                "nothing: errors name the operation, and its source line"
+            ),
+            "set_detect_anomaly": _("nothing: errors name the operation and its line"),
+            "profiler": "cr.compile(function).profile(*arguments)",
+        }
+        raise MissingAttributeError(
+            _("module 'chainrule.autograd' has no attribute {name!r}", name=name),
+            fix=fixes.get(name, ""),
+            name=name,
+        )

@@ -11,7 +11,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -39,22 +39,26 @@ if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedules
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-class Compiled:
+
+class Compiled(Generic[P, R]):
     """A function compiled for an engine; the result of :func:`compile`."""
 
     __name__: str
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[P, R],
         engine: str,
         threads: int | None,
         shapes: Mapping[str, Sequence[int | str | None]] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.__name__ = getattr(function, "__name__", "compiled")
-        self.function, self.engine, self.threads = function, engine, threads
+        self.function: Callable[..., Any] = function
+        self.engine, self.threads = engine, threads
         self.shapes = {k: tuple(v) for k, v in (shapes or {}).items()}
         self._variants = Variants(self.__name__)
         self._numbers: dict[Any, Number] = {}
@@ -64,7 +68,7 @@ class Compiled:
         """Return the compiled function as a method bound to ``owner``."""
         return self if owner is None else functools.partial(self, owner)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the compiled function; trace its graph for each new kind of arguments.
 
         Where modules have been switched (``train()``, ``eval()``), frozen or given
@@ -80,7 +84,7 @@ class Compiled:
             return self._call(args, kwargs, here)
 
     def _call(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], here: dict[str, Any]
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], here: dict[str, Any]
     ) -> Any:
         leaves, arrays, key = arguments_of(args, kwargs)
         surroundings = key, here["grad"], here["stream"]
@@ -374,6 +378,22 @@ def _array(number: Any) -> Array:
     return np.asarray(number, np.float64)
 
 
+@overload
+def compile(
+    function: Callable[P, R],
+    *,
+    engine: str = "auto",
+    threads: int | None = None,
+    shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+) -> Compiled[P, R]: ...
+@overload
+def compile(
+    function: None = None,
+    *,
+    engine: str = "auto",
+    threads: int | None = None,
+    shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
 @strict
 def compile(
     function: Callable[..., Any] | None = None,

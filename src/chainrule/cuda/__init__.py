@@ -7,7 +7,7 @@ device(type='cpu')
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import MissingAttributeError
 from chainrule.text import _
@@ -49,9 +49,11 @@ def empty_cache() -> None:
     """Do nothing: there is no memory of a GPU."""
 
 
-def __getattr__(name: str) -> Any:
-    raise MissingAttributeError(
-        _("module 'chainrule.cuda' has no attribute {name!r}", name=name),
-        fix=_("leave it out where cr.cuda.is_available() is False"),
-        name=name,
-    )
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        raise MissingAttributeError(
+            _("module 'chainrule.cuda' has no attribute {name!r}", name=name),
+            fix=_("leave it out where cr.cuda.is_available() is False"),
+            name=name,
+        )

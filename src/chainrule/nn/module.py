@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,18 @@ def _count_change() -> None:
     """Count a change of any module, so that compiled functions check their modules."""
     if context.trace is None:
         changes.count += 1
+
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class SupportsForward(Protocol[P, R]):
+    """A module, for type checkers: what a call of it takes and gives is forward's."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Compute the module's output from its inputs."""
+        ...
 
 
 class Module(ModuleHooks):
@@ -104,18 +116,19 @@ class Module(ModuleHooks):
             fix=_("define it in the class"),
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: SupportsForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the module: run ``forward``, with graph nodes in the module's scope."""
+        module: Any = self
         here = context.__dict__
-        outer, name, before = here["scope"], self._name, None
+        outer, name, before = here["scope"], module._name, None
         if here["trace"] is not None:
-            here["trace"].note_mode(self)
+            here["trace"].note_mode(module)
         elif not outer:
             before = draw_counts()
         try:
             here["scope"] = f"{outer}.{name}" if outer and name else outer or name
-            if self._hooks is not None:
-                return self._forward_with_hooks(*args, **kwargs)
+            if module._hooks is not None:
+                return module._forward_with_hooks(*args, **kwargs)
             return self.forward(*args, **kwargs)
         except BaseException as error:
             if before is not None:

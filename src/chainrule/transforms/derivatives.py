@@ -8,7 +8,7 @@ tensor([2., 4.])
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, ParamSpec, overload
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from chainrule.text import _
 from chainrule.util.pytree import flatten, unflatten
 
 Position = int | str
+P = ParamSpec("P")
 
 # -- what a derivative is taken with respect to ----------------------------------------
 
@@ -171,11 +172,11 @@ def _scalar(result: Any) -> Value:
 
 
 def value_and_grad(
-    function: Callable[..., Tensor],
+    function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
     *,
     has_aux: bool = False,
-) -> Callable[..., Any]:
+) -> Callable[P, tuple[Any, Any]]:
     """Return a function that computes the value and the gradient of ``function``.
 
     Args:
@@ -216,12 +217,24 @@ def value_and_grad(
     return differentiated
 
 
+@overload
 def grad(
-    function: Callable[..., Tensor],
+    function: Callable[[Tensor], Tensor],
+    argnums: Literal[0] = 0,
+) -> Callable[[Tensor], Tensor]: ...
+@overload
+def grad(
+    function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
     *,
     has_aux: bool = False,
-) -> Callable[..., Any]:
+) -> Callable[P, Any]: ...
+def grad(
+    function: Callable[P, Any],
+    argnums: Position | Sequence[Position] = 0,
+    *,
+    has_aux: bool = False,
+) -> Callable[P, Any]:
     """Return a function that computes the gradient of ``function``.
 
     See :func:`value_and_grad`.
@@ -439,8 +452,8 @@ def jvp(
 
 
 def jacobian(
-    function: Callable[..., Tensor], argnums: int | Sequence[int] = 0
-) -> Callable[..., Any]:
+    function: Callable[P, Tensor], argnums: int | Sequence[int] = 0
+) -> Callable[P, Any]:
     """Return a function that computes the Jacobian ∂yᵢ/∂xⱼ of a function.
 
     A backward step for each element of y.
@@ -483,7 +496,7 @@ def _stacked(rows: list[Tensor], y: Tensor, x: Tensor) -> Tensor:
     return wrap(reshape(concatenate(*flat, axis=0), shape=shape))
 
 
-def hessian(function: Callable[..., Tensor], argnums: int = 0) -> Callable[..., Tensor]:
+def hessian(function: Callable[P, Tensor], argnums: int = 0) -> Callable[P, Tensor]:
     """Return a function that computes the Hessian ∂²y/∂xᵢ∂xⱼ of a scalar function y.
 
     >>> import chainrule as cr

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError
 
-FEW, MANY = 150, 2_000
+FEW, MANY = 60, 2_000
 #: Seconds of the process's own time that a reader may take over some hundred bytes.
 LONG = 5.0
 #: Bytes by which the memory of the process may grow over a whole test.

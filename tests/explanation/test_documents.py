@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,14 @@ NAMES = ["Conv2d", "LSTM", "TransformerEncoderLayer False", "Own"]
 VOID = {"meta", "img", "br"}
 
 
-def made(name: str) -> Explanation:
+@cache
+def made(name: str, lang: str = "en") -> Explanation:
+    """Return an explanation in a language; nothing that writes it changes it."""
+    with language(lang):
+        return explained(name)
+
+
+def explained(name: str) -> Explanation:
     if name == "example":
         return example()
     rng = np.random.default_rng(0)
@@ -66,8 +74,7 @@ class Balanced(HTMLParser):
 @pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize("name", ["example", "update", *NAMES])
 def test_html(name: str, lang: str) -> None:
-    with language(lang):
-        e = made(name)
+    e = made(name, lang)
     page, part = e.to_html(), e._repr_html_()
     parser = Balanced()
     parser.feed(page)
@@ -113,8 +120,7 @@ def test_a_page_loads_nothing(kind: str) -> None:
 
 
 def test_latex_in_chinese_has_a_font_for_every_character(tmp_path: Path) -> None:
-    with language("zh"):
-        text = made("Conv2d").to_latex()
+    text = made("Conv2d", "zh").to_latex()
     assert all(f"IfFontExistsTF{{{font}}}" in text for font in TRADITIONAL)
     if not shutil.which("xelatex") or not shutil.which("fc-list"):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from fractions import Fraction
+from functools import cache
 from itertools import islice, pairwise
 from typing import Any
 
@@ -180,10 +181,15 @@ NETS: dict[str, tuple[list[int], list[str], str, int, str]] = {
 }
 
 
+#: η of all steps.
+RATE = 0.125
+
+
 class Net:
     """One network twice: for the oracle, and as a model of Chainrule."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         sizes, functions, loss, n, reduction = NETS[name]
         rng = np.random.default_rng(len(name))
         modules: list[nn.Module] = []
@@ -255,10 +261,17 @@ def test_backward_and_what_arrives_at_x(net):
     )
 
 
+@cache
+def five_steps(name: str) -> list[oracle.Step]:
+    """Return the oracle's steps with a network, for every engine the same ones."""
+    net = Net(name)
+    steps = descend(net.layers, net.x, net.y, **net.how, rate=RATE)
+    return list(islice(steps, 5))
+
+
 @pytest.mark.parametrize("engine", ["eager", "numpy"])
 def test_algorithm_1_for_five_steps(net, engine):
-    rate = 0.125
-    optimizer = optim.SGD(net.model.named_parameters(), lr=rate)
+    optimizer = optim.SGD(net.model.named_parameters(), lr=RATE)
     x, y = net.data()
 
     def update(x, y):
@@ -270,8 +283,7 @@ def test_algorithm_1_for_five_steps(net, engine):
 
     if engine != "eager":
         update = cr.compile(update, engine=engine)
-    data = (net.x, net.y)
-    for step in islice(descend(net.layers, *data, **net.how, rate=rate), 5):
+    for step in five_steps(net.name):
         close(update(x, y).item(), step.loss)
         for linear, layer in zip(net.weights, step.updated):
             close(linear.weight.numpy(), layer.W)

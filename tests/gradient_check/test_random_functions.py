@@ -38,6 +38,10 @@ points = st.lists(
 )
 
 
+#: More of them are among the slow tests.
+FEW = settings(deadline=None, max_examples=8)
+
+
 def run(steps: list[str], h: cr.Tensor) -> cr.Tensor:
     for name in steps:
         h = STEPS[name](h)
@@ -58,7 +62,7 @@ def value_before(before: list[str], numbers: list[float]) -> Any:
     return run(before, cr.tensor(np.array(numbers).reshape(2, 3))).numpy()
 
 
-@settings(deadline=None, max_examples=20)
+@FEW
 @given(names, names, points)
 def test_nothing_is_found_where_nothing_is_wrong(before, after, numbers) -> None:
     report = check(before, lambda h: h, after, numbers)
@@ -66,7 +70,7 @@ def test_nothing_is_found_where_nothing_is_wrong(before, after, numbers) -> None
     assert report.ok
 
 
-@settings(deadline=None, max_examples=20)
+@FEW
 @given(names, names, points)
 def test_a_wrong_rule_is_named(before, after, numbers) -> None:
     report = check(before, lambda h: applied(crooked, h), after, numbers)
@@ -80,7 +84,7 @@ def test_a_wrong_rule_is_named(before, after, numbers) -> None:
     assert rule.source.startswith("faults.py:")
 
 
-@settings(deadline=None, max_examples=20)
+@FEW
 @given(names, names, points, st.integers(0, 5))
 def test_a_kink_is_named(before, after, numbers, place) -> None:
     index = np.unravel_index(place, (2, 3))
@@ -101,7 +105,7 @@ def test_a_kink_is_named(before, after, numbers, place) -> None:
         assert [row.index for row in kinked] == [index]
 
 
-@settings(deadline=None, max_examples=20)
+@FEW
 @given(names, names, points)
 def test_a_cast_to_float32_is_named(before, after, numbers) -> None:
     numbers = [0.9 * n + 0.03 for n in numbers]  # 1.0 would lose nothing
@@ -121,7 +125,7 @@ def test_a_cast_to_float32_is_named(before, after, numbers) -> None:
         assert row.error < 5e-2
 
 
-@settings(deadline=None, max_examples=20)
+@FEW
 @given(names, names, points)
 def test_what_is_hidden_from_derivatives_is_named(before, after, numbers) -> None:
     report = check(before, lambda h: h * h.detach(), after, numbers)
@@ -132,7 +136,7 @@ def test_what_is_hidden_from_derivatives_is_named(before, after, numbers) -> Non
     assert place.startswith("test_random_functions.py:")
 
 
-@settings(deadline=None, max_examples=20)
+@FEW
 @given(names, names, points)
 def test_cancellation_is_named(before, after, numbers) -> None:
     report = check(before, lambda h: (h + 1e11) - 1e11, after, numbers)
@@ -140,3 +144,23 @@ def test_cancellation_is_named(before, after, numbers) -> None:
     assert {row.kind for row in report.rows} == {"precision"}, report
     assert {row.why.primitive for row in report.rows} == {"add"}
     assert {row.why.detail for row in report.rows} == {"1e11"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_nothing_is_found_where_nothing_is_wrong,
+        test_a_wrong_rule_is_named,
+        test_a_kink_is_named,
+        test_a_cast_to_float32_is_named,
+        test_what_is_hidden_from_derivatives_is_named,
+        test_cancellation_is_named,
+    ],
+)
+def test_many(test: Any) -> None:
+    strategies = [names, names, points]
+    if test is test_a_kink_is_named:
+        strategies.append(st.integers(0, 5))
+    many = settings(deadline=None, max_examples=100)
+    many(given(*strategies)(test.hypothesis.inner_test))()

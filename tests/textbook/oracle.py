@@ -51,7 +51,7 @@ def close(
 
 def dot(u: Vector, v: Vector) -> Any:
     assert len(u) == len(v)
-    return sum((a * b for a, b in zip(u, v)), mpf(0))
+    return mp.fdot(u, v)
 
 
 def apply(W: Matrix, x: Vector) -> Vector:

@@ -58,8 +58,14 @@ def line_after_an_epoch(batches: list[list[int]], data, rate: Fraction):
     return w, b
 
 
-@pytest.mark.parametrize("size", [None, 1, 3])
-@pytest.mark.parametrize("engine", ["numpy", "auto"])
+@pytest.mark.parametrize(
+    ("engine", "size"),
+    [
+        *(("numpy", size) for size in (None, 1, 3)),
+        *(pytest.param("auto", size, marks=pytest.mark.slow) for size in (None, 1)),
+        ("auto", 3),
+    ],
+)
 def test_2_6_3_batch_stochastic_and_mini_batch_descent(size, engine):
     """All samples a step, one, or a few: the mean of their gradients each time."""
     data = [(Fraction(i, 4), Fraction(3 * i - 5, 8)) for i in range(8)]

@@ -80,7 +80,7 @@ def drawn(panel: curve.Panel) -> Any:
     with drawing.figure(drawing.PAGE, 4, 3) as figure:
         axes = figure.subplots()
         curve.draw(axes, panel, drawing.PAGE)
-        drawing.png(figure, "picture")
+        figure.draw_without_rendering()
     return axes
 
 

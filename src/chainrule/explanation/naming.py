@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ GREEK = {"gamma": r"\gamma", "beta": r"\beta", "alpha": r"\alpha"}
 _LETTERS = {r"\gamma": "γ", r"\beta": "β", r"\alpha": "α", r"\delta": "δ"}
 
 
+@lru_cache(maxsize=1024)
 def symbol(letter: str, k: int) -> Script:
     """Return a symbol with its layer number as an exponent: W⁽²⁾."""
     above = Fence(Atom("("), Number(k), Atom(")"))

@@ -100,10 +100,12 @@ def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
 
 def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
     """Return the values of a list of formulas; later ones use earlier ones."""
-    known, arrays = dict(numbers), list[Array]()
     with np.errstate(all="ignore"):
-        for item in e.items if isinstance(e, Listing) else (e,):
-            if isinstance(e, Listing) and is_step(item):
+        if not isinstance(e, Listing):
+            return [_Reader(numbers).of(e).array]
+        known, arrays = dict(numbers), list[Array]()
+        for item in e.items:
+            if is_step(item):
                 name, value = item.items
                 known[name] = quantity = _Reader(known).of(value)
             else:
@@ -135,16 +137,17 @@ class _Reader:
         self.numbers = numbers
 
     def of(self, e: Expr) -> Quantity:
-        if e in self.numbers:
-            quantity = self.numbers[e]
+        quantity = self.numbers.get(e)
+        if quantity is not None:
             narrow = (
                 quantity.array.dtype.kind == "f" and quantity.array.dtype != np.float64
             )
             return (
                 replace(quantity, array=_wide(quantity.array)) if narrow else quantity
             )
-        if type(e) in _READERS:
-            return _READERS[type(e)](self, e)
+        read = _READERS.get(type(e))
+        if read is not None:
+            return read(self, e)
         for kind, read in _READERS.items():
             if isinstance(e, kind):
                 return read(self, e)

@@ -36,6 +36,8 @@ SIGNS = {
     "up": (" ↑ ", r" \uparrow ", "↑"),
     "down": (" ↓ ", r" \downarrow ", "↓"),
 }
+#: Attributes that a tree works out of its fields once, and no copy takes over.
+DERIVED = ("_hash", "_parts", "_inside", "_text", "_written")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Tree(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return an expression's attributes for pickling, without the cached hash."""
-        return {k: v for k, v in vars(self).items() if k != "_hash"}
+        return {k: v for k, v in vars(self).items() if k not in DERIVED}
 
     @property
     def prefixed(self) -> bool:
@@ -103,14 +105,17 @@ class Tree(ABC):
         >>> [str(part) for part in (Atom("x") - 2 * Atom("y")).parts()]
         ['x', '2y']
         """
-        parts: list[Any] = []
+        attributes = vars(self)
+        found = attributes.get("_parts")
+        if found is None:
+            found = attributes["_parts"] = []
 
-        def see(part: Any) -> Any:
-            parts.append(part)
-            return part
+            def see(part: Any) -> Any:
+                found.append(part)
+                return part
 
-        self.mapped(see)
-        return parts
+            self.mapped(see)
+        return list(found)
 
     def leaves(self) -> Iterator[Any]:
         """Yield an expression's parts without further parts, from left to right.
@@ -133,7 +138,17 @@ class Tree(ABC):
         >>> (2 * (x - y)).holds(x - y), (2 * (x - y)).holds(x * y)
         (True, False)
         """
-        return any(e == part for e in self.walk())
+        return self == part or part in self._contents()
+
+    def _contents(self) -> frozenset[Any]:
+        """Return all parts within the expression, and theirs, collected once."""
+        attributes = vars(self)
+        found = attributes.get("_inside")
+        if found is None:
+            parts = self.parts()
+            inner = (part._contents() for part in parts)
+            found = attributes["_inside"] = frozenset(parts).union(*inner)
+        return found
 
     def walk(self) -> Iterator[Any]:
         """Yield a mathematical expression and all parts within it, in preorder.
@@ -164,17 +179,25 @@ class Tree(ABC):
 
     def _with(self: T, **changes: Any) -> T:
         copy = object.__new__(type(self))
-        vars(copy).update(vars(self), **changes)  # a frozen class refuses setattr
-        vars(copy).pop("_hash", None)
+        attributes = vars(copy)  # a frozen class refuses setattr
+        attributes.update(vars(self), **changes)
+        for name in DERIVED:
+            attributes.pop(name, None)
         return copy
 
     def pieces(self, numbers: Numbers) -> list[Piece]:
         """Return an expression's text in pieces, or its array if it is known."""
+        if not numbers:
+            return [self.text()]
         return [numbers[self]] if self in numbers else self.spell(numbers)
 
     def text(self) -> str:
-        """Return a mathematical expression as plain text."""
-        return "".join(map(str, self.pieces({})))
+        """Return the expression as plain text."""
+        attributes = vars(self)
+        found = attributes.get("_text")
+        if found is None:
+            found = attributes["_text"] = "".join(map(str, self.spell({})))
+        return found
 
     def __str__(self) -> str:
         return self.text()

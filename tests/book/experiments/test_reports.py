@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chainrule import book
+from chainrule import book, engines
 from chainrule.book import experiments
 from chainrule.book.experiments import Experiment
 from chainrule.book.experiments.experiment import WIDTH, compared, listed, paired
@@ -17,7 +17,7 @@ from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.text import languages
 from chainrule.text.numbers import width
 from chainrule.viz import drawing
-from tests.book.experiments.conftest import SMALL
+from tests.book.experiments.conftest import ENGINES, SMALL
 
 
 def chinese(text: str) -> int:
@@ -124,6 +124,7 @@ def test_a_bad_setting(how: dict[str, Any]) -> None:
 
 
 def test_the_same_seed_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_registry", ENGINES)
     for constant, value in SMALL["batches"].items():
         monkeypatch.setattr(experiments.find("batches"), constant, value)
     one, same = (experiments.run("batches", seed=3).numbers for _ in range(2))

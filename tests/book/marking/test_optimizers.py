@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,8 @@ class Student:
         prediction = self.model(cr.tensor(X, dtype="float64"))
         nn.MSELoss()(prediction, cr.tensor(Y, dtype="float64")).backward()
 
-    def right(self) -> dict[str, Any]:
+    @cached_property
+    def answers(self) -> dict[str, Any]:
         """Gradients, moments and new parameters, as the optimiser makes them."""
         t = self.optimizer.steps + 1
         answers: dict[str, Any] = {f"d{k}": g for k, g in self.g.items()}
@@ -96,11 +98,21 @@ class Student:
             self.model, X, Y, nn.MSELoss(), answers, self.optimizer, samples="rows"
         )
 
+    def right(self) -> dict[str, Any]:
+        """Return the answers, in a dictionary of the test's own."""
+        return dict(self.answers)
+
+
+@cache
+def student_of(name: str, steps: int = 3) -> Student:
+    """Return a student; marking changes nothing of it."""
+    return Student(name, steps)
+
 
 @pytest.mark.parametrize("steps", [0, 3])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_what_the_optimiser_does_is_right(name: str, steps: int) -> None:
-    student = Student(name, steps)
+    student = student_of(name, steps)
     answers = student.right()
     report = student.marked(answers)
     assert report.ok, report.text()
@@ -111,7 +123,7 @@ def test_what_the_optimiser_does_is_right(name: str, steps: int) -> None:
 
 @pytest.mark.parametrize("name", ["plain", "nesterov_decay", "rmsprop", "adam"])
 def test_steps_that_are_off_are_not_right(name: str) -> None:
-    student = Student(name)
+    student = student_of(name, 2)
     off = {k: v * 1.01 for k, v in student.right().items() if k in ("W1", "b2")}
     assert [m.status for m in student.marked(off).marks] == ["wrong", "wrong"]
 
@@ -119,14 +131,14 @@ def test_steps_that_are_off_are_not_right(name: str) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_digits_of_the_step_alone(name: str) -> None:
     """Where only new parameters are given, everything between is worked out."""
-    student = Student(name)
+    student = student_of(name, 2)
     answers = student.right()
     new = {k: [f"{v:.5g}" for v in np.ravel(answers[k])] for k in ("b1", "b2")}
     assert student.marked(new).ok
 
 
 def test_nothing_of_the_optimiser_is_changed() -> None:
-    student = Student("adam")
+    student = student_of("adam", 2)
     before = student.optimizer.state_dict()
     student.marked({"W1": student.old["W1"]})
     after = student.optimizer.state_dict()
@@ -286,7 +298,7 @@ SLIPS = (
 @pytest.mark.parametrize("case", SLIPS)
 def test_slips_of_updates(case: str) -> None:
     name, key, slip = case.split()
-    student = Student(name, 3)
+    student = student_of(name)
     parameter = key[-2:]
     wrong = SLIPS[case](student, parameter)
     answers = student.right() | {key: wrong}
@@ -296,7 +308,7 @@ def test_slips_of_updates(case: str) -> None:
 
 
 def test_a_slip_in_a_moment_that_is_not_given() -> None:
-    student = Student("adam", 3)
+    student = student_of("adam")
     g, m = student.g["b2"], student.moments["b2"]["m"]
     v = student.right()["vhatb2"]
     wrong = (0.2 * m + 0.8 * g) / (1 - 0.8**4)
@@ -319,12 +331,12 @@ def test_a_slip_in_a_moment_that_is_not_given() -> None:
     ],
 )
 def test_names_of_moments(name: str, key: str) -> None:
-    student = Student("adam")
+    student = student_of("adam", 2)
     assert student.marked({name: student.right()[key]}).marks[0].key == key
 
 
 def test_another_rate_of_adam() -> None:
-    student = Student("adam", 3)
+    student = student_of("adam")
     right, old = student.right()["W1"], student.old["W1"]
     report = student.marked({"W1": old + 5 * (right - old)})
     (found,) = report["W1"].slips
@@ -341,7 +353,7 @@ def test_a_division_by_zero_is_refused() -> None:
 
 def test_latex_knows_every_sign_of_a_report() -> None:
     """pdfLaTeX has no letters but those that it is told."""
-    student = Student("adam", 3)
+    student = student_of("adam")
     right = student.right()
     wrong = {k: -v for k, v in right.items() if k.endswith("W1")} | {"b2": [9.0]}
     made = student.marked(right | wrong).to_latex()
@@ -350,7 +362,7 @@ def test_latex_knows_every_sign_of_a_report() -> None:
 
 
 def test_what_a_group_says_counts() -> None:
-    student = Student("plain", 0)
+    student = student_of("plain", 0)
     groups = [{"params": "*", "lr": 0.5, "momentum": 0.9}]
     other = optim.SGD(groups, lr=0.1)
     new = student.old["b2"] - 0.5 * student.g["b2"]
@@ -363,7 +375,7 @@ def test_what_a_group_says_counts() -> None:
 @pytest.mark.parametrize("name", ["momentum", "momentum_decay", "dampened"])
 def test_a_velocity_with_the_rate_in_it(name: str, unit: float, remark: str) -> None:
     """Many books write v ← μ v − η g, W ← W + v: the same step."""
-    student = Student(name, 3)
+    student = student_of(name)
     answers = student.right()
     moved = {k: v * unit for k, v in answers.items() if k.startswith("v")}
     for given in (answers | moved, moved | {"W1": answers["W1"]}):
@@ -380,7 +392,7 @@ def test_a_velocity_with_the_rate_in_it(name: str, unit: float, remark: str) -> 
 
 @pytest.mark.parametrize("name", ["plain", "momentum", "adam", "adamw", "adagrad"])
 def test_the_way_back_takes_the_old_weights(name: str) -> None:
-    student = Student(name, 2)
+    student = student_of(name, 2)
     old, x, y = student.old, np.array(X), np.array(Y)
     a = np.tanh(x @ old["W1"].T + old["b1"])
     error = 2 * (a @ old["W2"].T + old["b2"] - y) / 3

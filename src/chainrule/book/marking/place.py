@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from chainrule.book.derivation.activations import (
     ACTIVATIONS,
@@ -162,11 +163,15 @@ class Place:
 
     def expanded(self, e: Expr) -> Expr:
         """Return a formula with the named factors of :attr:`chain` written out."""
+        return tidy(e.replaced(self._factors))
+
+    @cached_property
+    def _factors(self) -> dict[Expr, Expr]:
         names = {slope_of(self.a): self.arriving} if self.k else {}
         for j in range(1, self.last + 1):
             if self.has_slope(j):
                 names[self.formulas.slope_name(j)] = self.formulas.slope(j)
-        return tidy(e.replaced(names))
+        return names
 
     def ways(self) -> Iterator[Expr]:
         """Yield all correct formulas of a network's quantity, with equal values."""

@@ -116,7 +116,7 @@ def read(kind, **options):
 
 LAYERS = [
     nn.CausalSelfAttention(4, 2, rotary=True, **D),
-    nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, **BLOCK), 2),
+    nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, **BLOCK), 1),
     nn.LearnedPositions(5, 4, **D),
     nn.SinusoidalPositions(),
     nn.RotaryPositions(),
@@ -129,12 +129,12 @@ HEADS = nn.MultiheadAttention(4, 2, batch_first=True, **D)
 
 
 def stepped(kind):
-    """A cell over the steps of a sequence."""
+    """A cell over two steps of a sequence."""
     cell = kind(4, 3, **D)
 
     def run(x):
         state = None
-        for i in range(4):
+        for i in range(2):
             state = cell(x[:, i], state)
         return state[0] if isinstance(state, tuple) else state
 
@@ -152,7 +152,7 @@ FUNCTIONS |= {
         TOKENS,
     ),
     "RNN": (read(nn.RNN, nonlinearity="relu"), TOKENS),
-    "LSTM": (read(nn.LSTM, num_layers=2), TOKENS),
+    "LSTM": (read(nn.LSTM), TOKENS),
     "GRU": (read(nn.GRU), TOKENS),
 }
 CASES = [

@@ -12,6 +12,7 @@ references, of derivatives or of an engine asks for :func:`all_cases` and lets e
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -131,7 +132,7 @@ class Example:
     case: Case
     dtype: DType | None
 
-    @property
+    @functools.cached_property
     def types(self) -> list[ArrayType]:
         """The types of the inputs."""
         return [parse_type(text, self.dtype) for text in self.case.inputs]
@@ -193,17 +194,18 @@ def examples(
     return [example for example in made if only(example)]
 
 
+@functools.cache
 def examples_of(
     primitive: Primitive, dtypes: tuple[DType, ...] = FLOATS
-) -> list[Example]:
+) -> Sequence[Example]:
     """Every case of one primitive, in each floating type that it leaves open."""
-    return [
+    return tuple(
         Example(primitive, case, dtype)
         for case in primitive.examples()
         for dtype in (
             dtypes if any(t.startswith("f[") for t in case.inputs) else (None,)
         )
-    ]
+    )
 
 
 def all_cases(

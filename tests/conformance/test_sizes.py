@@ -30,8 +30,9 @@ from tests.conformance.test_engines import (
 
 #: Examples of a primitive, so many at most.
 EXAMPLES = 6
-#: Sizes of them that have a name at once; all of them with the slow tests.
-SOME = 2
+#: Sizes of them that have a name at once: of elementwise primitives, which are one loop
+#: whatever the axis, and of others. All of them with the slow tests.
+ONE, SOME = 1, 2
 #: Primitives that no rule can admit over a size without a number, and why.
 WITHOUT = {
     "constant": "its numbers are written down",
@@ -120,7 +121,8 @@ def test_one_program_serves_every_size(
         mine = examples_of(primitive)
         assert primitive.name in WITHOUT or not any(t.shape for t in mine[0].types)
         return
-    check(primitive, chosen[:: -(-len(chosen) // SOME)], (1, 0), rng)
+    some = ONE if primitive.elementwise else SOME
+    check(primitive, chosen[:: -(-len(chosen) // some)], (1, 0), rng)
 
 
 @pytest.mark.slow

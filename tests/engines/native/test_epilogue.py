@@ -87,7 +87,7 @@ def cases() -> list[Any]:
         for sizes in SIZES:
             for dtype in ("float32", "float64"):
                 few = SIZES if name == "adam" and dtype == "float32" else SIZES[2:3]
-                few = few if "float32" == dtype or name == "adam" else []
+                few = few if dtype == "float32" or name == "adam" else []
                 marks = () if sizes in few else pytest.mark.slow
                 label = f"{name}-{sizes}-{dtype}"
                 found.append(pytest.param(name, sizes, dtype, id=label, marks=marks))

@@ -131,7 +131,7 @@ def filled_in(item: Any, tensors: Iterator[Any]) -> Any:
 
 TRACED = [name for name in CALLS if name not in EAGER_ALONE]
 #: Compiling starts slowly: so many functions are one program, with so many calls each.
-FUNCTIONS, CHOSEN = 10, 4
+FUNCTIONS, CHOSEN = 10, {"numpy": 4, "native": 2}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -141,7 +141,7 @@ def test_compiled(start: int, engine: str) -> None:
     chosen: list[tuple[str, int]] = []
     for name in TRACED[start : start + FUNCTIONS]:
         places = traceable(name)
-        step = -(-len(places) // CHOSEN)
+        step = -(-len(places) // CHOSEN[engine])
         chosen += [(name, i) for i in places[len(name) % step :: step]]
     compile_all(chosen, engine)
 

@@ -12,6 +12,7 @@ references, of derivatives or of an engine asks for :func:`all_cases` and lets e
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,9 @@ FAR = 2.0
 MARGIN = 0.1
 #: With ties, numbers are multiples of this, so that equal ones and zeros occur.
 TIE = 0.25
+
+#: Primitives of one test: starting one takes longer than the cases of a primitive.
+TOGETHER = 8
 
 _INTEGERS = {
     DType.bool: (0, 2),
@@ -131,7 +135,7 @@ class Example:
     case: Case
     dtype: DType | None
 
-    @property
+    @functools.cached_property
     def types(self) -> list[ArrayType]:
         """The types of the inputs."""
         return [parse_type(text, self.dtype) for text in self.case.inputs]
@@ -193,17 +197,18 @@ def examples(
     return [example for example in made if only(example)]
 
 
+@functools.cache
 def examples_of(
     primitive: Primitive, dtypes: tuple[DType, ...] = FLOATS
-) -> list[Example]:
+) -> Sequence[Example]:
     """Every case of one primitive, in each floating type that it leaves open."""
-    return [
+    return tuple(
         Example(primitive, case, dtype)
         for case in primitive.examples()
         for dtype in (
             dtypes if any(t.startswith("f[") for t in case.inputs) else (None,)
         )
-    ]
+    )
 
 
 def all_cases(
@@ -215,7 +220,9 @@ def all_cases(
 
 
 def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The decorated test once a primitive, for each of its cases in turn.
+    """The decorated test for some primitives at a time, with each of their cases.
+
+    An error names the case; the other primitives of the group are tested all the same.
 
     Args:
         cases: parameters whose first value is an :class:`Example`; the test takes the
@@ -226,18 +233,24 @@ def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[...,
         groups.setdefault(param.values[0].primitive.name, []).append(param.values)
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
-        def run(group: list[Any], rng: np.random.Generator) -> None:
-            for values in group:
-                try:
-                    test(*values, rng)
-                except Exception as error:
-                    error.add_note(f"the case was {values[0]}")
-                    raise
+        def run(names: list[str], rng: np.random.Generator) -> None:
+            errors: list[Exception] = []
+            for name in names:
+                for values in groups[name]:
+                    try:
+                        test(*values, rng)
+                    except Exception as error:
+                        error.add_note(f"the case was {values[0]}")
+                        errors.append(error)
+                        break
+            if errors:
+                raise ExceptionGroup("these cases failed", errors)
 
         run.__name__, run.__doc__ = test.__name__, test.__doc__
         run.__module__ = test.__module__
-        params = [pytest.param(group, id=name) for name, group in groups.items()]
-        return pytest.mark.parametrize("group", params)(run)
+        some = [[*groups][i : i + TOGETHER] for i in range(0, len(groups), TOGETHER)]
+        params = [pytest.param(names, id=",".join(names)) for names in some]
+        return pytest.mark.parametrize("names", params)(run)
 
     return decorate
 

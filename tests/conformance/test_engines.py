@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from chainrule.autodiff import inline, vjp
+from chainrule.composites.composite import Composite
 from chainrule.engines import load_engine
 from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
@@ -106,12 +107,16 @@ def assert_close(got: np.ndarray, wanted: np.ndarray, what: str) -> None:
 def order_of(i: int, example: Example) -> int | None:
     """Return the order of a primitive's i-th example's derivatives; None: no example.
 
-    The first example has derivatives of both orders. Others have values of more sizes
-    where a primitive is elementwise, derivatives of the first order where it is not.
+    The first example has derivatives of both orders, of a composite of the first: what
+    it consists of has both. Others have values of more sizes where a primitive is
+    elementwise, derivatives of the first order where it is not.
     """
+    composite = isinstance(example.primitive, Composite)
     if example.dtype is DType.float64:  # every second one: float32 comes before it
-        return 1 if i == 1 else None
-    return 2 if i == 0 else 0 if example.primitive.elementwise else 1
+        return 1 - composite if i == 1 else None
+    if i == 0:
+        return 2 - composite
+    return 0 if example.primitive.elementwise else 1
 
 
 def full_order(i: int, example: Example) -> int:

@@ -112,7 +112,8 @@ KINDS_BY_WAYS = [
 def test_each_sequence_ends_where_it_ends(kind, engine):
     """As if it were alone; what lies beyond is never looked at, not even NaN."""
     cr.manual_seed(0)
-    layer, lengths = kind(4, 5, 2, bidirectional=True, **D), [2, 6, 1]
+    layers = 2 if engine == "eager" else 1  # a second one is the same program again
+    layer, lengths = kind(4, 5, layers, bidirectional=True, **D), [2, 6, 1]
     x = np.where(np.arange(6)[:, None, None] < np.array(lengths)[:, None], X, np.nan)
 
     def run(x, lengths):

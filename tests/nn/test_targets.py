@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.preprocessing import QuantileTransformer
 
 import chainrule as cr
 from chainrule import errors, nn, optim
@@ -85,6 +84,8 @@ def test_any_column(column: list[int], count: int) -> None:
 
 
 def test_as_scikit_learn_between_the_knots() -> None:
+    from sklearn.preprocessing import QuantileTransformer  # seconds, at each start
+
     y = SKEWED[:, :1]
     theirs = QuantileTransformer(n_quantiles=500, output_distribution="normal").fit(y)
     ours = nn.QuantileTarget.of(y, n_quantiles=500, dtype="float64")

@@ -189,10 +189,10 @@ def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def compare_all(rows: Sequence[Row]) -> None:
+def compare_all(rows: Sequence[Row], dtypes: Sequence[str] = (*TOLERANCES,)) -> None:
     """Compare each row in each dtype, and name the row in an error."""
     for row in rows:
-        for dtype in TOLERANCES if row.narrow else ["float64"]:
+        for dtype in dtypes if row.narrow else ["float64"]:
             try:
                 compare(row, dtype)
             except Exception as error:

@@ -50,7 +50,7 @@ def _differences(function: Function, orders: int) -> tuple[list[Any], list[Any]]
     size = max(map(abs, values))
     table, common = weights()
     made = [
-        sum(w * v for w, v in zip(row, values) if w) / (common * step**k)
+        mp.fdot((w, v) for w, v in zip(row, values) if w) / (common * step**k)
         for k, row in zip(range(orders + 1), table)
     ]
     return made, [size * mpf(2) ** (10 - BITS) / step**k for k in range(orders + 1)]
@@ -77,6 +77,8 @@ def derivatives(
                 [d / at**k for k, d in enumerate(made)],
                 [e / abs(at) ** k for k, e in enumerate(errors)],
             )
+        if at == 0:
+            return _differences(function, orders)
         if abs(at) < CLOSE:
             c, errors = _at_zero(function)
             return [

@@ -52,14 +52,13 @@ from chainrule.engines.native.runtime import jit
 
 def trained(dropout):
     cr.manual_seed(0)
-    model = nn.Sequential(nn.Linear(6, 64), nn.BatchNorm1d(64), nn.GELU(),
+    model = nn.Sequential(nn.Linear(6, 64), nn.BatchNorm1d(64),
                           nn.Dropout(dropout), nn.Linear(64, 3))
     trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), engine="native", seed=0,
                          optimizer=optim.Adam(lr=1e-2), threads=int(sys.argv[1]))
     x = np.sin(np.arange(50 * 6, dtype=np.float32)).reshape(50, 6)
     y = np.arange(50) % 3
     trainer.fit((x, y), epochs=2, batch_size=16, progress=False)
-    trainer.evaluate((x[:7], y[:7]))
     bits = b"".join(np.asarray(v).tobytes() for v in model.state_dict().values())
     return hashlib.sha256(bits + trainer.predict(x[:3]).tobytes()).hexdigest()
 
@@ -166,14 +165,16 @@ def examples_with_elements(primitive: Primitive) -> list[Example]:
     return [e for e in examples_of(primitive, (DType.float32,)) if not e.empty]
 
 
-@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [1, pytest.param(None, marks=pytest.mark.slow)])
 def test_every_primitive_is_found_with_the_same_bits(
-    kept: Kept, rng: np.random.Generator, step: int
+    kept: Kept, rng: np.random.Generator, most: int | None
 ) -> None:
-    """Whatever code refers to: tables, functions of the C library, other kernels."""
-    found = [
-        e for p in registered().values() for e in examples_with_elements(p)[::step]
-    ]
+    """Whatever code refers to: tables, functions of the C library, other kernels.
+
+    What that is differs between primitives; an example of each is enough, and all of
+    them are tested with the slow tests.
+    """
+    found = [e for p in registered().values() for e in examples_with_elements(p)[:most]]
     for start in range(0, len(found), TOGETHER):
         some = found[start : start + TOGETHER]
         program = program_of(

@@ -8,6 +8,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.engines import load_engine
+from chainrule.graph.emit import trace
+from chainrule.graph.node import Value
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.movement import reshape, transpose
+from tests.conformance.test_engines import program_of
 
 SHAPES = [
     *[(32, 48), (64, 128), (20, 17), (100, 50), (16, 16), (15, 64), (1, 64)],
@@ -22,13 +28,18 @@ def test_every_permutation(shape: tuple[int, ...], dtype: str) -> None:
     x = np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
     orders = list(permutations(range(len(shape))))
 
-    def turned(value: cr.Tensor) -> list[cr.Tensor]:
-        return [cr.permute_dims(value, axes).reshape(-1) for axes in orders]
+    def turned(value: Value) -> list[Value]:
+        return [reshape(transpose(value, axes=a), shape=(x.size,)) for a in orders]
 
+    graph = trace(turned, [ArrayType(shape, DType[dtype])], name="main")
+    program = program_of(graph)
+    executable = load_engine("native", program, threads=2)
     for threads in (1, 2, 3):
-        made = cr.compile(turned, engine="native", threads=threads)(cr.tensor(x))
-        for axes, flat in zip(orders, made, strict=True):
-            np.testing.assert_array_equal(flat.numpy(), x.transpose(axes).reshape(-1))
+        executable.threads = threads
+        inputs = {program.entries["main"].inputs[0]: x}
+        made = executable.run("main", inputs, steps=1, sizes={})
+        for axes, (flat,) in zip(orders, made, strict=True):
+            np.testing.assert_array_equal(flat, x.transpose(axes).reshape(-1))
 
 
 @pytest.mark.parametrize("outputs", [32, 64, 96, 100])

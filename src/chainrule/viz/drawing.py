@@ -147,6 +147,7 @@ def png(figure: Any, what: str, dpi: int = 120) -> bytes:
 
     FigureCanvasAgg(figure)
     file = io.BytesIO()
+    _arrange(figure, dpi)
     with warnings.catch_warnings(record=True) as said:
         warnings.filterwarnings("always", message="Glyph", category=UserWarning)
         figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
@@ -194,11 +195,19 @@ def svg(figure: Any, name: str, label: str) -> str:
         # The browser has the characters, and the scripts, that matplotlib lacks.
         for said in ("Glyph", "Matplotlib currently does not support"):
             warnings.filterwarnings("ignore", message=said, category=UserWarning)
+        _arrange(figure, 72)  # the resolution of matplotlib's SVG
         figure.savefig(file, format="svg", metadata=unsaid)
     return _for_a_page(file.getvalue().decode(), name, label)
 
 
 # -- internals ---------------------------------------------------------------------
+
+
+def _arrange(figure: Any, dpi: int) -> None:
+    """Lay the figure out once; ``savefig`` would draw all of it for that, twice."""
+    figure.set_dpi(dpi)
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine(None)
 
 
 def _for_a_page(text: str, name: str, label: str) -> str:

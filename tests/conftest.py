@@ -31,6 +31,7 @@ import pytest  # noqa: E402
 
 from chainrule.engines import native_problem  # noqa: E402
 from chainrule.text.languages import set_language  # noqa: E402
+from tests.ways import ENGINES  # noqa: E402
 
 set_language("en")  # whatever the locale of who runs them
 # Tests interrupt themselves and what they start; a shell's background job ignores it.
@@ -39,6 +40,12 @@ sys.dont_write_bytecode = False
 
 #: The parts into which ``--part`` divides the tests.
 PARTS = 10
+#: Tests in which any engine will do. Each runs on one of them, by turns; on the other
+#: one in the slow tests.
+WITH_ANY_ENGINE = re.compile(
+    "tests/(training|recipes|cli)/|tests/test_(metrics|class_metrics|evaluation|environment"
+    "|repeated_calls|random)[.]py"
+)
 #: Folders whose tests compare with PyTorch.
 WITH_PYTORCH = ("parity", "strangers")
 #: Reasons of skips that name a package, or what such a package brings.
@@ -77,10 +84,32 @@ def part_of(nodeid: str) -> int:
     return zlib.crc32(nodeid.encode()) % PARTS
 
 
-@pytest.hookimpl(trylast=True)  # after the markers have selected
+def one_engine_each(items: list[pytest.Item]) -> None:
+    """Mark as slow one of two tests that differ by the engine, which is not tested."""
+    pairs: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")
+        if engine not in ENGINES or item.get_closest_marker("slow"):
+            continue
+        if WITH_ANY_ENGINE.search(item.path.as_posix()):
+            name = re.sub(rf"\b{engine}\b", "", item.nodeid)
+            pairs.setdefault(name, []).append(item)
+    for name, pair in pairs.items():
+        if len(pair) == len(ENGINES) == 2:
+            pair[zlib.crc32(name.encode()) % 2].add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
-) -> None:
+) -> Generator[None, None, None]:
+    one_engine_each(items)
+    yield  # markers select
+    select_part(config, items)
+
+
+def select_part(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of the other parts, under ``--part``."""
     part = config.getoption("--part")
     if part is None:
         return

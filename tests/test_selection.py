@@ -43,11 +43,33 @@ def test_ten_parts_in_a_row_are_all_tests() -> None:
         hook = SimpleNamespace(pytest_deselected=lambda items: others.extend(items))  # noqa: B023
         config: Any = SimpleNamespace(getoption=lambda _: part, hook=hook)  # noqa: B023
         chosen: list[Any] = [*every]
-        conftest.pytest_collection_modifyitems(config, chosen)
+        conftest.select_part(config, chosen)
         assert 8 < len(chosen) < 40  # about 20
         assert len(chosen) + len(others) == len(every)
         seen += chosen
     assert sorted(map(id, seen)) == sorted(map(id, every))
+
+
+def test_each_test_of_any_engine_runs_on_one() -> None:
+    def item(name: str, engine: str, file: str = "tests/training/test_fit.py") -> Any:
+        marks: list[str] = []
+        return SimpleNamespace(
+            nodeid=f"{file}::{name}[{engine}-3]",
+            path=Path(file),
+            callspec=SimpleNamespace(params={"engine": engine}),
+            get_closest_marker=lambda name: name if name in marks else None,
+            add_marker=marks.append,
+            marks=marks,
+        )
+
+    pairs = [[item(f"test_{i}", e) for e in ("numpy", "native")] for i in range(40)]
+    other = [item("test", e, "tests/nn/test_rnn.py") for e in ("numpy", "native")]
+    alone = item("test_alone", "numpy")
+    conftest.one_engine_each([*(x for pair in pairs for x in pair), *other, alone])
+    if len(conftest.ENGINES) == 2:
+        assert all(len(a.marks) + len(b.marks) == 1 for a, b in pairs)
+        assert 8 < sum(len(a.marks) for a, _ in pairs) < 32
+    assert not any(x.marks for x in (*other, alone))
 
 
 def test_a_part_is_an_option(suite: pytest.Pytester) -> None:

@@ -40,11 +40,11 @@ sys.dont_write_bytecode = False
 
 #: The parts into which ``--part`` divides the tests.
 PARTS = 10
-#: Tests in which any engine will do. Each runs on one of them, by turns; on the other
-#: one in the slow tests.
+#: Tests for which any engine will do: the fast suite runs each on one of the two, by
+#: turns, the slow tests on the other.
 WITH_ANY_ENGINE = re.compile(
-    "tests/(training|recipes|cli)/|tests/test_(metrics|class_metrics|evaluation|environment"
-    "|repeated_calls|random)[.]py"
+    "tests/(training|recipes|cli)/"
+    "|tests/test_(metrics|class_metrics|evaluation|environment)[.]py"
 )
 #: Folders whose tests compare with PyTorch.
 WITH_PYTORCH = ("parity", "strangers")

@@ -369,10 +369,20 @@ def _cases() -> Iterator[Any]:
 
 
 CASES = list(_cases())
+#: The half of them for the fast tests, and the other one.
+HALVES = pytest.mark.parametrize(
+    "cases",
+    [
+        pytest.param([c for c in CASES if not c.marks], id="fast"),
+        pytest.param([c for c in CASES if c.marks], id="slow", marks=pytest.mark.slow),
+    ],
+)
 
 
-def test_what_a_function_changes_is_refused() -> None:
-    assert not failures(refused, ((str(case.id), case.values) for case in CASES))
+@HALVES
+def test_what_a_function_changes_is_refused(cases: list[Any]) -> None:
+    assert len(cases) > 100
+    assert not failures(refused, ((case.id, case.values) for case in cases))
 
 
 def refused(home: Home, change: str, form: str, file: str) -> None:
@@ -381,11 +391,11 @@ def refused(home: Home, change: str, form: str, file: str) -> None:
         space["run"](X)
 
 
-def test_what_changes_between_calls_is_seen() -> None:
-    cases = [case for case in CASES if case.values[0].read]
-    assert not failures(
-        seen_when_called, ((str(case.id), case.values) for case in cases)
-    )
+@HALVES
+def test_what_changes_between_calls_is_seen(cases: list[Any]) -> None:
+    rows = [(case.id, case.values) for case in cases if case.values[0].read]
+    assert len(rows) > 100
+    assert not failures(seen_when_called, rows)
 
 
 def seen_when_called(home: Home, change: str, form: str, file: str) -> None:

@@ -88,7 +88,8 @@ def one_engine_each(items: list[pytest.Item]) -> None:
     """Mark as slow one of two tests that differ by the engine, which is not tested."""
     pairs: dict[str, list[pytest.Item]] = {}
     for item in items:
-        engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")
+        callspec: Any = getattr(item, "callspec", None)
+        engine = callspec.params.get("engine") if callspec else None
         if engine not in ENGINES or item.get_closest_marker("slow"):
             continue
         if WITH_ANY_ENGINE.search(item.path.as_posix()):

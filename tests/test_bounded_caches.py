@@ -225,10 +225,10 @@ def test_a_past_network_leaves_no_object_once_bounds_are_reached(
     _shrunk(monkeypatch, 2)
     if engine == "native":
         monkeypatch.setattr(jit, "IDLE", 1)
-    _kept(engine, range(2, 5))
+    _kept(engine, range(2, 4))
     before = _objects()
-    _kept(engine, range(5, 8))
-    left = {kind: n for kind, n in (_objects() - before).items() if n >= 3}
+    _kept(engine, range(4, 6))
+    left = {kind: n for kind, n in (_objects() - before).items() if n >= 2}
     assert not left
 
 

@@ -31,6 +31,7 @@ import pytest  # noqa: E402
 
 from chainrule.engines import native_problem  # noqa: E402
 from chainrule.text.languages import set_language  # noqa: E402
+from tests.ways import ENGINES  # noqa: E402
 
 gc.disable()  # until all tests are collected: of their objects none is garbage
 set_language("en")  # whatever the locale of who runs them
@@ -43,6 +44,12 @@ PARTS = 10
 #: Allocations between two garbage collections. A test leaves a few cycles, of which
 #: Python's 700 makes a fifteenth of the suite's time.
 COLLECT_AFTER = 10_000
+#: Tests for which any engine will do: the fast suite runs each on one of the two, by
+#: turns, the slow tests on the other.
+WITH_ANY_ENGINE = re.compile(
+    "tests/(training|recipes|cli)/"
+    "|tests/test_(metrics|class_metrics|evaluation|environment)[.]py"
+)
 #: Folders whose tests compare with PyTorch.
 WITH_PYTORCH = ("parity", "strangers")
 #: Reasons of skips that name a package, or what such a package brings.
@@ -81,10 +88,33 @@ def part_of(nodeid: str) -> int:
     return zlib.crc32(nodeid.encode()) % PARTS
 
 
-@pytest.hookimpl(trylast=True)  # after the markers have selected
+def one_engine_each(items: list[pytest.Item]) -> None:
+    """Mark as slow one of two tests that differ by the engine, which is not tested."""
+    pairs: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        callspec: Any = getattr(item, "callspec", None)
+        engine = callspec.params.get("engine") if callspec else None
+        if engine not in ENGINES or item.get_closest_marker("slow"):
+            continue
+        if WITH_ANY_ENGINE.search(item.path.as_posix()):
+            name = re.sub(rf"\b{engine}\b", "", item.nodeid)
+            pairs.setdefault(name, []).append(item)
+    for name, pair in pairs.items():
+        if len(pair) == len(ENGINES) == 2:
+            pair[zlib.crc32(name.encode()) % 2].add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
-) -> None:
+) -> Generator[None, None, None]:
+    one_engine_each(items)
+    yield  # markers select
+    select_part(config, items)
+
+
+def select_part(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of the other parts, under ``--part``."""
     part = config.getoption("--part")
     if part is None:
         return

@@ -27,7 +27,10 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.engines.native.runtime import jit
 from chainrule.util.bounded import Bounded
+from tests.ways import ENGINES
 
+#: The engines; the fast suite has the last one alone.
+LAST = [*(pytest.param(e, marks=pytest.mark.slow) for e in ENGINES[:-1]), ENGINES[-1]]
 #: Entries of a cache at most.
 SMALL = 2048
 
@@ -214,6 +217,7 @@ def _objects() -> Counter[str]:
     )
 
 
+@pytest.mark.parametrize("engine", LAST)
 def test_a_past_network_leaves_no_object_once_bounds_are_reached(
     engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,10 +225,10 @@ def test_a_past_network_leaves_no_object_once_bounds_are_reached(
     _shrunk(monkeypatch, 2)
     if engine == "native":
         monkeypatch.setattr(jit, "IDLE", 1)
-    _kept(engine, range(2, 5))
+    _kept(engine, range(2, 4))
     before = _objects()
-    _kept(engine, range(5, 8))
-    left = {kind: n for kind, n in (_objects() - before).items() if n >= 3}
+    _kept(engine, range(4, 6))
+    left = {kind: n for kind, n in (_objects() - before).items() if n >= 2}
     assert not left
 
 

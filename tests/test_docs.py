@@ -17,6 +17,7 @@ stands for anything within a line, and a line that is ``…`` alone for any line
 
 ``python tests/test_docs.py docs/built/tour.md`` checks one document; ``--write``
 replaces the outputs by what was printed. Read the difference before you commit it.
+With ``--no-pictures`` pictures are empty files, which are written at once.
 The blocks of a page in ``docs/zh-TW``, and of ``README.zh-TW.md``, run while Chainrule
 speaks Chinese, all others in English. ``test_translated_docs.py`` compares the pages of
 the two languages.
@@ -238,7 +239,10 @@ def main(arguments: list[str]) -> int:
     """Check (or with ``--write`` rewrite) the documents of these paths."""
     os.environ["COLUMNS"] = "80"  # as wide as outputs may become
     wrong = 0
-    for path in map(Path, [a for a in arguments if a != "--write"]):
+    if "--no-pictures" in arguments:
+        drawing: Any = importlib.import_module("chainrule.viz.drawing")
+        drawing.png, drawing.svg = lambda *_, **__: b"", lambda *_: ""
+    for path in (Path(a) for a in arguments if not a.startswith("--")):
         chinese = any("zh-TW" in part for part in path.resolve().parts[-3:])
         spoken = "zh-TW" if chinese else "en"
         importlib.import_module("chainrule.text.languages").set_language(spoken)
@@ -270,10 +274,11 @@ def skipped_without_llvmlite(name: str, path: Path) -> Any:
     return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason))
 
 
-def problem(*names: str) -> str:
+def problem(*names: str, options: tuple[str, ...] = ()) -> str:
     """What is wrong with documents, whose blocks run in a process of their own."""
+    paths = (str(ROOT / name) for name in names)
     made = subprocess.run(
-        [sys.executable, "-W", "error", __file__, *(str(ROOT / n) for n in names)],
+        [sys.executable, "-W", "error", __file__, *options, *paths],
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
@@ -293,8 +298,11 @@ def test_document(name: str) -> None:
 
 
 def test_documents_that_use_the_package() -> None:
-    """Importing it takes longer than their blocks do: one process runs them all."""
-    assert not problem(*USE)
+    """Importing it takes longer than their blocks do: one process runs them all.
+
+    Pictures of such runs are drawn by the README's blocks.
+    """
+    assert not problem(*USE, options=("--no-pictures",))
 
 
 def test_every_document_with_python_is_listed() -> None:

@@ -16,7 +16,7 @@ pytest_plugins = ["pytester"]
 FILE = """
 import pytest
 
-@pytest.mark.parametrize("i", range(200))
+@pytest.mark.parametrize("i", range(40))
 def test_one(i): ...
 
 def test_package():
@@ -35,13 +35,46 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-def test_ten_parts_in_a_row_are_all_tests(suite: pytest.Pytester) -> None:
-    seen: list[str] = []
+def test_ten_parts_in_a_row_are_all_tests() -> None:
+    every = [SimpleNamespace(nodeid=f"test_one[{i}]") for i in range(200)]
+    seen: list[Any] = []
     for part in range(17, 17 + conftest.PARTS):
-        passed, _, _ = suite.inline_run(f"--part={part}", "-q").listoutcomes()
-        assert 8 < len(passed) < 40  # about 20
-        seen += [report.nodeid for report in passed]
-    assert len(seen) == len(set(seen)) == 200
+        others: list[Any] = []
+        hook = SimpleNamespace(pytest_deselected=lambda items: others.extend(items))  # noqa: B023
+        config: Any = SimpleNamespace(getoption=lambda _: part, hook=hook)  # noqa: B023
+        chosen: list[Any] = [*every]
+        conftest.select_part(config, chosen)
+        assert 8 < len(chosen) < 40  # about 20
+        assert len(chosen) + len(others) == len(every)
+        seen += chosen
+    assert sorted(map(id, seen)) == sorted(map(id, every))
+
+
+def test_each_test_of_any_engine_runs_on_one() -> None:
+    def item(name: str, engine: str, file: str = "tests/training/test_fit.py") -> Any:
+        marks: list[str] = []
+        return SimpleNamespace(
+            nodeid=f"{file}::{name}[{engine}-3]",
+            path=Path(file),
+            callspec=SimpleNamespace(params={"engine": engine}),
+            get_closest_marker=lambda name: name if name in marks else None,
+            add_marker=marks.append,
+            marks=marks,
+        )
+
+    pairs = [[item(f"test_{i}", e) for e in ("numpy", "native")] for i in range(40)]
+    other = [item("test", e, "tests/nn/test_rnn.py") for e in ("numpy", "native")]
+    alone = item("test_alone", "numpy")
+    conftest.one_engine_each([*(x for pair in pairs for x in pair), *other, alone])
+    if len(conftest.ENGINES) == 2:
+        assert all(len(a.marks) + len(b.marks) == 1 for a, b in pairs)
+        assert 8 < sum(len(a.marks) for a, _ in pairs) < 32
+    assert not any(x.marks for x in (*other, alone))
+
+
+def test_a_part_is_an_option(suite: pytest.Pytester) -> None:
+    passed, _, _ = suite.inline_run("--part=3", "-q").listoutcomes()
+    assert {conftest.part_of(report.nodeid) for report in passed} == {3}
 
 
 def test_each_turn_of_the_parts_has_a_number(suite: pytest.Pytester) -> None:

@@ -22,6 +22,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError
+from tests.rows import failures
 
 X = cr.tensor([1.0, 2.0, 3.0])
 
@@ -368,23 +369,36 @@ def _cases() -> Iterator[Any]:
 
 
 CASES = list(_cases())
+#: The half of them for the fast tests, and the other one.
+HALVES = pytest.mark.parametrize(
+    "cases",
+    [
+        pytest.param([c for c in CASES if not c.marks], id="fast"),
+        pytest.param([c for c in CASES if c.marks], id="slow", marks=pytest.mark.slow),
+    ],
+)
 
 
-@pytest.mark.parametrize(("home", "change", "form", "file"), CASES)
-def test_what_a_function_changes_is_refused(
-    home: Home, change: str, form: str, file: str
-) -> None:
+@HALVES
+def test_what_a_function_changes_is_refused(cases: list[Any]) -> None:
+    assert len(cases) > 100
+    assert not failures(refused, ((case.id, case.values) for case in cases))
+
+
+def refused(home: Home, change: str, form: str, file: str) -> None:
     space = made(program(home, form, change, within=True), file, "numpy")
     with pytest.raises(ArgumentError, match=r"while it is traced|happen once"):
         space["run"](X)
 
 
-@pytest.mark.parametrize(
-    ("home", "change", "form", "file"), [case for case in CASES if case.values[0].read]
-)
-def test_what_changes_between_calls_is_seen(
-    home: Home, change: str, form: str, file: str
-) -> None:
+@HALVES
+def test_what_changes_between_calls_is_seen(cases: list[Any]) -> None:
+    rows = [(case.id, case.values) for case in cases if case.values[0].read]
+    assert len(rows) > 100
+    assert not failures(seen_when_called, rows)
+
+
+def seen_when_called(home: Home, change: str, form: str, file: str) -> None:
     source = program(home, form, change, within=False)
     seen: list[list[Any]] = []
     for engine in ("numpy", None):

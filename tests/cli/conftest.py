@@ -37,6 +37,13 @@ def pictures() -> None:
 
 
 @pytest.fixture
+def reports(pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs of this test leave their reports, without the pictures in them."""
+    monkeypatch.setattr("chainrule.viz.drawing.png", lambda *_, **__: b"")
+    monkeypatch.setattr("chainrule.viz.drawing.svg", lambda *_: "")
+
+
+@pytest.fixture
 def chainrule(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

@@ -98,7 +98,7 @@ def test_standard_error_that_takes_nothing(place: Path, stderr: str) -> None:
     ("name", "stdout", "code"),
     [
         ("version", ">&-", 0),
-        ("predict", ">&-", 0),
+        pytest.param("predict", ">&-", 0, marks=pytest.mark.slow),
         ("walk", ">&-", 0),
         ("file", "| true", 1),
         ("help", ">/dev/full", 1),

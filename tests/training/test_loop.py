@@ -24,11 +24,13 @@ from chainrule.training import (
     StepInputs,
     checkpoint,
 )
+from tests.ways import ENGINES
 
 from .conftest import without_time
 from .interruptions import at_moments, counted, unclosed
 from .moments import traceable
 
+SLOW = pytest.mark.slow
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -58,6 +60,9 @@ def program(request: pytest.FixtureRequest) -> Any:
     return example(request.param)
 
 
+@pytest.mark.parametrize(
+    "engine", [ENGINES[-1], *(pytest.param(e, marks=SLOW) for e in ENGINES[:-1])]
+)
 def test_they_learn(engine: str) -> None:
     gan, actor = example("loop_gan").make(engine), example("loop_actor").make(engine)
     gan.run(epochs=2)

@@ -151,11 +151,17 @@ def small(experiment: Experiment) -> dict[str, Any]:
     return result
 
 
-def large(experiment: Experiment, count: int) -> dict[str, Any]:
+def digits(count: int) -> tuple[cr.data.Dataset, cr.data.Dataset]:
+    """Return MNIST images to learn from, and a thousand of the test set."""
+    train, test = cr.data.mnist()
+    return train.take(min(count, len(train))), test.take(1000)
+
+
+def large(
+    experiment: Experiment, train: cr.data.Dataset, test: cr.data.Dataset
+) -> dict[str, Any]:
     """Train a 784-128-64-10 network on MNIST for three epochs, and compare."""
     say("3.2.3: 784 → 128 → 64 → 10 with ReLU and softmax, cross-entropy, MNIST")
-    train, test = cr.data.mnist()
-    train, test = train.take(min(count, len(train))), test.take(1000)
     samples = cr.data.Dataset(train.x[:].astype(np.float64), train.y, classes=10)
     functions = {1: book.relu, 2: book.relu, 3: book.softmax}
     page = {"sizes": [784, 128, 64, 10], "f": functions, "loss": book.cross_entropy}
@@ -187,11 +193,12 @@ def run(experiment: Experiment, *, limit: int = 1000) -> dict[str, Any]:
         experiment: the seed of initial weights and the order of the samples.
         limit: how many images of MNIST to learn from.
     """
+    train, test = digits(limit)
     print(inspect.getsource(algorithm1))
     print(EPOCHS_NOTE)
     networks = {"3.2.2": small(experiment)}
     print()
-    networks["3.2.3"] = large(experiment, limit)
+    networks["3.2.3"] = large(experiment, train, test)
     return {"seed": experiment.seed, "networks": networks}
 
 

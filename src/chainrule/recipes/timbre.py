@@ -49,6 +49,8 @@ SUMMARY = _(
 SECONDS = 3
 REFERENCES = [Reference("accuracy", at_least=0.97, source=_("its own bar"))]
 EPOCHS, BATCH_SIZE, LR = 12, 32, 3e-3
+#: So many spectrograms are seen at least, the same ones again where they are few.
+SEEN = 3000
 WINDOW, HOP, BANDS = 256, 128, 32
 
 
@@ -109,7 +111,7 @@ def learn(
         seed=experiment.seed,
         **experiment.engine_options,
     )
-    epochs = max(6 if experiment.quick else EPOCHS, 3000 // len(x))
+    epochs = max(6 if experiment.quick else EPOCHS, SEEN // len(x))
     budget = {"epochs": epochs, "batch_size": min(BATCH_SIZE, len(x))}
     return experiment.fit(name, trainer, (x, y), progress=False, **budget)
 

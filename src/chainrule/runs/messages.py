@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -199,13 +200,20 @@ def _near(name: str, known: Iterable[str]) -> str | None:
     return synonym if synonym in known else nearest(name, known)
 
 
+@functools.cache
+def _keys() -> dict[type[Section], frozenset[str]]:
+    """Return the known keys of all sections and of all kinds of data."""
+    sections = (*schema.SECTIONS.values(), *schema.KINDS.values())
+    return {section: frozenset(section.known()) for section in sections}
+
+
 def _home(name: str, other_than: str = "") -> str | None:
     """Return the title of another section of a run file that has a key."""
     if name in ("lr", "max_lr"):
         return "[optimizer]" if other_than != "optimizer" else None
     for section, keys in schema.SECTIONS.items():
         kinds = schema.KINDS.values() if section == "data" else (keys,)
-        if section != other_than and any(name in kind.known() for kind in kinds):
+        if section != other_than and any(name in _keys()[kind] for kind in kinds):
             return keys.title
     return None
 
@@ -213,8 +221,8 @@ def _home(name: str, other_than: str = "") -> str | None:
 def _other_key(name: str, section: type[Section], own: str) -> str:
     """Return the suggested fix for an unknown key in a run file."""
     near, home = _near(name, section.known()), _home(name, own)
-    kinds = [k.what for k in schema.KINDS.values() if name in k.known()]
-    if section is schema.KINDS["csv"] and name in schema.KINDS["text"].known():
+    kinds = [k.what for k in schema.KINDS.values() if name in _keys()[k]]
+    if section is schema.KINDS["csv"] and name in _keys()[schema.KINDS["text"]]:
         return _('add format = "text"')
     if issubclass(section, schema.Data) and kinds:
         return _("leave it away; it is for {kinds}", kinds=joined(", ", kinds))

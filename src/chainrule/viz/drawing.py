@@ -149,7 +149,8 @@ def png(figure: Any, what: str, dpi: int = 120) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings(record=True) as said:
         warnings.filterwarnings("always", message="Glyph", category=UserWarning)
-        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+        with _laid_out(figure, dpi):
+            figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
     codes = [re.match(r"Glyph (\d+)", str(warning.message)) for warning in said]
     lacking = sorted({chr(int(code[1])) for code in codes if code})
     if lacking:
@@ -194,11 +195,23 @@ def svg(figure: Any, name: str, label: str) -> str:
         # The browser has the characters, and the scripts, that matplotlib lacks.
         for said in ("Glyph", "Matplotlib currently does not support"):
             warnings.filterwarnings("ignore", message=said, category=UserWarning)
-        figure.savefig(file, format="svg", metadata=unsaid)
+        with _laid_out(figure, 72):  # the resolution of matplotlib's SVG
+            figure.savefig(file, format="svg", metadata=unsaid)
     return _for_a_page(file.getvalue().decode(), name, label)
 
 
 # -- internals ---------------------------------------------------------------------
+
+
+@contextmanager
+def _laid_out(figure: Any, dpi: int) -> Iterator[None]:
+    """Lay the figure out for ``savefig``, which would draw all of it once more."""
+    engine = figure.get_layout_engine()
+    figure.set_dpi(dpi)
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+    yield
+    figure.set_layout_engine(engine)
 
 
 def _for_a_page(text: str, name: str, label: str) -> str:

@@ -100,9 +100,9 @@ def test_ordinals(n: int, said: str) -> None:
 
 
 def test_everything_fits_and_reads_back() -> None:
-    days = range(language.FIRST, language.LAST + 1, 31)
+    days = range(language.FIRST, language.LAST + 1, 93)
     for form in language.ALL:
-        for which in range(10_000) if form in language.NUMBERS else days:
+        for which in range(0, 10_000, 3) if form in language.NUMBERS else days:
             source, target = language.pair(form, which)
             for text, room in (
                 (source, language.SOURCE_LENGTH - 1),

@@ -25,7 +25,9 @@ class Docstrings(griffe.Extension):
     """Rewrite each docstring as Markdown when the package is loaded."""
 
     def on_object(self, *, obj: Any, **__: Any) -> None:
-        """Rewrite the docstring of one object."""
+        """Rewrite the docstring of one object; hide what Python itself calls."""
+        if obj.name.startswith("__"):
+            obj.public = False
         if obj.is_attribute and "property" not in obj.labels:
             obj.docstring = None  # that of its type
         elif obj.docstring is not None:

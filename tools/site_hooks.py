@@ -127,7 +127,11 @@ def on_page_markdown(markdown: str, page: Any, **__: Any) -> str:
 
 
 def on_page_content(html: str, page: Any, **__: Any) -> str:
-    """Warn of names in the reference that are not public."""
+    """Warn of names in the reference that are not public, and of lost lists."""
+    text = re.sub(r"<(pre|code)\b.*?</\1>", "", html, flags=re.S)
+    for lost in re.findall(r"<p>(?:(?!</p>).)*?\n((?:[-*|]|\d+\.) .*)", text, re.S):
+        line = lost.partition("\n")[0]
+        LOG.warning("%s: within a paragraph: %s", page.file.src_uri, line)
     for path, name in re.findall(r'<h3 id="(chainrule[.\w]*)\.(\w+)"', html):
         owner = _object(path)
         if inspect.ismodule(owner) and name not in getattr(owner, "__all__", ()):

@@ -136,6 +136,8 @@ def on_page_content(html: str, page: Any, **__: Any) -> str:
         owner = _object(path)
         if inspect.ismodule(owner) and name not in getattr(owner, "__all__", ()):
             LOG.warning("%s: %s.%s is not public", page.file.src_uri, path, name)
+    for name in re.findall(r'<h\d id="(chainrule[.\w]*\.__\w+)"', html):
+        LOG.warning("%s: %s is Python's own", page.file.src_uri, name)
     return html
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextvars
 import copy
 import importlib.util
@@ -49,6 +50,44 @@ def test_a_translation_names_what_its_text_names(tool: Any) -> None:
                 if set(tool.placeholders(said)) not in named:
                     wrong.append((texts, said))
     assert not wrong
+
+
+def untranslatable(path: Path) -> list[str]:
+    """Return the titles of pictures in a file that are plain strings with words."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        values: list[Any] = []
+        if isinstance(node, ast.keyword) and node.arg == "title":
+            values = [node.value]
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                names, parts = [target], [node.value]
+                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                    names, parts = target.elts, node.value.elts
+                values += [
+                    part
+                    for name, part in zip(names, parts)
+                    if isinstance(name, ast.Name) and name.id == "title"
+                ]
+        for value in values:
+            if isinstance(value, ast.Constant | ast.JoinedStr):
+                words = [
+                    str(part.value)
+                    for part in ast.walk(value)
+                    if isinstance(part, ast.Constant)
+                ]
+                if any(map(str.isalpha, "".join(words))):
+                    found.append(f"{path.name}:{value.lineno}")
+    return found
+
+
+def test_titles_of_the_recipes_pictures_can_be_translated(tmp_path: Path) -> None:
+    files = sorted((ROOT / "src/chainrule/recipes").rglob("*.py"))
+    assert len(files) > 50
+    assert not [place for path in files for place in untranslatable(path)]
+    plain = tmp_path / "plain.py"
+    plain.write_text('title, n = "a", 1\ntitle = _("a")\nf(title=f"{n} b")\n', "utf-8")
+    assert untranslatable(plain) == ["plain.py:1", "plain.py:3"]
 
 
 def test_a_name_has_one_format_in_a_text(tool: Any) -> None:

@@ -2,8 +2,8 @@
 
 English is the source; pages in ``docs/zh-TW`` and ``README.zh-TW.md`` are translations
 of what learners read. Their blocks are the same but for comments and for what is
-printed, whose figures are the same; their links lead to the same pages, or to the
-translations of these. A figure that was measured is the same on all pages.
+printed, whose figures are the same; their links lead to the same pages and pictures,
+or to the translations of these. A figure that was measured is the same on all pages.
 
 The English pages run in every test run (``test_docs.py``), the Chinese ones in the slow
 tests. ``python tests/test_docs.py --write docs/zh-TW/*.md`` writes their outputs anew.
@@ -100,6 +100,10 @@ def links(name: str) -> list[str]:
 def translated(link: str) -> str:
     """Return where a link of an English page leads on the Chinese one."""
     page, mark, heading = link.partition("#")
+    path = Path(page)
+    drawn = path.parent / "zh-TW" / path.name  # a picture with Chinese words
+    if path.suffix == ".png" and (ROOT / drawn).exists():
+        return drawn.as_posix()
     return PAIRS.get(page, page) + mark + heading
 
 

@@ -25,8 +25,10 @@ class Docstrings(griffe.Extension):
     """Rewrite each docstring as Markdown when the package is loaded."""
 
     def on_object(self, *, obj: Any, **__: Any) -> None:
-        """Rewrite the docstring of one object."""
-        if obj.is_attribute and "property" not in obj.labels:
+        """Rewrite the docstring of one object; without one it is not shown."""
+        if obj.name.startswith("__"):
+            obj.docstring = None  # Python calls it, not a reader
+        elif obj.is_attribute and "property" not in obj.labels:
             obj.docstring = None  # that of its type
         elif obj.docstring is not None:
             obj.docstring.value = markdown(obj.docstring.value)

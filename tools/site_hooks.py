@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: pages of the reference, links into the source.
+"""Hooks of the documentation site: reference, links into the source, languages.
 
 ``mkdocs build --strict`` calls them, see ``mkdocs.yml``. The documents link to files of
 the repository, as readers of the repository expect. On the site such a file is a page
@@ -7,13 +7,16 @@ of its own, so that every link leads somewhere without a network.
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import logging
 import posixpath
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import jieba
 from mkdocs.structure.files import File, Files
 
 from chainrule.operations import FAMILIES
@@ -24,8 +27,16 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from site_docstrings import markdown  # noqa: E402
 
+#: What it says fails a strict build.
+LOG = logging.getLogger("mkdocs.hooks.site")
+jieba.setLogLevel(logging.WARNING)
+
 LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)]*)?(\))")
 LANGUAGES = {".py": "python", ".toml": "toml", ".sh": "sh", ".md": "md", "": "text"}
+
+#: The folder of the pages in Traditional Chinese.
+CHINESE = "zh-TW/"
+LANGUAGE_NAMES = {"en": "English", "zh-TW": "繁體中文"}
 
 #: Pages of the reference: the objects that each documents.
 REFERENCE = {
@@ -113,6 +124,52 @@ def on_page_markdown(markdown: str, page: Any, **__: Any) -> str:
         return f"{match[1]}{place}{match[4]}"
 
     return LINK.sub(led, markdown)
+
+
+def on_page_content(html: str, page: Any, **__: Any) -> str:
+    """Warn of names in the reference that are not public, and of lost lists."""
+    text = re.sub(r"<(pre|code)\b.*?</\1>", "", html, flags=re.S)
+    for lost in re.findall(r"<p>(?:(?!</p>).)*?\n((?:[-*|]|\d+\.) .*)", text, re.S):
+        line = lost.partition("\n")[0]
+        LOG.warning("%s: within a paragraph: %s", page.file.src_uri, line)
+    for path, name in re.findall(r'<h3 id="(chainrule[.\w]*)\.(\w+)"', html):
+        owner = _object(path)
+        if inspect.ismodule(owner) and name not in getattr(owner, "__all__", ()):
+            LOG.warning("%s: %s.%s is not public", page.file.src_uri, path, name)
+    for name in re.findall(r'<h\d id="(chainrule[.\w]*\.__\w+)"', html):
+        LOG.warning("%s: %s is Python's own", page.file.src_uri, name)
+    return html
+
+
+def _object(path: str) -> Any:
+    """Return the module, or the object of one, with a dotted name."""
+    try:
+        return importlib.import_module(path)
+    except ImportError:
+        module, _, name = path.rpartition(".")
+        return getattr(_object(module), name)
+
+
+def on_page_context(context: Any, *, page: Any, config: Any, **__: Any) -> Any:
+    """Set the language of a page, and lead the switch of languages to its translation.
+
+    The folder ``zh-TW`` mirrors the pages; one without a translation leads to the
+    other language's first page.
+    """
+    here = page.file.src_uri
+    chinese = here.startswith(CHINESE)
+    english = here.removeprefix(CHINESE)
+    translated = (Path(config.docs_dir) / CHINESE / english).exists()
+    config.theme["language"] = "zh-TW" if chinese else "en"
+    pages = {
+        "en": english,
+        "zh-TW": CHINESE + (english if translated else "learn/first-network.md"),
+    }
+    config.extra["alternate"] = [
+        {"name": LANGUAGE_NAMES[lang], "link": f"{name[:-3]}.html", "lang": lang}
+        for lang, name in pages.items()
+    ]
+    return context
 
 
 def _repository_path(here: str, link: str) -> str | None:

@@ -29,6 +29,26 @@ from chainrule.text import _, joined, tr, translated
 from chainrule.text.catalogue import current
 from chainrule.text.numbers import width
 
+__all__ = [
+    "ArgumentError",
+    "AxisError",
+    "CallError",
+    "ChainruleError",
+    "ChainruleWarning",
+    "CheckpointError",
+    "DTypeError",
+    "DataError",
+    "EngineError",
+    "ExportError",
+    "GradientError",
+    "GraphError",
+    "MissingAttributeError",
+    "NonFiniteError",
+    "ParseError",
+    "SaveError",
+    "ShapeError",
+]
+
 #: Characters of one answer that a message shows; the error's attributes have them all.
 LONGEST_ANSWER = 900
 

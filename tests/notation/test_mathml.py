@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.graph.primitive import registered
 from chainrule.graph.types import DType
-from chainrule.notation.expressions import Expr, Number, Picked, Script
+from chainrule.notation.expressions import Atom, Expr, Number, Picked, Script
 from chainrule.notation.functions import (
     absolute,
     choice,
@@ -33,6 +33,7 @@ X, Y, W = symbol("x"), symbol("y"), symbol("W")
 Z = Script(symbol("z"), above=symbol("(1)"))
 #: What each element takes: so many children, or text alone.
 CHILDREN = {"mfrac": 2, "msup": 2, "msub": 2, "munder": 2, "mover": 2, "msubsup": 3}
+CHILDREN |= {"mspace": 0}
 TEXT = {"mi", "mn", "mo", "mtext"}
 
 
@@ -91,7 +92,16 @@ def test_every_formula_is_written_with_the_symbols_of_its_text() -> None:
         (exp(X), "<msup><mi>e</mi><mi>x</mi></msup>"),
         (fraction(X, Y), "<mfrac><mi>x</mi><mi>y</mi></mfrac>"),
         (root(X), "<msqrt><mi>x</mi></msqrt>"),
-        (ln(X), "<mrow><mi>ln</mi><mo>&#x2061;</mo><mi>x</mi></mrow>"),
+        (
+            ln(X),
+            '<mrow><mi>ln</mi><mo>&#x2061;</mo><mspace width=".17em"></mspace>'
+            "<mi>x</mi></mrow>",
+        ),
+        (
+            Atom(r"\nabla_{\hat{y}} \mathcal{L}", "∇_ŷ ℒ"),
+            "<mrow><msub><mo>∇</mo><mover><mi>y</mi><mo>^</mo></mover></msub>"
+            "<mi>ℒ</mi></mrow>",
+        ),
         (total(X), "<mrow><mo>∑</mo><mi>x</mi></mrow>"),
         (
             total(X, (1,), rank=2),

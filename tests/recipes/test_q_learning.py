@@ -12,6 +12,8 @@ import pytest
 
 from chainrule.recipes import q_learning
 from chainrule.recipes.pictures import q_learning as pictures
+from chainrule.text import _
+from chainrule.text.languages import language
 from chainrule.viz import drawing
 
 from .runs import check, need
@@ -117,10 +119,12 @@ def test_maps() -> None:
 def test_the_drawn_maps() -> None:
     pytest.importorskip("matplotlib")
     q = np.array([[0.0, 1.0], [3.0, 2.0], [0.0, 0.0], [5.0, 6.0]])
-    with drawing.figure(drawing.PAPER, 4, 3) as figure:
-        options = {"titles": ["first", "last"], "shape": (2, 2), "arrows": "←→"}
+    titles = ["first", _("{n} episodes", n=7)]
+    with drawing.figure(drawing.PAPER, 4, 3) as figure, language("zh-TW"):
+        options = {"titles": titles, "shape": (2, 2), "arrows": "←→"}
         pictures.draw_tables(figure, [q * 0, q], **options)
         first, last = [axes for axes in figure.axes if axes.get_title()]
+    assert last.get_title() == "7 個回合"
     assert not first.texts
     written = {text.get_position(): text.get_text() for text in last.texts}
     assert written == {(0, 0): "→", (1, 0): "←", (1, 1): "→"}

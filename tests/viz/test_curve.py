@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib import font_manager
 
 from chainrule import errors
 from chainrule.training import History
@@ -127,6 +128,20 @@ def test_characters_without_a_font(tmp_path: Path, monkeypatch: Any) -> None:
     assert len(caught) == 1
     assert "fonts-noto-cjk" in str(caught[0].message)
     assert Path(caught[0].filename) == Path(__file__)
+
+
+def test_a_font_that_came_after_matplotlibs_list(monkeypatch: Any) -> None:
+    """Matplotlib keeps its list of fonts: one installed later is found all the same."""
+    manager = font_manager.fontManager
+    ours = [e for e in manager.ttflist if e.name == "DejaVu Sans"]
+    rest = [e for e in manager.ttflist if e.name != "DejaVu Sans"]
+    monkeypatch.setattr(manager, "ttflist", rest)
+    monkeypatch.setattr(drawing, "CHINESE", ("DejaVu Sans",))
+    paths = ["/nowhere/broken.ttf", *(e.fname for e in ours)]
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: paths)
+    drawing.add_new_fonts.cache_clear()
+    assert drawing.has_chinese()
+    drawing.add_new_fonts.cache_clear()
 
 
 HOSTILE = r"$\frac{ <b>&amp; 'x' \n _"

@@ -35,6 +35,7 @@ def test_points_are_drawn_as_their_labels(labels: Any, sign: bool) -> None:
         for drawn in axes.collections:
             box = drawn.get_paths()[0].get_extents()
             assert (box.height > 1.2 * box.width) == sign
+        assert (axes.get_legend() is None) == sign  # what it would say is drawn
         assert drawing.png(figure, "points")
 
 

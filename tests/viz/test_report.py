@@ -16,6 +16,7 @@ import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.viz import drawing, images, write_report
 from chainrule.viz.report import charts, sections
+from chainrule.viz.report.page import render_experiment
 from chainrule.viz.words import LANGUAGES, read_words
 
 from .conftest import Make
@@ -407,6 +408,35 @@ def test_baseline_and_importance(
     assert {"$price_{<b>}$, true", "$price_{<b>}$, predicted"} < texts
     assert all("“<i>”" in e.text for e in fit.find("figcaption")[:2])
     assert fit.find("table")[0].rows()[1][0] == "$price_{<b>}$"
+
+
+def test_a_matrix_is_as_wide_as_its_columns(write: Write) -> None:
+    """One class of thousands widens its own column alone; a telephone has 21 rem."""
+    labels = np.repeat(np.arange(10), [1200] + 9 * [9])
+    x = np.eye(10, dtype=np.float32)[labels]
+    data = cr.data.Dataset(x, labels, classes=10)
+    whole = write(trainer_of(nn.Linear(10, 10), nn.CrossEntropyLoss()), data)
+    part = section(whole, "confusion")
+    (hint,) = part.find("span", class_="hint")
+    assert 10 < float(re.findall(r"--room:([\d.]+)rem", hint["style"])[0]) < 21
+    (below,) = part.find("span", class_="below")  # hidden where the shares are
+    assert "shares of the row" in below.text
+    assert "shares" not in part.find("figcaption")[0].inner[0]
+
+
+def test_columns_of_chinese_text_stay_in_line() -> None:
+    """A wide character takes two columns, whatever font the browser has for it."""
+    text = render_experiment(
+        "zh-TW",
+        title="t",
+        summary="s",
+        references=(),
+        blocks=[{"title": "", "text": "週期  <D>\n   1  0.5", "png": b""}],
+    )
+    assert ".wide {" in text
+    (lines,) = read(text).find("pre")
+    assert lines.text.splitlines() == ["週期  <D>", "   1  0.5"]
+    assert [e.text for e in lines.find("span", class_="wide")] == ["週", "期"]
 
 
 def test_a_wide_table_says_that_it_scrolls(write: Write) -> None:

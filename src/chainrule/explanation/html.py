@@ -40,11 +40,15 @@ margin:.5rem 0}
 .cr .eq math{font-size:1.1rem}.cr .remark{color:#666;font-size:.85rem}
 .cr .note{color:#555;font-style:italic;margin:.3rem 0}.cr .wrong{color:#b00020}
 .cr .value{margin:.1rem 0 .6rem 1.5rem;overflow-x:auto}
-.cr table{border-collapse:collapse;border:solid #444;border-width:0 2px}
+.cr table{border-collapse:collapse;border:solid #444;border-width:0 2px;
+--tick:linear-gradient(#444 0 0);print-color-adjust:exact;
+background:var(--tick) 0 0,var(--tick) 100% 0,var(--tick) 0 100%,var(--tick) 100% 100%;
+background-size:.35rem 2px;background-repeat:no-repeat}
 .cr td{padding:.05rem .5rem;text-align:right;font-variant-numeric:tabular-nums}
 .cr .large{display:flex;flex-wrap:wrap;gap:1rem;align-items:center;font-size:.85rem}
 .cr img{image-rendering:pixelated;border:1px solid #ccc;background:#fff}
-.cr table.sides{border:0}.cr .sides td{text-align:left;padding:.1rem .25rem}
+.cr table.sides{border:0;background:none}
+.cr .sides td{text-align:left;padding:.1rem .25rem}
 .cr figure{margin:.5rem 0}.cr figcaption{font-size:.85rem;color:#555}
 .cr svg{max-width:100%;height:auto}.cr .ok{color:#0a6b2d}
 """

@@ -55,6 +55,8 @@ _OPERATORS = frozenset("∑∏∇∂=<>≤≥+−⊙∗:←′¬⊤") | {"+="}
 _LIMITS = frozenset({"∑", "∏", "max", "min", "argmax", "argmin"})
 #: What stands, unseen, between factors, and between a function and its argument.
 _TIMES, _OF = "<mo>&#x2062;</mo>", "<mo>&#x2061;</mo>"
+#: What TeX has between a function and an argument without parentheses.
+_SPACE = '<mspace width=".17em"></mspace>'
 
 
 def mathml(e: Expr, *, display: bool = False) -> str:
@@ -125,6 +127,10 @@ def _atom(e: Atom) -> str:
         return _mo(text)
     if text.replace(".", "", 1).isdecimal():
         return f"<mn>{text}</mn>"
+    if text.startswith("∇_"):
+        below, __, rest = text[2:].partition(" ")
+        below = f"<msub>{_mo('∇')}{_atom(Atom(below))}</msub>"
+        return _row(below, *([_atom(Atom(rest))] if rest else []))
     apart = unicodedata.normalize("NFD", text)
     if len(apart) == 2 and apart[1] in _ACCENTS:
         letter = f"<mi>{escape(apart[0])}</mi>"
@@ -196,7 +202,9 @@ def _prefix(e: Prefix) -> str:
     sign = isinstance(e.head, Atom) and e.head.text() in _OPERATORS
     wide = e.reach == "wide" or sign
     inner = _within(e.argument, e.need())
-    return _row(_head(e.head), *([] if wide else [_OF]), inner)
+    fenced = inner.startswith(f"<mrow>{_mo('(')}")
+    between = [] if wide else [_OF] if fenced else [_OF, _SPACE]
+    return _row(_head(e.head), *between, inner)
 
 
 def _reduced(e: Reduced) -> str:

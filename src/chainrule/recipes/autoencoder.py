@@ -127,13 +127,14 @@ def compare(
         linear, deep = components.predict(test_x), np.asarray(trainer.predict(test_x))
         pca, network = squared_error(test_x, linear), squared_error(test_x, deep)
         print(f"   {code:7} {pca:6.2f}   {network:7.2f}")
-        images |= {f"PCA {code}": linear[rows], f"network {code}": deep[rows]}
+        images[_("PCA {n}", n=code)] = linear[rows]
+        images[_("network {n}", n=code)] = deep[rows]
         results[str(code)] = {"pca": pca, "network": network}
-    title, size = "Digits out of codes of 30 and of 2 numbers", (7.0, 4.0)
+    title, size = _("Digits out of codes of 30 and of 2 numbers"), (7.0, 4.0)
     experiment.draw("reconstructed", viz.gallery.rows, images, title=title, size=size)
     codes = by_batches(trainer.model.encoder, test_x)
-    maps = {"PCA": components.codes(test_x), "network": codes}
-    title, size = "Two numbers a digit, read off its pixels alone", (9.0, 4.2)
+    maps = {_("PCA"): components.codes(test_x), _("network"): codes}
+    title, size = _("Two numbers a digit, read off its pixels alone"), (9.0, 4.2)
     experiment.draw("map", code_maps, maps, test.y, title=title, size=size)
     return results
 
@@ -222,12 +223,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
         results[str(code)] = dict(zip(("reconstruction", "kl", "bound"), row))
         if code == 20:
             z = np.random.default_rng(experiment.seed).standard_normal((50, code))
-            title = f"Decoded noise: {code} numbers of N(0, 1) each"
-            experiment.draw("samples", viz.gallery.images, model.sample(z), title=title)
+            decoded = model.sample(z)
+    title = _("Decoded noise: {n} numbers of N(0, 1) each", n=20)
+    experiment.draw("samples", viz.gallery.images, decoded, title=title)
     quantiles = [NormalDist().inv_cdf((i + 0.5) / 20) for i in range(20)]
     z = np.array([[across, -up] for up in quantiles for across in quantiles])
     plane = model.sample(z).reshape(20, 20, 28, 28)
-    title = "A walk through the plane of two numbers"
+    title = _("A walk through the plane of two numbers")
     experiment.draw("plane", viz.gallery.mosaics, [plane], title=title, size=(6, 6))
     return {"codes": codes, "variational": results}
 

@@ -168,14 +168,14 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
     confusion = np.zeros((10, 10), int)
     np.add.at(confusion, (truth, np.asarray(predicted[best])), 1)
     errors = confusion - np.diag(np.diag(confusion))
-    title = f"{name}: pixels, and their histograms of oriented gradients"
+    title = _("{name}: pixels, and their histograms of oriented gradients", name=name)
     drawn = x[:6], hog.cells(x[:6], side)
     experiment.draw(f"{name}-hog", pictures.stars, *drawn, title=title, size=(7.0, 3.0))
     title = _("{name}: the first filters learned", name=name)
     filters = next(iter(trained.model.parameters())).numpy()[:, 0]
     look = {"columns": 8, "signed": True, "size": (7.0, 2.0)}
     experiment.draw(f"{name}-filters", gallery.images, filters, title=title, **look)
-    title = f"{name}: errors of the best method ({best})"
+    title = _("{name}: errors of the best method ({best})", name=name, best=best)
     axes: Any = {"across": _("read"), "up": _("true"), "numbers": "d"}
     experiment.draw(f"{name}-confusion", gallery.heat, errors, title=title, **axes)
     result = {**table, "network": scores["network"], "best": best}

@@ -179,8 +179,14 @@ def run(experiment: Experiment) -> dict[str, Any]:
     result["refined"] = show("refined", clusters, labels)
     accuracies = [measures.matched(q, labels[0])[0] for q in rounds]
     result["refined"]["rounds"] = accuracies
-    for name, rows in (("first", codes[0]), ("refined", outputs(encoder, x))):
-        title = f"{name} codes of 1,000 images, in the plane of most variance"
+    for name, title, rows in (
+        ("first", _("First codes of images, in the plane of most variance"), codes[0]),
+        (
+            "refined",
+            _("Refined codes of images, in the plane of most variance"),
+            outputs(encoder, x),
+        ),
+    ):
         drawn, size = (rows, labels[0]), (7.0, 5.0)
         experiment.draw(f"map-{name}", maps.codes, *drawn, title=title, size=size)
     unscaled = centres["codes"] * scale.std.numpy() + scale.mean.numpy()
@@ -189,7 +195,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
         outputs(model[2], unscaled.astype(np.float32)),
         [x[clusters[0] == k].mean(0) for k in range(CLUSTERS)],
     ]
-    title = "centres: of pixels, of codes, and the mean of each refined cluster"
+    title = _("Centres: of pixels, of codes, and the mean of each refined cluster")
     rows = np.concatenate(pictures)
     experiment.draw("centres", gallery.images, rows, title=title, size=(7.0, 2.4))
     accuracy = {k: result[k]["k-means"]["accuracy"] for k in ("pixels", "codes")}

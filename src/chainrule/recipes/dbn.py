@@ -174,7 +174,7 @@ def gibbs(
         for number in range(1, shown[-1] + 1):
             p, v = step(v)
             if number in shown:
-                samples[f"step {number}"] = p.numpy()
+                samples[_("step {n}", n=number)] = p.numpy()
     return samples
 
 
@@ -195,19 +195,19 @@ def pretrain(
 
     filters = machines[0].weight.numpy()
     largest = filters[np.argsort(-np.square(filters).sum(1))[:50]]
-    title = "What fifty units of the first machine respond to: strokes and gaps"
+    title = _("What fifty units of the first machine respond to: strokes and gaps")
     experiment.draw("features", viz.gallery.images, largest, title=title, signed=True)
     samples = gibbs(experiment, machines[-1], start, s.gibbs)
     for machine in machines[-2::-1]:
         samples = {n: by_batches(machine.visible, p) for n, p in samples.items()}
     samples = {_("test digit"): digits, **samples}
-    title = "Samples of the uppermost machine, starting from test digits"
+    title = _("Samples of the uppermost machine, starting from test digits")
     experiment.draw("samples", viz.gallery.rows, samples, title=title, size=(7.0, 3.8))
 
     machine, __ = learn(experiment, x, s.sizes[0], s.epochs, level=0)
     chains: Any = machine.chains
     samples = gibbs(experiment, machine, chains.numpy()[:10], s.gibbs)
-    title = "Samples of a machine that learned from persistent chains"
+    title = _("Samples of a machine that learned from persistent chains")
     experiment.draw("chains", viz.gallery.rows, samples, title=title, size=(7.0, 3.0))
     return machines
 

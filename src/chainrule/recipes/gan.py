@@ -175,9 +175,10 @@ def play(experiment: Experiment, x: np.ndarray, s: Settings) -> GAN:
             d_loss, g_loss = np.mean(losses, axis=0)
             print(f"   {epoch + 1:5} {d_loss:7.3f} {g_loss:7.3f}")
         if epoch + 1 in SHOWN:
-            growth[f"epoch {epoch + 1}"] = generate(experiment, gan.generator, 10, 0)
-    title, size = "The same noise, as G learns", (7.0, 4.5)
-    experiment.draw("growth", viz.gallery.rows, growth, title=title, size=size)
+            growth[str(epoch + 1)] = generate(experiment, gan.generator, 10, 0)
+    title, size = _("The same noise, as G learns"), (7.0, 4.5)
+    rows = {_("epoch {epoch}", epoch=epoch): group for epoch, group in growth.items()}
+    experiment.draw("growth", viz.gallery.rows, rows, title=title, size=size)
     return gan
 
 
@@ -208,11 +209,15 @@ def run(experiment: Experiment) -> dict[str, Any]:
     noise = s.samples, experiment.seed + 1
     last = generate(experiment, gan.generator, *noise)
     mean = generate(experiment, gan.mean, *noise)
-    title, size = "A hundred samples, not chosen", (7.0, 7.0)
+    title, size = _("A hundred samples, not chosen"), (7.0, 7.0)
     experiment.draw("samples", viz.gallery.images, mean[:100], title=title, size=size)
     nearest = x[squared_distances(mean[:10], x).argmin(1)]
-    rows = {"last G": last[:10], "mean of G": mean[:10], "nearest": nearest}
-    title = "Samples, and the training images that are nearest to them"
+    rows = {
+        _("last G"): last[:10],
+        _("mean of G"): mean[:10],
+        _("nearest image"): nearest,
+    }
+    title = _("Samples, and the training images that are nearest to them")
     experiment.draw("nearest", viz.gallery.rows, rows, title=title, size=(7.0, 2.6))
 
     say("\n3  {count} samples, and as many digits\n", count=s.samples)

@@ -177,7 +177,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     for number, name in enumerate(easy_vqa.TYPES):
         types[name] = float(right[test.types[test.mask > 0] == number].mean())
         print(f"  {name:17} {types[name]:6.1%}")
-    title = "right answers: with one input and with both, and by type of question"
+    title = _("right answers: with one input and with both, and by type of question")
     experiment.draw("accuracy", gallery.bars, accuracies | types, title=title)
 
     wrong = int((~right).sum())
@@ -187,7 +187,9 @@ def run(experiment: Experiment) -> dict[str, Any]:
     questions = [(i, i % len(test.texts[i])) for i in range(3)]
     questions += [divmod(int(number), easy_vqa.QUESTIONS) for number in order]
     maps = [saliency(model, test.images[i], test.words[i, k]) for i, k in questions]
-    title = "three answers, the three least certain ones, and where the network looks"
+    title = _(
+        "three answers, the three least certain ones, and where the network looks"
+    )
     drawn = test, predicted, questions, maps
     experiment.draw("answers", pictures.answers, *drawn, title=title, size=(7.4, 3.0))
     result = {"accuracy": accuracies["both"], "wrong": wrong}

@@ -128,11 +128,11 @@ def draw(experiment: Experiment, data: Any, curves: Any, confusion: np.ndarray) 
     shown = np.repeat(np.stack([data.x[i] for i in rows]), 8, axis=0)
     changed = np.array(augmentation()(cr.tensor(shown)).numpy())
     changed[::8] = shown[::8]  # the first of each row, as it is
-    title = "as they are (left), and as the network is shown them"
+    title = _("as they are (left), and as the network is shown them")
     experiment.draw("augmented", viz.gallery.images, changed, columns=8, title=title)
     titles = {
-        "train_loss": "loss on what is learned from",
-        "validation_accuracy": "accuracy on other images",
+        "train_loss": _("loss on what is learned from"),
+        "validation_accuracy": _("accuracy on other images"),
     }
     for column, title in titles.items():
         lines = {name: [row[column] for row in rows] for name, rows in curves.items()}
@@ -142,7 +142,7 @@ def draw(experiment: Experiment, data: Any, curves: Any, confusion: np.ndarray) 
     names = data.class_names
     axes = {"rows": names, "columns": names, "across": _("read"), "up": _("true")}
     axes |= {"numbers": "d" if len(names) <= 20 else "", "size": (7.0, 5.0)}
-    title = "what is taken for what, all splits"
+    title = _("what is taken for what, all splits")
     experiment.draw("confusion", viz.gallery.heat, confusion, title=title, **axes)
 
 

@@ -181,9 +181,9 @@ def run(experiment: Experiment) -> dict[str, Any]:
     network = show_network(model)
     samples = cr.data.Dataset(X, LABELS["XOR"], name="XOR", classes=2)
     draw = viz.draw_decision_regions
-    title = "XOR: one perceptron"
+    title = _("XOR: one perceptron")
     experiment.draw("perceptron", draw, neurons["XOR"], samples, title=title)
-    title, classifier = "XOR: two layers", lambda x: model(x).softmax(1).detach()
+    title, classifier = _("XOR: two layers"), lambda x: model(x).softmax(1).detach()
     experiment.draw("network", draw, classifier, samples, title=title)
     return {"perceptrons": perceptrons, "composed": composed, "network": network}
 

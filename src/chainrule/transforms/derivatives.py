@@ -26,6 +26,16 @@ from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util.pytree import flatten, unflatten
 
+__all__ = [
+    "grad",
+    "gradients",
+    "hessian",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+]
+
 Position = int | str
 P = ParamSpec("P")
 

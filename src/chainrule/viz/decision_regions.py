@@ -15,11 +15,13 @@ from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
 from chainrule.tensor import tensor
-from chainrule.text import _
+from chainrule.text import _, translated
+from chainrule.text.catalogue import current
 from chainrule.text.tables import shorten
 from chainrule.training import Trainer
 from chainrule.util.atomic_files import replace
 from chainrule.viz import drawing, gallery
+from chainrule.viz.words import read_words
 
 #: A Trainer, or a function of an array (n, 2), such as a module.
 Classifier = Trainer | Callable[[Any], Any]
@@ -80,11 +82,12 @@ def draw_decision_regions(
     known = [shorten(names[c] if c < len(names) else str(c), 24) for c in drawn]
     if len(drawn) <= _NAMED:
         place = {"loc": "outside lower center", "ncols": min(4, len(handles))}
+        ring = read_words(current())["ring"]
         legend = figure.legend(handles, labels, **place)
-        for text, label in zip(legend.get_texts(), [*known, "predicted wrongly"]):
+        for text, label in zip(legend.get_texts(), [*known, ring]):
             text.set_text(label)
     axes.set(xlabel=visible(features[0]), ylabel=visible(features[1]))
-    figure.suptitle(shorten(title, 60))
+    figure.suptitle(shorten(translated(title), 60))
 
 
 def draw_regions(axes: Any, trainer: Classifier, data: Dataset) -> list[int]:

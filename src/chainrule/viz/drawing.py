@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib.util
 import io
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from chainrule.errors import ArgumentError, warn
@@ -75,10 +77,34 @@ def can_plot() -> bool:
 
 
 def has_chinese() -> bool:
-    """Return whether an installed font has Chinese characters."""
+    """Return whether an installed font has Chinese characters.
+
+    Matplotlib keeps a list of fonts from its first start. Where that list has none,
+    fonts that were installed later are added to it for this process.
+    """
     from matplotlib import font_manager
 
-    return not {*CHINESE}.isdisjoint(font_manager.get_font_names())
+    def known() -> bool:
+        return not {*CHINESE}.isdisjoint(font_manager.get_font_names())
+
+    return known() or (add_new_fonts() and known())
+
+
+@lru_cache(maxsize=1)
+def add_new_fonts() -> bool:
+    """Add the system's fonts that matplotlib's list lacks; return whether some came."""
+    from matplotlib import font_manager
+
+    manager = font_manager.fontManager
+    listed = {entry.fname for entry in manager.ttflist}
+    added = False
+    for path in font_manager.findSystemFonts():
+        # A broken font file is not one that a picture can use.
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            if path not in listed:
+                manager.addfont(path)
+                added = True
+    return added
 
 
 @contextmanager

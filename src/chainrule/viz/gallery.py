@@ -279,10 +279,13 @@ def points(
     places, labels = np.asarray(places), np.asarray(labels)
     axes = figure.subplots()
     classes = np.unique(labels)
+    signs: set[str] = set()
     for i, label in enumerate(classes):
         mine = places[labels == label]
         name = names[int(label)] if len(names) else str(label)
         sign = len(str(label)) == 1 and str(label).isalnum()
+        if sign:
+            signs.add(str(label))
         look = {"marker": f"${label}$" if sign else "o"}
         colour = drawing.PAPER.lines[i % len(drawing.PAPER.lines)]
         with matplotlib.rc_context({"text.parse_math": True}):  # "$3$" is a sign then
@@ -295,7 +298,8 @@ def points(
                 **look,
             )
     axes.set(xlabel=translated(across), ylabel=translated(up))
-    if len(classes) <= 16:
+    own = {str(names[int(c)]) if len(names) else str(c) for c in classes}
+    if len(classes) <= 16 and own != signs:  # a digit is drawn as itself
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 
 

@@ -248,6 +248,7 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
     plane.plot(*results["minimum"], "+", color=panels.COLOURS[7], markersize=9)
     panels.words(plane, tr("the ways of w and b"), "w", "b")
     panels.logarithmic(curve.yaxis)
+    curve.set_ylim(bottom=curve.get_ylim()[0] / 10)  # room for the legend
     curve.locator_params("x", integer=True)
     panels.words(
         curve,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import viz
+from chainrule.text import translated
 
 
 def code_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
@@ -23,4 +24,4 @@ def code_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -
         low, high = np.percentile(drawn, [3, 97], axis=0)
         inside = ((low <= drawn) & (drawn <= high)).all(1)
         viz.gallery.points(part, drawn[inside], labels[:2000][inside])
-        part.suptitle(name)
+        part.suptitle(translated(name))

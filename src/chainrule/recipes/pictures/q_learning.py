@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.text import translated
+
 
 def cells(table: Any, shape: tuple[int, int]) -> np.ndarray:
     """Return the rows of a Q-table that belong to the cells of the map.
@@ -51,7 +53,7 @@ def draw_tables(
             arrow = arrows[table[i * shape[1] + j].argmax()]
             colour = "white" if image.norm(value) < 0.6 else "black"
             axes.text(j, i, arrow, ha="center", va="center", color=colour)
-        axes.set_title(title)
+        axes.set_title(translated(title))
         axes.set(xticks=[], yticks=[])
         axes.grid(visible=False)
         figure.colorbar(image, ax=axes, shrink=0.7)

@@ -24,12 +24,12 @@ def gates(figure: Any, run: Steps, x: np.ndarray, unit: int) -> None:
     )
     numbers.bar(np.arange(len(x)), x[:, 0], color="#a9b4c0")
     numbers.bar(np.arange(len(x)), x[:, 0] * x[:, 1], color="#c2570c")
-    numbers.set(ylabel="numbers")
+    numbers.set(ylabel=tr("numbers"))
     order, bound = np.argsort(run.c[-1]), float(np.abs(run.c).max())
     shown = (
-        ("input gates", run.i, {"vmin": 0, "vmax": 1, "cmap": "viridis"}),
-        ("forget gates", run.f, {"vmin": 0, "vmax": 1}),
-        ("memories c", run.c, {"vmin": -bound, "vmax": bound, "cmap": "RdBu_r"}),
+        (tr("input gates"), run.i, {"vmin": 0, "vmax": 1, "cmap": "viridis"}),
+        (tr("forget gates"), run.f, {"vmin": 0, "vmax": 1}),
+        (tr("memories c"), run.c, {"vmin": -bound, "vmax": bound, "cmap": "RdBu_r"}),
     )
     for part, (label, values, scale) in zip(maps, shown):
         drawn = part.imshow(values[:, order].T, aspect="auto", **scale)
@@ -39,7 +39,8 @@ def gates(figure: Any, run: Steps, x: np.ndarray, unit: int) -> None:
     for name, line in (("i", "-"), ("f", "--"), ("c", "-.")):
         one.plot(getattr(run, name)[:, unit], line, label=name)
     one.set(xlabel=tr("step"), ylabel=tr("unit {unit}", unit=unit))
-    one.legend(ncols=3, fontsize=8)
+    one.legend(ncols=1, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    one.xaxis.get_major_locator().set_params(integer=True)
     for part in (axes[0], axes[-1]):  # as wide as those that have a scale
         figure.colorbar(drawn, ax=part).ax.set_visible(False)
 

@@ -33,6 +33,14 @@ def environment(lang: str) -> Any:
     def plain(value: Any) -> Any:
         return value if isinstance(value, Markup) else visible(str(value))
 
+    def columns(text: str) -> Any:
+        """Return text in which a wide character takes two columns in any font."""
+        wide = Markup('<span class="wide">{}</span>').format
+        return Markup("").join(
+            wide(character) if width(character) == 2 else character
+            for character in visible(text)
+        )
+
     words = read_words(lang)
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("chainrule.viz"),
@@ -44,7 +52,7 @@ def environment(lang: str) -> Any:
         extensions=["jinja2.ext.do"],
     )
     templates.filters |= {"number": number, "percent": percent, "cut": shorten}
-    templates.filters |= {"width": width, **_of_columns(words)}
+    templates.filters |= {"width": width, "columns": columns, **_of_columns(words)}
     templates.globals |= {
         "w": words,
         "lang": lang,

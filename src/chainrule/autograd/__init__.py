@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.autograd import functional
 from chainrule.autograd.function import Function, FunctionCtx, once_differentiable
 from chainrule.errors import ArgumentError, MissingAttributeError
+from chainrule.functions import zeros_like
 from chainrule.graph.context import (
     enable_grad,
     inference_mode,
@@ -84,7 +85,7 @@ def grad(
     )
     if materialize_grads:
         pairs = zip(found, wanted, strict=True)
-        found = tuple([t.zeros_like() if g is None else g for g, t in pairs])
+        found = tuple([zeros_like(t) if g is None else g for g, t in pairs])
     return found
 
 

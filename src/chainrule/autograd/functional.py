@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chainrule.functions import ones_like
 from chainrule.tensor import Tensor
 from chainrule.transforms import derivatives
 
@@ -81,7 +82,7 @@ def vjp(
     (tensor([1., 4.]), tensor([2., 4.]))
     """
     result, back = derivatives.vjp(func, *_arguments(inputs))
-    found = back(result.ones_like() if v is None and result.shape == () else v)
+    found = back(ones_like(result) if v is None and result.shape == () else v)
     found = found if create_graph else tuple([t.detach() for t in found])
     result = result if create_graph else result.detach()
     return result, found if isinstance(inputs, tuple) else found[0]
@@ -104,6 +105,6 @@ def jvp(
     (tensor([1., 4.]), tensor([2., 0.]))
     """
     args = _arguments(inputs)
-    vectors = _arguments(args[0].ones_like() if v is None else v)
+    vectors = _arguments(ones_like(args[0]) if v is None else v)
     result, slope = derivatives.jvp(func, args, vectors)
     return (result, slope) if create_graph else (result.detach(), slope.detach())

@@ -11,7 +11,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import numpy as np
 
@@ -81,10 +81,10 @@ class Compiled(Generic[P, R]):
         if here["trace"] is not None:
             return self.function(*args, **kwargs)
         with process.lock:  # what is noted before and after belongs to the run
-            return self._call(args, kwargs, here)
+            return self._call(args, cast("dict[str, Any]", kwargs), here)
 
     def _call(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], here: dict[str, Any]
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], here: dict[str, Any]
     ) -> Any:
         leaves, arrays, key = arguments_of(args, kwargs)
         surroundings = key, here["grad"], here["stream"]

@@ -295,7 +295,8 @@ class Conversion(TensorBase):
 
     def new(self, *data: Any) -> Self:
         """Return a tensor of sizes or numbers in this dtype, as ``cr.Tensor`` does."""
-        return type(self)._of_sizes_or_numbers(data, self.dtype)
+        kind: Any = type(self)
+        return kind._of_sizes_or_numbers(data, self.dtype)
 
     def new_tensor(
         self,

@@ -663,8 +663,8 @@ class OneCycleLR(_Momenta):
         share = (t - start) / (end - start) if end > start else 1.0
         if self.cycle_momentum:
             high, low = self.max_momentum, self.base_momentum
-            levels = [high, low, high, high][i : i + 2]
-            momentum = self._between(*levels, share)
+            first, last = [high, low, high, high][i : i + 2]
+            momentum = self._between(first, last, share)
             self._set_momenta([momentum] * len(self.peaks))
         return [self._between(a * peak, b * peak, share) for peak in self.peaks]
 

@@ -233,7 +233,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     title, across = _("nats a character"), _("step")
     experiment.draw("losses", gallery.lines, curves, title=title, across=across)
     middle = validation[len(validation) // 2 :][: min(s.block, 32)]
-    weights = np.stack([a.numpy()[0] for a in model(middle[None])[1]])
+    weights = np.stack([a.numpy()[0] for a in model(cr.tensor(middle[None]))[1]])
     title, size = _("where each head looks"), (2.4 * s.heads, 2.6 * s.layers)
     drawing = pictures.attention, weights, corpus.decode(middle)
     experiment.draw("attention", *drawing, title=title, size=size)

@@ -8,7 +8,7 @@ tensor([2., 4.])
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, ParamSpec, overload
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -208,12 +208,13 @@ def value_and_grad(
     """
     one = isinstance(argnums, int | str)
     positions: list[Position] = [argnums] if one else list(argnums)  # type: ignore
+    call: Callable[..., Any] = function
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         remembered = context.grad
         point = _Point(positions, args, kwargs)
         with recording():
-            output = function(*point.args, **point.kwargs)
+            output = call(*point.args, **point.kwargs)
         result, aux = output if has_aux else (output, None)
         root = _scalar(result)
         more = remembered and _depends_on_more([root], point.inputs)
@@ -227,18 +228,6 @@ def value_and_grad(
     return differentiated
 
 
-@overload
-def grad(
-    function: Callable[[Tensor], Tensor],
-    argnums: Literal[0] = 0,
-) -> Callable[[Tensor], Tensor]: ...
-@overload
-def grad(
-    function: Callable[P, Any],
-    argnums: Position | Sequence[Position] = 0,
-    *,
-    has_aux: bool = False,
-) -> Callable[P, Any]: ...
 def grad(
     function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
@@ -474,13 +463,14 @@ def jacobian(
     [[1.0, 2.0], [3.0, 4.0]]
     """
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    call: Callable[..., Tensor] = function
 
-    def differentiated(*args: Any) -> Any:
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
         def partial(*chosen: Any) -> Tensor:
             arguments = list(args)
             for i, x in zip(positions, chosen):
                 arguments[i] = x
-            return as_tensor(function(*arguments))
+            return as_tensor(call(*arguments, **kwargs))
 
         y, back = vjp(partial, *[as_tensor(args[i]) for i in positions])
         count = int(np.prod(y.shape))

@@ -99,13 +99,13 @@ class DataLoader:
         self.batch_size = None if batch_sampler is not None else batch_size
         if self.batch_size is not None:
             validation.whole("batch_size", batch_size)
+        self.sampler: Any = sampler
         if sampler is None and not self._iterable:
             kind = partial(RandomSampler, generator=generator)
-            sampler = kind(dataset) if shuffle else SequentialSampler(dataset)
-        self.sampler = sampler
+            self.sampler = kind(dataset) if shuffle else SequentialSampler(dataset)
         if batch_sampler is None and self.batch_size and not self._iterable:
-            batch_sampler = BatchSampler(sampler, self.batch_size, self.drop_last)
-        self.batch_sampler = batch_sampler
+            batch_sampler = BatchSampler(self.sampler, self.batch_size, self.drop_last)
+        self.batch_sampler: Any = batch_sampler
         single = self.batch_size is None and batch_sampler is None
         self.collate_fn = collate_fn or (default_convert if single else default_collate)
 

@@ -1,0 +1,1 @@
+"""Programs that import torch: see test_scripts.py."""

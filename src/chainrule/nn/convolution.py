@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
-
-import numpy as np
+from typing import Any, ClassVar, Literal, get_args
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.functions import pad
 from chainrule.graph.types import DType, Shape
 from chainrule.nn.affine import parameter, same_dtype
 from chainrule.nn.arguments import (
@@ -32,8 +31,6 @@ from chainrule.util.validation import choice
 __all__ = ["Conv1d", "Conv2d", "conv1d", "conv2d"]
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
-#: The padding modes that repeat the input, by NumPy's names for them.
-NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 class Kernels(Module):
@@ -101,7 +98,7 @@ class _Conv(Kernels):
         paddings(kind, padding, kernel, strides, dilations)
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.padding_mode = choice(
-            "zeros", *NUMPY_MODES, what=_("{kind} knows no such {name}."), kind=kind
+            *get_args(PaddingMode), what=_("{kind} knows no such {name}."), kind=kind
         )("padding_mode", padding_mode)
         self._set_parameters(
             in_channels,
@@ -246,8 +243,7 @@ def _conv(
     check_fit(kind, x.shape, kernel, pads, dilations, single)
     if padding_mode != "zeros":
         _check_padding_mode(kind, x.shape, pads, padding_mode, single)
-        for axis, (low, high) in enumerate(pads, start=2):
-            x = _padded(x, axis, low, high, padding_mode)
+        x = pad(x, [n for sides in reversed(pads) for n in sides], padding_mode)
         pads = ((0, 0),) * axes
     slides = {"strides": strides, "padding": pads, "lhs_dilation": (1,) * axes}
     y = convolve(x, weight, "oc", groups, **slides, rhs_dilation=dilations)
@@ -418,12 +414,3 @@ def _check_padding_mode(
                 got=show(shape[single:]),
                 fix=_("less padding, or padding_mode='zeros'"),
             )
-
-
-def _padded(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
-    """Pad ``x`` along an axis by its own elements: reflected, repeated or circular."""
-    if not (low or high):
-        return x
-    numpy_mode: Any = NUMPY_MODES[mode]
-    indices = np.pad(np.arange(int(x.shape[axis])), (low, high), mode=numpy_mode)
-    return x.index_select(axis, indices)

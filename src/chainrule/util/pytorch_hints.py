@@ -24,10 +24,8 @@ TENSORS = {
     "data_ptr": "x.numpy().ctypes.data",
     "half": "x.float()",
     "is_contiguous": _("True: how elements lie in memory does not show"),
-    "normal_": "nn.init.normal_(x, mean, std)",
     "register_hook": _("probes of a compiled step, or cr.grad of a function"),
     "stride": _("nothing, how elements lie in memory does not show"),
-    "uniform_": "nn.init.uniform_(x, a, b)",
     "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
 }
 

@@ -18,7 +18,7 @@ in ``__all__`` is here (classes) or in :mod:`chainrule.nn.functional` (functions
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import MissingAttributeError
-from chainrule.nn import functional, init
+from chainrule.nn import functional, init, utils
 from chainrule.nn.activations import *
 from chainrule.nn.adaptive_pooling import *
 from chainrule.nn.affine import *
@@ -41,9 +41,12 @@ from chainrule.nn.losses.margins import *
 from chainrule.nn.losses.pairs import *
 from chainrule.nn.module import *
 from chainrule.nn.normalization import *
+from chainrule.nn.padding import *
+from chainrule.nn.parameter_containers import *
 from chainrule.nn.perceptron import *
 from chainrule.nn.pooling import *
 from chainrule.nn.positions import *
+from chainrule.nn.random_activations import *
 from chainrule.nn.recurrent import *
 from chainrule.nn.recurrent_cells import *
 from chainrule.nn.regularization import *
@@ -64,7 +67,7 @@ __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
     for name, item in globals().items()
     if isinstance(item, type) and item.__module__.startswith("chainrule.nn.")
 )
-__all__ += ["functional", "functional_call", "init"]
+__all__ += ["functional", "functional_call", "init", "utils"]
 
 if not TYPE_CHECKING:  # type checkers know the names
 

@@ -20,6 +20,7 @@ from chainrule.nn.attribute_checks import (
     check_attribute,
     check_name,
     check_unchanged_in_trace,
+    computed_attribute,
     recursion_error,
 )
 from chainrule.nn.parameter import Parameter
@@ -73,6 +74,8 @@ class Module:
     _name: str = ""
     _buffers: frozenset[str] = frozenset()
     _transient: frozenset[str] = frozenset()
+    #: Attributes that are computed from others whenever they are read: ``nn.utils``.
+    _computed: Mapping[str, Callable[[Any], Tensor]] = {}
     #: Whether an argument that is set later is checked as the constructor checks it:
     #: of layers whose state is their arguments alone.
     _checks_later_arguments: bool = False
@@ -130,6 +133,8 @@ class Module:
             self._set_mode(flag(type(self).__name__, name, value))
             return
         check_unchanged_in_trace(self, name, value)
+        if name in self._computed:
+            raise computed_attribute(self, name)
         if isinstance(value, Module):
             value._set_name(name)
         elif not isinstance(value, Parameter):
@@ -151,6 +156,8 @@ class Module:
     if not TYPE_CHECKING:  # type checkers know the names
 
         def __getattr__(self, name: str) -> Any:
+            if name in self.__dict__.get("_computed", ()):
+                return self._computed[name](self)
             text = _(
                 "{kind!r} object has no attribute {name!r}",
                 kind=type(self).__name__,
@@ -167,6 +174,12 @@ class Module:
             before, new = construction.described(old), construction.described(value)
             if arguments[name] == before:
                 self.__dict__["_arguments"] = {**arguments, name: new}
+
+    def _compute(self, name: str, rule: Callable[[Any], Tensor] | None) -> None:
+        """Compute an attribute by a rule whenever it is read; None: no longer."""
+        rest = {key: item for key, item in self._computed.items() if key != name}
+        self.__dict__["_computed"] = rest if rule is None else {**rest, name: rule}
+        _count_change()
 
     def _set_name(self, name: str) -> None:
         """Set the module's name, the attribute under which another module holds it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.errors import DTypeError, ShapeError, warn
+from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions import concat, stack, where
 from chainrule.graph.types import DType, size_of
 from chainrule.nn.affine import same_dtype
@@ -30,6 +30,11 @@ from chainrule.nn.recurrent_cells import (
     States,
 )
 from chainrule.nn.regularization import dropout
+from chainrule.nn.utils.rnn import (
+    PackedSequence,
+    pack_padded_sequence,
+    pad_packed_sequence,
+)
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -94,13 +99,15 @@ class _Recurrent(RecurrentStep):
         """Return a recurrent layer's outputs at each step, and its final states.
 
         Args:
-            x: the sequences.
+            x: the sequences; or a PackedSequence, and then the outputs are one too.
             hx: the first states; 0 by default.
             lengths: the number of steps of each sequence, integers (N,) from 1 to T.
                 Later steps are ignored: their output is 0, and the reverse direction
                 begins at each sequence's own end.
         """
         kind = type(self).__name__
+        if isinstance(x, PackedSequence):
+            return self._of_packed(x, hx, lengths)
         x = as_tensor(x)
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             size = self.input_size
@@ -152,6 +159,24 @@ class _Recurrent(RecurrentStep):
             x, final = x.squeeze(1), [s.squeeze(1) for s in final]
         x = x.transpose(0, 1) if over else x
         return x, final[0] if len(final) == 1 else tuple(final)
+
+    def _of_packed(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any]:
+        """Return the outputs of packed sequences, packed, and their final states."""
+        if lengths is not None:
+            raise ArgumentError(
+                _(
+                    "{kind} knows the lengths of packed sequences.",
+                    kind=type(self).__name__,
+                ),
+                expected="lengths=None",
+                got=f"{lengths!r:.60}",
+            )
+        first = self.batch_first
+        padded, lengths = pad_packed_sequence(x, first)
+        y, last = self.forward(padded, hx, lengths)
+        fixed = x.sorted_indices is None
+        packed = pack_padded_sequence(y, lengths, first, enforce_sorted=fixed)
+        return x._replace(data=packed.data), last
 
     def _suggestion(self, x: Tensor) -> str | None:
         """Suggest a fix for an input that a recurrent layer does not take."""

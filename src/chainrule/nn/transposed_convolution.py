@@ -145,6 +145,11 @@ class ConvTranspose2d(_ConvTranspose):
     axes = 2
 
 
+def transposed(module: Any) -> bool:
+    """Return whether a module is a transposed convolution: (in, out, …) its weights."""
+    return isinstance(module, _ConvTranspose)
+
+
 def conv_transpose1d(
     x: Any,
     weight: Tensor,

@@ -17,6 +17,7 @@ __all__ = [
     "GLU",
     "LogSoftmax",
     "Softmax",
+    "Softmax2d",
     "Softmin",
     "glu",
     "log_softmax",
@@ -71,6 +72,19 @@ class Softmax(_AlongAxis):
 
     def f(self, z: Tensor) -> Tensor:
         return z.softmax(self.dim)
+
+
+class Softmax2d(Activation):
+    """:class:`Softmax` over the channels of images, (N, C, H, W) or (C, H, W)."""
+
+    def f(self, z: Tensor) -> Tensor:
+        if z.ndim not in (3, 4):
+            raise ShapeError(
+                _("Softmax2d takes images."),
+                expected="(N, C, H, W), (C, H, W)",
+                got=show(z.shape),
+            )
+        return z.softmax(-3)
 
 
 class LogSoftmax(_AlongAxis):

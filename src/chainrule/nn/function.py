@@ -114,6 +114,27 @@ def _function(layer: Any, name: str) -> Any:
     return function
 
 
+def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a layer's function that changes its input: ``F.relu_`` of ``F.relu``.
+
+    >>> from chainrule.nn.functional import relu
+    >>> x = Tensor([-1.0, 2.0])
+    >>> in_place(relu)(x), x
+    (tensor([0., 2.]), tensor([0., 2.]))
+    """
+
+    def changing(x: Any, *args: Any, **kwargs: Any) -> Tensor:
+        return function(x, *args, inplace=True, **kwargs)
+
+    signature = inspect.signature(function)
+    rest = [p for p in signature.parameters.values() if p.name != "inplace"]
+    changing.__name__ = changing.__qualname__ = f"{function.__name__}_"
+    changing.__module__ = function.__module__
+    changing.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+    changing.__doc__ = f"Compute ``F.{function.__name__}`` in the input, and return it."
+    return changing
+
+
 def _is_plain(argument: Any) -> bool:
     """Return whether equal values of a layer's argument give equal layers."""
     if type(argument) is tuple:  # (1, 2) == (True, 2.0)

@@ -92,10 +92,15 @@ class ModuleCheck:
         leaves: list[Any] = []
         args = converted(inputs.args, leaves)
         kwargs = converted(inputs.kwargs, leaves)
+        if not args and "input" in kwargs:  # x here, the first one
+            args = (kwargs.pop("input"),)
         options = {key: ours(item) for key, item in given.kwargs.items()}
         positional = [ours(item) for item in given.args]
 
         def build() -> Any:
+            if self.info.is_lazy:  # converted, they would need their parameters
+                module = self.kind(*positional, **options, dtype=str(dtype)[6:])
+                return module.train(training)
             module = self.kind(*positional, **options)
             return module.to(str(dtype)[6:]).train(training)
 

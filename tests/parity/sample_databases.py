@@ -50,6 +50,10 @@ class UnknownError(Exception):
     """A sample with something that has no counterpart: complex numbers, float16, …"""
 
 
+#: Functions whose first two arguments the database has the other way round.
+TURNED = ("nn.functional.embedding", "nn.functional.embedding_bag")
+
+
 def ours(name: str) -> Callable[..., Any] | None:
     """The function of the same name, or the method."""
     target: Any = cr
@@ -59,6 +63,8 @@ def ours(name: str) -> Callable[..., Any] | None:
             break
     if target is None and "." not in name:
         target = getattr(cr.Tensor, name, None)
+    if name in TURNED:
+        return lambda x, y, *args, **kwargs: target(y, x, *args, **kwargs)
     return target if callable(target) else None
 
 

@@ -31,6 +31,8 @@ from chainrule.nn.cache import *
 from chainrule.nn.containers import *
 from chainrule.nn.convolution import *
 from chainrule.nn.embeddings import *
+from chainrule.nn.folding import *
+from chainrule.nn.lazy import *
 from chainrule.nn.losses.alignment import *
 from chainrule.nn.losses.base import *
 from chainrule.nn.losses.binary import *
@@ -56,6 +58,7 @@ from chainrule.nn.shapes import *
 from chainrule.nn.stateless import functional_call
 from chainrule.nn.targets import *
 from chainrule.nn.transformer import *
+from chainrule.nn.similarity import *
 from chainrule.nn.transposed_convolution import *
 from chainrule.text import _
 

@@ -25,6 +25,7 @@ from chainrule.nn.batch_normalization import *
 from chainrule.nn.convolution import *
 from chainrule.nn.dot_product_attention import *
 from chainrule.nn.embeddings import *
+from chainrule.nn.folding import *
 from chainrule.nn.in_place import *
 from chainrule.nn.losses.alignment import *
 from chainrule.nn.losses.binary import *
@@ -41,6 +42,7 @@ from chainrule.nn.regularization import *
 from chainrule.nn.resizing import *
 from chainrule.nn.sampling import *
 from chainrule.nn.shapes import *
+from chainrule.nn.similarity import *
 from chainrule.nn.transposed_convolution import *
 from chainrule.text import _
 

@@ -30,6 +30,7 @@ from chainrule.nn.batch_normalization import *
 from chainrule.nn.cache import *
 from chainrule.nn.containers import *
 from chainrule.nn.convolution import *
+from chainrule.nn.embedding_bags import *
 from chainrule.nn.embeddings import *
 from chainrule.nn.folding import *
 from chainrule.nn.lazy import *

@@ -24,6 +24,7 @@ from chainrule.nn.axis_activations import *
 from chainrule.nn.batch_normalization import *
 from chainrule.nn.convolution import *
 from chainrule.nn.dot_product_attention import *
+from chainrule.nn.embedding_bags import *
 from chainrule.nn.embeddings import *
 from chainrule.nn.folding import *
 from chainrule.nn.in_place import *

@@ -26,6 +26,7 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module, Parameter
+from chainrule.operations.arguments import axis_of
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.primitives.windows import window_sum
@@ -427,6 +428,8 @@ def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tenso
     tensor([[0.6, 0.8]])
     """
     x, eps = as_tensor(x), number("normalize", "eps", eps, least=0)
+    if not x.ndim:
+        return normalize(x.reshape(1), p, axis_of((1,), dim), eps).reshape(())
     return x / maximum(without_overflow(x.norm(p, dim, keepdim=True)), eps)
 
 
@@ -457,7 +460,7 @@ class LocalResponseNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Divide each number by a mean over neighbouring channels."""
-        x, n = floats(x), self.size
+        x, n = as_tensor(x), self.size
         if x.ndim < 3:
             raise ShapeError(
                 _("LocalResponseNorm compares channels."),
@@ -466,7 +469,7 @@ class LocalResponseNorm(Module):
             )
         if not x.size:
             return x
-        one, low = (1,), n // 2
+        x, one, low = floats(x), (1,), n // 2
         window = {"axes": one, "window": (n,), "strides": one, "dilation": one}
         pads = ((low, n - 1 - low),)
         squares = window_sum((x * x).value, **window, padding=pads, base_dilation=one)

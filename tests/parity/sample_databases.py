@@ -86,6 +86,10 @@ def converted(item: Any, leaves: list[Any] | None = None) -> Any:
         return cr.device(str(item))
     if isinstance(item, torch.layout | torch.memory_format | torch.Generator | complex):
         raise UnknownError(str(item))
+    if isinstance(item, torch.nn.Module) and hasattr(cr.nn, type(item).__name__):
+        return getattr(cr.nn, type(item).__name__)()
+    if callable(item):  # of PyTorch's tensors
+        raise UnknownError("a function")
     if isinstance(item, torch.Size):
         return tuple(item)
     if isinstance(item, tuple | list):

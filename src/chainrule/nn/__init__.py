@@ -56,10 +56,10 @@ from chainrule.nn.regularization import *
 from chainrule.nn.resizing import *
 from chainrule.nn.scaling import *
 from chainrule.nn.shapes import *
+from chainrule.nn.similarity import *
 from chainrule.nn.stateless import functional_call
 from chainrule.nn.targets import *
 from chainrule.nn.transformer import *
-from chainrule.nn.similarity import *
 from chainrule.nn.transposed_convolution import *
 from chainrule.text import _
 

@@ -95,7 +95,14 @@ class _BatchNorm(_RunningStatistics):
         """Apply batch normalisation, by running statistics in prediction."""
         x, n = self._floats(x), self.num_features
         if x.ndim not in self.ranks or x.shape[1] != n:
-            layouts = ("", "", f"(N, {n})", f"(N, {n}, L)", f"(N, {n}, H, W)", f"(N, {n}, D, H, W)")
+            layouts = (
+                "",
+                "",
+                f"(N, {n})",
+                f"(N, {n}, L)",
+                f"(N, {n}, H, W)",
+                f"(N, {n}, D, H, W)",
+            )
             wanted = " or ".join(layouts[rank] for rank in self.ranks)
             raise self._refusal(x, wanted, self._suggestion(x))
         return batch_norm(

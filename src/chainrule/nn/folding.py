@@ -158,8 +158,8 @@ class MaxUnpool1d(Module):
         kernel_size, or ``output_size``, which is given to the call.
 
     >>> import chainrule as cr
-    >>> y, at = cr.nn.MaxPool1d(2, return_indices=True)(cr.tensor([[1.0, 5.0, 4.0, 3.0]]))
-    >>> cr.nn.MaxUnpool1d(2)(y, at)
+    >>> x = cr.tensor([[1.0, 5.0, 4.0, 3.0]])
+    >>> cr.nn.MaxUnpool1d(2)(*cr.nn.MaxPool1d(2, return_indices=True)(x))
     tensor([[0., 5., 4., 0.]])
     """
 

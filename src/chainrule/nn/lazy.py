@@ -98,7 +98,7 @@ class _Lazy(Module):
 
         rest = [p for name, p in own.parameters.items() if name != cls._size]
 
-        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        def begin(self: Any, *args: Any, **kwargs: Any) -> None:
             inspect.Signature(rest).bind(*args, **kwargs)
             for name in ("weight", "bias"):
                 wanted = self._arguments.get("affine", True)
@@ -106,8 +106,8 @@ class _Lazy(Module):
                 setattr(self, name, UninitializedParameter() if wanted else None)
 
         self_ = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        __init__.__signature__ = inspect.Signature([self_, *rest])  # type: ignore[attr-defined]
-        cls.__init__ = __init__
+        begin.__signature__ = inspect.Signature([self_, *rest])  # type: ignore[attr-defined]
+        cls.__init__ = begin  # type: ignore[method-assign]
 
     def forward(self, x: Any, *args: Any) -> Any:
         """Become the layer for this input, and compute its output."""
@@ -124,7 +124,11 @@ class _Lazy(Module):
             )
         given = {self._size: int(size), **self._arguments}
         built = kind(**given)
-        kept = {key: self.__dict__[key] for key in ("training", "_name") if key in self.__dict__}
+        kept = {
+            key: self.__dict__[key]
+            for key in ("training", "_name")
+            if key in self.__dict__
+        }
         self.__dict__.clear()
         self.__dict__.update({**built.__dict__, **kept})
         self.__class__ = kind  # type: ignore[assignment]

@@ -97,13 +97,13 @@ class ConstantPad1d(_Pad):
 
 
 class ConstantPad2d(ConstantPad1d):
-    """:class:`ConstantPad1d` of images (…, C, H, W): 4 numbers, the last axis first."""
+    """:class:`ConstantPad1d` of images (…, C, H, W), by four numbers."""
 
     axes = 2
 
 
 class ConstantPad3d(ConstantPad1d):
-    """:class:`ConstantPad1d` of volumes (…, C, D, H, W): 6 numbers, the last axis first."""
+    """:class:`ConstantPad1d` of volumes (…, C, D, H, W), by six numbers."""
 
     axes = 3
 
@@ -124,13 +124,13 @@ class ZeroPad1d(_Pad):
 
 
 class ZeroPad2d(ZeroPad1d):
-    """:class:`ZeroPad1d` of images (…, C, H, W): 4 numbers, the last axis first."""
+    """:class:`ZeroPad1d` of images (…, C, H, W), by four numbers."""
 
     axes = 2
 
 
 class ZeroPad3d(ZeroPad1d):
-    """:class:`ZeroPad1d` of volumes (…, C, D, H, W): 6 numbers, the last axis first."""
+    """:class:`ZeroPad1d` of volumes (…, C, D, H, W), by six numbers."""
 
     axes = 3
 
@@ -152,13 +152,13 @@ class ReflectionPad1d(_Pad):
 
 
 class ReflectionPad2d(ReflectionPad1d):
-    """:class:`ReflectionPad1d` of images (…, C, H, W): 4 numbers, the last axis first."""
+    """:class:`ReflectionPad1d` of images (…, C, H, W), by four numbers."""
 
     axes = 2
 
 
 class ReflectionPad3d(ReflectionPad1d):
-    """:class:`ReflectionPad1d` of volumes (…, C, D, H, W): 6 numbers, the last axis first."""
+    """:class:`ReflectionPad1d` of volumes (…, C, D, H, W), by six numbers."""
 
     axes = 3
 
@@ -180,13 +180,13 @@ class ReplicationPad1d(_Pad):
 
 
 class ReplicationPad2d(ReplicationPad1d):
-    """:class:`ReplicationPad1d` of images (…, C, H, W): 4 numbers, the last axis first."""
+    """:class:`ReplicationPad1d` of images (…, C, H, W), by four numbers."""
 
     axes = 2
 
 
 class ReplicationPad3d(ReplicationPad1d):
-    """:class:`ReplicationPad1d` of volumes (…, C, D, H, W): 6 numbers, the last axis first."""
+    """:class:`ReplicationPad1d` of volumes (…, C, D, H, W), by six numbers."""
 
     axes = 3
 
@@ -208,12 +208,12 @@ class CircularPad1d(_Pad):
 
 
 class CircularPad2d(CircularPad1d):
-    """:class:`CircularPad1d` of images (…, C, H, W): 4 numbers, the last axis first."""
+    """:class:`CircularPad1d` of images (…, C, H, W), by four numbers."""
 
     axes = 2
 
 
 class CircularPad3d(CircularPad1d):
-    """:class:`CircularPad1d` of volumes (…, C, D, H, W): 6 numbers, the last axis first."""
+    """:class:`CircularPad1d` of volumes (…, C, D, H, W), by six numbers."""
 
     axes = 3

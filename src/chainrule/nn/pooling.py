@@ -94,7 +94,6 @@ class _Pool(Module):
                 pads[i] = (n, max(last + dilated(k, d) - length - n, n))
         return window, strides, tuple(pads), dilations
 
-
     def _sums(self, x: Tensor, single: bool) -> tuple[Tensor, Any]:
         """Return the sum of each window of a pooling layer, and the windows."""
         slides = self._windows(x, single)

@@ -127,9 +127,7 @@ class Bilinear(Module):
         return bilinear(x1, x2, self.weight, self.bias)
 
 
-def bilinear(
-    x1: Any, x2: Any, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def bilinear(x1: Any, x2: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute x₁ᵀ A x₂ + b as :class:`Bilinear`, with weight (o, n, m) and bias (o,).
 
     >>> bilinear([1.0, 2.0], [3.0], Tensor([[[1.0], [10.0]]]))
@@ -137,8 +135,10 @@ def bilinear(
     """
     x1, x2, weight = as_tensor(x1), as_tensor(x2), as_tensor(weight)
     sizes = (x1.shape[-1:], x2.shape[-1:])
-    if weight.ndim != 3 or sizes != (weight.shape[1:2], weight.shape[2:]) or (
-        x1.shape[:-1] != x2.shape[:-1]
+    if (
+        weight.ndim != 3
+        or sizes != (weight.shape[1:2], weight.shape[2:])
+        or (x1.shape[:-1] != x2.shape[:-1])
     ):
         raise ShapeError(
             _("{place} multiplies two inputs.", place=layer_name("Bilinear")),
@@ -185,7 +185,8 @@ def pdist(x: Any, p: float = 2.0) -> Tensor:
     x = as_tensor(x)
     if x.ndim != 2:
         raise ShapeError(
-            _("pdist compares the rows of a matrix."), expected="(n, d)",
+            _("pdist compares the rows of a matrix."),
+            expected="(n, d)",
             got=show(x.shape),
         )
     n = int(x.shape[0])

@@ -16,6 +16,7 @@ from chainrule.nn.arguments import (
     Count,
     flag,
     floating,
+    integer,
     layer_name,
     number,
     positive_integers,
@@ -61,6 +62,7 @@ class _Recurrent(RecurrentStep):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         *,
         device: Any = None,
         dtype: Any = None,
@@ -80,9 +82,18 @@ class _Recurrent(RecurrentStep):
                 got=f"dropout={dropout}, num_layers=1",
                 fix=_("nn.Dropout behind it"),
             )
+        self.proj_size = integer(kind, "proj_size", proj_size, least=0)
+        if self.proj_size and (
+            self.gates != LSTM.gates or self.proj_size >= self.hidden_size
+        ):
+            raise ArgumentError(
+                _("An LSTM alone projects its output, to fewer numbers."),
+                expected=_("nn.LSTM(…, proj_size=n), n less than hidden_size"),
+                got=f"nn.{kind}, proj_size={proj_size}, hidden_size={hidden_size}",
+            )
         floats = floating(kind, dtype, device)
         for layer in range(self.num_layers):
-            inputs = self.hidden_size * self._directions if layer else self.input_size
+            inputs = self.output_size * self._directions if layer else self.input_size
             for suffix in self._suffixes(layer):
                 self._draw_parameters(suffix, inputs, floats)
 
@@ -136,7 +147,7 @@ class _Recurrent(RecurrentStep):
                 got=show(x.shape),
             )
         rows = self.num_layers * self._directions
-        shape = (rows, *x.shape[1:-1], self.hidden_size)
+        shape = (rows, *x.shape[1:-1])
         states = self._initial_states(hx, shape, self.weight_ih_l0, "_0")
         within = None if lengths is None else _within(kind, lengths, x)
         if within is not None:
@@ -294,6 +305,8 @@ class LSTM(LSTMStep, _Recurrent):
         dropout: the probability of dropping an output between two layers.
         bidirectional: whether each layer also reads backwards; the output of both
             directions stands side by side.
+        proj_size: the number p < m of outputs to which h is projected, R h, with
+            ``weight_hr_lk`` (p, m) in addition (Sak et al. 2014); 0 for all of h.
         dtype: of the parameters.
 
     Shapes:

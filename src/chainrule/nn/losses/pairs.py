@@ -241,8 +241,8 @@ class GaussianNLLLoss(PairLoss):
         eps: ε; a smaller variance counts as that, and its derivative is taken there.
 
     Shapes:
-        prediction and target of one shape; the variance too, or with a last axis of
-        length 1, or without the last axis, or a number.
+        prediction and target of one shape; the variance too, or with axes of length 1,
+        or without the last axis, or a number.
 
     Raises:
         ArgumentError: a negative variance.
@@ -273,7 +273,10 @@ class GaussianNLLLoss(PairLoss):
         var = checked(var, lambda a: check_nonnegative(*what, a, fix))
         if var.shape == mean.shape[:-1] and mean.ndim and var.shape != mean.shape:
             var = var.reshape(*var.shape, 1)
-        if var.shape not in (mean.shape, (*mean.shape[:-1], 1), ()):
+        if var.ndim and not (
+            var.ndim == mean.ndim
+            and all(n in (m, 1) for n, m in zip(var.shape, mean.shape))
+        ):
             raise ShapeError(
                 _("GaussianNLLLoss takes a variance for each prediction."),
                 expected=show(mean.shape),

@@ -39,6 +39,19 @@ MODULES = {info.name.removeprefix("nn."): info for info in module_db}
 
 def ours(item: Any) -> Any:
     """A constructor's argument as Chainrule has it, modules and functions too."""
+    if isinstance(item, torch.nn.TransformerEncoderLayer):
+        attention = item.self_attn
+        return nn.TransformerEncoderLayer(
+            attention.embed_dim,
+            attention.num_heads,
+            item.linear1.out_features,
+            item.dropout.p,
+            item.activation.__name__,
+            item.norm1.eps,
+            attention.batch_first,
+            item.norm_first,
+            bias=item.linear1.bias is not None,
+        )
     if isinstance(item, torch.nn.Module):
         raise UnknownError(type(item).__name__)
     if callable(item) and hasattr(item, "__name__"):

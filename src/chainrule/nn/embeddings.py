@@ -55,7 +55,7 @@ class Embedding(Module):
         shape (…), output (…, d).
 
     >>> import chainrule as cr
-    >>> cr.nn.Embedding(10, 4)(cr.Tensor([[1, 2, 1]])).shape
+    >>> cr.nn.Embedding(10, 4)(cr.tensor([[1, 2, 1]])).shape
     (1, 3, 4)
     """
 

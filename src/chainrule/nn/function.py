@@ -33,11 +33,11 @@ def as_function(
         name: of the function.
 
     >>> from chainrule import nn
-    >>> leaky_relu = as_function(nn.LeakyReLU, "leaky_relu")
-    >>> inspect.signature(leaky_relu)
-    <Signature (x: 'Any', negative_slope: 'float' = 0.01) -> 'Tensor'>
-    >>> leaky_relu([-1.0, 2.0], negative_slope=0.5)
-    tensor([-0.5,  2. ])
+    >>> hardshrink = as_function(nn.Hardshrink, "hardshrink")
+    >>> inspect.signature(hardshrink)
+    <Signature (x: 'Any', lambd: 'float' = 0.5) -> 'Tensor'>
+    >>> hardshrink([-1.0, 2.0], lambd=1.5)
+    tensor([0., 2.])
     """
     return _function(layer, name)
 

@@ -479,8 +479,8 @@ class Module:
         is given by its ``repr``.
 
         >>> from chainrule import nn
-        >>> nn.LeakyReLU(0.2).settings()
-        {'negative_slope': 0.2}
+        >>> nn.Hardshrink(0.2).settings()
+        {'lambd': 0.2}
         """
         settings: dict[str, Any] = {}
         for name, value in self._arguments.items():

@@ -50,6 +50,8 @@ class UnknownError(Exception):
     """A sample with something that has no counterpart: complex numbers, float16, …"""
 
 
+#: Derivatives that PyTorch computes in float64 with a 1/6 of float32.
+ROUNDED = {"nn.functional.hardsigmoid": 1e-7}
 #: Functions whose first two arguments the database has the other way round.
 TURNED = ("nn.functional.embedding", "nn.functional.embedding_bag")
 
@@ -133,7 +135,14 @@ def filled(item: Any, tensors: Iterator[cr.Tensor]) -> Any:
     return item
 
 
-def compare(ours: Any, theirs: Any, *, dtypes: bool = True, values: bool = True) -> str:
+def compare(
+    ours: Any,
+    theirs: Any,
+    *,
+    dtypes: bool = True,
+    values: bool = True,
+    within: float = 0.0,
+) -> str:
     """Where two results differ; empty if they agree."""
     mine, other = flat(ours), flat(theirs)
     if len(mine) != len(other):
@@ -162,7 +171,7 @@ def compare(ours: Any, theirs: Any, *, dtypes: bool = True, values: bool = True)
             if not np.array_equal(x, y):
                 return f"values {x.ravel()[:4]} for {y.ravel()[:4]}"
             continue
-        bound = TOLERANCES.get(y.dtype.name, 1e-4)
+        bound = max(within, TOLERANCES.get(y.dtype.name, 1e-4))
         if not np.allclose(x, y, rtol=bound, atol=bound, equal_nan=True):
             off = ~np.isclose(x, y, rtol=bound, atol=bound, equal_nan=True)
             return f"values {x[off].ravel()[:3]} for {y[off].ravel()[:3]}"
@@ -364,7 +373,8 @@ class Check:
             if self.report.name == "nn.functional.ctc_loss":
                 there[0] = torch.tensor(through_log_softmax(wrt_there[0], there[0]))
                 here[0] = cr.tensor(through_log_softmax(wrt_here[0], here[0]))
-            difference = compare(here, there)
+            within = ROUNDED.get(self.report.name, 0.0)
+            difference = compare(here, there, within=within)
             if difference:
                 self.report.wrong.append(
                     f"{order} derivative of ({label}): {difference}"

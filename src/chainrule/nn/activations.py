@@ -13,6 +13,7 @@ from chainrule.composites import activations
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions import maximum, where
 from chainrule.graph.apply import checked_constant
+from chainrule.nn.affine import floats
 from chainrule.nn.arguments import (
     Count,
     flag,
@@ -414,7 +415,7 @@ class Softsign(Activation):
     """f(z) = z/(1 + |z|)."""
 
     def f(self, z: Tensor) -> Tensor:
-        return wrap(activations.softsign(z.value))
+        return wrap(activations.softsign(floats(z).value))
 
 
 class LogSigmoid(Activation):

@@ -260,7 +260,7 @@ class MultiheadAttention(_Heads):
     def _with_more_keys(
         self, heads: list[Tensor], masks: tuple[Tensor, ...]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Append the learnt key and value, and those of zeros, which every query sees."""
+        """Append the learnt key and value, and those of zeros, that all queries see."""
         (q, *both), more = heads, int(self.add_zero_attn)
         n, h, __, width = q.shape
         if self.bias_k is not None:

@@ -110,6 +110,7 @@ def embedding_bag(
     """
     x, weight = as_tensor(indices), as_tensor(weight)
     mode = _mode(mode, scale_grad_by_freq, per_sample_weights)
+    last = flag("EmbeddingBag", "include_last_offset", include_last_offset)
     if x.ndim not in (1, 2) or (offsets is None) != (x.ndim == 2):
         raise ShapeError(
             _("{kind} takes bags of indices.", kind=layer_name("EmbeddingBag")),
@@ -134,7 +135,7 @@ def embedding_bag(
     within = x == x if padding_idx is None else x != padding_idx % weight.shape[0]
     within, bags, count = within.unsqueeze(-1), None, x.shape[0]
     if x.ndim == 1:
-        bags, count = _bags(x, offsets, include_last_offset)
+        bags, count = _bags(x, offsets, last)
         if mode == "max":  # every bag looks at all indices
             of = bags == arange(count).unsqueeze(1)
             within, rows = of.unsqueeze(-1) & within, rows.unsqueeze(0)
@@ -169,10 +170,9 @@ def _mode(mode: Any, by_frequency: Any, factors: Any) -> str:
     )
 
 
-def _bags(x: Tensor, offsets: Any, last: Any) -> tuple[Tensor, int]:
+def _bags(x: Tensor, offsets: Any, last: bool) -> tuple[Tensor, int]:
     """Return the bag of each index, and the number of bags."""
     start, rule = as_tensor(offsets), _("EmbeddingBag begins a bag at each offset.")
-    last = flag("EmbeddingBag", "include_last_offset", last)
     if start.ndim != 1 or not start.dtype.is_integer or start.shape[0] < last:
         raise ShapeError(
             rule,

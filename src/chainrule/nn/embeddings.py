@@ -169,6 +169,7 @@ def embedding(
     count = int(weight.shape[0])
     if context.trace is None:
         check_indices(layer_name("Embedding"), indices.numpy(), count)
+    norm_type = number("Embedding", "norm_type", norm_type)
     if max_norm is not None:
         most = number("Embedding", "max_norm", max_norm)
         _limit_rows(weight, _times_of(indices, weight) > 0, most, norm_type)

@@ -80,6 +80,10 @@ def no_parameters(kind: str) -> ArgumentError:
     )
 
 
+#: Arguments of lazy layers that are on by default, as PyTorch has them.
+_ON = ("affine", "track_running_stats")
+
+
 class _Lazy(Module):
     """Base class of lazy layers: at their first call they become another class.
 
@@ -96,7 +100,11 @@ class _Lazy(Module):
         own = construction.constructor(cls._kind).signature
         cls._size, *__ = own.parameters
 
-        rest = [p for name, p in own.parameters.items() if name != cls._size]
+        rest = [
+            p.replace(default=True) if name in _ON else p
+            for name, p in own.parameters.items()
+            if name != cls._size
+        ]
 
         def begin(self: Any, *args: Any, **kwargs: Any) -> None:
             inspect.Signature(rest).bind(*args, **kwargs)

@@ -62,8 +62,8 @@ class ParameterList(_Parameters):
     (['0', '1'], (3,))
     """
 
-    def __init__(self, values: Iterable[Tensor] = ()) -> None:
-        self.extend(values)
+    def __init__(self, values: Iterable[Tensor] | None = None) -> None:
+        self.extend(values or ())
 
     def append(self, value: Tensor) -> Self:
         """Append a parameter to the list."""

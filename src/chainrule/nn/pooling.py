@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.functions import div
 from chainrule.graph.node import Array
+from chainrule.graph.types import DType
 from chainrule.nn.affine import floats
 from chainrule.nn.arguments import Size, flag, number, per_axis
 from chainrule.nn.convolution import batch_of, check_fit
@@ -289,7 +290,9 @@ class _AvgPool(_Pool):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mean of each window, for average pooling."""
-        x, single = batch_of(type(self).__name__, "pool", as_tensor(x), self.axes)
+        x = as_tensor(x)
+        x = x if x.dtype is DType.int64 else floats(x)
+        x, single = batch_of(type(self).__name__, "pool", x, self.axes)
         sums, (window, strides, pads, __) = self._sums(x, single)
         divisor = self.divisor_override
         if divisor is None:
@@ -306,6 +309,8 @@ class _AvgPool(_Pool):
 
 class AvgPool1d(_AvgPool):
     """The mean of each window of a signal, for each channel by itself.
+
+    Of int64 it is int64, cut off at the point, as in PyTorch.
 
     Args:
         kernel_size: the length of a window, K.

@@ -269,6 +269,20 @@ class UpsamplingBilinear2d(Upsample):
         super().__init__(size, scale_factor, "bilinear", True)
 
 
-upsample = as_function(Upsample, "upsample")
+def upsample(
+    x: Any,
+    size: Size | None = None,
+    scale_factor: float | tuple[float, ...] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Resize as ``interpolate``, whose older name this is.
+
+    >>> upsample([[[1.0, 2.0]]], 4)
+    tensor([[[1., 1., 2., 2.]]])
+    """
+    return interpolate(x, size, scale_factor, mode, align_corners)
+
+
 upsample_bilinear = as_function(UpsamplingBilinear2d, "upsample_bilinear")
 upsample_nearest = as_function(UpsamplingNearest2d, "upsample_nearest")

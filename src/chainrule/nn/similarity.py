@@ -74,13 +74,19 @@ class PairwiseDistance(Module):
         self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
     ) -> None:
         kind = "PairwiseDistance"
-        self.p = p if abs(p) == math.inf else number(kind, "p", p)
+        self.p = _order(kind, p)
         self.eps = number(kind, "eps", eps)
         self.keepdim = flag(kind, "keepdim", keepdim)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Return the distances between vectors."""
         return pairwise_distance(x1, x2, self.p, self.eps, self.keepdim)
+
+
+def _order(kind: str, p: Any) -> float:
+    """Check the p of a norm, which may be infinite."""
+    infinite = isinstance(p, float) and abs(p) == math.inf
+    return p if infinite else number(kind, "p", p)
 
 
 class Bilinear(Module):
@@ -160,6 +166,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
     tensor([0.70710677])
     """
     a, b = broadcast_arrays(x1, x2)
+    dim = integer("cosine_similarity", "dim", dim)
     if not a.ndim:
         axis_of((1,), dim)
         a, b, dim = a.reshape(1), b.reshape(1), 0
@@ -170,7 +177,9 @@ def pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """Compute the pairwise distance ‖x₁ − x₂ + ε‖ₚ along the last axis."""
-    eps = number("pairwise_distance", "eps", eps)
+    kind = "pairwise_distance"
+    p, eps = _order(kind, p), number(kind, "eps", eps)
+    keepdim = flag(kind, "keepdim", keepdim)
     return (as_tensor(x1) - x2 + eps).norm(p, -1, keepdim)
 
 

@@ -125,7 +125,7 @@ class ModuleCheck:
         if self.info.is_lazy:
             their(*inputs.args, **inputs.kwargs)
             mine(*args, **kwargs)
-        state = {key: np.array(t) for key, t in their.state_dict().items()}
+        state = {key: t.numpy() for key, t in their.state_dict().items()}
         if self.attempt(f"state of {label}", lambda: mine.load_state_dict(state)):
             theirs = their(*inputs.args, **inputs.kwargs)
             result = self.attempt(label, lambda: mine(*args, **kwargs))

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -49,6 +50,12 @@ class UnknownError(Exception):
     """A sample with something that has no counterpart: complex numbers, float16, …"""
 
 
+#: Derivatives that PyTorch computes in float64 with a 1/6 of float32.
+ROUNDED = {"nn.functional.hardsigmoid": 1e-7}
+#: Functions whose first two arguments the database has the other way round.
+TURNED = ("nn.functional.embedding", "nn.functional.embedding_bag")
+
+
 def ours(name: str) -> Callable[..., Any] | None:
     """The function of the same name, or the method."""
     target: Any = cr
@@ -58,6 +65,8 @@ def ours(name: str) -> Callable[..., Any] | None:
             break
     if target is None and "." not in name:
         target = getattr(cr.Tensor, name, None)
+    if name in TURNED:
+        return lambda x, y, *args, **kwargs: target(y, x, *args, **kwargs)
     return target if callable(target) else None
 
 
@@ -79,6 +88,10 @@ def converted(item: Any, leaves: list[Any] | None = None) -> Any:
         return cr.device(str(item))
     if isinstance(item, torch.layout | torch.memory_format | torch.Generator | complex):
         raise UnknownError(str(item))
+    if isinstance(item, torch.nn.Module) and hasattr(cr.nn, type(item).__name__):
+        return getattr(cr.nn, type(item).__name__)()
+    if callable(item):  # of PyTorch's tensors
+        raise UnknownError("a function")
     if isinstance(item, torch.Size):
         return tuple(item)
     if isinstance(item, tuple | list):
@@ -97,7 +110,39 @@ def flat(result: Any) -> list[Any]:
     return [result]
 
 
-def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
+def through_log_softmax(x: Any, gradient: Any) -> Any:
+    """The derivative by the scores whose log-softmax is x, as an array.
+
+    PyTorch's derivative of the CTC loss is right after it alone.
+    """
+    p, g = np.exp(x.detach().numpy()), gradient.detach().numpy()
+    return g - p * g.sum(-1, keepdims=True)
+
+
+def is_tensor(item: Any) -> bool:
+    return isinstance(item, cr.Tensor)
+
+
+def filled(item: Any, tensors: Iterator[cr.Tensor]) -> Any:
+    """A nest with other tensors in place of its own, in order."""
+    if isinstance(item, cr.Tensor):
+        return next(tensors)
+    if isinstance(item, dict):
+        return {key: filled(part, tensors) for key, part in item.items()}
+    if isinstance(item, tuple | list):
+        made = [filled(part, tensors) for part in item]
+        return type(item)(*made) if hasattr(item, "_fields") else type(item)(made)
+    return item
+
+
+def compare(
+    ours: Any,
+    theirs: Any,
+    *,
+    dtypes: bool = True,
+    values: bool = True,
+    within: float = 0.0,
+) -> str:
     """Where two results differ; empty if they agree."""
     mine, other = flat(ours), flat(theirs)
     if len(mine) != len(other):
@@ -115,16 +160,18 @@ def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
             return f"another dtype: {b.dtype}"
         if not isinstance(a, cr.Tensor):
             return f"{type(a).__name__} for a tensor"
-        x, y = a.detach().numpy(), b.detach().resolve_conj().resolve_neg().numpy()
+        x, y = a.detach().numpy(), b.detach().numpy(force=True)
         if x.shape != y.shape:
             return f"shape {x.shape} for {y.shape}"
         if dtypes and x.dtype != y.dtype:
             return f"dtype {x.dtype} for {y.dtype}"
+        if not values:
+            continue
         if x.dtype.kind != "f" and y.dtype.kind != "f":
             if not np.array_equal(x, y):
                 return f"values {x.ravel()[:4]} for {y.ravel()[:4]}"
             continue
-        bound = TOLERANCES.get(y.dtype.name, 1e-4)
+        bound = max(within, TOLERANCES.get(y.dtype.name, 1e-4))
         if not np.allclose(x, y, rtol=bound, atol=bound, equal_nan=True):
             off = ~np.isclose(x, y, rtol=bound, atol=bound, equal_nan=True)
             return f"values {x[off].ravel()[:3]} for {y[off].ravel()[:3]}"
@@ -235,6 +282,11 @@ class Check:
         if found is None:
             return
         difference = compare(found[0], theirs)
+        if difference and self.draws(sample):
+            difference = compare(found[0], theirs, values=False)
+            if not difference:
+                self.report.counts["drawn"] += 1
+                return
         if difference:
             self.report.wrong.append(f"({label}): {difference}")
             self.report.counts["wrong"] += 1
@@ -244,6 +296,18 @@ class Check:
             self.derivatives(label, found[0], theirs, leaves)
         if compiled:
             self.engines(label, args, kwargs, theirs)
+
+    def draws(self, sample: Any) -> bool:
+        """Whether PyTorch draws the numbers; the database sets a seed, always one."""
+        with mock.patch("torch.manual_seed"):
+            first = self.op(sample.input, *sample.args, **sample.kwargs)
+            for __ in range(3):
+                torch.rand(1)
+                again = self.op(sample.input, *sample.args, **sample.kwargs)
+                pairs = zip(flat(first), flat(again), strict=True)
+                if not all(torch.equal(a, b) for a, b in pairs):
+                    return True
+        return False
 
     def attempt(self, label: str, call: Callable[[], Any]) -> tuple[Any] | None:
         try:
@@ -306,7 +370,11 @@ class Check:
                 here = [None] * len(wrt_here)
             there = zeros(there, wrt_there, torch.zeros_like)
             here = zeros(here, wrt_here, cr.zeros_like)
-            difference = compare(here, there)
+            if self.report.name == "nn.functional.ctc_loss":
+                there[0] = torch.tensor(through_log_softmax(wrt_there[0], there[0]))
+                here[0] = cr.tensor(through_log_softmax(wrt_here[0], here[0]))
+            within = ROUNDED.get(self.report.name, 0.0)
+            difference = compare(here, there, within=within)
             if difference:
                 self.report.wrong.append(
                     f"{order} derivative of ({label}): {difference}"
@@ -318,9 +386,15 @@ class Check:
             weights.clear()
 
     def engines(self, label: str, args: Any, kwargs: Any, theirs: Any) -> None:
+        tensors = [t for t in flat((args, tuple(kwargs.values()))) if is_tensor(t)]
+
+        def function(*given: cr.Tensor) -> Any:  # numbers are constants of the graph
+            of = iter(given)
+            return self.function(*filled(args, of), **filled(kwargs, of))
+
         for engine in ("numpy", "native"):
-            run = cr.compile(self.function, engine=engine)
-            found = self.attempt(f"{engine}: {label}", lambda r=run: r(*args, **kwargs))
+            run = cr.compile(function, engine=engine)
+            found = self.attempt(f"{engine}: {label}", lambda r=run: r(*tensors))
             if found is None:
                 continue
             difference = compare(found[0], theirs)

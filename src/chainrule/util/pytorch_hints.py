@@ -24,9 +24,7 @@ TENSORS = {
     "data_ptr": "x.numpy().ctypes.data",
     "half": "x.float()",
     "is_contiguous": _("True: how elements lie in memory does not show"),
-    "normal_": "nn.init.normal_(x, mean, std)",
     "stride": _("nothing, how elements lie in memory does not show"),
-    "uniform_": "nn.init.uniform_(x, a, b)",
     "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
 }
 
@@ -45,16 +43,15 @@ MODULES = {
 
 #: Layers, by how their names begin.
 LAYERS = {
-    "Adaptive": _("there are nn.AdaptiveAvgPool1d and 2d, nn.AdaptiveMaxPool1d and 2d"),
-    "AvgPool": _("there are nn.AvgPool1d and nn.AvgPool2d"),
-    "Conv": _(
-        "there are nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d and nn.ConvTranspose2d"
-    ),
+    "Adaptive": _("there are nn.AdaptiveAvgPool1d to 3d, nn.AdaptiveMaxPool1d to 3d"),
+    "AvgPool": _("there are nn.AvgPool1d, nn.AvgPool2d and nn.AvgPool3d"),
+    "Conv": _("there are nn.Conv1d to Conv3d, nn.ConvTranspose1d to ConvTranspose3d"),
     "Dense": _("did you mean nn.Linear?"),
     "FullyConnected": _("did you mean nn.Linear?"),
     "GRU": _("there are nn.GRU and nn.GRUCell"),
     "LSTM": _("there are nn.LSTM and nn.LSTMCell"),
-    "MaxPool": _("there are nn.MaxPool1d and nn.MaxPool2d"),
+    "FractionalMaxPool": _("nn.MaxPool1d, nn.MaxPool2d or nn.MaxPool3d"),
+    "MaxPool": _("there are nn.MaxPool1d, nn.MaxPool2d and nn.MaxPool3d"),
     "RNN": _(
         "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
         "steps with cr.scan"

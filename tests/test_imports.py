@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("methods",),
     ("tensor",),
     ("functions", "random", "interop"),
-    ("array_api", "backends", "cuda", "transforms"),
+    ("accelerator", "array_api", "backends", "cuda", "transforms"),
     ("autograd",),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),

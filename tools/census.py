@@ -56,7 +56,7 @@ THEIRS, OURS = methods(torch) - COMMON, methods(cr)
 
 
 def found(package: Any, path: str) -> Any:
-    """Return what a dotted path names in a package; raise AttributeError for nothing."""
+    """Return what a dotted path names in a package, or raise AttributeError."""
     item = package
     walked = package.__name__
     for name in path.split(".")[1:]:
@@ -154,7 +154,7 @@ class Uses(ast.NodeVisitor):
             return f"{before}.{node.attr}" if before else ""
         return ""
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> None:
         """Note a dotted name."""
         path = self.path(node)
         if path:
@@ -162,7 +162,7 @@ class Uses(ast.NodeVisitor):
         else:
             self.generic_visit(node)
 
-    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> None:
         """Note the keywords of a call, and a method."""
         path = self.path(node.func)
         if path:

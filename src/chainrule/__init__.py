@@ -55,6 +55,7 @@ from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chainrule import (
+        accelerator,
         array_api,
         autograd,
         backends,
@@ -86,8 +87,8 @@ float, double = float32, float64
 short, int, long = int16, int32, int64
 
 _PARTS = (
-    *("array_api", "autograd", "backends", "cuda", "data", "metrics", "nn", "optim"),
-    *("training", "utils", "viz"),
+    *("accelerator", "array_api", "autograd", "backends", "cuda", "data", "metrics"),
+    *("nn", "optim", "training", "utils", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -101,7 +102,6 @@ _LAZY = {
     "set_language": "chainrule.text.languages",
     "summary": "chainrule.nn.summary",
 }
-
 
 if not TYPE_CHECKING:  # type checkers know the names
 
@@ -148,6 +148,7 @@ __all__ = [
     "History",
     "Tensor",
     "Trainer",
+    "accelerator",
     "array_api",
     "as_tensor",
     "autograd",

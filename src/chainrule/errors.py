@@ -294,6 +294,34 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     return folded[matches[0]] if matches else None
 
 
+def unknown_name(
+    module: str, name: str, known: Iterable[str], fixes: Mapping[str, str] | None = None
+) -> MissingAttributeError:
+    """Return the error for an unknown name of a module, with the nearest one.
+
+    Args:
+        module: its name.
+        name: what it does not have.
+        known: what it has.
+        fixes: what to write instead of names of other libraries.
+
+    >>> unknown_name("chainrule.optim", "Adan", ["Adam"])
+    MissingAttributeError("module 'chainrule.optim' has no attribute 'Adan'; did you \
+mean optim.Adam?")
+    """
+    fix, hint = (fixes or {}).get(name, ""), ""
+    near = None if fix or name.startswith("_") else nearest(name, known, 0.75)
+    if near:
+        short = module.removeprefix("chainrule.")
+        hint = _("did you mean {module}.{near}?", module=short, near=near)
+    return MissingAttributeError(
+        _("module {module!r} has no attribute {name!r}", module=module, name=name),
+        hint,
+        fix=fix,
+        name=name,
+    )
+
+
 def message_of(error: BaseException) -> str:
     """Return an exception's text, in the current language if Chainrule raised it."""
     ours = isinstance(error, _Answers | MissingAttributeError)

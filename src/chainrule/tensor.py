@@ -55,6 +55,7 @@ from chainrule.operations.operands import TensorBase, as_array, repeats_into
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
+from chainrule.util.keywords import strict
 from chainrule.util.pytorch_hints import TENSORS
 
 TensorLike = Any
@@ -407,6 +408,7 @@ class Tensor(Protocols, Conversion, Hooks):
 
     # -- derivatives -------------------------------------------------------------
 
+    @strict
     def backward(
         self,
         gradient: TensorLike = None,

@@ -1,4 +1,4 @@
-"""Layers with ``inplace=True`` change their input, or refuse it; the numbers are same."""
+"""Layers with ``inplace=True`` change their input, or refuse it."""
 
 from __future__ import annotations
 

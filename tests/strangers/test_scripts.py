@@ -55,6 +55,8 @@ def run(package: Any, source: str, name: str, dtype: str) -> Any:
         package.set_default_dtype(before)
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")  # PyTorch's own
+@pytest.mark.filterwarnings("ignore:divide by zero encountered in log")  # of a mask
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-5)])
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_a_program_with_another_import(

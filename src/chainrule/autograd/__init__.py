@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.autograd import functional
 from chainrule.autograd.function import Function, FunctionCtx, once_differentiable
-from chainrule.errors import ArgumentError, MissingAttributeError
+from chainrule.errors import ArgumentError, unknown_name
 from chainrule.functions import zeros_like
 from chainrule.graph.context import (
     enable_grad,
@@ -22,6 +22,7 @@ from chainrule.graph.context import (
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 from chainrule.transforms.derivatives import gradients
+from chainrule.util.keywords import strict
 
 __all__ = [
     "Function",
@@ -40,6 +41,7 @@ __all__ = [
 Tensors = Tensor | Sequence[Tensor]
 
 
+@strict
 def grad(
     outputs: Tensors,
     inputs: Tensors,
@@ -153,8 +155,4 @@ if not TYPE_CHECKING:  # type checkers know the names
             "set_detect_anomaly": _("nothing: errors name the operation and its line"),
             "profiler": "cr.compile(function).profile(*arguments)",
         }
-        raise MissingAttributeError(
-            _("module 'chainrule.autograd' has no attribute {name!r}", name=name),
-            fix=fixes.get(name, ""),
-            name=name,
-        )
+        raise unknown_name(__name__, name, __all__, fixes)

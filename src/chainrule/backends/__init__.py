@@ -12,6 +12,9 @@ False
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import unknown_name
 
 
 @dataclass(slots=True)
@@ -43,3 +46,9 @@ class Mps:
 cudnn, mps = Cudnn(), Mps()
 
 __all__ = ["cudnn", "mps"]
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for an unknown name of the module; suggest another."""
+        raise unknown_name(__name__, name, __all__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import MissingAttributeError
+from chainrule.errors import unknown_name
 from chainrule.text import _
 
 __all__ = [
@@ -52,8 +52,5 @@ def empty_cache() -> None:
 if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
-        raise MissingAttributeError(
-            _("module 'chainrule.cuda' has no attribute {name!r}", name=name),
-            fix=_("leave it out where cr.cuda.is_available() is False"),
-            name=name,
-        )
+        fix = _("leave it out where cr.cuda.is_available() is False")
+        raise unknown_name(__name__, name, __all__, {name: fix})

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
+from chainrule.operations.device import check_device
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util.atomic_files import (
@@ -171,16 +172,32 @@ def _with_arrays(item: Any, arrays: dict[str, Array]) -> Any:
 
 
 @strict
-def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
+def load(
+    path: str | os.PathLike[str] | BinaryIO,
+    map_location: Any = None,
+    *,
+    weights_only: bool = True,
+) -> Any:
     """Load the nest of arrays of :func:`save`, or the arrays of a safetensors file.
 
     Args:
         path: of the file; or a file that is open for bytes, at its position.
+        map_location: the CPU, by its name or as a device.
+        weights_only: True: files hold no code.
 
     Raises:
+        ArgumentError: another device, or code asked for.
         CheckpointError: no such file, a damaged one, or one of another kind: pickles
             are never opened.
     """
+    check_device(map_location)
+    if not weights_only:
+        raise ArgumentError(
+            _("cr.load reads arrays, and no other objects of Python."),
+            expected="weights_only=True",
+            got=f"weights_only={weights_only!r:.40}",
+            fix=_("arrays alone: cr.save(model.state_dict(), path)"),
+        )
     try:
         texts, arrays = read_arrays(path, _no_checkpoint)
         return arrays if _NEST not in texts else _nest(texts[_NEST], arrays)

@@ -19,6 +19,7 @@ from chainrule.operations.operands import TensorBase, astype, broadcast_to, valu
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
+from chainrule.util.keywords import strict
 
 #: PyTorch's names of the types of tensors, by their dtypes.
 TYPE_NAMES = {
@@ -123,6 +124,7 @@ class Conversion(TensorBase):
             return self._new(movement.copy(self.value)) if copy else self
         return self._new(astype(self.value, wanted))
 
+    @strict
     def to(
         self,
         *args: Any,

@@ -29,6 +29,7 @@ from chainrule.operations.views import (
 )
 from chainrule.primitives import movement
 from chainrule.text import _
+from chainrule.util.keywords import strict
 
 
 def references(holder: Any, name: str) -> int:
@@ -190,6 +191,7 @@ class Views(TensorBase):
         shaped._base.sure = sure  # type: ignore[union-attr]
         return shaped
 
+    @strict
     def contiguous(self) -> Self:
         """Return the tensor itself, or a copy if it is not in row-major order.
 

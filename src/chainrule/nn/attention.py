@@ -26,7 +26,7 @@ from chainrule.nn.dot_product_attention import attend, causal, mask_of, need_key
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.positions import RotaryPositions
 from chainrule.primitives.rules import show
-from chainrule.random import normal, uniform
+from chainrule.random import randn, uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
@@ -92,8 +92,8 @@ class _Heads(Module):
         self.bias_k = self.bias_v = None
         if flag(kind, "add_bias_kv", add_bias_kv):
             row = {"std": math.sqrt(1 / width), "dtype": floats}
-            self.bias_k = Parameter(normal(1, 1, width, **row))
-            self.bias_v = Parameter(normal(1, 1, width, **row))
+            self.bias_k = Parameter(randn(1, 1, width, **row))
+            self.bias_v = Parameter(randn(1, 1, width, **row))
         self.out_proj = Linear(width, width, biased, dtype=floats.name)
         if self.out_proj.bias is not None:
             initialisers.zeros_(self.out_proj.bias)

@@ -21,11 +21,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.errors import ArgumentError, ShapeError, nearest, unknown_name
 from chainrule.graph.apply import checked_constant
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
@@ -351,3 +351,10 @@ def by_name(name: str) -> Callable[[Any], Tensor]:
             fix=_meant(str(name), known),
         )
     return BY_NAME[plain]
+
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for an unknown name of the module; suggest another."""
+        raise unknown_name(__name__, name, __all__)

@@ -32,6 +32,7 @@ from chainrule.random import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
 from chainrule.tensor import tensor as new_tensor
 from chainrule.text import _
+from chainrule.util.keywords import strict_function
 from chainrule.util.pytorch_hints import MODULES
 
 __all__ = ["Module", "Parameter"]
@@ -377,6 +378,7 @@ class Module(ModuleHooks):
         """
         return {name: state_array(t.numpy()) for name, t in self._persistent().items()}
 
+    @strict_function
     def load_state_dict(
         self, state: Mapping[str, Any], strict: bool = True
     ) -> IncompatibleKeys:
@@ -394,6 +396,7 @@ class Module(ModuleHooks):
         """
         return load_state(self._persistent(), state, strict)
 
+    @strict_function
     def to(
         self,
         *args: Any,

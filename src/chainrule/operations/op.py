@@ -30,6 +30,7 @@ keyword: see :data:`ALIASES`.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import cached_property, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -37,6 +38,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from chainrule.errors import ArgumentError, CallError, ChainruleError
 from chainrule.graph.node import Value
 from chainrule.text import _
+from chainrule.util.pytorch_hints import KEYWORDS
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -283,10 +285,12 @@ def op(*names: Any, **traits: Any) -> Any:
 
 def call_error(name: str, signature: Any, error: Exception) -> CallError:
     """Return a CallError for a function call with wrong arguments."""
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     return CallError(
         _("{name} is not called like that.", name=name),
         expected=f"{name}{signature}",
         got=f"{type(error).__name__}: {error}",
+        fix=KEYWORDS.get(unknown[1]) if unknown else None,
     )
 
 

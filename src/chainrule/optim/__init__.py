@@ -15,8 +15,9 @@ their checks, its moments, its scalars and its rule. What they have in common:
 - ``clipping.py``: limits of gradients
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from chainrule.errors import unknown_name
 from chainrule.optim.adadelta import Adadelta
 from chainrule.optim.adagrad import Adagrad
 from chainrule.optim.adam import Adam, AdamW
@@ -42,6 +43,7 @@ from chainrule.optim.schedules import (
     build_schedule,
 )
 from chainrule.optim.sgd import SGD
+from chainrule.util.pytorch_hints import OPTIM
 
 from chainrule.optim import lr_scheduler  # isort: skip - which reads the schedules
 
@@ -81,3 +83,9 @@ __all__ = [
     "clip_grad_value_",
     "lr_scheduler",
 ]
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for an unknown name of the module; suggest another."""
+        raise unknown_name(__name__, name, __all__, OPTIM)

@@ -17,9 +17,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import ArgumentError, warn
+from chainrule.errors import ArgumentError, unknown_name, warn
 from chainrule.optim import schedules
 from chainrule.optim.schedule import Schedule
 from chainrule.text import _
@@ -868,3 +868,9 @@ class ReduceLROnPlateau(LRScheduler):
 
 #: PyTorch's old name of the base class.
 _LRScheduler = LRScheduler
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for an unknown name of the module; suggest another."""
+        raise unknown_name(__name__, name, __all__)

@@ -10,7 +10,6 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,10 @@ from chainrule.graph.types import DType
 from chainrule.methods.declared import Declared
 from chainrule.operations.op import raises_call_error
 from chainrule.random.distributions import bernoulli, between, normal, randint, uniform
-from chainrule.random.generator import Generator, bits, rewind_on_error, stream
+from chainrule.random.generator import bits, drawing
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
-from chainrule.util.validation import instance, number
+from chainrule.util.validation import number
 
 #: The methods by name.
 METHODS: dict[str, Callable[..., Tensor]] = {}
@@ -38,9 +37,7 @@ def _method(kinds: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tenso
 
     def declared(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
         @functools.wraps(draw)
-        def method(
-            self: Tensor, *args: Any, generator: Generator | None = None, **kwargs: Any
-        ) -> Tensor:
+        def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             dtype = self.dtype
             kind = "float" if dtype.is_float else "int" if dtype.is_integer else "bool"
             if kind not in kinds:
@@ -50,10 +47,7 @@ def _method(kinds: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tenso
                     got=dtype.name,
                     fix="x.float()",
                 )
-            if generator is not None:
-                instance("generator", generator, Generator, "Generator(seed)")
-            with nullcontext() if generator is None else stream(generator):
-                drawn = draw(self, *args, **kwargs)
+            drawn = draw(self, *args, **kwargs)
             return self._become(drawn.astype(dtype).value, draw.__name__)
 
         own = inspect.signature(draw)
@@ -65,7 +59,7 @@ def _method(kinds: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tenso
         )
         parameters = [*own.parameters.values(), more]
         method.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-        call = raises_call_error(rewind_on_error(method))
+        call = raises_call_error(drawing(method))
         call.__qualname__ = f"Tensor.{draw.__name__}"
         METHODS[draw.__name__] = call
         setattr(Declared, draw.__name__, call)
@@ -89,7 +83,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     True
     """
     std = number("std", std, least=0, what=_("A standard deviation is not negative."))
-    return normal(self.shape, mean=mean, std=std, dtype=self.dtype)
+    return normal(mean, std, self.shape, dtype=self.dtype)
 
 
 @_method("float")
@@ -120,7 +114,7 @@ def exponential_(self: Tensor, lambd: float = 1.0) -> Tensor:
 def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0) -> Tensor:
     """Fill the tensor with e to the power of numbers from N(mean, std²), in place."""
     std = number("std", std, above=0)
-    return normal(self.shape, mean=mean, std=std, dtype="float64").exp()
+    return normal(mean, std, self.shape, dtype="float64").exp()
 
 
 @_method("float")

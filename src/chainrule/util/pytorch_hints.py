@@ -2,41 +2,98 @@
 
 from chainrule.text import _
 
+_MEMORY = _("nothing, how elements lie in memory does not show")
+_REAL = _("there are no complex numbers")
+_CPU = _("nothing, all tensors are on the CPU")
+_ONE = _("nothing, a compiled step is one program")
+_ALONE = _("nothing: one process computes, in as many threads as help")
+_REPEATED = _("nothing: results are the same from run to run")
+
 #: Names of the package.
 PACKAGE = {
+    "GradScaler": _("nothing: float32 needs no scaling, loss.backward()"),
+    "amp": _("nothing, numbers are computed in the dtype that they have"),
+    "ao": _("float32: there are no quantized numbers"),
     "autocast": _("nothing, numbers are computed in the dtype that they have"),
     "cdist": "((x[:, None] - y) ** 2).sum(-1).sqrt()",
-    "complex": _("there are no complex numbers"),
+    "cfloat": _REAL,
+    "channels_last": _MEMORY,
+    "complex": _REAL,
+    "complex64": _REAL,
+    "complex128": _REAL,
+    "contiguous_format": _MEMORY,
     "cross": _("products of x[..., [1, 2, 0]] and y[..., [2, 0, 1]]"),
+    "distributed": _ALONE,
     "float16": "cr.float32",
+    "func": _("cr.grad, cr.vjp, cr.jvp, cr.hessian and cr.functional_call"),
+    "fx": _("cr.compile(function), whose program can be printed"),
     "bfloat16": "cr.float32",
     "fmod": _("x - (x / y).trunc() * y; x % y has the sign of y"),
+    "get_num_threads": _("cr.compile(function, threads=…)"),
+    "get_rng_state": "cr.random.default_generator.state()",
+    "half": "cr.float32",
+    "hub": _("cr.load(path), of a file in the safetensors format"),
+    "initial_seed": "cr.random.default_generator.initial_seed()",
+    "is_complex": _("False: there are no complex numbers"),
+    "jit": "cr.compile(function)",
     "logspace": "base ** cr.linspace(start, end, steps)",
+    "mps": _CPU,
+    "multiprocessing": _("Python's multiprocessing, or DataLoader(…, num_workers=…)"),
+    "onnx": _("cr.save(model.state_dict(), path)"),
+    "preserve_format": _MEMORY,
+    "profiler": "cr.compile(function).profile(*arguments)",
+    "quantization": _("float32: there are no quantized numbers"),
     "repeat": _("x.repeat(2, 3), or cr.repeat_interleave(x, 2)"),
+    "seed": "cr.manual_seed(seed)",
+    "set_default_device": _CPU,
+    "set_default_tensor_type": "cr.set_default_dtype(cr.float64)",
+    "set_float32_matmul_precision": _("nothing: products have their dtype's precision"),
+    "set_num_threads": _("cr.compile(function, threads=…)"),
+    "set_printoptions": "numpy.set_printoptions(…)",
+    "set_rng_state": "cr.random.default_generator.load_state(state)",
+    "sparse": _("zeros in tensors: there are no sparse layouts"),
     "std_mean": "x.std(dim), x.mean(dim)",
+    "strided": _MEMORY,
+    "testing": "numpy.testing.assert_allclose(x, y)",
     "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
+    "use_deterministic_algorithms": _REPEATED,
     "var_mean": "x.var(dim), x.mean(dim)",
+    "vmap": _("functions of batches: axes in front broadcast"),
+    "xpu": _CPU,
 }
 
 #: Names of tensors.
 TENSORS = {
     "bfloat16": "x.float()",
+    "coalesce": _("x itself: there are no sparse layouts"),
     "data_ptr": "x.numpy().ctypes.data",
+    "detach_": "x = x.detach()",
+    "get_device": "x.device",
+    "grad_fn": _("x.requires_grad; cr.explain shows how a number came about"),
     "half": "x.float()",
+    "is_complex": _("False: there are no complex numbers"),
     "is_contiguous": _("True: how elements lie in memory does not show"),
-    "stride": _("nothing, how elements lie in memory does not show"),
+    "layout": _MEMORY,
+    "ndimension": "x.ndim",
+    "share_memory_": _ALONE,
+    "storage": "x.numpy()",
+    "stride": _MEMORY,
+    "to_dense": _("x itself: there are no sparse layouts"),
+    "to_sparse": _("x itself: there are no sparse layouts"),
     "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
 }
 
 #: Methods of modules.
 MODULES = {
+    "bfloat16": _("model.float() or model.double()"),
     "compile": _("cr.compile(model), or a Trainer's optimizer and loss"),
-    "device": _("nothing, all tensors are on the CPU"),
+    "device": _CPU,
     "evaluate": "cr.Trainer(model, …).evaluate(data)",
     "fit": "cr.Trainer(model, …).fit(data)",
     "half": _("model.float() or model.double()"),
     "predict": _("model.eval()(x), or cr.Trainer(model, …).predict(data)"),
     "save": _("cr.save(model.state_dict(), path)"),
+    "share_memory": _ALONE,
     "summary": "cr.summary(model)",
     "weights": _("model.state_dict(), or model.parameters()"),
 }
@@ -46,17 +103,21 @@ LAYERS = {
     "Adaptive": _("there are nn.AdaptiveAvgPool1d to 3d, nn.AdaptiveMaxPool1d to 3d"),
     "AvgPool": _("there are nn.AvgPool1d, nn.AvgPool2d and nn.AvgPool3d"),
     "Conv": _("there are nn.Conv1d to Conv3d, nn.ConvTranspose1d to ConvTranspose3d"),
+    "DataParallel": _("the model itself: one process computes"),
     "Dense": _("did you mean nn.Linear?"),
     "FullyConnected": _("did you mean nn.Linear?"),
     "GRU": _("there are nn.GRU and nn.GRUCell"),
     "LSTM": _("there are nn.LSTM and nn.LSTMCell"),
     "FractionalMaxPool": _("nn.MaxPool1d, nn.MaxPool2d or nn.MaxPool3d"),
     "MaxPool": _("there are nn.MaxPool1d, nn.MaxPool2d and nn.MaxPool3d"),
+    "Parallel": _("the model itself: one process computes"),
     "RNN": _(
         "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
         "steps with cr.scan"
     ),
+    "Modules": _("nn itself: from chainrule.nn import Linear"),
     "Swish": _("did you mean nn.SiLU?"),
+    "SyncBatchNorm": _("nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d"),
     "Transformer": _(
         "there are nn.Transformer, nn.TransformerEncoder and nn.TransformerDecoder"
     ),
@@ -64,24 +125,36 @@ LAYERS = {
 
 #: Keywords of other libraries, and what takes their place here.
 KEYWORDS = {
+    "_use_new_zipfile_serialization": _("nothing, there is one format of files"),
+    "assign": _("nothing: numbers are copied into the parameters"),
+    "backend": "engine=…",
+    "capturable": _ONE,
     "class_weight": _("nn.CrossEntropyLoss(weight=…), or fit(…, sample_weight=…)"),
     "column_names": "feature_names=…",
-    "device": _("nothing, all tensors are on the CPU"),
+    "device": _CPU,
+    "differentiable": _ONE,
     "download": _("nothing, it is fetched where it is not there"),
-    "fused": _("nothing, a compiled step is one program"),
-    "foreach": _("nothing, a compiled step is one program"),
+    "dynamic": _("nothing, a second size is compiled for all sizes"),
+    "fused": _ONE,
+    "foreach": _ONE,
+    "fullgraph": _("nothing, a compiled function is always one graph"),
     "format": "data.read(frame, format=…)",
+    "inputs": _("cr.gradients(loss, inputs)"),
     "label": "target=…",
     "learning_rate": "optimizer=optim.Adam(lr=…)",
+    "layout": _MEMORY,
     "lr": "optimizer=optim.Adam(lr=…)",
-    "map_location": _("nothing, all tensors are on the CPU"),
+    "map_location": _CPU,
     "max_epochs": "fit(train, epochs=…)",
+    "memory_format": _MEMORY,
     "n_samples": _("the number of samples as the first argument"),
     "n_splits": "data.folds(k)",
     "num_workers": _("nothing, cr.data.Stream reads ahead in a thread"),
+    "only_inputs": _("nothing, it is so"),
+    "out": _("y = f(x), or y.copy_(f(x)) for a tensor that is there"),
     "pickle_module": _("nothing, files hold no code"),
     "pickle_protocol": _("nothing, files hold no code"),
-    "pin_memory": _("nothing, all tensors are on the CPU"),
+    "pin_memory": _CPU,
     "random_state": "seed=…",
     "reduce": _("reduction='mean', 'sum' or 'none'"),
     "restore_best_weights": "restore_best=True",
@@ -105,4 +178,22 @@ KEYWORDS = {
 DATA_KEYWORDS = {
     "x": _("fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)"),
     "y": _("(x, y) as one argument, or cr.data.Dataset(x, y)"),
+}
+
+#: Names of ``optim``.
+OPTIM = {
+    "SparseAdam": _("optim.Adam: gradients are dense"),
+    "swa_utils": _("copy.deepcopy(model), and p.lerp_(q, weight) for its parameters"),
+}
+
+#: Names of ``utils``.
+UTILS = {
+    "checkpoint": _("the function itself: f(*arguments)"),
+    "tensorboard": _("history = trainer.fit(…), or a list of one's own in a loop"),
+}
+
+#: Names of ``utils.data``.
+LOADING = {
+    "DistributedSampler": _("a sampler of this file: there is one process"),
+    "distributed": _("a sampler of this file: there is one process"),
 }

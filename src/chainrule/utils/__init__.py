@@ -1,5 +1,15 @@
 """PyTorch's ``torch.utils``: its data sets and loaders are in :mod:`.data`."""
 
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import unknown_name
+from chainrule.util.pytorch_hints import UTILS
 from chainrule.utils import data
 
 __all__ = ["data"]
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for an unknown name of the module; suggest another."""
+        raise unknown_name(__name__, name, __all__, UTILS)

@@ -19,10 +19,12 @@ def main():
     fc = fill(torch.nn.Linear(w_target.size(0), 1))
     inputs = torch.from_numpy(numbers(3, 8))
 
+    def get_batch(random):
+        x = make_features(random)
+        return x, x.mm(w_target) + b_target.item()
+
     @torch.compile
-    def step(random):
-        batch_x = make_features(random)
-        batch_y = batch_x.mm(w_target) + b_target.item()
+    def step(batch_x, batch_y):
         fc.zero_grad()
         output = F.smooth_l1_loss(fc(batch_x), batch_y)
         output.backward()
@@ -30,7 +32,7 @@ def main():
             param.data.add_(-0.1 * param.grad)
         return output
 
-    losses = [step(random).item() for random in inputs]
+    losses = [step(*get_batch(random)).item() for random in inputs]
 
     w1 = torch.tensor(numbers(3, 5), requires_grad=True)
     w2 = torch.tensor(numbers(5, 1), requires_grad=True)

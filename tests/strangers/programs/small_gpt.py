@@ -48,12 +48,12 @@ class Block(nn.Module):
         self.attn = CausalSelfAttention()
         self.ln_2 = nn.LayerNorm(WIDTH)
         self.mlp = nn.ModuleDict(
-            dict(
-                c_fc=nn.Linear(WIDTH, 2 * WIDTH),
-                c_proj=nn.Linear(2 * WIDTH, WIDTH),
-                act=NewGELU(),
-                dropout=nn.Dropout(0.0),
-            )
+            {
+                "c_fc": nn.Linear(WIDTH, 2 * WIDTH),
+                "c_proj": nn.Linear(2 * WIDTH, WIDTH),
+                "act": NewGELU(),
+                "dropout": nn.Dropout(0.0),
+            }
         )
         m = self.mlp
         self.mlpf = lambda x: m.dropout(m.c_proj(m.act(m.c_fc(x))))
@@ -67,12 +67,12 @@ class GPT(nn.Module):
     def __init__(self):
         super().__init__()
         self.transformer = nn.ModuleDict(
-            dict(
-                wte=nn.Embedding(WORDS, WIDTH),
-                wpe=nn.Embedding(BLOCK, WIDTH),
-                h=nn.ModuleList([Block() for _ in range(1)]),
-                ln_f=nn.LayerNorm(WIDTH),
-            )
+            {
+                "wte": nn.Embedding(WORDS, WIDTH),
+                "wpe": nn.Embedding(BLOCK, WIDTH),
+                "h": nn.ModuleList([Block() for _ in range(1)]),
+                "ln_f": nn.LayerNorm(WIDTH),
+            }
         )
         self.lm_head = nn.Linear(WIDTH, WORDS, bias=False)
         self.apply(self._init_weights)
@@ -95,7 +95,7 @@ class GPT(nn.Module):
         decay, no_decay = set(), set()
         for mn, m in self.named_modules():
             for pn, _ in m.named_parameters():
-                fpn = "%s.%s" % (mn, pn) if mn else pn
+                fpn = f"{mn}.{pn}" if mn else pn
                 if pn.endswith("bias"):
                     no_decay.add(fpn)
                 elif pn.endswith("weight") and isinstance(m, nn.Linear):
@@ -104,8 +104,9 @@ class GPT(nn.Module):
                     m, (torch.nn.LayerNorm, torch.nn.Embedding)
                 ):
                     no_decay.add(fpn)
-        param_dict = {pn: p for pn, p in self.named_parameters()}
-        assert not decay & no_decay and not param_dict.keys() - (decay | no_decay)
+        param_dict = dict(self.named_parameters())
+        assert not decay & no_decay
+        assert not param_dict.keys() - (decay | no_decay)
         groups = [
             {"params": [param_dict[pn] for pn in sorted(decay)], "weight_decay": 0.1},
             {"params": [param_dict[p] for p in sorted(no_decay)], "weight_decay": 0.0},
@@ -113,7 +114,7 @@ class GPT(nn.Module):
         return torch.optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.95))
 
     def forward(self, idx, targets=None):
-        b, t = idx.size()
+        _, t = idx.size()
         assert t <= BLOCK
         pos = torch.arange(0, t, dtype=torch.long, device=idx.device).unsqueeze(0)
         x = self.transformer.wte(idx) + self.transformer.wpe(pos)

@@ -9,6 +9,9 @@
 Limits of gradients are those of :mod:`chainrule.optim`.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import unknown_name
 from chainrule.nn.utils import rnn
 from chainrule.nn.utils.vectors import parameters_to_vector, vector_to_parameters
 from chainrule.nn.utils.weights import (
@@ -37,3 +40,9 @@ __all__ = [
     "vector_to_parameters",
     "weight_norm",
 ]
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for an unknown name of the module; suggest another."""
+        raise unknown_name(__name__, name, __all__)

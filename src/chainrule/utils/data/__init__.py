@@ -3,12 +3,17 @@
 A loader serves a loop of one's own, and a Trainer: ``trainer.fit(loader, epochs=5)``.
 :mod:`chainrule.data` has what a Trainer reads by itself: arrays, tables, streams.
 
-``datasets`` are the data sets, ``samplers`` the orders, ``collate`` makes batches of
-samples, ``loader`` brings them together, ``workers`` are its processes.
+``dataset`` has the data sets, ``sampler`` the orders, ``collate`` makes batches of
+samples, ``dataloader`` brings them together, ``workers`` are its processes.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import unknown_name
+from chainrule.util.pytorch_hints import LOADING
 from chainrule.utils.data.collate import default_collate, default_convert
-from chainrule.utils.data.datasets import (
+from chainrule.utils.data.dataloader import DataLoader
+from chainrule.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
     Dataset,
@@ -18,8 +23,7 @@ from chainrule.utils.data.datasets import (
     TensorDataset,
     random_split,
 )
-from chainrule.utils.data.loader import DataLoader
-from chainrule.utils.data.samplers import (
+from chainrule.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
     Sampler,
@@ -49,3 +53,9 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for an unknown name of the module; suggest another."""
+        raise unknown_name(__name__, name, __all__, LOADING)

@@ -17,8 +17,8 @@ from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.utils.data.collate import default_collate, default_convert
-from chainrule.utils.data.datasets import IterableDataset, TensorDataset
-from chainrule.utils.data.samplers import (
+from chainrule.utils.data.dataset import IterableDataset, TensorDataset
+from chainrule.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
     SequentialSampler,

@@ -1,4 +1,4 @@
-"""Lazy layers: until the first call they have no parameters, after it they are others."""
+"""Lazy layers: no parameters until the first call, other layers from then on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers with ``inplace=True`` change their input, or refuse it."""
+"""Layers with ``inplace=True`` change their input, to the same numbers, or refuse."""
 
 from __future__ import annotations
 

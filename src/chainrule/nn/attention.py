@@ -263,7 +263,7 @@ class MultiheadAttention(_Heads):
         """Append the learnt key and value, and those of zeros, that all queries see."""
         (q, *both), more = heads, int(self.add_zero_attn)
         n, h, __, width = q.shape
-        if self.bias_k is not None:
+        if self.bias_k is not None and self.bias_v is not None:
             rows = [b.expand(n, 1, h * width) for b in (self.bias_k, self.bias_v)]
             both = [concat([t, self._heads(row)], axis=2) for t, row in zip(both, rows)]
         if self.add_zero_attn:

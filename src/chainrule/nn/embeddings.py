@@ -122,7 +122,8 @@ class Embedding(Module):
         """
         table = as_tensor(embeddings)
         _check_table(cls.__name__, table)
-        made = cls(*(int(n) for n in table.shape), **options, dtype=table.dtype)
+        rows, width = (int(n) for n in table.shape)
+        made = cls(rows, width, **options, dtype=table.dtype)
         made.weight.data.copy_(table)
         made.weight.requires_grad_(not flag(cls.__name__, "freeze", freeze))
         return made

@@ -70,7 +70,7 @@ def pack_padded_sequence(
     (tensor([1., 4., 2., 3.]), tensor([2, 1, 1]))
     """
     x = _steps_first(as_tensor(input), batch_first)
-    counts, (steps, rows) = _known(lengths, "lengths"), x.shape[:2]
+    counts, steps, rows = _known(lengths, "lengths"), *(int(n) for n in x.shape[:2])
     right = counts.dtype.kind in "iu" and counts.shape == (rows,) and rows != 0
     if not right or counts.min() < 1 or counts.max() > steps:
         raise ArgumentError(

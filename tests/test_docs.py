@@ -57,6 +57,8 @@ DOCUMENTS = (
     "docs/built/tour.md",
     "docs/built/design.md",
     "docs/how-to/your-data.md",
+    "docs/how-to/from-pytorch.md",
+    "docs/how-to/from-keras.md",
     "docs/reference/arrays.md",
     "docs/reference/derivatives.md",
     "docs/measured/benchmarks.md",

@@ -7,8 +7,9 @@ end, the one free size of a reshape, indexing. A primitive itself takes operands
 shape and dtype.
 
 - declared functions, by family: ``arithmetic``, ``elementwise``, ``reductions``,
-  ``order``, ``movement``, ``joining``, ``selection``, ``products``, ``creation``,
-  ``dtypes``;
+  ``scans``, ``statistics``, ``order``, ``quantiles``, ``distinct``, ``movement``,
+  ``diagonals``, ``joining``, ``pieces``, ``selection``, ``writing``, ``products``,
+  ``vectors``, ``creation``, ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``.
 """
@@ -16,14 +17,22 @@ shape and dtype.
 from chainrule.operations import (
     arithmetic,
     creation,
+    diagonals,
+    distinct,
     dtypes,
     elementwise,
     joining,
     movement,
     order,
+    pieces,
     products,
+    quantiles,
     reductions,
+    scans,
     selection,
+    statistics,
+    vectors,
+    writing,
 )
 
 #: The families of declared functions.
@@ -32,10 +41,18 @@ FAMILIES = (
     elementwise,
     reductions,
     order,
+    distinct,
     movement,
+    diagonals,
     joining,
+    pieces,
     selection,
+    writing,
     products,
+    vectors,
+    scans,
+    quantiles,
+    statistics,
     creation,
     dtypes,
 )

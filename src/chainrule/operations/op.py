@@ -50,6 +50,9 @@ ALIASES = {
     "k": ("diagonal",),
     "shift": ("shifts",),
     "shape": ("size",),
+    "stop": ("end",),
+    "num": ("steps",),
+    "split_size": ("split_size_or_sections",),
 }
 
 #: Exceptions that Python and NumPy raise at arguments that make no sense.
@@ -125,10 +128,13 @@ class Op:
         self.method, self.public = method, public
         self.operator, self.in_place = operator, in_place
         self.floats, self.creates = floats, creates
-        code, kinds = function.__code__, function.__annotations__
+        code, kinds = inspect.unwrap(function).__code__, function.__annotations__
         count = code.co_argcount + code.co_kwonlyargcount
         self.positional = code.co_varnames[: code.co_argcount]
         self.keywords = frozenset(code.co_varnames[:count])
+        #: The parameters by position that may be left out.
+        defaults = len(inspect.unwrap(function).__defaults__ or ())
+        self.optional = self.positional[len(self.positional) - defaults :]
         #: The name of ``*sizes``, if the function takes it.
         self.several = code.co_varnames[count] if code.co_flags & 4 else ""
         values = [kinds.get(name) == "Value" for name in self.positional[:2]]
@@ -207,6 +213,8 @@ class Op:
             named[target] = item
         # Those that are converted are passed by position.
         for name in self.positional[len(args) : 1 + self.of_pair]:
+            if name not in named and name in self.optional:
+                break
             if name not in named:
                 raise TypeError(f"missing a required argument: {name!r}")
             args = (*args, named.pop(name))

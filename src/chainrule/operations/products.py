@@ -204,6 +204,11 @@ def tensordot(x: Value, other: Any, dims: Any = 2) -> Value:
             _("tensordot pairs axes."), expected=_("as many of each"), got=f"{axes}"
         )
     left = LETTERS[: len(v.shape)]
+    for a, b in zip(first, second):  # one element goes with all of the other's
+        if v.shape[a] == 1 != w.shape[b]:
+            w = sum_(w, b, True, dtype=w.dtype)
+        elif w.shape[b] == 1 != v.shape[a]:
+            v = sum_(v, a, True, dtype=v.dtype)
     right = [*LETTERS[len(v.shape) : len(v.shape) + len(w.shape)]]
     for a, b in zip(first, second):
         right[b] = left[a]
@@ -221,6 +226,8 @@ def outer(x: Value, other: Any) -> Value:
             expected=_("one axis each"),
             got=_("{shape} and {w_shape}", shape=show(v.shape), w_shape=show(w.shape)),
         )
+    if v.dtype is w.dtype is DType.bool:
+        return mul(*promoted(reshaped(v, (-1, 1)), w))
     return dot(*_summable(v, w), "m,n->mn")
 
 

@@ -6,28 +6,26 @@ from chainrule.text import _
 PACKAGE = {
     "autocast": _("nothing, numbers are computed in the dtype that they have"),
     "cdist": "((x[:, None] - y) ** 2).sum(-1).sqrt()",
+    "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
     "complex": _("there are no complex numbers"),
-    "cross": _("products of x[..., [1, 2, 0]] and y[..., [2, 0, 1]]"),
     "float16": "cr.float32",
     "bfloat16": "cr.float32",
     "fmod": _("x - (x / y).trunc() * y; x % y has the sign of y"),
-    "logspace": "base ** cr.linspace(start, end, steps)",
     "repeat": _("x.repeat(2, 3), or cr.repeat_interleave(x, 2)"),
-    "std_mean": "x.std(dim), x.mean(dim)",
-    "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
-    "var_mean": "x.var(dim), x.mean(dim)",
 }
 
 #: Names of tensors.
 TENSORS = {
+    "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
     "bfloat16": "x.float()",
     "data_ptr": "x.numpy().ctypes.data",
     "half": "x.float()",
     "is_contiguous": _("True: how elements lie in memory does not show"),
     "normal_": "nn.init.normal_(x, mean, std)",
+    "resize_": _("x.reshape(…), or cr.zeros(size) for numbers of its own"),
+    "resize_as_": _("x.reshape_as(y), or cr.zeros_like(y) for numbers of its own"),
     "stride": _("nothing, how elements lie in memory does not show"),
     "uniform_": "nn.init.uniform_(x, a, b)",
-    "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
 }
 
 #: Methods of modules.

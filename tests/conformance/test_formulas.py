@@ -37,6 +37,8 @@ SHOWN = {
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "scan", "cond"),
     *("shift_left", "shift_right", "cumsum", "cumprod", "linear_recurrence", "call"),
     *("window_sum", "window_max", "window_argmax"),
+    *("solve", "solve_triangular", "lu", "permutation", "cholesky", "det"),
+    *("cofactors", "qr", "eigh", "svd", "pinv", "matrix_exp"),
 }
 #: Of constants those that are no single number; of the classes their number C.
 PARTLY = {"constant", "multi_margin"}

@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations",),
     ("methods",),
     ("tensor",),
-    ("functions", "random", "interop"),
+    ("functions", "linalg", "random", "interop"),
     ("array_api", "backends", "cuda", "transforms"),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),

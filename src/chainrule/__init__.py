@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         backends,
         cuda,
         data,
+        linalg,
         metrics,
         nn,
         optim,
@@ -83,8 +84,8 @@ float, double = float32, float64
 short, int, long = int16, int32, int64
 
 _PARTS = (
-    *("array_api", "backends", "cuda", "data", "metrics", "nn", "optim", "training"),
-    "viz",
+    *("array_api", "backends", "cuda", "data", "linalg", "metrics", "nn", "optim"),
+    *("training", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -177,6 +178,7 @@ __all__ = [
     "is_grad_enabled",
     "jacobian",
     "jvp",
+    "linalg",
     "load",
     "long",
     "manual_seed",

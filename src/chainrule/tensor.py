@@ -517,7 +517,7 @@ def wrap(value: Value) -> Tensor:
 
 TensorBase._new = staticmethod(wrap)  # type: ignore[assignment]
 
-#: The package's functions of tensors, by name.
+#: The functions of tensors by name, of each part of the package; "" are its own.
 FUNCTIONS = Forms(Tensor, Declared, wrap).install(OPS)
 
 

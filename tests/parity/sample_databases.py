@@ -115,7 +115,7 @@ def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
             return f"another dtype: {b.dtype}"
         if not isinstance(a, cr.Tensor):
             return f"{type(a).__name__} for a tensor"
-        x, y = a.detach().numpy(), b.detach().resolve_conj().resolve_neg().numpy()
+        x, y = a.detach().numpy(), b.detach().resolve_conj().numpy(force=True)
         if x.shape != y.shape:
             return f"shape {x.shape} for {y.shape}"
         if dtypes and x.dtype != y.dtype:
@@ -129,6 +129,44 @@ def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
             off = ~np.isclose(x, y, rtol=bound, atol=bound, equal_nan=True)
             return f"values {x[off].ravel()[:3]} for {y[off].ravel()[:3]}"
     return ""
+
+
+def _with_signs(vectors: Any, *others: Any) -> tuple[Any, ...]:
+    """Column vectors, and rows that go with them, with a sign of its own for each.
+
+    The largest element of each column is positive: a decomposition leaves it open.
+    """
+    lone = vectors.detach()
+    if not lone.shape[-2] or not lone.shape[-1]:
+        return (vectors, *others)
+    at = abs(lone).argmax(-2)[..., None, :]
+    if isinstance(lone, torch.Tensor):
+        signs = torch.take_along_dim(lone, at, -2).sign()
+    else:
+        signs = cr.Tensor.take_along_dim(lone, at, -2).sign()
+    return (vectors * signs, *(part * signs.mT for part in others))
+
+
+def _of_svd(result: Any) -> Any:
+    u, s, v = result
+    k, rows = s.shape[-1], type(result).__name__ in ("SVD", "linalg_svd")
+    v = v if rows else v.mT
+    first = _with_signs(u[..., :k], v[..., :k, :])
+    more = u[..., k:], v[..., k:, :]  # of which the space is determined, not the basis
+    return (*first, s, more[0] @ more[0].mT, more[1].mT @ more[1])
+
+
+#: What a decomposition leaves open, taken out of results before they are compared.
+DETERMINED: dict[str, Callable[[Any], Any]] = {
+    "linalg.svd": _of_svd,
+    "svd": _of_svd,
+    "matrix_exp": lambda y: y / y.detach().norm() if y.numel() else y,
+    "linalg.eigh": lambda result: (result[0], *_with_signs(result[1])),
+}
+
+
+#: Arguments, by position, of which one triangle is read; the upper if upper=True.
+READ = {"cholesky_solve": 1, "cholesky_inverse": 0}
 
 
 @dataclass
@@ -192,7 +230,9 @@ class Check:
 
     def __init__(self, name: str, compiled: int = 2) -> None:
         self.op, self.compiled = DATABASE[name], compiled
-        self.function = ours(name)
+        self.determined = DETERMINED.get(name, lambda result: result)
+        function = ours(name)
+        self.function = lambda *a, **k: self.determined(function(*a, **k))
         self.report = Report(name)
 
     def run(self) -> Report:
@@ -218,6 +258,7 @@ class Check:
         label = shown(sample)
         try:
             theirs = self.op(sample.input, *sample.args, **sample.kwargs)
+            theirs = self.determined(theirs)
         except Exception:
             self.report.counts["refused by PyTorch"] += 1
             return
@@ -241,7 +282,8 @@ class Check:
             return
         self.report.counts["ok"] += 1
         if derived:
-            self.derivatives(label, found[0], theirs, leaves)
+            upper = bool(sample.kwargs.get("upper"))
+            self.derivatives(label, found[0], theirs, leaves, upper)
         if compiled:
             self.engines(label, args, kwargs, theirs)
 
@@ -259,7 +301,9 @@ class Check:
             self.report.counts["crashed"] += 1
         return None
 
-    def derivatives(self, label: str, mine: Any, theirs: Any, leaves: Any) -> None:
+    def derivatives(
+        self, label: str, mine: Any, theirs: Any, leaves: Any, upper: bool
+    ) -> None:
         pairs = [(t, m) for t, m in leaves if t.requires_grad]
         rng = np.random.default_rng(0)
         weights: dict[int, Any] = {}
@@ -305,6 +349,9 @@ class Check:
             if here is None:
                 here = [None] * len(wrt_here)
             there = zeros(there, wrt_there, torch.zeros_like)
+            if self.op.name in READ:  # PyTorch has numbers for the rest too
+                place = READ[self.op.name]
+                there[place] = (torch.triu if upper else torch.tril)(there[place])
             here = zeros(here, wrt_here, cr.zeros_like)
             difference = compare(here, there)
             if difference:

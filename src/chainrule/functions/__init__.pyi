@@ -6,6 +6,7 @@ from chainrule.functions.from_numpy import from_numpy as from_numpy
 from chainrule.graph.types import Dim, DType
 from chainrule.operations.arguments import Dims
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
+from chainrule.operations.matrices import LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx
 from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.reductions import Extremes
 from chainrule.tensor import Tensor
@@ -177,18 +178,6 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
     """Return an object as a tensor; a tensor itself, unless it must be converted."""
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
     """Return another library's CPU array as a tensor by DLPack; the memory is copied."""
-def finfo(type: Any, /) -> FloatInfo:
-    """Return the limits of a floating dtype, or of a tensor's dtype."""
-def iinfo(type: Any, /) -> IntegerInfo:
-    """Return the limits of an integer dtype, or of a tensor's dtype."""
-def isdtype(dtype: Any, /, kind: Any) -> bool:
-    """Return whether a dtype equals another, or is of one or several kinds."""
-def result_type(*arrays_and_dtypes: Any) -> DType:
-    """Return the common dtype of tensors, dtypes and Python numbers."""
-def can_cast(from_: Any, /, to: Any) -> bool:
-    """Return whether dtype promotion converts one dtype into another."""
-def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
-    """Return x converted to another dtype; see :meth:`Tensor.astype`."""
 def exp(x: Any, /) -> Tensor:
     """Return the exponential eˣ of each element of a tensor."""
 def exp2(x: Any, /) -> Tensor:
@@ -355,6 +344,70 @@ def diag(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
     """Return the diagonal of a matrix, or a matrix with the given diagonal."""
 def trace(x: Any, /) -> Tensor:
     """Return the trace of a matrix, the sum of its diagonal."""
+def matmul(x: Any, /, other: Any) -> Tensor:
+    """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
+def mm(x: Any, /, other: Any) -> Tensor:
+    """Return the product of two matrices."""
+def bmm(x: Any, /, other: Any) -> Tensor:
+    """Return the matrix products of two stacks (batches) of matrices."""
+def mv(x: Any, /, other: Any) -> Tensor:
+    """Return the product of a matrix and a vector."""
+def dot(x: Any, /, other: Any) -> Tensor:
+    """Return the inner product of two vectors."""
+def addmm(x: Any, /, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
+def vecdot(x: Any, /, other: Any, *, axis: int = -1) -> Tensor:
+    """Return the inner product of vectors along an axis, counted from the end."""
+def tensordot(x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2) -> Tensor:
+    """Return a tensor product summed over last axes of x and first of ``other``."""
+def outer(x: Any, /, other: Any) -> Tensor:
+    """Return the outer product of two vectors."""
+def einsum(equation: Any, /, *operands: Any) -> Tensor:
+    """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``."""
+def inverse(A: Any, /) -> Tensor:
+    """Return the inverse of square matrices; a singular one is an error."""
+def triangular_solve(x: Any, /, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
+    """Return the solution of A X = x for triangular A, and A; see ``linalg``'s."""
+def det(A: Any, /) -> Tensor:
+    """Return the determinant of square matrices; it has a derivative at all of them."""
+def slogdet(A: Any, /) -> Slogdet:
+    """Return the sign of det A and ln \\|det A\\|; of singular matrices 0 and −∞."""
+def logdet(x: Any, /) -> Tensor:
+    """Return ln det of square matrices: NaN for a negative one, −∞ for a singular."""
+def lu_solve(x: Any, /, LU_data: Any, LU_pivots: Any) -> Tensor:
+    """Return the solution of A X = x by A's factors; see ``linalg.lu_solve``."""
+def cholesky(x: Any, /, upper: bool = False) -> Tensor:
+    """Return the Cholesky factor of symmetric matrices; see ``linalg.cholesky``."""
+def cholesky_solve(x: Any, /, L: Any, upper: bool = False) -> Tensor:
+    """Return the solution of A X = x by the Cholesky factor of A."""
+def cholesky_inverse(x: Any, /, upper: bool = False) -> Tensor:
+    """Return the inverse of the matrices whose Cholesky factors are given."""
+def qr(x: Any, /, some: bool = True) -> QR:
+    """Return the factors of matrices x = Q R; see ``linalg.qr``."""
+def householder_product(A: Any, /, tau: Any) -> Tensor:
+    """Return the first columns of a product of Householder matrices H₁ … H_k."""
+def orgqr(A: Any, /, tau: Any) -> Tensor:
+    """Return the first columns of a product of Householder matrices H₁ … H_k."""
+def svd(x: Any, /, some: bool = True, compute_uv: bool = True) -> OldSVD:
+    """Return the factors of matrices x = U diag(S) Vᵀ; see ``linalg.svd``."""
+def pinverse(x: Any, /, rcond: float = 1e-15) -> Tensor:
+    """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
+def matrix_exp(A: Any, /) -> Tensor:
+    """Return Σ Aᵏ/k! of square matrices."""
+def matrix_power(A: Any, /, n: int) -> Tensor:
+    """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
+def finfo(type: Any, /) -> FloatInfo:
+    """Return the limits of a floating dtype, or of a tensor's dtype."""
+def iinfo(type: Any, /) -> IntegerInfo:
+    """Return the limits of an integer dtype, or of a tensor's dtype."""
+def isdtype(dtype: Any, /, kind: Any) -> bool:
+    """Return whether a dtype equals another, or is of one or several kinds."""
+def result_type(*arrays_and_dtypes: Any) -> DType:
+    """Return the common dtype of tensors, dtypes and Python numbers."""
+def can_cast(from_: Any, /, to: Any) -> bool:
+    """Return whether dtype promotion converts one dtype into another."""
+def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
+    """Return x converted to another dtype; see :meth:`Tensor.astype`."""
 def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
     """Take a tensor's elements by index, flattened, or slices along ``dim``."""
 def index_select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
@@ -391,23 +444,3 @@ def unique_inverse(x: Any, /) -> UniqueInverse:
     """Return a tensor's distinct elements, and each element's index among them."""
 def unique_values(x: Any, /) -> Tensor:
     """Return a tensor's distinct elements; see :func:`unique_all`."""
-def matmul(x: Any, /, other: Any) -> Tensor:
-    """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
-def mm(x: Any, /, other: Any) -> Tensor:
-    """Return the product of two matrices."""
-def bmm(x: Any, /, other: Any) -> Tensor:
-    """Return the matrix products of two stacks (batches) of matrices."""
-def mv(x: Any, /, other: Any) -> Tensor:
-    """Return the product of a matrix and a vector."""
-def dot(x: Any, /, other: Any) -> Tensor:
-    """Return the inner product of two vectors."""
-def addmm(x: Any, /, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
-def vecdot(x: Any, /, other: Any, *, axis: int = -1) -> Tensor:
-    """Return the inner product of vectors along an axis, counted from the end."""
-def tensordot(x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2) -> Tensor:
-    """Return a tensor product summed over last axes of x and first of ``other``."""
-def outer(x: Any, /, other: Any) -> Tensor:
-    """Return the outer product of two vectors."""
-def einsum(equation: Any, /, *operands: Any) -> Tensor:
-    """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``."""

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from chainrule.operations.arguments import Dims
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
+from chainrule.operations.matrices import LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx
 from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.reductions import Extremes
 from chainrule.operations.operands import TensorBase
@@ -408,6 +409,55 @@ class Declared(TensorBase):
         """Return the diagonal of a matrix, or a matrix with the given diagonal."""
     def trace(self) -> Self:
         """Return the trace of a matrix, the sum of its diagonal."""
+    def matmul(self, other: Any) -> Self:
+        """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
+    def __matmul__(self, other: Any) -> Self: ...
+    def __rmatmul__(self, other: Any) -> Self: ...
+    def __imatmul__(self, other: Any) -> Self: ...
+    def mm(self, other: Any) -> Self:
+        """Return the product of two matrices."""
+    def bmm(self, other: Any) -> Self:
+        """Return the matrix products of two stacks (batches) of matrices."""
+    def mv(self, other: Any) -> Self:
+        """Return the product of a matrix and a vector."""
+    def dot(self, other: Any) -> Self:
+        """Return the inner product of two vectors."""
+    def addmm(self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
+    def outer(self, other: Any) -> Self:
+        """Return the outer product of two vectors."""
+    def inverse(self) -> Self:
+        """Return the inverse of square matrices; a singular one is an error."""
+    def triangular_solve(self, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
+        """Return the solution of A X = x for triangular A, and A; see ``linalg``'s."""
+    def det(self) -> Self:
+        """Return the determinant of square matrices; it has a derivative at all of them."""
+    def slogdet(self) -> Slogdet:
+        """Return the sign of det A and ln \\|det A\\|; of singular matrices 0 and −∞."""
+    def logdet(self) -> Self:
+        """Return ln det of square matrices: NaN for a negative one, −∞ for a singular."""
+    def lu_solve(self, LU_data: Any, LU_pivots: Any) -> Self:
+        """Return the solution of A X = x by A's factors; see ``linalg.lu_solve``."""
+    def cholesky(self, upper: bool = False) -> Self:
+        """Return the Cholesky factor of symmetric matrices; see ``linalg.cholesky``."""
+    def cholesky_solve(self, L: Any, upper: bool = False) -> Self:
+        """Return the solution of A X = x by the Cholesky factor of A."""
+    def cholesky_inverse(self, upper: bool = False) -> Self:
+        """Return the inverse of the matrices whose Cholesky factors are given."""
+    def qr(self, some: bool = True) -> QR:
+        """Return the factors of matrices x = Q R; see ``linalg.qr``."""
+    def householder_product(self, tau: Any) -> Self:
+        """Return the first columns of a product of Householder matrices H₁ … H_k."""
+    def orgqr(self, tau: Any) -> Self:
+        """Return the first columns of a product of Householder matrices H₁ … H_k."""
+    def svd(self, some: bool = True, compute_uv: bool = True) -> OldSVD:
+        """Return the factors of matrices x = U diag(S) Vᵀ; see ``linalg.svd``."""
+    def pinverse(self, rcond: float = 1e-15) -> Self:
+        """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
+    def matrix_exp(self) -> Self:
+        """Return Σ Aᵏ/k! of square matrices."""
+    def matrix_power(self, n: int) -> Self:
+        """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
     def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
         """Take a tensor's elements by index, flattened, or slices along ``dim``."""
     def index_select(self, dim: int, index: Any, *, axis: Any = None) -> Self:
@@ -439,20 +489,3 @@ class Declared(TensorBase):
         """Return a tensor's median, the lower of two; along ``dim`` with its index."""
     def diff(self, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None, axis: Any = -1) -> Self:
         """Return a tensor's n-th differences along ``dim``, by default the last axis."""
-    def matmul(self, other: Any) -> Self:
-        """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
-    def __matmul__(self, other: Any) -> Self: ...
-    def __rmatmul__(self, other: Any) -> Self: ...
-    def __imatmul__(self, other: Any) -> Self: ...
-    def mm(self, other: Any) -> Self:
-        """Return the product of two matrices."""
-    def bmm(self, other: Any) -> Self:
-        """Return the matrix products of two stacks (batches) of matrices."""
-    def mv(self, other: Any) -> Self:
-        """Return the product of a matrix and a vector."""
-    def dot(self, other: Any) -> Self:
-        """Return the inner product of two vectors."""
-    def addmm(self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
-    def outer(self, other: Any) -> Self:
-        """Return the outer product of two vectors."""

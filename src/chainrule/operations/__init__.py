@@ -7,19 +7,22 @@ end, the one free size of a reshape, indexing. A primitive itself takes operands
 shape and dtype.
 
 - declared functions, by family: ``arithmetic``, ``elementwise``, ``reductions``,
-  ``order``, ``movement``, ``joining``, ``selection``, ``products``, ``creation``,
-  ``dtypes``;
+  ``order``, ``movement``, ``joining``, ``selection``, ``products``,
+  ``linear_systems``, ``decompositions``, ``norms``, ``creation``, ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
-  ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``.
+  ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``, ``matrices``.
 """
 
 from chainrule.operations import (
     arithmetic,
     creation,
+    decompositions,
     dtypes,
     elementwise,
     joining,
+    linear_systems,
     movement,
+    norms,
     order,
     products,
     reductions,
@@ -36,6 +39,9 @@ FAMILIES = (
     joining,
     selection,
     products,
+    linear_systems,
+    decompositions,
+    norms,
     creation,
     dtypes,
 )

@@ -118,7 +118,9 @@ def _eigh_vjp(
     g_w = _zero_or(gs[0], w)
     inner = full_like(v, 0.0)
     if gs[1] is not None:
-        inner = div(product(turned(v), gs[1]), _differences(w, v))
+        skew = product(turned(v), gs[1])
+        skew = mul(sub(skew, turned(skew)), full_like(skew, 0.5))
+        inner = div(skew, _differences(w, v))
     inner = on_diagonal(inner, columns(g_w, v))
     return [product(v, inner, turned(v))]
 
@@ -277,23 +279,24 @@ _NEAR = 5.371920351148152
     cases=(Case(("f[2,2]",)), Case(("f[2,1,1]",)), Case(("f[0,0]",))),
 )
 def matrix_exp(a: Array) -> Array:
-    n = a.shape[-1]
+    n, dtype = a.shape[-1], a.dtype
+    a = a.astype(np.float64, copy=False)  # float32 loses digits in the squarings
     norms = np.abs(a).sum(-2).max(-1, initial=0)
     finite = np.isfinite(norms)
     ratio = np.where(finite & (norms > _NEAR), norms / _NEAR, 1)
     squarings = np.ceil(np.log2(ratio)).astype(int)[..., None, None]
-    x = (a * np.exp2(-squarings)).astype(a.dtype, copy=False)
-    one = np.broadcast_to(np.eye(n, dtype=a.dtype), a.shape)
+    x = a * np.exp2(-squarings)
+    one = np.broadcast_to(np.eye(n), a.shape)
     square = x @ x
     powers = [one]
     for __ in range(6):
         powers.append(powers[-1] @ square)
-    odd = x @ sum(p * a.dtype.type(c) for p, c in zip(powers, _PADE[1::2]))
-    even = sum(p * a.dtype.type(c) for p, c in zip(powers, _PADE[::2]))
+    odd = x @ sum(p * c for p, c in zip(powers, _PADE[1::2]))
+    even = sum(p * c for p, c in zip(powers, _PADE[::2]))
     shape = a.shape[-2:]
     (y,) = by_matrix(
         lambda q, p: (np.linalg.solve(q, p),), (even - odd, even + odd), [shape]
     )
     for i in range(int(squarings.max(initial=0))):
         y = np.where(i < squarings, y @ y, y)
-    return np.asarray(y, a.dtype)
+    return np.asarray(y, dtype)

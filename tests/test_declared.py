@@ -24,8 +24,15 @@ OPS = [op for op in DECLARED if op.public or op.method]
 ROWS = np.linspace(0.1, 0.9, 12).reshape(3, 4)
 WHOLE = np.arange(1, 13).reshape(3, 4)
 PLACES = np.array([[0, 2, 1, 0]])
+#: Symmetric, positive definite.
+SQUARE = np.eye(3) + 0.5
 #: What a function needs behind its first argument.
 NEEDED: dict[str, tuple[Any, ...]] = {
+    "cholesky_solve": (SQUARE,),
+    "householder_product": (SQUARE[0],),
+    "lu_solve": (SQUARE, np.array([1, 3, 3], "i4")),
+    "matrix_power": (2,),
+    "triangular_solve": (SQUARE,),
     "chunk": (2,),
     "gather": (0, PLACES),
     "index_add": (0, np.array([2]), ROWS[:1]),
@@ -70,6 +77,8 @@ def bits(name: str) -> bool:
 def first(op: Op) -> Any:
     if op.name == "squeeze":
         return cr.tensor(ROWS[:, :1])
+    if op.family in ("linear_systems", "decompositions"):
+        return cr.tensor(SQUARE)
     if op.name == "acosh":
         return cr.tensor(ROWS + 1)
     return cr.tensor(WHOLE if bits(op.name) else ROWS)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         backends,
         cuda,
         data,
+        distributions,
         linalg,
         metrics,
         nn,
@@ -84,8 +85,8 @@ float, double = float32, float64
 short, int, long = int16, int32, int64
 
 _PARTS = (
-    *("array_api", "backends", "cuda", "data", "linalg", "metrics", "nn", "optim"),
-    *("training", "viz"),
+    *("array_api", "backends", "cuda", "data", "distributions", "linalg", "metrics"),
+    *("nn", "optim", "training", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -157,6 +158,7 @@ __all__ = [
     "data",
     "derive",
     "device",
+    "distributions",
     "double",
     "dtype",
     "enable_grad",

@@ -45,21 +45,24 @@ class Forms:
     ) -> None:
         self.tensor, self.methods, self.wrap = tensor, methods, wrap
 
-    def install(self, ops: Iterable[Op]) -> dict[str, Callable[..., Any]]:
-        """Set tensor functions as methods and operators; return them as functions."""
-        functions: dict[str, Callable[..., Any]] = {}
+    def install(self, ops: Iterable[Op]) -> dict[str, dict[str, Callable[..., Any]]]:
+        """Set tensor functions as methods and operators; return them as functions.
+
+        They are by the module that has them, and by name; the package itself is ``""``.
+        """
+        functions: dict[str, dict[str, Callable[..., Any]]] = {}
         for item in ops:
             call = self.function(item)
             for name in (item.name, *item.names):
                 if item.method:
                     setattr(self.methods, name, call)
-                if item.public:
-                    functions[name] = call
+                if item.public or item.module:
+                    functions.setdefault(item.module, {})[name] = call
+                if item.in_place:
+                    change = self.in_place(item, f"{name}_")
+                    setattr(self.methods, f"{name}_", change)
             if item.operator:
                 self._set_operators(item, call)
-            if item.in_place:
-                name = f"{item.name}_"
-                setattr(self.methods, name, self.in_place(item, name))
         return functions
 
     def function(self, item: Op) -> Callable[..., Any]:
@@ -77,7 +80,9 @@ class Forms:
             call = self._of_any(item, self.result)
         call.__name__ = call.__qualname__ = item.name
         call.__doc__, call.__module__ = item.function.__doc__, "chainrule"
-        if not item.public:  # where pickle finds it
+        if item.module:
+            call.__module__ = f"chainrule.{item.module}"
+        elif not item.public:  # where pickle finds it
             call.__qualname__, call.__module__ = (
                 f"Tensor.{item.name}",
                 "chainrule.tensor",

@@ -35,7 +35,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("methods",),
     ("tensor",),
     ("functions", "linalg", "random", "interop"),
-    ("array_api", "backends", "cuda", "distributions", "transforms"),
+    (
+        *("array_api", "backends", "cuda", "distributions", "special"),
+        "transforms",
+    ),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
     ("training",),

@@ -69,9 +69,9 @@ def method_lines() -> Iterator[str]:
         first = (op.function.__doc__ or "").partition("\n")[0].replace("\\", "\\\\")
         for name in (op.name, *op.names) if op.method else ():
             yield f'    def {name}{shown}:\n        """{first}"""\n'
-        if op.in_place:
+        for name in (op.name, *op.names) if op.in_place else ():
             parameters = shown.rpartition(" -> ")[0]
-            yield f"    def {op.name}_{parameters} -> Self: ...\n"
+            yield f"    def {name}_{parameters} -> Self: ...\n"
         if op.operator and len(op.positional) == 1:
             yield f"    def __{op.operator}__(self) -> Self: ...\n"
         elif op.operator in SIGNS:
@@ -99,6 +99,7 @@ def stubs() -> dict[Path, str]:
     """Return the texts of the stubs."""
     names = {
         "arguments": "Dims",
+        "combinations": "Scaled",
         "dtypes": "FloatInfo, IntegerInfo",
         "matrices": "LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, "
         "InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx",

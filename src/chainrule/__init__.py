@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         metrics,
         nn,
         optim,
+        special,
         training,
         viz,
     )
@@ -86,7 +87,7 @@ short, int, long = int16, int32, int64
 
 _PARTS = (
     *("array_api", "backends", "cuda", "data", "distributions", "linalg", "metrics"),
-    *("nn", "optim", "training", "viz"),
+    *("nn", "optim", "special", "training", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -202,6 +203,7 @@ __all__ = [
     "set_grad_enabled",
     "set_language",
     "short",
+    "special",
     "summary",
     "tensor",
     "training",

@@ -10,6 +10,6 @@ from chainrule.functions.from_numpy import from_numpy
 from chainrule.operations.dtypes import e, inf, nan, newaxis, pi
 from chainrule.tensor import FUNCTIONS
 
-globals().update(FUNCTIONS[""])
+globals().update(FUNCTIONS)
 
-__all__ = [*FUNCTIONS[""], "e", "from_numpy", "inf", "nan", "newaxis", "pi"]
+__all__ = [*FUNCTIONS, "e", "from_numpy", "inf", "nan", "newaxis", "pi"]

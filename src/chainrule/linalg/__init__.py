@@ -14,8 +14,8 @@ say so in numbers.
 (tensor([2., 3.]), tensor(5.))
 """
 
-from chainrule.tensor import FUNCTIONS
+from chainrule.tensor import IN_MODULES
 
-globals().update(FUNCTIONS["linalg"])
+globals().update(IN_MODULES["linalg"])
 
-__all__ = [*FUNCTIONS["linalg"]]
+__all__ = [*IN_MODULES["linalg"]]

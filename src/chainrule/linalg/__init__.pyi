@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.operations.arguments import Dims
+from chainrule.operations.combinations import Scaled
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
 from chainrule.operations.matrices import LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx
 from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse

@@ -6,17 +6,20 @@ NumPy's rules are kept here: promotion of dtypes, broadcasting, axes counted fro
 end, the one free size of a reshape, indexing. A primitive itself takes operands of one
 shape and dtype.
 
-- declared functions, by family: ``arithmetic``, ``elementwise``, ``reductions``,
-  ``order``, ``movement``, ``joining``, ``selection``, ``products``,
-  ``linear_systems``, ``decompositions``, ``norms``, ``creation``, ``dtypes``;
+- declared functions, by family: ``arithmetic``, ``elementwise``, ``combinations``,
+  ``special``, ``reductions``, ``order``, ``movement``, ``joining``, ``selection``,
+  ``products``, ``distances``, ``linear_systems``, ``decompositions``, ``norms``,
+  ``creation``, ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``, ``matrices``.
 """
 
 from chainrule.operations import (
     arithmetic,
+    combinations,
     creation,
     decompositions,
+    distances,
     dtypes,
     elementwise,
     joining,
@@ -27,18 +30,22 @@ from chainrule.operations import (
     products,
     reductions,
     selection,
+    special,
 )
 
 #: The families of declared functions.
 FAMILIES = (
     arithmetic,
     elementwise,
+    combinations,
+    special,
     reductions,
     order,
     movement,
     joining,
     selection,
     products,
+    distances,
     linear_systems,
     decompositions,
     norms,

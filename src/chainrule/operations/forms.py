@@ -48,7 +48,7 @@ class Forms:
     def install(self, ops: Iterable[Op]) -> dict[str, dict[str, Callable[..., Any]]]:
         """Set tensor functions as methods and operators; return them as functions.
 
-        They are in a dict for each part of the package; the package's own are in "".
+        They are by the module that has them, and by name; the package itself is ``""``.
         """
         functions: dict[str, dict[str, Callable[..., Any]]] = {}
         for item in ops:
@@ -58,11 +58,11 @@ class Forms:
                     setattr(self.methods, name, call)
                 if item.public or item.module:
                     functions.setdefault(item.module, {})[name] = call
+                if item.in_place:
+                    change = self.in_place(item, f"{name}_")
+                    setattr(self.methods, f"{name}_", change)
             if item.operator:
                 self._set_operators(item, call)
-            if item.in_place:
-                name = f"{item.name}_"
-                setattr(self.methods, name, self.in_place(item, name))
         return functions
 
     def function(self, item: Op) -> Callable[..., Any]:

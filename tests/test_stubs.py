@@ -42,7 +42,7 @@ def test_every_function_and_method_of_a_declaration_is_in_a_stub() -> None:
         names.setdefault(path.name, set()).update(own)
     for op in DECLARED:
         for name in (op.name, *op.names):
-            assert not op.module or name in names["__init__.pyi"]
+            assert op.module != "linalg" or name in names["__init__.pyi"]
             assert not op.public or name in names["__init__.pyi"]
             assert not op.method or name in names["declared.pyi"]
 

@@ -72,6 +72,24 @@ CASES: list[tuple[str, Named, Named, Any]] = [
         {"loc": REALS[2], "scale": above(3)},
         rng.normal(size=(4, 3)),
     ),
+    (
+        "Gamma",
+        {"concentration": SIZES, "rate": above(3)},
+        {"concentration": above(4, 3), "rate": above(4, 3)},
+        above(2, 4, 3),
+    ),
+    (
+        "Beta",
+        {"concentration1": SIZES + 1, "concentration0": above(3) + 1},
+        {"concentration1": above(4, 3), "concentration0": above(4, 3)},
+        rng.uniform(0.1, 0.9, (4, 3)),
+    ),
+    (
+        "Dirichlet",
+        {"concentration": above(4, 5) + 1},
+        {"concentration": above(5)},
+        chances(4, 5),
+    ),
     ("Bernoulli", {"probs": chances(4, 3)}, {"probs": chances(4, 3)}, BITS),
     ("Bernoulli", {"logits": REALS}, {"logits": REALS[::-1].copy()}, BITS),
     ("Categorical", {"probs": chances(4, 3, 5)}, {"probs": chances(5)}, CLASSES),
@@ -101,6 +119,10 @@ CASES: list[tuple[str, Named, Named, Any]] = [
     ),
 ]
 IDS = [f"{name}-{'-'.join(first)}-{i}" for i, (name, first, *__) in enumerate(CASES)]
+#: What PyTorch has and we have not.
+MISSING = {("Gamma", "cdf")}
+#: PyTorch's ψ′ is right to 1e-9.
+ROUGH = {"Gamma", "Beta", "Dirichlet"}
 #: What distributions tell of themselves, without arguments.
 FACTS = ("mean", "variance", "stddev", "mode", "entropy", "perplexity")
 each = pytest.mark.parametrize(("name", "first", "second", "value"), CASES, ids=IDS)
@@ -127,10 +149,10 @@ def tensors(library: Any, arrays: Named, tracked: bool = False) -> dict[str, Any
     return {k: library.tensor(a, requires_grad=tracked) for k, a in arrays.items()}
 
 
-def close(mine: Any, theirs: Any, what: str) -> None:
+def close(mine: Any, theirs: Any, what: str, tolerance: float = 1e-10) -> None:
     x, y = mine.detach().numpy(), theirs.detach().numpy()
     assert (x.shape, x.dtype) == (y.shape, y.dtype), what
-    np.testing.assert_allclose(x, y, 1e-10, 1e-10, err_msg=what)
+    np.testing.assert_allclose(x, y, tolerance, tolerance, err_msg=what)
 
 
 @each
@@ -147,7 +169,7 @@ def test_numbers(name: str, first: Named, second: Named, value: Any) -> None:
     for how in (ours, *(cr.compile(ours, engine=e) for e in ("numpy", "native"))):
         here = how(cr.tensor(value, dtype=np.asarray(value).dtype), **tensors(cr, both))
         for fact, number in there.items():
-            if fact != "mode" or fact in here:
+            if (name, fact) not in MISSING:
                 close(here[fact], number, fact)
 
 
@@ -168,7 +190,7 @@ def test_derivatives(name: str, first: Named, second: Named, value: Any) -> None
     here = total(cr, getattr(HERE, name), HERE.kl_divergence, *mine)
     there = total(torch, getattr(THERE, name), THERE.kl_divergence, *other)
     for a, b in zip(here, there, strict=True):
-        close(a, b, name)
+        close(a, b, name, 1e-8 if name in ROUGH else 1e-10)
 
 
 @each
@@ -189,6 +211,9 @@ def test_draws(name: str, first: Named, second: Named, value: Any) -> None:
     error = np.abs(x.mean(0) - mean) / (std / n**0.5)
     assert error.max() < 4.5
     if name == "Bernoulli":
+        return
+    if name in ("Beta", "Dirichlet"):
+        np.testing.assert_allclose(x.std(0), std, rtol=0.08)
         return
     if name == "MultivariateNormal":
         found = np.einsum("nbi,nbj->bij", x - mean, x - mean) if x.ndim == 3 else None

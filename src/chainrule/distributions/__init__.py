@@ -26,13 +26,17 @@ from chainrule.distributions.continuous import (
 from chainrule.distributions.discrete import Bernoulli, Categorical
 from chainrule.distributions.distribution import Distribution
 from chainrule.distributions.divergence import kl_divergence, register_kl
+from chainrule.distributions.gamma import Beta, Dirichlet, Gamma
 from chainrule.distributions.multivariate import Independent, MultivariateNormal
 
 __all__ = [
     "Bernoulli",
+    "Beta",
     "Categorical",
+    "Dirichlet",
     "Distribution",
     "Exponential",
+    "Gamma",
     "Independent",
     "Laplace",
     "LogNormal",

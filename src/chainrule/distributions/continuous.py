@@ -73,6 +73,11 @@ class Normal(Distribution):
         """Return the probability ½(1 + erf(z/√2)) of a normal draw up to a value."""
         return 0.5 * (1 + (self._standard(value) * math.sqrt(0.5)).erf())
 
+    def icdf(self, value: Any) -> Tensor:
+        """Return the quantile μ + √2 σ erf⁻¹(2p − 1)."""
+        share = self._value(value, self.loc.dtype)
+        return self.loc + self.scale * (2 * share - 1).erfinv() * math.sqrt(2)
+
     def entropy(self) -> Tensor:
         """Return the entropy ½ + ½ ln 2π + ln σ."""
         return 0.5 + HALF_LOG_2PI + self.scale.log()
@@ -86,8 +91,8 @@ class LogNormal(Normal):
         scale: σ > 0, its standard deviation.
         validate_args: whether parameters and values are checked.
 
-    >>> LogNormal(0.0, 1.0).mode
-    tensor(0.36787945)
+    >>> LogNormal(0.0, 1.0).entropy()
+    tensor(1.4189385)
     """
 
     @property
@@ -122,6 +127,10 @@ class LogNormal(Normal):
         """Return the probability of a log-normal draw up to a value."""
         return super().cdf(self._log(value))
 
+    def icdf(self, value: Any) -> Tensor:
+        """Return the exponential of the normal quantile."""
+        return super().icdf(value).exp()
+
     def entropy(self) -> Tensor:
         """Return the entropy ½ + ½ ln 2π + ln σ + μ."""
         return super().entropy() + self.loc
@@ -153,6 +162,11 @@ class Uniform(Distribution):
         return (self.high + self.low) / 2
 
     @property
+    def mode(self) -> Tensor:
+        """NaN: no value is likelier than another."""
+        return cr.nan * self.high
+
+    @property
     def variance(self) -> Tensor:
         """The variance (high − low)²/12."""
         return (self.high - self.low).square() / 12
@@ -170,7 +184,7 @@ class Uniform(Distribution):
         """Return −ln(high − low), or −∞ outside of the interval."""
         x = self._inside(value)
         inside = (x >= self.low) & (x < self.high)
-        return inside.astype(x.dtype).log() - (self.high - self.low).log()
+        return cr.where(inside, -(self.high - self.low).log(), -cr.inf)
 
     def cdf(self, value: Any) -> Tensor:
         """Return the share of the interval up to a value."""

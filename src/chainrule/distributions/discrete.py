@@ -173,7 +173,9 @@ class Categorical(Distribution):
         return self.probs.argmax(-1)
 
     def _draw(self, shape: Shape) -> Tensor:
-        scores = self.probs.log() if self._from_probs else self._parameter
+        scores = self.logits
+        if self._from_probs:  # what has probability 0 never comes
+            scores = cr.where(self._parameter == 0, -cr.inf, scores)
         return categorical(scores.expand((*shape, scores.shape[-1])))
 
     def log_prob(self, value: Any) -> Tensor:

@@ -16,6 +16,7 @@ from chainrule.distributions.continuous import (
 )
 from chainrule.distributions.discrete import Bernoulli, Categorical, softplus
 from chainrule.distributions.distribution import Distribution
+from chainrule.distributions.gamma import Beta, Dirichlet, Gamma
 from chainrule.distributions.multivariate import Independent, MultivariateNormal
 from chainrule.errors import ArgumentError
 from chainrule.tensor import Tensor
@@ -83,6 +84,25 @@ def _categorical(p: Categorical, q: Categorical) -> Tensor:
 def _exponential(p: Exponential, q: Exponential) -> Tensor:
     ratio = q.rate / p.rate
     return ratio - 1 - ratio.log()
+
+
+@register_kl(Gamma, Gamma)
+def _gamma(p: Gamma, q: Gamma) -> Tensor:
+    a, b, other = p.concentration, p.rate, q.concentration
+    sizes = other * (b / q.rate).log() + other.lgamma() - a.lgamma()
+    return sizes + (a - other) * a.digamma() + (q.rate - b) * (a / b)
+
+
+@register_kl(Beta, Beta)
+def _beta(p: Beta, q: Beta) -> Tensor:
+    return _dirichlet(p.dirichlet, q.dirichlet)
+
+
+@register_kl(Dirichlet, Dirichlet)
+def _dirichlet(p: Dirichlet, q: Dirichlet) -> Tensor:
+    a, other = p.concentration, q.concentration
+    logs = a.digamma() - a.sum(-1, keepdim=True).digamma()
+    return q._log_norm() - p._log_norm() + ((a - other) * logs).sum(-1)
 
 
 @register_kl(Laplace, Laplace)

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tensor",),
     ("functions", "linalg", "random", "interop"),
     (
-        *("array_api", "backends", "cuda", "distributions", "special"),
+        *("array_api", "backends", "cuda", "distributions", "fft", "special"),
         "transforms",
     ),
     ("compilation", "gradient_check"),

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         cuda,
         data,
         distributions,
+        fft,
         linalg,
         metrics,
         nn,
@@ -86,8 +87,8 @@ float, double = float32, float64
 short, int, long = int16, int32, int64
 
 _PARTS = (
-    *("array_api", "backends", "cuda", "data", "distributions", "linalg", "metrics"),
-    *("nn", "optim", "special", "training", "viz"),
+    *("array_api", "backends", "cuda", "data", "distributions", "fft", "linalg"),
+    *("metrics", "nn", "optim", "special", "training", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -164,6 +165,7 @@ __all__ = [
     "dtype",
     "enable_grad",
     "explain",
+    "fft",
     "float",
     "float32",
     "float64",

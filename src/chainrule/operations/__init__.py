@@ -9,7 +9,7 @@ shape and dtype.
 - declared functions, by family: ``arithmetic``, ``elementwise``, ``combinations``,
   ``special``, ``reductions``, ``order``, ``movement``, ``joining``, ``selection``,
   ``products``, ``distances``, ``linear_systems``, ``decompositions``, ``norms``,
-  ``creation``, ``dtypes``;
+  ``creation``, ``frequencies``, ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``, ``matrices``.
 """
@@ -22,6 +22,7 @@ from chainrule.operations import (
     distances,
     dtypes,
     elementwise,
+    frequencies,
     joining,
     linear_systems,
     movement,
@@ -50,5 +51,6 @@ FAMILIES = (
     decompositions,
     norms,
     creation,
+    frequencies,
     dtypes,
 )

@@ -29,7 +29,7 @@ SQUARE = np.eye(3) + 0.5
 #: What a function needs behind its first argument.
 NEEDED: dict[str, tuple[Any, ...]] = {
     "cholesky_solve": (SQUARE,),
-    "householder_product": (SQUARE[0],),
+    "orgqr": (SQUARE[0],),
     "lu_solve": (SQUARE, np.array([1, 3, 3], "i4")),
     "matrix_power": (2,),
     "triangular_solve": (SQUARE,),

@@ -439,8 +439,6 @@ def cholesky_inverse(x: Any, /, upper: bool = False) -> Tensor:
     """Return the inverse of the matrices whose Cholesky factors are given."""
 def qr(x: Any, /, some: bool = True) -> QR:
     """Return the factors of matrices x = Q R; see ``linalg.qr``."""
-def householder_product(A: Any, /, tau: Any) -> Tensor:
-    """Return the first columns of a product of Householder matrices H₁ … H_k."""
 def orgqr(A: Any, /, tau: Any) -> Tensor:
     """Return the first columns of a product of Householder matrices H₁ … H_k."""
 def svd(x: Any, /, some: bool = True, compute_uv: bool = True) -> OldSVD:

@@ -14,8 +14,19 @@ say so in numbers.
 (tensor([2., 3.]), tensor(5.))
 """
 
+from typing import Any
+
+from chainrule.errors import MissingAttributeError
 from chainrule.tensor import IN_MODULES
+from chainrule.text import _
+from chainrule.util.pytorch_hints import LINALG
 
 globals().update(IN_MODULES["linalg"])
 
 __all__ = [*IN_MODULES["linalg"]]
+
+
+def __getattr__(name: str) -> Any:
+    """Raise an error for a name that is not here; say what to write instead."""
+    text = _("module 'chainrule.linalg' has no attribute {name!r}", name=name)
+    raise MissingAttributeError(text, fix=LINALG.get(name, ""), name=name)

@@ -529,8 +529,6 @@ class Declared(TensorBase):
         """Return the inverse of the matrices whose Cholesky factors are given."""
     def qr(self, some: bool = True) -> QR:
         """Return the factors of matrices x = Q R; see ``linalg.qr``."""
-    def householder_product(self, tau: Any) -> Self:
-        """Return the first columns of a product of Householder matrices H₁ … H_k."""
     def orgqr(self, tau: Any) -> Self:
         """Return the first columns of a product of Householder matrices H₁ … H_k."""
     def svd(self, some: bool = True, compute_uv: bool = True) -> OldSVD:

@@ -91,7 +91,7 @@ def old_qr(x: Value, some: bool = True) -> QR:
     return qr(x, "reduced" if some else "complete")
 
 
-@op("orgqr")
+@op(name="orgqr")
 @op(module="linalg")
 def householder_product(A: Value, tau: Any) -> Value:
     """Return the first columns of a product of Householder matrices H₁ … H_k.

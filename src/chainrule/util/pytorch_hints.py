@@ -6,7 +6,8 @@ from chainrule.text import _
 PACKAGE = {
     "autocast": _("nothing, numbers are computed in the dtype that they have"),
     "complex": _("there are no complex numbers"),
-    "cross": _("products of x[..., [1, 2, 0]] and y[..., [2, 0, 1]]"),
+    "cross": "cr.linalg.cross(x, y)",
+    "lu": "cr.linalg.lu_factor(x)",
     "float16": "cr.float32",
     "bfloat16": "cr.float32",
     "logspace": "base ** cr.linspace(start, end, steps)",
@@ -14,6 +15,22 @@ PACKAGE = {
     "std_mean": "x.std(dim), x.mean(dim)",
     "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
     "var_mean": "x.var(dim), x.mean(dim)",
+}
+
+#: Names of linear algebra.
+LINALG = {
+    **dict.fromkeys(
+        ("eig", "eigvals"),
+        _(
+            "there are no complex numbers: cr.linalg.eigh(x) of symmetric matrices, "
+            "cr.linalg.svd(x) of all"
+        ),
+    ),
+    **dict.fromkeys(
+        ("ldl_factor", "ldl_factor_ex", "ldl_solve"),
+        "cr.linalg.lu_factor(x), cr.linalg.lu_solve(LU, pivots, b)",
+    ),
+    "matmul": "x @ y",
 }
 
 #: Names of tensors.

@@ -94,9 +94,8 @@ def _entry(op: Op) -> str:
     text = re.sub(r"^(Args|Raises):$", r"**\1**\n", markdown(text), flags=re.M)
     text = re.sub(r"^ {4}(\w[\w, ]*):", r"- `\1`:", text, flags=re.M)
     call = f"```python\n{where}.{op.name}{signature}\n```"
-    return (
-        f"### {where[3:]}{'.' * bool(op.module)}{op.name}\n\n{call}\n\n{text}\n{also}"
-    )
+    name = f"{op.module}.{op.name}" if op.module else op.name
+    return f"### {name}\n\n{call}\n\n{text}\n{also}"
 
 
 def _methods() -> str:

@@ -7,8 +7,8 @@ end, the one free size of a reshape, indexing. A primitive itself takes operands
 shape and dtype.
 
 - declared functions, by family: ``arithmetic``, ``elementwise``, ``combinations``,
-  ``special``, ``reductions``, ``order``, ``movement``, ``joining``, ``selection``,
-  ``products``, ``distances``, ``creation``, ``dtypes``;
+  ``special``, ``polynomials``, ``reductions``, ``order``, ``movement``, ``joining``,
+  ``selection``, ``products``, ``distances``, ``creation``, ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``.
 """
@@ -23,6 +23,7 @@ from chainrule.operations import (
     joining,
     movement,
     order,
+    polynomials,
     products,
     reductions,
     selection,
@@ -35,6 +36,7 @@ FAMILIES = (
     elementwise,
     combinations,
     special,
+    polynomials,
     reductions,
     order,
     movement,

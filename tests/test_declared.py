@@ -33,7 +33,18 @@ NEEDED: dict[str, tuple[Any, ...]] = {
     "lu_solve": (SQUARE, np.array([1, 3, 3], "i4")),
     "matrix_power": (2,),
     "triangular_solve": (SQUARE,),
+    "addbmm": (np.ones((2, 3, 5)), np.ones((2, 5, 4))),
+    "addcdiv": (ROWS, ROWS[::-1]),
+    "addcmul": (ROWS, ROWS[::-1]),
+    "addmm": (ROWS, np.ones((4, 4))),
+    "addmv": (np.ones((4, 2)), np.ones(2)),
+    "addr": (ROWS[:, 0], ROWS[0]),
+    "baddbmm": (np.ones((2, 3, 5)), np.ones((2, 5, 4))),
     "chunk": (2,),
+    "clamp_max": (0.5,),
+    "clamp_min": (0.5,),
+    "fill": (0.5,),
+    "float_power": (2.0,),
     "gather": (0, PLACES),
     "index_add": (0, np.array([2]), ROWS[:1]),
     "index_select": (0, np.array([2, 0])),
@@ -41,7 +52,9 @@ NEEDED: dict[str, tuple[Any, ...]] = {
     "masked_fill": (ROWS > 0.5, 7.0),
     "masked_select": (ROWS > 0.5,),
     "movedim": (0, 1),
+    "mvlgamma": (2,),
     "narrow": (0, 1, 2),
+    "polygamma": (1,),
     "pow": (2.0,),
     "repeat_interleave": (2,),
     "roll": (1,),
@@ -67,11 +80,11 @@ ORDER = {"permute": (1, 0)}
 NAMED_ALONE = {"addmm", "astype", "bmm", "diagonal", "dot", "matmul", "mm", "mv"}
 NAMED_ALONE |= {"nonzero", "outer", "pad", "searchsorted", "tensordot", "trace"}
 NAMED_ALONE |= {"cumsum", "cumprod", "cumulative_sum", "cumulative_prod", "transpose"}
-NAMED_ALONE |= {"vecdot"}
+NAMED_ALONE |= {"vecdot", "addmv", "addr", "addbmm", "baddbmm"}
 
 
 def bits(name: str) -> bool:
-    return "bitwise" in name
+    return "bitwise" in name or name in ("gcd", "lcm")
 
 
 def first(op: Op) -> Any:
@@ -79,8 +92,12 @@ def first(op: Op) -> Any:
         return cr.tensor(ROWS[:, :1])
     if op.family in ("linear_systems", "decompositions"):
         return cr.tensor(SQUARE)
-    if op.name == "acosh":
+    if op.name in ("acosh", "mvlgamma"):
         return cr.tensor(ROWS + 1)
+    if op.name == "addmv":
+        return cr.tensor(ROWS[0])
+    if op.name == "baddbmm":
+        return cr.tensor(np.stack([ROWS, ROWS + 1]))
     return cr.tensor(WHOLE if bits(op.name) else ROWS)
 
 
@@ -144,11 +161,12 @@ def test_an_alias_means_its_parameter(op: Op, name: str, alias: str) -> None:
 def test_a_change_in_place_gives_the_numbers_of_the_function(op: Op) -> None:
     x, args = first(op), rest(op)
     expected = getattr(x, op.name)(*args).astype(x.dtype)
-    y = x.clone()
-    z = y.view(y.shape)
-    assert getattr(y, f"{op.name}_")(*args) is y
-    assert same(y, expected)
-    assert same(z, expected), "a view shows the change"
+    for name in (op.name, *op.names):
+        y = x.clone()
+        z = y.view(y.shape)
+        assert getattr(y, f"{name}_")(*args) is y
+        assert same(y, expected)
+        assert same(z, expected), "a view shows the change"
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def digamma(x: Value) -> Value:
     result = mul(mul(w, w), horner(mul(w, w), terms[::-1]))
     result = add(sub(log(far), mul(full_like(x, 0.5), w)), result)
     for k in range(SHIFT):
-        result = sub(result, div(one, add(t, full_like(x, k))))
+        result = sub(result, div(one, add(t, full_like(x, k)) if k else t))
     sine, cosine = _turns(where(negative, x, full_like(x, 0.5)))
     pole = bitwise_and(negative, equal(sine, zero))
     turned = div(cosine, where(pole, full_like(x, math.nan), sine))

@@ -30,6 +30,7 @@ from chainrule.primitives.elementwise import (
     where,
 )
 from chainrule.primitives.error_function import TAIL
+from chainrule.primitives.integers import bitwise_or
 from chainrule.primitives.movement import full_like
 
 _SHAPES = ("", "0", "7", "3,4")
@@ -154,8 +155,9 @@ def _quantile(q: Value, tail: Value) -> Value:
     inside = less(abs_(q), full_like(q, 0.425))
     near = where(inside, q, zero)
     middle = mul(near, ratio(sub(full_like(q, 0.180625), mul(near, near)), _MIDDLE))
-    some = where(inside, full_like(q, 0.01), where(less(zero, tail), tail, zero))
-    some = where(equal(some, zero), full_like(q, 1e-300), some)
+    outside = less(tail, zero)
+    gone = bitwise_or(outside, equal(tail, zero))
+    some = where(inside, full_like(q, 0.01), where(gone, full_like(q, 1e-300), tail))
     r = sqrt(neg(log(some)))
     five = full_like(q, 5.0)
     outer = where(
@@ -164,7 +166,7 @@ def _quantile(q: Value, tail: Value) -> Value:
         ratio(sub(r, five), _FAR),
     )
     outer = where(equal(tail, zero), inf, outer)
-    outer = where(less(tail, zero), full_like(q, math.nan), outer)
+    outer = where(outside, full_like(q, math.nan), outer)
     return where(inside, middle, copysign(outer, q))
 
 

@@ -20,7 +20,37 @@ from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
 
-class Bernoulli(Distribution):
+class _OfProbabilities(Distribution):
+    """A distribution with one parameter of two: probabilities, or scores.
+
+    Args:
+        name: of the parameter that is given, ``"probs"`` or ``"logits"``.
+        x: its value.
+        last: how many last axes of it are those of an event.
+        validate_args: whether values are checked.
+    """
+
+    parameters = {"_given": 0}  # noqa: RUF012 - of the class
+    has_enumerate_support = True
+
+    def __init__(self, name: str, x: Tensor, last: int, validate_args: Any) -> None:
+        self._name, self._given = name, x
+        super().__init__(x.shape[: len(x.shape) - last], (), validate_args)
+
+    @property
+    def _from_probs(self) -> bool:
+        return self._name == "probs"
+
+    @property
+    def param_shape(self) -> Shape:
+        """The shape of the parameter."""
+        return self._given.shape
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("_given", self._name)
+
+
+class Bernoulli(_OfProbabilities):
     """Bernoulli distributions: 1 with probability p, else 0.
 
     Args:
@@ -31,8 +61,6 @@ class Bernoulli(Distribution):
     >>> Bernoulli(0.5).entropy(), Bernoulli(logits=0.0).probs
     (tensor(0.6931472), tensor(0.5))
     """
-
-    has_enumerate_support = True
 
     def __init__(
         self,
@@ -47,22 +75,19 @@ class Bernoulli(Distribution):
             x = checked("Bernoulli", name, x, holds, expected, validate_args)
         else:
             x = real("Bernoulli", name, x, validate_args)
-        self._parameter = x
-        self.parameters = {"_parameter": 0}  # type: ignore[misc]
-        self._from_probs = name == "probs"
-        super().__init__(x.shape, (), validate_args)
+        super().__init__(name, x, 0, validate_args)
 
     @property
     def probs(self) -> Tensor:
         """The probability p of 1."""
-        return self._parameter if self._from_probs else self._parameter.sigmoid()
+        return self._given if self._from_probs else self._given.sigmoid()
 
     @property
     def logits(self) -> Tensor:
         """The log-odds ln(p/(1 − p)), finite where they are computed from p."""
         if not self._from_probs:
-            return self._parameter
-        p = clamped(self._parameter)
+            return self._given
+        p = clamped(self._given)
         return p.log() - (-p).log1p()
 
     @property
@@ -86,7 +111,7 @@ class Bernoulli(Distribution):
 
     def log_prob(self, value: Any) -> Tensor:
         """Return x ln p + (1 − x) ln(1 − p)."""
-        x = self._value(value, self._parameter.dtype)
+        x = self._value(value, self._given.dtype)
         x = self._within(x, (x == 0) | (x == 1), _("0 or 1"))
         logits = self.logits
         return x * logits - softplus(logits)
@@ -98,12 +123,12 @@ class Bernoulli(Distribution):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """Return 0 and 1 along a new first axis."""
-        values = cr.arange(2, dtype=self._parameter.dtype)
+        values = cr.arange(2, dtype=self._given.dtype)
         values = values.reshape(2, *(1 for __ in self._batch_shape))
         return values.expand((2, *self._batch_shape)) if expand else values
 
 
-class Categorical(Distribution):
+class Categorical(_OfProbabilities):
     """Distributions of classes 0, 1, …: the last axis of the parameter.
 
     Args:
@@ -116,7 +141,7 @@ class Categorical(Distribution):
     (tensor([0.25, 0.75]), tensor(-0.2876821))
     """
 
-    has_enumerate_support = True
+    parameters = {"_given": 1}  # noqa: RUF012 - of the class
 
     def __init__(
         self,
@@ -140,30 +165,22 @@ class Categorical(Distribution):
         else:
             x = real("Categorical", name, x, validate_args)
             x = x - x.logsumexp(-1, keepdim=True)
-        self._parameter = x
-        self.parameters = {"_parameter": 1}  # type: ignore[misc]
-        self._from_probs = name == "probs"
-        super().__init__(x.shape[:-1], (), validate_args)
+        super().__init__(name, x, 1, validate_args)
 
     @property
     def probs(self) -> Tensor:
         """The probabilities of the classes."""
-        return self._parameter if self._from_probs else self._parameter.softmax(-1)
+        return self._given if self._from_probs else self._given.softmax(-1)
 
     @property
     def logits(self) -> Tensor:
         """The logarithms of probabilities, finite where they are computed from them."""
-        return clamped(self._parameter).log() if self._from_probs else self._parameter
-
-    @property
-    def param_shape(self) -> Shape:
-        """The shape of the parameter: that of the batch, and the classes."""
-        return self._parameter.shape
+        return clamped(self._given).log() if self._from_probs else self._given
 
     @property
     def mean(self) -> Tensor:
         """NaN: classes are no numbers."""
-        return cr.full(self._batch_shape, cr.nan, dtype=self._parameter.dtype)
+        return cr.full(self._batch_shape, cr.nan, dtype=self._given.dtype)
 
     variance = mean
 
@@ -175,7 +192,7 @@ class Categorical(Distribution):
     def _draw(self, shape: Shape) -> Tensor:
         scores = self.logits
         if self._from_probs:  # what has probability 0 never comes
-            scores = cr.where(self._parameter == 0, -cr.inf, scores)
+            scores = cr.where(self._given == 0, -cr.inf, scores)
         return categorical(scores.expand((*shape, scores.shape[-1])))
 
     def log_prob(self, value: Any) -> Tensor:
@@ -190,12 +207,12 @@ class Categorical(Distribution):
 
     def entropy(self) -> Tensor:
         """Return the entropy −Σ p ln p."""
-        least = cr.finfo(self._parameter.dtype).min
+        least = cr.finfo(self._given.dtype).min
         return -(self.logits.clamp(min=least) * self.probs).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """Return all classes along a new first axis."""
-        count = self._parameter.shape[-1]
+        count = self._given.shape[-1]
         values = cr.arange(count).reshape(count, *(1 for __ in self._batch_shape))
         return values.expand((count, *self._batch_shape)) if expand else values
 

@@ -520,4 +520,4 @@ def xlogy(x: Any, /, other: Any) -> Tensor:
 def logit(x: Any, /, eps: float | None = None) -> Tensor:
     """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
 def sinc(x: Any, /) -> Tensor:
-    """Return sin(πx) / (πx), 1 at 0; near 0 by its series, with all derivatives."""
+    """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""

@@ -597,5 +597,5 @@ class Declared(TensorBase):
         """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
     def logit_(self, eps: float | None = None) -> Self: ...
     def sinc(self) -> Self:
-        """Return sin(πx) / (πx), 1 at 0; near 0 by its series, with all derivatives."""
+        """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
     def sinc_(self) -> Self: ...

@@ -7,9 +7,9 @@ end, the one free size of a reshape, indexing. A primitive itself takes operands
 shape and dtype.
 
 - declared functions, by family: ``arithmetic``, ``elementwise``, ``combinations``,
-  ``special``, ``reductions``, ``order``, ``movement``, ``joining``, ``selection``,
-  ``products``, ``distances``, ``linear_systems``, ``decompositions``, ``norms``,
-  ``creation``, ``frequencies``, ``dtypes``;
+  ``special``, ``polynomials``, ``reductions``, ``order``, ``movement``, ``joining``,
+  ``selection``, ``products``, ``distances``, ``linear_systems``, ``decompositions``,
+  ``norms``, ``creation``, ``frequencies``, ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``, ``matrices``.
 """
@@ -28,6 +28,7 @@ from chainrule.operations import (
     movement,
     norms,
     order,
+    polynomials,
     products,
     reductions,
     selection,
@@ -40,6 +41,7 @@ FAMILIES = (
     elementwise,
     combinations,
     special,
+    polynomials,
     reductions,
     order,
     movement,

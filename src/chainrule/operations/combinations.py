@@ -85,7 +85,7 @@ def clamp_max(x: Value, max: Any) -> Value:
 
 def _known(result: Value, x: Value, other: Value) -> Value:
     """Return a result where neither operand is NaN, else the operand that is not."""
-    return where(isnan(x), other, where(isnan(other), x, result))
+    return where(isnan(other), x, where(isnan(x), other, result))
 
 
 @op

@@ -139,7 +139,7 @@ class Forms:
 
     def _viewing(self, item: Op) -> Callable[..., Any]:
         """Return the public form of a tensor function whose result may be a view."""
-        function, known, tensor = item.function, item.keywords, self.tensor
+        function, known = item.function, item.keywords
 
         def call(x: Any = MISSING, /, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -150,7 +150,7 @@ class Forms:
                     every, kwargs = item.arranged((x, *args), kwargs)
                     x, args = every[0], every[1:]
                 if not isinstance(x, TensorBase):
-                    x = tensor(x)  # type: ignore[call-arg]
+                    x = self.wrap(value_of(x))
                 plain = x._base is None and x._pending is None and context.trace is None
                 v = x._value if plain else x.value
                 shown = function(v, *args, **kwargs)
@@ -191,14 +191,14 @@ class Forms:
     def _converter(self, item: Op) -> Callable[..., Any]:
         """Return the converter of a tensor function's arguments to values."""
         convert = float_operands if item.floats else operands
-        tensor, floats = self.tensor, item.floats
+        wrap, floats = self.wrap, item.floats
 
         def pair(args: tuple[Any, ...]) -> Any:
             return args[0], (*convert(args[0], args[1]), *args[2:])
 
         def one(args: tuple[Any, ...]) -> Any:
             x, *rest = args
-            x = x if isinstance(x, TensorBase) else tensor(x)  # type: ignore[call-arg]
+            x = x if isinstance(x, TensorBase) else wrap(value_of(x))
             return x, (floating(x.value) if floats else x.value, *rest)
 
         def as_they_are(args: tuple[Any, ...]) -> Any:

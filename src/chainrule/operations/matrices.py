@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from chainrule.errors import ShapeError
+from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.types import as_dtype
 from chainrule.operations.arithmetic import eq, isfinite, number
@@ -179,9 +179,12 @@ def right_side(a: Value, other: Any, name: str) -> tuple[Value, bool]:
 
 
 def in_dtype(x: Value, dtype: Any) -> Value:
-    """Return a value in a wider dtype, by its name; itself where that is None."""
-    if dtype is None:
-        return x
-    wanted = as_dtype(dtype)
-    promote(x.dtype, wanted)
+    """Return a value in a wider floating dtype; itself where that is None."""
+    wanted = x.dtype if dtype is None else as_dtype(dtype)
+    if promote(x.dtype, wanted) is not wanted:
+        raise DTypeError(
+            _("A norm is computed in the dtype of its argument, or in a wider one."),
+            expected=_("{name}, or a wider one", name=x.dtype.name),
+            got=wanted.name,
+        )
     return astype(x, wanted)

@@ -186,12 +186,22 @@ def logit(x: Value, eps: float | None = None) -> Value:
     return prims.sub(log(x), log1p(prims.neg(x)))
 
 
-@op(floats=True, in_place=True)
-def sinc(x: Value) -> Value:
-    """Return sin(πx) / (πx), 1 at 0; near 0 by its series, with all derivatives."""
-    t = mul(x, number(math.pi, x))
-    near, one = prims.less(prims.abs_(t), number(1, x)), number(1, x)
-    z = where(near, t, number(0, x))
+def _wave(t: Value) -> Value:
+    """Return sin(t)/t, 1 at 0; near 0 by its series, with all derivatives."""
+    near, one = prims.less(prims.abs_(t), number(1, t)), number(1, t)
+    z = where(near, t, number(0, t))
     terms = [(-1) ** k / math.factorial(2 * k + 1) for k in range(11, -1, -1)]
     far = where(near, one, t)
     return where(near, horner(mul(z, z), terms), div(trigonometry.sin(far), far))
+
+
+@op(floats=True, in_place=True)
+def sinc(x: Value) -> Value:
+    """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
+    return _wave(mul(x, number(math.pi, x)))
+
+
+@op(module="special", floats=True)
+def spherical_bessel_j0(x: Value) -> Value:
+    """Return sin(x) / x, the spherical Bessel function of order 0; 1 at 0."""
+    return _wave(x)

@@ -127,7 +127,7 @@ class Distribution:
             )
         return self._draw(self._extended_shape(sample_shape))
 
-    def expand(self, batch_shape: int | Sequence[int]) -> Self:
+    def expand(self, batch_shape: int | Sequence[Any]) -> Self:
         """Return these distributions repeated into a larger batch."""
         made, wanted = copy.copy(self), shape_of(batch_shape)
         for name, last in self.parameters.items():

@@ -190,7 +190,7 @@ class Independent(Distribution):
         count = self.reinterpreted_batch_ndims
         return x.sum(tuple(range(-count, 0))) if count else x
 
-    def expand(self, batch_shape: int | Sequence[int]) -> Self:
+    def expand(self, batch_shape: int | Sequence[Any]) -> Self:
         """Return these distributions repeated into a larger batch."""
         wanted = shape_of(batch_shape)
         event = self._event_shape[: self.reinterpreted_batch_ndims]

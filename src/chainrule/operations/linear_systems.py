@@ -77,7 +77,8 @@ def solve(A: Value, B: Any, *, left: bool = True) -> Value:
     >>> cr.linalg.solve(cr.tensor([[2.0, 0.0], [0.0, 4.0]]), cr.tensor([2.0, 2.0]))
     tensor([1. , 0.5])
     """
-    return succeeded(*solve_ex(A, B, left=left), *SINGULAR)
+    x, info = solve_ex(A, B, left=left)
+    return succeeded(x, info, SINGULAR)
 
 
 @op(module="linalg")
@@ -101,7 +102,7 @@ def solve_ex(
     x, info = prims.solve(a, b)
     x = x if left else turned(x)
     x = reshaped(x, x.shape[:-1]) if vectors else x
-    return SolvedEx(succeeded(x, info, *SINGULAR) if check_errors else x, info)
+    return SolvedEx(succeeded(x, info, SINGULAR) if check_errors else x, info)
 
 
 @op(name="inverse")
@@ -114,7 +115,8 @@ def inv(A: Value) -> Value:
     tensor([[0.5 , 0.  ],
             [0.  , 0.25]])
     """
-    return succeeded(*inv_ex(A), *SINGULAR)
+    x, info = inv_ex(A)
+    return succeeded(x, info, SINGULAR)
 
 
 @op(module="linalg")
@@ -122,7 +124,7 @@ def inv_ex(A: Value, *, check_errors: bool = False) -> InverseEx:
     """Return the inverse of matrices, and where each is singular, or 0."""
     square("inv", A)
     x, info = prims.solve(A, identity(A))
-    return InverseEx(succeeded(x, info, *SINGULAR) if check_errors else x, info)
+    return InverseEx(succeeded(x, info, SINGULAR) if check_errors else x, info)
 
 
 @op(module="linalg")
@@ -228,7 +230,7 @@ def lu_factor_ex(
     diagonal = diagonal_of(factors, 0, -2, -1)
     info = _first(astype(eq(diagonal, number(0, diagonal)), DType.int32))
     if check_errors:
-        factors = succeeded(factors, info, *SINGULAR)
+        factors = succeeded(factors, info, SINGULAR)
     return FactoredEx(factors, pivots, info)
 
 
@@ -322,7 +324,8 @@ def cholesky(A: Value, *, upper: bool = False) -> Value:
     tensor([[2., 0.],
             [1., 1.]])
     """
-    return succeeded(*cholesky_ex(A, upper=upper), *INDEFINITE)
+    factor, info = cholesky_ex(A, upper=upper)
+    return succeeded(factor, info, INDEFINITE)
 
 
 @op(module="linalg")
@@ -332,7 +335,7 @@ def cholesky_ex(
     """Return the Cholesky factor of A, and where it fails, or 0: NaN is the factor."""
     factor, info = prims.cholesky(turned(square("cholesky", A)) if upper else A)
     if check_errors:
-        factor = succeeded(factor, info, *INDEFINITE)
+        factor = succeeded(factor, info, INDEFINITE)
     return CholeskyEx(turned(factor) if upper else factor, info)
 
 

@@ -142,8 +142,15 @@ def finite(name: str, x: Value) -> Value:
     )
 
 
-def succeeded(x: Value, info: Value, what: str, expected: str, fix: str) -> Value:
-    """Return a result; a run in which some ``info`` is not 0 is refused."""
+def succeeded(x: Value, info: Value, why: tuple[str, str, str]) -> Value:
+    """Return a result; a run in which some ``info`` is not 0 is refused.
+
+    Args:
+        x: the result.
+        info: of each matrix.
+        why: the error's first sentence, what was expected, and a remedy.
+    """
+    what, expected, fix = why
     holds = eq(info, number(0, info))
     got = _("one that is not, in the batch or alone")
     return require_all(x, holds, what, expected=expected, got=got, fix=fix)

@@ -18,7 +18,7 @@ from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType
 from chainrule.notation.functions import apply as called
 from chainrule.primitives.elementwise import add, div, mul, sub
-from chainrule.primitives.linear_systems import solve_triangular
+from chainrule.primitives.linear_systems import solutions, solve_triangular
 from chainrule.primitives.matrices import (
     all_of,
     by_matrix,
@@ -141,8 +141,13 @@ def eigh(a: Array, *, upper: bool) -> tuple[Array, Array]:
 
     The derivative is that of a function of symmetric matrices.
     """
-    n, side = a.shape[-1], "U" if upper else "L"
-    return by_matrix(lambda a: np.linalg.eigh(a, side), (a,), [(n,), (n, n)])
+    n = a.shape[-1]
+
+    def spectrum(a: Array) -> tuple[Array, ...]:
+        return np.linalg.eigh(a, "U" if upper else "L")
+
+    w, v = by_matrix(spectrum, (a,), [(n,), (n, n)])
+    return w, v
 
 
 def _svd_rule(a: ArrayType, *, full: bool) -> tuple[ArrayType, ...]:
@@ -193,14 +198,20 @@ def _svd_vjp(
     ),
 )
 def svd(a: Array, *, full: bool) -> tuple[Array, ...]:
+    return factors_of(a, full)
+
+
+def factors_of(a: Array, full: bool = False) -> tuple[Array, ...]:
+    """Return the singular value decomposition of matrices, by NumPy."""
     m, n = a.shape[-2:]
     k = min(m, n)
-    u, s, vh = by_matrix(
-        lambda a: np.linalg.svd(a, full),
-        (a,),
-        [(m, m if full else k), (k,), (n if full else k, n)],
+
+    def factors(a: Array) -> tuple[Array, ...]:
+        return np.linalg.svd(a, full)
+
+    return by_matrix(
+        factors, (a,), [(m, m if full else k), (k,), (n if full else k, n)]
     )
-    return u, s, vh
 
 
 # -- functions of matrices -------------------------------------------------------------
@@ -238,16 +249,10 @@ def _pinv_vjp(g: Value, y: Value, a: Value, cut: Value) -> Value:
 )
 def pinv(a: Array, cut: Array) -> Array:
     """The pseudo-inverse; singular values up to ``cut`` count as zero."""
-    u, s, vh = svd_reference(a)
+    u, s, vh = factors_of(a)
     inverse = np.where(s > cut[..., None], 1 / np.where(s == 0, 1, s), 0)
     v = np.swapaxes(vh, -1, -2) * inverse[..., None, :]
     return (v @ np.swapaxes(u, -1, -2)).astype(a.dtype, copy=False)
-
-
-def svd_reference(a: Array) -> tuple[Array, ...]:
-    """Return the reduced singular value decomposition of matrices, by NumPy."""
-    (m, n), k = a.shape[-2:], min(a.shape[-2:])
-    return by_matrix(lambda a: np.linalg.svd(a, False), (a,), [(m, k), (k,), (k, n)])
 
 
 def _exp_rule(a: ArrayType) -> ArrayType:
@@ -256,7 +261,7 @@ def _exp_rule(a: ArrayType) -> ArrayType:
 
 
 def _exp_vjp(g: Value, y: Value, a: Value) -> Value:
-    rank, n = len(a.shape), a.shape[-1]
+    rank, n = len(a.shape), int(a.shape[-1])
     back = turned(a)
     above = concatenate(back, g, axis=rank - 1)
     below = concatenate(full_like(a, 0.0), back, axis=rank - 1)
@@ -293,10 +298,7 @@ def matrix_exp(a: Array) -> Array:
         powers.append(powers[-1] @ square)
     odd = x @ sum(p * c for p, c in zip(powers, _PADE[1::2]))
     even = sum(p * c for p, c in zip(powers, _PADE[::2]))
-    shape = a.shape[-2:]
-    (y,) = by_matrix(
-        lambda q, p: (np.linalg.solve(q, p),), (even - odd, even + odd), [shape]
-    )
+    (y,) = by_matrix(solutions, (even - odd, even + odd), [a.shape[-2:]])
     for i in range(int(squarings.max(initial=0))):
         y = np.where(i < squarings, y @ y, y)
     return np.asarray(y, dtype)

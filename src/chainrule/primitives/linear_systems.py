@@ -59,6 +59,16 @@ def _solve_rule(a: ArrayType, b: ArrayType) -> tuple[ArrayType, ArrayType]:
     return b, ArrayType(a.shape[:-2], DType.int32)
 
 
+def solutions(a: Array, b: Array) -> tuple[Array, ...]:
+    """Return the solutions of a x = b, by NumPy, which refuses singular matrices."""
+    return (np.linalg.solve(a, b),)
+
+
+def _solved(a: Array, b: Array) -> tuple[Array, ...]:
+    """Return the solutions, and a 0 for each matrix that was not refused."""
+    return np.linalg.solve(a, b), np.zeros(a.shape[:-2])
+
+
 def _solve_vjp(gs: Values, ys: Values, inputs: Values, needed: Any) -> list[Cotangent]:
     right, __ = solve(turned(inputs[0]), gs[0])
     return [neg(product(right, turned(ys[0]))) if needed[0] else None, right]
@@ -77,15 +87,13 @@ def _solve_vjp(gs: Values, ys: Values, inputs: Values, needed: Any) -> list[Cota
 )
 def solve(a: Array, b: Array) -> tuple[Array, Array]:
     """A⁻¹ b, and for each matrix the number of the first pivot that is zero, or 0."""
-    try:
-        return np.linalg.solve(a, b), np.zeros(a.shape[:-2], np.int32)
-    except np.linalg.LinAlgError:
-        x = by_matrix(lambda a, b: (np.linalg.solve(a, b),), (a, b), [b.shape[-2:]])[0]
-        pivots = np.diagonal(factored(a)[0], axis1=-2, axis2=-1)
-        first = np.argmax(pivots == 0, -1) + 1
-        found = np.where((pivots == 0).any(-1), first, a.shape[-1])
-        refused = np.isnan(x).any((-2, -1)) & ~np.isnan(a).any((-2, -1))
-        return x, np.where(refused, found, 0).astype(np.int32)
+    x, refused = by_matrix(_solved, (a, b), [b.shape[-2:], ()])
+    info = np.zeros(a.shape[:-2], np.int32)
+    if np.isnan(refused).any():
+        zero = np.diagonal(factored(a)[0], axis1=-2, axis2=-1) == 0
+        first: Array = np.where(zero.any(-1), np.argmax(zero, -1) + 1, a.shape[-1])
+        info = np.where(np.isnan(refused), first, info).astype(np.int32)
+    return x, info
 
 
 def _triangular_rule(
@@ -203,7 +211,7 @@ def lu(a: Array) -> tuple[Array, Array]:
 def factored(a: Array) -> tuple[Array, Array]:
     """Return L and U in one matrix, and the rows exchanged, counted from 1."""
     m, n = a.shape[-2:]
-    work = np.array(a).reshape(math.prod(a.shape[:-2]), m, n)
+    work: Array = np.array(a).reshape(math.prod(a.shape[:-2]), m, n)
     pivots = np.zeros((len(work), min(m, n)), np.int32)
     each = np.arange(len(work))
     for j in range(min(m, n)):
@@ -292,12 +300,16 @@ def cholesky(a: Array) -> tuple[Array, Array]:
     """
     info = np.zeros(a.shape[:-2], np.int32)
     n = a.shape[-1]
-    made = by_matrix(lambda a: (np.linalg.cholesky(a),), (a,), [(n, n)])[0]
+    (made,) = by_matrix(_roots, (a,), [(n, n)])
     for i in np.ndindex(info.shape):
         if n and np.isnan(made[i]).any():
             minors = [_has_root(a[i][: k + 1, : k + 1]) for k in range(n)]
             info[i] = minors.index(False) + 1 if False in minors else 0
     return made, info
+
+
+def _roots(a: Array) -> tuple[Array, ...]:
+    return (np.linalg.cholesky(a),)
 
 
 def _has_root(a: Array) -> bool:

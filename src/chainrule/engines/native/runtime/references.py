@@ -53,7 +53,7 @@ def _array(words: Any, at: int, dtype: str, rank: int) -> tuple[Array, int]:
     shape = tuple(words[at + 1 : at + 1 + rank])
     kind = np.dtype(dtype)
     length = max(1, int(np.prod(shape)) * kind.itemsize)
-    memory = (ctypes.c_char * length).from_address(words[at])
+    memory: Any = (ctypes.c_char * length).from_address(words[at])
     return np.ndarray(shape, kind, memory), at + 1 + rank
 
 

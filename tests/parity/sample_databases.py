@@ -42,6 +42,16 @@ SAMPLED = (torch.float64, torch.float32, torch.int64, torch.bool)
 #: |ours − theirs| ≤ these, times the larger of 1 and |theirs|.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
 
+#: Where PyTorch itself is off by more; tests/test_special_functions.py has 40 digits.
+INEXACT = dict.fromkeys(
+    [f"special.bessel_{name}" for name in ("j0", "j1", "y0", "y1")], 1e-6
+)
+#: What the database calls with its arguments in another order.
+REORDERED: dict[str, Callable[..., Any]] = {
+    "polygamma": lambda x, n: cr.polygamma(n, x),
+    "special.polygamma": lambda x, n: cr.special.polygamma(n, x),
+}
+
 DATABASE = {op.name: op for op in reversed(op_db)}
 
 
@@ -51,6 +61,8 @@ class UnknownError(Exception):
 
 def ours(name: str) -> Callable[..., Any] | None:
     """The function of the same name, or the method."""
+    if name in REORDERED:
+        return REORDERED[name]
     target: Any = cr
     for part in name.split("."):
         target = getattr(target, part, None)
@@ -97,8 +109,8 @@ def flat(result: Any) -> list[Any]:
     return [result]
 
 
-def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
-    """Where two results differ; empty if they agree."""
+def compare(ours: Any, theirs: Any, *, dtypes: bool = True, least: float = 0) -> str:
+    """Where two results differ by more than a bound; empty if they agree."""
     mine, other = flat(ours), flat(theirs)
     if len(mine) != len(other):
         return f"{len(mine)} results for {len(other)}"
@@ -115,7 +127,7 @@ def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
             return f"another dtype: {b.dtype}"
         if not isinstance(a, cr.Tensor):
             return f"{type(a).__name__} for a tensor"
-        x, y = a.detach().numpy(), b.detach().resolve_conj().resolve_neg().numpy()
+        x, y = a.detach().numpy(), b.detach().numpy(force=True)
         if x.shape != y.shape:
             return f"shape {x.shape} for {y.shape}"
         if dtypes and x.dtype != y.dtype:
@@ -124,7 +136,7 @@ def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
             if not np.array_equal(x, y):
                 return f"values {x.ravel()[:4]} for {y.ravel()[:4]}"
             continue
-        bound = TOLERANCES.get(y.dtype.name, 1e-4)
+        bound = max(TOLERANCES.get(y.dtype.name, 1e-4), least)
         if not np.allclose(x, y, rtol=bound, atol=bound, equal_nan=True):
             off = ~np.isclose(x, y, rtol=bound, atol=bound, equal_nan=True)
             return f"values {x[off].ravel()[:3]} for {y[off].ravel()[:3]}"
@@ -192,6 +204,7 @@ class Check:
 
     def __init__(self, name: str, compiled: int = 2) -> None:
         self.op, self.compiled = DATABASE[name], compiled
+        self.least = INEXACT.get(name, 0)
         self.function = ours(name)
         self.report = Report(name)
 
@@ -234,7 +247,7 @@ class Check:
         found = self.attempt(label, lambda: self.function(*args, **kwargs))
         if found is None:
             return
-        difference = compare(found[0], theirs)
+        difference = compare(found[0], theirs, least=self.least)
         if difference:
             self.report.wrong.append(f"({label}): {difference}")
             self.report.counts["wrong"] += 1
@@ -323,7 +336,7 @@ class Check:
             found = self.attempt(f"{engine}: {label}", lambda r=run: r(*args, **kwargs))
             if found is None:
                 continue
-            difference = compare(found[0], theirs)
+            difference = compare(found[0], theirs, least=self.least)
             if difference:
                 self.report.wrong.append(f"{engine} ({label}): {difference}")
             self.report.counts["wrong" if difference else engine] += 1

@@ -243,3 +243,10 @@ def test_a_missing_operand_is_named() -> None:
         with pytest.raises(CallError, match="is not called like that") as error:
             call(*[1] * (call is cr.hypot))
         assert "missing" in str(error.value.got)
+
+
+def test_an_array_keeps_its_dtype() -> None:
+    whole, wide = np.array([2**40, 3]), np.array([2.0, 1.0])
+    assert cr.sort(whole).values.tolist() == [3, 2**40]
+    assert cr.reshape(wide, (2,)).dtype is cr.sort(wide).values.dtype is cr.float64
+    assert cr.sort([2.0, 1.0]).values.dtype is cr.float32

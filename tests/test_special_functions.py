@@ -76,6 +76,8 @@ ROWS: dict[str, tuple[Any, Any, np.ndarray[Any, Any]]] = {
     "i1": (cr.special.i1, lambda x: mp.besseli(1, x), WIDE),
     "i0e": (cr.special.i0e, lambda x: mp.besseli(0, x) * mp.exp(-abs(x)), WIDE),
     "i1e": (cr.special.i1e, lambda x: mp.besseli(1, x) * mp.exp(-abs(x)), WIDE),
+    "k0": (cr.special.modified_bessel_k0, lambda x: mp.besselk(0, x), NEAR),
+    "k1": (cr.special.modified_bessel_k1, lambda x: mp.besselk(1, x), NEAR),
     "sinc": (cr.sinc, lambda x: mp.sincpi(x), RNG.uniform(-3, 3, 60)),
 }
 
@@ -115,6 +117,24 @@ def test_its_derivatives_are_exact(name: str) -> None:
             for p, got in zip(some, derivative(x).tolist(), strict=True):
                 wanted = mp.diff(exact, mpf(float(p)), order)
                 assert abs(got - wanted) <= 1e-11 * max(1, abs(wanted)), (p, order)
+
+
+WAVES = {
+    "bessel_j0": lambda x: mp.besselj(0, x),
+    "bessel_j1": lambda x: mp.besselj(1, x),
+    "bessel_y0": lambda x: mp.bessely(0, x),
+    "bessel_y1": lambda x: mp.bessely(1, x),
+}
+
+
+@pytest.mark.parametrize("name", WAVES)
+def test_waves_are_exact_beside_their_size(name: str) -> None:
+    points = np.concatenate([NEAR, [24.9999, 25.0001, 300.0]])
+    for engine in ("numpy", "native"):
+        run = cr.compile(getattr(cr.special, name), engine=engine)
+        for p, got in zip(points, run(cr.tensor(points)).tolist(), strict=True):
+            wanted = WAVES[name](mpf(float(p)))
+            assert abs(got - wanted) <= 2e-14 * max(1, abs(wanted)), p
 
 
 def test_a_frexp_is_exact_beyond_normal_numbers() -> None:

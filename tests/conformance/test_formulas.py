@@ -40,7 +40,8 @@ SHOWN = {
     *("cofactors", "qr", "eigh", "svd", "pinv", "matrix_exp"),
     *("window_sum", "window_max", "window_argmax", "gcd", "lgamma", "digamma", "zeta"),
     *("erfcx", "erfinv", "normal_score", "normal_quantile", "log_normal_distribution"),
-    *("bessel_i", "scaled_bessel_i"),
+    *("bessel_i", "scaled_bessel_i", "bessel_j", "bessel_y", "bessel_k"),
+    "scaled_bessel_k",
 }
 #: Of constants those that are no single number; of the classes their number C.
 PARTLY = {"constant", "multi_margin"}

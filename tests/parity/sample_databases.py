@@ -42,6 +42,10 @@ SAMPLED = (torch.float64, torch.float32, torch.int64, torch.bool)
 #: |ours − theirs| ≤ these, times the larger of 1 and |theirs|.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
 
+#: Where PyTorch itself is off by more; tests/test_special_functions.py has 40 digits.
+INEXACT = dict.fromkeys(
+    [f"special.bessel_{name}" for name in ("j0", "j1", "y0", "y1")], 1e-6
+)
 #: What the database calls with its arguments in another order.
 REORDERED: dict[str, Callable[..., Any]] = {
     "polygamma": lambda x, n: cr.polygamma(n, x),
@@ -105,8 +109,8 @@ def flat(result: Any) -> list[Any]:
     return [result]
 
 
-def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
-    """Where two results differ; empty if they agree."""
+def compare(ours: Any, theirs: Any, *, dtypes: bool = True, least: float = 0) -> str:
+    """Where two results differ by more than a bound; empty if they agree."""
     mine, other = flat(ours), flat(theirs)
     if len(mine) != len(other):
         return f"{len(mine)} results for {len(other)}"
@@ -132,7 +136,7 @@ def compare(ours: Any, theirs: Any, *, dtypes: bool = True) -> str:
             if not np.array_equal(x, y):
                 return f"values {x.ravel()[:4]} for {y.ravel()[:4]}"
             continue
-        bound = TOLERANCES.get(y.dtype.name, 1e-4)
+        bound = max(TOLERANCES.get(y.dtype.name, 1e-4), least)
         if not np.allclose(x, y, rtol=bound, atol=bound, equal_nan=True):
             off = ~np.isclose(x, y, rtol=bound, atol=bound, equal_nan=True)
             return f"values {x[off].ravel()[:3]} for {y[off].ravel()[:3]}"
@@ -241,6 +245,7 @@ class Check:
         self.determined = DETERMINED.get(name, lambda result: result)
         function = ours(name)
         self.function = lambda *a, **k: self.determined(function(*a, **k))
+        self.least = INEXACT.get(name, 0)
         self.report = Report(name)
 
     def run(self) -> Report:
@@ -283,7 +288,7 @@ class Check:
         found = self.attempt(label, lambda: self.function(*args, **kwargs))
         if found is None:
             return
-        difference = compare(found[0], theirs)
+        difference = compare(found[0], theirs, least=self.least)
         if difference:
             self.report.wrong.append(f"({label}): {difference}")
             self.report.counts["wrong"] += 1
@@ -378,7 +383,7 @@ class Check:
             found = self.attempt(f"{engine}: {label}", lambda r=run: r(*args, **kwargs))
             if found is None:
                 continue
-            difference = compare(found[0], theirs)
+            difference = compare(found[0], theirs, least=self.least)
             if difference:
                 self.report.wrong.append(f"{engine} ({label}): {difference}")
             self.report.counts["wrong" if difference else engine] += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chainrule.composites import activations, bessel, gamma, normal
+from chainrule.composites import activations, bessel, bessel_waves, gamma, normal
 from chainrule.composites.polynomials import horner
 from chainrule.graph.node import Value
 from chainrule.operations.arithmetic import add, clamp, div, isnan, mul, number
@@ -141,6 +141,54 @@ def i0e(x: Value) -> Value:
 def i1e(x: Value) -> Value:
     r"""Return e^(−\|x\|) I₁(x), which does not overflow."""
     return bessel.scaled_bessel_i(x, order=1)
+
+
+@op(module="special", floats=True)
+def bessel_j0(x: Value) -> Value:
+    """Return J₀(x), the Bessel function of the first kind of order 0."""
+    return bessel_waves.bessel_j(x, order=0)
+
+
+@op(module="special", floats=True)
+def bessel_j1(x: Value) -> Value:
+    """Return J₁(x), the Bessel function of the first kind of order 1."""
+    return bessel_waves.bessel_j(x, order=1)
+
+
+@op(module="special", floats=True)
+def bessel_y0(x: Value) -> Value:
+    """Return Y₀(x), the Bessel function of the second kind of order 0; NaN below 0."""
+    return bessel_waves.bessel_y(x, order=0)
+
+
+@op(module="special", floats=True)
+def bessel_y1(x: Value) -> Value:
+    """Return Y₁(x), the Bessel function of the second kind of order 1; NaN below 0."""
+    return bessel_waves.bessel_y(x, order=1)
+
+
+@op(module="special", floats=True)
+def modified_bessel_k0(x: Value) -> Value:
+    """Return K₀(x), the modified Bessel function of the second kind of order 0."""
+    return bessel_waves.bessel_k(x, order=0)
+
+
+@op(module="special", floats=True)
+def modified_bessel_k1(x: Value) -> Value:
+    """Return K₁(x), the modified Bessel function of the second kind of order 1."""
+    return bessel_waves.bessel_k(x, order=1)
+
+
+@op(module="special", floats=True)
+def scaled_modified_bessel_k0(x: Value) -> Value:
+    """Return eˣ K₀(x), which does not underflow."""
+    return bessel_waves.scaled_bessel_k(x, order=0)
+
+
+@op(module="special", floats=True)
+def scaled_modified_bessel_k1(x: Value) -> Value:
+    """Return eˣ K₁(x), which does not underflow."""
+    return bessel_waves.scaled_bessel_k(x, order=1)
 
 
 # -- logarithms and a wave ------------------------------------------------------------

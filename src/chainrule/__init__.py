@@ -60,9 +60,13 @@ if TYPE_CHECKING:
         backends,
         cuda,
         data,
+        distributions,
+        fft,
+        linalg,
         metrics,
         nn,
         optim,
+        special,
         training,
         utils,
         viz,
@@ -86,8 +90,8 @@ float, double = float32, float64
 short, int, long = int16, int32, int64
 
 _PARTS = (
-    *("array_api", "autograd", "backends", "cuda", "data", "metrics", "nn", "optim"),
-    *("training", "utils", "viz"),
+    *("array_api", "autograd", "backends", "cuda", "data", "distributions", "fft"),
+    *("linalg", "metrics", "nn", "optim", "special", "training", "utils", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -163,10 +167,12 @@ __all__ = [
     "data",
     "derive",
     "device",
+    "distributions",
     "double",
     "dtype",
     "enable_grad",
     "explain",
+    "fft",
     "float",
     "float32",
     "float64",
@@ -184,6 +190,7 @@ __all__ = [
     "is_grad_enabled",
     "jacobian",
     "jvp",
+    "linalg",
     "load",
     "long",
     "manual_seed",
@@ -205,6 +212,7 @@ __all__ = [
     "set_grad_enabled",
     "set_language",
     "short",
+    "special",
     "summary",
     "tensor",
     "training",

@@ -5,13 +5,28 @@ from chainrule.text import _
 #: Names of the package.
 PACKAGE = {
     "autocast": _("nothing, numbers are computed in the dtype that they have"),
-    "cdist": "((x[:, None] - y) ** 2).sum(-1).sqrt()",
     "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
     "complex": _("there are no complex numbers"),
+    "lu": "cr.linalg.lu_factor(x)",
     "float16": "cr.float32",
     "bfloat16": "cr.float32",
-    "fmod": _("x - (x / y).trunc() * y; x % y has the sign of y"),
     "repeat": _("x.repeat(2, 3), or cr.repeat_interleave(x, 2)"),
+}
+
+#: Names of linear algebra.
+LINALG = {
+    **dict.fromkeys(
+        ("eig", "eigvals"),
+        _(
+            "there are no complex numbers: cr.linalg.eigh(x) of symmetric matrices, "
+            "cr.linalg.svd(x) of all"
+        ),
+    ),
+    **dict.fromkeys(
+        ("ldl_factor", "ldl_factor_ex", "ldl_solve"),
+        "cr.linalg.lu_factor(x), cr.linalg.lu_solve(LU, pivots, b)",
+    ),
+    "matmul": "x @ y",
 }
 
 #: Names of tensors.

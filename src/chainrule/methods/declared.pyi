@@ -98,11 +98,11 @@ class Declared(TensorBase):
     def where(self, condition: Any, other: Any) -> Self:
         """Return the tensor's elements where ``condition`` is true, else of ``other``."""
     def masked_fill(self, mask: Any, value: Any) -> Self:
-        """Return the tensor with ``value`` in all places where ``mask`` is true."""
+        """Return the tensor with a number in all places where ``mask`` is true."""
     def masked_fill_(self, mask: Any, value: Any) -> Self: ...
-    def lerp(self, end: Any, weight: Any) -> Self:
+    def lerp(self, end: Any, weight: Any, *, stop: Any = None) -> Self:
         """Interpolate linearly: start + weight · (end − start), exact at both ends."""
-    def lerp_(self, end: Any, weight: Any) -> Self: ...
+    def lerp_(self, end: Any, weight: Any, *, stop: Any = None) -> Self: ...
     def eq(self, other: Any) -> Self:
         """Return x = other of two tensors by element; :func:`equal` returns one bool."""
     def __eq__(self, other: Any) -> Self: ...  # type: ignore[override]
@@ -278,9 +278,9 @@ class Declared(TensorBase):
     def sigmoid(self) -> Self:
         """Return the sigmoid 1 / (1 + e⁻ˣ) of a tensor (2.7)."""
     def sigmoid_(self) -> Self: ...
-    def softmax(self, dim: int = -1, *, axis: Any = -1) -> Self:
+    def softmax(self, dim: int = -1, *, dtype: Any = None, axis: Any = -1) -> Self:
         """Return the softmax e^xᵢ / Σⱼ e^xⱼ of a tensor along ``dim`` (3.2.3)."""
-    def log_softmax(self, dim: int = -1, *, axis: Any = -1) -> Self:
+    def log_softmax(self, dim: int = -1, *, dtype: Any = None, axis: Any = -1) -> Self:
         """Return the logarithm of the softmax along ``dim``, without underflow."""
     def sign(self) -> Self:
         """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
@@ -369,23 +369,13 @@ class Declared(TensorBase):
         """Return whether each element of a tensor is −∞."""
     def isreal(self) -> Self:
         """Return whether each element is a real number: true, as all of them are."""
-    def split(self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Split a tensor along ``dim`` into pieces of one given length, or of several."""
-    def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
-    def unbind(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-    def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-    def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
-        """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
-    def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
-        """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
+    def combinations(self, r: int = 2, with_replacement: bool = False) -> Self:
+        """Return all choices of r elements of a vector, in order, a row for each."""
     def repeat(self, *sizes: Any) -> Self:
         """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
     def tile(self, *sizes: Any) -> Self:
         """Repeat the whole tensor along each axis; numbers count from the last axis."""
-    def repeat_interleave(self, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+    def repeat_interleave(self, repeats: Any, dim: int | None = None, *, output_size: int | None = None, axis: Any = None) -> Self:
         """Repeat each element of a tensor in a row; one number, or one per element."""
     def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
@@ -421,8 +411,10 @@ class Declared(TensorBase):
         """Return ln Σ eˣ of a tensor over ``dim``, without overflow."""
     def cumsum(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
         """Return a tensor's cumulative sum along ``dim``; integers in 64 bits."""
+    def cumsum_(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self: ...
     def cumprod(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
         """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
+    def cumprod_(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self: ...
     def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
         """Return the tensor's elements in another shape; one size may be −1."""
     def view(self, *shape: Any) -> Self:
@@ -433,10 +425,12 @@ class Declared(TensorBase):
         """Return the tensor's elements in the shape of the tensor ``other``."""
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """Merge the tensor's axes from ``start_dim`` to ``end_dim`` into one."""
+    def ravel(self) -> Self:
+        """Return the tensor's elements as a vector: a view, if in row-major order."""
     def unflatten(self, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Self:
         """Split one axis of the tensor into several; one size may be −1."""
     def squeeze(self, dim: Dims = None, *, axis: Any = None) -> Self:
-        """Remove the tensor's axes of length 1: all, or those of ``dim``."""
+        """Remove the tensor's axes of length 1: all, or those of them in ``dim``."""
     def unsqueeze(self, dim: Any, *, axis: Any = None) -> Self:
         """Insert an axis of length 1 into the tensor before axis ``dim``; −1 appends it."""
     def expand_dims(self, dim: Any = 0, *, axis: Any = 0) -> Self:
@@ -447,8 +441,12 @@ class Declared(TensorBase):
         """Expand a tensor's missing axes and axes of length 1 to sizes; −1 keeps a size."""
     def expand_as(self, other: Any) -> Self:
         """Expand the tensor to the shape of the tensor ``other``, by repetition."""
+    def sum_to_size(self, *size: Any, shape: Any = None) -> Self:
+        """Return a tensor summed over what was repeated to broadcast ``size`` to it."""
     def clone(self) -> Self:
         """Return a copy of the tensor; derivatives pass through."""
+    def unfold(self, dimension: int, size: int, step: int, *, shape: Any = None) -> Self:
+        """Return windows of ``size`` elements along an axis, each ``step`` further on."""
     def permute(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
         """Return the tensor with its axes in another order: ``dims[i]`` becomes axis i."""
     def permute_dims(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
@@ -465,6 +463,12 @@ class Declared(TensorBase):
         """Move axes of a tensor to other positions; the other axes remain in order."""
     def flip(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
         """Reverse the order of a tensor's elements along ``dims``, by default all axes."""
+    def fliplr(self) -> Self:
+        """Reverse the order of a tensor's columns, its second axis."""
+    def flipud(self) -> Self:
+        """Reverse the order of a tensor's rows, its first axis."""
+    def rot90(self, k: int = 1, dims: Sequence[int] = (0, 1), *, axis: Any = (0, 1), axes: Any = (0, 1)) -> Self:
+        """Rotate a tensor by k · 90°, from the first of two axes towards the second."""
     def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Self:
         """Shift a tensor's elements along an axis, with wrap-around at the ends."""
     def tril(self, diagonal: int = 0, *, k: Any = 0) -> Self:
@@ -477,6 +481,10 @@ class Declared(TensorBase):
         """Return a tensor's diagonal, whose second index is the first plus ``offset``."""
     def diag(self, diagonal: int = 0, *, k: Any = 0) -> Self:
         """Return the diagonal of a matrix, or a matrix with the given diagonal."""
+    def diagflat(self, offset: int = 0) -> Self:
+        """Return a matrix with all elements of a tensor, in order, on a diagonal."""
+    def diag_embed(self, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Self:
+        """Return matrices with a tensor's last axis on a diagonal, and 0 elsewhere."""
     def trace(self) -> Self:
         """Return the trace of a matrix, the sum of its diagonal."""
     def matmul(self, other: Any) -> Self:
@@ -547,31 +555,74 @@ class Declared(TensorBase):
         """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
     def gather(self, dim: int, index: Any, *, axis: Any = None) -> Self:
         """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
-    def scatter(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
-    def scatter_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
-    def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
-    def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
-    def index_add(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with the slices of ``source`` added at indices along ``dim``."""
-    def index_add_(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self: ...
     def masked_select(self, mask: Any) -> Self:
         """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
     def nonzero(self, *, as_tuple: bool = False) -> Any:
         """Return the indices of a tensor's elements that differ from 0, a row for each."""
+    def argwhere(self) -> Self:
+        """Return the indices of a tensor's elements that differ from 0, a row for each."""
     def dist(self, other: Any, p: float = 2) -> Self:
         """Return the p-norm of the difference of two tensors; see :func:`norm`."""
+    def unique(self, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None, *, axis: Any = None) -> Any:
+        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+    def unique_consecutive(self, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None, *, axis: Any = None) -> Any:
+        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
     def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Self:
         """Return the indices that sort a tensor's elements along ``dim``."""
     def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
         """Return a tensor's elements sorted along ``dim``, and their indices."""
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
         """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
+    def msort(self) -> Self:
+        """Return a tensor's elements sorted along the first axis."""
+    def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False, *, axis: Any = -1, keepdims: Any = False) -> Extremes:
+        """Return the k-th smallest elements of a tensor along ``dim``, and their indices."""
+    def diff(self, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, axis: Any = -1) -> Self:
+        """Return a tensor's n-th differences along ``dim``, by default the last axis."""
+    def bucketize(self, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Self:
+        """Return the index of the bucket between boundaries that each element falls into."""
+    def split(self, split_size_or_sections: int | Sequence[int], dim: int = 0, *, axis: Any = 0, split_size: Any = None) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into pieces of one given length, or of several."""
+    def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+    def unbind(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+    def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+    def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
+        """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
+    def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
+        """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
+    def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into pieces of given lengths."""
+    def tensor_split(self, indices_or_sections: Any, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into so many pieces, or before given indices."""
+    def hsplit(self, indices_or_sections: Any) -> tuple[Self, ...]:
+        """Split a tensor along its second axis, a vector along its only one."""
+    def vsplit(self, indices_or_sections: Any) -> tuple[Self, ...]:
+        """Split a tensor along its first axis; it has two at least."""
+    def dsplit(self, indices_or_sections: Any) -> tuple[Self, ...]:
+        """Split a tensor along its third axis."""
+    def narrow_copy(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
+        """Return copies of what :meth:`narrow` of a tensor shows."""
+    def cummax(self, dim: int, *, axis: Any = None) -> Extremes:
+        """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+    def cummin(self, dim: int, *, axis: Any = None) -> Extremes:
+        """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+    def logcumsumexp(self, dim: int, *, axis: Any = None) -> Self:
+        """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+    def gradient(self, *, spacing: Any = None, dim: Any = None, edge_order: int = 1, axis: Any = None) -> tuple[Self, ...]:
+        """Return estimates of a function's derivatives along axes, from its values."""
+    def mode(self, dim: int = -1, keepdim: bool = False, *, axis: Any = -1, keepdims: Any = False) -> Extremes:
+        """Return the most frequent elements of a tensor along ``dim``, and an index."""
     def median(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
         """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-    def diff(self, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None, axis: Any = -1) -> Self:
-        """Return a tensor's n-th differences along ``dim``, by default the last axis."""
+    def nanmedian(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+        """Return a tensor's median without its NaN; see :meth:`median`."""
+    def quantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear', axis: Any = None, keepdims: Any = False) -> Self:
+        """Return a tensor's quantiles along ``dim``, by default of all elements."""
+    def nanquantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear', axis: Any = None, keepdims: Any = False) -> Self:
+        """Return a tensor's quantiles without its NaN; see :meth:`quantile`."""
     def lgamma(self) -> Self:
         """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
     def lgamma_(self) -> Self: ...
@@ -599,3 +650,66 @@ class Declared(TensorBase):
     def sinc(self) -> Self:
         """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
     def sinc_(self) -> Self: ...
+    def aminmax(self, *, dim: int | None = None, keepdim: bool = False, axis: Any = None, keepdims: Any = False) -> MinMax:
+        """Return a tensor's minimum and maximum over ``dim``, by default all axes."""
+    def nansum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the sum of a tensor over ``dim`` without its NaN."""
+    def nanmean(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the mean of a tensor over ``dim`` without its NaN; NaN of none."""
+    def bincount(self, weights: Any = None, minlength: int = 0) -> Self:
+        """Return how often each integer from 0 on occurs in a vector, or its weights' sum."""
+    def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Self:
+        """Return how many of a tensor's elements fall into each of ``bins`` equal bins."""
+    def histogram(self, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False) -> Histogram:
+        """Return how many of a tensor's elements fall into bins, and the bins' edges."""
+    def cov(self, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Self:
+        """Return the covariance matrix of variables, the rows of a tensor."""
+    def corrcoef(self) -> Self:
+        """Return the correlation coefficients of variables, the rows of a tensor."""
+    def renorm(self, p: float, dim: int, maxnorm: float, *, axis: Any = None) -> Self:
+        """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
+    def renorm_(self, p: float, dim: int, maxnorm: float, *, axis: Any = None) -> Self: ...
+    def vdot(self, other: Any) -> Self:
+        """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
+    def inner(self, other: Any) -> Self:
+        """Return the inner products of tensors over their last axes; of scalars x · other."""
+    def kron(self, other: Any) -> Self:
+        """Return the Kronecker product: x with each element times the tensor ``other``."""
+    def cross(self, other: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+        """Return the cross products of vectors of three elements along ``dim``."""
+    def scatter(self, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, axis: Any = None) -> Self:
+        """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
+    def scatter_(self, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, axis: Any = None) -> Self: ...
+    def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
+    def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
+    def scatter_reduce(self, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Self:
+        """Return a tensor with the elements of ``src`` reduced at indices."""
+    def scatter_reduce_(self, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Self: ...
+    def index_add(self, dim: int, index: Any, source: Any, *, alpha: float = 1, axis: Any = None) -> Self:
+        """Return a tensor with alpha · ``source`` added by index along ``dim``."""
+    def index_add_(self, dim: int, index: Any, source: Any, *, alpha: float = 1, axis: Any = None) -> Self: ...
+    def index_copy(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with the slices of ``source`` written at indices along ``dim``."""
+    def index_copy_(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self: ...
+    def index_fill(self, dim: int, index: Any, value: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with a number in all slices at indices along ``dim``."""
+    def index_fill_(self, dim: int, index: Any, value: Any, *, axis: Any = None) -> Self: ...
+    def index_reduce(self, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Self:
+        """Return a tensor with slices of ``source`` reduced at indices along ``dim``."""
+    def index_reduce_(self, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Self: ...
+    def index_put(self, indices: Any, values: Any, accumulate: bool = False) -> Self:
+        """Return a tensor with x[indices] = ``values``, or += where they ``accumulate``."""
+    def index_put_(self, indices: Any, values: Any, accumulate: bool = False) -> Self: ...
+    def put(self, index: Any, source: Any, accumulate: bool = False) -> Self:
+        """Return the tensor with ``source`` written at indices of its elements in a row."""
+    def put_(self, index: Any, source: Any, accumulate: bool = False) -> Self: ...
+    def masked_scatter(self, mask: Any, source: Any) -> Self:
+        """Return a tensor with elements of ``source``, in order, where ``mask`` is true."""
+    def masked_scatter_(self, mask: Any, source: Any) -> Self: ...
+    def select_scatter(self, src: Any, dim: int, index: int, *, axis: Any = None) -> Self:
+        """Return a tensor with ``src`` written at ``index`` along ``dim``: x.select's."""
+    def slice_scatter(self, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1, *, axis: Any = 0, stop: Any = None) -> Self:
+        """Return a tensor with ``src`` written at start:end:step along ``dim``."""
+    def diagonal_scatter(self, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
+        """Return a tensor with ``src`` written to its diagonal; see :meth:`diagonal`."""

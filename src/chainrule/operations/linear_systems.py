@@ -19,6 +19,7 @@ from chainrule.operations.arithmetic import (
     select,
     sub,
 )
+from chainrule.operations.diagonals import tril, triu
 from chainrule.operations.elementwise import log, sign
 from chainrule.operations.matrices import (
     LU,
@@ -33,7 +34,6 @@ from chainrule.operations.matrices import (
     stacks,
     succeeded,
 )
-from chainrule.operations.movement import tril, triu
 from chainrule.operations.op import op
 from chainrule.operations.operands import astype, full, value_of
 from chainrule.operations.products import matmul

@@ -9,13 +9,14 @@ from typing import Any
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.types import size_of
-from chainrule.operations import reductions
+from chainrule.operations import reductions, vectors
 from chainrule.operations.arguments import Dims, axes_of, axis_of, whole
-from chainrule.operations.arithmetic import abs_, div, eq, mul, number, select, sub
+from chainrule.operations.arithmetic import abs_, div, eq, mul, number, select
 from chainrule.operations.decompositions import svdvals
+from chainrule.operations.diagonals import diagonal
 from chainrule.operations.linear_systems import inv, inv_ex, solve
 from chainrule.operations.matrices import LAST, floats, in_dtype, square
-from chainrule.operations.movement import diagonal, permuted
+from chainrule.operations.movement import permuted
 from chainrule.operations.op import Viewed, op
 from chainrule.operations.operands import (
     broadcast_to,
@@ -24,8 +25,8 @@ from chainrule.operations.operands import (
     value_of,
 )
 from chainrule.operations.products import matmul
-from chainrule.operations.reductions import amax, amin, cumprod, sum_
-from chainrule.operations.shapes import concatenated, cut, reshaped
+from chainrule.operations.reductions import amax, amin, sum_
+from chainrule.operations.shapes import cut, reshaped
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
@@ -264,23 +265,7 @@ def cross(x: Value, other: Any, *, dim: int = -1) -> Value:
     >>> cr.linalg.cross(cr.tensor([1.0, 0.0, 0.0]), cr.tensor([0.0, 1.0, 0.0]))
     tensor([0., 0., 1.])
     """
-    w = value_of(other)
-    sizes = [s[axis_of(s, dim)] for s in (x.shape, w.shape)]
-    if sizes != [3, 3] or len(x.shape) != len(w.shape):
-        raise ShapeError(
-            _("cross takes vectors of length 3, of as many axes."),
-            expected=_("3 along dim={dim}", dim=dim),
-            got=f"{show(x.shape)}, {show(w.shape)}",
-        )
-    v, w = promoted(x, w)
-    axis = axis_of(v.shape, dim)
-    ahead, behind = ([(i + step) % 3 for i in range(3)] for step in (1, 2))
-
-    def turned(u: Value, order: list[int]) -> Value:
-        return concatenated([cut(u, axis, i, i + 1) for i in order], axis)
-
-    left = mul(turned(v, ahead), turned(w, behind))
-    return sub(left, mul(turned(v, behind), turned(w, ahead)))
+    return vectors.cross(x, other, dim)
 
 
 # -- other ways to look at matrices ----------------------------------------------------
@@ -309,10 +294,7 @@ def vander(x: Value, *, N: int | None = None) -> Value:
         raise ArgumentError(
             _("vander makes columns, at least one."), expected="N ≥ 1", got=f"N={N}"
         )
-    shape = (*x.shape, count - 1)
-    powers = cumprod(broadcast_to(reshaped(x, (*x.shape, 1)), shape), -1)
-    one = full(1, powers.dtype, (*x.shape, 1))
-    return concatenated([one, powers], -1) if count > 1 else one
+    return vectors.powers(x, count)
 
 
 @op(module="linalg")

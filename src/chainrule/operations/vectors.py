@@ -131,13 +131,18 @@ def vander(x: Value, N: int | None = None, increasing: bool = False) -> Value:
             got=show(x.shape),
         )
     count = whole("N", count, least=0)
-    x = astype(x, DType.int64) if not x.dtype.is_float else x
-    size = x.shape[0]
     if not count:
-        return full(0, x.dtype, (size, 0))
-    ones = full(1, x.dtype, (size, 1))
+        return full(0, x.dtype if x.dtype.is_float else DType.int64, (x.shape[0], 0))
+    rows = powers(x, count)
+    return rows if increasing else movement.flip(rows, axes=(1,))
+
+
+def powers(x: Value, count: int) -> Value:
+    """Return the powers 0 … count − 1 of each element, along a new last axis."""
+    x = x if x.dtype.is_float else astype(x, DType.int64)
+    one = full(1, x.dtype, (*x.shape, 1))
     if count == 1:
-        return ones
-    factors = broadcast_to(reshaped(x, (-1, 1)), (size, count - 1))
-    powers = movement.concatenate(ones, cumprod(factors, 1), axis=1)
-    return powers if increasing else movement.flip(powers, axes=(1,))
+        return one
+    column = reshaped(x, (*x.shape, 1))
+    up = cumprod(broadcast_to(column, (*x.shape, count - 1)), -1)
+    return movement.concatenate(one, up, axis=len(x.shape))

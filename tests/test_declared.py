@@ -26,7 +26,18 @@ WHOLE = np.arange(1, 13).reshape(3, 4)
 PLACES = np.array([[0, 2, 1, 0]])
 #: What a function needs behind its first argument.
 NEEDED: dict[str, tuple[Any, ...]] = {
+    "addbmm": (np.ones((2, 3, 5)), np.ones((2, 5, 4))),
+    "addcdiv": (ROWS, ROWS[::-1]),
+    "addcmul": (ROWS, ROWS[::-1]),
+    "addmm": (ROWS, np.ones((4, 4))),
+    "addmv": (np.ones((4, 2)), np.ones(2)),
+    "addr": (ROWS[:, 0], ROWS[0]),
+    "baddbmm": (np.ones((2, 3, 5)), np.ones((2, 5, 4))),
     "chunk": (2,),
+    "clamp_max": (0.5,),
+    "clamp_min": (0.5,),
+    "fill": (0.5,),
+    "float_power": (2.0,),
     "gather": (0, PLACES),
     "index_add": (0, np.array([2]), ROWS[:1]),
     "index_select": (0, np.array([2, 0])),
@@ -34,7 +45,9 @@ NEEDED: dict[str, tuple[Any, ...]] = {
     "masked_fill": (ROWS > 0.5, 7.0),
     "masked_select": (ROWS > 0.5,),
     "movedim": (0, 1),
+    "mvlgamma": (2,),
     "narrow": (0, 1, 2),
+    "polygamma": (1,),
     "pow": (2.0,),
     "repeat_interleave": (2,),
     "roll": (1,),
@@ -60,18 +73,22 @@ ORDER = {"permute": (1, 0)}
 NAMED_ALONE = {"addmm", "astype", "bmm", "diagonal", "dot", "matmul", "mm", "mv"}
 NAMED_ALONE |= {"nonzero", "outer", "pad", "searchsorted", "tensordot", "trace"}
 NAMED_ALONE |= {"cumsum", "cumprod", "cumulative_sum", "cumulative_prod", "transpose"}
-NAMED_ALONE |= {"vecdot"}
+NAMED_ALONE |= {"vecdot", "addmv", "addr", "addbmm", "baddbmm"}
 
 
 def bits(name: str) -> bool:
-    return "bitwise" in name
+    return "bitwise" in name or name in ("gcd", "lcm")
 
 
 def first(op: Op) -> Any:
     if op.name == "squeeze":
         return cr.tensor(ROWS[:, :1])
-    if op.name == "acosh":
+    if op.name in ("acosh", "mvlgamma"):
         return cr.tensor(ROWS + 1)
+    if op.name == "addmv":
+        return cr.tensor(ROWS[0])
+    if op.name == "baddbmm":
+        return cr.tensor(np.stack([ROWS, ROWS + 1]))
     return cr.tensor(WHOLE if bits(op.name) else ROWS)
 
 
@@ -135,11 +152,12 @@ def test_an_alias_means_its_parameter(op: Op, name: str, alias: str) -> None:
 def test_a_change_in_place_gives_the_numbers_of_the_function(op: Op) -> None:
     x, args = first(op), rest(op)
     expected = getattr(x, op.name)(*args).astype(x.dtype)
-    y = x.clone()
-    z = y.view(y.shape)
-    assert getattr(y, f"{op.name}_")(*args) is y
-    assert same(y, expected)
-    assert same(z, expected), "a view shows the change"
+    for name in (op.name, *op.names):
+        y = x.clone()
+        z = y.view(y.shape)
+        assert getattr(y, f"{name}_")(*args) is y
+        assert same(y, expected)
+        assert same(z, expected), "a view shows the change"
 
 
 @pytest.mark.parametrize(
@@ -216,3 +234,10 @@ def test_a_missing_operand_is_named() -> None:
         with pytest.raises(CallError, match="is not called like that") as error:
             call(*[1] * (call is cr.hypot))
         assert "missing" in str(error.value.got)
+
+
+def test_an_array_keeps_its_dtype() -> None:
+    whole, wide = np.array([2**40, 3]), np.array([2.0, 1.0])
+    assert cr.sort(whole).values.tolist() == [3, 2**40]
+    assert cr.reshape(wide, (2,)).dtype is cr.sort(wide).values.dtype is cr.float64
+    assert cr.sort([2.0, 1.0]).values.dtype is cr.float32

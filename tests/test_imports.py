@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("methods",),
     ("tensor",),
     ("functions", "random", "interop"),
-    ("array_api", "backends", "cuda", "transforms"),
+    ("array_api", "backends", "cuda", "special", "transforms"),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
     ("training",),

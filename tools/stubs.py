@@ -68,9 +68,9 @@ def method_lines() -> Iterator[str]:
         first = (op.function.__doc__ or "").partition("\n")[0].replace("\\", "\\\\")
         for name in (op.name, *op.names) if op.method else ():
             yield f'    def {name}{shown}:\n        """{first}"""\n'
-        if op.in_place:
+        for name in (op.name, *op.names) if op.in_place else ():
             parameters = shown.rpartition(" -> ")[0]
-            yield f"    def {op.name}_{parameters} -> Self: ...\n"
+            yield f"    def {name}_{parameters} -> Self: ...\n"
         if op.operator and len(op.positional) == 1:
             yield f"    def __{op.operator}__(self) -> Self: ...\n"
         elif op.operator in SIGNS:
@@ -96,6 +96,7 @@ def stubs() -> dict[Path, str]:
     """Return the texts of the stubs."""
     names = {
         "arguments": "Dims",
+        "combinations": "Scaled",
         "dtypes": "FloatInfo, IntegerInfo",
         "order": "UniqueAll, UniqueCounts, UniqueInverse",
         "reductions": "Extremes",

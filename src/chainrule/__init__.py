@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         metrics,
         nn,
         optim,
+        special,
         training,
         viz,
     )
@@ -83,8 +84,8 @@ float, double = float32, float64
 short, int, long = int16, int32, int64
 
 _PARTS = (
-    *("array_api", "backends", "cuda", "data", "metrics", "nn", "optim", "training"),
-    "viz",
+    *("array_api", "backends", "cuda", "data", "metrics", "nn", "optim", "special"),
+    *("training", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -198,6 +199,7 @@ __all__ = [
     "set_grad_enabled",
     "set_language",
     "short",
+    "special",
     "summary",
     "tensor",
     "training",

@@ -14,7 +14,7 @@ import torch
 import chainrule as cr
 import chainrule.nn.functional
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError
-from tests.parity import element_rows, tensor_rows  # noqa: F401
+from tests.parity import element_rows, special_rows, tensor_rows  # noqa: F401
 from tests.parity.rows import ROWS, M
 from tests.parity.table import Row, compare_all, compare_compiled
 from tests.ways import ENGINES

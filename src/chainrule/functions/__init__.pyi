@@ -5,6 +5,7 @@ from typing import Any
 from chainrule.functions.from_numpy import from_numpy as from_numpy
 from chainrule.graph.types import Dim, DType
 from chainrule.operations.arguments import Dims
+from chainrule.operations.combinations import Scaled
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
 from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.reductions import Extremes
@@ -121,74 +122,6 @@ def bitwise_left_shift(x: Any, /, other: Any) -> Tensor:
     """Shift the bits of an integer tensor left: x · 2^other."""
 def bitwise_right_shift(x: Any, /, other: Any) -> Tensor:
     """Shift the bits of an integer tensor right: ⌊x / 2^other⌋."""
-def concat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def cat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def concatenate(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def stack(arrays: Sequence[Any], /, dim: int = 0, *, axis: Any = 0) -> Tensor:
-    """Stack tensors of one shape along a new axis."""
-def vstack(arrays: Sequence[Any], /) -> Tensor:
-    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
-def hstack(arrays: Sequence[Any], /) -> Tensor:
-    """Stack tensors horizontally: along the second axis; vectors along the first."""
-def split(x: Any, /, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Split a tensor along ``dim`` into pieces of one given length, or of several."""
-def chunk(x: Any, /, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
-def unbind(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-def unstack(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any = None) -> Tensor:
-    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
-def tile(x: Any, /, *sizes: Any) -> Tensor:
-    """Repeat the whole tensor along each axis; numbers count from the last axis."""
-def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
-    """Repeat each element of a tensor in a row; one number, or one per element."""
-def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float = 0.0) -> Tensor:
-    """Pad a tensor with a constant around its elements, as PyTorch's ``pad``."""
-def full(shape: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of a shape, filled with ``fill_value``."""
-def zeros(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of zeros, float32 by default: ``zeros(2, 3)``."""
-def ones(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of ones, float32 by default: ``ones(2, 3)``."""
-def empty(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined."""
-def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor filled with ``fill_value``, with the shape and dtype of x."""
-def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of zeros in the shape and dtype of x."""
-def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of ones in the shape and dtype of x."""
-def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of zeros in the shape and dtype of x; see :func:`zeros_like`."""
-def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return start, start + step, … before ``stop``; ``arange(n)`` starts at 0."""
-def linspace(start: Any, /, stop: Any, num: int = 100, *, dtype: Any = None, endpoint: bool = True, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return ``num`` equally spaced numbers from ``start`` to ``stop``, inclusive."""
-def eye(n_rows: Dim, /, n_cols: Dim | None = None, *, k: int = 0, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
-def meshgrid(*arrays: Any, indexing: str = 'ij') -> list[Tensor]:
-    """Return the coordinates of a grid's points, one tensor for each axis."""
-def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
-    """Return an object as a tensor; a tensor itself, unless it must be converted."""
-def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-    """Return another library's CPU array as a tensor by DLPack; the memory is copied."""
-def finfo(type: Any, /) -> FloatInfo:
-    """Return the limits of a floating dtype, or of a tensor's dtype."""
-def iinfo(type: Any, /) -> IntegerInfo:
-    """Return the limits of an integer dtype, or of a tensor's dtype."""
-def isdtype(dtype: Any, /, kind: Any) -> bool:
-    """Return whether a dtype equals another, or is of one or several kinds."""
-def result_type(*arrays_and_dtypes: Any) -> DType:
-    """Return the common dtype of tensors, dtypes and Python numbers."""
-def can_cast(from_: Any, /, to: Any) -> bool:
-    """Return whether dtype promotion converts one dtype into another."""
-def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
-    """Return x converted to another dtype; see :meth:`Tensor.astype`."""
 def exp(x: Any, /) -> Tensor:
     """Return the exponential eˣ of each element of a tensor."""
 def exp2(x: Any, /) -> Tensor:
@@ -253,6 +186,8 @@ def log_softmax(x: Any, /, dim: int = -1, *, axis: Any = -1) -> Tensor:
     """Return the logarithm of the softmax along ``dim``, without underflow."""
 def sign(x: Any, /) -> Tensor:
     """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
+def sgn(x: Any, /) -> Tensor:
+    """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
 def signbit(x: Any, /) -> Tensor:
     """Return whether each element of a tensor has a minus sign, as −0 has."""
 def copysign(x: Any, /, other: Any) -> Tensor:
@@ -269,6 +204,106 @@ def round(x: Any, /, decimals: int = 0) -> Tensor:
     """Round a tensor to a number of decimals, halves to the even neighbour."""
 def nan_to_num(x: Any, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
+def addcmul(x: Any, /, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """Return x + value · tensor1 · tensor2, element by element."""
+def addcdiv(x: Any, /, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """Return x + value · tensor1 / tensor2; the quotient of integers is a float."""
+def rsub(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
+    """Return other − alpha · x of tensors."""
+def clamp_min(x: Any, /, min: Any) -> Tensor:
+    """Raise the elements of a tensor to a limit; the limit has x's derivative."""
+def clamp_max(x: Any, /, max: Any) -> Tensor:
+    """Lower the elements of a tensor to a limit; the limit has x's derivative."""
+def fmax(x: Any, /, other: Any) -> Tensor:
+    """Return the larger elements, ignoring NaN; a tie has x's derivative."""
+def fmin(x: Any, /, other: Any) -> Tensor:
+    """Return the smaller elements, ignoring NaN; a tie has x's derivative."""
+def heaviside(x: Any, /, values: Any) -> Tensor:
+    """Return 0 where x < 0, 1 where x > 0, and ``values`` where x = 0; 0 for NaN."""
+def fill(x: Any, /, value: Any) -> Tensor:
+    """Return a tensor of x's shape and dtype that has one value everywhere."""
+def fmod(x: Any, /, other: Any) -> Tensor:
+    """Return the remainder of x / other with the sign of x, exact; 0 by the integer 0."""
+def frac(x: Any, /) -> Tensor:
+    """Return the fractional part x − trunc(x) of floats, with the sign of x."""
+def float_power(x: Any, /, exponent: Any) -> Tensor:
+    """Return the power xᵖ of tensors, computed in float64."""
+def ldexp(x: Any, /, other: Any) -> Tensor:
+    """Return x · 2^other of two tensors."""
+def frexp(x: Any, /) -> Scaled:
+    """Split floats into mantissa · 2^exponent with ½ ≤ \\|mantissa\\| < 1."""
+def gcd(x: Any, /, other: Any) -> Tensor:
+    """Return the greatest common divisors of integers, ≥ 0; 0 of two zeros."""
+def lcm(x: Any, /, other: Any) -> Tensor:
+    """Return the least common multiples of integers, ≥ 0; 0 where one is 0."""
+def logaddexp2(x: Any, /, other: Any) -> Tensor:
+    """Return log₂(2ˣ + 2ʸ) of two tensors, without overflow."""
+def deg2rad(x: Any, /) -> Tensor:
+    """Return angles in radians of a tensor of angles in degrees."""
+def rad2deg(x: Any, /) -> Tensor:
+    """Return angles in degrees of a tensor of angles in radians."""
+def isposinf(x: Any, /) -> Tensor:
+    """Return whether each element of a tensor is ∞."""
+def isneginf(x: Any, /) -> Tensor:
+    """Return whether each element of a tensor is −∞."""
+def isreal(x: Any, /) -> Tensor:
+    """Return whether each element is a real number: true, as all of them are."""
+def concat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def cat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def concatenate(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def stack(arrays: Sequence[Any], /, dim: int = 0, *, axis: Any = 0) -> Tensor:
+    """Stack tensors of one shape along a new axis."""
+def vstack(arrays: Sequence[Any], /) -> Tensor:
+    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
+def hstack(arrays: Sequence[Any], /) -> Tensor:
+    """Stack tensors horizontally: along the second axis; vectors along the first."""
+def split(x: Any, /, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Split a tensor along ``dim`` into pieces of one given length, or of several."""
+def chunk(x: Any, /, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+def unbind(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+def unstack(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any = None) -> Tensor:
+    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
+def tile(x: Any, /, *sizes: Any) -> Tensor:
+    """Repeat the whole tensor along each axis; numbers count from the last axis."""
+def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
+    """Repeat each element of a tensor in a row; one number, or one per element."""
+def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float = 0.0) -> Tensor:
+    """Pad a tensor with a constant around its elements, as PyTorch's ``pad``."""
+def full(shape: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of a shape, filled with ``fill_value``."""
+def zeros(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of zeros, float32 by default: ``zeros(2, 3)``."""
+def ones(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of ones, float32 by default: ``ones(2, 3)``."""
+def empty(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined."""
+def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor filled with ``fill_value``, with the shape and dtype of x."""
+def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of zeros in the shape and dtype of x."""
+def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of ones in the shape and dtype of x."""
+def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of zeros in the shape and dtype of x; see :func:`zeros_like`."""
+def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return start, start + step, … before ``stop``; ``arange(n)`` starts at 0."""
+def linspace(start: Any, /, stop: Any, num: int = 100, *, dtype: Any = None, endpoint: bool = True, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return ``num`` equally spaced numbers from ``start`` to ``stop``, inclusive."""
+def eye(n_rows: Dim, /, n_cols: Dim | None = None, *, k: int = 0, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
+def meshgrid(*arrays: Any, indexing: str = 'ij') -> list[Tensor]:
+    """Return the coordinates of a grid's points, one tensor for each axis."""
+def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+    """Return an object as a tensor; a tensor itself, unless it must be converted."""
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+    """Return another library's CPU array as a tensor by DLPack; the memory is copied."""
 def sum(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
 def prod(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
@@ -309,6 +344,40 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, inc
     """Return a tensor's cumulative sum; ``include_initial`` prepends 0."""
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
     """Return a tensor's cumulative product; ``include_initial`` prepends 1."""
+def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
+    """Take a tensor's elements by index, flattened, or slices along ``dim``."""
+def index_select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
+    """Take slices of a tensor along ``dim`` by index."""
+def take_along_axis(x: Any, /, indices: Any, dim: int = -1, *, axis: Any = -1) -> Tensor:
+    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
+def gather(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
+    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
+def scatter(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
+    """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
+def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
+    """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
+def masked_select(x: Any, /, mask: Any) -> Tensor:
+    """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
+def nonzero(x: Any, /, *, as_tuple: bool = False) -> Any:
+    """Return the indices of a tensor's elements that differ from 0, a row for each."""
+def dist(x: Any, /, other: Any, p: float = 2) -> Tensor:
+    """Return the p-norm of the difference of two tensors; see :func:`norm`."""
+def cdist(x1: Any, /, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    """Return the distances in the p-norm of every row of x1 to every row of x2."""
+def pdist(x: Any, /, p: float = 2) -> Tensor:
+    """Return the distances in the p-norm of all pairs of rows of a matrix."""
+def finfo(type: Any, /) -> FloatInfo:
+    """Return the limits of a floating dtype, or of a tensor's dtype."""
+def iinfo(type: Any, /) -> IntegerInfo:
+    """Return the limits of an integer dtype, or of a tensor's dtype."""
+def isdtype(dtype: Any, /, kind: Any) -> bool:
+    """Return whether a dtype equals another, or is of one or several kinds."""
+def result_type(*arrays_and_dtypes: Any) -> DType:
+    """Return the common dtype of tensors, dtypes and Python numbers."""
+def can_cast(from_: Any, /, to: Any) -> bool:
+    """Return whether dtype promotion converts one dtype into another."""
+def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
+    """Return x converted to another dtype; see :meth:`Tensor.astype`."""
 def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Tensor:
     """Return the tensor's elements in another shape; one size may be −1."""
 def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -355,22 +424,6 @@ def diag(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
     """Return the diagonal of a matrix, or a matrix with the given diagonal."""
 def trace(x: Any, /) -> Tensor:
     """Return the trace of a matrix, the sum of its diagonal."""
-def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
-    """Take a tensor's elements by index, flattened, or slices along ``dim``."""
-def index_select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
-    """Take slices of a tensor along ``dim`` by index."""
-def take_along_axis(x: Any, /, indices: Any, dim: int = -1, *, axis: Any = -1) -> Tensor:
-    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
-def gather(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
-    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
-def scatter(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
-    """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
-def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
-    """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
-def masked_select(x: Any, /, mask: Any) -> Tensor:
-    """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
-def nonzero(x: Any, /, *, as_tuple: bool = False) -> Any:
-    """Return the indices of a tensor's elements that differ from 0, a row for each."""
 def argsort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Tensor:
     """Return the indices that sort a tensor's elements along ``dim``."""
 def sort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
@@ -401,8 +454,16 @@ def mv(x: Any, /, other: Any) -> Tensor:
     """Return the product of a matrix and a vector."""
 def dot(x: Any, /, other: Any) -> Tensor:
     """Return the inner product of two vectors."""
-def addmm(x: Any, /, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
+def addmm(x: Any, /, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
+def addmv(x: Any, /, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
+def addr(x: Any, /, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the outer product; bool stays bool, as or."""
+def baddbmm(x: Any, /, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the matrix products of two stacks of matrices."""
+def addbmm(x: Any, /, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the sum of a stack's matrix products."""
 def vecdot(x: Any, /, other: Any, *, axis: int = -1) -> Tensor:
     """Return the inner product of vectors along an axis, counted from the end."""
 def tensordot(x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2) -> Tensor:
@@ -411,3 +472,21 @@ def outer(x: Any, /, other: Any) -> Tensor:
     """Return the outer product of two vectors."""
 def einsum(equation: Any, /, *operands: Any) -> Tensor:
     """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``."""
+def lgamma(x: Any, /) -> Tensor:
+    """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
+def digamma(x: Any, /) -> Tensor:
+    """Return ψ(x) = Γ′(x)/Γ(x), the derivative of :func:`lgamma`."""
+def polygamma(n: int, /, x: Any) -> Tensor:
+    """Return the n-th derivative of :func:`digamma`, n ≥ 0."""
+def mvlgamma(x: Any, /, p: int) -> Tensor:
+    """Return the logarithm of the multivariate gamma function of dimension p ≥ 1."""
+def erfinv(x: Any, /) -> Tensor:
+    """Return the inverse of the error function: the y with erf y = x."""
+def i0(x: Any, /) -> Tensor:
+    """Return I₀(x), the modified Bessel function of the first kind of order 0."""
+def xlogy(x: Any, /, other: Any) -> Tensor:
+    """Return x ln y of two tensors, 0 where x is 0 and y is not NaN."""
+def logit(x: Any, /, eps: float | None = None) -> Tensor:
+    """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
+def sinc(x: Any, /) -> Tensor:
+    """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""

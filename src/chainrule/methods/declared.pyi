@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from chainrule.operations.arguments import Dims
+from chainrule.operations.combinations import Scaled
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
 from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.reductions import Extremes
@@ -23,11 +24,13 @@ class Declared(TensorBase):
     def subtract(self, other: Any, *, alpha: Any = 1) -> Self:
         """Return x − alpha · other of tensors."""
     def sub_(self, other: Any, *, alpha: Any = 1) -> Self: ...
+    def subtract_(self, other: Any, *, alpha: Any = 1) -> Self: ...
     def mul(self, other: Any) -> Self:
         """Return the product x · other; for truth values, the logical and."""
     def multiply(self, other: Any) -> Self:
         """Return the product x · other; for truth values, the logical and."""
     def mul_(self, other: Any) -> Self: ...
+    def multiply_(self, other: Any) -> Self: ...
     def __mul__(self, other: Any) -> Self: ...
     def __rmul__(self, other: Any) -> Self: ...
     def __imul__(self, other: Any) -> Self: ...
@@ -38,6 +41,8 @@ class Declared(TensorBase):
     def true_divide(self, other: Any, *, rounding_mode: str | None = None) -> Self:
         """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``."""
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Self: ...
+    def divide_(self, other: Any, *, rounding_mode: str | None = None) -> Self: ...
+    def true_divide_(self, other: Any, *, rounding_mode: str | None = None) -> Self: ...
     def __truediv__(self, other: Any) -> Self: ...
     def __rtruediv__(self, other: Any) -> Self: ...
     def __itruediv__(self, other: Any) -> Self: ...
@@ -58,6 +63,7 @@ class Declared(TensorBase):
     def negative(self) -> Self:
         """Return the negative −x of a tensor."""
     def neg_(self) -> Self: ...
+    def negative_(self) -> Self: ...
     def __neg__(self) -> Self: ...
     def positive(self) -> Self:
         """Return a copy of the tensor x: the unary operator +x."""
@@ -67,6 +73,7 @@ class Declared(TensorBase):
     def absolute(self) -> Self:
         """Return the absolute value \\|x\\| of a tensor, with derivative 0 at 0."""
     def abs_(self) -> Self: ...
+    def absolute_(self) -> Self: ...
     def __abs__(self) -> Self: ...
     def pow(self, exponent: Any) -> Self:
         """Return the power xᵖ of a tensor, 1 where p is 0; p is a number or a tensor."""
@@ -86,6 +93,7 @@ class Declared(TensorBase):
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Clip a tensor to limits, numbers or tensors; a limit has x's derivative."""
     def clamp_(self, min: Any = None, max: Any = None) -> Self: ...
+    def clip_(self, min: Any = None, max: Any = None) -> Self: ...
     def where(self, condition: Any, other: Any) -> Self:
         """Return the tensor's elements where ``condition`` is true, else of ``other``."""
     def masked_fill(self, mask: Any, value: Any) -> Self:
@@ -151,6 +159,7 @@ class Declared(TensorBase):
     def bitwise_invert(self) -> Self:
         """Return the bitwise complement of an integer tensor."""
     def bitwise_not_(self) -> Self: ...
+    def bitwise_invert_(self) -> Self: ...
     def __invert__(self) -> Self: ...
     def bitwise_and(self, other: Any) -> Self:
         """Return the bitwise and of integer tensors: bits set in both operands."""
@@ -182,24 +191,6 @@ class Declared(TensorBase):
     def __rshift__(self, other: Any) -> Self: ...
     def __rrshift__(self, other: Any) -> Self: ...
     def __irshift__(self, other: Any) -> Self: ...
-    def split(self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Split a tensor along ``dim`` into pieces of one given length, or of several."""
-    def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
-    def unbind(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-    def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-    def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
-        """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
-    def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
-        """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
-    def repeat(self, *sizes: Any) -> Self:
-        """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
-    def tile(self, *sizes: Any) -> Self:
-        """Repeat the whole tensor along each axis; numbers count from the last axis."""
-    def repeat_interleave(self, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Repeat each element of a tensor in a row; one number, or one per element."""
     def exp(self) -> Self:
         """Return the exponential eˣ of each element of a tensor."""
     def exp_(self) -> Self: ...
@@ -292,7 +283,10 @@ class Declared(TensorBase):
         """Return the logarithm of the softmax along ``dim``, without underflow."""
     def sign(self) -> Self:
         """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
+    def sgn(self) -> Self:
+        """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
     def sign_(self) -> Self: ...
+    def sgn_(self) -> Self: ...
     def signbit(self) -> Self:
         """Return whether each element of a tensor has a minus sign, as −0 has."""
     def copysign(self, other: Any) -> Self:
@@ -316,6 +310,82 @@ class Declared(TensorBase):
     def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self:
         """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
     def nan_to_num_(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self: ...
+    def addcmul(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self:
+        """Return x + value · tensor1 · tensor2, element by element."""
+    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self: ...
+    def addcdiv(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self:
+        """Return x + value · tensor1 / tensor2; the quotient of integers is a float."""
+    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self: ...
+    def rsub(self, other: Any, *, alpha: Any = 1) -> Self:
+        """Return other − alpha · x of tensors."""
+    def clamp_min(self, min: Any) -> Self:
+        """Raise the elements of a tensor to a limit; the limit has x's derivative."""
+    def clamp_min_(self, min: Any) -> Self: ...
+    def clamp_max(self, max: Any) -> Self:
+        """Lower the elements of a tensor to a limit; the limit has x's derivative."""
+    def clamp_max_(self, max: Any) -> Self: ...
+    def fmax(self, other: Any) -> Self:
+        """Return the larger elements, ignoring NaN; a tie has x's derivative."""
+    def fmin(self, other: Any) -> Self:
+        """Return the smaller elements, ignoring NaN; a tie has x's derivative."""
+    def heaviside(self, values: Any) -> Self:
+        """Return 0 where x < 0, 1 where x > 0, and ``values`` where x = 0; 0 for NaN."""
+    def heaviside_(self, values: Any) -> Self: ...
+    def fill(self, value: Any) -> Self:
+        """Return a tensor of x's shape and dtype that has one value everywhere."""
+    def fill_(self, value: Any) -> Self: ...
+    def fmod(self, other: Any) -> Self:
+        """Return the remainder of x / other with the sign of x, exact; 0 by the integer 0."""
+    def fmod_(self, other: Any) -> Self: ...
+    def frac(self) -> Self:
+        """Return the fractional part x − trunc(x) of floats, with the sign of x."""
+    def frac_(self) -> Self: ...
+    def float_power(self, exponent: Any) -> Self:
+        """Return the power xᵖ of tensors, computed in float64."""
+    def float_power_(self, exponent: Any) -> Self: ...
+    def ldexp(self, other: Any) -> Self:
+        """Return x · 2^other of two tensors."""
+    def ldexp_(self, other: Any) -> Self: ...
+    def frexp(self) -> Scaled:
+        """Split floats into mantissa · 2^exponent with ½ ≤ \\|mantissa\\| < 1."""
+    def gcd(self, other: Any) -> Self:
+        """Return the greatest common divisors of integers, ≥ 0; 0 of two zeros."""
+    def gcd_(self, other: Any) -> Self: ...
+    def lcm(self, other: Any) -> Self:
+        """Return the least common multiples of integers, ≥ 0; 0 where one is 0."""
+    def lcm_(self, other: Any) -> Self: ...
+    def logaddexp2(self, other: Any) -> Self:
+        """Return log₂(2ˣ + 2ʸ) of two tensors, without overflow."""
+    def deg2rad(self) -> Self:
+        """Return angles in radians of a tensor of angles in degrees."""
+    def deg2rad_(self) -> Self: ...
+    def rad2deg(self) -> Self:
+        """Return angles in degrees of a tensor of angles in radians."""
+    def rad2deg_(self) -> Self: ...
+    def isposinf(self) -> Self:
+        """Return whether each element of a tensor is ∞."""
+    def isneginf(self) -> Self:
+        """Return whether each element of a tensor is −∞."""
+    def isreal(self) -> Self:
+        """Return whether each element is a real number: true, as all of them are."""
+    def split(self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into pieces of one given length, or of several."""
+    def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+    def unbind(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+    def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+    def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
+        """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
+    def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
+        """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
+    def repeat(self, *sizes: Any) -> Self:
+        """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
+    def tile(self, *sizes: Any) -> Self:
+        """Repeat the whole tensor along each axis; numbers count from the last axis."""
+    def repeat_interleave(self, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+        """Repeat each element of a tensor in a row; one number, or one per element."""
     def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
     def prod(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
@@ -352,6 +422,29 @@ class Declared(TensorBase):
         """Return a tensor's cumulative sum along ``dim``; integers in 64 bits."""
     def cumprod(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
         """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
+    def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+        """Take a tensor's elements by index, flattened, or slices along ``dim``."""
+    def index_select(self, dim: int, index: Any, *, axis: Any = None) -> Self:
+        """Take slices of a tensor along ``dim`` by index."""
+    def take_along_dim(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+        """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
+    def gather(self, dim: int, index: Any, *, axis: Any = None) -> Self:
+        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
+    def scatter(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
+    def scatter_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
+    def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
+    def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
+    def index_add(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with the slices of ``source`` added at indices along ``dim``."""
+    def index_add_(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self: ...
+    def masked_select(self, mask: Any) -> Self:
+        """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
+    def nonzero(self, *, as_tuple: bool = False) -> Any:
+        """Return the indices of a tensor's elements that differ from 0, a row for each."""
+    def dist(self, other: Any, p: float = 2) -> Self:
+        """Return the p-norm of the difference of two tensors; see :func:`norm`."""
     def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
         """Return the tensor's elements in another shape; one size may be −1."""
     def view(self, *shape: Any) -> Self:
@@ -408,27 +501,6 @@ class Declared(TensorBase):
         """Return the diagonal of a matrix, or a matrix with the given diagonal."""
     def trace(self) -> Self:
         """Return the trace of a matrix, the sum of its diagonal."""
-    def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Take a tensor's elements by index, flattened, or slices along ``dim``."""
-    def index_select(self, dim: int, index: Any, *, axis: Any = None) -> Self:
-        """Take slices of a tensor along ``dim`` by index."""
-    def take_along_dim(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
-    def gather(self, dim: int, index: Any, *, axis: Any = None) -> Self:
-        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
-    def scatter(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
-    def scatter_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
-    def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
-    def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
-    def index_add(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with the slices of ``source`` added at indices along ``dim``."""
-    def index_add_(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self: ...
-    def masked_select(self, mask: Any) -> Self:
-        """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
-    def nonzero(self, *, as_tuple: bool = False) -> Any:
-        """Return the indices of a tensor's elements that differ from 0, a row for each."""
     def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Self:
         """Return the indices that sort a tensor's elements along ``dim``."""
     def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
@@ -452,7 +524,47 @@ class Declared(TensorBase):
         """Return the product of a matrix and a vector."""
     def dot(self, other: Any) -> Self:
         """Return the inner product of two vectors."""
-    def addmm(self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
+    def addmm(self, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
+    def addmm_(self, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
+    def addmv(self, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
+    def addmv_(self, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
+    def addr(self, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the outer product; bool stays bool, as or."""
+    def addr_(self, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
+    def baddbmm(self, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the matrix products of two stacks of matrices."""
+    def baddbmm_(self, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
+    def addbmm(self, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the sum of a stack's matrix products."""
+    def addbmm_(self, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
     def outer(self, other: Any) -> Self:
         """Return the outer product of two vectors."""
+    def lgamma(self) -> Self:
+        """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
+    def lgamma_(self) -> Self: ...
+    def digamma(self) -> Self:
+        """Return ψ(x) = Γ′(x)/Γ(x), the derivative of :func:`lgamma`."""
+    def digamma_(self) -> Self: ...
+    def polygamma(self, n: int) -> Self:
+        """Return the n-th derivative of :func:`digamma` at the tensor's elements."""
+    def polygamma_(self, n: int) -> Self: ...
+    def mvlgamma(self, p: int) -> Self:
+        """Return the logarithm of the multivariate gamma function of dimension p ≥ 1."""
+    def mvlgamma_(self, p: int) -> Self: ...
+    def erfinv(self) -> Self:
+        """Return the inverse of the error function: the y with erf y = x."""
+    def erfinv_(self) -> Self: ...
+    def i0(self) -> Self:
+        """Return I₀(x), the modified Bessel function of the first kind of order 0."""
+    def i0_(self) -> Self: ...
+    def xlogy(self, other: Any) -> Self:
+        """Return x ln y of two tensors, 0 where x is 0 and y is not NaN."""
+    def xlogy_(self, other: Any) -> Self: ...
+    def logit(self, eps: float | None = None) -> Self:
+        """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
+    def logit_(self, eps: float | None = None) -> Self: ...
+    def sinc(self) -> Self:
+        """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
+    def sinc_(self) -> Self: ...

@@ -6,36 +6,44 @@ NumPy's rules are kept here: promotion of dtypes, broadcasting, axes counted fro
 end, the one free size of a reshape, indexing. A primitive itself takes operands of one
 shape and dtype.
 
-- declared functions, by family: ``arithmetic``, ``elementwise``, ``reductions``,
-  ``order``, ``movement``, ``joining``, ``selection``, ``products``, ``creation``,
-  ``dtypes``;
+- declared functions, by family: ``arithmetic``, ``elementwise``, ``combinations``,
+  ``special``, ``polynomials``, ``reductions``, ``order``, ``movement``, ``joining``,
+  ``selection``, ``products``, ``distances``, ``creation``, ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``.
 """
 
 from chainrule.operations import (
     arithmetic,
+    combinations,
     creation,
+    distances,
     dtypes,
     elementwise,
     joining,
     movement,
     order,
+    polynomials,
     products,
     reductions,
     selection,
+    special,
 )
 
 #: The families of declared functions.
 FAMILIES = (
     arithmetic,
     elementwise,
+    combinations,
+    special,
+    polynomials,
     reductions,
     order,
     movement,
     joining,
     selection,
     products,
+    distances,
     creation,
     dtypes,
 )

@@ -14,6 +14,7 @@ import numpy as np
 from chainrule.composites import activations, elementary
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
+from chainrule.graph.types import DType
 from chainrule.operations.arguments import axis_of
 from chainrule.operations.arithmetic import isnan, number
 from chainrule.operations.op import op
@@ -222,10 +223,10 @@ def log_softmax(x: Value, dim: int = -1) -> Value:
 # -- signs, rounding ------------------------------------------------------------------
 
 
-@op(in_place=True)
+@op("sgn", in_place=True)
 def sign(x: Value) -> Value:
     """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
-    return prims.sign(x)
+    return x if x.dtype is DType.bool else prims.sign(x)
 
 
 @op

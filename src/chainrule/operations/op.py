@@ -105,6 +105,8 @@ class Op:
         floats: whether integers are converted to float32 first.
         creates: whether the function creates a tensor, and takes ``device=`` and
             ``requires_grad=`` too.
+        module: the module of the package that has the function, ``"special"`` for
+            example; empty for the package itself, and for a method.
     """
 
     def __init__(
@@ -119,10 +121,11 @@ class Op:
         in_place: bool = False,
         floats: bool = False,
         creates: bool = False,
+        module: str = "",
     ) -> None:
-        self.function, self.names = function, names
+        self.function, self.names, self.module = function, names, module
         self.name = name or function.__name__.removesuffix("_")
-        self.method, self.public = method, public
+        self.method, self.public = method and not module, public and not module
         self.operator, self.in_place = operator, in_place
         self.floats, self.creates = floats, creates
         code, kinds = function.__code__, function.__annotations__

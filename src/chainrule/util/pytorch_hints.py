@@ -5,12 +5,10 @@ from chainrule.text import _
 #: Names of the package.
 PACKAGE = {
     "autocast": _("nothing, numbers are computed in the dtype that they have"),
-    "cdist": "((x[:, None] - y) ** 2).sum(-1).sqrt()",
     "complex": _("there are no complex numbers"),
     "cross": _("products of x[..., [1, 2, 0]] and y[..., [2, 0, 1]]"),
     "float16": "cr.float32",
     "bfloat16": "cr.float32",
-    "fmod": _("x - (x / y).trunc() * y; x % y has the sign of y"),
     "logspace": "base ** cr.linspace(start, end, steps)",
     "repeat": _("x.repeat(2, 3), or cr.repeat_interleave(x, 2)"),
     "std_mean": "x.std(dim), x.mean(dim)",

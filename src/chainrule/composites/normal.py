@@ -100,8 +100,10 @@ def log_normal_distribution(x: Value) -> Value:
 def entropy(x: Value) -> Value:
     """Return −x ln x, 0 at 0 and −∞ below."""
     zero, one = full_like(x, 0.0), full_like(x, 1.0)
-    result = neg(mul(x, log(where(less(x, zero), one, where(equal(x, zero), one, x)))))
-    return where(less(x, zero), full_like(x, -math.inf), result)
+    negative, at_zero = less(x, zero), equal(x, zero)
+    usual = where(bitwise_or(negative, at_zero), one, x)
+    result = where(at_zero, zero, neg(mul(x, log(usual))))
+    return where(negative, full_like(x, -math.inf), result)
 
 
 #: Numerators and denominators by powers of r, from the highest to the lowest: in the

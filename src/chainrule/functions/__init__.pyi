@@ -533,6 +533,16 @@ def can_cast(from_: Any, /, to: Any) -> bool:
     """Return whether dtype promotion converts one dtype into another."""
 def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
     """Return x converted to another dtype; see :meth:`Tensor.astype`."""
+def vdot(x: Any, /, other: Any) -> Tensor:
+    """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
+def inner(x: Any, /, other: Any) -> Tensor:
+    """Return the inner products of tensors over their last axes; of scalars x · other."""
+def kron(x: Any, /, other: Any) -> Tensor:
+    """Return the Kronecker product: x with each element times the tensor ``other``."""
+def cross(x: Any, /, other: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
+    """Return the cross products of vectors of three elements along ``dim``."""
+def vander(x: Any, /, N: int | None = None, increasing: bool = False) -> Tensor:
+    """Return the matrix of powers of a vector's elements, a row for each (Vandermonde)."""
 def argsort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Tensor:
     """Return the indices that sort a tensor's elements along ``dim``."""
 def sort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
@@ -665,16 +675,6 @@ def corrcoef(x: Any, /) -> Tensor:
     """Return the correlation coefficients of variables, the rows of a tensor."""
 def renorm(x: Any, /, p: float, dim: int, maxnorm: float, *, axis: Any = None) -> Tensor:
     """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
-def vdot(x: Any, /, other: Any) -> Tensor:
-    """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
-def inner(x: Any, /, other: Any) -> Tensor:
-    """Return the inner products of tensors over their last axes; of scalars x · other."""
-def kron(x: Any, /, other: Any) -> Tensor:
-    """Return the Kronecker product: x with each element times the tensor ``other``."""
-def cross(x: Any, /, other: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
-    """Return the cross products of vectors of three elements along ``dim``."""
-def vander(x: Any, /, N: int | None = None, increasing: bool = False) -> Tensor:
-    """Return the matrix of powers of a vector's elements, a row for each (Vandermonde)."""
 def scatter(x: Any, /, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, axis: Any = None) -> Tensor:
     """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
 def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:

@@ -567,6 +567,14 @@ class Declared(TensorBase):
         """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
     def unique_consecutive(self, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None, *, axis: Any = None) -> Any:
         """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+    def vdot(self, other: Any) -> Self:
+        """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
+    def inner(self, other: Any) -> Self:
+        """Return the inner products of tensors over their last axes; of scalars x · other."""
+    def kron(self, other: Any) -> Self:
+        """Return the Kronecker product: x with each element times the tensor ``other``."""
+    def cross(self, other: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+        """Return the cross products of vectors of three elements along ``dim``."""
     def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Self:
         """Return the indices that sort a tensor's elements along ``dim``."""
     def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
@@ -669,14 +677,6 @@ class Declared(TensorBase):
     def renorm(self, p: float, dim: int, maxnorm: float, *, axis: Any = None) -> Self:
         """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
     def renorm_(self, p: float, dim: int, maxnorm: float, *, axis: Any = None) -> Self: ...
-    def vdot(self, other: Any) -> Self:
-        """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
-    def inner(self, other: Any) -> Self:
-        """Return the inner products of tensors over their last axes; of scalars x · other."""
-    def kron(self, other: Any) -> Self:
-        """Return the Kronecker product: x with each element times the tensor ``other``."""
-    def cross(self, other: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Return the cross products of vectors of three elements along ``dim``."""
     def scatter(self, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, axis: Any = None) -> Self:
         """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
     def scatter_(self, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, axis: Any = None) -> Self: ...

@@ -24,7 +24,8 @@ def _names(text: str) -> set[str]:
 #: What gives the argument itself where there is nothing to do.
 ITSELF = _names("""
 as_tensor asarray astype atleast_1d atleast_2d to type_as float double to_device cpu
-contiguous checkpoint flatten dropout from_dlpack pin_memory type __iter__
+contiguous checkpoint flatten dropout alpha_dropout from_dlpack pin_memory type __iter__
+celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ selu_ threshold_
 """)
 #: What gives views.
 VIEWS = _names("""

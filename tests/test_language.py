@@ -208,10 +208,10 @@ def wrong_call() -> ArgumentError:
 def test_an_error_is_english_and_shown_in_the_language_in_use() -> None:
     with languages.language("zh"):
         error = wrong_call()
-        assert str(error).splitlines()[1] == "  expected: 0 ≤ p < 1"
+        assert str(error).splitlines()[1] == "  expected: 0 ≤ p ≤ 1"
         assert error.translated().splitlines() == [
             "Dropout 的 p 必須是有限的數。",
-            "  應為： 0 ≤ p < 1",
+            "  應為： 0 ≤ p ≤ 1",
             "  實際： p=2",
         ]
     assert error.translated() == str(error)

@@ -76,6 +76,38 @@ EVERY = [
     nn.AdaptiveMaxPool1d(3, return_indices=True),
     nn.AdaptiveMaxPool2d((None, 3)),
     nn.PixelShuffle(2),
+    nn.PixelUnshuffle(2),
+    nn.ChannelShuffle(2),
+    *[
+        getattr(nn, f"{kind}Pad{n}d")(*([2] if kind != "Constant" else [2, 0.5]))
+        for kind in ("Constant", "Zero", "Reflection", "Replication", "Circular")
+        for n in (1, 2, 3)
+    ],
+    nn.Conv3d(2, 4, (3, 1, 2)),
+    nn.ConvTranspose3d(2, 4, 2, bias=False),
+    nn.MaxPool3d(2),
+    nn.AvgPool3d(2, divisor_override=-3),
+    nn.LPPool1d(2, 3),
+    nn.LPPool2d(1.5, 3),
+    nn.LPPool3d(2, 2),
+    nn.AdaptiveAvgPool3d((None, 3, 2)),
+    nn.AdaptiveMaxPool3d(3),
+    nn.BatchNorm3d(3, momentum=None),
+    nn.InstanceNorm3d(3, affine=True),
+    nn.MaxUnpool1d(2),
+    nn.MaxUnpool2d((2, 3)),
+    nn.MaxUnpool3d(2, 1),
+    nn.Unfold((2, 3), padding=1),
+    nn.Fold((4, 5), 2),
+    nn.Bilinear(2, 3, 4),
+    nn.EmbeddingBag(5, 3, mode="sum", padding_idx=-1),
+    nn.LocalResponseNorm(2, k=2.0),
+    nn.UpsamplingNearest2d(scale_factor=2.0),
+    nn.UpsamplingBilinear2d((3, 4)),
+    nn.ReLU(inplace=True),
+    nn.RReLU(0.1, 0.2),
+    nn.LSTM(2, 5, proj_size=3),
+    nn.MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True),
     nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True, dropout=0.5),
     nn.GRU(2, 3, bias=False, dtype="float64"),
     nn.RNN(2, 3, nonlinearity="relu"),
@@ -108,6 +140,9 @@ for _name in nn.__all__:
         with contextlib.suppress(TypeError, errors.ArgumentError):
             EVERY.append(_kind())
 BASES = (nn.Module, nn.Loss, nn.ModuleList, nn.ModuleDict)
+BASES += (nn.ParameterList, nn.ParameterDict)
+#: They become other classes at their first call.
+BASES += tuple(getattr(nn, name) for name in nn.__all__ if name.startswith("Lazy"))
 EVERY = [m for m in EVERY if type(m) not in BASES]
 
 

@@ -56,11 +56,11 @@ def test_a_constructor_that_fails_says_what_python_says():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: nn.LSTM(3, 4, proj_size=2), r"^LSTM .*'proj_size'"),
+        (lambda: nn.LSTM(3, 4, projection=2), r"^LSTM .*'projection'"),
         (lambda: nn.GRUCell(3), r"^GRUCell\(…\): .*'hidden_size'"),
         (lambda: nn.BatchNorm1d(4, devices="cpu"), r"^BatchNorm1d .*'devices'"),
         (lambda: nn.BCELoss(foo=2), r"^BCELoss .*'foo'"),
-        (lambda: nn.MultiheadAttention(4, 2, add_zero_attn=True), "^MultiheadA"),
+        (lambda: nn.MultiheadAttention(4, 2, add_zeros=True), "^MultiheadA"),
         (
             lambda: nn.TransformerDecoderLayer(4, 2, devices=None),
             "^TransformerDecoderL",
@@ -100,7 +100,10 @@ def test_what_json_has_not():
         return Net(1, **more).settings()
 
     act = nn.LeakyReLU(0.5)
-    spec = {"class": "LeakyReLU", "arguments": {"negative_slope": 0.5}}
+    spec = {
+        "class": "LeakyReLU",
+        "arguments": {"negative_slope": 0.5, "inplace": False},
+    }
     assert made(act=act)["act"] == spec
     assert made(acts=[act, act])["acts"] == [spec, spec]
     assert made(a=np.float32(0.5), b=np.arange(2), c=(1, 2)) | {"act": 0} == {
@@ -130,7 +133,7 @@ def test_what_is_done_to_arguments_later_is_not_seen():
 def test_attributes_that_hold_their_argument_are_followed():
     layer = nn.Dropout(0.25)
     layer.p = 0.5
-    assert layer.settings() == {"p": 0.5}
+    assert layer.settings() == {"p": 0.5, "inplace": False}
     linear = nn.Linear(2, 2)
     linear.bias = None
     assert linear.settings()["bias"] is False
@@ -147,7 +150,7 @@ def test_copies_keep_them():
     shallow, deep = copy.copy(net), copy.deepcopy(net)
     again = pickle.loads(pickle.dumps(nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.1))))
     assert repr(deep) == repr(net)
-    assert again.settings()["1"]["arguments"] == {"p": 0.1}
+    assert again.settings()["1"]["arguments"] == {"p": 0.1, "inplace": False}
     shallow.width = 5
     assert net.settings()["width"] == 3
     assert shallow.settings()["width"] == 5

@@ -32,7 +32,7 @@ MODULES = [
         for kind in vars(nn).values()
         if isinstance(kind, type)
         and issubclass(kind, Activation)
-        and kind is not nn.Threshold
+        and kind not in (nn.Threshold, nn.Softmax2d, nn.RReLU)
     ),
     nn.Threshold(0.5, -1.0),
     nn.Softplus(0.5),

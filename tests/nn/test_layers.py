@@ -147,8 +147,8 @@ def test_dtypes_of_layers(make):
 MISTAKES = {
     ArgumentError: {
         "nn.Linear(2.0, 3)": "in_features",
-        "nn.Dropout('0.5')": r"0 ≤ p < 1.*'0.5'",
-        "nn.functional.dropout([1.0], 1.0)": "0 ≤ p < 1",
+        "nn.Dropout('0.5')": r"0 ≤ p ≤ 1.*'0.5'",
+        "nn.functional.dropout([1.0], 1.5)": "0 ≤ p ≤ 1",
         "nn.functional.dropout([1.0], -0.5, False)": "-0.5",
         "nn.LeakyReLU('a')": "finite negative_slope",
         "nn.ELU(float('inf'))": "finite alpha",
@@ -166,7 +166,7 @@ MISTAKES = {
         "nn.Embedding(1, 2, padding_idx=1)": "from -1 to 0.*padding_idx=1",
         "nn.Embedding(3, 2, padding_idx=1.0)": "padding_idx=1.0",
         "nn.functional.embedding([0], np.ones((3, 2)), 17)": "padding_idx=17",
-        "nn.Dropout(-0.1)": "0 ≤ p < 1",
+        "nn.Dropout(-0.1)": "0 ≤ p ≤ 1",
     },
     DTypeError: {
         "nn.Linear(2, 3)(cr.tensor(np.ones((1, 2))))": "float32",

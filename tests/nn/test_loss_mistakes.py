@@ -68,7 +68,7 @@ MISTAKES = {
         "nn.GaussianNLLLoss()(ONE, ONE, -ONE)": "the variance has one.*Softplus",
         "nn.CosineEmbeddingLoss()(TWO, TWO, [0, 1])": r"labels 0 and 1.*2\*y - 1",
         "nn.PoissonNLLLoss()(ONE, -ONE)": "the target has one",
-        "nn.ReLU(5)": "takes no arguments",
+        "nn.Tanh(5)": "takes no arguments",
         "nn.MultiMarginLoss()(TWO, [0, 5])": "5 in row 1",
         "nn.MultiMarginLoss(p=3)": "p=1 or p=2.*p=3",
         "nn.MultiMarginLoss(margin=-1)": "positive margin",

@@ -24,8 +24,8 @@ from chainrule import nn
 OTHER = {"batch_norm": "BatchNorm1d", "instance_norm": "InstanceNorm1d"}
 #: Without a module.
 NO_PAIR = {
-    *("affine_grid", "cosine_similarity", "grid_sample", "normalize", "one_hot"),
-    *("pairwise_distance", "scaled_dot_product_attention"),
+    *("affine_grid", "grid_sample", "gumbel_softmax", "normalize", "one_hot", "pad"),
+    *("pdist", "scaled_dot_product_attention"),
 }
 HOSTILE: list[Any] = [
     *(-1, -5.0, 0, 0.0, 0.5, 1.0, 2, 7, 1e300, float("nan"), float("inf")),
@@ -47,6 +47,7 @@ PAIRS = {
 _rows = np.linspace(-2, 2, 24).astype(np.float32).reshape(4, 6)
 _image = cr.tensor(np.linspace(-1, 1, 64).astype(np.float32).reshape(1, 4, 4, 4))
 _signal, _column = cr.tensor(_rows.reshape(1, 4, 6)), cr.tensor(_rows[:, 0])
+_volume = cr.tensor(np.linspace(-1, 1, 108).astype(np.float32).reshape(1, 4, 3, 3, 3))
 _labels = cr.tensor([0, 1, 2, 3])
 #: What a function computes of, where it is no matrix.
 INPUTS: dict[str, tuple[Any, ...]] = {
@@ -55,6 +56,17 @@ INPUTS: dict[str, tuple[Any, ...]] = {
     ),
     **dict.fromkeys(["conv1d", "conv_transpose1d"], (_signal, cr.ones(4, 4, 3))),
     **dict.fromkeys(["conv2d", "conv_transpose2d"], (_image, cr.ones(4, 4, 3, 3))),
+    **dict.fromkeys(["cosine_similarity", "pairwise_distance"], (_rows, _rows[::-1])),
+    "bilinear": (_rows, _rows, cr.ones(2, 6, 6)),
+    **dict.fromkeys(["conv3d", "conv_transpose3d"], (_volume, cr.ones(4, 4, 2, 2, 2))),
+    "embedding_bag": (cr.tensor([[0, 1], [2, 3]]), cr.ones(5, 3)),
+    "max_unpool1d": (_signal, cr.ones(1, 4, 6).astype("int64")),
+    "max_unpool2d": (_image, cr.ones(1, 4, 4, 4).astype("int64")),
+    "max_unpool3d": (_volume, cr.ones(1, 4, 3, 3, 3).astype("int64")),
+    "dropout3d": (_volume,),
+    "feature_alpha_dropout": (_signal,),
+    "max_pool3d": (_volume,),
+    "upsample": (_signal,),
     "max_pool1d": (_signal,),
     "max_pool2d": (_image,),
     "dropout1d": (_signal,),
@@ -70,6 +82,16 @@ NEEDED: dict[str, dict[str, Any]] = {
         f: {"in_channels": 4, "out_channels": 4, "kernel_size": 3}
         for f in ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
     },
+    **{
+        f: {"in_channels": 4, "out_channels": 4, "kernel_size": 2}
+        for f in ("conv3d", "conv_transpose3d")
+    },
+    **{f"max_unpool{n}d": {"kernel_size": 2} for n in (1, 2, 3)},
+    "max_pool3d": {"kernel_size": 2},
+    "upsample": {"scale_factor": 2},
+    "bilinear": {"in1_features": 6, "in2_features": 6, "out_features": 2},
+    "embedding_bag": {"num_embeddings": 5, "embedding_dim": 3},
+    "threshold_": {"threshold": 0.5, "value": 2.0},
     "max_pool1d": {"kernel_size": 2},
     "max_pool2d": {"kernel_size": 2},
     "batch_norm": {"num_features": 4},
@@ -87,13 +109,18 @@ PARAMETERS = {
     (f, n)
     for f in (
         *("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"),
+        *("conv3d", "conv_transpose3d", "bilinear"),
         *("batch_norm", "instance_norm", "group_norm", "layer_norm"),
     )
     for n in ("weight", "bias")
 }
+#: How many inputs a module takes, where it is not one.
+TAKES = dict.fromkeys(("bilinear", "cosine_similarity", "pairwise_distance"), 2)
+TAKES |= {f"max_unpool{n}d": 2 for n in (1, 2, 3)}
 #: What a module alone takes, with the reason.
 MORE = {
     ("batch_norm", "momentum", "None"): "the average of all batches, which it counts",
+    ("conv_transpose3d", "groups", "2"): "its weights have another shape then",
     ("conv_transpose1d", "groups", "2"): "its weights have another shape then",
     ("conv_transpose2d", "groups", "2"): "its weights have another shape then",
 }
@@ -133,8 +160,12 @@ def both(name: str, **given: Any) -> tuple[Any, Any]:
         if "norm" not in name:  # the function's parameters
             for parameter, numbers in made.named_parameters():
                 with cr.no_grad():
-                    numbers.copy_(inputs[1] if parameter == "weight" else numbers * 0)
-        return made(inputs[0])
+                    numbers.copy_(
+                        inputs[TAKES.get(name, 1)]
+                        if parameter == "weight"
+                        else numbers * 0
+                    )
+        return made(*inputs[: TAKES.get(name, 1)])
 
     first = outcome(lambda: function(*(i.clone() for i in inputs), **more))
     return first, outcome(of_module)

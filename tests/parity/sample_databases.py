@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -68,6 +69,10 @@ UNDEFINED = {"empty", "empty_like", "new_empty", "empty_permuted"}
 #: Whose indices may be those of other equal elements: where their argument ``dim`` is.
 TIES = {"argsort": 0, "kthvalue": 1, "median": 0, "mode": 0, "nanmedian": 0}
 TIES |= {"sort": 0, "topk": 1}
+#: Derivatives that PyTorch computes in float64 with a 1/6 of float32.
+ROUNDED = {"nn.functional.hardsigmoid": 1e-7}
+#: Functions whose first two arguments the database has the other way round.
+TURNED = ("nn.functional.embedding", "nn.functional.embedding_bag")
 
 
 def ours(name: str) -> Callable[..., Any] | None:
@@ -81,6 +86,8 @@ def ours(name: str) -> Callable[..., Any] | None:
             break
     if name in METHODS or (not callable(target) and "." not in name):
         target = getattr(cr.Tensor, name, None)
+    if name in TURNED:
+        return lambda x, y, *args, **kwargs: target(y, x, *args, **kwargs)
     return target if callable(target) else None
 
 
@@ -106,6 +113,10 @@ def converted(item: Any, leaves: list[Any] | None = None) -> Any:
         return cr.device(str(item))
     if isinstance(item, torch.layout | torch.memory_format | torch.Generator | complex):
         raise UnknownError(str(item))
+    if isinstance(item, torch.nn.Module) and hasattr(cr.nn, type(item).__name__):
+        return getattr(cr.nn, type(item).__name__)()
+    if callable(item):  # of PyTorch's tensors
+        raise UnknownError("a function")
     if isinstance(item, torch.Size):
         return tuple(item)
     if isinstance(item, tuple | list):
@@ -124,12 +135,45 @@ def flat(result: Any) -> list[Any]:
     return [result]
 
 
-def compare(ours: Any, theirs: Any, *, single: bool = False, least: float = 0) -> str:
+def through_log_softmax(x: Any, gradient: Any) -> Any:
+    """The derivative by the scores whose log-softmax is x, as an array.
+
+    PyTorch's derivative of the CTC loss is right after it alone.
+    """
+    p, g = np.exp(x.detach().numpy()), gradient.detach().numpy()
+    return g - p * g.sum(-1, keepdims=True)
+
+
+def is_tensor(item: Any) -> bool:
+    return isinstance(item, cr.Tensor)
+
+
+def filled(item: Any, tensors: Iterator[cr.Tensor]) -> Any:
+    """A nest with other tensors in place of its own, in order."""
+    if isinstance(item, cr.Tensor):
+        return next(tensors)
+    if isinstance(item, dict):
+        return {key: filled(part, tensors) for key, part in item.items()}
+    if isinstance(item, tuple | list):
+        made = [filled(part, tensors) for part in item]
+        return type(item)(*made) if hasattr(item, "_fields") else type(item)(made)
+    return item
+
+
+def compare(
+    ours: Any,
+    theirs: Any,
+    *,
+    single: bool = False,
+    values: bool = True,
+    least: float = 0.0,
+) -> str:
     """Where two results differ; empty if they agree.
 
     Args:
         ours, theirs: tensors, numbers, sequences of them.
         single: whether an argument is float32, in which PyTorch may compute then.
+        values: whether numbers are compared, and not shapes and dtypes alone.
         least: the bound at least, where PyTorch is off by more.
     """
     mine, other = flat(ours), flat(theirs)
@@ -153,6 +197,8 @@ def compare(ours: Any, theirs: Any, *, single: bool = False, least: float = 0) -
             return f"shape {x.shape} for {y.shape}"
         if x.dtype != y.dtype:
             return f"dtype {x.dtype} for {y.dtype}"
+        if not values:
+            continue
         if x.dtype.kind != "f" and y.dtype.kind != "f":
             if not np.array_equal(x, y):
                 return f"values {x.ravel()[:4]} for {y.ravel()[:4]}"
@@ -330,6 +376,11 @@ class Check:
         if found is None:
             return
         difference = self.difference(found[0], theirs, sample)
+        if difference and self.draws(sample):
+            difference = compare(found[0], theirs, values=False)
+            if not difference:
+                self.report.counts["drawn"] += 1
+                return
         if difference:
             self.report.wrong.append(f"({label}): {difference}")
             self.report.counts["wrong"] += 1
@@ -349,6 +400,18 @@ class Check:
         if name in TIES:
             mine, theirs = (chosen(name, r, sample) for r in (mine, theirs))
         return compare(mine, theirs, single=self.single, least=self.least)
+
+    def draws(self, sample: Any) -> bool:
+        """Whether PyTorch draws the numbers; the database sets a seed, always one."""
+        with mock.patch("torch.manual_seed"):
+            first = self.op(sample.input, *sample.args, **sample.kwargs)
+            for __ in range(3):
+                torch.rand(1)
+                again = self.op(sample.input, *sample.args, **sample.kwargs)
+                pairs = zip(flat(first), flat(again), strict=True)
+                if not all(torch.equal(a, b) for a, b in pairs):
+                    return True
+        return False
 
     def attempt(self, label: str, call: Callable[[], Any]) -> tuple[Any] | None:
         try:
@@ -416,7 +479,11 @@ class Check:
                 place = READ[self.op.name]
                 there[place] = (torch.triu if upper else torch.tril)(there[place])
             here = zeros(here, wrt_here, cr.zeros_like)
-            difference = compare(here, there, single=self.single)
+            if self.report.name == "nn.functional.ctc_loss":
+                there[0] = torch.tensor(through_log_softmax(wrt_there[0], there[0]))
+                here[0] = cr.tensor(through_log_softmax(wrt_here[0], here[0]))
+            within = ROUNDED.get(self.report.name, 0.0)
+            difference = compare(here, there, single=self.single, least=within)
             if difference:
                 self.report.wrong.append(
                     f"{order} derivative of ({label}): {difference}"
@@ -430,9 +497,15 @@ class Check:
     def engines(
         self, label: str, args: Any, kwargs: Any, theirs: Any, sample: Any
     ) -> None:
+        tensors = [t for t in flat((args, tuple(kwargs.values()))) if is_tensor(t)]
+
+        def function(*given: cr.Tensor) -> Any:  # numbers are constants of the graph
+            of = iter(given)
+            return self.function(*filled(args, of), **filled(kwargs, of))
+
         for engine in ("numpy", "native"):
-            run = cr.compile(self.function, engine=engine)
-            found = self.attempt(f"{engine}: {label}", lambda r=run: r(*args, **kwargs))
+            run = cr.compile(function, engine=engine)
+            found = self.attempt(f"{engine}: {label}", lambda r=run: r(*tensors))
             if found is None:
                 continue
             difference = self.difference(found[0], theirs, sample)

@@ -44,6 +44,41 @@ LEFT_OUT = {
         equal nonzero Tensor.equal Tensor.nonzero""",
     "text about a model: tests/explanation, tests/training": """
         explain derive check_work summary check_gradients""",
+    "PyTorch's databases: sample_databases.py, module_database.py": """
+        F.adaptive_avg_pool3d F.adaptive_max_pool3d F.avg_pool3d F.bilinear
+        F.channel_shuffle F.conv3d F.conv_transpose3d F.embedding_bag F.fold
+        F.local_response_norm F.lp_pool1d F.lp_pool2d F.lp_pool3d F.max_pool3d
+        F.max_unpool1d F.max_unpool2d F.max_unpool3d F.multilabel_margin_loss
+        F.pad F.pdist F.pixel_unshuffle F.triplet_margin_with_distance_loss
+        F.unfold F.upsample F.upsample_bilinear F.upsample_nearest
+        nn.AdaptiveAvgPool3d nn.AdaptiveMaxPool3d nn.AvgPool3d nn.BatchNorm3d
+        nn.Bilinear nn.ChannelShuffle nn.CircularPad1d nn.CircularPad2d
+        nn.CircularPad3d nn.ConstantPad1d nn.ConstantPad2d nn.ConstantPad3d
+        nn.Conv3d nn.ConvTranspose3d nn.CosineSimilarity nn.EmbeddingBag nn.Fold
+        nn.InstanceNorm3d nn.LPPool1d nn.LPPool2d nn.LPPool3d
+        nn.LocalResponseNorm nn.MaxPool3d nn.MaxUnpool1d nn.MaxUnpool2d
+        nn.MaxUnpool3d nn.MultiLabelMarginLoss nn.PairwiseDistance
+        nn.PixelUnshuffle nn.ReflectionPad1d nn.ReflectionPad2d
+        nn.ReflectionPad3d nn.ReplicationPad1d nn.ReplicationPad2d
+        nn.ReplicationPad3d nn.Softmax2d nn.TripletMarginWithDistanceLoss
+        nn.Unfold nn.UpsamplingBilinear2d nn.UpsamplingNearest2d nn.ZeroPad1d
+        nn.ZeroPad2d nn.ZeroPad3d""",
+    "other random numbers: tests/test_random_in_place.py": """
+        Tensor.bernoulli_ Tensor.cauchy_ Tensor.exponential_ Tensor.geometric_
+        Tensor.log_normal_ Tensor.normal_ Tensor.random_ Tensor.uniform_""",
+    "other random numbers of the same distributions: the databases": """
+        F.alpha_dropout F.dropout3d F.feature_alpha_dropout F.gumbel_softmax
+        F.rrelu F.rrelu_ nn.AlphaDropout nn.Dropout3d nn.FeatureAlphaDropout
+        nn.RReLU""",
+    "the functions in place: tests/nn/test_changes_of_inputs.py": """
+        F.celu_ F.elu_ F.hardtanh_ F.leaky_relu_ F.relu_ F.selu_ F.threshold_""",
+    "other layers from the first call on: tests/nn/test_lazy.py": """
+        nn.LazyBatchNorm1d nn.LazyBatchNorm2d nn.LazyBatchNorm3d nn.LazyConv1d
+        nn.LazyConv2d nn.LazyConv3d nn.LazyConvTranspose1d
+        nn.LazyConvTranspose2d nn.LazyConvTranspose3d nn.LazyInstanceNorm1d
+        nn.LazyInstanceNorm2d nn.LazyInstanceNorm3d nn.LazyLinear""",
+    "of other kinds: tests/parity/test_nn_utils.py": """
+        nn.ParameterDict nn.ParameterList nn.UninitializedParameter nn.utils""",
     "how the rows are run": "compile no_grad",
     "how messages are told: tests/test_language.py": "set_language",
     "about dtypes: tests/array_api/test_namespace.py": """
@@ -105,7 +140,30 @@ ARGUMENTS = {
     "optim.*.steps_per_epoch": "how epochs are counted: tests/optim",
     "optim.ReduceLROnPlateau.monitor": "which number is watched: tests/optim",
     "optim.*.parameters": "whose gradients are clipped",
-    "pad.mode": "a constant alone; PyTorch's others are refused",
+    "pad.mode": "PyTorch's database of functions: sample_databases.py",
+    "nn.*.inplace": "tests/nn/test_changes_of_inputs.py",
+    "nn.Embedding.max_norm": "PyTorch's databases",
+    "nn.Embedding.norm_type": "PyTorch's databases",
+    "nn.Embedding.scale_grad_by_freq": "PyTorch's databases",
+    "nn.Embedding.sparse": "PyTorch's databases",
+    "nn.GRU.proj_size": "PyTorch's databases",
+    "nn.LSTM.proj_size": "PyTorch's databases",
+    "nn.MultiheadAttention.add_bias_kv": "PyTorch's databases",
+    "nn.MultiheadAttention.add_zero_attn": "PyTorch's databases",
+    "nn.Softplus.threshold": "PyTorch's databases",
+    "nn.Upsample.recompute_scale_factor": "PyTorch's databases",
+    "nn.Upsample.antialias": "PyTorch's databases",
+    "F.*.inplace": "tests/nn/test_changes_of_inputs.py",
+    "F.embedding.max_norm": "PyTorch's databases",
+    "F.embedding.norm_type": "PyTorch's databases",
+    "F.embedding.scale_grad_by_freq": "PyTorch's databases",
+    "F.embedding.sparse": "PyTorch's databases",
+    "F.interpolate.recompute_scale_factor": "PyTorch's databases",
+    "F.interpolate.antialias": "PyTorch's databases",
+    "F.scaled_dot_product_attention.enable_gqa": "PyTorch's databases",
+    "F.softplus.threshold": "PyTorch's databases",
+    "optim.clip_grad_norm_.norm_type": "PyTorch's databases",
+    "optim.clip_grad_norm_.error_if_nonfinite": "PyTorch's databases",
     "Tensor.to_device.stream": "None alone, on a CPU",
 }
 

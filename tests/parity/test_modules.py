@@ -118,8 +118,8 @@ OLD = {"size_average", "reduce"}
 PASSED_ON = {
     f"F.{name}": TF.__dict__[f"_{name}"]
     for name in (
-        *("max_pool1d", "max_pool2d"),
-        *("adaptive_max_pool1d", "adaptive_max_pool2d"),
+        *("max_pool1d", "max_pool2d", "max_pool3d"),
+        *("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
     )
 } | {
     f"nn.{kind}": functools.partial(torch.nn.RNNBase, kind) for kind in ("LSTM", "GRU")
@@ -149,6 +149,8 @@ OTHERWISE = {
     "align_corners": "None means False in PyTorch",
     "activation": "by its name, as PyTorch's may be too",
     "modules": "PyTorch's Sequential and ModuleList call it otherwise",
+    "include_last_offset": "PyTorch has a private argument before it",
+    "padding_idx": "the same of EmbeddingBag",
     "delta": "before reduction=, which is a keyword here",
     "beta": "before reduction=, which is a keyword here",
 }
@@ -156,6 +158,7 @@ OTHERWISE = {
 OURS = {
     "dtype": "parameters are float32 unless another dtype is asked for",
     "init": "an initialiser by its name",
+    "antialias": "nn.Upsample has it too, as F.interpolate",
     "from_logits": "probabilities instead of scores",
     "sample_weight": "a weight for each sample",
     "modules": "PyTorch's Sequential and ModuleList call it otherwise",

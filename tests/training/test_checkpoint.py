@@ -221,7 +221,7 @@ def test_metrics_of_ones_own(make: Make, data: Any, tmp_path: Path) -> None:
     ("layers", "expected", "got"),
     [
         ([nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3)], "out_features=9", "=8"),
-        ([nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)], "Tanh() for layer 1", "ReLU()"),
+        ([nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)], "Tanh() for layer 1", "ReLU("),
         ([nn.Linear(6, 8), nn.ReLU()], "2 layers in the model", "3 layers"),
     ],
 )

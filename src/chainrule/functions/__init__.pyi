@@ -279,8 +279,8 @@ def tile(x: Any, /, *sizes: Any) -> Tensor:
     """Repeat the whole tensor along each axis; numbers count from the last axis."""
 def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, output_size: int | None = None, axis: Any = None) -> Tensor:
     """Repeat each element of a tensor in a row; one number, or one per element."""
-def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float = 0.0) -> Tensor:
-    """Pad a tensor with a constant around its elements, as PyTorch's ``pad``."""
+def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float | None = None) -> Tensor:
+    """Pad a tensor around its elements, as PyTorch's ``pad``."""
 def full(shape: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """Return a tensor of a shape, filled with ``fill_value``."""
 def zeros(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:

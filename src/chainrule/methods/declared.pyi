@@ -713,3 +713,19 @@ class Declared(TensorBase):
         """Return a tensor with ``src`` written at start:end:step along ``dim``."""
     def diagonal_scatter(self, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
         """Return a tensor with ``src`` written to its diagonal; see :meth:`diagonal`."""
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Self:
+        """Fill the tensor with numbers from N(mean, std²), in place."""
+    def uniform_(self, low: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Self:
+        """Fill the tensor with numbers from U(low, to), in place."""
+    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Self:
+        """Fill the tensor with 1 where a draw of probability p succeeds, else 0, in place."""
+    def exponential_(self, lambd: float = 1.0, *, generator: Any = None) -> Self:
+        """Fill the tensor with numbers of density λ e^(−λx), in place."""
+    def log_normal_(self, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Self:
+        """Fill the tensor with e to the power of numbers from N(mean, std²), in place."""
+    def cauchy_(self, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Self:
+        """Fill the tensor with numbers of density σ/(π(σ² + (x − median)²)), in place."""
+    def geometric_(self, p: float, *, generator: Any = None) -> Self:
+        """Fill the tensor with the number of draws until the first success, in place."""
+    def random_(self, low: int | None = None, to: int | None = None, *, generator: Any = None) -> Self:
+        """Fill the tensor with integers, all equally likely, in place."""

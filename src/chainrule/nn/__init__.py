@@ -18,7 +18,7 @@ in ``__all__`` is here (classes) or in :mod:`chainrule.nn.functional` (functions
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import MissingAttributeError
-from chainrule.nn import functional, init
+from chainrule.nn import functional, init, utils
 from chainrule.nn.activations import *
 from chainrule.nn.adaptive_pooling import *
 from chainrule.nn.affine import *
@@ -30,7 +30,10 @@ from chainrule.nn.batch_normalization import *
 from chainrule.nn.cache import *
 from chainrule.nn.containers import *
 from chainrule.nn.convolution import *
+from chainrule.nn.embedding_bags import *
 from chainrule.nn.embeddings import *
+from chainrule.nn.folding import *
+from chainrule.nn.lazy import *
 from chainrule.nn.losses.alignment import *
 from chainrule.nn.losses.base import *
 from chainrule.nn.losses.binary import *
@@ -41,15 +44,19 @@ from chainrule.nn.losses.margins import *
 from chainrule.nn.losses.pairs import *
 from chainrule.nn.module import *
 from chainrule.nn.normalization import *
+from chainrule.nn.padding import *
+from chainrule.nn.parameter_containers import *
 from chainrule.nn.perceptron import *
 from chainrule.nn.pooling import *
 from chainrule.nn.positions import *
+from chainrule.nn.random_activations import *
 from chainrule.nn.recurrent import *
 from chainrule.nn.recurrent_cells import *
 from chainrule.nn.regularization import *
 from chainrule.nn.resizing import *
 from chainrule.nn.scaling import *
 from chainrule.nn.shapes import *
+from chainrule.nn.similarity import *
 from chainrule.nn.stateless import functional_call
 from chainrule.nn.targets import *
 from chainrule.nn.transformer import *
@@ -64,7 +71,7 @@ __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
     for name, item in globals().items()
     if isinstance(item, type) and item.__module__.startswith("chainrule.nn.")
 )
-__all__ += ["functional", "functional_call", "init"]
+__all__ += ["functional", "functional_call", "init", "utils"]
 
 if not TYPE_CHECKING:  # type checkers know the names
 

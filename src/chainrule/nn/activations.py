@@ -13,8 +13,10 @@ from chainrule.composites import activations
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions import maximum, where
 from chainrule.graph.apply import checked_constant
+from chainrule.nn.affine import floats
 from chainrule.nn.arguments import (
     Count,
+    flag,
     floating,
     number,
     positive_integers,
@@ -87,25 +89,61 @@ class Activation(Module):
         raise NotImplementedError
 
 
-class ReLU(Activation):
-    """f(z) = max(0, z), f′(0) = 0 by declaration (2.7)."""
+class InPlace(Activation):
+    """Base class of activation layers that can change their input in place.
+
+    Args:
+        inplace: whether x itself becomes f(x). A leaf whose derivative is recorded is
+            refused, as of every change in place.
+    """
+
+    inplace: bool
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = flag(type(self).__name__, "inplace", inplace)
+
+    def forward(self, x: Any) -> Tensor:
+        """Compute an activation layer's f(x), in x itself where that is asked for."""
+        return put(x, super().forward(x), self.inplace)
+
+
+def put(x: Any, y: Tensor, inplace: bool) -> Tensor:
+    """Return a layer's output y; with ``inplace`` in its input, which is changed."""
+    if not inplace or not isinstance(x, Tensor) or x is y:
+        return y
+    return x._become(y.value, "inplace=True")
+
+
+class ReLU(InPlace):
+    """f(z) = max(0, z), f′(0) = 0 by declaration (2.7).
+
+    Args:
+        inplace: whether the input itself is changed.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor([-1.0, 2.0])
+    >>> cr.nn.ReLU(inplace=True)(x) is x, x
+    (True, tensor([0., 2.]))
+    """
 
     def f(self, z: Tensor) -> Tensor:
         return z.relu()
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(InPlace):
     """f(z) = max(0.01 z, z), f′(0) = 0.01 by declaration (2.7; Maas et al. 2013).
 
     Args:
         negative_slope: the slope for z ≤ 0.
+        inplace: whether the input itself is changed.
 
     >>> import chainrule as cr
     >>> cr.nn.LeakyReLU()(cr.tensor([-2.0, 3.0]))
     tensor([-0.02,  3.  ])
     """
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        super().__init__(inplace)
         self.negative_slope = number("LeakyReLU", "negative_slope", negative_slope)
 
     def f(self, z: Tensor) -> Tensor:
@@ -161,10 +199,13 @@ class GELU(Activation):
         return wrap((activations.gelu if exact else activations.gelu_tanh)(z.value))
 
 
-class SiLU(Activation):
+class SiLU(InPlace):
     """f(z) = z σ(z), f′ = σ(z) + z σ(z)(1 − σ(z)) (Elfwing, Uchibe & Doya 2018).
 
     It is called swish, too.
+
+    Args:
+        inplace: whether the input itself is changed.
     """
 
     def f(self, z: Tensor) -> Tensor:
@@ -176,38 +217,47 @@ class Softplus(Activation):
 
     Args:
         beta: β > 0; the larger, the nearer to ReLU.
+        threshold: where βz is larger, f is z itself. From 20 on that would change less
+            than 3·10⁻⁹, and is not done.
     """
 
-    def __init__(self, beta: float = 1.0) -> None:
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta = number("Softplus", "beta", beta, above=0)
+        self.threshold = number("Softplus", "threshold", threshold)
 
     def f(self, z: Tensor) -> Tensor:
-        if self.beta == 1:
-            return wrap(activations.softplus(z.value))
-        return wrap(activations.softplus((z * self.beta).value)) / self.beta
+        scaled = z if self.beta == 1 else z * self.beta
+        y = wrap(activations.softplus(scaled.value))
+        y = y if self.beta == 1 else y / self.beta
+        return y if self.threshold >= 20 else where(scaled > self.threshold, z, y)
 
 
-class ELU(Activation):
+class ELU(InPlace):
     """f(z) = z where z > 0, else α(eᶻ − 1) (Clevert, Unterthiner & Hochreiter 2016).
 
     f′ is 1 or αeᶻ, and α at 0 by declaration.
 
     Args:
         alpha: α; f tends to −α.
+        inplace: whether the input itself is changed.
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(inplace)
         self.alpha = number("ELU", "alpha", alpha)
 
     def f(self, z: Tensor) -> Tensor:
         return wrap(activations.elu(z.value, alpha=self.alpha))
 
 
-class SELU(Activation):
+class SELU(InPlace):
     """f(z) = λ elu(z, α) with λ ≈ 1.0507, α ≈ 1.6733 (Klambauer et al. 2017).
 
     Weights that start with ``init.lecun_normal_`` keep mean 0 and variance 1 of the
     activations from layer to layer.
+
+    Args:
+        inplace: whether the input itself is changed.
     """
 
     def f(self, z: Tensor) -> Tensor:
@@ -227,10 +277,12 @@ class Heaviside(Activation):
 
 def _clip(z: Tensor, low: float, high: float) -> Tensor:
     """Limit z to [low, high] for activations; the derivative at both ends is 0."""
+    if z.dtype.is_integer:
+        low, high = int(low), int(high)
     return maximum(-maximum(-z, -high), low)
 
 
-class Hardtanh(Activation):
+class Hardtanh(InPlace):
     """f(z) = z within [min_val, max_val], and constant beyond.
 
     f′ is 0 at both ends and beyond.
@@ -238,38 +290,53 @@ class Hardtanh(Activation):
     Args:
         min_val: the smallest value.
         max_val: the largest one.
+        inplace: whether the input itself is changed.
 
     >>> import chainrule as cr
     >>> cr.nn.Hardtanh()(cr.tensor([-2.0, 0.5, 3.0]))
     tensor([-1. ,  0.5,  1. ])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(
+        self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+    ) -> None:
+        super().__init__(inplace)
         self.min_val = number("Hardtanh", "min_val", min_val)
-        self.max_val = number("Hardtanh", "max_val", max_val, above=self.min_val)
+        self.max_val = number("Hardtanh", "max_val", max_val, least=self.min_val)
 
     def f(self, z: Tensor) -> Tensor:
         return _clip(z, self.min_val, self.max_val)
 
 
-class ReLU6(Activation):
-    """f(z) = min(max(0, z), 6)."""
+class ReLU6(InPlace):
+    """f(z) = min(max(0, z), 6).
+
+    Args:
+        inplace: whether the input itself is changed.
+    """
 
     def f(self, z: Tensor) -> Tensor:
         return _clip(z, 0.0, 6.0)
 
 
-class Hardsigmoid(Activation):
-    """f(z) = min(max(0, z + 3), 6)/6, σ by straight lines."""
+class Hardsigmoid(InPlace):
+    """f(z) = min(max(0, z + 3), 6)/6, σ by straight lines.
+
+    Args:
+        inplace: whether the input itself is changed.
+    """
 
     def f(self, z: Tensor) -> Tensor:
         return _clip(z + 3.0, 0.0, 6.0) / 6.0
 
 
-class Hardswish(Activation):
+class Hardswish(InPlace):
     """f(z) = z min(max(0, z + 3), 6)/6, SiLU without an exponential.
 
     Howard et al. 2019, "Searching for MobileNetV3".
+
+    Args:
+        inplace: whether the input itself is changed.
     """
 
     def f(self, z: Tensor) -> Tensor:
@@ -312,24 +379,33 @@ class Tanhshrink(Activation):
         return z - z.tanh()
 
 
-class Threshold(Activation):
+class Threshold(InPlace):
     """f(z) = z where z > threshold, else ``value``.
 
     Args:
         threshold: the limit above which z is unchanged.
         value: the output for other z.
+        inplace: whether the input itself is changed.
     """
 
-    def __init__(self, threshold: float, value: float) -> None:
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        super().__init__(inplace)
         self.threshold = number("Threshold", "threshold", threshold)
         self.value = number("Threshold", "value", value)
 
     def f(self, z: Tensor) -> Tensor:
-        return where(z <= self.threshold, self.value, z)  # NaN stays
+        limit, value = self.threshold, self.value
+        if z.dtype.is_integer:
+            limit, value = int(limit), int(value)
+        return where(z <= limit, value, z)  # NaN stays
 
 
-class Mish(Activation):
-    """f(z) = z tanh(ln(1 + eᶻ)) (Misra 2019)."""
+class Mish(InPlace):
+    """f(z) = z tanh(ln(1 + eᶻ)) (Misra 2019).
+
+    Args:
+        inplace: whether the input itself is changed.
+    """
 
     def f(self, z: Tensor) -> Tensor:
         return z * wrap(activations.softplus(z.value)).tanh()
@@ -339,7 +415,7 @@ class Softsign(Activation):
     """f(z) = z/(1 + |z|)."""
 
     def f(self, z: Tensor) -> Tensor:
-        return wrap(activations.softsign(z.value))
+        return wrap(activations.softsign(floats(z).value))
 
 
 class LogSigmoid(Activation):
@@ -349,14 +425,16 @@ class LogSigmoid(Activation):
         return -wrap(activations.softplus((-z).value))
 
 
-class CELU(Activation):
+class CELU(InPlace):
     """f(z) = z where z > 0, else α(e^(z/α) − 1) (Barron 2017).
 
     Args:
         alpha: α > 0; f tends to −α, and f′ is continuous.
+        inplace: whether the input itself is changed.
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(inplace)
         self.alpha = number("CELU", "alpha", alpha, above=0)
 
     def f(self, z: Tensor) -> Tensor:

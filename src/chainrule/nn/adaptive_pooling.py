@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import ShapeError
 from chainrule.graph.node import Array
 from chainrule.nn.affine import along, floats
-from chainrule.nn.arguments import flag, layer_name, per_axis
+from chainrule.nn.arguments import LENGTHS, flag, layer_name, per_axis
 from chainrule.nn.convolution import batch_of, check_fit
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module
@@ -22,12 +22,16 @@ from chainrule.text import _
 __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
 ]
 
 OutputSize = int | tuple[int | None, ...]
@@ -57,7 +61,7 @@ class _AdaptivePool(Module):
             if size is None:
                 continue
             if not isinstance(length, int) or not length:
-                kind, lengths = type(self).__name__, ("L", "H, W")[self.axes - 1]
+                kind, lengths = type(self).__name__, LENGTHS[self.axes - 1]
                 raise ShapeError(
                     _(
                         "{kind} divides axes whose lengths are known.",
@@ -159,6 +163,19 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     axes = 2
 
 
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """Adaptive average pooling of volumes: means over a given number of parts.
+
+    Args:
+        output_size: see :class:`AdaptiveAvgPool2d`; one number for all axes, or three.
+
+    Shapes:
+        (N, C, D, H, W) or (C, D, H, W).
+    """
+
+    axes = 3
+
+
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """Adaptive max pooling of signals: maxima of a given number of parts.
 
@@ -195,7 +212,23 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     axes = 2
 
 
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Adaptive max pooling of volumes: maxima of a given number of parts.
+
+    Args:
+        output_size: see :class:`AdaptiveAvgPool3d`.
+        return_indices: see :class:`MaxPool2d`.
+
+    Shapes:
+        (N, C, D, H, W) or (C, D, H, W).
+    """
+
+    axes = 3
+
+
 adaptive_avg_pool1d = as_function(AdaptiveAvgPool1d, "adaptive_avg_pool1d")
 adaptive_avg_pool2d = as_function(AdaptiveAvgPool2d, "adaptive_avg_pool2d")
+adaptive_avg_pool3d = as_function(AdaptiveAvgPool3d, "adaptive_avg_pool3d")
 adaptive_max_pool1d = as_function(AdaptiveMaxPool1d, "adaptive_max_pool1d")
 adaptive_max_pool2d = as_function(AdaptiveMaxPool2d, "adaptive_max_pool2d")
+adaptive_max_pool3d = as_function(AdaptiveMaxPool3d, "adaptive_max_pool3d")

@@ -19,6 +19,8 @@ from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.pytorch_hints import LAYERS
 
+#: The names of the last axes of signals, images and volumes.
+LENGTHS = ("L", "H, W", "D, H, W")
 #: A number of units ≥ 1; the product of a layer's is about that of its parameters.
 Count = Annotated[int, "units"]
 #: An integer for all axes, or one for each.
@@ -105,6 +107,8 @@ def per_axis(
     ((2, 2), (2, 1))
     """
     several = tuple(value) if isinstance(value, tuple | list) else (value,) * axes
+    if len(several) == 1:
+        several *= axes
     if len(several) != axes:
         one = _("one integer")
         expected = _("one integer, or {axes} of them", axes=axes) if axes > 1 else one

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.functions import concat, pad, zeros
+from chainrule.graph.types import DType
 from chainrule.nn import init as initialisers
 from chainrule.nn.affine import Linear, linear, same_dtype
 from chainrule.nn.arguments import (
@@ -24,7 +26,7 @@ from chainrule.nn.dot_product_attention import attend, causal, mask_of, need_key
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.positions import RotaryPositions
 from chainrule.primitives.rules import show
-from chainrule.random import uniform
+from chainrule.random import randn, uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
@@ -54,10 +56,12 @@ class _Heads(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
-        *,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
+        *,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -82,8 +86,14 @@ class _Heads(Module):
             drawn = uniform(*shape, low=-bound, high=bound, dtype=floats)
             setattr(self, name, Parameter(drawn))
         biased = flag(kind, "bias", bias)
-        zeros = np.zeros(3 * width, floats.numpy)
-        self.in_proj_bias = Parameter(zeros) if biased else None
+        empty = np.zeros(3 * width, floats.numpy)
+        self.in_proj_bias = Parameter(empty) if biased else None
+        self.add_zero_attn = flag(kind, "add_zero_attn", add_zero_attn)
+        self.bias_k = self.bias_v = None
+        if flag(kind, "add_bias_kv", add_bias_kv):
+            row = {"std": math.sqrt(1 / width), "dtype": floats}
+            self.bias_k = Parameter(randn(1, 1, width, **row))
+            self.bias_v = Parameter(randn(1, 1, width, **row))
         self.out_proj = Linear(width, width, biased, dtype=floats.name)
         if self.out_proj.bias is not None:
             initialisers.zeros_(self.out_proj.bias)
@@ -169,6 +179,9 @@ class MultiheadAttention(_Heads):
         num_heads: the number of heads, H.
         dropout: the probability of dropping a weight in training.
         bias: whether products have a b.
+        add_bias_kv: whether a learnt key and value (1, 1, E), ``bias_k`` and
+            ``bias_v``, stand behind those of each sequence.
+        add_zero_attn: whether a key and value of zeros stand behind them.
         kdim: the width of a key; E by default.
         vdim: the width of a value; E by default.
         batch_first: whether sequences are (N, L, E); else (L, N, E).
@@ -235,7 +248,7 @@ class MultiheadAttention(_Heads):
         if flag("MultiheadAttention", "is_causal", is_causal):
             masks = (*masks, causal((q.shape[1], k.shape[1])))
         heads = [self._heads(t) for t in self._projected(q, k, v, same)]
-        y, weights = self._attended(heads, masks)
+        y, weights = self._attended(*self._with_more_keys(heads, masks))
         if wanted and averaged:
             weights = weights.mean(1)
         if single:
@@ -243,6 +256,22 @@ class MultiheadAttention(_Heads):
         elif not self.batch_first:
             y = y.transpose(0, 1)
         return y, weights if wanted else None
+
+    def _with_more_keys(
+        self, heads: list[Tensor], masks: tuple[Tensor, ...]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Append the learnt key and value, and those of zeros, that all queries see."""
+        (q, *both), more = heads, int(self.add_zero_attn)
+        n, h, __, width = q.shape
+        if self.bias_k is not None and self.bias_v is not None:
+            rows = [b.expand(n, 1, h * width) for b in (self.bias_k, self.bias_v)]
+            both = [concat([t, self._heads(row)], axis=2) for t, row in zip(both, rows)]
+        if self.add_zero_attn:
+            empty = zeros((n, h, 1, width), dtype=q.dtype)
+            both = [concat([t, empty], axis=2) for t in both]
+        more += self.bias_k is not None
+        seen = [pad(m, (0, more), value=float(m.dtype is DType.bool)) for m in masks]
+        return [q, *both], seen if more else list(masks)
 
     def _masks(
         self, q: Tensor, k: Tensor, padding: Any, mask: Any

@@ -122,6 +122,20 @@ def check_attribute(module: Any, name: str, value: Any) -> None:
         )
 
 
+def computed_attribute(module: Any, name: str) -> ArgumentError:
+    """Return the error for an assignment to a module's computed weight."""
+    return ArgumentError(
+        _(
+            "{kind}.{name} is computed from other parameters.",
+            kind=type(module).__name__,
+            name=name,
+        ),
+        expected=_("a change of these, such as {name}_g and {name}_v", name=name),
+        got=f"module.{name} = …",
+        fix=_("nn.utils.remove_weight_norm or remove_spectral_norm first"),
+    )
+
+
 def check_name(module: Any, name: str) -> None:
     """Refuse an invalid name of a module's parameter, buffer or submodule."""
     right = isinstance(name, str) and name and "." not in name

@@ -17,6 +17,7 @@ __all__ = [
     "GLU",
     "LogSoftmax",
     "Softmax",
+    "Softmax2d",
     "Softmin",
     "glu",
     "log_softmax",
@@ -70,7 +71,20 @@ class Softmax(_AlongAxis):
         return super().forward(x)
 
     def f(self, z: Tensor) -> Tensor:
-        return z.softmax(self.dim)
+        return softmax(z, self.dim)
+
+
+class Softmax2d(Activation):
+    """:class:`Softmax` over the channels of images, (N, C, H, W) or (C, H, W)."""
+
+    def f(self, z: Tensor) -> Tensor:
+        if z.ndim not in (3, 4):
+            raise ShapeError(
+                _("Softmax2d takes images."),
+                expected="(N, C, H, W), (C, H, W)",
+                got=show(z.shape),
+            )
+        return z.softmax(-3)
 
 
 class LogSoftmax(_AlongAxis):
@@ -86,7 +100,7 @@ class LogSoftmax(_AlongAxis):
         return super().forward(x)
 
     def f(self, z: Tensor) -> Tensor:
-        return z.log_softmax(self.dim)
+        return log_softmax(z, self.dim)
 
 
 class Softmin(_AlongAxis):
@@ -97,17 +111,23 @@ class Softmin(_AlongAxis):
     """
 
     def f(self, z: Tensor) -> Tensor:
-        return (-z).softmax(self.dim)
+        return softmax(-z, self.dim)
 
 
 def softmax(x: Any, dim: int = -1) -> Tensor:
     """Compute :class:`Softmax` of a tensor, without its warning of a single score."""
-    return as_tensor(x).softmax(dim)
+    x = as_tensor(x)
+    if not x.ndim:  # axis 0 or -1, as in PyTorch
+        return x.reshape(1).softmax(axis_of((1,), dim)).reshape(())
+    return x.softmax(dim)
 
 
 def log_softmax(x: Any, dim: int = -1) -> Tensor:
     """Compute :class:`LogSoftmax` of a tensor, without a warning of a single score."""
-    return as_tensor(x).log_softmax(dim)
+    x = as_tensor(x)
+    if not x.ndim:
+        return x.reshape(1).log_softmax(axis_of((1,), dim)).reshape(())
+    return x.log_softmax(dim)
 
 
 def _warn_of_one(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:

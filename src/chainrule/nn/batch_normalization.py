@@ -13,6 +13,7 @@ from chainrule.graph.context import no_grad
 from chainrule.graph.types import SymbolicDim, size_of
 from chainrule.nn.affine import floats, parameter
 from chainrule.nn.arguments import (
+    LENGTHS,
     Count,
     flag,
     floating,
@@ -37,8 +38,10 @@ from chainrule.util.validation import instance
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
     "InstanceNorm1d",
     "InstanceNorm2d",
+    "InstanceNorm3d",
     "batch_norm",
     "instance_norm",
 ]
@@ -92,7 +95,14 @@ class _BatchNorm(_RunningStatistics):
         """Apply batch normalisation, by running statistics in prediction."""
         x, n = self._floats(x), self.num_features
         if x.ndim not in self.ranks or x.shape[1] != n:
-            layouts = ("", "", f"(N, {n})", f"(N, {n}, L)", f"(N, {n}, H, W)")
+            layouts = (
+                "",
+                "",
+                f"(N, {n})",
+                f"(N, {n}, L)",
+                f"(N, {n}, H, W)",
+                f"(N, {n}, D, H, W)",
+            )
             wanted = " or ".join(layouts[rank] for rank in self.ranks)
             raise self._refusal(x, wanted, self._suggestion(x))
         return batch_norm(
@@ -116,11 +126,11 @@ class _BatchNorm(_RunningStatistics):
             return _("x.unsqueeze(0) for one sample")
         if x.ndim == 3:
             return _("x.unsqueeze(0) for one image, nn.BatchNorm1d for (N, C, L)")
-        if x.ndim not in (2, 4):
+        if x.ndim not in (2, 4, 5):
             return None
         return _(
             "nn.BatchNorm{ndim}d for inputs of {x_ndim} axes",
-            ndim=x.ndim // 2,
+            ndim=max(x.ndim - 2, 1),
             x_ndim=x.ndim,
         )
 
@@ -201,6 +211,21 @@ class BatchNorm2d(_BatchNorm):
     ranks = (4,)
 
 
+class BatchNorm3d(_BatchNorm):
+    """:class:`BatchNorm1d` of volumes: each channel over samples and all positions.
+
+    Args:
+        num_features: the number of channels C.
+        eps, momentum, affine, track_running_stats, bias, dtype: see
+            :class:`BatchNorm1d`.
+
+    Shapes:
+        (N, C, D, H, W); parameters and statistics (C,).
+    """
+
+    ranks = (5,)
+
+
 class _InstanceNorm(_RunningStatistics):
     """Base class of instance normalisation layers with ``axes`` axes after channels."""
 
@@ -229,7 +254,7 @@ class _InstanceNorm(_RunningStatistics):
         x, n, axes = self._floats(x), self.num_features, self.axes
         single = x.ndim == axes + 1
         if x.ndim not in (axes + 1, axes + 2) or x.shape[-1 - axes] != n:
-            lengths = ("L", "H, W")[axes - 1]
+            lengths = LENGTHS[axes - 1]
             wanted = _("(N, {n}, {lengths}) or ({n}, {lengths})", n=n, lengths=lengths)
             raise self._refusal(x, wanted, self._suggestion(x))
         assert self.momentum is not None
@@ -253,13 +278,12 @@ class _InstanceNorm(_RunningStatistics):
                 kind=type(self).__name__,
                 shape=x.shape[-1 - self.axes],
             )
-        if x.ndim in (2, 4):
-            return _(
-                "nn.InstanceNorm{axes}d for inputs of {ndim} axes",
-                axes=3 - self.axes,
-                ndim=x.ndim,
-            )
-        return None
+        axes = 1 if x.ndim == 2 else x.ndim - 2
+        if axes not in (1, 2, 3):
+            return None
+        return _(
+            "nn.InstanceNorm{axes}d for inputs of {ndim} axes", axes=axes, ndim=x.ndim
+        )
 
 
 class InstanceNorm1d(_InstanceNorm):
@@ -301,6 +325,21 @@ class InstanceNorm2d(_InstanceNorm):
     """
 
     axes = 2
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """:class:`InstanceNorm1d` of volumes: over depth, height and width.
+
+    Args:
+        num_features: the number of channels C.
+        eps, momentum, affine, track_running_stats, bias, dtype: see
+            :class:`InstanceNorm1d`.
+
+    Shapes:
+        (N, C, D, H, W), or (C, D, H, W).
+    """
+
+    axes = 3
 
 
 def batch_norm(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
-
-import numpy as np
+from typing import Any, ClassVar, Literal, get_args
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.functions import pad
 from chainrule.graph.types import DType, Shape
 from chainrule.nn.affine import parameter, same_dtype
 from chainrule.nn.arguments import (
+    LENGTHS,
     Count,
     Size,
     flag,
@@ -29,11 +29,9 @@ from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.validation import choice
 
-__all__ = ["Conv1d", "Conv2d", "conv1d", "conv2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"]
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
-#: The padding modes that repeat the input, by NumPy's names for them.
-NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 class Kernels(Module):
@@ -101,7 +99,7 @@ class _Conv(Kernels):
         paddings(kind, padding, kernel, strides, dilations)
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.padding_mode = choice(
-            "zeros", *NUMPY_MODES, what=_("{kind} knows no such {name}."), kind=kind
+            *get_args(PaddingMode), what=_("{kind} knows no such {name}."), kind=kind
         )("padding_mode", padding_mode)
         self._set_parameters(
             in_channels,
@@ -179,6 +177,28 @@ class Conv2d(_Conv):
     axes = 2
 
 
+class Conv3d(_Conv):
+    """Kernels that slide over volumes: :class:`Conv1d` along depth, height and width.
+
+    Args:
+        in_channels: the number of channels C of the volumes.
+        out_channels: the number of kernels O.
+        kernel_size: the depth, height and width of a kernel; one number for all.
+        stride, padding, dilation: see :class:`Conv1d`; one for all axes, or three.
+        groups, bias, padding_mode, dtype: see :class:`Conv1d`.
+
+    Shapes:
+        ``weight`` (O, C/groups, K, L, M), ``bias`` (O,); input (N, C, D, H, W) or
+        (C, D, H, W), output (N, O, D′, H′, W′) or (O, D′, H′, W′).
+
+    >>> import chainrule as cr
+    >>> cr.nn.Conv3d(1, 4, 3, padding=1)(cr.zeros(2, 1, 5, 6, 7)).shape
+    (2, 4, 5, 6, 7)
+    """
+
+    axes = 3
+
+
 def conv1d(
     x: Any,
     weight: Tensor,
@@ -214,6 +234,23 @@ def conv2d(
     return _conv("Conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
 
 
+def conv3d(
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Compute :class:`Conv3d` with kernels W (O, C/groups, K, L, M) and bias (O,).
+
+    >>> conv3d([[[[1.0, 2.0]]]], Tensor([[[[[1.0, 1.0]]]]])).tolist()
+    [[[[3.0]]]]
+    """
+    return _conv("Conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
+
+
 def _conv(
     kind: str,
     axes: int,
@@ -246,8 +283,7 @@ def _conv(
     check_fit(kind, x.shape, kernel, pads, dilations, single)
     if padding_mode != "zeros":
         _check_padding_mode(kind, x.shape, pads, padding_mode, single)
-        for axis, (low, high) in enumerate(pads, start=2):
-            x = _padded(x, axis, low, high, padding_mode)
+        x = pad(x, [n for sides in reversed(pads) for n in sides], padding_mode)
         pads = ((0, 0),) * axes
     slides = {"strides": strides, "padding": pads, "lhs_dilation": (1,) * axes}
     y = convolve(x, weight, "oc", groups, **slides, rhs_dilation=dilations)
@@ -305,7 +341,7 @@ def batch_of(
     Raises:
         ShapeError: other axes, or other channels than these.
     """
-    lengths = "L" if axes == 1 else "H, W"
+    lengths = LENGTHS[axes - 1]
     named = "C" if channels is None else str(channels)
     axis = x.ndim - axes - 1  # of the channels
     if axis in (0, 1) and (channels is None or x.shape[axis] == channels):
@@ -418,12 +454,3 @@ def _check_padding_mode(
                 got=show(shape[single:]),
                 fix=_("less padding, or padding_mode='zeros'"),
             )
-
-
-def _padded(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:
-    """Pad ``x`` along an axis by its own elements: reflected, repeated or circular."""
-    if not (low or high):
-        return x
-    numpy_mode: Any = NUMPY_MODES[mode]
-    indices = np.pad(np.arange(int(x.shape[axis])), (low, high), mode=numpy_mode)
-    return x.index_select(axis, indices)

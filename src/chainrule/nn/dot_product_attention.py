@@ -29,6 +29,7 @@ def scaled_dot_product_attention(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
+    enable_gqa: bool = False,
 ) -> Tensor:
     """Compute the attention softmax(Q Kᵀ · scale) V.
 
@@ -44,6 +45,8 @@ def scaled_dot_product_attention(
         dropout_p: the probability of dropping a weight, also in prediction: pass 0.
         is_causal: whether query i attends to keys 0 … i alone.
         scale: of the scores; 1/√E by default.
+        enable_gqa: whether several heads of Q, axis −3, share a head of K and V, as
+            many each (Ainslie et al. 2023).
 
     Returns:
         (…, L, D).
@@ -72,6 +75,8 @@ def scaled_dot_product_attention(
             got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
         )
     need_keys("Attention", k, -2)
+    if flag("attention", "enable_gqa", enable_gqa):
+        k, v = (_shared(t, q) for t in (k, v))
     if flag("attention", "is_causal", is_causal):
         if attn_mask is not None:
             raise ArgumentError(
@@ -85,6 +90,19 @@ def scaled_dot_product_attention(
         what = _("attn_mask says where to look, or what is added to the scores.")
         masks = (mask_of("attn_mask", attn_mask, what),)
     return attend(q, k, v, masks, dropout_p, scale)[0]
+
+
+def _shared(heads: Tensor, q: Tensor) -> Tensor:
+    """Repeat the heads of keys or values for the queries that share them."""
+    given = (q.shape[-3:-2], heads.shape[-3:-2])
+    sizes = [n for n, *__ in given if isinstance(n, int) and n]
+    if len(sizes) < 2 or sizes[0] % sizes[1]:
+        raise ShapeError(
+            _("Heads of queries share those of keys and values."),
+            expected=_("query (…, H, L, E), key and value (…, G, S, …), H = n · G"),
+            got=f"{show(q.shape)}, {show(heads.shape)}",
+        )
+    return heads.repeat_interleave(sizes[0] // sizes[1], -3)
 
 
 def causal(shape: Shape, start: Tensor | int = 0) -> Tensor:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from chainrule.errors import DTypeError, ShapeError
-from chainrule.functions import where
-from chainrule.graph.context import context
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.functions import ones, where, zeros
+from chainrule.graph.context import context, no_grad
+from chainrule.graph.types import DType
 from chainrule.nn.arguments import (
     Count,
+    flag,
     floating,
     integer,
     layer_name,
+    number,
     positive_integers,
 )
 from chainrule.nn.losses.checks import check_labels, checked
@@ -39,6 +42,12 @@ class Embedding(Module):
         embedding_dim: the width of a row, d.
         padding_idx: the number of a row that starts at 0 and is not trained, such as
             that of a filler word; −1 is the last.
+        max_norm: the largest norm of a row; longer ones are scaled, in place, whenever
+            they are read. None for no limit.
+        norm_type: the p of this norm.
+        scale_grad_by_freq: whether the gradient of a row is divided by how often a
+            batch names it.
+        sparse: False; there are no sparse gradients.
         dtype: of the table.
 
     Shapes:
@@ -46,7 +55,7 @@ class Embedding(Module):
         shape (…), output (…, d).
 
     >>> import chainrule as cr
-    >>> cr.nn.Embedding(10, 4)(cr.Tensor([[1, 2, 1]])).shape
+    >>> cr.nn.Embedding(10, 4)(cr.tensor([[1, 2, 1]])).shape
     (1, 3, 4)
     """
 
@@ -55,47 +64,102 @@ class Embedding(Module):
         num_embeddings: Count,
         embedding_dim: Count,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
         *,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        self.num_embeddings, self.embedding_dim = shape = positive_integers(
-            "Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim
+        self._set(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type)
+        self._set_gradient(scale_grad_by_freq, sparse)
+        self.weight = Parameter(self._drawn(floating("Embedding", dtype, device)))
+
+    def _set(self, rows: Any, width: Any, padding: Any, most: Any, norm: Any) -> None:
+        """Check the sizes of an embedding and the limit of its rows; store them."""
+        kind = type(self).__name__
+        self.num_embeddings, self.embedding_dim = positive_integers(
+            kind, num_embeddings=rows, embedding_dim=width
         )
-        self.padding_idx = padding_idx
-        if padding_idx is not None:
-            self.padding_idx = _padding_row(padding_idx, shape[0])
-        drawn = randn(*shape, dtype=floating("Embedding", dtype, device))
+        self.padding_idx = padding
+        if padding is not None:
+            self.padding_idx = _padding_row(padding, self.num_embeddings)
+        self.max_norm = most if most is None else number(kind, "max_norm", most)
+        self.norm_type = number(kind, "norm_type", norm)
+
+    def _set_gradient(self, scale_grad_by_freq: Any, sparse: Any) -> None:
+        """Check how an embedding's gradient is made; sparse gradients are refused."""
+        kind = type(self).__name__
+        wanted = flag(kind, "scale_grad_by_freq", scale_grad_by_freq)
+        self.scale_grad_by_freq = wanted
+        self.sparse = flag(kind, "sparse", sparse)
+        _refuse_sparse(kind, self.sparse)
+
+    def _drawn(self, dtype: DType) -> Any:
+        """Draw an embedding's table from N(0, 1), with a padding row of zeros."""
+        drawn = randn(self.num_embeddings, self.embedding_dim, dtype=dtype)
         if self.padding_idx is not None:
             table = np.array(drawn.numpy())
             table[self.padding_idx] = 0
-            drawn = table
-        self.weight = Parameter(drawn)
+            return table
+        return drawn
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Any, freeze: bool = True, **options: Any
+    ) -> Self:
+        """Return an embedding with a given table (V, d).
+
+        Args:
+            embeddings: the table, which is copied.
+            freeze: whether it is not trained.
+            options: of the constructor: ``padding_idx``, ``max_norm``, …
+
+        >>> from chainrule import nn
+        >>> nn.Embedding.from_pretrained([[1.0, 2.0], [3.0, 4.0]])([1])
+        tensor([[3., 4.]])
+        """
+        table = as_tensor(embeddings)
+        _check_table(cls.__name__, table)
+        rows, width = (int(n) for n in table.shape)
+        made = cls(rows, width, **options, dtype=table.dtype)
+        made.weight.data.copy_(table)
+        made.weight.requires_grad_(not flag(cls.__name__, "freeze", freeze))
+        return made
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the rows of the embedding table at the indices ``x``."""
-        return embedding(x, self.weight, self.padding_idx)
+        limit = (self.max_norm, self.norm_type)
+        return embedding(
+            x, self.weight, self.padding_idx, *limit, self.scale_grad_by_freq
+        )
 
 
-def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+def embedding(
+    indices: Any,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
     """Return rows of a table ``weight`` (V, d) by index, as :class:`Embedding` does.
 
     Raises:
         ShapeError: a weight that is no table.
         DTypeError: ``indices`` are not integers.
-        ArgumentError: an index outside 0 … V−1, a padding_idx outside −V … V−1.
+        ArgumentError: an index outside 0 … V−1, a padding_idx outside −V … V−1; sparse
+            gradients.
 
     >>> embedding([2, 0], Tensor([[1.0], [2.0], [3.0]]))
     tensor([[3.],
             [1.]])
     """
     indices, weight = as_tensor(indices), as_tensor(weight)
-    if weight.ndim != 2:
-        raise ShapeError(
-            _("{place} takes rows of a table.", place=layer_name("Embedding")),
-            expected=_("a weight of shape (V, d)"),
-            got=show(weight.shape),
-        )
+    _check_table("Embedding", weight)
+    _refuse_sparse("Embedding", flag("Embedding", "sparse", sparse))
     if not indices.dtype.is_integer:
         raise DTypeError(
             _("{place} takes the numbers of rows.", place=layer_name("Embedding")),
@@ -103,14 +167,62 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
             got=indices.dtype.name,
             fix=_("x.astype('int64'), or nn.Linear for numbers that are measurements"),
         )
+    count = int(weight.shape[0])
     if context.trace is None:
-        check_indices(layer_name("Embedding"), indices.numpy(), int(weight.shape[0]))
+        check_indices(layer_name("Embedding"), indices.numpy(), count)
+    norm_type = number("Embedding", "norm_type", norm_type)
+    if max_norm is not None:
+        most = number("Embedding", "max_norm", max_norm)
+        _limit_rows(weight, _times_of(indices, weight) > 0, most, norm_type)
     rows = wrap(take(weight.value, indices.value))
+    if flag("Embedding", "scale_grad_by_freq", scale_grad_by_freq):
+        times = _times_of(indices, weight)[indices].unsqueeze(-1)
+        share = (rows - rows.detach()) / times
+        rows = rows.detach() + share
     if padding_idx is None:
         return rows
-    row = _padding_row(padding_idx, int(weight.shape[0]))
+    row = _padding_row(padding_idx, count)
     padding = (indices == row).unsqueeze(-1)
     return where(padding, rows.detach(), rows)
+
+
+def _check_table(kind: str, weight: Tensor) -> None:
+    """Refuse an embedding's weight that is no table of rows."""
+    if weight.ndim != 2:
+        raise ShapeError(
+            _("{place} takes rows of a table.", place=layer_name(kind)),
+            expected=_("a weight of shape (V, d)"),
+            got=show(weight.shape),
+        )
+
+
+def _refuse_sparse(kind: str, sparse: bool) -> None:
+    """Refuse sparse gradients of an embedding, which do not exist here."""
+    if sparse:
+        raise ArgumentError(
+            _("{kind} has a gradient for all of its rows.", kind=layer_name(kind)),
+            expected="sparse=False",
+            got="sparse=True",
+            fix=_("leave it out: the numbers are the same, with 0 for other rows"),
+        )
+
+
+def _times_of(indices: Tensor, weight: Tensor) -> Tensor:
+    """Return how often indices name each row of a table."""
+    flat = indices.flatten().astype("int64")
+    times = zeros(int(weight.shape[0]), dtype=weight.dtype)
+    return times.index_add(0, flat, ones(flat.shape, dtype=weight.dtype))
+
+
+def _limit_rows(weight: Tensor, used: Tensor, most: float, p: float) -> None:
+    """Scale the rows of a table that are used to a norm of at most ``most``, in place.
+
+    As in PyTorch, by most/(norm + 10⁻⁷), before they are read.
+    """
+    with no_grad():
+        norms = weight.norm(p, 1)
+        factor = where(used & (norms > most), most / (norms + 1e-7), 1.0)
+        weight.copy_(weight * factor.unsqueeze(1))
 
 
 def _padding_row(padding_idx: Any, rows: int) -> int:

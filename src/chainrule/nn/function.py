@@ -33,11 +33,11 @@ def as_function(
         name: of the function.
 
     >>> from chainrule import nn
-    >>> leaky_relu = as_function(nn.LeakyReLU, "leaky_relu")
-    >>> inspect.signature(leaky_relu)
-    <Signature (x: 'Any', negative_slope: 'float' = 0.01) -> 'Tensor'>
-    >>> leaky_relu([-1.0, 2.0], negative_slope=0.5)
-    tensor([-0.5,  2. ])
+    >>> hardshrink = as_function(nn.Hardshrink, "hardshrink")
+    >>> inspect.signature(hardshrink)
+    <Signature (x: 'Any', lambd: 'float' = 0.5) -> 'Tensor'>
+    >>> hardshrink([-1.0, 2.0], lambd=1.5)
+    tensor([0., 2.])
     """
     return _function(layer, name)
 
@@ -112,6 +112,27 @@ def _function(layer: Any, name: str) -> Any:
         f"{described}\n\nAs a layer: :class:`chainrule.nn.{layer.__name__}`."
     )
     return function
+
+
+def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a layer's function that changes its input: ``F.relu_`` of ``F.relu``.
+
+    >>> from chainrule.nn.functional import relu
+    >>> x = Tensor([-1.0, 2.0])
+    >>> in_place(relu)(x), x
+    (tensor([0., 2.]), tensor([0., 2.]))
+    """
+
+    def changing(x: Any, *args: Any, **kwargs: Any) -> Tensor:
+        return function(x, *args, inplace=True, **kwargs)
+
+    signature = inspect.signature(function)
+    rest = [p for p in signature.parameters.values() if p.name != "inplace"]
+    changing.__name__ = changing.__qualname__ = f"{function.__name__}_"
+    changing.__module__ = function.__module__
+    changing.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+    changing.__doc__ = f"Compute ``F.{function.__name__}`` in the input, and return it."
+    return changing
 
 
 def _is_plain(argument: Any) -> bool:

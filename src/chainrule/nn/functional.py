@@ -24,7 +24,10 @@ from chainrule.nn.axis_activations import *
 from chainrule.nn.batch_normalization import *
 from chainrule.nn.convolution import *
 from chainrule.nn.dot_product_attention import *
+from chainrule.nn.embedding_bags import *
 from chainrule.nn.embeddings import *
+from chainrule.nn.folding import *
+from chainrule.nn.in_place import *
 from chainrule.nn.losses.alignment import *
 from chainrule.nn.losses.binary import *
 from chainrule.nn.losses.classes import *
@@ -33,11 +36,14 @@ from chainrule.nn.losses.divergence import *
 from chainrule.nn.losses.margins import *
 from chainrule.nn.losses.pairs import *
 from chainrule.nn.normalization import *
+from chainrule.nn.padding import *
 from chainrule.nn.pooling import *
+from chainrule.nn.random_activations import *
 from chainrule.nn.regularization import *
 from chainrule.nn.resizing import *
 from chainrule.nn.sampling import *
 from chainrule.nn.shapes import *
+from chainrule.nn.similarity import *
 from chainrule.nn.transposed_convolution import *
 from chainrule.text import _
 

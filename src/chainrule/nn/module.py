@@ -20,6 +20,7 @@ from chainrule.nn.attribute_checks import (
     check_attribute,
     check_name,
     check_unchanged_in_trace,
+    computed_attribute,
     recursion_error,
 )
 from chainrule.nn.hooks import ModuleHooks
@@ -86,6 +87,8 @@ class Module(ModuleHooks):
     _name: str = ""
     _buffers: frozenset[str] = frozenset()
     _transient: frozenset[str] = frozenset()
+    #: Attributes that are computed from others whenever they are read: ``nn.utils``.
+    _computed: Mapping[str, Callable[[Any], Tensor]] = {}
     #: Whether an argument that is set later is checked as the constructor checks it:
     #: of layers whose state is their arguments alone.
     _checks_later_arguments: bool = False
@@ -146,6 +149,8 @@ class Module(ModuleHooks):
             self._set_mode(flag(type(self).__name__, name, value))
             return
         check_unchanged_in_trace(self, name, value)
+        if name in self._computed:
+            raise computed_attribute(self, name)
         if isinstance(value, Module):
             value._set_name(name)
         elif not isinstance(value, Parameter):
@@ -167,6 +172,8 @@ class Module(ModuleHooks):
     if not TYPE_CHECKING:  # type checkers know the names
 
         def __getattr__(self, name: str) -> Any:
+            if name in self.__dict__.get("_computed", ()):
+                return self._computed[name](self)
             text = _(
                 "{kind!r} object has no attribute {name!r}",
                 kind=type(self).__name__,
@@ -183,6 +190,12 @@ class Module(ModuleHooks):
             before, new = construction.described(old), construction.described(value)
             if arguments[name] == before:
                 self.__dict__["_arguments"] = {**arguments, name: new}
+
+    def _compute(self, name: str, rule: Callable[[Any], Tensor] | None) -> None:
+        """Compute an attribute by a rule whenever it is read; None: no longer."""
+        rest = {key: item for key, item in self._computed.items() if key != name}
+        self.__dict__["_computed"] = rest if rule is None else {**rest, name: rule}
+        _count_change()
 
     def _set_name(self, name: str) -> None:
         """Set the module's name, the attribute under which another module holds it."""
@@ -482,8 +495,8 @@ class Module(ModuleHooks):
         is given by its ``repr``.
 
         >>> from chainrule import nn
-        >>> nn.LeakyReLU(0.2).settings()
-        {'negative_slope': 0.2}
+        >>> nn.Hardshrink(0.2).settings()
+        {'lambd': 0.2}
         """
         settings: dict[str, Any] = {}
         for name, value in self._arguments.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.composites import normalization
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
-from chainrule.functions import broadcast_arrays, maximum
+from chainrule.functions import maximum
 from chainrule.graph.apply import constant
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, size_of
@@ -24,21 +24,24 @@ from chainrule.nn.arguments import (
     number,
     positive_integers,
 )
+from chainrule.nn.function import as_function
 from chainrule.nn.module import Module, Parameter
+from chainrule.operations.arguments import axis_of
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
+from chainrule.primitives.windows import window_sum
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 
 __all__ = [
     "GroupNorm",
     "LayerNorm",
+    "LocalResponseNorm",
     "RMSNorm",
-    "cosine_similarity",
     "group_norm",
     "layer_norm",
+    "local_response_norm",
     "normalize",
-    "pairwise_distance",
     "rms_norm",
 ]
 
@@ -425,22 +428,52 @@ def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tenso
     tensor([[0.6, 0.8]])
     """
     x, eps = as_tensor(x), number("normalize", "eps", eps, least=0)
+    if not x.ndim:
+        return normalize(x.reshape(1), p, axis_of((1,), dim), eps).reshape(())
     return x / maximum(without_overflow(x.norm(p, dim, keepdim=True)), eps)
 
 
-def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Compute the cosine similarity x₁ · x₂/(max(‖x₁‖, ε) max(‖x₂‖, ε)) along ``dim``.
+class LocalResponseNorm(Module):
+    """y = x/(k + α/n Σ x²)^β, with the sum over n neighbouring channels.
 
-    >>> cosine_similarity([[1.0, 0.0]], [[1.0, 1.0]])
-    tensor([0.70710677])
+    Krizhevsky, Sutskever & Hinton 2012.
+
+    Args:
+        size: n; ⌊n/2⌋ of the channels are in front of each.
+        alpha, beta, k: α, β and k.
+
+    Shapes:
+        (N, C, …).
+
+    >>> import chainrule as cr
+    >>> cr.nn.LocalResponseNorm(1, alpha=1.0, beta=1.0)(cr.tensor([[[2.0]]]))
+    tensor([[[0.4]]])
     """
-    a, b = broadcast_arrays(x1, x2)
-    return (normalize(a, 2.0, dim, eps) * normalize(b, 2.0, dim, eps)).sum(dim)
+
+    def __init__(
+        self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    ) -> None:
+        kind = "LocalResponseNorm"
+        self.size = integer(kind, "size", size, least=1)
+        self.alpha = number(kind, "alpha", alpha)
+        self.beta, self.k = number(kind, "beta", beta), number(kind, "k", k)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Divide each number by a mean over neighbouring channels."""
+        x, n = as_tensor(x), self.size
+        if x.ndim < 3:
+            raise ShapeError(
+                _("LocalResponseNorm compares channels."),
+                expected=_("(N, C, L, …)"),
+                got=show(x.shape),
+            )
+        if not x.size:
+            return x
+        x, one, low = floats(x), (1,), n // 2
+        window = {"axes": one, "window": (n,), "strides": one, "dilation": one}
+        pads = ((low, n - 1 - low),)
+        squares = window_sum((x * x).value, **window, padding=pads, base_dilation=one)
+        return x / (wrap(squares) * (self.alpha / n) + self.k) ** self.beta
 
 
-def pairwise_distance(
-    x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
-) -> Tensor:
-    """Compute the pairwise distance ‖x₁ − x₂ + ε‖ₚ along the last axis."""
-    eps = number("pairwise_distance", "eps", eps)
-    return (as_tensor(x1) - x2 + eps).norm(p, -1, keepdim)
+local_response_norm = as_function(LocalResponseNorm, "local_response_norm")

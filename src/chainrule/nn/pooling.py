@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.functions import div
 from chainrule.graph.node import Array
+from chainrule.graph.types import DType
 from chainrule.nn.affine import floats
-from chainrule.nn.arguments import Size, flag, per_axis
+from chainrule.nn.arguments import Size, flag, number, per_axis
 from chainrule.nn.convolution import batch_of, check_fit
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module
@@ -18,17 +21,27 @@ from chainrule.primitives import windows
 from chainrule.primitives.sliding import dilated
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
-from chainrule.util.validation import maybe, whole
+from chainrule.util.validation import maybe, refused, whole
 
 __all__ = [
     "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
     "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
 ]
 
 
@@ -46,6 +59,7 @@ class _Pool(Module):
         dilation: Any = 1,
     ) -> None:
         kind = type(self).__name__
+        stride = stride or None if isinstance(stride, tuple | list) else stride
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.dilation, self.ceil_mode = dilation, flag(kind, "ceil_mode", ceil_mode)
         window, __, pads, dilations = self._sizes()
@@ -80,6 +94,21 @@ class _Pool(Module):
                 last -= s if last >= length + n else 0
                 pads[i] = (n, max(last + dilated(k, d) - length - n, n))
         return window, strides, tuple(pads), dilations
+
+    def _sums(self, x: Tensor, single: bool) -> tuple[Tensor, Any]:
+        """Return the sum of each window of a pooling layer, and the windows."""
+        slides = self._windows(x, single)
+        window, strides, pads, dilations = slides
+        sums = windows.window_sum(
+            x.value,
+            axes=tuple(range(2, x.ndim)),
+            window=window,
+            strides=strides,
+            padding=pads,
+            dilation=dilations,
+            base_dilation=dilations,
+        )
+        return wrap(sums), slides
 
 
 class _MaxPool(_Pool):
@@ -153,6 +182,20 @@ class MaxPool2d(_MaxPool):
     axes = 2
 
 
+class MaxPool3d(_MaxPool):
+    """The largest number of each window of a volume, for each channel by itself.
+
+    Args:
+        kernel_size: the depth, height and width of a window; one number for all.
+        stride, padding, dilation, return_indices, ceil_mode: see :class:`MaxPool2d`.
+
+    Shapes:
+        (N, C, D, H, W) or (C, D, H, W); lengths as of :class:`MaxPool2d`.
+    """
+
+    axes = 3
+
+
 _max_pool1d = as_function(MaxPool1d, "max_pool1d")
 
 
@@ -195,6 +238,27 @@ def max_pool2d(
     return _max_pool2d(x, *slides, return_indices, ceil_mode)
 
 
+_max_pool3d = as_function(MaxPool3d, "max_pool3d")
+
+
+def max_pool3d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Apply :class:`MaxPool3d`; PyTorch has the last two arguments in this order.
+
+    >>> max_pool3d([[[[1.0, 2.0, 7.0, 4.0]]]], (1, 1, 2)).tolist()
+    [[[[2.0, 7.0]]]]
+    """
+    slides = (kernel_size, stride, padding, dilation)
+    return _max_pool3d(x, *slides, return_indices, ceil_mode)
+
+
 def window_maxima(
     x: Tensor, window: Any, strides: Any, pads: Any, dilations: Any, indices: bool
 ) -> list[Tensor]:
@@ -226,19 +290,10 @@ class _AvgPool(_Pool):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mean of each window, for average pooling."""
-        x, single = batch_of(type(self).__name__, "pool", floats(x), self.axes)
-        window, strides, pads, dilations = self._windows(x, single)
-        sums = wrap(
-            windows.window_sum(
-                x.value,
-                axes=tuple(range(2, x.ndim)),
-                window=window,
-                strides=strides,
-                padding=pads,
-                dilation=dilations,
-                base_dilation=dilations,
-            )
-        )
+        x = as_tensor(x)
+        x = x if x.dtype is DType.int64 else floats(x)
+        x, single = batch_of(type(self).__name__, "pool", x, self.axes)
+        sums, (window, strides, pads, __) = self._sums(x, single)
         divisor = self.divisor_override
         if divisor is None:
             counts = [
@@ -247,12 +302,15 @@ class _AvgPool(_Pool):
             ]
             table = functools.reduce(np.multiply.outer, counts).astype(x.dtype.numpy)
             divisor = float(table.flat[0]) if np.ptp(table) == 0 else tensor(table)
-        y = sums / divisor
+        whole = "trunc" if x.dtype.is_integer else None  # as PyTorch
+        y = div(sums, divisor, rounding_mode=whole).astype(x.dtype)
         return y.squeeze(0) if single else y
 
 
 class AvgPool1d(_AvgPool):
     """The mean of each window of a signal, for each channel by itself.
+
+    Of int64 it is int64, cut off at the point, as in PyTorch.
 
     Args:
         kernel_size: the length of a window, K.
@@ -283,7 +341,31 @@ class AvgPool1d(_AvgPool):
         )
 
 
-class AvgPool2d(_AvgPool):
+class _SpatialAvgPool(_AvgPool):
+    """Base class of average pooling layers whose divisor can be given."""
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        kind = type(self).__name__
+        self._set(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = flag(kind, "count_include_pad", count_include_pad)
+        what = _("{kind} divides by this {name}.")
+        check = functools.partial(whole, least=None, what=what, kind=kind)
+        self.divisor_override = maybe(check)("divisor_override", divisor_override)
+        if self.divisor_override == 0:
+            raise refused(
+                "divisor_override", 0, what, _("an integer other than 0"), kind=kind
+            )
+
+
+class AvgPool2d(_SpatialAvgPool):
     """The mean of each window, for each channel by itself.
 
     Args:
@@ -303,20 +385,82 @@ class AvgPool2d(_AvgPool):
 
     axes = 2
 
+
+class AvgPool3d(_SpatialAvgPool):
+    """The mean of each window of a volume, for each channel by itself.
+
+    Args:
+        kernel_size, stride: see :class:`MaxPool3d`.
+        padding, ceil_mode, count_include_pad, divisor_override: see
+            :class:`AvgPool2d`.
+
+    Shapes:
+        as of :class:`MaxPool3d`.
+    """
+
+    axes = 3
+
+
+class LPPool1d(_Pool):
+    """The norm of each window of a signal, (Σ xᵖ)^(1/p), for each channel by itself.
+
+    Powers are of x itself, as in PyTorch, so odd p are for x ≥ 0. A window that
+    ``ceil_mode`` cuts off counts by its mean, times the size of a whole one.
+
+    Args:
+        norm_type: p; 1 is the sum, ∞ the largest |x|.
+        kernel_size, stride, ceil_mode: see :class:`MaxPool1d`.
+
+    Shapes:
+        (N, C, L) or (C, L); L′ as H′ of :class:`MaxPool2d`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.LPPool1d(2, 2)(cr.tensor([[3.0, 4.0, 0.0, 1.0]]))
+    tensor([[5., 1.]])
+    """
+
+    axes = 1
+
     def __init__(
         self,
+        norm_type: float,
         kernel_size: Size,
         stride: Size | None = None,
-        padding: Size = 0,
         ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
     ) -> None:
-        self._set(kernel_size, stride, padding, ceil_mode)
-        self.count_include_pad = flag(
-            "AvgPool2d", "count_include_pad", count_include_pad
+        infinite = norm_type in (math.inf, -math.inf)
+        self.norm_type = (
+            norm_type if infinite else number("LPPool", "norm_type", norm_type)
         )
-        self.divisor_override = maybe(whole)("divisor_override", divisor_override)
+        self._set(kernel_size, stride, 0, ceil_mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the p-norm of each window."""
+        x, p, axes = floats(x), self.norm_type, self.axes
+        slides = (self.kernel_size, self.stride, 0)
+        if abs(p) == math.inf:
+            largest = MAXIMA[axes - 1](*slides, ceil_mode=self.ceil_mode)
+            return largest(x.abs()) if p > 0 else -largest(-x.abs())
+        mean = AVERAGES[axes - 1](*slides, self.ceil_mode)(x**p)
+        size = math.prod(per_axis("LPPool", "kernel_size", self.kernel_size, axes))
+        return (mean.sign() * mean.abs().relu() * size) ** (1 / p)
+
+
+class LPPool2d(LPPool1d):
+    """:class:`LPPool1d` of images: (N, C, H, W) or (C, H, W)."""
+
+    axes = 2
+
+
+class LPPool3d(LPPool1d):
+    """:class:`LPPool1d` of volumes: (N, C, D, H, W) or (C, D, H, W)."""
+
+    axes = 3
+
+
+#: The pooling layers, by their numbers of axes.
+AVERAGES = (AvgPool1d, AvgPool2d, AvgPool3d)
+MAXIMA = (MaxPool1d, MaxPool2d, MaxPool3d)
 
 
 def _counts(length: int, k: int, s: int, pads: Any, padded: bool) -> Array:
@@ -329,3 +473,7 @@ def _counts(length: int, k: int, s: int, pads: Any, padded: bool) -> Array:
 
 avg_pool1d = as_function(AvgPool1d, "avg_pool1d")
 avg_pool2d = as_function(AvgPool2d, "avg_pool2d")
+avg_pool3d = as_function(AvgPool3d, "avg_pool3d")
+lp_pool1d = as_function(LPPool1d, "lp_pool1d")
+lp_pool2d = as_function(LPPool2d, "lp_pool2d")
+lp_pool3d = as_function(LPPool3d, "lp_pool3d")

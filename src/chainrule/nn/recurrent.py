@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.errors import DTypeError, ShapeError, warn
+from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions import concat, stack, where
 from chainrule.graph.types import DType, size_of
 from chainrule.nn.affine import same_dtype
@@ -16,6 +16,7 @@ from chainrule.nn.arguments import (
     Count,
     flag,
     floating,
+    integer,
     layer_name,
     number,
     positive_integers,
@@ -30,6 +31,11 @@ from chainrule.nn.recurrent_cells import (
     States,
 )
 from chainrule.nn.regularization import dropout
+from chainrule.nn.utils.rnn import (
+    PackedSequence,
+    pack_padded_sequence,
+    pad_packed_sequence,
+)
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -56,6 +62,7 @@ class _Recurrent(RecurrentStep):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         *,
         device: Any = None,
         dtype: Any = None,
@@ -75,9 +82,18 @@ class _Recurrent(RecurrentStep):
                 got=f"dropout={dropout}, num_layers=1",
                 fix=_("nn.Dropout behind it"),
             )
+        self.proj_size = integer(kind, "proj_size", proj_size, least=0)
+        if self.proj_size and (
+            self.gates != LSTM.gates or self.proj_size >= self.hidden_size
+        ):
+            raise ArgumentError(
+                _("An LSTM alone projects its output, to fewer numbers."),
+                expected=_("nn.LSTM(…, proj_size=n), n less than hidden_size"),
+                got=f"nn.{kind}, proj_size={proj_size}, hidden_size={hidden_size}",
+            )
         floats = floating(kind, dtype, device)
         for layer in range(self.num_layers):
-            inputs = self.hidden_size * self._directions if layer else self.input_size
+            inputs = self.output_size * self._directions if layer else self.input_size
             for suffix in self._suffixes(layer):
                 self._draw_parameters(suffix, inputs, floats)
 
@@ -94,13 +110,15 @@ class _Recurrent(RecurrentStep):
         """Return a recurrent layer's outputs at each step, and its final states.
 
         Args:
-            x: the sequences.
+            x: the sequences; or a PackedSequence, and then the outputs are one too.
             hx: the first states; 0 by default.
             lengths: the number of steps of each sequence, integers (N,) from 1 to T.
                 Later steps are ignored: their output is 0, and the reverse direction
                 begins at each sequence's own end.
         """
         kind = type(self).__name__
+        if isinstance(x, PackedSequence):
+            return self._of_packed(x, hx, lengths)
         x = as_tensor(x)
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             size = self.input_size
@@ -129,7 +147,7 @@ class _Recurrent(RecurrentStep):
                 got=show(x.shape),
             )
         rows = self.num_layers * self._directions
-        shape = (rows, *x.shape[1:-1], self.hidden_size)
+        shape = (rows, *x.shape[1:-1])
         states = self._initial_states(hx, shape, self.weight_ih_l0, "_0")
         within = None if lengths is None else _within(kind, lengths, x)
         if within is not None:
@@ -152,6 +170,24 @@ class _Recurrent(RecurrentStep):
             x, final = x.squeeze(1), [s.squeeze(1) for s in final]
         x = x.transpose(0, 1) if over else x
         return x, final[0] if len(final) == 1 else tuple(final)
+
+    def _of_packed(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any]:
+        """Return the outputs of packed sequences, packed, and their final states."""
+        if lengths is not None:
+            raise ArgumentError(
+                _(
+                    "{kind} knows the lengths of packed sequences.",
+                    kind=type(self).__name__,
+                ),
+                expected="lengths=None",
+                got=f"{lengths!r:.60}",
+            )
+        first = self.batch_first
+        padded, lengths = pad_packed_sequence(x, first)
+        y, last = self.forward(padded, hx, lengths)
+        fixed = x.sorted_indices is None
+        packed = pack_padded_sequence(y, lengths, first, enforce_sorted=fixed)
+        return x._replace(data=packed.data), last
 
     def _suggestion(self, x: Tensor) -> str | None:
         """Suggest a fix for an input that a recurrent layer does not take."""
@@ -269,6 +305,8 @@ class LSTM(LSTMStep, _Recurrent):
         dropout: the probability of dropping an output between two layers.
         bidirectional: whether each layer also reads backwards; the output of both
             directions stands side by side.
+        proj_size: the number p < m of outputs to which h is projected, R h, with
+            ``weight_hr_lk`` (p, m) in addition (Sak et al. 2014); 0 for all of h.
         dtype: of the parameters.
 
     Shapes:

@@ -39,17 +39,30 @@ class RecurrentStep(Module):
     gates: ClassVar[int]
     state_names: ClassVar[tuple[str, ...]]
     hidden_size: int
+    proj_size: int = 0
     bias: bool
+
+    @property
+    def output_size(self) -> int:
+        """The number of outputs of a recurrent step, of each unit or projected."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def _state_sizes(self) -> tuple[int, ...]:
+        """The sizes of a recurrent step's states: of its output, and of its cell."""
+        return (self.output_size, self.hidden_size)[: len(self.state_names)]
 
     def _draw_parameters(self, suffix: str, inputs: int, dtype: DType) -> None:
         """Create a recurrent layer's parameters with a suffix, from U(−1/√m, 1/√m)."""
         rows, bound = self.gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
         shapes = {
             "weight_ih": (rows, inputs),
-            "weight_hh": (rows, self.hidden_size),
+            "weight_hh": (rows, self.output_size),
             "bias_ih": (rows,),
             "bias_hh": (rows,),
         }
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         for name, shape in shapes.items():
             if self.bias or name.startswith("weight"):
                 drawn = uniform(*shape, low=-bound, high=bound, dtype=dtype)
@@ -62,7 +75,10 @@ class RecurrentStep(Module):
         return linear(x, weight, bias)
 
     def _next_states(self, state: States, inputs: Tensor, suffix: str) -> States:
-        return self._step(state, inputs, self._product("hh", suffix, state[0]))
+        new = self._step(state, inputs, self._product("hh", suffix, state[0]))
+        if not self.proj_size:
+            return new
+        return (linear(new[0], getattr(self, f"weight_hr{suffix}")), *new[1:])
 
     def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
         """Compute a recurrent step's next states, from W x + b and U h + c."""
@@ -74,7 +90,9 @@ class RecurrentStep(Module):
         """Return a recurrent layer's initial states: those passed, or zeros."""
         kind = type(self).__name__
         if value is None:
-            return (zeros(*shape, dtype=like.dtype),) * len(self.state_names)
+            return tuple(
+                zeros(*shape, size, dtype=like.dtype) for size in self._state_sizes
+            )
         names = [f"{name}{ending}" for name in self.state_names]
         several = len(names) > 1
         if several and not (isinstance(value, tuple | list) and len(value) == 2):
@@ -84,15 +102,17 @@ class RecurrentStep(Module):
                 got=f"{type(value).__name__}",
             )
         states = [as_tensor(s) for s in (value if several else (value,))]
-        for name, state in zip(names, states):
-            if state.shape != shape:
+        for name, state, size in zip(names, states, self._state_sizes):
+            if state.shape != (*shape, size):
                 raise ShapeError(
                     _(
                         "{kind} has a state for each sequence{choice}.",
                         kind=layer_name(kind),
                         choice=_(", layer and direction") if ending else "",
                     ),
-                    expected=_("{name} of shape {shape}", name=name, shape=show(shape)),
+                    expected=_(
+                        "{name} of shape {shape}", name=name, shape=show((*shape, size))
+                    ),
                     got=show(state.shape),
                 )
         return tuple(same_dtype(kind, s, like, n) for s, n in zip(states, names))
@@ -180,8 +200,7 @@ class _Cell(RecurrentStep):
                 else None,
             )
         x = same_dtype(kind, x, self.weight_ih)
-        shape = (*x.shape[:-1], self.hidden_size)
-        state = self._initial_states(hx, shape, self.weight_ih, "")
+        state = self._initial_states(hx, x.shape[:-1], self.weight_ih, "")
         new = self._next_states(state, self._product("ih", "", x), "")
         return new if new[1:] else new[0]
 

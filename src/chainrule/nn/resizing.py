@@ -1,9 +1,9 @@
-"""Resizing of signals and images, by nearest or by linear interpolation."""
+"""Resizing of signals, images and volumes by interpolation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,26 +20,42 @@ from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 from chainrule.util.validation import choice
 
-__all__ = ["Upsample", "interpolate"]
-
+__all__ = [
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+    "interpolate",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
+]
 
 #: Ways to compute elements between those of the input.
-MODES = ("nearest", "linear", "bilinear")
+MODES = ("nearest", "linear", "bilinear", "bicubic", "trilinear")
+MODES += ("area", "nearest-exact")
+#: Those of them that have corners to align.
+STRAIGHT = ("linear", "bilinear", "bicubic", "trilinear")
 
 
 class Upsample(Module):
-    """Resize signals and images; as a function it is called ``interpolate``.
+    """Resize signals, images and volumes; as a function it is called ``interpolate``.
 
-    ``"nearest"`` repeats the element that is nearest; the others are straight between
-    neighbours, along each axis by itself. ``align_corners=None``, PyTorch's default, is
-    False.
+    ``"nearest"`` repeats the element that is nearest, counted from the edge that comes
+    first (``"nearest-exact"``: from the middle of elements); ``"linear"``,
+    ``"bilinear"`` and ``"trilinear"`` are the same, straight between neighbours along
+    each axis by itself; ``"bicubic"`` is cubic (Keys 1981, a = −¾); ``"area"`` is the
+    mean of what an element covers. ``align_corners=None``, PyTorch's default, is False.
 
     Args:
         size: of the axes behind (N, C), a number for each or one for all.
         scale_factor: by which they grow or shrink, instead of a size.
-        mode: ``"nearest"``, ``"linear"`` or ``"bilinear"``; the last two are the same.
+        mode: how elements are computed.
         align_corners: whether first and last elements keep their positions; else the
             edges of the picture do.
+        recompute_scale_factor: whether positions follow from the sizes, rounded as
+            they are; else from ``scale_factor``.
+        antialias: whether a smaller picture is a mean over all elements, with the
+            weights of the mode stretched (and a = −½); of bilinear and bicubic.
 
     Shapes:
         (N, C, L) becomes (N, C, L′), (N, C, H, W) becomes (N, C, H′, W′), where L′ is
@@ -63,8 +79,10 @@ class Upsample(Module):
         self,
         size: Size | None = None,
         scale_factor: float | tuple[float, ...] | None = None,
-        mode: Literal["nearest", "linear", "bilinear"] = "nearest",
+        mode: str = "nearest",
         align_corners: bool | None = False,
+        recompute_scale_factor: bool | None = None,
+        antialias: bool = False,
     ) -> None:
         kind = "Upsample"
         self.size, self.scale_factor = size, scale_factor
@@ -74,11 +92,11 @@ class Upsample(Module):
         self.align_corners = align_corners
         if align_corners is None:  # as in PyTorch
             self.align_corners = False
-        elif flag(kind, "align_corners", align_corners) and mode == "nearest":
+        elif flag(kind, "align_corners", align_corners) and mode not in STRAIGHT:
             raise ArgumentError(
                 _("{kind} keeps corners in place between neighbours alone.", kind=kind),
                 expected=_("mode='linear' or 'bilinear' with align_corners=True"),
-                got="mode='nearest'",
+                got=f"mode={mode!r}",
             )
         if (size is None) == (scale_factor is None):
             raise ArgumentError(
@@ -86,12 +104,28 @@ class Upsample(Module):
                 expected=_("one of the two"),
                 got=f"size={size!r:.40}, scale_factor={scale_factor!r:.40}",
             )
+        again = recompute_scale_factor
+        again = again if again is None else flag(kind, "recompute_scale_factor", again)
+        self.recompute_scale_factor = again
+        if again and scale_factor is None:
+            raise ArgumentError(
+                _("{kind} recomputes a scale_factor.", kind=kind),
+                expected=_("a scale_factor"),
+                got=f"size={size!r:.40}",
+            )
+        self.antialias = flag(kind, "antialias", antialias)
+        if self.antialias and mode not in ("bilinear", "bicubic"):
+            raise ArgumentError(
+                _("{kind} smooths what lies between neighbours.", kind=kind),
+                expected=_("mode='bilinear' or 'bicubic' with antialias=True"),
+                got=f"mode={mode!r}",
+            )
         self._per_axis(_length(scale_factor if size is None else size))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return signals or images resized by interpolation."""
         x = as_tensor(x)
-        axes, nearest = x.ndim - 2, self.mode == "nearest"
+        axes, nearest = x.ndim - 2, self.mode.startswith("nearest")
         if axes < 1:
             raise ShapeError(
                 _("interpolate resizes the axes behind (N, C)."),
@@ -101,6 +135,7 @@ class Upsample(Module):
             )
         if not nearest and not x.dtype.is_float:
             x = x.astype(get_default_dtype())
+        corners = bool(self.align_corners)
         for axis, wanted in enumerate(self._per_axis(axes), start=2):
             length = x.shape[axis]
             if not isinstance(length, int) or not length:
@@ -113,10 +148,12 @@ class Upsample(Module):
                 )
             new = int(wanted if self.scale_factor is None else length * wanted)
             integer("Upsample", "size", new, least=1)
-            step = length / new if self.scale_factor is None else 1 / wanted
-            if new != length or (step != 1 and not self.align_corners):
-                corners = bool(self.align_corners)
-                x = along(x, axis, _resizing(length, new, step, nearest, corners))
+            scaled = self.scale_factor is not None and not self.recompute_scale_factor
+            step = 1 / wanted if scaled and self.mode != "area" else length / new
+            if new != length or (step != 1 and not corners):
+                check_room((new, length), 8)
+                resizing = _smooth if self.antialias else _resizing
+                x = along(x, axis, resizing(length, new, step, self.mode, corners))
         return x
 
     def _per_axis(self, axes: int) -> Sequence[float]:
@@ -147,21 +184,105 @@ def _scales(kind: str, value: Any, axes: int) -> list[float]:
 
 
 def _resizing(
-    length: int, new: int, step: float, nearest: bool, align_corners: bool
+    length: int, new: int, step: float, mode: str, align_corners: bool
 ) -> Array:
     """Return the interpolation matrix that resizes an axis: (new, old length)."""
-    check_room((new, length), 8)
-    at = np.arange(new)
-    if nearest:  # the last digit decides: as PyTorch, in float32
-        position = np.floor(at.astype(np.float32) * np.float32(step))
-        position = np.minimum(position, length - 1)
-    elif align_corners:
-        position = at * ((length - 1) / max(new - 1, 1))
+    at, matrix = np.arange(new), np.zeros((new, length))
+    if mode == "area":
+        start, end = at * length // new, -(-(at + 1) * length // new)
+        inside = np.arange(length)
+        rows = (start[:, None] <= inside) & (inside < end[:, None])
+        return rows / (end - start)[:, None]
+    taps: list[tuple[Any, Any]] = [(0, 1.0)]  # offsets from the element, and weights
+    if mode.startswith("nearest"):  # the last digit decides: as PyTorch, in float32
+        middle = np.float32(0.5 * (mode == "nearest-exact"))
+        position = np.floor((at.astype(np.float32) + middle) * np.float32(step))
+        low = position.astype(int)
     else:
-        position = np.maximum((at + 0.5) * step - 0.5, 0)
-    low = np.minimum(position.astype(int), length - 1)
-    high, share = np.minimum(low + 1, length - 1), position - low
-    matrix = np.zeros((new, length))
-    np.add.at(matrix, (at, low), 1 - share)
-    np.add.at(matrix, (at, high), share)
+        position = (at + 0.5) * step - 0.5
+        if align_corners:
+            position = at * ((length - 1) / max(new - 1, 1))
+        if mode != "bicubic":
+            position = np.maximum(position, 0)
+        low = np.floor(position).astype(int)
+        share = position - low
+        taps = [(0, 1 - share), (1, share)]
+        if mode == "bicubic":
+            taps = [(n, _cubic(share - n, -0.75)) for n in (-1, 0, 1, 2)]
+    for offset, weight in taps:
+        np.add.at(matrix, (at, np.clip(low + offset, 0, length - 1)), weight)
     return matrix
+
+
+def _smooth(
+    length: int, new: int, step: float, mode: str, align_corners: bool
+) -> Array:
+    """Return the matrix that resizes an axis by means over what elements cover."""
+    if align_corners:
+        step = (length - 1) / (new - 1) if new > 1 else 0.0
+    stretch = max(step, 1.0)
+    reach = (2.0 if mode == "bicubic" else 1.0) * stretch
+    middle = (np.arange(new) + 0.5)[:, None] * step
+    inside = np.arange(length)
+    start = np.maximum((middle - reach + 0.5).astype(int), 0)
+    end = np.minimum((middle + reach + 0.5).astype(int), length)
+    far = (inside + 0.5 - middle) / stretch
+    weights = _cubic(far, -0.5) if mode == "bicubic" else np.maximum(1 - abs(far), 0)
+    weights = np.where((start <= inside) & (inside < end), weights, 0.0)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def _cubic(far: Array, a: float) -> Array:
+    """Compute the weight of cubic interpolation of an element at a distance."""
+    x = abs(far)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    return np.where(x <= 1, near, np.where(x < 2, a * (((x - 5) * x + 8) * x - 4), 0.0))
+
+
+class UpsamplingNearest2d(Upsample):
+    """:class:`Upsample` of images by the nearest element.
+
+    Args:
+        size, scale_factor: see :class:`Upsample`.
+    """
+
+    def __init__(
+        self,
+        size: Size | None = None,
+        scale_factor: float | tuple[float, ...] | None = None,
+    ) -> None:
+        super().__init__(size, scale_factor)
+
+
+class UpsamplingBilinear2d(Upsample):
+    """:class:`Upsample` of images by straight lines, with corners that stay.
+
+    Args:
+        size, scale_factor: see :class:`Upsample`.
+    """
+
+    def __init__(
+        self,
+        size: Size | None = None,
+        scale_factor: float | tuple[float, ...] | None = None,
+    ) -> None:
+        super().__init__(size, scale_factor, "bilinear", True)
+
+
+def upsample(
+    x: Any,
+    size: Size | None = None,
+    scale_factor: float | tuple[float, ...] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Resize as ``interpolate``, whose older name this is.
+
+    >>> upsample([[[1.0, 2.0]]], 4)
+    tensor([[[1., 1., 2., 2.]]])
+    """
+    return interpolate(x, size, scale_factor, mode, align_corners)
+
+
+upsample_bilinear = as_function(UpsamplingBilinear2d, "upsample_bilinear")
+upsample_nearest = as_function(UpsamplingNearest2d, "upsample_nearest")

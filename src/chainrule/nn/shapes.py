@@ -15,13 +15,17 @@ from chainrule.text import _
 from chainrule.util.validation import choice, refused
 
 __all__ = [
+    "ChannelShuffle",
     "Flatten",
     "Identity",
     "PixelShuffle",
+    "PixelUnshuffle",
     "Steps",
     "Transpose",
     "Unflatten",
+    "channel_shuffle",
     "pixel_shuffle",
+    "pixel_unshuffle",
 ]
 
 
@@ -219,4 +223,74 @@ class PixelShuffle(Module):
         return x.flatten(-2, -1).flatten(-3, -2)
 
 
+class PixelUnshuffle(Module):
+    """Pixels rearranged to channels: (…, C, H·r, W·r) becomes (…, C·r², H, W).
+
+    The inverse of :class:`PixelShuffle`.
+
+    Args:
+        downscale_factor: r.
+
+    >>> import chainrule as cr
+    >>> cr.nn.PixelUnshuffle(2)(cr.zeros(3, 2, 10, 10)).shape
+    (3, 8, 5, 5)
+    """
+
+    def __init__(self, downscale_factor: int) -> None:
+        r = integer("PixelUnshuffle", "downscale_factor", downscale_factor, least=1)
+        self.downscale_factor = r
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input's pixels rearranged to channels of a smaller image."""
+        x, r = as_tensor(x), self.downscale_factor
+        if x.ndim < 3 or any(not isinstance(n, int) or n % r for n in x.shape[-2:]):
+            raise ShapeError(
+                _(
+                    "{place} makes channels out of blocks of pixels.",
+                    place=layer_name("PixelUnshuffle"),
+                ),
+                expected=_("(…, C, H, W), H and W multiples of {r}", r=r),
+                got=show(x.shape),
+            )
+        height, width = (int(n) // r for n in x.shape[-2:])
+        x = x.unflatten(-1, (width, r)).unflatten(-3, (height, r))  # (…, c, h, i, w, j)
+        return x.movedim((-3, -1), (-4, -3)).flatten(-5, -3)
+
+
+class ChannelShuffle(Module):
+    """Channels of several groups, interleaved: one of each group after the other.
+
+    Zhang et al. 2018, "ShuffleNet".
+
+    Args:
+        groups: the number of groups, of which the number of channels is a multiple.
+
+    >>> import chainrule as cr
+    >>> cr.nn.ChannelShuffle(2)(cr.arange(4.0).reshape(1, 4, 1)).flatten()
+    tensor([0., 2., 1., 3.])
+    """
+
+    def __init__(self, groups: int) -> None:
+        self.groups = integer("ChannelShuffle", "groups", groups, least=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input with the channels of its groups interleaved."""
+        x = as_tensor(x)
+        channels = x.shape[1] if x.ndim > 2 else None
+        if not isinstance(channels, int) or channels % self.groups:
+            raise ShapeError(
+                _(
+                    "{place} interleaves groups of channels.",
+                    place=layer_name("ChannelShuffle"),
+                ),
+                expected=_("(N, C, L, …), C a multiple of {r}", r=self.groups),
+                got=show(x.shape),
+            )
+        if not x.size:
+            return x
+        return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
+channel_shuffle = as_function(ChannelShuffle, "channel_shuffle")
+pixel_unshuffle = as_function(PixelUnshuffle, "pixel_unshuffle")
 pixel_shuffle = as_function(PixelShuffle, "pixel_shuffle")

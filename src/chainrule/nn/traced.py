@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from chainrule.graph.context import changes, context
 from chainrule.nn.module import Module
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, wrap
 
 
 class ForwardCapture(NamedTuple):
@@ -73,7 +73,8 @@ def _noting(
         result = forward(*args, **kwargs)
         first = result[0] if isinstance(result, tuple) and result else result
         if isinstance(first, Tensor):
-            captures.append(ForwardCapture(path, calls, context.scope, first))
+            now = wrap(first.value)  # the tensor may be changed in place later
+            captures.append(ForwardCapture(path, calls, context.scope, now))
         calls += 1
         return result
 

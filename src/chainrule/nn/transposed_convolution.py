@@ -25,8 +25,10 @@ from chainrule.util.validation import choice
 __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
+    "ConvTranspose3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
 ]
 
 
@@ -145,6 +147,34 @@ class ConvTranspose2d(_ConvTranspose):
     axes = 2
 
 
+class ConvTranspose3d(_ConvTranspose):
+    """Transposed convolution of volumes: as :class:`ConvTranspose1d`, along three axes.
+
+    Args:
+        in_channels: the number of channels C of the input.
+        out_channels: the number of channels O of the output.
+        kernel_size: the depth, height and width of a kernel; one number for all.
+        stride, padding, output_padding, dilation: see :class:`ConvTranspose1d`; one for
+            all axes, or three.
+        groups, bias, padding_mode, dtype: see :class:`ConvTranspose1d`.
+
+    Shapes:
+        ``weight`` (C, O/groups, K, L, M), ``bias`` (O,); input (N, C, D, H, W) or
+        (C, D, H, W), output with the lengths of :class:`ConvTranspose1d`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.ConvTranspose3d(4, 1, 2, stride=2)(cr.zeros(2, 4, 2, 3, 4)).shape
+    (2, 1, 4, 6, 8)
+    """
+
+    axes = 3
+
+
+def transposed(module: Any) -> bool:
+    """Return whether a module is a transposed convolution: (in, out, …) its weights."""
+    return isinstance(module, _ConvTranspose)
+
+
 def conv_transpose1d(
     x: Any,
     weight: Tensor,
@@ -182,6 +212,25 @@ def conv_transpose2d(
     """
     slides = (stride, padding, output_padding, dilation, groups)
     return _conv_transpose("ConvTranspose2d", 2, x, weight, bias, *slides)
+
+
+def conv_transpose3d(
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """Compute :class:`ConvTranspose3d`, kernels W (C, O/groups, K, L, M), bias (O,).
+
+    >>> conv_transpose3d([[[[2.0]]]], Tensor([[[[[1.0, 3.0]]]]])).tolist()
+    [[[[2.0, 6.0]]]]
+    """
+    slides = (stride, padding, output_padding, dilation, groups)
+    return _conv_transpose("ConvTranspose3d", 3, x, weight, bias, *slides)
 
 
 def _conv_transpose(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.node import Value
+from chainrule.graph.node import Array, Value
 from chainrule.graph.room import check_room
 from chainrule.graph.types import Dim, Shape, SymbolicDim
 from chainrule.operations.arguments import axes_of, axis_of, numbers_of, shape_of, whole
@@ -27,6 +27,7 @@ from chainrule.operations.shapes import (
     common,
     concatenated,
     cut,
+    fixed_size,
     reshaped,
     with_ones,
 )
@@ -34,6 +35,7 @@ from chainrule.operations.views import key_along
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
+from chainrule.util.validation import choice
 
 # -- joining --------------------------------------------------------------------------
 
@@ -279,23 +281,40 @@ def _check_count(given: int | None, count: Dim) -> None:
         )
 
 
+#: The index of the element that a padding of n elements shows at position p.
+_MODES: dict[str, Callable[[Array, int], Array]] = {
+    "reflect": lambda p, n: n - 1 - np.abs(n - 1 - np.abs(p)),
+    "replicate": lambda p, n: np.clip(p, 0, n - 1),
+    "circular": lambda p, n: p % n,
+}
+
+
 @op(method=False)
-def pad(x: Value, pad: Any, mode: str = "constant", value: float = 0.0) -> Value:
-    """Pad a tensor with a constant around its elements, as PyTorch's ``pad``.
+def pad(
+    x: Value, pad: Any, mode: str = "constant", value: float | None = None
+) -> Value:
+    """Pad a tensor around its elements, as PyTorch's ``pad``.
 
     Args:
         x: of any shape.
         pad: how many before and behind the last axis, then the one before it, …;
             negative numbers cut off.
-        mode: ``"constant"``.
-        value: what is put there.
+        mode: ``"constant"``, or what continues the elements of an axis: ``"reflect"``
+            (mirrored at the last one, which comes once), ``"replicate"`` (the last
+            one), ``"circular"`` (from the other end).
+        value: the constant; 0 by default.
+
+    Raises:
+        ShapeError: more elements than an axis has to continue it; nothing that is left.
 
     >>> import chainrule as cr
     >>> cr.pad(cr.tensor([1.0, 2.0]), (1, 2))
     tensor([0., 1., 2., 0., 0.])
+    >>> cr.pad(cr.tensor([1, 2, 3]), (2, 1), mode="reflect")
+    tensor([3, 2, 1, 2, 3, 2])
     """
     counts = list(pad) if isinstance(pad, tuple | list) else [pad]
-    rule = _("pad takes two numbers an axis, from the last on, and a constant.")
+    rule = _("pad takes two numbers an axis, from the last on.")
     if any(isinstance(n, tuple | list) for n in counts):
         raise ArgumentError(
             rule,
@@ -305,24 +324,52 @@ def pad(x: Value, pad: Any, mode: str = "constant", value: float = 0.0) -> Value
         )
     counts = [whole("pad", n) for n in counts]
     rank = len(x.shape)
-    if mode != "constant" or len(counts) % 2 or len(counts) > 2 * rank:
+    if len(counts) % 2 or len(counts) > 2 * rank:
         raise ArgumentError(
             rule,
-            expected=_(
-                "an even number of at most {shape}, mode='constant'", shape=2 * rank
-            ),
-            got=f"{pad}, mode={mode!r}",
+            expected=_("an even number of at most {shape}", shape=2 * rank),
+            got=f"{pad}",
+        )
+    choice("constant", *_MODES)("mode", mode)
+    if mode != "constant" and value:
+        raise ArgumentError(
+            _("pad puts a value around its elements with mode='constant' alone."),
+            expected=_("value=None"),
+            got=f"value={value!r:.40}, mode={mode!r}",
         )
     for i in range(len(counts) // 2):
         axis, (low, high) = rank - 1 - i, counts[2 * i : 2 * i + 2]
-        size = x.shape[axis]
-        if (low < 0 or high < 0) and isinstance(size, int):
-            x = cut(x, axis, max(-low, 0), size - max(-high, 0))
-        for count, behind in ((max(low, 0), False), (max(high, 0), True)):
-            if count:
-                edge = full(
-                    value, x.dtype, (*x.shape[:axis], count, *x.shape[axis + 1 :])
-                )
-                parts = [x, edge] if behind else [edge, x]
-                x = movement.concatenate(*parts, axis=axis)
+        if low or high:
+            x = _padded(x, axis, low, high, mode, value or 0.0)
+    return x
+
+
+def _padded(x: Value, axis: int, low: int, high: int, mode: str, value: float) -> Value:
+    """Pad a tensor's axis by a constant, or by its own elements."""
+    n = x.shape[axis]
+    if isinstance(n, int):
+        needed = {"reflect": max(low, high) + 1, "circular": max(low, high)}.get(
+            mode, 0
+        )
+        needed = max(
+            needed, 1 - min(low, 0) - min(high, 0) if mode != "constant" else 0
+        )
+        if n < needed or n + low + high < 0:
+            raise ShapeError(
+                _("pad needs more elements along axis {axis}.", axis=axis),
+                expected=_("at least {n}", n=max(needed, -low - high)),
+                got=show(x.shape),
+                fix=_("less padding, or mode='constant'"),
+            )
+    if mode != "constant":
+        places = _MODES[mode](np.arange(-low, fixed_size(x, axis) + high), int(n))
+        return indexed(x, key_along(axis, value_of(places)))
+    if min(low, high) < 0:
+        x = cut(x, axis, max(-low, 0), fixed_size(x, axis) - max(-high, 0))
+    for count, behind in ((low, False), (high, True)):
+        if count > 0:
+            sizes = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+            edge = full(value, x.dtype, sizes)
+            parts = [x, edge] if behind else [edge, x]
+            x = movement.concatenate(*parts, axis=axis)
     return x

@@ -10,13 +10,12 @@ from typing import Any
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.room import check_room
-from chainrule.graph.types import SymbolicDim
 from chainrule.operations import diagonals, movement
 from chainrule.operations.arguments import axis_of, shape_of, whole
 from chainrule.operations.indexing import indexed, narrowed
 from chainrule.operations.op import Viewed, op
 from chainrule.operations.operands import TensorBase, as_array, value_of
-from chainrule.operations.shapes import cut, squeezed
+from chainrule.operations.shapes import cut, fixed_size, squeezed
 from chainrule.operations.views import INDEX, NARROW, item, key_along
 from chainrule.primitives.movement import copy
 from chainrule.primitives.rules import show
@@ -49,7 +48,7 @@ def split(
     """
     lengths = split_size_or_sections
     axis = axis_of(x.shape, dim)
-    size = _fixed_size(x, axis)
+    size = fixed_size(x, axis)
     if isinstance(lengths, int):
         if lengths < 1:
             raise ArgumentError(
@@ -67,21 +66,6 @@ def split(
     return _pieces(x, many, axis)  # type: ignore[arg-type]
 
 
-def _fixed_size(x: Value, axis: int) -> int:
-    size = x.shape[axis]
-    if isinstance(size, SymbolicDim):
-        raise ShapeError(
-            _(
-                "The axis of {size} is not cut: its length is known only at the run.",
-                size=size,
-            ),
-            expected=_("an axis of fixed length"),
-            got=_("dim={dim} of shape {shape}", dim=axis, shape=show(x.shape)),
-            fix=_("cut another axis, or trace with fixed shapes"),
-        )
-    return size
-
-
 @op
 def chunk(x: Value, chunks: int, dim: int = 0) -> tuple[Viewed, ...]:
     """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
@@ -90,14 +74,14 @@ def chunk(x: Value, chunks: int, dim: int = 0) -> tuple[Viewed, ...]:
         raise ArgumentError(
             _("Chunks are counted."), expected=_("at least 1"), got=f"{chunks!r:.40}"
         )
-    return split(x, max(-(-_fixed_size(x, axis) // chunks), 1), axis)
+    return split(x, max(-(-fixed_size(x, axis) // chunks), 1), axis)
 
 
 @op("unstack")
 def unbind(x: Value, dim: int = 0) -> tuple[Viewed, ...]:
     """Return the slices of a tensor along ``dim`` as tensors without that axis."""
     axis = axis_of(x.shape, dim)
-    size = _fixed_size(x, axis)
+    size = fixed_size(x, axis)
     return tuple(
         Viewed(squeezed(cut(x, axis, i, i + 1), axis), INDEX, (key_along(axis, i),))
         for i in range(size)
@@ -154,7 +138,7 @@ def tensor_split(
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
     axis, given = axis_of(x.shape, dim), indices_or_sections
-    size = _fixed_size(x, axis)
+    size = fixed_size(x, axis)
     if isinstance(given, TensorBase):
         given = value_of(given)
         given = as_array(given.array).tolist() if given.array is not None else given
@@ -182,7 +166,7 @@ def _evenly(
             expected=_("at least {least}", least=least),
             got=show(x.shape),
         )
-    size, many = _fixed_size(x, axis), indices_or_sections
+    size, many = fixed_size(x, axis), indices_or_sections
     if isinstance(many, int) and (many < 1 or size % many):
         raise ShapeError(
             _("{name} splits into pieces of one length.", name=name),

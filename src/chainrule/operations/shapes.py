@@ -201,3 +201,18 @@ def with_ones(x: Value, dim: Any) -> tuple[Dim, ...]:
     new = axes_of((1,) * rank, many)
     old = iter(x.shape)
     return tuple([1 if i in new else next(old) for i in range(rank)])
+
+
+def fixed_size(x: Value, axis: int) -> int:
+    size = x.shape[axis]
+    if isinstance(size, SymbolicDim):
+        raise ShapeError(
+            _(
+                "The axis of {size} is not cut: its length is known only at the run.",
+                size=size,
+            ),
+            expected=_("an axis of fixed length"),
+            got=_("dim={dim} of shape {shape}", dim=axis, shape=show(x.shape)),
+            fix=_("cut another axis, or trace with fixed shapes"),
+        )
+    return size

@@ -18,12 +18,14 @@ import numpy as np
 
 from chainrule.composites.composite import composite
 from chainrule.errors import ArgumentError
+from chainrule.functions import stack
 from chainrule.graph.context import no_grad, role
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import DType
 from chainrule.notation.functions import apply, total
 from chainrule.optim.arguments import limit as checked_limit
+from chainrule.primitives.checks import require_all
 from chainrule.primitives.elementwise import (
     add,
     convert,
@@ -99,8 +101,67 @@ def as_dtype(value: Value, dtype: DType) -> Value:
 # -- what loops call -------------------------------------------------------------------
 
 
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Compute the norm of several tensors together, as if they were one vector.
+
+    Args:
+        tensors: a tensor or several.
+        norm_type: the p of the norm (Σ |g|ᵖ)^(1/p); ∞ for the largest |g|.
+        error_if_nonfinite: whether a norm that is NaN or infinite is refused.
+
+    >>> import chainrule as cr
+    >>> cr.nn.utils.get_total_norm([cr.tensor([3.0]), cr.tensor([4.0])])
+    tensor(5.)
+    """
+    items = [as_tensor(t) for t in _several(tensors)]
+    if not items:
+        return tensor(np.float32(0.0))
+    if norm_type == 2:
+        norm = wrap(total_norm([t.value for t in items]))
+    else:
+        dtype = max((t.dtype for t in items), key=lambda dtype: dtype.itemsize)
+        norms = [t.norm(norm_type).astype(dtype) for t in items]
+        norm = stack(norms).norm(norm_type)
+    if error_if_nonfinite:
+        what = _("The norm of the gradients is not finite.")
+        known = norm.value.array
+        got = _("another, in a compiled function") if known is None else f"{known}"
+        fix = _("error_if_nonfinite=False, which clips with it all the same")
+        finite, expected = norm.isfinite().value, _("a finite norm")
+        options = {"expected": expected, "got": got, "fix": fix}
+        norm = wrap(require_all(norm.value, finite, what, **options))
+    return norm
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float | Tensor, total_norm: Tensor
+) -> None:
+    """Scale gradients by min(1, max_norm/(‖g‖ + 10⁻⁶)), with a norm that is known.
+
+    Args:
+        parameters: a tensor or several; see :func:`clip_grad_norm_`.
+        max_norm: the limit.
+        total_norm: ‖g‖, see :func:`get_total_norm`.
+    """
+    limit, norm = _limit("max_norm", max_norm), as_tensor(total_norm).value
+    with no_grad(), role("update"):
+        factor = clip_factor(norm, limit(norm.dtype))
+        for p in _with_gradients(parameters):
+            assert p.grad is not None
+            g = p.grad.value
+            scale = broadcast_to(as_dtype(factor, g.dtype), shape=g.shape)
+            p.grad = wrap(mul(scale, g))
+
+
 def clip_grad_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float | Tensor
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float | Tensor,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
 ) -> Tensor:
     """Clip gradients: scale all of them so that their norm is at most ``max_norm``.
 
@@ -111,6 +172,7 @@ def clip_grad_norm_(
             ``.grad`` becomes the scaled one.
         max_norm: the limit, > 0. In a compiled function a number is a constant of the
             graph; a tensor (an argument) may change without compiling anew.
+        norm_type, error_if_nonfinite: see :func:`get_total_norm`.
 
     Returns:
         ‖g‖ before clipping. With NaN in a gradient it is NaN, and then so are all
@@ -126,18 +188,12 @@ def clip_grad_norm_(
     >>> [round(g, 4) for g in w.grad.tolist()]
     [0.6, 0.8]
     """
-    limit = _limit("max_norm", max_norm)
     with_gradient = _with_gradients(parameters)
-    if not with_gradient:
-        return tensor(np.float32(0.0))
     with no_grad(), role("update"):
-        gradients = [p.grad.value for p in with_gradient if p.grad is not None]
-        norm = total_norm(gradients)
-        factor = clip_factor(norm, limit(norm.dtype))
-        for p, g in zip(with_gradient, gradients, strict=True):
-            scale = broadcast_to(as_dtype(factor, g.dtype), shape=g.shape)
-            p.grad = wrap(mul(scale, g))
-        return wrap(norm)
+        gradients = [p.grad for p in with_gradient if p.grad is not None]
+        norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(with_gradient, max_norm, norm)
+    return norm
 
 
 def clip_grad_value_(
@@ -166,9 +222,13 @@ def clip_grad_value_(
             p.grad = wrap(clip_elements(g, limit(g.dtype)))
 
 
+def _several(tensors: Tensor | Iterable[Tensor]) -> list[Any]:
+    one = isinstance(tensors, Tensor) or not isinstance(tensors, Iterable)
+    return [tensors] if one else list(tensors)
+
+
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    one = isinstance(parameters, Tensor) or not isinstance(parameters, Iterable)
-    items: list[Any] = [parameters] if one else list(parameters)
+    items = _several(parameters)
     for p in items:
         if not isinstance(p, Tensor):
             raise ArgumentError(

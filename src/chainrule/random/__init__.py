@@ -4,12 +4,15 @@ A draw is a function of the seed, the name of the stream (module path and ordina
 counter: it can be repeated alone, and the same seed gives the same bits on every engine
 and platform.
 
-``generator`` has the sources of random bits, ``distributions`` what is drawn of them.
+``generator`` has the sources of random bits, ``distributions`` what is drawn of them,
+``in_place`` the methods of tensors that draw.
 """
 
+from chainrule.random import in_place
 from chainrule.random.distributions import (
     bernoulli,
     categorical,
+    gumbel,
     multinomial,
     normal,
     permutation,
@@ -43,6 +46,8 @@ __all__ = [
     "categorical",
     "default_generator",
     "draw_counts",
+    "gumbel",
+    "in_place",
     "manual_seed",
     "multinomial",
     "normal",

@@ -76,7 +76,7 @@ def _by_blocks(
     return Value(result.reshape(raw[0].shape))
 
 
-def _between(raw: Value) -> Value:
+def between(raw: Value) -> Value:
     """Convert random bits to numbers (bits + ½)·2⁻³² between 0 and 1, float64."""
     wide = astype(raw, DType.float64)
     half = add(wide, full(0.5, DType.float64, raw.shape))
@@ -170,7 +170,7 @@ def randn(
     kind = dtype_or_default(dtype)
 
     def spread(first: Value, second: Value) -> Value:
-        u, v = _between(first), _between(second)
+        u, v = between(first), between(second)
         radius = sqrt(mul(full(-2.0, DType.float64, u.shape), log(u)))
         angle = mul(full(2 * math.pi, DType.float64, v.shape), v)
         return astype((wrap(mul(radius, cos(angle))) * std + mean).value, kind)
@@ -363,14 +363,14 @@ def bernoulli(
             _("numbers from 0 to 1"),
             _("p = scores.sigmoid(), of scores that are finite"),
         )
-        even = wrap(_between(bits(shape).value))
+        even = wrap(between(bits(shape).value))
         drawn = even < wrap(broadcast_to(chance, shape)).double()
     return drawn.astype(dtype or chance.dtype)
 
 
-def _gumbel(shape: Shape) -> Value:
+def gumbel(shape: Shape) -> Value:
     """Draw Gumbel noise −ln(−ln u), for sampling of classes by argmax."""
-    return _by_blocks(lambda raw: neg(log(neg(log(_between(raw))))), bits(shape).value)
+    return _by_blocks(lambda raw: neg(log(neg(log(between(raw))))), bits(shape).value)
 
 
 @raises_call_error
@@ -403,7 +403,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
             _("numbers or −∞, and a finite one among them"),
             _("look where the scores became NaN: cr.isfinite(logits).all()"),
         )
-        return wrap(argmax(add(v, _gumbel(v.shape)), axis=len(v.shape) - 1))
+        return wrap(argmax(add(v, gumbel(v.shape)), axis=len(v.shape) - 1))
 
 
 @raises_call_error
@@ -451,11 +451,11 @@ def multinomial(
         )
         scores = log(v)
         if not replacement:
-            noisy = add(scores, _gumbel(v.shape))
+            noisy = add(scores, gumbel(v.shape))
             return wrap(topk(noisy, num_samples, -1, True)[1])
         shape = (*v.shape[:-1], num_samples, v.shape[-1])
         column = reshape(scores, shape=(*v.shape[:-1], 1, v.shape[-1]))
-        noisy = add(broadcast_to(column, shape), _gumbel(shape))
+        noisy = add(broadcast_to(column, shape), gumbel(shape))
         return wrap(argmax(noisy, axis=len(shape) - 1))
 
 

@@ -36,11 +36,9 @@ TENSORS = {
     "data_ptr": "x.numpy().ctypes.data",
     "half": "x.float()",
     "is_contiguous": _("True: how elements lie in memory does not show"),
-    "normal_": "nn.init.normal_(x, mean, std)",
     "resize_": _("x.reshape(…), or cr.zeros(size) for numbers of its own"),
     "resize_as_": _("x.reshape_as(y), or cr.zeros_like(y) for numbers of its own"),
     "stride": _("nothing, how elements lie in memory does not show"),
-    "uniform_": "nn.init.uniform_(x, a, b)",
 }
 
 #: Methods of modules.
@@ -58,16 +56,15 @@ MODULES = {
 
 #: Layers, by how their names begin.
 LAYERS = {
-    "Adaptive": _("there are nn.AdaptiveAvgPool1d and 2d, nn.AdaptiveMaxPool1d and 2d"),
-    "AvgPool": _("there are nn.AvgPool1d and nn.AvgPool2d"),
-    "Conv": _(
-        "there are nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d and nn.ConvTranspose2d"
-    ),
+    "Adaptive": _("there are nn.AdaptiveAvgPool1d to 3d, nn.AdaptiveMaxPool1d to 3d"),
+    "AvgPool": _("there are nn.AvgPool1d, nn.AvgPool2d and nn.AvgPool3d"),
+    "Conv": _("there are nn.Conv1d to Conv3d, nn.ConvTranspose1d to ConvTranspose3d"),
     "Dense": _("did you mean nn.Linear?"),
     "FullyConnected": _("did you mean nn.Linear?"),
     "GRU": _("there are nn.GRU and nn.GRUCell"),
     "LSTM": _("there are nn.LSTM and nn.LSTMCell"),
-    "MaxPool": _("there are nn.MaxPool1d and nn.MaxPool2d"),
+    "FractionalMaxPool": _("nn.MaxPool1d, nn.MaxPool2d or nn.MaxPool3d"),
+    "MaxPool": _("there are nn.MaxPool1d, nn.MaxPool2d and nn.MaxPool3d"),
     "RNN": _(
         "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
         "steps with cr.scan"

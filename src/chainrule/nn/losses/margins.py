@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from chainrule.composites import activations, losses
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions import where
 from chainrule.graph.types import Shape
+from chainrule.nn.affine import floats
 from chainrule.nn.arguments import number
 from chainrule.nn.function import as_loss_function
-from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.nn.losses.checks import check_two_labels
+from chainrule.nn.losses.base import ElementwiseLoss, Reduction
+from chainrule.nn.losses.checks import check_labels, check_two_labels, checked
 from chainrule.nn.losses.classes import ClassLoss
+from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 
 __all__ = [
     "HingeEmbeddingLoss",
     "HingeLoss",
+    "MultiLabelMarginLoss",
     "MultiMarginLoss",
     "PerceptronLoss",
     "SoftMarginLoss",
     "hinge_embedding_loss",
     "hinge_loss",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "perceptron_loss",
     "soft_margin_loss",
 ]
@@ -222,8 +227,54 @@ class MultiMarginLoss(ClassLoss):
         return wrap(result) * self._weight_of(target, prediction)
 
 
+class MultiLabelMarginLoss(Reduction):
+    """The hinge loss of several right classes: each shall lead each wrong one.
+
+        ℓ = 1/C · Σ over right classes j and wrong ones i of max(0, 1 − (z_j − z_i)),
+
+    where a right class that is named twice counts twice.
+
+    Shapes:
+        prediction (n, C) or (C,), raw scores; target of the same shape: the right
+        classes, in any order, then −1 (what follows does not count). One loss a row.
+
+    >>> import chainrule as cr
+    >>> scores = cr.tensor([[0.5, 0.0, 1.0]])
+    >>> cr.nn.MultiLabelMarginLoss()(scores, cr.tensor([[2, -1, 0]]))  # (½ + 0)/3
+    tensor(0.16666667)
+    """
+
+    def forward(
+        self, prediction: Any, target: Any, sample_weight: Any = None
+    ) -> Tensor:
+        """Compute the hinge loss of rows of scores with several right classes."""
+        z, labels = floats(prediction), as_tensor(target)
+        kind = type(self).__name__
+        if z.shape != labels.shape or z.ndim > 2 or not labels.dtype.is_integer:
+            raise ShapeError(
+                _("{kind} takes a row of classes for each row of scores.", kind=kind),
+                expected=_("integers of shape {shape}", shape=show(z.shape)),
+                got=f"{labels.dtype.name} {show(labels.shape)}",
+            )
+        if not z.ndim:
+            z, labels = z.reshape(1), labels.reshape(1)
+        classes = int(z.shape[-1])
+        labels = checked(labels, lambda a: check_labels(a, classes, -1))
+        counted = (labels == -1).astype("int64").cumsum(-1) == 0
+        right = one_hot_mask(where(counted, labels, classes).value, classes + 1)
+        wrong = ~wrap(right).any(-2)[..., :classes]
+        own = z.take_along_dim(where(counted, labels, 0).astype("int64"), -1)
+        gap = 1 - (own.unsqueeze(-1) - z.unsqueeze(-2))
+        pairs = counted.unsqueeze(-1) & wrong.unsqueeze(-2)
+        losses = where(pairs, gap.relu(), 0.0).sum((-2, -1)) / classes
+        return self.reduced(losses, None, sample_weight)
+
+
 hinge_embedding_loss = as_loss_function(HingeEmbeddingLoss, "hinge_embedding_loss")
 hinge_loss = as_loss_function(HingeLoss, "hinge_loss")
 multi_margin_loss = as_loss_function(MultiMarginLoss, "multi_margin_loss")
+multilabel_margin_loss: Callable[..., Tensor] = as_loss_function(
+    MultiLabelMarginLoss, "multilabel_margin_loss"
+)
 perceptron_loss = as_loss_function(PerceptronLoss, "perceptron_loss")
 soft_margin_loss = as_loss_function(SoftMarginLoss, "soft_margin_loss")

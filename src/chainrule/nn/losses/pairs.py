@@ -13,6 +13,7 @@ from chainrule.nn.arguments import flag, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import check_nonnegative, check_two_labels, checked
+from chainrule.nn.similarity import pairwise_distance
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -22,10 +23,12 @@ __all__ = [
     "GaussianNLLLoss",
     "MarginRankingLoss",
     "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "cosine_embedding_loss",
     "gaussian_nll_loss",
     "margin_ranking_loss",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 
@@ -183,6 +186,51 @@ class TripletMarginLoss(PairLoss):
         return self.reduced(losses, None, sample_weight)
 
 
+class TripletMarginWithDistanceLoss(PairLoss):
+    """:class:`TripletMarginLoss` with a distance of your own.
+
+    Args:
+        distance_function: of two tensors; by default the Euclidean one,
+            ``nn.PairwiseDistance()``.
+        margin: by how much the other shall be farther away, > 0.
+        swap: whether d(p, n) counts in place of d(a, n) where it is smaller.
+
+    >>> import chainrule as cr
+    >>> loss = cr.nn.TripletMarginWithDistanceLoss(
+    ...     distance_function=lambda x, y: (x - y).abs().sum(-1)
+    ... )
+    >>> loss([[0.0]], [[1.0]], [[1.5]])
+    tensor(0.5)
+    """
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        kind = "TripletMarginWithDistanceLoss"
+        self.distance_function = distance_function or pairwise_distance
+        self.margin = number(kind, "margin", margin, above=0)
+        self.swap = flag(kind, "swap", swap)
+
+    def forward(
+        self, anchor: Any, positive: Any, negative: Any, sample_weight: Any = None
+    ) -> Tensor:
+        """Compute the triplet margin loss of (anchor, positive, negative)."""
+        inputs = {"anchor": anchor, "positive": positive, "negative": negative}
+        a, near, far = self.same_shape(**inputs)
+        distance = self.distance_function
+        apart = distance(a, far)
+        if self.swap:
+            apart = -maximum(-apart, -distance(near, far))
+        losses = (distance(a, near) - apart + self.margin).relu()
+        return self.reduced(losses, None, sample_weight)
+
+
 class GaussianNLLLoss(PairLoss):
     """The negative log-likelihood of targets y under N(ŷ, σ²), both predicted.
 
@@ -193,8 +241,8 @@ class GaussianNLLLoss(PairLoss):
         eps: ε; a smaller variance counts as that, and its derivative is taken there.
 
     Shapes:
-        prediction and target of one shape; the variance too, or with a last axis of
-        length 1, or without the last axis, or a number.
+        prediction and target of one shape; the variance too, or with axes of length 1,
+        or without the last axis, or a number.
 
     Raises:
         ArgumentError: a negative variance.
@@ -225,7 +273,10 @@ class GaussianNLLLoss(PairLoss):
         var = checked(var, lambda a: check_nonnegative(*what, a, fix))
         if var.shape == mean.shape[:-1] and mean.ndim and var.shape != mean.shape:
             var = var.reshape(*var.shape, 1)
-        if var.shape not in (mean.shape, (*mean.shape[:-1], 1), ()):
+        if var.ndim and not (
+            var.ndim == mean.ndim
+            and all(n in (m, 1) for n, m in zip(var.shape, mean.shape))
+        ):
             raise ShapeError(
                 _("GaussianNLLLoss takes a variance for each prediction."),
                 expected=show(mean.shape),
@@ -250,4 +301,7 @@ margin_ranking_loss: Callable[..., Tensor] = as_loss_function(
 )
 triplet_margin_loss: Callable[..., Tensor] = as_loss_function(
     TripletMarginLoss, "triplet_margin_loss"
+)
+triplet_margin_with_distance_loss: Callable[..., Tensor] = as_loss_function(
+    TripletMarginWithDistanceLoss, "triplet_margin_with_distance_loss"
 )

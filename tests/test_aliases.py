@@ -23,16 +23,17 @@ def _names(text: str) -> set[str]:
 
 #: What gives the argument itself where there is nothing to do.
 ITSELF = _names("""
-as_tensor asarray astype to type_as float double to_device cpu contiguous checkpoint
-flatten dropout alpha_dropout from_dlpack pin_memory type __iter__
+as_tensor asarray astype atleast_1d atleast_2d to type_as float double to_device cpu
+contiguous checkpoint flatten dropout alpha_dropout from_dlpack pin_memory type __iter__
 celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ selu_ threshold_
 """)
 #: What gives views.
 VIEWS = _names("""
-broadcast_arrays broadcast_to chunk data detach diagonal expand expand_as expand_dims
-flatten matrix_transpose moveaxis movedim mT narrow permute permute_dims ravel reshape
-reshape_as select split squeeze swapaxes t T transpose unbind unflatten unsqueeze
-unstack view view_as __getitem__ __iter__
+atleast_3d broadcast_arrays broadcast_tensors broadcast_to chunk data detach diagonal
+expand expand_as expand_dims flatten hsplit matrix_transpose moveaxis movedim mT narrow
+permute permute_dims ravel reshape reshape_as select split split_with_sizes squeeze
+swapaxes t T tensor_split transpose unbind unflatten unsqueeze unstack view view_as
+vsplit __getitem__ __iter__
 """)
 #: What is about something else than numbers.
 ELSEWHERE = _names("""

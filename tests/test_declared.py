@@ -24,54 +24,128 @@ OPS = [op for op in DECLARED if op.public or op.method]
 ROWS = np.linspace(0.1, 0.9, 12).reshape(3, 4)
 WHOLE = np.arange(1, 13).reshape(3, 4)
 PLACES = np.array([[0, 2, 1, 0]])
+#: Symmetric, positive definite.
+SQUARE = np.eye(3) + 0.5
 #: What a function needs behind its first argument.
 NEEDED: dict[str, tuple[Any, ...]] = {
+    "bucketize": (np.array([0.2, 0.5]),),
+    "cross": (ROWS[::-1, :3],),
+    "cummax": (0,),
+    "cumprod": (0,),
+    "cumsum": (0,),
+    "cummin": (0,),
+    "diagonal_scatter": (ROWS[0, :3],),
+    "dsplit": (1,),
+    "cholesky_solve": (SQUARE,),
+    "orgqr": (SQUARE[0],),
+    "lu_solve": (SQUARE, np.array([1, 3, 3], "i4")),
+    "matrix_power": (2,),
+    "triangular_solve": (SQUARE,),
+    "addbmm": (np.ones((2, 3, 5)), np.ones((2, 5, 4))),
+    "addcdiv": (ROWS, ROWS[::-1]),
+    "addcmul": (ROWS, ROWS[::-1]),
+    "addmm": (ROWS, np.ones((4, 4))),
+    "addmv": (np.ones((4, 2)), np.ones(2)),
+    "addr": (ROWS[:, 0], ROWS[0]),
+    "baddbmm": (np.ones((2, 3, 5)), np.ones((2, 5, 4))),
     "chunk": (2,),
+    "clamp_max": (0.5,),
+    "clamp_min": (0.5,),
+    "fill": (0.5,),
+    "float_power": (2.0,),
     "gather": (0, PLACES),
+    "histogram": (4,),
+    "hsplit": (2,),
     "index_add": (0, np.array([2]), ROWS[:1]),
+    "index_copy": (0, np.array([2]), ROWS[:1]),
+    "index_fill": (0, np.array([2]), 1.0),
+    "index_put": ((np.array([0]), np.array([1])), 7.0),
+    "index_reduce": (0, np.array([2]), ROWS[:1], "amax"),
     "index_select": (0, np.array([2, 0])),
+    "inner": (ROWS,),
+    "kron": (ROWS,),
+    "kthvalue": (2,),
     "lerp": (ROWS[::-1], 0.25),
+    "linspace": (0.0, 1.0),
+    "logcumsumexp": (0,),
+    "logspace": (0.0, 1.0),
     "masked_fill": (ROWS > 0.5, 7.0),
+    "masked_scatter": (ROWS > 0.5, ROWS[::-1]),
     "masked_select": (ROWS > 0.5,),
     "movedim": (0, 1),
+    "nanquantile": (0.5,),
     "narrow": (0, 1, 2),
+    "narrow_copy": (0, 1, 2),
+    "mvlgamma": (2,),
+    "polygamma": (1,),
     "pow": (2.0,),
+    "put": (np.array([1]), np.array([7.0])),
+    "quantile": (0.5,),
+    "renorm": (2.0, 0, 0.5),
     "repeat_interleave": (2,),
     "roll": (1,),
     "select": (0, 1),
+    "select_copy": (0, 1),
+    "select_scatter": (ROWS[0], 0, 1),
     "scatter": (0, PLACES, ROWS[:1]),
     "scatter_add": (0, PLACES, ROWS[:1]),
+    "scatter_reduce": (0, PLACES, ROWS[:1], "amax"),
+    "slice_scatter": (ROWS[:1], 0, 0, 1),
     "split": (2,),
+    "split_copy": (2,),
+    "split_with_sizes": ([1, 2],),
+    "split_with_sizes_copy": ([1, 2],),
     "take": (np.array([1, 0]),),
     "take_along_axis": (PLACES,),
     "take_along_dim": (PLACES,),
+    "tensor_split": (2,),
     "tensordot": (ROWS.T,),
     "topk": (2,),
     "unflatten": (1, (2, 2)),
+    "unfold": (0, 2, 1),
+    "unfold_copy": (0, 2, 1),
     "unsqueeze": (1,),
+    "unsqueeze_copy": (1,),
+    "vsplit": (3,),
 }
 #: Values of parameters, by their names.
 VALUES = {"dim": 1, "dims": 1, "keepdim": True, "diagonal": 1, "shifts": 1}
-VALUES |= {"size": (2, 3)}
-ORDER = {"permute": (1, 0)}
+VALUES |= {"size": (2, 3), "end": 3, "steps": 3, "split_size_or_sections": 2}
+ORDER = {"permute": (1, 0), "permute_copy": (1, 0)}
+ORDER |= {"split_with_sizes": 0, "split_with_sizes_copy": 0}
+ORDER |= {"rot90": (0, 1), "sum_to_size": (1, 4)}
 
 #: Functions whose arguments this file does not know.
 #: Those of one axis, or of two tensors, among them.
 NAMED_ALONE = {"addmm", "astype", "bmm", "diagonal", "dot", "matmul", "mm", "mv"}
 NAMED_ALONE |= {"nonzero", "outer", "pad", "searchsorted", "tensordot", "trace"}
 NAMED_ALONE |= {"cumsum", "cumprod", "cumulative_sum", "cumulative_prod", "transpose"}
-NAMED_ALONE |= {"vecdot"}
+NAMED_ALONE |= {"vecdot", "vdot", "vander", "combinations", "unravel_index"}
+NAMED_ALONE |= {"transpose_copy", "t", "diagonal_copy"}
+NAMED_ALONE |= {"addmv", "addr", "addbmm", "baddbmm"}
 
 
 def bits(name: str) -> bool:
-    return "bitwise" in name
+    return "bitwise" in name or name in ("gcd", "lcm")
 
 
 def first(op: Op) -> Any:
-    if op.name == "squeeze":
+    if op.name in ("squeeze", "squeeze_copy"):
         return cr.tensor(ROWS[:, :1])
-    if op.name == "acosh":
+    if op.family in ("linear_systems", "decompositions"):
+        return cr.tensor(SQUARE)
+    if op.name in ("acosh", "mvlgamma"):
         return cr.tensor(ROWS + 1)
+    if op.name == "bincount":
+        return cr.tensor(WHOLE[0])
+    if op.name == "cross":
+        return cr.tensor(ROWS[:, :3])
+    if op.name == "dsplit":
+        return cr.tensor(ROWS[:, :, None])
+    if op.name == "addmv":
+        return cr.tensor(ROWS[0])
+    if op.name == "baddbmm":
+        return cr.tensor(np.stack([ROWS, ROWS + 1]))
     return cr.tensor(WHOLE if bits(op.name) else ROWS)
 
 
@@ -110,7 +184,7 @@ def aliased() -> list[tuple[Op, str, str]]:
 def test_an_alias_means_its_parameter(op: Op, name: str, alias: str) -> None:
     function = getattr(cr if op.public else cr.Tensor, op.name)
     value = ORDER.get(op.name, VALUES[name])
-    before = () if op.creates else (first(op), *rest(op))
+    before = rest(op) if op.creates else (first(op), *rest(op))
     if op.name in ("concat", "stack"):
         before = ([first(op)] * 2,)
     place = op.positional.index(name) if name in op.positional else len(before)
@@ -135,11 +209,12 @@ def test_an_alias_means_its_parameter(op: Op, name: str, alias: str) -> None:
 def test_a_change_in_place_gives_the_numbers_of_the_function(op: Op) -> None:
     x, args = first(op), rest(op)
     expected = getattr(x, op.name)(*args).astype(x.dtype)
-    y = x.clone()
-    z = y.view(y.shape)
-    assert getattr(y, f"{op.name}_")(*args) is y
-    assert same(y, expected)
-    assert same(z, expected), "a view shows the change"
+    for name in (op.name, *op.names):
+        y = x.clone()
+        z = y.view(y.shape)
+        assert getattr(y, f"{name}_")(*args) is y
+        assert same(y, expected)
+        assert same(z, expected), "a view shows the change"
 
 
 @pytest.mark.parametrize(
@@ -216,3 +291,10 @@ def test_a_missing_operand_is_named() -> None:
         with pytest.raises(CallError, match="is not called like that") as error:
             call(*[1] * (call is cr.hypot))
         assert "missing" in str(error.value.got)
+
+
+def test_an_array_keeps_its_dtype() -> None:
+    whole, wide = np.array([2**40, 3]), np.array([2.0, 1.0])
+    assert cr.sort(whole).values.tolist() == [3, 2**40]
+    assert cr.reshape(wide, (2,)).dtype is cr.sort(wide).values.dtype is cr.float64
+    assert cr.sort([2.0, 1.0]).values.dtype is cr.float32

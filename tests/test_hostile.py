@@ -55,7 +55,18 @@ FIRST: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(
         ("zeros", "ones", "empty", "randperm", "manual_seed", "meshgrid"), ()
     ),
-    **dict.fromkeys(("hstack", "vstack", "broadcast_arrays"), (_rows,)),
+    **dict.fromkeys(
+        (
+            "hstack",
+            "vstack",
+            "dstack",
+            "column_stack",
+            "broadcast_arrays",
+            "block_diag",
+            "broadcast_tensors",
+        ),
+        (_rows,),
+    ),
     "einsum": ("ij->i",),
 }
 

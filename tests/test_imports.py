@@ -34,8 +34,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations",),
     ("methods",),
     ("tensor",),
-    ("functions", "random", "interop"),
-    ("accelerator", "array_api", "backends", "cuda", "transforms"),
+    ("functions", "linalg", "random", "interop"),
+    (
+        *("accelerator", "array_api", "backends", "cuda", "distributions", "fft"),
+        *("special", "transforms"),
+    ),
     ("autograd",),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),

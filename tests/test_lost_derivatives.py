@@ -39,11 +39,30 @@ NUMBERS = {
 #: What a function cannot do without, in front of the number.
 BEFORE: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(FREE := ("arange", "bernoulli", "eye", "linspace", "normal"), ()),
+    **dict.fromkeys(TRIANGLES := ("tril_indices", "triu_indices"), (2, 3)),
+    "logspace": (),
     **dict.fromkeys(DRAWN := ("rand", "randint", "randn", "uniform"), ()),
     **dict.fromkeys(("full", "new_full"), ((2, 3),)),
     **dict.fromkeys(
         JOINED := ("cat", "concat", "concatenate", "stack"), ([_rows] * 2,)
     ),
+    **dict.fromkeys(("index_add", "index_copy"), (0, _places[0, :3], _rows)),
+    **dict.fromkeys(("cummax", "cummin", "unbind_copy"), (0,)),
+    **dict.fromkeys(("quantile", "nanquantile"), (0.5,)),
+    **dict.fromkeys(("scatter_reduce", "scatter_reduce_"), (0, _places)),
+    **dict.fromkeys(("index_fill", "index_fill_"), (0, _places[0, :3])),
+    **dict.fromkeys(("split_copy", "tensor_split"), (2,)),
+    **dict.fromkeys(("split_with_sizes", "split_with_sizes_copy"), ([1, 2],)),
+    **dict.fromkeys(("kthvalue", "tensor_split", "histogram"), (2,)),
+    **dict.fromkeys(("unfold", "unfold_copy"), (0, 2, 1)),
+    **dict.fromkeys(("inner", "kron"), (_rows,)),
+    "bucketize": (_line,),
+    "cross": (_rows,),
+    "diagonal_scatter": (_line[:3],),
+    "masked_scatter": (_rows > 0.5, _rows),
+    "select_scatter": (_line, 0, 1),
+    "slice_scatter": (_rows[:1],),
+    "narrow_copy": (0,),
     **dict.fromkeys(("bmm", "dot", "mv", "outer", "tensordot", "vecdot"), (_line,)),
     "addmm": (_square, _square[:, [0, 1, 2, 0]]),
     "chunk": (2,),
@@ -67,13 +86,20 @@ BEFORE: dict[str, tuple[Any, ...]] = {
 }
 #: Other arguments that must be there.
 WITH: dict[str, dict[str, Any]] = {
-    "linspace": {"start": 0.0, "stop": 1.0, "num": 4},
-    "arange": {"start": 0.1, "stop": 2.0},
+    "linspace": {"start": 0.0, "end": 1.0, "steps": 4},
+    "logspace": {"start": 0.0, "end": 1.0, "steps": 4},
+    "arange": {"start": 0.1, "end": 2.0},
+    "renorm": {"p": 2.0, "dim": 0, "maxnorm": 0.5},
+    "slice_scatter": {"dim": 0, "start": 0, "end": 1},
+    "narrow_copy": {"start": 0, "length": 2},
     "randint": {"low": 0, "high": 9},
     "narrow": {"start": 0, "length": 2},
     "one_hot": {"num_classes": 3},
     "threshold": {"threshold": 0.5, "value": 0.0},
 }
+LAST = ("logspace", "full", "where")
+#: Other names of numbers.
+ALIASES = {"stop": "end", "num": "steps"}
 #: Operands, which are tensors, and what draws or checks with numbers.
 OPERANDS = {"x1", "condition", "entries", "directions", "tolerance", "seed", "argnums"}
 
@@ -111,7 +137,7 @@ def call(name: str, function: Any, number: str) -> tuple[Callable[[Any], Any], A
     known = INPUTS.get(short, (_both_signs,)) if prefix == "F" else None
     if known is None:
         before = BEFORE.get(short, ())
-        alone = short in (*FREE, *DRAWN, *JOINED, "full", "where")
+        alone = short in (*FREE, *DRAWN, *JOINED, *TRIANGLES, *LAST)
         known = before if alone else (_rows, *before)
     elif short in BEFORE:
         known = (_rows, *BEFORE[short])
@@ -120,17 +146,11 @@ def call(name: str, function: Any, number: str) -> tuple[Callable[[Any], Any], A
     by_place = parameters[number].kind is inspect.Parameter.POSITIONAL_ONLY
 
     def run(value: Any) -> Any:
-        more = {k: v for k, v in fixed.items() if k != number}
+        same = number, ALIASES.get(number)
+        more = {k: v for k, v in fixed.items() if k not in same}
         inputs = [cr.tensor(i) if isinstance(i, np.ndarray) else i for i in known]
         inputs = [i.clone() if isinstance(i, cr.Tensor) else i for i in inputs]
         cr.manual_seed(0)
-        if short in ("arange", "linspace"):
-            ends = [value if n == number else fixed[n] for n in ("start", "stop")]
-            if number == "step":
-                return function(*ends, value)
-            if number == "num":
-                return function(*ends, value)
-            return function(*ends, *([4] if "num" in fixed else []))
         if by_place:
             return function(*inputs, value, **more)
         return function(*inputs, **more, **{number: value})

@@ -42,6 +42,7 @@ LANGUAGE_NAMES = {"en": "English", "zh-TW": "繁體中文"}
 REFERENCE = {
     "tensors": ("Tensors", ["chainrule.Tensor"]),
     "random": ("Random numbers", ["chainrule.random"]),
+    "distributions": ("Distributions", ["chainrule.distributions"]),
     "derivatives": ("Derivatives of functions", ["chainrule.transforms.derivatives"]),
     "control": ("Loops and branches", ["chainrule.transforms.control"]),
     "compile": ("Compiled functions", ["chainrule.compile"]),
@@ -88,21 +89,24 @@ def _functions() -> str:
         own = [op for op in OPS if op.function.__module__ == family.__name__]
         head = (family.__doc__ or "").partition("\n")[0].rstrip(".")
         lines.append(f"## {head}\n")
-        lines += [_entry(op) for op in own if op.public]
+        lines += [_entry(op) for op in own if op.public or op.module]
     return "\n".join(lines)
 
 
 def _entry(op: Op) -> str:
     """Return the entry of one function: signature, docstring, its other names."""
     signature = re.sub(r"'(.*?)'", r"\1", str(op.__signature__))
-    forms = [f"`cr.{name}`" for name in op.names]
+    where = f"cr.{op.module}" if op.module else "cr"
+    forms = [f"`{where}.{name}`" for name in op.names]
     forms += [f"`Tensor.{op.name}`"] * op.method
     forms += [f"`Tensor.{op.name}_`, in place"] * op.in_place
     also = f"\nAlso {'; '.join(forms)}.\n" if forms else ""
     text = inspect.cleandoc(op.function.__doc__ or "")
     text = re.sub(r"^(Args|Raises):$", r"**\1**\n", markdown(text), flags=re.M)
     text = re.sub(r"^ {4}(\w[\w, ]*):", r"- `\1`:", text, flags=re.M)
-    return f"### {op.name}\n\n```python\ncr.{op.name}{signature}\n```\n\n{text}\n{also}"
+    call = f"```python\n{where}.{op.name}{signature}\n```"
+    name = f"{op.module}.{op.name}" if op.module else op.name
+    return f"### {name}\n\n{call}\n\n{text}\n{also}"
 
 
 def _methods() -> str:

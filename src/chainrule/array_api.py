@@ -26,6 +26,7 @@ import chainrule.functions as cr
 from chainrule.errors import CallError, ShapeError
 from chainrule.functions import e, inf, nan, newaxis, pi
 from chainrule.graph.types import DType
+from chainrule.operations.shapes import need_ones
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
@@ -39,6 +40,13 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
     """Return indices of non-zero elements, a vector per axis (array API standard)."""
+    if not as_tensor(x).ndim:
+        raise ShapeError(
+            _("A scalar has no indices."),
+            expected=_("an axis"),
+            got=_("shape ()"),
+            fix="x != 0",
+        )
     return cr.nonzero(x, as_tuple=True)
 
 
@@ -49,7 +57,9 @@ def sort(x: Any, **how: Any) -> Tensor:
 
 def squeeze(x: Any, axis: Any) -> Tensor:
     """Remove the named axes, which must have length 1 (array API standard)."""
-    return cr.squeeze(x, () if axis is None else axis)
+    axes = () if axis is None else axis
+    need_ones(as_tensor(x).shape, axes)
+    return cr.squeeze(x, axes)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:

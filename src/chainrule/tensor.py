@@ -525,8 +525,9 @@ def wrap(value: Value) -> Tensor:
 
 TensorBase._new = staticmethod(wrap)  # type: ignore[assignment]
 
-#: The package's functions of tensors, by name.
-FUNCTIONS = Forms(Tensor, Declared, wrap).install(OPS)
+#: The functions of tensors by name: those of modules, and the package's own.
+IN_MODULES = Forms(Tensor, Declared, wrap).install(OPS)
+FUNCTIONS = IN_MODULES.pop("")
 
 
 def _sized(data: tuple[Any, ...], dtype: DType) -> Value:

@@ -36,7 +36,12 @@ SHOWN = {
     *("scatter_add_along", "dynamic_slice", "dynamic_update_slice", "argsort"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "scan", "cond"),
     *("shift_left", "shift_right", "cumsum", "cumprod", "linear_recurrence", "call"),
-    *("window_sum", "window_max", "window_argmax"),
+    *("solve", "solve_triangular", "lu", "permutation", "cholesky", "det"),
+    *("cofactors", "qr", "eigh", "svd", "pinv", "matrix_exp"),
+    *("window_sum", "window_max", "window_argmax", "gcd", "lgamma", "digamma", "zeta"),
+    *("erfcx", "erfinv", "normal_score", "normal_quantile", "log_normal_distribution"),
+    *("bessel_i", "scaled_bessel_i", "bessel_j", "bessel_y", "bessel_k"),
+    "scaled_bessel_k",
 }
 #: Of constants those that are no single number; of the classes their number C.
 PARTLY = {"constant", "multi_margin"}

@@ -29,7 +29,8 @@ F = chainrule.nn.functional
 #: What has no counterpart in PyTorch, or no numbers, by the reason.
 LEFT_OUT = {
     "classes and modules that are no functions of tensors": """
-        ChainruleError History Trainer array_api training data metrics nn optim viz""",
+        ChainruleError History Trainer array_api training data metrics nn optim special
+        viz""",
     "types and numbers": """
         Tensor dtype newaxis e pi inf nan bool float32 float64
         int8 int16 int32 int64 uint8 uint16 uint32 uint64""",
@@ -211,8 +212,8 @@ def share(given: Given) -> None:
         for name in names:
             if arguments and name in (*given, f"Tensor.{op.name}"):
                 given[name] |= arguments
-        if op.in_place:
-            given[f"Tensor.{op.name}_"] |= {*op.__signature__.parameters}
+        for name in (op.name, *op.names) if op.in_place else ():
+            given[f"Tensor.{name}_"] |= {*op.__signature__.parameters}
 
 
 def arguments_of(module: Any) -> set[str]:

@@ -149,9 +149,7 @@ if not TYPE_CHECKING:  # type checkers know the names
     def __getattr__(name: str) -> Any:
         fixes = {
             "gradcheck": "cr.check_gradients(function, *arguments)",
-            "detect_anomaly": _(
-                "nothing: errors name the operation, and its source line"
-            ),
+            "detect_anomaly": _("nothing: errors name the operation and its line"),
             "set_detect_anomaly": _("nothing: errors name the operation and its line"),
             "profiler": "cr.compile(function).profile(*arguments)",
         }

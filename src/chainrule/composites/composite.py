@@ -13,7 +13,12 @@ from typing import Any
 
 from chainrule.autodiff import vjp as vjp_of
 from chainrule.graph.context import context
-from chainrule.graph.declare import DerivativeRule, Operation, by_input
+from chainrule.graph.declare import (
+    DerivativeRule,
+    Operation,
+    by_input,
+    computed_formula,
+)
 from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
@@ -55,7 +60,8 @@ class Composite(Operation):
 
 def composite(
     *,
-    formula: Formula,
+    formula: Formula | None = None,
+    shown: Formula | None = None,
     vjp: tuple[DerivativeRule | None, ...] = (),
     **declaration: Any,
 ) -> Callable[[Callable[..., Any]], Composite]:
@@ -64,6 +70,7 @@ def composite(
     Args:
         formula: the result as an expression of the inputs; see :class:`Primitive`. With
             several results a listing names those but the first, which it ends in.
+        shown: instead of ``formula``, as for a primitive.
         vjp: its own derivative, one rule an input as for a primitive; by default the
             body's.
         declaration: source, domain, kinks, cases, as for a primitive.
@@ -99,8 +106,9 @@ def composite(
         ) -> Sequence[Cotangent]:
             return vjp_of(function, inputs, gs, needed, attrs)
 
+        whole = formula or (shown and computed_formula(name, shown, reference))
         own = {"function": function, "own_vjp": bool(vjp)}
-        result = Composite(name=name, rule=rule, formula=formula, **own, **declaration)
+        result = Composite(name=name, rule=rule, formula=whole, **own, **declaration)
         REFERENCES[result], BODIES[result] = reference, body
         DERIVATIVES[result] = _graph_once(name, by_input(vjp) if vjp else body_vjp)
         return result

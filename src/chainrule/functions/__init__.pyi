@@ -5,7 +5,9 @@ from typing import Any
 from chainrule.functions.from_numpy import from_numpy as from_numpy
 from chainrule.graph.types import Dim, DType
 from chainrule.operations.arguments import Dims
+from chainrule.operations.combinations import Scaled
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
+from chainrule.operations.matrices import LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx
 from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.reductions import Extremes
 from chainrule.tensor import Tensor
@@ -15,7 +17,7 @@ inf: float
 nan: float
 newaxis: None
 pi: float
-__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addmm', 'all', 'allclose', 'amax', 'amin', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'asarray', 'asin', 'asinh', 'astype', 'atan', 'atan2', 'atanh', 'bitwise_and', 'bitwise_invert', 'bitwise_left_shift', 'bitwise_not', 'bitwise_or', 'bitwise_right_shift', 'bitwise_xor', 'bmm', 'broadcast_arrays', 'broadcast_to', 'can_cast', 'cat', 'ceil', 'chunk', 'clamp', 'clip', 'concat', 'concatenate', 'copysign', 'cos', 'cosh', 'count_nonzero', 'cumprod', 'cumsum', 'cumulative_prod', 'cumulative_sum', 'diag', 'diagonal', 'diff', 'div', 'divide', 'dot', 'e', 'einsum', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'exp', 'exp2', 'expand', 'expand_dims', 'expm1', 'eye', 'finfo', 'flatten', 'flip', 'floor', 'floor_divide', 'from_dlpack', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'greater', 'greater_equal', 'gt', 'hstack', 'hypot', 'iinfo', 'index_select', 'inf', 'isclose', 'isdtype', 'isfinite', 'isinf', 'isnan', 'le', 'lerp', 'less', 'less_equal', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logsumexp', 'lt', 'masked_fill', 'masked_select', 'matmul', 'matrix_transpose', 'max', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'moveaxis', 'movedim', 'mul', 'multiply', 'mv', 'nan', 'nan_to_num', 'narrow', 'ne', 'neg', 'negative', 'newaxis', 'nextafter', 'nonzero', 'norm', 'not_equal', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'permute_dims', 'pi', 'positive', 'pow', 'prod', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter', 'scatter_add', 'searchsorted', 'sigmoid', 'sign', 'signbit', 'sin', 'sinh', 'softmax', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'sub', 'subtract', 'sum', 'swapaxes', 'take', 'take_along_axis', 'tan', 'tanh', 'tensordot', 'tile', 'topk', 'trace', 'transpose', 'tril', 'triu', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unique_all', 'unique_counts', 'unique_inverse', 'unique_values', 'unsqueeze', 'unstack', 'var', 'vecdot', 'vstack', 'where', 'zeros', 'zeros_like']
+__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addbmm', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'argwhere', 'asarray', 'asin', 'asinh', 'astype', 'atan', 'atan2', 'atanh', 'atleast_1d', 'atleast_2d', 'atleast_3d', 'baddbmm', 'bincount', 'bitwise_and', 'bitwise_invert', 'bitwise_left_shift', 'bitwise_not', 'bitwise_or', 'bitwise_right_shift', 'bitwise_xor', 'block_diag', 'bmm', 'broadcast_arrays', 'broadcast_shapes', 'broadcast_tensors', 'broadcast_to', 'bucketize', 'can_cast', 'cartesian_prod', 'cat', 'cdist', 'ceil', 'cholesky', 'cholesky_inverse', 'cholesky_solve', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'column_stack', 'combinations', 'concat', 'concatenate', 'copysign', 'corrcoef', 'cos', 'cosh', 'count_nonzero', 'cov', 'cross', 'cummax', 'cummin', 'cumprod', 'cumsum', 'cumulative_prod', 'cumulative_sum', 'cumulative_trapezoid', 'deg2rad', 'det', 'diag', 'diag_embed', 'diagflat', 'diagonal', 'diagonal_copy', 'diagonal_scatter', 'diff', 'digamma', 'dist', 'div', 'divide', 'dot', 'dsplit', 'dstack', 'e', 'einsum', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expand', 'expand_copy', 'expand_dims', 'expm1', 'eye', 'fill', 'finfo', 'flatten', 'flip', 'fliplr', 'flipud', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'frexp', 'from_dlpack', 'from_numpy', 'full', 'full_like', 'gather', 'gcd', 'ge', 'gradient', 'greater', 'greater_equal', 'gt', 'heaviside', 'histc', 'histogram', 'hsplit', 'hstack', 'hypot', 'i0', 'iinfo', 'index_add', 'index_copy', 'index_fill', 'index_put', 'index_reduce', 'index_select', 'inf', 'inner', 'inverse', 'isclose', 'isdtype', 'isfinite', 'isin', 'isinf', 'isnan', 'isneginf', 'isposinf', 'isreal', 'kron', 'kthvalue', 'lcm', 'ldexp', 'le', 'lerp', 'less', 'less_equal', 'lgamma', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logaddexp2', 'logcumsumexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logspace', 'logsumexp', 'lt', 'lu_solve', 'masked_fill', 'masked_scatter', 'masked_select', 'matmul', 'matrix_exp', 'matrix_power', 'matrix_transpose', 'max', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'mode', 'moveaxis', 'movedim', 'msort', 'mul', 'multiply', 'mv', 'mvlgamma', 'nan', 'nan_to_num', 'nanmean', 'nanmedian', 'nanquantile', 'nansum', 'narrow', 'narrow_copy', 'ne', 'neg', 'negative', 'newaxis', 'nextafter', 'nonzero', 'norm', 'not_equal', 'ones', 'ones_like', 'orgqr', 'outer', 'pad', 'pdist', 'permute', 'permute_copy', 'permute_dims', 'pi', 'pinverse', 'polygamma', 'positive', 'pow', 'prod', 'put', 'qr', 'quantile', 'rad2deg', 'ravel', 'reciprocal', 'relu', 'remainder', 'renorm', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'rot90', 'round', 'rsqrt', 'rsub', 'scatter', 'scatter_add', 'scatter_reduce', 'searchsorted', 'select', 'select_copy', 'select_scatter', 'sgn', 'sigmoid', 'sign', 'signbit', 'sin', 'sinc', 'sinh', 'slice_scatter', 'slogdet', 'softmax', 'sort', 'split', 'split_copy', 'split_with_sizes', 'split_with_sizes_copy', 'sqrt', 'square', 'squeeze', 'squeeze_copy', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 'sum_to_size', 'svd', 'swapaxes', 't', 't_copy', 'take', 'take_along_axis', 'take_along_dim', 'tan', 'tanh', 'tensor_split', 'tensordot', 'tile', 'topk', 'trace', 'transpose', 'transpose_copy', 'trapezoid', 'trapz', 'triangular_solve', 'tril', 'tril_indices', 'triu', 'triu_indices', 'true_divide', 'trunc', 'unbind', 'unbind_copy', 'unflatten', 'unfold', 'unfold_copy', 'unique', 'unique_all', 'unique_consecutive', 'unique_counts', 'unique_inverse', 'unique_values', 'unravel_index', 'unsqueeze', 'unsqueeze_copy', 'unstack', 'vander', 'var', 'var_mean', 'vdot', 'vecdot', 'view_copy', 'vsplit', 'vstack', 'where', 'xlogy', 'zeros', 'zeros_like']
 
 def add(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return x + alpha · other of tensors; for truth values, the logical or."""
@@ -62,8 +64,8 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
 def where(condition: Any, /, x: Any, other: Any) -> Tensor:
     """Return elements of x where ``condition`` is true, else of ``other``, broadcast."""
 def masked_fill(x: Any, /, mask: Any, value: Any) -> Tensor:
-    """Return the tensor with ``value`` in all places where ``mask`` is true."""
-def lerp(start: Any, /, end: Any, weight: Any) -> Tensor:
+    """Return the tensor with a number in all places where ``mask`` is true."""
+def lerp(start: Any, /, end: Any, weight: Any, *, stop: Any = None) -> Tensor:
     """Interpolate linearly: start + weight · (end − start), exact at both ends."""
 def eq(x: Any, /, other: Any) -> Tensor:
     """Return x = other of two tensors by element; :func:`equal` returns one bool."""
@@ -121,74 +123,6 @@ def bitwise_left_shift(x: Any, /, other: Any) -> Tensor:
     """Shift the bits of an integer tensor left: x · 2^other."""
 def bitwise_right_shift(x: Any, /, other: Any) -> Tensor:
     """Shift the bits of an integer tensor right: ⌊x / 2^other⌋."""
-def concat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def cat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def concatenate(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def stack(arrays: Sequence[Any], /, dim: int = 0, *, axis: Any = 0) -> Tensor:
-    """Stack tensors of one shape along a new axis."""
-def vstack(arrays: Sequence[Any], /) -> Tensor:
-    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
-def hstack(arrays: Sequence[Any], /) -> Tensor:
-    """Stack tensors horizontally: along the second axis; vectors along the first."""
-def split(x: Any, /, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Split a tensor along ``dim`` into pieces of one given length, or of several."""
-def chunk(x: Any, /, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
-def unbind(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-def unstack(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
-    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any = None) -> Tensor:
-    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
-def tile(x: Any, /, *sizes: Any) -> Tensor:
-    """Repeat the whole tensor along each axis; numbers count from the last axis."""
-def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
-    """Repeat each element of a tensor in a row; one number, or one per element."""
-def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float | None = None) -> Tensor:
-    """Pad a tensor around its elements, as PyTorch's ``pad``."""
-def full(shape: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of a shape, filled with ``fill_value``."""
-def zeros(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of zeros, float32 by default: ``zeros(2, 3)``."""
-def ones(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of ones, float32 by default: ``ones(2, 3)``."""
-def empty(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined."""
-def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor filled with ``fill_value``, with the shape and dtype of x."""
-def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of zeros in the shape and dtype of x."""
-def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of ones in the shape and dtype of x."""
-def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a tensor of zeros in the shape and dtype of x; see :func:`zeros_like`."""
-def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return start, start + step, … before ``stop``; ``arange(n)`` starts at 0."""
-def linspace(start: Any, /, stop: Any, num: int = 100, *, dtype: Any = None, endpoint: bool = True, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return ``num`` equally spaced numbers from ``start`` to ``stop``, inclusive."""
-def eye(n_rows: Dim, /, n_cols: Dim | None = None, *, k: int = 0, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-    """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
-def meshgrid(*arrays: Any, indexing: str = 'ij') -> list[Tensor]:
-    """Return the coordinates of a grid's points, one tensor for each axis."""
-def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
-    """Return an object as a tensor; a tensor itself, unless it must be converted."""
-def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-    """Return another library's CPU array as a tensor by DLPack; the memory is copied."""
-def finfo(type: Any, /) -> FloatInfo:
-    """Return the limits of a floating dtype, or of a tensor's dtype."""
-def iinfo(type: Any, /) -> IntegerInfo:
-    """Return the limits of an integer dtype, or of a tensor's dtype."""
-def isdtype(dtype: Any, /, kind: Any) -> bool:
-    """Return whether a dtype equals another, or is of one or several kinds."""
-def result_type(*arrays_and_dtypes: Any) -> DType:
-    """Return the common dtype of tensors, dtypes and Python numbers."""
-def can_cast(from_: Any, /, to: Any) -> bool:
-    """Return whether dtype promotion converts one dtype into another."""
-def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
-    """Return x converted to another dtype; see :meth:`Tensor.astype`."""
 def exp(x: Any, /) -> Tensor:
     """Return the exponential eˣ of each element of a tensor."""
 def exp2(x: Any, /) -> Tensor:
@@ -247,11 +181,13 @@ def relu(x: Any, /) -> Tensor:
     """Return the ReLU max(x, 0) of a tensor, with derivative 0 at 0 (2.7)."""
 def sigmoid(x: Any, /) -> Tensor:
     """Return the sigmoid 1 / (1 + e⁻ˣ) of a tensor (2.7)."""
-def softmax(x: Any, /, dim: int = -1, *, axis: Any = -1) -> Tensor:
+def softmax(x: Any, /, dim: int = -1, *, dtype: Any = None, axis: Any = -1) -> Tensor:
     """Return the softmax e^xᵢ / Σⱼ e^xⱼ of a tensor along ``dim`` (3.2.3)."""
-def log_softmax(x: Any, /, dim: int = -1, *, axis: Any = -1) -> Tensor:
+def log_softmax(x: Any, /, dim: int = -1, *, dtype: Any = None, axis: Any = -1) -> Tensor:
     """Return the logarithm of the softmax along ``dim``, without underflow."""
 def sign(x: Any, /) -> Tensor:
+    """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
+def sgn(x: Any, /) -> Tensor:
     """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
 def signbit(x: Any, /) -> Tensor:
     """Return whether each element of a tensor has a minus sign, as −0 has."""
@@ -269,6 +205,112 @@ def round(x: Any, /, decimals: int = 0) -> Tensor:
     """Round a tensor to a number of decimals, halves to the even neighbour."""
 def nan_to_num(x: Any, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
+def addcmul(x: Any, /, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """Return x + value · tensor1 · tensor2, element by element."""
+def addcdiv(x: Any, /, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """Return x + value · tensor1 / tensor2; the quotient of integers is a float."""
+def rsub(x: Any, /, other: Any, *, alpha: Any = 1) -> Tensor:
+    """Return other − alpha · x of tensors."""
+def clamp_min(x: Any, /, min: Any) -> Tensor:
+    """Raise the elements of a tensor to a limit; the limit has x's derivative."""
+def clamp_max(x: Any, /, max: Any) -> Tensor:
+    """Lower the elements of a tensor to a limit; the limit has x's derivative."""
+def fmax(x: Any, /, other: Any) -> Tensor:
+    """Return the larger elements, ignoring NaN; a tie has x's derivative."""
+def fmin(x: Any, /, other: Any) -> Tensor:
+    """Return the smaller elements, ignoring NaN; a tie has x's derivative."""
+def heaviside(x: Any, /, values: Any) -> Tensor:
+    """Return 0 where x < 0, 1 where x > 0, and ``values`` where x = 0; 0 for NaN."""
+def fill(x: Any, /, value: Any) -> Tensor:
+    """Return a tensor of x's shape and dtype that has one value everywhere."""
+def fmod(x: Any, /, other: Any) -> Tensor:
+    """Return the remainder of x / other with the sign of x, exact; 0 by the integer 0."""
+def frac(x: Any, /) -> Tensor:
+    """Return the fractional part x − trunc(x) of floats, with the sign of x."""
+def float_power(x: Any, /, exponent: Any) -> Tensor:
+    """Return the power xᵖ of tensors, computed in float64."""
+def ldexp(x: Any, /, other: Any) -> Tensor:
+    """Return x · 2^other of two tensors."""
+def frexp(x: Any, /) -> Scaled:
+    """Split floats into mantissa · 2^exponent with ½ ≤ \\|mantissa\\| < 1."""
+def gcd(x: Any, /, other: Any) -> Tensor:
+    """Return the greatest common divisors of integers, ≥ 0; 0 of two zeros."""
+def lcm(x: Any, /, other: Any) -> Tensor:
+    """Return the least common multiples of integers, ≥ 0; 0 where one is 0."""
+def logaddexp2(x: Any, /, other: Any) -> Tensor:
+    """Return log₂(2ˣ + 2ʸ) of two tensors, without overflow."""
+def deg2rad(x: Any, /) -> Tensor:
+    """Return angles in radians of a tensor of angles in degrees."""
+def rad2deg(x: Any, /) -> Tensor:
+    """Return angles in degrees of a tensor of angles in radians."""
+def isposinf(x: Any, /) -> Tensor:
+    """Return whether each element of a tensor is ∞."""
+def isneginf(x: Any, /) -> Tensor:
+    """Return whether each element of a tensor is −∞."""
+def isreal(x: Any, /) -> Tensor:
+    """Return whether each element is a real number: true, as all of them are."""
+def concat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def cat(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def concatenate(arrays: Sequence[Any], /, dim: int | None = 0, *, axis: Any = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def stack(arrays: Sequence[Any], /, dim: int = 0, *, axis: Any = 0) -> Tensor:
+    """Stack tensors of one shape along a new axis."""
+def vstack(arrays: Sequence[Any], /) -> Tensor:
+    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
+def hstack(arrays: Sequence[Any], /) -> Tensor:
+    """Stack tensors horizontally: along the second axis; vectors along the first."""
+def dstack(arrays: Sequence[Any], /) -> Tensor:
+    """Stack tensors in depth: along the third axis, of which each has one at least."""
+def column_stack(arrays: Sequence[Any], /) -> Tensor:
+    """Stack tensors as columns: along the second axis, vectors as one column each."""
+def atleast_1d(*tensors: Any) -> Any:
+    """Return tensors with one axis at least; of several a tuple."""
+def atleast_2d(*tensors: Any) -> Any:
+    """Return tensors with two axes at least, new ones in front; of several a tuple."""
+def atleast_3d(*tensors: Any) -> Any:
+    """Return tensors with three axes at least; of several a tuple."""
+def cartesian_prod(*tensors: Any) -> Tensor:
+    """Return all choices of one element of each vector, a row for each."""
+def combinations(x: Any, /, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """Return all choices of r elements of a vector, in order, a row for each."""
+def tile(x: Any, /, *sizes: Any) -> Tensor:
+    """Repeat the whole tensor along each axis; numbers count from the last axis."""
+def repeat_interleave(x: Any, /, repeats: Any, dim: int | None = None, *, output_size: int | None = None, axis: Any = None) -> Tensor:
+    """Repeat each element of a tensor in a row; one number, or one per element."""
+def pad(x: Any, /, pad: Any, mode: str = 'constant', value: float | None = None) -> Tensor:
+    """Pad a tensor around its elements, as PyTorch's ``pad``."""
+def full(shape: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of a shape, filled with ``fill_value``."""
+def zeros(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of zeros, float32 by default: ``zeros(2, 3)``."""
+def ones(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of ones, float32 by default: ``ones(2, 3)``."""
+def empty(*size: Any, dtype: Any = None, shape: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined."""
+def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor filled with ``fill_value``, with the shape and dtype of x."""
+def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of zeros in the shape and dtype of x."""
+def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of ones in the shape and dtype of x."""
+def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a tensor of zeros in the shape and dtype of x; see :func:`zeros_like`."""
+def arange(start: Any = None, /, end: Any = None, step: Any = 1, *, dtype: Any = None, stop: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return start, start + step, … before ``end``; ``arange(n)`` starts at 0."""
+def linspace(start: Any, /, end: Any, steps: int = 100, *, dtype: Any = None, endpoint: bool = True, stop: Any = None, num: Any = 100, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return ``steps`` equally spaced numbers from ``start`` to ``end``, inclusive."""
+def logspace(start: Any, /, end: Any, steps: int = 100, base: float = 10.0, *, dtype: Any = None, stop: Any = None, num: Any = 100, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return ``steps`` numbers from base^start to base^end, in equal ratios."""
+def eye(n_rows: Dim, /, n_cols: Dim | None = None, *, k: int = 0, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
+def meshgrid(*arrays: Any, indexing: str = 'ij') -> list[Tensor]:
+    """Return the coordinates of a grid's points, one tensor for each axis."""
+def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+    """Return an object as a tensor; a tensor itself, unless it must be converted."""
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+    """Return another library's CPU array as a tensor by DLPack; the memory is copied."""
 def sum(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
     """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
 def prod(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
@@ -313,10 +355,12 @@ def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Tensor:
     """Return the tensor's elements in another shape; one size may be −1."""
 def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Merge the tensor's axes from ``start_dim`` to ``end_dim`` into one."""
+def ravel(x: Any, /) -> Tensor:
+    """Return the tensor's elements as a vector: a view, if in row-major order."""
 def unflatten(x: Any, /, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Tensor:
     """Split one axis of the tensor into several; one size may be −1."""
 def squeeze(x: Any, /, dim: Dims = None, *, axis: Any = None) -> Tensor:
-    """Remove the tensor's axes of length 1: all, or those of ``dim``."""
+    """Remove the tensor's axes of length 1: all, or those of them in ``dim``."""
 def unsqueeze(x: Any, /, dim: Any, *, axis: Any = None) -> Tensor:
     """Insert an axis of length 1 into the tensor before axis ``dim``; −1 appends it."""
 def expand_dims(x: Any, /, dim: Any = 0, *, axis: Any = 0) -> Tensor:
@@ -327,6 +371,16 @@ def broadcast_to(x: Any, /, *shape: Any) -> Tensor:
     """Expand a tensor's missing axes and axes of length 1 to sizes; −1 keeps a size."""
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """Return the tensors broadcast to their common shape."""
+def broadcast_tensors(*arrays: Any) -> list[Any]:
+    """Return the tensors broadcast to their common shape."""
+def broadcast_shapes(*shapes: Any) -> Shape:
+    """Return the common shape that tensors of these shapes are broadcast to."""
+def sum_to_size(x: Any, /, *size: Any, shape: Any = None) -> Tensor:
+    """Return a tensor summed over what was repeated to broadcast ``size`` to it."""
+def clone(x: Any, /) -> Tensor:
+    """Return a copy of the tensor; derivatives pass through."""
+def unfold(x: Any, /, dimension: int, size: int, step: int, *, shape: Any = None) -> Tensor:
+    """Return windows of ``size`` elements along an axis, each ``step`` further on."""
 def permute(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
     """Return the tensor with its axes in another order: ``dims[i]`` becomes axis i."""
 def permute_dims(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
@@ -335,6 +389,8 @@ def transpose(x: Any, /, dim0: int, dim1: int) -> Tensor:
     """Exchange two axes of the tensor."""
 def swapaxes(x: Any, /, dim0: int, dim1: int) -> Tensor:
     """Exchange two axes of the tensor."""
+def t(x: Any, /) -> Tensor:
+    """Return the transpose of a matrix tensor; a vector is returned unchanged."""
 def matrix_transpose(x: Any, /) -> Tensor:
     """Return the transpose of each matrix of a tensor: last two axes exchanged."""
 def movedim(x: Any, /, source: Any, destination: Any) -> Tensor:
@@ -343,6 +399,12 @@ def moveaxis(x: Any, /, source: Any, destination: Any) -> Tensor:
     """Move axes of a tensor to other positions; the other axes remain in order."""
 def flip(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
     """Reverse the order of a tensor's elements along ``dims``, by default all axes."""
+def fliplr(x: Any, /) -> Tensor:
+    """Reverse the order of a tensor's columns, its second axis."""
+def flipud(x: Any, /) -> Tensor:
+    """Reverse the order of a tensor's rows, its first axis."""
+def rot90(x: Any, /, k: int = 1, dims: Sequence[int] = (0, 1), *, axis: Any = (0, 1), axes: Any = (0, 1)) -> Tensor:
+    """Rotate a tensor by k · 90°, from the first of two axes towards the second."""
 def roll(x: Any, /, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Tensor:
     """Shift a tensor's elements along an axis, with wrap-around at the ends."""
 def tril(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
@@ -353,44 +415,18 @@ def diagonal(x: Any, /, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor
     """Return a tensor's diagonal, whose second index is the first plus ``offset``."""
 def diag(x: Any, /, diagonal: int = 0, *, k: Any = 0) -> Tensor:
     """Return the diagonal of a matrix, or a matrix with the given diagonal."""
+def diagflat(x: Any, /, offset: int = 0) -> Tensor:
+    """Return a matrix with all elements of a tensor, in order, on a diagonal."""
+def diag_embed(x: Any, /, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Return matrices with a tensor's last axis on a diagonal, and 0 elsewhere."""
 def trace(x: Any, /) -> Tensor:
     """Return the trace of a matrix, the sum of its diagonal."""
-def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
-    """Take a tensor's elements by index, flattened, or slices along ``dim``."""
-def index_select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
-    """Take slices of a tensor along ``dim`` by index."""
-def take_along_axis(x: Any, /, indices: Any, dim: int = -1, *, axis: Any = -1) -> Tensor:
-    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
-def gather(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
-    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
-def scatter(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
-    """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
-def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
-    """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
-def masked_select(x: Any, /, mask: Any) -> Tensor:
-    """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
-def nonzero(x: Any, /, *, as_tuple: bool = False) -> Any:
-    """Return the indices of a tensor's elements that differ from 0, a row for each."""
-def argsort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Tensor:
-    """Return the indices that sort a tensor's elements along ``dim``."""
-def sort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
-    """Return a tensor's elements sorted along ``dim``, and their indices."""
-def topk(x: Any, /, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
-    """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
-def median(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
-    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-def diff(x: Any, /, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None, axis: Any = -1) -> Tensor:
-    """Return a tensor's n-th differences along ``dim``, by default the last axis."""
-def searchsorted(x: Any, /, v: Any, *, side: str = 'left', sorter: Any = None) -> Tensor:
-    """Return the indices at which elements of ``v`` would enter a sorted vector x."""
-def unique_all(x: Any, /) -> UniqueAll:
-    """Return a tensor's distinct elements in rising order, with indices and counts."""
-def unique_counts(x: Any, /) -> UniqueCounts:
-    """Return a tensor's distinct elements and their counts; see :func:`unique_all`."""
-def unique_inverse(x: Any, /) -> UniqueInverse:
-    """Return a tensor's distinct elements, and each element's index among them."""
-def unique_values(x: Any, /) -> Tensor:
-    """Return a tensor's distinct elements; see :func:`unique_all`."""
+def block_diag(*tensors: Any) -> Tensor:
+    """Return a matrix with matrices along its diagonal, and 0 elsewhere."""
+def tril_indices(row: int, /, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return the indices of a matrix's elements on and below a diagonal, as 2 rows."""
+def triu_indices(row: int, /, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    """Return the indices of a matrix's elements on and above a diagonal, as 2 rows."""
 def matmul(x: Any, /, other: Any) -> Tensor:
     """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
 def mm(x: Any, /, other: Any) -> Tensor:
@@ -401,8 +437,16 @@ def mv(x: Any, /, other: Any) -> Tensor:
     """Return the product of a matrix and a vector."""
 def dot(x: Any, /, other: Any) -> Tensor:
     """Return the inner product of two vectors."""
-def addmm(x: Any, /, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
+def addmm(x: Any, /, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
+def addmv(x: Any, /, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
+def addr(x: Any, /, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the outer product; bool stays bool, as or."""
+def baddbmm(x: Any, /, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the matrix products of two stacks of matrices."""
+def addbmm(x: Any, /, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the sum of a stack's matrix products."""
 def vecdot(x: Any, /, other: Any, *, axis: int = -1) -> Tensor:
     """Return the inner product of vectors along an axis, counted from the end."""
 def tensordot(x: Any, /, other: Any, dims: Any = 2, *, axis: Any = 2, axes: Any = 2) -> Tensor:
@@ -411,3 +455,249 @@ def outer(x: Any, /, other: Any) -> Tensor:
     """Return the outer product of two vectors."""
 def einsum(equation: Any, /, *operands: Any) -> Tensor:
     """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``."""
+def inverse(A: Any, /) -> Tensor:
+    """Return the inverse of square matrices; a singular one is an error."""
+def triangular_solve(x: Any, /, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
+    """Return the solution of A X = x for triangular A, and A; see ``linalg``'s."""
+def det(A: Any, /) -> Tensor:
+    """Return the determinant of square matrices; it has a derivative at all of them."""
+def slogdet(A: Any, /) -> Slogdet:
+    """Return the sign of det A and ln \\|det A\\|; of singular matrices 0 and −∞."""
+def logdet(x: Any, /) -> Tensor:
+    """Return ln det of square matrices: NaN for a negative one, −∞ for a singular."""
+def lu_solve(x: Any, /, LU_data: Any, LU_pivots: Any) -> Tensor:
+    """Return the solution of A X = x by A's factors; see ``linalg.lu_solve``."""
+def cholesky(x: Any, /, upper: bool = False) -> Tensor:
+    """Return the Cholesky factor of symmetric matrices; see ``linalg.cholesky``."""
+def cholesky_solve(x: Any, /, L: Any, upper: bool = False) -> Tensor:
+    """Return the solution of A X = x by the Cholesky factor of A."""
+def cholesky_inverse(x: Any, /, upper: bool = False) -> Tensor:
+    """Return the inverse of the matrices whose Cholesky factors are given."""
+def qr(x: Any, /, some: bool = True) -> QR:
+    """Return the factors of matrices x = Q R; see ``linalg.qr``."""
+def orgqr(A: Any, /, tau: Any) -> Tensor:
+    """Return the first columns of a product of Householder matrices H₁ … H_k."""
+def svd(x: Any, /, some: bool = True, compute_uv: bool = True) -> OldSVD:
+    """Return the factors of matrices x = U diag(S) Vᵀ; see ``linalg.svd``."""
+def pinverse(x: Any, /, rcond: float = 1e-15) -> Tensor:
+    """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
+def matrix_exp(A: Any, /) -> Tensor:
+    """Return Σ Aᵏ/k! of square matrices."""
+def matrix_power(A: Any, /, n: int) -> Tensor:
+    """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
+def take(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
+    """Take a tensor's elements by index, flattened, or slices along ``dim``."""
+def index_select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
+    """Take slices of a tensor along ``dim`` by index."""
+def take_along_dim(x: Any, /, indices: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
+    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
+def take_along_axis(x: Any, /, indices: Any, dim: int = -1, *, axis: Any = -1) -> Tensor:
+    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
+def gather(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Tensor:
+    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
+def unravel_index(indices: Any, /, shape: Any) -> tuple[Tensor, ...]:
+    """Return the indices along each axis of a shape for places in row-major order."""
+def masked_select(x: Any, /, mask: Any) -> Tensor:
+    """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
+def nonzero(x: Any, /, *, as_tuple: bool = False) -> Any:
+    """Return the indices of a tensor's elements that differ from 0, a row for each."""
+def argwhere(x: Any, /) -> Tensor:
+    """Return the indices of a tensor's elements that differ from 0, a row for each."""
+def dist(x: Any, /, other: Any, p: float = 2) -> Tensor:
+    """Return the p-norm of the difference of two tensors; see :func:`norm`."""
+def cdist(x1: Any, /, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    """Return the distances in the p-norm of every row of x1 to every row of x2."""
+def pdist(x: Any, /, p: float = 2) -> Tensor:
+    """Return the distances in the p-norm of all pairs of rows of a matrix."""
+def unique(x: Any, /, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None, *, axis: Any = None) -> Any:
+    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+def unique_consecutive(x: Any, /, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None, *, axis: Any = None) -> Any:
+    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+def unique_all(x: Any, /) -> UniqueAll:
+    """Return a tensor's distinct elements in rising order, with indices and counts."""
+def unique_counts(x: Any, /) -> UniqueCounts:
+    """Return a tensor's distinct elements and their counts; see :func:`unique_all`."""
+def unique_inverse(x: Any, /) -> UniqueInverse:
+    """Return a tensor's distinct elements, and each element's index among them."""
+def unique_values(x: Any, /) -> Tensor:
+    """Return a tensor's distinct elements; see :func:`unique_all`."""
+def finfo(type: Any, /) -> FloatInfo:
+    """Return the limits of a floating dtype, or of a tensor's dtype."""
+def iinfo(type: Any, /) -> IntegerInfo:
+    """Return the limits of an integer dtype, or of a tensor's dtype."""
+def isdtype(dtype: Any, /, kind: Any) -> bool:
+    """Return whether a dtype equals another, or is of one or several kinds."""
+def result_type(*arrays_and_dtypes: Any) -> DType:
+    """Return the common dtype of tensors, dtypes and Python numbers."""
+def can_cast(from_: Any, /, to: Any) -> bool:
+    """Return whether dtype promotion converts one dtype into another."""
+def astype(x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
+    """Return x converted to another dtype; see :meth:`Tensor.astype`."""
+def vdot(x: Any, /, other: Any) -> Tensor:
+    """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
+def inner(x: Any, /, other: Any) -> Tensor:
+    """Return the inner products of tensors over their last axes; of scalars x · other."""
+def kron(x: Any, /, other: Any) -> Tensor:
+    """Return the Kronecker product: x with each element times the tensor ``other``."""
+def cross(x: Any, /, other: Any, dim: int | None = None, *, axis: Any = None) -> Tensor:
+    """Return the cross products of vectors of three elements along ``dim``."""
+def vander(x: Any, /, N: int | None = None, increasing: bool = False) -> Tensor:
+    """Return the matrix of powers of a vector's elements, a row for each (Vandermonde)."""
+def argsort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Tensor:
+    """Return the indices that sort a tensor's elements along ``dim``."""
+def sort(x: Any, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
+    """Return a tensor's elements sorted along ``dim``, and their indices."""
+def topk(x: Any, /, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
+    """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
+def msort(x: Any, /) -> Tensor:
+    """Return a tensor's elements sorted along the first axis."""
+def kthvalue(x: Any, /, k: int, dim: int = -1, keepdim: bool = False, *, axis: Any = -1, keepdims: Any = False) -> Extremes:
+    """Return the k-th smallest elements of a tensor along ``dim``, and their indices."""
+def diff(x: Any, /, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, axis: Any = -1) -> Tensor:
+    """Return a tensor's n-th differences along ``dim``, by default the last axis."""
+def searchsorted(x: Any, /, v: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None) -> Tensor:
+    """Return the indices at which elements of ``v`` would enter a sorted line x."""
+def bucketize(x: Any, /, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """Return the index of the bucket between boundaries that each element falls into."""
+def isin(elements: Any, /, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Return whether each element is among ``test_elements``, or not if ``invert``."""
+def split(x: Any, /, split_size_or_sections: int | Sequence[int], dim: int = 0, *, axis: Any = 0, split_size: Any = None) -> tuple[Tensor, ...]:
+    """Split a tensor along ``dim`` into pieces of one given length, or of several."""
+def chunk(x: Any, /, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+def unbind(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+def unstack(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+def narrow(x: Any, /, dim: int, start: Any, length: int, *, axis: Any = None) -> Tensor:
+    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
+def select(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Any:
+    """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
+def split_with_sizes(x: Any, /, split_sizes: Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Split a tensor along ``dim`` into pieces of given lengths."""
+def tensor_split(x: Any, /, indices_or_sections: Any, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Split a tensor along ``dim`` into so many pieces, or before given indices."""
+def hsplit(x: Any, /, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Split a tensor along its second axis, a vector along its only one."""
+def vsplit(x: Any, /, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Split a tensor along its first axis; it has two at least."""
+def dsplit(x: Any, /, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Split a tensor along its third axis."""
+def expand_copy(x: Any, /, *shape: Any) -> Tensor:
+    """Return copies of what :meth:`expand` of a tensor shows."""
+def permute_copy(x: Any, /, *dims: Any, axis: Any = None, axes: Any = None) -> Tensor:
+    """Return copies of what :meth:`permute` of a tensor shows."""
+def squeeze_copy(x: Any, /, dim: Dims = None, *, axis: Any = None) -> Tensor:
+    """Return copies of what :meth:`squeeze` of a tensor shows."""
+def t_copy(x: Any, /) -> Tensor:
+    """Return copies of what :meth:`t` of a tensor shows."""
+def transpose_copy(x: Any, /, dim0: int, dim1: int) -> Tensor:
+    """Return copies of what :meth:`transpose` of a tensor shows."""
+def unsqueeze_copy(x: Any, /, dim: Any, *, axis: Any = None) -> Tensor:
+    """Return copies of what :meth:`unsqueeze` of a tensor shows."""
+def view_copy(x: Any, /, *shape: Any) -> Tensor:
+    """Return copies of what :meth:`view` of a tensor shows."""
+def unfold_copy(x: Any, /, dimension: int, size: int, step: int, *, shape: Any = None) -> Tensor:
+    """Return copies of what :meth:`unfold` of a tensor shows."""
+def diagonal_copy(x: Any, /, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """Return copies of what :meth:`diagonal` of a tensor shows."""
+def narrow_copy(x: Any, /, dim: int, start: Any, length: int, *, axis: Any = None) -> Tensor:
+    """Return copies of what :meth:`narrow` of a tensor shows."""
+def select_copy(x: Any, /, dim: int, index: Any, *, axis: Any = None) -> Any:
+    """Return copies of what :meth:`select` of a tensor shows."""
+def split_copy(x: Any, /, split_size_or_sections: int | Sequence[int], dim: int = 0, *, axis: Any = 0, split_size: Any = None) -> tuple[Tensor, ...]:
+    """Return copies of what :meth:`split` of a tensor shows."""
+def split_with_sizes_copy(x: Any, /, split_sizes: Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Return copies of what :meth:`split_with_sizes` of a tensor shows."""
+def unbind_copy(x: Any, /, dim: int = 0, *, axis: Any = 0) -> tuple[Tensor, ...]:
+    """Return copies of what :meth:`unbind` of a tensor shows."""
+def cummax(x: Any, /, dim: int, *, axis: Any = None) -> Extremes:
+    """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+def cummin(x: Any, /, dim: int, *, axis: Any = None) -> Extremes:
+    """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+def logcumsumexp(x: Any, /, dim: int, *, axis: Any = None) -> Tensor:
+    """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+def trapezoid(y: Any, /, x: Any = None, *, dx: Any = None, dim: int = -1, axis: Any = -1) -> Tensor:
+    """Return the integral of y along ``dim`` by the trapezoidal rule."""
+def trapz(y: Any, /, x: Any = None, *, dx: Any = None, dim: int = -1, axis: Any = -1) -> Tensor:
+    """Return the integral of y along ``dim`` by the trapezoidal rule."""
+def cumulative_trapezoid(y: Any, /, x: Any = None, *, dx: Any = None, dim: int = -1, axis: Any = -1) -> Tensor:
+    """Return the running integral of y along ``dim``; see :func:`trapezoid`."""
+def gradient(x: Any, /, *, spacing: Any = None, dim: Any = None, edge_order: int = 1, axis: Any = None) -> tuple[Tensor, ...]:
+    """Return estimates of a function's derivatives along axes, from its values."""
+def mode(x: Any, /, dim: int = -1, keepdim: bool = False, *, axis: Any = -1, keepdims: Any = False) -> Extremes:
+    """Return the most frequent elements of a tensor along ``dim``, and an index."""
+def median(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
+def nanmedian(x: Any, /, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+    """Return a tensor's median without its NaN; see :meth:`median`."""
+def quantile(x: Any, /, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear', axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return a tensor's quantiles along ``dim``, by default of all elements."""
+def nanquantile(x: Any, /, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear', axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return a tensor's quantiles without its NaN; see :meth:`quantile`."""
+def lgamma(x: Any, /) -> Tensor:
+    """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
+def digamma(x: Any, /) -> Tensor:
+    """Return ψ(x) = Γ′(x)/Γ(x), the derivative of :func:`lgamma`."""
+def polygamma(n: int, /, x: Any) -> Tensor:
+    """Return the n-th derivative of :func:`digamma`, n ≥ 0."""
+def mvlgamma(x: Any, /, p: int) -> Tensor:
+    """Return the logarithm of the multivariate gamma function of dimension p ≥ 1."""
+def erfinv(x: Any, /) -> Tensor:
+    """Return the inverse of the error function: the y with erf y = x."""
+def i0(x: Any, /) -> Tensor:
+    """Return I₀(x), the modified Bessel function of the first kind of order 0."""
+def xlogy(x: Any, /, other: Any) -> Tensor:
+    """Return x ln y of two tensors, 0 where x is 0 and y is not NaN."""
+def logit(x: Any, /, eps: float | None = None) -> Tensor:
+    """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
+def sinc(x: Any, /) -> Tensor:
+    """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
+def aminmax(x: Any, /, *, dim: int | None = None, keepdim: bool = False, axis: Any = None, keepdims: Any = False) -> MinMax:
+    """Return a tensor's minimum and maximum over ``dim``, by default all axes."""
+def std_mean(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, *, axis: Any = None, keepdims: Any = False) -> tuple[Tensor, Tensor]:
+    """Return a tensor's standard deviation and mean over ``dim``."""
+def var_mean(x: Any, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, *, axis: Any = None, keepdims: Any = False) -> tuple[Tensor, Tensor]:
+    """Return a tensor's variance and mean over ``dim``."""
+def nansum(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the sum of a tensor over ``dim`` without its NaN."""
+def nanmean(x: Any, /, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Return the mean of a tensor over ``dim`` without its NaN; NaN of none."""
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Tensor:
+    """Return how often each integer from 0 on occurs in a vector, or its weights' sum."""
+def histc(x: Any, /, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """Return how many of a tensor's elements fall into each of ``bins`` equal bins."""
+def histogram(x: Any, /, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False) -> Histogram:
+    """Return how many of a tensor's elements fall into bins, and the bins' edges."""
+def cov(x: Any, /, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
+    """Return the covariance matrix of variables, the rows of a tensor."""
+def corrcoef(x: Any, /) -> Tensor:
+    """Return the correlation coefficients of variables, the rows of a tensor."""
+def renorm(x: Any, /, p: float, dim: int, maxnorm: float, *, axis: Any = None) -> Tensor:
+    """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
+def scatter(x: Any, /, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, axis: Any = None) -> Tensor:
+    """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
+def scatter_add(x: Any, /, dim: int, index: Any, src: Any, *, axis: Any = None) -> Tensor:
+    """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
+def scatter_reduce(x: Any, /, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Tensor:
+    """Return a tensor with the elements of ``src`` reduced at indices."""
+def index_add(x: Any, /, dim: int, index: Any, source: Any, *, alpha: float = 1, axis: Any = None) -> Tensor:
+    """Return a tensor with alpha · ``source`` added by index along ``dim``."""
+def index_copy(x: Any, /, dim: int, index: Any, source: Any, *, axis: Any = None) -> Tensor:
+    """Return a tensor with the slices of ``source`` written at indices along ``dim``."""
+def index_fill(x: Any, /, dim: int, index: Any, value: Any, *, axis: Any = None) -> Tensor:
+    """Return a tensor with a number in all slices at indices along ``dim``."""
+def index_reduce(x: Any, /, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Tensor:
+    """Return a tensor with slices of ``source`` reduced at indices along ``dim``."""
+def index_put(x: Any, /, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """Return a tensor with x[indices] = ``values``, or += where they ``accumulate``."""
+def put(x: Any, /, index: Any, source: Any, accumulate: bool = False) -> Tensor:
+    """Return the tensor with ``source`` written at indices of its elements in a row."""
+def masked_scatter(x: Any, /, mask: Any, source: Any) -> Tensor:
+    """Return a tensor with elements of ``source``, in order, where ``mask`` is true."""
+def select_scatter(x: Any, /, src: Any, dim: int, index: int, *, axis: Any = None) -> Tensor:
+    """Return a tensor with ``src`` written at ``index`` along ``dim``: x.select's."""
+def slice_scatter(x: Any, /, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1, *, axis: Any = 0, stop: Any = None) -> Tensor:
+    """Return a tensor with ``src`` written at start:end:step along ``dim``."""
+def diagonal_scatter(x: Any, /, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """Return a tensor with ``src`` written to its diagonal; see :meth:`diagonal`."""

@@ -21,7 +21,7 @@ from chainrule.methods.views import (
     references,
     uncertain_view,
 )
-from chainrule.operations.operands import astype, full, value_of
+from chainrule.operations.operands import astype, full
 from chainrule.operations.views import SAME
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
@@ -62,13 +62,6 @@ class Changes(Views):
             value = astype(value, self.dtype)
         self._change(value)
         return self
-
-    def fill_(self, number: Any) -> Self:
-        """Fill the tensor with ``number``, in place."""
-        v = value_of(number, self.dtype)
-        if v.shape:
-            raise ShapeError(_("fill_ takes one number."), got=show(v.shape))
-        return self._become(movement.broadcast_to(v, shape=self.shape), "fill_")
 
     def zero_(self) -> Self:
         """Fill the tensor with 0, in place."""

@@ -176,6 +176,14 @@ class Conversion(TensorBase):
         """Convert the tensor to float64."""
         return self.astype(DType.float64)
 
+    def byte(self) -> Self:
+        """Convert the tensor to uint8, rounding towards zero."""
+        return self.astype(DType.uint8)
+
+    def char(self) -> Self:
+        """Convert the tensor to int8, rounding towards zero."""
+        return self.astype(DType.int8)
+
     def short(self) -> Self:
         """Convert to int16, rounding towards zero."""
         return self.astype(DType.int16)

@@ -3,7 +3,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from chainrule.operations.arguments import Dims
+from chainrule.operations.combinations import Scaled
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
+from chainrule.operations.matrices import LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx
 from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.reductions import Extremes
 from chainrule.operations.operands import TensorBase
@@ -23,11 +25,13 @@ class Declared(TensorBase):
     def subtract(self, other: Any, *, alpha: Any = 1) -> Self:
         """Return x − alpha · other of tensors."""
     def sub_(self, other: Any, *, alpha: Any = 1) -> Self: ...
+    def subtract_(self, other: Any, *, alpha: Any = 1) -> Self: ...
     def mul(self, other: Any) -> Self:
         """Return the product x · other; for truth values, the logical and."""
     def multiply(self, other: Any) -> Self:
         """Return the product x · other; for truth values, the logical and."""
     def mul_(self, other: Any) -> Self: ...
+    def multiply_(self, other: Any) -> Self: ...
     def __mul__(self, other: Any) -> Self: ...
     def __rmul__(self, other: Any) -> Self: ...
     def __imul__(self, other: Any) -> Self: ...
@@ -38,6 +42,8 @@ class Declared(TensorBase):
     def true_divide(self, other: Any, *, rounding_mode: str | None = None) -> Self:
         """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``."""
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Self: ...
+    def divide_(self, other: Any, *, rounding_mode: str | None = None) -> Self: ...
+    def true_divide_(self, other: Any, *, rounding_mode: str | None = None) -> Self: ...
     def __truediv__(self, other: Any) -> Self: ...
     def __rtruediv__(self, other: Any) -> Self: ...
     def __itruediv__(self, other: Any) -> Self: ...
@@ -58,6 +64,7 @@ class Declared(TensorBase):
     def negative(self) -> Self:
         """Return the negative −x of a tensor."""
     def neg_(self) -> Self: ...
+    def negative_(self) -> Self: ...
     def __neg__(self) -> Self: ...
     def positive(self) -> Self:
         """Return a copy of the tensor x: the unary operator +x."""
@@ -67,6 +74,7 @@ class Declared(TensorBase):
     def absolute(self) -> Self:
         """Return the absolute value \\|x\\| of a tensor, with derivative 0 at 0."""
     def abs_(self) -> Self: ...
+    def absolute_(self) -> Self: ...
     def __abs__(self) -> Self: ...
     def pow(self, exponent: Any) -> Self:
         """Return the power xᵖ of a tensor, 1 where p is 0; p is a number or a tensor."""
@@ -86,14 +94,15 @@ class Declared(TensorBase):
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Clip a tensor to limits, numbers or tensors; a limit has x's derivative."""
     def clamp_(self, min: Any = None, max: Any = None) -> Self: ...
+    def clip_(self, min: Any = None, max: Any = None) -> Self: ...
     def where(self, condition: Any, other: Any) -> Self:
         """Return the tensor's elements where ``condition`` is true, else of ``other``."""
     def masked_fill(self, mask: Any, value: Any) -> Self:
-        """Return the tensor with ``value`` in all places where ``mask`` is true."""
+        """Return the tensor with a number in all places where ``mask`` is true."""
     def masked_fill_(self, mask: Any, value: Any) -> Self: ...
-    def lerp(self, end: Any, weight: Any) -> Self:
+    def lerp(self, end: Any, weight: Any, *, stop: Any = None) -> Self:
         """Interpolate linearly: start + weight · (end − start), exact at both ends."""
-    def lerp_(self, end: Any, weight: Any) -> Self: ...
+    def lerp_(self, end: Any, weight: Any, *, stop: Any = None) -> Self: ...
     def eq(self, other: Any) -> Self:
         """Return x = other of two tensors by element; :func:`equal` returns one bool."""
     def __eq__(self, other: Any) -> Self: ...  # type: ignore[override]
@@ -151,6 +160,7 @@ class Declared(TensorBase):
     def bitwise_invert(self) -> Self:
         """Return the bitwise complement of an integer tensor."""
     def bitwise_not_(self) -> Self: ...
+    def bitwise_invert_(self) -> Self: ...
     def __invert__(self) -> Self: ...
     def bitwise_and(self, other: Any) -> Self:
         """Return the bitwise and of integer tensors: bits set in both operands."""
@@ -182,24 +192,6 @@ class Declared(TensorBase):
     def __rshift__(self, other: Any) -> Self: ...
     def __rrshift__(self, other: Any) -> Self: ...
     def __irshift__(self, other: Any) -> Self: ...
-    def split(self, lengths: int | Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Split a tensor along ``dim`` into pieces of one given length, or of several."""
-    def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
-    def unbind(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-    def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
-        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-    def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
-        """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
-    def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
-        """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
-    def repeat(self, *sizes: Any) -> Self:
-        """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
-    def tile(self, *sizes: Any) -> Self:
-        """Repeat the whole tensor along each axis; numbers count from the last axis."""
-    def repeat_interleave(self, repeats: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Repeat each element of a tensor in a row; one number, or one per element."""
     def exp(self) -> Self:
         """Return the exponential eˣ of each element of a tensor."""
     def exp_(self) -> Self: ...
@@ -286,13 +278,16 @@ class Declared(TensorBase):
     def sigmoid(self) -> Self:
         """Return the sigmoid 1 / (1 + e⁻ˣ) of a tensor (2.7)."""
     def sigmoid_(self) -> Self: ...
-    def softmax(self, dim: int = -1, *, axis: Any = -1) -> Self:
+    def softmax(self, dim: int = -1, *, dtype: Any = None, axis: Any = -1) -> Self:
         """Return the softmax e^xᵢ / Σⱼ e^xⱼ of a tensor along ``dim`` (3.2.3)."""
-    def log_softmax(self, dim: int = -1, *, axis: Any = -1) -> Self:
+    def log_softmax(self, dim: int = -1, *, dtype: Any = None, axis: Any = -1) -> Self:
         """Return the logarithm of the softmax along ``dim``, without underflow."""
     def sign(self) -> Self:
         """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
+    def sgn(self) -> Self:
+        """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
     def sign_(self) -> Self: ...
+    def sgn_(self) -> Self: ...
     def signbit(self) -> Self:
         """Return whether each element of a tensor has a minus sign, as −0 has."""
     def copysign(self, other: Any) -> Self:
@@ -316,6 +311,72 @@ class Declared(TensorBase):
     def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self:
         """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
     def nan_to_num_(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Self: ...
+    def addcmul(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self:
+        """Return x + value · tensor1 · tensor2, element by element."""
+    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self: ...
+    def addcdiv(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self:
+        """Return x + value · tensor1 / tensor2; the quotient of integers is a float."""
+    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self: ...
+    def rsub(self, other: Any, *, alpha: Any = 1) -> Self:
+        """Return other − alpha · x of tensors."""
+    def clamp_min(self, min: Any) -> Self:
+        """Raise the elements of a tensor to a limit; the limit has x's derivative."""
+    def clamp_min_(self, min: Any) -> Self: ...
+    def clamp_max(self, max: Any) -> Self:
+        """Lower the elements of a tensor to a limit; the limit has x's derivative."""
+    def clamp_max_(self, max: Any) -> Self: ...
+    def fmax(self, other: Any) -> Self:
+        """Return the larger elements, ignoring NaN; a tie has x's derivative."""
+    def fmin(self, other: Any) -> Self:
+        """Return the smaller elements, ignoring NaN; a tie has x's derivative."""
+    def heaviside(self, values: Any) -> Self:
+        """Return 0 where x < 0, 1 where x > 0, and ``values`` where x = 0; 0 for NaN."""
+    def heaviside_(self, values: Any) -> Self: ...
+    def fill(self, value: Any) -> Self:
+        """Return a tensor of x's shape and dtype that has one value everywhere."""
+    def fill_(self, value: Any) -> Self: ...
+    def fmod(self, other: Any) -> Self:
+        """Return the remainder of x / other with the sign of x, exact; 0 by the integer 0."""
+    def fmod_(self, other: Any) -> Self: ...
+    def frac(self) -> Self:
+        """Return the fractional part x − trunc(x) of floats, with the sign of x."""
+    def frac_(self) -> Self: ...
+    def float_power(self, exponent: Any) -> Self:
+        """Return the power xᵖ of tensors, computed in float64."""
+    def float_power_(self, exponent: Any) -> Self: ...
+    def ldexp(self, other: Any) -> Self:
+        """Return x · 2^other of two tensors."""
+    def ldexp_(self, other: Any) -> Self: ...
+    def frexp(self) -> Scaled:
+        """Split floats into mantissa · 2^exponent with ½ ≤ \\|mantissa\\| < 1."""
+    def gcd(self, other: Any) -> Self:
+        """Return the greatest common divisors of integers, ≥ 0; 0 of two zeros."""
+    def gcd_(self, other: Any) -> Self: ...
+    def lcm(self, other: Any) -> Self:
+        """Return the least common multiples of integers, ≥ 0; 0 where one is 0."""
+    def lcm_(self, other: Any) -> Self: ...
+    def logaddexp2(self, other: Any) -> Self:
+        """Return log₂(2ˣ + 2ʸ) of two tensors, without overflow."""
+    def deg2rad(self) -> Self:
+        """Return angles in radians of a tensor of angles in degrees."""
+    def deg2rad_(self) -> Self: ...
+    def rad2deg(self) -> Self:
+        """Return angles in degrees of a tensor of angles in radians."""
+    def rad2deg_(self) -> Self: ...
+    def isposinf(self) -> Self:
+        """Return whether each element of a tensor is ∞."""
+    def isneginf(self) -> Self:
+        """Return whether each element of a tensor is −∞."""
+    def isreal(self) -> Self:
+        """Return whether each element is a real number: true, as all of them are."""
+    def combinations(self, r: int = 2, with_replacement: bool = False) -> Self:
+        """Return all choices of r elements of a vector, in order, a row for each."""
+    def repeat(self, *sizes: Any) -> Self:
+        """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
+    def tile(self, *sizes: Any) -> Self:
+        """Repeat the whole tensor along each axis; numbers count from the last axis."""
+    def repeat_interleave(self, repeats: Any, dim: int | None = None, *, output_size: int | None = None, axis: Any = None) -> Self:
+        """Repeat each element of a tensor in a row; one number, or one per element."""
     def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
         """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
     def prod(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
@@ -350,8 +411,10 @@ class Declared(TensorBase):
         """Return ln Σ eˣ of a tensor over ``dim``, without overflow."""
     def cumsum(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
         """Return a tensor's cumulative sum along ``dim``; integers in 64 bits."""
+    def cumsum_(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self: ...
     def cumprod(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self:
         """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
+    def cumprod_(self, dim: int | None = None, *, dtype: Any = None, axis: Any = None) -> Self: ...
     def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
         """Return the tensor's elements in another shape; one size may be −1."""
     def view(self, *shape: Any) -> Self:
@@ -362,10 +425,12 @@ class Declared(TensorBase):
         """Return the tensor's elements in the shape of the tensor ``other``."""
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """Merge the tensor's axes from ``start_dim`` to ``end_dim`` into one."""
+    def ravel(self) -> Self:
+        """Return the tensor's elements as a vector: a view, if in row-major order."""
     def unflatten(self, dim: int, sizes: Sequence[Any], *, axis: Any = None) -> Self:
         """Split one axis of the tensor into several; one size may be −1."""
     def squeeze(self, dim: Dims = None, *, axis: Any = None) -> Self:
-        """Remove the tensor's axes of length 1: all, or those of ``dim``."""
+        """Remove the tensor's axes of length 1: all, or those of them in ``dim``."""
     def unsqueeze(self, dim: Any, *, axis: Any = None) -> Self:
         """Insert an axis of length 1 into the tensor before axis ``dim``; −1 appends it."""
     def expand_dims(self, dim: Any = 0, *, axis: Any = 0) -> Self:
@@ -376,8 +441,12 @@ class Declared(TensorBase):
         """Expand a tensor's missing axes and axes of length 1 to sizes; −1 keeps a size."""
     def expand_as(self, other: Any) -> Self:
         """Expand the tensor to the shape of the tensor ``other``, by repetition."""
+    def sum_to_size(self, *size: Any, shape: Any = None) -> Self:
+        """Return a tensor summed over what was repeated to broadcast ``size`` to it."""
     def clone(self) -> Self:
         """Return a copy of the tensor; derivatives pass through."""
+    def unfold(self, dimension: int, size: int, step: int, *, shape: Any = None) -> Self:
+        """Return windows of ``size`` elements along an axis, each ``step`` further on."""
     def permute(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
         """Return the tensor with its axes in another order: ``dims[i]`` becomes axis i."""
     def permute_dims(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
@@ -394,6 +463,12 @@ class Declared(TensorBase):
         """Move axes of a tensor to other positions; the other axes remain in order."""
     def flip(self, *dims: Any, axis: Any = None, axes: Any = None) -> Self:
         """Reverse the order of a tensor's elements along ``dims``, by default all axes."""
+    def fliplr(self) -> Self:
+        """Reverse the order of a tensor's columns, its second axis."""
+    def flipud(self) -> Self:
+        """Reverse the order of a tensor's rows, its first axis."""
+    def rot90(self, k: int = 1, dims: Sequence[int] = (0, 1), *, axis: Any = (0, 1), axes: Any = (0, 1)) -> Self:
+        """Rotate a tensor by k · 90°, from the first of two axes towards the second."""
     def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None, axes: Any = None, shift: Any = None) -> Self:
         """Shift a tensor's elements along an axis, with wrap-around at the ends."""
     def tril(self, diagonal: int = 0, *, k: Any = 0) -> Self:
@@ -406,39 +481,12 @@ class Declared(TensorBase):
         """Return a tensor's diagonal, whose second index is the first plus ``offset``."""
     def diag(self, diagonal: int = 0, *, k: Any = 0) -> Self:
         """Return the diagonal of a matrix, or a matrix with the given diagonal."""
+    def diagflat(self, offset: int = 0) -> Self:
+        """Return a matrix with all elements of a tensor, in order, on a diagonal."""
+    def diag_embed(self, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Self:
+        """Return matrices with a tensor's last axis on a diagonal, and 0 elsewhere."""
     def trace(self) -> Self:
         """Return the trace of a matrix, the sum of its diagonal."""
-    def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Take a tensor's elements by index, flattened, or slices along ``dim``."""
-    def index_select(self, dim: int, index: Any, *, axis: Any = None) -> Self:
-        """Take slices of a tensor along ``dim`` by index."""
-    def take_along_dim(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
-        """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
-    def gather(self, dim: int, index: Any, *, axis: Any = None) -> Self:
-        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
-    def scatter(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
-    def scatter_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
-    def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
-    def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
-    def index_add(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self:
-        """Return a tensor with the slices of ``source`` added at indices along ``dim``."""
-    def index_add_(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self: ...
-    def masked_select(self, mask: Any) -> Self:
-        """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
-    def nonzero(self, *, as_tuple: bool = False) -> Any:
-        """Return the indices of a tensor's elements that differ from 0, a row for each."""
-    def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Self:
-        """Return the indices that sort a tensor's elements along ``dim``."""
-    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
-        """Return a tensor's elements sorted along ``dim``, and their indices."""
-    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
-        """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
-    def median(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
-        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-    def diff(self, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None, axis: Any = -1) -> Self:
-        """Return a tensor's n-th differences along ``dim``, by default the last axis."""
     def matmul(self, other: Any) -> Self:
         """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
     def __matmul__(self, other: Any) -> Self: ...
@@ -452,10 +500,219 @@ class Declared(TensorBase):
         """Return the product of a matrix and a vector."""
     def dot(self, other: Any) -> Self:
         """Return the inner product of two vectors."""
-    def addmm(self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
+    def addmm(self, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
+    def addmm_(self, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
+    def addmv(self, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
+    def addmv_(self, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
+    def addr(self, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the outer product; bool stays bool, as or."""
+    def addr_(self, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
+    def baddbmm(self, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the matrix products of two stacks of matrices."""
+    def baddbmm_(self, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
+    def addbmm(self, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the sum of a stack's matrix products."""
+    def addbmm_(self, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Self: ...
     def outer(self, other: Any) -> Self:
         """Return the outer product of two vectors."""
+    def inverse(self) -> Self:
+        """Return the inverse of square matrices; a singular one is an error."""
+    def triangular_solve(self, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
+        """Return the solution of A X = x for triangular A, and A; see ``linalg``'s."""
+    def det(self) -> Self:
+        """Return the determinant of square matrices; it has a derivative at all of them."""
+    def slogdet(self) -> Slogdet:
+        """Return the sign of det A and ln \\|det A\\|; of singular matrices 0 and −∞."""
+    def logdet(self) -> Self:
+        """Return ln det of square matrices: NaN for a negative one, −∞ for a singular."""
+    def lu_solve(self, LU_data: Any, LU_pivots: Any) -> Self:
+        """Return the solution of A X = x by A's factors; see ``linalg.lu_solve``."""
+    def cholesky(self, upper: bool = False) -> Self:
+        """Return the Cholesky factor of symmetric matrices; see ``linalg.cholesky``."""
+    def cholesky_solve(self, L: Any, upper: bool = False) -> Self:
+        """Return the solution of A X = x by the Cholesky factor of A."""
+    def cholesky_inverse(self, upper: bool = False) -> Self:
+        """Return the inverse of the matrices whose Cholesky factors are given."""
+    def qr(self, some: bool = True) -> QR:
+        """Return the factors of matrices x = Q R; see ``linalg.qr``."""
+    def orgqr(self, tau: Any) -> Self:
+        """Return the first columns of a product of Householder matrices H₁ … H_k."""
+    def svd(self, some: bool = True, compute_uv: bool = True) -> OldSVD:
+        """Return the factors of matrices x = U diag(S) Vᵀ; see ``linalg.svd``."""
+    def pinverse(self, rcond: float = 1e-15) -> Self:
+        """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
+    def matrix_exp(self) -> Self:
+        """Return Σ Aᵏ/k! of square matrices."""
+    def matrix_power(self, n: int) -> Self:
+        """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
+    def take(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+        """Take a tensor's elements by index, flattened, or slices along ``dim``."""
+    def index_select(self, dim: int, index: Any, *, axis: Any = None) -> Self:
+        """Take slices of a tensor along ``dim`` by index."""
+    def take_along_dim(self, indices: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+        """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
+    def gather(self, dim: int, index: Any, *, axis: Any = None) -> Self:
+        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
+    def masked_select(self, mask: Any) -> Self:
+        """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
+    def nonzero(self, *, as_tuple: bool = False) -> Any:
+        """Return the indices of a tensor's elements that differ from 0, a row for each."""
+    def argwhere(self) -> Self:
+        """Return the indices of a tensor's elements that differ from 0, a row for each."""
+    def dist(self, other: Any, p: float = 2) -> Self:
+        """Return the p-norm of the difference of two tensors; see :func:`norm`."""
+    def unique(self, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None, *, axis: Any = None) -> Any:
+        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+    def unique_consecutive(self, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None, *, axis: Any = None) -> Any:
+        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+    def vdot(self, other: Any) -> Self:
+        """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
+    def inner(self, other: Any) -> Self:
+        """Return the inner products of tensors over their last axes; of scalars x · other."""
+    def kron(self, other: Any) -> Self:
+        """Return the Kronecker product: x with each element times the tensor ``other``."""
+    def cross(self, other: Any, dim: int | None = None, *, axis: Any = None) -> Self:
+        """Return the cross products of vectors of three elements along ``dim``."""
+    def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Self:
+        """Return the indices that sort a tensor's elements along ``dim``."""
+    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: Any = -1) -> Extremes:
+        """Return a tensor's elements sorted along ``dim``, and their indices."""
+    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: Any = -1) -> Extremes:
+        """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
+    def msort(self) -> Self:
+        """Return a tensor's elements sorted along the first axis."""
+    def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False, *, axis: Any = -1, keepdims: Any = False) -> Extremes:
+        """Return the k-th smallest elements of a tensor along ``dim``, and their indices."""
+    def diff(self, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, axis: Any = -1) -> Self:
+        """Return a tensor's n-th differences along ``dim``, by default the last axis."""
+    def bucketize(self, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Self:
+        """Return the index of the bucket between boundaries that each element falls into."""
+    def split(self, split_size_or_sections: int | Sequence[int], dim: int = 0, *, axis: Any = 0, split_size: Any = None) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into pieces of one given length, or of several."""
+    def chunk(self, chunks: int, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
+    def unbind(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+    def unstack(self, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Return the slices of a tensor along ``dim`` as tensors without that axis."""
+    def narrow(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
+        """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
+    def select(self, dim: int, index: Any, *, axis: Any = None) -> Any:
+        """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
+    def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into pieces of given lengths."""
+    def tensor_split(self, indices_or_sections: Any, dim: int = 0, *, axis: Any = 0) -> tuple[Self, ...]:
+        """Split a tensor along ``dim`` into so many pieces, or before given indices."""
+    def hsplit(self, indices_or_sections: Any) -> tuple[Self, ...]:
+        """Split a tensor along its second axis, a vector along its only one."""
+    def vsplit(self, indices_or_sections: Any) -> tuple[Self, ...]:
+        """Split a tensor along its first axis; it has two at least."""
+    def dsplit(self, indices_or_sections: Any) -> tuple[Self, ...]:
+        """Split a tensor along its third axis."""
+    def narrow_copy(self, dim: int, start: Any, length: int, *, axis: Any = None) -> Self:
+        """Return copies of what :meth:`narrow` of a tensor shows."""
+    def cummax(self, dim: int, *, axis: Any = None) -> Extremes:
+        """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+    def cummin(self, dim: int, *, axis: Any = None) -> Extremes:
+        """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+    def logcumsumexp(self, dim: int, *, axis: Any = None) -> Self:
+        """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+    def gradient(self, *, spacing: Any = None, dim: Any = None, edge_order: int = 1, axis: Any = None) -> tuple[Self, ...]:
+        """Return estimates of a function's derivatives along axes, from its values."""
+    def mode(self, dim: int = -1, keepdim: bool = False, *, axis: Any = -1, keepdims: Any = False) -> Extremes:
+        """Return the most frequent elements of a tensor along ``dim``, and an index."""
+    def median(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
+    def nanmedian(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = False) -> Any:
+        """Return a tensor's median without its NaN; see :meth:`median`."""
+    def quantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear', axis: Any = None, keepdims: Any = False) -> Self:
+        """Return a tensor's quantiles along ``dim``, by default of all elements."""
+    def nanquantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear', axis: Any = None, keepdims: Any = False) -> Self:
+        """Return a tensor's quantiles without its NaN; see :meth:`quantile`."""
+    def lgamma(self) -> Self:
+        """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
+    def lgamma_(self) -> Self: ...
+    def digamma(self) -> Self:
+        """Return ψ(x) = Γ′(x)/Γ(x), the derivative of :func:`lgamma`."""
+    def digamma_(self) -> Self: ...
+    def polygamma(self, n: int) -> Self:
+        """Return the n-th derivative of :func:`digamma` at the tensor's elements."""
+    def polygamma_(self, n: int) -> Self: ...
+    def mvlgamma(self, p: int) -> Self:
+        """Return the logarithm of the multivariate gamma function of dimension p ≥ 1."""
+    def mvlgamma_(self, p: int) -> Self: ...
+    def erfinv(self) -> Self:
+        """Return the inverse of the error function: the y with erf y = x."""
+    def erfinv_(self) -> Self: ...
+    def i0(self) -> Self:
+        """Return I₀(x), the modified Bessel function of the first kind of order 0."""
+    def i0_(self) -> Self: ...
+    def xlogy(self, other: Any) -> Self:
+        """Return x ln y of two tensors, 0 where x is 0 and y is not NaN."""
+    def xlogy_(self, other: Any) -> Self: ...
+    def logit(self, eps: float | None = None) -> Self:
+        """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
+    def logit_(self, eps: float | None = None) -> Self: ...
+    def sinc(self) -> Self:
+        """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
+    def sinc_(self) -> Self: ...
+    def aminmax(self, *, dim: int | None = None, keepdim: bool = False, axis: Any = None, keepdims: Any = False) -> MinMax:
+        """Return a tensor's minimum and maximum over ``dim``, by default all axes."""
+    def nansum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the sum of a tensor over ``dim`` without its NaN."""
+    def nanmean(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = False) -> Self:
+        """Return the mean of a tensor over ``dim`` without its NaN; NaN of none."""
+    def bincount(self, weights: Any = None, minlength: int = 0) -> Self:
+        """Return how often each integer from 0 on occurs in a vector, or its weights' sum."""
+    def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Self:
+        """Return how many of a tensor's elements fall into each of ``bins`` equal bins."""
+    def histogram(self, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False) -> Histogram:
+        """Return how many of a tensor's elements fall into bins, and the bins' edges."""
+    def cov(self, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Self:
+        """Return the covariance matrix of variables, the rows of a tensor."""
+    def corrcoef(self) -> Self:
+        """Return the correlation coefficients of variables, the rows of a tensor."""
+    def renorm(self, p: float, dim: int, maxnorm: float, *, axis: Any = None) -> Self:
+        """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
+    def renorm_(self, p: float, dim: int, maxnorm: float, *, axis: Any = None) -> Self: ...
+    def scatter(self, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, axis: Any = None) -> Self:
+        """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
+    def scatter_(self, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, axis: Any = None) -> Self: ...
+    def scatter_add(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
+    def scatter_add_(self, dim: int, index: Any, src: Any, *, axis: Any = None) -> Self: ...
+    def scatter_reduce(self, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Self:
+        """Return a tensor with the elements of ``src`` reduced at indices."""
+    def scatter_reduce_(self, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Self: ...
+    def index_add(self, dim: int, index: Any, source: Any, *, alpha: float = 1, axis: Any = None) -> Self:
+        """Return a tensor with alpha · ``source`` added by index along ``dim``."""
+    def index_add_(self, dim: int, index: Any, source: Any, *, alpha: float = 1, axis: Any = None) -> Self: ...
+    def index_copy(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with the slices of ``source`` written at indices along ``dim``."""
+    def index_copy_(self, dim: int, index: Any, source: Any, *, axis: Any = None) -> Self: ...
+    def index_fill(self, dim: int, index: Any, value: Any, *, axis: Any = None) -> Self:
+        """Return a tensor with a number in all slices at indices along ``dim``."""
+    def index_fill_(self, dim: int, index: Any, value: Any, *, axis: Any = None) -> Self: ...
+    def index_reduce(self, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Self:
+        """Return a tensor with slices of ``source`` reduced at indices along ``dim``."""
+    def index_reduce_(self, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, axis: Any = None) -> Self: ...
+    def index_put(self, indices: Any, values: Any, accumulate: bool = False) -> Self:
+        """Return a tensor with x[indices] = ``values``, or += where they ``accumulate``."""
+    def index_put_(self, indices: Any, values: Any, accumulate: bool = False) -> Self: ...
+    def put(self, index: Any, source: Any, accumulate: bool = False) -> Self:
+        """Return the tensor with ``source`` written at indices of its elements in a row."""
+    def put_(self, index: Any, source: Any, accumulate: bool = False) -> Self: ...
+    def masked_scatter(self, mask: Any, source: Any) -> Self:
+        """Return a tensor with elements of ``source``, in order, where ``mask`` is true."""
+    def masked_scatter_(self, mask: Any, source: Any) -> Self: ...
+    def select_scatter(self, src: Any, dim: int, index: int, *, axis: Any = None) -> Self:
+        """Return a tensor with ``src`` written at ``index`` along ``dim``: x.select's."""
+    def slice_scatter(self, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1, *, axis: Any = 0, stop: Any = None) -> Self:
+        """Return a tensor with ``src`` written at start:end:step along ``dim``."""
+    def diagonal_scatter(self, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
+        """Return a tensor with ``src`` written to its diagonal; see :meth:`diagonal`."""
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Self:
         """Fill the tensor with numbers from N(mean, std²), in place."""
     def uniform_(self, low: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Self:

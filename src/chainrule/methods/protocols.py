@@ -63,7 +63,3 @@ class Protocols(Changes, Declared):
         v = self.value
         shown = matrix_transpose(v)
         return self._view(v, shown.value, shown.view, *shown.arguments)
-
-    def ravel(self) -> Self:
-        """Return the tensor's elements as a vector: a view, if in row-major order."""
-        return self.contiguous().view(-1)

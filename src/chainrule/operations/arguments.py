@@ -42,6 +42,8 @@ def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
     """Check a tensor function's axes; return them counted from 0; None means all."""
     if dim is None:
         return tuple(range(len(shape)))
+    if not shape:  # a scalar has the axes 0 and −1, where axes are named
+        return axes_of((1,), dim)[:0]
     if type(dim) is int:
         return (axis_of(shape, dim),)
     dims = dim if isinstance(dim, Sequence) else (dim,)

@@ -281,8 +281,16 @@ def operands_of_own_shapes(a: Any, b: Any) -> tuple[Value, Value]:
 
 @op(in_place=True)
 def masked_fill(x: Value, mask: Any, value: Any) -> Value:
-    """Return the tensor with ``value`` in all places where ``mask`` is true."""
-    return select(value_of(mask), value_of(value, x.dtype), x)
+    """Return the tensor with a number in all places where ``mask`` is true."""
+    fill = value_of(value, x.dtype)
+    if fill.shape:
+        raise ArgumentError(
+            _("masked_fill writes one number."),
+            expected=_("a number, or a tensor without axes"),
+            got=_("shape {shape}", shape=fill.shape),
+            fix="cr.where(mask, value, x)",
+        )
+    return select(value_of(mask), fill, x)
 
 
 @op(in_place=True)

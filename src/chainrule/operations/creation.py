@@ -33,7 +33,7 @@ from chainrule.operations.operands import (
 from chainrule.operations.shapes import common, reshaped
 from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
-from chainrule.primitives.elementwise import add, equal, mul
+from chainrule.primitives.elementwise import add, div, equal, mul, pow_, sub, where
 from chainrule.primitives.movement import copy as copied
 from chainrule.primitives.movement import reshape
 from chainrule.text import _
@@ -173,24 +173,26 @@ def empty_like(x: Value, *, dtype: Any = None) -> Value:
 
 @op(creates=True, method=False)
 def arange(
-    start: Any,
-    stop: Any = None,
+    start: Any = None,
+    end: Any = None,
     step: Any = 1,
     *,
     dtype: Any = None,
 ) -> Value:
-    """Return start, start + step, … before ``stop``; ``arange(n)`` starts at 0.
+    """Return start, start + step, … before ``end``; ``arange(n)`` starts at 0.
 
     int64 where all three are integers, else float32; element i is start + i · step.
+    With an integer dtype the three are truncated first, as in PyTorch.
     ``arange(x.shape[0])`` counts along an axis whose size has a name, too.
 
     >>> import chainrule as cr
     >>> cr.arange(1, 10, 3)
     tensor([1, 4, 7])
     """
-    if stop is None:
-        start, stop = 0, start
+    start, stop = (0, start) if end is None else (start or 0, end)
     numbers = [_number(n, "arange") for n in (start, stop, step)]
+    if dtype is not None and as_dtype(dtype).is_integer:
+        numbers = [int(n) if isinstance(n, float) else n for n in numbers]
     start, stop, step = numbers
     if isinstance(stop, SymbolicDim):
         if (start, step) != (0, 1):
@@ -203,7 +205,7 @@ def arange(
         return _own(iota(shape=(stop,), axis=0, dtype=_dtype(dtype, DType.int64)))
     integers = all(isinstance(n, int) for n in numbers)
     if not integers:
-        names = ("start", "stop", "step")
+        names = ("start", "end", "step")
         start, stop, step = (validation.number(k, n) for k, n in zip(names, numbers))
     wanted = _dtype(dtype, DType.int64 if integers else None)
     if not step:
@@ -239,14 +241,13 @@ def _number(n: Any, name: str) -> Any:
 @op(creates=True, method=False)
 def linspace(
     start: Any,
-    stop: Any,
-    /,
-    num: int = 100,
+    end: Any,
+    steps: int = 100,
     *,
     dtype: Any = None,
     endpoint: bool = True,
 ) -> Value:
-    """Return ``num`` equally spaced numbers from ``start`` to ``stop``, inclusive.
+    """Return ``steps`` equally spaced numbers from ``start`` to ``end``, inclusive.
 
     The ends may be tensors, which the derivative goes to.
 
@@ -254,16 +255,59 @@ def linspace(
     >>> cr.linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ])
     """
-    num = validation.count("num", num)
+    num = validation.count("steps", steps)
     endpoint = validation.truth("endpoint", endpoint)
     check_room((num,), 8)
-    if isinstance(start, TensorBase) or isinstance(stop, TensorBase):
+    integers = dtype is not None and as_dtype(dtype).is_integer
+    if integers:
+        start, end = _truncated(start), _truncated(end)
+    if isinstance(start, TensorBase) or isinstance(end, TensorBase):
         share = value_of(np.linspace(0.0, 1.0, num, endpoint=endpoint))
-        low, high = (value_of(end, DType.float64) for end in (start, stop))
+        low, high = (value_of(side, DType.float64) for side in (start, end))
+        if low.shape or high.shape:
+            raise ShapeError(
+                _("linspace goes from a number to another."),
+                expected=_("numbers, or tensors without axes"),
+                got=_("{low} and {high}", low=low.shape, high=high.shape),
+            )
+        if integers:
+            place = value_of(np.arange(num, dtype=np.float64))
+            spaces = movement.full(max(num - endpoint, 1), low.dtype, ())
+            step = div(sub(high, low), spaces)
+            line = mul(place, broadcast_to(step, (num,)))
+            line = add(broadcast_to(low, (num,)), line)
+            if endpoint and num > 1:  # exact
+                last = equal(place, movement.full(num - 1, place.dtype, (num,)))
+                line = where(last, broadcast_to(high, (num,)), line)
+            return astype(line, as_dtype(dtype))
         return astype(lerp(low, high, share), _dtype(dtype))
-    ends = validation.number("start", start), validation.number("stop", stop)
+    ends = validation.number("start", start), validation.number("end", end)
     array = np.linspace(*ends, num, endpoint=endpoint)
     return value_of(as_array(array, _dtype(dtype)))
+
+
+def _truncated(end: Any) -> Any:
+    """Return an end of a range of integers as a whole number."""
+    if isinstance(end, TensorBase):
+        return end.trunc()  # type: ignore[attr-defined]
+    return math.trunc(validation.number("end", end))
+
+
+@op(creates=True, method=False)
+def logspace(
+    start: Any, end: Any, steps: int = 100, base: float = 10.0, *, dtype: Any = None
+) -> Value:
+    """Return ``steps`` numbers from base^start to base^end, in equal ratios.
+
+    >>> import chainrule as cr
+    >>> cr.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    wanted, base = _dtype(dtype), validation.number("base", base)
+    if wanted.is_integer:
+        start, end = _truncated(start), _truncated(end)
+    line = linspace(start, end, steps, dtype=DType.float64)
+    return astype(pow_(movement.full(base, line.dtype, line.shape), line), wanted)
 
 
 @op(creates=True, method=False)

@@ -8,17 +8,21 @@ does not take, is given a harmless argument there. Real results of integers are 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from chainrule.composites import activations, elementary
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
+from chainrule.graph.types import DType, as_dtype
 from chainrule.operations.arguments import axis_of
 from chainrule.operations.arithmetic import isnan, number
 from chainrule.operations.op import op
+from chainrule.operations.operands import astype
+from chainrule.operations.shapes import of_lines
 from chainrule.primitives import elementwise as prims
-from chainrule.primitives import trigonometry
+from chainrule.primitives import movement, trigonometry
 from chainrule.primitives.elementwise import div, equal, mul, where
 from chainrule.text import _
 from chainrule.util import validation
@@ -208,24 +212,33 @@ def sigmoid(x: Value) -> Value:
 
 
 @op(floats=True)
-def softmax(x: Value, dim: int = -1) -> Value:
+@of_lines
+def softmax(x: Value, dim: int = -1, *, dtype: Any = None) -> Value:
     """Return the softmax e^xᵢ / Σⱼ e^xⱼ of a tensor along ``dim`` (3.2.3)."""
-    return activations.softmax(x, axis=axis_of(x.shape, dim))
+    return _normalized(activations.softmax, x, dim, dtype)
 
 
 @op(floats=True)
-def log_softmax(x: Value, dim: int = -1) -> Value:
+@of_lines
+def log_softmax(x: Value, dim: int = -1, *, dtype: Any = None) -> Value:
     """Return the logarithm of the softmax along ``dim``, without underflow."""
-    return activations.log_softmax(x, axis=axis_of(x.shape, dim))
+    return _normalized(activations.log_softmax, x, dim, dtype)
+
+
+def _normalized(composite: Any, x: Value, dim: int, dtype: Any) -> Value:
+    """Return a softmax along ``dim``, of no elements none."""
+    axis = axis_of(x.shape, dim)
+    x = x if dtype is None else astype(x, as_dtype(dtype))
+    return composite(x, axis=axis) if x.shape[axis] != 0 else movement.copy(x)
 
 
 # -- signs, rounding ------------------------------------------------------------------
 
 
-@op(in_place=True)
+@op("sgn", in_place=True)
 def sign(x: Value) -> Value:
     """Return the sign −1, 0 or 1 of each element of a tensor, with derivative 0."""
-    return prims.sign(x)
+    return x if x.dtype is DType.bool else prims.sign(x)
 
 
 @op

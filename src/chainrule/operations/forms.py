@@ -45,21 +45,24 @@ class Forms:
     ) -> None:
         self.tensor, self.methods, self.wrap = tensor, methods, wrap
 
-    def install(self, ops: Iterable[Op]) -> dict[str, Callable[..., Any]]:
-        """Set tensor functions as methods and operators; return them as functions."""
-        functions: dict[str, Callable[..., Any]] = {}
+    def install(self, ops: Iterable[Op]) -> dict[str, dict[str, Callable[..., Any]]]:
+        """Set tensor functions as methods and operators; return them as functions.
+
+        They are by the module that has them, and by name; the package itself is ``""``.
+        """
+        functions: dict[str, dict[str, Callable[..., Any]]] = {}
         for item in ops:
             call = self.function(item)
             for name in (item.name, *item.names):
                 if item.method:
                     setattr(self.methods, name, call)
-                if item.public:
-                    functions[name] = call
+                if item.public or item.module:
+                    functions.setdefault(item.module, {})[name] = call
+                if item.in_place:
+                    change = self.in_place(item, f"{name}_")
+                    setattr(self.methods, f"{name}_", change)
             if item.operator:
                 self._set_operators(item, call)
-            if item.in_place:
-                name = f"{item.name}_"
-                setattr(self.methods, name, self.in_place(item, name))
         return functions
 
     def function(self, item: Op) -> Callable[..., Any]:
@@ -77,7 +80,9 @@ class Forms:
             call = self._of_any(item, self.result)
         call.__name__ = call.__qualname__ = item.name
         call.__doc__, call.__module__ = item.function.__doc__, "chainrule"
-        if not item.public:  # where pickle finds it
+        if item.module:
+            call.__module__ = f"chainrule.{item.module}"
+        elif not item.public:  # where pickle finds it
             call.__qualname__, call.__module__ = (
                 f"Tensor.{item.name}",
                 "chainrule.tensor",
@@ -134,7 +139,7 @@ class Forms:
 
     def _viewing(self, item: Op) -> Callable[..., Any]:
         """Return the public form of a tensor function whose result may be a view."""
-        function, known, tensor = item.function, item.keywords, self.tensor
+        function, known = item.function, item.keywords
 
         def call(x: Any = MISSING, /, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -145,7 +150,7 @@ class Forms:
                     every, kwargs = item.arranged((x, *args), kwargs)
                     x, args = every[0], every[1:]
                 if not isinstance(x, TensorBase):
-                    x = tensor(x)  # type: ignore[call-arg]
+                    x = self.wrap(value_of(x))
                 plain = x._base is None and x._pending is None and context.trace is None
                 v = x._value if plain else x.value
                 shown = function(v, *args, **kwargs)
@@ -186,14 +191,14 @@ class Forms:
     def _converter(self, item: Op) -> Callable[..., Any]:
         """Return the converter of a tensor function's arguments to values."""
         convert = float_operands if item.floats else operands
-        tensor, floats = self.tensor, item.floats
+        wrap, floats = self.wrap, item.floats
 
         def pair(args: tuple[Any, ...]) -> Any:
             return args[0], (*convert(args[0], args[1]), *args[2:])
 
         def one(args: tuple[Any, ...]) -> Any:
             x, *rest = args
-            x = x if isinstance(x, TensorBase) else tensor(x)  # type: ignore[call-arg]
+            x = x if isinstance(x, TensorBase) else wrap(value_of(x))
             return x, (floating(x.value) if floats else x.value, *rest)
 
         def as_they_are(args: tuple[Any, ...]) -> Any:

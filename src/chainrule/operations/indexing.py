@@ -368,7 +368,7 @@ def replaced(v: Value, key: Any, new: Value) -> Value:
     count = size_of(v.shape)
     line = iota(shape=(count,), axis=0, dtype=DType.int64)
     places = indexed(reshaped(line, v.shape), key)
-    values = _fitting(new, places.shape)
+    values = fitting(new, places.shape)
     flat = reshaped(places, (size_of(places.shape),))
     last = _last_of_each(flat)
     values = reshaped(values, flat.shape)
@@ -380,10 +380,11 @@ def replaced(v: Value, key: Any, new: Value) -> Value:
     )
     base = where(equal(hits, number(0, hits)), base, broadcast_to(nothing, base.shape))
     chosen = where(last, values, broadcast_to(nothing, values.shape))
-    return reshaped(_added(base, flat, chosen), v.shape)
+    return reshaped(added(base, flat, chosen), v.shape)
 
 
-def _added(base: Value, places: Value, values: Value) -> Value:
+def added(base: Value, places: Value, values: Value) -> Value:
+    """Return rows of a value with others added by index; truth values are or-ed."""
     if base.dtype is DType.bool:
         wide = (astype(x, DType.uint8) for x in (base, values))
         return astype(scatter_add(next(wide), places, next(wide)), DType.bool)
@@ -406,10 +407,10 @@ def _masked(v: Value, mask: Value, new: Value) -> Value:
     if mask.shape != v.shape[:covered]:  # it selects nothing
         return v
     mask = reshaped(mask, (*mask.shape, *(1,) * (len(v.shape) - covered)))
-    return where(broadcast_to(mask, v.shape), _fitting(new, v.shape), v)
+    return where(broadcast_to(mask, v.shape), fitting(new, v.shape), v)
 
 
-def _fitting(new: Value, shape: Shape) -> Value:
+def fitting(new: Value, shape: Shape) -> Value:
     """Broadcast an assigned value to an indexed shape, without leading axes of 1."""
     while len(new.shape) > len(shape) and new.shape[0] == 1:
         new = reshaped(new, new.shape[1:])
@@ -437,7 +438,7 @@ def _block(v: Value, parts: list[Part], new: Value) -> Value:
         __, count, __ = next(remaining)
         if isinstance(k, slice):
             shape.append(count)
-    new = _fitting(new, tuple(shape))
+    new = fitting(new, tuple(shape))
     counts = tuple([count for __, count, __ in ranges])
     new = reshaped(new, counts)
     if 0 in counts:

@@ -1,10 +1,9 @@
-"""Tensor functions that join, split, repeat and pad tensors.
-
-Pieces are views of the tensor that they are cut from, as in PyTorch.
-"""
+"""Tensor functions that join, combine, repeat and pad tensors."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,10 +11,11 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array, Value
-from chainrule.graph.types import Dim, SymbolicDim
-from chainrule.operations.arguments import axis_of, numbers_of, shape_of, whole
-from chainrule.operations.indexing import indexed, narrowed
-from chainrule.operations.op import Viewed, op
+from chainrule.graph.room import check_room
+from chainrule.graph.types import Dim, Shape, SymbolicDim
+from chainrule.operations.arguments import axes_of, axis_of, numbers_of, shape_of, whole
+from chainrule.operations.indexing import indexed
+from chainrule.operations.op import op
 from chainrule.operations.operands import (
     TensorBase,
     as_array,
@@ -27,11 +27,11 @@ from chainrule.operations.shapes import (
     common,
     concatenated,
     cut,
+    fixed_size,
     reshaped,
-    squeezed,
     with_ones,
 )
-from chainrule.operations.views import INDEX, NARROW, item, key_along
+from chainrule.operations.views import key_along
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
@@ -89,104 +89,115 @@ def hstack(arrays: Sequence[Any]) -> Value:
     return concatenated(values, int(bool(values) and len(values[0].shape) > 1))
 
 
-# -- pieces ---------------------------------------------------------------------------
+@op(method=False)
+def dstack(arrays: Sequence[Any]) -> Value:
+    """Stack tensors in depth: along the third axis, of which each has one at least."""
+    values = [value_of(x) for x in arrays]
+    return concatenated([reshaped(v, with_rank(v.shape, 3)) for v in values], 2)
 
 
-def _pieces(x: Value, lengths: Sequence[int], axis: int) -> tuple[Viewed, ...]:
-    """Return views of a tensor: consecutive pieces of given lengths along an axis."""
-    pieces: list[Viewed] = []
-    start = 0
-    for length in lengths:
-        end = start + length
-        key = key_along(axis, slice(start, end))
-        pieces.append(Viewed(cut(x, axis, start, end), INDEX, (key,)))
-        start = end
-    return tuple(pieces)
-
-
-@op
-def split(x: Value, lengths: int | Sequence[int], dim: int = 0) -> tuple[Viewed, ...]:
-    """Split a tensor along ``dim`` into pieces of one given length, or of several.
-
-    The last piece may be shorter. As in PyTorch, an integer is a piece's length;
-    ``chunk`` takes their number.
-    """
-    axis = axis_of(x.shape, dim)
-    size = _fixed_size(x, axis)
-    if isinstance(lengths, int):
-        if lengths < 1:
-            raise ArgumentError(
-                _("Pieces have a length."), expected=_("at least 1"), got=str(lengths)
-            )
-        lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
-    rule = _("Pieces have a length, or a length each.")
-    many = shape_of(tuple(lengths) if isinstance(lengths, list) else lengths, rule)
-    if sum(many) != size or min(many, default=0) < 0:
-        raise ShapeError(
-            _("The pieces must make up the axis."),
-            expected=_("lengths ≥ 0 that add up to {size}", size=size),
-            got=f"{list(many)}"[:80],
-        )
-    return _pieces(x, many, axis)  # type: ignore[arg-type]
-
-
-def _fixed_size(x: Value, axis: int) -> int:
-    size = x.shape[axis]
-    if isinstance(size, SymbolicDim):
-        raise ShapeError(
-            _(
-                "The axis of {size} is not cut: its length is known only at the run.",
-                size=size,
-            ),
-            expected=_("an axis of fixed length"),
-            got=_("dim={dim} of shape {shape}", dim=axis, shape=show(x.shape)),
-            fix=_("cut another axis, or trace with fixed shapes"),
-        )
-    return size
-
-
-@op
-def chunk(x: Value, chunks: int, dim: int = 0) -> tuple[Viewed, ...]:
-    """Split a tensor along ``dim`` into ``chunks`` pieces; the last may be shorter."""
-    axis = axis_of(x.shape, dim)
-    if not isinstance(chunks, int) or chunks < 1:
-        raise ArgumentError(
-            _("Chunks are counted."), expected=_("at least 1"), got=f"{chunks!r:.40}"
-        )
-    return split(x, max(-(-_fixed_size(x, axis) // chunks), 1), axis)
-
-
-@op("unstack")
-def unbind(x: Value, dim: int = 0) -> tuple[Viewed, ...]:
-    """Return the slices of a tensor along ``dim`` as tensors without that axis."""
-    axis = axis_of(x.shape, dim)
-    size = _fixed_size(x, axis)
-    return tuple(
-        Viewed(squeezed(cut(x, axis, i, i + 1), axis), INDEX, (key_along(axis, i),))
-        for i in range(size)
+@op(method=False)
+def column_stack(arrays: Sequence[Any]) -> Value:
+    """Stack tensors as columns: along the second axis, vectors as one column each."""
+    values = [value_of(x) for x in arrays]
+    return concatenated(
+        [v if len(v.shape) > 1 else reshaped(v, (-1, 1)) for v in values], 1
     )
 
 
+def with_rank(shape: Shape, least: int) -> Shape:
+    """Return a tensor's shape with as many axes, at least, as ``atleast_3d`` gives."""
+    if len(shape) == 1 and least == 3:
+        return (1, *shape, 1)
+    if len(shape) == 2 and least == 3:
+        return (*shape, 1)
+    return (1,) * (least - len(shape)) + shape
+
+
+def _at_least(least: int, tensors: tuple[Any, ...]) -> Any:
+    """Return views of tensors with at least so many axes, of one a single one."""
+    several = numbers_of(tensors)
+    made = [
+        x if isinstance(x, TensorBase) else TensorBase._new(value_of(x))
+        for x in several
+    ]
+    seen = [
+        x if len(x.shape) >= least else x.view(with_rank(x.shape, least))  # type: ignore[attr-defined]
+        for x in made
+    ]
+    return seen[0] if several is tensors and len(seen) == 1 else tuple(seen)
+
+
+@op(method=False)
+def atleast_1d(*tensors: Any) -> Any:
+    """Return tensors with one axis at least; of several a tuple."""
+    return _at_least(1, tensors)
+
+
+@op(method=False)
+def atleast_2d(*tensors: Any) -> Any:
+    """Return tensors with two axes at least, new ones in front; of several a tuple."""
+    return _at_least(2, tensors)
+
+
+@op(method=False)
+def atleast_3d(*tensors: Any) -> Any:
+    """Return tensors with three axes at least; of several a tuple.
+
+    A vector becomes a row of columns, a matrix is given a last axis.
+
+    >>> import chainrule as cr
+    >>> cr.atleast_3d(cr.tensor([1, 2])).shape
+    (1, 2, 1)
+    """
+    return _at_least(3, tensors)
+
+
+# -- combinations ---------------------------------------------------------------------
+
+
+@op(method=False)
+def cartesian_prod(*tensors: Any) -> Value:
+    """Return all choices of one element of each vector, a row for each.
+
+    >>> import chainrule as cr
+    >>> cr.cartesian_prod(cr.tensor([1, 2]), cr.tensor([3, 4])).tolist()
+    [[1, 3], [1, 4], [2, 3], [2, 4]]
+    """
+    lines = common([value_of(x) for x in tensors], "cartesian_prod")
+    for v in lines:
+        if len(v.shape) != 1:
+            raise ShapeError(_("cartesian_prod takes vectors."), got=show(v.shape))
+    sizes = tuple([v.shape[0] for v in lines])
+    columns: list[Value] = []
+    for i, v in enumerate(lines):
+        column = tuple([-1 if j == i else 1 for j in range(len(lines))])
+        columns.append(reshaped(broadcast_to(reshaped(v, column), sizes), (-1, 1)))
+    return lines[0] if len(lines) == 1 else concatenated(columns, 1)
+
+
 @op
-def narrow(x: Value, dim: int, start: Any, length: int) -> Viewed:
-    """Return ``length`` elements of x along ``dim`` from ``start``, maybe a tensor."""
-    axis, first = axis_of(x.shape, dim), value_of(start)
-    size, (block,) = x.shape[axis], shape_of(length, _("A block has a length."))
-    length = int(block)
-    known = first.array if first.dtype.is_integer and not first.shape else None
-    if known is not None and isinstance(size, int):
-        begin = int(known) + size * (int(known) < 0)
-        if 0 <= begin <= size - length:
-            key = key_along(axis, slice(begin, begin + length))
-            return Viewed(indexed(x, key), INDEX, (key,))
-    result = narrowed(x, axis, first, length)
-    return Viewed(result, NARROW, (axis, first, length))
+def combinations(x: Value, r: int = 2, with_replacement: bool = False) -> Value:
+    """Return all choices of r elements of a vector, in order, a row for each.
 
-
-@op(public=False)
-def select(x: Value, dim: int, index: Any) -> Any:
-    """Return the slice of a tensor at ``index`` along ``dim``, without that axis."""
-    return item(x, key_along(axis_of(x.shape, dim), index))
+    >>> import chainrule as cr
+    >>> cr.combinations(cr.tensor([1, 2, 3])).tolist()
+    [[1, 2], [1, 3], [2, 3]]
+    """
+    r = whole("r", r, least=0)
+    if len(x.shape) != 1 or isinstance(x.shape[0], SymbolicDim):
+        raise ShapeError(
+            _("combinations takes a vector of fixed length."), got=show(x.shape)
+        )
+    size = x.shape[0]
+    count = math.comb(size + r - 1 if with_replacement and r else size, r)
+    check_room((count, r), 8)
+    if not (r and count):
+        return full(0, x.dtype, (count, r) if r else (0,))
+    choices = itertools.combinations
+    if with_replacement:
+        choices = itertools.combinations_with_replacement
+    return indexed(x, value_of(np.array([*choices(range(size), r)])))
 
 
 # -- repetition -----------------------------------------------------------------------
@@ -223,8 +234,12 @@ def tile(x: Value, *sizes: Any) -> Value:
 
 
 @op
-def repeat_interleave(x: Value, repeats: Any, dim: int | None = None) -> Value:
+def repeat_interleave(
+    x: Value, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Value:
     """Repeat each element of a tensor in a row; one number, or one per element.
+
+    ``output_size`` is how many come of them, which follows anyway and is checked.
 
     >>> import chainrule as cr
     >>> cr.tensor([1, 2]).repeat_interleave(2)
@@ -232,7 +247,8 @@ def repeat_interleave(x: Value, repeats: Any, dim: int | None = None) -> Value:
     >>> cr.tensor([1, 2]).repeat_interleave([2, 0])
     tensor([1, 1])
     """
-    if dim is None:
+    if dim is None or not x.shape:
+        axes_of(x.shape, dim)
         x, dim = reshaped(x, (-1,)), 0
     axis = axis_of(x.shape, dim)
     shape = x.shape
@@ -240,6 +256,7 @@ def repeat_interleave(x: Value, repeats: Any, dim: int | None = None) -> Value:
         times = whole("repeats", repeats, least=0)
         apart = reshaped(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
         wide = broadcast_to(apart, (*shape[: axis + 1], times, *shape[axis + 1 :]))
+        _check_count(output_size, shape[axis] * times)
         return reshaped(wide, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
     is_tensor = isinstance(repeats, TensorBase)
     counts = repeats.numpy() if is_tensor else as_array(repeats)
@@ -251,7 +268,17 @@ def repeat_interleave(x: Value, repeats: Any, dim: int | None = None) -> Value:
             got=f"{repeats!r:.80}",
         )
     indices = np.repeat(np.arange(int(shape[axis])), counts.reshape(-1))
+    _check_count(output_size, indices.size)
     return indexed(x, key_along(axis, value_of(indices)))
+
+
+def _check_count(given: int | None, count: Dim) -> None:
+    if given is not None and given != count:
+        raise ArgumentError(
+            _("output_size is how many elements come of the repetition."),
+            expected=str(count),
+            got=f"{given!r:.40}",
+        )
 
 
 #: The index of the element that a padding of n elements shows at position p.
@@ -335,10 +362,10 @@ def _padded(x: Value, axis: int, low: int, high: int, mode: str, value: float) -
                 fix=_("less padding, or mode='constant'"),
             )
     if mode != "constant":
-        places = _MODES[mode](np.arange(-low, _fixed_size(x, axis) + high), int(n))
+        places = _MODES[mode](np.arange(-low, fixed_size(x, axis) + high), int(n))
         return indexed(x, key_along(axis, value_of(places)))
     if min(low, high) < 0:
-        x = cut(x, axis, max(-low, 0), _fixed_size(x, axis) - max(-high, 0))
+        x = cut(x, axis, max(-low, 0), fixed_size(x, axis) - max(-high, 0))
     for count, behind in ((low, False), (high, True)):
         if count > 0:
             sizes = (*x.shape[:axis], count, *x.shape[axis + 1 :])

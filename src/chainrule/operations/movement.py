@@ -12,7 +12,7 @@ from typing import Any
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.layout import PERMUTED
 from chainrule.graph.node import Value
-from chainrule.graph.types import DType, size_of
+from chainrule.graph.types import DType, Shape, size_of
 from chainrule.operations.arguments import (
     Dims,
     axes_of,
@@ -29,27 +29,27 @@ from chainrule.operations.operands import (
     broadcast_to,
     count_of,
     full,
+    repeats_into,
     value_of,
 )
 from chainrule.operations.reductions import sum_
 from chainrule.operations.shapes import (
     cut,
-    diagonal_of,
     permutation,
     reshaped,
     rows,
-    squeezed,
+    windows,
     with_ones,
 )
 from chainrule.operations.views import (
-    DIAGONAL,
     EXPAND,
     PERMUTE,
     RESHAPE,
+    WINDOWS,
 )
 from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
-from chainrule.primitives.elementwise import add, equal, less, where
+from chainrule.primitives.elementwise import add
 from chainrule.primitives.integers import remainder
 from chainrule.primitives.rules import show
 from chainrule.text import _
@@ -125,6 +125,12 @@ def flatten(x: Value, start_dim: int = 0, end_dim: int = -1) -> Viewed | Value:
 
 
 @op
+def ravel(x: Value) -> Viewed:
+    """Return the tensor's elements as a vector: a view, if in row-major order."""
+    return Viewed(reshaped(x, (-1,)))
+
+
+@op
 def unflatten(x: Value, dim: int, sizes: Sequence[Any]) -> Viewed:
     """Split one axis of the tensor into several; one size may be −1."""
     axis = axis_of(x.shape, dim)
@@ -135,11 +141,9 @@ def unflatten(x: Value, dim: int, sizes: Sequence[Any]) -> Viewed:
 
 @op
 def squeeze(x: Value, dim: Dims = None) -> Viewed:
-    """Remove the tensor's axes of length 1: all, or those of ``dim``."""
-    if dim is None:
-        dim = [i for i, d in enumerate(x.shape) if d == 1]
-    result = squeezed(x, dim)
-    return Viewed(result, RESHAPE, (result.shape,))
+    """Remove the tensor's axes of length 1: all, or those of them in ``dim``."""
+    axes = [a for a in axes_of(x.shape, dim) if x.shape[a] == 1]
+    return _view(x, tuple([d for i, d in enumerate(x.shape) if i not in axes]))
 
 
 @op
@@ -183,7 +187,7 @@ def expand_as(x: Value, other: Any) -> Viewed:
     return expand(x, *other.shape)
 
 
-@op(method=False)
+@op("broadcast_tensors", method=False)
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """Return the tensors broadcast to their common shape."""
     tensors = [x if isinstance(x, TensorBase) else value_of(x) for x in arrays]
@@ -196,10 +200,67 @@ def broadcast_arrays(*arrays: Any) -> list[Any]:
     ]
 
 
-@op(public=False)
+@op(name="broadcast_shapes", method=False)
+def common_shape(*shapes: Any) -> Shape:
+    """Return the common shape that tensors of these shapes are broadcast to.
+
+    >>> import chainrule as cr
+    >>> cr.broadcast_shapes((3, 1), 4)
+    (3, 4)
+    """
+    shape: Shape = ()
+    for s in shapes:
+        shape = broadcast_shapes(shape, shape_of(s))
+    return shape
+
+
+@op
+def sum_to_size(x: Value, *size: Any) -> Value:
+    """Return a tensor summed over what was repeated to broadcast ``size`` to it."""
+    wanted = shape_of(tuple(numbers_of(size)))
+    lead = len(x.shape) - len(wanted)
+    if not repeats_into(wanted, x.shape):
+        raise ShapeError(
+            _("sum_to_size takes a shape that repeats into the tensor's."),
+            expected=show(x.shape),
+            got=show(wanted),
+        )
+    ones = [i for i, d in enumerate(wanted) if d == 1 and x.shape[i + lead] != 1]
+    axes = [*range(lead), *[i + lead for i in ones]]
+    return reshaped(sum_(x, axes), wanted) if axes or not wanted else x
+
+
+@op
 def clone(x: Value) -> Value:
     """Return a copy of the tensor; derivatives pass through."""
     return movement.copy(x)
+
+
+@op
+def unfold(x: Value, dimension: int, size: int, step: int) -> Viewed:
+    """Return windows of ``size`` elements along an axis, each ``step`` further on.
+
+    The axis counts the windows, and a new last axis the elements of each. As a view
+    that may show an element twice it is read, and not written.
+
+    >>> import chainrule as cr
+    >>> cr.arange(5).unfold(0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    line = x if x.shape else reshaped(x, (1,))
+    axis = axis_of(line.shape, dimension)
+    length = line.shape[axis]
+    size, step = whole("size", size, least=0), whole("step", step, least=1)
+    if not isinstance(length, int) or size > length:
+        raise ShapeError(
+            _("A window fits into the axis."),
+            expected=_("at most {length} elements", length=length),
+            got=f"size={size}",
+        )
+    if not x.shape:
+        return _view(x, (size,)) if size else Viewed(cut(line, 0, 0, 0), None)
+    return Viewed(windows(x, axis, size, step), WINDOWS, (axis, size, step))
 
 
 # -- orders ---------------------------------------------------------------------------
@@ -221,13 +282,17 @@ def permute(x: Value, *dims: Any) -> Viewed:
 @op("swapaxes")
 def transpose(x: Value, dim0: int, dim1: int) -> Viewed:
     """Exchange two axes of the tensor."""
+    if not x.shape:  # its axes 0 and −1 are one
+        axes_of((), dim0)
+        axes_of((), dim1)
+        return permuted(x, ())
     order = list(range(len(x.shape)))
     a, b = axis_of(x.shape, dim0), axis_of(x.shape, dim1)
     order[a], order[b] = b, a
     return permuted(x, tuple(order))
 
 
-@op(public=False)
+@op
 def t(x: Value) -> Viewed:
     """Return the transpose of a matrix tensor; a vector is returned unchanged."""
     if len(x.shape) > 2:
@@ -256,13 +321,15 @@ def matrix_transpose(x: Value) -> Viewed:
 def movedim(x: Value, source: Any, destination: Any) -> Viewed:
     """Move axes of a tensor to other positions; the other axes remain in order."""
     many = [d if isinstance(d, tuple | list) else (d,) for d in (source, destination)]
-    start, end = ([axis_of(x.shape, d) for d in ds] for ds in many)
+    start, end = ([axis_of(x.shape or (1,), d) for d in ds] for ds in many)
     if len(start) != len(end) or len({*start}) < len(start) or len({*end}) < len(end):
         raise ShapeError(
             _("Axes move to places of their own."),
             expected=_("as many different places as axes"),
             got=_("{source} to {destination}", source=source, destination=destination),
         )
+    if not x.shape:
+        return permuted(x, ())
     order: list[Any] = [None] * len(x.shape)
     for a, b in zip(start, end):
         order[b] = a
@@ -285,6 +352,49 @@ def flip(x: Value, *dims: Any) -> Value:
 
 
 @op
+def fliplr(x: Value) -> Value:
+    """Reverse the order of a tensor's columns, its second axis."""
+    return flip(x, 1)
+
+
+@op
+def flipud(x: Value) -> Value:
+    """Reverse the order of a tensor's rows, its first axis."""
+    return flip(_with_axis(x), 0)
+
+
+def _with_axis(x: Value) -> Value:
+    axis_of(x.shape, 0)
+    return x
+
+
+@op
+def rot90(x: Value, k: int = 1, dims: Sequence[int] = (0, 1)) -> Value:
+    """Rotate a tensor by k · 90°, from the first of two axes towards the second.
+
+    >>> import chainrule as cr
+    >>> cr.rot90(cr.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
+    axes = [axis_of(x.shape, d) for d in dims]
+    if len(axes) != 2 or axes[0] == axes[1]:
+        raise ArgumentError(
+            _("A rotation is in a plane of two axes."),
+            expected=_("two different axes"),
+            got=f"dims={dims!r:.60}",
+        )
+    k = whole("k", k) % 4
+    if k == 2:
+        return flip(x, axes)
+    order = list(range(len(x.shape)))
+    if k:
+        x = flip(x, axes[1]) if k == 1 else flip(x, axes[0])
+        order[axes[0]], order[axes[1]] = axes[1], axes[0]
+    return movement.transpose(x, axes=tuple(order))
+
+
+@op
 def roll(x: Value, shifts: Any, dims: Any = None) -> Value:
     """Shift a tensor's elements along an axis, with wrap-around at the ends.
 
@@ -294,6 +404,10 @@ def roll(x: Value, shifts: Any, dims: Any = None) -> Value:
     """
     if dims is None:
         several = shifts if isinstance(shifts, tuple | list) else (shifts,)
+        if not several:
+            raise ArgumentError(
+                _("roll shifts by a number."), expected=_("a shift"), got="()"
+            )
         shift = sum(whole("shifts", n) for n in several)
         return reshaped(roll(reshaped(x, (-1,)), shift, 0), x.shape)
     axes = dims if isinstance(dims, tuple | list) else (dims,)
@@ -321,68 +435,3 @@ def _rolled(x: Value, shift: int, axis: int) -> Value:
     modulus = broadcast_to(count_of(size, DType.int64), (size,))
     indices = remainder(add(count, full(-shift, DType.int64, (size,))), modulus)
     return rows(x, indices, axis)
-
-
-# -- diagonals and triangles ----------------------------------------------------------
-
-
-@op(in_place=True)
-def tril(x: Value, diagonal: int = 0) -> Value:
-    """Return a tensor's lower triangles: elements on and below a diagonal, else 0."""
-    below = _below(x, whole("diagonal", diagonal) + 1)
-    return where(below, x, full(0, x.dtype, x.shape))
-
-
-@op(in_place=True)
-def triu(x: Value, diagonal: int = 0) -> Value:
-    """Return a tensor's upper triangles: elements on and above a diagonal, else 0."""
-    below = _below(x, whole("diagonal", diagonal))
-    return where(below, full(0, x.dtype, x.shape), x)
-
-
-def _below(x: Value, k: int) -> Value:
-    """Return where elements of matrices are below the k-th diagonal, as bool."""
-    if len(x.shape) < 2:
-        raise ShapeError(
-            _("Triangles are parts of matrices."),
-            expected=_("at least two axes"),
-            got=show(x.shape),
-        )
-    shape = x.shape[-2:]
-    row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
-    edge = add(row, full(k, DType.int64, shape))
-    return broadcast_to(less(column, edge), x.shape)
-
-
-@op
-def diagonal(x: Value, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Viewed:
-    """Return a tensor's diagonal, whose second index is the first plus ``offset``."""
-    result = diagonal_of(x, offset, dim1, dim2)
-    axes = axis_of(x.shape, dim1), axis_of(x.shape, dim2)
-    return Viewed(result, DIAGONAL, (offset, *axes))
-
-
-@op
-def diag(x: Value, diagonal: int = 0) -> Value:
-    """Return the diagonal of a matrix, or a matrix with the given diagonal."""
-    if len(x.shape) == 2:
-        return movement.copy(diagonal_of(x, diagonal))
-    if len(x.shape) != 1:
-        raise ShapeError(
-            _("diag takes a vector or a matrix."),
-            got=show(x.shape),
-            fix="x.diagonal(offset, dim1, dim2)",
-        )
-    offset = whole("diagonal", diagonal)
-    before, behind = max(offset, 0), max(-offset, 0)
-    line = movement.pad(x, low=(before,), high=(behind,), interior=(0,))
-    shape = line.shape * 2
-    row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
-    on = equal(add(row, full(offset, DType.int64, shape)), column)
-    return where(on, broadcast_to(line, shape), full(0, x.dtype, shape))
-
-
-@op
-def trace(x: Value) -> Value:
-    """Return the trace of a matrix, the sum of its diagonal."""
-    return sum_(diag(x))

@@ -52,6 +52,9 @@ ALIASES = {
     "k": ("diagonal",),
     "shift": ("shifts",),
     "shape": ("size",),
+    "stop": ("end",),
+    "num": ("steps",),
+    "split_size": ("split_size_or_sections",),
 }
 
 #: Exceptions that Python and NumPy raise at arguments that make no sense.
@@ -107,6 +110,8 @@ class Op:
         floats: whether integers are converted to float32 first.
         creates: whether the function creates a tensor, and takes ``device=`` and
             ``requires_grad=`` too.
+        module: the module of the package that has the function, ``"special"`` for
+            example; empty for the package itself, and for a method.
     """
 
     def __init__(
@@ -121,16 +126,20 @@ class Op:
         in_place: bool = False,
         floats: bool = False,
         creates: bool = False,
+        module: str = "",
     ) -> None:
-        self.function, self.names = function, names
+        self.function, self.names, self.module = function, names, module
         self.name = name or function.__name__.removesuffix("_")
-        self.method, self.public = method, public
+        self.method, self.public = method and not module, public and not module
         self.operator, self.in_place = operator, in_place
         self.floats, self.creates = floats, creates
-        code, kinds = function.__code__, function.__annotations__
+        code, kinds = inspect.unwrap(function).__code__, function.__annotations__
         count = code.co_argcount + code.co_kwonlyargcount
         self.positional = code.co_varnames[: code.co_argcount]
         self.keywords = frozenset(code.co_varnames[:count])
+        #: The parameters by position that may be left out.
+        defaults = len(inspect.unwrap(function).__defaults__ or ())
+        self.optional = self.positional[len(self.positional) - defaults :]
         #: The name of ``*sizes``, if the function takes it.
         self.several = code.co_varnames[count] if code.co_flags & 4 else ""
         values = [kinds.get(name) == "Value" for name in self.positional[:2]]
@@ -209,6 +218,8 @@ class Op:
             named[target] = item
         # Those that are converted are passed by position.
         for name in self.positional[len(args) : 1 + self.of_pair]:
+            if name not in named and name in self.optional:
+                break
             if name not in named:
                 raise TypeError(f"missing a required argument: {name!r}")
             args = (*args, named.pop(name))

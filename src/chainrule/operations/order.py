@@ -1,36 +1,46 @@
-"""Tensor functions that sort, search and count distinct elements.
+"""Tensor functions that sort and search elements.
 
 NaN is larger than every number, and equal elements keep their order.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, SymbolicDim
 from chainrule.operations.arguments import axis_of, whole
-from chainrule.operations.arithmetic import le, ne, number
-from chainrule.operations.indexing import indexed
+from chainrule.operations.arithmetic import le, number, operands_of_own_shapes
 from chainrule.operations.op import op
-from chainrule.operations.operands import astype, full, promote, value_of
+from chainrule.operations.operands import astype, full, value_of
 from chainrule.operations.reductions import Extremes
-from chainrule.operations.selection import numbers_for
-from chainrule.operations.shapes import concatenated, cut, reshaped, squeezed
+from chainrule.operations.shapes import (
+    common,
+    concatenated,
+    cut,
+    of_lines,
+    reshaped,
+    squeezed,
+)
 from chainrule.primitives import elementwise as prims
-from chainrule.primitives import sorting
+from chainrule.primitives import movement, sorting
 from chainrule.primitives.elementwise import add, less, where
 from chainrule.primitives.indexing import gather
 from chainrule.primitives.indexing import take as rows_of
-from chainrule.primitives.integers import bitwise_and, bitwise_not, bitwise_or
+from chainrule.primitives.integers import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+)
 from chainrule.primitives.rules import show
 from chainrule.text import _
+from chainrule.util import validation
 
 
 @op
+@of_lines
 def argsort(
     x: Value, dim: int = -1, descending: bool = False, *, stable: bool = True
 ) -> Value:
@@ -42,6 +52,7 @@ def argsort(
 
 
 @op
+@of_lines
 def sort(
     x: Value, dim: int = -1, descending: bool = False, *, stable: bool = True
 ) -> Extremes:
@@ -51,6 +62,7 @@ def sort(
 
 
 @op
+@of_lines
 def topk(
     x: Value, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> Extremes:
@@ -75,33 +87,40 @@ def topk(
 
 
 @op
-def median(x: Value, dim: int | None = None, keepdim: bool = False) -> Any:
-    """Return a tensor's median, the lower of two; along ``dim`` with its index.
+def msort(x: Value) -> Value:
+    """Return a tensor's elements sorted along the first axis."""
+    return sort(x, 0).values
 
-    NaN where an element is NaN.
+
+@op
+@of_lines
+def kthvalue(x: Value, k: int, dim: int = -1, keepdim: bool = False) -> Extremes:
+    """Return the k-th smallest elements of a tensor along ``dim``, and their indices.
+
+    >>> import chainrule as cr
+    >>> cr.kthvalue(cr.tensor([5, 3, 4]), 2).values
+    tensor(4)
     """
-    line = x if dim is not None else reshaped(x, (-1,))
-    axis = axis_of(line.shape, 0 if dim is None else dim)
-    size = line.shape[axis]
-    if not isinstance(size, int) or not size:
+    axis, k = axis_of(x.shape, dim), whole("k", k, least=1)
+    size = x.shape[axis]
+    if isinstance(size, SymbolicDim) or k > size:
         raise ShapeError(
-            _("A median is taken of an axis of fixed length, at least 1."),
-            got=_("{size} elements", size=size),
+            _("kthvalue takes one of the elements along a fixed axis."),
+            expected=_("k from 1 to {size}", size=size),
+            got=f"k={k}",
         )
-    middle, parts = (size - 1) // 2, list[Value]()
-    ordered = sort(line, axis)
-    last = cut(ordered.values, axis, size - 1, size)
-    for v in ordered:
-        chosen = cut(v, axis, middle, middle + 1)
-        end = cut(v, axis, size - 1, size)
-        chosen = where(ne(last, last), end, chosen)
-        parts.append(chosen if keepdim and dim is not None else squeezed(chosen, axis))
-    return parts[0] if dim is None else Extremes(*parts)
+    return _at(sort(x, axis), axis, k - 1, keepdim)
+
+
+def _at(ordered: Extremes, axis: int, place: int, keepdim: bool) -> Extremes:
+    """Return elements and indices at a place along an axis."""
+    parts = [cut(v, axis, place, place + 1) for v in ordered]
+    return Extremes(*(v if keepdim else squeezed(v, axis) for v in parts))
 
 
 @op
 def diff(
-    x: Value, n: int = 1, dim: int = -1, *, prepend: Any = None, append: Any = None
+    x: Value, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None
 ) -> Value:
     """Return a tensor's n-th differences along ``dim``, by default the last axis.
 
@@ -114,10 +133,13 @@ def diff(
         raise ArgumentError(
             _("diff takes differences so many times."), expected="n ≥ 0", got=f"n={n}"
         )
+    if not n:
+        return movement.copy(x)
     ends = [None if end is None else value_of(end) for end in (prepend, append)]
     parts = [v for v in (ends[0], x, ends[1]) if v is not None]
     x = concatenated(parts, dim) if len(parts) > 1 else x
     axis = axis_of(x.shape, dim)
+    minus = bitwise_xor if x.dtype is DType.bool else prims.sub
     for __ in range(n):
         size = x.shape[axis]
         if isinstance(size, SymbolicDim):
@@ -126,41 +148,69 @@ def diff(
             )
         if not size:
             break
-        x = prims.sub(cut(x, axis, 1, size), cut(x, axis, 0, size - 1))
+        x = minus(cut(x, axis, 1, size), cut(x, axis, 0, size - 1))
     return x
 
 
 @op(method=False)
-def searchsorted(x: Value, v: Any, *, side: str = "left", sorter: Any = None) -> Value:
-    """Return the indices at which elements of ``v`` would enter a sorted vector x.
+def searchsorted(
+    x: Value,
+    v: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+) -> Value:
+    """Return the indices at which elements of ``v`` would enter a sorted line x.
 
     Args:
-        x: a vector in rising order, or with ``sorter`` in any.
-        v: of any shape.
-        side: ``"left"`` gives the first place that fits, ``"right"`` the last.
+        x: in rising order along the last axis, or with ``sorter`` in any.
+        v: of any shape where x is a vector; else of the same leading axes.
+        out_int32: whether the indices are int32.
+        right: whether to give the last place that fits instead of the first.
+        side: the same, ``"left"`` or ``"right"``.
         sorter: what ``argsort`` gives for x.
 
     >>> import chainrule as cr
     >>> cr.searchsorted(cr.tensor([1, 3, 5]), cr.tensor([0, 3, 9]))
     tensor([0, 1, 3])
     """
-    if len(x.shape) != 1 or side not in ("left", "right"):
+    after = validation.truth("right", right) or side == "right"
+    v, lead = value_of(v), x.shape[:-1]
+    if (
+        side not in (None, "left", "right")
+        or (after and side == "left")
+        or not x.shape
+        or (lead and v.shape[:-1] != lead)
+    ):
         raise ArgumentError(
-            _("searchsorted looks in a vector, from one side."),
-            expected=_("one axis, and side='left' or 'right'"),
-            got=_("shape {shape}, side={side!r:.40}", shape=show(x.shape), side=side),
+            _("searchsorted looks in a line, from one side."),
+            expected=_("a vector, or leading axes as those looked for; one side"),
+            got=_(
+                "shapes {shape} and {v}, side={side!r:.40}, right={right}",
+                shape=show(x.shape),
+                v=show(v.shape),
+                side=side,
+                right=right,
+            ),
         )
     if sorter is not None:
-        x = rows_of(x, value_of(sorter))
-    v = value_of(v)
-    (size,) = x.shape
+        order = value_of(sorter)
+        if order.shape != x.shape:
+            raise ShapeError(
+                _("sorter is what argsort gives for the line."),
+                expected=show(x.shape),
+                got=show(order.shape),
+            )
+        x = gather(x, order, axis=len(lead))
+    size = x.shape[-1]
     if isinstance(size, SymbolicDim):
         raise ShapeError(
             _("searchsorted looks in a line of fixed length."), got=show(x.shape)
         )
-    if x.dtype is not v.dtype:
-        dtype = promote(x.dtype, v.dtype)
-        x, v = astype(x, dtype), astype(v, dtype)
+    x, v = common([x, v], "searchsorted")
+    x, v = (astype(w, DType.uint8) if w.dtype is DType.bool else w for w in (x, v))
     # Halving, bit by bit: the place grows by a power of two while what stands before
     # it is smaller.
     place = full(0, DType.int64, v.shape)
@@ -168,12 +218,59 @@ def searchsorted(x: Value, v: Any, *, side: str = "left", sorter: Any = None) ->
     while step and size:
         probe = add(place, number(step, place))
         inside = le(probe, number(size, place))
-        last = add(probe, number(-1, place))
-        seen = rows_of(x, where(inside, last, number(0, place)))
-        before = _before(seen, v, side == "right")
+        last = where(inside, add(probe, number(-1, place)), number(0, place))
+        seen = gather(x, last, axis=len(lead)) if lead else rows_of(x, last)
+        before = _before(seen, v, after)
         place = where(bitwise_and(inside, before), probe, place)
         step //= 2
-    return place
+    return astype(place, DType.int32) if out_int32 else place
+
+
+@op
+def bucketize(
+    x: Value, boundaries: Any, *, out_int32: bool = False, right: bool = False
+) -> Value:
+    """Return the index of the bucket between boundaries that each element falls into.
+
+    Bucket i ends with boundary i, or before it where ``right``.
+
+    >>> import chainrule as cr
+    >>> cr.bucketize(cr.tensor([0, 3, 9]), cr.tensor([1, 3, 5]))
+    tensor([0, 1, 3])
+    """
+    edges = value_of(boundaries)
+    if len(edges.shape) != 1:
+        raise ShapeError(
+            _("Boundaries are a vector."), expected=_("one axis"), got=show(edges.shape)
+        )
+    return searchsorted(edges, x, out_int32=out_int32, right=right)
+
+
+@op(method=False)
+def isin(
+    elements: Any,
+    test_elements: Any,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+) -> Value:
+    """Return whether each element is among ``test_elements``, or not if ``invert``.
+
+    ``assume_unique`` changes nothing here.
+
+    >>> import chainrule as cr
+    >>> cr.isin(cr.tensor([1, 2, 3]), cr.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
+    v, w = operands_of_own_shapes(elements, test_elements)
+    v, w = common([v, w], "isin")
+    line = sort(reshaped(w, (-1,)), 0).values
+    if line.shape == (0,):
+        return full(bool(invert), DType.bool, v.shape)
+    place = searchsorted(line, v)
+    end = number(int(line.shape[0]) - 1, place)  # type: ignore[arg-type]
+    found = prims.equal(rows_of(line, prims.minimum(place, end)), v)
+    return bitwise_not(found) if invert else found
 
 
 def _before(a: Value, b: Value, equal_too: bool) -> Value:
@@ -185,74 +282,3 @@ def _before(a: Value, b: Value, equal_too: bool) -> Value:
     return bitwise_or(
         less(a, b), bitwise_and(prims.isnan(b), bitwise_not(prims.isnan(a)))
     )
-
-
-# -- distinct elements ----------------------------------------------------------------
-
-
-class UniqueAll(NamedTuple):
-    """The distinct elements of a tensor with indices, inverse and counts."""
-
-    values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
-
-
-class UniqueCounts(NamedTuple):
-    """The distinct elements of a tensor and their counts."""
-
-    values: Any
-    counts: Any
-
-
-class UniqueInverse(NamedTuple):
-    """The distinct elements of a tensor, and each element's index among them."""
-
-    values: Any
-    inverse_indices: Any
-
-
-@op(method=False)
-def unique_all(x: Value) -> UniqueAll:
-    """Return a tensor's distinct elements in rising order, with indices and counts.
-
-    The indices are each one's first place, and for each element of x its place among
-    them; the counts, how often each occurs. Every NaN counts for itself.
-
-    >>> import chainrule as cr
-    >>> cr.unique_all(cr.tensor([3, 1, 3])).counts
-    tensor([1, 2])
-    """
-    results = np.unique(numbers_for(x, "unique_all"), True, True, True, equal_nan=False)
-    indices, inverse, counts = [Value(np.asarray(a)) for a in results[1:]]
-    values = indexed(reshaped(x, (-1,)), indices)
-    return UniqueAll(values, indices, reshaped(inverse, x.shape), counts)
-
-
-@op(method=False)
-def unique_counts(x: Value) -> UniqueCounts:
-    """Return a tensor's distinct elements and their counts; see :func:`unique_all`."""
-    unique = unique_all(x)
-    return UniqueCounts(unique.values, unique.counts)
-
-
-@op(method=False)
-def unique_inverse(x: Value) -> UniqueInverse:
-    """Return a tensor's distinct elements, and each element's index among them.
-
-    See :func:`unique_all`.
-    """
-    unique = unique_all(x)
-    return UniqueInverse(unique.values, unique.inverse_indices)
-
-
-@op(method=False)
-def unique_values(x: Value) -> Value:
-    """Return a tensor's distinct elements; see :func:`unique_all`.
-
-    >>> import chainrule as cr
-    >>> cr.unique_values(cr.tensor([3, 1, 3]))
-    tensor([1, 3])
-    """
-    return unique_all(x).values

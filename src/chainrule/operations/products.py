@@ -16,6 +16,7 @@ from chainrule.operations.op import op
 from chainrule.operations.operands import (
     astype,
     broadcast_shapes,
+    is_number,
     promote,
     promoted,
     value_of,
@@ -99,15 +100,68 @@ def _product_of(x: Value, other: Any, m: int, n: int, name: str) -> Value:
     return matmul(x, w)
 
 
-@op
-def addmm(
-    x: Value, first: Any, second: Any, *, beta: float = 1, alpha: float = 1
-) -> Value:
-    """Return beta · x + alpha · first @ second, a scaled matrix product and sum."""
-    product = matmul(value_of(first), second)
+def _scaled_sum(x: Value, product: Value, beta: Any, alpha: Any) -> Value:
+    """Return beta · x + alpha · product; with beta = 0 nothing of x, not its NaN."""
+    scales = [n for n in (alpha, beta) if not is_one(n)]
+    fractions = any(value_of(n).dtype.is_float for n in scales)
+    if fractions and not (product.dtype.is_float or x.dtype.is_float):
+        raise ArgumentError(
+            _("Sums and products of integers are scaled by integers."),
+            expected=_("whole numbers for alpha and beta, or floats"),
+            got=f"alpha={alpha!r:.40}, beta={beta!r:.40}",
+            fix="x.double()",
+        )
     if not is_one(alpha):
         product = times(product, alpha)
+    if broadcast_shapes(x.shape, product.shape) != product.shape:
+        raise ShapeError(
+            _("What is added to a product has its shape, or is broadcast to it."),
+            expected=show(product.shape),
+            got=show(x.shape),
+        )
+    if is_number(beta) and beta == 0:
+        return astype(product, promote(product.dtype, x.dtype))
     return add(*promoted(product, x if is_one(beta) else times(x, beta)))
+
+
+@op(in_place=True)
+def addmm(
+    x: Value, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1
+) -> Value:
+    """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
+    return _scaled_sum(x, mm(value_of(mat1), mat2), beta, alpha)
+
+
+@op(in_place=True)
+def addmv(x: Value, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Value:
+    """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
+    return _scaled_sum(x, mv(value_of(mat), vec), beta, alpha)
+
+
+@op(in_place=True)
+def addr(x: Value, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Value:
+    """Return beta · x + alpha times the outer product; bool stays bool, as or."""
+    v, w = value_of(vec1), value_of(vec2)
+    result = _scaled_sum(x, outer(v, w), beta, alpha)
+    truths = x.dtype is v.dtype is w.dtype is DType.bool
+    return astype(result, DType.bool) if truths else result
+
+
+@op(in_place=True)
+def baddbmm(
+    x: Value, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1
+) -> Value:
+    """Return beta · x + alpha times the matrix products of two stacks of matrices."""
+    return _scaled_sum(x, bmm(value_of(batch1), batch2), beta, alpha)
+
+
+@op(in_place=True)
+def addbmm(
+    x: Value, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1
+) -> Value:
+    """Return beta · x + alpha times the sum of a stack's matrix products."""
+    product = bmm(value_of(batch1), batch2)
+    return _scaled_sum(x, sum_(product, 0, dtype=product.dtype), beta, alpha)
 
 
 def batched(v: Value, w: Value, left: str, right: str, out: str) -> Value:
@@ -204,6 +258,11 @@ def tensordot(x: Value, other: Any, dims: Any = 2) -> Value:
             _("tensordot pairs axes."), expected=_("as many of each"), got=f"{axes}"
         )
     left = LETTERS[: len(v.shape)]
+    for a, b in zip(first, second):  # one element goes with all of the other's
+        if v.shape[a] == 1 != w.shape[b]:
+            w = sum_(w, b, True, dtype=w.dtype)
+        elif w.shape[b] == 1 != v.shape[a]:
+            v = sum_(v, a, True, dtype=v.dtype)
     right = [*LETTERS[len(v.shape) : len(v.shape) + len(w.shape)]]
     for a, b in zip(first, second):
         right[b] = left[a]
@@ -221,6 +280,8 @@ def outer(x: Value, other: Any) -> Value:
             expected=_("one axis each"),
             got=_("{shape} and {w_shape}", shape=show(v.shape), w_shape=show(w.shape)),
         )
+    if v.dtype is w.dtype is DType.bool:
+        return mul(*promoted(reshaped(v, (-1, 1)), w))
     return dot(*_summable(v, w), "m,n->mn")
 
 

@@ -28,7 +28,7 @@ from chainrule.operations.operands import (
     operands,
     value_of,
 )
-from chainrule.operations.shapes import squeezed
+from chainrule.operations.shapes import of_lines, squeezed
 from chainrule.primitives import movement, reduce
 from chainrule.primitives.elementwise import (
     abs_,
@@ -129,10 +129,10 @@ def amax(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
 @op
 def amin(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
     """Return a tensor's minimum over ``dim``; equal ones share the derivative."""
-    return _reversed(amax(_reversed(x), dim, keepdim))
+    return reversed_order(amax(reversed_order(x), dim, keepdim))
 
 
-def _reversed(x: Value) -> Value:
+def reversed_order(x: Value) -> Value:
     """Return values in reversed order, so that a maximum computes a minimum.
 
     That is −x for floats; −1 − x and max − x for integers with and without a sign,
@@ -147,12 +147,14 @@ def _reversed(x: Value) -> Value:
 
 
 @op
+@of_lines
 def argmax(x: Value, dim: int | None = None, keepdim: bool = False) -> Value:
     """Return the (first) index of a tensor's largest element along ``dim``."""
     return _index_of(reduce.argmax, x, dim, keepdim)
 
 
 @op
+@of_lines
 def argmin(x: Value, dim: int | None = None, keepdim: bool = False) -> Value:
     """Return the (first) index of a tensor's smallest element along ``dim``."""
     return _index_of(reduce.argmin, x, dim, keepdim)
@@ -181,7 +183,7 @@ def max_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -
     if _is_operand(other, keepdim, dim):
         return maximum(*operands(x, other))
     axis = other if dim is None else dim
-    return _extremes(reduce.argmax, amax, x, axis, keepdim)
+    return _extremes(value_of(x), reduce.argmax, amax, axis, keepdim)
 
 
 @op
@@ -195,7 +197,7 @@ def min_(x: Any, other: Any = None, keepdim: bool = False, *, dim: Any = None) -
     if _is_operand(other, keepdim, dim):
         return minimum(*operands(x, other))
     axis = other if dim is None else dim
-    return _extremes(reduce.argmin, amin, x, axis, keepdim)
+    return _extremes(value_of(x), reduce.argmin, amin, axis, keepdim)
 
 
 def _is_operand(other: Any, keepdim: bool, dim: Any) -> bool:
@@ -207,7 +209,7 @@ def _is_operand(other: Any, keepdim: bool, dim: Any) -> bool:
     """
     if other is not None and dim is not None:
         raise passed_twice("dim", other, "dim", dim)
-    if not isinstance(other, TensorBase) or not other.shape:
+    if not isinstance(other, TensorBase):
         return False
     if keepdim:
         raise ArgumentError(
@@ -218,8 +220,8 @@ def _is_operand(other: Any, keepdim: bool, dim: Any) -> bool:
     return True
 
 
-def _extremes(index_of: Any, value: Any, x: Any, dim: Any, keepdim: bool) -> Any:
-    x = value_of(x)
+@of_lines
+def _extremes(x: Value, index_of: Any, value: Any, dim: Any, keepdim: bool) -> Any:
     if dim is None:
         return value(x, None, keepdim)
     if isinstance(dim, tuple | list):
@@ -276,6 +278,8 @@ def var(
             because NumPy and the array API standard take 0.
         axis: NumPy's name of ``dim``.
     """
+    if isinstance(dim, bool) and unbiased is None:  # x.var(False)
+        dim, unbiased = None, dim
     divisor_less = _correction(correction, unbiased, axis)
     if axis is not None and dim is not None:
         raise passed_twice("dim", dim, "axis", axis)
@@ -385,13 +389,15 @@ def logsumexp(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
 # -- running sums ---------------------------------------------------------------------
 
 
-@op
+@op(in_place=True)
+@of_lines
 def cumsum(x: Value, dim: int | None = None, *, dtype: Any = None) -> Value:
     """Return a tensor's cumulative sum along ``dim``; integers in 64 bits."""
     return _running(reduce.cumsum, x, dim, dtype)
 
 
-@op
+@op(in_place=True)
+@of_lines
 def cumprod(x: Value, dim: int | None = None, *, dtype: Any = None) -> Value:
     """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
     return _running(reduce.cumprod, x, dim, dtype)

@@ -1,4 +1,4 @@
-"""Tensor functions that read and write elements by index or by mask."""
+"""Tensor functions that read elements by index or by mask."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 from chainrule.errors import ShapeError
 from chainrule.graph.context import context
 from chainrule.graph.node import Array, Value
-from chainrule.graph.types import DType, SymbolicDim
-from chainrule.operations.arguments import axis_of
-from chainrule.operations.indexing import indexed, replaced
-from chainrule.operations.indices import from_front
+from chainrule.graph.types import DType, SymbolicDim, size_of
+from chainrule.operations.arguments import axis_of, shape_of
+from chainrule.operations.indexing import indexed
+from chainrule.operations.indices import from_front, in_range
 from chainrule.operations.op import op
 from chainrule.operations.operands import (
-    assignable,
-    astype,
     broadcast_shapes,
     broadcast_to,
+    count_of,
     value_of,
 )
-from chainrule.operations.shapes import cut, reshaped
+from chainrule.operations.shapes import cut, of_lines, reshaped
 from chainrule.operations.views import key_along
 from chainrule.primitives import indexing as prims
-from chainrule.primitives.creation import iota
+from chainrule.primitives.indexing import take as rows_of
+from chainrule.primitives.integers import floor_divide, remainder
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
@@ -38,12 +38,13 @@ def take(x: Value, indices: Any, dim: int | None = None) -> Value:
 
 
 @op
+@of_lines
 def index_select(x: Value, dim: int, index: Any) -> Value:
     """Take slices of a tensor along ``dim`` by index."""
     return take(x, index, dim)
 
 
-@op(public=False)
+@op
 def take_along_dim(x: Value, indices: Any, dim: int | None = None) -> Value:
     """Take a tensor's elements by index along ``dim``; other axes are broadcast.
 
@@ -51,7 +52,7 @@ def take_along_dim(x: Value, indices: Any, dim: int | None = None) -> Value:
     is ``cr.take_along_axis``.
     """
     places = value_of(indices)
-    if dim is None:
+    if dim is None or not x.shape:
         x, places, dim = reshaped(x, (-1,)), reshaped(places, (-1,)), 0
     axis = axis_of(x.shape, dim)
     places = from_front(places, x.shape[axis])
@@ -85,7 +86,12 @@ def gather(x: Value, dim: int, index: Any) -> Value:
 
     The indices' other axes may be shorter, as in PyTorch.
     """
-    places, axis = value_of(index), axis_of(x.shape, dim)
+    places = value_of(index)
+    if not x.shape or 0 in places.shape:  # one element, or none
+        axis = axis_of(x.shape or (1,), dim)
+        shape, line = places.shape, reshaped(x, (-1,))
+        return reshaped(rows_of(line, from_front(reshaped(places, (-1,)), 1)), shape)
+    axis = axis_of(x.shape, dim)
     checked = from_front(places, x.shape[axis])
     if len(places.shape) != len(x.shape):
         raise ShapeError(
@@ -107,50 +113,23 @@ def gather(x: Value, dim: int, index: Any) -> Value:
     return prims.gather(x, checked, axis=axis)
 
 
-@op(in_place=True)
-def scatter(x: Value, dim: int, index: Any, src: Any) -> Value:
-    """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j].
+@op(method=False)
+def unravel_index(indices: Value, shape: Any) -> tuple[Value, ...]:
+    """Return the indices along each axis of a shape for places in row-major order.
 
-    ``src`` may be a number; of places that are named twice the last one counts.
+    >>> import chainrule as cr
+    >>> cr.unravel_index(cr.tensor([4, 1]), (2, 3))
+    (tensor([1, 0]), tensor([1, 1]))
     """
-    axis, places, new = (
-        axis_of(x.shape, dim),
-        value_of(index),
-        assignable(src, x.dtype),
-    )
-    if len(places.shape) != len(x.shape):
-        raise ShapeError(
-            _("scatter takes indices with the axes of the tensor."),
-            expected=_("{ndim} axes", ndim=len(x.shape)),
-            got=show(places.shape),
-        )
-    key = [
-        places if i == axis else iota(shape=places.shape, axis=i, dtype=DType.int64)
-        for i in range(len(x.shape))
-    ]
-    return replaced(x, tuple(key), new)
-
-
-@op(in_place=True)
-def scatter_add(x: Value, dim: int, index: Any, src: Any) -> Value:
-    """Return a tensor with ``src`` added at indices: x[index[i][j]][j] += src[i][j]."""
-    return _added(x, axis_of(x.shape, dim), value_of(index), assignable(src, x.dtype))
-
-
-@op(public=False, in_place=True)
-def index_add(x: Value, dim: int, index: Any, source: Any) -> Value:
-    """Return a tensor with the slices of ``source`` added at indices along ``dim``."""
-    axis = axis_of(x.shape, dim)
-    places, updates = value_of(index), assignable(source, x.dtype)
-    column = tuple([-1 if i == axis else 1 for i in range(len(x.shape))])
-    return _added(
-        x, axis, broadcast_to(reshaped(places, column), updates.shape), updates
-    )
-
-
-def _added(x: Value, axis: int, places: Value, updates: Value) -> Value:
-    places = from_front(places, x.shape[axis])
-    return prims.scatter_add_along(x, places, astype(updates, x.dtype), axis=axis)
+    sizes = shape_of(shape)
+    total = size_of(sizes)
+    places = in_range(from_front(indices, total), total, 0)
+    results: list[Value] = []
+    for size in sizes[::-1]:
+        size = broadcast_to(count_of(size, DType.int64), places.shape)
+        results.append(remainder(places, size))
+        places = floor_divide(places, size)
+    return tuple(results[::-1])
 
 
 # -- shapes that depend on the numbers -------------------------------------------------
@@ -170,11 +149,11 @@ def nonzero(x: Value, *, as_tuple: bool = False) -> Any:
 
     Args:
         x: of any shape.
-        as_tuple: a vector for each axis instead, which together index x.
+        as_tuple: a vector for each axis instead, which together index x; a scalar
+            has one axis there.
 
     Raises:
-        ShapeError: while a function is compiled: the shape depends on the numbers;
-            a scalar, which has no axis, with ``as_tuple``.
+        ShapeError: while a function is compiled: the shape depends on the numbers.
 
     >>> import chainrule as cr
     >>> cr.tensor([[0, 5], [7, 0]]).nonzero()
@@ -184,14 +163,13 @@ def nonzero(x: Value, *, as_tuple: bool = False) -> Any:
     numbers = numbers_for(x, "nonzero")
     if not as_tuple:
         return Value(np.argwhere(numbers))
-    if not x.shape:
-        raise ShapeError(
-            _("A scalar has no indices."),
-            expected=_("an axis"),
-            got=_("shape ()"),
-            fix="x != 0",
-        )
-    return tuple([Value(places) for places in np.nonzero(numbers)])
+    return tuple([Value(p) for p in np.nonzero(np.atleast_1d(numbers))])
+
+
+@op
+def argwhere(x: Value) -> Value:
+    """Return the indices of a tensor's elements that differ from 0, a row for each."""
+    return nonzero(x)
 
 
 def numbers_for(x: Value, name: str) -> Array:

@@ -6,8 +6,9 @@ counted from 0 or from the end, and one size may be −1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.apply import apply
@@ -29,19 +30,51 @@ def reshaped(v: Value, shape: tuple[Any, ...]) -> Value:
     return v if shape == v.shape else apply(movement.reshape, (v,), {"shape": shape})
 
 
-def squeezed(v: Value, dim: Any) -> Value:
-    """Remove axes of a graph value, which must have length 1."""
-    axes = axes_of(v.shape, dim)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def of_lines(function: F) -> F:
+    """Decorate a function along an axis: a scalar is a line of one element there.
+
+    Its axes are 0 and −1, as in PyTorch, and what comes of it are scalars again.
+    """
+
+    @wraps(function)
+    def call(x: Value, *args: Any, **kwargs: Any) -> Any:
+        if x.shape:
+            return function(x, *args, **kwargs)
+        return as_scalars(function(reshaped(x, (1,)), *args, **kwargs))
+
+    return call  # type: ignore[return-value]
+
+
+def as_scalars(result: Any) -> Any:
+    """Return a graph value of one element, or several of them, as scalars."""
+    if isinstance(result, Value):
+        return reshaped(result, ())
+    parts = map(as_scalars, result)
+    return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+
+
+def need_ones(shape: Shape, dim: Any) -> tuple[int, ...]:
+    """Check axes of a tensor that are to be removed, which must have length 1."""
+    axes = axes_of(shape, dim)
     for at in axes:
-        if v.shape[at] != 1:
+        if shape[at] != 1:
             raise ShapeError(
                 _("squeeze drops an axis of length 1."),
                 expected=_("axis {at} of length 1", at=at),
-                got=_("shape {shape}", shape=show(v.shape)),
+                got=_("shape {shape}", shape=show(shape)),
                 fix=_(
                     "x.reshape(…) for another shape, x.squeeze() for all of length 1"
                 ),
             )
+    return axes
+
+
+def squeezed(v: Value, dim: Any) -> Value:
+    """Remove axes of a graph value, which must have length 1."""
+    axes = need_ones(v.shape, dim)
     return reshaped(v, tuple([d for i, d in enumerate(v.shape) if i not in axes]))
 
 
@@ -77,6 +110,8 @@ def concatenated(values: Sequence[Value], dim: Any = 0) -> Value:
     values = common(values, "concat")
     if dim is None:
         values, dim = [reshaped(v, (-1,)) for v in values], 0
+    if any(len(v.shape) > 1 for v in values):  # an empty vector joins anything
+        values = [v for v in values if v.shape != (0,)]
     ranks = {len(v.shape) for v in values}
     if len(ranks) > 1 or 0 in ranks:
         raise ShapeError(
@@ -111,6 +146,19 @@ def rows(v: Value, indices: Value, axis: int) -> Value:
     new = tuple(range(len(indices.shape)))
     rest = tuple(range(len(new), len(taken.shape)))
     return movement.transpose(taken, axes=(*rest[:axis], *new, *rest[axis:]))
+
+
+def windows(v: Value, axis: int, size: int, step: int) -> Value:
+    """Return windows of a graph value along an axis, each on a new last one."""
+    count = (int(v.shape[axis]) - size) // step + 1  # type: ignore[arg-type]
+    first, inner = (
+        iota(shape=(count, size), axis=i, dtype=DType.int64) for i in (0, 1)
+    )
+    places = add(mul(first, full(step, DType.int64, first.shape)), inner)
+    taken = rows(v, places, axis)
+    rank = len(taken.shape)
+    order = [i for i in range(rank) if i != axis + 1]
+    return movement.transpose(taken, axes=(*order, axis + 1))
 
 
 def diagonal_of(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
@@ -153,3 +201,18 @@ def with_ones(x: Value, dim: Any) -> tuple[Dim, ...]:
     new = axes_of((1,) * rank, many)
     old = iter(x.shape)
     return tuple([1 if i in new else next(old) for i in range(rank)])
+
+
+def fixed_size(x: Value, axis: int) -> int:
+    size = x.shape[axis]
+    if isinstance(size, SymbolicDim):
+        raise ShapeError(
+            _(
+                "The axis of {size} is not cut: its length is known only at the run.",
+                size=size,
+            ),
+            expected=_("an axis of fixed length"),
+            got=_("dim={dim} of shape {shape}", dim=axis, shape=show(x.shape)),
+            fix=_("cut another axis, or trace with fixed shapes"),
+        )
+    return size

@@ -23,7 +23,7 @@ from chainrule.operations.indexing import (
 )
 from chainrule.operations.op import Viewed
 from chainrule.operations.operands import broadcast_to, value_of
-from chainrule.operations.shapes import diagonal_of
+from chainrule.operations.shapes import diagonal_of, windows
 from chainrule.primitives import movement
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "PERMUTE",
     "RESHAPE",
     "SAME",
+    "WINDOWS",
     "View",
     "basic_key",
     "item",
@@ -95,8 +96,10 @@ PERMUTE = View("permute", _permuted, _turned_back)
 EXPAND = View("expand", broadcast_to, None)
 NARROW = View("narrow", narrowed, put_narrowed)
 DIAGONAL = View("diagonal", diagonal_of, _replaced_diagonal)
+WINDOWS = View("windows", windows, None)
 
-_VIEWS = {v.name: v for v in (SAME, INDEX, RESHAPE, PERMUTE, EXPAND, NARROW, DIAGONAL)}
+_ALL = (SAME, INDEX, RESHAPE, PERMUTE, EXPAND, NARROW, DIAGONAL, WINDOWS)
+_VIEWS = {v.name: v for v in _ALL}
 
 
 def _named(name: str) -> View:

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.graph.declare import Operation
 from chainrule.graph.primitive import Case, Formula
 from chainrule.notation.expressions import as_expr
-from chainrule.notation.functions import floor, negated, operated, scale
+from chainrule.notation.functions import apply, floor, negated, operated, scale
 from chainrule.primitives.elementwise import mul, neg
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples
@@ -46,6 +46,14 @@ remainder = elementwise(
     domain=_NOT_ZERO,
     kinks=_("whole quotients, where the derivatives are those from above"),
     cases=_QUOTIENTS,
+)
+
+gcd = elementwise(
+    np.gcd,
+    only="integers",
+    shown=lambda a, b: apply("gcd", a, b),
+    source="Euclid, Elements VII.2; 0 of two zeros",
+    cases=tuple(Case((t, t)) for t in ("i32[40]", "u8[2,3]", "i64[]", "i8[300]")),
 )
 
 

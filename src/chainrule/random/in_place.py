@@ -18,7 +18,7 @@ from chainrule.errors import ArgumentError, DTypeError
 from chainrule.graph.types import DType
 from chainrule.methods.declared import Declared
 from chainrule.operations.op import raises_call_error
-from chainrule.random.distributions import bernoulli, between, normal, randint, uniform
+from chainrule.random.distributions import bernoulli, between, randint, randn, uniform
 from chainrule.random.generator import bits, drawing
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
@@ -83,7 +83,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     True
     """
     std = number("std", std, least=0, what=_("A standard deviation is not negative."))
-    return normal(mean, std, self.shape, dtype=self.dtype)
+    return randn(self.shape, mean=mean, std=std, dtype=self.dtype)
 
 
 @_method("float")
@@ -114,7 +114,7 @@ def exponential_(self: Tensor, lambd: float = 1.0) -> Tensor:
 def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0) -> Tensor:
     """Fill the tensor with e to the power of numbers from N(mean, std²), in place."""
     std = number("std", std, above=0)
-    return normal(mean, std, self.shape, dtype="float64").exp()
+    return randn(self.shape, mean=mean, std=std, dtype="float64").exp()
 
 
 @_method("float")

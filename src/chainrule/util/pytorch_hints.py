@@ -15,20 +15,19 @@ PACKAGE = {
     "amp": _("nothing, numbers are computed in the dtype that they have"),
     "ao": _("float32: there are no quantized numbers"),
     "autocast": _("nothing, numbers are computed in the dtype that they have"),
-    "cdist": "((x[:, None] - y) ** 2).sum(-1).sqrt()",
+    "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
+    "lu": "cr.linalg.lu_factor(x)",
     "cfloat": _REAL,
     "channels_last": _MEMORY,
     "complex": _REAL,
     "complex64": _REAL,
     "complex128": _REAL,
     "contiguous_format": _MEMORY,
-    "cross": _("products of x[..., [1, 2, 0]] and y[..., [2, 0, 1]]"),
     "distributed": _ALONE,
     "float16": "cr.float32",
     "func": _("cr.grad, cr.vjp, cr.jvp, cr.hessian and cr.functional_call"),
     "fx": _("cr.compile(function), whose program can be printed"),
     "bfloat16": "cr.float32",
-    "fmod": _("x - (x / y).trunc() * y; x % y has the sign of y"),
     "get_num_threads": _("cr.compile(function, threads=…)"),
     "get_rng_state": "cr.random.default_generator.state()",
     "half": "cr.float32",
@@ -36,7 +35,6 @@ PACKAGE = {
     "initial_seed": "cr.random.default_generator.initial_seed()",
     "is_complex": _("False: there are no complex numbers"),
     "jit": "cr.compile(function)",
-    "logspace": "base ** cr.linspace(start, end, steps)",
     "mps": _CPU,
     "multiprocessing": _("Python's multiprocessing, or DataLoader(…, num_workers=…)"),
     "onnx": _("cr.save(model.state_dict(), path)"),
@@ -52,18 +50,32 @@ PACKAGE = {
     "set_printoptions": "numpy.set_printoptions(…)",
     "set_rng_state": "cr.random.default_generator.load_state(state)",
     "sparse": _("zeros in tensors: there are no sparse layouts"),
-    "std_mean": "x.std(dim), x.mean(dim)",
     "strided": _MEMORY,
     "testing": "numpy.testing.assert_allclose(x, y)",
-    "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
     "use_deterministic_algorithms": _REPEATED,
-    "var_mean": "x.var(dim), x.mean(dim)",
     "vmap": _("functions of batches: axes in front broadcast"),
     "xpu": _CPU,
 }
 
+#: Names of linear algebra.
+LINALG = {
+    **dict.fromkeys(
+        ("eig", "eigvals"),
+        _(
+            "there are no complex numbers: cr.linalg.eigh(x) of symmetric matrices, "
+            "cr.linalg.svd(x) of all"
+        ),
+    ),
+    **dict.fromkeys(
+        ("ldl_factor", "ldl_factor_ex", "ldl_solve"),
+        "cr.linalg.lu_factor(x), cr.linalg.lu_solve(LU, pivots, b)",
+    ),
+    "matmul": "x @ y",
+}
+
 #: Names of tensors.
 TENSORS = {
+    "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
     "bfloat16": "x.float()",
     "coalesce": _("x itself: there are no sparse layouts"),
     "data_ptr": "x.numpy().ctypes.data",
@@ -77,10 +89,11 @@ TENSORS = {
     "ndimension": "x.ndim",
     "share_memory_": _ALONE,
     "storage": "x.numpy()",
-    "stride": _MEMORY,
     "to_dense": _("x itself: there are no sparse layouts"),
     "to_sparse": _("x itself: there are no sparse layouts"),
-    "unique": _("cr.unique_values(x), cr.unique_inverse(x) or cr.unique_counts(x)"),
+    "resize_": _("x.reshape(…), or cr.zeros(size) for numbers of its own"),
+    "resize_as_": _("x.reshape_as(y), or cr.zeros_like(y) for numbers of its own"),
+    "stride": _MEMORY,
 }
 
 #: Methods of modules.

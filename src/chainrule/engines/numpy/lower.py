@@ -91,6 +91,7 @@ UFUNCS: dict[Primitive, np.ufunc] = {
     trigonometry.cos: np.cos,
     trigonometry.atan2: np.arctan2,
     integers.floor_divide: np.floor_divide,
+    integers.gcd: np.gcd,
     integers.remainder: np.remainder,
     integers.bitwise_and: np.bitwise_and,
     integers.bitwise_or: np.bitwise_or,

@@ -18,6 +18,7 @@ from chainrule.engines.schedule.layout import (
     in_order,
     view_of,
 )
+from chainrule.engines.schedule.libraries import BY_NUMPY
 from chainrule.engines.schedule.maps import domain_of, is_elementwise
 from chainrule.graph.context import absolute_scope
 from chainrule.graph.emit import clone, tracing
@@ -41,7 +42,7 @@ LIKE_FIRST = (
 LIKE_SECOND = (scatter_add_along,)
 
 #: Primitives whose kernels, or whose bodies, read operands row by row, without gaps.
-ROW_MAJOR = (take, scatter_add, random_bits, scan, cond)
+ROW_MAJOR = frozenset((take, scatter_add, random_bits, scan, cond, *BY_NUMPY))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from chainrule.composites import control
 from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops import along, loop_nodes
 from chainrule.engines.native.loops import control as nested
+from chainrule.engines.native.loops.by_numpy import by_numpy
 from chainrule.engines.native.loops.kernels import advance, for_loop, times
 from chainrule.engines.native.loops.reductions import column_sums, reduce_kernel
 from chainrule.engines.native.loops.windows import windowed
@@ -32,6 +33,7 @@ from chainrule.engines.native.math.scalar import (
 from chainrule.engines.native.products import convolution, product_nodes
 from chainrule.engines.native.runtime.code import CONDITION
 from chainrule.engines.schedule.layout import row_major
+from chainrule.engines.schedule.libraries import BY_NUMPY
 from chainrule.engines.schedule.maps import (
     fingerprint,
     loop_body,
@@ -368,6 +370,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     indexing.dynamic_update_slice: loop_nodes.dynamic_update_slice,
     control.scan: nested.scan,
     control.cond: nested.cond,
+    **dict.fromkeys(BY_NUMPY, by_numpy),
 }
 
 

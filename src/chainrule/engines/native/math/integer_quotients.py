@@ -1,8 +1,9 @@
-"""Code generation for floor division, remainder and integer power, as LLVM IR.
+"""Code generation for integer quotients, divisors and powers, as LLVM IR.
 
 The remainder of two floats is exact, however large their quotient is: parts of the
 divisor shifted up to the dividend are taken away until nothing is left to take. That
-and the powers of integers are loops, so what contains them is not vectorised.
+and the powers and common divisors of integers are loops, so what contains them is not
+vectorised.
 """
 
 from __future__ import annotations
@@ -162,6 +163,33 @@ def whole_power(b: ir.IRBuilder, dtype: DType, x: Any, p: Any) -> Any:
     sign = b.select(b.and_(minus, odd), x.type(-1), one)
     unit = b.or_(minus, b.icmp_signed("==", x, one))
     return b.select(negative, b.select(unit, sign, zero), result)
+
+
+def _euclid(b: ir.IRBuilder, x: Any, y: Any) -> Any:
+    """Emit LLVM code for the greatest common divisor of two unsigned integers."""
+    start = b.block
+    head, body, done = (
+        b.function.append_basic_block(name) for name in ("head", "body", "done")
+    )
+    b.branch(head)
+    b.position_at_end(head)
+    larger, rest = b.phi(x.type), b.phi(x.type)
+    larger.add_incoming(x, start)
+    rest.add_incoming(y, start)
+    b.cbranch(b.icmp_unsigned("!=", rest, x.type(0)), body, done)
+    b.position_at_end(body)
+    larger.add_incoming(rest, b.block)
+    rest.add_incoming(b.urem(larger, rest), b.block)
+    b.branch(head)
+    b.position_at_end(done)
+    return larger
+
+
+def gcd(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
+    """Emit LLVM code for the greatest common divisor of two integers."""
+    if dtype.kind == "int":
+        x, y = (b.select(b.icmp_signed("<", v, v.type(0)), b.neg(v), v) for v in (x, y))
+    return _function(b, "gcd", x.type, _euclid, x, y)
 
 
 def next_after(b: ir.IRBuilder, x: Any, to: Any) -> Any:

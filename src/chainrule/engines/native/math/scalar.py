@@ -250,6 +250,7 @@ SCALAR: dict[Primitive, Emit] = {
     integers.remainder: lambda b, node, x, y: integer_quotients.divided(
         b, _kind(node), x, y
     )[1],
+    integers.gcd: lambda b, node, x, y: integer_quotients.gcd(b, _kind(node), x, y),
     integers.bitwise_and: lambda b, node, x, y: b.and_(x, y),
     integers.bitwise_or: lambda b, node, x, y: b.or_(x, y),
     integers.bitwise_xor: lambda b, node, x, y: b.xor(x, y),

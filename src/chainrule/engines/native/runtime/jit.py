@@ -18,7 +18,7 @@ from weakref import WeakSet, WeakValueDictionary
 from llvmlite import binding
 from llvmlite.binding.newpassmanagers import NewPassManager
 
-from chainrule.engines.native.runtime.thread_pool import define_symbols
+from chainrule.engines.native.runtime import references, thread_pool
 
 #: Compilations so far: modules that LLVM has made object code of.
 compilations = 0
@@ -127,7 +127,8 @@ class MachineCode:
     """
 
     def __init__(self, code: bytes) -> None:
-        define_symbols()
+        thread_pool.define_symbols()
+        references.define_symbols()
         target, cpu, features = host()
         machine = target.create_target_machine(cpu=cpu, features=features, jit=True)
         # In no context of its own: a garbage collection may free that first.

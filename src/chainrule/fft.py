@@ -1,0 +1,41 @@
+"""Frequencies of discrete Fourier transforms, by the names of PyTorch.
+
+The transforms themselves are not here. Their results are complex numbers, which there
+are none of, and a tensor of real pairs under the name of ``rfft`` would be another
+shape than PyTorch's. A transform is two products, with derivatives of every order:
+
+>>> import chainrule as cr
+>>> x = cr.tensor([1.0, 2.0, 4.0, 3.0])
+>>> angles = 2 * cr.pi * cr.outer(cr.fft.rfftfreq(4), cr.arange(4.0))
+>>> (angles.cos() @ x).round(4), -(angles.sin() @ x)[1]  # real, and imaginary
+(tensor([10., -3.,  0.]), tensor(1.))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import MissingAttributeError
+from chainrule.tensor import IN_MODULES
+from chainrule.text import _
+
+globals().update(IN_MODULES["fft"])
+
+__all__ = [*IN_MODULES["fft"]]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
+
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for a transform, which has complex results."""
+        raise MissingAttributeError(
+            _("module 'chainrule.fft' has no attribute {name!r}", name=name),
+            fix=_(
+                "there are no complex numbers; angles.cos() @ x and -(angles.sin() @ x)"
+                " with angles = 2 * cr.pi * cr.outer(cr.fft.rfftfreq(n), cr.arange(n))"
+            ),
+            name=name,
+        )

@@ -44,7 +44,9 @@ LEFT_OUT = {
         "Transition",
         "ParamGroup",
         "Parameter",
+        "UninitializedParameter",
     ),
+    "Optimizer",  # whose subclasses have the arguments
     "Identity",  # takes whatever it is given
 }
 
@@ -117,7 +119,6 @@ def test_every_reader_of_files() -> None:
         (lambda: nn.functional.gelu([1.0], y=1), "leave it out"),
         (lambda: frame(format={}), "data.read(frame, format=…)"),
         (lambda: frame(shape=3), "leave it out"),
-        (lambda: nn.Linear(2, 3, device="cpu"), "all tensors are on the CPU"),
         (lambda: optim.Adam(fused=True), "one program"),
         (lambda: nn.MSELoss(size_average=True), "reduction="),
     ],

@@ -16,6 +16,8 @@ normal distribution of 3 dimensions is one event of shape (3,).
 tensor([0.   , 0.125])
 """
 
+from typing import TYPE_CHECKING, Any
+
 from chainrule.distributions.continuous import (
     Exponential,
     Laplace,
@@ -28,6 +30,7 @@ from chainrule.distributions.distribution import Distribution
 from chainrule.distributions.divergence import kl_divergence, register_kl
 from chainrule.distributions.gamma import Beta, Dirichlet, Gamma
 from chainrule.distributions.multivariate import Independent, MultivariateNormal
+from chainrule.errors import unknown_name
 
 __all__ = [
     "Bernoulli",
@@ -46,3 +49,10 @@ __all__ = [
     "kl_divergence",
     "register_kl",
 ]
+
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Raise an error for an unknown name of the module; suggest another."""
+        raise unknown_name(__name__, name, __all__)

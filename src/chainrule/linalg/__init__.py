@@ -16,9 +16,8 @@ say so in numbers.
 
 from typing import Any
 
-from chainrule.errors import MissingAttributeError
+from chainrule.errors import unknown_name
 from chainrule.tensor import IN_MODULES
-from chainrule.text import _
 from chainrule.util.pytorch_hints import LINALG
 
 globals().update(IN_MODULES["linalg"])
@@ -28,5 +27,4 @@ __all__ = [*IN_MODULES["linalg"]]
 
 def __getattr__(name: str) -> Any:
     """Raise an error for a name that is not here; say what to write instead."""
-    text = _("module 'chainrule.linalg' has no attribute {name!r}", name=name)
-    raise MissingAttributeError(text, fix=LINALG.get(name, ""), name=name)
+    raise unknown_name(__name__, name, __all__, LINALG)

@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("functions", "linalg", "random", "interop"),
     (
         *("accelerator", "array_api", "backends", "cuda", "distributions", "fft"),
-        *("special", "transforms"),
+        *("jit", "special", "transforms"),
     ),
     ("autograd",),
     ("compilation", "gradient_check"),

@@ -6,8 +6,9 @@ Each Python file that imports ``torch`` is parsed, not run. Its uses are: names 
 ``torch`` and behind what it imports from there, keywords of calls of these, and methods
 that PyTorch's tensors, modules or optimisers have. A file is clean where all of them
 are here. Printed are the share of clean files, and what is missing by the number of
-files that use it. Whether a name is refused when it is called, such as ``.cuda()``, is
-not seen; nor is what stands behind another package that is built on PyTorch.
+files that use it. What runs on a GPU alone, by the test of an ``if`` around it, is left
+out. Whether a name is refused when it is called, such as ``.cuda()``, is not seen; nor
+is what stands behind another package that is built on PyTorch.
 
 PyTorch must be installed: it says which attributes are methods of its objects.
 """
@@ -19,6 +20,7 @@ import ast
 import functools
 import importlib
 import inspect
+import re
 import sys
 import warnings
 from collections import Counter
@@ -161,6 +163,19 @@ class Uses(ast.NodeVisitor):
             self.paths.add(path)
         else:
             self.generic_visit(node)
+
+    def visit_If(self, node: ast.If | ast.IfExp) -> None:
+        """Leave out what runs on a GPU alone: ``x.cuda() if use_cuda else x``."""
+        test = ast.unparse(node.test)
+        if "cuda" not in test or re.search(r"\bnot\b|cpu", test):
+            self.generic_visit(node)
+            return
+        self.visit(node.test)
+        rest = node.orelse if isinstance(node.orelse, list) else [node.orelse]
+        for part in rest:
+            self.visit(part)
+
+    visit_IfExp = visit_If  # noqa: N815
 
     def visit_Call(self, node: ast.Call) -> None:
         """Note the keywords of a call, and a method."""

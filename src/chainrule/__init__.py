@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         data,
         distributions,
         fft,
+        jit,
         linalg,
         metrics,
         nn,
@@ -92,7 +93,7 @@ short, int, long = int16, int32, int64
 
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
-    *("distributions", "fft", "linalg", "metrics", "nn", "optim", "special"),
+    *("distributions", "fft", "jit", "linalg", "metrics", "nn", "optim", "special"),
     *("training", "utils", "viz"),
 )
 _LAZY = {
@@ -191,6 +192,7 @@ __all__ = [
     "int64",
     "is_grad_enabled",
     "jacobian",
+    "jit",
     "jvp",
     "linalg",
     "load",

@@ -94,7 +94,7 @@ LEFT_OUT = {
         nn.RandomAffine nn.RandomCrop nn.RandomErasing nn.RandomHorizontalFlip
         nn.RandomRotation nn.RandomVerticalFlip""",
     "devices, types and gradient modes: tests/test_devices_and_types.py": """
-        accelerator backends cuda device double enable_grad float get_default_dtype
+        accelerator backends cuda jit device double enable_grad float get_default_dtype
         inference_mode
         int is_grad_enabled long set_default_dtype set_grad_enabled short BoolTensor
         ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor ShortTensor

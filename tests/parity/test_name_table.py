@@ -51,12 +51,14 @@ def test_the_census_counts_files_and_names(tmp_path: Any, capsys: Any) -> None:
     )
     (tmp_path / "c.py").write_text("print('torch')\n")
     (tmp_path / "d.py").write_text("import torch, torchvision\ntorch.ones(2).sum()\n")
+    with (tmp_path / "d.py").open("a") as file:
+        file.write("x = torch.cuda.FloatTensor if use_cuda else torch.FloatTensor\n")
     with warnings.catch_warnings(action="ignore"):
         assert not tool("census").main([str(tmp_path), "--clean"])
     said = capsys.readouterr().out
     assert said.startswith("3 files import torch; 2 of them (67 %) use")
     assert "1 import nothing else" in said
-    for name in ("torch.onnx", "torch.jit", "torch.zeros(out=)", "x.half()"):
+    for name in ("torch.onnx", "torch.jit.script", "torch.zeros(out=)", "x.half()"):
         assert f"1  {name}\n" in said
     assert "a.py" in said
     assert "b.py" not in said

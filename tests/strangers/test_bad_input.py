@@ -71,7 +71,7 @@ def test_calls(call: str, fix: str) -> None:
         ("cr.cuda.amp", "leave it out"),
         ("cr.cuda.FloatTensor", "leave it out"),
         ("cr.GradScaler", "loss.backward()"),
-        ("cr.jit", "cr.compile(function)"),
+        ("cr.jit.script", "cr.compile(function)"),
         ("cr.onnx", "cr.save"),
         ("cr.multiprocessing", "num_workers"),
         ("cr.distributed", "one process"),
@@ -105,7 +105,7 @@ def test_names(name: str, fix: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["multiprocessing", "utils.tensorboard", "cuda.amp", "nn.parallel", "jit", "onnx"],
+    ["multiprocessing", "utils.tensorboard", "cuda.amp", "nn.parallel", "fx", "onnx"],
 )
 def test_modules_that_are_not_there_are_named(module: str) -> None:
     """Python's own error: an import statement leaves no place for a hint."""

@@ -34,7 +34,6 @@ PACKAGE = {
     "hub": _("cr.load(path), of a file in the safetensors format"),
     "initial_seed": "cr.random.default_generator.initial_seed()",
     "is_complex": _("False: there are no complex numbers"),
-    "jit": "cr.compile(function)",
     "mps": _CPU,
     "multiprocessing": _("Python's multiprocessing, or DataLoader(…, num_workers=…)"),
     "onnx": _("cr.save(model.state_dict(), path)"),

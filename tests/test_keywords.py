@@ -138,10 +138,10 @@ def test_of_several_unknown_keywords_the_first_is_named(build: Any) -> None:
 def test_an_input_that_is_passed_twice() -> None:
     x = cr.tensor([1.0])
     for call in (
-        lambda: nn.functional.gelu(x, x=x),
+        lambda: nn.functional.gelu(x, input=x),
         lambda: nn.functional.mse_loss(x, x, target=x),
     ):
-        with pytest.raises(ArgumentError, match=r"(x|target) is given once"):
+        with pytest.raises(ArgumentError, match=r"(input|target) is given once"):
             call()
 
 

@@ -206,7 +206,7 @@ def test_a_derived_function_has_the_signature_of_its_layer(name: str) -> None:
     wanted = [*inspect.signature(layer).parameters]
     weights = [i for i in inputs if i == "sample_weight"]
     inputs = [i for i in inputs if i != "sample_weight"]
-    if inputs[0] == "prediction":
+    if inputs[0] in ("prediction", "x"):
         inputs[0] = "input"
     assert [*inspect.signature(function).parameters] == inputs + wanted + weights
     assert function.__name__ == name
@@ -228,7 +228,7 @@ def test_a_derived_function_is_its_layer_for_arguments_of_each_kind() -> None:
     assert F.avg_pool2d(_image, (2, 1)).shape == (1, 4, 2, 4)
     with pytest.raises(cr.errors.ArgumentError, match="kernel_size"):
         F.avg_pool2d(_image, (2, True))
-    assert F.avg_pool2d(x=_image, kernel_size=[2, 1]).shape == (1, 4, 2, 4)
+    assert F.avg_pool2d(input=_image, kernel_size=[2, 1]).shape == (1, 4, 2, 4)
     with pytest.raises(cr.errors.CallError, match="did you mean 'negative_slope'"):
         F.leaky_relu(x, negative_slop=0.1)
     with pytest.raises(TypeError, match="missing a required argument: 'x'"):

@@ -469,25 +469,27 @@ class PReLU(Module):
         return prelu(x, self.weight)
 
 
-def prelu(x: Any, weight: Tensor) -> Tensor:
+def prelu(input: Any, weight: Tensor) -> Tensor:
     """Compute PReLU: x where x > 0, else a x, with one slope a or one per channel.
 
     Args:
-        x: (N, C, …), or of any shape where there is one number.
+        input: (N, C, …), or of any shape where there is one number.
         weight: a, (1,) or (C,).
     """
-    x, weight = as_tensor(x), as_tensor(weight)
+    input, weight = as_tensor(input), as_tensor(weight)
     if weight.size != 1:
-        if x.ndim < 2 or weight.shape != x.shape[1:2]:
+        if input.ndim < 2 or weight.shape != input.shape[1:2]:
             raise ShapeError(
                 _("prelu takes one slope, or one for each channel."),
-                expected=_("weight of shape {value}", value=show(x.shape[1:2] or (1,))),
+                expected=_(
+                    "weight of shape {value}", value=show(input.shape[1:2] or (1,))
+                ),
                 got=show(weight.shape),
             )
-        weight = weight.reshape(-1, *[1] * (x.ndim - 2))
+        weight = weight.reshape(-1, *[1] * (input.ndim - 2))
     else:
         weight = weight.reshape(())
-    return where(x > 0.0, x, weight * x)
+    return where(input > 0.0, input, weight * input)
 
 
 celu = as_function(CELU, "celu")

@@ -91,7 +91,7 @@ class Linear(Module):
         return linear(x, self.weight, self.bias)
 
 
-def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute X Wᵀ + b as :class:`Linear` does, with W (m, n) and b (m,), or None.
 
     Raises:
@@ -102,9 +102,9 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear([[1.0, 2.0]], Tensor([[3.0, 4.0]]), Tensor([0.5]))
     tensor([[11.5]])
     """
-    x = x if isinstance(x, Tensor) else as_tensor(x)
+    input = input if isinstance(input, Tensor) else as_tensor(input)
     weight = weight if isinstance(weight, Tensor) else as_tensor(weight)
-    rows, w = x.value, weight.value  # whose shapes and dtypes are plain attributes
+    rows, w = input.value, weight.value  # whose shapes and dtypes are plain attributes
     shape, matrix = rows.shape, w.shape
     if len(matrix) != 2:
         raise ShapeError(
@@ -122,10 +122,10 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             fix=_rows_fix(shape, inputs, outputs),
         )
     if rows.dtype is not w.dtype:
-        x = same_dtype("Linear", x, weight)
-        rows = x.value
+        input = same_dtype("Linear", input, weight)
+        rows = input.value
     if len(shape) != 2:
-        rows = x.reshape(-1, inputs).value
+        rows = input.reshape(-1, inputs).value
     z = dot(rows, w, "ni,oi->no")
     if bias is not None:
         b = bias.value if isinstance(bias, Tensor) else as_tensor(bias).value

@@ -114,20 +114,14 @@ class Softmin(_AlongAxis):
         return softmax(-z, self.dim)
 
 
-def softmax(x: Any, dim: int = -1) -> Tensor:
+def softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Tensor:
     """Compute :class:`Softmax` of a tensor, without its warning of a single score."""
-    x = as_tensor(x)
-    if not x.ndim:  # axis 0 or -1, as in PyTorch
-        return x.reshape(1).softmax(axis_of((1,), dim)).reshape(())
-    return x.softmax(dim)
+    return as_tensor(input).softmax(dim, dtype=dtype)
 
 
-def log_softmax(x: Any, dim: int = -1) -> Tensor:
+def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Tensor:
     """Compute :class:`LogSoftmax` of a tensor, without a warning of a single score."""
-    x = as_tensor(x)
-    if not x.ndim:
-        return x.reshape(1).log_softmax(axis_of((1,), dim)).reshape(())
-    return x.log_softmax(dim)
+    return as_tensor(input).log_softmax(dim, dtype=dtype)
 
 
 def _warn_of_one(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:

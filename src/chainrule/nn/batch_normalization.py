@@ -343,7 +343,7 @@ class InstanceNorm3d(_InstanceNorm):
 
 
 def batch_norm(
-    x: Any,
+    input: Any,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     weight: Tensor | None = None,
@@ -355,7 +355,7 @@ def batch_norm(
     """Normalise each feature over the batch: see :class:`chainrule.nn.BatchNorm1d`.
 
     Args:
-        x: (N, C) or (N, C, L), a feature for each of the C.
+        input: (N, C) or (N, C, L), a feature for each of the C.
         running_mean, running_var: (C,), changed in place; or both None.
         weight, bias: γ and β, (C,); None for 1 and 0.
         training: whether the batch's own statistics are used, and followed. Without
@@ -371,38 +371,41 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    x = floats(x)
-    if x.ndim < 2:
+    input = floats(input)
+    if input.ndim < 2:
         raise ShapeError(
             _(
                 "{place} normalises features over samples.",
                 place=layer_name("BatchNorm"),
             ),
             expected=_("shape (N, C) or (N, C, L)"),
-            got=show(x.shape),
+            got=show(input.shape),
             fix=_("give the samples an axis: x.reshape(-1, C)"),
         )
-    axes = (0, *range(2, x.ndim))
-    shape, eps = x.shape[1:2], number("BatchNorm", "eps", eps, least=0)
+    axes = (0, *range(2, input.ndim))
+    shape, eps = input.shape[1:2], number("BatchNorm", "eps", eps, least=0)
     if not (isinstance(momentum, Tensor) and not momentum.requires_grad):
         momentum = number("BatchNorm", "momentum", momentum, **UNIT)
-    weight, bias = check_scales("BatchNorm", x, shape, weight, bias)
-    running = _check_running("BatchNorm", x, running_mean, running_var)
+    weight, bias = check_scales("BatchNorm", input, shape, weight, bias)
+    running = _check_running("BatchNorm", input, running_mean, running_var)
     if flag("BatchNorm", "training", training):
-        n = size_of(tuple(x.shape[a] for a in axes))
+        n = size_of(tuple(input.shape[a] for a in axes))
         fix = _("larger batches, model.eval() for prediction, or nn.LayerNorm")
         fix = fix if running else _("larger batches, or nn.LayerNorm")
-        if has_variance("BatchNorm", n, x, _("feature of the batch"), fix) and running:
-            _update(x, axes, *running, momentum)
+        if (
+            has_variance("BatchNorm", n, input, _("feature of the batch"), fix)
+            and running
+        ):
+            _update(input, axes, *running, momentum)
         attrs = {"axes": axes, "eps": eps}
         return apply_composite(
-            normalization.batch_norm, x, shape, weight, bias, **attrs
+            normalization.batch_norm, input, shape, weight, bias, **attrs
         )
     if running is None:
         raise _no_statistics("BatchNorm", "training=True")
-    column = (*shape, *[1] * (x.ndim - 2))
+    column = (*shape, *[1] * (input.ndim - 2))
     mean, deviation = running[0], without_overflow(running[1] + eps).sqrt()
-    y = (x - mean.reshape(column)) / deviation.reshape(column)
+    y = (input - mean.reshape(column)) / deviation.reshape(column)
     return scale_channels(y, weight, bias)
 
 
@@ -455,7 +458,7 @@ def _update(
 
 
 def instance_norm(
-    x: Any,
+    input: Any,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
     weight: Tensor | None = None,
@@ -467,7 +470,7 @@ def instance_norm(
     """Normalise each channel per sample: :class:`chainrule.nn.InstanceNorm1d`.
 
     Args:
-        x: (N, C, L, …).
+        input: (N, C, L, …).
         running_mean, running_var: (C,), which follow the means over the samples of μ
             and of the unbiased σ²; or both None.
         weight, bias: γ and β, (C,); None for 1 and 0.
@@ -484,30 +487,32 @@ def instance_norm(
         ArgumentError: a channel of no numbers; one of the running statistics alone;
             none where they are to be used.
     """
-    x = floats(x)
-    if x.ndim < 3:
+    input = floats(input)
+    if input.ndim < 3:
         raise ShapeError(
             _(
                 "{place} normalises over the axes behind the channels.",
                 place=layer_name("InstanceNorm"),
             ),
             expected=_("shape (N, C, L)"),
-            got=show(x.shape),
+            got=show(input.shape),
         )
     eps = number("InstanceNorm", "eps", eps, least=0)
     momentum = number("InstanceNorm", "momentum", momentum, **UNIT)
-    running = _check_running("InstanceNorm", x, running_mean, running_var)
+    running = _check_running("InstanceNorm", input, running_mean, running_var)
     if not flag("InstanceNorm", "use_input_stats", use_input_stats):
         if running is None:
             raise _no_statistics("InstanceNorm", "use_input_stats=True")
-        return batch_norm(x, *running, weight, bias, eps=eps)
-    axes, many = tuple(range(2, x.ndim)), size_of(x.shape[2:])
+        return batch_norm(input, *running, weight, bias, eps=eps)
+    axes, many = tuple(range(2, input.ndim)), size_of(input.shape[2:])
     fix = _("longer signals or larger images, or nn.BatchNorm1d or nn.BatchNorm2d")
-    varies = has_variance("InstanceNorm", many, x, _("channel of a sample"), fix)
-    if varies and running and x.shape[0] != 0:
+    varies = has_variance("InstanceNorm", many, input, _("channel of a sample"), fix)
+    if varies and running and input.shape[0] != 0:
         with no_grad():
-            mean, __, squares = normalization.moments(x.value, axes)
-            variance = wrap(squares) / maximum(count_of(many, x.dtype) - 1, 1.0)
+            mean, __, squares = normalization.moments(input.value, axes)
+            variance = wrap(squares) / maximum(count_of(many, input.dtype) - 1, 1.0)
             for statistic, new in zip(running, (wrap(mean), variance)):
                 statistic.copy_(statistic + (new.mean(0) - statistic) * momentum)
-    return normalize_groups("InstanceNorm", x, int(x.shape[1]), weight, bias, eps)
+    return normalize_groups(
+        "InstanceNorm", input, int(input.shape[1]), weight, bias, eps
+    )

@@ -200,7 +200,7 @@ class Conv3d(_Conv):
 
 
 def conv1d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Size = 1,
@@ -213,11 +213,11 @@ def conv1d(
     >>> conv1d([[[1.0, 2.0, 4.0, 8.0]]], Tensor([[[-1.0, 1.0]]]))
     tensor([[[1., 2., 4.]]])
     """
-    return _conv("Conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
+    return _conv("Conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Size = 1,
@@ -231,11 +231,11 @@ def conv2d(
     tensor([[[3.],
              [7.]]])
     """
-    return _conv("Conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
+    return _conv("Conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv3d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Size = 1,
@@ -248,7 +248,7 @@ def conv3d(
     >>> conv3d([[[[1.0, 2.0]]]], Tensor([[[[[1.0, 1.0]]]]])).tolist()
     [[[[3.0]]]]
     """
-    return _conv("Conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
+    return _conv("Conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
 def _conv(

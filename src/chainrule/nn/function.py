@@ -35,7 +35,7 @@ def as_function(
     >>> from chainrule import nn
     >>> hardshrink = as_function(nn.Hardshrink, "hardshrink")
     >>> inspect.signature(hardshrink)
-    <Signature (x: 'Any', lambd: 'float' = 0.5) -> 'Tensor'>
+    <Signature (input: 'Any', lambd: 'float' = 0.5) -> 'Tensor'>
     >>> hardshrink([-1.0, 2.0], lambd=1.5)
     tensor([0., 2.])
     """
@@ -78,7 +78,7 @@ def _function(layer: Any, name: str) -> Any:
         p.replace(kind=p.KEYWORD_ONLY) for p in inputs if p.name == "sample_weight"
     ]
     inputs = [p for p in inputs if p.name != "sample_weight"]
-    if inputs[0].name == "prediction":
+    if inputs[0].name in ("prediction", "x"):  # PyTorch's name
         inputs[0] = inputs[0].replace(name="input")
     options = list(inspect.signature(layer).parameters.values())
     signature = inspect.Signature(
@@ -123,8 +123,8 @@ def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     (tensor([0., 2.]), tensor([0., 2.]))
     """
 
-    def changing(x: Any, *args: Any, **kwargs: Any) -> Tensor:
-        return function(x, *args, inplace=True, **kwargs)
+    def changing(input: Any, *args: Any, **kwargs: Any) -> Tensor:
+        return function(input, *args, inplace=True, **kwargs)
 
     signature = inspect.signature(function)
     rest = [p for p in signature.parameters.values() if p.name != "inplace"]

@@ -148,7 +148,7 @@ class LayerNorm(Normalization):
 
 
 def layer_norm(
-    x: Any,
+    input: Any,
     normalized_shape: int | Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -162,14 +162,14 @@ def layer_norm(
     >>> layer_norm([[1.0, 3.0]], 2, eps=0.0)
     tensor([[-1.,  1.]])
     """
-    x = floats(x)
+    input = floats(input)
     shape = normalized_sizes(normalized_shape)
-    _check_last_axes(x, shape, "LayerNorm")
-    axes = tuple(range(x.ndim - len(shape), x.ndim))
+    _check_last_axes(input, shape, "LayerNorm")
+    axes = tuple(range(input.ndim - len(shape), input.ndim))
     eps = number("LayerNorm", "eps", eps, least=0)
-    scales = check_scales("LayerNorm", x, shape, weight, bias)
+    scales = check_scales("LayerNorm", input, shape, weight, bias)
     return apply_composite(
-        normalization.layer_norm, x, shape, *scales, axes=axes, eps=eps
+        normalization.layer_norm, input, shape, *scales, axes=axes, eps=eps
     )
 
 
@@ -212,7 +212,7 @@ class RMSNorm(Normalization):
 
 
 def rms_norm(
-    x: Any,
+    input: Any,
     normalized_shape: int | Sequence[int],
     weight: Tensor | None = None,
     eps: float | None = None,
@@ -222,15 +222,15 @@ def rms_norm(
     >>> rms_norm([[3.0, 4.0]], 2, eps=0.0)  # divided by √12.5
     tensor([[0.84852815, 1.1313709 ]])
     """
-    x = floats(x)
+    input = floats(input)
     shape = normalized_sizes(normalized_shape)
-    _check_last_axes(x, shape, "RMSNorm")
+    _check_last_axes(input, shape, "RMSNorm")
     if eps is None:
-        eps = float(np.finfo(x.dtype.numpy).eps)
+        eps = float(np.finfo(input.dtype.numpy).eps)
     eps = number("RMSNorm", "eps", eps, least=0)
-    axes = tuple(range(x.ndim - len(shape), x.ndim))
-    y = x / without_overflow((x * x).mean(axes, keepdim=True) + eps).sqrt()
-    weight = parameter("RMSNorm", "weight", weight, shape, x)
+    axes = tuple(range(input.ndim - len(shape), input.ndim))
+    y = input / without_overflow((input * input).mean(axes, keepdim=True) + eps).sqrt()
+    weight = parameter("RMSNorm", "weight", weight, shape, input)
     return y if weight is None else y * weight
 
 
@@ -296,7 +296,7 @@ class GroupNorm(Normalization):
 
 
 def group_norm(
-    x: Any,
+    input: Any,
     num_groups: int,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -308,9 +308,9 @@ def group_norm(
         ShapeError: no channels, or a number of them that groups do not divide; a γ or
             a β that is not (C,).
     """
-    x, eps = floats(x), number("GroupNorm", "eps", eps, least=0)
+    input, eps = floats(input), number("GroupNorm", "eps", eps, least=0)
     num_groups = integer("GroupNorm", "num_groups", num_groups, least=1)
-    channels = x.shape[1] if x.ndim > 1 else None
+    channels = input.shape[1] if input.ndim > 1 else None
     if not isinstance(channels, int) or channels % num_groups:
         raise ShapeError(
             _(
@@ -319,12 +319,12 @@ def group_norm(
                 num_groups=num_groups,
             ),
             expected=_("shape (N, C, …), C a multiple of the number of groups"),
-            got=show(x.shape),
+            got=show(input.shape),
         )
-    n = size_of((channels // num_groups, *x.shape[2:]))
+    n = size_of((channels // num_groups, *input.shape[2:]))
     fix = _("a smaller num_groups")
-    has_variance("GroupNorm", n, x, _("group of a sample"), fix)
-    return normalize_groups("GroupNorm", x, num_groups, weight, bias, eps)
+    has_variance("GroupNorm", n, input, _("group of a sample"), fix)
+    return normalize_groups("GroupNorm", input, num_groups, weight, bias, eps)
 
 
 def normalize_groups(
@@ -421,16 +421,16 @@ def _check_last_axes(x: Tensor, shape: Shape, kind: str) -> None:
         )
 
 
-def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Normalise vectors along ``dim`` to length 1, x/max(‖x‖ₚ, ε).
 
     >>> normalize([[3.0, 4.0]])
     tensor([[0.6, 0.8]])
     """
-    x, eps = as_tensor(x), number("normalize", "eps", eps, least=0)
-    if not x.ndim:
-        return normalize(x.reshape(1), p, axis_of((1,), dim), eps).reshape(())
-    return x / maximum(without_overflow(x.norm(p, dim, keepdim=True)), eps)
+    input, eps = as_tensor(input), number("normalize", "eps", eps, least=0)
+    if not input.ndim:
+        return normalize(input.reshape(1), p, axis_of((1,), dim), eps).reshape(())
+    return input / maximum(without_overflow(input.norm(p, dim, keepdim=True)), eps)
 
 
 class LocalResponseNorm(Module):

@@ -33,13 +33,15 @@ __all__ = [
 ]
 
 
-def pad(x: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+def pad(
+    input: Any, pad: Any, mode: str = "constant", value: float | None = None
+) -> Tensor:
     """Pad a tensor around its elements: :func:`chainrule.pad`.
 
     >>> pad([1.0, 2.0, 3.0], (1, 1), mode="circular")
     tensor([3., 1., 2., 3., 1.])
     """
-    return functions.pad(x, pad, mode, value)
+    return functions.pad(input, pad, mode, value)
 
 
 class _Pad(Module):

@@ -200,7 +200,7 @@ _max_pool1d = as_function(MaxPool1d, "max_pool1d")
 
 
 def max_pool1d(
-    x: Any,
+    input: Any,
     kernel_size: Size,
     stride: Size | None = None,
     padding: Size = 0,
@@ -214,14 +214,14 @@ def max_pool1d(
     tensor([[2., 7.]])
     """
     slides = (kernel_size, stride, padding, dilation)
-    return _max_pool1d(x, *slides, return_indices, ceil_mode)
+    return _max_pool1d(input, *slides, return_indices, ceil_mode)
 
 
 _max_pool2d = as_function(MaxPool2d, "max_pool2d")
 
 
 def max_pool2d(
-    x: Any,
+    input: Any,
     kernel_size: Size,
     stride: Size | None = None,
     padding: Size = 0,
@@ -235,14 +235,14 @@ def max_pool2d(
     tensor([[[2., 7.]]])
     """
     slides = (kernel_size, stride, padding, dilation)
-    return _max_pool2d(x, *slides, return_indices, ceil_mode)
+    return _max_pool2d(input, *slides, return_indices, ceil_mode)
 
 
 _max_pool3d = as_function(MaxPool3d, "max_pool3d")
 
 
 def max_pool3d(
-    x: Any,
+    input: Any,
     kernel_size: Size,
     stride: Size | None = None,
     padding: Size = 0,
@@ -256,7 +256,7 @@ def max_pool3d(
     [[[[2.0, 7.0]]]]
     """
     slides = (kernel_size, stride, padding, dilation)
-    return _max_pool3d(x, *slides, return_indices, ceil_mode)
+    return _max_pool3d(input, *slides, return_indices, ceil_mode)
 
 
 def window_maxima(

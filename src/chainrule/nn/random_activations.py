@@ -40,7 +40,7 @@ class RReLU(InPlace):
 
 
 def rrelu(
-    x: Any,
+    input: Any,
     lower: float = 1 / 8,
     upper: float = 1 / 3,
     training: bool = False,
@@ -51,23 +51,25 @@ def rrelu(
     >>> rrelu([-2.0, 3.0], 0.25, 0.75)
     tensor([-1.,  3.])
     """
-    x, lower = as_tensor(x), number("rrelu", "lower", lower)
+    input, lower = as_tensor(input), number("rrelu", "lower", lower)
     upper = number("rrelu", "upper", upper, least=lower)
     slope: Any = (lower + upper) / 2
     if flag("rrelu", "training", training):
-        slope = uniform(x.shape, low=lower, high=upper, dtype=x.dtype)
-    return put(x, where(x > 0, x, x * slope), flag("rrelu", "inplace", inplace))
+        slope = uniform(input.shape, low=lower, high=upper, dtype=input.dtype)
+    return put(
+        input, where(input > 0, input, input * slope), flag("rrelu", "inplace", inplace)
+    )
 
 
 def gumbel_softmax(
-    logits: Any, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1
+    input: Any, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:
     """Compute the softmax of (logits + Gumbel noise)/τ: a sample that has a derivative.
 
     Jang, Gu & Poole 2017, "Categorical reparameterization with Gumbel-softmax".
 
     Args:
-        logits: unnormalised log-probabilities.
+        input: unnormalised log-probabilities.
         tau: τ > 0, the temperature; the smaller, the nearer to one-hot vectors.
         hard: whether the result is one-hot; its derivative is the soft one's.
         eps: without an effect, as in PyTorch.
@@ -76,9 +78,9 @@ def gumbel_softmax(
     >>> gumbel_softmax([[0.0, 99.0]], hard=True)
     tensor([[0., 1.]])
     """
-    logits, tau = as_tensor(logits), number("gumbel_softmax", "tau", tau, above=0)
-    noise = wrap(gumbel(logits.shape)).astype(logits.dtype)
-    soft = softmax((logits + noise) / tau, dim)
+    input, tau = as_tensor(input), number("gumbel_softmax", "tau", tau, above=0)
+    noise = wrap(gumbel(input.shape)).astype(input.dtype)
+    soft = softmax((input + noise) / tau, dim)
     if not flag("gumbel_softmax", "hard", hard):
         return soft
     axis = axis_of(soft.shape, dim)

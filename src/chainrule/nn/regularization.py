@@ -126,75 +126,75 @@ class FeatureAlphaDropout(Dropout):
 
 
 def dropout(
-    x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
+    input: Any, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
     """Apply :class:`Dropout`; without ``training`` x is returned unchanged.
 
     >>> dropout([1.0, 2.0], training=False)
     tensor([1., 2.])
     """
-    x = as_tensor(x)
-    return _dropped("Dropout", x, x.shape, p, training, inplace)
+    input = as_tensor(input)
+    return _dropped("Dropout", input, input.shape, p, training, inplace)
 
 
 def dropout1d(
-    x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
+    input: Any, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
     """Apply :class:`Dropout1d`; without ``training`` x is returned unchanged.
 
     >>> dropout1d([[1.0, 2.0]], training=False)
     tensor([[1., 2.]])
     """
-    return _channel_dropout("Dropout1d", 1, x, p, training, inplace)
+    return _channel_dropout("Dropout1d", 1, input, p, training, inplace)
 
 
 def dropout2d(
-    x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
+    input: Any, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
     """Apply :class:`Dropout2d`; without ``training`` x is returned unchanged.
 
     >>> dropout2d([[[[1.0, 2.0]]]], training=False)
     tensor([[[[1., 2.]]]])
     """
-    return _channel_dropout("Dropout2d", 2, x, p, training, inplace)
+    return _channel_dropout("Dropout2d", 2, input, p, training, inplace)
 
 
 def dropout3d(
-    x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
+    input: Any, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
     """Apply :class:`Dropout3d`; without ``training`` x is returned unchanged.
 
     >>> dropout3d([[[[1.0, 2.0]]]], training=False)
     tensor([[[[1., 2.]]]])
     """
-    return _channel_dropout("Dropout3d", 3, x, p, training, inplace)
+    return _channel_dropout("Dropout3d", 3, input, p, training, inplace)
 
 
 def alpha_dropout(
-    x: Any, p: float = 0.5, training: bool = False, inplace: bool = False
+    input: Any, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """Apply :class:`AlphaDropout` with ``training``; else x is returned unchanged.
 
     >>> alpha_dropout([1.0, 2.0])
     tensor([1., 2.])
     """
-    x = as_tensor(x)
-    return _dropped("AlphaDropout", x, x.shape, p, training, inplace, LEAST)
+    input = as_tensor(input)
+    return _dropped("AlphaDropout", input, input.shape, p, training, inplace, LEAST)
 
 
 def feature_alpha_dropout(
-    x: Any, p: float = 0.5, training: bool = False, inplace: bool = False
+    input: Any, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """Apply :class:`FeatureAlphaDropout` with ``training``; else x stays unchanged.
 
     >>> feature_alpha_dropout([[1.0, 2.0]])
     tensor([[1., 2.]])
     """
-    x = as_tensor(x)
-    if x.ndim < 2:
-        raise _no_channels("FeatureAlphaDropout", x, "(N, C, …)")
-    channels = (*x.shape[:2], *[1] * (x.ndim - 2))
-    return _dropped("FeatureAlphaDropout", x, channels, p, training, inplace, LEAST)
+    input = as_tensor(input)
+    if input.ndim < 2:
+        raise _no_channels("FeatureAlphaDropout", input, "(N, C, …)")
+    channels = (*input.shape[:2], *[1] * (input.ndim - 2))
+    return _dropped("FeatureAlphaDropout", input, channels, p, training, inplace, LEAST)
 
 
 def _no_channels(

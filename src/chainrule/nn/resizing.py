@@ -270,7 +270,7 @@ class UpsamplingBilinear2d(Upsample):
 
 
 def upsample(
-    x: Any,
+    input: Any,
     size: Size | None = None,
     scale_factor: float | tuple[float, ...] | None = None,
     mode: str = "nearest",
@@ -281,7 +281,7 @@ def upsample(
     >>> upsample([[[1.0, 2.0]]], 4)
     tensor([[[1., 1., 2., 2.]]])
     """
-    return interpolate(x, size, scale_factor, mode, align_corners)
+    return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 upsample_bilinear = as_function(UpsamplingBilinear2d, "upsample_bilinear")

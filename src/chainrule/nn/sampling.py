@@ -54,7 +54,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
 
 
 def grid_sample(
-    x: Any,
+    input: Any,
     grid: Any,
     mode: str = "bilinear",
     padding_mode: str = "zeros",
@@ -63,7 +63,7 @@ def grid_sample(
     """Sample images at the positions of a grid, with interpolation; differentiable.
 
     Args:
-        x: (N, C, H, W).
+        input: (N, C, H, W).
         grid: (N, H′, W′, 2), positions (x, y), with −1 and 1 at the edges.
         mode: ``"bilinear"``, straight between the four pixels around, or
             ``"nearest"``, the pixel that is nearest.
@@ -78,25 +78,25 @@ def grid_sample(
     >>> grid_sample([[[[1.0, 3.0]]]], [[[[0.0, 0.0], [0.5, 0.0]]]])
     tensor([[[[2., 3.]]]])
     """
-    x, grid = as_tensor(x), as_tensor(grid)
-    if x.ndim != 4 or grid.ndim != 4 or grid.shape[3] != 2:
+    input, grid = as_tensor(input), as_tensor(grid)
+    if input.ndim != 4 or grid.ndim != 4 or grid.shape[3] != 2:
         raise ShapeError(
             _("grid_sample reads images at places."),
             expected=_("x (N, C, H, W) and grid (N, H, W, 2)"),
             got=_(
                 "{shape} and {grid_shape}",
-                shape=show(x.shape),
+                shape=show(input.shape),
                 grid_shape=show(grid.shape),
             ),
         )
-    height, width = x.shape[2:]
+    height, width = input.shape[2:]
     corners = flag("grid_sample", "align_corners", align_corners)
 
     def pixel(at: Tensor, n: int) -> Tensor:
         return (at + 1) * ((n - 1) / 2) if corners else ((at + 1) * n - 1) / 2
 
     columns, rows = pixel(grid[..., 0], width), pixel(grid[..., 1], height)
-    return sample(x, rows, columns, mode, padding_mode)
+    return sample(input, rows, columns, mode, padding_mode)
 
 
 def sample(

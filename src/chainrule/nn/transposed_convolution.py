@@ -176,7 +176,7 @@ def transposed(module: Any) -> bool:
 
 
 def conv_transpose1d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Size = 1,
@@ -191,11 +191,11 @@ def conv_transpose1d(
     tensor([[[ 1., 10.,  2., 20.]]])
     """
     slides = (stride, padding, output_padding, dilation, groups)
-    return _conv_transpose("ConvTranspose1d", 1, x, weight, bias, *slides)
+    return _conv_transpose("ConvTranspose1d", 1, input, weight, bias, *slides)
 
 
 def conv_transpose2d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Size = 1,
@@ -211,11 +211,11 @@ def conv_transpose2d(
              [10., 30., 20.]]])
     """
     slides = (stride, padding, output_padding, dilation, groups)
-    return _conv_transpose("ConvTranspose2d", 2, x, weight, bias, *slides)
+    return _conv_transpose("ConvTranspose2d", 2, input, weight, bias, *slides)
 
 
 def conv_transpose3d(
-    x: Any,
+    input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Size = 1,
@@ -230,7 +230,7 @@ def conv_transpose3d(
     [[[[2.0, 6.0]]]]
     """
     slides = (stride, padding, output_padding, dilation, groups)
-    return _conv_transpose("ConvTranspose3d", 3, x, weight, bias, *slides)
+    return _conv_transpose("ConvTranspose3d", 3, input, weight, bias, *slides)
 
 
 def _conv_transpose(

@@ -231,7 +231,7 @@ def test_a_derived_function_is_its_layer_for_arguments_of_each_kind() -> None:
     assert F.avg_pool2d(input=_image, kernel_size=[2, 1]).shape == (1, 4, 2, 4)
     with pytest.raises(cr.errors.CallError, match="did you mean 'negative_slope'"):
         F.leaky_relu(x, negative_slop=0.1)
-    with pytest.raises(TypeError, match="missing a required argument: 'x'"):
+    with pytest.raises(TypeError, match="missing a required argument: 'input'"):
         F.relu()
 
 

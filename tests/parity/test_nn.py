@@ -124,7 +124,7 @@ def test_distributions_are_pytorchs(name, options, shape, monkeypatch):
         return cr.tensor(np.zeros(shape), dtype=dtype)
 
     monkeypatch.setattr(nn.init, "uniform", uniform)
-    monkeypatch.setattr(nn.init, "normal", normal)
+    monkeypatch.setattr(nn.init, "randn", normal)
     getattr(nn.init, name)(cr.tensor(np.zeros(shape)), **options)
     theirs = torch.empty(shape).as_subclass(Recorder)
     getattr(torch.nn.init, name)(theirs, **options)

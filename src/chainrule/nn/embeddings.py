@@ -137,7 +137,7 @@ class Embedding(Module):
 
 
 def embedding(
-    indices: Any,
+    input: Any,
     weight: Tensor,
     padding_idx: int | None = None,
     max_norm: float | None = None,
@@ -157,32 +157,32 @@ def embedding(
     tensor([[3.],
             [1.]])
     """
-    indices, weight = as_tensor(indices), as_tensor(weight)
+    input, weight = as_tensor(input), as_tensor(weight)
     _check_table("Embedding", weight)
     _refuse_sparse("Embedding", flag("Embedding", "sparse", sparse))
-    if not indices.dtype.is_integer:
+    if not input.dtype.is_integer:
         raise DTypeError(
             _("{place} takes the numbers of rows.", place=layer_name("Embedding")),
             expected=_("integers"),
-            got=indices.dtype.name,
+            got=input.dtype.name,
             fix=_("x.astype('int64'), or nn.Linear for numbers that are measurements"),
         )
     count = int(weight.shape[0])
     if context.trace is None:
-        check_indices(layer_name("Embedding"), indices.numpy(), count)
+        check_indices(layer_name("Embedding"), input.numpy(), count)
     norm_type = number("Embedding", "norm_type", norm_type)
     if max_norm is not None:
         most = number("Embedding", "max_norm", max_norm)
-        _limit_rows(weight, _times_of(indices, weight) > 0, most, norm_type)
-    rows = wrap(take(weight.value, indices.value))
+        _limit_rows(weight, _times_of(input, weight) > 0, most, norm_type)
+    rows = wrap(take(weight.value, input.value))
     if flag("Embedding", "scale_grad_by_freq", scale_grad_by_freq):
-        times = _times_of(indices, weight)[indices].unsqueeze(-1)
+        times = _times_of(input, weight)[input].unsqueeze(-1)
         share = (rows - rows.detach()) / times
         rows = rows.detach() + share
     if padding_idx is None:
         return rows
     row = _padding_row(padding_idx, count)
-    padding = (indices == row).unsqueeze(-1)
+    padding = (input == row).unsqueeze(-1)
     return where(padding, rows.detach(), rows)
 
 

@@ -62,14 +62,14 @@ def rrelu(
 
 
 def gumbel_softmax(
-    input: Any, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1
+    logits: Any, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:
     """Compute the softmax of (logits + Gumbel noise)/τ: a sample that has a derivative.
 
     Jang, Gu & Poole 2017, "Categorical reparameterization with Gumbel-softmax".
 
     Args:
-        input: unnormalised log-probabilities.
+        logits: unnormalised log-probabilities.
         tau: τ > 0, the temperature; the smaller, the nearer to one-hot vectors.
         hard: whether the result is one-hot; its derivative is the soft one's.
         eps: without an effect, as in PyTorch.
@@ -78,9 +78,9 @@ def gumbel_softmax(
     >>> gumbel_softmax([[0.0, 99.0]], hard=True)
     tensor([[0., 1.]])
     """
-    input, tau = as_tensor(input), number("gumbel_softmax", "tau", tau, above=0)
-    noise = wrap(gumbel(input.shape)).astype(input.dtype)
-    soft = softmax((input + noise) / tau, dim)
+    logits, tau = as_tensor(logits), number("gumbel_softmax", "tau", tau, above=0)
+    noise = wrap(gumbel(logits.shape)).astype(logits.dtype)
+    soft = softmax((logits + noise) / tau, dim)
     if not flag("gumbel_softmax", "hard", hard):
         return soft
     axis = axis_of(soft.shape, dim)

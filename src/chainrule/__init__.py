@@ -50,6 +50,7 @@ from chainrule.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from chainrule.transforms.vectorization import vmap
 from chainrule.util.pytorch_hints import PACKAGE
 from chainrule.version import __version__ as __version__
 
@@ -217,6 +218,7 @@ __all__ = [
     "value_and_grad",
     "viz",
     "vjp",
+    "vmap",
     "while_loop",
 ]
 __all__ += functions.__all__

@@ -115,7 +115,7 @@ class _Point:
                     ),
                     fix="x.astype('float32')",
                 )
-            values.append(_fresh(value) if view else value)
+            values.append(_fresh(value) if view else _here(value))
         start = len(self.inputs)
         self.inputs += values
         places = unflatten(structure, range(start, len(self.inputs)))
@@ -139,11 +139,16 @@ def _fresh(value: Value) -> Value:
     """
     if value.tracked and context.grad:
         return reshape(value, shape=value.shape)
-    if value.array is not None:
+    if value.array is not None and context.trace is None:
         return Value(value.array, tracked=True)
     copy = reshape(value, shape=value.shape)
     copy.tracked = True
     return copy
+
+
+def _here(value: Value) -> Value:
+    """Return what stands for a value in the trace in progress."""
+    return value if context.trace is None else context.trace.operand(value)
 
 
 def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
@@ -307,7 +312,7 @@ def gradients(
     keep = (create_graph if retain_graph is None else retain_graph) or (
         context.trace is not None
     )
-    values = [t.value for t in wanted]
+    values = [_here(t.value) for t in wanted]
     with recording() if create_graph else no_grad():
         # Every way to the wanted values is walked: some may lead through others.
         known = cotangents(roots, keep=set(values).__contains__, free=not keep)

@@ -85,6 +85,8 @@ def _apply(name: str, *inputs: Value, **attrs: Any) -> Any:
 
 def moved(value: Value, axis: int, to: int) -> Value:
     """Return a value with one axis at another place among the others."""
+    if axis == to:
+        return value
     order = [a for a in range(len(value.shape)) if a != axis]
     order.insert(to, axis)
     return _apply("transpose", value, axes=tuple(order))
@@ -113,13 +115,42 @@ def shifted(name: str) -> BatchRule:
 
 
 def product(samples: Samples) -> Any:
-    """Apply a product of two operands: samples are a further letter of its ``dims``."""
+    """Apply a product of two operands: samples are a further letter of its ``dims``.
+
+    Where one operand alone is batched and has a free letter, the samples join that one:
+    the rows of a matrix, the images or the kernels of a convolution.
+    """
     dims: str = samples.attrs["dims"]
-    letter = next(c for c in "bstuvwzyxBSTUVWZYX" if c not in dims)
     operands, out = dims.split("->")
-    pairs = zip(samples.batched, operands.split(","))
+    letters = operands.split(",")
+    if not all(samples.batched):
+        mine = samples.batched.index(True)
+        free = [c for c in letters[mine] if c in out and c not in letters[1 - mine]]
+        if free and (free[0] == letters[mine][0] or "0" in dims):
+            return _joined_product(samples, mine, letters[mine].index(free[0]), out)
+    letter = next(c for c in "bstuvwzyxBSTUVWZYX" if c not in dims)
+    pairs = zip(samples.batched, letters)
     lettered = ",".join(letter + part if batched else part for batched, part in pairs)
     return samples.apply(*samples.inputs, dims=f"{lettered}->{letter}{out}")
+
+
+def _joined_product(samples: Samples, mine: int, axis: int, out: str) -> Value:
+    """Apply a product whose samples are part of the free axis of one operand."""
+    inputs = list(samples.inputs)
+    operand = moved(inputs[mine], 0, axis)
+    shape = operand.shape
+    join: Any = (samples.size * shape[axis + 1],)  # pyright: ignore
+    inputs[mine] = _reshaped(operand, (*shape[:axis], *join, *shape[axis + 2 :]))
+    result: Value = samples.apply(*inputs)
+    letters = samples.attrs["dims"].split("->")[0].split(",")[mine]
+    at = out.index(letters[axis])
+    apart = (samples.size, shape[axis + 1])
+    split = (*result.shape[:at], *apart, *result.shape[at + 1 :])
+    return moved(_reshaped(result, split), at, 0)
+
+
+def _reshaped(value: Value, shape: Shape) -> Value:
+    return _apply("reshape", value, shape=shape)
 
 
 def by_rows(samples: Samples) -> Value:
@@ -129,10 +160,10 @@ def by_rows(samples: Samples) -> Value:
 
     def joined(value: Value) -> Value:
         shape = (samples.size * rows, *value.shape[2:])
-        return _apply("reshape", value, shape=shape)
+        return _reshaped(value, shape)
 
     result = samples.apply(*map(joined, wholes))
-    return _apply("reshape", result, shape=(samples.size, rows, *result.shape[1:]))
+    return _reshaped(result, (samples.size, rows, *result.shape[1:]))
 
 
 def one_by_one(samples: Samples) -> Any:

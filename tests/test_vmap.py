@@ -520,3 +520,31 @@ def test_derivatives_within_a_loop_pass_to_what_is_outside():
     assert slopes.tolist() == (2 * w * x.reshape(3, 1)).tolist()
     expected = 2 * layer.weight * (x * x).reshape(3, 1, 1)
     np.testing.assert_allclose(own.numpy(), expected.detach().numpy(), rtol=1e-6)
+
+
+# -- torch.func's names ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", [lambda f: f, cr.compile], ids=["eager", "compiled"])
+def test_an_ensemble_of_modules_is_the_modules_one_by_one(way, rng):
+    models = [nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)) for _ in range(3)]
+    for model in models:
+        model(cr.tensor(rng.normal(size=(8, 3)), dtype="float32"))
+        model.eval()
+    parameters, buffers = cr.func.stack_module_state(models)
+    assert all(p.requires_grad and p.is_leaf for p in parameters.values())
+
+    def call(parameters, buffers, x):
+        return cr.func.functional_call(models[0], (parameters, buffers), (x,))
+
+    x = cr.tensor(rng.normal(size=(5, 3)), dtype="float32")
+    made = way(cr.vmap(call, in_dims=(0, 0, None)))(parameters, buffers, x)
+    _close(made.detach(), cr.stack([m(x) for m in models]).detach(), "float32")
+
+
+def test_gradient_and_value():
+    made = cr.func.grad_and_value(lambda x: (x * x, x + 1), has_aux=True)
+    slope, (value, more) = made(cr.tensor(3.0))
+    assert (slope.item(), value.item(), more.item()) == (6.0, 9.0, 4.0)
+    assert cr.func.jacrev is cr.jacobian
+    assert cr.func.vmap is cr.vmap

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         backends,
         cuda,
         data,
+        func,
         metrics,
         nn,
         optim,
@@ -87,8 +88,8 @@ float, double = float32, float64
 short, int, long = int16, int32, int64
 
 _PARTS = (
-    *("array_api", "autograd", "backends", "cuda", "data", "metrics", "nn", "optim"),
-    *("training", "utils", "viz"),
+    *("array_api", "autograd", "backends", "cuda", "data", "func", "metrics", "nn"),
+    *("optim", "training", "utils", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -171,6 +172,7 @@ __all__ = [
     "float",
     "float32",
     "float64",
+    "func",
     "functional_call",
     "get_default_dtype",
     "grad",

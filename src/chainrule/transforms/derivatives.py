@@ -195,7 +195,6 @@ def _scalar(result: Any) -> Value:
 def value_and_grad(
     function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
-    *,
     has_aux: bool = False,
 ) -> Callable[P, tuple[Any, Any]]:
     """Return a function that computes the value and the gradient of ``function``.
@@ -242,7 +241,6 @@ def value_and_grad(
 def grad(
     function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
-    *,
     has_aux: bool = False,
 ) -> Callable[P, Any]:
     """Return a function that computes the gradient of ``function``.

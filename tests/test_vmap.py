@@ -548,3 +548,51 @@ def test_gradient_and_value():
     assert (slope.item(), value.item(), more.item()) == (6.0, 9.0, 4.0)
     assert cr.func.jacrev is cr.jacobian
     assert cr.func.vmap is cr.vmap
+
+
+# -- functions with a derivative of their own ------------------------------------------
+
+
+class _Scaled(cr.autograd.Function):
+    """x³, whose derivative looks at a whole sample: 3 x² max x, times a number."""
+
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.save_for_backward(x)
+        ctx.scale = scale
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        assert x.ndim == 1
+        return g * ctx.scale * 3 * x * x * x.max(), None
+
+
+@pytest.mark.parametrize("way", [lambda f: f, cr.compile], ids=["eager", "compiled"])
+def test_own_derivatives_are_those_of_one_sample(way, rng):
+    x = cr.tensor(rng.uniform(0.5, 2.0, (4, 3)), dtype="float64")
+    w = cr.tensor(rng.uniform(0.5, 2.0, 3), dtype="float64")
+
+    def function(x, w):
+        return (_Scaled.apply(x * w, 0.5) * w).sum()
+
+    def loop(x, w):
+        return cr.stack([function(row, w) for row in x])
+
+    batched = cr.vmap(function, in_dims=(0, None))
+    for many in (batched, loop):
+        made = way(cr.grad(lambda x, w, f=many: (f(x, w) ** 2).sum(), (0, 1)))(x, w)
+        if many is batched:
+            got = made
+    for a, b in zip(got, made):
+        _close(a, b, "float64")
+    each = way(cr.vmap(cr.grad(function), in_dims=(0, None)))(x, w)
+    _close(each, cr.stack([cr.grad(function)(row, w) for row in x]), "float64")
+    second = cr.grad(lambda x: cr.grad(lambda x: batched(x, w).sum())(x).sum())(x)
+    want = cr.grad(lambda x: cr.grad(lambda x: loop(x, w).sum())(x).sum())(x)
+    _close(second, want, "float64")
+    nested = cr.vmap(cr.vmap(lambda x: function(x, w)))
+    x3 = cr.stack([x, x + 1])
+    slope = cr.grad(lambda x: nested(x).sum())(x3)
+    _close(slope[1], cr.grad(lambda x: loop(x, w).sum())(x3[1]), "float64")

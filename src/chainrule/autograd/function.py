@@ -273,14 +273,14 @@ class _SampleCalls:
         """Call ``backward`` for all samples; return the cotangents of the inputs."""
 
         def one(*nests: Any) -> list[Tensor | None]:
-            values = ([None if t is None else t.value for t in nest] for nest in nests)
+            values: Any = (
+                [None if t is None else t.value for t in nest] for nest in nests
+            )
             found = self.call.cotangents(*values)
             return [None if g is None else wrap(g) for g in found]
 
-        nests = [
-            [None if v is None else wrap(v) for v in values]
-            for values in (gs, ys, inputs)
-        ]
+        every = (gs, ys, inputs)
+        nests = [[None if v is None else wrap(v) for v in values] for values in every]
         return [None if g is None else g.value for g in vmap(one)(*nests)]
 
 

@@ -50,6 +50,7 @@ from chainrule.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from chainrule.transforms.vectorization import vmap
 from chainrule.util.pytorch_hints import PACKAGE
 from chainrule.version import __version__ as __version__
 
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         data,
         distributions,
         fft,
+        func,
         linalg,
         metrics,
         nn,
@@ -91,7 +93,8 @@ short, int, long = int16, int32, int64
 
 _PARTS = (
     *("array_api", "autograd", "backends", "cuda", "data", "distributions", "fft"),
-    *("linalg", "metrics", "nn", "optim", "special", "training", "utils", "viz"),
+    *("func", "linalg", "metrics", "nn", "optim", "special", "training", "utils"),
+    "viz",
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -176,6 +179,7 @@ __all__ = [
     "float",
     "float32",
     "float64",
+    "func",
     "functional_call",
     "get_default_dtype",
     "grad",
@@ -225,6 +229,7 @@ __all__ = [
     "value_and_grad",
     "viz",
     "vjp",
+    "vmap",
     "while_loop",
 ]
 __all__ += functions.__all__

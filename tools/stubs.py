@@ -117,11 +117,12 @@ def stubs() -> dict[Path, str]:
     names = {
         "arguments": "Dims",
         "combinations": "Scaled",
+        "distinct": "UniqueAll, UniqueCounts, UniqueInverse",
         "dtypes": "FloatInfo, IntegerInfo",
         "matrices": "LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, "
         "InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx",
-        "order": "UniqueAll, UniqueCounts, UniqueInverse",
         "reductions": "Extremes",
+        "statistics": "Histogram, MinMax",
     }
     types = "".join(
         f"from chainrule.operations.{module} import {some}\n"
@@ -136,7 +137,7 @@ def stubs() -> dict[Path, str]:
     functions = (
         f"{HEAD}from collections.abc import Sequence\nfrom typing import Any\n\n"
         "from chainrule.functions.from_numpy import from_numpy as from_numpy\n"
-        "from chainrule.graph.types import Dim, DType\n"
+        "from chainrule.graph.types import Dim, DType, Shape\n"
         f"{types}from chainrule.tensor import Tensor\n\n"
         "e: float\ninf: float\nnan: float\nnewaxis: None\npi: float\n"
         f"__all__ = {sorted(names_of_functions())!r}\n\n{''.join(function_lines())}"

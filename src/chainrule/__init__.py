@@ -50,6 +50,7 @@ from chainrule.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from chainrule.transforms.vectorization import vmap
 from chainrule.util.pytorch_hints import PACKAGE
 from chainrule.version import __version__ as __version__
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         data,
         distributions,
         fft,
+        func,
         jit,
         linalg,
         metrics,
@@ -93,8 +95,8 @@ short, int, long = int16, int32, int64
 
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
-    *("distributions", "fft", "jit", "linalg", "metrics", "nn", "optim", "special"),
-    *("training", "utils", "viz"),
+    *("distributions", "fft", "func", "jit", "linalg", "metrics", "nn", "optim"),
+    *("special", "training", "utils", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -179,6 +181,7 @@ __all__ = [
     "float",
     "float32",
     "float64",
+    "func",
     "functional_call",
     "get_default_dtype",
     "grad",
@@ -229,6 +232,7 @@ __all__ = [
     "value_and_grad",
     "viz",
     "vjp",
+    "vmap",
     "while_loop",
 ]
 __all__ += functions.__all__

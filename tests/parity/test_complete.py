@@ -29,7 +29,8 @@ F = chainrule.nn.functional
 #: What has no counterpart in PyTorch, or no numbers, by the reason.
 LEFT_OUT = {
     "classes and modules that are no functions of tensors": """
-        ChainruleError History Trainer array_api training data metrics nn optim special
+        ChainruleError History Trainer array_api func training data metrics nn optim
+        special linalg distributions fft optim.lr_scheduler
         viz""",
     "types and numbers": """
         Tensor dtype newaxis e pi inf nan bool float32 float64

@@ -24,6 +24,7 @@ TRANSFORMS = {
     "jacobian": {"function", "argnums"},
     "hessian": {"function", "argnums"},
     "vjp": {"function", "args"},
+    "vmap": {"function", "in_dims", "out_dims", "randomness", "chunk_size"},
     "jvp": {"function", "primals", "tangents"},
     "gradients": {"loss", "tensors", "gradient", "create_graph", "retain_graph"}
     | {"allow_unused"},
@@ -90,6 +91,36 @@ def test_jacobian(argnums: Any) -> None:
 def test_hessian(argnums: int) -> None:
     ours, theirs = both(A, B)
     same(cr.hessian(s, argnums)(*ours), torch.func.hessian(s, argnums)(*theirs))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 2])
+@pytest.mark.parametrize(
+    ("in_dims", "out_dims"), [(0, 0), (1, 1), ((0, None), -1), ((-1, 1), 0)]
+)
+def test_vmap(in_dims: Any, out_dims: Any, chunk_size: int | None) -> None:
+    ours, theirs = both(A, B[0] if in_dims == (0, None) else B)
+    how = {"in_dims": in_dims, "out_dims": out_dims, "chunk_size": chunk_size}
+    same(cr.vmap(f, **how)(*ours), torch.func.vmap(f, **how)(*theirs))
+
+
+def test_vmap_of_derivatives() -> None:
+    (a, b), (c, d) = both(A, B)
+    for argnums in (0, 1, (0, 1)):
+        made = cr.vmap(cr.grad(s, argnums))(a, b)
+        same(made, torch.func.vmap(torch.func.grad(s, argnums))(c, d))
+    same(cr.vmap(cr.jacobian(f))(a, b), torch.func.vmap(torch.func.jacrev(f))(c, d))
+    nested = cr.vmap(cr.vmap(s, in_dims=(None, 0)), in_dims=(0, None))(a, b)
+    inner = torch.func.vmap(s, in_dims=(None, 0))
+    same(nested, torch.func.vmap(inner, in_dims=(0, None))(c, d))
+
+
+@pytest.mark.parametrize("randomness", ["different", "same"])
+def test_draws_within_vmap(randomness: str) -> None:
+    (a, __), (c, __) = both(A[:, :1], B[:, :1])
+    ours = cr.vmap(lambda x: x + cr.rand(3), randomness=randomness)(a * 0)
+    theirs = torch.func.vmap(lambda x: x + torch.rand(3), randomness=randomness)(c * 0)
+    alike = [bool((rows[0] == rows[1]).all()) for rows in (ours, theirs)]
+    assert alike == [randomness == "same"] * 2
 
 
 def test_products_with_the_jacobian() -> None:

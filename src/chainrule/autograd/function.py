@@ -15,18 +15,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
 from chainrule.composites.composite import Composite
 from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.graph.batching import Samples
 from chainrule.graph.context import context, no_grad
 from chainrule.graph.emit import emit, trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Cotangent, Node, Value
-from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES
+from chainrule.graph.primitive import BATCHING, BODIES, DERIVATIVES, REFERENCES
 from chainrule.graph.types import ArrayType
 from chainrule.primitives.movement import full_like, reshape
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
+from chainrule.transforms.vectorization import vmap
 
 
 class FunctionCtx:
@@ -93,7 +97,7 @@ class Function:
     >>> x = cr.tensor([1.0, 2.0], requires_grad=True)
     >>> ReverseGradient.apply(x, 0.5).sum().backward()
     >>> x.grad
-    tensor([-0.5000, -0.5000])
+    tensor([-0.5, -0.5])
     """
 
     @staticmethod
@@ -246,6 +250,40 @@ class _Call:
         return results
 
 
+class _SampleCalls:
+    """A call for each of many samples, as the graph node of all of them knows it.
+
+    Its ``backward`` is written for one sample, so it is vectorised too.
+    """
+
+    def __init__(self, call: _Call | _SampleCalls) -> None:
+        self.call, self.count, self.name = call, call.count, call.name
+
+    def computed(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """Compute the results anew from the arrays of the node's inputs."""
+        each = [self.call.computed(sample) for sample in zip(*inputs, strict=True)]
+        return tuple(map(np.stack, zip(*each)))
+
+    def cotangents(
+        self,
+        gs: Sequence[Cotangent],
+        ys: Sequence[Value | None],
+        inputs: Sequence[Value],
+    ) -> list[Cotangent]:
+        """Call ``backward`` for all samples; return the cotangents of the inputs."""
+
+        def one(*nests: Any) -> list[Tensor | None]:
+            values: Any = (
+                [None if t is None else t.value for t in nest] for nest in nests
+            )
+            found = self.call.cotangents(*values)
+            return [None if g is None else wrap(g) for g in found]
+
+        every = (gs, ys, inputs)
+        nests = [[None if v is None else wrap(v) for v in values] for values in every]
+        return [None if g is None else g.value for g in vmap(one)(*nests)]
+
+
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a ``backward`` as one without a derivative; its results are constants."""
 
@@ -267,15 +305,15 @@ def _undefined(name: str) -> ArgumentError:
 # -- the composite ---------------------------------------------------------------------
 
 
-def _results(*inputs: Value, call: _Call) -> tuple[Value, ...]:
+def _results(*inputs: Value, call: _Call | _SampleCalls) -> tuple[Value, ...]:
     return tuple([reshape(v, shape=v.shape) for v in inputs[: call.count]])
 
 
-def _rule(*types: ArrayType, call: _Call) -> tuple[ArrayType, ...]:
+def _rule(*types: ArrayType, call: _Call | _SampleCalls) -> tuple[ArrayType, ...]:
     return types[: call.count]
 
 
-def _reference(*arrays: Array, call: _Call) -> Any:
+def _reference(*arrays: Array, call: _Call | _SampleCalls) -> Any:
     return arrays[: call.count] if call.count > 1 else arrays[0]
 
 
@@ -289,12 +327,17 @@ def _derivative(
     inputs: tuple[Value, ...],
     needed: Sequence[bool],
     *,
-    call: _Call,
+    call: _Call | _SampleCalls,
 ) -> Sequence[Cotangent]:
     return call.cotangents(gs, ys, inputs)
+
+
+def _samples(s: Samples) -> Any:
+    return s.apply(*s.all_whole, call=_SampleCalls(s.attrs["call"]))
 
 
 CUSTOM = Composite(
     name="custom_derivative", rule=_rule, function=_results, own_vjp=True, internal=True
 )
 REFERENCES[CUSTOM], BODIES[CUSTOM], DERIVATIVES[CUSTOM] = _reference, _body, _derivative
+BATCHING[CUSTOM] = _samples

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from chainrule.composites.composite import composite
+from chainrule.graph.batching import shifted
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.notation import functions as write
@@ -272,6 +273,7 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
 
 @composite(
     vjp=(lambda g, y, x, axis: mul(y, sub(g, _total(mul(g, y), axis))),),
+    batch=shifted("axis"),
     formula=write.softmax,
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
     cases=_ROWS,
@@ -287,6 +289,7 @@ def softmax(x: Value, axis: int) -> Value:
 
 @composite(
     vjp=(lambda g, y, x, axis: sub(g, mul(softmax(x, axis=axis), _total(g, axis))),),
+    batch=shifted("axis"),
     formula=lambda x, axis: write.ln(write.softmax(x, axis)),
     source="logarithm of softmax without forming it: x − max x − ln Σ e^(x − max x)",
     cases=_ROWS,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import vjp as vjp_of
+from chainrule.graph.batching import BatchRule
 from chainrule.graph.context import context
 from chainrule.graph.declare import (
     DerivativeRule,
@@ -23,7 +24,13 @@ from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, Formula
+from chainrule.graph.primitive import (
+    BATCHING,
+    BODIES,
+    DERIVATIVES,
+    REFERENCES,
+    Formula,
+)
 from chainrule.graph.types import ArrayType, type_of
 from chainrule.util.bounded import Bounded
 
@@ -63,6 +70,7 @@ def composite(
     formula: Formula | None = None,
     shown: Formula | None = None,
     vjp: tuple[DerivativeRule | None, ...] = (),
+    batch: BatchRule | None = None,
     **declaration: Any,
 ) -> Callable[[Callable[..., Any]], Composite]:
     """Declare a function of graph values as a composite: a named operation.
@@ -73,6 +81,7 @@ def composite(
         shown: instead of ``formula``, as for a primitive.
         vjp: its own derivative, one rule an input as for a primitive; by default the
             body's.
+        batch: how it is computed for many samples at once; by default as its body is.
         declaration: source, domain, kinks, cases, as for a primitive.
     """
 
@@ -110,6 +119,8 @@ def composite(
         own = {"function": function, "own_vjp": bool(vjp)}
         result = Composite(name=name, rule=rule, formula=whole, **own, **declaration)
         REFERENCES[result], BODIES[result] = reference, body
+        if batch is not None:
+            BATCHING[result] = batch
         DERIVATIVES[result] = _graph_once(name, by_input(vjp) if vjp else body_vjp)
         return result
 

@@ -19,6 +19,14 @@ import numpy as np
 
 from chainrule.autodiff import inline, vjp
 from chainrule.errors import ShapeError
+from chainrule.graph.batching import (
+    Samples,
+    batched_graph,
+    batched_outputs,
+    moved,
+    one_by_one,
+    repeated,
+)
 from chainrule.graph.declare import declare
 from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
@@ -176,9 +184,37 @@ def _written(*inputs: Expr, body: Graph, **__: Any) -> Expr:
     return apply(f"scan_{body.name}", *inputs)
 
 
+def _scan_samples(s: Samples) -> tuple[Value, ...]:
+    """Run one loop for all samples; a carry is batched where a step makes it so."""
+    body, __, constants, carries, __ = _Loop(**s.attrs)
+    fixed = constants + carries
+    consts, carry = s.batched[:constants], list(s.batched[constants:fixed])
+    while True:
+        flags = (*consts, *carry, *s.batched[fixed:])
+        becomes = batched_outputs(body, flags)[:carries]
+        new = [a or b for a, b in zip(carry, becomes)]
+        if new == carry:
+            break
+        carry = new
+    results = [*carry, *(True for __ in body.outputs[carries:])]
+    inputs = [
+        s.whole(i) if i < fixed and flag else v
+        for i, (v, flag) in enumerate(zip(s.inputs, flags))
+    ]
+    inputs[fixed:] = [  # time first
+        moved(v, 0, 1) if flag else v for v, flag in zip(inputs[fixed:], flags[fixed:])
+    ]
+    outputs = as_tuple(
+        s.apply(*inputs, body=batched_graph(body, flags, s.size, results))
+    )
+    last = [v if b else repeated(v, s.size) for v, b in zip(outputs, carry)]
+    return (*last, *(moved(v, 1, 0) for v in outputs[carries:]))
+
+
 @declare(
     rule=_rule,
     joint_vjp=_vjp,
+    batch=_scan_samples,
     shown=of_any(_written),
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
     cases=_cases,
@@ -266,9 +302,21 @@ def _cond_written(which: Expr, *inputs: Expr, true: Graph, false: Graph) -> Expr
     return choice(apply(true.name, *inputs), which, apply(false.name, *inputs))
 
 
+def _cond_samples(s: Samples) -> Any:
+    """Take one branch for all samples, or each sample its own in a loop over them."""
+    if s.batched[0]:
+        return one_by_one(s)
+    branches = {
+        name: batched_graph(b, s.batched[1:], s.size, [True] * len(b.outputs))
+        for name, b in s.attrs.items()
+    }
+    return s.apply(*s.inputs, **branches)
+
+
 @declare(
     rule=_cond_rule,
     joint_vjp=_cond_vjp,
+    batch=_cond_samples,
     shown=of_any(_cond_written),
     source="McCarthy 1960 (the conditional expression): only the branch taken is run",
     cases=_cond_cases,

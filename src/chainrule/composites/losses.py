@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.composites.activations import log_softmax, relu, sigmoid, softmax
 from chainrule.composites.composite import composite
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.batching import by_rows
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.notation import functions as write
@@ -96,6 +97,7 @@ def _cross_entropy_vjp(g: Value, y: Value, logits: Value, labels: Value) -> Valu
 
 @composite(
     vjp=(_cross_entropy_vjp,),
+    batch=by_rows,
     formula=lambda z, y: -write.ln(write.picked(write.softmax(z, 1), y)),
     source="textbook 2.5.1 and 3.3 (2), from logits; δ = ŷ − y",
     cases=_LABELLED,
@@ -122,6 +124,7 @@ def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) ->
         _soft_cross_entropy_vjp,
         lambda g, y, z, t: mul(neg(log_softmax(z, axis=1)), _rows(g, z)),
     ),
+    batch=by_rows,
     formula=lambda z, y: (
         -write.total(y * write.ln(write.softmax(z, 1)), over=(1,), rank=2, keep=False)
     ),
@@ -230,6 +233,7 @@ def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
 
 
 @composite(
+    batch=by_rows,
     formula=_multi_margin_written,
     source="Weston & Watkins 1999, without the class itself, whose term is mᵖ",
     kinks=_("zᵧ − zᵢ = m, where the derivative is taken as 0"),

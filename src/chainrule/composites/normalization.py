@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from chainrule.composites.composite import composite
 from chainrule.graph.apply import constant
+from chainrule.graph.batching import Samples, shifted
 from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
@@ -27,6 +28,7 @@ from chainrule.primitives.elementwise import add, div, less, mul, sqrt, sub, whe
 from chainrule.primitives.movement import (
     broadcast_to,
     expand,
+    full,
     full_like,
     reduce_sum,
     reshape,
@@ -138,6 +140,7 @@ def _normalise(
 
 
 @composite(
+    batch=shifted("axes"),
     formula=_pullback_written,
     source="Ioffe & Szegedy 2015, section 3: the chain rule through μ and σ²",
     cases=(
@@ -180,8 +183,22 @@ def _derivatives(
     )
 
 
+def _layer_norm_samples(s: Samples) -> Value:
+    """Normalise all samples; those with a γ and a β of their own by x̂ alone."""
+    x, gamma, beta = s.whole(0), *s.inputs[1:]
+    axes: Axes = tuple([a + 1 for a in s.attrs["axes"]])
+    if not any(s.batched[1:]):
+        return s.apply(x, gamma, beta, axes=axes)
+    plain = ArrayType(tuple([x.shape[a] for a in axes]), x.dtype)
+    one, zero = (full(n, plain.dtype, plain.shape) for n in (1.0, 0.0))
+    hat = s.apply(x, one, zero, axes=axes)
+    scaled = mul(_spread("layer_norm", s.whole(1), x, (0, *axes)), hat)
+    return add(scaled, _spread("layer_norm", s.whole(2), x, (0, *axes)))
+
+
 @composite(
     vjp=_derivatives("layer_norm", lambda __, axes: axes),
+    batch=_layer_norm_samples,
     formula=_written,
     source="Ba, Kiros & Hinton 2016, Layer normalization",
     cases=(
@@ -202,6 +219,7 @@ def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> V
 
 @composite(
     vjp=_derivatives("batch_norm", _others),
+    batch=shifted("axes"),
     formula=_batch_written,
     source="Ioffe & Szegedy 2015, algorithm 1: μ and σ² of the batch, for each feature",
     cases=(

@@ -3,13 +3,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.functions.from_numpy import from_numpy as from_numpy
-from chainrule.graph.types import Dim, DType
+from chainrule.graph.types import Dim, DType, Shape
 from chainrule.operations.arguments import Dims
 from chainrule.operations.combinations import Scaled
+from chainrule.operations.distinct import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
 from chainrule.operations.matrices import LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx
-from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.reductions import Extremes
+from chainrule.operations.statistics import Histogram, MinMax
 from chainrule.tensor import Tensor
 
 e: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from chainrule.errors import GraphError
@@ -27,9 +27,15 @@ class BodyTrace(GraphTrace):
     def operand(self, value: Value) -> Value:
         if id(value) in self.own:
             return value
-        small = value.array is not None and value.array.size <= INLINE_CONSTANT
-        if small and not value.tracked:
-            return self.constant(value)
+        return self._outside(value) if value.array is None else self.constant(value)
+
+    def constant(self, value: Value) -> Value:
+        assert value.array is not None
+        if value.array.size <= INLINE_CONSTANT and not value.tracked:
+            return super().constant(value)
+        return self._outside(value)
+
+    def _outside(self, value: Value) -> Value:
         if id(value) not in self.outside:
             argument = Value(None, value.shape, value.dtype, name=value.name)
             argument.tracked = value.tracked
@@ -70,6 +76,11 @@ class BodyTrace(GraphTrace):
 
     def assign(self, tensor: Any, value: Value) -> bool:
         raise self._state(_("changes a tensor from outside"), _("carry it"))
+
+    def note_reached(self, values: Iterable[Value]) -> None:
+        raise self._state(
+            _("calls backward()"), _("take derivatives outside, or by cr.grad")
+        )
 
     def set_gradient(self, tensor: Any, gradient: Any) -> bool:
         raise self._state(

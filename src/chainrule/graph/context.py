@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.errors import DTypeError, GraphError
 from chainrule.graph.node import Node, Value
-from chainrule.graph.types import DType, as_dtype
+from chainrule.graph.types import DType, Shape, as_dtype
 from chainrule.text import _
 
 P = ParamSpec("P")
@@ -63,6 +63,10 @@ class Trace:
     def lift(self, tensor: Any, value: Value) -> Value:
         """Return an outside tensor's current value in the traced graph."""
         return value
+
+    def draw(self, shape: Shape, bits: Callable[[Shape], Any]) -> Any:
+        """Return fresh random bits of a shape, by a source's function."""
+        return bits(shape)
 
     def leaf(self, tensor: Any, value: Value) -> Value:
         """Return a tensor's value as a leaf of the traced graph, without history."""

@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 from chainrule.graph.apply import apply
+from chainrule.graph.batching import BatchRule
 from chainrule.graph.node import Cotangent, Value
 from chainrule.graph.primitive import (
+    BATCHING,
     DERIVATIVES,
     REFERENCES,
     Formula,
@@ -44,6 +46,7 @@ def declare(
     name: str = "",
     vjp: tuple[DerivativeRule | None, ...] = (),
     joint_vjp: Callable[..., Sequence[Cotangent]] | None = None,
+    batch: BatchRule | None = None,
     refuses: RefusalRule | None = None,
     formula: Formula | None = None,
     shown: Formula | None = None,
@@ -61,6 +64,8 @@ def declare(
             without a derivative (an index); the last rule stands for further inputs.
         joint_vjp: instead of ``vjp`` where the inputs' derivatives share their work:
             ``joint_vjp(gs, ys, inputs, needed, **attrs)``, all in tuples.
+        batch: how it is computed for many samples at once; elementwise primitives
+            need no rule. See :mod:`chainrule.graph.batching`.
         refuses: see :class:`Primitive`.
         formula: the result as an expression of the inputs, which says all that is
             needed to work it out; see :class:`Primitive`.
@@ -77,6 +82,8 @@ def declare(
             name=called, rule=rule, refuses=refuses, formula=whole, **traits
         )
         REFERENCES[operation] = reference
+        if batch is not None:
+            BATCHING[operation] = batch
         if joint_vjp is not None:
             DERIVATIVES[operation] = joint_vjp
         elif any(vjp):

@@ -2,8 +2,9 @@
 
 A primitive is a name, a rule for types, and traits. What interpreters know of it stands
 in tables: how it is computed (``REFERENCES``), how it is differentiated
-(``DERIVATIVES``), what it consists of where it is a composite (``BODIES``), and one
-table an engine. All of them but the engines' are filled by one declaration
+(``DERIVATIVES``), how it is computed for many samples at once (``BATCHING``), what it
+consists of where it is a composite (``BODIES``), and one table an engine. All of them
+but the engines' are filled by one declaration
 (:func:`chainrule.graph.declare.declare`).
 """
 
@@ -131,6 +132,9 @@ REFERENCES: dict[Primitive, Callable[..., Any]] = {}
 #: inputs from those of the outputs, all of them values: one step of the chain rule.
 #: What has no row has no derivative.
 DERIVATIVES: dict[Primitive, Callable[..., Sequence[Any]]] = {}
+#: ``BATCHING[p](samples)`` computes p for many samples at once, along a new first axis:
+#: see :mod:`chainrule.graph.batching`. What is elementwise needs no row.
+BATCHING: dict[Primitive, Callable[[Any], Any]] = {}
 #: ``BODIES[p](types, attrs)`` is the graph that a composite consists of.
 BODIES: dict[Primitive, Callable[[Sequence[ArrayType], dict[str, Any]], Any]] = {}
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from chainrule.operations.arguments import Dims
 from chainrule.operations.combinations import Scaled
+from chainrule.operations.distinct import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
 from chainrule.operations.matrices import LU, QR, SVD, CholeskyEx, Eigen, Factored, FactoredEx, InverseEx, LeastSquares, OldSVD, Slogdet, SolvedEx
-from chainrule.operations.order import UniqueAll, UniqueCounts, UniqueInverse
 from chainrule.operations.reductions import Extremes
+from chainrule.operations.statistics import Histogram, MinMax
 from chainrule.tensor import Tensor
 
 __all__: list[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
@@ -16,7 +16,7 @@ __all__ = ["functional_call"]
 
 def functional_call(
     module: Module,
-    parameters_and_buffers: Mapping[str, Any],
+    parameters_and_buffers: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     args: Any = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> Any:
@@ -27,7 +27,8 @@ def functional_call(
 
     Args:
         module: what to call.
-        parameters_and_buffers: tensors by path, as ``named_parameters()`` has them.
+        parameters_and_buffers: tensors by path, as ``named_parameters()`` has them; or
+            several such.
         args: the argument of the call, or a tuple of them.
         kwargs: arguments by name.
 
@@ -44,7 +45,9 @@ def functional_call(
     """
     own = dict(module._named_state(remove_duplicate=False))
     replacements: dict[int, Tensor] = {}
-    for name, item in parameters_and_buffers.items():
+    given = parameters_and_buffers
+    parts = [given] if isinstance(given, Mapping) else given
+    for name, item in (pair for part in parts for pair in part.items()):
         if name not in own:
             near = nearest(str(name), own)
             raise ArgumentError(

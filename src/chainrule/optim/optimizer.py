@@ -51,7 +51,7 @@ class Optimizer:
     >>> (w * w).sum().backward()
     >>> Descent([w]).step()
     >>> w
-    tensor([0.8000], requires_grad=True)
+    tensor([0.8], requires_grad=True)
     """
 
     param_groups: Any

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.apply import constant
+from chainrule.graph.batching import Samples
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any
@@ -15,6 +16,7 @@ from chainrule.graph.types import ArrayType, DType
 from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import convert, equal
 from chainrule.primitives.movement import full_like, reduce_sum
+from chainrule.primitives.reduce import reduce_prod
 from chainrule.primitives.rules import need_type
 from chainrule.text import _
 
@@ -38,10 +40,19 @@ def _let_through(g: Value, y: Value, x: Value, holds: Value, **__: str) -> Value
     return g
 
 
+def _require_samples(s: Samples) -> Value:
+    """Require that a condition holds for every sample."""
+    holds = s.inputs[1]
+    if s.batched[1]:
+        holds = reduce_prod(holds, axes=(0,))
+    return s.apply(s.whole(0), holds)
+
+
 @declare(
     rule=_rule,
     vjp=(_let_through, None),
     view=True,
+    batch=_require_samples,
     refuses=lambda types, attrs: [(1, None)],
     formula=of_any(_passed),
     source="a value on condition; where the condition is false the run is refused",

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.graph.batching import product
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any
@@ -134,6 +135,7 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
 @declare(
     rule=_rule,
     vjp=(_vjp_lhs, _vjp_rhs),
+    batch=product,
     shown=of_any(convolved),
     source="Goodfellow, Bengio & Courville 2016, 9.1 and 9.5",
     cases=(

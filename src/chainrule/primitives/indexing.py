@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.apply import constant
+from chainrule.graph.batching import Samples, moved, one_by_one, shifted
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any
-from chainrule.graph.types import ArrayType, Dim, Shape
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
 from chainrule.notation.places import added, along_axis, at, block, overwritten
 from chainrule.primitives.creation import iota
-from chainrule.primitives.elementwise import equal
+from chainrule.primitives.elementwise import add, convert, equal
 from chainrule.primitives.movement import broadcast_to, full_like, reshape, without
 from chainrule.primitives.rules import (
     need_axes,
@@ -55,9 +57,30 @@ def check_indices(name: str, indices: Array, rows: int) -> None:
         )
 
 
+def _take_samples(s: Samples) -> Value:
+    """Pick rows in every sample: those of ``gather`` where the rows differ."""
+    x, indices = s.inputs
+    if not s.batched[0]:
+        return take(x, indices)
+    rest = x.shape[2:]
+    if not s.batched[1]:
+        picked = take(moved(x, 0, 1), indices)
+        return moved(picked, len(indices.shape), 0)
+    picked = gather(x, _for_rows(indices, rest), axis=1)
+    return reshape(picked, shape=(*indices.shape, *rest))
+
+
+def _for_rows(indices: Value, rest: Shape) -> Value:
+    """Return the samples' indices of rows, repeated for each element of a row."""
+    line = (indices.shape[0], size_of(indices.shape[1:]))
+    column = reshape(indices, shape=(*line, *(1 for _ in rest)))
+    return broadcast_to(column, shape=(*line, *rest))
+
+
 @declare(
     rule=_take_rule,
     vjp=(lambda g, y, x, i: scatter_add(full_like(x, 0.0), i, g), None),
+    batch=_take_samples,
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
     shown=lambda x, indices: at(x, indices),
     source="rows by index (NumPy's take along axis 0)",
@@ -83,9 +106,19 @@ def _picked(g: Value, y: Value, x: Value, i: Value, u: Value) -> Value:
     return take(g, i)
 
 
+def _scatter_samples(s: Samples) -> Value:
+    base, updates, indices = s.whole(0), s.whole(2), s.inputs[1]
+    if not s.batched[1]:
+        moved_updates = moved(updates, 0, len(indices.shape))
+        return moved(scatter_add(moved(base, 0, 1), indices, moved_updates), 1, 0)
+    rows = _for_rows(indices, base.shape[2:])
+    return scatter_add_along(base, rows, reshape(updates, shape=rows.shape), axis=1)
+
+
 @declare(
     rule=_scatter_rule,
     vjp=(lambda g, y, x, i, u: g, None, _picked),
+    batch=_scatter_samples,
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
     shown=lambda base, indices, updates: added(at(base, indices), updates),
     source="adds rows by index; equal indices add up in the order of ``indices``",
@@ -143,6 +176,7 @@ def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
         lambda g, y, x, i, axis: scatter_add_along(full_like(x, 0.0), i, g, axis=axis),
         None,
     ),
+    batch=shifted("axis"),
     refuses=_along,
     shown=lambda x, indices, axis: along_axis(x, indices, axis),
     source="elements by index along an axis (NumPy's take_along_axis)",
@@ -175,6 +209,7 @@ def _scatter_along_rule(
 @declare(
     rule=_scatter_along_rule,
     vjp=(lambda g, y, x, i, u, axis: g, None, _gathered),
+    batch=shifted("axis"),
     refuses=_along,
     shown=lambda base, indices, updates, axis: added(
         along_axis(base, indices, axis), updates
@@ -270,9 +305,30 @@ def _cut_vjp(g: Value, y: Value, x: Value, *starts: Value, sizes: Shape) -> Valu
 _CORNER = ((0, 3), (0, 2), (0, 2))
 
 
+def _dynamic_slice_samples(s: Samples) -> Value:
+    """Cut a block out of every sample, last along axes where the corners differ."""
+    x, sizes, zero = s.whole(0), list(s.attrs["sizes"]), constant(0, DType.int64)
+    different = [a for a in range(len(sizes)) if s.batched[a + 1]]
+    corner = [zero if a in different else start for a, start in enumerate(s.inputs[1:])]
+    lengths = [x.shape[a + 1] if a in different else n for a, n in enumerate(sizes)]
+    x = dynamic_slice(x, zero, *corner, sizes=(s.size, *lengths))
+    for a in different:
+        line = (s.size, sizes[a])
+        start = reshape(convert(s.inputs[a + 1], dtype=DType.int64), shape=(s.size, 1))
+        places = iota(shape=line, axis=1, dtype=DType.int64)
+        places = add(broadcast_to(start, shape=line), places)
+        ones: list[Dim] = [1] * len(x.shape)
+        ones[0], ones[a + 1] = line
+        shape = (*x.shape[: a + 1], sizes[a], *x.shape[a + 2 :])
+        places = broadcast_to(reshape(places, shape=tuple(ones)), shape=shape)
+        x = gather(x, places, axis=a + 1)
+    return x
+
+
 @declare(
     rule=_dynamic_slice_rule,
     vjp=(_cut_vjp,),
+    batch=_dynamic_slice_samples,
     refuses=lambda types, attrs: _corners(types[0].shape, attrs["sizes"], 1),
     shown=of_any(block),
     source="a block of fixed size whose corner is computed",
@@ -304,9 +360,17 @@ def _update_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> 
     return dynamic_slice(g, *starts, sizes=update.shape)
 
 
+def _update_samples(s: Samples) -> Value:
+    if any(s.batched[2:]):
+        return one_by_one(s)
+    zero = constant(0, DType.int64)
+    return dynamic_update_slice(s.whole(0), s.whole(1), zero, *s.inputs[2:])
+
+
 @declare(
     rule=_update_rule,
     vjp=(_base_vjp, _update_vjp),
+    batch=_update_samples,
     refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
     shown=of_any(overwritten),
     source="the value with a block of it replaced",

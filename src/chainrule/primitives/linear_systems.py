@@ -8,7 +8,7 @@ without a result (one that is singular, or not positive definite) gives NaN, and
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -91,8 +91,9 @@ def solve(a: Array, b: Array) -> tuple[Array, Array]:
     info = np.zeros(a.shape[:-2], np.int32)
     if np.isnan(refused).any():
         zero = np.diagonal(factored(a)[0], axis1=-2, axis2=-1) == 0
-        first: Array = np.where(zero.any(-1), np.argmax(zero, -1) + 1, a.shape[-1])
-        info = np.where(np.isnan(refused), first, info).astype(np.int32)
+        at = cast("Array", np.argmax(zero, -1))
+        first = cast("Array", np.where(zero.any(-1), at + 1, a.shape[-1]))
+        info = cast("Array", np.where(np.isnan(refused), first, info)).astype(np.int32)
     return x, info
 
 

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.batching import product
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
@@ -221,6 +222,7 @@ def _case(lhs: str, rhs: str, dims: str) -> Case:
 @declare(
     rule=_dot_rule,
     vjp=(_dot_vjp_lhs, _dot_vjp_rhs),
+    batch=product,
     formula=_written,
     source="Golub & Van Loan, Matrix Computations, 1.1; Einstein's convention",
     cases=(

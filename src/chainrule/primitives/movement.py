@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.apply import constant as number_of
+from chainrule.graph.batching import Samples, pointwise, shifted
 from chainrule.graph.context import context
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
@@ -52,10 +53,19 @@ def _broadcast_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
     return total if total.shape == x.shape else reshape(total, shape=x.shape)
 
 
+def _broadcast_samples(s: Samples) -> Value:
+    (x,), shape = s.inputs, s.attrs["shape"]
+    ones = (1,) * (len(shape) + 1 - len(x.shape))
+    return s.apply(
+        reshape(x, shape=(s.size, *ones, *x.shape[1:])), shape=(s.size, *shape)
+    )
+
+
 @declare(
     view=True,
     rule=_broadcast_rule,
     vjp=(_broadcast_vjp,),
+    batch=_broadcast_samples,
     shown=lambda x, shape: places.shaped("broadcast", x, shape),
     source="NumPy's broadcasting rules",
     linear=True,
@@ -139,6 +149,7 @@ REDUCTIONS = (
 @declare(
     rule=reduction_rule("reduce_sum"),
     vjp=(lambda g, y, x, axes: expand(g, x, axes),),
+    batch=shifted("axes"),
     formula=lambda x, axes: total(x, axes, keep=False),
     source="finite sum; engines may order it by their own fixed rule",
     linear=True,
@@ -176,10 +187,15 @@ def _reshape_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
     return reshape(g, shape=x.shape)
 
 
+def _reshape_samples(s: Samples) -> Value:
+    return s.apply(*s.inputs, shape=(s.size, *s.attrs["shape"]))
+
+
 @declare(
     view=True,
     rule=_reshape_rule,
     vjp=(_reshape_vjp,),
+    batch=_reshape_samples,
     shown=lambda x, shape: places.shaped("reshape", x, shape),
     source="row-major order of elements",
     linear=True,
@@ -209,10 +225,15 @@ def _turned_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     return transpose(g, axes=tuple(np.argsort(axes).tolist()))
 
 
+def _transpose_samples(s: Samples) -> Value:
+    return s.apply(*s.inputs, axes=(0, *(a + 1 for a in s.attrs["axes"])))
+
+
 @declare(
     view=True,
     rule=_transpose_rule,
     vjp=(_turned_back,),
+    batch=_transpose_samples,
     shown=lambda x, axes: x.T if axes == (1, 0) else apply("permute", x, *axes),
     source="permutation of axes",
     linear=True,
@@ -271,10 +292,16 @@ def _slice_vjp(
     return pad(g, low=starts, high=high, interior=tuple(s - 1 for s in strides))
 
 
+def _slice_samples(s: Samples) -> Value:
+    first = {"starts": 0, "stops": s.size, "strides": 1}
+    return s.apply(*s.inputs, **{k: (n, *s.attrs[k]) for k, n in first.items()})
+
+
 @declare(
     view=True,
     rule=_slice_rule,
     vjp=(_slice_vjp,),
+    batch=_slice_samples,
     shown=places.sliced,
     source="NumPy's basic slicing with positive strides",
     linear=True,
@@ -344,9 +371,14 @@ def _padded(x: Expr, low: Ints, high: Ints, interior: Ints) -> Expr:
     return places.padded(inside, tuple(zip(low, high)))
 
 
+def _pad_samples(s: Samples) -> Value:
+    return s.apply(*s.inputs, **{k: (0, *counts) for k, counts in s.attrs.items()})
+
+
 @declare(
     rule=_pad_rule,
     vjp=(_pad_vjp,),
+    batch=_pad_samples,
     shown=_padded,
     source="zeros before, after and between the elements of an axis",
     linear=True,
@@ -376,6 +408,7 @@ def _flipped_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     view=True,
     rule=_flip_rule,
     vjp=(_flipped_back,),
+    batch=shifted("axes"),
     shown=lambda x, axes: places.on_axes("flip", x, axes),
     source="reversed order of elements along axes",
     linear=True,
@@ -440,6 +473,7 @@ def _concatenate_vjp(
 @declare(
     rule=_concatenate_rule,
     joint_vjp=_concatenate_vjp,
+    batch=shifted("axis"),
     shown=of_any(places.concatenated),
     source="values one behind the other along an axis",
     linear=True,
@@ -458,6 +492,7 @@ def concatenate(*xs: Array, axis: int) -> Array:
 @declare(
     rule=same("copy", 1),
     vjp=(lambda g, y, x: g,),
+    batch=pointwise,
     shown=lambda x: apply("copy", x),
     source="the same elements in memory of their own, in row-major order",
     linear=True,

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from chainrule.errors import ShapeError
+from chainrule.graph.batching import one_by_one
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
@@ -88,6 +89,7 @@ def need_countable(count: Dim) -> None:
 
 @declare(
     rule=_rule,
+    batch=one_by_one,
     shown=lambda key, step, shape, stream: apply("bits", key, step),
     source="Salmon, Moraes, Dror & Shaw 2011 (Threefry-2x32, 20 rounds)",
     cases=(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.graph.apply import constant
+from chainrule.graph.batching import shifted
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
@@ -50,6 +51,7 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 @declare(
     rule=reduction_rule("reduce_max", of_none=False),
     vjp=(_max_vjp,),
+    batch=shifted("axes"),
     formula=lambda x, axes: largest(x, axes, keep=False),
     source="largest element",
     kinks=_("ties, where the derivative is shared equally"),
@@ -79,6 +81,7 @@ def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 @declare(
     rule=reduction_rule("reduce_prod"),
     vjp=(_prod_vjp,),
+    batch=shifted("axes"),
     formula=lambda x, axes: product_of(x, axes, keep=False),
     source="finite product; of no elements 1, of truth values: whether all are",
     cases=(
@@ -112,6 +115,7 @@ _ALONG = (
 
 @declare(
     rule=_index_rule("argmax"),
+    batch=shifted("axis"),
     formula=lambda x, axis: reduced("argmax", x, (axis,), keep=False),
     source="index of the largest element, the first of equals; NaN is the largest",
     cases=_ALONG,
@@ -122,6 +126,7 @@ def argmax(x: Array, *, axis: int) -> Array:
 
 @declare(
     rule=_index_rule("argmin"),
+    batch=shifted("axis"),
     formula=lambda x, axis: reduced("argmin", x, (axis,), keep=False),
     source="index of the smallest element, the first of equals; NaN is the smallest",
     cases=_ALONG,
@@ -185,6 +190,7 @@ def _cumsum_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value
 @declare(
     rule=_cumulative_rule("cumsum"),
     vjp=(_cumsum_vjp,),
+    batch=shifted("axis"),
     shown=lambda x, axis, reverse: running("∑", x, axis, reverse=reverse),
     source="running sum along an axis, one after the other; ``reverse`` from the end",
     linear=True,
@@ -210,6 +216,7 @@ def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Valu
 @declare(
     rule=_cumulative_rule("cumprod"),
     vjp=(_cumprod_vjp,),
+    batch=shifted("axis"),
     shown=lambda x, axis, reverse: running("∏", x, axis, reverse=reverse),
     source="running product along an axis; ``reverse`` from the end",
     cases=_cumulative_cases(1),
@@ -237,6 +244,7 @@ def _recurrence_a(
 @declare(
     rule=_recurrence_rule,
     vjp=(_recurrence_a, lambda g, y, a, b, axis, reverse: _turned(g, a, axis, reverse)),
+    batch=shifted("axis"),
     shown=lambda a, b, axis, reverse: recurrence(a, b, axis, reverse=reverse),
     source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
     cases=_cumulative_cases(2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.graph.batching import shifted
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
@@ -19,6 +20,7 @@ def _rule(x: ArrayType, *, axis: int, descending: bool) -> ArrayType:
 
 @declare(
     rule=_rule,
+    batch=shifted("axis"),
     shown=lambda x, axis, descending: along("argsort", -x if descending else x, axis),
     source="Knuth, The Art of Computer Programming, vol. 3, 5: stable; NaN is largest",
     cases=(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.graph.batching import shifted
 from chainrule.graph.declare import Operation, declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES, Case, TypeRule, of_any
@@ -98,6 +99,7 @@ def _cases(*, base: bool) -> tuple[Case, ...]:
 @declare(
     rule=_sum_rule,
     vjp=(_sum_vjp,),
+    batch=shifted("axes"),
     shown=of_any(partial(windowed, "∑")),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (average pooling without 1/w)",
     linear=True,
@@ -188,6 +190,7 @@ def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
 @declare(
     rule=_max_rule("window_max"),
     vjp=(_max_vjp,),
+    batch=shifted("axes"),
     shown=of_any(partial(windowed, "max")),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (max pooling)",
     kinks=_("ties, where the derivative goes to the first"),
@@ -199,6 +202,7 @@ def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
 
 @declare(
     rule=_max_rule("window_argmax", DType.int64),
+    batch=shifted("axes"),
     shown=of_any(partial(windowed, "argmax")),
     source=(
         "where the largest element of a window stands, counted along ``axes`` as one"

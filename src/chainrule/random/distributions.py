@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.context import dtype_or_default, no_grad
+from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.graph.context import context, dtype_or_default, no_grad
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
@@ -213,6 +213,13 @@ def normal(
     ((2, 3), (4,))
     """
     parts = [p for p in (mean, std) if isinstance(p, Tensor)]
+    if context.grad and any(p.requires_grad for p in parts):
+        raise GradientError(
+            _("normal draws numbers that have no derivative."),
+            expected=_("a mean and a deviation without a derivative"),
+            got=_("requires_grad=True"),
+            fix="mean + std * cr.randn_like(mean), or normal(mean.detach(), …)",
+        )
     with no_grad():
         like = sum((p * 0 for p in parts), tensor(0.0, dtype=dtype)) if parts else None
         shape = _sizes((size,)) if size is not None else ()

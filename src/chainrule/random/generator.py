@@ -163,7 +163,8 @@ def bits(shape: Shape) -> Tensor:
     if context.stream is None:
         _draws.by_thread += 1
         _Draws.by_process += 1
-    return (context.stream or default_generator).bits(shape)
+    draw = (context.stream or default_generator).bits
+    return draw(shape) if context.trace is None else context.trace.draw(shape, draw)
 
 
 class _Draws(threading.local):

@@ -14,16 +14,19 @@ import numpy as np
 
 from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.functions import arange
 from chainrule.graph.apply import constant
 from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.graph import ancestors
 from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.node import Value
-from chainrule.primitives.elementwise import add
-from chainrule.primitives.movement import concatenate, full_like, reshape
+from chainrule.primitives.elementwise import add, convert
+from chainrule.primitives.indexing import one_hot_mask
+from chainrule.primitives.movement import full_like, reshape
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.transforms.vectorization import vmap
 from chainrule.util.pytree import flatten, unflatten
 
 __all__ = [
@@ -38,6 +41,9 @@ __all__ = [
 
 Position = int | str
 P = ParamSpec("P")
+
+#: Numbers in the cotangents of a Jacobian's rows that are walked back at once.
+SEEDS = 1 << 22
 
 # -- what a derivative is taken with respect to ----------------------------------------
 
@@ -115,7 +121,7 @@ class _Point:
                     ),
                     fix="x.astype('float32')",
                 )
-            values.append(_fresh(value) if view else value)
+            values.append(_fresh(value) if view else _here(value))
         start = len(self.inputs)
         self.inputs += values
         places = unflatten(structure, range(start, len(self.inputs)))
@@ -139,11 +145,16 @@ def _fresh(value: Value) -> Value:
     """
     if value.tracked and context.grad:
         return reshape(value, shape=value.shape)
-    if value.array is not None:
+    if value.array is not None and context.trace is None:
         return Value(value.array, tracked=True)
     copy = reshape(value, shape=value.shape)
     copy.tracked = True
     return copy
+
+
+def _here(value: Value) -> Value:
+    """Return what stands for a value in the trace in progress."""
+    return value if context.trace is None else context.trace.operand(value)
 
 
 def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
@@ -184,7 +195,6 @@ def _scalar(result: Any) -> Value:
 def value_and_grad(
     function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
-    *,
     has_aux: bool = False,
 ) -> Callable[P, tuple[Any, Any]]:
     """Return a function that computes the value and the gradient of ``function``.
@@ -231,7 +241,6 @@ def value_and_grad(
 def grad(
     function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
-    *,
     has_aux: bool = False,
 ) -> Callable[P, Any]:
     """Return a function that computes the gradient of ``function``.
@@ -307,7 +316,7 @@ def gradients(
     keep = (create_graph if retain_graph is None else retain_graph) or (
         context.trace is not None
     )
-    values = [t.value for t in wanted]
+    values = [_here(t.value) for t in wanted]
     with recording() if create_graph else no_grad():
         # Every way to the wanted values is walked: some may lead through others.
         known = cotangents(roots, keep=set(values).__contains__, free=not keep)
@@ -455,7 +464,7 @@ def jacobian(
 ) -> Callable[P, Any]:
     """Return a function that computes the Jacobian ∂yᵢ/∂xⱼ of a function.
 
-    A backward step for each element of y.
+    A backward step for each element of y, all of them at once by :func:`vmap`.
 
     >>> import chainrule as cr
     >>> w = cr.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -474,26 +483,20 @@ def jacobian(
 
         y, back = vjp(partial, *[as_tensor(args[i]) for i in positions])
         count = int(np.prod(y.shape))
-        rows = []
-        for i in range(count):
-            basis = np.zeros(count, y.dtype.numpy)
-            basis[i] = 1
-            rows.append(back(tensor(basis.reshape(y.shape))))
+
+        def row(i: Tensor) -> tuple[Any, ...]:
+            mask = convert(one_hot_mask(i.value, count), dtype=y.dtype)
+            return back(wrap(reshape(mask, shape=y.shape)))
+
+        at_once = max(1, SEEDS // max(count, 1))
+        rows = vmap(row, chunk_size=at_once)(arange(count))
         blocks = [
-            _stacked([row[k] for row in rows], y, as_tensor(args[i]))
-            for k, i in enumerate(positions)
+            part.reshape((*y.shape, *as_tensor(args[i]).shape))
+            for part, i in zip(rows, positions)
         ]
         return blocks[0] if isinstance(argnums, int) else tuple(blocks)
 
     return differentiated
-
-
-def _stacked(rows: list[Tensor], y: Tensor, x: Tensor) -> Tensor:
-    shape = (*y.shape, *x.shape)
-    if not rows:
-        return wrap(full_like(x.value, 0.0)).reshape(shape)
-    flat = [reshape(row.value, shape=(1, *row.shape)) for row in rows]
-    return wrap(reshape(concatenate(*flat, axis=0), shape=shape))
 
 
 def hessian(function: Callable[P, Tensor], argnums: int = 0) -> Callable[P, Tensor]:

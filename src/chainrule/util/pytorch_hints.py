@@ -25,7 +25,6 @@ PACKAGE = {
     "contiguous_format": _MEMORY,
     "distributed": _ALONE,
     "float16": "cr.float32",
-    "func": _("cr.grad, cr.vjp, cr.jvp, cr.hessian and cr.functional_call"),
     "fx": _("cr.compile(function), whose program can be printed"),
     "bfloat16": "cr.float32",
     "get_num_threads": _("cr.compile(function, threads=…)"),
@@ -52,7 +51,6 @@ PACKAGE = {
     "strided": _MEMORY,
     "testing": "numpy.testing.assert_allclose(x, y)",
     "use_deterministic_algorithms": _REPEATED,
-    "vmap": _("functions of batches: axes in front broadcast"),
     "xpu": _CPU,
 }
 

@@ -1,0 +1,72 @@
+"""Every primitive for many samples at once, beside a loop over the samples."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from chainrule.graph.batching import apply_to_samples
+from chainrule.graph.emit import trace
+from chainrule.graph.interpret import evaluate
+from chainrule.graph.node import Value
+from tests.conformance.cases import Example, all_cases, every
+
+SAMPLES = 3
+
+
+def some_inputs(example: Example) -> bool:
+    return bool(example.types)
+
+
+def _choices(example: Example) -> list[tuple[bool, ...]]:
+    """Which inputs differ from sample to sample: each choice of at least one."""
+    count = len(example.types)
+    return [c for c in itertools.product((False, True), repeat=count) if any(c)]
+
+
+def _drawn(example: Example, batched: tuple[bool, ...], rng: Any) -> list[Any]:
+    """The inputs of all samples: stacked where they differ."""
+    draws = [example.draw(rng) for __ in range(SAMPLES)]
+    return [
+        np.stack([draw[i] for draw in draws]) if flag else draws[0][i]
+        for i, flag in enumerate(batched)
+    ]
+
+
+def _looped(example: Example, arrays: list[Any], batched: tuple[bool, ...]) -> Any:
+    each = [
+        example.reference([a[s] if b else a for a, b in zip(arrays, batched)])
+        for s in range(SAMPLES)
+    ]
+    return [np.stack(parts) for parts in zip(*each)]
+
+
+@every(all_cases(only=some_inputs))
+def test_samples_at_once_are_the_samples_one_by_one(
+    example: Example, rng: np.random.Generator
+) -> None:
+    for batched in _choices(example):
+        arrays = _drawn(example, batched, rng)
+        expected = _looped(example, arrays, batched)
+        values = [Value(a) for a in arrays]
+        attrs = example.attrs
+        eager = apply_to_samples(example.primitive, values, batched, SAMPLES, attrs)
+
+        def function(*inputs: Value, batched: tuple[bool, ...] = batched) -> Any:
+            return apply_to_samples(
+                example.primitive, inputs, batched, SAMPLES, example.attrs
+            )
+
+        graph = trace(function, [v.type for v in values])
+        traced = evaluate(graph, arrays)
+        for want, now, later in zip(expected, eager, traced, strict=True):
+            assert now.array is not None
+            assert now.dtype.numpy == want.dtype == later.dtype, batched
+            tolerance = 1e-12 if want.dtype == np.float64 else 2e-6
+            for got in (now.array, later):
+                assert got.shape == want.shape, batched
+                np.testing.assert_allclose(
+                    got, want, rtol=tolerance, atol=tolerance, err_msg=str(batched)
+                )

@@ -34,7 +34,8 @@ MODULES = (
 #: Names that stay out, by the reason.
 OUT = {
     "complex numbers": r"(is_)?(complex|conj)\w*|resolve_\w+|is_neg|view_as_\w+|polar"
-    r"|c(float|double|half)|imag|real|i?stft|isreal",
+    r"|c(float|double|half)|imag|real|i?stft|isreal"
+    r"|i?[rh]?fft[2n]?|eig(vals)?",
     "half, quantized and packed numbers": r"half|b?float(8|16|4_)\w*|\w*quantiz\w*"
     r"|fake_quant\w*|q_\w+|int_repr|u?int[1-7]|q?u?int\dx\d|qu?int\d+|bits\w*|qscheme",
     "sparse, nested and named layouts": r"\w*(sparse|Sparse|coalesce|nested)\w*|\w*spmm"

@@ -145,6 +145,9 @@ X.einsum('ij,kj->',a,b) | X.tensordot(a,c,1) | X.tensordot(a,c,dims=1) |
 X.tensordot(a,b,2) | X.tensordot(a,c,([1],[0])) | X.tensordot(a,c,dims=([1],[0])) |
 X.tensordot(a,b) | a@d.T | X.softmax(a,1) | i.softmax(0) |
 X.softmax(a, dim=1, dtype=X.float64) | a.softmax(1, dtype=X.float64) |
+F.softmax(a, dim=1, dtype=X.float64) | F.softmax(input=i, dim=0, dtype=X.float32) |
+F.log_softmax(a, 1, dtype=X.float64) | F.gelu(input=a) | F.softmax(s, dim=0) |
+F.linear(input=a, weight=c.T) | F.pad(input=a, pad=(1, 0)) |
 X.logsumexp(a,1) | X.logsumexp(a,dim=(0,1)) | a.logsumexp(0,True) |
 X.allclose(a,a) | X.allclose(a,b) | X.isclose(a,b) | X.isclose(a,a+1e-6) |
 X.equal(a,a) | X.equal(a,b) | X.equal(a,v) | a.allclose(a+1e-9) | a.ne(2) |

@@ -82,7 +82,7 @@ def test_calls(call: str, fix: str) -> None:
         ("cr.utils.data.DistributedSampler", "one process"),
         ("nn.parallel", "the model itself"),
         ("nn.DataParallel", "the model itself"),
-        ("nn.modules", "from chainrule.nn import"),
+        ("nn.modules", "nn itself"),
         ("nn.Lineer", "did you mean nn.Linear?"),
         ("nn.init.xavier_unifrom_", "did you mean nn.init.xavier_uniform_?"),
         ("nn.utils.clip_grad_norm", "did you mean nn.utils.clip_grad_norm_?"),

@@ -15,7 +15,7 @@ from chainrule.distributions.distribution import (
     real,
 )
 from chainrule.graph.types import Shape
-from chainrule.random import normal
+from chainrule.random import randn
 from chainrule.tensor import Tensor
 from chainrule.text import _
 
@@ -58,7 +58,7 @@ class Normal(Distribution):
         return self.scale.square()
 
     def _draw(self, shape: Shape) -> Tensor:
-        return self.loc + self.scale * normal(shape, dtype=self.loc.dtype)
+        return self.loc + self.scale * randn(shape, dtype=self.loc.dtype)
 
     def _standard(self, value: Any) -> Tensor:
         x = self._value(value, self.loc.dtype)

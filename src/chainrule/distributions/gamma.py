@@ -13,7 +13,7 @@ from chainrule.distributions.distribution import (
 )
 from chainrule.errors import ShapeError
 from chainrule.graph.types import DType, Shape
-from chainrule.random import normal
+from chainrule.random import randn
 from chainrule.tensor import Tensor
 from chainrule.text import _
 
@@ -30,7 +30,7 @@ def standard_gamma(shape: Shape, concentration: Tensor) -> Tensor:
     """
     alpha = concentration.double().expand(shape)
     d = cr.where(alpha < 1, alpha + 1, alpha) - 1 / 3
-    x = normal((TRIES, *shape), dtype=DType.float64)
+    x = randn((TRIES, *shape), dtype=DType.float64)
     root = 1 + x / (9 * d).sqrt()
     v = cr.where(root > 0, root, 1.0) ** 3
     likely = between((TRIES, *shape)).log() < 0.5 * x.square() + d * (1 - v + v.log())

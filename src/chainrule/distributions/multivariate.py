@@ -13,7 +13,7 @@ from chainrule.graph.types import Shape
 from chainrule.operations.arguments import shape_of
 from chainrule.operations.operands import broadcast_shapes
 from chainrule.primitives.rules import show
-from chainrule.random import normal
+from chainrule.random import randn
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
@@ -103,7 +103,7 @@ class MultivariateNormal(Distribution):
         return self.scale_tril.square().sum(-1)
 
     def _draw(self, shape: Shape) -> Tensor:
-        noise = normal(shape, dtype=self.loc.dtype).unsqueeze(-1)
+        noise = randn(shape, dtype=self.loc.dtype).unsqueeze(-1)
         return self.loc + (self.scale_tril @ noise)[..., 0]
 
     def log_prob(self, value: Any) -> Tensor:

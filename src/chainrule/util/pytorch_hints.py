@@ -125,7 +125,7 @@ LAYERS = {
         "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
         "steps with cr.scan"
     ),
-    "Modules": _("nn itself: from chainrule.nn import Linear"),
+    "Modules": _("nn itself, as nn.Linear"),
     "Swish": _("did you mean nn.SiLU?"),
     "SyncBatchNorm": _("nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d"),
     "Transformer": _(

@@ -7,7 +7,7 @@ shape than PyTorch's. A transform is two products, with derivatives of every ord
 >>> import chainrule as cr
 >>> x = cr.tensor([1.0, 2.0, 4.0, 3.0])
 >>> angles = 2 * cr.pi * cr.outer(cr.fft.rfftfreq(4), cr.arange(4.0))
->>> (angles.cos() @ x).round(4), -(angles.sin() @ x)[1]  # real, and imaginary
+>>> (angles.cos() @ x).round(4), -(angles.sin() @ x)[1].round(4)  # real, imaginary
 (tensor([10., -3.,  0.]), tensor(1.))
 """
 

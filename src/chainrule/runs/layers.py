@@ -28,6 +28,7 @@ _SEVERAL = (
     *("TransformerEncoder", "GRUCell", "LSTMCell", "RNNCell", "MultiheadAttention"),
 )
 _NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential")
+_NO_LAYERS = (*_NO_LAYERS, "ParameterDict", "ParameterList")
 _NO_LAYERS = (*_NO_LAYERS, *SCALING, *_SEVERAL)
 #: Sizes that follow from the data or from the layer before.
 INFERRED = (
@@ -111,7 +112,9 @@ LAYERS = Family(
     {
         name: layer
         for name, layer in exported(nn, nn.Module).items()
-        if not issubclass(layer, Reduction) and name not in _NO_LAYERS
+        if not issubclass(layer, Reduction)
+        and name not in _NO_LAYERS
+        and not name.startswith("Lazy")  # sizes that a file leaves out are inferred
     },
 )
 

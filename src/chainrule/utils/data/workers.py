@@ -211,7 +211,7 @@ class Workers:
             )
         try:
             return connection.recv()
-        except EOFError as error:
+        except (EOFError, OSError) as error:
             raise self._ended(worker) from error
 
     def _ended(self, worker: int) -> DataError:

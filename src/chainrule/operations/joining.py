@@ -346,6 +346,9 @@ def pad(
 
 def _padded(x: Value, axis: int, low: int, high: int, mode: str, value: float) -> Value:
     """Pad a tensor's axis by a constant, or by its own elements."""
+    if mode == "circular" and min(low, high) < 0:  # what is left goes round
+        x = _padded(x, axis, min(low, 0), min(high, 0), "constant", 0.0)
+        low, high = max(low, 0), max(high, 0)
     n = x.shape[axis]
     if isinstance(n, int):
         needed = {"reflect": max(low, high) + 1, "circular": max(low, high)}.get(

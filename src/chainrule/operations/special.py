@@ -63,9 +63,9 @@ def polygamma_of(x: Value, n: int) -> Value:
 def mvlgamma(x: Value, p: int) -> Value:
     """Return the logarithm of the multivariate gamma function of dimension p ≥ 1.
 
-    ¼ p (p − 1) ln π + Σ ln Γ(x − j/2) over j = 0 … p − 1.
+    ¼ p (p − 1) ln π + Σ ln Γ(x − j/2) over j = 0 … p − 1; p is 1000 at most.
     """
-    p = validation.whole("p", p, least=1)
+    p = validation.whole("p", p, least=1, most=1000)
     total = number(p * (p - 1) / 4 * math.log(math.pi), x)
     for j in range(p):
         total = add(total, gamma.lgamma(prims.sub(x, number(j / 2, x))))

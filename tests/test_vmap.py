@@ -209,7 +209,9 @@ def test_values_and_gradients_are_those_of_a_loop(row, dtype, rng):
         _close(got, expected, dtype)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize(
+    "engine", ["numpy", pytest.param("native", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("row", ROWS, ids=IDS)
 def test_compiled_values_and_gradients_are_those_of_a_loop(row, engine, rng):
     arguments = row.draw(rng, "float64")

@@ -145,6 +145,7 @@ TENSORS = {"x", "indices"}
 OTHERWISE = {
     "ignore_index": "PyTorch ignores the label −100 unasked; here it is refused",
     "dim": "PyTorch guesses an axis, and warns; here it is the last one",
+    "device": "the CPU; the signature of some recurrent layers in PyTorch hides it",
     "dtype": "parameters are float32 unless another dtype is asked for",
     "align_corners": "None means False in PyTorch",
     "activation": "by its name, as PyTorch's may be too",
@@ -156,6 +157,7 @@ OTHERWISE = {
 }
 #: Arguments of ours alone, with the reason.
 OURS = {
+    "device": "the CPU; the signature of some recurrent layers in PyTorch hides it",
     "dtype": "parameters are float32 unless another dtype is asked for",
     "init": "an initialiser by its name",
     "antialias": "nn.Upsample has it too, as F.interpolate",

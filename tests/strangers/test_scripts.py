@@ -61,7 +61,10 @@ def run(package: Any, source: str, name: str, dtype: str) -> Any:
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")  # PyTorch's own
 @pytest.mark.filterwarnings("ignore:divide by zero encountered in log")  # of a mask
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-6)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [("float64", 1e-9), pytest.param("float32", 1e-6, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_a_program_with_another_import(
     path: Path, dtype: str, tolerance: float, monkeypatch: pytest.MonkeyPatch

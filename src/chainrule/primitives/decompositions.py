@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import GradientError, ShapeError
+from chainrule.graph.batching import pointwise
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case
@@ -82,6 +83,7 @@ def _qr_vjp(
 
 
 @declare(
+    batch=pointwise,
     rule=_qr_rule,
     joint_vjp=_qr_vjp,
     shown=lambda a, complete: called("QR", a),
@@ -126,6 +128,7 @@ def _eigh_vjp(
 
 
 @declare(
+    batch=pointwise,
     rule=_eigh_rule,
     joint_vjp=_eigh_vjp,
     shown=lambda a, upper: called("eigh", a),
@@ -186,6 +189,7 @@ def _svd_vjp(
 
 
 @declare(
+    batch=pointwise,
     rule=_svd_rule,
     joint_vjp=_svd_vjp,
     shown=lambda a, full: called("SVD", a),
@@ -237,6 +241,7 @@ def _pinv_vjp(g: Value, y: Value, a: Value, cut: Value) -> Value:
 
 
 @declare(
+    batch=pointwise,
     rule=_pinv_rule,
     vjp=(_pinv_vjp, None),
     shown=lambda a, cut: called("pinv", a, cut),
@@ -277,6 +282,7 @@ _NEAR = 5.371920351148152
 
 
 @declare(
+    batch=pointwise,
     rule=_exp_rule,
     vjp=(_exp_vjp,),
     shown=lambda a: called("exp", a),

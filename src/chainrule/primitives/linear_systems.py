@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.batching import pointwise
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case
@@ -75,6 +76,7 @@ def _solve_vjp(gs: Values, ys: Values, inputs: Values, needed: Any) -> list[Cota
 
 
 @declare(
+    batch=pointwise,
     rule=_solve_rule,
     joint_vjp=_solve_vjp,
     shown=lambda a, b: called("solve", a, b),
@@ -119,6 +121,7 @@ _upper = upper
 
 
 @declare(
+    batch=pointwise,
     rule=_triangular_rule,
     joint_vjp=_triangular_vjp,
     shown=lambda a, b, upper, unit: called("solve", a, b),
@@ -194,6 +197,7 @@ def permutation_matrix(x: Value, order: Value) -> Value:
 
 
 @declare(
+    batch=pointwise,
     rule=_lu_rule,
     joint_vjp=_lu_vjp,
     shown=lambda a: called("LU", a),
@@ -240,6 +244,7 @@ def _permutation_rule(pivots: ArrayType, *, size: int) -> ArrayType:
 
 
 @declare(
+    batch=pointwise,
     rule=_permutation_rule,
     shown=lambda pivots, size: called("permutation", pivots),
     source="Anderson et al. 1999, LAPACK Users' Guide: laswp",
@@ -284,6 +289,7 @@ def _cholesky_vjp(
 
 
 @declare(
+    batch=pointwise,
     rule=_cholesky_rule,
     joint_vjp=_cholesky_vjp,
     shown=lambda a: called("cholesky", a),
@@ -330,6 +336,7 @@ def _det_rule(a: ArrayType) -> ArrayType:
 
 
 @declare(
+    batch=pointwise,
     rule=_det_rule,
     vjp=(lambda g, y, a: mul(_matrix(a, g), cofactors(a)),),
     shown=lambda a: called("det", a),
@@ -354,6 +361,7 @@ def _cofactors_vjp(g: Value, y: Value, a: Value) -> Value:
 
 
 @declare(
+    batch=pointwise,
     rule=_cofactors_rule,
     vjp=(_cofactors_vjp,),
     shown=lambda a: called("cofactors", a),

@@ -38,7 +38,7 @@ def normal_distribution(x: float) -> float:
 KS = 1.95 / math.sqrt(20_000)
 
 
-# -- random.normal --------------------------------------------------------------------
+# -- random.randn ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("drawn", "size"), [(0, 6.76), (2**32 - 1, 1.6e-5)])
@@ -47,13 +47,13 @@ def test_the_ends_of_the_random_bits_are_finite_numbers(drawn, size, monkeypatch
         return cr.tensor(np.full(shape, drawn, np.uint32))
 
     monkeypatch.setattr(cr.random.distributions, "bits", ends)
-    x = cr.random.normal(2, dtype="float64").numpy()
+    x = cr.randn(2, dtype="float64").numpy()
     assert abs(x).max() == pytest.approx(size, rel=0.1)
 
 
 def test_mean_deviation_and_dtype():
     cr.manual_seed(0)
-    x = cr.random.normal(100, 100, mean=3.0, std=0.5)
+    x = cr.randn(100, 100, mean=3.0, std=0.5)
     assert x.dtype.name == "float32"
     assert x.numpy().mean() == pytest.approx(3, abs=0.02)
     assert x.numpy().std() == pytest.approx(0.5, abs=0.02)
@@ -62,12 +62,12 @@ def test_mean_deviation_and_dtype():
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (2, 3, 5)])
 def test_normal_numbers_of_every_shape(shape):
     cr.manual_seed(0)
-    x = cr.random.normal(*shape)
+    x = cr.randn(*shape)
     assert x.shape == shape
     assert np.isfinite(x.numpy()).all()
 
 
-@pytest.mark.parametrize("draw", [cr.uniform, cr.normal])
+@pytest.mark.parametrize("draw", [cr.uniform, cr.randn])
 def test_a_shape_may_be_a_tuple(draw):
     made = []
     for shape in [(2, 3), ((2, 3),), ([2, np.int64(3)],)]:

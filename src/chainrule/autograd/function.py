@@ -34,7 +34,9 @@ from chainrule.transforms.vectorization import vmap
 
 
 class FunctionCtx:
-    """What ``forward`` leaves to ``backward``; any attribute may be set.
+    """The context of a Function: values that ``forward`` stores for ``backward``.
+
+    Any attribute may be set.
 
     Attributes:
         needs_input_grad: for each argument whether its gradient is asked for.

@@ -156,7 +156,7 @@ class Independent(Distribution):
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether draws have derivatives: as the base's."""
+        """The support of reparameterised draws: that of the base distribution."""
         return self.base_dist.has_rsample
 
     @property

@@ -213,7 +213,7 @@ class Conversion(TensorBase):
 
     @property
     def is_cuda(self) -> Any:
-        """Whether the tensor is on a GPU: False."""
+        """False: the flag for a tensor on a GPU."""
         return False
 
     def pin_memory(self, device: Any = None) -> Self:

@@ -1,4 +1,4 @@
-"""What functions of matrices share: checks, results with names, vectors as columns."""
+"""Checks, named results and vectors as columns, for functions of matrices."""
 
 from __future__ import annotations
 

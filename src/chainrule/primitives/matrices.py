@@ -1,4 +1,4 @@
-"""What primitives of matrices share: type rules, NumPy code, products, triangles.
+"""Type rules, NumPy code, products and triangles for primitives of matrices.
 
 All of them take stacks: matrices are the last two axes, and the axes before are a
 batch.

@@ -20,7 +20,9 @@ from chainrule.text import _
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What a process of a loader knows of itself; see :func:`get_worker_info`.
+    """The number, seed and data set of a loader's worker process.
+
+    See :func:`get_worker_info`.
 
     Attributes:
         id: its number, from 0.

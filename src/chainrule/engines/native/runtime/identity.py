@@ -131,7 +131,7 @@ def _primitive(primitive: Primitive) -> str:
     for name, module in list(sys.modules.items()):
         if name.startswith("chainrule.") and primitive in _declared(module):
             return primitive.name
-    raise _UnknownError
+    raise _UnknownError(primitive.name)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -156,4 +156,4 @@ def _item(item: Any) -> Any:
     if isinstance(item, np.generic | np.ndarray):
         array: Array = np.asarray(item)  # pyright: ignore[reportUnknownArgumentType]
         return (str(array.dtype), array.shape, array.tobytes())
-    raise _UnknownError
+    raise _UnknownError(type(item))

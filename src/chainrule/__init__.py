@@ -50,6 +50,7 @@ from chainrule.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from chainrule.transforms.recomputation import checkpoint
 from chainrule.transforms.vectorization import vmap
 from chainrule.util.pytorch_hints import PACKAGE
 from chainrule.version import __version__ as __version__
@@ -166,6 +167,7 @@ __all__ = [
     "categorical",
     "check_gradients",
     "check_work",
+    "checkpoint",
     "compile",
     "cond",
     "cuda",

@@ -14,6 +14,8 @@ from chainrule.graph.node import Value
 from tests.conformance.cases import Example, all_cases, every
 
 SAMPLES = 3
+#: Inputs up to which every choice of those that differ is tried.
+ALL_CHOICES = 4
 
 
 def some_inputs(example: Example) -> bool:
@@ -21,9 +23,15 @@ def some_inputs(example: Example) -> bool:
 
 
 def _choices(example: Example) -> list[tuple[bool, ...]]:
-    """Which inputs differ from sample to sample: each choice of at least one."""
+    """Which inputs differ from sample to sample: each choice of at least one.
+
+    Of many inputs, each alone, all but each, and all.
+    """
     count = len(example.types)
-    return [c for c in itertools.product((False, True), repeat=count) if any(c)]
+    if count <= ALL_CHOICES:
+        return [c for c in itertools.product((False, True), repeat=count) if any(c)]
+    alone = [tuple(i == k for i in range(count)) for k in range(count)]
+    return [*alone, *(tuple(not flag for flag in c) for c in alone), (True,) * count]
 
 
 def _drawn(example: Example, batched: tuple[bool, ...], rng: Any) -> list[Any]:

@@ -35,6 +35,7 @@ SHOWN = {
     *("convert", "conv", "iota", "take", "scatter_add", "gather", "random_bits"),
     *("scatter_add_along", "dynamic_slice", "dynamic_update_slice", "argsort"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "scan", "cond"),
+    "checkpoint",
     *("shift_left", "shift_right", "cumsum", "cumprod", "linear_recurrence", "call"),
     *("solve", "solve_triangular", "lu", "permutation", "cholesky", "det"),
     *("cofactors", "qr", "eigh", "svd", "pinv", "matrix_exp"),

@@ -38,6 +38,7 @@ WITHOUT = {
     "call": "its body is another program's",
     "cond": "its cases have branches with numbers for sizes",
     "scan": "its cases have bodies with numbers for sizes",
+    "checkpoint": "its cases have bodies with numbers for sizes",
 }
 
 

@@ -23,8 +23,8 @@ words(
     """
 t.heaviside(M, P); M.heaviside(P * 0); t.isposinf(ODD); ODD.isneginf(); t.isreal(M);
 M.isreal(); ODD.isposinf(); t.isneginf(ODD); K.gcd(K2);
-t.lcm(K, K2); t.gcd(K * 12, K2 * 18); K.lcm(K2); t.fmod(K, K2); (-K).fmod(3); (P * 9).byte();
-(M * 9).char()
+t.lcm(K, K2); t.gcd(K * 12, K2 * 18); K.lcm(K2); t.fmod(K, K2); (-K).fmod(3);
+(P * 9).byte(); (M * 9).char()
 """,
     firsts=False,
 )

@@ -6,6 +6,7 @@ Importing this package fills the registry.
 
 from chainrule.composites import (
     activations,
+    checkpoint,
     control,
     elementary,
     losses,
@@ -14,6 +15,7 @@ from chainrule.composites import (
 
 __all__ = [
     "activations",
+    "checkpoint",
     "control",
     "elementary",
     "losses",

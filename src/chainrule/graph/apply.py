@@ -17,6 +17,7 @@ from numpy import ndarray
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.context import context
 from chainrule.graph.emit import any_tracked, emit
+from chainrule.graph.graph import Graph
 from chainrule.graph.layout import order_of
 from chainrule.graph.node import Array, Node, Value, computed
 from chainrule.graph.primitive import DERIVATIVES, REFERENCES, Primitive
@@ -74,7 +75,8 @@ def apply(
         types = primitive.output_types([v.type for v in inputs], attrs)
         for result_type in types:
             check_room(result_type.shape, result_type.dtype.itemsize)
-        _checked[signature] = types
+        if not any(isinstance(item, Graph) for item in attrs.values()):
+            _checked[signature] = types  # a body would stay in memory
     reference = REFERENCES[primitive]
     if primitive.view:  # no arithmetic, so no exception of it
         results = reference(*arrays, **attrs)

@@ -283,7 +283,7 @@ def randn_like(
     generator: Generator | None = None,
     device: Any = None,
 ) -> Tensor:
-    """Draw random numbers as :func:`normal`, in the shape and dtype of x."""
+    """Draw random numbers as :func:`randn`, in the shape and dtype of x."""
     x = as_tensor(x)
     return randn(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
 

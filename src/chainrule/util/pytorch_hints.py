@@ -200,7 +200,6 @@ OPTIM = {
 
 #: Names of ``utils``.
 UTILS = {
-    "checkpoint": _("the function itself: f(*arguments)"),
     "tensorboard": _("history = trainer.fit(…), or a list of one's own in a loop"),
 }
 

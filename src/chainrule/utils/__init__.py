@@ -1,12 +1,12 @@
-"""PyTorch's ``torch.utils``: its data sets and loaders are in :mod:`.data`."""
+"""PyTorch's ``torch.utils``: :mod:`.data` and :mod:`.checkpoint`."""
 
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import unknown_name
 from chainrule.util.pytorch_hints import UTILS
-from chainrule.utils import data
+from chainrule.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
 
 if not TYPE_CHECKING:  # type checkers know the names
 

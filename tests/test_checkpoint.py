@@ -1,0 +1,193 @@
+"""Recomputed functions beside the functions themselves: numbers, state and memory."""
+
+from __future__ import annotations
+
+import copy
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import ArgumentError, GraphError
+from chainrule.utils.checkpoint import checkpoint, checkpoint_sequential
+
+BLOCKS = 6
+x = cr.tensor(np.random.default_rng(0).normal(size=(32, 16)).astype(np.float32))
+
+
+def network() -> nn.Sequential:
+    """Blocks with random numbers and with averages that each call changes."""
+    cr.manual_seed(0)
+
+    def block() -> nn.Module:
+        return nn.Sequential(
+            *(nn.Linear(16, 16), nn.BatchNorm1d(16), nn.GELU(), nn.Dropout(0.3))
+        )
+
+    return nn.Sequential(*[block() for _ in range(BLOCKS)])
+
+
+def plain(net: nn.Sequential, x: cr.Tensor) -> cr.Tensor:
+    for block in net:
+        x = block(x)
+    return (x**2).mean()
+
+
+def each_block(net: nn.Sequential, x: cr.Tensor) -> cr.Tensor:
+    for block in net:
+        x = cr.checkpoint(block, x)
+    return (x**2).mean()
+
+
+def segments(net: nn.Sequential, x: cr.Tensor) -> cr.Tensor:
+    return (checkpoint_sequential(net, 4, x, use_reentrant=False) ** 2).mean()
+
+
+def trained(loss_of: Callable[..., cr.Tensor], engine: str) -> list[np.ndarray]:
+    """Loss, gradients, averages and the next random numbers after two steps."""
+    net = network()
+    optimizer = cr.optim.SGD(net.parameters(), lr=0.1)
+
+    def step(x: cr.Tensor) -> cr.Tensor:
+        loss = loss_of(net, x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = step if engine == "eager" else cr.compile(step, engine=engine)
+    losses = [run(x).numpy() for _ in range(2)]
+    gradients = [p.grad.numpy() for p in net.parameters() if p.grad is not None]
+    state = [np.asarray(v) for v in net.state_dict().values()]
+    return [*losses, *gradients, *state, cr.rand(3).numpy()]
+
+
+@pytest.mark.parametrize("engine", ["eager", "numpy", "native"])
+@pytest.mark.parametrize("loss_of", [each_block, segments])
+def test_training_is_the_same(loss_of: Any, engine: str) -> None:
+    expected, got = trained(plain, engine), trained(loss_of, engine)
+    for want, array in zip(expected, got, strict=True):
+        if engine == "eager":
+            np.testing.assert_array_equal(array, want)
+        else:  # sums may be taken in another order
+            np.testing.assert_allclose(array, want, rtol=1e-4, atol=1e-6)
+
+
+def test_what_goes_in_and_out_may_be_nested_and_of_any_kind() -> None:
+    weight = cr.tensor(3.0, requires_grad=True)
+
+    def function(a: Any, pair: Any, *, times: int, name: str) -> Any:
+        u, (v, nothing) = pair
+        assert nothing is None
+        assert name == "n"
+        hidden = (a * u).tanh() * weight
+        return {"y": hidden * times, "i": v + 1, "name": name, "d": hidden.detach()}
+
+    def leaves() -> list[cr.Tensor]:
+        return [cr.tensor(value, requires_grad=True) for value in (0.5, -2.0)]
+
+    results: list[Any] = []
+    for call in (checkpoint, lambda f, *args, **kwargs: f(*args, **kwargs)):
+        a, u = leaves()
+        out = call(function, a, [u, (cr.tensor(4), None)], times=2, name="n")
+        assert out["i"].item() == 5
+        assert out["name"] == "n"
+        assert not out["d"].requires_grad
+        assert not out["i"].requires_grad
+        gradients = cr.gradients(out["y"], [a, u, weight])
+        results.append([g.item() for g in gradients] + [out["d"].item()])
+    assert results[0] == results[1]
+
+
+def test_second_derivatives_and_samples() -> None:
+    def plain(x: cr.Tensor) -> cr.Tensor:
+        return (x.sin() * x).exp().sum()
+
+    def recomputed(x: cr.Tensor) -> cr.Tensor:
+        return cr.checkpoint(plain, x)
+
+    point = cr.tensor([0.3, -1.2, 2.0], dtype="float64")
+    for derive in (cr.hessian, cr.jacobian):
+        np.testing.assert_allclose(derive(recomputed)(point), derive(plain)(point))
+    many = cr.stack([point, point * 2])
+    each = cr.vmap(cr.grad(recomputed))(many)
+    np.testing.assert_allclose(each, cr.vmap(cr.grad(plain))(many))
+
+
+def test_without_derivatives_the_function_is_called_itself() -> None:
+    calls: list[Any] = []
+    with cr.no_grad():
+        cr.checkpoint(lambda x: calls.append(type(x.numpy())), x)
+    assert calls == [np.ndarray]
+
+
+def test_fewer_values_are_kept() -> None:
+    def peak(loss_of: Callable[..., cr.Tensor]) -> float:
+        net, data = network().eval(), cr.randn(512, 16)
+        for _ in range(2):
+            tracemalloc.start()
+            loss_of(net, data).backward()
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return most / data.numpy().nbytes
+
+    assert peak(each_block) < peak(plain) / 2
+
+
+def test_a_program_computes_the_inside_twice() -> None:
+    def products(loss_of: Callable[..., cr.Tensor]) -> int:
+        net = network().eval()
+        step = cr.compile(lambda x: cr.grad(lambda x: loss_of(net, x))(x))
+        return str(step.graph(x)).count("dot_general")
+
+    # A block: one forwards, one backwards; and again forwards, and for its weights.
+    assert products(plain) == 2 * BLOCKS
+    assert products(each_block) == 4 * BLOCKS
+
+
+def test_what_a_checkpointed_function_may_not_do() -> None:
+    weight = cr.tensor(1.0, requires_grad=True)
+    found: list[cr.Tensor] = []
+
+    def backward(x: cr.Tensor) -> cr.Tensor:
+        (x * weight).sum().backward()
+        return x
+
+    def changing(x: cr.Tensor) -> cr.Tensor:
+        with cr.no_grad():
+            weight.copy_(x.sum())
+        return x
+
+    def keeping(x: cr.Tensor) -> cr.Tensor:
+        found.append(x * 2)
+        return x
+
+    for function in (backward, changing):
+        with pytest.raises(GraphError, match="body"):
+            cr.checkpoint(function, x)
+    cr.checkpoint(keeping, x)
+    with pytest.raises(GraphError):
+        found[0] + 1
+    assert weight.item() == 1
+    assert weight.grad is None
+    for count in (0, 7, 1.5):
+        with pytest.raises(ArgumentError):
+            checkpoint_sequential([cr.sin, cr.cos], count, x)
+
+
+def test_an_error_leaves_state_as_it_was() -> None:
+    net = network()
+    before = copy.deepcopy(net.state_dict())
+
+    def failing(x: cr.Tensor) -> cr.Tensor:
+        net(x)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cr.checkpoint(failing, x)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])

@@ -27,6 +27,7 @@ from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple
 from chainrule.primitives.elementwise import add
+from chainrule.primitives.movement import reshape
 from chainrule.text import _
 
 
@@ -98,6 +99,8 @@ def vjp(
 
     This is the derivative of a composite, taken from its body.
     """
+    pairs = zip(inputs, needed, strict=True)
+    inputs = tuple([_tracked(v) if need else v for v, need in pairs])
     with recording():
         ys: tuple[Value, ...] = as_tuple(function(*inputs, **attrs))
     roots: dict[Value, Value] = {}
@@ -110,6 +113,19 @@ def vjp(
         known.get(v) if need and v not in inputs[:i] else None
         for i, (v, need) in enumerate(zip(inputs, needed, strict=True))
     ]
+
+
+def _tracked(value: Value) -> Value:
+    """Return a value that records derivatives here.
+
+    In a trace, numbers from outside are a constant, which does not.
+    """
+    here = value if context.trace is None else context.trace.operand(value)
+    if here.tracked:
+        return here
+    copy = reshape(here, shape=here.shape)
+    copy.tracked = True
+    return copy
 
 
 def inline(

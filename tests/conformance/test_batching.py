@@ -7,11 +7,16 @@ from typing import Any
 
 import numpy as np
 
+import chainrule as cr
+from chainrule.autodiff import cotangents
 from chainrule.graph.batching import apply_to_samples
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
+from chainrule.graph.types import DType
+from chainrule.tensor import wrap
 from tests.conformance.cases import Example, all_cases, every
+from tests.conformance.derivatives import differentiable, is_float
 
 SAMPLES = 3
 #: Inputs up to which every choice of those that differ is tried.
@@ -78,3 +83,35 @@ def test_samples_at_once_are_the_samples_one_by_one(
                 np.testing.assert_allclose(
                     got, want, rtol=tolerance, atol=tolerance, err_msg=str(batched)
                 )
+
+
+@every(all_cases(only=lambda e: differentiable(e) and some_inputs(e)))
+def test_rows_of_a_jacobian_that_was_recorded_outside(
+    example: Example, rng: np.random.Generator
+) -> None:
+    """Way back for many cotangents at once, the way forwards before and eagerly."""
+    xs = example.draw(rng)
+    values = [Value(np.asarray(x), tracked=is_float(x)) for x in xs]
+    outputs = [y for y in example.apply(*values) if y.dtype.is_float and y.tracked]
+    if not outputs:
+        return
+    shapes = [(SAMPLES, *y.shape) for y in outputs]
+    us = [
+        cr.tensor(rng.standard_normal(shape), dtype=y.dtype)
+        for shape, y in zip(shapes, outputs)
+    ]
+
+    def pulled(*us: cr.Tensor) -> list[cr.Tensor]:
+        roots = dict(zip(outputs, [u.value for u in us]))
+        known = cotangents(roots, stop=values)
+        return [wrap(known[v]) for v in values if v in known]
+
+    at_once = cr.vmap(pulled)(*us)
+    one_by_one = [pulled(*[u[i] for u in us]) for i in range(SAMPLES)]
+    tolerance = 1e-12 if example.out_types[0].dtype is DType.float64 else 2e-5
+    for got, want in zip(at_once, zip(*one_by_one), strict=True):
+        stacked = np.stack([w.detach().numpy() for w in want])
+        scale = max(1.0, float(np.abs(stacked).max(initial=0)))
+        np.testing.assert_allclose(
+            got.detach(), stacked, rtol=tolerance, atol=tolerance * scale
+        )

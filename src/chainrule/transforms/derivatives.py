@@ -26,6 +26,7 @@ from chainrule.primitives.movement import full_like, reshape
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.transforms import forward_mode
 from chainrule.transforms.vectorization import vmap
 from chainrule.util.pytree import flatten, unflatten
 
@@ -420,8 +421,7 @@ def jvp(
 ) -> tuple[Any, Any]:
     """Return y = f(x) and the Jacobian-vector product ∂y/∂x · t.
 
-    By two backward steps: u ↦ uᵀ ∂y/∂x is linear in u, and its own backward step takes
-    t to ∂y/∂x · t.
+    By forward mode: one way through what the function computes, beside it.
 
     Args:
         function: of tensors; returns a tensor or a nest of them.
@@ -438,25 +438,31 @@ def jvp(
             expected=str(len(primals)),
             got=str(len(tangents)),
         )
-    output, back = vjp(function, *primals)
+    remembered = context.grad
+    point = _Point(range(len(primals)), tuple(primals), {})
+    with recording():
+        output = function(*point.args)
     leaves, structure = flatten(output)
-    starts = [wrap(full_like(leaf.value, 0.0)) for leaf in leaves]
-
-    def along(*cotangents_: Tensor) -> Tensor:
-        pulled, __ = flatten(back(unflatten(structure, list(cotangents_))))
-        directions, __ = flatten(tuple(tangents))
-        total = None
-        for g, t in zip(pulled, directions, strict=True):
-            term = (g * _like(t, g.value, _("A direction"))).sum()
-            total = term if total is None else total + term
-        assert total is not None
-        return total
-
-    slopes = grad(along, argnums=tuple(range(len(leaves))))(*starts)
-    leaves_in, __ = flatten((output, tuple(primals), tuple(tangents)))
-    if not any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves_in):
-        slopes = [slope.detach() for slope in slopes]
-    return output, unflatten(structure, list(slopes))
+    outputs = [as_tensor(leaf) for leaf in leaves]
+    values = [t.value for t in outputs]
+    given, shape = flatten(tuple(tangents))
+    if shape != flatten(tuple(point.structures))[1]:
+        raise ArgumentError(
+            _("Directions have the structure of the arguments."),
+            expected=_("{inputs} tensors as in primals", inputs=len(point.inputs)),
+            got=_("{parts} in another structure", parts=len(given)),
+        )
+    directions = [
+        _like(t, v, _("A direction")) for t, v in zip(given, point.inputs, strict=True)
+    ]
+    more = remembered and _depends_on_more(values, point.inputs)
+    record = remembered and (more or any(t.requires_grad for t in directions))
+    seeds = {v: t.value for v, t in zip(point.inputs, directions)}
+    with recording() if record else no_grad():
+        known = forward_mode.tangents(values, seeds)
+        slopes = [wrap(known[v] if v in known else full_like(v, 0)) for v in values]
+    shown = outputs if more else [t.detach() for t in outputs]
+    return unflatten(structure, shown), unflatten(structure, slopes)
 
 
 def jacobian(

@@ -44,6 +44,8 @@ PARTS = 10
 #: Allocations between two garbage collections. A test leaves a few cycles, of which
 #: Python's 700 makes a fifteenth of the suite's time.
 COLLECT_AFTER = 10_000
+#: Tests after which what is left stays: caches fill, and a collection reads all of them.
+FREEZE_AFTER = 100
 #: Tests for which any engine will do: the fast suite runs each on one of the two, by
 #: turns, the slow tests on the other.
 WITH_ANY_ENGINE = re.compile(
@@ -157,6 +159,16 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     gc.enable()
+
+
+_run = itertools.count(1)
+
+
+def pytest_runtest_logfinish() -> None:
+    """Keep what tests leave in caches out of later garbage collections, now and then."""
+    if next(_run) % FREEZE_AFTER == 0:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

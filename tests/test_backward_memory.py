@@ -86,7 +86,7 @@ def test_a_walk_needs_the_same_for_any_length(form: str, way: str) -> None:
         return added(lambda: WAYS[way](loss, x))
 
     peak(1)  # rules of composites are traced
-    few, many = peak(40), peak(100)
+    few, many = peak(20), peak(60)
     assert few < 6.5  # six arrays, and the objects beside them
     assert many <= few + 2  # nodes are objects too: 200 bytes each
 
@@ -239,7 +239,7 @@ def same_as_with_all_of_them(seed: int, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["backward", "retain_graph"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(3))
 def test_random_graphs(seed: int, way: str) -> None:
     same_as_with_all_of_them(seed, way)
 

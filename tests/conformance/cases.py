@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.composites.composite import Composite
 from chainrule.graph.apply import apply
 from chainrule.graph.declare import by_input
 from chainrule.graph.graph import Graph
@@ -34,6 +35,7 @@ from chainrule.graph.primitive import (
     registered,
 )
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
+from chainrule.passes.inline import inline_composites
 
 Array = np.ndarray[Any, Any]
 
@@ -49,6 +51,9 @@ TIE = 0.25
 #: Primitives of one test: starting one takes longer than the cases of a primitive.
 TOGETHER = 8
 
+#: Nodes of a body from which on tests of machine code do less at first.
+LONG = 80
+
 _INTEGERS = {
     DType.bool: (0, 2),
     DType.uint8: (0, 256),
@@ -60,6 +65,15 @@ _INTEGERS = {
     DType.int32: (-255, 256),
     DType.int64: (-255, 256),
 }
+
+
+def is_long(primitive: Primitive) -> bool:
+    """Whether machine code of a composite takes seconds: a series of many terms."""
+    if not isinstance(primitive, Composite):
+        return False
+    example = examples_of(primitive)[0]
+    body = inline_composites(primitive.body(example.types, example.attrs))
+    return len(body.nodes) > LONG
 
 
 def parse_type(text: str, dtype: DType | None = None) -> ArrayType:

@@ -11,6 +11,7 @@ in training and in prediction where these differ.
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.testing._internal.common_modules import module_db
 
 import chainrule as cr
 from chainrule import nn
@@ -34,7 +34,14 @@ from tests.parity.sample_databases import (
     through_log_softmax,
 )
 
-MODULES = {info.name.removeprefix("nn."): info for info in module_db}
+
+@functools.cache
+def database() -> dict[str, Any]:
+    """PyTorch's modules with their samples, by the class's name."""
+    # Takes seconds, and so not where this module is imported.
+    from torch.testing._internal.common_modules import module_db
+
+    return {info.name.removeprefix("nn."): info for info in module_db}
 
 
 def ours(item: Any) -> Any:
@@ -68,7 +75,7 @@ class ModuleCheck:
     """
 
     def __init__(self, name: str, compiled: int = 2) -> None:
-        self.info, self.compiled = MODULES[name], compiled
+        self.info, self.compiled = database()[name], compiled
         self.kind = getattr(nn, name)
         self.report = Report(name)
 
@@ -246,7 +253,7 @@ class ModuleCheck:
 
 def offered() -> Iterator[str]:
     """The names of modules that exist here too."""
-    yield from (name for name in sorted(MODULES) if name in nn.__all__)
+    yield from (name for name in sorted(database()) if name in nn.__all__)
 
 
 def main(names: list[str]) -> None:

@@ -11,6 +11,7 @@ refuses (its error inputs) is refused here too.
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections import Counter
@@ -21,7 +22,6 @@ from unittest import mock
 
 import numpy as np
 import torch
-from torch.testing._internal.common_methods_invocations import op_db
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
@@ -49,11 +49,6 @@ VARIANTS = {
     "singular": "pinv of a product of two arguments",
     "subgradients_at_zero": "norms of 0 with p < 0, whose derivative is NaN here",
 }
-#: The variants of each name, such as ``max`` of a tensor, along an axis, of two.
-DATABASE: dict[str, list[Any]] = {}
-for _op in op_db:
-    if _op.variant_test_name not in VARIANTS:
-        DATABASE.setdefault(_op.name, []).append(_op)
 #: Where PyTorch itself is off by more; tests/test_special_functions.py has 40 digits.
 INEXACT = dict.fromkeys(
     [f"special.bessel_{name}" for name in ("j0", "j1", "y0", "y1")], 1e-6
@@ -63,6 +58,19 @@ REORDERED: dict[str, Callable[..., Any]] = {
     "polygamma": lambda x, n: cr.polygamma(n, x),
     "special.polygamma": lambda x, n: cr.special.polygamma(n, x),
 }
+
+
+@functools.cache
+def database() -> dict[str, list[Any]]:
+    """The variants of each name, such as ``max`` of a tensor, along an axis, of two."""
+    # Takes seconds, and so not where this module is imported.
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    found: dict[str, list[Any]] = {}
+    for op in op_db:
+        if op.variant_test_name not in VARIANTS:
+            found.setdefault(op.name, []).append(op)
+    return found
 
 
 class UnknownError(Exception):
@@ -332,7 +340,7 @@ class Check:
     """
 
     def __init__(self, name: str, compiled: int = 2) -> None:
-        self.op, self.compiled = DATABASE[name][0], compiled
+        self.op, self.compiled = database()[name][0], compiled
         self.determined = DETERMINED.get(name, lambda result: result)
         function = ours(name)
         self.function = lambda *a, **k: self.determined(function(*a, **k))
@@ -342,7 +350,7 @@ class Check:
     def run(self) -> Report:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for variant in DATABASE[self.report.name]:
+            for variant in database()[self.report.name]:
                 self.op = variant
                 for dtype in SAMPLED:
                     if self.op.supports_dtype(dtype, "cpu"):
@@ -545,7 +553,7 @@ class Check:
 
 def offered() -> Iterator[str]:
     """The names that exist here too."""
-    for name in sorted(DATABASE):
+    for name in sorted(database()):
         if ours(name) is not None:
             yield name
 

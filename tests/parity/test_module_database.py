@@ -1,0 +1,34 @@
+"""Every layer that both have, on PyTorch's own samples: values and derivatives.
+
+A sample is right or refused by an error of ours. The fast tests take some of the
+layers; the slow ones all of them, compiled too.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parity.module_database import ModuleCheck, offered
+
+pytestmark = pytest.mark.parity
+#: Layers in one slow test, and more than there are layers.
+SEVERAL, MOST = 8, 120
+
+
+def wrong(names: list[str], compiled: int) -> list[str]:
+    """What is wrong or crashed in the samples of these layers."""
+    reports = [ModuleCheck(name, compiled).run() for name in names]
+    return [f"{r.name} {text}" for r in reports for text in (*r.wrong, *r.crashed)]
+
+
+def test_some_layers_are_right_or_refused() -> None:
+    names = sorted(offered())
+    assert 110 <= len(names) <= MOST
+    assert not (found := wrong(names[::20], 0)), "\n".join(found[:40])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, MOST, SEVERAL))
+def test_all_layers_are_right_or_refused(first: int) -> None:
+    found = wrong(sorted(offered())[first : first + SEVERAL], 1)
+    assert not found, "\n".join(found[:40])

@@ -18,6 +18,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 import gc  # noqa: E402
 import importlib  # noqa: E402
 import importlib.util  # noqa: E402
+import itertools  # noqa: E402
 import re  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
@@ -44,7 +45,7 @@ PARTS = 10
 #: Allocations between two garbage collections. A test leaves a few cycles, of which
 #: Python's 700 makes a fifteenth of the suite's time.
 COLLECT_AFTER = 10_000
-#: Tests after which what is left stays: caches fill, and a collection reads all of them.
+#: Tests after which what is left stays: caches fill, and a collection reads them all.
 FREEZE_AFTER = 100
 #: Tests for which any engine will do: the fast suite runs each on one of the two, by
 #: turns, the slow tests on the other.
@@ -165,7 +166,7 @@ _run = itertools.count(1)
 
 
 def pytest_runtest_logfinish() -> None:
-    """Keep what tests leave in caches out of later garbage collections, now and then."""
+    """Keep what tests leave in caches out of later garbage collections."""
     if next(_run) % FREEZE_AFTER == 0:
         gc.collect()
         gc.freeze()

@@ -45,7 +45,7 @@ from chainrule.operations.reductions import amax, sum_
 from chainrule.operations.shapes import cut, reshaped
 from chainrule.primitives import decompositions as prims
 from chainrule.primitives.elementwise import where
-from chainrule.primitives.matrices import identity, lower, matrices, turned
+from chainrule.primitives.matrices import identity, lower, matrices, turned, upper
 from chainrule.text import _
 from chainrule.util import validation
 
@@ -264,7 +264,8 @@ def pinv(
     Args:
         A: matrices (…, m, n).
         rcond: an older name of rtol.
-        hermitian: whether A is symmetric.
+        hermitian: whether A is symmetric; then the lower triangle is read alone. The
+            derivative is that of a symmetric A, as ``eigh`` has it.
         atol, rtol: singular values up to max(atol, rtol · the largest) count as 0; by
             default 0 and ε max(m, n).
 
@@ -276,6 +277,8 @@ def pinv(
     rtol = rcond if rcond is not None else rtol
     with no_grad():
         limit = _cut(_sizes(A, hermitian)[1], A, atol, rtol)
+        above = sub(turned(lower(A, -1)), upper(A, 1)) if hermitian else None
+    A = A if above is None else add(A, above)
     a = broadcast_to(A, (*limit.shape, *A.shape[-2:]))
     return prims.pinv(finite("pinv", a), limit)
 

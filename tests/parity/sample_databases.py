@@ -55,6 +55,7 @@ INEXACT = dict.fromkeys(
 )
 #: What the database calls with its arguments in another order.
 REORDERED: dict[str, Callable[..., Any]] = {
+    "einsum": lambda operands, equation: cr.einsum(equation, *operands),
     "polygamma": lambda x, n: cr.polygamma(n, x),
     "special.polygamma": lambda x, n: cr.special.polygamma(n, x),
 }

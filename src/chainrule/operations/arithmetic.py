@@ -381,6 +381,8 @@ def isclose(
 
     Integers are compared in float64.
     """
+    rtol = validation.number("rtol", rtol, least=0, infinite=True)
+    atol = validation.number("atol", atol, least=0, infinite=True)
     same = prims.equal(x, other)
     if equal_nan:
         same = integers.bitwise_or(same, integers.bitwise_and(isnan(x), isnan(other)))

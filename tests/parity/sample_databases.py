@@ -61,6 +61,46 @@ REORDERED: dict[str, Callable[..., Any]] = {
 }
 
 
+#: Why samples are refused, by what our error or PyTorch's begins with.
+REFUSED = {
+    "GaussianNLLLoss takes tensors of one shape": "means of another shape",
+    "svd: columns beyond": "what the matrix does not determine has no derivative",
+    "needs a weight for each": "weights below 0, with which a loss has no minimum",
+    "takes the labels -1 and 1": "other labels have no meaning in the formula",
+    "KLDivLoss takes no argument 'log_target'": "it takes probabilities",
+    "drops whole channels": "there are no channels in fewer axes",
+    "grid_sample reads images at places": "images have two axes",
+    "has no such choice": "bicubic sampling and reflection are not there",
+    "takes rows of probabilities": "numbers that are no probabilities",
+    "takes probabilities": "numbers that are no probabilities",
+    "Sums and products of integers": "a fraction of an integer is no integer",
+    "pad needs more elements": "nothing is left that could be repeated",
+    "Embedding has a gradient for all": "gradients are dense",
+    "needs a finite eps": "a negative eps is a mistake",
+    "needs a finite momentum": "a negative momentum is a mistake",
+    "BatchNorm normalises features": "there are no samples in one axis",
+    "Random numbers are drawn in a shape": "the samples are those of the method",
+    "mean and std do not fit the size": "the samples are those of the method",
+    "normal draws numbers": "drawn numbers have no derivative",
+    "A norm is named by its order": "nuclear norms are in linalg.matrix_norm",
+    "A leaf cannot be changed in place": "a leaf's use is recorded",
+    "needs a finite lambd": "a negative threshold is a mistake",
+    "needs a positive margin": "a negative margin is a mistake",
+    "takes one row of scores": "a lone number is no row of scores",
+    "takes one label a row": "a row has one label, of shape ()",
+}
+#: Why error inputs are taken, by PyTorch's message.
+ACCEPTED = {
+    "": "numbers do where tensors do, as in the array API standard",
+    "upper bound and lower bound": "a range without numbers is empty, as in NumPy",
+    "should be the same": "dtypes are promoted",
+    "Expected self.dtype to be equal": "dtypes are promoted",
+    "Expected 2D or 3D": "a pooled image without channels has none",
+    "Expected input\\'s non-batch": "a pooled image without channels has none",
+    "mean\\(\\): could not infer": "the mean of integers is a float, as in NumPy",
+}
+
+
 @functools.cache
 def database() -> dict[str, list[Any]]:
     """The variants of each name, such as ``max`` of a tensor, along an axis, of two."""
@@ -282,6 +322,20 @@ class Report:
     wrong: list[str] = field(default_factory=list)
     crashed: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+
+    def unexplained(self) -> list[str]:
+        """What is refused, or taken though PyTorch refuses it, for no known reason."""
+        found = []
+        for text in dict.fromkeys(self.refused):
+            if text.startswith("accepted"):
+                regex = text.partition("; PyTorch: ")[2]
+                known = any(regex.startswith(start) for start in ACCEPTED if start)
+                known = known or not regex
+            else:
+                known = any(part in text for part in REFUSED)
+            if not known:
+                found.append(text)
+        return found
 
     def __str__(self) -> str:
         lines = [

@@ -124,6 +124,11 @@ def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Tensor:
     return as_tensor(input).log_softmax(dim, dtype=dtype)
 
 
+def softmin(input: Any, dim: int = -1, *, dtype: Any = None) -> Tensor:
+    """Compute :class:`Softmin` of a tensor, as a softmax of −z."""
+    return softmax(-as_tensor(input), dim, dtype=dtype)
+
+
 def _warn_of_one(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:
     """Warn of a softmax layer over a single number, whose output is constant."""
     if -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
@@ -144,4 +149,3 @@ def _warn_of_one(kind: str, x: Tensor, dim: int, value: str, other: str) -> None
 
 
 glu = as_function(GLU, "glu")
-softmin = as_function(Softmin, "softmin")

@@ -47,6 +47,7 @@ from chainrule.methods.hooks import Hooks
 from chainrule.methods.protocols import Protocols
 from chainrule.methods.views import Base
 from chainrule.operations import operands
+from chainrule.operations.accepted import DeviceLike, DTypeLike, TensorLike
 from chainrule.operations.arguments import shape_of
 from chainrule.operations.device import check_device
 from chainrule.operations.forms import Forms
@@ -57,8 +58,6 @@ from chainrule.primitives.rules import show
 from chainrule.text import _
 from chainrule.util.keywords import strict
 from chainrule.util.pytorch_hints import TENSORS
-
-TensorLike = Any
 
 
 class Tensor(Protocols, Conversion, Hooks):
@@ -103,10 +102,10 @@ class Tensor(Protocols, Conversion, Hooks):
 
     def __init__(
         self,
-        *data: Any,
-        dtype: Any = None,
+        *data: TensorLike,
+        dtype: DTypeLike = None,
         requires_grad: bool = False,
-        device: Any = None,
+        device: DeviceLike = None,
     ) -> None:
         check_device(device)
         self._begin(_sized(data, dtype_or_default(dtype)), requires_grad)
@@ -411,7 +410,7 @@ class Tensor(Protocols, Conversion, Hooks):
     @strict
     def backward(
         self,
-        gradient: TensorLike = None,
+        gradient: TensorLike | None = None,
         *,
         create_graph: bool = False,
         retain_graph: bool = False,
@@ -593,7 +592,11 @@ def _anew(
 
 
 def tensor(
-    data: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
+    data: TensorLike,
+    *,
+    dtype: DTypeLike = None,
+    requires_grad: bool = False,
+    device: DeviceLike = None,
 ) -> Tensor:
     """Return a new tensor of the given numbers, which are copied.
 
@@ -615,7 +618,9 @@ def tensor(
     return new
 
 
-def as_tensor(data: TensorLike, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(
+    data: TensorLike, dtype: DTypeLike = None, device: DeviceLike = None
+) -> Tensor:
     """Return ``data`` itself if it is a tensor of that dtype, else a new tensor."""
     check_device(device)
     if not isinstance(data, Tensor) or data._weak is not None:

@@ -133,7 +133,8 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             z = add(z, broadcast_to(b, z.shape))
         else:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
-            z = add(*promoted(z, as_tensor(other).value))
+            assert other is not None
+            z = add(*promoted(z, other.value))
     result = wrap(z)
     return result if len(shape) == 2 else result.reshape(*shape[:-1], outputs)
 

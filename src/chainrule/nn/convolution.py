@@ -261,7 +261,7 @@ def _conv(
     padding: Any,
     dilation: Any,
     groups: Any,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
 ) -> Tensor:
     """Compute a convolution over ``axes`` axes.
 

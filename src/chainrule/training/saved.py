@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, BinaryIO, Self
 
-from chainrule.engines import resolve_engine
+from chainrule.engines import EngineName, resolve_engine
 from chainrule.metrics import Metric
 from chainrule.nn import Module
 from chainrule.optim import RuleOptimizer
@@ -115,7 +115,7 @@ class SavedTrainer(RunMixin):
         optimizer: RuleOptimizer | None = None,
         metrics: str | Metric | Iterable[str | Metric] | None = None,
         probes: str | Iterable[str] | None = None,
-        engine: str | None = None,
+        engine: EngineName | None = None,
         threads: int | None = None,
     ) -> Self:
         """Load a Trainer from its checkpoint, at the saved position of its run.

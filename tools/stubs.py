@@ -145,6 +145,7 @@ def annotation(text: object, result: str) -> str:
     """Return an annotation of values as one of tensors."""
     shown = str(text).replace("Viewed | Value", result)
     shown = re.sub(r"\b(Viewed|Value|Tensor)\b", result, shown)
+    shown = re.sub(r"\bDim\b", "int", re.sub(r"\bShape\b", "tuple[int, ...]", shown))
     return re.sub(rf"\b({'|'.join(TUPLES)})\b", rf"\1[{result}]", shown)
 
 
@@ -340,7 +341,7 @@ def stubs() -> dict[Path, str]:
         for module, names in NAMED.items()
     )
     types = (
-        f"{TYPING}from chainrule.graph.types import Dim, DType, Shape\n"
+        f"{TYPING}from chainrule.graph.types import DType\n"
         "from chainrule.operations.arguments import Dims\n"
         "from chainrule.operations.dtypes import FloatInfo, IntegerInfo\n"
         "from chainrule.operations.joining import PadMode\n"

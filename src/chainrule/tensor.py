@@ -123,7 +123,7 @@ class Tensor(Protocols, Conversion, Hooks):
         self._pending: Callable[[], Array] | None = None
         self._grad: Tensor | Callable[[], Tensor] | None = None
         self.name: str | None = None
-        self.version = 0
+        self.version: int = 0
         if requires_grad:
             self.requires_grad_()
 

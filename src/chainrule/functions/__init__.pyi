@@ -4,7 +4,7 @@ from typing import Any, Literal, Self, overload
 
 from chainrule.operations.accepted import DeviceLike, DTypeLike, SizeLike
 from chainrule.operations.accepted import TensorLike
-from chainrule.graph.types import Dim, DType, Shape
+from chainrule.graph.types import DType
 from chainrule.operations.arguments import Dims
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
 from chainrule.operations.joining import PadMode
@@ -332,7 +332,7 @@ def logspace(start: TensorLike, /, end: TensorLike, steps: int = 100, base: floa
 @overload
 def logspace(start: TensorLike, /, *, stop: TensorLike, steps: int = 100, base: float = 10.0, dtype: DTypeLike = None, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Return ``steps`` numbers from base^start to base^end, in equal ratios."""
-def eye(n_rows: Dim, /, n_cols: Dim | None = None, *, k: int = 0, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+def eye(n_rows: int, /, n_cols: int | None = None, *, k: int = 0, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
 def meshgrid(*arrays: TensorLike, indexing: Literal['ij', 'xy'] = 'ij') -> list[Tensor]:
     """Return the coordinates of a grid's points, one tensor for each axis."""
@@ -430,7 +430,7 @@ def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
     """Return the tensors broadcast to their common shape."""
 def broadcast_tensors(*arrays: TensorLike) -> list[Tensor]:
     """Return the tensors broadcast to their common shape."""
-def broadcast_shapes(*shapes: SizeLike) -> Shape:
+def broadcast_shapes(*shapes: SizeLike) -> tuple[int, ...]:
     """Return the common shape that tensors of these shapes are broadcast to."""
 def sum_to_size(x: TensorLike, /, *size: SizeLike, shape: SizeLike | None = None) -> Tensor:
     """Return a tensor summed over what was repeated to broadcast ``size`` to it."""

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self, overload
 
 from chainrule.operations.accepted import DeviceLike, DTypeLike, SizeLike
 from chainrule.operations.accepted import TensorLike
-from chainrule.graph.types import Dim, DType, Shape
+from chainrule.graph.types import DType
 from chainrule.operations.arguments import Dims
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
 from chainrule.operations.joining import PadMode

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 
 import numpy as np
 
-from chainrule.graph.types import DType, SymbolicDim
+from chainrule.graph.types import DType
 
 
 class SupportsArray(Protocol):
@@ -47,7 +47,6 @@ TensorLike = (
     SupportsArray
     | SupportsDLPack
     | float
-    | SymbolicDim
     | list[Any]
     | tuple[Any, ...]
     | Sequence[float]

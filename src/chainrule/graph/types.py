@@ -161,7 +161,8 @@ class SymbolicDim:
             return NotImplemented  # a tensor knows what to do
         return SymbolicDim(*self.names, factor=self.factor * other) if other else 0
 
-    __rmul__: ClassVar[Callable[[SymbolicDim, object], Dim]] = __mul__
+    def __rmul__(self, other: object) -> Dim:
+        return self.__mul__(other)
 
     def __floordiv__(self, other: object) -> Dim:
         """Divide a symbolic size; raise an error if the quotient may not be whole."""
@@ -220,10 +221,10 @@ class SymbolicDim:
 
         return compare
 
-    __lt__: ClassVar[Callable[[SymbolicDim, Any], bool]] = _ordered(operator.lt)
-    __le__: ClassVar[Callable[[SymbolicDim, Any], bool]] = _ordered(operator.le)
-    __gt__: ClassVar[Callable[[SymbolicDim, Any], bool]] = _ordered(operator.gt)
-    __ge__: ClassVar[Callable[[SymbolicDim, Any], bool]] = _ordered(operator.ge)
+    __lt__: ClassVar[Callable[..., bool]] = _ordered(operator.lt)
+    __le__: ClassVar[Callable[..., bool]] = _ordered(operator.le)
+    __gt__: ClassVar[Callable[..., bool]] = _ordered(operator.gt)
+    __ge__: ClassVar[Callable[..., bool]] = _ordered(operator.ge)
 
     def __bool__(self) -> bool:
         return _guess.sizes is None or self != 0
@@ -244,18 +245,18 @@ class SymbolicDim:
             return NotImplemented  # a tensor knows what to do
         raise self._unknown(_("in a sum, a difference or a quotient"))
 
-    __int__: ClassVar[Callable[[SymbolicDim], int]] = __index__
-    __float__: ClassVar[Callable[[SymbolicDim], float]] = __index__
-    __add__: ClassVar[Arithmetic] = _arithmetic
-    __radd__: ClassVar[Arithmetic] = _arithmetic
-    __sub__: ClassVar[Arithmetic] = _arithmetic
-    __rsub__: ClassVar[Arithmetic] = _arithmetic
-    __mod__: ClassVar[Arithmetic] = _arithmetic
-    __rmod__: ClassVar[Arithmetic] = _arithmetic
-    __truediv__: ClassVar[Arithmetic] = _arithmetic
-    __rtruediv__: ClassVar[Arithmetic] = _arithmetic
-    __rfloordiv__: ClassVar[Arithmetic] = _arithmetic
-    __pow__: ClassVar[Arithmetic] = _arithmetic
+    __int__: ClassVar[Callable[..., int]] = __index__
+    __float__: ClassVar[Callable[..., float]] = __index__
+    __add__: ClassVar[Callable[..., Any]] = _arithmetic
+    __radd__: ClassVar[Callable[..., Any]] = _arithmetic
+    __sub__: ClassVar[Callable[..., Any]] = _arithmetic
+    __rsub__: ClassVar[Callable[..., Any]] = _arithmetic
+    __mod__: ClassVar[Callable[..., Any]] = _arithmetic
+    __rmod__: ClassVar[Callable[..., Any]] = _arithmetic
+    __truediv__: ClassVar[Callable[..., Any]] = _arithmetic
+    __rtruediv__: ClassVar[Callable[..., Any]] = _arithmetic
+    __rfloordiv__: ClassVar[Callable[..., Any]] = _arithmetic
+    __pow__: ClassVar[Callable[..., Any]] = _arithmetic
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise self._unknown(_("given to NumPy"))
@@ -307,7 +308,6 @@ def guessing(sizes: Sizes) -> Generator[list[Callable[[Sizes], bool]]]:
         _guess.sizes = saved
 
 
-Arithmetic = Callable[[SymbolicDim, Any], Any]
 Dim = int | SymbolicDim
 Shape = tuple[Dim, ...]
 #: The values of named sizes.

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         cuda,
         data,
         distributions,
+        errors,
         fft,
         func,
         jit,

@@ -168,7 +168,7 @@ class Tensor(Protocols, Conversion, Hooks):
         self.version += 1
 
     @property
-    def grad(self) -> Tensor | None:
+    def grad(self) -> Tensor | Any:
         """The tensor's gradient ∂ℒ/∂self, accumulated by ``backward()``, or None."""
         gradient = self._gradient_outside()
         if context.trace is not None and self._value.array is not None:

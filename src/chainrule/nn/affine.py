@@ -57,6 +57,10 @@ class Linear(Module):
     Linear(in_features=2, out_features=3, init='orthogonal')
     """
 
+    weight: Parameter
+    #: None where the layer has none.
+    bias: Parameter | Any
+
     def __init__(
         self,
         in_features: Count,

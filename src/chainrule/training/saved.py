@@ -52,17 +52,17 @@ class SavedTrainer(RunMixin):
         self.state.notes = notes
 
     @property
-    def class_names(self) -> tuple[str, ...] | None:
+    def class_names(self) -> tuple[str, ...] | Any:
         """The names of the classes in the Trainer's training data."""
         return self.plan and self.plan.class_names
 
     @property
-    def feature_names(self) -> tuple[str, ...] | None:
+    def feature_names(self) -> tuple[str, ...] | Any:
         """The names of the feature columns in the Trainer's training data."""
         return self.plan and self.plan.feature_names
 
     @property
-    def format(self) -> dict[str, Any] | None:
+    def format(self) -> dict[str, Any] | Any:
         """The file format of the Trainer's training data, for ``data.read``."""
         return self.plan and self.plan.format
 

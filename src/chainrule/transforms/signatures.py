@@ -59,6 +59,14 @@ class Gradient(Transformed, Generic[P]):
     ) -> Tensor: ...
     @overload
     def __call__(
+        self: Gradient[Concatenate[TensorLike, Q]],
+        x: TensorLike,
+        /,
+        *args: Q.args,
+        **kwargs: Q.kwargs,
+    ) -> Tensor: ...
+    @overload
+    def __call__(
         self: Gradient[Concatenate[M, Q]], x: M, /, *args: Q.args, **kwargs: Q.kwargs
     ) -> dict[str, Tensor]: ...
     @overload
@@ -78,6 +86,14 @@ class ValueAndGradient(Transformed, Generic[P, R]):
     @overload
     def __call__(
         self: ValueAndGradient[Concatenate[Tensor, Q], R],
+        x: TensorLike,
+        /,
+        *args: Q.args,
+        **kwargs: Q.kwargs,
+    ) -> tuple[R, Tensor]: ...
+    @overload
+    def __call__(
+        self: ValueAndGradient[Concatenate[TensorLike, Q], R],
         x: TensorLike,
         /,
         *args: Q.args,
@@ -112,6 +128,14 @@ class GradientAndValue(Transformed, Generic[P, R]):
     @overload
     def __call__(
         self: GradientAndValue[Concatenate[Tensor, Q], R],
+        x: TensorLike,
+        /,
+        *args: Q.args,
+        **kwargs: Q.kwargs,
+    ) -> tuple[Tensor, R]: ...
+    @overload
+    def __call__(
+        self: GradientAndValue[Concatenate[TensorLike, Q], R],
         x: TensorLike,
         /,
         *args: Q.args,

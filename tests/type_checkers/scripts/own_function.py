@@ -44,8 +44,6 @@ print(y.tolist(), x.grad)
 t = cr.tensor([0.0, 1.0], requires_grad=True, dtype="float64")
 z = ScaledExp.apply(t, 0.5)
 z.sum().backward()
-assert t.grad is not None
 print(t.grad.tolist())
 report = cr.check_gradients(lambda v: ScaledExp.apply(v, 2.0).sum(), t.detach())
-assert report.worst is not None
 print(report.worst.error < 1e-6)

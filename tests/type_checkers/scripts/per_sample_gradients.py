@@ -19,6 +19,8 @@ value, g = cr.value_and_grad(rosenbrock)(point)
 print(value.item(), g.shape)
 print(cr.hessian(rosenbrock)(point).diagonal())
 step = cr.linalg.solve(cr.hessian(rosenbrock)(point), g)
+second = cr.grad(cr.grad(cr.Tensor.sigmoid))(cr.tensor(0.4))
+print(second.item(), cr.grad(cr.sin)(0.0).item())
 print("Newton:", (point - step).tolist())
 
 model = nn.Linear(3, 1)

@@ -26,7 +26,13 @@ with tempfile.TemporaryDirectory() as folder:
     write(path, 60)
     data = cr.data.read_csv(path, target="rent", missing="fill")
     train, test = data.split(0.8, seed=0)
-    print(data.feature_names, len(train), len(test), train.x.shape, train.y.dtype)
+    print(
+        data.feature_names[:2],
+        data.report.notes(),
+        len(test),
+        train.x.shape,
+        train.y.dtype,
+    )
 
     model = nn.Sequential(
         nn.Standardize.of(train.x),
@@ -46,7 +52,6 @@ with tempfile.TemporaryDirectory() as folder:
     trainer.save(Path(folder) / "flats.ckpt")
     with path.open("a", encoding="utf-8") as file:
         file.write("60,centre,0\n")
-    assert trainer.format is not None
     new = cr.data.read(path, format=trainer.format, target=False)
     print(trainer.predict(new.x).shape)
 

@@ -18,6 +18,8 @@ def init_weights(module: nn.Module) -> None:
 
 model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
 model.apply(init_weights)
+head = nn.Linear(8, 2)
+head.bias.data.fill_(0.1)
 nn.init.xavier_uniform_(model[2].weight, gain=nn.init.calculate_gain("tanh"))
 activations: dict[str, cr.Tensor] = {}
 

@@ -63,7 +63,6 @@ if TYPE_CHECKING:
         cuda,
         data,
         distributions,
-        errors,
         fft,
         func,
         jit,
@@ -76,6 +75,7 @@ if TYPE_CHECKING:
         utils,
         viz,
     )
+    from chainrule import errors as errors
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile

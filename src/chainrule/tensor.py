@@ -167,6 +167,7 @@ class Tensor(Protocols, Conversion, Hooks):
         self._pending = fetch
         self.version += 1
 
+    # None too, where there is none; ``| Any`` spares type checkers' users to ask.
     @property
     def grad(self) -> Tensor | Any:
         """The tensor's gradient ∂ℒ/∂self, accumulated by ``backward()``, or None."""

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         utils,
         viz,
     )
+    from chainrule import errors as errors
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile

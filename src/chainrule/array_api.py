@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import chainrule.functions as cr
 from chainrule.errors import CallError, ShapeError
@@ -33,7 +33,7 @@ from chainrule.text import _
 # -- where the standard and PyTorch mean different things ------------------------------
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
+def meshgrid(*arrays: Any, indexing: Literal["ij", "xy"] = "xy") -> list[Tensor]:
     """Return coordinate grids of vectors (array API standard); ``"xy"`` by default."""
     return cr.meshgrid(*arrays, indexing=indexing)
 

@@ -66,6 +66,11 @@ _OURS = (_PACKAGE, contextlib.__file__, "<string>")
 class _Answers(BaseException):
     """Base class of errors with four texts: what is wrong, expected, got and a fix."""
 
+    what: str
+    expected: str | None
+    got: str | None
+    fix: str | None
+
     def __init__(
         self,
         what: str,

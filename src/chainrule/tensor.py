@@ -47,6 +47,7 @@ from chainrule.methods.hooks import Hooks
 from chainrule.methods.protocols import Protocols
 from chainrule.methods.views import Base
 from chainrule.operations import operands
+from chainrule.operations.accepted import DeviceLike, DTypeLike, TensorLike
 from chainrule.operations.arguments import shape_of
 from chainrule.operations.device import check_device
 from chainrule.operations.forms import Forms
@@ -57,8 +58,6 @@ from chainrule.primitives.rules import show
 from chainrule.text import _
 from chainrule.util.keywords import strict
 from chainrule.util.pytorch_hints import TENSORS
-
-TensorLike = Any
 
 
 class Tensor(Protocols, Conversion, Hooks):
@@ -103,10 +102,10 @@ class Tensor(Protocols, Conversion, Hooks):
 
     def __init__(
         self,
-        *data: Any,
-        dtype: Any = None,
+        *data: TensorLike,
+        dtype: DTypeLike = None,
         requires_grad: bool = False,
-        device: Any = None,
+        device: DeviceLike = None,
     ) -> None:
         check_device(device)
         self._begin(_sized(data, dtype_or_default(dtype)), requires_grad)
@@ -124,7 +123,7 @@ class Tensor(Protocols, Conversion, Hooks):
         self._pending: Callable[[], Array] | None = None
         self._grad: Tensor | Callable[[], Tensor] | None = None
         self.name: str | None = None
-        self.version = 0
+        self.version: int = 0
         if requires_grad:
             self.requires_grad_()
 
@@ -168,8 +167,9 @@ class Tensor(Protocols, Conversion, Hooks):
         self._pending = fetch
         self.version += 1
 
+    # None too, where there is none; ``| Any`` spares type checkers' users to ask.
     @property
-    def grad(self) -> Tensor | None:
+    def grad(self) -> Tensor | Any:
         """The tensor's gradient ∂ℒ/∂self, accumulated by ``backward()``, or None."""
         gradient = self._gradient_outside()
         if context.trace is not None and self._value.array is not None:
@@ -411,7 +411,7 @@ class Tensor(Protocols, Conversion, Hooks):
     @strict
     def backward(
         self,
-        gradient: TensorLike = None,
+        gradient: TensorLike | None = None,
         *,
         create_graph: bool = False,
         retain_graph: bool = False,
@@ -593,7 +593,11 @@ def _anew(
 
 
 def tensor(
-    data: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
+    data: TensorLike,
+    *,
+    dtype: DTypeLike = None,
+    requires_grad: bool = False,
+    device: DeviceLike = None,
 ) -> Tensor:
     """Return a new tensor of the given numbers, which are copied.
 
@@ -615,7 +619,9 @@ def tensor(
     return new
 
 
-def as_tensor(data: TensorLike, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(
+    data: TensorLike, dtype: DTypeLike = None, device: DeviceLike = None
+) -> Tensor:
     """Return ``data`` itself if it is a tensor of that dtype, else a new tensor."""
     check_device(device)
     if not isinstance(data, Tensor) or data._weak is not None:

@@ -50,7 +50,7 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool | None = None,
     materialize_grads: bool = False,
-) -> tuple[Any, ...]:
+) -> tuple[Tensor, ...]:
     """Return the derivatives of outputs with respect to inputs, leaves or not.
 
     It is :func:`chainrule.gradients` with PyTorch's names of arguments, for several
@@ -77,7 +77,7 @@ def grad(
     seeds = _seeds(several, grad_outputs)
     unused = materialize_grads if allow_unused is None else allow_unused
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    found = gradients(
+    found: Any = gradients(
         several,
         wanted,
         gradient=seeds,

@@ -13,7 +13,7 @@ or differentiated later gives it the values of that graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.transforms.vectorization import vmap
 
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
 
 class FunctionCtx:
     """The context of a Function: values that ``forward`` stores for ``backward``.
@@ -48,6 +51,11 @@ class FunctionCtx:
         self.saved_tensors: tuple[Any, ...] = ()
         self._without: tuple[Tensor, ...] = ()
         self._zeros = True
+
+    if TYPE_CHECKING:  # any attribute may be set
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Save tensors, arguments or results or others, for ``backward``."""
@@ -79,6 +87,24 @@ class FunctionCtx:
         )
 
 
+class WithContext(Protocol[P, R]):
+    """A function whose ``forward`` gets the context, for type checkers."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Compute the results."""
+        ...
+
+
+class WithoutContext(Protocol[P, R]):
+    """A function with ``setup_context`` beside ``forward``, for type checkers."""
+
+    @staticmethod
+    def forward(*args: P.args, **kwargs: P.kwargs) -> R:
+        """Compute the results."""
+        ...
+
+
 class Function:
     """A function with its own derivative, written as in PyTorch.
 
@@ -108,14 +134,22 @@ class Function:
         raise _undefined("forward")
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+    def setup_context(*args: Any, **kwargs: Any) -> Any:
         """Save what ``backward`` needs, where ``forward`` has no ``ctx``."""
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+    def backward(*args: Any, **kwargs: Any) -> Any:
         """Compute the arguments' gradients from the results'; see :class:`Function`."""
         raise _undefined("backward")
 
+    @overload
+    @classmethod
+    def apply(cls: type[WithContext[P, R]], *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    @classmethod
+    def apply(
+        cls: type[WithoutContext[P, R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Call the function.

@@ -7,7 +7,7 @@ functions that return functions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from chainrule.functions import ones_like
 from chainrule.tensor import Tensor
@@ -20,6 +20,14 @@ def _arguments(inputs: Any) -> tuple[Any, ...]:
     return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
+@overload
+def jacobian(
+    func: Callable[[Tensor], Tensor], inputs: Tensor, create_graph: bool = False
+) -> Tensor: ...
+@overload
+def jacobian(
+    func: Callable[..., Tensor], inputs: Any, create_graph: bool = False
+) -> tuple[Tensor, ...]: ...
 def jacobian(
     func: Callable[..., Tensor], inputs: Any, create_graph: bool = False
 ) -> Any:
@@ -41,6 +49,14 @@ def jacobian(
     return found if isinstance(inputs, tuple) else found[0]
 
 
+@overload
+def hessian(
+    func: Callable[[Tensor], Tensor], inputs: Tensor, create_graph: bool = False
+) -> Tensor: ...
+@overload
+def hessian(
+    func: Callable[..., Tensor], inputs: Any, create_graph: bool = False
+) -> tuple[tuple[Tensor, ...], ...]: ...
 def hessian(
     func: Callable[..., Tensor], inputs: Any, create_graph: bool = False
 ) -> Any:

@@ -24,6 +24,7 @@ from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input
 from chainrule.compilation.variants import CALLS, CachedCall, Variant, Variants
+from chainrule.engines import EngineName
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import context
@@ -32,6 +33,7 @@ from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.transforms.signatures import Gradient
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import flatten, unflatten
 
@@ -380,9 +382,17 @@ def _array(number: Any) -> Array:
 
 @overload
 def compile(
+    function: Gradient[P],
+    *,
+    engine: EngineName = "auto",
+    threads: int | None = None,
+    shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+) -> Compiled[P, Any]: ...
+@overload
+def compile(
     function: Callable[P, R],
     *,
-    engine: str = "auto",
+    engine: EngineName = "auto",
     threads: int | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Compiled[P, R]: ...
@@ -390,7 +400,7 @@ def compile(
 def compile(
     function: None = None,
     *,
-    engine: str = "auto",
+    engine: EngineName = "auto",
     threads: int | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
@@ -398,7 +408,7 @@ def compile(
 def compile(
     function: Callable[..., Any] | None = None,
     *,
-    engine: str = "auto",
+    engine: EngineName = "auto",
     threads: int | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Any:

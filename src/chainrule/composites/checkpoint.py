@@ -27,6 +27,7 @@ from chainrule.graph.primitive import (
     REFERENCES,
     Case,
     as_tuple,
+    of_any,
 )
 from chainrule.graph.types import ArrayType, DType
 from chainrule.notation.expressions import Expr
@@ -120,7 +121,7 @@ checkpoint = Composite(
     rule=_rule,
     function=_function,
     own_vjp=True,
-    formula=computed_formula("checkpoint", _written, _reference),
+    formula=computed_formula("checkpoint", of_any(_written), _reference),
     source="Chen, Xu, Zhang & Guestrin 2016 (training with sublinear memory)",
     cases=_cases,
 )

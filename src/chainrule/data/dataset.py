@@ -128,14 +128,15 @@ class Dataset:
         check_finite(column, "x")
         check_finite(Column(y_array), "y")
         self.x, self.y, self.name, self.classes = column, y_array, name, classes
-        self.class_names: tuple[str, ...] | None = class_names
-        self.feature_names: tuple[str, ...] | None = feature_names
-        self.target_names: tuple[str, ...] | None = target_names
-        self.format: dict[str, Any] | None = (
+        # Each is None where there is none; ``| Any`` spares readers to ask.
+        self.class_names: tuple[str, ...] | Any = class_names
+        self.feature_names: tuple[str, ...] | Any = feature_names
+        self.target_names: tuple[str, ...] | Any = target_names
+        self.format: dict[str, Any] | Any = (
             None if format is None else checked_format(format)
         )
-        self.lines: np.ndarray | None = None
-        self.report: TableReport | None = None
+        self.lines: np.ndarray | Any = None
+        self.report: TableReport | Any = None
 
     @classmethod
     def from_frame(

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -128,6 +128,10 @@ register(
 def engine_names() -> tuple[str, ...]:
     """Return the names of all engines, the valid values of ``engine=``."""
     return ("auto", *_registry)
+
+
+#: What an engine is asked for by.
+EngineName = Literal["auto", "numpy", "native"]
 
 
 def resolve_engine(name: str) -> str:

@@ -7,7 +7,7 @@ The package has the same as ``cr.grad``, ``cr.vmap`` …; see
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from chainrule.functions import stack
 from chainrule.nn.module import Module
@@ -21,7 +21,11 @@ from chainrule.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from chainrule.transforms.signatures import GradientAndValue
 from chainrule.transforms.vectorization import vmap
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 __all__ = [
     "functional_call",
@@ -40,6 +44,18 @@ __all__ = [
 jacrev = jacfwd = jacobian
 
 
+@overload
+def grad_and_value(
+    func: Callable[P, R],
+    argnums: Literal[0] = 0,
+    has_aux: Literal[False] = False,
+) -> GradientAndValue[P, R]: ...
+@overload
+def grad_and_value(
+    func: Callable[P, R],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+) -> Callable[P, tuple[Any, R]]: ...
 def grad_and_value(
     func: Callable[..., Any],
     argnums: int | Sequence[int] = 0,

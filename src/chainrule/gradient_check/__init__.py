@@ -7,7 +7,7 @@ gives it for one, without any rule. So the one is a check of the other (3.4).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from chainrule.errors import ArgumentError
 from chainrule.gradient_check.arguments import Arguments, is_module, names_of
@@ -16,6 +16,7 @@ from chainrule.gradient_check.failure import GradientCheckError
 from chainrule.gradient_check.report import GradientReport
 from chainrule.gradient_check.row import GradientRow
 from chainrule.gradient_check.subject import FunctionCall
+from chainrule.operations.accepted import TensorLike
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util import validation
@@ -29,6 +30,28 @@ __all__ = [
 ]
 
 
+@overload
+def check_gradients(
+    function: Callable[[Tensor], Any],
+    x: TensorLike,
+    /,
+    *,
+    entries: int = 256,
+    directions: int = 3,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+    raises: bool = True,
+) -> GradientReport: ...
+@overload
+def check_gradients(
+    function: Callable[..., Any],
+    *args: Any,
+    entries: int = 256,
+    directions: int = 3,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+    raises: bool = True,
+) -> GradientReport: ...
 @strict
 def check_gradients(
     function: Callable[..., Any],

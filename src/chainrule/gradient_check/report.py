@@ -72,7 +72,7 @@ class GradientReport:
         return not self.rules and not any(row.kind in WRONG for row in self.rows)
 
     @property
-    def worst(self) -> GradientRow | None:
+    def worst(self) -> GradientRow | Any:
         """A gradient check's row with the largest error, wrong ones first."""
         order = (WRONG, ("agrees", "precision"), KINKS)
         for kinds in order:

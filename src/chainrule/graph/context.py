@@ -9,7 +9,7 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -280,6 +280,10 @@ def role(name: str) -> within:
     return within("role", name)
 
 
+@overload
+def no_grad(function: None = None) -> within: ...
+@overload
+def no_grad(function: Callable[P, R]) -> Callable[P, R]: ...
 def no_grad(function: Callable[P, R] | None = None) -> Any:
     """Return a context manager that switches off recording for derivatives.
 
@@ -295,6 +299,10 @@ def no_grad(function: Callable[P, R] | None = None) -> Any:
     return _unrecorded if function is None else _unrecorded(function)
 
 
+@overload
+def enable_grad(function: None = None) -> within: ...
+@overload
+def enable_grad(function: Callable[P, R]) -> Callable[P, R]: ...
 def enable_grad(function: Callable[P, R] | None = None) -> Any:
     """Return a context manager within which operations are recorded again.
 
@@ -309,6 +317,10 @@ def enable_grad(function: Callable[P, R] | None = None) -> Any:
     return _recorded if function is None else _recorded(function)
 
 
+@overload
+def inference_mode(mode: bool = True) -> within: ...
+@overload
+def inference_mode(mode: Callable[P, R]) -> Callable[P, R]: ...
 def inference_mode(mode: Any = True) -> Any:
     """Return :func:`no_grad`, or a context manager without effect for ``mode=False``.
 

@@ -50,6 +50,13 @@ class Value:
         "tracked",
     )
 
+    array: Array | None
+    node: Node | None
+    index: int
+    tracked: bool
+    name: str | None
+    order: int
+
     def __init__(
         self,
         array: Array | None,
@@ -128,8 +135,13 @@ class Node:
         "source",
     )
 
+    primitive: Primitive
     inputs: tuple[Value, ...]
     attrs: dict[str, Any]
+    scope: str
+    role: str
+    source: str | None
+    number: int
 
     def __init__(
         self,

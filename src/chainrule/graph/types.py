@@ -7,6 +7,7 @@ one graph serves the full batch, the last partial one and a single sample.
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import operator
 import threading
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from types import FrameType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -42,20 +43,25 @@ class DType(Enum):
     float32 = ("f32", "float", 4)
     float64 = ("f64", "float", 8)
 
+    short: str
+    kind: str
+    itemsize: int
+
     def __init__(self, short: str, kind: str, itemsize: int) -> None:
         self.short, self.kind, self.itemsize = short, kind, itemsize
         #: Whether derivatives exist for values of this type.
-        self.is_float = kind == "float"
+        self.is_float: builtins.bool = kind == "float"
         #: Whether values of this type can index or label.
-        self.is_integer = kind in ("int", "uint")
+        self.is_integer: builtins.bool = kind in ("int", "uint")
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
         """The NumPy dtype that corresponds to an element type."""
         return np.dtype(self.name)
 
-    # An Enum's own hash is that of its name, computed anew each time.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        # An Enum's own hash is that of its name, computed anew each time.
+        __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"chainrule.{self.name}"
@@ -127,7 +133,8 @@ class SymbolicDim:
     __slots__ = ("factor", "names")
 
     def __init__(self, *names: str, factor: int = 1) -> None:
-        self.factor, self.names = factor, tuple(sorted(names))
+        self.factor: int = factor
+        self.names: tuple[str, ...] = tuple(sorted(names))
 
     def at(self, sizes: Sizes) -> int:
         """Return a symbolic size as a number, for given values of the named sizes."""
@@ -154,7 +161,8 @@ class SymbolicDim:
             return NotImplemented  # a tensor knows what to do
         return SymbolicDim(*self.names, factor=self.factor * other) if other else 0
 
-    __rmul__ = __mul__
+    def __rmul__(self, other: object) -> Dim:
+        return self.__mul__(other)
 
     def __floordiv__(self, other: object) -> Dim:
         """Divide a symbolic size; raise an error if the quotient may not be whole."""
@@ -213,8 +221,10 @@ class SymbolicDim:
 
         return compare
 
-    __lt__, __le__ = _ordered(operator.lt), _ordered(operator.le)
-    __gt__, __ge__ = _ordered(operator.gt), _ordered(operator.ge)
+    __lt__: ClassVar[Callable[..., bool]] = _ordered(operator.lt)
+    __le__: ClassVar[Callable[..., bool]] = _ordered(operator.le)
+    __gt__: ClassVar[Callable[..., bool]] = _ordered(operator.gt)
+    __ge__: ClassVar[Callable[..., bool]] = _ordered(operator.ge)
 
     def __bool__(self) -> bool:
         return _guess.sizes is None or self != 0
@@ -235,9 +245,18 @@ class SymbolicDim:
             return NotImplemented  # a tensor knows what to do
         raise self._unknown(_("in a sum, a difference or a quotient"))
 
-    __int__ = __float__ = __index__
-    __add__ = __radd__ = __sub__ = __rsub__ = __mod__ = __rmod__ = _arithmetic
-    __rfloordiv__ = __truediv__ = __rtruediv__ = __pow__ = _arithmetic
+    __int__: ClassVar[Callable[..., int]] = __index__
+    __float__: ClassVar[Callable[..., float]] = __index__
+    __add__: ClassVar[Callable[..., Any]] = _arithmetic
+    __radd__: ClassVar[Callable[..., Any]] = _arithmetic
+    __sub__: ClassVar[Callable[..., Any]] = _arithmetic
+    __rsub__: ClassVar[Callable[..., Any]] = _arithmetic
+    __mod__: ClassVar[Callable[..., Any]] = _arithmetic
+    __rmod__: ClassVar[Callable[..., Any]] = _arithmetic
+    __truediv__: ClassVar[Callable[..., Any]] = _arithmetic
+    __rtruediv__: ClassVar[Callable[..., Any]] = _arithmetic
+    __rfloordiv__: ClassVar[Callable[..., Any]] = _arithmetic
+    __pow__: ClassVar[Callable[..., Any]] = _arithmetic
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise self._unknown(_("given to NumPy"))

@@ -42,6 +42,8 @@ class Changes(Views):
 
     __slots__ = ()
 
+    version: int
+
     def _become(self, value: Value, what: str) -> Self:
         """Replace the tensor's value in place, with its shape and dtype kept."""
         if value.shape != self.shape:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+import builtins
+from typing import Any, Self, overload
 
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.context import get_default_dtype
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
+from chainrule.graph.types import DType, Shape, SymbolicDim, as_dtype, size_of
+from chainrule.operations.accepted import (
+    DeviceLike,
+    DTypeLike,
+    Number,
+    SizeLike,
+    TensorLike,
+)
 from chainrule.operations.arguments import (
     axis_of,
     shape_of,
@@ -54,6 +62,10 @@ class Count(int):
 
     shape: Shape
 
+    @overload
+    def __call__(self, dim: None = None) -> tuple[int, ...]: ...
+    @overload
+    def __call__(self, dim: int) -> int: ...
     def __call__(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[axis_of(self.shape, dim)]
 
@@ -75,44 +87,47 @@ class Conversion(TensorBase):
     # -- sizes -----------------------------------------------------------------------
 
     @property
-    def size(self) -> Any:
+    def size(self) -> Count:
         """The tensor's number of elements; ``x.size()`` is its shape, as in PyTorch."""
-        shape = self.shape
+        shape: Shape = self.shape
         total = size_of(shape)
-        if isinstance(total, int):
+        count: Any
+        if isinstance(total, builtins.int):
             count = Count(total)
         else:
             count = NamedCount(*total.names, factor=total.factor)
         count.shape = shape
         return count
 
-    def numel(self) -> Dim:
+    def numel(self) -> builtins.int:
         """Return the tensor's number of elements."""
-        return size_of(self.shape)
+        total: Any = size_of(self.shape)
+        return total
 
     nelement = numel
 
-    def dim(self) -> int:
+    def dim(self) -> builtins.int:
         """Return the tensor's number of axes, as ``x.ndim``."""
         return self.ndim
 
-    def element_size(self) -> int:
+    def element_size(self) -> builtins.int:
         """Return the size of a tensor's element in bytes."""
         return self.dtype.itemsize
 
     @property
-    def itemsize(self) -> int:
+    def itemsize(self) -> builtins.int:
         """The number of bytes of a tensor's element."""
         return self.dtype.itemsize
 
     @property
-    def nbytes(self) -> Dim:
+    def nbytes(self) -> builtins.int:
         """The number of bytes of all elements of the tensor."""
-        return size_of(self.shape) * self.dtype.itemsize
+        total: Any = size_of(self.shape)
+        return total * self.dtype.itemsize
 
     # -- element types ---------------------------------------------------------------
 
-    def astype(self, dtype: Any, *, copy: bool = False) -> Self:
+    def astype(self, dtype: DTypeLike, *, copy: builtins.bool = False) -> Self:
         """Return the tensor converted to another dtype.
 
         Floats become integers towards zero; what is out of range becomes the nearest
@@ -127,11 +142,11 @@ class Conversion(TensorBase):
     @strict
     def to(
         self,
-        *args: Any,
-        dtype: Any = None,
-        device: Any = None,
-        non_blocking: Any = False,
-        copy: Any = False,
+        *args: DTypeLike | TensorBase | builtins.bool,
+        dtype: DTypeLike = None,
+        device: DeviceLike = None,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
     ) -> Self:
         """Convert the tensor to a dtype, or to that of another tensor.
 
@@ -150,6 +165,10 @@ class Conversion(TensorBase):
                 dtype = dtype if is_device(argument) else argument
         return self.astype(self.dtype if dtype is None else dtype, copy=bool(copy))
 
+    @overload
+    def type(self, dtype: None = None) -> str: ...
+    @overload
+    def type(self, dtype: DTypeLike) -> Self: ...
     def type(self, dtype: Any = None) -> Any:
         """Convert to a dtype; without one, return the name of the tensor's type.
 
@@ -164,7 +183,7 @@ class Conversion(TensorBase):
             return f"chainrule.{TYPE_NAMES[self.dtype]}"
         return self.astype(tensor_dtype(dtype))
 
-    def type_as(self, other: Self) -> Self:
+    def type_as(self, other: TensorBase) -> Self:
         """Return the tensor converted to the dtype of ``other``."""
         return self.astype(other.dtype)
 
@@ -212,11 +231,11 @@ class Conversion(TensorBase):
         return self
 
     @property
-    def is_cuda(self) -> Any:
+    def is_cuda(self) -> builtins.bool:
         """False: the flag for a tensor on a GPU."""
         return False
 
-    def pin_memory(self, device: Any = None) -> Self:
+    def pin_memory(self, device: DeviceLike = None) -> Self:
         """Return the tensor itself: only copies to a GPU gain from pinned memory."""
         return self
 
@@ -225,14 +244,14 @@ class Conversion(TensorBase):
         is_device("cuda")
         return self
 
-    def to_device(self, device: Any, /, *, stream: Any = None) -> Self:
+    def to_device(self, device: DeviceLike, /, *, stream: Any = None) -> Self:
         """Return the tensor itself; refuse any device but ``"cpu"``."""
         check_device(device)
         return self
 
     # -- numbers ---------------------------------------------------------------------
 
-    def item(self) -> Any:
+    def item(self) -> Number:
         """Return the only element of the tensor as a Python number."""
         array = self.numpy()
         if array.size != 1:
@@ -244,27 +263,27 @@ class Conversion(TensorBase):
             )
         return array.item()
 
-    def tolist(self) -> Any:
+    def tolist(self) -> list[Any]:
         """Return the tensor's numbers as nested lists."""
         return self.numpy().tolist()
 
-    def __float__(self) -> Any:
+    def __float__(self) -> builtins.float:
         return float(self.item())
 
-    def __complex__(self) -> Any:
+    def __complex__(self) -> complex:
         return complex(self.item())
 
-    def __int__(self) -> Any:
+    def __int__(self) -> builtins.int:
         return int(self.item())
 
-    def __index__(self) -> Any:
+    def __index__(self) -> builtins.int:
         if not self.dtype.is_integer:
             raise DTypeError(
                 _("Only integer tensors index."), expected="int64", got=self.dtype.name
             )
         return int(self.item())
 
-    def __bool__(self) -> Any:
+    def __bool__(self) -> builtins.bool:
         if size_of(self.shape) != 1 and self.numpy() is not None:
             raise ShapeError(
                 _("Many numbers are neither true nor false."),
@@ -278,7 +297,11 @@ class Conversion(TensorBase):
         """Format a tensor of one element as a number: ``f"{loss:.4f}"``."""
         return format(self.item(), spec) if spec and self.size == 1 else str(self)
 
-    def __round__(self, digits: Any = None) -> Any:
+    @overload
+    def __round__(self, digits: None = None) -> builtins.int: ...
+    @overload
+    def __round__(self, digits: builtins.int) -> Number: ...
+    def __round__(self, digits: builtins.int | None = None) -> Any:
         return round(self.item(), digits)
 
     def __repr__(self) -> str:
@@ -303,43 +326,43 @@ class Conversion(TensorBase):
 
     # -- new tensors of the same dtype -----------------------------------------------
 
-    def new(self, *data: Any) -> Self:
+    def new(self, *data: TensorLike) -> Self:
         """Return a tensor of sizes or numbers in this dtype, as ``cr.Tensor`` does."""
         kind: Any = type(self)
         return kind._of_sizes_or_numbers(data, self.dtype)
 
     def new_tensor(
         self,
-        data: Any,
+        data: TensorLike,
         *,
-        dtype: Any = None,
-        device: Any = None,
-        requires_grad: Any = False,
+        dtype: DTypeLike = None,
+        device: DeviceLike = None,
+        requires_grad: builtins.bool = False,
     ) -> Self:
         """Return a tensor of the given numbers in the dtype of this tensor."""
         one = value_of(data, as_dtype(dtype or self.dtype))
         return self._fresh(one, device, requires_grad)
 
-    def new_zeros(self, *size: Any, **options: Any) -> Self:
+    def new_zeros(self, *size: SizeLike, **options: Any) -> Self:
         """Return a tensor of zeros in the given shape; see :meth:`new_full`."""
         return self.new_full(options.pop("size", size), 0, **options)
 
-    def new_ones(self, *size: Any, **options: Any) -> Self:
+    def new_ones(self, *size: SizeLike, **options: Any) -> Self:
         """Return a tensor of ones in the given shape; see :meth:`new_full`."""
         return self.new_full(options.pop("size", size), 1, **options)
 
-    def new_empty(self, *size: Any, **options: Any) -> Self:
+    def new_empty(self, *size: SizeLike, **options: Any) -> Self:
         """Return a tensor of zeros; PyTorch leaves the numbers undefined."""
         return self.new_full(options.pop("size", size), 0, **options)
 
     def new_full(
         self,
-        size: Any,
-        fill_value: Any,
+        size: SizeLike,
+        fill_value: TensorLike,
         *,
-        dtype: Any = None,
-        device: Any = None,
-        requires_grad: Any = False,
+        dtype: DTypeLike = None,
+        device: DeviceLike = None,
+        requires_grad: builtins.bool = False,
     ) -> Self:
         """Return a tensor filled with a number, in this dtype.
 
@@ -359,6 +382,6 @@ class Conversion(TensorBase):
         new: Any = self._new(value)
         return new.requires_grad_() if requires_grad else new
 
-    def is_floating_point(self) -> Any:
+    def is_floating_point(self) -> builtins.bool:
         """Return whether the tensor's dtype is floating."""
         return self.dtype.is_float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 from weakref import ref as reference
 
 from chainrule.errors import GradientError, ShapeError
@@ -43,7 +43,7 @@ class Hooks(TensorBase):
     grad: Any
     is_leaf: bool
 
-    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+    def register_hook(self, hook: Callable[[Self], Self | None]) -> RemovableHandle:
         """Call a function with the tensor's gradient, each time it is computed.
 
         Args:

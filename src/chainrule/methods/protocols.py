@@ -8,6 +8,7 @@ from typing import Any, Self
 from chainrule.errors import ShapeError
 from chainrule.methods.changes import Changes
 from chainrule.methods.declared import Declared
+from chainrule.operations.accepted import Key, TensorLike
 from chainrule.operations.indexing import indexed, replaced
 from chainrule.operations.movement import matrix_transpose
 from chainrule.operations.operands import TensorBase, value_of
@@ -20,7 +21,7 @@ class Protocols(Changes, Declared):
 
     __slots__ = ()
 
-    def __getitem__(self, key: Any) -> Self:
+    def __getitem__(self, key: Key) -> Self:
         v = self.value
         result = indexed(v, key)
         block = key if type(key) is int else basic_key(key)
@@ -28,15 +29,15 @@ class Protocols(Changes, Declared):
             return self._new(result)
         return self._view(v, result, INDEX, block)
 
-    def __setitem__(self, key: Any, new: Any) -> None:
+    def __setitem__(self, key: Key, new: TensorLike) -> None:
         block = key if type(key) is int else basic_key(key)
         base = new._base if isinstance(new, TensorBase) else None
         if base is not None and base.is_of(self, INDEX, block):
             return  # the end of x[key] += y, which has changed x already
-        new = value_of(new, self.dtype)
-        if block is not None and not new.tracked and self._write(block, new.array):
+        value: Any = value_of(new, self.dtype)
+        if block is not None and not value.tracked and self._write(block, value.array):
             return
-        self._become(replaced(self.value, key, new), "x[…] = y")
+        self._become(replaced(self.value, key, value), "x[…] = y")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -46,11 +47,12 @@ class Protocols(Changes, Declared):
     def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
 
-    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+    def __divmod__(self, other: TensorLike) -> tuple[Self, Self]:
         return self // other, self % other
 
-    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
-        return other // self, other % self
+    def __rdivmod__(self, other: TensorLike) -> tuple[Self, Self]:
+        this: Any = self
+        return other // this, other % this
 
     @property
     def T(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -181,7 +181,9 @@ class F1(_Counted):
     arguments = ("average", "threshold")
 
     def __init__(
-        self, average: str | None = None, threshold: float | None = None
+        self,
+        average: Literal["binary", "macro"] | None = None,
+        threshold: float | None = None,
     ) -> None:
         super().__init__(threshold)
         known = validation.choice("binary", "macro")

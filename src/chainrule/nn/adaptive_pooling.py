@@ -105,7 +105,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
         kind = type(self).__name__
         self.return_indices = flag(kind, "return_indices", return_indices)
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         """Return the maximum of each part of the input, for adaptive max pooling."""
         kind, axes = type(self).__name__, self.axes
         x, single = batch_of(kind, "pool", as_tensor(x), axes)

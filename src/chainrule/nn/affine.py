@@ -57,6 +57,10 @@ class Linear(Module):
     Linear(in_features=2, out_features=3, init='orthogonal')
     """
 
+    weight: Parameter
+    #: None where the layer has none.
+    bias: Parameter | Any
+
     def __init__(
         self,
         in_features: Count,
@@ -133,7 +137,8 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             z = add(z, broadcast_to(b, z.shape))
         else:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
-            z = add(*promoted(z, as_tensor(other).value))
+            assert other is not None
+            z = add(*promoted(z, other.value))
     result = wrap(z)
     return result if len(shape) == 2 else result.reshape(*shape[:-1], outputs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import numpy as np
 
@@ -25,6 +25,8 @@ LENGTHS = ("L", "H, W", "D, H, W")
 Count = Annotated[int, "units"]
 #: An integer for all axes, or one for each.
 Size = int | tuple[int, ...]
+#: How losses of samples become one, or not.
+ReductionName = Literal["mean", "sum", "none"]
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from chainrule.errors import ArgumentError
 from chainrule.nn.attribute_checks import check_name
 from chainrule.nn.module import Module
 from chainrule.nn.shapes import Steps
+from chainrule.tensor import Tensor
 from chainrule.text import _
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
@@ -100,10 +101,10 @@ class _Row(_Container):
         self._number(modules)
 
     @overload
-    def __getitem__(self, index: int) -> Module: ...
+    def __getitem__(self, index: int) -> Any: ...
 
     @overload
-    def __getitem__(self, index: slice) -> ModuleList | Sequential: ...
+    def __getitem__(self, index: slice) -> Self: ...
 
     def __getitem__(self, index: int | slice) -> Any:
         """Return the container's module at an index, or a container for a slice."""
@@ -140,7 +141,7 @@ class Sequential(_Row):
         else:
             self._number(modules)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Apply the container's modules in order, each to the previous output."""
         before: Module | None = None
         for module in self:

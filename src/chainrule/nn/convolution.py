@@ -38,6 +38,9 @@ class Kernels(Module):
     """Base class of convolution layers: kernels over ``axes`` axes, and a bias."""
 
     axes: ClassVar[int]
+    weight: Parameter
+    #: None where the layer has none.
+    bias: Parameter | Any
 
     def _set_parameters(
         self,
@@ -261,7 +264,7 @@ def _conv(
     padding: Any,
     dilation: Any,
     groups: Any,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
 ) -> Tensor:
     """Compute a convolution over ``axes`` axes.
 

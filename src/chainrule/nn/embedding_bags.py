@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import arange, where, zeros
@@ -16,6 +16,10 @@ from chainrule.text import _
 from chainrule.util.validation import choice
 
 __all__ = ["EmbeddingBag", "embedding_bag"]
+
+
+#: What becomes of the rows of a bag.
+BagMode = Literal["mean", "sum", "max"]
 
 
 class EmbeddingBag(Embedding):
@@ -49,7 +53,7 @@ class EmbeddingBag(Embedding):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
-        mode: str = "mean",
+        mode: BagMode = "mean",
         sparse: bool = False,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
@@ -59,7 +63,7 @@ class EmbeddingBag(Embedding):
     ) -> None:
         self._set(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type)
         self._set_gradient(scale_grad_by_freq, sparse)
-        self.mode = _mode(mode, self.scale_grad_by_freq, None)
+        self.mode: BagMode = _mode(mode, self.scale_grad_by_freq, None)
         self.include_last_offset = flag(
             "EmbeddingBag", "include_last_offset", include_last_offset
         )
@@ -97,7 +101,7 @@ def embedding_bag(
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
-    mode: str = "mean",
+    mode: BagMode = "mean",
     sparse: bool = False,
     per_sample_weights: Any = None,
     include_last_offset: bool = False,
@@ -154,7 +158,7 @@ def embedding_bag(
     return total if mode == "sum" else total / times.clamp(min=1)
 
 
-def _mode(mode: Any, by_frequency: Any, factors: Any) -> str:
+def _mode(mode: Any, by_frequency: Any, factors: Any) -> BagMode:
     """Check an embedding bag's mode, and what it does not go together with."""
     mode = choice("mean", "sum", "max")("mode", mode)
     if mode == "max" and flag("EmbeddingBag", "scale_grad_by_freq", by_frequency):

@@ -2,7 +2,8 @@
 
 A layer without parameters is declared once, as a class: its constructor has the
 arguments and their checks, ``forward`` computes. The function takes the inputs of
-``forward``, then the arguments of the constructor. Type checkers see its signature.
+``forward``, then the arguments of the constructor. Type checkers see its signature in
+``functional.pyi``, which ``tools/stubs.py`` writes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, Protocol, overload
+from typing import Any, Concatenate, ParamSpec
 
 from chainrule.nn.module import Module
 from chainrule.operations.op import passed_twice
@@ -42,24 +43,7 @@ def as_function(
     return _function(layer, name)
 
 
-class LossFunction(Protocol[P]):
-    """The type of loss functions such as ``F.mse_loss``, with or without weights."""
-
-    @overload
-    def __call__(
-        self, input: Any, target: Any, /, *args: P.args, **kwargs: P.kwargs
-    ) -> Tensor: ...
-
-    @overload
-    def __call__(
-        self, input: Any, target: Any, *args: Any, sample_weight: Any, **kwargs: Any
-    ) -> Tensor: ...
-
-    @overload
-    def __call__(self, *, input: Any, target: Any, **kwargs: Any) -> Tensor: ...
-
-
-def as_loss_function(loss: Callable[P, Module], name: str) -> LossFunction[P]:
+def as_loss_function(loss: Callable[..., Module], name: str) -> Callable[..., Tensor]:
     """Return the functional form of a loss, such as ``F.mse_loss``.
 
     The first argument is called ``input``, as in PyTorch. ``sample_weight`` comes last,

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -52,6 +52,18 @@ __all__ = [
     "zeros_",
 ]
 
+#: The activations that a gain is known for.
+Nonlinearity = Literal[
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "selu",
+    "leaky_relu",
+]
 _GAINS = {
     "linear": 1.0,
     "conv1d": 1.0,
@@ -64,7 +76,7 @@ _GAINS = {
 }
 
 
-def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+def calculate_gain(nonlinearity: Nonlinearity, param: float | None = None) -> float:
     """Return the recommended gain of initial weights before an activation.
 
     1 for linear, convolutions and sigmoid, 5/3 for tanh, √2 for relu, √(2/(1 + a²)) for
@@ -245,7 +257,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     return normal_(tensor, 0.0, _xavier(tensor, gain))
 
 
-def _kaiming(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+def _kaiming(tensor: Tensor, a: float, mode: str, nonlinearity: Nonlinearity) -> float:
     sizes = dict(zip(("fan_in", "fan_out"), fans(tensor)))
     if mode not in sizes:
         raise ArgumentError(
@@ -260,8 +272,8 @@ def _kaiming(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0.0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
 ) -> Tensor:
     """Initialise weights from U(−b, b), b = gain · √(3/fan) (He et al. 2015), for ReLU.
 
@@ -277,8 +289,8 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0.0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
 ) -> Tensor:
     """Initialise weights from N(0, s²), s = gain/√fan (He et al. 2015), for ReLU."""
     return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity))

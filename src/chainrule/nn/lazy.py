@@ -27,7 +27,7 @@ from chainrule.nn.transposed_convolution import (
     ConvTranspose3d,
 )
 from chainrule.primitives.rules import show
-from chainrule.tensor import as_tensor
+from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
 __all__ = [
@@ -117,7 +117,7 @@ class _Lazy(Module):
         begin.__signature__ = inspect.Signature([self_, *rest])  # type: ignore[attr-defined]
         cls.__init__ = begin  # type: ignore[method-assign]
 
-    def forward(self, x: Any, *args: Any) -> Any:
+    def forward(self, x: Tensor, *args: Any) -> Tensor:
         """Become the layer for this input, and compute its output."""
         kind, x = type(self)._kind, as_tensor(x)
         if context.trace is not None:

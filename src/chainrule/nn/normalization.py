@@ -49,8 +49,9 @@ __all__ = [
 class Normalization(Module):
     """Base class of normalisation layers: ε, scale γ, shift β and dtype."""
 
-    weight: Parameter | None
-    bias: Parameter | None
+    #: None where the layer has none.
+    weight: Parameter | Any
+    bias: Parameter | Any
     dtype: DType
     eps: Any  # a number, or None where a layer has a use for that
 

@@ -9,6 +9,7 @@ from chainrule.errors import ArgumentError
 from chainrule.nn.arguments import number
 from chainrule.nn.convolution import batch_of
 from chainrule.nn.module import Module
+from chainrule.operations.joining import PadMode
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 from chainrule.util.validation import whole
@@ -34,7 +35,7 @@ __all__ = [
 
 
 def pad(
-    input: Any, pad: Any, mode: str = "constant", value: float | None = None
+    input: Any, pad: Any, mode: PadMode = "constant", value: float | None = None
 ) -> Tensor:
     """Pad a tensor around its elements: :func:`chainrule.pad`.
 
@@ -53,7 +54,7 @@ class _Pad(Module):
     """
 
     axes: ClassVar[int]
-    mode: ClassVar[str] = "constant"
+    mode: ClassVar[PadMode] = "constant"
     value: float = 0.0
 
     def __init__(self, padding: int | tuple[int, ...]) -> None:

@@ -127,7 +127,7 @@ class _MaxPool(_Pool):
         kind = type(self).__name__
         self.return_indices = flag(kind, "return_indices", return_indices)
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         """Return each window's maximum (and index, if requested), for max pooling."""
         x, single = batch_of(type(self).__name__, "pool", as_tensor(x), self.axes)
         y = window_maxima(x, *self._windows(x, single), self.return_indices)

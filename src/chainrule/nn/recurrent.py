@@ -6,7 +6,7 @@ all steps at once. The rest of a step runs in ``scan``, one node whatever the le
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
 from chainrule.functions import concat, stack, where
@@ -36,6 +36,7 @@ from chainrule.nn.utils.rnn import (
     pack_padded_sequence,
     pad_packed_sequence,
 )
+from chainrule.operations.accepted import TensorLike
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -44,8 +45,11 @@ from chainrule.transforms.control import scan
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
+#: The states of a layer: h, or h and c.
+S = TypeVar("S")
 
-class _Recurrent(RecurrentStep):
+
+class _Recurrent(RecurrentStep, Generic[S]):
     """Base class of recurrent layers (RNN, LSTM, GRU): their weights and loops.
 
     The shapes are those of :class:`LSTM`.
@@ -104,9 +108,22 @@ class _Recurrent(RecurrentStep):
     def _suffixes(self, layer: int) -> list[str]:
         return [f"_l{layer}", f"_l{layer}_reverse"][: self._directions]
 
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def __call__(
+            self, x: Tensor, hx: S | None = None, lengths: TensorLike | None = None
+        ) -> tuple[Tensor, S]: ...
+        @overload
+        def __call__(
+            self, x: PackedSequence, hx: S | None = None
+        ) -> tuple[PackedSequence, S]: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            """Call the layer, with sequences as a tensor or packed."""
+
     def forward(
-        self, x: Tensor, hx: Any = None, lengths: Any = None
-    ) -> tuple[Tensor, Any]:
+        self, x: Tensor, hx: S | None = None, lengths: TensorLike | None = None
+    ) -> tuple[Tensor, S]:
         """Return a recurrent layer's outputs at each step, and its final states.
 
         Args:
@@ -169,7 +186,8 @@ class _Recurrent(RecurrentStep):
         if single:
             x, final = x.squeeze(1), [s.squeeze(1) for s in final]
         x = x.transpose(0, 1) if over else x
-        return x, final[0] if len(final) == 1 else tuple(final)
+        states_last: Any = final[0] if len(final) == 1 else tuple(final)
+        return x, states_last
 
     def _of_packed(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any]:
         """Return the outputs of packed sequences, packed, and their final states."""
@@ -244,7 +262,7 @@ def _within(kind: str, lengths: Any, x: Tensor) -> Tensor:
     return (wrap(steps) < lengths.astype("int64")).unsqueeze(-1)
 
 
-class RNN(ElmanStep, _Recurrent):
+class RNN(ElmanStep, _Recurrent[Tensor]):
     """Elman's recurrent layer: a state h that changes with each step of a sequence.
 
         h ← f(W x + b + U h + c),   f = tanh or ReLU
@@ -273,7 +291,7 @@ class RNN(ElmanStep, _Recurrent):
         input_size: Count,
         hidden_size: Count,
         num_layers: Count = 1,
-        nonlinearity: str = "tanh",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
@@ -287,7 +305,7 @@ class RNN(ElmanStep, _Recurrent):
         super().__init__(*shared, bidirectional, device=device, dtype=dtype)
 
 
-class LSTM(LSTMStep, _Recurrent):
+class LSTM(LSTMStep, _Recurrent[tuple[Tensor, Tensor]]):
     """Long short-term memory: a cell state c behind gates, and its output h.
 
         i, f, o = σ(W x + b + U h + c),  g = tanh(W x + b + U h + c)   rows of their own
@@ -326,7 +344,7 @@ class LSTM(LSTMStep, _Recurrent):
     """
 
 
-class GRU(GRUStep, _Recurrent):
+class GRU(GRUStep, _Recurrent[Tensor]):
     """Gated recurrent units: a state h that one gate updates and another one resets.
 
         r, z = σ(W x + b + U h + c)                              rows of their own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import zeros
@@ -26,6 +26,8 @@ from chainrule.util import validation
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
 States = tuple[Tensor, ...]
+#: The states of a cell: h, or h and c.
+S = TypeVar("S")
 
 
 class RecurrentStep(Module):
@@ -160,7 +162,7 @@ class GRUStep(RecurrentStep):
         return (n + z * (state[0] - n),)
 
 
-class _Cell(RecurrentStep):
+class _Cell(RecurrentStep, Generic[S]):
     """Base class of recurrent cells: one step of one layer."""
 
     weight_ih: Parameter
@@ -181,7 +183,7 @@ class _Cell(RecurrentStep):
         self.bias = flag(kind, "bias", bias)
         self._draw_parameters("", self.input_size, floating(kind, dtype, device))
 
-    def forward(self, x: Tensor, hx: Any = None) -> Any:
+    def forward(self, x: Tensor, hx: S | None = None) -> S:
         """Return a recurrent cell's next states; the initial ones default to 0."""
         kind = type(self).__name__
         x = as_tensor(x)
@@ -202,10 +204,11 @@ class _Cell(RecurrentStep):
         x = same_dtype(kind, x, self.weight_ih)
         state = self._initial_states(hx, x.shape[:-1], self.weight_ih, "")
         new = self._next_states(state, self._product("ih", "", x), "")
-        return new if new[1:] else new[0]
+        states: Any = new if new[1:] else new[0]
+        return states
 
 
-class RNNCell(ElmanStep, _Cell):
+class RNNCell(ElmanStep, _Cell[Tensor]):
     """One step of an :class:`RNN`: h′ = f(W x + b + U h + c), f = tanh or ReLU.
 
     Args:
@@ -228,7 +231,7 @@ class RNNCell(ElmanStep, _Cell):
         input_size: Count,
         hidden_size: Count,
         bias: bool = True,
-        nonlinearity: str = "tanh",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
         *,
         device: Any = None,
         dtype: Any = None,
@@ -237,7 +240,7 @@ class RNNCell(ElmanStep, _Cell):
         super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
 
 
-class LSTMCell(LSTMStep, _Cell):
+class LSTMCell(LSTMStep, _Cell[tuple[Tensor, Tensor]]):
     """One step of an :class:`LSTM`, for loops of one's own.
 
     Args:
@@ -260,7 +263,7 @@ class LSTMCell(LSTMStep, _Cell):
     """
 
 
-class GRUCell(GRUStep, _Cell):
+class GRUCell(GRUStep, _Cell[Tensor]):
     """One step of a :class:`GRU`, for loops of one's own.
 
     Args:

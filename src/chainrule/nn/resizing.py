@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 #: Ways to compute elements between those of the input.
-MODES = ("nearest", "linear", "bilinear", "bicubic", "trilinear")
+ResizeMode = Literal["nearest", "linear", "bilinear", "bicubic", "trilinear"]
+MODES = get_args(ResizeMode)
 MODES += ("area", "nearest-exact")
 #: Those of them that have corners to align.
 STRAIGHT = ("linear", "bilinear", "bicubic", "trilinear")
@@ -79,7 +80,7 @@ class Upsample(Module):
         self,
         size: Size | None = None,
         scale_factor: float | tuple[float, ...] | None = None,
-        mode: str = "nearest",
+        mode: ResizeMode = "nearest",
         align_corners: bool | None = False,
         recompute_scale_factor: bool | None = None,
         antialias: bool = False,
@@ -273,7 +274,7 @@ def upsample(
     input: Any,
     size: Size | None = None,
     scale_factor: float | tuple[float, ...] | None = None,
-    mode: str = "nearest",
+    mode: ResizeMode = "nearest",
     align_corners: bool | None = None,
 ) -> Tensor:
     """Resize as ``interpolate``, whose older name this is.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from chainrule.errors import ShapeError
 from chainrule.functions import arange, stack, where
@@ -56,8 +56,8 @@ def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
 def grid_sample(
     input: Any,
     grid: Any,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
+    mode: Literal["bilinear", "nearest"] = "bilinear",
+    padding_mode: Literal["zeros", "border"] = "zeros",
     align_corners: bool = False,
 ) -> Tensor:
     """Sample images at the positions of a grid, with interpolation; differentiable.

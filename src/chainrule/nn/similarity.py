@@ -108,6 +108,10 @@ class Bilinear(Module):
     (5, 4)
     """
 
+    weight: Parameter
+    #: None where the layer has none.
+    bias: Parameter | Any
+
     def __init__(
         self,
         in1_features: Count,

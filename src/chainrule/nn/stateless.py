@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
-from chainrule.nn.module import Module
+from chainrule.nn.module import SupportsForward
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
 __all__ = ["functional_call"]
 
+R = TypeVar("R")
+
 
 def functional_call(
-    module: Module,
+    module: SupportsForward[..., R],
     parameters_and_buffers: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     args: Any = (),
     kwargs: Mapping[str, Any] | None = None,
-) -> Any:
+) -> R:
     """Call a module with other tensors in place of its parameters and buffers.
 
     The module's own are back afterwards, whatever happens. What is not named keeps its
@@ -43,7 +45,8 @@ def functional_call(
     >>> cr.grad(loss)(cr.tensor([[2.0]]))
     tensor([[3.]])
     """
-    own = dict(module._named_state(remove_duplicate=False))
+    called: Any = module
+    own = dict(called._named_state(remove_duplicate=False))
     replacements: dict[int, Tensor] = {}
     given = parameters_and_buffers
     parts = [given] if isinstance(given, Mapping) else given
@@ -72,14 +75,14 @@ def functional_call(
         replacements[id(own[name])] = t
     slots = [
         (owner.__dict__, name, t)
-        for owner in module.modules()
+        for owner in called.modules()
         for name, t in owner.__dict__.items()
         if isinstance(t, Tensor) and id(t) in replacements
     ]
     for attributes, name, t in slots:
         attributes[name] = replacements[id(t)]
     try:
-        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+        return called(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
     finally:
         for attributes, name, t in slots:
             attributes[name] = t

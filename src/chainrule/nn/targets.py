@@ -16,7 +16,7 @@ from chainrule.errors import ArgumentError
 from chainrule.functions import maximum, minimum
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
-from chainrule.nn.arguments import Count, flag, positive_integers
+from chainrule.nn.arguments import Count, ReductionName, flag, positive_integers
 from chainrule.nn.losses.base import ElementwiseLoss, Loss
 from chainrule.nn.losses.checks import check_positive
 from chainrule.nn.scaling import Measured, Scaling, moments
@@ -290,7 +290,11 @@ class TransformedTargetLoss(ElementwiseLoss):
     quantities: ClassVar[bool] = True
 
     def __init__(
-        self, loss: Loss, target: TransformedTarget, *, reduction: str = "mean"
+        self,
+        loss: Loss,
+        target: TransformedTarget,
+        *,
+        reduction: ReductionName = "mean",
     ) -> None:
         instance("loss", loss, ElementwiseLoss, "nn.MSELoss()")
         instance("target", target, TransformedTarget, "nn.LogTarget.of(train.y)")

@@ -6,7 +6,7 @@ floats together are floats, of the float's width.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -102,7 +102,9 @@ def mul(x: Value, other: Value) -> Value:
 
 
 @op("divide", "true_divide", operator="truediv", in_place=True)
-def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
+def div(
+    x: Any, other: Any, *, rounding_mode: Literal["floor", "trunc"] | None = None
+) -> Value:
     """Return the quotient x / other of tensors; optionally ``"floor"`` or ``"trunc"``.
 
     Integers become float32, unless ``rounding_mode`` rounds the quotient.
@@ -351,7 +353,7 @@ def ge(x: Value, other: Value) -> Value:
 
 
 @op
-def equal(x: Any, other: Any) -> Any:
+def equal(x: Any, other: Any) -> bool:
     """Return whether two tensors have equal shapes and numbers; ``==`` is per element.
 
     >>> import chainrule as cr

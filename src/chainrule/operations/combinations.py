@@ -6,7 +6,7 @@ Scaled products and quotients, limits, remainders, powers of two, common divisor
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from chainrule.composites import elementary
 from chainrule.errors import ShapeError
@@ -164,11 +164,14 @@ def ldexp(x: Value, other: Value) -> Value:
     return mul(x, prims.pow_(number(2, other), other))
 
 
-class Scaled(NamedTuple):
+T = TypeVar("T")
+
+
+class Scaled(NamedTuple, Generic[T]):
     """Floating numbers as mantissa · 2^exponent."""
 
-    mantissa: Any
-    exponent: Any
+    mantissa: T
+    exponent: T
 
 
 @op

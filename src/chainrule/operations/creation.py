@@ -7,7 +7,7 @@ Each function takes ``device=`` and ``requires_grad=`` too: see
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -333,7 +333,7 @@ def eye(
 
 
 @op(method=False)
-def meshgrid(*arrays: Any, indexing: str = "ij") -> list[Value]:
+def meshgrid(*arrays: Any, indexing: Literal["ij", "xy"] = "ij") -> list[Value]:
     """Return the coordinates of a grid's points, one tensor for each axis.
 
     Args:

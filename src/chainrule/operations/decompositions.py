@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def _one_of(name: str, value: Any, *known: Any) -> Any:
 
 
 @op(module="linalg")
-def qr(A: Value, mode: str = "reduced") -> QR:
+def qr(A: Value, mode: Literal["reduced", "complete", "r"] = "reduced") -> QR:
     """Return the factors of A = Q R: orthonormal columns, upper triangular.
 
     Signs are LAPACK's. Of an m × n matrix with more columns than rows, the first m
@@ -126,7 +126,7 @@ def householder_product(A: Value, tau: Any) -> Value:
 
 
 @op(module="linalg")
-def eigh(A: Value, UPLO: str = "L") -> Eigen:
+def eigh(A: Value, UPLO: Literal["L", "U", "l", "u"] = "L") -> Eigen:
     """Return eigenvalues of symmetric matrices, in rising order, and eigenvectors.
 
     One triangle of A is read. Derivatives are those of a function of symmetric
@@ -145,7 +145,7 @@ def eigh(A: Value, UPLO: str = "L") -> Eigen:
 
 
 @op(module="linalg")
-def eigvalsh(A: Value, UPLO: str = "L") -> Value:
+def eigvalsh(A: Value, UPLO: Literal["L", "U", "l", "u"] = "L") -> Value:
     """Return the eigenvalues of symmetric matrices in rising order; see ``eigh``."""
     return eigh(A, UPLO).eigenvalues
 
@@ -291,7 +291,11 @@ def pinverse(x: Value, rcond: float = 1e-15) -> Value:
 
 @op(module="linalg")
 def lstsq(
-    A: Value, B: Any, rcond: float | None = None, *, driver: str | None = None
+    A: Value,
+    B: Any,
+    rcond: float | None = None,
+    *,
+    driver: Literal["gelsy", "gels", "gelsd", "gelss"] | None = None,
 ) -> LeastSquares:
     """Return the X of least ‖A X − B‖², and of these the least ‖X‖².
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -98,28 +98,30 @@ def _with(values: Value, *others: tuple[Any, bool]) -> Any:
 
 # -- by the names of the array API standard -------------------------------------------
 
+T = TypeVar("T")
 
-class UniqueAll(NamedTuple):
+
+class UniqueAll(NamedTuple, Generic[T]):
     """The distinct elements of a tensor with indices, inverse and counts."""
 
-    values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
+    values: T
+    indices: T
+    inverse_indices: T
+    counts: T
 
 
-class UniqueCounts(NamedTuple):
+class UniqueCounts(NamedTuple, Generic[T]):
     """The distinct elements of a tensor and their counts."""
 
-    values: Any
-    counts: Any
+    values: T
+    counts: T
 
 
-class UniqueInverse(NamedTuple):
+class UniqueInverse(NamedTuple, Generic[T]):
     """The distinct elements of a tensor, and each element's index among them."""
 
-    values: Any
-    inverse_indices: Any
+    values: T
+    inverse_indices: T
 
 
 @op(method=False)

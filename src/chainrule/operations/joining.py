@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -281,6 +281,8 @@ def _check_count(given: int | None, count: Dim) -> None:
         )
 
 
+#: What is put around the elements of an axis.
+PadMode = Literal["constant", "reflect", "replicate", "circular"]
 #: The index of the element that a padding of n elements shows at position p.
 _MODES: dict[str, Callable[[Array, int], Array]] = {
     "reflect": lambda p, n: n - 1 - np.abs(n - 1 - np.abs(p)),
@@ -291,7 +293,10 @@ _MODES: dict[str, Callable[[Array, int], Array]] = {
 
 @op(method=False)
 def pad(
-    x: Value, pad: Any, mode: str = "constant", value: float | None = None
+    x: Value,
+    pad: Any,
+    mode: PadMode = "constant",
+    value: float | None = None,
 ) -> Value:
     """Pad a tensor around its elements, as PyTorch's ``pad``.
 

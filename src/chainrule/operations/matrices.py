@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.node import Value
@@ -24,95 +24,97 @@ from chainrule.text import _
 #: The axes of matrices in a stack.
 LAST = (-2, -1)
 
+T = TypeVar("T")
 
-class Slogdet(NamedTuple):
+
+class Slogdet(NamedTuple, Generic[T]):
     """The sign of a determinant, and the logarithm of its size."""
 
-    sign: Any
-    logabsdet: Any
+    sign: T
+    logabsdet: T
 
 
-class Factored(NamedTuple):
+class Factored(NamedTuple, Generic[T]):
     """L and U in one matrix, and the rows exchanged, counted from 1."""
 
-    LU: Any
-    pivots: Any
+    LU: T
+    pivots: T
 
 
-class FactoredEx(NamedTuple):
+class FactoredEx(NamedTuple, Generic[T]):
     """A factorisation, with 0 or the number of the first pivot that is zero."""
 
-    LU: Any
-    pivots: Any
-    info: Any
+    LU: T
+    pivots: T
+    info: T
 
 
-class LU(NamedTuple):
+class LU(NamedTuple, Generic[T]):
     """The factors of A = P L U."""
 
-    P: Any
-    L: Any
-    U: Any
+    P: T
+    L: T
+    U: T
 
 
-class CholeskyEx(NamedTuple):
+class CholeskyEx(NamedTuple, Generic[T]):
     """A Cholesky factor, with 0 or the first leading minor that is not positive."""
 
-    L: Any
-    info: Any
+    L: T
+    info: T
 
 
-class SolvedEx(NamedTuple):
+class SolvedEx(NamedTuple, Generic[T]):
     """A solution, with 0 or the number of the first pivot that is zero."""
 
-    result: Any
-    info: Any
+    result: T
+    info: T
 
 
-class InverseEx(NamedTuple):
+class InverseEx(NamedTuple, Generic[T]):
     """An inverse, with 0 or the number of the first pivot that is zero."""
 
-    inverse: Any
-    info: Any
+    inverse: T
+    info: T
 
 
-class LeastSquares(NamedTuple):
+class LeastSquares(NamedTuple, Generic[T]):
     """Solutions of least squares, sums of squares left, ranks and singular values."""
 
-    solution: Any
-    residuals: Any
-    rank: Any
-    singular_values: Any
+    solution: T
+    residuals: T
+    rank: T
+    singular_values: T
 
 
-class QR(NamedTuple):
+class QR(NamedTuple, Generic[T]):
     """The factors of A = Q R."""
 
-    Q: Any
-    R: Any
+    Q: T
+    R: T
 
 
-class Eigen(NamedTuple):
+class Eigen(NamedTuple, Generic[T]):
     """Eigenvalues in rising order, and eigenvectors as columns."""
 
-    eigenvalues: Any
-    eigenvectors: Any
+    eigenvalues: T
+    eigenvectors: T
 
 
-class SVD(NamedTuple):
+class SVD(NamedTuple, Generic[T]):
     """The factors of A = U diag(S) Vh."""
 
-    U: Any
-    S: Any
-    Vh: Any
+    U: T
+    S: T
+    Vh: T
 
 
-class OldSVD(NamedTuple):
+class OldSVD(NamedTuple, Generic[T]):
     """The factors of A = U diag(S) Vᵀ."""
 
-    U: Any
-    S: Any
-    V: Any
+    U: T
+    S: T
+    V: T
 
 
 # -- checks ----------------------------------------------------------------------------

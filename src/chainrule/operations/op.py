@@ -171,8 +171,9 @@ class Op:
                 continue
             for p in list(parameters):
                 if p.name in names:
-                    optional = p.default is not inspect.Parameter.empty
-                    parameters.append(_keyword(alias, p.default if optional else None))
+                    required = p.default is inspect.Parameter.empty
+                    default = None if required else p.default
+                    parameters.append(_keyword(alias, default, p.annotation))
                     break
         if self.several and not self.creates:
             parameters.append(_keyword(self.several, None))
@@ -230,10 +231,9 @@ class Op:
         return call_error(self.name, self.__signature__, error)
 
 
-def _keyword(name: str, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation="Any"
-    )
+def _keyword(name: str, default: Any, kind: str = "Any") -> inspect.Parameter:
+    named = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, named, default=default, annotation=kind)
 
 
 def _shown(p: inspect.Parameter) -> Any:

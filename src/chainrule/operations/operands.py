@@ -13,6 +13,7 @@ from chainrule.graph.apply import checked_constant, constant
 from chainrule.graph.context import context, get_default_dtype
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
+from chainrule.operations.accepted import Number
 from chainrule.primitives import creation, elementwise, movement
 from chainrule.primitives.movement import full
 from chainrule.primitives.rules import show
@@ -39,7 +40,7 @@ class TensorBase:
     _change: Callable[[Value], None]
     _write: Callable[[Any, Any], bool]
     requires_grad: bool
-    item: Callable[[], Any]
+    item: Callable[[], Number]
     copy_: Callable[[Any], Any]
     #: The float64 value of what stands for a Python float, which follows a tensor.
     _weak: Value | None = None
@@ -50,9 +51,12 @@ class TensorBase:
         raise NotImplementedError
 
     @property
-    def shape(self) -> Shape:
-        """The shape of the tensor; a size may be symbolic (N) in a traced function."""
-        return self._value.shape
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the tensor; a size may be symbolic (N) in a traced function.
+
+        A symbolic size takes part in products and comparisons as an integer does.
+        """
+        return self._value.shape  # type: ignore[return-value]
 
     @property
     def dtype(self) -> DType:

@@ -5,7 +5,7 @@ NaN is larger than every number, and equal elements keep their order.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Value
@@ -159,7 +159,7 @@ def searchsorted(
     *,
     out_int32: bool = False,
     right: bool = False,
-    side: str | None = None,
+    side: Literal["left", "right"] | None = None,
     sorter: Any = None,
 ) -> Value:
     """Return the indices at which elements of ``v`` would enter a sorted line x.

@@ -56,7 +56,8 @@ def split(
             )
         lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
     rule = _("Pieces have a length, or a length each.")
-    many = shape_of(tuple(lengths) if isinstance(lengths, list) else lengths, rule)
+    given = tuple(lengths) if isinstance(lengths, list) else lengths
+    many: tuple[Any, ...] = shape_of(given, rule)
     if sum(many) != size or min(many, default=0) < 0:
         raise ShapeError(
             _("The pieces must make up the axis."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from chainrule.errors import ShapeError
 from chainrule.graph.node import Value
@@ -126,7 +126,8 @@ def _middle(x: Value, dim: int, keepdim: bool, skip: bool) -> Extremes:
 # -- quantiles ------------------------------------------------------------------------
 
 #: How a quantile between two elements follows from its place between them.
-INTERPOLATIONS = ("linear", "lower", "higher", "nearest", "midpoint")
+Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
+INTERPOLATIONS = get_args(Interpolation)
 
 
 @op(floats=True)
@@ -136,7 +137,7 @@ def quantile(
     dim: int | None = None,
     keepdim: bool = False,
     *,
-    interpolation: str = "linear",
+    interpolation: Interpolation = "linear",
 ) -> Value:
     """Return a tensor's quantiles along ``dim``, by default of all elements.
 
@@ -164,14 +165,20 @@ def nanquantile(
     dim: int | None = None,
     keepdim: bool = False,
     *,
-    interpolation: str = "linear",
+    interpolation: Interpolation = "linear",
 ) -> Value:
     """Return a tensor's quantiles without its NaN; see :meth:`quantile`."""
     return _quantile(x, q, dim, keepdim, interpolation, skip=True)
 
 
 def _quantile(
-    x: Value, q: Any, dim: Any, keepdim: bool, interpolation: str, *, skip: bool
+    x: Value,
+    q: Any,
+    dim: Any,
+    keepdim: bool,
+    interpolation: Interpolation,
+    *,
+    skip: bool,
 ) -> Value:
     validation.choice(*INTERPOLATIONS)("interpolation", interpolation)
     share = _share(q, x)

@@ -7,7 +7,7 @@ NumPy's names are ``axis`` and ``keepdims``.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -112,12 +112,14 @@ def count_nonzero(x: Value, dim: Dims = None, keepdim: bool = False) -> Value:
 
 # -- extremes -------------------------------------------------------------------------
 
+T = TypeVar("T")
 
-class Extremes(NamedTuple):
+
+class Extremes(NamedTuple, Generic[T]):
     """Elements of a tensor along an axis, such as maxima, and their indices."""
 
-    values: Any
-    indices: Any
+    values: T
+    indices: T
 
 
 @op

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Value
@@ -48,12 +48,14 @@ from chainrule.util import validation
 
 # -- two at once ----------------------------------------------------------------------
 
+T = TypeVar("T")
 
-class MinMax(NamedTuple):
+
+class MinMax(NamedTuple, Generic[T]):
     """The smallest and the largest elements of a tensor."""
 
-    min: Any
-    max: Any
+    min: T
+    max: T
 
 
 @op
@@ -154,11 +156,11 @@ def bincount(x: Value, weights: Any = None, minlength: int = 0) -> Value:
     return scatter_add(full(0, new.dtype, (size,)), x, new)
 
 
-class Histogram(NamedTuple):
+class Histogram(NamedTuple, Generic[T]):
     """The counts of a tensor's elements in bins, and the bins' edges."""
 
-    hist: Any
-    bin_edges: Any
+    hist: T
+    bin_edges: T
 
 
 def _floats(x: Value, name: str) -> None:

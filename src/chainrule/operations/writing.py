@@ -6,7 +6,7 @@ twice the last one counts, unless they are added up or otherwise reduced.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import no_grad
@@ -106,7 +106,7 @@ def scatter(
     src: Any = None,
     *,
     value: Any = None,
-    reduce: str | None = None,
+    reduce: Literal["add", "multiply"] | None = None,
 ) -> Value:
     """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j].
 
@@ -158,7 +158,13 @@ def accumulated(x: Value, key: Any, new: Value) -> Value:
 @op(in_place=True)
 @of_lines
 def scatter_reduce(
-    x: Value, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
+    x: Value,
+    dim: int,
+    index: Any,
+    src: Any,
+    reduce: Literal["sum", "prod", "mean", "amax", "amin"],
+    *,
+    include_self: bool = True,
 ) -> Value:
     """Return a tensor with the elements of ``src`` reduced at indices.
 
@@ -367,7 +373,7 @@ def index_reduce(
     dim: int,
     index: Any,
     source: Any,
-    reduce: str,
+    reduce: Literal["prod", "mean", "amax", "amin"],
     *,
     include_self: bool = True,
 ) -> Value:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class LBFGS(RuleOptimizer, lr=1.0):
     tolerance_grad: float = nonnegative(default=1e-7)
     tolerance_change: float = nonnegative(default=1e-9)
     history_size: int = positive_int(default=100)
-    line_search_fn: str | None = option(
+    line_search_fn: Literal["strong_wolfe"] | None = option(
         default=None, check=maybe(choice("strong_wolfe"))
     )
     maximize: bool = field(default=False, init=False)

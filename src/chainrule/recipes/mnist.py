@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.engines import EngineName
 from chainrule.recipes import Reference
 from chainrule.text import _, say
 
@@ -57,7 +58,7 @@ def trainer(
     *,
     lr: float = LR,
     seed: int = 0,
-    engine: str = "auto",
+    engine: EngineName = "auto",
     threads: int | None = None,
 ) -> cr.Trainer:
     """Return the Trainer of a network for MNIST, with the recipes' settings.

@@ -21,6 +21,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.engines import EngineName
 from chainrule.recipes import Experiment
 from chainrule.text import _, padded, say, tr
 
@@ -82,7 +83,9 @@ def by_optimizer(lr: float) -> dict[str, np.ndarray]:
     return model.state_dict()
 
 
-def by_trainer(lr: float, engine: str, threads: int | None) -> dict[str, np.ndarray]:
+def by_trainer(
+    lr: float, engine: EngineName, threads: int | None
+) -> dict[str, np.ndarray]:
     """Return the network's weights after one Trainer step: one epoch, one sample."""
     model = network()
     trainer = cr.Trainer(

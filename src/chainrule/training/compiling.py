@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError
 from chainrule.graph.text_reader import parse_type
 from chainrule.nn import Module
@@ -22,7 +23,7 @@ def compile_program(
     model: Module | None = None,
     optimizers: Iterable[RuleOptimizer] = (),
     each: Iterable[str] = (),
-    engine: str = "auto",
+    engine: EngineName = "auto",
     threads: int | None = None,
 ) -> CompiledProgram:
     """Compile several functions that share tensors into one program.

@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, BinaryIO, Self
 
-from chainrule.engines import resolve_engine
+from chainrule.engines import EngineName, resolve_engine
 from chainrule.metrics import Metric
 from chainrule.nn import Module
 from chainrule.optim import RuleOptimizer
@@ -52,17 +52,17 @@ class SavedTrainer(RunMixin):
         self.state.notes = notes
 
     @property
-    def class_names(self) -> tuple[str, ...] | None:
+    def class_names(self) -> tuple[str, ...] | Any:
         """The names of the classes in the Trainer's training data."""
         return self.plan and self.plan.class_names
 
     @property
-    def feature_names(self) -> tuple[str, ...] | None:
+    def feature_names(self) -> tuple[str, ...] | Any:
         """The names of the feature columns in the Trainer's training data."""
         return self.plan and self.plan.feature_names
 
     @property
-    def format(self) -> dict[str, Any] | None:
+    def format(self) -> dict[str, Any] | Any:
         """The file format of the Trainer's training data, for ``data.read``."""
         return self.plan and self.plan.format
 
@@ -115,7 +115,7 @@ class SavedTrainer(RunMixin):
         optimizer: RuleOptimizer | None = None,
         metrics: str | Metric | Iterable[str | Metric] | None = None,
         probes: str | Iterable[str] | None = None,
-        engine: str | None = None,
+        engine: EngineName | None = None,
         threads: int | None = None,
     ) -> Self:
         """Load a Trainer from its checkpoint, at the saved position of its run.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -34,7 +34,11 @@ class Watching(Callback):
     """
 
     def __init__(
-        self, monitor: str, *, min_delta: float = 0.0, mode: str | None = None
+        self,
+        monitor: str,
+        *,
+        min_delta: float = 0.0,
+        mode: Literal["min", "max"] | None = None,
     ) -> None:
         self.min_delta = validation.number("min_delta", min_delta, least=0)
         self.mode = validation.maybe(validation.choice("min", "max"))("mode", mode)
@@ -117,7 +121,7 @@ class EarlyStopping(Watching):
         patience: int = 5,
         *,
         min_delta: float = 0.0,
-        mode: str | None = None,
+        mode: Literal["min", "max"] | None = None,
         restore_best: bool = True,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
@@ -258,7 +262,7 @@ class BestCheckpoint(Watching):
         monitor: str = "validation_loss",
         *,
         min_delta: float = 0.0,
-        mode: str | None = None,
+        mode: Literal["min", "max"] | None = None,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
         self.path = validation.path("path", path)

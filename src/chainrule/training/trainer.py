@@ -15,7 +15,7 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.data.checks import checked_batch_size
-from chainrule.engines import resolve_engine
+from chainrule.engines import EngineName, resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.metrics import Metric
@@ -102,7 +102,7 @@ class Trainer(SavedTrainer):
         optimizer: RuleOptimizer,
         metrics: str | Metric | Iterable[str | Metric] | None = None,
         probes: str | Iterable[str] = (),
-        engine: str = "auto",
+        engine: EngineName = "auto",
         seed: int = 0,
         threads: int | None = None,
     ) -> None:

@@ -8,7 +8,7 @@ graph, on every engine, and can be differentiated.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from chainrule.composites import control
 from chainrule.errors import ArgumentError, ShapeError
@@ -22,6 +22,11 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.pytree import flatten, unflatten
+
+#: A carried state, an entry of a sequence, and a result.
+C = TypeVar("C")
+X = TypeVar("X")
+Y = TypeVar("Y")
 
 
 def _values(nest: Any) -> tuple[list[Value], Any]:
@@ -54,6 +59,24 @@ def _body(
     return graph, captured, out_structures[0]
 
 
+@overload
+def scan(
+    function: Callable[[C, X], tuple[C, Y]],
+    init: C,
+    xs: X,
+    length: int | None = None,
+    *,
+    reverse: bool = False,
+) -> tuple[C, Y]: ...
+@overload
+def scan(
+    function: Callable[[Any, Any], tuple[C, Y]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    *,
+    reverse: bool = False,
+) -> tuple[C, Y]: ...
 def scan(
     function: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -159,10 +182,10 @@ def _length(sequences: Sequence[Value], length: int | None) -> Dim:
 
 def cond(
     which: Any,
-    true: Callable[..., Any],
-    false: Callable[..., Any],
+    true: Callable[..., Y],
+    false: Callable[..., Y],
     *operands: Any,
-) -> Any:
+) -> Y:
     """Apply one of two functions, selected by a truth value: a branch in the graph.
 
     Only the branch that is taken is run, on every engine, and only it has a derivative.
@@ -216,6 +239,22 @@ def _with_inputs(graph: Graph, captured: list[Value], outside: list[Value]) -> G
     return Graph(graph.name, [*first, *graph.inputs[len(captured) :]], graph.outputs)
 
 
+@overload
+def while_loop(
+    going: Callable[[C], Any],
+    function: Callable[[C], C],
+    init: C,
+    *,
+    max_steps: int,
+) -> C: ...
+@overload
+def while_loop(
+    going: Callable[..., Any],
+    function: Callable[..., C],
+    init: Any,
+    *,
+    max_steps: int,
+) -> C: ...
 def while_loop(
     going: Callable[..., Any],
     function: Callable[..., Any],
@@ -251,5 +290,9 @@ def while_loop(
     last, __ = scan(step, init, length=max_steps)
     return last
 
+
+C = TypeVar("C")
+X = TypeVar("X")
+Y = TypeVar("Y")
 
 __all__ = ["cond", "scan", "while_loop"]

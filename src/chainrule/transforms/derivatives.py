@@ -8,7 +8,7 @@ tensor([2., 4.])
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.graph import ancestors
 from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.node import Value
+from chainrule.operations.accepted import TensorLike
 from chainrule.primitives.elementwise import add, convert
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.movement import full_like, reshape
@@ -27,6 +28,7 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.transforms import forward_mode
+from chainrule.transforms.signatures import Gradient, Jacobian, ValueAndGradient
 from chainrule.transforms.vectorization import vmap
 from chainrule.util.pytree import flatten, unflatten
 
@@ -42,6 +44,7 @@ __all__ = [
 
 Position = int | str
 P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Numbers in the cotangents of a Jacobian's rows that are walked back at once.
 SEEDS = 1 << 22
@@ -193,6 +196,18 @@ def _scalar(result: Any) -> Value:
 # -- gradients -------------------------------------------------------------------------
 
 
+@overload
+def value_and_grad(
+    function: Callable[P, R],
+    argnums: Literal[0] = 0,
+    has_aux: Literal[False] = False,
+) -> ValueAndGradient[P, R]: ...
+@overload
+def value_and_grad(
+    function: Callable[P, R],
+    argnums: Position | Sequence[Position] = 0,
+    has_aux: bool = False,
+) -> Callable[P, tuple[R, Any]]: ...
 def value_and_grad(
     function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
@@ -239,6 +254,18 @@ def value_and_grad(
     return differentiated
 
 
+@overload
+def grad(
+    function: Callable[P, Any],
+    argnums: Literal[0] = 0,
+    has_aux: Literal[False] = False,
+) -> Gradient[P]: ...
+@overload
+def grad(
+    function: Callable[P, Any],
+    argnums: Position | Sequence[Position] = 0,
+    has_aux: bool = False,
+) -> Callable[P, Any]: ...
 def grad(
     function: Callable[P, Any],
     argnums: Position | Sequence[Position] = 0,
@@ -265,6 +292,26 @@ def grad(
     return differentiated
 
 
+@overload
+def gradients(
+    loss: Tensor | Sequence[Tensor],
+    tensors: Tensor | Sequence[Tensor],
+    *,
+    gradient: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: Literal[False] = False,
+) -> tuple[Tensor, ...]: ...
+@overload
+def gradients(
+    loss: Tensor | Sequence[Tensor],
+    tensors: Tensor | Sequence[Tensor],
+    *,
+    gradient: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool,
+) -> tuple[Tensor | None, ...]: ...
 def gradients(
     loss: Tensor | Sequence[Tensor],
     tensors: Tensor | Sequence[Tensor],
@@ -273,7 +320,7 @@ def gradients(
     create_graph: bool = False,
     retain_graph: bool | None = None,
     allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Any, ...]:
     """Return ∂loss/∂t for some tensors t, leaves or not; ``.grad`` is not changed.
 
     PyTorch's ``torch.autograd.grad``; :func:`chainrule.autograd.grad` has its names of
@@ -364,6 +411,18 @@ def _like(data: Any, value: Value, what: str) -> Tensor:
 # -- products with Jacobians, and Jacobians --------------------------------------------
 
 
+@overload
+def vjp(
+    function: Callable[[Tensor], R], x: TensorLike, /
+) -> tuple[R, Callable[[Any], tuple[Tensor]]]: ...
+@overload
+def vjp(
+    function: Callable[[Tensor, Tensor], R], x: TensorLike, y: TensorLike, /
+) -> tuple[R, Callable[[Any], tuple[Tensor, Tensor]]]: ...
+@overload
+def vjp(
+    function: Callable[..., R], *args: Any
+) -> tuple[R, Callable[[Any], tuple[Any, ...]]]: ...
 def vjp(
     function: Callable[..., Any], *args: Any
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -416,6 +475,14 @@ def vjp(
     return unflatten(structure, shown), pull
 
 
+@overload
+def jvp(
+    function: Callable[[Tensor], R], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[R, R]: ...
+@overload
+def jvp(
+    function: Callable[..., R], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[R, R]: ...
 def jvp(
     function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 ) -> tuple[Any, Any]:
@@ -465,6 +532,18 @@ def jvp(
     return unflatten(structure, shown), unflatten(structure, slopes)
 
 
+@overload
+def jacobian(
+    function: Callable[Concatenate[Tensor, P], Tensor], argnums: int = 0
+) -> Jacobian[Concatenate[Tensor, P], Tensor]: ...
+@overload
+def jacobian(
+    function: Callable[P, Tensor], argnums: int = 0
+) -> Jacobian[P, Tensor]: ...
+@overload
+def jacobian(
+    function: Callable[P, Tensor], argnums: Sequence[int]
+) -> Jacobian[P, tuple[Tensor, ...]]: ...
 def jacobian(
     function: Callable[P, Tensor], argnums: int | Sequence[int] = 0
 ) -> Callable[P, Any]:
@@ -505,7 +584,13 @@ def jacobian(
     return differentiated
 
 
-def hessian(function: Callable[P, Tensor], argnums: int = 0) -> Callable[P, Tensor]:
+@overload
+def hessian(
+    function: Callable[Concatenate[Tensor, P], Tensor], argnums: int = 0
+) -> Jacobian[Concatenate[Tensor, P], Tensor]: ...
+@overload
+def hessian(function: Callable[P, Tensor], argnums: int = 0) -> Jacobian[P, Tensor]: ...
+def hessian(function: Callable[..., Tensor], argnums: int = 0) -> Callable[..., Tensor]:
     """Return a function that computes the Hessian ∂²y/∂xᵢ∂xⱼ of a scalar function y.
 
     >>> import chainrule as cr

@@ -88,7 +88,8 @@ def _zeros(y: Value) -> Value:
     """Return zeros as the cotangent u of a value: no result depends on its numbers."""
     if context.trace is not None:
         return full_like(y, 0)
-    zeros = np.broadcast_to(np.zeros((), y.dtype.numpy), y.shape)
+    assert y.array is not None
+    zeros = np.broadcast_to(np.zeros((), y.dtype.numpy), y.array.shape)
     return Value(zeros, tracked=y.dtype.is_float)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from chainrule.errors import ArgumentError, ChainruleError, GraphError, ShapeError
 from chainrule.graph.batching import graph_of_samples, moved, repeated
@@ -23,11 +23,14 @@ from chainrule.primitives.movement import concatenate, section
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.transforms.signatures import Transformed
 from chainrule.util.pytree import flatten, unflatten
 
 __all__ = ["vmap"]
 
 P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Transformed)
 RANDOMNESS = ("error", "different", "same")
 
 
@@ -113,11 +116,29 @@ class SampleTrace(BodyTrace):
         )
 
 
+@overload
+def vmap(
+    function: F,
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: Literal["error", "different", "same"] = "error",
+    *,
+    chunk_size: int | None = None,
+) -> F: ...
+@overload
+def vmap(
+    function: Callable[P, R],
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: Literal["error", "different", "same"] = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable[P, R]: ...
 def vmap(
     function: Callable[P, Any],
     in_dims: Any = 0,
     out_dims: Any = 0,
-    randomness: str = "error",
+    randomness: Literal["error", "different", "same"] = "error",
     *,
     chunk_size: int | None = None,
 ) -> Callable[P, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 from chainrule.data.checks import checked_names, shortened
 from chainrule.data.tables.cells import Mark, MissingValues
@@ -15,10 +15,12 @@ from chainrule.util.validation import choice, maybe
 
 #: Declared types of a column: ``dtype={"zip": "category"}``. ``dmy`` and ``mdy`` are
 #: dates with the day first, or the month.
-DTYPES = ("number", "category", "date", "dmy", "mdy", "id")
-TASKS = ("classification", "regression")
-MISSING = ("fill", "drop", "error")
-UNKNOWN = ("other", "error")
+ColumnType = Literal["number", "category", "date", "dmy", "mdy", "id"]
+Task = Literal["classification", "regression"]
+Missing = Literal["fill", "drop", "error"]
+Unknown = Literal["other", "error"]
+DTYPES, TASKS = get_args(ColumnType), get_args(Task)
+MISSING, UNKNOWN = get_args(Missing), get_args(Unknown)
 
 
 @dataclass

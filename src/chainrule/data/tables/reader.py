@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from chainrule.data.column import Column
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.tables.columns import Number
 from chainrule.data.tables.file import File, source_of
+from chainrule.data.tables.options import ColumnType, Missing, Task, Unknown
 from chainrule.data.tables.schema import Schema
 from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import DataError
@@ -19,20 +21,20 @@ from chainrule.util.keywords import strict
 
 @strict
 def read_csv(
-    path: Any,
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    target: Any,
-    features: Any = None,
-    dtype: Any = None,
-    task: Any = None,
-    classes: Any = None,
-    missing: Any = "fill",
-    missing_values: Any = (),
-    unknown: Any = "other",
-    decimal: Any = None,
-    delimiter: Any = None,
-    encoding: Any = None,
-    header: Any = True,
+    target: str | Sequence[str],
+    features: Sequence[str] | None = None,
+    dtype: Mapping[str, ColumnType] | None = None,
+    task: Task | None = None,
+    classes: Sequence[str] | None = None,
+    missing: Missing = "fill",
+    missing_values: Iterable[str] = (),
+    unknown: Unknown = "other",
+    decimal: Literal[".", ","] | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool = True,
     name: str | None = None,
 ) -> Dataset:
     """Read a table in text form, one row per sample. Needs the extra ``data`` (pandas).

@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions import concat, full, maximum, minimum, stack, where
 from chainrule.graph.types import DType, Shape
-from chainrule.nn.arguments import flag, integer
+from chainrule.nn.arguments import ReductionName, flag, integer
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import (
@@ -68,7 +68,11 @@ class CTCLoss(Reduction):
     """
 
     def __init__(
-        self, blank: int = 0, *, reduction: str = "mean", zero_infinity: bool = False
+        self,
+        blank: int = 0,
+        *,
+        reduction: ReductionName = "mean",
+        zero_infinity: bool = False,
     ) -> None:
         super().__init__(reduction=reduction)
         self.blank = integer("CTCLoss", "blank", blank, least=0)

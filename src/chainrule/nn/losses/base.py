@@ -11,6 +11,7 @@ from chainrule.functions import where
 from chainrule.graph.context import get_default_dtype
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
+from chainrule.nn.arguments import ReductionName
 from chainrule.nn.losses.checks import (
     are_targets_checked,
     check_nonnegative,
@@ -37,9 +38,9 @@ class Reduction(Module):
             samples, which are factors of the losses too.
     """
 
-    reduction: str = "mean"
+    reduction: ReductionName = "mean"
 
-    def __init__(self, *, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: ReductionName = "mean") -> None:
         what = _("{kind} has no such {name}.", kind=type(self).__name__)
         check = validation.choice(*REDUCTIONS, what=what)
         self.reduction = check("reduction", reduction)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from chainrule.composites import activations, losses
 from chainrule.errors import ShapeError
 from chainrule.graph.types import Shape
-from chainrule.nn.arguments import factors
+from chainrule.nn.arguments import ReductionName, factors
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_unit
@@ -38,7 +38,9 @@ class BinaryLoss(ElementwiseLoss):
 
     weight: Tensor | None
 
-    def __init__(self, weight: Any = None, *, reduction: str = "mean") -> None:
+    def __init__(
+        self, weight: Any = None, *, reduction: ReductionName = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
         self.register_buffer("weight", self._factors("weight", weight))
 
@@ -173,7 +175,7 @@ class BCEWithLogitsLoss(BinaryLoss):
         weight: Any = None,
         *,
         pos_weight: Any = None,
-        reduction: str = "mean",
+        reduction: ReductionName = "mean",
     ) -> None:
         super().__init__(weight, reduction=reduction)
         self.register_buffer("pos_weight", self._factors("pos_weight", pos_weight))
@@ -218,7 +220,9 @@ class MultiLabelSoftMarginLoss(BCEWithLogitsLoss):
     tensor(0.6931472)
     """
 
-    def __init__(self, weight: Any = None, *, reduction: str = "mean") -> None:
+    def __init__(
+        self, weight: Any = None, *, reduction: ReductionName = "mean"
+    ) -> None:
         super().__init__(weight, reduction=reduction)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:

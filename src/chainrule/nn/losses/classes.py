@@ -9,7 +9,7 @@ from chainrule.composites import activations, losses
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions import where
 from chainrule.graph.types import Shape
-from chainrule.nn.arguments import factors, flag, integer, number
+from chainrule.nn.arguments import ReductionName, factors, flag, integer, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Loss
 from chainrule.nn.losses.checks import check_distributions, check_labels, is_integer
@@ -43,7 +43,7 @@ class ClassLoss(Loss):
         weight: Any = None,
         *,
         ignore_index: int | None = None,
-        reduction: str = "mean",
+        reduction: ReductionName = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
         kind = type(self).__name__
@@ -227,7 +227,7 @@ class CrossEntropyLoss(ClassLoss):
         ignore_index: int | None = None,
         label_smoothing: float = 0.0,
         from_logits: bool = True,
-        reduction: str = "mean",
+        reduction: ReductionName = "mean",
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
         kind = "CrossEntropyLoss"

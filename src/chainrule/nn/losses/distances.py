@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from chainrule.composites import losses
 from chainrule.functions import maximum, where
 from chainrule.graph.types import Shape
-from chainrule.nn.arguments import flag, number
+from chainrule.nn.arguments import ReductionName, flag, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_nonnegative
@@ -140,7 +140,9 @@ class HuberLoss(ElementwiseLoss):
 
     quantities: ClassVar[bool] = True
 
-    def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
+    def __init__(
+        self, delta: float = 1.0, *, reduction: ReductionName = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
         self.delta = number("HuberLoss", "delta", delta, above=0)
 
@@ -172,7 +174,7 @@ class SmoothL1Loss(ElementwiseLoss):
 
     quantities: ClassVar[bool] = True
 
-    def __init__(self, beta: float = 1.0, *, reduction: str = "mean") -> None:
+    def __init__(self, beta: float = 1.0, *, reduction: ReductionName = "mean") -> None:
         super().__init__(reduction=reduction)
         self.beta = number("SmoothL1Loss", "beta", beta, least=0)
 
@@ -210,7 +212,7 @@ class PoissonNLLLoss(ElementwiseLoss):
         full: bool = False,
         *,
         eps: float = 1e-8,
-        reduction: str = "mean",
+        reduction: ReductionName = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
         self.log_input = flag("PoissonNLLLoss", "log_input", log_input)

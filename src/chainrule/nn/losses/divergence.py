@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from chainrule.composites import activations, losses
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import Shape
+from chainrule.nn.arguments import ReductionName
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_distributions
@@ -53,7 +54,7 @@ class KLDivLoss(ElementwiseLoss):
 
     hint: ClassVar[str] = _("give one row of probabilities p for each row q")
 
-    def __init__(self, *, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: ReductionName = "mean") -> None:
         if reduction == "batchmean":
             raise ArgumentError(
                 _("KLDivLoss has no such reduction."),

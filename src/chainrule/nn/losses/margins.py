@@ -10,7 +10,7 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions import where
 from chainrule.graph.types import Shape
 from chainrule.nn.affine import floats
-from chainrule.nn.arguments import number
+from chainrule.nn.arguments import ReductionName, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss, Reduction
 from chainrule.nn.losses.checks import check_labels, check_two_labels, checked
@@ -148,7 +148,9 @@ class HingeEmbeddingLoss(SignLoss):
     tensor(0.625)
     """
 
-    def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
+    def __init__(
+        self, margin: float = 1.0, *, reduction: ReductionName = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
         self.margin = number("HingeEmbeddingLoss", "margin", margin)
 
@@ -192,7 +194,7 @@ class MultiMarginLoss(ClassLoss):
         margin: float = 1.0,
         weight: Any = None,
         *,
-        reduction: str = "mean",
+        reduction: ReductionName = "mean",
     ) -> None:
         super().__init__(weight, reduction=reduction)
         if p not in (1, 2):

@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.errors import ShapeError
 from chainrule.functions import maximum, where
 from chainrule.graph.context import get_default_dtype
-from chainrule.nn.arguments import flag, number
+from chainrule.nn.arguments import ReductionName, flag, number
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import check_nonnegative, check_two_labels, checked
@@ -78,7 +78,9 @@ class MarginRankingLoss(PairLoss):
     tensor(0.5)
     """
 
-    def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
+    def __init__(
+        self, margin: float = 0.0, *, reduction: ReductionName = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
         self.margin = number("MarginRankingLoss", "margin", margin)
 
@@ -107,7 +109,9 @@ class CosineEmbeddingLoss(PairLoss):
     tensor(1.)
     """
 
-    def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
+    def __init__(
+        self, margin: float = 0.0, *, reduction: ReductionName = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
         self.margin = number("CosineEmbeddingLoss", "margin", margin)
 
@@ -159,7 +163,7 @@ class TripletMarginLoss(PairLoss):
         eps: float = 1e-6,
         swap: bool = False,
         *,
-        reduction: str = "mean",
+        reduction: ReductionName = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
         kind = "TripletMarginLoss"
@@ -209,7 +213,7 @@ class TripletMarginWithDistanceLoss(PairLoss):
         distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
         margin: float = 1.0,
         swap: bool = False,
-        reduction: str = "mean",
+        reduction: ReductionName = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
         kind = "TripletMarginWithDistanceLoss"
@@ -256,7 +260,11 @@ class GaussianNLLLoss(PairLoss):
     """
 
     def __init__(
-        self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+        self,
+        *,
+        full: bool = False,
+        eps: float = 1e-6,
+        reduction: ReductionName = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
         self.full = flag("GaussianNLLLoss", "full", full)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -141,7 +141,7 @@ def pad_sequence(
     sequences: Sequence[Any],
     batch_first: bool = False,
     padding_value: float = 0.0,
-    padding_side: str = "right",
+    padding_side: Literal["right", "left"] = "right",
 ) -> Tensor:
     """Stack sequences of several lengths, padded to the longest.
 

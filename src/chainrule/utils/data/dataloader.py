@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.utils.data.collate import default_collate, default_convert
-from chainrule.utils.data.dataset import IterableDataset, TensorDataset
+from chainrule.utils.data.dataset import IterableDataset, Samples, TensorDataset
 from chainrule.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -65,11 +65,11 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Samples[Any] | Iterable[Any],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
-        sampler: Any = None,
-        batch_sampler: Any = None,
+        sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[Any] | None = None,
         num_workers: int = 0,
         collate_fn: Callable[[Any], Any] | None = None,
         pin_memory: bool = False,
@@ -83,7 +83,8 @@ class DataLoader:
         persistent_workers: bool = False,
         pin_memory_device: str = "",
     ) -> None:
-        self.dataset, self.generator = dataset, generator
+        self.dataset: Any = dataset
+        self.generator = generator
         self.num_workers = validation.whole("num_workers", num_workers, least=0)
         self.timeout = validation.number("timeout", timeout, least=0)
         self.worker_init_fn = worker_init_fn

@@ -6,14 +6,29 @@ import bisect
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from chainrule.errors import ArgumentError
 from chainrule.random import Generator, randperm
 from chainrule.tensor import Tensor
 from chainrule.text import _
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    T = TypeVar("T")
+
+Sample = TypeVar("Sample", covariant=True)
+
+
+class Samples(Protocol[Sample]):
+    """What has samples by their index: a data set, a list, a range."""
+
+    def __getitem__(self, index: Any, /) -> Sample:
+        """Return a sample."""
+        ...
 
 
 class Dataset(Generic[T]):
@@ -137,8 +152,8 @@ class ConcatDataset(Dataset[T]):
     (5, 2)
     """
 
-    def __init__(self, datasets: Iterable[Any]) -> None:
-        self.datasets = list(datasets)
+    def __init__(self, datasets: Iterable[Samples[T]]) -> None:
+        self.datasets: list[Any] = list(datasets)
         if not self.datasets or any(_is_iterable(d) for d in self.datasets):
             raise ArgumentError(
                 _("ConcatDataset joins data sets with lengths."),
@@ -167,8 +182,8 @@ class ChainDataset(IterableDataset[T]):
         datasets: each an :class:`IterableDataset`.
     """
 
-    def __init__(self, datasets: Iterable[Any]) -> None:
-        self.datasets = list(datasets)
+    def __init__(self, datasets: Iterable[Iterable[T]]) -> None:
+        self.datasets: list[Any] = list(datasets)
 
     def __iter__(self) -> Iterator[T]:
         return itertools.chain.from_iterable(self.datasets)
@@ -185,7 +200,7 @@ class Subset(Dataset[T]):
         indices: of the samples, in their order.
     """
 
-    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+    def __init__(self, dataset: Samples[T], indices: Sequence[int]) -> None:
         self.dataset, self.indices = dataset, indices
 
     def __getitem__(self, index: Any) -> T:
@@ -198,10 +213,10 @@ class Subset(Dataset[T]):
 
 
 def random_split(
-    dataset: Any,
-    lengths: Sequence[int | float],
+    dataset: Samples[T],
+    lengths: Sequence[float],
     generator: Generator | None = None,
-) -> list[Subset[Any]]:
+) -> list[Subset[T]]:
     """Split a data set at random into parts of given lengths.
 
     Args:
@@ -218,7 +233,8 @@ def random_split(
     >>> [len(part) for part in random_split(range(10), [0.75, 0.25], generator=g)]
     [8, 2]
     """
-    total = len(dataset)
+    samples: Any = dataset
+    total = len(samples)
     counts = [int(n) for n in lengths]
     if sum(lengths) <= 1 and math.isclose(sum(lengths), 1):
         counts = [math.floor(total * share) for share in lengths]

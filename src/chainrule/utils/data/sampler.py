@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chainrule.errors import ArgumentError
 from chainrule.random import Generator, multinomial, randint, randperm
@@ -11,7 +11,12 @@ from chainrule.tensor import as_tensor
 from chainrule.text import _
 from chainrule.util import validation
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    T = TypeVar("T")
 
 
 class Sampler(Generic[T]):

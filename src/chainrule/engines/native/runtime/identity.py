@@ -156,4 +156,4 @@ def _item(item: Any) -> Any:
     if isinstance(item, np.generic | np.ndarray):
         array: Array = np.asarray(item)  # pyright: ignore[reportUnknownArgumentType]
         return (str(array.dtype), array.shape, array.tobytes())
-    raise _UnknownError(type(item))
+    raise _UnknownError

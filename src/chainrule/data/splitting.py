@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError
 from chainrule.text import _
+from chainrule.util.pytree import is_nest
 
 
 def shuffled(n: int, seed: int) -> np.ndarray:
@@ -133,13 +134,18 @@ def part_of(first: Any, n: int, name: str) -> int:
     return count
 
 
-def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) -> None:
+def check_strata(y: Any, name: str, class_names: tuple[str, ...] | None) -> None:
     """Refuse to stratify a split by targets that are no classes or too rare ones."""
-    if y.ndim != 1 or y.dtype.kind == "f":
+    several = is_nest(y)
+    if several or y.ndim != 1 or y.dtype.kind == "f":
         raise DTypeError(
             _("The data set '{name}' has no classes to stratify by.", name=name),
             expected=_("y of shape (n,) with integers, one label a row"),
-            got=_("y of shape {shape} and dtype {dtype}", shape=y.shape, dtype=y.dtype),
+            got=_("several targets")
+            if several
+            else _(
+                "y of shape {shape} and dtype {dtype}", shape=y.shape, dtype=y.dtype
+            ),
             fix=_("leave out stratify=True for regression"),
         )
     labels, rows, sizes = np.unique(y, return_index=True, return_counts=True)

@@ -11,17 +11,21 @@ import numpy as np
 from chainrule.errors import ArgumentError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, Shape
-from chainrule.metrics.base import Metric
+from chainrule.metrics.base import FunctionMetric, Metric
 from chainrule.metrics.classes import (
     F1,
-    ROCAUC,
     Accuracy,
     BalancedAccuracy,
     ClassMetric,
     ConfusionMatrix,
+    Precision,
+    Recall,
     TopK,
 )
+from chainrule.metrics.outputs import OutputMetric
+from chainrule.metrics.probabilities import BrierScore, LogLoss
 from chainrule.metrics.quantities import MAE, MSE, R2, RMSE
+from chainrule.metrics.ranking import ROCAUC, AveragePrecision
 from chainrule.nn import output_semantics as semantics
 from chainrule.tensor import as_tensor
 from chainrule.text import _
@@ -30,11 +34,14 @@ from chainrule.util import validation
 _NAMED: dict[str, type[Metric]] = {
     kind.name: kind
     for kind in (
-        *(Accuracy, BalancedAccuracy, F1, ROCAUC, ConfusionMatrix),
+        *(Accuracy, BalancedAccuracy, F1, Precision, Recall, ConfusionMatrix),
+        *(ROCAUC, AveragePrecision, LogLoss, BrierScore),
         *(R2, MAE, MSE, RMSE),
     )
 }
 _CLASSES = {kind.__name__: kind for kind in (*_NAMED.values(), TopK)}
+#: The metrics of this library, each of one output.
+LIBRARY = frozenset(_CLASSES.values())
 
 
 def metric(metric_or_name: Any) -> Metric:
@@ -45,6 +52,8 @@ def metric(metric_or_name: Any) -> Metric:
     """
     if isinstance(metric_or_name, Metric):
         return metric_or_name
+    if callable(metric_or_name) and not isinstance(metric_or_name, type):
+        return FunctionMetric(metric_or_name)
     if isinstance(metric_or_name, str):
         if metric_or_name in _NAMED:
             return _NAMED[metric_or_name]()
@@ -65,29 +74,72 @@ def metric(metric_or_name: Any) -> Metric:
     return validation.instance("metrics", metric_or_name, Metric, "['accuracy']")
 
 
-def as_metrics(metrics: Any) -> tuple[Metric, ...] | None:
+def as_metrics(metrics: Any, outputs: Any = None) -> tuple[Metric, ...] | None:
     """Return the metrics requested from a Trainer; None for the default choice.
+
+    Args:
+        metrics: names, metrics and functions, one or several; functions also by the
+            names that they shall have.
+        outputs: the losses by outputs, where there are several: then metrics in a
+            dictionary, or a tuple, are those of outputs.
 
     Raises:
         ArgumentError: what is no metric, or two of one name.
     """
     if metrics is None:
         return None
-    several = isinstance(metrics, Iterable) and not isinstance(metrics, str | type)
-    items: list[Any] = [*metrics] if several else [metrics]
-    resolved = tuple(map(metric, items))
-    names = ["loss", *(m.name for m in resolved)]
-    for m in resolved:
-        validation.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
+    if outputs is None:
+        resolved = _several(metrics)
+    else:
+        kind, of = type(outputs), dict(_items(outputs))
+        if not isinstance(metrics, dict) and (
+            kind is dict or type(metrics) is not kind
+        ):
+            resolved = _several(metrics)
+        else:
+            resolved = ()
+            for key, items in _items(metrics):
+                if key not in of:
+                    raise ArgumentError(
+                        _("There is no loss of the output {key!r}.", key=key),
+                        expected=_(
+                            "metrics by the names of {of}", of=", ".join(map(str, of))
+                        ),
+                        got=repr(key),
+                        fix='metrics={"…": ["accuracy"]}',
+                    )
+                resolved += tuple(OutputMetric(m, key) for m in _several(items))
+    check_names(resolved, outputs)
+    return resolved
+
+
+def _items(tree: Any) -> Iterable[tuple[Any, Any]]:
+    return tree.items() if isinstance(tree, dict) else enumerate(tree)
+
+
+def _several(metrics: Any) -> tuple[Metric, ...]:
+    """Return one or several metrics, by name or not, as a tuple."""
+    if isinstance(metrics, dict):
+        return tuple(FunctionMetric(f, name) for name, f in metrics.items())
+    one = isinstance(metrics, str | type) or not isinstance(metrics, Iterable)
+    return tuple(map(metric, [metrics] if one else metrics))
+
+
+def check_names(measured: Iterable[Metric], outputs: Any = None) -> None:
+    """Refuse metrics of one name, or of that of a loss, or of an unknown mode."""
+    losses = [] if outputs is None else [f"{key}_loss" for key, __ in _items(outputs)]
+    names = ["loss", *losses, *(m.name for m in measured)]
+    for m in measured:
+        if m.mode is not None:
+            validation.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
     for name in names:
         if not name or names.count(name) > 1:
             raise ArgumentError(
                 _("Every metric has a name of its own."),
                 expected=_("different names, none of them empty or 'loss'"),
-                got=", ".join(map(repr, names[1:])),
+                got=", ".join(map(repr, names[1 + len(losses) :])),
                 fix=_("give the class another name = '…'"),
             )
-    return resolved
 
 
 def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, ...]:
@@ -136,6 +188,9 @@ def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
 
 def spec(metric: Metric) -> dict[str, Any] | None:
     """Return a metric's description for a checkpoint; None for a user's own metric."""
+    if isinstance(metric, OutputMetric):
+        inner = spec(metric.metric)
+        return None if inner is None else inner | {"output": metric.output}
     name = type(metric).__name__
     known = _CLASSES.get(name) is type(metric)
     return {"class": name, "arguments": metric.settings()} if known else None
@@ -147,7 +202,9 @@ def build(description: Mapping[str, Any]) -> Metric:
     Raises:
         KeyError, TypeError: a description of something else.
     """
-    return _CLASSES[description["class"]](**description["arguments"])
+    made = _CLASSES[description["class"]](**description["arguments"])
+    output = description.get("output")
+    return made if output is None else OutputMetric(made, output)
 
 
 def measure(metric_or_name: Any, prediction: Any, target: Any) -> Any:

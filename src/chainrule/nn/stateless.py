@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
@@ -43,6 +44,19 @@ def functional_call(
     >>> cr.grad(loss)(cr.tensor([[2.0]]))
     tensor([[3.]])
     """
+    with replaced(module, parameters_and_buffers):
+        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+
+
+@contextmanager
+def replaced(
+    module: Module, parameters_and_buffers: Mapping[str, Any] | Sequence[Mapping]
+) -> Iterator[None]:
+    """Put other tensors in place of a module's own within the block.
+
+    Args:
+        module, parameters_and_buffers: as for :func:`functional_call`.
+    """
     own = dict(module._named_state(remove_duplicate=False))
     replacements: dict[int, Tensor] = {}
     given = parameters_and_buffers
@@ -79,7 +93,7 @@ def functional_call(
     for attributes, name, t in slots:
         attributes[name] = replacements[id(t)]
     try:
-        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+        yield
     finally:
         for attributes, name, t in slots:
             attributes[name] = t

@@ -432,3 +432,33 @@ def test_outputs_that_are_no_numbers_are_named_by_row() -> None:
     t = trainer(model=Sick(), loss=both, loss_weights=None)
     with pytest.raises(errors.NonFiniteError, match="in row"):
         t.predict(np.ones((4, 3), np.float32) * [[0], [1], [-1], [2]])
+
+
+# -- what looks at networks and data -----------------------------------------------
+
+
+def test_a_summary() -> None:
+    data = cr.data.Dataset(inputs(), targets())
+    for given in (data, {"user": (), "meta": (3,)}, inputs(), cr.data.Stream(pairs)):
+        made = cr.summary(network(), given)
+        assert made.input == "user (N,), meta (N, 3)"
+        assert made.parameters == 20 + 16 + 15 + 5
+    with pytest.raises(errors.ArgumentError, match="cannot be called"):
+        cr.summary(network(), {"user": ()})
+
+
+def test_reports_show_one_input() -> None:
+    from chainrule.metrics import evaluation
+
+    data = cr.data.Dataset(inputs(), targets())
+    with raising(errors.ArgumentError, "one input", "x.user"):
+        evaluation.permutation_importance(trainer(), data, cr.metrics.MAE())
+
+
+def test_labels_that_a_function_gets_are_looked_at(engine: str) -> None:
+    """What nobody can see before the run is seen in it."""
+    wrong = {**targets(), "label": targets()["label"] + 1}
+    t = trainer(loss=total, loss_weights=None, engine=engine)
+    with pytest.raises(errors.ArgumentError, match="outside the 3 classes"):
+        t.fit((inputs(), wrong), **OPTIONS)
+    assert same(t.model, network())

@@ -76,9 +76,10 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     pair = isinstance(data, tuple | list) and not isinstance(data, Features)
     if pair and len(data) == 2:
         x, y = data
-        framed = trained is not None and _is_frame(x, trained)
-        data = Dataset(_in_order(x, trained) if framed else x, y)
-        if framed:
+        if trained is None or not _is_frame(x, trained):
+            data = Dataset(x, y)
+        else:
+            data = Dataset(_in_order(x, trained), y)
             data.feature_names = trained.feature_names or data.feature_names
         pair = False
     elif trained is not None and _is_of_table(data, trained):
@@ -193,7 +194,8 @@ def as_column(x: Any, trained: Named | None = None) -> Rows:
     if isinstance(x, Features):
         x = x.x
     if _is_frame(x, trained):
-        x = Columns.of(x).array("x") if trained is None else _in_order(x, trained)
+        frame: Any = Columns.of(x)
+        x = frame.array("x") if trained is None else _in_order(x, trained)
     if is_nest(x):
         check_nest(x, "x")
     columns = mapped(_as_column, named(x, "x"), x)

@@ -34,8 +34,8 @@ from chainrule.util import validation
 _NAMED: dict[str, type[Metric]] = {
     kind.name: kind
     for kind in (
-        *(Accuracy, BalancedAccuracy, F1, Precision, Recall, ConfusionMatrix),
-        *(ROCAUC, AveragePrecision, LogLoss, BrierScore),
+        *(Accuracy, BalancedAccuracy, Precision, Recall, F1, ROCAUC),
+        *(AveragePrecision, LogLoss, BrierScore, ConfusionMatrix),
         *(R2, MAE, MSE, RMSE),
     )
 }
@@ -81,34 +81,33 @@ def as_metrics(metrics: Any, outputs: Any = None) -> tuple[Metric, ...] | None:
         metrics: names, metrics and functions, one or several; functions also by the
             names that they shall have.
         outputs: the losses by outputs, where there are several: then metrics in a
-            dictionary, or a tuple, are those of outputs.
+            dictionary are those of outputs, and so is a tuple of as many as a tuple of
+            losses has.
 
     Raises:
         ArgumentError: what is no metric, or two of one name.
     """
     if metrics is None:
         return None
-    if outputs is None:
+    in_order = not isinstance(outputs, dict) and isinstance(metrics, tuple)
+    if outputs is None or not (
+        isinstance(metrics, dict) or (in_order and len(metrics) == len(outputs))
+    ):
         resolved = _several(metrics)
     else:
-        kind, of = type(outputs), dict(_items(outputs))
-        if not isinstance(metrics, dict) and (
-            kind is dict or type(metrics) is not kind
-        ):
-            resolved = _several(metrics)
-        else:
-            resolved = ()
-            for key, items in _items(metrics):
-                if key not in of:
-                    raise ArgumentError(
-                        _("There is no loss of the output {key!r}.", key=key),
-                        expected=_(
-                            "metrics by the names of {of}", of=", ".join(map(str, of))
-                        ),
-                        got=repr(key),
-                        fix='metrics={"…": ["accuracy"]}',
-                    )
-                resolved += tuple(OutputMetric(m, key) for m in _several(items))
+        resolved, known = (), [key for key, __ in _items(outputs)]
+        for key, items in _items(metrics):
+            if key not in known:
+                raise ArgumentError(
+                    _("There is no loss of the output {key!r}.", key=key),
+                    expected=_(
+                        "metrics by the names of {known}",
+                        known=", ".join(map(str, known)),
+                    ),
+                    got=repr(key),
+                    fix='metrics={"…": ["accuracy"]}',
+                )
+            resolved += tuple(OutputMetric(m, key) for m in _several(items))
     check_names(resolved, outputs)
     return resolved
 
@@ -122,7 +121,8 @@ def _several(metrics: Any) -> tuple[Metric, ...]:
     if isinstance(metrics, dict):
         return tuple(FunctionMetric(f, name) for name, f in metrics.items())
     one = isinstance(metrics, str | type) or not isinstance(metrics, Iterable)
-    return tuple(map(metric, [metrics] if one else metrics))
+    items: Any = [metrics] if one else metrics
+    return tuple(map(metric, items))
 
 
 def check_names(measured: Iterable[Metric], outputs: Any = None) -> None:

@@ -55,8 +55,9 @@ class OutputMetric(Metric):
 
     def for_loss(self, loss: Any) -> Metric:
         """Return the metric, adapted to the loss of its output."""
-        own = loss[self.output] if isinstance(loss, dict | tuple | list) else loss
-        return OutputMetric(self.metric.for_loss(own), self.output)
+        key: Any = self.output
+        own = loss[key] if isinstance(loss, dict | tuple | list) else loss
+        return OutputMetric(self.metric.for_loss(own), key)
 
     def batch(self, prediction: Any, target: Any) -> dict[str, Tensor]:
         """Compute the statistics of a batch's output, for its metric."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,6 +107,7 @@ def _noting(
     """Return a module's ``forward`` wrapped to record its output."""
     calls = 0
 
+    @functools.wraps(forward)
     def noted(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         result = forward(*args, **kwargs)

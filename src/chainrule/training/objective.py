@@ -202,6 +202,11 @@ class Objective:
             if isinstance(p.loss, Module)
         }
 
+    @property
+    def checks_targets(self) -> bool:
+        """Whether all losses look at targets themselves, before anything is run."""
+        return all(isinstance(part.loss, Loss) for part in self.parts)
+
     def check_takes_weights(self) -> None:
         """Refuse a loss that takes no weights of samples."""
         for part in self.parts:

@@ -345,7 +345,7 @@ class Programs:
     ) -> DataProgram:
         started, entries = time.perf_counter(), self.entries
         objective = entries.objective
-        losses = {p.prefix.removesuffix("_") or "loss": p.loss for p in objective.parts}
+        losses = {f"{p.prefix}loss": p.loss for p in objective.parts}
         guards = Guards(entries.model, losses)
         traced: list[Traced] = [entries.predict(kinds, dtypes)]
         chosen = self.metrics
@@ -397,10 +397,10 @@ def _defaults(objective: Objective, outputs: Any, targets: Any) -> tuple[Metric,
     chosen: list[Metric] = []
     for part in objective.parts:
         output, target = part.pick(outputs, "output"), part.pick(targets, "target")
-        suiting = defaults(part.loss, output.shape, target)
-        chosen += [
-            m if objective.one else OutputMetric(m, part.output) for m in suiting
-        ]
+        suiting: Any = defaults(part.loss, output.shape, target)
+        if part.output is not None:
+            suiting = [OutputMetric(m, part.output) for m in suiting]
+        chosen += suiting
     return tuple(chosen)
 
 

@@ -159,8 +159,8 @@ def test_tuples_are_in_order_and_dictionaries_by_name(engine: str) -> None:
     )
 
 
-def test_what_is_measured(engine: str) -> None:
-    made = trainer(engine=engine)
+def test_what_is_measured() -> None:
+    made = trainer()
     data = inputs(), targets()
     history = made.fit(data, validation=data, **OPTIONS)
     measured = made.evaluate(data, batch_size=7)
@@ -203,12 +203,12 @@ def test_metrics_of_outputs_and_of_all() -> None:
     assert [*made.evaluate(data)] == ["loss", "both"]
 
 
-def test_weights_of_rows(engine: str) -> None:
+def test_weights_of_rows() -> None:
     """A row of weight 2 is two rows."""
     w = np.arange(ROWS) % 3
     many = np.repeat(np.arange(ROWS), w)
     data = cr.data.Dataset(inputs(), targets())
-    made = trainer(engine=engine), trainer(engine=engine)
+    made = trainer(), trainer()
     options = {**OPTIONS, "batch_size": None}
     made[0].fit(data, sample_weight=w, **options)
     made[1].fit(data.rows(many), **options)
@@ -286,12 +286,12 @@ def test_parts_of_a_data_set() -> None:
     assert pair[0][0][0].tolist() == pytest.approx([0.2, 0.2])
 
 
-def test_scaled_inputs(engine: str) -> None:
+def test_scaled_inputs() -> None:
     """Each has its own scale, in training and afterwards."""
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (ROWS, 3)).astype(np.uint8)
     x, y = inputs(), targets()
-    made = trainer(engine=engine), trainer(engine=engine)
+    made = trainer(), trainer()
     one = {"user": x["user"], "meta": cr.data.Column(grey, scale=1 / 255)}
     two = {"user": x["user"], "meta": one["meta"][...]}
     made[0].fit((one, y), **OPTIONS)

@@ -70,6 +70,8 @@ def test_ignored_labels_do_not_count(make: Make) -> None:
     made[1].fit(left, class_weight=dict(enumerate(weights)), **one)
     made[2].fit(data.rows(kept), class_weight="balanced", **one)
     assert same(made[0].model, made[1].model)
+    weight = made[0].history.steps["loss_weight"][0]
+    assert weight == pytest.approx(kept.sum()), "of those that count 1 on average"
     for a, b in zip(made[0].model.parameters(), made[2].model.parameters()):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
 

@@ -127,7 +127,7 @@ def _sum_and_count(items: Tensor) -> dict[str, Tensor]:
     return {"sum": total, "count": count_of(items.size, total.dtype)}
 
 
-class FunctionMetric(Metric):
+class FunctionMetric(Mean):
     """A metric that is a function of the output and the target.
 
     It gives numbers, or truth values, whose mean is the metric: one a sample, or more,
@@ -180,10 +180,10 @@ class FunctionMetric(Metric):
 
     def value(self, batches: Batches, counts: Array) -> float:
         """Compute the mean over all samples."""
-        if "mean" in batches[0]:
-            means = np.array([b["mean"] for b in batches], np.float64)
-            return float(means @ counts / counts.sum())
-        return float(total(batches, "sum") / total(batches, "count"))
+        if "mean" not in batches[0]:
+            return super().value(batches, counts)
+        means = np.array([b["mean"] for b in batches], np.float64)
+        return float(means @ counts / counts.sum())
 
 
 def number(metric: Metric, value: Any) -> int | float:

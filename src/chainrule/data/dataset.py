@@ -288,7 +288,7 @@ class Dataset:
             >>> data.rows([2, 0]).y, data.rows(data.y > 3).y
             (array([6., 2.], dtype=float32), array([4., 6.], dtype=float32))
         """
-        return self._part(_row_numbers(index, len(self), self.name))
+        return self._part(splitting.row_numbers(index, len(self), self.name))
 
     def batches(
         self,
@@ -493,37 +493,3 @@ def _column(what: str, x: Any, scale: float | None) -> Column:
     if isinstance(x, Column):
         x, scale = x.stored, x.scale
     return Column(numbers(x, what), scale)
-
-
-def _row_numbers(index: Any, n: int, name: str) -> np.ndarray:
-    """Convert an index of a data set to row numbers from 0 to n − 1."""
-    try:
-        rows = np.asarray(index)
-    except (TypeError, ValueError):  # ragged lists
-        rows = np.empty((), object)
-    mask = rows.dtype.kind == "b" and rows.shape == (n,)
-    if not mask and (rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size)):
-        raise ArgumentError(
-            _("Rows of the data set '{name}' cannot be chosen like this.", name=name),
-            expected=_("a list of row numbers, or {n} booleans", n=n),
-            got=_(
-                "{kind} of shape {shape}, dtype {dtype}",
-                kind=type(index).__name__,
-                shape=rows.shape,
-                dtype=rows.dtype,
-            ),
-            fix=_("data.rows([0, 2]), or data.rows(data.y == 1)"),
-        )
-    if mask:
-        return np.flatnonzero(rows)
-    wrong = (rows >= n) | (rows < -n)
-    if wrong.any():
-        raise ArgumentError(
-            _("The data set '{name}' has no such row.", name=name),
-            expected=_(
-                "numbers from 0 to {n}, or negative ones down to {n2}", n=n - 1, n2=-n
-            ),
-            got=f"{rows[wrong][0]}",
-            fix=_("len(data) is the number of rows, and they count from 0"),
-        )
-    return rows.astype(np.int64)

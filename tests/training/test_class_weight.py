@@ -134,7 +134,7 @@ def test_labels_of_positions_and_rows_of_one(make: Make) -> None:
         nn.CrossEntropyLoss(ignore_index=-1),
         nn.CrossEntropyLoss(ignore_index=-1, weight=[3.0, 1.0, 0.5]),
     ]
-    two = [sgd(make, model=network(), loss=loss, metrics=()) for loss in losses]
+    two = [sgd(make, model=network(), loss=loss) for loss in losses]
     two[0].fit((x, places), class_weight=WEIGHTS, **OPTIONS)
     two[1].fit((x, places), **OPTIONS)
     for a, b in zip(two[0].model.parameters(), two[1].model.parameters()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim
+from chainrule.metrics import evaluation
 from chainrule.random import permutation
 from chainrule.utils import data as loading
 
@@ -420,6 +422,40 @@ def test_what_belongs_to_one_array() -> None:
         [*cr.data.Stream(changing).blocks(2)]
 
 
+class Stated(nn.Module):
+    """Gives its state too, as an LSTM does, whose first axis is not the rows."""
+
+    def __init__(self, state: Any) -> None:
+        self.inner, self.state = nn.Linear(3, 1), state
+
+    def forward(self, x: cr.Tensor) -> Any:
+        y = self.inner(x)
+        return y, self.state(y)
+
+
+@pytest.mark.parametrize(
+    ("state", "got"),
+    [
+        (lambda y: y.unsqueeze(0), "output.1: (1, N, 1)"),
+        (lambda y: y.mean(), "output.1: ()"),
+        (lambda y: None, "output.1: NoneType"),
+        (lambda y: "state", "output.1: str"),
+    ],
+)
+def test_outputs_are_rows(state: Any, got: str) -> None:
+    t = trainer(model=Stated(state), loss=lambda o, t: o[0].mean(), loss_weights=None)
+    with raising(errors.ArgumentError, "tensors of rows", got):
+        t.predict(X["meta"])
+
+
+def test_any_mapping_is_a_dictionary() -> None:
+    x, y = types.MappingProxyType(X), types.MappingProxyType(Y)
+    made = trainer(), trainer()
+    made[0].fit((x, y), **OPTIONS)
+    made[1].fit((X, Y), **OPTIONS)
+    assert same(made[0].model, made[1].model)
+
+
 class Sick(nn.Module):
     def __init__(self) -> None:
         self.inner = nn.Linear(3, 1)
@@ -449,8 +485,6 @@ def test_a_summary() -> None:
 
 
 def test_reports_show_one_input() -> None:
-    from chainrule.metrics import evaluation
-
     data = cr.data.Dataset(inputs(), targets())
     with raising(errors.ArgumentError, "one input", "x.user"):
         evaluation.permutation_importance(trainer(), data, cr.metrics.MAE())

@@ -105,9 +105,10 @@ class Training:
             return loss(flat, truth.reshape(-1))
 
         entries = Entries.of(model, cost, optimizer)
-        self.x, self.y = job.x, job.y
         scale = 1 / 255 if job.x.dtype == np.uint8 else None
-        adapter = DatasetAdapter(cr.data.Dataset(job.x, job.y, scale=scale), seed=0)
+        data = cr.data.Dataset(job.x, job.y, scale=scale)
+        self.x, self.y = data.x.stored, data.y
+        adapter = DatasetAdapter(data, seed=0)
         self.program = CompiledProgram(
             [entries.train(adapter.step, entries.dtypes(adapter.kinds))],
             engine="native",

@@ -104,7 +104,7 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
 
 def _is_frame(x: Any, trained: Named | None) -> bool:
     """Return whether features are a frame; a dictionary where columns were trained."""
-    if isinstance(x, dict):
+    if isinstance(x, Mapping):
         return trained is not None and trained.feature_names is not None
     return not is_nest(x) and Columns.of(x) is not None
 

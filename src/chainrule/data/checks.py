@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -137,10 +137,10 @@ def check_nest(tree: Any, what: str) -> None:
 
 def _keys(tree: Any) -> Iterator[Any]:
     """Yield the keys of all dictionaries of a nest."""
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         yield from tree
     if is_nest(tree):
-        for part in tree.values() if isinstance(tree, dict) else tree:
+        for part in tree.values() if isinstance(tree, Mapping) else tree:
             yield from _keys(part)
 
 

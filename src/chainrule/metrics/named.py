@@ -27,6 +27,7 @@ from chainrule.metrics.probabilities import BrierScore, LogLoss
 from chainrule.metrics.quantities import MAE, MSE, R2, RMSE
 from chainrule.metrics.ranking import ROCAUC, AveragePrecision
 from chainrule.nn import output_semantics as semantics
+from chainrule.nn.losses.classes import ClassLoss
 from chainrule.tensor import as_tensor
 from chainrule.text import _
 from chainrule.util import validation
@@ -147,8 +148,11 @@ def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, .
 
     Accuracy where the loss or the targets speak of classes; R² and MAE for quantities:
     with a regression loss, or a loss of the user's own on floating-point targets of the
-    outputs' shape. Nothing else.
+    outputs' shape. Nothing else, and nothing for one of C classes at each of several
+    positions, which no metric counts.
     """
+    if isinstance(loss, ClassLoss) and len(prediction) > 2:
+        return ()
     if semantics.is_classification(loss) or semantics.labels(prediction, target):
         return (Accuracy(),)
     own = not type(loss).__module__.startswith("chainrule.")

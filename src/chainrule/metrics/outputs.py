@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from chainrule.errors import ArgumentError
@@ -23,7 +24,7 @@ def picked(tree: Any, key: str | int, what: str) -> Any:
     Raises:
         ArgumentError: there is none of that name.
     """
-    if isinstance(tree, dict) and key in tree:
+    if isinstance(tree, Mapping) and key in tree:
         return tree[key]
     if isinstance(tree, tuple) and isinstance(key, int) and key < len(tree):
         return tree[key]

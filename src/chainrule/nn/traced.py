@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -40,8 +40,8 @@ def called(model: Module, inputs: Any) -> Any:
     """
     args: tuple[Any, ...] = inputs if isinstance(inputs, tuple) else (inputs,)
     kwargs: dict[str, Any] = {}
-    if isinstance(inputs, dict):
-        args, kwargs = (), inputs
+    if isinstance(inputs, Mapping):
+        args, kwargs = (), dict(inputs)
     try:
         signature = inspect.signature(model.forward)
     except (TypeError, ValueError):

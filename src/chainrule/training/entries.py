@@ -30,6 +30,7 @@ from chainrule.nn.output_semantics import are_finite
 from chainrule.nn.traced import called, mode
 from chainrule.optim import RuleOptimizer
 from chainrule.primitives.indexing import take
+from chainrule.primitives.rules import show
 from chainrule.random import Generator, StepStream, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
@@ -227,14 +228,16 @@ class Entries:
     def call(self, x: Any) -> Any:
         """Call the model; return its outputs, a tensor or a nest of tensors."""
         prediction = as_tuples(called(self.model, x))
+        several = is_nest(prediction)
         for name, output in leaves(prediction, "output").items():
-            if not isinstance(output, Tensor) or not output.ndim:
+            rows = output.shape[:1] if isinstance(output, Tensor) else ()
+            if not rows or (several and isinstance(rows[0], int)):
                 raise ArgumentError(
                     _("A Trainer needs a model that returns tensors of rows."),
                     expected=_("forward(x) → tensor, or a dictionary or tuple of them"),
-                    got=f"{name}: {type(output).__name__}"
-                    if not isinstance(output, Tensor)
-                    else _("{name}: a single number", name=name),
+                    got=f"{name}: {show(output.shape)}"
+                    if isinstance(output, Tensor)
+                    else f"{name}: {type(output).__name__}",
                     fix=_(
                         "return the predictions alone; put what else the loss needs "
                         "into them, one row a sample"
@@ -296,7 +299,7 @@ def _rows(kinds: Kinds, dtypes: Mapping[str, DType]) -> list[Input]:
 
 def as_tuples(outputs: Any) -> Any:
     """Return a model's outputs with tuples in place of lists."""
-    if isinstance(outputs, dict):
+    if isinstance(outputs, Mapping):
         return {k: as_tuples(v) for k, v in outputs.items()}
     if isinstance(outputs, list):
         return tuple(map(as_tuples, outputs))

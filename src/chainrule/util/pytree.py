@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ def _like(nest: Any, parts: list[Any]) -> Any:
 
 def is_nest(item: Any) -> bool:
     """Return whether data are several parts: a dictionary or a tuple, and no list."""
-    return isinstance(item, dict | tuple)
+    return isinstance(item, Mapping | tuple)
 
 
 def mapped(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
@@ -71,7 +71,7 @@ def mapped(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     >>> mapped(lambda a, b: a + b, {"a": 1, "b": (2, 3)}, {"b": (5, 6), "a": 4})
     {'a': 5, 'b': (7, 9)}
     """
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return {
             k: mapped(function, v, *[o[k] for o in others]) for k, v in tree.items()
         }
@@ -87,7 +87,7 @@ def named(tree: Any, name: str) -> Any:
     >>> named({"a": 1, "b": (2, 3)}, "x"), named([4], "x")
     ({'a': 'x.a', 'b': ('x.b.0', 'x.b.1')}, 'x')
     """
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return {k: named(v, f"{name}.{k}") for k, v in tree.items()}
     if isinstance(tree, tuple):
         return tuple(named(v, f"{name}.{i}") for i, v in enumerate(tree))

@@ -9,10 +9,8 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
-from chainrule.graph.types import ArrayType, DType, as_dtype
-from chainrule.primitives.random import seed_key
+from chainrule.training.data_adapter import DatasetAdapter
 from chainrule.training.entries import Entries
-from chainrule.training.probes import Probes
 
 
 def network() -> nn.Sequential:
@@ -24,10 +22,6 @@ def network() -> nn.Sequential:
         nn.ReLU(),
         nn.Linear(64, 10),
     )
-
-
-def type_of(array: np.ndarray) -> ArrayType:
-    return ArrayType(array.shape, as_dtype(array.dtype))
 
 
 class Ours:
@@ -46,16 +40,11 @@ class Ours:
         self.model.load_state_dict(weights)
         optimizer = optim.Adam(lr=1e-3)
         optimizer.attach_parameters(self.model.named_parameters())
-        entries = Entries(
-            self.model,
-            nn.CrossEntropyLoss(),
-            optimizer,
-            Probes((), self.model),
-            key=cr.tensor(seed_key(0)),
-        )
+        entries = Entries.of(self.model, nn.CrossEntropyLoss(), optimizer)
         self.x, self.y = x_uint8, y
+        adapter = DatasetAdapter(cr.data.Dataset(x_uint8, y, scale=1 / 255), seed=0)
         self.program = CompiledProgram(
-            [entries.train(type_of(x_uint8), type_of(y), 1 / 255, dtype=DType.float32)],
+            [entries.train(adapter.step, entries.dtypes(adapter.kinds))],
             engine="numpy",
             threads=threads,
         )

@@ -27,15 +27,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from ours import network, type_of
+from ours import network
 
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
-from chainrule.graph.types import DType
-from chainrule.primitives.random import seed_key
+from chainrule.training.data_adapter import DatasetAdapter
 from chainrule.training.entries import Entries
-from chainrule.training.probes import Probes
 
 ROWS = 16_384
 TURN = 0.1  # seconds, about
@@ -59,11 +57,9 @@ def step(
     x, y = data()
     model, optimizer = network(), optim.Adam(lr=1e-3)
     optimizer.attach_parameters(dict(model.named_parameters()))
-    key = cr.tensor(seed_key(0))
-    entries = Entries(
-        model, nn.CrossEntropyLoss(), optimizer, Probes(probes, model), key
-    )
-    traced = entries.train(type_of(x), type_of(y), 1 / 255, dtype=DType.float32)
+    entries = Entries.of(model, nn.CrossEntropyLoss(), optimizer, probes)
+    adapter = DatasetAdapter(cr.data.Dataset(x, y, scale=1 / 255), seed=0)
+    traced = entries.train(adapter.step, entries.dtypes(adapter.kinds))
     program = CompiledProgram([traced], engine="native", threads=threads)
 
     def run(order: np.ndarray) -> Any:

@@ -159,7 +159,7 @@ def test_averages() -> None:
     with pytest.raises(errors.ArgumentError, match="class 1 of two"):
         metrics.measure(metrics.F1("binary"), z, y)
     with pytest.raises(errors.ArgumentError, match="no such choice"):
-        metrics.F1("micro")
+        metrics.F1("samples")
     with pytest.raises(errors.ArgumentError, match="from_logits"):
         metrics.ROCAUC("yes")  # type: ignore[arg-type]
 

@@ -136,6 +136,16 @@ def _normalised() -> Parts:
     }
 
 
+def _averaged() -> Parts:
+    return {
+        "model": nn.Sequential(nn.Linear(4, 3)),
+        "loss": nn.CrossEntropyLoss(),
+        "optimizer": optim.Adam(lr=0.01),
+        "metrics": ["f1", "log_loss"],
+        "ema_decay": 0.75,
+    }
+
+
 # -- runs ----------------------------------------------------------------------------
 
 
@@ -165,11 +175,19 @@ def _interrupt(trainer: cr.Trainer, data: cr.data.Dataset) -> None:
     trainer.state.plan = replace(trainer.plan, **names)
 
 
+def _accumulate(trainer: cr.Trainer, data: cr.data.Dataset) -> None:
+    """Within an update of the second epoch."""
+    stop = Stop(3)
+    _fit(trainer, data, epochs=2, callbacks=[stop], accumulate_grad_batches=2)
+    assert trainer.state.updates > 3
+
+
 _CASES = (
     (_untrained, _leave, _labels),
     (_classifier, _finish, _labels),
     (_regression, _end, _quantities),
     (_normalised, _interrupt, _labels),
+    (_averaged, _accumulate, _labels),
 )
 COUNT = len(_CASES)
 

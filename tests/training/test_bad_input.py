@@ -40,7 +40,7 @@ FLOATS = PIXELS.x[...], PIXELS.y.astype(np.float32)
         (network(nn.Linear(6, 8), nn.Linear(9, 3)), {}, ("Linear '1'", "(N, 8)")),
         (network(nn.Linear(6, 3), nn.Softmax()), {}, ("oftmax",)),
         (network(nn.ReLU()), {}, ("nothing to differentiate",)),
-        ({"model": Two()}, {}, ("one tensor", "tuple")),
+        ({"model": Two()}, {}, ("one output with one target", "output.0, output.1")),
         ({"loss": unreduced}, {}, ("one number", "(N,)", "loss.mean()")),
         (
             {"loss": nn.CrossEntropyLoss(reduction="none")},
@@ -199,7 +199,7 @@ def test_a_single_sample(make: Make) -> None:
         make().predict(np.zeros(6, np.float32))
     with raising(errors.ArgumentError, "a single number"):
         make().predict(3.0)
-    with raising(errors.ArgumentError, "features alone", "a pair", "evaluate((x, y))"):
+    with raising(errors.ArgumentError, "cannot be called", "2 in order", "forward(x"):
         make().predict((PIXELS.x[...], PIXELS.y))
     trainer = make(model=classifier(nn.Flatten()), optimizer=optim.SGD(lr=0.1))
     x = images() / 255
@@ -275,7 +275,7 @@ def test_the_scale_of_the_training_data(
         trainer.fit(data, epochs=1, validation=bare, progress=False)
     trainer.save(tmp_path / "run.ckpt")
     for t in (trainer, cr.Trainer.load(tmp_path / "run.ckpt")):
-        assert t.scale == data.x.scale
+        assert t.scales == {"x": data.x.scale}
         calls: list[Any] = [
             lambda t=t: t.evaluate(bare),
             lambda t=t: t.evaluate(stream),

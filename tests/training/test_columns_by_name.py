@@ -14,13 +14,12 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.errors import ArgumentError, ChainruleError, DataError
+from chainrule.errors import ArgumentError, ChainruleError, DataError, ShapeError
 
 #: Frames of several kinds, from columns by name.
 KINDS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "pandas": pandas.DataFrame,
     "polars": polars.DataFrame,
-    "dict": dict,
 }
 Columns = dict[str, Any]
 
@@ -247,6 +246,19 @@ def test_names_survive_the_file(tmp_path: Path) -> None:
     assert np.array_equal(loaded.predict(turned), loaded.predict(plain))
 
 
+def test_a_dictionary_is_a_frame_where_columns_have_names() -> None:
+    rng = np.random.default_rng(5)
+    columns = table(rng)
+    y = rng.normal(size=(12, 1)).astype(np.float32)
+    frame = pandas.DataFrame(columns)
+    trainer = trained((frame, y), len(columns))
+    mixed = shuffled(rng, columns, more=True)
+    assert np.array_equal(trainer.predict(mixed), trainer.predict(frame))
+    assert trainer.evaluate((mixed, y)) == trainer.evaluate((frame, y))
+    with pytest.raises(DataError):
+        trainer.predict({"other": y})
+
+
 def test_what_is_refused() -> None:
     twice = pandas.DataFrame([[1.0, 2.0]], columns=["a", "a"])
     text = pandas.DataFrame({"a": [1.0], "b": ["x"]})
@@ -254,7 +266,7 @@ def test_what_is_refused() -> None:
     for frame, kind in (
         (twice, ArgumentError),
         (text, ChainruleError),
-        (uneven, ArgumentError),
+        (uneven, ShapeError),
     ):
         with pytest.raises(kind):
             cr.data.Dataset(frame, [[1.0]])

@@ -145,10 +145,9 @@ def test_how_long_blocks_are(columns: int, batch_size: int, rows: int) -> None:
     """A slow source does not keep the first step waiting for 32 MB."""
     row = np.zeros(columns, np.float32)
     stream = cr.data.Stream(lambda: iter([(row, 0)]))
-    assert data_adapter.adapter_of(stream, batch_size, seed=0).x.shape == (
-        rows,
-        columns,
-    )
+    adapter = data_adapter.adapter_of(stream, batch_size, seed=0)
+    assert adapter.block_rows == rows
+    assert adapter.step.kinds.types["x"].shape == (rows, columns)
 
 
 class Counted:
@@ -348,9 +347,9 @@ def test_a_shorter_stream_than_the_run_has_seen(make: Make) -> None:
 def test_row_numbers_beyond_those_of_float32() -> None:
     x = np.array([[2**24 + 1], [3]])
     for data in (cr.data.Column(x), cr.data.Stream(lambda: zip(x, [0, 1]))):
-        (made, _), *rest = adapter.batches(data, 10, cr.int32)
-        assert made.tolist() == x.tolist()
-        assert made.dtype == np.int32
+        (made, _), *rest = adapter.batches(data, 10, {"x": cr.int32})
+        assert made["x"].tolist() == x.tolist()
+        assert made["x"].dtype == np.int32
         assert not rest
 
 

@@ -14,10 +14,8 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
-from chainrule.graph.types import ArrayType, as_dtype
-from chainrule.primitives.random import seed_key
+from chainrule.training.data_adapter import DatasetAdapter
 from chainrule.training.entries import Entries
-from chainrule.training.probes import Probes
 from frameworks.workloads import Job, Layers
 
 
@@ -106,14 +104,13 @@ class Training:
             flat = scores.reshape(-1) if work.classes == 1 else scores
             return loss(flat, truth.reshape(-1))
 
-        key = cr.tensor(seed_key(0))
-        entries = Entries(model, cost, optimizer, Probes((), model), key)
-        self.x, self.y = job.x, job.y
-        types = [ArrayType(a.shape, as_dtype(a.dtype)) for a in (job.x, job.y)]
+        entries = Entries.of(model, cost, optimizer)
         scale = 1 / 255 if job.x.dtype == np.uint8 else None
-        dtype = entries.dtype(job.x.shape[1:], types[0].dtype, scale)
+        data = cr.data.Dataset(job.x, job.y, scale=scale)
+        self.x, self.y = data.x.stored, data.y
+        adapter = DatasetAdapter(data, seed=0)
         self.program = CompiledProgram(
-            [entries.train(*types, scale, dtype=dtype)],
+            [entries.train(adapter.step, entries.dtypes(adapter.kinds))],
             engine="native",
             threads=threads,
         )

@@ -6,26 +6,56 @@ in the dtype of a model's input.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import check_finite, numbers, shortened
+from chainrule.data.checks import check_finite, check_nest, numbers, shortened
 from chainrule.data.column import Column, unrepresentable
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
+from chainrule.data.source import rows_of
 from chainrule.data.stream import Stream
 from chainrule.data.tables.reader import features_again, read_again
-from chainrule.errors import ArgumentError, ChainruleError, DataError, warn
+from chainrule.errors import ArgumentError, DataError, ShapeError, warn
 from chainrule.graph.node import Array
-from chainrule.graph.types import NO_SIZES, ArrayType, DType, as_dtype, resolve
+from chainrule.graph.types import ArrayType, DType, as_dtype
 from chainrule.tensor import as_tensor
-from chainrule.text import _
+from chainrule.text import _, joined
+from chainrule.util.pytree import is_nest, leaves, mapped, named
 
-Rows = Column | Dataset | Stream
+#: The dtypes of stored numbers that a program takes without conversion.
+_KNOWN = {dtype.numpy for dtype in DType}
+#: A column, or a dictionary or tuple of columns; a data set; a stream.
+Rows = Any
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The inputs and targets of data: what they are called, and the types of a row.
+
+    Attributes:
+        x: the names of the inputs, in the nest that the model takes: ``"x"`` of a
+            single one, or ``{"image": "x.image", …}``.
+        y: likewise of the targets, ``"y"`` …; None for features alone.
+        types: of a row, as stored, by name.
+        scales: the factors from stored numbers to features, of inputs that have one.
+    """
+
+    x: Any
+    y: Any
+    types: dict[str, ArrayType]
+    scales: dict[str, float]
+
+    def types_of(self, nest: Any) -> dict[str, ArrayType]:
+        """Return the types of a row of all inputs, or of all targets, by name."""
+        return {name: self.types[name] for name in leaves(nest, "").values()}
 
 
 def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
@@ -46,8 +76,10 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     pair = isinstance(data, tuple | list) and not isinstance(data, Features)
     if pair and len(data) == 2:
         x, y = data
-        data = Dataset(x if trained is None else _in_order(x, trained), y)
-        if trained is not None and Columns.of(x) is not None:
+        if trained is None or not _is_frame(x, trained):
+            data = Dataset(x, y)
+        else:
+            data = Dataset(_in_order(x, trained), y)
             data.feature_names = trained.feature_names or data.feature_names
         pair = False
     elif trained is not None and _is_of_table(data, trained):
@@ -61,11 +93,20 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
         got=_("a {kind} of {data}", kind=type(data).__name__, data=len(data))
         if pair
         else type(data).__name__,
-        fix=_(
+        fix=_("(inputs, targets), each of which may be a dictionary or a tuple")
+        if isinstance(data, dict)
+        else _(
             "cr.data.Dataset(x, y); cr.data.Stream(samples) for a function "
             "that gives samples (x, y) one by one"
         ),
     )
+
+
+def _is_frame(x: Any, trained: Named | None) -> bool:
+    """Return whether features are a frame; a dictionary where columns were trained."""
+    if isinstance(x, Mapping):
+        return trained is not None and trained.feature_names is not None
+    return not is_nest(x) and Columns.of(x) is not None
 
 
 def _is_of_table(data: Any, trained: Named) -> bool:
@@ -134,8 +175,8 @@ def _same_names(stream: Stream, trained: Named) -> Stream:
     return stream
 
 
-def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
-    """Convert a Trainer's features argument to a Column, from an array or Dataset.
+def as_column(x: Any, trained: Named | None = None) -> Rows:
+    """Convert a Trainer's features argument to columns, from arrays or a Dataset.
 
     Args:
         x: the features.
@@ -152,8 +193,31 @@ def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
         return x.x if trained is None else x.like(trained).x
     if isinstance(x, Features):
         x = x.x
-    if (frame := Columns.of(x)) is not None:
+    if _is_frame(x, trained):
+        frame: Any = Columns.of(x)
         x = frame.array("x") if trained is None else _in_order(x, trained)
+    if is_nest(x):
+        check_nest(x, "x")
+    columns = mapped(_as_column, named(x, "x"), x)
+    lengths = {len(column) for column in leaves(columns, "x").values()}
+    if len(lengths) > 1:
+        raise ShapeError(
+            _("The inputs have different lengths."),
+            expected=_("one row a sample in each"),
+            got=joined(
+                ", ",
+                [
+                    _("{name}: {n} rows", name=name, n=len(column))
+                    for name, column in leaves(columns, "x").items()
+                ],
+            ),
+            fix=_("give the same rows of each input"),
+        )
+    return columns
+
+
+def _as_column(what: str, x: Any) -> Column:
+    """Return one input of a prediction as a column of finite numbers."""
     if not isinstance(x, Column):
         kind = getattr(getattr(x, "dtype", None), "kind", None)
         x = Column(np.asarray(x) if kind in tuple("biuf") else _array(x))
@@ -164,25 +228,15 @@ def as_column(x: Any, trained: Named | None = None) -> Column | Stream:
             got=_("a single number, {stored}", stored=x.stored),
             fix=_("predict([[number]]) for one sample of one feature"),
         )
-    check_finite(x, "x")
+    check_finite(x, what)
     return x
 
 
 def _array(x: Any) -> Array:
-    try:
-        array = as_tensor(x).numpy()
-        if isinstance(x, list | tuple) and (abs(array) > 2**24).any():
-            return numbers(x, "x")  # in float64, where whole numbers need it
-        return array
-    except ChainruleError as error:
-        if not isinstance(x, tuple) or len(x) != 2:
-            raise
-        raise ArgumentError(
-            _("predict takes features alone."),
-            expected=_("x of shape (n, …)"),
-            got=_("a pair"),
-            fix=_("predict(x); evaluate((x, y)) takes the targets too"),
-        ) from error
+    array = as_tensor(x).numpy()
+    if isinstance(x, list) and (abs(array) > 2**24).any():
+        return numbers(x, "x")  # in float64, where whole numbers need it
+    return array
 
 
 def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
@@ -202,7 +256,7 @@ def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
         )
     weights = as_tensor(sample_weight).numpy()
     got = _("shape {shape}, {dtype}", shape=weights.shape, dtype=weights.dtype)
-    if weights.shape == data.y.shape[:1] and weights.dtype.kind in "fiub":
+    if weights.shape == (len(data),) and weights.dtype.kind in "fiub":
         with np.errstate(over="ignore"):
             narrow = np.ascontiguousarray(weights, np.float32)
         if np.isfinite(narrow).all() and (narrow >= 0).all() and narrow.any():
@@ -220,36 +274,73 @@ def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
     )
 
 
-def stored_as(data: Rows) -> tuple[np.dtype, float | None]:
-    """Return the dtype of a data set's stored features, and their scale factor."""
+def kinds(data: Rows) -> Kinds:
+    """Return what the inputs and targets of data are."""
     if isinstance(data, Stream):
-        return data.row.dtype.numpy, data.scale
-    column = data.x if isinstance(data, Dataset) else data
-    return column.stored.dtype, column.scale
+        x, y = data.row, data.target
+        types = leaves(x, "x") | leaves(y, "y")
+        scales = {"x": data.scale}
+        return Kinds(named(x, "x"), named(y, "y"), types, _known(scales))
+    x, y = (data.x, data.y) if isinstance(data, Dataset) else (data, None)
+    columns = leaves(x, "x")
+    types = {name: _row_type(column.stored) for name, column in columns.items()}
+    scales = {name: column.scale for name, column in columns.items()}
+    if y is None:
+        return Kinds(named(x, "x"), None, types, _known(scales))
+    types |= {name: _row_type(array) for name, array in leaves(y, "y").items()}
+    return Kinds(named(x, "x"), named(y, "y"), types, _known(scales))
 
 
-def kinds(data: Rows) -> tuple[tuple[int, ...], ArrayType | None]:
-    """Return a data set's shape of a row of features, and type of a row of targets."""
-    if isinstance(data, Column):
-        return data.shape[1:], None
-    if isinstance(data, Dataset):
-        return data.x.shape[1:], ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
-    return resolve(data.row.shape, NO_SIZES), data.target
+def _known(scales: dict[str, float | None]) -> dict[str, float]:
+    return {name: scale for name, scale in scales.items() if scale is not None}
 
 
-def batches(data: Rows, size: int, dtype: DType) -> Generator[tuple[Array, Array]]:
-    """Yield a data set's batches (x, y) of ``size`` rows each, in their order."""
-    __, scale = stored_as(data)
+def _row_type(stored: Array) -> ArrayType:
+    """Return the type of a row of stored numbers; float16 and the like are float32."""
+    known = stored.dtype in _KNOWN
+    return ArrayType(
+        stored.shape[1:], as_dtype(stored.dtype) if known else DType.float32
+    )
+
+
+def batches(
+    data: Rows, size: int, dtypes: Mapping[str, DType]
+) -> Generator[tuple[dict[str, Array], Any]]:
+    """Yield a data set's batches of ``size`` rows each, in their order.
+
+    Args:
+        data: the data.
+        size: of a batch.
+        dtypes: what the model takes each input as, by name.
+
+    Returns:
+        A generator of inputs and targets by name, and the targets in their nest (None
+        for features alone).
+    """
     blocks = data.blocks(size) if isinstance(data, Stream) else _cut(data, size)
+    scales = {"x": data.scale} if isinstance(data, Stream) else None
     with closing(blocks):
         for x, y in blocks:
-            yield _features(x, scale, dtype), y
+            arrays: dict[str, Array] = {}
+            for name, part in leaves(x, "x").items():
+                scale = part.scale if scales is None else scales.get(name)
+                stored = part.stored if scales is None else part
+                arrays[name] = _features(stored, scale, dtypes[name])
+            if y is not None:
+                arrays |= leaves(y, "y")
+            yield arrays, y
 
 
-def _cut(data: Column | Dataset, size: int) -> Generator[tuple[Array, Array]]:
-    x, y = (data, data.stored) if isinstance(data, Column) else (data.x, data.y)
-    for start in range(0, len(x), size):
-        yield x.stored[start : start + size], y[start : start + size]
+def _cut(data: Rows, size: int) -> Generator[tuple[Any, Any]]:
+    x, y = (data.x, data.y) if isinstance(data, Dataset) else (data, None)
+    for start in range(0, rows_of(x), size):
+        rows = itemgetter(slice(start, start + size))
+        part = mapped(partial(_rows_of_column, rows), x)
+        yield part, None if y is None else mapped(rows, y)
+
+
+def _rows_of_column(rows: Callable[[Array], Array], column: Column) -> Column:
+    return Column(rows(column.stored), column.scale)
 
 
 def _features(stored: Array, scale: float | None, dtype: DType) -> Array:

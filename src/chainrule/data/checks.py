@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from chainrule.errors import (
     NonFiniteError,
     ShapeError,
 )
-from chainrule.text import _
+from chainrule.text import _, joined
 from chainrule.util import validation
+from chainrule.util.pytree import is_nest, leaves
 
 CHUNK = 1 << 20  # values looked at together in the search for NaN and infinity
 
@@ -83,9 +84,70 @@ def targets(y: np.ndarray) -> np.ndarray:
     return y.astype(np.int32, copy=False)
 
 
-def check_lengths(x: Column, y: np.ndarray) -> None:
+def check_one_each(
+    x: Any, y: Any, of_inputs: tuple[Any, ...], of_targets: tuple[Any, ...]
+) -> None:
+    """Refuse settings of one input or one target beside several, and odd nests.
+
+    Args:
+        x, y: as they were given.
+        of_inputs: settings that belong to a single input.
+        of_targets: settings that belong to a single target.
+    """
+    for what, tree, settings in (("x", x, of_inputs), ("y", y, of_targets)):
+        if not is_nest(tree):
+            continue
+        check_nest(tree, what)
+        if any(setting is not None for setting in settings):
+            raise ArgumentError(
+                _(
+                    "Scale, classes and names belong to one array, and {what} is more.",
+                    what=what,
+                ),
+                expected=_("several inputs or targets without them"),
+                got=", ".join(leaves(tree, what)),
+                fix=_("a Column with its scale for each input; labels from 0"),
+            )
+
+
+def check_nest(tree: Any, what: str) -> None:
+    """Refuse several inputs or targets whose names are no texts, or frames in them."""
+    names = leaves(tree, what)
+    keys = list(_keys(tree))
+    wrong = [k for k in keys if not isinstance(k, str) or not k or "." in k]
+    if not names or wrong:
+        raise ArgumentError(
+            _("The names of several inputs or targets are texts."),
+            expected=_("a dictionary with names without dots, or a tuple, not empty"),
+            got=repr(wrong or tree)[:80],
+            fix=_("the names of the arguments of the network's forward"),
+        )
+    for name, part in names.items():
+        if hasattr(part, "columns") or hasattr(part, "column_names"):
+            raise ArgumentError(
+                _("{name} is a frame beside other arrays.", name=name),
+                expected=_(
+                    "arrays: the columns of a frame are found by their names "
+                    "where it is all of x"
+                ),
+                got=type(part).__name__,
+                fix="frame.to_numpy()",
+            )
+
+
+def _keys(tree: Any) -> Iterator[Any]:
+    """Yield the keys of all dictionaries of a nest."""
+    if isinstance(tree, Mapping):
+        yield from tree
+    if is_nest(tree):
+        for part in tree.values() if isinstance(tree, Mapping) else tree:
+            yield from _keys(part)
+
+
+def check_lengths(x: Any, y: Any) -> None:
     """Refuse features x and targets y without rows, or with different row counts."""
-    for what, shape in (("x", x.shape), ("y", y.shape)):
+    shapes = {k: a.shape for k, a in (leaves(x, "x") | leaves(y, "y")).items()}
+    for what, shape in shapes.items():
         if not shape:
             raise ShapeError(
                 _("{what} is a single number and has no rows.", what=what),
@@ -93,28 +155,31 @@ def check_lengths(x: Column, y: np.ndarray) -> None:
                 got=_("shape ()"),
                 fix=_("for a single sample, pass [{what}]", what=what),
             )
-    if len(x) != len(y):
-        raise ShapeError(
-            _("x and y have different lengths."),
-            expected=_("as many targets as samples"),
-            got=_(
-                "{x} rows of x {shape} and {y} rows of y {y_shape}",
-                x=len(x),
-                shape=x.shape,
-                y=len(y),
-                y_shape=y.shape,
-            ),
-            fix=_("pair them up again; if samples are columns, pass x.T"),
-        )
-    if not len(x) or 0 in x.shape or 0 in y.shape:
+    (first, shape), *others = shapes.items()
+    for what, other in others:
+        if other[0] != shape[0]:
+            raise ShapeError(
+                _("{first} and {what} have different lengths.", first=first, what=what),
+                expected=_("as many targets as samples")
+                if what == "y"
+                else _("one row a sample in each"),
+                got=_(
+                    "{x} rows of {first} {shape} and {y} rows of {what} {y_shape}",
+                    first=first,
+                    what=what,
+                    x=shape[0],
+                    shape=shape,
+                    y=other[0],
+                    y_shape=other,
+                ),
+                fix=_("pair them up again; if samples are columns, pass x.T"),
+            )
+    if any(0 in shape for shape in shapes.values()):
+        got = [_("{k} of shape {s}", k=k, s=s) for k, s in shapes.items()]
         raise ArgumentError(
             _("The data set is empty."),
             expected=_("at least one row with at least one value"),
-            got=_(
-                "x of shape {shape} and y of shape {y_shape}",
-                shape=x.shape,
-                y_shape=y.shape,
-            ),
+            got=joined(_(" and "), got),
             fix=_("look at the file, filter or slice that the rows came from"),
         )
 

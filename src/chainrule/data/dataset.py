@@ -2,6 +2,8 @@
 
 import operator
 from collections.abc import Iterator
+from functools import partial
+from operator import itemgetter
 from typing import Any, overload
 
 import numpy as np
@@ -11,6 +13,7 @@ from chainrule.data.checks import (
     check_finite,
     check_labels,
     check_lengths,
+    check_one_each,
     checked_batch_size,
     checked_classes,
     checked_feature_names,
@@ -28,6 +31,7 @@ from chainrule.random import permutation
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.keywords import strict
+from chainrule.util.pytree import is_nest, leaves, mapped, named
 
 
 @strict
@@ -37,12 +41,15 @@ class Dataset:
     Args:
         x: features of shape (n, …), from anything with ``__array__`` or
             ``__dlpack__``, from nested lists of numbers, a frame of numbers (pandas,
-            polars, pyarrow …, a dictionary of columns), or a `Column`. They stay
-            in the dtype that they came in and are not copied. Numbers from lists,
-            which name no dtype, become float32; float64 where whole numbers need it.
+            polars, pyarrow …), or a `Column`. They stay in the dtype that they came in
+            and are not copied. Numbers from lists, which name no dtype, become float32;
+            float64 where whole numbers need it. Several inputs are a dictionary, by
+            the names of the network's arguments, or a tuple, in their order; a list is
+            one array.
         y: targets, n rows, from the same sources. Booleans and integers become
-            int32, floats keep their dtype.
-        scale: the factor of x = float32(stored) · float32(scale), or None.
+            int32, floats keep their dtype. Several targets are a dictionary or a tuple.
+        scale: the factor of x = float32(stored) · float32(scale), or None; of several
+            inputs each has its own, as a `Column`.
         name: the name of the data set in reports.
         classes: the number of classes, for classification: then y has shape (n,)
             and holds the integers 0 … classes − 1.
@@ -56,8 +63,9 @@ class Dataset:
 
     Attributes:
         x: the features, a `Column`; ``x[:3]`` is a NumPy array of float32 (of
-            float64 where float64 came without a scale).
-        y: the targets, a NumPy array of int32, float32 or float64.
+            float64 where float64 came without a scale). Of several inputs a dictionary
+            or a tuple of columns.
+        y: the targets, a NumPy array of int32, float32 or float64, or several.
         name: the name.
         classes: the number of classes, or None.
         class_names: a tuple of texts, or None.
@@ -85,6 +93,9 @@ class Dataset:
         >>> train, test = xor.split(0.75, seed=0)
         >>> len(train), len(test)
         (3, 1)
+        >>> pairs = Dataset({"user": [0, 1], "item": [5, 3]}, [4.0, 1.5])
+        >>> pairs[1]
+        ({'user': np.float32(1.0), 'item': np.float32(3.0)}, np.float32(1.5))
     """
 
     def __init__(
@@ -100,23 +111,27 @@ class Dataset:
         target_names: Any = None,
         format: Any = None,
     ) -> None:
-        if isinstance(x, Column):
-            if scale is not None:
+        if not is_nest(x):
+            if isinstance(x, Column) and scale is not None:
                 raise ArgumentError(
                     _("x is a Column, which has its own scale."),
                     expected=_("scale=None with a Column"),
                     got=f"scale={scale!r}",
                     fix=_("pass its stored array: Dataset(x.stored, y, scale=...)"),
                 )
-            x, scale = x.stored, x.scale
-        if (frame := Columns.of(x)) is not None:
-            x = frame.array("x")
-            feature_names = frame.names if feature_names is None else feature_names
-        if (frame := Columns.of(y)) is not None:
+            if (frame := Columns.of(x)) is not None:
+                x = frame.array("x")
+                feature_names = frame.names if feature_names is None else feature_names
+        if not is_nest(y) and (frame := Columns.of(y)) is not None:
             y = frame.array("y")
             target_names = frame.names if target_names is None else target_names
-        column = Column(numbers(x, "x"), scale)
-        y_array = targets(numbers(y, "y"))
+        check_one_each(
+            x, y, (scale, feature_names), (classes, class_names, target_names)
+        )
+        column = mapped(partial(_column, scale=scale), named(x, "x"), x)
+        y_array = mapped(
+            lambda what, part: targets(numbers(part, what)), named(y, "y"), y
+        )
         check_lengths(column, y_array)
         classes, class_names = checked_classes(classes, class_names)
         if classes is not None:
@@ -125,9 +140,13 @@ class Dataset:
             feature_names = checked_feature_names(feature_names, column.shape)
         if target_names is not None:
             target_names = checked_target_names(target_names, y_array.shape)
-        check_finite(column, "x")
-        check_finite(Column(y_array), "y")
-        self.x, self.y, self.name, self.classes = column, y_array, name, classes
+        for what, part in leaves(column, "x").items():
+            check_finite(part, what)
+        for what, part in leaves(y_array, "y").items():
+            check_finite(Column(part), what)
+        self.x: Any = column
+        self.y: Any = y_array
+        self.name, self.classes = name, classes
         # Each is None where there is none; ``| Any`` spares readers to ask.
         self.class_names: tuple[str, ...] | Any = class_names
         self.feature_names: tuple[str, ...] | Any = feature_names
@@ -188,15 +207,15 @@ class Dataset:
         return data
 
     def __len__(self) -> int:
-        return len(self.y)
+        return len(next(iter(leaves(self.y, "y").values())))
 
     @overload
     def __getitem__(self, key: slice) -> "Dataset": ...
 
     @overload
-    def __getitem__(self, key: Any) -> tuple[np.ndarray, Any]: ...
+    def __getitem__(self, key: Any) -> tuple[Any, Any]: ...
 
-    def __getitem__(self, key: Any) -> "Dataset | tuple[np.ndarray, Any]":
+    def __getitem__(self, key: Any) -> "Dataset | tuple[Any, Any]":
         """Return a data set's rows: ``data[:100]`` a `Dataset`, ``data[3]`` a pair.
 
         A slice shares the memory of its data set; nothing is copied.
@@ -219,10 +238,14 @@ class Dataset:
                     "arrays: data.x[rows], data.y[rows]"
                 ),
             ) from None
-        return self.x[row], self.y[row]
+        return self._at(row)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, Any]]:
-        return ((self.x[row], self.y[row]) for row in range(len(self)))
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return (self._at(row) for row in range(len(self)))
+
+    def _at(self, key: Any) -> tuple[Any, Any]:
+        """Return features and targets of some rows, as arrays."""
+        return mapped(itemgetter(key), self.x), mapped(itemgetter(key), self.y)
 
     def take(self, n: int) -> "Dataset":
         """Return a data set of the first n rows, which shares memory.
@@ -266,7 +289,7 @@ class Dataset:
             >>> data.rows([2, 0]).y, data.rows(data.y > 3).y
             (array([6., 2.], dtype=float32), array([4., 6.], dtype=float32))
         """
-        return self._part(_row_numbers(index, len(self), self.name))
+        return self._part(splitting.row_numbers(index, len(self), self.name))
 
     def batches(
         self,
@@ -276,7 +299,7 @@ class Dataset:
         seed: int = 0,
         epoch: int = 0,
         drop_last: bool = False,
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    ) -> Iterator[tuple[Any, Any]]:
         """Yield the batches (x, y) of one pass over the data set.
 
         ``batch_size=None`` is batch gradient descent (all rows make one step),
@@ -316,7 +339,7 @@ class Dataset:
             order = permutation(n, validation.seed("seed", seed), epoch)
         end = n - n % size if validation.truth("drop_last", drop_last) else n
         pieces = (order[i : i + size] for i in range(0, end, size))
-        return ((self.x[rows], self.y[rows]) for rows in pieces)
+        return map(self._at, pieces)
 
     def split(
         self, first: float, seed: int = 0, *, stratify: bool = False
@@ -413,7 +436,8 @@ class Dataset:
         """Return some of a data set's rows as a data set, without further checks."""
         part = object.__new__(Dataset)
         part.__dict__.update(self.__dict__)
-        part.x, part.y = self.x.part(rows), self.y[rows]
+        part.x = mapped(lambda column: column.part(rows), self.x)
+        part.y = mapped(itemgetter(rows), self.y)
         part.lines = None if self.lines is None else self.lines[rows]
         check_lengths(part.x, part.y)
         return part
@@ -432,8 +456,8 @@ class Dataset:
                 there.
 
         Example:
-            >>> here = Dataset({"b": [1.0], "a": [2.0]}, [3.0])
-            >>> here.like(Dataset({"a": [0.0], "b": [0.0]}, [0.0])).x[0]
+            >>> here = Dataset([[1.0, 2.0]], [3.0], feature_names=("b", "a"))
+            >>> here.like(Dataset([[0.0, 0.0]], [0.0], feature_names=("a", "b"))).x[0]
             array([2., 1.], dtype=float32)
         """
         data = self._part(slice(None))
@@ -458,41 +482,15 @@ class Dataset:
             if self.classes is None
             else _(", {classes} classes", classes=self.classes)
         )
-        return (
-            f"Dataset('{self.name}': {len(self)} rows, x {self.x!r}, "
-            f"y {self.y.dtype} {self.y.shape}{classes})"
+        x = ", ".join(f"{k} {c!r}" for k, c in leaves(self.x, "x").items())
+        y = ", ".join(
+            f"{k} {a.dtype} {a.shape}" for k, a in leaves(self.y, "y").items()
         )
+        return f"Dataset('{self.name}': {len(self)} rows, {x}, {y}{classes})"
 
 
-def _row_numbers(index: Any, n: int, name: str) -> np.ndarray:
-    """Convert an index of a data set to row numbers from 0 to n − 1."""
-    try:
-        rows = np.asarray(index)
-    except (TypeError, ValueError):  # ragged lists
-        rows = np.empty((), object)
-    mask = rows.dtype.kind == "b" and rows.shape == (n,)
-    if not mask and (rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size)):
-        raise ArgumentError(
-            _("Rows of the data set '{name}' cannot be chosen like this.", name=name),
-            expected=_("a list of row numbers, or {n} booleans", n=n),
-            got=_(
-                "{kind} of shape {shape}, dtype {dtype}",
-                kind=type(index).__name__,
-                shape=rows.shape,
-                dtype=rows.dtype,
-            ),
-            fix=_("data.rows([0, 2]), or data.rows(data.y == 1)"),
-        )
-    if mask:
-        return np.flatnonzero(rows)
-    wrong = (rows >= n) | (rows < -n)
-    if wrong.any():
-        raise ArgumentError(
-            _("The data set '{name}' has no such row.", name=name),
-            expected=_(
-                "numbers from 0 to {n}, or negative ones down to {n2}", n=n - 1, n2=-n
-            ),
-            got=f"{rows[wrong][0]}",
-            fix=_("len(data) is the number of rows, and they count from 0"),
-        )
-    return rows.astype(np.int64)
+def _column(what: str, x: Any, scale: float | None) -> Column:
+    """Return one input of a data set as a column."""
+    if isinstance(x, Column):
+        x, scale = x.stored, x.scale
+    return Column(numbers(x, what), scale)

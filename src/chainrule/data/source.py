@@ -1,11 +1,13 @@
 """The source of a stream's samples: opened for each pass, checked sample by sample."""
 
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import numbers, shortened, targets
+from chainrule.data.checks import check_nest, numbers, shortened, targets
 from chainrule.data.column import unrepresentable
 from chainrule.errors import (
     ArgumentError,
@@ -15,9 +17,11 @@ from chainrule.errors import (
     warn,
 )
 from chainrule.graph.types import NO_SIZES, ArrayType, DType, resolve
-from chainrule.text import _
+from chainrule.text import _, joined
+from chainrule.util.pytree import is_nest, leaves, mapped, named
 
-Pair = tuple[np.ndarray, np.ndarray]
+#: Features and targets of some rows: arrays, or dictionaries and tuples of arrays.
+Pair = tuple[Any, Any]
 Stopped = Callable[[], bool]
 #: Dtypes that engines read as they are; all others become float32 at once.
 STORED = frozenset(dtype.numpy for dtype in DType)
@@ -70,15 +74,13 @@ class Source:
                     raise self._failed(number, error) from error
                 rows = self._rows(number, item)
                 yield number, rows
-                number += len(rows[0])
+                number += rows_of(rows)
         finally:
             close = getattr(items, "close", None)
             if close is not None:
                 close()
 
-    def blocks(
-        self, rows: int, types: tuple[ArrayType, ArrayType], stopped: Stopped
-    ) -> Iterator[Pair]:
+    def blocks(self, rows: int, types: Pair, stopped: Stopped) -> Iterator[Pair]:
         """Yield a data stream's rows in blocks of equal size, the last one smaller.
 
         Args:
@@ -86,27 +88,28 @@ class Source:
             types: of a row of x, and of a row of y.
             stopped: whether nobody wants more.
         """
-        shapes = [(rows, *resolve(row.shape, NO_SIZES)) for row in types]
         pieces, left = self.pieces(stopped), None  # what the last block left of a batch
+
+        def empty(t: ArrayType) -> np.ndarray:
+            return np.empty((rows, *resolve(t.shape, NO_SIZES)), t.dtype.numpy)
 
         def block() -> Pair | None:
             nonlocal left
-            x, y = (np.empty(s, t.dtype.numpy) for s, t in zip(shapes, types))
-            done = 0
+            pair, done = mapped(empty, types), 0
             while done < rows:
                 if left is None:
                     number, left = next(pieces, (0, None))
                     if left is None:
                         break
                     self._check_like(number, left, types)
-                count = min(len(left[0]), rows - done)
-                x[done : done + count], y[done : done + count] = (
-                    part[:count] for part in left
-                )
-                more = count < len(left[0])
-                left = (left[0][count:], left[1][count:]) if more else None
+                count = min(rows_of(left), rows - done)
+                mapped(partial(_put, slice(done, done + count)), pair, left)
+                more = count < rows_of(left)
+                rest = itemgetter(slice(count, None))
+                left = mapped(rest, left) if more else None
                 done += count
-            return (x[:done], y[:done]) if done and not stopped() else None
+            whole = mapped(itemgetter(slice(done)), pair)
+            return whole if done and not stopped() else None
 
         pair = block()
         if pair is None and not stopped():
@@ -116,34 +119,54 @@ class Source:
             del pair  # the block is the consumer's alone
             pair = block()
 
-    def _check_like(
-        self, number: int, rows: Pair, types: tuple[ArrayType, ArrayType]
-    ) -> None:
-        for what, got, first in zip("xy", rows, types, strict=True):
-            if got.shape[1:] != first.shape or got.dtype != first.dtype.numpy:
-                raise DataError(
-                    _(
-                        "Sample {number} of the stream '{name}' is not like the "
-                        "first one: {what} differs.",
-                        number=number,
-                        name=self.name,
-                        what=what,
-                    ),
-                    expected=_(
-                        "shape {shape}, dtype {name}",
-                        shape=first.shape,
-                        name=first.dtype.name,
-                    ),
-                    got=_(
-                        "shape {shape}, dtype {dtype}",
-                        shape=got.shape[1:],
-                        dtype=got.dtype,
-                    ),
-                    fix=_(
-                        "give all samples one shape and one dtype: "
-                        "numpy.asarray(x, dtype='float32')"
-                    ),
+    def _check_like(self, number: int, rows: Pair, types: Pair) -> None:
+        for what, part, first in zip("xy", rows, types, strict=True):
+            if named(part, what) != named(first, what):
+                raise self._unlike(
+                    number,
+                    what,
+                    ", ".join(leaves(first, what)),
+                    ", ".join(leaves(part, what)),
+                    _("give all samples the same inputs and targets"),
                 )
+            wanted = leaves(first, what)
+            for name, got in leaves(part, what).items():
+                kind = wanted[name]
+                if got.shape[1:] != kind.shape or got.dtype != kind.dtype.numpy:
+                    raise self._unlike(
+                        number,
+                        name,
+                        _(
+                            "shape {shape}, dtype {name}",
+                            shape=kind.shape,
+                            name=kind.dtype.name,
+                        ),
+                        _(
+                            "shape {shape}, dtype {dtype}",
+                            shape=got.shape[1:],
+                            dtype=got.dtype,
+                        ),
+                        _(
+                            "give all samples one shape and one dtype: "
+                            "numpy.asarray(x, dtype='float32')"
+                        ),
+                    )
+
+    def _unlike(
+        self, number: int, what: str, expected: str, got: str, fix: str
+    ) -> DataError:
+        return DataError(
+            _(
+                "Sample {number} of the stream '{name}' is not like the "
+                "first one: {what} differs.",
+                number=number,
+                name=self.name,
+                what=what,
+            ),
+            expected=expected,
+            got=got,
+            fix=fix,
+        )
 
     def _open(self) -> Iterator[Any]:
         try:
@@ -187,10 +210,17 @@ class Source:
                 fix=_("yield x, y"),
             )
         try:
-            x, y = _stored(numbers(item[0], "x"), item[0]), _target(item[1])
+            x, y = item
+            for what, part in (("x", x), ("y", y)):
+                if is_nest(part):
+                    check_nest(part, what)
+            x = mapped(lambda name, a: _stored(numbers(a, name), a), named(x, "x"), x)
+            y = mapped(_target, named(y, "y"), y)
         except ChainruleError as error:
             raise self._numbered(number, error) from error
-        if 0 in x.shape or 0 in y.shape:
+        parts = leaves(x, "x") | leaves(y, "y")
+        if any(0 in a.shape for a in parts.values()):
+            got = [_("{k} of shape {s}", k=k, s=a.shape) for k, a in parts.items()]
             raise DataError(
                 _(
                     "Sample {number} of the stream '{name}' is empty.",
@@ -198,16 +228,14 @@ class Source:
                     name=self.name,
                 ),
                 expected=_("at least one value in x and in y"),
-                got=_(
-                    "x of shape {shape} and y of shape {y_shape}",
-                    shape=x.shape,
-                    y_shape=y.shape,
-                ),
+                got=joined(_(" and "), got),
                 fix=_("leave out what is empty: if len(x): yield x, y"),
             )
         if not self.batched:
-            return x[None], y[None]
-        if not x.ndim or not y.ndim or len(x) != len(y):
+            return mapped(lambda a: a[None], (x, y))
+        sizes = {a.shape[:1] for a in parts.values()}
+        if len(sizes) != 1 or () in sizes:
+            got = [_("{k} of shape {s}", k=k, s=a.shape) for k, a in parts.items()]
             raise ShapeError(
                 _(
                     "The batch at sample {number} of the stream '{name}' does not "
@@ -216,11 +244,7 @@ class Source:
                     name=self.name,
                 ),
                 expected=_("x of shape (rows, …) and y of shape (rows, …)"),
-                got=_(
-                    "x of shape {shape} and y of shape {y_shape}",
-                    shape=x.shape,
-                    y_shape=y.shape,
-                ),
+                got=joined(_(" and "), got),
                 fix=_("without batched=True each item is one sample"),
             )
         return x, y
@@ -267,6 +291,16 @@ class Source:
         )
 
 
+def rows_of(pair: Any) -> int:
+    """Return the number of rows of arrays that go together."""
+    return len(next(iter(leaves(pair, "").values())))
+
+
+def _put(rows: slice, into: np.ndarray, new: np.ndarray) -> None:
+    """Copy the first of some rows into those of a block."""
+    into[rows] = new[: rows.stop - rows.start]
+
+
 def _stored(x: np.ndarray, item: Any) -> np.ndarray:
     """Convert a data stream's features to a dtype that engines read."""
     if x.dtype in STORED and not isinstance(item, list | tuple | int | float):
@@ -284,11 +318,11 @@ def _stored(x: np.ndarray, item: Any) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def _target(item: Any) -> np.ndarray:
+def _target(what: str, item: Any) -> np.ndarray:
     """Convert a data stream's target to a dtype that losses take."""
     if type(item) is int and -(2**31) <= item < 2**31:  # a label: the usual case
         return np.asarray(item, np.int32)
-    y = numbers(item, "y")
+    y = numbers(item, what)
     return y.astype(np.float32) if type(item) is float else targets(y)
 
 

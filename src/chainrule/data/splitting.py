@@ -1,4 +1,4 @@
-"""Splits of data sets and cross-validation folds, as row numbers.
+"""Choices of rows as row numbers: splits of data sets, cross-validation folds.
 
 The order of a split is the argsort of n raw 64-bit words from NumPy's Philox
 generator. NumPy promises that this stream never changes, so a seed gives the same
@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError
 from chainrule.text import _
+from chainrule.util.pytree import is_nest
 
 
 def shuffled(n: int, seed: int) -> np.ndarray:
@@ -133,13 +134,18 @@ def part_of(first: Any, n: int, name: str) -> int:
     return count
 
 
-def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) -> None:
+def check_strata(y: Any, name: str, class_names: tuple[str, ...] | None) -> None:
     """Refuse to stratify a split by targets that are no classes or too rare ones."""
-    if y.ndim != 1 or y.dtype.kind == "f":
+    several = is_nest(y)
+    if several or y.ndim != 1 or y.dtype.kind == "f":
         raise DTypeError(
             _("The data set '{name}' has no classes to stratify by.", name=name),
             expected=_("y of shape (n,) with integers, one label a row"),
-            got=_("y of shape {shape} and dtype {dtype}", shape=y.shape, dtype=y.dtype),
+            got=_("several targets")
+            if several
+            else _(
+                "y of shape {shape} and dtype {dtype}", shape=y.shape, dtype=y.dtype
+            ),
             fix=_("leave out stratify=True for regression"),
         )
     labels, rows, sizes = np.unique(y, return_index=True, return_counts=True)
@@ -160,3 +166,37 @@ def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) 
                 "collect more of that class, leave it out, or leave out stratify=True"
             ),
         )
+
+
+def row_numbers(index: Any, n: int, name: str) -> np.ndarray:
+    """Convert an index of a data set to row numbers from 0 to n − 1."""
+    try:
+        rows = np.asarray(index)
+    except (TypeError, ValueError):  # ragged lists
+        rows = np.empty((), object)
+    mask = rows.dtype.kind == "b" and rows.shape == (n,)
+    if not mask and (rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size)):
+        raise ArgumentError(
+            _("Rows of the data set '{name}' cannot be chosen like this.", name=name),
+            expected=_("a list of row numbers, or {n} booleans", n=n),
+            got=_(
+                "{kind} of shape {shape}, dtype {dtype}",
+                kind=type(index).__name__,
+                shape=rows.shape,
+                dtype=rows.dtype,
+            ),
+            fix=_("data.rows([0, 2]), or data.rows(data.y == 1)"),
+        )
+    if mask:
+        return np.flatnonzero(rows)
+    wrong = (rows >= n) | (rows < -n)
+    if wrong.any():
+        raise ArgumentError(
+            _("The data set '{name}' has no such row.", name=name),
+            expected=_(
+                "numbers from 0 to {n}, or negative ones down to {n2}", n=n - 1, n2=-n
+            ),
+            got=f"{rows[wrong][0]}",
+            fix=_("len(data) is the number of rows, and they count from 0"),
+        )
+    return rows.astype(np.int64)

@@ -9,13 +9,14 @@ import numpy as np
 from chainrule.data.checks import (
     check_finite,
     check_labels,
+    check_one_each,
     checked_classes,
     checked_format,
     checked_names,
 )
 from chainrule.data.column import Column
 from chainrule.data.prefetcher import prefetched
-from chainrule.data.source import Pair, Source, Stopped
+from chainrule.data.source import Pair, Source, Stopped, rows_of
 from chainrule.data.tables.file import File
 from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import ShapeError
@@ -23,6 +24,7 @@ from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.keywords import strict
+from chainrule.util.pytree import leaves, mapped
 
 
 @strict
@@ -36,7 +38,8 @@ class Stream:
     Args:
         make: a function without arguments that opens the source: it returns an iterable
             of samples (x, y), from the first on, each time that it is called. A
-            generator function is one.
+            generator function is one. Several inputs or targets are a dictionary or a
+            tuple, as in a `Dataset`; a list is one array.
         batched: whether the source gives batches, x of shape (rows, …) and as many
             targets, instead of single samples. Their sizes do not matter.
         scale: the factor of x = float32(stored) · float32(scale), or None.
@@ -135,8 +138,10 @@ class Stream:
         return cls(make, batched=True, name=name or source.name, **schema.description())
 
     @property
-    def row(self) -> ArrayType:
+    def row(self) -> Any:
         """The type of one sample's features in a stream, as stored, before scaling.
+
+        Of several inputs a dictionary or a tuple of types.
 
         Raises:
             DataError: the source gives no samples, or none that can be used.
@@ -144,8 +149,8 @@ class Stream:
         return self._types[0]
 
     @property
-    def target(self) -> ArrayType:
-        """The type of one sample's target in a stream.
+    def target(self) -> Any:
+        """The type of one sample's target in a stream, or of several.
 
         Raises:
             DataError: the source gives no samples, or none that can be used.
@@ -175,21 +180,29 @@ class Stream:
         def checked(stopped: Stopped) -> Iterator[Pair]:
             number = 0
             for x, y in self._source.blocks(rows, types, stopped):
-                check_finite(Column(x, self.scale), "x", number)
-                check_finite(Column(y), "y", number)
+                for what, part in leaves(x, "x").items():
+                    check_finite(Column(part, self.scale), what, number)
+                for what, part in leaves(y, "y").items():
+                    check_finite(Column(part), what, number)
                 if self.classes is not None:
                     check_labels(y, self.classes, number)
-                number += len(y)
+                number += rows_of(y)
                 yield x, y
                 del x, y
 
         return prefetched(checked)
 
     @cached_property
-    def _types(self) -> tuple[ArrayType, ArrayType]:
+    def _types(self) -> Pair:
         """The types of a row of features x and of targets y in a stream."""
         x, y = self._source.first()
         names = self.feature_names
+        check_one_each(
+            x,
+            y,
+            (self.scale, names),
+            (self.classes, self.class_names, self.target_names),
+        )
         if names is not None and x.shape[1:] != (len(names),):
             raise ShapeError(
                 _("feature_names do not fit the samples of '{name}'.", name=self.name),
@@ -199,10 +212,7 @@ class Stream:
                 got=_("shape {shape}", shape=x.shape[1:]),
                 fix=_("leave them out for images and sequences"),
             )
-        return (
-            ArrayType(x.shape[1:], as_dtype(x.dtype)),
-            ArrayType(y.shape[1:], as_dtype(y.dtype)),
-        )
+        return mapped(lambda a: ArrayType(a.shape[1:], as_dtype(a.dtype)), (x, y))
 
     def __repr__(self) -> str:
         kind = "batches" if self._source.batched else "samples"

@@ -6,17 +6,21 @@ float64. So a metric is exact however the data are cut into batches, and costs n
 of its own over them.
 """
 
-from chainrule.metrics.base import Mean, Metric, total
+from chainrule.metrics.base import FunctionMetric, Mean, Metric, total
 from chainrule.metrics.classes import (
     F1,
-    ROCAUC,
     Accuracy,
     BalancedAccuracy,
     ConfusionMatrix,
+    Precision,
+    Recall,
     TopK,
 )
 from chainrule.metrics.named import measure
+from chainrule.metrics.outputs import OutputMetric
+from chainrule.metrics.probabilities import BrierScore, LogLoss
 from chainrule.metrics.quantities import MAE, MSE, R2, RMSE
+from chainrule.metrics.ranking import ROCAUC, AveragePrecision
 
 __all__ = [
     "F1",
@@ -26,10 +30,17 @@ __all__ = [
     "RMSE",
     "ROCAUC",
     "Accuracy",
+    "AveragePrecision",
     "BalancedAccuracy",
+    "BrierScore",
     "ConfusionMatrix",
+    "FunctionMetric",
+    "LogLoss",
     "Mean",
     "Metric",
+    "OutputMetric",
+    "Precision",
+    "Recall",
     "TopK",
     "measure",
     "total",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.types import DType
 from chainrule.tensor import Tensor, count_of
 from chainrule.text import _
+from chainrule.util import validation
 from chainrule.util.keywords import strict_function
 
 Batches = Sequence[Mapping[str, Array]]
@@ -22,7 +23,7 @@ class Metric:
 
     Attributes:
         name: the key under which ``evaluate`` gives it.
-        mode: ``"max"`` where more is better, else ``"min"``.
+        mode: ``"max"`` where more is better, else ``"min"``; None: unknown.
         scalar: whether its value is one number, as ``History`` keeps them.
         arguments: of the constructor, kept as attributes of the same names.
 
@@ -42,7 +43,7 @@ class Metric:
     """
 
     name: str = ""
-    mode: str = "max"
+    mode: str | None = "max"
     scalar: bool = True
     arguments: ClassVar[tuple[str, ...]] = ()
 
@@ -113,14 +114,76 @@ class Mean(Metric):
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Compute a batch's sum and number of items, for a metric that is a mean."""
-        items = self.items(prediction, target)
-        exact = "int32" if items.dtype is DType.bool else "float64"
-        total = items.astype(exact).sum()
-        return {"sum": total, "count": count_of(items.size, total.dtype)}
+        return _sum_and_count(self.items(prediction, target))
 
     def value(self, batches: Batches, counts: Array) -> float:
         """Compute a mean metric: the sum of all batches' items over their number."""
         return float(total(batches, "sum") / total(batches, "count"))
+
+
+def _sum_and_count(items: Tensor) -> dict[str, Tensor]:
+    exact = "int32" if items.dtype is DType.bool else "float64"
+    total = items.astype(exact).sum()
+    return {"sum": total, "count": count_of(items.size, total.dtype)}
+
+
+class FunctionMetric(Mean):
+    """A metric that is a function of the output and the target.
+
+    It gives numbers, or truth values, whose mean is the metric: one a sample, or more,
+    over all of which the mean is taken, summed in float64; or one number, the mean of a
+    batch, which counts by the batch's rows. All of these are exact for a last batch
+    that is smaller. It is traced into the program: it computes with tensors.
+
+    Args:
+        function: the function; of several outputs it gets all of them and all targets.
+        name: what it is called; None: the function's own name.
+        mode: ``"min"`` or ``"max"``, where more is worse or better; None where nobody
+            has to know.
+
+    >>> import chainrule as cr
+    >>> def within_one(output, target):
+    ...     return (output - target).abs() <= 1.0
+    >>> cr.metrics.measure(within_one, cr.tensor([1.0, 2.0]), cr.tensor([1.5, 4.0]))
+    0.5
+    """
+
+    def __init__(
+        self, function: Any, name: str | None = None, mode: str | None = None
+    ) -> None:
+        validation.instance("metrics", function, Callable, "lambda output, target: …")
+        own = getattr(function, "__name__", type(function).__name__)
+        self.name = own if name is None else validation.text("name", name)
+        if not self.name.isidentifier() and name is None:
+            raise ArgumentError(
+                _("A function without a name needs one as a metric."),
+                expected=_("a dictionary of functions by name"),
+                got=own,
+                fix='metrics={"name": lambda output, target: …}',
+            )
+        self.mode = validation.maybe(validation.choice("min", "max"))("mode", mode)
+        self.function = function
+
+    def batch(self, prediction: Any, target: Any) -> dict[str, Tensor]:
+        """Compute a batch's sum and number of what the function gives."""
+        items = self.function(prediction, target)
+        if not isinstance(items, Tensor):
+            raise ArgumentError(
+                _("The metric '{name}' gives no tensor.", name=self.name),
+                expected=_("numbers of the batch: one a sample, or their mean"),
+                got=repr(items)[:80],
+                fix=_("compute with tensors: (output - target).abs()"),
+            )
+        if not items.ndim:
+            return {"mean": items.astype("float64")}
+        return _sum_and_count(items)
+
+    def value(self, batches: Batches, counts: Array) -> float:
+        """Compute the mean over all samples."""
+        if "mean" not in batches[0]:
+            return super().value(batches, counts)
+        means = np.array([b["mean"] for b in batches], np.float64)
+        return float(means @ counts / counts.sum())
 
 
 def number(metric: Metric, value: Any) -> int | float:

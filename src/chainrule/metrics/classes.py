@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -156,16 +156,73 @@ class ConfusionMatrix(_Counted):
         return matrix.astype(np.int64)
 
 
-class F1(_Counted):
+class _Averaged(_Counted):
+    """Base class of metrics of a class against the rest, averaged over classes.
+
+    Of each class TP + FP samples are decided for it, TP + FN belong to it, TP both. 0/0
+    counts as 0, as with scikit-learn's ``zero_division=0``.
+    """
+
+    arguments = ("average", "threshold")
+
+    def __init__(
+        self, average: str | None = None, threshold: float | None = None
+    ) -> None:
+        super().__init__(threshold)
+        known = validation.choice("binary", "macro", "micro", "weighted")
+        self.average = validation.maybe(known)("average", average)
+
+    def for_loss(self, loss: Any) -> Metric:
+        """Return the metric with the loss's decision threshold."""
+        metric: Any = super().for_loss(loss)
+        metric.average = self.average
+        return metric
+
+    def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Compute a batch's confusion matrix; refuse a binary one of many classes."""
+        classes = semantics.number_of_classes(prediction.shape, self.threshold)
+        if self.average == "binary" and classes > 2:
+            raise ArgumentError(
+                _(
+                    "average='binary' is the {name} of class 1 of two.",
+                    name=type(self).__name__,
+                ),
+                expected=_("two classes"),
+                got=_("{classes} classes", classes=classes),
+                fix=_("average='macro', or leave it out"),
+            )
+        return super().batch(prediction, target)
+
+    def of(self, matrix: Array) -> float:
+        """Compute the metric, averaged, from a confusion matrix."""
+        hits, decided, there = np.diag(matrix), matrix.sum(0), matrix.sum(1)
+        if not matrix.sum():
+            return math.nan
+        if self.average == "micro":
+            return float(self.share(hits.sum(), decided.sum(), there.sum()))
+        each = self.share(hits, decided, there)
+        if self.average == "binary" or (self.average is None and len(matrix) == 2):
+            return float(each[1])
+        if self.average == "weighted":
+            return float(each @ there / there.sum())
+        return float(each[decided + there > 0].mean())
+
+    def share(self, hits: Any, decided: Any, there: Any) -> Any:
+        """Compute the metric of TP, TP + FP and TP + FN."""
+        raise self._lacks("share", _("(self, hits, decided, there) → numbers"))
+
+
+class F1(_Averaged):
     """The F₁ score 2 TP / (2 TP + FP + FN): harmonic mean of precision and recall.
 
     Decisions are made as for :class:`Accuracy`. Of two classes it is the F₁ of class 1;
     of more the mean over the classes that occur, in the truth or in the decisions
-    (macro). A class that is never hit has 0.
+    (macro). A class that is never hit has 0. NaN of no samples.
 
     Args:
-        average: ``"binary"``, the F₁ of class 1, or ``"macro"``; None: what suits the
-            number of classes.
+        average: ``"binary"``, the F₁ of class 1; ``"macro"``, the mean over classes;
+            ``"weighted"``, that mean by how many samples a class has; ``"micro"``, of
+            all classes' counts together. None: what suits the number of classes.
         threshold: see :class:`Accuracy`.
 
     Source: scikit-learn, ``f1_score``, with ``zero_division=0``.
@@ -178,36 +235,51 @@ class F1(_Counted):
     """
 
     name = "f1"
-    arguments = ("average", "threshold")
 
-    def __init__(
-        self,
-        average: Literal["binary", "macro"] | None = None,
-        threshold: float | None = None,
-    ) -> None:
-        super().__init__(threshold)
-        known = validation.choice("binary", "macro")
-        self.average = validation.maybe(known)("average", average)
+    def share(self, hits: Any, decided: Any, there: Any) -> Any:
+        """Compute F₁ = 2 TP / (2 TP + FP + FN)."""
+        return 2 * hits / np.maximum(decided + there, 1)
 
-    def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Compute a batch's confusion matrix; refuse a binary F₁ of many classes."""
-        classes = semantics.number_of_classes(prediction.shape, self.threshold)
-        if self.average == "binary" and classes > 2:
-            raise ArgumentError(
-                _("average='binary' is the F₁ of class 1 of two."),
-                expected=_("two classes"),
-                got=_("{classes} classes", classes=classes),
-                fix=_("average='macro', or leave it out"),
-            )
-        return super().batch(prediction, target)
 
-    def of(self, matrix: Array) -> float:
-        """Compute F₁ = 2 TP / (2 TP + FP + FN) from a confusion matrix."""
-        sizes = matrix.sum(0) + matrix.sum(1)
-        each = 2 * np.diag(matrix) / np.maximum(sizes, 1)
-        if len(matrix) == 2 and self.average != "macro":
-            return float(each[1])
-        return float(each[sizes > 0].mean())
+class Precision(_Averaged):
+    """The precision TP / (TP + FP): the share of decisions for a class that are right.
+
+    Args:
+        average, threshold: see :class:`F1`. A class that is never decided for has 0.
+
+    Source: scikit-learn, ``precision_score``, with ``zero_division=0``.
+
+    >>> import chainrule as cr
+    >>> cr.metrics.measure("precision", cr.tensor([0.9, 0.8, 0.2]),
+    ...                    cr.tensor([1, 0, 1]))
+    0.5
+    """
+
+    name = "precision"
+
+    def share(self, hits: Any, decided: Any, there: Any) -> Any:
+        """Compute TP / (TP + FP)."""
+        return hits / np.maximum(decided, 1)
+
+
+class Recall(_Averaged):
+    """The recall TP / (TP + FN): the share of a class's samples that are found.
+
+    Args:
+        average, threshold: see :class:`F1`. A class without samples has 0.
+
+    Source: scikit-learn, ``recall_score``, with ``zero_division=0``.
+
+    >>> import chainrule as cr
+    >>> cr.metrics.measure("recall", cr.tensor([0.9, 0.8, 0.2]), cr.tensor([1, 0, 1]))
+    0.5
+    """
+
+    name = "recall"
+
+    def share(self, hits: Any, decided: Any, there: Any) -> Any:
+        """Compute TP / (TP + FN)."""
+        return hits / np.maximum(there, 1)
 
 
 class BalancedAccuracy(_Counted):
@@ -234,103 +306,3 @@ class BalancedAccuracy(_Counted):
         owned = matrix.sum(1)
         there = owned > 0
         return float((np.diag(matrix)[there] / owned[there]).mean())
-
-
-class ROCAUC(_Decided):
-    """The area under the ROC curve (AUC).
-
-    The share of all pairs, of one sample of the class and one of another class, in
-    which the first has the higher score; equal scores count ½ (Mann & Whitney 1947).
-    ½ is chance. It is exact: the scores of all batches are compared, and no threshold
-    is used.
-
-    With C > 2 scores a sample the mean over the classes, each against the rest, ranked
-    by its probability; of several binary outputs the mean over them. A class that all
-    samples have, or none, has no area and is left out; NaN where that leaves nothing.
-
-    Args:
-        from_logits: whether C outputs are scores before a softmax, or probabilities.
-            None: by the loss; without one, rows of numbers from 0 to 1 that sum to 1
-            are probabilities.
-
-    Source: scikit-learn, ``roc_auc_score(…, multi_class="ovr")``, which refuses absent
-    classes.
-
-    >>> import chainrule as cr
-    >>> cr.metrics.measure("roc_auc", cr.tensor([0.1, 0.4, 0.35, 0.8]),
-    ...                    cr.tensor([0, 0, 1, 1]))
-    0.75
-    """
-
-    name = "roc_auc"
-    arguments = ("from_logits",)
-
-    def __init__(self, from_logits: bool | None = None) -> None:
-        super().__init__(None)
-        self.from_logits = validation.maybe(validation.truth)(
-            "from_logits", from_logits
-        )
-
-    def for_loss(self, loss: Any) -> Metric:
-        """Return the ROC AUC metric with the loss's threshold and kind of outputs."""
-        metric = ROCAUC(self.from_logits)
-        metric.threshold = semantics.threshold(loss)
-        if metric.from_logits is None:
-            metric.from_logits = semantics.from_logits(loss)
-        return metric
-
-    def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Return a batch's scores and true classes, for the ROC curve."""
-        n = prediction.shape[0]
-        pair = semantics.decisions("ROCAUC", prediction, target, self.threshold)
-        return {"scores": prediction.reshape(n, -1), "truth": pair[1].reshape(n, -1)}
-
-    def value(self, batches: Batches, counts: Array) -> float:
-        """Compute the mean area under the ROC curves of the classes or outputs."""
-        scores = np.concatenate([b["scores"] for b in batches]).astype(np.float64)
-        labels = np.concatenate([b["truth"] for b in batches])
-        if scores.shape[1] > labels.shape[1]:  # one of C classes
-            scores, labels = self._against_the_rest(scores, labels)
-        areas = np.array([_area(s, t > 0) for s, t in zip(scores.T, labels.T)])
-        known = areas[~np.isnan(areas)]
-        return float(known.mean()) if len(known) else math.nan
-
-    def _against_the_rest(self, scores: Array, labels: Array) -> tuple[Array, Array]:
-        """Return, per class, scores and class membership for a one-vs-rest ROC curve.
-
-        Of two classes the second alone. Of scores z the log-odds ln p − ln (1 − p) rank
-        as the probabilities do, and do not run into 1.
-        """
-        classes = scores.shape[1]
-        there = (labels[:, 0] >= 0) & (labels[:, 0] < classes)
-        scores, labels = scores[there], labels[there]
-        probabilities = self.from_logits is False or (
-            self.from_logits is None
-            and bool(((scores >= 0) & (scores <= 1)).all())
-            and bool((np.abs(scores.sum(1) - 1) < 1e-3).all())
-        )
-        if not probabilities:
-            z = scores - scores.max(1, keepdims=True)
-            # In order, so that rows of the same numbers are equal to the last bit.
-            rest = [np.sort(np.delete(z, c, axis=1)) for c in range(classes)]
-            most = np.stack([r[:, -1] for r in rest], 1)
-            sums = [np.exp(r - r[:, -1:]).sum(1) for r in rest]
-            scores = z - most - np.log(np.stack(sums, 1))
-        own = np.arange(classes) == labels
-        first = 1 if classes == 2 else 0
-        return scores[:, first:], own[:, first:]
-
-
-def _area(scores: Array, positive: Array) -> float:
-    """Compute the area under the ROC curve of one class; NaN without any pair.
-
-    >>> _area(np.array([1.0, 2.0, 2.0]), np.array([False, True, False]))
-    0.75
-    """
-    ones = int(positive.sum())
-    pairs = ones * (len(positive) - ones)
-    if not pairs:
-        return math.nan
-    __, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal ones share the mean
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / pairs)

@@ -17,6 +17,7 @@ import numpy as np
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.data.text import shown, texts_of
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.metrics import (
@@ -32,6 +33,7 @@ from chainrule.metrics.named import defaults
 from chainrule.nn import output_semantics as semantics
 from chainrule.tensor import tensor
 from chainrule.text import _
+from chainrule.util.pytree import is_nest, leaves
 
 #: Rows that a network predicts for the importance of all columns, at most about.
 ROWS = 2_000_000
@@ -44,8 +46,25 @@ _LEAST = 1e-7
 # -- figures, and what they are beside -----------------------------------------
 
 
+def require_one(data: Dataset) -> None:
+    """Refuse data of several inputs or targets, of which a report shows none.
+
+    Raises:
+        ArgumentError: naming them.
+    """
+    if is_nest(data.x) or is_nest(data.y):
+        names = [*leaves(data.x, "x"), *leaves(data.y, "y")]
+        raise ArgumentError(
+            _("A report shows networks of one input and one output."),
+            expected=_("a data set with an array of features and one of targets"),
+            got=", ".join(names),
+            fix=_("trainer.evaluate(data) and trainer.predict(data.x) take several"),
+        )
+
+
 def is_classification(trainer: Any, data: Dataset, outputs: Array) -> bool:
     """Return whether a network's outputs are classes, one per row or binary."""
+    require_one(data)
     row = ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
     loss = trainer.loss
     named = semantics.labels(outputs.shape, row) is not None
@@ -236,6 +255,7 @@ def permutation_importance(
 
     Source: Breiman 2001, section 10; scikit-learn, ``permutation_importance``.
     """
+    require_one(data)
     if not 0 < len(columns_of(data)) <= COLUMNS or len(data) < 2:
         return []
     data = trainer.like(data)

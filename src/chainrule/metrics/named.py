@@ -11,18 +11,23 @@ import numpy as np
 from chainrule.errors import ArgumentError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, Shape
-from chainrule.metrics.base import Metric
+from chainrule.metrics.base import FunctionMetric, Metric
 from chainrule.metrics.classes import (
     F1,
-    ROCAUC,
     Accuracy,
     BalancedAccuracy,
     ClassMetric,
     ConfusionMatrix,
+    Precision,
+    Recall,
     TopK,
 )
+from chainrule.metrics.outputs import OutputMetric
+from chainrule.metrics.probabilities import BrierScore, LogLoss
 from chainrule.metrics.quantities import MAE, MSE, R2, RMSE
+from chainrule.metrics.ranking import ROCAUC, AveragePrecision
 from chainrule.nn import output_semantics as semantics
+from chainrule.nn.losses.classes import ClassLoss
 from chainrule.tensor import as_tensor
 from chainrule.text import _
 from chainrule.util import validation
@@ -30,11 +35,14 @@ from chainrule.util import validation
 _NAMED: dict[str, type[Metric]] = {
     kind.name: kind
     for kind in (
-        *(Accuracy, BalancedAccuracy, F1, ROCAUC, ConfusionMatrix),
+        *(Accuracy, BalancedAccuracy, Precision, Recall, F1, ROCAUC),
+        *(AveragePrecision, LogLoss, BrierScore, ConfusionMatrix),
         *(R2, MAE, MSE, RMSE),
     )
 }
 _CLASSES = {kind.__name__: kind for kind in (*_NAMED.values(), TopK)}
+#: The metrics of this library, each of one output.
+LIBRARY = frozenset(_CLASSES.values())
 
 
 def metric(metric_or_name: Any) -> Metric:
@@ -45,6 +53,8 @@ def metric(metric_or_name: Any) -> Metric:
     """
     if isinstance(metric_or_name, Metric):
         return metric_or_name
+    if callable(metric_or_name) and not isinstance(metric_or_name, type):
+        return FunctionMetric(metric_or_name)
     if isinstance(metric_or_name, str):
         if metric_or_name in _NAMED:
             return _NAMED[metric_or_name]()
@@ -65,29 +75,72 @@ def metric(metric_or_name: Any) -> Metric:
     return validation.instance("metrics", metric_or_name, Metric, "['accuracy']")
 
 
-def as_metrics(metrics: Any) -> tuple[Metric, ...] | None:
+def as_metrics(metrics: Any, outputs: Any = None) -> tuple[Metric, ...] | None:
     """Return the metrics requested from a Trainer; None for the default choice.
+
+    Args:
+        metrics: names, metrics and functions, one or several; functions also by the
+            names that they shall have.
+        outputs: the losses by outputs, where there are several: then metrics in a
+            dictionary are those of outputs, and so is a tuple of as many as a tuple of
+            losses has.
 
     Raises:
         ArgumentError: what is no metric, or two of one name.
     """
     if metrics is None:
         return None
-    several = isinstance(metrics, Iterable) and not isinstance(metrics, str | type)
-    items: list[Any] = [*metrics] if several else [metrics]
-    resolved = tuple(map(metric, items))
-    names = ["loss", *(m.name for m in resolved)]
-    for m in resolved:
-        validation.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
+    in_order = not isinstance(outputs, dict) and isinstance(metrics, tuple)
+    if outputs is None or not (
+        isinstance(metrics, dict) or (in_order and len(metrics) == len(outputs))
+    ):
+        resolved = _several(metrics)
+    else:
+        resolved, known = (), [key for key, __ in _items(outputs)]
+        for key, items in _items(metrics):
+            if key not in known:
+                raise ArgumentError(
+                    _("There is no loss of the output {key!r}.", key=key),
+                    expected=_(
+                        "metrics by the names of {known}",
+                        known=", ".join(map(str, known)),
+                    ),
+                    got=repr(key),
+                    fix='metrics={"…": ["accuracy"]}',
+                )
+            resolved += tuple(OutputMetric(m, key) for m in _several(items))
+    check_names(resolved, outputs)
+    return resolved
+
+
+def _items(tree: Any) -> Iterable[tuple[Any, Any]]:
+    return tree.items() if isinstance(tree, dict) else enumerate(tree)
+
+
+def _several(metrics: Any) -> tuple[Metric, ...]:
+    """Return one or several metrics, by name or not, as a tuple."""
+    if isinstance(metrics, dict):
+        return tuple(FunctionMetric(f, name) for name, f in metrics.items())
+    one = isinstance(metrics, str | type) or not isinstance(metrics, Iterable)
+    items: Any = [metrics] if one else metrics
+    return tuple(map(metric, items))
+
+
+def check_names(measured: Iterable[Metric], outputs: Any = None) -> None:
+    """Refuse metrics of one name, or of that of a loss, or of an unknown mode."""
+    losses = [] if outputs is None else [f"{key}_loss" for key, __ in _items(outputs)]
+    names = ["loss", *losses, *(m.name for m in measured)]
+    for m in measured:
+        if m.mode is not None:
+            validation.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
     for name in names:
         if not name or names.count(name) > 1:
             raise ArgumentError(
                 _("Every metric has a name of its own."),
                 expected=_("different names, none of them empty or 'loss'"),
-                got=", ".join(map(repr, names[1:])),
+                got=", ".join(map(repr, names[1 + len(losses) :])),
                 fix=_("give the class another name = '…'"),
             )
-    return resolved
 
 
 def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, ...]:
@@ -95,8 +148,11 @@ def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, .
 
     Accuracy where the loss or the targets speak of classes; R² and MAE for quantities:
     with a regression loss, or a loss of the user's own on floating-point targets of the
-    outputs' shape. Nothing else.
+    outputs' shape. Nothing else, and nothing for one of C classes at each of several
+    positions, which no metric counts.
     """
+    if isinstance(loss, ClassLoss) and len(prediction) > 2:
+        return ()
     if semantics.is_classification(loss) or semantics.labels(prediction, target):
         return (Accuracy(),)
     own = not type(loss).__module__.startswith("chainrule.")
@@ -136,6 +192,9 @@ def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
 
 def spec(metric: Metric) -> dict[str, Any] | None:
     """Return a metric's description for a checkpoint; None for a user's own metric."""
+    if isinstance(metric, OutputMetric):
+        inner = spec(metric.metric)
+        return None if inner is None else inner | {"output": metric.output}
     name = type(metric).__name__
     known = _CLASSES.get(name) is type(metric)
     return {"class": name, "arguments": metric.settings()} if known else None
@@ -147,7 +206,9 @@ def build(description: Mapping[str, Any]) -> Metric:
     Raises:
         KeyError, TypeError: a description of something else.
     """
-    return _CLASSES[description["class"]](**description["arguments"])
+    made = _CLASSES[description["class"]](**description["arguments"])
+    output = description.get("output")
+    return made if output is None else OutputMetric(made, output)
 
 
 def measure(metric_or_name: Any, prediction: Any, target: Any) -> Any:

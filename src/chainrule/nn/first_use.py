@@ -7,8 +7,9 @@ the module's own, and a conversion to a dtype that does not asks for floats.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import Any
 
 from chainrule.compilation.tracing import ProgramTrace
 from chainrule.errors import ChainruleError
@@ -17,9 +18,10 @@ from chainrule.graph.emit import tracing
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim
 from chainrule.nn.module import Module
-from chainrule.nn.traced import mode
+from chainrule.nn.traced import called, mode
 from chainrule.primitives.elementwise import convert
 from chainrule.tensor import wrap
+from chainrule.util.pytree import mapped
 
 #: Integers of these dtypes are indices as they are; smaller ones become int32.
 _WIDE = (DType.int64, DType.uint64, DType.uint32)
@@ -44,33 +46,44 @@ class Use(Enum):
 
 
 class _Found(Exception):  # noqa: N818 - no error
-    def __init__(self, use: Use) -> None:
-        self.use = use
+    """The uses of all inputs are known."""
 
 
 class _Watch(ProgramTrace):
-    """A trace that stops once the first operation on a module's input is known."""
+    """A trace that stops once the first operation on each input is known.
 
-    def __init__(self, x: Value) -> None:
+    Attributes:
+        uses: what is known, by the name of the input.
+    """
+
+    def __init__(self, inputs: Mapping[str, Value]) -> None:
         super().__init__("first_use", {})
-        self.followed: dict[int, Value] = {id(x): x}
+        self.uses: dict[str, Use] = {}
+        self.followed = {name: {id(x): x} for name, x in inputs.items()}
 
     def note_emitted(self, outputs: tuple[Value, ...]) -> None:
         node = outputs[0].node
         assert node is not None
-        positions = [i for i, v in enumerate(node.inputs) if id(v) in self.followed]
-        if not positions:
-            return
-        if node.primitive is convert:
-            to = outputs[0].dtype
-            if to.is_float and to.itemsize < 8:
-                raise _Found(Use.FLOATS)
-            raise _Found(Use.CONVERTS)
-        if not node.inputs[positions[0]].dtype.is_integer:
-            raise _Found(Use.FLOATS)
-        if any(_integers_alone(node, i) for i in positions):
-            raise _Found(Use.INDICES)
-        self.followed |= {id(v): v for v in outputs if v.dtype.is_integer}
+        for name, values in self.followed.items():
+            if name not in self.uses:
+                positions = [i for i, v in enumerate(node.inputs) if id(v) in values]
+                use = _use(node, positions, outputs) if positions else None
+                if use is not None:
+                    self.uses[name] = use
+                elif positions:
+                    values |= {id(v): v for v in outputs if v.dtype.is_integer}
+        if len(self.uses) == len(self.followed):
+            raise _Found
+
+
+def _use(node: Node, positions: list[int], outputs: tuple[Value, ...]) -> Use | None:
+    """Return the use that an operation makes of an input; None if it does not tell."""
+    if node.primitive is convert:
+        to = outputs[0].dtype
+        return Use.FLOATS if to.is_float and to.itemsize < 8 else Use.CONVERTS
+    if not node.inputs[positions[0]].dtype.is_integer:
+        return Use.FLOATS
+    return Use.INDICES if any(_integers_alone(node, i) for i in positions) else None
 
 
 def _integers_alone(node: Node, position: int) -> bool:
@@ -109,37 +122,76 @@ def first_use(model: Module, row: Shape, dtype: DType = DType.int64) -> Use:
     >>> first_use(nn.Embedding(5, 2), (3,)), first_use(nn.Linear(3, 2), (3,))
     (<Use.INDICES: 'indices'>, <Use.FLOATS: 'floats'>)
     """
-    sizes: tuple[Dim, ...] = (SymbolicDim("N"), *row)
-    x = Value(None, sizes, dtype, name="x")
-    with no_grad(), mode(model, training=False), tracing(_Watch(x)):
+    return first_uses(model, "x", {"x": ArrayType(row, dtype)})["x"]
+
+
+def first_uses(model: Module, x: Any, rows: Mapping[str, ArrayType]) -> dict[str, Use]:
+    """Return the kind of the first operation on each input of a module, by name.
+
+    Args:
+        model: the module.
+        x: the names of its inputs, in the nest that it is called with.
+        rows: the types of one sample of each that it is tried with, by name.
+    """
+    sizes: Dim = SymbolicDim("N")
+    values = {
+        name: Value(None, (sizes, *row.shape), row.dtype, name=name)
+        for name, row in rows.items()
+    }
+    watch, rest = _Watch(values), Use.ANY
+    with no_grad(), mode(model, training=False), tracing(watch):
         try:  # only what the module raises is its refusal
-            model(wrap(x))
-        except _Found as signal:
-            return signal.use
+            called(model, mapped(lambda name: wrap(values[name]), x))
+        except _Found:
+            pass
         except Exception:  # noqa: BLE001 - whatever it raises, it is not called so
-            return Use.REFUSES
-    return Use.ANY
+            rest = Use.REFUSES
+    return {name: watch.uses.get(name, rest) for name in rows}
 
 
 def input_dtype(model: Module, row: Shape, stored: DType = DType.int64) -> DType:
     """Return the dtype to which stored numbers are converted as a module's input.
-
-    Indices stay integers; a module that converts its input itself gets the numbers as
-    they are stored; any other gets the dtype of its first parameter.
 
     Args:
         model: the module.
         row: the shape of one sample.
         stored: the dtype of the numbers.
     """
+    return input_dtypes(model, "x", {"x": ArrayType(row, stored)})["x"]
+
+
+def input_dtypes(
+    model: Module, x: Any, rows: Mapping[str, ArrayType]
+) -> dict[str, DType]:
+    """Return the dtypes to which stored numbers are converted as a module's inputs.
+
+    Indices stay integers; a module that converts its input itself gets the numbers as
+    they are stored; any other gets the dtype of its first parameter.
+
+    Args:
+        model: the module.
+        x: the names of its inputs, in the nest that it is called with.
+        rows: the types of one sample of each as they are stored, by name.
+    """
     own = next((p.dtype for p in model.parameters()), get_default_dtype())
-    use = first_use(model, row)
-    if use is Use.ANY or (use is Use.INDICES and stored.is_float):
-        if first_use(model, row, own) is not Use.REFUSES:
-            return own
-        use = Use.INDICES
-    if use is Use.INDICES:
-        return DType.int64 if stored in _WIDE else DType.int32
-    if use is not Use.CONVERTS or stored is own:
-        return own
-    return own if first_use(model, row, stored) is Use.REFUSES else stored
+    integers = {name: ArrayType(row.shape, DType.int64) for name, row in rows.items()}
+    uses = first_uses(model, x, integers)
+    dtypes: dict[str, DType] = {}
+    for name, row in rows.items():
+        indices = uses[name] is Use.INDICES
+        whole = DType.int64 if row.dtype in _WIDE else DType.int32
+        dtypes[name] = whole if indices and not row.dtype.is_float else own
+
+    def refused(name: str, dtype: DType) -> bool:
+        tried = {n: ArrayType(row.shape, dtypes[n]) for n, row in rows.items()}
+        tried[name] = ArrayType(rows[name].shape, dtype)
+        return first_uses(model, x, tried)[name] is Use.REFUSES
+
+    for name, row in rows.items():
+        use, stored = uses[name], row.dtype
+        if use is Use.ANY or (use is Use.INDICES and stored.is_float):
+            if refused(name, own):
+                dtypes[name] = DType.int64 if stored in _WIDE else DType.int32
+        elif use is Use.CONVERTS and stored is not own and not refused(name, stored):
+            dtypes[name] = stored
+    return dtypes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
@@ -45,6 +46,21 @@ def functional_call(
     >>> cr.grad(loss)(cr.tensor([[2.0]]))
     tensor([[3.]])
     """
+    with replaced(module, parameters_and_buffers):
+        called: Any = module
+        return called(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+
+
+@contextmanager
+def replaced(
+    module: SupportsForward[..., Any],
+    parameters_and_buffers: Mapping[str, Any] | Sequence[Mapping],
+) -> Iterator[None]:
+    """Put other tensors in place of a module's own within the block.
+
+    Args:
+        module, parameters_and_buffers: as for :func:`functional_call`.
+    """
     called: Any = module
     own = dict(called._named_state(remove_duplicate=False))
     replacements: dict[int, Tensor] = {}
@@ -82,7 +98,7 @@ def functional_call(
     for attributes, name, t in slots:
         attributes[name] = replacements[id(t)]
     try:
-        return called(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+        yield
     finally:
         for attributes, name, t in slots:
             attributes[name] = t

@@ -10,15 +10,17 @@ from typing import Any
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.composites import control
 from chainrule.data import Dataset, Stream
+from chainrule.data.adapter import kinds
+from chainrule.data.checks import check_nest
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.graph.types import ArrayType, SymbolicDim, resolve, size_of
-from chainrule.nn.first_use import input_dtype
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, resolve, size_of
+from chainrule.nn.first_use import input_dtypes
 from chainrule.nn.module import Module, Parameter
-from chainrule.nn.traced import ForwardCapture, mode, outputs_of
+from chainrule.nn.traced import ForwardCapture, called, mode, outputs_of
 from chainrule.primitives import (
     conv,
     elementwise,
@@ -35,6 +37,7 @@ from chainrule.text import _
 from chainrule.text.tables import html_table, text_table
 from chainrule.util import validation
 from chainrule.util.keywords import strict
+from chainrule.util.pytree import mapped
 
 N = SymbolicDim("N")
 
@@ -126,7 +129,8 @@ def summary(model: Module, data: Any) -> Summary:
     Args:
         model: the network.
         data: the shape of one sample, such as ``(784,)`` or ``784``; or something that
-            has rows: an array, a tensor, a ``Dataset`` or a ``Stream``.
+            has rows: an array, a tensor, a ``Dataset`` or a ``Stream``. Of several
+            inputs a dictionary of these by name.
 
     FLOPs are counted in the graph of a prediction, for one sample: a product or
     convolution counts 2 for each multiply–add, an elementwise operation 1 for each
@@ -150,13 +154,13 @@ def summary(model: Module, data: Any) -> Summary:
     58 parameters, 232 bytes, 114 FLOPs a sample
     """
     validation.instance("model", model, Module, "nn.Sequential(nn.Linear(4, 2))")
-    row = _row(model, data)
-    layers = _layers(model, row)
+    names, rows = _rows(model, data)
+    layers = _layers(model, names, rows)
     every = [t for __, t in model._named_state()]
     parameters = [t for t in every if isinstance(t, Parameter)]
     return Summary(
         model=type(model).__name__,
-        input=show((N, *row.shape)),
+        input=_shown(rows),
         layers=tuple(layers),
         parameters=_count(parameters),
         trainable=_count(p for p in parameters if p.requires_grad),
@@ -166,13 +170,21 @@ def summary(model: Module, data: Any) -> Summary:
     )
 
 
-def _layers(model: Module, row: ArrayType) -> list[Layer]:
+def _shown(rows: Mapping[str, ArrayType]) -> str:
+    """Return the shapes of a model's inputs as text."""
+    shapes = {k.removeprefix("x."): show((N, *row.shape)) for k, row in rows.items()}
+    if len(shapes) == 1:
+        return next(iter(shapes.values()))
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+
+
+def _layers(model: Module, names: Any, rows: Mapping[str, ArrayType]) -> list[Layer]:
     """Return the summary's rows: modules in the order of their calls, then the others.
 
     A module that only contains others, and has neither tensors nor work of its own,
     is left out; a tensor counts for the first module that has it.
     """
-    captures, graph = _traced(model, row)
+    captures, graph = _traced(model, names, rows)
     shapes = {h.path: show(h.output.shape) for h in reversed(captures)}
     modules = _modules(model)
     paths = {path: path for path in modules} | {h.scope: h.path for h in captures}
@@ -206,18 +218,32 @@ def _modules(model: Module) -> dict[str, Module]:
     return {path: named[path] for path in first.values()}
 
 
-def _row(model: Module, data: Any) -> ArrayType:
-    """Return the type of one sample of a model, from its sizes or its data."""
+def _rows(model: Module, data: Any) -> tuple[Any, dict[str, ArrayType]]:
+    """Return a model's inputs and the types of a sample, from sizes or from data."""
+    if isinstance(data, Dataset | Stream):
+        of = kinds(data)
+        types = of.types_of(of.x)
+        names = of.x
+    else:
+        if not isinstance(data, dict):
+            names, shapes = "x", {"x": _shape(data)}
+        else:
+            check_nest(dict.fromkeys(data), "x")
+            shapes = {f"x.{name}": _shape(part, True) for name, part in data.items()}
+            names = {name: f"x.{name}" for name in data}
+        types = {name: ArrayType(shape, DType.int64) for name, shape in shapes.items()}
+    dtypes = input_dtypes(model, names, types)
+    return names, {k: ArrayType(t.shape, dtypes[k]) for k, t in types.items()}
+
+
+def _shape(data: Any, several: bool = False) -> tuple[int, ...]:
+    """Return the shape of one sample; of several inputs it may be ()."""
     if isinstance(data, int) and not isinstance(data, bool):
         data = (data,)
-    if isinstance(data, tuple | list) and data:
+    if isinstance(data, tuple | list) and (data or several):
         sizes = tuple(d for d in data if type(d) is int and d > 0)
         if len(sizes) == len(data):
-            return ArrayType(sizes, input_dtype(model, sizes))
-    if isinstance(data, Dataset):
-        data = data.x
-    if isinstance(data, Stream):
-        return ArrayType(data.row.shape, input_dtype(model, data.row.shape))
+            return sizes
     shape = getattr(data, "shape", None)
     if not isinstance(shape, tuple) or not shape:
         raise ArgumentError(
@@ -226,20 +252,25 @@ def _row(model: Module, data: Any) -> ArrayType:
             got=repr(data)[:80],
             fix=_("cr.summary(model, (784,)), or cr.summary(model, train)"),
         )
-    return ArrayType(shape[1:], input_dtype(model, shape[1:]))
+    return shape[1:]
 
 
-def _traced(model: Module, row: ArrayType) -> tuple[list[ForwardCapture], Graph]:
+def _traced(
+    model: Module, names: Any, rows: Mapping[str, ArrayType]
+) -> tuple[list[ForwardCapture], Graph]:
     """Trace a model for its summary: return its modules' outputs, and the graph."""
     captures: list[ForwardCapture] = []
 
-    def function(x: Tensor) -> Any:
+    def function(*values: Tensor) -> Any:
+        given = dict(zip(rows, values, strict=True))
         with outputs_of(model) as outputs:
-            result = model(x)
+            result = called(model, mapped(given.__getitem__, names))
         captures.extend(outputs)
         return result
 
-    inputs = [Input("x", ArrayType((N, *row.shape), row.dtype))]
+    inputs = [
+        Input(name, ArrayType((N, *row.shape), row.dtype)) for name, row in rows.items()
+    ]
     with no_grad(), mode(model, training=False):
         return captures, trace_entry("summary", function, inputs).entry.graph
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from chainrule.errors import ArgumentError
 from chainrule.graph.context import changes, context
 from chainrule.nn.module import Module
 from chainrule.tensor import Tensor, wrap
+from chainrule.text import _, joined
+from chainrule.util.pytree import is_nest
 
 
 class ForwardCapture(NamedTuple):
@@ -25,6 +30,40 @@ class ForwardCapture(NamedTuple):
     calls: int
     scope: str
     output: Tensor
+
+
+def called(model: Module, inputs: Any) -> Any:
+    """Call a model with its inputs: a dictionary by name, a tuple in order, or one.
+
+    Raises:
+        ArgumentError: a model whose ``forward`` takes others.
+    """
+    args: tuple[Any, ...] = inputs if isinstance(inputs, tuple) else (inputs,)
+    kwargs: dict[str, Any] = {}
+    if isinstance(inputs, Mapping):
+        args, kwargs = (), dict(inputs)
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):
+        return model(*args, **kwargs)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        names = [*kwargs] or [_("{n} in order", n=len(args))]
+        raise ArgumentError(
+            _(
+                "{kind} cannot be called with these inputs: {error}.",
+                kind=type(model).__name__,
+                error=error,
+            ),
+            expected=f"forward{signature}",
+            got=joined(", ", names) if is_nest(inputs) else _("one input"),
+            fix=_(
+                "a dictionary of inputs by the names of these arguments, or a tuple "
+                "in their order; one array for one argument"
+            ),
+        ) from error
+    return model(*args, **kwargs)
 
 
 @contextmanager
@@ -68,6 +107,7 @@ def _noting(
     """Return a module's ``forward`` wrapped to record its output."""
     calls = 0
 
+    @functools.wraps(forward)
     def noted(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         result = forward(*args, **kwargs)

@@ -36,12 +36,12 @@ class Callback:
     ...             trainer.stop()
     """
 
-    def check(self, columns: Mapping[str, str]) -> None:
+    def check(self, columns: Mapping[str, str | None]) -> None:
         """Refuse, before it begins, a run that the callback does not suit.
 
         Args:
             columns: what the rows of the run's history will hold; ``"max"`` where more
-                is better, else ``"min"``.
+                is better, else ``"min"``; None where nobody knows.
         """
 
     def on_extend(self, trainer: Any) -> None:

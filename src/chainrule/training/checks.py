@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import nn
-from chainrule.data import Column, Dataset, Stream
-from chainrule.data.adapter import kinds, stored_as
+from chainrule.data import Dataset, Stream
+from chainrule.data.adapter import Rows, kinds
 from chainrule.errors import ArgumentError, warn
 from chainrule.nn import Module
 from chainrule.nn.first_use import Use, first_use
@@ -41,7 +41,7 @@ def one_source(others: tuple[Any, ...]) -> None:
 
 def schedule(optimizer: RuleOptimizer, plan: Plan) -> None:
     """Refuse a run that is longer than its learning-rate schedule is defined for."""
-    total, done = plan.total_steps, optimizer.steps
+    total, done = plan.total_updates, optimizer.steps
     for lr_schedule in optimizer.schedules():
         if total is None:
             try:
@@ -87,7 +87,7 @@ def extended(
             another length.
     """
     epochs = whole("epochs", epochs)
-    done, each = state.epoch - plan.first, plan.steps_per_epoch
+    done, each = state.epoch - plan.first, plan.updates_per_epoch
     longer = replace(plan, epochs=epochs)
     if epochs == plan.epochs:
         return longer
@@ -103,7 +103,7 @@ def extended(
         )
     if each is None:
         return longer
-    first = optimizer.steps - state.step - done * each
+    first = optimizer.steps - plan.updates(state.step) - done * each
     before, after = plan.epochs * each, epochs * each
     for lr_schedule in optimizer.schedules():
         end = lr_schedule.total_steps
@@ -126,10 +126,30 @@ def extended(
     return longer
 
 
-def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
-    """Refuse to monitor a quantity that a run's history will not contain."""
+def monitored(
+    who: str, monitor: str, columns: Mapping[str, str | None], mode: str | None = ""
+) -> None:
+    """Refuse to monitor a quantity that a run's history will not contain.
+
+    Args:
+        who: the class that does.
+        monitor: the key of the column.
+        columns: the keys, each with what is better: ``"max"``, ``"min"``, or None.
+        mode: what was said about that; None for nothing, which a function as a metric
+            needs.
+    """
     if monitor in columns:
-        return
+        if columns[monitor] is not None or mode is not None:
+            return
+        raise ArgumentError(
+            _(
+                "Nobody has said whether more of {monitor!r} is better.",
+                monitor=monitor,
+            ),
+            expected='mode="min" or mode="max"',
+            got=_("a function as a metric, and no mode"),
+            fix=f'{who}({monitor!r}, mode="min")',
+        )
     fix = did_you_mean(monitor, columns, "monitor='train_loss'")
     if monitor.startswith("validation_") and "validation_loss" not in columns:
         fix = _("pass validation=… to fit, or monitor='train_loss'")
@@ -145,7 +165,7 @@ def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
     )
 
 
-def monitors(optimizer: RuleOptimizer, columns: Mapping[str, str]) -> None:
+def monitors(optimizer: RuleOptimizer, columns: Mapping[str, str | None]) -> None:
     """Refuse a schedule that monitors a quantity which the run does not measure."""
     for lr_schedule in optimizer.schedules():
         monitor = getattr(lr_schedule, "monitor", None)
@@ -201,9 +221,12 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
 def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) -> None:
     """Warn, before a run, of features and targets that do not suit the model.
 
-    Of a stream only the types are looked at.
+    Of a stream only the types are looked at, of several inputs nothing.
     """
-    row = kinds(data)[0]
+    of = kinds(data)
+    if of.x != "x" or of.y != "y":
+        return
+    row = of.types["x"].shape
     if isinstance(data, Dataset) and first_use(model, row) is not Use.INDICES:
         sanity_checks.warn_of(data, model, loss)
     if batch_size > 1 or len(row) != 1:
@@ -223,23 +246,43 @@ def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) 
             )
 
 
-def same_scale(trained: float | None, data: Column | Dataset | Stream) -> None:
+def same_scale(trained: Mapping[str, float] | None, data: Rows) -> None:
     """Warn of unscaled integer features where the training data were scaled."""
-    stored, scale = stored_as(data)
-    if trained is None or scale is not None or stored.kind not in "ui":
-        return
-    warn(
-        _("The training data were scaled, and these are not."),
-        expected=_(
-            "scale={trained}, or features that are scaled already", trained=trained
-        ),
-        got=_("{stored} and no scale", stored=stored),
-        fix=_(
-            "cr.data.Dataset(x, y, scale={trained}), or for predict "
-            "cr.data.Column(x, scale={trained})",
-            trained=trained,
-        ),
-    )
+    of = kinds(data)
+    for name, scale in (trained or {}).items():
+        kind = of.types.get(name)
+        if kind is None or name in of.scales or not kind.dtype.is_integer:
+            continue
+        warn(
+            _("The training data were scaled, and these are not."),
+            expected=_(
+                "scale={trained}, or features that are scaled already", trained=scale
+            ),
+            got=_("{stored} and no scale", stored=kind.dtype.numpy),
+            fix=_(
+                "cr.data.Dataset(x, y, scale={trained}), or for predict "
+                "cr.data.Column(x, scale={trained})",
+                trained=scale,
+            ),
+        )
+
+
+def accumulation(batches: Any, size: int, rows: int | None, drop_last: bool) -> int:
+    """Return how many batches make up an update, checked.
+
+    Raises:
+        ArgumentError: no count; more rows than there are, where smaller updates are
+            left out.
+    """
+    count = whole("accumulate_grad_batches", batches)
+    if drop_last and rows is not None and count * size > rows:
+        raise ArgumentError(
+            _("No update would be made: the only one is smaller, and left out."),
+            expected=_("up to {rows} rows an update", rows=rows),
+            got=f"accumulate_grad_batches={count}, batch_size={size}",
+            fix=_("drop_last=False, or fewer batches an update"),
+        )
+    return count
 
 
 def batch_size_of(loader: Any, asked: int | None) -> int | None:

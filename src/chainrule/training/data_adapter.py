@@ -15,15 +15,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from chainrule.compilation.program import CompiledProgram
-from chainrule.data import Dataset, Stream
-from chainrule.data.adapter import check_representable, checked_weights
+from chainrule.data import Column, Dataset, Stream
+from chainrule.data.adapter import Kinds, check_representable, checked_weights, kinds
+from chainrule.data.source import STORED, rows_of
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
@@ -34,11 +36,14 @@ from chainrule.graph.types import (
     size_of,
     type_of,
 )
-from chainrule.nn.losses import check_takes_weights
 from chainrule.random import permutation
 from chainrule.text import _
+from chainrule.training.class_weights import ClassWeights
+from chainrule.training.entries import Step
+from chainrule.training.objective import Objective
 from chainrule.training.source import BatchSource, StepInputs
 from chainrule.training.state import Plan, RunState
+from chainrule.util.pytree import leaves
 
 #: Bytes of a stream's block, about: two of them are in memory at a time.
 BLOCK_BYTES = 32 << 20
@@ -46,7 +51,7 @@ BLOCK_BYTES = 32 << 20
 #: seconds before the first step.
 BLOCK_ROWS = 1 << 14
 
-Check = Callable[[Array], None]
+Check = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,27 @@ class Block:
         return epoch == self.epoch and self.first <= step < self.end
 
     def work(self, step: int, most: int) -> StepInputs:
-        """Return the inputs of at most ``most`` training steps on the block's rows."""
+        """Return the inputs of at most ``most`` training steps on the block's rows.
+
+        Where several batches make up an update, all but the last of these add up their
+        gradients. A block begins with an update.
+        """
         size, streams = self.plan.batch_size, self.plan.block is not None
-        whole = self.first + len(self.order) // size
+        whole, turns = self.first + len(self.order) // size, self.plan.accumulate
         steps = min(most, whole - step) if step < whole else 1
+        inputs, entry = dict(self.inputs), None
+        if turns > 1:
+            turn = (step - self.first) % turns
+            update = min(step - turn + turns, self.end) - 1
+            entry = "train" if step == update else "accumulate"
+            steps = min(steps, max(1, update - step))
+            inputs["turn"] = np.arange(turn, turn + steps, dtype=np.uint32)
         start, over = (step - self.first) * size, step + steps == self.end
-        index = self.order[start : start + steps * size].reshape(steps, -1)
+        inputs["index"] = self.order[start : start + steps * size].reshape(steps, -1)
         return StepInputs(
-            {**self.inputs, "index": index},
+            inputs,
             steps=steps,
+            entry=entry,
             last=over and not streams,
             snapshot=over and streams,
         )
@@ -95,31 +112,33 @@ class DataAdapter(BatchSource):
     """Base class of adapters from training data to the batches of a training loop.
 
     Attributes:
-        x, y: the types of the features and targets that a step takes rows from.
-        scale: the factor from stored numbers to features, or None.
+        kinds: the inputs and targets, with the types of a row.
+        step: what a training step on them is traced for.
         checksum: what tells other data by.
         targets: all of them, where they are here; of a stream None.
-        rows: all stored features, where they are here; of a stream None.
-        dtype: what the model takes features as.
+        rows: all stored features by name, where they are here.
+        dtypes: what the model takes features as, by name.
         check: looks at targets that come later, before they are used.
         epoch_rows: the rows of the present epoch, once it is over.
-        weighted: whether rows have weights of their own.
     """
 
-    x: ArrayType
-    y: ArrayType
-    scale: float | None
+    kinds: Kinds
+    step: Step
     checksum: int
-    targets: Array | None = None
-    rows: Array | None = None
-    dtype = DType.float32
+    targets: Any = None
+    rows: Mapping[str, Array] = MappingProxyType({})
+    dtypes: Mapping[str, DType] = MappingProxyType({})
     epoch_rows = 0
-    weighted = False
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.block: Block | None = None
         self.check: Check = lambda y: None
+
+    @property
+    def block_rows(self) -> int | None:
+        """The rows of a stream that are held at a time; None for data in memory."""
+        return None
 
     def bind(self, program: CompiledProgram) -> None:
         """Prepare the adapter to place rows in the memory of a program's engine."""
@@ -153,23 +172,37 @@ class DatasetAdapter(DataAdapter):
         data: the data set.
         seed: of the order.
         weights: of the rows, float32, or None.
+        accumulate: how many batches make up an update.
     """
 
-    def __init__(self, data: Dataset, seed: int, weights: Array | None = None) -> None:
+    def __init__(
+        self,
+        data: Dataset,
+        seed: int,
+        weights: Array | None = None,
+        accumulate: int = 1,
+    ) -> None:
         super().__init__(seed)
-        stored, self.scale = data.x.stored, data.x.scale
-        if stored.dtype not in {d.numpy for d in DType}:  # float16, longdouble
-            stored, self.scale = data.x[...], None
-        columns = {"x": stored, "y": data.y}
+        columns = {k: _readable(c) for k, c in leaves(data.x, "x").items()}
+        arrays = {name: column.stored for name, column in columns.items()}
+        arrays |= leaves(data.y, "y")
+        self.kinds = replace(
+            kinds(data),
+            scales={k: c.scale for k, c in columns.items() if c.scale is not None},
+        )
         if weights is not None:
-            columns["weight"] = weights
-        self._arrays = {k: np.ascontiguousarray(a) for k, a in columns.items()}
-        self.rows, self.targets = self._arrays["x"], self._arrays["y"]
+            arrays["weight"] = weights
+        self._arrays = {k: np.ascontiguousarray(a) for k, a in arrays.items()}
+        self.rows, self.targets = {k: self._arrays[k] for k in columns}, data.y
         self._placed: dict[str, Any] = {}
-        self.x, self.y = type_of(self._arrays["x"]), type_of(self._arrays["y"])
-        self.epoch_rows, self.weighted = len(data.y), weights is not None
-        kind = repr((stored.dtype, stored.shape, self.scale))
-        self.checksum = zlib.crc32(kind.encode())
+        all_rows = {k: type_of(a) for k, a in self._arrays.items()}
+        weight = all_rows.pop("weight", None)
+        self.step = Step(replace(self.kinds, types=all_rows), weight, accumulate)
+        self.epoch_rows = len(data)
+        self.checksum = 0
+        for column in columns.values():
+            kind = repr((column.stored.dtype, column.stored.shape, column.scale))
+            self.checksum = zlib.crc32(kind.encode(), self.checksum)
         for array in self._arrays.values():
             raw = array.reshape(-1).view(np.uint8).data
             self.checksum = zlib.crc32(raw, self.checksum)
@@ -185,23 +218,52 @@ class DatasetAdapter(DataAdapter):
         return Block(self._placed, order, epoch, 0, plan)
 
 
+def _readable(column: Column) -> Column:
+    """Return features as a program reads them: float16 and longdouble as float32."""
+    return column if column.stored.dtype in STORED else Column(column[...])
+
+
 class StreamAdapter(DataAdapter):
     """An adapter of a stream, read block by block, to a training loop's batches.
 
     Args:
         stream: the stream.
-        rows: of a block; a multiple of the batch size.
+        rows: of a block; a multiple of the rows of an update.
         seed: of the order.
+        weigh: gives the weights of rows from their targets, or None.
+        accumulate: how many batches make up an update.
     """
 
-    def __init__(self, stream: Stream, rows: int, seed: int) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        rows: int,
+        seed: int,
+        weigh: ClassWeights | None = None,
+        accumulate: int = 1,
+    ) -> None:
         super().__init__(seed)
-        self.stream, self.scale = stream, stream.scale
-        row, target = stream.row, stream.target
-        self.x = ArrayType((rows, *row.shape), row.dtype)
-        self.y = ArrayType((rows, *target.shape), target.dtype)
-        self.checksum = zlib.crc32(f"{row} {target} {stream.scale}".encode())
+        self.stream, self.weigh, self.kinds = stream, weigh, kinds(stream)
+        self._rows = rows
+        self._types = {
+            name: ArrayType((rows, *kind.shape), kind.dtype)
+            for name, kind in self.kinds.types.items()
+        }
+        weight = None
+        if weigh is not None:
+            weight = ArrayType(self._types["y"].shape, DType.float32)
+        of_rows = replace(self.kinds, types=dict(self._types))
+        self.step = Step(of_rows, weight, accumulate)
+        if weight is not None:
+            self._types["weight"] = weight
+        text = f"{stream.row} {stream.target} {stream.scale}"
+        text += "" if weigh is None else f" {weigh}"
+        self.checksum = zlib.crc32(text.encode())
         self._pass: Generator[Block] | None = None
+
+    @property
+    def block_rows(self) -> int | None:
+        return self._rows
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
         before = self.block
@@ -230,17 +292,24 @@ class StreamAdapter(DataAdapter):
         rows = 0
         with closing(self.stream.blocks(plan.block)) as source:
             for number, (x, y) in enumerate(source):
-                rows += len(y)
+                count = rows_of(y)
+                rows += count
                 if number < step // each:
                     continue
-                if not number and len(y) < plan.batch_size:
-                    raise _too_short(len(y), plan.batch_size)
+                if not number and count < plan.batch_size:
+                    raise _too_short(count, plan.batch_size)
                 self.check(y)
-                check_representable(x, self.scale, self.dtype)
-                order = permutation(len(y), self.seed, epoch, number)
-                padded = {"x": _padded(x, self.x), "y": _padded(y, self.y)}
+                arrays = leaves(x, "x")
+                for name, part in arrays.items():
+                    scale = self.kinds.scales.get(name)
+                    check_representable(part, scale, self.dtypes[name])
+                arrays |= leaves(y, "y")
+                if self.weigh is not None:
+                    arrays["weight"] = self.weigh(y)
+                order = permutation(count, self.seed, epoch, number)
+                padded = {k: _padded(a, self._types[k]) for k, a in arrays.items()}
                 placed = self.placed(padded)
-                del x, y, padded
+                del x, y, arrays, padded
                 block = Block(placed, order, epoch, number * each, plan)
                 if block.end > max(step, block.first):
                     yield block
@@ -281,25 +350,34 @@ def adapter_of(
     *,
     block: int | None = None,
     weights: Array | None = None,
+    class_weights: ClassWeights | None = None,
+    accumulate: int = 1,
 ) -> DataAdapter:
     """Return the adapter of a data set or a stream to a training loop's batches.
 
-    A stream's blocks have the rows that a run has begun with, or else whole batches, as
+    A stream's blocks have the rows that a run has begun with, or else whole updates, as
     many as both limits allow, at least one.
     """
     if isinstance(data, Dataset):
-        return DatasetAdapter(data, seed, weights)
+        if class_weights is not None:
+            weights = class_weights.beside(weights, data.y)
+        return DatasetAdapter(data, seed, weights, accumulate)
     if block is None:
-        kinds = data.row, data.target
+        types = kinds(data).types.values()
         each = sum(
-            resolve(size_of(k.shape), NO_SIZES) * k.dtype.itemsize for k in kinds
+            resolve(size_of(k.shape), NO_SIZES) * k.dtype.itemsize for k in types
         )
-        rows = min(BLOCK_ROWS, BLOCK_BYTES // max(1, each))
-        block = batch_size * max(1, rows // batch_size)
-    return StreamAdapter(data, block, seed)
+        rows, size = (
+            min(BLOCK_ROWS, BLOCK_BYTES // max(1, each)),
+            batch_size * accumulate,
+        )
+        block = size * max(1, rows // size)
+    return StreamAdapter(data, block, seed, class_weights, accumulate)
 
 
-def as_weights(sample_weight: Any, data: Dataset | Stream, loss: Any) -> Array | None:
+def as_weights(
+    sample_weight: Any, data: Dataset | Stream, objective: Objective
+) -> Array | None:
     """Check sample weights for a data set and loss; return them as float32, or None.
 
     Raises:
@@ -307,5 +385,5 @@ def as_weights(sample_weight: Any, data: Dataset | Stream, loss: Any) -> Array |
     """
     if sample_weight is None:
         return None
-    check_takes_weights(loss)
+    objective.check_takes_weights()
     return checked_weights(sample_weight, data)

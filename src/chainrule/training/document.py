@@ -32,7 +32,9 @@ def _described(value: Any) -> Any:
 
 
 def _metric(value: Any) -> Any:
-    if "arguments" not in _described(value):
+    left = dict(value) if isinstance(value, dict) else value
+    output = left.pop("output", "") if isinstance(left, dict) else ""
+    if "arguments" not in _described(left) or type(output) not in (str, int):
         raise ValueError(_("a description with arguments"))
     return value
 
@@ -69,12 +71,13 @@ class PlanDocument(BaseModel, strict=True, extra="forbid"):
     feature_names: Annotated[list[str], Field(min_length=1)] | None
     target_names: Annotated[list[str], Field(min_length=2)] | None
     format: Tree | None
-    scale: Finite | None
+    scales: dict[str, Finite]
+    accumulate: Positive
 
     @model_validator(mode="after")
     def whole_batches(self) -> Self:
-        """Check that a block of a checkpoint's run consists of whole batches."""
-        if (self.block or 0) % self.batch_size:
+        """Check that a block of a checkpoint's run consists of whole updates."""
+        if (self.block or 0) % (self.batch_size * self.accumulate):
             raise ValueError(_("a block of whole batches"))
         return self
 
@@ -96,6 +99,14 @@ class StateDocument(BaseModel, strict=True, extra="ignore"):
     notes: Tree
 
 
+class LossDocument(BaseModel, strict=True, extra="forbid"):
+    """The schema of a loss in a checkpoint document, one of several or the only one."""
+
+    output: str | Annotated[int, Field(ge=0, lt=2**16)] | None
+    loss: Description | None
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Settings(BaseModel, strict=True, extra="ignore"):
     """The schema of an optimiser's settings in a checkpoint document."""
 
@@ -108,13 +119,26 @@ class TrainerDocument(StateDocument):
 
     architecture: Description | None
     model: str
-    loss: Description | None
+    losses: Annotated[list[LossDocument], Field(min_length=1)]
     optimizer: Settings
+    optimizer_steps: Count
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] | None
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     engine: Annotated[str, Field(max_length=40)]
     metrics: list[MetricDescription | None] | None
     probes: list[str]
     frozen: list[str]
+
+    @model_validator(mode="after")
+    def outputs(self) -> Self:
+        """Check that losses are one, or of different outputs, all named or in order."""
+        outputs = [loss.output for loss in self.losses]
+        named = all(isinstance(o, str) and o for o in outputs)
+        if outputs not in ([None], [*range(len(outputs))]) and not (
+            named and len(set(outputs)) == len(outputs)
+        ):
+            raise ValueError(_("losses of different outputs"))
+        return self
 
 
 def check(path: Place, document: Mapping[str, Any], kind: type[BaseModel]) -> None:

@@ -1,53 +1,87 @@
 """The entry points of a training program: training, evaluation and prediction.
 
-    train     x, y (all rows, as stored), index (N,) → loss, probes; new weights
-    evaluate  x (N, …), y (N, …) → loss, which rows are finite, what the metrics need
-    predict   x (N, …) → the model's output
+    train       x, y (all rows, as stored), index (N,) → loss, probes; new weights
+    accumulate  likewise, but the gradients are added up for a later step of train
+    evaluate    x (N, …), y (N, …) → loss, which rows are finite, what the metrics need
+    predict     x (N, …) → the model's output
 
-All three read one state, so a program holds one copy of the weights.
+Of several inputs, or targets, each is an input of its own, ``x.image``. All read one
+state, so a program holds one copy of the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from chainrule.compilation.tracing import Input, Traced, trace_entry
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.data.adapter import Kinds
+from chainrule.errors import ArgumentError
 from chainrule.graph.context import context, no_grad, scope
 from chainrule.graph.types import ArrayType, DType, Shape, SymbolicDim
 from chainrule.metrics import Metric
-from chainrule.nn import Loss, Module
-from chainrule.nn.first_use import input_dtype
+from chainrule.metrics.named import LIBRARY
+from chainrule.nn import Module
+from chainrule.nn.first_use import input_dtypes
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.output_semantics import are_finite
-from chainrule.nn.traced import mode
+from chainrule.nn.traced import called, mode
 from chainrule.optim import RuleOptimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
-from chainrule.random import StepStream, stream
+from chainrule.random import Generator, StepStream, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.training.accumulation import Accumulator
+from chainrule.training.averaging import WeightAverage
+from chainrule.training.objective import Objective
 from chainrule.training.probes import Probes
+from chainrule.util.pytree import is_nest, leaves, mapped
 
 N = SymbolicDim("N")
 
 
 class _Draws(StepStream):
-    """The random bits of a training step, from a key and the number of the step."""
+    """The random bits of a training step, from a key and the number of the step.
 
-    def __init__(self, key: Tensor, optimizer: RuleOptimizer) -> None:
+    Args:
+        key: uint32[2].
+        optimizer: whose updates are counted.
+        turn: the number of the batch within its update, where there are several.
+        turns: how many there are at most.
+    """
+
+    def __init__(
+        self, key: Tensor, optimizer: RuleOptimizer, turn: Tensor | None, turns: int
+    ) -> None:
         super().__init__(key, key)
-        self.optimizer = optimizer
+        self.optimizer, self.turn, self.turns = optimizer, turn, turns
 
     def bits(self, shape: Shape) -> Tensor:
         """Draw random bits within a training step, for a module such as dropout."""
         if self.step is self.key:
             trace: Any = context.trace
             self.step = wrap(trace.tabulated(self.optimizer, "number", DType.uint32))
+            if self.turn is not None:
+                self.step = self.step * self.turns + self.turn
         return super().bits(shape)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a training step is traced for: the data, and how gradients are used.
+
+    Attributes:
+        kinds: the inputs and targets, with the types of all rows as they are stored.
+        weight: the type of the weights of all rows; None where they have none.
+        accumulate: how many batches make up an update.
+    """
+
+    kinds: Kinds
+    weight: ArrayType | None
+    accumulate: int
 
 
 @dataclass(frozen=True)
@@ -55,129 +89,189 @@ class Entries:
     """The entry points of a training program, traced from model, loss and optimiser.
 
     Attributes:
-        model, loss, optimizer: as the Trainer was given them.
+        model: as the Trainer was given it.
+        objective: what is minimised.
+        optimizer: as the Trainer was given it.
         probes: the probes of a training step.
         key: uint32[2], the seed of dropout.
+        average: the running mean of the weights, or None.
+        accumulator: the sums of gradients of several batches.
     """
 
     model: Module
-    loss: Callable[[Any, Any], Any]
+    objective: Objective
     optimizer: RuleOptimizer
     probes: Probes
     key: Tensor
+    average: WeightAverage | None
+    accumulator: Accumulator
 
-    def dtype(self, row: Shape, stored: DType, scale: float | None) -> DType:
-        """Return the dtype of the model's input rows, from the stored data's dtype."""
-        if scale is not None:
-            return next((p.dtype for p in self.model.parameters()), DType.float32)
-        return input_dtype(self.model, row, stored)
+    @classmethod
+    def of(
+        cls,
+        model: Module,
+        loss: Any,
+        optimizer: RuleOptimizer,
+        probes: str | Iterable[str] = (),
+        *,
+        seed: int = 0,
+    ) -> Self:
+        """Return the entry points of a model with one loss, without an average."""
+        parts = Objective(loss), optimizer, Probes(probes, model), Generator(seed).key
+        return cls(model, *parts, None, Accumulator(model))
+
+    def dtypes(self, kinds: Kinds) -> dict[str, DType]:
+        """Return the dtypes of the model's inputs, from the stored data's types."""
+        types = kinds.types_of(kinds.x)
+        own = next((p.dtype for p in self.model.parameters()), DType.float32)
+        dtypes = {name: own for name in types if name in kinds.scales}
+        if len(dtypes) < len(types):
+            dtypes = {**input_dtypes(self.model, kinds.x, types), **dtypes}
+        return dtypes
 
     def train(
-        self,
-        x: ArrayType,
-        y: ArrayType,
-        scale: float | None,
-        weighted: bool = False,
-        *,
-        dtype: DType,
+        self, step: Step, dtypes: Mapping[str, DType], *, update: bool = True
     ) -> Traced:
-        """Trace a training step on the rows of x, y and weights selected by ``index``.
+        """Trace a training step on the rows of all data selected by ``index``.
 
         Args:
-            x, y: as they are stored, all rows.
-            scale: of x, or None.
-            weighted: whether rows have weights.
-            dtype: what the model takes.
+            step: what for.
+            dtypes: what the model takes its inputs as.
+            update: whether the optimiser makes its step; else gradients are added up
+                for a later one.
         """
+        kinds = step.kinds
+        if step.accumulate > 1:
+            self.accumulator.make()  # outside of the trace
+        inputs = [Input(name, kind) for name, kind in kinds.types.items()]
+        if step.weight is not None:
+            inputs.append(Input("weight", step.weight))
+        if step.accumulate > 1:
+            inputs.append(Input("turn", ArrayType((), DType.uint32), each=True))
+        inputs.append(Input("index", ArrayType((N,), DType.int32), each=True))
 
-        def function(*columns_and_index: Tensor) -> Any:
+        def function(*values: Tensor) -> Any:
             with fresh_gradients(self.model):
-                return step(*columns_and_index)
+                given = dict(zip([i.name for i in inputs], values, strict=True))
+                return compute(given.pop("index"), given.pop("turn", None), given)
 
-        def step(*columns_and_index: Tensor) -> Any:
-            *columns, index = columns_and_index
-            taken = [wrap(take(column.value, index.value)) for column in columns]
-            rows, truth, weight = taken if weighted else (*taken, None)
-            with stream(_Draws(self.key, self.optimizer)):
+        def compute(index: Tensor, turn: Tensor | None, given: Any) -> Any:
+            rows = {k: wrap(take(t.value, index.value)) for k, t in given.items()}
+            x = mapped(
+                lambda name: features(rows[name], kinds.scales.get(name), dtypes[name]),
+                kinds.x,
+            )
+            truth, weight = mapped(rows.__getitem__, kinds.y), rows.get("weight")
+            draws = _Draws(self.key, self.optimizer, turn, step.accumulate)
+            with stream(draws):
                 with self.probes.listening() as heard:
-                    prediction = self.model(features(rows, scale, dtype))
-                loss = self.score(prediction, truth, weight)
-            loss.backward()
-            outputs = {"loss": loss, **self.weight(prediction, truth, weight)}
+                    prediction = self.call(x)
+                loss, outputs = self.objective.score(prediction, truth, weight)
+            if turn is None:
+                loss.backward()
+            else:
+                counted = self.objective.batch_weight(
+                    prediction, truth, weight, index.shape[0]
+                )
+                self.accumulator.backward(loss, counted, last=update)
             outputs |= self.probes.after_backward(loss, heard)
-            with self.probes.around_update(outputs):
-                self.optimizer.step()
+            if update:
+                with self.probes.around_update(outputs):
+                    self.optimizer.step()
+                if self.average is not None:
+                    self.average.update()
             return outputs
 
-        inputs = [Input("x", x), Input("y", y)]
-        if weighted:
-            inputs.append(Input("weight", ArrayType(x.shape[:1], DType.float32)))
-        inputs.append(Input("index", ArrayType((N,), DType.int32), each=True))
         with mode(self.model, training=True):
-            return self._traced("train", function, inputs)
+            return self._traced("train" if update else "accumulate", function, inputs)
 
     def evaluate(
         self,
-        row: Shape,
-        target: ArrayType,
+        kinds: Kinds,
         metrics: Sequence[Metric],
-        weighted: bool = False,
-        *,
-        dtype: DType,
+        weight: ArrayType | None,
+        dtypes: Mapping[str, DType],
     ) -> Traced:
         """Trace the evaluation of a batch: its loss and its metrics' statistics."""
 
-        def function(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Any:
-            prediction = self.model(x)
+        def function(*values: Tensor) -> Any:
+            given = dict(zip([i.name for i in inputs], values, strict=True))
+            prediction = self.averaged_call(mapped(given.__getitem__, kinds.x))
+            y, weights = mapped(given.__getitem__, kinds.y), given.get("weight")
             return {
-                "loss": self.loss_parts(prediction, y, weight),
-                "finite": are_finite(prediction),
+                "loss": self.objective.loss_parts(prediction, y, weights),
+                "finite": mapped(are_finite, prediction),
                 **{metric.name: _batch(metric, prediction, y) for metric in metrics},
             }
 
-        y = ArrayType((N, *target.shape), target.dtype)
-        inputs = [_rows(row, dtype), Input("y", y)]
-        if weighted:
-            inputs.append(Input("weight", ArrayType((N,), DType.float32)))
+        inputs = _rows(kinds, dtypes)
+        types = kinds.types_of(kinds.y)
+        inputs += [
+            Input(n, ArrayType((N, *t.shape), t.dtype)) for n, t in types.items()
+        ]
+        if weight is not None:
+            inputs.append(Input("weight", weight))
         with no_grad(), mode(self.model, training=False):
             return self._traced("evaluate", function, inputs)
 
-    def predict(self, row: Shape, dtype: DType) -> Traced:
-        """Trace the prediction of a batch: the model's output."""
+    def predict(self, kinds: Kinds, dtypes: Mapping[str, DType]) -> Traced:
+        """Trace the prediction of a batch: the model's outputs."""
 
-        def function(x: Tensor) -> Tensor:
-            prediction = self.model(x)
-            if not isinstance(prediction, Tensor):
+        def function(*values: Tensor) -> Any:
+            given = dict(zip([i.name for i in inputs], values, strict=True))
+            return self.averaged_call(mapped(given.__getitem__, kinds.x))
+
+        inputs = _rows(kinds, dtypes)
+        with no_grad(), mode(self.model, training=False):
+            return self._traced("predict", function, inputs)
+
+    def call(self, x: Any) -> Any:
+        """Call the model; return its outputs, a tensor or a nest of tensors."""
+        prediction = as_tuples(called(self.model, x))
+        several = is_nest(prediction)
+        for name, output in leaves(prediction, "output").items():
+            rows = output.shape[:1] if isinstance(output, Tensor) else ()
+            if not rows or (several and isinstance(rows[0], int)):
                 raise ArgumentError(
-                    _("A Trainer needs a model that returns one tensor."),
-                    expected=_("forward(x) → tensor, one row a sample"),
-                    got=type(prediction).__name__,
+                    _("A Trainer needs a model that returns tensors of rows."),
+                    expected=_("forward(x) → tensor, or a dictionary or tuple of them"),
+                    got=f"{name}: {show(output.shape)}"
+                    if isinstance(output, Tensor)
+                    else f"{name}: {type(output).__name__}",
                     fix=_(
-                        "return the prediction alone; put what else the loss needs "
-                        "into its columns"
+                        "return the predictions alone; put what else the loss needs "
+                        "into them, one row a sample"
                     ),
                 )
-            return prediction
+        return prediction
 
-        with no_grad(), mode(self.model, training=False):
-            return self._traced("predict", function, [_rows(row, dtype)])
+    def averaged_call(self, x: Any) -> Any:
+        """Call the model with the averages of its weights, where there are some."""
+        with nullcontext() if self.average is None else self.average.in_place():
+            return self.call(x)
 
     def _traced(
         self, name: str, function: Callable[..., Any], inputs: list[Input]
     ) -> Traced:
         """Trace an entry point of a training program, with the model's tensor names."""
         names = {id(self.key): "trainer.key"}
-        if isinstance(self.loss, Module):
-            names |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
+        for prefix, loss in self.objective.modules.items():
+            names |= {id(t): f"{prefix}.{n}" for n, t in loss.named_tensors()}
+        states = {"accumulated": self.accumulator.state}
+        if self.average is not None:
+            states["average"] = self.average.state
+        for prefix, tensors in states.items():
+            names |= {id(t): f"{prefix}.{n}" for n, t in tensors.items()}
         names |= {id(t): n for n, t in self.model.named_tensors()}
-        with targets_checked():
+        # Losses of the library have seen all targets; a function's are seen in the run.
+        with targets_checked() if self.objective.checks_targets else nullcontext():
             traced = trace_entry(name, function, inputs, names)
         self._check_saved(traced)
         return traced
 
     def _check_saved(self, traced: Traced) -> None:
         """Refuse a training step that changes tensors which no checkpoint stores."""
-        modules = [m for m in (self.model, self.loss) if isinstance(m, Module)]
+        modules = [self.model, *self.objective.modules.values()]
         saved = {id(t) for m in modules for __, t in m._named_state()}
         named = {id(t): n for m in modules for n, t in m.named_tensors()}
         for key in traced.entry.replaces:
@@ -197,60 +291,31 @@ class Entries:
                 fix=f"self.register_buffer({name.rpartition('.')[2]!r}, tensor)",
             )
 
-    # -- the loss ----------------------------------------------------------------------
 
-    def score(self, prediction: Tensor, truth: Tensor, weight: Tensor | None) -> Tensor:
-        """Compute the loss of a batch within an entry point, a scalar."""
-        with scope("loss"):
-            loss = self.loss(prediction, truth, **_weights(weight))
-        if not isinstance(loss, Tensor) or loss.shape != ():
-            raise ShapeError(
-                _("The loss of a batch must be one number."),
-                expected=_("a tensor of shape ()"),
-                got=show(loss.shape) if isinstance(loss, Tensor) else repr(loss),
-                fix=_(
-                    "return its mean over the batch: loss.mean(), or reduction='mean'"
-                ),
-            )
-        return loss
-
-    def weight(
-        self, prediction: Tensor, truth: Tensor, weight: Tensor | None
-    ) -> dict[str, Tensor]:
-        """Compute a batch's weight in the epoch's mean loss, if not its row count."""
-        loss = self.loss
-        if not isinstance(loss, Loss):
-            return {} if weight is None else {"loss_weight": weight.sum()}
-        with no_grad(), scope("loss"):
-            own = loss.weights(*loss.prepare(prediction, truth))
-            if weight is own is None and loss.reduction == "mean":
-                return {}
-            counted = loss.totals(prediction, truth, **_weights(weight))[1]
-            return {"loss_weight": counted}
-
-    def loss_parts(
-        self, prediction: Tensor, truth: Tensor, weight: Tensor | None
-    ) -> dict[str, Tensor]:
-        """Compute a batch's loss as ``sum`` and ``weight``, or as its ``mean``."""
-        if not isinstance(self.loss, Loss):
-            mean = self.score(prediction, truth, weight)
-            if weight is None:
-                return {"mean": mean}
-            return {"sum": mean * weight.sum(), "weight": weight.sum()}
-        with scope("loss"):
-            total, counted = self.loss.totals(prediction, truth, **_weights(weight))
-        return {"sum": total, "weight": counted}
+def _rows(kinds: Kinds, dtypes: Mapping[str, DType]) -> list[Input]:
+    types = kinds.types_of(kinds.x)
+    return [Input(k, ArrayType((N, *t.shape), dtypes[k])) for k, t in types.items()]
 
 
-def _rows(row: Shape, dtype: DType) -> Input:
-    return Input("x", ArrayType((N, *row), dtype))
+def as_tuples(outputs: Any) -> Any:
+    """Return a model's outputs with tuples in place of lists."""
+    if isinstance(outputs, Mapping):
+        return {k: as_tuples(v) for k, v in outputs.items()}
+    if isinstance(outputs, list):
+        return tuple(map(as_tuples, outputs))
+    if type(outputs) is tuple:
+        return tuple(map(as_tuples, outputs))
+    return outputs
 
 
-def _weights(weight: Tensor | None) -> dict[str, Tensor]:
-    return {} if weight is None else {"sample_weight": weight}
-
-
-def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def _batch(metric: Metric, prediction: Any, truth: Any) -> dict[str, Tensor]:
+    if is_nest(prediction) and type(metric) in LIBRARY:
+        raise ArgumentError(
+            _("{metric!r} measures one output, and there are several.", metric=metric),
+            expected=_("metrics by outputs, or functions of all outputs and targets"),
+            got=", ".join(leaves(prediction, "output")),
+            fix=_('metrics={{"…": [{name!r}]}}', name=metric.name),
+        )
     with scope(metric.name):
         statistics = metric.batch(prediction, truth)
     tensors = isinstance(statistics, dict) and all(

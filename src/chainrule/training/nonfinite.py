@@ -48,6 +48,8 @@ def describe(
         checkpoint: the last one, or None.
     """
     tables = [table for table, __ in program.traced[entry].steps]
+    if not tables:  # it adds up gradients for the step of another entry
+        tables = [table for t in program.traced.values() for table, __ in t.steps]
     rates = [t.lr for t in tables if isinstance(t, RuleOptimizer)]
     first = first_node(program, entry, work)
     bad = next((k for k, number in watched.items() if not np.isfinite(number)), None)

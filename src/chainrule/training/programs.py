@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,30 +18,35 @@ from chainrule.compilation.guards.guards import Guards
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Traced
 from chainrule.data import Column, Dataset, Stream
-from chainrule.data.adapter import Rows, batches, check_representable, kinds, stored_as
+from chainrule.data.adapter import Kinds, Rows, batches, check_representable
+from chainrule.data.adapter import kinds as kinds_of
+from chainrule.data.source import rows_of
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype, resolve
-from chainrule.metrics import Metric, total
+from chainrule.metrics import Metric
 from chainrule.metrics.base import number
-from chainrule.metrics.named import check_quantities, defaults
+from chainrule.metrics.named import check_names, check_quantities, defaults
+from chainrule.metrics.outputs import OutputMetric
 from chainrule.nn import Loss, output_semantics
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
 from chainrule.text import _
 from chainrule.training.data_adapter import DataAdapter
-from chainrule.training.entries import Entries
+from chainrule.training.entries import Entries, N, Step
 from chainrule.training.nonfinite import all_finite
+from chainrule.training.objective import Objective
 from chainrule.training.state import Plan, RunState
+from chainrule.util.pytree import is_nest, leaves, mapped, unflatten
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
 
-Check = Callable[[Array], None]
-#: The dtypes of stored numbers that a program takes without conversion.
-_KNOWN = {dtype.numpy for dtype in DType}
+Check = Callable[[Any], None]
 #: Samples that evaluation and prediction take at a time.
 EVALUATION_BATCH = 1000
+#: So many kinds of data are remembered with what the model takes them as.
+KINDS = 8
 #: Batches that a profile is measured on, at most.
 PROFILED = 2000
 
@@ -53,24 +58,41 @@ class DataProgram:
     Attributes:
         program: with the entry ``predict``, and ``evaluate`` where there is a target.
         check: refuses targets that loss or metrics do not take.
-        row: the shape of one row of features.
-        dtype: what the model takes them as.
-        target: the type of one row of targets; None for prediction alone.
+        kinds: the inputs and targets; no targets for prediction alone.
+        dtypes: what the model takes the inputs as, by name.
         metrics: what ``evaluate`` measures.
-        weighted: whether ``evaluate`` takes weights of the rows.
+        weight: the type of the weights that ``evaluate`` takes, or None.
         training: what ``train`` was traced for, where there is such an entry.
         guards: what the model and the loss found outside.
     """
 
     program: CompiledProgram
     check: Check
-    row: tuple[int, ...]
-    dtype: DType
-    target: ArrayType | None
+    kinds: Kinds
+    dtypes: dict[str, DType]
     metrics: tuple[Metric, ...]
-    weighted: bool
-    training: Any
+    weight: ArrayType | None
+    training: Step | None
     guards: Guards
+
+    def takes(self, kinds: Kinds, dtypes: Mapping[str, DType]) -> bool:
+        """Return whether the program takes inputs of these kinds, and targets."""
+        mine = self.kinds
+        shapes, wanted = (
+            {name: t.shape for name, t in k.types_of(k.x).items()}
+            for k in (mine, kinds)
+        )
+        if mine.x != kinds.x or shapes != wanted:
+            return False
+        if kinds.y is not None and (
+            mine.y != kinds.y or mine.types_of(mine.y) != kinds.types_of(kinds.y)
+        ):
+            return False
+        return all(
+            dtype is self.dtypes[name]
+            or np.can_cast(dtype.numpy, self.dtypes[name].numpy)
+            for name, dtype in dtypes.items()
+        )
 
     def changed(self) -> str | None:
         """Return the name of a value whose change outdates the program, or None."""
@@ -109,7 +131,7 @@ class Programs:
         self.training: DataProgram | None = None
         self.other: DataProgram | None = None
         self._spent = 0.0
-        self._dtypes: dict[Any, DType] = {}
+        self._dtypes: list[tuple[Kinds, dict[str, DType]]] = []
 
     @property
     def seconds(self) -> float:
@@ -126,29 +148,30 @@ class Programs:
             ShapeError: rows that do not fit the model, named by its first layer.
             ArgumentError: targets that the loss does not take.
         """
-        key = (adapter.x, adapter.y, adapter.scale, adapter.weighted)
-        known = self.training
+        step, known = adapter.step, self.training
         if (
             known is None
-            or known.training != key
+            or known.training != step
             or not known.program.traced["train"].trains_the_same()
             or not known.program.traced["train"].reads_the_same()
             or known.changed()
         ):
             self._drop("training")
-            row = tuple(int(d) for d in adapter.x.shape[1:])
-            target = ArrayType(adapter.y.shape[1:], adapter.y.dtype)
-            dtype = self._dtype(row, adapter.x.dtype.numpy, adapter.scale)
-            known = self._prepare(row, dtype, target, adapter.targets, training=key)
+            kinds = adapter.kinds
+            known = self._prepare(
+                kinds, self._types(kinds), adapter.targets, None, step
+            )
             self.training = known
         elif adapter.targets is not None:
             known.check(adapter.targets)
         adapter.check = known.check
-        adapter.dtype = known.dtype
-        if adapter.rows is not None:
-            check_representable(adapter.rows, adapter.scale, known.dtype)
+        adapter.dtypes = known.dtypes
+        for name, rows in adapter.rows.items():
+            check_representable(
+                rows, adapter.kinds.scales.get(name), known.dtypes[name]
+            )
         if validation is not None:
-            self._for(validation)
+            self._for(kinds_of(validation), validation)
         return known.program
 
     def refuse_changed(self) -> None:
@@ -181,15 +204,19 @@ class Programs:
         finally:
             adapter.close()
 
-    def columns(self, validation: Dataset | Stream | None) -> dict[str, str]:
+    def columns(self, validation: Dataset | Stream | None) -> dict[str, str | None]:
         """Return the history's column names, each with ``"max"`` or ``"min"`` as best.
 
-        Call it after :meth:`fit_program`.
+        None where nobody knows, of a function as a metric. Call it after
+        :meth:`fit_program`.
         """
-        columns = {"epoch": "max", "train_loss": "min"}
+        parts = self.entries.objective.parts
+        losses = ["loss", *[f"{p.prefix}loss" for p in parts if p.prefix]]
+        columns: dict[str, str | None] = {"epoch": "max"}
+        columns |= {f"train_{name}": "min" for name in losses}
         if validation is not None:
-            columns["validation_loss"] = "min"
-            for m in self._for(validation).metrics:
+            columns |= {f"validation_{name}": "min" for name in losses}
+            for m in self._for(kinds_of(validation), validation).metrics:
                 if m.scalar:
                     columns[f"validation_{m.name}"] = m.mode
         return columns | {"lr": "min", "seconds": "min"}
@@ -198,17 +225,20 @@ class Programs:
         self, data: Dataset | Stream, size: int, weights: Array | None = None
     ) -> dict[str, Any]:
         """Compute the loss and the metrics over ``data``, batch by batch."""
-        prepared = self._for(data, weights is not None)
+        kind = None
+        if weights is not None:
+            kind = ArrayType((N, *weights.shape[1:]), DType.float32)
+        prepared = self._for(kinds_of(data), data, kind)
         batches_out: list[Mapping[str, Any]] = []
         counts: list[int] = []
-        for x, y in batches(data, size, prepared.dtype):
+        for inputs, y in batches(data, size, prepared.dtypes):
             if isinstance(data, Stream):
                 prepared.check(y)
-            inputs = {"x": x, "y": y}
+            rows = rows_of(y)
             if weights is not None:
-                inputs["weight"], weights = np.split(weights, [len(y)])
+                inputs["weight"], weights = np.split(weights, [rows])
             batches_out.append(prepared.program.run("evaluate", inputs))
-            counts.append(len(y))
+            counts.append(rows)
         if not batches_out:
             raise ArgumentError(
                 _("There is nothing to evaluate on."),
@@ -216,44 +246,51 @@ class Programs:
                 got=_("a stream without any"),
                 fix=_("look at what its function yields"),
             )
-        self._check_finite(np.concatenate([out["finite"] for out in batches_out]))
-        rows = np.array(counts, np.float64)
-        measured: dict[str, Any] = {
-            "loss": _mean([out["loss"] for out in batches_out], rows)
-        }
+        finite = [leaves(out["finite"], "output").values() for out in batches_out]
+        for column in zip(*finite):
+            self._check_finite(np.concatenate(column))
+        of_rows = np.array(counts, np.float64)
+        losses = [out["loss"] for out in batches_out]
+        measured = self.entries.objective.mean(losses, of_rows)
         for m in prepared.metrics:
-            value = m.value([out[m.name] for out in batches_out], rows)
+            value = m.value([out[m.name] for out in batches_out], of_rows)
             measured[m.name] = number(m, value) if m.scalar else value
         return measured
 
-    def predict(self, data: Rows, size: int) -> Array:
-        """Compute the model's output for each row of data, batch by batch."""
+    def predict(self, data: Rows, size: int) -> Any:
+        """Compute the model's outputs for each row of data, batch by batch."""
+        kinds = kinds_of(data)
+        kinds = replace(kinds, y=None, types=kinds.types_of(kinds.x))
         try:
-            prepared = self._for(data, predicts=True)
+            prepared = self._for(kinds, None)
         except ShapeError as error:
-            known = self.training.row if self.training is not None else ()
-            if not isinstance(data, Column) or data.shape not in (
-                known,
-                data.shape[:1],
-            ):
+            known = self.training and self.training.kinds
+            shape = data.shape if isinstance(data, Column) else None
+            trained = known.types["x"].shape if known and known.x == "x" else ()
+            if shape is None or shape not in (trained, shape[:1]):
                 raise
             raise ShapeError(
                 _("predict takes rows of features, and this looks like a single one."),
                 expected=_("x of shape (n, …)"),
-                got=show(data.shape),
+                got=show(shape),
                 fix="predict(x[None])",
             ) from error
         parts = [
-            prepared.program.run("predict", {"x": x})
-            for x, __ in batches(data, size, prepared.dtype)
+            prepared.program.run("predict", inputs)
+            for inputs, __ in batches(data, size, prepared.dtypes)
         ]
-        if parts:
-            outputs: Array = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            if not all_finite(outputs):
-                self._check_finite(output_semantics.finite_rows(outputs))
-            return outputs
-        value = prepared.program.program.entries["predict"].graph.outputs[0]
-        return np.zeros(resolve(value.shape, {"N": 0}), value.dtype.numpy)
+        if not parts:
+            return mapped(
+                lambda v: np.zeros(resolve(v.shape, {"N": 0}), v.dtype.numpy),
+                outputs_of(prepared.program.traced["predict"]),
+            )
+        outputs = parts[0]
+        if len(parts) > 1:
+            outputs = mapped(lambda *pieces: np.concatenate(pieces), *parts)
+        for output in leaves(outputs, "output").values():
+            if not all_finite(output):
+                self._check_finite(output_semantics.finite_rows(output))
+        return outputs
 
     def _check_finite(self, rows: Array) -> None:
         """Refuse predictions with NaN or infinity; name non-finite weights."""
@@ -263,79 +300,78 @@ class Programs:
             output_semantics.refuse_rows(rows, strange)
 
     def _for(
-        self, data: Rows, weighted: bool = False, *, predicts: bool = False
+        self, kinds: Kinds, data: Any, weight: ArrayType | None = None
     ) -> DataProgram:
-        """Return a compiled program that evaluates or predicts rows of data."""
-        row, target = kinds(data)
-        dtype = self._dtype(row, *stored_as(data))
+        """Return a compiled program that evaluates or predicts rows of data.
+
+        Args:
+            kinds: the inputs and targets.
+            data: whose targets are looked at; None for features.
+            weight: the type of the weights of a batch, or None.
+        """
+        dtypes = self._types(kinds)
         y = data.y if isinstance(data, Dataset) else None
-        if predicts:
-            target = y = None
         for known in (self.training, self.other):
-            if known is None or known.row != row or known.changed():
+            if known is None or not known.takes(kinds, dtypes) or known.changed():
                 continue
-            other = known.dtype is not dtype
-            if other and not np.can_cast(dtype.numpy, known.dtype.numpy):
-                continue
-            if target is None or (known.target, known.weighted) == (target, weighted):
+            if kinds.y is None or known.weight == weight:
                 if y is not None:
                     known.check(y)
                 return known
         self._drop("other")
-        self.other = self._prepare(row, dtype, target, y, weighted)
+        self.other = self._prepare(kinds, dtypes, y, weight)
         return self.other
 
-    def _dtype(
-        self, row: tuple[int, ...], stored: np.dtype, scale: float | None
-    ) -> DType:
-        """Return the model's input dtype for rows of data of a shape and type."""
-        key = row, stored, scale is None
-        if key not in self._dtypes:
-            kind = as_dtype(stored) if stored in _KNOWN else DType.float32  # float16
-            self._dtypes[key] = self.entries.dtype(row, kind, scale)
-        return self._dtypes[key]
+    def _types(self, kinds: Kinds) -> dict[str, DType]:
+        """Return the dtypes of the model's inputs for rows of data."""
+        for known, dtypes in self._dtypes:
+            if (known.x, known.types_of(known.x), known.scales.keys()) == (
+                kinds.x,
+                kinds.types_of(kinds.x),
+                kinds.scales.keys(),
+            ):
+                return dtypes
+        dtypes = self.entries.dtypes(kinds)
+        self._dtypes = [*self._dtypes[-KINDS:], (kinds, dtypes)]
+        return dtypes
 
     def _prepare(
         self,
-        row: tuple[int, ...],
-        dtype: DType,
-        target: ArrayType | None,
-        y: Array | None,
-        weighted: bool = False,
-        training: Any = None,
+        kinds: Kinds,
+        dtypes: dict[str, DType],
+        y: Any,
+        weight: ArrayType | None = None,
+        step: Step | None = None,
     ) -> DataProgram:
         started, entries = time.perf_counter(), self.entries
-        guards = Guards(entries.model, {"loss": entries.loss})
-        traced: list[Traced] = [entries.predict(row, dtype)]
-        loss, chosen = entries.loss, self.metrics
-        shape = traced[0].entry.graph.outputs[0].shape
-        check = partial(_check, loss, chosen or (), shape)
+        objective = entries.objective
+        losses = {f"{p.prefix}loss": p.loss for p in objective.parts}
+        guards = Guards(entries.model, losses)
+        traced: list[Traced] = [entries.predict(kinds, dtypes)]
+        chosen = self.metrics
+        outputs = outputs_of(traced[0])
+        check = partial(_check, objective, chosen or (), outputs)
         if y is not None:  # targets that cannot be are refused before all else
             check(y)
         measured: tuple[Metric, ...] = ()
-        if target is not None:
+        if kinds.y is not None:
+            targets = mapped(kinds.types.__getitem__, kinds.y)
+            objective.check_targets(outputs, targets)
             if chosen is None:
-                chosen = defaults(loss, shape, target)
-            measured = tuple(m.for_loss(loss) for m in chosen)
-            traced.append(
-                entries.evaluate(row, target, measured, weighted, dtype=dtype)
-            )
-        if training is not None:
-            traced.append(entries.train(*training, dtype=dtype))
+                chosen = _defaults(objective, outputs, targets)
+                check_names(chosen, None if objective.one else objective.given)
+            measured = tuple(m.for_loss(objective.given) for m in chosen)
+            traced.append(entries.evaluate(kinds, measured, weight, dtypes))
+        if step is not None:
+            traced.append(entries.train(step, dtypes))
+            if step.accumulate > 1:
+                traced.append(entries.train(step, dtypes, update=False))
         guards.refuse_changes(type(entries.model).__name__)
         guards.add_modules({id(m): m for t in traced for m, __ in t.modes}.values())
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
         return DataProgram(
-            program,
-            check,
-            row,
-            dtype,
-            target,
-            measured,
-            weighted,
-            training,
-            guards,
+            program, check, kinds, dtypes, measured, weight, step, guards
         )
 
     def _drop(self, name: str) -> None:
@@ -347,22 +383,46 @@ class Programs:
             setattr(self, name, None)
 
 
-def _check(loss: Any, measured: tuple[Metric, ...], prediction: Any, y: Array) -> None:
+def outputs_of(traced: Traced) -> Any:
+    """Return the types of the outputs of a traced entry point, in their nest."""
+    graph = traced.entry.graph
+    types = [v.type for v in graph.outputs[: traced.entry.outputs]]
+    return unflatten(traced.structure, types)
+
+
+def _defaults(objective: Objective, outputs: Any, targets: Any) -> tuple[Metric, ...]:
+    """Return the metrics that suit the losses, the outputs and the targets."""
+    if objective.one and (is_nest(outputs) or is_nest(targets)):
+        return ()
+    chosen: list[Metric] = []
+    for part in objective.parts:
+        output, target = part.pick(outputs, "output"), part.pick(targets, "target")
+        suiting: Any = defaults(part.loss, output.shape, target)
+        if part.output is not None:
+            suiting = [OutputMetric(m, part.output) for m in suiting]
+        chosen += suiting
+    return tuple(chosen)
+
+
+def _check(
+    objective: Objective, measured: tuple[Metric, ...], outputs: Any, y: Any
+) -> None:
     """Refuse, before compilation, targets that the loss or the metrics do not take."""
-    check_quantities(measured, loss, y)
-    if isinstance(loss, Loss):
-        loss.check_target(y, prediction)
-    else:
-        row = ArrayType(y.shape[1:], as_dtype(y.dtype))
-        classes = output_semantics.labels(prediction, row)
-        if classes is not None:
-            check_labels(y, classes)
-
-
-def _mean(parts: list[Mapping[str, Array]], rows: Array) -> float:
-    """Compute the loss over all batches: Σ ℓ / Σ w, or the mean of the batch means."""
-    if "mean" in parts[0]:
-        return float(np.array([float(p["mean"]) for p in parts]) @ rows / rows.sum())
-    weight = total(parts, "weight")
-    with np.errstate(invalid="ignore"):  # weights near float32's largest: ∞ / ∞
-        return float(total(parts, "sum") / (weight or 1.0))
+    if objective.one and (is_nest(outputs) or is_nest(y)):
+        return
+    objective.check_targets(outputs, y)
+    for part in objective.parts:
+        output, target = part.pick(outputs, "output"), part.pick(y, "target")
+        of = [
+            m.metric if isinstance(m, OutputMetric) else m
+            for m in measured
+            if getattr(m, "output", None) == part.output
+        ]
+        check_quantities(of, part.loss, target)
+        if isinstance(part.loss, Loss):
+            part.loss.check_target(target, output.shape)
+        else:
+            row = ArrayType(target.shape[1:], as_dtype(target.dtype))
+            classes = output_semantics.labels(output.shape, row)
+            if classes is not None:
+                check_labels(target, classes)

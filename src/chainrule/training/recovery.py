@@ -76,6 +76,10 @@ class RecoverableRun(RunMixin):
                 columns[name] = array.reshape(-1).astype(kind, copy=False)
         return columns
 
+    def record(self, entry: str) -> str:
+        """Return the name under which the history has an entry point's steps."""
+        return entry
+
     def _gather(self, entry: str, outputs: Any) -> None:
         """Collect a single step's outputs, recorded at the end of the chunk."""
         named = outputs if type(outputs) is dict else _named(outputs)
@@ -95,7 +99,7 @@ class RecoverableRun(RunMixin):
     def _record(self, entry: str, outputs: Any, steps: int) -> None:
         """Record training steps; if a value is not finite, find the faulty step."""
         columns = self.columns(entry, outputs, steps)
-        self.history.extend(columns, entry)
+        self.history.extend(columns, self.record(entry))
         if not self._right(columns):
             self._replay()
 
@@ -165,7 +169,7 @@ class RecoverableRun(RunMixin):
             tensors = self._mutable.tensors().values()
             if self._right(columns) and all_finite(*tensors):
                 state.step, state.updates = state.step + steps, state.updates + steps
-                self.history.extend(columns, entry)
+                self.history.extend(columns, self.record(entry))
                 self.source.see(work, outputs)
                 self._take_snapshot()
                 continue

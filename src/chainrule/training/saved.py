@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import deepcopy
 from functools import partial
 from typing import Any, BinaryIO, Self
 
 from chainrule.engines import EngineName, resolve_engine
-from chainrule.metrics import Metric
 from chainrule.nn import Module
 from chainrule.optim import RuleOptimizer
 from chainrule.training import checkpoint, saving
@@ -67,9 +66,12 @@ class SavedTrainer(RunMixin):
         return self.plan and self.plan.format
 
     @property
-    def scale(self) -> float | None:
-        """The factor by which the Trainer's training data are scaled to features."""
-        return self.plan and self.plan.scale
+    def scales(self) -> dict[str, float] | None:
+        """The factors by which the Trainer's training data are scaled to features.
+
+        By the names of the inputs that have one: ``"x"``, of several ``"x.image"``.
+        """
+        return self.plan and self.plan.scales
 
     @property
     def finished(self) -> bool:
@@ -99,10 +101,16 @@ class SavedTrainer(RunMixin):
         checkpoint.write(target, document, tensors, self.files.add)
         self.files.note(target)
 
-    def set_position(self, state: RunState, path: checkpoint.Place) -> None:
-        """Set the Trainer's position in its run, from a loaded checkpoint."""
+    def set_position(self, state: RunState, steps: int, path: checkpoint.Place) -> None:
+        """Set the Trainer's position in its run, from a loaded checkpoint.
+
+        Args:
+            state: where the run stands.
+            steps: the updates of the optimiser.
+            path: of the checkpoint.
+        """
         self.state = state
-        self.optimizer.steps = state.updates
+        self.optimizer.steps = steps
         self.files.note(path)
 
     @classmethod
@@ -111,9 +119,10 @@ class SavedTrainer(RunMixin):
         path: str | os.PathLike[str] | BinaryIO,
         *,
         model: Module | None = None,
-        loss: Callable[[Any, Any], Any] | None = None,
+        loss: Any = None,
+        loss_weights: Any = None,
         optimizer: RuleOptimizer | None = None,
-        metrics: str | Metric | Iterable[str | Metric] | None = None,
+        metrics: Any = None,
         probes: str | Iterable[str] | None = None,
         engine: EngineName | None = None,
         threads: int | None = None,
@@ -124,7 +133,8 @@ class SavedTrainer(RunMixin):
             path: a file that ``save`` wrote, open or not, or the directory of a run.
             model: needed where the network is not made of ``chainrule.nn`` modules
                 alone; it takes over the weights.
-            loss: needed for a loss of your own.
+            loss: needed for a loss of your own; of several outputs all of them.
+            loss_weights: beside ``loss``; see :class:`Trainer`.
             optimizer: needed for an optimiser of your own.
             metrics: needed for metrics of your own.
             probes: other probes than the saved ones.
@@ -137,8 +147,8 @@ class SavedTrainer(RunMixin):
                 of another architecture; nothing is changed then.
         """
         where = place("path", path)
-        arguments = {"model": model, "loss": loss, "optimizer": optimizer}
-        arguments |= {"metrics": metrics, "probes": probes}
+        arguments = {"model": model, "loss": loss, "loss_weights": loss_weights}
+        arguments |= {"optimizer": optimizer, "metrics": metrics, "probes": probes}
         make = partial(cls, threads=threads)
         return saving.load(checkpoint.locate(where), make, arguments, engine)
 

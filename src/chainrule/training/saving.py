@@ -24,7 +24,6 @@ from chainrule.nn.architecture import (
     difference,
     module_spec,
 )
-from chainrule.optim import RuleOptimizer
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.training import checkpoint
@@ -35,7 +34,7 @@ from chainrule.version import __version__
 
 Tensors = dict[str, Tensor]
 #: What the names of tensors in a file begin with.
-_TENSORS = ("model/", "loss/", "optimizer/")
+_TENSORS = ("model/", "loss/", "optimizer/", "average/", "accumulated/")
 #: So many pairs of a pattern for names and a name are compared within seconds.
 _PAIRS = 1_000_000
 
@@ -75,13 +74,21 @@ def check_pickles(trainer: Any) -> None:
             ) from error
 
 
-def state_of(model: Module, loss: Any, optimizer: RuleOptimizer) -> Tensors:
+def state_of(trainer: Any) -> Tensors:
     """Return every tensor that a Trainer's checkpoint stores, by name."""
-    tensors = {f"model/{name}": t for name, t in model._named_state()}
-    if isinstance(loss, Module):
-        tensors |= {f"loss/{name}": t for name, t in loss._named_state()}
-    for name, moments in optimizer.state.items():
+    tensors = {f"model/{name}": t for name, t in trainer.model._named_state()}
+    for prefix, loss in trainer.objective.modules.items():
+        prefix = prefix.replace(".", "/", 1)
+        tensors |= {f"{prefix}/{name}": t for name, t in loss._named_state()}
+    for name, moments in trainer.optimizer.state.items():
         tensors |= {f"optimizer/{name}/{key}": t for key, t in moments.items()}
+    if trainer.average is not None:
+        tensors |= {f"average/{k}": t for k, t in trainer.average.state.items()}
+    plan = trainer.plan
+    if plan is not None and plan.accumulate > 1:
+        trainer.accumulator.make()
+        sums = trainer.accumulator.state
+        tensors |= {f"accumulated/{k}": t for k, t in sums.items()}
     return tensors
 
 
@@ -90,11 +97,15 @@ def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     document, arrays = trainer.state.pack()
     model, chosen = trainer.model, trainer.metrics
     document |= {
-        "updates": trainer.optimizer.steps,
+        "optimizer_steps": trainer.optimizer.steps,
         "library": __version__,
         "architecture": module_spec(model),
         "model": repr(model),
-        "loss": module_spec(trainer.loss),
+        "losses": [
+            {"output": p.output, "loss": module_spec(p.loss), "weight": p.weight}
+            for p in trainer.objective.parts
+        ],
+        "ema_decay": None if trainer.average is None else trainer.average.decay,
         "optimizer": trainer.optimizer.settings(),
         "seed": trainer.seed,
         "engine": trainer.engine,
@@ -103,7 +114,7 @@ def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         "probes": list(trainer.probes.patterns),
         "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
     }
-    state = state_of(model, trainer.loss, trainer.optimizer)
+    state = state_of(trainer)
     return document, arrays | {name: t.numpy() for name, t in state.items()}
 
 
@@ -119,9 +130,11 @@ def parts(
     """
     parts_by_name = dict(arguments)
     available = sum(a.size for a in tensors.values())
-    for argument, key in (("model", "architecture"), ("loss", "loss")):
-        if parts_by_name[argument] is None:
-            parts_by_name[argument] = _built(document, argument, key, available)
+    if parts_by_name["model"] is None:
+        described = document["architecture"]
+        parts_by_name["model"] = _built(document, "model", described, available)
+    if parts_by_name["loss"] is None:
+        parts_by_name |= _losses(document, available)
     if parts_by_name["optimizer"] is None:
         parts_by_name["optimizer"] = build_optimizer(document["optimizer"])
     if parts_by_name["metrics"] is None and document["metrics"] is not None:
@@ -131,11 +144,24 @@ def parts(
     return parts_by_name
 
 
+def _losses(document: Mapping[str, Any], available: int) -> dict[str, Any]:
+    """Build the losses that a checkpoint describes, and their weights."""
+    saved = document["losses"]
+    built = {
+        one["output"]: _built(document, "loss", one["loss"], available) for one in saved
+    }
+    if None in built:
+        return {"loss": built[None]}
+    weights = {one["output"]: one["weight"] for one in saved}
+    if 0 in built:
+        return {"loss": (*built.values(),), "loss_weights": (*weights.values(),)}
+    return {"loss": built, "loss_weights": weights}
+
+
 def _built(
-    document: Mapping[str, Any], argument: str, key: str, available: int
+    document: Mapping[str, Any], argument: str, described: Any, available: int
 ) -> Module:
     """Build the network or the loss that a checkpoint describes."""
-    described = document[key]
     module = None if described is None else build_module(described, available)
     if module is not None:
         losses = [isinstance(m, Loss) for m in module.modules()]
@@ -243,6 +269,7 @@ def load(
         )
     settings = parts(document, saved, arguments)
     settings |= {"engine": engine or document["engine"], "seed": document["seed"]}
+    settings |= {"ema_decay": document["ema_decay"]}
     try:
         trainer = make(**settings)
     except ArgumentError as error:
@@ -257,9 +284,10 @@ def load(
             got=_("{what} {got:.300}", what=error.what, got=str(error.got)),
             fix=_("pass the part at fault: Trainer.load(path, optimizer=…, probes=…)"),
         ) from error
-    tensors = state_of(trainer.model, trainer.loss, trainer.optimizer)
-    check_fits(path, document, saved, trainer.model, tensors)
     state = RunState.unpack(path, document, arrays)
+    trainer.state.plan = state.plan
+    tensors = state_of(trainer)
+    check_fits(path, document, saved, trainer.model, tensors)
     history = state.history
     if history.entries not in ([], ["train"]) or "loss" not in history.steps:
         raise strange(path, _("'history' of the entry train with loss"), "another")
@@ -268,5 +296,5 @@ def load(
     frozen = {*document["frozen"]}
     for name, p in trainer.model.named_parameters():
         p.requires_grad_(name not in frozen)
-    trainer.set_position(state, path)
+    trainer.set_position(state, document["optimizer_steps"], path)
     return trainer

@@ -44,7 +44,10 @@ class Plan:
         feature_names: what the columns of the data are called, or None.
         target_names: what those of their targets are called, or None.
         format: how the data were read from their file, or None.
-        scale: the factor from stored numbers to features, or None.
+        scales: the factors from stored numbers to features, of inputs that have one, by
+            name (``"x"``, of several ``"x.image"``).
+        accumulate: how many batches make up an update; the last one of an epoch takes
+            what is left.
     """
 
     first: int
@@ -58,7 +61,8 @@ class Plan:
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
     format: dict[str, Any] | None = None
-    scale: float | None = None
+    scales: dict[str, float] = field(default_factory=dict[str, float])
+    accumulate: int = 1
 
     @property
     def steps_per_epoch(self) -> int | None:
@@ -72,13 +76,33 @@ class Plan:
         return None if each is None else self.epochs * each
 
     @property
+    def updates_per_epoch(self) -> int | None:
+        """The number of the optimiser's updates per epoch; None if unknown."""
+        each = self.steps_per_epoch
+        return None if each is None else -(-each // self.accumulate)
+
+    @property
+    def total_updates(self) -> int | None:
+        """The number of the optimiser's updates of the whole run; None if unknown."""
+        each = self.updates_per_epoch
+        return None if each is None else self.epochs * each
+
+    def updates(self, step: int) -> int:
+        """Return how many updates the first steps of an epoch have made."""
+        over = step == self.steps_per_epoch
+        return -(-step // self.accumulate) if over else step // self.accumulate
+
+    @property
     def end(self) -> int:
         """The number of the first epoch after the end of a run."""
         return self.first + self.epochs
 
     def steps(self, rows: int) -> int:
-        """Return the number of batches (steps) in an epoch of ``rows`` rows."""
-        whole = rows // self.batch_size
+        """Return the number of batches (steps) in an epoch of ``rows`` rows.
+
+        ``drop_last`` leaves out the last update where it is smaller.
+        """
+        whole = rows // (self.batch_size * self.accumulate) * self.accumulate
         return whole if self.drop_last else -(-rows // self.batch_size)
 
     def sizes(self, rows: int) -> Array:

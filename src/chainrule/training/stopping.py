@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.errors import CheckpointError, warn
 from chainrule.optim.better import is_better
 from chainrule.text import _
+from chainrule.training.averaging import set_weights, weights_of
 from chainrule.training.callbacks import Callback
 from chainrule.training.checks import monitored
 from chainrule.util import validation
@@ -47,10 +48,10 @@ class Watching(Callback):
         self.best: float | None = None
         self.best_epoch: int | None = None
 
-    def check(self, columns: Mapping[str, str]) -> None:
+    def check(self, columns: Mapping[str, str | None]) -> None:
         """Refuse to monitor a quantity that the run's history will not contain."""
-        monitored(type(self).__name__, self.monitor, columns)
-        self._better = self.mode or columns[self.monitor]
+        monitored(type(self).__name__, self.monitor, columns, self.mode)
+        self._better = self.mode or columns[self.monitor] or "min"
 
     def improved(self, trainer: Any) -> bool:
         """Return whether the monitored quantity improved in the last epoch; note it."""
@@ -136,7 +137,7 @@ class EarlyStopping(Watching):
         if self.stopped:
             self.stopped, self.waited = False, 0
         if self._last:
-            trainer.model.load_state_dict(self._last)
+            set_weights(trainer, self._last)
             self._last = {}
 
     def on_start(self, trainer: Any) -> None:
@@ -159,7 +160,7 @@ class EarlyStopping(Watching):
         if self.improved(trainer):
             self.waited = 0
             if self.restore_best:
-                self._weights = trainer.model.state_dict()
+                self._weights = weights_of(trainer)
         else:
             self.waited += 1
         if self.waited >= self.patience:
@@ -169,8 +170,8 @@ class EarlyStopping(Watching):
     def on_finish(self, trainer: Any) -> None:
         """Restore the best epoch's weights after the run, for early stopping."""
         if (self.stopped or trainer.finished) and self._weights and self.waited:
-            self._last = trainer.model.state_dict()
-            trainer.model.load_state_dict(self._weights)
+            self._last = weights_of(trainer)
+            set_weights(trainer, self._weights)
 
     def state(self) -> dict[str, Any]:
         """Return early stopping's state: best value, waited epochs, best weights."""

@@ -53,7 +53,7 @@ class Supervised(Loop):
         called = as_callbacks(callbacks)
         checked = None if validation is None else as_data(validation, state.plan)
         if checked is not None:
-            checks.same_scale(adapter.scale, checked)
+            checks.same_scale(adapter.kinds.scales, checked)
         program = programs.fit_program(adapter, checked)
         columns = programs.columns(checked)
         checks.monitors(trainer.optimizer, columns)
@@ -88,33 +88,26 @@ class Supervised(Loop):
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
         trainer = self.trainer
         if trainer.probes.wants("lr"):
-            end = trainer.optimizer.steps
-            rates = [trainer.optimizer.schedule(t) for t in range(end - steps, end)]
-            return {**outputs, "lr": np.array(rates)}
+            end, rate = trainer.optimizer.steps, trainer.optimizer.schedule
+            made = range(end - steps, end) if entry == "train" else [end] * steps
+            return {**outputs, "lr": np.array([rate(t) for t in made])}
         return outputs
+
+    def record(self, entry: str) -> str:
+        return "train"  # those that only add up gradients too
 
     def row(self) -> dict[str, Any]:
         trainer, rows = self.trainer, self.adapter.epoch_rows
         if self.plan.rows != rows:  # a stream's length shows at its end
             self.state.plan = replace(self.plan, rows=rows)
-        row: dict[str, Any] = {
-            "epoch": self.state.epoch + 1,
-            "train_loss": self._train_loss(self.plan.sizes(rows)),
-        }
+        objective, sizes = trainer.objective, self.plan.sizes(rows)
+        steps = self.history.steps
+        losses = {p.prefix: p.train_loss(steps, sizes) for p in objective.parts}
+        row: dict[str, Any] = {"epoch": self.state.epoch + 1}
+        row |= objective.together(losses, "train_loss")
         if self.validation is not None:
             for key, value in trainer.evaluate(self.validation).items():
                 if isinstance(value, int | float):
                     row[f"validation_{key}"] = value
         row["lr"] = trainer.optimizer.schedule(trainer.optimizer.steps - 1)
         return row | {"seconds": self.state.seconds}
-
-    def _train_loss(self, sizes: Array) -> float:
-        """Compute the epoch's mean training loss over its samples, or Σ ℓ / Σ w."""
-        steps, n = self.history.steps, len(sizes)
-        losses = steps["loss"][-n:].astype(np.float64)
-        weights = steps.get("loss_weight", losses * np.nan)[-n:].astype(np.float64)
-        if np.isnan(weights).all():
-            return float(losses @ sizes / sizes.sum())
-        summed = getattr(self.trainer.loss, "reduction", "mean") == "sum"
-        total = losses.sum() if summed else losses @ weights
-        return float(total / (weights.sum() or 1.0))

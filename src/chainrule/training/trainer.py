@@ -9,35 +9,36 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Dataset, Stream
-from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.data.checks import checked_batch_size
 from chainrule.engines import EngineName, resolve_engine
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array
-from chainrule.metrics import Metric
 from chainrule.metrics.named import as_metrics
-from chainrule.nn import Module, output_semantics
+from chainrule.nn import Module
 from chainrule.optim import RuleOptimizer
 from chainrule.random import Generator
 from chainrule.text import _
 from chainrule.training import checks
+from chainrule.training.accumulation import Accumulator
+from chainrule.training.asked import AskedTrainer
+from chainrule.training.averaging import WeightAverage
 from chainrule.training.callbacks import Callback
+from chainrule.training.class_weights import as_class_weights
 from chainrule.training.data_adapter import DataAdapter, adapter_of, as_weights
 from chainrule.training.entries import Entries
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 from chainrule.training.loop import Loop
+from chainrule.training.objective import Objective
 from chainrule.training.probes import Probes
-from chainrule.training.programs import EVALUATION_BATCH, Programs
-from chainrule.training.saved import SavedTrainer
+from chainrule.training.programs import Programs
 from chainrule.training.state import Plan, RunState
 from chainrule.training.supervised import Supervised
 from chainrule.util.keywords import strict
-from chainrule.util.validation import instance, maybe, truth, whole
+from chainrule.util.validation import instance, maybe, number, truth, whole
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
@@ -46,21 +47,29 @@ Checkpoints = str | os.PathLike[str] | None
 
 
 @strict
-class Trainer(SavedTrainer):
+class Trainer(AskedTrainer):
     """The trainer of a model: each training step is one graph, run by an engine.
 
     Args:
         model: the network; the Trainer changes its parameters.
         loss: a loss module or any function of (prediction, target) that returns the
-            mean over the batch, a scalar tensor.
+            mean over the batch, a scalar tensor. A network of several outputs has a
+            dictionary (or a tuple, as its outputs) of losses by output, or one function
+            of all outputs and all targets, as they come.
+        loss_weights: the factors λₖ of several losses, in the same form: the loss is
+            Σ λₖ ℒₖ. 1 each by default.
         optimizer: without parameters (``optim.Adam(lr=1e-3)``), then it gets all of the
             model's; or with some of the model's own.
         metrics: what :meth:`evaluate` measures besides the loss: names
             (``"accuracy"``, ``"balanced_accuracy"``, ``"f1"``, ``"roc_auc"``,
-            ``"top5"``, ``"confusion_matrix"``; ``"r2"``, ``"mae"``, ``"mse"``,
-            ``"rmse"``) or instances of
-            :class:`~chainrule.metrics.Metric`. None: the accuracy for
-            classes, R² and the mean absolute error for quantities; ``()``: nothing.
+            ``"top5"``, ``"precision"``, ``"recall"``, ``"average_precision"``,
+            ``"log_loss"``, ``"brier_score"``, ``"confusion_matrix"``; ``"r2"``,
+            ``"mae"``, ``"mse"``, ``"rmse"``), instances of
+            :class:`~chainrule.metrics.Metric`, or functions (output, target) → tensor
+            whose mean is meant (:class:`~chainrule.metrics.FunctionMetric`);
+            ``{"name": function}`` names them. With losses by output a dictionary is
+            ``{"output": metrics}``. None: the accuracy for classes, R² and the mean
+            absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or
             pattern (``"activation_mean/*"``): see :mod:`chainrule.training.probes`. The
             norms of the gradients of weight matrices are always recorded.
@@ -69,13 +78,26 @@ class Trainer(SavedTrainer):
             ``cr.manual_seed``.)
         threads: how many threads the native engine uses; None: what measures best.
             The results do not depend on it.
+        ema_decay: β of a running mean of the weights, θ̄ ← βθ̄ + (1 − β)θ after each
+            update (θ after the first), such as 0.999. :meth:`evaluate`,
+            :meth:`predict` and validation then use θ̄; ``model`` has θ, from which
+            training goes on, and :attr:`averaged_model` θ̄. As PyTorch's
+            ``get_ema_multi_avg_fn(β)`` and Keras' ``use_ema``.
 
     Attributes:
         state: where it stands, a :class:`RunState`.
+        objective: the losses and their weights.
+        average: the :class:`~chainrule.training.WeightAverage`, or None.
         engine: the engine that runs: ``"native"`` or ``"numpy"``.
 
     A run is a function of the data, the initial weights, the seed and the settings: the
     same on every run, for any number of threads, and across interruptions.
+
+    **Several inputs and outputs.** Data are ``(inputs, targets)``, each an array or a
+    dictionary or a tuple of arrays. A dictionary's inputs are passed by name, as
+    ``model(image=…, meta=…)``, a tuple's in order, as ``model(image, meta)``; a list is
+    one array. What the model returns, a dictionary or a tuple, is what the losses,
+    the metrics and :meth:`predict` speak of.
 
     Raises:
         ArgumentError: a class where an instance is needed, an optimiser that belongs to
@@ -92,29 +114,52 @@ class Trainer(SavedTrainer):
     >>> history = trainer.fit(xor, epochs=100, batch_size=4, progress=False)
     >>> trainer.evaluate(xor)["accuracy"]
     1.0
+
+    >>> class Rating(nn.Module):
+    ...     def __init__(self):
+    ...         self.users, self.items = nn.Embedding(3, 2), nn.Embedding(4, 2)
+    ...     def forward(self, user, item):
+    ...         score = (self.users(user) * self.items(item)).sum(1)
+    ...         return {"stars": score, "seen": score}
+    >>> losses = {"stars": nn.MSELoss(), "seen": nn.BCEWithLogitsLoss()}
+    >>> trainer = cr.Trainer(Rating(), loss=losses, loss_weights={"seen": 0.5},
+    ...                      optimizer=optim.Adam(lr=0.01), engine="numpy")
+    >>> inputs = {"user": [0, 1, 2], "item": [3, 3, 0]}
+    >>> targets = {"stars": [5.0, 1.0, 2.0], "seen": [1.0, 0.0, 1.0]}
+    >>> _ = trainer.fit((inputs, targets), epochs=2, batch_size=2, progress=False)
+    >>> [*trainer.evaluate((inputs, targets))][:3]
+    ['loss', 'stars_loss', 'seen_loss']
+    >>> trainer.predict(inputs)["stars"].shape
+    (3,)
     """
 
     def __init__(
         self,
         model: Module,
         *,
-        loss: Callable[[Any, Any], Any],
+        loss: Any,
+        loss_weights: Any = None,
         optimizer: RuleOptimizer,
-        metrics: str | Metric | Iterable[str | Metric] | None = None,
+        metrics: Any = None,
         probes: str | Iterable[str] = (),
         engine: EngineName = "auto",
         seed: int = 0,
         threads: int | None = None,
+        ema_decay: float | None = None,
     ) -> None:
         instance("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
         instance("optimizer", optimizer, RuleOptimizer, "optim.Adam(lr=1e-3)")
-        instance("loss", loss, Callable, "nn.CrossEntropyLoss()")
+        objective = Objective(loss, loss_weights)
         self.engine = resolve_engine(engine)
         self.threads = maybe(whole)("threads", threads)
         key, self.seed = Generator(seed).key, int(seed)
-        self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
+        self.metrics = as_metrics(metrics, None if objective.one else loss)
+        self.probes = Probes(probes, model)
+        decay = maybe(partial(number, least=0, below=1))("ema_decay", ema_decay)
         optimizer.attach_parameters(dict(model.named_parameters()))
-        self._entries = Entries(model, loss, optimizer, self.probes, key)
+        average = None if decay is None else WeightAverage(model, decay)
+        parts = model, objective, optimizer, self.probes, key
+        self._entries = Entries(*parts, average, Accumulator(model))
         self.state = RunState(updates=optimizer.steps)
         self._begin()
 
@@ -126,21 +171,6 @@ class Trainer(SavedTrainer):
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short
 
-    @property
-    def model(self) -> Module:
-        """The Trainer's network; another network needs a new Trainer."""
-        return self._entries.model
-
-    @property
-    def loss(self) -> Callable[[Any, Any], Any]:
-        """The Trainer's loss function; another loss needs a new Trainer."""
-        return self._entries.loss
-
-    @property
-    def optimizer(self) -> RuleOptimizer:
-        """The Trainer's optimiser; another one needs a new Trainer."""
-        return self._entries.optimizer
-
     # -- training ------------------------------------------------------------------
 
     def fit(
@@ -150,7 +180,9 @@ class Trainer(SavedTrainer):
         epochs: int,
         batch_size: int | None = 32,
         drop_last: bool = False,
+        accumulate_grad_batches: int = 1,
         sample_weight: Any = None,
+        class_weight: Any = None,
         validation: Any = None,
         validation_name: str = "validation",
         callbacks: Callback | Iterable[Callback] = (),
@@ -164,16 +196,27 @@ class Trainer(SavedTrainer):
         batches; the last one takes what is left.
 
         Args:
-            train: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``, which may be
-                longer than memory: it is shuffled in blocks of at most 16,384 rows and
-                32 MB; or a ``DataLoader`` of pairs, whose batch size is taken.
+            train: a ``Dataset``, a pair (inputs, targets), or a ``Stream``, which may
+                be longer than memory: it is shuffled in blocks of at most 16,384 rows
+                and 32 MB; or a ``DataLoader`` of pairs, whose batch size is taken, or a
+                ``utils.data.Dataset`` of them.
             others: none.
             epochs: how many.
             batch_size: samples a step, 1 … len(train); None takes all of them (batch
                 gradient descent).
-            drop_last: leave out the last batch of an epoch where it is smaller.
+            drop_last: leave out the last update of an epoch where it is smaller.
+            accumulate_grad_batches: how many batches make up an update: the step is
+                that of a batch so many times as large (but for batch normalisation and
+                the draws of dropout), in the memory of a small one. The last update of
+                an epoch takes what is left. Lightning's name, as the batches are those
+                of this call. A loss of your own is taken as a mean over rows.
             sample_weight: how much each row of ``train`` counts, one number ≥ 0 a row:
-                the loss of a batch is Σ w ℓ / Σ w.
+                the loss of a batch is Σ w ℓ / Σ w, of several losses each.
+            class_weight: how much the rows of each class count, by label or by the name
+                of a class, as ``{0: 1.0, 1: 5.0}``; others count 1. ``"balanced"``:
+                n/(C nᵢ) for class i of C with nᵢ of n rows. It is a factor of
+                ``sample_weight`` and of weights in the loss; the mean is Σ w ℓ / Σ w,
+                where Keras divides by the number of rows. Validation is without it.
             validation: data to evaluate after each epoch.
             validation_name: what to call them where they are shown, such as "test".
             callbacks: called between chunks of steps; see :class:`Callback`.
@@ -214,12 +257,13 @@ class Trainer(SavedTrainer):
         epochs = whole("epochs", epochs)
         data = self.like(train)
         rows = None if isinstance(data, Stream) else len(data)
-        if hasattr(train, "to_data"):
+        if hasattr(train, "drop_last"):  # a loader
             batch_size = checks.batch_size_of(train, batch_size)
             drop_last = drop_last or train.drop_last
         size = checked_batch_size(batch_size, rows)
-        weights = as_weights(sample_weight, data, self.loss)
-        adapter = adapter_of(data, size, self.seed, weights=weights)
+        drop_last = truth("drop_last", drop_last)
+        turns = checks.accumulation(accumulate_grad_batches, size, rows, drop_last)
+        adapter = self._adapter(data, size, sample_weight, class_weight, turns)
         before = self.plan
         plan = Plan(
             first=self.epoch + (self.step > 0),  # what was interrupted is left behind
@@ -227,13 +271,14 @@ class Trainer(SavedTrainer):
             batch_size=size,
             rows=rows,
             checksum=adapter.checksum,
-            drop_last=truth("drop_last", drop_last),
-            block=int(adapter.x.shape[0]) if rows is None else None,
+            drop_last=drop_last,
+            block=adapter.block_rows,
             class_names=None if data.class_names is None else tuple(data.class_names),
             feature_names=data.feature_names or (before and before.feature_names),
             target_names=data.target_names or (before and before.target_names),
             format=data.format,
-            scale=stored_as(data)[1],
+            scales=adapter.kinds.scales,
+            accumulate=turns,
         )
         state = replace(self.state, plan=plan, callbacks={})
         if plan.first != self.epoch:
@@ -241,9 +286,10 @@ class Trainer(SavedTrainer):
             state = replace(state, epoch=plan.first, step=0, seconds=0.0, starts=starts)
 
         def begin() -> None:
-            done, total = self.optimizer.steps, plan.total_steps
+            done, total = self.optimizer.steps, plan.total_updates
             total = None if total is None else done + total
-            self.optimizer.bind_schedules(total, plan.steps_per_epoch, first=done)
+            self.optimizer.bind_schedules(total, plan.updates_per_epoch, first=done)
+            self.accumulator.clear()
             state.history.validation_name = str(validation_name)
 
         loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
@@ -257,6 +303,7 @@ class Trainer(SavedTrainer):
         *,
         epochs: int | None = None,
         sample_weight: Any = None,
+        class_weight: Any = None,
         validation: Any = None,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
@@ -265,7 +312,7 @@ class Trainer(SavedTrainer):
     ) -> History:
         """Resume an interrupted training run; the result is as without interruption.
 
-        The batch size is that of the run; the arguments are as for :meth:`fit`. A
+        Batch sizes are those of the run; the arguments are as for :meth:`fit`. A
         finished run is left as it is, and so is one that was stopped early.
 
         Callbacks take over what those of the same class remembered.
@@ -303,9 +350,13 @@ class Trainer(SavedTrainer):
         if epochs is not None:
             plan = checks.extended(plan, epochs, self.state, self.optimizer)
         goes_on = epochs is not None and plan.end > self.epoch
-        weights = as_weights(sample_weight, data, self.loss)
-        adapter = adapter_of(
-            data, plan.batch_size, self.seed, block=plan.block, weights=weights
+        adapter = self._adapter(
+            data,
+            plan.batch_size,
+            sample_weight,
+            class_weight,
+            plan.accumulate,
+            plan.block,
         )
         checks.same_data(plan, data, adapter.checksum)
         state = replace(self.state, plan=plan)
@@ -317,22 +368,6 @@ class Trainer(SavedTrainer):
 
         loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
         return self._run(loop, checkpoint, checkpoint_every)
-
-    @property
-    def program(self) -> CompiledProgram:
-        """The Trainer's compiled program: ``print(trainer.program.schedule)``.
-
-        Raises:
-            ArgumentError: nothing has been trained yet, so nothing is compiled.
-        """
-        if self._programs.training is None:
-            raise ArgumentError(
-                _("This Trainer has no program yet: it is traced for the data."),
-                expected=_("trainer.program after fit"),
-                got=_("a Trainer that has not seen data"),
-                fix=_("trainer.fit(train, epochs=1), or trainer.profile(train)"),
-            )
-        return self._programs.training.program
 
     def profile(self, train: Any, *, batch_size: int | None = 32) -> Profile:
         """Profile a training step of the Trainer: the time of each part.
@@ -356,29 +391,38 @@ class Trainer(SavedTrainer):
         size = checked_batch_size(batch_size, rows)
         adapter = adapter_of(data, size, self.seed)
         checks.suitable(data, self.model, self.loss, size)
-        block = int(adapter.x.shape[0]) if rows is None else None
-        plan = Plan(0, 1, size, rows, adapter.checksum, block=block)
+        plan = Plan(0, 1, size, rows, adapter.checksum, block=adapter.block_rows)
         with self.optimizer.rewound():  # at the start of a run that is no run
-            self.optimizer.bind_schedules(plan.total_steps, plan.steps_per_epoch)
+            self.optimizer.bind_schedules(plan.total_updates, plan.updates_per_epoch)
             checks.schedule(self.optimizer, plan)
             return self._programs.profile(adapter, plan)
-
-    def like(self, data: Any) -> Dataset | Stream:
-        """Convert data to the columns and classes of the Trainer's training data.
-
-        Columns of frames and of data sets are found by their names, and so are the
-        labels of named classes; those of arrays count by their places. All methods do
-        so with what they are given.
-
-        Raises:
-            DataError: a column of the training data is missing, or a class is new.
-        """
-        return as_data(data, self.plan)
 
     def stop(self) -> None:
         """End the Trainer's run after the current chunk of steps; for callbacks."""
         if self._loop is not None:
             self._loop.stop()
+
+    def _adapter(
+        self,
+        data: Dataset | Stream,
+        size: int,
+        sample_weight: Any,
+        class_weight: Any,
+        turns: int,
+        block: int | None = None,
+    ) -> DataAdapter:
+        """Return the adapter of training data, with checked weights."""
+        weights = as_weights(sample_weight, data, self.objective)
+        classes = as_class_weights(class_weight, data, self.objective)
+        return adapter_of(
+            data,
+            size,
+            self.seed,
+            block=block,
+            weights=weights,
+            class_weights=classes,
+            accumulate=turns,
+        )
 
     def _prepare(
         self,
@@ -410,88 +454,6 @@ class Trainer(SavedTrainer):
         finally:
             if loop.consistent:
                 self._loop = None
-
-    # -- using -----------------------------------------------------------------------
-
-    def evaluate(
-        self,
-        data: Any,
-        batch_size: int = EVALUATION_BATCH,
-        *,
-        sample_weight: Any = None,
-    ) -> dict[str, Any]:
-        """Compute the model's loss and metrics over a whole data set.
-
-        Args:
-            data: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``.
-            batch_size: samples a batch; it changes the results by rounding at most.
-            sample_weight: how much the loss of each row counts, one number ≥ 0 a row:
-                Σ w ℓ / Σ w. Metrics count every row once.
-
-        Returns:
-            ``loss``, then each metric under its name. The loss is the mean over the
-            samples: for a loss with weights Σ w ℓ / Σ w over all of them, whatever the
-            batches, and also for a loss whose ``reduction`` is ``"sum"``.
-
-        Raises:
-            NonFiniteError: the model gives NaN or infinity, with the rows.
-        """
-        self._recover()
-        fix = _("evaluate((x, y), batch_size=1000)")
-        size = whole("batch_size", batch_size, fix=fix)
-        dataset = self.like(data)
-        checks.same_scale(self.scale, dataset)
-        weights = as_weights(sample_weight, dataset, self.loss)
-        return self._programs.evaluate(dataset, size, weights)
-
-    def predict(
-        self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
-    ) -> Array:
-        """Compute the Trainer's predictions: the model's output for each row of x.
-
-        Args:
-            x: features of shape (n, …): an array, a ``Dataset`` (its ``x``) or a
-                ``Stream``.
-            output: None gives what the network gives; ``"probabilities"`` and
-                ``"logits"`` (scores before softmax or sigmoid; the logarithms of the
-                probabilities where the network ends in these) what that means under the
-                loss; ``"classes"`` the decided classes: their names where the training
-                data had names, −1 and 1 under a hinge loss, else numbers from 0.
-            batch_size: samples a batch.
-
-        Raises:
-            ArgumentError: an output that does not exist, or not for this network.
-            NonFiniteError: NaN or infinity in x, or in what the model gives.
-        """
-        self._recover()
-        size = whole("batch_size", batch_size)
-        if output is not None:
-            output_semantics.check_output(output, self.loss)
-        column = as_column(x, self.plan)
-        checks.same_scale(self.scale, column)
-        outputs = self._programs.predict(column, size)
-        if output is None:
-            return outputs
-        names = self.class_names
-        return output_semantics.translate(
-            outputs, output, model=self.model, loss=self.loss, class_names=names
-        )
-
-    @property
-    def seconds_compile(self) -> float:
-        """The seconds that the Trainer has spent on tracing and compiling."""
-        return self._programs.seconds
-
-    @property
-    def seconds_training(self) -> float:
-        """The seconds that the Trainer has spent inside the training loop.
-
-        The steps and the shuffling count, and waiting for a stream; compiling,
-        evaluation, checkpoints, display and callbacks do not. A resumed run counts all
-        of its parts.
-        """
-        earlier = sum(row["seconds"] for row in self.history.epochs)
-        return self.state.seconds + earlier
 
     def __repr__(self) -> str:
         return (

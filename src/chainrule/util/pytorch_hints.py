@@ -136,17 +136,20 @@ LAYERS = {
 #: Keywords of other libraries, and what takes their place here.
 KEYWORDS = {
     "_use_new_zipfile_serialization": _("nothing, there is one format of files"),
+    "accumulate_grad_batches": "trainer.fit(…, accumulate_grad_batches=…)",
     "assign": _("nothing: numbers are copied into the parameters"),
     "backend": "engine=…",
     "capturable": _ONE,
-    "class_weight": _("nn.CrossEntropyLoss(weight=…), or fit(…, sample_weight=…)"),
+    "class_weight": "trainer.fit(…, class_weight=…)",
     "column_names": "feature_names=…",
     "device": _CPU,
     "differentiable": _ONE,
     "download": _("nothing, it is fetched where it is not there"),
+    "ema_momentum": "cr.Trainer(…, ema_decay=…)",
     "dynamic": _("nothing, a second size is compiled for all sizes"),
     "fused": _ONE,
     "foreach": _ONE,
+    "gradient_accumulation_steps": "trainer.fit(…, accumulate_grad_batches=…)",
     "fullgraph": _("nothing, a compiled function is always one graph"),
     "format": "data.read(frame, format=…)",
     "inputs": _("cr.gradients(loss, inputs)"),
@@ -180,6 +183,7 @@ KEYWORDS = {
         "a function of arrays before Dataset(x, y), or nn layers of "
         "augmentation in the network"
     ),
+    "use_ema": "cr.Trainer(…, ema_decay=0.99)",
     "validation_data": "validation=(x, y)",
     "validation_split": _("train, held = data.split(0.8, seed=0), and validation=held"),
     "verbose": _("progress=False for silence, progress=True for a display"),
@@ -195,7 +199,7 @@ DATA_KEYWORDS = {
 #: Names of ``optim``.
 OPTIM = {
     "SparseAdam": _("optim.Adam: gradients are dense"),
-    "swa_utils": _("copy.deepcopy(model), and p.lerp_(q, weight) for its parameters"),
+    "swa_utils": _("cr.Trainer(…, ema_decay=0.999), or p.lerp_(q, weight) in a loop"),
 }
 
 #: Names of ``utils``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,3 +53,53 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
 def _like(nest: Any, parts: list[Any]) -> Any:
     kind = type(nest)
     return kind(*parts) if hasattr(nest, "_fields") else kind(parts)
+
+
+# -- nests of data ---------------------------------------------------------------------
+
+
+def is_nest(item: Any) -> bool:
+    """Return whether data are several parts: a dictionary or a tuple, and no list."""
+    return isinstance(item, Mapping | tuple)
+
+
+def mapped(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """Apply a function to each leaf of a nest, and to those of others of its form.
+
+    Dictionaries and tuples are structure; all else is a leaf, lists too.
+
+    >>> mapped(lambda a, b: a + b, {"a": 1, "b": (2, 3)}, {"b": (5, 6), "a": 4})
+    {'a': 5, 'b': (7, 9)}
+    """
+    if isinstance(tree, Mapping):
+        return {
+            k: mapped(function, v, *[o[k] for o in others]) for k, v in tree.items()
+        }
+    if isinstance(tree, tuple):
+        parts = zip(tree, *others, strict=True)
+        return _like(tree, [mapped(function, *part) for part in parts])
+    return function(tree, *others)
+
+
+def named(tree: Any, name: str) -> Any:
+    """Return a nest of the names of a nest's leaves; two are equal for one form.
+
+    >>> named({"a": 1, "b": (2, 3)}, "x"), named([4], "x")
+    ({'a': 'x.a', 'b': ('x.b.0', 'x.b.1')}, 'x')
+    """
+    if isinstance(tree, Mapping):
+        return {k: named(v, f"{name}.{k}") for k, v in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(named(v, f"{name}.{i}") for i, v in enumerate(tree))
+    return name
+
+
+def leaves(tree: Any, name: str) -> dict[str, Any]:
+    """Return the leaves of a nest by their names.
+
+    >>> leaves({"a": 1, "b": (2, 3)}, "x"), leaves([4], "x")
+    ({'x.a': 1, 'x.b.0': 2, 'x.b.1': 3}, {'x': [4]})
+    """
+    items: dict[str, Any] = {}
+    mapped(items.__setitem__, named(tree, name), tree)
+    return items

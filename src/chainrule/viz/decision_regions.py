@@ -12,6 +12,7 @@ from chainrule.data import Dataset
 from chainrule.errors import ArgumentError, visible
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
+from chainrule.metrics.evaluation import require_one
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
 from chainrule.tensor import tensor
@@ -228,6 +229,7 @@ def class_colours(classes: int) -> Array:
 
 
 def _check(data: Dataset) -> None:
+    require_one(data)
     if data.x.shape[1:] != (2,):
         raise ArgumentError(
             _("Decision regions are drawn for two features."),

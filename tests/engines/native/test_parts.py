@@ -15,10 +15,8 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.engines.native.runtime import executable
-from chainrule.graph.types import ArrayType, DType
-from chainrule.primitives.random import seed_key
+from chainrule.training.data_adapter import DatasetAdapter
 from chainrule.training.entries import Entries
-from chainrule.training.probes import Probes
 
 STEPS, BATCH = 23, 8
 
@@ -58,13 +56,11 @@ def trained(monkeypatch: pytest.MonkeyPatch, script: Any) -> list[np.ndarray]:
     optimizer = optim.Adam(lr=optim.OneCycleLR(0.01))
     optimizer.attach_parameters(dict(model.named_parameters()))
     optimizer.bind_schedules(STEPS)
-    key = cr.tensor(seed_key(0))
-    probes = Probes(("grad_norm/*", "dead/*"), model)
-    entries = Entries(model, nn.CrossEntropyLoss(), optimizer, probes, key)
-    types = ArrayType(x.shape, DType.float32), ArrayType(y.shape, DType.int32)
-    program = CompiledProgram(
-        [entries.train(*types, None, dtype=DType.float32)], engine="native"
-    )
+    probes = ("grad_norm/*", "dead/*")
+    entries = Entries.of(model, nn.CrossEntropyLoss(), optimizer, probes)
+    adapter = DatasetAdapter(cr.data.Dataset(x, y), seed=0)
+    step = entries.train(adapter.step, entries.dtypes(adapter.kinds))
+    program = CompiledProgram([step], engine="native")
     order = rng.integers(0, 40, (STEPS, BATCH), dtype=np.int32)
     made = program.run("train", {"x": x, "y": y, "index": order}, steps=STEPS)
     assert sum(some for _, some in choice.given) == STEPS

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from chainrule.data import Dataset as Arrays
 from chainrule.data import Stream
 from chainrule.errors import ArgumentError
 from chainrule.random import Generator, randint
-from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util import validation
 from chainrule.utils.data.collate import default_collate, default_convert
-from chainrule.utils.data.dataset import IterableDataset, Samples, TensorDataset
+from chainrule.utils.data.dataset import (
+    IterableDataset,
+    Samples,
+    TensorDataset,
+    as_pair,
+)
 from chainrule.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -46,9 +48,10 @@ class DataLoader:
         prefetch_factor: batches that each process makes ahead; 2 by default.
         persistent_workers: whether the processes stay after a pass.
 
-    A Trainer takes a loader of pairs (x, y) as its data. A data set of two tensors is
-    then shuffled by the Trainer, and every other one is read as a stream, whose rows
-    the Trainer puts together to batches of ``batch_size``.
+    A Trainer takes a loader of pairs (inputs, targets) as its data, each of which may
+    be a dictionary or a tuple. A data set of two tensors is then shuffled by the
+    Trainer, and every other one is read as a stream, whose rows the Trainer puts
+    together to batches of ``batch_size``.
 
     Raises:
         ArgumentError: arguments that exclude each other; a size that is none.
@@ -217,18 +220,6 @@ class DataLoader:
             known = type(self.batch_sampler) is BatchSampler
             whole = getattr(self.sampler, "_count", None) is None
             if known and whole and len(self.dataset.tensors) == 2:
-                x, y = (t.numpy() for t in self.dataset.tensors)
-                return Arrays(x, y)
-        return Stream(self._pairs, batched=self.batch_size is not None, name="loader")
-
-    def _pairs(self) -> Iterator[tuple[Any, Any]]:
-        for batch in self:
-            if not isinstance(batch, tuple | list) or len(batch) != 2:
-                raise ArgumentError(
-                    _("A Trainer takes a loader of pairs."),
-                    expected=_("batches (x, y)"),
-                    got=f"{batch!r:.80}",
-                    fix=_("collate_fn=… that gives pairs"),
-                )
-            x, y = (t.numpy() if isinstance(t, Tensor) else t for t in batch)
-            yield np.asarray(x), np.asarray(y)
+                return self.dataset.to_data()
+        pairs = partial(map, as_pair, self)
+        return Stream(pairs, batched=self.batch_size is not None, name="loader")

@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from chainrule.data import Dataset as Arrays
+from chainrule.data import Stream
 from chainrule.errors import ArgumentError
 from chainrule.random import Generator, randperm
 from chainrule.tensor import Tensor
@@ -29,6 +31,36 @@ class Samples(Protocol[Sample]):
     def __getitem__(self, index: Any, /) -> Sample:
         """Return a sample."""
         ...
+
+
+def as_pair(sample: Any) -> tuple[Any, Any]:
+    """Return a sample, or a batch, as a Trainer's pair (inputs, targets) of arrays.
+
+    Raises:
+        ArgumentError: no pair.
+    """
+    if not isinstance(sample, tuple | list) or len(sample) != 2:
+        raise ArgumentError(
+            _("A Trainer takes a loader of pairs."),
+            expected=_(
+                "(inputs, targets), each of which may be a dictionary or a tuple"
+            ),
+            got=f"{sample!r:.80}",
+            fix=_("samples that are pairs: ((a, b), y); or collate_fn=… gives them"),
+        )
+    return _arrays(sample[0]), _arrays(sample[1])
+
+
+def _arrays(item: Any) -> Any:
+    """Return arrays in place of tensors, and tuples in place of lists of these."""
+    if isinstance(item, Tensor):
+        return item.numpy()
+    if isinstance(item, dict):
+        return {key: _arrays(part) for key, part in item.items()}
+    parts = isinstance(item, list) and any(isinstance(p, Tensor | dict) for p in item)
+    if isinstance(item, tuple) or parts:
+        return tuple(map(_arrays, item))
+    return item
 
 
 class Dataset(Generic[T]):
@@ -55,6 +87,21 @@ class Dataset(Generic[T]):
     def __add__(self, other: Dataset[T]) -> ConcatDataset[T]:
         return ConcatDataset([self, other])
 
+    def to_data(self) -> Arrays | Stream:
+        """Return the samples, pairs (inputs, targets), as a Trainer reads them."""
+        return Stream(self._pairs, name=type(self).__name__)
+
+    def _pairs(self) -> Iterator[tuple[Any, Any]]:
+        count = getattr(self, "__len__", None)
+        if count is None:
+            raise ArgumentError(
+                _("A Trainer needs to know how many samples a data set has."),
+                expected=_("a method __len__"),
+                got=type(self).__name__,
+                fix=_("define it in the class, or make it an IterableDataset"),
+            )
+        return (as_pair(self[i]) for i in range(count()))
+
 
 class IterableDataset(Dataset[T]):
     """The base class of data sets that give samples one after another.
@@ -72,6 +119,9 @@ class IterableDataset(Dataset[T]):
 
     def __add__(self, other: Any) -> Any:
         return ChainDataset([self, other])
+
+    def _pairs(self) -> Iterator[tuple[Any, Any]]:
+        return map(as_pair, self)
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -110,6 +160,12 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def __len__(self) -> int:
         return int(self.tensors[0].shape[0])
+
+    def to_data(self) -> Arrays | Stream:
+        if len(self.tensors) != 2:
+            return super().to_data()
+        x, y = (t.numpy() for t in self.tensors)
+        return Arrays(x, y)
 
 
 class StackDataset(Dataset[Any]):

@@ -71,6 +71,7 @@ def write_report(
             fix="data=cr.data.Dataset(x, y)",
         )
     data = trainer.like(data)
+    evaluation.require_one(data)
     spoken = choice(*LANGUAGES)("lang", lang or current())
     words = read_words(spoken)
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is

@@ -166,7 +166,9 @@ class _Averaged(_Counted):
     arguments = ("average", "threshold")
 
     def __init__(
-        self, average: str | None = None, threshold: float | None = None
+        self,
+        average: Literal[binary, macro, micro, weighted] | None = None,
+        threshold: float | None = None,
     ) -> None:
         super().__init__(threshold)
         known = validation.choice("binary", "macro", "micro", "weighted")

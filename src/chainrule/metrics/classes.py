@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -167,7 +167,7 @@ class _Averaged(_Counted):
 
     def __init__(
         self,
-        average: Literal[binary, macro, micro, weighted] | None = None,
+        average: Literal["binary", "macro", "micro", "weighted"] | None = None,
         threshold: float | None = None,
     ) -> None:
         super().__init__(threshold)

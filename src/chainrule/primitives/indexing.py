@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -230,7 +230,7 @@ def scatter_add_along(
     check_indices("scatter_add_along", indices, base.shape[axis])
     out = np.array(base, order="C")
     flat: Any = 0  # of which NumPy makes a fast loop
-    grid: tuple[Array, ...] = np.indices(indices.shape, sparse=True)
+    grid = cast("tuple[Array, ...]", np.indices(indices.shape, sparse=True))
     for i, places in enumerate(grid):
         step = math.prod(out.shape[i + 1 :])
         places = indices.astype(np.intp, copy=False) if i == axis else places

@@ -75,7 +75,7 @@ class Convolutions(Pieces):
 def _multiplications(d: Dims, arrays: Sequence[Array], attrs: dict[str, Any]) -> int:
     """Return how many multiplications a convolution is."""
     types = [ArrayType(x.shape, dtype_of(x)) for x in arrays]
-    (result,) = conv.output_types(types, attrs)
+    shape: Any = conv.output_types(types, attrs)[0].shape
     summed = zip(d.rhs, arrays[1].shape)
     taps = math.prod(n for c, n in summed if c in d.contracted + d.window)
-    return math.prod(result.shape) * taps
+    return math.prod(shape) * taps

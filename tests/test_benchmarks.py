@@ -154,6 +154,16 @@ def test_eager_operations_are_timed() -> None:
     assert all(row["ours"] > row["numpy"] > 0 for row in rows.values())
 
 
+@needs("torch")
+@pytest.mark.parity
+def test_eager_layers_are_compared() -> None:
+    """The script stops with an error where losses or gradients differ."""
+    cases = ("gru-small", "gpt-small", "cell", "cnn-32", "mlp")
+    rows = made("eager.py", *cases, "--rounds", "1")
+    assert len(rows) == 2 * len(cases)
+    assert all(min(row["ours"], row["peer"], row["ratio"]) > 0 for row in rows.values())
+
+
 @needs("llvmlite")
 def test_compiling_is_timed() -> None:
     root = str(RUN.parent.parent)
@@ -227,6 +237,7 @@ def test_a_large_table_is_measured() -> None:
         "compile.py",
         "calls.py",
         "runtime.py",
+        pytest.param("eager.py", marks=[needs("torch"), pytest.mark.parity]),
         pytest.param("tables", marks=needs("pandas")),
     ],
 )

@@ -58,16 +58,17 @@ def cotangents(
             for y in outputs:
                 if y is not None and y in known:
                     known[y] = gradient_hooks.called(y, known[y])
-        gs = tuple(None if y is None else known.get(y) for y in outputs)
-        if all(g is None for g in gs):
+        # Lists, not generators: eager code comes here for every operation.
+        gs = tuple([None if y is None else known.get(y) for y in outputs])
+        if gs.count(None) == len(gs):
             continue
         if "freed" in node.attrs:
             why = node.attrs["freed"]
             raise GradientError(
                 **why, got=_("a freed {name}", name=node.primitive.name)
             )
-        needed = tuple(v.tracked and v.dtype.is_float for v in node.inputs)
-        if not any(needed):
+        needed = tuple([v.tracked and v.dtype.is_float for v in node.inputs])
+        if True not in needed:
             continue
         with absolute_scope(node.scope, "backward"):
             rule = DERIVATIVES[node.primitive]

@@ -1,7 +1,7 @@
-"""Switches of PyTorch's backends, for programs that set them: none has an effect here.
+"""Switches: of machine code for eager calls, and of PyTorch's backends.
 
-PyTorch's are without an effect too where there is no GPU. Chainrule's results are the
-same from run to run without a switch.
+PyTorch's are for programs that set them and have no effect here, as in PyTorch where
+there is no GPU. Chainrule's results are the same from run to run without a switch.
 
 >>> import chainrule as cr
 >>> cr.backends.cudnn.deterministic = True
@@ -11,9 +11,12 @@ False
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chainrule.engines.eager import is_available, switch
 from chainrule.errors import unknown_name
 
 
@@ -43,9 +46,47 @@ class Mps:
     is_built = is_available
 
 
-cudnn, mps = Cudnn(), Mps()
+class Native:
+    """Machine code for eager calls: recurrent layers, convolutions, and the like.
 
-__all__ = ["cudnn", "mps"]
+    Their results agree with the NumPy references' up to rounding; see
+    :mod:`chainrule.engines.eager`. Where it is switched off, eager code computes by the
+    references alone. Compiled functions do not depend on it.
+
+    >>> import chainrule as cr
+    >>> with cr.backends.native.flags(enabled=False):
+    ...     cr.backends.native.enabled
+    False
+    """
+
+    __slots__ = ()
+
+    @property
+    def enabled(self) -> bool:
+        """A flag that is true if eager calls of the process may run machine code."""
+        return switch.enabled
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        switch.enabled = bool(value)
+
+    def is_available(self) -> bool:
+        """Return whether the native engine can run here."""
+        return is_available()
+
+    @contextmanager
+    def flags(self, enabled: bool = True) -> Iterator[None]:
+        """Return a context manager that sets ``enabled`` for a block."""
+        before, self.enabled = self.enabled, enabled
+        try:
+            yield
+        finally:
+            self.enabled = before
+
+
+cudnn, mps, native = Cudnn(), Mps(), Native()
+
+__all__ = ["cudnn", "mps", "native"]
 
 if not TYPE_CHECKING:  # type checkers know the names
 

@@ -28,8 +28,10 @@ from chainrule.graph.primitive import (
     BATCHING,
     BODIES,
     DERIVATIVES,
+    EAGER,
     REFERENCES,
     Formula,
+    Primitive,
 )
 from chainrule.graph.types import ArrayType, type_of
 from chainrule.util.bounded import Bounded
@@ -121,13 +123,14 @@ def composite(
         REFERENCES[result], BODIES[result] = reference, body
         if batch is not None:
             BATCHING[result] = batch
-        DERIVATIVES[result] = _graph_once(name, by_input(vjp) if vjp else body_vjp)
+        own_rule = by_input(vjp) if vjp else body_vjp
+        DERIVATIVES[result] = graph_once(name, own_rule, result)
         return result
 
     return declare
 
 
-def _graph_once(name: str, rule: Rule) -> Rule:
+def graph_once(name: str, rule: Rule, primitive: Primitive | None = None) -> Rule:
     """Return a composite's derivative rule that caches its graph for eager use."""
     graphs: Bounded[Any, tuple[Graph, list[int]]] = Bounded(GRAPHS_AT_MOST)
 
@@ -136,6 +139,10 @@ def _graph_once(name: str, rule: Rule) -> Rule:
     ) -> Sequence[Cotangent]:
         if context.trace is not None or context.grad:
             return rule(gs, ys, inputs, needed, **attrs)
+        if primitive in EAGER:
+            found = EAGER[primitive].backward(gs, ys, inputs, needed, attrs)
+            if found is not None:
+                return found
         arguments = (*gs, *ys, *inputs)
         types = tuple([None if v is None else (v.shape, v.dtype) for v in arguments])
         key = (types, needed, *attrs.values())

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.autodiff import inline, vjp
+from chainrule.composites.composite import graph_once
 from chainrule.errors import ShapeError
 from chainrule.graph.batching import (
     Samples,
@@ -27,12 +28,13 @@ from chainrule.graph.batching import (
     one_by_one,
     repeated,
 )
+from chainrule.graph.context import context
 from chainrule.graph.declare import declare
 from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import Case, as_tuple, of_any
+from chainrule.graph.primitive import EAGER, Case, as_tuple, of_any
 from chainrule.graph.types import ArrayType, DType
 from chainrule.notation.expressions import Expr
 from chainrule.notation.functions import apply, choice
@@ -147,6 +149,22 @@ def _vjp(
     return [gradients.get(i) for i in range(len(inputs))]
 
 
+_vjp_once = graph_once("scan", _vjp)
+
+
+def _derivative(
+    gs: Sequence[Cotangent], ys: Any, inputs: Values, needed: Any, **attrs: Any
+) -> Sequence[Cotangent]:
+    """Return the derivative of ``scan``; for eager use that of a layer is kept."""
+    if attrs["body"].retrace is None or context.trace is not None or context.grad:
+        return _vjp(gs, (), inputs, needed, **attrs)
+    if scan in EAGER:
+        found = EAGER[scan].backward(gs, (), inputs, needed, attrs)
+        if found is not None:
+            return found
+    return _vjp_once(gs, (), inputs, needed, **attrs)
+
+
 def _rnn_body(dtype: DType, *, plain: bool = False) -> Graph:
     """Return a recurrent network's step as a loop body, for the test cases.
 
@@ -213,7 +231,7 @@ def _scan_samples(s: Samples) -> tuple[Value, ...]:
 
 @declare(
     rule=_rule,
-    joint_vjp=_vjp,
+    joint_vjp=_derivative,
     batch=_scan_samples,
     shown=of_any(_written),
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",

@@ -20,7 +20,7 @@ from chainrule.graph.emit import any_tracked, emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.layout import order_of
 from chainrule.graph.node import Array, Node, Value, computed
-from chainrule.graph.primitive import DERIVATIVES, REFERENCES, Primitive
+from chainrule.graph.primitive import DERIVATIVES, EAGER, REFERENCES, Primitive
 from chainrule.graph.room import check_room
 from chainrule.graph.types import ArrayType, DType, as_dtype
 from chainrule.text import _
@@ -80,6 +80,11 @@ def apply(
     reference = REFERENCES[primitive]
     if primitive.view:  # no arithmetic, so no exception of it
         results = reference(*arrays, **attrs)
+    elif (
+        primitive in EAGER
+        and (results := EAGER[primitive].forward(arrays, attrs)) is not None
+    ):
+        pass
     else:
         run = here["apart"].run
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import to_text
-from chainrule.graph.types import SymbolicDim
+from chainrule.graph.types import ArrayType, SymbolicDim
 
 
 class Graph:
@@ -20,6 +20,8 @@ class Graph:
         name: what the graph computes (``train``, ``softmax``).
         inputs, outputs: values.
         nodes: in running order.
+        retrace: makes the graph of the same function for inputs of other types; None
+            for one that was traced for a single call.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Graph:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.nodes = tuple(ancestors(self.outputs, stop=self.inputs))
+        self.retrace: Callable[[Sequence[ArrayType]], Graph] | None = None
 
     @cached_property
     def symbolic(self) -> bool:

@@ -169,7 +169,7 @@ class Node:
     def outputs(self) -> tuple[Value | None, ...]:
         """The values that a graph node computes (None for one no longer in use)."""
         if self._outputs and isinstance(self._outputs[0], reference):
-            return tuple(ref() for ref in self._outputs)
+            return tuple([ref() for ref in self._outputs])
         return self._outputs
 
     def free(self, why: dict[str, str] | None = None) -> None:

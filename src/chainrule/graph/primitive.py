@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -137,6 +137,33 @@ DERIVATIVES: dict[Primitive, Callable[..., Sequence[Any]]] = {}
 BATCHING: dict[Primitive, Callable[[Any], Any]] = {}
 #: ``BODIES[p](types, attrs)`` is the graph that a composite consists of.
 BODIES: dict[Primitive, Callable[[Sequence[ArrayType], dict[str, Any]], Any]] = {}
+
+
+class EagerCalls(Protocol):
+    """Another way than the reference to compute a primitive's eager calls.
+
+    Both methods return None for a call that the reference computes.
+    """
+
+    def forward(self, arrays: tuple[Array, ...], attrs: dict[str, Any]) -> Any:
+        """Return the results as the reference does."""
+        ...
+
+    def backward(
+        self,
+        gs: Sequence[Any],
+        ys: Sequence[Any],
+        inputs: Sequence[Any],
+        needed: Sequence[bool],
+        attrs: dict[str, Any],
+    ) -> Sequence[Any] | None:
+        """Return the cotangents of the inputs, which nobody differentiates again."""
+        ...
+
+
+#: ``EAGER[p]`` computes eager calls of p faster than its reference would; see
+#: :mod:`chainrule.engines.eager`.
+EAGER: dict[Primitive, EagerCalls] = {}
 
 
 def registered() -> dict[str, Primitive]:

@@ -21,6 +21,7 @@ from chainrule.nn.module import Module, Parameter
 from chainrule.operations.arithmetic import add
 from chainrule.operations.operands import broadcast_to, promoted
 from chainrule.primitives.matmul import dot
+from chainrule.primitives.movement import reshape
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
@@ -129,7 +130,7 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         input = same_dtype("Linear", input, weight)
         rows = input.value
     if len(shape) != 2:
-        rows = input.reshape(-1, inputs).value
+        rows = reshape(rows, shape=(size_of(shape[:-1]), inputs))
     z = dot(rows, w, "ni,oi->no")
     if bias is not None:
         b = bias.value if isinstance(bias, Tensor) else as_tensor(bias).value
@@ -139,8 +140,7 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
             assert other is not None
             z = add(*promoted(z, other.value))
-    result = wrap(z)
-    return result if len(shape) == 2 else result.reshape(*shape[:-1], outputs)
+    return wrap(z if len(shape) == 2 else reshape(z, shape=(*shape[:-1], outputs)))
 
 
 def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions import where
-from chainrule.graph.types import DType, Shape
+from chainrule.graph.context import context
+from chainrule.graph.types import DType, Shape, size_of
 from chainrule.nn.arguments import flag, layer_name
 from chainrule.nn.regularization import dropout
 from chainrule.operations.operands import broadcast_shapes
@@ -17,6 +18,7 @@ from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.util.bounded import Bounded
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -105,10 +107,21 @@ def _shared(heads: Tensor, q: Tensor) -> Tensor:
     return heads.repeat_interleave(sizes[0] // sizes[1], -3)
 
 
+#: Causal masks of eager calls before, of up to so many elements. Nobody changes them.
+_masks: Bounded[Shape, Tensor] = Bounded(16)
+_KEPT = 1 << 20
+
+
 def causal(shape: Shape, start: Tensor | int = 0) -> Tensor:
     """Return a causal mask (L, S): query i may attend to keys 0 … start + i."""
+    whole = context.trace is None and isinstance(start, int) and start == 0
+    if whole and (known := _masks.get(shape)) is not None:
+        return known
     rows, columns = (wrap(iota(shape=shape, axis=a, dtype=DType.int32)) for a in (0, 1))
-    return columns <= rows + start
+    mask = columns <= rows + start
+    if whole and size_of(shape) <= _KEPT:
+        _masks[shape] = mask
+    return mask
 
 
 def mask_of(name: str, value: Any, what: str) -> Tensor:

@@ -6,6 +6,7 @@ all steps at once. The rest of a step runs in ``scan``, one node whatever the le
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, warn
@@ -28,7 +29,10 @@ from chainrule.nn.recurrent_cells import (
     GRUStep,
     LSTMStep,
     RecurrentStep,
+    Rule,
     States,
+    Weights,
+    next_states,
 )
 from chainrule.nn.regularization import dropout
 from chainrule.nn.utils.rnn import (
@@ -41,7 +45,7 @@ from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
-from chainrule.transforms.control import scan
+from chainrule.transforms.control import loop
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -229,15 +233,25 @@ class _Recurrent(RecurrentStep, Generic[S]):
     ) -> tuple[States, Tensor]:
         """Run one direction of a recurrent layer: return final states and outputs."""
 
-        def step(state: States, now: tuple[Tensor, ...]) -> tuple[States, Tensor]:
-            new = self._next_states(state, now[0], suffix)
-            for goes_on in now[1:]:
-                new = tuple(where(goes_on, n, s) for n, s in zip(new, state))
-            return new, new[0]
-
-        xs = (self._product("ih", suffix, x), *([] if within is None else [within]))
-        last, y = scan(step, first, xs, reverse=suffix.endswith("reverse"))
+        xs = (self._product(suffix, x), *([] if within is None else [within]))
+        step, backwards = _step(self._rule()), suffix.endswith("reverse")
+        last, y = loop(step, self._weights(suffix), first, xs, reverse=backwards)
         return last, y if within is None else where(within, y, 0.0)
+
+
+@functools.lru_cache(maxsize=16)
+def _step(rule: Rule) -> Any:
+    """Return a recurrent layer's step as a loop's function, the same for each rule."""
+
+    def step(
+        weights: Weights, state: States, now: tuple[Tensor, ...]
+    ) -> tuple[States, Tensor]:
+        new = next_states(rule, weights, state, now[0])
+        for goes_on in now[1:]:
+            new = tuple(where(goes_on, n, s) for n, s in zip(new, state))
+        return new, new[0]
+
+    return step
 
 
 def _within(kind: str, lengths: Any, x: Tensor) -> Tensor:

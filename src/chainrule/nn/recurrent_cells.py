@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from chainrule.errors import ArgumentError, ShapeError
@@ -21,6 +23,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+from chainrule.transforms.control import loop
 from chainrule.util import validation
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
@@ -28,6 +31,42 @@ __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 States = tuple[Tensor, ...]
 #: The states of a cell: h, or h and c.
 S = TypeVar("S")
+Weights = tuple[Tensor | None, ...]
+#: (states, W x + b, U h + c) → next states; it looks at nothing else.
+Rule = Callable[[States, Tensor, Tensor], States]
+
+
+def next_states(rule: Rule, weights: Weights, state: States, inputs: Tensor) -> States:
+    """Compute a recurrent step's next states, from W x + b and its other weights."""
+    weight, bias, projection = weights
+    assert weight is not None
+    new = rule(state, inputs, linear(state[0], weight, bias))
+    return new if projection is None else (linear(new[0], projection), *new[1:])
+
+
+def elman_tanh(state: States, inputs: Tensor, hidden: Tensor) -> States:
+    """Compute one step of an RNN with tanh, for its layer and its cell."""
+    return ((inputs + hidden).tanh(),)
+
+
+def elman_relu(state: States, inputs: Tensor, hidden: Tensor) -> States:
+    """Compute one step of an RNN with ReLU, for its layer and its cell."""
+    return ((inputs + hidden).relu(),)
+
+
+def lstm(state: States, inputs: Tensor, hidden: Tensor) -> States:
+    """Compute one step of an LSTM, for its layer and its cell."""
+    i, f, g, o = (inputs + hidden).chunk(4, dim=-1)
+    c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def gru(state: States, inputs: Tensor, hidden: Tensor) -> States:
+    """Compute one step of a GRU, for its layer and its cell."""
+    (r, z, n), (s, u, m) = inputs.chunk(3, dim=-1), hidden.chunk(3, dim=-1)
+    r, z = (r + s).sigmoid(), (z + u).sigmoid()
+    n = (n + r * m).tanh()
+    return (n + z * (state[0] - n),)
 
 
 class RecurrentStep(Module):
@@ -70,20 +109,23 @@ class RecurrentStep(Module):
                 drawn = uniform(*shape, low=-bound, high=bound, dtype=dtype)
                 setattr(self, name + suffix, Parameter(drawn))
 
-    def _product(self, which: str, suffix: str, x: Tensor) -> Tensor:
-        """Compute a recurrent step's W x + b (``"ih"``) or U h + c (``"hh"``)."""
-        weight: Tensor = getattr(self, f"weight_{which}{suffix}")
-        bias = getattr(self, f"bias_{which}{suffix}") if self.bias else None
+    def _product(self, suffix: str, x: Tensor) -> Tensor:
+        """Compute what a recurrent step takes of its inputs, W x + b."""
+        weight: Tensor = getattr(self, f"weight_ih{suffix}")
+        bias = getattr(self, f"bias_ih{suffix}") if self.bias else None
         return linear(x, weight, bias)
 
-    def _next_states(self, state: States, inputs: Tensor, suffix: str) -> States:
-        new = self._step(state, inputs, self._product("hh", suffix, state[0]))
-        if not self.proj_size:
-            return new
-        return (linear(new[0], getattr(self, f"weight_hr{suffix}")), *new[1:])
+    def _weights(self, suffix: str) -> Weights:
+        """Return what a recurrent step multiplies its state by, U and c, and R."""
+        names = ("weight_hh", "bias_hh", "weight_hr")
+        has = (True, self.bias, self.proj_size)
+        return tuple(
+            getattr(self, name + suffix) if there else None
+            for name, there in zip(names, has)
+        )
 
-    def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        """Compute a recurrent step's next states, from W x + b and U h + c."""
+    def _rule(self) -> Rule:
+        """Return the computation of a recurrent step's states."""
         raise NotImplementedError
 
     def _initial_states(
@@ -121,7 +163,7 @@ class RecurrentStep(Module):
 
 
 class ElmanStep(RecurrentStep):
-    """The computation of one step of an RNN, for its layer and its cell."""
+    """What an RNN's layer and its cell have in common."""
 
     gates = 1
     state_names = ("h",)
@@ -132,40 +174,51 @@ class ElmanStep(RecurrentStep):
         check = validation.choice("tanh", "relu", what=what)
         self.nonlinearity = check("nonlinearity", nonlinearity)
 
-    def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        z = inputs + hidden
-        return (z.tanh() if self.nonlinearity == "tanh" else z.relu(),)
+    def _rule(self) -> Rule:
+        return elman_tanh if self.nonlinearity == "tanh" else elman_relu
 
 
 class LSTMStep(RecurrentStep):
-    """The computation of one step of an LSTM, for its layer and its cell."""
+    """What an LSTM's layer and its cell have in common."""
 
     gates = 4
     state_names = ("h", "c")
 
-    def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        i, f, g, o = (inputs + hidden).chunk(4, dim=-1)
-        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
+    def _rule(self) -> Rule:
+        return lstm
 
 
 class GRUStep(RecurrentStep):
-    """The computation of one step of a GRU, for its layer and its cell."""
+    """What a GRU's layer and its cell have in common."""
 
     gates = 3
     state_names = ("h",)
 
-    def _step(self, state: States, inputs: Tensor, hidden: Tensor) -> States:
-        (r, z, n), (s, u, m) = inputs.chunk(3, dim=-1), hidden.chunk(3, dim=-1)
-        r, z = (r + s).sigmoid(), (z + u).sigmoid()
-        n = (n + r * m).tanh()
-        return (n + z * (state[0] - n),)
+    def _rule(self) -> Rule:
+        return gru
+
+
+@functools.lru_cache(maxsize=16)
+def _step(rule: Rule) -> Any:
+    """Return a recurrent cell's step as a loop's function, the same for each rule."""
+
+    def step(
+        weights: Weights, state: States, now: tuple[Tensor, ...]
+    ) -> tuple[States, Tensor]:
+        weight, bias, *others = weights
+        assert weight is not None
+        inputs = linear(now[0], weight, bias)
+        new = next_states(rule, tuple(others), state, inputs)
+        return new, new[0]
+
+    return step
 
 
 class _Cell(RecurrentStep, Generic[S]):
     """Base class of recurrent cells: one step of one layer."""
 
     weight_ih: Parameter
+    bias_ih: Parameter
 
     def __init__(
         self,
@@ -203,7 +256,13 @@ class _Cell(RecurrentStep, Generic[S]):
             )
         x = same_dtype(kind, x, self.weight_ih)
         state = self._initial_states(hx, x.shape[:-1], self.weight_ih, "")
-        new = self._next_states(state, self._product("ih", "", x), "")
+        weights = (self.weight_ih, self.bias_ih if self.bias else None)
+        weights = (*weights, *self._weights(""))
+        step = _step(self._rule())
+        if x.ndim == 2:  # the loop around it is Python's
+            new, __ = loop(step, weights, state, (x,), once=True)
+        else:
+            new, __ = step(weights, state, (x,))
         states: Any = new if new[1:] else new[0]
         return states
 

@@ -17,7 +17,7 @@ this form: the roles of s, r and d change places.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -174,13 +174,15 @@ def conv(lhs: Array, rhs: Array, **attrs: Any) -> Array:
     slides, axes = a.sliding(d, rhs.shape), tuple(map(d.lhs.index, d.window))
     places = slides.places("conv", _spatial(d.lhs, d, lhs.shape))
     fewer = math.prod(places) < math.prod(slides.window)
-    result = (_by_place if fewer else _by_tap)(d, slides, places, axes, lhs, rhs)
+    if lhs.dtype.kind != "f" or (_Roles(d).alone(lhs, rhs) and not fewer):
+        result = _by_tap(d, slides, axes, lhs, rhs)
+    else:
+        how = _few_places if fewer else _few_taps
+        result = how(_Roles(d), slides, places, lhs, rhs)
     return result.astype(dtype, copy=False)
 
 
-def _by_tap(
-    d: Dims, slides: Sliding, _: Ints, axes: Ints, lhs: Array, rhs: Array
-) -> Array:
+def _by_tap(d: Dims, slides: Sliding, axes: Ints, lhs: Array, rhs: Array) -> Array:
     """Compute a convolution as a sum of products, one for each kernel element.
 
     Each product is that element's weights times all that they cover.
@@ -194,25 +196,125 @@ def _by_tap(
     return total
 
 
-def _by_place(
-    d: Dims, slides: Sliding, places: Ints, axes: Ints, lhs: Array, rhs: Array
+class _Roles:
+    """The letters of a convolution's axes, by what becomes of them.
+
+    Attributes:
+        window: the spatial ones.
+        shared: of both operands and the result.
+        summed: of both operands, and summed over.
+        left, right: of one operand and the result.
+    """
+
+    def __init__(self, d: Dims) -> None:
+        self.dims, self.window = d, "".join(d.window)
+        lhs, rhs = _letters(d.lhs), _letters(d.rhs)
+        self.shared = "".join(c for c in lhs if c in rhs and c in d.out)
+        self.summed = "".join(c for c in lhs if c in rhs and c not in d.out)
+        self.left = "".join(c for c in lhs if c not in rhs)
+        self.right = "".join(c for c in rhs if c not in lhs)
+
+    def alone(self, lhs: Array, rhs: Array) -> bool:
+        """Return whether each element of a result has a single channel's products."""
+        sizes = dict(zip(self.dims.rhs, rhs.shape))
+        return all(sizes[c] == 1 for c in self.summed + self.right)
+
+    def ordered(self, x: Array, letters: str, *order: str) -> tuple[Array, list[Ints]]:
+        """Return an operand with its axes in this order, and the sizes of each part."""
+        turned = x.transpose([letters.index(c) for c in "".join(order)])
+        sizes = dict(zip(letters, x.shape))
+        return turned, [tuple(sizes[c] for c in part) for part in order]
+
+    def result(self, x: Array, order: str, sizes: Sequence[Ints]) -> Array:
+        """Return a result whose axes are in this order in the order of the graph."""
+        whole = x.reshape([n for part in sizes for n in part])
+        return whole.transpose([order.index(c) for c in self.dims.out])
+
+
+def _few_taps(
+    r: _Roles, slides: Sliding, places: Ints, lhs: Array, rhs: Array
 ) -> Array:
-    """Compute a convolution by one product for each position of the result.
+    """Compute a convolution as one product a row, with what each window covers.
+
+    The elements under the windows are written out for some rows at a time.
+    """
+    check_blas()
+    d = r.dims
+    x, (lefts, shared, summed, __) = r.ordered(
+        lhs, d.lhs, r.left, r.shared, r.summed, r.window
+    )
+    w, (__, __, rights, taps) = r.ordered(
+        rhs, d.rhs, r.shared, r.summed, r.right, r.window
+    )
+    w = np.moveaxis(w.reshape(*map(math.prod, (shared, summed, rights, taps))), 2, 1)
+    n, p, (g, o, c, k) = math.prod(lefts), math.prod(places), w.shape
+    x = x.reshape(n, g, c, *x.shape[x.ndim - len(taps) :])
+    axes = tuple(range(3, x.ndim))
+    result = np.zeros((n, g, o, p), lhs.dtype)
+    for rows in _blocks(n, g * c * k * p):
+        for channels in _blocks(c, g * k * p, _ROW):
+            part = slides.spread(x[rows, :, channels], axes)
+            covered = np.empty((*part.shape[:3], k, *places), lhs.dtype)
+            for i, (__, seen) in enumerate(slides.under(part, axes)):
+                covered[:, :, :, i] = seen
+            weights = w[:, :, channels].reshape(g, o, -1)
+            covered = covered.reshape(len(part), g, -1, p)
+            if channels.start:
+                result[rows] += weights @ covered
+            else:
+                np.matmul(weights, covered, result[rows])
+    order = r.left + r.shared + r.right + r.window
+    return r.result(result, order, (lefts, shared, rights, places))
+
+
+def _few_places(
+    r: _Roles, slides: Sliding, places: Ints, lhs: Array, rhs: Array
+) -> Array:
+    """Compute a convolution with a large window by a product for each row of the sum.
 
     Places and taps are alike: p·s + k·r is also k·r + p·s.
     """
-    letters = _codes(d.lhs), _codes(d.rhs), _codes(_letters(d.out))
-    window, at = slides.window, tuple(map(d.out.index, d.window))
+    check_blas()
+    d, window = r.dims, slides.window
     turned = slides._replace(
         window=places, strides=slides.dilation, dilation=slides.strides
     )
-    sizes = dict(zip(d.lhs + d.rhs, lhs.shape + rhs.shape))
-    sizes.update(zip(d.window, places))
-    result = np.empty([sizes[c] for c in d.out], lhs.dtype)
-    for place, seen in turned.seen(lhs, axes):
-        seen = seen[_at(lhs.ndim, axes, [slice(w) for w in window])]
-        result[_at(result.ndim, at, place)] = _product(seen, rhs, *letters)
-    return result
+    x, (summed, shared, lefts, __) = r.ordered(
+        lhs, d.lhs, r.summed, r.shared, r.left, r.window
+    )
+    w, (__, __, rights, __) = r.ordered(
+        rhs, d.rhs, r.summed, r.shared, r.right, r.window
+    )
+    c, g, o, f = map(math.prod, (summed, shared, rights, lefts))
+    x = x.reshape(c, g, f, *x.shape[x.ndim - len(window) :])
+    weights = w.reshape(c, g, o, math.prod(window))
+    axes, p = tuple(range(3, x.ndim)), math.prod(places)
+    cut = (..., *map(slice, window))
+    result = np.zeros((g, o, f, p), lhs.dtype)
+    each = g * p * max(math.prod(window), o)
+    for rows in _blocks(c, f * each):
+        for columns in _blocks(f, each, _ROW):
+            part = turned.spread(x[rows, :, columns], axes)
+            covered = np.empty((*part.shape[:3], p, *window), lhs.dtype)
+            for i, (__, seen) in enumerate(turned.under(part, axes)):
+                covered[:, :, :, i] = seen[cut]
+            lines = covered.reshape(*part.shape[:2], part.shape[2] * p, -1)
+            products = weights[rows] @ lines.swapaxes(-1, -2)
+            result[:, :, columns] += products.sum(0).reshape(g, o, -1, p)
+    order = r.shared + r.right + r.left + r.window
+    return r.result(result, order, (shared, rights, lefts, places))
+
+
+#: So many elements under windows are written out at a time, about: as many rows as fit
+#: into the cache, or of a large one what memory has for it.
+_ROWS, _ROW = 1 << 17, 1 << 22
+
+
+def _blocks(rows: int, each: int, at_once: int = _ROWS) -> Iterator[slice]:
+    """Yield the rows of a convolution that are computed together."""
+    step = max(1, at_once // max(1, each))
+    for start in range(0, rows, step):
+        yield slice(start, start + step)
 
 
 def _product(x: Array, y: Array, a: list[int], b: list[int], out: list[int]) -> Array:

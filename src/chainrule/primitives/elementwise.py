@@ -106,8 +106,8 @@ tanh = elementwise(
 
 
 def _sigmoid(x: Array) -> Array:
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0.0, e, np.ones_like(e)) / (e + 1.0)
+    e = np.exp(np.copysign(x, -1.0))
+    return np.where(x < 0.0, e, 1.0) / (e + 1.0)
 
 
 sigmoid = elementwise(
@@ -226,7 +226,16 @@ def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
     ),
 )
 def where(condition: Array, a: Array, b: Array) -> Array:
-    return np.where(condition, a, b)
+    if a.size < 1 << 14 or a.itemsize not in (4, 8):
+        return np.where(condition, a, b)
+    # NumPy takes a branch for each element, which processors guess wrongly. This gives
+    # the bits of a where the condition is 1, and else those of b.
+    bits = f"i{a.itemsize}"
+    y = b.view(bits)
+    selected = a.view(bits) ^ y
+    selected *= condition
+    selected ^= y
+    return selected.view(a.dtype)
 
 
 isnan = elementwise(

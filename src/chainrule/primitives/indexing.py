@@ -6,8 +6,9 @@ wraps and nothing is clamped.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -227,10 +228,14 @@ def scatter_add_along(
     base: Array, indices: Array, updates: Array, *, axis: int
 ) -> Array:
     check_indices("scatter_add_along", indices, base.shape[axis])
-    out = base.copy()
-    places: list[Any] = [*np.indices(indices.shape, sparse=True)]
-    places[axis] = indices
-    np.add.at(out, tuple(places), updates)
+    out = np.array(base, order="C")
+    flat: Any = 0  # of which NumPy makes a fast loop
+    grid = cast("tuple[Array, ...]", np.indices(indices.shape, sparse=True))
+    for i, places in enumerate(grid):
+        step = math.prod(out.shape[i + 1 :])
+        places = indices.astype(np.intp, copy=False) if i == axis else places
+        flat = flat + (places if step == 1 else step * places)
+    np.add.at(out.reshape(-1), flat.reshape(-1), updates.reshape(-1))
     return out
 
 

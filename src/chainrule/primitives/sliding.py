@@ -30,7 +30,7 @@ def dilated(size: int, dilation: int) -> int:
     return (size - 1) * dilation + 1 if size else 0
 
 
-def padded(x: Array, axes: Ints, dilation: Ints, pads: Pads, fill: int = 0) -> Array:
+def padded(x: Array, axes: Ints, dilation: Ints, pads: Pads, fill: float = 0) -> Array:
     """Return an array with ``fill`` between its elements (dilation) and around them."""
     shape, inside = list(x.shape), [slice(None)] * x.ndim
     crop = [slice(None)] * x.ndim
@@ -125,9 +125,20 @@ class Sliding(NamedTuple):
             for_window.append((lo, before - behind + lo))
         return tuple(for_input), tuple(for_window)
 
-    def seen(self, x: Array, axes: Ints, fill: int = 0) -> Iterator[tuple[Ints, Array]]:
+    def seen(
+        self, x: Array, axes: Ints, fill: float = 0
+    ) -> Iterator[tuple[Ints, Array]]:
         """Yield each offset in a sliding window, and a view of elements under it."""
-        x = padded(x, axes, self.base_dilation, self.padding, fill)
+        return self.under(self.spread(x, axes, fill), axes)
+
+    def spread(self, x: Array, axes: Ints, fill: float = 0) -> Array:
+        """Return what a sliding window walks over: its input, dilated and padded."""
+        if all(d == 1 for d in self.base_dilation) and not any(map(any, self.padding)):
+            return x
+        return padded(x, axes, self.base_dilation, self.padding, fill)
+
+    def under(self, x: Array, axes: Ints) -> Iterator[tuple[Ints, Array]]:
+        """Yield what ``seen`` yields, of an array that is dilated and padded."""
         for tap in np.ndindex(*self.window):
             cut = [slice(None)] * x.ndim
             for axis, k, w, s, __, r, __ in zip(axes, tap, *self):

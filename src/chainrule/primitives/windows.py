@@ -8,6 +8,7 @@ derivative goes to the first of the largest elements, as in PyTorch.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -147,22 +148,67 @@ def _max_rule(name: str, result: DType | None = None) -> TypeRule:
     return rule
 
 
+def _largest(x: Array, axes: Ints, a: Sliding) -> Array:
+    """Return the largest element of each pooling window, found axis by axis."""
+    for axis, part in zip(axes, zip(*a)):
+        one = Sliding(*[(item,) for item in part])  # type: ignore[arg-type]
+        (__, out), *taps = one.seen(x, (axis,), _least(x.dtype))
+        x = out.copy() if not taps else np.maximum(out, taps[0][1])
+        for __, tap in taps[1:]:
+            np.maximum(x, tap, out=x)
+    return x if axes else x.copy()
+
+
+def _least(dtype: np.dtype[Any]) -> Any:
+    """Return what no element of a dtype is smaller than."""
+    if dtype.kind == "f":
+        return -np.inf
+    return False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
+def _first(x: Array, best: Array, axes: Ints, a: Sliding) -> Array:
+    """Return where the first of the largest elements of each window stands.
+
+    From the last element of a window to its first, each that is the largest leaves its
+    number within the window; then numbers become positions.
+    """
+    number = np.zeros(best.shape, np.min_scalar_type(math.prod(a.window)))
+    unordered = bool((best != best).any())
+    inside = np.ones([n if i in axes else 1 for i, n in enumerate(x.shape)], bool)
+    there = [part for __, part in a.seen(inside, axes)]
+    for i, (__, tap) in reversed([*enumerate(a.seen(x, axes))]):
+        found = tap == best
+        if unordered:
+            found |= tap != tap
+        if not there[i].all():
+            found &= there[i]
+        here = found.astype(number.dtype)  # 0 or 1, which is faster than where
+        number *= 1 - here
+        here *= number.dtype.type(i)
+        number += here
+    within: Any = np.zeros(1, np.int64)
+    first: Any = np.zeros((1,) * x.ndim, np.int64)
+    for i, (axis, w) in enumerate(zip(axes, a.window)):
+        step = math.prod(_lengths(x.shape, axes[i + 1 :]))
+        places: Array = np.arange(best.shape[axis], dtype=np.int64)
+        start: Array = step * (a.strides[i] * places - a.padding[i][0])
+        first = first + np.expand_dims(start, _but(axis, x.ndim))
+        taps: Array = np.arange(w, dtype=np.int64)
+        within = (within[:, None] + step * a.dilation[i] * taps).reshape(-1)
+    positions: Array = within[number]
+    positions += first
+    return positions
+
+
+def _but(axis: int, rank: int) -> Ints:
+    return tuple(i for i in range(rank) if i != axis)
+
+
 def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
     """Return the largest element of each pooling window, and its position."""
     a = _undilated(axes, attrs)
-    line = _lengths(x.shape, axes)
-    order = tuple(int(i) for i in np.argsort(axes))
-    count = np.arange(int(np.prod(line)), dtype=np.int64).reshape(line)
-    shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
-    count = count.transpose(order).reshape(shape)
-    places = [part for __, part in a.seen(np.broadcast_to(count, x.shape), axes, -1)]
-    numbers = [part for __, part in a.seen(x, axes)]
-    best, where = numbers[0].copy(), places[0].copy()
-    for number, place in zip(numbers[1:], places[1:]):
-        larger = (number > best) | ((number != number) & (best == best))
-        take = (place >= 0) & (larger | (where < 0))
-        best, where = np.where(take, number, best), np.where(take, place, where)
-    return best, where
+    best = _largest(x, axes, a)
+    return best, _first(x, best, axes, a)
 
 
 def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value:
@@ -197,7 +243,7 @@ def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
     cases=_cases(base=False),
 )
 def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
-    return _best(x, axes, attrs)[0]
+    return _largest(x, axes, _undilated(axes, attrs))
 
 
 @declare(

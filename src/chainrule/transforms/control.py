@@ -7,20 +7,25 @@ graph, on every engine, and can be differentiated.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
 from chainrule.composites import control
+from chainrule.engines import eager  # noqa: F401 - which computes eager loops
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.apply import apply
 from chainrule.graph.body import trace_body
+from chainrule.graph.context import context, recording
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import ArrayType, Dim
+from chainrule.primitives.movement import reshape
 from chainrule.primitives.rules import show
-from chainrule.tensor import as_tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.util.bounded import Bounded
 from chainrule.util.pytree import flatten, unflatten
 
 #: A carried state, an entry of a sequence, and a result.
@@ -159,6 +164,89 @@ def scan(
     )
     results = [wrap(v) for v in outputs]
     return unflatten(carry_structure, results), unflatten(y_structure, results)
+
+
+def loop(
+    function: Callable[[Any, Any, Any], tuple[Any, Any]],
+    constants: tuple[Tensor | None, ...],
+    init: tuple[Tensor, ...],
+    xs: tuple[Tensor, ...],
+    *,
+    reverse: bool = False,
+    once: bool = False,
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Run a layer's loop as :func:`scan` does; eager calls share its traced body.
+
+    So they are one node each, which the native engine may compute: see
+    :mod:`chainrule.engines.eager`.
+
+    Args:
+        function: of the constants, the carry and one entry of ``xs``, all in tuples; it
+            returns the new carry and a tensor y. It finds nothing outside, and it is
+            one object for all calls.
+        constants, init, xs: carries are (rows, units), and an entry of ``xs`` has as
+            many rows first; rows do not know of each other.
+        reverse: as for :func:`scan`.
+        once: ``xs`` are the entries of a single step, and so is y.
+    """
+    if context.trace is not None:
+        if once:
+            return function(constants, init, xs)
+
+        def step(carry: Any, x: Any) -> tuple[Any, Any]:
+            return function(constants, carry, x)
+
+        return scan(step, init, xs, reverse=reverse)
+    fixed = [t.value for t in constants if t is not None]
+    carry, sequences = [t.value for t in init], [t.value for t in xs]
+    if once:
+        sequences = [reshape(v, shape=(1, *v.shape)) for v in sequences]
+    types = [(v.shape, v.dtype) for v in (*fixed, *carry)]
+    types += [(v.shape[1:], v.dtype) for v in sequences]
+    present = tuple([t is not None for t in constants])
+    attrs = {
+        "body": _shared_body(function, present, len(carry), tuple(types)),
+        "length": sequences[0].shape[0],
+        "constants": len(fixed),
+        "carries": len(carry),
+        "reverse": reverse,
+    }
+    *last, y = apply(control.scan, (*fixed, *carry, *sequences), attrs)
+    if once:
+        y = reshape(y, shape=y.shape[1:])
+    return tuple([wrap(v) for v in last]), wrap(y)
+
+
+_bodies: Bounded[Any, Graph] = Bounded(128)
+
+
+def _shared_body(
+    function: Callable[..., Any],
+    present: tuple[bool, ...],
+    carries: int,
+    types: tuple[Any, ...],
+) -> Graph:
+    """Return the body graph of :func:`loop` for these types, the same for each call."""
+    key = (function, present, carries, types)
+    body = _bodies.get(key)
+    if body is None:
+
+        def flat(*values: Value) -> list[Value]:
+            rest = iter([wrap(v) for v in values])
+            constants = tuple([next(rest) if there else None for there in present])
+            carry = tuple(itertools.islice(rest, carries))
+            new, y = function(constants, carry, tuple(rest))
+            return [as_tensor(t).value for t in (*new, y)]
+
+        def retrace(types: Sequence[ArrayType]) -> Graph:
+            others = tuple([(t.shape, t.dtype) for t in types])
+            return _shared_body(function, present, carries, others)
+
+        with recording():
+            body, __ = trace_body(flat, [ArrayType(*t) for t in types], "step")
+        body.retrace = retrace
+        _bodies[key] = body
+    return body
 
 
 def _length(sequences: Sequence[Value], length: int | None) -> Dim:

@@ -1,0 +1,146 @@
+"""A piece: a graph compiled to machine code, for eager calls with arrays."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines import load_engine, native_problem
+from chainrule.engines.threads import RunLock
+from chainrule.errors import EngineError
+from chainrule.graph.emit import trace
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.primitive import DERIVATIVES, Primitive
+from chainrule.graph.program import Entry, Program
+from chainrule.graph.types import ArrayType, Sizes
+from chainrule.util.bounded import Bounded
+
+#: So many pieces are kept of each kind, and so many kinds of calls that lead to them.
+PIECES, CALLS = 128, 512
+
+
+class _Switch:
+    """The switch of machine code for eager calls, of the whole process."""
+
+    enabled: bool = True
+
+
+switch = _Switch()
+
+
+@functools.cache
+def is_available() -> bool:
+    """Return whether the native engine can run here."""
+    return native_problem() is None
+
+
+def allowed() -> bool:
+    """Return whether eager calls may run pieces here and now."""
+    return switch.enabled and is_available() and "raise" not in np.geterr().values()
+
+
+class Piece:
+    """A graph as machine code, called with arrays.
+
+    Attributes:
+        places: of a derivative, the inputs whose cotangents it gives.
+    """
+
+    def __init__(self, graph: Graph, places: Sequence[int] = ()) -> None:
+        self.places = tuple(places)
+        self._names = tuple([v.name or "" for v in graph.inputs])
+        entry = Entry(graph.name, graph, self._names, (), (), {}, len(graph.outputs))
+        self._entry, self._lock = graph.name, RunLock()
+        self._executable = load_engine("native", Program({graph.name: entry}))
+
+    def __call__(self, arrays: Sequence[Array], sizes: Sizes) -> list[Array] | None:
+        """Return a piece's outputs; None within a signal's handler that stopped it."""
+        inputs = dict(zip(self._names, arrays, strict=True))
+        try:
+            rows = self._lock.run(self._run, inputs, sizes)
+        except EngineError:
+            return None
+        return [row[0] for row in rows]
+
+    def _run(self, inputs: dict[str, Array], sizes: Sizes) -> list[Array]:
+        return self._executable.run(self._entry, inputs, steps=1, sizes=sizes)
+
+
+class Pieces:
+    """The pieces of one kind of calls.
+
+    ``found``: by all that may differ between two calls; ``made``: by what makes another
+    piece, which is less.
+    """
+
+    def __init__(self) -> None:
+        self.found: Bounded[Any, Piece] = Bounded(CALLS)
+        self.made: Bounded[Any, Piece] = Bounded(PIECES)
+
+    def known(self, key: Any, make: Callable[[], Piece]) -> Piece:
+        """Return the piece that is made for this key."""
+        piece = self.made.get(key)
+        if piece is None:
+            piece = self.made[key] = make()
+        return piece
+
+
+def forward_piece(
+    primitive: Any, types: Sequence[ArrayType], attrs: dict[str, Any]
+) -> Piece:
+    """Return the piece that computes a primitive for these types."""
+    name = primitive.name
+    return Piece(trace(lambda *values: primitive(*values, **attrs), types, name=name))
+
+
+def backward_piece(
+    primitive: Primitive,
+    types: Sequence[ArrayType],
+    attrs: dict[str, Any],
+    present: Sequence[bool],
+    needed: Sequence[bool],
+    *,
+    outputs: bool,
+) -> Piece:
+    """Return the piece that computes the cotangents of a primitive's inputs.
+
+    Args:
+        primitive, types, attrs: what was computed.
+        present: which outputs have cotangents; the piece takes these, and the inputs.
+        needed: which inputs have cotangents.
+        outputs: whether the piece takes the outputs too, between the two.
+    """
+    places: list[int] = []
+    results = primitive.output_types(types, attrs)
+
+    def function(*values: Value) -> list[Value]:
+        rest = iter(values)
+        gs = tuple([next(rest) if there else None for there in present])
+        ys = tuple([next(rest) for __ in results]) if outputs else ()
+        inputs = tuple(rest)
+        cotangents: Sequence[Cotangent] = DERIVATIVES[primitive](
+            gs, ys, inputs, tuple(needed), **attrs
+        )
+        wanted = zip(needed, cotangents, strict=True)
+        found = {i: g for i, (need, g) in enumerate(wanted) if need and g is not None}
+        places[:] = found
+        return list(found.values())
+
+    of = [t for t, there in zip(results, present) if there]
+    of += [*(results if outputs else ()), *types]
+    graph = trace(function, of, name=f"{primitive.name}_vjp", tracked=True)
+    return Piece(graph, places)
+
+
+def cotangents_of(
+    piece: Piece, results: Sequence[Array], inputs: Sequence[Value]
+) -> list[Cotangent]:
+    """Return a derivative's results as the cotangents of all inputs."""
+    cotangents: list[Cotangent] = [None] * len(inputs)
+    for place, array in zip(piece.places, results, strict=True):
+        cotangents[place] = Value(array.reshape(inputs[place].shape))
+    return cotangents

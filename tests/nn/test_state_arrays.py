@@ -182,3 +182,18 @@ def test_in_a_compiled_function_that_changes_the_module(engine: str) -> None:
     run(x)
     assert all(np.array_equal(state[name], kept[name]) for name in kept)
     assert not np.array_equal(module.state_dict()["weight"], kept["weight"])
+
+
+def test_pytorchs_ways_to_keep_and_to_average_weights():
+    module = nn.Linear(2, 3)
+    start = {name: v.detach().cpu().clone() for name, v in module.state_dict().items()}
+    mean = {name: v.clone() for name, v in module.state_dict().items()}
+    with cr.no_grad():
+        module.weight.add_(1.0)
+    for name, value in module.state_dict().items():
+        assert value.numel() == start[name].numel()
+        mean[name].mul_(0.75).add_(value, alpha=0.25)
+    assert mean["weight"].tolist() == pytest.approx(start["weight"] + 0.25)
+    module.load_state_dict(start)
+    assert module.weight.tolist() == start["weight"].tolist()
+    assert not start["weight"].requires_grad

@@ -29,7 +29,9 @@ def picked(tree: Any, key: str | int, what: str) -> Any:
     if isinstance(tree, tuple) and isinstance(key, int) and key < len(tree):
         return tree[key]
     raise ArgumentError(
-        _("There is no {what} {key!r}.", what=what, key=key),
+        _("There is no target {key!r}.", key=key)
+        if what == "target"
+        else _("There is no output {key!r}.", key=key),
         expected=_("one of that name or place for each loss and metric of outputs"),
         got=", ".join(leaves(tree, what)),
         fix=_("a model, targets, losses and metrics with the same names"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 
 
@@ -16,7 +17,7 @@ class StateArray(np.ndarray[Any, Any]):
     """A read-only NumPy array with the values of a parameter, in a ``state_dict``.
 
     Views of it are such arrays, too. What is computed of it or copied is a plain array,
-    which belongs to who made it; ``repr`` is a plain array's.
+    which belongs to who made it; ``repr`` is a plain array's. ``clone`` gives a tensor.
     """
 
     def __array_ufunc__(
@@ -71,6 +72,17 @@ class StateArray(np.ndarray[Any, Any]):
     def flatten(self, order: Any = "C") -> Any:
         """Return a state_dict's array flattened, as a plain array."""
         return np.asarray(self).flatten(order)
+
+    def clone(self) -> Tensor:
+        """Return a copy of the values as a tensor, as PyTorch's ``state_dict`` has."""
+        return tensor(np.array(self))
+
+    # PyTorch's ways to a copy on the CPU.
+    detach = cpu = clone
+
+    def numel(self) -> int:
+        """Return the number of elements of a state_dict's array."""
+        return self.size
 
     def __repr__(self) -> str:
         return repr(np.asarray(self))

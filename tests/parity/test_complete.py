@@ -138,6 +138,7 @@ ARGUMENTS = {
     "F.scaled_dot_product_attention.dropout_p": "random: tests/nn/test_layers.py",
     "F.softmax.dtype": "tests/parity/test_names.py",
     "F.log_softmax.dtype": "tests/parity/test_names.py",
+    "F.softmin.dtype": "PyTorch's database of functions: sample_databases.py",
     "cumulative_prod.include_initial": "the standard's: tests/array_api/cases.py",
     "cumulative_sum.include_initial": "the standard's: tests/array_api/cases.py",
     "reshape.copy": "the standard's: tests/array_api/test_complete.py",

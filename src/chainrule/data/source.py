@@ -1,8 +1,6 @@
 """The source of a stream's samples: opened for each pass, checked sample by sample."""
 
-from collections.abc import Callable, Generator, Iterator
-from functools import partial
-from operator import itemgetter
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,8 @@ from chainrule.util.pytree import is_nest, leaves, mapped, named
 
 #: Features and targets of some rows: arrays, or dictionaries and tuples of arrays.
 Pair = tuple[Any, Any]
+#: The arrays of some rows, by name: ``x``, or ``x.image`` of several.
+Parts = dict[str, np.ndarray]
 Stopped = Callable[[], bool]
 #: Dtypes that engines read as they are; all others become float32 at once.
 STORED = frozenset(dtype.numpy for dtype in DType)
@@ -52,10 +52,13 @@ class Source:
         pieces.close()
         if piece is None:
             raise self.empty()
-        return piece[1]
+        __, names, parts = piece
+        return mapped(parts.__getitem__, names)
 
-    def pieces(self, stopped: Stopped) -> Generator[tuple[int, Pair], None, None]:
-        """Yield a data stream's items as (row number, rows of x and y).
+    def pieces(self, stopped: Stopped) -> Generator[tuple[int, Pair, Parts]]:
+        """Yield a data stream's items: number of the row, form, and rows by name.
+
+        The form of an item is the nest of the names of its arrays, for x and for y.
 
         Args:
             stopped: asked before each item of the source; it ends the generator.
@@ -72,9 +75,9 @@ class Source:
                     raise self._numbered(number, error) from error
                 except Exception as error:
                     raise self._failed(number, error) from error
-                rows = self._rows(number, item)
-                yield number, rows
-                number += rows_of(rows)
+                names, parts = self._rows(number, item)
+                yield number, names, parts
+                number += len(next(iter(parts.values())))
         finally:
             close = getattr(items, "close", None)
             if close is not None:
@@ -88,28 +91,42 @@ class Source:
             types: of a row of x, and of a row of y.
             stopped: whether nobody wants more.
         """
-        pieces, left = self.pieces(stopped), None  # what the last block left of a batch
+        pieces = self.pieces(stopped)
+        left: Parts | None = None  # what the last block left of a batch
+        form = (named(types[0], "x"), named(types[1], "y"))
+        kinds = leaves(types[0], "x") | leaves(types[1], "y")
+        of_rows = {name: (t.shape, t.dtype.numpy) for name, t in kinds.items()}
 
         def empty(t: ArrayType) -> np.ndarray:
             return np.empty((rows, *resolve(t.shape, NO_SIZES)), t.dtype.numpy)
 
         def block() -> Pair | None:
             nonlocal left
-            pair, done = mapped(empty, types), 0
+            whole, done = {name: empty(t) for name, t in kinds.items()}, 0
             while done < rows:
                 if left is None:
-                    number, left = next(pieces, (0, None))
-                    if left is None:
+                    piece = next(pieces, None)
+                    if piece is None:
                         break
-                    self._check_like(number, left, types)
-                count = min(rows_of(left), rows - done)
-                mapped(partial(_put, slice(done, done + count)), pair, left)
-                more = count < rows_of(left)
-                rest = itemgetter(slice(count, None))
-                left = mapped(rest, left) if more else None
+                    number, names, left = piece
+                    if names != form:
+                        raise self._other_form(number, form, names)
+                    for name, part in left.items():
+                        if (part.shape[1:], part.dtype) != of_rows[name]:
+                            raise self._other_type(number, name, kinds[name], part)
+                length = len(next(iter(left.values())))
+                count = min(length, rows - done)
+                for name, part in left.items():
+                    whole[name][done : done + count] = part[:count]
+                left = (
+                    {name: part[count:] for name, part in left.items()}
+                    if count < length
+                    else None
+                )
                 done += count
-            whole = mapped(itemgetter(slice(done)), pair)
-            return whole if done and not stopped() else None
+            if not done or stopped():
+                return None
+            return mapped(lambda name: whole[name][:done], form)
 
         pair = block()
         if pair is None and not stopped():
@@ -119,38 +136,35 @@ class Source:
             del pair  # the block is the consumer's alone
             pair = block()
 
-    def _check_like(self, number: int, rows: Pair, types: Pair) -> None:
-        for what, part, first in zip("xy", rows, types, strict=True):
-            if named(part, what) != named(first, what):
-                raise self._unlike(
-                    number,
-                    what,
-                    ", ".join(leaves(first, what)),
-                    ", ".join(leaves(part, what)),
-                    _("give all samples the same inputs and targets"),
-                )
-            wanted = leaves(first, what)
-            for name, got in leaves(part, what).items():
-                kind = wanted[name]
-                if got.shape[1:] != kind.shape or got.dtype != kind.dtype.numpy:
-                    raise self._unlike(
-                        number,
-                        name,
-                        _(
-                            "shape {shape}, dtype {name}",
-                            shape=kind.shape,
-                            name=kind.dtype.name,
-                        ),
-                        _(
-                            "shape {shape}, dtype {dtype}",
-                            shape=got.shape[1:],
-                            dtype=got.dtype,
-                        ),
-                        _(
-                            "give all samples one shape and one dtype: "
-                            "numpy.asarray(x, dtype='float32')"
-                        ),
-                    )
+    def _other_form(self, number: int, form: Pair, names: Pair) -> DataError:
+        what = 0 if names[0] != form[0] else 1
+        first, here = (
+            ", ".join(leaves(nest[what], "xy"[what]).values()) for nest in (form, names)
+        )
+        fix = _("give all samples the same inputs and targets")
+        return self._unlike(number, "xy"[what], first, here, fix)
+
+    def _other_type(
+        self, number: int, name: str, kind: ArrayType, got: np.ndarray
+    ) -> DataError:
+        return self._unlike(
+            number,
+            name,
+            _(
+                "shape {shape}, dtype {name}",
+                shape=kind.shape,
+                name=kind.dtype.name,
+            ),
+            _(
+                "shape {shape}, dtype {dtype}",
+                shape=got.shape[1:],
+                dtype=got.dtype,
+            ),
+            _(
+                "give all samples one shape and one dtype: "
+                "numpy.asarray(x, dtype='float32')"
+            ),
+        )
 
     def _unlike(
         self, number: int, what: str, expected: str, got: str, fix: str
@@ -196,8 +210,8 @@ class Source:
         self._opened = items
         return items
 
-    def _rows(self, number: int, item: Any) -> Pair:
-        """Convert one item of a data stream to rows of features x and targets y."""
+    def _rows(self, number: int, item: Any) -> tuple[Pair, Parts]:
+        """Convert one item of a data stream to rows of its arrays, and its form."""
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise DataError(
                 _(
@@ -214,11 +228,11 @@ class Source:
             for what, part in (("x", x), ("y", y)):
                 if is_nest(part):
                     check_nest(part, what)
-            x = mapped(lambda name, a: _stored(numbers(a, name), a), named(x, "x"), x)
-            y = mapped(_target, named(y, "y"), y)
+            names = (named(x, "x"), named(y, "y"))
+            parts = {k: _stored(numbers(a, k), a) for k, a in leaves(x, "x").items()}
+            parts |= {k: _target(k, a) for k, a in leaves(y, "y").items()}
         except ChainruleError as error:
             raise self._numbered(number, error) from error
-        parts = leaves(x, "x") | leaves(y, "y")
         if any(0 in a.shape for a in parts.values()):
             got = [_("{k} of shape {s}", k=k, s=a.shape) for k, a in parts.items()]
             raise DataError(
@@ -232,7 +246,7 @@ class Source:
                 fix=_("leave out what is empty: if len(x): yield x, y"),
             )
         if not self.batched:
-            return mapped(lambda a: a[None], (x, y))
+            return names, {name: a[None] for name, a in parts.items()}
         sizes = {a.shape[:1] for a in parts.values()}
         if len(sizes) != 1 or () in sizes:
             got = [_("{k} of shape {s}", k=k, s=a.shape) for k, a in parts.items()]
@@ -247,7 +261,7 @@ class Source:
                 got=joined(_(" and "), got),
                 fix=_("without batched=True each item is one sample"),
             )
-        return x, y
+        return names, parts
 
     def _numbered(self, number: int, error: ChainruleError) -> ChainruleError:
         return type(error)(
@@ -291,14 +305,11 @@ class Source:
         )
 
 
-def rows_of(pair: Any) -> int:
+def rows_of(nest: Any) -> int:
     """Return the number of rows of arrays that go together."""
-    return len(next(iter(leaves(pair, "").values())))
-
-
-def _put(rows: slice, into: np.ndarray, new: np.ndarray) -> None:
-    """Copy the first of some rows into those of a block."""
-    into[rows] = new[: rows.stop - rows.start]
+    while is_nest(nest):
+        nest = next(iter(nest.values())) if isinstance(nest, Mapping) else nest[0]
+    return len(nest)
 
 
 def _stored(x: np.ndarray, item: Any) -> np.ndarray:

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines import EngineName
 from chainrule.recipes import Reference
 from chainrule.text import _, say
+from chainrule.training import EngineName
 
 SUMMARY = _("handwritten digits: 784-128-64-10, ReLU, cross-entropy, AdamW, one cycle")
 EPOCHS = 10

@@ -21,9 +21,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines import EngineName
 from chainrule.recipes import Experiment
 from chainrule.text import _, padded, say, tr
+from chainrule.training import EngineName
 
 SUMMARY = _("3.2.2 with every number: one pass forward and back, one step of descent")
 LR = 0.5

@@ -28,6 +28,7 @@ Where to look, from the outside to the inside:
     checkpoint, lock          and who may write it
 """
 
+from chainrule.engines import EngineName
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.compiling import compile_program
 from chainrule.training.environments import Environments, Transition
@@ -46,6 +47,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "EarlyStopping",
+    "EngineName",
     "Environments",
     "History",
     "JSONLinesLogger",

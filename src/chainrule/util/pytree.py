@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,13 @@ def _like(nest: Any, parts: list[Any]) -> Any:
 
 def is_nest(item: Any) -> bool:
     """Return whether data are several parts: a dictionary or a tuple, and no list."""
-    return isinstance(item, Mapping | tuple)
+    return isinstance(item, tuple) or _is_mapping(type(item))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_mapping(kind: type) -> bool:
+    """Return whether a type is a dictionary's; the answer is asked for every array."""
+    return issubclass(kind, Mapping)
 
 
 def mapped(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
@@ -71,7 +78,7 @@ def mapped(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     >>> mapped(lambda a, b: a + b, {"a": 1, "b": (2, 3)}, {"b": (5, 6), "a": 4})
     {'a': 5, 'b': (7, 9)}
     """
-    if isinstance(tree, Mapping):
+    if _is_mapping(type(tree)):
         return {
             k: mapped(function, v, *[o[k] for o in others]) for k, v in tree.items()
         }
@@ -87,7 +94,7 @@ def named(tree: Any, name: str) -> Any:
     >>> named({"a": 1, "b": (2, 3)}, "x"), named([4], "x")
     ({'a': 'x.a', 'b': ('x.b.0', 'x.b.1')}, 'x')
     """
-    if isinstance(tree, Mapping):
+    if _is_mapping(type(tree)):
         return {k: named(v, f"{name}.{k}") for k, v in tree.items()}
     if isinstance(tree, tuple):
         return tuple(named(v, f"{name}.{i}") for i, v in enumerate(tree))
@@ -100,6 +107,8 @@ def leaves(tree: Any, name: str) -> dict[str, Any]:
     >>> leaves({"a": 1, "b": (2, 3)}, "x"), leaves([4], "x")
     ({'x.a': 1, 'x.b.0': 2, 'x.b.1': 3}, {'x': [4]})
     """
+    if not is_nest(tree):
+        return {name: tree}
     items: dict[str, Any] = {}
     mapped(items.__setitem__, named(tree, name), tree)
     return items

@@ -82,7 +82,9 @@ ROWS: dict[str, tuple[Any, Any, np.ndarray[Any, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize(
+    "engine", ["numpy", pytest.param("native", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_special_function_is_exact(name: str, engine: str) -> None:
     function, exact, points = ROWS[name]

@@ -236,6 +236,9 @@ def all_cases(
 def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The decorated test for some primitives at a time, with each of their cases.
 
+    Long composites are tested with the slow tests; test_special_functions.py has exact
+    numbers of each, and test_engines.py an example in machine code.
+
     An error names the case; the other primitives of the group are tested all the same.
 
     Args:
@@ -262,11 +265,19 @@ def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[...,
 
         run.__name__, run.__doc__ = test.__name__, test.__doc__
         run.__module__ = test.__module__
-        some = [[*groups][i : i + TOGETHER] for i in range(0, len(groups), TOGETHER)]
-        params = [pytest.param(names, id=",".join(names)) for names in some]
+        params: list[Any] = []
+        for long, marks in ((False, ()), (True, pytest.mark.slow)):
+            mine = [n for n, cases in groups.items() if _is_of_long(cases) is long]
+            for i in range(0, len(mine), TOGETHER):
+                names = mine[i : i + TOGETHER]
+                params.append(pytest.param(names, id=",".join(names), marks=marks))
         return pytest.mark.parametrize("names", params)(run)
 
     return decorate
+
+
+def _is_of_long(cases: list[Any]) -> bool:
+    return is_long(cases[0][0].primitive)
 
 
 @contextmanager

@@ -138,7 +138,11 @@ def mypy(placed: Placed) -> list[Report]:
     return [(file, int(line), message) for file, line, message in found]
 
 
-@pytest.mark.parametrize("checker", [pyright, mypy], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "checker",
+    [pyright, pytest.param(mypy, marks=pytest.mark.slow)],
+    ids=lambda f: f.__name__,
+)
 def test_a_checker_finds_each_typo_and_nothing_else(
     checker: Callable[[Placed], list[Report]], placed: Placed
 ) -> None:

@@ -179,6 +179,33 @@ def test_what_a_checkpointed_function_may_not_do() -> None:
             checkpoint_sequential([cr.sin, cr.cos], count, x)
 
 
+@pytest.mark.parametrize("randomness", ["same", "different"])
+def test_random_numbers_of_samples(randomness: Any) -> None:
+    """What vmap draws, eager and compiled, is what it draws without checkpoints."""
+
+    def noisy(x: cr.Tensor) -> cr.Tensor:
+        return nn.functional.dropout(x * cr.rand(16), 0.5).sin()
+
+    def recomputed(x: cr.Tensor) -> cr.Tensor:
+        return cr.checkpoint(lambda x: cr.checkpoint(noisy, x) + cr.rand(16), x)
+
+    def plain(x: cr.Tensor) -> cr.Tensor:
+        return noisy(x) + cr.rand(16)
+
+    found: list[cr.Tensor] = []
+    for function in (recomputed, plain):
+        every = cr.vmap(function, randomness=randomness)
+        for run in (every, cr.compile(every)):
+            cr.manual_seed(4)
+            point = x.clone().requires_grad_()
+            y = run(point)
+            y.sum().backward()
+            assert bool((y[0] - y[1]).any())
+            found += [y.detach(), point.grad]
+    for i in range(4):
+        np.testing.assert_allclose(found[i], found[i + 4], rtol=1e-6, atol=1e-7)
+
+
 def changing(z: cr.Tensor, buffer: cr.Tensor) -> cr.Tensor:
     buffer.add_(z[0])
     buffer[1:].mul_(2)

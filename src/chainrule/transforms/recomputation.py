@@ -13,9 +13,11 @@ from chainrule.graph.context import absolute_scope, context, within
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
+from chainrule.graph.types import Shape
 from chainrule.methods.views import detached
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.transforms.vectorization import SampleTrace
 from chainrule.util import validation
 from chainrule.util.pytree import flatten, unflatten
 
@@ -50,6 +52,17 @@ class _Region(BodyTrace):
             return super().assign(tensor, value)
         self.assigned[id(tensor)] = tensor, self.operand(value)
         return True
+
+    def draw(self, shape: Shape, bits: Callable[[Shape], Tensor]) -> Tensor:
+        """Return random bits: within vmap as it draws, and these are kept."""
+        outer = self.outer
+        while isinstance(outer, _Region):
+            outer = outer.outer
+        if not isinstance(outer, SampleTrace):
+            return super().draw(shape, bits)
+        with within("trace", self.outer):
+            drawn = self.outer.draw(shape, bits).value
+        return wrap(self.operand(drawn))
 
     def note_change(self, tensor: Tensor) -> None:
         old, is_view = tensor._value, tensor._base is not None  # its base is changed

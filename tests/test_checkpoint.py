@@ -179,6 +179,109 @@ def test_what_a_checkpointed_function_may_not_do() -> None:
             checkpoint_sequential([cr.sin, cr.cos], count, x)
 
 
+@pytest.mark.parametrize("randomness", ["same", "different"])
+def test_random_numbers_of_samples(randomness: Any) -> None:
+    """What vmap draws, eager and compiled, is what it draws without checkpoints."""
+
+    def noisy(x: cr.Tensor) -> cr.Tensor:
+        return nn.functional.dropout(x * cr.rand(16), 0.5).sin()
+
+    def recomputed(x: cr.Tensor) -> cr.Tensor:
+        return cr.checkpoint(lambda x: cr.checkpoint(noisy, x) + cr.rand(16), x)
+
+    def plain(x: cr.Tensor) -> cr.Tensor:
+        return noisy(x) + cr.rand(16)
+
+    found: list[cr.Tensor] = []
+    for function in (recomputed, plain):
+        every = cr.vmap(function, randomness=randomness)
+        for run in (every, cr.compile(every)):
+            cr.manual_seed(4)
+            point = x.clone().requires_grad_()
+            y = run(point)
+            y.sum().backward()
+            assert bool((y[0] - y[1]).any())
+            found += [y.detach(), point.grad]
+    for i in range(4):
+        np.testing.assert_allclose(found[i], found[i + 4], rtol=1e-6, atol=1e-7)
+
+
+def changing(z: cr.Tensor, buffer: cr.Tensor) -> cr.Tensor:
+    buffer.add_(z[0])
+    buffer[1:].mul_(2)
+    return (z * buffer).sum()
+
+
+def of_an_argument(call: Any, z: cr.Tensor, buffer: cr.Tensor) -> cr.Tensor:
+    return call(changing, z, buffer)
+
+
+def of_an_argument_that_is_captured(
+    call: Any, z: cr.Tensor, buffer: cr.Tensor
+) -> cr.Tensor:
+    return call(lambda z, b: changing(z, b) * buffer.sum(), z, buffer)
+
+
+def of_a_view(call: Any, z: cr.Tensor, buffer: cr.Tensor) -> cr.Tensor:
+    view = buffer[:2]
+    return call(changing, z[:2], view) + view.sum()
+
+
+def of_a_computed_tensor(call: Any, z: cr.Tensor, buffer: cr.Tensor) -> cr.Tensor:
+    own = z * buffer
+    return call(lambda z: changing(z, own).sin(), z) + own.sum()
+
+
+def of_two_calls(call: Any, z: cr.Tensor, buffer: cr.Tensor) -> cr.Tensor:
+    own = buffer * 1
+
+    def outer(z: cr.Tensor) -> cr.Tensor:
+        return call(changing, z, own) + call(changing, z, own)
+
+    return call(outer, z) + own.sum()
+
+
+CHANGES = (
+    *(of_an_argument, of_an_argument_that_is_captured, of_a_view),
+    *(of_a_computed_tensor, of_two_calls),
+)
+
+
+@pytest.mark.parametrize("function", CHANGES)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_tensors_are_changed_once(function: Any, compiled: bool) -> None:
+    """Arguments, those that are captured, and those of a trace around the function."""
+    found: list[Any] = []
+    for call in (cr.checkpoint, lambda f, *args: f(*args)):
+        z = cr.tensor([0.5, -2.0, 1.5], requires_grad=True)
+        buffer = cr.tensor([1.0, 2.0, 3.0])
+
+        def run(z: cr.Tensor, call: Any = call, buffer: Any = buffer) -> cr.Tensor:
+            return function(call, z, buffer)
+
+        y = (cr.compile(run) if compiled else run)(z)
+        y.backward()
+        found.append((y.item(), z.grad, buffer.detach()))
+    for got, want in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_a_traced_tensor_is_as_before_where_the_function_fails() -> None:
+    @cr.compile
+    def run(z: cr.Tensor) -> cr.Tensor:
+        own = z * 2
+
+        def failing(z: cr.Tensor) -> cr.Tensor:
+            own.mul_(z)
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            cr.checkpoint(failing, z)
+        return own
+
+    assert run(cr.tensor([1.0, 3.0])).tolist() == [2, 6]
+
+
 def test_an_error_leaves_state_as_it_was() -> None:
     net = network()
     before = copy.deepcopy(net.state_dict())

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.autograd import Function, once_differentiable
+from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
@@ -137,3 +138,39 @@ def test_directions_fit_the_arguments() -> None:
         cr.jvp(cr.sin, [X], [T[:2]])
     with pytest.raises(ArgumentError, match="each argument"):
         cr.jvp(cr.sin, [X], [])
+
+
+def test_a_function_with_a_derivative_of_its_own() -> None:
+    """A backward that is not recorded is an error, not a direction of zeros."""
+
+    class Square(Function):
+        @staticmethod
+        def forward(ctx: Any, x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
+            ctx.save_for_backward(x)
+            return x * x, x.sign()
+
+        @staticmethod
+        def backward(ctx: Any, g: cr.Tensor, h: cr.Tensor) -> cr.Tensor:
+            (x,) = ctx.saved_tensors
+            return 2 * g * x + cr.zeros_like(h)
+
+    class Once(Square):
+        backward = staticmethod(once_differentiable(Square.backward))
+
+    class ByNumPy(Square):
+        @staticmethod
+        def backward(ctx: Any, g: cr.Tensor, h: cr.Tensor) -> cr.Tensor:
+            (x,) = ctx.saved_tensors
+            return cr.tensor(2 * g.detach().numpy()) * x
+
+    def along(function: Any, x: cr.Tensor) -> Any:
+        return cr.jvp(lambda x: function.apply(x * 3), [x], [T])[1]
+
+    for run in (along, cr.compile(along)):
+        slope, zero = run(Square, X)
+        np.testing.assert_allclose(slope, 18 * X * T, rtol=1e-12)
+        assert not zero.any()
+        with pytest.raises(GradientError, match="recorded"):
+            run(Once, X)
+    with pytest.raises(GradientError, match="recorded"):
+        along(ByNumPy, X)

@@ -10,13 +10,14 @@ out once for its types.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.autodiff import cotangents, inline
-from chainrule.graph.context import absolute_scope, context, recording
+from chainrule.errors import GradientError
+from chainrule.graph.context import absolute_scope, context, no_grad, recording
 from chainrule.graph.emit import any_tracked, trace
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate
@@ -24,6 +25,7 @@ from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import DERIVATIVES
 from chainrule.primitives.elementwise import add
 from chainrule.primitives.movement import full_like
+from chainrule.text import _
 from chainrule.util.bounded import Bounded
 
 Values = Sequence[Value]
@@ -114,4 +116,45 @@ def _map(node: Node, directions: Maybe, values: Values) -> Values:
         if v is not None and t is not None and v.tracked:
             roots[v] = add(roots[v], t) if v in roots else t
     known = cotangents(roots, stop=values)
+    missing = [u for u in starts if u not in known]
+    if missing and node.primitive.internal:  # a user's function
+        probes = {u: _probe(u) for u in missing}
+        each = iter([probes.get(u, u) for u in starts])
+        gs = tuple([None if y is None else next(each) for y in outputs])
+        with no_grad():
+            pulled = rule(gs, outputs, inputs, needed, **node.attrs)
+        pairs = zip(pulled, along, strict=True)
+        found = [v for v, t in pairs if v is not None and t is not None]
+        if _depend(found, probes.values()):
+            raise _unrecorded(node)
     return [known[u] if u in known else full_like(u, 0) for u in starts]
+
+
+def _probe(u: Value) -> Value:
+    """Return numbers of no regularity, of which a linear map that is not 0 makes some.
+
+    While tracing there are none, and u stays.
+    """
+    if u.array is None or not u.dtype.is_float:
+        return u
+    numbers = np.cos(np.arange(u.array.size)) + 2
+    return Value(numbers.reshape(u.array.shape).astype(u.array.dtype))
+
+
+def _depend(results: Values, probes: Iterable[Value]) -> bool:
+    """Return whether what a linear function gives for these numbers depends on them."""
+    if context.trace is None:
+        return any(v.array is not None and v.array.any() for v in results)
+    nodes = ancestors(results)
+    read = {id(v) for v in (*results, *[v for node in nodes for v in node.inputs])}
+    return any(id(u) in read for u in probes)
+
+
+def _unrecorded(node: Node) -> GradientError:
+    name = getattr(node.attrs.get("call"), "name", node.primitive.name)
+    return GradientError(
+        _("{name}.backward is not made of operations that are recorded.", name=name),
+        expected=_("a backward that has a derivative, which forward mode needs"),
+        got=_("NumPy's functions, no_grad() or once_differentiable within it"),
+        fix=_("cr.jacobian(f)(x) @ t, or tensors' operations in {name}", name=name),
+    )

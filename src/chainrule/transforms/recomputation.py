@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from chainrule.composites.checkpoint import checkpoint as composite
@@ -13,9 +13,11 @@ from chainrule.graph.context import absolute_scope, context, within
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
+from chainrule.graph.types import Shape
 from chainrule.methods.views import detached
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.transforms.vectorization import SampleTrace
 from chainrule.util import validation
 from chainrule.util.pytree import flatten, unflatten
 
@@ -27,11 +29,16 @@ class _Region(BodyTrace):
 
     What it assigns to a tensor is read within the function from then on. The tensor
     itself is changed once, behind the function.
+
+    Attributes:
+        assigned: tensors with numbers, and what is assigned to them.
+        replaced: tensors of the trace around this one, and their values before.
     """
 
-    def __init__(self, inputs: Sequence[Value]) -> None:
-        super().__init__(inputs)
+    def __init__(self) -> None:
+        super().__init__(())
         self.assigned: dict[int, tuple[Tensor, Value]] = {}
+        self.replaced: dict[int, tuple[Tensor, Value]] = {}
 
     def constant(self, value: Value) -> Value:
         return self._outside(value)
@@ -41,12 +48,37 @@ class _Region(BodyTrace):
         return super().lift(tensor, value) if known is None else known[1]
 
     def assign(self, tensor: Tensor, value: Value) -> bool:
-        if id(tensor._value) in self.own:
-            return False  # a tensor of the function itself
-        if tensor.requires_grad:
+        if tensor.requires_grad and tensor.is_leaf:
             return super().assign(tensor, value)
         self.assigned[id(tensor)] = tensor, self.operand(value)
         return True
+
+    def draw(self, shape: Shape, bits: Callable[[Shape], Tensor]) -> Tensor:
+        """Return random bits: within vmap as it draws, and these are kept."""
+        outer = self.outer
+        while isinstance(outer, _Region):
+            outer = outer.outer
+        if not isinstance(outer, SampleTrace):
+            return super().draw(shape, bits)
+        with within("trace", self.outer):
+            drawn = self.outer.draw(shape, bits).value
+        return wrap(self.operand(drawn))
+
+    def note_change(self, tensor: Tensor) -> None:
+        old, is_view = tensor._value, tensor._base is not None  # its base is changed
+        if old.array is None and id(old) not in self.own and not is_view:
+            self.replaced.setdefault(id(tensor), (tensor, old))
+
+    def changed(self) -> list[tuple[Tensor, Value]]:
+        """Return the outside tensors that were changed, and what they are then."""
+        before = [tensor for tensor, __ in self.replaced.values()]
+        now = [(tensor, self.operand(tensor._value)) for tensor in before]
+        return [*self.assigned.values(), *now]
+
+    def restore(self) -> None:
+        """Give the tensors of the trace around this one their values of before."""
+        for tensor, old in self.replaced.values():
+            tensor._value = old
 
 
 def checkpoint(
@@ -64,7 +96,7 @@ def checkpoint(
     values and those of one block, for one more way forwards.
 
     The function is traced. Random numbers are the same both times, and tensors that it
-    changes, such as the averages of a batch normalisation, are changed once.
+    changes, its arguments or the averages of a batch normalisation, are changed once.
 
     Args:
         function: of tensors and nests of them, such as a module; also of other objects,
@@ -90,35 +122,30 @@ def checkpoint(
     """
     if not context.grad:
         return function(*args, **kwargs)
-    leaves, structure = flatten((args, kwargs))
-    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-    values: list[Value] = [leaves[i].value for i in places]
-    inputs = [Value(None, v.shape, v.dtype, tracked=v.tracked) for v in values]
-    region = _Region(inputs)
-    with within("trace", region), absolute_scope(context.scope, context.role):
-        for i, value in zip(places, inputs):
-            leaves[i] = wrap(value)
-        new_args, new_kwargs = unflatten(structure, leaves)
-        results, result_structure = flatten(function(*new_args, **new_kwargs))
-        tensors = [i for i, item in enumerate(results) if isinstance(item, Tensor)]
-        outputs = [region.operand(results[i].value) for i in tensors]
-        outputs += [value for __, value in region.assigned.values()]
+    region = _Region()
+    try:
+        with within("trace", region), absolute_scope(context.scope, context.role):
+            results, structure = flatten(function(*args, **kwargs))
+            places = [i for i, item in enumerate(results) if isinstance(item, Tensor)]
+            outputs = [region.operand(results[i].value) for i in places]
+            changed = region.changed()
+            outputs += [value for __, value in changed]
+    finally:
+        region.restore()
     captured = list(region.outside.values())
     name = getattr(function, "__name__", type(function).__name__).strip("<>")
-    graph = Graph(name, [*(v for __, v in captured), *inputs], outputs)
+    graph = Graph(name, [inner for __, inner in captured], outputs)
     refuse_escaped(graph)
-    made = as_tuple(
-        apply(composite, (*(v for v, __ in captured), *values), {"body": graph})
-    )
+    made = as_tuple(apply(composite, tuple([v for v, __ in captured]), {"body": graph}))
     new = [
         wrap(value if inner.tracked else detached(value))
         for value, inner in zip(made, outputs)
     ]
-    for i, tensor in zip(tensors, new):
+    for i, tensor in zip(places, new):
         results[i] = tensor
-    for (tensor, __), value in zip(region.assigned.values(), new[len(tensors) :]):
+    for (tensor, __), value in zip(changed, new[len(places) :]):
         tensor.copy_(value)
-    return unflatten(result_structure, results)
+    return unflatten(structure, results)
 
 
 def checkpoint_sequential(

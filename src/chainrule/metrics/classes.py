@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, Literal
 
@@ -39,7 +40,9 @@ class _Decided(ClassMetric):
         cut = semantics.threshold(loss)
         if self.threshold is not None or cut is None:
             return self
-        return type(self)(threshold=cut)
+        metric = copy.copy(self)  # with the name that it may have got
+        metric.threshold = cut
+        return metric
 
 
 class Accuracy(_Decided, Mean):
@@ -173,12 +176,6 @@ class _Averaged(_Counted):
         super().__init__(threshold)
         known = validation.choice("binary", "macro", "micro", "weighted")
         self.average = validation.maybe(known)("average", average)
-
-    def for_loss(self, loss: Any) -> Metric:
-        """Return the metric with the loss's decision threshold."""
-        metric: Any = super().for_loss(loss)
-        metric.average = self.average
-        return metric
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Compute a batch's confusion matrix; refuse a binary one of many classes."""

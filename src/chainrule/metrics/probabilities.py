@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -50,7 +51,7 @@ class _OfProbabilities(ClassMetric):
         Raises:
             ArgumentError: a loss of scores that are no probabilities, as of margins.
         """
-        metric = type(self)(self.from_logits)
+        metric = copy.copy(self)
         metric.binary = semantics.threshold(loss) is not None
         if isinstance(loss, _LOSSES):
             if metric.from_logits is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -34,7 +35,7 @@ class _Ranked(ClassMetric):
 
     def for_loss(self, loss: Any) -> Metric:
         """Return the metric with the loss's threshold and kind of outputs."""
-        metric = type(self)(**self.settings())
+        metric = copy.copy(self)
         metric.threshold = semantics.threshold(loss)
         if metric.from_logits is None:
             metric.from_logits = semantics.from_logits(loss)

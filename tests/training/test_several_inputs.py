@@ -337,6 +337,27 @@ def test_cut_and_resumed(tmp_path: Path) -> None:
         cut.resume((other, targets()), epochs=5)
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_resumed_with_a_dictionary_in_another_order(streams: bool) -> None:
+    x, y = inputs(), targets()
+    turned = dict(reversed(x.items())), dict(reversed(y.items()))
+    whole, cut = trainer(), trainer()
+    sources: list[Any] = [(x, y), turned]
+    if streams:
+        sources[0] = cr.data.Stream(pairs)
+        sources[1] = cr.data.Stream(
+            lambda: (tuple(dict(reversed(p.items())) for p in pair) for pair in pairs())
+        )
+    whole.fit(sources[0], **OPTIONS | {"epochs": 4})
+    cut.fit(sources[0], **OPTIONS)
+    cut.resume(sources[1], epochs=4, progress=False)
+    assert same(cut.model, whole.model)
+    swapped = {**x, "user": x["user"][::-1].copy()}
+    if not streams:
+        with raising(errors.ArgumentError, "resumes exactly"):
+            cut.resume((swapped, y), epochs=5)
+
+
 def test_metrics_and_losses_of_a_checkpoint(tmp_path: Path) -> None:
     losses = nn.CrossEntropyLoss(), nn.MSELoss()
     of = (["f1"], ["mae"])

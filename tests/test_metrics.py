@@ -158,8 +158,8 @@ def test_thresholds() -> None:
     assert metrics.measure(metrics.Accuracy(), outputs, truth) == pytest.approx(2 / 3)
     assert metrics.measure(metrics.Accuracy(0.3), outputs, truth) == 1.0
     own = metrics.Accuracy(0.3)
-    left: Any = own.for_loss(nn.BCELoss())
-    assert left.threshold == 0.3, "a threshold that was given stays"
+    left = own.for_loss(nn.BCELoss()).settings()
+    assert left == {"threshold": 0.3}, "a threshold that was given stays"
     assert repr(own) == "Accuracy(threshold=0.3)"
     assert metrics.Accuracy().for_loss(nn.HingeLoss()).threshold == 0.0
 

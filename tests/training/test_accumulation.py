@@ -225,7 +225,12 @@ def test_losses_that_weigh_a_batch_differently(make: Make) -> None:
 def test_a_stream_shorter_than_an_update(make: Make) -> None:
     """Epochs without an update are refused, as those of data in memory are."""
     trainer = make(optimizer=optim.SGD(lr=0.1))
-    options = {"epochs": 2, "drop_last": True, "progress": False, **SMALL}
+    options: dict[str, Any] = {
+        "epochs": 2,
+        "drop_last": True,
+        "progress": False,
+        **SMALL,
+    }
     with raising(errors.ArgumentError, "ended too early", "8 rows", "7 rows"):
         trainer.fit(stream_of(pixels(7)), **options)
     assert not trainer.optimizer.steps

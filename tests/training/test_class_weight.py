@@ -186,6 +186,12 @@ def test_targets_that_are_no_labels(make: Make) -> None:
     with raising(errors.ArgumentError, "labels of classes"):
         loss = nn.BCEWithLogitsLoss()
         make(loss=loss).fit((data.x, several), class_weight={0: 2.0}, **OPTIONS)
+    both = np.random.default_rng(0).integers(0, 2, (len(data), 3))
+    samples = cr.data.Stream(lambda: zip(data.x[...], both))
+    for given in (cr.data.Dataset(data.x, both), samples):
+        with raising(errors.ArgumentError, "labels of classes", "sample_weight"):
+            loss = nn.BCEWithLogitsLoss()
+            make(loss=loss).fit(given, class_weight={1: 2.0}, **OPTIONS)
     with raising(errors.ArgumentError, "several targets", "weight=[…]"):
         losses = nn.CrossEntropyLoss(), nn.CrossEntropyLoss()
         both = cr.data.Dataset(data.x, (data.y, data.y))

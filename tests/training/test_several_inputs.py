@@ -374,6 +374,40 @@ def test_metrics_and_losses_of_a_checkpoint(tmp_path: Path) -> None:
         cr.Trainer.load(tmp_path / "own", model=network())
 
 
+def test_weights_of_losses_stay_with_a_checkpoint(tmp_path: Path) -> None:
+    def own(output: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        return ((output - target) ** 2).mean()
+
+    def weights(**options: Any) -> list[float]:
+        loaded = cr.Trainer.load(tmp_path / "own", model=network(), **options)
+        return [part.weight for part in loaded.objective.parts]
+
+    losses = {**LOSSES, "size": own}
+    made = trainer(loss=losses)
+    made.save(tmp_path / "own")
+    assert [part.weight for part in made.objective.parts] == [1.0, 0.5]
+    assert weights(loss=losses) == [1.0, 0.5]
+    assert weights(loss=losses, loss_weights={"label": 3.0}) == [3.0, 1.0]
+    trainer().save(tmp_path / "own")
+    assert weights(loss_weights={"size": 2.0}) == [1.0, 2.0]
+    turned = {"size": own, "label": LOSSES["label"]}
+    assert weights(loss=turned) == [0.5, 1.0]
+
+
+def test_losses_by_places_in_any_order(tmp_path: Path) -> None:
+    x, y = in_order(inputs(), "meta", "user"), in_order(targets(), "label", "size")
+    options: dict[str, Any] = {"model": Ordered(network()), "loss_weights": {1: 0.5}}
+    losses = {1: nn.MSELoss(), 0: nn.CrossEntropyLoss()}
+    made = trainer(loss=losses, metrics={1: ["mae"]}, **options)
+    made.save(tmp_path / "two")
+    loaded = cr.Trainer.load(tmp_path / "two", model=Ordered(network()))
+    assert loaded.evaluate((x, y)) == made.evaluate((x, y))
+    assert loaded.objective.parts[1].weight == 0.5
+    for keys in ((0, 2), (0, "label"), (None, 1), (True,)):
+        with raising(errors.ArgumentError, "names no outputs"):
+            trainer(loss=dict.fromkeys(keys, nn.MSELoss()), loss_weights=None)
+
+
 def test_probes_and_a_callback_that_watches_an_output() -> None:
     stop = cr.training.EarlyStopping("validation_label_loss", patience=1)
     made = trainer(probes=["activation_mean/label", "grad_norm"])

@@ -254,9 +254,12 @@ def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
                 "leave sample_weight out, or make a Dataset of what fits into memory"
             ),
         )
-    weights = as_tensor(sample_weight).numpy()
+    several = isinstance(sample_weight, Mapping)
+    weights = np.zeros(0) if several else as_tensor(sample_weight).numpy()
     got = _("shape {shape}, {dtype}", shape=weights.shape, dtype=weights.dtype)
-    if weights.shape == (len(data),) and weights.dtype.kind in "fiub":
+    if several:
+        got = f"{type(sample_weight).__name__}: {', '.join(map(str, sample_weight))}"
+    elif weights.shape == (len(data),) and weights.dtype.kind in "fiub":
         with np.errstate(over="ignore"):
             narrow = np.ascontiguousarray(weights, np.float32)
         if np.isfinite(narrow).all() and (narrow >= 0).all() and narrow.any():

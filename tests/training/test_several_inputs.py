@@ -429,6 +429,7 @@ FEW = {"user": X["user"]}
         ({}, (FEW, Y), ("missing a required argument: 'meta'", "forward(")),
         ({}, ({**X, "more": X["meta"]}, Y), ("unexpected keyword", "more")),
         ({}, (X["meta"], Y), ("missing a required argument: 'user'", "one input")),
+        ({}, ([X["meta"], X["meta"]], Y), ("2 rows of x", "a dictionary or a tuple")),
         ({}, (X, {"label": Y["label"]}), ("no target 'size'", "target.label")),
         ({}, (X, {**Y, "more": Y["size"]}), ("without a loss", "none for more")),
         ({}, (X, Y["size"]), ("no target 'label'",)),

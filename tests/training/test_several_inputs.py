@@ -402,7 +402,9 @@ def test_losses_by_places_in_any_order(tmp_path: Path) -> None:
     made.save(tmp_path / "two")
     loaded = cr.Trainer.load(tmp_path / "two", model=Ordered(network()))
     assert loaded.evaluate((x, y)) == made.evaluate((x, y))
-    assert loaded.objective.parts[1].weight == 0.5
+    given = cr.Trainer.load(tmp_path / "two", model=Ordered(network()), loss=losses)
+    for t in (loaded, given):
+        assert [part.weight for part in t.objective.parts] == [1.0, 0.5]
     for keys in ((0, 2), (0, "label"), (None, 1), (True,)):
         with raising(errors.ArgumentError, "names no outputs"):
             trainer(loss=dict.fromkeys(keys, nn.MSELoss()), loss_weights=None)

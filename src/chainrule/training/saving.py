@@ -170,9 +170,9 @@ def _weights(document: Mapping[str, Any]) -> Any:
 
 def _outputs(losses: Any) -> Any:
     """Return the outputs that losses, or weights of losses, are of."""
-    if isinstance(losses, dict):
-        return {*losses}
-    return len(losses) if isinstance(losses, tuple | list) else None
+    if isinstance(losses, tuple | list):
+        return {*range(len(losses))}
+    return {*losses} if isinstance(losses, dict) else None
 
 
 def _built(

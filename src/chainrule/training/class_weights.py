@@ -111,6 +111,8 @@ def as_class_weights(
         of = tuple(zip(there.tolist(), weights.tolist()))
         return ClassWeights(of, not rows_of_one)
     possible = {*there.tolist(), *range(data.classes or 0)}
+    for pair in _PAIRS:  # of which a part of the data may have one alone
+        possible |= {*pair} if {*there.tolist()} <= {*pair} else set()
     if rows_of_one:
         possible |= {*range(data.y.shape[-1])}
     of = _checked(class_weight, data.class_names, possible)

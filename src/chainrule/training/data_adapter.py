@@ -307,6 +307,7 @@ class StreamAdapter(DataAdapter):
         each = plan.block // plan.batch_size  # steps on a whole block
         least = plan.batch_size * (plan.accumulate if plan.drop_last else 1)
         rows = 0
+        self.stream.start_epoch(self.seed, epoch)
         with closing(self.stream.blocks(plan.block)) as source:
             for number, (x, y) in enumerate(source):
                 count = rows_of(y)

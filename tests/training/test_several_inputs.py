@@ -480,6 +480,12 @@ def test_what_belongs_to_one_array() -> None:
         [*cr.data.Stream(changing).blocks(2)]
 
 
+@pytest.mark.parametrize("wrong", [None, np.array(["a"] * ROWS)], ids=["None", "text"])
+def test_inputs_that_are_no_numbers_are_named(wrong: Any) -> None:
+    with raising(errors.DTypeError, "x.meta does not hold real numbers"):
+        trainer().predict({**X, "meta": wrong})
+
+
 class Stated(nn.Module):
     """Gives its state too, as an LSTM does, whose first axis is not the rows."""
 

@@ -220,6 +220,8 @@ def _as_column(what: str, x: Any) -> Column:
     """Return one input of a prediction as a column of finite numbers."""
     if not isinstance(x, Column):
         kind = getattr(getattr(x, "dtype", None), "kind", None)
+        if kind in tuple("OUSMm") or x is None or isinstance(x, Mapping):
+            x = numbers(x, what)  # which refuses it by its name
         x = Column(np.asarray(x) if kind in tuple("biuf") else _array(x))
     if not x.stored.ndim:
         raise ArgumentError(

@@ -158,7 +158,8 @@ def test_thresholds() -> None:
     assert metrics.measure(metrics.Accuracy(), outputs, truth) == pytest.approx(2 / 3)
     assert metrics.measure(metrics.Accuracy(0.3), outputs, truth) == 1.0
     own = metrics.Accuracy(0.3)
-    assert own.for_loss(nn.BCELoss()) is own, "a threshold that was given stays"
+    left = own.for_loss(nn.BCELoss()).settings()
+    assert left == {"threshold": 0.3}, "a threshold that was given stays"
     assert repr(own) == "Accuracy(threshold=0.3)"
     assert metrics.Accuracy().for_loss(nn.HingeLoss()).threshold == 0.0
 
@@ -437,3 +438,32 @@ def test_descriptions_come_back() -> None:
         assert (type(again), repr(again)) == (type(made), repr(made))
         assert again.name == made.name
     assert named.spec(Largest()) is None
+
+
+def test_names_of_ones_own(engine: str) -> None:
+    """Two averages of one metric, and a name that the program itself uses."""
+    chosen = {
+        "finite": lambda output, target: output,
+        "of_all": metrics.Precision("macro"),
+        "counted": metrics.Precision("micro"),
+        "loss_of_rows": "log_loss",
+        "ranked": metrics.ROCAUC(),
+    }
+    trainer = evaluator(chosen, nn.BCEWithLogitsLoss(), engine=engine)
+    z = np.array([[2.0], [1.0], [-1.0], [3.0]], np.float32)
+    y = np.array([[0.0], [1.0], [0.0], [1.0]], np.float32)
+    made = trainer.evaluate((z, y), 3)
+    assert list(made)[1:] == list(chosen)
+    assert made["finite"] == 1.25
+    assert made["of_all"] == pytest.approx((1 + 2 / 3) / 2)
+    assert made["counted"] == 0.75
+    assert made["loss_of_rows"] == pytest.approx(made["loss"])
+    described = [named.spec(m) for m in (trainer.metrics or ())[1:]]
+    again = [named.build(d).name for d in described if d is not None]
+    assert again == list(chosen)[1:]
+
+
+def test_a_name_of_an_instance_stays() -> None:
+    for made in (metrics.F1("macro"), metrics.Accuracy(), metrics.AveragePrecision()):
+        made.name = "own"
+        assert made.for_loss(nn.BCEWithLogitsLoss()).name == "own"

@@ -18,6 +18,7 @@ import sklearn.metrics as sk
 import chainrule as cr
 from chainrule import errors, metrics, nn, optim
 from chainrule.metrics import measure
+from tests.test_metrics import evaluator
 
 KINDS = {
     metrics.F1: sk.f1_score,
@@ -257,3 +258,23 @@ def test_functions_as_metrics_have_names_and_give_tensors() -> None:
         data, epochs=2, batch_size=2, validation=data, callbacks=stop, progress=False
     )
     assert "validation_distance" in made.epochs[0]
+
+
+@pytest.mark.parametrize("label", [-100, 0, 2])
+def test_labels_that_the_loss_ignores(label: int, engine: str) -> None:
+    """No metric counts them, also where the label is that of a class."""
+    rng = np.random.default_rng(1)
+    z, y = rng.normal(size=(61, 4)).astype("f4"), rng.integers(0, 4, 61)
+    y[:9] = label
+    names = ["accuracy", "top2", "balanced_accuracy", "f1", "log_loss", "roc_auc"]
+    names += ["average_precision", "brier_score"]
+    loss = nn.CrossEntropyLoss(ignore_index=label)
+    trainer = evaluator(names, loss, engine=engine)
+    measured = trainer.evaluate((z, y), batch_size=8)
+    left = y != label
+    rest = evaluator(names, nn.CrossEntropyLoss(), engine=engine)
+    wanted = rest.evaluate((z[left], y[left]))
+    assert measured == {k: pytest.approx(v, rel=1e-6) for k, v in wanted.items()}
+    assert measured["accuracy"] == (z.argmax(1) == y)[left].mean()
+    nothing = trainer.evaluate((z[:3], np.full(3, label)))
+    assert np.isnan([nothing["accuracy"], nothing["top2"]]).all()

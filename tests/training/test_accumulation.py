@@ -220,3 +220,19 @@ def test_losses_that_weigh_a_batch_differently(make: Make) -> None:
     ):
         with raising(errors.ArgumentError, "differently", "loss[1]"):
             trainer(other).fit(both, epochs=1, progress=False, **SMALL)
+
+
+def test_a_stream_shorter_than_an_update(make: Make) -> None:
+    """Epochs without an update are refused, as those of data in memory are."""
+    trainer = make(optimizer=optim.SGD(lr=0.1))
+    options: dict[str, Any] = {
+        "epochs": 2,
+        "drop_last": True,
+        "progress": False,
+        **SMALL,
+    }
+    with raising(errors.ArgumentError, "ended too early", "8 rows", "7 rows"):
+        trainer.fit(stream_of(pixels(7)), **options)
+    assert not trainer.optimizer.steps
+    trainer.fit(stream_of(pixels(7)), **options | {"drop_last": False})
+    assert trainer.optimizer.steps == 2

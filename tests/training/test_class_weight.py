@@ -186,6 +186,12 @@ def test_targets_that_are_no_labels(make: Make) -> None:
     with raising(errors.ArgumentError, "labels of classes"):
         loss = nn.BCEWithLogitsLoss()
         make(loss=loss).fit((data.x, several), class_weight={0: 2.0}, **OPTIONS)
+    both = np.random.default_rng(0).integers(0, 2, (len(data), 3))
+    samples = cr.data.Stream(lambda: zip(data.x[...], both))
+    for given in (cr.data.Dataset(data.x, both), samples):
+        with raising(errors.ArgumentError, "labels of classes", "sample_weight"):
+            loss = nn.BCEWithLogitsLoss()
+            make(loss=loss).fit(given, class_weight={1: 2.0}, **OPTIONS)
     with raising(errors.ArgumentError, "several targets", "weight=[…]"):
         losses = nn.CrossEntropyLoss(), nn.CrossEntropyLoss()
         both = cr.data.Dataset(data.x, (data.y, data.y))
@@ -193,3 +199,21 @@ def test_targets_that_are_no_labels(make: Make) -> None:
     stream = cr.data.Stream(lambda: zip(data.x[...], data.y))
     with raising(errors.ArgumentError, "shows at its end"):
         make().fit(stream, class_weight="balanced", **OPTIONS)
+
+
+@pytest.mark.parametrize("labels", [(0, 1), (-1, 1)])
+def test_a_part_of_the_data_without_one_of_two_classes(
+    make: Make, labels: tuple[int, int]
+) -> None:
+    """As a fold of a cross-validation may be."""
+    x, y = pixels().x[...], np.full((len(pixels()), 1), labels[1], np.float32)
+    loss = nn.BCEWithLogitsLoss() if labels[0] == 0 else nn.HingeLoss()
+    made: list[cr.Trainer] = []
+    for _ in range(2):
+        cr.manual_seed(0)
+        made.append(sgd(make, model=nn.Linear(6, 1), loss=loss))
+    made[0].fit((x, y), class_weight={labels[0]: 1.0, labels[1]: 2.0}, **OPTIONS)
+    made[1].fit((x, y), **OPTIONS)
+    assert same(made[0].model, made[1].model)
+    with raising(errors.ArgumentError, "not there"):
+        made[0].fit((x, y), class_weight={2: 2.0}, **OPTIONS)

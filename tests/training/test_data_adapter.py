@@ -18,6 +18,7 @@ from chainrule.data import adapter
 from chainrule.graph.primitive import REFERENCES
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.training import Callback, data_adapter
+from chainrule.utils import data as loading
 
 from .conftest import Make, StopAt, pixels, raising, same, small_network, without_time
 
@@ -359,3 +360,44 @@ def test_predict_and_evaluate(make: Make, engine: str) -> None:
     made = trainer.predict(stream_of(data), batch_size=16)
     assert made.tobytes() == trainer.predict(data, batch_size=16).tobytes()
     assert trainer.evaluate(stream_of(data), 16) == trainer.evaluate(data, 16)
+
+
+class Numbered(loading.Dataset[Any]):
+    """Rows that are their number."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, i: Any) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(1, i, np.float32), np.full(1, i, np.float32)
+
+
+class StopWithin(Callback):
+    def on_chunk(self, trainer: cr.Trainer) -> None:
+        if trainer.state.updates == 14:
+            trainer.stop()
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("sampler", [None, loading.SubsetRandomSampler(range(10))])
+def test_a_shuffled_loader_goes_on_with_the_rows_that_are_left(sampler: Any) -> None:
+    options: Any = {"sampler": sampler} if sampler else {"shuffle": True}
+    orders: list[np.ndarray] = []
+    for cut in (False, True):
+        loader = loading.DataLoader(Numbered(), batch_size=1, **options)
+        trainer = cr.Trainer(
+            nn.Linear(1, 1),
+            loss=lambda output, target: (target + 0 * output).mean(),
+            optimizer=optim.SGD(lr=1e-9),
+            metrics=(),
+            engine="numpy",
+        )
+        stops = [StopWithin()] if cut else []
+        trainer.fit(loader, epochs=3, callbacks=stops, progress=False)
+        if cut:
+            assert (trainer.epoch, trainer.step) == (1, 4)
+            trainer.resume(loader, progress=False)
+        orders.append(trainer.history.steps["loss"].reshape(3, 10))
+    np.testing.assert_array_equal(*orders)
+    assert (np.sort(orders[1]) == np.arange(10)).all(), "each row once an epoch"
+    assert (orders[1][0] != orders[1][1]).any()

@@ -111,6 +111,7 @@ def test_a_loss_of_ones_own(make: Make) -> None:
         (np.zeros(ROWS, bool), "numbers from 0 to 0"),
         (np.full(ROWS, np.nan), "numbers from nan"),
         (np.full(ROWS, 1e300), "numbers from 1e+300"),
+        ({"a": np.ones(ROWS)}, "dict: a"),
     ],
 )
 def test_what_is_no_weight(make: Make, given: Any, part: str) -> None:

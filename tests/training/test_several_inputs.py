@@ -337,6 +337,27 @@ def test_cut_and_resumed(tmp_path: Path) -> None:
         cut.resume((other, targets()), epochs=5)
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_resumed_with_a_dictionary_in_another_order(streams: bool) -> None:
+    x, y = inputs(), targets()
+    turned = dict(reversed(x.items())), dict(reversed(y.items()))
+    whole, cut = trainer(), trainer()
+    sources: list[Any] = [(x, y), turned]
+    if streams:
+        sources[0] = cr.data.Stream(pairs)
+        sources[1] = cr.data.Stream(
+            lambda: (tuple(dict(reversed(p.items())) for p in pair) for pair in pairs())
+        )
+    whole.fit(sources[0], **OPTIONS | {"epochs": 4})
+    cut.fit(sources[0], **OPTIONS)
+    cut.resume(sources[1], epochs=4, progress=False)
+    assert same(cut.model, whole.model)
+    swapped = {**x, "user": x["user"][::-1].copy()}
+    if not streams:
+        with raising(errors.ArgumentError, "resumes exactly"):
+            cut.resume((swapped, y), epochs=5)
+
+
 def test_metrics_and_losses_of_a_checkpoint(tmp_path: Path) -> None:
     losses = nn.CrossEntropyLoss(), nn.MSELoss()
     of = (["f1"], ["mae"])
@@ -351,6 +372,42 @@ def test_metrics_and_losses_of_a_checkpoint(tmp_path: Path) -> None:
     owned.save(tmp_path / "own")
     with pytest.raises(errors.CheckpointError, match="loss is none"):
         cr.Trainer.load(tmp_path / "own", model=network())
+
+
+def test_weights_of_losses_stay_with_a_checkpoint(tmp_path: Path) -> None:
+    def own(output: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        return ((output - target) ** 2).mean()
+
+    def weights(**options: Any) -> list[float]:
+        loaded = cr.Trainer.load(tmp_path / "own", model=network(), **options)
+        return [part.weight for part in loaded.objective.parts]
+
+    losses = {**LOSSES, "size": own}
+    made = trainer(loss=losses)
+    made.save(tmp_path / "own")
+    assert [part.weight for part in made.objective.parts] == [1.0, 0.5]
+    assert weights(loss=losses) == [1.0, 0.5]
+    assert weights(loss=losses, loss_weights={"label": 3.0}) == [3.0, 1.0]
+    trainer().save(tmp_path / "own")
+    assert weights(loss_weights={"size": 2.0}) == [1.0, 2.0]
+    turned = {"size": own, "label": LOSSES["label"]}
+    assert weights(loss=turned) == [0.5, 1.0]
+
+
+def test_losses_by_places_in_any_order(tmp_path: Path) -> None:
+    x, y = in_order(inputs(), "meta", "user"), in_order(targets(), "label", "size")
+    options: dict[str, Any] = {"model": Ordered(network()), "loss_weights": {1: 0.5}}
+    losses = {1: nn.MSELoss(), 0: nn.CrossEntropyLoss()}
+    made = trainer(loss=losses, metrics={1: ["mae"]}, **options)
+    made.save(tmp_path / "two")
+    loaded = cr.Trainer.load(tmp_path / "two", model=Ordered(network()))
+    assert loaded.evaluate((x, y)) == made.evaluate((x, y))
+    given = cr.Trainer.load(tmp_path / "two", model=Ordered(network()), loss=losses)
+    for t in (loaded, given):
+        assert [part.weight for part in t.objective.parts] == [1.0, 0.5]
+    for keys in ((0, 2), (0, "label"), (None, 1), (True,)):
+        with raising(errors.ArgumentError, "names no outputs"):
+            trainer(loss=dict.fromkeys(keys, nn.MSELoss()), loss_weights=None)
 
 
 def test_probes_and_a_callback_that_watches_an_output() -> None:
@@ -374,6 +431,7 @@ FEW = {"user": X["user"]}
         ({}, (FEW, Y), ("missing a required argument: 'meta'", "forward(")),
         ({}, ({**X, "more": X["meta"]}, Y), ("unexpected keyword", "more")),
         ({}, (X["meta"], Y), ("missing a required argument: 'user'", "one input")),
+        ({}, ([X["meta"], X["meta"]], Y), ("2 rows of x", "a dictionary or a tuple")),
         ({}, (X, {"label": Y["label"]}), ("no target 'size'", "target.label")),
         ({}, (X, {**Y, "more": Y["size"]}), ("without a loss", "none for more")),
         ({}, (X, Y["size"]), ("no target 'label'",)),
@@ -420,6 +478,12 @@ def test_what_belongs_to_one_array() -> None:
 
     with raising(errors.DataError, "not like the first one", "x.a", "x.b"):
         [*cr.data.Stream(changing).blocks(2)]
+
+
+@pytest.mark.parametrize("wrong", [None, np.array(["a"] * ROWS)], ids=["None", "text"])
+def test_inputs_that_are_no_numbers_are_named(wrong: Any) -> None:
+    with raising(errors.DTypeError, "x.meta does not hold real numbers"):
+        trainer().predict({**X, "meta": wrong})
 
 
 class Stated(nn.Module):

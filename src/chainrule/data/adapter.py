@@ -220,6 +220,8 @@ def _as_column(what: str, x: Any) -> Column:
     """Return one input of a prediction as a column of finite numbers."""
     if not isinstance(x, Column):
         kind = getattr(getattr(x, "dtype", None), "kind", None)
+        if kind in tuple("OUSMm") or x is None or isinstance(x, Mapping):
+            x = numbers(x, what)  # which refuses it by its name
         x = Column(np.asarray(x) if kind in tuple("biuf") else _array(x))
     if not x.stored.ndim:
         raise ArgumentError(
@@ -254,9 +256,12 @@ def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
                 "leave sample_weight out, or make a Dataset of what fits into memory"
             ),
         )
-    weights = as_tensor(sample_weight).numpy()
+    several = isinstance(sample_weight, Mapping)
+    weights = np.zeros(0) if several else as_tensor(sample_weight).numpy()
     got = _("shape {shape}, {dtype}", shape=weights.shape, dtype=weights.dtype)
-    if weights.shape == (len(data),) and weights.dtype.kind in "fiub":
+    if several:
+        got = f"{type(sample_weight).__name__}: {', '.join(map(str, sample_weight))}"
+    elif weights.shape == (len(data),) and weights.dtype.kind in "fiub":
         with np.errstate(over="ignore"):
             narrow = np.ascontiguousarray(weights, np.float32)
         if np.isfinite(narrow).all() and (narrow >= 0).all() and narrow.any():

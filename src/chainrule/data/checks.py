@@ -144,8 +144,14 @@ def _keys(tree: Any) -> Iterator[Any]:
             yield from _keys(part)
 
 
-def check_lengths(x: Any, y: Any) -> None:
-    """Refuse features x and targets y without rows, or with different row counts."""
+def check_lengths(x: Any, y: Any, *, lists: bool = False) -> None:
+    """Refuse features x and targets y without rows, or with different row counts.
+
+    Args:
+        x, y: the arrays.
+        lists: whether some came as a list of arrays, which other libraries take for
+            several inputs.
+    """
     shapes = {k: a.shape for k, a in (leaves(x, "x") | leaves(y, "y")).items()}
     for what, shape in shapes.items():
         if not shape:
@@ -172,7 +178,9 @@ def check_lengths(x: Any, y: Any) -> None:
                     y=other[0],
                     y_shape=other,
                 ),
-                fix=_("pair them up again; if samples are columns, pass x.T"),
+                fix=_("(inputs, targets), each of which may be a dictionary or a tuple")
+                if lists
+                else _("pair them up again; if samples are columns, pass x.T"),
             )
     if any(0 in shape for shape in shapes.values()):
         got = [_("{k} of shape {s}", k=k, s=s) for k, s in shapes.items()]

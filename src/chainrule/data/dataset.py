@@ -132,7 +132,7 @@ class Dataset:
         y_array = mapped(
             lambda what, part: targets(numbers(part, what)), named(y, "y"), y
         )
-        check_lengths(column, y_array)
+        check_lengths(column, y_array, lists=_lists(x) or _lists(y))
         classes, class_names = checked_classes(classes, class_names)
         if classes is not None:
             check_labels(y_array, classes)
@@ -487,6 +487,11 @@ class Dataset:
             f"{k} {a.dtype} {a.shape}" for k, a in leaves(self.y, "y").items()
         )
         return f"Dataset('{self.name}': {len(self)} rows, {x}, {y}{classes})"
+
+
+def _lists(given: Any) -> bool:
+    """Return whether data came as a list of arrays."""
+    return isinstance(given, list) and any(hasattr(a, "shape") for a in given)
 
 
 def _column(what: str, x: Any, scale: float | None) -> Column:

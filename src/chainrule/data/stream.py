@@ -157,6 +157,17 @@ class Stream:
         """
         return self._types[1]
 
+    def start_epoch(self, seed: int, epoch: int) -> None:
+        """Tell a stream's source, if it has such a method, which pass comes next.
+
+        Args:
+            seed: of the training run.
+            epoch: counted from 0.
+        """
+        started = getattr(self._source.make, "start_epoch", None)
+        if started is not None:
+            started(seed, epoch)
+
     def blocks(self, rows: int) -> Generator[Pair]:
         """Yield the blocks of one pass over the stream, prefetched by a thread.
 

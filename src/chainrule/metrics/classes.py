@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, Literal
 
@@ -23,7 +24,46 @@ from chainrule.util import validation
 
 
 class ClassMetric(Metric):
-    """Base class of classification metrics, which regression cannot use."""
+    """Base class of classification metrics, which regression cannot use.
+
+    Attributes:
+        ignored: the label of samples that count nowhere, or None.
+    """
+
+    ignored: int | None = None
+
+    def for_loss(self, loss: Any) -> Metric:
+        """Return the classification metric with the label that the loss ignores."""
+        metric = copy.copy(self)  # with the name that it may have got
+        metric.ignored = getattr(loss, "ignore_index", None)
+        return metric
+
+    def known(self, target: Tensor) -> Tensor:
+        """Return targets with −1, a label of no class, where they are ignored."""
+        if self.ignored is None or not target.dtype.is_integer:
+            return target
+        return where(target == self.ignored, -1, target.astype("int32"))
+
+
+class _Hits(ClassMetric, Mean):
+    """Base class of shares of samples that are classified well."""
+
+    def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Compute a batch's number of hits and of samples that count."""
+        if self.ignored is None or not target.dtype.is_integer:
+            return super().batch(prediction, target)
+        target = self.known(target)
+        hits = self.items(prediction, target).reshape(-1)
+        there = target.reshape(-1) >= 0
+        return {
+            "sum": where(there, hits, False).astype("int32").sum(),
+            "count": there.astype("int32").sum(),
+        }
+
+    def value(self, batches: Batches, counts: Array) -> float:
+        """Compute the share of hits; NaN of no samples that count."""
+        counted = total(batches, "count").any()
+        return super().value(batches, counts) if counted else math.nan
 
 
 class _Decided(ClassMetric):
@@ -36,13 +76,13 @@ class _Decided(ClassMetric):
 
     def for_loss(self, loss: Any) -> Metric:
         """Return the classification metric with the loss's decision threshold."""
-        cut = semantics.threshold(loss)
-        if self.threshold is not None or cut is None:
-            return self
-        return type(self)(threshold=cut)
+        metric: Any = super().for_loss(loss)
+        if self.threshold is None:
+            metric.threshold = semantics.threshold(loss)
+        return metric
 
 
-class Accuracy(_Decided, Mean):
+class Accuracy(_Decided, _Hits):
     """The accuracy: the share of correct predictions, from 0 to 1.
 
     With C scores a sample the largest one decides (the first of equals). A binary
@@ -54,7 +94,8 @@ class Accuracy(_Decided, Mean):
     Args:
         threshold: from which output on class 1 is meant; None: by the loss.
 
-    Targets may be class numbers, one-hot rows, or for binary outputs {0, 1} or ±1.
+    Targets may be class numbers, one-hot rows, or for binary outputs {0, 1} or ±1. Rows
+    whose label is the loss's ``ignore_index`` are left out.
 
     >>> import chainrule as cr
     >>> scores, labels = cr.tensor([[2.0, 1.0], [0.0, 3.0]]), cr.tensor([0, 0])
@@ -70,7 +111,7 @@ class Accuracy(_Decided, Mean):
         return pair[0] == pair[1]
 
 
-class TopK(ClassMetric, Mean):
+class TopK(_Hits):
     """The top-k accuracy: the share of true classes among the k largest scores.
 
     Of equal scores those of the lower classes count as larger, so that ``TopK(1)`` is
@@ -114,6 +155,7 @@ class _Counted(_Decided):
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Compute the confusion matrix of a batch, for a classification metric."""
         who = type(self).__name__
+        target = self.known(target)
         pair = semantics.decisions(who, prediction, target, self.threshold)
         classes = semantics.number_of_classes(prediction.shape, self.threshold)
         decided, truth = (
@@ -173,12 +215,6 @@ class _Averaged(_Counted):
         super().__init__(threshold)
         known = validation.choice("binary", "macro", "micro", "weighted")
         self.average = validation.maybe(known)("average", average)
-
-    def for_loss(self, loss: Any) -> Metric:
-        """Return the metric with the loss's decision threshold."""
-        metric: Any = super().for_loss(loss)
-        metric.average = self.average
-        return metric
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Compute a batch's confusion matrix; refuse a binary one of many classes."""
@@ -307,4 +343,6 @@ class BalancedAccuracy(_Counted):
         """Compute the balanced accuracy, mean TP / (TP + FN), of a confusion matrix."""
         owned = matrix.sum(1)
         there = owned > 0
+        if not there.any():
+            return math.nan
         return float((np.diag(matrix)[there] / owned[there]).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -79,7 +80,7 @@ def as_metrics(metrics: Any, outputs: Any = None) -> tuple[Metric, ...] | None:
     """Return the metrics requested from a Trainer; None for the default choice.
 
     Args:
-        metrics: names, metrics and functions, one or several; functions also by the
+        metrics: names, metrics and functions, one or several; in a dictionary by the
             names that they shall have.
         outputs: the losses by outputs, where there are several: then metrics in a
             dictionary are those of outputs, and so is a tuple of as many as a tuple of
@@ -120,10 +121,19 @@ def _items(tree: Any) -> Iterable[tuple[Any, Any]]:
 def _several(metrics: Any) -> tuple[Metric, ...]:
     """Return one or several metrics, by name or not, as a tuple."""
     if isinstance(metrics, dict):
-        return tuple(FunctionMetric(f, name) for name, f in metrics.items())
+        return tuple(_called(name, item) for name, item in metrics.items())
     one = isinstance(metrics, str | type) or not isinstance(metrics, Iterable)
     items: Any = [metrics] if one else metrics
     return tuple(map(metric, items))
+
+
+def _called(name: Any, item: Any) -> Metric:
+    """Return a function as a metric, or a metric, under a name of the caller's."""
+    if not isinstance(item, Metric | str):
+        return FunctionMetric(item, name)
+    named = copy.copy(metric(item))
+    named.name = validation.text("name", name)
+    return named
 
 
 def check_names(measured: Iterable[Metric], outputs: Any = None) -> None:
@@ -195,9 +205,12 @@ def spec(metric: Metric) -> dict[str, Any] | None:
     if isinstance(metric, OutputMetric):
         inner = spec(metric.metric)
         return None if inner is None else inner | {"output": metric.output}
-    name = type(metric).__name__
-    known = _CLASSES.get(name) is type(metric)
-    return {"class": name, "arguments": metric.settings()} if known else None
+    kind = type(metric).__name__
+    if _CLASSES.get(kind) is not type(metric):
+        return None
+    described = {"class": kind, "arguments": metric.settings()}
+    same = build(described).name == metric.name
+    return described if same else described | {"name": metric.name}
 
 
 def build(description: Mapping[str, Any]) -> Metric:
@@ -207,6 +220,7 @@ def build(description: Mapping[str, Any]) -> Metric:
         KeyError, TypeError: a description of something else.
     """
     made = _CLASSES[description["class"]](**description["arguments"])
+    made.name = description.get("name", made.name)
     output = description.get("output")
     return made if output is None else OutputMetric(made, output)
 

@@ -50,7 +50,7 @@ class _OfProbabilities(ClassMetric):
         Raises:
             ArgumentError: a loss of scores that are no probabilities, as of margins.
         """
-        metric = type(self)(self.from_logits)
+        metric: Any = super().for_loss(loss)
         metric.binary = semantics.threshold(loss) is not None
         if isinstance(loss, _LOSSES):
             if metric.from_logits is None:
@@ -76,7 +76,7 @@ class _OfProbabilities(ClassMetric):
         Raises:
             ArgumentError: outputs that are no probabilities.
         """
-        z = prediction.astype("float64")
+        z, target = prediction.astype("float64"), self.known(target)
         if self.binary or prediction.ndim == 1 or prediction.shape[-1] == 1:
             return self._of_two(z.reshape(-1), prediction, target)
         classes = prediction.shape[-1]

@@ -34,7 +34,7 @@ class _Ranked(ClassMetric):
 
     def for_loss(self, loss: Any) -> Metric:
         """Return the metric with the loss's threshold and kind of outputs."""
-        metric = type(self)(**self.settings())
+        metric: Any = super().for_loss(loss)
         metric.threshold = semantics.threshold(loss)
         if metric.from_logits is None:
             metric.from_logits = semantics.from_logits(loss)
@@ -43,6 +43,7 @@ class _Ranked(ClassMetric):
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return a batch's scores and true classes."""
         n, who = prediction.shape[0], type(self).__name__
+        target = self.known(target)
         truth = semantics.decisions(who, prediction, target, self.threshold)[1]
         width = math.prod(prediction.shape[1:])
         single = self.threshold is None and width > 1  # one of C classes

@@ -11,7 +11,9 @@ import numpy as np
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.nn import output_semantics
+from chainrule.graph.types import Shape
+from chainrule.nn import Loss, output_semantics
+from chainrule.nn.losses.classes import ClassLoss
 from chainrule.text import _
 from chainrule.training.objective import Objective
 from chainrule.util import validation
@@ -90,14 +92,16 @@ def as_class_weights(
     loss = objective.parts[0].loss
     ignored = getattr(loss, "ignore_index", None)
     if isinstance(data, Stream):
-        return _of_stream(class_weight, data)
+        return _of_stream(class_weight, data, loss)
     labels, rows_of_one = data.y, _is_one_hot(data.y)
     if rows_of_one:
         binary = output_semantics.threshold(loss) is not None
         if binary or data.y.dtype.kind != "f":
             raise _no_labels(data.y)
         labels = data.y.argmax(-1)
-    elif data.y.dtype.kind == "f" and not _two_classes(data.y):
+    elif _several(loss, data.y.shape[1:]) or (
+        data.y.dtype.kind == "f" and not _two_classes(data.y)
+    ):
         raise _no_labels(data.y)
     there, counts = np.unique(labels, return_counts=True)
     known = there != ignored if ignored is not None else np.ones(len(there), bool)
@@ -107,13 +111,15 @@ def as_class_weights(
         of = tuple(zip(there.tolist(), weights.tolist()))
         return ClassWeights(of, not rows_of_one)
     possible = {*there.tolist(), *range(data.classes or 0)}
+    for pair in _PAIRS:  # of which a part of the data may have one alone
+        possible |= {*pair} if {*there.tolist()} <= {*pair} else set()
     if rows_of_one:
         possible |= {*range(data.y.shape[-1])}
     of = _checked(class_weight, data.class_names, possible)
     return ClassWeights(of, not rows_of_one)
 
 
-def _of_stream(class_weight: Any, stream: Stream) -> ClassWeights:
+def _of_stream(class_weight: Any, stream: Stream, loss: Any) -> ClassWeights:
     """Return the weights of a stream's classes, whose labels are not known."""
     if isinstance(class_weight, str):
         raise ArgumentError(
@@ -123,7 +129,8 @@ def _of_stream(class_weight: Any, stream: Stream) -> ClassWeights:
             fix="class_weight={0: 1.0, 1: 5.0}",
         )
     kind = stream.target
-    if kind.dtype.is_float and kind.shape not in ((), (1,)):
+    shares = kind.dtype.is_float and kind.shape not in ((), (1,))
+    if shares or _several(loss, kind.shape):
         raise _no_labels(np.zeros((0, *kind.shape), kind.dtype.numpy))
     possible = None if stream.classes is None else range(stream.classes)
     return ClassWeights(_checked(class_weight, stream.class_names, possible))
@@ -158,6 +165,12 @@ def _checked(
         what = f"class_weight[{key!r}]"
         of[int(label)] = float(validation.number(what, weight, least=0))
     return tuple(sorted(of.items()))
+
+
+def _several(loss: Any, row: Shape) -> bool:
+    """Return whether rows of targets are several decisions, or quantities, each."""
+    own = not isinstance(loss, Loss)
+    return not own and not isinstance(loss, ClassLoss) and row not in ((), (1,))
 
 
 def _two_classes(y: Array) -> bool:

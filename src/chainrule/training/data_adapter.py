@@ -13,7 +13,7 @@ The loop takes its steps from here; evaluation reads rows in their order, by
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -200,10 +200,10 @@ class DatasetAdapter(DataAdapter):
         self.step = Step(replace(self.kinds, types=all_rows), weight, accumulate)
         self.epoch_rows = len(data)
         self.checksum = 0
-        for column in columns.values():
+        for __, column in sorted(columns.items()):  # in any order of a dictionary
             kind = repr((column.stored.dtype, column.stored.shape, column.scale))
             self.checksum = zlib.crc32(kind.encode(), self.checksum)
-        for array in self._arrays.values():
+        for array in map(self._arrays.__getitem__, _in_order(self._arrays)):
             raw = array.reshape(-1).view(np.uint8).data
             self.checksum = zlib.crc32(raw, self.checksum)
 
@@ -216,6 +216,22 @@ class DatasetAdapter(DataAdapter):
             return None
         order = permutation(self.epoch_rows, self.seed, epoch)
         return Block(self._placed, order, epoch, 0, plan)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return names of inputs, targets and weights in an order that they alone decide.
+
+    >>> _in_order(["x.b", "x.a", "y", "weight"])
+    ['x.a', 'x.b', 'y', 'weight']
+    """
+    return sorted(names, key=lambda name: (name == "weight", name))
+
+
+def _sorted(tree: Any) -> Any:
+    """Return a nest whose dictionaries are in the order of their keys."""
+    if isinstance(tree, dict):
+        return {key: _sorted(tree[key]) for key in sorted(tree)}
+    return tuple(map(_sorted, tree)) if type(tree) is tuple else tree
 
 
 def _readable(column: Column) -> Column:
@@ -256,7 +272,7 @@ class StreamAdapter(DataAdapter):
         self.step = Step(of_rows, weight, accumulate)
         if weight is not None:
             self._types["weight"] = weight
-        text = f"{stream.row} {stream.target} {stream.scale}"
+        text = f"{_sorted(stream.row)} {_sorted(stream.target)} {stream.scale}"
         text += "" if weigh is None else f" {weigh}"
         self.checksum = zlib.crc32(text.encode())
         self._pass: Generator[Block] | None = None
@@ -289,15 +305,17 @@ class StreamAdapter(DataAdapter):
         """Yield the blocks of training rows of one pass over a stream."""
         assert plan.block is not None
         each = plan.block // plan.batch_size  # steps on a whole block
+        least = plan.batch_size * (plan.accumulate if plan.drop_last else 1)
         rows = 0
+        self.stream.start_epoch(self.seed, epoch)
         with closing(self.stream.blocks(plan.block)) as source:
             for number, (x, y) in enumerate(source):
                 count = rows_of(y)
                 rows += count
                 if number < step // each:
                     continue
-                if not number and count < plan.batch_size:
-                    raise _too_short(count, plan.batch_size)
+                if not number and count < least:
+                    raise _too_short(count, least)
                 self.check(y)
                 arrays = leaves(x, "x")
                 for name, part in arrays.items():

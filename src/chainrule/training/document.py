@@ -33,8 +33,10 @@ def _described(value: Any) -> Any:
 
 def _metric(value: Any) -> Any:
     left = dict(value) if isinstance(value, dict) else value
-    output = left.pop("output", "") if isinstance(left, dict) else ""
-    if "arguments" not in _described(left) or type(output) not in (str, int):
+    is_dict = isinstance(left, dict)
+    output, name = (left.pop(k, "") if is_dict else "" for k in ("output", "name"))
+    texts = type(output) in (str, int) and isinstance(name, str)
+    if "arguments" not in _described(left) or not texts:
         raise ValueError(_("a description with arguments"))
     return value
 

@@ -201,7 +201,7 @@ class Entries:
             return {
                 "loss": self.objective.loss_parts(prediction, y, weights),
                 "finite": mapped(are_finite, prediction),
-                **{metric.name: _batch(metric, prediction, y) for metric in metrics},
+                "metrics": {m.name: _batch(m, prediction, y) for m in metrics},
             }
 
         inputs = _rows(kinds, dtypes)

@@ -139,7 +139,8 @@ class Objective:
     """A sum of losses, each with a weight, of a model's outputs and targets.
 
     Args:
-        loss: a loss or a function; or a dictionary or a tuple of them, by outputs.
+        loss: a loss or a function; or a dictionary or a tuple of them, by outputs, in a
+            dictionary by names or by places from 0.
         loss_weights: the factors of several losses, in the same form; 1 each by
             default.
 
@@ -148,6 +149,8 @@ class Objective:
     """
 
     def __init__(self, loss: Any, loss_weights: Any = None) -> None:
+        if isinstance(loss, dict) and loss and loss.keys() == {*range(len(loss))}:
+            loss = tuple(loss[place] for place in range(len(loss)))
         self.given, self.loss_weights = loss, loss_weights
         if isinstance(loss, tuple | list):
             losses: dict[Any, Any] = dict(enumerate(loss))
@@ -156,7 +159,8 @@ class Objective:
         for name, item in losses.items():
             what = "loss" if name is None else f"loss[{name!r}]"
             validation.instance(what, item, Callable, "nn.CrossEntropyLoss()")
-        if not losses or any(isinstance(k, str) and not k for k in losses):
+        named = all(isinstance(k, str) and k for k in losses)
+        if not losses or (isinstance(loss, dict) and not named):
             raise ArgumentError(
                 _("loss names no outputs."),
                 expected=_("a loss for each output that is trained"),

@@ -253,7 +253,7 @@ class Programs:
         losses = [out["loss"] for out in batches_out]
         measured = self.entries.objective.mean(losses, of_rows)
         for m in prepared.metrics:
-            value = m.value([out[m.name] for out in batches_out], of_rows)
+            value = m.value([out["metrics"][m.name] for out in batches_out], of_rows)
             measured[m.name] = number(m, value) if m.scalar else value
         return measured
 

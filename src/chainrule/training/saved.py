@@ -134,7 +134,8 @@ class SavedTrainer(RunMixin):
             model: needed where the network is not made of ``chainrule.nn`` modules
                 alone; it takes over the weights.
             loss: needed for a loss of your own; of several outputs all of them.
-            loss_weights: beside ``loss``; see :class:`Trainer`.
+            loss_weights: other weights than the saved ones, which also count for
+                losses of the same outputs that are passed.
             optimizer: needed for an optimiser of your own.
             metrics: needed for metrics of your own.
             probes: other probes than the saved ones.

@@ -133,8 +133,13 @@ def parts(
     if parts_by_name["model"] is None:
         described = document["architecture"]
         parts_by_name["model"] = _built(document, "model", described, available)
+    saved = _weights(document)
     if parts_by_name["loss"] is None:
-        parts_by_name |= _losses(document, available)
+        parts_by_name["loss"] = _losses(document, available)
+    elif _outputs(parts_by_name["loss"]) != _outputs(saved):
+        saved = None
+    if parts_by_name["loss_weights"] is None:
+        parts_by_name["loss_weights"] = saved
     if parts_by_name["optimizer"] is None:
         parts_by_name["optimizer"] = build_optimizer(document["optimizer"])
     if parts_by_name["metrics"] is None and document["metrics"] is not None:
@@ -144,18 +149,30 @@ def parts(
     return parts_by_name
 
 
-def _losses(document: Mapping[str, Any], available: int) -> dict[str, Any]:
-    """Build the losses that a checkpoint describes, and their weights."""
-    saved = document["losses"]
+def _losses(document: Mapping[str, Any], available: int) -> Any:
+    """Build the loss, or the losses by output, that a checkpoint describes."""
     built = {
-        one["output"]: _built(document, "loss", one["loss"], available) for one in saved
+        one["output"]: _built(document, "loss", one["loss"], available)
+        for one in document["losses"]
     }
     if None in built:
-        return {"loss": built[None]}
-    weights = {one["output"]: one["weight"] for one in saved}
-    if 0 in built:
-        return {"loss": (*built.values(),), "loss_weights": (*weights.values(),)}
-    return {"loss": built, "loss_weights": weights}
+        return built[None]
+    return (*built.values(),) if 0 in built else built
+
+
+def _weights(document: Mapping[str, Any]) -> Any:
+    """Return the weights of a checkpoint's losses by output; None of one loss."""
+    weights = {one["output"]: one["weight"] for one in document["losses"]}
+    if None in weights:
+        return None
+    return (*weights.values(),) if 0 in weights else weights
+
+
+def _outputs(losses: Any) -> Any:
+    """Return the outputs that losses, or weights of losses, are of."""
+    if isinstance(losses, tuple | list):
+        return {*range(len(losses))}
+    return {*losses} if isinstance(losses, dict) else None
 
 
 def _built(

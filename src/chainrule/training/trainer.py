@@ -67,7 +67,7 @@ class Trainer(AskedTrainer):
             ``"mae"``, ``"mse"``, ``"rmse"``), instances of
             :class:`~chainrule.metrics.Metric`, or functions (output, target) → tensor
             whose mean is meant (:class:`~chainrule.metrics.FunctionMetric`);
-            ``{"name": function}`` names them. With losses by output a dictionary is
+            ``{"name": …}`` names any of these. With losses by output a dictionary is
             ``{"output": metrics}``. None: the accuracy for classes, R² and the mean
             absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from chainrule.data import Dataset as Arrays
 from chainrule.data import Stream
 from chainrule.errors import ArgumentError
@@ -24,8 +26,13 @@ from chainrule.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
     SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
 )
 from chainrule.utils.data.workers import Workers
+
+#: Samplers that draw from their ``generator``.
+_RANDOM = RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
 
 class DataLoader:
@@ -51,7 +58,8 @@ class DataLoader:
     A Trainer takes a loader of pairs (inputs, targets) as its data, each of which may
     be a dictionary or a tuple. A data set of two tensors is then shuffled by the
     Trainer, and every other one is read as a stream, whose rows the Trainer puts
-    together to batches of ``batch_size``.
+    together to batches of ``batch_size``; their order comes from the Trainer's seed and
+    the epoch, where the loader has no generator of its own.
 
     Raises:
         ArgumentError: arguments that exclude each other; a size that is none.
@@ -221,5 +229,39 @@ class DataLoader:
             whole = getattr(self.sampler, "_count", None) is None
             if known and whole and len(self.dataset.tensors) == 2:
                 return self.dataset.to_data()
-        pairs = partial(map, as_pair, self)
-        return Stream(pairs, batched=self.batch_size is not None, name="loader")
+        batched = self.batch_size is not None
+        return Stream(_Passes(self), batched=batched, name="loader")
+
+
+class _Passes:
+    """The passes of a loader, in an order that a training run can have again.
+
+    A sampler of the library without a generator of its own draws the order of an epoch
+    from (seed, epoch) of the run, so that a run that goes on within an epoch takes the
+    rows that are left.
+
+    Args:
+        loader: of pairs.
+    """
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+        self._numbers: tuple[int, int] | None = None
+
+    def start_epoch(self, seed: int, epoch: int) -> None:
+        """Set the seed and the epoch of the next pass."""
+        self._numbers = seed, epoch
+
+    def __call__(self) -> Iterator[tuple[Any, Any]]:
+        numbers, self._numbers = self._numbers, None
+        sampler = getattr(self.loader.batch_sampler, "sampler", self.loader.sampler)
+        drawn = isinstance(sampler, _RANDOM) and sampler.generator is None
+        if numbers is None or not drawn:
+            yield from map(as_pair, self.loader)
+            return
+        seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+        sampler.generator = Generator(int(seed[0]))
+        try:
+            yield from map(as_pair, self.loader)
+        finally:
+            sampler.generator = None

@@ -391,7 +391,8 @@ class Check:
 
     Args:
         name: of the function, as OpInfo has it.
-        compiled: how many samples of each dtype are compiled, on both engines.
+        compiled: how many samples of a variant are compiled, on both engines; in one
+            dtype, float64 where there is one.
     """
 
     def __init__(self, name: str, compiled: int = 2) -> None:
@@ -407,13 +408,13 @@ class Check:
             warnings.simplefilter("ignore")
             for variant in database()[self.report.name]:
                 self.op = variant
-                for dtype in SAMPLED:
-                    if self.op.supports_dtype(dtype, "cpu"):
-                        self.samples(dtype)
+                dtypes = [d for d in SAMPLED if self.op.supports_dtype(d, "cpu")]
+                for i, dtype in enumerate(dtypes):
+                    self.samples(dtype, 0 if i else self.compiled)
                 self.errors()
         return self.report
 
-    def samples(self, dtype: torch.dtype) -> None:
+    def samples(self, dtype: torch.dtype, compiled: int) -> None:
         derived = dtype is torch.float64 and self.op.supports_autograd
         try:
             made = list(self.op.sample_inputs("cpu", dtype, requires_grad=derived))
@@ -421,7 +422,7 @@ class Check:
             self.report.counts[f"no samples: {error!r:.60}"] += 1
             return
         for i, sample in enumerate(made):
-            self.sample(sample, derived, i < self.compiled)
+            self.sample(sample, derived, i < compiled)
 
     def sample(self, sample: Any, derived: bool, compiled: bool) -> None:
         label = shown(sample)

@@ -159,7 +159,7 @@ def test_results_without_a_derivative_and_unused_ones() -> None:
     assert seen == [None]
 
 
-def test_once_differentiable_derivatives_are_constants() -> None:
+def test_what_is_once_differentiable_has_no_second_derivative() -> None:
     class Once(Function):
         @staticmethod
         def forward(ctx: Any, x: cr.Tensor) -> cr.Tensor:
@@ -174,7 +174,22 @@ def test_once_differentiable_derivatives_are_constants() -> None:
     x = cr.tensor(3.0, requires_grad=True)
     (g,) = cr.autograd.grad(Once.apply(x), x, create_graph=True)
     assert g.item() == 6.0
-    assert not g.requires_grad
+    with pytest.raises(GradientError, match="once_differentiable"):
+        g.backward()
+
+    inside: dict[str, Any] = {
+        "a checkpoint": lambda x: cr.checkpoint(Once.apply, x),
+        "a loop": lambda x: cr.scan(lambda c, __: (Once.apply(c), None), x, length=1)[
+            0
+        ],
+        "a branch": lambda x: cr.cond(x > 0, Once.apply, cr.sin, x),
+    }
+    for function in inside.values():
+        assert cr.grad(function)(x).item() == 6.0
+        with pytest.raises(GradientError, match="once_differentiable"):
+            cr.grad(cr.grad(function))(x)
+        with pytest.raises(GradientError, match="once_differentiable"):
+            cr.jvp(function, [x], [cr.tensor(1.0)])
 
 
 class Loose(Function):

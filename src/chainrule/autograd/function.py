@@ -321,13 +321,38 @@ class _SampleCalls:
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a ``backward`` as one without a derivative; its results are constants."""
+    """Mark a ``backward`` as one without a derivative: asking for it is an error."""
 
     def call(ctx: Any, *gs: Any) -> Any:
         with no_grad():
-            return backward(ctx, *gs)
+            results = backward(ctx, *gs)
+        if not context.grad:
+            return results
+        several = results if isinstance(results, tuple) else (results,)
+        sources = [t for t in (*gs, *ctx.saved_tensors) if isinstance(t, Tensor)]
+        refused = tuple(
+            [_Once.apply(t, *sources) if isinstance(t, Tensor) else t for t in several]
+        )
+        return refused if isinstance(results, tuple) else refused[0]
 
     return call
+
+
+class _Once(Function):
+    """A result that has no derivative, and says so, to what it was computed from."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, result: Tensor, *sources: Tensor) -> Tensor:
+        return result.clone()
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gs: Tensor) -> Any:
+        raise GradientError(
+            _("A backward that is once_differentiable has no derivative."),
+            expected=_("one derivative"),
+            got=_("a second one, or one along a direction"),
+            fix=_("write backward with tensors' operations, and leave the mark out"),
+        )
 
 
 def _undefined(name: str) -> ArgumentError:

@@ -184,11 +184,11 @@ def test_one_piece_serves_all_sizes_and_weights() -> None:
     layer, other = nn.GRU(3, 6, **D), nn.GRU(3, 6, **D)
     layer(numbers((4, 3, 3)))[0].sum().backward()
     made: Any = EAGER[scan]
-    before = list(made.made)
+    before = list(made.by_types)
     for steps, n in ((1, 1), (9, 2), (2, 7), (30, 40)):
         x = numbers((steps, n, 3))
         agree(lambda x=x: other(x)[0], [x, *other.parameters()])
-    assert list(made.made) == before
+    assert list(made.by_types) == before
 
 
 def test_no_rows_and_few_numbers_are_the_references(
@@ -357,9 +357,9 @@ def test_the_switch_and_a_machine_without_llvmlite(
 def test_within_the_handler_of_a_signal_that_stopped_a_piece() -> None:
     x, made = numbers((3, 4)), []
     pieces: Any = EAGER[softmax]
-    pieces.found.clear()
+    pieces.by_call.clear()
     x.softmax(-1)
-    (held,) = pieces.found.values()
+    (held,) = pieces.by_call.values()
     run = held._executable.run
 
     def stopped(*args: Any, **options: Any) -> Any:

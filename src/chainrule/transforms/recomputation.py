@@ -24,7 +24,7 @@ from chainrule.util.pytree import flatten, unflatten
 R = TypeVar("R")
 
 
-class _Region(BodyTrace):
+class _CheckpointTrace(BodyTrace):
     """The trace of a checkpointed function, which may draw and change outside tensors.
 
     What it assigns to a tensor is read within the function from then on. The tensor
@@ -56,7 +56,7 @@ class _Region(BodyTrace):
     def draw(self, shape: Shape, bits: Callable[[Shape], Tensor]) -> Tensor:
         """Return random bits: within vmap as it draws, and these are kept."""
         outer = self.outer
-        while isinstance(outer, _Region):
+        while isinstance(outer, _CheckpointTrace):
             outer = outer.outer
         if not isinstance(outer, SampleTrace):
             return super().draw(shape, bits)
@@ -122,7 +122,7 @@ def checkpoint(
     """
     if not context.grad:
         return function(*args, **kwargs)
-    region = _Region()
+    region = _CheckpointTrace()
     try:
         with within("trace", region), absolute_scope(context.scope, context.role):
             results, structure = flatten(function(*args, **kwargs))

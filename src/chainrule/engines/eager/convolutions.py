@@ -53,10 +53,10 @@ class Convolutions(Pieces):
             each = self._each[key] = _multiplications(d, arrays, attrs) // images
         if images * each < MULTIPLICATIONS:
             return None
-        piece = self.found.get(key)
+        piece = self.by_call.get(key)
         if piece is None:
             types = [ArrayType(shape, dtype) for shape in shapes]
-            piece = self.found[key] = forward_piece(conv, types, attrs)
+            piece = self.by_call[key] = forward_piece(conv, types, attrs)
         results = piece(arrays, {"N": images})
         return None if results is None else results[0]
 

@@ -39,7 +39,7 @@ class Loops(Pieces):
         if sizes is None:
             return None
         key = (attrs["body"], attrs["reverse"])
-        piece = self.found.get(key)
+        piece = self.by_call.get(key)
         if piece is None:
             types = [type_of(a) for a in arrays]
             piece = self._find(
@@ -65,7 +65,7 @@ class Loops(Pieces):
             return None
         present = tuple([g is not None for g in gs])
         key = (attrs["body"], attrs["reverse"], present, tuple(needed))
-        piece = self.found.get(key)
+        piece = self.by_call.get(key)
         if piece is None:
             piece = self._find(
                 key,
@@ -99,7 +99,7 @@ class Loops(Pieces):
         body = attrs["body"].retrace(step)
         attrs = attrs | {"body": body, "length": _STEPS}
         piece = self.known((body, *key[1:]), lambda: make(named, attrs))
-        self.found[key] = piece
+        self.by_call[key] = piece
         return piece
 
 

@@ -73,19 +73,20 @@ class Piece:
 class Pieces:
     """The pieces of one kind of calls.
 
-    ``found``: by all that may differ between two calls; ``made``: by what makes another
-    piece, which is less.
+    Attributes:
+        by_call: pieces by all that may differ between two calls.
+        by_types: pieces by what another piece is compiled for, which is less.
     """
 
     def __init__(self) -> None:
-        self.found: Bounded[Any, Piece] = Bounded(CALLS)
-        self.made: Bounded[Any, Piece] = Bounded(PIECES)
+        self.by_call: Bounded[Any, Piece] = Bounded(CALLS)
+        self.by_types: Bounded[Any, Piece] = Bounded(PIECES)
 
     def known(self, key: Any, make: Callable[[], Piece]) -> Piece:
-        """Return the piece that is made for this key."""
-        piece = self.made.get(key)
+        """Return the piece of a key, compiled where there is none."""
+        piece = self.by_types.get(key)
         if piece is None:
-            piece = self.made[key] = make()
+            piece = self.by_types[key] = make()
         return piece
 
 

@@ -76,14 +76,14 @@ class Rows(Pieces):
             return None
         shape, attrs = seen
         key = (x.dtype, shape[1:], *attrs.values())
-        piece = self.found.get(key)
+        piece = self.by_call.get(key)
         if piece is None:
             types = self._types(x, len(arrays), shape)
             piece = self.known(
                 (*types, *attrs.values()),
                 lambda: forward_piece(self._primitive, types, attrs),
             )
-            self.found[key] = piece
+            self.by_call[key] = piece
         lines = [x.reshape(shape), *[a.reshape(-1) for a in arrays[1:]]]
         results = piece(lines, self._sizes(shape))
         return None if results is None else results[0].reshape(x.shape)
@@ -105,7 +105,7 @@ class Rows(Pieces):
             return None
         shape, attrs = seen
         key = ("vjp", x.dtype, shape[1:], *needed, *attrs.values())
-        piece = self.found.get(key)
+        piece = self.by_call.get(key)
         if piece is None:
             types = self._types(x, len(inputs), shape)
             piece = self.known(
@@ -114,7 +114,7 @@ class Rows(Pieces):
                     self._primitive, types, attrs, (True,), needed, outputs=True
                 ),
             )
-            self.found[key] = piece
+            self.by_call[key] = piece
         arrays: list[Any] = [v.array for v in (*gs, *ys, *inputs) if v is not None]
         lines = [a.reshape(shape) for a in arrays[:3]]
         results = piece(

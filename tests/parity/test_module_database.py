@@ -14,11 +14,21 @@ pytestmark = pytest.mark.parity
 #: Layers in one slow test, and more than there are layers.
 SEVERAL, MOST = 8, 120
 
+#: Where ours is another result, by the reason.
+DIFFERENT = {
+    "values [0.] for [nan]": "the mean of labels that are all ignored is 0 here",
+}
+
 
 def wrong(names: list[str], compiled: int) -> list[str]:
     """What is wrong or crashed in the samples of these layers."""
     reports = [ModuleCheck(name, compiled).run() for name in names]
-    return [f"{r.name} {text}" for r in reports for text in (*r.wrong, *r.crashed)]
+    found = [f"{r.name} {text}" for r in reports for text in (*r.wrong, *r.crashed)]
+    return [
+        text
+        for text in found
+        if not ("ignore_index_mean" in text and any(d in text for d in DIFFERENT))
+    ]
 
 
 def test_some_layers_are_right_or_refused() -> None:

@@ -1,1 +1,1 @@
-"""What tensors can do: the base classes of the tensor, and its declared methods."""
+"""The base classes of the tensor, and its declared methods."""

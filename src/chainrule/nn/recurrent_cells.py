@@ -163,7 +163,7 @@ class RecurrentStep(Module):
 
 
 class ElmanStep(RecurrentStep):
-    """What an RNN's layer and its cell have in common."""
+    """The base class of an RNN's layer and of its cell."""
 
     gates = 1
     state_names = ("h",)
@@ -179,7 +179,7 @@ class ElmanStep(RecurrentStep):
 
 
 class LSTMStep(RecurrentStep):
-    """What an LSTM's layer and its cell have in common."""
+    """The base class of an LSTM's layer and of its cell."""
 
     gates = 4
     state_names = ("h", "c")
@@ -189,7 +189,7 @@ class LSTMStep(RecurrentStep):
 
 
 class GRUStep(RecurrentStep):
-    """What a GRU's layer and its cell have in common."""
+    """The base class of a GRU's layer and of its cell."""
 
     gates = 3
     state_names = ("h",)

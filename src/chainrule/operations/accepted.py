@@ -1,4 +1,4 @@
-"""What functions of tensors take and return, as types for type checkers."""
+"""Types of the arguments and results of functions of tensors, for type checkers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.graph.types import DType
 
 
 class SupportsArray(Protocol):
-    """What NumPy makes an array of: arrays, their numbers, columns of data frames."""
+    """A protocol for arrays, NumPy's numbers and columns of data frames."""
 
     def __array__(self) -> np.ndarray[Any, Any]:
         """Return the numbers."""

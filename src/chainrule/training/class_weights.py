@@ -25,7 +25,7 @@ _PAIRS = ((0, 1), (-1, 1))
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """How much the rows of each class count in the loss; other classes count 1.
+    """The weights of classes in the loss, by label; other classes count 1.
 
     Attributes:
         of: the weight of each class, by its label.

@@ -71,7 +71,7 @@ class _Draws(StepStream):
 
 @dataclass(frozen=True)
 class Step:
-    """What a training step is traced for: the data, and how gradients are used.
+    """The key of a traced training step: the data, and how gradients are used.
 
     Attributes:
         kinds: the inputs and targets, with the types of all rows as they are stored.

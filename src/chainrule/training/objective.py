@@ -1,4 +1,4 @@
-"""What a training step minimises: a loss, or a weighted sum of losses of outputs.
+"""The objective of a training step: a loss, or a weighted sum of losses of outputs.
 
 A single loss is a sum of one part, on whatever the model gives. Losses by the names (or
 the places) of outputs are parts on one output and one target each:
@@ -52,7 +52,7 @@ class Part:
 
     @property
     def prefix(self) -> str:
-        """What the names of its numbers begin with, such as ``a_``; or nothing."""
+        """The prefix of the names of its numbers, such as ``a_``; or nothing."""
         return "" if self.output is None else f"{self.output}_"
 
     def pick(self, tree: Any, what: str) -> Any:

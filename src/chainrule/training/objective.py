@@ -131,7 +131,7 @@ class Part:
 
     @property
     def sums(self) -> bool:
-        """Whether the loss of a batch is a sum, and no mean."""
+        """The flag for a loss of a batch that is a sum, and no mean."""
         return getattr(self.loss, "reduction", "mean") == "sum"
 
 
@@ -194,7 +194,7 @@ class Objective:
 
     @property
     def one(self) -> bool:
-        """Whether it is a single loss, on all outputs."""
+        """The flag for a single loss, on all outputs."""
         return self.parts[0].output is None
 
     @property
@@ -208,7 +208,7 @@ class Objective:
 
     @property
     def checks_targets(self) -> bool:
-        """Whether all losses look at targets themselves, before anything is run."""
+        """The flag for losses that all check targets before anything is run."""
         return all(isinstance(part.loss, Loss) for part in self.parts)
 
     def check_takes_weights(self) -> None:

@@ -26,7 +26,7 @@ Sample = TypeVar("Sample", covariant=True)
 
 
 class Samples(Protocol[Sample]):
-    """What has samples by their index: a data set, a list, a range."""
+    """A protocol for samples by their index: a data set, a list, a range."""
 
     def __getitem__(self, index: Any, /) -> Sample:
         """Return a sample."""

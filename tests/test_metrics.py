@@ -257,7 +257,7 @@ DEFAULTS: list[tuple[Any, np.ndarray, list[str]]] = [
     (nn.HuberLoss(), FLOATS, ["r2", "mae"]),
     (lambda p, t: p.mean(), FLOATS, ["r2", "mae"]),
     (lambda p, t: p.mean(), FLOATS[:, :1], []),
-    (nn.KLDivLoss(), FLOATS / 2, []),
+    (nn.KLDivergence(), FLOATS / 2, []),
 ]
 
 

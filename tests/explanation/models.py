@@ -211,7 +211,7 @@ def losses() -> Iterator[tuple[Any, str]]:
     yield nn.CrossEntropyLoss(), "shares"
     yield nn.MultiMarginLoss(), "classes"
     yield nn.HingeLoss(), "signs"
-    yield nn.KLDivLoss(), "shares of shares"
+    yield nn.KLDivergence(), "shares of shares"
 
 
 LOSSES = [

@@ -42,14 +42,14 @@ TARGETS = [
     (nn.SoftMarginLoss(), Z, 2 * HOT - 1, HOT),
     (nn.HingeEmbeddingLoss(), Z, 2 * HOT - 1, HOT),
     (nn.PerceptronLoss(), Z, HOT, 2 * HOT - 1),
-    (nn.KLDivLoss(), Q, HOT, WRONG),
+    (nn.KLDivergence(), Q, HOT, WRONG),
     (nn.PoissonNLLLoss(), Z, HOT, -HOT),
 ]
 #: (loss, a right prediction, a wrong one, target)
 PREDICTIONS = [
     (nn.BCELoss(), Q, Z, HOT),
-    (nn.KLDivLoss(), Q, np.log(Q), HOT),
-    (nn.KLDivLoss(), Q, Q / 2, HOT),
+    (nn.KLDivergence(), Q, np.log(Q), HOT),
+    (nn.KLDivergence(), Q, Q / 2, HOT),
     (nn.CrossEntropyLoss(from_logits=False), Q, Q / 2, [1, 2]),
     (nn.CrossEntropyLoss(from_logits=False), Q, Z, HOT),
     (nn.PoissonNLLLoss(log_input=False), Q, Z, HOT),
@@ -86,7 +86,7 @@ def test_predictions(loss, p, wrong, y, engine):
 
 @pytest.mark.parametrize("engine", WAYS)
 @pytest.mark.parametrize(
-    "loss", [nn.CrossEntropyLoss(from_logits=False), nn.KLDivLoss()]
+    "loss", [nn.CrossEntropyLoss(from_logits=False), nn.KLDivergence()]
 )
 def test_a_softmax_along_another_axis_is_looked_at(loss, engine):
     run = lambda z, y: loss(z.softmax(0), y)  # noqa: E731

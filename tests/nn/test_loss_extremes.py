@@ -35,7 +35,7 @@ def extremes():
     yield "softmax, cross-entropy", after, z, labels, by_label, shares - hot[labels]
     after = from_scores(book, softmax)
     yield "softmax, soft", after, z, soft, by_row, shares - soft
-    after = from_scores(nn.KLDivLoss(reduction="none"), softmax)
+    after = from_scores(nn.KLDivergence(reduction="none"), softmax)
     yield "softmax, divergence", after, z, soft, by_row + entropy, shares - soft
     z, y = [BIG, BIG, -BIG, -BIG], np.array([0.0, 1.0, 0.0, 1.0])
     costs, slopes = [BIG, 0, 0, BIG], [1.0, 0, 0, -1]
@@ -96,7 +96,7 @@ def test_zero_probabilities_on_every_engine(dtype, engine):
         return (
             nn.CrossEntropyLoss(from_logits=False, reduction="none")(q, p),
             nn.BCELoss(reduction="none")(q, p),
-            nn.KLDivLoss(reduction="none")(q, p),
+            nn.KLDivergence(reduction="none")(q, p),
         )
 
     run = each if engine == "eager" else cr.compile(each, engine=engine)

@@ -42,7 +42,7 @@ class Shaped(nn.Module):
         (nn.Softmax(), nn.CrossEntropyLoss(), HOT, "softmax.*from_logits=False"),
         (nn.LogSoftmax(), nn.CrossEntropyLoss(), [0, 1], "log_softmax.*itself.*remove"),
         (nn.Sigmoid(), nn.BCEWithLogitsLoss(), HOT, "sigmoid.*itself.*nn.BCELoss"),
-        (nn.LogSoftmax(), nn.KLDivLoss(), HOT, "logarithms.*nn.Softmax"),
+        (nn.LogSoftmax(), nn.KLDivergence(), HOT, "logarithms.*nn.Softmax"),
         (nn.LogSoftmax(), nn.CrossEntropyLoss(from_logits=False), [0, 1], "logarithms"),
     ],
 )
@@ -57,7 +57,7 @@ def test_an_activation_too_many(tail, loss, y, words, run):
     [
         (nn.CrossEntropyLoss(from_logits=False), r"Softmax\(\), or leave out"),
         (nn.BCELoss(), r"Sigmoid\(\), or take nn.BCEWithLogitsLoss"),
-        (nn.KLDivLoss(), r"Softmax\(\)"),
+        (nn.KLDivergence(), r"Softmax\(\)"),
     ],
 )
 def test_scores_where_probabilities_belong(loss, words):

@@ -39,7 +39,7 @@ def distributions(*shape):
 @given(distributions(3, 4), distributions(3, 4))
 @settings(deadline=None, max_examples=30)
 def test_divergence_is_never_negative(q, p):
-    each = nn.KLDivLoss(reduction="none")
+    each = nn.KLDivergence(reduction="none")
     assert (each(q, p).numpy() >= -1e-15).all()
     assert (each(q, q).numpy() == 0).all()
     assert np.isinf(each(q, p).numpy()).tolist() == [
@@ -82,6 +82,7 @@ def samples(rng, kind, n=12):
         "images": (rng.normal(size=(n, 3, 2)), rng.integers(0, 3, (n, 2))),
         "rows": (z, rows),
         "probabilities": (rng.dirichlet([1, 1, 1], n), labels),
+        "logarithms": (np.log(rng.dirichlet([1, 1, 1], n)), rows),
         "distributions": (rng.dirichlet([1, 1, 1], n), rows),
         "binary": (z, rng.integers(0, 2, (n, 3))),
         "unit": (rng.uniform(0.01, 0.99, (n, 3)), rng.uniform(size=(n, 3))),
@@ -121,7 +122,9 @@ EVERY = [
     ("signs", nn.HingeEmbeddingLoss(0.5)),
     ("labels", nn.MultiMarginLoss()),
     ("labels", nn.MultiMarginLoss(p=2, margin=0.5, weight=WEIGHTS)),
-    ("distributions", nn.KLDivLoss()),
+    ("distributions", nn.KLDivergence()),
+    ("logarithms", nn.KLDivLoss()),
+    ("logarithms", nn.KLDivLoss(reduction="batchmean")),
     ("numbers", TRANSFORMED),
     ("numbers", Cubed()),
 ]

@@ -111,7 +111,7 @@ def test_the_perceptrons_derivative_is_rosenblatts():
 
 
 def test_zero_probabilities():
-    loss = nn.KLDivLoss(reduction="none")
+    loss = nn.KLDivergence(reduction="none")
     q, p = t64([[0.0, 1.0], [0.0, 1.0]], requires_grad=True), [[0.0, 1.0], [0.5, 0.5]]
     made = loss(q, np.array(p))
     assert made.tolist() == [0.0, np.inf]  # 0 · ln 0 = 0; q = 0 < p

@@ -40,7 +40,7 @@ X = pixels(20).x[...]
         (None, nn.CrossEntropyLoss()),
         (nn.Softmax(), nn.CrossEntropyLoss(from_logits=False)),
         (nn.Softmax(), nn.MSELoss()),
-        (nn.Softmax(), nn.KLDivLoss()),
+        (nn.Softmax(), nn.KLDivergence()),
         (nn.LogSoftmax(), nn.CrossEntropyLoss()),
     ],
 )

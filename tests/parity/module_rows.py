@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,10 +135,12 @@ COUNTS = RNG.integers(0, 5, (N, C)) * 1.0
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def loss(name, *inputs, wrt=None, theirs=None, seconds=True, **options):
+def loss(
+    name, *inputs, wrt=None, theirs=None, seconds=True, reductions=REDUCTIONS, **options
+):
     """Rows of a loss with each reduction, weights in the dtype of the prediction."""
     for given in grid(**options):
-        for reduction in REDUCTIONS:
+        for reduction in reductions:
             ours = getattr(NN, name)(**given, reduction=reduction)
 
             def other(*tensors, given=given, reduction=reduction):
@@ -207,9 +210,16 @@ loss(
     from_logits=[False],
 )
 loss(
-    *("KLDivLoss", ROWS_Q, ROWS_P),
+    *("KLDivergence", ROWS_Q, ROWS_P),
     theirs=sample_wise(lambda q, p: TF.kl_div(q.log(), p, reduction="none").sum(1)),
 )
+for _given in ((np.log(ROWS_Q), ROWS_P), (np.log(ROWS_Q[0]), ROWS_P[0])):
+    logarithms = np.log([_given[1], _given[1][..., ::-1]])
+    for _pair, log_target in ((_given, False), (logarithms, True)):
+        options = {"log_target": [log_target]}
+        loss("KLDivLoss", *_pair, reductions=("batchmean", "sum", "none"), **options)
+        terms = sample_wise(partial(TF.kl_div, reduction="none"))  # "mean" warns
+        loss("KLDivLoss", *_pair, reductions=("mean",), theirs=terms, **options)
 
 
 def gaussians(mu, logvar, *q):

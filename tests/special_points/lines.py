@@ -395,7 +395,13 @@ SEVERAL = [
     ),
     Lines(
         "F.kl_div",
-        lambda x: F.kl_div(x.softmax(1), _targets(x), reduction="none"),
+        lambda x: F.kl_div(x.log_softmax(1), _targets(x), reduction="none").sum(1),
+        smooth(lambda p: _cross(p) - mp.log(2) * 3 / 2),
+        VECTORS,
+    ),
+    Lines(
+        "F.kl_divergence",
+        lambda x: F.kl_divergence(x.softmax(1), _targets(x), reduction="none"),
         smooth(lambda p: _cross(p) - mp.log(2) * 3 / 2),
         [v for v in VECTORS if max(map(abs, v)) < 50],
     ),

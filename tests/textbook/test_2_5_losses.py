@@ -60,7 +60,7 @@ def test_2_5_1_hinge_loss(score, truth):
 def test_2_5_1_kullback_leibler_divergence(rng):
     """L = Σ pᵢ ln(pᵢ/qᵢ), p the truth and q the prediction; ∂L/∂qᵢ = −pᵢ/qᵢ."""
     q, p = rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(4))
-    value, gradient = value_and_gradient(nn.KLDivLoss(), q[None], p[None])
+    value, gradient = value_and_gradient(nn.KLDivergence(), q[None], p[None])
     P, Q = exact(p), exact(q)
     close(value, sum(a * mp.log(a / b) for a, b in zip(P, Q)))
     close(gradient, [[-a / b for a, b in zip(P, Q)]])
@@ -68,7 +68,7 @@ def test_2_5_1_kullback_leibler_divergence(rng):
 
 def test_2_5_1_what_the_divergence_is_where_a_probability_is_zero():
     """0·ln 0 = 0; p > 0 where q = 0 is infinitely surprising."""
-    loss = nn.KLDivLoss()
+    loss = nn.KLDivergence()
     p, q = cr.tensor([[0.0, 1.0]]), cr.tensor([[0.5, 0.5]])
     assert loss(q, p).item() == pytest.approx(float(mp.log(2)))
     assert loss(p, q).item() == np.inf

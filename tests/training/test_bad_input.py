@@ -170,7 +170,7 @@ def test_counts_that_are_none(make: Make, name: str, value: Any) -> None:
     [
         (nn.HingeLoss(), np.arange(50) % 2, ("HingeLoss", "-1 and 1", "2*y - 1")),
         (nn.BCEWithLogitsLoss(), np.arange(50) % 3, ("BCEWithLogitsLoss", "2")),
-        (nn.KLDivLoss(), np.full((50, 3), 0.5, "f4"), ("KLDivLoss",)),
+        (nn.KLDivergence(), np.full((50, 3), 0.5, "f4"), ("KLDivergence",)),
     ],
 )
 def test_targets_that_the_loss_does_not_take(

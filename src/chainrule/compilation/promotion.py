@@ -96,7 +96,7 @@ class Tracing:
     def results(
         self, promoted: PromotedTrace, numbers: Sequence[float], whole: int
     ) -> list[Array]:
-        """Return the numbers that a traced graph computes for inputs near the call's.
+        """Evaluate a trace for changed inputs, to find numbers that became constants.
 
         Args:
             promoted: the trace.

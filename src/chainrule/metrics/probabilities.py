@@ -22,7 +22,8 @@ from chainrule.util import validation
 
 #: Losses behind which outputs are probabilities, or scores of some.
 _LOSSES = (
-    *(nn.CrossEntropyLoss, nn.NLLLoss, nn.KLDivLoss),
+    *(nn.CrossEntropyLoss, nn.NLLLoss),
+    *(nn.KLDivergence, nn.KLDivLoss),
     *(nn.BCELoss, nn.BCEWithLogitsLoss),
 )
 

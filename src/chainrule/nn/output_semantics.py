@@ -45,8 +45,10 @@ def is_classification(loss: Any) -> bool:
 
 def from_logits(loss: Any) -> bool | None:
     """Return whether a loss takes scores, not probabilities; None if unknown."""
-    if isinstance(loss, nn.KLDivLoss):
+    if isinstance(loss, nn.KLDivergence):
         return False
+    if isinstance(loss, nn.KLDivLoss):
+        return True  # logarithms of probabilities are scores of a softmax
     if isinstance(loss, ClassLoss):
         return getattr(loss, "from_logits", True)
     return None
@@ -262,7 +264,7 @@ def _kind(model: Module, loss: Any) -> str:
     one of these; ``decision``: something that only decides.
     """
     last = _last(model)
-    if isinstance(last, nn.Softmax) or isinstance(loss, nn.KLDivLoss):
+    if isinstance(last, nn.Softmax) or isinstance(loss, nn.KLDivergence):
         return "softmax"
     if isinstance(last, nn.Sigmoid) or isinstance(loss, nn.BCELoss):
         return "sigmoid"

@@ -312,7 +312,7 @@ class _Reader:
 
 
 def _side_by_side(arrays: list[Array]) -> list[Array]:
-    """Return arrays of sample columns, reshaped to the one with the most axes."""
+    """Return arrays with one column a sample, reshaped so that they broadcast."""
     most = max((a.shape for a in arrays), key=lambda s: (len(s), math.prod(s)))
 
     def counted(a: Array) -> Array:

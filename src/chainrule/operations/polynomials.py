@@ -132,7 +132,7 @@ def hermite_polynomial_he(x: Value, n: Any) -> Value:
 
 @op(module="special", floats=True)
 def laguerre_polynomial_l(x: Value, n: Any) -> Value:
-    """Return Laguerre's Lₙ: L₁ = 1 − x, (k + 1) Lₖ₊₁ = (2k + 1 − x) Lₖ − k Lₖ₋₁."""
+    """Return Laguerre's Lₙ(x): L₁ = 1 − x, (k + 1) Lₖ₊₁ = (2k + 1 − x) Lₖ − k Lₖ₋₁."""
 
     def step(k: int) -> tuple[float, float, float]:
         return -1 / (k + 1), (2 * k + 1) / (k + 1), k / (k + 1)

@@ -131,7 +131,7 @@ def refine(
         q = outputs(model.eval(), x).astype(float)
         clusters.append(q.argmax(1))
         p = target_distribution(q).astype(np.float32)
-        seed, loss = experiment.seed + i, nn.KLDivLoss()
+        seed, loss = experiment.seed + i, nn.KLDivergence()
         run = trainer(experiment, model.train(), loss, FINE, seed)
         budget = {"epochs": 1, "batch_size": BATCH_SIZE, "progress": False}
         experiment.fit(f"refined-{i}", run, (x, p), **budget)

@@ -117,7 +117,7 @@ def _loss(settings: schema.Run, train: Dataset) -> Any:
             why = _("the target is a quantity")
     elif output_semantics.is_regression(loss):
         why = _("the target names {classes} classes", classes=classes)
-    elif isinstance(loss, nn.KLDivLoss):
+    elif isinstance(loss, nn.KLDivergence | nn.KLDivLoss):
         why = _("it compares probabilities, not classes")
     elif isinstance(loss, source.BINARY) and classes != 2:
         why = _("there are {classes} classes", classes=classes)

@@ -60,7 +60,7 @@ def hermite_polynomial_h(x: TensorLike, /, n: TensorLike) -> Tensor:
 def hermite_polynomial_he(x: TensorLike, /, n: TensorLike) -> Tensor:
     """Return the probabilists' Hermite polynomial: He₁ = x, Heₖ₊₁ = x Heₖ − k Heₖ₋₁."""
 def laguerre_polynomial_l(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Laguerre's Lₙ: L₁ = 1 − x, (k + 1) Lₖ₊₁ = (2k + 1 − x) Lₖ − k Lₖ₋₁."""
+    """Return Laguerre's Lₙ(x): L₁ = 1 − x, (k + 1) Lₖ₊₁ = (2k + 1 − x) Lₖ − k Lₖ₋₁."""
 def legendre_polynomial_p(x: TensorLike, /, n: TensorLike) -> Tensor:
     """Return Legendre's Pₙ: P₁ = x, (k + 1) Pₖ₊₁ = (2k + 1) x Pₖ − k Pₖ₋₁."""
 def zeta(x: TensorLike, /, other: TensorLike) -> Tensor:

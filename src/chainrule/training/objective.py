@@ -83,7 +83,7 @@ class Part:
         """Return whether the loss is a mean in which each row counts the same."""
         if not isinstance(self.loss, Loss):
             return True
-        if self.loss.reduction != "mean":
+        if self.loss.reduction in ("sum", "none"):
             return False
         output, target = self.pick(prediction, "output"), self.pick(truth, "target")
         with no_grad(), scope("loss"):

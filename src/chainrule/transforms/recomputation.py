@@ -54,7 +54,7 @@ class _CheckpointTrace(BodyTrace):
         return True
 
     def draw(self, shape: Shape, bits: Callable[[Shape], Tensor]) -> Tensor:
-        """Return random bits: within vmap as it draws, and these are kept."""
+        """Draw random bits that the recomputation uses again; one a row within vmap."""
         outer = self.outer
         while isinstance(outer, _CheckpointTrace):
             outer = outer.outer

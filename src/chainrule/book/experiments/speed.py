@@ -79,7 +79,7 @@ Way = tuple[Callable[[], Any], Callable[[], Array]]
 
 
 def in_loops(start: Start) -> Way:
-    """Return a training step in plain Python loops, and a function for weights W."""
+    """Return a training step in plain Python loops, and a getter of its weights W."""
     W, b = start.W.tolist(), start.b.tolist()
     x, y = start.x.tolist(), start.y.tolist()
 

@@ -128,7 +128,7 @@ class Schedule:
         return sum(map(self.cost_of, self.steps))
 
     def cost_of(self, step: Step) -> float:
-        """Return the expected µs of a schedule's step, in all rounds of a loop.
+        """Return the expected µs of a schedule's kernel, in all rounds of its loop.
 
         Of two branches the more expensive one counts.
         """

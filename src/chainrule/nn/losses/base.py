@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import where
@@ -26,8 +26,6 @@ from chainrule.util import validation
 
 __all__ = ["Loss"]
 
-REDUCTIONS = ("mean", "sum", "none")
-
 
 class Reduction(Module):
     """Base class of losses that reduce a batch's losses ℓ to one number.
@@ -38,11 +36,13 @@ class Reduction(Module):
             samples, which are factors of the losses too.
     """
 
-    reduction: ReductionName = "mean"
+    reduction: ReductionName | Literal["batchmean"] = "mean"
+    #: What a class of losses accepts.
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "none")
 
     def __init__(self, *, reduction: ReductionName = "mean") -> None:
         what = _("{kind} has no such {name}.", kind=type(self).__name__)
-        check = validation.choice(*REDUCTIONS, what=what)
+        check = validation.choice(*self.reductions, what=what)
         self.reduction = check("reduction", reduction)
 
     def reduced(
@@ -209,7 +209,7 @@ class Loss(Reduction):
         """
         prediction, target = self.prepare(prediction, target)
         losses = self.pointwise(prediction, target)
-        mean = self.reduction == "mean"
+        mean = self.reduction not in ("sum", "none")
         weights = self.weights(prediction, target) if mean else None
         return self.reduced(losses, weights, sample_weight)
 

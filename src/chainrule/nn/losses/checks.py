@@ -106,6 +106,10 @@ UNIT = Rule(
 NONNEGATIVE = Rule(
     _("{loss} takes numbers that are not negative, and {what} has one."), "numbers ≥ 0"
 )
+LOGARITHMS = Rule(
+    _("{loss} takes logarithms of probabilities; {what} has no negative number."),
+    _("ln q ≤ 0"),
+)
 POSITIVE = Rule(
     _("{kind} takes positive numbers, and {what} has one that is not."), "numbers > 0"
 )
@@ -197,6 +201,15 @@ def check_unit(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
 def check_nonnegative(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
     """Refuse negative numbers in a loss's prediction or target."""
     return _require(values, values < 0, NONNEGATIVE, fix, loss=loss, what=name)
+
+
+def check_logarithms(loss: str, name: str, values: Numbers, fix: str) -> Numbers:
+    """Refuse numbers none of which is negative as a loss's logarithms of probabilities.
+
+    A density's logarithm may be positive; a row of probabilities has no other sign.
+    """
+    bad = (values > 0) & ~(values < 0).any()
+    return _require(values, bad, LOGARITHMS, fix, loss=loss, what=name)
 
 
 def check_positive(kind: str, name: str, values: Numbers, fix: str) -> Numbers:

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, cast
 
 from chainrule.composites import activations, losses
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ShapeError
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import ReductionName
 from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.nn.losses.checks import check_distributions
+from chainrule.nn.losses.checks import (
+    check_distributions,
+    check_logarithms,
+    check_nonnegative,
+)
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.nn.losses.pairs import PairLoss
 from chainrule.primitives.movement import full_like
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.util import validation
 
-__all__ = ["GaussianKLDivLoss", "KLDivLoss", "gaussian_kl_div", "kl_div"]
+__all__ = [
+    "GaussianKLDivLoss",
+    "KLDivLoss",
+    "KLDivergence",
+    "gaussian_kl_div",
+    "kl_div",
+    "kl_divergence",
+]
 
 
-class KLDivLoss(ElementwiseLoss):
+class KLDivergence(ElementwiseLoss):
     """The Kullback–Leibler divergence KL(p‖q) = Σᵢ pᵢ ln(pᵢ/qᵢ) (2.5.1).
 
     The target is p, the prediction is q, and both are probabilities. A term with pᵢ = 0
     is 0; one with qᵢ = 0 < pᵢ is ∞, and so is the divergence. Where q is the output of
     a softmax, it is computed from the scores, so that no q underflows to 0.
 
-    PyTorch's ``KLDivLoss(input, target)`` has the same order but another meaning: its
-    input is ln q, and its ``reduction="mean"`` divides by n·C. Ours is its
-    ``reduction="batchmean"`` with ``input=q.log()``.
+    Its name is Keras'. PyTorch's :class:`KLDivLoss` takes ln q in place of q.
 
     Args:
         reduction: ``"mean"`` over the samples, ``"sum"``, or ``"none"`` (one divergence
@@ -48,34 +58,24 @@ class KLDivLoss(ElementwiseLoss):
 
     >>> import chainrule as cr
     >>> q, p = cr.tensor([[0.25, 0.75]]), cr.tensor([[0.5, 0.5]])
-    >>> round(cr.nn.KLDivLoss()(q, p).item(), 4)  # ½ ln 2 + ½ ln 2/3
+    >>> round(cr.nn.KLDivergence()(q, p).item(), 4)  # ½ ln 2 + ½ ln 2/3
     0.1438
     """
 
     hint: ClassVar[str] = _("give one row of probabilities p for each row q")
 
-    def __init__(self, *, reduction: ReductionName = "mean") -> None:
-        if reduction == "batchmean":
-            raise ArgumentError(
-                _("KLDivLoss has no such reduction."),
-                expected=_("the mean over samples of KL(p‖q), q themselves given"),
-                got=_("reduction='batchmean', PyTorch's, which takes ln q"),
-                fix="nn.KLDivLoss(reduction='mean')(log_q.exp(), p)",
-            )
-        super().__init__(reduction=reduction)
-
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Match the target to KL divergence's prediction; refuse log-probabilities."""
         refuse(
-            "KLDivLoss",
+            "KLDivergence",
             prediction,
             (activations.log_softmax,),
-            expected=_("probabilities q, not their logarithms (as in PyTorch)"),
-            fix=_("end the network in nn.Softmax()"),
+            expected=_("probabilities q, not their logarithms"),
+            fix=_("end the network in nn.Softmax(), or take nn.KLDivLoss()"),
         )
         if not prediction.ndim:
             raise ShapeError(
-                _("KLDivLoss compares distributions."),
+                _("KLDivergence compares distributions."),
                 expected=_("rows of probabilities, of shape (…, C)"),
                 got=_("a single number"),
                 fix=_("nn.BCELoss() takes the probability of one of two classes"),
@@ -87,7 +87,7 @@ class KLDivLoss(ElementwiseLoss):
         if not y.ndim or y.ndim != len(prediction_shape):
             return y
         fix = _("divide each row by its sum: y / y.sum(-1)[..., None]")
-        return check_distributions("KLDivLoss", _("the target"), y, fix)
+        return check_distributions("KLDivergence", _("the target"), y, fix)
 
     def is_sure(self, prediction: Tensor) -> bool:
         """Return whether KL divergence's prediction is a softmax's output, so valid."""
@@ -99,7 +99,7 @@ class KLDivLoss(ElementwiseLoss):
         fix = _(
             "end the network in nn.Softmax(); probabilities go in, not their logarithms"
         )
-        return check_distributions("KLDivLoss", _("the prediction"), prediction, fix)
+        return check_distributions("KLDivergence", _("the prediction"), prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the Kullback–Leibler divergence of each row of probabilities."""
@@ -112,9 +112,83 @@ class KLDivLoss(ElementwiseLoss):
             cross = wrap(losses.soft_cross_entropy(scores.value, target.value))
             one = full_like(target.value, 1.0)
             return cross + wrap(losses.kl_divergence(one, target.value)).sum(-1)
-        warn_of_scores("KLDivLoss", prediction, _("end the network in nn.Softmax()"))
+        warn_of_scores("KLDivergence", prediction, _("end the network in nn.Softmax()"))
         terms = wrap(losses.kl_divergence(prediction.value, target.value))
         return terms.sum(-1)
+
+
+class KLDivLoss(ElementwiseLoss):
+    """The Kullback–Leibler divergence p (ln p − ln q) of logarithms ln q (2.5.1).
+
+    The prediction is ln q, for a network that ends in ``nn.LogSoftmax()``; the target
+    is p, or ln p. It is PyTorch's. :class:`KLDivergence` takes probabilities q.
+
+    Args:
+        reduction: ``"batchmean"``, Σ ℓ / n, is the divergence, meant over n samples.
+            ``"mean"``, Σ ℓ / (n·C), divides by the number of classes too. ``"sum"``:
+            Σ ℓ. ``"none"``: the terms ℓ.
+        log_target: whether the target is ln p.
+
+    Shapes:
+        prediction and target of one shape (n, …).
+
+    Raises:
+        ArgumentError: a negative probability; a prediction that is no logarithm.
+        ShapeError: other shapes.
+
+    Source: Kullback & Leibler 1951, "On information and sufficiency".
+
+    >>> import chainrule as cr
+    >>> log_q, p = cr.tensor([[0.25, 0.75]]).log(), cr.tensor([[0.5, 0.5]])
+    >>> round(cr.nn.KLDivLoss(reduction="batchmean")(log_q, p).item(), 4)
+    0.1438
+    >>> of_logarithms = cr.nn.KLDivLoss(reduction="sum", log_target=True)
+    >>> round(of_logarithms(log_q, p.log()).item(), 4)
+    0.1438
+    """
+
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "batchmean", "sum", "none")
+
+    def __init__(
+        self,
+        *,
+        reduction: ReductionName | Literal["batchmean"] = "mean",
+        log_target: bool = False,
+    ) -> None:
+        super().__init__(reduction=cast(ReductionName, reduction))
+        self.log_target = validation.truth("log_target", log_target)
+
+    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Match the target to the logarithms ln q; refuse a softmax's output."""
+        refuse(
+            "KLDivLoss",
+            prediction,
+            (activations.softmax,),
+            expected=_("logarithms of probabilities"),
+            fix=_("end the network in nn.LogSoftmax(), or take nn.KLDivergence()"),
+        )
+        return super().match(prediction, target)
+
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Check that targets have no negative probability, and return them."""
+        if self.log_target:
+            return y
+        fix = _("targets that are logarithms: log_target=True")
+        return check_nonnegative("KLDivLoss", _("the target"), y, fix)
+
+    def right_prediction(self, prediction: Any) -> Any:
+        """Check that predictions can be logarithms of probabilities; return them."""
+        return check_logarithms("KLDivLoss", _("the prediction"), prediction, "q.log()")
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Compute the terms p (ln p − ln q), summed over a sample for the batchmean."""
+        if self.log_target:
+            terms = target.exp() * (target - prediction)
+        else:
+            terms = target.xlogy(target) - target * prediction
+        if self.reduction == "batchmean" and terms.ndim > 1:
+            return terms.flatten(1).sum(1)
+        return terms
 
 
 class GaussianKLDivLoss(PairLoss):
@@ -128,7 +202,7 @@ class GaussianKLDivLoss(PairLoss):
 
     Args:
         reduction: ``"mean"`` over the samples, ``"sum"``, or ``"none"`` (one divergence
-            a sample), as of :class:`KLDivLoss`.
+            a sample), as of :class:`KLDivergence`.
 
     Shapes:
         mu and logvar = ln σ², and those of q where they are given, (…, d) all.
@@ -172,3 +246,4 @@ gaussian_kl_div: Callable[..., Tensor] = as_loss_function(
     GaussianKLDivLoss, "gaussian_kl_div"
 )
 kl_div = as_loss_function(KLDivLoss, "kl_div")
+kl_divergence = as_loss_function(KLDivergence, "kl_divergence")

@@ -90,7 +90,7 @@ class RandomSampler(Sampler[int]):
 
 
 class SubsetRandomSampler(Sampler[int]):
-    """Some samples, in an order that is drawn anew each time.
+    """The samples of a subset, in a new random order at each pass.
 
     Args:
         indices: of the samples.

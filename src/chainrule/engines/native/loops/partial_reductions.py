@@ -68,7 +68,7 @@ def partial_reduction_kernel(
             ]
 
         def element(starts: list[Any], i: Any, lane: Any, group: Any) -> None:
-            """Emit code for one element of an elementwise loop with sums."""
+            """Emit code for one element, with its part in the loop's sums."""
             here = moved(starts, rank, i)
             values = [
                 fixed[k] if k in fixed else grouped(b, here[k], o.dtype, group)

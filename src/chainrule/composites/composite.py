@@ -139,8 +139,8 @@ def graph_once(name: str, rule: Rule, primitive: Primitive | None = None) -> Rul
     ) -> Sequence[Cotangent]:
         if context.trace is not None or context.grad:
             return rule(gs, ys, inputs, needed, **attrs)
-        if primitive in EAGER:
-            found = EAGER[primitive].backward(gs, ys, inputs, needed, attrs)
+        if primitive is not None and primitive.name in EAGER:
+            found = EAGER[primitive.name].backward(gs, ys, inputs, needed, attrs)
             if found is not None:
                 return found
         arguments = (*gs, *ys, *inputs)

@@ -81,8 +81,8 @@ def apply(
     if primitive.view:  # no arithmetic, so no exception of it
         results = reference(*arrays, **attrs)
     elif (
-        primitive in EAGER
-        and (results := EAGER[primitive].forward(arrays, attrs)) is not None
+        primitive.name in EAGER
+        and (results := EAGER[primitive.name].forward(arrays, attrs)) is not None
     ):
         pass
     else:

@@ -10,16 +10,19 @@ but the engines' are filled by one declaration
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, GraphError, nearest
 from chainrule.graph.types import ArrayType, Dim
-from chainrule.notation.expressions import Expr
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 Array = np.ndarray[Any, Any]
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
@@ -29,11 +32,11 @@ RefusalRule = Callable[
 #: A formula (inputs…, attributes…), spelt out so that a type checker knows what the
 #: parameters of a lambda are; for other functions there is :func:`of_any`.
 Formula = (
-    Callable[[Any], Expr]
-    | Callable[[Any, Any], Expr]
-    | Callable[[Any, Any, Any], Expr]
-    | Callable[[Any, Any, Any, Any], Expr]
-    | Callable[[Any, Any, Any, Any, Any], Expr]
+    Callable[[Any], "Expr"]
+    | Callable[[Any, Any], "Expr"]
+    | Callable[[Any, Any, Any], "Expr"]
+    | Callable[[Any, Any, Any, Any], "Expr"]
+    | Callable[[Any, Any, Any, Any, Any], "Expr"]
 )
 
 
@@ -161,19 +164,29 @@ class EagerCalls(Protocol):
         ...
 
 
-#: ``EAGER[p]`` computes eager calls of p faster than its reference would; see
+#: ``EAGER[p.name]`` computes eager calls of p faster than its reference would; see
 #: :mod:`chainrule.engines.eager`.
-EAGER: dict[Primitive, EagerCalls] = {}
+EAGER: dict[str, EagerCalls] = {}
+
+#: Modules that declare primitives, and are imported where one of these is used.
+_declaring: list[str] = []
+
+
+def declared_in(package: str, *modules: str) -> None:
+    """Note the modules of a package that declare primitives, for :func:`lookup`."""
+    _declaring.extend(f"{package}.{module}" for module in modules)
 
 
 def registered() -> dict[str, Primitive]:
     """Return all primitives and composites by name, in the order of declaration."""
+    for module in _declaring:
+        importlib.import_module(module)
     return dict(_registry)
 
 
 def lookup(name: str) -> Primitive:
     """Return the primitive or composite by name; raise an error if none exists."""
-    if name in _registry:
+    if name in _registry or name in registered():
         return _registry[name]
     near = nearest(name, _registry)
     raise ArgumentError(

@@ -3,18 +3,25 @@
 Each form converts the arguments of a call to values, calls the implementation, and
 wraps its result. Those of the most frequent kinds are spelt out: they are a part of
 every eager operation.
+
+Functions are made, and the file that declares them is imported, at the first use of
+one of their family. Until then methods are :class:`Later`, and functions are names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import importlib
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from chainrule.errors import ChainruleError
 from chainrule.graph.context import context
 from chainrule.graph.node import Value
+from chainrule.operations import names
 from chainrule.operations.device import check_device
-from chainrule.operations.op import INVALID_CALL, SIGNS, Op, Viewed
+from chainrule.operations.op import INVALID_CALL, OPS, SIGNS, Op, Viewed
 from chainrule.operations.operands import (
     TensorBase,
     float_operands,
@@ -26,6 +33,30 @@ from chainrule.util.validation import truth
 
 #: Stands for a first argument that is not passed by position.
 MISSING: Any = object()
+
+
+class Later:
+    """A method whose module is imported at its first use, which then replaces this.
+
+    Args:
+        methods: the class that has the method.
+        name: of the method.
+        load: imports the module, and sets the method in the class.
+    """
+
+    __slots__ = ("_load", "_methods", "_name")
+
+    def __init__(
+        self, methods: type[TensorBase], name: str, load: Callable[[], object]
+    ) -> None:
+        self._methods, self._name, self._load = methods, name, load
+
+    def __get__(self, tensor: Any, owner: Any = None) -> Any:
+        self._load()
+        method = vars(self._methods)[self._name]
+        if method is self:
+            raise AttributeError(self._name)
+        return method.__get__(tensor, owner)
 
 
 class Forms:
@@ -44,26 +75,56 @@ class Forms:
         wrap: Callable[[Value], Any],
     ) -> None:
         self.tensor, self.methods, self.wrap = tensor, methods, wrap
+        self._families: dict[str, dict[str, str]] = {}
+        self._functions: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._loaded: set[str] = set()
+        self._lock = threading.Lock()
+        for family, places in names.FAMILIES.items():
+            for place, text in places.items():
+                if place == "Tensor":
+                    self.later(text, partial(self.load, family))
+                else:
+                    own = self._families.setdefault(place, {})
+                    own.update(dict.fromkeys(text.split(), family))
 
-    def install(self, ops: Iterable[Op]) -> dict[str, dict[str, Callable[..., Any]]]:
-        """Set tensor functions as methods and operators; return them as functions.
+    def later(self, text: str, load: Callable[[], object]) -> None:
+        """Set methods, named in ``text``, that ``load`` sets at their first use."""
+        for name in text.split():
+            setattr(self.methods, name, Later(self.methods, name, load))
 
-        They are by the module that has them, and by name; the package itself is ``""``.
-        """
-        functions: dict[str, dict[str, Callable[..., Any]]] = {}
-        for item in ops:
-            call = self.function(item)
-            for name in (item.name, *item.names):
-                if item.method:
-                    setattr(self.methods, name, call)
-                if item.public or item.module:
-                    functions.setdefault(item.module, {})[name] = call
-                if item.in_place:
-                    change = self.in_place(item, f"{name}_")
-                    setattr(self.methods, f"{name}_", change)
-            if item.operator:
-                self._set_operators(item, call)
-        return functions
+    def names(self, module: str = "") -> list[str]:
+        """Return the names of functions in a module of the package, or in itself."""
+        return [*self._families[module]]
+
+    def named(self, name: str, module: str = "") -> Callable[..., Any]:
+        """Return the function of a name in a module of the package, or in itself."""
+        self.load(self._families[module][name])
+        return self._functions[module, name]
+
+    def load(self, family: str) -> None:
+        """Import a family of tensor functions; make its functions and methods."""
+        if family in self._loaded:
+            return
+        importlib.import_module(f"{names.__package__}.{family}")
+        with self._lock:  # so that two threads do not make two of each
+            if family not in self._loaded:
+                for item in OPS[family]:
+                    self._install(item)
+                self._loaded.add(family)
+
+    def _install(self, item: Op) -> None:
+        """Set a tensor function as method and operator; keep it as function."""
+        call = self.function(item)
+        for name in (item.name, *item.names):
+            if item.method:
+                setattr(self.methods, name, call)
+            if item.public or item.module:
+                self._functions[item.module, name] = call
+            if item.in_place:
+                change = self.in_place(item, f"{name}_")
+                setattr(self.methods, f"{name}_", change)
+        if item.operator:
+            self._set_operators(item, call)
 
     def function(self, item: Op) -> Callable[..., Any]:
         """Return the public function of a declared tensor function, also its method."""

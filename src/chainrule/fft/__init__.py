@@ -39,3 +39,8 @@ else:
             ),
             name=name,
         )
+
+
+def __dir__() -> list[str]:
+    """Return the names of the functions, those that are not made yet among them."""
+    return sorted({*globals(), *__all__})

@@ -23,3 +23,8 @@ def __getattr__(name: str) -> Any:
     if name not in FORMS.names():
         raise unknown_name(__name__, name, __all__)
     return globals().setdefault(name, FORMS.named(name))
+
+
+def __dir__() -> list[str]:
+    """Return the names of the functions, those that are not made yet among them."""
+    return sorted({*globals(), *__all__})

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -45,7 +44,6 @@ def of_any(formula: Callable[..., Expr]) -> Formula:
     return formula
 
 
-@dataclass(frozen=True)
 class Case:
     """An example call of a primitive, from which conformance tests are generated.
 
@@ -57,12 +55,20 @@ class Case:
             the primitive's own domain.
     """
 
-    inputs: tuple[str, ...]
-    attrs: dict[str, Any] = field(default_factory=dict[str, Any])
-    ranges: tuple[tuple[float, float] | None, ...] = ()
+    __slots__ = ("attrs", "inputs", "ranges")
+
+    def __init__(
+        self,
+        inputs: tuple[str, ...],
+        attrs: dict[str, Any] | None = None,
+        ranges: tuple[tuple[float, float] | None, ...] = (),
+    ) -> None:
+        self.inputs, self.attrs, self.ranges = inputs, attrs or {}, ranges
+
+    def __repr__(self) -> str:
+        return f"Case({self.inputs}, {self.attrs}, {self.ranges})"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Primitive:
     """A primitive: an operation of the graph, with a name, a type rule and traits.
 
@@ -88,21 +94,28 @@ class Primitive:
         cases: examples, or a function that makes them.
     """
 
-    name: str
-    rule: TypeRule
-    elementwise: bool = False
-    view: bool = False
-    linear: bool = False
-    internal: bool = False
-    refuses: RefusalRule | None = None
-    formula: Callable[..., Expr] | None = None
-    source: str = ""
-    domain: tuple[tuple[float, float], ...] = ()
-    kinks: str = ""
-    cases: tuple[Case, ...] | Callable[[], tuple[Case, ...]] = ()
-
-    def __post_init__(self) -> None:
-        if self.internal:
+    def __init__(
+        self,
+        *,
+        name: str,
+        rule: TypeRule,
+        elementwise: bool = False,
+        view: bool = False,
+        linear: bool = False,
+        internal: bool = False,
+        refuses: RefusalRule | None = None,
+        formula: Callable[..., Expr] | None = None,
+        source: str = "",
+        domain: tuple[tuple[float, float], ...] = (),
+        kinks: str = "",
+        cases: tuple[Case, ...] | Callable[[], tuple[Case, ...]] = (),
+    ) -> None:
+        self.name, self.rule = name, rule
+        self.elementwise, self.view, self.linear = elementwise, view, linear
+        self.internal, self.refuses = internal, refuses
+        self.formula, self.source = formula, source
+        self.domain, self.kinks, self.cases = domain, kinks, cases
+        if internal:
             return
         if self.name in _registry:
             raise GraphError(

@@ -28,3 +28,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return globals().setdefault(name, FORMS.named(name, "linalg"))
     raise unknown_name(__name__, name, __all__, LINALG)
+
+
+def __dir__() -> list[str]:
+    """Return the names of the functions, those that are not made yet among them."""
+    return sorted({*globals(), *__all__})

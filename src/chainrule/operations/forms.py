@@ -11,8 +11,7 @@ one of their family. Until then methods are :class:`Later`, and functions are na
 from __future__ import annotations
 
 import importlib
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -33,6 +32,10 @@ from chainrule.util.validation import truth
 
 #: Stands for a first argument that is not passed by position.
 MISSING: Any = object()
+#: The place of methods among those of a family; see :mod:`chainrule.operations.names`.
+METHODS = "Tensor"
+#: Functions by the module that has them, and by name; those of methods beside them.
+Made = dict[str, dict[str, Callable[..., Any]]]
 
 
 class Later:
@@ -75,16 +78,14 @@ class Forms:
         wrap: Callable[[Value], Any],
     ) -> None:
         self.tensor, self.methods, self.wrap = tensor, methods, wrap
-        self._families: dict[str, dict[str, str]] = {}
-        self._functions: dict[tuple[str, str], Callable[..., Any]] = {}
-        self._loaded: set[str] = set()
-        self._lock = threading.Lock()
+        self._family_of: dict[str, dict[str, str]] = {}  # by module and by name
+        self._made: dict[str, Made] = {}
         for family, places in names.FAMILIES.items():
             for place, text in places.items():
-                if place == "Tensor":
+                if place == METHODS:
                     self.later(text, partial(self.load, family))
                 else:
-                    own = self._families.setdefault(place, {})
+                    own = self._family_of.setdefault(place, {})
                     own.update(dict.fromkeys(text.split(), family))
 
     def later(self, text: str, load: Callable[[], object]) -> None:
@@ -94,37 +95,42 @@ class Forms:
 
     def names(self, module: str = "") -> list[str]:
         """Return the names of functions in a module of the package, or in itself."""
-        return [*self._families[module]]
+        return [*self._family_of[module]]
 
     def named(self, name: str, module: str = "") -> Callable[..., Any]:
         """Return the function of a name in a module of the package, or in itself."""
-        self.load(self._families[module][name])
-        return self._functions[module, name]
+        return self._family(self._family_of[module][name])[module][name]
 
     def load(self, family: str) -> None:
-        """Import a family of tensor functions; make its functions and methods."""
-        if family in self._loaded:
-            return
-        importlib.import_module(f"{names.__package__}.{family}")
-        with self._lock:  # so that two threads do not make two of each
-            if family not in self._loaded:
-                for item in OPS[family]:
-                    self._install(item)
-                self._loaded.add(family)
+        """Import a family of tensor functions; set its methods and operators."""
+        for name, method in self._family(family)[METHODS].items():
+            setattr(self.methods, name, method)
 
-    def _install(self, item: Op) -> None:
-        """Set a tensor function as method and operator; keep it as function."""
-        call = self.function(item)
-        for name in (item.name, *item.names):
-            if item.method:
-                setattr(self.methods, name, call)
-            if item.public or item.module:
-                self._functions[item.module, name] = call
-            if item.in_place:
-                change = self.in_place(item, f"{name}_")
-                setattr(self.methods, f"{name}_", change)
-        if item.operator:
-            self._set_operators(item, call)
+    def _family(self, name: str) -> Made:
+        """Return the functions and methods of a family, which is imported for it."""
+        made = self._made.get(name)
+        if made is None:
+            importlib.import_module(f"{names.__package__}.{name}")
+            # Where several threads make them, all have those of the first.
+            made = self._made.setdefault(name, self._make(OPS[name]))
+        return made
+
+    def _make(self, ops: Iterable[Op]) -> Made:
+        """Return tensor functions as functions, methods and operators."""
+        made: Made = {METHODS: {}}
+        methods = made[METHODS]
+        for item in ops:
+            call = self.function(item)
+            for name in (item.name, *item.names):
+                if item.method:
+                    methods[name] = call
+                if item.public or item.module:
+                    made.setdefault(item.module, {})[name] = call
+                if item.in_place:
+                    methods[f"{name}_"] = self.in_place(item, f"{name}_")
+            if item.operator:
+                methods.update(self._operators(item, call))
+        return made
 
     def function(self, item: Op) -> Callable[..., Any]:
         """Return the public function of a declared tensor function, also its method."""
@@ -303,22 +309,21 @@ class Forms:
 
     # -- operators -------------------------------------------------------------------
 
-    def _set_operators(self, item: Op, call: Callable[..., Any]) -> None:
-        """Set a tensor function's operator, its reflected and its in-place form."""
+    def _operators(self, item: Op, call: Any) -> dict[str, Callable[..., Any]]:
+        """Return a tensor function's operator, its reflected and its in-place form."""
         name, function, wrap = item.operator, item.function, self.wrap
         if len(item.positional) == 1:
-            setattr(self.methods, f"__{name}__", lambda x: call(x))
-            return
-        direct = self._operator(item) if item.of_pair else call
-        setattr(self.methods, f"__{name}__", direct)
+            return {f"__{name}__": lambda x: call(x)}
+        made = {f"__{name}__": self._operator(item) if item.of_pair else call}
         if name in SIGNS:
             convert = self._converter(item)
 
             def reflected(x: Any, other: Any) -> Any:
                 return wrap(function(*convert((other, x))[1]))
 
-            setattr(self.methods, f"__r{name}__", reflected)
-            setattr(self.methods, f"__i{name}__", self.in_place(item, SIGNS[name]))
+            made[f"__r{name}__"] = reflected
+            made[f"__i{name}__"] = self.in_place(item, SIGNS[name])
+        return made
 
     def _operator(self, item: Op) -> Callable[..., Any]:
         function, wrap, tensor = item.function, self.wrap, self.tensor

@@ -45,3 +45,8 @@ else:
         if name in _SHARED:
             return globals().setdefault(name, getattr(cr, _SHARED[name]))
         raise unknown_name(__name__, name, __all__)
+
+
+def __dir__() -> list[str]:
+    """Return the names of the functions, those that are not made yet among them."""
+    return sorted({*globals(), *__all__})

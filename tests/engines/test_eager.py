@@ -11,8 +11,8 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.backends import native
-from chainrule.engines.eager import convolutions, loops, piece, rows
-from chainrule.graph.primitive import EAGER
+from chainrule.engines.eager import Later, convolutions, loops, piece, rows
+from chainrule.graph.primitive import EAGER, lookup
 from chainrule.nn import functional
 from chainrule.nn.utils.rnn import pack_padded_sequence
 
@@ -372,3 +372,8 @@ def test_within_the_handler_of_a_signal_that_stopped_a_piece() -> None:
     finally:
         held._executable.run = run
     np.testing.assert_allclose(made[0].detach(), outer.detach(), rtol=1e-14)
+
+
+def test_every_row_of_the_table_is_replaced_by_its_module() -> None:
+    assert not [name for name, row in EAGER.items() if isinstance(row, Later)]
+    assert [lookup(name).name for name in EAGER] == [*EAGER]

@@ -331,6 +331,28 @@ print(json.dumps([len(found), different]))
     assert run(code) == [8, []]
 
 
+def test_an_interrupted_first_use_leaves_no_half_of_a_module() -> None:
+    code = """
+import json, signal, sys
+import chainrule as cr
+x, met = cr.tensor([3.0]), []
+def at_the_end(frame, event, argument):
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    if file.endswith("gamma.py") and line > 150 and not met:
+        met.append(line)
+        signal.raise_signal(signal.SIGINT)
+    return at_the_end
+sys.settrace(at_the_end)
+try:
+    cr.lgamma(x)
+except KeyboardInterrupt:
+    met.append("interrupted")
+sys.settrace(None)
+print(json.dumps([met[1:], round(cr.lgamma(x).item(), 3)]))
+"""
+    assert run(code) == [["interrupted"], 0.693]
+
+
 def test_what_is_first_used_within_a_trace_is_no_part_of_it() -> None:
     code = """
 import json, sys

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chainrule import functions
+from chainrule.engines.threads import uninterrupted
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
 from chainrule.graph.context import (
     enable_grad,
@@ -143,7 +144,14 @@ _LAZY = {
 }
 _MODULES = {name: module for module, text in _LAZY.items() for name in text.split()}
 
-FORMS.later(DRAWS, partial(importlib.import_module, "chainrule.random.in_place"))
+
+def _imported(name: str) -> Any:
+    """Return a module of the package, which Ctrl-C does not leave half imported."""
+    with uninterrupted:
+        return importlib.import_module(f"chainrule.{name}")
+
+
+FORMS.later(DRAWS, partial(_imported, "random.in_place"))
 
 if not TYPE_CHECKING:  # type checkers know the names
 
@@ -152,10 +160,9 @@ if not TYPE_CHECKING:  # type checkers know the names
         if name in functions.__all__:
             return globals().setdefault(name, getattr(functions, name))
         if name in _MODULES:
-            module = importlib.import_module(f"chainrule.{_MODULES[name]}")
-            return globals().setdefault(name, getattr(module, name))
+            return globals().setdefault(name, getattr(_imported(_MODULES[name]), name))
         if name in _PARTS:
-            return importlib.import_module(f"chainrule.{name}")
+            return _imported(name)
         text = _("module 'chainrule' has no attribute {name!r}", name=name)
         fix = PACKAGE.get(name, "")
         raise MissingAttributeError(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from chainrule.engines.threads import uninterrupted
 from chainrule.errors import ChainruleError
 from chainrule.graph.context import context
 from chainrule.graph.node import Value
@@ -110,7 +111,8 @@ class Forms:
         """Return the functions and methods of a family, which is imported for it."""
         made = self._made.get(name)
         if made is None:
-            importlib.import_module(f"{names.__package__}.{name}")
+            with uninterrupted:  # half a file, read again, declares primitives twice
+                importlib.import_module(f"{names.__package__}.{name}")
             # Where several threads make them, all have those of the first.
             made = self._made.setdefault(name, self._make(OPS[name]))
         return made

@@ -101,9 +101,10 @@ def methods(kind: type[Any]) -> Iterator[None]:
     """Calls of the public methods of a class are written down, too, and properties."""
     kept: dict[str, Any] = {}
     for name in dir(kind):
-        found, full = inspect.getattr_static(kind, name), f"{kind.__name__}.{name}"
         if name.startswith("_"):
             continue
+        getattr(kind, name)  # which is there from its first use on
+        found, full = inspect.getattr_static(kind, name), f"{kind.__name__}.{name}"
         if inspect.isfunction(found):
             new: Any = RECORDER.wrapped(full, found)
         elif isinstance(found, property) and found.fget is not None:

@@ -74,7 +74,7 @@ ARGUMENTS: list[Callable[[cr.Tensor], tuple[Any, ...]]] = [
 def public() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Functions and methods by name."""
     for module in (cr, F):
-        for name in sorted(vars(module)):
+        for name in dir(module):
             made = getattr(module, name)
             if name[0] != "_" and inspect.isfunction(made):
                 yield name, made

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.autodiff import cotangents, inline, vjp
 from chainrule.composites.activations import sigmoid
 from chainrule.errors import GradientError

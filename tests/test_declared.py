@@ -16,9 +16,10 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError, CallError
-from chainrule.operations.op import OPS as DECLARED
+from chainrule.operations import declared
 from chainrule.operations.op import SIGNS, Op
 
+DECLARED = declared()
 #: Declarations with a name; the others are what an operator means.
 OPS = [op for op in DECLARED if op.public or op.method]
 ROWS = np.linspace(0.1, 0.9, 12).reshape(3, 4)

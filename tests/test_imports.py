@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -229,12 +230,35 @@ HEAVY = (
 )
 
 
-def loaded_by(statement: str) -> set[str]:
-    """The top-level packages that a fresh interpreter holds after ``statement``."""
-    code = (
-        f"import json, sys; {statement};"
-        " print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
-    )
+#: What ``import chainrule`` loads of the package: a tensor, its arithmetic, its views.
+#: Whatever else is needed by some programs alone is imported with its first use.
+LOADED = """
+    autodiff errors functions functions.from_numpy tensor version
+    composites notation
+    engines engines.eager engines.garbage engines.threads
+    graph graph.apply graph.batching graph.context graph.declare graph.emit graph.graph
+    graph.hooks graph.layout graph.node graph.primitive graph.room graph.types
+    methods methods.changes methods.conversion methods.declared methods.hooks
+    methods.protocols methods.views
+    operations operations.accepted operations.arguments operations.arithmetic
+    operations.device operations.forms operations.indexing operations.indices
+    operations.names operations.op operations.operands operations.shapes
+    operations.views
+    primitives primitives.checks primitives.creation primitives.elementwise
+    primitives.error_function primitives.indexing primitives.integers
+    primitives.movement primitives.reduce primitives.rules primitives.sliding
+    primitives.sorting
+    text text.catalogue text.messages text.numbers
+    util util.atomic_files util.bounded util.keywords util.pytorch_hints
+    util.source_location util.validation
+"""
+#: And of Python what NumPy has not loaded already: nothing that generates code
+#: (``dataclasses``), and nothing that few programs need (``json``, ``signal``).
+OF_PYTHON = {"__future__", "errno", "gc", "threading"}
+
+
+def run(code: str) -> Any:
+    """What a fresh interpreter prints, as JSON."""
     made = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(SOURCE)},
@@ -242,14 +266,119 @@ def loaded_by(statement: str) -> set[str]:
         text=True,
         check=True,
     )
-    return set(json.loads(made.stdout))
+    return json.loads(made.stdout)
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that ``statement`` loads in a fresh interpreter, beside NumPy's."""
+    code = (
+        f"import sys, numpy; before = {{*sys.modules}}; {statement};"
+        "loaded = sorted({*sys.modules} - before);"
+        "import json; print(json.dumps(loaded))"
+    )
+    return set(run(code))
 
 
 def test_import_chainrule_loads_nothing_heavy() -> None:
-    loaded = loaded_by("import chainrule; assert chainrule.__file__")
-    assert {"chainrule", "numpy"} <= loaded
+    loaded = {name.split(".")[0] for name in loaded_by("import chainrule")}
+    assert "chainrule" in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_import_chainrule_loads_what_every_program_needs() -> None:
+    loaded = loaded_by("import chainrule")
+    ours = {name for name in loaded if name.split(".")[0] == "chainrule"}
+    assert ours == {"chainrule", *(f"chainrule.{name}" for name in LOADED.split())}
+    assert loaded - ours <= OF_PYTHON
 
 
 def test_a_heavy_import_would_be_seen() -> None:
     assert "llvmlite" in loaded_by("import llvmlite")
+    assert {"json", "dataclasses"} <= loaded_by("import json, dataclasses")
+
+
+def test_all_files_of_primitives_are_known_to_the_registry() -> None:
+    code = """
+import importlib, json, pkgutil
+import chainrule
+from chainrule import composites, primitives
+from chainrule.graph.primitive import registered
+known = {*registered()}
+for part in (primitives, composites):
+    for module in pkgutil.iter_modules(part.__path__):
+        importlib.import_module(f"{part.__name__}.{module.name}")
+print(json.dumps(sorted({*registered()} - known)))
+"""
+    assert run(code) == [], "declared_in() in __init__.py lists the files"
+
+
+def test_a_family_that_several_threads_use_first_is_made_once() -> None:
+    code = """
+import json, sys, threading
+sys.setswitchinterval(1e-6)
+import chainrule as cr
+names = [*cr.functions.__all__]
+start, found = threading.Barrier(8), []
+def use():
+    start.wait()
+    found.append([getattr(cr, n) for n in names] + [cr.Tensor.normal_, cr.grad])
+threads = [threading.Thread(target=use) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+different = [n for n, *same in zip(names, *found) if len({*map(id, same)}) > 1]
+print(json.dumps([len(found), different]))
+"""
+    assert run(code) == [8, []]
+
+
+def test_an_interrupted_first_use_leaves_no_half_of_a_module() -> None:
+    code = """
+import json, signal, sys
+import chainrule as cr
+x, met = cr.tensor([3.0]), []
+def at_the_end(frame, event, argument):
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    if file.endswith("gamma.py") and line > 150 and not met:
+        met.append(line)
+        signal.raise_signal(signal.SIGINT)
+    return at_the_end
+sys.settrace(at_the_end)
+try:
+    cr.lgamma(x)
+except KeyboardInterrupt:
+    met.append("interrupted")
+sys.settrace(None)
+print(json.dumps([met[1:], round(cr.lgamma(x).item(), 3)]))
+"""
+    assert run(code) == [["interrupted"], 0.693]
+
+
+def test_what_is_first_used_within_a_trace_is_no_part_of_it() -> None:
+    code = """
+import json, sys
+import chainrule as cr
+from chainrule.graph.emit import trace
+from chainrule.graph.types import ArrayType, DType
+from chainrule.tensor import wrap
+assert "chainrule.random" not in sys.modules
+graph = trace(lambda x: (wrap(x) + cr.rand(2)).softmax(0).value,
+              [ArrayType((2,), DType.float32)])
+key = cr.random.default_generator.key
+print(json.dumps([str(graph.outputs[0].type), key.numpy().tolist()]))
+"""
+    assert run(code) == ["f32[2]", [0, 0]]
+
+
+def test_the_root_imports_what_type_checkers_read_there() -> None:
+    import chainrule
+
+    tree = ast.parse((SOURCE / "chainrule" / "__init__.py").read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    read = {
+        alias.name: str(node.module).removeprefix("chainrule.")
+        for node in ast.walk(block)
+        if isinstance(node, ast.ImportFrom) and node.module != "chainrule"
+        for alias in node.names
+        if alias.name != "*"
+    }
+    assert read == chainrule._MODULES

@@ -121,7 +121,7 @@ def offered() -> Iterator[tuple[str, Callable[..., Any]]]:
             if inspect.isfunction(function := getattr(namespace, name)):
                 yield f"{prefix}.{name}", function
     for name in dir(cr.Tensor):
-        function = inspect.getattr_static(cr.Tensor, name)
+        function = getattr(cr.Tensor, name)
         like = name.endswith("_as")  # takes a tensor for its shape or its dtype
         if not (name.startswith("_") or like) and inspect.isfunction(function):
             yield f"x.{name}", function

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import chainrule as cr
-from chainrule.operations.op import OPS as DECLARED
+from chainrule.operations import declared
 
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "stubs.py"
 
@@ -25,6 +25,7 @@ def stubs() -> ModuleType:
     return module
 
 
+DECLARED = declared()
 #: Declarations with a name; the others are what an operator means.
 OPS = [op for op in DECLARED if op.public or op.method]
 

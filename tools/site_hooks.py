@@ -19,7 +19,7 @@ from typing import Any
 import jieba
 from mkdocs.structure.files import File, Files
 
-from chainrule.operations import FAMILIES
+from chainrule.operations import FAMILIES, declared
 from chainrule.operations.op import OPS, Op
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,11 +91,12 @@ def on_files(files: Files, config: Any) -> Files:
 def _functions() -> str:
     """Return the page of tensor functions, which follow from declarations."""
     lines = ["# Functions of tensors\n"]
+    declared()
     for family in FAMILIES:
-        own = [op for op in OPS if op.function.__module__ == family.__name__]
-        head = (family.__doc__ or "").partition("\n")[0].rstrip(".")
+        module = sys.modules[f"chainrule.operations.{family}"]
+        head = (module.__doc__ or "").partition("\n")[0].rstrip(".")
         lines.append(f"## {head}\n")
-        lines += [_entry(op) for op in own if op.public or op.module]
+        lines += [_entry(op) for op in OPS[family] if op.public or op.module]
     return "\n".join(lines)
 
 
@@ -117,7 +118,7 @@ def _entry(op: Op) -> str:
 
 def _methods() -> str:
     """Return the list of methods that are functions too, with links to them."""
-    names = sorted(op.name for op in OPS if op.method and op.public)
+    names = sorted(op.name for op in declared() if op.method and op.public)
     links = ", ".join(f"[`{name}`](functions.md#{name})" for name in names)
     return f"## Methods that are functions too\n\n{links}\n"
 

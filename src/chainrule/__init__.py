@@ -4,13 +4,12 @@ One graph carries training, compilation and explanation. See README.md for the w
 """
 
 import importlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chainrule import functions
+from chainrule.engines.threads import uninterrupted
 from chainrule.errors import ChainruleError, MissingAttributeError, nearest
-from chainrule.functions import *  # noqa: F403
-from chainrule.functions import tensor_types
-from chainrule.functions.tensor_types import *  # noqa: F403
 from chainrule.graph.context import (
     enable_grad,
     get_default_dtype,
@@ -21,37 +20,10 @@ from chainrule.graph.context import (
     set_grad_enabled,
 )
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
-from chainrule.interop.serialization import load, save
 from chainrule.operations.device import Device as device  # noqa: N813 - the public name
-from chainrule.random import (
-    Generator,
-    bernoulli,
-    categorical,
-    manual_seed,
-    multinomial,
-    normal,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
-    uniform,
-)
-from chainrule.tensor import Tensor, as_tensor, tensor
+from chainrule.operations.names import DRAWS
+from chainrule.tensor import FORMS, Tensor, as_tensor, tensor
 from chainrule.text import _
-from chainrule.transforms.control import cond, scan, while_loop
-from chainrule.transforms.derivatives import (
-    grad,
-    gradients,
-    hessian,
-    jacobian,
-    jvp,
-    value_and_grad,
-    vjp,
-)
-from chainrule.transforms.recomputation import checkpoint
-from chainrule.transforms.vectorization import vmap
 from chainrule.util.pytorch_hints import PACKAGE
 from chainrule.version import __version__ as __version__
 
@@ -77,15 +49,57 @@ if TYPE_CHECKING:
         viz,
     )
     from chainrule import errors as errors
+    from chainrule import random as random
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile
     from chainrule.explanation import explain
+    from chainrule.functions import *  # noqa: F403
+    from chainrule.functions.tensor_types import (
+        BoolTensor,
+        ByteTensor,
+        CharTensor,
+        DoubleTensor,
+        FloatTensor,
+        IntTensor,
+        LongTensor,
+        ShortTensor,
+        Size,
+        is_tensor,
+    )
     from chainrule.gradient_check import check_gradients
+    from chainrule.interop.serialization import load, save
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
+    from chainrule.random import (
+        Generator,
+        bernoulli,
+        categorical,
+        manual_seed,
+        multinomial,
+        normal,
+        rand,
+        rand_like,
+        randint,
+        randn,
+        randn_like,
+        randperm,
+        uniform,
+    )
     from chainrule.text.languages import set_language
     from chainrule.training import History, Trainer
+    from chainrule.transforms.control import cond, scan, while_loop
+    from chainrule.transforms.derivatives import (
+        grad,
+        gradients,
+        hessian,
+        jacobian,
+        jvp,
+        value_and_grad,
+        vjp,
+    )
+    from chainrule.transforms.recomputation import checkpoint
+    from chainrule.transforms.vectorization import vmap
 
 bool = dtype.bool
 uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
@@ -95,32 +109,60 @@ float32, float64 = dtype.float32, dtype.float64
 float, double = float32, float64
 short, int, long = int16, int32, int64
 
+#: Submodules that are imported when they are first asked for.
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
     *("distributions", "fft", "func", "jit", "linalg", "metrics", "nn", "optim"),
-    *("special", "training", "utils", "viz"),
+    *("random", "special", "training", "utils", "viz"),
 )
+#: What is imported with the first of its names that is asked for.
 _LAZY = {
-    "compile": "chainrule.compilation.api",
-    "History": "chainrule.training",
-    "Trainer": "chainrule.training",
-    "check_gradients": "chainrule.gradient_check",
-    "check_work": "chainrule.book.marking",
-    "derive": "chainrule.book.derivation",
-    "explain": "chainrule.explanation",
-    "functional_call": "chainrule.nn",
-    "set_language": "chainrule.text.languages",
-    "summary": "chainrule.nn.summary",
+    "book.derivation": "derive",
+    "book.marking": "check_work",
+    "compilation.api": "compile",
+    "explanation": "explain",
+    "functions.tensor_types": """
+        BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor
+        ShortTensor Size is_tensor
+    """,
+    "gradient_check": "check_gradients",
+    "interop.serialization": "load save",
+    "nn": "functional_call",
+    "nn.summary": "summary",
+    "random": """
+        Generator bernoulli categorical manual_seed multinomial normal rand rand_like
+        randint randn randn_like randperm uniform
+    """,
+    "text.languages": "set_language",
+    "training": "History Trainer",
+    "transforms.control": "cond scan while_loop",
+    "transforms.derivatives": """
+        grad gradients hessian jacobian jvp value_and_grad vjp
+    """,
+    "transforms.recomputation": "checkpoint",
+    "transforms.vectorization": "vmap",
 }
+_MODULES = {name: module for module, text in _LAZY.items() for name in text.split()}
+
+
+def _imported(name: str) -> Any:
+    """Return a module of the package, which Ctrl-C does not leave half imported."""
+    with uninterrupted:
+        return importlib.import_module(f"chainrule.{name}")
+
+
+FORMS.later(DRAWS, partial(_imported, "random.in_place"))
 
 if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
-        """Import a submodule, or a rarely used name, of the package on first access."""
-        if name in _LAZY:
-            return getattr(importlib.import_module(_LAZY[name]), name)
+        """Return a submodule, or a name of one, that is imported at its first use."""
+        if name in functions.__all__:
+            return globals().setdefault(name, getattr(functions, name))
+        if name in _MODULES:
+            return globals().setdefault(name, getattr(_imported(_MODULES[name]), name))
         if name in _PARTS:
-            return importlib.import_module(f"chainrule.{name}")
+            return _imported(name)
         text = _("module 'chainrule' has no attribute {name!r}", name=name)
         fix = PACKAGE.get(name, "")
         raise MissingAttributeError(
@@ -153,9 +195,18 @@ def _elsewhere(name: str) -> str:
 
 
 __all__ = [
+    "BoolTensor",
+    "ByteTensor",
     "ChainruleError",
+    "CharTensor",
+    "DoubleTensor",
+    "FloatTensor",
     "Generator",
     "History",
+    "IntTensor",
+    "LongTensor",
+    "ShortTensor",
+    "Size",
     "Tensor",
     "Trainer",
     "accelerator",
@@ -197,6 +248,7 @@ __all__ = [
     "int32",
     "int64",
     "is_grad_enabled",
+    "is_tensor",
     "jacobian",
     "jit",
     "jvp",
@@ -239,4 +291,3 @@ __all__ = [
     "while_loop",
 ]
 __all__ += functions.__all__
-__all__ += tensor_types.__all__

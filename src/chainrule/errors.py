@@ -54,7 +54,7 @@ LONGEST_ANSWER = 900
 
 #: What a terminal obeys instead of showing it, or shows in another order than it is
 #: read: control characters, bidirectional marks, line separators, halves of characters.
-_HIDDEN = re.compile(
+_HIDDEN = (
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
@@ -270,9 +270,9 @@ def visible(text: str) -> str:
     >>> print(visible("cat\\x1b[2J\\n"))
     cat\\x1b[2J\\n
     """
-    if not _HIDDEN.search(text):
+    if not re.search(_HIDDEN, text):
         return text  # a message stays one
-    return _HIDDEN.sub(lambda match: ascii(match[0])[1:-1], text)
+    return re.sub(_HIDDEN, lambda match: ascii(match[0])[1:-1], text)
 
 
 def visible_lines(text: str) -> str:

@@ -18,6 +18,7 @@ from weakref import ref as reference
 import numpy as np
 
 from chainrule.autodiff import cotangents
+from chainrule.engines import eager  # noqa: F401 - computes some calls of tensors
 from chainrule.engines.threads import process
 from chainrule.errors import (
     ArgumentError,
@@ -51,7 +52,6 @@ from chainrule.operations.accepted import DeviceLike, DTypeLike, TensorLike
 from chainrule.operations.arguments import shape_of
 from chainrule.operations.device import check_device
 from chainrule.operations.forms import Forms
-from chainrule.operations.op import OPS
 from chainrule.operations.operands import TensorBase, as_array, repeats_into
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
@@ -525,9 +525,8 @@ def wrap(value: Value) -> Tensor:
 
 TensorBase._new = staticmethod(wrap)  # type: ignore[assignment]
 
-#: The functions of tensors by name: those of modules, and the package's own.
-IN_MODULES = Forms(Tensor, Declared, wrap).install(OPS)
-FUNCTIONS = IN_MODULES.pop("")
+#: The declared functions of tensors; methods and operators are set by it.
+FORMS = Forms(Tensor, Declared, wrap)
 
 
 def _sized(data: tuple[Any, ...], dtype: DType) -> Value:

@@ -11,10 +11,8 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.backends import native
-from chainrule.composites.activations import softmax
-from chainrule.composites.control import scan
-from chainrule.engines.eager import convolutions, loops, piece, rows
-from chainrule.graph.primitive import EAGER
+from chainrule.engines.eager import Later, convolutions, loops, piece, rows
+from chainrule.graph.primitive import EAGER, lookup
 from chainrule.nn import functional
 from chainrule.nn.utils.rnn import pack_padded_sequence
 
@@ -183,7 +181,7 @@ def test_second_derivatives_are_the_references() -> None:
 def test_one_piece_serves_all_sizes_and_weights() -> None:
     layer, other = nn.GRU(3, 6, **D), nn.GRU(3, 6, **D)
     layer(numbers((4, 3, 3)))[0].sum().backward()
-    made: Any = EAGER[scan]
+    made: Any = EAGER["scan"]
     before = list(made.by_types)
     for steps, n in ((1, 1), (9, 2), (2, 7), (30, 40)):
         x = numbers((steps, n, 3))
@@ -356,7 +354,7 @@ def test_the_switch_and_a_machine_without_llvmlite(
 @pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="no signals here")
 def test_within_the_handler_of_a_signal_that_stopped_a_piece() -> None:
     x, made = numbers((3, 4)), []
-    pieces: Any = EAGER[softmax]
+    pieces: Any = EAGER["softmax"]
     pieces.by_call.clear()
     x.softmax(-1)
     (held,) = pieces.by_call.values()
@@ -374,3 +372,8 @@ def test_within_the_handler_of_a_signal_that_stopped_a_piece() -> None:
     finally:
         held._executable.run = run
     np.testing.assert_allclose(made[0].detach(), outer.detach(), rtol=1e-14)
+
+
+def test_every_row_of_the_table_is_replaced_by_its_module() -> None:
+    assert not [name for name, row in EAGER.items() if isinstance(row, Later)]
+    assert [lookup(name).name for name in EAGER] == [*EAGER]

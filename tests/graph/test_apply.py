@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.composites.activations import softmax
 from chainrule.errors import ArgumentError, GraphError, ShapeError
 from chainrule.graph.apply import constant

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.autodiff import cotangents
 from chainrule.composites.activations import relu
 from chainrule.composites.control import scan

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import chainrule.composites  # noqa: F401  (fills the registry)
 from chainrule.errors import GraphError
 from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph

@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from chainrule import notation
+from chainrule.notation import expressions, functions, places
 from chainrule.notation.expressions import (
     Atom,
     Contracted,
@@ -202,3 +204,12 @@ def test_what_looks_alike_may_be_two_things() -> None:
     assert first.text() == second.text()
     assert first != second
     assert first == computed(at(X, Y), X, how=lambda x: x, key=0)
+
+
+def test_a_word_of_formulas_is_in_one_file() -> None:
+    assert not {*functions.__all__} & {*places.__all__}
+    assert notation.softmax is functions.softmax
+    assert notation.at is places.at
+    assert notation.Number is expressions.Number
+    with pytest.raises(AttributeError, match="has no attribute 'sofmax'"):
+        notation.sofmax  # noqa: B018

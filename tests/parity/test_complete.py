@@ -16,7 +16,7 @@ import pytest
 import chainrule as cr
 import chainrule.nn.functional
 from chainrule import nn, optim
-from chainrule.operations.op import OPS
+from chainrule.operations import declared
 from tests.array_api.cases import CALLS
 from tests.array_api.test_standard import call
 from tests.parity import (  # noqa: F401
@@ -221,7 +221,7 @@ def share(given: Given) -> None:
     A function is the method; aliases mean the parameter; a change in place gives the
     numbers of the function.
     """
-    for op in OPS:
+    for op in declared():
         names = [*(op.name, *op.names), *(f"Tensor.{n}" for n in (op.name, *op.names))]
         arguments = {argument for name in names for argument in given[name]}
         arguments |= {*op.__signature__.parameters} - op.keywords - {op.several}
@@ -245,7 +245,7 @@ def offered() -> dict[str, Any]:
         made |= {f"{prefix}.{n}": getattr(namespace, n) for n in namespace.__all__}
     for name in dir(cr.Tensor):
         if not name.startswith("_"):
-            made[f"Tensor.{name}"] = inspect.getattr_static(cr.Tensor, name)
+            made[f"Tensor.{name}"] = getattr(cr.Tensor, name)
     return made
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chainrule.engines.eager import is_available, switch
+from chainrule.engines.eager.piece import is_available, switch
 from chainrule.errors import unknown_name
 
 

@@ -1,23 +1,13 @@
 """Composites: operations made of primitives, such as softmax, with a formula.
 
 A composite's derivative is that of its body, unless the composite declares another one.
-Importing this package fills the registry.
+The registry imports the files as it does those of :mod:`chainrule.primitives`.
 """
 
-from chainrule.composites import (
-    activations,
-    checkpoint,
-    control,
-    elementary,
-    losses,
-    normalization,
-)
+from chainrule.graph.primitive import declared_in
 
-__all__ = [
-    "activations",
-    "checkpoint",
-    "control",
-    "elementary",
-    "losses",
-    "normalization",
-]
+declared_in(
+    __name__,
+    *("activations", "normalization", "losses", "control", "checkpoint", "elementary"),
+    *("gamma", "normal", "bessel", "bessel_waves"),
+)

@@ -8,13 +8,13 @@ harmless argument there.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
+from chainrule import notation as write
 from chainrule.composites.composite import composite
 from chainrule.graph.batching import shifted
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as write
-from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -38,6 +38,9 @@ from chainrule.primitives.elementwise import (
 from chainrule.primitives.movement import expand, full_like, reduce_sum
 from chainrule.primitives.reduce import reduce_max
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 _LINES = tuple(Case((f"f[{s}]",)) for s in ("", "0", "7", "3,4", "1031"))
 _ROWS = (
@@ -274,7 +277,7 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
 @composite(
     vjp=(lambda g, y, x, axis: mul(y, sub(g, _total(mul(g, y), axis))),),
     batch=shifted("axis"),
-    formula=write.softmax,
+    formula=lambda x, axis: write.softmax(x, axis),
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
     cases=_ROWS,
 )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from chainrule import notation as write
 from chainrule.composites.composite import composite
 from chainrule.composites.polynomials import horner, in_double
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as write
 from chainrule.primitives.elementwise import (
     abs_,
     add,

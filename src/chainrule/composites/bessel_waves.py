@@ -13,13 +13,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from chainrule import notation as write
 from chainrule.composites.bessel import FAR
 from chainrule.composites.composite import Composite, composite
 from chainrule.composites.gamma import EULER
 from chainrule.composites.polynomials import horner, in_double
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as write
 from chainrule.primitives.elementwise import (
     abs_,
     add,

@@ -9,8 +9,9 @@ step: its body holds the second computation, and no pass merges that with the fi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from chainrule import notation as write
 from chainrule.autodiff import inline, vjp
 from chainrule.composites.composite import Composite
 from chainrule.composites.control import scan
@@ -30,12 +31,13 @@ from chainrule.graph.primitive import (
     of_any,
 )
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation.expressions import Expr
-from chainrule.notation.functions import apply as applied
 from chainrule.primitives.elementwise import mul, tanh
 from chainrule.primitives.movement import full_like, reshape
 from chainrule.primitives.rules import need_types
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 
 def _function(*inputs: Value, body: Graph) -> tuple[Value, ...]:
@@ -100,7 +102,7 @@ def _samples(s: Samples) -> Any:
 
 
 def _written(*inputs: Expr, body: Graph) -> Expr:
-    return applied(body.name, *inputs)
+    return write.apply(body.name, *inputs)
 
 
 def _cases() -> tuple[Case, ...]:

@@ -8,7 +8,6 @@ suite compares with the body's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import vjp as vjp_of
@@ -45,7 +44,6 @@ Values = tuple[Value, ...]
 Maybe = tuple[Value | None, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Composite(Operation):
     """A composite: a named graph operation whose body is made of primitives.
 
@@ -54,8 +52,11 @@ class Composite(Operation):
         own_vjp: whether the derivative is not the body's.
     """
 
-    function: Callable[..., Any]
-    own_vjp: bool = False
+    def __init__(
+        self, *, function: Callable[..., Any], own_vjp: bool = False, **traits: Any
+    ) -> None:
+        super().__init__(**traits)
+        self.function, self.own_vjp = function, own_vjp
 
     def body(
         self, types: Sequence[ArrayType], attrs: dict[str, Any] | None = None
@@ -139,8 +140,8 @@ def graph_once(name: str, rule: Rule, primitive: Primitive | None = None) -> Rul
     ) -> Sequence[Cotangent]:
         if context.trace is not None or context.grad:
             return rule(gs, ys, inputs, needed, **attrs)
-        if primitive in EAGER:
-            found = EAGER[primitive].backward(gs, ys, inputs, needed, attrs)
+        if primitive is not None and primitive.name in EAGER:
+            found = EAGER[primitive.name].backward(gs, ys, inputs, needed, attrs)
             if found is not None:
                 return found
         arguments = (*gs, *ys, *inputs)

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.autodiff import inline, vjp
 from chainrule.composites.composite import graph_once
 from chainrule.errors import ShapeError
@@ -36,13 +37,14 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import EAGER, Case, as_tuple, of_any
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation.expressions import Expr
-from chainrule.notation.functions import apply, choice
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import full, full_like
 from chainrule.primitives.rules import need_type, need_types, show
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 Values = tuple[Value, ...]
 
@@ -158,8 +160,8 @@ def _derivative(
     """Return the derivative of ``scan``; for eager use that of a layer is kept."""
     if attrs["body"].retrace is None or context.trace is not None or context.grad:
         return _vjp(gs, (), inputs, needed, **attrs)
-    if scan in EAGER:
-        found = EAGER[scan].backward(gs, (), inputs, needed, attrs)
+    if scan.name in EAGER:
+        found = EAGER[scan.name].backward(gs, (), inputs, needed, attrs)
         if found is not None:
             return found
     return _vjp_once(gs, (), inputs, needed, **attrs)
@@ -199,7 +201,7 @@ def _cases() -> tuple[Case, ...]:
 
 
 def _written(*inputs: Expr, body: Graph, **__: Any) -> Expr:
-    return apply(f"scan_{body.name}", *inputs)
+    return write.apply(f"scan_{body.name}", *inputs)
 
 
 def _scan_samples(s: Samples) -> tuple[Value, ...]:
@@ -317,7 +319,9 @@ def _cond_cases() -> tuple[Case, ...]:
 
 
 def _cond_written(which: Expr, *inputs: Expr, true: Graph, false: Graph) -> Expr:
-    return choice(apply(true.name, *inputs), which, apply(false.name, *inputs))
+    return write.choice(
+        write.apply(true.name, *inputs), which, write.apply(false.name, *inputs)
+    )
 
 
 def _cond_samples(s: Samples) -> Any:

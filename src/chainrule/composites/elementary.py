@@ -8,12 +8,12 @@ derivatives are not those of the branches but functions again, in a circle that 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
+from chainrule import notation as write
 from chainrule.composites.composite import composite
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as write
-from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -38,6 +38,9 @@ from chainrule.primitives.integers import bitwise_and, bitwise_or
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.trigonometry import atan2
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 _SHAPES = ("", "0", "7", "3,4", "1031")
 _LINES = tuple(Case((f"f[{s}]",)) for s in _SHAPES)

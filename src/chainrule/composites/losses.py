@@ -6,16 +6,17 @@ work element by element. Means and sums over samples are taken by ``chainrule.nn
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.composites.activations import log_softmax, relu, sigmoid, softmax
 from chainrule.composites.composite import composite
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.batching import by_rows
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as write
-from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -36,6 +37,9 @@ from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.movement import expand, full_like, reduce_sum
 from chainrule.primitives.rules import need_integer, same, show
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 _PAIRS = tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("", "0", "7", "3,4"))
 _PROBABILITIES = tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.0, 1.0))) for c in _PAIRS)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 
+from chainrule import notation as write
 from chainrule.composites.activations import normal_distribution
 from chainrule.composites.composite import composite
 from chainrule.composites.polynomials import horner, in_double, numbers
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as write
 from chainrule.primitives.elementwise import (
     abs_,
     add,

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from chainrule import notation as write
 from chainrule.composites.composite import composite
 from chainrule.graph.apply import constant
 from chainrule.graph.batching import Samples, shifted
@@ -21,8 +23,6 @@ from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, SymbolicDim, size_of
-from chainrule.notation import functions as write
-from chainrule.notation.expressions import Computed, Expr, Number
 from chainrule.primitives.creation import size
 from chainrule.primitives.elementwise import add, div, less, mul, sqrt, sub, where
 from chainrule.primitives.movement import (
@@ -35,6 +35,9 @@ from chainrule.primitives.movement import (
 )
 from chainrule.primitives.rules import need_axes, need_type
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 Axes = tuple[int, ...]
 
@@ -54,7 +57,7 @@ def _written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
 
 def _all(e: Expr, number: float) -> bool:
     """Return whether a formula's expression is an array that repeats ``number``."""
-    return isinstance(e, Computed) and e.shown == Number(number)
+    return isinstance(e, write.Computed) and e.shown == write.Number(number)
 
 
 def _batch_written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:

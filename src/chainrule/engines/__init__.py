@@ -7,22 +7,21 @@ Another engine is one more row of the registry (:func:`register`).
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from chainrule.engines.garbage import gc_paused
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
-from chainrule.graph.program import Program
 from chainrule.graph.types import Sizes
 from chainrule.text import _
 
+if TYPE_CHECKING:
+    from chainrule.graph.program import Program
 
-@dataclass(frozen=True)
+
 class Buffer:
     """An input array that an engine has stored for repeated use in many runs.
 
@@ -33,10 +32,17 @@ class Buffer:
         sharding: how the engine has spread it over devices; None for one place.
     """
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    data: Any
-    sharding: Any = None
+    __slots__ = ("data", "dtype", "shape", "sharding")
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        data: Any,
+        sharding: Any = None,
+    ) -> None:
+        self.shape, self.dtype = shape, dtype
+        self.data, self.sharding = data, sharding
 
     def numpy(self) -> Array:
         """Return an engine's stored input array as a NumPy array."""
@@ -87,7 +93,6 @@ def on_host(array: Array) -> Buffer:
     return Buffer(copy.shape, copy.dtype, copy)
 
 
-@dataclass(frozen=True)
 class Engine:
     """A registered engine: the location of its class, and whether it can run here.
 
@@ -97,8 +102,12 @@ class Engine:
         problem: why it cannot run here, or None where it can.
     """
 
-    load: str
-    problem: Callable[[], str | None] = lambda: None
+    __slots__ = ("load", "problem")
+
+    def __init__(
+        self, load: str, problem: Callable[[], str | None] = lambda: None
+    ) -> None:
+        self.load, self.problem = load, problem
 
 
 _registry: dict[str, Engine] = {}
@@ -111,7 +120,9 @@ def register(name: str, engine: Engine) -> None:
 
 def native_problem() -> str | None:
     """Return the reason why the native engine cannot run here, or None if it can."""
-    if importlib.util.find_spec("llvmlite") is None:
+    from importlib.util import find_spec  # which few programs need
+
+    if find_spec("llvmlite") is None:
         return _("llvmlite is not installed (there is no wheel for some platforms)")
     return None
 

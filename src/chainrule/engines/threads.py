@@ -11,7 +11,6 @@ import functools
 import importlib
 import math
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -183,14 +182,14 @@ class _Uninterrupted:
     def __enter__(self) -> None:
         if threading.get_ident() != threading.main_thread().ident:
             return  # which signals do not interrupt
-        if not self.within and _signal.getsignal(signal.SIGINT) is _interrupting:
+        if not self.within and _signal.getsignal(_signal.SIGINT) is _interrupting:
             self.within, self.pending = True, False
-            _signal.signal(signal.SIGINT, self._note)
+            _signal.signal(_signal.SIGINT, self._note)
 
     def __exit__(self, *__: object) -> None:
         if self.within and threading.get_ident() == threading.main_thread().ident:
             self.within = False
-            _signal.signal(signal.SIGINT, _interrupting)
+            _signal.signal(_signal.SIGINT, _interrupting)
             if self.pending:
                 raise KeyboardInterrupt
 
@@ -200,9 +199,9 @@ class _Uninterrupted:
             raise KeyboardInterrupt
 
 
-_interrupting = signal.default_int_handler
 # Python wraps these in enumerations, which takes ten times as long.
 _signal: Any = importlib.import_module("_signal")
+_interrupting = _signal.default_int_handler
 uninterrupted = _Uninterrupted()
 
 

@@ -16,12 +16,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import MissingAttributeError
-from chainrule.tensor import IN_MODULES
+from chainrule.tensor import FORMS
 from chainrule.text import _
 
-globals().update(IN_MODULES["fft"])
-
-__all__ = [*IN_MODULES["fft"]]
+__all__ = FORMS.names("fft")
 
 if TYPE_CHECKING:
 
@@ -30,7 +28,9 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """Raise an error for a transform, which has complex results."""
+        """Return a function at its first use; refuse transforms, which are complex."""
+        if name in __all__:
+            return globals().setdefault(name, FORMS.named(name, "fft"))
         raise MissingAttributeError(
             _("module 'chainrule.fft' has no attribute {name!r}", name=name),
             fix=_(
@@ -39,3 +39,8 @@ else:
             ),
             name=name,
         )
+
+
+def __dir__() -> list[str]:
+    """Return the names of the functions, those that are not made yet among them."""
+    return sorted({*globals(), *__all__})

@@ -258,88 +258,24 @@ def isneginf(x: TensorLike, /) -> Tensor:
     """Return whether each element of a tensor is −∞."""
 def isreal(x: TensorLike, /) -> Tensor:
     """Return whether each element is a real number: true, as all of them are."""
-def concat(arrays: Sequence[TensorLike], /, dim: int | None = 0, *, axis: int | None = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def cat(arrays: Sequence[TensorLike], /, dim: int | None = 0, *, axis: int | None = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def concatenate(arrays: Sequence[TensorLike], /, dim: int | None = 0, *, axis: int | None = 0) -> Tensor:
-    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
-def stack(arrays: Sequence[TensorLike], /, dim: int = 0, *, axis: int = 0) -> Tensor:
-    """Stack tensors of one shape along a new axis."""
-def vstack(arrays: Sequence[TensorLike], /) -> Tensor:
-    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
-def hstack(arrays: Sequence[TensorLike], /) -> Tensor:
-    """Stack tensors horizontally: along the second axis; vectors along the first."""
-def dstack(arrays: Sequence[TensorLike], /) -> Tensor:
-    """Stack tensors in depth: along the third axis, of which each has one at least."""
-def column_stack(arrays: Sequence[TensorLike], /) -> Tensor:
-    """Stack tensors as columns: along the second axis, vectors as one column each."""
-@overload
-def atleast_1d(tensor: TensorLike, /) -> Tensor:
-    """Return tensors with one axis at least; of several a tuple."""
-@overload
-def atleast_1d(first: TensorLike, second: TensorLike, /, *others: TensorLike) -> tuple[Tensor, ...]:
-    """Return tensors with one axis at least; of several a tuple."""
-@overload
-def atleast_2d(tensor: TensorLike, /) -> Tensor:
-    """Return tensors with two axes at least, new ones in front; of several a tuple."""
-@overload
-def atleast_2d(first: TensorLike, second: TensorLike, /, *others: TensorLike) -> tuple[Tensor, ...]:
-    """Return tensors with two axes at least, new ones in front; of several a tuple."""
-@overload
-def atleast_3d(tensor: TensorLike, /) -> Tensor:
-    """Return tensors with three axes at least; of several a tuple."""
-@overload
-def atleast_3d(first: TensorLike, second: TensorLike, /, *others: TensorLike) -> tuple[Tensor, ...]:
-    """Return tensors with three axes at least; of several a tuple."""
-def cartesian_prod(*tensors: TensorLike) -> Tensor:
-    """Return all choices of one element of each vector, a row for each."""
-def combinations(x: TensorLike, /, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """Return all choices of r elements of a vector, in order, a row for each."""
-def tile(x: TensorLike, /, *sizes: SizeLike) -> Tensor:
-    """Repeat the whole tensor along each axis; numbers count from the last axis."""
-def repeat_interleave(x: TensorLike, /, repeats: TensorLike, dim: int | None = None, *, output_size: int | None = None, axis: int | None = None) -> Tensor:
-    """Repeat each element of a tensor in a row; one number, or one per element."""
-def pad(x: TensorLike, /, pad: int | Sequence[Any], mode: PadMode = 'constant', value: float | None = None) -> Tensor:
-    """Pad a tensor around its elements, as PyTorch's ``pad``."""
-def full(shape: SizeLike, /, fill_value: TensorLike, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of a shape, filled with ``fill_value``."""
-def zeros(*size: SizeLike, dtype: DTypeLike = None, shape: SizeLike | None = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of zeros, float32 by default: ``zeros(2, 3)``."""
-def ones(*size: SizeLike, dtype: DTypeLike = None, shape: SizeLike | None = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of ones, float32 by default: ``ones(2, 3)``."""
-def empty(*size: SizeLike, dtype: DTypeLike = None, shape: SizeLike | None = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined."""
-def full_like(x: TensorLike, /, fill_value: TensorLike, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor filled with ``fill_value``, with the shape and dtype of x."""
-def zeros_like(x: TensorLike, /, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of zeros in the shape and dtype of x."""
-def ones_like(x: TensorLike, /, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of ones in the shape and dtype of x."""
-def empty_like(x: TensorLike, /, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of zeros in the shape and dtype of x; see :func:`zeros_like`."""
-def arange(start: TensorLike | None = None, /, end: TensorLike | None = None, step: TensorLike = 1, *, dtype: DTypeLike = None, stop: TensorLike | None = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return start, start + step, … before ``end``; ``arange(n)`` starts at 0."""
-@overload
-def linspace(start: TensorLike, /, end: TensorLike, steps: int = 100, *, dtype: DTypeLike = None, endpoint: bool = True, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return ``steps`` equally spaced numbers from ``start`` to ``end``, inclusive."""
-@overload
-def linspace(start: TensorLike, /, *, stop: TensorLike, steps: int = 100, dtype: DTypeLike = None, endpoint: bool = True, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return ``steps`` equally spaced numbers from ``start`` to ``end``, inclusive."""
-@overload
-def logspace(start: TensorLike, /, end: TensorLike, steps: int = 100, base: float = 10.0, *, dtype: DTypeLike = None, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return ``steps`` numbers from base^start to base^end, in equal ratios."""
-@overload
-def logspace(start: TensorLike, /, *, stop: TensorLike, steps: int = 100, base: float = 10.0, dtype: DTypeLike = None, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return ``steps`` numbers from base^start to base^end, in equal ratios."""
-def eye(n_rows: int, /, n_cols: int | None = None, *, k: int = 0, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
-def meshgrid(*arrays: TensorLike, indexing: Literal['ij', 'xy'] = 'ij') -> list[Tensor]:
-    """Return the coordinates of a grid's points, one tensor for each axis."""
-def asarray(obj: TensorLike, /, *, dtype: DTypeLike = None, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
-    """Return an object as a tensor; a tensor itself, unless it must be converted."""
-def from_dlpack(x: TensorLike, /, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
-    """Return another library's CPU array as a tensor by DLPack; the memory is copied."""
+def lgamma(x: TensorLike, /) -> Tensor:
+    """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
+def digamma(x: TensorLike, /) -> Tensor:
+    """Return ψ(x) = Γ′(x)/Γ(x), the derivative of :func:`lgamma`."""
+def polygamma(n: int, /, x: TensorLike) -> Tensor:
+    """Return the n-th derivative of :func:`digamma`, n ≥ 0."""
+def mvlgamma(x: TensorLike, /, p: int) -> Tensor:
+    """Return the logarithm of the multivariate gamma function of dimension p ≥ 1."""
+def erfinv(x: TensorLike, /) -> Tensor:
+    """Return the inverse of the error function: the y with erf y = x."""
+def i0(x: TensorLike, /) -> Tensor:
+    """Return I₀(x), the modified Bessel function of the first kind of order 0."""
+def xlogy(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return x ln y of two tensors, 0 where x is 0 and y is not NaN."""
+def logit(x: TensorLike, /, eps: float | None = None) -> Tensor:
+    """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
+def sinc(x: TensorLike, /) -> Tensor:
+    """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
 def sum(x: TensorLike, /, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
 def prod(x: TensorLike, /, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
@@ -400,6 +336,56 @@ def cumulative_sum(x: TensorLike, /, *, axis: int | None = None, dtype: DTypeLik
     """Return a tensor's cumulative sum; ``include_initial`` prepends 0."""
 def cumulative_prod(x: TensorLike, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False) -> Tensor:
     """Return a tensor's cumulative product; ``include_initial`` prepends 1."""
+def argsort(x: TensorLike, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: int = -1) -> Tensor:
+    """Return the indices that sort a tensor's elements along ``dim``."""
+def sort(x: TensorLike, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: int = -1) -> Extremes[Tensor]:
+    """Return a tensor's elements sorted along ``dim``, and their indices."""
+def topk(x: TensorLike, /, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: int = -1) -> Extremes[Tensor]:
+    """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
+def msort(x: TensorLike, /) -> Tensor:
+    """Return a tensor's elements sorted along the first axis."""
+def kthvalue(x: TensorLike, /, k: int, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extremes[Tensor]:
+    """Return the k-th smallest elements of a tensor along ``dim``, and their indices."""
+def diff(x: TensorLike, /, n: int = 1, dim: int = -1, prepend: TensorLike | None = None, append: TensorLike | None = None, *, axis: int = -1) -> Tensor:
+    """Return a tensor's n-th differences along ``dim``, by default the last axis."""
+def searchsorted(x: TensorLike, /, v: TensorLike, *, out_int32: bool = False, right: bool = False, side: Literal['left', 'right'] | None = None, sorter: TensorLike | None = None) -> Tensor:
+    """Return the indices at which elements of ``v`` would enter a sorted line x."""
+def bucketize(x: TensorLike, /, boundaries: TensorLike, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """Return the index of the bucket between boundaries that each element falls into."""
+def isin(elements: TensorLike, /, test_elements: TensorLike, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Return whether each element is among ``test_elements``, or not if ``invert``."""
+@overload
+def unique(x: TensorLike, /, sorted: bool = True, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None) -> Tensor:
+    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+@overload
+def unique(x: TensorLike, /, sorted: bool = True, *, return_inverse: Literal[False] = False, return_counts: Literal[True], dim: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+@overload
+def unique(x: TensorLike, /, sorted: bool = True, *, return_inverse: Literal[True], return_counts: Literal[False] = False, dim: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+@overload
+def unique(x: TensorLike, /, sorted: bool = True, *, return_inverse: Literal[True], return_counts: Literal[True], dim: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+@overload
+def unique_consecutive(x: TensorLike, /, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None) -> Tensor:
+    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+@overload
+def unique_consecutive(x: TensorLike, /, *, return_inverse: Literal[False] = False, return_counts: Literal[True], dim: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+@overload
+def unique_consecutive(x: TensorLike, /, *, return_inverse: Literal[True], return_counts: Literal[False] = False, dim: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+@overload
+def unique_consecutive(x: TensorLike, /, *, return_inverse: Literal[True], return_counts: Literal[True], dim: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+def unique_all(x: TensorLike, /) -> UniqueAll[Tensor]:
+    """Return a tensor's distinct elements in rising order, with indices and counts."""
+def unique_counts(x: TensorLike, /) -> UniqueCounts[Tensor]:
+    """Return a tensor's distinct elements and their counts; see :func:`unique_all`."""
+def unique_inverse(x: TensorLike, /) -> UniqueInverse[Tensor]:
+    """Return a tensor's distinct elements, and each element's index among them."""
+def unique_values(x: TensorLike, /) -> Tensor:
+    """Return a tensor's distinct elements; see :func:`unique_all`."""
 def reshape(x: TensorLike, /, *shape: SizeLike, copy: bool | None = None) -> Tensor:
     """Return the tensor's elements in another shape; one size may be −1."""
 def flatten(x: TensorLike, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -492,172 +478,50 @@ def tril_indices(row: int, /, col: int, offset: int = 0, *, dtype: DTypeLike = N
     """Return the indices of a matrix's elements on and below a diagonal, as 2 rows."""
 def triu_indices(row: int, /, col: int, offset: int = 0, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Return the indices of a matrix's elements on and above a diagonal, as 2 rows."""
-def matmul(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
-def mm(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the product of two matrices."""
-def bmm(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the matrix products of two stacks (batches) of matrices."""
-def mv(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the product of a matrix and a vector."""
-def dot(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the inner product of two vectors."""
-def addmm(x: TensorLike, /, mat1: TensorLike, mat2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
-def addmv(x: TensorLike, /, mat: TensorLike, vec: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
-def addr(x: TensorLike, /, vec1: TensorLike, vec2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha times the outer product; bool stays bool, as or."""
-def baddbmm(x: TensorLike, /, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha times the matrix products of two stacks of matrices."""
-def addbmm(x: TensorLike, /, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return beta · x + alpha times the sum of a stack's matrix products."""
-def vecdot(x: TensorLike, /, other: TensorLike, *, axis: int = -1) -> Tensor:
-    """Return the inner product of vectors along an axis, counted from the end."""
-def tensordot(x: TensorLike, /, other: TensorLike, dims: SizeLike = 2, *, axis: int | Sequence[int] = 2, axes: SizeLike = 2) -> Tensor:
-    """Return a tensor product summed over last axes of x and first of ``other``."""
-def outer(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the outer product of two vectors."""
-def einsum(equation: str | TensorLike, /, *operands: TensorLike) -> Tensor:
-    """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``."""
-def inverse(A: TensorLike, /) -> Tensor:
-    """Return the inverse of square matrices; a singular one is an error."""
-def triangular_solve(x: TensorLike, /, A: TensorLike, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> tuple[Tensor, Tensor]:
-    """Return the solution of A X = x for triangular A, and A; see ``linalg``'s."""
-def det(A: TensorLike, /) -> Tensor:
-    """Return the determinant of square matrices; it has a derivative at all of them."""
-def slogdet(A: TensorLike, /) -> Slogdet[Tensor]:
-    """Return the sign of det A and ln \\|det A\\|; of singular matrices 0 and −∞."""
-def logdet(x: TensorLike, /) -> Tensor:
-    """Return ln det of square matrices: NaN for a negative one, −∞ for a singular."""
-def lu_solve(x: TensorLike, /, LU_data: TensorLike, LU_pivots: TensorLike) -> Tensor:
-    """Return the solution of A X = x by A's factors; see ``linalg.lu_solve``."""
-def cholesky(x: TensorLike, /, upper: bool = False) -> Tensor:
-    """Return the Cholesky factor of symmetric matrices; see ``linalg.cholesky``."""
-def cholesky_solve(x: TensorLike, /, L: TensorLike, upper: bool = False) -> Tensor:
-    """Return the solution of A X = x by the Cholesky factor of A."""
-def cholesky_inverse(x: TensorLike, /, upper: bool = False) -> Tensor:
-    """Return the inverse of the matrices whose Cholesky factors are given."""
-def qr(x: TensorLike, /, some: bool = True) -> QR[Tensor]:
-    """Return the factors of matrices x = Q R; see ``linalg.qr``."""
-def orgqr(A: TensorLike, /, tau: TensorLike) -> Tensor:
-    """Return the first columns of a product of Householder matrices H₁ … H_k."""
-def svd(x: TensorLike, /, some: bool = True, compute_uv: bool = True) -> OldSVD[Tensor]:
-    """Return the factors of matrices x = U diag(S) Vᵀ; see ``linalg.svd``."""
-def pinverse(x: TensorLike, /, rcond: float = 1e-15) -> Tensor:
-    """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
-def matrix_exp(A: TensorLike, /) -> Tensor:
-    """Return Σ Aᵏ/k! of square matrices."""
-def matrix_power(A: TensorLike, /, n: int) -> Tensor:
-    """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
-def take(x: TensorLike, /, indices: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Tensor:
-    """Take a tensor's elements by index, flattened, or slices along ``dim``."""
+def concat(arrays: Sequence[TensorLike], /, dim: int | None = 0, *, axis: int | None = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def cat(arrays: Sequence[TensorLike], /, dim: int | None = 0, *, axis: int | None = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def concatenate(arrays: Sequence[TensorLike], /, dim: int | None = 0, *, axis: int | None = 0) -> Tensor:
+    """Concatenate tensors along an axis; ``axis=None`` flattens them first."""
+def stack(arrays: Sequence[TensorLike], /, dim: int = 0, *, axis: int = 0) -> Tensor:
+    """Stack tensors of one shape along a new axis."""
+def vstack(arrays: Sequence[TensorLike], /) -> Tensor:
+    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
+def hstack(arrays: Sequence[TensorLike], /) -> Tensor:
+    """Stack tensors horizontally: along the second axis; vectors along the first."""
+def dstack(arrays: Sequence[TensorLike], /) -> Tensor:
+    """Stack tensors in depth: along the third axis, of which each has one at least."""
+def column_stack(arrays: Sequence[TensorLike], /) -> Tensor:
+    """Stack tensors as columns: along the second axis, vectors as one column each."""
 @overload
-def index_select(x: TensorLike, /, dim: int, index: TensorLike) -> Tensor:
-    """Take slices of a tensor along ``dim`` by index."""
+def atleast_1d(tensor: TensorLike, /) -> Tensor:
+    """Return tensors with one axis at least; of several a tuple."""
 @overload
-def index_select(x: TensorLike, /, *, axis: int, index: TensorLike) -> Tensor:
-    """Take slices of a tensor along ``dim`` by index."""
-def take_along_dim(x: TensorLike, /, indices: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Tensor:
-    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
-def take_along_axis(x: TensorLike, /, indices: TensorLike, dim: int = -1, *, axis: int = -1) -> Tensor:
-    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
+def atleast_1d(first: TensorLike, second: TensorLike, /, *others: TensorLike) -> tuple[Tensor, ...]:
+    """Return tensors with one axis at least; of several a tuple."""
 @overload
-def gather(x: TensorLike, /, dim: int, index: TensorLike) -> Tensor:
-    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
+def atleast_2d(tensor: TensorLike, /) -> Tensor:
+    """Return tensors with two axes at least, new ones in front; of several a tuple."""
 @overload
-def gather(x: TensorLike, /, *, axis: int, index: TensorLike) -> Tensor:
-    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
-def unravel_index(indices: TensorLike, /, shape: SizeLike) -> tuple[Tensor, ...]:
-    """Return the indices along each axis of a shape for places in row-major order."""
-def masked_select(x: TensorLike, /, mask: TensorLike) -> Tensor:
-    """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
+def atleast_2d(first: TensorLike, second: TensorLike, /, *others: TensorLike) -> tuple[Tensor, ...]:
+    """Return tensors with two axes at least, new ones in front; of several a tuple."""
 @overload
-def nonzero(x: TensorLike, /, *, as_tuple: Literal[False] = False) -> Tensor:
-    """Return the indices of a tensor's elements that differ from 0, a row for each."""
+def atleast_3d(tensor: TensorLike, /) -> Tensor:
+    """Return tensors with three axes at least; of several a tuple."""
 @overload
-def nonzero(x: TensorLike, /, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]:
-    """Return the indices of a tensor's elements that differ from 0, a row for each."""
-def argwhere(x: TensorLike, /) -> Tensor:
-    """Return the indices of a tensor's elements that differ from 0, a row for each."""
-def dist(x: TensorLike, /, other: TensorLike, p: float = 2) -> Tensor:
-    """Return the p-norm of the difference of two tensors; see :func:`norm`."""
-def cdist(x1: TensorLike, /, x2: TensorLike, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
-    """Return the distances in the p-norm of every row of x1 to every row of x2."""
-def pdist(x: TensorLike, /, p: float = 2) -> Tensor:
-    """Return the distances in the p-norm of all pairs of rows of a matrix."""
-@overload
-def unique(x: TensorLike, /, sorted: bool = True, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None) -> Tensor:
-    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
-@overload
-def unique(x: TensorLike, /, sorted: bool = True, *, return_inverse: Literal[False] = False, return_counts: Literal[True], dim: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
-@overload
-def unique(x: TensorLike, /, sorted: bool = True, *, return_inverse: Literal[True], return_counts: Literal[False] = False, dim: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
-@overload
-def unique(x: TensorLike, /, sorted: bool = True, *, return_inverse: Literal[True], return_counts: Literal[True], dim: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
-@overload
-def unique_consecutive(x: TensorLike, /, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None) -> Tensor:
-    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
-@overload
-def unique_consecutive(x: TensorLike, /, *, return_inverse: Literal[False] = False, return_counts: Literal[True], dim: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
-@overload
-def unique_consecutive(x: TensorLike, /, *, return_inverse: Literal[True], return_counts: Literal[False] = False, dim: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
-@overload
-def unique_consecutive(x: TensorLike, /, *, return_inverse: Literal[True], return_counts: Literal[True], dim: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
-def unique_all(x: TensorLike, /) -> UniqueAll[Tensor]:
-    """Return a tensor's distinct elements in rising order, with indices and counts."""
-def unique_counts(x: TensorLike, /) -> UniqueCounts[Tensor]:
-    """Return a tensor's distinct elements and their counts; see :func:`unique_all`."""
-def unique_inverse(x: TensorLike, /) -> UniqueInverse[Tensor]:
-    """Return a tensor's distinct elements, and each element's index among them."""
-def unique_values(x: TensorLike, /) -> Tensor:
-    """Return a tensor's distinct elements; see :func:`unique_all`."""
-def finfo(type: DTypeLike, /) -> FloatInfo:
-    """Return the limits of a floating dtype, or of a tensor's dtype."""
-def iinfo(type: DTypeLike, /) -> IntegerInfo:
-    """Return the limits of an integer dtype, or of a tensor's dtype."""
-def isdtype(dtype: DTypeLike, /, kind: DTypeLike | tuple[DTypeLike, ...]) -> bool:
-    """Return whether a dtype equals another, or is of one or several kinds."""
-def result_type(*arrays_and_dtypes: TensorLike | DTypeLike) -> DType:
-    """Return the common dtype of tensors, dtypes and Python numbers."""
-def can_cast(from_: DTypeLike, /, to: DTypeLike) -> bool:
-    """Return whether dtype promotion converts one dtype into another."""
-def astype(x: TensorLike, /, dtype: DTypeLike, *, copy: bool = True, device: DeviceLike = None) -> Tensor:
-    """Return x converted to another dtype; see :meth:`Tensor.astype`."""
-def vdot(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
-def inner(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the inner products of tensors over their last axes; of scalars x · other."""
-def kron(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return the Kronecker product: x with each element times the tensor ``other``."""
-def cross(x: TensorLike, /, other: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Tensor:
-    """Return the cross products of vectors of three elements along ``dim``."""
-def vander(x: TensorLike, /, N: int | None = None, increasing: bool = False) -> Tensor:
-    """Return the matrix of powers of a vector's elements, a row for each (Vandermonde)."""
-def argsort(x: TensorLike, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: int = -1) -> Tensor:
-    """Return the indices that sort a tensor's elements along ``dim``."""
-def sort(x: TensorLike, /, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: int = -1) -> Extremes[Tensor]:
-    """Return a tensor's elements sorted along ``dim``, and their indices."""
-def topk(x: TensorLike, /, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: int = -1) -> Extremes[Tensor]:
-    """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
-def msort(x: TensorLike, /) -> Tensor:
-    """Return a tensor's elements sorted along the first axis."""
-def kthvalue(x: TensorLike, /, k: int, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extremes[Tensor]:
-    """Return the k-th smallest elements of a tensor along ``dim``, and their indices."""
-def diff(x: TensorLike, /, n: int = 1, dim: int = -1, prepend: TensorLike | None = None, append: TensorLike | None = None, *, axis: int = -1) -> Tensor:
-    """Return a tensor's n-th differences along ``dim``, by default the last axis."""
-def searchsorted(x: TensorLike, /, v: TensorLike, *, out_int32: bool = False, right: bool = False, side: Literal['left', 'right'] | None = None, sorter: TensorLike | None = None) -> Tensor:
-    """Return the indices at which elements of ``v`` would enter a sorted line x."""
-def bucketize(x: TensorLike, /, boundaries: TensorLike, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """Return the index of the bucket between boundaries that each element falls into."""
-def isin(elements: TensorLike, /, test_elements: TensorLike, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Return whether each element is among ``test_elements``, or not if ``invert``."""
+def atleast_3d(first: TensorLike, second: TensorLike, /, *others: TensorLike) -> tuple[Tensor, ...]:
+    """Return tensors with three axes at least; of several a tuple."""
+def cartesian_prod(*tensors: TensorLike) -> Tensor:
+    """Return all choices of one element of each vector, a row for each."""
+def combinations(x: TensorLike, /, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """Return all choices of r elements of a vector, in order, a row for each."""
+def tile(x: TensorLike, /, *sizes: SizeLike) -> Tensor:
+    """Repeat the whole tensor along each axis; numbers count from the last axis."""
+def repeat_interleave(x: TensorLike, /, repeats: TensorLike, dim: int | None = None, *, output_size: int | None = None, axis: int | None = None) -> Tensor:
+    """Repeat each element of a tensor in a row; one number, or one per element."""
+def pad(x: TensorLike, /, pad: int | Sequence[Any], mode: PadMode = 'constant', value: float | None = None) -> Tensor:
+    """Pad a tensor around its elements, as PyTorch's ``pad``."""
 @overload
 def split(x: TensorLike, /, split_size_or_sections: int | Sequence[int], dim: int = 0, *, axis: int = 0) -> tuple[Tensor, ...]:
     """Split a tensor along ``dim`` into pieces of one given length, or of several."""
@@ -740,100 +604,36 @@ def split_with_sizes_copy(x: TensorLike, /, split_sizes: Sequence[int], dim: int
     """Return copies of what :meth:`split_with_sizes` of a tensor shows."""
 def unbind_copy(x: TensorLike, /, dim: int = 0, *, axis: int = 0) -> tuple[Tensor, ...]:
     """Return copies of what :meth:`unbind` of a tensor shows."""
+def take(x: TensorLike, /, indices: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Tensor:
+    """Take a tensor's elements by index, flattened, or slices along ``dim``."""
 @overload
-def cummax(x: TensorLike, /, dim: int) -> Extremes[Tensor]:
-    """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+def index_select(x: TensorLike, /, dim: int, index: TensorLike) -> Tensor:
+    """Take slices of a tensor along ``dim`` by index."""
 @overload
-def cummax(x: TensorLike, /, *, axis: int) -> Extremes[Tensor]:
-    """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+def index_select(x: TensorLike, /, *, axis: int, index: TensorLike) -> Tensor:
+    """Take slices of a tensor along ``dim`` by index."""
+def take_along_dim(x: TensorLike, /, indices: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Tensor:
+    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
+def take_along_axis(x: TensorLike, /, indices: TensorLike, dim: int = -1, *, axis: int = -1) -> Tensor:
+    """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
 @overload
-def cummin(x: TensorLike, /, dim: int) -> Extremes[Tensor]:
-    """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+def gather(x: TensorLike, /, dim: int, index: TensorLike) -> Tensor:
+    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
 @overload
-def cummin(x: TensorLike, /, *, axis: int) -> Extremes[Tensor]:
-    """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+def gather(x: TensorLike, /, *, axis: int, index: TensorLike) -> Tensor:
+    """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
+def unravel_index(indices: TensorLike, /, shape: SizeLike) -> tuple[Tensor, ...]:
+    """Return the indices along each axis of a shape for places in row-major order."""
+def masked_select(x: TensorLike, /, mask: TensorLike) -> Tensor:
+    """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
 @overload
-def logcumsumexp(x: TensorLike, /, dim: int) -> Tensor:
-    """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+def nonzero(x: TensorLike, /, *, as_tuple: Literal[False] = False) -> Tensor:
+    """Return the indices of a tensor's elements that differ from 0, a row for each."""
 @overload
-def logcumsumexp(x: TensorLike, /, *, axis: int) -> Tensor:
-    """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
-def trapezoid(y: TensorLike, /, x: TensorLike | None = None, *, dx: TensorLike | None = None, dim: int = -1, axis: int = -1) -> Tensor:
-    """Return the integral of y along ``dim`` by the trapezoidal rule."""
-def trapz(y: TensorLike, /, x: TensorLike | None = None, *, dx: TensorLike | None = None, dim: int = -1, axis: int = -1) -> Tensor:
-    """Return the integral of y along ``dim`` by the trapezoidal rule."""
-def cumulative_trapezoid(y: TensorLike, /, x: TensorLike | None = None, *, dx: TensorLike | None = None, dim: int = -1, axis: int = -1) -> Tensor:
-    """Return the running integral of y along ``dim``; see :func:`trapezoid`."""
-def gradient(x: TensorLike, /, *, spacing: TensorLike | None = None, dim: int | Sequence[int] | None = None, edge_order: int = 1, axis: int | Sequence[int] | None = None) -> tuple[Tensor, ...]:
-    """Return estimates of a function's derivatives along axes, from its values."""
-def mode(x: TensorLike, /, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extremes[Tensor]:
-    """Return the most frequent elements of a tensor along ``dim``, and an index."""
-@overload
-def median(x: TensorLike, /, dim: None = None, keepdim: bool = False) -> Tensor:
-    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-@overload
-def median(x: TensorLike, /, dim: int, keepdim: bool = False) -> Extremes[Tensor]:
-    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-@overload
-def median(x: TensorLike, /, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Extremes[Tensor]:
-    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-@overload
-def nanmedian(x: TensorLike, /, dim: None = None, keepdim: bool = False) -> Tensor:
-    """Return a tensor's median without its NaN; see :meth:`median`."""
-@overload
-def nanmedian(x: TensorLike, /, dim: int, keepdim: bool = False) -> Extremes[Tensor]:
-    """Return a tensor's median without its NaN; see :meth:`median`."""
-@overload
-def nanmedian(x: TensorLike, /, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Extremes[Tensor]:
-    """Return a tensor's median without its NaN; see :meth:`median`."""
-def quantile(x: TensorLike, /, q: TensorLike, dim: int | None = None, keepdim: bool = False, *, interpolation: Interpolation = 'linear', axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Return a tensor's quantiles along ``dim``, by default of all elements."""
-def nanquantile(x: TensorLike, /, q: TensorLike, dim: int | None = None, keepdim: bool = False, *, interpolation: Interpolation = 'linear', axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Return a tensor's quantiles without its NaN; see :meth:`quantile`."""
-def lgamma(x: TensorLike, /) -> Tensor:
-    """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
-def digamma(x: TensorLike, /) -> Tensor:
-    """Return ψ(x) = Γ′(x)/Γ(x), the derivative of :func:`lgamma`."""
-def polygamma(n: int, /, x: TensorLike) -> Tensor:
-    """Return the n-th derivative of :func:`digamma`, n ≥ 0."""
-def mvlgamma(x: TensorLike, /, p: int) -> Tensor:
-    """Return the logarithm of the multivariate gamma function of dimension p ≥ 1."""
-def erfinv(x: TensorLike, /) -> Tensor:
-    """Return the inverse of the error function: the y with erf y = x."""
-def i0(x: TensorLike, /) -> Tensor:
-    """Return I₀(x), the modified Bessel function of the first kind of order 0."""
-def xlogy(x: TensorLike, /, other: TensorLike) -> Tensor:
-    """Return x ln y of two tensors, 0 where x is 0 and y is not NaN."""
-def logit(x: TensorLike, /, eps: float | None = None) -> Tensor:
-    """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
-def sinc(x: TensorLike, /) -> Tensor:
-    """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
-def aminmax(x: TensorLike, /, *, dim: int | None = None, keepdim: bool = False, axis: int | None = None, keepdims: bool = False) -> MinMax[Tensor]:
-    """Return a tensor's minimum and maximum over ``dim``, by default all axes."""
-def std_mean(x: TensorLike, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, *, axis: Dims = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
-    """Return a tensor's standard deviation and mean over ``dim``."""
-def var_mean(x: TensorLike, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, *, axis: Dims = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
-    """Return a tensor's variance and mean over ``dim``."""
-def nansum(x: TensorLike, /, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
-    """Return the sum of a tensor over ``dim`` without its NaN."""
-def nanmean(x: TensorLike, /, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
-    """Return the mean of a tensor over ``dim`` without its NaN; NaN of none."""
-def bincount(x: TensorLike, /, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
-    """Return how often each integer from 0 on occurs in a vector, or its weights' sum."""
-def histc(x: TensorLike, /, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """Return how many of a tensor's elements fall into each of ``bins`` equal bins."""
-def histogram(x: TensorLike, /, bins: TensorLike, *, range: tuple[float, float] | None = None, weight: TensorLike | None = None, density: bool = False) -> Histogram[Tensor]:
-    """Return how many of a tensor's elements fall into bins, and the bins' edges."""
-def cov(x: TensorLike, /, *, correction: int = 1, fweights: TensorLike | None = None, aweights: TensorLike | None = None) -> Tensor:
-    """Return the covariance matrix of variables, the rows of a tensor."""
-def corrcoef(x: TensorLike, /) -> Tensor:
-    """Return the correlation coefficients of variables, the rows of a tensor."""
-@overload
-def renorm(x: TensorLike, /, p: float, dim: int, maxnorm: float) -> Tensor:
-    """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
-@overload
-def renorm(x: TensorLike, /, p: float, *, axis: int, maxnorm: float) -> Tensor:
-    """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
+def nonzero(x: TensorLike, /, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]:
+    """Return the indices of a tensor's elements that differ from 0, a row for each."""
+def argwhere(x: TensorLike, /) -> Tensor:
+    """Return the indices of a tensor's elements that differ from 0, a row for each."""
 @overload
 def scatter(x: TensorLike, /, dim: int, index: TensorLike, src: TensorLike | None = None, *, value: TensorLike | None = None, reduce: Literal['add', 'multiply'] | None = None) -> Tensor:
     """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
@@ -892,3 +692,203 @@ def slice_scatter(x: TensorLike, /, src: TensorLike, dim: int = 0, start: int | 
     """Return a tensor with ``src`` written at start:end:step along ``dim``."""
 def diagonal_scatter(x: TensorLike, /, src: TensorLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """Return a tensor with ``src`` written to its diagonal; see :meth:`diagonal`."""
+def matmul(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
+def mm(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the product of two matrices."""
+def bmm(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the matrix products of two stacks (batches) of matrices."""
+def mv(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the product of a matrix and a vector."""
+def dot(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the inner product of two vectors."""
+def addmm(x: TensorLike, /, mat1: TensorLike, mat2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
+def addmv(x: TensorLike, /, mat: TensorLike, vec: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
+def addr(x: TensorLike, /, vec1: TensorLike, vec2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the outer product; bool stays bool, as or."""
+def baddbmm(x: TensorLike, /, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the matrix products of two stacks of matrices."""
+def addbmm(x: TensorLike, /, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return beta · x + alpha times the sum of a stack's matrix products."""
+def vecdot(x: TensorLike, /, other: TensorLike, *, axis: int = -1) -> Tensor:
+    """Return the inner product of vectors along an axis, counted from the end."""
+def tensordot(x: TensorLike, /, other: TensorLike, dims: SizeLike = 2, *, axis: int | Sequence[int] = 2, axes: SizeLike = 2) -> Tensor:
+    """Return a tensor product summed over last axes of x and first of ``other``."""
+def outer(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the outer product of two vectors."""
+def einsum(equation: str | TensorLike, /, *operands: TensorLike) -> Tensor:
+    """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``."""
+def vdot(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
+def inner(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the inner products of tensors over their last axes; of scalars x · other."""
+def kron(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the Kronecker product: x with each element times the tensor ``other``."""
+def cross(x: TensorLike, /, other: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Tensor:
+    """Return the cross products of vectors of three elements along ``dim``."""
+def vander(x: TensorLike, /, N: int | None = None, increasing: bool = False) -> Tensor:
+    """Return the matrix of powers of a vector's elements, a row for each (Vandermonde)."""
+@overload
+def cummax(x: TensorLike, /, dim: int) -> Extremes[Tensor]:
+    """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+@overload
+def cummax(x: TensorLike, /, *, axis: int) -> Extremes[Tensor]:
+    """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+@overload
+def cummin(x: TensorLike, /, dim: int) -> Extremes[Tensor]:
+    """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+@overload
+def cummin(x: TensorLike, /, *, axis: int) -> Extremes[Tensor]:
+    """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+@overload
+def logcumsumexp(x: TensorLike, /, dim: int) -> Tensor:
+    """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+@overload
+def logcumsumexp(x: TensorLike, /, *, axis: int) -> Tensor:
+    """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+def trapezoid(y: TensorLike, /, x: TensorLike | None = None, *, dx: TensorLike | None = None, dim: int = -1, axis: int = -1) -> Tensor:
+    """Return the integral of y along ``dim`` by the trapezoidal rule."""
+def trapz(y: TensorLike, /, x: TensorLike | None = None, *, dx: TensorLike | None = None, dim: int = -1, axis: int = -1) -> Tensor:
+    """Return the integral of y along ``dim`` by the trapezoidal rule."""
+def cumulative_trapezoid(y: TensorLike, /, x: TensorLike | None = None, *, dx: TensorLike | None = None, dim: int = -1, axis: int = -1) -> Tensor:
+    """Return the running integral of y along ``dim``; see :func:`trapezoid`."""
+def gradient(x: TensorLike, /, *, spacing: TensorLike | None = None, dim: int | Sequence[int] | None = None, edge_order: int = 1, axis: int | Sequence[int] | None = None) -> tuple[Tensor, ...]:
+    """Return estimates of a function's derivatives along axes, from its values."""
+def mode(x: TensorLike, /, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extremes[Tensor]:
+    """Return the most frequent elements of a tensor along ``dim``, and an index."""
+@overload
+def median(x: TensorLike, /, dim: None = None, keepdim: bool = False) -> Tensor:
+    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
+@overload
+def median(x: TensorLike, /, dim: int, keepdim: bool = False) -> Extremes[Tensor]:
+    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
+@overload
+def median(x: TensorLike, /, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Extremes[Tensor]:
+    """Return a tensor's median, the lower of two; along ``dim`` with its index."""
+@overload
+def nanmedian(x: TensorLike, /, dim: None = None, keepdim: bool = False) -> Tensor:
+    """Return a tensor's median without its NaN; see :meth:`median`."""
+@overload
+def nanmedian(x: TensorLike, /, dim: int, keepdim: bool = False) -> Extremes[Tensor]:
+    """Return a tensor's median without its NaN; see :meth:`median`."""
+@overload
+def nanmedian(x: TensorLike, /, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Extremes[Tensor]:
+    """Return a tensor's median without its NaN; see :meth:`median`."""
+def quantile(x: TensorLike, /, q: TensorLike, dim: int | None = None, keepdim: bool = False, *, interpolation: Interpolation = 'linear', axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Return a tensor's quantiles along ``dim``, by default of all elements."""
+def nanquantile(x: TensorLike, /, q: TensorLike, dim: int | None = None, keepdim: bool = False, *, interpolation: Interpolation = 'linear', axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Return a tensor's quantiles without its NaN; see :meth:`quantile`."""
+def aminmax(x: TensorLike, /, *, dim: int | None = None, keepdim: bool = False, axis: int | None = None, keepdims: bool = False) -> MinMax[Tensor]:
+    """Return a tensor's minimum and maximum over ``dim``, by default all axes."""
+def std_mean(x: TensorLike, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, *, axis: Dims = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
+    """Return a tensor's standard deviation and mean over ``dim``."""
+def var_mean(x: TensorLike, /, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, correction: float | None = None, *, axis: Dims = None, keepdims: bool = False) -> tuple[Tensor, Tensor]:
+    """Return a tensor's variance and mean over ``dim``."""
+def nansum(x: TensorLike, /, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
+    """Return the sum of a tensor over ``dim`` without its NaN."""
+def nanmean(x: TensorLike, /, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
+    """Return the mean of a tensor over ``dim`` without its NaN; NaN of none."""
+def bincount(x: TensorLike, /, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
+    """Return how often each integer from 0 on occurs in a vector, or its weights' sum."""
+def histc(x: TensorLike, /, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """Return how many of a tensor's elements fall into each of ``bins`` equal bins."""
+def histogram(x: TensorLike, /, bins: TensorLike, *, range: tuple[float, float] | None = None, weight: TensorLike | None = None, density: bool = False) -> Histogram[Tensor]:
+    """Return how many of a tensor's elements fall into bins, and the bins' edges."""
+def cov(x: TensorLike, /, *, correction: int = 1, fweights: TensorLike | None = None, aweights: TensorLike | None = None) -> Tensor:
+    """Return the covariance matrix of variables, the rows of a tensor."""
+def corrcoef(x: TensorLike, /) -> Tensor:
+    """Return the correlation coefficients of variables, the rows of a tensor."""
+@overload
+def renorm(x: TensorLike, /, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
+@overload
+def renorm(x: TensorLike, /, p: float, *, axis: int, maxnorm: float) -> Tensor:
+    """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
+def dist(x: TensorLike, /, other: TensorLike, p: float = 2) -> Tensor:
+    """Return the p-norm of the difference of two tensors; see :func:`norm`."""
+def cdist(x1: TensorLike, /, x2: TensorLike, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    """Return the distances in the p-norm of every row of x1 to every row of x2."""
+def pdist(x: TensorLike, /, p: float = 2) -> Tensor:
+    """Return the distances in the p-norm of all pairs of rows of a matrix."""
+def inverse(A: TensorLike, /) -> Tensor:
+    """Return the inverse of square matrices; a singular one is an error."""
+def triangular_solve(x: TensorLike, /, A: TensorLike, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the solution of A X = x for triangular A, and A; see ``linalg``'s."""
+def det(A: TensorLike, /) -> Tensor:
+    """Return the determinant of square matrices; it has a derivative at all of them."""
+def slogdet(A: TensorLike, /) -> Slogdet[Tensor]:
+    """Return the sign of det A and ln \\|det A\\|; of singular matrices 0 and −∞."""
+def logdet(x: TensorLike, /) -> Tensor:
+    """Return ln det of square matrices: NaN for a negative one, −∞ for a singular."""
+def lu_solve(x: TensorLike, /, LU_data: TensorLike, LU_pivots: TensorLike) -> Tensor:
+    """Return the solution of A X = x by A's factors; see ``linalg.lu_solve``."""
+def cholesky(x: TensorLike, /, upper: bool = False) -> Tensor:
+    """Return the Cholesky factor of symmetric matrices; see ``linalg.cholesky``."""
+def cholesky_solve(x: TensorLike, /, L: TensorLike, upper: bool = False) -> Tensor:
+    """Return the solution of A X = x by the Cholesky factor of A."""
+def cholesky_inverse(x: TensorLike, /, upper: bool = False) -> Tensor:
+    """Return the inverse of the matrices whose Cholesky factors are given."""
+def qr(x: TensorLike, /, some: bool = True) -> QR[Tensor]:
+    """Return the factors of matrices x = Q R; see ``linalg.qr``."""
+def orgqr(A: TensorLike, /, tau: TensorLike) -> Tensor:
+    """Return the first columns of a product of Householder matrices H₁ … H_k."""
+def svd(x: TensorLike, /, some: bool = True, compute_uv: bool = True) -> OldSVD[Tensor]:
+    """Return the factors of matrices x = U diag(S) Vᵀ; see ``linalg.svd``."""
+def pinverse(x: TensorLike, /, rcond: float = 1e-15) -> Tensor:
+    """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
+def matrix_exp(A: TensorLike, /) -> Tensor:
+    """Return Σ Aᵏ/k! of square matrices."""
+def matrix_power(A: TensorLike, /, n: int) -> Tensor:
+    """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
+def full(shape: SizeLike, /, fill_value: TensorLike, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of a shape, filled with ``fill_value``."""
+def zeros(*size: SizeLike, dtype: DTypeLike = None, shape: SizeLike | None = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of zeros, float32 by default: ``zeros(2, 3)``."""
+def ones(*size: SizeLike, dtype: DTypeLike = None, shape: SizeLike | None = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of ones, float32 by default: ``ones(2, 3)``."""
+def empty(*size: SizeLike, dtype: DTypeLike = None, shape: SizeLike | None = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of zeros; PyTorch's ``empty`` leaves the numbers undefined."""
+def full_like(x: TensorLike, /, fill_value: TensorLike, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor filled with ``fill_value``, with the shape and dtype of x."""
+def zeros_like(x: TensorLike, /, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of zeros in the shape and dtype of x."""
+def ones_like(x: TensorLike, /, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of ones in the shape and dtype of x."""
+def empty_like(x: TensorLike, /, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of zeros in the shape and dtype of x; see :func:`zeros_like`."""
+def arange(start: TensorLike | None = None, /, end: TensorLike | None = None, step: TensorLike = 1, *, dtype: DTypeLike = None, stop: TensorLike | None = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return start, start + step, … before ``end``; ``arange(n)`` starts at 0."""
+@overload
+def linspace(start: TensorLike, /, end: TensorLike, steps: int = 100, *, dtype: DTypeLike = None, endpoint: bool = True, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return ``steps`` equally spaced numbers from ``start`` to ``end``, inclusive."""
+@overload
+def linspace(start: TensorLike, /, *, stop: TensorLike, steps: int = 100, dtype: DTypeLike = None, endpoint: bool = True, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return ``steps`` equally spaced numbers from ``start`` to ``end``, inclusive."""
+@overload
+def logspace(start: TensorLike, /, end: TensorLike, steps: int = 100, base: float = 10.0, *, dtype: DTypeLike = None, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return ``steps`` numbers from base^start to base^end, in equal ratios."""
+@overload
+def logspace(start: TensorLike, /, *, stop: TensorLike, steps: int = 100, base: float = 10.0, dtype: DTypeLike = None, num: int = 100, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return ``steps`` numbers from base^start to base^end, in equal ratios."""
+def eye(n_rows: int, /, n_cols: int | None = None, *, k: int = 0, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+    """Return a matrix with 1 on the k-th diagonal and 0 elsewhere."""
+def meshgrid(*arrays: TensorLike, indexing: Literal['ij', 'xy'] = 'ij') -> list[Tensor]:
+    """Return the coordinates of a grid's points, one tensor for each axis."""
+def asarray(obj: TensorLike, /, *, dtype: DTypeLike = None, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
+    """Return an object as a tensor; a tensor itself, unless it must be converted."""
+def from_dlpack(x: TensorLike, /, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
+    """Return another library's CPU array as a tensor by DLPack; the memory is copied."""
+def finfo(type: DTypeLike, /) -> FloatInfo:
+    """Return the limits of a floating dtype, or of a tensor's dtype."""
+def iinfo(type: DTypeLike, /) -> IntegerInfo:
+    """Return the limits of an integer dtype, or of a tensor's dtype."""
+def isdtype(dtype: DTypeLike, /, kind: DTypeLike | tuple[DTypeLike, ...]) -> bool:
+    """Return whether a dtype equals another, or is of one or several kinds."""
+def result_type(*arrays_and_dtypes: TensorLike | DTypeLike) -> DType:
+    """Return the common dtype of tensors, dtypes and Python numbers."""
+def can_cast(from_: DTypeLike, /, to: DTypeLike) -> bool:
+    """Return whether dtype promotion converts one dtype into another."""
+def astype(x: TensorLike, /, dtype: DTypeLike, *, copy: bool = True, device: DeviceLike = None) -> Tensor:
+    """Return x converted to another dtype; see :meth:`Tensor.astype`."""

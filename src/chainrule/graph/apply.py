@@ -8,7 +8,6 @@ reference and, when a derivative may be asked for, remembers the node. With type
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -81,8 +80,8 @@ def apply(
     if primitive.view:  # no arithmetic, so no exception of it
         results = reference(*arrays, **attrs)
     elif (
-        primitive in EAGER
-        and (results := EAGER[primitive].forward(arrays, attrs)) is not None
+        primitive.name in EAGER
+        and (results := EAGER[primitive.name].forward(arrays, attrs)) is not None
     ):
         pass
     else:
@@ -125,7 +124,6 @@ def _already_traced(primitive: Primitive, inputs: tuple[Value, ...]) -> GraphErr
     )
 
 
-@dataclass(frozen=True)
 class View:
     """A view operation (such as a transpose) with its attributes and result type.
 
@@ -134,9 +132,12 @@ class View:
         type: that of its result.
     """
 
-    primitive: Primitive
-    attrs: dict[str, Any]
-    type: ArrayType
+    __slots__ = ("attrs", "primitive", "type")
+
+    def __init__(
+        self, primitive: Primitive, attrs: dict[str, Any], type: ArrayType
+    ) -> None:
+        self.primitive, self.attrs, self.type = primitive, attrs, type
 
 
 def apply_views(value: Value, views: Sequence[View]) -> Value:

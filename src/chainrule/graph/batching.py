@@ -17,7 +17,6 @@ Source: Bradbury et al. 2018, JAX's ``vmap``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import GraphError
@@ -31,7 +30,6 @@ from chainrule.graph.types import ArrayType, Dim, Shape
 from chainrule.text import _
 
 
-@dataclass(frozen=True)
 class Samples:
     """An application of a primitive for many samples.
 
@@ -42,11 +40,18 @@ class Samples:
         size: the number of samples.
     """
 
-    primitive: Primitive
-    inputs: tuple[Value, ...]
-    batched: tuple[bool, ...]
-    size: Dim
-    attrs: dict[str, Any]
+    __slots__ = ("attrs", "batched", "inputs", "primitive", "size")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Value, ...],
+        batched: tuple[bool, ...],
+        size: Dim,
+        attrs: dict[str, Any],
+    ) -> None:
+        self.primitive, self.inputs, self.batched = primitive, inputs, batched
+        self.size, self.attrs = size, attrs
 
     def whole(self, i: int) -> Value:
         """Return an input with one entry a sample, repeated if it is the same."""

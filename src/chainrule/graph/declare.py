@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from chainrule import notation as write
 from chainrule.graph.apply import apply
 from chainrule.graph.batching import BatchRule
 from chainrule.graph.node import Cotangent, Value
@@ -18,7 +19,9 @@ from chainrule.graph.primitive import (
     RefusalRule,
     TypeRule,
 )
-from chainrule.notation.expressions import Computed, Expr
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Computed, Expr
 
 
 class Operation(Primitive):
@@ -101,7 +104,7 @@ def computed_formula(
     def formula(*inputs: Expr, **attrs: Any) -> Computed:
         key = (name, *sorted(attrs.items()))
         how = partial(reference, **attrs)
-        return Computed(shown(*inputs, **attrs), inputs, how, key)
+        return write.Computed(shown(*inputs, **attrs), inputs, how, key)
 
     return formula
 

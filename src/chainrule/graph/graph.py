@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from chainrule.graph.node import Node, Value
-from chainrule.graph.text_writer import to_text
 from chainrule.graph.types import ArrayType, SymbolicDim
 
 
@@ -58,6 +57,8 @@ class Graph:
                     yield value
 
     def __str__(self) -> str:
+        from chainrule.graph.text_writer import to_text  # when a graph is printed
+
         return to_text(self)
 
     def __repr__(self) -> str:

@@ -10,16 +10,18 @@ but the engines' are filled by one declaration
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, GraphError, nearest
 from chainrule.graph.types import ArrayType, Dim
-from chainrule.notation.expressions import Expr
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 Array = np.ndarray[Any, Any]
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
@@ -29,11 +31,11 @@ RefusalRule = Callable[
 #: A formula (inputs…, attributes…), spelt out so that a type checker knows what the
 #: parameters of a lambda are; for other functions there is :func:`of_any`.
 Formula = (
-    Callable[[Any], Expr]
-    | Callable[[Any, Any], Expr]
-    | Callable[[Any, Any, Any], Expr]
-    | Callable[[Any, Any, Any, Any], Expr]
-    | Callable[[Any, Any, Any, Any, Any], Expr]
+    Callable[[Any], "Expr"]
+    | Callable[[Any, Any], "Expr"]
+    | Callable[[Any, Any, Any], "Expr"]
+    | Callable[[Any, Any, Any, Any], "Expr"]
+    | Callable[[Any, Any, Any, Any, Any], "Expr"]
 )
 
 
@@ -42,7 +44,6 @@ def of_any(formula: Callable[..., Expr]) -> Formula:
     return formula
 
 
-@dataclass(frozen=True)
 class Case:
     """An example call of a primitive, from which conformance tests are generated.
 
@@ -54,12 +55,20 @@ class Case:
             the primitive's own domain.
     """
 
-    inputs: tuple[str, ...]
-    attrs: dict[str, Any] = field(default_factory=dict[str, Any])
-    ranges: tuple[tuple[float, float] | None, ...] = ()
+    __slots__ = ("attrs", "inputs", "ranges")
+
+    def __init__(
+        self,
+        inputs: tuple[str, ...],
+        attrs: dict[str, Any] | None = None,
+        ranges: tuple[tuple[float, float] | None, ...] = (),
+    ) -> None:
+        self.inputs, self.attrs, self.ranges = inputs, attrs or {}, ranges
+
+    def __repr__(self) -> str:
+        return f"Case({self.inputs}, {self.attrs}, {self.ranges})"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Primitive:
     """A primitive: an operation of the graph, with a name, a type rule and traits.
 
@@ -85,21 +94,28 @@ class Primitive:
         cases: examples, or a function that makes them.
     """
 
-    name: str
-    rule: TypeRule
-    elementwise: bool = False
-    view: bool = False
-    linear: bool = False
-    internal: bool = False
-    refuses: RefusalRule | None = None
-    formula: Callable[..., Expr] | None = None
-    source: str = ""
-    domain: tuple[tuple[float, float], ...] = ()
-    kinks: str = ""
-    cases: tuple[Case, ...] | Callable[[], tuple[Case, ...]] = ()
-
-    def __post_init__(self) -> None:
-        if self.internal:
+    def __init__(
+        self,
+        *,
+        name: str,
+        rule: TypeRule,
+        elementwise: bool = False,
+        view: bool = False,
+        linear: bool = False,
+        internal: bool = False,
+        refuses: RefusalRule | None = None,
+        formula: Callable[..., Expr] | None = None,
+        source: str = "",
+        domain: tuple[tuple[float, float], ...] = (),
+        kinks: str = "",
+        cases: tuple[Case, ...] | Callable[[], tuple[Case, ...]] = (),
+    ) -> None:
+        self.name, self.rule = name, rule
+        self.elementwise, self.view, self.linear = elementwise, view, linear
+        self.internal, self.refuses = internal, refuses
+        self.formula, self.source = formula, source
+        self.domain, self.kinks, self.cases = domain, kinks, cases
+        if internal:
             return
         if self.name in _registry:
             raise GraphError(
@@ -161,19 +177,29 @@ class EagerCalls(Protocol):
         ...
 
 
-#: ``EAGER[p]`` computes eager calls of p faster than its reference would; see
+#: ``EAGER[p.name]`` computes eager calls of p faster than its reference would; see
 #: :mod:`chainrule.engines.eager`.
-EAGER: dict[Primitive, EagerCalls] = {}
+EAGER: dict[str, EagerCalls] = {}
+
+#: Modules that declare primitives, and are imported where one of these is used.
+_declaring: list[str] = []
+
+
+def declared_in(package: str, *modules: str) -> None:
+    """Note the modules of a package that declare primitives, for :func:`lookup`."""
+    _declaring.extend(f"{package}.{module}" for module in modules)
 
 
 def registered() -> dict[str, Primitive]:
     """Return all primitives and composites by name, in the order of declaration."""
+    for module in _declaring:
+        importlib.import_module(module)
     return dict(_registry)
 
 
 def lookup(name: str) -> Primitive:
     """Return the primitive or composite by name; raise an error if none exists."""
-    if name in _registry:
+    if name in _registry or name in registered():
         return _registry[name]
     near = nearest(name, _registry)
     raise ArgumentError(

@@ -15,7 +15,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from types import FrameType
@@ -344,12 +343,24 @@ def is_symbolic(item: Any) -> bool:
     return isinstance(item, SymbolicDim)
 
 
-@dataclass(frozen=True, slots=True)
 class ArrayType:
     """The type of a graph value: shape and element type, printed as ``f32[N,784]``."""
 
-    shape: Shape
-    dtype: DType
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: Shape, dtype: DType) -> None:
+        self.shape, self.dtype = shape, dtype
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ArrayType):
+            return NotImplemented
+        return self.shape == other.shape and self.dtype is other.dtype
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"ArrayType(shape={self.shape!r}, dtype={self.dtype!r})"
 
     def __str__(self) -> str:
         return f"{self.dtype.short}[{','.join(map(str, self.shape))}]"

@@ -17,14 +17,19 @@ say so in numbers.
 from typing import Any
 
 from chainrule.errors import unknown_name
-from chainrule.tensor import IN_MODULES
+from chainrule.tensor import FORMS
 from chainrule.util.pytorch_hints import LINALG
 
-globals().update(IN_MODULES["linalg"])
-
-__all__ = [*IN_MODULES["linalg"]]
+__all__ = FORMS.names("linalg")
 
 
 def __getattr__(name: str) -> Any:
-    """Raise an error for a name that is not here; say what to write instead."""
+    """Return a function at its first use; say what to write for an unknown name."""
+    if name in __all__:
+        return globals().setdefault(name, FORMS.named(name, "linalg"))
     raise unknown_name(__name__, name, __all__, LINALG)
+
+
+def __dir__() -> list[str]:
+    """Return the names of the functions, those that are not made yet among them."""
+    return sorted({*globals(), *__all__})

@@ -466,14 +466,42 @@ class Declared(TensorBase):
         """Return whether each element of a tensor is −∞."""
     def isreal(self) -> Self:
         """Return whether each element is a real number: true, as all of them are."""
-    def combinations(self, r: int = 2, with_replacement: bool = False) -> Self:
-        """Return all choices of r elements of a vector, in order, a row for each."""
-    def repeat(self, *sizes: SizeLike) -> Self:
-        """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
-    def tile(self, *sizes: SizeLike) -> Self:
-        """Repeat the whole tensor along each axis; numbers count from the last axis."""
-    def repeat_interleave(self, repeats: TensorLike, dim: int | None = None, *, output_size: int | None = None, axis: int | None = None) -> Self:
-        """Repeat each element of a tensor in a row; one number, or one per element."""
+    def lgamma(self) -> Self:
+        """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
+    def lgamma_(self) -> Self:
+        """Compute ``lgamma`` in place, and return the tensor."""
+    def digamma(self) -> Self:
+        """Return ψ(x) = Γ′(x)/Γ(x), the derivative of :func:`lgamma`."""
+    def digamma_(self) -> Self:
+        """Compute ``digamma`` in place, and return the tensor."""
+    def polygamma(self, n: int) -> Self:
+        """Return the n-th derivative of :func:`digamma` at the tensor's elements."""
+    def polygamma_(self, n: int) -> Self:
+        """Compute ``polygamma`` in place, and return the tensor."""
+    def mvlgamma(self, p: int) -> Self:
+        """Return the logarithm of the multivariate gamma function of dimension p ≥ 1."""
+    def mvlgamma_(self, p: int) -> Self:
+        """Compute ``mvlgamma`` in place, and return the tensor."""
+    def erfinv(self) -> Self:
+        """Return the inverse of the error function: the y with erf y = x."""
+    def erfinv_(self) -> Self:
+        """Compute ``erfinv`` in place, and return the tensor."""
+    def i0(self) -> Self:
+        """Return I₀(x), the modified Bessel function of the first kind of order 0."""
+    def i0_(self) -> Self:
+        """Compute ``i0`` in place, and return the tensor."""
+    def xlogy(self, other: TensorLike) -> Self:
+        """Return x ln y of two tensors, 0 where x is 0 and y is not NaN."""
+    def xlogy_(self, other: TensorLike) -> Self:
+        """Compute ``xlogy`` in place, and return the tensor."""
+    def logit(self, eps: float | None = None) -> Self:
+        """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
+    def logit_(self, eps: float | None = None) -> Self:
+        """Compute ``logit`` in place, and return the tensor."""
+    def sinc(self) -> Self:
+        """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
+    def sinc_(self) -> Self:
+        """Compute ``sinc`` in place, and return the tensor."""
     def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Self:
         """Return the sum of a tensor over ``dim`` (by default all axes; none for ``()``)."""
     def prod(self, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Self:
@@ -534,6 +562,44 @@ class Declared(TensorBase):
         """Return a tensor's cumulative product along ``dim``; integers in 64 bits."""
     def cumprod_(self, dim: int | None = None, *, dtype: DTypeLike = None, axis: int | None = None) -> Self:
         """Compute ``cumprod`` in place, and return the tensor."""
+    def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: int = -1) -> Self:
+        """Return the indices that sort a tensor's elements along ``dim``."""
+    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: int = -1) -> Extremes[Self]:
+        """Return a tensor's elements sorted along ``dim``, and their indices."""
+    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: int = -1) -> Extremes[Self]:
+        """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
+    def msort(self) -> Self:
+        """Return a tensor's elements sorted along the first axis."""
+    def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extremes[Self]:
+        """Return the k-th smallest elements of a tensor along ``dim``, and their indices."""
+    def diff(self, n: int = 1, dim: int = -1, prepend: TensorLike | None = None, append: TensorLike | None = None, *, axis: int = -1) -> Self:
+        """Return a tensor's n-th differences along ``dim``, by default the last axis."""
+    def bucketize(self, boundaries: TensorLike, *, out_int32: bool = False, right: bool = False) -> Self:
+        """Return the index of the bucket between boundaries that each element falls into."""
+    @overload
+    def unique(self, sorted: bool = True, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None) -> Self:
+        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+    @overload
+    def unique(self, sorted: bool = True, *, return_inverse: Literal[False] = False, return_counts: Literal[True], dim: int | None = None) -> tuple[Self, Self]:
+        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+    @overload
+    def unique(self, sorted: bool = True, *, return_inverse: Literal[True], return_counts: Literal[False] = False, dim: int | None = None) -> tuple[Self, Self]:
+        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+    @overload
+    def unique(self, sorted: bool = True, *, return_inverse: Literal[True], return_counts: Literal[True], dim: int | None = None) -> tuple[Self, Self, Self]:
+        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
+    @overload
+    def unique_consecutive(self, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None) -> Self:
+        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+    @overload
+    def unique_consecutive(self, *, return_inverse: Literal[False] = False, return_counts: Literal[True], dim: int | None = None) -> tuple[Self, Self]:
+        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+    @overload
+    def unique_consecutive(self, *, return_inverse: Literal[True], return_counts: Literal[False] = False, dim: int | None = None) -> tuple[Self, Self]:
+        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
+    @overload
+    def unique_consecutive(self, *, return_inverse: Literal[True], return_counts: Literal[True], dim: int | None = None) -> tuple[Self, Self, Self]:
+        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
     def reshape(self, *shape: SizeLike, copy: bool | None = None) -> Self:
         """Return the tensor's elements in another shape; one size may be −1."""
     def view(self, *shape: SizeLike) -> Self:
@@ -624,145 +690,14 @@ class Declared(TensorBase):
         """Return matrices with a tensor's last axis on a diagonal, and 0 elsewhere."""
     def trace(self) -> Self:
         """Return the trace of a matrix, the sum of its diagonal."""
-    def matmul(self, other: TensorLike) -> Self:
-        """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
-    def __matmul__(self, other: TensorLike) -> Self: ...
-    def __rmatmul__(self, other: TensorLike) -> Self: ...
-    def __imatmul__(self, other: TensorLike) -> Self: ...
-    def mm(self, other: TensorLike) -> Self:
-        """Return the product of two matrices."""
-    def bmm(self, other: TensorLike) -> Self:
-        """Return the matrix products of two stacks (batches) of matrices."""
-    def mv(self, other: TensorLike) -> Self:
-        """Return the product of a matrix and a vector."""
-    def dot(self, other: TensorLike) -> Self:
-        """Return the inner product of two vectors."""
-    def addmm(self, mat1: TensorLike, mat2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
-    def addmm_(self, mat1: TensorLike, mat2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Compute ``addmm`` in place, and return the tensor."""
-    def addmv(self, mat: TensorLike, vec: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
-    def addmv_(self, mat: TensorLike, vec: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Compute ``addmv`` in place, and return the tensor."""
-    def addr(self, vec1: TensorLike, vec2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha times the outer product; bool stays bool, as or."""
-    def addr_(self, vec1: TensorLike, vec2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Compute ``addr`` in place, and return the tensor."""
-    def baddbmm(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha times the matrix products of two stacks of matrices."""
-    def baddbmm_(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Compute ``baddbmm`` in place, and return the tensor."""
-    def addbmm(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Return beta · x + alpha times the sum of a stack's matrix products."""
-    def addbmm_(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
-        """Compute ``addbmm`` in place, and return the tensor."""
-    def outer(self, other: TensorLike) -> Self:
-        """Return the outer product of two vectors."""
-    def inverse(self) -> Self:
-        """Return the inverse of square matrices; a singular one is an error."""
-    def triangular_solve(self, A: TensorLike, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> tuple[Self, Self]:
-        """Return the solution of A X = x for triangular A, and A; see ``linalg``'s."""
-    def det(self) -> Self:
-        """Return the determinant of square matrices; it has a derivative at all of them."""
-    def slogdet(self) -> Slogdet[Self]:
-        """Return the sign of det A and ln \\|det A\\|; of singular matrices 0 and −∞."""
-    def logdet(self) -> Self:
-        """Return ln det of square matrices: NaN for a negative one, −∞ for a singular."""
-    def lu_solve(self, LU_data: TensorLike, LU_pivots: TensorLike) -> Self:
-        """Return the solution of A X = x by A's factors; see ``linalg.lu_solve``."""
-    def cholesky(self, upper: bool = False) -> Self:
-        """Return the Cholesky factor of symmetric matrices; see ``linalg.cholesky``."""
-    def cholesky_solve(self, L: TensorLike, upper: bool = False) -> Self:
-        """Return the solution of A X = x by the Cholesky factor of A."""
-    def cholesky_inverse(self, upper: bool = False) -> Self:
-        """Return the inverse of the matrices whose Cholesky factors are given."""
-    def qr(self, some: bool = True) -> QR[Self]:
-        """Return the factors of matrices x = Q R; see ``linalg.qr``."""
-    def orgqr(self, tau: TensorLike) -> Self:
-        """Return the first columns of a product of Householder matrices H₁ … H_k."""
-    def svd(self, some: bool = True, compute_uv: bool = True) -> OldSVD[Self]:
-        """Return the factors of matrices x = U diag(S) Vᵀ; see ``linalg.svd``."""
-    def pinverse(self, rcond: float = 1e-15) -> Self:
-        """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
-    def matrix_exp(self) -> Self:
-        """Return Σ Aᵏ/k! of square matrices."""
-    def matrix_power(self, n: int) -> Self:
-        """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
-    def take(self, indices: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Self:
-        """Take a tensor's elements by index, flattened, or slices along ``dim``."""
-    @overload
-    def index_select(self, dim: int, index: TensorLike) -> Self:
-        """Take slices of a tensor along ``dim`` by index."""
-    @overload
-    def index_select(self, *, axis: int, index: TensorLike) -> Self:
-        """Take slices of a tensor along ``dim`` by index."""
-    def take_along_dim(self, indices: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Self:
-        """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
-    @overload
-    def gather(self, dim: int, index: TensorLike) -> Self:
-        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
-    @overload
-    def gather(self, *, axis: int, index: TensorLike) -> Self:
-        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
-    def masked_select(self, mask: TensorLike) -> Self:
-        """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
-    @overload
-    def nonzero(self, *, as_tuple: Literal[False] = False) -> Self:
-        """Return the indices of a tensor's elements that differ from 0, a row for each."""
-    @overload
-    def nonzero(self, *, as_tuple: Literal[True]) -> tuple[Self, ...]:
-        """Return the indices of a tensor's elements that differ from 0, a row for each."""
-    def argwhere(self) -> Self:
-        """Return the indices of a tensor's elements that differ from 0, a row for each."""
-    def dist(self, other: TensorLike, p: float = 2) -> Self:
-        """Return the p-norm of the difference of two tensors; see :func:`norm`."""
-    @overload
-    def unique(self, sorted: bool = True, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None) -> Self:
-        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
-    @overload
-    def unique(self, sorted: bool = True, *, return_inverse: Literal[False] = False, return_counts: Literal[True], dim: int | None = None) -> tuple[Self, Self]:
-        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
-    @overload
-    def unique(self, sorted: bool = True, *, return_inverse: Literal[True], return_counts: Literal[False] = False, dim: int | None = None) -> tuple[Self, Self]:
-        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
-    @overload
-    def unique(self, sorted: bool = True, *, return_inverse: Literal[True], return_counts: Literal[True], dim: int | None = None) -> tuple[Self, Self, Self]:
-        """Return a tensor's distinct elements, or slices along ``dim``, in rising order."""
-    @overload
-    def unique_consecutive(self, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None) -> Self:
-        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
-    @overload
-    def unique_consecutive(self, *, return_inverse: Literal[False] = False, return_counts: Literal[True], dim: int | None = None) -> tuple[Self, Self]:
-        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
-    @overload
-    def unique_consecutive(self, *, return_inverse: Literal[True], return_counts: Literal[False] = False, dim: int | None = None) -> tuple[Self, Self]:
-        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
-    @overload
-    def unique_consecutive(self, *, return_inverse: Literal[True], return_counts: Literal[True], dim: int | None = None) -> tuple[Self, Self, Self]:
-        """Return a tensor's elements, or slices along ``dim``, each run of equals once."""
-    def vdot(self, other: TensorLike) -> Self:
-        """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
-    def inner(self, other: TensorLike) -> Self:
-        """Return the inner products of tensors over their last axes; of scalars x · other."""
-    def kron(self, other: TensorLike) -> Self:
-        """Return the Kronecker product: x with each element times the tensor ``other``."""
-    def cross(self, other: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Self:
-        """Return the cross products of vectors of three elements along ``dim``."""
-    def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: int = -1) -> Self:
-        """Return the indices that sort a tensor's elements along ``dim``."""
-    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = True, axis: int = -1) -> Extremes[Self]:
-        """Return a tensor's elements sorted along ``dim``, and their indices."""
-    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, axis: int = -1) -> Extremes[Self]:
-        """Return a tensor's k largest (or smallest) elements along ``dim``, and indices."""
-    def msort(self) -> Self:
-        """Return a tensor's elements sorted along the first axis."""
-    def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extremes[Self]:
-        """Return the k-th smallest elements of a tensor along ``dim``, and their indices."""
-    def diff(self, n: int = 1, dim: int = -1, prepend: TensorLike | None = None, append: TensorLike | None = None, *, axis: int = -1) -> Self:
-        """Return a tensor's n-th differences along ``dim``, by default the last axis."""
-    def bucketize(self, boundaries: TensorLike, *, out_int32: bool = False, right: bool = False) -> Self:
-        """Return the index of the bucket between boundaries that each element falls into."""
+    def combinations(self, r: int = 2, with_replacement: bool = False) -> Self:
+        """Return all choices of r elements of a vector, in order, a row for each."""
+    def repeat(self, *sizes: SizeLike) -> Self:
+        """Repeat the whole tensor a number of times along each axis, as in PyTorch."""
+    def tile(self, *sizes: SizeLike) -> Self:
+        """Repeat the whole tensor along each axis; numbers count from the last axis."""
+    def repeat_interleave(self, repeats: TensorLike, dim: int | None = None, *, output_size: int | None = None, axis: int | None = None) -> Self:
+        """Repeat each element of a tensor in a row; one number, or one per element."""
     @overload
     def split(self, split_size_or_sections: int | Sequence[int], dim: int = 0, *, axis: int = 0) -> tuple[Self, ...]:
         """Split a tensor along ``dim`` into pieces of one given length, or of several."""
@@ -803,114 +738,32 @@ class Declared(TensorBase):
     @overload
     def narrow_copy(self, *, axis: int, start: TensorLike, length: int) -> Self:
         """Return copies of what :meth:`narrow` of a tensor shows."""
+    def take(self, indices: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Self:
+        """Take a tensor's elements by index, flattened, or slices along ``dim``."""
     @overload
-    def cummax(self, dim: int) -> Extremes[Self]:
-        """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+    def index_select(self, dim: int, index: TensorLike) -> Self:
+        """Take slices of a tensor along ``dim`` by index."""
     @overload
-    def cummax(self, *, axis: int) -> Extremes[Self]:
-        """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+    def index_select(self, *, axis: int, index: TensorLike) -> Self:
+        """Take slices of a tensor along ``dim`` by index."""
+    def take_along_dim(self, indices: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Self:
+        """Take a tensor's elements by index along ``dim``; other axes are broadcast."""
     @overload
-    def cummin(self, dim: int) -> Extremes[Self]:
-        """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+    def gather(self, dim: int, index: TensorLike) -> Self:
+        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
     @overload
-    def cummin(self, *, axis: int) -> Extremes[Self]:
-        """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+    def gather(self, *, axis: int, index: TensorLike) -> Self:
+        """Gather a tensor's elements: y[i][j] = x[index[i][j]][j] along ``dim`` 0."""
+    def masked_select(self, mask: TensorLike) -> Self:
+        """Return a tensor's elements where ``mask`` is true, as a vector (not traced)."""
     @overload
-    def logcumsumexp(self, dim: int) -> Self:
-        """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+    def nonzero(self, *, as_tuple: Literal[False] = False) -> Self:
+        """Return the indices of a tensor's elements that differ from 0, a row for each."""
     @overload
-    def logcumsumexp(self, *, axis: int) -> Self:
-        """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
-    def gradient(self, *, spacing: TensorLike | None = None, dim: int | Sequence[int] | None = None, edge_order: int = 1, axis: int | Sequence[int] | None = None) -> tuple[Self, ...]:
-        """Return estimates of a function's derivatives along axes, from its values."""
-    def mode(self, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extremes[Self]:
-        """Return the most frequent elements of a tensor along ``dim``, and an index."""
-    @overload
-    def median(self, dim: None = None, keepdim: bool = False) -> Self:
-        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-    @overload
-    def median(self, dim: int, keepdim: bool = False) -> Extremes[Self]:
-        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-    @overload
-    def median(self, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Extremes[Self]:
-        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
-    @overload
-    def nanmedian(self, dim: None = None, keepdim: bool = False) -> Self:
-        """Return a tensor's median without its NaN; see :meth:`median`."""
-    @overload
-    def nanmedian(self, dim: int, keepdim: bool = False) -> Extremes[Self]:
-        """Return a tensor's median without its NaN; see :meth:`median`."""
-    @overload
-    def nanmedian(self, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Extremes[Self]:
-        """Return a tensor's median without its NaN; see :meth:`median`."""
-    def quantile(self, q: TensorLike, dim: int | None = None, keepdim: bool = False, *, interpolation: Interpolation = 'linear', axis: int | None = None, keepdims: bool = False) -> Self:
-        """Return a tensor's quantiles along ``dim``, by default of all elements."""
-    def nanquantile(self, q: TensorLike, dim: int | None = None, keepdim: bool = False, *, interpolation: Interpolation = 'linear', axis: int | None = None, keepdims: bool = False) -> Self:
-        """Return a tensor's quantiles without its NaN; see :meth:`quantile`."""
-    def lgamma(self) -> Self:
-        """Return ln \\|Γ(x)\\|, the logarithm of the gamma function; ∞ at its poles."""
-    def lgamma_(self) -> Self:
-        """Compute ``lgamma`` in place, and return the tensor."""
-    def digamma(self) -> Self:
-        """Return ψ(x) = Γ′(x)/Γ(x), the derivative of :func:`lgamma`."""
-    def digamma_(self) -> Self:
-        """Compute ``digamma`` in place, and return the tensor."""
-    def polygamma(self, n: int) -> Self:
-        """Return the n-th derivative of :func:`digamma` at the tensor's elements."""
-    def polygamma_(self, n: int) -> Self:
-        """Compute ``polygamma`` in place, and return the tensor."""
-    def mvlgamma(self, p: int) -> Self:
-        """Return the logarithm of the multivariate gamma function of dimension p ≥ 1."""
-    def mvlgamma_(self, p: int) -> Self:
-        """Compute ``mvlgamma`` in place, and return the tensor."""
-    def erfinv(self) -> Self:
-        """Return the inverse of the error function: the y with erf y = x."""
-    def erfinv_(self) -> Self:
-        """Compute ``erfinv`` in place, and return the tensor."""
-    def i0(self) -> Self:
-        """Return I₀(x), the modified Bessel function of the first kind of order 0."""
-    def i0_(self) -> Self:
-        """Compute ``i0`` in place, and return the tensor."""
-    def xlogy(self, other: TensorLike) -> Self:
-        """Return x ln y of two tensors, 0 where x is 0 and y is not NaN."""
-    def xlogy_(self, other: TensorLike) -> Self:
-        """Compute ``xlogy`` in place, and return the tensor."""
-    def logit(self, eps: float | None = None) -> Self:
-        """Return ln(x / (1 − x)), with x clipped to ``eps`` … 1 − ``eps`` first."""
-    def logit_(self, eps: float | None = None) -> Self:
-        """Compute ``logit`` in place, and return the tensor."""
-    def sinc(self) -> Self:
-        """Return sin(πx) / (πx) of each element of a tensor, 1 at 0."""
-    def sinc_(self) -> Self:
-        """Compute ``sinc`` in place, and return the tensor."""
-    def aminmax(self, *, dim: int | None = None, keepdim: bool = False, axis: int | None = None, keepdims: bool = False) -> MinMax[Self]:
-        """Return a tensor's minimum and maximum over ``dim``, by default all axes."""
-    def nansum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Self:
-        """Return the sum of a tensor over ``dim`` without its NaN."""
-    def nanmean(self, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Self:
-        """Return the mean of a tensor over ``dim`` without its NaN; NaN of none."""
-    def bincount(self, weights: TensorLike | None = None, minlength: int = 0) -> Self:
-        """Return how often each integer from 0 on occurs in a vector, or its weights' sum."""
-    def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Self:
-        """Return how many of a tensor's elements fall into each of ``bins`` equal bins."""
-    def histogram(self, bins: TensorLike, *, range: tuple[float, float] | None = None, weight: TensorLike | None = None, density: bool = False) -> Histogram[Self]:
-        """Return how many of a tensor's elements fall into bins, and the bins' edges."""
-    def cov(self, *, correction: int = 1, fweights: TensorLike | None = None, aweights: TensorLike | None = None) -> Self:
-        """Return the covariance matrix of variables, the rows of a tensor."""
-    def corrcoef(self) -> Self:
-        """Return the correlation coefficients of variables, the rows of a tensor."""
-    @overload
-    def renorm(self, p: float, dim: int, maxnorm: float) -> Self:
-        """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
-    @overload
-    def renorm(self, p: float, *, axis: int, maxnorm: float) -> Self:
-        """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
-    @overload
-    def renorm_(self, p: float, dim: int, maxnorm: float) -> Self:
-        """Compute ``renorm`` in place, and return the tensor."""
-    @overload
-    def renorm_(self, p: float, *, axis: int, maxnorm: float) -> Self:
-        """Compute ``renorm`` in place, and return the tensor."""
+    def nonzero(self, *, as_tuple: Literal[True]) -> tuple[Self, ...]:
+        """Return the indices of a tensor's elements that differ from 0, a row for each."""
+    def argwhere(self) -> Self:
+        """Return the indices of a tensor's elements that differ from 0, a row for each."""
     @overload
     def scatter(self, dim: int, index: TensorLike, src: TensorLike | None = None, *, value: TensorLike | None = None, reduce: Literal['add', 'multiply'] | None = None) -> Self:
         """Return a tensor with ``src`` written at indices: x[index[i][j]][j] = src[i][j]."""
@@ -1017,6 +870,153 @@ class Declared(TensorBase):
         """Return a tensor with ``src`` written at start:end:step along ``dim``."""
     def diagonal_scatter(self, src: TensorLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
         """Return a tensor with ``src`` written to its diagonal; see :meth:`diagonal`."""
+    def matmul(self, other: TensorLike) -> Self:
+        """Return the matrix product of tensors, with NumPy's rules for vectors and stacks."""
+    def __matmul__(self, other: TensorLike) -> Self: ...
+    def __rmatmul__(self, other: TensorLike) -> Self: ...
+    def __imatmul__(self, other: TensorLike) -> Self: ...
+    def mm(self, other: TensorLike) -> Self:
+        """Return the product of two matrices."""
+    def bmm(self, other: TensorLike) -> Self:
+        """Return the matrix products of two stacks (batches) of matrices."""
+    def mv(self, other: TensorLike) -> Self:
+        """Return the product of a matrix and a vector."""
+    def dot(self, other: TensorLike) -> Self:
+        """Return the inner product of two vectors."""
+    def addmm(self, mat1: TensorLike, mat2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha · mat1 @ mat2, a scaled matrix product and sum."""
+    def addmm_(self, mat1: TensorLike, mat2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Compute ``addmm`` in place, and return the tensor."""
+    def addmv(self, mat: TensorLike, vec: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha · mat @ vec, of a matrix and a vector."""
+    def addmv_(self, mat: TensorLike, vec: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Compute ``addmv`` in place, and return the tensor."""
+    def addr(self, vec1: TensorLike, vec2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the outer product; bool stays bool, as or."""
+    def addr_(self, vec1: TensorLike, vec2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Compute ``addr`` in place, and return the tensor."""
+    def baddbmm(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the matrix products of two stacks of matrices."""
+    def baddbmm_(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Compute ``baddbmm`` in place, and return the tensor."""
+    def addbmm(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Return beta · x + alpha times the sum of a stack's matrix products."""
+    def addbmm_(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
+        """Compute ``addbmm`` in place, and return the tensor."""
+    def outer(self, other: TensorLike) -> Self:
+        """Return the outer product of two vectors."""
+    def vdot(self, other: TensorLike) -> Self:
+        """Return the inner product of two vectors, as :meth:`dot` of real numbers."""
+    def inner(self, other: TensorLike) -> Self:
+        """Return the inner products of tensors over their last axes; of scalars x · other."""
+    def kron(self, other: TensorLike) -> Self:
+        """Return the Kronecker product: x with each element times the tensor ``other``."""
+    def cross(self, other: TensorLike, dim: int | None = None, *, axis: int | None = None) -> Self:
+        """Return the cross products of vectors of three elements along ``dim``."""
+    @overload
+    def cummax(self, dim: int) -> Extremes[Self]:
+        """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+    @overload
+    def cummax(self, *, axis: int) -> Extremes[Self]:
+        """Return a tensor's cumulative maximum along ``dim``, and its last index."""
+    @overload
+    def cummin(self, dim: int) -> Extremes[Self]:
+        """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+    @overload
+    def cummin(self, *, axis: int) -> Extremes[Self]:
+        """Return a tensor's cumulative minimum along ``dim``, and its last index."""
+    @overload
+    def logcumsumexp(self, dim: int) -> Self:
+        """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+    @overload
+    def logcumsumexp(self, *, axis: int) -> Self:
+        """Return ln of the cumulative sum of eˣ along ``dim``, without overflow."""
+    def gradient(self, *, spacing: TensorLike | None = None, dim: int | Sequence[int] | None = None, edge_order: int = 1, axis: int | Sequence[int] | None = None) -> tuple[Self, ...]:
+        """Return estimates of a function's derivatives along axes, from its values."""
+    def mode(self, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extremes[Self]:
+        """Return the most frequent elements of a tensor along ``dim``, and an index."""
+    @overload
+    def median(self, dim: None = None, keepdim: bool = False) -> Self:
+        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
+    @overload
+    def median(self, dim: int, keepdim: bool = False) -> Extremes[Self]:
+        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
+    @overload
+    def median(self, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Extremes[Self]:
+        """Return a tensor's median, the lower of two; along ``dim`` with its index."""
+    @overload
+    def nanmedian(self, dim: None = None, keepdim: bool = False) -> Self:
+        """Return a tensor's median without its NaN; see :meth:`median`."""
+    @overload
+    def nanmedian(self, dim: int, keepdim: bool = False) -> Extremes[Self]:
+        """Return a tensor's median without its NaN; see :meth:`median`."""
+    @overload
+    def nanmedian(self, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Extremes[Self]:
+        """Return a tensor's median without its NaN; see :meth:`median`."""
+    def quantile(self, q: TensorLike, dim: int | None = None, keepdim: bool = False, *, interpolation: Interpolation = 'linear', axis: int | None = None, keepdims: bool = False) -> Self:
+        """Return a tensor's quantiles along ``dim``, by default of all elements."""
+    def nanquantile(self, q: TensorLike, dim: int | None = None, keepdim: bool = False, *, interpolation: Interpolation = 'linear', axis: int | None = None, keepdims: bool = False) -> Self:
+        """Return a tensor's quantiles without its NaN; see :meth:`quantile`."""
+    def aminmax(self, *, dim: int | None = None, keepdim: bool = False, axis: int | None = None, keepdims: bool = False) -> MinMax[Self]:
+        """Return a tensor's minimum and maximum over ``dim``, by default all axes."""
+    def nansum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Self:
+        """Return the sum of a tensor over ``dim`` without its NaN."""
+    def nanmean(self, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike = None, axis: Dims = None, keepdims: bool = False) -> Self:
+        """Return the mean of a tensor over ``dim`` without its NaN; NaN of none."""
+    def bincount(self, weights: TensorLike | None = None, minlength: int = 0) -> Self:
+        """Return how often each integer from 0 on occurs in a vector, or its weights' sum."""
+    def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Self:
+        """Return how many of a tensor's elements fall into each of ``bins`` equal bins."""
+    def histogram(self, bins: TensorLike, *, range: tuple[float, float] | None = None, weight: TensorLike | None = None, density: bool = False) -> Histogram[Self]:
+        """Return how many of a tensor's elements fall into bins, and the bins' edges."""
+    def cov(self, *, correction: int = 1, fweights: TensorLike | None = None, aweights: TensorLike | None = None) -> Self:
+        """Return the covariance matrix of variables, the rows of a tensor."""
+    def corrcoef(self) -> Self:
+        """Return the correlation coefficients of variables, the rows of a tensor."""
+    @overload
+    def renorm(self, p: float, dim: int, maxnorm: float) -> Self:
+        """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
+    @overload
+    def renorm(self, p: float, *, axis: int, maxnorm: float) -> Self:
+        """Return a tensor whose slices along ``dim`` have a p-norm of ``maxnorm`` at most."""
+    @overload
+    def renorm_(self, p: float, dim: int, maxnorm: float) -> Self:
+        """Compute ``renorm`` in place, and return the tensor."""
+    @overload
+    def renorm_(self, p: float, *, axis: int, maxnorm: float) -> Self:
+        """Compute ``renorm`` in place, and return the tensor."""
+    def dist(self, other: TensorLike, p: float = 2) -> Self:
+        """Return the p-norm of the difference of two tensors; see :func:`norm`."""
+    def inverse(self) -> Self:
+        """Return the inverse of square matrices; a singular one is an error."""
+    def triangular_solve(self, A: TensorLike, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> tuple[Self, Self]:
+        """Return the solution of A X = x for triangular A, and A; see ``linalg``'s."""
+    def det(self) -> Self:
+        """Return the determinant of square matrices; it has a derivative at all of them."""
+    def slogdet(self) -> Slogdet[Self]:
+        """Return the sign of det A and ln \\|det A\\|; of singular matrices 0 and −∞."""
+    def logdet(self) -> Self:
+        """Return ln det of square matrices: NaN for a negative one, −∞ for a singular."""
+    def lu_solve(self, LU_data: TensorLike, LU_pivots: TensorLike) -> Self:
+        """Return the solution of A X = x by A's factors; see ``linalg.lu_solve``."""
+    def cholesky(self, upper: bool = False) -> Self:
+        """Return the Cholesky factor of symmetric matrices; see ``linalg.cholesky``."""
+    def cholesky_solve(self, L: TensorLike, upper: bool = False) -> Self:
+        """Return the solution of A X = x by the Cholesky factor of A."""
+    def cholesky_inverse(self, upper: bool = False) -> Self:
+        """Return the inverse of the matrices whose Cholesky factors are given."""
+    def qr(self, some: bool = True) -> QR[Self]:
+        """Return the factors of matrices x = Q R; see ``linalg.qr``."""
+    def orgqr(self, tau: TensorLike) -> Self:
+        """Return the first columns of a product of Householder matrices H₁ … H_k."""
+    def svd(self, some: bool = True, compute_uv: bool = True) -> OldSVD[Self]:
+        """Return the factors of matrices x = U diag(S) Vᵀ; see ``linalg.svd``."""
+    def pinverse(self, rcond: float = 1e-15) -> Self:
+        """Return the pseudo-inverse of matrices; see ``linalg.pinv``."""
+    def matrix_exp(self) -> Self:
+        """Return Σ Aᵏ/k! of square matrices."""
+    def matrix_power(self, n: int) -> Self:
+        """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Self:
         """Fill the tensor with numbers from N(mean, std²), in place."""
     def uniform_(self, low: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Self:

@@ -10,7 +10,6 @@ from chainrule.methods.changes import Changes
 from chainrule.methods.declared import Declared
 from chainrule.operations.accepted import Key, TensorLike
 from chainrule.operations.indexing import indexed, replaced
-from chainrule.operations.movement import matrix_transpose
 from chainrule.operations.operands import TensorBase, value_of
 from chainrule.operations.views import INDEX, basic_key
 from chainrule.text import _
@@ -62,6 +61,8 @@ class Protocols(Changes, Declared):
     @property
     def mT(self) -> Self:
         """The transpose of each matrix of the tensor: its last two axes exchanged."""
+        from chainrule.operations.movement import matrix_transpose  # at its first use
+
         v = self.value
         shown = matrix_transpose(v)
         return self._view(v, shown.value, shown.view, *shown.arguments)

@@ -37,6 +37,28 @@ from chainrule.notation.functions import (
     scale,
 )
 
+__all__ = [
+    "added",
+    "alike",
+    "along_axis",
+    "apart",
+    "at",
+    "block",
+    "concatenated",
+    "convolved",
+    "every",
+    "group",
+    "letters_of",
+    "on_axes",
+    "overwritten",
+    "padded",
+    "recurrence",
+    "running",
+    "shaped",
+    "sliced",
+    "windowed",
+]
+
 Ints = tuple[int, ...]
 Pads = Sequence[tuple[int, int]]
 

@@ -2,6 +2,8 @@
 
 The functions of the package, the methods and operators of tensors and the namespace of
 the array API standard follow from the declarations: see :mod:`chainrule.operations.op`.
+A family is imported when the first of its functions is used: ``names`` says which
+family has what, and :mod:`chainrule.operations.forms` imports it.
 NumPy's rules are kept here: promotion of dtypes, broadcasting, axes counted from the
 end, the one free size of a reshape, indexing. A primitive itself takes operands of one
 shape and dtype.
@@ -16,61 +18,46 @@ shape and dtype.
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``, ``matrices``.
 """
 
-from chainrule.operations import (
-    arithmetic,
-    combinations,
-    creation,
-    decompositions,
-    diagonals,
-    distances,
-    distinct,
-    dtypes,
-    elementwise,
-    frequencies,
-    joining,
-    linear_systems,
-    movement,
-    norms,
-    order,
-    pieces,
-    polynomials,
-    products,
-    quantiles,
-    reductions,
-    scans,
-    selection,
-    special,
-    statistics,
-    vectors,
-    writing,
+from __future__ import annotations
+
+import importlib
+
+import chainrule.composites  # noqa: F401 - says where there are composites
+from chainrule.operations.op import OPS, Op
+
+#: The families of declared functions: modules of this package.
+FAMILIES = (
+    "arithmetic",
+    "elementwise",
+    "combinations",
+    "special",
+    "polynomials",
+    "reductions",
+    "order",
+    "distinct",
+    "movement",
+    "diagonals",
+    "joining",
+    "pieces",
+    "selection",
+    "writing",
+    "products",
+    "vectors",
+    "scans",
+    "quantiles",
+    "statistics",
+    "distances",
+    "linear_systems",
+    "decompositions",
+    "norms",
+    "creation",
+    "frequencies",
+    "dtypes",
 )
 
-#: The families of declared functions.
-FAMILIES = (
-    arithmetic,
-    elementwise,
-    combinations,
-    special,
-    polynomials,
-    reductions,
-    order,
-    distinct,
-    movement,
-    diagonals,
-    joining,
-    pieces,
-    selection,
-    writing,
-    products,
-    vectors,
-    scans,
-    quantiles,
-    statistics,
-    distances,
-    linear_systems,
-    decompositions,
-    norms,
-    creation,
-    frequencies,
-    dtypes,
-)
+
+def declared() -> list[Op]:
+    """Return every declared tensor function, family by family; import all families."""
+    for family in FAMILIES:
+        importlib.import_module(f"{__name__}.{family}")
+    return [item for family in FAMILIES for item in OPS[family]]

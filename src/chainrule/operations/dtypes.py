@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +22,6 @@ from chainrule.operations.operands import (
 )
 from chainrule.primitives.movement import copy as copied
 from chainrule.text import _
-
-#: Constants of the package.
-e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,25 @@
 Each form converts the arguments of a call to values, calls the implementation, and
 wraps its result. Those of the most frequent kinds are spelt out: they are a part of
 every eager operation.
+
+Functions are made, and the file that declares them is imported, at the first use of
+one of their family. Until then methods are :class:`Later`, and functions are names.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from chainrule.engines.threads import uninterrupted
 from chainrule.errors import ChainruleError
 from chainrule.graph.context import context
 from chainrule.graph.node import Value
+from chainrule.operations import names
 from chainrule.operations.device import check_device
-from chainrule.operations.op import INVALID_CALL, SIGNS, Op, Viewed
+from chainrule.operations.op import INVALID_CALL, OPS, SIGNS, Op, Viewed
 from chainrule.operations.operands import (
     TensorBase,
     float_operands,
@@ -26,6 +33,34 @@ from chainrule.util.validation import truth
 
 #: Stands for a first argument that is not passed by position.
 MISSING: Any = object()
+#: The place of methods among those of a family; see :mod:`chainrule.operations.names`.
+METHODS = "Tensor"
+#: Functions by the module that has them, and by name; those of methods beside them.
+Made = dict[str, dict[str, Callable[..., Any]]]
+
+
+class Later:
+    """A method whose module is imported at its first use, which then replaces this.
+
+    Args:
+        methods: the class that has the method.
+        name: of the method.
+        load: imports the module, and sets the method in the class.
+    """
+
+    __slots__ = ("_load", "_methods", "_name")
+
+    def __init__(
+        self, methods: type[TensorBase], name: str, load: Callable[[], object]
+    ) -> None:
+        self._methods, self._name, self._load = methods, name, load
+
+    def __get__(self, tensor: Any, owner: Any = None) -> Any:
+        self._load()
+        method = vars(self._methods)[self._name]
+        if method is self:
+            raise AttributeError(self._name)
+        return method.__get__(tensor, owner)
 
 
 class Forms:
@@ -44,26 +79,60 @@ class Forms:
         wrap: Callable[[Value], Any],
     ) -> None:
         self.tensor, self.methods, self.wrap = tensor, methods, wrap
+        self._family_of: dict[str, dict[str, str]] = {}  # by module and by name
+        self._made: dict[str, Made] = {}
+        for family, places in names.FAMILIES.items():
+            for place, text in places.items():
+                if place == METHODS:
+                    self.later(text, partial(self.load, family))
+                else:
+                    own = self._family_of.setdefault(place, {})
+                    own.update(dict.fromkeys(text.split(), family))
 
-    def install(self, ops: Iterable[Op]) -> dict[str, dict[str, Callable[..., Any]]]:
-        """Set tensor functions as methods and operators; return them as functions.
+    def later(self, text: str, load: Callable[[], object]) -> None:
+        """Set methods, named in ``text``, that ``load`` sets at their first use."""
+        for name in text.split():
+            setattr(self.methods, name, Later(self.methods, name, load))
 
-        They are by the module that has them, and by name; the package itself is ``""``.
-        """
-        functions: dict[str, dict[str, Callable[..., Any]]] = {}
+    def names(self, module: str = "") -> list[str]:
+        """Return the names of functions in a module of the package, or in itself."""
+        return [*self._family_of[module]]
+
+    def named(self, name: str, module: str = "") -> Callable[..., Any]:
+        """Return the function of a name in a module of the package, or in itself."""
+        return self._family(self._family_of[module][name])[module][name]
+
+    def load(self, family: str) -> None:
+        """Import a family of tensor functions; set its methods and operators."""
+        for name, method in self._family(family)[METHODS].items():
+            setattr(self.methods, name, method)
+
+    def _family(self, name: str) -> Made:
+        """Return the functions and methods of a family, which is imported for it."""
+        made = self._made.get(name)
+        if made is None:
+            with uninterrupted:  # half a file, read again, declares primitives twice
+                importlib.import_module(f"{names.__package__}.{name}")
+            # Where several threads make them, all have those of the first.
+            made = self._made.setdefault(name, self._make(OPS[name]))
+        return made
+
+    def _make(self, ops: Iterable[Op]) -> Made:
+        """Return tensor functions as functions, methods and operators."""
+        made: Made = {METHODS: {}}
+        methods = made[METHODS]
         for item in ops:
             call = self.function(item)
             for name in (item.name, *item.names):
                 if item.method:
-                    setattr(self.methods, name, call)
+                    methods[name] = call
                 if item.public or item.module:
-                    functions.setdefault(item.module, {})[name] = call
+                    made.setdefault(item.module, {})[name] = call
                 if item.in_place:
-                    change = self.in_place(item, f"{name}_")
-                    setattr(self.methods, f"{name}_", change)
+                    methods[f"{name}_"] = self.in_place(item, f"{name}_")
             if item.operator:
-                self._set_operators(item, call)
-        return functions
+                methods.update(self._operators(item, call))
+        return made
 
     def function(self, item: Op) -> Callable[..., Any]:
         """Return the public function of a declared tensor function, also its method."""
@@ -242,22 +311,21 @@ class Forms:
 
     # -- operators -------------------------------------------------------------------
 
-    def _set_operators(self, item: Op, call: Callable[..., Any]) -> None:
-        """Set a tensor function's operator, its reflected and its in-place form."""
+    def _operators(self, item: Op, call: Any) -> dict[str, Callable[..., Any]]:
+        """Return a tensor function's operator, its reflected and its in-place form."""
         name, function, wrap = item.operator, item.function, self.wrap
         if len(item.positional) == 1:
-            setattr(self.methods, f"__{name}__", lambda x: call(x))
-            return
-        direct = self._operator(item) if item.of_pair else call
-        setattr(self.methods, f"__{name}__", direct)
+            return {f"__{name}__": lambda x: call(x)}
+        made = {f"__{name}__": self._operator(item) if item.of_pair else call}
         if name in SIGNS:
             convert = self._converter(item)
 
             def reflected(x: Any, other: Any) -> Any:
                 return wrap(function(*convert((other, x))[1]))
 
-            setattr(self.methods, f"__r{name}__", reflected)
-            setattr(self.methods, f"__i{name}__", self.in_place(item, SIGNS[name]))
+            made[f"__r{name}__"] = reflected
+            made[f"__i{name}__"] = self.in_place(item, SIGNS[name])
+        return made
 
     def _operator(self, item: Op) -> Callable[..., Any]:
         function, wrap, tensor = item.function, self.wrap, self.tensor

@@ -23,6 +23,9 @@ The annotation of the result says what it becomes: ``-> Value`` a new tensor,
 ``-> Viewed`` a view of the argument. Values in tuples and lists become tensors, and
 everything else stays as it is.
 
+A declaration says what there is, and ``tools/stubs.py`` writes the names down, for type
+checkers and in ``names.py``: so a family of functions is imported at its first use.
+
 Parameters have PyTorch's names. NumPy's names of the same parameters are accepted by
 keyword: see :data:`ALIASES`.
 """
@@ -61,8 +64,9 @@ ALIASES = {
 INVALID_CALL = (TypeError, ValueError, ArithmeticError, LookupError)
 INVALID_CALL += (AttributeError, BufferError)
 
-#: Every declared function.
-OPS: list[Op] = []
+#: The declared functions of the families that are imported, by family; those of all:
+#: :func:`chainrule.operations.declared`.
+OPS: dict[str, list[Op]] = {}
 
 #: The signs of operators that change their first operand in place.
 SIGNS = {
@@ -282,7 +286,8 @@ def op(*names: Any, **traits: Any) -> Any:
     """
 
     def declared(function: F) -> F:
-        OPS.append(Op(function, names, **traits))
+        item = Op(function, names, **traits)
+        OPS.setdefault(item.family, []).append(item)
         return function
 
     if len(names) == 1 and not isinstance(names[0], str):

@@ -6,6 +6,8 @@ a value on under a condition, and every engine reports if the condition is false
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chainrule.errors import ArgumentError
 from chainrule.graph.apply import constant
 from chainrule.graph.batching import Samples
@@ -13,12 +15,14 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import convert, equal
 from chainrule.primitives.movement import full_like, reduce_sum
 from chainrule.primitives.reduce import reduce_prod
 from chainrule.primitives.rules import need_type
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 
 def _rule(x: ArrayType, holds: ArrayType, **__: str) -> ArrayType:

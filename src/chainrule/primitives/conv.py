@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.graph.batching import product
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation.places import convolved
 from chainrule.primitives.blas import check_blas
 from chainrule.primitives.matmul import Dims, letter_sizes, parse_dims
 from chainrule.primitives.movement import flip
@@ -136,7 +136,7 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
     rule=_rule,
     vjp=(_vjp_lhs, _vjp_rhs),
     batch=product,
-    shown=of_any(convolved),
+    shown=of_any(lambda *inputs, **attrs: write.convolved(*inputs, **attrs)),
     source="Goodfellow, Bengio & Courville 2016, 9.1 and 9.5",
     cases=(
         _case("f[2,3,7]", "f[4,3,3]", "nc0,oc0->no0"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
@@ -19,11 +20,11 @@ from chainrule.graph.types import (
     SymbolicDim,
     size_of,
 )
-from chainrule.notation.expressions import Expr, Number, axis_letters
-from chainrule.notation.functions import computed, symbol
-from chainrule.notation.places import group
 from chainrule.primitives.rules import need_axes
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 Ints = tuple[int, ...]
 #: A constant of up to so many numbers is written out.
@@ -43,19 +44,19 @@ def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Arr
 def _written(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Expr:
     """Return the formula that shows a constant of a graph: a number, a list, or c."""
     if len({repr(number) for number in value}) == 1:
-        return Number(float(value[0]))
+        return write.Number(float(value[0]))
     how = partial(REFERENCES[constant], value=value, shape=shape, dtype=dtype)
     few = len(value) <= _SHOWN_AT_MOST
-    shown = _nested(list(map(float, value)), shape) if few else symbol("c")
-    return computed(shown, how=how, key=(value, shape, dtype))
+    shown = _nested(list(map(float, value)), shape) if few else write.symbol("c")
+    return write.computed(shown, how=how, key=(value, shape, dtype))
 
 
 def _nested(numbers: list[float], shape: Shape) -> Expr:
     if not shape:
-        return Number(numbers[0])
+        return write.Number(numbers[0])
     step = len(numbers) // max(int(shape[0]), 1) or 1  # pyright: ignore
     rows = [numbers[i : i + step] for i in range(0, len(numbers), step)]
-    return group([_nested(row, shape[1:]) for row in rows], "[]")
+    return write.group([_nested(row, shape[1:]) for row in rows], "[]")
 
 
 @declare(
@@ -78,8 +79,8 @@ def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
 def _count(dim: Dim, dtype: DType) -> Expr:
     """Return the formula that shows an array size: a number, or n for the samples."""
     if not isinstance(dim, SymbolicDim):
-        return Number(dim)
-    n = symbol("n")
+        return write.Number(dim)
+    n = write.symbol("n")
     return n if dim.factor == 1 else dim.factor * n
 
 
@@ -105,7 +106,7 @@ def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
 def _letter(shape: Shape, axis: int, dtype: DType) -> Expr:
     """Return the formula that shows a range 0, 1, 2, …: its axis' index letter."""
     samples = isinstance(shape[0], SymbolicDim)
-    return symbol(axis_letters(len(shape), samples)[axis])
+    return write.symbol(write.axis_letters(len(shape), samples)[axis])
 
 
 @declare(

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.errors import GradientError, ShapeError
 from chainrule.graph.batching import pointwise
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType
-from chainrule.notation.functions import apply as called
 from chainrule.primitives.elementwise import add, div, mul, sub
 from chainrule.primitives.linear_systems import solutions, solve_triangular
 from chainrule.primitives.matrices import (
@@ -86,7 +86,7 @@ def _qr_vjp(
     batch=pointwise,
     rule=_qr_rule,
     joint_vjp=_qr_vjp,
-    shown=lambda a, complete: called("QR", a),
+    shown=lambda a, complete: write.apply("QR", a),
     source="Golub & Van Loan, Matrix Computations, 5.2; Walter & Lehmann 2018",
     cases=(
         Case(("f[2,2]",), {"complete": False}, ranges=((0.5, 2),)),
@@ -131,7 +131,7 @@ def _eigh_vjp(
     batch=pointwise,
     rule=_eigh_rule,
     joint_vjp=_eigh_vjp,
-    shown=lambda a, upper: called("eigh", a),
+    shown=lambda a, upper: write.apply("eigh", a),
     source="Golub & Van Loan, Matrix Computations, ch. 8; Giles 2008, 3.1",
     cases=(
         Case(("f[1,1]",), {"upper": False}),
@@ -192,7 +192,7 @@ def _svd_vjp(
     batch=pointwise,
     rule=_svd_rule,
     joint_vjp=_svd_vjp,
-    shown=lambda a, full: called("SVD", a),
+    shown=lambda a, full: write.apply("SVD", a),
     source="Golub & Van Loan, Matrix Computations, 8.6; Townsend 2016",
     cases=(
         Case(("f[2,2]",), {"full": False}, ranges=((0.5, 2),)),
@@ -244,7 +244,7 @@ def _pinv_vjp(g: Value, y: Value, a: Value, cut: Value) -> Value:
     batch=pointwise,
     rule=_pinv_rule,
     vjp=(_pinv_vjp, None),
-    shown=lambda a, cut: called("pinv", a, cut),
+    shown=lambda a, cut: write.apply("pinv", a, cut),
     source="Golub & Pereyra 1973, The differentiation of pseudo-inverses",
     cases=(
         Case(("f[1,1]", "f[]"), ranges=((0.5, 2), (0, 0.3))),
@@ -285,7 +285,7 @@ _NEAR = 5.371920351148152
     batch=pointwise,
     rule=_exp_rule,
     vjp=(_exp_vjp,),
-    shown=lambda a: called("exp", a),
+    shown=lambda a: write.apply("exp", a),
     source="Higham 2005, The scaling and squaring method for the matrix exponential",
     cases=(Case(("f[2,2]",)), Case(("f[2,1,1]",)), Case(("f[0,0]",))),
 )

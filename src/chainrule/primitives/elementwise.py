@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.errors import DTypeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation import functions
 from chainrule.primitives import error_function
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples, same
@@ -79,29 +79,32 @@ neg = elementwise(
     linear=True,
 )
 
-exp = elementwise(np.exp, lambda g, y, x: mul(g, y), formula=functions.exp)
+exp = elementwise(np.exp, lambda g, y, x: mul(g, y), formula=lambda x: write.exp(x))
 
 log = elementwise(
-    np.log, lambda g, y, x: div(g, x), formula=functions.ln, domain=((0.0, math.inf),)
+    np.log,
+    lambda g, y, x: div(g, x),
+    formula=lambda x: write.ln(x),
+    domain=((0.0, math.inf),),
 )
 
 log1p = elementwise(
     np.log1p,
     lambda g, y, x: div(g, add(full_like(x, 1.0), x)),
-    formula=lambda x: functions.ln(1 + x),
+    formula=lambda x: write.ln(1 + x),
     domain=((-1.0, math.inf),),
 )
 
 expm1 = elementwise(
     np.expm1,
     lambda g, y, x: mul(g, exp(x)),
-    formula=lambda x: functions.exp(x) - 1,
+    formula=lambda x: write.exp(x) - 1,
 )
 
 tanh = elementwise(
     np.tanh,
     lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),
-    formula=functions.tanh,
+    formula=lambda x: write.tanh(x),
 )
 
 
@@ -115,7 +118,7 @@ sigmoid = elementwise(
     lambda g, y, x: mul(g, mul(y, sub(full_like(y, 1.0), y))),
     name="sigmoid",
     inputs=1,
-    formula=functions.sigmoid,
+    formula=lambda x: write.sigmoid(x),
     source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
 )
 
@@ -129,7 +132,7 @@ erf = elementwise(
     error_function.erf,
     lambda g, y, x: mul(g, _gauss(x)),
     inputs=1,
-    formula=lambda x: functions.prefixed("erf", x),
+    formula=lambda x: write.prefixed("erf", x),
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",
 )
 
@@ -137,7 +140,7 @@ erfc = elementwise(
     error_function.erfc,
     lambda g, y, x: neg(mul(g, _gauss(x))),
     inputs=1,
-    formula=lambda x: functions.prefixed("erfc", x),
+    formula=lambda x: write.prefixed("erfc", x),
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.2",
     cases=(*examples(1), Case(("f[31]",), ranges=((-9.0, 9.0),))),
 )
@@ -145,7 +148,7 @@ erfc = elementwise(
 sqrt = elementwise(
     np.sqrt,
     lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),
-    formula=functions.root,
+    formula=lambda x: write.root(x),
     domain=((0.0, math.inf),),
 )
 
@@ -154,7 +157,7 @@ abs_ = elementwise(
     lambda g, y, x: mul(g, sign(x)),
     name="abs",
     only=None,
-    formula=functions.absolute,
+    formula=lambda x: write.absolute(x),
     kinks=_("x = 0, where the derivative is taken as 0"),
 )
 
@@ -162,7 +165,7 @@ sign = elementwise(
     np.sign,
     lambda g, y, x: full_like(x, 0.0),
     only="numbers",
-    formula=lambda x: functions.prefixed("sign", x),
+    formula=lambda x: write.prefixed("sign", x),
     kinks=_("x = 0, where the derivative is taken as 0"),
 )
 
@@ -171,7 +174,7 @@ maximum = elementwise(
     lambda g, y, a, b: _where_positive(less(b, a), g),
     lambda g, y, a, b: _where_not(less(b, a), g),
     only=None,
-    formula=lambda a, b: functions.apply("max", a, b),
+    formula=lambda a, b: write.apply("max", a, b),
     source="Glorot, Bordes & Bengio 2011 (ReLU); subgradient by declaration",
     kinks=_("a = b, where the whole derivative goes to b: so ReLU′(0) = 0"),
 )
@@ -181,7 +184,7 @@ minimum = elementwise(
     lambda g, y, a, b: _where_positive(less(a, b), g),
     lambda g, y, a, b: _where_not(less(a, b), g),
     only=None,
-    formula=lambda a, b: functions.apply("min", a, b),
+    formula=lambda a, b: write.apply("min", a, b),
     source="smaller of two, NaN where one is; subgradient by declaration",
     kinks=_("a = b, where the whole derivative goes to b"),
 )
@@ -189,12 +192,12 @@ minimum = elementwise(
 _BRACKET: Any = {"only": None, "result": DType.bool, "source": "Iverson bracket"}
 less = elementwise(
     np.less,
-    formula=lambda a, b: functions.bracket(functions.less(a, b)),
+    formula=lambda a, b: write.bracket(write.less(a, b)),
     **_BRACKET,
 )
 equal = elementwise(
     np.equal,
-    formula=lambda a, b: functions.bracket(functions.equals(a, b)),
+    formula=lambda a, b: write.bracket(write.equals(a, b)),
     **_BRACKET,
 )
 
@@ -218,7 +221,7 @@ def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
         lambda g, y, c, a, b: _where_positive(c, g),
         lambda g, y, c, a, b: _where_not(c, g),
     ),
-    formula=lambda condition, a, b: functions.choice(a, condition, b),
+    formula=lambda condition, a, b: write.choice(a, condition, b),
     source="selection by a condition",
     elementwise=True,
     cases=tuple(
@@ -241,7 +244,7 @@ def where(condition: Array, a: Array, b: Array) -> Array:
 isnan = elementwise(
     np.isnan,
     result=DType.bool,
-    formula=lambda x: functions.apply("isnan", x),
+    formula=lambda x: write.apply("isnan", x),
     source="IEEE 754-2019, 5.7.2",
 )
 
@@ -257,7 +260,7 @@ def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
 @declare(
     rule=_convert_rule,
     vjp=(_convert_vjp,),
-    shown=lambda x, dtype: functions.apply(dtype.name, x),
+    shown=lambda x, dtype: write.apply(dtype.name, x),
     source=(
         "IEEE 754-2019, 5.4; from floats to integers towards zero, what is out of"
         " range to the nearest end of it, NaN to 0"
@@ -297,7 +300,7 @@ def convert(x: Array, *, dtype: DType) -> Array:
 floor = elementwise(
     np.floor,
     lambda g, y, x: full_like(x, 0.0),
-    formula=functions.floor,
+    formula=lambda x: write.floor(x),
     source="largest integer not above",
     kinks=_("integers, where the derivative is taken as 0"),
 )
@@ -306,7 +309,7 @@ round_ = elementwise(
     np.rint,
     lambda g, y, x: full_like(x, 0.0),
     name="round",
-    formula=lambda x: functions.prefixed("round", x),
+    formula=lambda x: write.prefixed("round", x),
     source="nearest integer, the even one of two (IEEE 754-2019, 5.9)",
     kinks=_("halves, where the derivative is taken as 0"),
 )
@@ -315,7 +318,7 @@ copysign = elementwise(
     np.copysign,
     lambda g, y, x, s: mul(g, mul(sign(x), copysign(full_like(s, 1.0), s))),
     lambda g, y, x, s: full_like(s, 0.0),
-    formula=lambda x, s: functions.absolute(x) * functions.prefixed("sign", s),
+    formula=lambda x, s: write.absolute(x) * write.prefixed("sign", s),
     source="IEEE 754-2019, 5.5.1: the sign of −0 counts",
     kinks=_("x = 0 and s = 0, where the derivatives are taken as 0"),
 )
@@ -324,7 +327,7 @@ nextafter = elementwise(
     np.nextafter,
     lambda g, y, x, to: g,
     lambda g, y, x, to: full_like(to, 0.0),
-    formula=lambda x, to: functions.apply("nextafter", x, to),
+    formula=lambda x, to: write.apply("nextafter", x, to),
     source="C99, 7.12.11.3: the next number on the way to another",
     kinks=_("x = y; the derivative is that of x"),
 )

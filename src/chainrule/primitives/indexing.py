@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.apply import constant
 from chainrule.graph.batching import Samples, moved, one_by_one, shifted
@@ -19,7 +20,6 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
-from chainrule.notation.places import added, along_axis, at, block, overwritten
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, convert, equal
 from chainrule.primitives.movement import broadcast_to, full_like, reshape, without
@@ -83,7 +83,7 @@ def _for_rows(indices: Value, rest: Shape) -> Value:
     vjp=(lambda g, y, x, i: scatter_add(full_like(x, 0.0), i, g), None),
     batch=_take_samples,
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
-    shown=lambda x, indices: at(x, indices),
+    shown=lambda x, indices: write.at(x, indices),
     source="rows by index (NumPy's take along axis 0)",
     cases=(
         Case(("f[5]", "i32[3]"), ranges=(None, (0, 5))),
@@ -121,7 +121,7 @@ def _scatter_samples(s: Samples) -> Value:
     vjp=(lambda g, y, x, i, u: g, None, _picked),
     batch=_scatter_samples,
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
-    shown=lambda base, indices, updates: added(at(base, indices), updates),
+    shown=lambda base, indices, updates: write.added(write.at(base, indices), updates),
     source="adds rows by index; equal indices add up in the order of ``indices``",
     cases=(
         Case(("f[5]", "i32[7]", "f[7]"), ranges=(None, (0, 5), None)),
@@ -179,7 +179,7 @@ def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
     ),
     batch=shifted("axis"),
     refuses=_along,
-    shown=lambda x, indices, axis: along_axis(x, indices, axis),
+    shown=lambda x, indices, axis: write.along_axis(x, indices, axis),
     source="elements by index along an axis (NumPy's take_along_axis)",
     cases=(
         Case(("f[5]", "i32[3]"), {"axis": 0}, (None, (0, 5))),
@@ -212,8 +212,8 @@ def _scatter_along_rule(
     vjp=(lambda g, y, x, i, u, axis: g, None, _gathered),
     batch=shifted("axis"),
     refuses=_along,
-    shown=lambda base, indices, updates, axis: added(
-        along_axis(base, indices, axis), updates
+    shown=lambda base, indices, updates, axis: write.added(
+        write.along_axis(base, indices, axis), updates
     ),
     source="adds elements by index along an axis; equal indices in their order",
     cases=(
@@ -335,7 +335,7 @@ def _dynamic_slice_samples(s: Samples) -> Value:
     vjp=(_cut_vjp,),
     batch=_dynamic_slice_samples,
     refuses=lambda types, attrs: _corners(types[0].shape, attrs["sizes"], 1),
-    shown=of_any(block),
+    shown=of_any(lambda *inputs, **attrs: write.block(*inputs, **attrs)),
     source="a block of fixed size whose corner is computed",
     cases=(
         Case(("f[7]", "i32[]"), {"sizes": (4,)}, (None, (0, 4))),
@@ -377,7 +377,7 @@ def _update_samples(s: Samples) -> Value:
     vjp=(_base_vjp, _update_vjp),
     batch=_update_samples,
     refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
-    shown=of_any(overwritten),
+    shown=of_any(lambda *inputs, **attrs: write.overwritten(*inputs, **attrs)),
     source="the value with a block of it replaced",
     linear=True,
     cases=(

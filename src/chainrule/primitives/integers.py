@@ -11,10 +11,9 @@ import math
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.graph.declare import Operation
 from chainrule.graph.primitive import Case, Formula
-from chainrule.notation.expressions import as_expr
-from chainrule.notation.functions import apply, floor, negated, operated, scale
 from chainrule.primitives.elementwise import mul, neg
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples
@@ -28,7 +27,7 @@ floor_divide = elementwise(
     lambda g, y, a, b: full_like(a, 0.0),
     lambda g, y, a, b: full_like(b, 0.0),
     only="numbers",
-    formula=lambda a, b: floor(a / b),
+    formula=lambda a, b: write.floor(a / b),
     source="Knuth, The Art of Computer Programming, vol. 1, 1.2.4; 0 by zero",
     domain=_NOT_ZERO,
     kinks=_("whole quotients, where the derivatives are taken as 0"),
@@ -40,7 +39,7 @@ remainder = elementwise(
     lambda g, y, a, b: g,
     lambda g, y, a, b: neg(mul(g, floor_divide(a, b))),
     only="numbers",
-    formula=lambda a, b: operated("mod", a, b),
+    formula=lambda a, b: write.operated("mod", a, b),
     source="Knuth, The Art of Computer Programming, vol. 1, 1.2.4:"
     " the sign is the divisor's; 0 by zero for integers",
     domain=_NOT_ZERO,
@@ -51,7 +50,7 @@ remainder = elementwise(
 gcd = elementwise(
     np.gcd,
     only="integers",
-    shown=lambda a, b: apply("gcd", a, b),
+    shown=lambda a, b: write.apply("gcd", a, b),
     source="Euclid, Elements VII.2; 0 of two zeros",
     cases=tuple(Case((t, t)) for t in ("i32[40]", "u8[2,3]", "i64[]", "i8[300]")),
 )
@@ -69,10 +68,10 @@ def _bitwise(reference: np.ufunc, shown: Formula) -> Operation:
     )
 
 
-bitwise_and = _bitwise(np.bitwise_and, lambda a, b: operated("and", a, b))
-bitwise_or = _bitwise(np.bitwise_or, lambda a, b: operated("or", a, b))
-bitwise_xor = _bitwise(np.bitwise_xor, lambda a, b: operated("xor", a, b))
-bitwise_not = _bitwise(np.bitwise_not, lambda x: negated(x))
+bitwise_and = _bitwise(np.bitwise_and, lambda a, b: write.operated("and", a, b))
+bitwise_or = _bitwise(np.bitwise_or, lambda a, b: write.operated("or", a, b))
+bitwise_xor = _bitwise(np.bitwise_xor, lambda a, b: write.operated("xor", a, b))
+bitwise_not = _bitwise(np.bitwise_not, lambda x: write.negated(x))
 
 
 _SHIFTS = (
@@ -87,7 +86,7 @@ shift_left = elementwise(
     np.left_shift,
     name="shift_left",
     only="integers",
-    shown=lambda x, n: scale(x, as_expr(2) ** n),
+    shown=lambda x, n: write.scale(x, write.as_expr(2) ** n),
     source="multiplication by a power of two, modulo the type's range",
     cases=_SHIFTS,
 )
@@ -96,7 +95,7 @@ shift_right = elementwise(
     np.right_shift,
     name="shift_right",
     only="integers",
-    shown=lambda x, n: floor(x / as_expr(2) ** n),
+    shown=lambda x, n: write.floor(x / write.as_expr(2) ** n),
     source="floor of the quotient by a power of two",
     cases=_SHIFTS,
 )

@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.batching import pointwise
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation.functions import apply as called
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, convert, equal, mul, neg, sub
 from chainrule.primitives.matrices import (
@@ -79,7 +79,7 @@ def _solve_vjp(gs: Values, ys: Values, inputs: Values, needed: Any) -> list[Cota
     batch=pointwise,
     rule=_solve_rule,
     joint_vjp=_solve_vjp,
-    shown=lambda a, b: called("solve", a, b),
+    shown=lambda a, b: write.apply("solve", a, b),
     source="Anderson et al. 1999, LAPACK Users' Guide: gesv; Giles 2008, 2.3.1",
     cases=(
         Case(("f[1,1]", "f[1,3]"), ranges=((0.5, 2), None)),
@@ -124,7 +124,7 @@ _upper = upper
     batch=pointwise,
     rule=_triangular_rule,
     joint_vjp=_triangular_vjp,
-    shown=lambda a, b, upper, unit: called("solve", a, b),
+    shown=lambda a, b, upper, unit: write.apply("solve", a, b),
     source="Golub & Van Loan, Matrix Computations, 3.1",
     cases=tuple(
         Case((f"f[{s}]", f"f[{r}]"), {"upper": u, "unit": i}, ranges=((0.5, 1.5), None))
@@ -200,7 +200,7 @@ def permutation_matrix(x: Value, order: Value) -> Value:
     batch=pointwise,
     rule=_lu_rule,
     joint_vjp=_lu_vjp,
-    shown=lambda a: called("LU", a),
+    shown=lambda a: write.apply("LU", a),
     source="Golub & Van Loan, Matrix Computations, 3.4: partial pivoting",
     cases=(
         Case(("f[2,2]",), ranges=((0.5, 2),)),
@@ -246,7 +246,7 @@ def _permutation_rule(pivots: ArrayType, *, size: int) -> ArrayType:
 @declare(
     batch=pointwise,
     rule=_permutation_rule,
-    shown=lambda pivots, size: called("permutation", pivots),
+    shown=lambda pivots, size: write.apply("permutation", pivots),
     source="Anderson et al. 1999, LAPACK Users' Guide: laswp",
     cases=(
         Case(("i32[3]",), {"size": 3}, ranges=((1, 4),)),
@@ -292,7 +292,7 @@ def _cholesky_vjp(
     batch=pointwise,
     rule=_cholesky_rule,
     joint_vjp=_cholesky_vjp,
-    shown=lambda a: called("cholesky", a),
+    shown=lambda a: write.apply("cholesky", a),
     source="Golub & Van Loan, Matrix Computations, 4.2; Murray 2016 for the derivative",
     cases=(
         Case(("f[1,1]",), ranges=((0.5, 2),)),
@@ -339,7 +339,7 @@ def _det_rule(a: ArrayType) -> ArrayType:
     batch=pointwise,
     rule=_det_rule,
     vjp=(lambda g, y, a: mul(_matrix(a, g), cofactors(a)),),
-    shown=lambda a: called("det", a),
+    shown=lambda a: write.apply("det", a),
     source="Giles 2008, 2.2.4",
     cases=(Case(("f[2,2]",)), Case(("f[2,3,3]",)), Case(("f[0,0]",))),
 )
@@ -364,7 +364,7 @@ def _cofactors_vjp(g: Value, y: Value, a: Value) -> Value:
     batch=pointwise,
     rule=_cofactors_rule,
     vjp=(_cofactors_vjp,),
-    shown=lambda a: called("cofactors", a),
+    shown=lambda a: write.apply("cofactors", a),
     source="Horn & Johnson, Matrix Analysis, 0.8.2: of singular matrices too",
     cases=(
         Case(("f[1,1]",), ranges=((0.5, 2),)),

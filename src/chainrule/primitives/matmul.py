@@ -15,18 +15,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from chainrule import notation as write
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.batching import product
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
-from chainrule.notation.expressions import Contracted, Expr
 from chainrule.primitives.blas import check_blas
 from chainrule.primitives.rules import need_dtype, show
 from chainrule.text import _
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 Axes = tuple[int, ...]
 
@@ -205,7 +208,7 @@ def _written(a: Expr, b: Expr, dims: str, accumulate: DType) -> Expr:
     d = parse_dims(dims)
     ranks = len(d.lhs), len(d.rhs), len(d.out)
     if len(d.contracted) > 1 or d.batch or not all(ranks[:2]) or max(ranks) > 2:
-        return Contracted((a, b), (d.lhs, d.rhs), d.out)
+        return write.Contracted((a, b), (d.lhs, d.rhs), d.out)
     left, right = (a, d.lhs), (b, d.rhs)
     if d.out and d.out[0] in d.rhs:
         left, right = right, left

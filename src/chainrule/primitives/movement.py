@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.apply import constant as number_of
 from chainrule.graph.batching import Samples, pointwise, shifted
@@ -19,13 +20,13 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule, of_any
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, is_symbolic, size_of
-from chainrule.notation import places
-from chainrule.notation.expressions import Expr
-from chainrule.notation.functions import apply, total
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 from chainrule.text import _
 from chainrule.util.bounded import Bounded
+
+if TYPE_CHECKING:
+    from chainrule.notation.expressions import Expr
 
 
 def _broadcast_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
@@ -66,7 +67,7 @@ def _broadcast_samples(s: Samples) -> Value:
     rule=_broadcast_rule,
     vjp=(_broadcast_vjp,),
     batch=_broadcast_samples,
-    shown=lambda x, shape: places.shaped("broadcast", x, shape),
+    shown=lambda x, shape: write.shaped("broadcast", x, shape),
     source="NumPy's broadcasting rules",
     linear=True,
     cases=(
@@ -150,7 +151,7 @@ REDUCTIONS = (
     rule=reduction_rule("reduce_sum"),
     vjp=(lambda g, y, x, axes: expand(g, x, axes),),
     batch=shifted("axes"),
-    formula=lambda x, axes: total(x, axes, keep=False),
+    formula=lambda x, axes: write.total(x, axes, keep=False),
     source="finite sum; engines may order it by their own fixed rule",
     linear=True,
     cases=(
@@ -196,7 +197,7 @@ def _reshape_samples(s: Samples) -> Value:
     rule=_reshape_rule,
     vjp=(_reshape_vjp,),
     batch=_reshape_samples,
-    shown=lambda x, shape: places.shaped("reshape", x, shape),
+    shown=lambda x, shape: write.shaped("reshape", x, shape),
     source="row-major order of elements",
     linear=True,
     cases=(
@@ -234,7 +235,7 @@ def _transpose_samples(s: Samples) -> Value:
     rule=_transpose_rule,
     vjp=(_turned_back,),
     batch=_transpose_samples,
-    shown=lambda x, axes: x.T if axes == (1, 0) else apply("permute", x, *axes),
+    shown=lambda x, axes: x.T if axes == (1, 0) else write.apply("permute", x, *axes),
     source="permutation of axes",
     linear=True,
     cases=(
@@ -302,7 +303,7 @@ def _slice_samples(s: Samples) -> Value:
     rule=_slice_rule,
     vjp=(_slice_vjp,),
     batch=_slice_samples,
-    shown=places.sliced,
+    shown=lambda x, starts, stops, strides: write.sliced(x, starts, stops, strides),
     source="NumPy's basic slicing with positive strides",
     linear=True,
     cases=(
@@ -367,8 +368,8 @@ def _pad_vjp(
 
 
 def _padded(x: Expr, low: Ints, high: Ints, interior: Ints) -> Expr:
-    inside = places.apart(x, tuple([gap + 1 for gap in interior]))
-    return places.padded(inside, tuple(zip(low, high)))
+    inside = write.apart(x, tuple([gap + 1 for gap in interior]))
+    return write.padded(inside, tuple(zip(low, high)))
 
 
 def _pad_samples(s: Samples) -> Value:
@@ -409,7 +410,7 @@ def _flipped_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     rule=_flip_rule,
     vjp=(_flipped_back,),
     batch=shifted("axes"),
-    shown=lambda x, axes: places.on_axes("flip", x, axes),
+    shown=lambda x, axes: write.on_axes("flip", x, axes),
     source="reversed order of elements along axes",
     linear=True,
     cases=(Case(("f[5]",), {"axes": (0,)}), Case(("f[2,3]",), {"axes": (0, 1)})),
@@ -474,7 +475,7 @@ def _concatenate_vjp(
     rule=_concatenate_rule,
     joint_vjp=_concatenate_vjp,
     batch=shifted("axis"),
-    shown=of_any(places.concatenated),
+    shown=of_any(lambda *xs, **attrs: write.concatenated(*xs, **attrs)),
     source="values one behind the other along an axis",
     linear=True,
     cases=(
@@ -493,7 +494,7 @@ def concatenate(*xs: Array, axis: int) -> Array:
     rule=same("copy", 1),
     vjp=(lambda g, y, x: g,),
     batch=pointwise,
-    shown=lambda x: apply("copy", x),
+    shown=lambda x: write.apply("copy", x),
     source="the same elements in memory of their own, in row-major order",
     linear=True,
     cases=(Case(("f[3,2]",)), Case(("i32[4]",)), Case(("f[0]",)), Case(("f[]",))),

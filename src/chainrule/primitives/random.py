@@ -13,13 +13,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.errors import ShapeError
 from chainrule.graph.batching import one_by_one
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
-from chainrule.notation.functions import apply
 from chainrule.primitives.rules import need_type
 from chainrule.text import _
 
@@ -90,7 +90,7 @@ def need_countable(count: Dim) -> None:
 @declare(
     rule=_rule,
     batch=one_by_one,
-    shown=lambda key, step, shape, stream: apply("bits", key, step),
+    shown=lambda key, step, shape, stream: write.apply("bits", key, step),
     source="Salmon, Moraes, Dror & Shaw 2011 (Threefry-2x32, 20 rounds)",
     cases=(
         Case(("u32[2]", "u32[]"), {"shape": (7,), "stream": "1#0"}),

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.graph.apply import constant
 from chainrule.graph.batching import shifted
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
-from chainrule.notation.functions import largest, product_of, reduced
-from chainrule.notation.places import recurrence, running
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import (
     add,
@@ -52,7 +51,7 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     rule=reduction_rule("reduce_max", of_none=False),
     vjp=(_max_vjp,),
     batch=shifted("axes"),
-    formula=lambda x, axes: largest(x, axes, keep=False),
+    formula=lambda x, axes: write.largest(x, axes, keep=False),
     source="largest element",
     kinks=_("ties, where the derivative is shared equally"),
     cases=REDUCTIONS,
@@ -82,7 +81,7 @@ def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     rule=reduction_rule("reduce_prod"),
     vjp=(_prod_vjp,),
     batch=shifted("axes"),
-    formula=lambda x, axes: product_of(x, axes, keep=False),
+    formula=lambda x, axes: write.product_of(x, axes, keep=False),
     source="finite product; of no elements 1, of truth values: whether all are",
     cases=(
         *REDUCTIONS,
@@ -116,7 +115,7 @@ _ALONG = (
 @declare(
     rule=_index_rule("argmax"),
     batch=shifted("axis"),
-    formula=lambda x, axis: reduced("argmax", x, (axis,), keep=False),
+    formula=lambda x, axis: write.reduced("argmax", x, (axis,), keep=False),
     source="index of the largest element, the first of equals; NaN is the largest",
     cases=_ALONG,
 )
@@ -127,7 +126,7 @@ def argmax(x: Array, *, axis: int) -> Array:
 @declare(
     rule=_index_rule("argmin"),
     batch=shifted("axis"),
-    formula=lambda x, axis: reduced("argmin", x, (axis,), keep=False),
+    formula=lambda x, axis: write.reduced("argmin", x, (axis,), keep=False),
     source="index of the smallest element, the first of equals; NaN is the smallest",
     cases=_ALONG,
 )
@@ -191,7 +190,7 @@ def _cumsum_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value
     rule=_cumulative_rule("cumsum"),
     vjp=(_cumsum_vjp,),
     batch=shifted("axis"),
-    shown=lambda x, axis, reverse: running("∑", x, axis, reverse=reverse),
+    shown=lambda x, axis, reverse: write.running("∑", x, axis, reverse=reverse),
     source="running sum along an axis, one after the other; ``reverse`` from the end",
     linear=True,
     cases=_cumulative_cases(1),
@@ -217,7 +216,7 @@ def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Valu
     rule=_cumulative_rule("cumprod"),
     vjp=(_cumprod_vjp,),
     batch=shifted("axis"),
-    shown=lambda x, axis, reverse: running("∏", x, axis, reverse=reverse),
+    shown=lambda x, axis, reverse: write.running("∏", x, axis, reverse=reverse),
     source="running product along an axis; ``reverse`` from the end",
     cases=_cumulative_cases(1),
 )
@@ -245,7 +244,7 @@ def _recurrence_a(
     rule=_recurrence_rule,
     vjp=(_recurrence_a, lambda g, y, a, b, axis, reverse: _turned(g, a, axis, reverse)),
     batch=shifted("axis"),
-    shown=lambda a, b, axis, reverse: recurrence(a, b, axis, reverse=reverse),
+    shown=lambda a, b, axis, reverse: write.recurrence(a, b, axis, reverse=reverse),
     source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
     cases=_cumulative_cases(2),
 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.graph.batching import shifted
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation.functions import along
 from chainrule.primitives.rules import need_axes
 
 
@@ -21,7 +21,9 @@ def _rule(x: ArrayType, *, axis: int, descending: bool) -> ArrayType:
 @declare(
     rule=_rule,
     batch=shifted("axis"),
-    shown=lambda x, axis, descending: along("argsort", -x if descending else x, axis),
+    shown=lambda x, axis, descending: write.along(
+        "argsort", -x if descending else x, axis
+    ),
     source="Knuth, The Art of Computer Programming, vol. 3, 5: stable; NaN is largest",
     cases=(
         Case(("f[7]",), {"axis": 0, "descending": False}),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation.functions import apply, prefixed
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -30,13 +30,13 @@ _ANGLE: Any = {
 sin = elementwise(
     np.sin,
     lambda g, y, x: mul(g, cos(x)),
-    formula=lambda x: prefixed("sin", x),
+    formula=lambda x: write.prefixed("sin", x),
     **_ANGLE,
 )
 cos = elementwise(
     np.cos,
     lambda g, y, x: neg(mul(g, sin(x))),
-    formula=lambda x: prefixed("cos", x),
+    formula=lambda x: write.prefixed("cos", x),
     **_ANGLE,
 )
 
@@ -62,7 +62,7 @@ atan2 = elementwise(
     lambda g, angle, y, x: mul(g, _partials(y, x)[0]),
     lambda g, angle, y, x: neg(mul(g, _partials(y, x)[1])),
     name="atan2",
-    formula=lambda y, x: apply("atan2", y, x),
+    formula=lambda y, x: write.apply("atan2", y, x),
     source="C99, F.9.1.4: the angle of the point (x, y), from −π to π",
     kinks=_(
         "the half-axis y = 0, x < 0, where the angle jumps; the origin, where the "

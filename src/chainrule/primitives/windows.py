@@ -9,18 +9,17 @@ derivative goes to the first of the largest elements, as in PyTorch.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from chainrule import notation as write
 from chainrule.errors import ArgumentError
 from chainrule.graph.batching import shifted
 from chainrule.graph.declare import Operation, declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES, Case, TypeRule, of_any
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
-from chainrule.notation.places import windowed
 from chainrule.primitives.indexing import scatter_add_along
 from chainrule.primitives.movement import (
     broadcast_to,
@@ -101,7 +100,7 @@ def _cases(*, base: bool) -> tuple[Case, ...]:
     rule=_sum_rule,
     vjp=(_sum_vjp,),
     batch=shifted("axes"),
-    shown=of_any(partial(windowed, "∑")),
+    shown=of_any(lambda *x, **attrs: write.windowed("∑", *x, **attrs)),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (average pooling without 1/w)",
     linear=True,
     cases=(
@@ -237,7 +236,7 @@ def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
     rule=_max_rule("window_max"),
     vjp=(_max_vjp,),
     batch=shifted("axes"),
-    shown=of_any(partial(windowed, "max")),
+    shown=of_any(lambda *x, **attrs: write.windowed("max", *x, **attrs)),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (max pooling)",
     kinks=_("ties, where the derivative goes to the first"),
     cases=_cases(base=False),
@@ -249,7 +248,7 @@ def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
 @declare(
     rule=_max_rule("window_argmax", DType.int64),
     batch=shifted("axes"),
-    shown=of_any(partial(windowed, "argmax")),
+    shown=of_any(lambda *x, **attrs: write.windowed("argmax", *x, **attrs)),
     source=(
         "where the largest element of a window stands, counted along ``axes`` as one"
         " line; the first of equals, NaN the largest"

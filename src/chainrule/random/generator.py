@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.context import context
+from chainrule.graph.context import context, within
 from chainrule.graph.types import DType, Shape, size_of
 from chainrule.operations.device import check_device
 from chainrule.operations.op import raises_call_error
@@ -130,7 +130,9 @@ class StepStream:
 
 
 #: The process's generator, which draws unless a :func:`stream` surrounds the draw.
-default_generator = Generator(0)
+#: It belongs to no trace, though the first draw, and so this import, may be in one.
+with within("trace", None):
+    default_generator = Generator(0)
 
 
 @raises_call_error

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import chainrule.functions as cr
-from chainrule.tensor import IN_MODULES
+from chainrule.errors import unknown_name
+from chainrule.tensor import FORMS
 
 #: Functions of the package, by their names here.
 _SHARED = {
@@ -27,14 +28,25 @@ _SHARED = {
     "multigammaln": "mvlgamma",
     "psi": "digamma",
 }
-_ALL = {
-    **IN_MODULES["special"],
-    **{name: getattr(cr, other) for name, other in _SHARED.items()},
-}
-globals().update(_ALL)
+_OWN = FORMS.names("special")
 
-__all__ = sorted(_ALL)
+__all__ = sorted([*_OWN, *_SHARED])
 
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Callable[..., Any]: ...
+
+else:
+
+    def __getattr__(name: str) -> Callable[..., Any]:
+        """Return a function at its first use."""
+        if name in _OWN:
+            return globals().setdefault(name, FORMS.named(name, "special"))
+        if name in _SHARED:
+            return globals().setdefault(name, getattr(cr, _SHARED[name]))
+        raise unknown_name(__name__, name, __all__)
+
+
+def __dir__() -> list[str]:
+    """Return the names of the functions, those that are not made yet among them."""
+    return sorted({*globals(), *__all__})

@@ -20,49 +20,25 @@ from chainrule.functions import erf as erf
 from chainrule.functions import erfc as erfc
 from chainrule.functions import erfinv as erfinv
 from chainrule.functions import exp2 as exp2
+from chainrule.functions import sigmoid as expit
 from chainrule.functions import expm1 as expm1
+from chainrule.functions import lgamma as gammaln
 from chainrule.functions import i0 as i0
 from chainrule.functions import log1p as log1p
 from chainrule.functions import log_softmax as log_softmax
 from chainrule.functions import logit as logit
 from chainrule.functions import logsumexp as logsumexp
+from chainrule.functions import i0 as modified_bessel_i0
+from chainrule.functions import mvlgamma as multigammaln
 from chainrule.functions import polygamma as polygamma
+from chainrule.functions import digamma as psi
 from chainrule.functions import round as round
 from chainrule.functions import sinc as sinc
 from chainrule.functions import softmax as softmax
 from chainrule.functions import xlogy as xlogy
-from chainrule.functions import sigmoid as expit
-from chainrule.functions import lgamma as gammaln
-from chainrule.functions import i0 as modified_bessel_i0
-from chainrule.functions import mvlgamma as multigammaln
-from chainrule.functions import digamma as psi
 
 __all__ = ['bessel_j0', 'bessel_j1', 'bessel_y0', 'bessel_y1', 'chebyshev_polynomial_t', 'chebyshev_polynomial_u', 'chebyshev_polynomial_v', 'chebyshev_polynomial_w', 'digamma', 'entr', 'erf', 'erfc', 'erfcx', 'erfinv', 'exp2', 'expit', 'expm1', 'gammaln', 'hermite_polynomial_h', 'hermite_polynomial_he', 'i0', 'i0e', 'i1', 'i1e', 'laguerre_polynomial_l', 'legendre_polynomial_p', 'log1p', 'log_ndtr', 'log_softmax', 'logit', 'logsumexp', 'modified_bessel_i0', 'modified_bessel_i1', 'modified_bessel_k0', 'modified_bessel_k1', 'multigammaln', 'ndtr', 'ndtri', 'polygamma', 'psi', 'round', 'scaled_modified_bessel_k0', 'scaled_modified_bessel_k1', 'shifted_chebyshev_polynomial_t', 'shifted_chebyshev_polynomial_u', 'shifted_chebyshev_polynomial_v', 'shifted_chebyshev_polynomial_w', 'sinc', 'softmax', 'spherical_bessel_j0', 'xlog1py', 'xlogy', 'zeta']
 
-def chebyshev_polynomial_t(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Chebyshev's Tₙ(x) of the first kind: T₁ = x, Tₖ₊₁ = 2x Tₖ − Tₖ₋₁."""
-def chebyshev_polynomial_u(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Chebyshev's Uₙ(x) of the second kind: U₁ = 2x, otherwise as Tₙ."""
-def chebyshev_polynomial_v(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Chebyshev's Vₙ(x) of the third kind: V₁ = 2x − 1, otherwise as Tₙ."""
-def chebyshev_polynomial_w(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Chebyshev's Wₙ(x) of the fourth kind: W₁ = 2x + 1, otherwise as Tₙ."""
-def shifted_chebyshev_polynomial_t(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Chebyshev's Tₙ(2x − 1), for 0 ≤ x ≤ 1."""
-def shifted_chebyshev_polynomial_u(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Chebyshev's Uₙ(2x − 1), for 0 ≤ x ≤ 1."""
-def shifted_chebyshev_polynomial_v(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Chebyshev's Vₙ(2x − 1), for 0 ≤ x ≤ 1."""
-def shifted_chebyshev_polynomial_w(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Chebyshev's Wₙ(2x − 1), for 0 ≤ x ≤ 1."""
-def hermite_polynomial_h(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return the physicists' Hermite polynomial: H₁ = 2x, Hₖ₊₁ = 2x Hₖ − 2k Hₖ₋₁."""
-def hermite_polynomial_he(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return the probabilists' Hermite polynomial: He₁ = x, Heₖ₊₁ = x Heₖ − k Heₖ₋₁."""
-def laguerre_polynomial_l(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Laguerre's Lₙ(x): L₁ = 1 − x, (k + 1) Lₖ₊₁ = (2k + 1 − x) Lₖ − k Lₖ₋₁."""
-def legendre_polynomial_p(x: TensorLike, /, n: TensorLike) -> Tensor:
-    """Return Legendre's Pₙ: P₁ = x, (k + 1) Pₖ₊₁ = (2k + 1) x Pₖ − k Pₖ₋₁."""
 def zeta(x: TensorLike, /, other: TensorLike) -> Tensor:
     """Return Hurwitz's zeta function ζ(x, q) = Σ 1/(q + k)ˣ over k ≥ 0, q = other."""
 def erfcx(x: TensorLike, /) -> Tensor:
@@ -103,3 +79,27 @@ def entr(x: TensorLike, /) -> Tensor:
     """Return the entropy −x ln x of each element, 0 at 0 and −∞ below."""
 def spherical_bessel_j0(x: TensorLike, /) -> Tensor:
     """Return sin(x) / x, the spherical Bessel function of order 0; 1 at 0."""
+def chebyshev_polynomial_t(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Chebyshev's Tₙ(x) of the first kind: T₁ = x, Tₖ₊₁ = 2x Tₖ − Tₖ₋₁."""
+def chebyshev_polynomial_u(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Chebyshev's Uₙ(x) of the second kind: U₁ = 2x, otherwise as Tₙ."""
+def chebyshev_polynomial_v(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Chebyshev's Vₙ(x) of the third kind: V₁ = 2x − 1, otherwise as Tₙ."""
+def chebyshev_polynomial_w(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Chebyshev's Wₙ(x) of the fourth kind: W₁ = 2x + 1, otherwise as Tₙ."""
+def shifted_chebyshev_polynomial_t(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Chebyshev's Tₙ(2x − 1), for 0 ≤ x ≤ 1."""
+def shifted_chebyshev_polynomial_u(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Chebyshev's Uₙ(2x − 1), for 0 ≤ x ≤ 1."""
+def shifted_chebyshev_polynomial_v(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Chebyshev's Vₙ(2x − 1), for 0 ≤ x ≤ 1."""
+def shifted_chebyshev_polynomial_w(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Chebyshev's Wₙ(2x − 1), for 0 ≤ x ≤ 1."""
+def hermite_polynomial_h(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return the physicists' Hermite polynomial: H₁ = 2x, Hₖ₊₁ = 2x Hₖ − 2k Hₖ₋₁."""
+def hermite_polynomial_he(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return the probabilists' Hermite polynomial: He₁ = x, Heₖ₊₁ = x Heₖ − k Heₖ₋₁."""
+def laguerre_polynomial_l(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Laguerre's Lₙ(x): L₁ = 1 − x, (k + 1) Lₖ₊₁ = (2k + 1 − x) Lₖ − k Lₖ₋₁."""
+def legendre_polynomial_p(x: TensorLike, /, n: TensorLike) -> Tensor:
+    """Return Legendre's Pₙ: P₁ = x, (k + 1) Pₖ₊₁ = (2k + 1) x Pₖ − k Pₖ₋₁."""

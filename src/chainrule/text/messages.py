@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import string
+import functools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.text.catalogue import lookup
 from chainrule.text.numbers import width
 
-_FORMATTER = string.Formatter()
+if TYPE_CHECKING:
+    from string import Formatter
+
+
+@functools.cache
+def _formatter() -> Formatter:
+    """Return the reader of templates and formatter of values."""
+    from string import Formatter  # each import counts in that of the package
+
+    return Formatter()
 
 
 class Message(str):
@@ -64,7 +73,9 @@ class Message(str):
         if not self.values:
             return text
         columns = {
-            name: spec for __, name, spec, __ in _FORMATTER.parse(self.template) if spec
+            name: spec
+            for __, name, spec, __ in _formatter().parse(self.template)
+            if spec
         }
         shown = {
             name: _padded(value.translated(), columns.get(name, ""))
@@ -74,7 +85,7 @@ class Message(str):
         }
         return "".join(
             literal + (shown.get(name, f"{{{name}}}") if name else "")
-            for literal, name, *__ in _FORMATTER.parse(text)
+            for literal, name, *__ in _formatter().parse(text)
         )
 
 
@@ -111,14 +122,14 @@ def _formatted(
     """Return a translatable message of a template, values and formatted texts."""
     parts: list[str] = []
     texts: dict[str, str] = {}
-    for literal, name, spec, conversion in _FORMATTER.parse(template):
+    for literal, name, spec, conversion in _formatter().parse(template):
         parts.append(literal)
         if name is None:
             continue
         if name in values:
             value = values[name]
             if conversion:
-                value = _FORMATTER.convert_field(value, conversion)
+                value = _formatter().convert_field(value, conversion)
             text = format(value, spec or "")
             texts[name] = value if isinstance(value, Message) else text
         elif name in formatted:

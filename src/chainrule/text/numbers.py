@@ -10,15 +10,12 @@ from __future__ import annotations
 import math
 import os
 import re
-import unicodedata
 from numbers import Integral
 from typing import Any
 
 #: What a number that is not there looks like.
 NONE = "–"
-_SHARES = re.compile(
-    r"(balanced_)?accuracy|top\d+|f1|precision|recall|probability|share"
-)
+_SHARES = r"(balanced_)?accuracy|top\d+|f1|precision|recall|probability|share"
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -73,7 +70,7 @@ def percent(share: Any, decimals: int = 2) -> str:
 
 def is_share(metric: str) -> bool:
     """Return whether a metric is a share, shown in per cent."""
-    return _SHARES.fullmatch(metric) is not None
+    return re.fullmatch(_SHARES, metric) is not None
 
 
 def measure(metric: str, value: Any) -> str:
@@ -91,10 +88,9 @@ def width(text: str) -> int:
     >>> width("iris"), width("玫瑰")
     (4, 4)
     """
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
+    from unicodedata import combining, east_asian_width  # few programs need it
+
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
 def padded(text: str, columns: int, mark: str = " ") -> str:

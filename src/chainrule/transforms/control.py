@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
 from chainrule.composites import control
-from chainrule.engines import eager  # noqa: F401 - which computes eager loops
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.apply import apply
 from chainrule.graph.body import trace_body

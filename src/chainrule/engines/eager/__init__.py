@@ -19,15 +19,48 @@ compile; calls where NumPy is told to raise an error (``np.errstate``); and ever
 where ``cr.backends.native.enabled`` is False, or llvmlite is absent.
 """
 
-from chainrule.composites.control import scan
-from chainrule.engines.eager.convolutions import Convolutions
-from chainrule.engines.eager.loops import Loops
-from chainrule.engines.eager.piece import is_available, switch
-from chainrule.engines.eager.rows import ROWS
-from chainrule.graph.primitive import EAGER
-from chainrule.primitives.conv import conv
+from __future__ import annotations
 
-EAGER[scan], EAGER[conv] = Loops(), Convolutions()
-EAGER.update(ROWS)
+import importlib
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["is_available", "switch"]
+from chainrule.graph.primitive import EAGER, Array
+
+
+class Later:
+    """A row of the table whose module is imported at its first use, and replaces it.
+
+    Args:
+        primitive: the name of the primitive.
+        module: the module of this package that computes its eager calls.
+    """
+
+    def __init__(self, primitive: str, module: str) -> None:
+        self._primitive, self._module = primitive, f"{__name__}.{module}"
+
+    def forward(self, arrays: tuple[Array, ...], attrs: dict[str, Any]) -> Any:
+        """Return the results as the imported row does."""
+        importlib.import_module(self._module)
+        return EAGER[self._primitive].forward(arrays, attrs)
+
+    def backward(
+        self,
+        gs: Sequence[Any],
+        ys: Sequence[Any],
+        inputs: Sequence[Any],
+        needed: Sequence[bool],
+        attrs: dict[str, Any],
+    ) -> Sequence[Any] | None:
+        """Return the cotangents of the inputs as the imported row does."""
+        importlib.import_module(self._module)
+        return EAGER[self._primitive].backward(gs, ys, inputs, needed, attrs)
+
+
+for _module, _primitives in {
+    "loops": ("scan",),
+    "convolutions": ("conv",),
+    "rows": ("gelu", "gelu_tanh", "silu", "softmax", "log_softmax", "layer_norm"),
+}.items():
+    for _name in _primitives:
+        EAGER[_name] = Later(_name, _module)

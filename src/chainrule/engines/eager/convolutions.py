@@ -13,6 +13,7 @@ from typing import Any
 
 from chainrule.engines.eager.piece import CALLS, Pieces, allowed, forward_piece
 from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.primitive import EAGER
 from chainrule.graph.types import ArrayType, SymbolicDim, dtype_of
 from chainrule.primitives.conv import conv
 from chainrule.primitives.matmul import Dims, parse_dims
@@ -79,3 +80,6 @@ def _multiplications(d: Dims, arrays: Sequence[Array], attrs: dict[str, Any]) ->
     summed = zip(d.rhs, arrays[1].shape)
     taps = math.prod(n for c, n in summed if c in d.contracted + d.window)
     return math.prod(shape) * taps
+
+
+EAGER[conv.name] = Convolutions()

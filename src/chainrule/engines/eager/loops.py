@@ -19,6 +19,7 @@ from chainrule.engines.eager.piece import (
     forward_piece,
 )
 from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.primitive import EAGER
 from chainrule.graph.types import ArrayType, Sizes, SymbolicDim, type_of
 
 #: A loop of fewer numbers (steps times rows times units) is NumPy's: to be looked at,
@@ -111,3 +112,6 @@ def _sizes(shapes: Sequence[Any], attrs: dict[str, Any]) -> Sizes | None:
     if steps * rows * units < NUMBERS or not allowed():
         return None
     return {"N": rows, "T": steps}
+
+
+EAGER[scan.name] = Loops()

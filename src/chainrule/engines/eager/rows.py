@@ -19,7 +19,7 @@ from chainrule.engines.eager.piece import (
     forward_piece,
 )
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import EagerCalls, Primitive
+from chainrule.graph.primitive import EAGER, Primitive
 from chainrule.graph.types import ArrayType, Shape, Sizes, SymbolicDim, dtype_of
 
 #: A call of fewer elements is NumPy's.
@@ -132,15 +132,9 @@ class Rows(Pieces):
         return {name.names[0]: n for name, n in names if name is not None}
 
 
-def _table() -> dict[Primitive, EagerCalls]:
-    table: dict[Primitive, EagerCalls] = {}
-    for f in (activations.gelu, activations.gelu_tanh, activations.silu):
-        table[f] = Rows(f, _elements, (_ROWS,))
-    for f in (activations.softmax, activations.log_softmax):
-        table[f] = Rows(f, _last_axis, (_ROWS, _WIDTH))
-    f = normalization.layer_norm
-    table[f] = Rows(f, _last_axes, (_ROWS, None))
-    return table
-
-
-ROWS = _table()
+for _f in (activations.gelu, activations.gelu_tanh, activations.silu):
+    EAGER[_f.name] = Rows(_f, _elements, (_ROWS,))
+for _f in (activations.softmax, activations.log_softmax):
+    EAGER[_f.name] = Rows(_f, _last_axis, (_ROWS, _WIDTH))
+_f = normalization.layer_norm
+EAGER[_f.name] = Rows(_f, _last_axes, (_ROWS, None))

@@ -67,6 +67,7 @@ _INTEGERS = {
 }
 
 
+@functools.cache
 def is_long(primitive: Primitive) -> bool:
     """Whether machine code of a composite takes seconds: a series of many terms."""
     if not isinstance(primitive, Composite):
@@ -159,7 +160,7 @@ class Example:
         """The attributes."""
         return self.case.attrs
 
-    @property
+    @functools.cached_property
     def out_types(self) -> tuple[ArrayType, ...]:
         """The types of the outputs, from the rule."""
         return self.primitive.output_types(self.types, self.attrs)

@@ -26,8 +26,9 @@ from tests.conformance.cases import (
     materialise,
     with_batch,
 )
+from tests.rows import table
 
-PRIMITIVES = [pytest.param(p, id=p.name) for p in registered().values()]
+PRIMITIVES = tuple(registered().values())
 
 #: float32 against float64: relative to the largest element of the result.
 FLOAT32_TOLERANCE = 1e-5
@@ -186,7 +187,7 @@ def test_eager_refuses_what_tracing_refuses() -> None:
     assert not accepted
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@table("primitive", PRIMITIVES, ids=lambda p: p.name)
 def test_wrong_number_of_inputs_is_refused(primitive: Primitive) -> None:
     """Or computed, by a primitive that takes any number."""
     example = examples_of(primitive)[0]
@@ -272,7 +273,7 @@ def test_elementwise_is_elementwise(example: Example, rng: np.random.Generator) 
     check_elementwise(example, rng)
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@table("primitive", PRIMITIVES, ids=lambda p: p.name)
 def test_declaration_is_complete(primitive: Primitive) -> None:
     assert primitive.source
     assert primitive.examples()
@@ -282,7 +283,7 @@ def test_declaration_is_complete(primitive: Primitive) -> None:
         assert primitive.function.__doc__
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@table("primitive", PRIMITIVES, ids=lambda p: p.name)
 def test_cases_cover_sizes(primitive: Primitive) -> None:
     """Each case's types fit its own attributes, and no case is there twice."""
     mine = examples_of(primitive)

@@ -39,6 +39,9 @@ set_language("en")  # whatever the locale of who runs them
 # Tests interrupt themselves and what they start; a shell's background job ignores it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.dont_write_bytecode = False
+# No power fails while tests run, and a disk takes milliseconds for each of their
+# thousands of files. Like fsync this refuses what is no open file.
+os.fsync = os.fstat  # pyright: ignore
 
 #: The parts into which ``--part`` divides the tests.
 PARTS = 10

@@ -244,6 +244,7 @@ def rewritten(document: str, different: list[Difference]) -> str:
 def main(arguments: list[str]) -> int:
     """Check (or with ``--write`` rewrite) the documents of these paths."""
     os.environ["COLUMNS"] = "80"  # as wide as outputs may become
+    os.fsync = os.fstat  # pyright: ignore  # waits for no disk
     paths = [a for a in arguments if not a.startswith("--")]
     if "--apart" in arguments and hasattr(os, "fork"):
         for name in ("cli", "viz", "engines.native.runtime.compiler"):

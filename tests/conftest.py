@@ -29,6 +29,7 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from _pytest.runner import runtestprotocol  # noqa: E402
 
 from chainrule.engines import native_problem  # noqa: E402
 from chainrule.text.languages import set_language  # noqa: E402
@@ -50,6 +51,8 @@ PARTS = 10
 COLLECT_AFTER = 10_000
 #: Tests after which what is left stays: caches fill, and a collection reads them all.
 FREEZE_AFTER = 100
+#: Seconds below which no list of durations shows a setup or a teardown.
+SHORT = 0.005
 #: Tests for which any engine will do, or any way to run a function: the fast suite runs
 #: each case in one of them, by turns, the slow tests in the others. What the ways make
 #: of the same graph is compared in tests/conformance and tests/engines, in all of them.
@@ -166,6 +169,24 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     gc.enable()
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    """Run a test; of quick setups and teardowns without a fault nothing is sent.
+
+    Those are two of three reports, and the main process, which runs beside the workers
+    on their cores, needs half a millisecond for them.
+    """
+    if not hasattr(item.config, "workerinput"):
+        return None  # as pytest does it
+    about = {"nodeid": item.nodeid, "location": item.location}
+    item.ihook.pytest_runtest_logstart(**about)
+    for report in runtestprotocol(item, nextitem=nextitem, log=False):
+        plain = report.passed and not report.sections and report.duration < SHORT
+        if report.when == "call" or not plain:
+            item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(**about)
+    return True
 
 
 _run = itertools.count(1)

@@ -19,12 +19,11 @@ from tests.conformance.cases import (
     Example,
     all_cases,
     every,
+    every_primitive,
     examples_of,
     replaced,
 )
-from tests.rows import table
 
-PRIMITIVES = tuple(registered().values())
 #: Relative to the number itself, or to the largest of the result.
 TOLERANCE = 1e-12
 #: Inputs look different from everything that formulas name themselves.
@@ -117,7 +116,7 @@ def mine(primitive: Primitive) -> Sequence[Example]:
     return examples_of(primitive, (DType.float64,))
 
 
-@table("primitive", PRIMITIVES, ids=lambda p: p.name)
+@every_primitive
 def test_what_can_be_worked_out_is_not_left_to_the_reference(
     primitive: Primitive,
 ) -> None:
@@ -130,7 +129,7 @@ def test_what_can_be_worked_out_is_not_left_to_the_reference(
             assert by_reference == (primitive.name in SHOWN), example
 
 
-@table("primitive", PRIMITIVES, ids=lambda p: p.name)
+@every_primitive
 def test_the_formula_can_be_written(primitive: Primitive) -> None:
     for example in mine(primitive):
         e = formula_of(example)
@@ -144,7 +143,7 @@ def test_the_formula_can_be_written(primitive: Primitive) -> None:
             assert set(NAMES[: len(example.types)]) <= set(text), text
 
 
-@table("primitive", PRIMITIVES, ids=lambda p: p.name)
+@every_primitive
 def test_a_symbol_may_stand_for_anything(primitive: Primitive) -> None:
     """Putting an expression in at declaration and later is the same."""
     for example in mine(primitive):

@@ -29,16 +29,20 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from _pytest.runner import runtestprotocol  # noqa: E402
 
 from chainrule.engines import native_problem  # noqa: E402
 from chainrule.text.languages import set_language  # noqa: E402
-from tests.ways import ENGINES  # noqa: E402
+from tests.ways import WAYS  # noqa: E402
 
 gc.disable()  # until all tests are collected: of their objects none is garbage
 set_language("en")  # whatever the locale of who runs them
 # Tests interrupt themselves and what they start; a shell's background job ignores it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.dont_write_bytecode = False
+# No power fails while tests run, and a disk takes milliseconds for each of their
+# thousands of files. Like fsync this refuses what is no open file.
+os.fsync = os.fstat  # pyright: ignore
 
 #: The parts into which ``--part`` divides the tests.
 PARTS = 10
@@ -47,10 +51,13 @@ PARTS = 10
 COLLECT_AFTER = 10_000
 #: Tests after which what is left stays: caches fill, and a collection reads them all.
 FREEZE_AFTER = 100
-#: Tests for which any engine will do: the fast suite runs each on one of the two, by
-#: turns, the slow tests on the other.
+#: Seconds below which no list of durations shows a setup or a teardown.
+SHORT = 0.005
+#: Tests for which any engine will do, or any way to run a function: the fast suite runs
+#: each case in one of them, by turns, the slow tests in the others. What the ways make
+#: of the same graph is compared in tests/conformance and tests/engines, in all of them.
 WITH_ANY_ENGINE = re.compile(
-    "tests/(training|recipes|cli)/"
+    "tests/(training|recipes|cli|nn|explanation|array_api|examples)/"
     "|tests/test_(metrics|class_metrics|evaluation|environment)[.]py"
 )
 #: Folders whose tests compare with PyTorch.
@@ -91,27 +98,29 @@ def part_of(nodeid: str) -> int:
     return zlib.crc32(nodeid.encode()) % PARTS
 
 
-def one_engine_each(items: list[pytest.Item]) -> None:
-    """Mark as slow one of two tests that differ by the engine, which is not tested."""
-    pairs: dict[str, list[pytest.Item]] = {}
+def one_way_each(items: list[pytest.Item]) -> None:
+    """Mark as slow all but one of tests that differ by the way to run, not tested."""
+    cases: dict[str, list[pytest.Item]] = {}
     for item in items:
         callspec: Any = getattr(item, "callspec", None)
-        engine = callspec.params.get("engine") if callspec else None
-        if engine not in ENGINES or item.get_closest_marker("slow"):
+        params = callspec.params if callspec else {}
+        way = params.get("way", params.get("engine"))
+        if way not in WAYS or item.get_closest_marker("slow"):
             continue
         if WITH_ANY_ENGINE.search(item.path.as_posix()):
-            name = re.sub(rf"\b{engine}\b", "", item.nodeid)
-            pairs.setdefault(name, []).append(item)
-    for name, pair in pairs.items():
-        if len(pair) == len(ENGINES) == 2:
-            pair[zlib.crc32(name.encode()) % 2].add_marker("slow")
+            name = re.sub(rf"\b{way}\b", "", item.nodeid)
+            cases.setdefault(name, []).append(item)
+    for name, case in cases.items():
+        first = zlib.crc32(name.encode()) % len(case)
+        for item in (case[first:] + case[:first])[:-1]:
+            item.add_marker("slow")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    one_engine_each(items)
+    one_way_each(items)
     yield  # markers select
     select_part(config, items)
 
@@ -160,6 +169,24 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     gc.enable()
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    """Run a test; of quick setups and teardowns without a fault nothing is sent.
+
+    Those are two of three reports, and the main process, which runs beside the workers
+    on their cores, needs half a millisecond for them.
+    """
+    if not hasattr(item.config, "workerinput"):
+        return None  # as pytest does it
+    about = {"nodeid": item.nodeid, "location": item.location}
+    item.ihook.pytest_runtest_logstart(**about)
+    for report in runtestprotocol(item, nextitem=nextitem, log=False):
+        plain = report.passed and not report.sections and report.duration < SHORT
+        if report.when == "call" or not plain:
+            item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(**about)
+    return True
 
 
 _run = itertools.count(1)

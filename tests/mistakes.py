@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.rows import table
+
 #: By the error, what is written, and a pattern of the message; ``.`` fits any line.
 Mistakes = dict[type[Exception], dict[str, str]]
 
@@ -24,7 +26,7 @@ def explained(mistakes: Mistakes, names: dict[str, Any]) -> Callable[..., None]:
         for text in mistakes[error]
     ]
 
-    @pytest.mark.parametrize(("error", "text", "words"), rows)
+    @table(("error", "text", "words"), rows)
     def test(error: type[Exception], text: str, words: str) -> None:
         with pytest.raises(error, match=f"(?s){words}") as caught:
             eval(text, names)

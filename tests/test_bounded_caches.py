@@ -16,7 +16,7 @@ import pkgutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
@@ -43,31 +43,43 @@ BOUNDED_OTHERWISE = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def seen_by_the_collector() -> Iterator[None]:
-    """All objects, from which the suite keeps the garbage collector away."""
-    gc.unfreeze()
-    yield
-    gc.freeze()
-
-
-# -- caches of functools ---------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
-def functions() -> list[Any]:
-    """The cached functions of all modules of the package that can be imported."""
+def functions_of_the_package() -> list[Any]:
+    """The package's functions, plain and cached, of all modules that can be imported.
+
+    One look at all objects of the process, of which there are millions after other
+    tests: these the suite keeps out of the collector's sight, here as well. Networks
+    ran before it, whose functions are kept.
+    """
     for info in pkgutil.walk_packages(cr.__path__, "chainrule."):
         if not info.name.endswith("__main__"):
             try:
                 importlib.import_module(info.name)
             except ImportError:  # of an extra
                 continue
-    return [
+    for engine in ("eager", *ENGINES):
+        _kept(engine, range(2, 4))
+    gc.unfreeze()
+    found = [
         item
         for item in gc.get_objects()
+        if type(item) in (FunctionType, functools._lru_cache_wrapper)
+        and str(getattr(item, "__module__", "")).split(".")[0] == "chainrule"
+    ]
+    gc.freeze()
+    return found
+
+
+# -- caches of functools ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def functions(functions_of_the_package: list[Any]) -> list[Any]:
+    """The cached functions of all modules of the package that can be imported."""
+    return [
+        item
+        for item in functions_of_the_package
         if type(item) is functools._lru_cache_wrapper
-        and str(getattr(item, "__module__", "")).startswith("chainrule.")
         and "<locals>" not in item.__qualname__  # gone with what has made it
     ]
 
@@ -92,7 +104,7 @@ def test_every_cached_function_with_arguments_has_a_small_bound(
 # -- containers of modules and closures ------------------------------------------------
 
 
-def _containers() -> Iterator[tuple[str, Any]]:
+def _containers(functions: list[Any]) -> Iterator[tuple[str, Any]]:
     """The dictionaries, lists and sets that modules and functions' closures hold."""
     kinds = (dict, list, set)
     for name, module in list(sys.modules.items()):
@@ -100,15 +112,19 @@ def _containers() -> Iterator[tuple[str, Any]]:
             for key, item in vars(module).items():
                 if isinstance(item, kinds) and not key.startswith("__"):
                     yield f"{name}.{key}", item
-    for item in gc.get_objects():
+    for item in functions:
         if type(item) is FunctionType and item.__closure__:
-            module = str(item.__module__)
-            if module.split(".")[0] == "chainrule":
-                names = item.__code__.co_freevars
-                for key, cell in zip(names, item.__closure__):
-                    held = _content(cell)
-                    if isinstance(held, kinds):
-                        yield f"{module}.{item.__qualname__}({key})", held
+            names = item.__code__.co_freevars
+            for key, cell in zip(names, item.__closure__):
+                held = _content(cell)
+                if isinstance(held, kinds):
+                    yield f"{item.__module__}.{item.__qualname__}({key})", held
+
+
+@pytest.fixture(scope="module")
+def containers(functions_of_the_package: list[Any]) -> dict[int, tuple[str, Any]]:
+    """All of them by identity, each with its name."""
+    return {id(held): (n, held) for n, held in _containers(functions_of_the_package)}
 
 
 def _content(cell: CellType) -> Any:
@@ -118,8 +134,9 @@ def _content(cell: CellType) -> Any:
         return None
 
 
-def _bounded() -> list[Bounded[Any, Any]]:
-    return [item for _, item in _containers() if isinstance(item, Bounded)]
+@pytest.fixture(scope="module")
+def bounded(containers: dict[int, tuple[str, Any]]) -> list[Bounded[Any, Any]]:
+    return [item for _, item in containers.values() if isinstance(item, Bounded)]
 
 
 def _train(engine: str, a: int) -> None:
@@ -145,26 +162,24 @@ def _kept(engine: str, sizes: range) -> None:
     gc.collect()
 
 
-def test_containers_that_grow_have_a_bound(engine: str) -> None:
-    _kept("eager", range(2, 4))
-    _kept(engine, range(2, 3))
-    before = {id(item): (item, len(item)) for _, item in _containers()}
+def test_containers_that_grow_have_a_bound(
+    engine: str, containers: dict[int, tuple[str, Any]]
+) -> None:
+    before = {key: len(item) for key, (_, item) in containers.items()}
     _kept("eager", range(4, 7))
     _kept(engine, range(4, 7))
     grown = {
         name
-        for name, item in _containers()
-        if id(item) in before
-        and len(item) >= before[id(item)][1] + 3  # one a network
+        for key, (name, item) in containers.items()
+        if len(item) >= before[key] + 3  # one a network
         and not isinstance(item, Bounded)
     }
     assert grown <= BOUNDED_OTHERWISE.keys()
 
 
-def test_a_bounded_container_is_small() -> None:
-    found = _bounded()
-    assert len(found) > 50  # of composites alone
-    assert max(item.most for item in found) <= SMALL
+def test_a_bounded_container_is_small(bounded: list[Bounded[Any, Any]]) -> None:
+    assert len(bounded) > 50  # of composites alone
+    assert max(item.most for item in bounded) <= SMALL
 
 
 def test_a_bounded_container_forgets_the_oldest_entry() -> None:
@@ -178,15 +193,22 @@ def test_a_bounded_container_forgets_the_oldest_entry() -> None:
 # -- objects and memory ----------------------------------------------------------------
 
 
-def _shrunk(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    """Have every Bounded hold few entries, so that bounds are reached at once."""
-    for item in _bounded():
-        item.clear()
-        monkeypatch.setattr(item, "most", most)
+@pytest.fixture
+def shrunk(
+    monkeypatch: pytest.MonkeyPatch, bounded: list[Bounded[Any, Any]]
+) -> Callable[[], None]:
+    """Has every Bounded hold two entries, so that bounds are reached at once."""
+
+    def shrink() -> None:
+        for item in bounded:
+            item.clear()
+            monkeypatch.setattr(item, "most", 2)
+
+    return shrink
 
 
 def test_numbers_are_the_same_with_bounds_that_are_always_reached(
-    monkeypatch: pytest.MonkeyPatch,
+    shrunk: Callable[[], None],
 ) -> None:
     def losses(engine: str) -> list[float]:
         cr.manual_seed(0)
@@ -203,7 +225,7 @@ def test_numbers_are_the_same_with_bounds_that_are_always_reached(
         return made
 
     wanted = losses("numpy")
-    _shrunk(monkeypatch, 2)
+    shrunk()
     assert losses("numpy") == wanted
 
 
@@ -219,10 +241,9 @@ def _objects() -> Counter[str]:
 
 @pytest.mark.parametrize("engine", LAST)
 def test_a_past_network_leaves_no_object_once_bounds_are_reached(
-    engine: str, monkeypatch: pytest.MonkeyPatch
+    engine: str, monkeypatch: pytest.MonkeyPatch, shrunk: Callable[[], None]
 ) -> None:
-    _train(engine, 1)  # imports what it needs
-    _shrunk(monkeypatch, 2)
+    shrunk()
     if engine == "native":
         monkeypatch.setattr(jit, "IDLE", 1)
     _kept(engine, range(2, 4))

@@ -18,6 +18,7 @@ import chainrule as cr
 from chainrule.errors import ArgumentError, CallError
 from chainrule.operations import declared
 from chainrule.operations.op import SIGNS, Op
+from tests.rows import table
 
 DECLARED = declared()
 #: Declarations with a name; the others are what an operator means.
@@ -179,9 +180,7 @@ def aliased() -> list[tuple[Op, str, str]]:
     return made
 
 
-@pytest.mark.parametrize(
-    ("op", "name", "alias"), aliased(), ids=lambda x: getattr(x, "name", x)
-)
+@table(("op", "name", "alias"), aliased(), ids=lambda x: getattr(x, "name", x))
 def test_an_alias_means_its_parameter(op: Op, name: str, alias: str) -> None:
     function = getattr(cr if op.public else cr.Tensor, op.name)
     value = ORDER.get(op.name, VALUES[name])
@@ -206,7 +205,7 @@ def test_an_alias_means_its_parameter(op: Op, name: str, alias: str) -> None:
         function(*before, **{name: value, alias: value})
 
 
-@pytest.mark.parametrize("op", [op for op in OPS if op.in_place], ids=lambda o: o.name)
+@table("op", [op for op in OPS if op.in_place], ids=lambda o: o.name)
 def test_a_change_in_place_gives_the_numbers_of_the_function(op: Op) -> None:
     x, args = first(op), rest(op)
     expected = getattr(x, op.name)(*args).astype(x.dtype)
@@ -244,7 +243,7 @@ def test_a_function_is_the_method() -> None:
                 assert getattr(cr, name) is inspect.getattr_static(cr.Tensor, name)
 
 
-@pytest.mark.parametrize(
+@table(
     "op",
     [
         op

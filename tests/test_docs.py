@@ -17,7 +17,8 @@ stands for anything within a line, and a line that is ``…`` alone for any line
 
 ``python tests/test_docs.py docs/built/tour.md`` checks one document; ``--write``
 replaces the outputs by what was printed. Read the difference before you commit it.
-With ``--no-pictures`` pictures are empty files, which are written at once.
+With ``--no-pictures`` pictures are empty files, which are written at once, and with
+``--apart`` each document has a process of its own, which has the package imported.
 The blocks of a page in ``docs/zh-TW``, and of ``README.zh-TW.md``, run while Chainrule
 speaks Chinese, all others in English. ``test_translated_docs.py`` compares the pages of
 the two languages.
@@ -69,6 +70,8 @@ DOCUMENTS = (
 )
 #: Those whose blocks use the package and add nothing to it.
 USE = tuple(name for name in DOCUMENTS if re.match("docs/(?!built|measured)", name))
+#: The others.
+APART = tuple(name for name in DOCUMENTS if name not in USE)
 
 
 @dataclass
@@ -241,11 +244,19 @@ def rewritten(document: str, different: list[Difference]) -> str:
 def main(arguments: list[str]) -> int:
     """Check (or with ``--write`` rewrite) the documents of these paths."""
     os.environ["COLUMNS"] = "80"  # as wide as outputs may become
+    os.fsync = os.fstat  # pyright: ignore  # waits for no disk
+    paths = [a for a in arguments if not a.startswith("--")]
+    if "--apart" in arguments and hasattr(os, "fork"):
+        for name in ("cli", "viz", "engines.native.runtime.compiler"):
+            with contextlib.suppress(ImportError):  # llvmlite, an extra
+                importlib.import_module(f"chainrule.{name}")
+        options = [a for a in arguments if a.startswith("--") and a != "--apart"]
+        return max([_in_a_child([*options, path]) for path in paths], default=0)
     wrong = 0
     if "--no-pictures" in arguments:
         drawing: Any = importlib.import_module("chainrule.viz.drawing")
         drawing.png, drawing.svg = lambda *_, **__: b"", lambda *_: ""
-    for path in (Path(a) for a in arguments if not a.startswith("--")):
+    for path in map(Path, paths):
         chinese = any("zh-TW" in part for part in path.resolve().parts[-3:])
         spoken = "zh-TW" if chinese else "en"
         importlib.import_module("chainrule.text.languages").set_language(spoken)
@@ -266,14 +277,38 @@ def main(arguments: list[str]) -> int:
     return 1 if wrong else 0
 
 
+def _in_a_child(arguments: list[str]) -> int:
+    """What main comes to in a copy of this process."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = main(arguments)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code:
+        print(f"{arguments[-1]} ends with {code}", file=sys.stderr)
+    return abs(code)
+
+
 # -- the documents -------------------------------------------------------------------
+
+
+def runs_here(name: str) -> bool:
+    """Whether a document can run here, where there may be no native engine."""
+    asks = 'engine="native"' in (ROOT / name).read_text("utf-8")
+    return HAS_LLVMLITE or not (asks or "native" in re.split(r"[./]", name))
 
 
 def skipped_without_llvmlite(name: str, path: Path) -> Any:
     """A case for ``name``, which is skipped where the native engine cannot run."""
-    asks = 'engine="native"' in path.read_text("utf-8")
-    absent = (asks or "native" in re.split(r"[./]", name)) and not HAS_LLVMLITE
     reason = "the native engine needs llvmlite, which has no wheel here"
+    absent = not runs_here(path.relative_to(ROOT).as_posix())
     return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason))
 
 
@@ -292,12 +327,9 @@ def problem(*names: str, options: tuple[str, ...] = ()) -> str:
     return made.stderr or str(made.returncode) if made.returncode else ""
 
 
-@pytest.mark.parametrize(
-    "name", [skipped_without_llvmlite(d, ROOT / d) for d in DOCUMENTS if d not in USE]
-)
-def test_document(name: str) -> None:
-    """In a process of its own: blocks may declare primitives."""
-    assert not problem(name)
+def test_documents_that_may_add_to_the_package() -> None:
+    """Each in a process of its own: blocks may declare primitives."""
+    assert not problem(*filter(runs_here, APART), options=("--apart",))
 
 
 def test_documents_that_use_the_package() -> None:

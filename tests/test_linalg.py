@@ -18,6 +18,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError, ChainruleError, GradientError
+from tests.rows import table
 
 L = cr.linalg
 ENGINES = (None, "numpy", "native")
@@ -86,7 +87,7 @@ def test_nan_is_passed_on_where_there_is_nothing_to_decide(engine: str | None) -
     assert on(engine, L.solve_ex)(a, cr.ones(2, dtype="float64")).info.item() == 0
 
 
-@pytest.mark.parametrize(
+@table(
     "call",
     [
         lambda: L.inv(cr.ones(2, 3)),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests import conftest
+from tests.ways import ENGINES, WAYS
 
 pytest_plugins = ["pytester"]
 
@@ -51,25 +52,32 @@ def test_ten_parts_in_a_row_are_all_tests() -> None:
 
 
 def test_each_test_of_any_engine_runs_on_one() -> None:
-    def item(name: str, engine: str, file: str = "tests/training/test_fit.py") -> Any:
+    def item(name: str, way: str, kind: str, file: str) -> Any:
         marks: list[str] = []
         return SimpleNamespace(
-            nodeid=f"{file}::{name}[{engine}-3]",
+            nodeid=f"{file}::{name}[{way}-3]",
             path=Path(file),
-            callspec=SimpleNamespace(params={"engine": engine}),
+            callspec=SimpleNamespace(params={kind: way}),
             get_closest_marker=lambda name: name if name in marks else None,
             add_marker=marks.append,
             marks=marks,
         )
 
-    pairs = [[item(f"test_{i}", e) for e in ("numpy", "native")] for i in range(40)]
-    other = [item("test", e, "tests/nn/test_rnn.py") for e in ("numpy", "native")]
-    alone = item("test_alone", "numpy")
-    conftest.one_engine_each([*(x for pair in pairs for x in pair), *other, alone])
-    if len(conftest.ENGINES) == 2:
-        assert all(len(a.marks) + len(b.marks) == 1 for a, b in pairs)
-        assert 8 < sum(len(a.marks) for a, _ in pairs) < 32
-    assert not any(x.marks for x in (*other, alone))
+    def cases(kind: str, ways: list[str], file: str) -> list[list[Any]]:
+        return [[item(f"test_{i}", w, kind, file) for w in ways] for i in range(60)]
+
+    by_engine = cases("engine", ENGINES, "tests/training/test_fit.py")
+    by_way = cases("way", WAYS, "tests/nn/test_rnn.py")
+    by_layout = cases("layout", WAYS, "tests/nn/test_rnn.py")
+    others = cases("engine", ENGINES, "tests/engines/test_programs.py")
+    alone = [[item("test_alone", "numpy", "engine", "tests/nn/test_rnn.py")]]
+    groups = [*by_engine, *by_way, *by_layout, *others, *alone]
+    conftest.one_way_each([x for group in groups for x in group])
+    for chosen, ways in (by_engine, ENGINES), (by_way, WAYS):
+        left = [[x.marks for x in case].index([]) for case in chosen]
+        assert all(sum(len(x.marks) for x in case) == len(ways) - 1 for case in chosen)
+        assert all(left.count(i) > 60 // len(ways) // 3 for i in range(len(ways)))
+    assert not any(x.marks for case in (*by_layout, *others, *alone) for x in case)
 
 
 def test_a_part_is_an_option(suite: pytest.Pytester) -> None:

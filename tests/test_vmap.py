@@ -12,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.nn import functional as F
+from tests.rows import table
 
 SAMPLES = 4
 
@@ -464,7 +465,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@table("name", REFUSED)
 def test_refusals_say_why(name):
     call, words = REFUSED[name]
     with pytest.raises(cr.ChainruleError, match=words):

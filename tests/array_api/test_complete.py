@@ -19,6 +19,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from tests.array_api import test_namespace, test_standard
 from tests.array_api.cases import CALLS, EVERY
 from tests.recording import chosen
+from tests.rows import table
 
 #: Arguments that no call of the tables gives, with the reason or the test.
 ELSEWHERE = {
@@ -86,7 +87,7 @@ def test_every_argument_is_tried() -> None:
     assert len(tried) == len(CALLS) + len(test_standard.TESTED_BELOW)
 
 
-@pytest.mark.parametrize("name", functions())
+@table("name", functions())
 def test_signatures_are_the_standards(name: str) -> None:
     """Names, what is given by place alone, by name alone, or either; defaults."""
     wanted, function = functions()[name], getattr(cr.array_api, name)
@@ -327,7 +328,7 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("name", FORBIDDEN)
+@table("name", FORBIDDEN)
 def test_what_the_standard_forbids_is_refused(name: str) -> None:
     with pytest.raises(cr.ChainruleError) as found:
         FORBIDDEN[name]({d: cr.ones(2, dtype=d) for d in EVERY})

@@ -22,6 +22,7 @@ from chainrule.errors import ChainruleError
 from chainrule.explanation import example
 from chainrule.text.languages import language
 from tests.gradient_check.faults import applied, crooked
+from tests.rows import table
 
 MODEL = nn.Sequential(nn.Linear(2, 1, dtype="float64"))
 X, Y = [1.0, 2.0], [1.0]
@@ -102,7 +103,7 @@ def message(name: str, lang: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ERRORS)
+@table("name", ERRORS)
 def test_an_error_is_english_in_any_language(name: str) -> None:
     english = message(name, "en")
     assert message(name, "zh-TW") == english

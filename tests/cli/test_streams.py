@@ -99,9 +99,9 @@ def test_standard_error_that_takes_nothing(place: Path, stderr: str) -> None:
     [
         ("version", ">&-", 0),
         pytest.param("predict", ">&-", 0, marks=pytest.mark.slow),
-        ("walk", ">&-", 0),
+        pytest.param("walk", ">&-", 0, marks=pytest.mark.slow),
         ("file", "| true", 1),
-        ("help", ">/dev/full", 1),
+        pytest.param("help", ">/dev/full", 1, marks=pytest.mark.slow),
         ("predict", ">/dev/full", 1),
     ],
 )

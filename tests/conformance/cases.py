@@ -36,6 +36,7 @@ from chainrule.graph.primitive import (
 )
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
 from chainrule.passes.inline import inline_composites
+from tests.rows import table
 
 Array = np.ndarray[Any, Any]
 
@@ -67,6 +68,7 @@ _INTEGERS = {
 }
 
 
+@functools.cache
 def is_long(primitive: Primitive) -> bool:
     """Whether machine code of a composite takes seconds: a series of many terms."""
     if not isinstance(primitive, Composite):
@@ -159,7 +161,7 @@ class Example:
         """The attributes."""
         return self.case.attrs
 
-    @property
+    @functools.cached_property
     def out_types(self) -> tuple[ArrayType, ...]:
         """The types of the outputs, from the rule."""
         return self.primitive.output_types(self.types, self.attrs)
@@ -274,6 +276,23 @@ def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[...,
         return pytest.mark.parametrize("names", params)(run)
 
     return decorate
+
+
+def every_primitive(test: Callable[[Primitive], None]) -> Callable[..., None]:
+    """The decorated test for some primitives at a time; ``-k`` finds each by its name.
+
+    An error names the primitive; the others are tested all the same.
+    """
+    primitives = list(registered().values())
+    groups = [primitives[i : i + TOGETHER] for i in range(0, len(primitives), TOGETHER)]
+
+    def run(group: list[Primitive]) -> None:
+        table("primitive", group, ids=lambda p: p.name)(test)()
+
+    functools.update_wrapper(run, test)
+    del run.__wrapped__  # pyright: ignore  # its parameters are others
+    names = [",".join(p.name for p in group) for group in groups]
+    return pytest.mark.parametrize("group", groups, ids=names)(run)
 
 
 def _is_of_long(cases: list[Any]) -> bool:

@@ -30,13 +30,16 @@ def some_inputs(example: Example) -> bool:
 def _choices(example: Example) -> list[tuple[bool, ...]]:
     """Which inputs differ from sample to sample: each choice of at least one.
 
-    Of many inputs, each alone, all but each, and all.
+    Of many inputs, so many choices that of any two inputs each differs in one of them
+    in which the other does not; and all.
     """
     count = len(example.types)
     if count <= ALL_CHOICES:
         return [c for c in itertools.product((False, True), repeat=count) if any(c)]
-    alone = [tuple(i == k for i in range(count)) for k in range(count)]
-    return [*alone, *(tuple(not flag for flag in c) for c in alone), (True,) * count]
+    bits = range((count - 1).bit_length())
+    by_digit = [tuple(bool(i >> b & 1) for i in range(count)) for b in bits]
+    others = [tuple(not flag for flag in choice) for choice in by_digit]
+    return [*by_digit, *others, (True,) * count]
 
 
 def _drawn(example: Example, batched: tuple[bool, ...], rng: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,9 +14,16 @@ from chainrule.notation.arithmetic import Quantity, results, steps
 from chainrule.notation.expressions import Computed, Expr, Listing, axis_letters
 from chainrule.notation.functions import symbol, tanh
 from chainrule.notation.tidy import tidy
-from tests.conformance.cases import Array, Example, all_cases, every, examples, replaced
+from tests.conformance.cases import (
+    Array,
+    Example,
+    all_cases,
+    every,
+    every_primitive,
+    examples_of,
+    replaced,
+)
 
-PRIMITIVES = [pytest.param(p, id=p.name) for p in registered().values()]
 #: Relative to the number itself, or to the largest of the result.
 TOLERANCE = 1e-12
 #: Inputs look different from everything that formulas name themselves.
@@ -104,11 +112,11 @@ def test_the_formula_is_what_is_computed(
     check_formula(example, example.draw(rng))
 
 
-def mine(primitive: Primitive) -> list[Example]:
-    return [e for e in examples((DType.float64,)) if e.primitive is primitive]
+def mine(primitive: Primitive) -> Sequence[Example]:
+    return examples_of(primitive, (DType.float64,))
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@every_primitive
 def test_what_can_be_worked_out_is_not_left_to_the_reference(
     primitive: Primitive,
 ) -> None:
@@ -121,7 +129,7 @@ def test_what_can_be_worked_out_is_not_left_to_the_reference(
             assert by_reference == (primitive.name in SHOWN), example
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@every_primitive
 def test_the_formula_can_be_written(primitive: Primitive) -> None:
     for example in mine(primitive):
         e = formula_of(example)
@@ -135,7 +143,7 @@ def test_the_formula_can_be_written(primitive: Primitive) -> None:
             assert set(NAMES[: len(example.types)]) <= set(text), text
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@every_primitive
 def test_a_symbol_may_stand_for_anything(primitive: Primitive) -> None:
     """Putting an expression in at declaration and later is the same."""
     for example in mine(primitive):

@@ -20,14 +20,13 @@ from tests.conformance.cases import (
     Example,
     all_cases,
     every,
+    every_primitive,
     examples,
     examples_of,
     is_long,
     materialise,
     with_batch,
 )
-
-PRIMITIVES = [pytest.param(p, id=p.name) for p in registered().values()]
 
 #: float32 against float64: relative to the largest element of the result.
 FLOAT32_TOLERANCE = 1e-5
@@ -186,7 +185,7 @@ def test_eager_refuses_what_tracing_refuses() -> None:
     assert not accepted
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@every_primitive
 def test_wrong_number_of_inputs_is_refused(primitive: Primitive) -> None:
     """Or computed, by a primitive that takes any number."""
     example = examples_of(primitive)[0]
@@ -272,7 +271,7 @@ def test_elementwise_is_elementwise(example: Example, rng: np.random.Generator) 
     check_elementwise(example, rng)
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@every_primitive
 def test_declaration_is_complete(primitive: Primitive) -> None:
     assert primitive.source
     assert primitive.examples()
@@ -282,7 +281,7 @@ def test_declaration_is_complete(primitive: Primitive) -> None:
         assert primitive.function.__doc__
 
 
-@pytest.mark.parametrize("primitive", PRIMITIVES)
+@every_primitive
 def test_cases_cover_sizes(primitive: Primitive) -> None:
     """Each case's types fit its own attributes, and no case is there twice."""
     mine = examples_of(primitive)

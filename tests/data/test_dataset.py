@@ -18,6 +18,7 @@ from chainrule.errors import (
 )
 from chainrule.random import permutation
 from tests.data.saying import says
+from tests.rows import table
 
 BYTES = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 SPLIT_OF_SEED_0 = [0, 8, 9, 3, 7, 5]
@@ -455,7 +456,7 @@ OPTIONS: list[tuple[dict[str, Any], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("x", "y", "options", "kind", "what", "expected", "got", "fix"),
     [
         *ARRAYS,
@@ -554,7 +555,7 @@ CALLS: list[tuple[Any, ...]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "what", "expected", "got", "fix"), CALLS)
+@table(("call", "what", "expected", "got", "fix"), CALLS)
 def test_calls_refused(call: Any, what: str, expected: str, got: str, fix: str) -> None:
     with pytest.raises((ArgumentError, DTypeError)) as caught:
         call()

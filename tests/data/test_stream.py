@@ -22,6 +22,7 @@ from chainrule.errors import (
 )
 from chainrule.graph.types import DType
 from tests.data.saying import says
+from tests.rows import table
 
 
 @pytest.fixture(autouse=True)
@@ -315,7 +316,7 @@ ITEMS: list[tuple[Any, ...]] = [
 ]
 
 
-@pytest.mark.parametrize(("item", "kind", "what", "expected", "got"), ITEMS)
+@table(("item", "kind", "what", "expected", "got"), ITEMS)
 def test_samples_refused(
     item: Any, kind: type[ChainruleError], what: str, expected: str, got: str
 ) -> None:

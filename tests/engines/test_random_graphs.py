@@ -394,7 +394,7 @@ def programs(draw) -> tuple[Program, int]:
 
 
 @settings(
-    max_examples=30,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,

@@ -29,6 +29,7 @@ from chainrule.graph.verify import verify
 from chainrule.primitives.elementwise import add, mul, sub
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import reduce_sum
+from tests.rows import table
 
 N = SymbolicDim("N")
 F32 = DType.float32
@@ -373,7 +374,7 @@ def test_errors_say_where_and_what(text: str, place: str, what: str) -> None:
     assert error.value.fix
 
 
-@pytest.mark.parametrize(("line", "column", "what"), LINES.values(), ids=LINES)
+@table(("line", "column", "what"), LINES.values(), ids=LINES)
 def test_errors_in_a_line(line: str, column: int, what: str) -> None:
     head = "graph g(%x: f32[2], %i: i32[2], %y: f32[1]) {"
     with pytest.raises(ParseError) as error:

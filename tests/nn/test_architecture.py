@@ -13,6 +13,7 @@ from chainrule.nn.architecture import (
     build_optimizer,
     module_spec,
 )
+from tests.rows import table
 
 EVERY = [
     nn.RandomCrop((3, 2), padding=1),
@@ -146,7 +147,7 @@ BASES += tuple(getattr(nn, name) for name in nn.__all__ if name.startswith("Lazy
 EVERY = [m for m in EVERY if type(m) not in BASES]
 
 
-@pytest.mark.parametrize("module", EVERY, ids=lambda m: type(m).__name__)
+@table("module", EVERY, ids=lambda m: type(m).__name__)
 def test_there_and_back(module: nn.Module) -> None:
     spec = module_spec(module)
     built = build_module(json.loads(json.dumps(spec)))

@@ -19,6 +19,7 @@ import pytest
 import chainrule as cr
 import chainrule.nn.functional as F
 from chainrule import nn
+from tests.rows import table
 
 #: Names that do not follow from one another.
 OTHER = {"batch_norm": "BatchNorm1d", "instance_norm": "InstanceNorm1d"}
@@ -199,7 +200,7 @@ def test_a_function_refuses_what_its_module_refuses(name: str) -> None:
                 assert both(name, **{option: value}) == (None, None), (option, value)
 
 
-@pytest.mark.parametrize("name", DERIVED)
+@table("name", DERIVED)
 def test_a_derived_function_has_the_signature_of_its_layer(name: str) -> None:
     function, layer = getattr(F, name), DERIVED[name]
     inputs = [*inspect.signature(layer.forward).parameters][1:]

@@ -52,6 +52,7 @@ from chainrule.notation.functions import (
 )
 from chainrule.notation.functions import computed as shown
 from chainrule.notation.places import at
+from tests.rows import table
 
 RNG = np.random.default_rng(5)
 W, X, B, Y, D = (symbol(letter) for letter in "Wxbyδ")
@@ -95,7 +96,7 @@ def test_samples_are_columns_on_paper(e: Expr, wanted: np.ndarray | None) -> Non
     np.testing.assert_allclose(computed(e, PAPER), wanted, rtol=1e-14)
 
 
-@pytest.mark.parametrize(
+@table(
     ("e", "wanted"),
     [
         (X @ W.T, x @ w.T),

@@ -43,11 +43,12 @@ from chainrule.notation.functions import (
 from chainrule.notation.functions import computed as shown
 from chainrule.notation.places import at
 from chainrule.notation.tidy import tidy, without
+from tests.rows import table
 
 A, B, G, U, V, W, X, Y, Z, N = (symbol(letter) for letter in "ABguvWxyzn")
 
 
-@pytest.mark.parametrize(
+@table(
     ("e", "shorter"),
     [
         (U + U, "2u"),

@@ -12,6 +12,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.nn.architecture import build_optimizer
+from tests.rows import table
 
 X = np.random.default_rng(0).normal(size=(40, 8, 3)).astype("float32")
 
@@ -159,7 +160,7 @@ def moment(value: Any) -> Any:
     return changed("state/2.weight/v", value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("edit", "error", "says"),
     [
         (lambda s: s.pop("steps"), ArgumentError, r"got: .*'state', 'weight_decay'\]"),

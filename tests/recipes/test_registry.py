@@ -17,6 +17,7 @@ import pytest
 from chainrule import errors, recipes
 from chainrule.recipes import Experiment, mnist, two_two_one, xor
 from chainrule.recipes.experiment.directory import Directory
+from tests.rows import table
 
 TRAINING = ["mnist", "lenet", "cnn"]
 STUDIES = [name for name in recipes.names() if name not in TRAINING]
@@ -78,7 +79,7 @@ def test_what_a_training_recipe_offers(name: str) -> None:
         assert inspect.getdoc(function)
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@table("name", STUDIES)
 def test_what_a_study_offers(name: str) -> None:
     run = recipes.find(name).run
     assert inspect.getdoc(run)
@@ -89,7 +90,7 @@ def test_what_a_study_offers(name: str) -> None:
         assert parameter.default is not parameter.empty
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@table("name", recipes.names())
 def test_what_every_recipe_says_of_itself(name: str) -> None:
     recipe = recipes.find(name)
     assert 20 < len(recipe.SUMMARY) <= 80
@@ -99,7 +100,7 @@ def test_what_every_recipe_says_of_itself(name: str) -> None:
     assert len(lines) < 250  # most have under 200
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@table("name", recipes.names())
 def test_recipes_use_the_public_interface_alone(name: str) -> None:
     modules: set[str] = set()
     for node in ast.walk(ast.parse(source(name).read_text(encoding="utf-8"))):

@@ -17,6 +17,7 @@ from chainrule.runs import file
 from chainrule.runs.problems import ROOM, Problem, RunFileError
 from chainrule.text import _
 from chainrule.text.languages import language
+from tests.rows import table
 
 GOLDEN = Path(__file__).with_name("messages.txt")
 FILE, MESSAGE = "=" * 88 + "\n", "-" * 88 + "\n"
@@ -38,7 +39,7 @@ def told(text: str) -> str:
     return "it is right\n"
 
 
-@pytest.mark.parametrize(("text", "message"), cases(), ids=lambda text: text[-60:])
+@table(("text", "message"), cases(), ids=lambda text: text[-60:])
 def test_messages(text: str, message: str) -> None:
     """English in any language: a part translated too early would stay in the error."""
     assert told(text) == message

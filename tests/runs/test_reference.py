@@ -16,6 +16,7 @@ from chainrule.runs.classes import Family
 from chainrule.runs.messages import SYNONYMS
 from chainrule.runs.section import Section, example
 from chainrule.text.languages import language
+from tests.rows import table
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: The committed pages, by their languages.
@@ -79,7 +80,7 @@ def test_no_description_is_forgotten_in_chinese(
     assert "Something else." in reference.texts()
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__)
+@table("section", SECTIONS, ids=lambda s: s.__name__)
 def test_examples_are_values_of_their_keys(section: type[Section]) -> None:
     for name, field in section.known().items():
         assert classes.describe(section, name), name

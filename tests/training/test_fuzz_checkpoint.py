@@ -19,6 +19,7 @@ from chainrule.errors import ChainruleError, CheckpointError, SaveError
 from chainrule.nn import architecture
 from chainrule.random import NoBits, stream
 from chainrule.training import checkpoint
+from tests.rows import table
 
 from ..data.hostile import bounded_memory
 from ..fuzz.checkpoints import joined, origin, split, wrong
@@ -160,7 +161,7 @@ LOSS = ["losses", 0, "loss"]
 ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
 
 
-@pytest.mark.parametrize(
+@table(
     ("keys", "value", "expected"),
     [
         (["architecture"], {"class": 5, "modules": []}, "'architecture'"),

@@ -142,7 +142,16 @@ def whole(make: Make, data: cr.data.Dataset) -> cr.Trainer:
 
 
 @pytest.mark.usefixtures("single_steps")
-@pytest.mark.parametrize("share", [0.1, 0.35, 0.5, 0.8, 0.99, 1.0])
+@pytest.mark.parametrize(
+    "share",
+    [
+        0.1,
+        0.35,
+        *(pytest.param(x, marks=pytest.mark.slow) for x in (0.5, 0.8)),
+        0.99,
+        1.0,
+    ],
+)
 def test_stops_at_the_same_epoch_after_an_interruption(
     make: Make, data: cr.data.Dataset, tmp_path: Path, whole: cr.Trainer, share: float
 ) -> None:

@@ -227,7 +227,8 @@ def test_processes_stay_and_stop() -> None:
 def test_what_goes_wrong_in_a_process_is_told(
     wrong: str, error: Any, words: str
 ) -> None:
-    loader = DataLoader(Squares(8, wrong), 1, num_workers=1, timeout=2)
+    timeout = 1 if wrong == "slow" else 60
+    loader = DataLoader(Squares(8, wrong), 1, num_workers=1, timeout=timeout)
     with pytest.raises(error, match=words):
         list(loader)
 

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from chainrule.engines.schedule.sharing import ONE, Access, AccessPattern, Pending
+from tests.rows import table
 
 ROWS: AccessPattern = ("rows", 4)
 SPANS = ((0, 8), (8, 16), (4, 12))
@@ -31,13 +32,13 @@ def matters(one: Access, other: Access) -> bool:
     return bool(bytes_of[0] & bytes_of[1]) and (one.write or other.write) and apart
 
 
-@pytest.mark.parametrize("one", ACCESSES, ids=str)
+@table("one", ACCESSES, ids=str)
 def test_what_may_race_conflicts_and_nothing_else(one: Access) -> None:
     for other in ACCESSES:
         assert one.conflicts(other) == matters(one, other), other
 
 
-@pytest.mark.parametrize("one", ACCESSES, ids=str)
+@table("one", ACCESSES, ids=str)
 def test_every_access_since_the_last_barrier_counts(one: Access) -> None:
     pending = Pending()
     for other in ACCESSES:

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from chainrule.compilation.api import compile
     from chainrule.explanation import explain
     from chainrule.gradient_check import check_gradients
+    from chainrule.interop.onnx.writer.export import export_onnx
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
     from chainrule.text.languages import set_language
@@ -108,6 +109,7 @@ _LAZY = {
     "check_work": "chainrule.book.marking",
     "derive": "chainrule.book.derivation",
     "explain": "chainrule.explanation",
+    "export_onnx": "chainrule.interop.onnx.writer.export",
     "functional_call": "chainrule.nn",
     "set_language": "chainrule.text.languages",
     "summary": "chainrule.nn.summary",
@@ -180,6 +182,7 @@ __all__ = [
     "dtype",
     "enable_grad",
     "explain",
+    "export_onnx",
     "fft",
     "float",
     "float32",

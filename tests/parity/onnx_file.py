@@ -61,13 +61,13 @@ def run_example(model: onnx.ModelProto, arrays: Sequence[np.ndarray]) -> list[An
     return session(model.SerializeToString()).run(None, feed)
 
 
-def resized(array: np.ndarray, rows: int) -> np.ndarray:
+def resized(array: np.ndarray, rows: int, axis: int = 0) -> np.ndarray:
     """The array with another number of rows, over and over."""
     if not array.ndim:
         return array
-    if not len(array):
+    if not array.shape[axis]:
         return np.zeros((rows, *array.shape[1:]), array.dtype)
-    return array[np.arange(rows) % len(array)]
+    return np.take(array, np.arange(rows) % array.shape[axis], axis)
 
 
 def worst(
@@ -75,48 +75,51 @@ def worst(
     inputs: Mapping[str, Any] | Sequence[Any],
     *,
     dynamic: bool = True,
-    **options: Any,
+    axis: int = 0,
 ) -> float:
     """The largest difference of a file's outputs from the model's.
 
-    With ``dynamic`` the first size of each input has a name, and the file is run with
-    other numbers of rows; those that the model refuses are left out.
+    With ``dynamic`` the first size of each input has a name, or that of another axis,
+    and the file is run with other numbers of rows; those that the model refuses are
+    left out.
     """
     named = isinstance(inputs, Mapping)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         given = dict(inputs) if named else tuple(inputs)
-        name = "N" if dynamic else None
-        cr.export_onnx(model, path, given, dynamic=name, **options)
+        name: Any = "N" if dynamic else None
+        if axis:
+            assert named
+            sizes = {k: [None] * np.ndim(x) for k, x in inputs.items()}
+            name = {k: (*s[:axis], "N", *s[axis + 1 :]) for k, s in sizes.items()}
+        cr.export_onnx(model, path, given, dynamic=name)
         file = session(path.read_bytes())
     names = [i.name for i in file.get_inputs()]
     found = 0.0
     for rows in BATCHES if dynamic else (None,):
-        nest = _with_rows(given, rows)
+        nest = _with_rows(given, rows, axis)
         try:
             with cr.no_grad():
                 result = model(**nest) if named else model(*nest)
         except cr.ChainruleError:
             continue
         wanted = [t.numpy() for t in flatten(result)[0] if isinstance(t, cr.Tensor)]
-        arrays = [
-            x.numpy() if isinstance(x, cr.Tensor) else x
-            for x in flatten(nest)[0]
-            if isinstance(x, np.ndarray | cr.Tensor)
-        ]
+        leaves = flatten(nest)[0]
+        arrays = [x.numpy() for x in leaves if isinstance(x, cr.Tensor)]
         got = file.run(None, dict(zip(names, arrays, strict=True)))
         found = max([found, *map(difference, got, wanted)])
     return found
 
 
-def _with_rows(nest: Any, rows: int | None) -> Any:
+def _with_rows(nest: Any, rows: int | None, axis: int) -> Any:
     if isinstance(nest, dict):
-        return {k: _with_rows(v, rows) for k, v in nest.items()}
+        return {k: _with_rows(v, rows, axis) for k, v in nest.items()}
     if isinstance(nest, tuple | list):
-        return type(nest)(_with_rows(v, rows) for v in nest)
-    if isinstance(nest, cr.Tensor):
-        return nest if rows is None else cr.tensor(resized(nest.numpy(), rows))
-    return resized(nest, rows) if rows is not None and hasattr(nest, "ndim") else nest
+        return type(nest)(_with_rows(v, rows, axis) for v in nest)
+    if not isinstance(nest, np.ndarray | cr.Tensor):
+        return nest
+    array = nest.numpy() if isinstance(nest, cr.Tensor) else nest
+    return cr.tensor(array if rows is None else resized(array, rows, axis))
 
 
 def worst_of_any(model: Callable[..., Any], inputs: Any) -> float:

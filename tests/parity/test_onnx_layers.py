@@ -35,6 +35,13 @@ def whole(most: int, *shape: int) -> cr.Tensor:
     return cr.tensor(RNG.integers(0, most, shape))
 
 
+def signs(*shape: int) -> cr.Tensor:
+    return cr.tensor(np.where(RNG.random(shape) < 0.5, -1, 1).astype(np.float32))
+
+
+PRICES = RNG.uniform(0.1, 9, size=(50, 1))
+
+
 def standard(kind: type[nn.Standardize | nn.Unstandardize]) -> nn.Module:
     return kind.of(RNG.normal(3, 2, size=(20, 5)))
 
@@ -99,6 +106,49 @@ LAYERS: dict[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
         ),
         (normal(2, 5, 8), normal(2, 4, 8)),
     ),
+    "GaussianKLDivLoss": lambda: (nn.GaussianKLDivLoss(), (normal(3, 4), normal(3, 4))),
+    "HalfMSELoss": lambda: (nn.HalfMSELoss(), (normal(3, 4), normal(3, 4))),
+    "HalfSquaredErrorLoss": lambda: (
+        nn.HalfSquaredErrorLoss(),
+        (normal(3, 4), normal(3, 4)),
+    ),
+    "HingeLoss": lambda: (nn.HingeLoss(), (normal(3, 1), signs(3, 1))),
+    "KLDivLoss": lambda: (
+        nn.KLDivLoss(),
+        (normal(3, 4).softmax(-1), normal(3, 4).softmax(-1)),
+    ),
+    "LazyBatchNorm1d": lambda: (nn.LazyBatchNorm1d(), (normal(3, 4),)),
+    "LazyBatchNorm2d": lambda: (nn.LazyBatchNorm2d(), (normal(3, 4, 5, 5),)),
+    "LazyBatchNorm3d": lambda: (nn.LazyBatchNorm3d(), (normal(2, 3, 4, 4, 4),)),
+    "LazyInstanceNorm1d": lambda: (nn.LazyInstanceNorm1d(), (normal(3, 4, 5),)),
+    "LazyInstanceNorm2d": lambda: (nn.LazyInstanceNorm2d(), (normal(3, 4, 5, 5),)),
+    "LazyInstanceNorm3d": lambda: (nn.LazyInstanceNorm3d(), (normal(2, 3, 4, 4, 4),)),
+    "LogTarget": lambda: (nn.LogTarget.of(PRICES), (normal(3, 1),)),
+    "MarginRankingLoss": lambda: (
+        nn.MarginRankingLoss(),
+        (normal(3), normal(3), signs(3)),
+    ),
+    "MaxUnpool2d": lambda: (
+        nn.MaxUnpool2d(2),
+        (normal(2, 3, 2, 2), cr.tensor(np.array([[[[0, 2], [8, 10]]] * 3] * 2))),
+    ),
+    "MaxUnpool3d": lambda: (
+        nn.MaxUnpool3d(1),
+        (normal(2, 3, 1, 1, 1), whole(1, 2, 3, 1, 1, 1)),
+    ),
+    "PerceptronLoss": lambda: (nn.PerceptronLoss(), (normal(3, 1), whole(2, 3, 1))),
+    "QuantileTarget": lambda: (nn.QuantileTarget.of(PRICES), (normal(3, 1),)),
+    "RandomAffine": lambda: (nn.RandomAffine(10), (normal(2, 3, 4, 4),)),
+    "TripletMarginWithDistanceLoss": lambda: (
+        nn.TripletMarginWithDistanceLoss(),
+        (normal(3, 4), normal(3, 4), normal(3, 4)),
+    ),
+}
+#: What is no layer of its own, and the one that a file cannot have.
+WITHOUT = {
+    *("Loss", "Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList"),
+    *("Steps", "TransformedTargetLoss"),
+    "KVCache",  # keys and values that grow from call to call
 }
 
 
@@ -166,6 +216,22 @@ def test_layers_of_our_own(names: list[str]) -> None:
         layer, inputs = LAYERS[name]()
         layer.eval()(*inputs)  # a lazy one learns its sizes
         assert worst_of_any(layer, inputs) <= RELATIVE, name
+
+
+@pytest.mark.slow
+def test_every_layer_is_here() -> None:
+    layers = {
+        name
+        for name in nn.__all__
+        if isinstance(kind := getattr(nn, name), type) and issubclass(kind, nn.Module)
+    }
+    assert layers == {*offered(), *LAYERS, *WITHOUT}
+
+
+def test_a_cache_is_refused(tmp_path: Path) -> None:
+    cache = nn.KVCache(2, 2, 4, 4)
+    with pytest.raises(ArgumentError, match="changes tensors when it is called"):
+        cr.export_onnx(cache, tmp_path / "c.onnx", (normal(2, 2, 1, 4),) * 2)
 
 
 @pytest.mark.slow

@@ -64,6 +64,7 @@ DOCUMENTS = (
     "docs/reference/derivatives.md",
     "docs/measured/benchmarks.md",
     "docs/how-to/loops.md",
+    "docs/how-to/onnx.md",
     "docs/how-to/trainer.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",

@@ -43,7 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("autograd",),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
-    ("func", "utils"),
+    ("func", "interop.onnx", "utils"),
     ("training",),
     ("explanation", "viz"),
     ("book.derivation", "book.marking"),

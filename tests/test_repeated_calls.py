@@ -204,3 +204,26 @@ def test_what_becomes_of_an_argument_changes_no_derivative(
     made.backward()
     assert w.grad is not None
     np.testing.assert_allclose(w.grad.numpy(), rows(4).T @ np.full((4, 2), 3))
+
+
+def test_named_arguments_in_another_order_keep_their_names() -> None:
+    def f(x: cr.Tensor, y: cr.Tensor, **more: cr.Tensor) -> cr.Tensor:
+        return x.sum() * y + more["z"].sum()
+
+    step = cr.compile(f, engine="numpy", shapes={"x": ("N",), "z": ("M",)})
+    assert step(z=cr.ones(2), y=cr.ones(1), x=cr.ones(3)).item() == 5
+    assert step(z=cr.ones(4), y=cr.ones(1), x=cr.ones(5)).item() == 9
+    (program,) = step.programs
+    types = {v.name: str(v.type) for v in program.traced["f"].entry.graph.inputs}
+    assert types == {"z": "f32[M]", "y": "f32[1]", "x": "f32[N]"}
+
+
+def test_a_loss_over_a_named_number_of_classes_says_so() -> None:
+    loss = cr.nn.CrossEntropyLoss(label_smoothing=0.1)
+
+    def f(scores: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+        return loss(scores, labels)
+
+    step = cr.compile(f, engine="numpy", shapes={"scores": (3, "C")})
+    with pytest.raises(ShapeError, match="size C is not known"):
+        step(cr.zeros(3, 4), cr.tensor([0, 1, 2]))

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         is_tensor,
     )
     from chainrule.gradient_check import check_gradients
+    from chainrule.interop.onnx.writer.export import export_onnx
     from chainrule.interop.serialization import load, save
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
@@ -126,6 +127,7 @@ _LAZY = {
         ShortTensor Size is_tensor
     """,
     "gradient_check": "check_gradients",
+    "interop.onnx.writer.export": "export_onnx",
     "interop.serialization": "load save",
     "nn": "functional_call",
     "nn.summary": "summary",
@@ -231,6 +233,7 @@ __all__ = [
     "dtype",
     "enable_grad",
     "explain",
+    "export_onnx",
     "fft",
     "float",
     "float32",

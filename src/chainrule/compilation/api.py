@@ -8,14 +8,18 @@ one is traced anew because what it depends on has changed.
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import numpy as np
 
-from chainrule.compilation.arguments import FLOATS, arguments_of, is_static
+from chainrule.compilation.arguments import (
+    FLOATS,
+    arguments_of,
+    is_static,
+    named_leaves,
+)
 from chainrule.compilation.calls import passed
 from chainrule.compilation.guards.fingerprints import ATOMS
 from chainrule.compilation.guards.sources import Number
@@ -283,7 +287,7 @@ class Compiled(Generic[P, R]):
         ]
         static = {
             name: item
-            for name, item in self._named(args, kwargs)
+            for name, item in named_leaves(self.function, args, kwargs)
             if item is not None and is_static(item)
         }
         objects = {k: v for k, v in static.items() if not isinstance(v, ATOMS)}
@@ -346,33 +350,8 @@ class Compiled(Generic[P, R]):
 
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
         """Return the names of a compiled function's array arguments."""
-        named = self._named(args, kwargs)
+        named = named_leaves(self.function, args, kwargs)
         return [n for n, item in named if item is not None and not is_static(item)]
-
-    def _named(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> list[tuple[str, Any]]:
-        """Return a call's argument leaves, named by parameter and path (``x.0``)."""
-        try:
-            arguments = inspect.signature(self.function).bind(*args, **kwargs).arguments
-            parts = list(arguments.items())
-        except (TypeError, ValueError):  # a builtin, or a call that Python will refuse
-            parts = [(f"x{i}", a) for i, a in enumerate(args)] + list(kwargs.items())
-        items: list[tuple[str, Any]] = []
-
-        def walk(item: Any, name: str) -> None:
-            if isinstance(item, dict):
-                for k, v in item.items():
-                    walk(v, f"{name}.{k}")
-            elif isinstance(item, tuple | list):
-                for i, v in enumerate(item):
-                    walk(v, f"{name}.{i}")
-            else:
-                items.append((name, item))
-
-        for name, item in parts:
-            walk(item, name)
-        return items
 
 
 def _array(number: Any) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,34 @@ def is_static(leaf: Any) -> bool:
     if isinstance(leaf, Tensor | np.ndarray | float | np.generic):
         return False
     return not (hasattr(leaf, "__array__") or hasattr(leaf, "__dlpack__"))
+
+
+def named_leaves(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> list[tuple[str, Any]]:
+    """Return a call's argument leaves, named by parameter and path (``x.0``)."""
+    try:
+        signature = inspect.signature(function)
+        signature.bind(*args, **kwargs)
+        # In the order of the call, which is that of its leaves.
+        parts = [*signature.bind_partial(*args).arguments.items(), *kwargs.items()]
+    except (TypeError, ValueError):  # a builtin, or a call that Python will refuse
+        parts = [(f"x{i}", a) for i, a in enumerate(args)] + list(kwargs.items())
+    items: list[tuple[str, Any]] = []
+
+    def walk(item: Any, name: str) -> None:
+        if isinstance(item, dict):
+            for k, v in item.items():
+                walk(v, f"{name}.{k}")
+        elif isinstance(item, tuple | list):
+            for i, v in enumerate(item):
+                walk(v, f"{name}.{i}")
+        else:
+            items.append((name, item))
+
+    for name, item in parts:
+        walk(item, name)
+    return items
 
 
 def arguments_of(

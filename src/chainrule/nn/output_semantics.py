@@ -236,13 +236,39 @@ def translate(
         )
     x = tensor(outputs)
     if output == "probabilities":
-        if kind == "scores":
-            return x.softmax(-1).numpy()
-        return x.sigmoid().numpy() if kind == "score" else outputs
+        return _probabilities(x, kind).numpy()
     with np.errstate(divide="ignore"):  # the logarithm of a probability of 0 is −∞
         if kind == "softmax":
             return x.log().numpy()
         return (x / (1 - x)).log().numpy() if kind == "sigmoid" else outputs
+
+
+def meanings(output: Tensor, model: Module, loss: Any) -> dict[str, Tensor]:
+    """Return a network's output by what it means, in operations that a graph records.
+
+    ``values`` of a regression; ``logits``, ``probabilities`` and ``classes`` as
+    ``predict`` gives them, classes as numbers; ``output`` of what has no meaning.
+    """
+    kind = _kind(model, loss)
+    if is_regression(loss) or not kind:
+        return {"values" if is_regression(loss) else "output": output}
+    found: dict[str, Tensor] = {}
+    if kind in ("scores", "score", "decision"):
+        found["output" if kind == "decision" else "logits"] = output
+    if kind != "decision":
+        found["probabilities"] = _probabilities(output, kind)
+    decided = decide(output, threshold(loss)).astype("int64")
+    if decided.ndim == 2 and decided.shape[1] == 1:
+        decided = decided[:, 0]
+    found["classes"] = 2 * decided - 1 if isinstance(loss, SignLoss) else decided
+    return found
+
+
+def _probabilities(output: Tensor, kind: str) -> Tensor:
+    """Return the probabilities of outputs that are scores, or probabilities already."""
+    if kind == "scores":
+        return output.softmax(-1)
+    return output.sigmoid() if kind == "score" else output
 
 
 def layers(model: Module) -> list[Module]:

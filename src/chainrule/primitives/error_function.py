@@ -22,7 +22,7 @@ from chainrule.graph.node import Array
 #: From here on erf x rounds to 1 in float64, and erfc x to 0.
 _ONE, _ZERO = 6.0, 27.5
 #: erf x / x − 1 for 0 ≤ x ≤ 1, by powers of x², highest first.
-_SMALL = (
+SMALL = (
     -7.798543850549947e-10,
     1.3721520406351094e-08,
     -1.6208829856810202e-07,
@@ -95,7 +95,7 @@ def erf(x: Array) -> Array:
     wide = np.asarray(x, np.float64)
     size = np.abs(wide).reshape(-1)
     small = np.minimum(size, 1.0)
-    y = small + small * _horner(small * small, _SMALL)
+    y = small + small * _horner(small * small, SMALL)
     (far,) = np.nonzero(size > 1.0)
     if far.size:
         y[far] = 1.0 - _tail(np.minimum(size[far], _ONE))
@@ -111,7 +111,7 @@ def erfc(x: Array) -> Array:
     wide = np.asarray(x, np.float64)
     values = wide.reshape(-1)
     small = np.clip(values, -0.5, 0.5)
-    y = 1.0 - (small + small * _horner(small * small, _SMALL))
+    y = 1.0 - (small + small * _horner(small * small, SMALL))
     (far,) = np.nonzero(np.abs(values) > 0.5)
     if far.size:
         large = values[far]

@@ -301,8 +301,7 @@ class CrossEntropyLoss(ClassLoss):
 
     def _truth(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return cross-entropy's smoothed target rows w ⊙ ((1 − ε) y + ε/C)."""
-        classes = prediction.shape[-1]
-        assert isinstance(classes, int)
+        classes = int(prediction.shape[-1])
         if target.dtype.is_integer:
             mask = one_hot_mask(target.value, classes)
             target = wrap(convert(mask, dtype=prediction.dtype))
@@ -377,8 +376,7 @@ class NLLLoss(ClassLoss):
 
     def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the negative log-likelihood −w_y ln ŷ_y of each row."""
-        classes = prediction.shape[-1]
-        assert isinstance(classes, int)
+        classes = int(prediction.shape[-1])
         own = wrap(one_hot_mask(target.value, classes))
         result = -where(own, prediction, 0.0).sum(1)
         return (

@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("autograd",),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
-    ("func", "utils"),
+    ("func", "utils", "interop.onnx"),
     ("training",),
     ("explanation", "viz"),
     ("book.derivation", "book.marking"),

@@ -1,0 +1,1 @@
+"""ONNX files: `reader` makes a module of one."""

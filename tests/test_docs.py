@@ -66,6 +66,7 @@ DOCUMENTS = (
     "docs/how-to/loops.md",
     "docs/how-to/onnx.md",
     "docs/how-to/trainer.md",
+    "docs/how-to/onnx-import.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         is_tensor,
     )
     from chainrule.gradient_check import check_gradients
+    from chainrule.interop.onnx.reader import load_onnx
     from chainrule.interop.onnx.writer.export import export_onnx
     from chainrule.interop.serialization import load, save
     from chainrule.nn import functional_call
@@ -127,6 +128,7 @@ _LAZY = {
         ShortTensor Size is_tensor
     """,
     "gradient_check": "check_gradients",
+    "interop.onnx.reader": "load_onnx",
     "interop.onnx.writer.export": "export_onnx",
     "interop.serialization": "load save",
     "nn": "functional_call",
@@ -257,6 +259,7 @@ __all__ = [
     "jvp",
     "linalg",
     "load",
+    "load_onnx",
     "long",
     "manual_seed",
     "metrics",

@@ -1,1 +1,1 @@
-"""Interoperability with other libraries' files: `serialization` for tensors."""
+"""Interoperability with other libraries' files: `serialization` for tensors, `onnx`."""

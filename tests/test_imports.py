@@ -44,7 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nn", "optim", "data", "metrics"),
     ("func", "utils"),
     ("training",),
-    ("explanation", "viz"),
+    ("explanation", "sklearn", "viz"),
     ("book.derivation", "book.marking"),
     ("__init__",),
     ("recipes", "runs"),

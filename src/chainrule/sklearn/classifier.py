@@ -32,13 +32,13 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
             :mod:`chainrule.optim`, whose own rate and decay count.
         alpha: the L2 penalty α‖W‖²/2, divided by the rows of a batch (by
             their weights).
-        batch_size: rows a step; ``"auto"``: 32 to 256, growing with the rows.
+        batch_size: rows a step; ``"auto"``: 32 to 128, growing with the rows.
         learning_rate: ``"one_cycle"``: a rise and a fall over the whole run; or
             ``"constant"``; or ``"adaptive"``: a fifth of it after two epochs in which
             the training loss has not fallen by ``tol``.
         learning_rate_init: the rate, or the peak of the cycle. ``"auto"``: 0.01 for a
             cycle of Adam, else 0.001; ten times as much for ``"sgd"``.
-        max_iter: epochs; ``"auto"``: 10 to 60, for some hundreds of updates.
+        max_iter: epochs; ``"auto"``: 25.
         random_state: seed of initial weights, shuffles and the validation rows.
         tol: by how much a loss must improve to count.
         verbose: whether to show the progress.
@@ -52,7 +52,8 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         module: a network, or a function (inputs, outputs) → network, in place of the
             hidden layers. It gives scores (logits): one number of two classes, else
             one for each class or label.
-        standardize: whether the network begins with a layer that standardises features.
+        standardize: whether the network begins with a layer that standardises features;
+            columns of 0 and 1 alone stay as they are.
         class_weight: weights by class, or ``"balanced"``, as everywhere in
             scikit-learn.
         engine: ``"native"``, ``"numpy"`` or ``"auto"``: NumPy for runs that end before

@@ -145,15 +145,14 @@ class ChainruleEstimator(BaseEstimator):
             x, targets = x[kept], targets[kept]
             weights = None if weights is None else weights[kept]
         size, updates = self._sizes(len(x))
-        epochs = self.max_iter
-        if epochs == "auto":
-            epochs = sizes.epochs(len(x), size)
+        epochs = sizes.EPOCHS if self.max_iter == "auto" else self.max_iter
         stopping = self._stopping()
         trainer = self._trainer(model, _mass(size, weights), epochs * updates, seed)
         trainer.fit(
             (x, self._compared(model, x, targets)),
             epochs=epochs,
             batch_size=size,
+            drop_last=self.batch_size == "auto",
             sample_weight=weights,
             validation=validation,
             callbacks=stopping or (),
@@ -195,6 +194,7 @@ class ChainruleEstimator(BaseEstimator):
             (x, self._compared(trainer.model, x, targets)),
             epochs=1,
             batch_size=size,
+            drop_last=self.batch_size == "auto",
             sample_weight=weights,
             progress=self._progress,
         )
@@ -210,8 +210,10 @@ class ChainruleEstimator(BaseEstimator):
 
     def _sizes(self, rows: int) -> tuple[int, int]:
         """Return the rows of a batch, and the updates of an epoch."""
-        size = self.batch_size
-        size = min(rows, sizes.batch_rows(rows) if size == "auto" else size)
+        if self.batch_size == "auto":  # a few rows may be left out of an epoch
+            size = sizes.batch_rows(rows)
+            return size, rows // size
+        size = min(rows, self.batch_size)
         return size, -(-rows // size)
 
     def _rows(

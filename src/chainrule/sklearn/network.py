@@ -30,13 +30,20 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 RATES = {"adam": (1e-3, 1e-2), "sgd": (1e-2, 1e-1)}
 
 
-def standardize(features: Array, weights: Array | None) -> nn.Standardize:
-    """Return the first layer of a network, measured on weighted rows of features."""
+def standardize(features: Array, weights: Array | None, dtype: str) -> list[nn.Module]:
+    """Return the first layer of a network of a dtype, measured on weighted rows.
+
+    Columns of 0 and 1 alone stay as they are: a rare category would be a large number.
+    Where there are no others there is no layer.
+    """
+    flags = ((features == 0) | (features == 1)).all(0)
+    if flags.all():
+        return []
     scaler = StandardScaler().fit(features, sample_weight=weights)
-    layer = nn.Standardize(features.shape[1], dtype=features.dtype.name)
-    layer.mean.copy_(np.asarray(scaler.mean_))
-    layer.std.copy_(np.asarray(scaler.scale_, features.dtype))
-    return layer
+    layer = nn.Standardize(features.shape[1], dtype=dtype)
+    layer.mean.copy_(np.where(flags, 0.0, scaler.mean_))
+    layer.std.copy_(np.where(flags, 1.0, scaler.scale_).astype(dtype))
+    return [layer]
 
 
 def layers(sizes: Sequence[int], activation: str, dtype: Any) -> list[nn.Module]:
@@ -68,8 +75,11 @@ def network(
             inner = [deepcopy(module)]
         else:
             inner = [_made(module, inputs, outputs)]
-    first = [standardize(features, weights)] if estimator.standardize else []
-    return nn.Sequential(*first, *inner)
+    if not estimator.standardize:
+        return nn.Sequential(*inner)
+    parameters = (p for layer in inner for p in layer.parameters())
+    dtype = next((p.dtype.name for p in parameters), features.dtype.name)
+    return nn.Sequential(*standardize(features, weights, dtype), *inner)
 
 
 def hidden(sizes: Any) -> tuple[int, ...]:

@@ -8,36 +8,24 @@ from __future__ import annotations
 
 from chainrule.engines import native_problem
 
-#: Batches have at least and at most so many rows; between them about ``BATCHES`` make
-#: an epoch.
-LEAST, MOST, BATCHES = 32, 256, 12
-#: Updates that a run makes, as far as so many epochs go, and epochs at least.
-UPDATES, EPOCHS, PASSES = 600, 60, 10
+#: The rows of a batch, at least and at most; between them about ``BATCHES`` make an
+#: epoch.
+LEAST, MOST, BATCHES = 32, 128, 24
+#: The epochs of a run.
+EPOCHS = 25
 #: Updates of a small network from which on machine code is worth its compilation, and
 #: the parameters that make an update cost as much again.
 COMPILED, PARAMETERS = 2000, 20_000
 
 
 def batch_rows(rows: int) -> int:
-    """Return how many rows a batch has: a power of two.
+    """Return how many rows a batch has, so that hardly any is left at the end.
 
-    >>> [batch_rows(n) for n in (10, 500, 2000, 100_000)]
-    [10, 32, 128, 256]
+    >>> [(n, batch_rows(n), n % batch_rows(n)) for n in (10, 120, 3001, 100_000)]
+    [(10, 10, 0), (120, 30, 0), (3001, 125, 1), (100000, 128, 32)]
     """
-    size = LEAST
-    while size < MOST and size * BATCHES < rows:
-        size *= 2
-    return min(size, rows)
-
-
-def epochs(rows: int, batch: int) -> int:
-    """Return for how many epochs to train.
-
-    >>> [epochs(n, batch_rows(n)) for n in (10, 500, 2000, 100_000)]
-    [60, 38, 38, 10]
-    """
-    each = -(-rows // batch)
-    return max(PASSES, min(EPOCHS, -(-UPDATES // each)))
+    wanted = min(max(LEAST, rows // BATCHES), MOST)
+    return rows // max(1, round(rows / wanted))
 
 
 def engine(updates: int, parameters: int) -> str:

@@ -31,7 +31,7 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(
-        self, scale: nn.Standardize, encoder: nn.Module, decoder: nn.Module
+        self, scale: nn.Module, encoder: nn.Module, decoder: nn.Module
     ) -> None:
         self.scale, self.encoder, self.decoder = scale, encoder, decoder
 
@@ -149,10 +149,12 @@ class ChainruleTransformer(
                 expected=_("shape (n, {size})", size=self.n_components),
                 got=str(codes.shape),
             )
-        scale = model.scale
+        dtype = next(model.parameters()).dtype.numpy
         with no_grad():
-            made = model.decoder(tensor(codes.astype(scale.dtype.numpy))).numpy()
-        return made * scale.std.numpy() + scale.mean.numpy().astype(made.dtype)
+            made = model.decoder(tensor(codes.astype(dtype))).numpy()
+        for layer in model.scale:
+            made = made * layer.std.numpy() + layer.mean.numpy().astype(dtype)
+        return made
 
     @property
     def _n_features_out(self) -> int:
@@ -183,4 +185,5 @@ class ChainruleTransformer(
                 nn.Sequential(*layers(s, self.activation, x.dtype.name))
                 for s in (sizes, sizes[::-1])
             ]
-        return Autoencoder(standardize(x, weights), *parts)
+        scale = nn.Sequential(*standardize(x, weights, x.dtype.name))
+        return Autoencoder(scale, *parts)

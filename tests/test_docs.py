@@ -64,6 +64,7 @@ DOCUMENTS = (
     "docs/measured/benchmarks.md",
     "docs/how-to/loops.md",
     "docs/how-to/trainer.md",
+    "docs/how-to/scikit-learn.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )

@@ -9,7 +9,7 @@ encodes it, and trains a :class:`chainrule.Trainer`, which is ``estimator.traine
     parameters                the parameters of a network, each with its check
     features                  X as an array: numbers with gaps, columns of categories
     network                   the network and the optimiser that parameters describe
-    sizes                     batch, epochs and engine that suit the data
+    sizes                     batch and engine that suit the data
 
 A training loop, layers, or the reading of tables have no place here: these are
 ``chainrule.training``, ``chainrule.nn`` and ``chainrule.data.tables``. A parameter is

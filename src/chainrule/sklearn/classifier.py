@@ -12,6 +12,7 @@ from sklearn.utils import check_array, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from chainrule import nn
+from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.sklearn.estimator import ChainruleEstimator
@@ -38,7 +39,7 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
             the training loss has not fallen by ``tol``.
         learning_rate_init: the rate, or the peak of the cycle. ``"auto"``: 0.01 for a
             cycle of Adam, else 0.001; ten times as much for ``"sgd"``.
-        max_iter: epochs; ``"auto"``: 25.
+        max_iter: epochs.
         random_state: seed of initial weights, shuffles and the validation rows.
         tol: by how much a loss must improve to count.
         verbose: whether to show the progress.
@@ -80,7 +81,7 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
+        hidden_layer_sizes: Any = (64, 64),
         activation: str = "relu",
         *,
         solver: Any = "adam",
@@ -88,7 +89,7 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         batch_size: Any = "auto",
         learning_rate: str = "one_cycle",
         learning_rate_init: Any = "auto",
-        max_iter: Any = "auto",
+        max_iter: int = 20,
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: Any = False,
@@ -99,7 +100,7 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         module: Any = None,
         standardize: bool = True,
         class_weight: Any = None,
-        engine: str = "auto",
+        engine: EngineName = "auto",
         threads: int | None = None,
     ) -> None:
         super().__init__(
@@ -204,8 +205,8 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
                 got=_("one class: {label}", label=repr(classes.tolist())[:80]),
                 fix=_("look at y, and at the weights of the rows"),
             )
-        self._labels = LabelEncoder().fit(classes)
-        self.classes_ = self._labels.classes_
+        self._labels = labels = LabelEncoder().fit(classes)
+        self.classes_ = labels.classes_
 
     def _targets(self, y: Array) -> Array:
         labels = self._labels

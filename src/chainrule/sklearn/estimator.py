@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.nn import Module
@@ -46,7 +47,7 @@ class ChainruleEstimator(BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
+        hidden_layer_sizes: Any = (64, 64),
         activation: str = "relu",
         *,
         solver: Any = "adam",
@@ -54,7 +55,7 @@ class ChainruleEstimator(BaseEstimator):
         batch_size: Any = "auto",
         learning_rate: str = "one_cycle",
         learning_rate_init: Any = "auto",
-        max_iter: Any = "auto",
+        max_iter: int = 20,
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: Any = False,
@@ -64,7 +65,7 @@ class ChainruleEstimator(BaseEstimator):
         n_iter_no_change: int = 10,
         module: Any = None,
         standardize: bool = True,
-        engine: str = "auto",
+        engine: EngineName = "auto",
         threads: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -145,7 +146,7 @@ class ChainruleEstimator(BaseEstimator):
             x, targets = x[kept], targets[kept]
             weights = None if weights is None else weights[kept]
         size, updates = self._sizes(len(x))
-        epochs = sizes.EPOCHS if self.max_iter == "auto" else self.max_iter
+        epochs = self.max_iter
         stopping = self._stopping()
         trainer = self._trainer(model, _mass(size, weights), epochs * updates, seed)
         trainer.fit(

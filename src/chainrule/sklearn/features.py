@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from chainrule.data.frames import Columns
@@ -54,8 +53,9 @@ class Features:
             return reader.all().x
         X = _numbers(estimator, X, reset=True)
         missing = np.isnan(X)
-        scaler = StandardScaler(with_std=False).fit(X, sample_weight=weights)
-        self.means = np.nan_to_num(np.asarray(scaler.mean_))
+        known: Any = np.ma.array(X, mask=missing)
+        means: Any = np.ma.average(known, axis=0, weights=weights)
+        self.means = means.filled(0.0)
         self.gaps = np.flatnonzero(missing.any(0))
         return self._filled(X, missing)
 

@@ -54,7 +54,7 @@ CHECKS: dict[str, Check] = {
     "batch_size": _auto(whole),
     "learning_rate": choice("one_cycle", "constant", "adaptive"),
     "learning_rate_init": _auto(partial(number, above=0)),
-    "max_iter": _auto(whole),
+    "max_iter": whole,
     "tol": partial(number, least=0),
     "early_stopping": truth,
     "validation_fraction": partial(number, above=0, below=1),

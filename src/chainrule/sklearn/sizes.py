@@ -1,4 +1,4 @@
-"""Batch size, epochs and engine that suit the size of a data set.
+"""Batch size and engine that suit the size of a data set.
 
 The numbers were chosen on tables that ``benchmarks/sklearn_tables.py`` does not
 measure: see ``--choose`` there.
@@ -6,16 +6,14 @@ measure: see ``--choose`` there.
 
 from __future__ import annotations
 
-from chainrule.engines import native_problem
+from chainrule.engines import EngineName, native_problem
 
 #: The rows of a batch, at least and at most; between them about ``BATCHES`` make an
 #: epoch.
 LEAST, MOST, BATCHES = 32, 128, 24
-#: The epochs of a run.
-EPOCHS = 25
 #: Updates of a small network from which on machine code is worth its compilation, and
 #: the parameters that make an update cost as much again.
-COMPILED, PARAMETERS = 2000, 20_000
+COMPILED, PARAMETERS = 3000, 10_000
 
 
 def batch_rows(rows: int) -> int:
@@ -28,7 +26,7 @@ def batch_rows(rows: int) -> int:
     return rows // max(1, round(rows / wanted))
 
 
-def engine(updates: int, parameters: int) -> str:
+def engine(updates: int, parameters: int) -> EngineName:
     """Return the engine that ends a run sooner where nothing is compiled yet.
 
     It depends on the data and the settings alone, so that a fit can be repeated.

@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule import nn
+from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
@@ -76,7 +77,7 @@ class ChainruleTransformer(
     def __init__(
         self,
         n_components: int = 2,
-        hidden_layer_sizes: Any = (100,),
+        hidden_layer_sizes: Any = (64, 64),
         activation: str = "relu",
         *,
         solver: Any = "adam",
@@ -84,7 +85,7 @@ class ChainruleTransformer(
         batch_size: Any = "auto",
         learning_rate: str = "one_cycle",
         learning_rate_init: Any = "auto",
-        max_iter: Any = "auto",
+        max_iter: int = 20,
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: Any = False,
@@ -92,7 +93,7 @@ class ChainruleTransformer(
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
-        engine: str = "auto",
+        engine: EngineName = "auto",
         threads: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -134,7 +135,8 @@ class ChainruleTransformer(
             ArgumentError: the features are those of a table, which has no way back.
         """
         check_is_fitted(self, "trainer_")
-        features, model = self._features, self.trainer_.model
+        features = self._features
+        model: Any = self.trainer_.model
         if features.schema is not None or features.gaps.size:
             raise ArgumentError(
                 _("Only columns of numbers without gaps can be made of codes."),

@@ -80,7 +80,7 @@ def test_the_checks_are_all_there() -> None:
 def test_arrays_of_the_array_api() -> None:
     code = f"""
 from sklearn.utils.estimator_checks import {APART} as check
-from tests.sklearn.test_estimator_checks import ESTIMATORS
+from tests.estimators.test_estimator_checks import ESTIMATORS
 for kind in ESTIMATORS:
     check(kind.__name__, kind(), array_namespace="numpy",
           expect_only_array_outputs=False)

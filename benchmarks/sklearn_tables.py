@@ -133,13 +133,11 @@ def one_fit(
     """A score on the rows held out, and the CPU seconds of a fit and a prediction."""
     a, b = x.iloc[train], x.iloc[held]
     if who != "ours":  # as a careful user: a gap in a text is a text
-        a, b = (part.dropna(axis="columns", how="all") for part in (a, b))
-        b = x.iloc[held][a.columns]
-        words = list(a.select_dtypes(exclude=["number", "bool"]).columns)
-        a, b = (
-            part.assign(**{n: part[n].astype(object).fillna("missing") for n in words})
-            for part in (a, b)
-        )
+        a = a.dropna(axis="columns", how="all")
+        b = b[a.columns].copy()
+        for column in a.select_dtypes(exclude=["number", "bool"]):
+            for part in (a, b):
+                part[column] = part[column].astype(object).fillna("missing")
     model = MAKERS[who](table, a)
     started = time.process_time()
     model.fit(a, y.iloc[train])

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import check_array, column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from chainrule import nn
@@ -16,6 +16,7 @@ from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.sklearn.estimator import ChainruleEstimator
+from chainrule.sklearn.features import as_array
 from chainrule.text import _
 
 
@@ -178,7 +179,7 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         return of_classes if weights is None else of_classes * weights
 
     def _check_y(self, y: Any) -> Array:
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        y = as_array(y, "y", None)
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
         if kind == "multiclass-multioutput":
@@ -205,8 +206,8 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
                 got=_("one class: {label}", label=repr(classes.tolist())[:80]),
                 fix=_("look at y, and at the weights of the rows"),
             )
-        self._labels = labels = LabelEncoder().fit(classes)
-        self.classes_ = labels.classes_
+        self._labels = LabelEncoder().fit(classes)
+        self.classes_ = np.unique(classes)
 
     def _targets(self, y: Array) -> Array:
         labels = self._labels

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.engines import EngineName
@@ -17,7 +17,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.sklearn import parameters, sizes
-from chainrule.sklearn.features import Features
+from chainrule.sklearn.features import Features, as_array
 from chainrule.sklearn.network import network, optimizer
 from chainrule.text import _
 from chainrule.training import EarlyStopping, Trainer
@@ -85,7 +85,7 @@ class ChainruleEstimator(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.module = module
         self.standardize = standardize
-        self.engine = engine
+        self.engine: EngineName = engine
         self.threads = threads
 
     # -- what a class of estimators says ---------------------------------------------
@@ -248,7 +248,8 @@ class ChainruleEstimator(BaseEstimator):
 
     def _split(self, y: Array, seed: int) -> tuple[Array, Array]:
         """Return the rows to train on, and those to stop early by."""
-        kept, held = train_test_split(
+        split: Any = train_test_split
+        kept, held = split(
             np.arange(len(y)),
             test_size=self.validation_fraction,
             random_state=seed,
@@ -265,16 +266,14 @@ class ChainruleEstimator(BaseEstimator):
         *,
         endless: bool = False,
     ) -> Trainer:
-        engine = self.engine
-        if engine == "auto":
-            count = sum(p.numel() for p in model.parameters())
-            engine = sizes.engine(updates, count)
+        count = sum(p.numel() for p in model.parameters())
+        auto = self.engine == "auto"
         return Trainer(
             model,
             loss=self._loss(),
             optimizer=optimizer(self, model, mass, endless=endless),
             metrics=self._metrics() if self.early_stopping else (),
-            engine=engine,
+            engine=sizes.engine(updates, count) if auto else self.engine,
             seed=seed,
             threads=self.threads,
         )
@@ -322,9 +321,7 @@ def _weights(sample_weight: Any, y: Array) -> Array:
     """Return the weights of rows, checked; float64."""
     if np.isscalar(sample_weight):
         sample_weight = np.full(len(y), sample_weight)
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    weights = as_array(sample_weight, "sample_weight", np.float64)
     if weights.ndim != 1:
         raise ArgumentError(
             _("sample_weight is one number a row."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from chainrule.data.frames import Columns
 from chainrule.data.tables.schema import Schema
@@ -90,9 +90,16 @@ class Features:
         return X
 
 
+def as_array(value: Any, name: str, dtype: Any) -> Array:
+    """Return weights, targets or codes as an array; refuse as scikit-learn does."""
+    check: Any = check_array
+    return check(value, ensure_2d=False, dtype=dtype, input_name=name)
+
+
 def _numbers(estimator: Any, X: Any, *, reset: bool) -> Array:
     """Return X as an array of numbers and NaN; refuse all else as scikit-learn does."""
-    return validate_data(
+    validate: Any = validate_data
+    return validate(
         estimator,
         X,
         reset=reset,

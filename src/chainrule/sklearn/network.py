@@ -39,7 +39,7 @@ def standardize(features: Array, weights: Array | None, dtype: str) -> list[nn.M
     flags = ((features == 0) | (features == 1)).all(0)
     if flags.all():
         return []
-    scaler = StandardScaler().fit(features, sample_weight=weights)
+    scaler: Any = StandardScaler().fit(features, sample_weight=weights)
     layer = nn.Standardize(features.shape[1], dtype=dtype)
     layer.mean.copy_(np.where(flags, 0.0, scaler.mean_))
     layer.std.copy_(np.where(flags, 1.0, scaler.scale_).astype(dtype))

@@ -7,12 +7,12 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_array
 
 from chainrule import nn
 from chainrule.errors import ShapeError
 from chainrule.graph.node import Array
 from chainrule.sklearn.estimator import ChainruleEstimator
+from chainrule.sklearn.features import as_array
 from chainrule.text import _
 
 
@@ -41,7 +41,7 @@ class ChainruleRegressor(MultiOutputMixin, RegressorMixin, ChainruleEstimator):
     """
 
     _metric = "r2"
-    _scale: StandardScaler
+    _scale: Any
     _several: bool
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -72,7 +72,7 @@ class ChainruleRegressor(MultiOutputMixin, RegressorMixin, ChainruleEstimator):
         return made if self._several else made[:, 0]
 
     def _check_y(self, y: Any) -> Array:
-        y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+        y = as_array(y, "y", "numeric")
         if y.ndim > 2:
             raise ShapeError(
                 _("Targets are one number a row, or several."),
@@ -93,7 +93,7 @@ class ChainruleRegressor(MultiOutputMixin, RegressorMixin, ChainruleEstimator):
         return y.astype(dtype)
 
     def _outputs(self) -> int:
-        return int(self._scale.n_features_in_)
+        return self._scale.n_features_in_
 
     def _loss(self) -> Any:
         return nn.MSELoss()

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule import nn
@@ -16,7 +15,7 @@ from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.random import Generator, stream
 from chainrule.sklearn.estimator import ChainruleEstimator
-from chainrule.sklearn.features import Features
+from chainrule.sklearn.features import Features, as_array
 from chainrule.sklearn.network import hidden, layers, standardize
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
@@ -144,8 +143,8 @@ class ChainruleTransformer(
                 got=_("a fit to a table, or to numbers with gaps"),
                 fix=_("trainer_.model.decoder gives the standardised features"),
             )
-        codes = check_array(X, dtype=[np.float64, np.float32])
-        if codes.shape[1] != self.n_components:
+        codes = as_array(X, "X", [np.float64, np.float32])
+        if codes.shape[1:] != (self.n_components,):
             raise ShapeError(
                 _("These are no codes of this estimator."),
                 expected=_("shape (n, {size})", size=self.n_components),

@@ -158,13 +158,13 @@ def folds(table: Table, x: pd.DataFrame, y: pd.Series) -> list[tuple[Any, Any]]:
     return list(kind(5, shuffle=True, random_state=0).split(x, y))
 
 
-def compare(name: str, who: tuple[str, ...]) -> dict[str, Any]:
-    """Scores and times of all folds of a table, the estimators taking turns."""
+def compare(name: str, who: tuple[str, ...], count: int) -> dict[str, Any]:
+    """Scores and times of folds of a table, the estimators taking turns."""
     table = TABLES[name]
     x, y = columns(table)
     made: dict[str, Any] = {"table": name, "rows": len(x), "columns": x.shape[1]}
     made |= {"scores": {n: [] for n in who}, "seconds": {n: [] for n in who}}
-    for number, (train, held) in enumerate(folds(table, x, y)):
+    for number, (train, held) in enumerate(folds(table, x, y)[:count]):
         for estimator in who:
             if number == 0 and len(x) < 20_000:
                 one_fit(estimator, table, x, y, train, held)
@@ -254,6 +254,7 @@ def main() -> None:
     parser.add_argument("--choose", action="store_true", help="the tables of defaults")
     parser.add_argument("--cold", action="store_true", help="first fits")
     parser.add_argument("--turns", type=int, default=3, help="first fits a table")
+    parser.add_argument("--folds", type=int, default=5, help="how many of the five")
     parser.add_argument("--who", default=",".join(NAMES), help="by commas")
     parser.add_argument("--first", nargs=2, metavar=("TABLE", "WHO"))
     parser.add_argument("--json", type=Path, help="write the figures there too")
@@ -297,7 +298,7 @@ def main() -> None:
             + "  mlp s / ours"
         )
         for name in names:
-            rows.append(compare(name, who))
+            rows.append(compare(name, who, args.folds))
             print(line(rows[-1]), flush=True)
         print(warm_summary(rows))
     if args.json:

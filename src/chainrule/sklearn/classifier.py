@@ -42,7 +42,8 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
             cycle of Adam, else 0.001; ten times as much for ``"sgd"``.
         max_iter: epochs.
         random_state: seed of initial weights, shuffles and the validation rows.
-        tol: by how much a loss must improve to count.
+        tol: by how much a loss must improve to count; a training loss below it ends the
+            run.
         verbose: whether to show the progress.
         warm_start: whether ``fit`` begins with the weights of the last one.
         early_stopping: whether to set rows aside, end the run when the loss on them has

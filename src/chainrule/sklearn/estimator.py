@@ -20,7 +20,26 @@ from chainrule.sklearn import parameters, sizes
 from chainrule.sklearn.features import Features, as_array
 from chainrule.sklearn.network import network, optimizer
 from chainrule.text import _
-from chainrule.training import EarlyStopping, Trainer
+from chainrule.training import Callback, EarlyStopping, Trainer
+
+
+class Learnt(Callback):
+    """End a run whose training loss is below ``tol``, so that it cannot fall by that.
+
+    Without it Adam, which divides by the size of gradients, goes on to learn what
+    weights of rows have all but left out.
+
+    Args:
+        tol: by how much a loss must improve to count.
+    """
+
+    def __init__(self, tol: float) -> None:
+        self.tol = tol
+
+    def on_epoch(self, trainer: Any) -> None:
+        """Stop the run after an epoch with such a loss."""
+        if trainer.history.epochs[-1]["train_loss"] < self.tol:
+            trainer.stop()
 
 
 class ChainruleEstimator(BaseEstimator):
@@ -156,11 +175,12 @@ class ChainruleEstimator(BaseEstimator):
             drop_last=self.batch_size == "auto",
             sample_weight=weights,
             validation=validation,
-            callbacks=stopping or (),
+            callbacks=stopping,
             progress=self._progress,
         )
         self._note(trainer, endless=False)
-        if stopping and not (stopping.stopped or self.early_stopping):
+        known_end = self.early_stopping or self.learning_rate == "one_cycle"
+        if trainer.epoch == epochs and not known_end:
             warnings.warn(
                 f"The training loss still falls by more than tol={self.tol} after "
                 f"max_iter={epochs} epochs.",
@@ -278,14 +298,15 @@ class ChainruleEstimator(BaseEstimator):
             threads=self.threads,
         )
 
-    def _stopping(self) -> EarlyStopping | None:
-        """Return the callback that ends a run whose number no longer improves."""
+    def _stopping(self) -> list[Callback]:
+        """Return the callbacks that end a run which no longer improves."""
         patience, tol = self.n_iter_no_change, self.tol
         if self.early_stopping:
-            return EarlyStopping("validation_loss", patience, min_delta=tol)
+            return [EarlyStopping("validation_loss", patience, min_delta=tol)]
         if self.learning_rate == "one_cycle":
-            return None  # the run is as long as its cycle
-        return EarlyStopping("train_loss", patience, min_delta=tol, restore_best=False)
+            return [Learnt(tol)]  # else the run is as long as its cycle
+        stop = EarlyStopping("train_loss", patience, min_delta=tol, restore_best=False)
+        return [Learnt(tol), stop]
 
     def _note(self, trainer: Trainer, *, endless: bool) -> None:
         """Set the attributes that tell of a fit."""

@@ -204,7 +204,7 @@ def test_optimisers_of_ones_own() -> None:
 
 def test_codes_say_most_of_a_row() -> None:
     X, __ = IRIS
-    model = ChainruleTransformer(2, max_iter=100, random_state=0).fit(X)
+    model = ChainruleTransformer(2, max_iter=40, random_state=0).fit(X)
     codes = model.transform(X)
     assert codes.shape == (150, 2)
     assert codes.dtype == np.float64
@@ -223,6 +223,7 @@ def test_a_column_of_labels_is_taken_with_a_warning() -> None:
     assert model.predict(X).shape == (150,)
 
 
+@pytest.mark.slow
 def test_both_engines_agree() -> None:
     X, y = IRIS
     a, b = (small(engine=engine).fit(X, y) for engine in ("numpy", "native"))

@@ -67,6 +67,7 @@ DOCUMENTS = (
     "docs/how-to/onnx.md",
     "docs/how-to/trainer.md",
     "docs/how-to/onnx-import.md",
+    "docs/how-to/scikit-learn.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )

@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nn", "optim", "data", "metrics"),
     ("func", "interop.onnx", "utils"),
     ("training",),
-    ("explanation", "viz"),
+    ("explanation", "sklearn", "viz"),
     ("book.derivation", "book.marking"),
     ("__init__",),
     ("recipes", "runs"),

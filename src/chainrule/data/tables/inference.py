@@ -150,10 +150,29 @@ class SchemaInference:
             )
         targets = self.targets()
         columns = columns or self.features(options.target)
+        target = options.target[0] if len(options.target) == 1 else options.target
+        return self._schema(target, targets, columns)
+
+    def schema_of_features(self) -> Schema:
+        """Return the inferred schema of a table that has no target.
+
+        Raises:
+            DataError: as :meth:`schema`.
+        """
+        return self._schema((), (), self.features(()))
+
+    def _schema(
+        self,
+        target: str | tuple[str, ...],
+        targets: tuple[Target, ...],
+        columns: tuple[Feature | Texts, ...],
+    ) -> Schema:
+        """Return a schema of these columns; raise an error for questions."""
         if self.questions:
             raise self.questions[0].error(self.source.name)
+        options = self.options
         return Schema(
-            options.target[0] if len(options.target) == 1 else options.target,
+            target,
             targets,
             columns,
             options.missing,

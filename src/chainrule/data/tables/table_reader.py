@@ -171,6 +171,16 @@ class TableReader:
         inference = SchemaInference.of(source, Options.of(**options))
         return cls(source, inference.schema(), inference)
 
+    @classmethod
+    def of_features(cls, source: Source, **options: Any) -> TableReader:
+        """Return a reader of a table's features alone, with the schema inferred.
+
+        Raises:
+            DataError, ArgumentError: see :func:`chainrule.data.read_csv`.
+        """
+        inference = SchemaInference.of(source, Options.of(**options))
+        return cls(source, inference.schema_of_features(), inference, target=False)
+
     def __iter__(self) -> Iterator[Rows]:
         columns = (*self.schema.columns, *self.targets)
         numbers = {

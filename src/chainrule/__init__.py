@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from chainrule.compilation.api import compile
     from chainrule.explanation import explain
     from chainrule.gradient_check import check_gradients
+    from chainrule.interop.torch_weights.loading import load_torch
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
     from chainrule.text.languages import set_language
@@ -109,6 +110,7 @@ _LAZY = {
     "derive": "chainrule.book.derivation",
     "explain": "chainrule.explanation",
     "functional_call": "chainrule.nn",
+    "load_torch": "chainrule.interop.torch_weights.loading",
     "set_language": "chainrule.text.languages",
     "summary": "chainrule.nn.summary",
 }
@@ -202,6 +204,7 @@ __all__ = [
     "jvp",
     "linalg",
     "load",
+    "load_torch",
     "long",
     "manual_seed",
     "metrics",

@@ -1,1 +1,7 @@
-"""Interoperability with other libraries' files: `serialization` for tensors."""
+"""Interoperability with other libraries' files.
+
+| file | what it holds |
+|---|---|
+| `serialization` | ``cr.save`` and ``cr.load``: nests of arrays as safetensors |
+| `torch_weights` | ``cr.load_torch``: weights of PyTorch, without running pickles |
+"""

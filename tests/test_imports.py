@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("explanation", "viz"),
     ("book.derivation", "book.marking"),
+    ("models",),
     ("__init__",),
     ("recipes", "runs"),
     ("book",),

@@ -427,6 +427,11 @@ FORBIDDEN = (
     *("open", "exec", "compile", "import", "marshal.loads", "pickle.find_class"),
     *("os.", "subprocess.", "socket.", "shutil.", "ctypes.", "tempfile.", "code."),
 )
+#: Texts in pickles, names in zip files, JSON: Python imports their codecs when needed.
+CODECS = (
+    *("raw-unicode-escape", "unicode-escape", "cp437", "latin-1", "ascii"),
+    *("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
+)
 _seen: list[list[str]] = []
 
 
@@ -446,7 +451,7 @@ def watched() -> Iterator[list[str]]:
         sys.addaudithook(_audit)
         load(torch_files.right())  # modules that are loaded when they are needed
         load(safetensors({"x": ROW}))
-        for text in ("raw-unicode-escape", "unicode-escape", "cp437", "latin-1"):
+        for text in CODECS:
             codecs.lookup(text)
     _seen.append([])
     try:

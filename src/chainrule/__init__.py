@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         jit,
         linalg,
         metrics,
+        models,
         nn,
         optim,
         special,
@@ -98,8 +99,8 @@ short, int, long = int16, int32, int64
 
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
-    *("distributions", "fft", "func", "jit", "linalg", "metrics", "nn", "optim"),
-    *("special", "training", "utils", "viz"),
+    *("distributions", "fft", "func", "jit", "linalg", "metrics", "models"),
+    *("nn", "optim", "special", "training", "utils", "viz"),
 )
 _LAZY = {
     "compile": "chainrule.compilation.api",
@@ -208,6 +209,7 @@ __all__ = [
     "long",
     "manual_seed",
     "metrics",
+    "models",
     "multinomial",
     "nn",
     "no_grad",

@@ -39,7 +39,8 @@ class Parameter(Tensor):
         if not is_skipping():
             self._begin(tensor(data, dtype=dtype)._value, wanted)
             return
-        like = data if isinstance(data, Tensor) else as_array(data, dtype)
+        given = isinstance(data, Tensor | np.ndarray)  # whose numbers nobody copies
+        like = data if given else as_array(data, dtype)
         kind = as_dtype(dtype or like.dtype)
         self._begin(without_numbers(like.shape, kind.numpy), wanted)
         refuse_use(self)
@@ -68,7 +69,8 @@ def drawn(draw: Callable[..., Tensor], *shape: int, **options: Any) -> Parameter
     """
     if not is_skipping():
         return Parameter(draw(*shape, **options))
-    return Parameter(np.empty(shape, dtype_or_default(options.get("dtype")).numpy))
+    number = np.zeros((), dtype_or_default(options.get("dtype")).numpy)
+    return Parameter(np.broadcast_to(number, shape))
 
 
 def _uninitialized(

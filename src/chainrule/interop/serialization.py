@@ -212,11 +212,7 @@ def load(
     except ValueError as error:
         got, fix = str(error), _("use another copy")
         if got.startswith("a pickle"):
-            arrays = "{k: v.numpy() for k, v in state.items()}"
-            fix = _(
-                "where it was made: safetensors.numpy.save_file({arrays}, …)",
-                arrays=arrays,
-            )
+            fix = _("cr.load_torch(path) for weights of PyTorch, which runs nothing")
         if "checkpoint" in got:
             fix = "cr.Trainer.load(path)"
         if is_open(path) and got.endswith("b''"):

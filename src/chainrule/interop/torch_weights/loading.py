@@ -124,17 +124,20 @@ def _is_array(item: Any) -> bool:
 def _array_of(item: Any, name: str) -> tuple[Array, str]:
     """Return a tensor in memory as a read-only array, and the name of its dtype."""
     dtype = str(item.dtype).removeprefix("torch.")
-    if hasattr(item, "detach"):  # PyTorch's, or one of ours
-        item = item.detach().cpu()
-        if dtype in ("float16", "bfloat16"):
-            item = item.float()
-    array = np.array(item)
+    try:
+        if hasattr(item, "detach"):  # PyTorch's, or one of ours
+            item = item.detach().cpu()
+            half = dtype in ("float16", "bfloat16")
+            item = (item.float() if half else item).numpy()
+        array = np.array(item)
+    except (TypeError, RuntimeError, ValueError):  # no dense numbers, or on no device
+        array = np.array(None)
     if array.dtype == np.float16:
         array = array.astype(np.float32)
     if array.dtype.kind not in "biuf":
         raise ArgumentError(
             _("{name!r:.80} has no numbers that can be read.", name=name),
-            expected=_("floats, integers or truth values"),
+            expected=_("a dense tensor of floats, integers or truth values"),
             got=dtype,
         )
     array.flags.writeable = False

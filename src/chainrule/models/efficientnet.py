@@ -113,6 +113,11 @@ class EfficientNetLite(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
+    @property
+    def classifier(self) -> nn.Linear:
+        """Return the last layer, which reads an EfficientNet's features."""
+        return self._fc
+
     def features(self, x: Tensor) -> Tensor:
         """Return an EfficientNet's features of images, before its last layer."""
         x = self.relu(self._bn0(self._conv_stem(x)))

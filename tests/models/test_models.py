@@ -116,7 +116,7 @@ def test_it_starts_and_trains(name: str) -> None:
 def test_compiled(name: str, engine: Any) -> None:
     model, row = made(name), ROWS[name]
     model.load_state_dict(weights(model))
-    x = cr.tensor(row.inputs()[0])
+    x: Any = cr.tensor(row.inputs()[0])
     with cr.no_grad():
         found = digest(cr.compile(model, engine=engine)(x).numpy())
     expected = np.array(reference(name)["outputs"])

@@ -91,7 +91,7 @@ def test_a_checkpoint_of_a_run(way: str) -> None:
         checkpoint.pop("best")
     weights = cr.load_torch(saved({"run": checkpoint}, way), key="run.state_dict")
     assert list(weights) == ["0.weight", "0.bias"]
-    same(weights["0.weight"], model.module[0].weight)
+    same(weights["0.weight"], model.state_dict()["module.0.weight"])
     mine = nn.Sequential(nn.Linear(3, 2))
     assert mine.load_state_dict(weights) == ([], [])
 
@@ -102,7 +102,7 @@ def test_a_state_dict_of_pytorch_itself() -> None:
     weights = cr.load_torch(model.bfloat16().state_dict())
     assert mine.load_state_dict(weights) == ([], [])
     assert "bfloat16 as float32" in repr(weights)
-    same(mine[0].weight.numpy(), model[0].weight)
+    same(mine[0].weight.numpy(), model.state_dict()["0.weight"])
 
 
 def test_tensors_in_memory_that_are_refused() -> None:

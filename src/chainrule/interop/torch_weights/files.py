@@ -276,7 +276,8 @@ def _safetensors(file: BinaryIO) -> Content:
     """Return what a safetensors file holds."""
     from safetensors import SafetensorError, deserialize
 
-    header_of(file)
+    if "chainrule" in (header_of(file).get("__metadata__") or {}):
+        raise UnreadableError(_("a Trainer's checkpoint"), "cr.Trainer.load(path)")
     file.seek(0)
     try:
         found: Any = dict(sorted(deserialize(file.read())))

@@ -40,8 +40,9 @@ def load_torch(
         ``bfloat16`` become float32, in which they are exact.
 
     A file of PyTorch is a pickle, which might run anything. Here numbers, texts, nests
-    and tensors are all that is made of it; whatever else it would call is refused. No
-    more memory is used than some times the size of the file.
+    and tensors are all that is made of it; whatever else it would call is refused.
+    Memory is bounded by some times the size of the file; a pickle of many steps is
+    refused.
 
     Raises:
         ArgumentError: a source that is none of these.

@@ -24,8 +24,8 @@ from chainrule.interop.torch_weights.tensors import (
 )
 from chainrule.text import _
 
-#: Instructions of one pickle. Some 60 make a tensor; each costs 100 bytes at most.
-INSTRUCTIONS = 4_000_000
+#: Instructions of one pickle. Some 60 make a tensor; each costs 200 bytes at most.
+INSTRUCTIONS = 2_000_000
 #: Bytes of one pickle, without the numbers of tensors, which stand elsewhere.
 LONGEST = 1 << 28
 #: Bytes of a line, in the oldest pickles.

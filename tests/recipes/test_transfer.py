@@ -57,3 +57,4 @@ def test_the_published_trunk() -> None:
     assert not any(norm.training for norm in norms)
     assert model.net._dropout.training
     assert transfer.Network(3).train().net._bn0.training
+    assert {norm.momentum for norm in norms} == {0.1}

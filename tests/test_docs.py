@@ -60,6 +60,7 @@ DOCUMENTS = (
     "docs/how-to/your-data.md",
     "docs/how-to/from-pytorch.md",
     "docs/how-to/from-keras.md",
+    "docs/how-to/published-weights.md",
     "docs/reference/arrays.md",
     "docs/reference/derivatives.md",
     "docs/measured/benchmarks.md",

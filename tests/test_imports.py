@@ -47,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("explanation", "sklearn", "viz"),
     ("book.derivation", "book.marking"),
+    ("models",),
     ("__init__",),
     ("recipes", "runs"),
     ("book",),

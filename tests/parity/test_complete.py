@@ -87,6 +87,8 @@ LEFT_OUT = {
         nn.LazyInstanceNorm2d nn.LazyInstanceNorm3d nn.LazyLinear""",
     "of other kinds: tests/parity/test_nn_utils.py": """
         nn.ParameterDict nn.ParameterList nn.UninitializedParameter nn.utils""",
+    "weights of files: tests/parity/test_torch_weights.py": "load_torch nn.no_init",
+    "architectures beside their references: tests/models": "models",
     "how the rows are run": "compile no_grad",
     "how messages are told: tests/test_language.py": "set_language",
     "about dtypes: tests/array_api/test_namespace.py": """

@@ -31,8 +31,7 @@ from chainrule.util.atomic_files import (
 from chainrule.util.keywords import strict
 
 #: The longest header that safetensors has, in bytes.
-_HEADER = 100_000_000
-
+HEADER = 100_000_000
 
 #: The metadata key of the JSON of a nest, in which references replace its arrays.
 _NEST = "nest"
@@ -213,11 +212,7 @@ def load(
     except ValueError as error:
         got, fix = str(error), _("use another copy")
         if got.startswith("a pickle"):
-            arrays = "{k: v.numpy() for k, v in state.items()}"
-            fix = _(
-                "where it was made: safetensors.numpy.save_file({arrays}, …)",
-                arrays=arrays,
-            )
+            fix = _("cr.load_torch(path) for weights of PyTorch, which runs nothing")
         if "checkpoint" in got:
             fix = "cr.Trainer.load(path)"
         if is_open(path) and got.endswith("b''"):
@@ -268,21 +263,7 @@ def read_arrays(
     else:
         opened = open_file(path)  # type: ignore[arg-type]
     with opened as file:
-        whole = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        start = file.read(8)
-        size = int.from_bytes(start, "little")
-        header = file.read(size) if size <= min(_HEADER, whole) else b""
-        try:
-            texts = json.loads(header).get("__metadata__") or {}
-        except (ValueError, AttributeError, RecursionError) as error:
-            pickled = _("a pickle, ") * start.startswith((b"PK", b"\x80"))
-            got = _(
-                "{pickled}a file that begins with {header!r}",
-                pickled=pickled,
-                header=start + header[:4],
-            )
-            raise ValueError(got) from error
+        texts = header_of(file).get("__metadata__") or {}
         check(texts)
         file.seek(0)
         content = file.read()
@@ -292,3 +273,28 @@ def read_arrays(
         raise ValueError(
             _("no whole tensors: {error}; truncated?", error=str(error)[:200])
         ) from error
+
+
+def header_of(file: BinaryIO) -> dict[str, Any]:
+    """Return the header of an open safetensors file, from its start.
+
+    Raises:
+        ValueError: there is none; it says what is there.
+    """
+    whole = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    start = file.read(8)
+    size = int.from_bytes(start, "little")
+    header = file.read(size) if size <= min(HEADER, whole) else b""
+    try:
+        table = json.loads(header)
+        table.get("__metadata__")
+        return table
+    except (ValueError, AttributeError, RecursionError) as error:
+        pickled = _("a pickle, ") * start.startswith((b"PK", b"\x80"))
+        got = _(
+            "{pickled}a file that begins with {header!r}",
+            pickled=pickled,
+            header=start + header[:4],
+        )
+        raise ValueError(got) from error

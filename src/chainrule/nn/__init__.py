@@ -7,7 +7,8 @@ in ``__all__`` is here (classes) or in :mod:`chainrule.nn.functional` (functions
 | file | what it holds |
 |---|---|
 | `module`, `containers`, `stateless`, `construction`, `state_array` | modules |
-| `arguments`, `function`, `init` | checks of arguments, functions, initialisation |
+| `arguments`, `function` | checks of arguments, functions of layers |
+| `init`, `uninitialized` | initialisation, and parameters without numbers |
 | `affine`, `embeddings`, `convolution`, `pooling`, `normalization`, … | layers |
 | `losses` | losses, checks of their targets |
 | `architecture`, `summary`, `first_use`, `output_semantics`, `traced` | analysis |
@@ -61,6 +62,7 @@ from chainrule.nn.stateless import functional_call
 from chainrule.nn.targets import *
 from chainrule.nn.transformer import *
 from chainrule.nn.transposed_convolution import *
+from chainrule.nn.uninitialized import no_init
 from chainrule.text import _
 
 for _name in functional.__all__:
@@ -71,7 +73,7 @@ __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
     for name, item in globals().items()
     if isinstance(item, type) and item.__module__.startswith("chainrule.nn.")
 )
-__all__ += ["functional", "functional_call", "init", "utils"]
+__all__ += ["functional", "functional_call", "init", "no_init", "utils"]
 
 if not TYPE_CHECKING:  # type checkers know the names
 

@@ -18,6 +18,7 @@ from chainrule.nn.arguments import (
     positive_integers,
 )
 from chainrule.nn.module import Module, Parameter
+from chainrule.nn.parameter import drawn
 from chainrule.operations.arithmetic import add
 from chainrule.operations.operands import broadcast_to, promoted
 from chainrule.primitives.matmul import dot
@@ -83,9 +84,9 @@ class Linear(Module):
             "high": bound,
             "dtype": floating("Linear", dtype, device),
         }
-        self.weight = Parameter(uniform(self.out_features, self.in_features, **draw))
+        self.weight = drawn(uniform, self.out_features, self.in_features, **draw)
         biased = flag("Linear", "bias", bias)
-        self.bias = Parameter(uniform(self.out_features, **draw)) if biased else None
+        self.bias = drawn(uniform, self.out_features, **draw) if biased else None
         if fill is not None:
             fill(self.weight)
             if self.bias is not None:

@@ -24,6 +24,7 @@ from chainrule.nn.arguments import (
 from chainrule.nn.cache import KVCache
 from chainrule.nn.dot_product_attention import attend, causal, mask_of, need_keys
 from chainrule.nn.module import Module, Parameter
+from chainrule.nn.parameter import drawn
 from chainrule.nn.positions import RotaryPositions
 from chainrule.primitives.rules import show
 from chainrule.random import randn, uniform
@@ -83,8 +84,8 @@ class _Heads(Module):
             shapes = {f"{c}_proj_weight": (width, n) for c, n in inputs.items()}
         for name, shape in shapes.items():
             bound = math.sqrt(6 / sum(shape))
-            drawn = uniform(*shape, low=-bound, high=bound, dtype=floats)
-            setattr(self, name, Parameter(drawn))
+            limits = {"low": -bound, "high": bound, "dtype": floats}
+            setattr(self, name, drawn(uniform, *shape, **limits))
         biased = flag(kind, "bias", bias)
         empty = np.zeros(3 * width, floats.numpy)
         self.in_proj_bias = Parameter(empty) if biased else None
@@ -92,8 +93,8 @@ class _Heads(Module):
         self.bias_k = self.bias_v = None
         if flag(kind, "add_bias_kv", add_bias_kv):
             row = {"std": math.sqrt(1 / width), "dtype": floats}
-            self.bias_k = Parameter(randn(1, 1, width, **row))
-            self.bias_v = Parameter(randn(1, 1, width, **row))
+            self.bias_k = drawn(randn, 1, 1, width, **row)
+            self.bias_v = drawn(randn, 1, 1, width, **row)
         self.out_proj = Linear(width, width, biased, dtype=floats.name)
         if self.out_proj.bias is not None:
             initialisers.zeros_(self.out_proj.bias)

@@ -21,6 +21,7 @@ from chainrule.nn.arguments import (
     positive_integers,
 )
 from chainrule.nn.module import Module, Parameter
+from chainrule.nn.parameter import drawn
 from chainrule.primitives import conv as convolution
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
@@ -72,9 +73,9 @@ class Kernels(Module):
         shape = (*channels, *kernel)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
         draw = {"low": -bound, "high": bound, "dtype": dtype}
-        self.weight = Parameter(uniform(*shape, **draw))
+        self.weight = drawn(uniform, *shape, **draw)
         biased = flag(kind, "bias", bias)
-        self.bias = Parameter(uniform(self.out_channels, **draw)) if biased else None
+        self.bias = drawn(uniform, self.out_channels, **draw) if biased else None
 
 
 class _Conv(Kernels):

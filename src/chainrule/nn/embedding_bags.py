@@ -9,7 +9,6 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import arange, where, zeros
 from chainrule.nn.arguments import Count, flag, floating, is_known, layer_name
 from chainrule.nn.embeddings import Embedding, embedding
-from chainrule.nn.module import Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -67,7 +66,7 @@ class EmbeddingBag(Embedding):
         self.include_last_offset = flag(
             "EmbeddingBag", "include_last_offset", include_last_offset
         )
-        self.weight = Parameter(self._drawn(floating("EmbeddingBag", dtype, device)))
+        self.weight = self._drawn(floating("EmbeddingBag", dtype, device))
 
     def forward(
         self, x: Tensor, offsets: Any = None, per_sample_weights: Any = None

@@ -21,6 +21,7 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.losses.checks import check_labels, checked
 from chainrule.nn.module import Module, Parameter
+from chainrule.nn.parameter import drawn
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.rules import show
 from chainrule.random import randn
@@ -74,7 +75,7 @@ class Embedding(Module):
     ) -> None:
         self._set(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type)
         self._set_gradient(scale_grad_by_freq, sparse)
-        self.weight = Parameter(self._drawn(floating("Embedding", dtype, device)))
+        self.weight = self._drawn(floating("Embedding", dtype, device))
 
     def _set(self, rows: Any, width: Any, padding: Any, most: Any, norm: Any) -> None:
         """Check the sizes of an embedding and the limit of its rows; store them."""
@@ -96,14 +97,18 @@ class Embedding(Module):
         self.sparse = flag(kind, "sparse", sparse)
         _refuse_sparse(kind, self.sparse)
 
-    def _drawn(self, dtype: DType) -> Any:
+    def _drawn(self, dtype: DType) -> Parameter:
         """Draw an embedding's table from N(0, 1), with a padding row of zeros."""
-        drawn = randn(self.num_embeddings, self.embedding_dim, dtype=dtype)
-        if self.padding_idx is not None:
-            table = np.array(drawn.numpy())
-            table[self.padding_idx] = 0
-            return table
-        return drawn
+
+        def rows(*shape: int, dtype: DType) -> Any:
+            table = randn(*shape, dtype=dtype)
+            if self.padding_idx is None:
+                return table
+            filled = np.array(table.numpy())
+            filled[self.padding_idx] = 0
+            return filled
+
+        return drawn(rows, self.num_embeddings, self.embedding_dim, dtype=dtype)
 
     @classmethod
     def from_pretrained(

@@ -29,6 +29,7 @@ from chainrule.errors import ArgumentError, ShapeError, nearest, unknown_name
 from chainrule.graph.apply import checked_constant
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
+from chainrule.nn.uninitialized import has_numbers, is_skipping
 from chainrule.primitives.error_function import erfc
 from chainrule.primitives.rules import show
 from chainrule.random import randn, uniform
@@ -129,9 +130,12 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return inputs * area, outputs * area
 
 
-def _fill(tensor: Tensor, drawn: Tensor | Array) -> Tensor:
+def _fill(tensor: Tensor, draw: Callable[[], Tensor | Array]) -> Tensor:
+    """Fill a tensor; within ``nn.no_init()`` what has no numbers stays as it is."""
+    if is_skipping() and not has_numbers(tensor):
+        return tensor
     with no_grad():
-        return tensor.copy_(drawn)
+        return tensor.copy_(draw())
 
 
 # -- plain distributions --------------------------------------------------------------
@@ -140,7 +144,7 @@ def _fill(tensor: Tensor, drawn: Tensor | Array) -> Tensor:
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Initialise a tensor in place with numbers from U(a, b)."""
     shape = tuple(map(int, tensor.shape))
-    return _fill(tensor, uniform(*shape, low=a, high=b, dtype=tensor.dtype))
+    return _fill(tensor, lambda: uniform(*shape, low=a, high=b, dtype=tensor.dtype))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
@@ -152,12 +156,13 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
             got=repr(std),
         )
     shape = tuple(map(int, tensor.shape))
-    return _fill(tensor, randn(*shape, mean=mean, std=std, dtype=tensor.dtype))
+    return _fill(tensor, lambda: randn(*shape, mean=mean, std=std, dtype=tensor.dtype))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Initialise a tensor in place with the number ``val``."""
-    return _fill(tensor, np.full(tensor.shape, checked_constant(val, tensor.dtype)))
+    value = checked_constant(val, tensor.dtype)
+    return _fill(tensor, lambda: np.full(tensor.shape, value))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -206,10 +211,13 @@ def trunc_normal_(
             got=f"a={a}, b={b}, mean={mean}, std={std}",
         )
     shape = tuple(map(int, tensor.shape))
-    u = uniform(*shape, dtype="float64").numpy() + 2.0**-25  # within (0, 1)
-    unit = _quantile(start + u * (end - start))
-    drawn = (-unit if mirrored else unit) * std + mean
-    return _fill(tensor, np.clip(drawn, a, b))
+
+    def drawn() -> Array:
+        u = uniform(*shape, dtype="float64").numpy() + 2.0**-25  # within (0, 1)
+        unit = _quantile(start + u * (end - start))
+        return np.clip((-unit if mirrored else unit) * std + mean, a, b)
+
+    return _fill(tensor, drawn)
 
 
 def _distribution(x: Array) -> Array:
@@ -320,11 +328,15 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     fans(tensor)  # refuses what is no matrix
     rows, *rest = (int(d) for d in tensor.shape)
     columns = math.prod(rest)
-    drawn = randn(max(rows, columns), min(rows, columns), dtype="float64").numpy()
-    q, r = np.linalg.qr(drawn)
-    q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-    matrix = q if rows >= columns else q.T
-    return _fill(tensor, (gain * matrix).reshape(tensor.shape))
+
+    def drawn() -> Array:
+        tall = randn(max(rows, columns), min(rows, columns), dtype="float64").numpy()
+        q, r = np.linalg.qr(tall)
+        q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
+        matrix = q if rows >= columns else q.T
+        return (gain * matrix).reshape(tensor.shape)
+
+    return _fill(tensor, drawn)
 
 
 # -- by name --------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.embeddings import embedding
 from chainrule.nn.losses.checks import check_capacity, checked
-from chainrule.nn.module import Module, Parameter
+from chainrule.nn.module import Module
+from chainrule.nn.parameter import drawn
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.random import randn
@@ -181,8 +182,8 @@ class LearnedPositions(Module):
         self.num_positions, self.embedding_dim = shape = positive_integers(
             kind, num_positions=num_positions, embedding_dim=embedding_dim
         )
-        drawn = randn(*shape, std=0.02, dtype=floating(kind, dtype, device))
-        self.weight = Parameter(drawn)
+        floats = floating(kind, dtype, device)
+        self.weight = drawn(randn, *shape, std=0.02, dtype=floats)
 
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
         """Add learnt positional encodings to x, from position ``start`` on."""

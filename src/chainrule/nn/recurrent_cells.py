@@ -19,6 +19,7 @@ from chainrule.nn.arguments import (
     positive_integers,
 )
 from chainrule.nn.module import Module, Parameter
+from chainrule.nn.parameter import drawn
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
@@ -106,8 +107,8 @@ class RecurrentStep(Module):
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         for name, shape in shapes.items():
             if self.bias or name.startswith("weight"):
-                drawn = uniform(*shape, low=-bound, high=bound, dtype=dtype)
-                setattr(self, name + suffix, Parameter(drawn))
+                limits = {"low": -bound, "high": bound, "dtype": dtype}
+                setattr(self, name + suffix, drawn(uniform, *shape, **limits))
 
     def _product(self, suffix: str, x: Tensor) -> Tensor:
         """Compute what a recurrent step takes of its inputs, W x + b."""

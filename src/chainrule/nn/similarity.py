@@ -19,6 +19,7 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.normalization import normalize
+from chainrule.nn.parameter import drawn
 from chainrule.operations.arguments import axis_of
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
@@ -128,9 +129,9 @@ class Bilinear(Module):
         bound = 1 / math.sqrt(n)
         floats = floating("Bilinear", dtype, device)
         draw = {"low": -bound, "high": bound, "dtype": floats}
-        self.weight = Parameter(uniform(o, n, m, **draw))
+        self.weight = drawn(uniform, o, n, m, **draw)
         biased = flag("Bilinear", "bias", bias)
-        self.bias = Parameter(uniform(o, **draw)) if biased else None
+        self.bias = drawn(uniform, o, **draw) if biased else None
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Return the bilinear form of two inputs."""

@@ -82,6 +82,7 @@ RECIPES = {
     "cnn": "chainrule.recipes.cnn",
     "hierarchy": "chainrule.recipes.hierarchy",
     "own-images": "chainrule.recipes.own_images",
+    "transfer": "chainrule.recipes.transfer",
     "autoencoder": "chainrule.recipes.autoencoder",
     "dbn": "chainrule.recipes.dbn",
     "gan": "chainrule.recipes.gan",

@@ -1,0 +1,116 @@
+"""The ``state_dict`` in a checkpoint: what people save is a nest with one within it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from chainrule.graph.node import Array
+from chainrule.interop.torch_weights.tensors import UnreadableError
+from chainrule.text import _, translated
+
+#: Where the weights of a model stand, the most usual first.
+KEYS = (
+    *("state_dict", "model_state_dict", "model", "module", "net", "network"),
+    *("weights", "params", "model_state", "net_state_dict"),
+)
+#: What wrappers put before every name: ``DataParallel``, ``torch.compile``.
+PREFIXES = ("module.", "_orig_mod.")
+#: Nests within each other that are looked at, and dictionaries in all.
+_DEPTH, _MOST = 3, 10_000
+
+
+class Weights(dict[str, Array]):
+    """Arrays by name, read-only, as :func:`chainrule.load_torch` returns them.
+
+    Attributes:
+        notes: what was done with the file: which part was taken, what of the names was
+            left out, which numbers have become another dtype.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], notes: tuple[str, ...]) -> None:
+        super().__init__(arrays)
+        self.notes = notes
+
+    def __repr__(self) -> str:
+        count = sum(array.size for array in self.values())
+        head = _("Weights: {n:,} arrays, {count:,} numbers", n=len(self), count=count)
+        lines = [translated(text) for text in (head, *self.notes)]
+        return "\n  ".join(lines)
+
+
+def state_dict_of(
+    nest: Any, key: str | None, is_tensor: Callable[[Any], bool]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the tensors of a checkpoint's ``state_dict`` by name, and notes.
+
+    Args:
+        nest: what was saved.
+        key: where it stands; None: the one that is there, or has a usual name.
+        is_tensor: tells tensors from all else.
+
+    Raises:
+        UnreadableError: none, or several of which none has a usual name.
+    """
+    found = dict(_mappings(nest, is_tensor))
+    chosen = key if key is not None else _chosen(found)
+    if chosen not in found:
+        inner = ", ".join(map(repr, list(found)[:20])) or _("none")
+        raise UnreadableError(
+            _(
+                "no tensors at key={key!r:.80}; dictionaries of tensors: {inner:.400}",
+                key=chosen,
+                inner=inner,
+            ),
+            _("one of those as key=…"),
+        )
+    mapping, notes = found[chosen], []
+    if chosen:
+        notes.append(_("the dictionary at {key!r:.80} of what was saved", key=chosen))
+        others = [other for other in found if not other.startswith(chosen)]
+        if others:
+            notes.append(_("left out: {names:.400}", names=", ".join(others)))
+    tensors = {str(name): item for name, item in mapping.items() if is_tensor(item)}
+    rest = [repr(name) for name, item in mapping.items() if not is_tensor(item)]
+    if rest:
+        notes.append(_("no tensors, left out: {names:.400}", names=", ".join(rest)))
+    for prefix in PREFIXES * 2:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): t for name, t in tensors.items()}
+            notes.append(_("{prefix!r} left out before every name", prefix=prefix))
+    return tensors, notes
+
+
+def _chosen(found: Mapping[str, Any]) -> str:
+    """Return the key of the dictionary of tensors to take."""
+    if "" in found:
+        return ""
+    usual = [name for name in KEYS if name in found]
+    if usual or len(found) == 1:
+        return usual[0] if usual else next(iter(found))
+    if not found:
+        raise UnreadableError(_("no dictionary of tensors"))
+    names = ", ".join(map(repr, list(found)[:20]))
+    raise UnreadableError(
+        _("several dictionaries of tensors: {names:.400}", names=names),
+        _("say which: cr.load_torch(path, key=…)"),
+    )
+
+
+def _mappings(
+    nest: Any, is_tensor: Callable[[Any], bool]
+) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Yield the dictionaries in a nest that have tensors, by their keys."""
+    queue: list[tuple[str, Any, int]] = [("", nest, 0)]
+    seen: set[int] = set()
+    while queue and len(seen) < _MOST:
+        path, item, depth = queue.pop(0)
+        if not isinstance(item, Mapping) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        if any(isinstance(k, str) and is_tensor(v) for k, v in item.items()):
+            yield path, item
+        if depth < _DEPTH:
+            for name, inner in item.items():
+                if isinstance(name, str) and isinstance(inner, Mapping):
+                    queue.append((f"{path}.{name}" if path else name, inner, depth + 1))

@@ -26,8 +26,8 @@ What to look at, in this order:
         strange.
     3   Which class is taken for which, by the fine-tuned network.
 
-The weights come by ``cr.load_torch``, which runs nothing of the file. Settings were
-fixed beforehand; nothing is chosen by the images tested with.
+The weights come by ``cr.load_torch``, which runs nothing of the file. The rate of the
+fine-tuning was chosen by a quick run; all other settings were fixed beforehand.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Published ONNX models: what ONNX Runtime computes, eager and compiled.
 
-The files lie in packages, whose code is not run; ``tests/published.txt`` pins them. PyTorch's
-own files are written here.
+The files lie in packages, whose code is not run; ``tests/published.txt`` pins them.
+PyTorch's own files are written here.
 """
 
 from __future__ import annotations

@@ -84,6 +84,7 @@ REFUSED = {
     "A norm is named by its order": "nuclear norms are in linalg.matrix_norm",
     "A leaf cannot be changed in place": "a leaf's use is recorded",
     "needs a finite lambd": "a negative threshold is a mistake",
+    "in place, which would not reach": "compiled, arguments are not changed",
     "is known only at the run": "a shape that depends on the numbers",
     "needs a positive margin": "a negative margin is a mistake",
     "takes one row of scores": "a lone number is no row of scores",

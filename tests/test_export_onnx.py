@@ -126,6 +126,56 @@ def test_inputs_of_other_sizes_under_one_name_are_refused(path: Path) -> None:
         run(path, floats(4, 1))
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (6, 1), (3, 4)])
+def test_sizes_that_are_taken_for_each_other_are_refused(path: Path, shape) -> None:
+    """A reshape would make (M, N) of as many numbers."""
+    sizes = {"x": ("N", "M"), "y": ("M", "N")}
+    examples = floats(2, 3), floats(3, 2)
+    cr.export_onnx(lambda x, y: x + y.T, path, examples, dynamic=sizes)
+    x, y = floats(2, 5), floats(5, 2)
+    np.testing.assert_array_equal(run(path, x, y)[0], x + y.T)
+    with pytest.raises(IndexError):
+        run(path, floats(2, 3), floats(*shape))
+
+
+@pytest.mark.parametrize(
+    "decides",
+    [
+        lambda x: x.shape[0] == 50,
+        lambda x: x.shape[0] > 5000,
+        lambda x: 0 in x.shape,
+        lambda x: x.shape[0] == x.shape[1],
+        lambda x: x.shape[0] * x.shape[0] < x.shape[1],
+        lambda x: any(x.shape[0] == n for n in (40, 50, 60)),
+    ],
+    ids=["50", "5000", "0", "N=M", "N*N<M", "several"],
+)
+def test_one_size_among_many_decides(path: Path, decides) -> None:
+    def cut(x: cr.Tensor) -> cr.Tensor:
+        return x.sum() + 1 if decides(x) else x.sum() * 2
+
+    with pytest.raises(ShapeError, match="computes something else"):
+        cr.export_onnx(cut, path, floats(3, 4), dynamic={"x": ("N", "M")})
+
+
+def test_a_size_decides_which_of_two_equal_weights_is_read(path: Path) -> None:
+    few, many = cr.tensor(floats(4)), cr.tensor(floats(4) * 2)
+
+    def scaled(x: cr.Tensor) -> cr.Tensor:
+        return x * (few if x.shape[0] < 50 else many)
+
+    with pytest.raises(ShapeError, match="N = 50 the model computes something else"):
+        cr.export_onnx(scaled, path, floats(3, 4), dynamic="N")
+
+
+def test_a_size_that_decides_how_it_is_computed_is_no_reason(path: Path) -> None:
+    def total(x: cr.Tensor) -> cr.Tensor:
+        return x.sum(0).sum(0) if x.shape[0] < 50 else x.sum()
+
+    cr.export_onnx(total, path, floats(3, 4), dynamic="N")
+    np.testing.assert_allclose(run(path, floats(60, 4))[0], floats(60, 4).sum(), 1e-5)
+
+
 def test_a_size_that_decides_what_is_computed(path: Path) -> None:
     def cut(x: cr.Tensor) -> cr.Tensor:
         return x.sum(0) if x.shape[0] > 5 else x.sum(0) * 2
@@ -139,6 +189,13 @@ def test_a_size_that_decides_what_is_computed(path: Path) -> None:
 def test_a_size_that_the_model_refuses_is_no_reason(path: Path) -> None:
     positions = nn.LearnedPositions(6, 4)
     cr.export_onnx(positions, path, floats(2, 5, 4), dynamic={"x": (None, "T", None)})
+
+    def large(x: cr.Tensor) -> cr.Tensor:
+        if x.shape[0] < 2:
+            raise ValueError(x)
+        return x * 2
+
+    cr.export_onnx(large, path.with_name("large.onnx"), floats(2, 5), dynamic="N")
     x = floats(2, 3, 4)
     np.testing.assert_allclose(run(path, x)[0], positions(cr.tensor(x)).numpy())
 

@@ -227,3 +227,15 @@ def test_a_loss_over_a_named_number_of_classes_says_so() -> None:
     step = cr.compile(f, engine="numpy", shapes={"scores": (3, "C")})
     with pytest.raises(ShapeError, match="size C is not known"):
         step(cr.zeros(3, 4), cr.tensor([0, 1, 2]))
+
+
+def test_two_sizes_that_vary_are_equal_now_and_then(engine: str) -> None:
+    """They have names of their own while they differ; the code asks for both."""
+
+    @cr.compile(engine=engine)
+    def total(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        return x.sum() * 2 if x.shape[0] == y.shape[0] else x.sum() * y.sum()
+
+    for n, m in ((3, 4), (5, 6), (7, 8), (5, 5), (2, 9), (6, 6)):
+        wanted = 2 * n if n == m else n * m
+        assert total(cr.ones(n), cr.ones(m)).item() == wanted, (n, m)

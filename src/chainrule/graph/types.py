@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from types import FrameType
@@ -187,15 +188,20 @@ class SymbolicDim:
         return SymbolicDim(*names, factor=factor) if names else factor
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, SymbolicDim):
-            return other.factor == self.factor and other.names == self.names
-        if isinstance(other, int) and _guess.sizes is not None:
+        if not isinstance(other, int | SymbolicDim):
+            return False
+        if isinstance(other, SymbolicDim) and (
+            other.factor == self.factor and other.names == self.names
+        ):
+            return True
+        if _guess.sizes is not None:
             # Either answer may be right; what is built on it holds for one of them.
-            if self.at(_guess.sizes) == other:
+            guard = SizeGuard(self, other, operator.eq, False)
+            if not guard(_guess.sizes):
                 raise self._unknown(
                     _("{self} compared with {other}", self=self, other=other)
                 )
-            _guess.guards.append(lambda sizes: self.at(sizes) != other)
+            _guess.guards.append(guard)
         return False
 
     def __hash__(self) -> int:
@@ -211,12 +217,9 @@ class SymbolicDim:
                     _("{self} compared with {other}", self=self, other=other)
                 )
 
-            def answer(sizes: Sizes) -> bool:
-                return decide(self.at(sizes), resolve(other, sizes))
-
-            guess = answer(_guess.sizes)
-            _guess.guards.append(lambda sizes: answer(sizes) == guess)
-            return guess
+            answer = decide(self.at(_guess.sizes), resolve(other, _guess.sizes))
+            _guess.guards.append(SizeGuard(self, other, decide, answer))
+            return answer
 
         return compare
 
@@ -278,6 +281,47 @@ class SymbolicDim:
         return repr(self)
 
 
+@dataclass(frozen=True, eq=False)
+class SizeGuard:
+    """The condition that two sizes compare as they did in a trace.
+
+    Attributes:
+        left, right: the sizes.
+        decide: the comparison of their values.
+        answer: what it gave.
+    """
+
+    left: SymbolicDim
+    right: int | SymbolicDim
+    decide: Callable[[int, int], bool]
+    answer: bool
+
+    def __call__(self, sizes: Sizes) -> bool:
+        """Return whether the answer is the same for these sizes."""
+        values = self.left.at(sizes), resolve(self.right, sizes)
+        return self.decide(*values) == self.answer
+
+    def turns(self, name: str, sizes: Sizes) -> range:
+        """Return the values of one size around which the answer may be another.
+
+        a Nᵖ and b N^q are equal at N = (b/a)^(1/(p − q)) alone, besides 0.
+
+        >>> guard = SizeGuard(SymbolicDim("N", "N"), 50, operator.lt, True)
+        >>> guard.turns("N", {"N": 3}), [guard({"N": n}) for n in (7, 8)]
+        (range(6, 10), [True, False])
+        """
+        sides = [d if isinstance(d, SymbolicDim) else None for d in self._sides()]
+        p, q = (d.names.count(name) if d is not None else 0 for d in sides)
+        a, b = (resolve(d, {**sizes, name: 1}) for d in self._sides())
+        if p == q or a <= 0 or b <= 0:
+            return range(2)
+        near = int((b / a) ** (1 / (p - q)))
+        return range(max(near - 1, 0), near + 3)
+
+    def _sides(self) -> tuple[int | SymbolicDim, int | SymbolicDim]:
+        return self.left, self.right
+
+
 class UnknownSizeError(ShapeError):
     """The error for code that needs the number of a symbolic (named) size."""
 
@@ -286,14 +330,14 @@ class _Guess(threading.local):
     """The example sizes of a trace, and the conditions that were derived from them."""
 
     sizes: Sizes | None = None
-    guards: list[Callable[[Sizes], bool]]
+    guards: list[SizeGuard]
 
 
 _guess = _Guess()
 
 
 @contextmanager
-def guessing(sizes: Sizes) -> Generator[list[Callable[[Sizes], bool]]]:
+def guessing(sizes: Sizes) -> Generator[list[SizeGuard]]:
     """Return a context manager in which symbolic sizes compare like these numbers.
 
     Yields:

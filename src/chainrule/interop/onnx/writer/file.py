@@ -20,6 +20,7 @@ from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.interop.onnx.writer.emitter import Emitter, Ref, read_within
 from chainrule.interop.onnx.writer.kernels import element_type
 from chainrule.interop.onnx.writer.lowering import Lowering, Refused
+from chainrule.interop.onnx.writer.rows.indexing import passed
 from chainrule.text import _
 from chainrule.util.atomic_files import replace
 from chainrule.version import __version__
@@ -127,18 +128,27 @@ def _coded(emitter: Emitter, name: str, codes: Mapping[str, int], other: int) ->
 def _find_sizes(emitter: Emitter, value: Value, ref: Ref) -> Ref:
     """Note which axes of an input are named sizes; return what stands for it.
 
-    Where a size is known from another axis, it is reshaped to that, which a runtime
-    refuses for another size. Else an operator might repeat it, if it is 1.
+    Where a size is known from another axis, a runtime refuses another one: else an
+    operator might repeat it, if it is 1, or take two sizes for each other. One axis is
+    held by the number of elements, of a reshape; several by each.
     """
-    known = False
+    known: list[int] = []
     for axis, dim in enumerate(value.shape):
         if isinstance(dim, SymbolicDim):
             (name,) = dim.names
-            known |= name in emitter.sizes
+            if name in emitter.sizes:
+                known.append(axis)
             emitter.sizes.setdefault(name, (ref, axis))
     if not known:
         return ref
-    return emitter.node("Reshape", [ref, emitter.shape(value.shape)], [ref.dtype])[0]
+    if len(known) == 1:
+        shape = emitter.shape(value.shape)
+        return emitter.node("Reshape", [ref, shape], [ref.dtype])[0]
+    (shape,) = emitter.node("Shape", [ref], [DType.int64])
+    given = emitter.gather(shape, emitter.ints(known), 0)
+    wanted = emitter.shape([value.shape[axis] for axis in known])
+    other = emitter.reduce("ReduceSum", (given - wanted).op("Abs"), [0])
+    return passed(emitter, ref, other.equals(0))
 
 
 def _shorten(

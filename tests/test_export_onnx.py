@@ -83,6 +83,27 @@ def test_names_of_inputs_and_outputs(path: Path) -> None:
     assert same.tolist() == [1, 2]
 
 
+def test_outputs_that_have_one_name_are_refused(path: Path) -> None:
+    for nest in (
+        lambda x: {"x": x, "x_out": x},
+        lambda x: {"a": {"b": x}, "a.b": x},
+        lambda x: {1: x, "1": x},
+        lambda x: {"": x},
+    ):
+        refused(lambda n=nest: cr.export_onnx(n, path, floats(2)), "names of their own")
+    both = cr.export_onnx(
+        lambda x: {1: x, "1": x * 2}, path, floats(2), outputs=["a", "b"]
+    )
+    assert list(both.outputs) == ["a", "b"]
+    refused(lambda: cr.export_onnx(lambda x: None, path, floats(2)), "returns nothing")
+
+
+def test_a_vector_before_a_stack_of_matrices(path: Path) -> None:
+    x, y = floats(4), floats(2, 4, 3)
+    cr.export_onnx(lambda x, y: x @ y, path, (x, y))
+    np.testing.assert_allclose(run(path, x, y)[0], x @ y, rtol=1e-5)
+
+
 def test_weights_and_arguments_of_one_name(path: Path) -> None:
     model = nn.Linear(2, 2)
 
@@ -332,7 +353,17 @@ def test_arguments_that_do_not_fit(path: Path, tmp_path: Path) -> None:
             "dynamic names sizes of the input 'x'",
         )
     refused(lambda: cr.export_onnx(model, path, x, dynamic="a b"), "dynamic names")
-    refused(lambda: cr.export_onnx(model, path, x, outputs=["x"]), "names of their own")
+    refused(lambda: cr.export_onnx(model, path, x, dynamic=3), "gives sizes names")
+    for names in (["x"], ["a", "b"], [""], [3], "y"):
+        refused(
+            lambda n=names: cr.export_onnx(model, path, x, outputs=n),
+            "names of their own",
+        )
+    for metadata in ({"a": object()}, {1: "b"}):
+        refused(
+            lambda m=metadata: cr.export_onnx(model, path, x, metadata=m),
+            "metadata of an ONNX file are texts",
+        )
     refused(lambda: cr.export_onnx(model, path, "text"), "needs an example")
     refused(lambda: cr.export_onnx(3, path, x), "a function of tensors")
     with pytest.raises(SaveError):

@@ -257,6 +257,13 @@ class _Call:
         shapes = [a.shape for a in self.arrays]
         if dynamic is None:
             return list(shapes)
+        if not isinstance(dynamic, str | Mapping):
+            raise ArgumentError(
+                _("dynamic gives sizes names."),
+                expected=_("a name, or shapes with names by input"),
+                got=f"{dynamic!r:.80}",
+                fix='dynamic="N"',
+            )
         if isinstance(dynamic, str):
             first = [(dynamic, *[None] * len(s[1:])) for s in shapes]
             dynamic = {n: a for n, a, s in zip(self.names, first, shapes) if s}
@@ -404,10 +411,17 @@ def _parts(
     from chainrule.interop.onnx.writer.file import Parts
 
     entry = traced.entry
-    found = _output_names(traced.structure, "output") or ["output"]
+    found = _output_names(traced.structure, "output")
+    if not found:
+        raise ArgumentError(
+            _("The model returns nothing that a file could give."),
+            expected=_("a tensor, a tuple or a dictionary of them"),
+            got=repr(traced.structure),
+        )
     if names is not None:
-        right = not isinstance(names, str) and len(set(names)) == len(found)
-        if not right or set(names) & set(call.names):
+        right = not isinstance(names, str) and len(names) == len(found)
+        right = right and all(isinstance(n, str) and n not in call.names for n in names)
+        if not right:
             raise ArgumentError(
                 _("The outputs need names of their own."),
                 expected=_("{n} names, none that of an input", n=len(found)),
@@ -415,10 +429,33 @@ def _parts(
             )
         found = list(names)
     found = [n if n not in call.names else f"{n}_out" for n in found]
+    twice = [n for n in found if not n or found.count(n) > 1]
+    if twice:
+        raise ArgumentError(
+            _("The outputs need names of their own."),
+            expected=_("{n} names, none that of an input", n=len(found)),
+            got=", ".join(map(repr, found)),
+            fix=_("outputs=[…], or other keys"),
+        )
     graph = Graph(entry.name, entry.graph.inputs, entry.graph.outputs[: entry.outputs])
-    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    texts = {k: _text(k, v) for k, v in metadata.items()}
     weights = weights_of(traced)
     return Parts(graph, call.names, weights, found, texts, entry.name, codes)
+
+
+def _text(key: Any, value: Any) -> str:
+    """Return an entry of the metadata as a text."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+    except (TypeError, ValueError):
+        text = None
+    if text is None or not isinstance(key, str):
+        raise ArgumentError(
+            _("The metadata of an ONNX file are texts by name."),
+            expected=_("texts, or what JSON can say"),
+            got=f"{key!r:.40}: {value!r:.40}",
+        )
+    return text
 
 
 def _output_names(structure: Any, name: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from tests.parity.onnx_file import (
     difference,
     of_example,
     run_example,
+    session,
 )
 
 pytestmark = pytest.mark.parity
@@ -236,3 +238,20 @@ def test_nan_and_infinities_in_reductions(dtype: Any, columns: int) -> None:
 
     assert beside(reduced, [x]) == []
     assert beside(reduced, [x[:, ::-1].copy()]) == []
+
+
+def test_a_loop_over_what_has_no_inferred_shape(tmp_path: Path) -> None:
+    """ONNX Runtime loses the rank on the way, and asks for that of a step's results."""
+
+    def function(x: cr.Tensor) -> cr.Tensor:
+        turned = cr.nn.functional.layer_norm(x.swapaxes(1, 2), (4,))
+        return cr.cumprod(turned.swapaxes(1, 2), 1)
+
+    path = tmp_path / "loop.onnx"
+    sizes = {"x": ("N", 4, "M")}
+    cr.export_onnx(function, path, cr.zeros(2, 4, 3), dynamic=sizes, opset=13)
+    for shape in ((3, 4, 5), (1, 4, 1)):
+        x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+        (got,) = session(path.read_bytes()).run(None, {"x": x})
+        wanted = function(cr.tensor(x)).numpy()
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)

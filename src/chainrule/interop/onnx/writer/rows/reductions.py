@@ -56,8 +56,12 @@ def of_reduce_prod(c: Call) -> Ref:
 
     for axis in sorted(axes, reverse=True):
         length = shape.pop(axis)
-        first = c.e.expand(one, tuple(shape))
-        x = first if length == 0 else looped(c.e, step, [first], [x], [], axis=axis)[0]
+        rest = tuple(shape)
+        first = c.e.expand(one, rest)
+        if length == 0:
+            x = first
+        else:
+            (x,) = looped(c.e, step, [first], [x], [rest, rest], axis=axis)
     return x
 
 
@@ -110,13 +114,14 @@ def of_cumprod(c: Call) -> Ref:
         return c.x
     one = c.e.scalar(1, c.x.dtype)
     shape = c.values[0].shape
-    first = c.e.expand(one, (*shape[:axis], *shape[axis + 1 :]))
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    first = c.e.expand(one, rest)
 
     def step(__: Emitter, carry: list[Ref], now: list[Ref]) -> tuple[list[Ref], Ref]:
         product = carry[0] * now[0]
         return [product], product
 
-    return along(c.e, step, [first], [c.x], axis, reverse=reverse)
+    return along(c.e, step, [first], [c.x], [rest, rest], axis, reverse=reverse)
 
 
 @row(p.linear_recurrence)
@@ -127,7 +132,8 @@ def of_linear_recurrence(c: Call) -> Ref:
     if 0 in shape:
         return c.y
     zero = c.e.scalar(0.0, c.x.dtype)
-    before = c.e.expand(zero, (*shape[:axis], *shape[axis + 1 :]))
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    before = c.e.expand(zero, rest)
     first = c.e.scalar(True, DType.bool)
 
     def step(e: Emitter, carry: list[Ref], now: list[Ref]) -> tuple[list[Ref], Ref]:
@@ -135,7 +141,8 @@ def of_linear_recurrence(c: Call) -> Ref:
         new = begins.where(b, a * y + b)
         return [new, e.scalar(False, DType.bool)], new
 
-    return along(c.e, step, [before, first], [c.x, c.y], axis, reverse=reverse)
+    shapes, xs = [rest, (), rest, rest], [c.x, c.y]
+    return along(c.e, step, [before, first], xs, shapes, axis, reverse=reverse)
 
 
 @row(argsort)

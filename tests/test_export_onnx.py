@@ -7,6 +7,7 @@ ONNX Runtime.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,16 +249,42 @@ def test_large_weights_stand_in_a_file_beside(
     monkeypatch.setattr(file, "MESSAGE", 1000)
     model = nn.Linear(64, 32)
     written = cr.export_onnx(model, path, floats(2, 64))
-    assert [f.name for f in written.files] == ["model.onnx", "model.onnx.data"]
+    __, weights = written.files
+    assert re.fullmatch(r"model\.onnx\.[0-9a-f]{8}\.data", weights.name)
     assert path.stat().st_size < 2000
-    assert path.with_name("model.onnx.data").stat().st_size >= 64 * 32 * 4
+    assert weights.stat().st_size >= 64 * 32 * 4
     x = floats(2, 64)
     np.testing.assert_allclose(
         run(path, x)[0], model(cr.tensor(x)).numpy(), rtol=1e-4, atol=1e-5
     )
+    other = path.with_name("model.onnx.mine.data")
+    other.touch()
     monkeypatch.undo()
     assert len(cr.export_onnx(model, path, floats(2, 64)).files) == 1
-    assert not path.with_name("model.onnx.data").exists()
+    assert {*path.parent.iterdir()} == {path, other}
+
+
+def test_a_write_that_breaks_off_leaves_the_old_model_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights too, which another file holds."""
+    monkeypatch.setattr(file, "MESSAGE", 1000)
+    x = floats(2, 64)
+    cr.export_onnx(nn.Linear(64, 32), path, x)
+    before, replace = run(path, x)[0], file.replace
+
+    def full(place: Path, *more: Any) -> None:
+        if place == path:
+            raise SaveError("full", expected="", got="")
+        replace(place, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(file, "replace", full)
+        with pytest.raises(SaveError):
+            cr.export_onnx(nn.Linear(64, 32), path, x)
+    np.testing.assert_array_equal(run(path, x)[0], before)
+    cr.export_onnx(nn.Linear(64, 32), path, x)
+    assert len([*path.parent.iterdir()]) == 2
 
 
 def test_a_loop_and_a_branch(path: Path) -> None:

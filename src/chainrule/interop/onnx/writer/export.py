@@ -101,7 +101,7 @@ def export_onnx(
     Args:
         model: a module, or a function of tensors.
         path: of the file. Weights of more than 2 GB stand in a second file beside it,
-            ``NAME.data``.
+            ``NAME.DIGEST.data``.
         inputs: an example: an array or a tensor, a tuple of them in order, or a
             dictionary by the names of the arguments. Their shapes and dtypes count.
             What is no array becomes part of the file.

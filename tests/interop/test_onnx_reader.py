@@ -85,6 +85,17 @@ def test_inputs() -> None:
         module(cr.zeros(2))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "number"),
+    [("int64", 2.7), ("int64", float("nan")), ("uint8", 300), ("uint8", -1)],
+)
+def test_numbers_that_a_dtype_lacks_are_refused(dtype: str, number: float) -> None:
+    module = cr.load_onnx(model(f"g ({dtype} x) => ({dtype} y) {{ y = Identity(x) }}"))
+    assert module(3).item() == module(3.0).item() == 3
+    with pytest.raises(DTypeError, match=dtype):
+        module(number)
+
+
 def test_several_outputs() -> None:
     body = "g (float[N] x) => (float[N] a, int64[1] b) { a = Neg(x)  b = Shape(x) }"
     a, b = cr.load_onnx(model(body))([1.0, 2.0])

@@ -239,3 +239,16 @@ def test_two_sizes_that_vary_are_equal_now_and_then(engine: str) -> None:
     for n, m in ((3, 4), (5, 6), (7, 8), (5, 5), (2, 9), (6, 6)):
         wanted = 2 * n if n == m else n * m
         assert total(cr.ones(n), cr.ones(m)).item() == wanted, (n, m)
+
+
+def test_sizes_with_two_names_may_be_equal_at_first(engine: str) -> None:
+    """Shapes that are compared on the way, such as a mask's, decide nothing."""
+
+    def attend(x: cr.Tensor) -> cr.Tensor:
+        seen = cr.tril(cr.ones(x.shape[1], x.shape[1])) > 0
+        return cr.nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=seen)
+
+    run = cr.compile(attend, engine=engine, shapes={"x": ("N", "T", 4)})
+    for shape in ((5, 5, 4), (5, 3, 4), (2, 5, 4)):
+        x = cr.tensor(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+        np.testing.assert_allclose(run(x).numpy(), attend(x).numpy(), atol=1e-6)

@@ -15,7 +15,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from types import FrameType
@@ -198,6 +197,9 @@ class SymbolicDim:
             # Either answer may be right; what is built on it holds for one of them.
             guard = SizeGuard(self, other, operator.eq, False)
             if not guard(_guess.sizes):
+                here = inspect.currentframe()
+                if isinstance(other, SymbolicDim) and not _asked_by_user(here):
+                    return False  # ours takes other names for other sizes
                 raise self._unknown(
                     _("{self} compared with {other}", self=self, other=other)
                 )
@@ -275,13 +277,17 @@ class SymbolicDim:
 
     def _text(self, here: FrameType | None) -> str:
         """Return a symbolic size as text; raise an error if user code asks for it."""
-        writer = here and here.f_back
-        if _guess.sizes and writer and of_user(writer.f_code.co_filename):
+        if _guess.sizes and _asked_by_user(here):
             raise self._unknown(_("written into a text"))
         return repr(self)
 
 
-@dataclass(frozen=True, eq=False)
+def _asked_by_user(frame: FrameType | None) -> bool:
+    """Return whether a frame is called by code that is not Chainrule's."""
+    caller = frame and frame.f_back
+    return caller is not None and of_user(caller.f_code.co_filename)
+
+
 class SizeGuard:
     """The condition that two sizes compare as they did in a trace.
 
@@ -291,10 +297,16 @@ class SizeGuard:
         answer: what it gave.
     """
 
-    left: SymbolicDim
-    right: int | SymbolicDim
-    decide: Callable[[int, int], bool]
-    answer: bool
+    __slots__ = ("answer", "decide", "left", "right")
+
+    def __init__(
+        self,
+        left: SymbolicDim,
+        right: int | SymbolicDim,
+        decide: Callable[[int, int], bool],
+        answer: bool,
+    ) -> None:
+        self.left, self.right, self.decide, self.answer = left, right, decide, answer
 
     def __call__(self, sizes: Sizes) -> bool:
         """Return whether the answer is the same for these sizes."""
@@ -310,16 +322,14 @@ class SizeGuard:
         >>> guard.turns("N", {"N": 3}), [guard({"N": n}) for n in (7, 8)]
         (range(6, 10), [True, False])
         """
-        sides = [d if isinstance(d, SymbolicDim) else None for d in self._sides()]
-        p, q = (d.names.count(name) if d is not None else 0 for d in sides)
-        a, b = (resolve(d, {**sizes, name: 1}) for d in self._sides())
+        others = {**sizes, name: 1}
+        a, b = self.left.at(others), resolve(self.right, others)
+        p, right = self.left.names.count(name), self.right
+        q = right.names.count(name) if isinstance(right, SymbolicDim) else 0
         if p == q or a <= 0 or b <= 0:
             return range(2)
         near = int((b / a) ** (1 / (p - q)))
         return range(max(near - 1, 0), near + 3)
-
-    def _sides(self) -> tuple[int | SymbolicDim, int | SymbolicDim]:
-        return self.left, self.right
 
 
 class UnknownSizeError(ShapeError):

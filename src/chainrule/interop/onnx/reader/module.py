@@ -112,7 +112,7 @@ class ONNXModule(Module):
 
 
 def _number(value: float, dtype: str) -> Any:
-    """Return a number of Python's in a dtype; as it is where that has no such number."""
+    """Return a number in a dtype; as it is where that has no such number."""
     try:
         array = np.asarray(value, dtype)
     except (OverflowError, ValueError):

@@ -115,7 +115,7 @@ LAYERS: dict[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
     "HingeLoss": lambda: (nn.HingeLoss(), (normal(3, 1), signs(3, 1))),
     "KLDivLoss": lambda: (
         nn.KLDivLoss(),
-        (normal(3, 4).softmax(-1), normal(3, 4).softmax(-1)),
+        (normal(3, 4).log_softmax(-1), normal(3, 4).softmax(-1)),
     ),
     "LazyBatchNorm1d": lambda: (nn.LazyBatchNorm1d(), (normal(3, 4),)),
     "LazyBatchNorm2d": lambda: (nn.LazyBatchNorm2d(), (normal(3, 4, 5, 5),)),

@@ -180,6 +180,14 @@ def test_one_size_among_many_decides(path: Path, decides) -> None:
         cr.export_onnx(cut, path, floats(3, 4), dynamic={"x": ("N", "M")})
 
 
+def test_a_size_that_is_looked_up_is_refused(path: Path) -> None:
+    def scaled(x: cr.Tensor) -> cr.Tensor:
+        return x * {5: 2.0}.get(x.shape[0], 1.0)
+
+    with pytest.raises(ShapeError, match="N is not known"):
+        cr.export_onnx(scaled, path, floats(3, 4), dynamic="N")
+
+
 def test_a_size_decides_which_of_two_equal_weights_is_read(path: Path) -> None:
     few, many = cr.tensor(floats(4)), cr.tensor(floats(4) * 2)
 

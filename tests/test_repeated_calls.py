@@ -252,3 +252,11 @@ def test_sizes_with_two_names_may_be_equal_at_first(engine: str) -> None:
     for shape in ((5, 5, 4), (5, 3, 4), (2, 5, 4)):
         x = cr.tensor(np.random.default_rng(0).normal(size=shape).astype(np.float32))
         np.testing.assert_allclose(run(x).numpy(), attend(x).numpy(), atol=1e-6)
+
+
+def test_a_size_that_is_looked_up_in_a_table(engine: str) -> None:
+    @cr.compile(engine=engine)
+    def scaled(x: cr.Tensor) -> cr.Tensor:
+        return x.sum() * {5: 2.0}.get(x.shape[0], 1.0)
+
+    assert [scaled(cr.ones(n)).item() for n in (3, 4, 5, 6, 5)] == [3, 4, 10, 6, 10]

@@ -207,6 +207,9 @@ class SymbolicDim:
         return False
 
     def __hash__(self) -> int:
+        # A set or a dictionary of numbers would say that this is none of them.
+        if _guess.sizes is not None and _asked_by_user(inspect.currentframe()):
+            raise self._unknown(_("looked up in a set or a dictionary"))
         return hash((self.factor, self.names))
 
     @staticmethod

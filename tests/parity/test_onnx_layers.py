@@ -113,6 +113,10 @@ LAYERS: dict[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
         (normal(3, 4), normal(3, 4)),
     ),
     "HingeLoss": lambda: (nn.HingeLoss(), (normal(3, 1), signs(3, 1))),
+    "KLDivergence": lambda: (
+        nn.KLDivergence(),
+        (normal(3, 4).softmax(-1), normal(3, 4).softmax(-1)),
+    ),
     "KLDivLoss": lambda: (
         nn.KLDivLoss(),
         (normal(3, 4).log_softmax(-1), normal(3, 4).softmax(-1)),

@@ -148,7 +148,7 @@ def _find_sizes(emitter: Emitter, value: Value, ref: Ref) -> Ref:
         return emitter.node("Reshape", [ref, shape], [ref.dtype])[0]
     (shape,) = emitter.node("Shape", [ref], [DType.int64])
     given = emitter.gather(shape, emitter.ints(known), 0)
-    wanted = emitter.shape([value.shape[axis] for axis in known])
+    wanted = emitter.shape(tuple(value.shape[axis] for axis in known))
     other = emitter.reduce("ReduceSum", (given - wanted).op("Abs"), [0])
     return passed(emitter, ref, other.equals(0))
 

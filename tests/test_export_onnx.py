@@ -7,6 +7,7 @@ ONNX Runtime.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,27 @@ def test_names_of_inputs_and_outputs(path: Path) -> None:
     assert same.tolist() == [1, 2]
 
 
+def test_outputs_that_have_one_name_are_refused(path: Path) -> None:
+    for nest in (
+        lambda x: {"x": x, "x_out": x},
+        lambda x: {"a": {"b": x}, "a.b": x},
+        lambda x: {1: x, "1": x},
+        lambda x: {"": x},
+    ):
+        refused(lambda n=nest: cr.export_onnx(n, path, floats(2)), "names of their own")
+    both = cr.export_onnx(
+        lambda x: {1: x, "1": x * 2}, path, floats(2), outputs=["a", "b"]
+    )
+    assert list(both.outputs) == ["a", "b"]
+    refused(lambda: cr.export_onnx(lambda x: None, path, floats(2)), "returns nothing")
+
+
+def test_a_vector_before_a_stack_of_matrices(path: Path) -> None:
+    x, y = floats(4), floats(2, 4, 3)
+    cr.export_onnx(lambda x, y: x @ y, path, (x, y))
+    np.testing.assert_allclose(run(path, x, y)[0], x @ y, rtol=1e-5)
+
+
 def test_weights_and_arguments_of_one_name(path: Path) -> None:
     model = nn.Linear(2, 2)
 
@@ -126,6 +148,64 @@ def test_inputs_of_other_sizes_under_one_name_are_refused(path: Path) -> None:
         run(path, floats(4, 1))
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (6, 1), (3, 4)])
+def test_sizes_that_are_taken_for_each_other_are_refused(path: Path, shape) -> None:
+    """A reshape would make (M, N) of as many numbers."""
+    sizes = {"x": ("N", "M"), "y": ("M", "N")}
+    examples = floats(2, 3), floats(3, 2)
+    cr.export_onnx(lambda x, y: x + y.T, path, examples, dynamic=sizes)
+    x, y = floats(2, 5), floats(5, 2)
+    np.testing.assert_array_equal(run(path, x, y)[0], x + y.T)
+    with pytest.raises(IndexError):
+        run(path, floats(2, 3), floats(*shape))
+
+
+@pytest.mark.parametrize(
+    "decides",
+    [
+        lambda x: x.shape[0] == 50,
+        lambda x: x.shape[0] > 5000,
+        lambda x: 0 in x.shape,
+        lambda x: x.shape[0] == x.shape[1],
+        lambda x: x.shape[0] * x.shape[0] < x.shape[1],
+        lambda x: any(x.shape[0] == n for n in (40, 50, 60)),
+    ],
+    ids=["50", "5000", "0", "N=M", "N*N<M", "several"],
+)
+def test_one_size_among_many_decides(path: Path, decides) -> None:
+    def cut(x: cr.Tensor) -> cr.Tensor:
+        return x.sum() + 1 if decides(x) else x.sum() * 2
+
+    with pytest.raises(ShapeError, match="computes something else"):
+        cr.export_onnx(cut, path, floats(3, 4), dynamic={"x": ("N", "M")})
+
+
+def test_a_size_that_is_looked_up_is_refused(path: Path) -> None:
+    def scaled(x: cr.Tensor) -> cr.Tensor:
+        return x * {5: 2.0}.get(x.shape[0], 1.0)
+
+    with pytest.raises(ShapeError, match="N is not known"):
+        cr.export_onnx(scaled, path, floats(3, 4), dynamic="N")
+
+
+def test_a_size_decides_which_of_two_equal_weights_is_read(path: Path) -> None:
+    few, many = cr.tensor(floats(4)), cr.tensor(floats(4) * 2)
+
+    def scaled(x: cr.Tensor) -> cr.Tensor:
+        return x * (few if x.shape[0] < 50 else many)
+
+    with pytest.raises(ShapeError, match="N = 50 the model computes something else"):
+        cr.export_onnx(scaled, path, floats(3, 4), dynamic="N")
+
+
+def test_a_size_that_decides_how_it_is_computed_is_no_reason(path: Path) -> None:
+    def total(x: cr.Tensor) -> cr.Tensor:
+        return x.sum(0).sum(0) if x.shape[0] < 50 else x.sum()
+
+    cr.export_onnx(total, path, floats(3, 4), dynamic="N")
+    np.testing.assert_allclose(run(path, floats(60, 4))[0], floats(60, 4).sum(), 1e-5)
+
+
 def test_a_size_that_decides_what_is_computed(path: Path) -> None:
     def cut(x: cr.Tensor) -> cr.Tensor:
         return x.sum(0) if x.shape[0] > 5 else x.sum(0) * 2
@@ -139,6 +219,13 @@ def test_a_size_that_decides_what_is_computed(path: Path) -> None:
 def test_a_size_that_the_model_refuses_is_no_reason(path: Path) -> None:
     positions = nn.LearnedPositions(6, 4)
     cr.export_onnx(positions, path, floats(2, 5, 4), dynamic={"x": (None, "T", None)})
+
+    def large(x: cr.Tensor) -> cr.Tensor:
+        if x.shape[0] < 2:
+            raise ValueError(x)
+        return x * 2
+
+    cr.export_onnx(large, path.with_name("large.onnx"), floats(2, 5), dynamic="N")
     x = floats(2, 3, 4)
     np.testing.assert_allclose(run(path, x)[0], positions(cr.tensor(x)).numpy())
 
@@ -170,16 +257,42 @@ def test_large_weights_stand_in_a_file_beside(
     monkeypatch.setattr(file, "MESSAGE", 1000)
     model = nn.Linear(64, 32)
     written = cr.export_onnx(model, path, floats(2, 64))
-    assert [f.name for f in written.files] == ["model.onnx", "model.onnx.data"]
+    __, weights = written.files
+    assert re.fullmatch(r"model\.onnx\.[0-9a-f]{8}\.data", weights.name)
     assert path.stat().st_size < 2000
-    assert path.with_name("model.onnx.data").stat().st_size >= 64 * 32 * 4
+    assert weights.stat().st_size >= 64 * 32 * 4
     x = floats(2, 64)
     np.testing.assert_allclose(
         run(path, x)[0], model(cr.tensor(x)).numpy(), rtol=1e-4, atol=1e-5
     )
+    other = path.with_name("model.onnx.mine.data")
+    other.touch()
     monkeypatch.undo()
     assert len(cr.export_onnx(model, path, floats(2, 64)).files) == 1
-    assert not path.with_name("model.onnx.data").exists()
+    assert {*path.parent.iterdir()} == {path, other}
+
+
+def test_a_write_that_breaks_off_leaves_the_old_model_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights too, which another file holds."""
+    monkeypatch.setattr(file, "MESSAGE", 1000)
+    x = floats(2, 64)
+    cr.export_onnx(nn.Linear(64, 32), path, x)
+    before, replace = run(path, x)[0], file.replace
+
+    def full(place: Path, *more: Any) -> None:
+        if place == path:
+            raise SaveError("full", expected="", got="")
+        replace(place, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(file, "replace", full)
+        with pytest.raises(SaveError):
+            cr.export_onnx(nn.Linear(64, 32), path, x)
+    np.testing.assert_array_equal(run(path, x)[0], before)
+    cr.export_onnx(nn.Linear(64, 32), path, x)
+    assert len([*path.parent.iterdir()]) == 2
 
 
 def test_a_loop_and_a_branch(path: Path) -> None:
@@ -275,7 +388,17 @@ def test_arguments_that_do_not_fit(path: Path, tmp_path: Path) -> None:
             "dynamic names sizes of the input 'x'",
         )
     refused(lambda: cr.export_onnx(model, path, x, dynamic="a b"), "dynamic names")
-    refused(lambda: cr.export_onnx(model, path, x, outputs=["x"]), "names of their own")
+    refused(lambda: cr.export_onnx(model, path, x, dynamic=3), "gives sizes names")
+    for names in (["x"], ["a", "b"], [""], [3], "y"):
+        refused(
+            lambda n=names: cr.export_onnx(model, path, x, outputs=n),
+            "names of their own",
+        )
+    for metadata in ({"a": object()}, {1: "b"}):
+        refused(
+            lambda m=metadata: cr.export_onnx(model, path, x, metadata=m),
+            "metadata of an ONNX file are texts",
+        )
     refused(lambda: cr.export_onnx(model, path, "text"), "needs an example")
     refused(lambda: cr.export_onnx(3, path, x), "a function of tensors")
     with pytest.raises(SaveError):

@@ -227,3 +227,36 @@ def test_a_loss_over_a_named_number_of_classes_says_so() -> None:
     step = cr.compile(f, engine="numpy", shapes={"scores": (3, "C")})
     with pytest.raises(ShapeError, match="size C is not known"):
         step(cr.zeros(3, 4), cr.tensor([0, 1, 2]))
+
+
+def test_two_sizes_that_vary_are_equal_now_and_then(engine: str) -> None:
+    """They have names of their own while they differ; the code asks for both."""
+
+    @cr.compile(engine=engine)
+    def total(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        return x.sum() * 2 if x.shape[0] == y.shape[0] else x.sum() * y.sum()
+
+    for n, m in ((3, 4), (5, 6), (7, 8), (5, 5), (2, 9), (6, 6)):
+        wanted = 2 * n if n == m else n * m
+        assert total(cr.ones(n), cr.ones(m)).item() == wanted, (n, m)
+
+
+def test_sizes_with_two_names_may_be_equal_at_first(engine: str) -> None:
+    """Shapes that are compared on the way, such as a mask's, decide nothing."""
+
+    def attend(x: cr.Tensor) -> cr.Tensor:
+        seen = cr.tril(cr.ones(x.shape[1], x.shape[1])) > 0
+        return cr.nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=seen)
+
+    run = cr.compile(attend, engine=engine, shapes={"x": ("N", "T", 4)})
+    for shape in ((5, 5, 4), (5, 3, 4), (2, 5, 4)):
+        x = cr.tensor(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+        np.testing.assert_allclose(run(x).numpy(), attend(x).numpy(), atol=1e-6)
+
+
+def test_a_size_that_is_looked_up_in_a_table(engine: str) -> None:
+    @cr.compile(engine=engine)
+    def scaled(x: cr.Tensor) -> cr.Tensor:
+        return x.sum() * {5: 2.0}.get(x.shape[0], 1.0)
+
+    assert [scaled(cr.ones(n)).item() for n in (3, 4, 5, 6, 5)] == [3, 4, 10, 6, 10]

@@ -119,6 +119,23 @@ def test_a_cell_that_the_run_refuses(trees: Path, chainrule: Any) -> None:
             predicted("run/model.onnx", **bad)
 
 
+def test_whole_numbers_that_float32_cannot_hold(chainrule: Any) -> None:
+    numbers = [2**40 + 7 * i for i in range(40)]
+    rows = "".join(f"{n},{i % 9}.5\n" for i, n in enumerate(numbers))
+    Path("wide.csv").write_text("n,y\n" + rows)
+    train = cr.data.read_csv("wide.csv", target="y", dtype={"n": "number"})
+    model = nn.Sequential(nn.Standardize.of(train.x), nn.Linear(1, 1)).to("float64")
+    trainer = trained(train, model, nn.MSELoss())
+    assert chainrule("export", "run").code == 0
+    given = np.array(numbers, np.float64)
+    got = predicted("run/model.onnx", n=given)["values"]
+    np.testing.assert_allclose(got, trainer.predict(train.x), rtol=1e-12)
+    given[1] = 1e39  # no number of float32: a run refuses it
+    refused = pytest.raises(Exception, match="out of bounds")
+    with np.errstate(over="ignore"), refused:
+        predicted("run/model.onnx", n=given)
+
+
 def test_images_as_bytes_and_classes(chainrule: Any) -> None:
     train = cr.data.image_folder(data.shades(Path("shades")), mode="L")
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 2))

@@ -92,6 +92,30 @@ def test_a_comparison_is_answered_as_guessed_and_guarded(ask, at, alike, other) 
         assert all(guard({"N": n}) for guard in guards), n
     for n in other:
         assert not all(guard({"N": n}) for guard in guards), n
+    turns = {n for guard in guards for n in guard.turns("N", {"N": at})}
+    assert turns & set(other), "where to look for another answer"
+
+
+def test_a_size_is_looked_up_in_no_table() -> None:
+    """It would not be found, whatever its number is."""
+    with guessing({"N": 3}):
+        for ask in (lambda: N in {3, 5}, lambda: {3: "a"}.get(N), lambda: {(N, 2)}):
+            with pytest.raises(ShapeError, match="not known"):
+                ask()
+    assert N not in {3, 5}
+
+
+def test_two_names_are_guessed_to_be_other_sizes() -> None:
+    """What is built on a difference of N and T is wrong where they are equal."""
+    with guessing({"N": 3, "T": 5}) as guards:
+        assert N != T
+        assert N * T == T * N
+    (guard,) = guards
+    assert guard({"N": 5, "T": 3})
+    assert not guard({"N": 4, "T": 4})
+    assert (list(guard.turns("N", {"N": 3, "T": 5})), len(guards)) == ([4, 5, 6, 7], 1)
+    with guessing({"N": 3, "T": 3}), pytest.raises(ShapeError, match="not known"):
+        N == T  # noqa: B015
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,17 @@ def test_inputs() -> None:
         module(cr.zeros(2))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "number"),
+    [("int64", 2.7), ("int64", float("nan")), ("uint8", 300), ("uint8", -1)],
+)
+def test_numbers_that_a_dtype_lacks_are_refused(dtype: str, number: float) -> None:
+    module = cr.load_onnx(model(f"g ({dtype} x) => ({dtype} y) {{ y = Identity(x) }}"))
+    assert module(3).item() == module(3.0).item() == 3
+    with pytest.raises(DTypeError, match=dtype):
+        module(number)
+
+
 def test_several_outputs() -> None:
     body = "g (float[N] x) => (float[N] a, int64[1] b) { a = Neg(x)  b = Shape(x) }"
     a, b = cr.load_onnx(model(body))([1.0, 2.0])
@@ -369,6 +380,35 @@ def test_loops_while_a_condition_holds(engine: str) -> None:
     assert function(cr.tensor([200.0])).item() == 400
 
 
+@pytest.mark.parametrize(
+    ("first", "engine", "wanted"),
+    [
+        (["", "yes"], "eager", 192),
+        (["most", ""], "eager", 24),
+        (["most", ""], "numpy", 24),
+    ],
+)
+def test_a_loop_may_leave_out_what_ends_it(
+    first: list[str], engine: str, wanted: int
+) -> None:
+    """A while loop has no number of steps, a for loop no first condition."""
+    proto = model(
+        """g (float[1] x) => (float[1] y) {
+            y = Loop (most, yes, x) <body = step (int64 i, bool c, float[1] v)
+                => (bool goes, float[1] new) {
+                    new = Mul(v, two)  less = Less(new, limit)
+                    goes = Squeeze(less) }> }""",
+        two=np.float32([2]),
+        limit=np.float32([100]),
+        most=np.int64(3),
+        yes=np.bool_(True),
+    )
+    (node,) = proto.graph.node
+    node.input[:2] = first
+    function = ways(cr.load_onnx(proto), engine)
+    assert function(cr.tensor([3.0])).item() == wanted
+
+
 def test_loops_whose_length_is_data() -> None:
     module = loop("goes = Identity(c)")
     y, every = module(cr.zeros(2), cr.tensor(4))
@@ -424,3 +464,36 @@ def test_random_draws_are_new_each_time() -> None:
     a, b = module(cr.zeros(9)), module(cr.zeros(9))
     assert not np.array_equal(a.numpy(), b.numpy())
     assert 0 <= a.min().item() <= a.max().item() < 1
+
+
+# -- older operator sets ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("opset", "options", "scale", "wanted"),
+    [
+        (10, 'mode="nearest"', 0.6, [0, 2, 4]),  # 5 · 0.6 are 3 in float32
+        (10, 'mode="nearest"', 1.6, [0, 0, 1, 1, 2, 3, 3, 4]),
+        (18, 'nearest_mode="floor"', 0.6, [0, 2, 3]),  # 1.5/0.6 − ½ is 2
+        (18, 'nearest_mode="round_prefer_ceil"', 1.6, [0, 0, 1, 2, 2, 3, 4, 4]),
+    ],
+)
+def test_nearest_neighbours_are_those_of_float32(
+    opset: int, options: str, scale: float, wanted: list[int]
+) -> None:
+    """Its tie is a tie: in float64 it lies beside, as 0.6 is no number of float32."""
+    scales = "x, scales" if opset == 10 else "x, none, scales"
+    proto = model(
+        f"g (float[5] x) => (float[M] y) {{ y = Resize <{options}> ({scales}) }}",
+        opset,
+        scales=[scale],
+        **({} if opset == 10 else {"none": np.zeros(0, np.float32)}),
+    )
+    made = cr.load_onnx(proto)(cr.arange(5, dtype="float32"))
+    assert made.tolist() == wanted
+
+
+def test_lengths_of_a_resize_are_products_of_float32() -> None:
+    text = "g (float[10] x) => (float[7] y) { y = Resize (x, none, scales) }"
+    proto = model(text, scales=[0.7], none=np.zeros(0, np.float32))
+    assert cr.load_onnx(proto)(cr.zeros(10)).shape == (7,)

@@ -7,15 +7,24 @@ the reason; a fast test takes the first one of each.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.composites.composite import Composite
 from chainrule.errors import ArgumentError
+from chainrule.graph.emit import trace
+from chainrule.graph.node import Value
 from chainrule.graph.primitive import registered
-from chainrule.graph.types import DType
+from chainrule.graph.types import ArrayType, DType, as_dtype
+from chainrule.interop.onnx.writer.file import Parts, model_of
 from chainrule.interop.onnx.writer.lowering import REFUSED, ROWS
+from chainrule.tensor import wrap
+from chainrule.util.pytree import flatten
 from tests.conformance.cases import Example, examples, examples_of, is_long
 from tests.parity.onnx_file import (
     RELATIVE,
@@ -23,6 +32,7 @@ from tests.parity.onnx_file import (
     difference,
     of_example,
     run_example,
+    session,
 )
 
 pytestmark = pytest.mark.parity
@@ -157,3 +167,91 @@ def test_special_numbers(dtype: DType) -> None:
                 f"{primitive.name}({numbers}) = {got[at]}, not {wanted[at]}"
             )
     assert not problems, "\n".join(problems)
+
+
+def beside(function: Callable[..., Any], arrays: Sequence[np.ndarray]) -> list[str]:
+    """What a function's file gives otherwise than the function, element by element."""
+    types = [ArrayType(a.shape, as_dtype(a.dtype)) for a in arrays]
+
+    def record(*values: Value) -> list[Value]:
+        return [t.value for t in flatten(function(*map(wrap, values)))[0]]
+
+    graph = trace(record, types, name="function")
+    inputs = [f"x{i}" for i in range(len(arrays))]
+    outputs = [f"y{i}" for i in range(len(graph.outputs))]
+    made = model_of(Parts(graph, inputs, {}, outputs, {}, "function", {}), 23)
+    got = run_example(made, arrays)
+    with np.errstate(all="ignore"):
+        results = flatten(function(*map(cr.tensor, arrays)))[0]
+    wanted = [t.numpy() for t in results]
+    return [
+        f"{i}: {a}, not {b}"
+        for i, (a, b) in enumerate(zip(got, wanted, strict=True))
+        if not difference(a, b) <= (1e-12 if b.dtype == np.float64 else RELATIVE)
+    ]
+
+
+@pytest.mark.parametrize("dtype", [d for d in DType if d.is_integer])
+def test_integers_at_the_ends_of_their_type(dtype: DType) -> None:
+    """They wrap round where NumPy's do: no step on the way may, or is a float."""
+    info = np.iinfo(dtype.numpy)
+    ends = [info.min, info.max, info.max // 2 + 1, info.min // 2 + 3, 100, 0, 1, 7]
+    ends += [-1, -7, -90] if info.min else []
+    one = np.array(ends, dtype.numpy)
+    x, y = (a.ravel() for a in np.meshgrid(one, one))
+
+    def pairs(x: cr.Tensor, y: cr.Tensor) -> list[Any]:
+        divided = [] if dtype is DType.uint64 else [x // y]
+        return [x % y, x + y, x - y, x * y, x < y, x == y, *divided]
+
+    def reduced(x: cr.Tensor, y: cr.Tensor) -> list[Any]:
+        table = cr.where(y == 0, 3, x + y).reshape(len(ends), len(ends))
+        sums = [x.sum(), table.sum(0), table.sum((0, 1)), cr.cumsum(table, 0)]
+        products = [table.prod(0), table.prod(1), table.prod()]
+        largest = [] if dtype is DType.uint64 else [x.max(), table.min(1)]
+        return [*sums, *products, *largest, (x > y).sum()]
+
+    assert beside(pairs, [x, y]) == []
+    assert beside(reduced, [x, y]) == []
+
+
+def test_counts_are_one_sum() -> None:
+    """What comes from few bits needs no halves."""
+    types = [ArrayType((3, 4), DType.bool)]
+    graph = trace(lambda v: wrap(v).sum().value, types, name="count")
+    made = model_of(Parts(graph, ["x"], {}, ["y"], {}, "count", {}), 23)
+    assert [n.op_type for n in made.graph.node] == ["Cast", "ReduceSum"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [3, 8, 40])
+def test_nan_and_infinities_in_reductions(dtype: Any, columns: int) -> None:
+    x = np.random.default_rng(0).normal(size=(4, columns)).astype(dtype)
+    x[1, columns // 2] = np.nan
+    x[2, :2] = np.inf, -np.inf
+    x[3, 0] = -np.inf
+
+    def reduced(x: cr.Tensor) -> list[Any]:
+        results = [cr.softmax(x, 1), cr.log_softmax(x, 1), cr.log_softmax(x, 0)]
+        results += [x.max(1), x.max(0), x.max(), x.min(), cr.logsumexp(x, 1)]
+        return [*results, x.argmax(1), x.argmin(0), x.sum(), x.mean(1), cr.sort(x, 0)]
+
+    assert beside(reduced, [x]) == []
+    assert beside(reduced, [x[:, ::-1].copy()]) == []
+
+
+def test_a_loop_over_what_has_no_inferred_shape(tmp_path: Path) -> None:
+    """ONNX Runtime loses the rank on the way, and asks for that of a step's results."""
+
+    def function(x: cr.Tensor) -> cr.Tensor:
+        turned = cr.nn.functional.layer_norm(x.swapaxes(1, 2), (4,))
+        return cr.cumprod(turned.swapaxes(1, 2), 1)
+
+    path = tmp_path / "loop.onnx"
+    sizes = {"x": ("N", 4, "M")}
+    cr.export_onnx(function, path, cr.zeros(2, 4, 3), dynamic=sizes, opset=13)
+    for shape in ((3, 4, 5), (1, 4, 1)):
+        x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+        (got,) = session(path.read_bytes()).run(None, {"x": x})
+        wanted = function(cr.tensor(x)).numpy()
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)

@@ -22,7 +22,7 @@ from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, DType, Sizes, guessing
+from chainrule.graph.types import ArrayType, DType, SizeGuard, guessing
 from chainrule.tensor import Tensor
 
 #: The difference of results, relative to the largest element, by bytes of the dtype:
@@ -43,7 +43,7 @@ class PromotedTrace:
 
     traced: Traced
     guards: Guards
-    size_guards: list[Callable[[Sizes], bool]]
+    size_guards: list[SizeGuard]
     numbers: tuple[Number, ...]
 
 

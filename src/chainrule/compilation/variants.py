@@ -9,7 +9,7 @@ says what it is that changes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from chainrule.compilation.tracing import Traced
 from chainrule.errors import ShapeError, warn
 from chainrule.graph.context import changes
 from chainrule.graph.interpret import solve_sizes
-from chainrule.graph.types import ArrayType, Shape, Sizes, resolve
+from chainrule.graph.types import ArrayType, Shape, SizeGuard, Sizes, resolve
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
@@ -56,7 +56,7 @@ class Variant:
     program: CompiledProgram
     traced: Traced
     patterns: tuple[Shape, ...]
-    size_guards: list[Callable[[Sizes], bool]]
+    size_guards: list[SizeGuard]
     guards: Guards
     numbers: tuple[Number, ...]
     static: Mapping[str, Any]

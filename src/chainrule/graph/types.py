@@ -187,18 +187,29 @@ class SymbolicDim:
         return SymbolicDim(*names, factor=factor) if names else factor
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, SymbolicDim):
-            return other.factor == self.factor and other.names == self.names
-        if isinstance(other, int) and _guess.sizes is not None:
+        if not isinstance(other, int | SymbolicDim):
+            return False
+        if isinstance(other, SymbolicDim) and (
+            other.factor == self.factor and other.names == self.names
+        ):
+            return True
+        if _guess.sizes is not None:
             # Either answer may be right; what is built on it holds for one of them.
-            if self.at(_guess.sizes) == other:
+            guard = SizeGuard(self, other, operator.eq, False)
+            if not guard(_guess.sizes):
+                here = inspect.currentframe()
+                if isinstance(other, SymbolicDim) and not _asked_by_user(here):
+                    return False  # ours takes other names for other sizes
                 raise self._unknown(
                     _("{self} compared with {other}", self=self, other=other)
                 )
-            _guess.guards.append(lambda sizes: self.at(sizes) != other)
+            _guess.guards.append(guard)
         return False
 
     def __hash__(self) -> int:
+        # A set or a dictionary of numbers would say that this is none of them.
+        if _guess.sizes is not None and _asked_by_user(inspect.currentframe()):
+            raise self._unknown(_("looked up in a set or a dictionary"))
         return hash((self.factor, self.names))
 
     @staticmethod
@@ -211,12 +222,9 @@ class SymbolicDim:
                     _("{self} compared with {other}", self=self, other=other)
                 )
 
-            def answer(sizes: Sizes) -> bool:
-                return decide(self.at(sizes), resolve(other, sizes))
-
-            guess = answer(_guess.sizes)
-            _guess.guards.append(lambda sizes: answer(sizes) == guess)
-            return guess
+            answer = decide(self.at(_guess.sizes), resolve(other, _guess.sizes))
+            _guess.guards.append(SizeGuard(self, other, decide, answer))
+            return answer
 
         return compare
 
@@ -272,10 +280,59 @@ class SymbolicDim:
 
     def _text(self, here: FrameType | None) -> str:
         """Return a symbolic size as text; raise an error if user code asks for it."""
-        writer = here and here.f_back
-        if _guess.sizes and writer and of_user(writer.f_code.co_filename):
+        if _guess.sizes and _asked_by_user(here):
             raise self._unknown(_("written into a text"))
         return repr(self)
+
+
+def _asked_by_user(frame: FrameType | None) -> bool:
+    """Return whether a frame is called by code that is not Chainrule's."""
+    caller = frame and frame.f_back
+    return caller is not None and of_user(caller.f_code.co_filename)
+
+
+class SizeGuard:
+    """The condition that two sizes compare as they did in a trace.
+
+    Attributes:
+        left, right: the sizes.
+        decide: the comparison of their values.
+        answer: what it gave.
+    """
+
+    __slots__ = ("answer", "decide", "left", "right")
+
+    def __init__(
+        self,
+        left: SymbolicDim,
+        right: int | SymbolicDim,
+        decide: Callable[[int, int], bool],
+        answer: bool,
+    ) -> None:
+        self.left, self.right, self.decide, self.answer = left, right, decide, answer
+
+    def __call__(self, sizes: Sizes) -> bool:
+        """Return whether the answer is the same for these sizes."""
+        values = self.left.at(sizes), resolve(self.right, sizes)
+        return self.decide(*values) == self.answer
+
+    def turns(self, name: str, sizes: Sizes) -> range:
+        """Return the values of one size around which the answer may be another.
+
+        a Nᵖ and b N^q are equal at N = (b/a)^(1/(p − q)) alone, besides 0.
+
+        >>> guard = SizeGuard(SymbolicDim("N", "N"), 50, operator.lt, True)
+        >>> guard.turns("N", {"N": 3}), [guard({"N": n}) for n in (7, 8)]
+        (range(6, 10), [True, False])
+        """
+        others = {**sizes, name: 1}
+        a, b = self.left.at(others), resolve(self.right, others)
+        p, right = self.left.names.count(name), self.right
+        q = right.names.count(name) if isinstance(right, SymbolicDim) else 0
+        if p == q or a <= 0 or b <= 0:
+            return range(2)
+        near = int((b / a) ** (1 / (p - q)))
+        return range(max(near - 1, 0), near + 3)
 
 
 class UnknownSizeError(ShapeError):
@@ -286,14 +343,14 @@ class _Guess(threading.local):
     """The example sizes of a trace, and the conditions that were derived from them."""
 
     sizes: Sizes | None = None
-    guards: list[Callable[[Sizes], bool]]
+    guards: list[SizeGuard]
 
 
 _guess = _Guess()
 
 
 @contextmanager
-def guessing(sizes: Sizes) -> Generator[list[Callable[[Sizes], bool]]]:
+def guessing(sizes: Sizes) -> Generator[list[SizeGuard]]:
     """Return a context manager in which symbolic sizes compare like these numbers.
 
     Yields:

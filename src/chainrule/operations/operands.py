@@ -194,7 +194,7 @@ def floating(v: Value) -> Value:
 @lru_cache(maxsize=512)
 def broadcast_shapes(a: Shape, b: Shape) -> Shape:
     """Return the common shape of two operands by NumPy's rules; N matches N and 1."""
-    if a == b:
+    if len(a) == len(b) and a == b:  # tuples compare their sizes before their lengths
         return a
     rank = max(len(a), len(b))
     full_a, full_b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b

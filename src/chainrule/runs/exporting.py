@@ -177,7 +177,8 @@ def _number(
         missing = x.isnan()
         for value in sorted(marks.values):
             missing = missing | (x == value)
-        finite = _required(x, missing | x.isfinite(), column.name)
+        narrow = x.astype("float32")  # beyond it a run refuses numbers of float64 too
+        finite = _required(x, missing | narrow.isfinite(), column.name)
         mean = float(np.asarray(column.mean, schema.dtype))
         return _imputed([finite], [mean], missing, column, schema)
 

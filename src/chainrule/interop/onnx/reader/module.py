@@ -111,13 +111,22 @@ class ONNXModule(Module):
         return getattr(place, name)
 
 
+def _number(value: float, dtype: str) -> Any:
+    """Return a number in a dtype; as it is where that has no such number."""
+    try:
+        array = np.asarray(value, dtype)
+    except (OverflowError, ValueError):
+        return as_tensor(value)
+    return array if array.dtype.kind == "f" or array == value else as_tensor(value)
+
+
 def _checked(declared: Input, value: Any) -> Any:
     """Return an input as a tensor, if it has the dtype and the sizes declared.
 
     A number of Python's is known, so what the file decides by it is decided.
     """
     plain = isinstance(value, bool | int | float) and bool(declared.dtype)
-    result = np.asarray(value, declared.dtype) if plain else as_tensor(value)
+    result = _number(value, declared.dtype) if plain else as_tensor(value)
     if declared.dtype and result.dtype.name != declared.dtype:
         raise DTypeError(
             _(

@@ -15,14 +15,15 @@ import numpy as np
 
 from chainrule.compilation.arguments import is_static, named_leaves
 from chainrule.compilation.tracing import Input, Traced, trace_entry
-from chainrule.errors import ArgumentError, ChainruleError, ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
-from chainrule.graph.interpret import evaluate, solve_sizes
+from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
     ArrayType,
     Shape,
+    SizeGuard,
     Sizes,
     SymbolicDim,
     UnknownSizeError,
@@ -30,6 +31,7 @@ from chainrule.graph.types import (
     guessing,
     resolve,
 )
+from chainrule.interop.onnx.writer.agreement import agree, weights_of
 from chainrule.nn.module import Module
 from chainrule.nn.traced import mode
 from chainrule.tensor import Tensor
@@ -39,8 +41,6 @@ from chainrule.util.pytree import Leaf, flatten, unflatten
 
 #: The opsets that are written.
 OPSETS = range(13, 26)
-#: Sizes for which the conditions of a trace are looked at.
-PROBES = (*range(1, 33), 64, 100, 128, 1000, 4096)
 #: Sizes to trace with where a function compares with the one of its example.
 OTHERS = (7, 11, 13, 101)
 
@@ -101,7 +101,7 @@ def export_onnx(
     Args:
         model: a module, or a function of tensors.
         path: of the file. Weights of more than 2 GB stand in a second file beside it,
-            ``NAME.data``.
+            ``NAME.DIGEST.data``.
         inputs: an example: an array or a tensor, a tuple of them in order, or a
             dictionary by the names of the arguments. Their shapes and dtypes count.
             What is no array becomes part of the file.
@@ -257,6 +257,13 @@ class _Call:
         shapes = [a.shape for a in self.arrays]
         if dynamic is None:
             return list(shapes)
+        if not isinstance(dynamic, str | Mapping):
+            raise ArgumentError(
+                _("dynamic gives sizes names."),
+                expected=_("a name, or shapes with names by input"),
+                got=f"{dynamic!r:.80}",
+                fix='dynamic="N"',
+            )
         if isinstance(dynamic, str):
             first = [(dynamic, *[None] * len(s[1:])) for s in shapes]
             dynamic = {n: a for n, a, s in zip(self.names, first, shapes) if s}
@@ -281,7 +288,9 @@ class _Call:
         given = solve_sizes([(p, a.shape) for p, a in zip(patterns, self.arrays)])
         failure: ShapeError | None = None
         for other in (None, *OTHERS):
-            sizes = given if other is None else dict.fromkeys(given, other)
+            sizes = given
+            if other is not None:
+                sizes = {name: other + i for i, name in enumerate(given)}
             try:
                 with guessing(sizes) as guards:
                     traced = self._traced(patterns)
@@ -315,33 +324,30 @@ class _Call:
         traced: Traced,
         patterns: list[Shape],
         sizes: Sizes,
-        guards: Sequence[Callable[[Sizes], bool]],
+        guards: Sequence[SizeGuard],
     ) -> None:
         """Compare the graph with that of a size where a comparison comes out otherwise.
 
         One that the function refuses is the caller's to leave out.
         """
         for name in sizes:
-            failing = [
-                n for n in PROBES if not all(g({**sizes, name: n}) for g in guards)
-            ]
-            for size in sorted({*failing[:1], *failing[-1:]}):
-                others = {**sizes, name: size}
-                arrays = [
-                    _away(_resized(a, resolve(pattern, others)))
-                    for a, pattern in zip(self.arrays, patterns)
-                ]
-                try:
-                    fixed = self._traced([a.shape for a in arrays])
-                except ChainruleError:
+            turns = {n for guard in guards for n in guard.turns(name, sizes)}
+            probes = [{**sizes, name: n} for n in sorted(turns)]
+            for others in probes:
+                if all(guard(others) for guard in guards):
                     continue
-                if not _agree(traced, fixed, arrays):
+                shapes = [resolve(pattern, others) for pattern in patterns]
+                try:
+                    fixed = self._traced(shapes)
+                except Exception:  # noqa: BLE001 - in whatever way it refuses a size
+                    continue
+                if not agree(traced, fixed, others, self.arrays):
                     raise ShapeError(
                         _(
                             "With {name} = {size} the model computes something else "
                             "than with other sizes.",
                             name=name,
-                            size=size,
+                            size=others[name],
                         ),
                         expected=_("one graph for every size that has a name"),
                         got=_("code that looks at {name}", name=name),
@@ -392,53 +398,7 @@ def _named(
     return tuple(sizes)
 
 
-def _resized(array: Array, shape: Sequence[int]) -> Array:
-    """Return an array of other sizes, with the numbers of a given one over again."""
-    if not array.size:
-        return np.zeros(shape, array.dtype)
-    for axis, size in enumerate(shape):
-        if size != array.shape[axis]:
-            array = np.take(array, np.arange(size) % array.shape[axis], axis)
-    return array
-
-
-def _away(array: Array) -> Array:
-    """Return numbers near others, but not at 0, where much is equal."""
-    if array.dtype.kind != "f":
-        return array
-    noise = np.random.default_rng(0).uniform(0.2, 0.6, array.shape)
-    return (array + (np.abs(array) + 0.5) * noise).astype(array.dtype)
-
-
-def _agree(traced: Traced, fixed: Traced, arrays: list[Array]) -> bool:
-    """Return whether two graphs give the same for some inputs."""
-    results = [_evaluated(t, arrays) for t in (traced, fixed)]
-    return len(results[0]) == len(results[1]) and all(
-        a.shape == b.shape
-        and a.dtype == b.dtype
-        and np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
-        for a, b in zip(*results)
-    )
-
-
-def _evaluated(traced: Traced, arrays: list[Array]) -> tuple[Array, ...]:
-    weights = map(_away, _weights(traced).values())
-    graph = traced.entry.graph
-    with np.errstate(all="ignore"):
-        return evaluate(graph, [*arrays, *weights])[: traced.entry.outputs]
-
-
 # -- the file --------------------------------------------------------------------------
-
-
-def _weights(traced: Traced) -> dict[str, Array]:
-    """Return the arrays outside of a traced function by name, as they are now."""
-    weights: dict[str, Array] = {}
-    for key in traced.entry.state:
-        tensor = traced.slots[key].current()
-        assert tensor is not None
-        weights[key] = tensor.numpy()
-    return weights
 
 
 def _parts(
@@ -451,10 +411,17 @@ def _parts(
     from chainrule.interop.onnx.writer.file import Parts
 
     entry = traced.entry
-    found = _output_names(traced.structure, "output") or ["output"]
+    found = _output_names(traced.structure, "output")
+    if not found:
+        raise ArgumentError(
+            _("The model returns nothing that a file could give."),
+            expected=_("a tensor, a tuple or a dictionary of them"),
+            got=repr(traced.structure),
+        )
     if names is not None:
-        right = not isinstance(names, str) and len(set(names)) == len(found)
-        if not right or set(names) & set(call.names):
+        right = not isinstance(names, str) and len(names) == len(found)
+        right = right and all(isinstance(n, str) and n not in call.names for n in names)
+        if not right:
             raise ArgumentError(
                 _("The outputs need names of their own."),
                 expected=_("{n} names, none that of an input", n=len(found)),
@@ -462,10 +429,33 @@ def _parts(
             )
         found = list(names)
     found = [n if n not in call.names else f"{n}_out" for n in found]
+    twice = [n for n in found if not n or found.count(n) > 1]
+    if twice:
+        raise ArgumentError(
+            _("The outputs need names of their own."),
+            expected=_("{n} names, none that of an input", n=len(found)),
+            got=", ".join(map(repr, found)),
+            fix=_("outputs=[…], or other keys"),
+        )
     graph = Graph(entry.name, entry.graph.inputs, entry.graph.outputs[: entry.outputs])
-    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
-    weights = _weights(traced)
+    texts = {k: _text(k, v) for k, v in metadata.items()}
+    weights = weights_of(traced)
     return Parts(graph, call.names, weights, found, texts, entry.name, codes)
+
+
+def _text(key: Any, value: Any) -> str:
+    """Return an entry of the metadata as a text."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+    except (TypeError, ValueError):
+        text = None
+    if text is None or not isinstance(key, str):
+        raise ArgumentError(
+            _("The metadata of an ONNX file are texts by name."),
+            expected=_("texts, or what JSON can say"),
+            got=f"{key!r:.40}: {value!r:.40}",
+        )
+    return text
 
 
 def _output_names(structure: Any, name: str) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.interop.onnx.writer.emitter import Emitter, Ref, read_within
 from chainrule.interop.onnx.writer.kernels import element_type
 from chainrule.interop.onnx.writer.lowering import Lowering, Refused
+from chainrule.interop.onnx.writer.rows.indexing import passed
 from chainrule.text import _
 from chainrule.util.atomic_files import replace
 from chainrule.version import __version__
@@ -127,18 +130,27 @@ def _coded(emitter: Emitter, name: str, codes: Mapping[str, int], other: int) ->
 def _find_sizes(emitter: Emitter, value: Value, ref: Ref) -> Ref:
     """Note which axes of an input are named sizes; return what stands for it.
 
-    Where a size is known from another axis, it is reshaped to that, which a runtime
-    refuses for another size. Else an operator might repeat it, if it is 1.
+    Where a size is known from another axis, a runtime refuses another one: else an
+    operator might repeat it, if it is 1, or take two sizes for each other. One axis is
+    held by the number of elements, of a reshape; several by each.
     """
-    known = False
+    known: list[int] = []
     for axis, dim in enumerate(value.shape):
         if isinstance(dim, SymbolicDim):
             (name,) = dim.names
-            known |= name in emitter.sizes
+            if name in emitter.sizes:
+                known.append(axis)
             emitter.sizes.setdefault(name, (ref, axis))
     if not known:
         return ref
-    return emitter.node("Reshape", [ref, emitter.shape(value.shape)], [ref.dtype])[0]
+    if len(known) == 1:
+        shape = emitter.shape(value.shape)
+        return emitter.node("Reshape", [ref, shape], [ref.dtype])[0]
+    (shape,) = emitter.node("Shape", [ref], [DType.int64])
+    given = emitter.gather(shape, emitter.ints(known), 0)
+    wanted = emitter.shape(tuple(value.shape[axis] for axis in known))
+    other = emitter.reduce("ReduceSum", (given - wanted).op("Abs"), [0])
+    return passed(emitter, ref, other.equals(0))
 
 
 def _shorten(
@@ -187,7 +199,8 @@ def refusal(refused: Sequence[Refused], opset: int) -> ArgumentError:
 def save(model: onnx.ModelProto, path: Path) -> list[Path]:
     """Save an ONNX model atomically; return its files, of which there may be two.
 
-    Weights beyond 2 GiB go into a file beside it, ``NAME.data``.
+    Weights beyond 2 GiB go into a file beside it, ``NAME.DIGEST.data``: those of a
+    model that is replaced stay whole until it is.
 
     Raises:
         SaveError: where the file system refuses.
@@ -196,25 +209,31 @@ def save(model: onnx.ModelProto, path: Path) -> list[Path]:
     if sum(len(a.raw_data) for a in arrays) < MESSAGE:
         onnx.checker.check_model(model, full_check=True)
         replace(path, model.SerializeToString(), _("ONNX file"))
-        with contextlib.suppress(OSError):
-            beside(path).unlink()
+        _remove_weights(path)
         return [path]
-    data = io.BytesIO()
-    for array in arrays:
-        if len(array.raw_data) >= 1024:
-            place = {"location": beside(path).name, "offset": data.tell()}
-            place["length"] = data.write(array.raw_data)
-            array.ClearField("raw_data")
-            array.data_location = TensorProto.EXTERNAL
-            for key, value in place.items():
-                array.external_data.add(key=key, value=str(value))
-            data.write(bytes(-data.tell() % 4096))  # maps begin at pages
-    replace(beside(path), data, _("file of weights"))
+    data, outside = io.BytesIO(), [a for a in arrays if len(a.raw_data) >= 1024]
+    places: list[dict[str, int]] = []
+    for array in outside:
+        places.append({"offset": data.tell(), "length": data.write(array.raw_data)})
+        array.ClearField("raw_data")
+        data.write(bytes(-data.tell() % 4096))  # maps begin at pages
+    digest = hashlib.sha256(data.getbuffer()).hexdigest()[:8]
+    weights = path.with_name(f"{path.name}.{digest}.data")
+    for array, place in zip(outside, places, strict=True):
+        array.data_location = TensorProto.EXTERNAL
+        for key, value in {"location": weights.name, **place}.items():
+            array.external_data.add(key=key, value=str(value))
+    replace(weights, data, _("file of weights"))
     replace(path, model.SerializeToString(), _("ONNX file"))
     onnx.checker.check_model(str(path))
-    return [path, beside(path)]
+    _remove_weights(path, but=weights)
+    return [path, weights]
 
 
-def beside(path: Path) -> Path:
-    """Return the path of the file that holds a large model's weights."""
-    return path.with_name(f"{path.name}.data")
+def _remove_weights(path: Path, but: Path | None = None) -> None:
+    """Remove the files of weights of models that were under a path before."""
+    mine = re.compile(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.data")
+    with contextlib.suppress(OSError):
+        for file in path.parent.iterdir():
+            if mine.fullmatch(file.name) and file != but:
+                file.unlink()

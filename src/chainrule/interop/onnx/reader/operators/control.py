@@ -77,7 +77,7 @@ def _required(
 
 
 @operator("Loop", since=1, folds=False)
-def loop(most: Any, going: Any, *carried: Any, body: Body) -> Any:
+def loop(most: Any = None, going: Any = None, *carried: Any, body: Body) -> Any:
     """Steps while a condition holds, at most so many; outputs of steps are stacked.
 
     Eager code goes through them in Python. A traced loop whose course is known and

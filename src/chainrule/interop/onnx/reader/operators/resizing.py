@@ -28,10 +28,13 @@ Array = np.ndarray[Any, Any]
 
 
 def _positions(
-    rule: str, n: int, m: int, scale: float, roi: tuple[float, float]
+    rule: str, n: int, m: int, scale: Any, roi: tuple[float, float]
 ) -> Array:
-    """Return where in the input each of m outputs lies, by the standard's rule."""
-    at = np.arange(m, dtype=np.float64)
+    """Return where in the input each of m outputs lies, by the standard's rule.
+
+    They are computed in the dtype of ``scale``.
+    """
+    at = np.arange(m, dtype=scale.dtype)
     whole = scale * n
     if rule == "asymmetric":
         return at / scale
@@ -63,9 +66,14 @@ def unknown(attribute: str, value: str) -> ArgumentError:
     )
 
 
-def _nearest(mode: str, at: Array, n: int) -> Array:
-    """Return the index of the input that is nearest to a position."""
-    if mode == "round_prefer_floor":
+def _nearest(mode: str, at: Array, n: int, scale: float) -> Array:
+    """Return the index of the input that is nearest to a position.
+
+    Before opset 11 there was one mode, here ``simple``.
+    """
+    if mode == "simple":
+        index = np.floor(at) if scale >= 1 else np.ceil(at)
+    elif mode == "round_prefer_floor":
         index = np.ceil(at - 0.5)
     elif mode == "round_prefer_ceil":
         index = np.floor(at + 0.5)
@@ -134,6 +142,11 @@ def _matrix(
     return result
 
 
+def _length(n: int, scale: float) -> int:
+    """Return how many outputs there are, of a product of float32: 10 · 0.7 are 7."""
+    return math.floor(np.float32(n) * np.float32(scale))
+
+
 # -- Resize ----------------------------------------------------------------------------
 
 
@@ -163,12 +176,14 @@ def _resized(
             raise ShapeError(
                 _("Resize makes no elements of none."), expected=">= 1", got="0"
             )
-        at = _positions(rule, n, m, scale, roi)
+        # Scales are float32: what lies between two inputs does so in these alone.
+        single = np.float32 if mode == "nearest" else np.float64
+        at = _positions(rule, n, m, single(scale), roi)
         if crop:
             shape = [-1 if a == axis else 1 for a in range(x.ndim)]
             outside = outside | ((at < 0) | (at > n - 1)).reshape(shape)
         if mode == "nearest":
-            x = fn.take(x, tensor(_nearest(nearest, at, n)), dim=axis)
+            x = fn.take(x, tensor(_nearest(nearest, at, n, scale)), dim=axis)
             continue
         if mode == "linear":
             matrix = _matrix(at, n, scale, _linear, 1, antialias, inside)
@@ -226,9 +241,7 @@ def resize(
         rois = list(zip(flat[: len(which)], flat[len(which) :]))
     if by_scale:
         shares = [last - first for first, last in rois]
-        outputs = [
-            math.floor(n * share * s) for n, share, s in zip(inputs, shares, wanted)
-        ]
+        outputs = [_length(n, share * s) for n, share, s in zip(inputs, shares, wanted)]
         factors = wanted
     elif keep_aspect_ratio_policy in ("not_larger", "not_smaller"):
         choose = min if keep_aspect_ratio_policy == "not_larger" else max
@@ -281,7 +294,7 @@ def _upsampled(x: Tensor, scales: Array, mode: str) -> Tensor:
             expected=str(x.ndim),
             got=str(len(factors)),
         )
-    outputs = tuple(math.floor(int(n) * s) for n, s in zip(x.shape, factors))
+    outputs = tuple(_length(int(n), s) for n, s in zip(x.shape, factors))
     return _resized(
         x,
         tuple(range(x.ndim)),
@@ -290,5 +303,5 @@ def _upsampled(x: Tensor, scales: Array, mode: str) -> Tensor:
         [(0.0, 1.0)] * x.ndim,
         mode="linear" if mode == "bilinear" else mode,
         rule="asymmetric",
-        nearest="floor",
+        nearest="simple",
     )

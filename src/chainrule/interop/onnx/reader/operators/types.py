@@ -61,17 +61,22 @@ def bit_cast(x: Tensor, *, to: int) -> Tensor:
     return tensor(np.ascontiguousarray(array).view(dtype).reshape(array.shape))
 
 
-@operator("Dropout", since=7, folds=False)
+@operator("Dropout", since=10, folds=False)
 def dropout(x: Tensor, *, ratio: float = 0.5) -> Any:
     return x, fn.ones_like(x, dtype="bool")
+
+
+@operator("Dropout", since=7, folds=False)
+def dropout_7(x: Tensor, *, ratio: float = 0.5) -> Any:
+    return x, fn.ones_like(x)
 
 
 @operator("Dropout", since=6, folds=False)
 def dropout_6(x: Tensor, *, is_test: int = 0, ratio: float = 0.5) -> Any:
     if is_test:
-        return dropout(x)
-    kept = rand(*x.shape, dtype=x.dtype) >= ratio
-    return fn.where(kept, x / (1 - ratio), fn.zeros_like(x)), kept
+        return dropout_7(x)
+    kept = (rand(*x.shape, dtype=x.dtype) >= ratio).astype(x.dtype)
+    return x * kept / (1 - ratio), kept
 
 
 @operator("Dropout", since=12, folds=False)

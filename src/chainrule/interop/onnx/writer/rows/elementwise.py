@@ -249,15 +249,18 @@ def of_floor_divide(c: Call) -> Ref:
         floor = quotient.op("Floor")
         floor = (quotient - floor > 0.5).where(floor + 1.0, floor)
         return b.equals(0.0).where(a / b, floor)
-    rest = _modulo(a, b)
     if a.dtype is DType.uint64:
         raise Refusal(_("ONNX Runtime's Div takes no uint64"))
     zero = b.equals(0)
     if a.dtype.kind == "uint":
-        return zero.where(0, (a - rest) / zero.where(1, b))
+        return zero.where(0, a / zero.where(1, b))
     minus = b.equals(-1)
     safe = (zero | minus).where(1, b)
-    return zero.where(0, minus.where(-a, (a - rest) / safe))
+    quotient = a / safe  # towards zero, and the rest has the sign of a
+    rest = a - quotient * safe
+    other = ~rest.equals(0) & ((rest < 0).bits("Xor", safe < 0))
+    quotient = other.where(quotient - 1, quotient)
+    return zero.where(0, minus.where(-a, quotient))
 
 
 def _bitwise(c: Call, operator: str) -> Ref:

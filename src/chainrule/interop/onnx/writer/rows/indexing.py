@@ -82,7 +82,7 @@ def _fixed(starts: Sequence[Ref], shape: Shape, sizes: Shape) -> Ref | None:
 def of_dynamic_slice(c: Call) -> Ref:
     x, sizes, shape = c.x, c.attrs["sizes"], c.values[0].shape
     if (other := _fixed(c.inputs[1:], shape, sizes)) is not None:
-        x = _passed(c.e, x, other.equals(0))
+        x = passed(c.e, x, other.equals(0))
     for axis, line in _corner(c.e, c.inputs[1:], shape, sizes).items():
         x = c.e.gather(x, line, axis)
     return x
@@ -93,7 +93,7 @@ def of_dynamic_update_slice(c: Call) -> Ref:
     x, update, *starts = c.inputs
     shape, sizes = c.values[0].shape, c.values[1].shape
     if (other := _fixed(starts, shape, sizes)) is not None:
-        x = _passed(c.e, x, other.equals(0))
+        x = passed(c.e, x, other.equals(0))
     lines = _corner(c.e, starts, shape, sizes)
     if not lines or 0 in sizes:
         return update if not lines else x
@@ -113,7 +113,7 @@ def of_dynamic_update_slice(c: Call) -> Ref:
 # -- conditions ------------------------------------------------------------------------
 
 
-def _passed(e: Emitter, x: Ref, holds: Ref, what: str | None = None) -> Ref:
+def passed(e: Emitter, x: Ref, holds: Ref, what: str | None = None) -> Ref:
     """Return an array, by an index that exists where a condition holds alone.
 
     ``what``: the name of the node, which runtimes show where it does not.
@@ -124,4 +124,4 @@ def _passed(e: Emitter, x: Ref, holds: Ref, what: str | None = None) -> Ref:
 
 @row(require)
 def of_require(c: Call) -> Ref:
-    return _passed(c.e, c.x, c.y, c.attrs["what"])
+    return passed(c.e, c.x, c.y, c.attrs["what"])

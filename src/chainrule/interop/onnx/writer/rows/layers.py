@@ -21,7 +21,7 @@ def of_softmax(c: Call) -> Ref:
     return c.op("Softmax", axis=c.attrs["axis"])
 
 
-@row(a.log_softmax, dtypes=_FLOATS)
+@row(a.log_softmax, dtypes=_SINGLE)  # of float64 ONNX Runtime's passes over NaN
 def of_log_softmax(c: Call) -> Ref:
     return c.op("LogSoftmax", axis=c.attrs["axis"])
 

@@ -40,7 +40,8 @@ def product(e: Emitter, a: Ref, b: Ref, dims: str) -> Ref:
     if len(d.contracted) == 1:
         if not d.batch and len(d.left) <= 1 < len(d.right):
             a, b = b, a
-            d = parse_dims(f"{d.rhs},{d.lhs}->{d.out}")
+            dims = f"{d.rhs},{d.lhs}->{d.out}"
+            d = parse_dims(dims)
         plain = _matrices(e, a, b, d)
         if plain is not None:
             return plain

@@ -412,3 +412,27 @@ def test_a_run_within_a_run(make: Make, data: cr.data.Dataset, method: str) -> N
     trainer.fit(data, epochs=2, progress=False, callbacks=calls)
     whole.fit(data, epochs=2, progress=False)
     assert same(trainer.model, whole.model)
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda x: x.shape[0] == 5,
+        lambda x: x.shape[0] != 5,
+        lambda x: x.shape == (5, 3),
+        lambda x: x.shape[0] in {5},
+        lambda x: x.shape[0] < 5,
+    ],
+    ids=["equal", "other", "shape", "set", "less"],
+)
+def test_a_network_that_decides_by_the_size_of_the_batch(asks: Any) -> None:
+    class Deciding(nn.Module):
+        def __init__(self) -> None:
+            self.layer = nn.Linear(3, 1)
+
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            return 2 * self.layer(x) if asks(x) else self.layer(x)
+
+    trainer = cr.Trainer(Deciding(), loss=nn.MSELoss(), optimizer=optim.SGD(lr=0.1))
+    with pytest.raises(errors.ShapeError, match="size N is not known"):
+        trainer.predict(np.ones((5, 3), "f4"))

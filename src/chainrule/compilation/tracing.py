@@ -27,7 +27,7 @@ from chainrule.graph.emit import GraphTrace, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import ArrayType, DType, SymbolicDim
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, refusing_comparisons
 from chainrule.operations.operands import value_of
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
@@ -379,7 +379,7 @@ def trace_entry(
         for i in inputs
     ]
     trace = ProgramTrace(name, names or {})
-    with tracing(trace):
+    with tracing(trace), refusing_comparisons():
         arguments = [wrap(v) for v in values]
         trace.arguments = {id(t): (t, i.name) for t, i in zip(arguments, inputs)}
         leaves, structure = flatten(function(*arguments))

@@ -204,11 +204,16 @@ class SymbolicDim:
                     _("{self} compared with {other}", self=self, other=other)
                 )
             _guess.guards.append(guard)
+        elif _guess.decided and _asked_by_user(inspect.currentframe()):
+            raise self._unknown(
+                _("{self} compared with {other}", self=self, other=other)
+            )
         return False
 
     def __hash__(self) -> int:
         # A set or a dictionary of numbers would say that this is none of them.
-        if _guess.sizes is not None and _asked_by_user(inspect.currentframe()):
+        decides = _guess.sizes is not None or _guess.decided
+        if decides and _asked_by_user(inspect.currentframe()):
             raise self._unknown(_("looked up in a set or a dictionary"))
         return hash((self.factor, self.names))
 
@@ -340,9 +345,13 @@ class UnknownSizeError(ShapeError):
 
 
 class _Guess(threading.local):
-    """The example sizes of a trace, and the conditions that were derived from them."""
+    """The example sizes of a trace, and the conditions that were derived from them.
+
+    Without example sizes a user's comparison in a trace has no answer: ``decided``.
+    """
 
     sizes: Sizes | None = None
+    decided: bool = False
     guards: list[SizeGuard]
 
 
@@ -362,6 +371,19 @@ def guessing(sizes: Sizes) -> Generator[list[SizeGuard]]:
         yield _guess.guards
     finally:
         _guess.sizes = saved
+
+
+@contextmanager
+def refusing_comparisons() -> Generator[None]:
+    """Refuse a user's comparisons of symbolic sizes that no example answers.
+
+    Equality would be False for a size that may be the number at the run.
+    """
+    saved, _guess.decided = _guess.decided, True
+    try:
+        yield
+    finally:
+        _guess.decided = saved
 
 
 Dim = int | SymbolicDim

@@ -170,6 +170,52 @@ def test_a_state_dict_in_memory() -> None:
         cr.load_torch(io.StringIO("x"))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_loss_beside_the_state_dict(format: str) -> None:
+    """As the checkpoints of PyTorch's tutorial have it: a tensor, but no weight."""
+    old: Any = {"legacy": format == "legacy"}
+    nest = {
+        "epoch": 3,
+        "loss": tensor("0", 6, (), **old),
+        "model_state_dict": {"w": tensor("0", 6, (6,), **old)},
+        "model_state_dict_ema": {"w": tensor("0", 6, (3,), **old)},
+    }
+    weights = load(FORMATS[format](nest, {"0": ROW.tobytes()}))
+    assert list(weights) == ["w"]
+    assert weights["w"].shape == (6,)
+    assert "left out: model_state_dict_ema, loss" in repr(weights)
+
+
+def test_two_names_that_are_one_text() -> None:
+    nest: Any = {"x": tensor("0", 6, (6,)), 1: tensor("0", 6, (3,))}
+    file = torch_files.zipped(nest, {"0": ROW.tobytes()})
+    assert load(file)["1"].shape == (3,)
+    nest["1"] = tensor("0", 6, (2,))
+    refused(torch_files.zipped(nest, {"0": ROW.tobytes()}), "3 tensors with 2 names")
+
+
+def test_a_stride_that_is_never_taken() -> None:
+    nest = {"x": tensor("0", 6, (1, 6), (2**70, 1))}
+    weights = load(torch_files.zipped(nest, {"0": ROW.tobytes()}))
+    np.testing.assert_array_equal(weights["x"], [ROW])
+
+
+@pytest.mark.parametrize("sign", ["neg", "conj"])
+def test_a_storage_with_the_other_sign(sign: str) -> None:
+    """``z.conj().imag`` of PyTorch is a view whose numbers are −1 times these."""
+    right = tensor("0", 6, (6,))
+    for version in ("_rebuild_tensor_v2", "_rebuild_tensor_v3"):
+        dtype = (Name("torch", "float32"),) * (version == "_rebuild_tensor_v3")
+        for value in (False, True):
+            args = (*right.args, *dtype, {sign: value})
+            item = Call(Name("torch._utils", version), args)
+            file = torch_files.zipped({"x": item}, {"0": ROW.tobytes()})
+            if value:
+                refused(file, "other sign", "resolve_neg")
+            else:
+                np.testing.assert_array_equal(load(file)["x"], ROW)
+
+
 def test_several_dictionaries() -> None:
     parts = {name: {"w": tensor("0", 6, (6,))} for name in ("encoder", "decoder")}
     file = torch_files.zipped(parts, {"0": ROW.tobytes()})
@@ -204,6 +250,20 @@ def evil_pickles(deep: int = DEEP) -> dict[str, tuple[bytes, str]]:
         "nested call": (
             b"ctorch._tensor\n_rebuild_from_type_v2\n(cbuiltins\nlist\nNN)tR",
             "made by",
+        ),
+        "nested call of a pair": (
+            b"ctorch._tensor\n_rebuild_from_type_v2\n("
+            b"X\x0c\x00\x00\x00torch._utilsX\x12\x00\x00\x00_rebuild_tensor_v2\x86"
+            b"N)tR",
+            "no function",
+        ),
+        "deep function": (
+            b"ctorch._tensor\n_rebuild_from_type_v2\n()" + b"\x85" * deep + b"N)tR",
+            "no function",
+        ),
+        "deep dtype": (
+            b"ctorch._utils\n_rebuild_tensor_v3\n(NNNNNN)" + b"\x85" * deep + b"tR",
+            "without a dtype",
         ),
         "memo": (b"Nr\xff\xff\xff\x7f", "no dictionary"),
         "no memo": (b"j\xff\xff\xff\x7f", "damaged"),

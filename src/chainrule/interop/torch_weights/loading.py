@@ -31,8 +31,8 @@ def load_torch(
             since 0.4), a safetensors file, or the ``*.index.json`` of several such
             files; a file that is open for bytes; or a ``state_dict`` of PyTorch.
         key: where the weights stand in what was saved, such as ``"ema"``. Without it
-            what was saved is taken itself if it has tensors, else what it has under a
-            usual name such as ``"state_dict"`` or ``"model"``.
+            what was saved has under a usual name such as ``"state_dict"`` or
+            ``"model"`` is taken, else what was saved itself if it has tensors.
 
     Returns:
         Read-only arrays by name. Their ``notes`` say what was taken, and what was left

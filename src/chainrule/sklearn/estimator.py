@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Self
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import (
+    _safe_indexing,
+    check_consistent_length,
+    check_random_state,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.engines import EngineName
@@ -21,6 +27,28 @@ from chainrule.sklearn.features import Features, as_array
 from chainrule.sklearn.network import network, optimizer
 from chainrule.text import _
 from chainrule.training import Callback, EarlyStopping, Trainer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def whole(fit: F) -> F:
+    """Return a method that fits, or leaves the estimator as it was.
+
+    A network of the last fit with the classes of one that was refused, or stopped by
+    Ctrl-C, would predict something else in silence.
+    """
+
+    @wraps(fit)
+    def fitted(estimator: Any, /, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(estimator))
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+            raise
+
+    return cast(F, fitted)
 
 
 class Learnt(Callback):
@@ -151,6 +179,7 @@ class ChainruleEstimator(BaseEstimator):
 
     # -- fitting -------------------------------------------------------------------
 
+    @whole
     def _fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the network for the epochs of a run."""
         parameters.check(self)
@@ -185,10 +214,11 @@ class ChainruleEstimator(BaseEstimator):
                 f"The training loss still falls by more than tol={self.tol} after "
                 f"max_iter={epochs} epochs.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return self
 
+    @whole
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, *, learn: bool) -> Self:
         """Train for one epoch on further rows; ``learn`` what a first y is."""
         parameters.check(self)
@@ -255,12 +285,10 @@ class ChainruleEstimator(BaseEstimator):
         y = self._check_y(y)
         check_consistent_length(X, y)
         weights = None if sample_weight is None else _weights(sample_weight, y)
-        weights = self._weigh(y, weights)
+        X, y, weights = _counting(X, y, weights)
+        X, y, weights = _counting(X, y, self._weigh(y, weights))
         features = Features() if first else self._features
         x = features.fit(self, X, weights) if first else features(self, X)
-        if weights is not None:
-            counts = weights > 0
-            x, y, weights = x[counts], y[counts], weights[counts]
         if first if learn is None else learn:
             self._learn(y, weights)
         self._features = features
@@ -350,11 +378,19 @@ def _weights(sample_weight: Any, y: Array) -> Array:
             got=_("shape {shape}", shape=weights.shape),
         )
     check_consistent_length(weights, y)
-    if (weights < 0).any():
+    return weights
+
+
+def _counting(X: Any, y: Array, weights: Array | None) -> tuple[Any, Array, Any]:
+    """Return the rows whose weight is above 0: nothing is learnt of the others."""
+    if weights is None:
+        return X, y, None
+    if not (weights >= 0).all() or not np.isfinite(weights).all():
+        wrong = weights[~((weights >= 0) & np.isfinite(weights))]
         raise ArgumentError(
-            _("A weight of a row is negative."),
-            expected=_("sample_weight ≥ 0"),
-            got=str(weights.min()),
+            _("A weight of a row is negative, or no number."),
+            expected=_("sample_weight ≥ 0, and class_weight too"),
+            got=str(wrong[0]),
         )
     if not weights.any():
         raise ArgumentError(
@@ -362,4 +398,7 @@ def _weights(sample_weight: Any, y: Array) -> Array:
             expected=_("a weight above 0"),
             got=_("{rows} weights of zero", rows=len(y)),
         )
-    return weights
+    rows = np.flatnonzero(weights)
+    if len(rows) == len(weights):
+        return X, y, weights
+    return _safe_indexing(X, rows), y[rows], weights[rows]

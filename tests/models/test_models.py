@@ -156,9 +156,9 @@ def test_bad_input() -> None:
     for heads in (0, 3):
         with pytest.raises(ArgumentError, match="multiple of n_head"):
             models.GPT2Model(models.GPT2Config(n_embd=8, n_head=heads))
+        sizes = models.BertConfig(hidden_size=8, num_attention_heads=heads)
         with pytest.raises(ArgumentError, match="multiple of num_attention_heads"):
-            sizes = {"hidden_size": 8, "num_attention_heads": heads}
-            models.BertModel(models.BertConfig(**sizes))
+            models.BertModel(sizes)
     with pytest.raises(MissingAttributeError, match="resnet18"):
         getattr(models, "resnet19")  # noqa: B009
     with pytest.raises(ArgumentError, match="no numbers yet"):

@@ -232,6 +232,40 @@ def test_warm_start_begins_with_the_weights_that_there_are() -> None:
         warm.fit(IRIS[0], IRIS[1] + 1)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden_layer_sizes": (9,)},
+        {"activation": "tanh"},
+        {"standardize": False},
+        {"module": nn.Linear(4, 3)},
+    ],
+    ids=str,
+)
+def test_the_network_that_goes_on_is_the_one_that_was_asked_for(
+    options: dict[str, Any],
+) -> None:
+    """Else the new parameter would have no effect, in silence."""
+    model = small(warm_start=True).fit(*IRIS)
+    model.set_params(hidden_layer_sizes=[8], alpha=0.1, max_iter=1).fit(*IRIS)
+    model.set_params(**options)
+    for go_on in (model.fit, model.partial_fit):
+        with pytest.raises(ArgumentError, match=f"another {next(iter(options))}"):
+            go_on(*IRIS)
+    model.set_params(warm_start=False).fit(*IRIS)
+
+
+def test_codes_keep_their_size_until_the_next_fit() -> None:
+    X, _ = IRIS
+    model = ChainruleTransformer(2, (8,), max_iter=1, random_state=0).fit(X)
+    model.set_params(n_components=3).set_output(transform="pandas")
+    codes: Any = model.transform(X)
+    assert codes.shape == (150, 2)
+    assert len(model.get_feature_names_out()) == 2
+    assert model.inverse_transform(codes).shape == X.shape
+    assert model.fit(X).transform(X).shape == (150, 3)
+
+
 def test_early_stopping_keeps_the_best_epoch() -> None:
     X, y = IRIS
     noise = np.random.default_rng(0).integers(0, 3, 150)

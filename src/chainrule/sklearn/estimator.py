@@ -24,7 +24,7 @@ from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.sklearn import parameters, sizes
 from chainrule.sklearn.features import Features, as_array
-from chainrule.sklearn.network import network, optimizer
+from chainrule.sklearn.network import hidden, network, optimizer
 from chainrule.text import _
 from chainrule.training import Callback, EarlyStopping, Trainer
 
@@ -91,6 +91,7 @@ class ChainruleEstimator(BaseEstimator):
     trainer_: Trainer
     n_features_in_: int
     _features: Features
+    _shaping: dict[str, Any]
 
     def __init__(
         self,
@@ -186,7 +187,7 @@ class ChainruleEstimator(BaseEstimator):
         goes_on = bool(self.warm_start) and hasattr(self, "trainer_")
         x, targets, weights = self._rows(X, y, sample_weight, first=not goes_on)
         seed = self._seed()
-        model = self.trainer_.model if goes_on else self._build(x, weights, seed)
+        model = self._model(x, weights, seed, goes_on=goes_on)
         validation = None
         if self.early_stopping:
             kept, held = self._split(targets, seed)
@@ -238,7 +239,7 @@ class ChainruleEstimator(BaseEstimator):
         trainer = self.trainer_ if goes_on and self._endless else None
         if trainer is None:
             seed = self._seed()
-            model = self.trainer_.model if goes_on else self._build(x, weights, seed)
+            model = self._model(x, weights, seed, goes_on=goes_on)
             mass = _mass(size, weights)
             trainer = self._trainer(model, mass, updates, seed, endless=True)
         trainer.fit(
@@ -251,6 +252,27 @@ class ChainruleEstimator(BaseEstimator):
         )
         self._note(trainer, endless=True)
         return self
+
+    def _model(
+        self, x: Array, weights: Array | None, seed: int, *, goes_on: bool
+    ) -> Module:
+        """Return the network of the last fit, or a new one."""
+        given = self.get_params(deep=False)
+        shaping = {name: given[name] for name in parameters.SHAPING if name in given}
+        if "hidden_layer_sizes" in shaping:
+            shaping["hidden_layer_sizes"] = hidden(shaping["hidden_layer_sizes"])
+        if not goes_on:
+            self._shaping = shaping
+            return self._build(x, weights, seed)
+        for name, value in shaping.items():
+            if value is not self._shaping[name] and value != self._shaping[name]:
+                raise ArgumentError(
+                    _("The network that there is has another {name}.", name=name),
+                    expected=f"{name}={self._shaping[name]!r:.80}",
+                    got=f"{name}={value!r:.80}",
+                    fix=_("warm_start=False, or clone(estimator): a new network"),
+                )
+        return self.trainer_.model
 
     @property
     def _progress(self) -> bool | None:

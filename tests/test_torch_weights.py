@@ -162,6 +162,11 @@ def test_a_state_dict_in_memory() -> None:
     weights = cr.load_torch({"model": {"module.w": ROW.astype(np.float16)}, "step": 3})
     np.testing.assert_array_equal(weights["w"], ROW)
     assert "float16 as float32" in repr(weights)
+    other_order = cr.load_torch({"w": ROW.astype(">f4"), "h": ROW.astype(">f2")})
+    assert {array.dtype for array in other_order.values()} == {np.dtype("f4")}
+    assert all(array.dtype.isnative for array in other_order.values())
+    np.testing.assert_array_equal(other_order["w"], ROW)
+    assert "float16 as float32" in repr(other_order)
     with pytest.raises(ArgumentError, match="no tensors by name"):
         cr.load_torch({"a": 1})
     with pytest.raises(ArgumentError, match="reads weights"):

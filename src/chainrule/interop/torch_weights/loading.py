@@ -124,7 +124,7 @@ def _is_array(item: Any) -> bool:
 
 def _array_of(item: Any, name: str) -> tuple[Array, str]:
     """Return a tensor in memory as a read-only array, and the name of its dtype."""
-    dtype = str(item.dtype).removeprefix("torch.")
+    dtype = getattr(item.dtype, "name", None) or str(item.dtype).removeprefix("torch.")
     try:
         if hasattr(item, "detach"):  # PyTorch's, or one of ours
             item = item.detach().cpu()
@@ -133,6 +133,7 @@ def _array_of(item: Any, name: str) -> tuple[Array, str]:
         array = np.array(item)
     except (TypeError, RuntimeError, ValueError):  # no dense numbers, or on no device
         array = np.array(None)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.float16:
         array = array.astype(np.float32)
     if array.dtype.kind not in "biuf":

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_iris, make_regression
 from sklearn.exceptions import (
     ConvergenceWarning,
@@ -246,7 +247,12 @@ def test_the_network_that_goes_on_is_the_one_that_was_asked_for(
     options: dict[str, Any],
 ) -> None:
     """Else the new parameter would have no effect, in silence."""
-    model = small(warm_start=True).fit(*IRIS)
+    model = small(warm_start=True).partial_fit(*IRIS, classes=[0, 1, 2])
+    again = clone(model)
+    again.set_params(**options).fit(*IRIS)
+    with pytest.raises(ArgumentError, match="another"):
+        model.set_params(**options).partial_fit(*IRIS)
+    model.set_params(**{name: getattr(small(), name) for name in options})
     model.set_params(hidden_layer_sizes=[8], alpha=0.1, max_iter=1).fit(*IRIS)
     model.set_params(**options)
     for go_on in (model.fit, model.partial_fit):

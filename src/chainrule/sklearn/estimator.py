@@ -185,6 +185,8 @@ class ChainruleEstimator(BaseEstimator):
         """Fit the network for the epochs of a run."""
         parameters.check(self)
         goes_on = bool(self.warm_start) and hasattr(self, "trainer_")
+        if goes_on:
+            self._check_shape()
         x, targets, weights = self._rows(X, y, sample_weight, first=not goes_on)
         seed = self._seed()
         model = self._model(x, weights, seed, goes_on=goes_on)
@@ -231,6 +233,8 @@ class ChainruleEstimator(BaseEstimator):
                 fix=_("fit, or stop calling partial_fit by a score of your own"),
             )
         goes_on = hasattr(self, "trainer_")
+        if goes_on:
+            self._check_shape()
         first = not goes_on
         x, targets, weights = self._rows(
             X, y, sample_weight, first=first, learn=first and learn
@@ -257,22 +261,28 @@ class ChainruleEstimator(BaseEstimator):
         self, x: Array, weights: Array | None, seed: int, *, goes_on: bool
     ) -> Module:
         """Return the network of the last fit, or a new one."""
+        if goes_on:
+            return self.trainer_.model
+        self._shaping = self._shaped()
+        return self._build(x, weights, seed)
+
+    def _shaped(self) -> dict[str, Any]:
+        """Return the parameters that say what the network is."""
         given = self.get_params(deep=False)
         shaping = {name: given[name] for name in parameters.SHAPING if name in given}
-        if "hidden_layer_sizes" in shaping:
-            shaping["hidden_layer_sizes"] = hidden(shaping["hidden_layer_sizes"])
-        if not goes_on:
-            self._shaping = shaping
-            return self._build(x, weights, seed)
-        for name, value in shaping.items():
-            if value is not self._shaping[name] and value != self._shaping[name]:
+        return shaping | {"hidden_layer_sizes": hidden(self.hidden_layer_sizes)}
+
+    def _check_shape(self) -> None:
+        """Refuse to go on with parameters that are not those of the network."""
+        for name, value in self._shaped().items():
+            known = self._shaping[name]
+            if value is not known and value != known:
                 raise ArgumentError(
                     _("The network that there is has another {name}.", name=name),
-                    expected=f"{name}={self._shaping[name]!r:.80}",
+                    expected=f"{name}={known!r:.80}",
                     got=f"{name}={value!r:.80}",
                     fix=_("warm_start=False, or clone(estimator): a new network"),
                 )
-        return self.trainer_.model
 
     @property
     def _progress(self) -> bool | None:

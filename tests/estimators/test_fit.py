@@ -17,7 +17,7 @@ from sklearn.exceptions import (
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.sklearn import (
     ChainruleClassifier,
     ChainruleRegressor,
@@ -315,6 +315,31 @@ def test_networks_of_ones_own() -> None:
     assert (network.weight.numpy() == before).all()  # the estimator trains a copy
     regressor = ChainruleRegressor(module=build, random_state=0).fit(X, X[:, 0])
     assert regressor.score(X, X[:, 0]) > 0.9
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_network_with_other_outputs_is_refused(more: int) -> None:
+    """Of four scores for three classes one would be of none."""
+    X, y = IRIS
+    for estimator, targets in (
+        (ChainruleClassifier, y),
+        (ChainruleClassifier, np.stack([y == 0, y == 1], axis=1)),
+        (ChainruleRegressor, X[:, :2]),
+    ):
+        model = estimator(
+            module=lambda inputs, outputs: nn.Linear(inputs, outputs + more)
+        )
+        with pytest.raises(ShapeError, match="outputs that the targets need"):
+            model.fit(X, targets)
+    with pytest.raises(ShapeError, match="outputs that the targets need"):
+        small(module=lambda inputs, outputs: nn.LSTM(inputs, outputs)).fit(X, y)
+
+
+def test_further_rows_have_as_many_targets() -> None:
+    X, _ = IRIS
+    model = ChainruleRegressor((8,), random_state=0).partial_fit(X, X[:, :2])
+    with pytest.raises(ShapeError, match="other targets"):
+        model.partial_fit(X, X[:, :3])
 
 
 def test_optimisers_of_ones_own() -> None:

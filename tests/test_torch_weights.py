@@ -275,6 +275,7 @@ def evil_pickles(deep: int = DEEP) -> dict[str, tuple[bytes, str]]:
         "long text": (b"\x8d" + (2**62).to_bytes(8, "little"), "too early"),
         "long bytes": (b"\x8e" + (2**31).to_bytes(8, "little"), "too early"),
         "long number": (b"\x8b" + (2**31 - 1).to_bytes(4, "little"), "too early"),
+        "escape": (b"S'\\q'\n", "damaged"),
         "digits": (b"L" + b"9" * 30_000 + b"L\n", "damaged"),
         "frame": (b"\x95" + (2**63).to_bytes(8, "little"), "damaged"),
         "deep list": (b"]" * deep + b"a" * (deep - 1), "no dictionary"),
@@ -433,6 +434,18 @@ def bomb() -> bytes:
             archive.filelist.append(info)
             archive.NameToInfo[info.filename] = info
     return file.getvalue()
+
+
+@pytest.mark.parametrize("place", [2**31, 2**62, 2**63, 2**64 - 1])
+def test_members_far_behind_the_end(place: int, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("m/data.pkl", torch_files.pickled({}))
+        archive.filelist[0].header_offset = place
+    refused(file.getvalue(), "damaged zip file")
+    (tmp_path / "far.pth").write_bytes(file.getvalue())
+    with pytest.raises(CheckpointError):
+        cr.load_torch(tmp_path / "far.pth")
 
 
 def test_a_zip_bomb_of_members_upon_each_other() -> None:

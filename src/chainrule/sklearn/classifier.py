@@ -45,7 +45,8 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         tol: by how much a loss must improve to count; a training loss below it ends the
             run.
         verbose: whether to show the progress.
-        warm_start: whether ``fit`` begins with the weights of the last one.
+        warm_start: whether ``fit`` begins with the weights of the last one, whose
+            layers are then those that are asked for.
         early_stopping: whether to set rows aside, end the run when the loss on them has
             not improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best
             epoch's weights.

@@ -184,6 +184,13 @@ def test_what_is_no_state_dict(state):
     assert all(np.array_equal(v, before[k]) for k, v in net.state_dict().items())
 
 
+def test_a_state_of_parameters_without_numbers():
+    with nn.no_init():
+        empty = nn.Linear(3, 1)
+    with pytest.raises(ArgumentError, match="no numbers yet"):
+        nn.Linear(3, 1).load_state_dict({"weight": empty.weight, "bias": empty.bias})
+
+
 def test_names_that_are_no_texts():
     with pytest.raises(ArgumentError, match="unexpected_keys: 3"):
         linear().load_state_dict({"weight": X, 3: X})

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, ChainruleError, ShapeError
 from chainrule.graph.types import DType
 from chainrule.nn.parameter import Parameter
 from chainrule.nn.uninitialized import has_numbers
@@ -69,6 +69,8 @@ def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
     """Return what a ``state_dict`` has under a name as an array."""
     try:
         return np.asarray(value)
+    except ChainruleError:
+        raise  # a parameter without numbers says so itself
     except (TypeError, ValueError, RuntimeError) as error:
         # rows that differ; PyTorch's tensors in half precision, or with gradients
         text = _("{name}: {error:.200}", name=name, error=str(error))

@@ -7,7 +7,13 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import ArgumentError, ChainruleError, DTypeError, ShapeError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
 
 X = np.ones((2, 2), np.float32)
 
@@ -189,6 +195,16 @@ def test_a_state_of_parameters_without_numbers():
         empty = nn.Linear(3, 1)
     with pytest.raises(ArgumentError, match="no numbers yet"):
         nn.Linear(3, 1).load_state_dict({"weight": empty.weight, "bias": empty.bias})
+
+
+def test_the_state_may_be_parameters():
+    one, other = nn.Linear(3, 1), nn.Linear(3, 1)
+    one.load_state_dict(dict(other.named_parameters()))
+    assert one.weight.tolist() == other.weight.tolist()
+    state = {"weight": 2 * other.weight, "bias": other.bias}
+    with pytest.raises(GradientError):  # that would be forgotten
+        one.load_state_dict(state)
+    assert one.bias.requires_grad
 
 
 def test_names_that_are_no_texts():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import pickle
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,15 @@ def test_an_operator_is_its_function_in_all_forms(op: Op) -> None:
     assert changed_too is changed
     assert np.allclose(changed.numpy(), expected)
     assert same(getattr(cr, op.name)(x, y), getattr(operator, name)(x, y))
+
+
+def test_functions_and_methods_can_be_pickled() -> None:
+    functions = [cr.nn.functional, cr.linalg, cr.fft, cr.special, cr.functions]
+    for owner in (*functions, cr.Tensor):
+        for name in getattr(owner, "__all__", dir(cr.Tensor)):
+            item = getattr(owner, name)
+            if inspect.isfunction(item) and not name.startswith("_"):
+                assert pickle.loads(pickle.dumps(item)) is item, name
 
 
 def test_a_function_is_the_method() -> None:

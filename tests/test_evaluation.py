@@ -123,6 +123,37 @@ def test_of_one_output(loss: Any, last: list[Any], labels: tuple[int, int]) -> N
         assert "loss" not in made.values, "no one knows its best constant"
 
 
+@pytest.mark.parametrize(
+    ("loss", "logarithms"),
+    [
+        (nn.KLDivLoss(), False),
+        (nn.KLDivLoss(reduction="batchmean"), False),
+        (nn.KLDivLoss(log_target=True), True),
+        (nn.KLDivergence(), False),
+        (nn.PoissonNLLLoss(), False),
+        (nn.PoissonNLLLoss(log_input=False), False),
+        (nn.MSELoss(), False),
+    ],
+    ids=repr,
+)
+def test_no_constant_outputs_are_better(loss: Any, logarithms: bool) -> None:
+    x = classes().x[:]
+    shares = np.random.default_rng(0).dirichlet([1, 2, 3], len(x)).astype("f4")
+    last = [nn.Softmax()]
+    if isinstance(loss, nn.KLDivLoss):
+        last = [nn.LogSoftmax()]
+    data = Dataset(x, np.log(shares) if logarithms else shares)
+    made = found(trained(data, loss, 3, last=last), data)
+    mean = shares.mean(0)
+    others = [mean, *(mean + 0.02 * (np.eye(3)[i] - np.eye(3)[i - 1]) for i in (0, 1))]
+    if isinstance(loss, nn.KLDivLoss) or getattr(loss, "log_input", False):
+        others = [np.log(other) for other in others]
+    rows = [np.broadcast_to(row, shares.shape).astype("f4") for row in others]
+    best, *worse = [evaluation.loss_of(loss, row, data.y[:]) for row in rows]
+    assert made.values["loss"] == pytest.approx(best, rel=1e-5)
+    assert all(best < other for other in worse)
+
+
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_of_quantities(outputs: int) -> None:
     data = quantities(outputs)

@@ -354,6 +354,26 @@ print(json.dumps([met[1:], round(cr.lgamma(x).item(), 3)]))
     assert run(code) == [["interrupted"], 0.693]
 
 
+def test_an_interrupted_first_use_of_a_module_that_needs_families() -> None:
+    code = """
+import json, signal, sys
+import chainrule as cr
+met = []
+def behind_a_family(frame, event, argument):
+    if "chainrule.nn.losses.divergence" in sys.modules and not met:
+        met.append("divergence")
+        signal.raise_signal(signal.SIGINT)
+try:
+    sys.settrace(behind_a_family)
+    cr.nn
+except KeyboardInterrupt:
+    met.append("interrupted")
+sys.settrace(None)
+print(json.dumps([met[1:], "chainrule.nn" in sys.modules]))
+"""
+    assert run(code) == [["interrupted"], True]
+
+
 def test_what_is_first_used_within_a_trace_is_no_part_of_it() -> None:
     code = """
 import json, sys

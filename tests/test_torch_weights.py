@@ -162,12 +162,63 @@ def test_a_state_dict_in_memory() -> None:
     weights = cr.load_torch({"model": {"module.w": ROW.astype(np.float16)}, "step": 3})
     np.testing.assert_array_equal(weights["w"], ROW)
     assert "float16 as float32" in repr(weights)
+    other_order = cr.load_torch({"w": ROW.astype(">f4"), "h": ROW.astype(">f2")})
+    assert {array.dtype for array in other_order.values()} == {np.dtype("f4")}
+    assert all(array.dtype.isnative for array in other_order.values())
+    np.testing.assert_array_equal(other_order["w"], ROW)
+    assert "float16 as float32" in repr(other_order)
     with pytest.raises(ArgumentError, match="no tensors by name"):
         cr.load_torch({"a": 1})
     with pytest.raises(ArgumentError, match="reads weights"):
         cr.load_torch(3)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="not open for bytes"):
         cr.load_torch(io.StringIO("x"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_loss_beside_the_state_dict(format: str) -> None:
+    """As the checkpoints of PyTorch's tutorial have it: a tensor, but no weight."""
+    old: Any = {"legacy": format == "legacy"}
+    nest = {
+        "epoch": 3,
+        "loss": tensor("0", 6, (), **old),
+        "model_state_dict": {"w": tensor("0", 6, (6,), **old)},
+        "model_state_dict_ema": {"w": tensor("0", 6, (3,), **old)},
+    }
+    weights = load(FORMATS[format](nest, {"0": ROW.tobytes()}))
+    assert list(weights) == ["w"]
+    assert weights["w"].shape == (6,)
+    assert "left out: model_state_dict_ema, loss" in repr(weights)
+
+
+def test_two_names_that_are_one_text() -> None:
+    nest: Any = {"x": tensor("0", 6, (6,)), 1: tensor("0", 6, (3,))}
+    file = torch_files.zipped(nest, {"0": ROW.tobytes()})
+    assert load(file)["1"].shape == (3,)
+    nest["1"] = tensor("0", 6, (2,))
+    refused(torch_files.zipped(nest, {"0": ROW.tobytes()}), "3 tensors with 2 names")
+
+
+def test_a_stride_that_is_never_taken() -> None:
+    nest = {"x": tensor("0", 6, (1, 6), (2**70, 1))}
+    weights = load(torch_files.zipped(nest, {"0": ROW.tobytes()}))
+    np.testing.assert_array_equal(weights["x"], [ROW])
+
+
+@pytest.mark.parametrize("sign", ["neg", "conj"])
+def test_a_storage_with_the_other_sign(sign: str) -> None:
+    """``z.conj().imag`` of PyTorch is a view whose numbers are −1 times these."""
+    right = tensor("0", 6, (6,))
+    for version in ("_rebuild_tensor_v2", "_rebuild_tensor_v3"):
+        dtype = (Name("torch", "float32"),) * (version == "_rebuild_tensor_v3")
+        for value in (False, True):
+            args = (*right.args, *dtype, {sign: value})
+            item = Call(Name("torch._utils", version), args)
+            file = torch_files.zipped({"x": item}, {"0": ROW.tobytes()})
+            if value:
+                refused(file, "other sign", "resolve_neg")
+            else:
+                np.testing.assert_array_equal(load(file)["x"], ROW)
 
 
 def test_several_dictionaries() -> None:
@@ -205,11 +256,26 @@ def evil_pickles(deep: int = DEEP) -> dict[str, tuple[bytes, str]]:
             b"ctorch._tensor\n_rebuild_from_type_v2\n(cbuiltins\nlist\nNN)tR",
             "made by",
         ),
+        "nested call of a pair": (
+            b"ctorch._tensor\n_rebuild_from_type_v2\n("
+            b"X\x0c\x00\x00\x00torch._utilsX\x12\x00\x00\x00_rebuild_tensor_v2\x86"
+            b"N)tR",
+            "no function",
+        ),
+        "deep function": (
+            b"ctorch._tensor\n_rebuild_from_type_v2\n()" + b"\x85" * deep + b"N)tR",
+            "no function",
+        ),
+        "deep dtype": (
+            b"ctorch._utils\n_rebuild_tensor_v3\n(NNNNNN)" + b"\x85" * deep + b"tR",
+            "without a dtype",
+        ),
         "memo": (b"Nr\xff\xff\xff\x7f", "no dictionary"),
         "no memo": (b"j\xff\xff\xff\x7f", "damaged"),
         "long text": (b"\x8d" + (2**62).to_bytes(8, "little"), "too early"),
         "long bytes": (b"\x8e" + (2**31).to_bytes(8, "little"), "too early"),
         "long number": (b"\x8b" + (2**31 - 1).to_bytes(4, "little"), "too early"),
+        "escape": (b"S'\\q'\n", "damaged"),
         "digits": (b"L" + b"9" * 30_000 + b"L\n", "damaged"),
         "frame": (b"\x95" + (2**63).to_bytes(8, "little"), "damaged"),
         "deep list": (b"]" * deep + b"a" * (deep - 1), "no dictionary"),
@@ -368,6 +434,18 @@ def bomb() -> bytes:
             archive.filelist.append(info)
             archive.NameToInfo[info.filename] = info
     return file.getvalue()
+
+
+@pytest.mark.parametrize("place", [2**31, 2**62, 2**63, 2**64 - 1])
+def test_members_far_behind_the_end(place: int, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("m/data.pkl", torch_files.pickled({}))
+        archive.filelist[0].header_offset = place
+    refused(file.getvalue(), "damaged zip file")
+    (tmp_path / "far.pth").write_bytes(file.getvalue())
+    with pytest.raises(CheckpointError):
+        cr.load_torch(tmp_path / "far.pth")
 
 
 def test_a_zip_bomb_of_members_upon_each_other() -> None:

@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_iris, make_regression
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.exceptions import (
+    ConvergenceWarning,
+    DataConversionWarning,
+    NotFittedError,
+)
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.sklearn import (
     ChainruleClassifier,
     ChainruleRegressor,
@@ -101,6 +106,85 @@ def test_class_weights_are_weights_of_rows() -> None:
     assert same(both, small().fit(X, y, of_rows * np.array([1.0, 5.0, 1.0])[y]))
 
 
+def test_balanced_classes_count_weights_as_copies() -> None:
+    X, y = IRIS
+    several = np.stack([y == 1, X[:, 0] > 6], axis=1).astype(int)
+    counts = np.random.default_rng(0).integers(0, 4, len(y)) * (1 + y)
+    options: dict[str, Any] = {"class_weight": "balanced", "batch_size": 1000}
+    options |= {"solver": "sgd", "learning_rate": "constant", "tol": 0}
+    for targets in (y, y == 1, several):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            weighted = small(**options, alpha=0).fit(X, targets, counts)
+            copies = small(**options, alpha=0).fit(
+                np.repeat(X, counts, 0), np.repeat(targets, counts, 0)
+            )
+        for a, b in zip(weights_of(weighted), weights_of(copies)):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("zero", ["sample_weight", "class_weight"])
+def test_nothing_is_learnt_of_rows_without_weight(zero: str) -> None:
+    X, y = IRIS
+    strange = X.copy()
+    strange[100:, 1] = np.nan  # a gap, and large numbers, of the third class alone
+    strange[100:, 2] = 1e9
+    weights = (y < 2) * 1.0 if zero == "sample_weight" else None
+    classes = {2: 0} if zero == "class_weight" else None
+    model = small(class_weight=classes).fit(strange, y, weights)
+    for a, b in zip(weights_of(model), weights_of(small().fit(X[:100], y[:100]))):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    assert model._features.gaps.size == 0
+
+
+def test_weights_of_classes_that_cannot_be() -> None:
+    for weight in (-1, np.nan, np.inf):
+        with pytest.raises(ArgumentError, match="class_weight"):
+            small(class_weight={0: weight}).fit(*IRIS)
+    with pytest.raises(ArgumentError, match="no row counts"):
+        small(class_weight={0: 0, 1: 0, 2: 0}).fit(*IRIS)
+    with pytest.raises(ArgumentError, match="balanced"):  # of a part of the rows
+        small(class_weight="balanced").partial_fit(*IRIS, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_a_fit_that_failed_leaves_the_last_one(
+    part: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = IRIS
+    model = small().fit(X, y)
+    before = dict(vars(model))
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cr.Trainer, "fit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            # Two classes, whose network would have one output.
+            model.partial_fit(X, y) if part else model.fit(X[:, :3], y == 1)
+    with pytest.raises(ArgumentError, match="one class"):
+        model.fit(X[:, :2], 0 * y)
+    assert vars(model) == before
+    np.testing.assert_array_equal(model.predict(X), small().fit(X, y).predict(X))
+    with monkeypatch.context() as patch:
+        patch.setattr(cr.Trainer, "fit", interrupted)
+        new = small()
+        with pytest.raises(KeyboardInterrupt):
+            new.fit(X, y)
+    with pytest.raises(NotFittedError):
+        new.predict(X)
+
+
+def test_the_same_classes_of_several_labels_again() -> None:
+    X, y = IRIS
+    labels = np.stack([y == 0, y == 1, y == 2], axis=1).astype(int)
+    model = small()
+    for _ in range(2):
+        model.partial_fit(X, labels, classes=np.unique(labels))
+    assert model.classes_.tolist() == [0, 1, 2]
+
+
 def test_alpha_is_the_penalty_of_the_loss() -> None:
     """One step of plain descent: W ← W − η (g + αW/n), as with MLPClassifier."""
     X, y = IRIS
@@ -149,6 +233,45 @@ def test_warm_start_begins_with_the_weights_that_there_are() -> None:
         warm.fit(IRIS[0], IRIS[1] + 1)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden_layer_sizes": (9,)},
+        {"activation": "tanh"},
+        {"standardize": False},
+        {"module": nn.Linear(4, 3)},
+    ],
+    ids=str,
+)
+def test_the_network_that_goes_on_is_the_one_that_was_asked_for(
+    options: dict[str, Any],
+) -> None:
+    """Else the new parameter would have no effect, in silence."""
+    model = small(warm_start=True).partial_fit(*IRIS, classes=[0, 1, 2])
+    again = clone(model)
+    again.set_params(**options).fit(*IRIS)
+    with pytest.raises(ArgumentError, match="another"):
+        model.set_params(**options).partial_fit(*IRIS)
+    model.set_params(**{name: getattr(small(), name) for name in options})
+    model.set_params(hidden_layer_sizes=[8], alpha=0.1, max_iter=1).fit(*IRIS)
+    model.set_params(**options)
+    for go_on in (model.fit, model.partial_fit):
+        with pytest.raises(ArgumentError, match=f"another {next(iter(options))}"):
+            go_on(*IRIS)
+    model.set_params(warm_start=False).fit(*IRIS)
+
+
+def test_codes_keep_their_size_until_the_next_fit() -> None:
+    X, _ = IRIS
+    model = ChainruleTransformer(2, (8,), max_iter=1, random_state=0).fit(X)
+    model.set_params(n_components=3).set_output(transform="pandas")
+    codes: Any = model.transform(X)
+    assert codes.shape == (150, 2)
+    assert len(model.get_feature_names_out()) == 2
+    assert model.inverse_transform(codes).shape == X.shape
+    assert model.fit(X).transform(X).shape == (150, 3)
+
+
 def test_early_stopping_keeps_the_best_epoch() -> None:
     X, y = IRIS
     noise = np.random.default_rng(0).integers(0, 3, 150)
@@ -192,6 +315,31 @@ def test_networks_of_ones_own() -> None:
     assert (network.weight.numpy() == before).all()  # the estimator trains a copy
     regressor = ChainruleRegressor(module=build, random_state=0).fit(X, X[:, 0])
     assert regressor.score(X, X[:, 0]) > 0.9
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_network_with_other_outputs_is_refused(more: int) -> None:
+    """Of four scores for three classes one would be of none."""
+    X, y = IRIS
+    for estimator, targets in (
+        (ChainruleClassifier, y),
+        (ChainruleClassifier, np.stack([y == 0, y == 1], axis=1)),
+        (ChainruleRegressor, X[:, :2]),
+    ):
+        model = estimator(
+            module=lambda inputs, outputs: nn.Linear(inputs, outputs + more)
+        )
+        with pytest.raises(ShapeError, match="outputs that the targets need"):
+            model.fit(X, targets)
+    with pytest.raises(ShapeError, match="outputs that the targets need"):
+        small(module=lambda inputs, outputs: nn.LSTM(inputs, outputs)).fit(X, y)
+
+
+def test_further_rows_have_as_many_targets() -> None:
+    X, _ = IRIS
+    model = ChainruleRegressor((8,), random_state=0).partial_fit(X, X[:, :2])
+    with pytest.raises(ShapeError, match="other targets"):
+        model.partial_fit(X, X[:, :3])
 
 
 def test_optimisers_of_ones_own() -> None:

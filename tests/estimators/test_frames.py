@@ -102,3 +102,44 @@ def test_weights_of_rows_of_a_table() -> None:
     counts: Any = (np.arange(ROWS) % 2).astype(float)
     model = ChainruleRegressor(max_iter=2, random_state=0).fit(X, y, counts)
     assert np.isfinite(model.predict(X)).all()
+
+
+def test_nothing_is_learnt_of_rows_of_a_table_without_weight() -> None:
+    X, y = table()
+    X["word"] = np.where(np.arange(ROWS) < 60, X["word"], "last")
+    X["size"] = np.where(np.arange(ROWS) < 60, 1.0 * np.arange(ROWS), np.nan)
+    counts: Any = (np.arange(ROWS) < 60) * 1.0
+    options: dict[str, Any] = {"max_iter": 2, "random_state": 0}
+    model = ChainruleRegressor(**options).fit(X, y, counts)
+    alone = ChainruleRegressor(**options).fit(X[:60], y[:60])
+    assert model._features.schema == alone._features.schema
+    np.testing.assert_allclose(model.predict(X), alone.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("learnt", ["bool", "int64", "float64", "boolean", "object"])
+def test_truth_values_are_numbers(learnt: str) -> None:
+    """A column of truth values is the same one as numbers, with gaps or not."""
+    X, y = table()
+    flags = np.arange(ROWS) % 3 == 0
+    forms = {
+        kind: X.assign(flag=pd.array(flags, "boolean") if kind == "boolean" else column)
+        for kind in ("bool", "int64", "float64", "boolean", "object")
+        for column in [flags.astype(kind if kind != "boolean" else "bool")]
+    }
+    model = ChainruleRegressor(max_iter=3, random_state=0).fit(forms[learnt], y)
+    expected = model.predict(forms[learnt])
+    for frame in forms.values():
+        np.testing.assert_array_equal(model.predict(frame), expected)
+    other = model.predict(X.assign(flag=~flags))
+    assert not np.allclose(other, expected)
+    gone = model.predict(X.assign(flag=np.where(flags, np.nan, False)))
+    missing = model.predict(X.assign(flag=np.where(flags, None, False)))
+    np.testing.assert_array_equal(gone, missing)
+
+
+def test_columns_named_by_numbers_by_their_places() -> None:
+    X, y = table()
+    X.columns = range(X.shape[1])
+    model = ChainruleRegressor(max_iter=3, random_state=0).fit(X, y)
+    by_place = model.predict(X.to_numpy(object))
+    np.testing.assert_allclose(by_place, model.predict(X), rtol=1e-5)

@@ -150,6 +150,15 @@ def test_bad_input() -> None:
     for model in (gpt2, bert):
         with pytest.raises(ShapeError, match="at most 16 tokens"):
             model(cr.zeros(1, 17, dtype="int64"))
+        for shape in ((), (3,), (1, 2, 3)):
+            with pytest.raises(ShapeError, match=r"shape \(N, L\)"):
+                model(cr.zeros(shape, dtype="int64"))
+    for heads in (0, 3):
+        with pytest.raises(ArgumentError, match="multiple of n_head"):
+            models.GPT2Model(models.GPT2Config(n_embd=8, n_head=heads))
+        sizes = models.BertConfig(hidden_size=8, num_attention_heads=heads)
+        with pytest.raises(ArgumentError, match="multiple of num_attention_heads"):
+            models.BertModel(sizes)
     with pytest.raises(MissingAttributeError, match="resnet18"):
         getattr(models, "resnet19")  # noqa: B009
     with pytest.raises(ArgumentError, match="no numbers yet"):

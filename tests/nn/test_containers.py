@@ -7,7 +7,13 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import ArgumentError, ChainruleError, DTypeError, ShapeError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
 
 X = np.ones((2, 2), np.float32)
 
@@ -151,7 +157,7 @@ def test_a_shared_parameter_has_each_of_its_names():
 def test_loading_what_fits():
     net = nn.Sequential(linear(), linear())
     state = {"0.weight": 7 * X, "2.weight": X}
-    with pytest.raises(ArgumentError, match=r"missing \['1.w.*unknown \['2.w"):
+    with pytest.raises(ArgumentError, match=r"missing_keys: 1.w.*unexpected_keys: 2.w"):
         net.load_state_dict(state)
     made = net.load_state_dict(state, strict=False)
     assert made.missing_keys == ["1.weight"]
@@ -160,6 +166,50 @@ def test_loading_what_fits():
     with pytest.raises(ShapeError):
         net.load_state_dict({"0.weight": np.ones(3)}, strict=False)
     assert net.load_state_dict(net.state_dict()) == ([], [])
+
+
+class OfAnother:
+    """An array of another library that NumPy cannot have, like PyTorch's bfloat16."""
+
+    shape = (1, 3)
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
+@pytest.mark.parametrize(
+    "state", [None, [X], {"0.weight": [[1.0], [2.0, 3.0]]}, {"0.weight": OfAnother()}]
+)
+def test_what_is_no_state_dict(state):
+    net = nn.Sequential(linear(), linear())
+    before = net.state_dict()
+    if isinstance(state, dict):
+        state = {"1.weight": 7 * X, **state}
+    with pytest.raises(ArgumentError, match=r"(?s)arrays by name.*load_torch"):
+        net.load_state_dict(state)
+    assert all(np.array_equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_a_state_of_parameters_without_numbers():
+    with nn.no_init():
+        empty = nn.Linear(3, 1)
+    with pytest.raises(ArgumentError, match="no numbers yet"):
+        nn.Linear(3, 1).load_state_dict({"weight": empty.weight, "bias": empty.bias})
+
+
+def test_the_state_may_be_parameters():
+    one, other = nn.Linear(3, 1), nn.Linear(3, 1)
+    one.load_state_dict(dict(other.named_parameters()))
+    assert one.weight.tolist() == other.weight.tolist()
+    state = {"weight": 2 * other.weight, "bias": other.bias}
+    with pytest.raises(GradientError):  # that would be forgotten
+        one.load_state_dict(state)
+    assert one.bias.requires_grad
+
+
+def test_names_that_are_no_texts():
+    with pytest.raises(ArgumentError, match="unexpected_keys: 3"):
+        linear().load_state_dict({"weight": X, 3: X})
 
 
 def test_another_dtype():

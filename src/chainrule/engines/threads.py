@@ -174,21 +174,26 @@ class _Uninterrupted:
     """A context manager that delays Ctrl-C (KeyboardInterrupt) to its block's end.
 
     That holds where Python's own handler is in charge, which raises KeyboardInterrupt.
+    Of blocks within each other, as imports are, it is the end of the outermost.
     """
 
     def __init__(self) -> None:
-        self.within = self.pending = False
+        self.depth, self.pending = 0, False
 
     def __enter__(self) -> None:
         if threading.get_ident() != threading.main_thread().ident:
             return  # which signals do not interrupt
-        if not self.within and _signal.getsignal(_signal.SIGINT) is _interrupting:
-            self.within, self.pending = True, False
+        if self.depth:
+            self.depth += 1
+        elif _signal.getsignal(_signal.SIGINT) is _interrupting:
+            self.depth, self.pending = 1, False
             _signal.signal(_signal.SIGINT, self._note)
 
     def __exit__(self, *__: object) -> None:
-        if self.within and threading.get_ident() == threading.main_thread().ident:
-            self.within = False
+        if self.depth and threading.get_ident() == threading.main_thread().ident:
+            self.depth -= 1
+            if self.depth:
+                return
             _signal.signal(_signal.SIGINT, _interrupting)
             if self.pending:
                 raise KeyboardInterrupt

@@ -123,7 +123,7 @@ def baseline(
     """Evaluate the best constant prediction, the baseline; None if there is none.
 
     For classes it is always the commonest one, as sure as it is common; for quantities
-    the mean, whose R² is 0.
+    the mean, whose R² is 0; its logarithm where that is what the loss takes.
 
     Args:
         trainer: whose loss it is.
@@ -149,8 +149,7 @@ def baseline(
         y = data.y.reshape(n, -1).astype(np.float64)
         if y.size != outputs.size:
             return None
-        mean = y.mean(0)
-        says, common, row = mean.tolist(), None, mean
+        says, common, row = y.mean(0).tolist(), None, _mean(loss, y)
     width = outputs.size // n
     constant = np.broadcast_to(row, (n, width)).reshape(outputs.shape)
     constant = constant.astype(outputs.dtype)
@@ -164,6 +163,16 @@ def baseline(
     if common is None or _of_shares(loss):
         values = {"loss": loss_of(loss, constant, data.y), **values}
     return Baseline(says, common, values)
+
+
+def _mean(loss: Any, y: Array) -> Array:
+    """Return a baseline's outputs, one row, that stand for the mean of targets."""
+    log_target = isinstance(loss, nn.KLDivLoss) and loss.log_target
+    mean = (np.exp(y) if log_target else y).mean(0)
+    takes_logarithms = isinstance(loss, nn.KLDivLoss) or (
+        isinstance(loss, nn.PoissonNLLLoss) and loss.log_input
+    )
+    return np.log(np.maximum(mean, _LEAST)) if takes_logarithms else mean
 
 
 def _of_shares(loss: Any) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chainrule import nn
-from chainrule.errors import ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import arange, zeros_like
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -187,6 +187,13 @@ class BertModel(nn.Module):
     """
 
     def __init__(self, config: BertConfig = BertConfig()) -> None:
+        width, heads = config.hidden_size, config.num_attention_heads
+        if heads < 1 or width % heads:
+            raise ArgumentError(
+                _("A BERT divides its width among its heads."),
+                expected=_("hidden_size a multiple of num_attention_heads"),
+                got=f"hidden_size={width}, num_attention_heads={heads}",
+            )
         self.config = config
         self.embeddings = Embeddings(config)
         self.encoder = Encoder(config)
@@ -208,9 +215,16 @@ class BertModel(nn.Module):
             token_type_ids: the kind of each token, (N, L); 0 by default.
 
         Raises:
-            ShapeError: more tokens than there are positions.
+            ShapeError: no rows of tokens; more than there are positions.
         """
         ids = as_tensor(input_ids)
+        if ids.ndim != 2:
+            raise ShapeError(
+                _("A BERT reads texts, one a row."),
+                expected=_("tokens of shape (N, L)"),
+                got=str(ids.shape),
+                fix="ids[None]" if ids.ndim == 1 else None,
+            )
         length, most = ids.shape[-1], self.config.max_position_embeddings
         if isinstance(length, int) and length > most:
             raise ShapeError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule import nn
-from chainrule.errors import ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions import arange, zeros
 from chainrule.nn.parameter import drawn
 from chainrule.random import randn
@@ -125,6 +125,13 @@ class GPT2Model(nn.Module):
     """
 
     def __init__(self, config: GPT2Config = GPT2Config()) -> None:
+        width, heads = config.n_embd, config.n_head
+        if heads < 1 or width % heads:
+            raise ArgumentError(
+                _("A GPT-2 divides its width among its heads."),
+                expected=_("n_embd a multiple of n_head"),
+                got=f"n_embd={width}, n_head={heads}",
+            )
         c = self.config = config
         self.wte = nn.Embedding(c.vocab_size, c.n_embd)
         self.wpe = nn.Embedding(c.n_positions, c.n_embd)
@@ -142,9 +149,16 @@ class GPT2Model(nn.Module):
         """Return a GPT-2's vectors of tokens: (N, L, n_embd).
 
         Raises:
-            ShapeError: more tokens than there are positions.
+            ShapeError: no rows of tokens; more than there are positions.
         """
         ids = as_tensor(input_ids)
+        if ids.ndim != 2:
+            raise ShapeError(
+                _("A GPT-2 reads texts, one a row."),
+                expected=_("tokens of shape (N, L)"),
+                got=str(ids.shape),
+                fix="ids[None]" if ids.ndim == 1 else None,
+            )
         length, most = ids.shape[-1], self.config.n_positions
         if isinstance(length, int) and length > most:
             raise ShapeError(

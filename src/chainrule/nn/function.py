@@ -113,7 +113,7 @@ def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     signature = inspect.signature(function)
     rest = [p for p in signature.parameters.values() if p.name != "inplace"]
     changing.__name__ = changing.__qualname__ = f"{function.__name__}_"
-    changing.__module__ = function.__module__
+    changing.__module__ = f"{__package__}.in_place"  # where pickle finds it
     changing.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
     changing.__doc__ = f"Compute ``F.{function.__name__}`` in the input, and return it."
     return changing

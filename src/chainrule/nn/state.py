@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, ChainruleError, ShapeError
 from chainrule.graph.types import DType
 from chainrule.nn.parameter import Parameter
 from chainrule.nn.uninitialized import has_numbers
@@ -33,8 +33,10 @@ def load_state(
     own: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool
 ) -> IncompatibleKeys:
     """Copy a ``state_dict`` into a module's tensors: :meth:`Module.load_state_dict`."""
-    unexpected = [name for name in state if name not in own]
-    arrays = {name: np.asarray(state[name]) for name in own if name in state}
+    if not isinstance(state, Mapping):
+        raise _no_state(type(state).__name__)
+    unexpected = [str(name) for name in state if name not in own]
+    arrays = {name: _array(name, state[name]) for name in own if name in state}
     loaded = {id(own[name]) for name in arrays}
     missing = [name for name, t in own.items() if id(t) not in loaded]
     shapes = {
@@ -61,6 +63,31 @@ def load_state(
     for t, new in [(t, tensor(array)) for t, array in wanted.values()]:
         t.copy_(new)
     return IncompatibleKeys(missing, unexpected)
+
+
+def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """Return what a ``state_dict`` has under a name as an array."""
+    own = isinstance(value, Tensor)
+    if isinstance(value, Parameter) if own else getattr(value, "is_leaf", False):
+        value = value.detach()  # numbers of a parameter, ours or PyTorch's
+    try:
+        return np.asarray(value)
+    except ChainruleError:
+        raise  # a parameter without numbers says so itself
+    except (TypeError, ValueError, RuntimeError) as error:
+        # rows that differ; PyTorch's tensors in half precision, or with gradients
+        text = _("{name}: {error:.200}", name=name, error=str(error))
+        raise _no_state(text) from error
+
+
+def _no_state(got: str) -> ArgumentError:
+    """Return the error for what is no ``state_dict``, or for one without arrays."""
+    return ArgumentError(
+        _("load_state_dict takes arrays by name."),
+        expected=_("a dictionary of arrays, as module.state_dict() returns it"),
+        got=got,
+        fix=_("of PyTorch: cr.load_torch(torch_model.state_dict())"),
+    )
 
 
 #: The names of one kind that a message shows.

@@ -167,7 +167,8 @@ class Forms:
             name: how errors call the change, ``"+="`` for example.
         """
         call = self._of_any(item, lambda x, v, result: x._become(result, name))
-        call.__name__ = call.__qualname__ = name
+        call.__name__, call.__qualname__ = name, f"Tensor.{name}"
+        call.__module__ = "chainrule.tensor"  # where pickle finds it
         call.__doc__ = f"Change the tensor in place; see :meth:`{item.name}`."
         call.__wrapped__ = item  # type: ignore[attr-defined]
         return call

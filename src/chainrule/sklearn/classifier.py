@@ -45,7 +45,8 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         tol: by how much a loss must improve to count; a training loss below it ends the
             run.
         verbose: whether to show the progress.
-        warm_start: whether ``fit`` begins with the weights of the last one.
+        warm_start: whether ``fit`` begins with the weights of the last one, whose
+            layers are then those that are asked for.
         early_stopping: whether to set rows aside, end the run when the loss on them has
             not improved by ``tol`` for ``n_iter_no_change`` epochs, and keep the best
             epoch's weights.
@@ -57,8 +58,8 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
             one for each class or label.
         standardize: whether the network begins with a layer that standardises features;
             columns of 0 and 1 alone stay as they are.
-        class_weight: weights by class, or ``"balanced"``, as everywhere in
-            scikit-learn.
+        class_weight: weights by class, or ``"balanced"``: classes, by the weights of
+            their rows, count the same.
         engine: ``"native"``, ``"numpy"`` or ``"auto"``: NumPy for runs that end before
             machine code would be compiled.
         threads: for the native engine; None: what measures best.
@@ -156,6 +157,15 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
             classes: all classes that there will be; needed at the first call.
             sample_weight: how much each row counts, ≥ 0.
         """
+        if self.class_weight == "balanced":
+            raise ArgumentError(
+                _("Some of the rows do not tell how frequent classes are in all."),
+                expected=_(
+                    "class_weight=None, or a dictionary of weights, for partial_fit"
+                ),
+                got="class_weight='balanced'",
+                fix="compute_class_weight('balanced', classes=classes, y=all_y)",
+            )
         if not hasattr(self, "trainer_"):
             if classes is None:
                 raise ArgumentError(
@@ -165,7 +175,11 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
                     fix="partial_fit(X, y, classes=np.unique(all_y))",
                 )
             self._learn_classes(self._check_y(y), np.unique(classes))
-        elif classes is not None and set(classes) != set(self.classes_):
+        elif (
+            classes is not None
+            and self._labels is not None
+            and set(classes) != set(self.classes_)
+        ):
             raise ArgumentError(
                 _("The classes are not those of the first call of partial_fit."),
                 expected=f"classes={self.classes_.tolist()!r:.80}",
@@ -176,8 +190,12 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
     def _weigh(self, y: Array, weights: Array | None) -> Array | None:
         if self.class_weight is None:
             return weights
-        of_classes = compute_sample_weight(self.class_weight, y)
-        return of_classes if weights is None else of_classes * weights
+        given = np.ones(len(y)) if weights is None else weights
+        if self.class_weight == "balanced":
+            columns = y.T if y.ndim == 2 else [y]
+            parts = [_balanced(column, given) for column in columns]
+            return given * np.prod(parts, axis=0)
+        return given * compute_sample_weight(self.class_weight, y)
 
     def _check_y(self, y: Any) -> Array:
         y = as_array(y, "y", None)
@@ -282,3 +300,10 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _balanced(labels: Array, weights: Array) -> Array:
+    """Return factors of the weights with which each class weighs the same."""
+    classes, numbers = np.unique(labels, return_inverse=True)
+    mass = np.bincount(numbers, weights)
+    return (mass.sum() / (len(classes) * mass))[numbers]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Self
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import (
+    _safe_indexing,
+    check_consistent_length,
+    check_random_state,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.engines import EngineName
@@ -18,9 +24,31 @@ from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.sklearn import parameters, sizes
 from chainrule.sklearn.features import Features, as_array
-from chainrule.sklearn.network import network, optimizer
+from chainrule.sklearn.network import hidden, network, optimizer
 from chainrule.text import _
 from chainrule.training import Callback, EarlyStopping, Trainer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def whole(fit: F) -> F:
+    """Return a method that fits, or leaves the estimator as it was.
+
+    A network of the last fit with the classes of one that was refused, or stopped by
+    Ctrl-C, would predict something else in silence.
+    """
+
+    @wraps(fit)
+    def fitted(estimator: Any, /, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(estimator))
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+            raise
+
+    return cast(F, fitted)
 
 
 class Learnt(Callback):
@@ -63,6 +91,7 @@ class ChainruleEstimator(BaseEstimator):
     trainer_: Trainer
     n_features_in_: int
     _features: Features
+    _shaping: dict[str, Any]
 
     def __init__(
         self,
@@ -151,13 +180,16 @@ class ChainruleEstimator(BaseEstimator):
 
     # -- fitting -------------------------------------------------------------------
 
+    @whole
     def _fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the network for the epochs of a run."""
         parameters.check(self)
         goes_on = bool(self.warm_start) and hasattr(self, "trainer_")
+        if goes_on:
+            self._check_shape()
         x, targets, weights = self._rows(X, y, sample_weight, first=not goes_on)
         seed = self._seed()
-        model = self.trainer_.model if goes_on else self._build(x, weights, seed)
+        model = self._model(x, weights, seed, goes_on=goes_on)
         validation = None
         if self.early_stopping:
             kept, held = self._split(targets, seed)
@@ -185,10 +217,11 @@ class ChainruleEstimator(BaseEstimator):
                 f"The training loss still falls by more than tol={self.tol} after "
                 f"max_iter={epochs} epochs.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return self
 
+    @whole
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, *, learn: bool) -> Self:
         """Train for one epoch on further rows; ``learn`` what a first y is."""
         parameters.check(self)
@@ -200,6 +233,8 @@ class ChainruleEstimator(BaseEstimator):
                 fix=_("fit, or stop calling partial_fit by a score of your own"),
             )
         goes_on = hasattr(self, "trainer_")
+        if goes_on:
+            self._check_shape()
         first = not goes_on
         x, targets, weights = self._rows(
             X, y, sample_weight, first=first, learn=first and learn
@@ -208,7 +243,7 @@ class ChainruleEstimator(BaseEstimator):
         trainer = self.trainer_ if goes_on and self._endless else None
         if trainer is None:
             seed = self._seed()
-            model = self.trainer_.model if goes_on else self._build(x, weights, seed)
+            model = self._model(x, weights, seed, goes_on=goes_on)
             mass = _mass(size, weights)
             trainer = self._trainer(model, mass, updates, seed, endless=True)
         trainer.fit(
@@ -221,6 +256,33 @@ class ChainruleEstimator(BaseEstimator):
         )
         self._note(trainer, endless=True)
         return self
+
+    def _model(
+        self, x: Array, weights: Array | None, seed: int, *, goes_on: bool
+    ) -> Module:
+        """Return the network of the last fit, or a new one."""
+        if goes_on:
+            return self.trainer_.model
+        self._shaping = self._shaped()
+        return self._build(x, weights, seed)
+
+    def _shaped(self) -> dict[str, Any]:
+        """Return the parameters that say what the network is."""
+        given = self.get_params(deep=False)
+        shaping = {name: given[name] for name in parameters.SHAPING if name in given}
+        return shaping | {"hidden_layer_sizes": hidden(self.hidden_layer_sizes)}
+
+    def _check_shape(self) -> None:
+        """Refuse to go on with parameters that are not those of the network."""
+        for name, value in self._shaped().items():
+            known = self._shaping[name]
+            if value is not known and value != known:
+                raise ArgumentError(
+                    _("The network that there is has another {name}.", name=name),
+                    expected=f"{name}={known!r:.80}",
+                    got=f"{name}={value!r:.80}",
+                    fix=_("warm_start=False, or clone(estimator): a new network"),
+                )
 
     @property
     def _progress(self) -> bool | None:
@@ -255,12 +317,10 @@ class ChainruleEstimator(BaseEstimator):
         y = self._check_y(y)
         check_consistent_length(X, y)
         weights = None if sample_weight is None else _weights(sample_weight, y)
-        weights = self._weigh(y, weights)
+        X, y, weights = _counting(X, y, weights)
+        X, y, weights = _counting(X, y, self._weigh(y, weights))
         features = Features() if first else self._features
         x = features.fit(self, X, weights) if first else features(self, X)
-        if weights is not None:
-            counts = weights > 0
-            x, y, weights = x[counts], y[counts], weights[counts]
         if first if learn is None else learn:
             self._learn(y, weights)
         self._features = features
@@ -350,11 +410,19 @@ def _weights(sample_weight: Any, y: Array) -> Array:
             got=_("shape {shape}", shape=weights.shape),
         )
     check_consistent_length(weights, y)
-    if (weights < 0).any():
+    return weights
+
+
+def _counting(X: Any, y: Array, weights: Array | None) -> tuple[Any, Array, Any]:
+    """Return the rows whose weight is above 0: nothing is learnt of the others."""
+    if weights is None:
+        return X, y, None
+    if not (weights >= 0).all() or not np.isfinite(weights).all():
+        wrong = weights[~((weights >= 0) & np.isfinite(weights))]
         raise ArgumentError(
-            _("A weight of a row is negative."),
-            expected=_("sample_weight ≥ 0"),
-            got=str(weights.min()),
+            _("A weight of a row is negative, or no number."),
+            expected=_("sample_weight ≥ 0, and class_weight too"),
+            got=str(wrong[0]),
         )
     if not weights.any():
         raise ArgumentError(
@@ -362,4 +430,7 @@ def _weights(sample_weight: Any, y: Array) -> Array:
             expected=_("a weight above 0"),
             got=_("{rows} weights of zero", rows=len(y)),
         )
-    return weights
+    rows = np.flatnonzero(weights)
+    if len(rows) == len(weights):
+        return X, y, weights
+    return _safe_indexing(X, rows), y[rows], weights[rows]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from chainrule.data.frames import Columns
+from chainrule.data.tables.columns import Number
 from chainrule.data.tables.schema import Schema
 from chainrule.data.tables.source import Frame
 from chainrule.data.tables.table_reader import TableReader
@@ -24,10 +27,12 @@ class Features:
     of its column, and a column that had gaps in training gets another one that says
     where. A frame in which some columns are no numbers is read as
     :meth:`chainrule.data.Dataset.from_frame` reads it: one 0/1 feature a category,
-    dates as days, in float32; columns that tell nothing are left out.
+    dates as days, in float32; truth values are numbers; columns that tell nothing are
+    left out.
 
     Attributes:
         schema: the columns of a table; None for numbers.
+        columns: the names of a table's columns, in their order.
         means: the mean of each column of numbers.
         gaps: the columns of numbers that had gaps.
         left_out: columns of a table that are no features, with the reason.
@@ -35,6 +40,7 @@ class Features:
 
     def __init__(self) -> None:
         self.schema: Schema | None = None
+        self.columns: tuple[str, ...] = ()
         self.means, self.gaps = np.zeros(0), np.zeros(0, np.intp)
         self.left_out: dict[str, str] = {}
 
@@ -48,8 +54,10 @@ class Features:
         """
         if (declared := _declared(X)) is not None:
             validate_data(estimator, X, reset=True, skip_check_array=True)
-            reader = TableReader.of_features(Frame.of(X, NAME), dtype=declared)
-            self.schema, self.left_out = reader.schema, dict(reader.report.left_out)
+            frame = _table(X, kept=declared)
+            reader = TableReader.of_features(frame, dtype=declared)
+            self.columns, self.schema = frame.columns, reader.schema
+            self.left_out = dict(reader.report.left_out)
             return reader.all().x
         X = _numbers(estimator, X, reset=True)
         missing = np.isnan(X)
@@ -71,9 +79,9 @@ class Features:
             return self._filled(X, np.isnan(X))
         validate_data(estimator, X, reset=False, skip_check_array=True)
         if Columns.of(X) is None:  # an array: its columns count by their places
-            names = getattr(estimator, "feature_names_in_", ())
-            X = dict(zip(names, np.asarray(X, object).T, strict=True))
-        return TableReader(Frame.of(X, NAME), self.schema, target=False).all().x
+            X = dict(zip(self.columns, np.asarray(X, object).T, strict=True))
+        kept = [c.name for c in self.schema.columns if not isinstance(c, Number)]
+        return TableReader(_table(X, kept), self.schema, target=False).all().x
 
     def names(self, given: Array) -> list[str]:
         """Return the names of the features, from those of the columns of X."""
@@ -124,3 +132,33 @@ def _declared(X: Any) -> dict[str, str] | None:
         kind = getattr(dtype, "kind", None) or columns.column(name).dtype.kind
         table = table or name in declared or kind not in "biuf"
     return declared if table else None
+
+
+def _table(X: Any, kept: Collection[str]) -> Frame:
+    """Return a frame as a table, in which truth values are the numbers 0 and 1.
+
+    As texts, "True" would be none of the categories where 1 was learnt, in silence.
+
+    Args:
+        X: the frame.
+        kept: columns that stay as they are.
+    """
+    frame = Frame.of(X, NAME)
+    arrays = {
+        name: array if name in kept else _truth_as_numbers(array)
+        for name, array in frame.arrays.items()
+    }
+    return replace(frame, arrays=arrays)
+
+
+def _truth_as_numbers(column: Array) -> Array:
+    """Return a column of truth values as 0, 1 and NaN; others as they are."""
+    if column.dtype.kind == "b":
+        return column.astype(np.float64)
+    if column.dtype.kind == "O":  # with gaps, or out of an array of objects
+        import pandas
+
+        missing = pandas.isna(column)
+        if all(isinstance(item, bool | np.bool_) for item in column[~missing]):
+            return np.where(missing, np.nan, column).astype(np.float64)
+    return column

@@ -11,10 +11,12 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from chainrule import nn
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.optim import SGD, Adam, OneCycleLR, ReduceLROnPlateau, RuleOptimizer
 from chainrule.random import Generator, stream
+from chainrule.tensor import tensor
 from chainrule.text import _
 
 #: Activations by scikit-learn's names, and others of ours.
@@ -65,6 +67,9 @@ def network(
         weights: of these rows, or None.
         outputs: how many numbers it is to give for a row.
         seed: of the initial weights.
+
+    Raises:
+        ShapeError: a module with another number of outputs.
     """
     inputs, module = features.shape[1], estimator.module
     with stream(Generator(seed)):  # of this thread: others draw from their own
@@ -75,11 +80,37 @@ def network(
             inner = [deepcopy(module)]
         else:
             inner = [_made(module, inputs, outputs)]
-    if not estimator.standardize:
-        return nn.Sequential(*inner)
-    parameters = (p for layer in inner for p in layer.parameters())
-    dtype = next((p.dtype.name for p in parameters), features.dtype.name)
-    return nn.Sequential(*standardize(features, weights, dtype), *inner)
+    if estimator.standardize:
+        parameters = (p for layer in inner for p in layer.parameters())
+        dtype = next((p.dtype.name for p in parameters), features.dtype.name)
+        inner = [*standardize(features, weights, dtype), *inner]
+    model = nn.Sequential(*inner)
+    if module is not None:
+        check_outputs(model, features, outputs)
+    return model
+
+
+def check_outputs(model: nn.Module, features: Array, outputs: int) -> None:
+    """Refuse a network that gives another number of outputs for a row.
+
+    A loss of classes would train it: classes that are none would be predicted.
+
+    Raises:
+        ShapeError: telling how many there are.
+    """
+    dtype = next((p.dtype.numpy for p in model.parameters()), features.dtype)
+    was_training = model.training
+    with no_grad():
+        made: Any = model.eval()(tensor(features[:1].astype(dtype)))
+    model.train(was_training)
+    shape = getattr(made, "shape", None)
+    if shape != (1, outputs):
+        raise ShapeError(
+            _("module does not give the outputs that the targets need."),
+            expected=_("shape (n, {outputs}) for n rows", outputs=outputs),
+            got=_("{shape} for one row", shape=shape or type(made).__name__),
+            fix="lambda inputs, outputs: nn.Sequential(nn.Linear(inputs, outputs))",
+        )
 
 
 def hidden(sizes: Any) -> tuple[int, ...]:

@@ -67,6 +67,9 @@ CHECKS: dict[str, Check] = {
     "n_components": whole,
 }
 
+#: The parameters that say what the network is; further training cannot change them.
+SHAPING = "hidden_layer_sizes", "activation", "module", "standardize", "n_components"
+
 
 def check(estimator: Any) -> None:
     """Refuse parameters that cannot be.

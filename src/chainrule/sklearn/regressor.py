@@ -86,7 +86,14 @@ class ChainruleRegressor(MultiOutputMixin, RegressorMixin, ChainruleEstimator):
         self._scale = StandardScaler().fit(_columns(y), sample_weight=weights)
 
     def _targets(self, y: Array) -> Array:
-        return np.asarray(self._scale.transform(_columns(y)))
+        columns, known = _columns(y), self._scale.n_features_in_
+        if columns.shape[1] != known:
+            raise ShapeError(
+                _("y has other targets than before."),
+                expected=_("shape (n, {size})", size=known),
+                got=str(y.shape),
+            )
+        return np.asarray(self._scale.transform(columns))
 
     def _compared(self, model: Any, x: Array, y: Array) -> Array:
         dtype = next((p.dtype.numpy for p in model.parameters()), x.dtype)

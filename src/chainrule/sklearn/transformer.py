@@ -144,10 +144,10 @@ class ChainruleTransformer(
                 fix=_("trainer_.model.decoder gives the standardised features"),
             )
         codes = as_array(X, "X", [np.float64, np.float32])
-        if codes.shape[1:] != (self.n_components,):
+        if codes.shape[1:] != (self._n_features_out,):
             raise ShapeError(
                 _("These are no codes of this estimator."),
-                expected=_("shape (n, {size})", size=self.n_components),
+                expected=_("shape (n, {size})", size=self._n_features_out),
                 got=str(codes.shape),
             )
         dtype = next(model.parameters()).dtype.numpy
@@ -159,7 +159,7 @@ class ChainruleTransformer(
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_components
+        return self._shaping["n_components"]
 
     def _rows(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool, learn: Any = None

@@ -46,7 +46,7 @@ def state_dict_of(
 
     Args:
         nest: what was saved.
-        key: where it stands; None: the one that is there, or has a usual name.
+        key: where it stands; None: the one that has a usual name, or is alone there.
         is_tensor: tells tensors from all else.
 
     Raises:
@@ -67,13 +67,19 @@ def state_dict_of(
     mapping, notes = found[chosen], []
     if chosen:
         notes.append(_("the dictionary at {key!r:.80} of what was saved", key=chosen))
-        others = [other for other in found if not other.startswith(chosen)]
+        others = [k for k in found if k and not f"{k}.".startswith(f"{chosen}.")]
+        others += [str(k) for k, item in found.get("", {}).items() if is_tensor(item)]
         if others:
             notes.append(_("left out: {names:.400}", names=", ".join(others)))
     tensors = {str(name): item for name, item in mapping.items() if is_tensor(item)}
     rest = [repr(name) for name, item in mapping.items() if not is_tensor(item)]
     if rest:
         notes.append(_("no tensors, left out: {names:.400}", names=", ".join(rest)))
+    named = sum(map(is_tensor, mapping.values()))
+    if len(tensors) < named:  # 1 and "1"
+        raise UnreadableError(
+            _("{named} tensors with {names} names", named=named, names=len(tensors))
+        )
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): t for name, t in tensors.items()}
@@ -83,11 +89,11 @@ def state_dict_of(
 
 def _chosen(found: Mapping[str, Any]) -> str:
     """Return the key of the dictionary of tensors to take."""
-    if "" in found:
-        return ""
     usual = [name for name in KEYS if name in found]
-    if usual or len(found) == 1:
-        return usual[0] if usual else next(iter(found))
+    if usual:  # also beside a tensor, such as the loss of the last epoch
+        return usual[0]
+    if "" in found or len(found) == 1:
+        return "" if "" in found else next(iter(found))
     if not found:
         raise UnreadableError(_("no dictionary of tensors"))
     names = ", ".join(map(repr, list(found)[:20]))

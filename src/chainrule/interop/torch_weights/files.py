@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ from chainrule.util.atomic_files import inside, is_open, open_file, read_file, r
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 #: Bytes of a zip file's list of members: some 600,000 of them.
 _MEMBERS = 1 << 26
+
+#: What the standard library raises for a damaged zip file, beside its own error.
+_DAMAGED = (NotImplementedError, EOFError, RuntimeError, OverflowError, struct.error)
 
 #: The names of dtypes in safetensors, with PyTorch's.
 _SAFETENSORS = {
@@ -155,7 +159,7 @@ def _zipped(file: BinaryIO, size: int) -> Content:
     source: Any = _Capped(file, _MEMBERS)
     try:
         archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, *_DAMAGED) as error:
         raise UnreadableError(_("no whole zip file: {error}", error=error)) from error
     source.most = size
     members = {info.filename: info for info in archive.infolist()}
@@ -171,7 +175,7 @@ def _zipped(file: BinaryIO, size: int) -> Content:
             raise UnreadableError(_("a zip file with a packed {name!r:.80}", name=name))
         try:
             return archive.read(info)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as e:
+        except (zipfile.BadZipFile, *_DAMAGED) as e:
             raise UnreadableError(_("a damaged zip file: {error}", error=e)) from e
 
     pickles = [name for name in members if f"/{name}".endswith("/data.pkl")]

@@ -31,8 +31,8 @@ def load_torch(
             since 0.4), a safetensors file, or the ``*.index.json`` of several such
             files; a file that is open for bytes; or a ``state_dict`` of PyTorch.
         key: where the weights stand in what was saved, such as ``"ema"``. Without it
-            what was saved is taken itself if it has tensors, else what it has under a
-            usual name such as ``"state_dict"`` or ``"model"``.
+            what was saved has under a usual name such as ``"state_dict"`` or
+            ``"model"`` is taken, else what was saved itself if it has tensors.
 
     Returns:
         Read-only arrays by name. Their ``notes`` say what was taken, and what was left
@@ -124,7 +124,7 @@ def _is_array(item: Any) -> bool:
 
 def _array_of(item: Any, name: str) -> tuple[Array, str]:
     """Return a tensor in memory as a read-only array, and the name of its dtype."""
-    dtype = str(item.dtype).removeprefix("torch.")
+    dtype = getattr(item.dtype, "name", None) or str(item.dtype).removeprefix("torch.")
     try:
         if hasattr(item, "detach"):  # PyTorch's, or one of ours
             item = item.detach().cpu()
@@ -133,6 +133,7 @@ def _array_of(item: Any, name: str) -> tuple[Array, str]:
         array = np.array(item)
     except (TypeError, RuntimeError, ValueError):  # no dense numbers, or on no device
         array = np.array(None)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.float16:
         array = array.astype(np.float32)
     if array.dtype.kind not in "biuf":

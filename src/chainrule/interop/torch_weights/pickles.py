@@ -32,8 +32,12 @@ LONGEST = 1 << 28
 _LINE = 1 << 16
 
 _MARK = object()
-#: What ``pickletools``, and a stack or memo without the item, raise.
-_DAMAGED = (ValueError, LookupError, TypeError, OverflowError, struct.error)
+#: What ``pickletools``, and a stack or memo without the item, raise; a warning of an
+#: unknown escape too, where warnings are errors.
+_DAMAGED = (
+    *(ValueError, LookupError, TypeError, OverflowError, struct.error),
+    Warning,
+)
 
 
 class Bounded:

@@ -160,7 +160,11 @@ class StoredTensor:
         return np.lib.stride_tricks.as_strided(
             line[self.offset :],
             self.shape,
-            [step * line.itemsize for step in self.strides],
+            # Along an axis of one element there is no step, whatever it says.
+            [
+                step * line.itemsize * (n > 1)
+                for n, step in zip(self.shape, self.strides)
+            ],
             writeable=False,
         )
 
@@ -216,17 +220,36 @@ def view(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any) -> Any
     return StoredTensor(storage, dtype, offset, shape, strides)
 
 
-def _typed(storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> Any:
+def _typed(
+    storage: Any, offset: Any, shape: Any, strides: Any, grad: Any = False,
+    hooks: Any = None, metadata: Any = None,
+) -> Any:  # fmt: skip
+    _check_signs(metadata)
     return view(storage, offset, shape, strides, getattr(storage, "dtype", None))
 
 
 def _untyped(
     storage: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any,
-    dtype: Any, *rest: Any,
+    dtype: Any, metadata: Any = None,
 ) -> Any:  # fmt: skip
-    if not isinstance(dtype, Name) or dtype.name not in DTYPES:
+    _check_signs(metadata)
+    if not isinstance(dtype, Name):
+        raise UnreadableError(_("a tensor without a dtype"))
+    if dtype.name not in DTYPES:
         raise unread(dtype)
     return view(storage, offset, shape, strides, dtype.name)
+
+
+def _check_signs(metadata: Any) -> None:
+    """Refuse a view whose numbers are those of the storage with another sign.
+
+    PyTorch makes such a one of ``z.conj().imag``.
+    """
+    if isinstance(metadata, dict) and any(metadata.get(k) for k in ("neg", "conj")):
+        raise UnreadableError(
+            _("a tensor whose storage has its numbers with the other sign"),
+            _("where it was made: tensor.resolve_neg()"),
+        )
 
 
 def _parameter(data: Any, *rest: Any) -> Any:
@@ -235,6 +258,8 @@ def _parameter(data: Any, *rest: Any) -> Any:
 
 def _with_type(function: Any, kind: Any, args: Any, *rest: Any) -> Any:
     """Return a tensor with attributes of its own, or of a subclass, as it is."""
+    if not isinstance(function, Name):
+        raise UnreadableError(_("a pickle with a call of what is no function"))
     if function not in CALLS or function.name == "_rebuild_from_type_v2":
         raise UnreadableError(_("a tensor made by {function!s:.80}", function=function))
     return CALLS[function](*args)

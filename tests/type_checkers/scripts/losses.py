@@ -29,7 +29,7 @@ losses = {
     "bce": F.binary_cross_entropy_with_logits(logits[:, 0], (target > 1).float()),
     "huber": nn.SmoothL1Loss(beta=0.5)(logits, cr.zeros_like(logits)),
     "mse": F.mse_loss(input=logits, target=cr.zeros(6, 4), reduction="mean"),
-    "kl": F.kl_div(logits.softmax(-1), cr.full((6, 4), 0.25), reduction="mean"),
+    "kl": F.kl_div(logits.log_softmax(-1), cr.full((6, 4), 0.25), reduction="mean"),
     "triplet": nn.TripletMarginLoss(margin=0.5)(logits[:2], logits[2:4], logits[4:]),
     "cosine": F.cosine_embedding_loss(logits[:3], logits[3:], cr.ones(3)),
     "hinge": nn.MultiMarginLoss()(logits, target),

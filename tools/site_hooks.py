@@ -64,6 +64,12 @@ REFERENCE = {
         ["chainrule.explain", "chainrule.derive", "chainrule.check_work"],
     ),
     "check": ("Checks of derivatives", ["chainrule.check_gradients"]),
+    "models": ("Published architectures", ["chainrule.models"]),
+    "files": (
+        "Weights and ONNX files",
+        ["chainrule.load_torch", "chainrule.export_onnx", "chainrule.load_onnx"],
+    ),
+    "sklearn": ("Estimators for scikit-learn", ["chainrule.sklearn"]),
     "viz": ("Pictures", ["chainrule.viz"]),
     "errors": ("Errors", ["chainrule.errors"]),
 }

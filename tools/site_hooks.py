@@ -64,7 +64,15 @@ REFERENCE = {
         ["chainrule.explain", "chainrule.derive", "chainrule.check_work"],
     ),
     "check": ("Checks of derivatives", ["chainrule.check_gradients"]),
-    "models": ("Published architectures", ["chainrule.models"]),
+    "models": (
+        "Published architectures",
+        [
+            "chainrule.models",
+            *("chainrule.models.resnet", "chainrule.models.mobilenet"),
+            *("chainrule.models.vit", "chainrule.models.efficientnet"),
+            *("chainrule.models.bert", "chainrule.models.gpt2"),
+        ],
+    ),
     "files": (
         "Weights and ONNX files",
         ["chainrule.load_torch", "chainrule.export_onnx", "chainrule.load_onnx"],

@@ -86,6 +86,8 @@ REFUSED = {
     "needs a finite lambd": "a negative threshold is a mistake",
     "in place, which would not reach": "compiled, arguments are not changed",
     "is known only at the run": "a shape that depends on the numbers",
+    "This tensor has no numbers yet": "compiled, a degree or a count decides",
+    "sections must be a whole number": "compiled, places decide about shapes",
     "needs a positive margin": "a negative margin is a mistake",
     "takes one row of scores": "a lone number is no row of scores",
     "takes one label a row": "a row has one label, of shape ()",

@@ -41,7 +41,7 @@ class BertConfig:
 
 
 class BertOutput(NamedTuple):
-    """What a BERT computes.
+    """The outputs of a BERT.
 
     Attributes:
         last_hidden_state: the vectors of all tokens, (N, L, hidden_size).

@@ -64,7 +64,7 @@ _SAFETENSORS = {
 
 @dataclass
 class Content:
-    """What a file holds: a nest of tensors, whose numbers are read when asked for.
+    """The contents of a file: a nest of tensors, read when they are asked for.
 
     Attributes:
         nest: dictionaries and lists of tensors, numbers and texts.

@@ -27,7 +27,7 @@ Order = Literal["<", ">"]
 
 
 class UnreadableError(ValueError):
-    """What is wrong with a file of weights, and what can be done about it."""
+    """The exception for a damaged file of weights, with a fix."""
 
     def __init__(self, what: str, fix: str = "") -> None:
         super().__init__(what)

@@ -13,7 +13,7 @@ SHOWN = 3
 
 @dataclass
 class Problems:
-    """What is not supported, so far: (operator, opset, reason) → names of nodes."""
+    """The unsupported parts of a file: (operator, opset, reason) → names of nodes."""
 
     nodes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 

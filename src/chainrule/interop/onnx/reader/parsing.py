@@ -46,7 +46,7 @@ IGNORED = {"", "consumed_inputs"}
 
 @dataclass
 class Contents:
-    """What a file holds.
+    """The contents of an ONNX file: its graph, its tensors, its texts.
 
     Attributes:
         graph: its graph.

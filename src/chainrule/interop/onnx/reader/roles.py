@@ -15,7 +15,7 @@ STATIC = ("Known", "Sizes")
 
 
 class Role(Enum):
-    """What a module does with numbers of a file."""
+    """The role of a file's tensor in the module: parameter, buffer, constant."""
 
     parameter = "trained"
     buffer = "saved"

@@ -1,4 +1,4 @@
-"""Whether a graph whose sizes have names is right for a size: beside one without."""
+"""The check that a graph with named sizes agrees with graphs of fixed sizes."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """How a primitive or composite is written into an ONNX file.
+    """A rule that writes a primitive or composite into an ONNX file.
 
     Attributes:
         function: emits its nodes, and returns what stands for its outputs.

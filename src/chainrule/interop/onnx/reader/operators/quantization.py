@@ -149,7 +149,7 @@ def conv_integer(
     pads: Ints | None = None,
     strides: Ints | None = None,
 ) -> Tensor:
-    """What is added around the input stands for 0."""
+    """Convolve quantised integers; what padding adds stands for 0."""
     w = windows(
         tuple(x.shape[2:]),
         tuple(weight.shape[2:]),

@@ -30,7 +30,7 @@ class Windows:
 
     @property
     def symmetric(self) -> bool:
-        """Whether as much is added to the end of each axis as to its beginning."""
+        """Return whether the padding at both ends of each axis is equal."""
         return self.begins == self.ends and not any(self.extra)
 
     def counts(self, sizes: Any) -> Ints:

@@ -25,7 +25,7 @@ from chainrule.util.pytree import flatten, unflatten
 pytest.importorskip("onnxruntime")
 from tests.parity.onnx_file import RELATIVE, worst, worst_of_any
 
-pytestmark = [pytest.mark.recipes, pytest.mark.parity]
+pytestmark = [pytest.mark.slow, pytest.mark.parity]
 
 #: Recipes without a network: a table of values.
 WITHOUT = {"q-learning"}

@@ -43,6 +43,7 @@ class Shaped(nn.Module):
         (nn.LogSoftmax(), nn.CrossEntropyLoss(), [0, 1], "log_softmax.*itself.*remove"),
         (nn.Sigmoid(), nn.BCEWithLogitsLoss(), HOT, "sigmoid.*itself.*nn.BCELoss"),
         (nn.LogSoftmax(), nn.KLDivergence(), HOT, "logarithms.*nn.Softmax"),
+        (nn.Softmax(), nn.KLDivLoss(), HOT, "logarithms.*nn.LogSoftmax"),
         (nn.LogSoftmax(), nn.CrossEntropyLoss(from_logits=False), [0, 1], "logarithms"),
     ],
 )

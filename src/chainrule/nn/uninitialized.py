@@ -22,7 +22,7 @@ from chainrule.text import _
 
 
 class _Mode(threading.local):
-    """Whether parameters are made without numbers, in this thread."""
+    """The switch of a thread to parameters without numbers."""
 
     on = False
 
@@ -72,7 +72,7 @@ def is_skipping() -> bool:
 
 
 class _Refusal:
-    """What is fetched instead of a parameter's numbers: an error.
+    """The error that a use of a parameter without numbers raises.
 
     Args:
         parameter: its shape, for the message.

@@ -38,7 +38,7 @@ _SINCE, _DAY = 946_684_800_000, 86_400_000
 
 @dataclass
 class Front:
-    """What is in front of a run's network in its file.
+    """The preprocessing in front of a run's network in its file.
 
     Attributes:
         inputs: an example of each input of the file, by name.

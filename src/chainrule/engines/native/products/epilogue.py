@@ -27,7 +27,7 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native.emit.llvm_text import Text, Value
-from chainrule.engines.native.products.matmul import Tile, TileKernel
+from chainrule.engines.native.products.matmul import Edge, Tile, TileKernel
 from chainrule.engines.schedule.maps import fingerprint
 from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import Primitive
@@ -108,7 +108,9 @@ class EpilogueKernel(TileKernel):
     element's place in the result, and how many vectors it has.
 
     Args:
-        module, name, dtype, tile, sizes: as for :class:`TileKernel`.
+        module, name, dtype, tile: as for :class:`TileKernel`.
+        width: the columns of C, a power of two: whole vectors.
+        strides: a_m and a_k, where they are known.
         epilogue: what becomes of them.
     """
 
@@ -118,11 +120,14 @@ class EpilogueKernel(TileKernel):
         name: str,
         dtype: str,
         tile: Tile,
-        sizes: Mapping[str, int | None],
+        width: int,
+        strides: Mapping[str, int | None],
         epilogue: Epilogue,
     ) -> None:
         self.epilogue = epilogue
-        super().__init__(module, name, dtype, tile, sizes, further=epilogue.pointers)
+        edge, further = Edge.of(width, tile), epilogue.pointers
+        sizes = {"k": None, **strides, "b_k": None, "c_m": width}
+        super().__init__(module, name, dtype, tile, edge, sizes, further=further)
         vector = ir.VectorType(
             ir.FloatType() if dtype == "float32" else ir.DoubleType(), tile.lanes
         )
@@ -138,9 +143,7 @@ class EpilogueKernel(TileKernel):
         self._place, self._count = (self.code.new("alloca i64") for __ in range(2))
         self.code.line(f"store i64 0, ptr {self._count}")
         self.code.line(f"store i64 0, ptr {self._place}")
-        width = sizes["n"]
-        assert width is not None
-        self._width = width  # a power of two
+        self._width = width
         self._across = min(tile.columns, width) // tile.lanes
         self._scalars = self._spread_scalars()
         self._rest = self._emit_rest(module, f"{name}.rest")
@@ -291,7 +294,8 @@ def emit_epilogue(
     module: ir.Module,
     dtype: str,
     tile: Tile,
-    sizes: Mapping[str, int | None],
+    width: int,
+    strides: Mapping[str, int | None],
     epilogue: Epilogue,
 ) -> ir.Function:
     """Emit the LLVM kernel of a matrix product with a fused elementwise epilogue.
@@ -303,8 +307,12 @@ def emit_epilogue(
         module: where the function goes.
         dtype: of all that it works on.
         tile: see :func:`choose_tile`.
-        sizes: n, k, a_m, a_k, b_k, c_m; n and c_m are known.
+        width: the columns of C, and its rows are as far apart.
+        strides: a_m and a_k, where they are known.
         epilogue: what becomes of the product.
     """
     tile = replace(tile, rows=max(tile.rows - 1, 1))
-    return EpilogueKernel(module, "epilogue", dtype, tile, sizes, epilogue).emit()
+    kernel = EpilogueKernel(
+        module, "epilogue", dtype, tile, width, strides, epilogue
+    )
+    return kernel.emit()

@@ -26,7 +26,7 @@ from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops.kernels import Operand, advance, for_loop, times
 from chainrule.engines.native.math.scalar import I64, POINTER
 from chainrule.engines.native.products.epilogue import Epilogue, emit_epilogue
-from chainrule.engines.native.products.matmul import choose_tile, emit_matmul
+from chainrule.engines.native.products.matmul import Edge, choose_tile, emit_matmul
 from chainrule.engines.native.target import host_target
 from chainrule.engines.schedule.machine import CACHE
 from chainrule.graph.types import Dim, DType, resolve
@@ -78,41 +78,38 @@ def kernel(
 ) -> tuple[ir.Function, list[Any]]:
     """Return the matrix product's tile kernel for these sizes, and its arguments.
 
+    Products of other sizes have the same kernel, if their edges are alike.
+
     ``late_depth``: the caller puts the length of the sums before those.
     """
-    depth = None if late_depth else m.depth
-    strides = {"n": m.width, "k": depth, "a_m": m.a_m, "a_k": m.a_k}
-    strides |= {"b_k": m.b_k, "c_m": m.c_m}
-    known = {k: d if isinstance(d, int) else None for k, d in strides.items()}
-    late = [d for k, d in strides.items() if k != "n" and known[k] is None]
-    pointers = 3 + len(epilogue.pointers if epilogue else ())
-    numbers = 4 + len(late)
-    kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * numbers)
-    tile = choose_tile(m.dtype.name, host_target())
+    dtype, tile = m.dtype.name, choose_tile(m.dtype.name, host_target())
+    strides = {"a_m": m.a_m, "a_k": m.a_k}
+    ones = {name: 1 if stride == 1 else None for name, stride in strides.items()}
+    late = [] if late_depth else [m.depth]
+    late += [stride for stride in strides.values() if stride != 1]
+    late.append(m.b_k)
+    arguments = 3 + len(epilogue.pointers if epilogue else ())
+    numbers = 4 + late_depth + len(late) + (epilogue is None)
+    kind = ir.FunctionType(ir.VoidType(), [POINTER] * arguments + [I64] * numbers)
+    kernels, dims = builder.code.kernels, builder.code.dim
     if epilogue is not None:
-        function = builder.code.kernels.function(
-            ("epilogue", m.dtype, epilogue.key, *known.items()),
+        width = m.width
+        assert width is not None and m.c_m == width
+        function = kernels.function(
+            ("epilogue", dtype, width, epilogue.key, *ones.items()),
             kind,
-            lambda module: emit_epilogue(module, m.dtype.name, tile, known, epilogue),
+            lambda module: emit_epilogue(module, dtype, tile, width, ones, epilogue),
         )
-        return function, [builder.code.dim(d) for d in late if d is not None]
-    function = builder.code.kernels.function(
-        ("matmul", m.dtype, accumulate, *known.items()),
+        return function, list(map(dims, late))
+    edge = None if m.width is None else Edge.of(m.width, tile)
+    function = kernels.function(
+        ("matmul", dtype, accumulate, edge, *ones.items()),
         kind,
         lambda module: emit_matmul(
-            module,
-            m.dtype.name,
-            tile,
-            n=known["n"],
-            k=known["k"],
-            a_m=known["a_m"],
-            a_k=known["a_k"],
-            b_k=known["b_k"],
-            c_m=known["c_m"],
-            accumulate=accumulate,
+            module, dtype, tile, edge=edge, accumulate=accumulate, **ones
         ),
     )
-    return function, [builder.code.dim(d) for d in late if d is not None]
+    return function, list(map(dims, [*late, m.c_m]))
 
 
 class Product:

@@ -47,14 +47,17 @@ again while it is in the cache:
 **Edges.** Rows left over at the bottom go to shorter tiles (for six: 2, 1).
 Columns left over at the right go to narrower ones, made taller in exchange, and
 the last vector is masked: lanes beyond the edge are neither read nor written.
+How many vectors are left over, and whether the last has a mask, is part of the code
+(:class:`Edge`); how many columns that are is not.
 
 **Windows.** With a ``table`` row m of A starts ``table[m]`` elements after A instead of
 ``m · a_m``: the places of a window that slides over an image. ``outer`` contraction
 loops, as over the taps of the window, run around the one over k.
 
 **Memory.** A may have any strides, so a transposed A costs nothing; rows of B and C
-are contiguous. Sizes and strides count elements. Those known when the code is made
-are folded into it. Nothing is packed or copied: where B is large and read often,
+are contiguous. Sizes and strides count elements, and come at run time, so that all
+products of a kind share one kernel: LLVM takes 20 ms for each. Folded into the code,
+they would make it no faster. Nothing is packed or copied: where B is large and read often,
 keep it in panels, that is as ``[panels][K][tile.columns]``, and call the kernel once
 a panel. To block over k, call an ``accumulate`` kernel once a block: C holds exactly
 what the registers held, so the chain goes on and no bit changes.
@@ -63,6 +66,7 @@ what the registers held, so the chain goes on and no bit changes.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal, NamedTuple
 
 from llvmlite import ir
 
@@ -103,6 +107,10 @@ class Tile:
         """The number of columns of a matrix product's register tile."""
         return self.vectors * self.lanes
 
+    def halved(self) -> "Tile":
+        """Return a matrix product's tile of half as many lanes."""
+        return replace(self, lanes=self.lanes // 2)
+
     def narrowed(self, vectors: int) -> "Tile":
         """Return a matrix product's tile with fewer vectors and more rows."""
         if vectors == self.vectors:
@@ -120,6 +128,36 @@ class Tile:
         while heights[-1] > 1:
             heights.append(max(heights[-1] // 3, 1))
         return heights
+
+
+class Edge(NamedTuple):
+    """The columns of a product that its code has tiles for.
+
+    Args:
+        whole: whether there are panels of ``tile.columns`` columns.
+        vectors: vectors of the panel that is left over.
+        masked: whether the last of them is one of fewer lanes.
+        halved: whether vectors have half the lanes, as half a vector holds a row.
+    """
+
+    whole: bool
+    vectors: int
+    masked: bool
+    halved: bool
+
+    @classmethod
+    def of(cls, n: int, tile: Tile) -> "Edge":
+        """Return the edge of products with n columns.
+
+        >>> Edge.of(100, Tile(rows=6, vectors=4, lanes=16))
+        Edge(whole=True, vectors=3, masked=True, halved=False)
+        """
+        halved = 2 * n <= tile.lanes
+        if halved:
+            tile = tile.halved()
+        left = n % tile.columns
+        vectors = -(-left // tile.lanes)
+        return cls(n >= tile.columns, vectors, left % tile.lanes > 0, halved)
 
 
 def choose_tile(dtype: str, target: Target) -> Tile:
@@ -146,25 +184,23 @@ def emit_matmul(
     dtype: str,
     tile: Tile,
     *,
-    n: int | None = None,
-    k: int | None = None,
-    a_m: int | None = None,
-    a_k: int | None = None,
-    b_k: int | None = None,
-    c_m: int | None = None,
+    edge: Edge | None = None,
+    a_m: Literal[1] | None = None,
+    a_k: Literal[1] | None = None,
     accumulate: bool = False,
-    padded: bool = False,
     table: bool = False,
     outer: int = 0,
 ) -> ir.Function:
     """Emit the LLVM tile kernel of C = A B, or C = C + A B, for a part of C.
 
     The function returned is ``void (ptr A, ptr B, ptr C, i64 m_begin, i64 m_end,
-    i64 n_begin, i64 n_end, …)``. It computes rows ``m_begin ≤ m < m_end`` and
+    i64 n_begin, i64 n_end, i64 k, …)``. It computes rows ``m_begin ≤ m < m_end`` and
     columns ``n_begin ≤ n < n_end`` and writes nothing else, so threads may share one
     C and take some rows or some columns each. The pointers are those of the whole
-    matrices, and C overlaps neither A nor B. After ``n_end`` come, as i64, those of
-    ``k, a_m, a_k, b_k, c_m`` that were ``None``, in this order and under these names.
+    matrices, and C overlaps neither A nor B. After k, the length of the sums, come
+    ``a_m, a_k, b_k, c_m`` under these names: the elements from one row of A to the
+    next, from one column of A, one row of B, one row of C to the next. An ``a_m`` or
+    ``a_k`` of 1 is left out.
 
     Asking again for the same kernel in the same module gives the same function: its
     name spells out the whole specialisation.
@@ -173,39 +209,34 @@ def emit_matmul(
         module: where the function goes.
         dtype: ``"float32"`` or ``"float64"``, of A, B, C and of the sums.
         tile: the register tile; see :func:`choose_tile`.
-        n: columns of C, which makes smaller code. It is a promise: column bounds
-            are then multiples of ``tile.columns``, or n itself. With ``None`` any
-            bounds will do.
-        k: length of the sums, or ``None`` to pass it at run time, as with the rest.
-        a_m: elements from one row of A to the next.
-        a_k: elements from one column of A to the next.
-        b_k: elements from one row of B to the next.
-        c_m: elements from one row of C to the next.
+        edge: that of C's columns n, a promise: column bounds are multiples of
+            ``tile.columns``, or n itself. With ``None`` any bounds will do, more
+            slowly.
+        a_m, a_k: 1 where that is known.
         accumulate: start the sums from C instead of 0.
-        padded: the caller promises that a vector may be read across the end of any
-            row of B (its values do not matter), which spares masked loads.
         table: rows of A start where a table says: its address, of i64, is one more
-            pointer after C, and ``a_m`` is not used.
+            pointer after C, and there is no ``a_m``.
         outer: contraction loops around the one over k. Each has three i64 at the very
             end: its length, and how far A and B move with it; the outermost first.
 
     Raises:
         DTypeError: for another dtype.
     """
-    if n is not None and 2 * n <= tile.lanes:  # half a vector holds a row
-        tile = replace(tile, lanes=tile.lanes // 2)
-    sizes = {"n": n, "k": k, "a_m": 0 if table else a_m}
-    sizes |= {"a_k": a_k, "b_k": b_k, "c_m": c_m}
+    if edge is not None and edge.halved:
+        tile = tile.halved()
+    strides = {"a_m": 0 if table else a_m, "a_k": a_k}
+    sizes = {"k": None, **strides, "b_k": None, "c_m": None}
     parts = [f"matmul.{_element(dtype)[2]}"]
     parts += [f"{tile.rows}x{tile.vectors}x{tile.lanes}x{tile.steps}"]
-    parts += [f"{key}_{'var' if v is None else v}" for key, v in sizes.items()]
-    parts += ["accumulate"] * accumulate + ["padded"] * padded
+    parts += ["n_any" if edge is None else f"n_{'_'.join(map(str, map(int, edge)))}"]
+    parts += [f"{key}_{'var' if v is None else v}" for key, v in strides.items()]
+    parts += ["accumulate"] * accumulate
     parts += ["table"] * table + [f"outer_{outer}"] * bool(outer)
     name = ".".join(parts)
     function = module.globals.get(name)
     if function is None:
-        how = (accumulate, padded, table, outer)
-        kernel = TileKernel(module, name, dtype, tile, sizes, *how)
+        how = (accumulate, table, outer)
+        kernel = TileKernel(module, name, dtype, tile, edge, sizes, *how)
         function = kernel.emit()
     return function
 
@@ -238,14 +269,14 @@ class TileKernel:
         name: str,
         dtype: str,
         tile: Tile,
+        edge: Edge | None,
         sizes: Mapping[str, int | None],
         accumulate: bool = False,
-        padded: bool = False,
         table: bool = False,
         outer: int = 0,
         further: Sequence[str] = (),
     ) -> None:
-        self.tile, self.accumulate, self.padded = tile, accumulate, padded
+        self.tile, self.edge, self.accumulate = tile, edge, accumulate
         self.table, self.outer = table, outer
         self.bytes, element, suffix = _element(dtype)
         self.suffix = f"v{tile.lanes}{suffix}"
@@ -253,7 +284,7 @@ class TileKernel:
         self.element, self.vector = str(element), str(vector)
         self._declare(module, vector)
 
-        late = [key for key, v in sizes.items() if v is None and key != "n"]
+        late = [key for key, v in sizes.items() if v is None]
         late += [f"{what}{i}" for i in range(outer) for what in ("len", "a_o", "b_o")]
         pointers = ["A", "B", "C"] + ["T"] * table
         alone = len(pointers)
@@ -271,8 +302,7 @@ class TileKernel:
         size: dict[str, Index] = {
             k: f"%{k}" if v is None else v for k, v in sizes.items()
         }
-        self.n = sizes["n"]
-        __, self.k, self.a_m, self.a_k, self.b_k, self.c_m = size.values()
+        self.k, self.a_m, self.a_k, self.b_k, self.c_m = size.values()
         self.code = Text()
 
     def _declare(self, module: ir.Module, vector: ir.VectorType) -> None:
@@ -292,13 +322,14 @@ class TileKernel:
 
     def emit(self) -> ir.Function:
         """Emit the matrix product kernel: panels of columns, then the rest."""
-        column, width = "%n_begin", self.tile.columns
-        if self.n is None or self.n >= width:
-            column = self._panels(column, width)
-        if self.n is None:
-            self._panels(column, self.tile.lanes, needed=1)
-        elif self.n % width:
-            self._panels(column, self.n % width)
+        column: Index = "%n_begin"
+        tile, edge = self.tile, self.edge
+        if edge is None or edge.whole:
+            column = self._panels(column, tile)
+        if edge is None:
+            self._panels(column, tile.narrowed(1), masked=True)
+        elif edge.vectors:
+            self._panels(column, tile.narrowed(edge.vectors), masked=edge.masked)
         self._finish()
         self.code.line("ret void")
         self.code.finish(self.function)
@@ -307,26 +338,24 @@ class TileKernel:
     def _finish(self) -> None:
         """Emit code after a matrix product's last tile; nothing by default."""
 
-    def _panels(self, column: Index, width: int, needed: int | None = None) -> Index:
-        """Emit a product's panels of ``width`` columns; return the next column.
+    def _panels(self, column: Index, tile: Tile, *, masked: bool = False) -> Index:
+        """Emit a product's panels of a tile's columns; return the next column.
 
-        They go on while ``needed`` columns are left (by default ``width``).
+        ``masked``: the last vector may have fewer lanes than columns are left.
         """
-        lanes = self.tile.lanes
-        tile = self.tile.narrowed(-(-width // lanes))
+        inner = tile.columns - tile.lanes
 
         def panel(j: Value) -> None:
             mask = None
-            if needed is not None:
-                mask = self._mask(self.code.new(f"sub i64 %n_end, {j}"))
-            elif width % lanes:
-                mask = self._mask(width % lanes)
+            if masked:
+                mask = self._mask(self.code.new(f"sub i64 %n_end, {j}"), inner)
             row: Index = "%m_begin"
             for height in tile.heights():
                 body = partial(self._tile, replace(tile, rows=height), mask, j)
                 (row,) = self.code.loop(row, "%m_end", height, body)
 
-        return self.code.loop(column, "%n_end", width, panel, needed=needed)[0]
+        needed = inner + 1 if masked else tile.columns
+        return self.code.loop(column, "%n_end", tile.columns, panel, needed=needed)[0]
 
     def _tile(self, tile: Tile, mask: Value | None, j: Value, i: Value) -> None:
         """Emit one register tile of a product, at row i and column j of C, for all k.
@@ -379,8 +408,6 @@ class TileKernel:
         if many > 1:
             several = partial(self._several, step, many)
             k, *values = self.code.loop(k, self.k, many, several, *carried)
-            if isinstance(self.k, int) and first == 0 and self.k % many == 0:
-                return values
             after = list(zip([kind for kind, __ in carried], values))
         return self.code.loop(k, self.k, 1, step, *after)[1:]
 
@@ -413,9 +440,8 @@ class TileKernel:
             starts = [self._entry(i, r) for r in rows]
 
         def step(__: Index, a: Value, b: Value, *sums: Value) -> list[Value]:
-            insides = [None] * tile.vectors if self.padded else masks
             across = [
-                self._load(self._at(b, v * tile.lanes), insides[v]) for v in vectors
+                self._load(self._at(b, v * tile.lanes), masks[v]) for v in vectors
             ]
             following = [self._at(a, self.a_k), self._at(b, self.b_k)]
             for r in rows:
@@ -469,15 +495,18 @@ class TileKernel:
             f"shufflevector {vector} {first}, {vector} undef, {places}"
         )
 
-    def _mask(self, inside: Index) -> Value:
-        """Emit an LLVM vector mask whose first ``inside`` lanes are true."""
-        lanes = range(self.tile.lanes)
-        if isinstance(inside, int):
-            bits = ", ".join(f"i1 {str(v < inside).lower()}" for v in lanes)
-            return f"<{bits}>"
-        numbers = ", ".join(f"i64 {v}" for v in lanes)
-        spread = self._spread(inside, "i64")
-        return self.code.new(f"icmp slt <{len(lanes)} x i64> <{numbers}>, {spread}")
+    def _mask(self, left: Value, before: int) -> Value:
+        """Emit an LLVM vector mask whose lanes are true while columns are left.
+
+        Args:
+            left: how many are left in all.
+            before: how many of them stand in vectors before this one.
+        """
+        # Comparisons of 32 bits are as wide as the lanes of float32.
+        few = self.code.new(f"trunc i64 {left} to i32")
+        numbers = ", ".join(f"i32 {before + v}" for v in range(self.tile.lanes))
+        spread = self._spread(few, "i32")
+        return self.code.new(f"icmp slt <{self.tile.lanes} x i32> <{numbers}>, {spread}")
 
     def _load(self, place: Value, mask: Value | None) -> Value:
         """Emit the LLVM load of a vector; masked lanes are 0 and are not read."""

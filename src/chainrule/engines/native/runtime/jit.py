@@ -46,17 +46,21 @@ class Kernel:
         return cls(name, text.replace(f'@"{label}"', f'@"{name}"'), passes)
 
 
-def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> bytes:
+def object_code(
+    improved: Sequence[str], as_written: Sequence[str] = (), *, level: int = 1
+) -> bytes:
     """Compile LLVM modules together into object code for this processor.
 
     Args:
         improved: LLVM IR; LLVM's passes go over it.
         as_written: LLVM IR that they leave alone.
+        level: how much LLVM does to choose instructions and registers.
     """
     global compilations
     compilations += 1
     target, cpu, features = host()
-    machine = target.create_target_machine(cpu=cpu, features=features, opt=1, jit=True)
+    options = {"cpu": cpu, "features": features, "opt": level, "jit": True}
+    machine = target.create_target_machine(**options)
     context = binding.create_context()  # LLVM keeps what it met for as long as this
     module = _joined(improved, context)
     if improved:
@@ -75,7 +79,7 @@ def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> byte
         passes.detach()
     if as_written:
         module.link_in(_joined(as_written, context))
-    with _addresses_as_written():
+    with addresses_as_written():
         return machine.emit_object(module)
 
 
@@ -94,7 +98,7 @@ _NEWEST_LLVM = 22
 
 
 @contextmanager
-def _addresses_as_written() -> Generator[None]:
+def addresses_as_written() -> Generator[None]:
     """Disable LLVM's loop strength reduction within the block, to compile faster.
 
     That takes it a quarter of its time, and what we write gains nothing. The option is
@@ -177,10 +181,14 @@ _entries: dict[bytes, bytes] = {}
 
 
 def entry_code(text: str) -> bytes:
-    """Compile an entry point's LLVM text to object code, at most once."""
+    """Compile an entry point's LLVM text to object code, at most once.
+
+    It calls kernels, one after the other, and LLVM shall leave it as it is
+    (``optnone``): no level makes it faster, and the lowest takes half the time.
+    """
     key = sha256(text.encode()).digest()
     code = _entries.pop(key, None)
-    _entries[key] = code = code or object_code([], [text])
+    _entries[key] = code = code or object_code([], [text], level=0)
     while len(_entries) > IDLE:
         del _entries[next(iter(_entries))]
     return code

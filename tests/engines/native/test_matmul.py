@@ -373,7 +373,5 @@ def test_accumulators_stay_in_registers(triple, cpu, target, spill, dtype):
     narrow = tile.narrowed(tile.vectors // 2)
     full = sum(tile.heights()) * tile.vectors + sum(narrow.heights()) * narrow.vectors
     if tile.steps > 1:  # several of the whole tile, and one where k is odd
-        full += (tile.steps - 1) * (
-            tile.rows * tile.vectors + narrow.rows * narrow.vectors
-        )
+        full += tile.steps * (tile.rows * tile.vectors + narrow.rows * narrow.vectors)
     assert len(fused) == full

@@ -1,6 +1,6 @@
 """What tracing and compiling cost: in size, beside an older checkout, and again.
 
-    python benchmarks/compile.py                       # unrolled, scalars, sweep
+    python benchmarks/compile.py                       # all of it
     python benchmarks/compile.py trainer --base PATH   # beside the checkout at PATH
 
 ``unrolled``  tracing and compiling a training step of an LSTM of 20 … 160 unrolled
@@ -9,7 +9,8 @@
 ``trainer``   the first ``fit`` of the textbook's Trainer, of one step: all of it, and
               what of it is Python (all but LLVM's parsing, optimising and emitting);
 ``kept``      the same in a process that finds its code in the cache;
-``sweep``     twenty such Trainers one after the other in one process.
+``sweep``     twenty such Trainers one after the other in one process;
+``search``    twenty networks of other depths, widths and batches, as a search tries.
 
 Each figure is of fresh processes, which take turns. Printed is the shortest time of all
 rounds, by the processor's clock, so that other work on the machine counts little, and
@@ -19,6 +20,7 @@ in brackets the 10th and 90th percentile.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -130,11 +132,30 @@ def kept(_: int) -> dict[str, float]:
 
 
 def sweep(_: int) -> dict[str, float]:
-    """The first Trainer's time and the mean of the others'."""
-    times = []
-    for _ in range(RUNS):
-        made = textbook()
-        times.append(timed(lambda made=made: fit(made)))
+    """Return the first Trainer's time and the mean of the others'."""
+    return one_by_one([textbook() for _ in range(RUNS)])
+
+
+def search(_: int) -> dict[str, float]:
+    """Return the time of a first network and the mean of others, of other shapes."""
+    import chainrule as cr
+    from chainrule import nn, optim
+
+    random, made = np.random.default_rng(0), []
+    for seed in range(RUNS):
+        widths = [784, *random.integers(8, 128, random.integers(1, 4)), 10]
+        layers: list[Any] = []
+        for inputs, outputs in itertools.pairwise(map(int, widths)):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        loss, adam = nn.CrossEntropyLoss(), optim.AdamW(lr=1e-3)
+        model = nn.Sequential(*layers[:-1])
+        made.append(cr.Trainer(model, loss=loss, optimizer=adam, seed=seed))
+    return one_by_one(made)
+
+
+def one_by_one(trainers: list[Any]) -> dict[str, float]:
+    """Return the first Trainer's time and the mean of the others'."""
+    times = [timed(lambda trainer=trainer: fit(trainer)) for trainer in trainers]
     rest = times[1:]
     return {
         "first": times[0]["whole"],
@@ -152,7 +173,7 @@ def timed(run: Callable[[], object]) -> dict[str, float]:
     return {"whole": whole, "python": whole - llvm.seconds}
 
 
-CHILDREN = {f.__name__: f for f in (unrolled, scalars, trainer, kept, sweep)}
+CHILDREN = {f.__name__: f for f in (unrolled, scalars, trainer, kept, sweep, search)}
 
 # -- who starts them -------------------------------------------------------------------
 
@@ -187,7 +208,7 @@ def jobs(
         for size in sizes[:1] if shortest else sizes:
             label = f"{name} {size}" if size else name
             made[label] = name, size, ours
-            if base is not None and name in ("trainer", "kept", "sweep"):
+            if base is not None and name in ("trainer", "kept", "sweep", "search"):
                 made[f"{label}, base"] = name, size, base
     return made
 

@@ -17,7 +17,9 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
 
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
@@ -84,7 +86,9 @@ class _Known:
 
         self.microseconds = functools.cache(microseconds)
         self.divides = functools.cache(divided)
+        self.bytes = functools.cache(lambda value: bytes_of(value, sizes))
         self.accesses: dict[tuple[Node, Partition | None], list[Access]] = {}
+        self.options: dict[Any, list[tuple[Partition | None, float]]] = {}
 
 
 class _Orderer:
@@ -116,27 +120,36 @@ class _Orderer:
         phases = self._phases([node for node in nodes if node in first])
         return phases + self._phases([node for node in nodes if node not in first])
 
-    def _phases(self, waiting: list[Node]) -> list[list[Step]]:
+    def _phases(self, nodes: list[Node]) -> list[list[Step]]:
         """Return the remaining nodes as phases: groups of steps without barriers."""
+        number = {node: i for i, node in enumerate(nodes)}
+        unmet: dict[Node, int] = {}
+        followers: dict[Node, list[Node]] = {}
+        for node in nodes:
+            before = {v.node for v in node.inputs} | self.after.get(node, set())
+            earlier = [other for other in before if other in number]
+            unmet[node] = len(earlier)
+            for other in earlier:
+                followers.setdefault(other, []).append(node)
+        ready = [i for i, node in enumerate(nodes) if not unmet[node]]
         phases: list[list[Step]] = []
-        late = {v for node in waiting for v in node.outputs}
-        undone = set(waiting)
-        while waiting:
+        while ready:
             phase: list[Step] = []
-            put_off: list[Node] = []
+            put_off: list[int] = []
             self.pending.clear()
-            for node in waiting:
-                ready = not any(v in late for v in node.inputs)
-                if ready and not (self.after.get(node, set()) & undone):
-                    step = self._place(node)
-                    if step is not None:
-                        phase.append(step)
-                        undone.discard(node)
-                        late.difference_update(node.outputs)
-                        continue
-                put_off.append(node)
+            while ready:  # the first of the graph first
+                node = nodes[i := heappop(ready)]
+                step = self._place(node)
+                if step is None:
+                    put_off.append(i)
+                    continue
+                phase.append(step)
+                for other in followers.get(node, ()):
+                    unmet[other] -= 1
+                    if not unmet[other]:
+                        heappush(ready, number[other])
             phases.append(phase)
-            waiting = put_off
+            ready = put_off
             self.total += self.machine.barrier * any(not step.free for step in phase)
         return phases
 
@@ -157,9 +170,8 @@ class _Orderer:
         work = self.known.microseconds(node)
         best: _Option | None = None
         quiet: _Option | None = None
-        for partition in self._options(node):
+        for partition, busiest in self._options(node, work):
             accesses = self._accesses(node, partition)
-            busiest = self.machine.busiest(partition, work, self.sizes)
             cost, waits = self._cost(node, accesses, busiest)
             option = _Option(cost, partition, accesses)
             if best is None or cost < best.cost:
@@ -175,32 +187,41 @@ class _Orderer:
         self.total += best.cost + taken
         for value in self._crossing(node, best.accesses):
             root = self.views[value].root
-            self.crossing[root] = self._foreign(bytes_of(root, self.sizes))
+            self.crossing[root] = self._foreign(self.known.bytes(root))
         self._note(best.accesses)
         return Step(node, best.partition, work, taken, own=node in self.memory.own)
 
-    def _options(self, node: Node) -> list[Partition | None]:
-        """Return the candidate divisions of a node among threads."""
+    def _options(
+        self, node: Node, work: float
+    ) -> list[tuple[Partition | None, float]]:
+        """Return the candidate divisions of a node, each with its busiest thread's µs.
+
+        They depend on who owns its operands alone, so one search finds them for all.
+        """
+        if self.machine.threads == 1 or node in self.memory.own:
+            return [(None, work)]
+        place, owner = self.memory.place, self.owner
+        owners = tuple([owner.get(place(value)) for value in node.inputs])
+        options = self.known.options.get((node, owners))
+        if options is None:
+            busiest, sizes = self.machine.busiest, self.sizes
+            fitting = filter(partial(self.known.divides, node), self._fit(node, owners))
+            options = [(p, busiest(p, work, sizes)) for p in (*fitting, None)]
+            self.known.options[node, owners] = options
+        return options
+
+    def _fit(self, node: Node, owners: Iterable[AccessPattern]) -> Iterable[Partition]:
+        """Return the divisions of a node that its operands have, and fresh ones."""
         options: dict[Partition, None] = {}
-        if self.machine.threads > 1 and node not in self.memory.own:
-            domain = domain_of(node)
-            for i, value in enumerate(node.inputs):
-                owner = self.owner.get(self.memory.place(value))
-                partition = partition_of(self.views[value], owner, value.dtype.itemsize)
-                axis = None if partition is None else aligned(node, i)[partition.axis]
-                if partition is None or axis is None:
-                    continue
-                if domain[axis] == partition.unit_size * partition.units:
-                    options[replace(partition, axis=axis)] = None
-            options |= dict.fromkeys(self._fresh(node))
-        return [
-            *(
-                partition
-                for partition in options
-                if self.known.divides(node, partition)
-            ),
-            None,
-        ]
+        domain = domain_of(node)
+        for i, (value, owner) in enumerate(zip(node.inputs, owners)):
+            partition = partition_of(self.views[value], owner, value.dtype.itemsize)
+            axis = None if partition is None else aligned(node, i)[partition.axis]
+            if partition is None or axis is None:
+                continue
+            if domain[axis] == partition.unit_size * partition.units:
+                options[replace(partition, axis=axis)] = None
+        return options | dict.fromkeys(self._fresh(node))
 
     def _accesses(self, node: Node, partition: Partition | None) -> list[Access]:
         """Return a node's memory reads and writes, cached where possible."""
@@ -238,11 +259,11 @@ class _Orderer:
         """Return a node's cost in µs, and whether a barrier is needed before it."""
         waits = any(map(self.pending.conflict, accesses))
         for value in self._crossing(node, accesses):
-            cost += self._foreign(bytes_of(value, self.sizes))
+            cost += self._foreign(self.known.bytes(value))
         for value, access in self._reads(node, accesses):
             written_anew = access.key is None and access.space in self.entry.replaces
             if written_anew and not self._seen(value):
-                cost += self._taken_back(bytes_of(value, self.sizes))
+                cost += self._taken_back(self.known.bytes(value))
         write_key = next((access.key for access in accesses if access.write), ONE)
         if write_key is None or write_key[0] == "columns":
             cost += self.machine.barrier  # whoever reads whole rows will have to wait
@@ -266,12 +287,12 @@ class _Orderer:
     def _seen(self, value: Value) -> bool:
         """Return whether every core has a graph value in its cache."""
         spread = self.memory.place(value) in self.spread
-        return spread and bytes_of(value, self.sizes) <= CACHE.own_bytes
+        return spread and self.known.bytes(value) <= CACHE.own_bytes
 
     def _taken(self, node: Node) -> float:
         """Return the µs it costs to overwrite memory that all threads have read."""
         mine = [v for v in written(node) if self.memory.place(v) in self.spread]
-        return self._taken_back(sum(bytes_of(v, self.sizes) for v in mine))
+        return self._taken_back(sum(map(self.known.bytes, mine)))
 
     def _foreign(self, length: int) -> float:
         machine = self.machine

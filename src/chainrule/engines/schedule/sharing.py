@@ -180,9 +180,13 @@ class Pending:
 
     def conflict(self, access: Access) -> bool:
         """Return whether a memory access needs a barrier before it."""
-        return any(
-            access.conflicts(other)
-            for key, others in self._known.get(access.space, {}).items()
-            if key is None or key != access.key
-            for other in others
-        )
+        # A loop, as this is asked for every division of every node that is weighed.
+        for key, others in self._known.get(access.space, _NONE).items():
+            if key is None or key != access.key:
+                for other in others:
+                    if access.conflicts(other):
+                        return True
+        return False
+
+
+_NONE: dict[AccessPattern, dict[Access, None]] = {}

@@ -168,12 +168,13 @@ def test_eager_layers_are_compared() -> None:
 @needs("llvmlite")
 def test_compiling_is_timed() -> None:
     root = str(RUN.parent.parent)
-    names = ("trainer", "kept", "sweep")
+    names = ("trainer", "kept", "sweep", "search")
     rows = made("compile.py", *names, "--rounds", "1", "--base", root)
     assert set(rows) == {*names, *(f"{name}, base" for name in names)}
     assert rows["trainer"]["whole"]["best"] > rows["trainer"]["python"]["best"] > 0
     assert rows["trainer"]["whole"]["best"] > rows["kept"]["whole"]["best"] > 0
-    assert rows["sweep"]["first"]["best"] > rows["sweep"]["later"]["best"] > 0
+    for name in ("sweep", "search"):
+        assert rows[name]["first"]["best"] > rows[name]["later"]["best"] > 0
 
 
 @needs("llvmlite")

@@ -84,9 +84,12 @@ class _Known:
                 node, partition
             )
 
+        def length(value: Value) -> int:
+            return bytes_of(value, sizes)
+
         self.microseconds = functools.cache(microseconds)
         self.divides = functools.cache(divided)
-        self.bytes = functools.cache(lambda value: bytes_of(value, sizes))
+        self.bytes = functools.cache(length)
         self.accesses: dict[tuple[Node, Partition | None], list[Access]] = {}
         self.options: dict[Any, list[tuple[Partition | None, float]]] = {}
 
@@ -191,9 +194,7 @@ class _Orderer:
         self._note(best.accesses)
         return Step(node, best.partition, work, taken, own=node in self.memory.own)
 
-    def _options(
-        self, node: Node, work: float
-    ) -> list[tuple[Partition | None, float]]:
+    def _options(self, node: Node, work: float) -> list[tuple[Partition | None, float]]:
         """Return the candidate divisions of a node, each with its busiest thread's µs.
 
         They depend on who owns its operands alone, so one search finds them for all.

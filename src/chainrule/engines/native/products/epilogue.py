@@ -312,7 +312,5 @@ def emit_epilogue(
         epilogue: what becomes of the product.
     """
     tile = replace(tile, rows=max(tile.rows - 1, 1))
-    kernel = EpilogueKernel(
-        module, "epilogue", dtype, tile, width, strides, epilogue
-    )
+    kernel = EpilogueKernel(module, "epilogue", dtype, tile, width, strides, epilogue)
     return kernel.emit()

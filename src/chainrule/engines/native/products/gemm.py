@@ -84,7 +84,7 @@ def kernel(
     """
     dtype, tile = m.dtype.name, choose_tile(m.dtype.name, host_target())
     strides = {"a_m": m.a_m, "a_k": m.a_k}
-    ones = {name: 1 if stride == 1 else None for name, stride in strides.items()}
+    one: Any = {name: 1 if stride == 1 else None for name, stride in strides.items()}
     late = [] if late_depth else [m.depth]
     late += [stride for stride in strides.values() if stride != 1]
     late.append(m.b_k)
@@ -94,19 +94,20 @@ def kernel(
     kernels, dims = builder.code.kernels, builder.code.dim
     if epilogue is not None:
         width = m.width
-        assert width is not None and m.c_m == width
+        assert width is not None
+        assert m.c_m == width
         function = kernels.function(
-            ("epilogue", dtype, width, epilogue.key, *ones.items()),
+            ("epilogue", dtype, width, epilogue.key, *one.items()),
             kind,
-            lambda module: emit_epilogue(module, dtype, tile, width, ones, epilogue),
+            lambda module: emit_epilogue(module, dtype, tile, width, one, epilogue),
         )
         return function, list(map(dims, late))
     edge = None if m.width is None else Edge.of(m.width, tile)
     function = kernels.function(
-        ("matmul", dtype, accumulate, edge, *ones.items()),
+        ("matmul", dtype, accumulate, edge, *one.items()),
         kind,
         lambda module: emit_matmul(
-            module, dtype, tile, edge=edge, accumulate=accumulate, **ones
+            module, dtype, tile, edge=edge, accumulate=accumulate, **one
         ),
     )
     return function, list(map(dims, [*late, m.c_m]))

@@ -57,10 +57,10 @@ loops, as over the taps of the window, run around the one over k.
 **Memory.** A may have any strides, so a transposed A costs nothing; rows of B and C
 are contiguous. Sizes and strides count elements, and come at run time, so that all
 products of a kind share one kernel: LLVM takes 20 ms for each. Folded into the code,
-they would make it no faster. Nothing is packed or copied: where B is large and read often,
-keep it in panels, that is as ``[panels][K][tile.columns]``, and call the kernel once
-a panel. To block over k, call an ``accumulate`` kernel once a block: C holds exactly
-what the registers held, so the chain goes on and no bit changes.
+they would make it no faster. Nothing is packed or copied: where B is large and read
+often, keep it in panels, that is as ``[panels][K][tile.columns]``, and call the kernel
+once a panel. To block over k, call an ``accumulate`` kernel once a block: C holds
+exactly what the registers held, so the chain goes on and no bit changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -506,7 +506,9 @@ class TileKernel:
         few = self.code.new(f"trunc i64 {left} to i32")
         numbers = ", ".join(f"i32 {before + v}" for v in range(self.tile.lanes))
         spread = self._spread(few, "i32")
-        return self.code.new(f"icmp slt <{self.tile.lanes} x i32> <{numbers}>, {spread}")
+        return self.code.new(
+            f"icmp slt <{self.tile.lanes} x i32> <{numbers}>, {spread}"
+        )
 
     def _load(self, place: Value, mask: Value | None) -> Value:
         """Emit the LLVM load of a vector; masked lanes are 0 and are not read."""

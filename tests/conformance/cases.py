@@ -1,6 +1,6 @@
 """Examples of every primitive, made from the ``cases`` that it declares.
 
-Nothing here knows any primitive: whatever is registered is covered. A test of the
+Nothing here knows any primitive: whatever the package declares is covered. A test of the
 references, of derivatives or of an engine asks for :func:`all_cases` and lets each
 :class:`Example` draw its inputs::
 
@@ -13,16 +13,19 @@ references, of derivatives or of an engine asks for :func:`all_cases` and lets e
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import chainrule
 from chainrule.composites.composite import Composite
 from chainrule.graph.apply import apply
 from chainrule.graph.declare import by_input
@@ -54,6 +57,20 @@ TOGETHER = 8
 
 #: Nodes of a body from which on tests of machine code do less at first.
 LONG = 80
+
+_DECLARATION = re.compile(r"^@(declare|composite)\(", re.MULTILINE)
+
+
+def _declare_all() -> None:
+    """Import every module of the package that declares primitives or composites."""
+    package = Path(chainrule.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        if _DECLARATION.search(path.read_text(encoding="utf-8")):
+            parts = path.relative_to(package.parent).with_suffix("").parts
+            importlib.import_module(".".join(parts).removesuffix(".__init__"))
+
+
+_declare_all()
 
 _INTEGERS = {
     DType.bool: (0, 2),

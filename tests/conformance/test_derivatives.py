@@ -70,6 +70,7 @@ def test_a_cotangent_has_the_type_of_its_value(
             assert g is None
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # ties: singular matrices
 @every(all_cases(only=differentiable))
 def test_traced_derivative_is_the_eager_one(
     example: Example, rng: np.random.Generator

@@ -17,6 +17,7 @@ from chainrule.autodiff import inline, vjp
 from chainrule.engines import Executable, load_engine
 from chainrule.engines.threads import RunLock
 from chainrule.errors import ShapeError
+from chainrule.graph.batching import Samples, graph_of_samples, repeated
 from chainrule.graph.context import context
 from chainrule.graph.declare import declare
 from chainrule.graph.emit import trace
@@ -124,9 +125,17 @@ def _written(*inputs: Expr, body: Graph, engine: str) -> Expr:
     return apply(body.name, *inputs)
 
 
+def _batch(samples: Samples) -> list[Value]:
+    """Return a call's results for many samples: its graph's, computed for them."""
+    body, size = samples.attrs["body"], samples.size
+    results = graph_of_samples(body, samples.inputs, samples.batched, size, body=True)
+    return [value if many else repeated(value, size) for value, many in results]
+
+
 @declare(
     rule=_rule,
     joint_vjp=_vjp,
+    batch=_batch,
     shown=of_any(_written),
     source="a compiled function within an eager one",
     cases=_cases,

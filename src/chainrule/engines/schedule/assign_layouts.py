@@ -87,7 +87,7 @@ class Nest:
 
     Attributes:
         a, b: which operand plays A and B.
-        u, v, k: the letters of one product; u and k may be missing.
+        u, v, k: the letters of one product, of which some may be missing.
         outer: the other letters of the result, over which products are repeated.
         inner: the other contracted letters, over which products are added up.
         copied: whether B has to be laid out anew, with v last.
@@ -123,8 +123,10 @@ def as_nest(node: Node, layouts: Sequence[StridedView]) -> Nest | None:
     sizes = dict(zip(letters[0] + letters[1], (*layouts[0].shape, *layouts[1].shape)))
     named = any(not isinstance(sizes[c], int) for c in inner)
     copied = layouts[b].strides[letters[b].index(v)] != 1 and sizes[v] != 1
-    if named or (copied and not u):  # the copy would be all of the work
+    if named:
         return None
+    if copied and not u:  # a matrix by a vector: a copy would be all of the work
+        a, b, u, v, copied = b, a, v, "", False
     outer = "".join(c for c in d.out if c not in (u, v))
     return Nest(a, b, u, v, k, outer, inner, copied)
 

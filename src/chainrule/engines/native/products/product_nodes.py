@@ -46,7 +46,7 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
         at = letters[which].find(letter) if letter else -1
         return layouts[which].strides[at] if at >= 0 else 0
 
-    rows, columns = sizes.get(nest.u, 1), sizes[nest.v]
+    rows, columns = sizes.get(nest.u, 1), sizes.get(nest.v, 1)
     matrices = Matrices(
         out.dtype,
         rows,

@@ -1,7 +1,7 @@
 """Examples of every primitive, made from the ``cases`` that it declares.
 
-Nothing here knows any primitive: whatever the package declares is covered. A test of the
-references, of derivatives or of an engine asks for :func:`all_cases` and lets each
+Nothing here knows any primitive: whatever the package declares is covered. A test of
+the references, of derivatives or of an engine asks for :func:`all_cases` and lets each
 :class:`Example` draw its inputs::
 
     @pytest.mark.parametrize("example", all_cases())

@@ -41,6 +41,19 @@ class _Record:
             self.chunks = [{name: np.concatenate(p) for name, p in parts.items()}]
         return dict(self.chunks[0]) if self.chunks else {}
 
+    def since(self, start: int) -> dict[str, Array]:
+        """Return the recorded columns of the steps from ``start`` on, as views."""
+        last: list[dict[str, Array]] = []
+        before = self.length
+        while before > start:
+            chunk = self.chunks[len(self.chunks) - 1 - len(last)]
+            before -= _rows(chunk)
+            last.insert(0, chunk)
+        tail = _Record()
+        tail.chunks = last
+        skipped = max(start - before, 0)
+        return {name: a[skipped:] for name, a in tail.columns().items()}
+
 
 def _rows(chunk: Mapping[str, Array]) -> int:
     return len(next(iter(chunk.values())))
@@ -99,6 +112,13 @@ class History:
     def steps_of(self, entry: str) -> dict[str, Array]:
         """Return the recorded values of all steps of an entry point, by name."""
         return self._of(entry).columns()
+
+    def since(self, start: int, entry: str | None = None) -> dict[str, Array]:
+        """Return the recorded values of an entry point's steps from ``start`` on.
+
+        Only the last chunks are read: it may be asked often in a long run.
+        """
+        return self._of(entry or self.entry).since(start)
 
     def recent(self, steps: int = 100) -> float:
         """Return the mean loss of the last ``steps`` training steps, NaN for none."""

@@ -229,7 +229,7 @@ def histogram(array: Array, bins: int = 24) -> str:
     low, high = f"{edges[0]:.3g}", f"{edges[-1]:.3g}"
     return (
         f'<svg viewBox="0 0 {8 * bins} 76" width="{8 * bins}" height="76" role="img">'
-        f'<g fill="#5b8aa6">{bars}</g><g font-size="11" fill="#444">'
+        f'<g fill="#5b8aa6">{bars}</g><g font-size="11" fill="currentColor">'
         f'<text x="0" y="73">{low}</text>'
         f'<text x="{8 * bins}" y="73" text-anchor="end">{high}</text></g></svg>'
     )

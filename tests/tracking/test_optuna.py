@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import errors
 from chainrule.tracking import OptunaPruning
+from tests.training.test_loop import example
 
 from .conftest import STEPS, dataset, fit, trainer
 
@@ -61,6 +62,14 @@ def test_a_good_trial_comes_to_its_end() -> None:
     )
     assert [t.state.name for t in search.trials] == ["COMPLETE"] * 2
     assert [*search.trials[0].intermediate_values] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_the_example_finds_good_settings() -> None:
+    made = example("search").run(trials=12, epochs=20)
+    assert made["accuracy"] > 0.85  # of 1/3 for guessing
+    assert 0 < made["pruned"] < 12
+    assert made["best"]["lr"] > 1e-3
 
 
 def test_what_it_cannot_report() -> None:

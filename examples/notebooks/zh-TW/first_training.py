@@ -14,7 +14,7 @@ train, test = cr.data.mnist()
 train
 
 # %% [markdown]
-# 這是資料集的*檢視*：裡面有什麼，以及最前面的幾張圖與它們的標籤。每張圖是一列 784 個0 到 1 之間的數字。網路讀進這樣一列，算出 64 個數字，再由這些算出十個分數，每個數字一個。
+# 這是資料集的*檢視*：裡面有什麼，以及最前面的幾張圖與它們的標籤。每張圖是一列 784 個 0 到 1 之間的數字。網路讀進這樣一列，算出 64 個數字，再由這些算出十個分數，每個數字一個。
 
 # %%
 cr.manual_seed(0)
@@ -29,7 +29,7 @@ trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(lr=
 trainer.evaluate(test)
 
 # %% [markdown]
-# 訓練：每一步看 64 張圖，把每個權重逆著梯度的方向移動一點點。一個週期（epoch）就是把60,000 張圖全部看過一遍。
+# 訓練：每一步看 64 張圖，把每個權重逆著梯度的方向移動一點點。一個週期（epoch）就是把 60,000 張圖全部看過一遍。
 
 # %%
 history = trainer.fit(train, epochs=3, batch_size=64, validation=test)

@@ -12,7 +12,7 @@ from chainrule.tracking import OptunaPruning
 
 cr.set_language("zh-TW")
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-data = cr.data.spiral(600, classes=3, noise=0.05)
+data = cr.data.spiral(1500, classes=3, noise=0.05)
 train, rest = data.split(0.6, seed=0, stratify=True)
 validation, test = rest.split(0.5, seed=0, stratify=True)
 train
@@ -30,13 +30,12 @@ def trainer_of(params):
         nn.Sequential(*layers, nn.Linear(width, 3)),
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.Adam(lr=params["lr"]),
-        engine="numpy",
     )
 
 
 def objective(trial):
     params = {
-        "width": trial.suggest_categorical("width", [4, 8, 16, 32]),
+        "width": trial.suggest_categorical("width", [8, 16, 32, 64]),
         "lr": trial.suggest_float("lr", 1e-4, 0.3, log=True),
     }
     history = trainer_of(params).fit(

@@ -48,7 +48,7 @@ def _rows(data: Any) -> Iterator[list[str]]:
     room = max(COLUMNS - width, 1)  # so that a wide table shows the target
     features = data.feature_names or [f"x{i}" for i in range(data.x.shape[1])]
     targets = data.target_names or (
-        [f"y{i}" for i in range(width)] if several else [tr("target")]
+        [f"y{i}" for i in range(width)] if width > 1 else [tr("target")]
     )
     cut = len(features) > room
     yield [*targets, *features] if cut else [*features, *targets]

@@ -21,7 +21,7 @@ def module_view(module: Any) -> str:
     if not named:
         own = module.named_tensors()
         return view(paragraph(repr(module)), *(_numbers(*item) for item in own))
-    head = tr("layer"), tr("class"), tr("parameters"), tr("numbers")
+    head = tr("layer"), tr("class"), tr("shapes"), tr("parameters")
     rows = [[path, _kind(inner), *_sizes(inner)] for path, inner in named[:ROWS]]
     shown = table([head, *rows], len(named), left=True)
     return view(paragraph(type(module).__name__), shown, paragraph(_total(module)))

@@ -88,6 +88,10 @@ def test_history_arithmetic() -> None:
         history.extend({"loss": a, "p": -a})
     assert history.recent(2) == 4.5
     assert history.recent(3) == 4.0
+    assert [history.since(n)["loss"].tolist() for n in (0, 2, 4)] == (
+        [[1, 2, 3, 4, 5], [3, 4, 5], [5]]
+    )
+    assert history.since(5) == {}
     history.restore((0, {"train": 4}))
     assert len(history) == 4
     assert history.steps["p"].tolist() == [-1, -2, -3, -4]
@@ -164,6 +168,24 @@ def test_the_bar_of_a_resumed_run(
     bar.on_start(trainer)
     assert bar.progress.tasks[0].completed == 2
     bar.on_end(trainer)
+
+
+@pytest.mark.parity
+def test_the_bar_is_a_widget_where_there_are_widgets(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    pytest.importorskip("ipywidgets", reason="needs ipywidgets: pip install it")
+    trainer = make()
+    trainer.fit(data, epochs=2, batch_size=25, progress=False)
+    shown = progress.Notebook()
+    shown.widget = shown._widget()
+    shown.line = "<b>"
+    shown._draw(trainer)
+    row, line = shown.widget.children
+    bar, label = row.children
+    assert (bar.value, bar.max) == (4, 4)
+    assert label.value.startswith("epoch 2/2  loss ")
+    assert line.value == "<code>&lt;b&gt;</code>"
 
 
 def test_a_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ class Tracker(Callback):
     Args:
         log_every_n_steps: steps between two points within an epoch; 0: epochs only.
             Where steps are so short that points would cost more than a hundredth of
-            the time, their distance is doubled.
+            the time, they come at twice the distance, or four times, and so on.
         histogram_freq: epochs between histograms of all parameters, and of what each
             step of the epoch recorded; 0: none.
         images: pictures at the same epochs: True for the weights as heat maps, or a
@@ -280,7 +280,7 @@ class Tracker(Callback):
         done = self._logged // stride * stride  # the last window ended here
         if done + stride > upto:
             return
-        started = time.perf_counter()
+        started, before = time.perf_counter(), self._doubled
         first = max(done, self._ahead)
         columns = run.history.since(first - self._ahead, entries[0])
         for end in range(done + stride, upto + 1, stride):
@@ -288,8 +288,10 @@ class Tracker(Callback):
             means = {f"step/{name}": _mean(c[rows]) for name, c in columns.items()}
             yield end, means
         now = time.perf_counter()
-        if now - started > SHARE * (now - self._last):
-            self._doubled += 1
+        spent, may_be = now - started, SHARE * (now - self._last)
+        # Up to eightfold at once: the first point may be slow for other reasons.
+        while spent > may_be and self._doubled < before + 3:
+            self._doubled, spent = self._doubled + 1, spent / 2
         self._last = now
 
 

@@ -169,15 +169,17 @@ def test_a_chart_is_where_the_numbers_are() -> None:
     assert 'points="62.0,12.0 272.0,28.4 482.0,192.0"' in linear
 
 
-def test_explanations_are_bounded() -> None:
+def test_explanations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = np.ones((1, 4), "f4"), [1]
-    page = shown(cr.explain(network(), x, y, loss=nn.CrossEntropyLoss()))
+    made = cr.explain(network(), x, y, loss=nn.CrossEntropyLoss())
+    page = shown(made)
     assert "math" in page.tags
-    deep = nn.Sequential(*(nn.Linear(80, 80) for __ in range(20)), nn.Linear(80, 2))
-    x = np.ones((1, 80), "f4")
-    made = cr.explain(deep, x, y, loss=nn.CrossEntropyLoss())
-    assert "more parts: save to_html()" in shown(made).text
-    assert len(made.to_html()) > 600_000
+    assert "more parts" not in page.text
+    monkeypatch.setattr("chainrule.explanation.document.NOTEBOOK", 3000)
+    short = shown(made)
+    assert re.search(r"… \d+ more parts: save to_html\(\)", short.text)
+    assert len(short.text) < len(page.text) / 2
+    assert "more parts" not in made.to_html()
 
 
 @pytest.mark.slow

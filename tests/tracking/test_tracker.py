@@ -16,7 +16,7 @@ from chainrule.tracking import JSONLines, Tracker
 from chainrule.training import LambdaCallback
 from tests.training.test_loop import example
 
-from .conftest import EPOCHS, KILLS, STEPS, fit, killed, points, trainer
+from .conftest import EPOCHS, KILLS, STEPS, dataset, fit, killed, points, trainer
 
 
 class Notes(Tracker):
@@ -127,6 +127,33 @@ def test_a_second_fit_is_a_new_run() -> None:
         [(None, 0), (None, STEPS)]
     )
     assert [step for __, step in notes.of("scalars")] == [STEPS, 2 * STEPS]
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_the_points_of_a_second_fit_are_its_own() -> None:
+    notes, made = Notes(log_every_n_steps=5), trainer()
+    for __ in range(2):
+        fit(notes, made, epochs=1)
+    means = {
+        step: v["step/loss"] for v, step in notes.of("scalars") if "step/loss" in v
+    }
+    loss = made.history.steps["loss"]
+    assert means == {
+        5: loss[:5].mean(dtype=np.float64),
+        10: loss[7:10].mean(dtype=np.float64),
+    }
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_what_a_tracker_missed_it_gets_when_the_run_goes_on(tmp_path: Path) -> None:
+    with pytest.warns(errors.ChainruleWarning):
+        fit(Broken("scalars"), checkpoint=tmp_path, epochs=2)
+    made = cr.Trainer.load(tmp_path)
+    made.state.callbacks["Notes"] = made.state.callbacks.pop("Broken")
+    notes = Notes(log_every_n_steps=5)
+    made.resume(dataset(), epochs=3, callbacks=notes, progress=False)
+    steps = [step for values, step in notes.of("scalars") if "step/loss" in values]
+    assert steps == [5, 10, 15, 20]
 
 
 def test_short_steps_have_fewer_points(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ from chainrule.util import validation
 
 #: Tracking of steps may cost this share of a run's time; then points become sparser.
 SHARE = 0.01
+#: What a tracker counts, as its state names it.
+_COUNTS = ("began", "logged", "doubled")
 #: Gives pictures by name: uint8, or floats from 0 to 1; (H, W) or (H, W, 3).
 Images = Callable[[Any], Mapping[str, Array]]
 
@@ -100,7 +102,9 @@ class Tracker(Callback):
                 fix="histogram_freq=1",
             )
         self.run_id: str | None = None
-        self._logged = self._doubled = 0  # up to this step all has been given
+        #: The step that it began behind, the last one that has been given, and how
+        #: often the distance of points has been doubled.
+        self._began = self._logged = self._doubled = 0
         self._open = self._failed = self._completed = False
 
     # -- what a tracker writes down ----------------------------------------------------
@@ -142,7 +146,8 @@ class Tracker(Callback):
         self._ahead = trainer.state.updates - sum(lengths.values())
         self._starts = dict(trainer.state.starts)
         if self.run_id is None:
-            self._logged, self._doubled = trainer.state.updates, 0
+            self._began = self._logged = trainer.state.updates
+            self._doubled = 0
         self._safely(self._begin, trainer)
         self._last = time.perf_counter()
 
@@ -220,22 +225,18 @@ class Tracker(Callback):
         """Return the tracker's run id and its last step, for checkpoints."""
         if self.run_id is None:
             return {}
-        return {
-            "run_id": self.run_id,
-            "logged": self._logged,
-            "doubled": self._doubled,
-        }
+        counts = {name: getattr(self, f"_{name}") for name in _COUNTS}
+        return {"run_id": self.run_id, **counts}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the tracker's run id and its last step."""
-        run_id, logged, doubled = (
-            state.get(key, usual)
-            for key, usual in (("run_id", None), ("logged", 0), ("doubled", 0))
-        )
-        counts = all(type(n) is int and n >= 0 for n in (logged, doubled))
-        if not isinstance(run_id, str | None) or not counts or doubled > 64:
+        run_id = state.get("run_id")
+        counts = {name: state.get(name, 0) for name in _COUNTS}
+        known = all(type(n) is int and n >= 0 for n in counts.values())
+        if not isinstance(run_id, str | None) or not known or counts["doubled"] > 64:
             raise self.strange(state)
-        self.run_id, self._logged, self._doubled = run_id, logged, doubled
+        self.run_id = run_id
+        self.__dict__ |= {f"_{name}": n for name, n in counts.items()}
 
     # -- how ---------------------------------------------------------------------------
 
@@ -281,7 +282,7 @@ class Tracker(Callback):
         if done + stride > upto:
             return
         started, before = time.perf_counter(), self._doubled
-        first = max(done, self._ahead)
+        first = max(done, self._ahead, self._began)
         columns = run.history.since(first - self._ahead, entries[0])
         for end in range(done + stride, upto + 1, stride):
             rows = slice(max(end - stride - first, 0), end - first)

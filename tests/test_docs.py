@@ -69,9 +69,21 @@ DOCUMENTS = (
     "docs/how-to/trainer.md",
     "docs/how-to/onnx-import.md",
     "docs/how-to/scikit-learn.md",
+    "docs/how-to/notebooks.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )
+#: What the examples of documents and modules need of the extra ``parity``.
+NEEDS = {
+    "docs/how-to/trackers.md": ("tensorboard", "mlflow"),
+    "docs/how-to/search.md": ("optuna",),
+    "src/chainrule/tracking/mlflow.py": ("mlflow",),
+    "src/chainrule/tracking/optuna.py": ("optuna",),
+    "src/chainrule/tracking/tensorboard.py": ("tensorboard",),
+    "src/chainrule/tracking/wandb.py": ("trackio",),
+}
+#: Documents that do: each is a test of its own.
+WITH_PACKAGES = tuple(name for name in NEEDS if name.endswith(".md"))
 #: Those whose blocks use the package and add nothing to it.
 USE = tuple(name for name in DOCUMENTS if re.match("docs/(?!built|measured)", name))
 #: The others.
@@ -309,18 +321,23 @@ def runs_here(name: str) -> bool:
     return HAS_LLVMLITE or not (asks or "native" in re.split(r"[./]", name))
 
 
-def skipped_without_llvmlite(name: str, path: Path) -> Any:
-    """A case for ``name``, which is skipped where the native engine cannot run."""
+def skipped_where_absent(name: str, path: Path) -> Any:
+    """A case for ``name``, which is skipped where a package of it is missing."""
+    file = path.relative_to(ROOT).as_posix()
     reason = "the native engine needs llvmlite, which has no wheel here"
-    absent = not runs_here(path.relative_to(ROOT).as_posix())
-    return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason))
+    marks = [pytest.mark.skipif(not runs_here(file), reason=reason)]
+    for package in NEEDS.get(file, ()):
+        absent = importlib.util.find_spec(package) is None
+        reason = f"needs {package}: pip install it"
+        marks += [pytest.mark.parity, pytest.mark.skipif(absent, reason=reason)]
+    return pytest.param(name, marks=marks)
 
 
-def problem(*names: str, options: tuple[str, ...] = ()) -> str:
+def problem(*names: str, options: tuple[str, ...] = (), warnings: str = "error") -> str:
     """What is wrong with documents, whose blocks run in a process of their own."""
     paths = (str(ROOT / name) for name in names)
     made = subprocess.run(
-        [sys.executable, "-W", "error", __file__, *options, *paths],
+        [sys.executable, "-W", warnings, __file__, *options, *paths],
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
@@ -344,6 +361,15 @@ def test_documents_that_use_the_package() -> None:
     assert not problem(*USE, options=("--no-pictures",))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [skipped_where_absent(name, ROOT / name) for name in WITH_PACKAGES]
+)
+def test_documents_that_need_packages(name: str) -> None:
+    """Others' packages, and these warn of each other."""
+    assert not problem(name, warnings="ignore")
+
+
 def test_every_document_with_python_is_listed() -> None:
     """But for the Chinese ones, which ``test_translated_docs.py`` knows."""
     written = {
@@ -355,7 +381,10 @@ def test_every_document_with_python_is_listed() -> None:
             for b in blocks(path.read_text("utf-8"))
         )
     }
-    assert {name for name in written if "zh-TW" not in name} <= set(DOCUMENTS)
+    assert {name for name in written if "zh-TW" not in name} <= {
+        *DOCUMENTS,
+        *WITH_PACKAGES,
+    }
 
 
 # -- the runner itself ---------------------------------------------------------------
@@ -478,7 +507,7 @@ def _modules() -> Iterator[Any]:
             continue
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(parts).removesuffix(".__init__")
-        yield skipped_without_llvmlite(name, path)
+        yield skipped_where_absent(name, path)
 
 
 @pytest.mark.parametrize("name", list(_modules()))

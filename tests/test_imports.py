@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nn", "optim", "data", "metrics"),
     ("func", "interop.onnx", "utils"),
     ("training",),
-    ("explanation", "sklearn", "viz"),
+    ("explanation", "sklearn", "tracking", "viz"),
     ("book.derivation", "book.marking"),
     ("models",),
     ("__init__",),

@@ -26,7 +26,7 @@ from tests.test_docs import (
     Block,
     blocks,
     problem,
-    skipped_without_llvmlite,
+    skipped_where_absent,
 )
 from tests.test_package import documents
 
@@ -170,7 +170,7 @@ def test_links_lead_somewhere() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        skipped_without_llvmlite(chinese, ROOT / chinese)
+        skipped_where_absent(chinese, ROOT / chinese)
         for english, chinese in PAIRS.items()
         if english in DOCUMENTS
     ],

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         nn,
         optim,
         special,
+        tracking,
         training,
         utils,
         viz,
@@ -117,7 +118,7 @@ short, int, long = int16, int32, int64
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
     *("distributions", "fft", "func", "jit", "linalg", "metrics", "models"),
-    *("nn", "optim", "random", "special", "training", "utils", "viz"),
+    *("nn", "optim", "random", "special", "tracking", "training", "utils", "viz"),
 )
 #: What is imported with the first of its names that is asked for.
 _LAZY = {
@@ -288,6 +289,7 @@ __all__ = [
     "special",
     "summary",
     "tensor",
+    "tracking",
     "training",
     "uint8",
     "uint16",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 from collections.abc import Callable
@@ -13,7 +14,10 @@ import pytest
 from .conftest import RUN, forged, unfinished
 
 OUTSIDE = ["../stolen", "{tmp}/stolen", "link/stolen", "a/../../stolen", "link"]
-CALLBACKS = ["CSVLogger", "JSONLinesLogger", "BestCheckpoint"]
+#: Callbacks that write, and the argument that says where.
+CALLBACKS = {"CSVLogger": "path", "JSONLines": "path", "BestCheckpoint": "path"}
+if importlib.util.find_spec("tensorboard") is not None:
+    CALLBACKS["TensorBoard"] = "log_dir"
 
 
 def add(text: str, section: str) -> str:
@@ -22,7 +26,8 @@ def add(text: str, section: str) -> str:
 
 def callback(kind: str, path: str) -> str:
     monitor = 'monitor = "train_loss"\n' if kind == "BestCheckpoint" else ""
-    return f"[[callbacks]]\nclass = \"{kind}\"\npath = '{path}'\n{monitor}"
+    where = f"{CALLBACKS[kind]} = '{path}'"
+    return f'[[callbacks]]\nclass = "{kind}"\n{where}\n{monitor}'
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
@@ -38,7 +43,7 @@ def test_a_file_that_has_a_callback_write_elsewhere(
     with nothing_outside(project / "out"):
         made = chainrule("train", "run.toml", "--out", "out")
     assert made.code == 2
-    assert "[[callbacks]] number 1, path" in made.err
+    assert f"[[callbacks]] number 1, {CALLBACKS[kind]}" in made.err
 
 
 def test_a_checkpoint_that_has_a_callback_write_elsewhere(
@@ -54,7 +59,7 @@ def test_a_checkpoint_that_has_a_callback_write_elsewhere(
         with nothing_outside(project / "out"):
             made = chainrule("train", "--resume", "out")
         assert made.code == 2, (kind, path)
-        assert "[[callbacks]] number 1, path" in made.err
+        assert f"[[callbacks]] number 1, {CALLBACKS[kind]}" in made.err
 
 
 def test_a_checkpoint_whose_log_is_where_it_may_be(

@@ -34,7 +34,8 @@ def left(directory: str) -> dict[str, Any]:
         document = {**document, "epochs": rows, "seconds": 0}
         found[name] = document, {key: a.tobytes() for key, a in arrays.items()}
     lines = Path(directory, "log.jsonl").read_text(encoding="utf-8").splitlines()
-    found["log"] = [{**json.loads(line), "seconds": 0} for line in lines]
+    # The first has the settings that the run was begun with.
+    found["log"] = [{**json.loads(line), "seconds": 0} for line in lines[1:]]
     found["run"] = Path(directory, "run.toml").read_text(encoding="utf-8")
     metrics = json.loads(Path(directory, "metrics.json").read_text(encoding="utf-8"))
     strange = ("out", "resumed_from", "history")

@@ -62,7 +62,7 @@ class = "BestCheckpoint"
 class = "CSVLogger"
 
 [[callbacks]]
-class = "JSONLinesLogger"
+class = "JSONLines"
 """
 #: The recipe and the file: what to train, where it is cut, how many steps it has.
 TARGETS = {"recipe": (["mnist", *SMALL], 7, 20), "file": (["moons.toml"], 9, 24)}

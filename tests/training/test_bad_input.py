@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, nn, optim, training
+from chainrule import errors, nn, optim, tracking, training
 
 from .conftest import Make, pixels, raising, same, small_network
 
@@ -218,7 +218,7 @@ def test_places_that_are_none(make: Make, data: cr.data.Dataset, given: Any) -> 
         lambda: cr.Trainer.load(given),
         lambda: training.BestCheckpoint(given),
         lambda: training.CSVLogger(given),
-        lambda: training.JSONLinesLogger(given),
+        lambda: tracking.JSONLines(given),
     ):
         with raising(errors.ArgumentError, "must say where", repr(given), fix=False):
             call()

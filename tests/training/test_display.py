@@ -49,7 +49,7 @@ def test_columns_of_any_metric(make: Make, data: cr.data.Dataset) -> None:
     page = history._repr_html_()
     assert "<th>val. top2</th>" in page
     assert "<td>&lt;b&gt;</td>" in page
-    assert History()._repr_html_() == "<p>History(0 steps, no finished epoch)</p>"
+    assert "<p>History(0 steps, no finished epoch)</p>" in History()._repr_html_()
 
 
 def test_validation_data_by_their_name(
@@ -88,6 +88,10 @@ def test_history_arithmetic() -> None:
         history.extend({"loss": a, "p": -a})
     assert history.recent(2) == 4.5
     assert history.recent(3) == 4.0
+    assert [history.since(n)["loss"].tolist() for n in (0, 2, 4)] == (
+        [[1, 2, 3, 4, 5], [3, 4, 5], [5]]
+    )
+    assert history.since(5) == {}
     history.restore((0, {"train": 4}))
     assert len(history) == 4
     assert history.steps["p"].tolist() == [-1, -2, -3, -4]
@@ -166,6 +170,24 @@ def test_the_bar_of_a_resumed_run(
     bar.on_end(trainer)
 
 
+@pytest.mark.parity
+def test_the_bar_is_a_widget_where_there_are_widgets(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    pytest.importorskip("ipywidgets", reason="needs ipywidgets: pip install it")
+    trainer = make()
+    trainer.fit(data, epochs=2, batch_size=25, progress=False)
+    shown = progress.Notebook()
+    shown.widget = shown._widget()
+    shown.line = "<b>"
+    shown._draw(trainer)
+    row, line = shown.widget.children
+    bar, label = row.children
+    assert (bar.value, bar.max) == (4, 4)
+    assert label.value.startswith("epoch 2/2  loss ")
+    assert line.value == "<code>&lt;b&gt;</code>"
+
+
 def test_a_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell shows one bar that moves, and nothing goes to standard error."""
     shown: list[str] = []
@@ -187,8 +209,12 @@ def test_a_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = types.ModuleType("IPython")
     kernel.get_ipython = ZMQInteractiveShell  # type: ignore[attr-defined]
     inner = types.ModuleType("IPython.display")
-    inner.HTML, inner.display = HTML, display  # type: ignore[attr-defined]
+    core = types.ModuleType("IPython.core.display")
+    inner.display, core.HTML = display, HTML  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", kernel)
+    monkeypatch.setitem(sys.modules, "IPython.core", types.ModuleType("IPython.core"))
+    monkeypatch.setitem(sys.modules, "IPython.core.display", core)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)  # not installed
     monkeypatch.setitem(sys.modules, "IPython.display", inner)
     assert isinstance(progress.display(), progress.Notebook)
     stderr = io.StringIO()

@@ -14,7 +14,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.viz import drawing, images, write_report
+from chainrule.html.pictures import as_pictures, grey_or_colour, picture_shape
+from chainrule.viz import drawing, write_report
 from chainrule.viz.report import charts, sections
 from chainrule.viz.report.page import render_experiment
 from chainrule.viz.words import LANGUAGES, read_words
@@ -761,10 +762,10 @@ def test_contrast(theme: str, write: Write) -> None:
 def test_what_looks_like_a_picture(
     row: tuple[int, ...], shape: tuple[int, int, int] | None
 ) -> None:
-    assert images.picture_shape(row) == shape
+    assert picture_shape(row) == shape
     if shape is not None:
         channels, height, width = shape
-        made = images.as_pictures(np.zeros((2, *row)))
+        made = as_pictures(np.zeros((2, *row)))
         assert made.shape == (2, height, width) + ((3,) if channels == 3 else ())
 
 
@@ -773,13 +774,13 @@ def test_colours_of_pictures() -> None:
     front[0, 0, 2, 5] = 1.0  # red, third row, sixth column
     behind = front.transpose(0, 2, 3, 1)
     for rows in (front, behind):
-        (uri,) = images.grey_or_colour(images.as_pictures(rows))
+        (uri,) = grey_or_colour(as_pictures(rows))
         picture = pixels(uri)
         assert picture.shape == (8, 9, 3)
         assert picture[2, 5].tolist() == [255, 0, 0]
-    (uri,) = images.grey_or_colour(np.array([[[-2.0, 0.0], [2.0, 0.0]]]))
+    (uri,) = grey_or_colour(np.array([[[-2.0, 0.0], [2.0, 0.0]]]))
     assert pixels(uri)[..., 0].tolist() == [[0, 128], [255, 128]]
-    (uri,) = images.grey_or_colour(np.full((1, 2, 2), 7.0))
+    (uri,) = grey_or_colour(np.full((1, 2, 2), 7.0))
     assert not pixels(uri).any()
 
 

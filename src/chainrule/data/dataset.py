@@ -488,6 +488,11 @@ class Dataset:
         )
         return f"Dataset('{self.name}': {len(self)} rows, {x}, {y}{classes})"
 
+    def _repr_html_(self) -> str:
+        from chainrule.data.view import dataset_view  # which notebooks alone need
+
+        return dataset_view(self)
+
 
 def _lists(given: Any) -> bool:
     """Return whether data came as a list of arrays."""

@@ -8,6 +8,9 @@ from chainrule.explanation import html, latex, terminal
 from chainrule.explanation.parts import Part
 from chainrule.text.languages import language
 
+#: Characters of HTML that a notebook gets; ``to_html`` gives all.
+NOTEBOOK = 500_000
+
 
 class Document:
     """A document of parts, shown as text, HTML, Markdown or LaTeX."""
@@ -40,9 +43,9 @@ class Document:
             return html.page(self.parts())
 
     def _repr_html_(self) -> str:
-        """Return a document as HTML for a notebook."""
+        """Return a document as HTML for a notebook, of bounded size."""
         with language(self.lang):
-            return html.fragment(self.parts())
+            return html.fragment(self.parts(), NOTEBOOK)
 
     def to_markdown(self) -> str:
         """Return a document as Markdown, with formulas between ``$$``."""

@@ -5,8 +5,10 @@ One file, no script, nothing from elsewhere. The same is shown in a notebook.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from html import escape
+from itertools import accumulate
 
 from chainrule.errors import visible
 from chainrule.explanation.equations import Equation
@@ -22,35 +24,40 @@ from chainrule.explanation.parts import (
 )
 from chainrule.html.arrays import POLICY, array_html
 from chainrule.notation import mathml
+from chainrule.text import tr
 from chainrule.text.catalogue import current
 from chainrule.text.numbers import width
 from chainrule.text.tables import html_table
 
 #: A chain of equations that is wider has a line for each side.
 LONG = 76
+#: Of a document in a page of its own.
+PAGE = "body{color:#1b1b1b;background:#fff;color-scheme:light}"
+#: Colours are those of what is around it, so that a dark notebook stays dark.
 STYLE = """
-.cr{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:62rem;
-margin:auto;padding:1rem}
+.cr.page{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:auto;padding:1rem}
 .cr h1{font-size:1.4rem;margin:.2rem 0}
-.cr h2{font-size:1.05rem;margin:1.4rem 0 .4rem;border-bottom:1px solid #ddd;
-color:#0a5a6b}
+.cr h2{font-size:1.05rem;margin:1.4rem 0 .4rem;border-bottom:1px solid #8886;
+color:#1a7f96}
 .cr .eq{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;align-items:baseline;
 margin:.5rem 0}
 .cr .given{align-items:center;gap:.2rem .5rem}.cr .given .value{margin:.1rem 0}
-.cr .eq math{font-size:1.1rem}.cr .remark{color:#666;font-size:.85rem}
-.cr .note{color:#555;font-style:italic;margin:.3rem 0}.cr .wrong{color:#b00020}
+.cr .eq math{font-size:1.1rem}.cr .remark{opacity:.75;font-size:.85rem}
+.cr .note{opacity:.8;font-style:italic;margin:.3rem 0}.cr .wrong{color:#d2384f}
 .cr .value{margin:.1rem 0 .6rem 1.5rem;overflow-x:auto}
-.cr table{border-collapse:collapse;border:solid #444;border-width:0 2px;
---tick:linear-gradient(#444 0 0);print-color-adjust:exact;
+.cr table{border-collapse:collapse;border:solid currentColor;border-width:0 2px;
+--tick:linear-gradient(currentColor 0 0);print-color-adjust:exact;
 background:var(--tick) 0 0,var(--tick) 100% 0,var(--tick) 0 100%,var(--tick) 100% 100%;
 background-size:.35rem 2px;background-repeat:no-repeat}
+.cr.page tbody tr:nth-child(n),.cr.page tbody tr:nth-child(n):hover{background:none}
 .cr td{padding:.05rem .5rem;text-align:right;font-variant-numeric:tabular-nums}
 .cr .large{display:flex;flex-wrap:wrap;gap:1rem;align-items:center;font-size:.85rem}
-.cr img{image-rendering:pixelated;border:1px solid #ccc;background:#fff}
+.cr img{image-rendering:pixelated;border:1px solid #8886;background:#fff}
 .cr table.sides{border:0;background:none}
 .cr .sides td{text-align:left;padding:.1rem .25rem}
-.cr figure{margin:.5rem 0}.cr figcaption{font-size:.85rem;color:#555}
-.cr svg{max-width:100%;height:auto}.cr .ok{color:#0a6b2d}
+.cr figure{margin:.5rem 0}.cr figcaption{font-size:.85rem;opacity:.8}
+.cr svg{max-width:100%;height:auto}.cr svg text{fill:currentColor}
+.cr .ok{color:#1f8f4e}
 """
 
 
@@ -61,14 +68,25 @@ def page(parts: Sequence[Part]) -> str:
         f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8">'
         f"{POLICY}"
         f'<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title></head>"
+        f"<title>{escape(title)}</title><style>{PAGE}</style></head>"
         f"<body>{fragment(parts)}</body></html>\n"
     )
 
 
-def fragment(parts: Sequence[Part]) -> str:
-    """Return a document as HTML with its style sheet, for another page."""
-    body = "".join(map(_html, parts))
+def fragment(parts: Sequence[Part], most: int | None = None) -> str:
+    """Return a document as HTML with its style sheet, for another page.
+
+    Args:
+        parts: of the document.
+        most: characters beyond which further parts are left out; None: all of them.
+    """
+    shown = [*map(_html, parts)]
+    ends = [*accumulate(map(len, shown))]
+    if most is not None and ends and ends[-1] > most:
+        kept = bisect_right(ends, most)
+        more = tr("… {n} more parts: save to_html()", n=len(shown) - kept)
+        shown = [*shown[:kept], f'<p class="note">{escape(more)}</p>']
+    body = "".join(shown)
     return f'<style>{STYLE}</style><div class="cr page">{body}</div>'
 
 

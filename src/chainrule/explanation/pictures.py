@@ -187,9 +187,10 @@ def _neurons(columns: list[Column], height: int) -> Iterator[str]:
                 f' stroke="{_css(rings[k])}"><title>{values[k]:.4g}</title></circle>'
             )
         if len(values) > NEURONS:
+            count = tr("{n} in all", n=len(values))
             yield (
                 f'<text x="{75 + 150 * i}" y="{height - 26}" text-anchor="middle"'
-                f' font-size="12" fill="#666">{tr("{n} in all", n=len(values))}</text>'
+                f' font-size="12" opacity=".75">{count}</text>'
             )
 
 

@@ -151,8 +151,8 @@ def colours(array: Array) -> Array:
     return pixels
 
 
-def png(pixels: Array) -> str:
-    """Return an RGB image as a PNG ``data:`` address for HTML."""
+def png(pixels: Array) -> bytes:
+    """Return an RGB image, uint8 (H, W, 3), as the bytes of a PNG file."""
     rows, columns, _ = pixels.shape
     lines = np.concatenate(
         [np.zeros((rows, 1), np.uint8), pixels.reshape(rows, -1)], axis=1
@@ -164,25 +164,34 @@ def png(pixels: Array) -> str:
 
     head = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
-    data += chunk(b"IDAT", zlib.compress(lines.tobytes(), 6)) + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+    return (
+        data + chunk(b"IDAT", zlib.compress(lines.tobytes(), 6)) + chunk(b"IEND", b"")
+    )
+
+
+def png_url(pixels: Array) -> str:
+    """Return an RGB image as a PNG ``data:`` address for HTML."""
+    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode("ascii")
+
+
+def heat_pixels(array: Array) -> Array:
+    """Return an array of any rank as the pixels of a heat map, uint8 (H, W, 3)."""
+    flat = _flat(array)
+    rows, columns = (-(-size // PIXELS) or 1 for size in flat.shape)
+    return colours(flat[::rows, ::columns])
 
 
 def heat_map(array: Array) -> str:
     """Return an array as a heat map, an HTML ``<img>``; further axes side by side."""
-    flat = _flat(array)
-    if not flat.size:
+    shown = heat_pixels(array)
+    if not shown.size:
         return ""
     shape = " × ".join(map(str, array.shape))
-    rows, columns = flat.shape
-    step = (-(-rows // PIXELS), -(-columns // PIXELS))
-    shown = flat[:: step[0], :: step[1]]
     scale = max(1, min(8, 220 // max(shown.shape)))
     size = shown.shape[1] * scale, shown.shape[0] * scale
     alt = escape(tr("{shape} numbers as colours", shape=shape))
     return (
-        f'<img alt="{alt}" width="{size[0]}" height="{size[1]}"'
-        f' src="{png(colours(shown))}">'
+        f'<img alt="{alt}" width="{size[0]}" height="{size[1]}" src="{png_url(shown)}">'
     )
 
 
@@ -220,7 +229,7 @@ def histogram(array: Array, bins: int = 24) -> str:
     low, high = f"{edges[0]:.3g}", f"{edges[-1]:.3g}"
     return (
         f'<svg viewBox="0 0 {8 * bins} 76" width="{8 * bins}" height="76" role="img">'
-        f'<g fill="#5b8aa6">{bars}</g><g font-size="11" fill="#444">'
+        f'<g fill="#5b8aa6">{bars}</g><g font-size="11" fill="currentColor">'
         f'<text x="0" y="73">{low}</text>'
         f'<text x="{8 * bins}" y="73" text-anchor="end">{high}</text></g></svg>'
     )

@@ -525,3 +525,8 @@ class Module(ModuleHooks):
             return f"{type(self).__name__}({extra})"
         lines = [f"  {extra}"] if extra else []
         return "\n".join([f"{type(self).__name__}(", *lines, *inner, ")"])
+
+    def _repr_html_(self) -> str:
+        from chainrule.nn.view import module_view  # which notebooks alone need
+
+        return module_view(self)

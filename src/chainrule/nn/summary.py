@@ -34,7 +34,7 @@ from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.text import _
-from chainrule.text.tables import html_table, text_table
+from chainrule.text.tables import text_table
 from chainrule.util import validation
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import mapped
@@ -116,8 +116,12 @@ class Summary:
         return "\n".join([title, *lines, self._totals()])
 
     def _repr_html_(self) -> str:
-        last = ["", "", self._totals(), *[""] * (len(self._table()[0]) - 3)]
-        return html_table([*self._table(), last])
+        from chainrule.html import views  # which notebooks alone need
+
+        title = _("{model} on {input}", model=self.model, input=self.input)
+        shown = views.table(self._table(), left=True)
+        last = views.paragraph(self._totals())
+        return views.view(views.paragraph(title), shown, last)
 
 
 @strict

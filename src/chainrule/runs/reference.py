@@ -112,8 +112,8 @@ def _table(
             default = tr("must be there")
         elif name in layers.INFERRED:
             default = tr("follows from the rest")
-        elif name == "path":
-            default = show(schema.FILES[section.title])
+        elif (file := schema.FILES.get(section.title)) and name == file[0]:
+            default = show(file[1])
         meaning = tr(classes.describe(section, name))
         cells = [f"`{name}`", tr(accepted(field)), default, meaning]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

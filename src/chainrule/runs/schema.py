@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from chainrule import nn, optim, training
+from chainrule import nn, optim, tracking, training
 from chainrule.errors import ChainruleWarning
 from chainrule.random import Generator, stream
 from chainrule.runs.classes import ClassSection, Family, exported
@@ -45,11 +45,12 @@ from chainrule.util import atomic_files
 
 __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 
-#: The files of callbacks that write one, where the run's file names none.
+#: The argument of callbacks that write files, and where to if the run's file is silent.
 FILES = {
-    "BestCheckpoint": "best.ckpt",
-    "CSVLogger": "log.csv",
-    "JSONLinesLogger": "log.jsonl",
+    "BestCheckpoint": ("path", "best.ckpt"),
+    "CSVLogger": ("path", "log.csv"),
+    "JSONLines": ("path", "log.jsonl"),
+    "TensorBoard": ("log_dir", "tensorboard"),
 }
 #: A section that is left out is checked like one that is empty.
 _LEFT_OUT: Any = Field({}, validate_default=True)
@@ -153,6 +154,8 @@ class Callback(ClassSection):
 
     title: ClassVar[str] = "[[callbacks]]"
     inferred: ClassVar[tuple[str, ...]] = ("path",)
+    # Where numbers are sent is for who runs the file to say, not for who wrote it.
+    hidden: ClassVar[tuple[str, ...]] = ("tracking_uri",)
 
     name: ClassName = Field(alias="class", examples=["EarlyStopping"])
 
@@ -160,11 +163,11 @@ class Callback(ClassSection):
         """Construct a run file's callback, which writes inside ``directory``."""
         if self.name not in FILES:
             return self.build()
-        path = self.options.get("path", FILES[self.name])
-        with at("path"):
-            return self.build(
-                path=atomic_files.inside(directory, path, _("What the run writes"))
-            )
+        argument, usual = FILES[self.name]
+        path = self.options.get(argument, usual)
+        with at(argument):
+            what = _("What the run writes")
+            return self.build(**{argument: atomic_files.inside(directory, path, what)})
 
 
 def _known_metrics(names: list[str]) -> list[str]:
@@ -249,13 +252,16 @@ OPTIMIZERS = Family(_("optimiser"), Optimizer, optim.OPTIMIZERS)
 #: Rates that need no other schedule inside.
 _RATES = {n: c for n, c in optim.SCHEDULES.items() if n != "LinearWarmup"}
 SCHEDULES = Family(_("schedule"), Schedule, {"Schedule": optim.Schedule, **_RATES})
+#: Callbacks that a file cannot build: bases, and what needs an object of Python's.
+_NO_CALLBACKS = ("Callback", "LambdaCallback", "OptunaPruning", "Tracker")
 CALLBACKS = Family(
     _("callback"),
     Callback,
     {
         name: callback
-        for name, callback in exported(training, training.Callback).items()
-        if name not in ("Callback", "LambdaCallback")
+        for module in (training, tracking)
+        for name, callback in exported(module, training.Callback).items()
+        if name not in _NO_CALLBACKS
     },
 )
 

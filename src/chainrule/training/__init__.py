@@ -21,7 +21,7 @@ Where to look, from the outside to the inside:
 
     probes                    numbers from within a step
     callbacks, stopping,      what runs between the chunks: your own, early stopping
-    logs, progress            and the best checkpoint, logs on the disk, the display
+    logs, progress            and the best checkpoint, a log on the disk, the display
     interrupt, nonfinite      signals; a loss that is no longer a number
     history                   what happened, as a table
     saving, document,         what a checkpoint holds, and what it must hold; the file
@@ -33,7 +33,7 @@ from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.compiling import compile_program
 from chainrule.training.environments import Environments, Transition
 from chainrule.training.history import History
-from chainrule.training.logs import CSVLogger, JSONLinesLogger
+from chainrule.training.logs import CSVLogger
 from chainrule.training.loop import Loop
 from chainrule.training.source import Batches, BatchSource, StepInputs
 from chainrule.training.state import RunState
@@ -50,7 +50,6 @@ __all__ = [
     "EngineName",
     "Environments",
     "History",
-    "JSONLinesLogger",
     "LambdaCallback",
     "Loop",
     "RunState",

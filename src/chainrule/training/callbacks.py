@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from chainrule.errors import warn
+from chainrule.errors import CheckpointError, warn
 from chainrule.text import _
 from chainrule.util import validation
 
@@ -75,6 +75,18 @@ class Callback:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the callback's state that ``state`` returned; empty: a new run."""
+
+    def strange(self, state: Mapping[str, Any]) -> CheckpointError:
+        """Return the error for a saved state that a callback cannot use."""
+        return CheckpointError(
+            _(
+                "{kind} cannot go on from what the checkpoint remembers.",
+                kind=type(self).__name__,
+            ),
+            expected=_("what its state() gave"),
+            got=repr(dict(state))[:80],
+            fix=_("begin a new run with fit(), which forgets it"),
+        )
 
 
 #: The methods that a run calls.

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from chainrule.graph.node import Array
 from chainrule.text import tr
 from chainrule.text.numbers import measure, number
-from chainrule.text.tables import html_table, text_table
+from chainrule.text.tables import text_table
 
 _VALIDATION = "validation_"
 #: Rows of epochs, and steps of each entry point.
@@ -40,6 +39,19 @@ class _Record:
             parts = {name: [_part(c, name) for c in self.chunks] for name in names}
             self.chunks = [{name: np.concatenate(p) for name, p in parts.items()}]
         return dict(self.chunks[0]) if self.chunks else {}
+
+    def since(self, start: int) -> dict[str, Array]:
+        """Return the recorded columns of the steps from ``start`` on, as views."""
+        last: list[dict[str, Array]] = []
+        before = self.length
+        while before > start:
+            chunk = self.chunks[len(self.chunks) - 1 - len(last)]
+            before -= _rows(chunk)
+            last.insert(0, chunk)
+        tail = _Record()
+        tail.chunks = last
+        skipped = max(start - before, 0)
+        return {name: a[skipped:] for name, a in tail.columns().items()}
 
 
 def _rows(chunk: Mapping[str, Array]) -> int:
@@ -99,6 +111,13 @@ class History:
     def steps_of(self, entry: str) -> dict[str, Array]:
         """Return the recorded values of all steps of an entry point, by name."""
         return self._of(entry).columns()
+
+    def since(self, start: int, entry: str | None = None) -> dict[str, Array]:
+        """Return the recorded values of an entry point's steps from ``start`` on.
+
+        Only the last chunks are read: it may be asked often in a long run.
+        """
+        return self._of(entry or self.entry).since(start)
 
     def recent(self, steps: int = 100) -> float:
         """Return the mean loss of the last ``steps`` training steps, NaN for none."""
@@ -164,8 +183,26 @@ class History:
         return "\n".join(text_table(table))
 
     def _repr_html_(self) -> str:
-        table = self._table()
-        return html_table(table) if table else f"<p>{html.escape(repr(self))}</p>"
+        from chainrule.html import views  # which notebooks alone need
+
+        shown = self._table()
+        if not shown:
+            return views.view(views.paragraph(repr(self)))
+        head, *rows = shown
+        first, note = max(len(rows) - views.ROWS, 0), ""
+        if first:
+            text = tr("the last {n} of {all} epochs", n=views.ROWS, all=len(rows))
+            note = views.paragraph(text, "note")
+        losses = {
+            heading(key, self.validation_name): np.array(
+                [row.get(key, np.nan) for row in self.epochs], np.float64
+            )
+            for key in ("train_loss", "validation_loss")
+            if any(key in row for row in self.epochs)
+        }
+        epochs = np.array([row["epoch"] for row in self.epochs], np.float64)
+        drawn = views.chart(losses, epochs) if losses else ""
+        return views.view(drawn, note, views.table([head, *rows[first:]]))
 
 
 # -- columns as people read them ---------------------------------------------------

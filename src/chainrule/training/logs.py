@@ -1,25 +1,23 @@
-"""Callbacks that log a run's epochs to a file: CSV, or JSON Lines."""
+"""The callback that logs a run's epochs as a table: CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.text import _
 from chainrule.training.callbacks import Callback
-from chainrule.training.history import plain
 from chainrule.util import validation
 from chainrule.util.atomic_files import append, make_directory
 from chainrule.util.keywords import strict
 
 
 @strict
-class _Logger(Callback):
-    """Base class of log callbacks, which append one line to a file after each epoch.
+class CSVLogger(Callback):
+    """A log of the run's epochs as a CSV file, which spreadsheets and pandas read.
 
     A run's history is part of its checkpoints, so a resumed run begins its log with
     all earlier rows: the file is that of a run that was never interrupted, whatever a
@@ -28,8 +26,13 @@ class _Logger(Callback):
     Args:
         path: the file; what was in it before the run is replaced.
 
+    The columns are the keys of the history's rows; what a row lacks stays empty.
+
     Raises:
         SaveError: the file cannot be written.
+
+    >>> from chainrule.training import CSVLogger
+    >>> log = CSVLogger("log.csv")
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -47,58 +50,18 @@ class _Logger(Callback):
         # A resumed run may measure less or more than before: keep both.
         self._columns = [*dict.fromkeys([*self._columns, *earlier])]
         make_directory(self.path.parent)
-        text = self.head() + "".join(map(self.line, rows))
+        text = self._text(self._columns) + "".join(map(self._line, rows))
         append(self.path, text.encode(), _("log of the run"), new=True)
 
     def on_epoch(self, trainer: Any) -> None:
         """Append the line of the last epoch to the log file."""
-        text = self.line(trainer.history.epochs[-1])
+        text = self._line(trainer.history.epochs[-1])
         append(self.path, text.encode(), _("log of the run"))
 
-    def head(self) -> str:
-        """Return the text before the first row of the log file."""
-        return ""
-
-    def line(self, row: Mapping[str, Any]) -> str:
-        """Return the log file's line of text for one epoch of the history."""
-        return ""
-
-
-class CSVLogger(_Logger):
-    """A log of the run's epochs as a CSV file, which spreadsheets and pandas read.
-
-    Args:
-        path: the file; a new run replaces it, a resumed one goes on with it.
-
-    The columns are the keys of the history's rows; what a row lacks stays empty.
-
-    >>> from chainrule.training import CSVLogger
-    >>> log = CSVLogger("log.csv")
-    """
-
-    def head(self) -> str:
-        return self._text(self._columns)
-
-    def line(self, row: Mapping[str, Any]) -> str:
+    def _line(self, row: Mapping[str, Any]) -> str:
         return self._text([row.get(key, "") for key in self._columns])
 
     def _text(self, cells: Sequence[Any]) -> str:
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(cells)
         return line.getvalue()
-
-
-class JSONLinesLogger(_Logger):
-    """A log of the run's epochs as JSON Lines: one object a line (jsonlines.org).
-
-    Args:
-        path: the file; a new run replaces it, a resumed one goes on with it.
-
-    JSON has neither NaN nor infinity: such a value is ``null``.
-
-    >>> from chainrule.training import JSONLinesLogger
-    >>> log = JSONLinesLogger("log.jsonl")
-    """
-
-    def line(self, row: Mapping[str, Any]) -> str:
-        return json.dumps(plain(row), allow_nan=False, ensure_ascii=False) + "\n"

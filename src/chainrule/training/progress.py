@@ -27,7 +27,8 @@ def in_notebook() -> bool:
     """Return whether the code runs in the kernel of a notebook."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
-    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+    kinds = type(shell).__mro__  # Colab's is a class of its own on it
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in kinds)
 
 
 def standing(trainer: Any) -> tuple[int, int | None, str]:
@@ -134,40 +135,71 @@ class Bar(Callback):
 
 
 class Notebook(Callback):
-    """A callback that shows a progress bar in a notebook, and the last epoch."""
+    """A callback that shows a progress bar in a notebook, and the last epoch.
+
+    The bar is a widget where ipywidgets is installed (the extra ``notebook``), else
+    HTML that is replaced; at the end of the run it is HTML, which stays when the
+    notebook is saved. However short epochs are, it changes ten times a second at most.
+    """
 
     #: Seconds between two changes of the bar.
     PAUSE = 0.1
 
     def __init__(self) -> None:
         self.handle: Any = None
+        self.widget: Any = None
         self.line, self.drawn = "", 0.0
 
     def on_start(self, trainer: Any) -> None:
-        from IPython.display import (  # pyright: ignore[reportMissingImports]
-            HTML,
-            display,
-        )
+        from IPython.core.display import HTML
+        from IPython.display import display
 
         self.html = HTML
-        self.handle = display(HTML(self._page(trainer)), display_id=True)
+        self.widget = self._widget()
+        shown = HTML(self._page(trainer)) if self.widget is None else self.widget
+        self.handle = display(shown, display_id=True)
+        self._draw(trainer)
 
     def on_chunk(self, trainer: Any) -> None:
-        now = time.monotonic()
-        if now - self.drawn >= self.PAUSE:
+        if time.monotonic() - self.drawn >= self.PAUSE:
             self._draw(trainer)
-            self.drawn = now
 
     def on_epoch(self, trainer: Any) -> None:
         self.line = _last_line(trainer)
-        self._draw(trainer)
+        self.on_chunk(trainer)
 
     def on_end(self, trainer: Any) -> None:
-        self._draw(trainer)
-
-    def _draw(self, trainer: Any) -> None:
         if self.handle is not None:
             self.handle.update(self.html(self._page(trainer)))
+        if self.widget is not None:
+            self._close()
+
+    def _widget(self) -> Any:
+        """Return a bar with two lines of text as a widget; None without ipywidgets."""
+        try:
+            import ipywidgets
+        except ImportError:
+            return None
+        bar = ipywidgets.IntProgress(layout={"width": "20em"})
+        row = ipywidgets.HBox([bar, ipywidgets.HTML()])
+        return ipywidgets.VBox([row, ipywidgets.HTML()])
+
+    def _close(self) -> None:
+        """Close the widgets, which the kernel would keep."""
+        row, line = self.widget.children
+        for part in (*row.children, row, line, self.widget):
+            part.close()
+
+    def _draw(self, trainer: Any) -> None:
+        self.drawn = time.monotonic()
+        if self.widget is None:
+            self.handle.update(self.html(self._page(trainer)))
+            return
+        done, total, text = standing(trainer)
+        row, line = self.widget.children
+        bar, label = row.children
+        bar.max, bar.value = total or max(done, 1), done
+        label.value, line.value = escape(text), f"<code>{escape(self.line)}</code>"
 
     def _page(self, trainer: Any) -> str:
         done, total, text = standing(trainer)

@@ -92,13 +92,10 @@ def state_of(trainer: Any) -> Tensors:
     return tensors
 
 
-def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return the document and the tensors of a Trainer's checkpoint."""
-    document, arrays = trainer.state.pack()
+def settings(trainer: Any) -> dict[str, Any]:
+    """Return what a Trainer is made of, as its checkpoint's document says it."""
     model, chosen = trainer.model, trainer.metrics
-    document |= {
-        "optimizer_steps": trainer.optimizer.steps,
-        "library": __version__,
+    return {
         "architecture": module_spec(model),
         "model": repr(model),
         "losses": [
@@ -114,6 +111,13 @@ def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         "probes": list(trainer.probes.patterns),
         "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
     }
+
+
+def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the document and the tensors of a Trainer's checkpoint."""
+    document, arrays = trainer.state.pack()
+    document |= {"optimizer_steps": trainer.optimizer.steps, "library": __version__}
+    document |= settings(trainer)
     state = state_of(trainer)
     return document, arrays | {name: t.numpy() for name, t in state.items()}
 
@@ -284,11 +288,11 @@ def load(
         raise strange(
             path, _("patterns times tensors up to {PAIRS:,}", PAIRS=_PAIRS), got
         )
-    settings = parts(document, saved, arguments)
-    settings |= {"engine": engine or document["engine"], "seed": document["seed"]}
-    settings |= {"ema_decay": document["ema_decay"]}
+    made_of = parts(document, saved, arguments)
+    made_of |= {"engine": engine or document["engine"], "seed": document["seed"]}
+    made_of |= {"ema_decay": document["ema_decay"]}
     try:
-        trainer = make(**settings)
+        trainer = make(**made_of)
     except ArgumentError as error:
         if any(part is not None for part in arguments.values()):
             raise

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.errors import CheckpointError, warn
+from chainrule.errors import warn
 from chainrule.optim.better import is_better
 from chainrule.text import _
 from chainrule.training.averaging import set_weights, weights_of
@@ -73,18 +73,6 @@ class Watching(Callback):
         if kinds[0] not in (float, int, NoneType) or kinds[1] not in (int, NoneType):
             raise self.strange(state)
         self.best, self.best_epoch = best, epoch
-
-    def strange(self, state: Mapping[str, Any]) -> CheckpointError:
-        """Return the error for a saved state that a callback cannot use."""
-        return CheckpointError(
-            _(
-                "{kind} cannot go on from what the checkpoint remembers.",
-                kind=type(self).__name__,
-            ),
-            expected=_("what its state() gave"),
-            got=repr(dict(state))[:80],
-            fix=_("begin a new run with fit(), which forgets it"),
-        )
 
 
 @strict

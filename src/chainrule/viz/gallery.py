@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.html.pictures import as_pictures
 from chainrule.text import _, translated
 from chainrule.viz import drawing
 from chainrule.viz.curve import log_helps
-from chainrule.viz.images import as_pictures
 
 
 def picture(

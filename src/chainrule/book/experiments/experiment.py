@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -124,6 +125,29 @@ class Experiment:
             if said.expected:
                 lines += _item("  " + tr("what was expected:"), said.expected)
         return lines
+
+    def _repr_html_(self) -> str:
+        """Return an experiment as HTML for a notebook: question, picture, answer."""
+        from chainrule.html import views
+        from chainrule.viz.images import png_uri
+
+        about = self.about
+        picture = png_uri(self.png()) if viz.can_plot() else ""
+        answers = [said.text for said in self.answer]
+        answers += [
+            f"{tr('what was expected:')} {said.expected}"
+            for said in self.answer
+            if said.expected
+        ]
+        return views.view(
+            f"<p><b>{escape(heading(self.name, self.module))}</b></p>",
+            *map(views.paragraph, (about.question, self.module.FORMULA, about.done)),
+            f'<p><img alt="" src="{picture}" style="image-rendering:auto"></p>'
+            if picture
+            else "",
+            views.table(self.table),
+            *map(views.paragraph, answers),
+        )
 
     def png(self) -> bytes:
         """Return a textbook experiment's picture as a PNG file.

@@ -13,6 +13,7 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.data.text import shown, texts_of
 from chainrule.graph.node import Array
+from chainrule.html.pictures import as_pictures, grey_or_colour, picture_shape
 from chainrule.metrics.evaluation import Mistake
 from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import Summary
@@ -105,8 +106,8 @@ def mistakes(
     if not worst:
         return section
     texts = texts_of(data) is not None
-    if images.picture_shape(data.x.shape[1:]) is not None and not texts:
-        uris = images.grey_or_colour(images.as_pictures(data.x[worst]))
+    if picture_shape(data.x.shape[1:]) is not None and not texts:
+        uris = grey_or_colour(as_pictures(data.x[worst]))
         return section | {"pictures": uris}
     lines, format = data.lines, data.format
     if lines is not None:
@@ -202,7 +203,7 @@ def epochs(trainer: Any) -> list[dict[str, Any]]:
 def weights(trainer: Any, row: tuple[int, ...]) -> dict[str, Any] | None:
     """Return the first layer's weights as images, or None if inputs are no images."""
     linear = (m for m in trainer.model.modules() if isinstance(m, nn.Linear))
-    first, shape = next(linear, None), images.picture_shape(row)
+    first, shape = next(linear, None), picture_shape(row)
     if first is None or shape is None or first.in_features != int(np.prod(row)):
         return None
     if first_use(trainer.model, row) is Use.INDICES:
@@ -211,7 +212,7 @@ def weights(trainer: Any, row: tuple[int, ...]) -> dict[str, Any] | None:
     order = np.arange(len(w))
     if len(w) > NEURONS:
         order = np.argsort(-np.linalg.norm(w, axis=1), kind="stable")[:NEURONS]
-    pictures = images.as_pictures(w[order].reshape(-1, *row))
+    pictures = as_pictures(w[order].reshape(-1, *row))
     bound = float(np.quantile(np.abs(pictures), 0.998))  # beyond: the ends' colours
     ends = [(number(own.min()), number(own.max())) for own in pictures]
     return {

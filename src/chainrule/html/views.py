@@ -1,0 +1,154 @@
+"""Views: what objects show of themselves in a notebook, as HTML of bounded size.
+
+A view is self-contained: no script, nothing from elsewhere. It takes the colours of
+what is around it, so that it fits a dark notebook as well as a light one, and whatever
+is written by people is escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+
+from chainrule.errors import visible
+from chainrule.html.arrays import Array
+from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.text.tables import Table, html_table
+
+#: Rows and columns of a view's table; more are counted.
+ROWS, COLUMNS = 20, 12
+#: Characters of a cell.
+CHARACTERS = 120
+#: Points of a line in a chart.
+POINTS = 300
+#: Of lines on white and on black.
+INKS = ("#2f81c4", "#d0662b", "#3b9a57", "#a566c2")
+STYLE = """
+.cr-view{font:14px/1.45 system-ui,sans-serif;overflow-x:auto;max-width:100%}
+.cr-view table{border-collapse:collapse;border:0;margin:.4rem 0;font-size:13px}
+.cr-view th,.cr-view td{padding:.15rem .6rem;text-align:right;white-space:pre-wrap;
+border:0;border-bottom:1px solid #8884;font-variant-numeric:tabular-nums}
+.cr-view .left th,.cr-view .left td{text-align:left}
+.cr-view .value{margin:.2rem 0 .6rem}.cr-view .value span{opacity:.8}
+.cr-view .large{display:flex;flex-wrap:wrap;gap:1rem;align-items:center}
+.cr-view img{image-rendering:pixelated;border:1px solid #8886;max-width:100%}
+.cr-view p{margin:.3rem 0}.cr-view .note{opacity:.75}
+.cr-view .pictures{display:flex;flex-wrap:wrap;gap:.5rem}
+.cr-view figure{margin:0;text-align:center;font-size:12px}
+.cr-view figure img{width:64px;display:block;margin:auto}
+.cr-view svg{max-width:100%;height:auto}.cr-view svg text{fill:currentColor}
+"""
+
+
+def view(*parts: str) -> str:
+    """Return a view of parts that are HTML already."""
+    return f'<style>{STYLE}</style><div class="cr-view">{"".join(parts)}</div>'
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """Return a text as a paragraph of a view.
+
+    >>> paragraph("a < b", "note")
+    '<p class="note">a &lt; b</p>'
+    """
+    named = f' class="{kind}"' if kind else ""
+    return f"<p{named}>{escape(visible(text))}</p>"
+
+
+def table(rows: Table, of: int | None = None, *, left: bool = False) -> str:
+    """Return a table of bounded size for a view; the first row is its head.
+
+    Args:
+        rows: its cells, which are cut to :data:`CHARACTERS`.
+        of: rows that there are, where more than these; else as many as given.
+        left: whether cells are words, to the left.
+    """
+    head, *body = rows
+    there, wide = len(body) if of is None else of, len(head)
+    kept = [[_cut(cell) for cell in row[:COLUMNS]] for row in [head, *body[:ROWS]]]
+    notes: list[str] = []
+    if there > len(kept) - 1:
+        notes.append(tr("{n} more rows", n=f"{there - len(kept) + 1:,}"))
+    if wide > COLUMNS:
+        notes.append(tr("{n} more columns", n=f"{wide - COLUMNS:,}"))
+    note = paragraph("… " + tr(", ").join(notes), "note") if notes else ""
+    return f'<div class="{"left" if left else ""}">{html_table(kept)}</div>{note}'
+
+
+def _cut(cell: str) -> str:
+    return visible(cell if len(cell) <= CHARACTERS else cell[: CHARACTERS - 1] + "…")
+
+
+def gallery(addresses: Sequence[str], captions: Sequence[str]) -> str:
+    """Return pictures side by side for a view, each with its caption."""
+    figures = (
+        f'<figure><img alt="" src="{address}"><figcaption>{escape(_cut(caption))}'
+        "</figcaption></figure>"
+        for address, caption in zip(addresses, captions)
+    )
+    return f'<div class="pictures">{"".join(figures)}</div>'
+
+
+def chart(lines: Mapping[str, Array], x: Array) -> str:
+    """Return lines over common x as an SVG chart for a view.
+
+    Numbers that are not finite are gaps. Positive numbers that span a factor of ten or
+    more have a logarithmic axis.
+
+    Args:
+        lines: y by the names of the lines, at most four.
+        x: increasing.
+    """
+    step = -(-len(x) // POINTS)
+    known = np.concatenate([y[np.isfinite(y)] for y in lines.values()])
+    if len(x) < 2 or not known.size:
+        return ""
+    low, high = float(known.min()), float(known.max())
+    scale = np.log if low > 0 and high >= 10 * low else np.asarray
+    bottom, top = (float(scale(v)) for v in (low, high))
+    width, height, room = 420, 180, 62
+
+    def place(i: int, value: float) -> str:
+        across = (x[i] - x[0]) / (x[-1] - x[0])
+        up = (float(scale(value)) - bottom) / (top - bottom or 1.0)
+        return f"{room + across * width:.1f},{12 + (1 - up) * height:.1f}"
+
+    parts: list[str] = []
+    for n, (name, y) in enumerate(list(lines.items())[: len(INKS)]):
+        ink, pieces = INKS[n], [[]]
+        for i in sorted({*range(0, len(x), step), len(x) - 1}):
+            if math.isfinite(y[i]):
+                pieces[-1].append(place(i, float(y[i])))
+            else:
+                pieces.append([])
+        parts += [
+            f'<polyline points="{" ".join(points)}" fill="none" stroke="{ink}"'
+            ' stroke-width="2"/>'
+            for points in pieces
+        ]
+        left, below = room + 12 + 150 * n, height + 46
+        parts.append(
+            f'<circle cx="{left}" cy="{below}" r="5" fill="{ink}"/>'
+            f'<text x="{left + 10}" y="{below + 4}">{escape(_cut(name))}</text>'
+        )
+    frame = f"M{room} 12V{12 + height}H{room + width}"
+    ends = (
+        (room - 6, 18, "end", high),
+        (room - 6, 14 + height, "end", low),
+        (room, height + 28, "start", x[0]),
+        (room + width, height + 28, "end", x[-1]),
+    )
+    texts = "".join(
+        f'<text x="{a}" y="{b}" text-anchor="{c}">{number(float(v))}</text>'
+        for a, b, c, v in ends
+    )
+    wide, tall = room + width + 12, height + 60
+    return (
+        f'<svg viewBox="0 0 {wide} {tall}" width="{wide}" height="{tall}" role="img"'
+        f' font-size="12"><path d="{frame}" fill="none" stroke="currentColor"'
+        f' stroke-opacity=".5"/>{texts}{"".join(parts)}</svg>'
+    )

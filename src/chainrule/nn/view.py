@@ -1,0 +1,64 @@
+"""The view of a module in a notebook: a network's layers, or a layer's numbers."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from chainrule.errors import ArgumentError
+from chainrule.html.arrays import array_html
+from chainrule.html.views import ROWS, paragraph, table, view
+from chainrule.primitives.rules import show
+from chainrule.text import tr
+
+#: Numbers of a layer that are shown as a picture; of larger ones the shape alone.
+NUMBERS = 4_000_000
+
+
+def module_view(module: Any) -> str:
+    """Return a module as HTML: a table of its layers, or the numbers of one layer."""
+    named = [(path, m) for path, m in module.named_modules() if m is not module]
+    if not named:
+        own = module.named_tensors()
+        return view(paragraph(repr(module)), *(_numbers(*item) for item in own))
+    head = tr("layer"), tr("class"), tr("shapes"), tr("parameters")
+    rows = [[path, _kind(inner), *_sizes(inner)] for path, inner in named[:ROWS]]
+    shown = table([head, *rows], len(named), left=True)
+    return view(paragraph(type(module).__name__), shown, paragraph(_total(module)))
+
+
+def _kind(module: Any) -> str:
+    """Return a module's class and its arguments, without the modules inside."""
+    return f"{type(module).__name__}({module.extra_repr()})"
+
+
+def _sizes(module: Any) -> list[str]:
+    """Return the shapes of a module's own parameters, and their numbers' count."""
+    own = dict(module.named_parameters(recurse=False))
+    try:
+        shapes = [f"{name} {show(p.shape)}" for name, p in own.items()]
+        count = sum(p.size for p in own.values())
+    except ArgumentError:  # a lazy layer's
+        return [tr("known at the first call"), ""]
+    return [tr(", ").join(shapes), f"{count:,}" if own else ""]
+
+
+def _total(module: Any) -> str:
+    try:
+        counts = [(p.size, p.requires_grad) for p in module.parameters()]
+    except ArgumentError:
+        return ""
+    total, trained = sum(n for n, __ in counts), sum(n for n, grad in counts if grad)
+    if trained == total:
+        return tr("{n} parameters", n=f"{total:,}")
+    return tr("{n} parameters, {m} of them trained", n=f"{total:,}", m=f"{trained:,}")
+
+
+def _numbers(name: str, tensor: Any) -> str:
+    """Return a layer's tensor with its numbers: a table, or a picture."""
+    try:
+        about = f"{show(tensor.shape)} {tensor.dtype.name}"
+    except ArgumentError:
+        return paragraph(tr("{name}: known at the first call", name=name))
+    array = array_html(tensor.numpy()) if tensor.size <= NUMBERS else ""
+    return f"<p><b>{escape(name)}</b> {escape(about)}</p>{array}"

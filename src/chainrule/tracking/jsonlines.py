@@ -1,0 +1,77 @@
+"""A run's numbers as JSON Lines: a record a line, for any program that reads text."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.text import _
+from chainrule.tracking.configuration import Plain
+from chainrule.tracking.tracker import Tracker
+from chainrule.training.history import plain
+from chainrule.util import validation
+from chainrule.util.atomic_files import append, make_directory, open_file
+from chainrule.util.keywords import strict
+
+
+@strict
+class JSONLines(Tracker):
+    """A log of a run as JSON Lines (jsonlines.org): one object a line.
+
+    The first line is the run's configuration, ``{"config": {…}}``; every other has the
+    ``step`` that it is of, and numbers by name. Each line reaches the system as soon as
+    it is known, so that a kill loses none before it. A resumed run takes back the lines
+    of steps that come again, a torn one too, and goes on behind the others.
+
+    Args:
+        path: the file; a new run replaces it, a resumed one goes on with it.
+        log_every_n_steps: steps between two lines within an epoch; 0: epochs only.
+
+    JSON has neither NaN nor infinity: such a value is ``null``.
+
+    >>> from chainrule.tracking import JSONLines
+    >>> log = JSONLines("log.jsonl")
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, log_every_n_steps: int = 0
+    ) -> None:
+        super().__init__(log_every_n_steps=log_every_n_steps)
+        self.path = validation.path("path", path)
+
+    def begin(self, run_id: str | None, config: Mapping[str, Plain], step: int) -> str:
+        """Begin the run's file of JSON Lines, or cut it behind a step to go on."""
+        kept = 0
+        if run_id is not None and self.path.exists():
+            kept = _whole(self.path, step)
+            os.truncate(self.path, kept)
+        if not kept:
+            make_directory(self.path.parent)
+            append(self.path, _line({"config": config}), _("log of the run"), new=True)
+        return run_id or self.path.name
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Append one line to the run's JSON Lines."""
+        line = _line({"step": step, **plain(values)})
+        append(self.path, line, _("log of the run"))
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def _whole(path: os.PathLike[str], step: int) -> int:
+    """Return the length of a file's whole lines that are of steps up to ``step``."""
+    kept = 0
+    with open_file(path) as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+                if not line.endswith(b"\n") or record.get("step", 0) > step:
+                    break
+            except (ValueError, AttributeError, TypeError):
+                break
+            kept += len(line)
+    return kept

@@ -1,0 +1,197 @@
+"""What objects show of themselves in a notebook: escaped, bounded, of one piece."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.html import views
+from chainrule.training import History
+
+EVIL = "<script>alert(1)</script>&\x1b[31m"
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a view; which tags are open at the end."""
+
+    EMPTY = ("img", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.given: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        self.given += attrs
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        self.given += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text += data
+
+
+def shown(item: Any) -> Page:
+    """The view of an object, which loads nothing, runs nothing, and is bounded."""
+    text = item._repr_html_()
+    page = Page(text)
+    assert not page.open
+    assert not {"script", "link", "iframe", "object", "embed"} & {*page.tags}
+    for name, value in page.given:
+        assert not name.startswith("on"), name
+        if name in ("src", "href"):
+            assert str(value).startswith("data:image/png;base64,")
+    assert "url(" not in text
+    assert "http" not in text.replace("http://www.w3.org/", "")
+    assert len(text) < 600_000
+    assert "\x1b" not in text
+    # Ink and paper are those of what is around.
+    style = "".join(re.findall("<style>.*?</style>", text, re.DOTALL))
+    assert not re.search(r"body\{|[{;]color:#(000|1b|444|666|fff)", style)
+    return page
+
+
+def history(epochs: int = 3, name: str = "validation") -> History:
+    made = History()
+    made.validation_name = name
+    for i in range(1, epochs + 1):
+        row = {"epoch": i, "train_loss": 1 / i, "validation_loss": 2 / i}
+        made.epochs.append({**row, "lr": 0.1, "seconds": 1.0})
+    return made
+
+
+def network() -> nn.Sequential:
+    cr.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+
+
+def test_images_with_their_labels() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (40, 8, 8)).astype(np.uint8)
+    names = [EVIL, "cat"]
+    data = cr.data.Dataset(x, np.arange(40) % 2, scale=1 / 255, class_names=names)
+    page = shown(data)
+    assert page.tags.count("img") == 16
+    assert page.text.count("cat") == 8
+    assert "alert(1)" in page.text
+
+
+def test_the_head_of_a_table() -> None:
+    names = [EVIL, *(f"column {i}" for i in range(29))]
+    rows = np.arange(300.0).reshape(10, 30)
+    page = shown(cr.data.Dataset(rows, rows[:, 0] + 0.5, feature_names=names))
+    assert page.text.index("target") < page.text.index("alert(1)")
+    assert "… 4 more rows, 19 more columns" in page.text
+    assert page.tags.count("td") == 6 * views.COLUMNS
+    small = shown(cr.data.Dataset(rows[:2, :3], rows[:2, 0]))
+    assert "more" not in small.text
+    assert small.text.index("x2") < small.text.index("target")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: cr.data.Dataset({"a": [[1.0]], "b": [[2.0]]}, {"c": [1.0]}),
+        lambda: cr.data.Dataset(np.zeros((3, 2, 2, 2), "f4"), np.zeros((3, 2), "f4")),
+        lambda: cr.data.Dataset(np.zeros((3, 2)), np.zeros((3, 5))),
+    ],
+)
+def test_other_data(data: Callable[[], cr.data.Dataset]) -> None:
+    made = data()
+    assert made.name in shown(made).text
+
+
+def test_a_network_is_the_table_of_its_layers() -> None:
+    page = shown(network())
+    assert "Linear(in_features=4, out_features=3)" in page.text
+    assert "weight (3, 4), bias (3,)" in page.text
+    assert "23 parameters" in page.text
+    frozen = network()
+    frozen[0].requires_grad_(False)
+    assert "8 of them trained" in shown(frozen).text
+    deep = nn.Sequential(*(nn.ReLU() for __ in range(500)))
+    assert "… 480 more rows" in shown(deep).text
+
+
+def test_a_layer_is_its_numbers() -> None:
+    layer = network()[0]
+    page = shown(layer)
+    for value in layer.bias.numpy():
+        assert f"{value:.4f}" in page.text
+    large = shown(nn.Linear(300, 300))
+    assert large.tags.count("img") == 2
+    assert "300 × 300" in large.text
+    assert "known at the first call" in shown(nn.LazyLinear(3)).text
+    assert "known at the first call" in shown(nn.Sequential(nn.LazyLinear(3))).text
+
+
+def test_a_history_is_its_curve_and_its_last_epochs() -> None:
+    page = shown(history(name=EVIL))
+    assert page.tags.count("polyline") == 2
+    assert "alert(1)" in page.text
+    long = shown(history(1000))
+    assert "the last 20 of 1000 epochs" in long.text
+    assert long.tags.count("tr") == 21
+    broken = history(4)
+    broken.epochs[1]["train_loss"] = float("nan")
+    assert shown(broken).tags.count("polyline") == 3
+    for made in (History(), history(1)):
+        assert shown(made).tags.count("polyline") == 0
+
+
+def test_a_chart_is_where_the_numbers_are() -> None:
+    y = np.array([1.0, 10.0, 100.0])
+    svg = views.chart({"y": y}, np.array([1.0, 2.0, 3.0]))
+    (points,) = re.findall('points="([^"]+)"', svg)
+    places = [tuple(map(float, p.split(","))) for p in points.split()]
+    assert [x for x, __ in places] == [62, 272, 482]
+    assert [y for __, y in places] == [192, 102, 12], "its axis is logarithmic"
+    linear = views.chart({"y": -y}, np.arange(3.0))
+    assert 'points="62.0,12.0 272.0,28.4 482.0,192.0"' in linear
+
+
+def test_explanations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.ones((1, 4), "f4"), [1]
+    made = cr.explain(network(), x, y, loss=nn.CrossEntropyLoss())
+    page = shown(made)
+    assert "math" in page.tags
+    assert "more parts" not in page.text
+    monkeypatch.setattr("chainrule.explanation.document.NOTEBOOK", 3000)
+    short = shown(made)
+    assert re.search(r"… \d+ more parts: save to_html\(\)", short.text)
+    assert len(short.text) < len(page.text) / 2
+    assert "more parts" not in made.to_html()
+
+
+@pytest.mark.slow
+def test_experiments() -> None:
+    from chainrule.book import experiments
+
+    page = shown(experiments.run("symmetry", quick=True))
+    assert "symmetry" in page.text
+    assert "table" in page.tags
+
+
+def test_summaries_and_trainers() -> None:
+    assert "(N, 2)" in shown(cr.summary(network(), 4)).text
+    assert "2 FLOPs" not in shown(cr.summary(network(), 4)).text
+    assert not hasattr(optim.SGD(), "_repr_html_")

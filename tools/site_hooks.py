@@ -75,7 +75,10 @@ REFERENCE = {
     ),
     "files": (
         "Weights and ONNX files",
-        ["chainrule.load_torch", "chainrule.export_onnx", "chainrule.load_onnx"],
+        [
+            *("chainrule.load_torch", "chainrule.load_keras"),
+            *("chainrule.export_onnx", "chainrule.load_onnx"),
+        ],
     ),
     "sklearn": ("Estimators for scikit-learn", ["chainrule.sklearn"]),
     "viz": ("Pictures", ["chainrule.viz"]),

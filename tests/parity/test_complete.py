@@ -89,7 +89,8 @@ LEFT_OUT = {
         nn.LazyInstanceNorm2d nn.LazyInstanceNorm3d nn.LazyLinear""",
     "of other kinds: tests/parity/test_nn_utils.py": """
         nn.ParameterDict nn.ParameterList nn.UninitializedParameter nn.utils""",
-    "weights of files: tests/parity/test_torch_weights.py": "load_torch nn.no_init",
+    "weights of files: tests/parity/test_torch_weights.py, tests/interop": """
+        load_torch load_keras nn.no_init""",
     "architectures beside their references: tests/models": "models",
     "files of ONNX: tests/interop, tests/parity/test_onnx_layers.py": """
         export_onnx load_onnx""",

@@ -71,6 +71,7 @@ REFERENCE = {
             *("chainrule.models.resnet", "chainrule.models.mobilenet"),
             *("chainrule.models.vit", "chainrule.models.efficientnet"),
             *("chainrule.models.bert", "chainrule.models.gpt2"),
+            "chainrule.models.tokens",
         ],
     ),
     "files": (

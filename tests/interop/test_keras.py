@@ -133,6 +133,24 @@ def test_layers_are_counted_as_people_do() -> None:
     assert [p.item() for p in model.parameters()] == list(range(12))
 
 
+def test_models_within_models_go_by_the_description() -> None:
+    """Without one, nothing says whether the inner layers come first."""
+    places = ("dense", "sequential/layers/dense", "dense_1")
+    content = {f"layers/{p}/vars/0": [[float(i)]] for i, p in enumerate(places)}
+    dense: dict[str, Any] = {"class_name": "Dense", "config": {}}
+    inner = {"class_name": "Sequential", "config": {"layers": [dense]}}
+    whole = {"class_name": "Sequential", "config": {"layers": [dense, inner, dense]}}
+    members = {
+        "config.json": json.dumps(whole).encode(),
+        "model.weights.h5": hdf5(content),
+    }
+    model = nn.Sequential(*[nn.Linear(1, 1, bias=False) for __ in places])
+    model.load_state_dict(load(zipped(members), like=model))
+    assert [p.item() for p in model.parameters()] == [0, 1, 2]
+    with pytest.raises(ArgumentError, match="in which order"):
+        load(members["model.weights.h5"], like=model)
+
+
 @pytest.mark.parametrize("bias", [(6,), None])
 def test_a_gru_of_another_kind_is_left_over(bias: Any) -> None:
     """``reset_after=False`` is another function, and without bias none can tell."""

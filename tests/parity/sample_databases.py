@@ -536,9 +536,9 @@ class Check:
     def derivatives(
         self, label: str, mine: Any, theirs: Any, leaves: Any, upper: bool
     ) -> None:
-        # PyTorch has no derivative by a window that is a view of a complex one.
-        given = [t.is_leaf or not self.of_pairs for t, __ in leaves]
-        pairs = [p for p, own in zip(leaves, given) if own and p[0].requires_grad]
+        # A view of a complex window has no derivative of its own there.
+        views = [self.of_pairs and t._is_view() for t, __ in leaves]
+        pairs = [p for p, view in zip(leaves, views) if p[0].requires_grad and not view]
         rng = np.random.default_rng(0)
         weights: dict[int, Any] = {}
 

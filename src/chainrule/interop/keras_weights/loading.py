@@ -132,7 +132,15 @@ def _fitted(
         kind = next((k for k in row.kinds(module) if kinds.get(k)), None)
         if kind is None:
             continue
-        places = kinds[kind][: row.layers(module)]
+        places = kinds[kind]
+        models = {place.rpartition("layers/")[0] for place in places}
+        if len(models) > 1 and not order.keys() >= {*places}:
+            raise ArgumentError(
+                _("The file does not say in which order layers of its models come."),
+                expected=_("a .keras file, of model.save"),
+                got=_("{kind} in {n} models", kind=kind, n=len(models)),
+            )
+        places = places[: row.layers(module)]
         del kinds[kind][: len(places)]
         found = row.rule(module, [parts[place] for place in places])
         if found is None:

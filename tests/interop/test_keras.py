@@ -1,7 +1,7 @@
 """``cr.load_keras``: files of Keras 3 give its outputs; what does not fit is said.
 
 ``keras_files`` holds two models saved by Keras 3.15, all variables drawn at random,
-each with inputs and the outputs that Keras gave.
+each with inputs and the outputs that Keras gave. Damaged files: ``tests/fuzz``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
+from chainrule.errors import ArgumentError, CheckpointError
 
 h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'chainrule[keras]'")
 
@@ -293,33 +293,3 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         cr.load_keras({})  # type: ignore[arg-type]
     with pytest.raises(CheckpointError, match="cannot be read"):
         cr.load_keras(tmp_path / "missing.keras")
-
-
-def mutated(rng: np.random.Generator, content: bytes) -> bytes:
-    data = bytearray(content)
-    for __ in range(rng.integers(1, 6)):
-        at = int(rng.integers(len(data)))
-        if rng.random() < 0.2:
-            data[at : at + 8] = rng.bytes(8)
-        else:
-            data[at] = rng.integers(256)
-    return bytes(data[: rng.integers(len(data))] if rng.random() < 0.05 else data)
-
-
-@pytest.mark.parametrize("count", [100, pytest.param(4000, marks=pytest.mark.slow)])
-def test_mutated_files(count: int) -> None:
-    """A clear error, or arrays that take no more memory than the file."""
-    rng, model = np.random.default_rng(count), nn.Linear(2, 3)
-    small = hdf5({f"layers/dense/vars/{i}": np.ones((2, 3)[i:]) for i in range(2)})
-    names = ("images.keras", "sequences.keras")
-    seeds = [small, *((FILES / name).read_bytes() for name in names)]
-    right = 0
-    for i in range(count):
-        data = mutated(rng, seeds[i % 3])
-        try:
-            weights = load(data, like=model)
-        except ChainruleError:
-            continue
-        right += 1
-        assert sum(a.nbytes for a in weights.values()) <= 2 * len(data)
-    assert 0 < right < count

@@ -78,6 +78,8 @@ NEEDED: dict[str, tuple[Any, ...]] = {
     "movedim": (0, 1),
     "nanquantile": (0.5,),
     "narrow": (0, 1, 2),
+    "stft": (4, 1),
+    "istft": (4, 1),
     "narrow_copy": (0, 1, 2),
     "mvlgamma": (2,),
     "polygamma": (1,),
@@ -143,6 +145,8 @@ def first(op: Op) -> Any:
         return cr.tensor(WHOLE[0])
     if op.name == "cross":
         return cr.tensor(ROWS[:, :3])
+    if op.name == "istft":
+        return cr.tensor(ROWS[..., None] + np.ones(2))[:3]
     if op.name == "dsplit":
         return cr.tensor(ROWS[:, :, None])
     if op.name == "addmv":

@@ -43,7 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("autograd",),
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
-    ("func", "interop.onnx", "utils"),
+    ("func", "interop.keras_weights", "interop.onnx", "utils"),
     ("training",),
     ("explanation", "sklearn", "tracking", "viz"),
     ("book.derivation", "book.marking"),

@@ -71,11 +71,15 @@ REFERENCE = {
             *("chainrule.models.resnet", "chainrule.models.mobilenet"),
             *("chainrule.models.vit", "chainrule.models.efficientnet"),
             *("chainrule.models.bert", "chainrule.models.gpt2"),
+            "chainrule.models.tokens",
         ],
     ),
     "files": (
         "Weights and ONNX files",
-        ["chainrule.load_torch", "chainrule.export_onnx", "chainrule.load_onnx"],
+        [
+            *("chainrule.load_torch", "chainrule.load_keras"),
+            *("chainrule.export_onnx", "chainrule.load_onnx"),
+        ],
     ),
     "sklearn": ("Estimators for scikit-learn", ["chainrule.sklearn"]),
     "viz": ("Pictures", ["chainrule.viz"]),

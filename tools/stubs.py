@@ -53,7 +53,18 @@ TYPES = dict.fromkeys(
         *("obj", "operands", "other", "pivots", "prepend", "q", "rcond", "repeats"),
         *("rtol", "sorter", "source", "destination", "spacing", "src", "start"),
         *("step", "stop", "tau", "tensor1", "tensor2", "tensors", "test_elements"),
-        *("tol", "v", "value", "values", "vec", "vec1", "vec2", "weight", "weights"),
+        *(
+            "tol",
+            "v",
+            "value",
+            "values",
+            "vec",
+            "vec1",
+            "vec2",
+            "weight",
+            "weights",
+            "window",
+        ),
         *("x", "x1", "x2", "y"),
         # Those of layers as functions.
         *("anchor", "attn_mask", "grid", "input", "input1", "input2"),
@@ -388,6 +399,7 @@ def stubs() -> dict[Path, str]:
         f"{TYPING}from chainrule.graph.types import DType\n"
         "from chainrule.operations.arguments import Dims\n"
         "from chainrule.operations.dtypes import FloatInfo, IntegerInfo\n"
+        "from chainrule.operations.fourier import Norm, Sizes\n"
         "from chainrule.operations.joining import PadMode\n"
         "from chainrule.operations.quantiles import Interpolation\n"
         f"{types}"

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         is_tensor,
     )
     from chainrule.gradient_check import check_gradients
+    from chainrule.interop.keras_weights.loading import load_keras
     from chainrule.interop.onnx.reader import load_onnx
     from chainrule.interop.onnx.writer.export import export_onnx
     from chainrule.interop.serialization import load, save
@@ -134,6 +135,7 @@ _LAZY = {
     "interop.onnx.reader": "load_onnx",
     "interop.onnx.writer.export": "export_onnx",
     "interop.serialization": "load save",
+    "interop.keras_weights.loading": "load_keras",
     "interop.torch_weights.loading": "load_torch",
     "nn": "functional_call",
     "nn.summary": "summary",
@@ -263,6 +265,7 @@ __all__ = [
     "jvp",
     "linalg",
     "load",
+    "load_keras",
     "load_onnx",
     "load_torch",
     "long",

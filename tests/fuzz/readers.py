@@ -25,6 +25,7 @@ from chainrule.runs.layers import weights_of
 from .. import torch_files
 from ..data import test_fuzz_csv, test_fuzz_idx, test_fuzz_npz
 from ..data.hostile import outcome as read_or_refused
+from ..interop import test_keras
 from ..runs import test_fuzz_toml
 from . import checkpoints, outcome, seeds
 from .dice import Dice
@@ -243,10 +244,32 @@ def torch(place: Path) -> Reader:
     return Reader(check, [new, old, *map(torch_files.pickled, ([], {}, 3))])
 
 
+# -- weights of Keras ------------------------------------------------------------------
+
+
+def keras(place: Path) -> Reader:
+    """The file, for a module with layers of many kinds; arrays are bounded by it."""
+    model = test_keras.Sequences()
+
+    def check(data: bytes) -> None:
+        try:
+            weights = cr.load_keras(io.BytesIO(data), like=model)
+        except ChainruleError as error:
+            outcome.check_message(error)
+            return
+        assert sum(array.nbytes for array in weights.values()) <= 2 * len(data)
+
+    small = {f"layers/dense/vars/{i}": np.ones((3, 2)[i:]) for i in range(2)}
+    names = ("sequences", "images")
+    files = [(test_keras.FILES / f"{name}.keras").read_bytes() for name in names]
+    return Reader(check, [*files, test_keras.hdf5(small)])
+
+
 READERS: dict[str, Callable[[Path], Reader]] = {
     "checkpoint": checkpoint,
     "csv": csv,
     "idx": idx,
+    "keras": keras,
     "npz": npz,
     "toml": toml,
     "torch": torch,

@@ -57,7 +57,8 @@ CHEAP = (
     ),
     *("nonmaxsuppression", "onehot", "pad", "quantizelinear", "reduce_log_sum_exp"),
     *("reshape", "resize", "rnn", "scan", "scatternd", "slice", "softmax", "split"),
-    *("topk", "unique", "where"),
+    *("topk", "unique", "where", "dft", "stft", "hannwindow", "hammingwindow"),
+    "blackmanwindow",
 )
 
 

@@ -12,6 +12,7 @@ refuses (its error inputs) is refused here too.
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import warnings
 from collections import Counter
@@ -40,6 +41,11 @@ DTYPES = {
 }
 #: The dtypes in which the samples are made.
 SAMPLED = (torch.float64, torch.float32, torch.int64, torch.bool)
+#: Those of functions of complex signals, which are pairs of real numbers here.
+SAMPLED_PAIRS = (torch.complex128, torch.complex64)
+OF_PAIRS = re.compile(r"fft\.(i?fft|irfft).?|istft")
+#: Functions that give such pairs.
+TO_PAIRS = re.compile(r"fft\.(i?fft|rfft).?|stft")
 #: |ours − theirs| ≤ these, times the larger of 1 and |theirs|.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
 
@@ -56,6 +62,7 @@ INEXACT = dict.fromkeys(
 #: What the database calls with its arguments in another order.
 REORDERED: dict[str, Callable[..., Any]] = {
     "einsum": lambda operands, equation: cr.einsum(equation, *operands),
+    "stft": lambda *args, return_complex, **kwargs: cr.stft(*args, **kwargs),
     "polygamma": lambda x, n: cr.polygamma(n, x),
     "special.polygamma": lambda x, n: cr.special.polygamma(n, x),
 }
@@ -90,6 +97,7 @@ REFUSED = {
     "sections must be a whole number": "compiled, places decide about shapes",
     "needs a positive margin": "a negative margin is a mistake",
     "takes one row of scores": "a lone number is no row of scores",
+    "would change places": "the last axis, of length 2, may be that of pairs",
     "takes one label a row": "a row has one label, of shape ()",
 }
 #: Why error inputs are taken, by PyTorch's message.
@@ -150,9 +158,27 @@ def ours(name: str) -> Callable[..., Any] | None:
     return target if callable(target) else None
 
 
-def converted(item: Any, leaves: list[Any] | None = None) -> Any:
-    """A sample's argument as Chainrule has it; its tensors are put into ``leaves``."""
+def real(result: Any) -> Any:
+    """A result of PyTorch's with pairs of real numbers for complex ones."""
+    if isinstance(result, torch.Tensor) and result.is_complex():
+        return torch.view_as_real(result.resolve_conj())
+    return [*map(real, result)] if isinstance(result, tuple | list) else result
+
+
+def converted(
+    item: Any, leaves: list[Any] | None = None, *, pairs: bool = False
+) -> Any:
+    """A sample's argument as Chainrule has it; its tensors are put into ``leaves``.
+
+    ``pairs``: whether complex numbers are pairs of real ones.
+    """
     if isinstance(item, torch.Tensor):
+        if pairs and item.is_complex():
+            made = converted(real(item.detach()))
+            made.requires_grad = item.requires_grad
+            if leaves is not None:
+                leaves.append((item, made))
+            return made
         if item.ndim > 64:  # NumPy's limit
             raise UnknownError(f"{item.ndim} axes")
         if item.device.type != "cpu":
@@ -179,11 +205,11 @@ def converted(item: Any, leaves: list[Any] | None = None) -> Any:
     if isinstance(item, torch.Size):
         return tuple(item)
     if isinstance(item, tuple | list):
-        made = [converted(part, leaves) for part in item]
+        made = [converted(part, leaves, pairs=pairs) for part in item]
         named = hasattr(item, "_fields")
         return type(item)(*made) if named else type(item)(made)
     if isinstance(item, dict):
-        return {key: converted(part, leaves) for key, part in item.items()}
+        return {key: converted(part, leaves, pairs=pairs) for key, part in item.items()}
     return item
 
 
@@ -404,6 +430,8 @@ class Check:
         function = ours(name)
         self.function = lambda *a, **k: self.determined(function(*a, **k))
         self.least = INEXACT.get(name, 0)
+        self.of_pairs = OF_PAIRS.fullmatch(name) is not None
+        self.to_pairs = TO_PAIRS.fullmatch(name) is not None
         self.report = Report(name)
 
     def run(self) -> Report:
@@ -411,14 +439,16 @@ class Check:
             warnings.simplefilter("ignore")
             for variant in database()[self.report.name]:
                 self.op = variant
-                dtypes = [d for d in SAMPLED if self.op.supports_dtype(d, "cpu")]
+                sampled = SAMPLED_PAIRS if self.of_pairs else SAMPLED
+                dtypes = [d for d in sampled if self.op.supports_dtype(d, "cpu")]
                 for i, dtype in enumerate(dtypes):
                     self.samples(dtype, 0 if i else self.compiled)
                 self.errors()
         return self.report
 
     def samples(self, dtype: torch.dtype, compiled: int) -> None:
-        derived = dtype is torch.float64 and self.op.supports_autograd
+        double = dtype in (torch.float64, torch.complex128)
+        derived = double and self.op.supports_autograd
         try:
             made = list(self.op.sample_inputs("cpu", dtype, requires_grad=derived))
         except Exception as error:
@@ -431,7 +461,7 @@ class Check:
         label = shown(sample)
         try:
             theirs = self.op(sample.input, *sample.args, **sample.kwargs)
-            theirs = self.determined(theirs)
+            theirs = self.determined(real(theirs) if self.to_pairs else theirs)
         except Exception:
             self.report.counts["refused by PyTorch"] += 1
             return
@@ -440,12 +470,13 @@ class Check:
             return
         leaves: list[Any] = []
         try:
-            args = converted((sample.input, *sample.args), leaves)
-            kwargs = converted(sample.kwargs, leaves)
+            given = (sample.input, *sample.args)
+            args = converted(given, leaves, pairs=self.of_pairs)
+            kwargs = converted(sample.kwargs, leaves, pairs=self.of_pairs)
         except UnknownError:
             self.report.counts["unknown here"] += 1
             return
-        self.single = any(t.dtype is torch.float32 for t, __ in leaves)
+        self.single = any(m.dtype is cr.float32 for __, m in leaves)
         found = self.attempt(label, lambda: self.function(*args, **kwargs))
         if found is None:
             return
@@ -505,7 +536,9 @@ class Check:
     def derivatives(
         self, label: str, mine: Any, theirs: Any, leaves: Any, upper: bool
     ) -> None:
-        pairs = [(t, m) for t, m in leaves if t.requires_grad]
+        # A view of a complex window has no derivative of its own there.
+        views = [self.of_pairs and t._is_view() for t, __ in leaves]
+        pairs = [p for p, view in zip(leaves, views) if p[0].requires_grad and not view]
         rng = np.random.default_rng(0)
         weights: dict[int, Any] = {}
 
@@ -518,7 +551,8 @@ class Check:
             return cr.tensor(array, dtype=part.dtype)
 
         def grad_there(total: Any, wrt: list[Any]) -> Any:
-            return torch.autograd.grad(total, wrt, create_graph=True, allow_unused=True)
+            keep = {"create_graph": True, "allow_unused": True}
+            return real(torch.autograd.grad(total, wrt, **keep))
 
         def grad_here(total: Any, wrt: list[Any]) -> Any:
             for t in wrt:
@@ -549,7 +583,7 @@ class Check:
             here = found[0]
             if here is None:
                 here = [None] * len(wrt_here)
-            there = zeros(there, wrt_there, torch.zeros_like)
+            there = zeros(there, wrt_there, lambda t: real(torch.zeros_like(t)))
             if self.op.name in READ:  # PyTorch has numbers for the rest too
                 place = READ[self.op.name]
                 there[place] = (torch.triu if upper else torch.tril)(there[place])
@@ -594,8 +628,9 @@ class Check:
         for item in self.op.error_inputs("cpu"):
             sample = item.sample_input
             try:
-                args = converted((sample.input, *sample.args))
-                kwargs = converted(sample.kwargs)
+                given = (sample.input, *sample.args)
+                args = converted(given, pairs=self.of_pairs)
+                kwargs = converted(sample.kwargs, pairs=self.of_pairs)
             except UnknownError:
                 continue
             try:

@@ -71,6 +71,8 @@ LEFT_OUT = {
         nn.ReplicationPad3d nn.Softmax2d nn.TripletMarginWithDistanceLoss
         nn.Unfold nn.UpsamplingBilinear2d nn.UpsamplingNearest2d nn.ZeroPad1d
         nn.ZeroPad2d nn.ZeroPad3d""",
+    "windows of signals: tests/parity/test_frequencies.py": """
+        hann_window hamming_window blackman_window""",
     "other random numbers: tests/test_random_in_place.py": """
         Tensor.bernoulli_ Tensor.cauchy_ Tensor.exponential_ Tensor.geometric_
         Tensor.log_normal_ Tensor.normal_ Tensor.random_ Tensor.uniform_""",
@@ -87,7 +89,8 @@ LEFT_OUT = {
         nn.LazyInstanceNorm2d nn.LazyInstanceNorm3d nn.LazyLinear""",
     "of other kinds: tests/parity/test_nn_utils.py": """
         nn.ParameterDict nn.ParameterList nn.UninitializedParameter nn.utils""",
-    "weights of files: tests/parity/test_torch_weights.py": "load_torch nn.no_init",
+    "weights of files: tests/parity/test_torch_weights.py, tests/interop": """
+        load_torch load_keras nn.no_init""",
     "architectures beside their references: tests/models": "models",
     "files of ONNX: tests/interop, tests/parity/test_onnx_layers.py": """
         export_onnx load_onnx""",

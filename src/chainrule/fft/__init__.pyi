@@ -7,6 +7,7 @@ from chainrule.operations.accepted import TensorLike
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import Dims
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
+from chainrule.operations.fourier import Norm, Sizes
 from chainrule.operations.joining import PadMode
 from chainrule.operations.quantiles import Interpolation
 from chainrule.operations.combinations import Scaled
@@ -16,7 +17,7 @@ from chainrule.operations.reductions import Extremes
 from chainrule.operations.statistics import Histogram, MinMax
 from chainrule.tensor import Tensor
 
-__all__ = ['fftfreq', 'rfftfreq', 'fftshift', 'ifftshift']
+__all__ = ['fftfreq', 'rfftfreq', 'fftshift', 'ifftshift', 'fft', 'ifft', 'rfft', 'irfft', 'fftn', 'ifftn', 'rfftn', 'irfftn', 'fft2', 'ifft2', 'rfft2', 'irfft2']
 
 def fftfreq(n: int, /, d: float = 1.0, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Return the frequencies 0, 1, …, −2, −1 over n·d of a discrete transform."""
@@ -26,3 +27,27 @@ def fftshift(x: TensorLike, /, dim: Dims = None, *, axis: Dims = None) -> Tensor
     """Return frequencies in rising order: the second half of each axis comes first."""
 def ifftshift(x: TensorLike, /, dim: Dims = None, *, axis: Dims = None) -> Tensor:
     """Return frequencies in the order of a transform; undoes ``fftshift``."""
+def fft(x: TensorLike, /, n: int | None = None, dim: int = -1, norm: Norm | None = None, *, axis: int = -1) -> Tensor:
+    """Return the discrete Fourier transform of complex signals (…, n, 2)."""
+def ifft(x: TensorLike, /, n: int | None = None, dim: int = -1, norm: Norm | None = None, *, axis: int = -1) -> Tensor:
+    """Return the inverse of ``fft``, complex signals (…, n, 2)."""
+def rfft(x: TensorLike, /, n: int | None = None, dim: int = -1, norm: Norm | None = None, *, axis: int = -1) -> Tensor:
+    """Return the transform of real signals (…, n) at the frequencies 0 … ⌊n/2⌋."""
+def irfft(x: TensorLike, /, n: int | None = None, dim: int = -1, norm: Norm | None = None, *, axis: int = -1) -> Tensor:
+    """Return the real signals (…, n) whose transform begins with x; undoes ``rfft``."""
+def fftn(x: TensorLike, /, s: Sizes = None, dim: Sizes = None, norm: Norm | None = None, *, axis: Sizes = None) -> Tensor:
+    """Return the transform of complex signals along several axes."""
+def ifftn(x: TensorLike, /, s: Sizes = None, dim: Sizes = None, norm: Norm | None = None, *, axis: Sizes = None) -> Tensor:
+    """Return the inverse of ``fftn``."""
+def rfftn(x: TensorLike, /, s: Sizes = None, dim: Sizes = None, norm: Norm | None = None, *, axis: Sizes = None) -> Tensor:
+    """Return the transform of real signals along several axes, half of the last one."""
+def irfftn(x: TensorLike, /, s: Sizes = None, dim: Sizes = None, norm: Norm | None = None, *, axis: Sizes = None) -> Tensor:
+    """Return the real signals whose transform ``rfftn`` gives."""
+def fft2(x: TensorLike, /, s: Sizes = None, dim: Sizes = (-2, -1), norm: Norm | None = None, *, axis: Sizes = (-2, -1)) -> Tensor:
+    """Return the transform of complex images (…, rows, columns, 2)."""
+def ifft2(x: TensorLike, /, s: Sizes = None, dim: Sizes = (-2, -1), norm: Norm | None = None, *, axis: Sizes = (-2, -1)) -> Tensor:
+    """Return the inverse of ``fft2``."""
+def rfft2(x: TensorLike, /, s: Sizes = None, dim: Sizes = (-2, -1), norm: Norm | None = None, *, axis: Sizes = (-2, -1)) -> Tensor:
+    """Return the transform of real images, half of its columns: ``rfftn`` of two."""
+def irfft2(x: TensorLike, /, s: Sizes = None, dim: Sizes = (-2, -1), norm: Norm | None = None, *, axis: Sizes = (-2, -1)) -> Tensor:
+    """Return the real images whose transform ``rfft2`` gives."""

@@ -7,6 +7,7 @@ from chainrule.operations.accepted import TensorLike
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import Dims
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
+from chainrule.operations.fourier import Norm, Sizes
 from chainrule.operations.joining import PadMode
 from chainrule.operations.quantiles import Interpolation
 from chainrule.operations.combinations import Scaled

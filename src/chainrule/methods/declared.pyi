@@ -7,6 +7,7 @@ from chainrule.operations.accepted import TensorLike
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import Dims
 from chainrule.operations.dtypes import FloatInfo, IntegerInfo
+from chainrule.operations.fourier import Norm, Sizes
 from chainrule.operations.joining import PadMode
 from chainrule.operations.quantiles import Interpolation
 from chainrule.operations.combinations import Scaled
@@ -1017,6 +1018,10 @@ class Declared(TensorBase):
         """Return Σ Aᵏ/k! of square matrices."""
     def matrix_power(self, n: int) -> Self:
         """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
+    def stft(self, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: TensorLike | None = None, center: bool = True, pad_mode: PadMode = 'reflect', normalized: bool = False, onesided: bool = True, return_complex: bool = False) -> Self:
+        """Return Fourier transforms of overlapping frames of real signals, as pairs."""
+    def istft(self, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: TensorLike | None = None, center: bool = True, normalized: bool = False, onesided: bool | None = None, length: int | None = None, return_complex: bool = False) -> Self:
+        """Return the real signals of which ``stft`` gives x: its least-squares inverse."""
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Self:
         """Fill the tensor with numbers from N(mean, std²), in place."""
     def uniform_(self, low: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Self:

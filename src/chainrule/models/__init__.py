@@ -18,9 +18,11 @@ are. Nothing is downloaded: ``cr.load_torch(path)`` is how weights come in.
 | `bert` | BERT, an encoder of texts | Hugging Face |
 | `gpt2` | GPT-2, a language model | Hugging Face |
 
+`tokens` has ``tokenize``: texts as rows of tokens for the last two.
+
 A new architecture is one file, its names in ``__all__`` and ``_FILES`` below, and a row
 in ``tests/models/table.py``, whose reference is asked for names, shapes and outputs.
-What is not part of the network (labels of classes, tokenisers, training) is not here.
+What is not part of the network (labels of classes, training) is not here.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         mobilenet_v3_small,
     )
     from chainrule.models.resnet import ResNet, resnet18, resnet34, resnet50
+    from chainrule.models.tokens import Tokens, tokenize
     from chainrule.models.vit import VisionTransformer, vit_b_16, vit_b_32, vit_l_16
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "GPT2Model",
     "MobileNetV3",
     "ResNet",
+    "Tokens",
     "VisionTransformer",
     "efficientnet_lite0",
     "efficientnet_lite1",
@@ -69,6 +73,7 @@ __all__ = [
     "resnet18",
     "resnet34",
     "resnet50",
+    "tokenize",
     "vit_b_16",
     "vit_b_32",
     "vit_l_16",
@@ -81,6 +86,7 @@ _FILES = {
     "gpt2": "gpt2",
     "mobilenet": "mobilenet",
     "resnet": "resnet",
+    "token": "tokens",
     "vi": "vit",
 }
 

@@ -13,7 +13,7 @@ shape and dtype.
   ``quantiles``, ``distinct``, ``movement``, ``diagonals``, ``joining``, ``pieces``,
   ``selection``, ``writing``, ``products``, ``vectors``, ``distances``,
   ``linear_systems``, ``decompositions``, ``norms``, ``creation``, ``frequencies``,
-  ``dtypes``;
+  ``fourier``, ``signals``, ``dtypes``;
 - what they are written with: ``operands`` and ``arguments`` (what a call may be given),
   ``shapes``, ``indices``, ``indexing`` (``x[key]``), ``views``, ``matrices``.
 """
@@ -52,6 +52,8 @@ FAMILIES = (
     "norms",
     "creation",
     "frequencies",
+    "fourier",
+    "signals",
     "dtypes",
 )
 

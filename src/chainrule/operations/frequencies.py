@@ -1,9 +1,10 @@
-"""Tensor functions of ``cr.fft`` on real numbers: frequencies, and their order."""
+"""Tensor functions of ``cr.fft``: frequencies, and their order."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.operations.arguments import Dims, axes_of, whole
 from chainrule.operations.creation import arange
@@ -12,6 +13,7 @@ from chainrule.operations.op import op
 from chainrule.operations.shapes import concatenated
 from chainrule.primitives.elementwise import mul
 from chainrule.primitives.movement import full_like
+from chainrule.text import _
 from chainrule.util import validation
 
 
@@ -60,7 +62,9 @@ def fftshift(x: Value, dim: Dims = None) -> Value:
 
     Args:
         x: with the frequency 0 at the beginning.
-        dim: an axis or several; all of them where it is None.
+        dim: an axis or several; all of them where it is None. Axes of a tensor of
+            pairs are counted like any other tensor's here, and named: the last one is
+            that of the pairs.
 
     >>> import chainrule as cr
     >>> cr.fft.fftshift(cr.tensor([0, 1, 2, -2, -1]))
@@ -77,5 +81,13 @@ def ifftshift(x: Value, dim: Dims = None) -> Value:
 
 def _moved(x: Value, dim: Dims, sign: int) -> Value:
     axes = axes_of(x.shape, dim)
+    last = len(x.shape) - 1
+    if last and last in axes and x.shape[last] == 2:
+        raise ArgumentError(
+            _("Real and imaginary parts would change places."),
+            expected=_("axes of frequencies, without the last one, of length 2"),
+            got=f"dim={dim}",
+            fix=_("dim=… without it; x.roll(1, -1) if these are no pairs"),
+        )
     shifts = [sign * (int(x.shape[a]) // 2) for a in axes]
     return roll(x, shifts, axes)

@@ -278,6 +278,19 @@ FAMILIES: dict[str, dict[str, str]] = {
             fftfreq rfftfreq fftshift ifftshift
         """,
     },
+    "fourier": {
+        "fft": """
+            fft ifft rfft irfft fftn ifftn rfftn irfftn fft2 ifft2 rfft2 irfft2
+        """,
+    },
+    "signals": {
+        "": """
+            hann_window hamming_window blackman_window stft istft
+        """,
+        "Tensor": """
+            stft istft
+        """,
+    },
     "dtypes": {
         "": """
             finfo iinfo isdtype result_type can_cast astype

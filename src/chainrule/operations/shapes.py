@@ -148,13 +148,18 @@ def rows(v: Value, indices: Value, axis: int) -> Value:
     return movement.transpose(taken, axes=(*rest[:axis], *new, *rest[axis:]))
 
 
-def windows(v: Value, axis: int, size: int, step: int) -> Value:
-    """Return windows of a graph value along an axis, each on a new last one."""
-    count = (int(v.shape[axis]) - size) // step + 1  # type: ignore[arg-type]
+def window_places(count: int, size: int, step: int) -> Value:
+    """Return the indices of the elements of windows, a row for each window."""
     first, inner = (
         iota(shape=(count, size), axis=i, dtype=DType.int64) for i in (0, 1)
     )
-    places = add(mul(first, full(step, DType.int64, first.shape)), inner)
+    return add(mul(first, full(step, DType.int64, first.shape)), inner)
+
+
+def windows(v: Value, axis: int, size: int, step: int) -> Value:
+    """Return windows of a graph value along an axis, each on a new last one."""
+    count = (int(v.shape[axis]) - size) // step + 1  # type: ignore[arg-type]
+    places = window_places(count, size, step)
     taken = rows(v, places, axis)
     rank = len(taken.shape)
     order = [i for i in range(rank) if i != axis + 1]

@@ -10,5 +10,5 @@ declared_in(
     __name__,
     *("movement", "elementwise", "trigonometry", "integers", "creation", "reduce"),
     *("indexing", "sorting", "matmul", "conv", "windows", "linear_systems"),
-    *("decompositions", "random", "checks"),
+    *("decompositions", "fourier", "random", "checks"),
 )

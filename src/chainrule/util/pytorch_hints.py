@@ -4,6 +4,7 @@ from chainrule.text import _
 
 _MEMORY = _("nothing, how elements lie in memory does not show")
 _REAL = _("there are no complex numbers")
+_PAIRS = _("nothing: complex signals are pairs of real numbers, (…, 2)")
 _CPU = _("nothing, all tensors are on the CPU")
 _ONE = _("nothing, a compiled step is one program")
 _ALONE = _("nothing: one process computes, in as many threads as help")
@@ -19,7 +20,9 @@ PACKAGE = {
     "lu": "cr.linalg.lu_factor(x)",
     "cfloat": _REAL,
     "channels_last": _MEMORY,
-    "complex": _REAL,
+    "complex": _("cr.stack([real, imag], -1): there are no complex numbers"),
+    "view_as_complex": _PAIRS,
+    "view_as_real": _PAIRS,
     "complex64": _REAL,
     "complex128": _REAL,
     "contiguous_format": _MEMORY,
@@ -52,6 +55,12 @@ PACKAGE = {
     "testing": "numpy.testing.assert_allclose(x, y)",
     "use_deterministic_algorithms": _REPEATED,
     "xpu": _CPU,
+}
+
+#: Names of transforms.
+FFT = {
+    "hfft": "cr.fft.irfft(x * cr.tensor([1.0, -1.0]), n, norm='forward')",
+    "ihfft": "cr.fft.rfft(x, n, norm='forward') * cr.tensor([1.0, -1.0])",
 }
 
 #: Names of linear algebra.

@@ -29,9 +29,12 @@ print(
 )
 print(cr.outer(b[:2], b[:2]).shape, cr.dot(b, b).item(), cr.cross(a[0], a[1], dim=0))
 
-angles = 2 * cr.pi * cr.outer(cr.fft.rfftfreq(8), cr.arange(8.0))
-signal = cr.sin(cr.arange(8.0))
-print((angles.cos() @ signal).shape, cr.fft.fftshift(cr.fft.fftfreq(4, d=0.5)))
+spectrum = cr.fft.rfft(cr.sin(cr.arange(8.0)), norm="ortho")
+print(spectrum.shape, cr.fft.irfft(spectrum, 8, norm="ortho").shape)
+print(
+    cr.stft(cr.ones(8), 4, window=cr.hann_window(4)).shape,
+    cr.fft.fftshift(cr.fft.fftfreq(4, d=0.5)),
+)
 print(cr.special.expit(cr.zeros(1)), cr.special.entr(cr.tensor(0.5)).item())
 print(cr.special.logsumexp(cr.ones(3), dim=0), cr.lgamma(cr.tensor(4.0)), cr.erf(b[0]))
 print(b.std(unbiased=False), a.var(dim=0), a.cumsum(0).shape, a.quantile(0.5).item())

@@ -1,7 +1,7 @@
-"""Primitives that the native engine leaves to NumPy, whose LAPACK computes them."""
+"""Primitives that the native engine leaves to NumPy, to its LAPACK and pocketfft."""
 
 from chainrule.graph.primitive import Primitive
-from chainrule.primitives import decompositions, linear_systems
+from chainrule.primitives import decompositions, fourier, linear_systems
 
 #: They run as their references, on operands that lie row by row.
 BY_NUMPY: tuple[Primitive, ...] = (
@@ -17,4 +17,7 @@ BY_NUMPY: tuple[Primitive, ...] = (
     decompositions.svd,
     decompositions.pinv,
     decompositions.matrix_exp,
+    fourier.fft,
+    fourier.rfft,
+    fourier.irfft,
 )

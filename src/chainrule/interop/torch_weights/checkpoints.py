@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from chainrule.graph.node import Array
-from chainrule.interop.torch_weights.tensors import UnreadableError
-from chainrule.text import _, translated
+from chainrule.interop.weights import UnreadableError
+from chainrule.text import _
 
 #: Where the weights of a model stand, the most usual first.
 KEYS = (
@@ -18,25 +17,6 @@ KEYS = (
 PREFIXES = ("module.", "_orig_mod.")
 #: Nests within each other that are looked at, and dictionaries in all.
 _DEPTH, _MOST = 3, 10_000
-
-
-class Weights(dict[str, Array]):
-    """Arrays by name, read-only, as :func:`chainrule.load_torch` returns them.
-
-    Attributes:
-        notes: what was done with the file: which part was taken, what of the names was
-            left out, which numbers have become another dtype.
-    """
-
-    def __init__(self, arrays: Mapping[str, Array], notes: tuple[str, ...]) -> None:
-        super().__init__(arrays)
-        self.notes = notes
-
-    def __repr__(self) -> str:
-        count = sum(array.size for array in self.values())
-        head = _("Weights: {n:,} arrays, {count:,} numbers", n=len(self), count=count)
-        lines = [translated(text) for text in (head, *self.notes)]
-        return "\n  ".join(lines)
 
 
 def state_dict_of(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,20 +28,15 @@ from chainrule.interop.torch_weights.tensors import (
     Order,
     Storage,
     StoredTensor,
-    UnreadableError,
     numbers,
     unread,
 )
+from chainrule.interop.weights import Archive, UnreadableError
 from chainrule.text import _
 from chainrule.util.atomic_files import inside, is_open, open_file, read_file, read_open
 
 #: The first number of a file of ``torch.save`` before PyTorch 1.6, and the second.
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-#: Bytes of a zip file's list of members: some 600,000 of them.
-_MEMBERS = 1 << 26
-
-#: What the standard library raises for a damaged zip file, beside its own error.
-_DAMAGED = (NotImplementedError, EOFError, RuntimeError, OverflowError, struct.error)
 
 #: The names of dtypes in safetensors, with PyTorch's.
 _SAFETENSORS = {
@@ -134,50 +128,10 @@ def _content(file: BinaryIO) -> Content:
 # -- since PyTorch 1.6 -----------------------------------------------------------------
 
 
-class _Capped:
-    """A file of which no more is read at once than a limit, for ``zipfile``."""
-
-    def __init__(self, file: BinaryIO, most: int) -> None:
-        self.file, self.most = file, most
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, size: int = -1) -> bytes:
-        """Read some bytes; refuse more than the limit."""
-        if size > self.most:
-            raise UnreadableError(_("a zip file with {size:,} bytes in one", size=size))
-        return self.file.read(size)
-
-    def seekable(self) -> bool:
-        """Return True: the file is a regular one, or in memory."""
-        return True
-
-
 def _zipped(file: BinaryIO, size: int) -> Content:
     """Return what a zip file of ``torch.save`` holds."""
-    import zipfile
-
-    source: Any = _Capped(file, _MEMBERS)
-    try:
-        archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, *_DAMAGED) as error:
-        raise UnreadableError(_("no whole zip file: {error}", error=error)) from error
-    source.most = size
-    members = {info.filename: info for info in archive.infolist()}
-    if len(members) < len(archive.infolist()):
-        raise UnreadableError(_("a zip file with two members of one name"))
-
-    def read(name: str) -> bytes:
-        info = members.get(name)
-        if info is None:
-            raise UnreadableError(_("a zip file without {name!r:.80}", name=name))
-        packed = info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1
-        if packed or not info.compress_size == info.file_size <= size:
-            raise UnreadableError(_("a zip file with a packed {name!r:.80}", name=name))
-        try:
-            return archive.read(info)
-        except (zipfile.BadZipFile, *_DAMAGED) as e:
-            raise UnreadableError(_("a damaged zip file: {error}", error=e)) from e
-
+    archive = Archive(file, size)
+    members, read = archive.members, archive.read
     pickles = [name for name in members if f"/{name}".endswith("/data.pkl")]
     if len(pickles) != 1:
         raise UnreadableError(
@@ -196,14 +150,9 @@ def _zipped(file: BinaryIO, size: int) -> Content:
         raise UnreadableError(_("a pickle of more than {most:,} bytes", most=LONGEST))
     program, machine = read(pickles[0]), Machine()
     nest = unpickled(io.BytesIO(program), len(program), machine)
-    left = size
 
     def storage(item: Storage) -> bytes:
-        nonlocal left
         content = read(f"{root}data/{item.key}")
-        left -= len(content)
-        if left < 0:  # members that lie upon each other
-            raise UnreadableError(_("a zip file whose members are larger than itself"))
         if len(content) != item.nbytes:
             raise UnreadableError(
                 _(

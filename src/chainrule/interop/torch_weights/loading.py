@@ -10,9 +10,9 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
-from chainrule.interop.torch_weights.checkpoints import Weights, state_dict_of
+from chainrule.interop.torch_weights.checkpoints import state_dict_of
 from chainrule.interop.torch_weights.files import is_tensor, opened, widened
-from chainrule.interop.torch_weights.tensors import UnreadableError
+from chainrule.interop.weights import UnreadableError, Weights
 from chainrule.text import _
 from chainrule.util.atomic_files import called, is_open, of_the_system
 from chainrule.util.keywords import strict

@@ -17,11 +17,11 @@ from chainrule.interop.torch_weights.tensors import (
     Name,
     Skipped,
     Storage,
-    UnreadableError,
     called,
     named,
     stored,
 )
+from chainrule.interop.weights import UnreadableError
 from chainrule.text import _
 
 #: Instructions of one pickle. Some 60 make a tensor; each costs 200 bytes at most.

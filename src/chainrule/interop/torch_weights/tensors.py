@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from chainrule.graph.node import Array
+from chainrule.interop.weights import UnreadableError
 from chainrule.text import _
 
 #: The axes that an array of NumPy can have.
@@ -24,14 +25,6 @@ _LARGEST = 1 << 40
 
 
 Order = Literal["<", ">"]
-
-
-class UnreadableError(ValueError):
-    """The exception for a damaged file of weights, with a fix."""
-
-    def __init__(self, what: str, fix: str = "") -> None:
-        super().__init__(what)
-        self.what, self.fix = what, fix or _("use another copy")
 
 
 class Element(NamedTuple):

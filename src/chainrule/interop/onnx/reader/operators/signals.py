@@ -6,67 +6,28 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import fft
 from chainrule import functions as fn
 from chainrule.errors import ArgumentError
 from chainrule.graph.room import check_room
-from chainrule.interop.onnx.reader.operators.elementwise import as_constant
 from chainrule.interop.onnx.reader.operators.types import dtype_of
 from chainrule.interop.onnx.reader.table import Known, axis_of, operator
-from chainrule.nn import functional
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
-
-Array = np.ndarray[Any, Any]
-
-
-def _waves(count: int, length: int) -> tuple[Array, Array]:
-    """Return cos and sin of 2πkn/length for k < count and n < length."""
-    check_room((count, length), 16)
-    angle = (
-        2 * np.pi * (np.outer(np.arange(count), np.arange(length)) % length) / length
-    )
-    return np.cos(angle), np.sin(angle)
 
 
 def _transformed(
     x: Tensor, axis: int, length: int, inverse: bool, half: bool
 ) -> Tensor:
     """Return the DFT of (…, 1) or (…, 2), real and imaginary parts, along an axis."""
-    if length < 1:
-        raise ArgumentError(_("A DFT has a length."), expected=">= 1", got=str(length))
-    real, imaginary = x[..., 0], x[..., 1] if x.shape[-1] == 2 else None
-    parts = [fn.movedim(p, axis, -1) for p in (real, imaginary) if p is not None]
-    given = min(length // 2 + 1 if inverse and half else length, parts[0].shape[-1])
-    parts = [p[..., :given] for p in parts]
-    if inverse and half:
-        return fn.unsqueeze(fn.movedim(_real_inverse(parts, length, x), -1, axis), -1)
-    cos, sin = _waves(length // 2 + 1 if half else length, length)
-    cos, sin = as_constant(cos[:, :given], x), as_constant(sin[:, :given], x)
-    re, im = functional.linear(parts[0], cos), functional.linear(parts[0], -sin)
-    if len(parts) > 1:
-        re = re + functional.linear(parts[1], sin)
-        im = im + functional.linear(parts[1], cos)
-    if inverse:  # the conjugate of the transform of the conjugate
-        re, im = functional.linear(parts[0], cos), functional.linear(parts[0], sin)
-        if len(parts) > 1:
-            re = re - functional.linear(parts[1], sin)
-            im = im + functional.linear(parts[1], cos)
-        re, im = re / length, im / length
-    return fn.stack([fn.movedim(re, -1, axis), fn.movedim(im, -1, axis)], dim=-1)
-
-
-def _real_inverse(parts: list[Tensor], length: int, x: Tensor) -> Tensor:
-    """Return the real signal whose transform's first half is given."""
-    given = parts[0].shape[-1]
-    cos, sin = _waves(given, length)
-    twice = np.full((given, 1), 2.0)
-    twice[0] = 1
-    if length % 2 == 0 and given == length // 2 + 1:
-        twice[-1] = 1
-    y = fn.matmul(parts[0], as_constant(cos * twice / length, x))
-    if len(parts) > 1:
-        y = y - fn.matmul(parts[1], as_constant(sin * twice / length, x))
-    return y
+    if half and not inverse and x.shape[-1] == 1:
+        return fft.rfft(x[..., 0], length, axis)
+    if x.shape[-1] == 1:
+        x = fn.pad(x, (0, 1))
+    if half and inverse:
+        return fn.unsqueeze(fft.irfft(x, length, axis), -1)
+    y = (fft.ifft if inverse else fft.fft)(x, length, axis)
+    return fn.narrow(y, axis, 0, length // 2 + 1) if half else y
 
 
 @operator("DFT", since=20)
@@ -134,18 +95,17 @@ def stft(
     return _transformed(frames, 2, length, False, bool(onesided))
 
 
-def _window(name: str, shape: Any) -> None:
+def _window(name: str, function: Any, *coefficients: float) -> None:
     @operator(name, since=17)
     def row(size: Known, *, output_datatype: int = 1, periodic: int = 1) -> Tensor:
-        n = int(size.reshape(()))
-        check_room((n,), 8)
-        turns = np.arange(n) / max(n if periodic else n - 1, 1)
-        return tensor(shape(2 * np.pi * turns)).astype(dtype_of(output_datatype))
+        n, dtype = int(size.reshape(())), dtype_of(output_datatype)
+        window = function(n, bool(periodic), *coefficients, dtype="float64")
+        return window.astype(dtype)
 
 
-_window("HannWindow", lambda t: 0.5 - 0.5 * np.cos(t))
-_window("HammingWindow", lambda t: 25 / 46 - 21 / 46 * np.cos(t))
-_window("BlackmanWindow", lambda t: 0.42 - 0.5 * np.cos(t) + 0.08 * np.cos(2 * t))
+_window("HannWindow", fn.hann_window)
+_window("HammingWindow", fn.hamming_window, 25 / 46, 21 / 46)
+_window("BlackmanWindow", fn.blackman_window)
 
 
 @operator("MelWeightMatrix", since=17)

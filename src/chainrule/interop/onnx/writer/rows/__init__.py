@@ -9,6 +9,7 @@ and no other row but by calling its function.
 - ``reductions``: sums, extrema, running sums, order;
 - ``indexing``: rows and blocks by index, conditions that must hold;
 - ``products``: products, convolutions, windows;
+- ``fourier``: transforms;
 - ``layers``: composites that are one operator, such as softmax;
 - ``loops``: ``scan`` and ``cond``; ``recurrent``: the loops that are LSTM, GRU or RNN;
 - ``regions``: what is one operator without being a composite, such as attention;
@@ -17,6 +18,7 @@ and no other row but by calling its function.
 
 from chainrule.interop.onnx.writer.rows import (
     elementwise,
+    fourier,
     indexing,
     layers,
     loops,
@@ -31,6 +33,7 @@ __all__ = [
     "REFUSED",
     "ROWS",
     "elementwise",
+    "fourier",
     "indexing",
     "layers",
     "loops",

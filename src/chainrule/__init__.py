@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile
+    from chainrule.compilation.portable.loaded import load_program
     from chainrule.explanation import explain
     from chainrule.functions import *  # noqa: F403
     from chainrule.functions.tensor_types import (
@@ -124,6 +125,7 @@ _LAZY = {
     "book.derivation": "derive",
     "book.marking": "check_work",
     "compilation.api": "compile",
+    "compilation.portable.loaded": "load_program",
     "explanation": "explain",
     "functions.tensor_types": """
         BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor
@@ -263,6 +265,7 @@ __all__ = [
     "linalg",
     "load",
     "load_onnx",
+    "load_program",
     "load_torch",
     "long",
     "manual_seed",

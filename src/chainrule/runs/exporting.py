@@ -1,4 +1,4 @@
-"""``chainrule export``: a run's network as an ONNX file, from raw data to classes.
+"""``chainrule export``: a run's network as a file, from raw data to classes.
 
 What a run does to data before the network sees them is in the file too, as far as it
 is arithmetic: the columns of a table come as they are measured, with gaps and texts,
@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 
 from chainrule import functions
+from chainrule.compilation.modes import mode
+from chainrule.compilation.portable.file import Saved, save_program
+from chainrule.compilation.portable.function import Codes, Portable, portable
 from chainrule.data.tables.cells import MISSING, MissingValues
 from chainrule.data.tables.columns import Category, Date, Number
 from chainrule.data.tables.schema import Schema
 from chainrule.errors import ArgumentError
-from chainrule.interop.onnx.writer.export import Codes, Exported, write
+from chainrule.interop.onnx.writer.export import Exported, write
 from chainrule.nn import output_semantics
-from chainrule.nn.traced import called, mode
+from chainrule.nn.traced import called
 from chainrule.primitives.checks import require_all
 from chainrule.runs.trained import Trained
 from chainrule.tensor import Tensor, wrap
@@ -45,12 +48,14 @@ class Front:
         features: makes the network's input of them.
         texts: of inputs that are texts, the codes.
         said: what the file says of its inputs, by name.
+        kinds: of inputs: ``number``, ``text``, ``date``, ``image`` or ``tokens``.
     """
 
     inputs: dict[str, np.ndarray]
     features: Callable[..., Any]
     texts: dict[str, Codes] = field(default_factory=dict[str, Codes])
     said: dict[str, str] = field(default_factory=dict[str, str])
+    kinds: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def export(place: Path, out: Path | None = None, opset: int = 23) -> Exported:
@@ -65,6 +70,25 @@ def export(place: Path, out: Path | None = None, opset: int = 23) -> Exported:
         CheckpointError, ArgumentError, SaveError: what cannot be read, or not written.
     """
     trained = Trained.load(place)
+    path = trained.place.parent / "model.onnx" if out is None else out
+    return write(portable_run(trained), path, opset)
+
+
+def save(place: Path, out: Path) -> Saved:
+    """Write a run's network as a program file, for :func:`chainrule.load_program`.
+
+    Args:
+        place: the directory of a run, or a checkpoint.
+        out: the file.
+
+    Raises:
+        CheckpointError, ArgumentError, SaveError: what cannot be read, or not written.
+    """
+    return save_program(portable_run(Trained.load(place)), out)
+
+
+def portable_run(trained: Trained) -> Portable:
+    """Return a run's network as a graph, from raw data to what predictions mean."""
     trainer = trained.trainer
     front = _front(trained)
     average = trainer.average
@@ -76,18 +100,9 @@ def export(place: Path, out: Path | None = None, opset: int = 23) -> Exported:
             return output
         return output_semantics.meanings(output, trainer.model, trainer.loss)
 
-    path = trained.place.parent / "model.onnx" if out is None else out
+    said = _metadata(trained, front)
     with mode(trainer.model, training=False):
-        return write(
-            run,
-            path,
-            front.inputs,
-            opset,
-            "N",
-            None,
-            _metadata(trained, front),
-            front.texts,
-        )
+        return portable(run, front.inputs, "N", None, said, front.texts)
 
 
 def _metadata(trained: Trained, front: Front) -> dict[str, Any]:
@@ -95,6 +110,7 @@ def _metadata(trained: Trained, front: Front) -> dict[str, Any]:
     trainer: Trainer = trained.trainer
     plan = trainer.plan
     said: dict[str, Any] = {"run": trained.name, "inputs": front.said}
+    said["kinds"] = front.kinds
     if trainer.class_names is not None:
         said["classes"] = list(trainer.class_names)
     if plan is not None:
@@ -124,17 +140,20 @@ def _of_table(trained: Trained, format: dict[str, Any]) -> Front:
         if isinstance(column, Number):
             front.inputs[column.name] = np.zeros(2, schema.dtype)
             front.said[column.name] = _("a number; NaN where it is missing")
+            front.kinds[column.name] = "number"
             parts[column.name] = _number(column, schema, marks)
         elif isinstance(column, Category):
             front.inputs[column.name] = np.zeros(2, np.int64)
             front.texts[column.name] = _codes(column, schema, marks)
             front.said[column.name] = _("a text, without spaces around it")
+            front.kinds[column.name] = "text"
             parts[column.name] = _category(column, schema)
         elif isinstance(column, Date):
             front.inputs[column.name] = np.zeros(2, np.int64)
             front.said[column.name] = _(
                 "milliseconds since 1970-01-01 UTC; the smallest int64 where missing"
             )
+            front.kinds[column.name] = "date"
             parts[column.name] = _date(column, schema)
 
     def features(**given: Tensor) -> Tensor:
@@ -280,7 +299,7 @@ def _of_images(trained: Trained, format: dict[str, Any]) -> Front:
         return _scaled(trained, "x", rows)
 
     said = _("bytes, channels first, {size} pixels", size=tuple(format["size"]))
-    return Front({"image": pixels}, features, {}, {"image": said})
+    return Front({"image": pixels}, features, {}, {"image": said}, {"image": "image"})
 
 
 def _scaled(trained: Trained, name: str, rows: Tensor) -> Tensor:
@@ -294,7 +313,9 @@ def _of_texts(trained: Trained, format: dict[str, Any]) -> Front:
     assert texts is not None
     tokens = np.zeros((2, texts.length), np.int32)
     said = _("numbers of words or characters in the run's vocabulary")
-    return Front({"tokens": tokens}, lambda tokens: tokens, {}, {"tokens": said})
+    inputs = {"tokens": tokens}
+    kinds = {"tokens": "tokens"}
+    return Front(inputs, lambda tokens: tokens, {}, {"tokens": said}, kinds)
 
 
 def _of_arrays(trained: Trained) -> Front:

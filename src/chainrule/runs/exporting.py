@@ -48,14 +48,12 @@ class Front:
         features: makes the network's input of them.
         texts: of inputs that are texts, the codes.
         said: what the file says of its inputs, by name.
-        kinds: of inputs: ``number``, ``text``, ``date``, ``image`` or ``tokens``.
     """
 
     inputs: dict[str, np.ndarray]
     features: Callable[..., Any]
     texts: dict[str, Codes] = field(default_factory=dict[str, Codes])
     said: dict[str, str] = field(default_factory=dict[str, str])
-    kinds: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def export(place: Path, out: Path | None = None, opset: int = 23) -> Exported:
@@ -84,13 +82,20 @@ def save(place: Path, out: Path) -> Saved:
     Raises:
         CheckpointError, ArgumentError, SaveError: what cannot be read, or not written.
     """
-    return save_program(portable_run(Trained.load(place)), out)
+    return save_program(program_of(Trained.load(place)), out)
+
+
+def program_of(trained: Trained) -> Portable:
+    """Return a run's network as a program, with the format of its data beside it."""
+    made = portable_run(trained)
+    format = trained.trainer.format
+    return made if format is None else made.saying(format=format)
 
 
 def portable_run(trained: Trained) -> Portable:
     """Return a run's network as a graph, from raw data to what predictions mean."""
     trainer = trained.trainer
-    front = _front(trained)
+    front = front_of(trained)
     average = trainer.average
 
     def run(**given: Tensor) -> dict[str, Tensor]:
@@ -110,7 +115,6 @@ def _metadata(trained: Trained, front: Front) -> dict[str, Any]:
     trainer: Trainer = trained.trainer
     plan = trainer.plan
     said: dict[str, Any] = {"run": trained.name, "inputs": front.said}
-    said["kinds"] = front.kinds
     if trainer.class_names is not None:
         said["classes"] = list(trainer.class_names)
     if plan is not None:
@@ -119,7 +123,8 @@ def _metadata(trained: Trained, front: Front) -> dict[str, Any]:
     return {key: value for key, value in said.items() if value}
 
 
-def _front(trained: Trained) -> Front:
+def front_of(trained: Trained) -> Front:
+    """Return what stands in front of a run's network, by the kind of its data."""
     format = trained.trainer.format
     front = None if format is None else FRONTS.get(format["kind"])
     if format is None or front is None:
@@ -140,20 +145,17 @@ def _of_table(trained: Trained, format: dict[str, Any]) -> Front:
         if isinstance(column, Number):
             front.inputs[column.name] = np.zeros(2, schema.dtype)
             front.said[column.name] = _("a number; NaN where it is missing")
-            front.kinds[column.name] = "number"
             parts[column.name] = _number(column, schema, marks)
         elif isinstance(column, Category):
             front.inputs[column.name] = np.zeros(2, np.int64)
             front.texts[column.name] = _codes(column, schema, marks)
             front.said[column.name] = _("a text, without spaces around it")
-            front.kinds[column.name] = "text"
             parts[column.name] = _category(column, schema)
         elif isinstance(column, Date):
             front.inputs[column.name] = np.zeros(2, np.int64)
             front.said[column.name] = _(
                 "milliseconds since 1970-01-01 UTC; the smallest int64 where missing"
             )
-            front.kinds[column.name] = "date"
             parts[column.name] = _date(column, schema)
 
     def features(**given: Tensor) -> Tensor:
@@ -299,7 +301,7 @@ def _of_images(trained: Trained, format: dict[str, Any]) -> Front:
         return _scaled(trained, "x", rows)
 
     said = _("bytes, channels first, {size} pixels", size=tuple(format["size"]))
-    return Front({"image": pixels}, features, {}, {"image": said}, {"image": "image"})
+    return Front({"image": pixels}, features, {}, {"image": said})
 
 
 def _scaled(trained: Trained, name: str, rows: Tensor) -> Tensor:
@@ -313,9 +315,7 @@ def _of_texts(trained: Trained, format: dict[str, Any]) -> Front:
     assert texts is not None
     tokens = np.zeros((2, texts.length), np.int32)
     said = _("numbers of words or characters in the run's vocabulary")
-    inputs = {"tokens": tokens}
-    kinds = {"tokens": "tokens"}
-    return Front(inputs, lambda tokens: tokens, {}, {"tokens": said}, kinds)
+    return Front({"tokens": tokens}, lambda tokens: tokens, {}, {"tokens": said})
 
 
 def _of_arrays(trained: Trained) -> Front:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chainrule.compilation.modes import mode
@@ -49,6 +49,10 @@ class Portable:
     codes: Mapping[str, Codes] = field(default_factory=dict[str, Codes])
     structure: Any = FIRST
     changes: Sequence[str] = ()
+
+    def saying(self, **metadata: Any) -> Portable:
+        """Return the same function with further metadata."""
+        return replace(self, metadata={**self.metadata, **metadata})
 
     def refuse_changes(self) -> None:
         """Raise an error if a function changes tensors: a file has no state."""

@@ -18,7 +18,7 @@ from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.text import parse, to_text
-from chainrule.graph.types import NO_SIZES, ArrayType, Sizes, SymbolicDim
+from chainrule.graph.types import NO_SIZES, Sizes, SymbolicDim
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -230,7 +230,7 @@ class LoadedProgram:
     def _fitting(self, arrays: Sequence[Array]) -> tuple[list[Array], Sizes]:
         """Return arrays in the types of the inputs, and the values of named sizes."""
         pairs = list(zip(self.inputs.items(), arrays, strict=True))
-        fitting = [self._converted(name, t, a) for (name, t), a in pairs]
+        fitting = [self.converted(name, a) for (name, t), a in pairs]
         for (name, t), array in zip(self.inputs.items(), fitting):
             if len(t.shape) != array.ndim or any(
                 not isinstance(want, SymbolicDim) and want != got
@@ -250,8 +250,9 @@ class LoadedProgram:
             self._sizes[tuple([(a.dtype, a.shape) for a in arrays])] = sizes
         return fitting, sizes
 
-    def _converted(self, name: str, type: ArrayType, array: Array) -> Array:
+    def converted(self, name: str, array: Array) -> Array:
         """Return an array in the dtype of an input, if that keeps what it says."""
+        type = self.inputs[name]
         dtype = type.dtype.numpy
         if array.dtype == dtype and array.dtype.isnative:
             return array

@@ -189,6 +189,7 @@ def read_program(path: Place) -> Portable:
             _("The program file cannot be read."),
             expected=_("a file of cr.compile(model).save at {path}", path=called(path)),
             got=error.strerror or str(error),
+            fix=_("give the path that save wrote to"),
         ) from error
     except ChainruleError as error:
         if isinstance(error, ArgumentError) and is_open(path):

@@ -61,8 +61,8 @@ def load_program(
     >>> _ = cr.compile(model, shapes={"x": ("N", 2)}).save(file, cr.zeros(1, 2))
     >>> _ = file.seek(0)
     >>> program = cr.load_program(file)
-    >>> program.inputs, program([[1.0, 2.0], [3.0, 4.0]]).shape
-    ({'x': f32[N,2]}, (2, 1))
+    >>> print(program, program([[1.0, 2.0], [3.0, 4.0]]).shape)
+    <program Linear(x: f32[N,2]) → output: f32[N,1]> (2, 1)
     """
     return LoadedProgram(read_program(path), engine=engine, threads=threads)
 

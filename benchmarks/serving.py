@@ -305,16 +305,19 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=REQUESTS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="as it is")
     args = parser.parse_args()
     if args.names == ["peer"]:
         peer(args.model)
         return
+    if unknown := {*args.names} - {"latency", "load"}:
+        parser.error(f"no {sorted(unknown)}; there are latency, load")
     made: dict[str, Any] = {}
     if "latency" in args.names or not args.names:
         made["latency"] = latency(args.turns)
     if "load" in args.names or not args.names:
         made["load"] = load(args.requests, args.rounds)
-    print(json.dumps(made, indent=1, ensure_ascii=False))
+    print(json.dumps(made, indent=None if args.json else 1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ DOCUMENTS = (
     "docs/how-to/trainer.md",
     "docs/how-to/onnx-import.md",
     "docs/how-to/scikit-learn.md",
+    "docs/how-to/serving.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )

@@ -41,7 +41,9 @@ def trained(run: Path, data: Any, *layers: nn.Module, loss: Any = None) -> cr.Tr
     cr.manual_seed(0)
     loss = loss or nn.CrossEntropyLoss()
     model = nn.Sequential(*layers)
-    trainer = cr.Trainer(model, optimizer=optim.Adam(lr=0.01), loss=loss)
+    trainer = cr.Trainer(
+        model, optimizer=optim.Adam(lr=0.01), loss=loss, engine="numpy"
+    )
     trainer.fit(data, epochs=1, batch_size=8, progress=False)
     run.mkdir(exist_ok=True)
     trainer.save(run / "last.ckpt")

@@ -32,6 +32,9 @@ from chainrule.serving import application
 from chainrule.serving.batching import Batcher
 from chainrule.serving.model import Served
 
+ENGINES = pytest.mark.parametrize(
+    "engine", ["numpy", pytest.param("native", marks=pytest.mark.slow)]
+)
 TREE = {"age": 3.5, "kind": "oak", "planted": "2001-02-03T04:05"}
 
 
@@ -55,7 +58,7 @@ def refused(response: Any, status: int, *words: str) -> dict[str, Any]:
 # -- answers ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@ENGINES
 def test_a_table_is_answered_as_predict_does(
     forest: Path, tmp_path: Path, engine: str
 ) -> None:
@@ -311,6 +314,28 @@ def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
     assert here.post("/predict", json={"x": [1, 2]}).status_code == 200
 
 
+def test_other_addresses_and_methods(forest_client: Any) -> None:
+    refused(forest_client.get("/predict"), 405, "Method Not Allowed")
+    refused(forest_client.post("/nothing"), 404, "Not Found")
+
+
+def test_an_internal_error_says_nothing_of_itself(
+    forest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = application(forest / "program.safetensors", engine="numpy")
+    here = TestClient(app, raise_server_exceptions=False)
+    monkeypatch.setattr("chainrule.serving.app.named", lambda *_: {}["secret"])
+    response = here.post("/predict", json=TREE)
+    assert refused(response, 500) == {"message": "An internal error."}
+
+
+def test_a_large_request_is_read_by_a_thread(forest_client: Any) -> None:
+    answer = forest_client.post("/predict", json=[TREE] * 1500).json()
+    assert len(answer) == 1500
+    one = forest_client.post("/predict", json=TREE).json()
+    np.testing.assert_allclose(answer[-1]["logits"], one["logits"], rtol=1e-5)
+
+
 def test_what_is_not_there(tmp_path: Path, forest: Path) -> None:
     with pytest.raises(CheckpointError):
         application(tmp_path / "nothing")
@@ -385,7 +410,7 @@ def test_requests_at_the_same_time_are_one_call(forest: Path) -> None:
     for a, b in zip(alone, together):
         np.testing.assert_allclose(a[1], b[1], rtol=1e-6)
     batcher = Batcher()
-    batcher._seconds = 1.0  # a long call: it is made by a thread
+    batcher._row_seconds = 1.0  # a long call: it is made by a thread
     again = asyncio.run(all_of_them(batcher))
     np.testing.assert_allclose(again[7][1], alone[7][1], rtol=1e-6)
 
@@ -408,16 +433,16 @@ def test_one_refused_request_of_a_batch(tmp_path: Path) -> None:
     assert isinstance(second, cr.ChainruleError)
 
 
-def test_no_number_of_rows_is_compiled_anew(forest: Path) -> None:
-    for engine in ("numpy", "native"):
-        served = Served.load(forest / "program.safetensors", engine)
-        executable: Any = served.program._idle[0]
-        before = executable.seconds_compile
-        row = served.reader.from_json(json.dumps(TREE).encode()).arrays
-        for count in (*range(1, 70, 7), 200):
-            outputs = served.predict([a.repeat(count, 0) for a in row], count)
-            assert {len(a) for a in outputs} == {count}
-        assert executable.seconds_compile == before
+@ENGINES
+def test_no_number_of_rows_is_compiled_anew(forest: Path, engine: str) -> None:
+    served = Served.load(forest / "program.safetensors", engine)
+    executable: Any = served.program._idle[0]
+    before = executable.seconds_compile
+    row = served.reader.from_json(json.dumps(TREE).encode()).arrays
+    for count in (*range(1, 70, 7), 200):
+        outputs = served.predict([a.repeat(count, 0) for a in row], count)
+        assert {len(a) for a in outputs} == {count}
+    assert executable.seconds_compile == before
 
 
 # -- in one's own application ----------------------------------------------------------

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.serving.batching import Batcher
-from chainrule.serving.explaining import explained, nothing_to_explain
+from chainrule.serving.explaining import nothing_to_explain, shown
 from chainrule.serving.openapi import document
 from chainrule.serving.rows import RowError, answer, as_csv, named
 from chainrule.serving.service import Service
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Bytes of the largest request by default.
 LARGEST = 16 << 20
+#: Bytes of a request from which on a thread reads it.
+LARGE = 1 << 16
 
 JSON, CSV = "application/json", "text/csv"
 
@@ -71,6 +73,8 @@ def application(
     """
     need_starlette()
     from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.exceptions import HTTPException
     from starlette.responses import Response
     from starlette.routing import Route
 
@@ -84,10 +88,11 @@ def application(
     async def predict(request: Any) -> Response:
         served = service.now()
         body = await _body(request, largest)
-        if _type_of(request, JSON, CSV) == CSV:
-            rows = served.reader.from_csv(body)
-        else:
-            rows = served.reader.from_json(body)
+        of_csv = _type_of(request, JSON, CSV) == CSV
+        read = served.reader.from_csv if of_csv else served.reader.from_json
+        # What takes long is for a thread: other requests go on meanwhile.
+        large = len(body) > LARGE
+        rows = await run_in_threadpool(read, body) if large else read(body)
         outputs = await batcher.predict(served, rows.arrays, rows.count)
         columns = named(served.program, outputs)
         if rows.form == "csv":
@@ -100,10 +105,9 @@ def application(
         served = service.now()
         if served.trained is None:
             raise RefusedRequestError(404, nothing_to_explain(served))
-        explanation = explained(served, served.trained, body)
-        if "text/html" in request.headers.get("accept", ""):
-            return Response(explanation.to_html(), media_type="text/html")
-        return said(explanation.to_json())
+        html = "text/html" in request.headers.get("accept", "")
+        answer = await run_in_threadpool(shown, served, served.trained, body, html)
+        return Response(answer, media_type="text/html") if html else said(answer)
 
     async def health(request: Any) -> Response:
         service.look()
@@ -134,7 +138,17 @@ def application(
         Route("/health", guarded(health)),
         Route("/schema", guarded(schema)),
     ]
-    app = Starlette(routes=routes)
+
+    async def other(request: Any, error: Any) -> Response:
+        status = getattr(error, "status_code", 500)
+        what = getattr(error, "detail", "") or _("An internal error.")
+        headers = getattr(error, "headers", None)
+        text = to_json({"error": {"message": str(what)}})
+        return Response(text, status, headers, media_type=JSON)
+
+    app = Starlette(
+        routes=routes, exception_handlers={HTTPException: other, Exception: other}
+    )
     app.state.service, app.state.batcher = service, batcher
     return app
 

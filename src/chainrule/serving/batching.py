@@ -19,8 +19,8 @@ import numpy as np
 from chainrule.graph.node import Array
 from chainrule.serving.model import MOST, Served
 
-#: Calls that took fewer seconds are made by the event loop.
-SHORT = 1e-3
+#: Calls that should take fewer seconds are made by the event loop.
+SHORT = 2e-3
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Batcher:
     def __init__(self) -> None:
         self.calls = self.requests = 0
         self._queues: WeakKeyDictionary[Any, _Queue] = WeakKeyDictionary()
-        self._seconds = 0.0
+        self._row_seconds = 0.0
         self._executor = ThreadPoolExecutor(1, "chainrule-predict")
 
     async def predict(self, served: Served, arrays: list[Array], count: int) -> Any:
@@ -76,7 +76,7 @@ class Batcher:
         if not batch:
             queue.busy = False
             return
-        if self._seconds < SHORT:
+        if self._row_seconds * sum(r.count for r in batch) < SHORT:
             self._end(loop, queue, batch, self._predicted(batch))
             return
         # A thread, so that the loop goes on meanwhile.
@@ -105,7 +105,8 @@ class Batcher:
             results = [error]
             if len(batch) > 1:  # one may be refused: the others are not
                 results = [self._predicted([request])[0] for request in batch]
-        self._seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self._row_seconds = seconds / sum(request.count for request in batch)
         return results
 
 

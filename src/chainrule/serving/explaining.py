@@ -55,6 +55,12 @@ def explained(served: Served, trained: Trained, body: bytes) -> Explanation:
     return explain(trainer.model, data.x, data.y, trainer.loss, trainer.optimizer)
 
 
+def shown(served: Served, trained: Trained, body: bytes, html: bool) -> Any:
+    """Return the explanation of one row as a page, or as JSON data."""
+    explanation = explained(served, trained, body)
+    return explanation.to_html() if html else explanation.to_json()
+
+
 def nothing_to_explain(served: Served) -> ArgumentError:
     """Return the error for a program file, which has no loss."""
     return ArgumentError(

@@ -103,6 +103,7 @@ class Reader:
         """
         from pydantic_core import from_json
 
+        content: Any
         try:
             content = from_json(body)
         except ValueError as error:
@@ -113,13 +114,14 @@ class Reader:
                 malformed=True,
             ) from error
         if isinstance(content, list) and self.by_row:
-            rows: list[Any] = content
+            rows: list[dict[str, Any]] = content
             for i, row in enumerate(rows):
                 self._require_keys(row, i)
             columns = {n: [row[n] for row in rows] for n in self.names}
             return self._rows(columns, len(rows), "rows")
         self._require_keys(content, None)
-        given = {n: content[n] for n in self.names}
+        single: dict[str, Any] = content
+        given = {n: single[n] for n in self.names}
         if not self.by_row:
             return self._rows(given, 1, "columns")
         form = "row" if self._is_row(given) else "columns"

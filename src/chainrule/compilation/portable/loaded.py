@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,6 @@ class LoadedProgram:
         self._idle: list[Executable] = []
         # Code of the native engine writes to memory of its executable alone.
         self._apart = self.engine == "native" and self._threads == 1
-        self._lock: Any = nullcontext() if self._apart else process.lock
 
     @property
     def graph(self) -> Graph:
@@ -142,17 +140,21 @@ class LoadedProgram:
         sizes = self._sizes.get(tuple([(a.dtype, a.shape) for a in arrays]))
         if sizes is None:
             arrays, sizes = self._fitting(arrays)
-        with self._lock:
-            try:
-                executable = self._idle.pop()
-            except IndexError:
-                executable = self._another()
-            try:
-                outputs = executable.run(
-                    _ENTRY, dict(zip(self._names, arrays)), steps=1, sizes=sizes
-                )
-            finally:
-                self._idle.append(executable)
+        inputs = dict(zip(self._names, arrays))
+        if self._apart:
+            return self._run(inputs, sizes)
+        with process.lock:
+            return self._run(inputs, sizes)
+
+    def _run(self, inputs: dict[str, Array], sizes: Sizes) -> list[Array]:
+        try:
+            executable = self._idle.pop()
+        except IndexError:  # as many calls are being made as there are executables
+            executable = self._another()
+        try:
+            outputs = executable.run(_ENTRY, inputs, steps=1, sizes=sizes)
+        finally:
+            self._idle.append(executable)
         return [a[0, ...] for a in outputs]
 
     def prepare(self, **sizes: int) -> None:

@@ -264,6 +264,8 @@ def test_policies_of_the_run(tmp_path: Path) -> None:
         (b"", "text/csv", 400, "does not name"),
         (b"\xff\xfe", "text/csv", 400, "UTF-8"),
         (b"age,kind\n1,2", "text/csv", 400, "does not name"),
+        (b"age,kind,planted,age\n1,2,,3", "text/csv", 400, "one name"),
+        (b"a" * 150_000, "text/csv", 400, "no CSV"),
         (b"age,kind,planted\n1,2", "text/csv", 400, "3 cells"),
         (b'age,kind,planted\n1,"oak,2', "text/csv", 400, "no CSV"),
         (b"age,kind,planted\nx,oak,", "text/csv", 422, "a number, such as 1.5"),
@@ -307,10 +309,15 @@ def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
         "text",
         {},
         [[1e999, 0]],
+        [[True, False]],
+        [[10**400, 0]],
     ):
         content = json.dumps({"x": x})
         refused(here.post("/predict", content=content), 422, "f32[N,2]")
     refused(here.post("/predict", json={"z": [[1, 2]]}), 422, "not one of them")
+    for text in ("1,nan", "1,1e39", "a,b\n1,x"):
+        csv_type = {"content-type": "text/csv"}
+        refused(here.post("/predict", content=text, headers=csv_type), 422)
     assert here.post("/predict", json={"x": [1, 2]}).status_code == 200
 
 

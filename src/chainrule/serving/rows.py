@@ -24,7 +24,7 @@ from chainrule.data.tables.schema import Schema
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import ChainruleError, DataError
 from chainrule.graph.node import Array
-from chainrule.graph.types import SymbolicDim
+from chainrule.graph.types import DType, SymbolicDim
 from chainrule.runs.predicting import harmless
 from chainrule.text import _
 
@@ -120,7 +120,7 @@ class Reader:
             columns = {n: [row[n] for row in rows] for n in self.names}
             return self._rows(columns, len(rows), "rows")
         self._require_keys(content, None)
-        single: dict[str, Any] = content
+        single: Any = content
         given = {n: single[n] for n in self.names}
         if not self.by_row:
             return self._rows(given, 1, "columns")
@@ -180,9 +180,9 @@ class Reader:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise _no_csv(str(error)[:120]) from error
-        lines = text.splitlines(keepends=True)
-        names, separator, first = self._head(lines)
+        lines = io.StringIO(text, newline="").readlines()
         try:
+            names, separator, first = self._head(lines)
             reader = csv.reader(lines[first:], delimiter=separator, strict=True)
             records = [record for record in reader if record]
         except csv.Error as error:
@@ -236,7 +236,9 @@ class Reader:
                 _("A cell is no number."), _("numbers"), str(error)[:80]
             ) from error
         rows = numbers.reshape(len(records), *shape)
-        if np.array_equal(rows, whole := rows.astype(np.int64)):
+        with np.errstate(invalid="ignore"):
+            whole = rows.astype(np.int64)
+        if np.array_equal(rows, whole):
             rows = whole
         return self._rows({name: rows}, len(records), "csv")
 
@@ -255,6 +257,7 @@ class Reader:
             array = np.asarray(None)
         fits = array.dtype.kind in "biuf" and array.ndim == len(type.shape)
         fits = fits and all(w in (None, d) for w, d in zip(wanted, array.shape))
+        fits = fits and (array.dtype.kind == "b") <= (type.dtype is DType.bool)
         if fits:
             try:
                 array = self.program.converted(name, array)
@@ -298,6 +301,8 @@ class TableReader(Reader):
 
     def _of_cells(self, names: list[str], records: list[list[str]]) -> Rows:
         places = {name.strip(): i for i, name in enumerate(names)}
+        if len(places) < len(names):
+            raise _no_csv(_("two columns of one name"))
         columns = {n: [r[places[n]] for r in records] for n in self.names}
         return self._rows(columns, len(records), "csv")
 

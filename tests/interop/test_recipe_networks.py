@@ -26,7 +26,13 @@ from chainrule.recipes.experiment.stages import Stages
 from chainrule.util.pytree import flatten, unflatten
 
 pytest.importorskip("onnxruntime")
-from tests.parity.onnx_file import RELATIVE, resized, worst, worst_of_any
+from tests.parity.onnx_file import (
+    RELATIVE,
+    difference,
+    resized,
+    worst,
+    worst_of_any,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.parity]
 
@@ -133,20 +139,21 @@ def same_program(
         break
     file.seek(0)
     program = cr.load_program(file, engine=engine, threads=None)
-    compiled = cr.compile(model, engine=engine)
-    given = {k: inputs[k] for k in inputs if k in program.inputs}
-    nests = [inputs] if named is None else []
-    if named is not None:
-        nests = [
-            {k: resized(x, n, axis) if k in shapes else x for k, x in inputs.items()}
-            for n in (7, 1)
-        ]
-    for nest in nests:
+    for rows in (None,) if named is None else (7, 1):
+        nest = inputs
+        if rows is not None:
+            given = {k: inputs[k] for k in shapes}
+            nest = inputs | {k: resized(x, rows, axis) for k, x in given.items()}
+        # A single row is compiled for itself, which may add up in another order.
+        compiled = cr.compile(model, engine=engine, shapes=None if rows == 1 else named)
         with cr.no_grad():
             wanted = flatten(compiled(**nest))[0]
-        got = flatten(program({k: nest[k] for k in given}))[0]
+        got = flatten(program({k: nest[k] for k in program.inputs}))[0]
         for a, b in zip(got, wanted, strict=True):
-            np.testing.assert_array_equal(a, b.numpy())
+            if rows == 1:
+                assert difference(a, b.numpy()) <= RELATIVE
+            else:
+                np.testing.assert_array_equal(a, b.numpy())
 
 
 @pytest.mark.usefixtures("two_steps")

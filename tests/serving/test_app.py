@@ -343,6 +343,23 @@ def test_a_large_request_is_read_by_a_thread(forest_client: Any) -> None:
     np.testing.assert_allclose(answer[-1]["logits"], one["logits"], rtol=1e-5)
 
 
+def test_who_goes_away_is_no_error(forest_client: Any) -> None:
+    async def gone() -> list[Any]:
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
+        await forest_client.app(scope | {"query_string": b""}, receive, send)
+        return sent
+
+    assert asyncio.run(gone())[0]["status"] == 400
+
+
 def test_what_is_not_there(tmp_path: Path, forest: Path) -> None:
     with pytest.raises(CheckpointError):
         application(tmp_path / "nothing")

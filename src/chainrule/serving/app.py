@@ -75,6 +75,7 @@ def application(
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
     from starlette.responses import Response
     from starlette.routing import Route
 
@@ -129,6 +130,8 @@ def application(
                 return said(_error(error), 400 if error.malformed else 422)
             except ChainruleError as error:
                 return said(_error(error), 422)
+            except ClientDisconnect:  # nobody reads the answer
+                return Response(status_code=400)
 
         return respond
 

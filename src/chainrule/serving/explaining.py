@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from chainrule.serving.model import Served
 from chainrule.serving.rows import RowError, TableReader, cells_of
 from chainrule.tensor import tensor
 from chainrule.text import _
+
+#: A model is put into another mode while it is traced.
+_one_at_a_time = threading.Lock()
 
 
 def explained(served: Served, trained: Trained, body: bytes) -> Explanation:
@@ -57,7 +61,8 @@ def explained(served: Served, trained: Trained, body: bytes) -> Explanation:
 
 def shown(served: Served, trained: Trained, body: bytes, html: bool) -> Any:
     """Return the explanation of one row as a page, or as JSON data."""
-    explanation = explained(served, trained, body)
+    with _one_at_a_time:
+        explanation = explained(served, trained, body)
     return explanation.to_html() if html else explanation.to_json()
 
 

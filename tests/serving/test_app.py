@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import math
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,7 @@ from tests.serving.conftest import of_trees, trained
 
 pytest.importorskip("starlette", reason="needs starlette: chainrule[serve]")
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from starlette.testclient import TestClient
+from starlette.testclient import TestClient
 
 from chainrule.serving import application
 from chainrule.serving.batching import Batcher
@@ -412,6 +409,21 @@ def test_a_file_that_is_replaced_broken_and_whole(tmp_path: Path) -> None:
     whole = health()
     assert (whole["status"], whole["problem"]) == ("ok", None)
     assert value() == 3.0
+
+
+@pytest.mark.slow
+def test_a_run_that_is_trained_on(tmp_path: Path) -> None:
+    trainer = of_trees(tmp_path)
+    here = client(tmp_path / "run")
+    before = here.post("/predict", json=TREE).json()["probabilities"]
+    data = cr.data.read_csv(tmp_path / "trees.csv", target="tall")
+    trainer.fit(data, epochs=3, batch_size=8, progress=False)
+    trainer.save(tmp_path / "run" / "last.ckpt")
+    here.get("/health")
+    here.app.state.service.settle()
+    after = here.post("/predict", json=TREE).json()["probabilities"]
+    wanted = client(tmp_path / "run").post("/predict", json=TREE).json()
+    assert after == wanted["probabilities"] != before
 
 
 # -- batches ---------------------------------------------------------------------------

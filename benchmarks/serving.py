@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-TURNS, CALLS = 301, 20
+TURNS, CALLS = 1001, 10
 REQUESTS, AT_A_TIME, ROUNDS = 10_000, 16, 25
 #: Seconds between two replacements of the file.
 REPLACED = 0.5

@@ -23,7 +23,7 @@ from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 from chainrule.util.bounded import Bounded
 from chainrule.util.keywords import strict
-from chainrule.util.pytree import unflatten
+from chainrule.util.pytree import Leaf, unflatten
 
 #: Kinds of calls whose sizes are kept.
 CALLS = 1000
@@ -91,7 +91,9 @@ class LoadedProgram:
         self.engine, self._threads = resolve_engine(engine), checked(threads)
         self._program = program
         self._names = tuple([f"x{i}" for i in range(len(self.inputs))])
+        # Most programs have one input and one output, with nothing around them.
         self._single = len(self._names) == 1
+        self._plain = isinstance(program.structure, Leaf)
         self._sizes: Bounded[Any, Sizes] = Bounded(CALLS)
         self._first: Executable | None = None
         self._idle: list[Executable] = []
@@ -122,7 +124,10 @@ class LoadedProgram:
             and len(args) == 1
             and type(args[0]) is np.ndarray
         ):
-            return unflatten(self._program.structure, self.run(args))
+            outputs = self.run(args)
+            if self._plain:
+                return outputs[0]
+            return unflatten(self._program.structure, outputs)
         given = self._arguments(args, kwargs)
         tensors = any(isinstance(item, Tensor) for item in given)
         leaves: list[Any] = self.run(

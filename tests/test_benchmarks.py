@@ -203,6 +203,18 @@ def test_what_surrounds_a_step_is_timed() -> None:
     assert all(min(row.values()) > 0 for row in rows.values())
 
 
+@pytest.mark.slow
+@needs("onnx", "onnxruntime", "fastapi", "uvicorn", "llvmlite")
+def test_predictions_are_compared() -> None:
+    rows = made("serving.py", "--turns", "3", "--requests", "200", "--rounds", "2")
+    assert {*rows["latency"]} == {"784-128-64-10", "LeNet"}
+    assert all(row["ratio"] > 0 for row in rows["latency"].values())
+    load = rows["load"]
+    assert load["wrong"] == {"ours": 0, "peer": 0}
+    assert load["ours"]["requests"] == load["peer"]["requests"] == 200
+    assert load["ratio p99"]["all"] > 0
+
+
 @needs("sklearn", "pandas")
 def test_a_table_is_compared() -> None:
     rows = made("tables", "--tables", "wine", "--seeds", "1")
@@ -239,6 +251,7 @@ def test_a_large_table_is_measured() -> None:
         "compile.py",
         "calls.py",
         "runtime.py",
+        "serving.py",
         pytest.param("eager.py", marks=[needs("torch"), pytest.mark.parity]),
         pytest.param("tables", marks=needs("pandas")),
     ],

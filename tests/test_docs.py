@@ -70,6 +70,7 @@ DOCUMENTS = (
     "docs/how-to/onnx-import.md",
     "docs/how-to/scikit-learn.md",
     "docs/how-to/notebooks.md",
+    "docs/how-to/serving.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )

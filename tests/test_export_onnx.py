@@ -397,9 +397,11 @@ def test_arguments_that_do_not_fit(path: Path, tmp_path: Path) -> None:
     for metadata in ({"a": object()}, {1: "b"}):
         refused(
             lambda m=metadata: cr.export_onnx(model, path, x, metadata=m),
-            "metadata of an ONNX file are texts",
+            "metadata of a file are values",
         )
-    refused(lambda: cr.export_onnx(model, path, "text"), "needs an example")
+    refused(
+        lambda: cr.export_onnx(model, path, "text"), "example of each input is needed"
+    )
     refused(lambda: cr.export_onnx(3, path, x), "a function of tensors")
     with pytest.raises(SaveError):
         cr.export_onnx(model, tmp_path / "none" / "m.onnx", x)

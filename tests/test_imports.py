@@ -50,7 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("__init__",),
     ("recipes", "runs"),
-    ("book",),
+    ("book", "serving"),
     ("cli", "__main__"),
 )
 

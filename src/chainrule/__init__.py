@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile
+    from chainrule.compilation.portable.loaded import load_program
     from chainrule.explanation import explain
     from chainrule.functions import *  # noqa: F403
     from chainrule.functions.tensor_types import (
@@ -126,6 +127,7 @@ _LAZY = {
     "book.derivation": "derive",
     "book.marking": "check_work",
     "compilation.api": "compile",
+    "compilation.portable.loaded": "load_program",
     "explanation": "explain",
     "functions.tensor_types": """
         BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor
@@ -267,6 +269,7 @@ __all__ = [
     "load",
     "load_keras",
     "load_onnx",
+    "load_program",
     "load_torch",
     "long",
     "manual_seed",

@@ -181,3 +181,20 @@ def test_a_run_of_arrays(chainrule: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_is_no_run(chainrule: Any) -> None:
     one_message(chainrule("export", "none"), 2, "none")
+
+
+def test_a_program_file(trees: Path, chainrule: Any) -> None:
+    train = cr.data.read_csv(trees, target="height")
+    model = nn.Sequential(nn.Standardize.of(train.x), nn.Linear(train.x.shape[1], 1))
+    trainer = trained(train, model, nn.MSELoss())
+    told = chainrule("export", "run", "--out", "trees.safetensors").out
+    assert "trees.safetensors: a program" in told
+    assert "input   kind: text[N]" in told
+    given = columns(trees)
+    program = cr.load_program("trees.safetensors", engine="numpy")
+    given["planted"] = given["planted"].astype("datetime64[ms]")
+    got = program(given)["values"]
+    np.testing.assert_allclose(got, trainer.predict(train.x), rtol=1e-5)
+    assert program.metadata["format"]["target"] == "height"
+    report = chainrule("export", "run", "--out", "b.safetensors", "--json").json
+    assert report["inputs"]["age"] == "f32[N]"

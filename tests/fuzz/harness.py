@@ -4,9 +4,9 @@
     python -m tests.fuzz.harness csv -runs=100000
     python -m tests.fuzz.harness checkpoint found/ -max_total_time=600
 
-The readers are ``checkpoint``, ``csv``, ``idx``, ``keras``, ``npz``, ``toml`` and
-``torch``. Folders keep the inputs that reach new lines; everything that begins with a
-dash goes to libFuzzer. The search starts from right files, and what may come of an
+The readers are ``checkpoint``, ``csv``, ``idx``, ``keras``, ``npz``, ``program``,
+``toml`` and ``torch``. Folders keep the inputs that reach new lines; everything that
+begins with a dash goes to libFuzzer. The search starts from right files, and what may come of an
 input is a clear error or a right result: see ``readers.py``. Anything else ends it with
 a traceback, and the input lies in ``crash-…`` in the working directory:
 
@@ -24,10 +24,12 @@ import tempfile
 import warnings
 from pathlib import Path
 
-READERS = ("checkpoint", "csv", "idx", "keras", "npz", "toml", "torch")
+READERS = ("checkpoint", "csv", "idx", "keras", "npz", "program", "toml", "torch")
 #: Packages whose branches guide the search.
 WATCHED = [
+    "chainrule.compilation.portable",
     "chainrule.data",
+    "chainrule.graph",
     "chainrule.interop",
     "chainrule.runs",
     "chainrule.training",

@@ -7,6 +7,7 @@ targets, the names of classes, whether what a run's file says can be built.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import random
 from collections.abc import Callable
@@ -17,8 +18,10 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+from chainrule.compilation.portable.file import KEY
 from chainrule.data import read, read_npz
 from chainrule.errors import ChainruleError
+from chainrule.interop.serialization import digest, read_arrays
 from chainrule.runs import file, schema
 from chainrule.runs.layers import weights_of
 
@@ -265,12 +268,61 @@ def keras(place: Path) -> Reader:
     return Reader(check, [*files, test_keras.hdf5(small)])
 
 
+def program(place: Path) -> Reader:
+    """Bytes are a program file; or the JSON of one, signed and with right weights."""
+    path, kinds = place / "fuzz.safetensors", programs()
+    whole = [packed(document, arrays) for document, arrays in kinds]
+    texts = [bytes([i]) + document.encode() for i, (document, __) in enumerate(kinds)]
+
+    def check(data: bytes) -> None:
+        kind, content = data[:1], data
+        if kind and kind[0] < len(kinds):
+            content = packed(data[1:].decode(errors="replace"), kinds[kind[0]][1])
+        path.write_bytes(content)
+        opened = read_or_refused(path, content, lambda: cr.load_program(path))
+        if opened is not None:
+            assert str(opened)
+            assert opened.graph.nodes is not None
+
+    return Reader(check, whole + texts)
+
+
+@functools.cache
+def programs() -> list[tuple[str, dict[str, np.ndarray]]]:
+    """The JSON and the weights of some programs: layers, loops, images, codes."""
+    cr.manual_seed(0)
+    layers = cr.nn.Linear(3, 4), cr.nn.LayerNorm(4), cr.nn.GELU(), cr.nn.Linear(4, 2)
+    pool = cr.nn.Sequential(cr.nn.Conv2d(1, 2, 3), cr.nn.MaxPool2d(2))
+    lstm, table = cr.nn.LSTM(2, 3, batch_first=True), cr.arange(5)
+    models: list[tuple[Any, dict[str, Any], Any]] = [
+        (cr.nn.Sequential(*layers), {"x": ("N", 3)}, cr.zeros(2, 3)),
+        (lambda x: lstm(x)[0], {"x": ("N", "T", 2)}, cr.zeros(2, 4, 2)),
+        (pool, {"x": ("N", 1, 6, 6)}, cr.zeros(2, 1, 6, 6)),
+        (lambda i: {"found": table[i]}, {"i": ("N",)}, cr.zeros(2, dtype=cr.int64)),
+    ]
+    found: list[tuple[str, dict[str, np.ndarray]]] = []
+    for model, shapes, x in models:
+        file = io.BytesIO()
+        cr.compile(model, shapes=shapes).save(file, x)
+        texts, arrays = read_arrays(io.BytesIO(file.getvalue()), lambda texts: None)
+        found.append((texts[KEY], arrays))
+    return found
+
+
+def packed(document: str, arrays: dict[str, np.ndarray]) -> bytes:
+    """A program file with a document, whatever it says, and its right signature."""
+    from safetensors.numpy import save
+
+    return save(arrays, {KEY: document, "sha256": digest(document, arrays)})
+
+
 READERS: dict[str, Callable[[Path], Reader]] = {
     "checkpoint": checkpoint,
     "csv": csv,
     "idx": idx,
     "keras": keras,
     "npz": npz,
+    "program": program,
     "toml": toml,
     "torch": torch,
 }

@@ -46,6 +46,40 @@ def test_a_few(tmp_path: Path, name: str) -> None:
         settings(few, max_examples=40)(given(inputs)(body))()
 
 
+#: What programs are made of, for edits that leave them nearly right.
+WORDS = (
+    *(
+        b"scan",
+        b"@step",
+        b"graph ",
+        b"return ",
+        b"%x",
+        b"%1",
+        b"f32[N,3]",
+        b"f64",
+        b"[]",
+    ),
+    *(b"i64[", b"N*T", b"body=@", b"shape=(1099511627776,)", b"length=", b"-1", b"nan"),
+    *(b"true", b"()", b"(1,)", b"dims=", b"null", b'["tuple", [0, 1]]', b"{}", b'"'),
+)
+
+
+@pytest.mark.slow
+def test_many_programs(tmp_path: Path) -> None:
+    """10,000 files: most are signed, so what is read is their graph."""
+    reader = readers.READERS["program"](tmp_path)
+    count = [0]
+
+    def body(data: bytes) -> None:
+        count[0] += 1
+        reader.check(data)
+
+    inputs = damaged(reader.seeds, WORDS)
+    with bounded_memory(), in_time(1800.0):
+        settings(few, max_examples=10_000)(given(inputs)(body))()
+    assert count[0] >= 9_000
+
+
 def test_a_fault_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(*_: object, **__: object) -> None:
         raise KeyError("y")

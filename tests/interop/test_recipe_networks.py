@@ -1,4 +1,6 @@
-"""Every network of every recipe as an ONNX file, with one row and with seven.
+"""Every network of every recipe as a file, with one row and with seven.
+
+ONNX Runtime gives the same numbers but for rounding; a program file the same bits.
 
 A recipe is run with two steps in each of its loops; the networks that it calls are
 noted, with what it calls them with. What they have learned does not matter here.
@@ -18,12 +20,19 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, recipes
+from chainrule.errors import ShapeError
 from chainrule.recipes import Experiment, dqn
 from chainrule.recipes.experiment.stages import Stages
 from chainrule.util.pytree import flatten, unflatten
 
 pytest.importorskip("onnxruntime")
-from tests.parity.onnx_file import RELATIVE, worst, worst_of_any
+from tests.parity.onnx_file import (
+    RELATIVE,
+    difference,
+    resized,
+    worst,
+    worst_of_any,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.parity]
 
@@ -112,6 +121,41 @@ def kind_of(model: nn.Module, inputs: dict[str, Any]) -> Any:
     return str(model), str(shapes), {n: p.shape for n, p in model.named_parameters()}
 
 
+def same_program(
+    model: nn.Module, inputs: dict[str, Any], axis: int, engine: Any
+) -> None:
+    """A program file gives on an engine what the compiled model gives there."""
+    shapes = {
+        k: [*x.shape[:axis], "N", *x.shape[axis + 1 :]]
+        for k, x in inputs.items()
+        if isinstance(x, np.ndarray) and x.ndim > axis
+    }
+    for named in (shapes, None):  # where one graph is not for all numbers of rows
+        file = io.BytesIO()
+        try:
+            cr.compile(model, shapes=named).save(file, inputs)
+        except ShapeError:
+            continue
+        break
+    file.seek(0)
+    program = cr.load_program(file, engine=engine, threads=None)
+    for rows in (None,) if named is None else (7, 1):
+        nest = inputs
+        if rows is not None:
+            given = {k: inputs[k] for k in shapes}
+            nest = inputs | {k: resized(x, rows, axis) for k, x in given.items()}
+        # A single row is compiled for itself, which may add up in another order.
+        compiled = cr.compile(model, engine=engine, shapes=None if rows == 1 else named)
+        with cr.no_grad():
+            wanted = flatten(compiled(**nest))[0]
+        got = flatten(program({k: nest[k] for k in program.inputs}))[0]
+        for a, b in zip(got, wanted, strict=True):
+            if rows == 1:
+                assert difference(a, b.numpy()) <= RELATIVE
+            else:
+                np.testing.assert_array_equal(a, b.numpy())
+
+
 @pytest.mark.usefixtures("two_steps")
 @pytest.mark.parametrize("name", [n for n in recipes.names() if n not in WITHOUT])
 def test_networks(name: str) -> None:
@@ -133,6 +177,8 @@ def test_networks(name: str) -> None:
             off = worst(model, inputs, axis=axis)
         print(f"{name:14} {kind:20} {off:.1e}")
         assert off <= RELATIVE, kind
+        for engine in ("numpy", "native"):
+            same_program(model, inputs, axis or 0, engine)
 
 
 def test_what_is_noted() -> None:

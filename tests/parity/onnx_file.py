@@ -12,9 +12,10 @@ import onnx
 import onnxruntime
 
 import chainrule as cr
+from chainrule.compilation.portable.function import Portable
 from chainrule.errors import ShapeError
 from chainrule.graph.emit import trace
-from chainrule.interop.onnx.writer.file import Parts, model_of
+from chainrule.interop.onnx.writer.file import model_of
 from chainrule.util.pytree import flatten
 from tests.conformance.cases import Example
 
@@ -51,7 +52,7 @@ def of_example(example: Example, opset: int = 23) -> onnx.ModelProto:
     graph = trace(lambda *v: example.apply(*v), example.types, name="example")
     inputs = [f"x{i}" for i in range(len(example.types))]
     outputs = [f"y{i}" for i in range(len(example.out_types))]
-    model = model_of(Parts(graph, inputs, {}, outputs, {}, "example", {}), opset)
+    model = model_of(Portable(graph, inputs, {}, outputs), opset)
     onnx.checker.check_model(model, full_check=True)
     return model
 

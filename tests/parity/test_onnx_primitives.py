@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.compilation.portable.function import Portable
 from chainrule.composites.composite import Composite
 from chainrule.errors import ArgumentError
 from chainrule.graph.emit import trace
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import registered
 from chainrule.graph.types import ArrayType, DType, as_dtype
-from chainrule.interop.onnx.writer.file import Parts, model_of
+from chainrule.interop.onnx.writer.file import model_of
 from chainrule.interop.onnx.writer.lowering import REFUSED, ROWS
 from chainrule.tensor import wrap
 from chainrule.util.pytree import flatten
@@ -179,7 +180,7 @@ def beside(function: Callable[..., Any], arrays: Sequence[np.ndarray]) -> list[s
     graph = trace(record, types, name="function")
     inputs = [f"x{i}" for i in range(len(arrays))]
     outputs = [f"y{i}" for i in range(len(graph.outputs))]
-    made = model_of(Parts(graph, inputs, {}, outputs, {}, "function", {}), 23)
+    made = model_of(Portable(graph, inputs, {}, outputs), 23)
     got = run_example(made, arrays)
     with np.errstate(all="ignore"):
         results = flatten(function(*map(cr.tensor, arrays)))[0]
@@ -219,7 +220,7 @@ def test_counts_are_one_sum() -> None:
     """What comes from few bits needs no halves."""
     types = [ArrayType((3, 4), DType.bool)]
     graph = trace(lambda v: wrap(v).sum().value, types, name="count")
-    made = model_of(Parts(graph, ["x"], {}, ["y"], {}, "count", {}), 23)
+    made = model_of(Portable(graph, ["x"], {}, ["y"]), 23)
     assert [n.op_type for n in made.graph.node] == ["Cast", "ReduceSum"]
 
 

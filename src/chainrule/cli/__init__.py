@@ -16,6 +16,7 @@ from chainrule.cli import (  # isort: skip
     new,
     predict,
     recipes,
+    serve,
     train,
     worksheet,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "predict",
     "recipes",
     "run",
+    "serve",
     "train",
     "worksheet",
 ]

@@ -9,8 +9,18 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    cast,
+    overload,
+)
 
 import numpy as np
 
@@ -42,6 +52,7 @@ from chainrule.util.keywords import strict
 from chainrule.util.pytree import flatten, unflatten
 
 if TYPE_CHECKING:
+    from chainrule.compilation.portable.file import Saved
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedules
 
@@ -69,6 +80,7 @@ class Compiled(Generic[P, R]):
         self._variants = Variants(self.__name__)
         self._numbers: dict[Any, Number] = {}
         self._constants: set[Any] = set()
+        self._last: tuple[tuple[Any, Any], dict[str, Shape]] | None = None
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         """Return the compiled function as a method bound to ``owner``."""
@@ -142,6 +154,72 @@ class Compiled(Generic[P, R]):
         with process.lock:
             return self._find(args, kwargs).traced.entry.graph
 
+    def save(
+        self,
+        path: str | os.PathLike[str] | BinaryIO,
+        inputs: Any = None,
+        *,
+        outputs: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        training: bool = False,
+    ) -> Saved:
+        """Save a function as a program file: its graph and weights, without its Python.
+
+        :func:`chainrule.load_program` opens it. The file is a safetensors file of the
+        weights as they are now. Sizes that have names in ``shapes``, or that varied
+        between the calls so far, may be others in each call of the program.
+
+        Args:
+            path: of the file, whose usual ending is ``.safetensors``; or a file that is
+                open for bytes.
+            inputs: an example, as :func:`chainrule.export_onnx` takes it. By default
+                the arguments of the last kind of call.
+            outputs: names for the outputs.
+            metadata: what the file says of itself besides, by name: classes, units.
+            training: leave modules in the mode that they are in. By default the program
+                is that of prediction: without dropout, batch normalisation by the
+                running statistics.
+
+        Returns:
+            What was written; printed, it is a summary.
+
+        Raises:
+            ArgumentError: no example; a function that changes tensors outside of itself
+                or draws random numbers: a file has no state.
+            ShapeError: a size with a name by which the function decides what it does.
+            SaveError: the file system refuses.
+
+        >>> import chainrule as cr, pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+        >>> saved = cr.compile(cr.nn.Linear(4, 3)).save(path, cr.zeros(1, 4))
+        >>> saved.outputs, cr.load_program(path)(cr.ones(1, 4)).shape
+        ({'output': 'f32[1,3]'}, (1, 3))
+        """
+        from chainrule.compilation.portable.example import Example
+        from chainrule.compilation.portable.file import save_program
+        from chainrule.compilation.portable.function import portable
+
+        dynamic: dict[str, Any] | None = dict(self.shapes) or None
+        if inputs is None:
+            if self._last is None:
+                raise ArgumentError(
+                    _("{name} has not been called yet.", name=self.__name__),
+                    expected=_("a call before, or an example of its arguments"),
+                    got=_("none"),
+                    fix="save(path, cr.zeros(1, 784))",
+                )
+            (args, kwargs), patterns = self._last
+            inputs = Example.of_call(self.function, args, kwargs)
+            dynamic = {
+                name: [str(d) if isinstance(d, SymbolicDim) else d for d in shape]
+                for name, shape in patterns.items()
+                if name in inputs.names
+            }
+        made = portable(
+            self.function, inputs, dynamic, outputs, metadata, training=training
+        )
+        return save_program(made, path)
+
     @property
     def schedule(self) -> Schedules:
         """The execution schedules of all programs compiled from a function so far.
@@ -199,6 +277,7 @@ class Compiled(Generic[P, R]):
         if stale is not None and any(n in variant.numbers for n in changed):
             self._variants.drop(stale)
         self._variants.add(key, variant)
+        self._last = _alike(args, kwargs), dict(zip(names, wanted))
         sizes = variant.sizes(shapes)
         assert sizes is not None
         return CachedCall(variant, sizes)
@@ -352,6 +431,16 @@ class Compiled(Generic[P, R]):
         """Return the names of a compiled function's array arguments."""
         named = named_leaves(self.function, args, kwargs)
         return [n for n, item in named if item is not None and not is_static(item)]
+
+
+def _alike(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return a call's arguments with arrays of zeros, which take no memory."""
+    leaves, structure = flatten((args, kwargs))
+    for i, leaf in enumerate(leaves):
+        if not is_static(leaf) and not isinstance(leaf, FLOATS):
+            array = leaf.numpy() if isinstance(leaf, Tensor) else np.asarray(leaf)
+            leaves[i] = np.broadcast_to(np.zeros((), array.dtype), array.shape)
+    return unflatten(structure, leaves)
 
 
 def _array(number: Any) -> Array:

@@ -29,7 +29,8 @@ def named_leaves(
 ) -> list[tuple[str, Any]]:
     """Return a call's argument leaves, named by parameter and path (``x.0``)."""
     try:
-        signature = inspect.signature(function)
+        # A module's own call takes anything; its names are those of its forward.
+        signature = inspect.signature(getattr(function, "forward", function))
         signature.bind(*args, **kwargs)
         # In the order of the call, which is that of its leaves.
         parts = [*signature.bind_partial(*args).arguments.items(), *kwargs.items()]

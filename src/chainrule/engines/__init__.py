@@ -75,6 +75,10 @@ class Executable(Protocol):
         """Return a copy of a program's state (such as a parameter) from the engine."""
         ...
 
+    def prepare(self, entry: str, sizes: Sizes) -> object:
+        """Compile a program's entry point for sizes, without running it."""
+        ...
+
     def run(
         self,
         entry: str,

@@ -6,6 +6,7 @@ safetensors library, so PyTorch and others read and write them too.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -215,6 +216,8 @@ def load(
             fix = _("cr.load_torch(path) for weights of PyTorch, which runs nothing")
         if "checkpoint" in got:
             fix = "cr.Trainer.load(path)"
+        if got == _("a program"):
+            fix = "cr.load_program(path)"
         if is_open(path) and got.endswith("b''"):
             fix = _("file.seek(0) first, where it was just written")
         raise CheckpointError(
@@ -240,6 +243,8 @@ def _nest(text: str, arrays: dict[str, Array]) -> Any:
 def _no_checkpoint(texts: Mapping[str, Any]) -> None:
     if "chainrule" in texts:
         raise ValueError(_("a Trainer's checkpoint"))
+    if "chainrule_program" in texts:
+        raise ValueError(_("a program"))
 
 
 def read_arrays(
@@ -298,3 +303,13 @@ def header_of(file: BinaryIO) -> dict[str, Any]:
             header=start + header[:4],
         )
         raise ValueError(got) from error
+
+
+def digest(text: str, arrays: Mapping[str, Array]) -> str:
+    """Compute the SHA-256 of a file's document and arrays."""
+    sha = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from chainrule.errors import unknown_name
-from chainrule.text import _
 
 __all__ = ["Final", "export", "ignore", "is_scripting", "is_tracing", "unused"]
 
@@ -64,5 +63,8 @@ if not TYPE_CHECKING:  # type checkers know the names
         fixes = dict.fromkeys(
             ("script", "trace", "ScriptModule", "script_method"), "cr.compile(function)"
         )
-        fixes |= dict.fromkeys(("load", "save"), _("cr.save(model.state_dict(), path)"))
+        fixes |= {
+            "save": "cr.compile(model).save(path)",
+            "load": "cr.load_program(path)",
+        }
         raise unknown_name(__name__, name, __all__, fixes)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
+from chainrule.compilation.modes import mode
 from chainrule.compilation.tracing import ProgramTrace
 from chainrule.errors import ChainruleError
 from chainrule.graph.context import get_default_dtype, no_grad
@@ -18,7 +19,7 @@ from chainrule.graph.emit import tracing
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim
 from chainrule.nn.module import Module
-from chainrule.nn.traced import called, mode
+from chainrule.nn.traced import called
 from chainrule.primitives.elementwise import convert
 from chainrule.tensor import wrap
 from chainrule.util.pytree import mapped

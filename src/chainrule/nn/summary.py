@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from chainrule.compilation.modes import mode
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.composites import control
 from chainrule.data import Dataset, Stream
@@ -20,7 +21,7 @@ from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, resolve, size_of
 from chainrule.nn.first_use import input_dtypes
 from chainrule.nn.module import Module, Parameter
-from chainrule.nn.traced import ForwardCapture, called, mode, outputs_of
+from chainrule.nn.traced import ForwardCapture, called, outputs_of
 from chainrule.primitives import (
     conv,
     elementwise,

@@ -1,4 +1,4 @@
-"""Helpers to trace a model: training or prediction mode, and modules' outputs."""
+"""Helpers to trace a model: calls with any inputs, and modules' outputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.context import changes, context
+from chainrule.graph.context import context
 from chainrule.nn.module import Module
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _, joined
@@ -64,19 +64,6 @@ def called(model: Module, inputs: Any) -> Any:
             ),
         ) from error
     return model(*args, **kwargs)
-
-
-@contextmanager
-def mode(model: Module, *, training: bool) -> Iterator[None]:
-    """Set a model's training or prediction mode within the block, and restore it."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        model.train(training)
-        yield
-    finally:
-        for module, was in before:
-            module.__dict__["training"] = was
-        changes.count += 1
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``chainrule export``: a run's network as an ONNX file, from raw data to classes.
+"""``chainrule export``: a run's network as a file, from raw data to classes.
 
 What a run does to data before the network sees them is in the file too, as far as it
 is arithmetic: the columns of a table come as they are measured, with gaps and texts,
@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 
 from chainrule import functions
+from chainrule.compilation.modes import mode
+from chainrule.compilation.portable.file import Saved, save_program
+from chainrule.compilation.portable.function import Codes, Portable, portable
 from chainrule.data.tables.cells import MISSING, MissingValues
 from chainrule.data.tables.columns import Category, Date, Number
 from chainrule.data.tables.schema import Schema
 from chainrule.errors import ArgumentError
-from chainrule.interop.onnx.writer.export import Codes, Exported, write
+from chainrule.interop.onnx.writer.export import Exported, write
 from chainrule.nn import output_semantics
-from chainrule.nn.traced import called, mode
+from chainrule.nn.traced import called
 from chainrule.primitives.checks import require_all
 from chainrule.runs.trained import Trained
 from chainrule.tensor import Tensor, wrap
@@ -65,8 +68,34 @@ def export(place: Path, out: Path | None = None, opset: int = 23) -> Exported:
         CheckpointError, ArgumentError, SaveError: what cannot be read, or not written.
     """
     trained = Trained.load(place)
+    path = trained.place.parent / "model.onnx" if out is None else out
+    return write(portable_run(trained), path, opset)
+
+
+def save(place: Path, out: Path) -> Saved:
+    """Write a run's network as a program file, for :func:`chainrule.load_program`.
+
+    Args:
+        place: the directory of a run, or a checkpoint.
+        out: the file.
+
+    Raises:
+        CheckpointError, ArgumentError, SaveError: what cannot be read, or not written.
+    """
+    return save_program(program_of(Trained.load(place)), out)
+
+
+def program_of(trained: Trained) -> Portable:
+    """Return a run's network as a program, with the format of its data beside it."""
+    made = portable_run(trained)
+    format = trained.trainer.format
+    return made if format is None else made.saying(format=format)
+
+
+def portable_run(trained: Trained) -> Portable:
+    """Return a run's network as a graph, from raw data to what predictions mean."""
     trainer = trained.trainer
-    front = _front(trained)
+    front = front_of(trained)
     average = trainer.average
 
     def run(**given: Tensor) -> dict[str, Tensor]:
@@ -76,18 +105,9 @@ def export(place: Path, out: Path | None = None, opset: int = 23) -> Exported:
             return output
         return output_semantics.meanings(output, trainer.model, trainer.loss)
 
-    path = trained.place.parent / "model.onnx" if out is None else out
+    said = _metadata(trained, front)
     with mode(trainer.model, training=False):
-        return write(
-            run,
-            path,
-            front.inputs,
-            opset,
-            "N",
-            None,
-            _metadata(trained, front),
-            front.texts,
-        )
+        return portable(run, front.inputs, "N", None, said, front.texts)
 
 
 def _metadata(trained: Trained, front: Front) -> dict[str, Any]:
@@ -103,7 +123,8 @@ def _metadata(trained: Trained, front: Front) -> dict[str, Any]:
     return {key: value for key, value in said.items() if value}
 
 
-def _front(trained: Trained) -> Front:
+def front_of(trained: Trained) -> Front:
+    """Return what stands in front of a run's network, by the kind of its data."""
     format = trained.trainer.format
     front = None if format is None else FRONTS.get(format["kind"])
     if format is None or front is None:

@@ -75,7 +75,7 @@ class Predictions:
         """
         file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
         text = io.TextIOWrapper(file, "utf-8", newline="")
-        clean = _harmless if safe else list
+        clean = harmless if safe else list
         writer = csv.writer(text, lineterminator="\n")
         with refusals(
             _("The table of predictions cannot be written."),
@@ -227,12 +227,12 @@ _SUSPECT = re.compile(
 )
 
 
-def _harmless(row: list[str]) -> list[str]:
+def harmless(row: list[str]) -> list[str]:
     """Return a row of the predictions' table, safe from formulas in spreadsheets.
 
     Numbers are not changed.
 
-    >>> _harmless(["=1+2", " @sum", "-3.5", "-1.100,00 €", "-"])
+    >>> harmless(["=1+2", " @sum", "-3.5", "-1.100,00 €", "-"])
     ["'=1+2", "' @sum", '-3.5', '-1.100,00 €', '-']
     """
     if not _SUSPECT.search("\n".join(row)):

@@ -8,7 +8,6 @@ anything is used.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, CheckpointError, SaveError
 from chainrule.graph.node import Array
-from chainrule.interop.serialization import read_arrays
+from chainrule.interop.serialization import digest, read_arrays
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.text import _
@@ -65,7 +64,7 @@ def write(
     text = _text(document)
     whole = {name: np.array(array, order="C") for name, array in tensors.items()}
     texts = {"chainrule": text, "version": str(VERSION)}
-    texts["sha256"] = _digest(text, whole)
+    texts["sha256"] = digest(text, whole)
     content = save(whole, metadata=texts)
     if isinstance(path, Path):
         replace(path, content, "checkpoint", written)
@@ -147,7 +146,7 @@ def read(path: Place) -> tuple[dict[str, Any], dict[str, Array]]:
             ),
             fix=_("read it with the version of Chainrule that wrote it, or update"),
         )
-    actual = _digest(text, tensors)
+    actual = digest(text, tensors)
     if signature != actual:
         expected = _("content with the SHA-256 {signature!r:.70}", signature=signature)
         raise _damaged(path, expected, _("{found}: the file was altered", found=actual))
@@ -220,13 +219,3 @@ def misfit(
             return want, f"{array.dtype}{show(array.shape)}"
     unknown = sorted(arrays.keys() - tensors.keys())
     return (_("no {unknown}", unknown=unknown[0]), unknown[0]) if unknown else None
-
-
-def _digest(text: str, tensors: Mapping[str, Array]) -> str:
-    """Compute the SHA-256 of a checkpoint's document and tensors."""
-    sha = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        array = tensors[name]
-        sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        sha.update(np.ascontiguousarray(array).data)
-    return sha.hexdigest()

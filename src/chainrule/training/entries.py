@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
+from chainrule.compilation.modes import mode
 from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.data.adapter import Kinds
 from chainrule.errors import ArgumentError
@@ -27,7 +28,7 @@ from chainrule.nn import Module
 from chainrule.nn.first_use import input_dtypes
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.output_semantics import are_finite
-from chainrule.nn.traced import called, mode
+from chainrule.nn.traced import called
 from chainrule.optim import RuleOptimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show

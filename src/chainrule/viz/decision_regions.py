@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule.compilation.modes import mode
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError, visible
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
 from chainrule.metrics.evaluation import require_one
 from chainrule.nn import Module, output_semantics
-from chainrule.nn.traced import mode
 from chainrule.tensor import tensor
 from chainrule.text import _, translated
 from chainrule.text.catalogue import current

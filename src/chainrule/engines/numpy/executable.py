@@ -114,6 +114,19 @@ class NumpyExecutable:
         self._functions: dict[tuple[str, tuple[int, ...]], Function] = {}
         self.seconds_compile = time.perf_counter() - started
 
+    def prepare(self, entry: str, sizes: Sizes) -> Function:
+        """Return the function of an entry point for these sizes, without running it."""
+        key = (entry, tuple(sizes.values()))
+        if key not in self._functions:
+            started = time.perf_counter()
+            if len(self._functions) >= FUNCTIONS_AT_MOST:
+                self._functions.pop(next(iter(self._functions)))
+            self._functions[key] = Function(
+                self.entries[entry], self.state, self.weights, sizes
+            )
+            self.seconds_compile += time.perf_counter() - started
+        return self._functions[key]
+
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Store an input array in the NumPy engine for many runs."""
         return on_host(array)
@@ -135,16 +148,7 @@ class NumpyExecutable:
         sizes: Sizes,
     ) -> list[Array]:
         """Run a program's entry point with NumPy; outputs have a row a step."""
-        key = (entry, tuple(sizes.values()))
-        if key not in self._functions:
-            started = time.perf_counter()
-            if len(self._functions) >= FUNCTIONS_AT_MOST:
-                self._functions.pop(next(iter(self._functions)))
-            self._functions[key] = Function(
-                self.entries[entry], self.state, self.weights, sizes
-            )
-            self.seconds_compile += time.perf_counter() - started
-        function = self._functions[key]
+        function = self.prepare(entry, sizes)
         function.completed[0] = number = 0
         if function.largest_product > ONE_THREAD:
             number = self.threads or blas_threads_for(function.largest_product)

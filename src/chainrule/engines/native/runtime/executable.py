@@ -8,6 +8,7 @@ one arena. Threads run the whole entry (:mod:`..emit.entry_points`) together,
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -113,6 +114,27 @@ class NativeExecutable:
         from chainrule.engines.native.runtime.compiler import LoweredProgram
 
         return LoweredProgram(self.program)
+
+    def replica(self) -> NativeExecutable:
+        """Return an executable of the same state and code, for another thread.
+
+        Whatever a run writes to is its own, so the two may run at the same time where
+        no entry point replaces state, on one thread each.
+        """
+        with process.lock:
+            other = copy.copy(self)
+            other.steps_completed = np.zeros(1, np.int64)
+            other._counted, other.threads = other.steps_completed.data, self._threads
+            other._compiled = {
+                name: _Compiled(made.entry, other, made.largest, like=made)
+                for name, made in self._compiled.items()
+            }
+            return other
+
+    def prepare(self, entry: str, sizes: Sizes) -> None:
+        """Compile an entry point for sizes up to these, without running it."""
+        with process.lock:
+            self._find(entry, sizes, True)
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Store an input array in the native engine for many runs."""
@@ -235,7 +257,8 @@ def _buffer(shape: Any, dtype: Any) -> Array:
 class _Compiled:
     """A compiled entry point (machine code), for sizes up to ``largest``.
 
-    ``emitted``: as this text, instead of the usual one, which may be kept already.
+    ``emitted``: as this text, instead of the usual one, which may be kept already;
+    ``like``: with the code of another, in memory of its own.
     """
 
     @gc_paused()
@@ -245,14 +268,19 @@ class _Compiled:
         owner: NativeExecutable,
         largest: Sizes,
         emitted: Emitted | None = None,
+        like: _Compiled | None = None,
     ) -> None:
         self.entry, self.largest = entry, largest
-        with process.lock:  # kernels are the process'
-            code = self._code(owner, emitted)
-            self.code = jit.machine_code(code.machine, code.packs)
-        self.conditions, self.private_bytes = code.conditions, code.private_bytes
+        if like is not None:
+            self.code, self.conditions = like.code, like.conditions
+            self.private_bytes, self.arena_bytes = like.private_bytes, like.arena_bytes
+        else:
+            with process.lock:  # kernels are the process'
+                code = self._code(owner, emitted)
+                self.code = jit.machine_code(code.machine, code.packs)
+            self.conditions, self.private_bytes = code.conditions, code.private_bytes
+            self.arena_bytes = code.arena_bytes
         self.function = WORKER(self.code.address("entry"))
-        self.arena_bytes = code.arena_bytes
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
         status = np.zeros(2, np.uint32)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from chainrule.compilation.portable.function import Portable
 from chainrule.errors import ArgumentError
-from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.interop.onnx.writer.emitter import Emitter, Ref, read_within
@@ -34,31 +33,7 @@ MESSAGE = (2 << 30) - (64 << 20)
 ML = "ai.onnx.ml"
 
 
-@dataclass(frozen=True)
-class Parts:
-    """A traced graph with what an ONNX model needs to know of it.
-
-    Attributes:
-        graph: its first inputs are the model's.
-        inputs: the names of these.
-        weights: the arrays of the other inputs, by name.
-        outputs: names for its outputs.
-        metadata: texts by name, for whoever reads the file.
-        name: of the graph.
-        codes: of inputs that are texts in the file, the code of each text, and that of
-            all other texts.
-    """
-
-    graph: Graph
-    inputs: Sequence[str]
-    weights: Mapping[str, np.ndarray]
-    outputs: Sequence[str]
-    metadata: Mapping[str, str]
-    name: str
-    codes: Mapping[str, tuple[Mapping[str, int], int]]
-
-
-def model_of(parts: Parts, opset: int) -> onnx.ModelProto:
+def model_of(parts: Portable, opset: int) -> onnx.ModelProto:
     """Return a graph as an ONNX model.
 
     Raises:
@@ -85,7 +60,7 @@ def model_of(parts: Parts, opset: int) -> onnx.ModelProto:
     _shorten(emitter.nodes, parts.outputs, {r.name for r in refs})
     proto = helper.make_graph(
         emitter.nodes,
-        parts.name,
+        graph.name,
         [
             declared(n, v.type, text=n in parts.codes)
             for n, v in zip(parts.inputs, graph.inputs)
@@ -103,7 +78,10 @@ def model_of(parts: Parts, opset: int) -> onnx.ModelProto:
         producer_name="chainrule",
         producer_version=__version__,
     )
-    helper.set_model_props(model, {"chainrule_version": __version__, **parts.metadata})
+    said = {
+        k: v if isinstance(v, str) else json.dumps(v) for k, v in parts.metadata.items()
+    }
+    helper.set_model_props(model, {"chainrule_version": __version__, **said})
     return model
 
 

@@ -1,0 +1,198 @@
+"""``/schema``: the interface of a served model as OpenAPI, from its own columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.data.tables.columns import Category, Date, Number
+from chainrule.data.tables.texts import Texts
+from chainrule.graph.types import ArrayType, DType
+from chainrule.serving.model import Served
+from chainrule.serving.rows import Reader, TableReader
+from chainrule.version import __version__
+
+#: Categories that are listed; of more, the first ones are examples.
+LISTED = 200
+
+
+def document(served: Served) -> dict[str, Any]:
+    """Return the OpenAPI description of a served model."""
+    reader = served.reader
+    row: dict[str, Any] = {
+        "type": "object",
+        "properties": _properties(reader),
+        "required": list(reader.names),
+    }
+    columns = {
+        "type": "object",
+        "properties": {
+            name: {"type": "array", "items": schema}
+            for name, schema in row["properties"].items()
+        },
+        "required": list(reader.names),
+    }
+    result = {"type": "object", "properties": _results(served)}
+    refer = "#/components/schemas/"
+    rows = {
+        "oneOf": [
+            {"$ref": f"{refer}Row"},
+            {"$ref": f"{refer}Columns"},
+            {"type": "array", "items": {"$ref": f"{refer}Row"}},
+        ]
+    }
+    paths: dict[str, Any] = {
+        "/predict": {
+            "post": {
+                "summary": "Predict one row or several, in the form that they come in.",
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": rows},
+                        "text/csv": {"schema": {"type": "string"}},
+                    },
+                },
+                "responses": {
+                    "200": {
+                        "description": "the predictions",
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "oneOf": [
+                                        {"$ref": f"{refer}Result"},
+                                        {
+                                            "type": "array",
+                                            "items": {"$ref": f"{refer}Result"},
+                                        },
+                                    ]
+                                }
+                            },
+                            "text/csv": {"schema": {"type": "string"}},
+                        },
+                    },
+                    **_errors("400", "413", "415", "422"),
+                },
+            }
+        },
+        "/health": {"get": _get("the state of the service")},
+        "/schema": {"get": _get("this document")},
+    }
+    if served.trained is not None:
+        paths["/explain"] = {
+            "post": {
+                "summary": "Show every number of a training step on one row.",
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": {"$ref": f"{refer}Row"}}
+                    },
+                },
+                "responses": {
+                    "200": {
+                        "description": "the explanation",
+                        "content": {"application/json": {}, "text/html": {}},
+                    },
+                    **_errors("400", "413", "415", "422"),
+                },
+            }
+        }
+    schemas = {"Row": row, "Columns": columns, "Result": result, "Error": ERROR}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": served.name, "version": __version__},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+#: What an error says.
+ERROR: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "message": {"type": "string"},
+                "expected": {"type": ["string", "null"]},
+                "got": {"type": ["string", "null"]},
+                "fix": {"type": ["string", "null"]},
+                "row": {"type": ["integer", "null"]},
+                "column": {"type": ["string", "null"]},
+            },
+            "required": ["message"],
+        }
+    },
+}
+
+#: What each status of an error means.
+STATUS = {
+    "400": "malformed JSON or CSV",
+    "413": "a request that is too large",
+    "415": "another type of content",
+    "422": "rows that do not fit",
+}
+
+
+def _errors(*codes: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {c: {"description": STATUS[c], "content": content} for c in codes}
+
+
+def _get(what: str) -> dict[str, Any]:
+    content = {"application/json": {}}
+    return {"responses": {"200": {"description": what, "content": content}}}
+
+
+def _properties(reader: Reader) -> dict[str, Any]:
+    """Return the JSON schema of each key of a row."""
+    if isinstance(reader, TableReader):
+        fills = reader.schema.missing == "fill"
+        return {c.name: _column(c, reader, fills) for c in reader.schema.columns}
+    said = reader.program.metadata.get("inputs") or {}
+    return {
+        name: {**_array(type), **({"description": said[name]} if name in said else {})}
+        for name, type in reader.program.inputs.items()
+    }
+
+
+def _column(column: Any, reader: TableReader, fills: bool) -> dict[str, Any]:
+    null = ["null"] if fills else []
+    if isinstance(column, Number):
+        return {"type": ["number", "string", *null]}
+    if isinstance(column, Date):
+        return {"type": ["string", *null], "description": f"a date as {column.format}"}
+    if isinstance(column, Texts):
+        return {"type": "string", "description": f"{column.length} {column.units}"}
+    assert isinstance(column, Category)
+    known = [*column.categories, *column.rare]
+    said: dict[str, Any] = {"type": ["string", "number", *null]}
+    if reader.schema.unknown == "error" and len(known) <= LISTED:
+        return {"enum": [*known, *([None] if fills else [])]}
+    return {**said, "examples": known[:LISTED]}
+
+
+def _array(type: ArrayType) -> dict[str, Any]:
+    """Return the JSON schema of an array without its first axis."""
+    schema: dict[str, Any] = {"type": _number(type.dtype)}
+    for size in reversed(type.shape[1:]):
+        schema = {"type": "array", "items": schema}
+        if isinstance(size, int):
+            schema |= {"minItems": size, "maxItems": size}
+    return schema
+
+
+def _number(dtype: DType) -> str:
+    if dtype is DType.bool:
+        return "boolean"
+    return "number" if dtype.is_float else "integer"
+
+
+def _results(served: Served) -> dict[str, Any]:
+    """Return the JSON schema of each output."""
+    program = served.program
+    found = {name: _array(type) for name, type in program.outputs.items()}
+    classes = program.metadata.get("classes")
+    if "classes" in found and classes:
+        found["classes"] = {"enum": list(classes)}
+    if "probabilities" in found and classes:
+        found["probabilities"]["description"] = f"of {', '.join(map(str, classes))}"
+    return found

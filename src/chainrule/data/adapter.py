@@ -76,14 +76,13 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     pair = isinstance(data, tuple | list) and not isinstance(data, Features)
     if pair and len(data) == 2:
         x, y = data
-        if trained is None or not _is_frame(x, trained):
+        if trained is None or (frame := _frame(x, trained)) is None:
             data = Dataset(x, y)
         else:
-            data = Dataset(_in_order(x, trained), y)
+            data = Dataset(_in_order(frame, trained), y)
             data.feature_names = trained.feature_names or data.feature_names
         pair = False
-    elif trained is not None and _is_of_table(data, trained):
-        assert trained.format is not None
+    elif trained is not None and _is_table(trained) and Columns.of(data) is not None:
         data = read_again(data, trained.format)
     if isinstance(data, Dataset):
         return data if trained is None else data.like(trained)
@@ -102,31 +101,33 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     )
 
 
-def _is_frame(x: Any, trained: Named | None) -> bool:
-    """Return whether features are a frame; a dictionary where columns were trained."""
-    if isinstance(x, Mapping):
-        return trained is not None and trained.feature_names is not None
-    return not is_nest(x) and Columns.of(x) is not None
+def _frame(x: Any, trained: Named | None) -> Columns | None:
+    """Return features' columns: of a frame, or of a row where columns were trained."""
+    if trained is not None:
+        names = trained.feature_names or ()
+        if _is_table(trained):
+            names = [column["name"] for column in trained.format["columns"]]
+        if names and (row := Columns.of_row(x, names)) is not None:
+            return row
+        if isinstance(x, Mapping) and names:
+            return Columns.of(x)
+    return None if is_nest(x) else Columns.of(x)
 
 
-def _is_of_table(data: Any, trained: Named) -> bool:
-    """Return whether data are a data frame whose training data came from a table."""
-    kind = (trained.format or {}).get("kind")
-    return kind in ("csv", "text") and Columns.of(data) is not None
+def _is_table(trained: Named) -> bool:
+    """Return whether training data came from a table, whose format reads others."""
+    format = trained.format
+    return format is not None and format["kind"] in ("csv", "text")
 
 
-def _in_order(x: Any, trained: Named) -> Any:
-    """Sort a data frame's columns as in training; return other data unchanged.
+def _in_order(frame: Columns, trained: Named) -> Any:
+    """Sort a data frame's columns as in training.
 
     Raises:
         DataError: columns that are not there; rows that the format leaves out.
     """
-    frame = Columns.of(x)
-    if frame is None:
-        return x
-    if _is_of_table(x, trained):
-        assert trained.format is not None
-        column = features_again(x, trained.format).x
+    if _is_table(trained):
+        column = features_again(frame, trained.format).x
         rows = len(frame.column(frame.names[0]))
         if len(column) != rows:
             raise DataError(
@@ -193,9 +194,8 @@ def as_column(x: Any, trained: Named | None = None) -> Rows:
         return x.x if trained is None else x.like(trained).x
     if isinstance(x, Features):
         x = x.x
-    if _is_frame(x, trained):
-        frame: Any = Columns.of(x)
-        x = frame.array("x") if trained is None else _in_order(x, trained)
+    if (frame := _frame(x, trained)) is not None:
+        x = frame.array("x") if trained is None else _in_order(frame, trained)
     if is_nest(x):
         check_nest(x, "x")
     columns = mapped(_as_column, named(x, "x"), x)

@@ -28,6 +28,9 @@ from chainrule.data.tables.texts import Texts
 from chainrule.errors import DataError, NonFiniteError
 from chainrule.text import _
 
+#: Bytes whose room is not asked about: that takes longer than to read a row.
+SMALL = 1 << 20
+
 
 @dataclass
 class TableReport:
@@ -159,7 +162,7 @@ class TableReader:
         if inference is not None:
             self._known_rows = inference.rows
             self.report = TableReport(left_out=inference.left_out, seen=inference.notes)
-        self._width = sum(len(column.names()) for column in schema.columns)
+        self._width = sum(column.width for column in schema.columns)
 
     @classmethod
     def inferred(cls, source: Source, **options: Any) -> TableReader:
@@ -230,9 +233,10 @@ class TableReader:
             )
 
     def _check_memory(self, rows: int) -> None:
-        fix = _("take fewer columns, or stream it: cr.data.Stream.from_csv")
-        size = np.dtype(self.schema.dtype).itemsize
-        check_memory(self.source.name, size * rows * self._width, fix)
+        size = np.dtype(self.schema.dtype).itemsize * rows * self._width
+        if size > SMALL:
+            fix = _("take fewer columns, or stream it: cr.data.Stream.from_csv")
+            check_memory(self.source.name, size, fix)
 
     def _rows(self, chunk: Chunk) -> Rows:
         """Convert a chunk of a table to arrays, without rows that are left out."""

@@ -24,6 +24,7 @@ from chainrule.data.checks import (
 )
 from chainrule.data.column import Column
 from chainrule.data.frames import Columns, Named, in_order, labels_of
+from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.source import Frame
 from chainrule.data.tables.table_reader import TableReader, TableReport
 from chainrule.errors import ArgumentError
@@ -121,7 +122,8 @@ class Dataset:
                 )
             if (frame := Columns.of(x)) is not None:
                 x = frame.array("x")
-                feature_names = frame.names if feature_names is None else feature_names
+                if feature_names is None and x.shape[1:] == (len(frame.names),):
+                    feature_names = frame.names
         if not is_nest(y) and (frame := Columns.of(y)) is not None:
             y = frame.array("y")
             target_names = frame.names if target_names is None else target_names
@@ -189,6 +191,39 @@ class Dataset:
             (('u', 'v'), array([0, 1, 0], dtype=int32))
         """
         source = Frame.of(frame, name)
+        return cls._of_table(
+            TableReader.inferred(source, target=target, **options), name
+        )
+
+    @classmethod
+    def from_parquet(
+        cls,
+        path: Any,
+        *,
+        target: Any,
+        columns: Any = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> "Dataset":
+        """Make a data set of a Parquet file, or of several, one row per sample.
+
+        Needs the extra ``parquet`` (pyarrow). Only the columns that are used are read,
+        50,000 rows at a time. ``lines`` are the numbers of the rows, from 0 on, over
+        all files. :meth:`Stream.from_parquet` is for what is larger than memory.
+
+        Args:
+            path: the file, or a list of files with the same columns.
+            target: the column to predict, or a list of several columns of numbers.
+            columns: the columns to read, the target among them; None: all.
+            name: of the data set; None: that of the file.
+            **options: as :meth:`from_frame` takes them.
+
+        Raises:
+            ArgumentError: pyarrow is not installed; an argument that is no choice.
+            DataError: a file that is missing, or no Parquet file, or has other columns
+                than the first; a missing column; a question.
+        """
+        source = Parquet.of(path, columns)
         return cls._of_table(
             TableReader.inferred(source, target=target, **options), name
         )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from chainrule.data.arrow import array_of
 from chainrule.data.checks import numbers, shortened
 from chainrule.errors import ArgumentError, DataError, DTypeError
 from chainrule.graph.node import Array
@@ -116,9 +117,8 @@ class Columns(NamedTuple):
             raise not_a_frame(self.frame, problem) from error
         if isinstance(series, list) and len(series) == 1:  # of a row
             return np.array(series, None if _is_number(series[0]) else object)
-        to_numpy = getattr(series, "to_numpy", None)
         try:
-            return np.asarray(series if to_numpy is None else to_numpy())
+            return array_of(series)
         except ValueError:
             return np.asarray(series, object)
 
@@ -132,20 +132,26 @@ class Columns(NamedTuple):
         Raises:
             DTypeError: a column that holds no numbers.
             ArgumentError: columns of different lengths.
+
+        A single column is not copied, and one of lists of one length is an array of
+        shape (n, length, …).
         """
         chosen = self.names if names is None else names
-        if chosen == self.names and not isinstance(self.frame, Mapping):
+        one = len(chosen) == 1
+        if not one and chosen == self.names and not isinstance(self.frame, Mapping):
             whole = np.asarray(self.frame)
             if whole.ndim == 2 and whole.dtype.kind in "biuf":
                 return whole  # as it is, where all columns have one type
-        columns = [self._numbers(what, name) for name in chosen]
+        columns = [self._numbers(what, name, one) for name in chosen]
         require_one_length(columns, what)
+        if one:
+            return columns[0].reshape(len(columns[0]), *columns[0].shape[1:] or (1,))
         return np.stack(columns, axis=1)
 
-    def _numbers(self, what: str, name: str) -> Array:
-        """Return a data frame's column of numbers; refuse other columns."""
+    def _numbers(self, what: str, name: str, one: bool) -> Array:
+        """Return one of a data frame's columns of numbers; refuse other columns."""
         column = self.column(name)
-        if column.ndim == 1 and column.dtype.kind in "biuf":
+        if (column.ndim == 1 or (one and column.ndim)) and column.dtype.kind in "biuf":
             series = self.frame[self.labels[name]]
             return numbers(series, what) if isinstance(series, list | tuple) else column
         raise DTypeError(

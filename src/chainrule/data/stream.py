@@ -18,6 +18,7 @@ from chainrule.data.column import Column
 from chainrule.data.prefetcher import prefetched
 from chainrule.data.source import Pair, Source, Stopped, rows_of
 from chainrule.data.tables.file import File
+from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
@@ -129,7 +130,32 @@ class Stream:
             [2, 1]
         """
         source = File.of(path, delimiter, encoding, header)
-        schema = TableReader.inferred(source, target=target, **options).schema
+        return cls._of_table(source, name, target=target, **options)
+
+    @classmethod
+    def from_parquet(
+        cls,
+        path: Any,
+        *,
+        target: Any,
+        columns: Any = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> "Stream":
+        """Make a stream of Parquet files larger than memory.
+
+        Arguments as :meth:`Dataset.from_parquet`; passes as :meth:`from_csv`.
+
+        Raises:
+            DataError, ArgumentError: see :meth:`Dataset.from_parquet`.
+        """
+        source = Parquet.of(path, columns)
+        return cls._of_table(source, name, target=target, **options)
+
+    @classmethod
+    def _of_table(cls, source: Any, name: str | None, **options: Any) -> "Stream":
+        """Make a stream of a table's rows, with the schema inferred from all of them."""
+        schema = TableReader.inferred(source, **options).schema
 
         def make() -> Iterator[Pair]:
             reader = TableReader(source, schema)

@@ -169,8 +169,14 @@ def _is_missing(cell: Any, na: Any) -> bool:
 
 
 def _values(cells: Iterable[Any], missing: Iterable[bool]) -> np.ndarray | None:
-    """Return objects that are all numbers, or missing, as float64; None for others."""
+    """Return objects that are all numbers, or missing, as float64; None for others.
+
+    Raises:
+        TypeError: bytes, which are no text.
+    """
     kinds = {type(cell) for cell, no in zip(cells, missing) if not no}
+    if bytes in kinds:
+        raise TypeError(_("bytes"))
     numbers = int, float, np.integer, np.floating
     if not kinds or not all(issubclass(k, numbers) and k is not bool for k in kinds):
         return None
@@ -298,5 +304,5 @@ PARTS: dict[Part, Callable[[np.ndarray], np.ndarray]] = {
     "year": lambda dates: _count(dates, "Y") + 1970,
     "month": lambda dates: _count(dates, "M") % 12 + 1,
     "weekday": lambda dates: (_count(dates, "D") + 3) % 7,
-    "hour": lambda dates: _count(dates, "m") % 1440 // 60 + _count(dates, "m") % 60 / 60,
+    "hour": lambda dates: _count(dates, "m") % 1440 / 60,
 }

@@ -30,6 +30,11 @@ def gaps(values: list[Any]) -> list[Any]:
     return [None if i % 5 == 3 else v for i, v in enumerate(values)]
 
 
+TEXTS, BOOLS = ["uvw"[i % 3] for i in range(N)], [i % 3 == 0 for i in range(N)]
+DECIMALS = [Decimal(i) / 4 for i in range(N)]
+DATES = [(DAY + dt.timedelta(days=i)).date() for i in range(N)]
+TIMES = [DAY + dt.timedelta(hours=7 * i) for i in range(N)]
+IN_ZONE = [time.replace(tzinfo=ZONE) for time in TIMES]
 #: A column of each kind that a table may have, from Python objects.
 CELLS: dict[str, tuple[list[Any], pa.DataType]] = {
     "int8": ([i % 7 for i in range(N)], pa.int8()),
@@ -38,18 +43,18 @@ CELLS: dict[str, tuple[list[Any], pa.DataType]] = {
     "2**40": ([2**40 + i for i in range(N)], pa.int64()),
     "float": ([i / 8 for i in range(N)], pa.float32()),
     "double with gaps": (gaps([i / 7 for i in range(N)]), pa.float64()),
-    "bool": ([i % 3 == 0 for i in range(N)], pa.bool_()),
-    "bool with gaps": (gaps([i % 3 == 0 for i in range(N)]), pa.bool_()),
-    "text": ([f"t{i % 3}" for i in range(N)], pa.string()),
-    "large text with gaps": (gaps([f"t{i % 3}" for i in range(N)]), pa.large_string()),
-    "dictionary": (gaps(["uvw"[i % 3] for i in range(N)]), pa.dictionary(pa.int8(), pa.string())),
-    "decimal": ([Decimal(i) / 4 for i in range(N)], pa.decimal128(10, 2)),
-    "decimal with gaps": (gaps([Decimal(i) / 4 for i in range(N)]), pa.decimal128(10, 2)),
-    "date": ([(DAY + dt.timedelta(days=i)).date() for i in range(N)], pa.date32()),
-    "date with gaps": (gaps([(DAY + dt.timedelta(days=i)).date() for i in range(N)]), pa.date32()),
-    "time": ([DAY + dt.timedelta(hours=7 * i) for i in range(N)], pa.timestamp("us")),
-    "time in a zone": (gaps([(DAY + dt.timedelta(hours=7 * i)).replace(tzinfo=ZONE) for i in range(N)]), pa.timestamp("ms", "Asia/Taipei")),
-}  # fmt: skip
+    "bool": (BOOLS, pa.bool_()),
+    "bool with gaps": (gaps(BOOLS), pa.bool_()),
+    "text": (TEXTS, pa.string()),
+    "large text with gaps": (gaps(TEXTS), pa.large_string()),
+    "dictionary": (gaps(TEXTS), pa.dictionary(pa.int8(), pa.string())),
+    "decimal": (DECIMALS, pa.decimal128(10, 2)),
+    "decimal with gaps": (gaps(DECIMALS), pa.decimal128(10, 2)),
+    "date": (DATES, pa.date32()),
+    "date with gaps": (gaps(DATES), pa.date32()),
+    "time": (TIMES, pa.timestamp("us")),
+    "time in a zone": (gaps(IN_ZONE), pa.timestamp("ms", "Asia/Taipei")),
+}
 
 Make = Callable[[pa.Table], Any]
 
@@ -116,6 +121,8 @@ def test_nested_columns_are_refused_with_a_reason(
 X, Y = np.arange(40, dtype=np.float32), np.arange(40, dtype=np.int32) % 3
 ROWS = X.reshape(10, 4)
 LISTS = pa.FixedSizeListArray.from_arrays(pa.array(X), 4)
+TWICE = pa.FixedSizeListArray.from_arrays(LISTS, 5)
+FLOAT = pandas.ArrowDtype(pa.float32())
 
 #: Features in Arrow's memory, and the array whose memory it is.
 SHARED: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
@@ -123,15 +130,15 @@ SHARED: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     "an array": (lambda: pa.array(X), X),
     "a part of one": (lambda: pa.array(X).slice(8), X[8:]),
     "polars": (lambda: polars.Series(X), X),
-    "pandas of arrow": (lambda: pandas.Series(pa.array(X), dtype=pandas.ArrowDtype(pa.float32())), X),
+    "pandas of arrow": (lambda: pandas.Series(pa.array(X), dtype=FLOAT), X),
     "a table of one column": (lambda: pa.table({"x": X}), X[:, None]),
     "a frame of one column": (lambda: polars.DataFrame({"x": X}), X[:, None]),
     "lists of one length": (lambda: LISTS, ROWS),
     "a part of the lists": (lambda: LISTS.slice(3), ROWS[3:]),
     "a table of lists": (lambda: pa.table({"x": LISTS}), ROWS),
-    "lists of lists": (lambda: pa.FixedSizeListArray.from_arrays(LISTS, 5), X.reshape(2, 5, 4)),
+    "lists of lists": (lambda: TWICE, X.reshape(2, 5, 4)),
     "an array of polars": (lambda: polars.Series(ROWS), ROWS),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", SHARED)
@@ -200,7 +207,8 @@ def test_bad_parquet_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
     parquet.write_table(pa.table({"a": [1.0], "y": [1.0]}), "good.parquet")
     parquet.write_table(pa.table({"b": [1.0], "y": [1.0]}), "other.parquet")
-    parquet.write_table(pa.table({"a": pa.array([], pa.int8()), "y": pa.array([], pa.int8())}), "empty.parquet")  # fmt: skip
+    none = pa.array([], pa.int8())
+    parquet.write_table(pa.table({"a": none, "y": none}), "empty.parquet")
     whole = Path("good.parquet").read_bytes()
     Path("half.parquet").write_bytes(whole[: len(whole) // 2])
     Path("text.parquet").write_text("a,y\n1,2\n")

@@ -20,9 +20,11 @@ from chainrule.data.column import Column, unrepresentable
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
+from chainrule.data.loaders import is_loader, loader_stream
 from chainrule.data.source import rows_of
 from chainrule.data.stream import Stream
 from chainrule.data.tables.reader import features_again, read_again
+from chainrule.data.tables.schema import Schema
 from chainrule.errors import ArgumentError, DataError, ShapeError, warn
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype
@@ -71,6 +73,8 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     """
     if hasattr(data, "to_data"):  # a loader of chainrule.utils.data
         data = data.to_data()
+    elif is_loader(data):
+        data = loader_stream(data)
     if isinstance(data, Stream):
         return data if trained is None else _same_names(data, trained)
     pair = isinstance(data, tuple | list) and not isinstance(data, Features)
@@ -82,8 +86,8 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
             data = Dataset(_in_order(frame, trained), y)
             data.feature_names = trained.feature_names or data.feature_names
         pair = False
-    elif trained is not None and _is_table(trained) and Columns.of(data) is not None:
-        data = read_again(data, trained.format)
+    elif trained and (format := _table(trained)) and Columns.of(data) is not None:
+        data = read_again(data, format)
     if isinstance(data, Dataset):
         return data if trained is None else data.like(trained)
     raise ArgumentError(
@@ -103,10 +107,11 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
 
 def _frame(x: Any, trained: Named | None) -> Columns | None:
     """Return features' columns: of a frame, or of a row where columns were trained."""
-    if trained is not None:
+    if trained is not None and (isinstance(x, Mapping) or hasattr(x, "iloc")):
         names = trained.feature_names or ()
-        if _is_table(trained):
-            names = [column["name"] for column in trained.format["columns"]]
+        if (format := _table(trained)) is not None:
+            schema = Schema.restored(format)
+            names = [column.name for column in schema.columns]
         if names and (row := Columns.of_row(x, names)) is not None:
             return row
         if isinstance(x, Mapping) and names:
@@ -114,10 +119,11 @@ def _frame(x: Any, trained: Named | None) -> Columns | None:
     return None if is_nest(x) else Columns.of(x)
 
 
-def _is_table(trained: Named) -> bool:
-    """Return whether training data came from a table, whose format reads others."""
+def _table(trained: Named) -> dict[str, Any] | None:
+    """Return the format of training data that came from a table; None of others."""
     format = trained.format
-    return format is not None and format["kind"] in ("csv", "text")
+    known = format is not None and format.get("kind") in ("csv", "text")
+    return format if known else None
 
 
 def _in_order(frame: Columns, trained: Named) -> Any:
@@ -126,8 +132,8 @@ def _in_order(frame: Columns, trained: Named) -> Any:
     Raises:
         DataError: columns that are not there; rows that the format leaves out.
     """
-    if _is_table(trained):
-        column = features_again(frame, trained.format).x
+    if (format := _table(trained)) is not None:
+        column = features_again(frame, format).x
         rows = len(frame.column(frame.names[0]))
         if len(column) != rows:
             raise DataError(

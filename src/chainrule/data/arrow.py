@@ -19,7 +19,7 @@ def array_of(column: Any) -> np.ndarray:
     array([[1, 2],
            [3, 4]], dtype=int8)
     """
-    extension = getattr(column, "array", None)  # a pandas Series of Arrow memory
+    extension: Any = getattr(column, "array", None)  # a pandas Series of Arrow memory
     if hasattr(extension, "__arrow_array__"):
         arrow: Any = extension.__arrow_array__()
         if str(arrow.type) in _NUMBERS and not arrow.null_count:
@@ -46,7 +46,7 @@ _NUMBERS = frozenset(
 
 def _fixed_rows(column: Any) -> np.ndarray | None:
     """Return pyarrow's lists of one length as an array of rows; None for others."""
-    kind = getattr(column, "type", None)
+    kind: Any = getattr(column, "type", None)
     if not str(kind).startswith("fixed_size_list") or column.null_count:
         return None  # lists that are missing are none of a length
     chunks = getattr(column, "chunks", [column])

@@ -18,15 +18,15 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import Kinds, check_representable, checked_weights, kinds
-from chainrule.data.source import STORED, rows_of
-from chainrule.errors import ArgumentError
+from chainrule.data.source import STORED, Position, rows_of
+from chainrule.errors import ArgumentError, CheckpointError, DataError
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
     NO_SIZES,
@@ -239,6 +239,68 @@ def _readable(column: Column) -> Column:
     return column if column.stored.dtype in STORED else Column(column[...])
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A mark of where a block of a stream begins, for a run that goes on within it.
+
+    Attributes:
+        epoch, number: those of the block; −1 for none.
+        position: the source's; None where it has none.
+        before, behind: checksums of the rows of the epoch in front of the block, and of
+            these and its own.
+        draws: what the order of the pass was drawn from.
+        end: the position behind the block: the next pass may depend on it.
+    """
+
+    epoch: int = -1
+    number: int = -1
+    position: Position | None = None
+    before: int = 0
+    behind: int = 0
+    draws: Mapping[str, Any] | None = None
+    end: Position | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the mark that a checkpoint holds.
+
+        Raises:
+            CheckpointError: it holds something else.
+        """
+        kinds = {"epoch": int, "number": int, "before": int, "behind": int}
+        right = not fields or fields.keys() == cls.__dataclass_fields__.keys()
+        for name, kind in kinds.items() if fields and right else ():
+            right = right and type(fields[name]) is kind
+        for name in ("position", "draws", "end") if fields and right else ():
+            right = right and isinstance(fields[name], dict | None)
+        if not right:
+            raise CheckpointError(
+                _("The checkpoint does not say where its stream stood."),
+                expected=", ".join(cls.__dataclass_fields__),
+                got=f"{dict(fields)!r}"[:200],
+                fix=_("train anew, or take an earlier checkpoint"),
+            )
+        return cls(**fields)
+
+
+def _chained(checksum: int, digest: int) -> int:
+    """Return the checksum of rows and of a further block."""
+    return zlib.crc32(digest.to_bytes(4, "little"), checksum)
+
+
+def _other_rows(name: str) -> DataError:
+    return DataError(
+        _("The stream '{name}' does not give the rows that it gave before.", name=name),
+        expected=_("the same rows in each pass, or in an order drawn from the epoch"),
+        got=_("others, up to where the run was interrupted"),
+        fix=_(
+            "def start_epoch(self, seed, epoch) where the order is drawn; or "
+            "state_dict() and load_state_dict(), which tell where the source stands. "
+            "Weights and position are kept"
+        ),
+    )
+
+
 class StreamAdapter(DataAdapter):
     """An adapter of a stream, read block by block, to a training loop's batches.
 
@@ -276,6 +338,8 @@ class StreamAdapter(DataAdapter):
         text += "" if weigh is None else f" {weigh}"
         self.checksum = zlib.crc32(text.encode())
         self._pass: Generator[Block] | None = None
+        self._mark = Mark()
+        self._next: Mapping[str, Any] | None = None
 
     @property
     def block_rows(self) -> int | None:
@@ -301,15 +365,41 @@ class StreamAdapter(DataAdapter):
             self._pass.close()
             self._pass = None
 
+    def state(self) -> dict[str, Any]:
+        """Return where the present block begins, and how the next pass is drawn."""
+        mark, next_draws = self._mark, self.stream.draws()
+        if mark.epoch < 0:
+            return {"next": next_draws} if next_draws else {}
+        return {**vars(mark), "next": next_draws}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        fields = dict(state)
+        self._next = fields.pop("next", None)
+        self._mark = Mark.of(fields)
+
     def _blocks(self, plan: Plan, epoch: int, step: int) -> Generator[Block]:
         """Yield the blocks of training rows of one pass over a stream."""
         assert plan.block is not None
         each = plan.block // plan.batch_size  # steps on a whole block
         least = plan.batch_size * (plan.accumulate if plan.drop_last else 1)
-        rows = 0
+        mark = self._mark if self._mark.epoch == epoch else Mark(epoch)
+        self.stream.load_draws(self._next if mark.number < 0 else mark.draws)
+        self._next = None
+        draws = self.stream.draws()
+        number, at, checksum = -1, None, 0
+        if self._mark.epoch == epoch - 1 and not self.stream.told and self._mark.end:
+            at = {**self._mark.end, "rows": 0, "left": {}}
+        if mark.position is not None and mark.number <= step // each:
+            number, at, checksum = mark.number - 1, mark.position, mark.before
+        rows = (number + 1) * plan.block
         self.stream.start_epoch(self.seed, epoch)
-        with closing(self.stream.blocks(plan.block)) as source:
-            for number, (x, y) in enumerate(source):
+        with closing(self.stream.positions(plan.block, at)) as source:
+            for (x, y), first, behind, digest in source:
+                number += 1
+                before, checksum = checksum, _chained(checksum, digest)
+                if number == mark.number and checksum != mark.behind:
+                    raise _other_rows(self.stream.name)
+                position, at = (at if first is None else first), behind
                 count = rows_of(y)
                 rows += count
                 if number < step // each:
@@ -328,6 +418,9 @@ class StreamAdapter(DataAdapter):
                 padded = {k: _padded(a, self._types[k]) for k, a in arrays.items()}
                 placed = self.placed(padded)
                 del x, y, arrays, padded
+                self._mark = Mark(
+                    epoch, number, position, before, checksum, draws, behind
+                )
                 block = Block(placed, order, epoch, number * each, plan)
                 if block.end > max(step, block.first):
                     yield block

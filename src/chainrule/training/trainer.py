@@ -35,7 +35,7 @@ from chainrule.training.loop import Loop
 from chainrule.training.objective import Objective
 from chainrule.training.probes import Probes
 from chainrule.training.programs import Programs
-from chainrule.training.state import Plan, RunState
+from chainrule.training.state import Plan, RunState, copied
 from chainrule.training.supervised import Supervised
 from chainrule.util.keywords import strict
 from chainrule.util.validation import instance, maybe, number, truth, whole
@@ -359,6 +359,7 @@ class Trainer(AskedTrainer):
             plan.block,
         )
         checks.same_data(plan, data, adapter.checksum)
+        adapter.load_state(copied(self.state.source))
         state = replace(self.state, plan=plan)
 
         def begin() -> None:

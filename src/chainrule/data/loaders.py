@@ -49,6 +49,7 @@ class LoaderPasses:
         self.loader = loader
         self._numbers: tuple[int, int] = 0, 0
         self._state: Any = None  # PyTorch's random state, as the pass goes on
+        self._drawn: Mapping[str, Any] = {}
 
     def start_epoch(self, seed: int, epoch: int) -> None:
         """Set the seed and the epoch of the next pass."""
@@ -81,6 +82,8 @@ class LoaderPasses:
             try:
                 batches = iter(loader) if batches is None else batches
                 batch = next(batches, None)
+                self.load_draws(self._drawn)  # torchdata leaves them elsewhere
+                self._drawn = {}
                 self._state = torch.get_rng_state()
             finally:
                 torch.set_rng_state(outer)
@@ -109,12 +112,13 @@ class StatefulPasses(LoaderPasses):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the loader's position, and the random state of its data set."""
-        return {"loader": self.loader.state_dict(), "torch": self._state}
+        state = self.loader.state_dict()
+        return {"loader": state, "torch": self._state, "draws": self.draws()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Open the next pass at a position."""
         self.loader.load_state_dict(state["loader"])
-        self._state = state["torch"]
+        self._state, self._drawn = state["torch"], state["draws"]
 
 
 def as_pair(batch: Any) -> tuple[Any, Any]:

@@ -24,6 +24,7 @@ from chainrule.data.checks import (
 )
 from chainrule.data.column import Column
 from chainrule.data.frames import Columns, Named, in_order, labels_of
+from chainrule.data.huggingface import HuggingFace
 from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.source import Frame
 from chainrule.data.tables.table_reader import TableReader, TableReport
@@ -33,6 +34,7 @@ from chainrule.text import _
 from chainrule.util import validation
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import is_nest, leaves, mapped, named
+from chainrule.util.validation import known_names
 
 
 @strict
@@ -227,6 +229,48 @@ class Dataset:
         return cls._of_table(
             TableReader.inferred(source, target=target, **options), name
         )
+
+    @classmethod
+    def from_huggingface(
+        cls,
+        data: Any,
+        *,
+        target: Any,
+        features: Any = None,
+        name: str = "data",
+        **options: Any,
+    ) -> "Dataset":
+        """Make a data set of a ``datasets.Dataset`` of Hugging Face.
+
+        Where all features are single values, it is a table and is read as one. Else
+        each column is an input: images, or arrays of one shape; lists of one length
+        that nothing reordered are not copied.
+
+        Args:
+            data: the data set, of one split.
+            target: the column to predict. Of a ``ClassLabel`` the numbers of the
+                classes stay, and ``class_names`` are theirs.
+            features: the columns to predict it from, or a single one; None: all others.
+            name: of the data set.
+            **options: of a table, as :meth:`from_frame` takes them.
+
+        Raises:
+            ArgumentError: something else; a data set with a transform, for which there
+                is :meth:`Stream.from_huggingface`.
+            DataError: a missing column; rows that differ in shape.
+        """
+        chosen = HuggingFace(data, target, features)
+        if chosen.is_table:
+            if chosen.class_names is not None:
+                options.setdefault("classes", chosen.class_names)
+            columns = list(chosen.features)
+            return cls.from_frame(
+                chosen.table(), target=target, features=columns, name=name, **options
+            )
+        if options:
+            known_names(_("An option of images and arrays"), options, ())
+        x, y, names = chosen.arrays()
+        return cls(x, y, class_names=names, name=name)
 
     @classmethod
     def _of_table(cls, reader: TableReader, name: str | None = None) -> "Dataset":

@@ -16,6 +16,7 @@ from chainrule.data.checks import (
     checked_names,
 )
 from chainrule.data.column import Column
+from chainrule.data.huggingface import HuggingFace, HuggingFaceRows
 from chainrule.data.prefetcher import prefetched
 from chainrule.data.source import (
     Pair,
@@ -170,6 +171,29 @@ class Stream:
         """
         source = Parquet.of(path, columns)
         return cls._of_table(source, name, target=target, **options)
+
+    @classmethod
+    def from_huggingface(
+        cls, data: Any, *, target: Any, features: Any = None, name: str = "stream"
+    ) -> "Stream":
+        """Make a stream of an ``IterableDataset``, or a ``Dataset``, of Hugging Face.
+
+        Columns as :meth:`Dataset.from_huggingface`; several single numbers are one row
+        of features. A shuffled one is told the epoch, and shuffles anew for each; one
+        that is not goes on where it stood.
+
+        Raises:
+            ArgumentError: something else.
+            DataError: a missing column.
+        """
+        chosen = HuggingFace(data, target, features)
+        images = {chosen.kinds.get(column) == "Image" for column in chosen.features}
+        return cls(
+            HuggingFaceRows(chosen),
+            scale=1 / 255 if images == {True} else None,
+            name=name,
+            class_names=chosen.class_names,
+        )
 
     @classmethod
     def _of_table(cls, source: Any, name: str | None, **options: Any) -> "Stream":

@@ -21,6 +21,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
 from chainrule.data.loaders import is_loader, loader_stream
+from chainrule.data.memory import on_disk, release
 from chainrule.data.source import rows_of
 from chainrule.data.stream import Stream
 from chainrule.data.tables.reader import features_again, read_again
@@ -336,6 +337,9 @@ def batches(
             for name, part in leaves(x, "x").items():
                 scale = part.scale if scales is None else scales.get(name)
                 stored = part.stored if scales is None else part
+                if on_disk(stored):  # not looked at before
+                    check_finite(Column(stored, scale), name)
+                    release(stored)
                 arrays[name] = _features(stored, scale, dtypes[name])
             if y is not None:
                 arrays |= leaves(y, "y")

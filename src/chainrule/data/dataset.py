@@ -25,6 +25,7 @@ from chainrule.data.checks import (
 from chainrule.data.column import Column
 from chainrule.data.frames import Columns, Named, in_order, labels_of
 from chainrule.data.huggingface import HuggingFace
+from chainrule.data.memory import on_disk
 from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.source import Frame
 from chainrule.data.tables.table_reader import TableReader, TableReport
@@ -145,9 +146,11 @@ class Dataset:
         if target_names is not None:
             target_names = checked_target_names(target_names, y_array.shape)
         for what, part in leaves(column, "x").items():
-            check_finite(part, what)
+            if not on_disk(part.stored):  # else rows are checked when they are read
+                check_finite(part, what)
         for what, part in leaves(y_array, "y").items():
-            check_finite(Column(part), what)
+            if not on_disk(part):
+                check_finite(Column(part), what)
         self.x: Any = column
         self.y: Any = y_array
         self.name, self.classes = name, classes

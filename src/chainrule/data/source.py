@@ -400,9 +400,9 @@ def portable(state: Any, place: str = "state_dict()") -> Any:
     if isinstance(state, list | tuple):
         items = [portable(v, f"{place}[{i}]") for i, v in enumerate(state)]
         return items if isinstance(state, list) else {_TUPLE: items}
-    state: Any = state
     if type(state).__module__ == "torch":
-        return {_TENSOR: state.detach().cpu().numpy().copy()}
+        tensor: Any = state
+        return {_TENSOR: tensor.detach().cpu().numpy().copy()}
     if isinstance(state, np.generic):
         return state.item()
     if state is None or isinstance(state, bool | int | float | str | np.ndarray):

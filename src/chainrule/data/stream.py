@@ -1,6 +1,6 @@
 """The Stream class: data larger than memory, read in blocks ahead of their use."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import cached_property
 from typing import Any
@@ -92,7 +92,7 @@ class Stream:
 
     def __init__(
         self,
-        make: Callable[[], Any],
+        make: Any,
         *,
         batched: bool = False,
         scale: float | None = None,

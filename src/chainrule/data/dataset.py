@@ -29,6 +29,7 @@ from chainrule.data.memory import on_disk
 from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.source import Frame
 from chainrule.data.tables.table_reader import TableReader, TableReport
+from chainrule.data.windows import Windows, cut
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
 from chainrule.text import _
@@ -78,6 +79,7 @@ class Dataset:
         format: a dictionary that JSON can hold, or None.
         lines: for rows of a table the line on which each begins, else None.
         report: the changes to a table while it was read, else None.
+        of_windows: what the rows of :meth:`windows` are, else None.
 
     Raises:
         ShapeError: x and y of different lengths, or a rank that does not fit.
@@ -163,6 +165,7 @@ class Dataset:
         )
         self.lines: np.ndarray | Any = None
         self.report: TableReport | Any = None
+        self.of_windows: Windows | Any = None
 
     @classmethod
     def from_frame(
@@ -274,6 +277,72 @@ class Dataset:
             known_names(_("An option of images and arrays"), options, ())
         x, y, names = chosen.arrays()
         return cls(x, y, class_names=names, name=name)
+
+    @classmethod
+    def windows(
+        cls,
+        series: Any,
+        length: int,
+        *,
+        horizon: int = 1,
+        stride: int = 1,
+        targets: Any = None,
+        group: Any = None,
+        time: Any = None,
+        name: str = "series",
+    ) -> "Dataset":
+        """Cut a time series into windows, to predict the rows behind each of them.
+
+        The windows of one series are views, and a Trainer gathers its batches from
+        them. Those of several series are copied.
+
+        Args:
+            series: rows in the order of time: a frame of numbers, or an array of shape
+                (rows,) or (rows, columns). Whole numbers become float32.
+            length: rows of a window.
+            horizon: how many of the following rows are predicted.
+            stride: rows from one window to the next.
+            targets: the columns to predict, by name or number; None: all.
+            group: what tells several series apart, a column or one value a row. No
+                window reaches from one into another; series that are too short are
+                left out.
+            time: a column, or one value a row, that has to grow within a series; no
+                feature.
+            name: of the data set.
+
+        Shapes:
+            x: (windows, length, columns).
+            y: (windows, targets); for a horizon above 1 (windows, horizon) of one
+                target, (windows, horizon, targets) of several.
+
+        ``lines`` are the rows of the series that are predicted first: predictions
+        belong to ``frame.iloc[data.lines]``. ``data.of_windows`` has the names of the
+        columns. Only ``split(…, shuffle=False)`` splits windows.
+
+        Raises:
+            ArgumentError: a length, horizon or stride that is no count.
+            DataError: a series that is too short; rows that are not in the order of
+                time; a column that is not there.
+            NonFiniteError: a gap in the series.
+
+        Example:
+            >>> data = Dataset.windows([0.0, 1.0, 2.0, 3.0, 4.0], 3)
+            >>> data.x[:, :, 0].tolist(), data.y.tolist(), data.lines.tolist()
+            ([[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]], [[3.0], [4.0]], [3, 4])
+        """
+        found = cut(
+            series,
+            length,
+            horizon=horizon,
+            stride=stride,
+            targets=targets,
+            group=group,
+            time=time,
+        )
+        data = cls(found.x[:1], found.y[:1], name=name)  # all numbers are checked
+        data.x, data.y, data.lines = Column(found.x), found.y, found.lines
+        data.of_windows = found.windows
+        return data
 
     @classmethod
     def _of_table(cls, reader: TableReader, name: str | None = None) -> "Dataset":
@@ -424,7 +493,13 @@ class Dataset:
         return map(self._at, pieces)
 
     def split(
-        self, first: float, seed: int = 0, *, stratify: bool = False
+        self,
+        first: float,
+        seed: int = 0,
+        *,
+        stratify: bool = False,
+        shuffle: bool = True,
+        gap: int = 0,
     ) -> tuple["Dataset", "Dataset"]:
         """Split the rows at random into two data sets, such as training and test.
 
@@ -440,13 +515,18 @@ class Dataset:
                 (rounded to whole rows) or as a number of rows.
             seed: the seed of the split, an integer of at least 0.
             stratify: whether to keep each class's share of the rows.
+            shuffle: False splits by the order of the rows, without a copy. Of windows
+                (:meth:`windows`) it is the order of time in each series, and the second
+                part predicts nothing that a window of the first holds or predicts.
+            gap: rows between the two parts that are in neither, without ``shuffle``.
 
         Returns:
-            The first data set and the rest: no row in both, none lost.
+            The first data set and the rest: no row in both, none lost but for ``gap``,
+            and windows on the boundary.
 
         Raises:
             ArgumentError: a share that leaves one of the two empty, a negative seed,
-                or a class of one row with ``stratify``.
+                a class of one row with ``stratify``, or windows that are shuffled.
             DTypeError: ``stratify`` where y holds no labels.
 
         Example:
@@ -459,9 +539,19 @@ class Dataset:
             [0, 1, 1]
         """
         count = splitting.part_of(first, len(self), self.name)
-        seed = validation.seed("seed", seed)
+        seed, gap = validation.seed("seed", seed), validation.count("gap", gap)
+        by_order = not validation.truth("shuffle", shuffle)
         if validation.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
+        splitting.check_order(by_order, gap, stratify)
+        if by_order and self.of_windows is not None:
+            parts = self.of_windows.halves(count / len(self), gap)
+        elif by_order:
+            splitting.part_of(count + gap, len(self), self.name)
+            parts = slice(count), slice(count + gap, None)
+        elif self.of_windows is not None:
+            raise splitting.overlapping(self.name)
+        elif stratify:
             parts = splitting.stratified_halves(self.y, count, seed)
         else:
             parts = splitting.halves(len(self), count, seed)
@@ -508,6 +598,8 @@ class Dataset:
             )
         if validation.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
+        if self.of_windows is not None:
+            raise splitting.overlapping(self.name)
         labels = self.y if stratify else None
         parts = splitting.folds(len(self), k, seed, labels)
         return (
@@ -521,6 +613,8 @@ class Dataset:
         part.x = mapped(lambda column: column.part(rows), self.x)
         part.y = mapped(itemgetter(rows), self.y)
         part.lines = None if self.lines is None else self.lines[rows]
+        if self.of_windows is not None:
+            part.of_windows = self.of_windows.part(rows)
         check_lengths(part.x, part.y)
         return part
 

@@ -58,6 +58,7 @@ DOCUMENTS = (
     "docs/built/tour.md",
     "docs/built/design.md",
     "docs/how-to/your-data.md",
+    "docs/how-to/data.md",
     "docs/how-to/from-pytorch.md",
     "docs/how-to/from-keras.md",
     "docs/how-to/published-weights.md",
@@ -72,6 +73,8 @@ DOCUMENTS = (
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )
+#: Those whose blocks need PyTorch and its neighbours: tests/parity runs them.
+WITH_PYTORCH = ("docs/how-to/data-from-libraries.md",)
 #: Those whose blocks use the package and add nothing to it.
 USE = tuple(name for name in DOCUMENTS if re.match("docs/(?!built|measured)", name))
 #: The others.
@@ -355,7 +358,10 @@ def test_every_document_with_python_is_listed() -> None:
             for b in blocks(path.read_text("utf-8"))
         )
     }
-    assert {name for name in written if "zh-TW" not in name} <= set(DOCUMENTS)
+    assert {name for name in written if "zh-TW" not in name} <= {
+        *DOCUMENTS,
+        *WITH_PYTORCH,
+    }
 
 
 # -- the runner itself ---------------------------------------------------------------

@@ -17,6 +17,7 @@ from chainrule.data.adapter import as_data
 from chainrule.data.loaders import as_pair
 from chainrule.errors import ChainruleError, DataError
 from tests.data.resuming import BATCH, check_resumed, cut, small_blocks, weights
+from tests.test_docs import WITH_PYTORCH, problem
 
 pytestmark = pytest.mark.parity
 __all__ = ["small_blocks"]
@@ -173,3 +174,7 @@ def test_loaders_of_something_else(data: Any, text: str) -> None:
     )
     with pytest.raises(ChainruleError, match=text):
         trainer.fit(DataLoader(data, 2), epochs=1, progress=False)
+
+
+def test_the_page_on_data_of_other_libraries() -> None:
+    assert not problem(*WITH_PYTORCH, options=("--no-pictures",))

@@ -178,6 +178,14 @@ def test_a_stream_of_rows_and_of_transforms(data: Any) -> None:
     assert stream.row.shape == (3,)
 
 
+def test_a_trainer_says_how_it_takes_one(data: Any) -> None:
+    loss, sgd = nn.MSELoss(), optim.SGD(lr=0.1)
+    trainer = cr.Trainer(nn.Linear(2, 1), loss=loss, optimizer=sgd)
+    for given in (data, data.to_iterable_dataset()):
+        with pytest.raises(ArgumentError, match="from_huggingface"):
+            trainer.fit(given, epochs=1)
+
+
 def test_bad_data_sets(data: Any) -> None:
     splits = datasets.DatasetDict({"train": data, "test": data})
     cases: list[tuple[Any, dict[str, Any], type[Exception], str]] = [

@@ -99,6 +99,8 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
         else type(data).__name__,
         fix=_("(inputs, targets), each of which may be a dictionary or a tuple")
         if isinstance(data, dict)
+        else "cr.data.Dataset.from_huggingface(data, target='label')"
+        if hasattr(data, "with_format")
         else _(
             "cr.data.Dataset(x, y); cr.data.Stream(samples) for a function "
             "that gives samples (x, y) one by one"

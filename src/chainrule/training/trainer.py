@@ -210,8 +210,10 @@ class Trainer(AskedTrainer):
         Args:
             train: a ``Dataset``, a pair (inputs, targets), or a ``Stream``, which may
                 be longer than memory: it is shuffled in blocks of at most 16,384 rows
-                and 32 MB; or a ``DataLoader`` of pairs, whose batch size is taken, or a
-                ``utils.data.Dataset`` of them.
+                and 32 MB; or a ``DataLoader`` of pairs, of this library or of PyTorch,
+                whose batch size is taken, or a ``utils.data.Dataset`` of them. Of a
+                mapped file (``np.memmap``) as many rows are read at a time, in the
+                order of the whole.
             others: none.
             epochs: how many.
             batch_size: samples a step, 1 … len(train); None takes all of them (batch

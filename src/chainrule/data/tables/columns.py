@@ -32,13 +32,13 @@ class Encoded:
 
     Attributes:
         values: features of shape (distinct, width), or labels of shape (distinct,).
-        missing: a flag for each distinct cell.
+        missing: a flag for each distinct cell; None where none is missing.
         rare: the number of cells with a rare text of the training data.
         unknown: the texts that were not in the training data, with their counts.
     """
 
     values: np.ndarray
-    missing: np.ndarray
+    missing: np.ndarray | None
     rare: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
 
@@ -99,11 +99,11 @@ class Number:
         Raises:
             InvalidCellError: a text that is no number; a number beyond float32.
         """
-        values = cells.numbers(self.decimal)
-        missing = cells.missing(marks, values)
+        values, missing = cells.numbers(self.decimal), None
         with np.errstate(over="ignore"):
             narrow = values.astype(np.float32)
-        if not np.isfinite(narrow).all():
+        if marks.values or not np.isfinite(narrow).all():
+            missing = cells.missing(marks, values)
             invalid = np.isnan(values) & ~missing
             if self.loose:
                 missing |= invalid
@@ -260,12 +260,14 @@ def _indicator(column: Number | Date) -> list[str]:
 def _impute(
     columns: Iterable[np.ndarray],
     means: Iterable[float],
-    missing: np.ndarray,
+    missing: np.ndarray | None,
     indicator: bool,
 ) -> np.ndarray:
     """Replace a column's missing cells by means, and add their indicator."""
     imputed = list(columns)
-    if missing.any():
+    if missing is None:
+        missing = np.zeros(len(imputed[0]), bool)
+    else:
         pairs = zip(imputed, means, strict=True)
         imputed = [np.where(missing, v.dtype.type(mean), v) for v, mean in pairs]
     if indicator:

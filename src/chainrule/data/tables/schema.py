@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.checks import shortened
+from chainrule.data.tables.cells import MissingValues
 from chainrule.data.tables.columns import (
     Category,
     Classes,
@@ -98,6 +99,11 @@ class Schema:
         return {
             name: getattr(self, name) for name in ("delimiter", "encoding", "header")
         }
+
+    @cached_property
+    def marks(self) -> MissingValues:
+        """The marks of missing values in a table's cells."""
+        return MissingValues(self.missing_values)
 
     @cached_property
     def class_names(self) -> tuple[str, ...] | None:

@@ -185,7 +185,7 @@ class RandomResizedCrop(Augmentation):
     >>> import chainrule as cr
     >>> image = cr.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
     >>> cr.nn.RandomResizedCrop((1, 1), (1.0, 1.0), (1.0, 1.0))(image)
-    tensor([[[[1.5000]]]])
+    tensor([[[[1.5]]]])
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class ColorJitter(Augmentation):
     >>> import chainrule as cr
     >>> jitter = cr.nn.ColorJitter(brightness=(0.5, 0.5))
     >>> jitter(cr.full((1, 1, 1, 2), 0.8))
-    tensor([[[[0.4000, 0.4000]]]])
+    tensor([[[[0.4, 0.4]]]])
     """
 
     def __init__(

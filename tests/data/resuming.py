@@ -36,10 +36,9 @@ class StopAt(Callback):
 
 def trainer(inputs: int) -> cr.Trainer:
     cr.manual_seed(0)
-    model = nn.Linear(inputs, 1)
-    return cr.Trainer(
-        model, loss=nn.MSELoss(), optimizer=optim.SGD(lr=0.01, momentum=0.9)
-    )
+    model, loss = nn.Linear(inputs, 1), nn.MSELoss()
+    sgd = optim.SGD(lr=0.01, momentum=0.9)
+    return cr.Trainer(model, loss=loss, optimizer=sgd, engine="numpy")
 
 
 def weights(trained: cr.Trainer) -> bytes:

@@ -33,7 +33,8 @@ def mapped(path: Path, array: np.ndarray, mode: str = "r") -> np.ndarray:
 def fitted(x: Any, y: Any, **options: Any) -> tuple[bytes, bytes]:
     cr.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.5), nn.Linear(4, 1))
-    trainer = cr.Trainer(model, loss=nn.MSELoss(), optimizer=optim.Adam(lr=0.01))
+    adam, loss = optim.Adam(lr=0.01), nn.MSELoss()
+    trainer = cr.Trainer(model, loss=loss, optimizer=adam, engine="numpy")
     history = trainer.fit(Dataset(x, y), epochs=3, progress=False, **options)
     weights = b"".join(p.numpy().tobytes() for p in model.parameters())
     return history.steps["loss"].tobytes(), weights

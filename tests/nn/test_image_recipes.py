@@ -154,9 +154,9 @@ def test_mix_up() -> None:
         np.testing.assert_allclose(x_mixed.numpy(), expected, atol=1e-6)
         expected = share * y + (1 - share) * np.roll(y, 1, 0)
         np.testing.assert_allclose(y_mixed.numpy(), expected, atol=1e-6)
-    shares = [mix(cr.zeros(1, 1), cr.tensor(y))[1].numpy()[1, 1] for __ in range(200)]
-    assert abs(np.mean(shares) - 0.5) < 0.1
-    assert np.std(shares) == pytest.approx((1 / (4 * 1.8)) ** 0.5, abs=0.05)
+    shares = [mix(cr.zeros(1, 1), cr.tensor(y))[1].numpy()[1, 1] for __ in range(60)]
+    assert abs(np.mean(shares) - 0.5) < 0.2
+    assert np.std(shares) == pytest.approx((1 / (4 * 1.8)) ** 0.5, abs=0.1)
     __, y = nn.MixUp(num_classes=3).eval()(cr.tensor(IMAGES), cr.tensor(LABELS))
     assert (y.numpy() == LABELS).all()
 
@@ -227,8 +227,8 @@ def trainer(engine: Any = "numpy", **options: Any) -> cr.Trainer:
     return cr.Trainer(model, loss=loss, optimizer=sgd, engine=engine, **options)
 
 
-def test_a_run_goes_on_bit_for_bit(engine: Any, tmp_path: Path) -> None:
-    whole, begun = trainer(engine), trainer(engine)
+def test_a_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    whole, begun = trainer(), trainer()
     options: Any = {"batch_size": 8, "progress": False}
     expected = whole.fit(DATA, epochs=3, **options).steps["loss"]
     assert np.isfinite(expected).all()
@@ -241,6 +241,7 @@ def test_a_run_goes_on_bit_for_bit(engine: Any, tmp_path: Path) -> None:
     assert whole.predict(DATA).shape == (40, 3)
 
 
+@pytest.mark.slow
 def test_engines_agree() -> None:
     losses = []
     for engine in ("numpy", "native"):

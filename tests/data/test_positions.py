@@ -106,7 +106,14 @@ SOURCES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", SOURCES)
+#: Those that differ little from others are left to the slow tests.
+SLOW = ("list", "set_epoch", "function of objects with state_dict")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[pytest.mark.slow] * (k in SLOW)) for k in SOURCES],
+)
 def test_a_run_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
     check_resumed(SOURCES[kind], tmp_path, CUTS if "dict" in kind else CUTS[1:4])
 

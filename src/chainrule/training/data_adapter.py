@@ -182,14 +182,14 @@ class GatheredAdapter(DataAdapter):
         if step >= plan.steps(self.epoch_rows):
             return
         each = self._rows // plan.batch_size  # steps on a whole block
-        order = permutation(self.epoch_rows, self.seed, epoch)
+        drawn = permutation(self.epoch_rows, self.seed, epoch)
         numbers = range(step // each, -(-self.epoch_rows // self._rows))
 
         def gathered(stopped: Callable[[], bool]) -> Iterator[Any]:
             for number in numbers:
                 if stopped():
                     return
-                chosen = order[number * self._rows : (number + 1) * self._rows]
+                chosen = drawn[number * self._rows : (number + 1) * self._rows]
                 yield number, *self._gathered(chosen)
 
         with closing(prefetched(gathered)) as blocks:

@@ -58,6 +58,7 @@ DOCUMENTS = (
     "docs/built/tour.md",
     "docs/built/design.md",
     "docs/how-to/your-data.md",
+    "docs/how-to/data.md",
     "docs/how-to/from-pytorch.md",
     "docs/how-to/from-keras.md",
     "docs/how-to/published-weights.md",
@@ -76,6 +77,7 @@ DOCUMENTS = (
 )
 #: What the examples of documents and modules need of the extra ``parity``.
 NEEDS = {
+    "docs/how-to/data-from-libraries.md": ("torch", "pyarrow", "datasets"),
     "docs/how-to/trackers.md": ("tensorboard", "mlflow"),
     "docs/how-to/search.md": ("optuna",),
     "src/chainrule/tracking/mlflow.py": ("mlflow",),

@@ -15,7 +15,8 @@ Where to look, from the outside to the inside:
     source        the inputs of a loop's steps
     environments  where agents act: several side by side, whose state can be saved;
                   environment_checks: what they are given and return
-    data_adapter  rows for training, shuffled in blocks
+    data_adapter  rows for training, shuffled: block has what they come in,
+                  stream_adapter where a stream stands
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction
 

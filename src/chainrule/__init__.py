@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         models,
         nn,
         optim,
+        rl,
         special,
         training,
         utils,
@@ -117,7 +118,7 @@ short, int, long = int16, int32, int64
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
     *("distributions", "fft", "func", "jit", "linalg", "metrics", "models"),
-    *("nn", "optim", "random", "special", "training", "utils", "viz"),
+    *("nn", "optim", "random", "rl", "special", "training", "utils", "viz"),
 )
 #: What is imported with the first of its names that is asked for.
 _LAZY = {
@@ -279,6 +280,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "rl",
     "save",
     "scan",
     "set_default_dtype",

@@ -252,7 +252,9 @@ _WINDOWS = frozenset(
     )
 )
 #: What changes elements that it finds by their indices.
-_UPDATES = frozenset((indexing.scatter_add, indexing.scatter_add_along))
+_UPDATES = frozenset(
+    (indexing.scatter_add, indexing.scatter_add_along, indexing.put_rows)
+)
 #: What copies many short rows.
 _IN_ROWS = frozenset((movement.concatenate, movement.pad))
 #: Nodes with loops or branches within: they divide their work themselves.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import numpy as np
-
 from chainrule.composites.embedding import lookup
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions import ones, where, zeros
@@ -107,9 +105,8 @@ class Embedding(Module):
             table = randn(*shape, dtype=dtype)
             if self.padding_idx is None:
                 return table
-            filled = np.array(table.numpy())
-            filled[self.padding_idx] = 0
-            return filled
+            table[self.padding_idx] = 0
+            return table
 
         return drawn(rows, self.num_embeddings, self.embedding_dim, dtype=dtype)
 

@@ -237,8 +237,10 @@ _FUNCTIONS: dict[Primitive, float] = {
     elementwise.pow_: 2.7e-3,
     trigonometry.sin: 2.3e-3,
     trigonometry.cos: 2.3e-3,
+    trigonometry.cos_turn: 6e-4,
     trigonometry.atan2: 1.5e-3,
     random.random_bits: 9e-4,
+    random.encrypted: 9e-4,
     sorting.argsort: 5e-2,
 }
 _DIVISIONS = frozenset((elementwise.div, elementwise.sqrt))

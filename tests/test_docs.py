@@ -69,6 +69,8 @@ DOCUMENTS = (
     "docs/how-to/trainer.md",
     "docs/how-to/onnx-import.md",
     "docs/how-to/scikit-learn.md",
+    "docs/how-to/reinforcement.md",
+    "docs/how-to/recommender.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )

@@ -135,6 +135,47 @@ def test_nothing_of_the_size_of_the_table_is_made(way: str) -> None:
     assert (table.weight[60:].detach().numpy() != 0).all()
 
 
+@pytest.mark.parametrize("sliced", [False, True])
+def test_machine_code_writes_rows_in_place(sliced: bool) -> None:
+    """A copy of the table would lie in the arena."""
+    rows, width = 50_000, 16
+    table = nn.Embedding(rows, width, sparse=True)
+    optimizer = optim.SparseAdam(table.parameters(), lr=0.1)
+
+    def step(x: Any) -> Any:
+        a, b = (x[:, 0], x[:, 1]) if sliced else (x, x + 1)
+        (table(a) * table(b)).sum().backward()
+        optimizer.step()
+
+    run = cr.compile(step, engine="native", threads=1)
+    x = np.arange(80) % 50
+    run(cr.tensor(x.reshape(40, 2) if sliced else x))
+    (program,) = run.programs
+    (name,) = program.traced
+    assert program.executable.emitted(name, {}).arena_bytes < rows * width
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_index_that_is_refused_leaves_every_table(way: str) -> None:
+    """Two columns of one array have a check each."""
+    one, two = nn.Embedding(V, D, sparse=True), nn.Embedding(V, D, sparse=True)
+    optimizer = optim.SGD([one.weight, two.weight], lr=0.1)
+    kept = [t.weight.detach().numpy().copy() for t in (one, two)]
+
+    def step(x: Any) -> None:
+        one(x[:, 0]).sum().backward()
+        optimizer.step()
+        two(x[:, 1]).sum().backward()
+        optimizer.step()
+
+    run = step if way == "eager" else cr.compile(step, engine=way, threads=1)
+    with pytest.raises(ArgumentError, match="row that does not exist"):
+        run(cr.tensor([[1, 2], [3, V]]))
+    if way != "eager":  # where each step stands for itself
+        for t, before in zip((one, two), kept):
+            assert np.array_equal(t.weight.detach().numpy(), before)
+
+
 def test_numbers_that_something_else_shows_are_copied_first() -> None:
     table = nn.Embedding(V, D, sparse=True)
     optimizer = optim.SGD(table.parameters(), lr=0.1)

@@ -32,11 +32,13 @@ class Rows(NamedTuple):
     Attributes:
         indices: int64.
         gradients: of each row, whole: equal indices have equal ones.
+        sums: the same, but each different index has one row, and the others are 0.
         padding: the number of a row that is not trained, or −1.
     """
 
     indices: Value
     gradients: Value
+    sums: Value
     padding: int
 
     def of(self, table: Value) -> Value:
@@ -76,7 +78,8 @@ def rows_of(gradient: Value) -> Rows:
     flat = [convert(i, dtype=DType.int64) for i in flat]
     rows = [reshape(g, shape=(*i.shape, *width)) for i, g in zip(flat, updates)]
     together = _joined(flat), _joined(rows)
-    return Rows(together[0], _summed(*together), paddings[0])
+    group, sums = _summed(*together)
+    return Rows(together[0], take(sums, group), sums, paddings[0])
 
 
 def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
@@ -116,8 +119,8 @@ def _joined(parts: list[Value]) -> Value:
     return parts[0] if count == 1 else concatenate(*parts, axis=0)
 
 
-def _summed(indices: Value, rows: Value) -> Value:
-    """Return for each index the sum of the rows of all that are equal to it."""
+def _summed(indices: Value, rows: Value) -> tuple[Value, Value]:
+    """Return the number of each index among those that differ, and sums of rows."""
     (n,) = indices.shape
     order = argsort(indices, axis=0, descending=False)
     line = iota(shape=(n,), axis=0, dtype=DType.int64)
@@ -126,8 +129,7 @@ def _summed(indices: Value, rows: Value) -> Value:
     same = convert(equal(ordered, take(ordered, last)), dtype=DType.int64)
     number = cumsum(sub(full_like(same, 1), same), axis=0, reverse=False)
     group = put_rows(full(0, DType.int64, (n,)), order, number)
-    sums = scatter_add(full(0.0, rows.dtype, rows.shape), group, rows)
-    return take(sums, group)
+    return group, scatter_add(full(0.0, rows.dtype, rows.shape), group, rows)
 
 
 def check_sparse(kind: str, options: Any, *, takes: bool, clips: bool) -> None:

@@ -135,45 +135,26 @@ def test_nothing_of_the_size_of_the_table_is_made(way: str) -> None:
     assert (table.weight[60:].detach().numpy() != 0).all()
 
 
-@pytest.mark.parametrize("sliced", [False, True])
-def test_machine_code_writes_rows_in_place(sliced: bool) -> None:
-    """A copy of the table would lie in the arena."""
-    rows, width = 50_000, 16
-    table = nn.Embedding(rows, width, sparse=True)
-    optimizer = optim.SparseAdam(table.parameters(), lr=0.1)
+class Pairs(nn.Module):
+    """A table for the first column, and another one for the second."""
 
-    def step(x: Any) -> Any:
-        a, b = (x[:, 0], x[:, 1]) if sliced else (x, x + 1)
-        (table(a) * table(b)).sum().backward()
-        optimizer.step()
+    def __init__(self) -> None:
+        self.one, self.two = (nn.Embedding(50_000, 4, sparse=True) for __ in range(2))
 
-    run = cr.compile(step, engine="native", threads=1)
-    x = np.arange(80) % 50
-    run(cr.tensor(x.reshape(40, 2) if sliced else x))
-    (program,) = run.programs
-    (name,) = program.traced
-    assert program.executable.emitted(name, {}).arena_bytes < rows * width
+    def forward(self, x: Any) -> Any:
+        return (self.one(x[:, 0]) * self.two(x[:, 1])).sum(1, keepdim=True)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_index_that_is_refused_leaves_every_table(way: str) -> None:
-    """Two columns of one array have a check each."""
-    one, two = nn.Embedding(V, D, sparse=True), nn.Embedding(V, D, sparse=True)
-    optimizer = optim.SGD([one.weight, two.weight], lr=0.1)
-    kept = [t.weight.detach().numpy().copy() for t in (one, two)]
-
-    def step(x: Any) -> None:
-        one(x[:, 0]).sum().backward()
-        optimizer.step()
-        two(x[:, 1]).sum().backward()
-        optimizer.step()
-
-    run = step if way == "eager" else cr.compile(step, engine=way, threads=1)
-    with pytest.raises(ArgumentError, match="row that does not exist"):
-        run(cr.tensor([[1, 2], [3, V]]))
-    if way != "eager":  # where each step stands for itself
-        for t, before in zip((one, two), kept):
-            assert np.array_equal(t.weight.detach().numpy(), before)
+def test_a_trainers_machine_code_writes_rows_in_place() -> None:
+    """A copy of a table would lie in the arena."""
+    trainer = cr.Trainer(
+        Pairs(), optimizer=optim.SparseAdam(), loss=nn.MSELoss(), engine="native"
+    )
+    x = np.arange(80).reshape(40, 2)
+    trainer.fit((x, np.ones((40, 1), np.float32)), epochs=1, batch_size=20)
+    program: Any = trainer._programs.training
+    emitted = program.program.executable.emitted("train", {"N": 20})
+    assert emitted.arena_bytes < 50_000
 
 
 def test_numbers_that_something_else_shows_are_copied_first() -> None:

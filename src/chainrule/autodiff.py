@@ -26,7 +26,6 @@ from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple
-from chainrule.graph.row_gradient import RowGradient
 from chainrule.primitives.elementwise import add
 from chainrule.primitives.movement import reshape
 from chainrule.text import _
@@ -92,7 +91,7 @@ def cotangents(
 
 def plus(first: Value, second: Value) -> Value:
     """Return the sum of two cotangents; that of rows of a table has these rows."""
-    rows = first.joined(second) if isinstance(first, RowGradient) else None
+    rows = first.joined(second)
     return add(first, second) if rows is None else rows
 
 

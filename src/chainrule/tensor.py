@@ -17,7 +17,7 @@ from weakref import ref as reference
 
 import numpy as np
 
-from chainrule.autodiff import cotangents, plus
+from chainrule.autodiff import cotangents
 from chainrule.engines import eager  # noqa: F401 - computes some calls of tensors
 from chainrule.engines.threads import process
 from chainrule.errors import (
@@ -40,7 +40,6 @@ from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.layout import UNKNOWN
 from chainrule.graph.node import Array, Value
-from chainrule.graph.row_gradient import RowGradient
 from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
 from chainrule.methods.changes import unshared
 from chainrule.methods.conversion import Conversion
@@ -643,8 +642,8 @@ def _accumulate(owner: Tensor, g: Value) -> None:
     gradient = owner.grad
     if gradient is None:
         owner.grad = wrap(g)
-    elif isinstance(gradient._value, RowGradient):
-        owner.grad = wrap(plus(gradient._value, g))
+    elif (rows := gradient._value.joined(g)) is not None:
+        owner.grad = wrap(rows)
     elif context.grad or gradient.requires_grad:
         owner.grad = gradient + wrap(g)
     else:

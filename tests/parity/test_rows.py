@@ -30,7 +30,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize("padding", [None, 3])
 @pytest.mark.parametrize(("kind", "options"), CASES)
 def test_streams_of_indices(
-    way: str, kind: str, options: dict[str, Any], padding: int | None
+    way: Any, kind: str, options: dict[str, Any], padding: int | None
 ) -> None:
     """Duplicates, empty batches, two tables: losses and weights agree."""
     rng = np.random.default_rng(0)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from chainrule import notation as write
 from chainrule.composites.composite import composite
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import EAGER, Case
-from chainrule.graph.row_gradient import RowGradient
+from chainrule.graph.types import DType
 from chainrule.primitives.elementwise import equal, where
-from chainrule.primitives.indexing import scatter_add, take
+from chainrule.primitives.indexing import add_rows, scatter_add, take
 from chainrule.primitives.movement import broadcast_to, full, full_like, reshape
 
 _CASES = (
@@ -72,6 +74,53 @@ def row_gradient(indices: Value, updates: Value, *, rows: int, padding: int) -> 
     """
     shape = (rows, *updates.shape[len(indices.shape) :])
     return scatter_add(full(0.0, updates.dtype, shape), indices, updates)
+
+
+class RowGradient(Value):
+    """An eager value that is 0 but for rows that are added up.
+
+    It keeps what is added to which row; the array with its zeros is made when something
+    asks for its numbers. While a function is traced, :func:`row_gradient` is the same.
+
+    Args:
+        parts: pairs of indices (…) and rows (…, d).
+        shape, dtype: of the whole.
+        padding: the number of a row that is not trained, or −1.
+    """
+
+    __slots__ = ("_whole", "padding", "parts")
+
+    def __init__(
+        self,
+        parts: Iterable[tuple[Array, Array]],
+        shape: tuple[int, ...],
+        dtype: DType,
+        padding: int = -1,
+    ) -> None:
+        self._whole: Array | None = None
+        super().__init__(None, shape, dtype)
+        self.parts, self.padding = tuple(parts), padding
+
+    @property
+    def array(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The whole gradient with its zeros, which is made when it is asked for."""
+        if self._whole is None:
+            self._whole = np.zeros(self.shape, self.dtype.numpy)
+            for indices, rows in self.parts:
+                add_rows(self._whole, indices, rows)
+        return self._whole
+
+    @array.setter
+    def array(self, whole: Array | None) -> None:
+        self._whole = whole
+
+    def joined(self, other: Value) -> RowGradient | None:
+        """Return the sum of two gradients of rows; None where ``other`` is none."""
+        if not isinstance(other, RowGradient) or other.padding != self.padding:
+            return None
+        parts = self.parts + other.parts
+        shape: tuple[int, ...] = self.shape  # type: ignore[assignment]
+        return RowGradient(parts, shape, self.dtype, self.padding)
 
 
 class _Eager:

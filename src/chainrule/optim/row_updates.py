@@ -10,11 +10,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any, NamedTuple
 
-from chainrule.composites.embedding import is_padding, row_gradient
+from chainrule.composites.embedding import RowGradient, is_padding, row_gradient
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.context import context
 from chainrule.graph.node import Value
-from chainrule.graph.row_gradient import RowGradient
 from chainrule.graph.types import DType, size_of
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, convert, equal, maximum, sub, where

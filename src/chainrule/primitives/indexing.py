@@ -19,7 +19,6 @@ from chainrule.graph.batching import Samples, moved, one_by_one, shifted
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, of_any
-from chainrule.graph.row_gradient import add_rows
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, convert, equal, where
@@ -141,6 +140,18 @@ def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
     out = np.array(base, order="C")
     add_rows(out, indices, updates)
     return out
+
+
+def add_rows(out: Array, indices: Array, rows: Array) -> None:
+    """Add rows to an array in place, by index and in order; equal indices add up."""
+    width = math.prod(out.shape[1:])
+    if width == 1 or not out.flags.c_contiguous:
+        np.add.at(out, indices, rows)
+        return
+    # Element by element, of which NumPy makes a fast loop.
+    starts = indices.reshape(-1, 1).astype(np.intp) * width
+    places = (starts + np.arange(width)).reshape(-1)
+    np.add.at(out.reshape(-1), places, rows.reshape(-1))
 
 
 def _put_updates(g: Value, y: Value, x: Value, i: Value, u: Value) -> Value:

@@ -16,7 +16,6 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array, Node
 from chainrule.graph.primitive import REFERENCES, Primitive
-from chainrule.graph.row_gradient import add_rows
 from chainrule.graph.types import DType
 from chainrule.primitives import (
     checks,
@@ -246,7 +245,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     reduce.argmax: _index("argmax"),
     reduce.argmin: _index("argmin"),
     indexing.take: _take_rows,
-    indexing.scatter_add: _changed("scatter_add", add_rows),
+    indexing.scatter_add: _changed("scatter_add", indexing.add_rows),
     indexing.put_rows: _changed("put_rows", _put),
     matmul.dot_general: _dot,
 }

@@ -228,6 +228,10 @@ def threefry(
     return x0, x1
 
 
+def _encrypted(b: ir.IRBuilder, node: Node, k0: Any, k1: Any, x0: Any, x1: Any) -> Any:
+    return threefry(b, (k0, k1), x0, x1)[0]
+
+
 #: (builder, node, operands…) → result; spelt out so that the lambdas have types.
 Emit = (
     Callable[[ir.IRBuilder, Node, Any], Any]
@@ -237,7 +241,7 @@ Emit = (
 )
 
 SCALAR: dict[Primitive, Emit] = {
-    random.encrypted: lambda b, node, k0, k1, x0, x1: threefry(b, (k0, k1), x0, x1)[0],
+    random.encrypted: _encrypted,
     elementwise.add: _arithmetic("sum"),
     elementwise.sub: _arithmetic("sub"),
     elementwise.mul: _arithmetic("prod"),

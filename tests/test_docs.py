@@ -72,6 +72,8 @@ DOCUMENTS = (
     "docs/how-to/scikit-learn.md",
     "docs/how-to/notebooks.md",
     "docs/how-to/serving.md",
+    "docs/how-to/reinforcement.md",
+    "docs/how-to/recommender.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )

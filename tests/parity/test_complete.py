@@ -130,6 +130,8 @@ LEFT_OUT = {
         optim.OPTIMIZERS optim.SCHEDULES optim.ParamGroup optim.RuleOptimizer
         optim.Optimizer
         optim.build_schedule""",
+    "gradients of rows alone: tests/parity/test_rows.py": "optim.SparseAdam",
+    "agents: tests/rl": "rl",
 }
 NAMES = {name for names in LEFT_OUT.values() for name in names.split()}
 #: Arguments, by the function or for all of them, with the reason.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,7 +13,8 @@ from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype
+from chainrule.graph.room import check_room
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, shape_of
 from chainrule.operations.op import passed_twice, raises_call_error
 from chainrule.operations.operands import (
@@ -29,10 +29,11 @@ from chainrule.primitives.checks import require_all
 from chainrule.primitives.elementwise import add, log, mul, neg, sqrt
 from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shift_right
 from chainrule.primitives.movement import reshape, slice_
-from chainrule.primitives.random import random_bits, seed_key
+from chainrule.primitives.random import need_countable, random_bits, seed_key
 from chainrule.primitives.reduce import argmax
-from chainrule.primitives.trigonometry import cos
+from chainrule.primitives.trigonometry import cos_turn
 from chainrule.random.generator import Generator, bits, drawing
+from chainrule.random.large_draws import LARGE, draw_large
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
@@ -74,6 +75,27 @@ def _by_blocks(
         parts = [line[block] for line in numbers]
         (result[block],) = evaluate(graphs[len(parts[0])], parts)
     return Value(result.reshape(raw[0].shape))
+
+
+def _large(
+    name: str,
+    function: Callable[..., Value],
+    sizes: Shape,
+    firsts: Sequence[Dim],
+    dtype: DType,
+    options: Sequence[Any],
+    option_dtype: DType,
+) -> Value | None:
+    """Draw very many numbers, see :func:`draw_large`; None for other draws."""
+    plain = all(isinstance(option, int | float) for option in options)
+    count: Any = size_of(sizes)
+    if not plain or not isinstance(count, int) or count < LARGE:
+        return None
+    need_countable(count * len(firsts))
+    check_room(sizes, dtype.itemsize)
+    kinds = dtype, tuple(options), option_dtype
+    numbers = draw_large(name, function, count, firsts, *kinds)  # type: ignore[arg-type]
+    return None if numbers is None else Value(numbers.reshape(sizes))  # type: ignore[arg-type]
 
 
 def between(raw: Value) -> Value:
@@ -126,12 +148,16 @@ def uniform(
     """
     kind = dtype_or_default(dtype)
 
-    def spread(raw: Value) -> Value:
+    def spread(raw: Value, *options: Value) -> Value:
+        wide, least = map(wrap, options) if options else (high - low, low)
         high_bits = shift_right(raw, full(8, DType.uint32, raw.shape))
         unit = wrap(astype(high_bits, kind)) * 2.0**-24
-        return astype((unit * (high - low) + low).value, kind)
+        return astype((unit * wide + least).value, kind)
 
-    numbers = _by_blocks(spread, bits(_sizes(shape)).value, options=(low, high))
+    sizes = _sizes(shape)
+    numbers = _large("uniform", spread, sizes, (0,), kind, (high - low, low), kind)
+    if numbers is None:
+        numbers = _by_blocks(spread, bits(sizes).value, options=(low, high))
     return _tensor(numbers, requires_grad)
 
 
@@ -169,16 +195,19 @@ def randn(
     """
     kind = dtype_or_default(dtype)
 
-    def spread(first: Value, second: Value) -> Value:
+    def spread(first: Value, second: Value, *options: Value) -> Value:
+        scale, middle = map(wrap, options) if options else (std, mean)
         u, v = between(first), between(second)
         radius = sqrt(mul(full(-2.0, DType.float64, u.shape), log(u)))
-        angle = mul(full(2 * math.pi, DType.float64, v.shape), v)
-        return astype((wrap(mul(radius, cos(angle))) * std + mean).value, kind)
+        return astype((wrap(mul(radius, cos_turn(v))) * scale + middle).value, kind)
 
     sizes = _sizes(shape)
+    count, options = size_of(sizes), (std, mean)
     # Two draws, and other counters in each.
-    first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
-    numbers = _by_blocks(spread, first, second, options=(mean, std))
+    numbers = _large("randn", spread, sizes, (0, count), kind, options, DType.float64)
+    if numbers is None:
+        first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
+        numbers = _by_blocks(spread, first, second, options=options)
     return _tensor(numbers, requires_grad)
 
 

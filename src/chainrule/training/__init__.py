@@ -23,6 +23,7 @@ Where to look, from the outside to the inside:
     probes                    numbers from within a step
     callbacks, stopping,      what runs between the chunks: your own, early stopping
     logs, progress            and the best checkpoint, a log on the disk, the display
+    resumable                 a loop of one's own that outlives a kill
     interrupt, nonfinite      signals; a loss that is no longer a number
     history                   what happened, as a table
     saving, document,         what a checkpoint holds, and what it must hold; the file

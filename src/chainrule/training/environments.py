@@ -72,6 +72,7 @@ class Environments(EnvironmentChecks):
 
     Attributes:
         observations: of the present states, (count, …) float32.
+        observation_space, action_space: gymnasium's; None where there are none.
         steps: made so far, all environments together.
         episodes: of every episode that has ended: ``steps`` at its end, its return (the
             sum of its rewards), its length.

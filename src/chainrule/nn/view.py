@@ -17,12 +17,17 @@ NUMBERS = 4_000_000
 
 def module_view(module: Any) -> str:
     """Return a module as HTML: a table of its layers, or the numbers of one layer."""
-    named = [(path, m) for path, m in module.named_modules() if m is not module]
+    whole, *named = module.named_modules()
     if not named:
         own = module.named_tensors()
         return view(paragraph(repr(module)), *(_numbers(*item) for item in own))
+    if any(module.named_parameters(recurse=False)):  # beside those of its layers
+        named.insert(0, whole)
     head = tr("layer"), tr("class"), tr("shapes"), tr("parameters")
-    rows = [[path, _kind(inner), *_sizes(inner)] for path, inner in named[:ROWS]]
+    counted: set[int] = set()
+    rows = [
+        [path, _kind(inner), *_sizes(inner, counted)] for path, inner in named[:ROWS]
+    ]
     shown = table([head, *rows], len(named), left=True)
     return view(paragraph(type(module).__name__), shown, paragraph(_total(module)))
 
@@ -32,12 +37,16 @@ def _kind(module: Any) -> str:
     return f"{type(module).__name__}({module.extra_repr()})"
 
 
-def _sizes(module: Any) -> list[str]:
-    """Return the shapes of a module's own parameters, and their numbers' count."""
+def _sizes(module: Any, counted: set[int]) -> list[str]:
+    """Return the shapes of a module's own parameters, and their numbers' count.
+
+    What other modules share is counted once, so that a column adds up to the total.
+    """
     own = dict(module.named_parameters(recurse=False))
     try:
         shapes = [f"{name} {show(p.shape)}" for name, p in own.items()]
-        count = sum(p.size for p in own.values())
+        count = sum(p.size for p in own.values() if id(p) not in counted)
+        counted |= {*map(id, own.values())}
     except ArgumentError:  # a lazy layer's
         return [tr("known at the first call"), ""]
     return [tr(", ").join(shapes), f"{count:,}" if own else ""]

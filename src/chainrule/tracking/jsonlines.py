@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from chainrule.errors import SaveError
 from chainrule.text import _
 from chainrule.tracking.configuration import Plain
 from chainrule.tracking.tracker import Tracker
@@ -20,13 +22,15 @@ from chainrule.util.keywords import strict
 class JSONLines(Tracker):
     """A log of a run as JSON Lines (jsonlines.org): one object a line.
 
-    The first line is the run's configuration, ``{"config": {…}}``; every other has the
-    ``step`` that it is of, and numbers by name. Each line reaches the system as soon as
-    it is known, so that a kill loses none before it. A resumed run takes back the lines
-    of steps that come again, a torn one too, and goes on behind the others.
+    The first line is the run's id and its configuration, ``{"run_id": …, "config":
+    {…}}``; every other has the ``step`` that it is of, and numbers by name. Each line
+    reaches the system as soon as it is known, so that a kill loses none before it. A
+    resumed run takes back the lines of steps that come again, a torn one too, and goes
+    on behind the others.
 
     Args:
-        path: the file; a new run replaces it, a resumed one goes on with it.
+        path: the file; a new run replaces it, a resumed one goes on with it. A file
+            that another run has replaced since is left alone, with a warning.
         log_every_n_steps: steps between two lines within an epoch; 0: epochs only.
 
     JSON has neither NaN nor infinity: such a value is ``null``.
@@ -43,35 +47,51 @@ class JSONLines(Tracker):
 
     def begin(self, run_id: str | None, config: Mapping[str, Plain], step: int) -> str:
         """Begin the run's file of JSON Lines, or cut it behind a step to go on."""
-        kept = 0
+        self._length = 0
         if run_id is not None and self.path.exists():
-            kept = _whole(self.path, step)
-            os.truncate(self.path, kept)
-        if not kept:
+            self._length = self._whole(run_id, step)
+            os.truncate(self.path, self._length)
+        run_id = run_id or secrets.token_hex(8)
+        if not self._length:
             make_directory(self.path.parent)
-            append(self.path, _line({"config": config}), _("log of the run"), new=True)
-        return run_id or self.path.name
+            self._append({"run_id": run_id, "config": config}, new=True)
+        return run_id
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Append one line to the run's JSON Lines."""
-        line = _line({"step": step, **plain(values)})
-        append(self.path, line, _("log of the run"))
+        if self.path.stat().st_size != self._length:
+            raise self._of_another()
+        self._append({"step": step, **plain(values)})
 
+    def _append(self, record: Mapping[str, Any], *, new: bool = False) -> None:
+        text = json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"
+        append(self.path, line := text.encode(), _("log of the run"), new=new)
+        self._length += len(line)
 
-def _line(record: Mapping[str, Any]) -> bytes:
-    return (json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    def _whole(self, run_id: str, step: int) -> int:
+        """Return the length of the run's whole lines that are of steps up to ``step``.
 
-
-def _whole(path: os.PathLike[str], step: int) -> int:
-    """Return the length of a file's whole lines that are of steps up to ``step``."""
-    kept = 0
-    with open_file(path) as file:
-        for line in file:
-            try:
-                record = json.loads(line)
-                if not line.endswith(b"\n") or record.get("step", 0) > step:
+        Raises:
+            SaveError: the file is the log of another run.
+        """
+        kept = 0
+        with open_file(self.path) as file:
+            for line in file:
+                try:
+                    record = json.loads(line)
+                    if record.get("run_id", run_id) != run_id:
+                        raise self._of_another()
+                    if not line.endswith(b"\n") or record.get("step", 0) > step:
+                        break
+                except (ValueError, AttributeError, TypeError):
                     break
-            except (ValueError, AttributeError, TypeError):
-                break
-            kept += len(line)
-    return kept
+                kept += len(line)
+        return kept
+
+    def _of_another(self) -> SaveError:
+        return SaveError(
+            _("{path} is the log of another run.", path=self.path),
+            expected=_("a file that this run alone writes"),
+            got=_("lines that are not of run {run_id}", run_id=self.run_id),
+            fix=_("give each run a path of its own"),
+        )

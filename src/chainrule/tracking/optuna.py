@@ -16,7 +16,7 @@ from chainrule.util.keywords import strict
 
 @runtime_checkable
 class Trial(Protocol):
-    """What is asked of a trial of Optuna's."""
+    """The part of a trial of Optuna's that is used."""
 
     def report(self, value: float, step: int) -> None:
         """Give the trial its number as of an epoch."""

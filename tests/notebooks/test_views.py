@@ -132,6 +132,16 @@ def test_a_network_is_the_table_of_its_layers() -> None:
     assert "… 480 more rows" in shown(deep).text
 
 
+def test_a_layer_of_many_numbers_is_bounded() -> None:
+    cr.manual_seed(0)
+    deep = shown(nn.LSTM(256, 256, num_layers=5))
+    assert "weight_ih_l4 (1024, 256) float32" in deep.text
+    many = nn.ParameterList([cr.rand(256, 256) for __ in range(50)])
+    assert "… 30 more rows" in shown(many).text
+    long = cr.data.Dataset([[1.0]], [1.0], name="x" * 10**6)
+    assert len(long._repr_html_()) < 10_000
+
+
 def test_the_rows_of_a_network_add_up_to_its_parameters() -> None:
     shared = nn.Linear(3, 3)
     made = (

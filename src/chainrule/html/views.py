@@ -21,8 +21,8 @@ from chainrule.text.tables import Table, html_table
 
 #: Rows and columns of a view's table; more are counted.
 ROWS, COLUMNS = 20, 12
-#: Characters of a cell.
-CHARACTERS = 120
+#: Characters of a cell, and of a paragraph.
+CHARACTERS, LONGEST = 120, 5000
 #: Points of a line in a chart.
 POINTS = 300
 #: Of lines on white and on black.
@@ -56,7 +56,7 @@ def paragraph(text: str, kind: str = "") -> str:
     '<p class="note">a &lt; b</p>'
     """
     named = f' class="{kind}"' if kind else ""
-    return f"<p{named}>{escape(visible(text))}</p>"
+    return f"<p{named}>{escape(_cut(text, LONGEST))}</p>"
 
 
 def table(rows: Table, of: int | None = None, *, left: bool = False) -> str:
@@ -79,8 +79,8 @@ def table(rows: Table, of: int | None = None, *, left: bool = False) -> str:
     return f'<div class="{"left" if left else ""}">{html_table(kept)}</div>{note}'
 
 
-def _cut(cell: str) -> str:
-    return visible(cell if len(cell) <= CHARACTERS else cell[: CHARACTERS - 1] + "…")
+def _cut(text: str, most: int = CHARACTERS) -> str:
+    return visible(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def gallery(addresses: Sequence[str], captions: Sequence[str]) -> str:

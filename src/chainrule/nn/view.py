@@ -11,16 +11,16 @@ from chainrule.html.views import ROWS, paragraph, table, view
 from chainrule.primitives.rules import show
 from chainrule.text import tr
 
-#: Numbers of a layer that are shown as a picture; of larger ones the shape alone.
-NUMBERS = 4_000_000
+#: Numbers of a tensor that are shown as a picture; of larger ones the shape alone, as
+#: of those that come when a layer's view has so many characters.
+NUMBERS, ROOM = 4_000_000, 400_000
 
 
 def module_view(module: Any) -> str:
     """Return a module as HTML: a table of its layers, or the numbers of one layer."""
     whole, *named = module.named_modules()
     if not named:
-        own = module.named_tensors()
-        return view(paragraph(repr(module)), *(_numbers(*item) for item in own))
+        return view(paragraph(repr(module)), *_layer(module))
     if any(module.named_parameters(recurse=False)):  # beside those of its layers
         named.insert(0, whole)
     head = tr("layer"), tr("class"), tr("shapes"), tr("parameters")
@@ -30,6 +30,17 @@ def module_view(module: Any) -> str:
     ]
     shown = table([head, *rows], len(named), left=True)
     return view(paragraph(type(module).__name__), shown, paragraph(_total(module)))
+
+
+def _layer(module: Any) -> list[str]:
+    """Return a layer's own tensors with their numbers, as long as there is room."""
+    own, parts = [*module.named_tensors()], list[str]()
+    for name, tensor in own[:ROWS]:
+        parts.append(_numbers(name, tensor, sum(map(len, parts)) < ROOM))
+    if len(own) > ROWS:
+        text = tr("{n} more rows", n=f"{len(own) - ROWS:,}")
+        parts.append(paragraph(f"… {text}", "note"))
+    return parts
 
 
 def _kind(module: Any) -> str:
@@ -63,11 +74,11 @@ def _total(module: Any) -> str:
     return tr("{n} parameters, {m} of them trained", n=f"{total:,}", m=f"{trained:,}")
 
 
-def _numbers(name: str, tensor: Any) -> str:
+def _numbers(name: str, tensor: Any, room: bool) -> str:
     """Return a layer's tensor with its numbers: a table, or a picture."""
     try:
         about = f"{show(tensor.shape)} {tensor.dtype.name}"
     except ArgumentError:
         return paragraph(tr("{name}: known at the first call", name=name))
-    array = array_html(tensor.numpy()) if tensor.size <= NUMBERS else ""
+    array = array_html(tensor.numpy()) if room and tensor.size <= NUMBERS else ""
     return f"<p><b>{escape(name)}</b> {escape(about)}</p>{array}"

@@ -26,11 +26,11 @@ class JSONLines(Tracker):
     {…}}``; every other has the ``step`` that it is of, and numbers by name. Each line
     reaches the system as soon as it is known, so that a kill loses none before it. A
     resumed run takes back the lines of steps that come again, a torn one too, and goes
-    on behind the others.
+    on behind the others. A file that another run has begun anew is left to that run,
+    with a warning.
 
     Args:
-        path: the file; a new run replaces it, a resumed one goes on with it. A file
-            that another run has replaced since is left alone, with a warning.
+        path: the file; a new run replaces it, a resumed one goes on with it.
         log_every_n_steps: steps between two lines within an epoch; 0: epochs only.
 
     JSON has neither NaN nor infinity: such a value is ``null``.

@@ -116,6 +116,13 @@ def test_the_configuration_is_that_of_the_run() -> None:
     assert all(isinstance(v, str | int | float | None) for v in config.values())
 
 
+def test_a_stream_has_no_fingerprint() -> None:
+    notes, data = Notes(), dataset()
+    stream = cr.data.Stream(lambda: zip(data.x[:], data.y), classes=3)
+    trainer().fit(stream, epochs=1, callbacks=notes, progress=False)
+    assert "data.crc32" not in notes.of("begin")[0][1]
+
+
 @pytest.mark.usefixtures("single_steps")
 def test_a_loop_of_several_entries() -> None:
     loop = example("loop_gan").make("numpy")

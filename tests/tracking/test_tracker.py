@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, tracking
+from chainrule import errors, nn, optim, tracking
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.graph.types import ArrayType, DType
@@ -114,6 +114,30 @@ def test_the_configuration_is_that_of_the_run() -> None:
     assert config["versions.numpy"] == np.__version__
     assert config["notes.who.name"] == "me"
     assert all(isinstance(v, str | int | float | None) for v in config.values())
+
+
+class Pair(nn.Module):
+    """A network of two outputs."""
+
+    def __init__(self) -> None:
+        self.inner = nn.Linear(6, 1)
+
+    def forward(self, x: cr.Tensor) -> dict[str, cr.Tensor]:
+        return {"a": self.inner(x), "b": self.inner(x)}
+
+
+def test_the_weights_of_losses_are_settings() -> None:
+    notes, x = Notes(), np.ones((4, 6), "f4")
+    made = cr.Trainer(
+        Pair(),
+        loss={"a": nn.MSELoss(), "b": nn.L1Loss()},
+        loss_weights={"a": 1.0, "b": 0.25},
+        optimizer=optim.SGD(),
+        engine="numpy",
+    )
+    made.fit((x, {"a": x[:, :1], "b": x[:, :1]}), callbacks=notes, progress=False)
+    config = notes.of("begin")[0][1]
+    assert (config["losses.b"], config["loss_weights.b"]) == ("L1Loss()", 0.25)
 
 
 def test_a_stream_has_no_fingerprint() -> None:

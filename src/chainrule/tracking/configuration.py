@@ -64,6 +64,8 @@ def _of_trainer(trainer: Any) -> dict[str, Any]:
     }
     settings = saving.settings(trainer)
     del settings["architecture"]  # ``model`` says the same, for people
+    outputs = [one for one in settings["losses"] if one["output"] is not None]
+    settings["loss_weights"] = {one["output"]: one["weight"] for one in outputs}
     settings["losses"] = {
         "loss" if one["output"] is None else one["output"]: repr(part.loss)
         for one, part in zip(settings["losses"], trainer.objective.parts)

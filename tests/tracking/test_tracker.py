@@ -135,7 +135,8 @@ def test_the_weights_of_losses_are_settings() -> None:
         optimizer=optim.SGD(),
         engine="numpy",
     )
-    made.fit((x, {"a": x[:, :1], "b": x[:, :1]}), callbacks=notes, progress=False)
+    data = x, {"a": x[:, :1], "b": x[:, :1]}
+    made.fit(data, epochs=1, batch_size=4, callbacks=notes, progress=False)
     config = notes.of("begin")[0][1]
     assert (config["losses.b"], config["loss_weights.b"]) == ("L1Loss()", 0.25)
 

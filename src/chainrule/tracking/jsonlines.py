@@ -47,51 +47,53 @@ class JSONLines(Tracker):
 
     def begin(self, run_id: str | None, config: Mapping[str, Plain], step: int) -> str:
         """Begin the run's file of JSON Lines, or cut it behind a step to go on."""
-        self._length = 0
-        if run_id is not None and self.path.exists():
-            self._length = self._whole(run_id, step)
-            os.truncate(self.path, self._length)
+        kept, new = 0, run_id is None
         run_id = run_id or secrets.token_hex(8)
-        if not self._length:
+        self._head = f'{{"run_id": {json.dumps(run_id)}'.encode()
+        if not new and self.path.exists():
+            if not self._head.startswith(self._start()):  # a kill may have torn it
+                raise self._of_another()
+            kept = _whole(self.path, step)
+            os.truncate(self.path, kept)
+        if not kept:
             make_directory(self.path.parent)
             self._append({"run_id": run_id, "config": config}, new=True)
         return run_id
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Append one line to the run's JSON Lines."""
-        if self.path.stat().st_size != self._length:
+        if self._start() != self._head:
             raise self._of_another()
         self._append({"step": step, **plain(values)})
 
     def _append(self, record: Mapping[str, Any], *, new: bool = False) -> None:
-        text = json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"
-        append(self.path, line := text.encode(), _("log of the run"), new=new)
-        self._length += len(line)
+        line = json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"
+        append(self.path, line.encode(), _("log of the run"), new=new)
 
-    def _whole(self, run_id: str, step: int) -> int:
-        """Return the length of the run's whole lines that are of steps up to ``step``.
-
-        Raises:
-            SaveError: the file is the log of another run.
-        """
-        kept = 0
+    def _start(self) -> bytes:
+        """Return the bytes of the file where the run's id stands."""
         with open_file(self.path) as file:
-            for line in file:
-                try:
-                    record = json.loads(line)
-                    if record.get("run_id", run_id) != run_id:
-                        raise self._of_another()
-                    if not line.endswith(b"\n") or record.get("step", 0) > step:
-                        break
-                except (ValueError, AttributeError, TypeError):
-                    break
-                kept += len(line)
-        return kept
+            return file.read(len(self._head))
 
     def _of_another(self) -> SaveError:
         return SaveError(
             _("{path} is the log of another run.", path=self.path),
             expected=_("a file that this run alone writes"),
-            got=_("lines that are not of run {run_id}", run_id=self.run_id),
+            got=_("a first line without {start}", start=self._head.decode()),
             fix=_("give each run a path of its own"),
         )
+
+
+def _whole(path: os.PathLike[str], step: int) -> int:
+    """Return the length of a file's whole lines that are of steps up to ``step``."""
+    kept = 0
+    with open_file(path) as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+                if not line.endswith(b"\n") or record.get("step", 0) > step:
+                    break
+            except (ValueError, AttributeError, TypeError):
+                break
+            kept += len(line)
+    return kept

@@ -130,6 +130,23 @@ def test_a_run_that_goes_another_way_is_not_given_old_numbers(
     assert [loss for __, loss in metric(uri, log, "train_loss")] == losses
 
 
+@pytest.mark.usefixtures("single_steps")
+def test_means_of_more_steps_are_no_other_way(uri: str, tmp_path: Path) -> None:
+    """Points that became sparser at another moment do not end the tracking."""
+
+    def store() -> MLflow:
+        return MLflow(tracking_uri=uri, log_model=False, log_every_n_steps=5)
+
+    fit(store(), checkpoint=tmp_path)
+    data = dataset()
+    options = {"validation": data, "epochs": EPOCHS + 2, "progress": False}
+    for doubled in range(2):
+        made, log = cr.Trainer.load(tmp_path), store()
+        made.state.callbacks["MLflow"]["doubled"] = doubled
+        made.resume(data, callbacks=log, **options)
+    assert [step for step, __ in metric(uri, log, "step/loss")] == [*range(5, 36, 5)]
+
+
 def test_names_that_mlflow_cannot_tell_apart(uri: str) -> None:
     def add(made: cr.Trainer) -> None:
         made.history.epochs[-1] |= {"a?": 1.0, "a!": 2.0}

@@ -463,6 +463,14 @@ def test_json_has_neither_nan_nor_infinity(tmp_path: Path) -> None:
     assert lines(log.path)[1]["validation_odd"] is None
 
 
+def test_half_a_character_is_json_too(tmp_path: Path) -> None:
+    made, log = trainer(), JSONLines(tmp_path / "log.jsonl")
+    made.notes = {"file": "名\udc80"}  # as os.fsdecode gives it
+    fit(log, made, epochs=1)
+    assert lines(log.path)[0]["config"]["notes.file"] == "名\udc80"
+    assert "名" in log.path.read_text("utf-8")
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.warns(errors.ChainruleWarning, match="SaveError"):

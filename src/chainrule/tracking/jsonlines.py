@@ -68,7 +68,9 @@ class JSONLines(Tracker):
 
     def _append(self, record: Mapping[str, Any], *, new: bool = False) -> None:
         line = json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"
-        append(self.path, line.encode(), _("log of the run"), new=new)
+        # Of half a character backslashreplace makes what JSON writes for it.
+        content = line.encode("utf-8", "backslashreplace")
+        append(self.path, content, _("log of the run"), new=new)
 
     def _start(self) -> bytes:
         """Return the bytes of the file where the run's id stands."""

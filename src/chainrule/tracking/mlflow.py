@@ -26,6 +26,8 @@ from chainrule.version import __version__
 #: Parameters that MLflow takes at a time, and characters of one; the artifact
 #: ``configuration.json`` has them whole.
 PARAMETERS, CHARACTERS = 100, 500
+#: Metrics that tell whether a run goes on as it did: each is of a whole epoch.
+LOSSES = ("train_loss", "validation_loss")
 #: Seconds that a server may take to answer at all.
 PATIENCE = 5
 
@@ -123,7 +125,7 @@ class MLflow(Tracker):
             had = self._has.get(key, {}).get(step)
             if had is None:
                 metrics.append(Metric(key, float(value), now, step))
-            elif key.endswith("loss") and not _same(had, value):
+            elif key in LOSSES and not _same(had, value):
                 raise ArgumentError(
                     _(
                         "MLflow's run has another {key} at step {step}.",

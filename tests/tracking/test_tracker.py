@@ -212,6 +212,17 @@ def test_a_loop_that_ends_by_its_updates_is_completed() -> None:
     assert [step for __, step in notes.of("scalars")] == [4, 8, 12, 16]
 
 
+@pytest.mark.usefixtures("single_steps")
+def test_another_loop_is_another_run() -> None:
+    notes = Notes(log_every_n_steps=4)
+    for __ in range(2):
+        loop = counting(["train"])
+        loop.callbacks.append(notes)
+        loop.run(epochs=1)
+    assert [(run, step) for run, __, step in notes.of("begin")] == [(None, 0)] * 2
+    assert [step for __, step in notes.of("scalars")] == [4, 8, 12] * 2
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     def add(made: cr.Trainer) -> None:
         made.history.epochs[-1] |= {"a": np.float32(0.5), "b": np.int64(2), "c": "no"}

@@ -156,6 +156,8 @@ class Tracker(Callback):
         self.check({})  # a Loop does not
         self._failed = self._completed = False
         self._starts = dict(trainer.state.starts)
+        if trainer.state.updates < self._logged:  # of another Loop
+            self.run_id = None
         if self.run_id is None:
             self._began = self._logged = trainer.state.updates
             self._doubled, self._ahead = 0, _unrecorded(trainer)

@@ -153,7 +153,7 @@ class Tracker(Callback):
 
     def on_start(self, trainer: Any) -> None:
         """Begin to track the run, or go on where its checkpoint says."""
-        self.check({})  # a Loop does not
+        Tracker.check(self, {})  # a Loop asks no callback
         self._failed = self._completed = False
         self._starts = dict(trainer.state.starts)
         if trainer.state.updates < self._logged:  # of another Loop

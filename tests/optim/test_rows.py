@@ -111,6 +111,40 @@ def test_the_gradient_has_zeros_where_someone_reads_it() -> None:
     assert grads[0].shape == (V, D)
 
 
+def test_a_gradient_that_was_changed_in_place_is_the_one_of_the_step() -> None:
+    table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)
+    table(cr.tensor([1, 2])).sum().backward()
+    gradient: Any = table.weight.grad
+    gradient.numpy()
+    gradient[3] = 7.0
+    optim.SGD(table.parameters(), lr=1.0).step()
+    assert table.weight.detach().numpy()[:, 0].tolist()[:4] == [0, -1, -1, -7]
+
+
+def test_indices_may_be_overwritten_before_the_step() -> None:
+    table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)
+    rows = np.array([1, 2])
+    table(cr.from_numpy(rows)).sum().backward()
+    rows[:] = 5
+    optim.SGD(table.parameters(), lr=1.0).step()
+    assert table.weight.detach().numpy()[:, 0].tolist()[:6] == [0, -1, -1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("sizes", [(2, 0, 3), (0, 2, 0)])
+def test_a_batch_without_rows_is_the_second_size(sizes: Any) -> None:
+    table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)
+    optimizer = optim.SGD(table.parameters(), lr=1.0)
+
+    @cr.compile(engine="native", threads=1)
+    def step(rows: Any) -> None:
+        table(rows).sum().backward()
+        optimizer.step()
+
+    for size in sizes:
+        step(cr.zeros(size, dtype="int64"))
+    assert table.weight[0, 0].item() == -sum(sizes)
+
+
 @pytest.mark.parametrize("way", ["eager", "numpy"])
 def test_nothing_of_the_size_of_the_table_is_made(way: Any) -> None:
     rows, width = 50_000, 16  # 3.2 MB

@@ -2,7 +2,8 @@
 
 Between random bits and the numbers lies several times the memory of both. Here a block
 goes from positions to numbers within a core's cache; where the native engine is, in the
-registers of one loop. The numbers are those of small draws.
+registers of one loop. Bits, and numbers in float32, are those of small draws; float64
+may differ in its last places, as it does between the engines.
 """
 
 from __future__ import annotations

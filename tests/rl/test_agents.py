@@ -234,7 +234,7 @@ def test_what_a_vector_makes_of_its_environments_counts() -> None:
 @pytest.mark.parametrize("kind", [rl.PPO, rl.DQN])
 def test_networks_act_in_prediction_mode(kind: Any) -> None:
     """They learn in training mode: statistics of batches, dropout."""
-    norm = nn.BatchNorm1d(8)
+    norm: Any = nn.BatchNorm1d(8)
     features = nn.Sequential(nn.Linear(1, 8), norm, nn.Dropout(0.5))
     how = PPO if kind is rl.PPO else DQN | {"tau": 0.5, "target_update_interval": 1}
     agent: Any = kind(Count(), **how | {"policy": features})
@@ -463,8 +463,8 @@ def test_an_evaluation_in_the_environment_of_the_training() -> None:
             with pytest.raises(ArgumentError, match="one environment, and no more"):
                 agent.evaluate(2)
             agent.evaluate(2, env=env.unwrapped)
+            agent._likeliest = lambda rows: 1 / 0
             with pytest.raises(ZeroDivisionError):
-                agent._likeliest = lambda rows: 1 / 0
                 agent.evaluate(2, env=env)
         agents.append(agent.learn(32))
     assert numbers(agents[0]) == numbers(agents[1])

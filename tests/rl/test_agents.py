@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -423,6 +424,18 @@ def test_files(kind: Any, tmp_path: Path) -> None:
         wrong.load(tmp_path / "agent")
     with pytest.raises(CheckpointError):
         kind.load(tmp_path / "agent", env=Count())
+
+
+def test_a_stream_and_another_environment() -> None:
+    stream = io.BytesIO()
+    agent = rl.PPO("CartPole-v1", n_envs=2, **PPO).learn(64)
+    agent.save(stream)
+    stream.seek(0)
+    other = rl.PPO.load(stream, gymnasium.make("CartPole-v1"), engine="numpy")
+    row = [0.1, 0.2, 0.0, 0.0]
+    assert len(other.world.observations) == 1
+    rows = np.tile(row, (50, 1))
+    assert (other.predict(rows)[0] == agent.predict(rows)[0]).all()
 
 
 def test_a_file_without_its_function_is_refused(tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ class Agent:
             ArgumentError: an agent of another kind; no environment.
         """
         place = _place(path)
-        document, __ = checkpoint.read(place)
+        document, __ = content = checkpoint.read(place)
         kind, env = document.get("agent"), document.get("env") if env is None else env
         if kind != cls.__name__ or env is None:
             raise ArgumentError(
@@ -301,8 +301,9 @@ class Agent:
                 got=", ".join(arguments) or _("none"),
                 fix=_("pass what the agent was made with"),
             )
-        agent = cls(env, **{**document["arguments"], **arguments})
-        resumable.restore(place, agent._saved_parts())
+        stored = document["arguments"] | ({"n_envs": 1} if is_made(env) else {})
+        agent = cls(env, **stored | arguments)
+        resumable.restore(place, agent._saved_parts(), content)
         return agent
 
     def _saved_parts(self) -> dict[str, Any]:

@@ -416,7 +416,6 @@ def test_large_draws_are_those_of_small_ones(
         return [draw().numpy() for draw in draws] + [cr.rand(3).numpy()]
 
     small = drawn()
-    monkeypatch.setattr("chainrule.random.distributions.LARGE", 1000)
     monkeypatch.setattr("chainrule.random.large_draws.LARGE", 1000)
     monkeypatch.setattr("chainrule.random.large_draws.NATIVE_BLOCK", 1 << 16)
     for enabled in (False, True):

@@ -7,14 +7,16 @@ the size of the table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
 from chainrule.composites.embedding import RowGradient, is_padding, row_gradient
 from chainrule.errors import ArgumentError, GradientError
-from chainrule.graph.context import context
+from chainrule.graph.context import context, scope
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, size_of
+from chainrule.optim.groups import LIMITS
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, convert, equal, maximum, sub, where
 from chainrule.primitives.indexing import put_rows, scatter_add, take
@@ -81,6 +83,27 @@ def rows_of(gradient: Value) -> Rows:
     return Rows(together[0], take(sums, group), sums, paddings[0])
 
 
+def rows_by_name(optimizer: Any, gradients: Mapping[str, Value]) -> dict[str, Rows]:
+    """Return the gradients that are of rows alone, where an optimiser takes them.
+
+    Raises:
+        ArgumentError: the optimiser changes all rows, or is asked to.
+        GradientError: one of all elements, where it takes rows alone.
+    """
+    kind, rows = type(optimizer).__name__, {}
+    clips = any(optimizer.defaults.get(name) is not None for name in LIMITS)
+    options = {n: g.current() for g in optimizer.param_groups for n in g.names}
+    for name, gradient in gradients.items():
+        if is_of_rows(gradient):
+            takes = optimizer.rows_alone != "never"
+            _check_sparse(kind, options[name], takes=takes, clips=clips)
+            with scope(name.rpartition(".")[0]):
+                rows[name] = rows_of(gradient)
+        elif optimizer.rows_alone == "only":
+            raise _of_all_elements(kind, name)
+    return rows
+
+
 def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
     """Return what a gradient of rows adds up: indices, rows, padding of each lookup.
 
@@ -131,12 +154,8 @@ def _summed(indices: Value, rows: Value) -> tuple[Value, Value]:
     return group, scatter_add(full(0.0, rows.dtype, rows.shape), group, rows)
 
 
-def check_sparse(kind: str, options: Any, *, takes: bool, clips: bool) -> None:
-    """Refuse a gradient of rows where an optimiser has no rule for it.
-
-    Raises:
-        ArgumentError: the optimiser changes all rows, or is asked to.
-    """
+def _check_sparse(kind: str, options: Any, *, takes: bool, clips: bool) -> None:
+    """Refuse a gradient of rows where an optimiser has no rule for it."""
     if not takes:
         raise ArgumentError(
             _("{kind} changes all rows of a table at each step.", kind=kind),
@@ -156,7 +175,7 @@ def check_sparse(kind: str, options: Any, *, takes: bool, clips: bool) -> None:
         )
 
 
-def refuse_dense(kind: str, name: str) -> GradientError:
+def _of_all_elements(kind: str, name: str) -> GradientError:
     """Return the error for a gradient of all elements where rows are needed."""
     return GradientError(
         _("{kind} takes gradients of rows alone.", kind=kind),

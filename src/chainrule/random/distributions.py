@@ -13,7 +13,6 @@ from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.room import check_room
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, shape_of
 from chainrule.operations.op import passed_twice, raises_call_error
@@ -29,17 +28,14 @@ from chainrule.primitives.checks import require_all
 from chainrule.primitives.elementwise import add, log, mul, neg, sqrt
 from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shift_right
 from chainrule.primitives.movement import reshape, slice_
-from chainrule.primitives.random import need_countable, random_bits, seed_key
+from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos_turn
 from chainrule.random.generator import Generator, bits, drawing
-from chainrule.random.large_draws import LARGE, draw_large
+from chainrule.random.large_draws import BLOCK, draw_large
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
-
-#: Numbers that are computed at a time.
-BLOCK = 1 << 13
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
@@ -75,27 +71,6 @@ def _by_blocks(
         parts = [line[block] for line in numbers]
         (result[block],) = evaluate(graphs[len(parts[0])], parts)
     return Value(result.reshape(raw[0].shape))
-
-
-def _large(
-    name: str,
-    function: Callable[..., Value],
-    sizes: Shape,
-    firsts: Sequence[Dim],
-    dtype: DType,
-    options: Sequence[Any],
-    option_dtype: DType,
-) -> Value | None:
-    """Draw very many numbers, see :func:`draw_large`; None for other draws."""
-    plain = all(isinstance(option, int | float) for option in options)
-    count: Any = size_of(sizes)
-    if not plain or not isinstance(count, int) or count < LARGE:
-        return None
-    need_countable(count * len(firsts))
-    check_room(sizes, dtype.itemsize)
-    kinds = dtype, tuple(options), option_dtype
-    numbers = draw_large(name, function, count, firsts, *kinds)  # type: ignore[arg-type]
-    return None if numbers is None else Value(numbers.reshape(sizes))  # type: ignore[arg-type]
 
 
 def between(raw: Value) -> Value:
@@ -155,7 +130,7 @@ def uniform(
         return astype((unit * wide + least).value, kind)
 
     sizes = _sizes(shape)
-    numbers = _large("uniform", spread, sizes, (0,), kind, (high - low, low), kind)
+    numbers = draw_large("uniform", spread, sizes, (0,), kind, (high - low, low), kind)
     if numbers is None:
         numbers = _by_blocks(spread, bits(sizes).value, options=(low, high))
     return _tensor(numbers, requires_grad)
@@ -204,7 +179,9 @@ def randn(
     sizes = _sizes(shape)
     count, options = size_of(sizes), (std, mean)
     # Two draws, and other counters in each.
-    numbers = _large("randn", spread, sizes, (0, count), kind, options, DType.float64)
+    numbers = draw_large(
+        "randn", spread, sizes, (0, count), kind, options, DType.float64
+    )
     if numbers is None:
         first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
         numbers = _by_blocks(spread, first, second, options=options)

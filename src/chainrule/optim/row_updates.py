@@ -61,7 +61,8 @@ class RowChange(NamedTuple):
 
     def into(self, t: Tensor) -> None:
         """Put the rows into a tensor, in place where nothing else shows its numbers."""
-        if context.trace is None and t._write(self.indices.array, self.rows.array):
+        rows: Any = self.rows.array
+        if context.trace is None and t._write(self.indices.array, rows):
             return
         t.copy_(wrap(put_rows(t.value, self.indices, self.rows)))
 

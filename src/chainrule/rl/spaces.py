@@ -67,7 +67,7 @@ class Observations(nn.Module):
 
     @property
     def plain(self) -> bool:
-        """Whether an agent's observations are vectors that stay as they are."""
+        """True where an agent's observations are vectors that stay as they are."""
         return not self.sizes and self.scale == 1 and len(self.shape) == 1
 
     @property

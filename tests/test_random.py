@@ -398,6 +398,12 @@ def test_normal_draws_around_tensors_as_pytorch_does() -> None:
         cr.normal(cr.zeros(4), 1.0, (2, 1))
 
 
+@pytest.mark.parametrize("draw", [cr.rand, cr.randn, cr.uniform])
+def test_real_numbers_are_no_integers(draw: Any) -> None:
+    with pytest.raises(cr.errors.DTypeError, match="Real numbers"):
+        draw(3, dtype="int64")
+
+
 @pytest.mark.parametrize(
     "dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)]
 )

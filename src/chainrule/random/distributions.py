@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.context import context, dtype_or_default, no_grad
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
@@ -41,6 +41,19 @@ from chainrule.util import validation
 def _sizes(shape: tuple[Any, ...]) -> Shape:
     """Return the shape of random numbers: ``uniform(2, 3)`` or ``uniform((2, 3))``."""
     return shape_of(shape, _("Random numbers are drawn in a shape."))
+
+
+def _real(dtype: Any) -> DType:
+    """Return the dtype of numbers that are drawn; integers would be all 0, or cut."""
+    kind = dtype_or_default(dtype)
+    if not kind.is_float:
+        raise DTypeError(
+            _("Real numbers are drawn."),
+            expected="float32, float64",
+            got=kind.name,
+            fix="cr.randint(low, high, shape)",
+        )
+    return kind
 
 
 def _tensor(value: Value, requires_grad: bool) -> Tensor:
@@ -115,13 +128,14 @@ def uniform(
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
+        DTypeError: a dtype of integers.
 
     >>> import chainrule as cr
     >>> cr.manual_seed(0)
     >>> bool((uniform(1000) < 1).all())
     True
     """
-    kind = dtype_or_default(dtype)
+    kind = _real(dtype)
 
     def spread(raw: Value, *options: Value) -> Value:
         wide, least = map(wrap, options) if options else (high - low, low)
@@ -162,13 +176,14 @@ def randn(
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
+        DTypeError: a dtype of integers.
 
     >>> import chainrule as cr
     >>> cr.manual_seed(0); a = randn(1000)
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
-    kind = dtype_or_default(dtype)
+    kind = _real(dtype)
 
     def spread(first: Value, second: Value, *options: Value) -> Value:
         scale, middle = map(wrap, options) if options else (std, mean)

@@ -222,19 +222,13 @@ class DQN(Agent):
         """Act for one step in each environment, and learn when it is time to."""
         observations, known = self.world.observations, self.buffer.count
         actions = self._chosen(observations, self.epsilon())
-        transition = self.world.step(self.actions.taken(actions))
+        after, rewards, terminated, __ = self.world.step(self.actions.taken(actions))
         moved = self.world.moved
-        for i in range(len(observations)):
+        # An episode that a time limit cut short has not terminated.
+        rows = zip(observations, actions, rewards, after, terminated, strict=True)
+        for i, row in enumerate(rows):
             if moved is None or moved[i]:
-                self.buffer.add(
-                    observations[i],
-                    actions[i],
-                    transition.rewards[i],
-                    transition.after[i],
-                    transition.terminated[
-                        i
-                    ],  # 0 where a time limit cut the episode short
-                )
+                self.buffer.add(*row)
         turn = self.num_timesteps // self.steps_a_round
         self.num_timesteps += self.steps_a_round
         if known < self.learning_starts or not len(self.buffer):

@@ -130,7 +130,8 @@ class PPO(Agent):
         gamma: γ, the discount.
         gae_lambda: λ of the advantages.
         clip_range: ε.
-        clip_range_vf: how far V may move in a phase of learning; None for no limit.
+        clip_range_vf: how far V may move in a phase of learning; the larger of the two
+            errors counts, that of V or of the clipped one. None for no limit.
         normalize_advantage: whether advantages are standardised in each minibatch.
         ent_coef, vf_coef: the weights of entropy and critic in the loss.
         max_grad_norm: to which the gradient's norm is clipped; None for no limit.
@@ -183,10 +184,8 @@ class PPO(Agent):
     ) -> None:
         super().__init__(env, n_envs, seed, engine, threads, dict(locals()))
         self.learning_rate = learning_rate
-        self.n_steps, self.n_epochs = (
-            whole("n_steps", n_steps),
-            whole("n_epochs", n_epochs),
-        )
+        self.n_steps = whole("n_steps", n_steps)
+        self.n_epochs = whole("n_epochs", n_epochs)
         self.batch_size = whole("batch_size", batch_size, least=2)
         self.gamma = number("gamma", gamma, least=0, most=1)
         self.gae_lambda = number("gae_lambda", gae_lambda, least=0, most=1)

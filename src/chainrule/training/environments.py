@@ -314,7 +314,8 @@ class Environments(EnvironmentChecks):
 
     def _bodies(self) -> set[int]:
         """Return what tells the environments apart, whatever is wrapped around them."""
-        return {id(getattr(each, "unwrapped", each)) for __, each in self._all}
+        bodies = [getattr(each, "unwrapped", each) for __, each in self._all]
+        return set(map(id, bodies))
 
     def overlaps(self, other: Environments) -> bool:
         """Return whether one of the environments is another vector's too."""

@@ -192,6 +192,34 @@ def test_a_trainers_machine_code_writes_rows_in_place() -> None:
     assert emitted.arena_bytes < 50_000
 
 
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_a_trainers_batch_looks_up_rows_of_one_table_twice(engine: Any) -> None:
+    """N rows and 3 N rows: an item, and those before it."""
+
+    class Next(nn.Module):
+        def __init__(self, sparse: bool) -> None:
+            start = np.random.default_rng(0).standard_normal((V, D))
+            self.table = nn.Embedding.from_pretrained(
+                start.astype(np.float32), freeze=False, sparse=sparse
+            )
+
+        def forward(self, x: Any) -> Any:
+            before = self.table(x[:, 1:]).mean(1)
+            return (self.table(x[:, 0]) * before).sum(-1, keepdim=True)
+
+    items = np.random.default_rng(1).integers(0, V, (21, 4))
+    rating = items.sum(1, keepdims=True).astype(np.float32) / 30
+    weights: list[np.ndarray] = []
+    for sparse in (True, False):
+        model = Next(sparse)
+        trainer = cr.Trainer(
+            model, optimizer=optim.SGD(lr=0.1), loss=nn.MSELoss(), engine=engine
+        )
+        trainer.fit((items, rating), epochs=1, batch_size=8, progress=False)
+        weights.append(model.table.weight.numpy())
+    assert weights[0] == pytest.approx(weights[1], rel=1e-5)
+
+
 def test_numbers_that_something_else_shows_are_copied_first() -> None:
     table = nn.Embedding(V, D, sparse=True)
     optimizer = optim.SGD(table.parameters(), lr=0.1)

@@ -15,7 +15,7 @@ from chainrule.composites.embedding import RowGradient, is_padding, row_gradient
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.context import context, scope
 from chainrule.graph.node import Value
-from chainrule.graph.types import DType, size_of
+from chainrule.graph.types import DType, SymbolicDim, size_of
 from chainrule.optim.groups import LIMITS
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, convert, equal, maximum, sub, where
@@ -128,18 +128,19 @@ def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
 def _joined(parts: list[Value]) -> Value:
     """Return arrays one behind another, along their first axis.
 
-    Those of one named size are laid beside each other instead: a sum has no name.
+    Those of one named size, or of multiples of it, are laid beside each other instead:
+    N and 3N together are N times 4.
     """
-    shape, count = parts[0].shape, len(parts)
-    if (
-        count > 1
-        and not isinstance(shape[0], int)
-        and {p.shape for p in parts} == {shape}
-    ):
-        parts = [reshape(p, shape=(1, *shape)) for p in parts]
-        both = concatenate(*parts, axis=0)
-        return reshape(both, shape=(shape[0] * count, *shape[1:]))
-    return parts[0] if count == 1 else concatenate(*parts, axis=0)
+    if len(parts) == 1:
+        return parts[0]
+    sizes = [p.shape[0] for p in parts]
+    named = [size for size in sizes if isinstance(size, SymbolicDim)]
+    if len(named) < len(sizes) or len({size.names for size in named}) > 1:
+        return concatenate(*parts, axis=0)
+    unit, rest = SymbolicDim(*named[0].names), parts[0].shape[1:]
+    beside = [reshape(p, shape=(unit, n.factor, *rest)) for p, n in zip(parts, named)]
+    shape = (unit * sum(size.factor for size in named), *rest)
+    return reshape(concatenate(*beside, axis=1), shape=shape)
 
 
 def _summed(indices: Value, rows: Value) -> tuple[Value, Value]:

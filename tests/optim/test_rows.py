@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.errors import ArgumentError, GradientError
+from chainrule.errors import ArgumentError, GradientError, ShapeError
 from tests.ways import WAYS
 
 V, D = 9, 3
@@ -218,6 +218,25 @@ def test_a_trainers_batch_looks_up_rows_of_one_table_twice(engine: Any) -> None:
         trainer.fit((items, rating), epochs=1, batch_size=8, progress=False)
         weights.append(model.table.weight.numpy())
     assert weights[0] == pytest.approx(weights[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_sizes_that_have_no_sum(engine: Any) -> None:
+    """Named ones are refused; others are traced as they are."""
+    table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)
+    optimizer = optim.SGD(table.parameters(), lr=1.0)
+
+    def step(a: Any, b: Any) -> None:
+        (table(a).sum() + table(b).sum()).backward()
+        optimizer.step()
+
+    run = cr.compile(step, engine=engine)
+    for a, b in ((1, 2), (3, 1), (2, 4)):
+        run(cr.zeros(a, dtype="int64"), cr.zeros(b, dtype="int64"))
+    assert table.weight[0, 0].item() == -13
+    named = cr.compile(step, engine=engine, shapes={"a": ("N",), "b": ("M",)})
+    with pytest.raises(ShapeError, match="no number of rows together"):
+        named(*[cr.zeros(2, dtype="int64")] * 2)
 
 
 def test_numbers_that_something_else_shows_are_copied_first() -> None:

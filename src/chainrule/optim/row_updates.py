@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from chainrule.composites.embedding import RowGradient, is_padding, row_gradient
-from chainrule.errors import ArgumentError, GradientError
+from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.context import context, scope
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, SymbolicDim, size_of
@@ -135,8 +135,15 @@ def _joined(parts: list[Value]) -> Value:
         return parts[0]
     sizes = [p.shape[0] for p in parts]
     named = [size for size in sizes if isinstance(size, SymbolicDim)]
-    if len(named) < len(sizes) or len({size.names for size in named}) > 1:
+    if not named:
         return concatenate(*parts, axis=0)
+    if len(named) < len(sizes) or len({size.names for size in named}) > 1:
+        raise ShapeError(
+            _("These lookups of one table have no number of rows together."),
+            expected=_("multiples of one size"),
+            got=", ".join(map(str, sizes)),
+            fix=_("nn.Embedding(…, sparse=False), or fixed sizes"),
+        )
     unit, rest = SymbolicDim(*named[0].names), parts[0].shape[1:]
     beside = [reshape(p, shape=(unit, n.factor, *rest)) for p, n in zip(parts, named)]
     shape = (unit * sum(size.factor for size in named), *rest)

@@ -398,6 +398,12 @@ def test_normal_draws_around_tensors_as_pytorch_does() -> None:
         cr.normal(cr.zeros(4), 1.0, (2, 1))
 
 
+@pytest.mark.parametrize("draw", [cr.rand, cr.randn, cr.uniform])
+def test_real_numbers_are_no_integers(draw: Any) -> None:
+    with pytest.raises(cr.errors.DTypeError, match="Real numbers"):
+        draw(3, dtype="int64")
+
+
 @pytest.mark.parametrize(
     "dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)]
 )
@@ -416,7 +422,6 @@ def test_large_draws_are_those_of_small_ones(
         return [draw().numpy() for draw in draws] + [cr.rand(3).numpy()]
 
     small = drawn()
-    monkeypatch.setattr("chainrule.random.distributions.LARGE", 1000)
     monkeypatch.setattr("chainrule.random.large_draws.LARGE", 1000)
     monkeypatch.setattr("chainrule.random.large_draws.NATIVE_BLOCK", 1 << 16)
     for enabled in (False, True):

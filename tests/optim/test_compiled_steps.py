@@ -401,6 +401,24 @@ def standing(*optimizers: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("of", [lambda i: i.expand(0, 3), lambda i: i[:2]])
+def test_a_check_of_some_indices_is_none_of_all(engine: str, of: Any) -> None:
+    """A state is written behind the check of all that is read, not of a part of it."""
+    table, state, read = cr.zeros(4, 2), cr.zeros(3), nn.functional.embedding
+
+    @cr.compile(engine=engine)
+    def run(rows: cr.Tensor) -> cr.Tensor:
+        first = read(of(rows), table).sum()
+        state.add_(1.0 + first)
+        return read(rows, table).sum() + state.sum()
+
+    run(cr.tensor([0, 1, 2]))
+    with pytest.raises(ArgumentError):
+        run(cr.tensor([0, 1, 9]))
+    assert state.tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("cleared", [True, False])
 def test_a_refused_call_changes_nothing(engine: str, cleared: bool) -> None:
     a, b = parameter(1.0, 2.0, 3.0), parameter(4.0)

@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.errors import ArgumentError, GradientError
+from chainrule.errors import ArgumentError, GradientError, ShapeError
 from tests.ways import WAYS
 
 V, D = 9, 3
@@ -111,6 +111,40 @@ def test_the_gradient_has_zeros_where_someone_reads_it() -> None:
     assert grads[0].shape == (V, D)
 
 
+def test_a_gradient_that_was_changed_in_place_is_the_one_of_the_step() -> None:
+    table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)
+    table(cr.tensor([1, 2])).sum().backward()
+    gradient: Any = table.weight.grad
+    gradient.numpy()
+    gradient[3] = 7.0
+    optim.SGD(table.parameters(), lr=1.0).step()
+    assert table.weight.detach().numpy()[:, 0].tolist()[:4] == [0, -1, -1, -7]
+
+
+def test_indices_may_be_overwritten_before_the_step() -> None:
+    table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)
+    rows = np.array([1, 2])
+    table(cr.from_numpy(rows)).sum().backward()
+    rows[:] = 5
+    optim.SGD(table.parameters(), lr=1.0).step()
+    assert table.weight.detach().numpy()[:, 0].tolist()[:6] == [0, -1, -1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("sizes", [(2, 0, 3), (0, 2, 0)])
+def test_a_batch_without_rows_is_the_second_size(sizes: Any) -> None:
+    table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)
+    optimizer = optim.SGD(table.parameters(), lr=1.0)
+
+    @cr.compile(engine="native", threads=1)
+    def step(rows: Any) -> None:
+        table(rows).sum().backward()
+        optimizer.step()
+
+    for size in sizes:
+        step(cr.zeros(size, dtype="int64"))
+    assert table.weight[0, 0].item() == -sum(sizes)
+
+
 @pytest.mark.parametrize("way", ["eager", "numpy"])
 def test_nothing_of_the_size_of_the_table_is_made(way: Any) -> None:
     rows, width = 50_000, 16  # 3.2 MB
@@ -156,6 +190,53 @@ def test_a_trainers_machine_code_writes_rows_in_place() -> None:
     program: Any = trainer._programs.training
     emitted = program.program.executable.emitted("train", {"N": 20})
     assert emitted.arena_bytes < 50_000
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_a_trainers_batch_looks_up_rows_of_one_table_twice(engine: Any) -> None:
+    """N rows and 3 N rows: an item, and those before it."""
+
+    class Next(nn.Module):
+        def __init__(self, sparse: bool) -> None:
+            start = np.random.default_rng(0).standard_normal((V, D))
+            self.table = nn.Embedding.from_pretrained(
+                start.astype(np.float32), freeze=False, sparse=sparse
+            )
+
+        def forward(self, x: Any) -> Any:
+            before = self.table(x[:, 1:]).mean(1)
+            return (self.table(x[:, 0]) * before).sum(-1, keepdim=True)
+
+    items = np.random.default_rng(1).integers(0, V, (21, 4))
+    rating = items.sum(1, keepdims=True).astype(np.float32) / 30
+    weights: list[np.ndarray] = []
+    for sparse in (True, False):
+        model = Next(sparse)
+        trainer = cr.Trainer(
+            model, optimizer=optim.SGD(lr=0.1), loss=nn.MSELoss(), engine=engine
+        )
+        trainer.fit((items, rating), epochs=1, batch_size=8, progress=False)
+        weights.append(model.table.weight.numpy())
+    assert weights[0] == pytest.approx(weights[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_sizes_that_have_no_sum(engine: Any) -> None:
+    """Named ones are refused; others are traced as they are."""
+    table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)
+    optimizer = optim.SGD(table.parameters(), lr=1.0)
+
+    def step(a: Any, b: Any) -> None:
+        (table(a).sum() + table(b).sum()).backward()
+        optimizer.step()
+
+    run = cr.compile(step, engine=engine)
+    for a, b in ((1, 2), (3, 1), (2, 4)):
+        run(cr.zeros(a, dtype="int64"), cr.zeros(b, dtype="int64"))
+    assert table.weight[0, 0].item() == -13
+    named = cr.compile(step, engine=engine, shapes={"a": ("N",), "b": ("M",)})
+    with pytest.raises(ShapeError, match="no number of rows together"):
+        named(*[cr.zeros(2, dtype="int64")] * 2)
 
 
 def test_numbers_that_something_else_shows_are_copied_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, rl
-from chainrule.errors import ArgumentError, CallError, CheckpointError
+from chainrule.errors import (
+    ArgumentError,
+    CallError,
+    CheckpointError,
+    NonFiniteError,
+)
 from chainrule.rl.spaces import Actions, Observations
 from chainrule.rl.worlds import as_world
 
@@ -99,6 +105,7 @@ def test_a_limit_of_time_is_no_end(kind: Any, cut: bool) -> None:
 
 SEEN = {
     "vector": spaces.Box(-1, 1, (3,)),
+    "number": spaces.Box(-1, 1, ()),
     "matrix": spaces.Box(-1, 1, (2, 3)),
     "bytes": spaces.Box(0, 255, (2, 4, 4), np.uint8),
     "discrete": spaces.Discrete(4, start=-1),
@@ -204,6 +211,47 @@ def test_a_vector_whose_steps_begin_episodes_in_ppo() -> None:
     assert agent.evaluate(2, env="CartPole-v1")[0] > 5
 
 
+def test_a_round_in_which_every_environment_begins() -> None:
+    vector = gymnasium.vector.SyncVectorEnv([lambda: Count(2)] * 3)
+    agent = rl.PPO(Count(), **PPO | {"n_steps": 3, "batch_size": 2})
+    agent.world, agent.n_steps = rl.VectorWorld(vector), 1
+    for __ in range(6):
+        agent.round()
+    assert len(agent.log["entropy"]) == 4  # of three steps two are steps
+    assert all(np.isfinite(p.numpy()).all() for p in agent.policy.parameters())
+
+
+class Doubled(gymnasium.vector.SyncVectorEnv):
+    def step(self, actions: Any) -> Any:
+        seen, rewards, *rest = super().step(actions)
+        return seen, 2 * rewards, *rest
+
+
+def test_what_a_vector_makes_of_its_environments_counts() -> None:
+    agent = rl.PPO(Doubled([Count, Count]), **PPO).learn(64)
+    assert {returned for __, returned, __ in agent.world.episodes} == {6.0}
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.DQN])
+def test_networks_act_in_prediction_mode(kind: Any) -> None:
+    """They learn in training mode: statistics of batches, dropout."""
+    norm: Any = nn.BatchNorm1d(8)
+    features = nn.Sequential(nn.Linear(1, 8), norm, nn.Dropout(0.5))
+    how = PPO if kind is rl.PPO else DQN | {"tau": 0.5, "target_update_interval": 1}
+    agent: Any = kind(Count(), **how | {"policy": features})
+    means = [norm.running_mean.tolist()]
+    found = [agent.predict([3.0], deterministic=True)[0] for __ in range(20)]
+    assert len(set(map(int, found))) == 1
+    means.append(norm.running_mean.tolist())
+    assert means == [[0.0] * 8] * 2
+    agent.learn(32)
+    assert norm.running_mean.tolist() != means[0]
+    assert features.training
+    if kind is rl.DQN:
+        behind: Any = agent.policy.target[0][1][1]
+        assert behind.running_mean.tolist() == norm.running_mean.tolist()
+
+
 def test_what_may_stand_for_an_environment() -> None:
     assert len(as_world("CartPole-v1", 2, 0)[0].observations) == 2
     assert len(as_world(Count, 3, 0)[0].observations) == 3
@@ -226,6 +274,11 @@ class NoSpaces:
 
     def step(self, action: Any) -> Any:
         return np.zeros(1), 0.0, False, False, {}
+
+
+def same_twice() -> None:
+    env = Count()
+    rl.PPO(lambda: env, n_envs=2)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +304,18 @@ class NoSpaces:
             "takes actions that are numbers",
         ),
         (lambda: rl.PPO(Count(), gamma=1.5), "gamma"),
+        (lambda: rl.PPO(Count(), clip_range_vf=-0.1), "clip_range_vf"),
+        (
+            lambda: rl.PPO(Count(), normalize_advantage="no"),  # type: ignore[arg-type]
+            "normalize_advantage",
+        ),
+        (same_twice, "one environment, and no more"),
+        (
+            lambda: rl.PPO(Count(), **PPO).evaluate(
+                env=gymnasium.vector.SyncVectorEnv([Count])
+            ),
+            "no environment for tests",
+        ),
         (lambda: rl.PPO(Count(), **PPO).predict([1.0, 2.0]), "no observations of this"),
         (lambda: rl.PPO(Count(), **PPO).learn(-1), "total_timesteps"),
     ],
@@ -260,6 +325,8 @@ def test_what_is_refused(make: Any, match: str) -> None:
         make()
     with pytest.raises(CallError, match="did you mean 'n_steps'"):
         rl.PPO(Count(), n_step=3)  # type: ignore[call-arg]
+    with pytest.raises(NonFiniteError, match="no observations of this"):
+        rl.PPO(Count(), **PPO).predict([np.nan])
 
 
 # -- learning on, files ----------------------------------------------------------------
@@ -304,6 +371,10 @@ def test_a_callback_ends_the_learning() -> None:
     assert agent.num_timesteps == 64
     agent.learn(32)  # goes on
     assert agent.num_timesteps == 96
+    agent.learn(320, callback=lambda agent: np.bool_(False))
+    assert agent.num_timesteps == 128
+    agent.learn(0)
+    assert agent.num_timesteps == 128
 
 
 def test_schedules() -> None:
@@ -355,6 +426,18 @@ def test_files(kind: Any, tmp_path: Path) -> None:
         kind.load(tmp_path / "agent", env=Count())
 
 
+def test_a_stream_and_another_environment() -> None:
+    stream = io.BytesIO()
+    agent = rl.PPO("CartPole-v1", n_envs=2, **PPO).learn(64)
+    agent.save(stream)
+    stream.seek(0)
+    other = rl.PPO.load(stream, gymnasium.make("CartPole-v1"), engine="numpy")
+    row = [0.1, 0.2, 0.0, 0.0]
+    assert len(other.world.observations) == 1
+    rows = np.tile(row, (50, 1))
+    assert (other.predict(rows)[0] == agent.predict(rows)[0]).all()
+
+
 def test_a_file_without_its_function_is_refused(tmp_path: Path) -> None:
     how: Any = DQN | {"loss": nn.functional.mse_loss}
     rl.DQN("CartPole-v1", **how).save(tmp_path / "agent")
@@ -362,6 +445,42 @@ def test_a_file_without_its_function_is_refused(tmp_path: Path) -> None:
         rl.DQN.load(tmp_path / "agent")
     loaded = rl.DQN.load(tmp_path / "agent", loss=nn.functional.mse_loss)
     assert loaded.policy.actions == 2
+
+
+def test_a_loaded_agent_collects_before_it_learns(tmp_path: Path) -> None:
+    rl.DQN("CartPole-v1", **DQN).learn(40).save(tmp_path / "agent")
+    agent = rl.DQN.load(tmp_path / "agent", engine="numpy")
+    updates = agent.optimizer.steps
+    assert agent.learn(20).optimizer.steps == updates
+    assert agent.learn(8).optimizer.steps == updates + 2
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.DQN])
+def test_drawn_actions_of_an_evaluation_are_its_own(kind: Any) -> None:
+    agents = [kind("CartPole-v1", **(PPO if kind is rl.PPO else DQN)) for __ in "ab"]
+    agents[0].learn(32)
+    once, again = (agents[0].evaluate(3, deterministic=False) for __ in "ab")
+    assert once == again
+    agents[0].learn(32)
+    agents[1].learn(32).learn(32)
+    assert numbers(agents[0]) == numbers(agents[1])
+
+
+def test_an_evaluation_in_the_environment_of_the_training() -> None:
+    agents = []
+    for evaluates in (True, False):
+        env = gymnasium.make("CartPole-v1")
+        agent = rl.PPO(lambda env=env: env, **PPO).learn(37)
+        if evaluates:
+            agent.evaluate(1)
+            with pytest.raises(ArgumentError, match="one environment, and no more"):
+                agent.evaluate(2)
+            agent.evaluate(2, env=env.unwrapped)
+            agent._likeliest = lambda rows: 1 / 0
+            with pytest.raises(ZeroDivisionError):
+                agent.evaluate(2, env=env)
+        agents.append(agent.learn(32))
+    assert numbers(agents[0]) == numbers(agents[1])
 
 
 def test_an_evaluation_leaves_the_training_where_it_is() -> None:

@@ -108,6 +108,7 @@ class RowGradient(Value):
             self._whole = np.zeros(self.shape, self.dtype.numpy)
             for indices, rows in self.parts:
                 add_rows(self._whole, indices, rows)
+            self._whole.flags.writeable = False  # a change here would miss the parts
         return self._whole
 
     @array.setter
@@ -145,7 +146,7 @@ class _Eager:
         if padding >= 0:
             g = g.copy()
             g[indices.array == padding] = 0
-        parts = [(indices.array, g)]
+        parts = [(indices.array.copy(), g)]  # that the caller may overwrite
         return [RowGradient(parts, x.shape, x.dtype, padding), None]
 
 

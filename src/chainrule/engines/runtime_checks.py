@@ -17,7 +17,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim
 from chainrule.primitives.creation import constant
-from chainrule.primitives.movement import copy, slice_
+from chainrule.primitives.movement import broadcast_to, copy, slice_
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,13 @@ def _elements(value: Value) -> tuple[Value, tuple[str, ...]]:
     """Return what determines a value's elements: what was computed, and its slices.
 
     Views and copies have the same elements, in another order. Of what is sliced the
-    order counts.
+    order counts; and a slice may have none, as may a broadcast, to a size of 0.
     """
     slices: list[str] = []
     while (node := value.node) is not None:
         if not (node.primitive.view or node.primitive is copy):
             break
-        if slices or node.primitive is slice_:
+        if slices or node.primitive in (slice_, broadcast_to):
             slices.append(f"{node.primitive.name}{node.attrs}")
         value = node.inputs[0]
     return value, tuple(slices)

@@ -7,14 +7,16 @@ the size of the table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
 from chainrule.composites.embedding import RowGradient, is_padding, row_gradient
-from chainrule.errors import ArgumentError, GradientError
-from chainrule.graph.context import context
+from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.graph.context import context, scope
 from chainrule.graph.node import Value
-from chainrule.graph.types import DType, size_of
+from chainrule.graph.types import DType, SymbolicDim, size_of
+from chainrule.optim.groups import LIMITS
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, convert, equal, maximum, sub, where
 from chainrule.primitives.indexing import put_rows, scatter_add, take
@@ -59,7 +61,8 @@ class RowChange(NamedTuple):
 
     def into(self, t: Tensor) -> None:
         """Put the rows into a tensor, in place where nothing else shows its numbers."""
-        if context.trace is None and t._write(self.indices.array, self.rows.array):
+        rows: Any = self.rows.array
+        if context.trace is None and t._write(self.indices.array, rows):
             return
         t.copy_(wrap(put_rows(t.value, self.indices, self.rows)))
 
@@ -79,6 +82,27 @@ def rows_of(gradient: Value) -> Rows:
     together = _joined(flat), _joined(rows)
     group, sums = _summed(*together)
     return Rows(together[0], take(sums, group), sums, paddings[0])
+
+
+def rows_by_name(optimizer: Any, gradients: Mapping[str, Value]) -> dict[str, Rows]:
+    """Return the gradients that are of rows alone, where an optimiser takes them.
+
+    Raises:
+        ArgumentError: the optimiser changes all rows, or is asked to.
+        GradientError: one of all elements, where it takes rows alone.
+    """
+    kind, rows = type(optimizer).__name__, {}
+    clips = any(optimizer.defaults.get(name) is not None for name in LIMITS)
+    options = {n: g.current() for g in optimizer.param_groups for n in g.names}
+    for name, gradient in gradients.items():
+        if is_of_rows(gradient):
+            takes = optimizer.rows_alone != "never"
+            _check_sparse(kind, options[name], takes=takes, clips=clips)
+            with scope(name.rpartition(".")[0]):
+                rows[name] = rows_of(gradient)
+        elif optimizer.rows_alone == "only":
+            raise _of_all_elements(kind, name)
+    return rows
 
 
 def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
@@ -104,18 +128,26 @@ def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
 def _joined(parts: list[Value]) -> Value:
     """Return arrays one behind another, along their first axis.
 
-    Those of one named size are laid beside each other instead: a sum has no name.
+    Those of one named size, or of multiples of it, are laid beside each other instead:
+    N and 3N together are N times 4.
     """
-    shape, count = parts[0].shape, len(parts)
-    if (
-        count > 1
-        and not isinstance(shape[0], int)
-        and {p.shape for p in parts} == {shape}
-    ):
-        parts = [reshape(p, shape=(1, *shape)) for p in parts]
-        both = concatenate(*parts, axis=0)
-        return reshape(both, shape=(shape[0] * count, *shape[1:]))
-    return parts[0] if count == 1 else concatenate(*parts, axis=0)
+    if len(parts) == 1:
+        return parts[0]
+    sizes = [p.shape[0] for p in parts]
+    named = [size for size in sizes if isinstance(size, SymbolicDim)]
+    if not named:
+        return concatenate(*parts, axis=0)
+    if len(named) < len(sizes) or len({size.names for size in named}) > 1:
+        raise ShapeError(
+            _("These lookups of one table have no number of rows together."),
+            expected=_("multiples of one size"),
+            got=", ".join(map(str, sizes)),
+            fix=_("nn.Embedding(…, sparse=False), or fixed sizes"),
+        )
+    unit, rest = SymbolicDim(*named[0].names), parts[0].shape[1:]
+    beside = [reshape(p, shape=(unit, n.factor, *rest)) for p, n in zip(parts, named)]
+    shape = (unit * sum(size.factor for size in named), *rest)
+    return reshape(concatenate(*beside, axis=1), shape=shape)
 
 
 def _summed(indices: Value, rows: Value) -> tuple[Value, Value]:
@@ -131,12 +163,8 @@ def _summed(indices: Value, rows: Value) -> tuple[Value, Value]:
     return group, scatter_add(full(0.0, rows.dtype, rows.shape), group, rows)
 
 
-def check_sparse(kind: str, options: Any, *, takes: bool, clips: bool) -> None:
-    """Refuse a gradient of rows where an optimiser has no rule for it.
-
-    Raises:
-        ArgumentError: the optimiser changes all rows, or is asked to.
-    """
+def _check_sparse(kind: str, options: Any, *, takes: bool, clips: bool) -> None:
+    """Refuse a gradient of rows where an optimiser has no rule for it."""
     if not takes:
         raise ArgumentError(
             _("{kind} changes all rows of a table at each step.", kind=kind),
@@ -156,7 +184,7 @@ def check_sparse(kind: str, options: Any, *, takes: bool, clips: bool) -> None:
         )
 
 
-def refuse_dense(kind: str, name: str) -> GradientError:
+def _of_all_elements(kind: str, name: str) -> GradientError:
     """Return the error for a gradient of all elements where rows are needed."""
     return GradientError(
         _("{kind} takes gradients of rows alone.", kind=kind),

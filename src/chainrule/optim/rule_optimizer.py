@@ -25,14 +25,7 @@ from chainrule.optim.groups import LIMITS, ParamGroup, as_json
 from chainrule.optim.hyper_parameters import HyperParameters, Options
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.parameters import Request, share_out
-from chainrule.optim.row_updates import (
-    RowChange,
-    Rows,
-    check_sparse,
-    is_of_rows,
-    refuse_dense,
-    rows_of,
-)
+from chainrule.optim.row_updates import RowChange, Rows, rows_by_name
 from chainrule.optim.rule import check_names, update_composite
 from chainrule.primitives.elementwise import neg
 from chainrule.tensor import Tensor, tensor, wrap
@@ -401,7 +394,7 @@ class RuleOptimizer(HyperParameters, Optimizer):
         supply, steps = self._supply()
         changed: list[tuple[Tensor, Value | RowChange]] = []
         with no_grad(), role("update"):
-            rows = self._rows(gradients)
+            rows = rows_by_name(self, gradients)
             factor = self._clip(gradients, supply)
             for group in self.param_groups:
                 changed += self._updated(group, gradients, rows, factor, supply)
@@ -424,21 +417,6 @@ class RuleOptimizer(HyperParameters, Optimizer):
             else:
                 t.copy_(wrap(value))
         self.set_steps(steps)
-
-    def _rows(self, gradients: Mapping[str, Value]) -> dict[str, Rows]:
-        """Return by name the gradients that are of rows alone."""
-        kind, rows = type(self).__name__, {}
-        clips = any(self.defaults.get(name) is not None for name in LIMITS)
-        options = {n: g.current() for g in self.param_groups for n in g.names}
-        for name, gradient in gradients.items():
-            if is_of_rows(gradient):
-                takes = self.rows_alone != "never"
-                check_sparse(kind, options[name], takes=takes, clips=clips)
-                with scope(name.rpartition(".")[0]):
-                    rows[name] = rows_of(gradient)
-            elif self.rows_alone == "only":
-                raise refuse_dense(kind, name)
-        return rows
 
     def _clip(self, gradients: dict[str, Value], supply: Supply) -> Value | None:
         """Clip gradients by value; return the factor that clips them by norm."""

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.context import context, dtype_or_default, no_grad
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.room import check_room
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, shape_of
 from chainrule.operations.op import passed_twice, raises_call_error
@@ -29,22 +28,32 @@ from chainrule.primitives.checks import require_all
 from chainrule.primitives.elementwise import add, log, mul, neg, sqrt
 from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shift_right
 from chainrule.primitives.movement import reshape, slice_
-from chainrule.primitives.random import need_countable, random_bits, seed_key
+from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos_turn
 from chainrule.random.generator import Generator, bits, drawing
-from chainrule.random.large_draws import LARGE, draw_large
+from chainrule.random.large_draws import BLOCK, draw_large
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
-
-#: Numbers that are computed at a time.
-BLOCK = 1 << 13
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
     """Return the shape of random numbers: ``uniform(2, 3)`` or ``uniform((2, 3))``."""
     return shape_of(shape, _("Random numbers are drawn in a shape."))
+
+
+def _real(dtype: Any) -> DType:
+    """Return the dtype of numbers that are drawn; integers would be all 0, or cut."""
+    kind = dtype_or_default(dtype)
+    if not kind.is_float:
+        raise DTypeError(
+            _("Real numbers are drawn."),
+            expected="float32, float64",
+            got=kind.name,
+            fix="cr.randint(low, high, shape)",
+        )
+    return kind
 
 
 def _tensor(value: Value, requires_grad: bool) -> Tensor:
@@ -75,27 +84,6 @@ def _by_blocks(
         parts = [line[block] for line in numbers]
         (result[block],) = evaluate(graphs[len(parts[0])], parts)
     return Value(result.reshape(raw[0].shape))
-
-
-def _large(
-    name: str,
-    function: Callable[..., Value],
-    sizes: Shape,
-    firsts: Sequence[Dim],
-    dtype: DType,
-    options: Sequence[Any],
-    option_dtype: DType,
-) -> Value | None:
-    """Draw very many numbers, see :func:`draw_large`; None for other draws."""
-    plain = all(isinstance(option, int | float) for option in options)
-    count: Any = size_of(sizes)
-    if not plain or not isinstance(count, int) or count < LARGE:
-        return None
-    need_countable(count * len(firsts))
-    check_room(sizes, dtype.itemsize)
-    kinds = dtype, tuple(options), option_dtype
-    numbers = draw_large(name, function, count, firsts, *kinds)  # type: ignore[arg-type]
-    return None if numbers is None else Value(numbers.reshape(sizes))  # type: ignore[arg-type]
 
 
 def between(raw: Value) -> Value:
@@ -140,13 +128,14 @@ def uniform(
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
+        DTypeError: a dtype of integers.
 
     >>> import chainrule as cr
     >>> cr.manual_seed(0)
     >>> bool((uniform(1000) < 1).all())
     True
     """
-    kind = dtype_or_default(dtype)
+    kind = _real(dtype)
 
     def spread(raw: Value, *options: Value) -> Value:
         wide, least = map(wrap, options) if options else (high - low, low)
@@ -155,7 +144,7 @@ def uniform(
         return astype((unit * wide + least).value, kind)
 
     sizes = _sizes(shape)
-    numbers = _large("uniform", spread, sizes, (0,), kind, (high - low, low), kind)
+    numbers = draw_large("uniform", spread, sizes, (0,), kind, (high - low, low), kind)
     if numbers is None:
         numbers = _by_blocks(spread, bits(sizes).value, options=(low, high))
     return _tensor(numbers, requires_grad)
@@ -187,13 +176,14 @@ def randn(
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
+        DTypeError: a dtype of integers.
 
     >>> import chainrule as cr
     >>> cr.manual_seed(0); a = randn(1000)
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
-    kind = dtype_or_default(dtype)
+    kind = _real(dtype)
 
     def spread(first: Value, second: Value, *options: Value) -> Value:
         scale, middle = map(wrap, options) if options else (std, mean)
@@ -204,7 +194,9 @@ def randn(
     sizes = _sizes(shape)
     count, options = size_of(sizes), (std, mean)
     # Two draws, and other counters in each.
-    numbers = _large("randn", spread, sizes, (0, count), kind, options, DType.float64)
+    numbers = draw_large(
+        "randn", spread, sizes, (0, count), kind, options, DType.float64
+    )
     if numbers is None:
         first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
         numbers = _by_blocks(spread, first, second, options=options)

@@ -2,7 +2,8 @@
 
 Between random bits and the numbers lies several times the memory of both. Here a block
 goes from positions to numbers within a core's cache; where the native engine is, in the
-registers of one loop. The numbers are those of small draws.
+registers of one loop. Bits, and numbers in float32, are those of small draws; float64
+may differ in its last places, as it does between the engines.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
-from chainrule.graph.types import ArrayType, DType, SymbolicDim
+from chainrule.graph.room import check_room
+from chainrule.graph.types import ArrayType, DType, Shape, SymbolicDim, size_of
 from chainrule.primitives.elementwise import add
 from chainrule.primitives.movement import broadcast_to
-from chainrule.primitives.random import encrypted
+from chainrule.primitives.random import encrypted, need_countable
 from chainrule.random.generator import Words, words
 
 #: From so many numbers on.
@@ -35,24 +37,30 @@ _graphs: dict[Any, Graph] = {}
 def draw_large(
     name: str,
     function: Callable[..., Value],
-    size: int,
-    firsts: Sequence[int],
+    sizes: Shape,
+    firsts: Sequence[Any],
     dtype: DType,
-    options: Sequence[float],
+    options: Sequence[Any],
     option_dtype: DType,
-) -> np.ndarray | None:
+) -> Value | None:
     """Draw numbers by an elementwise function of random bits; None for small draws.
 
     Args:
         name: of the distribution.
         function: from random bits, uint32, one array for each of ``firsts``, and the
             options, to the numbers.
-        size: how many.
+        sizes: the shape of the numbers.
         firsts: the first position in each stream of bits.
         dtype: of the numbers.
         options: what else the function uses, as ``option_dtype``.
     """
-    if size < LARGE or (drawn := words(*firsts)) is None:
+    plain = all(isinstance(option, int | float) for option in options)
+    size: Any = size_of(sizes)
+    if not plain or not isinstance(size, int) or size < LARGE:
+        return None
+    need_countable(size * len(firsts))
+    check_room(sizes, dtype.itemsize)
+    if (drawn := words(*firsts)) is None:
         return None
     key = name, dtype, option_dtype
     graph = _graphs.get(key)
@@ -68,7 +76,8 @@ def draw_large(
         arrays = [part, *_streams(drawn, start), *scalars]
         found: Any = None if piece is None else piece(arrays, {"N": len(part)})
         (result[start : start + block],) = found or evaluate(graph, arrays)
-    return result
+    shape: Any = sizes
+    return Value(result.reshape(shape))
 
 
 def _streams(drawn: Sequence[Words], start: int) -> list[np.ndarray]:

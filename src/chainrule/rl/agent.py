@@ -12,12 +12,14 @@ import numpy as np
 
 from chainrule import random
 from chainrule.compilation.api import compile
+from chainrule.compilation.modes import mode
 from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.rl.spaces import Actions, Observations
-from chainrule.rl.worlds import as_world, is_made
+from chainrule.rl.worlds import as_world, is_made, is_vector
+from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.training import Environments, checkpoint, resumable
 from chainrule.util.validation import count, maybe, number, path, seed, whole
@@ -112,8 +114,9 @@ class Agent:
             ArgumentError: the state of the environments cannot be stored.
             CheckpointError: what is stored is damaged, or of another agent.
         """
-        self.begin(total_timesteps)
-        rounds = -(-self._total // self.steps_a_round)
+        total = count("total_timesteps", total_timesteps)
+        self.begin(total)
+        rounds = -(-total // self.steps_a_round)
         directory = maybe(path)("checkpoint", checkpoint)
         every = number("checkpoint_every", checkpoint_every, least=0, infinite=True)
         state = self.parts()
@@ -123,7 +126,8 @@ class Agent:
             self.world.state()  # or it is refused
         for __ in resumable.steps(directory, rounds, state, every=every):
             self.round()
-            if callback is not None and callback(self) is False:
+            going_on = None if callback is None else callback(self)
+            if isinstance(going_on, bool | np.bool_) and not going_on:
                 break
         return self
 
@@ -193,40 +197,54 @@ class Agent:
     ) -> tuple[float, float]:
         """Return mean and standard deviation of the returns of whole episodes.
 
-        The episodes that the agent learns from stay where they are.
+        The episodes that the agent learns from stay where they are, and so do its
+        random numbers.
 
         Args:
             episodes: how many.
             env: where, by default environments such as those of the training.
             deterministic: take the likeliest actions.
-            seed: of the environments.
+            seed: of the environments, and of actions that are drawn.
 
         Raises:
-            ArgumentError: an agent of a vector of environments, without ``env``.
+            ArgumentError: an agent of a vector of environments, without ``env``; a
+                vector as ``env``.
         """
         episodes, first = whole("episodes", episodes), _seed(seed)
         make = self._make if env is None else env
-        if make is None:
+        if make is None or is_vector(make):
             raise ArgumentError(
                 _("An agent of a vector has no environment for tests."),
                 expected=_("env=, a name, an environment, or a function"),
-                got="env=None",
+                got=f"env={env!r:.40}",
                 fix='agent.evaluate(env="CartPole-v1")',
             )
 
         def act(rows: Array) -> Array:
             return self.predict(rows, deterministic=deterministic)[0]
 
-        if not is_made(make):
-            returns, __ = Environments(make, episodes, seed=first).play(act)
-            return float(returns.mean()), float(returns.std())
-        used = env is None or make is self._make
-        saved = self.world.state() if used else None
-        worlds = (Environments(lambda: make, seed=first + i) for i in range(episodes))
-        returns = np.array([world.play(act)[0][0] for world in worlds])
-        if saved is not None:
-            self.world.load_state(saved)
-        return float(returns.mean()), float(returns.std())
+        made = is_made(make)
+        if made:  # one episode after another
+            worlds = (
+                Environments(lambda: make, seed=first + i) for i in range(episodes)
+            )
+        else:
+            worlds = iter([Environments(make, episodes, seed=first)])
+        mine = self.world if isinstance(self.world, Environments) else None
+        saved, used = mine and mine.state(), False
+        rng, self.rng = self.rng, np.random.default_rng([first, 1])
+        returns: list[float] = []
+        try:
+            for world in worlds:
+                used = used or (mine is not None and world.overlaps(mine))
+                returns += world.play(act)[0].tolist()
+                if not made and not used:
+                    world.close()
+        finally:
+            self.rng = rng
+            if mine is not None and saved is not None and used:
+                mine.load_state(saved)
+        return float(np.mean(returns)), float(np.std(returns))
 
     # -- files -------------------------------------------------------------------------
 
@@ -264,7 +282,7 @@ class Agent:
             ArgumentError: an agent of another kind; no environment.
         """
         place = _place(path)
-        document, __ = checkpoint.read(place)
+        document, __ = content = checkpoint.read(place)
         kind, env = document.get("agent"), document.get("env") if env is None else env
         if kind != cls.__name__ or env is None:
             raise ArgumentError(
@@ -283,8 +301,9 @@ class Agent:
                 got=", ".join(arguments) or _("none"),
                 fix=_("pass what the agent was made with"),
             )
-        agent = cls(env, **{**document["arguments"], **arguments})
-        resumable.restore(place, agent._saved_parts())
+        stored = document["arguments"] | ({"n_envs": 1} if is_made(env) else {})
+        agent = cls(env, **stored | arguments)
+        resumable.restore(place, agent._saved_parts(), content)
         return agent
 
     def _saved_parts(self) -> dict[str, Any]:
@@ -300,6 +319,15 @@ class Agent:
 
     def _compile(self, function: Callable[..., Any]) -> Any:
         return compile(function, **self._engine)
+
+    def _compile_acting(self, function: Callable[..., Any]) -> Any:
+        """Compile a function in which the networks are in prediction mode."""
+
+        def acting(*arrays: Tensor) -> Any:
+            with mode(self.policy, training=False):
+                return function(*arrays)
+
+        return self._compile(acting)
 
     def _fresh(self) -> Any:
         """Return a block in which an agent's weights are drawn from its own seed."""

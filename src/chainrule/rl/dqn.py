@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule import nn, optim
+from chainrule.compilation.modes import mode
 from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import no_grad
@@ -74,7 +75,8 @@ def q_loss(
     """
     observations, actions, rewards, after, terminated = batch
     one_hot = nn.functional.one_hot
-    next_q = networks.target(after)
+    with mode(networks.target, training=False):
+        next_q = networks.target(after)
     if double_q:
         best = one_hot(networks.online(after).argmax(1), networks.actions)
         next_q = (next_q * best).sum(1).detach()
@@ -98,7 +100,8 @@ class DQN(Agent):
         learning_rate: of Adam; a number, or a function of the share that is left, from
             1 to 0.
         buffer_size: transitions in the memory.
-        learning_starts: steps before the first one of learning.
+        learning_starts: transitions in the memory before the first step of learning;
+            a loaded agent, whose memory is empty, collects them anew.
         batch_size: transitions in a step of learning.
         tau: how far the target network goes towards θ; 1 for a copy.
         gamma: γ, the discount.
@@ -203,7 +206,7 @@ class DQN(Agent):
             return q
 
         self._learn = learn
-        self._best = self._compile(lambda x: networks.online(x).argmax(1))
+        self._best = self._compile_acting(lambda x: networks.online(x).argmax(1))
 
     def epsilon(self) -> float:
         """Return the exploration rate ε of the next step: it falls linearly."""
@@ -217,24 +220,18 @@ class DQN(Agent):
 
     def round(self) -> None:
         """Act for one step in each environment, and learn when it is time to."""
-        observations = self.world.observations
+        observations, known = self.world.observations, self.buffer.count
         actions = self._chosen(observations, self.epsilon())
-        transition = self.world.step(self.actions.taken(actions))
+        after, rewards, terminated, __ = self.world.step(self.actions.taken(actions))
         moved = self.world.moved
-        for i in range(len(observations)):
+        # An episode that a time limit cut short has not terminated.
+        rows = zip(observations, actions, rewards, after, terminated, strict=True)
+        for i, row in enumerate(rows):
             if moved is None or moved[i]:
-                self.buffer.add(
-                    observations[i],
-                    actions[i],
-                    transition.rewards[i],
-                    transition.after[i],
-                    transition.terminated[
-                        i
-                    ],  # 0 where a time limit cut the episode short
-                )
-        t, turn = self.num_timesteps, self.num_timesteps // self.steps_a_round
+                self.buffer.add(*row)
+        turn = self.num_timesteps // self.steps_a_round
         self.num_timesteps += self.steps_a_round
-        if t < self.learning_starts or not len(self.buffer):
+        if known < self.learning_starts or not len(self.buffer):
             return
         if turn % self.train_freq == 0:
             self._set_rate()
@@ -253,6 +250,8 @@ class DQN(Agent):
         with no_grad():
             for new, old in zip(online.parameters(), target.parameters()):
                 old.copy_(self.tau * new + (1 - self.tau) * old)
+            for new, old in zip(online.buffers(), target.buffers()):
+                old.copy_(new)
 
     def parts(self) -> dict[str, Any]:
         """Return by name all that an agent's rounds change, for a checkpoint."""

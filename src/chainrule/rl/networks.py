@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule import nn
+from chainrule.compilation.modes import mode
 from chainrule.errors import ArgumentError
 from chainrule.functions import zeros
 from chainrule.graph.context import no_grad
@@ -56,7 +57,7 @@ def features_of(module: Any, observations: Observations) -> tuple[nn.Sequential,
         ArgumentError: it gives no row of features for each observation.
     """
     made = nn.Sequential(observations, module)
-    with no_grad():
+    with no_grad(), mode(made, training=False):
         shape: Any = made(zeros(2, *observations.shape)).shape
     if len(shape) != 2 or shape[0] != 2:
         raise ArgumentError(

@@ -10,6 +10,7 @@ the one that has acted (Schulman et al. 2017):
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from chainrule.rl.spaces import Actions, Observations
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util.keywords import strict
-from chainrule.util.validation import maybe, number, whole
+from chainrule.util.validation import maybe, number, truth, whole
 
 
 class ActorCritic(nn.Module):
@@ -129,7 +130,8 @@ class PPO(Agent):
         gamma: γ, the discount.
         gae_lambda: λ of the advantages.
         clip_range: ε.
-        clip_range_vf: how far V may move in a phase of learning; None for no limit.
+        clip_range_vf: how far V may move in a phase of learning; the larger of the two
+            errors counts, that of V or of the clipped one. None for no limit.
         normalize_advantage: whether advantages are standardised in each minibatch.
         ent_coef, vf_coef: the weights of entropy and critic in the loss.
         max_grad_norm: to which the gradient's norm is clipped; None for no limit.
@@ -182,10 +184,8 @@ class PPO(Agent):
     ) -> None:
         super().__init__(env, n_envs, seed, engine, threads, dict(locals()))
         self.learning_rate = learning_rate
-        self.n_steps, self.n_epochs = (
-            whole("n_steps", n_steps),
-            whole("n_epochs", n_epochs),
-        )
+        self.n_steps = whole("n_steps", n_steps)
+        self.n_epochs = whole("n_epochs", n_epochs)
         self.batch_size = whole("batch_size", batch_size, least=2)
         self.gamma = number("gamma", gamma, least=0, most=1)
         self.gae_lambda = number("gae_lambda", gae_lambda, least=0, most=1)
@@ -199,10 +199,12 @@ class PPO(Agent):
             )
         options = {
             "clip_range": number("clip_range", clip_range, least=0),
-            "clip_range_vf": maybe(number)("clip_range_vf", clip_range_vf),
+            "clip_range_vf": maybe(partial(number, least=0))(
+                "clip_range_vf", clip_range_vf
+            ),
             "ent_coef": number("ent_coef", ent_coef),
             "vf_coef": number("vf_coef", vf_coef),
-            "normalize_advantage": normalize_advantage,
+            "normalize_advantage": truth("normalize_advantage", normalize_advantage),
         }
         with self._fresh():
             self.policy = networks = ActorCritic(
@@ -214,7 +216,7 @@ class PPO(Agent):
         )
         self.log = {"entropy": [], "clipped": []}
 
-        @self._compile
+        @self._compile_acting
         def act(observations: Tensor, noise: Tensor) -> Any:
             policy, V = networks(observations)
             action = policy.sample(noise)
@@ -229,7 +231,7 @@ class PPO(Agent):
             return entropy, clipped
 
         self._sample, self._learn = act, learn
-        self._likeliest = self._compile(lambda x: networks(x)[0].mode())
+        self._likeliest = self._compile_acting(lambda x: networks(x)[0].mode())
 
     def round(self) -> None:
         """Act for ``n_steps`` in each environment, and learn from them."""
@@ -245,14 +247,16 @@ class PPO(Agent):
         if not steps.moved.all():
             kept = np.flatnonzero(steps.moved.reshape(-1))
             batch = [column[kept] for column in batch]
+        self.num_timesteps += self.steps_a_round
         rows = len(batch[0])
+        if rows < 2:  # the others have begun episodes
+            return
         parts = max(1, rows // self.batch_size)
         orders = [self.rng.permutation(rows) for __ in range(self.n_epochs)]
         figures: Any = None
         for order in orders:
             for chosen in np.array_split(order, parts):
                 figures = self._learn(*(column[chosen] for column in batch))
-        self.num_timesteps += self.steps_a_round
         for name, figure in zip(self.log, figures):
             self.log[name].append(figure.item())
 

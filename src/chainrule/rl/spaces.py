@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import nn
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.functions import cat
 from chainrule.graph.node import Array
 from chainrule.rl.distributions import Categorical, MultiCategorical, Normal
@@ -67,7 +67,7 @@ class Observations(nn.Module):
 
     @property
     def plain(self) -> bool:
-        """Whether an agent's observations are vectors that stay as they are."""
+        """True where an agent's observations are vectors that stay as they are."""
         return not self.sizes and self.scale == 1 and len(self.shape) == 1
 
     @property
@@ -78,7 +78,7 @@ class Observations(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the inputs of an agent's networks for observations."""
         if not self.sizes:
-            x = x.astype("float32")
+            x = x.astype("float32") if self.shape else x.astype("float32").unsqueeze(1)
             return x if self.scale == 1 else x * self.scale
         rows = x.astype("int64").reshape(-1, len(self.sizes))
         one_hot = nn.functional.one_hot
@@ -93,8 +93,15 @@ class Observations(nn.Module):
 
         Raises:
             ArgumentError: they are of another shape.
+            NonFiniteError: NaN or infinity.
         """
         seen = np.asarray(observations, np.float32)
+        if not np.isfinite(seen).all():
+            raise NonFiniteError(
+                _("These are no observations of this agent's environment."),
+                expected=_("finite numbers"),
+                got=f"{observations!r:.80}",
+            )
         if seen.shape == self.shape:
             return seen[None], True
         if seen.ndim != len(self.shape) + 1 or seen.shape[1:] != self.shape:

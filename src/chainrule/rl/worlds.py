@@ -140,11 +140,11 @@ def as_world(env: Any, n_envs: int, seed: int) -> tuple[World, Any]:
         return _with_spaces(env), None
     if isinstance(env, str):
         return Environments(env, count, seed=seed), env
-    if _is_vector(env):
-        parts = getattr(env, "envs", None)
-        if parts is None:
-            return VectorWorld(env, seed=seed), None
-        return _side_by_side(parts, seed), None
+    if is_vector(env):
+        # What wraps or extends it may change what is seen, so that steps itself.
+        if type(env) is importlib.import_module("gymnasium").vector.SyncVectorEnv:
+            return _side_by_side(env.envs, seed), None
+        return VectorWorld(env, seed=seed), None
     if is_made(env):
         if count > 1:
             raise ArgumentError(
@@ -167,7 +167,7 @@ def is_made(env: Any) -> bool:
     return hasattr(env, "step") and not isinstance(env, type)
 
 
-def _is_vector(env: Any) -> bool:
+def is_vector(env: Any) -> bool:
     """Return whether an environment is a vector of gymnasium's."""
     if not hasattr(env, "num_envs"):
         return False

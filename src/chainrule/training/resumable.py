@@ -128,13 +128,22 @@ def save(
         files.note(place)
 
 
-def restore(place: checkpoint.Place, state: Mapping[str, Any]) -> dict[str, Any]:
+def restore(
+    place: checkpoint.Place,
+    state: Mapping[str, Any],
+    content: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None,
+) -> dict[str, Any]:
     """Restore the state of objects by name from a checkpoint; return its document.
+
+    Args:
+        place: of the checkpoint.
+        state: the objects, as for :func:`steps`.
+        content: of the checkpoint, where it has been read: a stream is read once.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of another loop.
     """
-    document, arrays = checkpoint.read(place)
+    document, arrays = content or checkpoint.read(place)
     try:
         states = with_arrays(place, document["state"], "state", arrays)
         if states.keys() != state.keys():

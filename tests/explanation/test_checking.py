@@ -179,7 +179,12 @@ def test_a_wrong_number_is_found_wherever_it_stands() -> None:
     assert seen > 8
 
 
-@every(all_cases((DType.float32,), lambda e: e.primitive.name != "random_bits"))
+#: Random bits have no exact numbers; the cosine of a share of a turn is that of an
+#: angle which is rounded first, and stands in large draws alone.
+INEXACT = ("random_bits", "cos_turn")
+
+
+@every(all_cases((DType.float32,), lambda e: e.primitive.name not in INEXACT))
 def test_every_operation_is_right_to_its_rounding(
     example: Example, rng: np.random.Generator
 ) -> None:

@@ -25,7 +25,7 @@ from chainrule.util.pytorch_hints import MODULES, PACKAGE, TENSORS
         (cr, "Linear", "there is cr.nn.Linear"),
         (cr, "Adam", "there is cr.optim.Adam"),
         (cr, "trainer", "did you mean cr.Trainer?"),
-        (cr, "complex", "here: there are no complex numbers"),
+        (cr, "complex", "here: cr.stack([real, imag], -1)"),
         (cr, "detach", "it is a method of tensors: x.detach(…)"),
         (nn, "RNNBase", "there are nn.RNN, nn.LSTM and nn.GRU"),
         (nn, "LSTMcell", "there are nn.LSTM and nn.LSTMCell"),
@@ -49,7 +49,7 @@ def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:
     [
         (nn, "Dense", "模組 'chainrule.nn' 沒有屬性 'Dense'；是不是指 nn.Linear？"),
         (nn.functional, "reluu", "沒有屬性 'reluu'；是不是指 F.relu？"),
-        (cr, "complex", "沒有屬性 'complex'；這裡：沒有複數"),
+        (cr, "complex", "沒有屬性 'complex'；這裡：cr.stack([real, imag], -1)"),
         (cr, "Adam", "沒有屬性 'Adam'；有 cr.optim.Adam"),
         (cr.zeros(1), "half", "'Tensor' 物件沒有屬性 'half'；這裡：x.float()"),
         (

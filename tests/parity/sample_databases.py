@@ -81,7 +81,7 @@ REFUSED = {
     "takes probabilities": "numbers that are no probabilities",
     "Sums and products of integers": "a fraction of an integer is no integer",
     "pad needs more elements": "nothing is left that could be repeated",
-    "Embedding has a gradient for all": "gradients are dense",
+    "Embedding does not scale a gradient of rows": "rows alone are not counted",
     "needs a finite eps": "a negative eps is a mistake",
     "needs a finite momentum": "a negative momentum is a mistake",
     "BatchNorm normalises features": "there are no samples in one axis",

@@ -94,6 +94,8 @@ LEFT_OUT = {
     "architectures beside their references: tests/models": "models",
     "files of ONNX: tests/interop, tests/parity/test_onnx_layers.py": """
         export_onnx load_onnx""",
+    "programs as files: tests/test_program_files.py": "load_program",
+    "runs in trackers: tests/tracking": "tracking",
     "how the rows are run": "compile no_grad",
     "how messages are told: tests/test_language.py": "set_language",
     "about dtypes: tests/array_api/test_namespace.py": """

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule.recipes import Experiment
-from chainrule.recipes.agent_report import report_agent
+from chainrule.recipes.pictures.agent_report import report_agent
 from chainrule.training import Environments
 
 

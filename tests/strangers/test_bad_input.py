@@ -88,7 +88,6 @@ def test_calls(call: str, fix: str) -> None:
         ("nn.utils.clip_grad_norm", "did you mean nn.utils.clip_grad_norm_?"),
         ("F.crossentropy", "did you mean F.cross_entropy?"),
         ("optim.Adamw", "did you mean optim.AdamW?"),
-        ("optim.SparseAdam", "dense"),
         ("optim.lr_scheduler.StepLr", "did you mean optim.lr_scheduler.StepLR?"),
         ("X.half", "x.float()"),
         ("X.bfloat16", "x.float()"),

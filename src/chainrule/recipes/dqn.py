@@ -32,7 +32,7 @@ import numpy as np
 
 from chainrule import nn, rl
 from chainrule.recipes import Experiment, Reference
-from chainrule.recipes.agent_report import report_agent
+from chainrule.recipes.pictures.agent_report import report_agent
 from chainrule.text import _, say
 from chainrule.training import Environments
 

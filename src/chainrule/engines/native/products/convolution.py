@@ -327,7 +327,7 @@ class _Emitter:
         count = 4 + len(late)
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * 4 + [I64] * count)
         function = code.kernels.function(
-            ("convolution", self.dtype, accumulate, len(outer), edge, one),
+            ("convolution", self.dtype, accumulate, len(outer), tuple(edge), one),
             kind,
             lambda module: emit_matmul(
                 module,

@@ -104,7 +104,7 @@ def kernel(
         return function, list(map(dims, late))
     edge = None if m.width is None else Edge.of(m.width, tile)
     function = kernels.function(
-        ("matmul", dtype, accumulate, edge, *one.items()),
+        ("matmul", dtype, accumulate, edge and tuple(edge), *one.items()),
         kind,
         lambda module: emit_matmul(
             module, dtype, tile, edge=edge, accumulate=accumulate, **one

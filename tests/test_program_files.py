@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -144,7 +145,73 @@ def test_a_function_whose_modules_are_in_training() -> None:
     np.testing.assert_array_equal(cr.load_program(file)(rows(2, 4)), wanted)
 
 
+class Tenfold(nn.Module):
+    """Ten times as much in training."""
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return x * 10 if self.training else x * 1
+
+
+def test_modules_whose_forward_is_called_by_itself_predict_too() -> None:
+    model = Tenfold()
+    functions: list[Any] = [model.forward, lambda x: model.forward(x)]
+    for function in functions:
+        program = cr.load_program(file_of(function, rows(2, 4)))
+        np.testing.assert_array_equal(program(rows(2, 4)), rows(2, 4))
+        assert model.training
+
+
+def test_names_of_sizes_are_those_of_arguments() -> None:
+    def scaled(x: cr.Tensor, mask: cr.Tensor | None = None) -> cr.Tensor:
+        return x if mask is None else x * mask
+
+    shapes = {"x": ("N", 4), "mask": ("N", 4)}
+    program = cr.load_program(file_of(scaled, rows(2, 4), shapes=shapes))
+    assert str(program.inputs["x"]) == "f32[N,4]"
+    with pytest.raises(ArgumentError, match="no argument 'y'") as raised:
+        file_of(scaled, rows(2, 4), shapes={"y": ("N", 4)})
+    assert raised.value.expected == "x, mask"
+
+
 # -- what is not -----------------------------------------------------------------------
+
+
+def test_what_python_computes_once_is_refused() -> None:
+    count = [0]
+
+    def counted(x: cr.Tensor) -> cr.Tensor:
+        count[0] += 1
+        return x * count[0]
+
+    with pytest.raises(ArgumentError, match="changes 'count'"):
+        file_of(counted, rows(2, 4))
+    with pytest.raises(ArgumentError, match="draws from"):
+        file_of(lambda x: x * random.random(), rows(2, 4))
+
+
+def behind(x: cr.Tensor) -> cr.Tensor:
+    return (x * 2 if x.shape[0] == 70 else x) if x.shape[0] > 50 else x
+
+
+def numbered(x: cr.Tensor) -> cr.Tensor:
+    return x * ((x.shape[0] - 41) // 10) if x.shape[0] > 50 else x  # 1 up to 60
+
+
+def compared_with_a_fraction(x: cr.Tensor) -> cr.Tensor:
+    return x * 2 if x.shape[0] == 50.0 else x
+
+
+@pytest.mark.parametrize("function", [behind, numbered, compared_with_a_fraction])
+def test_sizes_that_are_compared_behind_a_comparison(function: Any) -> None:
+    with pytest.raises(ShapeError, match="something else"):
+        file_of(function, rows(2), shapes={"x": ("N",)})
+
+
+@pytest.mark.parametrize("size", ["a", -1, 2.5])
+def test_sizes_to_prepare_for(size: Any) -> None:
+    program = cr.load_program(file_of(nn.ReLU(), rows(2), shapes={"x": ("N",)}))
+    with pytest.raises(ArgumentError, match="N must be"):
+        program.prepare(N=size)
 
 
 def test_state_that_changes_is_refused() -> None:

@@ -5,6 +5,7 @@ Whatever is changed between two calls, the second one gives what eager code give
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -260,3 +261,57 @@ def test_a_size_that_is_looked_up_in_a_table(engine: str) -> None:
         return x.sum() * {5: 2.0}.get(x.shape[0], 1.0)
 
     assert [scaled(cr.ones(n)).item() for n in (3, 4, 5, 6, 5)] == [3, 4, 10, 6, 10]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda n: -n,
+        lambda n: abs(~n),
+        lambda n: round(n) + math.ceil(n),
+        lambda n: (n >> 1) + (n << 1) + (1 << n),
+        lambda n: (n & 3) + (n | 3) + (n ^ 3) + (3 & n),
+        lambda n: sum(divmod(n, 3)) + sum(divmod(30, n)),
+        lambda n: 2**n + n**2,
+        lambda n: n * 0.5 + 0.5 * n,
+        lambda n: n // 2.0,
+        lambda n: int(n * np.int64(3) + n // np.int64(2)),
+        lambda n: n.bit_length() + n.numerator,
+        lambda n: 2 if n == 5.0 else 1,
+        lambda n: 2 if n == np.int64(5) else 1,
+        lambda n: 2 if n == float("nan") else 1,
+        lambda n: (n == cr.tensor(5)) + 1,
+        lambda n: n - cr.tensor(2.0),
+    ],
+)
+def test_a_size_that_varies_is_an_integer(number: Callable[[Any], Any]) -> None:
+    def scaled(x: cr.Tensor) -> cr.Tensor:
+        return x * number(x.shape[0])
+
+    compiled = cr.compile(scaled, engine="numpy")
+    for n in (3, 4, 5, 6):
+        x = cr.ones(n)
+        np.testing.assert_array_equal(compiled(x).numpy(), scaled(x).numpy())
+
+
+def test_names_of_sizes_are_those_of_arguments() -> None:
+    def scaled(x: cr.Tensor, mask: cr.Tensor | None = None, n: int = 1) -> cr.Tensor:
+        return x * n if mask is None else x * mask
+
+    x = cr.ones(3)
+    shapes = {"x": ("N",), "mask": ("N",)}
+    assert cr.compile(scaled, shapes=shapes)(x).shape == (3,)
+    for name in ("y", "x.0", "n"):
+        step = cr.compile(scaled, shapes={name: ("N",)})
+        for call in (step, step.graph):
+            with pytest.raises(ArgumentError, match=f"no argument '{name}'") as raised:
+                call(x, n=2)
+            assert raised.value.expected == "x, mask"
+
+
+@pytest.mark.parametrize(
+    "shapes", ["N", {"x": "N"}, {"x": 3}, {"x": (1.5,)}, {"x": (-1,)}, {1: ("N",)}]
+)
+def test_shapes_with_names(shapes: Any) -> None:
+    with pytest.raises(ArgumentError, match="gives sizes names"):
+        cr.compile(lambda x: x, shapes=shapes)

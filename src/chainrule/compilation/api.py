@@ -27,8 +27,10 @@ import numpy as np
 from chainrule.compilation.arguments import (
     FLOATS,
     arguments_of,
+    check_named,
     is_static,
     named_leaves,
+    sizes_of,
 )
 from chainrule.compilation.calls import passed
 from chainrule.compilation.guards.fingerprints import ATOMS
@@ -76,7 +78,7 @@ class Compiled(Generic[P, R]):
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function: Callable[..., Any] = function
         self.engine, self.threads = engine, threads
-        self.shapes = {k: tuple(v) for k, v in (shapes or {}).items()}
+        self.shapes = sizes_of(shapes)
         self._variants = Variants(self.__name__)
         self._numbers: dict[Any, Number] = {}
         self._constants: set[Any] = set()
@@ -199,7 +201,7 @@ class Compiled(Generic[P, R]):
         from chainrule.compilation.portable.file import save_program
         from chainrule.compilation.portable.function import portable
 
-        dynamic: dict[str, Any] | None = dict(self.shapes) or None
+        dynamic: dict[str, Any] = {}
         if inputs is None:
             if self._last is None:
                 raise ArgumentError(
@@ -215,8 +217,12 @@ class Compiled(Generic[P, R]):
                 for name, shape in patterns.items()
                 if name in inputs.names
             }
+        elif self.shapes:
+            inputs = Example.of(self.function, inputs)
+            inputs.check_named(self.shapes)
+            dynamic = {k: v for k, v in self.shapes.items() if k in inputs.names}
         made = portable(
-            self.function, inputs, dynamic, outputs, metadata, training=training
+            self.function, inputs, dynamic or None, outputs, metadata, training=training
         )
         return save_program(made, path)
 
@@ -266,6 +272,8 @@ class Compiled(Generic[P, R]):
             if sizes is not None and stale is None:
                 stale = variant
         changed = self._changed_numbers(stale)
+        if self.shapes:
+            check_named(self.function, args, kwargs, self.shapes)
         names = self._names(args, kwargs)
         wanted = self._patterns(family, names, shapes)
         try:

@@ -19,6 +19,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.compilation.portable.file import KEY
+from chainrule.engines.threads import process
 from chainrule.errors import (
     ArgumentError,
     CallError,
@@ -397,6 +398,40 @@ def test_threads_give_what_one_gives(engine: Any) -> None:
         thread.join()
     assert not wrong
     assert len(program._idle) <= (4 if engine == "native" else 1)
+
+
+def test_code_is_looked_up_under_the_lock_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A child that is forked meanwhile would wait for LLVM's lock for ever."""
+    pytest.importorskip("llvmlite")
+    from chainrule.engines.native.runtime.jit import MachineCode
+
+    held, address = list[bool](), MachineCode.address
+
+    def watched(self: MachineCode, name: str) -> int:
+        held.append(not free_for_others())
+        return address(self, name)
+
+    monkeypatch.setattr(MachineCode, "address", watched)
+    cr.load_program(file_of(nn.ReLU(), rows(2)), engine="native")(rows(2))
+    assert held
+    assert all(held)
+
+
+def free_for_others() -> bool:
+    """Whether another thread can take the lock under which programs run."""
+    got: list[bool] = []
+
+    def take() -> None:
+        got.append(process.lock.acquire(blocking=False))
+        if got[0]:
+            process.lock.release()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+    return got[0]
 
 
 def runs_beside(call: Callable[[], Any]) -> bool:

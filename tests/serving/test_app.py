@@ -191,6 +191,30 @@ def test_the_schema(forest_client: Any, forest: Path) -> None:
     )
 
 
+def test_the_schema_of_arrays(tmp_path: Path) -> None:
+    """What comes and goes without rows is described as it is."""
+    cr.compile(lambda x: {"root": x.sqrt(), "n": x.sum()}).save(
+        tmp_path / "fixed", cr.ones(3, 2)
+    )
+    schemas = client(tmp_path / "fixed").get("/schema").json()["components"]["schemas"]
+    assert "Row" not in schemas
+    x = schemas["Arrays"]["properties"]["x"]
+    assert (x["minItems"], x["items"]["maxItems"]) == (3, 2)
+    result = schemas["Result"]["properties"]
+    assert result["root"]["items"]["items"] == {"type": ["number", "null"]}
+    assert result["n"] == {"type": ["number", "null"]}
+
+
+def test_the_schema_of_columns(forest_client: Any) -> None:
+    document = forest_client.get("/schema").json()
+    columns = document["components"]["schemas"]["ResultColumns"]["properties"]
+    assert columns["classes"] == {"type": "array", "items": {"enum": ["no", "yes"]}}
+    answer = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]
+    assert {"$ref": "#/components/schemas/ResultColumns"} in (
+        answer["application/json"]["schema"]["oneOf"]
+    )
+
+
 def test_one_row_is_explained(forest_client: Any, forest: Path) -> None:
     explained = forest_client.post("/explain", json=TREE | {"tall": "no"}).json()
     truth = forest_client.post("/explain", json=TREE | {"tall": "yes"}).json()
@@ -221,6 +245,7 @@ def test_one_row_is_explained(forest_client: Any, forest: Path) -> None:
         (TREE | {"age": [1, 2]}, "kind", "different numbers of rows"),
         (TREE | {"kind": {}}, "kind", "a number, a text or null"),
         (TREE | {"planted": "yesterday"}, "planted", "a date as ISO8601"),
+        (TREE | {"planted": 981173100}, "planted", "a date as ISO8601"),
         (TREE | {"colour": "red"}, "colour", "not one of them"),
         ({"age": 3.5, "kind": "oak"}, "planted", "without 'planted'"),
         ([TREE, {}], "age", "without 'age'"),

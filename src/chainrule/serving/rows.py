@@ -346,12 +346,13 @@ class TableReader(Reader):
             return found[cells.codes]
         if isinstance(column, Date):
             dates = dated(cells.texts, column.format)
-            missing = cells.missing(self.marks, np.where(dates.isna(), np.nan, 0.0))
+            missing = cells.among(self.marks.in_numbers)
             if (invalid := np.asarray(dates.isna()) & ~missing).any():
                 expected = _("a date as {format}", format=column.format)
                 raise InvalidCellError(cells, invalid, expected)
             self._require(column, cells, missing)
             instants = dates.tz_localize(None).to_numpy().astype("datetime64[ms]")
+            instants[missing] = "NaT"
             return instants.astype(np.int64)[cells.codes]
         return column.encode(cells, self.marks).values[cells.codes]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -128,6 +128,11 @@ class Cells:
         """Parse a column's distinct cells as numbers; NaN for other texts."""
         return parsed(self.texts, decimal) if self.values is None else self.values
 
+    def among(self, texts: Container[str]) -> np.ndarray:
+        """Return, for each of a column's distinct cells, whether it is one of texts."""
+        lower = (text.lower() in texts for text in self.texts)
+        return np.fromiter(lower, bool, len(self))
+
     def missing(
         self, marks: MissingValues, values: np.ndarray | None = None
     ) -> np.ndarray:
@@ -135,11 +140,10 @@ class Cells:
 
         Args:
             marks: the marks of missing values.
-            values: the numbers of the cells, in a column of numbers or dates.
+            values: the numbers of the cells, in a column of numbers.
         """
         if values is None:
-            lower = (text.lower() in marks.in_texts for text in self.texts)
-            return np.fromiter(lower, bool, len(self))
+            return self.among(marks.in_texts)
         missing = np.isnan(values)
         if self.values is None:
             codes = np.flatnonzero(missing)

@@ -205,6 +205,24 @@ def test_the_schema_of_arrays(tmp_path: Path) -> None:
     assert result["n"] == {"type": ["number", "null"]}
 
 
+@pytest.mark.parametrize(
+    ("metadata", "answer"),
+    [
+        ({"classes": ["a", "b", "c"]}, "c"),
+        ({"classes": ["a"]}, 2),
+        ({"classes": {"0": "a"}}, 2),
+        ({"classes": 3, "inputs": "x is a vector"}, 2),
+    ],
+)
+def test_metadata_are_free(tmp_path: Path, metadata: Any, answer: Any) -> None:
+    step = cr.compile(lambda x: {"classes": x.argmax(-1)}, shapes={"x": ("N", 3)})
+    step.save(tmp_path / "p", cr.zeros(1, 3), metadata=metadata)
+    here = client(tmp_path / "p")
+    got = here.post("/predict", json={"x": [1.0, 2.0, 3.0]})
+    assert got.json() == {"classes": answer}
+    assert here.get("/schema").status_code == 200
+
+
 def test_the_schema_of_columns(forest_client: Any) -> None:
     document = forest_client.get("/schema").json()
     columns = document["components"]["schemas"]["ResultColumns"]["properties"]

@@ -8,7 +8,7 @@ from chainrule.data.tables.columns import Category, Date, Number
 from chainrule.data.tables.texts import Texts
 from chainrule.graph.types import ArrayType, DType
 from chainrule.serving.model import Served
-from chainrule.serving.rows import Reader, TableReader
+from chainrule.serving.rows import Reader, TableReader, classes_of
 from chainrule.version import __version__
 
 #: Categories that are listed; of more, the first ones are examples.
@@ -145,11 +145,12 @@ def _properties(reader: Reader) -> dict[str, Any]:
     if isinstance(reader, TableReader):
         fills = reader.schema.missing == "fill"
         return {c.name: _column(c, reader, fills) for c in reader.schema.columns}
-    said = reader.program.metadata.get("inputs") or {}
+    said = reader.program.metadata.get("inputs")
+    said = said if isinstance(said, dict) else {}
     return {
         name: {
             **_array(type, int(reader.by_row)),
-            **({"description": said[name]} if name in said else {}),
+            **({"description": str(said[name])} if name in said else {}),
         }
         for name, type in reader.program.inputs.items()
     }
@@ -195,12 +196,11 @@ def _number(dtype: DType) -> str:
 
 def _results(served: Served, first: int) -> dict[str, Any]:
     """Return the JSON schema of each output, without its first axes."""
-    outputs, metadata = served.program.outputs, served.program.metadata
+    outputs, classes = served.program.outputs, classes_of(served.program)
     found = {k: _array(t, first, null=True) for k, t in outputs.items()}
-    classes = metadata.get("classes")
     if "classes" in found and classes and len(outputs["classes"].shape) == 1:
-        names = {"enum": list(classes)}
+        names = {"enum": classes}
         found["classes"] = names if first else {"type": "array", "items": names}
     if "probabilities" in found and classes:
-        found["probabilities"]["description"] = f"of {', '.join(map(str, classes))}"
+        found["probabilities"]["description"] = f"of {', '.join(classes)}"
     return found

@@ -415,13 +415,29 @@ def batched(program: LoadedProgram) -> bool:
 def named(program: LoadedProgram, outputs: Sequence[Array]) -> dict[str, Any]:
     """Return the outputs of some rows by name, with the names of classes."""
     found: dict[str, Any] = {}
-    classes = program.metadata.get("classes")
+    classes = classes_of(program)
     for name, array in zip(program.outputs, outputs):
         values = array.tolist()
         if name == "classes" and classes and array.ndim == 1:
-            values = [classes[max(i, 0)] for i in values]  # a sign is −1 or 1
+            values = [_class(classes, i) for i in values]
         found[name] = values
     return found
+
+
+def classes_of(program: LoadedProgram) -> list[str]:
+    """Return the names of a program's classes; none where its metadata have others."""
+    classes = program.metadata.get("classes")
+    decided = program.outputs.get("classes")
+    right = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
+    if not right or (decided is not None and decided.dtype.is_float):
+        return []
+    return classes
+
+
+def _class(classes: list[str], code: int) -> str | int:
+    """Return the name of a class, or its number where it has none."""
+    code = max(code, 0)  # a sign is −1 or 1
+    return classes[code] if code < len(classes) else code
 
 
 def answer(columns: Mapping[str, list[Any]], form: str) -> Any:
@@ -434,7 +450,7 @@ def answer(columns: Mapping[str, list[Any]], form: str) -> Any:
 
 def as_csv(program: LoadedProgram, columns: Mapping[str, list[Any]]) -> str:
     """Return results as a CSV text: a line a row, several numbers in several cells."""
-    classes = program.metadata.get("classes") or ()
+    classes = classes_of(program)
     head: list[str] = []
     cells: list[Iterable[Any]] = []
     for name, values in columns.items():

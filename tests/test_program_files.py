@@ -125,6 +125,17 @@ def test_the_last_call_is_the_example_and_sizes_that_varied_have_names() -> None
     assert isinstance(tensors["twice"][0], cr.Tensor)
 
 
+def test_the_last_call_is_one_of_a_kind_that_was_there() -> None:
+    step = cr.compile(lambda x, times: x * times)
+    for n, times in ((2, 3), (3, 3), (2, 4), (2, 3)):
+        step(cr.ones(n), times)
+    file = io.BytesIO()
+    saved = step.save(file)
+    assert saved.inputs == {"x": "f32[N]"}
+    file.seek(0)
+    assert cr.load_program(file)(np.ones(5, np.float32)).tolist() == [3.0] * 5
+
+
 def test_loops_branches_and_integers() -> None:
     def run(x: cr.Tensor, n: cr.Tensor) -> cr.Tensor:
         total, __ = cr.scan(lambda c, row: (c + row, c), x[0] * 0, x)

@@ -82,7 +82,7 @@ class Compiled(Generic[P, R]):
         self._variants = Variants(self.__name__)
         self._numbers: dict[Any, Number] = {}
         self._constants: set[Any] = set()
-        self._last: tuple[tuple[Any, Any], dict[str, Shape]] | None = None
+        self._last: CachedCall | None = None
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         """Return the compiled function as a method bound to ``owner``."""
@@ -111,6 +111,7 @@ class Compiled(Generic[P, R]):
         ready = self._variants.ready.get(surroundings)
         if ready is None or not ready.variant.holds():
             ready = self._variants.look_up(surroundings, self._find(args, kwargs))
+        self._last = ready
         variant, traced = ready.variant, ready.traced
         if ready.numbers:
             numbers = [_array(get()) for get in ready.numbers]
@@ -175,7 +176,7 @@ class Compiled(Generic[P, R]):
             path: of the file, whose usual ending is ``.safetensors``; or a file that is
                 open for bytes.
             inputs: an example, as :func:`chainrule.export_onnx` takes it. By default
-                the arguments of the last kind of call.
+                the arguments of the last call.
             outputs: names for the outputs.
             metadata: what the file says of itself besides, by name: classes, units.
             training: leave modules in the mode that they are in. By default the program
@@ -210,7 +211,8 @@ class Compiled(Generic[P, R]):
                     got=_("none"),
                     fix="save(path, cr.zeros(1, 784))",
                 )
-            (args, kwargs), patterns = self._last
+            newest = self._variants.newest(self._last.variant)
+            (args, kwargs), patterns = newest.example
             inputs = Example.of_call(self.function, args, kwargs)
             dynamic = {
                 name: [str(d) if isinstance(d, SymbolicDim) else d for d in shape]
@@ -285,7 +287,7 @@ class Compiled(Generic[P, R]):
         if stale is not None and any(n in variant.numbers for n in changed):
             self._variants.drop(stale)
         self._variants.add(key, variant)
-        self._last = _alike(args, kwargs), dict(zip(names, wanted))
+        variant.example = _alike(args, kwargs), dict(zip(names, wanted))
         sizes = variant.sizes(shapes)
         assert sizes is not None
         return CachedCall(variant, sizes)

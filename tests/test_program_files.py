@@ -445,6 +445,15 @@ def free_for_others() -> bool:
     return got[0]
 
 
+def test_no_compiled_function_runs_while_modules_are_in_another_mode() -> None:
+    class Alone(Tenfold):
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            assert not free_for_others()
+            return super().forward(x)
+
+    cr.load_program(file_of(Alone(), rows(2)))
+
+
 def runs_beside(call: Callable[[], Any]) -> bool:
     """Whether another thread's Python runs before a call is over."""
     go, met = threading.Event(), list[bool]()

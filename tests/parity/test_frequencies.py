@@ -221,6 +221,15 @@ def test_the_signal_and_the_window_have_one_dtype() -> None:
     np.testing.assert_allclose(mine.numpy(), pairs(theirs), atol=1e-12)
 
 
+def test_a_number_of_signals_with_a_name() -> None:
+    x = cr.tensor(RNG.normal(size=(3, 16)))
+    compiled = cr.compile(lambda x: cr.stft(x, 8), shapes={"x": ("N", 16)})
+    for n in (1, 3):
+        np.testing.assert_allclose(
+            compiled(x[:n]).numpy(), cr.stft(x[:n], 8).numpy(), atol=1e-12
+        )
+
+
 def test_derivatives_of_short_time_transforms() -> None:
     """By the signal and by the window, there and back."""
     x, window = RNG.normal(size=40), RNG.uniform(0.5, 1.5, size=8)

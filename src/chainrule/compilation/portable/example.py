@@ -145,9 +145,10 @@ class Example:
         return traced
 
     def _objects(self) -> dict[str, Any]:
-        """Return the arguments that are objects of Python, by place."""
-        leaves = enumerate(self.leaves)
-        objects = {f"x{i}": x for i, x in leaves if is_static(x) and x is not None}
+        """Return the arguments that are objects of Python, by name."""
+        args, kwargs = unflatten(self.structure, self.leaves)
+        named = named_leaves(self.function, args, kwargs)
+        objects = {k: x for k, x in named if x is not None and is_static(x)}
         return {k: x for k, x in objects.items() if not isinstance(x, ATOMS)}
 
     def _traced_for_all(self, patterns: list[Shape]) -> Traced:

@@ -315,3 +315,37 @@ def test_names_of_sizes_are_those_of_arguments() -> None:
 def test_shapes_with_names(shapes: Any) -> None:
     with pytest.raises(ArgumentError, match="gives sizes names"):
         cr.compile(lambda x: x, shapes=shapes)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.softmax(-1) - x.mean(0, keepdim=True),
+        lambda x: x @ cr.ones(4, 3) + cr.ones(1, 3),
+        lambda x: x * 2 if x.shape[0] == 3 else x,
+    ],
+)
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_size_with_a_name_may_be_one_that_it_is_compared_with(
+    function: Callable[[Any], Any], first: int
+) -> None:
+    step = cr.compile(function, engine="numpy", shapes={"x": ("N", 4)})
+    draw = np.random.default_rng(0)
+    for n in (first, 2, 1, 5, 3, 7):
+        x = cr.tensor(draw.normal(size=(n, 4)))
+        np.testing.assert_allclose(step(x).numpy(), function(x).numpy(), rtol=1e-12)
+    assert len(step.programs) <= 3
+    with pytest.raises(ShapeError, match="is not known"):
+        cr.compile(lambda x: x * int(x.shape[0]), shapes={"x": ("N",)})(cr.ones(3))
+
+
+def test_only_the_size_that_is_compared_loses_its_name() -> None:
+    """Texts one at a time are no program for each length."""
+    step = cr.compile(
+        lambda x: x.softmax(-1) + x.mean((0, 1), keepdim=True),
+        engine="numpy",
+        shapes={"x": ("N", "T", 4)},
+    )
+    for t in (5, 6, 7, 8):
+        step(cr.ones(1, t, 4))
+    assert len(step.programs) == 1

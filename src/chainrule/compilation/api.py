@@ -44,7 +44,7 @@ from chainrule.engines import EngineName
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import context
-from chainrule.graph.graph import Graph
+from chainrule.graph.graph import Graph, size_names
 from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.tensor import Tensor, wrap
@@ -278,12 +278,7 @@ class Compiled(Generic[P, R]):
             check_named(self.function, args, kwargs, self.shapes)
         names = self._names(args, kwargs)
         wanted = self._patterns(family, names, shapes)
-        try:
-            variant = self._trace(args, kwargs, arrays, names, wanted, changed)
-        except ShapeError:
-            if self.shapes:
-                raise
-            variant = self._trace(args, kwargs, arrays, names, shapes, changed)
+        variant = self._fitting(args, kwargs, arrays, names, wanted, changed)
         if stale is not None and any(n in variant.numbers for n in changed):
             self._variants.drop(stale)
         self._variants.add(key, variant)
@@ -335,6 +330,35 @@ class Compiled(Generic[P, R]):
         return tuple(
             [SymbolicDim(a) if isinstance(a, str) else d for a, d in zip(asked, shape)]
         )
+
+    def _fitting(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        arrays: list[Array],
+        names: list[str],
+        patterns: tuple[Shape, ...],
+        changed: list[Number],
+    ) -> Variant:
+        """Trace for sizes with names; without those that are what they are compared with.
+
+        A batch of one sample, say: what is done there may be another graph.
+        """
+        try:
+            return self._trace(args, kwargs, arrays, names, patterns, changed)
+        except ShapeError as error:
+            named = size_names(patterns)
+            equal = getattr(error, "equal", frozenset[str]()) & named
+            if not named or (self.shapes and not equal):
+                raise
+        fixed = equal or named
+        patterns = tuple(
+            [
+                tuple([n if size_names(d) & fixed else d for d, n in zip(p, a.shape)])
+                for p, a in zip(patterns, arrays)
+            ]
+        )
+        return self._fitting(args, kwargs, arrays, names, patterns, changed)
 
     def _trace(
         self,
@@ -505,7 +529,8 @@ def compile(
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         threads: how many threads the engine uses; None lets the engine decide.
         shapes: names for the sizes that vary, by argument: ``{"x": ("N", 784)}``; then
-            the first compilation serves all of them.
+            the first compilation serves all of them. Sizes that its Python compares
+            equal with something, such as one row, have one of their own.
 
     Returns:
         A function of the same arguments that returns tensors. It can be differentiated

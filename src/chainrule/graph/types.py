@@ -13,7 +13,7 @@ import operator
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from functools import cached_property
@@ -210,7 +210,8 @@ class SymbolicDim:
                 if isinstance(other, SymbolicDim) and not _asked_by_user(here):
                     return False  # ours takes other names for other sizes
                 raise self._unknown(
-                    _("{self} compared with {other}", self=self, other=other)
+                    _("{self} compared with {other}", self=self, other=other),
+                    {*self.names, *getattr(other, "names", ())},
                 )
             _guess.guards.append(guard)
         elif _guess.decided and _asked_by_user(inspect.currentframe()):
@@ -250,13 +251,15 @@ class SymbolicDim:
     def __bool__(self) -> bool:
         return _guess.sizes is None or self != 0
 
-    def _unknown(self, use: str) -> UnknownSizeError:
-        return UnknownSizeError(
+    def _unknown(self, use: str, equal: Iterable[str] = ()) -> UnknownSizeError:
+        error = UnknownSizeError(
             _("The size {self} is not known while a function is traced.", self=self),
             expected=_("code that works for every size, such as x.mean() or x.reshape"),
             got=use,
             fix=_("trace with fixed shapes, or avoid int(x.shape[0])"),
         )
+        error.equal = frozenset(equal)
+        return error
 
     def _arithmetic(self, other: Any, *more: Any) -> Any:
         if not isinstance(other, Number | SymbolicDim):
@@ -354,7 +357,13 @@ class SizeGuard:
 
 
 class UnknownSizeError(ShapeError):
-    """The error for code that needs the number of a symbolic (named) size."""
+    """The error for code that needs the number of a symbolic (named) size.
+
+    Attributes:
+        equal: the names in sizes that an example makes equal, which others need not be.
+    """
+
+    equal: frozenset[str] = frozenset()
 
 
 class _Guess(threading.local):

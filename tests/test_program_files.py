@@ -325,6 +325,8 @@ carries=1, reverse=false}
         (change("weights", []), "of 2 inputs"),
         (change("codes", {"x": {"codes": {"a": 0}, "other": 1}}), "texts as f32[2]"),
         (change("codes", {"y": {"codes": {}, "other": 1}}), "damaged"),
+        (change("codes", 5), "codes that are no dictionary"),
+        (change("codes", {"x": {"codes": 5, "other": 1}}), "codes that are no"),
         (change("metadata", []), "metadata"),
         (lambda document: document.pop("graph"), "'graph'"),
     ],

@@ -92,6 +92,18 @@ def test_a_table_is_answered_as_predict_does(
         np.testing.assert_allclose(got_yes, [p[1] for p in probabilities], rtol=1e-5)
 
 
+def test_numbers_beside_texts_with_a_decimal_comma(tmp_path: Path) -> None:
+    lines = [f"{i},5;{2 * i}" for i in range(30)]
+    (tmp_path / "table.csv").write_text("\n".join(["x;y", *lines]))
+    data = cr.data.read_csv(tmp_path / "table.csv", target="y")
+    trained(tmp_path / "run", data, nn.Linear(1, 1), loss=nn.MSELoss())
+    here = client(tmp_path / "run")
+    apart = [here.post("/predict", json={"x": x}).json() for x in ("30,5", 1.234)]
+    together = here.post("/predict", json=[{"x": "30,5"}, {"x": 1.234}]).json()
+    wanted = [answer["values"] for answer in apart]
+    np.testing.assert_allclose([answer["values"] for answer in together], wanted, 1e-5)
+
+
 def test_an_array_as_json_and_csv(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (40, 12), np.uint8)
     y = (x.sum(1) > 1500).astype(np.int32)

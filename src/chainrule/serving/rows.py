@@ -308,7 +308,9 @@ class TableReader(Reader):
 
     def _array(self, name: str, value: Any) -> Array:
         try:
-            return self._encoded(self.columns[name], cells_of(name, value))
+            column = self.columns[name]
+            decimal = column.decimal if isinstance(column, Number) else "."
+            return self._encoded(column, cells_of(name, value, decimal))
         except InvalidCellError as error:
             raise RowError.at(
                 _("A cell of the column {name!r} does not fit.", name=name),
@@ -363,8 +365,11 @@ class TableReader(Reader):
             raise InvalidCellError(cells, missing, expected)
 
 
-def cells_of(name: str, values: list[Any]) -> Cells:
-    """Return the cells of a column from values of JSON."""
+def cells_of(name: str, values: list[Any], decimal: str = ".") -> Cells:
+    """Return the cells of a column from values of JSON.
+
+    Numbers beside texts are written with the decimal mark of these.
+    """
     kinds = {*map(type, values)}
     if kinds <= {int, float, type(None)}:
         try:
@@ -378,7 +383,8 @@ def cells_of(name: str, values: list[Any]) -> Cells:
         elif type(value) is str:
             texts.append(value.strip())
         elif type(value) in (int, float) and object not in kinds:
-            texts.extend(Cells(np.arange(1), values=np.array([value], float)).texts)
+            (text,) = Cells(np.arange(1), values=np.array([value], float)).texts
+            texts.append(text.replace(".", decimal))
         else:
             raise RowError.at(
                 _("A cell of the column {name!r} does not fit.", name=name),

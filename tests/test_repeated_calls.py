@@ -294,6 +294,16 @@ def test_a_size_that_varies_is_an_integer(number: Callable[[Any], Any]) -> None:
         np.testing.assert_array_equal(compiled(x).numpy(), scaled(x).numpy())
 
 
+def test_python_that_takes_a_size_for_something_else(engine: str) -> None:
+    @cr.compile(engine=engine)
+    def summed(x: cr.Tensor) -> cr.Tensor:
+        sizes: Any = x.shape[0]
+        sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+        return x.sum() * len(sizes)
+
+    assert [summed(cr.ones(n)).item() for n in (3, 4, 5)] == [3, 4, 5]
+
+
 def test_names_of_sizes_are_those_of_arguments() -> None:
     def scaled(x: cr.Tensor, mask: cr.Tensor | None = None, n: int = 1) -> cr.Tensor:
         return x * n if mask is None else x * mask

@@ -340,13 +340,13 @@ class Compiled(Generic[P, R]):
         patterns: tuple[Shape, ...],
         changed: list[Number],
     ) -> Variant:
-        """Trace for sizes with names; without those that are what they are compared with.
+        """Trace for sizes with names, but for those that are what they are compared with.
 
         A batch of one sample, say: what is done there may be another graph.
         """
         try:
             return self._trace(args, kwargs, arrays, names, patterns, changed)
-        except ShapeError as error:
+        except Exception as error:  # in whatever way its Python refuses a size
             named = size_names(patterns)
             equal = getattr(error, "equal", frozenset[str]()) & named
             if not named or (self.shapes and not equal):

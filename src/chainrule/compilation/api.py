@@ -340,7 +340,7 @@ class Compiled(Generic[P, R]):
         patterns: tuple[Shape, ...],
         changed: list[Number],
     ) -> Variant:
-        """Trace for sizes with names, but for those that are what they are compared with.
+        """Trace for sizes with names, except those that are equal to another one.
 
         A batch of one sample, say: what is done there may be another graph.
         """

@@ -173,6 +173,12 @@ def test_a_date_that_marks_a_missing_value(reads: Reader) -> None:
     assert made.report.filled == {"d": 1}
 
 
+def test_a_number_beside_texts_has_no_decimal_mark() -> None:
+    cells = Cells.of(np.array(["30,5", 1.234, None, 7, True], object))
+    numbers = cells.numbers(",")[cells.codes]
+    np.testing.assert_array_equal(numbers, [30.5, 1.234, np.nan, 7, np.nan])
+
+
 def test_a_number_is_no_date() -> None:
     column = Date("d", "ISO8601", (), (0.0,))
     cells = Cells.of(np.array([981173100.0, np.nan]))

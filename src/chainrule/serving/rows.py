@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.compilation.portable.loaded import LoadedProgram
-from chainrule.data.tables.cells import Cells, MissingValues, dated
+from chainrule.data.tables.cells import Cells, MissingValues, dated, given_number
 from chainrule.data.tables.columns import (
     Category,
     Date,
@@ -308,9 +308,7 @@ class TableReader(Reader):
 
     def _array(self, name: str, value: Any) -> Array:
         try:
-            column = self.columns[name]
-            decimal = column.decimal if isinstance(column, Number) else "."
-            return self._encoded(column, cells_of(name, value, decimal))
+            return self._encoded(self.columns[name], cells_of(name, value))
         except InvalidCellError as error:
             raise RowError.at(
                 _("A cell of the column {name!r} does not fit.", name=name),
@@ -365,11 +363,8 @@ class TableReader(Reader):
             raise InvalidCellError(cells, missing, expected)
 
 
-def cells_of(name: str, values: list[Any], decimal: str = ".") -> Cells:
-    """Return the cells of a column from values of JSON.
-
-    Numbers beside texts are written with the decimal mark of these.
-    """
+def cells_of(name: str, values: list[Any]) -> Cells:
+    """Return the cells of a column from values of JSON."""
     kinds = {*map(type, values)}
     if kinds <= {int, float, type(None)}:
         try:
@@ -383,8 +378,7 @@ def cells_of(name: str, values: list[Any], decimal: str = ".") -> Cells:
         elif type(value) is str:
             texts.append(value.strip())
         elif type(value) in (int, float) and object not in kinds:
-            (text,) = Cells(np.arange(1), values=np.array([value], float)).texts
-            texts.append(text.replace(".", decimal))
+            texts.extend(Cells(np.arange(1), values=np.array([value], float)).texts)
         else:
             raise RowError.at(
                 _("A cell of the column {name!r} does not fit.", name=name),
@@ -393,7 +387,8 @@ def cells_of(name: str, values: list[Any], decimal: str = ".") -> Cells:
                 row=i,
                 column=name,
             )
-    return Cells(np.arange(len(texts)), texts)
+    given = np.array([given_number(value) for value in values])
+    return Cells(np.arange(len(texts)), texts, given=given)
 
 
 def reader_of(program: LoadedProgram) -> Reader:

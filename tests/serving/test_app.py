@@ -313,6 +313,8 @@ def test_policies_of_the_run(tmp_path: Path) -> None:
         (b"\xff", "application/json", 400, "no JSON"),
         (b"[" * 100_000, "application/json", 400, "no JSON"),
         (b"", "application/json", 400, "no JSON"),
+        (b'{"age": 1, "age": 2}', "application/json", 400, "two values"),
+        (b'[{"age": 1, "\\u0061ge": 2}]', "application/json", 400, "two values"),
         (b"", "text/csv", 400, "does not name"),
         (b"\xff\xfe", "text/csv", 400, "UTF-8"),
         (b"age,kind\n1,2", "text/csv", 400, "does not name"),

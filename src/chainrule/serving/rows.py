@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,6 +114,10 @@ class Reader:
                 str(error)[:120],
                 malformed=True,
             ) from error
+        objects = content if isinstance(content, list) else [content]
+        keys = sum(len(item) for item in objects if isinstance(item, dict))
+        if body.count(b":") > keys:  # in texts, or of keys that are there twice
+            json.loads(body, object_pairs_hook=_unique)
         if isinstance(content, list) and self.by_row:
             rows: list[dict[str, Any]] = content
             for i, row in enumerate(rows):
@@ -427,7 +432,7 @@ def named(program: LoadedProgram, outputs: Sequence[Array]) -> dict[str, Any]:
 
 def classes_of(program: LoadedProgram) -> list[str]:
     """Return the names of a program's classes; none where its metadata have others."""
-    classes = program.metadata.get("classes")
+    classes: Any = program.metadata.get("classes")
     decided = program.outputs.get("classes")
     right = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
     if not right or (decided is not None and decided.dtype.is_float):
@@ -469,6 +474,22 @@ def as_csv(program: LoadedProgram, columns: Mapping[str, list[Any]]) -> str:
     writer.writerow(harmless(head))
     writer.writerows(harmless([*map(str, row)]) for row in zip(*cells))
     return text.getvalue()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; refuse one with two values of a key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, __ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RowError.at(
+            _("A row has two values of one column."),
+            _("each key once"),
+            f"{twice!r:.40}",
+            column=twice,
+            malformed=True,
+        )
+    return found
 
 
 def _depth(value: Any, most: int) -> int:

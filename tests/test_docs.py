@@ -58,6 +58,7 @@ DOCUMENTS = (
     "docs/built/tour.md",
     "docs/built/design.md",
     "docs/how-to/your-data.md",
+    "docs/how-to/data.md",
     "docs/how-to/from-pytorch.md",
     "docs/how-to/from-keras.md",
     "docs/how-to/published-weights.md",
@@ -71,11 +72,14 @@ DOCUMENTS = (
     "docs/how-to/scikit-learn.md",
     "docs/how-to/notebooks.md",
     "docs/how-to/serving.md",
+    "docs/how-to/reinforcement.md",
+    "docs/how-to/recommender.md",
     "docs/learn/explore.md",
     "src/chainrule/engines/native/README.md",
 )
 #: What the examples of documents and modules need of the extra ``parity``.
 NEEDS = {
+    "docs/how-to/data-from-libraries.md": ("torch", "pyarrow", "datasets"),
     "docs/how-to/trackers.md": ("tensorboard", "mlflow"),
     "docs/how-to/search.md": ("optuna",),
     "src/chainrule/tracking/mlflow.py": ("mlflow",),

@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("explanation", "sklearn", "tracking", "viz"),
     ("book.derivation", "book.marking"),
-    ("models",),
+    ("models", "rl"),
     ("__init__",),
     ("recipes", "runs"),
     ("book", "serving"),

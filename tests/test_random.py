@@ -396,3 +396,37 @@ def test_normal_draws_around_tensors_as_pytorch_does() -> None:
             cr.normal(0.0, wrong, (2,))
     with pytest.raises(cr.ChainruleError, match="do not fit the size"):
         cr.normal(cr.zeros(4), 1.0, (2, 1))
+
+
+@pytest.mark.parametrize("draw", [cr.rand, cr.randn, cr.uniform])
+def test_real_numbers_are_no_integers(draw: Any) -> None:
+    with pytest.raises(cr.errors.DTypeError, match="Real numbers"):
+        draw(3, dtype="int64")
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)]
+)
+def test_large_draws_are_those_of_small_ones(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Block by block in one pass, by machine code where it is: the same numbers."""
+    draws: list[Any] = [
+        lambda: cr.randn(3, 70_001, mean=2.0, std=0.5, dtype=dtype),
+        lambda: cr.rand(210_003, dtype=dtype),
+        lambda: cr.uniform(210_003, low=-0.3, high=0.1, dtype=dtype),
+    ]
+
+    def drawn() -> list[np.ndarray]:
+        cr.manual_seed(5)
+        return [draw().numpy() for draw in draws] + [cr.rand(3).numpy()]
+
+    small = drawn()
+    monkeypatch.setattr("chainrule.random.large_draws.LARGE", 1000)
+    monkeypatch.setattr("chainrule.random.large_draws.NATIVE_BLOCK", 1 << 16)
+    for enabled in (False, True):
+        with cr.backends.native.flags(enabled=enabled):
+            large = drawn()
+        for a, b in zip(small, large):
+            close = 0 if dtype == "float32" or not enabled else 1e-15
+            np.testing.assert_allclose(b, a, rtol=close, atol=close)

@@ -42,6 +42,7 @@ LANGUAGE_NAMES = {"en": "English", "zh-TW": "繁體中文"}
 REFERENCE = {
     "tensors": ("Tensors", ["chainrule.Tensor"]),
     "random": ("Random numbers", ["chainrule.random"]),
+    "fft": ("Frequencies", ["chainrule.fft"]),
     "distributions": ("Distributions", ["chainrule.distributions"]),
     "derivatives": ("Derivatives of functions", ["chainrule.transforms.derivatives"]),
     "autograd": ("Derivatives of one's own", ["chainrule.autograd"]),
@@ -59,6 +60,8 @@ REFERENCE = {
     "utils-data": ("Data sets and loaders", ["chainrule.utils.data"]),
     "metrics": ("Metrics", ["chainrule.metrics"]),
     "training": ("Training", ["chainrule.training"]),
+    "tracking": ("Trackers", ["chainrule.tracking"]),
+    "rl": ("Agents", ["chainrule.rl"]),
     "explain": (
         "Explanation",
         ["chainrule.explain", "chainrule.derive", "chainrule.check_work"],
@@ -80,6 +83,10 @@ REFERENCE = {
             *("chainrule.load_torch", "chainrule.load_keras"),
             *("chainrule.export_onnx", "chainrule.load_onnx"),
         ],
+    ),
+    "programs": (
+        "Programs and their service",
+        ["chainrule.load_program", "chainrule.serving"],
     ),
     "sklearn": ("Estimators for scikit-learn", ["chainrule.sklearn"]),
     "viz": ("Pictures", ["chainrule.viz"]),

@@ -19,9 +19,8 @@ from torch import nn
 from turns import Run, Side, Trial, arguments, compare
 
 import chainrule as cr
-from chainrule import optim
+from chainrule import rl
 from chainrule.recipes import dqn
-from chainrule.recipes import reinforcement as rl
 from chainrule.training import Environments
 
 ACTIONS = {"CartPole-v1": 2, "Acrobot-v1": 3}
@@ -36,51 +35,39 @@ def tested(world: Environments, name: str, seed: int, act: Any) -> dict[str, flo
 
 
 def ours(name: str, s: dqn.Settings) -> Side:
-    """The recipe's loop, without the tests on the way."""
+    """The agent, with the recipe's settings."""
 
     def side(trial: Trial) -> Run:
         world = Environments(name, seed=trial.seed)
-        rng = np.random.default_rng([trial.seed, 1])
-        cr.manual_seed(trial.seed)
-        width, actions = world.observations.shape[1], ACTIONS[name]
-        buffer = rl.ReplayBuffer(s.buffer_size, width)
-        agent = dqn.Agent(width, actions)
-        optimizer = optim.Adam(agent.online.parameters(), lr=s.lr)
-        best_action = trial.compile(lambda x: agent.online(x).argmax(1))
-
-        def greedy(rows: np.ndarray) -> np.ndarray:
-            return best_action(rows).numpy()
-
-        @trial.compile
-        def learn(*batch: cr.Tensor) -> Any:
-            loss, q = dqn.q_loss(agent, s.gamma, *batch)
-            agent.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return q
-
+        agent = rl.DQN(
+            world,
+            policy=(120, 84),
+            learning_rate=s.lr,
+            buffer_size=s.buffer_size,
+            learning_starts=s.learning_starts,
+            batch_size=s.batch_size,
+            gamma=s.gamma,
+            train_freq=s.train_every,
+            target_update_interval=s.target_update,
+            exploration_fraction=s.exploration,
+            exploration_final_eps=s.epsilon,
+            max_grad_norm=None,
+            double_q=False,
+            loss=cr.nn.functional.mse_loss,
+            seed=trial.seed,
+            **trial.engine_options,
+        )
+        agent.begin(s.total_steps)
         yield
         for step in range(s.total_steps):
-            observations = world.observations
-            if rng.random() < dqn.epsilon(step, s):
-                action = rng.integers(actions, size=1)
-            else:
-                action = greedy(observations)
-            transition = world.step(action)
-            buffer.add(
-                observations[0],
-                action[0],
-                transition.rewards[0],
-                transition.after[0],
-                transition.terminated[0],
-            )
-            if step >= s.learning_starts and step % s.train_every == 0:
-                learn(*buffer.sample(s.batch_size, rng))
-            if step >= s.learning_starts and step % s.target_update == 0:
-                agent.target.load_state_dict(agent.online.state_dict())
+            agent.round()
             if (step + 1) % (s.total_steps // PIECES) == 0:
                 yield
-        return tested(world, name, trial.seed, greedy)
+
+        def act(rows: np.ndarray) -> np.ndarray:
+            return agent.predict(rows, deterministic=True)[0]
+
+        return tested(world, name, trial.seed, act)
 
     return side
 
@@ -92,6 +79,12 @@ def network(seen: int, actions: int) -> nn.Module:
         *(nn.Linear(120, 84), nn.ReLU()),
         nn.Linear(84, actions),
     )
+
+
+def epsilon(step: int, s: dqn.Settings) -> float:
+    """ε at a step: it falls from 1, then stays."""
+    slope = (s.epsilon - 1) / (s.exploration * s.total_steps)
+    return max(1 + slope * step, s.epsilon)
 
 
 def theirs(name: str, s: dqn.Settings) -> Side:
@@ -115,7 +108,7 @@ def theirs(name: str, s: dqn.Settings) -> Side:
         yield
         for step in range(s.total_steps):
             before = world.observations
-            if dice.random() < dqn.epsilon(step, s):
+            if dice.random() < epsilon(step, s):
                 action = dice.integers(ACTIONS[name], size=1)
             else:
                 action = best(before)

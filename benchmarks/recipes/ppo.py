@@ -21,10 +21,8 @@ import torch
 from torch import nn
 from turns import Run, Side, Trial, arguments, compare
 
-import chainrule as cr
-from chainrule import optim
+from chainrule import rl
 from chainrule.recipes import ppo
-from chainrule.recipes import reinforcement as rl
 from chainrule.training import Environments
 
 ACTIONS = {"CartPole-v1": 2, "Acrobot-v1": 3, "Pendulum-v1": 1}
@@ -38,54 +36,50 @@ def tested(world: Environments, name: str, seed: int, act: Any) -> dict[str, flo
     return {"greedy": float(returns.mean()), "training": training}
 
 
+def advantages(steps: rl.Rollout, s: ppo.Settings) -> np.ndarray:
+    """A, with the recipe's settings."""
+    return rl.gae(steps, s.gamma, ppo.GAE_LAMBDA, s.reward_scale)
+
+
 def rounds_of(s: ppo.Settings) -> int:
     """The rounds of acting and learning."""
     return s.total_steps // (s.rollout * s.environments)
 
 
 def ours(name: str, s: ppo.Settings) -> Side:
-    """The recipe's loop."""
-    continuous, actions = name == "Pendulum-v1", ACTIONS[name]
-    draw_noise = (rl.Normal if continuous else rl.Categorical).noise
+    """The agent, with the recipe's settings."""
 
     def side(trial: Trial) -> Run:
-        cr.manual_seed(trial.seed)
         world = Environments(name, s.environments, seed=trial.seed)
-        rng = np.random.default_rng([trial.seed, 1])
-        agent = ppo.Agent(world.observations.shape[1], actions, continuous)
-        optimizer = optim.Adam(agent.parameters(), eps=1e-5, clip_norm=ppo.CLIP_NORM)
-
-        @trial.compile
-        def act(observations: cr.Tensor, noise: cr.Tensor) -> Any:
-            policy = agent.policy(observations)
-            action = policy.sample(noise)
-            return action, policy.log_prob(action), agent.critic(observations)[:, 0]
-
-        @trial.compile
-        def learn(*batch: cr.Tensor) -> Any:
-            loss, *figures = ppo.ppo_loss(agent, s.entropy, *batch)
-            agent.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return figures
-
         size, rounds = s.rollout * s.environments, rounds_of(s)
+        agent = rl.PPO(
+            world,
+            learning_rate=lambda left: s.lr * left,
+            n_steps=s.rollout,
+            batch_size=size // s.minibatches,
+            n_epochs=s.update_epochs,
+            gamma=s.gamma,
+            gae_lambda=ppo.GAE_LAMBDA,
+            clip_range=ppo.CLIP,
+            clip_range_vf=ppo.CLIP,
+            ent_coef=s.entropy,
+            vf_coef=ppo.VALUE / 2,
+            max_grad_norm=ppo.CLIP_NORM,
+            reward_scale=s.reward_scale,
+            seed=trial.seed,
+            **trial.engine_options,
+        )
+        agent.begin(rounds * size)
         yield
         for round_ in range(rounds):
-            optimizer.lr = s.lr * (1 - round_ / rounds)
-            noise = draw_noise(rng, (s.rollout, s.environments, actions))
-            steps = rl.rollout(world, act, noise)
-            A = ppo.gae(steps, s)
-            batch = steps.observations, steps.actions, steps.log_probs, steps.values, A
-            batch = [column.reshape(size, *column.shape[2:]) for column in batch]
-            orders = [rng.permutation(size) for __ in range(s.update_epochs)]
-            for rows in np.reshape(orders, (s.update_epochs * s.minibatches, -1)):
-                learn(*(column[rows] for column in batch))
+            agent.round()
             if (round_ + 1) * PIECES // rounds > round_ * PIECES // rounds:
                 yield
 
-        likeliest = trial.compile(lambda x: agent.policy(x).mode())
-        return tested(world, name, trial.seed, lambda x: likeliest(x).numpy())
+        def act(rows: np.ndarray) -> np.ndarray:
+            return agent.predict(rows, deterministic=True)[0]
+
+        return tested(world, name, trial.seed, act)
 
     return side
 
@@ -178,7 +172,9 @@ def gather(agent: Agent, world: Environments, s: ppo.Settings) -> list[torch.Ten
     observations, action, log_prob, value = (torch.stack(column) for column in columns)
     next_values = torch.cat([value[1:], last[None]]).numpy() * not_done + cut_values
     acted = observations.numpy(), action.numpy(), log_prob.numpy(), value.numpy()
-    A = torch.from_numpy(ppo.gae(rl.Rollout(*acted, rewards, next_values, not_done), s))
+    A = torch.from_numpy(
+        advantages(rl.Rollout(*acted, rewards, next_values, not_done), s)
+    )
     batch = [observations, action, log_prob, value, A, A + value]
     return [x.flatten(0, 1).clone() for x in batch]
 

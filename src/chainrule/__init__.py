@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         models,
         nn,
         optim,
+        rl,
         special,
         tracking,
         training,
@@ -120,7 +121,8 @@ short, int, long = int16, int32, int64
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
     *("distributions", "fft", "func", "jit", "linalg", "metrics", "models"),
-    *("nn", "optim", "random", "special", "tracking", "training", "utils", "viz"),
+    *("nn", "optim", "random", "rl", "special", "tracking", "training", "utils"),
+    "viz",
 )
 #: What is imported with the first of its names that is asked for.
 _LAZY = {
@@ -286,6 +288,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "rl",
     "save",
     "scan",
     "set_default_dtype",

@@ -75,7 +75,7 @@ def cotangents(
             contributions = rule(gs, outputs, node.inputs, needed, **node.attrs)
             for value, g, need in zip(node.inputs, contributions, needed, strict=True):
                 if g is not None and need:
-                    known[value] = add(known[value], g) if value in known else g
+                    known[value] = plus(known[value], g) if value in known else g
         if keep is not None:
             for y in outputs:
                 if y is not None and not keep(y):
@@ -87,6 +87,12 @@ def cotangents(
             if value.node is None or value.owner is not None:
                 known[value] = gradient_hooks.called(value, g)
     return known
+
+
+def plus(first: Value, second: Value) -> Value:
+    """Return the sum of two cotangents; that of rows of a table has these rows."""
+    rows = first.joined(second)
+    return add(first, second) if rows is None else rows
 
 
 def vjp(

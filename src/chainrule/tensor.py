@@ -642,6 +642,8 @@ def _accumulate(owner: Tensor, g: Value) -> None:
     gradient = owner.grad
     if gradient is None:
         owner.grad = wrap(g)
+    elif (rows := gradient._value.joined(g)) is not None:
+        owner.grad = wrap(rows)
     elif context.grad or gradient.requires_grad:
         owner.grad = gradient + wrap(g)
     else:

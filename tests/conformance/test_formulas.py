@@ -41,6 +41,8 @@ SHOWN = {
         "copy",
     ),
     *("convert", "conv", "iota", "take", "scatter_add", "gather", "random_bits"),
+    "encrypted",
+    *("put_rows", "lookup", "row_gradient"),
     *("scatter_add_along", "dynamic_slice", "dynamic_update_slice", "argsort"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "scan", "cond"),
     "checkpoint",

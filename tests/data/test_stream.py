@@ -191,7 +191,7 @@ def test_two_passes_at_once() -> None:
     [
         (counting(3)(), "a generator, which can be run", "not Stream(samples())"),
         (iter([1]), "a list_iterator, which can", "not Stream(samples())"),
-        ([([1], 1)], "a list", "Stream(lambda: rows)"),
+        ({"x": [1]}, "a dict", "Stream(lambda: rows)"),
         (None, "NoneType: None", "Stream(samples)"),
         (7, "int: 7", "Stream(samples)"),
     ],

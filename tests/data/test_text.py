@@ -232,5 +232,6 @@ def test_formats_that_no_reader_made(said: Path, wrong: dict[str, Any]) -> None:
 
 def test_a_table_larger_than_memory(said: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("chainrule.data.files.memory", lambda: 1000)
+    monkeypatch.setattr("chainrule.data.tables.table_reader.SMALL", 1000)
     with pytest.raises(ChainruleError, match=r"(?s)too large.*half of what there is"):
         read_text(said, text="said", target="mood", length=100)

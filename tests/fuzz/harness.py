@@ -6,9 +6,9 @@
 
 The readers are ``checkpoint``, ``csv``, ``idx``, ``keras``, ``npz``, ``program``,
 ``toml`` and ``torch``. Folders keep the inputs that reach new lines; everything that
-begins with a dash goes to libFuzzer. The search starts from right files, and what may come of an
-input is a clear error or a right result: see ``readers.py``. Anything else ends it with
-a traceback, and the input lies in ``crash-…`` in the working directory:
+begins with a dash goes to libFuzzer. The search starts from right files, and what may
+come of an input is a clear error or a right result: see ``readers.py``. Anything else
+ends it with a traceback, and the input lies in ``crash-…`` in the working directory:
 
     python -m tests.fuzz.harness csv crash-…
 

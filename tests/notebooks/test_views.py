@@ -132,6 +132,28 @@ def test_a_network_is_the_table_of_its_layers() -> None:
     assert "… 480 more rows" in shown(deep).text
 
 
+def test_a_layer_of_many_numbers_is_bounded() -> None:
+    cr.manual_seed(0)
+    deep = shown(nn.LSTM(256, 256, num_layers=5))
+    assert "weight_ih_l4 (1024, 256) float32" in deep.text
+    many = nn.ParameterList([cr.rand(256, 256) for __ in range(50)])
+    assert "… 30 more rows" in shown(many).text
+    long = cr.data.Dataset([[1.0]], [1.0], name="x" * 10**6)
+    assert len(long._repr_html_()) < 10_000
+
+
+def test_the_rows_of_a_network_add_up_to_its_parameters() -> None:
+    shared = nn.Linear(3, 3)
+    made = (
+        (nn.MultiheadAttention(8, 2), ["216", "72"]),
+        (nn.Sequential(shared, shared), ["12", "0"]),
+    )
+    for network, counts in made:
+        page = network._repr_html_()
+        assert re.findall(r"<td>([0-9,]*)</td></tr>", page) == counts
+        assert f"{sum(map(int, counts))} parameters" in shown(network).text
+
+
 def test_a_layer_is_its_numbers() -> None:
     layer = network()[0]
     page = shown(layer)
@@ -167,6 +189,57 @@ def test_a_chart_is_where_the_numbers_are() -> None:
     assert [y for __, y in places] == [192, 102, 12], "its axis is logarithmic"
     linear = views.chart({"y": -y}, np.arange(3.0))
     assert 'points="62.0,12.0 272.0,28.4 482.0,192.0"' in linear
+
+
+def test_a_chart_of_many_points_has_their_extremes() -> None:
+    y = np.linspace(1.0, 2.0, 5000)
+    y[1234], y[2345], y[3456] = 9.0, 0.5, np.nan
+    svg = views.chart({"y": y}, np.arange(5000.0))
+    lines = [line.split() for line in re.findall('points="([^"]+)"', svg)]
+    assert len(lines) == 2
+    heights = [float(p.partition(",")[2]) for line in lines for p in line]
+    assert (min(heights), max(heights)) == (12, 192)
+    assert len(heights) < 1000
+
+
+def test_a_point_between_gaps_is_seen() -> None:
+    y = np.array([1.0, np.nan, 2.0, np.nan, 3.0])
+    svg = views.chart({"y": y}, np.arange(5.0))
+    lines = [line.split() for line in re.findall('points="([^"]+)"', svg)]
+    assert [len(line) for line in lines] == [2, 2, 2]
+    assert all(first == last for first, last in lines)
+    assert 'stroke-linecap="round"' in svg
+
+
+def test_of_much_only_what_is_shown_is_spelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Any] = []
+
+    def counted(value: Any) -> str:
+        said.append(value)
+        return "1"
+
+    monkeypatch.setattr("chainrule.data.view.number", counted)
+    wide = cr.data.Dataset(np.zeros((9, 20_000), "f4"), np.zeros((9, 20_000), "f4"))
+    assert "more columns" in shown(wide).text
+    assert len(said) <= 2 * 6 * views.COLUMNS
+    said.clear()
+    spell = lambda key, value: counted(value)  # noqa: E731
+    monkeypatch.setattr("chainrule.training.history.shown", spell)
+    assert "of 5000 epochs" in shown(history(5000)).text
+    assert len(said) == 5 * views.ROWS
+
+
+@pytest.mark.parametrize("shape", [(5, 0, 3), (0, 3, 3), (3, 3, 0), (0, 50), (0,)])
+def test_a_tensor_without_numbers(shape: tuple[int, ...]) -> None:
+    assert "float32" in shown(cr.zeros(*shape)).text
+
+
+def test_numbers_that_are_none_stand_in_tables_and_pictures() -> None:
+    broken = cr.tensor([np.nan, np.inf, -np.inf, 1e30, 1e-30, 0.0])
+    page = shown(broken)
+    assert page.text.endswith("naninf-inf1.00e+301.00e-300")
+    for end in (1.7e308, np.inf):  # whose range is infinite
+        assert "from " in shown(cr.tensor(np.array([-end, end] * 100))).text
 
 
 def test_explanations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

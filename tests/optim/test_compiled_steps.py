@@ -21,7 +21,7 @@ from chainrule.errors import ArgumentError, ChainruleError, GraphError
 from chainrule.graph.types import ArrayType, DType
 from tests.ways import ENGINES, WAYS
 
-KINDS = [kind for name, kind in optim.OPTIMIZERS.items() if name != "LBFGS"]
+KINDS = [k for k in optim.OPTIMIZERS.values() if k.rows_alone != "only"]
 SCHEDULES = {
     "a number": lambda: 0.1,
     "StepLR": lambda: optim.StepLR(0.1, 2, 0.5, unit="step"),
@@ -398,6 +398,24 @@ def standing(*optimizers: Any) -> dict[str, Any]:
                 found[f"{i}.{name}.{key}"] = t.numpy().tolist()
     own = cr.random.default_generator
     return found | {"draws": own.counter.item()}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("of", [lambda i: i.expand(0, 3), lambda i: i[:2]])
+def test_a_check_of_some_indices_is_none_of_all(engine: str, of: Any) -> None:
+    """A state is written behind the check of all that is read, not of a part of it."""
+    table, state, read = cr.zeros(4, 2), cr.zeros(3), nn.functional.embedding
+
+    @cr.compile(engine=engine)
+    def run(rows: cr.Tensor) -> cr.Tensor:
+        first = read(of(rows), table).sum()
+        state.add_(1.0 + first)
+        return read(rows, table).sum() + state.sum()
+
+    run(cr.tensor([0, 1, 2]))
+    with pytest.raises(ArgumentError):
+        run(cr.tensor([0, 1, 9]))
+    assert state.tolist() == [1.0] * 3
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -52,6 +52,7 @@ MAKERS = {
     **{
         name: lambda m, kind=kind: kind(m.parameters(), lr=0.05, clip_value=0.1)
         for name, kind in optim.OPTIMIZERS.items()
+        if kind.rows_alone != "only"
     },
     "momentum": lambda m: optim.SGD(m.parameters(), lr=0.05, momentum=0.9),
     "centered": lambda m: optim.RMSprop(

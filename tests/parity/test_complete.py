@@ -109,6 +109,8 @@ LEFT_OUT = {
     "torchvision's, drawn at random: tests/nn/test_augmentation.py": """
         nn.RandomAffine nn.RandomCrop nn.RandomErasing nn.RandomHorizontalFlip
         nn.RandomRotation nn.RandomVerticalFlip""",
+    "torchvision's, and its formulas: tests/nn/test_image_recipes.py": """
+        nn.ColorJitter nn.CutMix nn.MixUp nn.RandomResizedCrop""",
     "devices, types and gradient modes: tests/test_devices_and_types.py": """
         accelerator backends cuda jit device double enable_grad float get_default_dtype
         inference_mode
@@ -128,6 +130,8 @@ LEFT_OUT = {
         optim.OPTIMIZERS optim.SCHEDULES optim.ParamGroup optim.RuleOptimizer
         optim.Optimizer
         optim.build_schedule""",
+    "gradients of rows alone: tests/parity/test_rows.py": "optim.SparseAdam",
+    "agents: tests/rl": "rl",
 }
 NAMES = {name for names in LEFT_OUT.values() for name in names.split()}
 #: Arguments, by the function or for all of them, with the reason.

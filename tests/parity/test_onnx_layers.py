@@ -77,6 +77,8 @@ LAYERS: dict[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
     "RandomCrop": lambda: (nn.RandomCrop(4, padding=1), (normal(2, 3, 4, 4),)),
     "RandomErasing": lambda: (nn.RandomErasing(), (normal(2, 3, 6, 6),)),
     "RandomHorizontalFlip": lambda: (nn.RandomHorizontalFlip(), (normal(2, 3, 4, 4),)),
+    "ColorJitter": lambda: (nn.ColorJitter(0.2), (normal(2, 3, 4, 4),)),
+    "RandomResizedCrop": lambda: (nn.RandomResizedCrop(3), (normal(2, 3, 4, 5),)),
     "RandomRotation": lambda: (nn.RandomRotation(20), (normal(2, 3, 4, 4),)),
     "RandomVerticalFlip": lambda: (nn.RandomVerticalFlip(), (normal(2, 3, 4, 4),)),
     "RotaryPositions": lambda: (nn.RotaryPositions(4), (normal(2, 3, 5, 4),)),

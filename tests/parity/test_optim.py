@@ -26,6 +26,8 @@ from tests.ways import WAYS
 pytestmark = pytest.mark.parity
 
 STEPS, EAGER_STEPS, BATCH = 25, 8, 16
+#: Those that take the gradients of dense layers; the other one: test_rows.py.
+DENSE = [name for name, kind in optim.OPTIMIZERS.items() if kind.rows_alone != "only"]
 #: Inputs, hidden neurons and classes; the second one is the textbook's (3.2.3).
 SIZES, BOOK = (6, 32, 5), (784, 128, 64, 10)
 #: Relative difference of losses, weights and rates in float64, where rounding alone
@@ -249,7 +251,7 @@ def test_25_steps(case: Case, batches) -> None:
             )
 
 
-@pytest.mark.parametrize("name", optim.OPTIMIZERS)
+@pytest.mark.parametrize("name", DENSE)
 def test_10_steps_in_float32(name: str, batches) -> None:
     """A float32 has 7 digits; 10 steps of sums over 32 numbers leave 5 of them."""
     case, start = Case(name), network(nn, "float32").state_dict()
@@ -281,7 +283,7 @@ def test_100_steps_of_the_textbooks_network(case, dtype, tolerance) -> None:
             np.testing.assert_allclose(mine, weights[key], **close)
 
 
-@pytest.mark.parametrize("name", [*optim.OPTIMIZERS, "LBFGS"])
+@pytest.mark.parametrize("name", [*DENSE, "LBFGS"])
 def test_every_argument_of_theirs_is_ours_and_compared(name: str) -> None:
     mine, theirs = (
         inspect.signature(getattr(module, name).__init__).parameters

@@ -31,6 +31,7 @@ from chainrule.primitives.indexing import (
     dynamic_slice,
     dynamic_update_slice,
     gather,
+    put_rows,
     scatter_add,
     scatter_add_along,
     take,
@@ -196,6 +197,7 @@ def test_shifts_by_bits_that_do_not_exist_push_all_out() -> None:
 REFUSED = {
     "take": (take, [np.ones((3, 2)), np.array([0, 3])]),
     "take, negative": (take, [np.ones((3, 2)), np.array([2, -1])]),
+    "put_rows": (put_rows, [np.ones(3), np.array([-1]), np.ones(1)]),
     "scatter_add": (scatter_add, [np.ones(3), np.array([-1]), np.ones(1)]),
     "gather": (lambda x, i: gather(x, i, axis=0), [np.ones(3), np.array([0, 3])]),
     "gather, negative": (

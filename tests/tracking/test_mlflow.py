@@ -12,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.tracking import MLflow
+from chainrule.training import LambdaCallback
 
 from .conftest import EPOCHS, KILLS, STEPS, KillAt, Killed, dataset, fit, killed
 
@@ -108,6 +109,52 @@ def test_a_killed_run_goes_on_under_its_id(uri: str, tmp_path: Path, kill: str) 
     for key in keys:
         assert metric(uri, stores[1], key) == metric(uri, whole, key)
     assert client(uri).get_run(whole.run_id).info.status == "FINISHED"
+
+
+def test_a_run_that_goes_another_way_is_not_given_old_numbers(
+    uri: str, tmp_path: Path
+) -> None:
+    def store() -> MLflow:
+        return MLflow(tracking_uri=uri, log_model=False)
+
+    fit(store(), checkpoint=tmp_path)
+    first = cr.Trainer.load(tmp_path)
+    data = dataset()
+    options = {"validation": data, "epochs": EPOCHS + 2, "progress": False}
+    first.resume(data, callbacks=store(), **options)
+    other, log = cr.Trainer.load(tmp_path), store()
+    other.optimizer.lr = 1.0
+    with pytest.warns(errors.ChainruleWarning, match=r"has another .*_loss at step 28"):
+        other.resume(data, callbacks=log, **options)
+    losses = [row["train_loss"] for row in first.history.epochs]
+    assert [loss for __, loss in metric(uri, log, "train_loss")] == losses
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_means_of_more_steps_are_no_other_way(uri: str, tmp_path: Path) -> None:
+    """Points that became sparser at another moment do not end the tracking."""
+
+    def store() -> MLflow:
+        return MLflow(tracking_uri=uri, log_model=False, log_every_n_steps=5)
+
+    fit(store(), checkpoint=tmp_path)
+    data = dataset()
+    options = {"validation": data, "epochs": EPOCHS + 2, "progress": False}
+    for doubled in range(2):
+        made, log = cr.Trainer.load(tmp_path), store()
+        made.state.callbacks["MLflow"]["doubled"] = doubled
+        made.resume(data, callbacks=log, **options)
+    assert [step for step, __ in metric(uri, log, "step/loss")] == [*range(5, 36, 5)]
+
+
+def test_names_that_mlflow_cannot_tell_apart(uri: str) -> None:
+    def add(made: cr.Trainer) -> None:
+        made.history.epochs[-1] |= {"a?": 1.0, "a!": 2.0}
+
+    store = MLflow(tracking_uri=uri, log_model=False)
+    fit([LambdaCallback(on_epoch=add), store], epochs=1)
+    assert metric(uri, store, "a_") == [(STEPS, 1.0)]
+    assert metric(uri, store, "a__") == [(STEPS, 2.0)]
 
 
 def test_a_run_that_was_interrupted_is_no_finished_one(uri: str) -> None:

@@ -78,3 +78,26 @@ def test_what_it_cannot_report() -> None:
         fit(OptunaPruning(trial, "validation_los"))
     with pytest.raises(errors.ArgumentError, match="trial is of another kind"):
         OptunaPruning(study(2))
+
+
+@pytest.mark.parametrize(
+    ("directions", "monitor"),
+    [
+        (["maximize"], "validation_loss"),
+        (["minimize"], "validation_accuracy"),
+        (["minimize", "maximize"], "validation_loss"),
+    ],
+)
+def test_a_study_of_another_direction(directions: list[str], monitor: str) -> None:
+    """It would prune the best trials, and say nothing."""
+    trial, made = optuna.create_study(directions=directions).ask(), trainer()
+    with pytest.raises(errors.ArgumentError, match="another direction"):
+        fit(OptunaPruning(trial, monitor), made)
+    assert made.optimizer.steps == 0
+
+
+def test_directions_that_fit() -> None:
+    trial = optuna.create_study(direction="maximize").ask()
+    assert fit(OptunaPruning(trial, "validation_accuracy"), epochs=1).finished
+    fixed = optuna.trial.FixedTrial({})
+    assert fit(OptunaPruning(fixed), epochs=1).finished

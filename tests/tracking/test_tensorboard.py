@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import errors
 from chainrule.tracking import TensorBoard
+from chainrule.training import LambdaCallback
 
 from .conftest import EPOCHS, KILLS, STEPS, fit, killed, points
 
@@ -142,6 +148,42 @@ def test_runs_of_one_name_and_names_that_lead_elsewhere(tmp_path: Path) -> None:
     board.load_state({"run_id": "../../stolen"})  # of a stranger's checkpoint
     with pytest.raises(errors.ArgumentError, match="leads outside"):
         board.begin(board.run_id, {}, 0)
+
+
+def test_a_kill_behind_an_epoch_loses_no_histogram(tmp_path: Path) -> None:
+    seen: list[int] = []
+    board = TensorBoard(tmp_path, run_name="a", histogram_freq=1)
+    names = "step/activation_mean/2", "weights/2.bias"
+
+    def look(made: cr.Trainer) -> None:
+        reader = read(tmp_path / "a")
+        assert {*names} < {*reader.Tags()["histograms"]}
+        seen.extend(event.step for event in reader.Histograms(names[0])[-1:])
+
+    fit([board, LambdaCallback(on_epoch=look)])
+    assert seen == [*range(STEPS, STEPS * EPOCHS + 1, STEPS)]
+
+
+def test_runs_that_begin_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
+    boards = [TensorBoard(tmp_path, run_name="a/b") for __ in range(8)]
+    gate = threading.Barrier(len(boards))
+
+    def begin(board: TensorBoard) -> str:
+        gate.wait()
+        return board.begin(None, {}, 0)
+
+    with ThreadPoolExecutor(len(boards)) as pool:
+        assert len({*pool.map(begin, boards)}) == len(boards)
+    for board in boards:
+        board.finish(None, completed=True)
+
+
+def test_a_tracker_that_has_tracked_can_be_copied(tmp_path: Path) -> None:
+    board = TensorBoard(tmp_path)
+    fit(board, epochs=1)
+    for again in (copy.deepcopy(board), pickle.loads(pickle.dumps(board))):
+        fit(again, epochs=1)
+    assert len([*tmp_path.iterdir()]) == 3
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:

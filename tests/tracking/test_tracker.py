@@ -11,12 +11,27 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, tracking
+from chainrule import errors, nn, optim, tracking
+from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.graph.types import ArrayType, DType
 from chainrule.tracking import JSONLines, Tracker
-from chainrule.training import LambdaCallback
+from chainrule.training import BatchSource, LambdaCallback, Loop, StepInputs
 from tests.training.test_loop import example
 
-from .conftest import EPOCHS, KILLS, STEPS, dataset, fit, killed, points, trainer
+from .conftest import (
+    EPOCHS,
+    KILLS,
+    STEPS,
+    KillAt,
+    Killed,
+    dataset,
+    fit,
+    killed,
+    points,
+    resume,
+    trainer,
+)
 
 
 class Notes(Tracker):
@@ -101,6 +116,38 @@ def test_the_configuration_is_that_of_the_run() -> None:
     assert all(isinstance(v, str | int | float | None) for v in config.values())
 
 
+class Pair(nn.Module):
+    """A network of two outputs."""
+
+    def __init__(self) -> None:
+        self.inner = nn.Linear(6, 1)
+
+    def forward(self, x: cr.Tensor) -> dict[str, cr.Tensor]:
+        return {"a": self.inner(x), "b": self.inner(x)}
+
+
+def test_the_weights_of_losses_are_settings() -> None:
+    notes, x = Notes(), np.ones((4, 6), "f4")
+    made = cr.Trainer(
+        Pair(),
+        loss={"a": nn.MSELoss(), "b": nn.L1Loss()},
+        loss_weights={"a": 1.0, "b": 0.25},
+        optimizer=optim.SGD(),
+        engine="numpy",
+    )
+    data = x, {"a": x[:, :1], "b": x[:, :1]}
+    made.fit(data, epochs=1, batch_size=4, callbacks=notes, progress=False)
+    config = notes.of("begin")[0][1]
+    assert (config["losses.b"], config["loss_weights.b"]) == ("L1Loss()", 0.25)
+
+
+def test_a_stream_has_no_fingerprint() -> None:
+    notes, data = Notes(), dataset()
+    stream = cr.data.Stream(lambda: zip(data.x[:], data.y), classes=3)
+    trainer().fit(stream, epochs=1, callbacks=notes, progress=False)
+    assert "data.crc32" not in notes.of("begin")[0][1]
+
+
 @pytest.mark.usefixtures("single_steps")
 def test_a_loop_of_several_entries() -> None:
     loop = example("loop_gan").make("numpy")
@@ -117,6 +164,74 @@ def test_a_loop_of_several_entries() -> None:
     names = {name for name, *__ in notes.of("histogram")}
     assert "step/discriminator/made" in names
     assert any(name.startswith("weights/") for name in names)
+
+
+def counting(entries: list[str]) -> Loop:
+    """A loop without end; what "train" returns is recorded, of "keep" nothing is."""
+    total = cr.tensor([0.0])
+
+    def train(x: Any) -> Any:
+        total.add_(x)
+        return {"loss": total.sum()}
+
+    def keep(x: Any) -> Any:
+        return {"pair": x + total + cr.zeros(2)}
+
+    def one() -> Input:
+        return Input("x", ArrayType((1,), DType.float32), each=True)
+
+    class Turns(BatchSource):
+        def take(self, state: Any, most: int) -> StepInputs | None:
+            if state.step == 12:
+                return None
+            entry = entries[state.step % len(entries)]
+            return StepInputs({"x": np.ones((1, 1), "f4")}, 1, entry=entry)
+
+    traced = [trace_entry(f.__name__, f, [one()]) for f in (train, keep)]
+    return Loop(CompiledProgram(traced, engine="numpy"), "train", Turns())
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_steps_that_record_nothing_shift_no_mean() -> None:
+    loop, notes = counting(["train", "keep"]), Notes(log_every_n_steps=4)
+    loop.callbacks.append(notes)
+    loop.run(epochs=2)
+    means = [(step, values["step/loss"]) for values, step in notes.of("scalars")]
+    assert means == [(12, np.mean([1, 2, 3, 4, 5, 6])), (24, np.mean(range(7, 13)))]
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_a_loop_that_ends_by_its_updates_is_completed() -> None:
+    loop, notes = counting(["train"]), Notes(log_every_n_steps=4)
+    loop.callbacks.append(notes)
+    loop.run(updates=8)
+    assert [step for __, step in notes.of("scalars")] == [4, 8]
+    assert notes.of("finish") == [(True,)]
+    loop.run(updates=10)
+    loop.run(updates=16)
+    assert [step for __, step in notes.of("scalars")] == [4, 8, 12, 16]
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_another_loop_is_another_run() -> None:
+    notes = Notes(log_every_n_steps=4)
+    for __ in range(2):
+        loop = counting(["train"])
+        loop.callbacks.append(notes)
+        loop.run(epochs=1)
+    assert [(run, step) for run, __, step in notes.of("begin")] == [(None, 0)] * 2
+    assert [step for __, step in notes.of("scalars")] == [4, 8, 12] * 2
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    def add(made: cr.Trainer) -> None:
+        made.history.epochs[-1] |= {"a": np.float32(0.5), "b": np.int64(2), "c": "no"}
+
+    notes = Notes(log_every_n_steps=0)
+    fit([LambdaCallback(on_epoch=add), notes], epochs=1)
+    ((values, __),) = notes.of("scalars")
+    assert (values["a"], values["b"]) == (0.5, 2.0)
+    assert all(type(v) in (int, float) for v in values.values())
 
 
 def test_a_second_fit_is_a_new_run() -> None:
@@ -204,6 +319,29 @@ def test_what_is_interrupted_is_no_fault_of_the_tracker() -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(made)
     assert made.of("finish") == [(False,)]
+
+
+def test_a_tracker_is_of_one_run_at_a_time() -> None:
+    notes = Notes(log_every_n_steps=0)
+    nested = LambdaCallback(on_epoch=lambda made: fit(notes))
+    for callbacks in ([notes, nested], [notes, notes]):
+        notes.got.clear()
+        with pytest.raises(errors.ArgumentError, match="Notes is tracking a run"):
+            fit(callbacks)
+        assert len(notes.of("begin")) == len(notes.of("finish")) == 1
+    fit(notes, epochs=1)
+
+
+def test_a_run_that_is_interrupted_as_it_begins() -> None:
+    class Interrupted(Notes):
+        def graph(self, graph: Any) -> None:
+            raise KeyboardInterrupt
+
+    made = Interrupted()
+    for __ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fit(made)
+        assert made.got[-1] == ("finish", False)
 
 
 def test_arguments_that_cannot_be(tmp_path: Path) -> None:
@@ -296,7 +434,35 @@ def test_a_killed_run_has_the_same_lines(tmp_path: Path, kill: str) -> None:
     whole, part = (lines(tmp_path / f"{name}.jsonl") for name in ("whole", "part"))
     for record in [*whole, *part]:
         record.pop("seconds", None)
+        record.pop("run_id", None)
     assert part == whole
+
+
+def test_a_log_that_another_run_has_replaced_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with pytest.raises(Killed):
+        fit([JSONLines(path), KillAt(epoch=2)], checkpoint=tmp_path / "run")
+    other = trainer()
+    other.optimizer.lr = 0.5
+    fit(JSONLines(path), other)
+    text = path.read_text()
+    with pytest.warns(errors.ChainruleWarning, match="is the log of another run"):
+        assert resume(tmp_path / "run", JSONLines(path)).finished
+    assert path.read_text() == text
+
+
+def test_two_runs_at_once_do_not_share_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+
+    def another(made: cr.Trainer) -> None:
+        if made.epoch == 1:
+            fit(JSONLines(path), epochs=1)
+
+    with pytest.warns(errors.ChainruleWarning, match="is the log of another run"):
+        fit([JSONLines(path), LambdaCallback(on_epoch=another)])
+    head, *rest = lines(path)
+    assert head["config"]["epochs"] == 1
+    assert [record["step"] for record in rest] == [STEPS]
 
 
 def test_json_has_neither_nan_nor_infinity(tmp_path: Path) -> None:
@@ -306,6 +472,14 @@ def test_json_has_neither_nan_nor_infinity(tmp_path: Path) -> None:
     log = JSONLines(tmp_path / "log.jsonl")
     fit([LambdaCallback(on_epoch=spoil), log], epochs=1)
     assert lines(log.path)[1]["validation_odd"] is None
+
+
+def test_half_a_character_is_json_too(tmp_path: Path) -> None:
+    made, log = trainer(), JSONLines(tmp_path / "log.jsonl")
+    made.notes = {"file": "名\udc80"}  # as os.fsdecode gives it
+    fit(log, made, epochs=1)
+    assert lines(log.path)[0]["config"]["notes.file"] == "名\udc80"
+    assert "名" in log.path.read_text("utf-8")
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -67,6 +68,8 @@ def test_what_wandb_gets(
     last = run.rows[STEPS * EPOCHS]
     assert last["train_loss"] == trainer.history.epochs[-1]["train_loss"]
     assert last["weights/0.bias"].shape == (8,)
+    fit(pickle.loads(pickle.dumps(made)), epochs=1)
+    assert len(server) == 2
 
 
 @pytest.mark.usefixtures("single_steps")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import types
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.training import History, Trainer, progress
+from chainrule.training import History, LambdaCallback, Trainer, progress
 
 from .conftest import Make
 from .test_data_adapter import stream_of
@@ -228,3 +229,10 @@ def test_a_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 'max="6" value="6"' in shown[-1]
     assert "epoch 3/3" in shown[-1]
     assert "train loss" in shown[-1]
+    # Interrupted before its end is known, a stream's bar does not move for ever.
+    samples = cr.data.Stream(lambda: zip(x, x[:, :1]))
+    stop = LambdaCallback(on_chunk=lambda made: made.stop())
+    monkeypatch.setattr("chainrule.training.loop.CHUNK", 0.0)
+    trainer.fit(samples, epochs=1, batch_size=1, callbacks=stop)
+    assert "max" not in shown[-2]
+    assert re.search(r'max="(\d+)" value="\1"', shown[-1])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import cli, nn, optim
 from chainrule.training import BestCheckpoint, EarlyStopping, checkpoint
+from tests.data.test_positions import Epochs, Stateful
 
 from .conftest import Make, pixels
 from .killing import killed_at_moments
@@ -45,6 +48,48 @@ def supervised(make: Make, engine: str) -> Callable[[Path], Any]:
     return run
 
 
+def streamed(
+    make: Make, source: Callable[[], Any], engine: str
+) -> Callable[[Path], Any]:
+    """A run of a Trainer on a stream, or on a mapped file, in blocks of two steps."""
+
+    def run(directory: Path) -> None:
+        options: Any = {"progress": False, "checkpoint": directory}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("chainrule.training.data_adapter.BLOCK_ROWS", 8)
+            if (directory / checkpoint.FILE).exists():
+                cr.Trainer.load(directory).resume(
+                    source(), checkpoint_every=0, **options
+                )
+                return
+            cr.manual_seed(0)
+            trainer = cr.Trainer(
+                nn.Linear(2, 1),
+                loss=nn.MSELoss(),
+                optimizer=optim.Adam(lr=0.01),
+                engine=engine,  # pyright: ignore
+            )
+            trainer.fit(source(), epochs=2, batch_size=4, checkpoint_every=0, **options)
+
+    return run
+
+
+def mapped() -> Any:
+    rows = np.random.default_rng(0).normal(size=(43, 2)).astype("f4")
+    with tempfile.NamedTemporaryFile() as file:
+        rows.tofile(file.name)
+        x = np.memmap(file.name, "f4", "r", shape=rows.shape)
+        return cr.data.Dataset(x, rows[:, :1])
+
+
+#: Sources that know their position, that are told the epoch, and a mapped file.
+SOURCES: dict[str, Callable[[], Any]] = {
+    "state_dict": lambda: cr.data.Stream(Stateful(5), batched=True),
+    "epochs": lambda: cr.data.Stream(Epochs("start_epoch")),
+    "mapped": mapped,
+}
+
+
 def looped(name: str, engine: str, steps: int) -> Callable[[Path], Any]:
     """A run of one of the examples, of two epochs."""
     module = example(name)
@@ -68,12 +113,14 @@ def commanded(engine: str) -> Callable[[Path], Any]:
 
 
 def runs(kind: str, make: Make, engine: str) -> Callable[[Path], Any]:
+    if kind in SOURCES:
+        return streamed(make, SOURCES[kind], engine)
     if kind == "command":
         return commanded(engine)
     return supervised(make, engine) if kind == "fit" else looped(kind, engine, 12)
 
 
-KINDS = ["fit", "loop_gan", "loop_actor", "command"]
+KINDS = ["fit", "loop_gan", "loop_actor", "command", *SOURCES]
 
 
 @traceable

@@ -16,7 +16,8 @@ EXAMPLES = """\b
 Examples:
   chainrule serve runs/houses
   chainrule serve digits.safetensors --port 0
-  curl -H 'Content-Type: text/csv' --data-binary @new.csv http://127.0.0.1:8000/predict
+  curl -H 'Content-Type: text/csv' --data-binary @new.csv \\
+    http://127.0.0.1:8000/predict
 """
 
 

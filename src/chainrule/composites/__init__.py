@@ -9,5 +9,6 @@ from chainrule.graph.primitive import declared_in
 declared_in(
     __name__,
     *("activations", "normalization", "losses", "control", "checkpoint", "elementary"),
+    "embedding",
     *("gamma", "normal", "bessel", "bessel_waves"),
 )

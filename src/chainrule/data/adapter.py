@@ -20,9 +20,12 @@ from chainrule.data.column import Column, unrepresentable
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
+from chainrule.data.loaders import is_loader, loader_stream
+from chainrule.data.memory import on_disk, release
 from chainrule.data.source import rows_of
 from chainrule.data.stream import Stream
 from chainrule.data.tables.reader import features_again, read_again
+from chainrule.data.tables.schema import Schema
 from chainrule.errors import ArgumentError, DataError, ShapeError, warn
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype
@@ -71,20 +74,21 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     """
     if hasattr(data, "to_data"):  # a loader of chainrule.utils.data
         data = data.to_data()
+    elif is_loader(data):
+        data = loader_stream(data)
     if isinstance(data, Stream):
         return data if trained is None else _same_names(data, trained)
     pair = isinstance(data, tuple | list) and not isinstance(data, Features)
     if pair and len(data) == 2:
         x, y = data
-        if trained is None or not _is_frame(x, trained):
+        if trained is None or (frame := _frame(x, trained)) is None:
             data = Dataset(x, y)
         else:
-            data = Dataset(_in_order(x, trained), y)
+            data = Dataset(_in_order(frame, trained), y)
             data.feature_names = trained.feature_names or data.feature_names
         pair = False
-    elif trained is not None and _is_of_table(data, trained):
-        assert trained.format is not None
-        data = read_again(data, trained.format)
+    elif trained and (format := _table(trained)) and Columns.of(data) is not None:
+        data = read_again(data, format)
     if isinstance(data, Dataset):
         return data if trained is None else data.like(trained)
     raise ArgumentError(
@@ -95,6 +99,8 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
         else type(data).__name__,
         fix=_("(inputs, targets), each of which may be a dictionary or a tuple")
         if isinstance(data, dict)
+        else "cr.data.Dataset.from_huggingface(data, target='label')"
+        if hasattr(data, "with_format")
         else _(
             "cr.data.Dataset(x, y); cr.data.Stream(samples) for a function "
             "that gives samples (x, y) one by one"
@@ -102,31 +108,35 @@ def as_data(data: Any, trained: Named | None = None) -> Dataset | Stream:
     )
 
 
-def _is_frame(x: Any, trained: Named | None) -> bool:
-    """Return whether features are a frame; a dictionary where columns were trained."""
-    if isinstance(x, Mapping):
-        return trained is not None and trained.feature_names is not None
-    return not is_nest(x) and Columns.of(x) is not None
+def _frame(x: Any, trained: Named | None) -> Columns | None:
+    """Return features' columns: of a frame, or of a row where columns were trained."""
+    if trained is not None and (isinstance(x, Mapping) or hasattr(x, "iloc")):
+        names = trained.feature_names or ()
+        if (format := _table(trained)) is not None:
+            schema = Schema.restored(format)
+            names = [column.name for column in schema.columns]
+        if names and (row := Columns.of_row(x, names)) is not None:
+            return row
+        if isinstance(x, Mapping) and names:
+            return Columns.of(x)
+    return None if is_nest(x) else Columns.of(x)
 
 
-def _is_of_table(data: Any, trained: Named) -> bool:
-    """Return whether data are a data frame whose training data came from a table."""
-    kind = (trained.format or {}).get("kind")
-    return kind in ("csv", "text") and Columns.of(data) is not None
+def _table(trained: Named) -> dict[str, Any] | None:
+    """Return the format of training data that came from a table; None of others."""
+    format = trained.format
+    known = format is not None and format.get("kind") in ("csv", "text")
+    return format if known else None
 
 
-def _in_order(x: Any, trained: Named) -> Any:
-    """Sort a data frame's columns as in training; return other data unchanged.
+def _in_order(frame: Columns, trained: Named) -> Any:
+    """Sort a data frame's columns as in training.
 
     Raises:
         DataError: columns that are not there; rows that the format leaves out.
     """
-    frame = Columns.of(x)
-    if frame is None:
-        return x
-    if _is_of_table(x, trained):
-        assert trained.format is not None
-        column = features_again(x, trained.format).x
+    if (format := _table(trained)) is not None:
+        column = features_again(frame, format).x
         rows = len(frame.column(frame.names[0]))
         if len(column) != rows:
             raise DataError(
@@ -193,9 +203,8 @@ def as_column(x: Any, trained: Named | None = None) -> Rows:
         return x.x if trained is None else x.like(trained).x
     if isinstance(x, Features):
         x = x.x
-    if _is_frame(x, trained):
-        frame: Any = Columns.of(x)
-        x = frame.array("x") if trained is None else _in_order(x, trained)
+    if (frame := _frame(x, trained)) is not None:
+        x = frame.array("x") if trained is None else _in_order(frame, trained)
     if is_nest(x):
         check_nest(x, "x")
     columns = mapped(_as_column, named(x, "x"), x)
@@ -330,6 +339,9 @@ def batches(
             for name, part in leaves(x, "x").items():
                 scale = part.scale if scales is None else scales.get(name)
                 stored = part.stored if scales is None else part
+                if on_disk(stored):  # not looked at before
+                    check_finite(Column(stored, scale), name)
+                    release(stored)
                 arrays[name] = _features(stored, scale, dtypes[name])
             if y is not None:
                 arrays |= leaves(y, "y")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.data.arrow import array_of
 from chainrule.data.column import Column, unrepresentable
 from chainrule.errors import (
     ArgumentError,
@@ -28,7 +29,7 @@ def numbers(value: Any, what: str) -> np.ndarray:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             array = np.from_dlpack(value)
         else:
-            array = np.asarray(value)
+            array = array_of(value) if hasattr(value, "to_numpy") else np.asarray(value)
     except Exception as error:
         raise DataError(
             _("{what} cannot be read as an array.", what=what),

@@ -112,6 +112,10 @@ class Column:
         return f"Column(shape={self.shape}, stored={self.stored.dtype}{factor})"
 
 
+#: Numbers that are looked at together.
+LOOKED_AT = 1 << 20
+
+
 def unrepresentable(stored: np.ndarray, dtype: np.dtype) -> Any:
     """Return the first integer of stored features that a dtype cannot represent.
 
@@ -126,6 +130,11 @@ def unrepresentable(stored: np.ndarray, dtype: np.dtype) -> Any:
         return None
     if kind != "f" and np.iinfo(stored.dtype).max <= limit:
         return None
+    rows = max(1, LOOKED_AT * len(stored) // stored.size) if stored.ndim else 1
+    if stored.ndim and len(stored) > rows:  # in pieces: it may be larger than memory
+        pieces = (stored[i : i + rows] for i in range(0, len(stored), rows))
+        found = (unrepresentable(piece, dtype) for piece in pieces)
+        return next((number for number in found if number is not None), None)
     far = stored[(stored > limit) | (stored < -limit)] if kind != "u" else None
     far = stored[stored > limit] if far is None else far
     if kind == "f":  # beyond, all numbers are whole, and none is a number of something

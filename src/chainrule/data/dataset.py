@@ -24,8 +24,10 @@ from chainrule.data.checks import (
 )
 from chainrule.data.column import Column
 from chainrule.data.frames import Columns, Named, in_order, labels_of
-from chainrule.data.tables.source import Frame
-from chainrule.data.tables.table_reader import TableReader, TableReport
+from chainrule.data.memory import on_disk
+from chainrule.data.sources import Sources
+from chainrule.data.tables.table_reader import TableReport
+from chainrule.data.windows import Windows
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
 from chainrule.text import _
@@ -35,7 +37,7 @@ from chainrule.util.pytree import is_nest, leaves, mapped, named
 
 
 @strict
-class Dataset:
+class Dataset(Sources):
     """A supervised data set: features x and a target y for each row.
 
     Args:
@@ -74,6 +76,7 @@ class Dataset:
         format: a dictionary that JSON can hold, or None.
         lines: for rows of a table the line on which each begins, else None.
         report: the changes to a table while it was read, else None.
+        of_windows: what the rows of :meth:`windows` are, else None.
 
     Raises:
         ShapeError: x and y of different lengths, or a rank that does not fit.
@@ -121,7 +124,8 @@ class Dataset:
                 )
             if (frame := Columns.of(x)) is not None:
                 x = frame.array("x")
-                feature_names = frame.names if feature_names is None else feature_names
+                if feature_names is None and x.shape[1:] == (len(frame.names),):
+                    feature_names = frame.names
         if not is_nest(y) and (frame := Columns.of(y)) is not None:
             y = frame.array("y")
             target_names = frame.names if target_names is None else target_names
@@ -141,9 +145,11 @@ class Dataset:
         if target_names is not None:
             target_names = checked_target_names(target_names, y_array.shape)
         for what, part in leaves(column, "x").items():
-            check_finite(part, what)
+            if not on_disk(part.stored):  # else rows are checked when they are read
+                check_finite(part, what)
         for what, part in leaves(y_array, "y").items():
-            check_finite(Column(part), what)
+            if not on_disk(part):
+                check_finite(Column(part), what)
         self.x: Any = column
         self.y: Any = y_array
         self.name, self.classes = name, classes
@@ -156,55 +162,7 @@ class Dataset:
         )
         self.lines: np.ndarray | Any = None
         self.report: TableReport | Any = None
-
-    @classmethod
-    def from_frame(
-        cls,
-        frame: Any,
-        *,
-        target: Any,
-        name: str = "data",
-        **options: Any,
-    ) -> "Dataset":
-        """Make a data set of a data frame (pandas, polars, …), one row per sample.
-
-        Needs the extra ``data``. ``lines`` are the numbers of the rows, from 0.
-
-        Args:
-            frame: the data frame.
-            target: the column to predict, or a list of several columns of numbers.
-            name: of the data set.
-            **options: features, dtype, task, classes, missing, missing_values, unknown
-                and decimal, as :func:`chainrule.data.read_csv` takes them.
-
-        Raises:
-            ArgumentError: no frame, or an argument that is no choice.
-            DataError: a missing column, or a question.
-
-        Example:
-            >>> import pandas
-            >>> frame = pandas.DataFrame({"a": [1, 2, 3], "k": ["u", "v", "u"]})
-            >>> data = Dataset.from_frame(frame, target="k")
-            >>> data.class_names, data.y
-            (('u', 'v'), array([0, 1, 0], dtype=int32))
-        """
-        source = Frame.of(frame, name)
-        return cls._of_table(
-            TableReader.inferred(source, target=target, **options), name
-        )
-
-    @classmethod
-    def _of_table(cls, reader: TableReader, name: str | None = None) -> "Dataset":
-        """Make a data set of all rows of a table, with its schema."""
-        rows = reader.all()
-        data = cls(
-            rows.x,
-            rows.y,
-            name=name or reader.source.name,
-            **reader.schema.description(),
-        )
-        data.lines, data.report = rows.lines, reader.report
-        return data
+        self.of_windows: Windows | Any = None
 
     def __len__(self) -> int:
         return len(next(iter(leaves(self.y, "y").values())))
@@ -342,7 +300,13 @@ class Dataset:
         return map(self._at, pieces)
 
     def split(
-        self, first: float, seed: int = 0, *, stratify: bool = False
+        self,
+        first: float,
+        seed: int = 0,
+        *,
+        stratify: bool = False,
+        shuffle: bool = True,
+        gap: int = 0,
     ) -> tuple["Dataset", "Dataset"]:
         """Split the rows at random into two data sets, such as training and test.
 
@@ -358,13 +322,18 @@ class Dataset:
                 (rounded to whole rows) or as a number of rows.
             seed: the seed of the split, an integer of at least 0.
             stratify: whether to keep each class's share of the rows.
+            shuffle: False splits by the order of the rows, without a copy. Of windows
+                (:meth:`windows`) it is the order of time in each series, and the second
+                part predicts nothing that a window of the first holds or predicts.
+            gap: rows between the two parts that are in neither, without ``shuffle``.
 
         Returns:
-            The first data set and the rest: no row in both, none lost.
+            The first data set and the rest: no row in both, none lost but for ``gap``,
+            and windows on the boundary.
 
         Raises:
             ArgumentError: a share that leaves one of the two empty, a negative seed,
-                or a class of one row with ``stratify``.
+                a class of one row with ``stratify``, or windows that are shuffled.
             DTypeError: ``stratify`` where y holds no labels.
 
         Example:
@@ -377,9 +346,19 @@ class Dataset:
             [0, 1, 1]
         """
         count = splitting.part_of(first, len(self), self.name)
-        seed = validation.seed("seed", seed)
+        seed, gap = validation.seed("seed", seed), validation.count("gap", gap)
+        by_order = not validation.truth("shuffle", shuffle)
         if validation.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
+        splitting.check_order(by_order, gap, stratify)
+        if by_order and self.of_windows is not None:
+            parts = self.of_windows.halves(count / len(self), gap)
+        elif by_order:
+            splitting.part_of(count + gap, len(self), self.name)
+            parts = slice(count), slice(count + gap, None)
+        elif self.of_windows is not None:
+            raise splitting.overlapping(self.name)
+        elif stratify:
             parts = splitting.stratified_halves(self.y, count, seed)
         else:
             parts = splitting.halves(len(self), count, seed)
@@ -426,6 +405,8 @@ class Dataset:
             )
         if validation.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
+        if self.of_windows is not None:
+            raise splitting.overlapping(self.name)
         labels = self.y if stratify else None
         parts = splitting.folds(len(self), k, seed, labels)
         return (
@@ -439,6 +420,8 @@ class Dataset:
         part.x = mapped(lambda column: column.part(rows), self.x)
         part.y = mapped(itemgetter(rows), self.y)
         part.lines = None if self.lines is None else self.lines[rows]
+        if self.of_windows is not None:
+            part.of_windows = self.of_windows.part(rows)
         check_lengths(part.x, part.y)
         return part
 

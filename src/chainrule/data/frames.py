@@ -7,11 +7,12 @@ of new data are brought into the order of training by their names.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Sized
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from chainrule.data.arrow import array_of
 from chainrule.data.checks import numbers, shortened
 from chainrule.errors import ArgumentError, DataError, DTypeError
 from chainrule.graph.node import Array
@@ -51,6 +52,8 @@ class Columns(NamedTuple):
         Raises:
             ArgumentError: two columns of one name.
         """
+        if isinstance(value, Columns):
+            return value
         labels = value if isinstance(value, Mapping) else None
         for attribute in ("column_names", "columns"):  # pyarrow's columns are arrays
             if labels is None:
@@ -71,6 +74,31 @@ class Columns(NamedTuple):
             )
         return cls(value, dict(zip(names, labels, strict=True)))
 
+    @classmethod
+    def of_row(cls, value: Any, known: Collection[str]) -> Columns | None:
+        """Return the columns of a single row: a dictionary of cells, a pandas Series.
+
+        Args:
+            value: the row, or a frame of pandas with one; a Series is a row if its
+                labels are names of columns.
+            known: the names of columns.
+        """
+        if not isinstance(value, Mapping):
+            if not hasattr(value, "iloc"):
+                return None
+            if value.ndim == 2 and len(value) == 1:
+                value = value.iloc[0]
+            labels = value.index
+            if value.ndim == 2 or not labels.is_unique:
+                return None
+            labels = labels.tolist()
+            if not any(str(label) in known for label in labels):
+                return None
+            value = dict(zip(labels, value.tolist(), strict=True))
+        if not value or any(map(_is_column, value.values())):
+            return None
+        return cls.of({name: [cell] for name, cell in value.items()})
+
     @property
     def names(self) -> Names:
         """The names of the data frame's columns."""
@@ -87,9 +115,10 @@ class Columns(NamedTuple):
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
             raise not_a_frame(self.frame, problem) from error
-        to_numpy = getattr(series, "to_numpy", None)
+        if isinstance(series, list) and len(series) == 1:  # of a row
+            return np.array(series, None if _is_number(series[0]) else object)
         try:
-            return np.asarray(series if to_numpy is None else to_numpy())
+            return array_of(series)
         except ValueError:
             return np.asarray(series, object)
 
@@ -103,20 +132,26 @@ class Columns(NamedTuple):
         Raises:
             DTypeError: a column that holds no numbers.
             ArgumentError: columns of different lengths.
+
+        A single column is not copied, and one of lists of one length is an array of
+        shape (n, length, …).
         """
         chosen = self.names if names is None else names
-        if chosen == self.names and not isinstance(self.frame, Mapping):
+        one = len(chosen) == 1
+        if not one and chosen == self.names and not isinstance(self.frame, Mapping):
             whole = np.asarray(self.frame)
             if whole.ndim == 2 and whole.dtype.kind in "biuf":
                 return whole  # as it is, where all columns have one type
-        columns = [self._numbers(what, name) for name in chosen]
+        columns = [self._numbers(what, name, one) for name in chosen]
         require_one_length(columns, what)
+        if one:
+            return columns[0].reshape(len(columns[0]), *columns[0].shape[1:] or (1,))
         return np.stack(columns, axis=1)
 
-    def _numbers(self, what: str, name: str) -> Array:
-        """Return a data frame's column of numbers; refuse other columns."""
+    def _numbers(self, what: str, name: str, one: bool) -> Array:
+        """Return one of a data frame's columns of numbers; refuse other columns."""
         column = self.column(name)
-        if column.ndim == 1 and column.dtype.kind in "biuf":
+        if (column.ndim == 1 or (one and column.ndim)) and column.dtype.kind in "biuf":
             series = self.frame[self.labels[name]]
             return numbers(series, what) if isinstance(series, list | tuple) else column
         raise DTypeError(
@@ -134,6 +169,17 @@ class Columns(NamedTuple):
                 "dates and gaps; or leave the column out"
             ),
         )
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float | np.number | np.bool_)
+
+
+def _is_column(cell: Any) -> bool:
+    """Return whether a dictionary's value is a column of cells and not one cell."""
+    if isinstance(cell, str | float | int):
+        return False
+    return np.ndim(cell) > 0 if hasattr(cell, "shape") else isinstance(cell, Sized)
 
 
 def not_a_frame(value: Any, problem: str) -> ArgumentError:

@@ -1,5 +1,11 @@
-"""The source of a stream's samples: opened for each pass, checked sample by sample."""
+"""The source of a stream's samples: opened for each pass, checked sample by sample.
 
+A source that knows its position (``state_dict``, or an index) is opened there when a
+run goes on; any other one is read again from its first sample.
+"""
+
+import itertools
+import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
@@ -27,11 +33,18 @@ Stopped = Callable[[], bool]
 STORED = frozenset(dtype.numpy for dtype in DType)
 
 
+#: Where a block begins: ``rows`` before it, the ``state`` that the source's
+#: ``state_dict`` gave (``{"index": i}`` of a sequence), and ``left``, rows that were
+#: read and are part of it.
+Position = dict[str, Any]
+
+
 class Source:
     """A data stream's source: a function that opens an iterable of samples.
 
     Args:
-        make: the function.
+        make: the function; or an object that can be run through again and again, or a
+            sequence.
         batched: whether the items are batches.
         name: of the stream, for messages.
 
@@ -40,14 +53,18 @@ class Source:
     """
 
     def __init__(self, make: Callable[[], Any], batched: bool, name: str) -> None:
-        if not callable(make):
+        again = hasattr(make, "__iter__") and not hasattr(make, "__next__")
+        self.sequence = hasattr(make, "__getitem__") and hasattr(make, "__len__")
+        if isinstance(make, str | Mapping) or not (
+            callable(make) or again or self.sequence
+        ):
             raise _not_a_function(make)
         self.make, self.batched, self.name = make, batched, name
         self._opened: Any = None
 
     def first(self) -> Pair:
         """Read the first item of a data stream, and close its source again."""
-        pieces = self.pieces(lambda: False)
+        pieces = self.pieces(self._open(None)[0], lambda: False)
         piece = next(pieces, None)
         pieces.close()
         if piece is None:
@@ -55,16 +72,18 @@ class Source:
         __, names, parts = piece
         return mapped(parts.__getitem__, names)
 
-    def pieces(self, stopped: Stopped) -> Generator[tuple[int, Pair, Parts]]:
+    def pieces(
+        self, items: Iterator[Any], stopped: Stopped, number: int = 0
+    ) -> Generator[tuple[int, Pair, Parts]]:
         """Yield a data stream's items: number of the row, form, and rows by name.
 
         The form of an item is the nest of the names of its arrays, for x and for y.
 
         Args:
+            items: of the opened source.
             stopped: asked before each item of the source; it ends the generator.
+            number: of the first row.
         """
-        items = self._open()
-        number = 0
         try:
             while not stopped():
                 try:
@@ -77,22 +96,31 @@ class Source:
                     raise self._failed(number, error) from error
                 names, parts = self._rows(number, item)
                 yield number, names, parts
-                number += len(next(iter(parts.values())))
+                number += _length(parts)
         finally:
             close = getattr(items, "close", None)
             if close is not None:
                 close()
 
-    def blocks(self, rows: int, types: Pair, stopped: Stopped) -> Iterator[Pair]:
+    def blocks(
+        self, rows: int, types: Pair, stopped: Stopped, at: Position | None = None
+    ) -> Iterator[tuple[Pair, Position | None, Position | None]]:
         """Yield a data stream's rows in blocks of equal size, the last one smaller.
 
         Args:
             rows: of a block.
             types: of a row of x, and of a row of y.
             stopped: whether nobody wants more.
+            at: the position to begin at; None for the first sample.
+
+        Returns:
+            A generator of blocks, the first of a pass with the position at which it
+            begins, each with the position behind it.
         """
-        pieces = self.pieces(stopped)
-        left: Parts | None = None  # what the last block left of a batch
+        at = at or {"rows": 0, "state": None, "left": {}}
+        items, state_of = self._open(at["state"], new=not at["rows"] and not at["left"])
+        total, left = at["rows"], at["left"] or None  # of a batch that was cut
+        pieces = self.pieces(items, stopped, total + _length(at["left"]))
         form = (named(types[0], "x"), named(types[1], "y"))
         kinds = leaves(types[0], "x") | leaves(types[1], "y")
         of_rows = {name: (t.shape, t.dtype.numpy) for name, t in kinds.items()}
@@ -100,8 +128,14 @@ class Source:
         def empty(t: ArrayType) -> np.ndarray:
             return np.empty((rows, *resolve(t.shape, NO_SIZES)), t.dtype.numpy)
 
+        def position() -> Position | None:
+            if state_of is None:
+                return None
+            kept = {name: part.copy() for name, part in (left or {}).items()}
+            return {"rows": total, "state": state_of(), "left": kept}
+
         def block() -> Pair | None:
-            nonlocal left
+            nonlocal left, total, first
             whole, done = {name: empty(t) for name, t in kinds.items()}, 0
             while done < rows:
                 if left is None:
@@ -109,12 +143,14 @@ class Source:
                     if piece is None:
                         break
                     number, names, left = piece
+                    if first is None and not total:
+                        first = position()  # before it a source may have no state
                     if names != form:
                         raise self._other_form(number, form, names)
                     for name, part in left.items():
                         if (part.shape[1:], part.dtype) != of_rows[name]:
                             raise self._other_type(number, name, kinds[name], part)
-                length = len(next(iter(left.values())))
+                length = _length(left)
                 count = min(length, rows - done)
                 for name, part in left.items():
                     whole[name][done : done + count] = part[:count]
@@ -126,13 +162,16 @@ class Source:
                 done += count
             if not done or stopped():
                 return None
+            total += done
             return mapped(lambda name: whole[name][:done], form)
 
+        first: Position | None = None
         pair = block()
-        if pair is None and not stopped():
+        if pair is None and not at["rows"] and not stopped():
             raise self.empty()
         while pair is not None:
-            yield pair
+            yield pair, first, position()
+            first = None
             del pair  # the block is the consumer's alone
             pair = block()
 
@@ -182,9 +221,35 @@ class Source:
             fix=fix,
         )
 
-    def _open(self) -> Iterator[Any]:
+    def _open(
+        self, state: Any, *, new: bool = False
+    ) -> tuple[Iterator[Any], Callable[[], Any] | None]:
+        """Open the source, at a state if one is given.
+
+        Args:
+            state: of a position.
+            new: whether it is that of the end of the pass before.
+
+        Returns:
+            The items, and a function for the state behind the last one, if it has any.
+        """
+        state_of = None
         try:
-            items = iter(self.make())
+            opened: Any = self.make() if callable(self.make) else self.make
+            if all(hasattr(opened, name) for name in ("state_dict", "load_state_dict")):
+                state_of = lambda: portable(opened.state_dict())  # noqa: E731
+                if state is not None:
+                    opened.load_state_dict(restored(state))
+                items = iter(opened)
+                if state is not None and new and (head := next(items, self)) is self:
+                    items = iter(opened)  # there was nothing behind the end
+                elif state is not None and new:
+                    items = itertools.chain([head], items)
+            elif self.sequence and not callable(self.make):
+                items = _Items(opened, 0 if state is None or new else state["index"])
+                state_of = items.state
+            else:
+                items = iter(opened)
         except ChainruleError:
             raise
         except Exception as error:
@@ -208,7 +273,7 @@ class Source:
                 fix=_("make it inside of the function: Stream(lambda: samples())"),
             )
         self._opened = items
-        return items
+        return items, state_of
 
     def _rows(self, number: int, item: Any) -> tuple[Pair, Parts]:
         """Convert one item of a data stream to rows of its arrays, and its form."""
@@ -305,6 +370,83 @@ class Source:
         )
 
 
+class _Items(Iterator[Any]):
+    """The items of a sequence from an index on."""
+
+    def __init__(self, sequence: Any, index: int) -> None:
+        self.sequence, self.index = sequence, index
+
+    def state(self) -> dict[str, int]:
+        """Return the index of the next item."""
+        return {"index": self.index}
+
+    def __next__(self) -> Any:
+        if self.index >= len(self.sequence):
+            raise StopIteration
+        self.index += 1
+        return self.sequence[self.index - 1]
+
+
+def portable(state: Any, place: str = "state_dict()") -> Any:
+    """Return a source's state as a checkpoint holds it: JSON values and arrays.
+
+    Tensors of PyTorch become arrays, with a mark, and so do tuples become lists.
+
+    Raises:
+        ArgumentError: other objects, which only a pickle could hold.
+    """
+    if isinstance(state, Mapping) and all(isinstance(key, str) for key in state):
+        return {k: portable(v, f"{place}[{k!r}]") for k, v in state.items()}
+    if isinstance(state, list | tuple):
+        items = [portable(v, f"{place}[{i}]") for i, v in enumerate(state)]
+        return items if isinstance(state, list) else {_TUPLE: items}
+    if type(state).__module__ == "torch":
+        tensor: Any = state
+        return {_TENSOR: tensor.detach().cpu().numpy().copy()}
+    if isinstance(state, np.generic):
+        return state.item()
+    if state is None or isinstance(state, bool | int | float | str | np.ndarray):
+        return state
+    raise ArgumentError(
+        _("A checkpoint cannot hold the position of the source of a stream."),
+        expected=_("numbers, texts, arrays and tensors, in dictionaries and lists"),
+        got=f"{place}: {type(state).__name__}",
+        fix=_("give these from state_dict(), and take them in load_state_dict()"),
+    )
+
+
+def restored(state: Any) -> Any:
+    """Return a source's state from what :func:`portable` made of it."""
+    if isinstance(state, list):
+        return [restored(v) for v in state]
+    if not isinstance(state, dict):
+        return state
+    if state.keys() == {_TUPLE}:
+        return tuple(restored(v) for v in state[_TUPLE])
+    if state.keys() == {_TENSOR}:
+        import torch  # whose tensor it was
+
+        return torch.from_numpy(state[_TENSOR].copy())
+    return {k: restored(v) for k, v in state.items()}
+
+
+_TUPLE, _TENSOR = "(tuple)", "(tensor)"
+
+
+def digest(pair: Pair) -> int:
+    """Return a checksum of a block's rows, which tells other rows by."""
+    checksum = 0
+    for array in (leaves(pair[0], "x") | leaves(pair[1], "y")).values():
+        raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        checksum = zlib.crc32(raw, checksum)
+    return checksum
+
+
+def _length(parts: Parts) -> int:
+    """Return the number of rows of arrays by name; of none 0."""
+    return len(next(iter(parts.values()))) if parts else 0
+
+
 def rows_of(nest: Any) -> int:
     """Return the number of rows of arrays that go together."""
     while is_nest(nest):
@@ -350,7 +492,10 @@ def _not_a_function(make: Any) -> ArgumentError:
         got, fix = f"{kind}: {shortened(repr(make))}", "Stream(samples)"
     return ArgumentError(
         _("A stream is opened anew for each epoch, so it needs a function."),
-        expected=_("a function without arguments that returns an iterable of samples"),
+        expected=_(
+            "a function without arguments that returns an iterable of samples; or an "
+            "object whose __iter__ begins anew, or a sequence"
+        ),
         got=got,
         fix=fix,
     )

@@ -134,6 +134,34 @@ def part_of(first: Any, n: int, name: str) -> int:
     return count
 
 
+def check_order(by_order: bool, gap: int, stratify: bool) -> None:
+    """Refuse settings of a split in order beside those of one at random."""
+    wrong = ("stratify=True", "shuffle=False") if by_order and stratify else None
+    if gap and not by_order:
+        wrong = f"gap={gap}", "shuffle=True"
+    if wrong:
+        raise ArgumentError(
+            _("{name} has no meaning beside {other}.", name=wrong[0], other=wrong[1]),
+            expected=_("one of both"),
+            got=_("{name}, and {other}", name=wrong[0], other=wrong[1]),
+            fix=_("leave one of them out"),
+        )
+
+
+def overlapping(name: str) -> ArgumentError:
+    """Return the error for windows of a series that would be split at random."""
+    return ArgumentError(
+        _(
+            "Windows of the series '{name}' overlap: at random, some of a part would "
+            "hold what those of the other predict.",
+            name=name,
+        ),
+        expected=_("a split by time"),
+        got=_("a split at random"),
+        fix=_("train, validation = data.split(0.8, shuffle=False)"),
+    )
+
+
 def check_strata(y: Any, name: str, class_names: tuple[str, ...] | None) -> None:
     """Refuse to stratify a split by targets that are no classes or too rare ones."""
     several = is_nest(y)

@@ -1,6 +1,7 @@
 """The Stream class: data larger than memory, read in blocks ahead of their use."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from functools import cached_property
 from typing import Any
 
@@ -15,9 +16,20 @@ from chainrule.data.checks import (
     checked_names,
 )
 from chainrule.data.column import Column
+from chainrule.data.huggingface import HuggingFace, HuggingFaceRows
 from chainrule.data.prefetcher import prefetched
-from chainrule.data.source import Pair, Source, Stopped, rows_of
+from chainrule.data.source import (
+    Pair,
+    Position,
+    Source,
+    Stopped,
+    digest,
+    portable,
+    restored,
+    rows_of,
+)
 from chainrule.data.tables.file import File
+from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
@@ -38,8 +50,9 @@ class Stream:
     Args:
         make: a function without arguments that opens the source: it returns an iterable
             of samples (x, y), from the first on, each time that it is called. A
-            generator function is one. Several inputs or targets are a dictionary or a
-            tuple, as in a `Dataset`; a list is one array.
+            generator function is one. Or an object whose ``__iter__`` begins anew, or
+            a sequence (``__getitem__`` and ``__len__``). Several inputs or targets are
+            a dictionary or a tuple, as in a `Dataset`; a list is one array.
         batched: whether the source gives batches, x of shape (rows, …) and as many
             targets, instead of single samples. Their sizes do not matter.
         scale: the factor of x = float32(stored) · float32(scale), or None.
@@ -50,6 +63,14 @@ class Stream:
         feature_names: the name of each feature, for samples of shape (features,).
         target_names: the name of each target, where a sample has several.
         format: the format of the file that the rows were read from, as in a `Dataset`.
+
+    A run that was interrupted goes on with the very next row. What ``make`` returns, or
+    the object, may have ``state_dict()`` and ``load_state_dict(state)``, as torchdata's
+    loaders do: then it is opened where it stood, and so is a sequence. Any other source
+    is read again from the first sample; a checksum tells whether its rows are those of
+    before, and where they are not, ``resume`` refuses them. ``start_epoch(seed,
+    epoch)`` and ``set_epoch(epoch)``, where there is one, are called before each pass,
+    so that an order can depend on them alone.
 
     All samples have the shape and the dtype of the first one. Lists of numbers, which
     name no dtype, become float32, and their targets int32 or float32.
@@ -71,7 +92,7 @@ class Stream:
 
     def __init__(
         self,
-        make: Callable[[], Any],
+        make: Any,
         *,
         batched: bool = False,
         scale: float | None = None,
@@ -129,7 +150,55 @@ class Stream:
             [2, 1]
         """
         source = File.of(path, delimiter, encoding, header)
-        schema = TableReader.inferred(source, target=target, **options).schema
+        return cls._of_table(source, name, target=target, **options)
+
+    @classmethod
+    def from_parquet(
+        cls,
+        path: Any,
+        *,
+        target: Any,
+        columns: Any = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> "Stream":
+        """Make a stream of Parquet files larger than memory.
+
+        Arguments as :meth:`Dataset.from_parquet`; passes as :meth:`from_csv`.
+
+        Raises:
+            DataError, ArgumentError: see :meth:`Dataset.from_parquet`.
+        """
+        source = Parquet.of(path, columns)
+        return cls._of_table(source, name, target=target, **options)
+
+    @classmethod
+    def from_huggingface(
+        cls, data: Any, *, target: Any, features: Any = None, name: str = "stream"
+    ) -> "Stream":
+        """Make a stream of an ``IterableDataset``, or a ``Dataset``, of Hugging Face.
+
+        Columns as :meth:`Dataset.from_huggingface`; several single numbers are one row
+        of features. A shuffled one is told the epoch, and shuffles anew for each; one
+        that is not goes on where it stood.
+
+        Raises:
+            ArgumentError: something else.
+            DataError: a missing column.
+        """
+        chosen = HuggingFace(data, target, features)
+        images = {chosen.kinds.get(column) == "Image" for column in chosen.features}
+        return cls(
+            HuggingFaceRows(chosen),
+            scale=1 / 255 if images == {True} else None,
+            name=name,
+            class_names=chosen.class_names,
+        )
+
+    @classmethod
+    def _of_table(cls, source: Any, name: str | None, **options: Any) -> "Stream":
+        """Make a stream of a table's rows, with a schema inferred from all of them."""
+        schema = TableReader.inferred(source, **options).schema
 
         def make() -> Iterator[Pair]:
             reader = TableReader(source, schema)
@@ -164,9 +233,29 @@ class Stream:
             seed: of the training run.
             epoch: counted from 0.
         """
-        started = getattr(self._source.make, "start_epoch", None)
-        if started is not None:
-            started(seed, epoch)
+        if hasattr(make := self._source.make, "start_epoch"):
+            make.start_epoch(seed, epoch)
+        elif hasattr(make, "set_epoch"):
+            make.set_epoch(epoch)
+
+    @property
+    def told(self) -> bool:
+        """Whether the source is told which pass comes next."""
+        names = "start_epoch", "set_epoch"
+        return any(hasattr(self._source.make, name) for name in names)
+
+    def draws(self) -> dict[str, Any]:
+        """Return the state of what the source draws the order of its next pass from.
+
+        It is what ``draws()`` of the source gives, where it has that; ``load_draws``
+        takes it back.
+        """
+        return portable(getattr(self._source.make, "draws", dict)())
+
+    def load_draws(self, state: Any) -> None:
+        """Restore what :meth:`draws` returned before the pass that is to come again."""
+        if state:
+            self._source.make.load_draws(restored(state))
 
     def blocks(self, rows: int) -> Generator[Pair]:
         """Yield the blocks of one pass over the stream, prefetched by a thread.
@@ -185,12 +274,29 @@ class Stream:
                 samples; or samples that differ in shape or dtype.
             NonFiniteError: NaN or infinity.
         """
-        rows = validation.whole("rows", rows)
+        return _pairs(self.positions(validation.whole("rows", rows)))
+
+    def positions(
+        self, rows: int, at: Position | None = None
+    ) -> Generator[tuple[Pair, Position | None, Position | None, int]]:
+        """Yield the blocks of a pass with their positions and a checksum.
+
+        Args:
+            rows: of a block.
+            at: the position to begin at, such as came with an earlier block; None for
+                the first sample. Of the end of another pass only the state is taken.
+
+        Returns:
+            A generator of blocks, the position at which the first one of a pass begins,
+            that behind each, and a checksum of its rows. Positions are None where the
+            source has none.
+        """
         types = self._types
 
-        def checked(stopped: Stopped) -> Iterator[Pair]:
-            number = 0
-            for x, y in self._source.blocks(rows, types, stopped):
+        def checked(stopped: Stopped) -> Iterator[Any]:
+            number = 0 if at is None else at["rows"]
+            blocks = self._source.blocks(rows, types, stopped, at)
+            for (x, y), first, behind in blocks:
                 for what, part in leaves(x, "x").items():
                     check_finite(Column(part, self.scale), what, number)
                 for what, part in leaves(y, "y").items():
@@ -198,7 +304,7 @@ class Stream:
                 if self.classes is not None:
                     check_labels(y, self.classes, number)
                 number += rows_of(y)
-                yield x, y
+                yield (x, y), first, behind, digest((x, y))
                 del x, y
 
         return prefetched(checked)
@@ -233,3 +339,11 @@ class Stream:
             else _(", {classes} classes", classes=self.classes)
         )
         return f"Stream('{self.name}': {kind}{classes})"
+
+
+def _pairs(blocks: Generator[Any]) -> Generator[Pair]:
+    """Yield blocks without their positions."""
+    with closing(blocks):
+        for pair, *__ in blocks:
+            yield pair
+            del pair

@@ -53,8 +53,8 @@ def _rows(data: Any) -> Iterator[list[str]]:
     cut = len(features) > room
     yield [*targets, *features] if cut else [*features, *targets]
     for x, y in zip(data.x[:HEAD], data.y[:HEAD]):
-        numbers = [number(v) for v in x.tolist()]
-        answers = [_target(data, v) for v in (y if several else [y])]
+        numbers = [number(v) for v in x[:COLUMNS].tolist()]
+        answers = [_target(data, v) for v in (y[:COLUMNS] if several else [y])]
         yield [*answers, *numbers] if cut else [*numbers, *answers]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim
 from chainrule.primitives.creation import constant
+from chainrule.primitives.movement import broadcast_to, copy, slice_
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,14 @@ def place_commit(
         at the end), and what is checked there.
     """
     position = {v: i for i, node in enumerate(nodes) for v in node.outputs}
-    known: set[tuple[Value, Dim | None]] = set()
+    known: set[Any] = set()
     placed: list[tuple[int, Condition]] = []
     ready = 0
     for i, node in enumerate(nodes):
         for condition in conditions(node):
             value = condition.value
             if value is not None:
-                key = (_root(value), condition.rows)
+                key = (*_elements(value), condition.rows)
                 if key in known:
                     continue
                 known.add(key)
@@ -101,11 +103,20 @@ def place_commit(
     return commit, [condition for i, condition in placed if i >= commit]
 
 
-def _root(value: Value) -> Value:
-    """Return the graph value whose memory a view shows."""
-    while value.node is not None and value.node.primitive.view:
-        value = value.node.inputs[0]
-    return value
+def _elements(value: Value) -> tuple[Value, tuple[str, ...]]:
+    """Return what determines a value's elements: what was computed, and its slices.
+
+    Views and copies have the same elements, in another order. Of what is sliced the
+    order counts; and a slice may have none, as may a broadcast, to a size of 0.
+    """
+    slices: list[str] = []
+    while (node := value.node) is not None:
+        if not (node.primitive.view or node.primitive is copy):
+            break
+        if slices or node.primitive in (slice_, broadcast_to):
+            slices.append(f"{node.primitive.name}{node.attrs}")
+        value = node.inputs[0]
+    return value, tuple(slices)
 
 
 def ahead(graph: Graph) -> frozenset[Node]:

@@ -83,6 +83,13 @@ class Value:
         """The type of a graph value: shape and element type, as one object."""
         return ArrayType(self.shape, self.dtype)
 
+    def joined(self, other: Value) -> Value | None:
+        """Return the sum with another gradient as rows of a table; None: no such ones.
+
+        See :class:`chainrule.composites.embedding.RowGradient`.
+        """
+        return None
+
     def __repr__(self) -> str:
         origin = self.node.primitive.name if self.node else (self.name or "value")
         return f"<{origin}: {self.type}>"

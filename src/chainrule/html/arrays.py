@@ -114,6 +114,8 @@ def _scientific(value: float, digits: int, off: float) -> str:
     """Return a number in scientific notation with only its correct digits."""
     if value == 0 and not off:
         return "0"
+    if not math.isfinite(value):
+        return f"{value}"
     known = _decimals(off)
     value = round(value, known) if known < 99 else value
     if value == 0:
@@ -127,7 +129,8 @@ def summary(array: Array) -> list[str]:
     shape = " × ".join(map(str, array.shape))
     if not array.size:
         return [shape]
-    low, high, mean = array.min(), array.max(), array.astype(np.float64).mean()
+    with np.errstate(over="ignore", invalid="ignore"):  # of infinities, the mean
+        low, high, mean = array.min(), array.max(), array.astype(np.float64).mean()
     zeros = float(np.mean(array == 0))
     return [
         shape,
@@ -198,6 +201,8 @@ def heat_map(array: Array) -> str:
 def _flat(array: Array) -> Array:
     """Return an array of any rank as a matrix, for its heat map."""
     array = np.atleast_2d(array)
+    if not array.size:
+        return np.zeros((0, 0))
     if array.ndim == 2 and 1 in array.shape:  # a line, folded
         width = math.isqrt(array.size - 1) + 1
         sheet = np.zeros(-(-array.size // width) * width)
@@ -219,7 +224,8 @@ def _flat(array: Array) -> Array:
 def histogram(array: Array, bins: int = 24) -> str:
     """Return a histogram of an array's numbers as an SVG element for HTML."""
     known = array[np.isfinite(array)].astype(np.float64)
-    if not known.size or known.min() == known.max():
+    across = float(known.max()) - float(known.min()) if known.size else 0.0
+    if not 0 < across < math.inf:
         return ""
     counts, edges = np.histogram(known, bins)
     bars = "".join(

@@ -21,8 +21,8 @@ from chainrule.text.tables import Table, html_table
 
 #: Rows and columns of a view's table; more are counted.
 ROWS, COLUMNS = 20, 12
-#: Characters of a cell.
-CHARACTERS = 120
+#: Characters of a cell, and of a paragraph.
+CHARACTERS, LONGEST = 120, 5000
 #: Points of a line in a chart.
 POINTS = 300
 #: Of lines on white and on black.
@@ -56,7 +56,7 @@ def paragraph(text: str, kind: str = "") -> str:
     '<p class="note">a &lt; b</p>'
     """
     named = f' class="{kind}"' if kind else ""
-    return f"<p{named}>{escape(visible(text))}</p>"
+    return f"<p{named}>{escape(_cut(text, LONGEST))}</p>"
 
 
 def table(rows: Table, of: int | None = None, *, left: bool = False) -> str:
@@ -79,8 +79,8 @@ def table(rows: Table, of: int | None = None, *, left: bool = False) -> str:
     return f'<div class="{"left" if left else ""}">{html_table(kept)}</div>{note}'
 
 
-def _cut(cell: str) -> str:
-    return visible(cell if len(cell) <= CHARACTERS else cell[: CHARACTERS - 1] + "…")
+def _cut(text: str, most: int = CHARACTERS) -> str:
+    return visible(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def gallery(addresses: Sequence[str], captions: Sequence[str]) -> str:
@@ -97,13 +97,12 @@ def chart(lines: Mapping[str, Array], x: Array) -> str:
     """Return lines over common x as an SVG chart for a view.
 
     Numbers that are not finite are gaps. Positive numbers that span a factor of ten or
-    more have a logarithmic axis.
+    more have a logarithmic axis. Of a long line the extremes are drawn.
 
     Args:
         lines: y by the names of the lines, at most four.
         x: increasing.
     """
-    step = -(-len(x) // POINTS)
     known = np.concatenate([y[np.isfinite(y)] for y in lines.values()])
     if len(x) < 2 or not known.size:
         return ""
@@ -120,15 +119,17 @@ def chart(lines: Mapping[str, Array], x: Array) -> str:
     parts: list[str] = []
     for n, (name, y) in enumerate(list(lines.items())[: len(INKS)]):
         ink, pieces = INKS[n], [[]]
-        for i in sorted({*range(0, len(x), step), len(x) - 1}):
+        for i in _drawn(y):
             if math.isfinite(y[i]):
                 pieces[-1].append(place(i, float(y[i])))
             else:
                 pieces.append([])
         parts += [
-            f'<polyline points="{" ".join(points)}" fill="none" stroke="{ink}"'
-            ' stroke-width="2"/>'
+            # A point between gaps is a line without length: its ends are round.
+            f'<polyline points="{" ".join(points * (1 + (len(points) == 1)))}"'
+            f' fill="none" stroke="{ink}" stroke-width="2" stroke-linecap="round"/>'
             for points in pieces
+            if points
         ]
         left, below = room + 12 + 150 * n, height + 46
         parts.append(
@@ -152,3 +153,20 @@ def chart(lines: Mapping[str, Array], x: Array) -> str:
         f' font-size="12"><path d="{frame}" fill="none" stroke="currentColor"'
         f' stroke-opacity=".5"/>{texts}{"".join(parts)}</svg>'
     )
+
+
+def _drawn(y: Array) -> list[int]:
+    """Return the indices of a line's points that are drawn, about :data:`POINTS`.
+
+    Of each stretch of a longer line: its least and greatest number, and one gap.
+    """
+    if len(y) <= POINTS:
+        return [*range(len(y))]
+    drawn = {0, len(y) - 1}
+    for stretch in np.array_split(np.arange(len(y)), POINTS // 2):
+        known = np.isfinite(y[stretch])
+        there, gaps = stretch[known], stretch[~known]
+        drawn |= {*gaps[:1].tolist()}
+        if there.size:
+            drawn |= {int(there[y[there].argmin()]), int(there[y[there].argmax()])}
+    return sorted(drawn)

@@ -124,7 +124,8 @@ class Changes(Views):
 
         Otherwise a change is a new array, which costs as much as the tensor is large.
         """
-        if context.trace is not None or self.requires_grad or self._base is not None:
+        recorded = self.requires_grad and (context.grad or not self.is_leaf)
+        if context.trace is not None or recorded or self._base is not None:
             return False
         self.numpy()  # fetched, where an engine has the numbers
         value = self._value

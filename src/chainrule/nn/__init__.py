@@ -29,6 +29,7 @@ from chainrule.nn.augmentation import *
 from chainrule.nn.axis_activations import *
 from chainrule.nn.batch_normalization import *
 from chainrule.nn.cache import *
+from chainrule.nn.color import *
 from chainrule.nn.containers import *
 from chainrule.nn.convolution import *
 from chainrule.nn.embedding_bags import *
@@ -43,6 +44,7 @@ from chainrule.nn.losses.distances import *
 from chainrule.nn.losses.divergence import *
 from chainrule.nn.losses.margins import *
 from chainrule.nn.losses.pairs import *
+from chainrule.nn.mixing import *
 from chainrule.nn.module import *
 from chainrule.nn.normalization import *
 from chainrule.nn.padding import *

@@ -12,21 +12,22 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from chainrule.errors import ShapeError
-from chainrule.functions import arange, where
+from chainrule.functions import arange, cat, full, where
 from chainrule.nn.arguments import layer_name, number, per_axis
 from chainrule.nn.module import Module
 from chainrule.nn.sampling import sample
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.text import _
-from chainrule.util.validation import choice, refused
+from chainrule.util.validation import choice, refused, truth
 
 __all__ = [
     "RandomAffine",
     "RandomCrop",
     "RandomErasing",
     "RandomHorizontalFlip",
+    "RandomResizedCrop",
     "RandomRotation",
     "RandomVerticalFlip",
 ]
@@ -164,6 +165,118 @@ class RandomCrop(Augmentation):
         return list(zip(sizes, pads, spare))
 
 
+class RandomResizedCrop(Augmentation):
+    """Cut a part out of each image, at random in training, and resize it.
+
+    Its area is a share of the image from U(scale), its width over its height e^U(ln
+    ratio), its place anywhere inside. Of ten such parts the first that fits is taken,
+    else the middle, in a ratio within the limits. Where nothing is trained it is the
+    largest part in the middle with the sides' ratio of ``size``.
+
+    Args:
+        size: of the result, one number for both sides or (height, width).
+        scale: (least, most) of the share of the area.
+        ratio: (least, most) of width over height.
+        antialias: whether each pixel is a mean of all those that it stands for, where
+            the part becomes smaller; else of the four around.
+
+    Source: torchvision.transforms.v2.RandomResizedCrop, bilinear.
+
+    >>> import chainrule as cr
+    >>> image = cr.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
+    >>> cr.nn.RandomResizedCrop((1, 1), (1.0, 1.0), (1.0, 1.0))(image)
+    tensor([[[[1.5]]]])
+    """
+
+    def __init__(
+        self,
+        size: int | tuple[int, int],
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        antialias: bool = True,
+    ) -> None:
+        per_axis("RandomResizedCrop", "size", size, 2)
+        self.size = size
+        self.scale = pair("RandomResizedCrop", "scale", scale, above=0, most=1)
+        self.ratio = pair("RandomResizedCrop", "ratio", ratio, above=0)
+        self.antialias = truth("antialias", antialias)
+
+    def keep(self, x: Tensor) -> Tensor:
+        """Return the middle of each image in the size, for prediction."""
+        x = x if x.dtype.is_float else x.float()
+        (height, width), (rows, columns) = _sides(x), self._size()
+        factor = min(height / rows, width / columns)
+        sides = round(rows * factor), round(columns * factor)
+        places = [(whole - side) // 2 for whole, side in zip((height, width), sides)]
+        return self._resized(x, *[tensor([[float(n)]]) for n in (*places, *sides)])
+
+    def change(self, x: Tensor) -> Tensor:
+        """Return a random part of each image in the size, for training."""
+        n, (height, width) = x.shape[0], _sides(x)
+        area = uniform(n, 10, low=self.scale[0], high=self.scale[1]) * (height * width)
+        low, high = (math.log(r) for r in self.ratio)
+        root = (uniform(n, 10, low=low, high=high) / 2).exp()
+        rows, columns = (area.sqrt() / root).round(), (area.sqrt() * root).round()
+        fits = (rows > 0) & (rows <= height) & (columns > 0) & (columns <= width)
+        # The middle stands behind the ten, and fits.
+        middle = _within(height, width, self.ratio)
+        rows, columns = (
+            cat([side, full((n, 1), float(last))], 1)
+            for side, last in zip((rows, columns), middle)
+        )
+        first = cat([fits.astype("int32"), full((n, 1), 1, dtype="int32")], 1)
+        chosen = first.argmax(1, keepdim=True)
+        rows, columns = (side.gather(1, chosen) for side in (rows, columns))
+        places = [
+            where(
+                chosen == 10,
+                float((whole - last) // 2),
+                (uniform(n, 1) * (whole - side + 1)).floor(),
+            )
+            for whole, side, last in zip((height, width), (rows, columns), middle)
+        ]
+        return self._resized(x, *places, rows, columns)
+
+    def _size(self) -> tuple[int, int]:
+        height, width = per_axis("RandomResizedCrop", "size", self.size, 2)
+        return height, width
+
+    def _resized(
+        self, x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor
+    ) -> Tensor:
+        """Return parts of images resized, by places and sides of shape (N, 1)."""
+        (rows, columns), (all_rows, all_columns) = self._size(), _sides(x)
+        down = self._weights(top, height, all_rows, rows)
+        across = self._weights(left, width, all_columns, columns)
+        x = down[:, None].astype(x.dtype) @ x
+        return x @ across[:, None].astype(x.dtype).transpose(2, 3)
+
+    def _weights(self, first: Tensor, side: Tensor, whole: int, size: int) -> Tensor:
+        """Return by how much each pixel counts in each of a part's new pixels.
+
+        A triangle over the middle of the new pixel, as wide as two old pixels, or as
+        two new ones where these are larger and ``antialias``: (N, size, whole).
+        """
+        step = (side / size)[..., None]
+        middle = (arange(size, dtype="float32")[:, None] + 0.5) * step
+        at = arange(whole, dtype="float32")[None, None] - first[..., None] + 0.5
+        inside = (at > 0) & (at < side[..., None])
+        if not self.antialias:
+            middle = middle.maximum(0.5).minimum(side[..., None] - 0.5)
+        reach = step.clamp(min=1) if self.antialias else 1.0
+        weight = where(inside, (1 - ((at - middle) / reach).abs()).clamp(min=0), 0.0)
+        return weight / weight.sum(2, keepdim=True)
+
+
+def _within(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int]:
+    """Return the sides of the largest part whose width over height is within limits."""
+    if width / height < ratio[0]:
+        return round(width / ratio[0]), width
+    if width / height > ratio[1]:
+        return height, round(height * ratio[1])
+    return height, width
+
+
 class RandomAffine(Augmentation):
     """In training, turn, move and scale each image about its middle.
 
@@ -190,9 +303,9 @@ class RandomAffine(Augmentation):
     ) -> None:
         _ends("RandomAffine", "degrees", degrees)
         if translate is not None:
-            translate = _pair("RandomAffine", "translate", translate, least=0, most=1)
+            translate = pair("RandomAffine", "translate", translate, least=0, most=1)
         if scale is not None:
-            scale = _pair("RandomAffine", "scale", scale, above=0)
+            scale = pair("RandomAffine", "scale", scale, above=0)
         self.degrees, self.translate, self.scale = degrees, translate, scale
 
     def change(self, x: Tensor) -> Tensor:
@@ -261,8 +374,8 @@ class RandomErasing(Augmentation):
         value: float = 0.0,
     ) -> None:
         self.p = number("RandomErasing", "p", p, least=0, most=1)
-        self.scale = _pair("RandomErasing", "scale", scale, least=0, most=1)
-        self.ratio = _pair("RandomErasing", "ratio", ratio, above=0)
+        self.scale = pair("RandomErasing", "scale", scale, least=0, most=1)
+        self.ratio = pair("RandomErasing", "ratio", ratio, above=0)
         self.value = number("RandomErasing", "value", value)
 
     def change(self, x: Tensor) -> Tensor:
@@ -299,7 +412,7 @@ def _sides(x: Tensor) -> tuple[int, int]:
     )
 
 
-def _pair(kind: str, name: str, value: Any, **limits: Any) -> tuple[float, float]:
+def pair(kind: str, name: str, value: Any, **limits: Any) -> tuple[float, float]:
     """Check an augmentation's pair of finite numbers within limits, and return it."""
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         first, second = (number(kind, name, n, **limits) for n in value)
@@ -313,6 +426,6 @@ def _pair(kind: str, name: str, value: Any, **limits: Any) -> tuple[float, float
 def _ends(kind: str, name: str, value: Any) -> tuple[float, float]:
     """Return an augmentation's interval: (−d, d) for a number d, or checked ends."""
     if isinstance(value, tuple | list):
-        return _pair(kind, name, value)
+        return pair(kind, name, value)
     most = number(kind, name, value, least=0)
     return -most, most

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import numpy as np
-
+from chainrule.composites.embedding import lookup
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions import ones, where, zeros
 from chainrule.graph.context import context, no_grad
@@ -48,7 +47,9 @@ class Embedding(Module):
         norm_type: the p of this norm.
         scale_grad_by_freq: whether the gradient of a row is divided by how often a
             batch names it.
-        sparse: False; there are no sparse gradients.
+        sparse: whether the gradient is of the rows that were looked up, and nothing is
+            made for others: for large tables. ``optim.SparseAdam``, ``SGD`` and
+            ``Adagrad`` take it, and their step uses it up: ``.grad`` is None after it.
         dtype: of the table.
 
     Shapes:
@@ -90,12 +91,12 @@ class Embedding(Module):
         self.norm_type = number(kind, "norm_type", norm)
 
     def _set_gradient(self, scale_grad_by_freq: Any, sparse: Any) -> None:
-        """Check how an embedding's gradient is made; sparse gradients are refused."""
+        """Check how an embedding's gradient is made."""
         kind = type(self).__name__
         wanted = flag(kind, "scale_grad_by_freq", scale_grad_by_freq)
         self.scale_grad_by_freq = wanted
         self.sparse = flag(kind, "sparse", sparse)
-        _refuse_sparse(kind, self.sparse)
+        _check_sparse(kind, self.sparse, wanted)
 
     def _drawn(self, dtype: DType) -> Parameter:
         """Draw an embedding's table from N(0, 1), with a padding row of zeros."""
@@ -104,9 +105,8 @@ class Embedding(Module):
             table = randn(*shape, dtype=dtype)
             if self.padding_idx is None:
                 return table
-            filled = np.array(table.numpy())
-            filled[self.padding_idx] = 0
-            return filled
+            table[self.padding_idx] = 0
+            return table
 
         return drawn(rows, self.num_embeddings, self.embedding_dim, dtype=dtype)
 
@@ -137,7 +137,12 @@ class Embedding(Module):
         """Return the rows of the embedding table at the indices ``x``."""
         limit = (self.max_norm, self.norm_type)
         return embedding(
-            x, self.weight, self.padding_idx, *limit, self.scale_grad_by_freq
+            x,
+            self.weight,
+            self.padding_idx,
+            *limit,
+            self.scale_grad_by_freq,
+            self.sparse,
         )
 
 
@@ -156,7 +161,7 @@ def embedding(
         ShapeError: a weight that is no table.
         DTypeError: ``indices`` are not integers.
         ArgumentError: an index outside 0 … V−1, a padding_idx outside −V … V−1; sparse
-            gradients.
+            gradients that are scaled.
 
     >>> embedding([2, 0], Tensor([[1.0], [2.0], [3.0]]))
     tensor([[3.],
@@ -164,7 +169,8 @@ def embedding(
     """
     input, weight = as_tensor(input), as_tensor(weight)
     _check_table("Embedding", weight)
-    _refuse_sparse("Embedding", flag("Embedding", "sparse", sparse))
+    scaled = flag("Embedding", "scale_grad_by_freq", scale_grad_by_freq)
+    _check_sparse("Embedding", flag("Embedding", "sparse", sparse), scaled)
     if not input.dtype.is_integer:
         raise DTypeError(
             _("{place} takes the numbers of rows.", place=layer_name("Embedding")),
@@ -179,8 +185,11 @@ def embedding(
     if max_norm is not None:
         most = number("Embedding", "max_norm", max_norm)
         _limit_rows(weight, _times_of(input, weight) > 0, most, norm_type)
+    if sparse:
+        row = -1 if padding_idx is None else _padding_row(padding_idx, count)
+        return wrap(lookup(weight.value, input.value, padding=row))
     rows = wrap(take(weight.value, input.value))
-    if flag("Embedding", "scale_grad_by_freq", scale_grad_by_freq):
+    if scaled:
         times = _times_of(input, weight)[input].unsqueeze(-1)
         share = (rows - rows.detach()) / times
         rows = rows.detach() + share
@@ -201,14 +210,13 @@ def _check_table(kind: str, weight: Tensor) -> None:
         )
 
 
-def _refuse_sparse(kind: str, sparse: bool) -> None:
-    """Refuse sparse gradients of an embedding, which do not exist here."""
-    if sparse:
+def _check_sparse(kind: str, sparse: bool, scaled: bool) -> None:
+    """Refuse sparse gradients of an embedding that are scaled, as PyTorch does."""
+    if sparse and scaled:
         raise ArgumentError(
-            _("{kind} has a gradient for all of its rows.", kind=layer_name(kind)),
-            expected="sparse=False",
-            got="sparse=True",
-            fix=_("leave it out: the numbers are the same, with 0 for other rows"),
+            _("{kind} does not scale a gradient of rows.", kind=layer_name(kind)),
+            expected=_("scale_grad_by_freq=True or sparse=True"),
+            got=_("both"),
         )
 
 

@@ -68,7 +68,10 @@ def drawn(draw: Callable[..., Tensor], *shape: int, **options: Any) -> Parameter
         options: of ``draw``.
     """
     if not is_skipping():
-        return Parameter(draw(*shape, **options))
+        made = draw(*shape, **options)
+        parameter = Parameter.__new__(Parameter)
+        parameter._begin(made.value, True)  # whose numbers nobody else has
+        return parameter
     number = np.zeros((), dtype_or_default(options.get("dtype")).numpy)
     return Parameter(np.broadcast_to(number, shape))
 

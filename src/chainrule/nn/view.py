@@ -11,20 +11,36 @@ from chainrule.html.views import ROWS, paragraph, table, view
 from chainrule.primitives.rules import show
 from chainrule.text import tr
 
-#: Numbers of a layer that are shown as a picture; of larger ones the shape alone.
-NUMBERS = 4_000_000
+#: Numbers of a tensor that are shown as a picture; of larger ones the shape alone, as
+#: of those that come when a layer's view has so many characters.
+NUMBERS, ROOM = 4_000_000, 400_000
 
 
 def module_view(module: Any) -> str:
     """Return a module as HTML: a table of its layers, or the numbers of one layer."""
-    named = [(path, m) for path, m in module.named_modules() if m is not module]
+    whole, *named = module.named_modules()
     if not named:
-        own = module.named_tensors()
-        return view(paragraph(repr(module)), *(_numbers(*item) for item in own))
+        return view(paragraph(repr(module)), *_layer(module))
+    if any(module.named_parameters(recurse=False)):  # beside those of its layers
+        named.insert(0, whole)
     head = tr("layer"), tr("class"), tr("shapes"), tr("parameters")
-    rows = [[path, _kind(inner), *_sizes(inner)] for path, inner in named[:ROWS]]
+    counted: set[int] = set()
+    rows = [
+        [path, _kind(inner), *_sizes(inner, counted)] for path, inner in named[:ROWS]
+    ]
     shown = table([head, *rows], len(named), left=True)
     return view(paragraph(type(module).__name__), shown, paragraph(_total(module)))
+
+
+def _layer(module: Any) -> list[str]:
+    """Return a layer's own tensors with their numbers, as long as there is room."""
+    own, parts = [*module.named_tensors()], list[str]()
+    for name, tensor in own[:ROWS]:
+        parts.append(_numbers(name, tensor, sum(map(len, parts)) < ROOM))
+    if len(own) > ROWS:
+        text = tr("{n} more rows", n=f"{len(own) - ROWS:,}")
+        parts.append(paragraph(f"… {text}", "note"))
+    return parts
 
 
 def _kind(module: Any) -> str:
@@ -32,12 +48,16 @@ def _kind(module: Any) -> str:
     return f"{type(module).__name__}({module.extra_repr()})"
 
 
-def _sizes(module: Any) -> list[str]:
-    """Return the shapes of a module's own parameters, and their numbers' count."""
+def _sizes(module: Any, counted: set[int]) -> list[str]:
+    """Return the shapes of a module's own parameters, and their numbers' count.
+
+    What other modules share is counted once, so that a column adds up to the total.
+    """
     own = dict(module.named_parameters(recurse=False))
     try:
         shapes = [f"{name} {show(p.shape)}" for name, p in own.items()]
-        count = sum(p.size for p in own.values())
+        count = sum(p.size for p in own.values() if id(p) not in counted)
+        counted |= {*map(id, own.values())}
     except ArgumentError:  # a lazy layer's
         return [tr("known at the first call"), ""]
     return [tr(", ").join(shapes), f"{count:,}" if own else ""]
@@ -54,11 +74,11 @@ def _total(module: Any) -> str:
     return tr("{n} parameters, {m} of them trained", n=f"{total:,}", m=f"{trained:,}")
 
 
-def _numbers(name: str, tensor: Any) -> str:
+def _numbers(name: str, tensor: Any, room: bool) -> str:
     """Return a layer's tensor with its numbers: a table, or a picture."""
     try:
         about = f"{show(tensor.shape)} {tensor.dtype.name}"
     except ArgumentError:
         return paragraph(tr("{name}: known at the first call", name=name))
-    array = array_html(tensor.numpy()) if tensor.size <= NUMBERS else ""
+    array = array_html(tensor.numpy()) if room and tensor.size <= NUMBERS else ""
     return f"<p><b>{escape(name)}</b> {escape(about)}</p>{array}"

@@ -6,6 +6,7 @@ their checks, its moments, its scalars and its rule. What they have in common:
 - ``arguments.py``: fields with checks, for optimisers and schedules
 - ``rule.py``: the update rule as an operation of the graph, and as a formula
 - ``rule_optimizer.py``: parameters, moments, the step by a rule
+- ``row_updates.py``: the step where a gradient is of a table's rows alone
 - ``optimizer.py``: the base class of those that are written with a step of their own
 - ``hyper_parameters.py``, ``groups.py``, ``parameters.py``: options, groups of
   parameters, and what ``params=`` may be
@@ -43,6 +44,7 @@ from chainrule.optim.schedules import (
     build_schedule,
 )
 from chainrule.optim.sgd import SGD
+from chainrule.optim.sparse_adam import SparseAdam
 from chainrule.util.pytorch_hints import OPTIM
 
 from chainrule.optim import lr_scheduler  # isort: skip - which reads the schedules
@@ -51,7 +53,10 @@ from chainrule.optim import lr_scheduler  # isort: skip - which reads the schedu
 #: runs from a file.
 OPTIMIZERS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam)
+    for kind in (
+        *(SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam),
+        SparseAdam,
+    )
 }
 
 __all__ = [
@@ -77,6 +82,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "RuleOptimizer",
     "Schedule",
+    "SparseAdam",
     "StepLR",
     "build_schedule",
     "clip_grad_norm_",

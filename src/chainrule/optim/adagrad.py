@@ -35,6 +35,7 @@ class Adagrad(RuleOptimizer, lr=1e-2):
     eps: float = nonnegative(default=1e-10)
 
     source = "Duchi, Hazan & Singer 2011, the diagonal form"
+    rows_alone: ClassVar[str] = "too"
     letters: ClassVar = {"sum": "s"}
 
     def moments(self, o: Options) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from chainrule.text import _
 from chainrule.util.validation import refused
 
 
-def _betas(name: str, value: Any) -> tuple[float, float]:
+def check_betas(name: str, value: Any) -> tuple[float, float]:
     """Check Adam's decay factors β₁ and β₂ of the running means."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise refused(name, value, _("{name} must be two betas."), "betas=(0.9, 0.999)")
@@ -31,7 +31,7 @@ class RunningMeans(RuleOptimizer):
     m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²
     """
 
-    betas: tuple[float, float] = option(default=(0.9, 0.999), check=_betas)
+    betas: tuple[float, float] = option(default=(0.9, 0.999), check=check_betas)
     eps: float = nonnegative(default=1e-8)
     weight_decay: float = nonnegative(default=0.0)
 

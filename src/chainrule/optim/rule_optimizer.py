@@ -25,6 +25,7 @@ from chainrule.optim.groups import LIMITS, ParamGroup, as_json
 from chainrule.optim.hyper_parameters import HyperParameters, Options
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.parameters import Request, share_out
+from chainrule.optim.row_updates import RowChange, Rows, rows_by_name
 from chainrule.optim.rule import check_names, update_composite
 from chainrule.primitives.elementwise import neg
 from chainrule.tensor import Tensor, tensor, wrap
@@ -120,6 +121,9 @@ class RuleOptimizer(HyperParameters, Optimizer):
 
     #: Whether weight decay lets θ shrink where no option says it.
     decoupled: ClassVar[bool] = False
+    #: Whether the rule takes gradients of rows alone, of ``nn.Embedding(…,
+    #: sparse=True)``: ``"never"``, ``"too"``, or ``"only"``.
+    rows_alone: ClassVar[str] = "never"
     #: Where the rule can be looked up.
     source: ClassVar[str] = ""
     #: The letters of moments in formulas, where they are not their names.
@@ -388,22 +392,30 @@ class RuleOptimizer(HyperParameters, Optimizer):
                 fix=_("call loss.backward() first"),
             )
         supply, steps = self._supply()
-        changed: list[tuple[Tensor, Value]] = []
+        changed: list[tuple[Tensor, Value | RowChange]] = []
         with no_grad(), role("update"):
+            rows = rows_by_name(self, gradients)
             factor = self._clip(gradients, supply)
             for group in self.param_groups:
-                changed += self._updated(group, gradients, factor, supply)
+                changed += self._updated(group, gradients, rows, factor, supply)
             try:
                 self._put(changed, steps)
             except BaseException:  # whatever interrupts it
                 self._put(changed, steps)
                 raise
+        for name in rows:
+            self._params[name].grad = None
         return loss
 
-    def _put(self, changed: Iterable[tuple[Tensor, Value]], steps: int) -> None:
+    def _put(
+        self, changed: Iterable[tuple[Tensor, Value | RowChange]], steps: int
+    ) -> None:
         """Assign an optimiser's new parameters and moments, and the update number."""
         for t, value in changed:
-            t.copy_(wrap(value))
+            if isinstance(value, RowChange):
+                value.into(t)
+            else:
+                t.copy_(wrap(value))
         self.set_steps(steps)
 
     def _clip(self, gradients: dict[str, Value], supply: Supply) -> Value | None:
@@ -421,9 +433,10 @@ class RuleOptimizer(HyperParameters, Optimizer):
         self,
         group: ParamGroup,
         gradients: Mapping[str, Value],
+        rows: Mapping[str, Rows],
         factor: Value | None,
         supply: Supply,
-    ) -> Iterator[tuple[Tensor, Value]]:
+    ) -> Iterator[tuple[Tensor, Value | RowChange]]:
         """Yield a group's parameters and moments with their updated values."""
         moments, scalars, climbs = self.form(group.current())
         scaled = climbs or factor is not None
@@ -432,16 +445,22 @@ class RuleOptimizer(HyperParameters, Optimizer):
             names["moments"] = " ".join(moments)
         for name in (name for name in group.names if name in gradients):
             p, state = self._params[name], self._state[name]
+            own, tensors = rows.get(name), (p, *state.values())
             with scope(name.rpartition(".")[0]):
-                values = [p.value, gradients[name], *[t.value for t in state.values()]]
+                old = [t.value if own is None else own.of(t.value) for t in tensors]
+                g = gradients[name] if own is None else own.gradients
+                values = [old[0], g, *old[1:]]
                 values += [supply(group.prefix + key, p.dtype) for key in scalars]
                 if factor is not None:
                     scale = as_dtype(factor, p.dtype)
                     values.append(neg(scale) if climbs else scale)
                 elif climbs:
                     values.append(constant(-1.0, p.dtype))
-                new = as_tuple(self.composite(*values, **names))
-            yield from zip((p, *state.values()), new, strict=True)
+                new: Sequence[Any] = as_tuple(self.composite(*values, **names))
+                if own is not None:
+                    pairs = zip(old, new, strict=True)
+                    new = [RowChange(own.indices, own.kept(*pair)) for pair in pairs]
+            yield from zip(tensors, new, strict=True)
 
     def _supply(self) -> tuple[Supply, int]:
         """Return a function for the scalars of an optimiser's update, and its number.

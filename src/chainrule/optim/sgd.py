@@ -40,6 +40,7 @@ class SGD(RuleOptimizer):
     nesterov: bool = False
 
     source = "textbook 2.6.2, 2.6.3 and 3.4.3; Polyak 1964; Sutskever et al. 2013"
+    rows_alone: ClassVar[str] = "too"
     letters: ClassVar = {"velocity": "v"}
     variants = ({}, {"momentum": 0.5, "nesterov": True}, {"momentum": 0.5})
 

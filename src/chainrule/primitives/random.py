@@ -20,7 +20,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
-from chainrule.primitives.rules import need_type
+from chainrule.primitives.rules import need_dtype, need_type, same
 from chainrule.text import _
 
 #: Rotation distances of Threefry-2x32 (Salmon et al., table 2), four rounds each.
@@ -59,8 +59,26 @@ def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> None:
         x1 += schedule[(block + 2) % 3] + np.uint32(block + 1)
 
 
+def _encrypted_rule(*words: ArrayType) -> ArrayType:
+    need_dtype("encrypted", DType.uint32, words[0].dtype)
+    return same("encrypted", 4)(*words)
+
+
+@declare(
+    rule=_encrypted_rule,
+    elementwise=True,
+    shown=lambda k0, k1, x0, x1: write.apply("bits", k0, k1, x0, x1),
+    source="Salmon, Moraes, Dror & Shaw 2011 (Threefry-2x32, 20 rounds), first word",
+    cases=(Case(("u32[7]",) * 4), Case(("u32[3,33]",) * 4), Case(("u32[0]",) * 4)),
+)
+def encrypted(k0: Array, k1: Array, x0: Array, x1: Array) -> Array:
+    words = np.array(x0), np.array(x1)
+    threefry((k0, k1), *words)
+    return words[0]
+
+
 @lru_cache(maxsize=256)
-def _named(k0: int, k1: int, stream: str) -> tuple[Array, Array]:
+def named_key(k0: int, k1: int, stream: str) -> tuple[Array, Array]:
     """Return a named random stream's key: its name encrypted under the seed's key."""
     w0, w1 = (np.full(1, word, np.uint32) for word in stream_words(stream))
     threefry((np.full(1, k0, np.uint32), np.full(1, k1, np.uint32)), w0, w1)
@@ -103,7 +121,7 @@ def random_bits(
 ) -> Array:
     count = math.prod(shape)
     need_countable(count)
-    named = _named(int(key[0]), int(key[1]), stream)
+    named = named_key(int(key[0]), int(key[1]), stream)
     bits = np.arange(count, dtype=np.uint32)
     steps = np.empty(min(count, AT_ONCE), np.uint32)
     for start in range(0, count, AT_ONCE):

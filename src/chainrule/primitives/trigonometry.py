@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from chainrule import notation as write
-from chainrule.graph.node import Value
+from chainrule.graph.declare import declare
+from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.primitives.elementwise import (
     abs_,
@@ -20,7 +22,7 @@ from chainrule.primitives.elementwise import (
     where,
 )
 from chainrule.primitives.movement import full_like
-from chainrule.primitives.rules import elementwise, examples
+from chainrule.primitives.rules import elementwise, examples, same
 from chainrule.text import _
 
 _ANGLE: Any = {
@@ -39,6 +41,23 @@ cos = elementwise(
     formula=lambda x: write.prefixed("cos", x),
     **_ANGLE,
 )
+
+
+def _turned(v: Value) -> Value:
+    return mul(full_like(v, 2 * math.pi), v)
+
+
+@declare(
+    rule=same("cos_turn", 1, only="floats"),
+    vjp=(lambda g, y, v: neg(mul(g, mul(full_like(v, 2 * math.pi), sin(_turned(v))))),),
+    formula=lambda v: write.prefixed("cos", 2 * write.PI * v),
+    source="Box & Muller 1958: the cosine of a share of a turn",
+    domain=((0.0, 1.0),),
+    elementwise=True,
+    cases=examples(1),
+)
+def cos_turn(v: Array) -> Array:
+    return np.cos(v.dtype.type(2 * math.pi) * v)
 
 
 def _partials(y: Value, x: Value) -> tuple[Value, Value]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.context import context, dtype_or_default, no_grad
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, shape_of
 from chainrule.operations.op import passed_twice, raises_call_error
 from chainrule.operations.operands import (
@@ -31,19 +30,30 @@ from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shi
 from chainrule.primitives.movement import reshape, slice_
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
-from chainrule.primitives.trigonometry import cos
+from chainrule.primitives.trigonometry import cos_turn
 from chainrule.random.generator import Generator, bits, drawing
+from chainrule.random.large_draws import BLOCK, draw_large
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
-
-#: Numbers that are computed at a time.
-BLOCK = 1 << 13
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
     """Return the shape of random numbers: ``uniform(2, 3)`` or ``uniform((2, 3))``."""
     return shape_of(shape, _("Random numbers are drawn in a shape."))
+
+
+def _real(dtype: Any) -> DType:
+    """Return the dtype of numbers that are drawn; integers would be all 0, or cut."""
+    kind = dtype_or_default(dtype)
+    if not kind.is_float:
+        raise DTypeError(
+            _("Real numbers are drawn."),
+            expected="float32, float64",
+            got=kind.name,
+            fix="cr.randint(low, high, shape)",
+        )
+    return kind
 
 
 def _tensor(value: Value, requires_grad: bool) -> Tensor:
@@ -118,20 +128,25 @@ def uniform(
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
+        DTypeError: a dtype of integers.
 
     >>> import chainrule as cr
     >>> cr.manual_seed(0)
     >>> bool((uniform(1000) < 1).all())
     True
     """
-    kind = dtype_or_default(dtype)
+    kind = _real(dtype)
 
-    def spread(raw: Value) -> Value:
+    def spread(raw: Value, *options: Value) -> Value:
+        wide, least = map(wrap, options) if options else (high - low, low)
         high_bits = shift_right(raw, full(8, DType.uint32, raw.shape))
         unit = wrap(astype(high_bits, kind)) * 2.0**-24
-        return astype((unit * (high - low) + low).value, kind)
+        return astype((unit * wide + least).value, kind)
 
-    numbers = _by_blocks(spread, bits(_sizes(shape)).value, options=(low, high))
+    sizes = _sizes(shape)
+    numbers = draw_large("uniform", spread, sizes, (0,), kind, (high - low, low), kind)
+    if numbers is None:
+        numbers = _by_blocks(spread, bits(sizes).value, options=(low, high))
     return _tensor(numbers, requires_grad)
 
 
@@ -161,24 +176,30 @@ def randn(
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
+        DTypeError: a dtype of integers.
 
     >>> import chainrule as cr
     >>> cr.manual_seed(0); a = randn(1000)
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
-    kind = dtype_or_default(dtype)
+    kind = _real(dtype)
 
-    def spread(first: Value, second: Value) -> Value:
+    def spread(first: Value, second: Value, *options: Value) -> Value:
+        scale, middle = map(wrap, options) if options else (std, mean)
         u, v = between(first), between(second)
         radius = sqrt(mul(full(-2.0, DType.float64, u.shape), log(u)))
-        angle = mul(full(2 * math.pi, DType.float64, v.shape), v)
-        return astype((wrap(mul(radius, cos(angle))) * std + mean).value, kind)
+        return astype((wrap(mul(radius, cos_turn(v))) * scale + middle).value, kind)
 
     sizes = _sizes(shape)
+    count, options = size_of(sizes), (std, mean)
     # Two draws, and other counters in each.
-    first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
-    numbers = _by_blocks(spread, first, second, options=(mean, std))
+    numbers = draw_large(
+        "randn", spread, sizes, (0, count), kind, options, DType.float64
+    )
+    if numbers is None:
+        first, second = bits(sizes).value, _half(bits((2, *sizes)).value, 1)
+        numbers = _by_blocks(spread, first, second, options=options)
     return _tensor(numbers, requires_grad)
 
 

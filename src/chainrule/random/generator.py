@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from chainrule.graph.types import DType, Shape, size_of
 from chainrule.operations.device import check_device
 from chainrule.operations.op import raises_call_error
 from chainrule.operations.operands import full
-from chainrule.primitives.random import random_bits, seed_key
+from chainrule.primitives.random import named_key, random_bits, seed_key
 from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
@@ -68,6 +68,14 @@ class Generator:
         self.key.copy_(state["key"])
         self.counter.copy_(state["counter"])
 
+    def words(self, first: int = 0) -> Words:
+        """Return a draw of the generator that is computed later, as ``bits`` would."""
+        key = (int(word) for word in self.key.numpy())
+        k0, k1 = named_key(*key, context.scope)
+        words = Words((int(k0[0]), int(k1[0])), int(self.counter.numpy()), first)
+        self.counter.copy_(self.counter + 1)
+        return words
+
     def bits(self, shape: Shape) -> Tensor:
         """Return fresh random bits (uint32) of the generator; advance its counter."""
         words = random_bits(
@@ -75,6 +83,20 @@ class Generator:
         )
         self.counter.copy_(self.counter + 1)
         return wrap(words)
+
+
+class Words(NamedTuple):
+    """A stream of random words that are not computed yet: 32 bits at each position.
+
+    Attributes:
+        key: of the named stream, two words.
+        counter: of the draw.
+        first: the position of the first.
+    """
+
+    key: tuple[int, int]
+    counter: int
+    first: int
 
 
 class NoBits:
@@ -167,6 +189,20 @@ def bits(shape: Shape) -> Tensor:
         _Draws.by_process += 1
     draw = (context.stream or default_generator).bits
     return draw(shape) if context.trace is None else context.trace.draw(shape, draw)
+
+
+def words(*firsts: int) -> list[Words] | None:
+    """Return a draw for each first position; None where bits are to be computed now.
+
+    That is while a function is traced, and within a training step.
+    """
+    source = context.stream or default_generator
+    if context.trace is not None or not isinstance(source, Generator):
+        return None
+    if context.stream is None:
+        _draws.by_thread += len(firsts)
+        _Draws.by_process += len(firsts)
+    return [source.words(first) for first in firsts]
 
 
 class _Draws(threading.local):

@@ -14,6 +14,7 @@ What to look at: the return of the episodes while ε falls; how it goes up, and 
 again, as it does in the papers; the mean Q-value; the film. CartPole has to keep a pole
 up (500 steps at most), Acrobot to swing up two links (the fewer steps the better).
 
+The loss and the round of acting and learning are to be read in ``chainrule/rl/dqn.py``.
 The agent that is tested is the best of ten on the way: they are compared on episodes of
 their own, and the best one is then tested on others.
 
@@ -29,10 +30,9 @@ from typing import Any
 
 import numpy as np
 
-import chainrule as cr
-from chainrule import nn, optim
+from chainrule import nn, rl
 from chainrule.recipes import Experiment, Reference
-from chainrule.recipes import reinforcement as rl
+from chainrule.recipes.agent_report import report_agent
 from chainrule.text import _, say
 from chainrule.training import Environments
 
@@ -76,106 +76,57 @@ QUICK = Settings(
 )
 
 
-class Agent(nn.Module):
-    """A Q-learning agent: the online Q-network and its copy, the target network."""
-
-    def __init__(self, observations: int, actions: int) -> None:
-        self.actions = actions
-        self.online, self.target = (network(observations, actions) for __ in range(2))
-        self.target.load_state_dict(self.online.state_dict())
-
-
-def network(observations: int, actions: int) -> nn.Sequential:
-    """Return a Q-network: from an observation to the value of each action."""
-    return nn.Sequential(
-        nn.Linear(observations, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, actions),
-    )
-
-
-def q_loss(
-    agent: Agent, gamma: float, *batch: cr.Tensor
-) -> tuple[cr.Tensor, cr.Tensor]:
-    """Return the deep Q-learning loss and the mean Q-value of transitions."""
-    observations, actions, rewards, next_observations, terminated = batch
-    next_q = agent.target(next_observations).amax(1).detach()
-    y = rewards + gamma * (1 - terminated) * next_q
-    chosen = nn.functional.one_hot(actions, agent.actions)
-    q = (agent.online(observations) * chosen).sum(1)
-    return ((y - q) ** 2).mean(), q.mean()
-
-
-def epsilon(step: int, s: Settings) -> float:
-    """Return the exploration rate ε at a step: linear decay from 1, then constant."""
-    slope = (s.epsilon - 1) / (s.exploration * s.total_steps)
-    return max(1 + slope * step, s.epsilon)
-
-
 def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     """Train a deep Q-learning agent in an environment, and test it."""
     seeds = np.random.SeedSequence([experiment.seed, NAMES.index(name)])
     world_seed, agent_seed, choice_seed, test_seed = map(int, seeds.generate_state(4))
-    gymnasium = experiment.package("gymnasium", "chainrule[rl]")
-    actions = int(gymnasium.make(name).action_space.n)
+    experiment.package("gymnasium", "chainrule[rl]")
     world = Environments(name, seed=world_seed)
-    rng = np.random.default_rng([world_seed, 1])
-    buffer = rl.ReplayBuffer(s.buffer_size, world.observations.shape[1])
-    cr.manual_seed(agent_seed)
-    agent = Agent(world.observations.shape[1], actions)
-    optimizer = optim.Adam(agent.online.parameters(), lr=s.lr)
-    best_action = experiment.compile(lambda x: agent.online(x).argmax(1))
+    agent = rl.DQN(
+        world,
+        policy=(120, 84),
+        learning_rate=s.lr,
+        buffer_size=s.buffer_size,
+        learning_starts=s.learning_starts,
+        batch_size=s.batch_size,
+        gamma=s.gamma,
+        train_freq=s.train_every,
+        target_update_interval=s.target_update,
+        exploration_fraction=s.exploration,
+        exploration_final_eps=s.epsilon,
+        max_grad_norm=None,
+        double_q=False,
+        loss=nn.functional.mse_loss,
+        seed=agent_seed,
+        **experiment.engine_options,
+    )
+    agent.rng = np.random.default_rng([world_seed, 1])
+    agent.begin(s.total_steps)
 
     def greedy(observations: np.ndarray) -> np.ndarray:
-        return best_action(observations).numpy()
-
-    @experiment.compile
-    def learn(*batch: cr.Tensor) -> Any:
-        loss, q = q_loss(agent, s.gamma, *batch)
-        agent.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return q
+        return agent.predict(observations, deterministic=True)[0]
 
     choice = Environments(name, s.test_episodes, seed=choice_seed)
     scores: list[float] = []
     best: dict[str, np.ndarray] = {}
-    log: dict[str, list[float]] = {"Q(s, a)": []}
-    state: dict[str, Any] = {"agent": agent, "optimizer": optimizer, "world": world}
-    state |= {"rng": rng, "buffer": buffer, "scores": scores, "best": best, "log": log}
+    agent.log["Q(s, a)"] = []
+    state = {**agent.parts(), "scores": scores, "best": best}
     for step in experiment.steps(name, s.total_steps, **state):
-        observations = world.observations
-        if rng.random() < epsilon(step, s):
-            action = rng.integers(actions, size=1)
-        else:
-            action = greedy(observations)
-        transition = world.step(action)
-        buffer.add(
-            observations[0],
-            action[0],
-            transition.rewards[0],
-            transition.after[0],
-            transition.terminated[0],  # 0 where the time limit cut the episode short
-        )
+        agent.round()
         if step < s.learning_starts:
             continue
-        if step % s.train_every == 0:
-            q = learn(*buffer.sample(s.batch_size, rng))
         if step % s.target_update == 0:
-            agent.target.load_state_dict(agent.online.state_dict())
-            log["Q(s, a)"].append(q.item())
+            agent.log["Q(s, a)"].append(agent.mean_q.item())
         if (step + 1) % (s.total_steps // s.tests) == 0:
             scores.append(float(choice.play(greedy)[0].mean()))
             if scores[-1] == max(scores):
-                best.update(agent.online.state_dict())
+                best.update(agent.policy.online.state_dict())
 
-    agent.online.load_state_dict(best)
+    agent.policy.online.load_state_dict(best)
     frames: list[np.ndarray] = []
     test = Environments(name, s.episodes, seed=test_seed)
     returns, __ = test.play(greedy, frames.append)
-    results = rl.report_agent(experiment, world, returns, frames, log)
+    results = report_agent(experiment, world, returns, frames, agent.log)
     say(
         "   {tests} agents on {choice} episodes of their own: {scores}",
         tests=s.tests,

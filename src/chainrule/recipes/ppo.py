@@ -18,6 +18,7 @@ there is nothing more to be gained (Schulman et al. 2017):
 What to look at: the return, which hardly ever falls back, as DQN's does; the entropy,
 which says how undecided the policy still is; the share of clipped ratios; the films.
 The actions of CartPole and Acrobot are discrete; Pendulum's is real, with mean and σ.
+The loss and the round of acting and learning are to be read in ``chainrule/rl/ppo.py``.
 
     pip install 'chainrule[rl]'
     chainrule train ppo
@@ -31,10 +32,9 @@ from typing import Any
 
 import numpy as np
 
-import chainrule as cr
-from chainrule import nn, optim
+from chainrule import rl
 from chainrule.recipes import Experiment, Reference
-from chainrule.recipes import reinforcement as rl
+from chainrule.recipes.agent_report import report_agent
 from chainrule.text import _, say
 from chainrule.training import Environments
 
@@ -84,105 +84,42 @@ ENVIRONMENTS = {
 QUICK = {"total_steps": 50_000, "lr": 1e-3, "episodes": 20}  # changes of these
 
 
-class Agent(nn.Module):
-    """A PPO agent: the actor π(a | s) and the critic V(s)."""
-
-    def __init__(self, observations: int, actions: int, continuous: bool) -> None:
-        self.actor = network(observations, actions, gain=0.01)
-        self.critic = network(observations, 1, gain=1.0)
-        self.log_std = nn.Parameter(cr.zeros(actions)) if continuous else None
-
-    def policy(self, observations: cr.Tensor) -> rl.Categorical | rl.Normal:
-        """Return a PPO agent's distribution of actions, π(· | s), for observations."""
-        scores = self.actor(observations)
-        if self.log_std is None:
-            return rl.Categorical(scores)
-        return rl.Normal(scores, self.log_std)
-
-
-def network(inputs: int, outputs: int, gain: float) -> nn.Sequential:
-    """Return an actor or critic network: two layers of 64 tanh, orthogonal weights."""
-    layers: Any = nn.Linear(inputs, 64), nn.Linear(64, 64), nn.Linear(64, outputs)
-    for layer, scale in zip(layers, (2**0.5, 2**0.5, gain)):
-        nn.init.orthogonal_(layer.weight, scale)
-        nn.init.zeros_(layer.bias)
-    return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
-
-
-def gae(steps: rl.Rollout, s: Settings) -> np.ndarray:
-    """Return generalised advantages Aₜ = δₜ + γλ Aₜ₊₁ of a rollout."""
-    A = s.reward_scale * steps.rewards + s.gamma * steps.next_values - steps.values
-    for t in range(len(A) - 2, -1, -1):
-        A[t] += s.gamma * GAE_LAMBDA * steps.not_done[t] * A[t + 1]
-    return A
-
-
-def ppo_loss(agent: Agent, β: float, *batch: cr.Tensor) -> tuple[cr.Tensor, ...]:
-    """Return the PPO loss, the entropy and the share of clipped ratios ρ."""
-    observations, actions, log_probs, values, A = batch
-    R = values + A
-    A = (A - A.mean()) / (A.std() + 1e-8)
-    policy = agent.policy(observations)
-    ρ = (policy.log_prob(actions) - log_probs).exp()
-    gain = cr.minimum(ρ * A, ρ.clamp(1 - CLIP, 1 + CLIP) * A).mean()
-    V = agent.critic(observations)[:, 0]
-    near = values + (V - values).clamp(-CLIP, CLIP)
-    error = cr.maximum((V - R) ** 2, (near - R) ** 2).mean()
-    entropy = policy.entropy().mean()
-    clipped = ((ρ - 1).abs() > CLIP).astype("float32").mean()
-    return VALUE * (0.5 * error) - gain - β * entropy, entropy, clipped
-
-
 def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     """Train a PPO agent in an environment, and test it."""
     seeds = np.random.SeedSequence([experiment.seed, list(ENVIRONMENTS).index(name)])
     world_seed, agent_seed, test_seed = map(int, seeds.generate_state(3))
-    space = experiment.package("gymnasium", "chainrule[rl]").make(name).action_space
-    continuous = space.dtype.kind == "f"
-    actions = int(space.shape[0] if continuous else space.n)
+    experiment.package("gymnasium", "chainrule[rl]")
     world = Environments(name, s.environments, seed=world_seed)
-    rng = np.random.default_rng([world_seed, 1])
-    cr.manual_seed(agent_seed)
-    agent = Agent(world.observations.shape[1], actions, continuous)
-    optimizer = optim.Adam(agent.parameters(), eps=1e-5, clip_norm=CLIP_NORM)
-
-    @experiment.compile
-    def act(observations: cr.Tensor, noise: cr.Tensor) -> Any:
-        policy = agent.policy(observations)
-        action = policy.sample(noise)
-        return action, policy.log_prob(action), agent.critic(observations)[:, 0]
-
-    @experiment.compile
-    def learn(*batch: cr.Tensor) -> tuple[cr.Tensor, ...]:
-        loss, entropy, clipped = ppo_loss(agent, s.entropy, *batch)
-        agent.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return entropy, clipped
-
-    draw_noise = (rl.Normal if continuous else rl.Categorical).noise
     size = s.rollout * s.environments
+    agent = rl.PPO(
+        world,
+        learning_rate=lambda left: s.lr * left,
+        n_steps=s.rollout,
+        batch_size=size // s.minibatches,
+        n_epochs=s.update_epochs,
+        gamma=s.gamma,
+        gae_lambda=GAE_LAMBDA,
+        clip_range=CLIP,
+        clip_range_vf=CLIP,
+        ent_coef=s.entropy,
+        vf_coef=VALUE / 2,
+        max_grad_norm=CLIP_NORM,
+        reward_scale=s.reward_scale,
+        seed=agent_seed,
+        **experiment.engine_options,
+    )
+    agent.rng = np.random.default_rng([world_seed, 1])
     rounds = s.total_steps // size
-    log: dict[str, list[float]] = {"entropy": [], "clipped": []}
-    state = {"agent": agent, "optimizer": optimizer, "world": world, "rng": rng}
-    for round_ in experiment.steps(name, rounds, **state, log=log):
-        optimizer.lr = s.lr * (1 - round_ / rounds)
-        noise = draw_noise(rng, (s.rollout, s.environments, actions))
-        steps = rl.rollout(world, act, noise)
-        A = gae(steps, s)
-        batch = steps.observations, steps.actions, steps.log_probs, steps.values, A
-        batch = [column.reshape(size, *column.shape[2:]) for column in batch]
-        orders = [rng.permutation(size) for __ in range(s.update_epochs)]
-        for rows in np.reshape(orders, (s.update_epochs * s.minibatches, -1)):
-            entropy, clipped = learn(*(column[rows] for column in batch))
-        log["entropy"].append(entropy.item())
-        log["clipped"].append(clipped.item())
+    agent.begin(rounds * size)
+    for __ in experiment.steps(name, rounds, **agent.parts()):
+        agent.round()
 
     frames: list[np.ndarray] = []
-    likeliest = experiment.compile(lambda x: agent.policy(x).mode())
     test = Environments(name, s.episodes, seed=test_seed)
-    returns, __ = test.play(lambda x: likeliest(x).numpy(), frames.append)
-    return rl.report_agent(experiment, world, returns, frames, log)
+    returns, __ = test.play(
+        lambda x: agent.predict(x, deterministic=True)[0], frames.append
+    )
+    return report_agent(experiment, world, returns, frames, agent.log)
 
 
 def run(experiment: Experiment) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import Field, PlainValidator, model_validator
 from chainrule import nn
 from chainrule.nn.arguments import sizes_of
 from chainrule.nn.losses.base import Reduction
+from chainrule.nn.mixing import Mixture
 from chainrule.runs.classes import ClassSection, Family, exported
 from chainrule.runs.problems import Problem, SectionError, Where
 from chainrule.runs.section import ClassName, Section, Words
@@ -112,7 +113,7 @@ LAYERS = Family(
     {
         name: layer
         for name, layer in exported(nn, nn.Module).items()
-        if not issubclass(layer, Reduction)
+        if not issubclass(layer, Reduction | Mixture)
         and name not in _NO_LAYERS
         and not name.startswith("Lazy")  # sizes that a file leaves out are inferred
     },

@@ -350,15 +350,14 @@ class TableReader(Reader):
                 raise InvalidCellError(cells, strange, expected)
             return found[cells.codes]
         if isinstance(column, Date):
-            dates = dated(cells.texts, column.format)
+            dates = dated(cells.texts, column.format).astype("datetime64[ms]")
             missing = cells.among(self.marks.in_numbers)
-            if (invalid := np.asarray(dates.isna()) & ~missing).any():
+            if (invalid := np.isnat(dates) & ~missing).any():
                 expected = _("a date as {format}", format=column.format)
                 raise InvalidCellError(cells, invalid, expected)
             self._require(column, cells, missing)
-            instants = dates.tz_localize(None).to_numpy().astype("datetime64[ms]")
-            instants[missing] = "NaT"
-            return instants.astype(np.int64)[cells.codes]
+            dates[missing] = "NaT"
+            return dates.astype(np.int64)[cells.codes]
         return column.encode(cells, self.marks).values[cells.codes]
 
     def _require(self, column: Feature, cells: Cells, missing: Array) -> None:

@@ -22,7 +22,7 @@ def configuration(run: Any) -> dict[str, Plain]:
     """Return what a run depends on, by dotted names: ``optimizer.lr``, ``data.crc32``.
 
     Nothing is computed for it: settings are those of a checkpoint, and the fingerprint
-    of the data is the CRC-32 that a resumed run is checked against.
+    of the data is the CRC-32 that a resumed run is checked against; a stream has none.
 
     Args:
         run: a Trainer or a :class:`Loop` that is running.
@@ -56,13 +56,16 @@ def _of_trainer(trainer: Any) -> dict[str, Any]:
     plan = trainer.plan
     data = {
         "rows": plan.rows,
-        "crc32": f"{plan.checksum:08x}",
+        # A stream's is of its types alone, so that others would have the same.
+        "crc32": f"{plan.checksum:08x}" if plan.block is None else None,
         "classes": plan.class_names and len(plan.class_names),
         "features": plan.feature_names,
         "targets": plan.target_names,
     }
     settings = saving.settings(trainer)
     del settings["architecture"]  # ``model`` says the same, for people
+    outputs = [one for one in settings["losses"] if one["output"] is not None]
+    settings["loss_weights"] = {one["output"]: one["weight"] for one in outputs}
     settings["losses"] = {
         "loss" if one["output"] is None else one["output"]: repr(part.loss)
         for one, part in zip(settings["losses"], trainer.objective.parts)

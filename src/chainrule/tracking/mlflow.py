@@ -12,7 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
-from chainrule.errors import CheckpointError, warn
+import numpy as np
+
+from chainrule.errors import ArgumentError, CheckpointError, warn
 from chainrule.text import _
 from chainrule.tracking.configuration import Plain
 from chainrule.tracking.tracker import Tracker
@@ -24,6 +26,8 @@ from chainrule.version import __version__
 #: Parameters that MLflow takes at a time, and characters of one; the artifact
 #: ``configuration.json`` has them whole.
 PARAMETERS, CHARACTERS = 100, 500
+#: Metrics that tell whether a run goes on as it did: each is of a whole epoch.
+LOSSES = ("train_loss", "validation_loss")
 #: Seconds that a server may take to answer at all.
 PATIENCE = 5
 
@@ -81,11 +85,11 @@ class MLflow(Tracker):
         self._uri = self.tracking_uri or mlflow.get_tracking_uri()
         self._look_for_server()
         self._client = client = mlflow.MlflowClient(tracking_uri=self._uri)
-        self._has: dict[str, int] = {}
+        self._has: dict[str, dict[int, float]] = {}
         if run_id is not None:
             for key in client.get_run(run_id).data.metrics:
                 history = client.get_metric_history(run_id, key)
-                self._has[key] = max(metric.step for metric in history)
+                self._has[key] = {m.step: m.value for m in history if m.step > step}
             client.update_run(run_id, status="RUNNING")
             return run_id
         known = client.get_experiment_by_name(self.experiment)
@@ -104,16 +108,34 @@ class MLflow(Tracker):
         return run
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Give MLflow metrics, but for those that it has from before a kill."""
+        """Give MLflow metrics, but for those that it has from before a kill.
+
+        Raises:
+            ArgumentError: it has another loss there, of a run that went another way:
+                MLflow takes nothing back.
+        """
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        named = {_key(name): float(value) for name, value in values.items()}
-        metrics = [
-            Metric(key, value, now, step)
-            for key, value in named.items()
-            if step > self._has.get(key, -1)
-        ]
+        metrics: list[Metric] = []
+        for name, value in values.items():
+            key = _key(name)
+            while any(metric.key == key for metric in metrics):
+                key += "_"  # of another name that MLflow does not allow
+            had = self._has.get(key, {}).get(step)
+            if had is None:
+                metrics.append(Metric(key, float(value), now, step))
+            elif key in LOSSES and not _same(had, value):
+                raise ArgumentError(
+                    _(
+                        "MLflow's run has another {key} at step {step}.",
+                        key=key,
+                        step=step,
+                    ),
+                    expected=f"{had:.6g}",
+                    got=f"{value:.6g}",
+                    fix=_("begin a run of its own with fit()"),
+                )
         if metrics:
             assert self.run_id is not None
             self._look_for_server()
@@ -167,3 +189,8 @@ class MLflow(Tracker):
 def _key(name: str) -> str:
     """Return a name with the characters that MLflow allows."""
     return re.sub(r"[^\w\-. /:]", "_", name)
+
+
+def _same(had: float, value: float) -> bool:
+    """Return whether MLflow has a value, but for rounding and other engines."""
+    return bool(np.isclose(had, np.nan_to_num(value, nan=np.nan), 1e-4, 0, True))

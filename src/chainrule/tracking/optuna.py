@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from chainrule.errors import ArgumentError
 from chainrule.text import _
 from chainrule.tracking.tracker import need
 from chainrule.training import Callback
@@ -15,7 +16,7 @@ from chainrule.util.keywords import strict
 
 @runtime_checkable
 class Trial(Protocol):
-    """What is asked of a trial of Optuna's."""
+    """The part of a trial of Optuna's that is used."""
 
     def report(self, value: float, step: int) -> None:
         """Give the trial its number as of an epoch."""
@@ -40,7 +41,8 @@ class OptunaPruning(Callback):
             that of the number.
 
     Raises:
-        ArgumentError: Optuna is not installed; the history has no such number.
+        ArgumentError: Optuna is not installed; the history has no such number, or the
+            study another direction, or several.
 
     >>> import optuna
     >>> from chainrule.tracking import OptunaPruning
@@ -59,6 +61,18 @@ class OptunaPruning(Callback):
     def check(self, columns: Mapping[str, str | None]) -> None:
         """Refuse to report a number that the run's history will not contain."""
         monitored(type(self).__name__, self.monitor, columns)
+        study, better = getattr(self.trial, "study", None), columns[self.monitor]
+        if study is None:  # of fixed settings, say
+            return
+        directions = [direction.name.lower() for direction in study.directions]
+        wanted = {"max": "maximize", "min": "minimize"}.get(better or "", directions[0])
+        if directions != [wanted]:
+            raise ArgumentError(
+                _("The study has another direction than {name!r}.", name=self.monitor),
+                expected=f"direction={wanted!r}",
+                got=", ".join(directions),
+                fix=f"optuna.create_study(direction={wanted!r})",
+            )
 
     def on_start(self, trainer: Any) -> None:
         """Begin anew: the trial has not been pruned."""

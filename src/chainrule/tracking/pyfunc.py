@@ -1,4 +1,4 @@
-"""How MLflow loads a model that :class:`~chainrule.tracking.MLflow` has logged.
+"""The loader of models that :class:`~chainrule.tracking.MLflow` has logged.
 
 MLflow finds this module by the name in the model's description, and calls
 ``_load_pyfunc`` with the path of the checkpoint.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import time
@@ -79,7 +80,7 @@ class TensorBoard(Tracker):
             messages("summary").Summary,
         )
         new = run_id is None
-        run_id = self._free() if run_id is None else run_id
+        run_id = self._made() if run_id is None else run_id
         folder = inside(self.log_dir, run_id, _("The name of a run"))
         make_directory(folder)
         # TensorBoard reads a folder's files in the order of their names.
@@ -93,16 +94,18 @@ class TensorBoard(Tracker):
             SessionLog = messages("event").SessionLog
             start = SessionLog(status=SessionLog.START)
             self._write(step + 1, session_log=start)
-        self._file.flush()
         return run_id
 
-    def _free(self) -> str:
-        """Return a name for a new run that no folder has."""
-        stem = self.run_name or time.strftime("%Y%m%d-%H%M%S")
-        number, name = 1, stem
-        while (self.log_dir / name).exists():
-            number += 1
-            name = f"{stem}-{number}"
+    def _made(self) -> str:
+        """Make a folder for a new run, and for no other one; return its name."""
+        name = stem = self.run_name or time.strftime("%Y%m%d-%H%M%S")
+        make_directory((self.log_dir / name).parent)
+        for number in itertools.count(2):
+            try:
+                (self.log_dir / name).mkdir()
+                break
+            except FileExistsError:
+                name = f"{stem}-{number}"
         return name
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
@@ -110,7 +113,6 @@ class TensorBoard(Tracker):
         Value = self._summary.Value
         made = [Value(tag=tag, simple_value=v) for tag, v in values.items()]
         self._write(step, summary=self._summary(value=made))
-        self._file.flush()
 
     def histogram(self, name: str, array: Array, step: int) -> None:
         """Write a histogram of an array's finite numbers into TensorBoard's file."""
@@ -147,10 +149,12 @@ class TensorBoard(Tracker):
     def finish(self, run: Any, completed: bool) -> None:
         """Close TensorBoard's file."""
         self._file.close()
+        del self._file  # which no copy of the tracker could have
 
     def _write(self, step: int = 0, **what: Any) -> None:
         event = self._event(wall_time=time.time(), step=step, **what)
         self._file.write(event.SerializeToString())
+        self._file.flush()  # a kill loses nothing that came before a checkpoint
 
 
 def _like(kind: Any, message: Any) -> Any:

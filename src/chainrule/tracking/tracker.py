@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from chainrule.util import validation
 #: Tracking of steps may cost this share of a run's time; then points become sparser.
 SHARE = 0.01
 #: What a tracker counts, as its state names it.
-_COUNTS = ("began", "logged", "doubled")
+_COUNTS = ("began", "logged", "doubled", "ahead")
 #: Gives pictures by name: uint8, or floats from 0 to 1; (H, W) or (H, W, 3).
 Images = Callable[[Any], Mapping[str, Array]]
 
@@ -36,6 +37,7 @@ class Tracker(Callback):
     history, as ``validation_accuracy``; histograms and images at the epochs asked for;
     and the end. The steps are those of the run's whole life, so all is on one axis.
     Where a :class:`Loop` has several entry points, their means come after each epoch.
+    A tracker is of one run at a time.
 
     **Going on.** The run's id and the last step that was given are part of
     checkpoints: a run that was killed and is resumed goes on under the same id, and
@@ -102,9 +104,10 @@ class Tracker(Callback):
                 fix="histogram_freq=1",
             )
         self.run_id: str | None = None
-        #: The step that it began behind, the last one that has been given, and how
-        #: often the distance of points has been doubled.
-        self._began = self._logged = self._doubled = 0
+        #: The step that it began behind, the last one that has been given, how often
+        #: the distance of points has been doubled, and by how much numbers of steps
+        #: are ahead of rows of the history.
+        self._began = self._logged = self._doubled = self._ahead = 0
         self._open = self._failed = self._completed = False
 
     # -- what a tracker writes down ----------------------------------------------------
@@ -138,17 +141,31 @@ class Tracker(Callback):
 
     # -- when --------------------------------------------------------------------------
 
+    def check(self, columns: Mapping[str, str | None]) -> None:
+        """Refuse a tracker that is at work in another run."""
+        if self._open:
+            raise ArgumentError(
+                _("This {kind} is tracking a run.", kind=type(self).__name__),
+                expected=_("a tracker for each run that is going on"),
+                got=_("run {run_id}", run_id=self.run_id),
+                fix=_("make another {kind}", kind=type(self).__name__),
+            )
+
     def on_start(self, trainer: Any) -> None:
         """Begin to track the run, or go on where its checkpoint says."""
-        self._open = self._failed = self._completed = False
-        lengths = trainer.history.snapshot()[1]
-        #: By how much numbers of steps are ahead of rows of the history.
-        self._ahead = trainer.state.updates - sum(lengths.values())
+        Tracker.check(self, {})  # a Loop asks no callback
+        self._failed = self._completed = False
         self._starts = dict(trainer.state.starts)
+        if trainer.state.updates < self._logged:  # of another Loop
+            self.run_id = None
         if self.run_id is None:
             self._began = self._logged = trainer.state.updates
-            self._doubled = 0
-        self._safely(self._begin, trainer)
+            self._doubled, self._ahead = 0, _unrecorded(trainer)
+        try:
+            self._safely(self._begin, trainer)
+        except BaseException:  # Ctrl-C: no on_end follows
+            self.on_end(trainer)
+            raise
         self._last = time.perf_counter()
 
     def _begin(self, run: Any) -> None:
@@ -161,11 +178,11 @@ class Tracker(Callback):
 
     def on_chunk(self, trainer: Any) -> None:
         """Give the tracker the points that are complete."""
-        self._safely(self._chunk, trainer)
-
-    def _chunk(self, run: Any) -> None:
         # More may come as of the present step: the row of an epoch.
-        for step, values in self._points(run, run.state.updates - 1):
+        self._safely(self._steps, trainer, trainer.state.updates - 1)
+
+    def _steps(self, run: Any, upto: int) -> None:
+        for step, values in self._points(run, upto):
             self._give(values, step)
 
     def on_epoch(self, trainer: Any) -> None:
@@ -174,13 +191,13 @@ class Tracker(Callback):
 
     def _epoch(self, run: Any) -> None:
         now, row = run.state.updates, run.history.epochs[-1]
-        values = {k: v for k, v in row.items() if isinstance(v, int | float)}
+        values = {k: _plain(v) for k, v in row.items() if isinstance(v, Real)}
         for step, means in self._points(run, now):
             if step == now:
                 values |= means
             else:
                 self._give(means, step)
-        if len(run.history.entries) > 1 and self.log_every_n_steps:
+        if not self._aligned(run) and self.log_every_n_steps:
             columns = self._columns(run).items()
             values |= {f"step/{name}": _mean(column) for name, column in columns}
         self._give(values, now)
@@ -217,9 +234,13 @@ class Tracker(Callback):
 
     def on_end(self, trainer: Any) -> None:
         """End the tracker's run, a failed one too."""
-        if self._open:
-            self._open = False
-            self._safely(self.finish, trainer, self._completed, again=True)
+        if not self._open:
+            return
+        self._open = False
+        if isinstance(trainer, Loop) and trainer.finished and not self._completed:
+            self._completed = True  # by its updates, within an epoch
+            self._safely(self._steps, trainer, trainer.state.updates)
+        self._safely(self.finish, trainer, self._completed, again=True)
 
     def state(self) -> dict[str, Any]:
         """Return the tracker's run id and its last step, for checkpoints."""
@@ -274,8 +295,7 @@ class Tracker(Callback):
 
         Windows end at the same steps in every run, however long its chunks are.
         """
-        entries = run.history.entries
-        if not self.log_every_n_steps or len(entries) != 1:
+        if not self.log_every_n_steps or not self._aligned(run):
             return
         stride = self.log_every_n_steps << self._doubled
         done = self._logged // stride * stride  # the last window ended here
@@ -283,7 +303,7 @@ class Tracker(Callback):
             return
         started, before = time.perf_counter(), self._doubled
         first = max(done, self._ahead, self._began)
-        columns = run.history.since(first - self._ahead, entries[0])
+        columns = run.history.since(first - self._ahead, run.history.entries[0])
         for end in range(done + stride, upto + 1, stride):
             rows = slice(max(end - stride - first, 0), end - first)
             means = {f"step/{name}": _mean(c[rows]) for name, c in columns.items()}
@@ -294,6 +314,10 @@ class Tracker(Callback):
         while spent > may_be and self._doubled < before + 3:
             self._doubled, spent = self._doubled + 1, spent / 2
         self._last = now
+
+    def _aligned(self, run: Any) -> bool:
+        """Return whether one entry point has recorded a row in each step of the run."""
+        return len(run.history.entries) == 1 and _unrecorded(run) == self._ahead
 
 
 def need(package: str) -> None:
@@ -340,6 +364,15 @@ def pixels(name: str, array: Any) -> Array:
     return np.stack([picture] * 3, -1) if len(shape) == 2 else picture
 
 
+def _unrecorded(run: Any) -> int:
+    """Return how many steps of a run have no row in its history."""
+    return run.state.updates - sum(run.history.snapshot()[1].values())
+
+
+def _plain(value: Real) -> int | float:
+    return value if isinstance(value, int | float) else float(value)
+
+
 def _mean(column: Array) -> float:
     return float(column.mean(dtype=np.float64))
 
@@ -358,4 +391,5 @@ def _weights(run: Any) -> dict[str, Array]:
 
 def _maps(weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return heat maps of all weights with two axes and more."""
-    return {f"images/{n}": heat_pixels(a) for n, a in weights.items() if a.ndim >= 2}
+    shown = {n: a for n, a in weights.items() if a.ndim >= 2 and a.size}
+    return {f"images/{n}": heat_pixels(a) for n, a in shown.items()}

@@ -89,6 +89,7 @@ class _Client(Tracker):
         """End the client's run, with the exit code 1 where it was interrupted."""
         with redirect_stdout(sys.stderr):
             self._finish(completed)
+        del self._client, self._run  # which no copy of the tracker could have
 
     def _finish(self, completed: bool) -> None:
         self._run.finish(exit_code=0 if completed else 1)

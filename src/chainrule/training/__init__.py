@@ -15,13 +15,15 @@ Where to look, from the outside to the inside:
     source        the inputs of a loop's steps
     environments  where agents act: several side by side, whose state can be saved;
                   environment_checks: what they are given and return
-    data_adapter  rows for training, shuffled in blocks
+    data_adapter  rows for training, shuffled: block has what they come in,
+                  stream_adapter where a stream stands
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction
 
     probes                    numbers from within a step
     callbacks, stopping,      what runs between the chunks: your own, early stopping
     logs, progress            and the best checkpoint, a log on the disk, the display
+    resumable                 a loop of one's own that outlives a kill
     interrupt, nonfinite      signals; a loss that is no longer a number
     history                   what happened, as a table
     saving, document,         what a checkpoint holds, and what it must hold; the file

@@ -47,6 +47,11 @@ class AskedTrainer(SavedTrainer):
         return self._entries.objective
 
     @property
+    def batch_transform(self) -> Any:
+        """The Trainer's transform of training batches, or None."""
+        return self._entries.transform
+
+    @property
     def average(self) -> WeightAverage | None:
         """The running mean of the Trainer's weights, or None."""
         return self._entries.average

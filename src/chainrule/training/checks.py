@@ -267,6 +267,17 @@ def same_scale(trained: Mapping[str, float] | None, data: Rows) -> None:
         )
 
 
+def unweighted(*weights: Any) -> None:
+    """Refuse weights of rows where a transform makes others of them."""
+    if any(weight is not None for weight in weights):
+        raise ArgumentError(
+            _("A row that batch_transform has changed has no weight of its own."),
+            expected=_("a run without sample_weight and class_weight"),
+            got=_("weights, and batch_transform"),
+            fix=_("leave one of them out"),
+        )
+
+
 def accumulation(batches: Any, size: int, rows: int | None, drop_last: bool) -> int:
     """Return how many batches make up an update, checked.
 

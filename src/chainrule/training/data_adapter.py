@@ -1,32 +1,27 @@
-"""Adapters of training data, a data set or a stream, to a run's batches.
+"""Adapters of a data set to a run's batches, and the choice of an adapter.
 
-An epoch is a sequence of *blocks*, arrays of rows with an order in which their batches
-are cut. Data in memory are one block. A stream comes in blocks of a fixed number of
-rows, a multiple of the batch size, each shuffled in itself while a thread of the
-stream's prepares the next one: so a stream may be longer than memory, and its epochs
-are the function of (seed, epoch, block) that resuming needs.
-
-The loop takes its steps from here; evaluation reads rows in their order, by
-:mod:`chainrule.data.adapter`.
+Data in memory are one block. Of a file that is mapped into memory a thread gathers the
+rows of one block after another. The loop takes its steps from here; evaluation reads
+rows in their order, by :mod:`chainrule.data.adapter`.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
-from chainrule.data.adapter import Kinds, check_representable, checked_weights, kinds
-from chainrule.data.source import STORED, rows_of
-from chainrule.errors import ArgumentError
+from chainrule.data.adapter import check_representable, checked_weights, kinds
+from chainrule.data.checks import check_finite
+from chainrule.data.memory import kept_apart, on_disk, release
+from chainrule.data.prefetcher import prefetched
+from chainrule.data.source import STORED
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
     NO_SIZES,
@@ -37,132 +32,19 @@ from chainrule.graph.types import (
     type_of,
 )
 from chainrule.random import permutation
-from chainrule.text import _
+from chainrule.training.block import Block, DataAdapter, padded
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.entries import Step
 from chainrule.training.objective import Objective
-from chainrule.training.source import BatchSource, StepInputs
-from chainrule.training.state import Plan, RunState
-from chainrule.util.pytree import leaves
+from chainrule.training.state import Plan
+from chainrule.training.stream_adapter import StreamAdapter
+from chainrule.util.pytree import leaves, mapped
 
-#: Bytes of a stream's block, about: two of them are in memory at a time.
+#: Bytes of a block, about: two of them are in memory at a time.
 BLOCK_BYTES = 32 << 20
 #: Its rows, about: a source that takes a millisecond for each makes training wait 16
 #: seconds before the first step.
 BLOCK_ROWS = 1 << 14
-
-Check = Callable[[Any], None]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of training rows, and the steps of an epoch that use these rows.
-
-    Attributes:
-        inputs: x and y as stored; of a stream's last block only the first rows count.
-        order: the rows in the order in which batches take them, int32.
-        epoch: the epoch.
-        first: the number, within the epoch, of the first step.
-        plan: of the run.
-    """
-
-    inputs: Mapping[str, Any]
-    order: Array
-    epoch: int
-    first: int
-    plan: Plan
-
-    @property
-    def end(self) -> int:
-        """The number of the first step of an epoch after a block of rows."""
-        return self.first + self.plan.steps(len(self.order))
-
-    def holds(self, epoch: int, step: int) -> bool:
-        """Return whether a step of an epoch uses the rows of this block."""
-        return epoch == self.epoch and self.first <= step < self.end
-
-    def work(self, step: int, most: int) -> StepInputs:
-        """Return the inputs of at most ``most`` training steps on the block's rows.
-
-        Where several batches make up an update, all but the last of these add up their
-        gradients. A block begins with an update.
-        """
-        size, streams = self.plan.batch_size, self.plan.block is not None
-        whole, turns = self.first + len(self.order) // size, self.plan.accumulate
-        steps = min(most, whole - step) if step < whole else 1
-        inputs, entry = dict(self.inputs), None
-        if turns > 1:
-            turn = (step - self.first) % turns
-            update = min(step - turn + turns, self.end) - 1
-            entry = "train" if step == update else "accumulate"
-            steps = min(steps, max(1, update - step))
-            inputs["turn"] = np.arange(turn, turn + steps, dtype=np.uint32)
-        start, over = (step - self.first) * size, step + steps == self.end
-        inputs["index"] = self.order[start : start + steps * size].reshape(steps, -1)
-        return StepInputs(
-            inputs,
-            steps=steps,
-            entry=entry,
-            last=over and not streams,
-            snapshot=over and streams,
-        )
-
-
-class DataAdapter(BatchSource):
-    """Base class of adapters from training data to the batches of a training loop.
-
-    Attributes:
-        kinds: the inputs and targets, with the types of a row.
-        step: what a training step on them is traced for.
-        checksum: what tells other data by.
-        targets: all of them, where they are here; of a stream None.
-        rows: all stored features by name, where they are here.
-        dtypes: what the model takes features as, by name.
-        check: looks at targets that come later, before they are used.
-        epoch_rows: the rows of the present epoch, once it is over.
-    """
-
-    kinds: Kinds
-    step: Step
-    checksum: int
-    targets: Any = None
-    rows: Mapping[str, Array] = MappingProxyType({})
-    dtypes: Mapping[str, DType] = MappingProxyType({})
-    epoch_rows = 0
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.block: Block | None = None
-        self.check: Check = lambda y: None
-
-    @property
-    def block_rows(self) -> int | None:
-        """The rows of a stream that are held at a time; None for data in memory."""
-        return None
-
-    def bind(self, program: CompiledProgram) -> None:
-        """Prepare the adapter to place rows in the memory of a program's engine."""
-        self._put = partial(program.put, "train")
-        self.close()
-
-    def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """Return training rows, placed in the memory of the program's engine."""
-        return {name: self._put(name, array) for name, array in arrays.items()}
-
-    def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
-        """Return the block of rows for a step of an epoch; None at its end."""
-        raise NotImplementedError
-
-    def take(self, state: RunState, most: int) -> StepInputs | None:
-        """Return the inputs of the epoch's next training steps; None at its end."""
-        assert state.plan is not None
-        if self.block is None or not self.block.holds(state.epoch, state.step):
-            self.block = self.next_block(state.plan, state.epoch, state.step)
-        return None if self.block is None else self.block.work(state.step, most)
-
-    def close(self) -> None:
-        """Release the current block of training rows."""
-        self.block = None
 
 
 class DatasetAdapter(DataAdapter):
@@ -215,81 +97,75 @@ class DatasetAdapter(DataAdapter):
         if step >= plan.steps(self.epoch_rows):
             return None
         order = permutation(self.epoch_rows, self.seed, epoch)
-        return Block(self._placed, order, epoch, 0, plan)
+        return Block(self._placed, order, epoch, 0, plan, last=True)
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
-    """Return names of inputs, targets and weights in an order that they alone decide.
+class GatheredAdapter(DataAdapter):
+    """An adapter of a data set whose rows are not to be copied as a whole.
 
-    >>> _in_order(["x.b", "x.a", "y", "weight"])
-    ['x.a', 'x.b', 'y', 'weight']
-    """
-    return sorted(names, key=lambda name: (name == "weight", name))
-
-
-def _sorted(tree: Any) -> Any:
-    """Return a nest whose dictionaries are in the order of their keys."""
-    if isinstance(tree, dict):
-        return {key: _sorted(tree[key]) for key in sorted(tree)}
-    return tuple(map(_sorted, tree)) if type(tree) is tuple else tree
-
-
-def _readable(column: Column) -> Column:
-    """Return features as a program reads them: float16 and longdouble as float32."""
-    return column if column.stored.dtype in STORED else Column(column[...])
-
-
-class StreamAdapter(DataAdapter):
-    """An adapter of a stream, read block by block, to a training loop's batches.
+    Such are files that are mapped into memory (``np.memmap``), which may be larger than
+    it, and windows that overlap. A thread gathers the rows of the next block in the
+    order of the epoch, and checks them; so the batches are those of the same data in
+    memory, bit for bit.
 
     Args:
-        stream: the stream.
-        rows: of a block; a multiple of the rows of an update.
+        data: the data set.
         seed: of the order.
-        weigh: gives the weights of rows from their targets, or None.
+        weights: of the rows, float32, or None.
         accumulate: how many batches make up an update.
+        rows: of a block; a multiple of the rows of an update.
     """
 
     def __init__(
         self,
-        stream: Stream,
-        rows: int,
+        data: Dataset,
         seed: int,
-        weigh: ClassWeights | None = None,
-        accumulate: int = 1,
+        weights: Array | None,
+        accumulate: int,
+        rows: int,
     ) -> None:
         super().__init__(seed)
-        self.stream, self.weigh, self.kinds = stream, weigh, kinds(stream)
-        self._rows = rows
+        self.kinds, self.epoch_rows, self._rows = kinds(data), len(data), rows
+        columns = leaves(data.x, "x")
+        self._arrays = {name: column.stored for name, column in columns.items()}
+        self._arrays |= leaves(data.y, "y")
+        if weights is not None:
+            self._arrays["weight"] = weights
+        self.targets = (
+            None if any(map(on_disk, leaves(data.y, "y").values())) else data.y
+        )
         self._types = {
             name: ArrayType((rows, *kind.shape), kind.dtype)
             for name, kind in self.kinds.types.items()
         }
-        weight = None
-        if weigh is not None:
-            weight = ArrayType(self._types["y"].shape, DType.float32)
-        of_rows = replace(self.kinds, types=dict(self._types))
-        self.step = Step(of_rows, weight, accumulate)
+        weight = None if weights is None else ArrayType((rows,), DType.float32)
+        self.step = Step(
+            replace(self.kinds, types=dict(self._types)), weight, accumulate
+        )
         if weight is not None:
             self._types["weight"] = weight
-        text = f"{_sorted(stream.row)} {_sorted(stream.target)} {stream.scale}"
-        text += "" if weigh is None else f" {weigh}"
-        self.checksum = zlib.crc32(text.encode())
+        self.checksum = 0
+        for name in _in_order(self._arrays):
+            array = self._arrays[name]
+            kind = repr((array.dtype, array.shape, self.kinds.scales.get(name)))
+            self.checksum = zlib.crc32(kind.encode(), self.checksum)
+            for part in _looked_at(array):
+                self.checksum = zlib.crc32(part.tobytes(), self.checksum)
         self._pass: Generator[Block] | None = None
 
-    @property
-    def block_rows(self) -> int | None:
-        return self._rows
+    def bind(self, program: CompiledProgram) -> None:
+        super().bind(program)
+        for array in self._arrays.values():
+            release(array)
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
-        before = self.block
-        self.block = None  # not held while the next one is made
+        before, self.block = self.block, None  # not held while the next one is made
         following = before is not None and (before.epoch, before.end) == (epoch, step)
         del before
+        if self._pass is None or not following:
+            self.close()
+            self._pass = self._blocks(plan, epoch, step)
         try:
-            if self._pass is None or not following:
-                self.close()
-                self._pass = self._blocks(plan, epoch, step)
             return next(self._pass, None)
         except BaseException:
             self.close()
@@ -302,63 +178,94 @@ class StreamAdapter(DataAdapter):
             self._pass = None
 
     def _blocks(self, plan: Plan, epoch: int, step: int) -> Generator[Block]:
-        """Yield the blocks of training rows of one pass over a stream."""
-        assert plan.block is not None
-        each = plan.block // plan.batch_size  # steps on a whole block
-        least = plan.batch_size * (plan.accumulate if plan.drop_last else 1)
-        rows = 0
-        self.stream.start_epoch(self.seed, epoch)
-        with closing(self.stream.blocks(plan.block)) as source:
-            for number, (x, y) in enumerate(source):
-                count = rows_of(y)
-                rows += count
-                if number < step // each:
-                    continue
-                if not number and count < least:
-                    raise _too_short(count, least)
-                self.check(y)
-                arrays = leaves(x, "x")
-                for name, part in arrays.items():
-                    scale = self.kinds.scales.get(name)
-                    check_representable(part, scale, self.dtypes[name])
-                arrays |= leaves(y, "y")
-                if self.weigh is not None:
-                    arrays["weight"] = self.weigh(y)
-                order = permutation(count, self.seed, epoch, number)
-                padded = {k: _padded(a, self._types[k]) for k, a in arrays.items()}
-                placed = self.placed(padded)
-                del x, y, arrays, padded
-                block = Block(placed, order, epoch, number * each, plan)
-                if block.end > max(step, block.first):
+        """Yield the blocks of an epoch, from the one that a step needs."""
+        if step >= plan.steps(self.epoch_rows):
+            return
+        each = self._rows // plan.batch_size  # steps on a whole block
+        drawn = permutation(self.epoch_rows, self.seed, epoch)
+        numbers = range(step // each, -(-self.epoch_rows // self._rows))
+
+        def gathered(stopped: Callable[[], bool]) -> Iterator[Any]:
+            for number in numbers:
+                if stopped():
+                    return
+                chosen = drawn[number * self._rows : (number + 1) * self._rows]
+                yield number, *self._gathered(chosen)
+
+        with closing(prefetched(gathered)) as blocks:
+            for number, arrays, turns in blocks:
+                self.check(_nest(self.kinds.y, arrays))
+                first, last = number * each, number == numbers[-1]
+                placed = self.placed(arrays)
+                del arrays
+                block = Block(placed, turns, epoch, first, plan, last=last)
+                if block.end > max(step, first):
                     yield block
                 del placed, block
-        if rows < max(1, (step - 1) * plan.batch_size + 1):
-            raise _too_short(rows, plan.batch_size)
-        self.epoch_rows = rows
+
+    def _gathered(self, chosen: Array) -> tuple[dict[str, Array], Array]:
+        """Return rows in the order in which they lie, and in which turn they come."""
+        turns = np.argsort(chosen, kind="stable")
+        arrays: dict[str, Array] = {}
+        for name, array in self._arrays.items():
+            rows = _taken(array, chosen[turns])
+            if on_disk(array):
+                check_finite(Column(rows, self.kinds.scales.get(name)), name)
+            if name in self.dtypes:
+                scale = self.kinds.scales.get(name)
+                check_representable(rows, scale, self.dtypes[name])
+            arrays[name] = padded(rows, self._types[name])
+        order = np.empty(len(chosen), np.int32)
+        order[turns] = np.arange(len(chosen), dtype=np.int32)
+        return arrays, order
 
 
-def _padded(rows: Array, kind: ArrayType) -> Array:
-    """Return the rows of a block of a stream, with zeros up to the block size."""
-    if len(rows) == kind.shape[0]:
-        return np.ascontiguousarray(rows)
-    whole = np.zeros(resolve(kind.shape, NO_SIZES), kind.dtype.numpy)
-    whole[: len(rows)] = rows
-    return whole
+#: Rows that are taken together, and those of a file that its checksum is of.
+TOGETHER, LOOKED_AT = 1024, 256
 
 
-def _too_short(rows: int, batch_size: int) -> ArgumentError:
-    return ArgumentError(
-        _("The stream ended too early."),
-        expected=_(
-            "at least a batch of {batch_size} rows, and as many in each epoch",
-            batch_size=batch_size,
-        ),
-        got=_("{rows} rows", rows=rows),
-        fix=_(
-            "look at what its function yields (it is called anew for each "
-            "epoch), or take a smaller batch_size"
-        ),
-    )
+def _looked_at(array: Array) -> Iterator[Array]:
+    """Yield the rows that a checksum is of: all, or some of a file, in pieces."""
+    if not on_disk(array):
+        for start in range(0, len(array), TOGETHER):
+            yield array[start : start + TOGETHER]
+        return
+    rows = np.unique(np.linspace(0, len(array) - 1, LOOKED_AT).astype(np.int64))
+    for row in rows.tolist():
+        yield array[row]
+        release(array)
+
+
+def _taken(array: Array, rows: Array) -> Array:
+    """Return rows of an array, in the dtype in which a program reads them.
+
+    Of a file a few at a time: the system maps pages around each of them.
+    """
+    dtype = array.dtype if array.dtype in STORED else np.float32
+    taken = np.empty((len(rows), *array.shape[1:]), dtype)
+    for start in range(0, len(rows), TOGETHER):
+        part = slice(start, start + TOGETHER)
+        taken[part] = array[rows[part]]
+        release(array)
+    return taken
+
+
+def _nest(names: Any, arrays: Mapping[str, Array]) -> Any:
+    return mapped(arrays.__getitem__, names)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return names of inputs, targets and weights in an order that they alone decide.
+
+    >>> _in_order(["x.b", "x.a", "y", "weight"])
+    ['x.a', 'x.b', 'y', 'weight']
+    """
+    return sorted(names, key=lambda name: (name == "weight", name))
+
+
+def _readable(column: Column) -> Column:
+    """Return features as a program reads them: float16 and longdouble as float32."""
+    return column if column.stored.dtype in STORED else Column(column[...])
 
 
 def adapter_of(
@@ -373,13 +280,15 @@ def adapter_of(
 ) -> DataAdapter:
     """Return the adapter of a data set or a stream to a training loop's batches.
 
-    A stream's blocks have the rows that a run has begun with, or else whole updates, as
-    many as both limits allow, at least one.
+    Blocks of a stream, or of a file, have the rows that a run has begun with, or else
+    whole updates, as many as both limits allow, at least one.
     """
     if isinstance(data, Dataset):
         if class_weights is not None:
             weights = class_weights.beside(weights, data.y)
-        return DatasetAdapter(data, seed, weights, accumulate)
+        stored = [column.stored for column in leaves(data.x, "x").values()]
+        if not any(map(kept_apart, [*stored, *leaves(data.y, "y").values()])):
+            return DatasetAdapter(data, seed, weights, accumulate)
     if block is None:
         types = kinds(data).types.values()
         each = sum(
@@ -390,6 +299,9 @@ def adapter_of(
             batch_size * accumulate,
         )
         block = size * max(1, rows // size)
+    if isinstance(data, Dataset):
+        block = min(block, size * -(-len(data) // size))
+        return GatheredAdapter(data, seed, weights, accumulate, block)
     return StreamAdapter(data, block, seed, class_weights, accumulate)
 
 

@@ -116,6 +116,12 @@ class Settings(BaseModel, strict=True, extra="ignore"):
     lr: Any
 
 
+class TransformDocument(BaseModel, strict=True, extra="forbid"):
+    """The schema of a Trainer's transform; its module is None for an own function."""
+
+    module: Description | None
+
+
 class TrainerDocument(StateDocument):
     """The schema of a Trainer's checkpoint document."""
 
@@ -124,6 +130,7 @@ class TrainerDocument(StateDocument):
     losses: Annotated[list[LossDocument], Field(min_length=1)]
     optimizer: Settings
     optimizer_steps: Count
+    batch_transform: TransformDocument | None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     engine: Annotated[str, Field(max_length=40)]

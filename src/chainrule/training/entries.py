@@ -97,6 +97,7 @@ class Entries:
         key: uint32[2], the seed of dropout.
         average: the running mean of the weights, or None.
         accumulator: the sums of gradients of several batches.
+        transform: changes the inputs and targets of a training step; None: nothing.
     """
 
     model: Module
@@ -106,6 +107,7 @@ class Entries:
     key: Tensor
     average: WeightAverage | None
     accumulator: Accumulator
+    transform: Any = None
 
     @classmethod
     def of(
@@ -165,6 +167,8 @@ class Entries:
             truth, weight = mapped(rows.__getitem__, kinds.y), rows.get("weight")
             draws = _Draws(self.key, self.optimizer, turn, step.accumulate)
             with stream(draws):
+                if self.transform is not None:
+                    x, truth = transformed(self.transform, x, truth)
                 with self.probes.listening() as heard:
                     prediction = self.call(x)
                 loss, outputs = self.objective.score(prediction, truth, weight)
@@ -330,6 +334,27 @@ def _batch(metric: Metric, prediction: Any, truth: Any) -> dict[str, Tensor]:
             fix=_("return {'sum': …} and read it in value(batches, counts)"),
         )
     return statistics
+
+
+def transformed(transform: Callable[..., Any], x: Any, y: Any) -> tuple[Any, Any]:
+    """Return a batch's inputs and targets as a transform changes them.
+
+    Raises:
+        ArgumentError: it gives something else than a pair.
+    """
+    pair = transform(x, y)
+    tensors = isinstance(pair, tuple) and len(pair) == 2
+    tensors = tensors and all(
+        isinstance(t, Tensor) for part in pair for t in leaves(part, "").values()
+    )
+    if not tensors:
+        raise ArgumentError(
+            _("batch_transform gives the inputs and the targets of a batch."),
+            expected=_("a pair of tensors, or of nests of them"),
+            got=f"{type(pair).__name__}: {pair!r:.80}",
+            fix="return x, y",
+        )
+    return pair
 
 
 def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:

@@ -23,9 +23,13 @@ class EnvironmentChecks:
     """
 
     name: str
+    #: Where the last step was one; None for everywhere. A vector of gymnasium's may
+    #: begin an episode instead.
+    moved: Array | None = None
 
     def __init__(self, environment: Any) -> None:
-        space = getattr(environment, "action_space", None)
+        self.action_space = space = getattr(environment, "action_space", None)
+        self.observation_space = getattr(environment, "observation_space", None)
         self._takes = getattr(space, "shape", None)  # of an action
         self._real = getattr(getattr(space, "dtype", None), "kind", "") == "f"
         self._shape: tuple[int, ...] | None = None  # of an observation

@@ -18,10 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.errors import (
-    ChainruleError,
-    CheckpointError,
-)
+from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.text import _
 from chainrule.training.environment_checks import (
@@ -72,6 +69,7 @@ class Environments(EnvironmentChecks):
 
     Attributes:
         observations: of the present states, (count, …) float32.
+        observation_space, action_space: gymnasium's; None where there are none.
         steps: made so far, all environments together.
         episodes: of every episode that has ended: ``steps`` at its end, its return (the
             sum of its rewards), its length.
@@ -109,6 +107,12 @@ class Environments(EnvironmentChecks):
         build = gymnasium_maker(make) if isinstance(make, str) else make
         count = whole("count", count)
         self._all: list[tuple[int, Any]] = [(i, build()) for i in range(count)]
+        if len(self._bodies()) < count:
+            raise ArgumentError(
+                _("There is one environment, and no more."),
+                expected=_("a name, or a function that makes one: env=lambda: Mine()"),
+                got=f"{make!r:.80}",
+            )
         seeds = np.random.SeedSequence(seeded("seed", seed)).generate_state(count)
         self.steps = 0
         self.episodes: list[tuple[int, float, int]] = []
@@ -307,6 +311,15 @@ class Environments(EnvironmentChecks):
             i = int(np.isfinite(seen.reshape(len(seen), -1)).all(1).argmin())
             steps = self._steps_of(i) if before is None else int(before[i])
             raise self._not_finite("observation", seen[i], steps + 1)
+
+    def _bodies(self) -> set[int]:
+        """Return what tells the environments apart, whatever is wrapped around them."""
+        bodies = [getattr(each, "unwrapped", each) for __, each in self._all]
+        return set(map(id, bodies))
+
+    def overlaps(self, other: Environments) -> bool:
+        """Return whether one of the environments is another vector's too."""
+        return not self._bodies().isdisjoint(other._bodies())
 
     def close(self) -> None:
         """Close all environments, and with them windows or other resources."""

@@ -163,8 +163,8 @@ class History:
             },
         }
 
-    def _table(self) -> list[list[str]]:
-        """Return the history's headings and rows as text, one row per epoch."""
+    def _table(self, last: int = 0) -> list[list[str]]:
+        """Return the history's headings and rows as text; all epochs, or the last."""
         keys = sorted(
             dict.fromkeys(key for row in self.epochs for key in row), key=place
         )
@@ -172,7 +172,7 @@ class History:
             return []
         rows = [
             [shown(key, row[key]) if key in row else "" for key in keys]
-            for row in self.epochs
+            for row in self.epochs[-last:]
         ]
         return [[heading(key, self.validation_name) for key in keys], *rows]
 
@@ -185,13 +185,12 @@ class History:
     def _repr_html_(self) -> str:
         from chainrule.html import views  # which notebooks alone need
 
-        shown = self._table()
+        shown = self._table(views.ROWS)
         if not shown:
             return views.view(views.paragraph(repr(self)))
-        head, *rows = shown
-        first, note = max(len(rows) - views.ROWS, 0), ""
-        if first:
-            text = tr("the last {n} of {all} epochs", n=views.ROWS, all=len(rows))
+        note = ""
+        if (count := len(self.epochs)) > views.ROWS:
+            text = tr("the last {n} of {all} epochs", n=views.ROWS, all=count)
             note = views.paragraph(text, "note")
         losses = {
             heading(key, self.validation_name): np.array(
@@ -202,7 +201,7 @@ class History:
         }
         epochs = np.array([row["epoch"] for row in self.epochs], np.float64)
         drawn = views.chart(losses, epochs) if losses else ""
-        return views.view(drawn, note, views.table([head, *rows[first:]]))
+        return views.view(drawn, note, views.table(shown))
 
 
 # -- columns as people read them ---------------------------------------------------

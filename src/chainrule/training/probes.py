@@ -35,6 +35,7 @@ from chainrule.graph.context import no_grad, role, scope
 from chainrule.graph.node import Value
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
+from chainrule.optim.row_updates import is_of_rows, rows_of
 from chainrule.primitives.elementwise import mul, sub
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
@@ -135,7 +136,9 @@ class Probes:
             if p.grad is None:
                 continue
             with scope(name.rpartition(".")[0]):
-                square = (p.grad * p.grad).sum()
+                g = p.grad.value
+                g = rows_of(g).sums if is_of_rows(g) else g
+                square = wrap(mul(g, g)).sum()
                 squares.append(square)
                 # Those of weight matrices are always there: they cost next to nothing.
                 if p.ndim >= 2 or self.wants(f"grad_norm/{name}"):

@@ -170,7 +170,7 @@ class Notebook(Callback):
 
     def on_end(self, trainer: Any) -> None:
         if self.handle is not None:
-            self.handle.update(self.html(self._page(trainer)))
+            self.handle.update(self.html(self._page(trainer, ended=True)))
         if self.widget is not None:
             self._close()
 
@@ -201,8 +201,9 @@ class Notebook(Callback):
         bar.max, bar.value = total or max(done, 1), done
         label.value, line.value = escape(text), f"<code>{escape(self.line)}</code>"
 
-    def _page(self, trainer: Any) -> str:
+    def _page(self, trainer: Any, *, ended: bool = False) -> str:
         done, total, text = standing(trainer)
+        total = total or (ended and max(done, 1))  # else it would move for ever
         most = f' max="{total}"' if total else ""
         value = f' value="{done}"' if total else ""
         bar = f'<progress style="width:20em"{most}{value}></progress>'

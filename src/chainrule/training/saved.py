@@ -123,6 +123,7 @@ class SavedTrainer(RunMixin):
         loss_weights: Any = None,
         optimizer: RuleOptimizer | None = None,
         metrics: Any = None,
+        batch_transform: Any = None,
         probes: str | Iterable[str] | None = None,
         engine: EngineName | None = None,
         threads: int | None = None,
@@ -138,6 +139,7 @@ class SavedTrainer(RunMixin):
                 losses of the same outputs that are passed.
             optimizer: needed for an optimiser of your own.
             metrics: needed for metrics of your own.
+            batch_transform: needed for one of your own.
             probes: other probes than the saved ones.
             engine: another engine than the saved one; its results may differ in the
                 last bits.
@@ -150,6 +152,7 @@ class SavedTrainer(RunMixin):
         where = place("path", path)
         arguments = {"model": model, "loss": loss, "loss_weights": loss_weights}
         arguments |= {"optimizer": optimizer, "metrics": metrics, "probes": probes}
+        arguments["batch_transform"] = batch_transform
         make = partial(cls, threads=threads)
         return saving.load(checkpoint.locate(where), make, arguments, engine)
 

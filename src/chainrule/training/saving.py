@@ -52,7 +52,7 @@ def check_pickles(trainer: Any) -> None:
     Raises:
         SaveError: a lambda, or a class or a function within a function.
     """
-    parts = ("loss", "model", "optimizer", "metrics", "notes")
+    parts = ("loss", "model", "optimizer", "metrics", "batch_transform", "notes")
     for part in (*parts, "state"):
         try:
             _Names(io.BytesIO()).dump(getattr(trainer, part))
@@ -103,6 +103,9 @@ def settings(trainer: Any) -> dict[str, Any]:
             for p in trainer.objective.parts
         ],
         "ema_decay": None if trainer.average is None else trainer.average.decay,
+        "batch_transform": None
+        if trainer.batch_transform is None
+        else {"module": module_spec(trainer.batch_transform)},
         "optimizer": trainer.optimizer.settings(),
         "seed": trainer.seed,
         "engine": trainer.engine,
@@ -144,6 +147,12 @@ def parts(
         saved = None
     if parts_by_name["loss_weights"] is None:
         parts_by_name["loss_weights"] = saved
+    transform = document["batch_transform"]
+    if parts_by_name["batch_transform"] is None and transform is not None:
+        described = transform["module"]
+        parts_by_name["batch_transform"] = _built(
+            document, "batch_transform", described, available
+        )
     if parts_by_name["optimizer"] is None:
         parts_by_name["optimizer"] = build_optimizer(document["optimizer"])
     if parts_by_name["metrics"] is None and document["metrics"] is not None:
@@ -194,7 +203,7 @@ def _built(
             "The checkpoint's {argument} is none, or a class of its author's own.",
             argument=argument,
         ),
-        expected=_("a network, and a loss, of modules of chainrule.nn"),
+        expected=_("modules of chainrule.nn"),
         got=(shown if module is None else repr(module))[:200]
         or _("one without a name"),
         fix=_(

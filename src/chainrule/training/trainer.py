@@ -35,10 +35,10 @@ from chainrule.training.loop import Loop
 from chainrule.training.objective import Objective
 from chainrule.training.probes import Probes
 from chainrule.training.programs import Programs
-from chainrule.training.state import Plan, RunState
+from chainrule.training.state import Plan, RunState, copied
 from chainrule.training.supervised import Supervised
 from chainrule.util.keywords import strict
-from chainrule.util.validation import instance, maybe, number, truth, whole
+from chainrule.util.validation import instance, maybe, number, refused, truth, whole
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
@@ -78,6 +78,9 @@ class Trainer(AskedTrainer):
             ``cr.manual_seed``.)
         threads: how many threads the native engine uses; None: what measures best.
             The results do not depend on it.
+        batch_transform: changes the batches of training steps, (inputs, targets) →
+            (inputs, targets): :class:`nn.MixUp`, :class:`nn.CutMix`, or a function of
+            tensors. It is part of the compiled step and draws from its random bits.
         ema_decay: β of a running mean of the weights, θ̄ ← βθ̄ + (1 − β)θ after each
             update (θ after the first), such as 0.999. :meth:`evaluate`,
             :meth:`predict` and validation then use θ̄; ``model`` has θ, from which
@@ -145,6 +148,7 @@ class Trainer(AskedTrainer):
         engine: EngineName = "auto",
         seed: int = 0,
         threads: int | None = None,
+        batch_transform: Any = None,
         ema_decay: float | None = None,
     ) -> None:
         instance("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
@@ -159,7 +163,15 @@ class Trainer(AskedTrainer):
         optimizer.attach_parameters(dict(model.named_parameters()))
         average = None if decay is None else WeightAverage(model, decay)
         parts = model, objective, optimizer, self.probes, key
-        self._entries = Entries(*parts, average, Accumulator(model))
+        if batch_transform is not None and not callable(batch_transform):
+            raise refused(
+                "batch_transform",
+                batch_transform,
+                _("A batch is transformed by a module or a function."),
+                _("(inputs, targets) → (inputs, targets)"),
+                "nn.MixUp(num_classes=10)",
+            )
+        self._entries = Entries(*parts, average, Accumulator(model), batch_transform)
         self.state = RunState(updates=optimizer.steps)
         self._begin()
 
@@ -198,8 +210,10 @@ class Trainer(AskedTrainer):
         Args:
             train: a ``Dataset``, a pair (inputs, targets), or a ``Stream``, which may
                 be longer than memory: it is shuffled in blocks of at most 16,384 rows
-                and 32 MB; or a ``DataLoader`` of pairs, whose batch size is taken, or a
-                ``utils.data.Dataset`` of them.
+                and 32 MB; or a ``DataLoader`` of pairs, of this library or of PyTorch,
+                whose batch size is taken, or a ``utils.data.Dataset`` of them. Of a
+                mapped file (``np.memmap``) as many rows are read at a time, in the
+                order of the whole.
             others: none.
             epochs: how many.
             batch_size: samples a step, 1 … len(train); None takes all of them (batch
@@ -359,6 +373,7 @@ class Trainer(AskedTrainer):
             plan.block,
         )
         checks.same_data(plan, data, adapter.checksum)
+        adapter.load_state(copied(self.state.source))
         state = replace(self.state, plan=plan)
 
         def begin() -> None:
@@ -412,6 +427,8 @@ class Trainer(AskedTrainer):
         block: int | None = None,
     ) -> DataAdapter:
         """Return the adapter of training data, with checked weights."""
+        if self.batch_transform is not None:
+            checks.unweighted(sample_weight, class_weight)
         weights = as_weights(sample_weight, data, self.objective)
         classes = as_class_weights(class_weight, data, self.objective)
         return adapter_of(

@@ -207,7 +207,6 @@ DATA_KEYWORDS = {
 
 #: Names of ``optim``.
 OPTIM = {
-    "SparseAdam": _("optim.Adam: gradients are dense"),
     "swa_utils": _("cr.Trainer(…, ema_decay=0.999), or p.lerp_(q, weight) in a loop"),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -31,13 +32,13 @@ class Encoded:
 
     Attributes:
         values: features of shape (distinct, width), or labels of shape (distinct,).
-        missing: a flag for each distinct cell.
+        missing: a flag for each distinct cell; None where none is missing.
         rare: the number of cells with a rare text of the training data.
         unknown: the texts that were not in the training data, with their counts.
     """
 
     values: np.ndarray
-    missing: np.ndarray
+    missing: np.ndarray | None
     rare: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
 
@@ -81,6 +82,11 @@ class Number:
     wide: bool = False
     kind: Literal["number"] = "number"
 
+    @property
+    def width(self) -> int:
+        """The number of a numeric column's features."""
+        return 1 + self.gaps
+
     def names(self) -> list[str]:
         """Return the names of a numeric column's features."""
         return [self.name, *_indicator(self)]
@@ -93,19 +99,20 @@ class Number:
         Raises:
             InvalidCellError: a text that is no number; a number beyond float32.
         """
-        values = cells.numbers(self.decimal)
-        missing = cells.missing(marks, values)
-        invalid = np.isnan(values) & ~missing
-        if self.loose:
-            missing |= invalid
-        elif invalid.any():
-            expected = _("a number, such as 1{decimal}5", decimal=self.decimal)
-            raise InvalidCellError(cells, invalid, expected)
+        values, missing = cells.numbers(self.decimal), None
         with np.errstate(over="ignore"):
             narrow = values.astype(np.float32)
-        if (invalid := np.isinf(narrow) & ~missing).any():
-            expected = _("a number that fits float32, up to 3.4e+38")
-            raise InvalidCellError(cells, invalid, expected, infinite=True)
+        if marks.values or not np.isfinite(narrow).all():
+            missing = cells.missing(marks, values)
+            invalid = np.isnan(values) & ~missing
+            if self.loose:
+                missing |= invalid
+            elif invalid.any():
+                expected = _("a number, such as 1{decimal}5", decimal=self.decimal)
+                raise InvalidCellError(cells, invalid, expected)
+            if (invalid := np.isinf(narrow) & ~missing).any():
+                expected = _("a number that fits float32, up to 3.4e+38")
+                raise InvalidCellError(cells, invalid, expected, infinite=True)
         values = narrow if dtype == np.float32 else values
         return Encoded(_impute([values], [self.mean], missing, self.gaps), missing)
 
@@ -129,6 +136,15 @@ class Category:
     rare: tuple[str, ...] = ()
     kind: Literal["category"] = "category"
 
+    @cached_property
+    def width(self) -> int:
+        """The number of a categorical column's features."""
+        return len(self.categories) + self.other + self.gaps
+
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        return {text: i for i, text in enumerate(self.categories)}
+
     def names(self) -> list[str]:
         """Return the names of a categorical column's features."""
         further = ["(other)"] * self.other + ["(missing)"] * self.gaps
@@ -138,15 +154,15 @@ class Category:
         self, cells: Cells, marks: MissingValues, dtype: Any = np.float32
     ) -> Encoded:
         """Encode a categorical column's cells as one 0/1 feature per category."""
-        known = {text: i for i, text in enumerate(self.categories)}
-        rare, missing = frozenset(self.rare), cells.missing(marks)
+        known, rare, missing = self._known, frozenset(self.rare), cells.missing(marks)
         other = len(known) if self.other else -1
         gap = len(known) + self.other if self.gaps else other
-        columns = [known.get(text, other) for text in cells.texts]
-        feature = np.where(missing, gap, np.array(columns, np.int64))
-        encoded = Encoded(np.zeros((len(cells), len(self.names())), dtype), missing)
-        rows = np.flatnonzero(feature >= 0)
-        encoded.values[rows, feature[rows]] = 1
+        encoded = Encoded(np.zeros((len(cells), self.width), dtype), missing)
+        for row, (text, gone) in enumerate(zip(cells.texts, missing.tolist())):
+            if (feature := gap if gone else known.get(text, other)) >= 0:
+                encoded.values[row, feature] = 1
+        if self.categories and known.keys() >= set(cells.texts):
+            return encoded
         for text, gone, count in zip(cells.texts, missing, cells.counts().tolist()):
             if text in rare and not gone:
                 encoded.rare += count
@@ -173,6 +189,11 @@ class Date:
     means: tuple[float, ...]
     gaps: bool = False
     kind: Literal["date"] = "date"
+
+    @property
+    def width(self) -> int:
+        """The number of a date column's features."""
+        return 1 + len(self.parts) + self.gaps
 
     def names(self) -> list[str]:
         """Return the names of a date column's features."""
@@ -239,17 +260,19 @@ def _indicator(column: Number | Date) -> list[str]:
 def _impute(
     columns: Iterable[np.ndarray],
     means: Iterable[float],
-    missing: np.ndarray,
+    missing: np.ndarray | None,
     indicator: bool,
 ) -> np.ndarray:
     """Replace a column's missing cells by means, and add their indicator."""
-    pairs = zip(columns, means, strict=True)
-    imputed = [
-        np.where(missing, values.dtype.type(mean), values) for values, mean in pairs
-    ]
+    imputed = list(columns)
+    if missing is None:
+        missing = np.zeros(len(imputed[0]), bool)
+    else:
+        pairs = zip(imputed, means, strict=True)
+        imputed = [np.where(missing, v.dtype.type(mean), v) for v, mean in pairs]
     if indicator:
         imputed.append(missing.astype(imputed[0].dtype))
-    return np.stack(imputed, axis=1)
+    return np.array(imputed).T
 
 
 def ordered(texts: Iterable[str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from chainrule.data.tables.content import (
     opened,
     undecodable,
 )
+from chainrule.data.tables.parquet import Parquet, is_parquet
 from chainrule.data.tables.source import (
     INDEX,
     Chunk,
@@ -33,7 +34,7 @@ from chainrule.data.tables.source import (
     Progress,
     Source,
     progress_callback,
-    require_pandas,
+    require,
 )
 from chainrule.errors import DataError
 from chainrule.text import _, joined
@@ -81,7 +82,7 @@ class File(Source):
         """
         truth("header", header)
         settings = {"delimiter": delimiter, "encoding": encoding, "header": header}
-        require_pandas()
+        require("pandas", "data")
         file_path = checked_path(path, _("CSV file"))
         if (callback := progress_callback()) is not None:
             callback(file_path, 0, file_path.stat().st_size)
@@ -392,9 +393,11 @@ class File(Source):
 def source_of(
     table: Any, delimiter: Any = None, encoding: Any = None, header: Any = True
 ) -> Source:
-    """Return a CSV file or a data frame as a table source."""
+    """Return a file (CSV or Parquet) or a data frame as a table source."""
     if Columns.of(table) is not None:
         return Frame.of(table, "frame")
+    if is_parquet(table):
+        return Parquet.of(table)
     return File.of(table, delimiter, encoding, header)
 
 

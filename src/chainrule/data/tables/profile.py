@@ -204,7 +204,7 @@ class Profile:
             self.dates.clear()
         for format in list(self.dates) if texts else ():
             fits = fits_format(texts[0], format)  # most formats do not
-            if not fits or (dates := dated(texts, format)).isna().any():
+            if not fits or np.isnat(dates := dated(texts, format)).any():
                 del self.dates[format]
                 continue
             self.dates[format].add(days(dates), counts[codes])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
+from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule.data.checks import shortened
+from chainrule.data.tables.cells import MissingValues
 from chainrule.data.tables.columns import (
     Category,
     Classes,
@@ -59,9 +63,12 @@ class Schema:
         """
         from pydantic import ValidationError
 
+        for known, schema in _restored:
+            if known == format:
+                return schema
         fields = {key: value for key, value in format.items() if key != "kind"}
         try:
-            return _validator().validate_json(json.dumps(fields))
+            schema = _validator().validate_json(json.dumps(fields))
         except (ValidationError, TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(
                 _("The format is none that a reader of tables made."),
@@ -69,6 +76,8 @@ class Schema:
                 got=shortened(" ".join(str(error).split()), 200),
                 fix="data.read(path, format=train.format)",
             ) from error
+        _restored.appendleft((copy.deepcopy(format), schema))
+        return schema
 
     def format(self) -> dict[str, Any]:
         """Return the table's schema as a data set's JSON-able format description."""
@@ -91,18 +100,23 @@ class Schema:
             name: getattr(self, name) for name in ("delimiter", "encoding", "header")
         }
 
-    @property
+    @cached_property
+    def marks(self) -> MissingValues:
+        """The marks of missing values in a table's cells."""
+        return MissingValues(self.missing_values)
+
+    @cached_property
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes in a table's target column, or None."""
         first = next(iter(self.targets), None)
         return first.classes if isinstance(first, Classes) else None
 
-    @property
+    @cached_property
     def texts(self) -> Texts | None:
         """The text column of a table's schema, then its only column; or None."""
         return next((c for c in self.columns if isinstance(c, Texts)), None)
 
-    @property
+    @cached_property
     def dtype(self) -> type[np.generic]:
         """The dtype of a table's features; texts are token indices."""
         if self.texts is not None:
@@ -122,6 +136,10 @@ class Schema:
                     free, number = f"{name} {number}", number + 1
                 unique[free] = None
         return list(unique)
+
+
+#: The last formats that schemas were restored from: a Trainer asks for each row.
+_restored: deque[tuple[dict[str, Any], Schema]] = deque(maxlen=4)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from chainrule.util.validation import did_you_mean
 #: Rows of a frame that are taken at once.
 ROWS = 50_000
 #: Names that programs give to the column of row numbers that they write.
-INDEX = re.compile(r"(Unnamed: \d+)?")
+INDEX = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")
 
 #: A function of a file's path, the bytes read so far, and the size of the file.
 Progress = Callable[[Path, int, int], None]
@@ -161,7 +162,7 @@ class Frame(Source):
             ArgumentError: not a data frame; two columns of one name; columns of
                 different lengths.
         """
-        require_pandas()
+        require("pandas", "data")
         columns = Columns.of(frame)
         if columns is None:
             raise not_a_frame(frame, repr(frame))
@@ -211,18 +212,18 @@ class Frame(Source):
             ) from error
 
 
-def require_pandas() -> None:
-    """Import pandas, for reading tables; raise an error if it is not installed.
+def require(package: str, extra: str) -> None:
+    """Import the package that reads a kind of table; raise an error without it.
 
     Raises:
         ArgumentError: it is not installed.
     """
     try:
-        import pandas  # noqa: F401
+        importlib.import_module(package)
     except ImportError as error:
         raise ArgumentError(
-            _("Tables are read by {name}, which is not installed.", name="pandas"),
-            expected=_("the extra data"),
+            _("Tables are read by {name}, which is not installed.", name=package),
+            expected=_("the extra {extra}", extra=extra),
             got=f"{type(error).__name__}: {error}",
-            fix=_("pip install 'chainrule[data]'"),
+            fix=_("pip install 'chainrule[{extra}]'", extra=extra),
         ) from error

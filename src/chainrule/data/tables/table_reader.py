@@ -11,7 +11,6 @@ import numpy as np
 
 from chainrule.data.checks import shortened
 from chainrule.data.files import check_memory
-from chainrule.data.tables.cells import MissingValues
 from chainrule.data.tables.columns import (
     Category,
     Encoded,
@@ -27,6 +26,9 @@ from chainrule.data.tables.source import Chunk, Source
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import DataError, NonFiniteError
 from chainrule.text import _
+
+#: Bytes whose room is not asked about: that takes longer than to read a row.
+SMALL = 1 << 20
 
 
 @dataclass
@@ -153,13 +155,13 @@ class TableReader:
         self.targets = schema.targets if target else ()
         source.require([column.name for column in schema.columns], _("a feature"))
         source.require([column.name for column in self.targets], _("the target"))
-        self._marks = MissingValues(schema.missing_values)
+        self._marks = schema.marks
         self._inferred, self._known_rows = inference is not None, 0
         self.report = TableReport(seen=list(source.notes))
         if inference is not None:
             self._known_rows = inference.rows
             self.report = TableReport(left_out=inference.left_out, seen=inference.notes)
-        self._width = sum(len(column.names()) for column in schema.columns)
+        self._width = sum(column.width for column in schema.columns)
 
     @classmethod
     def inferred(cls, source: Source, **options: Any) -> TableReader:
@@ -230,9 +232,10 @@ class TableReader:
             )
 
     def _check_memory(self, rows: int) -> None:
-        fix = _("take fewer columns, or stream it: cr.data.Stream.from_csv")
-        size = np.dtype(self.schema.dtype).itemsize
-        check_memory(self.source.name, size * rows * self._width, fix)
+        size = np.dtype(self.schema.dtype).itemsize * rows * self._width
+        if size > SMALL:
+            fix = _("take fewer columns, or stream it: cr.data.Stream.from_csv")
+            check_memory(self.source.name, size, fix)
 
     def _rows(self, chunk: Chunk) -> Rows:
         """Convert a chunk of a table to arrays, without rows that are left out."""
@@ -247,17 +250,17 @@ class TableReader:
             end = start + encoded.values.shape[1]
             x[:, start:end] = encoded.values[codes]
             start = end
-            if encoded.missing.any():
+            if encoded.missing is not None and encoded.missing.any():
                 missing = encoded.missing[codes]
                 self._record_missing(column.name, missing, chunk.lines)
                 if self.schema.missing == "drop":
                     complete &= ~missing
             self._record_unknown(column, encoded)
-        report.without_target += int((~has_target).sum())
-        report.dropped += int((has_target & ~complete).sum())
         keep = has_target & complete
         if keep.all():
             return Rows(x, y, chunk.lines, chunk.records)
+        report.without_target += int((~has_target).sum())
+        report.dropped += int((has_target & ~complete).sum())
         report.lines += chunk.lines[~keep].tolist()
         records = list(itertools.compress(chunk.records, keep.tolist()))
         return Rows(x[keep], y[keep], chunk.lines[keep], records)
@@ -267,7 +270,8 @@ class TableReader:
         columns = []
         for column in self.targets:
             encoded, codes = self._encoded(column, chunk, np.float32)
-            has_target &= ~encoded.missing[codes]
+            if encoded.missing is not None:
+                has_target &= ~encoded.missing[codes]
             columns.append(encoded.values[codes])
         if not columns:
             return np.zeros(chunk.rows, np.int32)

@@ -84,6 +84,11 @@ class Texts:
                 )
             )
 
+    @property
+    def width(self) -> int:
+        """The number of tokens of a row of a text column."""
+        return self.length
+
     def names(self) -> list[str]:
         """Return the names of a text column's token positions."""
         return [f"{self.name} {i + 1}" for i in range(self.length)]

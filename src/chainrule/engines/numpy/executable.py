@@ -31,6 +31,7 @@ from chainrule.engines.numpy import loops
 from chainrule.engines.numpy.adjacent import adjacent_values, allocate, as_line, shaped
 from chainrule.engines.numpy.control import NESTED
 from chainrule.engines.numpy.lower import (
+    CHANGED_ROWS,
     GLOBALS,
     LOWERINGS,
     UFUNCS,
@@ -188,6 +189,8 @@ def _in_place(node: Node, old: Value, new: Value) -> bool:
     if node.primitive is horizontal_loop:
         reading = [outputs for inputs, outputs in members_of(node) if old in inputs]
         return len(reading) == 1 and new in reading[0]
+    if node.primitive in CHANGED_ROWS:
+        return old is node.inputs[0] and old not in node.inputs[1:]
     return node.primitive in UFUNCS or loop_body(node) is not None
 
 

@@ -179,6 +179,25 @@ def _take_rows(w: Writer, node: Node, ins: list[str], out: str) -> None:
     w.line(f"{w.name(_take)}({ins[0]}, {ins[1]}, {out})")
 
 
+def _changed(name: str, change: Callable[[Array, Array, Array], None]) -> Lowering:
+    """Return the lowering of what changes rows by index, in place where it may be."""
+
+    def run(base: Array, indices: Array, rows: Array, out: Array) -> None:
+        indexing.check_indices(name, indices, len(base))
+        if out.ctypes.data != base.ctypes.data:
+            np.copyto(out, base)
+        change(out, indices, rows)
+
+    def lower(w: Writer, node: Node, ins: list[str], out: str) -> None:
+        w.line(f"{w.name(run)}({', '.join(ins)}, {out})")
+
+    return lower
+
+
+def _put(out: Array, indices: Array, rows: Array) -> None:
+    out[indices] = rows  # in order: the last of equal indices counts
+
+
 def _dot(w: Writer, node: Node, ins: list[str], out: str) -> None:
     a, b = node.inputs
     plan = plan_product(node.attrs["dims"])
@@ -226,8 +245,13 @@ LOWERINGS: dict[Primitive, Lowering] = {
     reduce.argmax: _index("argmax"),
     reduce.argmin: _index("argmin"),
     indexing.take: _take_rows,
+    indexing.scatter_add: _changed("scatter_add", indexing.add_rows),
+    indexing.put_rows: _changed("put_rows", _put),
     matmul.dot_general: _dot,
 }
+
+#: Primitives that change some rows of their first operand, in its memory if they may.
+CHANGED_ROWS = frozenset((indexing.scatter_add, indexing.put_rows))
 
 #: How primitives with the trait ``view`` show memory that exists already.
 VIEWS: dict[Primitive, View] = {

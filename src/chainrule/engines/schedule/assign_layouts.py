@@ -27,7 +27,12 @@ from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.passes.rewrite import rewrite
 from chainrule.primitives import windows
-from chainrule.primitives.indexing import scatter_add, scatter_add_along, take
+from chainrule.primitives.indexing import (
+    put_rows,
+    scatter_add,
+    scatter_add_along,
+    take,
+)
 from chainrule.primitives.matmul import Dims, dot_general, parse_dims
 from chainrule.primitives.movement import copy, reduce_sum, transpose
 from chainrule.primitives.random import random_bits
@@ -42,7 +47,7 @@ LIKE_FIRST = (
 LIKE_SECOND = (scatter_add_along,)
 
 #: Primitives whose kernels, or whose bodies, read operands row by row, without gaps.
-ROW_MAJOR = frozenset((take, scatter_add, random_bits, scan, cond, *BY_NUMPY))
+ROW_MAJOR = frozenset((take, scatter_add, put_rows, random_bits, scan, cond, *BY_NUMPY))
 
 
 @dataclass(frozen=True)

@@ -237,8 +237,10 @@ _FUNCTIONS: dict[Primitive, float] = {
     elementwise.pow_: 2.7e-3,
     trigonometry.sin: 2.3e-3,
     trigonometry.cos: 2.3e-3,
+    trigonometry.cos_turn: 6e-4,
     trigonometry.atan2: 1.5e-3,
     random.random_bits: 9e-4,
+    random.encrypted: 9e-4,
     sorting.argsort: 5e-2,
 }
 _DIVISIONS = frozenset((elementwise.div, elementwise.sqrt))
@@ -252,7 +254,9 @@ _WINDOWS = frozenset(
     )
 )
 #: What changes elements that it finds by their indices.
-_UPDATES = frozenset((indexing.scatter_add, indexing.scatter_add_along))
+_UPDATES = frozenset(
+    (indexing.scatter_add, indexing.scatter_add_along, indexing.put_rows)
+)
 #: What copies many short rows.
 _IN_ROWS = frozenset((movement.concatenate, movement.pad))
 #: Nodes with loops or branches within: they divide their work themselves.

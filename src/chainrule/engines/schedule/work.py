@@ -44,6 +44,8 @@ def moved(node: Node, sizes: Sizes) -> int:
     """Return the number of bytes that a graph node reads and writes."""
     bytes_written = sum(bytes_of(v, sizes) for v in written(node))
     read = node.inputs
+    if node.primitive is indexing.put_rows:  # in its operand's memory, as a rule
+        return sum(bytes_of(v, sizes) for v in (*read[1:], read[2]))
     if node.primitive in BY_INDEX:
         bytes_written, read = 2 * bytes_written, read[1:]
     return bytes_written + sum(bytes_of(_source(v), sizes) for v in read)

@@ -252,6 +252,24 @@ class _Passes:
         """Set the seed and the epoch of the next pass."""
         self._numbers = seed, epoch
 
+    def draws(self) -> dict[str, Any]:
+        """Return the states of the generators that the order of a pass comes from."""
+        return {k: generator.state() for k, generator in self._generators().items()}
+
+    def load_draws(self, state: dict[str, Any]) -> None:
+        """Restore the states of the loader's own generators."""
+        generators = self._generators()
+        for name, value in state.items():
+            generators[name].load_state(value)
+
+    def _generators(self) -> dict[str, Generator]:
+        sampler = getattr(self.loader.batch_sampler, "sampler", self.loader.sampler)
+        found = {
+            "loader": self.loader.generator,
+            "sampler": getattr(sampler, "generator", None),
+        }
+        return {k: g for k, g in found.items() if isinstance(g, Generator)}
+
     def __call__(self) -> Iterator[tuple[Any, Any]]:
         numbers, self._numbers = self._numbers, None
         sampler = getattr(self.loader.batch_sampler, "sampler", self.loader.sampler)

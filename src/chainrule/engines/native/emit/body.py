@@ -55,6 +55,7 @@ from chainrule.graph.types import Dim, Sizes, resolve, size_of
 from chainrule.primitives.checks import require
 from chainrule.primitives.indexing import (
     dynamic_update_slice,
+    put_rows,
     scatter_add,
     scatter_add_along,
 )
@@ -452,7 +453,7 @@ def _over(loops: Loops, part: Part) -> Part:
 def _changed_in_part(node: Node, old: Value) -> bool:
     """Return whether a node may update a value in place, such as some of its rows."""
     first, *others = node.inputs
-    parts = (dynamic_update_slice, scatter_add, scatter_add_along)
+    parts = (dynamic_update_slice, put_rows, scatter_add, scatter_add_along)
     return node.primitive in parts and first is old and old not in others
 
 

@@ -29,6 +29,7 @@ from chainrule.engines.native.math.scalar import (
     load,
     number,
     store,
+    threefry,
 )
 from chainrule.engines.native.products import convolution, product_nodes
 from chainrule.engines.native.runtime.code import CONDITION
@@ -59,9 +60,6 @@ from chainrule.primitives import (
     windows,
 )
 from chainrule.primitives.random import (
-    PARITY,
-    ROTATIONS,
-    ROUNDS,
     need_countable,
     stream_words,
 )
@@ -200,8 +198,8 @@ def _random_bits(builder: BodyBuilder, node: Node) -> None:
     def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
         k0, k1, count = values
         u32 = k0.type
-        named = _threefry(b, (k0, k1), u32(words[0]), u32(words[1]))
-        drawn, _ = _threefry(b, named, b.trunc(indices[-1], u32), count)
+        named = threefry(b, (k0, k1), u32(words[0]), u32(words[1]))
+        drawn, _ = threefry(b, named, b.trunc(indices[-1], u32), count)
         return [drawn]
 
     second = Value(None, (), DType.uint32)
@@ -219,23 +217,6 @@ def _random_bits(builder: BodyBuilder, node: Node) -> None:
     builder.map(
         ("random_bits", words), "random_bits", [(out, builder.view(out))], scalars, run
     )
-
-
-def _threefry(
-    b: ir.IRBuilder, key: tuple[Any, Any], x0: Any, x1: Any
-) -> tuple[Any, Any]:
-    k0, k1 = key
-    u32 = k0.type
-    schedule = (k0, k1, b.xor(b.xor(k0, k1), u32(PARITY)))
-    x0, x1 = b.add(x0, k0), b.add(x1, k1)
-    for block in range(ROUNDS // 4):
-        for distance in ROTATIONS[block % 2]:
-            x0 = b.add(x0, x1)
-            x1 = b.or_(b.shl(x1, u32(distance)), b.lshr(x1, u32(32 - distance)))
-            x1 = b.xor(x1, x0)
-        x0 = b.add(x0, schedule[(block + 1) % 3])
-        x1 = b.add(b.add(x1, schedule[(block + 2) % 3]), u32(block + 1))
-    return x0, x1
 
 
 # -- movement -----------------------------------------------------------------------
@@ -363,7 +344,8 @@ LOWERINGS: dict[Primitive, Lowering] = {
     matmul.dot_general: product_nodes.product,
     conv.conv: convolution.convolve,
     indexing.take: loop_nodes.take,
-    indexing.scatter_add: loop_nodes.scatter_add,
+    indexing.scatter_add: loop_nodes.changed_rows,
+    indexing.put_rows: loop_nodes.changed_rows,
     indexing.gather: along.gather,
     indexing.scatter_add_along: along.scatter_add_along,
     indexing.dynamic_slice: loop_nodes.dynamic_slice,

@@ -342,7 +342,7 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
     outer = without(x.shape, axis)
     if any(d == 0 for d in x.shape):
         return
-    offset = builder.plan.scratch[node]
+    offset = builder.plan.scratch.get(node, 0)  # none, if sizes so far are 0
     base, low, _ = builder.arena_space
     size = argsort_bytes(node, builder.code.largest)
     room = Access(base, low + offset, low + offset + size, True, None)

@@ -29,6 +29,7 @@ from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.sharing import ONE
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim, DType, Shape, size_of
+from chainrule.primitives import indexing
 from chainrule.primitives.matmul import parse_dims
 
 Loop = tuple[Dim, Dim]
@@ -93,8 +94,9 @@ def take(builder: BodyBuilder, node: Node) -> None:
     code.call(function, [*pointers, code.status, *numbers], part)
 
 
-def scatter_add(builder: BodyBuilder, node: Node) -> None:
-    """Lower ``scatter_add`` to LLVM: code that adds rows by index, in order."""
+def changed_rows(builder: BodyBuilder, node: Node) -> None:
+    """Lower ``scatter_add`` or ``put_rows``: add or put rows by index, in order."""
+    adds = node.primitive is indexing.scatter_add
     base, indices, updates = node.inputs
     (out,) = node.outputs
     assert out is not None
@@ -111,13 +113,13 @@ def scatter_add(builder: BodyBuilder, node: Node) -> None:
             start = advance(b, more, dtype, b.mul(i, length))
             with for_loop(b, I64(0), length, "j") as j:
                 at = advance(b, to, dtype, j)
-                known, new = (
-                    load(b, at, dtype),
-                    load(b, advance(b, start, dtype, j), dtype),
-                )
-                store(b, combined(b, "sum", dtype, known, new), at, dtype)
+                new = load(b, advance(b, start, dtype, j), dtype)
+                if adds:
+                    new = combined(b, "sum", dtype, load(b, at, dtype), new)
+                store(b, new, at, dtype)
 
-    function = code.kernels.once(("scatter", dtype, kind), "scatter_add", 4, 4, emit)
+    key = ("scatter", adds, dtype, kind)
+    function = code.kernels.once(key, node.primitive.name, 4, 4, emit)
     code.touch(
         [builder.access(out, ONE, write=True)]
         + [builder.access(v, ONE) for v in (indices, updates)]

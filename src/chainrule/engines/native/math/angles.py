@@ -224,8 +224,22 @@ def _quarters(e: Emitter, size: Any) -> tuple[Any, Any, Any]:
     return (*fast_two_sum(b, high, b.fadd(low, rest)), bits)
 
 
-def _sine(b: ir.IRBuilder, x: Any, turned: int) -> Any:
-    """Emit LLVM code for sin(|x| + turned · π/2), the base of sin and cos."""
+def _few_quarters(e: Emitter, size: Any) -> tuple[Any, Any, Any]:
+    """Emit LLVM code that reduces a double angle of a turn at most, with its rest."""
+    b = e.b
+    n, bits = _nearest(e, b.fmul(size, e.const(1 / HALF_PI[0])))
+    product = b.fmul(n, e.const(HALF_PI[0]))
+    lost = e.fma(n, e.const(HALF_PI[0]), b.fneg(product))
+    r, rest = two_sum(b, size, b.fneg(product))
+    tail = b.fsub(rest, e.fma(n, e.const(HALF_PI[1]), lost))
+    return (*fast_two_sum(b, r, tail), bits)
+
+
+def _sine(b: ir.IRBuilder, x: Any, turned: int, *, few: bool = False) -> Any:
+    """Emit LLVM code for sin(|x| + turned · π/2), the base of sin and cos.
+
+    ``few``: |x| is a turn at most, which needs no table.
+    """
     narrow = Emitter(b, x)
     floats = narrow.format is FLOAT
     wide = widened(b, x) if floats else x
@@ -238,11 +252,14 @@ def _sine(b: ir.IRBuilder, x: Any, turned: int) -> Any:
         sine = e.fma(b.fmul(r, z), e.horner(z, SIN_FLOAT), r)
         cosine = e.fma(z, e.horner(z, COS_FLOAT), e.const(1.0))
     else:
-        high, low, bits = _quarters(e, size)
-        half = e.const(HALF_PI[0])
-        r = b.fmul(high, half)
-        lost = e.fma(high, half, b.fneg(r))
-        tail = e.fma(low, half, e.fma(high, e.const(HALF_PI[1]), lost))
+        if few:
+            r, tail, bits = _few_quarters(e, size)
+        else:
+            high, low, bits = _quarters(e, size)
+            half = e.const(HALF_PI[0])
+            r = b.fmul(high, half)
+            lost = e.fma(high, half, b.fneg(r))
+            tail = e.fma(low, half, e.fma(high, e.const(HALF_PI[1]), lost))
         z = b.fmul(r, r)
         halved = b.fmul(z, e.const(0.5))
         top = b.fsub(e.const(1.0), halved)
@@ -282,6 +299,15 @@ def cos(b: ir.IRBuilder, x: Any) -> Any:
     cos(±0) = 1; NaN for ±inf and NaN.
     """
     return _sine(b, x, 1)
+
+
+def cos_turn(b: ir.IRBuilder, v: Any) -> Any:
+    """Emit LLVM code for cos 2πv, for v from 0 to 1; NaN for NaN.
+
+    Error: that of cos, at 2πv as it is rounded.
+    """
+    x = b.fmul(v, Emitter(b, v).const(2 * math.pi))
+    return _sine(b, x, 1, few=True)
 
 
 def atan2(b: ir.IRBuilder, y: Any, x: Any) -> Any:

@@ -15,7 +15,8 @@ from chainrule.engines.native.math import angles, integer_quotients, mathlib, po
 from chainrule.graph.node import Node
 from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import DType
-from chainrule.primitives import elementwise, integers, trigonometry
+from chainrule.primitives import elementwise, integers, random, trigonometry
+from chainrule.primitives.random import PARITY, ROTATIONS, ROUNDS
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 POINTER = ir.PointerType()
@@ -209,6 +210,28 @@ def _shift_right(b: ir.IRBuilder, node: Node, x: Any, bits: Any) -> Any:
     return b.select(inside, b.lshr(x, b.select(inside, bits, x.type(0))), x.type(0))
 
 
+def threefry(
+    b: ir.IRBuilder, key: tuple[Any, Any], x0: Any, x1: Any
+) -> tuple[Any, Any]:
+    """Emit LLVM code for two random words: counters under a key (Threefry-2x32)."""
+    k0, k1 = key
+    u32 = k0.type
+    schedule = (k0, k1, b.xor(b.xor(k0, k1), u32(PARITY)))
+    x0, x1 = b.add(x0, k0), b.add(x1, k1)
+    for block in range(ROUNDS // 4):
+        for distance in ROTATIONS[block % 2]:
+            x0 = b.add(x0, x1)
+            x1 = b.or_(b.shl(x1, u32(distance)), b.lshr(x1, u32(32 - distance)))
+            x1 = b.xor(x1, x0)
+        x0 = b.add(x0, schedule[(block + 1) % 3])
+        x1 = b.add(b.add(x1, schedule[(block + 2) % 3]), u32(block + 1))
+    return x0, x1
+
+
+def _encrypted(b: ir.IRBuilder, node: Node, k0: Any, k1: Any, x0: Any, x1: Any) -> Any:
+    return threefry(b, (k0, k1), x0, x1)[0]
+
+
 #: (builder, node, operands…) → result; spelt out so that the lambdas have types.
 Emit = (
     Callable[[ir.IRBuilder, Node, Any], Any]
@@ -218,6 +241,7 @@ Emit = (
 )
 
 SCALAR: dict[Primitive, Emit] = {
+    random.encrypted: _encrypted,
     elementwise.add: _arithmetic("sum"),
     elementwise.sub: _arithmetic("sub"),
     elementwise.mul: _arithmetic("prod"),
@@ -243,6 +267,7 @@ SCALAR: dict[Primitive, Emit] = {
     elementwise.pow_: _pow,
     trigonometry.sin: lambda b, node, x: angles.sin(b, x),
     trigonometry.cos: lambda b, node, x: angles.cos(b, x),
+    trigonometry.cos_turn: lambda b, node, v: angles.cos_turn(b, v),
     trigonometry.atan2: lambda b, node, y, x: angles.atan2(b, y, x),
     integers.floor_divide: lambda b, node, x, y: integer_quotients.divided(
         b, _kind(node), x, y

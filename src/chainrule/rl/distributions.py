@@ -7,12 +7,14 @@ no random numbers of its own, and the noise of a whole rollout is drawn at once.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-import chainrule as cr
 from chainrule import nn
+from chainrule.functions import stack
+from chainrule.tensor import Tensor
 
 
 class Categorical:
@@ -21,12 +23,13 @@ class Categorical:
     Args:
         logits: (rows, actions), unnormalised log-probabilities.
 
+    >>> import chainrule as cr
     >>> policy = Categorical(cr.tensor([[0.0, 0.0, 5.0]]))
     >>> policy.sample(np.zeros((1, 3), np.float32))
     tensor([2])
     """
 
-    def __init__(self, logits: cr.Tensor) -> None:
+    def __init__(self, logits: Tensor) -> None:
         self.logits: Any = logits
 
     @staticmethod
@@ -53,6 +56,45 @@ class Categorical:
         return -(logs.exp() * logs).sum(1)
 
 
+class MultiCategorical:
+    """A distribution of vectors of discrete actions, independent of one another.
+
+    Args:
+        logits: (rows, Σ sizes), those of one action beside those of the next.
+        sizes: how many choices each action has.
+
+    >>> import chainrule as cr
+    >>> policy = MultiCategorical(cr.tensor([[0.0, 5.0, 3.0, 0.0, 0.0]]), [2, 3])
+    >>> policy.mode()
+    tensor([[1, 0]])
+    """
+
+    def __init__(self, logits: Tensor, sizes: Sequence[int]) -> None:
+        ends = np.cumsum(sizes).tolist()
+        self.parts = [
+            Categorical(logits[:, end - size : end]) for size, end in zip(sizes, ends)
+        ]
+        self._spans = [slice(end - size, end) for size, end in zip(sizes, ends)]
+
+    def sample(self, noise: Any) -> Any:
+        """Return sampled vectors of actions for Gumbel noise (rows, Σ sizes)."""
+        drawn = zip(self.parts, self._spans)
+        return stack([part.sample(noise[:, at]) for part, at in drawn], 1)
+
+    def mode(self) -> Any:
+        """Return the most likely vector of actions of each row."""
+        return stack([part.mode() for part in self.parts], 1)
+
+    def log_prob(self, actions: Any) -> Any:
+        """Return the log-probabilities log π(a | s) of vectors of actions, (rows,)."""
+        each = [part.log_prob(actions[:, i]) for i, part in enumerate(self.parts)]
+        return stack(each, 1).sum(1)
+
+    def entropy(self) -> Any:
+        """Return the entropy of the distributions of vectors of actions, (rows,)."""
+        return stack([part.entropy() for part in self.parts], 1).sum(1)
+
+
 class Normal:
     """A normal distribution of vectors of real actions, independent components.
 
@@ -60,12 +102,13 @@ class Normal:
         mean: μ, (rows, actions).
         log_std: log σ, (actions,).
 
+    >>> import chainrule as cr
     >>> policy = Normal(cr.tensor([[1.0, 2.0]]), cr.zeros(2))
     >>> policy.sample(np.array([[0.5, -1.0]], np.float32))
     tensor([[1.5, 1. ]])
     """
 
-    def __init__(self, mean: cr.Tensor, log_std: cr.Tensor) -> None:
+    def __init__(self, mean: Tensor, log_std: Tensor) -> None:
         self.mean, self.log_std = mean, log_std
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -35,7 +36,8 @@ class ReplayBuffer:
 
     Args:
         size: the number of transitions that it can hold.
-        observations: the length of an observation.
+        observations: the shape of an observation, or its length.
+        dtype: of observations.
 
     Raises:
         ArgumentError: the machine has not enough RAM for it and for the copies that a
@@ -47,17 +49,23 @@ class ReplayBuffer:
     array([0.5, 0.5, 0.5], dtype=float32)
     """
 
-    def __init__(self, size: int, observations: int) -> None:
-        width = 2 * observations + 3
-        need, have = 4 * 4 * size * width, memory()
+    def __init__(
+        self, size: int, observations: int | tuple[int, ...], dtype: Any = np.float32
+    ) -> None:
+        whole = isinstance(observations, int)
+        shape = (size, observations) if whole else (size, *observations)
+        width = 2 * math.prod(shape[1:]) + 3
+        a_step = 4 * np.dtype(dtype).itemsize * width
+        need, have = a_step * size, memory()
         if need > have:
             raise ArgumentError(
                 _("A memory of {rows} steps does not fit this machine.", rows=size),
                 expected=_(
                     "at most {have_width} steps of {width} numbers each, in "
-                    "float32 and with the copies that a checkpoint takes",
-                    have_width=have // (16 * width),
+                    "{dtype} and with the copies that a checkpoint takes",
+                    have_width=have // a_step,
                     width=width,
+                    dtype=np.dtype(dtype).name,
                 ),
                 got=_(
                     "{need:.1f} GiB; at most {have:.1f} GiB may be taken",
@@ -68,10 +76,10 @@ class ReplayBuffer:
             )
         self.size, self.count = size, 0
         self.transitions = Transitions(
-            observations=np.zeros((size, observations), np.float32),
+            observations=np.zeros(shape, dtype),
             actions=np.zeros(size, np.int64),
             rewards=np.zeros(size, np.float32),
-            next_observations=np.zeros((size, observations), np.float32),
+            next_observations=np.zeros(shape, dtype),
             terminated=np.zeros(size, np.float32),
         )
 
@@ -102,10 +110,11 @@ class ReplayBuffer:
 
     def state(self) -> dict[str, Any]:
         """Return a replay memory's transitions, for a checkpoint."""
-        return {"count": self.count, **self.transitions._asdict()}
+        kept = (column[: len(self)] for column in self.transitions)
+        return {"count": self.count, **dict(zip(self.transitions._fields, kept))}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore a replay memory's transitions from a checkpoint."""
         self.count = state["count"]
         for name, column in self.transitions._asdict().items():
-            column[:] = state[name]
+            column[: len(self)] = state[name]

@@ -1,4 +1,4 @@
-"""Distributions by their densities, rollouts in clocks, replay, the report."""
+"""Distributions by their densities, rollouts in clocks, advantages, replay."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors
+from chainrule import errors, rl
 from chainrule.data.files import memory
-from chainrule.recipes import Experiment
-from chainrule.recipes import reinforcement as rl
 from chainrule.training import Environments
 
 SCORES = np.array([[0.5, -0.5], [1.0, 3.0]], np.float32)
@@ -118,6 +116,40 @@ def test_a_rollout_in_clocks(world: Any) -> None:
             assert steps.next_values[t].tolist() == [0 if ended else 10 * (now + 1)] * 2
 
 
+def test_the_advantages_by_their_sums() -> None:
+    rng = np.random.default_rng(0)
+    rewards, values, next_values = rng.standard_normal((3, 12, 3))
+    not_done = (rng.random((12, 3)) < 0.8) * 1.0
+    unused = values
+    steps = rl.Rollout(unused, unused, unused, values, rewards, next_values, not_done)
+    found = rl.gae(steps, 0.99, 0.95, reward_scale=0.5)
+    for t in range(12):
+        for i in range(3):
+            total, factor = 0.0, 1.0
+            for k in range(t, 12):
+                delta = 0.5 * rewards[k, i] + 0.99 * next_values[k, i] - values[k, i]
+                total += factor * delta
+                factor *= 0.99 * 0.95
+                if not not_done[k, i]:
+                    break
+            assert found[t, i] == pytest.approx(total)
+
+
+def test_several_actions_are_drawn_apart() -> None:
+    scores = np.array([[0.5, -0.5, 1.0, 3.0, -2.0]], np.float32)
+    both = rl.MultiCategorical(cr.tensor(scores), [2, 3])
+    apart = [rl.Categorical(cr.tensor(s)) for s in (scores[:, :2], scores[:, 2:])]
+    noise = both_noise = rl.Categorical.noise(np.random.default_rng(0), (1, 5))
+    drawn = both.sample(both_noise).numpy()
+    each = [apart[0].sample(noise[:, :2]), apart[1].sample(noise[:, 2:])]
+    assert drawn.tolist() == [[each[0].item(), each[1].item()]]
+    assert both.mode().tolist() == [[0, 1]]
+    logs = sum(p.log_prob(cr.tensor([a])).item() for p, a in zip(apart, drawn[0]))
+    assert both.log_prob(cr.tensor(drawn)).item() == pytest.approx(logs, rel=1e-6)
+    entropy = sum(p.entropy().item() for p in apart)
+    assert both.entropy().item() == pytest.approx(entropy, rel=1e-6)
+
+
 def test_the_replay_buffer_forgets_the_oldest() -> None:
     buffer, rng = rl.ReplayBuffer(10, 2), np.random.default_rng(0)
     for i in range(14):
@@ -145,26 +177,3 @@ def test_a_buffer_that_is_too_large() -> None:
     for size in (10**13, 3 * allowed):
         with pytest.raises(errors.ArgumentError, match=r"does not fit this machine"):
             rl.ReplayBuffer(size, 4)
-
-
-def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
-    world = Environments(Clock, 2, seed=0)
-    world.name = "CartPole-v1"
-    world.steps = 7000
-    world.episodes = [(i, float(i), i) for i in range(150)]
-    curves = {"loss": [0.5, 0.25, 0.125]}
-    results = rl.report_agent(
-        Experiment(), world, np.array([1.0, 3.0]), [np.zeros(4)], curves
-    )
-    assert results == {
-        "test": 2,
-        "std": 1,
-        "training": np.mean(range(50, 150)),
-        "episodes": 150,
-        "loss": [0.5, 0.125],
-    }
-    text = capsys.readouterr().out
-    assert "CartPole-v1: 7000 steps, 150 episodes" in text
-    assert "test, mean of 2 episodes: 2.0 ± 1.0" in text
-    assert "training, mean of the last 100 episodes: 99.5" in text
-    assert "loss: 0.500 → 0.125" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.compilation.portable.file import KEY
+from chainrule.engines.threads import process
 from chainrule.errors import (
     ArgumentError,
     CallError,
@@ -123,6 +125,17 @@ def test_the_last_call_is_the_example_and_sizes_that_varied_have_names() -> None
     assert isinstance(tensors["twice"][0], cr.Tensor)
 
 
+def test_the_last_call_is_one_of_a_kind_that_was_there() -> None:
+    step = cr.compile(lambda x, times: x * times)
+    for n, times in ((2, 3), (3, 3), (2, 4), (2, 3)):
+        step(cr.ones(n), times)
+    file = io.BytesIO()
+    saved = step.save(file)
+    assert saved.inputs == {"x": "f32[N]"}
+    file.seek(0)
+    assert cr.load_program(file)(np.ones(5, np.float32)).tolist() == [3.0] * 5
+
+
 def test_loops_branches_and_integers() -> None:
     def run(x: cr.Tensor, n: cr.Tensor) -> cr.Tensor:
         total, __ = cr.scan(lambda c, row: (c + row, c), x[0] * 0, x)
@@ -144,7 +157,73 @@ def test_a_function_whose_modules_are_in_training() -> None:
     np.testing.assert_array_equal(cr.load_program(file)(rows(2, 4)), wanted)
 
 
+class Tenfold(nn.Module):
+    """Ten times as much in training."""
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return x * 10 if self.training else x * 1
+
+
+def test_modules_whose_forward_is_called_by_itself_predict_too() -> None:
+    model = Tenfold()
+    functions: list[Any] = [model.forward, lambda x: model.forward(x)]
+    for function in functions:
+        program = cr.load_program(file_of(function, rows(2, 4)))
+        np.testing.assert_array_equal(program(rows(2, 4)), rows(2, 4))
+        assert model.training
+
+
+def test_names_of_sizes_are_those_of_arguments() -> None:
+    def scaled(x: cr.Tensor, mask: cr.Tensor | None = None) -> cr.Tensor:
+        return x if mask is None else x * mask
+
+    shapes = {"x": ("N", 4), "mask": ("N", 4)}
+    program = cr.load_program(file_of(scaled, rows(2, 4), shapes=shapes))
+    assert str(program.inputs["x"]) == "f32[N,4]"
+    with pytest.raises(ArgumentError, match="no argument 'y'") as raised:
+        file_of(scaled, rows(2, 4), shapes={"y": ("N", 4)})
+    assert raised.value.expected == "x, mask"
+
+
 # -- what is not -----------------------------------------------------------------------
+
+
+def test_what_python_computes_once_is_refused() -> None:
+    count = [0]
+
+    def counted(x: cr.Tensor) -> cr.Tensor:
+        count[0] += 1
+        return x * count[0]
+
+    with pytest.raises(ArgumentError, match="changes 'count'"):
+        file_of(counted, rows(2, 4))
+    with pytest.raises(ArgumentError, match="draws from"):
+        file_of(lambda x: x * random.random(), rows(2, 4))
+
+
+def behind(x: cr.Tensor) -> cr.Tensor:
+    return (x * 2 if x.shape[0] == 70 else x) if x.shape[0] > 50 else x
+
+
+def numbered(x: cr.Tensor) -> cr.Tensor:
+    return x * ((x.shape[0] - 41) // 10) if x.shape[0] > 50 else x  # 1 up to 60
+
+
+def compared_with_a_fraction(x: cr.Tensor) -> cr.Tensor:
+    return x * 2 if x.shape[0] == 50.0 else x
+
+
+@pytest.mark.parametrize("function", [behind, numbered, compared_with_a_fraction])
+def test_sizes_that_are_compared_behind_a_comparison(function: Any) -> None:
+    with pytest.raises(ShapeError, match="something else"):
+        file_of(function, rows(2), shapes={"x": ("N",)})
+
+
+@pytest.mark.parametrize("size", ["a", -1, 2.5])
+def test_sizes_to_prepare_for(size: Any) -> None:
+    program = cr.load_program(file_of(nn.ReLU(), rows(2), shapes={"x": ("N",)}))
+    with pytest.raises(ArgumentError, match="N must be"):
+        program.prepare(N=size)
 
 
 def test_state_that_changes_is_refused() -> None:
@@ -246,6 +325,8 @@ carries=1, reverse=false}
         (change("weights", []), "of 2 inputs"),
         (change("codes", {"x": {"codes": {"a": 0}, "other": 1}}), "texts as f32[2]"),
         (change("codes", {"y": {"codes": {}, "other": 1}}), "damaged"),
+        (change("codes", 5), "codes that are no dictionary"),
+        (change("codes", {"x": {"codes": 5, "other": 1}}), "codes that are no"),
         (change("metadata", []), "metadata"),
         (lambda document: document.pop("graph"), "'graph'"),
     ],
@@ -330,6 +411,49 @@ def test_threads_give_what_one_gives(engine: Any) -> None:
         thread.join()
     assert not wrong
     assert len(program._idle) <= (4 if engine == "native" else 1)
+
+
+def test_code_is_looked_up_under_the_lock_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A child that is forked meanwhile would wait for LLVM's lock for ever."""
+    pytest.importorskip("llvmlite")
+    from chainrule.engines.native.runtime.jit import MachineCode
+
+    held, address = list[bool](), MachineCode.address
+
+    def watched(self: MachineCode, name: str) -> int:
+        held.append(not free_for_others())
+        return address(self, name)
+
+    monkeypatch.setattr(MachineCode, "address", watched)
+    cr.load_program(file_of(nn.ReLU(), rows(2)), engine="native")(rows(2))
+    assert held
+    assert all(held)
+
+
+def free_for_others() -> bool:
+    """Whether another thread can take the lock under which programs run."""
+    got: list[bool] = []
+
+    def take() -> None:
+        got.append(process.lock.acquire(blocking=False))
+        if got[0]:
+            process.lock.release()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+    return got[0]
+
+
+def test_no_compiled_function_runs_while_modules_are_in_another_mode() -> None:
+    class Alone(Tenfold):
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            assert not free_for_others()
+            return super().forward(x)
+
+    cr.load_program(file_of(Alone(), rows(2)))
 
 
 def runs_beside(call: Callable[[], Any]) -> bool:

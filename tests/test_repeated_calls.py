@@ -5,6 +5,7 @@ Whatever is changed between two calls, the second one gives what eager code give
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -260,3 +261,101 @@ def test_a_size_that_is_looked_up_in_a_table(engine: str) -> None:
         return x.sum() * {5: 2.0}.get(x.shape[0], 1.0)
 
     assert [scaled(cr.ones(n)).item() for n in (3, 4, 5, 6, 5)] == [3, 4, 10, 6, 10]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda n: -n,
+        lambda n: abs(~n),
+        lambda n: round(n) + math.ceil(n),
+        lambda n: (n >> 1) + (n << 1) + (1 << n),
+        lambda n: (n & 3) + (n | 3) + (n ^ 3) + (3 & n),
+        lambda n: sum(divmod(n, 3)) + sum(divmod(30, n)),
+        lambda n: 2**n + n**2,
+        lambda n: n * 0.5 + 0.5 * n,
+        lambda n: n // 2.0,
+        lambda n: int(n * np.int64(3) + n // np.int64(2)),
+        lambda n: n.bit_length() + n.numerator,
+        lambda n: 2 if n == 5.0 else 1,
+        lambda n: 2 if n == np.int64(5) else 1,
+        lambda n: 2 if n == float("nan") else 1,
+        lambda n: (n == cr.tensor(5)) + 1,
+        lambda n: n - cr.tensor(2.0),
+    ],
+)
+def test_a_size_that_varies_is_an_integer(number: Callable[[Any], Any]) -> None:
+    def scaled(x: cr.Tensor) -> cr.Tensor:
+        return x * number(x.shape[0])
+
+    compiled = cr.compile(scaled, engine="numpy")
+    for n in (3, 4, 5, 6):
+        x = cr.ones(n)
+        np.testing.assert_array_equal(compiled(x).numpy(), scaled(x).numpy())
+
+
+def test_python_that_takes_a_size_for_something_else(engine: str) -> None:
+    @cr.compile(engine=engine)
+    def summed(x: cr.Tensor) -> cr.Tensor:
+        sizes: Any = x.shape[0]
+        sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+        return x.sum() * len(sizes)
+
+    assert [summed(cr.ones(n)).item() for n in (3, 4, 5)] == [3, 4, 5]
+
+
+def test_names_of_sizes_are_those_of_arguments() -> None:
+    def scaled(x: cr.Tensor, mask: cr.Tensor | None = None, n: int = 1) -> cr.Tensor:
+        return x * n if mask is None else x * mask
+
+    x = cr.ones(3)
+    shapes = {"x": ("N",), "mask": ("N",)}
+    assert cr.compile(scaled, shapes=shapes)(x).shape == (3,)
+    for name in ("y", "x.0", "n"):
+        step = cr.compile(scaled, shapes={name: ("N",)})
+        for call in (step, step.graph):
+            with pytest.raises(ArgumentError, match=f"no argument '{name}'") as raised:
+                call(x, n=2)
+            assert raised.value.expected == "x, mask"
+
+
+@pytest.mark.parametrize(
+    "shapes", ["N", {"x": "N"}, {"x": 3}, {"x": (1.5,)}, {"x": (-1,)}, {1: ("N",)}]
+)
+def test_shapes_with_names(shapes: Any) -> None:
+    with pytest.raises(ArgumentError, match="gives sizes names"):
+        cr.compile(lambda x: x, shapes=shapes)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.softmax(-1) - x.mean(0, keepdim=True),
+        lambda x: x @ cr.ones(4, 3) + cr.ones(1, 3),
+        lambda x: x * 2 if x.shape[0] == 3 else x,
+    ],
+)
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_size_with_a_name_may_be_one_that_it_is_compared_with(
+    function: Callable[[Any], Any], first: int
+) -> None:
+    step = cr.compile(function, engine="numpy", shapes={"x": ("N", 4)})
+    draw = np.random.default_rng(0)
+    for n in (first, 2, 1, 5, 3, 7):
+        x = cr.tensor(draw.normal(size=(n, 4)))
+        np.testing.assert_allclose(step(x).numpy(), function(x).numpy(), rtol=1e-12)
+    assert len(step.programs) <= 3
+    with pytest.raises(ShapeError, match="is not known"):
+        cr.compile(lambda x: x * int(x.shape[0]), shapes={"x": ("N",)})(cr.ones(3))
+
+
+def test_only_the_size_that_is_compared_loses_its_name() -> None:
+    """Texts one at a time are no program for each length."""
+    step = cr.compile(
+        lambda x: x.softmax(-1) + x.mean((0, 1), keepdim=True),
+        engine="numpy",
+        shapes={"x": ("N", "T", 4)},
+    )
+    for t in (5, 6, 7, 8):
+        step(cr.ones(1, t, 4))
+    assert len(step.programs) == 1

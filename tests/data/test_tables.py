@@ -20,6 +20,8 @@ import pytest
 
 from chainrule.data import Dataset, Stream, examine, progress, read, read_csv, rows_of
 from chainrule.data.tables import file, inference
+from chainrule.data.tables.cells import Cells, MissingValues
+from chainrule.data.tables.columns import Date, InvalidCellError
 from chainrule.data.tables.file import File
 from chainrule.errors import ArgumentError, ChainruleError, DataError, NonFiniteError
 from tests.data.saying import says
@@ -161,6 +163,29 @@ def test_missing_features(reads: Reader, refuses: Any) -> None:
     says(refuses(text, missing="error"), "line 3, column 'a'", "each cell", "", "fill")
     made = reads("a,y\n1,1\n-9,2\n3,3\n", missing_values=["-9.0"])
     assert made.x[1].tolist() == [2, 1]
+
+
+def test_a_date_that_marks_a_missing_value(reads: Reader) -> None:
+    text = "d,y\n1900-01-01,1\n2000-01-02,2\n2000-01-04,3\n"
+    made = reads(text, missing_values=["1900-01-01"])
+    assert made.feature_names[0] == "d"
+    assert made.x[:, 0].tolist() == [2, 1, 3]  # the first one is the others' mean
+    assert made.report.filled == {"d": 1}
+
+
+def test_a_number_beside_texts_has_no_decimal_mark() -> None:
+    cells = Cells.of(np.array(["30,5", 1.234, None, 7, True], object))
+    numbers = cells.numbers(",")[cells.codes]
+    np.testing.assert_array_equal(numbers, [30.5, 1.234, np.nan, 7, np.nan])
+
+
+def test_a_number_is_no_date() -> None:
+    column = Date("d", "ISO8601", (), (0.0,))
+    cells = Cells.of(np.array([981173100.0, np.nan]))
+    with pytest.raises(InvalidCellError) as raised:
+        column.encode(cells, MissingValues())
+    assert raised.value.row == 0
+    assert column.encode(Cells.of(np.array([np.nan])), MissingValues()).missing.all()
 
 
 def test_lines_count_in_the_file(reads: Reader, path: Path) -> None:

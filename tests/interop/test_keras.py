@@ -114,6 +114,37 @@ def test_settings_that_differ_are_refused() -> None:
     assert "no epsilon" in repr(weights)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"merge_mode": "concat"', '"merge_mode": "sum"'),
+        ('"go_backwards": false', '"go_backwards": true'),
+    ],
+)
+def test_directions_that_differ_are_refused(before: str, after: str) -> None:
+    changed = io.BytesIO()
+    with (
+        zipfile.ZipFile(FILES / "sequences.keras") as archive,
+        zipfile.ZipFile(changed, "w") as copy,
+    ):
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == "config.json":
+                content = content.replace(before.encode(), after.encode())
+            copy.writestr(name, content)
+    with pytest.raises(ArgumentError, match="computes something else") as raised:
+        load(changed.getvalue(), like=Sequences())
+    assert before.split('"')[1] in str(raised.value.got)
+
+
+def test_another_number_of_heads_is_another_layer() -> None:
+    model = Sequences()
+    model.attention = nn.MultiheadAttention(4, 4, batch_first=True)
+    weights = cr.load_keras(FILES / "sequences.keras", like=model)
+    assert "attention.in_proj_weight" not in weights
+    assert "layers/multi_head_attention/query_dense/vars/0" in weights
+
+
 def test_all_that_does_not_fit_is_said() -> None:
     model = nn.Sequential(nn.Linear(128, 5), nn.Linear(5, 3), nn.Linear(3, 1))
     weights = cr.load_keras(FILES / "images.keras", like=model)

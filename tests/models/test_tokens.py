@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,11 +100,16 @@ def test_a_file(wordpiece: Any, tmp_path: Path) -> None:
 
 
 def test_what_is_refused(wordpiece: Any) -> None:
-    for texts in ("one text", [], [3], [("a", "b", "c")], [None]):
+    for texts in ("one text", [], [3], [("a", "b", "c")], [None], ["\ud800"]):
         with pytest.raises(ArgumentError, match="a list of texts"):
             models.tokenize(wordpiece, texts)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"enable_truncation\(3\)"):
         models.tokenize(wordpiece, TEXTS, length=3)
+    with pytest.raises(ArgumentError, match=r"a tokenizers\.Tokenizer"):
+        models.tokenize(str.split, TEXTS)
+    wrapped = SimpleNamespace(backend_tokenizer=wordpiece)  # as transformers has it
+    with pytest.raises(ArgumentError, match=r"tokenizer\.backend_tokenizer"):
+        models.tokenize(wrapped, TEXTS)
     bare = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "b": 1}, "a"))
     bare.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     assert models.tokenize(bare, ["a b", "b a"]).input_ids.tolist() == [[0, 1], [1, 0]]

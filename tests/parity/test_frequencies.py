@@ -145,6 +145,7 @@ def test_real_numbers_are_no_pairs(shape: tuple[int, ...]) -> None:
         lambda x: cr.istft(cr.stft(x, 4), 4, return_complex=True),
         lambda x: cr.hann_window(4, dtype="int32"),
         lambda x: cr.hann_window(-1),
+        lambda x: cr.fft.rfft(x, norm=""),
     ],
 )
 def test_what_is_refused(call: Any) -> None:
@@ -207,6 +208,26 @@ def test_short_time_transforms(options: Any, shape: tuple[int, ...]) -> None:
         y, z = run(cr.tensor(x))
         np.testing.assert_allclose(y.numpy(), pairs(theirs), atol=1e-11)
         np.testing.assert_allclose(z.numpy(), back, atol=1e-11)
+
+
+def test_the_signal_and_the_window_have_one_dtype() -> None:
+    x, window = RNG.normal(size=20).astype(np.float32), np.hanning(8)
+    options = {"n_fft": 8, "onesided": None}
+    theirs = torch.stft(
+        torch.tensor(x), window=torch.tensor(window), return_complex=True, **options
+    )
+    mine = cr.stft(cr.tensor(x), window=cr.tensor(window), **options)
+    assert mine.dtype is cr.float64
+    np.testing.assert_allclose(mine.numpy(), pairs(theirs), atol=1e-12)
+
+
+def test_a_number_of_signals_with_a_name() -> None:
+    x = cr.tensor(RNG.normal(size=(3, 16)))
+    compiled = cr.compile(lambda x: cr.stft(x, 8), shapes={"x": ("N", 16)})
+    for n in (1, 3):
+        np.testing.assert_allclose(
+            compiled(x[:n]).numpy(), cr.stft(x[:n], 8).numpy(), atol=1e-12
+        )
 
 
 def test_derivatives_of_short_time_transforms() -> None:

@@ -92,6 +92,18 @@ def test_a_table_is_answered_as_predict_does(
         np.testing.assert_allclose(got_yes, [p[1] for p in probabilities], rtol=1e-5)
 
 
+def test_numbers_beside_texts_with_a_decimal_comma(tmp_path: Path) -> None:
+    lines = [f"{i},5;{2 * i}" for i in range(30)]
+    (tmp_path / "table.csv").write_text("\n".join(["x;y", *lines]))
+    data = cr.data.read_csv(tmp_path / "table.csv", target="y")
+    trained(tmp_path / "run", data, nn.Linear(1, 1), loss=nn.MSELoss())
+    here = client(tmp_path / "run")
+    apart = [here.post("/predict", json={"x": x}).json() for x in ("30,5", 1.234)]
+    together = here.post("/predict", json=[{"x": "30,5"}, {"x": 1.234}]).json()
+    wanted = [answer["values"] for answer in apart]
+    np.testing.assert_allclose([answer["values"] for answer in together], wanted, 1e-5)
+
+
 def test_an_array_as_json_and_csv(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (40, 12), np.uint8)
     y = (x.sum(1) > 1500).astype(np.int32)
@@ -191,6 +203,48 @@ def test_the_schema(forest_client: Any, forest: Path) -> None:
     )
 
 
+def test_the_schema_of_arrays(tmp_path: Path) -> None:
+    """What comes and goes without rows is described as it is."""
+    cr.compile(lambda x: {"root": x.sqrt(), "n": x.sum()}).save(
+        tmp_path / "fixed", cr.ones(3, 2)
+    )
+    schemas = client(tmp_path / "fixed").get("/schema").json()["components"]["schemas"]
+    assert "Row" not in schemas
+    x = schemas["Arrays"]["properties"]["x"]
+    assert (x["minItems"], x["items"]["maxItems"]) == (3, 2)
+    result = schemas["Result"]["properties"]
+    assert result["root"]["items"]["items"] == {"type": ["number", "null"]}
+    assert result["n"] == {"type": ["number", "null"]}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "answer"),
+    [
+        ({"classes": ["a", "b", "c"]}, "c"),
+        ({"classes": ["a"]}, 2),
+        ({"classes": {"0": "a"}}, 2),
+        ({"classes": 3, "inputs": "x is a vector"}, 2),
+    ],
+)
+def test_metadata_are_free(tmp_path: Path, metadata: Any, answer: Any) -> None:
+    step = cr.compile(lambda x: {"classes": x.argmax(-1)}, shapes={"x": ("N", 3)})
+    step.save(tmp_path / "p", cr.zeros(1, 3), metadata=metadata)
+    here = client(tmp_path / "p")
+    got = here.post("/predict", json={"x": [1.0, 2.0, 3.0]})
+    assert got.json() == {"classes": answer}
+    assert here.get("/schema").status_code == 200
+
+
+def test_the_schema_of_columns(forest_client: Any) -> None:
+    document = forest_client.get("/schema").json()
+    columns = document["components"]["schemas"]["ResultColumns"]["properties"]
+    assert columns["classes"] == {"type": "array", "items": {"enum": ["no", "yes"]}}
+    answer = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]
+    assert {"$ref": "#/components/schemas/ResultColumns"} in (
+        answer["application/json"]["schema"]["oneOf"]
+    )
+
+
 def test_one_row_is_explained(forest_client: Any, forest: Path) -> None:
     explained = forest_client.post("/explain", json=TREE | {"tall": "no"}).json()
     truth = forest_client.post("/explain", json=TREE | {"tall": "yes"}).json()
@@ -221,6 +275,7 @@ def test_one_row_is_explained(forest_client: Any, forest: Path) -> None:
         (TREE | {"age": [1, 2]}, "kind", "different numbers of rows"),
         (TREE | {"kind": {}}, "kind", "a number, a text or null"),
         (TREE | {"planted": "yesterday"}, "planted", "a date as ISO8601"),
+        (TREE | {"planted": 981173100}, "planted", "a date as ISO8601"),
         (TREE | {"colour": "red"}, "colour", "not one of them"),
         ({"age": 3.5, "kind": "oak"}, "planted", "without 'planted'"),
         ([TREE, {}], "age", "without 'age'"),
@@ -258,6 +313,8 @@ def test_policies_of_the_run(tmp_path: Path) -> None:
         (b"\xff", "application/json", 400, "no JSON"),
         (b"[" * 100_000, "application/json", 400, "no JSON"),
         (b"", "application/json", 400, "no JSON"),
+        (b'{"age": 1, "age": 2}', "application/json", 400, "two values"),
+        (b'[{"age": 1, "\\u0061ge": 2}]', "application/json", 400, "two values"),
         (b"", "text/csv", 400, "does not name"),
         (b"\xff\xfe", "text/csv", 400, "UTF-8"),
         (b"age,kind\n1,2", "text/csv", 400, "does not name"),

@@ -27,8 +27,10 @@ import numpy as np
 from chainrule.compilation.arguments import (
     FLOATS,
     arguments_of,
+    check_named,
     is_static,
     named_leaves,
+    sizes_of,
 )
 from chainrule.compilation.calls import passed
 from chainrule.compilation.guards.fingerprints import ATOMS
@@ -42,7 +44,7 @@ from chainrule.engines import EngineName
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import context
-from chainrule.graph.graph import Graph
+from chainrule.graph.graph import Graph, size_names
 from chainrule.graph.node import Array, computed
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.tensor import Tensor, wrap
@@ -76,11 +78,11 @@ class Compiled(Generic[P, R]):
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function: Callable[..., Any] = function
         self.engine, self.threads = engine, threads
-        self.shapes = {k: tuple(v) for k, v in (shapes or {}).items()}
+        self.shapes = sizes_of(shapes)
         self._variants = Variants(self.__name__)
         self._numbers: dict[Any, Number] = {}
         self._constants: set[Any] = set()
-        self._last: tuple[tuple[Any, Any], dict[str, Shape]] | None = None
+        self._last: CachedCall | None = None
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         """Return the compiled function as a method bound to ``owner``."""
@@ -109,6 +111,7 @@ class Compiled(Generic[P, R]):
         ready = self._variants.ready.get(surroundings)
         if ready is None or not ready.variant.holds():
             ready = self._variants.look_up(surroundings, self._find(args, kwargs))
+        self._last = ready
         variant, traced = ready.variant, ready.traced
         if ready.numbers:
             numbers = [_array(get()) for get in ready.numbers]
@@ -173,7 +176,7 @@ class Compiled(Generic[P, R]):
             path: of the file, whose usual ending is ``.safetensors``; or a file that is
                 open for bytes.
             inputs: an example, as :func:`chainrule.export_onnx` takes it. By default
-                the arguments of the last kind of call.
+                the arguments of the last call.
             outputs: names for the outputs.
             metadata: what the file says of itself besides, by name: classes, units.
             training: leave modules in the mode that they are in. By default the program
@@ -199,7 +202,7 @@ class Compiled(Generic[P, R]):
         from chainrule.compilation.portable.file import save_program
         from chainrule.compilation.portable.function import portable
 
-        dynamic: dict[str, Any] | None = dict(self.shapes) or None
+        dynamic: dict[str, Any] = {}
         if inputs is None:
             if self._last is None:
                 raise ArgumentError(
@@ -208,15 +211,20 @@ class Compiled(Generic[P, R]):
                     got=_("none"),
                     fix="save(path, cr.zeros(1, 784))",
                 )
-            (args, kwargs), patterns = self._last
+            newest = self._variants.newest(self._last.variant)
+            (args, kwargs), patterns = newest.example
             inputs = Example.of_call(self.function, args, kwargs)
             dynamic = {
                 name: [str(d) if isinstance(d, SymbolicDim) else d for d in shape]
                 for name, shape in patterns.items()
                 if name in inputs.names
             }
+        elif self.shapes:
+            inputs = Example.of(self.function, inputs)
+            inputs.check_named(self.shapes)
+            dynamic = {k: v for k, v in self.shapes.items() if k in inputs.names}
         made = portable(
-            self.function, inputs, dynamic, outputs, metadata, training=training
+            self.function, inputs, dynamic or None, outputs, metadata, training=training
         )
         return save_program(made, path)
 
@@ -266,18 +274,15 @@ class Compiled(Generic[P, R]):
             if sizes is not None and stale is None:
                 stale = variant
         changed = self._changed_numbers(stale)
+        if self.shapes:
+            check_named(self.function, args, kwargs, self.shapes)
         names = self._names(args, kwargs)
         wanted = self._patterns(family, names, shapes)
-        try:
-            variant = self._trace(args, kwargs, arrays, names, wanted, changed)
-        except ShapeError:
-            if self.shapes:
-                raise
-            variant = self._trace(args, kwargs, arrays, names, shapes, changed)
+        variant = self._fitting(args, kwargs, arrays, names, wanted, changed)
         if stale is not None and any(n in variant.numbers for n in changed):
             self._variants.drop(stale)
         self._variants.add(key, variant)
-        self._last = _alike(args, kwargs), dict(zip(names, wanted))
+        variant.example = _alike(args, kwargs), dict(zip(names, wanted))
         sizes = variant.sizes(shapes)
         assert sizes is not None
         return CachedCall(variant, sizes)
@@ -325,6 +330,35 @@ class Compiled(Generic[P, R]):
         return tuple(
             [SymbolicDim(a) if isinstance(a, str) else d for a, d in zip(asked, shape)]
         )
+
+    def _fitting(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        arrays: list[Array],
+        names: list[str],
+        patterns: tuple[Shape, ...],
+        changed: list[Number],
+    ) -> Variant:
+        """Trace for sizes with names, except those that are equal to another one.
+
+        A batch of one sample, say: what is done there may be another graph.
+        """
+        try:
+            return self._trace(args, kwargs, arrays, names, patterns, changed)
+        except Exception as error:  # in whatever way its Python refuses a size
+            named = size_names(patterns)
+            equal = getattr(error, "equal", frozenset[str]()) & named
+            if not named or (self.shapes and not equal):
+                raise
+        fixed = equal or named
+        patterns = tuple(
+            [
+                tuple([n if size_names(d) & fixed else d for d, n in zip(p, a.shape)])
+                for p, a in zip(patterns, arrays)
+            ]
+        )
+        return self._fitting(args, kwargs, arrays, names, patterns, changed)
 
     def _trace(
         self,
@@ -495,7 +529,8 @@ def compile(
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         threads: how many threads the engine uses; None lets the engine decide.
         shapes: names for the sizes that vary, by argument: ``{"x": ("N", 784)}``; then
-            the first compilation serves all of them.
+            the first compilation serves all of them. Sizes that its Python compares
+            equal with something, such as one row, have one of their own.
 
     Returns:
         A function of the same arguments that returns tensors. It can be differentiated

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.compilation.guards.fingerprints import fingerprint
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.tensor import Tensor, tensor
+from chainrule.text import _
 from chainrule.util.pytree import flatten
 
 #: Arguments that take on the dtype of the tensor beside them.
@@ -51,6 +53,66 @@ def named_leaves(
     for name, item in parts:
         walk(item, name)
     return items
+
+
+def sizes_of(asked: Mapping[str, Any] | None) -> dict[str, tuple[Any, ...]]:
+    """Return the shapes with names for sizes that are asked for, by argument.
+
+    Raises:
+        ArgumentError: not shapes by name.
+    """
+    if asked is None:
+        return {}
+    right = isinstance(asked, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(shape, tuple | list)
+        and all(map(_is_size, shape))
+        for name, shape in asked.items()
+    )
+    if not right:
+        raise ArgumentError(
+            _("shapes= gives sizes names, by argument."),
+            expected=_("a name, the size or None for each axis of an argument"),
+            got=f"{asked!r:.80}",
+            fix='shapes={"x": ("N", 784)}',
+        )
+    return {name: tuple(shape) for name, shape in asked.items()}
+
+
+def _is_size(size: Any) -> bool:
+    named = isinstance(size, str) and size.isidentifier()
+    return size is None or named or (isinstance(size, int) and size >= 0)
+
+
+def check_named(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    asked: Iterable[str],
+) -> None:
+    """Refuse names of arguments that a call's arrays have not.
+
+    An argument that the call leaves out, or gives as None, may have one.
+
+    Raises:
+        ArgumentError: no such array.
+    """
+    named = named_leaves(function, args, kwargs)
+    arrays = [name for name, item in named if not is_static(item)]
+    given = {name.partition(".")[0] for name, item in named if item is not None}
+    try:
+        signature = inspect.signature(getattr(function, "forward", function))
+        parameters = signature.parameters.values()
+        absent = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - given
+    except (TypeError, ValueError):
+        absent = set[str]()
+    for name in asked:
+        if name not in arrays and name.partition(".")[0] not in absent:
+            raise ArgumentError(
+                _("There is no argument {name!r} to give sizes names.", name=name),
+                expected=", ".join(dict.fromkeys([*arrays, *sorted(absent)])),
+                got=repr(name),
+            )
 
 
 def arguments_of(

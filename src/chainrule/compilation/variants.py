@@ -46,6 +46,8 @@ class Variant:
         guards: what the function found outside.
         numbers: floats outside that are inputs, behind the arguments.
         static: the arguments that are part of the program, by name.
+        example: the arguments of the call that it was made for, with their shapes by
+            name, in which sizes that varied have names.
         count: the changes that it was last held against.
         changed: the ids of the tensors that it changes.
         connection: what connects results with what they are computed of, where a
@@ -61,6 +63,7 @@ class Variant:
     numbers: tuple[Number, ...]
     static: Mapping[str, Any]
     count: int = -1
+    example: Any = None
 
     def __post_init__(self) -> None:
         slots = [self.traced.slots[key] for key in self.traced.entry.replaces]
@@ -141,6 +144,11 @@ class Variants:
     def family(self, key: Any) -> list[Variant]:
         """Return the compiled variants of a function for one kind of arguments."""
         return self._families.get(key, [])
+
+    def newest(self, variant: Variant) -> Variant:
+        """Return the newest variant of a family, for most sizes; itself if dropped."""
+        family = self.family(self._used.get(variant))
+        return family[0] if family else variant
 
     def use(self, variant: Variant) -> None:
         """Mark a compiled variant of a function as the most recently used."""

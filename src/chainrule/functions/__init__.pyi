@@ -887,7 +887,7 @@ def hamming_window(window_length: int, /, periodic: bool = True, alpha: float = 
     """Return the Hamming window, α − β cos 2πt, of so many points."""
 def blackman_window(window_length: int, /, periodic: bool = True, *, dtype: DTypeLike = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Return Blackman's window, 0.42 − ½ cos 2πt + 0.08 cos 4πt, of so many points."""
-def stft(x: TensorLike, /, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: TensorLike | None = None, center: bool = True, pad_mode: PadMode = 'reflect', normalized: bool = False, onesided: bool = True, return_complex: bool = False) -> Tensor:
+def stft(x: TensorLike, /, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: TensorLike | None = None, center: bool = True, pad_mode: PadMode = 'reflect', normalized: bool = False, onesided: bool | None = None, return_complex: bool = False) -> Tensor:
     """Return Fourier transforms of overlapping frames of real signals, as pairs."""
 def istft(x: TensorLike, /, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: TensorLike | None = None, center: bool = True, normalized: bool = False, onesided: bool | None = None, length: int | None = None, return_complex: bool = False) -> Tensor:
     """Return the real signals of which ``stft`` gives x: its least-squares inverse."""

@@ -13,10 +13,11 @@ import operator
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from functools import cached_property
+from numbers import Number
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -157,7 +158,7 @@ class SymbolicDim:
             factor = self.factor * other.factor
             return SymbolicDim(*self.names, *other.names, factor=factor)
         if not isinstance(other, int):
-            return NotImplemented  # a tensor knows what to do
+            return self._arithmetic(other)
         return SymbolicDim(*self.names, factor=self.factor * other) if other else 0
 
     def __rmul__(self, other: object) -> Dim:
@@ -166,7 +167,7 @@ class SymbolicDim:
     def __floordiv__(self, other: object) -> Dim:
         """Divide a symbolic size; raise an error if the quotient may not be whole."""
         if not isinstance(other, int | SymbolicDim):
-            return NotImplemented
+            return self._arithmetic(other)
         divisor = other if isinstance(other, SymbolicDim) else SymbolicDim(factor=other)
         left = Counter(self.names)
         left.subtract(divisor.names)
@@ -188,7 +189,15 @@ class SymbolicDim:
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, int | SymbolicDim):
-            return False
+            if not isinstance(other, Number):
+                return NotImplemented  # a tensor knows what to do
+            try:
+                whole = int(cast("Any", other))
+            except (TypeError, ValueError, OverflowError):  # complex, NaN, infinity
+                return False
+            if whole != other:
+                return False
+            other = whole
         if isinstance(other, SymbolicDim) and (
             other.factor == self.factor and other.names == self.names
         ):
@@ -201,7 +210,8 @@ class SymbolicDim:
                 if isinstance(other, SymbolicDim) and not _asked_by_user(here):
                     return False  # ours takes other names for other sizes
                 raise self._unknown(
-                    _("{self} compared with {other}", self=self, other=other)
+                    _("{self} compared with {other}", self=self, other=other),
+                    {*self.names, *getattr(other, "names", ())},
                 )
             _guess.guards.append(guard)
         elif _guess.decided and _asked_by_user(inspect.currentframe()):
@@ -241,34 +251,40 @@ class SymbolicDim:
     def __bool__(self) -> bool:
         return _guess.sizes is None or self != 0
 
-    def _unknown(self, use: str) -> UnknownSizeError:
-        return UnknownSizeError(
+    def _unknown(self, use: str, equal: Iterable[str] = ()) -> UnknownSizeError:
+        error = UnknownSizeError(
             _("The size {self} is not known while a function is traced.", self=self),
             expected=_("code that works for every size, such as x.mean() or x.reshape"),
             got=use,
             fix=_("trace with fixed shapes, or avoid int(x.shape[0])"),
         )
+        error.equal = frozenset(equal)
+        return error
 
-    def __index__(self) -> int:
-        raise self._unknown(_("{self} used as a plain integer", self=self))
-
-    def _arithmetic(self, other: Any) -> Any:
-        if not isinstance(other, int | float | SymbolicDim):
+    def _arithmetic(self, other: Any, *more: Any) -> Any:
+        if not isinstance(other, Number | SymbolicDim):
             return NotImplemented  # a tensor knows what to do
         raise self._unknown(_("in a sum, a difference or a quotient"))
 
-    __int__: ClassVar[Callable[..., int]] = __index__
-    __float__: ClassVar[Callable[..., float]] = __index__
-    __add__: ClassVar[Callable[..., Any]] = _arithmetic
-    __radd__: ClassVar[Callable[..., Any]] = _arithmetic
-    __sub__: ClassVar[Callable[..., Any]] = _arithmetic
-    __rsub__: ClassVar[Callable[..., Any]] = _arithmetic
-    __mod__: ClassVar[Callable[..., Any]] = _arithmetic
-    __rmod__: ClassVar[Callable[..., Any]] = _arithmetic
-    __truediv__: ClassVar[Callable[..., Any]] = _arithmetic
-    __rtruediv__: ClassVar[Callable[..., Any]] = _arithmetic
-    __rfloordiv__: ClassVar[Callable[..., Any]] = _arithmetic
-    __pow__: ClassVar[Callable[..., Any]] = _arithmetic
+    def _number(self, *digits: Any) -> Any:
+        raise self._unknown(_("{self} used as a plain integer", self=self))
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse what an integer has, such as ``bit_length``."""
+        if name.startswith("_") or not hasattr(int, name):
+            raise AttributeError(name)
+        return self._number()
+
+    # All that an integer has: where one asks, a size with a name is not known.
+    __index__ = __int__ = __float__ = __complex__ = __round__ = _number
+    __trunc__ = __floor__ = __ceil__ = __neg__ = __pos__ = __abs__ = __invert__ = (
+        _number
+    )
+    __add__ = __radd__ = __sub__ = __rsub__ = __mod__ = __rmod__ = _arithmetic
+    __truediv__ = __rtruediv__ = __rfloordiv__ = __pow__ = __rpow__ = _arithmetic
+    __divmod__ = __rdivmod__ = __and__ = __rand__ = __or__ = __ror__ = _arithmetic
+    __xor__ = __rxor__ = __lshift__ = __rlshift__ = _arithmetic
+    __rshift__ = __rrshift__ = _arithmetic
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise self._unknown(_("given to NumPy"))
@@ -341,7 +357,13 @@ class SizeGuard:
 
 
 class UnknownSizeError(ShapeError):
-    """The error for code that needs the number of a symbolic (named) size."""
+    """The error for code that needs the number of a symbolic (named) size.
+
+    Attributes:
+        equal: the names in sizes that an example makes equal, which others need not be.
+    """
+
+    equal: frozenset[str] = frozenset()
 
 
 class _Guess(threading.local):

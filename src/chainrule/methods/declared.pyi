@@ -1018,7 +1018,7 @@ class Declared(TensorBase):
         """Return Σ Aᵏ/k! of square matrices."""
     def matrix_power(self, n: int) -> Self:
         """Return Aⁿ of square matrices, by repeated squares; for n < 0 of the inverse."""
-    def stft(self, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: TensorLike | None = None, center: bool = True, pad_mode: PadMode = 'reflect', normalized: bool = False, onesided: bool = True, return_complex: bool = False) -> Self:
+    def stft(self, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: TensorLike | None = None, center: bool = True, pad_mode: PadMode = 'reflect', normalized: bool = False, onesided: bool | None = None, return_complex: bool = False) -> Self:
         """Return Fourier transforms of overlapping frames of real signals, as pairs."""
     def istft(self, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: TensorLike | None = None, center: bool = True, normalized: bool = False, onesided: bool | None = None, length: int | None = None, return_complex: bool = False) -> Self:
         """Return the real signals of which ``stft`` gives x: its least-squares inverse."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from chainrule.util.keywords import strict
 
 #: What fills up shorter texts, the most usual first; GPT-2 has the last one alone.
 _FILLERS = ("[PAD]", "<pad>", "<|endoftext|>")
+
+#: Halves of characters, which are no text.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Tokens(NamedTuple):
@@ -67,6 +71,14 @@ def tokenize(
     """
     if isinstance(tokenizer, str | os.PathLike):
         tokenizer = _read(tokenizer)
+    if not hasattr(tokenizer, "encode_batch") or not hasattr(tokenizer, "padding"):
+        inner = hasattr(tokenizer, "backend_tokenizer")
+        raise ArgumentError(
+            _("tokenize takes a tokeniser of the package tokenizers."),
+            expected=_("a tokenizers.Tokenizer, or the path of its tokenizer.json"),
+            got=type(tokenizer).__name__,
+            fix="tokenizer.backend_tokenizer" if inner else None,
+        )
     items = [] if isinstance(texts, str) else list(texts)
     if not items or not all(map(_is_text, items)):
         raise ArgumentError(
@@ -105,7 +117,8 @@ def tokenize(
 
 def _is_text(item: Any) -> bool:
     pair = isinstance(item, tuple | list) and len(item) == 2
-    return isinstance(item, str) or (pair and all(isinstance(t, str) for t in item))
+    texts = item if pair else (item,)
+    return all(isinstance(t, str) and not _SURROGATE.search(t) for t in texts)
 
 
 def _filler(tokenizer: Any) -> int | None:

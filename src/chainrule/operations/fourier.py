@@ -57,12 +57,17 @@ def _points(n: int | None, default: Any) -> int:
     return whole("n", int(default) if n is None else n, least=1)
 
 
+def _named(norm: Norm | None) -> Norm:
+    """Return what a transform without a norm has."""
+    return "backward" if norm is None else norm
+
+
 def _complex(x: Value, n: int | None, dim: int, norm: Any, inverse: bool) -> Value:
     shape = _signals(x)
     axis = axis_of(shape, dim)
     x = _resized(x, axis, _points(n, shape[axis]))
     last = len(shape) - 1
-    y = fourier.fft(moved(x, axis, last), inverse=inverse, norm=norm or "backward")
+    y = fourier.fft(moved(x, axis, last), inverse=inverse, norm=_named(norm))
     return moved(y, last, axis)
 
 
@@ -111,7 +116,7 @@ def rfft(
     axis = axis_of(x.shape, dim)
     x = _resized(x, axis, _points(n, x.shape[axis]))
     last = len(x.shape) - 1
-    y = fourier.rfft(moved(x, axis, last), norm=norm or "backward")
+    y = fourier.rfft(moved(x, axis, last), norm=_named(norm))
     return moved(y, last, axis)
 
 
@@ -132,7 +137,7 @@ def irfft(
     n = _points(n, 2 * (int(shape[axis]) - 1))
     x = _resized(x, axis, n // 2 + 1)
     last = len(shape) - 1
-    y = fourier.irfft(moved(x, axis, last), n=n, norm=norm or "backward")
+    y = fourier.irfft(moved(x, axis, last), n=n, norm=_named(norm))
     return moved(y, last, axis)
 
 

@@ -27,7 +27,10 @@ from chainrule.text import _
 def reshaped(v: Value, shape: tuple[Any, ...]) -> Value:
     """Return a graph value in another shape; one size may be −1."""
     shape = fill(v.shape, shape)
-    return v if shape == v.shape else apply(movement.reshape, (v,), {"shape": shape})
+    # Of shapes of other lengths a size with a name may not be compared with 1.
+    if len(shape) == len(v.shape) and shape == v.shape:
+        return v
+    return apply(movement.reshape, (v,), {"shape": shape})
 
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -20,7 +20,13 @@ from chainrule.operations.creation import zeros
 from chainrule.operations.fourier import fft, irfft, rfft
 from chainrule.operations.joining import PadMode, pad
 from chainrule.operations.op import op
-from chainrule.operations.operands import astype, broadcast_to, floating, value_of
+from chainrule.operations.operands import (
+    astype,
+    broadcast_to,
+    floating,
+    promote,
+    value_of,
+)
 from chainrule.operations.shapes import cut, reshaped, window_places, windows
 from chainrule.operations.writing import index_add
 from chainrule.primitives.checks import require_all
@@ -101,9 +107,13 @@ def blackman_window(
 
 
 def _framing(
-    n_fft: Any, hop_length: Any, win_length: Any, window: Any, like: Value
-) -> tuple[int, int, Value | None]:
-    """Return the length of frames, the step, and the window between zeros if any."""
+    x: Value, n_fft: Any, hop_length: Any, win_length: Any, window: Any
+) -> tuple[Value, int, int, Value | None]:
+    """Return x, the length of frames, the step, and the window between zeros if any.
+
+    x and the window have one dtype then.
+    """
+    x = floating(x)
     n = whole("n_fft", n_fft, least=1)
     hop = whole("hop_length", n // 4 if hop_length is None else hop_length, least=1)
     length = whole("win_length", n if win_length is None else win_length, least=1)
@@ -121,10 +131,12 @@ def _framing(
             got=show(line.shape),
         )
     if line is None and length == n:
-        return n, hop, None
-    line = full(1.0, like.dtype, (length,)) if line is None else line
+        return x, n, hop, None
+    line = full(1.0, x.dtype, (length,)) if line is None else line
+    dtype = promote(x.dtype, line.dtype)
     left = (n - length) // 2
-    return n, hop, pad(astype(line, like.dtype), (left, n - length - left))
+    line = pad(astype(line, dtype), (left, n - length - left))
+    return astype(x, dtype), n, hop, line
 
 
 def _times(x: Value, line: Value | None) -> Value:
@@ -142,7 +154,7 @@ def stft(
     center: bool = True,
     pad_mode: PadMode = "reflect",
     normalized: bool = False,
-    onesided: bool = True,
+    onesided: bool | None = None,
     return_complex: bool = False,
 ) -> Value:
     """Return Fourier transforms of overlapping frames of real signals, as pairs.
@@ -158,7 +170,7 @@ def stft(
             both ends then. Else it begins there.
         pad_mode: how it is continued; see :func:`chainrule.pad`.
         normalized: whether transforms are divided by √n_fft.
-        onesided: whether there are the frequencies 0 … ⌊n_fft/2⌋ alone.
+        onesided: whether there are the frequencies 0 … ⌊n_fft/2⌋ alone, as by default.
         return_complex: False; there are no complex numbers.
 
     Returns:
@@ -183,8 +195,7 @@ def stft(
             expected="(T,), (N, T)",
             got=show(x.shape),
         )
-    x = floating(x)
-    n, hop, line = _framing(n_fft, hop_length, win_length, window, x)
+    x, n, hop, line = _framing(x, n_fft, hop_length, win_length, window)
     if center:
         lead = (1,) * (3 - len(x.shape))
         padded = pad(reshaped(x, (*lead, *x.shape)), (n // 2, n // 2), pad_mode)
@@ -198,7 +209,7 @@ def stft(
         )
     frames = _times(windows(x, axis, n, hop), line)
     norm = "ortho" if normalized else "backward"
-    if onesided:
+    if onesided or onesided is None:
         y = rfft(frames, norm=norm)
     else:
         pairs = pad(reshaped(frames, (*frames.shape, 1)), (0, 1))
@@ -241,8 +252,7 @@ def istft(
     >>> cr.istft(cr.stft(x, 4, window=window), 4, window=window).round()
     tensor([0., 1., 2., 3., 4., 5., 6., 7.])
     """
-    x = floating(x)
-    n, hop, line = _framing(n_fft, hop_length, win_length, window, x)
+    x, n, hop, line = _framing(x, n_fft, hop_length, win_length, window)
     half, rank = n // 2 + 1, len(x.shape)
     bins = (half, n) if onesided is None else (half if onesided else n,)
     if rank not in (3, 4) or x.shape[-1] != 2 or x.shape[-3] not in bins:

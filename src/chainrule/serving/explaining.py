@@ -16,7 +16,7 @@ from chainrule.graph.node import Array
 from chainrule.runs import exporting, source
 from chainrule.runs.trained import Trained
 from chainrule.serving.model import Served
-from chainrule.serving.rows import RowError, TableReader, cells_of
+from chainrule.serving.rows import RowError, TableReader, cells_of, classes_of
 from chainrule.tensor import tensor
 from chainrule.text import _
 
@@ -84,7 +84,7 @@ def _target(served: Served, row: dict[str, Any]) -> Array | None:
         return None
     if not isinstance(reader, TableReader):
         value = row[names[0]]
-        classes = served.program.metadata.get("classes") or []
+        classes = classes_of(served.program)
         value = classes.index(value) if value in classes else value
         try:
             y = np.asarray(value if isinstance(value, list) else [value])
@@ -93,7 +93,7 @@ def _target(served: Served, row: dict[str, Any]) -> Array | None:
         if y.dtype.kind not in "biuf":
             raise RowError.at(
                 _("The target does not fit."),
-                ", ".join(map(str, classes)) or _("a number"),
+                ", ".join(classes) or _("a number"),
                 f"{value!r:.40}",
                 column=names[0],
             )

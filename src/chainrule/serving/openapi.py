@@ -8,7 +8,7 @@ from chainrule.data.tables.columns import Category, Date, Number
 from chainrule.data.tables.texts import Texts
 from chainrule.graph.types import ArrayType, DType
 from chainrule.serving.model import Served
-from chainrule.serving.rows import Reader, TableReader
+from chainrule.serving.rows import Reader, TableReader, classes_of
 from chainrule.version import __version__
 
 #: Categories that are listed; of more, the first ones are examples.
@@ -18,28 +18,30 @@ LISTED = 200
 def document(served: Served) -> dict[str, Any]:
     """Return the OpenAPI description of a served model."""
     reader = served.reader
-    row: dict[str, Any] = {
-        "type": "object",
-        "properties": _properties(reader),
-        "required": list(reader.names),
-    }
-    columns = {
-        "type": "object",
-        "properties": {
-            name: {"type": "array", "items": schema}
-            for name, schema in row["properties"].items()
-        },
-        "required": list(reader.names),
-    }
-    result = {"type": "object", "properties": _results(served)}
-    refer = "#/components/schemas/"
-    rows = {
-        "oneOf": [
-            {"$ref": f"{refer}Row"},
-            {"$ref": f"{refer}Columns"},
-            {"type": "array", "items": {"$ref": f"{refer}Row"}},
-        ]
-    }
+    schemas: dict[str, Any] = {"Error": ERROR}
+    if reader.by_row:
+        row, result = _properties(reader), _results(served, 1)
+        schemas["Row"], schemas["Result"] = _object(row), _object(result)
+        schemas["Columns"], schemas["ResultColumns"] = (
+            _object({k: {"type": "array", "items": v} for k, v in columns.items()})
+            for columns in (row, result)
+        )
+        rows, results = (
+            {
+                "oneOf": [
+                    _refer(one),
+                    _refer(columns),
+                    {"type": "array", "items": _refer(one)},
+                ]
+            }
+            for one, columns in (("Row", "Columns"), ("Result", "ResultColumns"))
+        )
+        one = _refer("Row")
+    else:
+        schemas["Arrays"] = _object(_properties(reader))
+        schemas["Result"] = _object(_results(served, 0))
+        one = rows = _refer("Arrays")
+        results = _refer("Result")
     paths: dict[str, Any] = {
         "/predict": {
             "post": {
@@ -55,17 +57,7 @@ def document(served: Served) -> dict[str, Any]:
                     "200": {
                         "description": "the predictions",
                         "content": {
-                            "application/json": {
-                                "schema": {
-                                    "oneOf": [
-                                        {"$ref": f"{refer}Result"},
-                                        {
-                                            "type": "array",
-                                            "items": {"$ref": f"{refer}Result"},
-                                        },
-                                    ]
-                                }
-                            },
+                            "application/json": {"schema": results},
                             "text/csv": {"schema": {"type": "string"}},
                         },
                     },
@@ -82,9 +74,7 @@ def document(served: Served) -> dict[str, Any]:
                 "summary": "Show every number of a training step on one row.",
                 "requestBody": {
                     "required": True,
-                    "content": {
-                        "application/json": {"schema": {"$ref": f"{refer}Row"}}
-                    },
+                    "content": {"application/json": {"schema": one}},
                 },
                 "responses": {
                     "200": {
@@ -95,7 +85,6 @@ def document(served: Served) -> dict[str, Any]:
                 },
             }
         }
-    schemas = {"Row": row, "Columns": columns, "Result": result, "Error": ERROR}
     return {
         "openapi": "3.1.0",
         "info": {"title": served.name, "version": __version__},
@@ -132,8 +121,17 @@ STATUS = {
 }
 
 
+def _refer(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an object that has all of some properties."""
+    return {"type": "object", "properties": properties, "required": [*properties]}
+
+
 def _errors(*codes: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    content = {"application/json": {"schema": _refer("Error")}}
     return {c: {"description": STATUS[c], "content": content} for c in codes}
 
 
@@ -147,9 +145,13 @@ def _properties(reader: Reader) -> dict[str, Any]:
     if isinstance(reader, TableReader):
         fills = reader.schema.missing == "fill"
         return {c.name: _column(c, reader, fills) for c in reader.schema.columns}
-    said = reader.program.metadata.get("inputs") or {}
+    said = reader.program.metadata.get("inputs")
+    said = said if isinstance(said, dict) else {}
     return {
-        name: {**_array(type), **({"description": said[name]} if name in said else {})}
+        name: {
+            **_array(type, int(reader.by_row)),
+            **({"description": str(said[name])} if name in said else {}),
+        }
         for name, type in reader.program.inputs.items()
     }
 
@@ -170,10 +172,16 @@ def _column(column: Any, reader: TableReader, fills: bool) -> dict[str, Any]:
     return {**said, "examples": known[:LISTED]}
 
 
-def _array(type: ArrayType) -> dict[str, Any]:
-    """Return the JSON schema of an array without its first axis."""
-    schema: dict[str, Any] = {"type": _number(type.dtype)}
-    for size in reversed(type.shape[1:]):
+def _array(type: ArrayType, first: int, *, null: bool = False) -> dict[str, Any]:
+    """Return the JSON schema of an array without its first axes.
+
+    ``null``: floats may be null, which NaN and infinity are in JSON.
+    """
+    kind = _number(type.dtype)
+    schema: dict[str, Any] = {
+        "type": [kind, "null"] if null and type.dtype.is_float else kind
+    }
+    for size in reversed(type.shape[first:]):
         schema = {"type": "array", "items": schema}
         if isinstance(size, int):
             schema |= {"minItems": size, "maxItems": size}
@@ -186,13 +194,13 @@ def _number(dtype: DType) -> str:
     return "number" if dtype.is_float else "integer"
 
 
-def _results(served: Served) -> dict[str, Any]:
-    """Return the JSON schema of each output."""
-    program = served.program
-    found = {name: _array(type) for name, type in program.outputs.items()}
-    classes = program.metadata.get("classes")
-    if "classes" in found and classes:
-        found["classes"] = {"enum": list(classes)}
+def _results(served: Served, first: int) -> dict[str, Any]:
+    """Return the JSON schema of each output, without its first axes."""
+    outputs, classes = served.program.outputs, classes_of(served.program)
+    found = {k: _array(t, first, null=True) for k, t in outputs.items()}
+    if "classes" in found and classes and len(outputs["classes"].shape) == 1:
+        names = {"enum": classes}
+        found["classes"] = names if first else {"type": "array", "items": names}
     if "probabilities" in found and classes:
-        found["probabilities"]["description"] = f"of {', '.join(map(str, classes))}"
+        found["probabilities"]["description"] = f"of {', '.join(classes)}"
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.compilation.portable.loaded import LoadedProgram
-from chainrule.data.tables.cells import Cells, MissingValues, dated
+from chainrule.data.tables.cells import Cells, MissingValues, dated, given_number
 from chainrule.data.tables.columns import (
     Category,
     Date,
@@ -113,6 +114,10 @@ class Reader:
                 str(error)[:120],
                 malformed=True,
             ) from error
+        objects = content if isinstance(content, list) else [content]
+        keys = sum(len(item) for item in objects if isinstance(item, dict))
+        if body.count(b":") > keys:  # in texts, or of keys that are there twice
+            json.loads(body, object_pairs_hook=_unique)
         if isinstance(content, list) and self.by_row:
             rows: list[dict[str, Any]] = content
             for i, row in enumerate(rows):
@@ -345,14 +350,14 @@ class TableReader(Reader):
                 raise InvalidCellError(cells, strange, expected)
             return found[cells.codes]
         if isinstance(column, Date):
-            dates = dated(cells.texts, column.format)
-            missing = cells.missing(self.marks, np.where(dates.isna(), np.nan, 0.0))
-            if (invalid := np.asarray(dates.isna()) & ~missing).any():
+            dates = dated(cells.texts, column.format).astype("datetime64[ms]")
+            missing = cells.among(self.marks.in_numbers)
+            if (invalid := np.isnat(dates) & ~missing).any():
                 expected = _("a date as {format}", format=column.format)
                 raise InvalidCellError(cells, invalid, expected)
             self._require(column, cells, missing)
-            instants = dates.tz_localize(None).to_numpy().astype("datetime64[ms]")
-            return instants.astype(np.int64)[cells.codes]
+            dates[missing] = "NaT"
+            return dates.astype(np.int64)[cells.codes]
         return column.encode(cells, self.marks).values[cells.codes]
 
     def _require(self, column: Feature, cells: Cells, missing: Array) -> None:
@@ -386,7 +391,8 @@ def cells_of(name: str, values: list[Any]) -> Cells:
                 row=i,
                 column=name,
             )
-    return Cells(np.arange(len(texts)), texts)
+    given = np.array([given_number(value) for value in values])
+    return Cells(np.arange(len(texts)), texts, given=given)
 
 
 def reader_of(program: LoadedProgram) -> Reader:
@@ -414,13 +420,29 @@ def batched(program: LoadedProgram) -> bool:
 def named(program: LoadedProgram, outputs: Sequence[Array]) -> dict[str, Any]:
     """Return the outputs of some rows by name, with the names of classes."""
     found: dict[str, Any] = {}
-    classes = program.metadata.get("classes")
+    classes = classes_of(program)
     for name, array in zip(program.outputs, outputs):
         values = array.tolist()
         if name == "classes" and classes and array.ndim == 1:
-            values = [classes[max(i, 0)] for i in values]  # a sign is −1 or 1
+            values = [_class(classes, i) for i in values]
         found[name] = values
     return found
+
+
+def classes_of(program: LoadedProgram) -> list[str]:
+    """Return the names of a program's classes; none where its metadata have others."""
+    classes: Any = program.metadata.get("classes")
+    decided = program.outputs.get("classes")
+    right = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
+    if not right or (decided is not None and decided.dtype.is_float):
+        return []
+    return classes
+
+
+def _class(classes: list[str], code: int) -> str | int:
+    """Return the name of a class, or its number where it has none."""
+    code = max(code, 0)  # a sign is −1 or 1
+    return classes[code] if code < len(classes) else code
 
 
 def answer(columns: Mapping[str, list[Any]], form: str) -> Any:
@@ -433,7 +455,7 @@ def answer(columns: Mapping[str, list[Any]], form: str) -> Any:
 
 def as_csv(program: LoadedProgram, columns: Mapping[str, list[Any]]) -> str:
     """Return results as a CSV text: a line a row, several numbers in several cells."""
-    classes = program.metadata.get("classes") or ()
+    classes = classes_of(program)
     head: list[str] = []
     cells: list[Iterable[Any]] = []
     for name, values in columns.items():
@@ -451,6 +473,22 @@ def as_csv(program: LoadedProgram, columns: Mapping[str, list[Any]]) -> str:
     writer.writerow(harmless(head))
     writer.writerows(harmless([*map(str, row)]) for row in zip(*cells))
     return text.getvalue()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; refuse one with two values of a key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, __ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RowError.at(
+            _("A row has two values of one column."),
+            _("each key once"),
+            f"{twice!r:.40}",
+            column=twice,
+            malformed=True,
+        )
+    return found
 
 
 def _depth(value: Any, most: int) -> int:

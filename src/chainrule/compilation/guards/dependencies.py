@@ -91,6 +91,10 @@ class DependencyScan:
             while self._waiting:
                 self._visit(*self._waiting.popleft())
 
+    def objects(self) -> list[Any]:
+        """Return what a traced function may reach, itself among it."""
+        return list(self._seen.values())
+
     def _follow(self, name: str, items: Iterable[Any], level: int) -> None:
         """Queue objects for the scan of what a traced function may read."""
         self._waiting += [(name, item, level) for item in items]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from chainrule.compilation.arguments import is_static, named_leaves
+from chainrule.compilation.arguments import check_named, is_static, named_leaves
+from chainrule.compilation.guards.fingerprints import ATOMS
+from chainrule.compilation.guards.guards import Guards
 from chainrule.compilation.portable.agreement import agree
 from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
@@ -32,6 +35,8 @@ from chainrule.util.pytree import flatten, unflatten
 
 #: Sizes to trace with where a function compares with the one of its example.
 OTHERS = (7, 11, 13, 101)
+#: At most so many sizes are tried at which a comparison comes out otherwise.
+PROBES = 100
 
 #: Names for sizes that may vary: one for the first of each input, or shapes by input.
 Dynamic = str | Mapping[str, Sequence[int | str | None]]
@@ -89,6 +94,11 @@ class Example:
             )
         return cls(model, leaves, structure, names, places)
 
+    def check_named(self, asked: Iterable[str]) -> None:
+        """Refuse names of inputs that the call has not."""
+        args, kwargs = unflatten(self.structure, self.leaves)
+        check_named(self.function, args, kwargs, asked)
+
     @property
     def arrays(self) -> list[Array]:
         """The arrays among the arguments."""
@@ -127,7 +137,21 @@ class Example:
 
         Raises:
             ShapeError: another size is another graph.
+            ArgumentError: a function that changes what is outside of it.
         """
+        guards = Guards(self.function, self._objects())
+        traced = self._traced_for_all(patterns)
+        guards.refuse_changes(self._name)
+        return traced
+
+    def _objects(self) -> dict[str, Any]:
+        """Return the arguments that are objects of Python, by name."""
+        args, kwargs = unflatten(self.structure, self.leaves)
+        named = named_leaves(self.function, args, kwargs)
+        objects = {k: x for k, x in named if x is not None and is_static(x)}
+        return {k: x for k, x in objects.items() if not isinstance(x, ATOMS)}
+
+    def _traced_for_all(self, patterns: list[Shape]) -> Traced:
         given = solve_sizes([(p, a.shape) for p, a in zip(patterns, self.arrays)])
         failure: ShapeError | None = None
         for other in (None, *OTHERS):
@@ -147,6 +171,10 @@ class Example:
         assert failure is not None
         raise failure
 
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
     def _traced(self, shapes: Sequence[Shape]) -> Traced:
         def function(*tensors: Tensor) -> Any:
             leaves = list(self.leaves)
@@ -159,8 +187,7 @@ class Example:
             Input(name, ArrayType(shape, as_dtype(array.dtype)))
             for name, shape, array in zip(self.names, shapes, self.arrays)
         ]
-        name = getattr(self.function, "__name__", type(self.function).__name__)
-        return trace_entry(name, function, inputs)
+        return trace_entry(self._name, function, inputs)
 
     def _verify(
         self,
@@ -171,20 +198,19 @@ class Example:
     ) -> None:
         """Compare the graph with that of a size where a comparison comes out otherwise.
 
-        One that the function refuses is the caller's to leave out.
+        There may be further comparisons behind: their sizes are tried too. One that the
+        function refuses is the caller's to leave out.
         """
-        for name in sizes:
-            turns = {n for guard in guards for n in guard.turns(name, sizes)}
-            probes = [{**sizes, name: n} for n in sorted(turns)]
-            for others in probes:
-                if all(guard(others) for guard in guards):
+        waiting, tried = [(sizes, guards)], list[Sizes]()
+        while waiting:
+            near, guards = waiting.pop()
+            for name, others in _turns(near, guards):
+                turned = [guard for guard in guards if not guard(others)]
+                if not turned or others in tried:
                     continue
-                shapes = [resolve(pattern, others) for pattern in patterns]
-                try:
-                    fixed = self._traced(shapes)
-                except Exception:  # noqa: BLE001 - in whatever way it refuses a size
-                    continue
-                if not agree(traced, fixed, others, self.arrays):
+                tried.append(others)
+                behind = self._behind(traced, patterns, others, turned)
+                if behind is None or len(tried) > PROBES:
                     raise ShapeError(
                         _(
                             "With {name} = {size} the model computes something else "
@@ -196,6 +222,39 @@ class Example:
                         got=_("code that looks at {name}", name=name),
                         fix=_("leave {name} out of dynamic: a file a size", name=name),
                     )
+                waiting.append((others, behind))
+
+    def _behind(
+        self,
+        traced: Traced,
+        patterns: list[Shape],
+        sizes: Sizes,
+        turned: Sequence[SizeGuard],
+    ) -> Sequence[SizeGuard] | None:
+        """Return what is compared where guards turn; None if the graph is another."""
+        try:
+            fixed = self._traced([resolve(pattern, sizes) for pattern in patterns])
+        except Exception:  # noqa: BLE001 - in whatever way it refuses a size
+            fixed = None
+        if fixed is not None and not agree(traced, fixed, sizes, self.arrays):
+            return None
+        with guessing(sizes) as guards:
+            try:
+                self._traced(patterns)
+            except UnknownSizeError:
+                # Where sizes are equal there is this one; else others may differ.
+                single = any(guard.decide is operator.eq for guard in turned)
+                return guards if single or fixed is None else None
+            except Exception:  # noqa: BLE001
+                return guards
+        return guards
+
+
+def _turns(near: Sizes, guards: Sequence[SizeGuard]) -> Iterator[tuple[str, Sizes]]:
+    """Yield sizes at which a guard may come out otherwise, with the one that varies."""
+    for name in near:
+        turns = {n for guard in guards for n in guard.turns(name, near)}
+        yield from ((name, {**near, name: n}) for n in sorted(turns))
 
 
 def _check_call(

@@ -242,14 +242,19 @@ def _checked(document: dict[str, Any], arrays: dict[str, Array]) -> Portable:
     structure = _read(document["structure"])
     if sorted(_leaves(structure)) != [*range(len(outputs))]:
         raise ValueError(_("outputs that its nest does not have"))
-    metadata = document["metadata"]
-    if not isinstance(metadata, dict):
-        raise ValueError(_("metadata that are no dictionary"))
+    metadata = _named("metadata", document)
     types = {n: v.type for n, v in zip(inputs, graph.inputs)}
-    codes = {k: _codes(k, v, types) for k, v in document["codes"].items()}
+    codes = {k: _codes(k, v, types) for k, v in _named("codes", document).items()}
     held = {name: arrays[name] for name in weights}
     about = {**metadata, "chainrule": document["chainrule"]}
     return Portable(graph, inputs, held, outputs, about, codes, structure)
+
+
+def _named(key: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file says by name."""
+    if not isinstance(found := document[key], dict):
+        raise ValueError(_("{key} that are no dictionary", key=key))
+    return found
 
 
 def _check_sizes(graph: Graph, inputs: int) -> None:
@@ -264,7 +269,7 @@ def _check_sizes(graph: Graph, inputs: int) -> None:
 
 def _codes(name: str, said: Any, types: Mapping[str, ArrayType]) -> Any:
     """Return the codes of an input that is texts."""
-    codes, other, type = said["codes"], said["other"], types[name]
+    codes, other, type = _named("codes", said), said["other"], types[name]
     whole = [other, *codes.values()]
     if not all(isinstance(n, int) and abs(n) < 1 << 62 for n in whole):
         raise ValueError(_("codes of {name!r:.40} that are no numbers", name=name))

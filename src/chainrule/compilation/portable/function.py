@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from chainrule.compilation.guards.dependencies import DependencyScan
 from chainrule.compilation.modes import mode
 from chainrule.compilation.portable.agreement import weights_of
 from chainrule.compilation.portable.example import Dynamic, Example
 from chainrule.compilation.tracing import Traced
+from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
@@ -113,16 +115,28 @@ def portable(
 
 
 def _traced(example: Example, patterns: list[Shape], training: bool) -> Traced:
-    """Trace a function, and the modules that it calls in prediction mode."""
-    model: Any = example.function
-    modules = [model] if hasattr(model, "named_modules") and not training else []
-    with no_grad(), mode(*modules, training=False):
-        traced = example.trace(patterns)
-    met = [module for module, trains in traced.modes if trains]
-    if training or not met:
-        return traced
-    with no_grad(), mode(*met, training=False):
-        return example.trace(patterns)
+    """Trace a function, and the modules that it calls in prediction mode.
+
+    No other thread runs a compiled function meanwhile, which would be in this mode too.
+    """
+    modules = [] if training else _modules(example.function)
+    with process.lock, no_grad():
+        with mode(*modules, training=False):
+            traced = example.trace(patterns)
+        met = [module for module, trains in traced.modes if trains]
+        if training or not met:
+            return traced
+        with mode(*met, training=False):
+            return example.trace(patterns)
+
+
+def _modules(function: Callable[..., Any]) -> list[Any]:
+    """Return the modules that a function may read, itself among them."""
+    if hasattr(function, "named_modules"):
+        return [function]
+    reached = DependencyScan(function, {}).objects()
+    objects = (item for item in reached if not isinstance(item, type))
+    return [item for item in objects if hasattr(item, "named_modules")]
 
 
 def _named_outputs(

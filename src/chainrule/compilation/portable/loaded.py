@@ -18,6 +18,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.text import parse, to_text
 from chainrule.graph.types import NO_SIZES, Sizes, SymbolicDim
+from chainrule.operations.arguments import whole
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -177,6 +178,7 @@ class LoadedProgram:
                 expected=", ".join(self.graph.size_names) or _("none"),
                 got=", ".join(sizes) or _("none"),
             )
+        sizes = {name: whole(name, n, least=0) for name, n in sizes.items()}
         with process.lock:
             executable = self._idle.pop() if self._idle else self._another()
             executable.prepare(_ENTRY, sizes)

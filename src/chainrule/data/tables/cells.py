@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -78,6 +78,7 @@ class Cells:
         codes: for each row the number of its distinct cell.
         texts: the distinct texts, without spaces around them; some may be equal.
         values: the numbers, where the cells were read as numbers; NaN is missing.
+        given: for each text the number that its cell was, beside others; else NaN.
     """
 
     def __init__(
@@ -85,8 +86,9 @@ class Cells:
         codes: np.ndarray,
         texts: list[str] | None = None,
         values: np.ndarray | None = None,
+        given: np.ndarray | None = None,
     ) -> None:
-        self.codes, self.values = codes, values
+        self.codes, self.values, self.given = codes, values, given
         if texts is not None:
             self.texts = texts
 
@@ -114,7 +116,10 @@ class Cells:
         if (values := _values(distinct, missing)) is not None:
             return cls(codes, values=values)
         texts = ["" if no else str(t).strip() for t, no in zip(distinct, missing)]
-        return cls(codes, texts)
+        given = None
+        if any(type(t) is not str for t in distinct):
+            given = np.fromiter(map(given_number, distinct), np.float64, len(distinct))
+        return cls(codes, texts, given=given)
 
     @cached_property
     def texts(self) -> list[str]:
@@ -139,7 +144,17 @@ class Cells:
 
     def numbers(self, decimal: str) -> np.ndarray:
         """Parse a column's distinct cells as numbers; NaN for other texts."""
-        return parsed(self.texts, decimal) if self.values is None else self.values
+        if self.values is not None:
+            return self.values
+        numbers = parsed(self.texts, decimal)
+        if self.given is None:
+            return numbers
+        return np.where(np.isnan(self.given), numbers, self.given)
+
+    def among(self, texts: Container[str]) -> np.ndarray:
+        """Return, for each of a column's distinct cells, whether it is one of texts."""
+        lower = (text.lower() in texts for text in self.texts)
+        return np.fromiter(lower, bool, len(self))
 
     def missing(
         self, marks: MissingValues, values: np.ndarray | None = None
@@ -148,11 +163,10 @@ class Cells:
 
         Args:
             marks: the marks of missing values.
-            values: the numbers of the cells, in a column of numbers or dates.
+            values: the numbers of the cells, in a column of numbers.
         """
         if values is None:
-            lower = (text.lower() in marks.in_texts for text in self.texts)
-            return np.fromiter(lower, bool, len(self))
+            return self.among(marks.in_texts)
         missing = np.isnan(values)
         if self.values is None:
             codes = np.flatnonzero(missing)
@@ -160,6 +174,16 @@ class Cells:
         if marks.values:
             missing |= np.isin(values, list(marks.values))
         return missing
+
+
+def given_number(cell: Any) -> float:
+    """Return the number that a cell is, whatever its decimal mark; NaN for others."""
+    if isinstance(cell, bool) or not isinstance(cell, int | float | np.number):
+        return math.nan
+    try:
+        return float(cell)
+    except (OverflowError, TypeError):  # too large, or complex
+        return math.nan
 
 
 def _is_missing(cell: Any, na: Any) -> bool:

@@ -210,7 +210,7 @@ class Date:
         """
         dates = dated(cells.texts, self.format)
         values = [days(dates), *(PARTS[part](dates) for part in self.parts)]
-        missing = cells.missing(marks, values[0])
+        missing = cells.among(marks.in_numbers)
         if (invalid := np.isnan(values[0]) & ~missing).any():
             expected = _("a date as {format}", format=self.format)
             raise InvalidCellError(cells, invalid, expected)

@@ -152,9 +152,10 @@ def attention(module: Any, parts: Sequence[Part]) -> State | None:
     if {len(arrays) for arrays in inner} not in ({1}, {2}):
         return None
     weights = [arrays[0] for arrays in inner]
-    if any(w.ndim != 3 for w in weights):
-        return None
     *into, out = weights
+    heads = [w.shape[-2] if w.ndim == 3 else 0 for w in into]
+    if out.ndim != 3 or {*heads, len(out)} != {module.num_heads}:
+        return None
     state = {
         "in_proj_weight": np.concatenate([w.reshape(len(w), -1).T for w in into]),
         "out_proj.weight": out.reshape(-1, out.shape[-1]).T,
@@ -209,8 +210,16 @@ def _recurrent(kind: str) -> Callable[[Any], tuple[str, ...]]:
     return lambda m: ("bidirectional",) if m.bidirectional else (kind,)
 
 
+def _ways(module: Any) -> dict[str, Any]:
+    return {"go_backwards": False, "merge_mode": "concat"}
+
+
 def _gates(module: Any) -> dict[str, Any]:
-    return {"activation": "tanh", "recurrent_activation": "sigmoid"}
+    return {
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        **_ways(module),
+    }
 
 
 @layer(nn.LSTM, kinds=_recurrent("lstm"), settings=_gates)
@@ -218,7 +227,7 @@ def _gates(module: Any) -> dict[str, Any]:
 @layer(
     nn.RNN,
     kinds=_recurrent("simple_rnn"),
-    settings=lambda m: {"activation": m.nonlinearity},
+    settings=lambda m: {"activation": m.nonlinearity, **_ways(m)},
 )
 def recurrent(module: Any, parts: Sequence[Part]) -> State | None:
     """(in, gates · m) to (gates · m, in); a layer of Keras for each of the module's.
@@ -270,12 +279,12 @@ def described(config: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]
 
 
 def _settings(item: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a layer, or of the one that it wraps, as both ways do."""
+    """Return the settings of a layer, with those of the one that it wraps."""
     settings = item.get("config")
     if not isinstance(settings, dict):
         return {}
     wrapped = settings.get("layer")
-    return _settings(wrapped) if isinstance(wrapped, dict) else settings
+    return settings | _settings(wrapped) if isinstance(wrapped, dict) else settings
 
 
 def snake_case(name: str) -> str:

@@ -41,8 +41,8 @@ def load_keras(
 
     The layers of one kind go together in their order: the first ``nn.Conv2d`` with the
     first ``Conv2D``. What a module is built of is not read from the file, but for two
-    things that a ``.keras`` file says: an ε of normalisation and the activations of
-    recurrent layers that differ are an error.
+    things that a ``.keras`` file says: an ε of normalisation, and the activations and
+    directions of recurrent layers, that differ are an error.
 
     Nothing in the file is run, and memory is bounded by some times its size.
 

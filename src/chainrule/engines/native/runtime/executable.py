@@ -274,13 +274,14 @@ class _Compiled:
         if like is not None:
             self.code, self.conditions = like.code, like.conditions
             self.private_bytes, self.arena_bytes = like.private_bytes, like.arena_bytes
+            self.function = like.function
         else:
-            with process.lock:  # kernels are the process'
+            with process.lock:  # kernels are the process', and so is LLVM's own lock
                 code = self._code(owner, emitted)
                 self.code = jit.machine_code(code.machine, code.packs)
+                self.function = WORKER(self.code.address("entry"))
             self.conditions, self.private_bytes = code.conditions, code.private_bytes
             self.arena_bytes = code.arena_bytes
-        self.function = WORKER(self.code.address("entry"))
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
         status = np.zeros(2, np.uint32)

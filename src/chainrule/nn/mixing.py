@@ -7,15 +7,17 @@ shuffled, so that is one at random.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.functions import arange, where
+from chainrule.functions import arange, eye, where
 from chainrule.nn.arguments import number
 from chainrule.nn.module import Module
+from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.validation import maybe, whole
 
@@ -33,14 +35,15 @@ class Mixture(Module):
 
     def __init__(self, alpha: float = 1.0, num_classes: int | None = None) -> None:
         self.alpha = number(type(self).__name__, "alpha", alpha, above=0)
-        self.num_classes = maybe(whole)("num_classes", num_classes)
+        least = partial(whole, least=2)
+        self.num_classes = maybe(least)("num_classes", num_classes)
 
     def forward(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
         """Return a batch's inputs and targets, mixed in training.
 
         Raises:
             ArgumentError: several inputs or targets; class indices without a number of
-                classes.
+                classes, or outside it.
             ShapeError: a single number in place of rows.
         """
         if isinstance(x, dict | tuple) or isinstance(y, dict | tuple):
@@ -65,7 +68,8 @@ class Mixture(Module):
                     got=f"num_classes={self.num_classes}, y {show(y.shape)}",
                     fix=f"nn.{type(self).__name__}(num_classes=10)",
                 )
-            y = (y[:, None] == arange(self.num_classes)).float()
+            rows = eye(self.num_classes).value  # of which each label has to be one
+            y = wrap(take(rows, y.astype("int32").value))
         x = x if x.dtype.is_float else x.float()
         from chainrule.distributions import Beta  # which few networks need
 

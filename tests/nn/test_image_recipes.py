@@ -166,7 +166,7 @@ def test_labels_outside_the_classes_stop_a_run(engine: Any) -> None:
     run = cr.Trainer(
         nn.Linear(1, 2), loss=loss, optimizer=sgd, engine=engine, batch_transform=mix
     )
-    with pytest.raises(ArgumentError, match="0 (to|…) 1"):
+    with pytest.raises(ArgumentError, match=r"0 (to|…) 1"):
         run.fit(([[0.0], [1.0]], [0, 2]), epochs=1, batch_size=2, progress=False)
 
 

@@ -12,7 +12,12 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset, Stream
-from chainrule.errors import ArgumentError, ChainruleError, DataError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    ChainruleWarning,
+    DataError,
+)
 from tests.data.resuming import check_resumed, small_blocks
 
 pytestmark = pytest.mark.parity
@@ -210,3 +215,28 @@ def test_bad_data_sets(data: Any) -> None:
     sized = datasets.Dataset.from_dict(two, features=some)
     with pytest.raises(DataError, match="differ in shape"):
         Dataset.from_huggingface(sized, target="label", features="image")
+
+
+def test_numbers_keep_their_bits() -> None:
+    """NumPy's format of datasets makes float32 of float64."""
+    rows = [[1.7e9 + 0.25, 2.0], [1.0, 2.0], [3.0, 1e-40]]
+    times = [2**53 + 1, 5, 6]
+    data = datasets.Dataset.from_dict(
+        {"v": rows, "time": [row[0] for row in rows], "n": times, "y": [1, 0, 1]}
+    )
+    whole = Dataset.from_huggingface(data.select([2, 0]), target="y", features="v")
+    assert whole.x.stored.tolist() == [rows[2], rows[0]]
+    stream = Stream.from_huggingface(data, target="y", features="time")
+    assert next(stream.blocks(3))[0].tolist() == [row[0] for row in rows]
+    stream = Stream.from_huggingface(data, target="y", features="n")
+    assert next(stream.blocks(3))[0].tolist() == times
+    stream = Stream.from_huggingface(data, target="y", features=["n", "time"])
+    with pytest.warns(ChainruleWarning, match="9007199254740993"):
+        next(stream.blocks(3))
+
+
+@pytest.mark.parametrize("targets", [["a", None, "b"], [True, None, False]])
+def test_none_is_no_class(targets: list[Any]) -> None:
+    data = datasets.Dataset.from_dict({"v": [[1.0], [2.0], [3.0]], "y": targets})
+    with pytest.raises(DataError, match=r"(?s)no target.*row 1"):
+        Dataset.from_huggingface(data, target="y")

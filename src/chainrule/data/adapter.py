@@ -15,8 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import check_finite, check_nest, numbers, shortened
-from chainrule.data.column import Column, unrepresentable
+from chainrule.data.checks import (
+    check_finite,
+    check_nest,
+    check_rounding,
+    numbers,
+    shortened,
+)
+from chainrule.data.column import Column
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
@@ -26,7 +32,7 @@ from chainrule.data.source import rows_of
 from chainrule.data.stream import Stream
 from chainrule.data.tables.reader import features_again, read_again
 from chainrule.data.tables.schema import Schema
-from chainrule.errors import ArgumentError, DataError, ShapeError, warn
+from chainrule.errors import ArgumentError, DataError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype
 from chainrule.tensor import as_tensor
@@ -388,27 +394,7 @@ def check_representable(stored: Array, scale: float | None, dtype: DType) -> Non
     if dtype.is_integer:
         _check_indices(stored, dtype)
         return
-    if (number := unrepresentable(stored, dtype.numpy)) is not None:
-        rounded = np.asarray(number).astype(dtype.numpy)
-        warn(
-            _(
-                "Whole numbers among the features become others in {name}, and "
-                "different ones become equal.",
-                name=dtype.name,
-            ),
-            expected=_(
-                "whole numbers that {name} has, or a network that takes "
-                "them as they are",
-                name=dtype.name,
-            ),
-            got=_("{number:.0f}, which becomes {made:.0f}", number=number, made=rounded)
-            if stored.dtype.kind == "f"
-            else _("{number}, which becomes {made}", number=number, made=int(rounded)),
-            fix=_(
-                "nn.Standardize.of(train.x) as the first layer for quantities; "
-                "leave out ids, or look them up: nn.Embedding"
-            ),
-        )
+    check_rounding(stored, dtype.numpy)
 
 
 def _check_indices(stored: Array, dtype: DType) -> None:

@@ -15,6 +15,7 @@ from chainrule.errors import (
     DTypeError,
     NonFiniteError,
     ShapeError,
+    warn,
 )
 from chainrule.text import _, joined
 from chainrule.util import validation
@@ -289,6 +290,43 @@ def check_finite(column: Column, what: str, first: int = 0) -> None:
                     "or fill the gaps, such as numpy.nan_to_num(x)"
                 ),
             )
+
+
+def large(array: np.ndarray) -> bool:
+    """Return whether floats are so large that float64 has not all whole numbers there.
+
+    >>> large(np.array([1e15, np.nan])), large(np.array([-1e16]))
+    (False, True)
+    """
+    if array.dtype.kind != "f":
+        return False
+    most, least = (f.reduce(array, axis=None, initial=0) for f in (np.fmax, np.fmin))
+    return bool(max(most, -least) >= 2**53)
+
+
+def check_rounding(stored: np.ndarray, dtype: np.dtype) -> None:
+    """Warn of whole numbers that a dtype has not, such as 2²⁴ + 1 in float32."""
+    if (number := unrepresentable(stored, dtype)) is None:
+        return
+    rounded = np.asarray(number).astype(dtype)
+    warn(
+        _(
+            "Whole numbers among the features become others in {name}, and "
+            "different ones become equal.",
+            name=dtype.name,
+        ),
+        expected=_(
+            "whole numbers that {name} has, or a network that takes them as they are",
+            name=dtype.name,
+        ),
+        got=_("{number:.0f}, which becomes {made:.0f}", number=number, made=rounded)
+        if stored.dtype.kind == "f"
+        else _("{number}, which becomes {made}", number=number, made=int(rounded)),
+        fix=_(
+            "nn.Standardize.of(train.x) as the first layer for quantities; "
+            "leave out ids, or look them up: nn.Embedding"
+        ),
+    )
 
 
 def checked_classes(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.arrow import array_of
-from chainrule.data.checks import checked_names, shortened
+from chainrule.data.checks import check_rounding, checked_names, large, shortened
 from chainrule.data.column import Column
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
@@ -117,6 +117,13 @@ class HuggingFace:
         x = {name: self._whole(name, table) for name in self.features}
         y, names = self._whole(self.target, table), self.class_names
         if not isinstance(y, Column) and y.dtype.kind in "OU":
+            if None in (cells := y.tolist()):
+                raise DataError(
+                    _("A row has no target."),
+                    expected=_("a value of '{name}' in each row", name=self.target),
+                    got=_("None in row {row}", row=cells.index(None)),
+                    fix=f"data.filter(lambda row: row[{self.target!r}] is not None)",
+                )
             found, y = np.unique(y.astype(str), return_inverse=True)
             names = tuple(found.tolist())
         return (x[self.features[0]] if len(x) == 1 else x), y, names
@@ -156,8 +163,9 @@ class HuggingFaceRows:
 
     def __init__(self, chosen: HuggingFace) -> None:
         self.chosen, self.data = chosen, chosen.data
-        if not chosen.transformed:
-            self.data = self.data.with_format("numpy")
+        if not chosen.transformed:  # NumPy's format has no float64
+            kinds = {chosen.kinds.get(n) for n in (*chosen.features, chosen.target)}
+            self.data = self.data.with_format(None if kinds <= SINGLE else "numpy")
         if hasattr(self.data, "set_epoch"):
             self.set_epoch = self.data.set_epoch
         if hasattr(self.data, "state_dict") and _is_exact(self.data.state_dict()):
@@ -174,14 +182,18 @@ class HuggingFaceRows:
         y = row[self.chosen.target]
         if len(x) == 1:
             return next(iter(x.values())), y
-        if all(np.ndim(cell) == 0 and not isinstance(cell, str) for cell in x.values()):
-            return np.array([*x.values()]), y  # the columns of a table
-        return x, y
+        if any(np.ndim(cell) or isinstance(cell, str) for cell in x.values()):
+            return x, y
+        table_row = np.array([*x.values()])
+        if large(table_row):
+            for cell in x.values():
+                check_rounding(cell, table_row.dtype)
+        return table_row, y
 
     def _cell(self, name: str, cell: Any) -> Any:
         if self.chosen.kinds.get(name) == "Image":
             return _channels_first(np.asarray(cell), 3)
-        return cell
+        return np.asarray(cell) if isinstance(cell, int | float) else cell
 
 
 def _channels_first(images: np.ndarray, ndim: int) -> np.ndarray:

@@ -155,7 +155,8 @@ class Sources:
 
         Args:
             series: rows in the order of time: a frame of numbers, or an array of shape
-                (rows,) or (rows, columns). Whole numbers become float32.
+                (rows,) or (rows, columns). Whole numbers become float32; float64 where
+                they need it.
             length: rows of a window.
             horizon: how many of the following rows are predicted.
             stride: rows from one window to the next.
@@ -164,7 +165,7 @@ class Sources:
                 window reaches from one into another; series that are too short are
                 left out.
             time: a column, or one value a row, that has to grow within a series; no
-                feature.
+                feature. Texts are dates of ISO 8601.
             name: of the data set.
 
         Shapes:

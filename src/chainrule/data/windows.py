@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import check_finite, numbers, shortened
+from chainrule.data.checks import check_finite, check_rounding, numbers, shortened
 from chainrule.data.column import Column
 from chainrule.data.frames import Columns
+from chainrule.data.tables.cells import ISO, dated
+from chainrule.data.tables.source import require
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
 from chainrule.util import validation
@@ -206,8 +208,9 @@ def _series(
         group = frame.column(group) if isinstance(group, str) else group
         time = frame.column(time) if isinstance(time, str) else time
         values = frame.array("series", names)
-    if values.dtype.kind != "f" or values.dtype == np.float16:
-        values = values.astype(np.float32)
+    kept = Column(values)
+    check_rounding(values, kept.dtype)
+    values = kept[...]
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2:
         raise ArgumentError(
@@ -217,8 +220,8 @@ def _series(
         )
     labels = np.zeros(len(values), np.int64)
     if group is not None:
-        labels = np.unique(np.asarray(group).astype(str), return_inverse=True)[1]
-    times = None if time is None else np.asarray(time)
+        labels = _codes(np.asarray(group))
+    times = None if time is None else _times(np.asarray(time))
     for name, part in (("group", labels), ("time", times)):
         if part is not None and len(part) != len(values):
             raise ArgumentError(
@@ -227,6 +230,41 @@ def _series(
                 got=f"{len(part)}",
             )
     return values, names, labels, times
+
+
+def _codes(groups: np.ndarray) -> np.ndarray:
+    """Return the number of each row's series; refuse rows that belong to none."""
+    cells = groups.tolist()
+    for row, cell in enumerate(cells):
+        if cell is None or type(cell).__name__ == "NAType" or cell != cell:
+            raise DataError(
+                _("A row belongs to no series."),
+                expected=_("a value of group in each row"),
+                got=_("row {row}: {cell}", row=row, cell=cell),
+                fix=_("leave it out"),
+            )
+    if groups.dtype != object:
+        return np.unique(groups, return_inverse=True)[1]
+    numbers = {cell: i for i, cell in enumerate(sorted(set(cells), key=str))}
+    return np.array([numbers[cell] for cell in cells], np.int64)
+
+
+def _times(times: np.ndarray) -> np.ndarray:
+    """Return times that can be compared: of texts the dates that they are."""
+    texts = times.tolist()
+    if not any(isinstance(text, str) for text in texts):
+        return times
+    require("pandas", "data")
+    dates = dated([str(text) for text in texts], ISO)
+    if np.isnat(dates).any():
+        row = int(np.isnat(dates).argmax())
+        raise DataError(
+            _("A text among the times is no date."),
+            expected="2024-12-31, 2024-12-31 23:59",
+            got=_("row {row}: {cell}", row=row, cell=shortened(str(texts[row]))),
+            fix="pandas.to_datetime(…, format=…)",
+        )
+    return dates
 
 
 def _targets(targets: Any, names: tuple[str, ...] | None, width: int) -> list[int]:

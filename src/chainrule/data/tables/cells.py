@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.data.checks import large
 from chainrule.text import _
 
 #: Marks of missing values in a column of texts, in lower case.
@@ -102,7 +103,11 @@ class Cells:
         if array.ndim != 1:
             raise TypeError(_("shape {shape}", shape=array.shape))
         if array.dtype.kind in "iuf":
-            return cls(np.arange(len(array)), values=array.astype(np.float64))
+            codes, values = np.arange(len(array)), array.astype(np.float64)
+            if array.dtype.kind == "f" or not large(values):
+                return cls(codes, values=values)
+            # Texts tell such numbers apart, as categories and as classes.
+            return cls(codes, [str(number) for number in array.tolist()])
         if array.dtype.kind in "mM":  # as pandas writes them
             array = pandas.Series(array).astype(object).to_numpy()
         if len(array) > FEW:
@@ -181,9 +186,13 @@ def _values(cells: Iterable[Any], missing: Iterable[bool]) -> np.ndarray | None:
     if not kinds or not all(issubclass(k, numbers) and k is not bool for k in kinds):
         return None
     try:
-        return np.array([math.nan if no else c for c, no in zip(cells, missing)], float)
+        array = np.array(
+            [math.nan if no else c for c, no in zip(cells, missing)], float
+        )
     except OverflowError:
         return None
+    whole = any(issubclass(kind, int | np.integer) for kind in kinds)
+    return None if whole and large(array) else array
 
 
 def _text(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,18 @@ SLOW = ("list", "set_epoch", "function of objects with state_dict")
 )
 def test_a_run_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
     check_resumed(SOURCES[kind], tmp_path, CUTS if "dict" in kind else CUTS[1:4])
+
+
+@pytest.mark.parametrize("kind", ["sequence", "state_dict", "state_dict of batches"])
+def test_a_pass_is_begun_again_and_again(kind: str) -> None:
+    """A run that is cut within the first block may be so a second time."""
+    begin, seen = None, []
+    for __ in range(3):
+        with closing(SOURCES[kind]().positions(8, begin)) as blocks:
+            (x, __), first, *__ = next(blocks)
+        seen.append(x.tolist())
+        begin = begin if first is None else first
+    assert seen[0] == seen[1] == seen[2]
 
 
 def test_what_knows_its_position_is_not_read_again(tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ class Source:
             begins, each with the position behind it.
         """
         at = at or {"rows": 0, "state": None, "left": {}}
-        items, state_of = self._open(at["state"], new=not at["rows"] and not at["left"])
+        begins = not at["rows"] and not at["left"]
+        items, state_of = self._open(at["state"], new=begins)
         total, left = at["rows"], at["left"] or None  # of a batch that was cut
         pieces = self.pieces(items, stopped, total + _length(at["left"]))
         form = (named(types[0], "x"), named(types[1], "y"))
@@ -143,7 +144,7 @@ class Source:
                     if piece is None:
                         break
                     number, names, left = piece
-                    if first is None and not total:
+                    if first is None and begins:
                         first = position()  # before it a source may have no state
                     if names != form:
                         raise self._other_form(number, form, names)
@@ -167,6 +168,7 @@ class Source:
 
         first: Position | None = None
         pair = block()
+        begins = False
         if pair is None and not at["rows"] and not stopped():
             raise self.empty()
         while pair is not None:

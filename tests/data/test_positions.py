@@ -215,3 +215,21 @@ def test_a_trainer_takes_validation_from_a_sequence() -> None:
     assert (
         trained.evaluate(data)["loss"] == trained.history.epochs[0]["validation_loss"]
     )
+
+
+class Growing:
+    """Each pass has eight samples more than the one before."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def start_epoch(self, seed: int, epoch: int) -> None:
+        self.rows = 8 * (epoch + 2)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(sample, range(self.rows or 16))
+
+
+def test_epochs_of_different_lengths(tmp_path: Path) -> None:
+    """The last steps of the second epoch are beyond the first one."""
+    check_resumed(lambda: Stream(Growing()), tmp_path, (9, 10, 16))

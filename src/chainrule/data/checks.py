@@ -300,6 +300,8 @@ def large(array: np.ndarray) -> bool:
     """
     if array.dtype.kind != "f":
         return False
+    if array.size == 1:
+        return abs(array.item()) >= 2**53
     most, least = (f.reduce(array, axis=None, initial=0) for f in (np.fmax, np.fmin))
     return bool(max(most, -least) >= 2**53)
 

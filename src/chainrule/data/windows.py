@@ -245,8 +245,9 @@ def _codes(groups: np.ndarray) -> np.ndarray:
             )
     if groups.dtype != object:
         return np.unique(groups, return_inverse=True)[1]
-    numbers = {cell: i for i, cell in enumerate(sorted(set(cells), key=str))}
-    return np.array([numbers[cell] for cell in cells], np.int64)
+    known = sorted(set(cells), key=lambda cell: (str(cell), type(cell).__name__))
+    codes = {cell: i for i, cell in enumerate(known)}
+    return np.array([codes[cell] for cell in cells], np.int64)
 
 
 def _times(times: np.ndarray) -> np.ndarray:

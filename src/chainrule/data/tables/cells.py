@@ -286,25 +286,28 @@ def fits_format(text: str, format: str) -> bool:
 
 def dated(texts: Sequence[str], format: str) -> np.ndarray:
     """Parse cell texts as dates in UTC, datetime64, with NaT for other texts."""
-    import pandas
-
     if format == ISO and all(map(_SIMPLE.fullmatch, texts)):
         try:
             return np.array(texts, "datetime64[us]")
         except ValueError:  # the 30th of February is NaT below
             pass
+    import pandas
+
     dates = pandas.to_datetime(list(texts), format=format, errors="coerce", utc=True)
     return dates.tz_localize(None).to_numpy()
 
 
+_DAY_0, _DAY = np.datetime64("2000-01-01"), np.timedelta64(1, "D")
+
+
 def days(dates: np.ndarray) -> np.ndarray:
     """Convert dates to days since 2000-01-01; NaN for NaT."""
-    return (dates - np.datetime64("2000-01-01")) / np.timedelta64(1, "D")
+    return (dates - _DAY_0) / _DAY
 
 
 def _count(dates: np.ndarray, unit: Literal["Y", "M", "D", "m"]) -> np.ndarray:
     """Count the whole years, months, days or minutes of dates since 1970."""
-    return dates.astype(f"datetime64[{unit}]").astype(np.int64).astype(np.float64)
+    return dates.astype(f"M8[{unit}]").view(np.int64).astype(np.float64)
 
 
 #: The parts of a date that become features if they vary; of NaT they have no meaning.

@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.data import Stream
-from chainrule.data.source import portable, restored
+from chainrule.data.positions import portable, restored
 from chainrule.errors import ArgumentError, CheckpointError, DataError
 
 from .resuming import StopAt, check_resumed, cut, small_blocks, weights

@@ -339,6 +339,7 @@ def batches(
     """
     blocks = data.blocks(size) if isinstance(data, Stream) else _cut(data, size)
     scales = {"x": data.scale} if isinstance(data, Stream) else None
+    number = 0
     with closing(blocks):
         for x, y in blocks:
             arrays: dict[str, Array] = {}
@@ -346,11 +347,15 @@ def batches(
                 scale = part.scale if scales is None else scales.get(name)
                 stored = part.stored if scales is None else part
                 if on_disk(stored):  # not looked at before
-                    check_finite(Column(stored, scale), name)
+                    check_finite(Column(stored, scale), name, number)
                     release(stored)
                 arrays[name] = _features(stored, scale, dtypes[name])
             if y is not None:
-                arrays |= leaves(y, "y")
+                for name, part in leaves(y, "y").items():
+                    if on_disk(part):
+                        check_finite(Column(part), name, number)
+                    arrays[name] = part
+            number += rows_of(x)
             yield arrays, y
 
 

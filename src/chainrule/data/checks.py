@@ -258,25 +258,29 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
         )
 
 
-def check_finite(column: Column, what: str, first: int = 0) -> None:
+def check_finite(
+    column: Column, what: str, first: int = 0, rows: np.ndarray | None = None
+) -> None:
     """Refuse features with NaN or infinity, in the dtype that an engine uses.
 
     Args:
         column: the features, or targets as a column.
         what: ``"x"`` or ``"y"``, for messages.
         first: the number of the first row, for messages.
+        rows: the number of each row, where they do not follow each other.
     """
     if column.stored.dtype.kind != "f":
         return
-    rows = max(1, CHUNK * len(column) // max(1, column.stored.size))
-    for start in range(0, len(column), rows):
+    together = max(1, CHUNK * len(column) // max(1, column.stored.size))
+    for start in range(0, len(column), together):
         with np.errstate(over="ignore"):
-            finite = np.isfinite(column[start : start + rows])
+            finite = np.isfinite(column[start : start + together])
         if not finite.all():
             wrong = ~finite
             row, *rest = (int(i) for i in np.argwhere(wrong)[0])
             row += start
-            position = _at([row, *rest], first)
+            number = row if rows is None else rows[row]
+            position = _at([number, *rest], first)
             raise NonFiniteError(
                 _(
                     "{what} holds a value that is not a finite number{place}.",

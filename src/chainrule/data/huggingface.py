@@ -76,7 +76,7 @@ class HuggingFace:
                 )
         known = data.features or {}
         self.kinds = {name: type(known[name]).__name__ for name in known}
-        label = known.get(target)
+        label: Any = known.get(target)
         #: Of a target of classes their names.
         self.class_names: tuple[str, ...] | None = None
         if type(label).__name__ == "ClassLabel" and len(label.names) > 1:

@@ -17,17 +17,9 @@ from chainrule.data.checks import (
 )
 from chainrule.data.column import Column
 from chainrule.data.huggingface import HuggingFace, HuggingFaceRows
+from chainrule.data.positions import Position, portable, restored
 from chainrule.data.prefetcher import prefetched
-from chainrule.data.source import (
-    Pair,
-    Position,
-    Source,
-    Stopped,
-    digest,
-    portable,
-    restored,
-    rows_of,
-)
+from chainrule.data.source import Pair, Source, Stopped, digest, rows_of
 from chainrule.data.tables.file import File
 from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.table_reader import TableReader

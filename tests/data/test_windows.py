@@ -20,6 +20,7 @@ from chainrule.errors import (
     DataError,
     NonFiniteError,
 )
+from chainrule.runs.trained import Trained
 
 from .resuming import check_resumed, small_blocks
 
@@ -247,3 +248,26 @@ def test_groups_are_told_apart_by_value() -> None:
     assert data.y[:, 0].tolist() == [4.0, 6.0, 5.0, 7.0]
     data = Dataset.windows(np.arange(8.0), 2, group=[10, 9] * 4)
     assert data.lines.tolist() == [5, 7, 4, 6]
+
+
+def test_windows_of_other_columns_are_refused(tmp_path: Any) -> None:
+    """An array of windows has no names: columns would be taken by their place."""
+    frame, loss = FRAME[["sold", "price"]], nn.MSELoss()
+    data = Dataset.windows(frame, 3, targets="sold")
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 1))
+    trainer = cr.Trainer(model, loss=loss, optimizer=optim.SGD(lr=1e-6))
+    trainer.fit(data, epochs=1, batch_size=4, progress=False)
+    trainer.save(tmp_path / "run.ckpt")
+    swapped = Dataset.windows(frame[["price", "sold"]], 3, targets="sold")
+    other = Dataset.windows(frame, 3, targets="price")
+    for trained in (trainer, cr.Trainer.load(tmp_path / "run.ckpt")):
+        assert (trained.predict(data[:2]) == trained.predict(data)[:2]).all()
+        with pytest.raises(DataError, match=r"(?s)other columns.*sold, price.*price, "):
+            trained.predict(swapped)
+        with pytest.raises(DataError, match=r"(?s)other targets.*sold.*price"):
+            trained.evaluate(other)
+        trained.predict(data.x)  # an array counts by place, as ever
+    run = Trained.load(tmp_path / "run.ckpt")
+    assert run.format_for(tmp_path / "new.npz") == {"kind": "npz"}
+    with pytest.raises(ArgumentError, match="NPZ"):
+        run.format_for(tmp_path / "new.csv")

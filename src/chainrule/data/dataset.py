@@ -27,7 +27,7 @@ from chainrule.data.frames import Columns, Named, in_order, labels_of
 from chainrule.data.memory import on_disk
 from chainrule.data.sources import Sources
 from chainrule.data.tables.table_reader import TableReport
-from chainrule.data.windows import Windows
+from chainrule.data.windows import Windows, check_columns
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
 from chainrule.text import _
@@ -438,7 +438,7 @@ class Dataset(Sources):
 
         Raises:
             DataError: a column of the other that is not here, or a class that is not
-                there.
+                there; windows of other columns.
 
         Example:
             >>> here = Dataset([[1.0, 2.0]], [3.0], feature_names=("b", "a"))
@@ -446,6 +446,7 @@ class Dataset(Sources):
             array([2., 1.], dtype=float32)
         """
         data = self._part(slice(None))
+        check_columns(self.format, other.format)
         trained, names = other.feature_names, self.feature_names
         if trained is not None and names is not None and names != trained:
             positions = in_order(names, trained, _("a feature"))

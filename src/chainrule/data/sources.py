@@ -175,7 +175,8 @@ class Sources:
 
         ``lines`` are the rows of the series that are predicted first: predictions
         belong to ``frame.iloc[data.lines]``. ``data.of_windows`` has the names of the
-        columns. Only ``split(…, shuffle=False)`` splits windows.
+        columns, and a Trainer takes windows of these alone. Only ``split(…,
+        shuffle=False)`` splits windows.
 
         Raises:
             ArgumentError: a length, horizon or stride that is no count.
@@ -200,7 +201,7 @@ class Sources:
         )
         data: Any = cls(found.x[:1], found.y[:1], name=name)  # all numbers are checked
         data.x, data.y, data.lines = Column(found.x), found.y, found.lines
-        data.of_windows = found.windows
+        data.of_windows, data.format = found.windows, found.windows.format
         return data
 
     @classmethod

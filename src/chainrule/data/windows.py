@@ -45,6 +45,14 @@ class Windows:
     starts: np.ndarray
     groups: np.ndarray
 
+    @property
+    def format(self) -> dict[str, Any] | None:
+        """The names of columns and targets, as a Trainer keeps them."""
+        if self.columns is None or self.targets is None:
+            return None
+        names = {"columns": list(self.columns), "targets": list(self.targets)}
+        return {"kind": "windows", **names}
+
     def part(self, rows: Any) -> Windows:
         """Return the description of some windows."""
         fields = {
@@ -92,6 +100,25 @@ class Windows:
                 fix=_("a smaller gap, shorter windows, or a longer series"),
             )
         return _rows(first), _rows(second)
+
+
+def check_columns(format: Any, trained: Any) -> None:
+    """Refuse windows whose columns or targets are not those of training.
+
+    Args:
+        format: of the windows.
+        trained: the format of the data that were trained on.
+    """
+    if any((known or {}).get("kind") != "windows" for known in (format, trained)):
+        return
+    for what in ("columns", "targets"):
+        if format[what] != trained[what]:
+            raise DataError(
+                _("The windows have other {what} than those of training.", what=what),
+                expected=shortened(", ".join(trained[what]), 200),
+                got=shortened(", ".join(format[what]), 200),
+                fix=f"Dataset.windows(frame[[…]], …, targets={trained['targets']!r})",
+            )
 
 
 def _rows(chosen: np.ndarray) -> Any:

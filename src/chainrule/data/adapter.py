@@ -207,6 +207,13 @@ def as_column(x: Any, trained: Named | None = None) -> Rows:
         return x if trained is None else _same_names(x, trained)
     if isinstance(x, Dataset):
         return x.x if trained is None else x.like(trained).x
+    if is_loader(x) or hasattr(x, "to_data"):  # which may be in any order
+        raise ArgumentError(
+            _("predict takes rows of features."),
+            expected=_("an array of shape (n, …)"),
+            got=type(x).__name__,
+            fix="predict(x); evaluate(loader)",
+        )
     if isinstance(x, Features):
         x = x.x
     if (frame := _frame(x, trained)) is not None:

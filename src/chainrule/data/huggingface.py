@@ -19,6 +19,8 @@ from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
 from chainrule.util.validation import did_you_mean
 
+#: The factor of bytes of images.
+SCALE = 1 / 255
 #: Feature types whose cells are single values: the columns of a table.
 SINGLE = frozenset({"Value", "ClassLabel"})
 #: Kinds of iterables whose position is exact; others are read again from the start.
@@ -130,19 +132,29 @@ class HuggingFace:
 
     def _whole(self, name: str, table: Any) -> Any:
         """Return a column as an array, or as a Column of images."""
-        array = array_of(table[name]) if self.kinds[name] != "Image" else None
-        if array is None or (array.dtype == object and self.kinds[name] != "Value"):
-            array = self.data.with_format("numpy", columns=[name])[:][name]
-        if array.dtype == object and self.kinds[name] != "Value":
-            raise DataError(
-                _("The rows of column '{name}' differ in shape.", name=shortened(name)),
-                expected=_("one shape of all rows"),
-                got=", ".join(sorted({str(np.shape(row)) for row in array})[:3]),
-                fix=_("bring them to one shape first: data.map(…)"),
-            )
-        if self.kinds[name] != "Image":
-            return array
-        return Column(_channels_first(array, 4), 1 / 255)
+        if self.kinds[name] == "Image":
+            rows = self.data.with_format(None).select_columns([name])
+            array = [pixels(row[name]) for row in rows]
+            if len({image.shape for image in array}) == 1:
+                return Column(np.stack(array), SCALE)
+        else:
+            array = array_of(table[name])
+            if array.dtype == object and self.kinds[name] != "Value":
+                array = self.data.with_format("numpy", columns=[name])[:][name]
+            if array.dtype != object or self.kinds[name] == "Value":
+                return array
+        raise DataError(
+            _("The rows of column '{name}' differ in shape.", name=shortened(name)),
+            expected=_("one shape of all rows"),
+            got=", ".join(sorted({str(np.shape(row)) for row in array})[:3]),
+            fix=_("bring them to one shape first: data.map(…)"),
+        )
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the rows are images alone, as they are stored."""
+        kinds = [self.kinds.get(name) for name in self.features]
+        return kinds == ["Image"] and not self.transformed
 
     def _refuse_transforms(self) -> None:
         if self.transformed:
@@ -163,9 +175,10 @@ class HuggingFaceRows:
 
     def __init__(self, chosen: HuggingFace) -> None:
         self.chosen, self.data = chosen, chosen.data
-        if not chosen.transformed:  # NumPy's format has no float64
+        if not chosen.transformed:  # NumPy's format has no float64 and no palettes
             kinds = {chosen.kinds.get(n) for n in (*chosen.features, chosen.target)}
-            self.data = self.data.with_format(None if kinds <= SINGLE else "numpy")
+            plain = kinds <= {*SINGLE, "Image"}
+            self.data = self.data.with_format(None if plain else "numpy")
         if hasattr(self.data, "set_epoch"):
             self.set_epoch = self.data.set_epoch
         if hasattr(self.data, "state_dict") and _is_exact(self.data.state_dict()):
@@ -191,16 +204,33 @@ class HuggingFaceRows:
         return table_row, y
 
     def _cell(self, name: str, cell: Any) -> Any:
-        if self.chosen.kinds.get(name) == "Image":
-            return _channels_first(np.asarray(cell), 3)
+        if self.chosen.is_images:
+            return pixels(cell)
+        stored = self.chosen.kinds.get(name) == "Image" and not self.chosen.transformed
+        if stored or hasattr(cell, "mode"):  # an array of a transform is left as it is
+            return pixels(cell) * np.float32(SCALE)
         return np.asarray(cell) if isinstance(cell, int | float) else cell
 
 
-def _channels_first(images: np.ndarray, ndim: int) -> np.ndarray:
-    """Return images with the channels in front of height and width."""
-    if images.ndim == ndim:
-        return np.moveaxis(images, -1, -3)
-    return np.expand_dims(images, -3)
+def pixels(image: Any) -> np.ndarray:
+    """Return an image as bytes of shape (channels, height, width).
+
+    Raises:
+        DataError: an image of other numbers, or none.
+    """
+    if getattr(image, "mode", None) in ("P", "PA"):  # numbers of a palette's colours
+        image = image.convert("RGB")
+    array = np.asarray(image)
+    if array.dtype == np.bool_:
+        array = array * np.uint8(255)
+    if array.dtype != np.uint8:
+        raise DataError(
+            _("An image has other numbers than bytes."),
+            expected="uint8",
+            got=f"{array.dtype}",
+            fix=_("bring them to bytes first: data.map(…)"),
+        )
+    return np.moveaxis(array, -1, 0) if array.ndim == 3 else array[None]
 
 
 def _is_exact(state: Any) -> bool:

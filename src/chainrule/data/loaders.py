@@ -149,5 +149,6 @@ def arrays(item: Any) -> Any:
         return tuple(map(arrays, item))
     if not hasattr(item, "detach"):
         return item
-    tensor: Any = item.detach().cpu()
+    given: Any = item
+    tensor = given.detach().cpu()
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()

@@ -182,7 +182,7 @@ def test_mix_up() -> None:
         np.testing.assert_allclose(x_mixed.numpy(), expected, atol=1e-6)
         expected = share * y + (1 - share) * np.roll(y, 1, 0)
         np.testing.assert_allclose(y_mixed.numpy(), expected, atol=1e-6)
-    shares = [mix(cr.zeros(1, 1), cr.tensor(y))[1].numpy()[1, 1] for __ in range(60)]
+    shares = [mix(cr.zeros(5, 1), cr.tensor(y))[1].numpy()[1, 1] for __ in range(60)]
     assert abs(np.mean(shares) - 0.5) < 0.2
     assert np.std(shares) == pytest.approx((1 / (4 * 1.8)) ** 0.5, abs=0.1)
     __, y = nn.MixUp(num_classes=3).eval()(cr.tensor(IMAGES), cr.tensor(LABELS))
@@ -224,6 +224,8 @@ def test_cut_mix() -> None:
         (lambda: nn.MixUp()(cr.zeros(2, 1), cr.tensor([0, 1])), "Class indices"),
         (lambda: mixed_labels([0, 2]), "indices from 0 to 1"),
         (lambda: mixed_labels([-100, 1]), "indices from 0 to 1"),
+        (lambda: mixed_labels([2**32, 1]), "indices from 0 to 1"),
+        (lambda: mixed_labels([0, 1, 1]), "mixes rows"),
         (lambda: nn.ColorJitter(0.5)(cr.tensor(np.zeros((1, 3, 2, 2), "u1"))), "/ 255"),
         (lambda: nn.MixUp()((cr.zeros(2),), cr.zeros(2)), "one input"),
         (lambda: nn.CutMix()(cr.zeros(2, 1), cr.zeros(2)), "cuts images"),

@@ -44,7 +44,7 @@ class Mixture(Module):
         Raises:
             ArgumentError: several inputs or targets; class indices without a number of
                 classes, or outside it.
-            ShapeError: a single number in place of rows.
+            ShapeError: a single number in place of rows; other rows of y than of x.
         """
         if isinstance(x, dict | tuple) or isinstance(y, dict | tuple):
             raise ArgumentError(
@@ -54,9 +54,11 @@ class Mixture(Module):
                 fix=_("a function of your own: batch_transform=lambda x, y: …"),
             )
         x, y = as_tensor(x), as_tensor(y)
-        if not x.ndim or not y.ndim:
+        if not x.ndim or not y.ndim or x.shape[0] != y.shape[0]:
             raise ShapeError(
-                _("{kind} mixes rows.", kind=type(self).__name__), got=show(x.shape)
+                _("{kind} mixes rows.", kind=type(self).__name__),
+                expected=_("one row a sample in each"),
+                got=f"x {show(x.shape)}, y {show(y.shape)}",
             )
         if not self.training:
             return x, y
@@ -69,7 +71,8 @@ class Mixture(Module):
                     fix=f"nn.{type(self).__name__}(num_classes=10)",
                 )
             rows = eye(self.num_classes).value  # of which each label has to be one
-            y = wrap(take(rows, y.astype("int32").value))
+            labels = y if y.dtype.is_integer else y.astype("int32")
+            y = wrap(take(rows, labels.value))
         x = x if x.dtype.is_float else x.float()
         from chainrule.distributions import Beta  # which few networks need
 

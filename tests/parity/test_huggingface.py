@@ -228,6 +228,17 @@ def test_numbers_keep_their_bits() -> None:
     )
     whole = Dataset.from_huggingface(data.select([2, 0]), target="y", features="v")
     assert whole.x.stored.tolist() == [rows[2], rows[0]]
+    stream = Stream.from_huggingface(data, target="y", features="v")
+    assert next(stream.blocks(3))[0].tolist() == rows
+    square = datasets.Features(
+        {"m": datasets.Array2D((1, 2), "float64"), "y": datasets.Value("int64")}
+    )
+    given = {"m": [[row] for row in rows], "y": [1, 0, 1]}
+    matrix = datasets.Dataset.from_dict(given, features=square)
+    whole = Dataset.from_huggingface(matrix.select([2, 0]), target="y")
+    assert whole.x.stored.tolist() == [[rows[2]], [rows[0]]]
+    stream = Stream.from_huggingface(matrix, target="y")
+    assert next(stream.blocks(3))[0].tolist() == given["m"]
     stream = Stream.from_huggingface(data, target="y", features="time")
     assert next(stream.blocks(3))[0].tolist() == [row[0] for row in rows]
     stream = Stream.from_huggingface(data, target="y", features="n")

@@ -78,6 +78,8 @@ class HuggingFace:
                 )
         known = data.features or {}
         self.kinds = {name: type(known[name]).__name__ for name in known}
+        #: Columns of float64, which NumPy's format of datasets makes float32.
+        self.wide = {name for name in known if "float64" in str(known[name])}
         label: Any = known.get(target)
         #: Of a target of classes their names.
         self.class_names: tuple[str, ...] | None = None
@@ -138,7 +140,10 @@ class HuggingFace:
             if len({image.shape for image in array}) == 1:
                 return Column(np.stack(array), SCALE)
         else:
-            array = array_of(table[name])
+            cells = table[name]
+            if hasattr(cells.type, "storage_type"):  # an Array2D is lists of lists
+                cells = cells.cast(cells.type.storage_type)
+            array = array_of(cells)
             if array.dtype == object and self.kinds[name] != "Value":
                 array = self.data.with_format("numpy", columns=[name])[:][name]
             if array.dtype != object or self.kinds[name] == "Value":
@@ -175,9 +180,10 @@ class HuggingFaceRows:
 
     def __init__(self, chosen: HuggingFace) -> None:
         self.chosen, self.data = chosen, chosen.data
-        if not chosen.transformed:  # NumPy's format has no float64 and no palettes
-            kinds = {chosen.kinds.get(n) for n in (*chosen.features, chosen.target)}
-            plain = kinds <= {*SINGLE, "Image"}
+        if not chosen.transformed:  # NumPy's format has no palettes either
+            names = {*chosen.features, chosen.target}
+            kinds = {chosen.kinds.get(name) for name in names}
+            plain = kinds <= {*SINGLE, "Image"} or chosen.wide & names
             self.data = self.data.with_format(None if plain else "numpy")
         if hasattr(self.data, "set_epoch"):
             self.set_epoch = self.data.set_epoch
@@ -193,6 +199,7 @@ class HuggingFaceRows:
         names = self.chosen.features or [k for k in row if k != self.chosen.target]
         x = {name: self._cell(name, row[name]) for name in names}
         y = row[self.chosen.target]
+        y = np.asarray(y) if isinstance(y, list) else y
         if len(x) == 1:
             return next(iter(x.values())), y
         if any(np.ndim(cell) or isinstance(cell, str) for cell in x.values()):
@@ -209,7 +216,7 @@ class HuggingFaceRows:
         stored = self.chosen.kinds.get(name) == "Image" and not self.chosen.transformed
         if stored or hasattr(cell, "mode"):  # an array of a transform is left as it is
             return pixels(cell) * np.float32(SCALE)
-        return np.asarray(cell) if isinstance(cell, int | float) else cell
+        return np.asarray(cell) if isinstance(cell, int | float | list) else cell
 
 
 def pixels(image: Any) -> np.ndarray:

@@ -79,6 +79,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     trainer.resume(data, epochs=2, progress=False)
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_numbers_that_are_not_finite_are_found_when_they_are_read(
     tmp_path: Path,
 ) -> None:
@@ -88,11 +89,22 @@ def test_numbers_that_are_not_finite_are_found_when_they_are_read(
     trainer = cr.Trainer(
         nn.Linear(2, 1), loss=nn.MSELoss(), optimizer=optim.SGD(lr=0.1)
     )
-    with pytest.raises(NonFiniteError, match="x holds a value"):
-        trainer.fit(data, epochs=1, progress=False)
+    with pytest.raises(NonFiniteError, match=r"x holds .* row 17, column 1"):
+        trainer.fit(data, epochs=1, batch_size=4, progress=False)
     for call in (trainer.evaluate, trainer.predict):
-        with pytest.raises(NonFiniteError, match="x holds a value"):
-            call(data)
+        with pytest.raises(NonFiniteError, match=r"x holds .* row 17, column 1"):
+            call(data, batch_size=4)
+    named = Dataset(data.x.stored, Y, feature_names=["a", "b"])
+    for copy in (
+        lambda: data.split(0.5),
+        lambda: data.rows([3, 17]),
+        lambda: named.like(Dataset(X, Y, feature_names=["b", "a"])),
+    ):  # nobody looks at what is in memory again
+        with pytest.raises(NonFiniteError, match="row 17, column"):
+            copy()
+    y = np.where(np.arange(ROWS)[:, None] == 17, np.nan, Y)
+    with pytest.raises(NonFiniteError, match=r"y holds .* row 17, column 0"):
+        trainer.evaluate((X, mapped(tmp_path / "y", y)), batch_size=4)
 
 
 def test_what_is_a_mapped_file(tmp_path: Path) -> None:
@@ -101,7 +113,11 @@ def test_what_is_a_mapped_file(tmp_path: Path) -> None:
     for part in (file, np.asarray(file), file[3:], file.T, np.asarray(file)[::2]):
         assert on_disk(part)
         release(part)
-    assert (np.asarray(file[0]) == 5).all()  # changes of a copy are kept
+    file.flags.writeable = False
+    windows = np.lib.stride_tricks.sliding_window_view(file, 3, axis=0)  # read-only
+    for part in (file, windows):
+        release(part)
+        assert (np.asarray(file[0]) == 5).all()  # changes of a copy are kept
     np.save(tmp_path / "x.npy", X)
     assert on_disk(np.load(tmp_path / "x.npy", mmap_mode="r"))
     assert not on_disk(X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.data import Stream
-from chainrule.data.source import portable, restored
+from chainrule.data.positions import portable, restored
 from chainrule.errors import ArgumentError, CheckpointError, DataError
 
 from .resuming import StopAt, check_resumed, cut, small_blocks, weights
@@ -118,6 +119,18 @@ def test_a_run_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
     check_resumed(SOURCES[kind], tmp_path, CUTS if "dict" in kind else CUTS[1:4])
 
 
+@pytest.mark.parametrize("kind", ["sequence", "state_dict", "state_dict of batches"])
+def test_a_pass_is_begun_again_and_again(kind: str) -> None:
+    """A run that is cut within the first block may be so a second time."""
+    begin, seen = None, []
+    for __ in range(3):
+        with closing(SOURCES[kind]().positions(8, begin)) as blocks:
+            (x, __), first, *__ = next(blocks)
+        seen.append(x.tolist())
+        begin = begin if first is None else first
+    assert seen[0] == seen[1] == seen[2]
+
+
 def test_what_knows_its_position_is_not_read_again(tmp_path: Path) -> None:
     sequence, stateful = Sequence(), Stateful(5)
     for source, batched in ((sequence, False), (stateful, True)):
@@ -202,3 +215,21 @@ def test_a_trainer_takes_validation_from_a_sequence() -> None:
     assert (
         trained.evaluate(data)["loss"] == trained.history.epochs[0]["validation_loss"]
     )
+
+
+class Growing:
+    """Each pass has eight samples more than the one before."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def start_epoch(self, seed: int, epoch: int) -> None:
+        self.rows = 8 * (epoch + 2)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(sample, range(self.rows or 16))
+
+
+def test_epochs_of_different_lengths(tmp_path: Path) -> None:
+    """The last steps of the second epoch are beyond the first one."""
+    check_resumed(lambda: Stream(Growing()), tmp_path, (9, 10, 16))

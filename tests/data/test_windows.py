@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.errors import ArgumentError, ChainruleError, DataError, NonFiniteError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    ChainruleWarning,
+    DataError,
+    NonFiniteError,
+)
+from chainrule.runs.trained import Trained
 
 from .resuming import check_resumed, small_blocks
 
@@ -180,7 +187,7 @@ def test_a_run_on_windows_goes_on_bit_for_bit(tmp_path: Any) -> None:
         ({"targets": "solt"}, DataError, "did you mean 'sold'"),
         ({"targets": 4}, DataError, "no column 4"),
         ({"group": "store"}, DataError, "no column 'store'"),
-        ({"time": "shop"}, DataError, r"(?s)order of time.*sort_values\('shop'\)"),
+        ({"time": "shop"}, DataError, r"(?s)no date.*row 0: b"),
         ({"group": [1, 2]}, ArgumentError, r"(?s)each row.*20 values.*2"),
     ],
 )
@@ -204,3 +211,63 @@ def test_gaps_and_odd_series_are_refused() -> None:
         Dataset.windows(SERIES, 3, group="shop")
     with pytest.raises(ChainruleError, match="real numbers"):
         Dataset.windows(FRAME, 3)
+    with pytest.raises(DataError, match=r"sort_values\('day'\)"):
+        Dataset.windows(FRAME[::-1], 3, group="shop", time="day")
+
+
+def test_whole_numbers_stay_what_they_are() -> None:
+    series = 2**24 + np.arange(9)
+    data = Dataset.windows(series, 3)
+    assert (data.x.stored[:, :, 0] == [series[i : i + 3] for i in range(6)]).all()
+    assert (data.y[:, 0] == series[3:]).all()
+    assert Dataset.windows(np.arange(9), 3).x.dtype == np.float32
+    with pytest.warns(ChainruleWarning, match="float64"):
+        Dataset.windows(2**53 + np.arange(9), 3)
+
+
+def test_times_as_texts_are_dates() -> None:
+    """In the order of the alphabet 9/1/2024 is in front of 9/2/2023."""
+    days = [f"2024-0{i}-28 0{9 - i}:00" for i in range(1, 8)]
+    assert len(Dataset.windows(np.arange(7.0), 3, time=days)) == 4
+    with pytest.raises(DataError, match=r"row 3: .*2024-03"):
+        Dataset.windows(np.arange(7.0), 3, time=[*days[:3], days[2], *days[4:]])
+    with pytest.raises(DataError, match=r"(?s)no date.*row 0: 9/1/2024"):
+        Dataset.windows(np.arange(3.0), 1, time=["9/1/2024", "9/2/2023", "9/3/2023"])
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, pandas.NA, pandas.NaT])
+def test_a_row_without_a_group_is_refused(gap: Any) -> None:
+    group = np.array(["a"] * 4 + [gap] * 4, object)
+    with pytest.raises(DataError, match=r"(?s)no series.*row 4"):
+        Dataset.windows(np.arange(8.0), 2, group=group)
+
+
+def test_groups_are_told_apart_by_value() -> None:
+    group = np.array([1, "1"] * 4, object)
+    data = Dataset.windows(np.arange(8.0), 2, group=group)
+    assert data.y[:, 0].tolist() == [4.0, 6.0, 5.0, 7.0]
+    data = Dataset.windows(np.arange(8.0), 2, group=[10, 9] * 4)
+    assert data.lines.tolist() == [5, 7, 4, 6]
+
+
+def test_windows_of_other_columns_are_refused(tmp_path: Any) -> None:
+    """An array of windows has no names: columns would be taken by their place."""
+    frame, loss = FRAME[["sold", "price"]], nn.MSELoss()
+    data = Dataset.windows(frame, 3, targets="sold")
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 1))
+    trainer = cr.Trainer(model, loss=loss, optimizer=optim.SGD(lr=1e-6))
+    trainer.fit(data, epochs=1, batch_size=4, progress=False)
+    trainer.save(tmp_path / "run.ckpt")
+    swapped = Dataset.windows(frame[["price", "sold"]], 3, targets="sold")
+    other = Dataset.windows(frame, 3, targets="price")
+    for trained in (trainer, cr.Trainer.load(tmp_path / "run.ckpt")):
+        assert (trained.predict(data[:2]) == trained.predict(data)[:2]).all()
+        with pytest.raises(DataError, match=r"(?s)other columns.*sold, price.*price, "):
+            trained.predict(swapped)
+        with pytest.raises(DataError, match=r"(?s)other targets.*sold.*price"):
+            trained.evaluate(other)
+        trained.predict(data.x)  # an array counts by place, as ever
+    run = Trained.load(tmp_path / "run.ckpt")
+    assert run.format_for(tmp_path / "new.npz") == {"kind": "npz"}
+    with pytest.raises(ArgumentError, match="NPZ"):
+        run.format_for(tmp_path / "new.csv")

@@ -139,7 +139,35 @@ def test_random_parts_have_the_area_and_the_ratio() -> None:
     assert middle[0, 1].mean() == pytest.approx(29.5, abs=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 100), (9, 1)])
+@pytest.mark.parametrize("ratio", [(0.75, 4 / 3), (3.0, 4.0), (0.1, 0.2)])
+def test_parts_of_narrow_images(shape: Any, ratio: Any) -> None:
+    images = cr.tensor(DRAW.random((4, 2, *shape), dtype=np.float32) + 1)
+    for size in ((100, 1), (1, 100), 2):
+        crop = nn.RandomResizedCrop(size, (0.01, 0.02), ratio)
+        for parts in (crop(images), crop.eval()(images)):
+            assert images.min() - 1e-5 <= parts.min()
+            assert parts.max() <= images.max() + 1e-5
+
+
 LABELS = np.array([0, 1, 2, 1, 0])
+
+
+def mixed_labels(labels: list[int]) -> Any:
+    return nn.MixUp(num_classes=2)(cr.zeros(2, 1), cr.tensor(labels))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_labels_outside_the_classes_stop_a_run(engine: Any) -> None:
+    def loss(prediction: Any, target: Any) -> Any:
+        return (prediction - target).square().mean()
+
+    mix, sgd = nn.MixUp(num_classes=2), optim.SGD(lr=0.1)
+    run = cr.Trainer(
+        nn.Linear(1, 2), loss=loss, optimizer=sgd, engine=engine, batch_transform=mix
+    )
+    with pytest.raises(ArgumentError, match=r"0 (to|…) 1"):
+        run.fit(([[0.0], [1.0]], [0, 2]), epochs=1, batch_size=2, progress=False)
 
 
 def test_mix_up() -> None:
@@ -154,7 +182,7 @@ def test_mix_up() -> None:
         np.testing.assert_allclose(x_mixed.numpy(), expected, atol=1e-6)
         expected = share * y + (1 - share) * np.roll(y, 1, 0)
         np.testing.assert_allclose(y_mixed.numpy(), expected, atol=1e-6)
-    shares = [mix(cr.zeros(1, 1), cr.tensor(y))[1].numpy()[1, 1] for __ in range(60)]
+    shares = [mix(cr.zeros(5, 1), cr.tensor(y))[1].numpy()[1, 1] for __ in range(60)]
     assert abs(np.mean(shares) - 0.5) < 0.2
     assert np.std(shares) == pytest.approx((1 / (4 * 1.8)) ** 0.5, abs=0.1)
     __, y = nn.MixUp(num_classes=3).eval()(cr.tensor(IMAGES), cr.tensor(LABELS))
@@ -192,7 +220,13 @@ def test_cut_mix() -> None:
         (lambda: nn.RandomResizedCrop(4, ratio=(0.0, 1.0)), "ratio"),
         (lambda: nn.MixUp(0), "alpha"),
         (lambda: nn.MixUp(num_classes=0), "num_classes"),
+        (lambda: nn.MixUp(num_classes=1), "num_classes"),
         (lambda: nn.MixUp()(cr.zeros(2, 1), cr.tensor([0, 1])), "Class indices"),
+        (lambda: mixed_labels([0, 2]), "indices from 0 to 1"),
+        (lambda: mixed_labels([-100, 1]), "indices from 0 to 1"),
+        (lambda: mixed_labels([2**32, 1]), "indices from 0 to 1"),
+        (lambda: mixed_labels([0, 1, 1]), "mixes rows"),
+        (lambda: nn.ColorJitter(0.5)(cr.tensor(np.zeros((1, 3, 2, 2), "u1"))), "/ 255"),
         (lambda: nn.MixUp()((cr.zeros(2),), cr.zeros(2)), "one input"),
         (lambda: nn.CutMix()(cr.zeros(2, 1), cr.zeros(2)), "cuts images"),
         (lambda: trainer(batch_transform=3), "batch_transform"),

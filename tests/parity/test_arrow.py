@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,14 @@ from pyarrow import parquet
 
 import chainrule as cr
 from chainrule.data import Dataset, Stream
-from chainrule.errors import ArgumentError, ChainruleError, DataError, DTypeError
+from chainrule.data.adapter import as_column
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    ChainruleWarning,
+    DataError,
+    DTypeError,
+)
 
 pytestmark = pytest.mark.parity
 
@@ -233,3 +241,53 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ArgumentError, match=r"(?s)pyarrow.*chainrule\[parquet\]"):
         Dataset.from_parquet(tmp_path / "a.parquet", target="y")
+
+
+LARGE = [2**60 + i for i in range(4)] * 3
+MAKERS: dict[str, Make] = {
+    "pyarrow": lambda table: table,
+    "sliced": lambda table: pa.concat_tables([table, table]).slice(12),
+    "polars": polars.from_arrow,
+    "pandas": lambda table: table.to_pandas(types_mapper=pandas.ArrowDtype),
+    "nullable": lambda table: table.to_pandas(
+        types_mapper={pa.int64(): pandas.Int64Dtype()}.get
+    ),
+}
+
+
+@pytest.mark.parametrize("gaps", [0, 1])
+@pytest.mark.parametrize("kind", MAKERS)
+def test_large_whole_numbers_stay_apart(kind: str, gaps: int) -> None:
+    """In float64 all four would be one category, and one class."""
+    ids = [*LARGE[: 12 - gaps], *[None] * gaps]
+    make = MAKERS[kind]
+    frame = make(pa.table({"id": ids, "y": [i / 3 for i in range(12)]}))
+    data = Dataset.from_frame(frame, target="y", dtype={"id": "category"})
+    assert data.feature_names[:4] == tuple(f"id={n}" for n in LARGE[:4])
+    assert (data.x[:4, :4] == np.eye(4)).all()
+    data = Dataset.from_frame(frame, target="id", task="classification")
+    assert data.class_names == tuple(map(str, LARGE[:4]))
+    assert data.y.tolist() == [0, 1, 2, 3] * 3 if not gaps else len(data) == 11
+
+
+def test_one_row_of_large_whole_numbers() -> None:
+    frame = pandas.DataFrame({"id": LARGE, "a": np.arange(12.0), "y": [0.5, 1, 2] * 4})
+    data = Dataset.from_frame(frame, target="y", dtype={"id": "category"})
+    for i in range(4):  # a frame of numbers alone has its rows as float64
+        row = as_column(frame[["id", "a"]][i : i + 1], data)
+        assert (row[:] == data.x[i : i + 1]).all()
+
+
+def test_columns_that_float64_would_round() -> None:
+    frame = pandas.DataFrame({"id": LARGE, "a": np.arange(12.0)})
+    with pytest.warns(ChainruleWarning, match="(?s)float64.*1152921504606846977"):
+        Dataset(frame, np.zeros(12))
+    assert Dataset(frame[["id"]], np.zeros(12)).x.stored.dtype == np.int64
+
+
+def test_nullable_columns_without_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pandas.DataFrame(
+        {"n": pandas.array([1, 2], "Int64"), "b": pandas.array([True, False])}
+    )
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert Dataset(frame, [1, 2]).x[:].tolist() == [[1, 1], [2, 0]]

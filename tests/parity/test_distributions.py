@@ -311,3 +311,12 @@ def test_a_compiled_function_refuses_when_it_runs() -> None:
     entropy(cr.tensor(1.0))
     with pytest.raises(ArgumentError, match="out of its range"):
         entropy(cr.tensor(-1.0))
+
+
+def test_draws_of_a_tiny_concentration_are_numbers() -> None:
+    """Gamma draws of α = 10⁻⁴ are below 10⁻³⁰⁰, and their shares 0 or 1."""
+    cr.manual_seed(0)
+    drawn = cr.distributions.Beta(1e-4, 1e-4).sample((400,)).numpy()
+    assert np.isfinite(drawn).all()
+    assert (np.minimum(drawn, 1 - drawn) < 1e-6).mean() > 0.98
+    assert abs(drawn.mean() - 0.5) < 0.15

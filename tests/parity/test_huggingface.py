@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import PIL.Image
 import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset, Stream
-from chainrule.errors import ArgumentError, ChainruleError, DataError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    ChainruleWarning,
+    DataError,
+)
 from tests.data.resuming import check_resumed, small_blocks
 
 pytestmark = pytest.mark.parity
@@ -210,3 +217,92 @@ def test_bad_data_sets(data: Any) -> None:
     sized = datasets.Dataset.from_dict(two, features=some)
     with pytest.raises(DataError, match="differ in shape"):
         Dataset.from_huggingface(sized, target="label", features="image")
+
+
+def test_numbers_keep_their_bits() -> None:
+    """NumPy's format of datasets makes float32 of float64."""
+    rows = [[1.7e9 + 0.25, 2.0], [1.0, 2.0], [3.0, 1e-40]]
+    times = [2**53 + 1, 5, 6]
+    data = datasets.Dataset.from_dict(
+        {"v": rows, "time": [row[0] for row in rows], "n": times, "y": [1, 0, 1]}
+    )
+    whole = Dataset.from_huggingface(data.select([2, 0]), target="y", features="v")
+    assert whole.x.stored.tolist() == [rows[2], rows[0]]
+    stream = Stream.from_huggingface(data, target="y", features="v")
+    assert next(stream.blocks(3))[0].tolist() == rows
+    square = datasets.Features(
+        {"m": datasets.Array2D((1, 2), "float64"), "y": datasets.Value("int64")}
+    )
+    given = {"m": [[row] for row in rows], "y": [1, 0, 1]}
+    matrix = datasets.Dataset.from_dict(given, features=square)
+    whole = Dataset.from_huggingface(matrix.select([2, 0]), target="y")
+    assert whole.x.stored.tolist() == [[rows[2]], [rows[0]]]
+    stream = Stream.from_huggingface(matrix, target="y")
+    assert next(stream.blocks(3))[0].tolist() == given["m"]
+    stream = Stream.from_huggingface(data, target="y", features="time")
+    assert next(stream.blocks(3))[0].tolist() == [row[0] for row in rows]
+    stream = Stream.from_huggingface(data, target="y", features="n")
+    assert next(stream.blocks(3))[0].tolist() == times
+    stream = Stream.from_huggingface(data, target="y", features=["n", "time"])
+    with pytest.warns(ChainruleWarning, match="9007199254740993"):
+        next(stream.blocks(3))
+
+
+def encoded(image: Any) -> dict[str, Any]:
+    file = io.BytesIO()
+    image.save(file, "png")
+    return {"bytes": file.getvalue(), "path": None}
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "L"])
+def test_pictures_of_few_colours(mode: str) -> None:
+    """White is 255 in a picture of one bit too, and a palette's numbers no greys."""
+    colour = PIL.Image.fromarray(np.array([[[255, 255, 255], [0, 0, 0]]], np.uint8))
+    file = encoded(colour.convert(mode))
+    features = {"image": datasets.Image(), "y": datasets.Value("int64")}
+    data = datasets.Dataset.from_dict(
+        {"image": [file] * 3, "y": [0, 1, 0]}, features=datasets.Features(features)
+    )
+    whole = Dataset.from_huggingface(data, target="y")
+    assert whole.x.shape == (3, 3 if mode == "P" else 1, 1, 2)
+    assert whole.x[0, 0].tolist() == [[1.0, 0.0]]
+    stream = Stream.from_huggingface(data.to_iterable_dataset(), target="y")
+    ((x, __),) = stream.blocks(3)
+    assert stream.scale == whole.x.scale
+    np.testing.assert_array_equal(x, whole.x.stored)
+
+
+def test_pictures_of_16_bits_are_refused() -> None:
+    file = encoded(PIL.Image.fromarray(np.full((2, 2), 999, np.uint16)))
+    features = {"image": datasets.Image(), "y": datasets.Value("int64")}
+    data = datasets.Dataset.from_dict(
+        {"image": [file] * 2, "y": [0, 1]}, features=datasets.Features(features)
+    )
+    with pytest.raises(DataError, match=r"(?s)bytes.*uint16"):
+        Dataset.from_huggingface(data, target="y")
+    with pytest.raises(DataError, match=r"(?s)bytes.*uint16"):
+        next(Stream.from_huggingface(data, target="y").blocks(2))
+
+
+def test_pictures_of_a_transform_and_beside_others(data: Any) -> None:
+    """A transform's arrays have their channels in front, and their scale."""
+    made = np.ones((3, 4, 5), "f4")
+    chosen = data.select_columns(["image", "label"]).with_transform(
+        lambda rows: {**rows, "image": [made] * len(rows["label"])}
+    )
+    stream = Stream.from_huggingface(chosen, target="label", features="image")
+    assert next(stream.blocks(2))[0].tolist() == [made.tolist()] * 2
+    assert stream.scale is None
+    names = ["image", "v"]
+    stream = Stream.from_huggingface(data, target="label", features=names)
+    whole = Dataset.from_huggingface(data, target="label", features=names)
+    x = next(stream.blocks(N))[0]
+    for name in names:
+        np.testing.assert_array_equal(x[name], whole.x[name][:])
+
+
+@pytest.mark.parametrize("targets", [["a", None, "b"], [True, None, False]])
+def test_none_is_no_class(targets: list[Any]) -> None:
+    data = datasets.Dataset.from_dict({"v": [[1.0], [2.0], [3.0]], "y": targets})
+    with pytest.raises(DataError, match=r"(?s)no target.*row 1"):
+        Dataset.from_huggingface(data, target="y")

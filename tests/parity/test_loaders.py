@@ -113,6 +113,8 @@ def test_the_loader_shuffles_and_says_the_batch_size() -> None:
         model, loss=nn.CrossEntropyLoss(), optimizer=optim.SGD(lr=0.01)
     )
     history = trainer.fit(loader, epochs=2, validation=loader, progress=False)
+    with pytest.raises(ChainruleError, match="rows of features"):
+        trainer.predict(loader)  # in an order that nobody would know
     assert len(history.steps["loss"]) == 4
     assert trainer.plan is not None
     assert trainer.plan.batch_size == 6

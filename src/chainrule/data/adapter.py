@@ -15,8 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import check_finite, check_nest, numbers, shortened
-from chainrule.data.column import Column, unrepresentable
+from chainrule.data.checks import (
+    check_finite,
+    check_nest,
+    check_rounding,
+    numbers,
+    shortened,
+)
+from chainrule.data.column import Column
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
@@ -26,7 +32,7 @@ from chainrule.data.source import rows_of
 from chainrule.data.stream import Stream
 from chainrule.data.tables.reader import features_again, read_again
 from chainrule.data.tables.schema import Schema
-from chainrule.errors import ArgumentError, DataError, ShapeError, warn
+from chainrule.errors import ArgumentError, DataError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, as_dtype
 from chainrule.tensor import as_tensor
@@ -201,6 +207,13 @@ def as_column(x: Any, trained: Named | None = None) -> Rows:
         return x if trained is None else _same_names(x, trained)
     if isinstance(x, Dataset):
         return x.x if trained is None else x.like(trained).x
+    if is_loader(x) or hasattr(x, "to_data"):  # which may be in any order
+        raise ArgumentError(
+            _("predict takes rows of features."),
+            expected=_("an array of shape (n, …)"),
+            got=type(x).__name__,
+            fix="predict(x); evaluate(loader)",
+        )
     if isinstance(x, Features):
         x = x.x
     if (frame := _frame(x, trained)) is not None:
@@ -333,6 +346,7 @@ def batches(
     """
     blocks = data.blocks(size) if isinstance(data, Stream) else _cut(data, size)
     scales = {"x": data.scale} if isinstance(data, Stream) else None
+    number = 0
     with closing(blocks):
         for x, y in blocks:
             arrays: dict[str, Array] = {}
@@ -340,11 +354,15 @@ def batches(
                 scale = part.scale if scales is None else scales.get(name)
                 stored = part.stored if scales is None else part
                 if on_disk(stored):  # not looked at before
-                    check_finite(Column(stored, scale), name)
+                    check_finite(Column(stored, scale), name, number)
                     release(stored)
                 arrays[name] = _features(stored, scale, dtypes[name])
             if y is not None:
-                arrays |= leaves(y, "y")
+                for name, part in leaves(y, "y").items():
+                    if on_disk(part):
+                        check_finite(Column(part), name, number)
+                    arrays[name] = part
+            number += rows_of(x)
             yield arrays, y
 
 
@@ -388,27 +406,7 @@ def check_representable(stored: Array, scale: float | None, dtype: DType) -> Non
     if dtype.is_integer:
         _check_indices(stored, dtype)
         return
-    if (number := unrepresentable(stored, dtype.numpy)) is not None:
-        rounded = np.asarray(number).astype(dtype.numpy)
-        warn(
-            _(
-                "Whole numbers among the features become others in {name}, and "
-                "different ones become equal.",
-                name=dtype.name,
-            ),
-            expected=_(
-                "whole numbers that {name} has, or a network that takes "
-                "them as they are",
-                name=dtype.name,
-            ),
-            got=_("{number:.0f}, which becomes {made:.0f}", number=number, made=rounded)
-            if stored.dtype.kind == "f"
-            else _("{number}, which becomes {made}", number=number, made=int(rounded)),
-            fix=_(
-                "nn.Standardize.of(train.x) as the first layer for quantities; "
-                "leave out ids, or look them up: nn.Embedding"
-            ),
-        )
+    check_rounding(stored, dtype.numpy)
 
 
 def _check_indices(stored: Array, dtype: DType) -> None:

@@ -19,11 +19,13 @@ def array_of(column: Any) -> np.ndarray:
     array([[1, 2],
            [3, 4]], dtype=int8)
     """
-    extension: Any = getattr(column, "array", None)  # a pandas Series of Arrow memory
-    if hasattr(extension, "__arrow_array__"):
+    extension: Any = getattr(column, "array", None)  # of a pandas Series
+    if type(extension).__name__ == "ArrowExtensionArray":
         arrow: Any = extension.__arrow_array__()
-        if str(arrow.type) in _NUMBERS and not arrow.null_count:
+        if str(arrow.type) in _NUMBERS:
             column = arrow
+    elif hasattr(extension, "_mask") and not extension.isna().any():
+        return column.to_numpy(extension.dtype.numpy_dtype)
     kind: Any = getattr(column, "type", None)
     if str(kind).startswith("dictionary"):
         column = column.cast(kind.value_type)  # to_numpy loses its gaps
@@ -33,10 +35,18 @@ def array_of(column: Any) -> np.ndarray:
     if to_numpy is None:
         return np.asarray(column)
     if hasattr(column, "type") and not hasattr(column, "chunks"):  # a pyarrow Array
-        return to_numpy(zero_copy_only=False)
-    return to_numpy()
+        array = to_numpy(zero_copy_only=False)
+    else:
+        array = to_numpy()
+    kind = getattr(column, "dtype", kind)
+    gaps = array.dtype.kind == "f" and str(kind).lower() in ("int64", "uint64")
+    if gaps and (np.abs(array) >= 2**53).any():  # float64 has not all whole numbers
+        whole = column.to_pylist if hasattr(column, "to_pylist") else column.to_list
+        return np.array(whole(), object)
+    return array
 
 
+_LISTS = "fixed_size_list", "list<", "large_list<"
 #: Arrow's names of the types that NumPy has.
 _NUMBERS = frozenset(
     [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
@@ -47,12 +57,17 @@ _NUMBERS = frozenset(
 def _fixed_rows(column: Any) -> np.ndarray | None:
     """Return pyarrow's lists of one length as an array of rows; None for others."""
     kind: Any = getattr(column, "type", None)
-    if not str(kind).startswith("fixed_size_list") or column.null_count:
+    if not str(kind).startswith(_LISTS) or column.null_count or not len(column):
         return None  # lists that are missing are none of a length
-    chunks = getattr(column, "chunks", [column])
+    chunks = [part for part in getattr(column, "chunks", [column]) if len(part)]
+    lengths = {getattr(kind, "list_size", None)}
+    if lengths == {None}:
+        lengths = {n for part in chunks for n in part.value_lengths().unique().tolist()}
+    if len(lengths) > 1:
+        return None
     parts = [chunk.flatten() for chunk in chunks]
     if any(part.null_count for part in parts):
         return None
-    inner = [array_of(part) for part in parts] or [np.empty(0)]
+    inner = [array_of(part) for part in parts]
     flat = inner[0] if len(inner) == 1 else np.concatenate(inner)
-    return flat.reshape(len(column), kind.list_size, *flat.shape[1:])
+    return flat.reshape(len(column), *lengths, *flat.shape[1:])

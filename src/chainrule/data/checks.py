@@ -15,6 +15,7 @@ from chainrule.errors import (
     DTypeError,
     NonFiniteError,
     ShapeError,
+    warn,
 )
 from chainrule.text import _, joined
 from chainrule.util import validation
@@ -257,25 +258,29 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
         )
 
 
-def check_finite(column: Column, what: str, first: int = 0) -> None:
+def check_finite(
+    column: Column, what: str, first: int = 0, rows: np.ndarray | None = None
+) -> None:
     """Refuse features with NaN or infinity, in the dtype that an engine uses.
 
     Args:
         column: the features, or targets as a column.
         what: ``"x"`` or ``"y"``, for messages.
         first: the number of the first row, for messages.
+        rows: the number of each row, where they do not follow each other.
     """
     if column.stored.dtype.kind != "f":
         return
-    rows = max(1, CHUNK * len(column) // max(1, column.stored.size))
-    for start in range(0, len(column), rows):
+    together = max(1, CHUNK * len(column) // max(1, column.stored.size))
+    for start in range(0, len(column), together):
         with np.errstate(over="ignore"):
-            finite = np.isfinite(column[start : start + rows])
+            finite = np.isfinite(column[start : start + together])
         if not finite.all():
             wrong = ~finite
             row, *rest = (int(i) for i in np.argwhere(wrong)[0])
             row += start
-            position = _at([row, *rest], first)
+            number = row if rows is None else rows[row]
+            position = _at([number, *rest], first)
             raise NonFiniteError(
                 _(
                     "{what} holds a value that is not a finite number{place}.",
@@ -289,6 +294,45 @@ def check_finite(column: Column, what: str, first: int = 0) -> None:
                     "or fill the gaps, such as numpy.nan_to_num(x)"
                 ),
             )
+
+
+def large(array: np.ndarray) -> bool:
+    """Return whether floats are so large that float64 has not all whole numbers there.
+
+    >>> large(np.array([1e15, np.nan])), large(np.array([-1e16]))
+    (False, True)
+    """
+    if array.dtype.kind != "f":
+        return False
+    if array.size == 1:
+        return abs(array.item()) >= 2**53
+    most, least = (f.reduce(array, axis=None, initial=0) for f in (np.fmax, np.fmin))
+    return bool(max(most, -least) >= 2**53)
+
+
+def check_rounding(stored: np.ndarray, dtype: np.dtype) -> None:
+    """Warn of whole numbers that a dtype has not, such as 2²⁴ + 1 in float32."""
+    if (number := unrepresentable(stored, dtype)) is None:
+        return
+    rounded = np.asarray(number).astype(dtype)
+    warn(
+        _(
+            "Whole numbers among the features become others in {name}, and "
+            "different ones become equal.",
+            name=dtype.name,
+        ),
+        expected=_(
+            "whole numbers that {name} has, or a network that takes them as they are",
+            name=dtype.name,
+        ),
+        got=_("{number:.0f}, which becomes {made:.0f}", number=number, made=rounded)
+        if stored.dtype.kind == "f"
+        else _("{number}, which becomes {made}", number=number, made=int(rounded)),
+        fix=_(
+            "nn.Standardize.of(train.x) as the first layer for quantities; "
+            "leave out ids, or look them up: nn.Embedding"
+        ),
+    )
 
 
 def checked_classes(

@@ -27,7 +27,7 @@ from chainrule.data.frames import Columns, Named, in_order, labels_of
 from chainrule.data.memory import on_disk
 from chainrule.data.sources import Sources
 from chainrule.data.tables.table_reader import TableReport
-from chainrule.data.windows import Windows
+from chainrule.data.windows import Windows, check_columns
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
 from chainrule.text import _
@@ -144,12 +144,9 @@ class Dataset(Sources):
             feature_names = checked_feature_names(feature_names, column.shape)
         if target_names is not None:
             target_names = checked_target_names(target_names, y_array.shape)
-        for what, part in leaves(column, "x").items():
+        for what, part in _columns(column, y_array).items():
             if not on_disk(part.stored):  # else rows are checked when they are read
                 check_finite(part, what)
-        for what, part in leaves(y_array, "y").items():
-            if not on_disk(part):
-                check_finite(Column(part), what)
         self.x: Any = column
         self.y: Any = y_array
         self.name, self.classes = name, classes
@@ -414,7 +411,7 @@ class Dataset(Sources):
         )
 
     def _part(self, rows: slice | np.ndarray) -> "Dataset":
-        """Return some of a data set's rows as a data set, without further checks."""
+        """Return some of a data set's rows; those copied from a file are checked."""
         part = object.__new__(Dataset)
         part.__dict__.update(self.__dict__)
         part.x = mapped(lambda column: column.part(rows), self.x)
@@ -423,6 +420,11 @@ class Dataset(Sources):
         if self.of_windows is not None:
             part.of_windows = self.of_windows.part(rows)
         check_lengths(part.x, part.y)
+        if not isinstance(rows, slice):
+            copied = _columns(part.x, part.y)
+            for what, column in _columns(self.x, self.y).items():
+                if on_disk(column.stored):
+                    check_finite(copied[what], what, rows=rows)
         return part
 
     def like(self, other: Named) -> "Dataset":
@@ -436,7 +438,7 @@ class Dataset(Sources):
 
         Raises:
             DataError: a column of the other that is not here, or a class that is not
-                there.
+                there; windows of other columns.
 
         Example:
             >>> here = Dataset([[1.0, 2.0]], [3.0], feature_names=("b", "a"))
@@ -444,10 +446,13 @@ class Dataset(Sources):
             array([2., 1.], dtype=float32)
         """
         data = self._part(slice(None))
+        check_columns(self.format, other.format)
         trained, names = other.feature_names, self.feature_names
         if trained is not None and names is not None and names != trained:
             positions = in_order(names, trained, _("a feature"))
             data.x = Column(self.x.stored[:, positions], self.x.scale)
+            if on_disk(self.x.stored):
+                check_finite(data.x, "x")
             data.feature_names = trained
         trained, names = other.target_names, self.target_names
         if trained is not None and names is not None and names != trained:
@@ -480,6 +485,12 @@ class Dataset(Sources):
 def _lists(given: Any) -> bool:
     """Return whether data came as a list of arrays."""
     return isinstance(given, list) and any(hasattr(a, "shape") for a in given)
+
+
+def _columns(x: Any, y: Any) -> dict[str, Column]:
+    """Return all inputs and targets as columns, by name."""
+    targets = {name: Column(array) for name, array in leaves(y, "y").items()}
+    return leaves(x, "x") | targets
 
 
 def _column(what: str, x: Any, scale: float | None) -> Column:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from chainrule.data.arrow import array_of
-from chainrule.data.checks import numbers, shortened
+from chainrule.data.checks import check_rounding, large, numbers, shortened
 from chainrule.errors import ArgumentError, DataError, DTypeError
 from chainrule.graph.node import Array
 from chainrule.text import _
@@ -88,6 +88,8 @@ class Columns(NamedTuple):
                 return None
             if value.ndim == 2 and len(value) == 1:
                 value = value.iloc[0]
+                if value.dtype.kind == "f" and large(value.to_numpy(float, na_value=0)):
+                    return None  # whole numbers among them are rounded
             labels = value.index
             if value.ndim == 2 or not labels.is_unique:
                 return None
@@ -140,13 +142,17 @@ class Columns(NamedTuple):
         one = len(chosen) == 1
         if not one and chosen == self.names and not isinstance(self.frame, Mapping):
             whole = np.asarray(self.frame)
-            if whole.ndim == 2 and whole.dtype.kind in "biuf":
+            if whole.ndim == 2 and whole.dtype.kind in "biuf" and not large(whole):
                 return whole  # as it is, where all columns have one type
         columns = [self._numbers(what, name, one) for name in chosen]
         require_one_length(columns, what)
         if one:
             return columns[0].reshape(len(columns[0]), *columns[0].shape[1:] or (1,))
-        return np.stack(columns, axis=1)
+        array = np.stack(columns, axis=1)
+        for column in columns:  # of several types: float64 has not all of int64
+            if column.dtype.kind in "iu" and array.dtype.kind == "f":
+                check_rounding(column, array.dtype)
+        return array
 
     def _numbers(self, what: str, name: str, one: bool) -> Array:
         """Return one of a data frame's columns of numbers; refuse other columns."""

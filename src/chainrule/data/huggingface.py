@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.arrow import array_of
-from chainrule.data.checks import checked_names, shortened
+from chainrule.data.checks import check_rounding, checked_names, large, shortened
 from chainrule.data.column import Column
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
 from chainrule.util.validation import did_you_mean
 
+#: The factor of bytes of images.
+SCALE = 1 / 255
 #: Feature types whose cells are single values: the columns of a table.
 SINGLE = frozenset({"Value", "ClassLabel"})
 #: Kinds of iterables whose position is exact; others are read again from the start.
@@ -76,7 +78,9 @@ class HuggingFace:
                 )
         known = data.features or {}
         self.kinds = {name: type(known[name]).__name__ for name in known}
-        label = known.get(target)
+        #: Columns of float64, which NumPy's format of datasets makes float32.
+        self.wide = {name for name in known if "float64" in str(known[name])}
+        label: Any = known.get(target)
         #: Of a target of classes their names.
         self.class_names: tuple[str, ...] | None = None
         if type(label).__name__ == "ClassLabel" and len(label.names) > 1:
@@ -117,25 +121,45 @@ class HuggingFace:
         x = {name: self._whole(name, table) for name in self.features}
         y, names = self._whole(self.target, table), self.class_names
         if not isinstance(y, Column) and y.dtype.kind in "OU":
+            if None in (cells := y.tolist()):
+                raise DataError(
+                    _("A row has no target."),
+                    expected=_("a value of '{name}' in each row", name=self.target),
+                    got=_("None in row {row}", row=cells.index(None)),
+                    fix=f"data.filter(lambda row: row[{self.target!r}] is not None)",
+                )
             found, y = np.unique(y.astype(str), return_inverse=True)
             names = tuple(found.tolist())
         return (x[self.features[0]] if len(x) == 1 else x), y, names
 
     def _whole(self, name: str, table: Any) -> Any:
         """Return a column as an array, or as a Column of images."""
-        array = array_of(table[name]) if self.kinds[name] != "Image" else None
-        if array is None or (array.dtype == object and self.kinds[name] != "Value"):
-            array = self.data.with_format("numpy", columns=[name])[:][name]
-        if array.dtype == object and self.kinds[name] != "Value":
-            raise DataError(
-                _("The rows of column '{name}' differ in shape.", name=shortened(name)),
-                expected=_("one shape of all rows"),
-                got=", ".join(sorted({str(np.shape(row)) for row in array})[:3]),
-                fix=_("bring them to one shape first: data.map(…)"),
-            )
-        if self.kinds[name] != "Image":
-            return array
-        return Column(_channels_first(array, 4), 1 / 255)
+        if self.kinds[name] == "Image":
+            rows = self.data.with_format(None).select_columns([name])
+            array = [pixels(row[name]) for row in rows]
+            if len({image.shape for image in array}) == 1:
+                return Column(np.stack(array), SCALE)
+        else:
+            cells = table[name]
+            if hasattr(cells.type, "storage_type"):  # an Array2D is lists of lists
+                cells = cells.cast(cells.type.storage_type)
+            array = array_of(cells)
+            if array.dtype == object and self.kinds[name] != "Value":
+                array = self.data.with_format("numpy", columns=[name])[:][name]
+            if array.dtype != object or self.kinds[name] == "Value":
+                return array
+        raise DataError(
+            _("The rows of column '{name}' differ in shape.", name=shortened(name)),
+            expected=_("one shape of all rows"),
+            got=", ".join(sorted({str(np.shape(row)) for row in array})[:3]),
+            fix=_("bring them to one shape first: data.map(…)"),
+        )
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the rows are images alone, as they are stored."""
+        kinds = [self.kinds.get(name) for name in self.features]
+        return kinds == ["Image"] and not self.transformed
 
     def _refuse_transforms(self) -> None:
         if self.transformed:
@@ -156,8 +180,11 @@ class HuggingFaceRows:
 
     def __init__(self, chosen: HuggingFace) -> None:
         self.chosen, self.data = chosen, chosen.data
-        if not chosen.transformed:
-            self.data = self.data.with_format("numpy")
+        if not chosen.transformed:  # NumPy's format has no palettes either
+            names = {*chosen.features, chosen.target}
+            kinds = {chosen.kinds.get(name) for name in names}
+            plain = kinds <= {*SINGLE, "Image"} or chosen.wide & names
+            self.data = self.data.with_format(None if plain else "numpy")
         if hasattr(self.data, "set_epoch"):
             self.set_epoch = self.data.set_epoch
         if hasattr(self.data, "state_dict") and _is_exact(self.data.state_dict()):
@@ -172,23 +199,45 @@ class HuggingFaceRows:
         names = self.chosen.features or [k for k in row if k != self.chosen.target]
         x = {name: self._cell(name, row[name]) for name in names}
         y = row[self.chosen.target]
+        y = np.asarray(y) if isinstance(y, list) else y
         if len(x) == 1:
             return next(iter(x.values())), y
-        if all(np.ndim(cell) == 0 and not isinstance(cell, str) for cell in x.values()):
-            return np.array([*x.values()]), y  # the columns of a table
-        return x, y
+        if any(np.ndim(cell) or isinstance(cell, str) for cell in x.values()):
+            return x, y
+        table_row = np.array([*x.values()])
+        if large(table_row):
+            for cell in x.values():
+                check_rounding(cell, table_row.dtype)
+        return table_row, y
 
     def _cell(self, name: str, cell: Any) -> Any:
-        if self.chosen.kinds.get(name) == "Image":
-            return _channels_first(np.asarray(cell), 3)
-        return cell
+        if self.chosen.is_images:
+            return pixels(cell)
+        stored = self.chosen.kinds.get(name) == "Image" and not self.chosen.transformed
+        if stored or hasattr(cell, "mode"):  # an array of a transform is left as it is
+            return pixels(cell) * np.float32(SCALE)
+        return np.asarray(cell) if isinstance(cell, int | float | list) else cell
 
 
-def _channels_first(images: np.ndarray, ndim: int) -> np.ndarray:
-    """Return images with the channels in front of height and width."""
-    if images.ndim == ndim:
-        return np.moveaxis(images, -1, -3)
-    return np.expand_dims(images, -3)
+def pixels(image: Any) -> np.ndarray:
+    """Return an image as bytes of shape (channels, height, width).
+
+    Raises:
+        DataError: an image of other numbers, or none.
+    """
+    if getattr(image, "mode", None) in ("P", "PA"):  # numbers of a palette's colours
+        image = image.convert("RGB")
+    array = np.asarray(image)
+    if array.dtype == np.bool_:
+        array = array * np.uint8(255)
+    if array.dtype != np.uint8:
+        raise DataError(
+            _("An image has other numbers than bytes."),
+            expected="uint8",
+            got=f"{array.dtype}",
+            fix=_("bring them to bytes first: data.map(…)"),
+        )
+    return np.moveaxis(array, -1, 0) if array.ndim == 3 else array[None]
 
 
 def _is_exact(state: Any) -> bool:

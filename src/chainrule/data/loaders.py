@@ -147,11 +147,8 @@ def arrays(item: Any) -> Any:
         return {key: arrays(part) for key, part in item.items()}
     if isinstance(item, tuple | list) and any(hasattr(p, "shape") for p in item):
         return tuple(map(arrays, item))
-    if hasattr(item, "detach"):
-        item = item.detach().cpu()
-        return (
-            item.float().numpy()
-            if str(item.dtype) == "torch.bfloat16"
-            else item.numpy()
-        )
-    return item
+    if not hasattr(item, "detach"):
+        return item
+    given: Any = item
+    tensor = given.detach().cpu()
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()

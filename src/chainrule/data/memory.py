@@ -46,5 +46,5 @@ def release(array: np.ndarray) -> None:
     mapping = mapping_of(array)
     if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
         with suppress(OSError, ValueError):
-            if not array.flags.writeable:  # of a private copy, changes would be lost
+            if memoryview(mapping).readonly:  # of a private copy, changes would be lost
                 mapping.madvise(mmap.MADV_DONTNEED)

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.data.checks import check_nest, numbers, shortened, targets
 from chainrule.data.column import unrepresentable
+from chainrule.data.positions import Position, portable, restored
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
@@ -31,12 +32,6 @@ Parts = dict[str, np.ndarray]
 Stopped = Callable[[], bool]
 #: Dtypes that engines read as they are; all others become float32 at once.
 STORED = frozenset(dtype.numpy for dtype in DType)
-
-
-#: Where a block begins: ``rows`` before it, the ``state`` that the source's
-#: ``state_dict`` gave (``{"index": i}`` of a sequence), and ``left``, rows that were
-#: read and are part of it.
-Position = dict[str, Any]
 
 
 class Source:
@@ -118,7 +113,8 @@ class Source:
             begins, each with the position behind it.
         """
         at = at or {"rows": 0, "state": None, "left": {}}
-        items, state_of = self._open(at["state"], new=not at["rows"] and not at["left"])
+        begins = not at["rows"] and not at["left"]
+        items, state_of = self._open(at["state"], new=begins)
         total, left = at["rows"], at["left"] or None  # of a batch that was cut
         pieces = self.pieces(items, stopped, total + _length(at["left"]))
         form = (named(types[0], "x"), named(types[1], "y"))
@@ -143,7 +139,7 @@ class Source:
                     if piece is None:
                         break
                     number, names, left = piece
-                    if first is None and not total:
+                    if first is None and begins:
                         first = position()  # before it a source may have no state
                     if names != form:
                         raise self._other_form(number, form, names)
@@ -167,6 +163,7 @@ class Source:
 
         first: Position | None = None
         pair = block()
+        begins = False
         if pair is None and not at["rows"] and not stopped():
             raise self.empty()
         while pair is not None:
@@ -385,52 +382,6 @@ class _Items(Iterator[Any]):
             raise StopIteration
         self.index += 1
         return self.sequence[self.index - 1]
-
-
-def portable(state: Any, place: str = "state_dict()") -> Any:
-    """Return a source's state as a checkpoint holds it: JSON values and arrays.
-
-    Tensors of PyTorch become arrays, with a mark, and so do tuples become lists.
-
-    Raises:
-        ArgumentError: other objects, which only a pickle could hold.
-    """
-    if isinstance(state, Mapping) and all(isinstance(key, str) for key in state):
-        return {k: portable(v, f"{place}[{k!r}]") for k, v in state.items()}
-    if isinstance(state, list | tuple):
-        items = [portable(v, f"{place}[{i}]") for i, v in enumerate(state)]
-        return items if isinstance(state, list) else {_TUPLE: items}
-    if type(state).__module__ == "torch":
-        tensor: Any = state
-        return {_TENSOR: tensor.detach().cpu().numpy().copy()}
-    if isinstance(state, np.generic):
-        return state.item()
-    if state is None or isinstance(state, bool | int | float | str | np.ndarray):
-        return state
-    raise ArgumentError(
-        _("A checkpoint cannot hold the position of the source of a stream."),
-        expected=_("numbers, texts, arrays and tensors, in dictionaries and lists"),
-        got=f"{place}: {type(state).__name__}",
-        fix=_("give these from state_dict(), and take them in load_state_dict()"),
-    )
-
-
-def restored(state: Any) -> Any:
-    """Return a source's state from what :func:`portable` made of it."""
-    if isinstance(state, list):
-        return [restored(v) for v in state]
-    if not isinstance(state, dict):
-        return state
-    if state.keys() == {_TUPLE}:
-        return tuple(restored(v) for v in state[_TUPLE])
-    if state.keys() == {_TENSOR}:
-        import torch  # whose tensor it was
-
-        return torch.from_numpy(state[_TENSOR].copy())
-    return {k: restored(v) for k, v in state.items()}
-
-
-_TUPLE, _TENSOR = "(tuple)", "(tensor)"
 
 
 def digest(pair: Pair) -> int:

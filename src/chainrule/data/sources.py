@@ -155,7 +155,8 @@ class Sources:
 
         Args:
             series: rows in the order of time: a frame of numbers, or an array of shape
-                (rows,) or (rows, columns). Whole numbers become float32.
+                (rows,) or (rows, columns). Whole numbers become float32; float64 where
+                they need it.
             length: rows of a window.
             horizon: how many of the following rows are predicted.
             stride: rows from one window to the next.
@@ -164,7 +165,7 @@ class Sources:
                 window reaches from one into another; series that are too short are
                 left out.
             time: a column, or one value a row, that has to grow within a series; no
-                feature.
+                feature. Texts are dates of ISO 8601.
             name: of the data set.
 
         Shapes:
@@ -174,7 +175,8 @@ class Sources:
 
         ``lines`` are the rows of the series that are predicted first: predictions
         belong to ``frame.iloc[data.lines]``. ``data.of_windows`` has the names of the
-        columns. Only ``split(…, shuffle=False)`` splits windows.
+        columns, and a Trainer takes windows of these alone. Only ``split(…,
+        shuffle=False)`` splits windows.
 
         Raises:
             ArgumentError: a length, horizon or stride that is no count.
@@ -199,7 +201,7 @@ class Sources:
         )
         data: Any = cls(found.x[:1], found.y[:1], name=name)  # all numbers are checked
         data.x, data.y, data.lines = Column(found.x), found.y, found.lines
-        data.of_windows = found.windows
+        data.of_windows, data.format = found.windows, found.windows.format
         return data
 
     @classmethod

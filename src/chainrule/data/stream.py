@@ -16,18 +16,10 @@ from chainrule.data.checks import (
     checked_names,
 )
 from chainrule.data.column import Column
-from chainrule.data.huggingface import HuggingFace, HuggingFaceRows
+from chainrule.data.huggingface import SCALE, HuggingFace, HuggingFaceRows
+from chainrule.data.positions import Position, portable, restored
 from chainrule.data.prefetcher import prefetched
-from chainrule.data.source import (
-    Pair,
-    Position,
-    Source,
-    Stopped,
-    digest,
-    portable,
-    restored,
-    rows_of,
-)
+from chainrule.data.source import Pair, Source, Stopped, digest, rows_of
 from chainrule.data.tables.file import File
 from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.table_reader import TableReader
@@ -179,18 +171,17 @@ class Stream:
         """Make a stream of an ``IterableDataset``, or a ``Dataset``, of Hugging Face.
 
         Columns as :meth:`Dataset.from_huggingface`; several single numbers are one row
-        of features. A shuffled one is told the epoch, and shuffles anew for each; one
-        that is not goes on where it stood.
+        of features. What a transform returns is left as it is. A shuffled one is told
+        the epoch, and shuffles anew for each; one that is not goes on where it stood.
 
         Raises:
             ArgumentError: something else.
             DataError: a missing column.
         """
         chosen = HuggingFace(data, target, features)
-        images = {chosen.kinds.get(column) == "Image" for column in chosen.features}
         return cls(
             HuggingFaceRows(chosen),
-            scale=1 / 255 if images == {True} else None,
+            scale=SCALE if chosen.is_images else None,
             name=name,
             class_names=chosen.class_names,
         )

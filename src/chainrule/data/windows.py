@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import check_finite, numbers, shortened
+from chainrule.data.checks import check_finite, check_rounding, numbers, shortened
 from chainrule.data.column import Column
 from chainrule.data.frames import Columns
+from chainrule.data.tables.cells import ISO, dated
+from chainrule.data.tables.source import require
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _
 from chainrule.util import validation
@@ -42,6 +44,14 @@ class Windows:
     targets: tuple[str, ...] | None
     starts: np.ndarray
     groups: np.ndarray
+
+    @property
+    def format(self) -> dict[str, Any] | None:
+        """The names of columns and targets, as a Trainer keeps them."""
+        if self.columns is None or self.targets is None:
+            return None
+        names = {"columns": list(self.columns), "targets": list(self.targets)}
+        return {"kind": "windows", **names}
 
     def part(self, rows: Any) -> Windows:
         """Return the description of some windows."""
@@ -90,6 +100,25 @@ class Windows:
                 fix=_("a smaller gap, shorter windows, or a longer series"),
             )
         return _rows(first), _rows(second)
+
+
+def check_columns(format: Any, trained: Any) -> None:
+    """Refuse windows whose columns or targets are not those of training.
+
+    Args:
+        format: of the windows.
+        trained: the format of the data that were trained on.
+    """
+    if any((known or {}).get("kind") != "windows" for known in (format, trained)):
+        return
+    for what in ("columns", "targets"):
+        if format[what] != trained[what]:
+            raise DataError(
+                _("The windows have other {what} than those of training.", what=what),
+                expected=shortened(", ".join(trained[what]), 200),
+                got=shortened(", ".join(format[what]), 200),
+                fix=f"Dataset.windows(frame[[…]], …, targets={trained['targets']!r})",
+            )
 
 
 def _rows(chosen: np.ndarray) -> Any:
@@ -206,8 +235,9 @@ def _series(
         group = frame.column(group) if isinstance(group, str) else group
         time = frame.column(time) if isinstance(time, str) else time
         values = frame.array("series", names)
-    if values.dtype.kind != "f" or values.dtype == np.float16:
-        values = values.astype(np.float32)
+    kept = Column(values)
+    check_rounding(values, kept.dtype)
+    values = kept[...]
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2:
         raise ArgumentError(
@@ -217,8 +247,8 @@ def _series(
         )
     labels = np.zeros(len(values), np.int64)
     if group is not None:
-        labels = np.unique(np.asarray(group).astype(str), return_inverse=True)[1]
-    times = None if time is None else np.asarray(time)
+        labels = _codes(np.asarray(group))
+    times = None if time is None else _times(np.asarray(time))
     for name, part in (("group", labels), ("time", times)):
         if part is not None and len(part) != len(values):
             raise ArgumentError(
@@ -227,6 +257,42 @@ def _series(
                 got=f"{len(part)}",
             )
     return values, names, labels, times
+
+
+def _codes(groups: np.ndarray) -> np.ndarray:
+    """Return the number of each row's series; refuse rows that belong to none."""
+    cells = groups.tolist()
+    for row, cell in enumerate(cells):
+        if cell is None or type(cell).__name__ == "NAType" or cell != cell:
+            raise DataError(
+                _("A row belongs to no series."),
+                expected=_("a value of group in each row"),
+                got=_("row {row}: {cell}", row=row, cell=cell),
+                fix=_("leave it out"),
+            )
+    if groups.dtype != object:
+        return np.unique(groups, return_inverse=True)[1]
+    known = sorted(set(cells), key=lambda cell: (str(cell), type(cell).__name__))
+    codes = {cell: i for i, cell in enumerate(known)}
+    return np.array([codes[cell] for cell in cells], np.int64)
+
+
+def _times(times: np.ndarray) -> np.ndarray:
+    """Return times that can be compared: of texts the dates that they are."""
+    texts = times.tolist()
+    if not any(isinstance(text, str) for text in texts):
+        return times
+    require("pandas", "data")
+    dates = dated([str(text) for text in texts], ISO)
+    if np.isnat(dates).any():
+        row = int(np.isnat(dates).argmax())
+        raise DataError(
+            _("A text among the times is no date."),
+            expected="2024-12-31, 2024-12-31 23:59",
+            got=_("row {row}: {cell}", row=row, cell=shortened(str(texts[row]))),
+            fix="pandas.to_datetime(…, format=…)",
+        )
+    return dates
 
 
 def _targets(targets: Any, names: tuple[str, ...] | None, width: int) -> list[int]:

@@ -22,11 +22,11 @@ from chainrule.text import _
 TRIES = 12
 
 
-def standard_gamma(shape: Shape, concentration: Tensor) -> Tensor:
-    """Draw from gamma distributions of rate 1, in float64.
+def log_standard_gamma(shape: Shape, concentration: Tensor) -> Tensor:
+    """Draw logarithms from gamma distributions of rate 1, in float64.
 
     Marsaglia & Tsang 2000: d v is accepted for v = (1 + x/√(9d))³ with x normal. For
-    α < 1 a draw for α + 1 is multiplied by u^(1/α).
+    α < 1 a draw for α + 1 is multiplied by u^(1/α), which may be below 10⁻³⁰⁰.
     """
     alpha = concentration.double().expand(shape)
     d = cr.where(alpha < 1, alpha + 1, alpha) - 1 / 3
@@ -35,9 +35,13 @@ def standard_gamma(shape: Shape, concentration: Tensor) -> Tensor:
     v = cr.where(root > 0, root, 1.0) ** 3
     likely = between((TRIES, *shape)).log() < 0.5 * x.square() + d * (1 - v + v.log())
     first = ((root > 0) & likely).astype(DType.int32).argmax(0)
-    drawn = d * v.gather(0, first.unsqueeze(0)).squeeze(0)
-    share = (between(shape).log() / alpha).exp()
-    return cr.where(alpha < 1, drawn * share, drawn)
+    drawn = (d * v.gather(0, first.unsqueeze(0)).squeeze(0)).log()
+    return cr.where(alpha < 1, drawn + between(shape).log() / alpha, drawn)
+
+
+def standard_gamma(shape: Shape, concentration: Tensor) -> Tensor:
+    """Draw from gamma distributions of rate 1, in float64."""
+    return log_standard_gamma(shape, concentration).exp()
 
 
 class Gamma(Distribution):
@@ -139,8 +143,7 @@ class Dirichlet(Distribution):
         return self.mean * (1 - self.mean) / (self._total + 1).unsqueeze(-1)
 
     def _draw(self, shape: Shape) -> Tensor:
-        drawn = standard_gamma(shape, self.concentration)
-        shares = drawn / drawn.sum(-1, keepdim=True)
+        shares = log_standard_gamma(shape, self.concentration).softmax(-1)
         return shares.astype(self.concentration.dtype)
 
     def log_prob(self, value: Any) -> Tensor:

@@ -206,7 +206,7 @@ class RandomResizedCrop(Augmentation):
         x = x if x.dtype.is_float else x.float()
         (height, width), (rows, columns) = _sides(x), self._size()
         factor = min(height / rows, width / columns)
-        sides = round(rows * factor), round(columns * factor)
+        sides = [max(1, round(side * factor)) for side in (rows, columns)]
         places = [(whole - side) // 2 for whole, side in zip((height, width), sides)]
         return self._resized(x, *[tensor([[float(n)]]) for n in (*places, *sides)])
 
@@ -269,11 +269,15 @@ class RandomResizedCrop(Augmentation):
 
 
 def _within(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int]:
-    """Return the sides of the largest part whose width over height is within limits."""
+    """Return the sides of the largest part whose width over height is within limits.
+
+    >>> _within(4, 12, (0.75, 1.5)), _within(9, 1, (3.0, 4.0))
+    ((4, 6), (1, 1))
+    """
     if width / height < ratio[0]:
-        return round(width / ratio[0]), width
+        return max(1, round(width / ratio[0])), width
     if width / height > ratio[1]:
-        return height, round(height * ratio[1])
+        return height, max(1, round(height * ratio[1]))
     return height, width
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainrule.errors import ShapeError
+from chainrule.errors import DTypeError, ShapeError
 from chainrule.functions import stack, where
 from chainrule.nn.arguments import layer_name, number
 from chainrule.nn.augmentation import Augmentation, pair
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
-from chainrule.tensor import Tensor
+from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
 
 __all__ = ["ColorJitter"]
@@ -38,7 +38,10 @@ class ColorJitter(Augmentation):
         hue: from 0 to 1/2, or (least, most) from −1/2 to 1/2; likewise.
 
     Shapes:
-        (N, 3, H, W) or (N, 1, H, W), numbers from 0 to 1.
+        (N, 3, H, W) or (N, 1, H, W), numbers from 0 to 1: in front of a Normalize.
+
+    Raises:
+        DTypeError: whole numbers, such as bytes from 0 to 255.
 
     Source: torchvision.transforms.v2.ColorJitter.
 
@@ -59,6 +62,17 @@ class ColorJitter(Augmentation):
             _limits(name, value)
         self.brightness, self.contrast = brightness, contrast
         self.saturation, self.hue = saturation, hue
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = as_tensor(x)
+        if not x.dtype.is_float:
+            raise DTypeError(
+                _("{kind} changes colours.", kind=layer_name("ColorJitter")),
+                expected=_("floats from 0 to 1"),
+                got=x.dtype.name,
+                fix=_("images / 255, or a data set with scale=1/255"),
+            )
+        return super().forward(x)
 
     def change(self, x: Tensor) -> Tensor:
         """Change the colours of each image, in an order of its own."""

@@ -7,15 +7,17 @@ shuffled, so that is one at random.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.functions import arange, where
+from chainrule.functions import arange, eye, where
 from chainrule.nn.arguments import number
 from chainrule.nn.module import Module
+from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.validation import maybe, whole
 
@@ -33,15 +35,16 @@ class Mixture(Module):
 
     def __init__(self, alpha: float = 1.0, num_classes: int | None = None) -> None:
         self.alpha = number(type(self).__name__, "alpha", alpha, above=0)
-        self.num_classes = maybe(whole)("num_classes", num_classes)
+        least = partial(whole, least=2)
+        self.num_classes = maybe(least)("num_classes", num_classes)
 
     def forward(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
         """Return a batch's inputs and targets, mixed in training.
 
         Raises:
             ArgumentError: several inputs or targets; class indices without a number of
-                classes.
-            ShapeError: a single number in place of rows.
+                classes, or outside it.
+            ShapeError: a single number in place of rows; other rows of y than of x.
         """
         if isinstance(x, dict | tuple) or isinstance(y, dict | tuple):
             raise ArgumentError(
@@ -51,9 +54,11 @@ class Mixture(Module):
                 fix=_("a function of your own: batch_transform=lambda x, y: …"),
             )
         x, y = as_tensor(x), as_tensor(y)
-        if not x.ndim or not y.ndim:
+        if not x.ndim or not y.ndim or x.shape[0] != y.shape[0]:
             raise ShapeError(
-                _("{kind} mixes rows.", kind=type(self).__name__), got=show(x.shape)
+                _("{kind} mixes rows.", kind=type(self).__name__),
+                expected=_("one row a sample in each"),
+                got=f"x {show(x.shape)}, y {show(y.shape)}",
             )
         if not self.training:
             return x, y
@@ -65,7 +70,9 @@ class Mixture(Module):
                     got=f"num_classes={self.num_classes}, y {show(y.shape)}",
                     fix=f"nn.{type(self).__name__}(num_classes=10)",
                 )
-            y = (y[:, None] == arange(self.num_classes)).float()
+            rows = eye(self.num_classes).value  # of which each label has to be one
+            labels = y if y.dtype.is_integer else y.astype("int32")
+            y = wrap(take(rows, labels.value))
         x = x if x.dtype.is_float else x.float()
         from chainrule.distributions import Beta  # which few networks need
 

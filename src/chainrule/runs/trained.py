@@ -54,7 +54,7 @@ class Trained:
         """
         trainer = Trainer.load(place, threads=threads)
         kind = "csv" if trainer.format is None else trainer.format.get("kind")
-        if not isinstance(kind, str) or kind not in FORMATS:
+        if not isinstance(kind, str) or kind not in (*FORMATS, "windows"):
             raise CheckpointError(
                 _(
                     "{place} was trained on data of a kind that this version "
@@ -109,7 +109,8 @@ class Trained:
             return DIGITS
         if kind is not None and (own is None or kind == "npz"):
             return {"kind": kind}
-        names = {**FORMATS, "images": _("an image, or a folder of images")}
+        names = {**FORMATS, "windows": FORMATS["npz"]}
+        names["images"] = _("an image, or a folder of images")
         known = _("a CSV or NPZ file, or {images}", images=names["images"])
         got = path.name if kind is None else FORMATS[kind]
         raise ArgumentError(

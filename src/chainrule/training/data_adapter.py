@@ -206,13 +206,12 @@ class GatheredAdapter(DataAdapter):
     def _gathered(self, chosen: Array) -> tuple[dict[str, Array], Array]:
         """Return rows in the order in which they lie, and in which turn they come."""
         turns = np.argsort(chosen, kind="stable")
-        arrays: dict[str, Array] = {}
+        numbers, arrays = chosen[turns], dict[str, Array]()
         for name, array in self._arrays.items():
-            rows = _taken(array, chosen[turns])
+            rows, scale = _taken(array, numbers), self.kinds.scales.get(name)
             if on_disk(array):
-                check_finite(Column(rows, self.kinds.scales.get(name)), name)
+                check_finite(Column(rows, scale), name, rows=numbers)
             if name in self.dtypes:
-                scale = self.kinds.scales.get(name)
                 check_representable(rows, scale, self.dtypes[name])
             arrays[name] = padded(rows, self._types[name])
         order = np.empty(len(chosen), np.int32)

@@ -327,7 +327,7 @@ def _check_position(path: Place, state: RunState) -> None:
     plan, step = state.plan, state.step
     if plan is None:
         return
-    last = plan.steps_per_epoch
+    last = plan.steps_per_epoch if plan.block is None else None  # streams may vary
     if not plan.first <= state.epoch <= plan.end or (last is not None and step > last):
         run = _("epochs {first} … {end}", first=plan.first, end=plan.end)
         steps = "" if last is None else _(" of {last} steps", last=last)

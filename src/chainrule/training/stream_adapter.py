@@ -16,7 +16,8 @@ from typing import Any, Self
 
 from chainrule.data import Stream
 from chainrule.data.adapter import check_representable, kinds
-from chainrule.data.source import Position, rows_of
+from chainrule.data.positions import Position
+from chainrule.data.source import rows_of
 from chainrule.errors import ArgumentError, CheckpointError, DataError
 from chainrule.graph.types import (
     ArrayType,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.data.checks import large
 from chainrule.text import _
 
 #: Marks of missing values in a column of texts, in lower case.
@@ -104,7 +105,11 @@ class Cells:
         if array.ndim != 1:
             raise TypeError(_("shape {shape}", shape=array.shape))
         if array.dtype.kind in "iuf":
-            return cls(np.arange(len(array)), values=array.astype(np.float64))
+            codes, values = np.arange(len(array)), array.astype(np.float64)
+            if array.dtype.kind == "f" or not large(values):
+                return cls(codes, values=values)
+            # Texts tell such numbers apart, as categories and as classes.
+            return cls(codes, [str(number) for number in array.tolist()])
         if array.dtype.kind in "mM":  # as pandas writes them
             array = pandas.Series(array).astype(object).to_numpy()
         if len(array) > FEW:
@@ -205,9 +210,13 @@ def _values(cells: Iterable[Any], missing: Iterable[bool]) -> np.ndarray | None:
     if not kinds or not all(issubclass(k, numbers) and k is not bool for k in kinds):
         return None
     try:
-        return np.array([math.nan if no else c for c, no in zip(cells, missing)], float)
+        array = np.array(
+            [math.nan if no else c for c, no in zip(cells, missing)], float
+        )
     except OverflowError:
         return None
+    whole = any(issubclass(kind, int | np.integer) for kind in kinds)
+    return None if whole and large(array) else array
 
 
 def _text(value: float) -> str:
@@ -301,25 +310,28 @@ def fits_format(text: str, format: str) -> bool:
 
 def dated(texts: Sequence[str], format: str) -> np.ndarray:
     """Parse cell texts as dates in UTC, datetime64, with NaT for other texts."""
-    import pandas
-
     if format == ISO and all(map(_SIMPLE.fullmatch, texts)):
         try:
             return np.array(texts, "datetime64[us]")
         except ValueError:  # the 30th of February is NaT below
             pass
+    import pandas
+
     dates = pandas.to_datetime(list(texts), format=format, errors="coerce", utc=True)
     return dates.tz_localize(None).to_numpy()
 
 
+_DAY_0, _DAY = np.datetime64("2000-01-01"), np.timedelta64(1, "D")
+
+
 def days(dates: np.ndarray) -> np.ndarray:
     """Convert dates to days since 2000-01-01; NaN for NaT."""
-    return (dates - np.datetime64("2000-01-01")) / np.timedelta64(1, "D")
+    return (dates - _DAY_0) / _DAY
 
 
 def _count(dates: np.ndarray, unit: Literal["Y", "M", "D", "m"]) -> np.ndarray:
     """Count the whole years, months, days or minutes of dates since 1970."""
-    return dates.astype(f"datetime64[{unit}]").astype(np.int64).astype(np.float64)
+    return dates.astype(f"M8[{unit}]").view(np.int64).astype(np.float64)
 
 
 #: The parts of a date that become features if they vary; of NaT they have no meaning.

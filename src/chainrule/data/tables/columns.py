@@ -208,12 +208,13 @@ class Date:
         Raises:
             InvalidCellError: a text that is no date in this format.
         """
-        dates = dated(cells.texts, self.format)
+        dates, missing = dated(cells.texts, self.format), None
         values = [days(dates), *(PARTS[part](dates) for part in self.parts)]
-        missing = cells.among(marks.in_numbers)
-        if (invalid := np.isnan(values[0]) & ~missing).any():
-            expected = _("a date as {format}", format=self.format)
-            raise InvalidCellError(cells, invalid, expected)
+        if marks.values or np.isnan(values[0]).any():
+            missing = cells.among(marks.in_numbers)
+            if (invalid := np.isnan(values[0]) & ~missing).any():
+                expected = _("a date as {format}", format=self.format)
+                raise InvalidCellError(cells, invalid, expected)
         imputed = _impute(values, self.means, missing, self.gaps)
         return Encoded(imputed.astype(dtype, copy=False), missing)
 
@@ -265,13 +266,12 @@ def _impute(
 ) -> np.ndarray:
     """Replace a column's missing cells by means, and add their indicator."""
     imputed = list(columns)
-    if missing is None:
-        missing = np.zeros(len(imputed[0]), bool)
-    else:
+    if missing is not None:
         pairs = zip(imputed, means, strict=True)
         imputed = [np.where(missing, v.dtype.type(mean), v) for v, mean in pairs]
     if indicator:
-        imputed.append(missing.astype(imputed[0].dtype))
+        gaps = np.zeros(len(imputed[0])) if missing is None else missing
+        imputed.append(gaps.astype(imputed[0].dtype))
     return np.array(imputed).T
 
 

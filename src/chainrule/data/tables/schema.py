@@ -63,7 +63,7 @@ class Schema:
         """
         from pydantic import ValidationError
 
-        for known, schema in _restored:
+        for known, schema in tuple(_restored):  # to which other threads add
             if known == format:
                 return schema
         fields = {key: value for key, value in format.items() if key != "kind"}

@@ -200,9 +200,14 @@ class TableReader:
             DataError: none are left, or they do not fit into memory.
         """
         self._check_memory(self._known_rows)
+        chunks = iter(self)
+        parts = [*itertools.islice(chunks, 2)]
+        if len(parts) == 1:  # as a single row is
+            self._require(len(parts[0].x))
+            return parts[0]._replace(records=[])
         x = np.empty((self._known_rows, self._width), self.schema.dtype)
         count, ys, lines = 0, [], []
-        for part in self:
+        for part in itertools.chain(parts, chunks):
             end = count + len(part.x)
             if end > len(x):
                 self._check_memory(end)

@@ -63,10 +63,12 @@ class MissingValues:
         in_texts: the marks in a column of texts, in lower case.
         in_numbers: the marks in a column of numbers or dates, in lower case.
         values: numbers that are marks, such as −999.
+        more: whether there are marks besides the usual ones.
     """
 
     def __init__(self, further: Iterable[str] = ()) -> None:
         texts = {text.strip().lower() for text in further}
+        self.more = bool(texts)
         self.in_texts, self.in_numbers = MISSING | texts, MISSING_NUMBERS | texts
         values = parsed(sorted(texts))
         self.values = frozenset(values[~np.isnan(values)].tolist())

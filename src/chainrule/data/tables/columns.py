@@ -210,7 +210,7 @@ class Date:
         """
         dates, missing = dated(cells.texts, self.format), None
         values = [days(dates), *(PARTS[part](dates) for part in self.parts)]
-        if marks.values or np.isnan(values[0]).any():
+        if marks.more or np.isnan(values[0]).any():
             missing = cells.among(marks.in_numbers)
             if (invalid := np.isnan(values[0]) & ~missing).any():
                 expected = _("a date as {format}", format=self.format)

@@ -25,13 +25,20 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def nameless(nest: Any) -> Any:
+    """A document without the identifiers that runs have in their logs."""
+    if isinstance(nest, dict):
+        return {k: nameless(item) for k, item in nest.items() if k != "run_id"}
+    return [nameless(item) for item in nest] if isinstance(nest, list) else nest
+
+
 def left(directory: str) -> dict[str, Any]:
-    """What a run has left, times and places aside."""
+    """What a run has left, times, places and identifiers aside."""
     found: dict[str, Any] = {}
     for name in ("last.ckpt", "best.ckpt"):
         document, arrays = checkpoint.read(Path(directory, name))
         rows = [{**row, "seconds": 0} for row in document["epochs"]]
-        document = {**document, "epochs": rows, "seconds": 0}
+        document = nameless({**document, "epochs": rows, "seconds": 0})
         found[name] = document, {key: a.tobytes() for key, a in arrays.items()}
     lines = Path(directory, "log.jsonl").read_text(encoding="utf-8").splitlines()
     # The first has the settings that the run was begun with.

@@ -88,7 +88,7 @@ class HuggingFace:
 
     @property
     def is_table(self) -> bool:
-        """Whether every feature is a single value in each row."""
+        """Return whether all features of a data set are single values."""
         kinds = {self.kinds.get(name) for name in self.features}
         return not self.transformed and kinds <= SINGLE
 
@@ -157,7 +157,7 @@ class HuggingFace:
 
     @property
     def is_images(self) -> bool:
-        """Whether the rows are images alone, as they are stored."""
+        """Return whether the rows of a data set are images alone, as stored."""
         kinds = [self.kinds.get(name) for name in self.features]
         return kinds == ["Image"] and not self.transformed
 

@@ -1,4 +1,4 @@
-"""Where data sets come from: frames, Parquet, Hugging Face, windows of a series.
+"""The sources of data sets: frames, Parquet, Hugging Face, windows of a series.
 
 A further source is one more classmethod here, which calls the constructor.
 """

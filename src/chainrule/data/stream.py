@@ -230,8 +230,8 @@ class Stream:
             make.set_epoch(epoch)
 
     @property
-    def told(self) -> bool:
-        """Whether the source is told which pass comes next."""
+    def takes_epochs(self) -> bool:
+        """Return whether a stream's source takes the number of its pass."""
         names = "start_epoch", "set_epoch"
         return any(hasattr(self._source.make, name) for name in names)
 

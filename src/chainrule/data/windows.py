@@ -27,7 +27,7 @@ from chainrule.util import validation
 
 @dataclass(frozen=True)
 class Windows:
-    """What the rows of a data set of windows are.
+    """The windows that the rows of a data set are.
 
     Attributes:
         length: the number of rows of a window.

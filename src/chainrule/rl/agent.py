@@ -1,4 +1,4 @@
-"""What agents share: learning in rounds, predictions, tests, files."""
+"""The base class of agents: learning in rounds, predictions, tests, files."""
 
 from __future__ import annotations
 

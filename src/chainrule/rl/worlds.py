@@ -1,4 +1,4 @@
-"""What agents act in: whatever may stand for ``env``, as environments side by side."""
+"""The environments of agents, side by side, from whatever may stand for ``env``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is served: a program with its reader of rows, from a run or a program file."""
+"""The served model: a program with its reader of rows, from a run or a program file."""
 
 from __future__ import annotations
 

@@ -180,7 +180,11 @@ class StreamAdapter(DataAdapter):
         self._next = None
         draws = self.stream.draws()
         number, at, checksum = -1, None, 0
-        if self._mark.epoch == epoch - 1 and not self.stream.told and self._mark.end:
+        if (
+            self._mark.epoch == epoch - 1
+            and not self.stream.takes_epochs
+            and self._mark.end
+        ):
             at = {**self._mark.end, "rows": 0, "left": {}}
         if mark.position is not None and mark.number <= step // each:
             number, at, checksum = mark.number - 1, mark.position, mark.before

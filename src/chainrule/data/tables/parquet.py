@@ -14,6 +14,7 @@ from chainrule.data.files import checked_path, reading
 from chainrule.data.tables.source import INDEX, ROWS, Chunk, Frame, Source, require
 from chainrule.errors import DataError
 from chainrule.text import _
+from chainrule.util.atomic_files import open_regular
 
 WHAT, FIX = _("a Parquet file"), _("write it anew: frame.to_parquet(path)")
 
@@ -92,7 +93,7 @@ def is_parquet(table: Any) -> bool:
         return is_parquet(table[0])
     with suppress(OSError, ValueError):
         if isinstance(table, str | os.PathLike):
-            with open(table, "rb") as file:
+            with os.fdopen(open_regular(table, os.O_RDONLY), "rb") as file:
                 return file.read(4) == b"PAR1"
     return False
 

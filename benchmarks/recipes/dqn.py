@@ -18,8 +18,6 @@ import torch
 from torch import nn
 from turns import Run, Side, Trial, arguments, compare
 
-import chainrule as cr
-from chainrule import rl
 from chainrule.recipes import dqn
 from chainrule.training import Environments
 
@@ -39,24 +37,7 @@ def ours(name: str, s: dqn.Settings) -> Side:
 
     def side(trial: Trial) -> Run:
         world = Environments(name, seed=trial.seed)
-        agent = rl.DQN(
-            world,
-            policy=(120, 84),
-            learning_rate=s.lr,
-            buffer_size=s.buffer_size,
-            learning_starts=s.learning_starts,
-            batch_size=s.batch_size,
-            gamma=s.gamma,
-            train_freq=s.train_every,
-            target_update_interval=s.target_update,
-            exploration_fraction=s.exploration,
-            exploration_final_eps=s.epsilon,
-            max_grad_norm=None,
-            double_q=False,
-            loss=cr.nn.functional.mse_loss,
-            seed=trial.seed,
-            **trial.engine_options,
-        )
+        agent = dqn.agent_of(world, s, trial.seed, trial)
         agent.begin(s.total_steps)
         yield
         for step in range(s.total_steps):

@@ -76,13 +76,11 @@ QUICK = Settings(
 )
 
 
-def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
-    """Train a deep Q-learning agent in an environment, and test it."""
-    seeds = np.random.SeedSequence([experiment.seed, NAMES.index(name)])
-    world_seed, agent_seed, choice_seed, test_seed = map(int, seeds.generate_state(4))
-    experiment.package("gymnasium", "chainrule[rl]")
-    world = Environments(name, seed=world_seed)
-    agent = rl.DQN(
+def agent_of(
+    world: Environments, s: Settings, seed: int, experiment: Experiment
+) -> rl.DQN:
+    """Return the untrained deep Q-learning agent of an environment's settings."""
+    return rl.DQN(
         world,
         policy=(120, 84),
         learning_rate=s.lr,
@@ -97,9 +95,18 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
         max_grad_norm=None,
         double_q=False,
         loss=nn.functional.mse_loss,
-        seed=agent_seed,
+        seed=seed,
         **experiment.engine_options,
     )
+
+
+def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
+    """Train a deep Q-learning agent in an environment, and test it."""
+    seeds = np.random.SeedSequence([experiment.seed, NAMES.index(name)])
+    world_seed, agent_seed, choice_seed, test_seed = map(int, seeds.generate_state(4))
+    experiment.package("gymnasium", "chainrule[rl]")
+    world = Environments(name, seed=world_seed)
+    agent = agent_of(world, s, agent_seed, experiment)
     agent.rng = np.random.default_rng([world_seed, 1])
     agent.begin(s.total_steps)
 

@@ -36,7 +36,7 @@ TOLERANCE = {np.dtype("float32"): 2e-6, np.dtype("float64"): 4e-15}
 #: Graphs of one program, so many at most.
 TOGETHER = 12
 
-ENGINES = ["numpy"]
+ENGINES = ["xla"] if importlib.util.find_spec("jax") else ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:  # it has no wheel everywhere
     ENGINES.append("native")
 

@@ -131,6 +131,19 @@ def native_problem() -> str | None:
     return None
 
 
+def xla_problem() -> str | None:
+    """Return the reason why the XLA engine cannot run here, or None if it can."""
+    from importlib.util import find_spec  # which few programs need
+
+    if find_spec("jax") is None:
+        return _("JAX is not installed: pip install 'chainrule[xla]'")
+    return None
+
+
+register(
+    "xla",
+    Engine("chainrule.engines.xla.executable:XlaExecutable", xla_problem),
+)
 register("numpy", Engine("chainrule.engines.numpy.executable:NumpyExecutable"))
 register(
     "native",

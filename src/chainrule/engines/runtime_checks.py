@@ -7,7 +7,7 @@ computed earlier is copied at the end of the step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,14 +62,36 @@ def _fulfilled(condition: Condition) -> bool:
     return isinstance(rows, int) and bool(((numbers >= 0) & (numbers < rows)).all())
 
 
+def distinct_conditions(
+    nodes: Sequence[Node],
+) -> Iterator[tuple[int, list[Condition]]]:
+    """Yield the indices of nodes that have run-time conditions, with these.
+
+    What was checked before, as an index is in the derivative of what picked by it, is
+    not checked again.
+    """
+    known: set[Any] = set()
+    for i, node in enumerate(nodes):
+        found: list[Condition] = []
+        for condition in conditions(node):
+            value = condition.value
+            if value is not None:
+                key = (*_elements(value), condition.rows)
+                if key in known:
+                    continue
+                known.add(key)
+            found.append(condition)
+        if found:
+            yield i, found
+
+
 def place_commit(
     nodes: Sequence[Node], writes: Sequence[int]
 ) -> tuple[int, list[Condition]]:
     """Return the index of a graph's error check, with the conditions to check there.
 
     A single index or truth value can be checked ahead of the node that needs it; of
-    many the node itself sees which are outside. What was checked before, as an index
-    is in the derivative of what picked by it, is not checked again.
+    many the node itself sees which are outside.
 
     Args:
         nodes: in running order.
@@ -80,17 +102,11 @@ def place_commit(
         at the end), and what is checked there.
     """
     position = {v: i for i, node in enumerate(nodes) for v in node.outputs}
-    known: set[Any] = set()
     placed: list[tuple[int, Condition]] = []
     ready = 0
-    for i, node in enumerate(nodes):
-        for condition in conditions(node):
+    for i, found in distinct_conditions(nodes):
+        for condition in found:
             value = condition.value
-            if value is not None:
-                key = (*_elements(value), condition.rows)
-                if key in known:
-                    continue
-                known.add(key)
             single = value is not None and value.shape == ()
             ready = max(ready, (position.get(value, -1) if single else i) + 1)
             placed.append((i, condition))

@@ -275,10 +275,10 @@ def _exp_vjp(g: Value, y: Value, a: Value) -> Value:
 
 
 #: Coefficients of the Padé approximant of degree 13, and where it is exact.
-_PADE = [1.0]
+PADE = [1.0]
 for _j in range(13):
-    _PADE.append(_PADE[-1] * (13 - _j) / ((26 - _j) * (_j + 1)))
-_NEAR = 5.371920351148152
+    PADE.append(PADE[-1] * (13 - _j) / ((26 - _j) * (_j + 1)))
+NEAR = 5.371920351148152
 
 
 @declare(
@@ -294,7 +294,7 @@ def matrix_exp(a: Array) -> Array:
     a = a.astype(np.float64, copy=False)  # float32 loses digits in the squarings
     norms = np.abs(a).sum(-2).max(-1, initial=0)
     finite = np.isfinite(norms)
-    ratio = np.where(finite & (norms > _NEAR), norms / _NEAR, 1)
+    ratio = np.where(finite & (norms > NEAR), norms / NEAR, 1)
     squarings = np.ceil(np.log2(ratio)).astype(int)[..., None, None]
     x = a * np.exp2(-squarings)
     one = np.broadcast_to(np.eye(n), a.shape)
@@ -302,8 +302,8 @@ def matrix_exp(a: Array) -> Array:
     powers = [one]
     for __ in range(6):
         powers.append(powers[-1] @ square)
-    odd = x @ sum(p * c for p, c in zip(powers, _PADE[1::2]))
-    even = sum(p * c for p, c in zip(powers, _PADE[::2]))
+    odd = x @ sum(p * c for p, c in zip(powers, PADE[1::2]))
+    even = sum(p * c for p, c in zip(powers, PADE[::2]))
     (y,) = by_matrix(solutions, (even - odd, even + odd), [a.shape[-2:]])
     for i in range(int(squarings.max(initial=0))):
         y = np.where(i < squarings, y @ y, y)

@@ -55,13 +55,18 @@ def check_indices(name: str, indices: Array, rows: int) -> None:
     """Raise an error if an array index is outside 0…rows−1; none may be negative."""
     low, high = (int(f(indices)) if indices.size else 0 for f in (np.min, np.max))
     if indices.size and (low < 0 or high >= rows):
-        raise ArgumentError(
-            _("{name} was asked for a row that does not exist.", name=name),
-            expected=_("indices from 0 to {rows}", rows=rows - 1)
-            if rows
-            else _("no index"),
-            got=_("indices from {low} to {high}", low=low, high=high),
-        )
+        raise outside(name, rows, low, high)
+
+
+def outside(name: str, rows: int, low: int, high: int) -> ArgumentError:
+    """Return the error for array indices from ``low`` to ``high`` of so many rows."""
+    return ArgumentError(
+        _("{name} was asked for a row that does not exist.", name=name),
+        expected=_("indices from 0 to {rows}", rows=rows - 1)
+        if rows
+        else _("no index"),
+        got=_("indices from {low} to {high}", low=low, high=high),
+    )
 
 
 def _take_samples(s: Samples) -> Value:

@@ -1,0 +1,288 @@
+"""The XLA engine: programs compiled by XLA, through JAX's public functions.
+
+The state is a JAX array for each name. A run gives the arrays that it replaces to the
+compiled step (donation), which may write over them, and keeps what comes back. A run
+returns before it is done, unless its graph has conditions, whose record is waited for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax import numpy as jnp
+
+from chainrule.engines import Buffer
+from chainrule.engines.threads import checked, uninterrupted
+from chainrule.engines.xla.backend import need_home, wide
+from chainrule.engines.xla.checks import may_refuse
+from chainrule.engines.xla.control import opened
+from chainrule.engines.xla.lower import need_lowerings
+from chainrule.engines.xla.steps import Step
+from chainrule.graph.interpret import at_sizes
+from chainrule.graph.node import Array
+from chainrule.graph.program import Entry, Program
+from chainrule.graph.types import Sizes
+
+#: Compiled functions kept: of each entry point, size and block; the oldest goes first.
+FUNCTIONS_AT_MOST = 32
+#: The lengths of blocks of steps that are compiled, and the bytes of inputs that a
+#: block may be padded to.
+BLOCKS, PADDED = (64, 8, 1), 1 << 22
+
+
+class Rows(Buffer):
+    """The rows of an output that several blocks of steps have computed.
+
+    Attributes:
+        parts: of each block the array, and how many of its rows count.
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: Sequence[tuple[jax.Array, int]]) -> None:
+        first = parts[0][0]
+        rows = sum(count for __, count in parts)
+        super().__init__((rows, *first.shape[1:]), first.dtype, None, first.sharding)
+        self.parts = parts
+
+    @property
+    def data(self) -> jax.Array:
+        """The rows as one array."""
+        with wide():
+            cut = [a if len(a) == count else a[:count] for a, count in self.parts]
+            whole = cut[0] if len(cut) == 1 else jnp.concatenate(cut)
+        self.parts = [(whole, len(whole))]
+        return whole
+
+    @data.setter
+    def data(self, item: None) -> None: ...
+
+    def numpy(self) -> Array:
+        """Return the rows as a NumPy array; waits for them."""
+        cut = [np.asarray(a)[:count] for a, count in self.parts]
+        return np.concatenate(cut)
+
+
+class XlaExecutable:
+    """A program loaded into the XLA engine.
+
+    Attributes:
+        engine: ``"xla"``.
+        seconds_compile: time spent on passes, on tracing and in XLA so far.
+        completed: the number of steps that the state has seen of the last run.
+        placement: where arrays lie: JAX's default device.
+    """
+
+    engine = "xla"
+
+    def __init__(self, program: Program, *, threads: int | None = None) -> None:
+        need_home()
+        checked(threads)  # XLA has its own
+        started = time.perf_counter()
+        self.placement: jax.sharding.Sharding = jax.sharding.SingleDeviceSharding(
+            jax.devices()[0]
+        )
+        self.entries: dict[str, Entry] = {}
+        for name, entry in program.entries.items():
+            self.entries[name] = entry.with_graph(opened(entry.graph))
+            need_lowerings(self.entries[name].graph)
+        self.completed = 0
+        self._lock = threading.RLock()
+        self._types = program.state
+        self._state: dict[str, jax.Array] = {}
+        with wide():
+            for name, t in program.state.items():
+                self._state[name] = self._array(np.zeros(t.shape, t.dtype.numpy))
+        self._steps: dict[Any, Step] = {}
+        self._compiled: dict[Any, Any] = {}
+        self.seconds_compile = time.perf_counter() - started
+
+    # -- arrays ------------------------------------------------------------------------
+
+    def _array(self, array: Any) -> jax.Array:
+        """Return an array of this engine's own with the numbers of another.
+
+        JAX reads a NumPy array's memory later, or goes on using it: it gets a copy.
+        """
+        if isinstance(array, jax.Array):
+            return jnp.array(array, copy=True)
+        return jax.device_put(np.array(array), self.placement)
+
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Store an input array on the device, for use in many runs."""
+        need_home()
+        with wide():
+            data = self._array(array)
+        return Buffer(data.shape, data.dtype, data, data.sharding)
+
+    def write(self, name: str, array: Array | Buffer) -> None:
+        """Set the value of a program's state on the device."""
+        need_home()
+        t = self._types[name]
+        data = array.data if isinstance(array, Buffer) else array
+        with wide(), self._lock:
+            if not isinstance(data, jax.Array):
+                data = np.broadcast_to(np.asarray(data, t.dtype.numpy), t.shape)
+            self._state[name] = self._array(data)
+
+    def read(self, name: str) -> Array:
+        """Return a copy of a program's state."""
+        need_home()
+        with wide(), self._lock:
+            return np.array(self._state[name])
+
+    def synchronize(self) -> None:
+        """Wait until all runs are done."""
+        need_home()
+        with self._lock:
+            jax.block_until_ready(list(self._state.values()))
+
+    # -- programs ----------------------------------------------------------------------
+
+    def prepare(self, entry: str, sizes: Sizes) -> Step:
+        """Return the step of an entry point for these sizes, without running it."""
+        key = (entry, tuple(sizes.values()))
+        if key not in self._steps:
+            started = time.perf_counter()
+            if len(self._steps) >= FUNCTIONS_AT_MOST:
+                self._steps.pop(next(iter(self._steps)))
+            whole = self.entries[entry]
+            graph = at_sizes(whole.graph, sizes)
+            self._steps[key] = Step(whole, graph, may_refuse(graph))
+            self.seconds_compile += time.perf_counter() - started
+        return self._steps[key]
+
+    def _function(self, step: Step, key: Any, block: int | None, args: Any) -> Any:
+        """Return a compiled function of a step: once (None), or a block of steps."""
+        key = (*key, block)
+        known = self._compiled.get(key)
+        if known is None:
+            started = time.perf_counter()
+            if len(self._compiled) >= FUNCTIONS_AT_MOST:
+                self._compiled.pop(next(iter(self._compiled)))
+            function = step.once if block is None else step.block(block)
+            types = jax.tree.map(self._type, args)
+            known = jax.jit(function, donate_argnums=0).lower(*types).compile()
+            self._compiled[key] = known
+            self.seconds_compile += time.perf_counter() - started
+        return known
+
+    def _type(self, array: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(
+            array.shape, array.dtype, sharding=self.placement
+        )
+
+    # -- runs --------------------------------------------------------------------------
+
+    def run(
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int | None,
+        sizes: Sizes,
+    ) -> list[Buffer]:
+        """Run a program's entry point; with ``steps`` outputs have a row a step."""
+        need_home()
+        with self._lock, wide():
+            self.completed = 0
+            step = self.prepare(entry, sizes)
+            arrays = [_given(inputs[name]) for name in step.entry.inputs]
+            key = (entry, tuple(sizes.values()))
+            if steps is None:
+                return self._once(step, key, arrays)
+            made = self._blocks(step, key, arrays, steps)
+            return [buffer.numpy() for buffer in made]  # until callers take buffers
+
+    def _held(self, step: Step) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+        """Return the state that a step replaces, and what it only reads."""
+        state = self._state
+        replaced, kept = step.replaced, step.kept
+        return tuple([state[n] for n in replaced]), tuple([state[n] for n in kept])
+
+    def _once(self, step: Step, key: Any, arrays: list[Any]) -> list[Buffer]:
+        args = (*self._held(step), tuple(arrays))
+        function = self._function(step, key, None, args)
+        with uninterrupted:  # or the old state would be gone, and the new one lost
+            new, outputs, record = function(*args)
+            self._state.update(zip(step.replaced, new, strict=True))
+        if record is not None:
+            self._refuse(step, record)
+        self.completed = 1
+        return [Buffer(o.shape, o.dtype, o, o.sharding) for o in outputs]
+
+    def _blocks(
+        self, step: Step, key: Any, arrays: list[Any], steps: int
+    ) -> list[Buffer]:
+        each = [name in step.entry.each for name in step.entry.inputs]
+        row = sum(a.nbytes // steps for a, moves in zip(arrays, each) if moves)
+        parts: list[list[tuple[jax.Array, int]]] = [
+            [] for __ in range(step.entry.outputs)
+        ]
+        completed: Any = np.int32(0)
+        record: Any = np.zeros(3, np.int64) if step.refuses else None
+        start = 0
+        while start < steps:
+            length = _block(steps - start, row)
+            count = min(length, steps - start)
+            inputs = tuple(
+                [
+                    _rows(a, start, count, length) if moves else a
+                    for a, moves in zip(arrays, each, strict=True)
+                ]
+            )
+            rest = (inputs, np.int32(count), completed, record)
+            args = (*self._held(step), *rest)
+            function = self._function(step, key, length, args)
+            with uninterrupted:
+                new, outputs, completed, record = function(*args)
+                self._state.update(zip(step.replaced, new, strict=True))
+            for part, output in zip(parts, outputs, strict=True):
+                part.append((output, count))
+            start += count
+        if record is not None:
+            self.completed = int(completed)
+            self._refuse(step, record)
+        self.completed = steps
+        return [Rows(part) for part in parts]
+
+    def _refuse(self, step: Step, record: jax.Array) -> None:
+        """Wait for a run's record; raise the error where a condition did not hold."""
+        met = np.asarray(record)
+        if met[0]:
+            raise step.checks.error(met)
+
+
+def _given(array: Any) -> Any:
+    """Return an input as JAX takes it: an array of its own, or one of NumPy's alone."""
+    if isinstance(array, Buffer):
+        return array.data
+    return np.array(array)
+
+
+def _block(steps: int, row: int) -> int:
+    """Return the length of the next block for so many steps with inputs of ``row``."""
+    for longer, shorter in zip(BLOCKS, BLOCKS[1:]):
+        if steps >= longer or (steps > shorter and longer * row <= PADDED):
+            return longer
+    return BLOCKS[-1]
+
+
+def _rows(array: Any, start: int, count: int, length: int) -> Any:
+    """Return rows of an input, as many as a block has: behind those are zeros."""
+    if count == len(array) == length:
+        return array
+    rows = array[start : start + count]
+    if count == length:
+        return rows
+    if isinstance(array, jax.Array):
+        none = jnp.zeros((length - count, *array.shape[1:]), array.dtype)
+        return jnp.concatenate([rows, none])
+    padded = np.zeros((length, *array.shape[1:]), array.dtype)
+    padded[:count] = rows
+    return padded

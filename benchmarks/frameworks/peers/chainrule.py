@@ -91,7 +91,9 @@ def _network(job: Job) -> nn.Sequential:
 class Training:
     """The entry point ``train`` of a Trainer."""
 
-    def __init__(self, job: Job, variant: str, threads: int | None) -> None:
+    def __init__(
+        self, job: Job, variant: str, threads: int | None, engine: str = "native"
+    ) -> None:
         work, model = job.work, _network(job)
         loss = nn.BCEWithLogitsLoss() if work.classes == 1 else nn.CrossEntropyLoss()
         optimizer = getattr(optim, work.optimizer)(
@@ -111,7 +113,7 @@ class Training:
         adapter = DatasetAdapter(data, seed=0)
         self.program = CompiledProgram(
             [entries.train(adapter.step, entries.dtypes(adapter.kinds))],
-            engine="native",
+            engine=engine,
             threads=threads,
         )
 

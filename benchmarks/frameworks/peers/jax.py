@@ -211,8 +211,13 @@ def _is_table(job: Job, name: str) -> bool:
 
 
 class Training:
-    def __init__(self, job: Job, variant: str, threads: int) -> None:
+    """A hand-written step; ``norms``: with the norms of the weights' gradients."""
+
+    def __init__(
+        self, job: Job, variant: str, threads: int, *, norms: bool = False
+    ) -> None:
         self.work = work = job.work
+        self.norms = norms
         self.layout, _, self.stepwise = variant.partition(" ")
         weights, statistics = _arrays(job, self.layout)
         self.parameters = sum(a.size for a in weights.values())
@@ -260,7 +265,10 @@ class Training:
         def moved(p: Any, m: Any, v: Any) -> Any:
             return p * (1 - LR * decay) - rate * m / (jnp.sqrt(v) * root + EPS)
 
-        return (jax.tree.map(moved, weights, m, v), m, v, statistics), loss
+        state = jax.tree.map(moved, weights, m, v), m, v, statistics
+        if not self.norms:
+            return state, loss
+        return state, (loss, [jnp.sqrt(jnp.vdot(a, a)) for a in g.values() if a.ndim > 1])
 
     def run(self, order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         # Bias corrections depend on the step alone: tables.
@@ -271,12 +279,12 @@ class Training:
         roots = (1 / np.sqrt(1 - BETA2**t)).astype(np.float32)
         given = order, numbers, rates, roots
         if not self.stepwise:
-            self.state, losses = self.train(self.state, self.x, self.y, given)
-            return np.asarray(losses)
+            self.state, seen = self.train(self.state, self.x, self.y, given)
+            return np.asarray(seen[0] if self.norms else seen)
         found = []
         for row in zip(*given):
-            self.state, loss = self.train(self.state, self.x, self.y, row)
-            found.append(loss)
+            self.state, seen = self.train(self.state, self.x, self.y, row)
+            found.append(seen[0] if self.norms else seen)
         return np.array(found)
 
     def predict(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -89,10 +89,14 @@ def _pow(x: Array, p: Array) -> Array:
     if is_float(x):
         return lax.pow(x, p)
     zero, one = same(x, 0), same(x, 1)
-    powers, base, rest = one, x, lax.max(p, zero)
-    for __ in range(8 * x.dtype.itemsize):
+
+    def squared(held: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        powers, base, rest = held
         powers = lax.select(lax.ne(rest & one, zero), powers * base, powers)
-        base, rest = base * base, lax.shift_right_logical(rest, one)
+        return powers, base * base, lax.shift_right_logical(rest, one)
+
+    first = (one, x, lax.max(p, zero))
+    powers, __, __ = lax.while_loop(lambda held: jnp.any(held[2] != 0), squared, first)
     if jnp.issubdtype(x.dtype, np.unsignedinteger):
         return powers
     odd = lax.select(lax.ne(p & one, zero), x, one)

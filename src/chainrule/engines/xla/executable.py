@@ -19,7 +19,6 @@ from jax import numpy as jnp
 from chainrule.engines import Buffer
 from chainrule.engines.threads import checked, uninterrupted
 from chainrule.engines.xla.backend import need_home, wide
-from chainrule.engines.xla.checks import may_refuse
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
 from chainrule.engines.xla.steps import Step
@@ -153,7 +152,7 @@ class XlaExecutable:
                 self._steps.pop(next(iter(self._steps)))
             whole = self.entries[entry]
             graph = at_sizes(whole.graph, sizes)
-            self._steps[key] = Step(whole, graph, may_refuse(graph))
+            self._steps[key] = Step(whole, graph)
             self.seconds_compile += time.perf_counter() - started
         return self._steps[key]
 
@@ -165,9 +164,9 @@ class XlaExecutable:
             started = time.perf_counter()
             if len(self._compiled) >= FUNCTIONS_AT_MOST:
                 self._compiled.pop(next(iter(self._compiled)))
-            function = step.once if block is None else step.block(block)
             types = jax.tree.map(self._type, args)
-            known = jax.jit(function, donate_argnums=0).lower(*types).compile()
+            function = jax.jit(step.function(block), donate_argnums=0)
+            known = function.lower(*types).compile()
             self._compiled[key] = known
             self.seconds_compile += time.perf_counter() - started
         return known
@@ -195,37 +194,43 @@ class XlaExecutable:
             arrays = [_given(inputs[name]) for name in step.entry.inputs]
             key = (entry, tuple(sizes.values()))
             if steps is None:
-                return self._once(step, key, arrays)
+                outputs = self._call(step, key, None, tuple(arrays), 1, *_begin(step))
+                self._finish(step, *outputs[1:], 1)
+                return [Buffer(o.shape, o.dtype, o, o.sharding) for o in outputs[0]]
             made = self._blocks(step, key, arrays, steps)
             return [buffer.numpy() for buffer in made]  # until callers take buffers
 
-    def _held(self, step: Step) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
-        """Return the state that a step replaces, and what it only reads."""
+    def _call(
+        self,
+        step: Step,
+        key: Any,
+        block: int | None,
+        inputs: tuple[Any, ...],
+        count: int,
+        completed: Any,
+        record: Any,
+    ) -> tuple[Any, Any, Any]:
+        """Run a compiled function of a step; keep the new state."""
         state = self._state
-        replaced, kept = step.replaced, step.kept
-        return tuple([state[n] for n in replaced]), tuple([state[n] for n in kept])
-
-    def _once(self, step: Step, key: Any, arrays: list[Any]) -> list[Buffer]:
-        args = (*self._held(step), tuple(arrays))
-        function = self._function(step, key, None, args)
+        replaced = tuple([state[name] for name in step.replaced])
+        kept = tuple([state[name] for name in step.kept])
+        args = (replaced, kept, inputs, np.int32(count), completed, record)
+        function = self._function(step, key, block, args)
         with uninterrupted:  # or the old state would be gone, and the new one lost
-            new, outputs, record = function(*args)
-            self._state.update(zip(step.replaced, new, strict=True))
-        if record is not None:
-            self._refuse(step, record)
-        self.completed = 1
-        return [Buffer(o.shape, o.dtype, o, o.sharding) for o in outputs]
+            new, outputs, completed, record = function(*args)
+            state.update(zip(step.replaced, new, strict=True))
+        return outputs, completed, record
 
     def _blocks(
         self, step: Step, key: Any, arrays: list[Any], steps: int
     ) -> list[Buffer]:
+        """Run several steps, a block of them at a time."""
         each = [name in step.entry.each for name in step.entry.inputs]
         row = sum(a.nbytes // steps for a, moves in zip(arrays, each) if moves)
         parts: list[list[tuple[jax.Array, int]]] = [
             [] for __ in range(step.entry.outputs)
         ]
-        completed: Any = np.int32(0)
-        record: Any = np.zeros(3, np.int64) if step.refuses else None
+        completed, record = _begin(step)
         start = 0
         while start < steps:
             length = _block(steps - start, row)
@@ -236,26 +241,32 @@ class XlaExecutable:
                     for a, moves in zip(arrays, each, strict=True)
                 ]
             )
-            rest = (inputs, np.int32(count), completed, record)
-            args = (*self._held(step), *rest)
-            function = self._function(step, key, length, args)
-            with uninterrupted:
-                new, outputs, completed, record = function(*args)
-                self._state.update(zip(step.replaced, new, strict=True))
+            outputs, completed, record = self._call(
+                step, key, length, inputs, count, completed, record
+            )
             for part, output in zip(parts, outputs, strict=True):
                 part.append((output, count))
             start += count
-        if record is not None:
-            self.completed = int(completed)
-            self._refuse(step, record)
-        self.completed = steps
+        self._finish(step, completed, record, steps)
         return [Rows(part) for part in parts]
 
-    def _refuse(self, step: Step, record: jax.Array) -> None:
-        """Wait for a run's record; raise the error where a condition did not hold."""
-        met = np.asarray(record)
-        if met[0]:
-            raise step.checks.error(met)
+    def _finish(self, step: Step, completed: Any, record: Any, steps: int) -> None:
+        """Note the steps of a run; wait for its record where it has one.
+
+        Raises:
+            ArgumentError: a condition did not hold.
+        """
+        if record is not None:
+            met = np.asarray(record)
+            if met[0]:
+                self.completed = int(completed)
+                raise step.checks.error(met)
+        self.completed = steps
+
+
+def _begin(step: Step) -> tuple[Any, Any]:
+    """Return the completed steps and the record with which a run begins."""
+    return np.int32(0), np.zeros(3, np.int64) if step.refuses else None
 
 
 def _given(array: Any) -> Any:

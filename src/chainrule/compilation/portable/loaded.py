@@ -9,7 +9,13 @@ import numpy as np
 
 from chainrule.compilation.portable.file import Place, read_program, types_of
 from chainrule.compilation.portable.function import Codes, Portable
-from chainrule.engines import EngineName, Executable, load_engine, resolve_engine
+from chainrule.engines import (
+    EngineName,
+    Executable,
+    capabilities,
+    load_engine,
+    resolve_engine,
+)
 from chainrule.engines.threads import checked, process
 from chainrule.errors import ArgumentError, CallError, DTypeError, ShapeError, nearest
 from chainrule.graph.graph import Graph
@@ -99,7 +105,7 @@ class LoadedProgram:
         self._first: Executable | None = None
         self._idle: list[Executable] = []
         # Code of the native engine writes to memory of its executable alone.
-        self._apart = self.engine == "native" and self._threads == 1
+        self._apart = capabilities(self.engine).replicas and self._threads == 1
 
     @property
     def graph(self) -> Graph:
@@ -158,10 +164,10 @@ class LoadedProgram:
         except IndexError:  # as many calls are being made as there are executables
             executable = self._another()
         try:
-            outputs = executable.run(_ENTRY, inputs, steps=1, sizes=sizes)
+            outputs = executable.run(_ENTRY, inputs, steps=None, sizes=sizes)
+            return [np.asarray(output) for output in outputs]
         finally:
             self._idle.append(executable)
-        return [a[0, ...] for a in outputs]
 
     def prepare(self, **sizes: int) -> None:
         """Compile a loaded program for named sizes before it is called.

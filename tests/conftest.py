@@ -60,8 +60,12 @@ WITH_ANY_ENGINE = re.compile(
     "tests/(training|recipes|cli|nn|explanation|array_api|examples)/"
     "|tests/test_(metrics|class_metrics|evaluation|environment)[.]py"
 )
-#: Folders whose tests compare with PyTorch.
-WITH_PYTORCH = ("parity", "strangers")
+#: Folders whose tests need a package: its module, and what it is called.
+WITH_PACKAGE = {
+    "parity": ("torch", "PyTorch"),
+    "strangers": ("torch", "PyTorch"),
+    "xla": ("jax", "JAX"),
+}
 #: Reasons of skips that name a package, or what such a package brings.
 PACKAGE = re.compile(
     r"could not import|install|needs|no wheel|^no (?!LaTeX)\S+(, \S+)* here"
@@ -83,13 +87,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out comparisons with PyTorch where it is not installed."""
+    """Leave out folders of tests whose package is not installed."""
     if collection_path.parent != Path(__file__).parent:
         return None
-    if collection_path.name not in WITH_PYTORCH or importlib.util.find_spec("torch"):
+    module, name = WITH_PACKAGE.get(collection_path.name, ("sys", ""))
+    if importlib.util.find_spec(module):
         return None
     if config.getoption("--need-packages"):
-        raise pytest.UsageError("PyTorch is missing: pip install -e '.[parity]'")
+        raise pytest.UsageError(f"{name} is missing: pip install -e '.[parity]'")
     return True
 
 

@@ -24,7 +24,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, Primitive, registered
 from chainrule.graph.types import ArrayType, DType
 from tests.conformance.cases import Array, Case, Example, parse_type
-from tests.conformance.test_engines import ENGINES, program_of
+from tests.conformance.test_engines import ENGINES, program_of, threads_on
 
 #: Elementary functions are within a few units in the last place of NumPy's.
 TOLERANCE = {np.dtype("float32"): 1e-6, np.dtype("float64"): 4e-15}
@@ -181,7 +181,10 @@ def test_every_type_on_every_engine(
 
 
 def check(
-    primitive: Primitive, dtypes: Sequence[DType], rng: np.random.Generator
+    primitive: Primitive,
+    dtypes: Sequence[DType],
+    rng: np.random.Generator,
+    engines: Sequence[str] = ENGINES,
 ) -> None:
     chosen, arrays, wanted = list[Variant](), list[list[Array]](), list[Any]()
     for variant in variants(primitive, dtypes):
@@ -210,11 +213,11 @@ def check(
     names = {
         v.name or "": a for v, a in zip(program.entries["main"].graph.inputs, flat)
     }
-    for engine in ENGINES:
-        got = load_engine(engine, program, threads=1).run(
-            "main", names, steps=1, sizes={}
-        )
-        for (variant, want), (mine,) in zip(wanted, got, strict=True):
+    for engine in engines:
+        executable = load_engine(engine, program, threads=threads_on(engine, 1))
+        got = executable.run("main", names, steps=1, sizes={})
+        for (variant, want), row in zip(wanted, got, strict=True):
+            (mine,) = np.asarray(row)
             what = f"{engine}: {primitive.name} of {list(map(str, variant.types))}"
             what += f" {variant.attrs}"
             signs = primitive.elementwise or primitive.view

@@ -1,6 +1,7 @@
 """Engines: backends (machine code, NumPy) that run programs, and their registry.
 
-``numpy`` works everywhere; ``native`` compiles to machine code where llvmlite is.
+``numpy`` works everywhere; ``native`` compiles to machine code where llvmlite is;
+``xla`` runs on XLA, through JAX, for accelerators and large models.
 Another engine is one more row of the registry (:func:`register`), which fulfils
 :mod:`chainrule.engines.contract`.
 """
@@ -98,10 +99,6 @@ def xla_problem() -> str | None:
     return None
 
 
-register(
-    "xla",
-    Engine("chainrule.engines.xla.executable:XlaExecutable", xla_problem),
-)
 register("numpy", Engine("chainrule.engines.numpy.executable:NumpyExecutable"))
 register(
     "native",
@@ -113,13 +110,23 @@ register(
 )
 
 
+register(
+    "xla",
+    Engine(
+        "chainrule.engines.xla.executable:XlaExecutable",
+        xla_problem,
+        Capabilities(host=False, threads=False, devices=True),
+    ),
+)
+
+
 def engine_names() -> tuple[str, ...]:
     """Return the names of all engines, the valid values of ``engine=``."""
     return ("auto", *_registry)
 
 
 #: What an engine is asked for by.
-EngineName = Literal["auto", "numpy", "native"]
+EngineName = Literal["auto", "numpy", "native", "xla"]
 
 
 def resolve_engine(name: str) -> str:

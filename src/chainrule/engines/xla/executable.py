@@ -16,8 +16,8 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from chainrule.engines import Buffer
-from chainrule.engines.threads import checked, uninterrupted
+from chainrule.engines.contract import Buffer
+from chainrule.engines.threads import uninterrupted
 from chainrule.engines.xla.backend import need_home, wide
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
@@ -34,37 +34,48 @@ FUNCTIONS_AT_MOST = 32
 BLOCKS, PADDED = (64, 8, 1), 1 << 22
 
 
-class Rows(Buffer):
-    """The rows of an output that several blocks of steps have computed.
+class DeviceBuffer(Buffer):
+    """An array in XLA's memory, or the rows that several blocks of steps computed.
 
     Attributes:
-        parts: of each block the array, and how many of its rows count.
+        parts: of each block the array, and how many of its rows count; an array alone
+            has no number.
     """
 
     __slots__ = ("parts",)
 
-    def __init__(self, parts: Sequence[tuple[jax.Array, int]]) -> None:
-        first = parts[0][0]
-        rows = sum(count for __, count in parts)
-        super().__init__((rows, *first.shape[1:]), first.dtype, None, first.sharding)
+    def __init__(self, parts: Sequence[tuple[jax.Array, int | None]]) -> None:
+        first, count = parts[0]
+        shape = first.shape
+        if count is not None:
+            shape = (sum(number or 0 for __, number in parts), *shape[1:])
         self.parts = parts
+        super().__init__("xla", shape, np.dtype(first.dtype), first, first.sharding)
 
     @property
     def data(self) -> jax.Array:
-        """The rows as one array."""
-        with wide():
-            cut = [a if len(a) == count else a[:count] for a, count in self.parts]
-            whole = cut[0] if len(cut) == 1 else jnp.concatenate(cut)
-        self.parts = [(whole, len(whole))]
-        return whole
+        """The array, in one piece."""
+        if len(self.parts) > 1 or self.parts[0][1] is not None:
+            with wide():
+                cut = [a if len(a) == n else a[:n] for a, n in self.parts]
+                whole = cut[0] if len(cut) == 1 else jnp.concatenate(cut)
+            self.parts = [(whole, None)]
+        return self.parts[0][0]
 
     @data.setter
-    def data(self, item: None) -> None: ...
+    def data(self, item: Any) -> None: ...
 
     def numpy(self) -> Array:
-        """Return the rows as a NumPy array; waits for them."""
-        cut = [np.asarray(a)[:count] for a, count in self.parts]
-        return np.concatenate(cut)
+        """Fetch the array; wait until it is computed."""
+        cut = [np.asarray(a)[:n] if n is not None else a for a, n in self.parts]
+        return np.array(cut[0]) if len(cut) == 1 else np.concatenate(cut)
+
+    def is_finite(self) -> bool:
+        """Return whether no element is NaN or infinite, found where the array lies."""
+        if self.dtype.kind != "f":
+            return True
+        with wide():
+            return bool(jnp.isfinite(self.data).all())
 
 
 class XlaExecutable:
@@ -79,9 +90,8 @@ class XlaExecutable:
 
     engine = "xla"
 
-    def __init__(self, program: Program, *, threads: int | None = None) -> None:
+    def __init__(self, program: Program, *, threads: None = None) -> None:
         need_home()
-        checked(threads)  # XLA has its own
         started = time.perf_counter()
         self.placement: jax.sharding.Sharding = jax.sharding.SingleDeviceSharding(
             jax.devices()[0]
@@ -117,7 +127,7 @@ class XlaExecutable:
         need_home()
         with wide():
             data = self._array(array)
-        return Buffer(data.shape, data.dtype, data, data.sharding)
+        return DeviceBuffer([(data, None)])
 
     def write(self, name: str, array: Array | Buffer) -> None:
         """Set the value of a program's state on the device."""
@@ -129,11 +139,11 @@ class XlaExecutable:
                 data = np.broadcast_to(np.asarray(data, t.dtype.numpy), t.shape)
             self._state[name] = self._array(data)
 
-    def read(self, name: str) -> Array:
-        """Return a copy of a program's state."""
+    def read(self, name: str) -> Buffer:
+        """Return a copy of a program's state, on the device."""
         need_home()
         with wide(), self._lock:
-            return np.array(self._state[name])
+            return DeviceBuffer([(self._array(self._state[name]), None)])
 
     def synchronize(self) -> None:
         """Wait until all runs are done."""
@@ -196,9 +206,8 @@ class XlaExecutable:
             if steps is None:
                 outputs = self._call(step, key, None, tuple(arrays), 1, *_begin(step))
                 self._finish(step, *outputs[1:], 1)
-                return [Buffer(o.shape, o.dtype, o, o.sharding) for o in outputs[0]]
-            made = self._blocks(step, key, arrays, steps)
-            return [buffer.numpy() for buffer in made]  # until callers take buffers
+                return [DeviceBuffer([(output, None)]) for output in outputs[0]]
+            return self._blocks(step, key, arrays, steps)
 
     def _call(
         self,
@@ -227,7 +236,7 @@ class XlaExecutable:
         """Run several steps, a block of them at a time."""
         each = [name in step.entry.each for name in step.entry.inputs]
         row = sum(a.nbytes // steps for a, moves in zip(arrays, each) if moves)
-        parts: list[list[tuple[jax.Array, int]]] = [
+        parts: list[list[tuple[jax.Array, int | None]]] = [
             [] for __ in range(step.entry.outputs)
         ]
         completed, record = _begin(step)
@@ -248,7 +257,7 @@ class XlaExecutable:
                 part.append((output, count))
             start += count
         self._finish(step, completed, record, steps)
-        return [Rows(part) for part in parts]
+        return [DeviceBuffer(part) for part in parts]
 
     def _finish(self, step: Step, completed: Any, record: Any, steps: int) -> None:
         """Note the steps of a run; wait for its record where it has one.

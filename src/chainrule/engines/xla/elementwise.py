@@ -43,6 +43,16 @@ def _abs(x: Array) -> Array:
     return lax.abs(x) if signed else x
 
 
+def _larger(a: Array, b: Array) -> Array:
+    """Return the larger of two, NaN where one is; of equals the second (of zeros)."""
+    return lax.select(lax.gt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.max(a, b)
+
+
+def _smaller(a: Array, b: Array) -> Array:
+    """Return the smaller of two, NaN where one is; of equals the second (of zeros)."""
+    return lax.select(lax.lt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.min(a, b)
+
+
 def _sign(x: Array) -> Array:
     zero = same(x, 0)
     positive = lax.convert_element_type(lax.gt(x, zero), x.dtype)
@@ -169,8 +179,8 @@ ELEMENTWISE: dict[Primitive, Lowering] = {
     elementwise.sqrt: lax.sqrt,
     elementwise.abs_: _abs,
     elementwise.sign: _sign,
-    elementwise.maximum: lax.max,
-    elementwise.minimum: lax.min,
+    elementwise.maximum: _larger,
+    elementwise.minimum: _smaller,
     elementwise.less: lax.lt,
     elementwise.equal: lax.eq,
     elementwise.where: lax.select,

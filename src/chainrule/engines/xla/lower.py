@@ -22,6 +22,7 @@ from chainrule.engines.xla.movement import MOVEMENT
 from chainrule.engines.xla.pooling import POOLING
 from chainrule.engines.xla.products import PRODUCTS
 from chainrule.engines.xla.random import RANDOM
+from chainrule.engines.xla.sums import SUMS
 from chainrule.engines.xla.windows import WINDOWS
 from chainrule.errors import EngineError
 from chainrule.graph.graph import Graph
@@ -39,6 +40,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     **PRODUCTS,
     **WINDOWS,
     **POOLING,
+    **SUMS,
     **INDEXING,
     **RANDOM,
     **MATRICES,

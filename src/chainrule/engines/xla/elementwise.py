@@ -150,6 +150,22 @@ def _quotient(which: int) -> Lowering:
     return lambda a, b: (_real if is_float(a) else _whole)(a, b)[which]
 
 
+def _gcd(a: Array, b: Array) -> Array:
+    """Return the greatest common divisor: Euclid's, of numbers without a sign."""
+    kind, whole = a.dtype, np.dtype(f"u{a.dtype.itemsize}")
+    one = np.array(1, whole)
+
+    def step(held: tuple[Array, Array]) -> tuple[Array, Array]:
+        a, b = held
+        ended = lax.eq(b, same(b, 0))
+        rest = lax.rem(a, lax.select(ended, same(b, one), b))
+        return lax.select(ended, a, b), lax.select(ended, b, rest)
+
+    # The smallest integer is its own absolute value, and right without a sign.
+    pair = (_abs(a).astype(whole), _abs(b).astype(whole))
+    return lax.while_loop(lambda held: jnp.any(held[1] != 0), step, pair)[0].astype(kind)
+
+
 # -- bits ------------------------------------------------------------------------------
 
 
@@ -197,7 +213,7 @@ ELEMENTWISE: dict[Primitive, Lowering] = {
     trigonometry.atan2: lax.atan2,
     integers.floor_divide: _quotient(0),
     integers.remainder: _quotient(1),
-    integers.gcd: jnp.gcd,
+    integers.gcd: _gcd,
     integers.bitwise_and: lax.bitwise_and,
     integers.bitwise_or: lax.bitwise_or,
     integers.bitwise_xor: lax.bitwise_xor,

@@ -7,18 +7,18 @@ returns before it is done, unless its graph has conditions, whose record is wait
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
-from jax import numpy as jnp
 
 from chainrule.engines.contract import Buffer
 from chainrule.engines.threads import uninterrupted
-from chainrule.engines.xla.backend import need_home, wide
+from chainrule.engines.xla.backend import Array as DeviceArray
+from chainrule.engines.xla.backend import jax, jnp, need_home, wide
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
 from chainrule.engines.xla.steps import Step
@@ -44,7 +44,7 @@ class DeviceBuffer(Buffer):
 
     __slots__ = ("parts",)
 
-    def __init__(self, parts: Sequence[tuple[jax.Array, int | None]]) -> None:
+    def __init__(self, parts: Sequence[tuple[DeviceArray, int | None]]) -> None:
         first, count = parts[0]
         shape = first.shape
         if count is not None:
@@ -53,7 +53,7 @@ class DeviceBuffer(Buffer):
         super().__init__("xla", shape, np.dtype(first.dtype), first, first.sharding)
 
     @property
-    def data(self) -> jax.Array:
+    def data(self) -> DeviceArray:
         """The array, in one piece."""
         if len(self.parts) > 1 or self.parts[0][1] is not None:
             with wide():
@@ -93,17 +93,14 @@ class XlaExecutable:
     def __init__(self, program: Program, *, threads: None = None) -> None:
         need_home()
         started = time.perf_counter()
-        self.placement: jax.sharding.Sharding = jax.sharding.SingleDeviceSharding(
-            jax.devices()[0]
-        )
+        self.placement: Any = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         self.entries: dict[str, Entry] = {}
         for name, entry in program.entries.items():
             self.entries[name] = entry.with_graph(opened(entry.graph))
             need_lowerings(self.entries[name].graph)
         self.completed = 0
         self._lock = threading.RLock()
-        self._types = program.state
-        self._state: dict[str, jax.Array] = {}
+        self._state: dict[str, DeviceArray] = {}
         with wide():
             for name, t in program.state.items():
                 self._state[name] = self._array(np.zeros(t.shape, t.dtype.numpy))
@@ -113,7 +110,7 @@ class XlaExecutable:
 
     # -- arrays ------------------------------------------------------------------------
 
-    def _array(self, array: Any) -> jax.Array:
+    def _array(self, array: Any) -> DeviceArray:
         """Return an array of this engine's own with the numbers of another.
 
         JAX reads a NumPy array's memory later, or goes on using it: it gets a copy.
@@ -132,11 +129,11 @@ class XlaExecutable:
     def write(self, name: str, array: Array | Buffer) -> None:
         """Set the value of a program's state on the device."""
         need_home()
-        t = self._types[name]
         data = array.data if isinstance(array, Buffer) else array
         with wide(), self._lock:
             if not isinstance(data, jax.Array):
-                data = np.broadcast_to(np.asarray(data, t.dtype.numpy), t.shape)
+                known = self._state[name]
+                data = np.broadcast_to(np.asarray(data, known.dtype), known.shape)
             self._state[name] = self._array(data)
 
     def read(self, name: str) -> Buffer:
@@ -181,10 +178,8 @@ class XlaExecutable:
             self.seconds_compile += time.perf_counter() - started
         return known
 
-    def _type(self, array: Any) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(
-            array.shape, array.dtype, sharding=self.placement
-        )
+    def _type(self, array: Any) -> Any:
+        return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=self.placement)
 
     # -- runs --------------------------------------------------------------------------
 
@@ -236,7 +231,7 @@ class XlaExecutable:
         """Run several steps, a block of them at a time."""
         each = [name in step.entry.each for name in step.entry.inputs]
         row = sum(a.nbytes // steps for a, moves in zip(arrays, each) if moves)
-        parts: list[list[tuple[jax.Array, int | None]]] = [
+        parts: list[list[tuple[DeviceArray, int | None]]] = [
             [] for __ in range(step.entry.outputs)
         ]
         completed, record = _begin(step)
@@ -287,7 +282,7 @@ def _given(array: Any) -> Any:
 
 def _block(steps: int, row: int) -> int:
     """Return the length of the next block for so many steps with inputs of ``row``."""
-    for longer, shorter in zip(BLOCKS, BLOCKS[1:]):
+    for longer, shorter in itertools.pairwise(BLOCKS):
         if steps >= longer or (steps > shorter and longer * row <= PADDED):
             return longer
     return BLOCKS[-1]

@@ -1,8 +1,8 @@
 """An entry point as functions that JAX compiles: once, and several steps in a loop.
 
-The loop carries the replaced state and is left where a condition does not hold. It is compiled for blocks of a few lengths and runs as
-many steps of one as it is told, so that the same code runs every step however a run is
-divided.
+The loop carries the replaced state and is left where a condition does not hold. It is
+compiled for blocks of a few lengths and runs as many steps of one as it is told, so that
+the same code runs every step however a run is divided.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-from jax import lax
-from jax import numpy as jnp
-
 from chainrule.engines.runtime_checks import distinct_conditions
+from chainrule.engines.xla.backend import Array, jax, jnp, lax
 from chainrule.engines.xla.checks import Checks, may_refuse
 from chainrule.engines.xla.elementwise import ELEMENTWISE
 from chainrule.engines.xla.indexing import INDEXING
@@ -25,7 +22,6 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.program import Entry
 from chainrule.primitives.checks import require
 
-Array = jax.Array
 Arrays = tuple[Array, ...]
 
 
@@ -152,6 +148,9 @@ class Step:
                     for name, x in zip(entry.inputs, inputs, strict=True)
                 ]
 
+            def ahead(i: Array) -> Array:
+                return self._known_ahead(replaced, kept, rows(i))
+
             def goes_on(carry: Any) -> Array:
                 i, replaced, __, record = carry
                 more = i < count
@@ -182,9 +181,7 @@ class Step:
             met = record
             if self.before:
                 numbers = jnp.arange(length or 1, dtype=count.dtype)
-                met = jax.vmap(lambda i: self._known_ahead(replaced, kept, rows(i)))(
-                    numbers
-                )
+                met = jax.vmap(ahead)(numbers)
                 wrong = (met[:, 0] != 0) & (numbers < count)
                 place = jnp.argmax(wrong)
                 count = jnp.where(jnp.any(wrong), place, count).astype(count.dtype)

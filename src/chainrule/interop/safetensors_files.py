@@ -161,7 +161,7 @@ def bytes_of(file: BinaryIO, tensor: FileTensor) -> Array:
     """
     content = np.empty(tensor.nbytes, np.uint8)
     file.seek(tensor.start)
-    left: Any = memoryview(content)
+    left: Any = content.data
     while left:
         count = file.readinto(left)  # type: ignore[attr-defined]
         if not count:

@@ -15,6 +15,7 @@ from typing import Any
 from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError
 from chainrule.serving.app import LARGEST, application, missing, need_starlette
+from chainrule.serving.slow_clients import SECONDS, Patience, protocol
 from chainrule.text import _
 
 #: Seconds that requests may take to end after the signal to stop.
@@ -31,6 +32,7 @@ def serve(
     *,
     engine: EngineName = "auto",
     largest: int = LARGEST,
+    read_timeout: float = SECONDS,
     started: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve a run until SIGINT or SIGTERM; requests that have begun are answered.
@@ -42,6 +44,8 @@ def serve(
         port: 0 for any free one.
         engine: the engine.
         largest: the bytes of the largest request.
+        read_timeout: the seconds in which the head of a request must come, and then its
+            content, which has one more for every 1,000 bytes.
         started: called with the address when requests are taken.
 
     Raises:
@@ -54,9 +58,12 @@ def serve(
     except ImportError as error:
         raise missing("uvicorn", error) from error
     with _listening(host, port) as listener:
-        app = application(run, engine=engine, largest=largest)
+        app = application(
+            run, engine=engine, largest=largest, read_timeout=read_timeout
+        )
         config = uvicorn.Config(
             app,
+            http=protocol(Patience(read_timeout)),
             log_level="warning",
             access_log=False,
             lifespan="off",

@@ -133,7 +133,7 @@ class SymbolicDim:
     __slots__ = ("factor", "names")
 
     @property
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The class that ``isinstance`` sees: ``int`` in a user's code that is traced.
 
         So ``isinstance(x.shape[0], int)`` decides there as it does without a trace.

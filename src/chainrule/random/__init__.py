@@ -26,7 +26,6 @@ from chainrule.random.distributions import (
 )
 from chainrule.random.generator import (
     Generator,
-    StepStream,
     bits,
     default_generator,
     manual_seed,
@@ -35,7 +34,6 @@ from chainrule.random.generator import (
 
 __all__ = [
     "Generator",
-    "StepStream",
     "bernoulli",
     "bits",
     "categorical",

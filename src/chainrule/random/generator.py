@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import context, within
-from chainrule.graph.types import ArrayType, DType, Shape, size_of
+from chainrule.graph.types import DType, Shape, size_of
 from chainrule.operations.arguments import shape_of
 from chainrule.operations.device import check_device
 from chainrule.operations.op import raises_call_error
@@ -155,21 +155,9 @@ class StepStream:
     Args:
         key: uint32[2].
         step: uint32 scalar, the number of the step.
-
-    Raises:
-        ArgumentError: something else.
     """
 
-    @raises_call_error
     def __init__(self, key: Tensor, step: Tensor) -> None:
-        for name, item, shape in (("key", key, (2,)), ("step", step, ())):
-            known = isinstance(item, Tensor) and item.dtype is DType.uint32
-            if not known or item.shape != shape:
-                raise ArgumentError(
-                    _("The bits of a step are drawn by tensors of uint32."),
-                    expected=f"{name}: {ArrayType(shape, DType.uint32)}",
-                    got=f"{item!r:.80}",
-                )
         self.key, self.step = key, step
         self.ordinals: dict[str, int] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import ipaddress
 import signal
 import socket
@@ -71,14 +72,9 @@ def serve(
             timeout_graceful_shutdown=GRACE,
         )
         server = uvicorn.Server(config)
-        started(_url(listener))
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH)
-        try:
-            with _stopped_by_signals():
-                server.run(sockets=[listener])
-        finally:
-            sys.setswitchinterval(before)
+        with _smooth(), _stopped_by_signals():
+            started(_url(listener))
+            server.run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -122,6 +118,24 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@contextmanager
+def _smooth() -> Iterator[None]:
+    """Keep requests from waiting for Python: for another thread, or for its rubbish.
+
+    A full collection looks at every object there is, while all requests wait. What is
+    there before the first one stays, and is looked at no more.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(before)
 
 
 @contextmanager

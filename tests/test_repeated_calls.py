@@ -361,6 +361,12 @@ def test_only_the_size_that_is_compared_loses_its_name() -> None:
     assert len(step.programs) == 1
 
 
+def test_a_program_says_what_it_is() -> None:
+    assert repr(cr.compile(nn.Linear(2, 1))) == "<compiled Linear: engine='auto'>"
+    named = cr.compile(held, engine="numpy")
+    assert repr(named) == "<compiled held: engine='numpy'>"
+
+
 #: Code that asks for the number of a size, and what the Trainer says of it.
 ASKING: dict[str, Callable[[Any], Any]] = {
     "an integer": lambda x: int(x.shape[0]),

@@ -29,6 +29,7 @@ from chainrule.engines.native.loops.nests import (
     divided_loops,
     in_tiles,
     operand,
+    over,
     quotient,
 )
 from chainrule.engines.native.loops.partial_reductions import partial_reduction_kernel
@@ -240,7 +241,7 @@ class BodyBuilder:
         if any(size == 0 for size, _ in loops[0]):
             return
         loops, cut = in_tiles(loops, fixed=0 if part.single else 1)
-        part = _over(loops, part)
+        part = over(loops, part)
         sizes = [size for size, _ in loops[0]]
         described: list[Operand] = []
         strides: list[Any] = []
@@ -346,7 +347,7 @@ class BodyBuilder:
         dims = [*outer, *out_steps, *x_steps, columns, rows, out_step, x_step]
         pointers = [self.pointer(value) for value, _ in operands]
         numbers = [self.code.dim(d) for d in dims]
-        self.code.call(function, [*pointers, *numbers], _over(loops, part))
+        self.code.call(function, [*pointers, *numbers], over(loops, part))
 
     def _same_memory(self, *operands: tuple[Value, StridedView]) -> bool:
         """Return whether two graph values are the same elements of the same memory."""
@@ -438,16 +439,6 @@ class BodyBuilder:
             with code.one_thread():
                 rows = code.dim(condition.rows)
                 checked(self.b, self.pointer(value), value.dtype, rows, code.status)
-
-
-def _over(loops: Loops, part: Part) -> Part:
-    """Return a thread's part of the outermost of nested loops in a kernel."""
-    size = loops[0][0][0]
-    if part.single:
-        return Part(size, single=True)
-    return (
-        part if size == part.units else replace(part, scale=quotient(size, part.units))
-    )
 
 
 def _changed_in_part(node: Node, old: Value) -> bool:

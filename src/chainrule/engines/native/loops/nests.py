@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.engines.native.loops.kernels import Operand
 from chainrule.engines.schedule.sharing import Partition
@@ -69,6 +69,16 @@ def collapsed(loops: Loops) -> Loops:
         else:
             i += 1
     return [tuple(r) for r in rows]
+
+
+def over(loops: Loops, part: Part) -> Part:
+    """Return a thread's part of the outermost of nested loops in a kernel."""
+    size = loops[0][0][0]
+    if part.single:
+        return Part(size, single=True)
+    return (
+        part if size == part.units else replace(part, scale=quotient(size, part.units))
+    )
 
 
 #: Elements along which a tile of a map is cut: a cache line of most.

@@ -170,4 +170,4 @@ def test_a_product_with_its_loop_has_the_work_of_both() -> None:
 
 
 def test_costs_know_from_which_length_on_sums_run_side_by_side() -> None:
-    assert CACHE.lanes_from == reductions.LANES_FROM
+    assert CACHE.lanes_from == reductions.FEW_FROM

@@ -34,7 +34,12 @@ from chainrule.engines.native.loops.nests import (
 )
 from chainrule.engines.native.loops.partial_reductions import partial_reduction_kernel
 from chainrule.engines.native.loops.reductions import accumulators
-from chainrule.engines.native.loops.transposing import crossing, transposing_kernel
+from chainrule.engines.native.loops.transposing import (
+    crossing,
+    transposing_kernel,
+    turned_along,
+    turned_map_kernel,
+)
 from chainrule.engines.native.math.scalar import I64, checked
 from chainrule.engines.runtime_checks import Condition
 from chainrule.engines.schedule.alignment import aligned
@@ -240,7 +245,12 @@ class BodyBuilder:
         part, loops = self._loops([view for _, view in operands], partition)
         if any(size == 0 for size, _ in loops[0]):
             return
-        loops, cut = in_tiles(loops, fixed=0 if part.single else 1)
+        fixed, cut = (0 if part.single else 1), None
+        axis = turned_along(loops, [value.dtype for value, _ in operands], fixed)
+        if axis is None:
+            loops, cut = in_tiles(loops, fixed=fixed)
+        else:  # last but one
+            loops = [(*m[:axis], *m[axis + 1 : -1], m[axis], m[-1]) for m in loops]
         part = over(loops, part)
         sizes = [size for size, _ in loops[0]]
         described: list[Operand] = []
@@ -250,13 +260,14 @@ class BodyBuilder:
             described.append(operand(value, steps, fixed=i >= len(outs)))
             if not described[-1].fixed:
                 strides += [self.code.dim(s) for s in steps]
-        function = self.code.kernels.map(
-            key,
-            label,
-            len(sizes),
-            described[: len(outs)],
-            described[len(outs) :],
-            body,
+        kernels, kinds = (
+            self.code.kernels,
+            (described[: len(outs)], described[len(outs) :]),
+        )
+        function = (
+            kernels.map(key, label, len(sizes), *kinds, body)
+            if axis is None
+            else turned_map_kernel(kernels, key, label, *kinds, loops, body)
         )
         self._touch(operands, partition, writes=len(outs))
         pointers = [self.pointer(v) for v, _ in operands]

@@ -41,7 +41,7 @@ class Operand:
 
     Attributes:
         dtype: the element type.
-        inner: its stride in the innermost loop if that is 0 or 1, else None.
+        inner: its stride in the innermost loop if that is one of ``STEPS``, else None.
         fixed: whether it is a single element, read once.
     """
 

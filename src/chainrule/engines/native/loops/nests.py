@@ -30,9 +30,14 @@ class Part:
 Loops = list[tuple[tuple[Dim, Dim], ...]]
 
 
+#: Strides of an innermost loop that are part of its code: by these a vector's elements
+#: come from few loads, by others from one each.
+STEPS = (0, 1, -1, 2, 3, 4)
+
+
 def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
     """Return what a kernel's code needs to know of an operand: dtype, stride, kind."""
-    inner = steps[-1] if steps[-1] in (0, 1) else None
+    inner = steps[-1] if steps[-1] in STEPS else None
     assert inner is None or isinstance(inner, int)
     return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))
 

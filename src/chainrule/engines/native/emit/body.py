@@ -488,12 +488,18 @@ def plan_memory(
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
+    def as_output(root: Value, value: Value) -> bool:
+        own, view = layouts.known[root], layouts.known[value]
+        whole = size_of(root.shape) == size_of(value.shape)
+        return not within and whole and own.contiguous and view.contiguous
+
     return make_plan(
         entry,
         is_view=is_view,
         in_place=in_place,
         size=size,
         scratch=scratch,
+        as_output=as_output,
         reuse_from=REUSE_FROM,
         within=within,
     )

@@ -32,7 +32,7 @@ Loops = list[tuple[tuple[Dim, Dim], ...]]
 
 #: Strides of an innermost loop that are part of its code: by these a vector's elements
 #: come from few loads, by others from one each.
-STEPS = (0, 1, -1, 2, 3, 4)
+STEPS = (0, 1, -1, 2)
 
 
 def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:

@@ -39,3 +39,23 @@ def test_rows_of_each_width(threads: int, dtype: str) -> None:
         run = cr.compile(lambda x, i: x[i], engine="native", threads=threads)
         got = run(cr.tensor(x), cr.tensor(indices)).numpy()
         np.testing.assert_array_equal(got, x[indices])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "bool"])
+def test_a_row_of_each_sample(threads: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for width in (1, 3, 15, 16, 17, 64, 100, 1000):
+        x = rng.integers(0, 2, (23, 9, width)).astype(dtype)
+        indices = rng.integers(-9, 9, 23)
+        run = cr.vmap(lambda x, i: x[i])
+        got = cr.compile(run, engine="native", threads=threads)(
+            cr.tensor(x), cr.tensor(indices)
+        )
+        np.testing.assert_array_equal(got.numpy(), x[np.arange(23), indices])
+
+
+def test_a_row_outside_is_refused() -> None:
+    run = cr.compile(cr.vmap(lambda x, i: x[i]), engine="native")
+    with pytest.raises((cr.ChainruleError, IndexError)):
+        run(cr.zeros(4, 5, 64), cr.tensor([0, 1, 5, 2]))

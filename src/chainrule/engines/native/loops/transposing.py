@@ -8,8 +8,7 @@ blocks of h × h that lie off the diagonal of each block of 2h × 2h.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -21,6 +20,7 @@ from chainrule.engines.native.loops.kernels import (
     advance,
     for_loop,
     grouped,
+    in_pieces,
     times,
 )
 from chainrule.engines.native.loops.nests import STEPS, Loops
@@ -191,8 +191,8 @@ def turned_map_kernel(
                     nest(axis + 1, moved(starts, axis, i))
                 return
             with (
-                _cut(b, start, stop, "high") as (c, columns),
-                _cut(b, I64(0), sizes[-1], "wide") as (r, rows),
+                in_pieces(b, start, stop, SIDE, "high") as (c, columns),
+                in_pieces(b, I64(0), sizes[-1], SIDE, "wide") as (r, rows),
             ):
                 tile(moved(moved(starts, axis, c), axis + 1, r), columns, rows)
 
@@ -231,19 +231,6 @@ def turned_map_kernel(
     count = rank * (1 + len(loose)) + 2
     full = ("turned", key, rank, tuple(outs), tuple(ins), tuple(turned))
     return kernels.once(full, label, len(operands), count, emit)
-
-
-@contextmanager
-def _cut(
-    b: ir.IRBuilder, start: Any, stop: Any, name: str
-) -> Generator[tuple[Any, Any]]:
-    """Emit a loop over a range in steps of ``SIDE``: the first of each, how many."""
-    step = I64(SIDE)
-    count = b.sdiv(b.add(b.sub(stop, start), I64(SIDE - 1)), step)
-    with for_loop(b, I64(0), count, name) as i:
-        first = b.add(start, b.mul(i, step))
-        left = b.sub(stop, first)
-        yield first, b.select(b.icmp_signed("<", left, step), left, step)
 
 
 def _plane(

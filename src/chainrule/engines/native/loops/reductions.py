@@ -124,6 +124,7 @@ class Reduction:
             [step if step in (0, 1) else None for step in inner],  # type: ignore
             self.reduced[0][-1][0],
             beside == 1,
+            [step == 0 for step in across],
         )
 
 
@@ -136,6 +137,7 @@ def _lines_kernel(
     inner: Sequence[int | None],
     length: Dim,
     beside: bool,
+    still: Sequence[bool],
 ) -> ir.Function:
     """Return the LLVM kernel of a reduction line by line.
 
@@ -146,6 +148,7 @@ def _lines_kernel(
         inner: the stride of each operand along a line, if that is 0 or 1, else None.
         length: the size of the innermost loop.
         beside: whether results are neighbours along the last of the kept loops.
+        still: whether each operand is the same for all lines of that loop.
     """
     neighbours = all(step == 1 for step in inner)
     lanes = rest = None
@@ -154,7 +157,8 @@ def _lines_kernel(
         rest = length % lanes != 0
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-        lines = _Lines(b, op, dtype, kept, reduced, inner, beside, pointers, numbers)
+        how = (op, dtype, kept, reduced, inner, beside, still)
+        lines = _Lines(b, *how, pointers, numbers)
         if lanes is not None:
             lines.emit(lanes, rest=bool(rest))
             return
@@ -174,6 +178,7 @@ def _lines_kernel(
                         lines.emit(1, rest=False)
 
     key = ("reduce", op, dtype, kept, reduced, tuple(inner), lanes, rest, beside)
+    key += tuple(still)
     rank = kept + reduced
     count = rank * (1 + len(inner)) + kept + 2
     return kernels.once(key, f"reduce_{op}", 1 + len(inner), count, emit, passes=False)
@@ -191,6 +196,7 @@ class _Lines:
         reduced: int,
         inner: Sequence[int | None],
         beside: bool,
+        still: Sequence[bool],
         pointers: list[Any],
         numbers: list[Any],
     ) -> None:
@@ -200,9 +206,13 @@ class _Lines:
         rank = self.rank
         self.sizes, rest = numbers[:rank], numbers[rank:]
         self.steps: list[list[Any]] = []
-        for step in inner:
-            mine, rest = rest[:rank], rest[rank:]
-            self.steps.append(mine if step is None else [*mine[:-1], I64(step)])
+        for step, same in zip(inner, still):
+            mine, rest = list(rest[:rank]), rest[rank:]
+            if step is not None:
+                mine[-1] = I64(step)
+            if same:
+                mine[kept - 1] = I64(0)
+            self.steps.append(mine)
         self.out_steps, (self.first, self.end) = rest[:kept], rest[kept:]
         if beside:
             self.out_steps = [*self.out_steps[:-1], I64(1)]
@@ -231,7 +241,7 @@ class _Lines:
         stop = self.end if axis == 0 else self.sizes[axis]
 
         def moved(i: Any) -> tuple[list[Any], Any]:
-            return self._moved(operands, axis, i), advance(
+            return self._moved(operands, axis, i, {}), advance(
                 b, out, self.dtype, times(b, i, self.out_steps[axis])
             )
 
@@ -249,12 +259,18 @@ class _Lines:
         with for_loop(b, start, stop, f"i{axis}") as i:
             self._some([moved(i)])
 
-    def _moved(self, operands: list[Any], level: int, i: Any) -> list[Any]:
-        """Emit the operands' addresses ``i`` steps further in a loop."""
-        return [
-            advance(self.b, at, self.dtype, times(self.b, i, steps[level]))
-            for at, steps in zip(operands, self.steps)
-        ]
+    def _moved(
+        self, operands: list[Any], level: int, i: Any, known: dict[Any, Any]
+    ) -> list[Any]:
+        """Emit the operands' addresses ``i`` steps further in a loop.
+
+        ``known``: those that other lines have had, by the address before.
+        """
+        for at, steps in zip(operands, self.steps):
+            if at not in known:
+                move = times(self.b, i, steps[level])
+                known[at] = advance(self.b, at, self.dtype, move)
+        return [known[at] for at in operands]
 
     def _some(self, lines: list[tuple[list[Any], Any]]) -> None:
         """Emit code that reduces some lines side by side, and stores what they give."""
@@ -291,7 +307,8 @@ class _Lines:
         if level < self.rank - 1:
 
             def further(i: Any, totals: list[Any]) -> list[Any]:
-                there = [self._moved(at, level, i) for at in lines]
+                known: dict[Any, Any] = {}
+                there = [self._moved(at, level, i, known) for at in lines]
                 return self._reduced(there, level + 1, totals)
 
             return running(b, size, f"r{level}", totals, further)
@@ -302,8 +319,10 @@ class _Lines:
             if left is not None:
                 every = _iota(self.lanes)
                 mask = b.icmp_signed("<", every, _spread(b, left, self.lanes))
+            known: dict[Any, Any] = {}
+            read: dict[Any, Any] = {}
             return [
-                self._added(total, self._moved(at, level, first), mask)
+                self._added(total, self._moved(at, level, first, known), mask, read)
                 for total, at in zip(totals, lines)
             ]
 
@@ -320,15 +339,20 @@ class _Lines:
 
         return running(b, some, "left", totals, last)
 
-    def _added(self, total: Any, operands: list[Any], mask: Any) -> Any:
-        """Emit code that adds a group of a line's elements to its accumulators."""
-        b, op = self.b, self.op
-        values = [
-            self._read(at, step[-1], mask) for at, step in zip(operands, self.steps)
-        ]
-        if op == "dot":
-            return mathlib.Emitter(b, total).intrinsic("fma", *values, total)
-        return combine(b, op, self.dtype, total, values[0])
+    def _added(
+        self, total: Any, operands: list[Any], mask: Any, read: dict[Any, Any]
+    ) -> Any:
+        """Emit code that adds a group of a line's elements to its accumulators.
+
+        ``read``: groups that other lines have read, by their addresses.
+        """
+        for at, step in zip(operands, self.steps):
+            if at not in read:
+                read[at] = self._read(at, step[-1], mask)
+        values = [read[at] for at in operands]
+        if self.op == "dot":
+            return mathlib.Emitter(self.b, total).intrinsic("fma", *values, total)
+        return combine(self.b, self.op, self.dtype, total, values[0])
 
     def _read(self, at: Any, step: Any, mask: Any) -> Any:
         """Emit the load of a group of elements; those outside of a mask are units."""

@@ -103,8 +103,9 @@ def transposing_kernel(kernels: Kernels, dtype: DType, outer: int) -> ir.Functio
     return kernels.once(key, "transposing", 2, 3 * outer + 6, emit, passes=False)
 
 
-#: Rows and columns of a tile in which the operands of a map are turned.
-SIDE = 64
+#: Rows and columns of a tile in which the operands of a map are turned, on the stack;
+#: and how many operands at most.
+SIDE, TURNED = 64, 4
 
 
 def turned_along(loops: Loops, dtypes: Sequence[DType], fixed: int) -> int | None:
@@ -154,7 +155,7 @@ def turned_map_kernel(
         i
         for i, (o, mine) in enumerate(zip(operands, loops))
         if i >= len(outs) and not o.fixed and _is_turned(mine, rank - 2, o.dtype)
-    ]
+    ][:TURNED]
     loose = [i for i, o in enumerate(operands) if not o.fixed]
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:

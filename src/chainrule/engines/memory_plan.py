@@ -62,7 +62,7 @@ def make_plan(
     in_place: Callable[[Node, Value, Value], bool],
     size: Callable[[Value], int],
     scratch: Callable[[Node], int] = lambda _: 0,
-    as_output: Callable[[Value, Value], bool] = lambda *_: False,
+    as_output: Callable[[Value, Value], bool] = lambda root, value: False,
     reuse_from: int = 0,
     within: bool = False,
 ) -> MemoryPlan:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines.native.loops.reductions import (
+from chainrule.engines.native.loops.lines import (
     FEW,
     FEW_FROM,
     LANES,

@@ -279,7 +279,7 @@ class Kernels:
                 if o.fixed
             }
 
-            apart = {
+            apart: dict[int, Any] = {
                 i: b.alloca(ir.ArrayType(memory_type(o.dtype), PIECE))
                 for i, o in enumerate(operands)
                 if i >= len(outs) and o.inner == 2
@@ -357,15 +357,16 @@ def _every_second(
     groups = b.sdiv(count, I64(lanes))
     with for_loop(b, I64(0), groups, "pair") as g:
         at = advance(b, start, dtype, b.mul(g, I64(2 * lanes)))
-        pair = [
+        first, second = (
             b.load(advance(b, at, dtype, I64(i)), typ=kind, align=align)
             for i in (0, lanes - 1)
-        ]
+        )
         to = advance(b, room, dtype, b.mul(g, I64(lanes)))
-        b.store(b.shuffle_vector(*pair, mask), to, align=align)
+        b.store(b.shuffle_vector(first, second, mask), to, align=align)
     with for_loop(b, b.mul(groups, I64(lanes)), count, "single") as i:
-        value = load(b, advance(b, start, dtype, b.mul(i, I64(2))), dtype)
-        store(b, value, advance(b, room, dtype, i), dtype)
+        at = advance(b, start, dtype, b.mul(i, I64(2)))
+        value = b.load(at, typ=memory_type(dtype), align=align)
+        b.store(value, advance(b, room, dtype, i), align=align)
 
 
 def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from chainrule.explanation import explain
     from chainrule.functions import *  # noqa: F403
     from chainrule.functions.tensor_types import (
+        BFloat16Tensor,
         BoolTensor,
         ByteTensor,
         CharTensor,
@@ -112,7 +113,7 @@ if TYPE_CHECKING:
 bool = dtype.bool
 uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
 int8, int16, int32, int64 = dtype.int8, dtype.int16, dtype.int32, dtype.int64
-float32, float64 = dtype.float32, dtype.float64
+float32, float64, bfloat16 = dtype.float32, dtype.float64, dtype.bfloat16
 # PyTorch's other names of them.
 float, double = float32, float64
 short, int, long = int16, int32, int64
@@ -132,8 +133,8 @@ _LAZY = {
     "compilation.portable.loaded": "load_program",
     "explanation": "explain",
     "functions.tensor_types": """
-        BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor
-        ShortTensor Size is_tensor
+        BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor
+        IntTensor LongTensor ShortTensor Size is_tensor
     """,
     "gradient_check": "check_gradients",
     "interop.onnx.reader": "load_onnx",
@@ -209,6 +210,7 @@ def _elsewhere(name: str) -> str:
 
 
 __all__ = [
+    "BFloat16Tensor",
     "BoolTensor",
     "ByteTensor",
     "ChainruleError",
@@ -229,6 +231,7 @@ __all__ = [
     "autograd",
     "backends",
     "bernoulli",
+    "bfloat16",
     "bool",
     "categorical",
     "check_gradients",

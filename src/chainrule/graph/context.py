@@ -226,7 +226,7 @@ def set_default_dtype(d: Any) -> None:
         d: float32, which is the default, or float64.
 
     Raises:
-        DTypeError: integers, or a type that is not known.
+        DTypeError: integers, bfloat16, or a type that is not known.
         GraphError: within a traced function.
 
     >>> import chainrule as cr
@@ -236,11 +236,12 @@ def set_default_dtype(d: Any) -> None:
     >>> cr.set_default_dtype(cr.float32)
     """
     wanted = as_dtype(d)
-    if not wanted.is_float:
+    if wanted not in (DType.float32, DType.float64):
         raise DTypeError(
             _("The default dtype is that of Python floats."),
             expected="cr.float32, cr.float64",
             got=wanted.name,
+            fix="model.to(cr.bfloat16)" if wanted.is_float else None,
         )
     if context.trace is not None:
         raise GraphError(

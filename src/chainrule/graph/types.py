@@ -42,6 +42,8 @@ class DType(Enum):
     int64 = ("i64", "int", 8)
     float32 = ("f32", "float", 4)
     float64 = ("f64", "float", 8)
+    #: The upper half of a float32: values are stored in it and computed in float32.
+    bfloat16 = ("bf16", "float", 2)
 
     short: str
     kind: str
@@ -56,8 +58,25 @@ class DType(Enum):
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
-        """The NumPy dtype that corresponds to an element type."""
-        return np.dtype(self.name)
+        """The NumPy dtype that corresponds to an element type; ml_dtypes' bfloat16."""
+        if self is not DType.bfloat16:
+            return np.dtype(self.name)
+        from ml_dtypes import bfloat16
+
+        kind = np.dtype(bfloat16)
+        _FROM_NUMPY[kind] = _FROM_NUMBER[kind.num] = self
+        return kind
+
+    @cached_property
+    def limits(self) -> Any:
+        """The largest and smallest numbers, ``max`` and ``min``; of floats ``eps``."""
+        if self.is_integer:
+            return np.iinfo(self.numpy)
+        if self is not DType.bfloat16:
+            return np.finfo(self.numpy)
+        from ml_dtypes import finfo
+
+        return finfo(self.numpy)
 
     if not TYPE_CHECKING:
         # An Enum's own hash is that of its name, computed anew each time.
@@ -70,7 +89,10 @@ class DType(Enum):
 for _dtype in DType:  # Python 3.11 looks a member up by a function of its own
     type.__setattr__(DType, _dtype.name, _dtype)
 
-_FROM_NUMPY = {dtype.numpy: dtype for dtype in DType}
+#: The dtypes that NumPy has itself.
+NUMPY_DTYPES = tuple(dtype for dtype in DType if dtype is not DType.bfloat16)
+#: bfloat16 is added where it is used first.
+_FROM_NUMPY = {dtype.numpy: dtype for dtype in NUMPY_DTYPES}
 #: By the names that the text form prints.
 FROM_SHORT = {dtype.short: dtype for dtype in DType}
 _FROM_TEXT = FROM_SHORT | {dtype.name: dtype for dtype in DType}
@@ -105,6 +127,8 @@ def as_dtype(dtype: Any) -> DType:
     text = isinstance(dtype, str)
     if text and dtype in _FROM_TEXT:
         return _FROM_TEXT[dtype]
+    if getattr(dtype, "__name__", getattr(dtype, "name", "")) == "bfloat16":
+        _ = DType.bfloat16.numpy  # whoever has one has loaded ml_dtypes
     try:
         if not text:
             return _FROM_NUMPY[np.dtype(dtype)]

@@ -227,7 +227,7 @@ def rms_norm(
     shape = normalized_sizes(normalized_shape)
     _check_last_axes(input, shape, "RMSNorm")
     if eps is None:
-        eps = float(np.finfo(input.dtype.numpy).eps)
+        eps = float(input.dtype.limits.eps)
     eps = number("RMSNorm", "eps", eps, least=0)
     axes = tuple(range(input.ndim - len(shape), input.ndim))
     y = input / without_overflow((input * input).mean(axes, keepdim=True) + eps).sqrt()

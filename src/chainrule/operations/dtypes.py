@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from chainrule.errors import ArgumentError, DTypeError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype
@@ -63,11 +61,11 @@ def finfo(type: Any) -> FloatInfo:
     if not dtype.is_float:
         raise DTypeError(
             _("finfo is of floats."),
-            expected=_("float32 or float64"),
+            expected=_("float32, float64 or bfloat16"),
             got=dtype.name,
             fix="iinfo",
         )
-    limits = np.finfo(dtype.numpy)
+    limits = dtype.limits
     names = ("eps", "max", "min", "smallest_normal", "tiny")
     return FloatInfo(
         bits=limits.bits, dtype=dtype, **{n: float(getattr(limits, n)) for n in names}
@@ -90,7 +88,7 @@ def iinfo(type: Any) -> IntegerInfo:
             got=dtype.name,
             fix="finfo",
         )
-    limits = np.iinfo(dtype.numpy)
+    limits = dtype.limits
     return IntegerInfo(
         bits=limits.bits, max=int(limits.max), min=int(limits.min), dtype=dtype
     )

@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from chainrule.composites import activations, elementary
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
@@ -255,7 +253,7 @@ def copysign(x: Value, other: Value) -> Value:
     return prims.copysign(x, other)
 
 
-@op(floats=True, in_place=True)
+@op(floats=True, in_place=True, wide=False)
 def nextafter(x: Value, other: Value) -> Value:
     """Return the next floating-point number from x towards ``other``."""
     return prims.nextafter(x, other)
@@ -304,7 +302,7 @@ def round_(x: Value, decimals: int = 0) -> Value:
     return div(prims.round_(mul(x, scale)), scale)
 
 
-@op(in_place=True)
+@op(in_place=True, wide=False)
 def nan_to_num(
     x: Value,
     nan: float = 0.0,
@@ -314,7 +312,7 @@ def nan_to_num(
     """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
     if not x.dtype.is_float:
         return x
-    limit = float(np.finfo(x.dtype.numpy).max)
+    limit = float(x.dtype.limits.max)
     high = limit if posinf is None else posinf
     low = -limit if neginf is None else neginf
     result = where(isnan(x), number(nan, x), x)

@@ -90,6 +90,7 @@ def _for_rows(indices: Value, rest: Shape) -> Value:
     batch=_take_samples,
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
     shown=lambda x, indices: write.at(x, indices),
+    moves=True,
     source="rows by index (NumPy's take along axis 0)",
     cases=(
         Case(("f[5]", "i32[3]"), ranges=(None, (0, 5))),
@@ -181,6 +182,7 @@ def _put_rule(x: ArrayType, indices: ArrayType, rows: ArrayType) -> ArrayType:
     batch=one_by_one,
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
     shown=lambda x, indices, rows: write.become(write.at(x, indices), rows),
+    moves=True,
     source="rows replaced by index; of equal indices the last one counts",
     cases=(
         Case(("f[5]", "i32[3]", "f[3]"), ranges=(None, (0, 5), None)),
@@ -240,6 +242,7 @@ def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
     batch=shifted("axis"),
     refuses=_along,
     shown=lambda x, indices, axis: write.along_axis(x, indices, axis),
+    moves=True,
     source="elements by index along an axis (NumPy's take_along_axis)",
     cases=(
         Case(("f[5]", "i32[3]"), {"axis": 0}, (None, (0, 5))),
@@ -396,6 +399,7 @@ def _dynamic_slice_samples(s: Samples) -> Value:
     batch=_dynamic_slice_samples,
     refuses=lambda types, attrs: _corners(types[0].shape, attrs["sizes"], 1),
     shown=of_any(lambda *inputs, **attrs: write.block(*inputs, **attrs)),
+    moves=True,
     source="a block of fixed size whose corner is computed",
     cases=(
         Case(("f[7]", "i32[]"), {"sizes": (4,)}, (None, (0, 4))),
@@ -438,6 +442,7 @@ def _update_samples(s: Samples) -> Value:
     batch=_update_samples,
     refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
     shown=of_any(lambda *inputs, **attrs: write.overwritten(*inputs, **attrs)),
+    moves=True,
     source="the value with a block of it replaced",
     linear=True,
     cases=(

@@ -27,12 +27,11 @@ PACKAGE = {
     "complex128": _REAL,
     "contiguous_format": _MEMORY,
     "distributed": _ALONE,
-    "float16": "cr.float32",
+    "float16": "cr.float32, cr.bfloat16",
     "fx": _("cr.compile(function), whose program can be printed"),
-    "bfloat16": "cr.float32",
     "get_num_threads": _("cr.compile(function, threads=…)"),
     "get_rng_state": "cr.random.default_generator.state()",
-    "half": "cr.float32",
+    "half": "cr.float32, cr.bfloat16",
     "hub": _("cr.load(path), of a file in the safetensors format"),
     "initial_seed": "cr.random.default_generator.initial_seed()",
     "is_complex": _("False: there are no complex numbers"),
@@ -82,13 +81,12 @@ LINALG = {
 #: Names of tensors.
 TENSORS = {
     "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
-    "bfloat16": "x.float()",
     "coalesce": _("x itself: there are no sparse layouts"),
     "data_ptr": "x.numpy().ctypes.data",
     "detach_": "x = x.detach()",
     "get_device": "x.device",
     "grad_fn": _("x.requires_grad; cr.explain shows how a number came about"),
-    "half": "x.float()",
+    "half": "x.float(), x.bfloat16()",
     "is_complex": _("False: there are no complex numbers"),
     "is_contiguous": _("True: how elements lie in memory does not show"),
     "layout": _MEMORY,
@@ -104,7 +102,6 @@ TENSORS = {
 
 #: Methods of modules.
 MODULES = {
-    "bfloat16": _("model.float() or model.double()"),
     "compile": _("cr.compile(model), or a Trainer's optimizer and loss"),
     "device": _CPU,
     "evaluate": "cr.Trainer(model, …).evaluate(data)",

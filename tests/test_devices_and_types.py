@@ -125,6 +125,7 @@ def test_tensor_types_make_convert_and_recognise() -> None:
     assert x.new_ones(size=(1,), dtype=cr.float, requires_grad=True).requires_grad
     with pytest.raises(DTypeError):
         x.type("torch.HalfTensor")
+    assert x.type("torch.BFloat16Tensor").type() == "chainrule.BFloat16Tensor"
 
 
 def test_to_takes_a_device_and_a_dtype_in_any_order() -> None:

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from chainrule.interop.torch_weights.loading import load_torch
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
+    from chainrule.operations.autocasting import autocast, is_autocast_enabled
     from chainrule.random import (
         Generator,
         bernoulli,
@@ -144,6 +145,7 @@ _LAZY = {
     "interop.torch_weights.loading": "load_torch",
     "nn": "functional_call",
     "nn.summary": "summary",
+    "operations.autocasting": "autocast is_autocast_enabled",
     "random": """
         Generator bernoulli categorical manual_seed multinomial normal rand rand_like
         randint randn randn_like randperm uniform
@@ -228,6 +230,7 @@ __all__ = [
     "accelerator",
     "array_api",
     "as_tensor",
+    "autocast",
     "autograd",
     "backends",
     "bernoulli",
@@ -265,6 +268,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_autocast_enabled",
     "is_grad_enabled",
     "is_tensor",
     "jacobian",

@@ -56,7 +56,6 @@ from chainrule.operations.operands import TensorBase, as_array, repeats_into
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 from chainrule.text import _
-from chainrule.util.dlpack import to_dlpack
 from chainrule.util.keywords import strict
 from chainrule.util.pytorch_hints import TENSORS
 
@@ -341,6 +340,8 @@ class Tensor(Protocols, Conversion, Hooks):
         dl_device: tuple[Any, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
+        from chainrule.util.dlpack import to_dlpack
+
         array = self._without_derivative(_("Another library"))
         if copy is not False:
             array = np.array(array)

@@ -21,7 +21,7 @@ from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, Primitive, registered
-from chainrule.graph.types import ArrayType, DType
+from chainrule.graph.types import NUMPY_DTYPES, ArrayType, DType
 from chainrule.graph.verify import verify
 from tests.conformance.cases import Array, Example, examples_of, is_long
 from tests.conformance.test_engines import (
@@ -200,3 +200,38 @@ def test_every_kind_of_float32_is_rounded_to_nearest_even(engine: str) -> None:
 def flushed(x: Array) -> Array:
     """Denormal numbers as 0: machine code computes so."""
     return np.where(np.abs(x) < np.finfo(np.float32).tiny, 0, x)
+
+
+@pytest.mark.parametrize("dtype", NUMPY_DTYPES, ids=lambda d: d.name)
+def test_conversion_from_and_to_every_type(
+    dtype: DType, rng: np.random.Generator
+) -> None:
+    """By way of float32; bits and ends of the types included."""
+    if dtype.is_float:
+        with np.errstate(invalid="ignore"):
+            x = numbers().astype(dtype.numpy)
+    else:
+        x = rng.integers(0, 256, (100, dtype.itemsize), np.uint8)
+        x = (x % 2).astype(bool) if dtype is DType.bool else x.view(dtype.numpy)
+        x = x.ravel()
+    with np.errstate(all="ignore"):
+        narrow = nearest(x.astype(np.float32))
+
+    def function(v: Value, w: Value) -> tuple[Value, Value]:
+        return rounded(v, NARROW), rounded(w, dtype)
+
+    types = [ArrayType(x.shape, dtype), ArrayType(narrow.shape, NARROW)]
+    graph = trace(function, types, name="main")
+    arrays = [x, narrow.astype(NARROW.numpy)]
+    to, back = evaluate(graph, arrays)
+    np.testing.assert_array_equal(wide(to), narrow)
+    convert = REFERENCES[registered()["convert"]]
+    np.testing.assert_array_equal(back, convert(narrow, dtype=dtype))
+    for engine in ENGINES:
+        executable = load_engine(engine, program_of(graph), threads=1)
+        names = {v.name or "": a for v, a in zip(graph.inputs, arrays)}
+        (made,), (again,) = executable.run("main", names, steps=1, sizes={})
+        np.testing.assert_array_equal(flushed(wide(made)), flushed(narrow))
+        if dtype.is_float:
+            again, back = flushed(again), flushed(back)
+        np.testing.assert_array_equal(again, back, engine)

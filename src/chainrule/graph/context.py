@@ -138,6 +138,9 @@ class Context(threading.local):
         trace: the tracing in progress.
         grad: whether derivatives are remembered.
         scope, role: of the nodes that are recorded.
+        autocast: whether products of float32 are computed in bfloat16.
+        autocast_traced: whether that was set in the function that is being traced, so
+            that no caller decides it.
         stream: where random bits come from; None for the process's own generator.
         apart: where NumPy computes, and tells ``exceptions`` instead of warning of
             lines that are not the user's.
@@ -149,6 +152,8 @@ class Context(threading.local):
     grad: bool
     scope: str
     role: str
+    autocast: bool
+    autocast_traced: bool
     stream: Any
     apart: contextvars.Context
     exceptions: list[str]
@@ -157,6 +162,7 @@ class Context(threading.local):
     def __init__(self) -> None:
         self.trace, self.stream = None, None
         self.grad, self.scope, self.role = True, "", "forward"
+        self.autocast = self.autocast_traced = False
         self.exceptions, self.outer = [], []
         with np.errstate(all="call", call=self._note):
             self.apart = contextvars.copy_context()

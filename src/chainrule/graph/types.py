@@ -128,7 +128,7 @@ def as_dtype(dtype: Any) -> DType:
     if text and dtype in _FROM_TEXT:
         return _FROM_TEXT[dtype]
     if getattr(dtype, "__name__", getattr(dtype, "name", "")) == "bfloat16":
-        _ = DType.bfloat16.numpy  # whoever has one has loaded ml_dtypes
+        return _FROM_NUMPY[DType.bfloat16.numpy]
     try:
         if not text:
             return _FROM_NUMPY[np.dtype(dtype)]

@@ -20,8 +20,8 @@ from chainrule.nn.arguments import (
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
 from chainrule.operations.arithmetic import add
+from chainrule.operations.autocasting import dot
 from chainrule.operations.operands import broadcast_to, promoted
-from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import reshape
 from chainrule.primitives.rules import show
 from chainrule.random import uniform

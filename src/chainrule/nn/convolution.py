@@ -22,6 +22,7 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
+from chainrule.operations.autocasting import product
 from chainrule.primitives import conv as convolution
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
@@ -305,7 +306,7 @@ def convolve(
         x = x.unflatten(1, (groups, -1))
         weight = weight.unflatten(0, (groups, -1))
     values = (x.value, weight.value)
-    y = wrap(convolution.conv(*values, dims=dims, accumulate=x.dtype, **slides))
+    y = wrap(product(convolution.conv, *values, dims=dims, **slides))
     return y.flatten(1, 2) if groups > 1 else y
 
 

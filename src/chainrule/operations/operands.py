@@ -18,7 +18,6 @@ from chainrule.primitives import creation, elementwise, movement
 from chainrule.primitives.movement import full
 from chainrule.primitives.rules import show
 from chainrule.text import _
-from chainrule.util.dlpack import from_dlpack
 
 #: Numbers, which follow the dtype of a tensor (a tuple is tested faster than a union).
 PLAIN = (int, float, np.generic)
@@ -81,6 +80,8 @@ def as_array(data: Any, dtype: Any = None) -> Array:
         return np.array(data.numpy(), dtype=wanted)
     torchs = str(getattr(data, "dtype", "")) == "torch.bfloat16"  # no __array__ then
     if hasattr(data, "__dlpack__") and (torchs or not hasattr(data, "__array__")):
+        from chainrule.util.dlpack import from_dlpack
+
         data = from_dlpack(data)
     try:
         array = np.array(data, dtype=wanted)

@@ -282,9 +282,6 @@ def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
         Case(("i16[5]",), {"dtype": DType.int8}),
         Case(("u64[5]",), {"dtype": DType.float32}),
         Case(("u16[5]",), {"dtype": DType.bool}),
-        Case(("f[5]",), {"dtype": DType.bfloat16}),
-        Case(("bf16[5]",), {"dtype": DType.float32}),
-        Case(("i32[5]",), {"dtype": DType.bfloat16}),
     ),
 )
 def convert(x: Array, *, dtype: DType) -> Array:

@@ -12,10 +12,9 @@ _REPEATED = _("nothing: results are the same from run to run")
 
 #: Names of the package.
 PACKAGE = {
-    "GradScaler": _("nothing: float32 needs no scaling, loss.backward()"),
-    "amp": _("nothing, numbers are computed in the dtype that they have"),
+    "GradScaler": _("nothing: bfloat16 needs no scaling, loss.backward()"),
+    "amp": "cr.autocast(dtype=cr.bfloat16)",
     "ao": _("float32: there are no quantized numbers"),
-    "autocast": _("nothing, numbers are computed in the dtype that they have"),
     "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
     "lu": "cr.linalg.lu_factor(x)",
     "cfloat": _REAL,

@@ -116,6 +116,21 @@ def dtype_of(array: np.ndarray[Any, Any]) -> DType:
     return _FROM_NUMBER.get(array.dtype.num) or as_dtype(array.dtype)
 
 
+def is_narrow(array: np.ndarray[Any, Any]) -> bool:
+    """Return whether an array is of bfloat16, a kind of its own for NumPy."""
+    return array.dtype.name == "bfloat16"
+
+
+def has_floats(array: np.ndarray[Any, Any]) -> bool:
+    """Return whether an array is of floats, bfloat16 among them."""
+    return array.dtype.kind == "f" or is_narrow(array)
+
+
+def numeric(array: np.ndarray[Any, Any]) -> bool:
+    """Return whether an array is of real numbers or truth values, bfloat16 too."""
+    return array.dtype.kind in "biuf" or is_narrow(array)
+
+
 def as_dtype(dtype: Any) -> DType:
     """Return an element type from a dtype (ours or NumPy's), a name or a Python type.
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
+from chainrule.graph.types import DType, is_narrow, numeric
 from chainrule.operations.device import check_device
 from chainrule.tensor import Tensor
 from chainrule.text import _
@@ -120,11 +121,11 @@ def _without_arrays(item: Any, name: str, arrays: dict[str, Array], depth: int) 
         return parts if isinstance(item, list) else {_TUPLE: parts}
     array = item.numpy() if isinstance(item, Tensor) else item
     array = np.asarray(array) if hasattr(array, "__array__") else None
-    if array is None or array.dtype.kind not in "biuf":
+    if array is None or not numeric(array):
         raise _refused(name, type(item).__name__)
     while name in arrays:
         name += "'"
-    native = array.dtype.newbyteorder("=")
+    native = array.dtype if is_narrow(array) else array.dtype.newbyteorder("=")
     arrays[name] = np.array(array, dtype=native, order="C")
     return {_ARRAY: name}
 
@@ -260,8 +261,7 @@ def read_arrays(
         OSError: no such file, or no regular one.
         ValueError: no safetensors file, or a damaged one; it says what is there.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as unpacked
+    from safetensors import SafetensorError, deserialize
 
     if is_open(path):
         opened: Any = io.BytesIO(read_open(path))
@@ -273,11 +273,27 @@ def read_arrays(
         file.seek(0)
         content = file.read()
     try:
-        return texts, dict(sorted(unpacked(content).items()))
+        return texts, {
+            name: _unpacked(part) for name, part in sorted(deserialize(content))
+        }
     except (SafetensorError, KeyError, TypeError, OverflowError, ValueError) as error:
         raise ValueError(
             _("no whole tensors: {error}; truncated?", error=str(error)[:200])
         ) from error
+
+
+#: NumPy's codes of the names of dtypes in safetensors.
+_KINDS = {"F64": "f8", "F32": "f4", "F16": "f2", "BOOL": "?", "C64": "c8"}
+_KINDS |= {
+    f"{kind.upper()}{8 * n}": f"{kind}{n}" for kind in "iu" for n in (1, 2, 4, 8)
+}
+
+
+def _unpacked(part: Mapping[str, Any]) -> Array:
+    """Return a tensor of a safetensors file as an array, of the file's memory."""
+    kind = part["dtype"]
+    dtype = DType.bfloat16.numpy if kind == "BF16" else np.dtype(_KINDS[kind])
+    return np.frombuffer(part["data"], dtype).reshape(part["shape"])
 
 
 def header_of(file: BinaryIO) -> dict[str, Any]:
@@ -311,5 +327,6 @@ def digest(text: str, arrays: Mapping[str, Array]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        sha.update(np.ascontiguousarray(array).data)
+        plain = np.ascontiguousarray(array)
+        sha.update(plain.view(np.uint16) if is_narrow(plain) else plain.data)
     return sha.hexdigest()

@@ -21,6 +21,7 @@ from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
 from chainrule.operations.arithmetic import add
 from chainrule.operations.autocasting import dot
+from chainrule.operations.narrow import in_single
 from chainrule.operations.operands import broadcast_to, promoted
 from chainrule.primitives.movement import reshape
 from chainrule.primitives.rules import show
@@ -97,6 +98,7 @@ class Linear(Module):
         return linear(x, self.weight, self.bias)
 
 
+@in_single
 def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute X Wᵀ + b as :class:`Linear` does, with W (m, n) and b (m,), or None.
 

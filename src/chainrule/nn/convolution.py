@@ -23,6 +23,7 @@ from chainrule.nn.arguments import (
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
 from chainrule.operations.autocasting import product
+from chainrule.operations.narrow import in_single
 from chainrule.primitives import conv as convolution
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
@@ -256,6 +257,7 @@ def conv3d(
     return _conv("Conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@in_single
 def _conv(
     kind: str,
     axes: int,

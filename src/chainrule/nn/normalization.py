@@ -27,6 +27,7 @@ from chainrule.nn.arguments import (
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module, Parameter
 from chainrule.operations.arguments import axis_of
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.primitives.windows import window_sum
@@ -212,6 +213,7 @@ class RMSNorm(Normalization):
         return rms_norm(self._floats(x), self.normalized_shape, self.weight, self.eps)
 
 
+@in_single
 def rms_norm(
     input: Any,
     normalized_shape: int | Sequence[int],
@@ -422,6 +424,7 @@ def _check_last_axes(x: Tensor, shape: Shape, kind: str) -> None:
         )
 
 
+@in_single
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Normalise vectors along ``dim`` to length 1, x/max(‖x‖ₚ, ε).
 

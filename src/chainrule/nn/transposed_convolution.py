@@ -16,6 +16,7 @@ from chainrule.nn.convolution import (
     check_kernels,
     convolve,
 )
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
 from chainrule.tensor import Tensor, as_tensor
@@ -233,6 +234,7 @@ def conv_transpose3d(
     return _conv_transpose("ConvTranspose3d", 3, input, weight, bias, *slides)
 
 
+@in_single
 def _conv_transpose(
     kind: str,
     axes: int,

@@ -8,13 +8,17 @@ the whole function is computed, and what it gives is rounded to bfloat16.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from chainrule.graph.apply import rounded, widened
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.op import Op
 from chainrule.operations.operands import TensorBase, is_number
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NARROW = DType.bfloat16
 
@@ -36,8 +40,10 @@ def is_wide(item: Op) -> bool:
 
 def has_narrow(args: Iterable[Any]) -> bool:
     """Return whether bfloat16 is among the first arguments of a call."""
-    for x in args:  # noqa: SIM110 - a generator takes twice as long
+    for x in args:
         if getattr(x, "dtype", None) is NARROW:
+            return True
+        if type(x) is tuple and has_narrow(x):
             return True
     return False
 
@@ -74,6 +80,34 @@ def computed(
     return _rounded(result)
 
 
+def in_single(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function of tensors: bfloat16 in float32, and its results rounded.
+
+    Where another operand has another floating dtype the function decides what is meant.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        given = (*args, *kwargs.values())
+        if not has_narrow(given) or _has_wider(given):
+            return function(*args, **kwargs)
+        named: Any = {k: wide(x) for k, x in kwargs.items()}
+        return _rounded(function(*map(wide, args), **named))
+
+    return call
+
+
+def from_single(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function of tensors: it is given bfloat16 as float32."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        named: Any = {k: wide(x) for k, x in kwargs.items()}
+        return function(*map(wide, args), **named)
+
+    return call
+
+
 def _has_wider(args: Iterable[Any]) -> bool:
     """Return whether an operand is of another floating dtype than bfloat16."""
     for x in args:
@@ -90,6 +124,8 @@ def _has_wider(args: Iterable[Any]) -> bool:
 
 
 def _rounded(result: Any) -> Any:
+    if isinstance(result, TensorBase):
+        return result._new(_rounded(result.value))
     if isinstance(result, Value):
         single = result.dtype is DType.float32
         return rounded(result, NARROW) if single else result

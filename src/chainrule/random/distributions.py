@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
+from chainrule.graph.apply import single
 from chainrule.graph.context import context, dtype_or_default, no_grad
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
@@ -49,7 +50,7 @@ def _real(dtype: Any) -> DType:
     if not kind.is_float:
         raise DTypeError(
             _("Real numbers are drawn."),
-            expected="float32, float64",
+            expected="float32, float64, bfloat16",
             got=kind.name,
             fix="cr.randint(low, high, shape)",
         )
@@ -115,7 +116,8 @@ def uniform(
 ) -> Tensor:
     """Draw numbers from the uniform distribution on [low, high).
 
-    u = (bits >> 8)·2⁻²⁴ has 24 random bits, which float32 holds exactly. Rounding of
+    u = (bits >> 8)·2⁻²⁴ has 24 random bits, which float32 holds exactly; of bfloat16
+    u = (bits >> 24)·2⁻⁸ has 8. Rounding of
     low + u·(high − low) can reach ``high`` itself, where low is not 0.
 
     Args:
@@ -136,15 +138,16 @@ def uniform(
     True
     """
     kind = _real(dtype)
+    digits, own = 8 if kind is DType.bfloat16 else 24, single(kind)
 
     def spread(raw: Value, *options: Value) -> Value:
         wide, least = map(wrap, options) if options else (high - low, low)
-        high_bits = shift_right(raw, full(8, DType.uint32, raw.shape))
-        unit = wrap(astype(high_bits, kind)) * 2.0**-24
+        high_bits = shift_right(raw, full(32 - digits, DType.uint32, raw.shape))
+        unit = wrap(astype(high_bits, own)) * 2.0**-digits
         return astype((unit * wide + least).value, kind)
 
     sizes = _sizes(shape)
-    numbers = draw_large("uniform", spread, sizes, (0,), kind, (high - low, low), kind)
+    numbers = draw_large("uniform", spread, sizes, (0,), kind, (high - low, low), own)
     if numbers is None:
         numbers = _by_blocks(spread, bits(sizes).value, options=(low, high))
     return _tensor(numbers, requires_grad)

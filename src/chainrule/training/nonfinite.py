@@ -18,6 +18,7 @@ from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
+from chainrule.graph.types import has_floats
 from chainrule.optim import RuleOptimizer
 from chainrule.text import _
 from chainrule.training.source import StepInputs
@@ -25,7 +26,7 @@ from chainrule.training.source import StepInputs
 
 def all_finite(*arrays: Array) -> bool:
     """Return whether all arrays are free of NaN and infinity."""
-    return all(a.dtype.kind != "f" or bool(np.isfinite(a).all()) for a in arrays)
+    return all(not has_floats(a) or bool(np.isfinite(a).all()) for a in arrays)
 
 
 def describe(

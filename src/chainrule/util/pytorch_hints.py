@@ -12,7 +12,7 @@ _REPEATED = _("nothing: results are the same from run to run")
 
 #: Names of the package.
 PACKAGE = {
-    "GradScaler": _("nothing: bfloat16 needs no scaling, loss.backward()"),
+    "GradScaler": "loss.backward()",
     "amp": "cr.autocast(dtype=cr.bfloat16)",
     "ao": _("float32: there are no quantized numbers"),
     "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),

@@ -20,9 +20,10 @@ from chainrule.nn.arguments import (
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
 from chainrule.operations.arithmetic import add
-from chainrule.operations.autocasting import dot
+from chainrule.operations.autocasting import shortening
 from chainrule.operations.narrow import in_single
 from chainrule.operations.operands import broadcast_to, promoted
+from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import reshape
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
@@ -134,7 +135,8 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         rows = input.value
     if len(shape) != 2:
         rows = reshape(rows, shape=(size_of(shape[:-1]), inputs))
-    z = dot(rows, w, "ni,oi->no")
+    short = shortening(w.dtype)
+    z = dot(short(rows), short(w), "ni,oi->no")
     if bias is not None:
         b = bias.value if isinstance(bias, Tensor) else as_tensor(bias).value
         if b.shape == (outputs,) and b.dtype is w.dtype:
@@ -143,6 +145,7 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
             assert other is not None
             z = add(*promoted(z, other.value))
+    z = short(z)
     return wrap(z if len(shape) == 2 else reshape(z, shape=(*shape[:-1], outputs)))
 
 

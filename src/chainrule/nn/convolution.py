@@ -22,7 +22,7 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
-from chainrule.operations.autocasting import product
+from chainrule.operations.autocasting import shortening
 from chainrule.operations.narrow import in_single
 from chainrule.primitives import conv as convolution
 from chainrule.primitives.rules import show
@@ -293,8 +293,10 @@ def _conv(
         x = pad(x, [n for sides in reversed(pads) for n in sides], padding_mode)
         pads = ((0, 0),) * axes
     slides = {"strides": strides, "padding": pads, "lhs_dilation": (1,) * axes}
+    short = shortening(x.dtype)
+    x, weight = wrap(short(x.value)), wrap(short(weight.value))
     y = convolve(x, weight, "oc", groups, **slides, rhs_dilation=dilations)
-    return add_bias(y, bias, single)
+    return wrap(short(add_bias(y, bias, single).value))
 
 
 def convolve(
@@ -308,7 +310,7 @@ def convolve(
         x = x.unflatten(1, (groups, -1))
         weight = weight.unflatten(0, (groups, -1))
     values = (x.value, weight.value)
-    y = wrap(product(convolution.conv, *values, dims=dims, **slides))
+    y = wrap(convolution.conv(*values, dims=dims, accumulate=x.dtype, **slides))
     return y.flatten(1, 2) if groups > 1 else y
 
 

@@ -16,10 +16,11 @@ from chainrule.nn.convolution import (
     check_kernels,
     convolve,
 )
+from chainrule.operations.autocasting import shortening
 from chainrule.operations.narrow import in_single
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.validation import choice
 
@@ -284,10 +285,12 @@ def _conv_transpose(
             got=f"{got}, padding={padding}",
             fix=_("less padding, or a larger input"),
         )
+    short = shortening(x.dtype)
+    x, weight = wrap(short(x.value)), wrap(short(weight.value))
     flipped = weight.flip(*range(2, axes + 2))
     slides = {"strides": (1,) * axes, "padding": pads, "lhs_dilation": strides}
     y = convolve(x, flipped, "co", groups, **slides, rhs_dilation=dilations)
-    return add_bias(y, bias, single)
+    return wrap(short(add_bias(y, bias, single).value))
 
 
 def _output_padding(

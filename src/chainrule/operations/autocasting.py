@@ -8,17 +8,17 @@ too, and an engine with products of bfloat16 finds them around a product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from typing import Any
 
 from chainrule.errors import DTypeError
 from chainrule.graph.apply import rounded, widened
 from chainrule.graph.context import context
-from chainrule.graph.declare import Operation
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype
 from chainrule.operations.device import check_device
-from chainrule.primitives.matmul import dot_general
+from chainrule.primitives import matmul
 from chainrule.text import _
 from chainrule.util.validation import truth
 
@@ -91,18 +91,13 @@ def _is_on() -> bool:
     return context.autocast
 
 
-def product(operation: Operation, lhs: Value, rhs: Value, **attrs: Any) -> Value:
-    """Apply a product or a convolution; within :class:`autocast`, of rounded operands.
+def shortening(dtype: DType) -> Callable[[Value], Value]:
+    """Return what is done to the operands and the result of a product of a dtype.
 
-    Args:
-        operation: ``dot_general`` or ``conv``.
-        lhs, rhs, attrs: as of it; sums are in the dtype of the operands.
+    It rounds float32 to bfloat16, within :class:`autocast`, else it does nothing. A
+    bias belongs to the product: a sum that cancels has all of its digits then.
     """
-    attrs["accumulate"] = lhs.dtype
-    if lhs.dtype is not DType.float32 or not _is_on():
-        return operation(lhs, rhs, **attrs)
-    x, w = _short(lhs), _short(rhs)
-    return _short(operation(x, w, **attrs))
+    return _short if dtype is DType.float32 and _is_on() else _same
 
 
 def _short(value: Value) -> Value:
@@ -110,6 +105,11 @@ def _short(value: Value) -> Value:
     return widened(rounded(value, DType.bfloat16))
 
 
+def _same(value: Value) -> Value:
+    return value
+
+
 def dot(lhs: Value, rhs: Value, dims: str) -> Value:
-    """Return a tensor product as :func:`product` does."""
-    return product(dot_general, lhs, rhs, dims=dims)
+    """Return a tensor product; within :class:`autocast`, one of bfloat16."""
+    short = shortening(lhs.dtype)
+    return short(matmul.dot(short(lhs), short(rhs), dims))

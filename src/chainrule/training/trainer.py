@@ -161,6 +161,7 @@ class Trainer(AskedTrainer):
         instance("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
         instance("optimizer", optimizer, RuleOptimizer, "optim.Adam(lr=1e-3)")
         objective = Objective(loss, loss_weights)
+        self.precision = checks.mixed_precision(precision, model)
         self.engine = resolve_engine(engine)
         self.threads = maybe(whole)("threads", threads)
         key, self.seed = Generator(seed).key, int(seed)
@@ -178,7 +179,6 @@ class Trainer(AskedTrainer):
                 _("(inputs, targets) → (inputs, targets)"),
                 "nn.MixUp(num_classes=10)",
             )
-        self.precision = checks.mixed_precision(precision, model)
         more = Accumulator(model), precision is not None, batch_transform
         self._entries = Entries(*parts, average, *more)
         self.state = RunState(updates=optimizer.steps)

@@ -20,8 +20,8 @@ from chainrule.nn.arguments import (
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
 from chainrule.operations.arithmetic import add
-from chainrule.operations.autocasting import shortening
-from chainrule.operations.narrow import in_single
+from chainrule.operations.autocasting import is_mixed, short
+from chainrule.operations.narrow import NARROW, wide
 from chainrule.operations.operands import broadcast_to, promoted
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import reshape
@@ -99,7 +99,6 @@ class Linear(Module):
         return linear(x, self.weight, self.bias)
 
 
-@in_single
 def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute X Wᵀ + b as :class:`Linear` does, with W (m, n) and b (m,), or None.
 
@@ -135,8 +134,12 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         rows = input.value
     if len(shape) != 2:
         rows = reshape(rows, shape=(size_of(shape[:-1]), inputs))
-    short = shortening(w.dtype)
-    z = dot(short(rows), short(w), "ni,oi->no")
+    if w.dtype is NARROW:
+        return _of_narrow(input, weight, bias)
+    mixed = is_mixed(w.dtype)
+    if mixed:
+        rows, w = short(rows), short(w)
+    z = dot(rows, w, "ni,oi->no")
     if bias is not None:
         b = bias.value if isinstance(bias, Tensor) else as_tensor(bias).value
         if b.shape == (outputs,) and b.dtype is w.dtype:
@@ -145,8 +148,16 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
             assert other is not None
             z = add(*promoted(z, other.value))
-    z = short(z)
+    if mixed:
+        z = short(z)
     return wrap(z if len(shape) == 2 else reshape(z, shape=(*shape[:-1], outputs)))
+
+
+def _of_narrow(input: Tensor, weight: Tensor, bias: Any) -> Tensor:
+    """Compute a linear layer of bfloat16 in float32, and round it once."""
+    bias = bias if bias is None else as_tensor(bias)
+    z = linear(wide(input), wide(weight), wide(bias))
+    return z if bias is not None and bias.dtype is not NARROW else z.astype(NARROW)
 
 
 def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:

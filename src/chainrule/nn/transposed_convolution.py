@@ -16,7 +16,7 @@ from chainrule.nn.convolution import (
     check_kernels,
     convolve,
 )
-from chainrule.operations.autocasting import shortening
+from chainrule.operations.autocasting import is_mixed, short
 from chainrule.operations.narrow import in_single
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
@@ -285,12 +285,14 @@ def _conv_transpose(
             got=f"{got}, padding={padding}",
             fix=_("less padding, or a larger input"),
         )
-    short = shortening(x.dtype)
-    x, weight = wrap(short(x.value)), wrap(short(weight.value))
+    mixed = is_mixed(x.dtype)
+    if mixed:
+        x, weight = wrap(short(x.value)), wrap(short(weight.value))
     flipped = weight.flip(*range(2, axes + 2))
     slides = {"strides": (1,) * axes, "padding": pads, "lhs_dilation": strides}
     y = convolve(x, flipped, "co", groups, **slides, rhs_dilation=dilations)
-    return wrap(short(add_bias(y, bias, single).value))
+    y = add_bias(y, bias, single)
+    return wrap(short(y.value)) if mixed else y
 
 
 def _output_padding(

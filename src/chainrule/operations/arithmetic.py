@@ -15,6 +15,7 @@ from chainrule.graph.apply import apply
 from chainrule.graph.context import context
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
+from chainrule.operations.narrow import NARROW, in_single
 from chainrule.operations.op import op
 from chainrule.operations.operands import (
     TensorBase,
@@ -101,7 +102,7 @@ def mul(x: Value, other: Value) -> Value:
     )
 
 
-@op("divide", "true_divide", operator="truediv", in_place=True)
+@op("divide", "true_divide", operator="truediv", in_place=True, wide=False)
 def div(
     x: Any, other: Any, *, rounding_mode: Literal["floor", "trunc"] | None = None
 ) -> Value:
@@ -110,9 +111,15 @@ def div(
     Integers become float32, unless ``rounding_mode`` rounds the quotient.
     """
     if rounding_mode is None:
-        return apply(prims.div, float_operands(x, other), {})
+        values = float_operands(x, other)
+        if values[0].dtype is NARROW:
+            return in_single(div)(x, other)
+        return apply(prims.div, values, {})
     validation.choice("floor", "trunc")("rounding_mode", rounding_mode)
-    x, other = operands(x, other)
+    values = operands(x, other)
+    if values[0].dtype is NARROW:
+        return in_single(div)(x, other, rounding_mode=rounding_mode)
+    x, other = values
     if rounding_mode == "floor":
         return floor_divide(x, other)
     if x.dtype.is_float:

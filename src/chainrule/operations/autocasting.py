@@ -8,7 +8,6 @@ too, and an engine with products of bfloat16 finds them around a product.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ContextDecorator
 from typing import Any
 
@@ -91,25 +90,25 @@ def _is_on() -> bool:
     return context.autocast
 
 
-def shortening(dtype: DType) -> Callable[[Value], Value]:
-    """Return what is done to the operands and the result of a product of a dtype.
+def is_mixed(dtype: DType) -> bool:
+    """Return whether a product of a dtype is computed of bfloat16 here.
 
-    It rounds float32 to bfloat16, within :class:`autocast`, else it does nothing. A
-    bias belongs to the product: a sum that cancels has all of its digits then.
+    What it reads is :func:`short` then, and what it gives. A bias belongs to the
+    product: where the two cancel, all digits of the sum are left.
     """
-    return _short if dtype is DType.float32 and _is_on() else _same
+    here = context.__dict__  # an eager product comes here, which counts
+    if not here["autocast"] and here["trace"] is None:
+        return False
+    return dtype is DType.float32 and _is_on()
 
 
-def _short(value: Value) -> Value:
+def short(value: Value) -> Value:
     """Return a float32 rounded to bfloat16, as float32."""
     return widened(rounded(value, DType.bfloat16))
 
 
-def _same(value: Value) -> Value:
-    return value
-
-
 def dot(lhs: Value, rhs: Value, dims: str) -> Value:
     """Return a tensor product; within :class:`autocast`, one of bfloat16."""
-    short = shortening(lhs.dtype)
-    return short(matmul.dot(short(lhs), short(rhs), dims))
+    if is_mixed(lhs.dtype):
+        return short(matmul.dot(short(lhs), short(rhs), dims))
+    return matmul.dot(lhs, rhs, dims)

@@ -256,10 +256,12 @@ class Forms:
             try:
                 if len(args) < converted or not known.issuperset(kwargs):
                     args, kwargs = item.arranged(args, kwargs)
-                if wide and has_narrow(args):
-                    x, whole = args[0], _whole(function, convert)
-                    return finish(x, None, computed(item, whole, args, kwargs))
                 x, values = convert(args)
+                if wide and (
+                    values[0].dtype is NARROW if converted else has_narrow(args)
+                ):
+                    whole = _whole(function, convert)
+                    return finish(x, None, computed(item, whole, args, kwargs))
                 result = function(*values, **kwargs)
                 return finish(x, values[0] if values else None, result)
             except (ChainruleError, FloatingPointError):
@@ -362,10 +364,11 @@ class Forms:
                     return wrap(function(v, w))
             elif compares and (other is None or isinstance(other, str)):
                 return NotImplemented
-            if wide and has_narrow((x, other)):
+            v, w = operands(x, other)
+            if v.dtype is NARROW and wide:
                 whole = _whole(function, lambda args: (None, operands(*args)))
                 return wrap(computed(item, whole, (x, other), {}))
-            return wrap(function(*operands(x, other)))
+            return wrap(function(v, w))
 
         return direct
 

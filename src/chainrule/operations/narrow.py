@@ -39,11 +39,15 @@ def is_wide(item: Op) -> bool:
 
 
 def has_narrow(args: Iterable[Any]) -> bool:
-    """Return whether bfloat16 is among the first arguments of a call."""
+    """Return whether a tensor of bfloat16 is among the arguments of a call."""
     for x in args:
-        if getattr(x, "dtype", None) is NARROW:
-            return True
-        if type(x) is tuple and has_narrow(x):
+        if isinstance(x, TensorBase):
+            if x._value.dtype is NARROW:
+                return True
+        elif type(x) is Value:
+            if x.dtype is NARROW:
+                return True
+        elif type(x) is tuple and has_narrow(x):
             return True
     return False
 

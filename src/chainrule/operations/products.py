@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.apply import apply
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import axis_of
 from chainrule.operations.arithmetic import add, is_one, mul, times
-from chainrule.operations.autocasting import dot
+from chainrule.operations.autocasting import dot, is_mixed
 from chainrule.operations.op import op
 from chainrule.operations.operands import (
     astype,
@@ -24,6 +25,7 @@ from chainrule.operations.operands import (
 from chainrule.operations.reductions import sum_
 from chainrule.operations.shapes import diagonal_of, permutation, reshaped
 from chainrule.primitives import movement
+from chainrule.primitives.matmul import dot_general
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
@@ -51,7 +53,10 @@ def matmul(x: Value, other: Any) -> Value:
     v, w = _summable(x, value_of(other))
     m, n = len(v.shape), len(w.shape)
     if m == 2 and n == 2:
-        return dot(v, w, "mk,kn->mn")
+        if is_mixed(v.dtype):
+            return dot(v, w, "mk,kn->mn")
+        attrs = {"dims": "mk,kn->mn", "accumulate": v.dtype}
+        return apply(dot_general, (v, w), attrs)
     if not m or not n:
         raise ShapeError(
             _("@ multiplies vectors and matrices."), got=_("a scalar"), fix="*"

@@ -74,9 +74,10 @@ class DType(Enum):
             return np.iinfo(self.numpy)
         if self is not DType.bfloat16:
             return np.finfo(self.numpy)
-        from ml_dtypes import finfo
+        import ml_dtypes
 
-        return finfo(self.numpy)
+        limits: Any = ml_dtypes.finfo
+        return limits(self.numpy)
 
     if not TYPE_CHECKING:
         # An Enum's own hash is that of its name, computed anew each time.

@@ -327,6 +327,6 @@ def digest(text: str, arrays: Mapping[str, Array]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        plain = np.ascontiguousarray(array)
+        plain: Any = np.ascontiguousarray(array)
         sha.update(plain.view(np.uint16) if is_narrow(plain) else plain.data)
     return sha.hexdigest()

@@ -96,7 +96,8 @@ def in_single(function: Callable[P, R]) -> Callable[P, R]:
         if not has_narrow(given) or _has_wider(given):
             return function(*args, **kwargs)
         named: Any = {k: wide(x) for k, x in kwargs.items()}
-        return _rounded(function(*map(wide, args), **named))
+        inner: Any = function
+        return _rounded(inner(*map(wide, args), **named))
 
     return call
 
@@ -107,7 +108,8 @@ def from_single(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Any:
         named: Any = {k: wide(x) for k, x in kwargs.items()}
-        return function(*map(wide, args), **named)
+        inner: Any = function
+        return inner(*map(wide, args), **named)
 
     return call
 

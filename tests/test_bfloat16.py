@@ -7,6 +7,7 @@ import io
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -233,6 +234,47 @@ def test_a_model_of_it_trains(engine: str, tmp_path) -> None:
     assert again.model[0].weight.tolist() == model[0].weight.tolist()
 
 
+@pytest.mark.parametrize("engine", ["eager", *ENGINES])
+def test_an_optimiser_computes_in_float32(engine: str) -> None:
+    """0.999 is 1 in bfloat16: a mean of squares that is kept in it never falls."""
+    w = cr.tensor([1.0, -2.0], dtype=cr.bfloat16).requires_grad_()
+    wide = cr.tensor([1.0, -2.0], requires_grad=True)
+    found: list[Any] = []
+    for p in (w, wide):
+        optimizer = optim.Adam([p], lr=0.02, clip_norm=0.3)
+
+        def step(x: cr.Tensor, p: Any = p, optimizer: Any = optimizer) -> None:
+            optimizer.zero_grad()
+            (p * x).float().sum().backward()
+            optimizer.step()
+
+        run = step if engine == "eager" else cr.compile(step, engine=engine)
+        for x in (3.0, *[0.125] * 60):
+            run(cr.tensor(x, dtype=p.dtype))
+        found.append(optimizer.state["param0"])
+    for mine, right in zip(found[0].values(), found[1].values(), strict=True):
+        assert mine.dtype is cr.float32
+        np.testing.assert_allclose(mine.numpy(), right.numpy(), rtol=1e-5)
+    assert w.dtype is cr.bfloat16
+    assert w.tolist() != [1.0, -2.0]
+
+
+def test_averages_and_sums_of_gradients_are_float32() -> None:
+    cr.manual_seed(0)
+    model = nn.Linear(2, 1).bfloat16()
+    options = {"loss": nn.MSELoss(), "optimizer": optim.SGD(lr=0.01)}
+    trainer = cr.Trainer(model, **options, ema_decay=0.999, engine="numpy")
+    x = np.random.default_rng(0).normal(size=(514, 2)).astype(np.float32)
+    data = x, x.sum(1, keepdims=True)
+    plan = {"batch_size": 257, "accumulate_grad_batches": 2, "progress": False}
+    trainer.fit(data, epochs=20, **plan)
+    mean = trainer.average.tensors["weight"]
+    assert mean.dtype is cr.float32
+    assert mean.tolist() != model.weight.tolist()
+    assert np.isfinite(trainer.evaluate(data)["loss"])
+    assert trainer.averaged_model.weight.dtype is cr.bfloat16
+
+
 def test_a_loss_that_is_not_finite_is_found() -> None:
     model = nn.Linear(1, 1).bfloat16()
     data = np.ones((8, 1), np.float32), np.zeros((8, 1), np.float32)
@@ -282,3 +324,18 @@ def test_a_graph_that_computes_with_it_is_refused() -> None:
 }"""
     with pytest.raises(GraphError, match="computes with bfloat16"):
         verify(parse(text))
+
+
+def test_an_onnx_file(tmp_path) -> None:
+    onnx = pytest.importorskip("onnx")
+    reference = pytest.importorskip("onnx.reference")
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).bfloat16()
+    x = cr.randn(5, 3, dtype=cr.bfloat16)
+    path = str(tmp_path / "net.onnx")
+    cr.export_onnx(model, path, x)
+    onnx.checker.check_model(path)
+    session = reference.ReferenceEvaluator(path)
+    (got,) = session.run(None, {session.input_names[0]: x.numpy()})
+    np.testing.assert_array_equal(
+        got.astype(np.float32), model(x).detach().float().numpy()
+    )

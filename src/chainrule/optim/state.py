@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.apply import single
 from chainrule.graph.node import Array
 from chainrule.graph.types import has_floats
 from chainrule.optim.groups import as_json
@@ -159,7 +160,7 @@ def _moment(what: str, saved: Any, p: Tensor) -> Tensor:
         )
     try:
         with np.errstate(over="raise"):
-            return tensor(array.astype(p.dtype.numpy))
+            return tensor(array.astype(single(p.dtype).numpy))
     except FloatingPointError:
         raise DTypeError(
             _("{what} holds numbers in the state_dict that are too large.", what=what),

@@ -284,6 +284,27 @@ def test_a_loss_that_is_not_finite_is_found() -> None:
         trainer.fit(data, epochs=5, batch_size=4, progress=False)
 
 
+def test_metrics_are_those_of_float32() -> None:
+    """Of the numbers that the model gives: sums over rows have no 8 digits."""
+    cr.manual_seed(0)
+    model = nn.Linear(3, 1).bfloat16()
+    x = np.random.default_rng(0).normal(size=(1001, 3)).astype(np.float32)
+    y = x.sum(1, keepdims=True)
+    trainer = cr.Trainer(
+        model,
+        loss=nn.MSELoss(),
+        optimizer=optim.SGD(lr=0.1),
+        metrics=["mae", "mse", "r2"],
+        engine="numpy",
+    )
+    gap = trainer.predict(x).astype(np.float64) - y
+    found = trainer.evaluate((x, y))
+    assert found["mae"] == pytest.approx(np.abs(gap).mean(), rel=1e-5)
+    assert found["mse"] == pytest.approx((gap**2).mean(), rel=1e-5)
+    assert found["loss"] == pytest.approx((gap**2).mean(), rel=1e-5)
+    assert found["r2"] == pytest.approx(1 - (gap**2).mean() / y.var(), rel=1e-4)
+
+
 def test_the_number_of_rows_is_not_rounded() -> None:
     """257 is no bfloat16: neither means nor losses may divide by 256."""
     x = cr.ones(257, 2, dtype=cr.bfloat16)

@@ -53,13 +53,15 @@ def has_narrow(args: Iterable[Any]) -> bool:
 
 
 def wide(x: Any) -> Any:
-    """Return an argument with bfloat16 in it as float32, also in tuples and lists."""
+    """Return an argument with bfloat16 as float32, also in tuples and the like."""
     if isinstance(x, Value):
         return widened(x)
     if isinstance(x, TensorBase):
         return x._new(widened(x.value)) if x.dtype is NARROW else x
     if isinstance(x, tuple | list) and not hasattr(x, "_fields"):
         return type(x)(map(wide, x))
+    if isinstance(x, dict):
+        return {name: wide(item) for name, item in x.items()}
     return x
 
 

@@ -30,6 +30,7 @@ from chainrule.nn.losses import targets_checked
 from chainrule.nn.output_semantics import are_finite
 from chainrule.nn.traced import called
 from chainrule.operations.autocasting import autocast
+from chainrule.operations.narrow import from_single
 from chainrule.optim import RuleOptimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
@@ -326,7 +327,7 @@ def _batch(metric: Metric, prediction: Any, truth: Any) -> dict[str, Tensor]:
             fix=_('metrics={{"…": [{name!r}]}}', name=metric.name),
         )
     with scope(metric.name):
-        statistics = metric.batch(prediction, truth)
+        statistics = from_single(metric.batch)(prediction, truth)
     tensors = isinstance(statistics, dict) and all(
         isinstance(t, Tensor) for t in statistics.values()
     )

@@ -86,7 +86,11 @@ def is_autocast_enabled(device_type: Any = None) -> bool:
 
 def _is_on() -> bool:
     if context.trace is not None and not context.autocast_traced:
-        context.trace.note_read(lambda: context.autocast)
+        context.trace.note_read(_ambient)  # once for all products of a trace
+    return context.autocast
+
+
+def _ambient() -> bool:
     return context.autocast
 
 

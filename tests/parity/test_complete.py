@@ -119,6 +119,8 @@ LEFT_OUT = {
         int is_grad_enabled long set_default_dtype set_grad_enabled short BoolTensor
         ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor ShortTensor
         Size is_tensor Tensor.is_cuda Tensor.new Tensor.new_empty Tensor.pin_memory""",
+    "half of the digits: tests/parity/test_bfloat16.py, tests/test_bfloat16.py": """
+        BFloat16Tensor autocast bfloat16 is_autocast_enabled Tensor.bfloat16""",
     "hooks and functions with a derivative of their own: tests/autograd": """
         autograd Tensor.register_hook Tensor.retain_grad""",
     "data sets and generators: tests/utils, tests/test_random.py": "utils Generator",

@@ -38,7 +38,7 @@ def test_the_table_knows_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(names, "MODULES", ("", "optim"))
     with warnings.catch_warnings(action="ignore"):
         table = names.table()
-    assert "| `float16` | cr.float32 |" in table
+    assert "| `float16` | cr.float32, cr.bfloat16 |" in table
     assert "`complex64`" in table.partition("Not here:")[0]
 
 

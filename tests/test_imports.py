@@ -236,7 +236,7 @@ HEAVY = (
 LOADED = """
     autodiff errors functions functions.from_numpy tensor version
     composites notation
-    engines engines.eager engines.garbage engines.threads
+    engines engines.contract engines.eager engines.garbage engines.threads
     graph graph.apply graph.batching graph.context graph.declare graph.emit graph.graph
     graph.hooks graph.layout graph.node graph.primitive graph.room graph.types
     methods methods.changes methods.conversion methods.declared methods.hooks

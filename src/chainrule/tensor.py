@@ -39,7 +39,13 @@ from chainrule.graph.context import (
 from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.hooks import gradient_hooks
 from chainrule.graph.layout import UNKNOWN
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import (
+    Array,
+    Stored,
+    StoredValue,
+    Value,
+    stored_or_array,
+)
 from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
 from chainrule.methods.changes import unshared
 from chainrule.methods.conversion import Conversion
@@ -120,7 +126,7 @@ class Tensor(Protocols, Conversion, Hooks):
         self._value = value
         self._base: Base | None = None
         self._storage = self._twin = None
-        self._pending: Callable[[], Array] | None = None
+        self._pending: Callable[[], Array | Stored] | None = None
         self._grad: Tensor | Callable[[], Tensor] | None = None
         self.name: str | None = None
         self.version: int = 0
@@ -136,7 +142,7 @@ class Tensor(Protocols, Conversion, Hooks):
             return self._shown()
         if self._pending is not None:
             self._settle()
-        if context.trace is not None and self._value.array is not None:
+        if context.trace is not None and self._value.known:
             return context.trace.lift(self, self._value)
         return self._value
 
@@ -144,9 +150,7 @@ class Tensor(Protocols, Conversion, Hooks):
     def _now(self) -> Value:
         """The tensor's current eager value, even while a function is traced."""
         base = self._base
-        if base is None or (
-            context.trace is not None and self._value.array is not None
-        ):
+        if base is None or (context.trace is not None and self._value.known):
             return self._value
         return self._shown()
 
@@ -157,12 +161,21 @@ class Tensor(Protocols, Conversion, Hooks):
                 self._replace(self._pending())
                 self._pending = None  # last: what interrupts this loses nothing
 
-    def _replace(self, array: Array) -> None:
+    def _replace(self, numbers: Array | Stored) -> None:
         tracked, owner = self._value.tracked, self._value.owner
-        self._value = Value(array, tracked=tracked)
-        self._value.owner = owner
+        of_numpy = isinstance(numbers, np.ndarray)
+        self._value = Value(numbers) if of_numpy else StoredValue(numbers)
+        self._value.tracked, self._value.owner = tracked, owner
 
-    def defer(self, fetch: Callable[[], Array]) -> None:
+    def _stored_or_array(self, engine: str) -> Any:
+        """Return the numbers in the form that an engine takes without a copy."""
+        if self._pending is not None:
+            self._settle()
+        if context.trace is None and isinstance(self._now, StoredValue):
+            return stored_or_array(self._now, engine)
+        return self.numpy()
+
+    def defer(self, fetch: Callable[[], Array | Stored]) -> None:
         """Defer the tensor's numbers: call ``fetch()`` for them at the first read."""
         self._pending = fetch
         self.version += 1
@@ -172,7 +185,7 @@ class Tensor(Protocols, Conversion, Hooks):
     def grad(self) -> Tensor | Any:
         """The tensor's gradient ∂ℒ/∂self, accumulated by ``backward()``, or None."""
         gradient = self._gradient_outside()
-        if context.trace is not None and self._value.array is not None:
+        if context.trace is not None and self._value.known:
             return context.trace.gradient(self, gradient)
         return gradient
 
@@ -190,7 +203,7 @@ class Tensor(Protocols, Conversion, Hooks):
         trace = context.trace
         if (
             trace is None
-            or self._value.array is None
+            or not self._value.known
             or not trace.set_gradient(self, gradient)
         ):
             self._grad = gradient
@@ -223,7 +236,7 @@ class Tensor(Protocols, Conversion, Hooks):
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
         """Enable or disable that ``backward()`` computes the tensor's gradient."""
-        traced = context.trace is not None and self._value.array is None
+        traced = context.trace is not None and not self._value.known
         if not self.is_leaf and not (traced and not self.requires_grad):
             raise GradientError(
                 _("requires_grad_ is for tensors that were not computed."),
@@ -238,7 +251,7 @@ class Tensor(Protocols, Conversion, Hooks):
                 got=self.dtype.name,
                 fix="x.astype('float32').requires_grad_()",
             )
-        if self._value.array is not None:  # others may hold the value that it had
+        if self._value.known:  # others may hold the value that it had
             self._value = Value(self._value.array)
         elif traced and wanted:
             self._value = movement.reshape(self._value, shape=self.shape)

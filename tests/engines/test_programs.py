@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 
 import numpy as np
@@ -23,15 +22,6 @@ from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.indexing import take
 from chainrule.tensor import wrap
 
-HAS_NATIVE = importlib.util.find_spec("llvmlite") is not None
-ENGINES = [
-    "numpy",
-    pytest.param(
-        "native",
-        marks=pytest.mark.skipif(not HAS_NATIVE, reason="llvmlite has no wheel here"),
-    ),
-]
-pytestmark = pytest.mark.parametrize("engine", ENGINES)
 N = SymbolicDim("N")
 
 

@@ -11,10 +11,8 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ChainruleError
 from chainrule.nn import functional as F
-from tests.ways import ENGINES
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("norm", [False, True])
 def test_a_label_out_of_range(engine: str, norm: bool) -> None:
     cr.manual_seed(0)
@@ -40,7 +38,6 @@ def test_a_label_out_of_range(engine: str, norm: bool) -> None:
     assert not np.array_equal(before["0.weight"], _states(model, optimizer)["0.weight"])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_word_out_of_range(engine: str) -> None:
     table = nn.Embedding(5, 3)
     optimizer = optim.SGD(table.parameters(), lr=0.1)
@@ -60,7 +57,6 @@ def test_a_word_out_of_range(engine: str) -> None:
     _same(before, _states(table, optimizer))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_state_between_two_refusals(engine: str) -> None:
     """Words are looked up, statistics move, and only then a label is wrong."""
     cr.manual_seed(0)
@@ -79,7 +75,6 @@ def test_state_between_two_refusals(engine: str) -> None:
         _same(before, {k: np.array(v) for k, v in norm.state_dict().items()})
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_full_cache(engine: str) -> None:
     caches = [nn.KVCache(1, 2, 4, 3) for _ in range(3)]
 
@@ -114,7 +109,6 @@ class Ring(nn.Module):
         return old
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_counter_that_runs_out(engine: str) -> None:
     ring = Ring()
     put = cr.compile(lambda x: ring(x), engine=engine)
@@ -127,7 +121,6 @@ def test_a_counter_that_runs_out(engine: str) -> None:
     assert ring.count.item() == 3
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_within_a_loop(engine: str) -> None:
     table, seen = cr.tensor(np.arange(4.0, dtype=np.float32)), nn.Module()
     seen.register_buffer("total", np.float32(0))

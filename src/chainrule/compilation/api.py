@@ -40,12 +40,12 @@ from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input
 from chainrule.compilation.variants import CALLS, CachedCall, Variant, Variants
-from chainrule.engines import EngineName
+from chainrule.engines import EngineName, resolve_engine
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import context
 from chainrule.graph.graph import Graph, size_names
-from chainrule.graph.node import Array, computed
+from chainrule.graph.node import Array, result
 from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
@@ -78,6 +78,7 @@ class Compiled(Generic[P, R]):
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function: Callable[..., Any] = function
         self.engine, self.threads = engine, threads
+        self._engine = resolve_engine(engine)
         self.shapes = sizes_of(shapes)
         self._variants = Variants(self.__name__)
         self._numbers: dict[Any, Number] = {}
@@ -106,7 +107,7 @@ class Compiled(Generic[P, R]):
     def _call(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], here: dict[str, Any]
     ) -> Any:
-        leaves, arrays, key = arguments_of(args, kwargs)
+        leaves, arrays, key = arguments_of(args, kwargs, self._engine)
         surroundings = key, here["grad"], here["stream"]
         ready = self._variants.ready.get(surroundings)
         if ready is None or not ready.variant.holds():
@@ -121,8 +122,8 @@ class Compiled(Generic[P, R]):
             raise self._changed_argument(variant, leaves)
         connection = variant.connection if here["grad"] else None
         before = None if connection is None else connection.before(leaves)
-        outputs = ready.run(inputs, ready.sizes, 1)
-        values = [computed(a[0, ...], t) for a, t in zip(outputs, ready.types)]
+        outputs = ready.run(inputs, ready.sizes, None)
+        values = [result(a, t) for a, t in zip(outputs, ready.types)]
         if connection is not None and before is not None:
             connection.connect(values, before, inputs)
         elif variant.passed:
@@ -252,7 +253,7 @@ class Compiled(Generic[P, R]):
         ``print(step.profile(x))`` shows it; see :meth:`CompiledProgram.profile`.
         """
         with process.lock:
-            __, arrays, __ = arguments_of(args, kwargs)
+            __, arrays, __ = arguments_of(args, kwargs, self._engine)
             ready = self._find(args, kwargs)
             arrays += [_array(get()) for get in ready.numbers]
             inputs, name = dict(zip(ready.inputs, arrays)), ready.traced.entry.name
@@ -262,7 +263,7 @@ class Compiled(Generic[P, R]):
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CachedCall:
         """Return the compiled variant that fits the arguments, or trace a new one."""
-        __, arrays, kinds = arguments_of(args, kwargs, sized=False)
+        __, arrays, kinds = arguments_of(args, kwargs, self._engine, sized=False)
         shapes = tuple([a.shape for a in arrays])
         key = kinds, context.grad, context.stream
         family, stale = self._variants.family(key), None

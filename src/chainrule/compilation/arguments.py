@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array
+from chainrule.graph.node import Array, Value
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.util.pytree import flatten
@@ -116,23 +116,30 @@ def check_named(
 
 
 def arguments_of(
-    args: tuple[Any, ...], kwargs: dict[str, Any], *, sized: bool = True
-) -> tuple[list[Any], list[Array], Any]:
-    """Return a call's array arguments, their arrays, and the call's cache key.
+    args: tuple[Any, ...], kwargs: dict[str, Any], engine: str, *, sized: bool = True
+) -> tuple[list[Any], list[Any], Any]:
+    """Return a call's array arguments, their numbers, and the call's cache key.
 
-    ``sized``: calls with arrays of other sizes are of another kind.
+    Args:
+        args, kwargs: of the call.
+        engine: the name of the engine that takes them: what it has stored stays there.
+        sized: calls with arrays of other sizes are of another kind.
     """
     leaves: list[Any] = []
-    arrays: list[Array] = []
+    arrays: list[Any] = []
     kinds: list[Any] = []
     simple = not kwargs
     for arg in args:
         tracked = False
         if type(arg) is Tensor:
             now = arg._value if arg._base is None else arg._now
-            array, tracked = now.array, now.tracked
-            if array is None or arg._pending is not None:
-                array = arg.numpy()
+            if type(now) is not Value or arg._pending is not None:
+                array = arg._stored_or_array(engine)
+            else:
+                array = now.array
+                if array is None:
+                    array = arg.numpy()
+            tracked = now.tracked
         elif type(arg) is np.ndarray:
             array = arg
         else:
@@ -150,7 +157,10 @@ def arguments_of(
             kinds.append(_static_key(leaf))
             continue
         leaves.append(leaf)
-        array = leaf.numpy() if isinstance(leaf, Tensor) else _numbers(leaf)
+        if isinstance(leaf, Tensor):
+            array = leaf._stored_or_array(engine)
+        else:
+            array = _numbers(leaf)
         arrays.append(array)
         tracked = isinstance(leaf, Tensor) and leaf.requires_grad
         number = type(leaf) if isinstance(leaf, FLOATS) else None

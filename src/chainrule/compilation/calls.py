@@ -23,7 +23,15 @@ from chainrule.graph.declare import declare
 from chainrule.graph.emit import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate, solve_sizes
-from chainrule.graph.node import Array, Cotangent, Node, Value
+from chainrule.graph.node import (
+    Array,
+    Cotangent,
+    Node,
+    Value,
+    result,
+    stored_or_array,
+    untracked,
+)
 from chainrule.graph.primitive import BODIES, Case, of_any
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType
@@ -69,15 +77,15 @@ def _vjp(
         known[key] = _compiled(gs, needed, body, engine)
     executable, positions = known[key]
     present = [v for v in (*gs, *inputs) if v is not None]
-    arrays: list[Any] = [v.array for v in present]
+    arrays: list[Any] = [stored_or_array(v, engine) for v in present]
     shapes = [(v.shape, a.shape) for v, a in zip(body.inputs, arrays[-len(inputs) :])]
     named = {f"x{i}": a for i, a in enumerate(arrays)}
     sizes = solve_sizes(shapes)
-    run = partial(executable.run, "vjp", named, steps=1, sizes=sizes)
+    run = partial(executable.run, "vjp", named, steps=None, sizes=sizes)
     results = _run_lock.run(run)
     back: list[Cotangent] = [None] * len(inputs)
-    for i, array in zip(positions, results, strict=True):
-        back[i] = Value(array[0, ...])
+    for i, numbers in zip(positions, results, strict=True):
+        back[i] = result(numbers, ArrayType(numbers.shape, body.inputs[i].dtype))
     return back
 
 
@@ -224,8 +232,8 @@ class Connection:
         """
         if self._tables:
             at = len(before) - len(self._state)
-            before[at:at] = [Value(inputs[name][0]) for name in self._tables]
-        state = [Value(t.numpy()) for t in self._recorded] if self._recorded else []
+            before[at:at] = [Value(inputs[name]) for name in self._tables]
+        state = [untracked(t.value) for t in self._recorded]
         values = (*results, *state)
         node = Node(call, tuple(before), self._attrs)
         for i, (value, status) in enumerate(zip(values, self._statuses)):

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.compilation.step_scalars import Supply
 from chainrule.compilation.tracing import Slot, Traced
-from chainrule.engines import Buffer, Executable, load_engine
+from chainrule.engines import Buffer, Executable, capabilities, load_engine
 from chainrule.engines.threads import RunLock, process
 from chainrule.errors import ArgumentError, EngineError, GraphError, ShapeError
 from chainrule.graph.interpret import solve_sizes
@@ -52,7 +52,7 @@ class _State:
 
     def send(self, executable: Executable) -> None:
         """Write a state tensor's changed values into the engine before a run."""
-        executable.write(self.key, self.tensor.numpy())
+        executable.write(self.key, self.tensor._stored_or_array(executable.engine))
         self.version = self.tensor.version
 
 
@@ -71,7 +71,7 @@ class _Awaited:
     def __init__(self, like: Tensor, fetch: Any) -> None:
         # Its shape and type, without numbers.
         zero = np.zeros(1, like.dtype.numpy)
-        shape = like._value.array.shape  # type: ignore[union-attr]
+        shape = like._value.shape
         self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
         self.fetch = fetch
         self.seen: Callable[[], Tensor | None] | None = None
@@ -135,7 +135,7 @@ class _GradientState:
         """Write a gradient that was set from outside into the engine before a run."""
         t = self.before(added)
         if t is not None and not self.awaited.expects(t):
-            executable.write(self.key, t.numpy())
+            executable.write(self.key, t._stored_or_array(executable.engine))
             self.awaited.has(t)
 
 
@@ -177,11 +177,18 @@ class LoadedEntry:
         self._name, self._executable = traced.entry.name, executable
         self._run_lock = run_lock
 
-    def run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
-        """Run a compiled entry point on checked inputs; return its stacked outputs."""
+    def run(
+        self, arrays: dict[str, Any], sizes: Sizes, steps: int | None
+    ) -> list[Array | Buffer]:
+        """Run a compiled entry point on checked inputs; return its outputs.
+
+        ``steps``: how many, each with a row of every output; None for one, without it.
+        """
         return self._run_lock.run(self._run, arrays, sizes, steps)
 
-    def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
+    def _run(
+        self, arrays: dict[str, Any], sizes: Sizes, steps: int | None
+    ) -> list[Array | Buffer]:
         for supply in self._supplies:
             supply.supply(arrays, steps)
         executable, gradients = self._executable, list[tuple[Tensor, Any]]()
@@ -200,7 +207,7 @@ class LoadedEntry:
                 if added or gradient.read or gradient.awaited.seen is not None:
                     gradient.expect(added)
             outputs = executable.run(self._name, arrays, steps=steps, sizes=sizes)
-            self._note_steps(steps)
+            self._note_steps(steps or 1)
         except BaseException:
             if executable.completed:  # steps before the one that was refused
                 self._note_steps(executable.completed)
@@ -323,6 +330,14 @@ class CompiledProgram:
         tensors = {key: slot.current() for key, slot in self.slots.items()}
         return {key: t for key, t in tensors.items() if t is not None}
 
+    def synchronize(self) -> None:
+        """Wait until all runs of a compiled program have ended, on engines that do not.
+
+        An engine of a device may return from a run before its results are there. What
+        reads them waits by itself; a measurement of time has to.
+        """
+        self.executable.synchronize()
+
     def settle(self) -> None:
         """Fetch a program's state from the engine into tensors, before it is freed."""
         for t in self.tensors.values():
@@ -358,10 +373,9 @@ class CompiledProgram:
         """
         if not self.traced[name].reads_the_same():
             raise _another_rule(name)
-        arrays, sizes = self._stacked_inputs(name, inputs, steps)
-        stacked = self.entries[name].run(arrays, sizes, steps or 1)
-        leaves = [a[0] if steps is None else a for a in stacked]
-        return unflatten(self.traced[name].structure, leaves)
+        arrays, sizes = self._checked_inputs(name, inputs, steps)
+        outputs = self.entries[name].run(arrays, sizes, steps)
+        return unflatten(self.traced[name].structure, outputs)
 
     @property
     def schedule(self) -> Schedules:
@@ -408,12 +422,15 @@ class CompiledProgram:
             EngineError: of an engine that makes no schedule.
         """
         self._refuse_without_schedule()
-        arrays, sizes = self._stacked_inputs(name, inputs, steps)
+        arrays, sizes = self._checked_inputs(name, inputs, steps)
+        if steps is None:
+            each = {*self.traced[name].entry.each} & {*arrays}
+            arrays |= {k: np.asarray(arrays[k])[None] for k in each}
         return self.entries[name].profile(arrays, sizes, steps or 1)
 
     def _refuse_without_schedule(self) -> None:
         """Raise an error if the engine has no execution schedules to show."""
-        if not hasattr(type(self.executable), "schedules"):
+        if not capabilities(self.engine).schedules:
             raise EngineError(
                 _(
                     "The {engine} engine makes no schedule that could be shown.",
@@ -427,30 +444,35 @@ class CompiledProgram:
                 ),
             )
 
-    def _stacked_inputs(
+    def _checked_inputs(
         self, name: str, inputs: Mapping[str, Any], steps: int | None
     ) -> tuple[dict[str, Any], Sizes]:
-        """Return an entry point's inputs as stacked arrays, and their named sizes."""
+        """Return an entry point's inputs as the engine takes them, and named sizes."""
         traced = self.traced[name]
-        arrays: dict[str, Any] = {
-            k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
-        }
-        if steps is None:
-            for k in traced.entry.each:
-                if k in arrays:
-                    arrays[k] = arrays[k][None]
-        like = (name, *[(k, type(a), a.shape, a.dtype) for k, a in arrays.items()])
+        arrays = {k: self._numbers(v) for k, v in inputs.items()}
+        types = [(k, type(a), a.shape, a.dtype) for k, a in arrays.items()]
+        like = (name, steps is None, *types)
         sizes = self._fitting.get(like)
         if sizes is None:
             originals = dict(arrays)
-            sizes = self._check(traced, arrays)
+            sizes = self._check(traced, arrays, steps is not None)
             if all(arrays[k] is a for k, a in originals.items()):  # as they came
                 if len(self._fitting) >= FITTING:
                     self._fitting.clear()
                 self._fitting[like] = sizes
         return arrays, sizes
 
-    def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
+    def _numbers(self, item: Any) -> Array | Buffer:
+        """Return an input in the form that the engine takes: as it stores it, if so."""
+        if isinstance(item, Tensor):
+            item = item._stored_or_array(self.engine)
+        if isinstance(item, Buffer):
+            return item if item.engine == self.engine else item.numpy()
+        return np.asarray(item)
+
+    def _check(
+        self, traced: Traced, arrays: dict[str, Any], stacked: bool
+    ) -> dict[str, int]:
         entry = traced.entry
         shapes: list[tuple[Shape, tuple[int, ...]]] = []
         count = len(entry.inputs) - len(traced.tables)
@@ -467,11 +489,12 @@ class CompiledProgram:
                     got=", ".join(arrays),
                 )
             array = arrays[name]
-            if array.dtype != value.dtype.numpy and not isinstance(array, Buffer):
+            if array.dtype != value.dtype.numpy:
                 with np.errstate(over="ignore"):  # infinity is found in the results
-                    array = array.astype(value.dtype.numpy)
+                    array = np.asarray(array).astype(value.dtype.numpy)
                 arrays[name] = array
-            shape = array.shape[1:] if name in entry.each else array.shape
+            rows = stacked and name in entry.each
+            shape = array.shape[1:] if rows else array.shape
             fits = len(shape) == len(value.shape) and all(
                 isinstance(want, SymbolicDim) or want == got
                 for want, got in zip(value.shape, shape)

@@ -78,10 +78,13 @@ class Supply:
         with np.errstate(over="ignore"):  # infinity is found in the results
             self._quiet = contextvars.copy_context()
 
-    def supply(self, arrays: dict[str, Any], runs: int) -> None:
-        """Add an optimiser's scalars for some runs to an entry point's inputs."""
+    def supply(self, arrays: dict[str, Any], runs: int | None) -> None:
+        """Add an optimiser's scalars for some runs to an entry point's inputs.
+
+        ``runs``: how many, each with a row; None for one, without that axis.
+        """
         self.start = self.table.steps
-        span = (runs - 1) * self.each + 1
+        span = ((runs or 1) - 1) * self.each + 1
         rows = self.table.rows(span + self._last, self._keys)
         self._quiet.run(self._convert, rows, arrays, runs, span)
 
@@ -89,12 +92,15 @@ class Supply:
         self,
         rows: Mapping[str, Sequence[float]],
         arrays: dict[str, Any],
-        runs: int,
+        runs: int | None,
         span: int,
     ) -> None:
         each = self.each
         for name, key, step, dtype in self._columns:
             column = rows[key]
+            if runs is None:
+                arrays[name] = np.array(column[step], dtype)
+                continue
             if self._last or each != 1:
                 column = column[step : step + span]
                 column = column[::each] if each else (*column,) * runs

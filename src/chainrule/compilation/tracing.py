@@ -209,7 +209,7 @@ class ProgramTrace(GraphTrace):
 
     def assign(self, tensor: Tensor, value: Value) -> bool:
         """Record a tensor's new value in the trace of a function."""
-        if tensor._value.array is None:
+        if not tensor._value.known:
             return False
         if id(tensor) not in self.lifted:  # it is not read before it is written
             old = tensor._value
@@ -217,7 +217,7 @@ class ProgramTrace(GraphTrace):
             before = Value(None, old.shape, old.dtype, tracked=leaf)
             self.lifted[id(tensor)] = (tensor, before)
             self.unread.add(id(tensor))
-        value = value if value.array is None else self.constant(value)
+        value = value if not value.known else self.constant(value)
         self.written[id(tensor)] = self.current[id(tensor)] = value
         if tensor.requires_grad:
             del self.current[id(tensor)]  # a leaf is made where it is read
@@ -274,7 +274,7 @@ class ProgramTrace(GraphTrace):
         if not known.written or known.now is None:
             return None
         value = known.now.value
-        return value if value.array is None else self.constant(value)
+        return value if not value.known else self.constant(value)
 
     def _named(
         self, states: list[tuple[Slot, Value, Value | None]]
@@ -387,7 +387,7 @@ def trace_entry(
         _know_keys(structure)
         tensors = [_result(name, leaf) for leaf in leaves]
         results = [t.value for t in tensors]
-        outputs = [v if v.array is None else trace.constant(v) for v in results]
+        outputs = [v if not v.known else trace.constant(v) for v in results]
         slots = trace.slots()
     everything, replaced = list(outputs), dict[str, int]()
     for key, (__, __, new) in slots.items():

@@ -1,100 +1,48 @@
 """Engines: backends (machine code, NumPy) that run programs, and their registry.
 
 ``numpy`` works everywhere; ``native`` compiles to machine code where llvmlite is.
-Another engine is one more row of the registry (:func:`register`).
+Another engine is one more row of the registry (:func:`register`), which fulfils
+:mod:`chainrule.engines.contract`.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from chainrule.engines.contract import Buffer, Capabilities, Executable
 from chainrule.engines.garbage import gc_paused
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
-from chainrule.graph.types import Sizes
+from chainrule.graph.types import DType
 from chainrule.text import _
 
 if TYPE_CHECKING:
     from chainrule.graph.program import Program
 
-
-class Buffer:
-    """An input array that an engine has stored for repeated use in many runs.
-
-    Attributes:
-        shape, dtype: those of the array.
-        data: what the engine reads: an array for an engine on this machine's
-            processors; an accelerator has its own.
-        sharding: how the engine has spread it over devices; None for one place.
-    """
-
-    __slots__ = ("data", "dtype", "shape", "sharding")
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        data: Any,
-        sharding: Any = None,
-    ) -> None:
-        self.shape, self.dtype = shape, dtype
-        self.data, self.sharding = data, sharding
-
-    def numpy(self) -> Array:
-        """Return an engine's stored input array as a NumPy array."""
-        return np.asarray(self.data)
+__all__ = [
+    "Buffer",
+    "Capabilities",
+    "Engine",
+    "EngineName",
+    "Executable",
+    "capabilities",
+    "engine_names",
+    "load_engine",
+    "native_problem",
+    "on_host",
+    "register",
+    "resolve_engine",
+]
 
 
-class Executable(Protocol):
-    """A program loaded into an engine, ready to run; it owns the program's state.
-
-    Attributes:
-        engine: its engine's name.
-        seconds_compile: time spent on preparing and compiling so far.
-        completed: the number of steps of the last run. Where it ended with an
-            exception these are the steps that the state has seen.
-    """
-
-    engine: str
-    seconds_compile: float
-    completed: int
-
-    def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Store an input array in the engine's layout, for use in many runs."""
-        ...
-
-    def write(self, name: str, array: Array) -> None:
-        """Set the value of a program's state (such as a parameter) in the engine."""
-        ...
-
-    def read(self, name: str) -> Array:
-        """Return a copy of a program's state (such as a parameter) from the engine."""
-        ...
-
-    def prepare(self, entry: str, sizes: Sizes) -> object:
-        """Compile a program's entry point for sizes, without running it."""
-        ...
-
-    def run(
-        self,
-        entry: str,
-        inputs: Mapping[str, Array | Buffer],
-        *,
-        steps: int,
-        sizes: Sizes,
-    ) -> list[Array]:
-        """Run a program's entry point; every output has a row for each step."""
-        ...
-
-
-def on_host(array: Array) -> Buffer:
+def on_host(engine: str, array: Array) -> Buffer:
     """Store an array as an input for an engine that reads this process' memory."""
     copy = np.ascontiguousarray(array)
-    return Buffer(copy.shape, copy.dtype, copy)
+    return Buffer(engine, copy.shape, copy.dtype, copy)
 
 
 class Engine:
@@ -104,21 +52,31 @@ class Engine:
         load: where its executable is: ``module:class``, called with the program and
             ``threads``. The module is imported when the engine is first used.
         problem: why it cannot run here, or None where it can.
+        capabilities: what it can do beyond running programs.
     """
 
-    __slots__ = ("load", "problem")
+    __slots__ = ("capabilities", "load", "problem")
 
     def __init__(
-        self, load: str, problem: Callable[[], str | None] = lambda: None
+        self,
+        load: str,
+        problem: Callable[[], str | None] = lambda: None,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self.load, self.problem = load, problem
+        self.capabilities = capabilities or Capabilities()
 
 
 _registry: dict[str, Engine] = {}
 
 
+#: What ``auto`` selects: the first that can run here. Another engine is asked for by
+#: its name, so that no installed package changes what a program computes.
+AUTO = ("native", "numpy")
+
+
 def register(name: str, engine: Engine) -> None:
-    """Register an engine that can run programs; ``auto`` prefers later ones."""
+    """Register an engine that can run programs, under a name."""
     _registry[name] = engine
 
 
@@ -135,7 +93,9 @@ register("numpy", Engine("chainrule.engines.numpy.executable:NumpyExecutable"))
 register(
     "native",
     Engine(
-        "chainrule.engines.native.runtime.executable:NativeExecutable", native_problem
+        "chainrule.engines.native.runtime.executable:NativeExecutable",
+        native_problem,
+        Capabilities(schedules=True, replicas=True, compiles_each_size=False),
     ),
 )
 
@@ -152,7 +112,7 @@ EngineName = Literal["auto", "numpy", "native"]
 def resolve_engine(name: str) -> str:
     """Return the name of the engine for a request; ``auto`` selects one."""
     if name == "auto":
-        return next(n for n in reversed(_registry) if _registry[n].problem() is None)
+        return next(n for n in AUTO if _registry[n].problem() is None)
     if name not in _registry:
         raise EngineError(
             _("There is no engine {name!r}.", name=name),
@@ -169,6 +129,11 @@ def resolve_engine(name: str) -> str:
             fix=_('install that, or use engine="numpy"'),
         )
     return name
+
+
+def capabilities(name: str) -> Capabilities:
+    """Return what an engine can do beyond running programs, by its name."""
+    return _registry[resolve_engine(name)].capabilities
 
 
 def _fix(name: str) -> str:
@@ -193,6 +158,46 @@ def load_engine(
         name: ``auto``, or the name of an engine.
         program: the entry points and their state.
         threads: how many threads to use; None lets the engine decide.
+
+    Raises:
+        EngineError: the engine cannot run here, takes no number of threads, or has not
+            all element types of the program.
     """
-    module, __, kind = _registry[resolve_engine(name)].load.partition(":")
+    name = resolve_engine(name)
+    engine = _registry[name]
+    if threads is not None and not engine.capabilities.threads:
+        raise EngineError(
+            _("The {name} engine takes no number of threads.", name=name),
+            expected="threads=None",
+            got=f"threads={threads!r}",
+            fix=_("leave it out; the engine has settings of its own"),
+        )
+    _check_dtypes(name, program)
+    module, __, kind = engine.load.partition(":")
     return getattr(importlib.import_module(module), kind)(program, threads=threads)
+
+
+def _check_dtypes(name: str, program: Program) -> None:
+    """Refuse a program with an element type that an engine does not compute with."""
+    dtypes = _registry[name].capabilities.dtypes
+    if len(dtypes) == len(DType):
+        return
+    for entry in program.entries.values():
+        for node in entry.graph.nodes:
+            for value in (*node.inputs, *node.outputs):
+                if value is not None and value.dtype not in dtypes:
+                    raise EngineError(
+                        _(
+                            "The {name} engine does not compute with {dtype}.",
+                            name=name,
+                            dtype=value.dtype.name,
+                        ),
+                        expected=", ".join(sorted(d.name for d in dtypes)),
+                        got=_(
+                            "{value!r} in '{scope}', {source}",
+                            value=value,
+                            scope=node.scope,
+                            source=node.source,
+                        ),
+                        fix=_("another dtype, or another engine"),
+                    )

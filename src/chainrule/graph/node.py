@@ -10,14 +10,27 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import Any
+from typing import Any, Protocol
 from weakref import ref as reference
+
+import numpy as np
 
 from chainrule.graph.primitive import Array, Primitive
 from chainrule.graph.types import ArrayType, DType, Shape, dtype_of
 from chainrule.text import _
 
-__all__ = ["Array", "Cotangent", "Node", "Value", "computed"]
+__all__ = [
+    "Array",
+    "Cotangent",
+    "Node",
+    "Stored",
+    "StoredValue",
+    "Value",
+    "computed",
+    "result",
+    "stored_or_array",
+    "untracked",
+]
 
 _numbers = itertools.count()
 
@@ -79,6 +92,11 @@ class Value:
         self.order = 0
 
     @property
+    def known(self) -> bool:
+        """Whether a graph value has numbers: it was not made while tracing."""
+        return self.array is not None
+
+    @property
     def type(self) -> ArrayType:
         """The type of a graph value: shape and element type, as one object."""
         return ArrayType(self.shape, self.dtype)
@@ -115,6 +133,85 @@ def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
         value.tracked = True
         node._outputs = (reference(value),)  # pyright: ignore[reportPrivateUsage]
     return value
+
+
+class Stored(Protocol):
+    """The interface of an array in an engine's memory, outside of NumPy's.
+
+    Attributes:
+        engine: the name of the engine.
+        shape, dtype: those of the array.
+    """
+
+    @property
+    def engine(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def numpy(self) -> Array:
+        """Fetch a stored array from the engine's memory."""
+        ...
+
+
+class StoredValue(Value):
+    """An eager value whose numbers stay in an engine's memory until they are read.
+
+    Attributes:
+        stored: the array in the engine's memory.
+    """
+
+    __slots__ = ("_fetched", "stored")
+
+    def __init__(self, stored: Stored) -> None:
+        shape = stored.shape
+        super().__init__(None, shape, dtype_of(np.empty(0, stored.dtype)))
+        self.stored = stored
+
+    @property
+    def array(self) -> Array | None:  # pyright: ignore
+        """The numbers, fetched from the engine at the first read; not to be written."""
+        if self._fetched is None:
+            # A view: what writes into arrays in place takes only those that own memory.
+            fetched = self.stored.numpy().view()
+            fetched.flags.writeable = False
+            self._fetched = fetched
+        return self._fetched
+
+    @array.setter
+    def array(self, array: Array | None) -> None:  # pyright: ignore
+        self._fetched = array
+
+    @property
+    def known(self) -> bool:
+        """Whether a graph value has numbers: an engine has them."""
+        return True
+
+
+def result(numbers: Array | Stored, type: ArrayType) -> Value:
+    """Return an eager value of an engine's result: an array, or one that it stores."""
+    if isinstance(numbers, np.ndarray):
+        return computed(numbers, type)
+    return StoredValue(numbers)
+
+
+def untracked(value: Value) -> Value:
+    """Return an eager value's numbers, wherever they lie, as a value without a node."""
+    if isinstance(value, StoredValue):
+        return StoredValue(value.stored)
+    return Value(value.array, value.shape, value.dtype)
+
+
+def stored_or_array(value: Value, engine: str) -> Any:
+    """Return an eager value's numbers in the form that an engine takes without a copy.
+
+    ``engine``: its name. Its own stored arrays are returned as they are; those of
+    another engine are fetched.
+    """
+    if isinstance(value, StoredValue) and value.stored.engine == engine:
+        return value.stored
+    return value.array
 
 
 class Node:

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.context import context, no_grad
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Array, StoredValue, Value, untracked
 from chainrule.graph.types import DType
 from chainrule.methods.views import (
     ONE,
@@ -80,7 +80,7 @@ class Changes(Views):
             or (new.requires_grad and new.is_leaf)
             or (computed and base is not None)
             or not new._alone()
-            or (traced and (new._value.array is not None or self._is_viewed()))
+            or (traced and (new._value.known or self._is_viewed()))
         ):
             raise unshared(new)
         if new.dtype is not self.dtype:
@@ -199,18 +199,19 @@ class Changes(Views):
             value = detached(value)
         elif value.owner is not None:  # that of another leaf
             value = computed(value)
-        array, outside = value.array, old.array
-        both = array is not None and outside is not None
-        if both and (array.strides != outside.strides or value.order != old.order):  # type: ignore[union-attr]
-            value = _laid_out(value, old)
-        traced = context.trace if outside is not None else None
+        both = value.known and old.known
+        if both and not isinstance(value, StoredValue):
+            array, outside = value.array, old.array
+            if array.strides != outside.strides or value.order != old.order:  # type: ignore[union-attr]
+                value = _laid_out(value, old)
+        traced = context.trace if old.known else None
         if traced is not None and traced.assign(self, value):
             return
         if old.owner is not None:
-            leaf = Value(value.array, value.shape, value.dtype, tracked=True)
-            if value.array is None:  # made while tracing
+            leaf = untracked(value)
+            if not value.known:  # made while tracing
                 leaf = movement.reshape(value, shape=value.shape)
-                leaf.tracked = True
+            leaf.tracked = True
             leaf.owner, value = old.owner, leaf
         with process.lock:
             self.version += 1  # first: what interrupts this never hides new numbers

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.layout import UNKNOWN
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Array, Value, untracked
 from chainrule.operations.operands import TensorBase
 from chainrule.operations.views import (
     DIAGONAL,
@@ -124,7 +124,7 @@ def computed(v: Value) -> Value:
 def detached(v: Value) -> Value:
     """Return a value ``v`` without its derivative."""
     if context.trace is None:
-        return Value(v.array)
+        return untracked(v)
     with no_grad():
         return movement.reshape(v, shape=v.shape)
 

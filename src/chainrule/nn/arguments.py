@@ -207,4 +207,4 @@ def is_known(t: Tensor) -> bool:
     """Return whether a tensor has values; a tensor in a traced function has none."""
     if context.trace is not None:
         return False
-    return t._pending is not None or t._value.array is not None
+    return t._pending is not None or t._value.known

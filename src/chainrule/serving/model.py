@@ -12,6 +12,7 @@ from chainrule.compilation.portable.file import KEY
 from chainrule.compilation.portable.loaded import LoadedProgram, load_program
 from chainrule.errors import ChainruleError
 from chainrule.graph.node import Array
+from chainrule.graph.types import as_dtype
 from chainrule.interop.serialization import header_of
 from chainrule.runs import exporting
 from chainrule.runs.trained import Trained
@@ -68,7 +69,7 @@ class Served:
         """Compile a program for the numbers of rows that its calls have."""
         (rows,) = self.program.graph.size_names
         for count in (1 << i for i in range(MOST.bit_length())):
-            if self.program.engine != "native" or count == MOST:
+            if self.program.compiles_each_size or count == MOST:
                 self.program.prepare(**{rows: count})
 
     def _rows_are_apart(self) -> bool:
@@ -99,11 +100,11 @@ class Served:
         return [np.concatenate(outputs) for outputs in zip(*parts)]
 
     def _call(self, arrays: list[Array], count: int) -> list[Array]:
-        """Call the program; on the NumPy engine with a number of rows it knows.
+        """Call the program with a number of rows that its engine has compiled it for.
 
-        There each number of rows is compiled, so rows are added up to a power of two.
+        Most compile each number of rows: there rows are added up to a power of two.
         """
-        if not self.together or self.program.engine == "native":
+        if not self.together or not self.program.compiles_each_size:
             return self.program.run(arrays)
         more = (1 << (count - 1).bit_length()) - count
         if more:
@@ -125,6 +126,6 @@ def _is_program(place: Path) -> bool:
 
 def _example(draw: Any, dtype: Any, shape: tuple[Any, ...], coded: bool) -> Array:
     """Return an array for an input: numbers near 1, small integers, the first text."""
-    if dtype.kind == "f":
+    if as_dtype(dtype).is_float:
         return draw.uniform(0.5, 1.5, shape).astype(dtype)
     return np.zeros(shape, dtype) if coded else draw.integers(0, 2, shape).astype(dtype)

@@ -320,6 +320,8 @@ class Loop(RecoverableRun):
             if work.last:
                 return True
             del work, outputs  # while the source makes the next
+            if steps is not None:
+                self.program.synchronize()  # the pace is that of the steps themselves
             before, now = now, clock()
             if steps is not None:
                 wanted = CHUNK * steps / max(now - before, 1e-9)

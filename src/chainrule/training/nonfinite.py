@@ -24,9 +24,14 @@ from chainrule.text import _
 from chainrule.training.source import StepInputs
 
 
-def all_finite(*arrays: Array) -> bool:
+def all_finite(*arrays: Array | Buffer) -> bool:
     """Return whether all arrays are free of NaN and infinity."""
-    return all(not has_floats(a) or bool(np.isfinite(a).all()) for a in arrays)
+    return all(
+        a.is_finite()
+        if isinstance(a, Buffer)
+        else not has_floats(a) or bool(np.isfinite(a).all())
+        for a in arrays
+    )
 
 
 def describe(
@@ -120,7 +125,7 @@ def first_node(
     graph = Graph("step", entry.graph.inputs, (*losses, *outputs[entry.outputs :]))
     rows: dict[str, Array] = {}
     for table in traced.steps:
-        Supply(*table, traced.tables.values()).supply(rows, 1)
+        Supply(*table, traced.tables.values()).supply(rows, None)
     arrays: list[Array] = []
     names = (*entry.inputs, *entry.state)
     for i, (name, value) in enumerate(zip(names, entry.graph.inputs, strict=True)):
@@ -128,7 +133,7 @@ def first_node(
             tensor = program.slots[name].current()  # a gradient may not be there yet
             array = np.zeros(value.shape) if tensor is None else tensor.numpy()
         elif name in rows:
-            array = rows[name][0]
+            array = rows[name]
         else:
             item = work.inputs[name]
             array = item.numpy() if isinstance(item, Buffer) else np.asarray(item)

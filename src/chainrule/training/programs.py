@@ -284,9 +284,10 @@ class Programs:
                 lambda v: np.zeros(resolve(v.shape, {"N": 0}), v.dtype.numpy),
                 outputs_of(prepared.program.traced["predict"]),
             )
-        outputs = parts[0]
-        if len(parts) > 1:
-            outputs = mapped(lambda *pieces: np.concatenate(pieces), *parts)
+        outputs = mapped(
+            lambda *pieces: np.concatenate(pieces) if pieces[1:] else pieces[0],
+            *[mapped(np.asarray, part) for part in parts],
+        )
         for output in leaves(outputs, "output").values():
             if not all_finite(output):
                 self._check_finite(output_semantics.finite_rows(output))

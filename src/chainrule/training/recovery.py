@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from chainrule.compilation.program import CompiledProgram
+from chainrule.engines import Buffer
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.graph.types import has_floats, numeric
@@ -94,12 +95,16 @@ class RecoverableRun(RunMixin):
         """Record the collected outputs of single steps in the history."""
         gathered, self._single = self._single, {}
         for entry, (plain, rows) in gathered.items():
-            columns = [np.array(column).reshape(-1) for column in zip(*rows)]
+            columns = [
+                np.array([np.asarray(number) for number in column]).reshape(-1)
+                for column in zip(*rows)
+            ]
             self._record(entry, dict(zip(plain, columns)), len(rows))
 
     def _record(self, entry: str, outputs: Any, steps: int) -> None:
         """Record training steps; if a value is not finite, find the faulty step."""
         columns = self.columns(entry, outputs, steps)
+        columns = {name: np.asarray(column) for name, column in columns.items()}
         self.history.extend(columns, self.record(entry))
         if not self._right(columns):
             self._replay()
@@ -252,8 +257,11 @@ class RecoverableRun(RunMixin):
         self.files.note(where)
 
 
-def _named(outputs: Any) -> dict[str, Array]:
+def _named(outputs: Any) -> dict[str, Any]:
     """Return an entry point's outputs by name; a single output is the loss."""
     if not isinstance(outputs, Mapping):
         outputs = {} if isinstance(outputs, list | tuple) else {"loss": outputs}
-    return {name: np.asarray(output) for name, output in outputs.items()}
+    return {
+        name: output if isinstance(output, Buffer) else np.asarray(output)
+        for name, output in outputs.items()
+    }

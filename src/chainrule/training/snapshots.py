@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.compilation.program import CompiledProgram
+from chainrule.engines import Buffer
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array
+from chainrule.graph.node import Array, StoredValue
 from chainrule.optim import RuleOptimizer, Schedule
-from chainrule.tensor import as_tensor
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.training.checkpoint import Place, misfit, strange
 from chainrule.training.state import copied, named, taken
@@ -31,7 +32,7 @@ class Snapshot:
         seconds: what it took.
     """
 
-    tensors: Mapping[str, Array]
+    tensors: Mapping[str, Array | Buffer]
     tables: list[tuple[Any, dict[str, Any]]]
     run: Mapping[str, Any]
     seconds: float
@@ -50,10 +51,17 @@ class MutableState:
         tables = [table for t in traced for table, __ in t.steps]
         self.tables = list({id(t): t for t in tables}.values())
 
-    def tensors(self) -> dict[str, Array]:
-        """Return the values of all tensors that a program's steps change, by name."""
-        tensors = self.program.tensors
-        return {key: tensors[key].numpy() for key in self._names if key in tensors}
+    def tensors(self) -> dict[str, Array | Buffer]:
+        """Return the values of all tensors that a program's steps change, by name.
+
+        They stay in the engine's memory, if that is not NumPy's.
+        """
+        tensors, engine = self.program.tensors, self.program.engine
+        return {
+            key: tensors[key]._stored_or_array(engine)
+            for key in self._names
+            if key in tensors
+        }
 
     def attributes(self) -> list[tuple[Any, dict[str, Any]]]:
         """Return copies of the attributes of a program's optimisers and counters."""
@@ -65,15 +73,16 @@ class MutableState:
         for item, attributes in to.tables:
             _restore(vars(item), _attributes(item, attributes))
 
-    def put(self, arrays: Mapping[str, Array | None]) -> None:
+    def put(self, arrays: Mapping[str, Array | Buffer | None]) -> None:
         """Set the values of a program's tensors and gradients; None: no gradient."""
         for key, array in arrays.items():
             slot = self.program.slots[key]
             tensor = slot.current()
-            if array is None or tensor is None:
-                slot.tensor.grad = None if array is None else as_tensor(array)
+            new = None if array is None else _tensor(array)
+            if new is None or tensor is None:
+                slot.tensor.grad = new
             else:
-                tensor.copy_(array)
+                tensor.copy_(new)
 
     def _parts(self) -> Iterable[Any]:
         for table in self.tables:
@@ -132,6 +141,11 @@ class MutableState:
             if isinstance(table, RuleOptimizer):
                 saved = {**saved, "state": table.state_dict()["state"]}
             table.load_state_dict(saved)
+
+
+def _tensor(array: Array | Buffer) -> Tensor:
+    """Return a tensor of a snapshot's array, wherever that lies."""
+    return wrap(StoredValue(array)) if isinstance(array, Buffer) else as_tensor(array)
 
 
 def _attributes(item: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,13 @@ import numpy as np
 
 from chainrule.compilation.portable.file import Place, read_program, types_of
 from chainrule.compilation.portable.function import Codes, Portable
-from chainrule.engines import EngineName, Executable, load_engine, resolve_engine
+from chainrule.engines import (
+    EngineName,
+    Executable,
+    capabilities,
+    load_engine,
+    resolve_engine,
+)
 from chainrule.engines.threads import checked, process
 from chainrule.errors import ArgumentError, CallError, DTypeError, ShapeError, nearest
 from chainrule.graph.graph import Graph
@@ -81,6 +87,7 @@ class LoadedProgram:
         codes: of inputs that are texts, the code of each.
         metadata: what the file says of itself: classes, columns, version.
         engine: the name of the engine.
+        compiles_each_size: whether it compiles the program for each number of rows.
     """
 
     def __init__(
@@ -90,6 +97,9 @@ class LoadedProgram:
         self.codes: Mapping[str, Codes] = program.codes
         self.metadata: Mapping[str, Any] = program.metadata
         self.engine, self._threads = resolve_engine(engine), checked(threads)
+        able = capabilities(self.engine)
+        if not able.threads and threads == 1:  # by default: there is no such number
+            self._threads = None
         self._program = program
         self._names = tuple([f"x{i}" for i in range(len(self.inputs))])
         # Most programs have one input and one output, with nothing around them.
@@ -99,7 +109,8 @@ class LoadedProgram:
         self._first: Executable | None = None
         self._idle: list[Executable] = []
         # Code of the native engine writes to memory of its executable alone.
-        self._apart = self.engine == "native" and self._threads == 1
+        self.compiles_each_size = able.compiles_each_size
+        self._apart = able.replicas and self._threads == 1
 
     @property
     def graph(self) -> Graph:
@@ -158,10 +169,10 @@ class LoadedProgram:
         except IndexError:  # as many calls are being made as there are executables
             executable = self._another()
         try:
-            outputs = executable.run(_ENTRY, inputs, steps=1, sizes=sizes)
+            outputs = executable.run(_ENTRY, inputs, steps=None, sizes=sizes)
+            return [np.asarray(output) for output in outputs]
         finally:
             self._idle.append(executable)
-        return [a[0, ...] for a in outputs]
 
     def prepare(self, **sizes: int) -> None:
         """Compile a loaded program for named sizes before it is called.

@@ -61,13 +61,12 @@ class Piece:
         """Return a piece's outputs; None within a signal's handler that stopped it."""
         inputs = dict(zip(self._names, arrays, strict=True))
         try:
-            rows = self._lock.run(self._run, inputs, sizes)
+            return self._lock.run(self._run, inputs, sizes)
         except EngineError:
             return None
-        return [row[0] for row in rows]
 
     def _run(self, inputs: dict[str, Array], sizes: Sizes) -> list[Array]:
-        return self._executable.run(self._entry, inputs, steps=1, sizes=sizes)
+        return self._executable.run(self._entry, inputs, steps=None, sizes=sizes)
 
 
 class Pieces:

@@ -130,9 +130,9 @@ class NumpyExecutable:
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Store an input array in the NumPy engine for many runs."""
-        return on_host(array)
+        return on_host("numpy", array)
 
-    def write(self, name: str, array: Array) -> None:
+    def write(self, name: str, array: Array | Buffer) -> None:
         """Set the value of a program's state in the NumPy engine."""
         np.copyto(self.state[name], array)
 
@@ -145,7 +145,7 @@ class NumpyExecutable:
         entry: str,
         inputs: Mapping[str, Array | Buffer],
         *,
-        steps: int,
+        steps: int | None,
         sizes: Sizes,
     ) -> list[Array]:
         """Run a program's entry point with NumPy; outputs have a row a step."""
@@ -160,6 +160,9 @@ class NumpyExecutable:
                 return function.run(inputs, steps, number)
         finally:
             self.completed = function.completed[0]
+
+    def synchronize(self) -> None:
+        """Return at once: a run has ended when it returns."""
 
 
 def _in_loops(entry: Entry) -> Entry:
@@ -254,26 +257,32 @@ class Function:
         exec(compile(source, f"<{entry.name}, {dict(sizes)}>", "exec"), self.scope)
 
     def run(
-        self, inputs: Mapping[str, Array | Buffer], steps: int, threads: int
+        self, inputs: Mapping[str, Array | Buffer], steps: int | None, threads: int
     ) -> list[Array]:
         """Run an entry point's Python function; outputs have a row for each step.
 
         ``threads``: of NumPy's matrix products; 0 leaves them as they are.
         """
-        outs = [np.empty((steps, *shape), dtype) for shape, dtype in self._rows]
-        arrays = [inputs[name] for name in self.entry.inputs]
+        count = 1 if steps is None else steps
+        outs = [np.empty((count, *shape), dtype) for shape, dtype in self._rows]
+        arrays: list[Any] = []
+        for name in self.entry.inputs:
+            item = inputs[name]
+            array: Any = item.data if type(item) is Buffer else item
+            one_row = steps is None and name in self.entry.each
+            arrays.append(array[None] if one_row else array)
         if not threads:
-            self._quiet.run(self.execute, arrays, outs, steps)
+            self._quiet.run(self.execute, arrays, outs, count)
         else:
             with blas_threads(threads):
-                self._quiet.run(self.execute, arrays, outs, steps)
-        return outs
+                self._quiet.run(self.execute, arrays, outs, count)
+        return outs if steps is not None else [out[0, ...] for out in outs]
 
     def execute(self, inputs: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
         """Run an entry point's Python function on ordered inputs; fill ``outs``."""
         scope = self.scope
         for k, array in enumerate(inputs):
-            scope[f"in{k}"] = array.data if type(array) is Buffer else array
+            scope[f"in{k}"] = array
         for k, out in enumerate(outs):
             scope[f"out{k}"] = out
         scope["run"](steps)

@@ -138,11 +138,11 @@ class NativeExecutable:
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Store an input array in the native engine for many runs."""
-        return on_host(array)
+        return on_host("native", array)
 
-    def write(self, name: str, array: Array) -> None:
+    def write(self, name: str, array: Array | Buffer) -> None:
         """Set the value of a program's state in the native engine."""
-        laid_out = to_memory(array, self.blocked.get(name, 0))
+        laid_out = to_memory(np.asarray(array), self.blocked.get(name, 0))
         np.copyto(self.state[name].reshape(laid_out.shape), laid_out)
 
     def read(self, name: str) -> Array:
@@ -174,7 +174,7 @@ class NativeExecutable:
         schedule = replace(emitted.schedule, sizes=sizes)
 
         def calls(steps: int, threads: int) -> _Call:
-            return _Call(compiled, ThreadChoice(threads), sizes, steps == 1)
+            return _Call(compiled, ThreadChoice(threads), sizes, False)
 
         asked = self._threads
         return profile(schedule, clock, compiled, calls, self.state, inputs, asked)
@@ -206,19 +206,22 @@ class NativeExecutable:
         entry: str,
         inputs: Mapping[str, Array | Buffer],
         *,
-        steps: int,
+        steps: int | None,
         sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point's machine code ``steps`` times; return stacked outputs."""
-        key = (entry, steps == 1, *sizes.items())
+        key = (entry, steps is None, *sizes.items())
         call = self._calls.get(key)
         if call is None:
-            call = self._calls[key] = self._find(entry, sizes, steps == 1)
+            call = self._calls[key] = self._find(entry, sizes, steps is None)
         self._counted[0] = 0
         try:
-            return call.run(inputs, steps)
+            return call.run(inputs, steps or 1)
         finally:
             self.completed = self._counted[0]
+
+    def synchronize(self) -> None:
+        """Return at once: a run has ended when it returns."""
 
     def _find(self, entry: str, sizes: Sizes, single: bool) -> _Call:
         """Return the prepared call of an entry point; compile its code if needed."""
@@ -378,7 +381,7 @@ class _Call:
         compiled: the entry point.
         choice: how many threads run it.
         sizes: those of its inputs.
-        single: whether it is one step, or several, of which each has its rows.
+        single: whether it is one step, whose inputs and outputs have no rows.
     """
 
     __slots__ = (
@@ -389,13 +392,14 @@ class _Call:
         "_count",
         "_pointed",
         "_returned",
+        "_single",
         "_words",
     )
 
     def __init__(
         self, compiled: _Compiled, choice: ThreadChoice, sizes: Sizes, single: bool
     ) -> None:
-        self._compiled, self._choice = compiled, choice
+        self._compiled, self._choice, self._single = compiled, choice, single
         entry = compiled.entry
         self._count = entry.outputs
         self._words = [
@@ -409,16 +413,14 @@ class _Call:
         for value in entry.graph.inputs[: len(entry.inputs)]:
             name = value.name or ""
             each = name in entry.each
-            memory = (
-                self._memory(value, sizes, at, each) if single or not each else None
-            )
+            memory = self._memory(value, sizes, at) if single or not each else None
             if memory is not None:
                 self._copied.append((name, memory))
             else:
                 self._pointed.append((at, name, value.dtype.numpy, each))
             at += 1
         for i, value in enumerate(entry.graph.outputs[: entry.outputs]):
-            memory = self._memory(value, sizes, at, True) if single else None
+            memory = self._memory(value, sizes, at) if single else None
             if memory is not None:
                 self._returned.append((i, memory))
             else:
@@ -426,14 +428,14 @@ class _Call:
                 self._allocated.append((i, at, shape, value.dtype.numpy))
             at += 1
 
-    def _memory(self, value: Value, sizes: Sizes, at: int, each: bool) -> Array | None:
+    def _memory(self, value: Value, sizes: Sizes, at: int) -> Array | None:
         """Return fixed memory for a small input or output; None for a large one."""
         shape, dtype = resolve(value.shape, sizes), value.dtype.numpy
         if math.prod(shape) * dtype.itemsize > COPIED:
             return None
         memory = _buffer(shape, dtype)
         self._words.append((at, memory.ctypes.data))
-        return memory.reshape((1, *shape) if each else shape)
+        return memory.reshape(shape)
 
     def run(self, inputs: Mapping[str, Array | Buffer], steps: int) -> list[Array]:
         """Run an entry point's machine code ``steps`` times; return its outputs."""
@@ -460,7 +462,8 @@ class _Call:
                 moving.append((at, array.nbytes // steps))
         outputs: list[Any] = [None] * self._count
         for i, at, shape, dtype in self._allocated:
-            outputs[i] = array = np.empty((steps, *shape), dtype)
+            rows = shape if self._single else (steps, *shape)
+            outputs[i] = array = np.empty(rows, dtype)
             words[at] = array.__array_interface__["data"][0]
             moving.append((at, array.nbytes // steps))
         compiled.start(steps, self._choice, moving)

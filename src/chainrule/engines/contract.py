@@ -53,7 +53,9 @@ class Buffer(NDArrayOperatorsMixin):
 
         An engine of a device finds out there, and fetches the answer alone.
         """
-        return not as_dtype(self.dtype).is_float or bool(np.isfinite(self.numpy()).all())
+        return not as_dtype(self.dtype).is_float or bool(
+            np.isfinite(self.numpy()).all()
+        )
 
     # -- as an array -----------------------------------------------------------------
 

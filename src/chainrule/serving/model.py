@@ -13,7 +13,7 @@ from chainrule.compilation.portable.loaded import LoadedProgram, load_program
 from chainrule.errors import ChainruleError
 from chainrule.graph.node import Array
 from chainrule.graph.types import as_dtype
-from chainrule.interop.serialization import header_of
+from chainrule.interop.safetensors_files import header_of
 from chainrule.runs import exporting
 from chainrule.runs.trained import Trained
 from chainrule.serving.rows import Reader, batched, reader_of

@@ -34,7 +34,8 @@ from chainrule.operations.narrow import from_single
 from chainrule.optim import RuleOptimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
-from chainrule.random import Generator, StepStream, stream
+from chainrule.random import Generator, stream
+from chainrule.random.generator import StepStream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.training.accumulation import Accumulator

@@ -336,6 +336,10 @@ def test_what_bfloat16_is_refused_for() -> None:
         cr.explain(model, [[1.0, 2.0]], [[1.0]], nn.MSELoss())
     with pytest.raises(DTypeError, match="different dtypes"):
         model(cr.ones(1, 2))
+    table = nn.Embedding(9, 2, sparse=True).bfloat16()
+    table(cr.tensor([1, 2])).sum().backward()
+    with pytest.raises(DTypeError, match="SparseAdam takes tables of float32"):
+        optim.SparseAdam(table.parameters()).step()
 
 
 def test_a_graph_that_computes_with_it_is_refused() -> None:

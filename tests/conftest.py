@@ -23,6 +23,7 @@ import re  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import zlib  # noqa: E402
+from collections import Counter  # noqa: E402
 from collections.abc import Generator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
@@ -116,11 +117,32 @@ def one_way_each(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
+def some_cases(items: list[pytest.Item]) -> None:
+    """Mark as slow what ``one_in(k, first=i)`` leaves out.
+
+    Of each k cases in a row one stays, each time another of the k, beginning with
+    the i-th: so where engines alternate from case to case, each has its turn.
+    """
+    counts: Counter[str] = Counter()
+    for item in items:
+        marker = item.get_closest_marker("one_in")
+        if marker is None or item.get_closest_marker("slow"):
+            continue
+        name = item.nodeid.partition("[")[0]
+        (k,), first = marker.args, marker.kwargs.get("first", 0)
+        assert 0 <= first < k, f"{name}: first={first}, one in {k}"
+        number, counts[name] = counts[name], counts[name] + 1
+        if (number + number // k) % k != first:
+            item.add_marker("slow")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
     one_way_each(items)
+    if not any("[" in path for path in config.args):  # a case that is asked for runs
+        some_cases(items)
     yield  # markers select
     select_part(config, items)
 
@@ -165,7 +187,6 @@ def pytest_make_collect_report(
 
 def pytest_collection_finish() -> None:
     """Keep the thousands of tests themselves out of every later garbage collection."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     gc.enable()

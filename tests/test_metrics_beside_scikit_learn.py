@@ -53,6 +53,7 @@ def cases(classes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     yield y[:1], p[:1]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("average", ["binary", "macro", "micro", "weighted"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_averages_over_classes(kind: Any, average: str) -> None:
@@ -149,6 +150,7 @@ def test_no_samples() -> None:
     assert math.isnan(measure("brier_score", *none))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "loss", [nn.CrossEntropyLoss(ignore_index=-1), nn.BCEWithLogitsLoss()], ids=repr
 )
@@ -260,6 +262,7 @@ def test_functions_as_metrics_have_names_and_give_tensors() -> None:
     assert "validation_distance" in made.epochs[0]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("label", [-100, 0, 2])
 def test_labels_that_the_loss_ignores(label: int, engine: str) -> None:
     """No metric counts them, also where the label is that of a class."""

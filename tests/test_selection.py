@@ -80,6 +80,39 @@ def test_each_test_of_any_engine_runs_on_one() -> None:
     assert not any(x.marks for case in (*by_layout, *others, *alone) for x in case)
 
 
+def test_one_in_so_many_cases_is_fast(suite: pytest.Pytester) -> None:
+    suite.makeini("[pytest]\nmarkers =\n    slow\n    one_in")
+    suite.makepyfile(
+        test_some="""
+        import pytest
+
+        @pytest.mark.one_in(3, first=1)
+        @pytest.mark.parametrize("engine", "abc")
+        @pytest.mark.parametrize("i", range(7))
+        def test_each(i, engine): ...
+
+        @pytest.mark.one_in(2)
+        @pytest.mark.parametrize("i", [pytest.param(0, marks=pytest.mark.slow), 1, 2])
+        def test_others(i): ...
+        """
+    )
+
+    def ran(*options: str) -> list[str]:
+        passed, _, failed = suite.inline_run(*options).listoutcomes()
+        assert not failed
+        return [report.nodeid.partition("::")[2] for report in passed]
+
+    fast = ran("test_some.py", "-m", "not slow")
+    each = [name[10:-1].split("-") for name in fast if name.startswith("test_each")]
+    assert sorted(i for i, _ in each) == list("0123456"), "each case once"
+    assert {engine for _, engine in each} == set("abc")
+    assert [name for name in fast if name.startswith("test_o")] == ["test_others[1]"]
+    slow = ran("test_some.py", "-m", "slow")
+    assert not {*fast} & {*slow}
+    assert len(fast) + len(slow) == 24
+    assert len(ran("test_some.py::test_others[2]", "-m", "not slow")) == 1
+
+
 def test_a_part_is_an_option(suite: pytest.Pytester) -> None:
     passed, _, _ = suite.inline_run("--part=3", "-q").listoutcomes()
     assert {conftest.part_of(report.nodeid) for report in passed} == {3}

@@ -118,6 +118,7 @@ def test_standard_output_that_takes_nothing(
         assert "No space left" in messages
 
 
+@pytest.mark.slow
 def test_a_full_pipe_that_nobody_reads(place: Path) -> None:
     """The progress of a run whose reader is stuck is lost, the result is told."""
     reader, writer = os.pipe()

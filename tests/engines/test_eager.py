@@ -93,6 +93,7 @@ def states(kind: Any, *shape: int) -> Any:
     return pair if kind is nn.LSTM else pair[0]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_a_recurrent_layer(kind: Any, options: str, runs: list[str]) -> None:

@@ -52,6 +52,7 @@ def held(e: Explanation, *, path: bool = True) -> None:
 SINGLY = ("ReLU", "BatchNorm1d.eval", "GRU", "CausalSelfAttention", "Conv2d", "Tied")
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     ("name", "n"), [(name, 7) for name in LAYERS] + [(name, 1) for name in SINGLY]
 )
@@ -69,6 +70,7 @@ def test_words(n: int) -> None:
     held(cr.explain(Words(), rng.integers(0, 6, (n, 5)), rng.integers(0, 2, n), CE))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("n", [1, 7])
 @pytest.mark.parametrize(("name", "loss", "kind"), LOSSES)
 def test_losses(name: str, loss: Any, kind: str, n: int) -> None:
@@ -98,6 +100,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("name", "before"),
     [(name, 2) for name in OPTIMIZERS]
@@ -129,6 +132,7 @@ def test_updates(name: str, before: int) -> None:
         np.testing.assert_allclose(shown[symbol], model.state_dict()[name_], rtol=1e-12)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("seed", range(8))
 def test_random_models(seed: int) -> None:
     model, x, y, loss = drawn(seed)

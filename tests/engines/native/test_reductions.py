@@ -59,6 +59,7 @@ def compared(arrays: list[np.ndarray[Any, Any]], axes: list[int], threads: int) 
             )
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_columns(dtype: str, threads: int) -> None:
@@ -67,6 +68,7 @@ def test_columns(dtype: str, threads: int) -> None:
     compared(arrays, [0] * len(arrays), threads)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_rows(dtype: str, threads: int) -> None:

@@ -6,7 +6,8 @@ printed, whose figures are the same; their links lead to the same pages and pict
 or to the translations of these. A figure that was measured is the same on all pages.
 
 The English pages run before every merge (``test_docs.py``), the Chinese ones in the
-slow tests. ``python tests/test_docs.py --write docs/zh-TW/*.md`` writes their outputs anew.
+slow tests. ``python tests/test_docs.py --write docs/zh-TW/*.md`` writes their outputs
+anew.
 """
 
 from __future__ import annotations

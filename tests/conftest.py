@@ -58,8 +58,10 @@ SHORT = 0.005
 #: each case in one of them, by turns, the slow tests in the others. What the ways make
 #: of the same graph is compared in tests/conformance and tests/engines, in all of them.
 WITH_ANY_ENGINE = re.compile(
-    "tests/(training|recipes|cli|nn|explanation|array_api|examples)/"
-    "|tests/test_(metrics|class_metrics|evaluation|environment)[.]py"
+    "tests/(training|recipes|cli|nn|explanation|array_api|examples|optim|rl|serving)/"
+    "|tests/test_(metrics|class_metrics|evaluation|environment|repeated_calls|borders"
+    "|changing_numbers|views|vmap|control|checkpoint|plan|random|bounded_caches"
+    "|program_files|metrics_beside_scikit_learn)[.]py"
 )
 #: Folders whose tests compare with PyTorch.
 WITH_PYTORCH = ("parity", "strangers")
@@ -185,23 +187,36 @@ def pytest_make_collect_report(
     return report
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep the thousands of tests themselves out of every later garbage collection."""
+    if not session.config.getoption("--need-packages"):
+        compile_quickly()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     gc.enable()
 
 
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
-    """Run a test; of quick setups and teardowns without a fault nothing is sent.
+def compile_quickly() -> None:
+    """Have LLVM choose instructions without optimising: the bits are the same.
 
-    Those are two of three reports, and the main process, which runs beside the workers
-    on their cores, needs half a millisecond for them.
+    That takes half of the time of a compilation. Before a merge (--need-packages) the
+    tests run the code that users get.
+    """
+    if native_problem():
+        return
+    jit = importlib.import_module("chainrule.engines.native.runtime.jit")
+    jit.object_code.__kwdefaults__["level"] = 0
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    """Run a test; of its start, and of quick setups and teardowns, nothing is sent.
+
+    Those are three of five messages, and the main process, which runs beside the
+    workers on their cores, needs half a millisecond for them.
     """
     if not hasattr(item.config, "workerinput"):
         return None  # as pytest does it
     about = {"nodeid": item.nodeid, "location": item.location}
-    item.ihook.pytest_runtest_logstart(**about)
     for report in runtestprotocol(item, nextitem=nextitem, log=False):
         plain = report.passed and not report.sections and report.duration < SHORT
         if report.when == "call" or not plain:

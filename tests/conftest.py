@@ -45,7 +45,7 @@ sys.dont_write_bytecode = False
 # thousands of files. Like fsync this refuses what is no open file.
 os.fsync = os.fstat  # pyright: ignore
 
-#: The parts into which ``--part`` divides the tests.
+#: The parts into which ``--part`` divides the slow tests.
 PARTS = 10
 #: Allocations between two garbage collections. A test leaves a few cycles, of which
 #: Python's 700 makes a fifteenth of the suite's time.
@@ -76,7 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--part",
         type=int,
         metavar="N",
-        help=f"run a {PARTS}th of the tests; any {PARTS} numbers in a row run all",
+        help=f"run a {PARTS}th of slow tests; any {PARTS} numbers in a row run all",
     )
     parser.addoption(
         "--need-packages",
@@ -150,13 +150,17 @@ def pytest_collection_modifyitems(
 
 
 def select_part(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of the other parts, under ``--part``."""
+    """Deselect the slow tests of the other parts, under ``--part``."""
     part = config.getoption("--part")
     if part is None:
         return
-    others = [item for item in items if part_of(item.nodeid) != part % PARTS]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if part_of(item.nodeid) == part % PARTS]
+
+    def elsewhere(item: pytest.Item) -> bool:
+        slow = item.get_closest_marker("slow") is not None
+        return slow and part_of(item.nodeid) != part % PARTS
+
+    config.hook.pytest_deselected(items=[item for item in items if elsewhere(item)])
+    items[:] = [item for item in items if not elsewhere(item)]
 
 
 def refuse_skip(report: Any, config: pytest.Config) -> None:

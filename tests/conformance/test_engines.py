@@ -6,7 +6,7 @@ what the NumPy references give for that graph. The graphs of one primitive are r
 one program: starting a compiler takes longer than what it compiles.
 
 Pull-backs consist of primitives again, so some examples' are enough: :func:`order_of`.
-An elementwise composite is a chain of primitives in one loop: an eighth of them run as
+An elementwise composite is a chain of primitives in one loop: a quarter of them run as
 machine code. All of them are tested with the slow tests.
 """
 
@@ -45,7 +45,7 @@ if importlib.util.find_spec("llvmlite") is not None:  # it has no wheel everywhe
 CHAINS = [
     p for p in registered().values() if isinstance(p, Composite) and p.elementwise
 ]
-WITHOUT_CODE = {p for i, p in enumerate(CHAINS) if i % 8}
+WITHOUT_CODE = {p for i, p in enumerate(CHAINS) if i % 4}
 
 
 def program_of(graph: Graph) -> Program:

@@ -52,7 +52,6 @@ def held(e: Explanation, *, path: bool = True) -> None:
 SINGLY = ("ReLU", "BatchNorm1d.eval", "GRU", "CausalSelfAttention", "Conv2d", "Tied")
 
 
-@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     ("name", "n"), [(name, 7) for name in LAYERS] + [(name, 1) for name in SINGLY]
 )

@@ -66,7 +66,6 @@ def trained(loss_of: Callable[..., cr.Tensor], engine: str) -> list[np.ndarray]:
     return [*losses, *gradients, *state, cr.rand(3).numpy()]
 
 
-@pytest.mark.one_in(3, first=2)
 @pytest.mark.parametrize("engine", ["eager", "numpy", "native"])
 @pytest.mark.parametrize("loss_of", [each_block, segments])
 def test_training_is_the_same(loss_of: Any, engine: str) -> None:
@@ -248,7 +247,6 @@ CHANGES = (
 )
 
 
-@pytest.mark.one_in(3)
 @pytest.mark.parametrize("function", CHANGES)
 @pytest.mark.parametrize("compiled", [False, True])
 def test_tensors_are_changed_once(function: Any, compiled: bool) -> None:

@@ -67,7 +67,6 @@ DIRECTIONS = [
 ]
 
 
-@pytest.mark.one_in(3, first=2)
 @pytest.mark.parametrize(("way", "reverse"), DIRECTIONS)
 def test_a_loop_is_its_steps(way: str, reverse: bool) -> None:
     """Value, first and second derivative; sequences of any length by one program."""

@@ -150,7 +150,6 @@ def test_no_samples() -> None:
     assert math.isnan(measure("brier_score", *none))
 
 
-@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "loss", [nn.CrossEntropyLoss(ignore_index=-1), nn.BCEWithLogitsLoss()], ids=repr
 )
@@ -262,7 +261,6 @@ def test_functions_as_metrics_have_names_and_give_tensors() -> None:
     assert "validation_distance" in made.epochs[0]
 
 
-@pytest.mark.one_in(3)
 @pytest.mark.parametrize("label", [-100, 0, 2])
 def test_labels_that_the_loss_ignores(label: int, engine: str) -> None:
     """No metric counts them, also where the label is that of a class."""

@@ -36,7 +36,6 @@ DRAWS: dict[str, Any] = {
 }
 
 
-@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", DRAWS)
 def test_a_compiled_function_draws_what_eager_code_draws(name: str) -> None:
     """Twice in a call, and in a second call: the counter moves on as it does eager."""
@@ -153,7 +152,6 @@ REFUSED: dict[str, tuple[Any, list[list[float]]]] = {
 RIGHT = {"multinomial, twice": [0.5, 0.5]}
 
 
-@pytest.mark.one_in(3)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_distribution_is_refused(name: str, way: str) -> None:

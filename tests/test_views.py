@@ -82,7 +82,6 @@ def wanted(name: str, array: np.ndarray) -> np.ndarray:
 START = np.arange(12, dtype=np.float32).reshape(4, 3) / 8 + 1
 
 
-@pytest.mark.one_in(3)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("of", ["tensor", "data", "gradient", "detached"])
 def test_a_change_of_a_view_reaches_the_tensor(way: str, of: str) -> None:

@@ -64,7 +64,6 @@ def several(way: str, kind: Any, lr: Any, **given: Any) -> tuple[Any, ...]:
     return w.numpy(), np.array([[t.numpy() for t in seen] for seen in calls]), optimizer
 
 
-@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("kind", "engine"), [*zip(KINDS, cycle(ENGINES))])
 def test_each_of_several_steps_has_its_scalars(kind: Any, engine: str) -> None:
     given = {"lr_decay": 0.5} if kind is optim.Adagrad else {}

@@ -119,7 +119,6 @@ def test_a_part_of_the_rule_can_be_switched_on_before_anything_is_compiled():
     assert list(optimizer.state["param0"]) == ["v", "m"]
 
 
-@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "switch",
     [

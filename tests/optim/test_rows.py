@@ -43,7 +43,6 @@ def stream(seed: int, padding: int | None) -> list[tuple[np.ndarray, np.ndarray]
     return [(r, rng.standard_normal((len(r), D))) for r in rows]
 
 
-@pytest.mark.one_in(3)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("kind", "padding"), [("SparseAdam", 2), ("SGD", None), ("Adagrad", 2)]

@@ -106,7 +106,7 @@ def performed(out: Path | None, again: bool = False, **options: Any) -> Any:
     return recipes.perform(experiment, again=again)
 
 
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("every", "stops"),
     [(0, [1]), (1e9, [10, 24]), (0, [24, 25]), (1e9, [40]), (0, [3, 27, 30, 50])],

@@ -70,7 +70,6 @@ FLOATS: dict[str, Any] = {
 }
 
 
-@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", INDICES)
 def test_indices_stay_integers(name: str) -> None:
     model = Own(INDICES[name])

@@ -242,6 +242,7 @@ FUNCTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_of_rows(name: str, runs: list[str]) -> None:
     for shape in ((7,), (3, 5), (2, 3, 4), (2, 1, 2, 6)):
@@ -299,6 +300,7 @@ CONVOLUTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_a_convolution(name: str, runs: list[str]) -> None:
     layer = CONVOLUTIONS[name]()

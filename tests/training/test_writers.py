@@ -386,6 +386,7 @@ def forked(act: Callable[[], Any]) -> str:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("single_steps")
 def test_a_child_that_is_forked_in_the_middle(
     make: Make, tmp_path: Path, engine: str

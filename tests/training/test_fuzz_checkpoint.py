@@ -73,7 +73,7 @@ def test_wrong_checkpoints(place: Path) -> None:
     for number in range(COUNT):
         seed(number)  # not within an example
 
-    @settings(max_examples=50, deadline=None, derandomize=True)
+    @settings(max_examples=110, deadline=None, derandomize=True)
     @given(st.binary(min_size=8, max_size=48))
     def check(data: bytes) -> None:
         attempt(data)

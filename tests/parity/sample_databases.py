@@ -427,8 +427,10 @@ class Check:
     def __init__(self, name: str, compiled: int = 2) -> None:
         self.op, self.compiled = database()[name][0], compiled
         self.determined = DETERMINED.get(name, lambda result: result)
-        function = ours(name)
-        self.function = lambda *a, **k: self.determined(function(*a, **k))
+        determined, function = self.determined, ours(name)
+        # No closure over self: compiled code is guarded by all that it may reach, and
+        # the database is some 200,000 objects.
+        self.function = lambda *a, **k: determined(function(*a, **k))
         self.least = INEXACT.get(name, 0)
         self.of_pairs = OF_PAIRS.fullmatch(name) is not None
         self.to_pairs = TO_PAIRS.fullmatch(name) is not None
@@ -607,10 +609,11 @@ class Check:
         self, label: str, args: Any, kwargs: Any, theirs: Any, sample: Any
     ) -> None:
         tensors = [t for t in flat((args, tuple(kwargs.values()))) if is_tensor(t)]
+        called = self.function
 
         def function(*given: cr.Tensor) -> Any:  # numbers are constants of the graph
             of = iter(given)
-            return self.function(*filled(args, of), **filled(kwargs, of))
+            return called(*filled(args, of), **filled(kwargs, of))
 
         for engine in ("numpy", "native"):
             run = cr.compile(function, engine=engine)

@@ -30,7 +30,7 @@ def _looked_up(g: Value, y: Value, x: Value, i: Value, padding: int) -> Value:
 
 
 def is_padding(indices: Value, padding: int, like: Value) -> Value:
-    """Return where a row of ``like`` is that of the padding, in its shape."""
+    """Return the mask of rows with the padding index, in the shape of ``like``."""
     here = equal(indices, full_like(indices, padding))
     ones = (1,) * (len(like.shape) - len(here.shape))
     return broadcast_to(reshape(here, shape=(*here.shape, *ones)), shape=like.shape)

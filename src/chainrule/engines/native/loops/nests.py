@@ -31,7 +31,7 @@ Loops = list[tuple[tuple[Dim, Dim], ...]]
 
 
 def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
-    """Return what a kernel's code needs to know of an operand: dtype, stride, kind."""
+    """Return a kernel operand's description: dtype, inner stride, if it is fixed."""
     inner = steps[-1] if steps[-1] in (0, 1) else None
     assert inner is None or isinstance(inner, int)
     return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))

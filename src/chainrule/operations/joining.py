@@ -72,7 +72,7 @@ def stack(arrays: Sequence[Any], dim: int = 0) -> Value:
     return concatenated([reshaped(v, with_ones(v, dim)) for v in values], axis)
 
 
-@op(method=False)
+@op("row_stack", method=False)
 def vstack(arrays: Sequence[Any]) -> Value:
     """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
     values = [value_of(x) for x in arrays]

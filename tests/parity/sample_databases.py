@@ -7,10 +7,14 @@ refuses (its error inputs) is refused here too.
 
     python -m tests.parity.sample_databases addcmul linalg.inv     # some names
     python -m tests.parity.sample_databases                        # all, as a table
+    python -m tests.parity.sample_databases --compiled 1000000     # every sample
+
+The last line has the sums. Samples of one dtype are compiled, float64 if it is there.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
 import re
 import sys
@@ -659,9 +663,18 @@ def offered() -> Iterator[str]:
             yield name
 
 
-def main(names: list[str]) -> None:
-    for name in names or offered():
-        print(Check(name).run(), flush=True)
+def main(arguments: list[str]) -> None:
+    """Print the reports of names, and the sums of what they count."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--compiled", type=int, default=2, help="samples of a variant")
+    given = parser.parse_args(arguments)
+    sums: Counter[str] = Counter()
+    for name in given.names or offered():
+        report = Check(name, given.compiled).run()
+        sums += report.counts
+        print(report, flush=True)
+    print("\nall: " + ", ".join(f"{k} {n}" for k, n in sums.most_common()))
 
 
 if __name__ == "__main__":

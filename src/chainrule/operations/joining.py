@@ -115,7 +115,7 @@ def with_rank(shape: Shape, least: int) -> Shape:
 
 
 def _at_least(least: int, tensors: tuple[Any, ...]) -> Any:
-    """Return views of tensors with at least so many axes, of one a single one."""
+    """Return tensors as views of at least ``least`` axes; one tensor as itself."""
     several = numbers_of(tensors)
     made = [
         x if isinstance(x, TensorBase) else TensorBase._new(value_of(x))

@@ -124,7 +124,7 @@ class Tracker(Callback):
         raise NotImplementedError
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Write numbers down, in the tracker, as of a number of steps."""
+        """Record scalars by name at a step."""
         raise NotImplementedError
 
     def histogram(self, name: str, array: Array, step: int) -> None:

@@ -136,7 +136,7 @@ def rows_by_name(optimizer: Any, gradients: Mapping[str, Value]) -> dict[str, Ro
 
 
 def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
-    """Return what a gradient of rows adds up: indices, rows, padding of each lookup.
+    """Return the terms of a gradient of rows: indices, rows, padding of each lookup.
 
     It is none, and so the list is empty, if one of the parts has all elements.
     """

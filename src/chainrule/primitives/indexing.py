@@ -202,7 +202,7 @@ def put_rows(x: Array, indices: Array, rows: Array) -> Array:
 def _along(
     types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> list[tuple[int, Dim | None]]:
-    """Return which input of an indexing primitive holds indices, and their bound."""
+    """Return the position of a primitive's input of indices, and their bound."""
     axis: int = attrs["axis"]
     return [(1, types[0].shape[axis])]
 
@@ -335,7 +335,7 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
 
 
 def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
-    """Return which inputs of a primitive are a block's start indices; with bounds."""
+    """Return the positions of inputs that are a block's start, with their bounds."""
     corners: list[tuple[int, Dim | None]] = []
     for i, (dim, n) in enumerate(zip(shape, sizes), first):
         free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0

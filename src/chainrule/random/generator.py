@@ -216,6 +216,7 @@ def manual_seed(seed: int) -> None:
     _Draws.by_process += 1  # what was drawn before is no matter any more
 
 
+@raises_call_error
 def get_rng_state() -> Tensor:
     """Return the state of the process's default generator, uint8 (20,).
 

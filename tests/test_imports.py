@@ -38,7 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("functions", "linalg", "random", "interop"),
     (
         *("accelerator", "array_api", "backends", "cuda", "distributions", "fft"),
-        *("jit", "special", "transforms"),
+        *("jit", "special", "testing", "transforms"),
     ),
     ("autograd",),
     ("compilation", "gradient_check"),

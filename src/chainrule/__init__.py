@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         optim,
         rl,
         special,
+        testing,
         tracking,
         training,
         utils,
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
     )
     from chainrule import errors as errors
     from chainrule import random as random
+    from chainrule.backends import (
+        get_float32_matmul_precision,
+        set_float32_matmul_precision,
+    )
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile
@@ -85,6 +90,7 @@ if TYPE_CHECKING:
         Generator,
         bernoulli,
         categorical,
+        get_rng_state,
         manual_seed,
         multinomial,
         normal,
@@ -94,6 +100,7 @@ if TYPE_CHECKING:
         randn,
         randn_like,
         randperm,
+        set_rng_state,
         uniform,
     )
     from chainrule.text.languages import set_language
@@ -123,11 +130,22 @@ short, int, long = int16, int32, int64
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
     *("distributions", "fft", "func", "jit", "linalg", "metrics", "models"),
-    *("nn", "optim", "random", "rl", "special", "tracking", "training", "utils"),
+    *(
+        "nn",
+        "optim",
+        "random",
+        "rl",
+        "special",
+        "testing",
+        "tracking",
+        "training",
+        "utils",
+    ),
     "viz",
 )
 #: What is imported with the first of its names that is asked for.
 _LAZY = {
+    "backends": "get_float32_matmul_precision set_float32_matmul_precision",
     "book.derivation": "derive",
     "book.marking": "check_work",
     "compilation.api": "compile",
@@ -147,8 +165,8 @@ _LAZY = {
     "nn.summary": "summary",
     "operations.autocasting": "autocast is_autocast_enabled",
     "random": """
-        Generator bernoulli categorical manual_seed multinomial normal rand rand_like
-        randint randn randn_like randperm uniform
+        Generator bernoulli categorical get_rng_state manual_seed multinomial normal
+        rand rand_like randint randn randn_like randperm set_rng_state uniform
     """,
     "text.languages": "set_language",
     "training": "History Trainer",
@@ -259,6 +277,8 @@ __all__ = [
     "func",
     "functional_call",
     "get_default_dtype",
+    "get_float32_matmul_precision",
+    "get_rng_state",
     "grad",
     "gradients",
     "hessian",
@@ -299,12 +319,15 @@ __all__ = [
     "save",
     "scan",
     "set_default_dtype",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_language",
+    "set_rng_state",
     "short",
     "special",
     "summary",
     "tensor",
+    "testing",
     "tracking",
     "training",
     "uint8",

@@ -302,7 +302,7 @@ def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
 
 
 def kinds(data: Rows) -> Kinds:
-    """Return what the inputs and targets of data are."""
+    """Return the names, row types and scales of a data set's inputs and targets."""
     if isinstance(data, Stream):
         x, y = data.row, data.target
         types = leaves(x, "x") | leaves(y, "y")

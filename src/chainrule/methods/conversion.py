@@ -111,6 +111,8 @@ class Conversion(TensorBase):
         """Return the tensor's number of axes, as ``x.ndim``."""
         return self.ndim
 
+    ndimension = dim
+
     def element_size(self) -> builtins.int:
         """Return the size of a tensor's element in bytes."""
         return self.dtype.itemsize

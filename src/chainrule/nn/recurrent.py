@@ -270,7 +270,7 @@ def _step(rule: Rule) -> Any:
 
 
 def _within(kind: str, lengths: Any, x: Tensor) -> Tensor:
-    """Return which steps are within their sequences' lengths, bool (T, N, 1)."""
+    """Return the mask of steps within their sequences' lengths, bool (T, N, 1)."""
     lengths, shape = as_tensor(lengths), x.shape[1:-1]
     if not lengths.dtype.is_integer:
         raise DTypeError(

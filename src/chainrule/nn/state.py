@@ -67,7 +67,7 @@ def load_state(
 
 
 def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
-    """Return what a ``state_dict`` has under a name as an array."""
+    """Return a value of a ``state_dict`` as an array."""
     own = isinstance(value, Tensor)
     if isinstance(value, Parameter) if own else getattr(value, "is_leaf", False):
         value = value.detach()  # numbers of a parameter, ours or PyTorch's

@@ -121,25 +121,25 @@ def tan(x: Value) -> Value:
     return div(trigonometry.sin(x), trigonometry.cos(x))
 
 
-@op(floats=True, in_place=True)
+@op("arcsin", floats=True, in_place=True)
 def asin(x: Value) -> Value:
     """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
     return elementary.asin(x)
 
 
-@op(floats=True, in_place=True)
+@op("arccos", floats=True, in_place=True)
 def acos(x: Value) -> Value:
     """Return the arccosine: the angle from 0 to π with a given cosine."""
     return elementary.acos(x)
 
 
-@op(floats=True, in_place=True)
+@op("arctan", floats=True, in_place=True)
 def atan(x: Value) -> Value:
     """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
     return trigonometry.atan2(x, number(1, x))
 
 
-@op(floats=True, in_place=True)
+@op("arctan2", floats=True, in_place=True)
 def atan2(x: Value, other: Value) -> Value:
     """Return the angle of the point (other, x), from −π to π."""
     return trigonometry.atan2(x, other)
@@ -163,19 +163,19 @@ def tanh(x: Value) -> Value:
     return prims.tanh(x)
 
 
-@op(floats=True, in_place=True)
+@op("arcsinh", floats=True, in_place=True)
 def asinh(x: Value) -> Value:
     """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
     return elementary.asinh(x)
 
 
-@op(floats=True, in_place=True)
+@op("arccosh", floats=True, in_place=True)
 def acosh(x: Value) -> Value:
     """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
     return elementary.acosh(x)
 
 
-@op(floats=True, in_place=True)
+@op("arctanh", floats=True, in_place=True)
 def atanh(x: Value) -> Value:
     """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
     twice = prims.sub(prims.log1p(x), prims.log1p(prims.neg(x)))
@@ -271,7 +271,7 @@ def ceil(x: Value) -> Value:
     return prims.neg(prims.floor(prims.neg(x))) if x.dtype.is_float else x
 
 
-@op(in_place=True)
+@op("fix", in_place=True)
 def trunc(x: Value) -> Value:
     """Return the integer part of each element of a tensor."""
     if not x.dtype.is_float:

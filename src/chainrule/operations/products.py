@@ -273,7 +273,7 @@ def tensordot(x: Value, other: Any, dims: Any = 2) -> Value:
     return dot(v, w, f"{left},{''.join(right)}->{''.join(out)}")
 
 
-@op
+@op("ger")
 def outer(x: Value, other: Any) -> Value:
     """Return the outer product of two vectors."""
     v, w = x, value_of(other)

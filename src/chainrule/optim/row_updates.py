@@ -149,7 +149,7 @@ def _refuse_narrow(kind: str, name: str, table: Tensor | None) -> None:
 
 
 def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
-    """Return what a gradient of rows adds up: indices, rows, padding of each lookup.
+    """Return the terms of a gradient of rows: indices, rows, padding of each lookup.
 
     It is none, and so the list is empty, if one of the parts has all elements.
     """

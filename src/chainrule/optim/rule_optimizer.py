@@ -183,7 +183,7 @@ class RuleOptimizer(HyperParameters, Optimizer):
         return 0.0
 
     def form(self, o: Options) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-        """Return what determines the compiled form of the optimiser's update.
+        """Return the key of the compiled form of the optimiser's update.
 
         Returns:
             The names of moments and of scalars, and whether the step climbs.

@@ -98,6 +98,7 @@ def _for_rows(indices: Value, rest: Shape) -> Value:
         Case(("f[5,2,3]", "i64[2,4]"), ranges=(None, (0, 5))),
         Case(("u8[4,6]", "i32[3]"), ranges=(None, (0, 4))),
         Case(("f[3,2]", "i32[0]"), ranges=(None, (0, 3))),
+        Case(("f[5,6]", "i32[]"), ranges=(None, (0, 5))),
     ),
 )
 def take(x: Array, indices: Array) -> Array:
@@ -134,6 +135,7 @@ def _scatter_samples(s: Samples) -> Value:
         Case(("f[5]", "i32[7]", "f[7]"), ranges=(None, (0, 5), None)),
         Case(("f[4,3]", "i32[2,3]", "f[2,3,3]"), ranges=(None, (0, 4), None)),
         Case(("f[3,2]", "i32[0]", "f[0,2]"), ranges=(None, (0, 3), None)),
+        Case(("f[5,6]", "i32[]", "f[6]"), ranges=(None, (0, 5), None)),
     ),
 )
 def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
@@ -188,6 +190,7 @@ def _put_rule(x: ArrayType, indices: ArrayType, rows: ArrayType) -> ArrayType:
         Case(("f[5]", "i32[3]", "f[3]"), ranges=(None, (0, 5), None)),
         Case(("f[4,3]", "i64[2,3]", "f[2,3,3]"), ranges=(None, (0, 4), None)),
         Case(("f[3,2]", "i32[0]", "f[0,2]"), ranges=(None, (0, 3), None)),
+        Case(("f[5,6]", "i32[]", "f[6]"), ranges=(None, (0, 5), None)),
         Case(("u8[4,6]", "i32[3]", "u8[3,6]"), ranges=(None, (0, 4), None)),
     ),
 )
@@ -201,7 +204,7 @@ def put_rows(x: Array, indices: Array, rows: Array) -> Array:
 def _along(
     types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> list[tuple[int, Dim | None]]:
-    """Return which input of an indexing primitive holds indices, and their bound."""
+    """Return the position of a primitive's input of indices, and their bound."""
     axis: int = attrs["axis"]
     return [(1, types[0].shape[axis])]
 
@@ -335,7 +338,7 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
 
 
 def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
-    """Return which inputs of a primitive are a block's start indices; with bounds."""
+    """Return the positions of inputs that are a block's start, with their bounds."""
     corners: list[tuple[int, Dim | None]] = []
     for i, (dim, n) in enumerate(zip(shape, sizes), first):
         free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0

@@ -39,9 +39,12 @@ from chainrule.text import _
 from chainrule.util import validation
 
 
-def _sizes(shape: tuple[Any, ...]) -> Shape:
-    """Return the shape of random numbers: ``uniform(2, 3)`` or ``uniform((2, 3))``."""
-    return shape_of(shape, _("Random numbers are drawn in a shape."))
+def _sizes(shape: tuple[Any, ...], size: Any = None) -> Shape:
+    """Return the shape of random numbers: ``rand(2, 3)`` or ``rand(size=(2, 3))``."""
+    if size is not None and shape:
+        raise TypeError("sizes by position and by name")  # becomes a CallError
+    given = shape if size is None else (size,)
+    return shape_of(given, _("Random numbers are drawn in a shape."))
 
 
 def _real(dtype: Any) -> DType:
@@ -107,6 +110,7 @@ def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Val
 @drawing
 def uniform(
     *shape: Dim | Sequence[Dim],
+    size: Any = None,
     low: float = 0.0,
     high: float = 1.0,
     dtype: Any = None,
@@ -122,6 +126,7 @@ def uniform(
 
     Args:
         shape: sizes, ``uniform(2, 3)`` or ``uniform((2, 3))``; none for one number.
+        size: the same by name.
         low, high: the ends.
         dtype: of the result; the default dtype where it is None.
         requires_grad: whether ``backward()`` shall fill ``.grad``.
@@ -146,7 +151,7 @@ def uniform(
         unit = wrap(astype(high_bits, own)) * 2.0**-digits
         return astype((unit * wide + least).value, kind)
 
-    sizes = _sizes(shape)
+    sizes = _sizes(shape, size)
     numbers = draw_large("uniform", spread, sizes, (0,), kind, (high - low, low), own)
     if numbers is None:
         numbers = _by_blocks(spread, bits(sizes).value, options=(low, high))
@@ -157,6 +162,7 @@ def uniform(
 @drawing
 def randn(
     *shape: Dim | Sequence[Dim],
+    size: Any = None,
     mean: float = 0.0,
     std: float = 1.0,
     dtype: Any = None,
@@ -171,6 +177,7 @@ def randn(
 
     Args:
         shape: sizes, ``randn(2, 3)`` or ``randn((2, 3))``; none for one number.
+        size: the same by name.
         mean, std: of the distribution.
         dtype: of the result; the default dtype where it is None.
         requires_grad: whether ``backward()`` shall fill ``.grad``.
@@ -194,7 +201,7 @@ def randn(
         radius = sqrt(mul(full(-2.0, DType.float64, u.shape), log(u)))
         return astype((wrap(mul(radius, cos_turn(v))) * scale + middle).value, kind)
 
-    sizes = _sizes(shape)
+    sizes = _sizes(shape, size)
     count, options = size_of(sizes), (std, mean)
     # Two draws, and other counters in each.
     numbers = draw_large(

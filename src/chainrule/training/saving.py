@@ -93,7 +93,7 @@ def state_of(trainer: Any) -> Tensors:
 
 
 def settings(trainer: Any) -> dict[str, Any]:
-    """Return what a Trainer is made of, as its checkpoint's document says it."""
+    """Return a Trainer's settings as its checkpoint's document has them."""
     model, chosen = trainer.model, trainer.metrics
     return {
         "architecture": module_spec(model),

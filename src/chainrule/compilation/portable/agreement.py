@@ -77,7 +77,7 @@ def _form(graph: Graph, sizes: Sizes = NO_SIZES) -> list[Any]:
 
 
 def _outside(traced: Traced) -> list[int]:
-    """Return which tensors the inputs of a graph are that come from outside."""
+    """Return the identities of outside tensors that are inputs of a traced graph."""
     return [id(traced.slots[key].current()) for key in traced.entry.state]
 
 

@@ -373,7 +373,7 @@ def named(module: Any, name: Any) -> Name:
 
 
 def called(function: Any, args: Any) -> Any:
-    """Return what a call in a pickle makes: a tensor, a dictionary, or nothing.
+    """Return the result of a call in a pickle: a tensor, a dictionary, or nothing.
 
     Raises:
         UnreadableError: no call that is known, or arguments that it does not take.

@@ -115,7 +115,12 @@ register(
     Engine(
         "chainrule.engines.xla.executable:XlaExecutable",
         xla_problem,
-        Capabilities(host=False, threads=False, devices=True),
+        Capabilities(
+            host=False,
+            threads=False,
+            devices=True,
+            dtypes=frozenset(DType) - {DType.bfloat16},
+        ),
     ),
 )
 

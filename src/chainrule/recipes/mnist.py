@@ -14,6 +14,8 @@ decides nothing by it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference
@@ -60,6 +62,7 @@ def trainer(
     seed: int = 0,
     engine: EngineName = "auto",
     threads: int | None = None,
+    precision: Literal["bf16-mixed"] | None = None,
 ) -> cr.Trainer:
     """Return the Trainer of a network for MNIST, with the recipes' settings.
 
@@ -74,6 +77,7 @@ def trainer(
         engine=engine,
         seed=seed,
         threads=threads,
+        precision=precision,
     )
 
 

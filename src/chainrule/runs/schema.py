@@ -198,6 +198,7 @@ class Training(Section):
         engine: what computes; auto is native where it can run
         threads: threads of the native engine; else the fastest; results do not depend
             on it
+        precision: "bf16-mixed" computes the network's products as of bfloat16
         metrics: what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5,
             confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and mae
             for quantities
@@ -212,6 +213,7 @@ class Training(Section):
     seed: Annotated[int, Ge(0), Le(2**64 - 1)] = Field(0, examples=[1])
     engine: Literal["auto", "native", "numpy"] = Field("auto", examples=["numpy"])
     threads: Annotated[int, Ge(1), Le(1024)] | None = Field(None, examples=[4])
+    precision: Literal["bf16-mixed"] | None = Field(None, examples=["bf16-mixed"])
     metrics: _Metrics | None = Field(None, examples=[["accuracy", "top5"]])
     probes: _Probes = Field([], examples=[["grad_norm/*"]])
 

@@ -8,13 +8,14 @@ one that refuses bfloat16 stands in ``REFUSED`` with the reason.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule.composites.composite import Composite
-from chainrule.engines import load_engine
+from chainrule.engines import capabilities, load_engine
 from chainrule.errors import DTypeError
 from chainrule.graph.apply import rounded, single
 from chainrule.graph.emit import trace
@@ -116,6 +117,13 @@ def test_engines_round_as_the_reference(
     primitive: Primitive, rng: np.random.Generator
 ) -> None:
     """Values and derivatives; where float32 differs in its last places, by one unit."""
+    few = not runs_as_code(narrow_examples(primitive)[0])
+    check_rounding(primitive, rng, ENGINES[:1] if few else ENGINES)
+
+
+def check_rounding(
+    primitive: Primitive, rng: np.random.Generator, engines: Sequence[str]
+) -> None:
     mine = narrow_examples(primitive)
     composite = isinstance(primitive, Composite)
     graphs = [
@@ -132,10 +140,11 @@ def test_engines_round_as_the_reference(
         arrays += drawn
     whole = joined(graphs)
     names = {v.name or "": a for v, a in zip(whole.inputs, arrays)}
-    for engine in ENGINES if runs_as_code(mine[0]) else ENGINES[:1]:
-        executable = load_engine(engine, program_of(whole), threads=2)
-        got = executable.run("main", names, steps=1, sizes={})
-        for (array,), want in zip(got, wanted, strict=True):
+    for engine in engines:
+        threads = 2 if capabilities(engine).threads else None
+        executable = load_engine(engine, program_of(whole), threads=threads)
+        got = executable.run("main", names, steps=None, sizes={})
+        for array, want in zip(map(np.asarray, got), wanted, strict=True):
             assert_rounded_alike(array, want, f"{engine}: {primitive.name}")
 
 
@@ -187,14 +196,19 @@ def numbers() -> Array:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_kind_of_float32_is_rounded_to_nearest_even(engine: str) -> None:
+    check_every_kind(engine)
+
+
+def check_every_kind(engine: str) -> None:
     x = numbers()
     graph = trace(
         lambda v: (rounded(v, NARROW), rounded(rounded(v, NARROW), DType.float64)),
         [ArrayType(x.shape, DType.float32)],
         name="main",
     )
-    executable = load_engine(engine, program_of(graph), threads=1)
-    (made,), (back,) = executable.run("main", {"x0": x}, steps=1, sizes={})
+    executable = load_engine(engine, program_of(graph))
+    outputs = executable.run("main", {"x0": x}, steps=None, sizes={})
+    made, back = map(np.asarray, outputs)
     np.testing.assert_array_equal(flushed(wide(made)), flushed(nearest(x)))
     np.testing.assert_array_equal(flushed(back), flushed(nearest(x)))
     zeros = x == 0
@@ -211,6 +225,12 @@ def test_conversion_from_and_to_every_type(
     dtype: DType, rng: np.random.Generator
 ) -> None:
     """By way of float32; bits and ends of the types included."""
+    check_conversion(dtype, rng, ENGINES)
+
+
+def check_conversion(
+    dtype: DType, rng: np.random.Generator, engines: Sequence[str]
+) -> None:
     if dtype.is_float:
         with np.errstate(invalid="ignore"):
             x = numbers().astype(dtype.numpy)
@@ -231,10 +251,11 @@ def test_conversion_from_and_to_every_type(
     np.testing.assert_array_equal(wide(to), narrow)
     convert = REFERENCES[registered()["convert"]]
     np.testing.assert_array_equal(back, convert(narrow, dtype=dtype))
-    for engine in ENGINES:
-        executable = load_engine(engine, program_of(graph), threads=1)
+    for engine in engines:
+        executable = load_engine(engine, program_of(graph))
         names = {v.name or "": a for v, a in zip(graph.inputs, arrays)}
-        (made,), (again,) = executable.run("main", names, steps=1, sizes={})
+        outputs = executable.run("main", names, steps=None, sizes={})
+        made, again = map(np.asarray, outputs)
         np.testing.assert_array_equal(flushed(wide(made)), flushed(narrow))
         if dtype.is_float:
             again, back = flushed(again), flushed(back)

@@ -115,12 +115,7 @@ register(
     Engine(
         "chainrule.engines.xla.executable:XlaExecutable",
         xla_problem,
-        Capabilities(
-            host=False,
-            threads=False,
-            devices=True,
-            dtypes=frozenset(DType) - {DType.bfloat16},
-        ),
+        Capabilities(host=False, threads=False, devices=True),
     ),
 )
 

@@ -103,7 +103,15 @@ def _as(x: Array, bits: np.dtype[Any]) -> Array:
 
 
 def convert(x: Array, *, dtype: DType) -> Array:
-    """Return x in another type; floats out of an integer's range are its ends."""
+    """Return x in another type; floats out of an integer's range are its ends.
+
+    From and to bfloat16 by way of float32. XLA drops a conversion to a narrower type
+    and back, and keeps a reduced precision that is asked for.
+    """
+    if DType.bfloat16.numpy in (x.dtype, dtype.numpy):
+        x = lax.convert_element_type(x, np.float32)
+    if dtype is DType.bfloat16:
+        x = lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
     made = lax.convert_element_type(x, dtype.numpy)
     if not is_float(x) or not dtype.is_integer:
         return made

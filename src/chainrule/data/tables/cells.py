@@ -125,7 +125,7 @@ class Cells:
         elif array.dtype.kind in "mM":
             array = pandas.Series(array).astype(object).to_numpy()
         if len(array) > FEW:
-            codes, distinct = pandas.factorize(array, use_na_sentinel=False)
+            codes, distinct = _factorized(array)
             missing = pandas.isna(distinct)
         else:
             codes, distinct = np.arange(len(array)), array.tolist()
@@ -191,6 +191,22 @@ class Cells:
         if marks.values:
             missing |= np.isin(values, list(marks.values))
         return missing
+
+
+def _factorized(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a code for each cell, and the distinct cells, of which True is no 1."""
+    import pandas
+
+    if array.dtype == object:
+        cells = array.tolist()
+        kinds = {*map(type, cells)}
+        if bool in kinds and len(kinds - {bool, str, type(None)}):
+            known: dict[Any, int] = {}
+            codes = [known.setdefault((type(c), c), len(known)) for c in cells]
+            distinct = np.empty(len(known), object)
+            distinct[:] = [cell for __, cell in known]
+            return np.array(codes), distinct
+    return pandas.factorize(array, use_na_sentinel=False)
 
 
 def given_number(cell: Any) -> float:

@@ -43,7 +43,7 @@ def columns(missing: bool) -> dict[str, Any]:
         "large": [2**55 + i for i in whole],
         "nullable": pandas.array(some(whole, missing), "Int64"),
         "truth": [i % 3 == 0 for i in range(N)],
-        "truth or number": some([[1, True, 0, "b", 2.5][i % 5] for i in whole], missing),
+        "mixed": some([[1, True, 0, "b", 2.5][i % 5] for i in whole], missing),
         "text": some(texts, missing),
         "category": pandas.Categorical(some(texts, missing)),
         "price": [f"${n * 1000:,}.50" for n in whole],

@@ -379,9 +379,10 @@ class CompiledProgram:
         if steps is not None:
             steps = validation.whole("steps", steps)
         arrays, sizes = self._checked_inputs(name, inputs, steps)
-        for k in self.traced[name].entry.each if steps is not None else ():
-            if k in arrays and arrays[k].shape[:1] != (steps,):
-                raise _other_rows(name, k, arrays[k].shape, steps)
+        if steps is not None:
+            for k in self.traced[name].entry.each:
+                if k in arrays and arrays[k].shape[:1] != (steps,):
+                    raise _other_rows(name, k, arrays[k].shape, steps)
         outputs = self.entries[name].run(arrays, sizes, steps)
         return unflatten(self.traced[name].structure, outputs)
 

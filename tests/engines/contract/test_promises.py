@@ -52,7 +52,7 @@ def test_outputs_are_stacked_by_step(engine: str) -> None:
 
 
 def test_each_step_has_a_row(engine: str) -> None:
-    """Fewer rows would be read from behind the array; an engine shows no such number."""
+    """Of an array with fewer rows an engine would read what lies behind it."""
     made, total = program(engine)
     rows = np.array([[0], [3]])
     made.run("step", {"index": rows, "scale": 1.0}, steps=2)

@@ -193,7 +193,7 @@ class Cells:
         return missing
 
 
-def _factorized(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _factorized(array: np.ndarray) -> tuple[np.ndarray, Any]:
     """Return a code for each cell, and the distinct cells, of which True is no 1."""
     import pandas
 

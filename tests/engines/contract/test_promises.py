@@ -204,6 +204,18 @@ def test_capabilities_decide(device: str, monkeypatch: pytest.MonkeyPatch) -> No
         cr.compile(lambda x: x + 1, engine=device, threads=2)(cr.ones(2))
     with pytest.raises(EngineError, match="float64"):
         cr.compile(lambda x: x + 1, engine=device)(cr.ones(2, dtype="float64"))
+    with pytest.raises(EngineError, match="float64"):
+        cr.compile(lambda x: x, engine=device)(cr.ones(2, dtype="float64"))
+
+    def within(x: cr.Tensor) -> cr.Tensor:
+        def body(carry: cr.Tensor, row: cr.Tensor) -> Any:
+            carry = carry + row.astype("float64").sin().astype("float32")
+            return carry, carry
+
+        return cr.scan(body, x[0], x)[0]
+
+    with pytest.raises(EngineError, match="float64"):
+        cr.compile(within, engine=device)(cr.ones(2))
     assert cr.compile(lambda x: x + 1, engine=device)(cr.ones(2)).tolist() == [2, 2]
 
 

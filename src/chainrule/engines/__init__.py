@@ -8,8 +8,8 @@ Another engine is one more row of the registry (:func:`register`), which fulfils
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -208,9 +208,10 @@ def _values(graph: Graph) -> Iterator[tuple[Value, Node | None]]:
         for value in (*node.inputs, *node.outputs):
             if value is not None:
                 yield value, node
-        attrs: Iterable[Any] = node.attrs.values()
-        for attr in attrs:
-            parts: Any = attr if type(attr) is tuple else (attr,)
+        for attr in node.attrs.values():
+            parts = cast(
+                "tuple[Any, ...]", attr if isinstance(attr, tuple) else (attr,)
+            )
             for inner in parts:
                 if isinstance(inner, Graph):
                     yield from _values(inner)

@@ -205,3 +205,22 @@ def test_dates_are_those_of_pandas(format: str) -> None:
         np.testing.assert_array_equal(
             made.astype("M8[us]"), wanted.tz_localize(None).to_numpy().astype("M8[us]")
         )
+
+
+@pytest.mark.parametrize("nanoseconds", [False, True])
+def test_dates_far_away(nanoseconds: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many rows have those that one row has; pandas 2 takes them for missing."""
+    known = pandas.to_datetime
+
+    def to_datetime(texts: list[str], **options: Any) -> Any:
+        dates = known(texts, **options)
+        return dates.where(dates.year < 2262).as_unit("ns")
+
+    if nanoseconds:
+        monkeypatch.setattr(pandas, "to_datetime", to_datetime)
+    days = ["31.12.9999", "01.02.2024", "", "30.02.2024", "1500"]
+    zoned = ["9999-01-02T10:00Z", "2024-02-01", "", "2024-02-30", "x"]
+    for texts, form in ((days, "%d.%m.%Y"), (zoned, cells.ISO)):
+        one = [cells.dated([text], form)[0] for text in texts]
+        assert [str(date)[:4] for date in one] == ["9999", "2024", "NaT", "NaT", "NaT"]
+        np.testing.assert_array_equal(cells.dated(texts * 9, form), one * 9)

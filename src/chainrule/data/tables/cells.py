@@ -348,8 +348,14 @@ def dated(texts: Sequence[str], format: str) -> np.ndarray:
     import pandas
 
     texts = ["" if text in _MOMENTS else text for text in texts]
-    dates = pandas.to_datetime(texts, format=format, errors="coerce", utc=True)
-    return dates.tz_localize(None).to_numpy()
+    parsed = pandas.to_datetime(texts, format=format, errors="coerce", utc=True)
+    dates = parsed.tz_localize(None).to_numpy()
+    if dates.dtype == "datetime64[ns]":  # of pandas 2, which ends in the year 2262
+        dates = dates.astype("datetime64[us]")
+        for i in np.flatnonzero(np.isnat(dates)):
+            if texts[i] and (found := _simple_dates([texts[i]], format)) is not None:
+                dates[i] = found[0]
+    return dates
 
 
 def _simple_dates(texts: Sequence[str], format: str) -> np.ndarray | None:

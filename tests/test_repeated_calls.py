@@ -6,6 +6,8 @@ Whatever is changed between two calls, the second one gives what eager code give
 from __future__ import annotations
 
 import math
+import numbers
+import pickle
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -423,7 +425,10 @@ def test_a_size_is_an_integer_to_isinstance(engine: str) -> None:
                     factor = 2.0
                 case _:
                     factor = 3.0
-            known = isinstance(x.shape[0], int) and isinstance(x.shape[0], int | str)
+            size = x.shape[0]
+            known = isinstance(size, int) and isinstance(size, int | str)
+            known = known and isinstance(size, numbers.Integral)
+            pickle.dumps(x.shape)
             return self.layer(x).detach() * 0 + factor + self.layer(x) * 0 + 10 * known
 
     model, x = Branching(), cr.ones(4, 3)

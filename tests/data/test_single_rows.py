@@ -43,8 +43,10 @@ def columns(missing: bool) -> dict[str, Any]:
         "large": [2**55 + i for i in whole],
         "nullable": pandas.array(some(whole, missing), "Int64"),
         "truth": [i % 3 == 0 for i in range(N)],
+        "mixed": some([[1, True, 0, "b", 2.5][i % 5] for i in whole], missing),
         "text": some(texts, missing),
         "category": pandas.Categorical(some(texts, missing)),
+        "coded": pandas.Categorical(some([n % 7 for n in whole], missing)),
         "price": [f"${n * 1000:,}.50" for n in whole],
         "moment": pandas.to_datetime(some(TIMES, missing)),
         "zoned": pandas.to_datetime(some(TIMES, missing)).tz_localize("Asia/Taipei"),
@@ -98,6 +100,27 @@ def test_a_row_of_any_kind(kind: str, policy: Any) -> None:
             found = as_column(make(row), data).stored
             np.testing.assert_array_equal(found, data.x[i : i + 1], err_msg=name)
             assert found.dtype == data.x.dtype
+
+
+def test_numbers_that_a_frame_has_as_categories_are_codes() -> None:
+    """Of a target they are classes; what ``dtype`` and ``task`` say stays so."""
+    frame = pandas.DataFrame(
+        {
+            "zip": pandas.Categorical([900, 100, 300] * 4),
+            "share": pandas.Categorical([0.5, 1.5, 2.0] * 4),
+            "age": [7, 3, 8] * 4,
+            "kind": pandas.Categorical([1, 0] * 6),
+        }
+    )
+    data = cr.data.Dataset.from_frame(frame, target="kind", dtype={"share": "number"})
+    names = ("zip=100", "zip=300", "zip=900", "share", "age")
+    assert data.feature_names == names
+    assert data.x[:2].tolist() == [[0, 0, 1, 0.5, 7], [1, 0, 0, 1.5, 3]]
+    assert data.class_names == ("0", "1")
+    of_numbers = cr.data.Dataset.from_frame(frame, target="kind", task="regression")
+    assert of_numbers.y[:2].tolist() == [[1], [0]]
+    new = pandas.DataFrame({"zip": [300], "share": [2.0], "age": [5]})
+    assert as_column(new, data).stored.tolist() == [[0, 1, 0, 2.0, 5]]
 
 
 def test_large_whole_numbers_beside_floats_are_not_rounded() -> None:
@@ -182,3 +205,22 @@ def test_dates_are_those_of_pandas(format: str) -> None:
         np.testing.assert_array_equal(
             made.astype("M8[us]"), wanted.tz_localize(None).to_numpy().astype("M8[us]")
         )
+
+
+@pytest.mark.parametrize("nanoseconds", [False, True])
+def test_dates_far_away(nanoseconds: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many rows have those that one row has; pandas 2 takes them for missing."""
+    known = pandas.to_datetime
+
+    def to_datetime(texts: list[str], **options: Any) -> Any:
+        dates = known(texts, **options)
+        return dates.where(dates.year < 2262).as_unit("ns")
+
+    if nanoseconds:
+        monkeypatch.setattr(pandas, "to_datetime", to_datetime)
+    days = ["31.12.9999", "01.02.2024", "", "30.02.2024", "1500"]
+    zoned = ["9999-01-02T10:00Z", "2024-02-01", "", "2024-02-30", "x"]
+    for texts, form in ((days, "%d.%m.%Y"), (zoned, cells.ISO)):
+        one = [cells.dated([text], form)[0] for text in texts]
+        assert [str(date)[:4] for date in one] == ["9999", "2024", "NaT", "NaT", "NaT"]
+        np.testing.assert_array_equal(cells.dated(texts * 9, form), one * 9)

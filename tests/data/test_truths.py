@@ -92,3 +92,18 @@ def test_what_is_neither_is_refused(tmp_path: Path) -> None:
     for strange in ("2", "yes", 0.5, "1.0"):
         with pytest.raises(DataError, match="not there in training"):
             as_column({"k": [strange]}, data)
+
+
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("trained", TRAINED)
+def test_truth_values_as_classes(tmp_path: Path, trained: str, given: str) -> None:
+    """A target is read again as it was, whatever spells it."""
+    lines = [f"{i},{TRAINED[trained][not v]}" for i, v in enumerate(TRUTHS)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *lines]))
+    data = cr.data.read_csv(tmp_path / "t.csv", target="y", task="classification")
+    assert data.class_names == tuple(sorted(TRAINED[trained]))
+    frame = {"x": [float(i) for i in range(len(TRUTHS))], "y": GIVEN[given](TRUTHS)}
+    again = cr.data.read(frame, format=data.format)
+    np.testing.assert_array_equal(again.y, data.y)
+    with pytest.raises(DataError):
+        cr.data.read({"x": [1.0], "y": ["yes"]}, format=data.format)

@@ -65,6 +65,29 @@ def test_every_dtype(dtype: str) -> None:
     assert same(save({"x": np.arange(12).astype(dtype).reshape(3, 1, 4)}))
 
 
+@pytest.mark.parametrize("length", range(256, 512, 8))
+def test_headers_of_any_length(length: int) -> None:
+    """Its first byte is that of a pickle in one file of 32."""
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    header = json.dumps({"__metadata__": {"format": "pt"}, "a": entry}).encode()
+    content = np.array([1, 2], np.float32).tobytes()
+    file = file_of(header.ljust(length), content)
+    assert same(file)
+    assert cr.load_torch(io.BytesIO(file))["a"].tolist() == [1, 2]
+
+
+def test_an_empty_tensor_that_is_listed_behind_its_neighbour() -> None:
+    """Its place is that of the next one, whatever the order of the header."""
+    entry: dict[str, Any] = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    header = {
+        "a": entry,
+        "c": {**entry, "data_offsets": [8, 16]},
+        "b": {**entry, "shape": [0], "data_offsets": [8, 8]},
+        "z": {**entry, "shape": [0, 3], "data_offsets": [0, 0]},
+    }
+    assert same(file_of(header, np.arange(4, dtype=np.float32).tobytes()))
+
+
 #: Of an entry of a header: what stands there, and what may stand there instead.
 ENTRIES: list[dict[str, Any]] = [
     {"data_offsets": [0, 20]},

@@ -56,8 +56,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> dict[str, Run]:
     ) -> Run:
         assert resume == "allow"
         print("wandb: says something")
-        run = runs.setdefault(id, Run(project=project, name=name, config=config))
-        run.step += bool(run.rows)  # what it has is not given again
+        run = runs.setdefault(id, Run(project=project, name=name, config={}))
+        run.given["config"] |= config  # those of a resumed run are replaced
+        run.step = max(run.rows, default=-1) + 1  # what it has is not given again
         return run
 
     module: Any = ModuleType("wandb")
@@ -121,6 +122,8 @@ def test_a_run_that_goes_another_way_is_a_new_one_of_wandb(
     (old_id, old), (new_id, new) = server.items()
     assert last.run_id == new_id != old_id
     assert new_id in str(said[0].message)
+    assert old.given["config"]["optimizer.lr"] == 1e-2
+    assert "resumed_from" not in old.given["config"]
     assert old.code == 1, "it did not come to its end"
     assert new.code == 0
     first = min(new.rows)
@@ -145,6 +148,8 @@ def test_settings_that_change_where_nothing_is_to_take_back(
     loaded.resume(dataset(), callbacks=WandB(log_every_n_steps=1), **options)
     (run,) = server.values()
     assert [*run.rows] == [*range(1, STEPS * (EPOCHS + 1) + 1)]
+    assert run.given["config"]["optimizer.lr"] == 1.0
+    assert run.code == 0
     assert made.finished
 
 

@@ -24,6 +24,7 @@ from chainrule.graph.program import Program
 from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
+from chainrule.util import validation
 from chainrule.util.pytree import unflatten
 
 if TYPE_CHECKING:
@@ -369,11 +370,19 @@ class CompiledProgram:
 
         Raises:
             ArgumentError: an index out of range, a condition that does not hold; an
-                optimiser whose rule is another than when the program was made.
+                optimiser whose rule is another than when the program was made; steps
+                that are no whole number ≥ 1.
+            ShapeError: inputs of other shapes, or with other rows than there are steps.
         """
         if not self.traced[name].reads_the_same():
             raise _another_rule(name)
+        if steps is not None:
+            steps = validation.whole("steps", steps)
         arrays, sizes = self._checked_inputs(name, inputs, steps)
+        if steps is not None:
+            for k in self.traced[name].entry.each:
+                if k in arrays and arrays[k].shape[:1] != (steps,):
+                    raise _other_rows(name, k, arrays[k].shape, steps)
         outputs = self.entries[name].run(arrays, sizes, steps)
         return unflatten(self.traced[name].structure, outputs)
 
@@ -511,6 +520,16 @@ class CompiledProgram:
                 )
             shapes.append((value.shape, shape))
         return solve_sizes(shapes)
+
+
+def _other_rows(
+    entry: str, name: str, shape: tuple[int, ...], steps: int
+) -> ShapeError:
+    return ShapeError(
+        _("{entry} takes a row of {name!r} for each step.", entry=entry, name=name),
+        expected=_("{n} rows", n=steps),
+        got=str(shape),
+    )
 
 
 def _another_rule(entry: str) -> ArgumentError:

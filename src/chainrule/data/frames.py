@@ -107,6 +107,16 @@ class Columns(NamedTuple):
         """The names of the data frame's columns."""
         return tuple(self.labels)
 
+    def codes(self) -> list[str]:
+        """Return the columns of numbers that a frame of pandas has as categories."""
+        dtypes: Any = getattr(self.frame, "dtypes", ())
+        kinds: list[Any] = [*dtypes] if hasattr(self.frame, "iloc") else []
+        return [
+            name
+            for name, kind in zip(self.names, kinds)
+            if str(kind) == "category" and kind.categories.dtype.kind in "iuf"
+        ]
+
     def column(self, name: str) -> Array:
         """Return a data frame's column as an array of any dtype.
 

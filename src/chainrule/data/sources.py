@@ -3,6 +3,7 @@
 A further source is one more classmethod here, which calls the constructor.
 """
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from chainrule.data.column import Column
@@ -41,7 +42,9 @@ class Sources:
             target: the column to predict, or a list of several columns of numbers.
             name: of the data set.
             **options: features, dtype, task, classes, missing, missing_values, unknown
-                and decimal, as :func:`chainrule.data.read_csv` takes them.
+                and decimal, as :func:`chainrule.data.read_csv` takes them. Numbers that
+                pandas has as a ``category`` are codes, as dtype could say; a target of
+                them is of classes.
 
         Raises:
             ArgumentError: no frame, or an argument that is no choice.
@@ -56,6 +59,13 @@ class Sources:
             (('u', 'v'), array([0, 1, 0], dtype=int32))
         """
         source = Frame.of(frame, name)
+        given = options.get("dtype") or {}
+        if source.codes and isinstance(given, Mapping):
+            targets = target if isinstance(target, list | tuple) else [target]
+            coded = [n for n in source.codes if n not in targets]
+            options["dtype"] = {**dict.fromkeys(coded, "category"), **given}
+            if target in source.codes:
+                options.setdefault("task", "classification")
         return cls._of_table(
             TableReader.inferred(source, target=target, **options), name
         )

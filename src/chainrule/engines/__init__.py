@@ -9,15 +9,16 @@ Another engine is one more row of the registry (:func:`register`), which fulfils
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from chainrule.engines.contract import Buffer, Capabilities, Executable
 from chainrule.engines.garbage import gc_paused
 from chainrule.errors import EngineError, nearest
-from chainrule.graph.node import Array
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import DType
 from chainrule.text import _
 
@@ -203,21 +204,36 @@ def _check_dtypes(name: str, program: Program) -> None:
     if len(dtypes) == len(DType):
         return
     for entry in program.entries.values():
-        for node in entry.graph.nodes:
-            for value in (*node.inputs, *node.outputs):
-                if value is not None and value.dtype not in dtypes:
-                    raise EngineError(
-                        _(
-                            "The {name} engine does not compute with {dtype}.",
-                            name=name,
-                            dtype=value.dtype.name,
-                        ),
-                        expected=", ".join(sorted(d.name for d in dtypes)),
-                        got=_(
-                            "{value!r} in '{scope}', {source}",
-                            value=value,
-                            scope=node.scope,
-                            source=node.source,
-                        ),
-                        fix=_("another dtype, or another engine"),
-                    )
+        for value, node in _values(entry.graph):
+            if value.dtype in dtypes:
+                continue
+            place = node and _(
+                "in '{scope}', {source}", scope=node.scope, source=node.source
+            )
+            raise EngineError(
+                _(
+                    "The {name} engine does not compute with {dtype}.",
+                    name=name,
+                    dtype=value.dtype.name,
+                ),
+                expected=", ".join(sorted(d.name for d in dtypes)),
+                got=f"{value!r} {place or entry.name}",
+                fix=_("another dtype, or another engine"),
+            )
+
+
+def _values(graph: Graph) -> Iterator[tuple[Value, Node | None]]:
+    """Yield all values of a graph, and of those within it, with a node of each."""
+    for node in graph.nodes:
+        for value in (*node.inputs, *node.outputs):
+            if value is not None:
+                yield value, node
+        for attr in node.attrs.values():
+            parts = cast(
+                "tuple[Any, ...]", attr if isinstance(attr, tuple) else (attr,)
+            )
+            for inner in parts:
+                if isinstance(inner, Graph):
+                    yield from _values(inner)
+    for value in (*graph.inputs, *graph.outputs):
+        yield value, value.node

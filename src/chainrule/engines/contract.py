@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType, Sizes, as_dtype
+from chainrule.text import _
 
 
 class Buffer(NDArrayOperatorsMixin):
@@ -46,7 +48,7 @@ class Buffer(NDArrayOperatorsMixin):
 
     def numpy(self) -> Array:
         """Fetch a stored array from the engine's memory, as a NumPy array."""
-        return np.asarray(self.data)
+        return _unwritable(np.asarray(self.data))
 
     def is_finite(self) -> bool:
         """Return whether a stored array is free of NaN and infinity.
@@ -75,16 +77,23 @@ class Buffer(NDArrayOperatorsMixin):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
     ) -> Any:
+        if any(isinstance(x, Buffer) for x in kwargs.get("out", ())):
+            raise ArgumentError(
+                _("An array in an engine's memory is not changed in place."),
+                expected=_("an operation that makes a new array, such as a + b"),
+                got=f"{self!r}",
+                fix="a = np.array(a)",
+            )
         arrays = [x.numpy() if isinstance(x, Buffer) else x for x in inputs]
         return getattr(ufunc, method)(*arrays, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # protocols that it does not have
             raise AttributeError(name)
-        return getattr(self.numpy(), name)
+        return getattr(_unwritable(self.numpy()), name)
 
     def __getitem__(self, key: Any) -> Any:
-        return self.numpy()[key]
+        return _unwritable(self.numpy())[key]
 
     def __len__(self) -> int:
         if not self.shape:
@@ -102,6 +111,13 @@ class Buffer(NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         return f"Buffer({self.engine}, {self.dtype}{list(self.shape)})"
+
+
+def _unwritable(array: Array) -> Array:
+    """Return a view of an array that nothing is written to: it would get lost."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 class Capabilities(NamedTuple):

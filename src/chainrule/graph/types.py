@@ -7,7 +7,9 @@ one graph serves the full batch, the last partial one and a single sample.
 
 from __future__ import annotations
 
+import abc
 import builtins
+import functools
 import inspect
 import operator
 import threading
@@ -162,6 +164,10 @@ def as_dtype(dtype: Any) -> DType:
         ) from None
 
 
+#: The Python code of ``isinstance`` for abstract classes.
+_OF_ABSTRACT = abc.ABCMeta.__instancecheck__.__code__
+
+
 class SymbolicDim:
     """A symbolic size: an integer times named sizes that are known only at run time.
 
@@ -178,9 +184,15 @@ class SymbolicDim:
 
         So ``isinstance(x.shape[0], int)`` decides there as it does without a trace.
         """
-        traced = _guess.sizes is not None or _guess.decided
-        users = traced and _asked_by_user(inspect.currentframe())
-        return int if users else SymbolicDim
+        if _guess.sizes is None and not _guess.decided:
+            return SymbolicDim
+        here = inspect.currentframe()
+        if here and here.f_back and here.f_back.f_code is _OF_ABSTRACT:
+            here = here.f_back  # isinstance(x.shape[0], numbers.Integral)
+        return int if _asked_by_user(here) else SymbolicDim
+
+    def __reduce__(self) -> Any:
+        return functools.partial(SymbolicDim, factor=self.factor), self.names
 
     def __init__(self, *names: str, factor: int = 1) -> None:
         self.factor: int = factor

@@ -116,7 +116,8 @@ def tensors_of(
     size = file.seek(0, os.SEEK_END) - first
     found = {name: _tensor(name, table[name], first) for name in table}
     end = first
-    for name in sorted(found, key=lambda name: found[name].start):
+    # An empty one lies before the one that begins at the same place.
+    for name in sorted(found, key=lambda name: (found[name].start, found[name].nbytes)):
         if found[name].start != end:
             raise _damaged(_("{name!r:.80} does not begin where it should", name=name))
         end += found[name].nbytes

@@ -80,13 +80,16 @@ class _Client(Tracker):
         """Begin the client's run, or go on with one behind what it has."""
         self._client = importlib.import_module(self.package)
         settings = _digest(config)
-        made = self._init(run_id, config)
-        if run_id is not None and settings != self._settings and self._next > step + 1:
+        other = run_id is not None and settings != self._settings
+        # The client would put other settings in place of those that a run had.
+        made = self._init(run_id, {} if other else config)
+        if other:
+            behind = self._next > step + 1
             with redirect_stdout(sys.stderr):
                 self._finish(False)
-            made = self._init(
-                None, {**config, "resumed_from": run_id, "resumed_at": step}
-            )
+            resumed = {"resumed_from": run_id, "resumed_at": step} if behind else {}
+            made = self._init(None if behind else run_id, {**config, **resumed})
+        if run_id not in (None, made):
             warn(
                 _(
                     "{kind} goes on as the run {made}: it takes nothing back.",

@@ -30,11 +30,12 @@ def of_user(filename: str) -> bool:
 
 def _called(filename: str) -> str:
     """Return what people call a file: a notebook's cells have names of their own."""
-    if "ipykernel_" in filename:
-        shell: Any = sys.modules["IPython"].get_ipython()
-        label = shell and shell.compile.format_code_name(filename)
-        if label is not None:
-            return label[1]
+    # A process that a notebook has started runs cells too, without IPython.
+    python: Any = sys.modules.get("IPython") if "ipykernel_" in filename else None
+    shell: Any = python and python.get_ipython()
+    name_of: Any = getattr(getattr(shell, "compile", None), "format_code_name", None)
+    if name_of and (label := name_of(filename)) is not None:  # IPython 8
+        return label[1]
     return os.path.basename(filename)
 
 

@@ -9,6 +9,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.errors import ArgumentError
+from chainrule.graph.types import ArrayType, DType
 from chainrule.training import BatchSource, Loop, RunState, StepInputs, compile_program
 from tests.engines.device import traffic
 
@@ -50,6 +54,28 @@ def test_a_result_is_not_changed_in_place_behind_the_engine(engine: str) -> None
     y += 1
     assert kept[0, 0] != 100.0
     np.testing.assert_allclose(f(y).numpy()[0, 0], 203.0)
+
+
+def test_nothing_is_written_into_a_buffer(engine: str) -> None:
+    """On no engine: in the memory of one it would stay, of another get lost."""
+    traced = trace_entry(
+        "double", double, [Input("x", ArrayType((6, 4), DType.float32))]
+    )
+    made = CompiledProgram([traced], engine=engine)
+    buffer: Any = made.put("double", "x", X)
+    for change in (
+        lambda: buffer.__iadd__(1),
+        lambda: np.add(X, X, out=buffer),
+        lambda: buffer.fill(0),
+        lambda: buffer.sort(),
+        lambda: buffer[0].fill(0),
+        lambda: buffer.T.__setitem__(0, 0),
+    ):
+        with pytest.raises((ArgumentError, ValueError), match=r"in place|read-only"):
+            change()
+    np.testing.assert_array_equal(buffer, X)
+    np.testing.assert_array_equal((buffer + 1) * buffer, (X + 1) * X)
+    np.testing.assert_array_equal(made.run("double", {"x": buffer}), 2 * X + 1)
 
 
 def test_views_of_a_result(engine: str) -> None:

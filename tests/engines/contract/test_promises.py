@@ -13,7 +13,7 @@ from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.engines import Capabilities, Engine, capabilities, resolve_engine
-from chainrule.errors import ArgumentError, EngineError
+from chainrule.errors import ArgumentError, EngineError, ShapeError
 from chainrule.graph.types import ArrayType, DType
 from tests.engines.device import traffic
 
@@ -49,6 +49,26 @@ def test_outputs_are_stacked_by_step(engine: str) -> None:
     assert np.asarray(numbers).tolist() == [3]
     assert np.asarray(totals).shape == (1,)
     assert total.tolist() == [18]
+
+
+def test_each_step_has_a_row(engine: str) -> None:
+    """Of an array with fewer rows an engine would read what lies behind it."""
+    made, total = program(engine)
+    rows = np.array([[0], [3]])
+    made.run("step", {"index": rows, "scale": 1.0}, steps=2)
+    for steps in (1, 3, 40):
+        for index in (rows, made.put("step", "index", rows)):
+            with pytest.raises(ShapeError, match=f"{steps} rows"):
+                made.run("step", {"index": index, "scale": 1.0}, steps=steps)
+    counted = trace_entry(
+        "step", lambda x: x + 1, [Input("x", ArrayType((), DType.float64), each=True)]
+    )
+    with pytest.raises(ShapeError, match="2 rows"):
+        CompiledProgram([counted], engine=engine).run("step", {"x": 1.0}, steps=2)
+    for steps in (0, -1, True, 1.5):
+        with pytest.raises(ArgumentError, match="steps"):
+            made.run("step", {"index": rows[:0], "scale": 1.0}, steps=steps)
+    assert total.tolist() == [5]
 
 
 def test_a_result_is_a_snapshot(engine: str) -> None:
@@ -184,6 +204,18 @@ def test_capabilities_decide(device: str, monkeypatch: pytest.MonkeyPatch) -> No
         cr.compile(lambda x: x + 1, engine=device, threads=2)(cr.ones(2))
     with pytest.raises(EngineError, match="float64"):
         cr.compile(lambda x: x + 1, engine=device)(cr.ones(2, dtype="float64"))
+    with pytest.raises(EngineError, match="float64"):
+        cr.compile(lambda x: x, engine=device)(cr.ones(2, dtype="float64"))
+
+    def within(x: cr.Tensor) -> cr.Tensor:
+        def body(carry: cr.Tensor, row: cr.Tensor) -> Any:
+            carry = carry + row.astype("float64").sin().astype("float32")
+            return carry, carry
+
+        return cr.scan(body, x[0], x)[0]
+
+    with pytest.raises(EngineError, match="float64"):
+        cr.compile(within, engine=device)(cr.ones(2))
     assert cr.compile(lambda x: x + 1, engine=device)(cr.ones(2)).tolist() == [2, 2]
 
 

@@ -125,7 +125,7 @@ class Cells:
         elif array.dtype.kind in "mM":
             array = pandas.Series(array).astype(object).to_numpy()
         if len(array) > FEW:
-            codes, distinct = pandas.factorize(array, use_na_sentinel=False)
+            codes, distinct = _factorized(array)
             missing = pandas.isna(distinct)
         else:
             codes, distinct = np.arange(len(array)), array.tolist()
@@ -191,6 +191,22 @@ class Cells:
         if marks.values:
             missing |= np.isin(values, list(marks.values))
         return missing
+
+
+def _factorized(array: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Return a code for each cell, and the distinct cells, of which True is no 1."""
+    import pandas
+
+    if array.dtype == object:
+        cells = array.tolist()
+        kinds = {*map(type, cells)}
+        if bool in kinds and len(kinds - {bool, str, type(None)}):
+            known: dict[Any, int] = {}
+            codes = [known.setdefault((type(c), c), len(known)) for c in cells]
+            distinct = np.empty(len(known), object)
+            distinct[:] = [cell for __, cell in known]
+            return np.array(codes), distinct
+    return pandas.factorize(array, use_na_sentinel=False)
 
 
 def given_number(cell: Any) -> float:
@@ -332,8 +348,14 @@ def dated(texts: Sequence[str], format: str) -> np.ndarray:
     import pandas
 
     texts = ["" if text in _MOMENTS else text for text in texts]
-    dates = pandas.to_datetime(texts, format=format, errors="coerce", utc=True)
-    return dates.tz_localize(None).to_numpy()
+    parsed = pandas.to_datetime(texts, format=format, errors="coerce", utc=True)
+    dates = parsed.tz_localize(None).to_numpy()
+    if dates.dtype == "datetime64[ns]":  # of pandas 2, which ends in the year 2262
+        dates = dates.astype("datetime64[us]")
+        for i in np.flatnonzero(np.isnat(dates)):
+            if texts[i] and (found := _simple_dates([texts[i]], format)) is not None:
+                dates[i] = found[0]
+    return dates
 
 
 def _simple_dates(texts: Sequence[str], format: str) -> np.ndarray | None:

@@ -7,7 +7,7 @@ JSON in the format of a data set.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -155,18 +155,7 @@ class Category:
         >>> Category("smoker", ("False", "True")).spellings["1"]
         'True'
         """
-        texts = {*self.categories, *self.rare}
-        digits = texts == {"0", "1"}
-        if not digits and not {text.lower() for text in texts} <= {"false", "true"}:
-            return {}
-        return {
-            other: text
-            for text in sorted(texts)
-            for spelled in _TRUTHS
-            if text.lower() in spelled
-            for other in {*spelled, *map(str.title, spelled), *map(str.upper, spelled)}
-            if other not in texts
-        }
+        return _spellings({*self.categories, *self.rare})
 
     def names(self) -> list[str]:
         """Return the names of a categorical column's features."""
@@ -267,6 +256,7 @@ class Classes:
             InvalidCellError: a text that is none of the classes.
         """
         known = {text: i for i, text in enumerate(self.classes)}
+        known |= {k: known[text] for k, text in _spellings({*self.classes}).items()}
         labels = np.array([known.get(text, -1) for text in cells.texts], np.int32)
         missing = cells.missing(marks) & (labels < 0)
         if (invalid := (labels < 0) & ~missing).any():
@@ -277,6 +267,23 @@ class Classes:
 
 Feature = Number | Category | Date
 Target = Number | Classes
+
+
+def _spellings(texts: Set[str]) -> dict[str, str]:
+    """Return other spellings of texts that are truth values; none for other texts."""
+    if texts != {"0", "1"} and not {text.lower() for text in texts} <= {
+        "false",
+        "true",
+    }:
+        return {}
+    return {
+        other: text
+        for text in sorted(texts)
+        for spelled in _TRUTHS
+        if text.lower() in spelled
+        for other in {*spelled, *map(str.title, spelled), *map(str.upper, spelled)}
+        if other not in texts
+    }
 
 
 def _indicator(column: Number | Date) -> list[str]:

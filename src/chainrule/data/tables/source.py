@@ -149,9 +149,11 @@ class Frame(Source):
 
     Attributes:
         arrays: the columns as arrays, by name.
+        codes: the columns of numbers that the frame has as categories.
     """
 
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    codes: Sequence[str] = ()
     word = "row"
 
     @classmethod
@@ -169,7 +171,7 @@ class Frame(Source):
         arrays = {column: columns.column(column) for column in columns.names}
         require_one_length([*arrays.values()], name)
         index = tuple(c for c in columns.names[:1] if INDEX.fullmatch(c))
-        return cls(name, columns.names, index, arrays=arrays)
+        return cls(name, columns.names, index, arrays=arrays, codes=columns.codes())
 
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()

@@ -122,10 +122,11 @@ def _content(file: BinaryIO) -> Content:
     file.seek(0)
     if start.startswith(b"PK\3\4"):
         return _zipped(file, size)
-    if start.startswith(b"\x80"):
-        return _legacy(file, size)
+    # First: the length of its header may begin with the byte of a pickle.
     if start[8:9] == b"{" and 8 < int.from_bytes(start[:8], "little") + 8 <= size:
         return _safetensors(file)
+    if start.startswith(b"\x80"):
+        return _legacy(file, size)
     fix = "" if start else _("file.seek(0) first, where it was just written")
     raise UnreadableError(_("a file that begins with {start!r}", start=start), fix)
 

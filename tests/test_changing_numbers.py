@@ -9,6 +9,7 @@ one more program, and what it costs otherwise is bounded.
 from __future__ import annotations
 
 import collections
+import functools
 import gc
 import itertools
 import math
@@ -441,3 +442,61 @@ def test_a_size_that_grows_is_compiled_for_now_and_then(engine: str) -> None:
     for n in range(1, 65):
         assert run(np.ones(n, np.float32)).item() == 2 * n
     assert jit.compilations - before <= 2 * 7
+
+
+@functools.lru_cache
+def _kept(k: int) -> float:
+    return _RATE * k
+
+
+def _by_dictionary(k: int) -> float:
+    if k not in _MEMO:
+        _MEMO[k] = _RATE * k
+    return _MEMO[k]
+
+
+class _Lazy:
+    first: float | None = None
+
+    @functools.cached_property
+    def once(self) -> float:
+        return _RATE * 3
+
+    def later(self) -> float:
+        if self.first is None:
+            self.first = _RATE * 3
+        return self.first
+
+
+_RATE, _MEMO, _LAZY = 0.5, dict[int, float](), _Lazy()
+CACHES: dict[str, Callable[[], float]] = {
+    "lru_cache": lambda: _kept(3),
+    "lru_cache by what the number is": lambda: _kept(round(_RATE * 6)),
+    "dictionary": lambda: _by_dictionary(3),
+    "cached_property": lambda: _LAZY.once,
+    "attribute": lambda: _LAZY.later(),
+}
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_what_functions_remember_is_of_the_users_numbers(name: str) -> None:
+    global _RATE
+    read = CACHES[name]
+
+    def run(x: cr.Tensor) -> cr.Tensor:
+        return x * read() * _RATE
+
+    step = cr.compile(run, engine="numpy")
+    for rate in (0.5, 0.25, 0.125, 2.0):
+        _RATE = rate
+        _kept.cache_clear()
+        _MEMO.clear()
+        vars(_LAZY).clear()
+        for _ in range(2):
+            made = step(X).numpy()
+            np.testing.assert_allclose(made, run(X).numpy(), rtol=1e-6)
+        remembered = read()  # outside, and of the user's number
+        _kept.cache_clear()
+        _MEMO.clear()
+        vars(_LAZY).clear()
+        assert remembered == read()

@@ -11,6 +11,7 @@ nothing hides a difference: not with k = 0, nor with weights that are zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,10 @@ from chainrule.tensor import Tensor
 #: The difference of results, relative to the largest element, by bytes of the dtype:
 #: Python folds numbers in float64, a graph rounds each step to its dtype.
 TOLERANCE = {2: 2e-2, 4: 1e-4, 8: 1e-9}
+
+
+class FilledError(Exception):
+    """A trace with other numbers than the user's has filled a cache of the user's."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,16 @@ class Tracing:
         guards = Guards(self.function, self.objects, numbers)
         shapes = [i.type.shape for i in self.inputs]
         came = [a.shape for a in self.arrays]
-        with guessing(solve_sizes(list(zip(shapes, came)))) as size_guards:
-            traced = trace_entry(self.name, function, [*self.inputs, *outside])
-        guards.refuse_changes(self.name)
+        filled = False
+        try:
+            with guessing(solve_sizes(list(zip(shapes, came)))) as size_guards:
+                traced = trace_entry(self.name, function, [*self.inputs, *outside])
+            guards.refuse_changes(self.name)
+        finally:
+            if numbers:  # which are not the user's: nobody may remember what came of it
+                filled = guards.take_back()
+        if filled:
+            raise FilledError
         return PromotedTrace(traced, guards, size_guards, tuple(numbers))
 
     def results(
@@ -147,13 +159,19 @@ def promoted(
     """
     if not numbers:
         return tracing.trace(), []
-    attempt = _promoted(tracing, numbers)
+    try:
+        attempt, filled = _promoted(tracing, numbers), False
+    except FilledError:
+        attempt, filled = None, True
     if attempt is not None:
         return attempt, []
     plain = tracing.trace()  # what is wrong without them is the user's to know
     best, chosen, constants = plain, list[Number](), list[Number]()
     for number in numbers:
-        attempt = _promoted(tracing, [*chosen, number]) if len(numbers) > 1 else None
+        attempt = None
+        if filled or len(numbers) > 1:  # caches hold now what the plain trace made
+            with suppress(FilledError):
+                attempt = _promoted(tracing, [*chosen, number])
         if attempt is None:
             constants.append(number)
         else:
@@ -162,11 +180,17 @@ def promoted(
 
 
 def _promoted(tracing: Tracing, numbers: Sequence[Number]) -> PromotedTrace | None:
-    """Trace a function with floats as inputs; None if that would change results."""
+    """Trace a function with floats as inputs; None if that would change results.
+
+    Raises:
+        FilledError: a cache would have kept what was computed with other numbers.
+    """
     others = [n.kind(0.618 + 0.173 * i) for i, n in enumerate(numbers)]
     try:
         wanted = tracing.trace(numbers, others)
         result = tracing.trace(numbers)
+    except FilledError:
+        raise
     except Exception:  # noqa: BLE001 - whatever Python makes of a scalar
         return None
     for whole in (1, 0):

@@ -173,3 +173,19 @@ def test_nan_wins_in_each_line(at: int) -> None:
     x[::3, at] = np.nan
     made = cr.compile(lambda v: cr.amax(v, dim=1), engine="native")(cr.tensor(x))
     np.testing.assert_array_equal(made.numpy(), x.max(1))
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_sum_of_a_number_that_is_the_same_everywhere(
+    engine: Any, threads: int
+) -> None:
+    def run(x: cr.Tensor) -> Any:
+        wide = x.sum().expand(64, 96)
+        return wide.sum(), (wide * 2 + 1).sum(), wide.mean(), wide.sum(1)
+
+    x = cr.tensor([1.0, 2.0, 0.5])
+    made = cr.compile(run, engine=engine, threads=threads)(x)
+    wanted = [3.5 * 6144, 8 * 6144, 3.5, np.full(64, 3.5 * 96)]
+    for one, two in zip(made, wanted, strict=True):
+        np.testing.assert_array_equal(one.numpy(), np.float32(two))

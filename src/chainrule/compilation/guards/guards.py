@@ -243,6 +243,35 @@ class Guards:
             sources = self._scan().sources
             self._add(s for s in sources if s.key not in known or s.key[1] == "cache")
 
+    def take_back(self) -> bool:
+        """Empty what a trace has filled: caches, dictionaries, attributes.
+
+        Returns:
+            whether there was anything.
+        """
+        filled = False
+        for guard in list(self.changes()):
+            now = guard.get()
+            if not _fills_cache(guard, now):
+                continue
+            if isinstance(now, dict) and now is guard.item:
+                assert guard.print is not None
+                for key in list(now)[len(guard.print[1]) :]:
+                    del now[key]
+            elif guard.item is None and guard.source.put is not None:
+                guard.source.put(None)
+            filled = True
+        for (_name, mapping, __), had in zip(self._growing, self._had):
+            for key in mapping.keys() - had:
+                filled = True
+                if isinstance(mapping, dict):
+                    del mapping[key]
+        for cache, misses in self._caches:
+            if cache.cache_info().misses > misses:
+                cache.cache_clear()
+                filled = True
+        return filled
+
 
 def changed(function: str, name: str) -> ArgumentError:
     """Return the error for a function that changes outside objects while traced."""

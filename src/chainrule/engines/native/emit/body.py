@@ -44,7 +44,7 @@ from chainrule.engines.native.math.scalar import I64, checked
 from chainrule.engines.runtime_checks import Condition
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
-from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.layout import StridedView, row_major
 from chainrule.engines.schedule.maps import elementwise_inputs, partial_sums_of
 from chainrule.engines.schedule.sharing import (
     ONE,
@@ -57,7 +57,7 @@ from chainrule.engines.schedule.sharing import (
 )
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, Sizes, resolve, size_of
+from chainrule.graph.types import Dim, Shape, Sizes, resolve, size_of
 from chainrule.primitives.checks import require
 from chainrule.primitives.indexing import (
     dynamic_update_slice,
@@ -291,10 +291,13 @@ class BodyBuilder:
         sums: Sequence[tuple[Value, StridedView]],
         ins: Sequence[tuple[Value, StridedView]],
         body: Body,
+        domain: Shape,
     ) -> None:
         """Emit an elementwise loop that also computes partial sums of some results."""
         operands = [*outs, *ins]
         views = [view for _, view in operands if view.shape]
+        # Of a number that is the same everywhere nothing lies in memory.
+        views.append(StridedView(sums[0][0], domain, row_major(domain)))
         order = next((view for view in views if view.blocking), views[0])
         (units,) = sums[0][0].shape
         rows = order.shape[0]

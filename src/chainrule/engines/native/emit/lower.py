@@ -37,6 +37,7 @@ from chainrule.engines.native.runtime.code import CONDITION
 from chainrule.engines.schedule.layout import row_major
 from chainrule.engines.schedule.libraries import BY_NUMPY
 from chainrule.engines.schedule.maps import (
+    domain_of,
     fingerprint,
     loop_body,
     partial_sums_of,
@@ -90,7 +91,8 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
     if len(outs) == len(results):
         builder.map(key, label, outs, ins, run)
     else:
-        builder.partial_reduction(key, label, outs, results[len(outs) :], ins, run)
+        sums = results[len(outs) :]
+        builder.partial_reduction(key, label, outs, sums, ins, run, domain_of(node))
 
 
 def _inline(b: ir.IRBuilder, body: Graph, values: list[Any]) -> list[Any]:

@@ -33,7 +33,7 @@ from _pytest.runner import runtestprotocol  # noqa: E402
 
 from chainrule.engines import native_problem  # noqa: E402
 from chainrule.text.languages import set_language  # noqa: E402
-from tests.ways import WAYS  # noqa: E402
+from tests.ways import ENGINES, WAYS  # noqa: E402
 
 gc.disable()  # until all tests are collected: of their objects none is garbage
 set_language("en")  # whatever the locale of who runs them
@@ -220,7 +220,7 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
 
 
-@pytest.fixture(params=["numpy", "native"])
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """Return each engine that runs here."""
     name = request.param

@@ -14,6 +14,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, GraphError
 from chainrule.utils.checkpoint import checkpoint, checkpoint_sequential
+from tests.ways import WAYS
 
 BLOCKS = 6
 x = cr.tensor(np.random.default_rng(0).normal(size=(32, 16)).astype(np.float32))
@@ -66,7 +67,7 @@ def trained(loss_of: Callable[..., cr.Tensor], engine: str) -> list[np.ndarray]:
     return [*losses, *gradients, *state, cr.rand(3).numpy()]
 
 
-@pytest.mark.parametrize("engine", ["eager", "numpy", "native"])
+@pytest.mark.parametrize("engine", WAYS)
 @pytest.mark.parametrize("loss_of", [each_block, segments])
 def test_training_is_the_same(loss_of: Any, engine: str) -> None:
     expected, got = trained(plain, engine), trained(loss_of, engine)

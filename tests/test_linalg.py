@@ -19,11 +19,12 @@ import pytest
 import chainrule as cr
 from chainrule.errors import ArgumentError, ChainruleError, GradientError
 from tests.rows import table
+from tests.ways import ENGINES
 
 L = cr.linalg
-ENGINES = (None, "numpy", "native")
+CALLED_BY = (None, *ENGINES)
 SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]])
-each = pytest.mark.parametrize("engine", ENGINES)
+each = pytest.mark.parametrize("engine", CALLED_BY)
 
 
 def on(engine: str | None, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,8 +28,7 @@ from chainrule.errors import (
     ShapeError,
 )
 from chainrule.interop.serialization import digest
-
-ENGINES = ["numpy", "native"]
+from tests.ways import ENGINES
 
 
 def network() -> nn.Module:

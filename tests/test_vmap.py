@@ -13,6 +13,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.nn import functional as F
 from tests.rows import table
+from tests.ways import WAYS
 
 SAMPLES = 4
 
@@ -249,7 +250,7 @@ def _points(rng: np.random.Generator) -> tuple[Any, Any]:
     return x, cr.tensor(rng.integers(0, 3, SAMPLES))
 
 
-@pytest.mark.parametrize("way", ["eager", "numpy", "native"])
+@pytest.mark.parametrize("way", WAYS)
 def test_gradients_for_each_sample_of_a_module_are_those_of_a_loop(way, model, rng):
     x, y = _points(rng)
     parameters = {n: p.detach() for n, p in model.named_parameters()}

@@ -13,6 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import GradientError, ShapeError
+from tests.ways import ENGINES, WAYS
 
 
 def test_a_hook_sees_and_replaces_the_gradient_of_any_tensor() -> None:
@@ -61,7 +62,7 @@ def test_a_second_derivative_goes_through_a_hook() -> None:
     assert h.item() == 288.0**2  # of 9 x⁴, and through the hook once more, as PyTorch
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_compiled_step_calls_the_hooks_of_parameters(engine: str) -> None:
     w = nn.Parameter([1.0, 2.0])
 
@@ -160,7 +161,7 @@ def test_forward_hooks_with_keywords_and_in_front() -> None:
     assert order == ["first", "second"]
 
 
-@pytest.mark.parametrize("engine", ["eager", "numpy", "native"])
+@pytest.mark.parametrize("engine", WAYS)
 def test_backward_hooks_see_and_replace_gradients(engine: str) -> None:
     layer = nn.Linear(2, 3)
     x = cr.ones(4, 2, requires_grad=True)

@@ -15,6 +15,7 @@ import pytest
 import chainrule as cr
 from tests.cli.test_train import RUN
 from tests.training.moments import traceable
+from tests.ways import ENGINES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
@@ -111,7 +112,7 @@ def test_a_signal_saves_the_run(chainrule: Any, whole: Path, name: str) -> None:
 @traceable
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIGNALS)
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_signals_at_many_moments(chainrule: Any, name: str, engine: str) -> None:
     """Between two instructions of a step, or of what saves it."""
     Path("moons.toml").write_text(RUN, encoding="utf-8")

@@ -14,6 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule.runs import RunFileError, file
 from tests.cli.conftest import one_message
+from tests.ways import ENGINES
 
 LAYERS = (
     'layers = [{ class = "Embedding", embedding_dim = 8 }, '
@@ -51,7 +52,7 @@ def chinese(chainrule: Any) -> Any:
     return chainrule
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_chinese_from_the_file_to_predictions(chinese: Any, engine: str) -> None:
     if engine == "native":
         pytest.importorskip("llvmlite")

@@ -16,6 +16,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from tests.ways import ENGINES
 
 STEPS, BATCH, SIZES = 200, 64, (20, 64, 64, 32, 32, 5)
 #: Dropout of 0.2 keeps an element where its 32 random bits are below this.
@@ -122,7 +123,7 @@ def test_the_trainer_with_a_last_batch_of_one_row(bias, epochs):
     x, y = data(10 * BATCH + 1)
     x = x.astype(np.float32)
     made = {}
-    for engine in ("numpy", "native"):
+    for engine in ENGINES:
         model = network(bias=bias)
         trainer = cr.Trainer(
             model,

@@ -5,16 +5,15 @@ It may lie in another layout than the other way wants, and be written over in pl
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from tests.ways import ENGINES
 
 Update = Callable[[cr.Tensor, cr.Tensor], cr.Tensor]
-ENGINES = ["numpy", *["native"] * (importlib.util.find_spec("llvmlite") is not None)]
 UPDATES: dict[str, Update] = {
     "transposed": lambda w, a: 0.5 * (w + w.mT),
     "times a matrix": lambda w, a: w - 0.01 * (w @ a),

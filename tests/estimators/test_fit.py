@@ -23,6 +23,7 @@ from chainrule.sklearn import (
     ChainruleRegressor,
     ChainruleTransformer,
 )
+from tests.ways import ENGINES
 
 IRIS = load_iris(return_X_y=True)
 
@@ -374,7 +375,7 @@ def test_a_column_of_labels_is_taken_with_a_warning() -> None:
 @pytest.mark.slow
 def test_both_engines_agree() -> None:
     X, y = IRIS
-    a, b = (small(engine=engine).fit(X, y) for engine in ("numpy", "native"))
+    a, b = (small(engine=engine).fit(X, y) for engine in ENGINES)
     np.testing.assert_allclose(a.predict_proba(X), b.predict_proba(X), rtol=1e-6)
 
 

@@ -30,6 +30,7 @@ from chainrule.sklearn import (
     ChainruleRegressor,
     ChainruleTransformer,
 )
+from tests.ways import ENGINES
 
 X, Y = load_iris(return_X_y=True)
 GRID = {"hidden_layer_sizes": [(4,), (8, 8)]}
@@ -57,7 +58,7 @@ def test_a_search_with_threads_gives_what_one_gives() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_search_with_processes_gives_what_one_gives(
     backend: str, engine: str
 ) -> None:

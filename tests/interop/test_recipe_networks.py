@@ -33,6 +33,7 @@ from tests.parity.onnx_file import (
     worst,
     worst_of_any,
 )
+from tests.ways import ENGINES
 
 pytestmark = [pytest.mark.slow, pytest.mark.parity]
 
@@ -177,7 +178,7 @@ def test_networks(name: str) -> None:
             off = worst(model, inputs, axis=axis)
         print(f"{name:14} {kind:20} {off:.1e}")
         assert off <= RELATIVE, kind
-        for engine in ("numpy", "native"):
+        for engine in ENGINES:
             same_program(model, inputs, axis or 0, engine)
 
 

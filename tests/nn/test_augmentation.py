@@ -11,6 +11,7 @@ import chainrule as cr
 import chainrule.nn.functional as F
 from chainrule import errors, nn, optim
 from chainrule.nn.sampling import sample
+from tests.ways import ENGINES
 
 LAYERS = [
     nn.RandomHorizontalFlip(),
@@ -22,7 +23,6 @@ LAYERS = [
     nn.RandomErasing(),
 ]
 IMAGES = np.random.default_rng(0).standard_normal((64, 2, 7, 9)).astype(np.float32)
-ENGINES = ["numpy", "native"]
 #: Places near 8 are known to 1e-6, and between two pixels numbers differ by up to 6.
 ROUNDING = 1e-5
 

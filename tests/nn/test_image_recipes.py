@@ -13,6 +13,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError, ShapeError
 from chainrule.nn import color
+from tests.ways import ENGINES
 
 DRAW = np.random.default_rng(0)
 IMAGES = DRAW.random((5, 3, 6, 7), dtype=np.float32)
@@ -157,7 +158,7 @@ def mixed_labels(labels: list[int]) -> Any:
     return nn.MixUp(num_classes=2)(cr.zeros(2, 1), cr.tensor(labels))
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_labels_outside_the_classes_stop_a_run(engine: Any) -> None:
     def loss(prediction: Any, target: Any) -> Any:
         return (prediction - target).square().mean()
@@ -278,7 +279,7 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_engines_agree() -> None:
     losses = []
-    for engine in ("numpy", "native"):
+    for engine in ENGINES:
         history = trainer(engine).fit(DATA, epochs=1, batch_size=8, progress=False)
         losses.append(history.steps["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-4)

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError
 from tests.mistakes import explained
-from tests.ways import WAYS
+from tests.ways import ENGINES, WAYS
 
 
 def parameters(*gradients, dtype="float64"):
@@ -115,7 +115,7 @@ def test_the_norm_does_not_depend_on_threads(threads: int) -> None:
     assert norm(threads) == norm(2)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
     """The engines lay weights and moments as before: clipping adds no copies."""
     if engine not in WAYS:

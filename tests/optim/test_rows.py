@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError, ShapeError
-from tests.ways import WAYS
+from tests.ways import ENGINES, WAYS
 
 V, D = 9, 3
 
@@ -192,7 +192,7 @@ def test_a_trainers_machine_code_writes_rows_in_place() -> None:
     assert emitted.arena_bytes < 50_000
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_trainers_batch_looks_up_rows_of_one_table_twice(engine: Any) -> None:
     """N rows and 3 N rows: an item, and those before it."""
 
@@ -220,7 +220,7 @@ def test_a_trainers_batch_looks_up_rows_of_one_table_twice(engine: Any) -> None:
     assert weights[0] == pytest.approx(weights[1], rel=1e-5)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_sizes_that_have_no_sum(engine: Any) -> None:
     """Named ones are refused; others are traced as they are."""
     table = nn.Embedding.from_pretrained(cr.zeros(V, D), freeze=False, sparse=True)

@@ -8,6 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, NonFiniteError
+from tests.ways import ENGINES
 
 EPOCHS, ROWS, BATCH = 6, 40, 8
 MAKERS = {
@@ -110,7 +111,7 @@ def test_some_of_the_parameters_are_trained_and_the_rest_stay(tmp_path) -> None:
     assert list(again.optimizer.params) == ["2.weight", "2.bias"]
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_gradient_that_is_not_finite_is_reported(engine) -> None:
     if engine == "native":
         pytest.importorskip("llvmlite", reason="llvmlite has no wheel here")

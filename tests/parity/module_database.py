@@ -33,6 +33,7 @@ from tests.parity.sample_databases import (
     is_tensor,
     through_log_softmax,
 )
+from tests.ways import ENGINES
 
 
 @functools.cache
@@ -233,7 +234,7 @@ class ModuleCheck:
 
         mine.zero_grad()
         wanted = self.attempt(label, lambda: step(*tensors))
-        for engine in ("numpy", "native") if wanted else ():
+        for engine in ENGINES if wanted else ():
             mine.load_state_dict(state)
             mine.zero_grad()
             run = cr.compile(step, engine=engine)

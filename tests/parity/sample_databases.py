@@ -27,6 +27,7 @@ import torch
 import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.graph.types import as_dtype
+from tests.ways import ENGINES
 
 #: PyTorch's dtypes that exist here.
 DTYPES = {
@@ -612,7 +613,7 @@ class Check:
             of = iter(given)
             return self.function(*filled(args, of), **filled(kwargs, of))
 
-        for engine in ("numpy", "native"):
+        for engine in ENGINES:
             run = cr.compile(function, engine=engine)
             found = self.attempt(f"{engine}: {label}", lambda r=run: r(*tensors))
             if found is None:

@@ -14,6 +14,7 @@ import torch
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
+from tests.ways import ENGINES
 
 pytestmark = pytest.mark.parity
 RNG = np.random.default_rng(0)
@@ -39,7 +40,7 @@ def test_frequencies(name: str, n: int) -> None:
 def test_order(name: str, n: int, dim: int | tuple[int, ...] | None) -> None:
     x = np.arange(n * 3).reshape(n, 3)
     theirs = getattr(torch.fft, name)(torch.tensor(x), dim).numpy()
-    for engine in (None, "numpy", "native"):
+    for engine in (None, *ENGINES):
         function = getattr(cr.fft, name)
         mine = function if engine is None else cr.compile(function, engine=engine)
         np.testing.assert_array_equal(mine(cr.tensor(x), dim).numpy(), theirs)
@@ -100,7 +101,7 @@ def test_a_spectral_filter_as_one_program() -> None:
     def curvature(x: Any) -> Any:
         return (cr.grad(filtered)(x) ** 2).sum()
 
-    for engine in ("numpy", "native"):
+    for engine in ENGINES:
         program = cr.compile(cr.grad(curvature), engine=engine)
         for count in (3, 5, 4):
             x = RNG.normal(size=(count, 11))
@@ -155,7 +156,7 @@ def test_what_is_refused(call: Any) -> None:
 
 def test_a_gap_between_windows_is_refused_where_it_runs() -> None:
     spectrum = cr.stft(cr.ones(16), 4, hop_length=4, center=False)
-    for engine in ("numpy", "native"):
+    for engine in ENGINES:
 
         def back(x: Any, window: Any) -> Any:
             return cr.istft(x, 4, 4, window=window, center=False)
@@ -203,7 +204,7 @@ def test_short_time_transforms(options: Any, shape: tuple[int, ...]) -> None:
         y = cr.stft(x, **forth)
         return y, cr.istft(y, length=36, **options | ours)
 
-    for engine in (None, "numpy", "native"):
+    for engine in (None, *ENGINES):
         run = both if engine is None else cr.compile(both, engine=engine)
         y, z = run(cr.tensor(x))
         np.testing.assert_allclose(y.numpy(), pairs(theirs), atol=1e-11)
@@ -245,7 +246,7 @@ def test_derivatives_of_short_time_transforms() -> None:
         squared = cr.stack([re * re - im * im, 2 * re * im], -1)
         return (cr.istft(squared, 8, window=window) * weights).sum()
 
-    for engine in ("numpy", "native"):
+    for engine in ENGINES:
         ours = cr.compile(cr.grad(here, (0, 1)), engine=engine)(x, window)
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-9, 1e-9)

@@ -17,6 +17,7 @@ from chainrule.recipes import Experiment
 from chainrule.recipes import algorithm1 as recipe
 from chainrule.recipes import textbook as book
 from chainrule.recipes.evaluation import same_training
+from tests.ways import ENGINES
 
 #: The steps as the book prints them, with the formulas on one line.
 STEPS = (
@@ -150,7 +151,7 @@ def test_the_small_network_equals_the_trainers(
     assert outputs == pytest.approx([0.1, 0.9, 0.9, 0.1], abs=0.01)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_digits_network_equals_the_trainers(
     engine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

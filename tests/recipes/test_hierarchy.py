@@ -11,6 +11,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.recipes import Experiment, hierarchy
 from chainrule.recipes.evaluation.patches import receptive_field
+from tests.ways import ENGINES
 
 from .runs import check
 
@@ -30,7 +31,7 @@ def test_an_input_of_the_receptive_field_is_one_unit(model: nn.Sequential) -> No
         assert z.flatten(1).shape == (1, z.shape[1])
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_ascent_ends_at_the_top(engine: str, model: nn.Sequential) -> None:
     """Layer 1 is linear: without μ the best input is w/(s λ), cut to 0 … 1."""
     experiment = Experiment(engine=engine, threads=1)

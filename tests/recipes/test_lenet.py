@@ -12,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import cli, recipes
 from chainrule.recipes import cnn, lenet
+from tests.ways import ENGINES
 
 from .runs import cut_short
 
@@ -51,7 +52,7 @@ def pooled(a: np.ndarray) -> np.ndarray:
     return a.reshape(c, h // 2, 2, w // 2, 2).max((2, 4))
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_scores_by_hand(engine: str) -> None:
     """Both networks, image by image in float64; dropout changes nothing here."""
     x = cr.data.mnist()[1].x[:2]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from chainrule.recipes import mnist
+from tests.ways import ENGINES
 
 
 def test_the_textbooks_network() -> None:
@@ -39,7 +40,7 @@ def test_one_epoch_on_a_part_learns_something() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_published_accuracy_is_beaten(engine: str) -> None:
     """Published for this network: 97.71 ± 0.02 %; the bar is 98.4 % over five seeds."""
     train, test = mnist.data()

@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import multimodal
 from chainrule.recipes.datasets import easy_vqa
+from tests.ways import ENGINES
 
 from .runs import check, needing
 
@@ -18,7 +19,7 @@ RECIPE = "multimodal"
 needs_data = needing("easy_vqa", "PIL")
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_product_by_hand(engine: str) -> None:
     """From the convolutions' maps on, in float64; a question with and one without."""
     rng = np.random.default_rng(0)

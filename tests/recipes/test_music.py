@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import music
 from chainrule.recipes.datasets import fiddle_tunes
+from tests.ways import ENGINES
 
 from .datasets.test_fiddle_tunes import TUNE
 from .runs import check, needing
@@ -19,7 +20,7 @@ RECIPE = "music"
 needs_data = needing("pyAudioAnalysis", "music21", "sklearn")
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_follows_the_end_says_nothing(engine: str) -> None:
     """Rows behind the last note may hold anything but for the mark that they are."""
     cr.manual_seed(0)

@@ -11,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import Experiment, own_images
 from chainrule.recipes.datasets.animal_shapes import ANIMALS
+from tests.ways import ENGINES
 
 from .runs import check, need, needing, quick
 
@@ -66,7 +67,7 @@ def test_both_engines_begin_alike(
     """The first step to rounding; Adam makes much of it later where slopes are 0."""
     monkeypatch.setattr(own_images, "QUICK_EPOCHS", 2)
     losses = []
-    for engine in ("numpy", "native"):
+    for engine in ENGINES:
         experiment = Experiment("own-images", engine=engine, quick=True)
         train, test = own_images.images(experiment, str(folder)).split(
             0.8, stratify=True

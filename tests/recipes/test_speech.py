@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule.recipes import Experiment, speech
 from chainrule.recipes.datasets import japanese_vowels
+from tests.ways import ENGINES
 
 from .runs import check, needing
 
@@ -19,7 +20,7 @@ needs_data = needing("aeon")
 
 
 @pytest.mark.parametrize("name", speech.NETWORKS)
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_follows_the_end_says_nothing(name: str, engine: str) -> None:
     """Alone, beside a longer one, and with zeros behind: the same scores."""
     rng = np.random.default_rng(0)

@@ -12,6 +12,7 @@ import pytest
 from chainrule.recipes import Experiment, two_two_one
 from tests.textbook import oracle
 from tests.textbook.oracle import TWO_TWO_ONE, Pass, mpf
+from tests.ways import ENGINES
 
 
 def exact(lr: float = 0.5) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def flat(value: Any) -> list[Any]:
     return [value]
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_number(engine: str) -> None:
     found = two_two_one.run(Experiment(engine=engine))
     expected = exact()
@@ -66,7 +67,7 @@ def test_every_number(engine: str) -> None:
     json.dumps(found)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("lr", [0.1, 3.0])
 def test_three_ways_are_equal(engine: str, lr: float) -> None:
     found = two_two_one.run(Experiment(engine=engine), lr=lr)

@@ -17,11 +17,11 @@ import torch
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines import native_problem
+from tests.ways import ENGINES
 
 pytestmark = pytest.mark.parity
 
-ENGINES = [None, "numpy"] if native_problem() else [None, "numpy", "native"]
+CALLED_BY = [None, *ENGINES]
 rng = np.random.default_rng(0)
 
 
@@ -481,5 +481,5 @@ def test_a_program_computes_what_it_does_there(
         return numbers(function(lab, *[lab.tensor(a.copy()) for a in given]))
 
     wanted = run(Theirs())
-    for engine in ENGINES:
+    for engine in CALLED_BY:
         compare(run(Ours(engine)), wanted, tolerance)

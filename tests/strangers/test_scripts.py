@@ -18,16 +18,16 @@ import pytest
 import torch
 
 import chainrule as cr
-from chainrule.engines import native_problem
 from chainrule.errors import ArgumentError
 from tests.strangers import given
 from tests.strangers.test_programs import compare
+from tests.ways import ENGINES
 
 pytestmark = pytest.mark.parity
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("[a-z]*.py"))
 COMPILE = cr.compile
-ENGINES = [None, "numpy"] if native_problem() else [None, "numpy", "native"]
+CALLED_BY = [None, *ENGINES]
 
 #: Programs whose step cannot be compiled as it stands, by what the refusal says.
 REFUSED = {"sentences": "src_mask is set in a function that is compiled"}
@@ -72,7 +72,7 @@ def test_a_program_with_another_import(
     source = path.read_text("utf-8")
     monkeypatch.setattr(torch, "compile", eager)
     wanted = run(torch, source, path.name, dtype)
-    for engine in ENGINES:
+    for engine in CALLED_BY:
         compiled = functools.partial(COMPILE, engine=engine) if engine else eager
         monkeypatch.setattr(cr, "compile", compiled, raising=False)
         if engine and path.stem in REFUSED:

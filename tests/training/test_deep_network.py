@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.engines import native_problem
+from tests.ways import ENGINES
 
 pytestmark = pytest.mark.skipif(
     native_problem() is not None, reason="the native engine cannot run here"
@@ -43,10 +44,10 @@ def test_the_engines_agree_over_128_steps() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1000, 20)).astype(np.float32)
     y = (x[:, :4] + 0.5 * rng.normal(size=(1000, 4))).argmax(1)
-    made = {engine: deep(engine) for engine in ("numpy", "native")}
+    made = {engine: deep(engine) for engine in ENGINES}
     for trainer in made.values():
         trainer.fit((x, y), epochs=4, batch_size=32, progress=False)
-    steps = [made[engine].history.steps for engine in ("numpy", "native")]
+    steps = [made[engine].history.steps for engine in ENGINES]
     assert len(steps[0]["loss"]) == 128
     np.testing.assert_allclose(steps[0]["loss"], steps[1]["loss"], rtol=1e-5)
     for name in steps[0]:

@@ -9,6 +9,7 @@ import chainrule as cr
 from chainrule import nn, optim, random
 from chainrule.primitives.random import seed_key
 from chainrule.training import Callback, loop
+from tests.ways import ENGINES
 
 from .conftest import Make, pixels, same, small_network
 
@@ -218,7 +219,7 @@ def test_time_spent_elsewhere_does_not_count(make: Make, data: cr.data.Dataset) 
     )
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_frozen_and_trained_again_between_two_runs(engine: str) -> None:
     if engine == "native":
         pytest.importorskip("llvmlite", reason="llvmlite has no wheel here")

@@ -10,6 +10,7 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.engines import engine_names
 from chainrule.text import tr
 
 EXAMPLES = """\b
@@ -45,7 +46,7 @@ Examples:
 )
 @speaking.option(
     "--engine",
-    type=click.Choice(["auto", "native", "numpy"]),
+    type=click.Choice(engine_names()),
     default="auto",
     show_default=True,
     help="What computes.",

@@ -15,6 +15,7 @@ import click
 from chainrule import errors, recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import STARTED, cli, command, say, tell
+from chainrule.engines import engine_names
 from chainrule.recipes.experiment import SETTINGS
 from chainrule.text import _, tr, translated
 from chainrule.text.tables import text_table
@@ -54,7 +55,7 @@ DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
 )
 @speaking.option(
     "--engine",
-    type=click.Choice(["auto", "native", "numpy"]),
+    type=click.Choice(engine_names()),
     help="What computes; auto is native where it can run.  [default: auto]",
 )
 @speaking.option(

@@ -105,7 +105,7 @@ register(
     Engine(
         "chainrule.engines.native.runtime.executable:NativeExecutable",
         native_problem,
-        Capabilities(schedules=True, replicas=True),
+        Capabilities(schedules=True, replicas=True, compiles_each_size=False),
     ),
 )
 

@@ -112,6 +112,8 @@ class Capabilities(NamedTuple):
         threads: it takes the number of threads to use.
         replicas: its executables have ``replica()``, for another thread at the same
             time, where they use one thread each.
+        compiles_each_size: it compiles an entry point for each named size that comes,
+            not once for all up to the largest.
         devices: it can spread a program over several devices and processes.
         dtypes: the element types that it computes with.
     """
@@ -120,6 +122,7 @@ class Capabilities(NamedTuple):
     schedules: bool = False
     threads: bool = True
     replicas: bool = False
+    compiles_each_size: bool = True
     devices: bool = False
     dtypes: frozenset[DType] = frozenset(DType)
 

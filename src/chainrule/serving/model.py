@@ -68,7 +68,7 @@ class Served:
         """Compile a program for the numbers of rows that its calls have."""
         (rows,) = self.program.graph.size_names
         for count in (1 << i for i in range(MOST.bit_length())):
-            if self.program.engine != "native" or count == MOST:
+            if self.program.compiles_each_size or count == MOST:
                 self.program.prepare(**{rows: count})
 
     def _rows_are_apart(self) -> bool:
@@ -99,11 +99,11 @@ class Served:
         return [np.concatenate(outputs) for outputs in zip(*parts)]
 
     def _call(self, arrays: list[Array], count: int) -> list[Array]:
-        """Call the program; on the NumPy engine with a number of rows it knows.
+        """Call the program with a number of rows that its engine has compiled it for.
 
-        There each number of rows is compiled, so rows are added up to a power of two.
+        Most compile each number of rows: there rows are added up to a power of two.
         """
-        if not self.together or self.program.engine == "native":
+        if not self.together or not self.program.compiles_each_size:
             return self.program.run(arrays)
         more = (1 << (count - 1).bit_length()) - count
         if more:

@@ -87,6 +87,7 @@ class LoadedProgram:
         codes: of inputs that are texts, the code of each.
         metadata: what the file says of itself: classes, columns, version.
         engine: the name of the engine.
+        compiles_each_size: whether it compiles the program for each number of rows.
     """
 
     def __init__(
@@ -96,6 +97,9 @@ class LoadedProgram:
         self.codes: Mapping[str, Codes] = program.codes
         self.metadata: Mapping[str, Any] = program.metadata
         self.engine, self._threads = resolve_engine(engine), checked(threads)
+        able = capabilities(self.engine)
+        if not able.threads and threads == 1:  # by default: there is no such number
+            self._threads = None
         self._program = program
         self._names = tuple([f"x{i}" for i in range(len(self.inputs))])
         # Most programs have one input and one output, with nothing around them.
@@ -105,7 +109,8 @@ class LoadedProgram:
         self._first: Executable | None = None
         self._idle: list[Executable] = []
         # Code of the native engine writes to memory of its executable alone.
-        self._apart = capabilities(self.engine).replicas and self._threads == 1
+        self.compiles_each_size = able.compiles_each_size
+        self._apart = able.replicas and self._threads == 1
 
     @property
     def graph(self) -> Graph:

@@ -9,13 +9,14 @@ Another engine is one more row of the registry (:func:`register`), which fulfils
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from chainrule.engines.contract import Buffer, Capabilities, Executable
 from chainrule.engines.garbage import gc_paused
+from chainrule.engines.spread import Axes, Devices, spread_over
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
@@ -51,7 +52,8 @@ class Engine:
 
     Attributes:
         load: where its executable is: ``module:class``, called with the program and
-            ``threads``. The module is imported when the engine is first used.
+            ``threads``, and with ``spread`` where it spreads programs over devices
+            (:class:`~chainrule.engines.spread.Spread`). The module is imported when the engine is first used.
         problem: why it cannot run here, or None where it can.
         capabilities: what it can do beyond running programs.
     """
@@ -171,6 +173,9 @@ def load_engine(
     program: Program,
     *,
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
 ) -> Executable:
     """Load a program into an engine, ready to run; return the executable.
 
@@ -178,13 +183,18 @@ def load_engine(
         name: ``auto``, or the name of an engine.
         program: the entry points and their state.
         threads: how many threads to use; None lets the engine decide.
+        devices, mesh, sharding: over which devices it is spread, and how; see
+            :mod:`chainrule.engines.spread`.
 
     Raises:
-        EngineError: the engine cannot run here, takes no number of threads, or has not
-            all element types of the program.
+        EngineError: the engine cannot run here, takes no number of threads or devices,
+            has fewer devices, or has not all element types of the program.
+        ArgumentError: a mesh or a sharding that cannot be.
     """
     name = resolve_engine(name)
     engine = _registry[name]
+    able = engine.capabilities.devices
+    spread = spread_over(name, able, devices, mesh, sharding)
     if threads is not None and not engine.capabilities.threads:
         raise EngineError(
             _("The {name} engine takes no number of threads.", name=name),
@@ -194,7 +204,9 @@ def load_engine(
         )
     _check_dtypes(name, program)
     module, __, kind = engine.load.partition(":")
-    return getattr(importlib.import_module(module), kind)(program, threads=threads)
+    over = {"spread": spread} if able else {}
+    make = getattr(importlib.import_module(module), kind)
+    return make(program, threads=threads, **over)
 
 
 def _check_dtypes(name: str, program: Program) -> None:

@@ -41,6 +41,19 @@ AT_RUN_TIME = (
 )
 
 
+class _Devices(click.ParamType):
+    """A number of devices on the command line, or ``all``."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if value == "all" else click.IntRange(1).convert(value, param, ctx)
+
+
+#: The type of the option ``--devices``.
+DEVICES = _Devices()
+
+
 class _Group(speaking.Group):
     """A command group that suggests the nearest name for an unknown command."""
 

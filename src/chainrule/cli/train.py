@@ -14,7 +14,7 @@ import click
 
 from chainrule import errors, recipes
 from chainrule.cli import speaking
-from chainrule.cli.common import STARTED, cli, command, say, tell
+from chainrule.cli.common import DEVICES, STARTED, cli, command, say, tell
 from chainrule.engines import engine_names
 from chainrule.recipes.experiment import SETTINGS
 from chainrule.text import _, tr, translated
@@ -62,6 +62,11 @@ DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
     "--threads",
     type=click.IntRange(1),
     help="Threads of the native engine; results do not depend on it.",
+)
+@speaking.option(
+    "--devices",
+    type=DEVICES,
+    help="Devices of the engine xla that share each batch, or all.",
 )
 @speaking.option(
     "--limit", type=click.IntRange(1), help="Use the first N samples of each set only."
@@ -240,13 +245,13 @@ def _begun(
     settings = {
         option: value for option, value in settings.items() if value is not None
     }
-    known = {"seed", "engine", "threads"}.union(own)
+    known = {"seed", "engine", "threads", "devices"}.union(own)
 
     def flags(names: Iterable[str]) -> list[str]:
         return ["--" + name.replace("_", "-") for name in names]
 
     if unknown := [option for option in settings if option not in known]:
-        taken = ["quick", "seed", "engine", "threads", *own]
+        taken = ["quick", "seed", "engine", "threads", "devices", *own]
         values = (settings[option] for option in unknown)
         raise errors.ArgumentError(
             _(
@@ -267,14 +272,14 @@ def _begun(
 def _resumed(
     target: str | None, resume: Path, options: dict[str, Any], every: float
 ) -> recipes.Experiment:
-    """Restore a recipe's run to resume; only the number of threads may differ.
+    """Restore a recipe's run to resume; only threads and devices may differ.
 
     Raises:
         ArgumentError: another recipe, or another setting.
     """
-    threads = options.pop("threads")
+    resources = {name: options.pop(name) for name in ("threads", "devices")}
     experiment = recipes.Experiment.restore(
-        resume, threads=threads, checkpoint_every=every
+        resume, checkpoint_every=every, **resources
     )
     own = {
         "recipe": experiment.name,

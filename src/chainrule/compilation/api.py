@@ -40,7 +40,8 @@ from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input
 from chainrule.compilation.variants import CALLS, CachedCall, Variant, Variants
-from chainrule.engines import EngineName, resolve_engine
+from chainrule.engines import EngineName, capabilities, resolve_engine
+from chainrule.engines.spread import Axes, Devices, spread_over
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import context
@@ -73,12 +74,15 @@ class Compiled(Generic[P, R]):
         engine: str,
         threads: int | None,
         shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+        **spread: Any,
     ) -> None:
         functools.update_wrapper(self, function)
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function: Callable[..., Any] = function
         self.engine, self.threads = engine, threads
         self._engine = resolve_engine(engine)
+        spread_over(self._engine, capabilities(self._engine).devices, **spread)
+        self._resources = {"threads": threads, **spread}
         self.shapes = sizes_of(shapes)
         self._variants = Variants(self.__name__)
         self._numbers: dict[Any, Number] = {}
@@ -418,7 +422,7 @@ class Compiled(Generic[P, R]):
         for number in constants:
             self._numbers.pop(number.key, None)
         traced = result.traced
-        program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
+        program = CompiledProgram([traced], engine=self.engine, **self._resources)
         result.guards.add_modules(module for module, __ in traced.modes)
         return Variant(
             program,
@@ -489,6 +493,9 @@ def compile(
     *,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Compiled[P, Any]: ...
 @overload
@@ -497,6 +504,9 @@ def compile(
     *,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Compiled[P, R]: ...
 @overload
@@ -505,6 +515,9 @@ def compile(
     *,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
 @strict
@@ -513,6 +526,9 @@ def compile(
     *,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Any:
     """Compile ``function`` so that each call runs one graph on an engine.
@@ -529,6 +545,9 @@ def compile(
             Python needs the number, once for each.
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         threads: how many threads the engine uses; None lets the engine decide.
+        devices, mesh, sharding: as for :class:`~chainrule.training.Trainer`. Axes of
+            the first named size of ``shapes`` are divided along ``data``; an argument
+            of fixed sizes where ``sharding`` has its name, ``{"x": ("data", None)}``.
         shapes: names for the sizes that vary, by argument: ``{"x": ("N", 784)}``; then
             the first compilation serves all of them. Sizes that its Python compares
             equal with something, such as one row, have one of their own.
@@ -549,7 +568,15 @@ def compile(
     tensor(14.)
     """
     if function is None:
-        return functools.partial(compile, engine=engine, threads=threads, shapes=shapes)
+        return functools.partial(
+            compile,
+            engine=engine,
+            threads=threads,
+            devices=devices,
+            mesh=mesh,
+            sharding=sharding,
+            shapes=shapes,
+        )
     if not callable(function):
         raise ArgumentError(
             _("compile takes a function."),
@@ -557,4 +584,5 @@ def compile(
             got=f"{function!r:.60}",
             fix=_("cr.compile(f)(x) in place of cr.compile(f(x))"),
         )
-    return Compiled(function, engine, threads, shapes)
+    over = {"devices": devices, "mesh": mesh, "sharding": sharding}
+    return Compiled(function, engine, threads, shapes, **over)

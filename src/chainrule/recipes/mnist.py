@@ -18,6 +18,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference
 from chainrule.text import _, say
+from chainrule.engines.spread import Devices
 from chainrule.training import EngineName
 
 SUMMARY = _("handwritten digits: 784-128-64-10, ReLU, cross-entropy, AdamW, one cycle")
@@ -60,6 +61,7 @@ def trainer(
     seed: int = 0,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
 ) -> cr.Trainer:
     """Return the Trainer of a network for MNIST, with the recipes' settings.
 
@@ -74,6 +76,7 @@ def trainer(
         engine=engine,
         seed=seed,
         threads=threads,
+        devices=devices,
     )
 
 

@@ -51,7 +51,12 @@ class Stages:
             self._loops.pop().close()
 
     def fit(
-        self, name: str, trainer: Trainer, train: Any, threads: int | None, **fit: Any
+        self,
+        name: str,
+        trainer: Trainer,
+        train: Any,
+        resources: Mapping[str, Any],
+        **fit: Any,
     ) -> Trainer:
         """Train a network as a resumable stage; see :meth:`Experiment.fit`."""
         path = self.directory.stage(name)
@@ -62,7 +67,7 @@ class Stages:
         if not (path / checkpoint.FILE).exists():
             trainer.fit(train, **fit)
             return trainer
-        parts = {"model": trainer.model, "loss": trainer.loss, "threads": threads}
+        parts = {"model": trainer.model, "loss": trainer.loss, **resources}
         trainer = Trainer.load(path, metrics=trainer.metrics, **parts)
         if not trainer.finished:
             fixed = {"epochs", "batch_size", "drop_last", "validation_name"}

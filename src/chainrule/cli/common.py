@@ -29,6 +29,7 @@ from chainrule.data import progress
 from chainrule.text import _, numbers, tr, translated
 from chainrule.text.languages import language
 from chainrule.text.safe_stderr import Outlet, occupy
+from chainrule.util.processes import is_writer
 from chainrule.version import __version__
 
 STARTED = time.perf_counter()
@@ -142,7 +143,12 @@ def say(text: str) -> None:
 
 
 def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
-    """Print a command's result on standard output: a JSON object, or ``text``."""
+    """Print a command's result on standard output: a JSON object, or ``text``.
+
+    Of several processes that run a command together the first prints it.
+    """
+    if not is_writer():
+        return
     if as_json:
         click.echo(json.dumps(numbers.plain(result), allow_nan=False))
     else:
@@ -255,6 +261,8 @@ def _warnings_as_messages() -> Iterator[None]:
     usual = warnings.showwarning
 
     def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
+        if not is_writer():
+            return
         if issubclass(category, errors.ChainruleWarning):
             say(tr("Warning: {message}", message=errors.message_of(message)))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import sys
 import time
 from collections.abc import Iterable
@@ -15,10 +16,11 @@ import click
 from chainrule import errors, recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import DEVICES, STARTED, cli, command, say, tell
-from chainrule.engines import engine_names
+from chainrule.engines import engine_names, resolve_engine
 from chainrule.recipes.experiment import SETTINGS
 from chainrule.text import _, tr, translated
 from chainrule.text.tables import text_table
+from chainrule.util.processes import is_writer
 
 EXAMPLES = """\b
 Examples:
@@ -114,6 +116,8 @@ def train(
     """
     from chainrule.runs import FromRecipe, Session, load, results
 
+    if options["engine"] is not None:
+        resolve_engine(options["engine"])  # joins the processes of the run, first of all
     if out is not None and resume is not None:
         raise errors.ArgumentError(
             _("--out and --resume exclude each other."),
@@ -311,7 +315,9 @@ def _study(
     """Run a recipe (study), with its output on standard error if ``as_json``."""
     from chainrule.runs import tracebacks
 
-    place = contextlib.redirect_stdout(sys.stderr) if as_json else None
+    place: Any = contextlib.redirect_stdout(sys.stderr) if as_json else None
+    if not is_writer():  # the first of several processes prints
+        place = contextlib.redirect_stdout(io.StringIO())
     try:
         with (
             place or contextlib.nullcontext(),

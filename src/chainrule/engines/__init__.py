@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -56,17 +56,20 @@ class Engine:
             (:class:`~chainrule.engines.spread.Spread`). The module is imported when the engine is first used.
         problem: why it cannot run here, or None where it can.
         capabilities: what it can do beyond running programs.
+        join: where the function is that joins several processes, ``module:function``;
+            it is called before anything else. None: it runs in one process.
     """
 
-    __slots__ = ("capabilities", "load", "problem")
+    __slots__ = ("capabilities", "join", "load", "problem")
 
     def __init__(
         self,
         load: str,
         problem: Callable[[], str | None] = lambda: None,
         capabilities: Capabilities | None = None,
+        join: str | None = None,
     ) -> None:
-        self.load, self.problem = load, problem
+        self.load, self.problem, self.join = load, problem, join
         self.capabilities = capabilities or Capabilities()
 
 
@@ -118,6 +121,7 @@ register(
         "chainrule.engines.xla.executable:XlaExecutable",
         xla_problem,
         Capabilities(host=False, threads=False, devices=True),
+        "chainrule.engines.xla.processes:start",
     ),
 )
 
@@ -132,7 +136,10 @@ EngineName = Literal["auto", "numpy", "native", "xla"]
 
 
 def resolve_engine(name: str) -> str:
-    """Return the name of the engine for a request; ``auto`` selects one."""
+    """Return the name of the engine for a request; ``auto`` selects one.
+
+    An engine that runs in several processes joins those that there are.
+    """
     if name == "auto":
         return next(n for n in AUTO if _registry[n].problem() is None)
     if name not in _registry:
@@ -150,6 +157,8 @@ def resolve_engine(name: str) -> str:
             got=problem,
             fix=_('install that, or use engine="numpy"'),
         )
+    if (join := _registry[name].join) is not None:
+        _found(join)()
     return name
 
 
@@ -203,10 +212,14 @@ def load_engine(
             fix=_("leave it out; the engine has settings of its own"),
         )
     _check_dtypes(name, program)
-    module, __, kind = engine.load.partition(":")
     over = {"spread": spread} if able else {}
-    make = getattr(importlib.import_module(module), kind)
-    return make(program, threads=threads, **over)
+    return _found(engine.load)(program, threads=threads, **over)
+
+
+def _found(place: str) -> Any:
+    """Return what ``module:name`` says."""
+    module, __, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _check_dtypes(name: str, program: Program) -> None:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from chainrule.errors import ArgumentError, SaveError
 from chainrule.text import _
+from chainrule.util.processes import is_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -262,8 +263,12 @@ def replace(
 
     Raises:
         SaveError: where the file system refuses.
-    """
 
+    Of several processes that run one program the first writes; so do all functions
+    here that change files.
+    """
+    if not is_writer():
+        return
     beside = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -302,6 +307,8 @@ def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
     Raises:
         SaveError: the file system refuses, or what is there is no regular file.
     """
+    if not is_writer():
+        return
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if new else os.O_APPEND)
     with (
         refusals(
@@ -321,6 +328,8 @@ def sweep(path: Path) -> None:
     """
     import glob
 
+    if not is_writer():
+        return
     for left in path.parent.glob(f".{glob.escape(path.name[:200])}.*.tmp"):
         with ignoring():
             left.unlink()
@@ -342,6 +351,8 @@ def make_directory(path: Path) -> None:
     Raises:
         SaveError: where the file system refuses.
     """
+    if not is_writer():
+        return
     with refusals(
         _("The directory for the run cannot be made."),
         expected=_("a directory at {path}, or the right to make it", path=path),

@@ -22,12 +22,14 @@ from chainrule.engines.threads import uninterrupted
 from chainrule.engines.xla.backend import need_home, wide
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
-from chainrule.engines.xla.placement import Placement
+from chainrule.engines.xla.placement import Placement, whole
+from chainrule.engines.xla.processes import Witness, together
 from chainrule.engines.xla.steps import Step
 from chainrule.graph.interpret import at_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes
+from chainrule.text import _
 
 #: Compiled functions kept: of each entry point, size and block; the oldest goes first.
 FUNCTIONS_AT_MOST = 32
@@ -69,14 +71,16 @@ class DeviceBuffer(Buffer):
 
     def numpy(self) -> Array:
         """Fetch the array; wait until it is computed."""
-        cut = [np.asarray(a)[:n] if n is not None else a for a, n in self.parts]
+        with together():
+            fetched = [(np.asarray(whole(a)), n) for a, n in self.parts]
+        cut = [a if n is None else a[:n] for a, n in fetched]
         return np.array(cut[0]) if len(cut) == 1 else np.concatenate(cut)
 
     def is_finite(self) -> bool:
         """Return whether no element is NaN or infinite, found where the array lies."""
         if self.dtype.kind != "f":
             return True
-        with wide():
+        with wide(), together():
             return bool(jnp.isfinite(self.data).all())
 
 
@@ -98,6 +102,7 @@ class XlaExecutable:
         need_home()
         started = time.perf_counter()
         self.placement = Placement(program, spread)
+        self._witness = Witness(program)
         self.entries: dict[str, Entry] = {}
         for name, entry in program.entries.items():
             self.entries[name] = entry.with_graph(opened(entry.graph))
@@ -130,6 +135,7 @@ class XlaExecutable:
         need_home()
         with wide():
             where = self.placement.input(self.entries[entry], name, array.shape)
+            self._witness.note(_("the data {name!r}", name=name), array)
             return DeviceBuffer([(self._array(array, where), None)])
 
     def write(self, name: str, array: Array | Buffer) -> None:
@@ -140,6 +146,7 @@ class XlaExecutable:
         with wide(), self._lock:
             if not isinstance(data, jax.Array):
                 data = np.broadcast_to(np.asarray(data, t.dtype.numpy), t.shape)
+                self._witness.note(_("the value of {name!r}", name=name), data)
             self._state[name] = self._array(data, self.placement.state(name))
 
     def read(self, name: str) -> Buffer:
@@ -153,7 +160,8 @@ class XlaExecutable:
         """Wait until all runs are done."""
         need_home()
         with self._lock:
-            jax.block_until_ready(list(self._state.values()))
+            with together():
+                jax.block_until_ready(list(self._state.values()))
 
     # -- programs ----------------------------------------------------------------------
 
@@ -227,8 +235,9 @@ class XlaExecutable:
     ) -> list[Buffer]:
         """Run a program's entry point; with ``steps`` outputs have a row a step."""
         need_home()
-        with self._lock, wide():
+        with self._lock, wide(), together():
             self.completed = 0
+            self._witness.check(entry, steps, inputs)
             step = self.prepare(entry, sizes)
             arrays = [_given(inputs[name]) for name in step.entry.inputs]
             key = (entry, tuple(sizes.values()))

@@ -206,6 +206,15 @@ class Placement:
         return jax.jit(_same, out_shardings=sharding)(array)
 
 
+def whole(array: jax.Array) -> jax.Array:
+    """Return an array that this process can read: all of it, where others have parts."""
+    if array.is_fully_replicated or array.is_fully_addressable:
+        return array
+    where = array.sharding
+    assert isinstance(where, NamedSharding)
+    return jax.jit(_same, out_shardings=NamedSharding(where.mesh, PartitionSpec()))(array)
+
+
 def _same(array: jax.Array) -> jax.Array:
     return array
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ ADDRESS, COUNT, NUMBER = (
 #: Seconds without a sign of life after which a process is given up, and those for which
 #: one that ends waits for the others.
 HEARTBEAT, SHUTDOWN = 30, 10
+#: Seconds that the first process stays when another one is missed.
+LINGER = 5.0
 #: What JAX's errors say where a connection to another process has broken.
 _BROKEN = (
     "gloo",
@@ -201,11 +204,14 @@ def together() -> Iterator[None]:
 def _leave() -> None:
     """End a process that has missed another one, without waiting for that.
 
-    JAX would wait until the others end as well, and then abort.
+    JAX would wait until the others end as well, and then abort. It aborts them at once
+    when the first process has ended: so that waits until they have had their say.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    if processes.is_writer():
+        time.sleep(LINGER)
     os._exit(1)
 
 

@@ -11,11 +11,13 @@ from jax import numpy as jnp
 
 from chainrule.composites.control import cond, scan
 from chainrule.engines.xla.checks import Checks, first_of, may_refuse, nothing_failed
+from chainrule.engines.xla.pooling import spread_windows
+from chainrule.engines.xla.sums import inner_sums
 from chainrule.graph.emit import tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node
 from chainrule.graph.primitive import Primitive
-from chainrule.passes import prepare
+from chainrule.passes import prepare, simplify
 from chainrule.passes.scans import share_scans
 from chainrule.passes.windows import share_windows
 
@@ -31,7 +33,7 @@ def opened(graph: Graph) -> Graph:
     """
     graph = prepare(share_scans(graph))
     with tracing():
-        return share_windows(graph)
+        return inner_sums(simplify(spread_windows(share_windows(graph))))
 
 
 def _scan(

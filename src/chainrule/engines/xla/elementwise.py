@@ -43,6 +43,16 @@ def _abs(x: Array) -> Array:
     return lax.abs(x) if signed else x
 
 
+def _larger(a: Array, b: Array) -> Array:
+    """Return the larger of two, NaN where one is; of equals the second (of zeros)."""
+    return lax.select(lax.gt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.max(a, b)
+
+
+def _smaller(a: Array, b: Array) -> Array:
+    """Return the smaller of two, NaN where one is; of equals the second (of zeros)."""
+    return lax.select(lax.lt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.min(a, b)
+
+
 def _sign(x: Array) -> Array:
     zero = same(x, 0)
     positive = lax.convert_element_type(lax.gt(x, zero), x.dtype)
@@ -140,6 +150,22 @@ def _quotient(which: int) -> Lowering:
     return lambda a, b: (_real if is_float(a) else _whole)(a, b)[which]
 
 
+def _gcd(a: Array, b: Array) -> Array:
+    """Return the greatest common divisor: Euclid's, of numbers without a sign."""
+    kind, whole = a.dtype, np.dtype(f"u{a.dtype.itemsize}")
+    one = np.array(1, whole)
+
+    def step(held: tuple[Array, Array]) -> tuple[Array, Array]:
+        a, b = held
+        ended = lax.eq(b, same(b, 0))
+        rest = lax.rem(a, lax.select(ended, same(b, one), b))
+        return lax.select(ended, a, b), lax.select(ended, b, rest)
+
+    # The smallest integer is its own absolute value, and right without a sign.
+    pair = (_abs(a).astype(whole), _abs(b).astype(whole))
+    return lax.while_loop(lambda held: jnp.any(held[1] != 0), step, pair)[0].astype(kind)
+
+
 # -- bits ------------------------------------------------------------------------------
 
 
@@ -169,8 +195,8 @@ ELEMENTWISE: dict[Primitive, Lowering] = {
     elementwise.sqrt: lax.sqrt,
     elementwise.abs_: _abs,
     elementwise.sign: _sign,
-    elementwise.maximum: lax.max,
-    elementwise.minimum: lax.min,
+    elementwise.maximum: _larger,
+    elementwise.minimum: _smaller,
     elementwise.less: lax.lt,
     elementwise.equal: lax.eq,
     elementwise.where: lax.select,
@@ -187,7 +213,7 @@ ELEMENTWISE: dict[Primitive, Lowering] = {
     trigonometry.atan2: lax.atan2,
     integers.floor_divide: _quotient(0),
     integers.remainder: _quotient(1),
-    integers.gcd: jnp.gcd,
+    integers.gcd: _gcd,
     integers.bitwise_and: lax.bitwise_and,
     integers.bitwise_or: lax.bitwise_or,
     integers.bitwise_xor: lax.bitwise_xor,

@@ -35,7 +35,7 @@ from chainrule.text import _
 FUNCTIONS_AT_MOST = 32
 #: The lengths of blocks of steps that are compiled, and the bytes of inputs that a
 #: block may be padded to.
-BLOCKS, PADDED = (64, 8, 1), 1 << 22
+BLOCKS, PADDED = (256, 16, 1), 1 << 22
 
 
 class DeviceBuffer(Buffer):

@@ -7,7 +7,6 @@ of loops and branches are walked over in the same way (``control``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 
@@ -17,10 +16,13 @@ from chainrule.engines.xla.control import NESTED, NESTED_BODIES, opened
 from chainrule.engines.xla.elementwise import ELEMENTWISE, Lowering
 from chainrule.engines.xla.fourier import FOURIER
 from chainrule.engines.xla.indexing import INDEXING
+from chainrule.engines.xla.layouts import Laid, laid_results, plain
 from chainrule.engines.xla.matrices import MATRICES
 from chainrule.engines.xla.movement import MOVEMENT
+from chainrule.engines.xla.pooling import POOLING
 from chainrule.engines.xla.products import PRODUCTS
 from chainrule.engines.xla.random import RANDOM
+from chainrule.engines.xla.sums import SUMS
 from chainrule.engines.xla.windows import WINDOWS
 from chainrule.errors import EngineError
 from chainrule.graph.graph import Graph
@@ -37,6 +39,8 @@ LOWERINGS: dict[Primitive, Lowering] = {
     **MOVEMENT,
     **PRODUCTS,
     **WINDOWS,
+    **POOLING,
+    **SUMS,
     **INDEXING,
     **RANDOM,
     **MATRICES,
@@ -75,18 +79,22 @@ def results(
 
     ``check``: whether the conditions of its nodes are recorded.
     """
-    known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    known: dict[Value, Laid] = {
+        v: (array, None) for v, array in zip(graph.inputs, inputs, strict=True)
+    }
     wanted = dict(distinct_conditions(graph.nodes)) if check else {}
     for i, node in enumerate(graph.nodes):
         for condition in wanted.get(i, ()):
             if condition.value is not None:
-                checks.check(condition, known[condition.value])
+                checks.check(condition, plain(known[condition.value]))
         operands = [known[v] for v in node.inputs]
         if node.primitive in NESTED:
-            made = NESTED[node.primitive](node, operands, checks, results)
+            arrays = list(map(plain, operands))
+            nested = NESTED[node.primitive](node, arrays, checks, results)
+            made: list[Laid] = [(array, None) for array in nested]
         else:
-            made = LOWERINGS[node.primitive](*operands, **node.attrs)
-        outputs = made if isinstance(made, tuple | list) else (made,)
-        known.update(zip(node.outputs, outputs, strict=True))
-    return [known[v] for v in graph.outputs]
-
+            made = laid_results(node, operands, LOWERINGS[node.primitive])
+        for value, laid in zip(node.outputs, made, strict=True):
+            if value is not None:
+                known[value] = laid
+    return [plain(known[v]) for v in graph.outputs]

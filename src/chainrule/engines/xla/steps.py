@@ -66,6 +66,8 @@ class Step:
         kept: those of the state that it only reads.
         refuses: whether there are conditions.
         ahead: the graph of their values where it is cheap.
+        before: whether that reads nothing that a step replaces: then the conditions of
+            all steps of a block are known before the first.
         checks: what their records mean, once they were traced.
     """
 
@@ -75,6 +77,7 @@ class Step:
         self.kept = tuple(n for n in entry.state if n not in entry.replaces)
         self.refuses = may_refuse(graph)
         self.ahead = conditions_ahead(graph) if self.refuses else None
+        self.before = self.ahead is not None and not self._read(self.ahead)
         self.checks = Checks()
 
     def first_read(self) -> set[str]:
@@ -91,6 +94,13 @@ class Step:
     ) -> list[Array]:
         held = dict(zip(self.replaced + self.kept, replaced + kept, strict=True))
         return [*inputs, *(held[name] for name in self.entry.state)]
+
+    def _read(self, part: Graph) -> set[str]:
+        """Return the names of replaced state that a part of the graph reads."""
+        entry = self.entry
+        values = {v for node in part.nodes for v in node.inputs} | {*part.outputs}
+        states = zip(entry.state, part.inputs[len(entry.inputs) :], strict=True)
+        return {n for n, v in states if v in values and n in entry.replaces}
 
     def _known_ahead(
         self, replaced: Arrays, kept: Arrays, inputs: Sequence[Array]
@@ -163,7 +173,7 @@ class Step:
             def goes_on(carry: Any) -> Array:
                 i, replaced, __, record = carry
                 more = i < count
-                if self.ahead is not None:
+                if self.ahead is not None and not self.before:
                     record = self._known_ahead(replaced, kept, inputs_of(i))
                 return more if record is None else more & (record[0] == 0)
 
@@ -190,9 +200,22 @@ class Step:
                 for v in self.graph.outputs[: entry.outputs]
             )
             held = None if self.ahead is not None else record
+            met = record
+            if self.before:
+                numbers = jnp.arange(length or 1, dtype=count.dtype)
+                met = jax.vmap(
+                    lambda i: self._known_ahead(replaced, kept, inputs_of(i))
+                )(numbers)
+                wrong = (met[:, 0] != 0) & (numbers < count)
+                place = jnp.argmax(wrong)
+                count = jnp.where(jnp.any(wrong), place, count).astype(count.dtype)
+                assert record is not None
+                met = jnp.where(jnp.any(wrong), met[place], record)
             first = (jnp.zeros_like(count), replaced, outputs, held)
             i, replaced, outputs, held = lax.while_loop(goes_on, step, first)
-            if self.ahead is not None:
+            if self.before:
+                record = met
+            elif self.ahead is not None:
                 last = jnp.where(i < count, i, 0)
                 met = self._known_ahead(replaced, kept, inputs_of(last))
                 record = jnp.where(i < count, met, record)

@@ -6,8 +6,8 @@
 The recipe's GPT with batches of one size, divided over the processes. Each round starts
 every number of processes in turn. Printed are medians over the rounds, with the least
 and the greatest: the time of a step, and the processor time of a step in all processes
-together, which a busy machine changes less. On a CPU that has fewer cores than there are
-processes this measures what dividing and exchanging cost, and no gain in speed.
+together, which a busy machine changes less. On a CPU that has fewer cores than there
+are processes this measures what dividing and exchanging cost, and no gain in speed.
 """
 
 from __future__ import annotations

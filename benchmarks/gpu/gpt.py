@@ -3,11 +3,11 @@
     python benchmarks/gpu/gpt.py
     python benchmarks/gpu/gpt.py --layers 1 --width 32 --heads 2 --block 16 --batch 4
 
-The network is that of the recipe ``gpt``, with the sizes of GPT-2's smallest; the step is
-forward, backward and AdamW. Both sides begin with the same weights and see the same
-windows, in turns within one process; their losses are compared first. Printed are tokens/s,
-the median over the turns, and the ratio, Chainrule over JAX, with the least and the
-greatest of the turns.
+The network is that of the recipe ``gpt``, with the sizes of GPT-2's smallest; the step
+is forward, backward and AdamW. Both sides begin with the same weights and see the same
+windows, in turns within one process; their losses are compared first. Printed are
+tokens/s, the median over the turns, and the ratio, Chainrule over JAX, with the least
+and the greatest of the turns.
 """
 
 from __future__ import annotations
@@ -98,8 +98,9 @@ def by_hand(weights: Arrays, s: Settings) -> Callable[[np.ndarray], Any]:
         m = jax.tree.map(lambda a, b: BETA1 * a + (1 - BETA1) * b, m, g)
         v = jax.tree.map(lambda a, b: BETA2 * a + (1 - BETA2) * b * b, v, g)
         w = jax.tree.map(
-            lambda p, a, b: p * (1 - LR * DECAY)
-            - LR * (a / rest1) / (jnp.sqrt(b / rest2) + EPS),
+            lambda p, a, b: (
+                p * (1 - LR * DECAY) - LR * (a / rest1) / (jnp.sqrt(b / rest2) + EPS)
+            ),
             w,
             m,
             v,

@@ -44,7 +44,8 @@ def trainer(**over: Any) -> cr.Trainer:
 
 def executable(made: cr.Trainer) -> Any:
     """Return what runs a Trainer's program."""
-    return made._programs.training.program.executable
+    training: Any = made._programs.training
+    return training.program.executable
 
 
 def compiled(made: cr.Trainer, rows: int) -> Any:
@@ -85,8 +86,11 @@ def gpt(**over: Any) -> dict[str, Any]:
         **over,
     )
     windows = np.random.default_rng(0).integers(0, 64, (8, 17)).astype(np.int32)
-    losses = [float(program.run("train", {"window": windows})["loss"]) for _ in range(5)]
-    state = program.executable._state
+    losses = [
+        float(program.run("train", {"window": windows})["loss"]) for _ in range(5)
+    ]
+    running: Any = program.executable
+    state = running._state
     shards = {name: array.addressable_shards[0].data for name, array in state.items()}
     held = sum(shard.nbytes for shard in shards.values())
     moments = {n: list(shards[n].shape) for n in shards if "blocks.0.up" in n}

@@ -2,8 +2,8 @@
 
     python tests/xla/training.py DIRECTORY ENGINE EPOCHS [KILL]
 
-The process of the number KILL ends itself, as ``kill -9`` would, after some steps of the
-third epoch. The first process prints the losses as JSON.
+The process of the number KILL ends itself, as ``kill -9`` would, after some steps of
+the third epoch. The first process prints the losses as JSON.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,23 +39,28 @@ class Killed(Callback):
 def main() -> None:
     """Begin or resume the run."""
     directory, engine, epochs, *kill = sys.argv[1:]
+    options: dict[str, Any] = {"progress": False, "checkpoint": directory}
+    on: Any = engine
     resolve_engine(engine)
     x = np.random.default_rng(0).normal(size=(96, 20))
     y = np.random.default_rng(1).integers(0, 4, len(x))
-    options = {"progress": False, "checkpoint": directory}
     if (Path(directory) / "last.ckpt").exists():
-        trainer = cr.Trainer.load(directory, engine=engine)
+        trainer = cr.Trainer.load(directory, engine=on)
         trainer.resume((x, y), epochs=int(epochs), **options)
     else:
         cr.manual_seed(0)
         model = nn.Sequential(
-            nn.Linear(20, 16), nn.LayerNorm(16), nn.ReLU(), nn.Dropout(), nn.Linear(16, 4)
+            nn.Linear(20, 16),
+            nn.LayerNorm(16),
+            nn.ReLU(),
+            nn.Dropout(),
+            nn.Linear(16, 4),
         )
         trainer = cr.Trainer(
             model.to("float64"),
             loss=nn.CrossEntropyLoss(),
             optimizer=optim.Adam(lr=1e-2),
-            engine=engine,
+            engine=on,
         )
         callbacks = [Killed(int(kill[0]))] if kill else []
         trainer.fit(

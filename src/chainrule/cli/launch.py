@@ -164,7 +164,9 @@ def _said(number: int, code: int) -> str:
             number=number,
             signal=-code,
         )
-    return tr("Process {number} failed, with exit code {code}.", number=number, code=code)
+    return tr(
+        "Process {number} failed, with exit code {code}.", number=number, code=code
+    )
 
 
 def _free_port() -> int:

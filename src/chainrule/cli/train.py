@@ -117,7 +117,9 @@ def train(
     from chainrule.runs import FromRecipe, Session, load, results
 
     if options["engine"] is not None:
-        resolve_engine(options["engine"])  # joins the processes of the run, first of all
+        resolve_engine(
+            options["engine"]
+        )  # joins the processes of the run, first of all
     if out is not None and resume is not None:
         raise errors.ArgumentError(
             _("--out and --resume exclude each other."),
@@ -282,9 +284,7 @@ def _resumed(
         ArgumentError: another recipe, or another setting.
     """
     resources = {name: options.pop(name) for name in ("threads", "devices")}
-    experiment = recipes.Experiment.restore(
-        resume, checkpoint_every=every, **resources
-    )
+    experiment = recipes.Experiment.restore(resume, checkpoint_every=every, **resources)
     own = {
         "recipe": experiment.name,
         "seed": experiment.seed,

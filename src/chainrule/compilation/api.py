@@ -40,8 +40,7 @@ from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input
 from chainrule.compilation.variants import CALLS, CachedCall, Variant, Variants
-from chainrule.engines import EngineName, capabilities, resolve_engine
-from chainrule.engines.spread import Axes, Devices, spread_over
+from chainrule.engines import EngineName, resolve_engine, spread_of
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import context
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from chainrule.compilation.portable.file import Saved
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedules
+    from chainrule.engines.spread import Axes, Devices
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,7 +81,7 @@ class Compiled(Generic[P, R]):
         self.function: Callable[..., Any] = function
         self.engine, self.threads = engine, threads
         self._engine = resolve_engine(engine)
-        spread_over(self._engine, capabilities(self._engine).devices, **spread)
+        spread_of(self._engine, **spread)
         self._resources = {"threads": threads, **spread}
         self.shapes = sizes_of(shapes)
         self._variants = Variants(self.__name__)

@@ -16,13 +16,13 @@ import numpy as np
 
 from chainrule.engines.contract import Buffer, Capabilities, Executable
 from chainrule.engines.garbage import gc_paused
-from chainrule.engines.spread import Axes, Devices, spread_over
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType
 from chainrule.text import _
 
 if TYPE_CHECKING:
+    from chainrule.engines.spread import Axes, Devices, Spread
     from chainrule.graph.program import Program
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "on_host",
     "register",
     "resolve_engine",
+    "spread_of",
 ]
 
 
@@ -53,7 +54,8 @@ class Engine:
     Attributes:
         load: where its executable is: ``module:class``, called with the program and
             ``threads``, and with ``spread`` where it spreads programs over devices
-            (:class:`~chainrule.engines.spread.Spread`). The module is imported when the engine is first used.
+            (:class:`~chainrule.engines.spread.Spread`). The module is imported when the
+            engine is first used.
         problem: why it cannot run here, or None where it can.
         capabilities: what it can do beyond running programs.
         join: where the function is that joins several processes, ``module:function``;
@@ -202,8 +204,7 @@ def load_engine(
     """
     name = resolve_engine(name)
     engine = _registry[name]
-    able = engine.capabilities.devices
-    spread = spread_over(name, able, devices, mesh, sharding)
+    spread = spread_of(name, devices, mesh, sharding)
     if threads is not None and not engine.capabilities.threads:
         raise EngineError(
             _("The {name} engine takes no number of threads.", name=name),
@@ -212,8 +213,28 @@ def load_engine(
             fix=_("leave it out; the engine has settings of its own"),
         )
     _check_dtypes(name, program)
-    over = {"spread": spread} if able else {}
+    over = {"spread": spread} if engine.capabilities.devices else {}
     return _found(engine.load)(program, threads=threads, **over)
+
+
+def spread_of(
+    name: str,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
+) -> Spread | None:
+    """Return the checked request for devices of an engine; None where there is none.
+
+    Raises:
+        EngineError: an engine of one device.
+        ArgumentError: what :func:`~chainrule.engines.spread.spread_over` refuses.
+    """
+    if devices is None and mesh is None and sharding is None:
+        return None
+    from chainrule.engines.spread import spread_over  # which few programs need
+
+    able = capabilities(name).devices
+    return spread_over(name, able, devices, mesh, sharding)
 
 
 def _found(place: str) -> Any:

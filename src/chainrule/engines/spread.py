@@ -135,7 +135,11 @@ def _checked_sharding(sharding: Any, mesh: Mapping[str, int]) -> dict[str, Axes]
         for axis in named:
             if axis not in mesh or named.count(axis) > 1:
                 raise ArgumentError(
-                    _("{pattern!r} is divided along {axis!r}.", pattern=pattern, axis=axis),
+                    _(
+                        "{pattern!r} is divided along {axis!r}.",
+                        pattern=pattern,
+                        axis=axis,
+                    ),
                     expected=_(
                         "each at most once of the axes of the mesh: {mesh}",
                         mesh=", ".join(mesh),

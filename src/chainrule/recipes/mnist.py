@@ -18,8 +18,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference
 from chainrule.text import _, say
-from chainrule.engines.spread import Devices
-from chainrule.training import EngineName
+from chainrule.training import Devices, EngineName
 
 SUMMARY = _("handwritten digits: 784-128-64-10, ReLU, cross-entropy, AdamW, one cycle")
 EPOCHS = 10

@@ -84,7 +84,9 @@ class FromRecipe:
     def trainer(self, parts: Parts) -> Trainer:
         """Build the recipe's untrained Trainer."""
         module, options = recipes.find(self.name), self.options
-        how = {key: options[key] for key in ("lr", "seed", "engine", "threads", "devices")}
+        how = {
+            key: options[key] for key in ("lr", "seed", "engine", "threads", "devices")
+        }
         return module.trainer(module.network(options["seed"]), **how)
 
     def fit_options(self, train: Dataset) -> dict[str, Any]:

@@ -212,7 +212,9 @@ class Training(Section):
     batch_size: Positive | Literal["all"] | None = Field(None, examples=[32])
     drop_last: bool = Field(False, examples=[True])
     seed: Annotated[int, Ge(0), Le(2**64 - 1)] = Field(0, examples=[1])
-    engine: Literal["auto", "native", "numpy", "xla"] = Field("auto", examples=["numpy"])
+    engine: Literal["auto", "native", "numpy", "xla"] = Field(
+        "auto", examples=["numpy"]
+    )
     threads: Annotated[int, Ge(1), Le(1024)] | None = Field(None, examples=[4])
     devices: Positive | Literal["all"] | None = Field(None, examples=[4])
     metrics: _Metrics | None = Field(None, examples=[["accuracy", "top5"]])

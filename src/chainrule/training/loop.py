@@ -297,7 +297,7 @@ class Loop(RecoverableRun):
         return ended
 
     def _cheap(self, seconds: float) -> bool:
-        """Return whether a snapshot that takes so long may be taken, for all processes."""
+        """Return whether a snapshot that takes so long is taken, for all processes."""
         return bool(processes.most(seconds <= SHARE * self._since)[0])
 
     def _steps(self) -> bool:

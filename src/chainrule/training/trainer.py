@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.data import Dataset, Stream
 from chainrule.data.checks import checked_batch_size
-from chainrule.engines import EngineName, capabilities, resolve_engine
-from chainrule.engines.spread import Axes, Devices, spread_over
+from chainrule.engines import EngineName, resolve_engine, spread_of
 from chainrule.errors import ArgumentError
 from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module
@@ -43,6 +42,7 @@ from chainrule.util.validation import instance, maybe, number, refused, truth, w
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
+    from chainrule.engines.spread import Axes, Devices
 
 Checkpoints = str | os.PathLike[str] | None
 
@@ -171,8 +171,7 @@ class Trainer(AskedTrainer):
         self.engine = resolve_engine(engine)
         self.threads = maybe(whole)("threads", threads)
         over = {"devices": devices, "mesh": mesh, "sharding": sharding}
-        able = capabilities(self.engine).devices
-        spread_over(self.engine, able, **over)
+        spread_of(self.engine, **over)
         self._resources = {"threads": self.threads, **over}
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics = as_metrics(metrics, None if objective.one else loss)

@@ -17,7 +17,6 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from chainrule.errors import ArgumentError, SaveError
 from chainrule.text import _
-from chainrule.util.processes import is_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,6 +243,13 @@ def refusals(what: str, expected: str, fix: str) -> Iterator[None]:
         raise SaveError(what, expected=expected, got=got, fix=fix) from error
 
 
+def _writes() -> bool:
+    """Return whether this process writes: of several that run a program, the first."""
+    from chainrule.util.processes import is_writer  # which few programs need
+
+    return is_writer()
+
+
 def replace(
     path: Path,
     content: bytes | IO[bytes],
@@ -267,7 +273,7 @@ def replace(
     Of several processes that run one program the first writes; so do all functions
     here that change files.
     """
-    if not is_writer():
+    if not _writes():
         return
     beside = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
@@ -307,7 +313,7 @@ def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
     Raises:
         SaveError: the file system refuses, or what is there is no regular file.
     """
-    if not is_writer():
+    if not _writes():
         return
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if new else os.O_APPEND)
     with (
@@ -328,7 +334,7 @@ def sweep(path: Path) -> None:
     """
     import glob
 
-    if not is_writer():
+    if not _writes():
         return
     for left in path.parent.glob(f".{glob.escape(path.name[:200])}.*.tmp"):
         with ignoring():
@@ -351,7 +357,7 @@ def make_directory(path: Path) -> None:
     Raises:
         SaveError: where the file system refuses.
     """
-    if not is_writer():
+    if not _writes():
         return
     with refusals(
         _("The directory for the run cannot be made."),

@@ -159,9 +159,8 @@ class XlaExecutable:
     def synchronize(self) -> None:
         """Wait until all runs are done."""
         need_home()
-        with self._lock:
-            with together():
-                jax.block_until_ready(list(self._state.values()))
+        with self._lock, together():
+            jax.block_until_ready(list(self._state.values()))
 
     # -- programs ----------------------------------------------------------------------
 
@@ -203,7 +202,9 @@ class XlaExecutable:
             )
             state = tuple(map(place.state, step.replaced))
             results["out_shardings"] = (state, *(place.whole,) * 3)
-        function = jax.jit(step.function(block, rows, state), donate_argnums=0, **results)
+        function = jax.jit(
+            step.function(block, rows, state), donate_argnums=0, **results
+        )
         return function.lower(*types).compile()
 
     def _type(self, array: Any) -> jax.ShapeDtypeStruct:
@@ -221,7 +222,10 @@ class XlaExecutable:
             for name, array in zip(step.entry.inputs, inputs, strict=True)
         ]
         spread = tuple(map(place.placed, inputs, where))
-        return [spread, *(x if x is None else place.placed(x, place.whole) for x in others)]
+        return [
+            spread,
+            *(x if x is None else place.placed(x, place.whole) for x in others),
+        ]
 
     # -- runs --------------------------------------------------------------------------
 

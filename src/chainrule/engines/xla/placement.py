@@ -121,7 +121,9 @@ class Placement:
         if unused := [pattern for pattern in sharding if pattern not in used]:
             raise ArgumentError(
                 _("Nothing is called {pattern!r}.", pattern=unused[0]),
-                expected=_("a pattern of names of inputs, or of parameters and buffers"),
+                expected=_(
+                    "a pattern of names of inputs, or of parameters and buffers"
+                ),
                 got=", ".join([*inputs, *program.state]),
             )
 
@@ -142,7 +144,9 @@ class Placement:
                 raise ArgumentError(
                     _("{name!r} does not divide over the mesh.", name=name),
                     expected=_(
-                        "an axis {i} whose size is a multiple of {n}", i=i, n=sizes[axis]
+                        "an axis {i} whose size is a multiple of {n}",
+                        i=i,
+                        n=sizes[axis],
                     ),
                     got=_("the shape {shape}", shape=shape),
                     fix=_(
@@ -207,12 +211,14 @@ class Placement:
 
 
 def whole(array: jax.Array) -> jax.Array:
-    """Return an array that this process can read: all of it, where others have parts."""
+    """Return an array that this process can read: whole, where others have parts."""
     if array.is_fully_replicated or array.is_fully_addressable:
         return array
     where = array.sharding
     assert isinstance(where, NamedSharding)
-    return jax.jit(_same, out_shardings=NamedSharding(where.mesh, PartitionSpec()))(array)
+    return jax.jit(_same, out_shardings=NamedSharding(where.mesh, PartitionSpec()))(
+        array
+    )
 
 
 def _same(array: jax.Array) -> jax.Array:
@@ -244,7 +250,7 @@ def _first(sharding: Mapping[str, Axes], names: Sequence[str]) -> str | None:
 
 
 def _owners(name: str, kind: ArrayType, state: Mapping[str, ArrayType]) -> list[str]:
-    """Return a state's name, and those of the parameters of its shape that it belongs to.
+    """Return a state's name, and those of parameters of its shape that it belongs to.
 
     An optimiser's moment is called after its parameter, as ``0.weight.m``; a running
     mean of weights and a sum of gradients with the parameter behind a stroke.

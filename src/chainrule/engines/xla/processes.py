@@ -118,8 +118,9 @@ def start() -> None:
                 expected=_("JAX unused so far, and the first process within reach"),
                 got=str(error)[:300],
                 fix=_(
-                    "make the Trainer, or call chainrule.engines.resolve_engine('xla'), "
-                    "before other code asks JAX for a device"
+                    "make the Trainer, or call "
+                    "chainrule.engines.resolve_engine('xla'), before other code asks "
+                    "JAX for a device"
                 ),
             ) from error
     if jax.process_count() > 1:

@@ -228,7 +228,7 @@ class Step:
 
 
 def spread(arrays: Sequence[Array], over: Sequence[Sharding]) -> tuple[Array, ...]:
-    """Return arrays of a step, told how they are spread over devices, if over several."""
+    """Return arrays of a step, spread over devices where there are several."""
     if not over:
         return tuple(arrays)
     return tuple(map(lax.with_sharding_constraint, arrays, over))

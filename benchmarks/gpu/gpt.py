@@ -33,7 +33,7 @@ LR, BETA1, BETA2, EPS, DECAY = 1e-4, 0.9, 0.999, 1e-8, 0.1
 Arrays = dict[str, Any]
 
 
-def ours(model: GPT, devices: int | str | None) -> Callable[[np.ndarray], Any]:
+def ours(model: GPT, devices: Any) -> Callable[[np.ndarray], Any]:
     """Return a function of windows (steps, N, T + 1) that trains, and gives losses."""
     adamw = optim.AdamW(lr=LR, betas=(BETA1, BETA2), eps=EPS, weight_decay=DECAY)
 
@@ -122,7 +122,7 @@ def by_hand(weights: Arrays, s: Settings) -> Callable[[np.ndarray], Any]:
 
 def main() -> None:
     """Compare the losses, take turns, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     sizes = {"layers": 12, "width": 768, "heads": 12, "block": 1024, "batch": 8}
     for name, size in {**sizes, "vocabulary": 50257, "steps": 8, "rounds": 11}.items():
         parser.add_argument(f"--{name}", type=int, default=size)

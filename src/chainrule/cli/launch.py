@@ -125,10 +125,11 @@ class Launched:
         until = float("inf")
         while any(p.poll() is None for p in self.processes):
             for number, process in enumerate(self.processes):
-                if failed is None and process.poll():
-                    failed = process.returncode
+                code = process.poll()
+                if failed is None and code:
+                    failed = code
                     until = time.monotonic() + GRACE
-                    say(_said(number, failed))
+                    say(_said(number, code))
             if time.monotonic() > until:
                 break
             time.sleep(0.05)

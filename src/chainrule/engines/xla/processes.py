@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -168,7 +168,7 @@ def _same(x: Any) -> Any:
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def together() -> Generator[None]:
     """Turn an error of a broken connection to another process into a clear one.
 
     Raises:
@@ -245,8 +245,9 @@ class Witness:
     def note(self, name: str, array: Any) -> None:
         """Remember the numbers of an array of the host, until the next run."""
         if processes.count() > 1 and isinstance(array, np.ndarray):
-            raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-            self._notes[name] = f"{array.dtype}{list(array.shape)} {_sum(raw.data)}"
+            whole: Any = np.ascontiguousarray(array)
+            kind = f"{whole.dtype}{[*whole.shape]}"
+            self._notes[name] = f"{kind} {_sum(whole.reshape(-1).view(np.uint8).data)}"
 
     def check(self, entry: str, steps: int | None, inputs: Mapping[str, Any]) -> None:
         """Compare what all processes were given since the last run, and this run.

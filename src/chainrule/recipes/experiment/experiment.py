@@ -26,6 +26,7 @@ from chainrule.recipes.experiment.report import Report
 from chainrule.recipes.experiment.stages import Stages
 from chainrule.text import _, numbers, translated
 from chainrule.training import Trainer
+from chainrule.util import processes
 from chainrule.version import __version__
 
 
@@ -108,8 +109,22 @@ class Experiment:
 
     # -- for lessons -------------------------------------------------------------------
 
-    def compile(self, function: Callable[..., Any], **options: Any) -> Any:
-        """Compile a function for the recipe's engine; see :func:`chainrule.compile`."""
+    def compile(
+        self,
+        function: Callable[..., Any] | None = None,
+        *,
+        batch: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Compile a function for the recipe's engine; see :func:`chainrule.compile`.
+
+        Args:
+            function: as there; None to decorate with options.
+            batch: the argument whose rows are a batch, which several devices share.
+            options: as there.
+        """
+        if batch is not None and (self.devices is not None or processes.count() > 1):
+            options["sharding"] = {batch: ("data",)}
         return cr.compile(function, **options, **self.engine_options)
 
     def steps(self, name: str, count: int, **state: Any) -> Generator[int, None, None]:

@@ -5,9 +5,9 @@
 
 Both sides train the workloads of ``benchmarks/frameworks`` from the same weights on the
 same batches: ours is a Trainer's program, theirs the jitted ``lax.scan`` over the steps
-of a turn (or the jitted step) of ``frameworks/peers/jax.py``, state donated, data on the
-device, in the layout that is fastest there. Both compute the norms of the weights'
-gradients, which a Trainer records. They run in one process and take turns, on
+of a turn (or the jitted step) of ``frameworks/peers/jax.py``, its state donated, its
+data on the device, in the layout that is fastest there. Both compute the norms of the
+weights' gradients, which a Trainer records. They run in one process and take turns, on
 the threads that they are given (``XLA_FLAGS=--xla_cpu_multi_thread_eigen=false`` for
 one). Printed is the ratio of each round's processor times, Chainrule over JAX: the
 median, and the 10th and 90th percentile in brackets. Below 1 Chainrule is faster.
@@ -25,7 +25,6 @@ from typing import Any
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 import numpy as np
-
 from frameworks.peers import chainrule as ours
 from frameworks.peers import jax as theirs
 from frameworks.workloads import ALL, Job
@@ -89,8 +88,10 @@ def compare(name: str, rounds: int) -> dict[str, Any]:
     return {
         "workload": name,
         "ratio": [float(np.percentile(ratios, q)) for q in (50, 10, 90)],
-        "ms": {v or "chainrule": float(np.median(t[1:])) / turn * 1e3
-               for v, t in times.items()},
+        "ms": {
+            v or "chainrule": float(np.median(t[1:])) / turn * 1e3
+            for v, t in times.items()
+        },
         "variant": best,
         "losses apart": gaps[best],
         "seconds compile": mine.program.seconds_compile,

@@ -83,6 +83,7 @@ NEEDS = {
     "docs/how-to/data-from-libraries.md": ("torch", "pyarrow", "datasets"),
     "docs/how-to/trackers.md": ("tensorboard", "mlflow"),
     "docs/how-to/search.md": ("optuna",),
+    "docs/how-to/xla.md": ("jax",),
     "src/chainrule/tracking/mlflow.py": ("mlflow",),
     "src/chainrule/tracking/optuna.py": ("optuna",),
     "src/chainrule/tracking/tensorboard.py": ("tensorboard",),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import copy
 import io
 import json
+import multiprocessing
+import pickle
 import random
 import subprocess
 import sys
@@ -19,6 +23,8 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.compilation.portable.file import KEY
+from chainrule.compilation.portable.function import portable
+from chainrule.compilation.portable.loaded import LoadedProgram
 from chainrule.engines.threads import process
 from chainrule.errors import (
     ArgumentError,
@@ -28,6 +34,7 @@ from chainrule.errors import (
     ShapeError,
 )
 from chainrule.interop.serialization import digest
+from chainrule.util.pytree import leaves
 from tests.ways import ENGINES
 
 
@@ -360,6 +367,56 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"cr\.load_program"):
         cr.load(path)
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda p: pickle.loads(pickle.dumps(p)),
+    "the first protocol": lambda p: pickle.loads(pickle.dumps(p, 0)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_copies_and_pickles(engine: Any, way: str) -> None:
+    """A program that was called, with codes of texts and a nest of outputs."""
+
+    def function(x: cr.Tensor, k: cr.Tensor) -> Any:
+        return {"sum": x + weight, "parts": (x * 2, [k.astype("float32") @ weight])}
+
+    weight = cr.ones(3)
+    made = portable(
+        function,
+        {"x": rows(2, 3), "k": np.zeros((2, 3), np.int64)},
+        "N",
+        None,
+        {"unit": "cm"},
+        {"k": ({"a": 1, "b": 2}, -1)},
+    )
+    program = LoadedProgram(made, engine=engine, threads=2)
+    texts = np.array([["a", "b", "c"]] * 5, object)
+    wanted = program(rows(5, 3), texts)
+    again = COPIES[way](program)
+    assert again is not program
+    assert (again.metadata, again.codes) == (program.metadata, program.codes)
+    assert (repr(again), again.engine) == (repr(program), program.engine)
+    found = again(rows(5, 3), texts)
+    assert found.keys() == wanted.keys()
+    assert [type(p) for p in (found["parts"], found["parts"][1])] == [tuple, list]
+    for a, b in zip(leaves(found, "y").values(), leaves(wanted, "y").values()):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ShapeError):
+        again(rows(5, 4), texts)
+    again.prepare(N=8)
+
+
+def test_a_pickled_program_in_another_process(tmp_path: Path) -> None:
+    program = cr.load_program(file_of(network(), rows(1, 4), shapes={"x": ("N", 4)}))
+    with concurrent.futures.ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn")
+    ) as pool:
+        found = pool.submit(program, rows(3, 4)).result(120)
+    np.testing.assert_array_equal(found, program(rows(3, 4)))
 
 
 def test_opening_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
+import warnings
 from typing import Any
 
 import numpy as np
@@ -430,3 +431,83 @@ def test_large_draws_are_those_of_small_ones(
         for a, b in zip(small, large):
             close = 0 if dtype == "float32" or not enabled else 1e-15
             np.testing.assert_allclose(b, a, rtol=close, atol=close)
+
+
+# -- what is given wrongly -------------------------------------------------------------
+
+#: What is no shape, no seed, no dtype …, in any place of any call.
+STRANGE: list[Any] = [
+    *(3, -1, 2.5, "a", None, True, 1j, 2**70, b"x", print, slice(3), object()),
+    *([1, 2], (2, 3), (-1,), (2, "a"), (2.5,), {}, [[1], [2, 3]], float("nan")),
+    *(np.array([1.0, 2.0]), np.array("a"), cr.ones(2, 2), cr.zeros(0)),
+]
+KEYWORDS = (
+    *("dtype", "generator", "device", "requires_grad", "low", "high", "mean", "std"),
+    *("size", "dim", "axis", "num_samples", "replacement", "nonsense"),
+)
+
+
+def called(function: Any, *args: Any, **kwargs: Any) -> None:
+    """Call a function, which does it or says why not."""
+    said = ""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            made = function(*args, **kwargs)
+            if function is cr.random.stream:
+                with made:
+                    cr.rand(1)
+    except ChainruleError as error:
+        said = str(error)
+    assert not said or "expected:" in said
+
+
+PUBLIC = [n for n in cr.random.__all__ if callable(getattr(cr.random, n))]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_function_says_what_is_wrong(name: str) -> None:
+    function = getattr(cr.random, name)
+    called(function)
+    for item in STRANGE:
+        called(function, item)
+        for other in STRANGE:
+            called(function, item, other)
+        for keyword in KEYWORDS:
+            called(function, (2,), **{keyword: item})
+
+
+@pytest.mark.parametrize("name", ["manual_seed", "load_state", "bits"])
+def test_every_method_of_a_generator_says_what_is_wrong(name: str) -> None:
+    method = getattr(cr.Generator(0), name)
+    called(method)
+    for item in STRANGE:
+        called(method, item)
+
+
+def test_gumbel_numbers() -> None:
+    """Their mean is Euler's constant, their variance π²/6; classes come by softmax."""
+    generator = cr.Generator(0)
+    drawn = cr.random.gumbel(20_000, generator=generator, dtype="float64").numpy()
+    assert abs(drawn.mean() - np.euler_gamma) < 4 * np.sqrt(np.pi**2 / 6 / 20_000)
+    assert abs(drawn.var() - np.pi**2 / 6) < 0.08
+    logits = np.log([0.2, 0.5, 0.3])
+    noise = cr.random.gumbel((20_000, 3), generator=generator).numpy()
+    share = np.bincount((logits + noise).argmax(1)) / 20_000
+    np.testing.assert_allclose(share, [0.2, 0.5, 0.3], atol=4 * 0.5 / 20_000**0.5)
+    assert cr.random.gumbel().shape == ()
+    assert cr.random.gumbel(2, requires_grad=True).requires_grad
+    with pytest.raises(cr.errors.DTypeError):
+        cr.random.gumbel(2, dtype="int32")
+
+
+def test_noise_is_not_cut_where_scores_are_whole() -> None:
+    cr.manual_seed(0)
+    whole = cr.nn.functional.gumbel_softmax([[0, 1, 2]])
+    cr.manual_seed(0)
+    assert (whole == cr.nn.functional.gumbel_softmax([[0.0, 1.0, 2.0]])).all()
+
+
+def test_a_permutation_is_of_whole_numbers() -> None:
+    for wrong in ((-1, 0, 0), (3, 0, -1), (3, 0, 2**32), (2.5, 0, 0), (3, 0, 0, -1)):
+        with pytest.raises(ArgumentError):
+            cr.random.permutation(*wrong)

@@ -359,3 +359,80 @@ def test_only_the_size_that_is_compared_loses_its_name() -> None:
     for t in (5, 6, 7, 8):
         step(cr.ones(1, t, 4))
     assert len(step.programs) == 1
+
+
+def test_a_program_says_what_it_is() -> None:
+    assert repr(cr.compile(nn.Linear(2, 1))) == "<compiled Linear: engine='auto'>"
+    named = cr.compile(held, engine="numpy")
+    assert repr(named) == "<compiled held: engine='numpy'>"
+
+
+#: Code that asks for the number of a size, and what the Trainer says of it.
+ASKING: dict[str, Callable[[Any], Any]] = {
+    "an integer": lambda x: int(x.shape[0]),
+    "a loop": lambda x: sum(range(x.shape[0])),
+    "a length": len,
+    "a comparison": lambda x: 1.0 if x.shape[0] > 3 else 2.0,
+    "a sum": lambda x: x.shape[0] + 1,
+    "a table": lambda x: {4: 2.0}.get(x.shape[0], 1.0),
+    "a text": lambda x: float(f"{x.shape[0]}"),
+    "pieces": lambda x: x.chunk(2)[0].mean(),
+    "rows twice": lambda x: cr.concat([x, x]).mean(),
+    "chunks of samples": lambda x: cr.vmap(lambda r: r.sum(), chunk_size=2)(x).mean(),
+}
+
+
+class Asking(nn.Module):
+    def __init__(self, kind: str) -> None:
+        self.kind, self.layer = kind, nn.Linear(3, 1)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.layer(x) * ASKING[self.kind](x)
+
+
+@pytest.mark.parametrize("kind", ASKING)
+def test_the_fix_for_a_size_with_a_name_is_one_where_it_is_said(kind: str) -> None:
+    """A Trainer has no fixed shapes to trace with; a program with names has."""
+    x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    trainer = cr.Trainer(
+        Asking(kind), loss=nn.MSELoss(), optimizer=cr.optim.SGD(lr=0.1), engine="numpy"
+    )
+    with pytest.raises(ShapeError, match="batches have any size") as error:
+        trainer.fit((x, x[:, :1]), epochs=1, batch_size=4, progress=False)
+    assert "shapes=" not in str(error.value)
+    named = cr.compile(Asking(kind).eval(), shapes={"x": ("N", 3)}, engine="numpy")
+    if kind == "a comparison":  # guarded by the answer
+        named(x)
+        return
+    with pytest.raises(ShapeError, match="leave N out of shapes="):
+        named(x)
+
+
+def test_a_size_is_an_integer_to_isinstance(engine: str) -> None:
+    """A branch on it is taken in a trace as it is without one."""
+
+    class Branching(nn.Module):
+        def __init__(self) -> None:
+            self.layer = nn.Linear(3, 1)
+
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            match x.shape[0]:
+                case int():
+                    factor = 2.0
+                case _:
+                    factor = 3.0
+            known = isinstance(x.shape[0], int) and isinstance(x.shape[0], int | str)
+            return self.layer(x).detach() * 0 + factor + self.layer(x) * 0 + 10 * known
+
+    model, x = Branching(), cr.ones(4, 3)
+    wanted = model(x).numpy()
+    for run in (
+        cr.compile(model, engine=engine),
+        cr.compile(model, shapes={"x": ("N", 3)}, engine=engine),
+    ):
+        np.testing.assert_array_equal(run(x).numpy(), wanted)
+    trainer = cr.Trainer(
+        model, loss=nn.MSELoss(), optimizer=cr.optim.SGD(lr=0.1), engine=engine
+    )
+    trainer.fit((x, x[:, :1]), epochs=1, batch_size=3, progress=False)
+    np.testing.assert_array_equal(trainer.predict(x), wanted)

@@ -204,6 +204,17 @@ def assert_bits_do_not_depend_on_threads(executable, names, got) -> None:
         for i, (a, b) in enumerate(zip(got, again, strict=True)):
             what = f"output {i} with {threads} threads and with 2"
             assert a.tobytes() == b.tobytes(), what
+        assert_nothing_is_written_behind(executable)
+
+
+def assert_nothing_is_written_behind(executable) -> None:
+    compiled = executable._compiled["main"]
+    assert (compiled.arena[compiled.arena_bytes :] == 0xFF).all()
+    for call in executable._calls.values():
+        for i, memory in call._returned:
+            whole = memory.base
+            end = memory.ctypes.data + memory.nbytes - whole.ctypes.data
+            assert not whole[end:].any(), f"behind output {i}"
 
 
 def test_a_wrong_lowering_is_found(

@@ -14,9 +14,7 @@ from chainrule.errors import ArgumentError, EngineError
 from chainrule.training import compile_program
 
 #: Engines that can run here on one device alone.
-ALONE = [
-    name for name in ("native", "numpy", "auto") if not capabilities(name).devices
-]
+ALONE = [name for name in ("native", "numpy", "auto") if not capabilities(name).devices]
 
 
 def test_nothing_is_asked_for() -> None:

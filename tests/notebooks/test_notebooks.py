@@ -87,6 +87,22 @@ def test_a_small_notebook(tmp_path: Path) -> None:
     assert ["cr-view" in one.data["text/html"] for one in views] == [True] * 2
 
 
+@pytest.mark.filterwarnings("default")
+def test_lines_of_cells_have_the_names_that_a_notebook_gives_them(
+    tmp_path: Path,
+) -> None:
+    """The files that a kernel writes for its cells have numbers that nobody knows."""
+    path = tmp_path / "kinks.py"
+    cells = (
+        "import chainrule as cr",
+        "1",
+        "cr.check_gradients(lambda x: x.relu(), [0.0])",
+    )
+    path.write_text("".join(f"# %%\n{cell}\n" for cell in cells))
+    *__, report = outputs(executed(path, tmp_path))
+    assert "(In[3]:1)" in report.data["text/html"]
+
+
 def code(path: Path) -> list[str]:
     """The cells of a lesson without its language."""
     import jupytext

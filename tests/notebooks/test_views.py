@@ -242,6 +242,41 @@ def test_numbers_that_are_none_stand_in_tables_and_pictures() -> None:
         assert "from " in shown(cr.tensor(np.array([-end, end] * 100))).text
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (30, 40)])
+def test_a_tensor_is_laid_out_as_a_layers_numbers_are(shape: tuple[int, int]) -> None:
+    """Its picture, histogram and facts are beside each other by a style."""
+    page = shown(cr.ones(*shape))
+    assert ("class", "cr-view") in page.given
+    assert "style" in page.tags
+
+
+def test_no_weight_is_white_on_white() -> None:
+    """Lines of a network are seen on any paper; the strongest best."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 1))
+    for p, numbers in zip(model.parameters(), ([[1.0, -1e-9], [0.5, 0]], [0, 0])):
+        p.copy_(cr.tensor(numbers))
+    page = cr.explain(model, [0.5, 1.0], [1.0], loss=nn.MSELoss())._repr_html_()
+    lines = re.findall(r"<line [^>]*>", page)
+    assert len(lines) == 6
+    seen: list[tuple[float, float]] = []
+    for line in lines:
+        assert re.search(r'stroke="#(b2182b|2166ac)"', line), line
+        made = [
+            re.search(rf'stroke-{k}="([\d.]+)"', line) for k in ("opacity", "width")
+        ]
+        seen.append(tuple(float(m[1]) for m in made if m))  # type: ignore[arg-type]
+    assert min(opacity for opacity, __ in seen) > 0.3
+    assert max(seen) == (1.0, 2.5)
+
+
+def test_matrices_keep_the_margins_that_they_have() -> None:
+    """A notebook gives tables margins, which lift a matrix off its name."""
+    from chainrule.explanation.html import STYLE
+
+    (rule,) = re.findall(r"\.cr table\{(.*?)\}", STYLE, re.DOTALL)
+    assert "margin:0" in rule.split(";")
+
+
 def test_explanations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = np.ones((1, 4), "f4"), [1]
     made = cr.explain(network(), x, y, loss=nn.CrossEntropyLoss())

@@ -65,6 +65,48 @@ def test_streams_of_indices(
     assert found == pytest.approx(weight, rel=1e-12, abs=1e-12)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("paddings", [(3, 5), (None, 3), (3, None), (3, 3)], ids=str)
+@pytest.mark.parametrize("kind", ["SparseAdam", "SGD", "Adagrad"])
+def test_one_table_with_the_paddings_of_two_modules(
+    way: Any, kind: str, paddings: tuple[int | None, int | None]
+) -> None:
+    """A row is trained by the lookups to which it is no padding."""
+    rng = np.random.default_rng(1)
+    start = rng.standard_normal((8, D))
+    mine, theirs = (
+        [make(start, freeze=False, sparse=True, padding_idx=p) for p in paddings]
+        for make in (
+            nn.Embedding.from_pretrained,
+            lambda a, **o: torch.nn.Embedding.from_pretrained(torch.tensor(a), **o),
+        )
+    )
+    for pair in (mine, theirs):
+        pair[1].weight = pair[0].weight
+    optimizer = getattr(optim, kind)(mine[0].parameters(), lr=0.1)
+    other = getattr(torch.optim, kind)(theirs[0].parameters(), lr=0.1)
+
+    def step(rows: Any, more: Any) -> Any:
+        optimizer.zero_grad()
+        loss = (mine[0](rows) ** 2).sum() + (mine[1](more) * 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = step if way == "eager" else cr.compile(step, engine=way, threads=1)
+    for k in range(STEPS):
+        rows, more = (rng.integers(0, 8, (3, n)) for n in ((1, 3), (2, 1))[k % 2])
+        loss = run(cr.tensor(rows), cr.tensor(more))
+        other.zero_grad()
+        first, second = (m(torch.tensor(i)) for m, i in zip(theirs, (rows, more)))
+        wanted = (first**2).sum() + (second * 2).sum()
+        wanted.backward()
+        other.step()
+        assert loss.item() == pytest.approx(wanted.item(), rel=1e-12)
+    found, weight = (m[0].weight.detach().numpy() for m in (mine, theirs))
+    assert found == pytest.approx(weight, rel=1e-12, abs=1e-12)
+
+
 def test_every_argument_of_theirs_is_ours() -> None:
     ours, theirs = (
         inspect.signature(kind.__init__).parameters

@@ -273,7 +273,7 @@ def test_one_row_is_explained(forest_client: Any, forest: Path) -> None:
         (TREE | {"age": True}, "age", "bool"),
         (TREE | {"age": 1e300}, "age", "fits float32"),
         (TREE | {"age": [1, 2]}, "kind", "different numbers of rows"),
-        (TREE | {"kind": {}}, "kind", "a number, a text or null"),
+        (TREE | {"kind": {}}, "kind", "a truth value or null"),
         (TREE | {"planted": "yesterday"}, "planted", "a date as ISO8601"),
         (TREE | {"planted": 981173100}, "planted", "a date as ISO8601"),
         (TREE | {"colour": "red"}, "colour", "not one of them"),

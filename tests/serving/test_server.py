@@ -86,6 +86,48 @@ def test_an_address_that_is_not_ours(
     assert "Nothing can be served at 192.0.2.1" in said
 
 
+def test_nothing_holds_requests_up(
+    forest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full collection of all that is imported would, and a slow change of threads."""
+    import gc
+
+    import uvicorn
+
+    from chainrule.serving import server
+
+    def settings() -> tuple[int, float]:
+        return gc.get_freeze_count(), sys.getswitchinterval()
+
+    seen: list[Any] = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: seen.append(settings()))
+    before = settings()
+    server.serve(forest / "program.safetensors", port=0, engine="numpy")
+    ((frozen, interval),) = seen
+    assert frozen > len(sys.modules) + before[0]
+    assert interval < before[1]
+    assert settings() == (0, before[1])
+
+
+def test_a_model_that_is_replaced_is_freed_without_a_collection(forest: Path) -> None:
+    """The first one is among what no collection looks at."""
+    import gc
+    import weakref
+
+    from chainrule.serving.model import Served
+
+    served = Served.load(forest / "program.safetensors", "numpy")
+    weights = served.program._program.weights.values()
+    known = [weakref.ref(served), *map(weakref.ref, weights)]
+    del weights
+    gc.disable()
+    try:
+        del served
+        assert [ref() for ref in known] == [None] * len(known)
+    finally:
+        gc.enable()
+
+
 # -- load ------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,9 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.tracking import Trackio, WandB
+import chainrule as cr
+from chainrule.errors import ChainruleWarning, CheckpointError
+from chainrule.tracking import Tracker, Trackio, WandB
 
-from .conftest import EPOCHS, KILLS, STEPS, fit, killed, points
+from .conftest import (
+    EPOCHS,
+    KILLS,
+    STEPS,
+    KillAt,
+    Killed,
+    dataset,
+    fit,
+    killed,
+    points,
+)
 
 
 class Run:
@@ -83,6 +96,65 @@ def test_a_killed_run_goes_on_in_wandb(
     assert part == whole == points()
 
 
+def another_way(directory: Path, make: Callable[[], Tracker]) -> Tracker:
+    """A run that was killed behind a checkpoint, and goes on with other settings."""
+    options: dict[str, Any] = {"checkpoint": directory, "checkpoint_every": 1e6}
+    with pytest.raises(Killed):
+        fit([make(), KillAt(updates=STEPS + 5)], **options)
+    made, last = cr.Trainer.load(directory), make()
+    made.optimizer.lr = 1.0
+    made.resume(dataset(), validation=dataset(), callbacks=last, progress=False)
+    return last
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_a_run_that_goes_another_way_is_a_new_one_of_wandb(
+    server: dict[str, Run], tmp_path: Path
+) -> None:
+    """Points of the way that was given up are not taken for those of the new one."""
+
+    def make() -> WandB:
+        return WandB(log_every_n_steps=1)
+
+    with pytest.warns(ChainruleWarning, match="takes nothing back") as said:
+        last = another_way(tmp_path, make)
+    (old_id, old), (new_id, new) = server.items()
+    assert last.run_id == new_id != old_id
+    assert new_id in str(said[0].message)
+    assert old.code == 1, "it did not come to its end"
+    assert new.code == 0
+    first = min(new.rows)
+    assert first <= max(old.rows), "it went back"
+    assert [*new.rows] == [*range(first, STEPS * EPOCHS + 1)]
+    config = new.given["config"]
+    assert (config["resumed_from"], config["resumed_at"]) == (old_id, first - 1)
+    assert config["optimizer.lr"] == 1.0
+    assert old.rows[first]["step/loss"] == new.rows[first]["step/loss"], "before it"
+    after = first + 1
+    assert old.rows[after]["step/loss"] != new.rows[after]["step/loss"]
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_settings_that_change_where_nothing_is_to_take_back(
+    server: dict[str, Run], tmp_path: Path
+) -> None:
+    made = fit(WandB(log_every_n_steps=1), checkpoint=tmp_path)
+    loaded = cr.Trainer.load(tmp_path)
+    loaded.optimizer.lr = 1.0
+    options = {"validation": dataset(), "epochs": EPOCHS + 1, "progress": False}
+    loaded.resume(dataset(), callbacks=WandB(log_every_n_steps=1), **options)
+    (run,) = server.values()
+    assert [*run.rows] == [*range(1, STEPS * (EPOCHS + 1) + 1)]
+    assert made.finished
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("strange", [3, ["a"], {}])
+def test_a_digest_that_is_none(strange: Any) -> None:
+    with pytest.raises(CheckpointError, match="cannot go on"):
+        WandB().load_state({"run_id": "a", "settings": strange})
+
+
 @pytest.mark.slow
 @pytest.mark.parity
 @pytest.mark.filterwarnings("default")
@@ -126,5 +198,12 @@ def test_what_trackio_has(
     logs = storage.get_logs("houses", made[0].run_id)
     assert [row["step"] for row in logs] == points()
     assert all(np.isfinite(row["step/loss"]) for row in logs if row["step"] % 5 == 0)
+    if kill is None:
+        with pytest.warns(ChainruleWarning, match="takes nothing back"):
+            last = another_way(tmp_path / "other", make)
+        assert last.run_id != made[1].run_id
+        parts = [storage.get_logs("houses", m.run_id) for m in (made[1], last)]
+        steps = [row["step"] for part in parts for row in part]
+        assert steps == [5, STEPS, 10, *[s for s in points() if s > STEPS]]
     config = storage.get_run_config("houses", made[0].run_id)
     assert config["optimizer.name"] == "Adam"

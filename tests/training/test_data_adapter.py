@@ -17,6 +17,7 @@ from chainrule import errors, nn, optim, random
 from chainrule.data import adapter
 from chainrule.graph.primitive import REFERENCES
 from chainrule.primitives.random import random_bits, seed_key
+from chainrule.random.generator import StepStream
 from chainrule.training import Callback, data_adapter
 from chainrule.utils import data as loading
 
@@ -89,7 +90,7 @@ def test_blocks_by_hand(make: Make, rows: int, drop_last: bool) -> None:
                 if drop_last and len(index) < 8:
                     continue
                 number = cr.tensor(np.uint32(len(losses)))
-                with random.stream(random.StepStream(key, number)):
+                with random.stream(StepStream(key, number)):
                     x, y = cr.tensor(data.x[index]), cr.tensor(data.y[index])
                     loss = nn.CrossEntropyLoss()(plain(x), y)
                 adam.zero_grad()

@@ -186,7 +186,7 @@ def test_the_bar_is_a_widget_where_there_are_widgets(
     bar, label = row.children
     assert (bar.value, bar.max) == (4, 4)
     assert label.value.startswith("epoch 2/2  loss ")
-    assert line.value == "<code>&lt;b&gt;</code>"
+    assert line.value == '<code style="white-space:pre-wrap">&lt;b&gt;</code>'
 
 
 def test_a_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim, random
 from chainrule.primitives.random import seed_key
+from chainrule.random.generator import StepStream
 from chainrule.training import Callback, loop
 from tests.ways import ENGINES
 
@@ -28,7 +29,7 @@ def by_hand(
     loss_function, key = nn.CrossEntropyLoss(), cr.tensor(seed_key(seed))
 
     def step(x: cr.Tensor, y: cr.Tensor, number: cr.Tensor) -> cr.Tensor:
-        with random.stream(random.StepStream(key, number)):
+        with random.stream(StepStream(key, number)):
             loss = loss_function(model(x), y)
         optimizer.zero_grad()
         loss.backward()

@@ -17,7 +17,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ChainruleError, CheckpointError, SaveError
 from chainrule.nn import architecture
-from chainrule.random import NoBits, stream
+from chainrule.random.generator import NoBits, stream
 from chainrule.training import checkpoint
 from tests.rows import table
 

@@ -9,5 +9,8 @@ from tests.engines.contract import test_buffers, test_promises
 
 for _module in (test_buffers, test_promises, test_refused_runs):
     for _name, _test in list(vars(_module).items()):
-        if _name.startswith("test_") and "engine" in inspect.signature(_test).parameters:
+        if (
+            _name.startswith("test_")
+            and "engine" in inspect.signature(_test).parameters
+        ):
             globals()[_name] = _test

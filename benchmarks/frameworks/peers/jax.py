@@ -268,7 +268,10 @@ class Training:
         state = jax.tree.map(moved, weights, m, v), m, v, statistics
         if not self.norms:
             return state, loss
-        return state, (loss, [jnp.sqrt(jnp.vdot(a, a)) for a in g.values() if a.ndim > 1])
+        return state, (
+            loss,
+            [jnp.sqrt(jnp.vdot(a, a)) for a in g.values() if a.ndim > 1],
+        )
 
     def run(self, order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         # Bias corrections depend on the step alone: tables.

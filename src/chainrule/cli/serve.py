@@ -45,6 +45,13 @@ Examples:
     help="MiB of the largest request.",
 )
 @speaking.option(
+    "--read-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=20,
+    show_default=True,
+    help="Seconds in which a request must come; 1,000 bytes have one more.",
+)
+@speaking.option(
     "--engine",
     type=click.Choice(engine_names()),
     default="auto",
@@ -53,7 +60,13 @@ Examples:
 )
 @command
 def serve(
-    run: Path, host: str, port: int, largest: int, engine: Any, as_json: bool
+    run: Path,
+    host: str,
+    port: int,
+    largest: int,
+    read_timeout: float,
+    engine: Any,
+    as_json: bool,
 ) -> int:
     """Serve predictions over HTTP until Ctrl-C or SIGTERM.
 
@@ -71,6 +84,13 @@ def serve(
         tell({"url": url}, as_json, tr("Serving {run} at {url}", run=run, url=url))
         sys.stdout.flush()
 
-    largest <<= 20
-    server.serve(run, host, port, engine=engine, largest=largest, started=started)
+    server.serve(
+        run,
+        host,
+        port,
+        engine=engine,
+        largest=largest << 20,
+        read_timeout=read_timeout,
+        started=started,
+    )
     return 0

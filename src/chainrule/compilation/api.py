@@ -89,6 +89,10 @@ class Compiled(Generic[P, R]):
         self._constants: set[Any] = set()
         self._last: CachedCall | None = None
 
+    def __repr__(self) -> str:
+        named = getattr(self.function, "__name__", type(self.function).__name__)
+        return f"<compiled {named}: engine={self.engine!r}>"
+
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         """Return the compiled function as a method bound to ``owner``."""
         return self if owner is None else functools.partial(self, owner)

@@ -25,15 +25,19 @@ _CASES = (
 
 def _looked_up(g: Value, y: Value, x: Value, i: Value, padding: int) -> Value:
     if padding >= 0:
-        g = where(is_padding(i, padding, g), full_like(g, 0.0), g)
+        g = where(by_row(is_padding(i, padding), g), full_like(g, 0.0), g)
     return row_gradient(i, g, rows=x.shape[0], padding=padding)
 
 
-def is_padding(indices: Value, padding: int, like: Value) -> Value:
-    """Return where a row of ``like`` is that of the padding, in its shape."""
-    here = equal(indices, full_like(indices, padding))
-    ones = (1,) * (len(like.shape) - len(here.shape))
-    return broadcast_to(reshape(here, shape=(*here.shape, *ones)), shape=like.shape)
+def is_padding(indices: Value, padding: int) -> Value:
+    """Return where an index is that of the padding."""
+    return equal(indices, full_like(indices, padding))
+
+
+def by_row(flags: Value, like: Value) -> Value:
+    """Return a flag of each row in the shape of ``like``, which has the rows."""
+    ones = (1,) * (len(like.shape) - len(flags.shape))
+    return broadcast_to(reshape(flags, shape=(*flags.shape, *ones)), shape=like.shape)
 
 
 @composite(
@@ -83,30 +87,29 @@ class RowGradient(Value):
     asks for its numbers. While a function is traced, :func:`row_gradient` is the same.
 
     Args:
-        parts: pairs of indices (…) and rows (…, d).
+        parts: of each lookup the indices (…), the rows (…, d), and the number of a row
+            that it does not train, or −1.
         shape, dtype: of the whole.
-        padding: the number of a row that is not trained, or −1.
     """
 
-    __slots__ = ("_whole", "padding", "parts")
+    __slots__ = ("_whole", "parts")
 
     def __init__(
         self,
-        parts: Iterable[tuple[Array, Array]],
+        parts: Iterable[tuple[Array, Array, int]],
         shape: tuple[int, ...],
         dtype: DType,
-        padding: int = -1,
     ) -> None:
         self._whole: Array | None = None
         super().__init__(None, shape, dtype)
-        self.parts, self.padding = tuple(parts), padding
+        self.parts = tuple(parts)
 
     @property
     def array(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The whole gradient with its zeros, which is made when it is asked for."""
         if self._whole is None:
             self._whole = np.zeros(self.shape, self.dtype.numpy)
-            for indices, rows in self.parts:
+            for indices, rows, __ in self.parts:
                 add_rows(self._whole, indices, rows)
             self._whole.flags.writeable = False  # a change here would miss the parts
         return self._whole
@@ -117,11 +120,10 @@ class RowGradient(Value):
 
     def joined(self, other: Value) -> RowGradient | None:
         """Return the sum of two gradients of rows; None where ``other`` is none."""
-        if not isinstance(other, RowGradient) or other.padding != self.padding:
+        if not isinstance(other, RowGradient):
             return None
-        parts = self.parts + other.parts
         shape: tuple[int, ...] = self.shape  # type: ignore[assignment]
-        return RowGradient(parts, shape, self.dtype, self.padding)
+        return RowGradient(self.parts + other.parts, shape, self.dtype)
 
 
 class _Eager:
@@ -146,8 +148,8 @@ class _Eager:
         if padding >= 0:
             g = g.copy()
             g[indices.array == padding] = 0
-        parts = [(indices.array.copy(), g)]  # that the caller may overwrite
-        return [RowGradient(parts, x.shape, x.dtype, padding), None]
+        parts = [(indices.array.copy(), g, padding)]  # that the caller may overwrite
+        return [RowGradient(parts, x.shape, x.dtype), None]
 
 
 EAGER[lookup.name] = _Eager()

@@ -19,22 +19,23 @@ def array_of(column: Any) -> np.ndarray:
     array([[1, 2],
            [3, 4]], dtype=int8)
     """
-    extension: Any = getattr(column, "array", None)  # of a pandas Series
+    # A column of polars takes long to say that it has not a name; its class does not.
+    extension: Any = column.array if hasattr(type(column), "array") else None
     if type(extension).__name__ == "ArrowExtensionArray":
         arrow: Any = extension.__arrow_array__()
         if str(arrow.type) in _NUMBERS:
             column = arrow
     elif hasattr(extension, "_mask") and not extension.isna().any():
         return column.to_numpy(extension.dtype.numpy_dtype)
-    kind: Any = getattr(column, "type", None)
+    kind: Any = column.type if hasattr(type(column), "type") else None
     if str(kind).startswith("dictionary"):
         column = column.cast(kind.value_type)  # to_numpy loses its gaps
-    if (rows := _fixed_rows(column)) is not None:
+    if kind is not None and (rows := _fixed_rows(column)) is not None:
         return rows
     to_numpy = getattr(column, "to_numpy", None)
     if to_numpy is None:
         return np.asarray(column)
-    if hasattr(column, "type") and not hasattr(column, "chunks"):  # a pyarrow Array
+    if kind is not None and not hasattr(column, "chunks"):  # a pyarrow Array
         array = to_numpy(zero_copy_only=False)
     else:
         array = to_numpy()

@@ -84,19 +84,20 @@ class Columns(NamedTuple):
             known: the names of columns.
         """
         if not isinstance(value, Mapping):
-            if not hasattr(value, "iloc"):
+            if not hasattr(value, "iat") or (value.ndim == 2 and len(value) != 1):
                 return None
-            if value.ndim == 2 and len(value) == 1:
-                value = value.iloc[0]
-                if value.dtype.kind == "f" and large(value.to_numpy(float, na_value=0)):
-                    return None  # whole numbers among them are rounded
-            labels = value.index
-            if value.ndim == 2 or not labels.is_unique:
+            labels = value.columns if value.ndim == 2 else value.index
+            if not labels.is_unique:
                 return None
             labels = labels.tolist()
             if not any(str(label) in known for label in labels):
                 return None
-            value = dict(zip(labels, value.tolist(), strict=True))
+            if value.ndim == 2:  # iloc brings the cells to one type, and rounds some
+                cell = value.iat
+                cells = [cell[0, i] for i in range(len(labels))]
+            else:
+                cells = value.tolist()
+            value = dict(zip(labels, cells, strict=True))
         if not value or any(map(_is_column, value.values())):
             return None
         return cls.of({name: [cell] for name, cell in value.items()})

@@ -31,6 +31,7 @@ class MemoryPlan:
         last: for each root the index of the last node that reads it (the number of
             nodes, where it is an output).
         state_of: for a root that lies in a state's memory, that state's name.
+        output_of: for a root that is computed right where an output is wanted, which.
         copies: pairs (value, state name) to be copied at the end of a step.
         commit: the index of the node before which a refused run ends (0: none refuses).
         checks: conditions of later nodes that are checked before the commit point.
@@ -44,6 +45,7 @@ class MemoryPlan:
     root: dict[Value, Value] = field(default_factory=dict[Value, Value])
     last: dict[Value, int] = field(default_factory=dict[Value, int])
     state_of: dict[Value, str] = field(default_factory=dict[Value, str])
+    output_of: dict[Value, int] = field(default_factory=dict[Value, int])
     copies: list[tuple[Value, str]] = field(default_factory=list[tuple[Value, str]])
     commit: int = 0
     checks: list[Condition] = field(default_factory=list[Condition])
@@ -60,6 +62,7 @@ def make_plan(
     in_place: Callable[[Node, Value, Value], bool],
     size: Callable[[Value], int],
     scratch: Callable[[Node], int] = lambda _: 0,
+    as_output: Callable[[Value, Value], bool] = lambda root, value: False,
     reuse_from: int = 0,
     within: bool = False,
 ) -> MemoryPlan:
@@ -72,6 +75,8 @@ def make_plan(
             ``new`` over its input ``old``, element by element.
         size: bytes that a value needs.
         scratch: bytes that a node needs for itself while it runs.
+        as_output: ``as_output(root, value)``: whether the memory of an output is that
+            of its root, element by element.
         reuse_from: smaller values keep their memory to themselves; threads then need
             not wait for each other before it is used again.
         within: whether this is the body of a loop, whose state nobody keeps where the
@@ -94,6 +99,7 @@ def make_plan(
     for value in graph.outputs:
         last[root[value]] = end
     _place_state(plan, in_place, end, within)
+    _place_outputs(plan, as_output)
     _place_arena(plan, in_place, size, scratch, reuse_from)
     return plan
 
@@ -171,6 +177,19 @@ def _place_state(
             plan.copies.append((new, name))
 
 
+def _place_outputs(plan: MemoryPlan, as_output: Callable[[Value, Value], bool]) -> None:
+    """Plan computed values right into the memory of outputs, where no copy is needed.
+
+    A second output of the same memory is a copy, as is one that lies in a state.
+    """
+    for i, value in enumerate(plan.entry.graph.outputs[: plan.entry.outputs]):
+        root = plan.root[value]
+        computed = root.node is not None and root.node.primitive is not constant
+        elsewhere = root in plan.state_of or root in plan.output_of
+        if computed and not elsewhere and as_output(root, value):
+            plan.output_of[root] = i
+
+
 def _place_arena(
     plan: MemoryPlan,
     in_place: Callable[[Node, Value, Value], bool],
@@ -214,6 +233,8 @@ def _place_arena(
         for out in node.outputs:
             assert out is not None
             if plan.root[out] is not out or out in plan.state_of:
+                continue
+            if out in plan.output_of:
                 continue
             need = _aligned(max(size(out), 1))
             for old in node.inputs:

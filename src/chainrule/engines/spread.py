@@ -123,7 +123,8 @@ def _checked_sharding(sharding: Any, mesh: Mapping[str, int]) -> dict[str, Axes]
             got=repr(sharding),
         )
     rows: dict[str, Axes] = {}
-    for pattern, axes in sharding.items():
+    given: Mapping[Any, Any] = sharding
+    for pattern, axes in given.items():
         whole = isinstance(axes, tuple | list) and isinstance(pattern, str)
         if not whole or any(a is not None and not isinstance(a, str) for a in axes):
             raise ArgumentError(
@@ -131,7 +132,7 @@ def _checked_sharding(sharding: Any, mesh: Mapping[str, int]) -> dict[str, Axes]
                 expected=_("a tuple of names and None, such as ('model', None)"),
                 got=f"{pattern!r}: {axes!r}",
             )
-        named = [axis for axis in axes if axis is not None]
+        named: list[str] = [axis for axis in axes if axis is not None]
         for axis in named:
             if axis not in mesh or named.count(axis) > 1:
                 raise ArgumentError(

@@ -45,8 +45,8 @@ margin:.5rem 0}
 .cr .eq math{font-size:1.1rem}.cr .remark{opacity:.75;font-size:.85rem}
 .cr .note{opacity:.8;font-style:italic;margin:.3rem 0}.cr .wrong{color:#d2384f}
 .cr .value{margin:.1rem 0 .6rem 1.5rem;overflow-x:auto}
-.cr table{border-collapse:collapse;border:solid currentColor;border-width:0 2px;
---tick:linear-gradient(currentColor 0 0);print-color-adjust:exact;
+.cr table{margin:0;border-collapse:collapse;border:solid currentColor;
+border-width:0 2px;--tick:linear-gradient(currentColor 0 0);print-color-adjust:exact;
 background:var(--tick) 0 0,var(--tick) 100% 0,var(--tick) 0 100%,var(--tick) 100% 100%;
 background-size:.35rem 2px;background-repeat:no-repeat}
 .cr.page tbody tr:nth-child(n),.cr.page tbody tr:nth-child(n):hover{background:none}

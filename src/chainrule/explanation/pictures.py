@@ -20,7 +20,7 @@ from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import Dim
-from chainrule.html.arrays import colours
+from chainrule.html.arrays import COLD, WARM, colours
 from chainrule.primitives import elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
 from chainrule.text import tr
@@ -202,15 +202,17 @@ def _lines(
             continue
         weights = layer.W
         left, right = columns[i].numbers, columns[i + 1].numbers
-        tones = colours(weights)
         top = float(np.abs(weights).max(initial=0.0)) or 1.0
         for r, y2 in zip(_picks(len(right)), _places(len(right), height)):
             for c, y1 in zip(_picks(len(left)), _places(len(left), height)):
-                wide = 0.3 + 2.2 * abs(float(weights[r, c])) / top
+                share = abs(float(weights[r, c])) / top
+                ink = WARM if weights[r, c] > 0 else COLD
                 yield (
                     f'<line x1="{88 + 150 * i}" y1="{y1:.1f}" x2="{62 + 150 * (i + 1)}"'
-                    f' y2="{y2:.1f}" stroke="{_css(tones[r, c])}"'
-                    f' stroke-width="{wide:.2f}"/>'
+                    f' y2="{y2:.1f}" stroke="{_css(ink)}"'
+                    # White, as numbers near 0 are, would not be seen on white.
+                    f' stroke-opacity="{0.35 + 0.65 * share:.2f}"'
+                    f' stroke-width="{0.6 + 1.9 * share:.2f}"/>'
                 )
 
 

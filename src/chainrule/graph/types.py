@@ -132,6 +132,16 @@ class SymbolicDim:
 
     __slots__ = ("factor", "names")
 
+    @property
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The class that ``isinstance`` sees: ``int`` in a user's code that is traced.
+
+        So ``isinstance(x.shape[0], int)`` decides there as it does without a trace.
+        """
+        traced = _guess.sizes is not None or _guess.decided
+        users = traced and _asked_by_user(inspect.currentframe())
+        return int if users else SymbolicDim
+
     def __init__(self, *names: str, factor: int = 1) -> None:
         self.factor: int = factor
         self.names: tuple[str, ...] = tuple(sorted(names))
@@ -256,7 +266,7 @@ class SymbolicDim:
             _("The size {self} is not known while a function is traced.", self=self),
             expected=_("code that works for every size, such as x.mean() or x.reshape"),
             got=use,
-            fix=_("trace with fixed shapes, or avoid int(x.shape[0])"),
+            fix=as_number(self),
         )
         error.equal = frozenset(equal)
         return error
@@ -301,7 +311,7 @@ class SymbolicDim:
 
     def _text(self, here: FrameType | None) -> str:
         """Return a symbolic size as text; raise an error if user code asks for it."""
-        if _guess.sizes and _asked_by_user(here):
+        if (_guess.sizes or _guess.decided) and _asked_by_user(here):
             raise self._unknown(_("written into a text"))
         return repr(self)
 
@@ -310,6 +320,17 @@ def _asked_by_user(frame: FrameType | None) -> bool:
     """Return whether a frame is called by code that is not Chainrule's."""
     caller = frame and frame.f_back
     return caller is not None and of_user(caller.f_code.co_filename)
+
+
+def as_number(*sizes: Dim) -> str:
+    """Return what makes sizes with names numbers, as the fix in an error message."""
+    if _guess.sizes is None:  # a Trainer's: its last batch is smaller
+        return _("batches have any size: let tensors compute it, as x.mean(0) does")
+    named = [size for size in sizes if isinstance(size, SymbolicDim)]
+    return _(
+        "leave {names} out of shapes= or dynamic=: a program a size",
+        names=", ".join(dict.fromkeys(n for size in named for n in size.names)),
+    )
 
 
 class SizeGuard:

@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
+from chainrule.interop.safetensors_files import read, tensors_of
 from chainrule.operations.device import check_device
 from chainrule.tensor import Tensor
 from chainrule.text import _
@@ -30,9 +31,6 @@ from chainrule.util.atomic_files import (
     write_open,
 )
 from chainrule.util.keywords import strict
-
-#: The longest header that safetensors has, in bytes.
-HEADER = 100_000_000
 
 #: The metadata key of the JSON of a nest, in which references replace its arrays.
 _NEST = "nest"
@@ -260,49 +258,13 @@ def read_arrays(
         OSError: no such file, or no regular one.
         ValueError: no safetensors file, or a damaged one; it says what is there.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as unpacked
-
     if is_open(path):
         opened: Any = io.BytesIO(read_open(path))
     else:
         opened = open_file(path)  # type: ignore[arg-type]
     with opened as file:
-        texts = header_of(file).get("__metadata__") or {}
-        check(texts)
-        file.seek(0)
-        content = file.read()
-    try:
-        return texts, dict(sorted(unpacked(content).items()))
-    except (SafetensorError, KeyError, TypeError, OverflowError, ValueError) as error:
-        raise ValueError(
-            _("no whole tensors: {error}; truncated?", error=str(error)[:200])
-        ) from error
-
-
-def header_of(file: BinaryIO) -> dict[str, Any]:
-    """Return the header of an open safetensors file, from its start.
-
-    Raises:
-        ValueError: there is none; it says what is there.
-    """
-    whole = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    start = file.read(8)
-    size = int.from_bytes(start, "little")
-    header = file.read(size) if size <= min(HEADER, whole) else b""
-    try:
-        table = json.loads(header)
-        table.get("__metadata__")
-        return table
-    except (ValueError, AttributeError, RecursionError) as error:
-        pickled = _("a pickle, ") * start.startswith((b"PK", b"\x80"))
-        got = _(
-            "{pickled}a file that begins with {header!r}",
-            pickled=pickled,
-            header=start + header[:4],
-        )
-        raise ValueError(got) from error
+        texts, tensors = tensors_of(file, check)
+        return texts, {name: read(file, tensors[name]) for name in sorted(tensors)}
 
 
 def digest(text: str, arrays: Mapping[str, Array]) -> str:

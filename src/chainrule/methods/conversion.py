@@ -317,12 +317,14 @@ class Conversion(TensorBase):
 
     def _repr_html_(self) -> str:
         """Return the tensor as HTML for notebooks: a table, or a picture if large."""
-        from chainrule.html.arrays import array_html, escape  # which only pages need
+        # Which only pages need.
+        from chainrule.html.arrays import array_html, escape
+        from chainrule.html.views import paragraph, view
 
         if self._now.array is None and not getattr(self, "_pending", None):
             return f"<pre>{escape(repr(self))}</pre>"
         head = f"{show(self.shape)} {self.dtype.name}"
-        return f"<div>{head}{array_html(self.numpy())}</div>"
+        return view(paragraph(head), array_html(self.numpy()))
 
     # -- new tensors of the same dtype -----------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any
 from chainrule import nn, optim
 from chainrule.errors import ChainruleError, CheckpointError
 from chainrule.nn.arguments import sizes_of
-from chainrule.random import NoBits, stream
+from chainrule.random.generator import NoBits, stream
 from chainrule.text import _
 
 #: Classes that only others are made from, and those that nothing can be fed to.

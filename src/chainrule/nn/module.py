@@ -28,7 +28,7 @@ from chainrule.nn.parameter import Parameter
 from chainrule.nn.state import IncompatibleKeys, convert_state, load_state
 from chainrule.nn.state_array import state_array
 from chainrule.operations.device import is_device
-from chainrule.random import draw_counts, take_back_draws
+from chainrule.random.generator import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
 from chainrule.tensor import tensor as new_tensor
 from chainrule.text import _

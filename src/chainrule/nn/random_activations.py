@@ -9,6 +9,7 @@ from chainrule.nn.activations import InPlace, put
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.axis_activations import softmax
 from chainrule.operations.arguments import axis_of
+from chainrule.operations.operands import floating
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.random import gumbel, uniform
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -79,7 +80,8 @@ def gumbel_softmax(
     tensor([[0., 1.]])
     """
     logits, tau = as_tensor(logits), number("gumbel_softmax", "tau", tau, above=0)
-    noise = wrap(gumbel(logits.shape)).astype(logits.dtype)
+    logits = wrap(floating(logits.value))
+    noise = gumbel(logits.shape, dtype=logits.dtype)
     soft = softmax((logits + noise) / tau, dim)
     if not flag("gumbel_softmax", "hard", hard):
         return soft

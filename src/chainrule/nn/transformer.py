@@ -19,7 +19,7 @@ from chainrule.nn.containers import ModuleList
 from chainrule.nn.module import Module
 from chainrule.nn.normalization import LayerNorm
 from chainrule.nn.regularization import Dropout
-from chainrule.random import reserve
+from chainrule.random.generator import reserve
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util import validation

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from chainrule.errors import ArgumentError, AxisError, ShapeError
 from chainrule.graph.apply import apply
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, DType, Shape, SymbolicDim
+from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_number
 from chainrule.operations.arguments import axes_of, axis_of, fill, whole
 from chainrule.operations.operands import astype, full, promote
 from chainrule.primitives import movement
@@ -221,6 +221,6 @@ def fixed_size(x: Value, axis: int) -> int:
             ),
             expected=_("an axis of fixed length"),
             got=_("dim={dim} of shape {shape}", dim=axis, shape=show(x.shape)),
-            fix=_("cut another axis, or trace with fixed shapes"),
+            fix=_("cut another axis; {other}", other=as_number(size)),
         )
     return size

@@ -7,11 +7,16 @@ the size of the table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from chainrule.composites.embedding import RowGradient, is_padding, row_gradient
+from chainrule.composites.embedding import (
+    RowGradient,
+    by_row,
+    is_padding,
+    row_gradient,
+)
 from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.context import context, scope
 from chainrule.graph.node import Value
@@ -28,29 +33,28 @@ from chainrule.text import _
 
 
 class Rows(NamedTuple):
-    """A gradient of rows: indices (n,), their gradients (n, …), and the padding.
+    """A gradient of rows: indices (n,), their gradients (n, …), and which are held.
 
     Attributes:
         indices: int64.
         gradients: of each row, whole: equal indices have equal ones.
         sums: the same, but each different index has one row, and the others are 0.
-        padding: the number of a row that is not trained, or −1.
+        held: of each index, whether its row is not trained: it was looked up as padding
+            alone. None where no lookup has a padding.
     """
 
     indices: Value
     gradients: Value
     sums: Value
-    padding: int
+    held: Value | None
 
     def of(self, table: Value) -> Value:
         """Return the rows of a table, or of its moments, that have a gradient."""
         return take(table, self.indices)
 
     def kept(self, old: Value, new: Value) -> Value:
-        """Return new rows, but the old one of the padding."""
-        if self.padding < 0:
-            return new
-        return where(is_padding(self.indices, self.padding, new), old, new)
+        """Return new rows, but the old ones of those that are held."""
+        return new if self.held is None else where(by_row(self.held, new), old, new)
 
 
 class RowChange(NamedTuple):
@@ -81,7 +85,33 @@ def rows_of(gradient: Value) -> Rows:
     rows = [reshape(g, shape=(*i.shape, *width)) for i, g in zip(flat, updates)]
     together = _joined(flat), _joined(rows)
     group, sums = _summed(*together)
-    return Rows(together[0], take(sums, group), sums, paddings[0])
+    held = _held(flat, paddings, together[0], group)
+    return Rows(together[0], take(sums, group), sums, held)
+
+
+def _held(
+    parts: list[Value], paddings: Sequence[int], indices: Value, group: Value
+) -> Value | None:
+    """Return which indices no lookup trains; None where each trains all of its own.
+
+    Args:
+        parts: the indices of each lookup.
+        paddings: the padding of each, or −1.
+        indices: all of them.
+        group: the number of each among those that differ.
+    """
+    if max(paddings) < 0:
+        return None
+    if len(set(paddings)) == 1:
+        return is_padding(indices, paddings[0])
+    pads = [
+        convert(is_padding(i, padding), dtype=DType.int64)
+        for i, padding in zip(parts, paddings)
+    ]
+    trained = [sub(full_like(pad, 1), pad) for pad in pads]
+    counts = scatter_add(full_like(indices, 0), group, _joined(trained))
+    own = take(counts, group)
+    return equal(own, full_like(own, 0))
 
 
 def rows_by_name(optimizer: Any, gradients: Mapping[str, Value]) -> dict[str, Rows]:
@@ -108,12 +138,10 @@ def rows_by_name(optimizer: Any, gradients: Mapping[str, Value]) -> dict[str, Ro
 def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
     """Return what a gradient of rows adds up: indices, rows, padding of each lookup.
 
-    It is none, and so the list is empty, if one of the parts has all elements, or where
-    lookups do not agree on the padding.
+    It is none, and so the list is empty, if one of the parts has all elements.
     """
     if isinstance(gradient, RowGradient):
-        pairs = [(Value(i), Value(g)) for i, g in gradient.parts]
-        return [(i, g, gradient.padding) for i, g in pairs]
+        return [(Value(i), Value(g), padding) for i, g, padding in gradient.parts]
     node = gradient.node
     if node is None:
         return []
@@ -121,8 +149,7 @@ def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
         indices, rows = node.inputs
         return [(indices, rows, node.attrs["padding"])]
     parts = [_parts(v) for v in node.inputs] if node.primitive is add else []
-    whole = list(chain(*parts)) if all(parts) else []
-    return whole if len({padding for *__, padding in whole}) == 1 else []
+    return list(chain(*parts)) if all(parts) else []
 
 
 def _joined(parts: list[Value]) -> Value:

@@ -102,6 +102,7 @@ def _for_rows(indices: Value, rest: Shape) -> Value:
         Case(("f[5,2,3]", "i64[2,4]"), ranges=(None, (0, 5))),
         Case(("u8[4,6]", "i32[3]"), ranges=(None, (0, 4))),
         Case(("f[3,2]", "i32[0]"), ranges=(None, (0, 3))),
+        Case(("f[5,6]", "i32[]"), ranges=(None, (0, 5))),
     ),
 )
 def take(x: Array, indices: Array) -> Array:
@@ -138,6 +139,7 @@ def _scatter_samples(s: Samples) -> Value:
         Case(("f[5]", "i32[7]", "f[7]"), ranges=(None, (0, 5), None)),
         Case(("f[4,3]", "i32[2,3]", "f[2,3,3]"), ranges=(None, (0, 4), None)),
         Case(("f[3,2]", "i32[0]", "f[0,2]"), ranges=(None, (0, 3), None)),
+        Case(("f[5,6]", "i32[]", "f[6]"), ranges=(None, (0, 5), None)),
     ),
 )
 def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
@@ -191,6 +193,7 @@ def _put_rule(x: ArrayType, indices: ArrayType, rows: ArrayType) -> ArrayType:
         Case(("f[5]", "i32[3]", "f[3]"), ranges=(None, (0, 5), None)),
         Case(("f[4,3]", "i64[2,3]", "f[2,3,3]"), ranges=(None, (0, 4), None)),
         Case(("f[3,2]", "i32[0]", "f[0,2]"), ranges=(None, (0, 3), None)),
+        Case(("f[5,6]", "i32[]", "f[6]"), ranges=(None, (0, 5), None)),
         Case(("u8[4,6]", "i32[3]", "u8[3,6]"), ranges=(None, (0, 4), None)),
     ),
 )

@@ -19,7 +19,15 @@ from chainrule.graph.context import context
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule, of_any
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, is_symbolic, size_of
+from chainrule.graph.types import (
+    ArrayType,
+    Dim,
+    DType,
+    Shape,
+    as_number,
+    is_symbolic,
+    size_of,
+)
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 from chainrule.text import _
@@ -445,7 +453,7 @@ def _concatenate_rule(*xs: ArrayType, axis: int) -> ArrayType:
                 _("The sum of named sizes has no name."),
                 expected=_("fixed lengths along axis {axis}", axis=axis),
                 got=_("{total} and {more}", total=total, more=more),
-                fix=_("join along another axis, or trace with fixed shapes"),
+                fix=_("join along another axis; {other}", other=as_number(total, more)),
             )
         total += more
     return ArrayType(

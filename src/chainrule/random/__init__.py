@@ -26,26 +26,18 @@ from chainrule.random.distributions import (
 )
 from chainrule.random.generator import (
     Generator,
-    NoBits,
-    StepStream,
     bits,
     default_generator,
-    draw_counts,
     manual_seed,
-    reserve,
     stream,
-    take_back_draws,
 )
 
 __all__ = [
     "Generator",
-    "NoBits",
-    "StepStream",
     "bernoulli",
     "bits",
     "categorical",
     "default_generator",
-    "draw_counts",
     "gumbel",
     "in_place",
     "manual_seed",
@@ -58,8 +50,6 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
-    "reserve",
     "stream",
-    "take_back_draws",
     "uniform",
 ]

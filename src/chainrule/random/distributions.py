@@ -396,8 +396,41 @@ def bernoulli(
     return drawn.astype(dtype or chance.dtype)
 
 
-def gumbel(shape: Shape) -> Value:
-    """Draw Gumbel noise −ln(−ln u), for sampling of classes by argmax."""
+@raises_call_error
+@drawing
+def gumbel(
+    *shape: Dim | Sequence[Dim],
+    dtype: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: Any = None,
+) -> Tensor:
+    """Draw numbers from the standard Gumbel distribution: −ln(−ln u), u uniform.
+
+    The largest of logits plus these is a class drawn by softmax(logits) (Gumbel 1954).
+
+    Args:
+        shape: sizes, ``gumbel(2, 3)`` or ``gumbel((2, 3))``; none for one number.
+        dtype: of the result; the default dtype where it is None.
+        requires_grad: whether ``backward()`` shall fill ``.grad``.
+        generator: where the random bits come from; the process's own by default.
+        device: the CPU.
+
+    Raises:
+        ShapeError: sizes that are no integers ≥ 0.
+        DTypeError: a dtype of integers.
+
+    >>> import chainrule as cr
+    >>> cr.manual_seed(0); a = cr.random.gumbel(10_000)
+    >>> bool(abs(a.mean() - 0.5772) < 0.05), bool(abs(a.var() - 1.6449) < 0.1)
+    (True, True)
+    """
+    kind = _real(dtype)
+    return _tensor(astype(_gumbel(_sizes(shape)), kind), requires_grad)
+
+
+def _gumbel(shape: Shape) -> Value:
+    """Draw Gumbel noise in float64, for sampling of classes by argmax."""
     return _by_blocks(lambda raw: neg(log(neg(log(between(raw))))), bits(shape).value)
 
 
@@ -431,7 +464,7 @@ def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tenso
             _("numbers or −∞, and a finite one among them"),
             _("look where the scores became NaN: cr.isfinite(logits).all()"),
         )
-        return wrap(argmax(add(v, gumbel(v.shape)), axis=len(v.shape) - 1))
+        return wrap(argmax(add(v, _gumbel(v.shape)), axis=len(v.shape) - 1))
 
 
 @raises_call_error
@@ -460,7 +493,11 @@ def multinomial(
     """
     v = astype(value_of(probs), DType.float64)
     if len(v.shape) not in (1, 2):
-        raise ShapeError(_("multinomial draws from rows."), got=f"{v.shape}")
+        raise ShapeError(
+            _("multinomial draws from rows."),
+            expected=_("weights of shape (classes,) or (rows, classes)"),
+            got=f"{v.shape}",
+        )
     replacement = validation.truth("replacement", replacement)
     num_samples = validation.whole("num_samples", num_samples)
     with no_grad(), np.errstate(divide="ignore"):
@@ -479,11 +516,11 @@ def multinomial(
         )
         scores = log(v)
         if not replacement:
-            noisy = add(scores, gumbel(v.shape))
+            noisy = add(scores, _gumbel(v.shape))
             return wrap(topk(noisy, num_samples, -1, True)[1])
         shape = (*v.shape[:-1], num_samples, v.shape[-1])
         column = reshape(scores, shape=(*v.shape[:-1], 1, v.shape[-1]))
-        noisy = add(broadcast_to(column, shape), gumbel(shape))
+        noisy = add(broadcast_to(column, shape), _gumbel(shape))
         return wrap(argmax(noisy, axis=len(shape) - 1))
 
 
@@ -509,12 +546,19 @@ def randperm(
     return wrap(astype(order, as_dtype(dtype)))
 
 
+@raises_call_error
 def permutation(n: int, seed: int, epoch: int, block: int = 0) -> Array:
     """Return the shuffled order of n samples in an epoch, or of a stream's block.
 
     Sorting by fresh random bits gives every order the same chance, but for ties, which
     keep their place.
+
+    Raises:
+        ArgumentError: what is no whole number ≥ 0, or an epoch beyond 2³² − 1.
     """
+    n = validation.whole("n", n, least=0)
+    epoch = validation.whole("epoch", epoch, least=0, most=2**32 - 1)
+    block = validation.whole("block", block, least=0)
     stream = f"shuffle#{block}" if block else "shuffle"
     drawn = REFERENCES[random_bits](
         seed_key(validation.seed("seed", seed)),

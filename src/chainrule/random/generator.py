@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import context, within
 from chainrule.graph.types import DType, Shape, size_of
+from chainrule.operations.arguments import shape_of
 from chainrule.operations.device import check_device
 from chainrule.operations.op import raises_call_error
 from chainrule.operations.operands import full
@@ -39,6 +40,7 @@ class Generator:
     True
     """
 
+    @raises_call_error
     def __init__(self, seed: Any = 0, *, device: Any = None) -> None:
         if isinstance(seed, str):  # Generator("cpu"), as in PyTorch
             seed, device = 0, seed
@@ -48,6 +50,7 @@ class Generator:
         self.counter = tensor(np.uint32(0))
         self.key.name, self.counter.name = "random.key", "random.counter"
 
+    @raises_call_error
     def manual_seed(self, seed: int) -> Generator:
         """Restart the random generator from a seed, in place."""
         self._seed = validation.seed("seed", seed)
@@ -63,10 +66,25 @@ class Generator:
         """Return the random generator's key and counter, for a checkpoint."""
         return {"key": self.key.numpy(), "counter": self.counter.numpy()}
 
+    @raises_call_error
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore the random generator's state that ``state`` returned, in place."""
-        self.key.copy_(state["key"])
-        self.counter.copy_(state["counter"])
+        """Restore the random generator's state that ``state`` returned, in place.
+
+        Raises:
+            ArgumentError: something else.
+        """
+        right = isinstance(state, Mapping) and {"key", "counter"} <= {*state}
+        arrays = (
+            [np.asarray(state[name]) for name in ("key", "counter")] if right else []
+        )
+        if [(a.dtype, a.shape) for a in arrays] != [(np.uint32, (2,)), (np.uint32, ())]:
+            raise ArgumentError(
+                _("A generator has another state."),
+                expected=_("what generator.state() returned"),
+                got=f"{state!r:.80}",
+            )
+        self.key.copy_(arrays[0])
+        self.counter.copy_(arrays[1])
 
     def words(self, first: int = 0) -> Words:
         """Return a draw of the generator that is computed later, as ``bits`` would."""
@@ -76,8 +94,14 @@ class Generator:
         self.counter.copy_(self.counter + 1)
         return words
 
+    @raises_call_error
     def bits(self, shape: Shape) -> Tensor:
-        """Return fresh random bits (uint32) of the generator; advance its counter."""
+        """Return fresh random bits (uint32) of the generator; advance its counter.
+
+        Raises:
+            ShapeError: sizes that are no integers ≥ 0.
+        """
+        shape = shape_of(shape, _("Random numbers are drawn in a shape."))
         words = random_bits(
             self.key.value, self.counter.value, shape=shape, stream=context.scope
         )
@@ -172,9 +196,16 @@ def manual_seed(seed: int) -> None:
     _Draws.by_process += 1  # what was drawn before is no matter any more
 
 
+@raises_call_error
 @contextmanager
 def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
-    """Set the source of this thread's random draws within a block."""
+    """Set the source of this thread's random draws within a block.
+
+    Raises:
+        ArgumentError: what is no source of random bits.
+    """
+    if not isinstance(source, Generator | StepStream | NoBits):
+        raise _no_source(source)
     saved, context.stream = context.stream, source
     try:
         yield
@@ -182,8 +213,22 @@ def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
         context.stream = saved
 
 
+def _no_source(source: Any) -> ArgumentError:
+    return ArgumentError(
+        _("Random bits come from a generator."),
+        expected="cr.Generator().manual_seed(0)",
+        got=f"{source!r:.80}",
+    )
+
+
+@raises_call_error
 def bits(shape: Shape) -> Tensor:
-    """Return fresh random bits (uint32) from the current source."""
+    """Return fresh random bits (uint32) from the current source.
+
+    Raises:
+        ShapeError: sizes that are no integers ≥ 0.
+    """
+    shape = shape_of(shape, _("Random numbers are drawn in a shape."))
     if context.stream is None:
         _draws.by_thread += 1
         _Draws.by_process += 1
@@ -254,11 +299,7 @@ def drawing(function: Callable[P, T]) -> Callable[P, T]:
         generator: Any = kwargs.pop("generator", None)
         if generator is not None:
             if not isinstance(generator, Generator):
-                raise ArgumentError(
-                    _("Random bits come from a generator."),
-                    expected="cr.Generator().manual_seed(0)",
-                    got=f"{generator!r:.80}",
-                )
+                raise _no_source(generator)
             with stream(generator):
                 return function(*args, **kwargs)
         before = draw_counts()

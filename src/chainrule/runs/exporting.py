@@ -216,6 +216,7 @@ def _codes(column: Category, schema: Schema, marks: MissingValues) -> Codes:
     codes = {text: i for i, text in enumerate(column.categories)}
     refused = other if schema.unknown == "other" else -2
     codes |= {text: other for text in column.rare if text not in codes}
+    codes |= {spelled: codes[text] for spelled, text in column.spellings.items()}
     texts = MISSING | marks.in_texts
     if sum(2 ** sum(c.isalpha() for c in text) for text in texts) > MOST:
         raise ArgumentError(

@@ -13,9 +13,12 @@ from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.serving.batching import Batcher
 from chainrule.serving.explaining import nothing_to_explain, shown
 from chainrule.serving.openapi import document
-from chainrule.serving.rows import RowError, answer, as_csv, named
+from chainrule.serving.results import answer, as_csv, named, said_of
+from chainrule.serving.rows import RowError
 from chainrule.serving.service import Service
+from chainrule.serving.slow_clients import RATE, SECONDS, Patience
 from chainrule.text import _
+from chainrule.util import validation
 from chainrule.util.keywords import strict
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ LARGEST = 16 << 20
 LARGE = 1 << 16
 
 JSON, CSV = "application/json", "text/csv"
+#: The status of a request that did not come in time.
+LATE = 408
 
 
 class RefusedRequestError(Exception):
@@ -48,6 +53,7 @@ def application(
     *,
     engine: EngineName = "auto",
     largest: int = LARGEST,
+    read_timeout: float = SECONDS,
 ) -> Starlette:
     """Return a web application that serves a run, for any ASGI server or FastAPI app.
 
@@ -66,6 +72,8 @@ def application(
         run: a run's directory, a checkpoint or a program file.
         engine: ``"native"``, ``"numpy"``, or ``"auto"``.
         largest: the bytes of the largest request.
+        read_timeout: the seconds in which the content of a request must come; it has
+            one more for every 1,000 bytes.
 
     Raises:
         ArgumentError: starlette is not installed.
@@ -79,29 +87,32 @@ def application(
     from starlette.responses import Response
     from starlette.routing import Route
 
+    patience = Patience(validation.number("read_timeout", read_timeout, above=0))
     service, batcher = Service(run, engine), Batcher()
 
     def said(content: Any, status: int = 200) -> Response:
         # NaN and infinity, which JSON has not, are null.
         text = to_json(content, inf_nan_mode="null")
-        return Response(text, status, media_type=JSON)
+        # Of a request that is late the rest is not waited for.
+        headers = {"connection": "close"} if status == LATE else None
+        return Response(text, status, headers, media_type=JSON)
 
     async def predict(request: Any) -> Response:
         served = service.now()
-        body = await _body(request, largest)
+        body = await _body(request, largest, patience)
         of_csv = _type_of(request, JSON, CSV) == CSV
         read = served.reader.from_csv if of_csv else served.reader.from_json
         # What takes long is for a thread: other requests go on meanwhile.
         large = len(body) > LARGE
         rows = await run_in_threadpool(read, body) if large else read(body)
         outputs = await batcher.predict(served, rows.arrays, rows.count)
-        columns = named(served.program, outputs)
+        columns = said_of(rows, named(served.program, outputs))
         if rows.form == "csv":
             return Response(as_csv(served.program, columns), media_type=CSV)
         return said(answer(columns, rows.form))
 
     async def explain(request: Any) -> Response:
-        body = await _body(request, largest)
+        body = await _body(request, largest, patience)
         _type_of(request, JSON)
         served = service.now()
         if served.trained is None:
@@ -177,18 +188,27 @@ def missing(package: str, error: ImportError) -> ArgumentError:
     )
 
 
-async def _body(request: Any, largest: int) -> bytes:
-    """Return the body of a request, which is read no further than to its limit."""
+async def _body(request: Any, largest: int, patience: Patience) -> bytes:
+    """Return the body of a request, which is read no further than to its limit.
+
+    Raises:
+        RefusedRequestError: it is too large, or too slow.
+    """
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() else 0
     parts: list[bytes] = []
     if size <= largest:
         size = 0
-        async for part in request.stream():
-            parts.append(part)
-            size += len(part)
-            if size > largest:
-                break
+        try:
+            async with patience.reading() as reading:
+                async for part in request.stream():
+                    parts.append(part)
+                    size += len(part)
+                    if size > largest:
+                        break
+                    reading.has(size)
+        except TimeoutError as error:
+            raise RefusedRequestError(LATE, _late(size, patience)) from error
     if size > largest:
         raise RefusedRequestError(
             413,
@@ -200,6 +220,19 @@ async def _body(request: Any, largest: int) -> bytes:
             ),
         )
     return b"".join(parts)
+
+
+def _late(size: int, patience: Patience) -> ArgumentError:
+    return ArgumentError(
+        _("The request did not come in time."),
+        expected=_(
+            "all of it in {seconds:g} seconds, and one more for every {rate:,} bytes",
+            seconds=patience.seconds,
+            rate=RATE,
+        ),
+        got=_("{n:,} bytes", n=size),
+        fix=_("send it at once; chainrule serve RUN --read-timeout SECONDS"),
+    )
 
 
 def _type_of(request: Any, *known: str) -> str:

@@ -9,14 +9,15 @@ import numpy as np
 from pydantic_core import from_json
 
 from chainrule.data import Dataset
-from chainrule.data.tables.columns import InvalidCellError
+from chainrule.data.tables.columns import Classes, InvalidCellError
 from chainrule.errors import ArgumentError
 from chainrule.explanation import Explanation, explain
 from chainrule.graph.node import Array
 from chainrule.runs import exporting, source
 from chainrule.runs.trained import Trained
 from chainrule.serving.model import Served
-from chainrule.serving.rows import RowError, TableReader, cells_of, classes_of
+from chainrule.serving.results import classes_of
+from chainrule.serving.rows import RowError, TableReader, cells_of
 from chainrule.tensor import tensor
 from chainrule.text import _
 
@@ -100,7 +101,8 @@ def _target(served: Served, row: dict[str, Any]) -> Array | None:
         return y
     columns: list[Array] = []
     for target in reader.schema.targets:
-        cells = cells_of(target.name, [row[target.name]])
+        truths = isinstance(target, Classes)
+        cells = cells_of(target.name, [row[target.name]], truths=truths)
         try:
             columns.append(target.encode(cells, reader.marks).values)
         except InvalidCellError as error:

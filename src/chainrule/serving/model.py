@@ -12,7 +12,7 @@ from chainrule.compilation.portable.file import KEY
 from chainrule.compilation.portable.loaded import LoadedProgram, load_program
 from chainrule.errors import ChainruleError
 from chainrule.graph.node import Array
-from chainrule.interop.serialization import header_of
+from chainrule.interop.safetensors_files import header_of
 from chainrule.runs import exporting
 from chainrule.runs.trained import Trained
 from chainrule.serving.rows import Reader, batched, reader_of

@@ -8,7 +8,8 @@ from chainrule.data.tables.columns import Category, Date, Number
 from chainrule.data.tables.texts import Texts
 from chainrule.graph.types import ArrayType, DType
 from chainrule.serving.model import Served
-from chainrule.serving.rows import Reader, TableReader, classes_of
+from chainrule.serving.results import classes_of
+from chainrule.serving.rows import Reader, TableReader
 from chainrule.version import __version__
 
 #: Categories that are listed; of more, the first ones are examples.
@@ -26,6 +27,10 @@ def document(served: Served) -> dict[str, Any]:
             _object({k: {"type": "array", "items": v} for k, v in columns.items()})
             for columns in (row, result)
         )
+        if isinstance(reader, TableReader):  # not in each answer
+            schemas["Result"]["properties"]["warnings"] = WARNINGS
+            several = {"type": "array", "items": WARNINGS}
+            schemas["ResultColumns"]["properties"]["warnings"] = several
         rows, results = (
             {
                 "oneOf": [
@@ -61,7 +66,7 @@ def document(served: Served) -> dict[str, Any]:
                             "text/csv": {"schema": {"type": "string"}},
                         },
                     },
-                    **_errors("400", "413", "415", "422"),
+                    **_errors("400", "408", "413", "415", "422"),
                 },
             }
         },
@@ -81,7 +86,7 @@ def document(served: Served) -> dict[str, Any]:
                         "description": "the explanation",
                         "content": {"application/json": {}, "text/html": {}},
                     },
-                    **_errors("400", "413", "415", "422"),
+                    **_errors("400", "408", "413", "415", "422"),
                 },
             }
         }
@@ -112,9 +117,17 @@ ERROR: dict[str, Any] = {
     },
 }
 
+#: What is odd about a row that is predicted all the same.
+WARNINGS: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "texts that were not there in training",
+}
+
 #: What each status of an error means.
 STATUS = {
     "400": "malformed JSON or CSV",
+    "408": "a request that did not come in time",
     "413": "a request that is too large",
     "415": "another type of content",
     "422": "rows that do not fit",
@@ -166,9 +179,11 @@ def _column(column: Any, reader: TableReader, fills: bool) -> dict[str, Any]:
         return {"type": "string", "description": f"{column.length} {column.units}"}
     assert isinstance(column, Category)
     known = [*column.categories, *column.rare]
-    said: dict[str, Any] = {"type": ["string", "number", *null]}
+    truth = ["boolean"] if column.spellings else []
+    said: dict[str, Any] = {"type": ["string", "number", *truth, *null]}
     if reader.schema.unknown == "error" and len(known) <= LISTED:
-        return {"enum": [*known, *([None] if fills else [])]}
+        truths = [False, True] if column.spellings else []
+        return {"enum": [*known, *truths, *([None] if fills else [])]}
     return {**said, "examples": known[:LISTED]}
 
 

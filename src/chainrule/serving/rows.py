@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from chainrule.compilation.portable.loaded import LoadedProgram
+from chainrule.data.checks import shortened
 from chainrule.data.tables.cells import Cells, MissingValues, dated, given_number
 from chainrule.data.tables.columns import (
     Category,
@@ -26,7 +27,6 @@ from chainrule.data.tables.texts import Texts
 from chainrule.errors import ChainruleError, DataError
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType, SymbolicDim
-from chainrule.runs.predicting import harmless
 from chainrule.text import _
 
 #: Separators that a CSV text may have.
@@ -72,11 +72,13 @@ class Rows:
         count: the number of rows.
         form: ``"row"`` for one object, ``"columns"`` for lists by column, ``"rows"``
             for a list of objects, ``"csv"``.
+        warnings: by the number of a row, what is odd about its cells.
     """
 
     arrays: list[Array]
     count: int
     form: str
+    warnings: Mapping[int, list[str]] = field(default_factory=dict[int, list[str]])
 
 
 class Reader:
@@ -251,9 +253,11 @@ class Reader:
         """Return rows as arrays, checked as far as they are so without a run."""
         if not count:
             raise RowError.at(_("There are no rows."), _("at least one"), _("none"))
-        return Rows([self._array(n, v) for n, v in columns.items()], count, form)
+        warnings: dict[int, list[str]] = {}
+        arrays = [self._array(n, v, warnings) for n, v in columns.items()]
+        return Rows(arrays, count, form, warnings)
 
-    def _array(self, name: str, value: Any) -> Array:
+    def _array(self, name: str, value: Any, warnings: dict[int, list[str]]) -> Array:
         type = self.program.inputs[name]
         wanted = [d if isinstance(d, int) else None for d in type.shape]
         try:
@@ -311,9 +315,11 @@ class TableReader(Reader):
         columns = {n: [r[places[n]] for r in records] for n in self.names}
         return self._rows(columns, len(records), "csv")
 
-    def _array(self, name: str, value: Any) -> Array:
+    def _array(self, name: str, value: Any, warnings: dict[int, list[str]]) -> Array:
+        column = self.columns[name]
+        cells = cells_of(name, value, truths=isinstance(column, Category))
         try:
-            return self._encoded(self.columns[name], cells_of(name, value))
+            return self._encoded(column, cells, warnings)
         except InvalidCellError as error:
             raise RowError.at(
                 _("A cell of the column {name!r} does not fit.", name=name),
@@ -323,8 +329,10 @@ class TableReader(Reader):
                 column=name,
             ) from error
 
-    def _encoded(self, column: Feature | Texts, cells: Cells) -> Array:
-        """Return a column's cells as its input takes them."""
+    def _encoded(
+        self, column: Feature | Texts, cells: Cells, warnings: dict[int, list[str]]
+    ) -> Array:
+        """Return a column's cells as its input takes them; warn of unknown texts."""
         if isinstance(column, Number):
             values = cells.numbers(column.decimal)
             missing = cells.missing(self.marks, values)
@@ -348,6 +356,10 @@ class TableReader(Reader):
             if (strange := (found == -2) & ~missing).any():
                 expected = _("one of {texts}", texts=", ".join(column.categories)[:200])
                 raise InvalidCellError(cells, strange, expected)
+            for row in np.flatnonzero((found == other) & ~missing).tolist():
+                text = cells.texts[row]  # each row has a cell of its own
+                if text not in codes:
+                    warnings.setdefault(row, []).append(unknown(column.name, text))
             return found[cells.codes]
         if isinstance(column, Date):
             dates = dated(cells.texts, column.format).astype("datetime64[ms]")
@@ -367,8 +379,17 @@ class TableReader(Reader):
             raise InvalidCellError(cells, missing, expected)
 
 
-def cells_of(name: str, values: list[Any]) -> Cells:
-    """Return the cells of a column from values of JSON."""
+def cells_of(name: str, values: list[Any], *, truths: bool) -> Cells:
+    """Return the cells of a column from values of JSON.
+
+    Args:
+        name: of the column.
+        values: its cells.
+        truths: whether these may be truth values.
+
+    Raises:
+        RowError: a value that no cell may have.
+    """
     kinds = {*map(type, values)}
     if kinds <= {int, float, type(None)}:
         try:
@@ -381,12 +402,16 @@ def cells_of(name: str, values: list[Any]) -> Cells:
             texts.append("")
         elif type(value) is str:
             texts.append(value.strip())
+        elif type(value) is bool and truths:
+            texts.append(str(value))
         elif type(value) in (int, float) and object not in kinds:
             texts.extend(Cells(np.arange(1), values=np.array([value], float)).texts)
         else:
             raise RowError.at(
                 _("A cell of the column {name!r} does not fit.", name=name),
-                _("a number, a text or null"),
+                _("a number, a text, a truth value or null")
+                if truths
+                else _("a number, a text or null"),
                 f"{type(value).__name__}: {value!r:.40}",
                 row=i,
                 column=name,
@@ -414,65 +439,15 @@ def batched(program: LoadedProgram) -> bool:
     )
 
 
-# -- results ---------------------------------------------------------------------------
-
-
-def named(program: LoadedProgram, outputs: Sequence[Array]) -> dict[str, Any]:
-    """Return the outputs of some rows by name, with the names of classes."""
-    found: dict[str, Any] = {}
-    classes = classes_of(program)
-    for name, array in zip(program.outputs, outputs):
-        values = array.tolist()
-        if name == "classes" and classes and array.ndim == 1:
-            values = [_class(classes, i) for i in values]
-        found[name] = values
-    return found
-
-
-def classes_of(program: LoadedProgram) -> list[str]:
-    """Return the names of a program's classes; none where its metadata have others."""
-    classes: Any = program.metadata.get("classes")
-    decided = program.outputs.get("classes")
-    right = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
-    if not right or (decided is not None and decided.dtype.is_float):
-        return []
-    return classes
-
-
-def _class(classes: list[str], code: int) -> str | int:
-    """Return the name of a class, or its number where it has none."""
-    code = max(code, 0)  # a sign is −1 or 1
-    return classes[code] if code < len(classes) else code
-
-
-def answer(columns: Mapping[str, list[Any]], form: str) -> Any:
-    """Return results in the form of the request."""
-    if form == "columns":
-        return columns
-    rows = [dict(zip(columns, values)) for values in zip(*columns.values())]
-    return rows[0] if form == "row" else rows
-
-
-def as_csv(program: LoadedProgram, columns: Mapping[str, list[Any]]) -> str:
-    """Return results as a CSV text: a line a row, several numbers in several cells."""
-    classes = classes_of(program)
-    head: list[str] = []
-    cells: list[Iterable[Any]] = []
-    for name, values in columns.items():
-        if not isinstance(values[0], list):
-            head.append(name)
-            cells.append(values)
-            continue
-        flat = np.asarray(values).reshape(len(values), -1)
-        few = flat.shape[1] == len(classes)
-        parts = classes if few else range(flat.shape[1])
-        head += [f"{name} {part}" for part in parts]
-        cells += flat.T.tolist()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(harmless(head))
-    writer.writerows(harmless([*map(str, row)]) for row in zip(*cells))
-    return text.getvalue()
+def unknown(column: str, text: str) -> str:
+    """Return the warning of a text that counts as other ones do."""
+    return str(
+        _(
+            "column '{name}': {text!r} was not there in training",
+            name=shortened(column),
+            text=shortened(text),
+        )
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import ipaddress
 import signal
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 from chainrule.engines import EngineName
 from chainrule.errors import ArgumentError
 from chainrule.serving.app import LARGEST, application, missing, need_starlette
+from chainrule.serving.slow_clients import SECONDS, Patience, protocol
 from chainrule.text import _
 
 #: Seconds that requests may take to end after the signal to stop.
@@ -31,6 +33,7 @@ def serve(
     *,
     engine: EngineName = "auto",
     largest: int = LARGEST,
+    read_timeout: float = SECONDS,
     started: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve a run until SIGINT or SIGTERM; requests that have begun are answered.
@@ -42,6 +45,8 @@ def serve(
         port: 0 for any free one.
         engine: the engine.
         largest: the bytes of the largest request.
+        read_timeout: the seconds in which the head of a request must come, and then its
+            content, which has one more for every 1,000 bytes.
         started: called with the address when requests are taken.
 
     Raises:
@@ -54,9 +59,12 @@ def serve(
     except ImportError as error:
         raise missing("uvicorn", error) from error
     with _listening(host, port) as listener:
-        app = application(run, engine=engine, largest=largest)
+        app = application(
+            run, engine=engine, largest=largest, read_timeout=read_timeout
+        )
         config = uvicorn.Config(
             app,
+            http=protocol(Patience(read_timeout)),
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -64,14 +72,9 @@ def serve(
             timeout_graceful_shutdown=GRACE,
         )
         server = uvicorn.Server(config)
-        started(_url(listener))
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH)
-        try:
-            with _stopped_by_signals():
-                server.run(sockets=[listener])
-        finally:
-            sys.setswitchinterval(before)
+        with _smooth(), _stopped_by_signals():
+            started(_url(listener))
+            server.run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -115,6 +118,24 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@contextmanager
+def _smooth() -> Iterator[None]:
+    """Keep requests from waiting for Python: for another thread, or for its rubbish.
+
+    A full collection looks at every object there is, while all requests wait. What is
+    there before the first one stays, and is looked at no more.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(before)
 
 
 @contextmanager

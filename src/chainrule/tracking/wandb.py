@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import secrets
 import sys
 import time
@@ -12,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import warn
 from chainrule.graph.node import Array
+from chainrule.text import _
 from chainrule.tracking.configuration import Plain
 from chainrule.tracking.tracker import Images, Tracker
 from chainrule.util import validation
@@ -21,6 +25,12 @@ from chainrule.util.keywords import strict
 
 class _Client(Tracker):
     """Base class of trackers with W&B's interface: ``init``, ``log`` and ``finish``.
+
+    **Going on.** The client takes nothing back. Where it has points behind a checkpoint
+    that is resumed, they come again as they were, and it keeps its own. With other
+    settings (the learning rate, the data, …) they would not: then the resumed run is a
+    new one of the client's, with ``resumed_from`` and ``resumed_at`` in its
+    configuration, and a warning says so.
 
     Args:
         project: the name of the project.
@@ -46,6 +56,21 @@ class _Client(Tracker):
         )
         self.project = validation.text("project", project)
         self.run_name = validation.maybe(validation.text)("run_name", run_name)
+        #: A digest of the settings with which the client's run was given its points.
+        self._settings: str | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return the tracker's state, with a digest of the run's settings."""
+        state = super().state()
+        return state and {**state, "settings": self._settings}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore the tracker's state, with the digest of the run's settings."""
+        super().load_state(state)
+        settings = state.get("settings")
+        if not isinstance(settings, str | None):
+            raise self.strange(state)
+        self._settings = settings
 
     def names(self, run_id: str | None) -> tuple[str, dict[str, Any]]:
         """Return a run's id, and the arguments by which the client knows the run."""
@@ -54,6 +79,28 @@ class _Client(Tracker):
     def begin(self, run_id: str | None, config: Mapping[str, Plain], step: int) -> str:
         """Begin the client's run, or go on with one behind what it has."""
         self._client = importlib.import_module(self.package)
+        settings = _digest(config)
+        made = self._init(run_id, config)
+        if run_id is not None and settings != self._settings and self._next > step + 1:
+            with redirect_stdout(sys.stderr):
+                self._finish(False)
+            made = self._init(
+                None, {**config, "resumed_from": run_id, "resumed_at": step}
+            )
+            warn(
+                _(
+                    "{kind} goes on as the run {made}: it takes nothing back.",
+                    kind=type(self).__name__,
+                    made=made,
+                ),
+                expected=_("the settings that the run {run_id} had", run_id=run_id),
+                got=_("others, from step {step} on", step=step),
+            )
+        self._settings = settings
+        return made
+
+    def _init(self, run_id: str | None, config: Mapping[str, Plain]) -> str:
+        """Begin or continue the client's run; return its id."""
         run_id, names = self.names(run_id)
         # What it says is no output of the program.
         with redirect_stdout(sys.stderr):
@@ -93,6 +140,13 @@ class _Client(Tracker):
 
     def _finish(self, completed: bool) -> None:
         self._run.finish(exit_code=0 if completed else 1)
+
+
+def _digest(config: Mapping[str, Plain]) -> str:
+    """Return a digest of what a run's numbers depend on."""
+    beside = ("notes.", "versions.")
+    kept = {k: v for k, v in config.items() if not k.startswith(beside)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 @strict

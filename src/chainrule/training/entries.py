@@ -32,7 +32,8 @@ from chainrule.nn.traced import called
 from chainrule.optim import RuleOptimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
-from chainrule.random import Generator, StepStream, stream
+from chainrule.random import Generator, stream
+from chainrule.random.generator import StepStream
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.training.accumulation import Accumulator

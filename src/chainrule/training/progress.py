@@ -199,7 +199,7 @@ class Notebook(Callback):
         row, line = self.widget.children
         bar, label = row.children
         bar.max, bar.value = total or max(done, 1), done
-        label.value, line.value = escape(text), f"<code>{escape(self.line)}</code>"
+        label.value, line.value = escape(text), self._line()
 
     def _page(self, trainer: Any, *, ended: bool = False) -> str:
         done, total, text = standing(trainer)
@@ -207,4 +207,8 @@ class Notebook(Callback):
         most = f' max="{total}"' if total else ""
         value = f' value="{done}"' if total else ""
         bar = f'<progress style="width:20em"{most}{value}></progress>'
-        return f"{bar} {escape(text)}<br><code>{escape(self.line)}</code>"
+        return f"{bar} {escape(text)}<br>{self._line()}"
+
+    def _line(self) -> str:
+        """Return the last epoch as HTML, whose numbers are two spaces apart."""
+        return f'<code style="white-space:pre-wrap">{escape(self.line)}</code>'

@@ -18,7 +18,7 @@ from chainrule.graph.body import BodyTrace, refuse_escaped
 from chainrule.graph.context import context, within
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, Shape
+from chainrule.graph.types import Dim, Shape, as_number
 from chainrule.primitives.movement import concatenate, section
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -211,7 +211,7 @@ def vmap(
                 _("vmap makes chunks of a fixed number of samples."),
                 expected=_("an axis of fixed length"),
                 got=str(size),
-                fix=_("leave chunk_size out, or trace with fixed shapes"),
+                fix=_("leave chunk_size out; {other}", other=as_number(size)),
             )
         parts: list[Any] = []
         for start in range(0, max(size, 1), chunk_size):

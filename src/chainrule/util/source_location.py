@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from typing import Any
 
 from chainrule.util.bounded import Bounded
 
@@ -27,10 +28,20 @@ def of_user(filename: str) -> bool:
     return not installed and not filename.startswith(_NOT_THE_USERS)
 
 
+def _called(filename: str) -> str:
+    """Return what people call a file: a notebook's cells have names of their own."""
+    if "ipykernel_" in filename:
+        shell: Any = sys.modules["IPython"].get_ipython()
+        label = shell and shell.compile.format_code_name(filename)
+        if label is not None:
+            return label[1]
+    return os.path.basename(filename)
+
+
 def caller() -> str | None:
     """Return ``file:line`` of the nearest stack frame in user code.
 
-    On the command line there is none.
+    A cell of a notebook is called ``In[3]``. On the command line there is none.
     """
     frame = inspect.currentframe()
     while frame is not None:
@@ -39,6 +50,6 @@ def caller() -> str | None:
         if users is None:
             users = _is_users[code.co_filename] = of_user(code.co_filename)
         if users:
-            return f"{os.path.basename(code.co_filename)}:{frame.f_lineno}"
+            return f"{_called(code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return None

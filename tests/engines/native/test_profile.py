@@ -14,7 +14,7 @@ from llvmlite import ir
 import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.engines.native.emit import entry_points
-from chainrule.engines.native.loops import reductions
+from chainrule.engines.native.loops import lines
 from chainrule.engines.native.runtime import profiling, roofline
 from chainrule.engines.schedule.machine import CACHE
 from chainrule.engines.schedule.profile import Measured, Profile
@@ -170,4 +170,4 @@ def test_a_product_with_its_loop_has_the_work_of_both() -> None:
 
 
 def test_costs_know_from_which_length_on_sums_run_side_by_side() -> None:
-    assert CACHE.lanes_from == reductions.LANES_FROM
+    assert CACHE.lanes_from == lines.FEW_FROM

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines.native.loops.reductions import LANES_FROM, ROWS
+from chainrule.engines.native.loops.lines import (
+    FEW,
+    FEW_FROM,
+    LANES,
+    LANES_FROM,
+    ROWS,
+    lanes_for,
+)
 
-OPERATIONS = {
-    "sum": (np.add, 0),
-    "prod": (np.multiply, 1),
-    "amax": (np.maximum, None),
-}
+OPERATIONS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "amax": (np.maximum, 0)}
 DTYPES = ["float32", "float64", "int32", "uint8"]
 
 
@@ -25,14 +28,21 @@ def numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
     return rng.integers(0, 4, shape).astype(dtype)
 
 
-def one_after_another(x: np.ndarray[Any, Any], axis: int, name: str) -> Any:
-    """The reduction, element after element."""
+def in_order(x: np.ndarray[Any, Any], axis: int, name: str) -> Any:
+    """The reduction, in the order that a line of this length and place has."""
     combine, unit = OPERATIONS[name]
     lines = np.moveaxis(x, axis, 0)
-    made = lines[0] if unit is None else np.full_like(lines[0], unit)
-    for line in lines if unit is not None else lines[1:]:
-        made = combine(made, line)
-    return made
+    neighbours = x.strides[axis] == x.itemsize or x.shape[-1] == 1
+    lanes = lanes_for(len(lines), neighbours=neighbours) if neighbours else 1
+    unit = x.min() if name == "amax" else unit
+    made = np.full((lanes, *lines.shape[1:]), unit, x.dtype)
+    for start in range(0, len(lines), lanes):
+        some = lines[start : start + lanes]
+        made[: len(some)] = combine(made[: len(some)], some)
+    while len(made) > 1:
+        half = len(made) // 2
+        made = combine(made[:half], made[half:])
+    return made[0]
 
 
 def compared(arrays: list[np.ndarray[Any, Any]], axes: list[int], threads: int) -> None:
@@ -54,7 +64,7 @@ def compared(arrays: list[np.ndarray[Any, Any]], axes: list[int], threads: int) 
         for name, result in zip(OPERATIONS, results, strict=True):
             np.testing.assert_array_equal(
                 result.numpy(),
-                one_after_another(x, axis, name),
+                in_order(x, axis, name),
                 err_msg=f"{name} of {x.shape} along {axis}",
             )
 
@@ -63,17 +73,96 @@ def compared(arrays: list[np.ndarray[Any, Any]], axes: list[int], threads: int) 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_columns(dtype: str, threads: int) -> None:
     widths = (1, 3, 4, 8, 16, 37, 64, 130, 333)
-    arrays = [numbers((23, columns), dtype) for columns in widths]
+    arrays = [near_one((23, columns), dtype) for columns in widths]
     compared(arrays, [0] * len(arrays), threads)
+
+
+LENGTHS = (
+    *(1, 3, FEW_FROM - 1, FEW_FROM, FEW_FROM + 1, FEW - 1, FEW, FEW + 1, 3 * FEW + 5),
+    *(LANES_FROM - 1, LANES_FROM, LANES_FROM + 1, 5 * LANES, 5 * LANES + 37),
+)
+
+
+def near_one(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
+    """Numbers whose products stay what can be represented."""
+    x = numbers(shape, dtype)
+    return 1 + x / 10 if dtype.startswith("float") else x
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_rows(dtype: str, threads: int) -> None:
-    heights = (1, ROWS - 1, ROWS, 3 * ROWS + 2)
-    flat = [numbers((rows, 41), dtype) for rows in heights]
-    deep = [numbers((2, rows, LANES_FROM - 1), dtype) for rows in heights]
+    heights = (1, ROWS - 1, ROWS, 3 * ROWS + 2, 3 * FEW + 5)
+    flat = [near_one((rows, 41), dtype) for rows in heights]
+    deep = [near_one((2, rows, 19), dtype) for rows in heights]
     compared(flat + deep, [1] * len(flat) + [2] * len(deep), threads)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_each_length(dtype: str) -> None:
+    arrays = [near_one((19, length), dtype) for length in LENGTHS]
+    compared(arrays, [1] * len(arrays), 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_columns_of_many_matrices(dtype: str, threads: int) -> None:
+    arrays = [near_one((7, 12, columns), dtype) for columns in (2, 16, 37, 130)]
+    compared(arrays, [1] * len(arrays), threads)
+
+
+def test_lengths_that_vary_have_the_order_of_fixed_ones() -> None:
+    def run(x: cr.Tensor) -> Any:
+        return x.sum(1), x.sum(0), x.prod(1), x.amax(1), x @ x[0]
+
+    varying = cr.compile(run, engine="native", shapes={"x": ("N", "T")})
+    for length in LENGTHS[1:]:  # one column is a line itself
+        x = cr.tensor(near_one((37, length), "float32"))
+        fixed = cr.compile(run, engine="native")
+        for mine, other in zip(varying(x), fixed(x), strict=True):
+            np.testing.assert_array_equal(mine.numpy(), other.numpy(), f"{length}")
+    assert len(varying.programs) == 1
+
+
+def test_lines_over_several_axes() -> None:
+    x = numbers((3, 4, 5, 33), "float64")
+
+    def run(x: cr.Tensor) -> Any:
+        return x.sum((0, 3)), x.sum((0, 2)), x.sum((0, 1)), x.amax((1, 3))
+
+    wanted = x.sum((0, 3)), x.sum((0, 2)), x.sum((0, 1)), x.max((1, 3))
+    for threads in (1, 2, 3):
+        made = cr.compile(run, engine="native", threads=threads)(cr.tensor(x))
+        for one, two in zip(made, wanted, strict=True):
+            np.testing.assert_allclose(one.numpy(), two, atol=1e-13)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("step", [2, 3, -1])
+def test_lines_with_gaps(length: int, step: int) -> None:
+    x = numbers((9, 3 * length), "float64")
+
+    def run(x: cr.Tensor) -> Any:
+        part = x[:, ::step] if step > 0 else x.flip(1)
+        return part.sum(1), part.amax(1), part.prod(1)
+
+    part = x[:, ::step]
+    wanted = part.sum(1), part.max(1), part.prod(1)
+    for mine, other in zip(cr.compile(run, engine="native")(cr.tensor(x)), wanted):
+        np.testing.assert_allclose(mine.numpy(), other, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["any", "all"])
+def test_truth_of_each_line(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    for shape in [(21, n) for n in LENGTHS] + [(3, 21, 5), (3, 5, 130)]:
+        x = rng.random(shape) < (0.02 if kind == "any" else 0.98)
+        for axis in range(len(shape)):
+            run = cr.compile(
+                lambda v, axis=axis: getattr(v, kind)(axis), engine="native"
+            )
+            wanted = getattr(x, kind)(axis)
+            np.testing.assert_array_equal(run(cr.tensor(x)).numpy(), wanted)
 
 
 @pytest.mark.parametrize("at", [0, 3, 40])

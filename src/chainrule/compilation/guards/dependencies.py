@@ -332,12 +332,28 @@ class DependencyScan:
         results = _results(cache)
         self._follow(f"{name}(…)", results, level)
         results_before = {id(result) for result in results}
-        source = Source(
-            name,
-            (id(cache), "cache"),
-            lambda: results_before <= set(map(id, _results(cache))),
-        )
-        self.sources.append(source)
+        held: list[int] = []
+
+        def get() -> bool:
+            """Return whether the cache still has what it had: a part of every call."""
+            nonlocal held
+            now = _ids(cache)
+            if now != held:  # as when it was looked at last: mostly
+                if not results_before <= set(map(id, _results(cache))):
+                    return False
+                held = now
+            return True
+
+        self.sources.append(Source(name, (id(cache), "cache"), get))
+
+
+def _ids(cache: Any) -> list[int]:
+    """Return the ids of whatever a function of ``functools.lru_cache`` refers to."""
+    parts = gc.get_referents(cache)
+    for part in tuple(parts):
+        if type(part) is dict:
+            parts += part.values()
+    return list(map(id, parts))
 
 
 def _results(cache: Any) -> list[Any]:

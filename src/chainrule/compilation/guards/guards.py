@@ -16,6 +16,7 @@ import copy
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from chainrule.compilation.guards.dependencies import DependencyScan
 from chainrule.compilation.guards.fingerprints import (
     ATOMS,
     CONTAINERS,
+    ITEMS,
     MISSING,
     NOWHERE,
     Paths,
@@ -47,15 +49,19 @@ class Guard:
         item: what it was.
         print: its fingerprint; None for a single value.
         free: paths to numbers in it that are inputs of the graph.
+        values: what stood in it, if it is a container of single values.
     """
 
-    __slots__ = ("free", "get", "item", "print", "source")
+    __slots__ = ("free", "get", "item", "print", "source", "values")
 
     def __init__(self, source: Source, free: Paths, keep: list[Any]) -> None:
         self.source, self.get, self.free = source, source.get, free
         self.item = item = source.get()
         atom = isinstance(item, ATOMS)
         self.print = None if atom else fingerprint(item, free, keep=keep)
+        values = _values(item)
+        single = all(isinstance(value, ATOMS) for value in values)
+        self.values = values if values and single else None
 
     def holds_for(self, now: Any) -> bool:
         """Return whether an outside object is still equal to its guarded value."""
@@ -65,6 +71,10 @@ class Guard:
             return fingerprint(now) == fingerprint(self.item)
         if type(self.print) is int:
             return False
+        if now is self.item and self.values is not None:
+            values = _values(now)  # mostly they are the very same
+            if len(values) == len(self.values) and all(map(is_, values, self.values)):
+                return True
         return fingerprint(now, self.free) == self.print
 
     def floats(self) -> Iterator[Number]:
@@ -72,6 +82,14 @@ class Guard:
         if self.source.put is not None:
             before = fingerprint(self.item) if self.print is None else self.print
             yield from _floats(self.source, before, self.get(), ())
+
+
+def _values(item: Any) -> tuple[Any, ...]:
+    """Return the keys and items of one of Python's own containers, if it is short."""
+    kind = type(item)
+    if kind not in (dict, list, tuple) or len(item) > ITEMS:
+        return ()
+    return (*item, *item.values()) if kind is dict else tuple(item)
 
 
 def _floats(source: Source, before: Any, now: Any, path: tuple[Any, ...]) -> Any:

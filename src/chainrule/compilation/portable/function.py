@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from chainrule.compilation.guards.dependencies import DependencyScan
@@ -17,6 +17,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array
+from chainrule.graph.text import parse, to_text
 from chainrule.graph.types import Shape
 from chainrule.text import _
 from chainrule.util.pytree import Leaf
@@ -52,6 +53,11 @@ class Portable:
     structure: Any = FIRST
     changes: Sequence[str] = ()
 
+    def __reduce__(self) -> Any:
+        """Return the program's form for ``pickle`` and ``copy``, the graph as text."""
+        rest = {f.name: getattr(self, f.name) for f in fields(self)}
+        return _of_text, (to_text(rest.pop("graph")), rest)
+
     def saying(self, **metadata: Any) -> Portable:
         """Return the same function with further metadata."""
         return replace(self, metadata={**self.metadata, **metadata})
@@ -65,6 +71,11 @@ class Portable:
                 got=_("new values of {changed}", changed=", ".join(self.changes)),
                 fix=_("return them, and pass them as arguments"),
             )
+
+
+def _of_text(graph: str, rest: Mapping[str, Any]) -> Portable:
+    """Rebuild a program that ``pickle`` or ``copy`` copies."""
+    return Portable(parse(graph), **rest)
 
 
 def portable(

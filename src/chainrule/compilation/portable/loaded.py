@@ -100,7 +100,7 @@ class LoadedProgram:
         able = capabilities(self.engine)
         if not able.threads and threads == 1:  # by default: there is no such number
             self._threads = None
-        self._program = program
+        self._program, self._asked = program, engine
         self._names = tuple([f"x{i}" for i in range(len(self.inputs))])
         # Most programs have one input and one output, with nothing around them.
         self._single = len(self._names) == 1
@@ -111,6 +111,13 @@ class LoadedProgram:
         # Code of the native engine writes to memory of its executable alone.
         self.compiles_each_size = able.compiles_each_size
         self._apart = able.replicas and self._threads == 1
+
+    def __reduce__(self) -> Any:
+        """Return a loaded program's form for ``pickle`` and ``copy``.
+
+        What it compiled stays here; ``engine="auto"`` is chosen where it is loaded.
+        """
+        return _again, (self._program, self._asked, self._threads)
 
     @property
     def graph(self) -> Graph:
@@ -299,6 +306,11 @@ class LoadedProgram:
         codes, other = self.codes[name]
         found = [codes.get(_cell(t, name), other) for t in texts.ravel().tolist()]
         return np.array(found, np.int64).reshape(texts.shape)
+
+
+def _again(program: Portable, engine: str, threads: int | None) -> LoadedProgram:
+    """Rebuild a loaded program that ``pickle`` or ``copy`` copies."""
+    return LoadedProgram(program, engine=engine, threads=threads)
 
 
 def _cell(text: Any, name: str) -> str:

@@ -6,6 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Container, Iterable, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
@@ -44,9 +45,16 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 ISO = "ISO8601"
 #: Dates that NumPy reads as pandas does, in a hundredth of the time; "" is NaT.
 _SIMPLE = re.compile(
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?)?"
+    r"((?:[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?)?)"
 )
+#: Times with a zone, which NumPy reads without it.
+_ZONED = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)"
+    r"(?:Z|([+-])([01][0-9]|2[0-3]):?([0-5][0-9]))"
+)
+#: Texts that pandas takes for the moment at which it reads them.
+_MOMENTS = frozenset({"now", "today"})
 #: Rows of which equal cells are not looked for: that takes longer than they do.
 FEW = 16
 DATES = (ISO, *(day + time for day in _DAYS for time in _TIMES))
@@ -112,7 +120,9 @@ class Cells:
                 return cls(codes, values=values)
             # Texts tell such numbers apart, as categories and as classes.
             return cls(codes, [str(number) for number in array.tolist()])
-        if array.dtype.kind in "mM":  # as pandas writes them
+        if array.dtype.kind == "M" and len(array) <= FEW:  # as pandas writes them
+            array = np.array([*map(pandas.Timestamp, array), None], object)[:-1]
+        elif array.dtype.kind in "mM":
             array = pandas.Series(array).astype(object).to_numpy()
         if len(array) > FEW:
             codes, distinct = pandas.factorize(array, use_na_sentinel=False)
@@ -311,16 +321,52 @@ def fits_format(text: str, format: str) -> bool:
 
 
 def dated(texts: Sequence[str], format: str) -> np.ndarray:
-    """Parse cell texts as dates in UTC, datetime64, with NaT for other texts."""
-    if format == ISO and all(map(_SIMPLE.fullmatch, texts)):
-        try:
-            return np.array(texts, "datetime64[us]")
-        except ValueError:  # the 30th of February is NaT below
-            pass
+    """Parse cell texts as dates in UTC, datetime64, with NaT for other texts.
+
+    >>> dated(["31.12.2024", "today"], "%d.%m.%Y")
+    array(['2024-12-31T00:00:00.000000',                        'NaT'],
+          dtype='datetime64[us]')
+    """
+    if (dates := _simple_dates(texts, format)) is not None:
+        return dates
     import pandas
 
-    dates = pandas.to_datetime(list(texts), format=format, errors="coerce", utc=True)
+    texts = ["" if text in _MOMENTS else text for text in texts]
+    dates = pandas.to_datetime(texts, format=format, errors="coerce", utc=True)
     return dates.tz_localize(None).to_numpy()
+
+
+def _simple_dates(texts: Sequence[str], format: str) -> np.ndarray | None:
+    """Parse dates without pandas, which takes longer than to read a row.
+
+    Returns:
+        What pandas gives; None for texts that are left to it.
+    """
+    try:
+        if format != ISO:
+            if len(texts) > FEW:
+                return None
+            found = [
+                datetime.strptime(text, format) if text else None for text in texts
+            ]
+            return np.array(found, "datetime64[us]")
+        if all(map(_SIMPLE.fullmatch, texts)):
+            return np.array(texts, "datetime64[us]")
+        parts = [_ZONED.fullmatch(t) or _SIMPLE.fullmatch(t) for t in texts]
+        if not all(parts):
+            return None
+        local = np.array([part[1] for part in parts if part], "datetime64[us]")
+        return local - np.array([_offset(part) for part in parts if part], "m8[m]")
+    except ValueError:  # the 30th of February
+        return None
+
+
+def _offset(match: re.Match[str]) -> int:
+    """Return by how many minutes the clock of a date is ahead of UTC."""
+    if match.re is _SIMPLE or match[2] is None:
+        return 0
+    minutes = 60 * int(match[3]) + int(match[4])
+    return -minutes if match[2] == "-" else minutes
 
 
 _DAY_0, _DAY = np.datetime64("2000-01-01"), np.timedelta64(1, "D")

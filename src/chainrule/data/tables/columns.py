@@ -25,6 +25,9 @@ from chainrule.data.tables.cells import (
 )
 from chainrule.text import _
 
+#: The spellings of a truth value, in lower case: Python's, JSON's, and a number's.
+_TRUTHS = (("false", "0"), ("true", "1"))
+
 
 @dataclass
 class Encoded:
@@ -145,6 +148,26 @@ class Category:
     def _known(self) -> dict[str, int]:
         return {text: i for i, text in enumerate(self.categories)}
 
+    @cached_property
+    def spellings(self) -> dict[str, str]:
+        """Other spellings of the texts of a column of truth values.
+
+        >>> Category("smoker", ("False", "True")).spellings["1"]
+        'True'
+        """
+        texts = {*self.categories, *self.rare}
+        digits = texts == {"0", "1"}
+        if not digits and not {text.lower() for text in texts} <= {"false", "true"}:
+            return {}
+        return {
+            other: text
+            for text in sorted(texts)
+            for spelled in _TRUTHS
+            if text.lower() in spelled
+            for other in {*spelled, *map(str.title, spelled), *map(str.upper, spelled)}
+            if other not in texts
+        }
+
     def names(self) -> list[str]:
         """Return the names of a categorical column's features."""
         further = ["(other)"] * self.other + ["(missing)"] * self.gaps
@@ -155,15 +178,18 @@ class Category:
     ) -> Encoded:
         """Encode a categorical column's cells as one 0/1 feature per category."""
         known, rare, missing = self._known, frozenset(self.rare), cells.missing(marks)
+        texts, spellings = cells.texts, self.spellings
+        if spellings:
+            texts = [spellings.get(text, text) for text in texts]
         other = len(known) if self.other else -1
         gap = len(known) + self.other if self.gaps else other
         encoded = Encoded(np.zeros((len(cells), self.width), dtype), missing)
-        for row, (text, gone) in enumerate(zip(cells.texts, missing.tolist())):
+        for row, (text, gone) in enumerate(zip(texts, missing.tolist())):
             if (feature := gap if gone else known.get(text, other)) >= 0:
                 encoded.values[row, feature] = 1
-        if self.categories and known.keys() >= set(cells.texts):
+        if self.categories and known.keys() >= set(texts):
             return encoded
-        for text, gone, count in zip(cells.texts, missing, cells.counts().tolist()):
+        for text, gone, count in zip(texts, missing, cells.counts().tolist()):
             if text in rare and not gone:
                 encoded.rare += count
             elif text not in known and not gone:

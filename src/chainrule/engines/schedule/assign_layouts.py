@@ -136,6 +136,33 @@ def as_nest(node: Node, layouts: Sequence[StridedView]) -> Nest | None:
     return Nest(a, b, u, v, k, outer, inner, copied)
 
 
+def sums_lines(node: Node, layouts: Sequence[StridedView]) -> bool:
+    """Return whether a tensor product is sums over lines: of vectors with vectors.
+
+    One operand has no axis of its own, as in a matrix by a vector, and both lie in one
+    piece along the last of the contracted axes. Then a sum's terms are neighbours, and
+    it is a reduction like any other.
+    """
+    d: Dims = parse_dims(node.attrs["dims"])
+    dtype = node.inputs[0].dtype
+    if (
+        (d.left and d.right)
+        or not dtype.is_float
+        or node.attrs["accumulate"].itemsize > dtype.itemsize
+        or any(view.blocking for view in layouts)
+    ):
+        return False
+    lhs, rhs = (
+        [
+            (view.strides[letters.index(c)])
+            for c in d.contracted
+            if view.shape[letters.index(c)] != 1
+        ]
+        for letters, view in zip((d.lhs, d.rhs), layouts)
+    )
+    return lhs[-1:] == rhs[-1:] == [1]
+
+
 class Layouts:
     """The memory layouts of a graph's values, determined node by node."""
 

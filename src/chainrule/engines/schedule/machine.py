@@ -63,7 +63,6 @@ class Machine:
         division: a quotient or a root.
         turned: to read an element that does not lie beside the one before.
         added: to add an element to a sum that waits for the one before.
-        compared: the same for a maximum or a product.
         windowed: to take an element into a window's sum or maximum.
         indexed: to find an element by its index, and to change it.
         byte: to move one through the own caches.
@@ -84,7 +83,6 @@ class Machine:
     division: float = 1e-4
     turned: float = 4e-4
     added: float = 1.6e-4
-    compared: float = 4e-4
     windowed: float = 3.5e-4
     indexed: float = 1.5e-3
     byte: float = 1e-5
@@ -159,8 +157,6 @@ class Machine:
         length = resolve((x.shape[last],), sizes)[0] if x.shape else 1
         if x.shape and last not in node.attrs["axes"]:
             return count / max(length, 1) * self.row + count * self.element
-        if node.primitive is not movement.reduce_sum:
-            return count * self.compared
         return count * (self.added if length < CACHE.lanes_from else self.element)
 
     def _windows(self, node: Node, sizes: Sizes, views: Views) -> float:
@@ -218,7 +214,7 @@ class Cache:
     own_bytes: int = 1024 * 1024
     all_bytes: int = 16 * 1024 * 1024
     vector_bytes: int = 64
-    lanes_from: int = 256
+    lanes_from: int = 8
     tiled_depth: int = 64
 
 

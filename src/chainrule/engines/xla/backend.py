@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from contextlib import AbstractContextManager
-
-import jax
+from typing import Any
 
 from chainrule.errors import EngineError
 from chainrule.text import _
+
+# Of much of JAX a type checker does not know the types.
+jax: Any = importlib.import_module("jax")
+lax: Any = jax.lax
+jnp: Any = jax.numpy
+#: One of JAX's arrays.
+Array = Any
 
 #: The process that JAX's threads run in.
 _home = os.getpid()

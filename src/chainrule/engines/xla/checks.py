@@ -11,12 +11,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
 from chainrule.engines.runtime_checks import Condition, conditions
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.errors import ArgumentError
 from chainrule.graph.graph import Graph
 from chainrule.primitives.checks import failed
@@ -27,7 +25,6 @@ from chainrule.primitives.indexing import (
 )
 from chainrule.text import _
 
-Array = jax.Array
 Refusal = Callable[[int, int], ArgumentError]
 _WHOLE = np.iinfo(np.int64)
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-from jax import lax
-from jax import numpy as jnp
-
 from chainrule.composites.control import cond, scan
+from chainrule.engines.xla.backend import Array, lax
 from chainrule.engines.xla.checks import Checks, first_of, may_refuse, nothing_failed
 from chainrule.engines.xla.pooling import spread_windows
 from chainrule.engines.xla.sums import inner_sums
@@ -21,7 +18,6 @@ from chainrule.passes import prepare, simplify
 from chainrule.passes.scans import share_scans
 from chainrule.passes.windows import share_windows
 
-Array = jax.Array
 #: Lowers a body: its graph, inputs and checks give its outputs.
 Lower = Callable[[Graph, Sequence[Array], Checks], list[Array]]
 
@@ -79,7 +75,7 @@ def _cond(
         def run(*operands: Array) -> Any:
             inner = checks.within()
             made = lower(graph, operands, inner)
-            return tuple(map(jnp.asarray, made)), inner.record()
+            return tuple(made), inner.record()
 
         return run
 

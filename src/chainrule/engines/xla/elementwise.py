@@ -6,17 +6,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives import elementwise, integers, trigonometry
 
-Array = jax.Array
-Lowering = Callable[..., Any]
+#: (arrays…, attributes…) → result; spelt out so that the lambdas have types.
+Lowering = (
+    Callable[[Any], Any]
+    | Callable[[Any, Any], Any]
+    | Callable[[Any, Any, Any], Any]
+    | Callable[[Any, Any, Any, Any], Any]
+    | Callable[..., Any]
+)
 
 
 def _is_bool(x: Array) -> bool:
@@ -33,9 +37,12 @@ def same(x: Array, number: Any) -> Array:
     return lax.full_like(x, number)
 
 
-def _of_truth(function: Lowering, logical: Lowering) -> Lowering:
-    """Return an operation of numbers that has another one for truth values."""
-    return lambda a, b: (logical if _is_bool(a) else function)(a, b)
+def _add(a: Array, b: Array) -> Array:
+    return (lax.bitwise_or if _is_bool(a) else lax.add)(a, b)
+
+
+def _mul(a: Array, b: Array) -> Array:
+    return (lax.bitwise_and if _is_bool(a) else lax.mul)(a, b)
 
 
 def _abs(x: Array) -> Array:
@@ -45,12 +52,16 @@ def _abs(x: Array) -> Array:
 
 def _larger(a: Array, b: Array) -> Array:
     """Return the larger of two, NaN where one is; of equals the second (of zeros)."""
-    return lax.select(lax.gt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.max(a, b)
+    return (
+        lax.select(lax.gt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.max(a, b)
+    )
 
 
 def _smaller(a: Array, b: Array) -> Array:
     """Return the smaller of two, NaN where one is; of equals the second (of zeros)."""
-    return lax.select(lax.lt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.min(a, b)
+    return (
+        lax.select(lax.lt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.min(a, b)
+    )
 
 
 def _sign(x: Array) -> Array:
@@ -60,6 +71,14 @@ def _sign(x: Array) -> Array:
         return positive
     sign = positive - lax.convert_element_type(lax.lt(x, zero), x.dtype)
     return lax.select(lax.ne(x, x), x, sign) if is_float(x) else sign
+
+
+def _isnan(x: Array) -> Array:
+    return lax.ne(x, x)
+
+
+def _round(x: Array) -> Array:
+    return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
 
 
 def _sigmoid(x: Array) -> Array:
@@ -95,6 +114,10 @@ def convert(x: Array, *, dtype: DType) -> Array:
     return lax.select(lax.ne(x, x), same(made, 0), made)
 
 
+def _any_left(held: tuple[Array, ...]) -> Array:
+    return jnp.any(held[-1] != 0)
+
+
 def _pow(x: Array, p: Array) -> Array:
     if is_float(x):
         return lax.pow(x, p)
@@ -106,7 +129,7 @@ def _pow(x: Array, p: Array) -> Array:
         return powers, base * base, lax.shift_right_logical(rest, one)
 
     first = (one, x, lax.max(p, zero))
-    powers, __, __ = lax.while_loop(lambda held: jnp.any(held[2] != 0), squared, first)
+    powers, __, __ = lax.while_loop(_any_left, squared, first)
     if jnp.issubdtype(x.dtype, np.unsignedinteger):
         return powers
     odd = lax.select(lax.ne(p & one, zero), x, one)
@@ -163,7 +186,7 @@ def _gcd(a: Array, b: Array) -> Array:
 
     # The smallest integer is its own absolute value, and right without a sign.
     pair = (_abs(a).astype(whole), _abs(b).astype(whole))
-    return lax.while_loop(lambda held: jnp.any(held[1] != 0), step, pair)[0].astype(kind)
+    return lax.while_loop(_any_left, step, pair)[0].astype(kind)
 
 
 # -- bits ------------------------------------------------------------------------------
@@ -179,9 +202,9 @@ def _cos_turn(v: Array) -> Array:
 
 
 ELEMENTWISE: dict[Primitive, Lowering] = {
-    elementwise.add: _of_truth(lax.add, lax.bitwise_or),
+    elementwise.add: _add,
     elementwise.sub: lax.sub,
-    elementwise.mul: _of_truth(lax.mul, lax.bitwise_and),
+    elementwise.mul: _mul,
     elementwise.div: lax.div,
     elementwise.neg: lax.neg,
     elementwise.exp: lax.exp,
@@ -200,10 +223,10 @@ ELEMENTWISE: dict[Primitive, Lowering] = {
     elementwise.less: lax.lt,
     elementwise.equal: lax.eq,
     elementwise.where: lax.select,
-    elementwise.isnan: lambda x: lax.ne(x, x),
+    elementwise.isnan: _isnan,
     elementwise.convert: convert,
     elementwise.floor: lax.floor,
-    elementwise.round_: lambda x: lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN),
+    elementwise.round_: _round,
     elementwise.copysign: _copysign,
     elementwise.nextafter: lax.nextafter,
     elementwise.pow_: _pow,

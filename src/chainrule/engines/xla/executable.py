@@ -7,19 +7,19 @@ returns before it is done, unless its graph has conditions, whose record is wait
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
-from jax import numpy as jnp
 
 from chainrule.engines.contract import Buffer
 from chainrule.engines.spread import Spread
 from chainrule.engines.threads import uninterrupted
-from chainrule.engines.xla.backend import need_home, wide
+from chainrule.engines.xla.backend import Array as DeviceArray
+from chainrule.engines.xla.backend import jax, jnp, need_home, wide
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
 from chainrule.engines.xla.placement import Placement, whole
@@ -48,7 +48,7 @@ class DeviceBuffer(Buffer):
 
     __slots__ = ("parts",)
 
-    def __init__(self, parts: Sequence[tuple[jax.Array, int | None]]) -> None:
+    def __init__(self, parts: Sequence[tuple[DeviceArray, int | None]]) -> None:
         first, count = parts[0]
         shape = first.shape
         if count is not None:
@@ -57,7 +57,7 @@ class DeviceBuffer(Buffer):
         super().__init__("xla", shape, np.dtype(first.dtype), first, first.sharding)
 
     @property
-    def data(self) -> jax.Array:
+    def data(self) -> DeviceArray:
         """The array, in one piece."""
         if len(self.parts) > 1 or self.parts[0][1] is not None:
             with wide():
@@ -109,8 +109,7 @@ class XlaExecutable:
             need_lowerings(self.entries[name].graph)
         self.completed = 0
         self._lock = threading.RLock()
-        self._types = program.state
-        self._state: dict[str, jax.Array] = {}
+        self._state: dict[str, DeviceArray] = {}
         with wide():
             for name, t in program.state.items():
                 zeros = np.zeros(t.shape, t.dtype.numpy)
@@ -121,7 +120,7 @@ class XlaExecutable:
 
     # -- arrays ------------------------------------------------------------------------
 
-    def _array(self, array: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+    def _array(self, array: Any, sharding: Any) -> DeviceArray:
         """Return an array of this engine's own with the numbers of another.
 
         JAX reads a NumPy array's memory later, or goes on using it: it gets a copy.
@@ -141,11 +140,11 @@ class XlaExecutable:
     def write(self, name: str, array: Array | Buffer) -> None:
         """Set the value of a program's state on the device."""
         need_home()
-        t = self._types[name]
         data = array.data if isinstance(array, Buffer) else array
         with wide(), self._lock:
             if not isinstance(data, jax.Array):
-                data = np.broadcast_to(np.asarray(data, t.dtype.numpy), t.shape)
+                known = self._state[name]
+                data = np.broadcast_to(np.asarray(data, known.dtype), known.shape)
                 self._witness.note(_("the value of {name!r}", name=name), data)
             self._state[name] = self._array(data, self.placement.state(name))
 
@@ -207,7 +206,7 @@ class XlaExecutable:
         )
         return function.lower(*types).compile()
 
-    def _type(self, array: Any) -> jax.ShapeDtypeStruct:
+    def _type(self, array: Any) -> Any:
         where = array.sharding if isinstance(array, jax.Array) else self.placement.whole
         return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=where)
 
@@ -281,7 +280,7 @@ class XlaExecutable:
         """Run several steps, a block of them at a time."""
         each = [name in step.entry.each for name in step.entry.inputs]
         row = sum(a.nbytes // steps for a, moves in zip(arrays, each) if moves)
-        parts: list[list[tuple[jax.Array, int | None]]] = [
+        parts: list[list[tuple[DeviceArray, int | None]]] = [
             [] for __ in range(step.entry.outputs)
         ]
         completed, record = _begin(step)
@@ -332,7 +331,7 @@ def _given(array: Any) -> Any:
 
 def _block(steps: int, row: int) -> int:
     """Return the length of the next block for so many steps with inputs of ``row``."""
-    for longer, shorter in zip(BLOCKS, BLOCKS[1:]):
+    for longer, shorter in itertools.pairwise(BLOCKS):
         if steps >= longer or (steps > shorter and longer * row <= PADDED):
             return longer
     return BLOCKS[-1]

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import math
 
-import jax
-from jax import lax
-from jax import numpy as jnp
-
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.engines.xla.elementwise import Lowering
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives import fourier
-
-Array = jax.Array
 
 
 def _complex(x: Array) -> Array:

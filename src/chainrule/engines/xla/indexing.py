@@ -9,16 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.engines.xla.elementwise import Lowering
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives import indexing
 
-Array = jax.Array
 #: Indices are in range, or the results are thrown away.
 _INSIDE: Any = "promise_in_bounds"
 
@@ -60,7 +57,9 @@ def _put_rows(x: Array, indices: Array, rows: Array) -> Array:
 
 def _along(shape: tuple[int, ...], indices: Array, axis: int) -> tuple[Array, ...]:
     """Return the indices of elements along an axis, as one for each axis."""
-    places = [lax.broadcasted_iota(np.int32, indices.shape, i) for i in range(len(shape))]
+    places = [
+        lax.broadcasted_iota(np.int32, indices.shape, i) for i in range(len(shape))
+    ]
     places[axis] = _places(indices, shape[axis])
     return tuple(places)
 

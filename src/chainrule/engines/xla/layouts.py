@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-from jax import lax
-
+from chainrule.engines.xla.backend import Array, lax
 from chainrule.engines.xla.pooling import window_spread
 from chainrule.graph.node import Node
-from chainrule.graph.primitive import Primitive
+from chainrule.graph.primitive import Primitive, as_tuple
 from chainrule.primitives import movement, reduce, windows
 from chainrule.primitives.conv import conv
 from chainrule.primitives.matmul import dot_general, parse_dims
 
-Array = jax.Array
 Ints = tuple[int, ...]
 #: An array and its order; None is that of the graph.
 Laid = tuple[Array, Ints | None]
@@ -109,7 +106,9 @@ def _product(node: Node, inputs: Sequence[Laid], compute: Compute) -> Any:
     out, lies = d.out, None
     if node.primitive is conv:
         shared = "".join(c for c in d.batch if not c.isdigit())
-        left, right = ("".join(c for c in p if not c.isdigit()) for p in (d.left, d.right))
+        left, right = (
+            "".join(c for c in p if not c.isdigit()) for p in (d.left, d.right)
+        )
         if d.out == left + shared + right + d.window:
             out = left + d.window + shared + right
             lies = _or_none(tuple(map(d.out.index, out)))
@@ -151,5 +150,5 @@ def laid_results(node: Node, inputs: Sequence[Laid], compute: Compute) -> list[L
         made, order = compute(*map(plain, inputs), **node.attrs), None
     else:
         made, order = rule(node, inputs, compute)
-    results = made if isinstance(made, tuple | list) else (made,)
+    results: Sequence[Array] = as_tuple(made)
     return [(array, order) for array in results]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax
-
 from chainrule.engines.runtime_checks import distinct_conditions
+from chainrule.engines.xla.backend import Array
 from chainrule.engines.xla.checks import Checks
 from chainrule.engines.xla.control import NESTED, NESTED_BODIES, opened
 from chainrule.engines.xla.elementwise import ELEMENTWISE, Lowering
@@ -31,7 +30,11 @@ from chainrule.graph.primitive import Primitive
 from chainrule.primitives.checks import require
 from chainrule.text import _
 
-Array = jax.Array
+
+def _passed(x: Array, holds: Array, **message: str) -> Array:
+    """Return what ``require`` passes on; its condition is recorded by ``results``."""
+    return x
+
 
 #: ``LOWERINGS[p](*arrays, **attrs)`` computes p.
 LOWERINGS: dict[Primitive, Lowering] = {
@@ -45,7 +48,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     **RANDOM,
     **MATRICES,
     **FOURIER,
-    require: lambda x, holds, **message: x,  # checks records it
+    require: _passed,
 }
 
 
@@ -94,7 +97,6 @@ def results(
             made: list[Laid] = [(array, None) for array in nested]
         else:
             made = laid_results(node, operands, LOWERINGS[node.primitive])
-        for value, laid in zip(node.outputs, made, strict=True):
-            if value is not None:
-                known[value] = laid
+        pairs = zip(node.outputs, made, strict=True)
+        known.update((value, laid) for value, laid in pairs if value is not None)
     return [plain(known[v]) for v in graph.outputs]

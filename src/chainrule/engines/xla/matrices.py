@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 
-import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.engines.xla.elementwise import Lowering
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives import decompositions, linear_systems
-
-Array = jax.Array
 
 
 def _of_none(a: Array) -> bool:
@@ -24,7 +20,7 @@ def _of_none(a: Array) -> bool:
 
 
 def _solve(a: Array, b: Array) -> tuple[Array, Array]:
-    lead, n = a.shape[:-2], a.shape[-1]
+    lead = a.shape[:-2]
     if _of_none(a):
         return b, jnp.zeros(lead, np.int32)
     zero = jnp.diagonal(lax.linalg.lu(a)[0], axis1=-2, axis2=-1) == 0
@@ -74,11 +70,13 @@ def _cholesky(a: Array) -> tuple[Array, Array]:
         return a, jnp.zeros(a.shape[:-2], np.int32)
     made = jnp.tril(lax.linalg.cholesky(a, symmetrize_input=False))
     wrong = jnp.any(made != made, (-2, -1))
-    info = lax.cond(
-        jnp.any(wrong), _first_minor, lambda a: jnp.zeros(a.shape[:-2], np.int32), a
-    )
+    info = lax.cond(jnp.any(wrong), _first_minor, _no_minor, a)
     info = jnp.where(wrong, info, 0)
     return jnp.where(wrong[..., None, None], np.nan, made).astype(a.dtype), info
+
+
+def _no_minor(a: Array) -> Array:
+    return jnp.zeros(a.shape[:-2], np.int32)
 
 
 def _first_minor(a: Array) -> Array:

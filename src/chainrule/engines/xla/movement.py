@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.engines.xla.elementwise import Lowering
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives import creation, movement, reduce, sorting
 
-Array = jax.Array
 Ints = tuple[int, ...]
 
 
 def _number(primitive: Primitive) -> Lowering:
-    return lambda **attrs: jnp.asarray(REFERENCES[primitive](**attrs))
+    def lower(**attrs: Any) -> Array:
+        return jnp.asarray(REFERENCES[primitive](**attrs))
+
+    return lower
 
 
 def _iota(*, shape: Ints, axis: int, dtype: DType) -> Array:
@@ -28,6 +28,14 @@ def _iota(*, shape: Ints, axis: int, dtype: DType) -> Array:
 
 def _pad(x: Array, *, low: Ints, high: Ints, interior: Ints) -> Array:
     return lax.pad(x, x.dtype.type(0), tuple(zip(low, high, interior, strict=True)))
+
+
+def _concatenate(*xs: Array, axis: int) -> Array:
+    return lax.concatenate(xs, axis)
+
+
+def _itself(x: Array) -> Array:
+    return x
 
 
 # -- reductions ------------------------------------------------------------------------
@@ -104,8 +112,8 @@ MOVEMENT: dict[Primitive, Lowering] = {
     ),
     movement.pad: _pad,
     movement.flip: lambda x, axes: lax.rev(x, axes),
-    movement.concatenate: lambda *xs, axis: lax.concatenate(xs, axis),
-    movement.copy: lambda x: x,
+    movement.concatenate: _concatenate,
+    movement.copy: _itself,
     movement.reduce_sum: _sum,
     reduce.reduce_max: _max,
     reduce.reduce_prod: _prod,

@@ -12,17 +12,20 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-import jax
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding
 
 from chainrule.engines.spread import DATA, Axes, Spread
+from chainrule.engines.xla.backend import Array, jax
 from chainrule.errors import ArgumentError, EngineError
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, Dim, SymbolicDim
 from chainrule.text import _
 
 Shape = tuple[int, ...]
+#: JAX's: where an array lies, and along which axes of a mesh.
+Sharding = Any
+NamedSharding: Any = jax.sharding.NamedSharding
+PartitionSpec: Any = jax.sharding.PartitionSpec
 
 
 def _devices(asked: int | str) -> list[Any]:
@@ -82,7 +85,7 @@ class Placement:
         if spread is None and jax.process_count() > 1:
             spread = Spread("all")
         self.single = spread is None
-        self.mesh: jax.sharding.Mesh | None = None
+        self.mesh: Any = None
         self.whole: Sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         self._state: dict[str, Sharding] = {}
         self._inputs: dict[str, Axes] = {}
@@ -93,7 +96,7 @@ class Placement:
         self.mesh = jax.make_mesh(
             tuple(sizes.values()),
             tuple(sizes),
-            axis_types=(AxisType.Auto,) * len(sizes),
+            axis_types=(jax.sharding.AxisType.Auto,) * len(sizes),
             devices=devices,
         )
         self.whole = NamedSharding(self.mesh, PartitionSpec())
@@ -116,7 +119,6 @@ class Placement:
             if pattern is not None:
                 used.add(pattern)
                 spec = self._spec(name, sharding[pattern], _numbers(kind.shape))
-                assert self.mesh is not None
                 self._state[name] = NamedSharding(self.mesh, spec)
         if unused := [pattern for pattern in sharding if pattern not in used]:
             raise ArgumentError(
@@ -127,13 +129,12 @@ class Placement:
                 got=", ".join([*inputs, *program.state]),
             )
 
-    def _spec(self, name: str, axes: Axes, shape: Shape) -> PartitionSpec:
+    def _spec(self, name: str, axes: Axes, shape: Shape) -> Any:
         """Return the division of an array of a shape.
 
         Raises:
             ArgumentError: more axes than it has, or one that does not divide.
         """
-        assert self.mesh is not None
         while len(axes) > len(shape) and axes[-1] is None:
             axes = axes[:-1]
         sizes = dict(self.mesh.shape)
@@ -187,21 +188,19 @@ class Placement:
 
     # -- arrays ------------------------------------------------------------------------
 
-    def put(self, array: Any, sharding: Sharding) -> jax.Array:
+    def put(self, array: Any, sharding: Sharding) -> Array:
         """Place an array of the host; each process sends the rows of its devices."""
         if self.mesh is None or jax.process_count() == 1:
             return jax.device_put(array, sharding)
-        return jax.make_array_from_callback(
-            array.shape, sharding, lambda where: array[where]
-        )
+        return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
 
-    def placed(self, array: Any, sharding: Sharding) -> jax.Array:
+    def placed(self, array: Any, sharding: Sharding) -> Array:
         """Return an array in a sharding, of the host or of devices."""
         if isinstance(array, jax.Array):
             return self.moved(array, sharding)
         return self.put(np.asarray(array), sharding)
 
-    def moved(self, array: jax.Array, sharding: Sharding) -> jax.Array:
+    def moved(self, array: Array, sharding: Sharding) -> Array:
         """Return an array of devices in another sharding; itself where it has that."""
         if self.mesh is None or array.sharding.is_equivalent_to(sharding, array.ndim):
             return array
@@ -210,18 +209,17 @@ class Placement:
         return jax.jit(_same, out_shardings=sharding)(array)
 
 
-def whole(array: jax.Array) -> jax.Array:
+def whole(array: Array) -> Array:
     """Return an array that this process can read: whole, where others have parts."""
     if array.is_fully_replicated or array.is_fully_addressable:
         return array
     where = array.sharding
-    assert isinstance(where, NamedSharding)
     return jax.jit(_same, out_shardings=NamedSharding(where.mesh, PartitionSpec()))(
         array
     )
 
 
-def _same(array: jax.Array) -> jax.Array:
+def _same(array: Array) -> Array:
     return array
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.graph.declare import Operation
 from chainrule.graph.emit import emit
 from chainrule.graph.graph import Graph
@@ -26,8 +24,6 @@ from chainrule.primitives.indexing import scatter_add_along
 from chainrule.primitives.movement import broadcast_to, reshape, transpose
 from chainrule.primitives.sliding import Ints, Pads
 from chainrule.primitives.windows import window_argmax, window_best
-
-Array = jax.Array
 
 
 def _spread_type(
@@ -80,13 +76,13 @@ def _is_zero(value: Value) -> bool:
     node = value.node
     while node is not None and node.primitive in (broadcast_to, reshape):
         node = node.inputs[0].node
-    return node is not None and node.primitive is constant and not any(
-        node.attrs["value"]
+    return (
+        node is not None and node.primitive is constant and not any(node.attrs["value"])
     )
 
 
 def _lines(chain: list[Node], order: Ints) -> bool:
-    """Return whether nodes, from the last, put axes into an order and then in a line."""
+    """Return whether nodes, the last first, put axes in order and then in a line."""
     if order == tuple(range(len(order))):
         return all(node.primitive is reshape for node in chain)
     names = [node.primitive for node in chain]

@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def start() -> None:
     ours = ADDRESS in environment
     if not ours and not of_a_cluster(environment) and "jax" not in sys.modules:
         return
-    import jax
+    from chainrule.engines.xla.backend import jax
 
     if not jax.distributed.is_initialized():
         if not ours and not of_a_cluster(environment):
@@ -137,7 +138,7 @@ class JaxProcesses:
     """
 
     def __init__(self) -> None:
-        import jax
+        from chainrule.engines.xla.backend import jax
 
         self.index, self.count = jax.process_index(), jax.process_count()
         self.lost: EngineError | None = None
@@ -149,18 +150,23 @@ class JaxProcesses:
 
     def gather(self, content: bytes) -> list[bytes]:
         """Return the content that each process has given, of one length, in order."""
-        import jax
-        from jax.sharding import NamedSharding, PartitionSpec
+        from chainrule.engines.xla.backend import jax
 
+        named, spec = jax.sharding.NamedSharding, jax.sharding.PartitionSpec
         row = np.frombuffer(content, np.uint8)[None]
-        rows = NamedSharding(self._mesh, PartitionSpec("process"))
-        whole = NamedSharding(self._mesh, PartitionSpec())
+        rows = named(self._mesh, spec("process"))
+        whole = named(self._mesh, spec())
         with together():
             mine = jax.make_array_from_callback(
-                (self.count, row.shape[1]), rows, lambda where: row
+                (self.count, row.shape[1]), rows, partial(_mine, row)
             )
             everywhere = jax.jit(_same, out_shardings=whole)(mine)
             return [bytes(got) for got in np.asarray(everywhere)]
+
+
+def _mine(row: Any, where: Any) -> Any:
+    """Return this process's row, the only one of an array that it has."""
+    return row
 
 
 def _same(x: Any) -> Any:
@@ -229,7 +235,7 @@ class Witness:
         self._notes: dict[str, str] = {}
         if processes.count() == 1:
             return
-        import jax
+        from chainrule.engines.xla.backend import jax
 
         parts = {
             _("the version of Chainrule"): __version__,
@@ -245,7 +251,8 @@ class Witness:
     def note(self, name: str, array: Any) -> None:
         """Remember the numbers of an array of the host, until the next run."""
         if processes.count() > 1 and isinstance(array, np.ndarray):
-            whole: Any = np.ascontiguousarray(array)
+            given: Any = array
+            whole: Any = np.ascontiguousarray(given)
             kind = f"{whole.dtype}{[*whole.shape]}"
             self._notes[name] = f"{kind} {_sum(whole.reshape(-1).view(np.uint8).data)}"
 

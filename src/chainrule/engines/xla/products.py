@@ -9,17 +9,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import numpy as np
-from jax import lax
 
+from chainrule.engines.xla.backend import Array, jax, lax
 from chainrule.engines.xla.elementwise import Lowering
 from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives.conv import conv
 from chainrule.primitives.matmul import Dims, dot_general, parse_dims
 
-Array = jax.Array
 Ints = tuple[int, ...]
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 
-import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.engines.xla.elementwise import Lowering, same
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives.random import (
@@ -23,8 +21,6 @@ from chainrule.primitives.random import (
     random_bits,
     stream_words,
 )
-
-Array = jax.Array
 
 
 def _threefry(k0: Array, k1: Array, x0: Array, x1: Array) -> tuple[Array, Array]:
@@ -43,12 +39,11 @@ def _threefry(k0: Array, k1: Array, x0: Array, x1: Array) -> tuple[Array, Array]
 
 
 def _bits(key: Array, step: Array, *, shape: tuple[int, ...], stream: str) -> Array:
-    words = [jnp.asarray(word, np.uint32) for word in stream_words(stream)]
-    named = _threefry(key[0], key[1], *words)
+    w0, w1 = (jnp.asarray(word, np.uint32) for word in stream_words(stream))
+    named = _threefry(key[0], key[1], w0, w1)
     counters = lax.iota(np.uint32, math.prod(shape))
-    keys = [jnp.broadcast_to(k, counters.shape) for k in named]
-    steps = jnp.broadcast_to(step, counters.shape)
-    return lax.reshape(_threefry(*keys, counters, steps)[0], shape)
+    k0, k1, steps = (jnp.broadcast_to(a, counters.shape) for a in (*named, step))
+    return lax.reshape(_threefry(k0, k1, counters, steps)[0], shape)
 
 
 RANDOM: dict[Primitive, Lowering] = {

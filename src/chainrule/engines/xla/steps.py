@@ -1,8 +1,8 @@
 """An entry point as functions that JAX compiles: once, and several steps in a loop.
 
-The loop carries the replaced state and is left where a condition does not hold. It is compiled for blocks of a few lengths and runs as
-many steps of one as it is told, so that the same code runs every step however a run is
-divided.
+The loop carries the replaced state and is left where a condition does not hold. It is
+compiled for blocks of a few lengths and runs as many steps of one as it is told, so
+that the same code runs every step however a run is divided.
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-from jax import lax
-from jax import numpy as jnp
-from jax.sharding import Sharding
-
 from chainrule.engines.runtime_checks import distinct_conditions
+from chainrule.engines.xla.backend import Array, jax, jnp, lax
 from chainrule.engines.xla.checks import Checks, may_refuse
 from chainrule.engines.xla.elementwise import ELEMENTWISE
 from chainrule.engines.xla.indexing import INDEXING
@@ -26,7 +22,6 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.program import Entry
 from chainrule.primitives.checks import require
 
-Array = jax.Array
 Arrays = tuple[Array, ...]
 
 
@@ -136,8 +131,8 @@ class Step:
     def function(
         self,
         length: int | None,
-        rows: Sequence[Sharding] = (),
-        state: Sequence[Sharding] = (),
+        rows: Sequence[Any] = (),
+        state: Sequence[Any] = (),
     ) -> Callable[..., Any]:
         """Return the function that runs the step once (None), or several times.
 
@@ -169,6 +164,9 @@ class Step:
                     else x
                     for name, x in zip(entry.inputs, inputs, strict=True)
                 ]
+
+            def ahead(i: Array) -> Array:
+                return self._known_ahead(replaced, kept, inputs_of(i))
 
             def goes_on(carry: Any) -> Array:
                 i, replaced, __, record = carry
@@ -203,9 +201,7 @@ class Step:
             met = record
             if self.before:
                 numbers = jnp.arange(length or 1, dtype=count.dtype)
-                met = jax.vmap(
-                    lambda i: self._known_ahead(replaced, kept, inputs_of(i))
-                )(numbers)
+                met = jax.vmap(ahead)(numbers)
                 wrong = (met[:, 0] != 0) & (numbers < count)
                 place = jnp.argmax(wrong)
                 count = jnp.where(jnp.any(wrong), place, count).astype(count.dtype)
@@ -227,7 +223,7 @@ class Step:
         return run
 
 
-def spread(arrays: Sequence[Array], over: Sequence[Sharding]) -> tuple[Array, ...]:
+def spread(arrays: Sequence[Array], over: Sequence[Any]) -> tuple[Array, ...]:
     """Return arrays of a step, spread over devices where there are several."""
     if not over:
         return tuple(arrays)

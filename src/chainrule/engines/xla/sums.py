@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-from jax import lax
-from jax import numpy as jnp
-
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.graph.declare import Operation
 from chainrule.graph.emit import emit
 from chainrule.graph.graph import Graph, users
@@ -44,7 +41,9 @@ def inner_sums(graph: Graph) -> Graph:
             return None
         if len(node.attrs["axes"]) < rank or not product.dtype.is_float:
             return None
-        if any(v.node is not None and v.node.primitive is broadcast_to for v in made.inputs):
+        if any(
+            v.node is not None and v.node.primitive is broadcast_to for v in made.inputs
+        ):
             return None
         assert inputs[0].node is not None
         return emit(inner_sum, inputs[0].node.inputs, {}, node)
@@ -52,7 +51,7 @@ def inner_sums(graph: Graph) -> Graph:
     return rewrite(graph, rule)
 
 
-def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
+def _inner(a: Array, b: Array) -> Array:
     a, b = lax.optimization_barrier((a, b))
     return jnp.sum(a * b, dtype=a.dtype)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
+from chainrule.engines.xla.backend import Array, jnp, lax
 from chainrule.engines.xla.elementwise import Lowering
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives.sliding import Pads, dilated
@@ -20,7 +18,6 @@ from chainrule.primitives.windows import (
     window_sum,
 )
 
-Array = jax.Array
 Ints = tuple[int, ...]
 
 
@@ -113,6 +110,10 @@ def _best(
     return x, place
 
 
+def _place(x: Array, **attrs: Any) -> Array:
+    return _best(x, **attrs)[1]
+
+
 def _tap(
     x: Array, place: Array, axis: int, w: int, s: int, r: int, k: int
 ) -> tuple[Array, Array]:
@@ -125,6 +126,6 @@ def _tap(
 WINDOWS: dict[Primitive, Lowering] = {
     window_sum: _sum,
     window_max: _max,
-    window_argmax: lambda x, **attrs: _best(x, **attrs)[1],
+    window_argmax: _place,
     window_best: _best,
 }

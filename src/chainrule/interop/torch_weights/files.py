@@ -21,7 +21,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from chainrule.graph.node import Array
-from chainrule.interop.serialization import HEADER, header_of
+from chainrule.interop.safetensors_files import (
+    HEADER,
+    FileTensor,
+    bytes_of,
+    tensors_of,
+)
 from chainrule.interop.torch_weights.pickles import LONGEST, Machine, unpickled
 from chainrule.interop.torch_weights.tensors import (
     DTYPES,
@@ -227,36 +232,24 @@ def _legacy(file: BinaryIO, size: int) -> Content:
 
 def _safetensors(file: BinaryIO) -> Content:
     """Return what a safetensors file holds."""
-    from safetensors import SafetensorError, deserialize
 
-    if "chainrule" in (header_of(file).get("__metadata__") or {}):
-        raise UnreadableError(_("a Trainer's checkpoint"), "cr.Trainer.load(path)")
-    file.seek(0)
-    try:
-        found: Any = dict(sorted(deserialize(file.read())))
-    except (SafetensorError, KeyError, TypeError, OverflowError) as error:
-        raise UnreadableError(
-            _("no whole tensors: {error}; truncated?", error=str(error)[:200])
-        ) from error
+    def check(texts: Mapping[str, Any]) -> None:
+        if "chainrule" in texts:
+            raise UnreadableError(_("a Trainer's checkpoint"), "cr.Trainer.load(path)")
 
-    def dtype_of(tensor: Any) -> str:
-        if tensor["dtype"] not in _SAFETENSORS:
-            raise unread(tensor["dtype"])
-        return _SAFETENSORS[tensor["dtype"]]
+    __, found = tensors_of(file, check)
 
-    def array_of(tensor: Any) -> Array:
-        line = numbers(tensor["data"], dtype_of(tensor))
-        return line.reshape(tensor["shape"])
+    def dtype_of(tensor: FileTensor) -> str:
+        if tensor.dtype not in _SAFETENSORS:
+            raise unread(tensor.dtype)
+        return _SAFETENSORS[tensor.dtype]
 
-    nest = {name: Raw(tensor) for name, tensor in found.items()}
-    return Content(nest, lambda t: array_of(t.entry), lambda t: dtype_of(t.entry))
+    def array_of(tensor: FileTensor) -> Array:
+        line = numbers(bytes_of(file, tensor), dtype_of(tensor))
+        return line.reshape(tensor.shape)
 
-
-@dataclass(eq=False, frozen=True)
-class Raw:
-    """A tensor of a safetensors file: its dtype, shape and bytes."""
-
-    entry: Mapping[str, Any]
+    nest = {name: found[name] for name in sorted(found)}
+    return Content(nest, array_of, dtype_of)
 
 
 # -- shards ----------------------------------------------------------------------------
@@ -304,7 +297,7 @@ class Loaded:
 
 def is_tensor(item: Any) -> bool:
     """Return whether an item of a nest is a tensor of one of the formats."""
-    return isinstance(item, StoredTensor | Raw | Loaded)
+    return isinstance(item, StoredTensor | FileTensor | Loaded)
 
 
 def widened(dtype: str) -> bool:

@@ -71,7 +71,7 @@ STORAGES = {
 }
 
 
-def numbers(content: bytes | bytearray, dtype: str, order: Order = "<") -> Array:
+def numbers(content: bytes | Array, dtype: str, order: Order = "<") -> Array:
     """Return the numbers of a storage's bytes as a read-only array.
 
     Args:

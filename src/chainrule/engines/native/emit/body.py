@@ -29,11 +29,17 @@ from chainrule.engines.native.loops.nests import (
     divided_loops,
     in_tiles,
     operand,
+    over,
     quotient,
 )
 from chainrule.engines.native.loops.partial_reductions import partial_reduction_kernel
 from chainrule.engines.native.loops.reductions import accumulators
-from chainrule.engines.native.loops.transposing import crossing, transposing_kernel
+from chainrule.engines.native.loops.transposing import (
+    crossing,
+    transposing_kernel,
+    turned_along,
+    turned_map_kernel,
+)
 from chainrule.engines.native.math.scalar import I64, checked
 from chainrule.engines.runtime_checks import Condition
 from chainrule.engines.schedule.alignment import aligned
@@ -239,8 +245,13 @@ class BodyBuilder:
         part, loops = self._loops([view for _, view in operands], partition)
         if any(size == 0 for size, _ in loops[0]):
             return
-        loops, cut = in_tiles(loops, fixed=0 if part.single else 1)
-        part = _over(loops, part)
+        fixed, cut = (0 if part.single else 1), None
+        axis = turned_along(loops, [value.dtype for value, _ in operands], fixed)
+        if axis is None:
+            loops, cut = in_tiles(loops, fixed=fixed)
+        else:  # last but one
+            loops = [(*m[:axis], *m[axis + 1 : -1], m[axis], m[-1]) for m in loops]
+        part = over(loops, part)
         sizes = [size for size, _ in loops[0]]
         described: list[Operand] = []
         strides: list[Any] = []
@@ -249,13 +260,14 @@ class BodyBuilder:
             described.append(operand(value, steps, fixed=i >= len(outs)))
             if not described[-1].fixed:
                 strides += [self.code.dim(s) for s in steps]
-        function = self.code.kernels.map(
-            key,
-            label,
-            len(sizes),
-            described[: len(outs)],
-            described[len(outs) :],
-            body,
+        kernels, kinds = (
+            self.code.kernels,
+            (described[: len(outs)], described[len(outs) :]),
+        )
+        function = (
+            kernels.map(key, label, len(sizes), *kinds, body)
+            if axis is None
+            else turned_map_kernel(kernels, key, label, *kinds, loops, body)
         )
         self._touch(operands, partition, writes=len(outs))
         pointers = [self.pointer(v) for v, _ in operands]
@@ -346,7 +358,7 @@ class BodyBuilder:
         dims = [*outer, *out_steps, *x_steps, columns, rows, out_step, x_step]
         pointers = [self.pointer(value) for value, _ in operands]
         numbers = [self.code.dim(d) for d in dims]
-        self.code.call(function, [*pointers, *numbers], _over(loops, part))
+        self.code.call(function, [*pointers, *numbers], over(loops, part))
 
     def _same_memory(self, *operands: tuple[Value, StridedView]) -> bool:
         """Return whether two graph values are the same elements of the same memory."""
@@ -440,16 +452,6 @@ class BodyBuilder:
                 checked(self.b, self.pointer(value), value.dtype, rows, code.status)
 
 
-def _over(loops: Loops, part: Part) -> Part:
-    """Return a thread's part of the outermost of nested loops in a kernel."""
-    size = loops[0][0][0]
-    if part.single:
-        return Part(size, single=True)
-    return (
-        part if size == part.units else replace(part, scale=quotient(size, part.units))
-    )
-
-
 def _changed_in_part(node: Node, old: Value) -> bool:
     """Return whether a node may update a value in place, such as some of its rows."""
     first, *others = node.inputs
@@ -486,12 +488,18 @@ def plan_memory(
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
+    def as_output(root: Value, value: Value) -> bool:
+        own, view = layouts.known[root], layouts.known[value]
+        whole = size_of(root.shape) == size_of(value.shape)
+        return not within and whole and own.contiguous and view.contiguous
+
     return make_plan(
         entry,
         is_view=is_view,
         in_place=in_place,
         size=size,
         scratch=scratch,
+        as_output=as_output,
         reuse_from=REUSE_FROM,
         within=within,
     )

@@ -18,7 +18,8 @@ from chainrule.engines.native.loops import along, loop_nodes
 from chainrule.engines.native.loops import control as nested
 from chainrule.engines.native.loops.by_numpy import by_numpy
 from chainrule.engines.native.loops.kernels import advance, for_loop, times
-from chainrule.engines.native.loops.reductions import column_sums, reduce_kernel
+from chainrule.engines.native.loops.nests import over
+from chainrule.engines.native.loops.reductions import Reduction
 from chainrule.engines.native.loops.windows import windowed
 from chainrule.engines.native.math.scalar import (
     I8,
@@ -254,52 +255,25 @@ def _reduce(op: str) -> Lowering:
         x, out = node.inputs[0], _only(node)
         axes: tuple[int, ...] = node.attrs["axes"]
         view, code = builder.view(x), builder.code
-        order = builder.view(out)
-        x_loops = list(zip(x.shape, view.strides))
+        loops = list(zip(x.shape, view.strides))
         if view.blocking:  # only whole sums meet blocks; they run in memory order
-            x_loops = [(size_of(x.shape), 1)]
-            axes = (0,)
-        remaining = [x_loops[i] for i in range(len(x_loops)) if i not in axes]
-        reduced = [x_loops[i] for i in sorted(axes)]
-        reduced = loop_nodes.merged(reduced) or [(1, 0)]
-        outs = list(zip(out.shape, order.strides))
-        if (
-            len(remaining) == 1
-            and remaining[0][1] == 1
-            and len(reduced) == 1
-            and isinstance(remaining[0][0], int)
-        ):
-            _columns(builder, op, node, reduced[0])
-            return
-        if not remaining:
-            remaining, outs = [(1, 0)], [(1, 0)]
-        part = builder.part(out)
-        inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
-        assert inner is None or isinstance(inner, int)
-        function = reduce_kernel(
-            code.kernels, op, x.dtype, len(remaining), len(reduced), inner
-        )
+            loops, axes = [(size_of(x.shape), 1)], (0,)
+        kept = tuple([loop for i, loop in enumerate(loops) if i not in axes])
+        outs = tuple(zip(out.shape, builder.view(out).strides))
+        reduced = tuple([loops[i] for i in sorted(axes)])
+        reduction = Reduction.of(op, x.dtype, [outs, kept], [reduced])
+        part = over(reduction.kept, builder.part(out))
         code.touch(builder.accesses(node))
-        numbers = [d for d, _ in remaining + reduced]
-        numbers += [s for _, s in remaining + reduced]
-        numbers += [s for _, s in outs]
         code.call(
-            function,
-            [builder.pointer(out), builder.pointer(x), *map(code.dim, numbers)],
+            reduction.kernel(code.kernels),
+            [
+                *map(builder.pointer, (out, x)),
+                *map(code.dim, reduction.numbers),
+            ],
             part,
         )
 
     return lower
-
-
-def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -> None:
-    """Emit the call of a kernel that reduces all columns of a matrix over rows."""
-    x, out, code = node.inputs[0], _only(node), builder.code
-    part = builder.part(out)
-    code.touch(builder.accesses(node))
-    function = column_sums(code.kernels, op, x.dtype)
-    numbers = [code.dim(d) for d in rows]
-    code.call(function, [builder.pointer(out), builder.pointer(x), *numbers], part)
 
 
 def scratch_bytes(node: Node, largest: Sizes) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native.emit.body import BodyBuilder
-from chainrule.engines.native.loops.kernels import advance, for_loop
+from chainrule.engines.native.loops.kernels import advance, for_loop, grouped
 from chainrule.engines.native.loops.nests import Part
 from chainrule.engines.native.math.scalar import (
     I64,
@@ -174,33 +174,50 @@ def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
 
 
 def gather(builder: BodyBuilder, node: Node) -> None:
-    """Lower ``gather`` to LLVM: loops that select elements by index along an axis."""
+    """Lower ``gather`` to LLVM: loops that select elements by index along an axis.
+
+    Along the last axis, where one index stands for a whole row, it is looked at once.
+    """
     (x, indices), out = node.inputs, _out(node)
     axis: int = node.attrs["axis"]
     view, kind = builder.view(x), indices.dtype
     if any(d == 0 for d in out.shape):
         return
     across = tuple(0 if i == axis else s for i, s in enumerate(view.strides))
+    operands = [
+        (out, builder.view(out).strides, True),
+        (indices, builder.view(indices).strides, False),
+        (x, across, False),
+    ]
+    sizes, width = out.shape, ()
+    last = [strides[-1] for _, strides, _ in operands]
+    whole = axis != len(sizes) - 1 and last[1] == 0 and last[0] == last[2] == 1
+    if whole:
+        sizes, width = sizes[:-1], sizes[-1:]
+        operands = [(v, strides[:-1], write) for v, strides, write in operands]
 
     def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
         po, pi, px, status = at
         row = checked(b, pi, kind, rest[0], status)
-        value = load(b, advance(b, px, x.dtype, b.mul(row, rest[1])), x.dtype)
-        store(b, value, po, x.dtype)
+        start = advance(b, px, x.dtype, b.mul(row, rest[1]))
+        if not whole:
+            store(b, load(b, start, x.dtype), po, x.dtype)
+            return
+        group, mark = builder.code.kernels.marks.new()
+        with for_loop(b, I64(0), rest[2], "j", mark=mark) as j:
+            value = grouped(b, advance(b, start, x.dtype, j), x.dtype, group)
+            made = store(b, value, advance(b, po, x.dtype, j), x.dtype)
+            made.set_metadata("llvm.access.group", group)
 
     walk(
         builder,
         node,
-        (),
+        (whole,),
         "gather",
-        out.shape,
-        [
-            (out, builder.view(out).strides, True),
-            (indices, builder.view(indices).strides, False),
-            (x, across, False),
-        ],
+        sizes,
+        operands,
         inner,
-        numbers=(x.shape[axis], view.strides[axis]),
+        numbers=(x.shape[axis], view.strides[axis], *width),
     )
 
 

@@ -31,6 +31,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, DType, Sizes, size_of
+from chainrule.primitives.creation import constant
 
 Scratch = Callable[[Node, Sizes], int]
 #: A body's memory, where its values lie, and its schedule.
@@ -179,6 +180,7 @@ def _is_computed_in_place(value: Value, inner: BodyBuilder, layouts: Layouts) ->
     view = layouts.known[value]
     return (
         value.node is not None
+        and value.node.primitive is not constant  # which lies in the code
         and view.root is value
         and view.strides == row_major(value.shape)
         and value not in inner.pointers

@@ -18,6 +18,7 @@ from llvmlite import ir
 
 from chainrule.engines.native.math.scalar import (
     I1,
+    I32,
     I64,
     POINTER,
     combined,
@@ -32,6 +33,9 @@ from chainrule.graph.types import DType
 #: The names of the kernels that this process has, by what they were asked for with.
 _known: dict[Any, str] = {}
 
+#: Elements that lie apart and are gathered before a loop goes over them.
+PIECE = 64
+
 Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
 
 
@@ -41,7 +45,7 @@ class Operand:
 
     Attributes:
         dtype: the element type.
-        inner: its stride in the innermost loop if that is 0 or 1, else None.
+        inner: its stride in the innermost loop if that is one of ``STEPS``, else None.
         fixed: whether it is a single element, read once.
     """
 
@@ -73,6 +77,19 @@ def for_loop(
     if mark is not None:
         back.set_metadata("llvm.loop", mark)
     b.position_at_end(done)
+
+
+@contextmanager
+def in_pieces(
+    b: ir.IRBuilder, start: Any, stop: Any, size: int, name: str
+) -> Generator[tuple[Any, Any]]:
+    """Emit an LLVM loop over a range in steps: the first of each, and how many."""
+    step = I64(size)
+    count = b.sdiv(b.add(b.sub(stop, start), I64(size - 1)), step)
+    with for_loop(b, I64(0), count, name) as i:
+        first = b.add(start, b.mul(i, step))
+        left = b.sub(stop, first)
+        yield first, b.select(b.icmp_signed("<", left, step), left, step)
 
 
 def running(
@@ -262,44 +279,94 @@ class Kernels:
                 if o.fixed
             }
 
+            apart: dict[int, Any] = {
+                i: b.alloca(ir.ArrayType(memory_type(o.dtype), PIECE))
+                for i, o in enumerate(operands)
+                if i >= len(outs) and o.inner == 2
+            }
+            for room in apart.values():
+                room.align, room.type = 64, POINTER
+
+            def moved(starts: list[Any], axis: int, i: Any) -> list[Any]:
+                return [
+                    p
+                    if o.fixed
+                    else advance(b, p, o.dtype, times(b, i, steps[k][axis]))
+                    for k, (p, o) in enumerate(zip(starts, operands))
+                ]
+
             def nest(axis: int, starts: list[Any], indices: list[Any]) -> None:
-                innermost = axis == rank - 1
-                group, mark = self.marks.new() if innermost else (None, None)
                 start = begin if axis == 0 else I64(0)
                 stop = end if axis == 0 else sizes[axis]
-                early = dict(known)
-                if innermost:  # what does not move with this loop is read before it
-                    for i, o in enumerate(operands[len(outs) :], len(outs)):
-                        if not o.fixed and o.inner == 0:
-                            early[i] = load(b, starts[i], o.dtype)
-                with for_loop(b, start, stop, f"i{axis}", mark=mark) as i:
-                    inner = [
-                        p
-                        if o.fixed
-                        else advance(b, p, o.dtype, times(b, i, steps[k][axis]))
-                        for k, (p, o) in enumerate(zip(starts, operands))
+                if axis < rank - 1:
+                    with for_loop(b, start, stop, f"i{axis}") as i:
+                        nest(axis + 1, moved(starts, axis, i), [*indices, i])
+                elif not apart:
+                    line(starts, start, stop, indices, I64(0))
+                else:
+                    with in_pieces(b, start, stop, PIECE, "piece") as (first, count):
+                        here = moved(starts, axis, first)
+                        for i, room in apart.items():
+                            _every_second(b, operands[i].dtype, room, here[i], count)
+                        line(here, I64(0), count, indices, first)
+
+            def line(
+                starts: list[Any], start: Any, stop: Any, indices: list[Any], first: Any
+            ) -> None:
+                """Emit the innermost loop, whose iterations become vectors."""
+                group, mark = self.marks.new()
+                early = dict(known)  # what does not move with this loop
+                for i, o in enumerate(operands[len(outs) :], len(outs)):
+                    if not o.fixed and o.inner == 0:
+                        early[i] = load(b, starts[i], o.dtype)
+                with for_loop(b, start, stop, f"i{rank - 1}", mark=mark) as i:
+                    inner = moved(starts, rank - 1, i)
+                    for k, room in apart.items():
+                        inner[k] = advance(b, room, operands[k].dtype, i)
+                    values = [
+                        early[k] if k in early else grouped(b, inner[k], o.dtype, group)
+                        for k, o in enumerate(operands)
+                        if k >= len(outs)
                     ]
-                    if not innermost:
-                        nest(axis + 1, inner, [*indices, i])
-                    else:
-                        values = [
-                            early[k]
-                            if k in early
-                            else grouped(b, inner[k], o.dtype, group)
-                            for k, o in enumerate(operands)
-                            if k >= len(outs)
-                        ]
-                        results = body(b, values, [*indices, i])
-                        for value, p, o in zip(results, inner, outs):
-                            store(b, value, p, o.dtype).set_metadata(
-                                "llvm.access.group", group
-                            )
+                    at = i if not apart else b.add(first, i)
+                    results = body(b, values, [*indices, at])
+                    for value, p, o in zip(results, inner, outs):
+                        store(b, value, p, o.dtype).set_metadata(
+                            "llvm.access.group", group
+                        )
 
             nest(0, pointers, [])
 
         count = rank * (1 + len(loose)) + 2
         full = ("map", key, rank, tuple(outs), tuple(ins))
         return self.once(full, label, len(operands), count, emit)
+
+
+def _every_second(
+    b: ir.IRBuilder, dtype: DType, room: Any, start: Any, count: Any
+) -> None:
+    """Emit code that gathers every second element into memory, by whole vectors.
+
+    The second of two vectors begins with the first one's last element: so nothing is
+    read behind the last element that is wanted.
+    """
+    lanes = 16
+    kind, align = ir.VectorType(memory_type(dtype), lanes), dtype.itemsize
+    places = [2 * i if 2 * i < lanes else 2 * i + 1 for i in range(lanes)]
+    mask = ir.Constant(ir.VectorType(I32, lanes), [I32(i) for i in places])
+    groups = b.sdiv(count, I64(lanes))
+    with for_loop(b, I64(0), groups, "pair") as g:
+        at = advance(b, start, dtype, b.mul(g, I64(2 * lanes)))
+        first, second = (
+            b.load(advance(b, at, dtype, I64(i)), typ=kind, align=align)
+            for i in (0, lanes - 1)
+        )
+        to = advance(b, room, dtype, b.mul(g, I64(lanes)))
+        b.store(b.shuffle_vector(first, second, mask), to, align=align)
+    with for_loop(b, b.mul(groups, I64(lanes)), count, "single") as i:
+        at = advance(b, start, dtype, b.mul(i, I64(2)))
+        value = b.load(at, typ=memory_type(dtype), align=align)
+        b.store(value, advance(b, room, dtype, i), align=align)
 
 
 def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:

@@ -32,21 +32,6 @@ from chainrule.graph.types import Dim, DType, Shape, size_of
 from chainrule.primitives import indexing
 from chainrule.primitives.matmul import parse_dims
 
-Loop = tuple[Dim, Dim]
-
-
-def merged(loops: list[Loop]) -> list[Loop]:
-    """Return an operand's nested loops with contiguous neighbours merged."""
-    loops = [loop for loop in loops if loop[0] != 1]
-    i = 0
-    while i + 1 < len(loops):
-        (outer, step), (inner, fine) = loops[i], loops[i + 1]
-        if isinstance(inner, int) and isinstance(fine, int) and step == fine * inner:
-            loops[i : i + 2] = [(outer * inner, fine)]
-        else:
-            i += 1
-    return loops
-
 
 def advanced(
     builder: BodyBuilder, pointer: Any, dtype: DType, step: Dim, count: Any = None
@@ -87,7 +72,9 @@ def take(builder: BodyBuilder, node: Node) -> None:
     count = size_of(indices.shape)
     if count == 0 or width == 0:
         return
-    part = builder.part(out, size_of(indices.shape[1:]))
+    part = Part(1, single=True)  # of a single index: the result's axes are the row's
+    if indices.shape:
+        part = builder.part(out, size_of(indices.shape[1:]))
     code.touch(builder.accesses(node))
     pointers = [builder.pointer(v) for v in (out, x, indices)]
     numbers = [code.dim(d) for d in (x.shape[0], width)]

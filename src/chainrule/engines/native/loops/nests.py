@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.engines.native.loops.kernels import Operand
 from chainrule.engines.schedule.sharing import Partition
@@ -30,9 +30,14 @@ class Part:
 Loops = list[tuple[tuple[Dim, Dim], ...]]
 
 
+#: Strides of an innermost loop that are part of its code: by these a vector's elements
+#: come from few loads, by others from one each.
+STEPS = (0, 1, -1, 2)
+
+
 def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
     """Return what a kernel's code needs to know of an operand: dtype, stride, kind."""
-    inner = steps[-1] if steps[-1] in (0, 1) else None
+    inner = steps[-1] if steps[-1] in STEPS else None
     assert inner is None or isinstance(inner, int)
     return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))
 
@@ -69,6 +74,16 @@ def collapsed(loops: Loops) -> Loops:
         else:
             i += 1
     return [tuple(r) for r in rows]
+
+
+def over(loops: Loops, part: Part) -> Part:
+    """Return a thread's part of the outermost of nested loops in a kernel."""
+    size = loops[0][0][0]
+    if part.single:
+        return Part(size, single=True)
+    return (
+        part if size == part.units else replace(part, scale=quotient(size, part.units))
+    )
 
 
 #: Elements along which a tile of a map is cut: a cache line of most.

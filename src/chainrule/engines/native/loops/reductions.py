@@ -1,11 +1,19 @@
-"""LLVM kernels of reductions: sums, products and maxima along axes.
+"""LLVM kernels of reductions: sums, products, maxima and sums of products along axes.
 
-The order of summation is fixed, and the processor is busy all the same: elements of
-one accumulator are added in order, and many accumulators run side by side.
+The order of a reduction is fixed by its shape, and the processor is busy all the same:
+
+* Where the elements of a line are neighbours, element j goes on lane j mod n of n
+  accumulators (:mod:`.lines`), which a tree combines: halves are added, and halves
+  of that. Several lines run side by side and share the instructions of their trees.
+* Where the lines themselves are neighbours, a vector holds an element of each, and each
+  lane goes through its own line from the first to the last.
+* Other lines, and very short ones, go one element after the other, some side by side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
@@ -16,209 +24,205 @@ from chainrule.engines.native.loops.kernels import (
     combine,
     for_loop,
     running,
-    times,
 )
-from chainrule.engines.native.math.scalar import (
-    I32,
-    I64,
-    POINTER,
-    load,
-    memory_type,
-    number,
-    store,
+from chainrule.engines.native.loops.lines import (
+    FEW,
+    FEW_FROM,
+    LANES,
+    LANES_FROM,
+    Lines,
+    lanes_for,
+    unit_of,
 )
-from chainrule.graph.types import DType
-
-#: Elements that a sum adds up side by side before it combines them.
-LANES = 64
-#: Inner sums shorter than this run one after the other.
-LANES_FROM = 256
-#: Sums that run side by side.
-ROWS = 8
-#: What a sum and a product of nothing are.
-_UNIT = {"sum": 0, "prod": 1}
+from chainrule.engines.native.loops.nests import Loops, collapsed
+from chainrule.engines.native.math.scalar import I32, I64, memory_type, store
+from chainrule.graph.types import Dim, DType
 
 
-def reduce_kernel(
-    kernels: Kernels, op: str, dtype: DType, outer: int, reduced: int, inner: int | None
-) -> ir.Function:
-    """Return the LLVM kernel of a reduction: sum, product or max over axes.
+@dataclass(frozen=True)
+class Reduction:
+    """The loops of a reduction: over its results, and within the line of each.
 
-    A long inner sum runs on LANES accumulators, element j on lane j mod LANES,
-    which a fixed tree combines. Of others ROWS run side by side, since one alone
-    would wait for each of its additions. Arguments after (out, x): sizes of
-    the kept and the reduced loops, strides of x for both, strides of out, begin,
-    end.
+    Attributes:
+        op: ``"sum"``, ``"prod"``, ``"max"``; or ``"dot"`` of two operands, the chain
+            fma(x, y, sum).
+        dtype: of the elements.
+        kept: over the results, those of the result first, then those of each operand.
+        reduced: within a line, of each operand.
     """
-    rank = outer + reduced
+
+    op: str
+    dtype: DType
+    kept: Loops
+    reduced: Loops
+
+    @classmethod
+    def of(cls, op: str, dtype: DType, kept: Loops, reduced: Loops) -> Reduction:
+        """Return a reduction whose loops are merged where all lie without gaps."""
+        kept = kept if kept[0] else [((1, 0),)] * len(kept)
+        reduced = reduced if reduced[0] else [((1, 0),)] * len(reduced)
+        return cls(op, dtype, collapsed(kept), collapsed(reduced))
+
+    @property
+    def numbers(self) -> list[Dim]:
+        """The kernel's arguments after the pointers: sizes and strides."""
+        numbers = [size for size, _ in (*self.kept[0], *self.reduced[0])]
+        for kept, reduced in zip(self.kept[1:], self.reduced):
+            numbers += [step for _, step in (*kept, *reduced)]
+        return numbers + [step for _, step in self.kept[0]]
+
+    def kernel(self, kernels: Kernels) -> ir.Function:
+        """Return the LLVM kernel of a reduction.
+
+        Its arguments: the pointers of the result and of each operand, the numbers,
+        begin and end of the outermost loop.
+        """
+        kept, reduced = len(self.kept[0]), len(self.reduced[0])
+        size, beside = self.kept[0][-1]
+        inner = [mine[-1][1] for mine in self.reduced]
+        across = [mine[-1][1] for mine in self.kept[1:]]
+        if size != 1 and beside == 1 and across == [1] and inner != [1]:
+            return columns_kernel(kernels, self.op, self.dtype, kept, reduced)
+        return _lines_kernel(
+            kernels,
+            self.op,
+            self.dtype,
+            kept,
+            reduced,
+            [step if step in (0, 1) else None for step in inner],  # type: ignore
+            self.reduced[0][-1][0],
+            beside == 1,
+            [step == 0 for step in across],
+        )
+
+
+def _lines_kernel(
+    kernels: Kernels,
+    op: str,
+    dtype: DType,
+    kept: int,
+    reduced: int,
+    inner: Sequence[int | None],
+    length: Dim,
+    beside: bool,
+    still: Sequence[bool],
+) -> ir.Function:
+    """Return the LLVM kernel of a reduction line by line.
+
+    Args:
+        kernels: where it goes.
+        op, dtype: see :class:`Reduction`.
+        kept, reduced: the numbers of loops.
+        inner: the stride of each operand along a line, if that is 0 or 1, else None.
+        length: the size of the innermost loop.
+        beside: whether results are neighbours along the last of the kept loops.
+        still: whether each operand is the same for all lines of that loop.
+    """
+    neighbours = all(step == 1 for step in inner)
+    lanes = rest = None
+    if isinstance(length, int):
+        lanes = lanes_for(length, neighbours=neighbours)
+        rest = length % lanes != 0
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-        out, x = pointers
-        sizes = numbers[:rank]
-        x_steps = numbers[rank : 2 * rank]
-        if inner is not None:
-            x_steps = [*x_steps[:-1], I64(inner)]
-        out_steps = numbers[2 * rank : 2 * rank + outer]
-        begin, end = numbers[-2:]
-        in_lanes = op == "sum" and dtype.is_float
+        how = (op, dtype, kept, reduced, inner, beside, still)
+        lines = Lines(b, *how, pointers, numbers)
+        if lanes is not None:
+            lines.emit(lanes, rest=bool(rest))
+            return
+        size = lines.sizes[-1]
+        with b.if_else(b.icmp_signed(">=", size, I64(LANES_FROM))) as (long, short):
+            with long:
+                lines.emit(LANES, rest=True)
+            with short:
+                if not neighbours:
+                    lines.emit(1, rest=False)
+                    return
+                several = b.icmp_signed(">=", size, I64(FEW_FROM))
+                with b.if_else(several) as (few, one):
+                    with few:
+                        lines.emit(FEW, rest=True)
+                    with one:
+                        lines.emit(1, rest=False)
 
-        def reduced_lines(xs: list[Any], level: int, sums: list[Any]) -> list[Any]:
-            """Emit a reduction's loops from a nesting level on; return the results."""
-            if level == rank:
-                return [
-                    combine(b, op, dtype, known, load(b, at, dtype))
-                    for known, at in zip(sums, xs)
-                ]
-
-            def step(i: Any, sums: list[Any]) -> list[Any]:
-                move = times(b, i, x_steps[level])
-                further = [advance(b, at, dtype, move) for at in xs]
-                return reduced_lines(further, level + 1, sums)
-
-            size = sizes[level]
-            if in_lanes and level == rank - 1 and len(xs) == 1:
-                done, sums = _lanes(b, dtype, xs[0], size, x_steps[level], sums[0])
-                size = b.sub(size, done)
-                xs = [advance(b, xs[0], dtype, times(b, done, x_steps[level]))]
-            return running(b, size, f"r{level}", sums, step)
-
-        def reduce_lines(lines: list[tuple[Any, Any]]) -> None:
-            """Emit code that reduces several lines of an array side by side."""
-            xs = [at for at, _ in lines]
-            begun = [
-                load(b, at, dtype) if op == "max" else number(dtype, _UNIT[op])
-                for at in xs
-            ]
-            for value, (_, at) in zip(reduced_lines(xs, outer, begun), lines):
-                store(b, value, at, dtype)
-
-        def nest(axis: int, px: Any, po: Any) -> None:
-            start = begin if axis == 0 else I64(0)
-            stop = end if axis == 0 else sizes[axis]
-
-            def line(i: Any) -> tuple[Any, Any]:
-                return (
-                    advance(b, px, dtype, times(b, i, x_steps[axis])),
-                    advance(b, po, dtype, times(b, i, out_steps[axis])),
-                )
-
-            if axis < outer - 1:
-                with for_loop(b, start, stop, f"i{axis}") as i:
-                    nest(axis + 1, *line(i))
-                return
-            groups = b.sdiv(b.sub(stop, start), I64(ROWS))
-            if in_lanes:
-                long = b.icmp_signed(">=", sizes[-1], I64(LANES_FROM))
-                groups = b.select(long, I64(0), groups)
-            with for_loop(b, I64(0), groups, "rows") as group:
-                first = b.add(start, b.mul(group, I64(ROWS)))
-                reduce_lines([line(b.add(first, I64(i))) for i in range(ROWS)])
-            first = b.add(start, b.mul(groups, I64(ROWS)))
-            with for_loop(b, first, stop, f"i{axis}") as i:
-                reduce_lines([line(i)])
-
-        nest(0, x, out)
-
-    key = ("reduce", op, dtype, outer, reduced, inner)
-    count = 2 * rank + outer + 2
-    return kernels.once(key, f"reduce_{op}", 2, count, emit, passes=False)
+    key = ("reduce", op, dtype, kept, reduced, tuple(inner), lanes, rest, beside)
+    key += tuple(still)
+    rank = kept + reduced
+    count = rank * (1 + len(inner)) + kept + 2
+    return kernels.once(key, f"reduce_{op}", 1 + len(inner), count, emit, passes=False)
 
 
-def _lanes(
-    b: ir.IRBuilder, dtype: DType, x: Any, size: Any, step: Any, total: Any
-) -> tuple[Any, list[Any]]:
-    """Emit code that sums a long line in vector lanes; return length and sum."""
-    kind = ir.VectorType(memory_type(dtype), LANES)
-    long = b.icmp_signed(">=", size, I64(LANES_FROM))
-    groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
-    none: Any = ir.Constant(kind, None)
+def columns_kernel(
+    kernels: Kernels, op: str, dtype: DType, kept: int, reduced: int
+) -> ir.Function:
+    """Return the LLVM kernel that reduces lines which are neighbours of each other.
 
-    def start_of(group: Any) -> Any:
-        return advance(b, x, dtype, times(b, b.mul(group, I64(LANES)), step))
-
-    if isinstance(step, ir.Constant) and step.constant == 1:
-
-        def add(group: Any, sums: list[Any]) -> list[Any]:
-            more = b.load(start_of(group), typ=kind, align=dtype.itemsize)
-            return [b.fadd(sums[0], more)]
-
-        (sums,) = running(b, groups, "group", [none], add)
-    else:
-        with b.goto_entry_block():
-            view = b.alloca(kind)
-            view.type = POINTER  # addressed by lane and as a whole
-        b.store(none, view)
-        with (
-            for_loop(b, I64(0), groups, "group") as group,
-            for_loop(b, I64(0), I64(LANES), "lane") as lane,
-        ):
-            at = advance(b, start_of(group), dtype, times(b, lane, step))
-            mine = advance(b, view, dtype, lane)
-            store(b, b.fadd(load(b, mine, dtype), load(b, at, dtype)), mine, dtype)
-        sums = b.load(view, typ=kind)
-    before = b.block
-    with b.if_then(long):
-        more = b.fadd(total, tree(b, sums))
-        within = b.block
-    phi = b.phi(total.type)
-    phi.add_incoming(total, before)
-    phi.add_incoming(more, within)
-    return b.mul(groups, I64(LANES)), [phi]
-
-
-def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:
-    """Return the LLVM kernel that reduces each column of a matrix over its rows.
-
-    Arguments after (out, x): rows, the stride of rows.
+    Arguments after (out, x): sizes of the kept and of the reduced loops, the strides
+    of x for both, the strides of out, begin and end of the outermost loop. Along the
+    last of the kept loops elements of x and of out are neighbours.
     """
-
-    kind = memory_type(dtype)
+    rank, kind = kept + reduced, memory_type(dtype)
     line = 64 // dtype.itemsize
     widths = [(count, line) for count in (8, 4, 2, 1)]
     widths += [(1, lanes) for lanes in (line // 2, line // 4, 1) if lanes]
-    if dtype is DType.bool:  # a bit in registers, a byte in memory
-        widths = widths[-1:]
+    unit = unit_of(op, dtype)
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-        out, x = pointers
-        rows, step, first, end = numbers
+        sizes, x_steps = numbers[:rank], numbers[rank : 2 * rank]
+        out_steps, (begin, end) = numbers[2 * rank : -2], numbers[-2:]
 
-        def block(column: Any, vectors: int, lanes: int) -> None:
+        def block(px: Any, po: Any, vectors: int, lanes: int) -> None:
             """Emit code that reduces some columns of a matrix in vector registers."""
             across = ir.VectorType(kind, lanes) if lanes > 1 else kind
+            offsets = [I64(i * lanes) for i in range(vectors)]
 
-            def places(line: Any) -> list[Any]:
-                offsets = [I64(i * lanes) for i in range(vectors)]
-                return [
-                    advance(b, line, dtype, b.add(column, more)) for more in offsets
-                ]
+            def inside(level: int, px: Any, totals: list[Any]) -> list[Any]:
+                def step(i: Any, totals: list[Any]) -> list[Any]:
+                    there = advance(b, px, dtype, b.mul(i, x_steps[level]))
+                    if level < rank - 1:
+                        return inside(level + 1, there, totals)
+                    return [
+                        combine(b, op, dtype, total, value)
+                        for total, value in zip(totals, map(read, places(there)))
+                    ]
 
-            def read(line: Any) -> list[Any]:
-                if lanes == 1:
-                    return [load(b, at, dtype) for at in places(line)]
-                align = dtype.itemsize
-                return [b.load(at, typ=across, align=align) for at in places(line)]
+                return running(b, sizes[level], f"r{level}", totals, step)
 
-            def add(r: Any, sums: list[Any]) -> list[Any]:
-                more = read(advance(b, x, dtype, b.mul(r, step)))
-                pairs = zip(sums, more)
-                return [combine(b, op, dtype, known, one) for known, one in pairs]
+            def places(pointer: Any) -> list[Any]:
+                return [advance(b, pointer, dtype, offset) for offset in offsets]
 
-            unit = [number(dtype, _UNIT.get(op, 0))] * lanes
-            none = ir.Constant(across, unit) if lanes > 1 else unit[0]
-            begun = read(x) if op == "max" else [none] * vectors
-            for value, at in zip(running(b, rows, "r", begun, add), places(out)):
-                store(b, value, at, dtype)
+            def read(at: Any) -> Any:
+                return b.load(at, typ=across, align=dtype.itemsize)
 
-        for vectors, lanes in widths:
-            width = vectors * lanes
-            count = b.sdiv(b.sub(end, first), I64(width))
-            with for_loop(b, I64(0), count, f"c{width}") as c:
-                block(b.add(first, b.mul(c, I64(width))), vectors, lanes)
-            first = b.add(first, b.mul(count, I64(width)))
+            begun = ir.Constant(across, [unit] * lanes) if lanes > 1 else unit
+            totals = inside(kept, px, [begun] * vectors)
+            for value, at in zip(totals, places(po)):
+                b.store(value, at, align=dtype.itemsize)
 
-    key = ("columns", op, dtype)
-    return kernels.once(key, f"columns_{op}", 2, 4, emit, passes=False)
+        def nest(axis: int, px: Any, po: Any) -> None:
+            first = begin if axis == 0 else I64(0)
+            stop = end if axis == 0 else sizes[axis]
+            if axis < kept - 1:
+                with for_loop(b, first, stop, f"i{axis}") as i:
+                    here = advance(b, px, dtype, b.mul(i, x_steps[axis]))
+                    nest(
+                        axis + 1, here, advance(b, po, dtype, b.mul(i, out_steps[axis]))
+                    )
+                return
+            for vectors, lanes in widths:
+                width = vectors * lanes
+                count = b.sdiv(b.sub(stop, first), I64(width))
+                with for_loop(b, I64(0), count, f"c{width}") as c:
+                    column = b.add(first, b.mul(c, I64(width)))
+                    at, to = (advance(b, p, dtype, column) for p in (px, po))
+                    block(at, to, vectors, lanes)
+                first = b.add(first, b.mul(count, I64(width)))
+
+        nest(0, pointers[1], pointers[0])
+
+    key = ("columns", op, dtype, kept, reduced)
+    count = 2 * rank + kept + 2
+    return kernels.once(key, f"columns_{op}", 2, count, emit, passes=False)
 
 
 def accumulators(blocking: int) -> int:

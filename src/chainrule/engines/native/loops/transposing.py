@@ -1,4 +1,4 @@
-"""LLVM kernels that copy an array to a transposed layout, in tiles of vectors.
+"""LLVM kernels of arrays that lie across each other: transposed in tiles of vectors.
 
 Where the elements of one operand are neighbours along r and those of the other along c,
 a loop over elements moves them one by one. Here ``lanes`` vectors of x are turned into
@@ -13,9 +13,25 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.loops.kernels import Kernels, advance, for_loop, times
-from chainrule.engines.native.loops.nests import Loops
-from chainrule.engines.native.math.scalar import I32, I64, load, memory_type, store
+from chainrule.engines.native.loops.kernels import (
+    Body,
+    Kernels,
+    Operand,
+    advance,
+    for_loop,
+    grouped,
+    in_pieces,
+    times,
+)
+from chainrule.engines.native.loops.nests import STEPS, Loops
+from chainrule.engines.native.math.scalar import (
+    I32,
+    I64,
+    POINTER,
+    load,
+    memory_type,
+    store,
+)
 from chainrule.engines.native.target import host_target
 from chainrule.graph.types import Dim, DType
 
@@ -85,6 +101,137 @@ def transposing_kernel(kernels: Kernels, dtype: DType, outer: int) -> ir.Functio
 
     key = ("transposing", dtype, outer)
     return kernels.once(key, "transposing", 2, 3 * outer + 6, emit, passes=False)
+
+
+#: Rows and columns of a tile in which the operands of a map are turned, on the stack;
+#: and how many operands at most.
+SIDE, TURNED = 64, 4
+
+
+def turned_along(loops: Loops, dtypes: Sequence[DType], fixed: int) -> int | None:
+    """Return the loop along which operands of a map lie in lines, across its results.
+
+    Args:
+        loops: of the operands, the first result first.
+        dtypes: of their elements.
+        fixed: how many of the outer loops have to stay.
+    """
+    *outer, last = loops[0]
+    if last[1] != 1:
+        return None
+    for mine, dtype in zip(loops[1:], dtypes[1:]):
+        for axis in range(fixed, len(outer)):
+            if _is_turned(mine, axis, dtype):
+                return axis
+    return None
+
+
+def _is_turned(mine: Sequence[tuple[Dim, Dim]], axis: int, dtype: DType) -> bool:
+    """Return whether an operand lies in lines along an axis, across the last one."""
+    if dtype.itemsize not in (4, 8):
+        return False
+    sizes, step = (mine[axis][0], mine[-1][0]), mine[-1][1]
+    wide = all(isinstance(n, int) and n >= lanes_of(dtype) for n in sizes)
+    return wide and mine[axis][1] == 1 and step not in STEPS
+
+
+def turned_map_kernel(
+    kernels: Kernels,
+    key: Any,
+    label: str,
+    outs: Sequence[Operand],
+    ins: Sequence[Operand],
+    loops: Loops,
+    body: Body,
+) -> ir.Function:
+    """Return the kernel of an elementwise loop, some of whose operands lie across it.
+
+    Arguments are those of a map (:meth:`Kernels.map`). Along the last but one of the
+    loops lie the lines of the operands that lie across; of these a tile is turned in
+    memory that stays in the cache, where the loop over elements reads it.
+    """
+    operands, rank = (*outs, *ins), len(loops[0])
+    turned = [
+        i
+        for i, (o, mine) in enumerate(zip(operands, loops))
+        if i >= len(outs) and not o.fixed and _is_turned(mine, rank - 2, o.dtype)
+    ][:TURNED]
+    loose = [i for i, o in enumerate(operands) if not o.fixed]
+
+    def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+        sizes, rest = numbers[:rank], numbers[rank:]
+        begin, end = rest[-2:]
+        steps: dict[int, list[Any]] = {}
+        for k, i in enumerate(loose):
+            mine = rest[k * rank : (k + 1) * rank]
+            if (inner := operands[i].inner) is not None:
+                mine = [*mine[:-1], I64(inner)]
+            steps[i] = mine
+        known = {
+            i: load(b, pointers[i], o.dtype) for i, o in enumerate(operands) if o.fixed
+        }
+        room: dict[int, Any] = {}
+        for i in turned:
+            kind = ir.ArrayType(memory_type(operands[i].dtype), SIDE * SIDE)
+            room[i] = b.alloca(kind)
+            room[i].align, room[i].type = 64, POINTER
+
+        def moved(starts: list[Any], axis: int, i: Any, skip: Any = ()) -> list[Any]:
+            return [
+                p
+                if k in known or k in skip
+                else advance(b, p, o.dtype, times(b, i, steps[k][axis]))
+                for k, (p, o) in enumerate(zip(starts, operands))
+            ]
+
+        def nest(axis: int, starts: list[Any]) -> None:
+            start = begin if axis == 0 else I64(0)
+            stop = end if axis == 0 else sizes[axis]
+            if axis < rank - 2:
+                with for_loop(b, start, stop, f"i{axis}") as i:
+                    nest(axis + 1, moved(starts, axis, i))
+                return
+            with (
+                in_pieces(b, start, stop, SIDE, "high") as (c, columns),
+                in_pieces(b, I64(0), sizes[-1], SIDE, "wide") as (r, rows),
+            ):
+                tile(moved(moved(starts, axis, c), axis + 1, r), columns, rows)
+
+        def tile(starts: list[Any], columns: Any, rows: Any) -> None:
+            for i in turned:
+                dtype = operands[i].dtype
+                way = (I64(SIDE), steps[i][-1])
+                at = (room[i], starts[i])
+                _plane(b, dtype, lanes_of(dtype), at, (columns, rows), way)
+            starts = [room.get(i, p) for i, p in enumerate(starts)]
+            with for_loop(b, I64(0), columns, "c") as c:
+                lines = moved(starts, rank - 2, c, room)
+                for i in turned:
+                    dtype = operands[i].dtype
+                    lines[i] = advance(b, room[i], dtype, b.mul(c, I64(SIDE)))
+                early = dict(known)
+                for i, o in enumerate(operands[len(outs) :], len(outs)):
+                    if i not in known and o.inner == 0:
+                        early[i] = load(b, lines[i], o.dtype)
+                group, mark = kernels.marks.new()
+                with for_loop(b, I64(0), rows, "r", mark=mark) as r:
+                    here = moved(lines, rank - 1, r, room)
+                    for i in turned:
+                        here[i] = advance(b, lines[i], operands[i].dtype, r)
+                    values = [
+                        early[i] if i in early else grouped(b, here[i], o.dtype, group)
+                        for i, o in enumerate(operands)
+                        if i >= len(outs)
+                    ]
+                    for value, p, o in zip(body(b, values, []), here, outs):
+                        instruction = store(b, value, p, o.dtype)
+                        instruction.set_metadata("llvm.access.group", group)
+
+        nest(0, pointers)
+
+    count = rank * (1 + len(loose)) + 2
+    full = ("turned", key, rank, tuple(outs), tuple(ins), tuple(turned))
+    return kernels.once(full, label, len(operands), count, emit)
 
 
 def _plane(

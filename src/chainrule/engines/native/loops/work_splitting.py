@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from chainrule.engines.native.loops.reductions import LANES
 from chainrule.engines.native.products.epilogue import is_vectorised
-from chainrule.engines.schedule.assign_layouts import as_nest, as_product
+from chainrule.engines.schedule.assign_layouts import as_nest, as_product, sums_lines
 from chainrule.engines.schedule.blocks import block_width
 from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.layout import StridedView
@@ -119,6 +119,8 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Partition], b
             return partition.axis == 0 and node.attrs["axis"] != 0
         if primitive in _BESIDE_AXIS:  # the outermost loop is the first axis beside it
             return partition.axis == (0 if node.attrs["axis"] else 1)
+        if primitive is indexing.take and not node.inputs[1].shape:
+            return False
         return partition.axis == 0 and primitive in _BY_ROWS
 
     def _elementwise(node: Node, partition: Partition) -> bool:
@@ -158,6 +160,8 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Partition], b
     def _product(node: Node, partition: Partition) -> bool:
         (out,) = node.outputs
         assert out is not None
+        if sums_lines(node, [views[v] for v in node.inputs]):
+            return partition.axis == 0
         target = views[out]
         letter = parse_dims(node.attrs["dims"]).out[partition.axis]
         simple = as_product(node, bool(target.blocking))

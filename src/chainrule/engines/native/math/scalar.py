@@ -113,14 +113,14 @@ def is_nan(b: ir.IRBuilder, dtype: DType, x: Any) -> Any:
 
 def larger(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
     """Emit LLVM code for the larger of two elements; NaN if one is NaN."""
-    take = b.or_(compare(b, dtype, ">", x, y), is_nan(b, dtype, x))
-    return b.select(take, x, y)
+    chosen = b.select(compare(b, dtype, ">", x, y), x, y)  # an instruction
+    return b.select(is_nan(b, dtype, x), x, chosen) if dtype.is_float else chosen
 
 
 def smaller(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
     """Emit LLVM code for the smaller of two elements; NaN if one is NaN."""
-    take = b.or_(compare(b, dtype, "<", x, y), is_nan(b, dtype, x))
-    return b.select(take, x, y)
+    chosen = b.select(compare(b, dtype, "<", x, y), x, y)  # an instruction
+    return b.select(is_nan(b, dtype, x), x, chosen) if dtype.is_float else chosen
 
 
 def _neg(b: ir.IRBuilder, node: Node, x: Any) -> Any:

@@ -25,7 +25,7 @@ from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops import loop_nodes
 from chainrule.engines.native.loops.kernels import Operand, for_loop
 from chainrule.engines.native.loops.nests import Loops, Part, collapsed
-from chainrule.engines.native.loops.reductions import column_sums
+from chainrule.engines.native.loops.reductions import columns_kernel
 from chainrule.engines.native.math.scalar import I1, I8, I64, POINTER
 from chainrule.engines.native.products.matmul import Edge, choose_tile, emit_matmul
 from chainrule.engines.native.target import host_target
@@ -418,9 +418,10 @@ class _Emitter:
         code.touch(
             [Access(*room, False, None), builder.access(self.out, key, write=True)]
         )
-        function = column_sums(code.kernels, "sum", self.dtype)
+        function = columns_kernel(code.kernels, "sum", self.dtype, 1, 1)
         out = self._pointer(self.out, self.d.out)
-        code.call(function, [out, sums, slabs, I64(length)], part)
+        numbers = [I64(length), slabs, I64(1), I64(length), I64(1)]
+        code.call(function, [out, sums, *numbers], part)
 
     def _rows(self) -> None:
         """Emit a convolution's kernel gradient; threads divide its rows."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,17 @@ from llvmlite import ir
 from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops import loop_nodes
 from chainrule.engines.native.loops.kernels import advance
-from chainrule.engines.native.loops.nests import Part
-from chainrule.engines.native.loops.reductions import lanes_sum
+from chainrule.engines.native.loops.nests import Part, over
+from chainrule.engines.native.loops.reductions import Reduction, lanes_sum
 from chainrule.engines.native.math.scalar import I64, memory_type
 from chainrule.engines.native.products.epilogue import Epilogue
 from chainrule.engines.native.products.gemm import Matrices, Passed, Product, kernel
-from chainrule.engines.schedule.assign_layouts import Nest, as_nest, as_product
+from chainrule.engines.schedule.assign_layouts import (
+    Nest,
+    as_nest,
+    as_product,
+    sums_lines,
+)
 from chainrule.engines.schedule.maps import partial_sums_of
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim, DType, size_of
@@ -106,11 +112,38 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
         products(*code.partition(part), I64(0), all_rows)
 
 
+def _lines(builder: BodyBuilder, node: Node) -> None:
+    """Emit LLVM code for a product whose sums run over neighbours: a reduction."""
+    (out,), d = node.outputs, parse_dims(node.attrs["dims"])
+    assert out is not None
+    values = (out, *node.inputs)
+    letters = (d.out, d.lhs, d.rhs)
+    sizes = {c: n for v, part in zip(values, letters) for c, n in zip(part, v.shape)}
+
+    def loops(which: int, axes: Sequence[str]) -> tuple[tuple[Dim, Dim], ...]:
+        mine, strides = letters[which], builder.view(values[which]).strides
+        steps = [strides[mine.index(c)] if c in mine else 0 for c in axes]
+        return tuple([(sizes[c], step) for c, step in zip(axes, steps)])
+
+    kept = [loops(i, d.out) for i in range(3)]
+    reduced = [loops(i, d.contracted) for i in (1, 2)]
+    code = builder.code
+    reduction = Reduction.of("dot", out.dtype, kept, reduced)
+    part = over(reduction.kept, builder.part(out))
+    code.touch(builder.accesses(node))
+    pointers = list(map(builder.pointer, values))
+    numbers = map(code.dim, reduction.numbers)
+    code.call(reduction.kernel(code.kernels), [*pointers, *numbers], part)
+
+
 def product(builder: BodyBuilder, node: Node) -> None:
     """Lower ``dot_general`` to LLVM: by the tile kernel, nested products or loops."""
     (out,) = node.outputs
     assert out is not None
     target = builder.view(out)
+    if sums_lines(node, list(map(builder.view, node.inputs))):
+        _lines(builder, node)
+        return
     simple = as_product(node, bool(target.blocking))
     if simple is None:
         nest = as_nest(node, [builder.view(v) for v in node.inputs])

@@ -159,6 +159,9 @@ def emitted(
             if value.name in entry.each:
                 at = partial(_row, code, f"input/{value.name}", value, loop)
             builder.bind(value, at, (("input", value.name), 0, 1))
+        for value, i in plan.output_of.items():
+            at = partial(_row, code, f"output/{i}", value, loop)
+            builder.bind(value, at, (("output", i), 0, 1))
         builder.run(graph.nodes[: plan.commit])
         for condition in plan.checks:
             builder.check(condition)
@@ -166,6 +169,8 @@ def emitted(
             code.commit(lambda: emit_restore_denormals(b, saved))
         builder.run(graph.nodes[plan.commit :])
         for i, value in enumerate(graph.outputs[: entry.outputs]):
+            if plan.output_of.get(plan.root[value]) == i:
+                continue
             out = Value(None, value.shape, value.dtype)
             layouts.known[out] = layouts.own(out)
             at = partial(_row, code, f"output/{i}", value, loop)

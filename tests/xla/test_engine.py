@@ -1,0 +1,280 @@
+"""What the XLA engine has beside the contract: JAX, its switches and its processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.compilation.program import CompiledProgram
+from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.engines import capabilities, load_engine, resolve_engine
+from chainrule.engines.xla import executable, lower
+from chainrule.engines.xla.control import NESTED
+from chainrule.errors import ArgumentError, EngineError
+from chainrule.graph.program import Entry, Program
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
+from chainrule.primitives.elementwise import tanh
+from chainrule.primitives.indexing import take
+from chainrule.tensor import wrap
+from tests.conformance.test_dtypes import PRIMITIVES
+
+#: Where the vocabulary is declared; other modules and tests have some for themselves.
+OURS = ("chainrule.primitives", "chainrule.composites")
+
+
+def run_python(code: str) -> str:
+    """Run code in a process of its own; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_primitive_has_a_row() -> None:
+    missing = [
+        p.values[0].name
+        for p in PRIMITIVES
+        if p.values[0].rule.__module__.startswith(OURS)
+        and p.values[0] not in lower.LOWERINGS
+        and p.values[0] not in NESTED
+    ]
+    assert missing == []
+
+
+def test_a_primitive_without_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused when the program is loaded, also within a loop."""
+    monkeypatch.delitem(lower.LOWERINGS, tanh)
+    model = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    with pytest.raises(EngineError, match="cannot compute 'tanh'") as caught:
+        cr.compile(model, engine="xla")(cr.ones(1, 2))
+    assert "'1'" in str(caught.value)
+
+    def step(carry: cr.Tensor, x: cr.Tensor) -> Any:
+        return (carry + x).tanh(), x
+
+    loop = cr.compile(lambda x: cr.scan(step, x[0], x)[0], engine="xla")
+    with pytest.raises(EngineError, match="cannot compute 'tanh'"):
+        loop(cr.ones(3))
+
+
+def test_the_users_jax_is_not_changed() -> None:
+    code = """
+        import jax, jax.numpy as jnp, numpy as np
+        import chainrule as cr
+        y = cr.compile(lambda x: x * 2, engine="xla")(cr.ones(3, dtype="float64"))
+        assert y.dtype is cr.float64
+        print(jnp.arange(3).dtype, jnp.ones(2, np.float64).dtype, jnp.zeros(1).dtype)
+    """
+    assert run_python(code).split() == ["int32", "float32", "float32"]
+
+
+def test_importing_loads_no_jax() -> None:
+    code = """
+        import sys
+        import chainrule as cr
+        from chainrule.engines import resolve_engine
+        cr.compile(lambda x: x * 2)(cr.ones(3))
+        print(resolve_engine("auto") in ("native", "numpy"), "jax" in sys.modules)
+    """
+    assert run_python(code).split() == ["True", "False"]
+
+
+def test_in_a_forked_process() -> None:
+    code = """
+        import os, warnings
+        warnings.simplefilter("ignore")
+        import chainrule as cr
+        f = cr.compile(lambda x: x * 2, engine="xla")
+        f(cr.ones(2))
+        child = os.fork()
+        if child == 0:
+            try:
+                f(cr.ones(2))
+            except cr.errors.EngineError as error:
+                print("refused:", "forked" in str(error), "spawn" in str(error))
+            import sys; sys.stdout.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(f(cr.ones(2)).tolist())
+    """
+    lines = run_python(code).splitlines()
+    assert lines == ["refused: True True", "[2.0, 2.0]"]
+
+
+def test_without_jax(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"chainrule\[xla\]"):
+        resolve_engine("xla")
+
+
+def test_threads_are_refused() -> None:
+    assert not capabilities("xla").threads
+    with pytest.raises(EngineError, match="number of threads"):
+        cr.compile(lambda x: x + 1, engine="xla", threads=2)(cr.ones(2))
+
+
+def test_arrays_are_the_users_after_a_call() -> None:
+    """JAX reads an array's memory later: what is changed then does not reach it."""
+    f = cr.compile(lambda a, x: (a @ a, x * 2), engine="xla")
+    a, x = np.ones((600, 600), np.float32), np.zeros(400_000, np.float32)
+    for _ in range(3):
+        __, y = f(a, x)
+        x[:] = 1
+        assert not y.numpy().any()
+        x[:] = 0
+
+
+def training(rows: int, p: float = 0.0) -> CompiledProgram:
+    """A step of a network with dropout, whose batches come as rows."""
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(p), nn.Linear(8, 3))
+    optimizer = optim.Adam(model.parameters(), lr=0.05)
+
+    def step(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        loss = nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    inputs = [
+        Input("x", ArrayType((rows, 4), DType.float32), each=True),
+        Input("y", ArrayType((rows,), DType.int64), each=True),
+    ]
+    return CompiledProgram([trace_entry("step", step, inputs)], engine="xla")
+
+
+def test_how_a_run_is_divided_changes_no_bit(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(40, 6, 4)).astype(np.float32)
+    y = rng.integers(0, 3, (40, 6))
+    losses = []
+    for cuts in ([40], [1] * 40, [1, 2, 17, 20], [16, 24]):
+        program, start, found = training(6, 0.2), 0, []
+        for n in cuts:
+            part = {"x": x[start : start + n], "y": y[start : start + n]}
+            found.append(np.asarray(program.run("step", part, steps=n)))
+            start += n
+        losses.append(np.concatenate(found))
+    for other in losses[1:]:
+        np.testing.assert_array_equal(other, losses[0])
+
+
+@pytest.mark.parametrize("steps", [1, 5, 300])
+def test_a_refused_step_within_a_block(steps: int, rng: np.random.Generator) -> None:
+    program, other = training(6), training(6)
+    x = rng.normal(size=(steps + 1, 6, 4)).astype(np.float32)
+    y = rng.integers(0, 3, (steps + 1, 6))
+    y[-1, 3] = 7
+    with pytest.raises(ArgumentError, match="label"):
+        program.run("step", {"x": x, "y": y}, steps=steps + 1)
+    assert program.executable.completed == steps
+    other.run("step", {"x": x[:-1], "y": y[:-1]}, steps=steps)
+    for a, b in zip(program.tensors.values(), other.tensors.values()):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_the_error_says_which_index() -> None:
+    def pick(x: cr.Tensor, i: cr.Tensor) -> cr.Tensor:
+        return wrap(take(x.value, i.value))
+
+    f = cr.compile(pick, engine="xla")
+    f(cr.ones(4), np.array([0, 3]))
+    with pytest.raises(ArgumentError, match="from 0 to 9"):
+        f(cr.ones(4), np.array([0, 9]))
+
+
+def test_compiled_functions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executable, "FUNCTIONS_AT_MOST", 2)
+    traced = trace_entry(
+        "double",
+        lambda x: x * 2,
+        [Input("x", ArrayType((SymbolicDim("N"),), DType.float32))],
+    )
+    program = CompiledProgram([traced], engine="xla")
+    for size in (3, 4, 5, 6, 3):
+        made = program.run("double", {"x": np.ones(size, np.float32)})
+        assert np.asarray(made).tolist() == [2.0] * size
+    loaded: Any = program.executable
+    assert len(loaded._compiled) == len(loaded._steps) == 2
+
+
+def test_pooling_adds_nothing_by_index(rng: np.random.Generator) -> None:
+    """Its derivative is a choice: an addition by index is a loop in XLA."""
+    pools = [(2, 2, 0), (3, 2, 1), (2, 3, 0), ((3, 1), (1, 2), (1, 0))]
+    for window, stride, padding in pools:
+        layer = nn.MaxPool2d(window, stride, padding)
+        x = Input("x", ArrayType((2, 3, 9, 10), DType.float64))
+
+        def gradient(x: cr.Tensor, layer: nn.Module = layer) -> cr.Tensor:
+            return cr.grad(lambda t: (layer(t) ** 3).sum())(x)
+
+        program = CompiledProgram([trace_entry("main", gradient, [x])], engine="xla")
+        graph = program.executable.entries["main"].graph
+        assert "window_spread" in {n.primitive.name for n in graph.nodes}
+        assert "scatter_add_along" not in {n.primitive.name for n in graph.nodes}
+        array = rng.integers(-3, 4, (2, 3, 9, 10)).astype(float)  # with ties
+        wanted = gradient(cr.tensor(array)).numpy()
+        got = np.asarray(program.run("main", {"x": array}))
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_channels_last_inside(rng: np.random.Generator) -> None:
+    """What stands between convolutions is computed in their order, and is right."""
+    model = nn.Sequential(
+        *(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()),
+        *(
+            nn.ConvTranspose2d(4, 4, 3, 2),
+            nn.AvgPool2d(2),
+            nn.Conv2d(4, 4, 3, groups=2),
+        ),
+        *(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 3)),
+    ).to(cr.float64)
+    x = rng.normal(size=(5, 2, 6, 6))
+    found = []
+    for engine in ("numpy", "xla"):
+
+        @cr.compile(engine=engine)
+        def gradients(x: cr.Tensor) -> list[cr.Tensor]:
+            model.zero_grad()
+            loss = (model(x) ** 2).sum()
+            loss.backward()
+            return [loss, *[p.grad + 0 for p in model.parameters()]]
+
+        found.append([t.numpy() for t in gradients(x)])
+    for wanted, got in zip(*found, strict=True):
+        scale = np.abs(wanted).max() + 1e-3
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-12 * scale)
+
+
+def test_jax_arrays_go_in(engine: str) -> None:
+    x = jnp.arange(3.0)
+    assert cr.compile(lambda t: t * 2, engine=engine)(x).tolist() == [0.0, 2.0, 4.0]
+    assert jax.config.jax_enable_x64 is False
+
+
+def test_an_entry_without_inputs() -> None:
+    from chainrule.graph.emit import trace
+    from chainrule.primitives.movement import full
+
+    graph = trace(lambda: [full(2.0, DType.float32, (3,))], [], name="main")
+    program = Program({"main": Entry("main", graph, (), (), (), {}, 1)})
+    (made,) = load_engine("xla", program).run("main", {}, steps=None, sizes={})
+    assert made.numpy().tolist() == [2.0, 2.0, 2.0]
+    assert "xla" in repr(made)

@@ -7,8 +7,8 @@ engine alone (:mod:`chainrule.engines.xla.placement`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 from chainrule.errors import ArgumentError, EngineError
 from chainrule.text import _
@@ -123,16 +123,15 @@ def _checked_sharding(sharding: Any, mesh: Mapping[str, int]) -> dict[str, Axes]
             got=repr(sharding),
         )
     rows: dict[str, Axes] = {}
-    given: Mapping[Any, Any] = sharding
-    for pattern, axes in given.items():
-        whole = isinstance(axes, tuple | list) and isinstance(pattern, str)
-        if not whole or any(a is not None and not isinstance(a, str) for a in axes):
+    for pattern, given in cast("Mapping[Any, Any]", sharding).items():
+        axes = _axes(given)
+        if axes is None or not isinstance(pattern, str):
             raise ArgumentError(
                 _("A sharding has, of each axis of an array, one of the mesh."),
                 expected=_("a tuple of names and None, such as ('model', None)"),
-                got=f"{pattern!r}: {axes!r}",
+                got=f"{pattern!r}: {given!r}",
             )
-        named: list[str] = [axis for axis in axes if axis is not None]
+        named = [axis for axis in axes if axis is not None]
         for axis in named:
             if axis not in mesh or named.count(axis) > 1:
                 raise ArgumentError(
@@ -145,8 +144,18 @@ def _checked_sharding(sharding: Any, mesh: Mapping[str, int]) -> dict[str, Axes]
                         "each at most once of the axes of the mesh: {mesh}",
                         mesh=", ".join(mesh),
                     ),
-                    got=repr(tuple(axes)),
+                    got=repr(axes),
                     fix=_('mesh={{"data": …, {axis!r}: …}}', axis=axis),
                 )
-        rows[pattern] = tuple(axes)
+        rows[pattern] = axes
     return rows
+
+
+def _axes(given: Any) -> Axes | None:
+    """Return a tuple of names and None; None where something else is given."""
+    if not isinstance(given, tuple | list):
+        return None
+    names = cast("Sequence[Any]", given)
+    if any(name is not None and not isinstance(name, str) for name in names):
+        return None
+    return tuple(names)

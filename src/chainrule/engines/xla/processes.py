@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -251,8 +251,7 @@ class Witness:
     def note(self, name: str, array: Any) -> None:
         """Remember the numbers of an array of the host, until the next run."""
         if processes.count() > 1 and isinstance(array, np.ndarray):
-            given: Any = array
-            whole: Any = np.ascontiguousarray(given)
+            whole: Any = np.ascontiguousarray(cast("Any", array))
             kind = f"{whole.dtype}{[*whole.shape]}"
             self._notes[name] = f"{kind} {_sum(whole.reshape(-1).view(np.uint8).data)}"
 

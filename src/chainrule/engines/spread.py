@@ -99,20 +99,21 @@ def _whole(name: str, value: Any) -> int:
 
 
 def _checked_mesh(mesh: Any) -> dict[str, int]:
-    if not isinstance(mesh, Mapping) or not mesh:
+    if not isinstance(mesh, Mapping) or not len(cast("Any", mesh)):
         raise ArgumentError(
             _("A mesh is a dictionary of the sizes of its axes."),
             expected='{"data": 2, "model": 2}',
-            got=repr(mesh),
+            got=f"{cast('Any', mesh)!r}",
         )
-    for name in mesh:
+    sizes = cast("Mapping[Any, Any]", mesh)
+    for name in sizes:
         if not isinstance(name, str) or not name.isidentifier():
             raise ArgumentError(
                 _("An axis of a mesh has a name."),
                 expected=_("an identifier, such as 'data' or 'model'"),
                 got=repr(name),
             )
-    return {name: _whole(f"mesh[{name!r}]", size) for name, size in mesh.items()}
+    return {name: _whole(f"mesh[{name!r}]", size) for name, size in sizes.items()}
 
 
 def _checked_sharding(sharding: Any, mesh: Mapping[str, int]) -> dict[str, Axes]:
@@ -120,7 +121,7 @@ def _checked_sharding(sharding: Any, mesh: Mapping[str, int]) -> dict[str, Axes]
         raise ArgumentError(
             _("A sharding is a dictionary by names of inputs, parameters or patterns."),
             expected='{"*.weight": ("model", None)}',
-            got=repr(sharding),
+            got=f"{sharding!r}",
         )
     rows: dict[str, Axes] = {}
     for pattern, given in cast("Mapping[Any, Any]", sharding).items():

@@ -165,8 +165,9 @@ class Placement:
     def input(self, entry: Entry, name: str, shape: Shape) -> Sharding:
         """Return where an input of an entry point lies.
 
-        An axis of the batch's size is divided over ``data`` if that divides it;
-        otherwise every device has all of it. A leading axis of steps is not divided.
+        An axis of the batch's size is divided over ``data``. Where a named size does
+        not divide, every device has all of the input. A leading axis of steps is not
+        divided.
         """
         if self.mesh is None:
             return self.whole
@@ -180,9 +181,11 @@ class Placement:
                 DATA if batch is not None and dim == batch else None
                 for dim in value.shape
             )
-            if any(a and n % self._data for a, n in zip(axes, own)) or self._data == 1:
+            axes = _once(axes) if self._data > 1 else ()
+        sizes = dict(self.mesh.shape)
+        for axis, dim, n in zip(axes, value.shape, own):
+            if axis is not None and isinstance(dim, SymbolicDim) and n % sizes[axis]:
                 return self.whole
-            axes = _once(axes)
         spec = self._spec(name, axes, own)
         return NamedSharding(self.mesh, PartitionSpec(*(None,) * lead, *spec))
 

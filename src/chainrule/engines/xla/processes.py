@@ -82,14 +82,15 @@ def of_a_cluster(environment: Mapping[str, str]) -> bool:
 def start() -> None:
     """Join the processes of a run, where the environment says that there are several.
 
-    It has to be done before the first device is asked for, and is done once.
+    It has to be done before the first device is asked for, and is done once. A process
+    of a cluster that is to be a run of its own has ``CHAINRULE_PROCESSES=1``.
 
     Raises:
         EngineError: JAX was used before; the others do not come.
     """
-    if processes.count() > 1:
-        return
     environment = os.environ
+    if processes.count() > 1 or environment.get(COUNT) == "1":
+        return
     ours = ADDRESS in environment
     if not ours and not of_a_cluster(environment) and "jax" not in sys.modules:
         return

@@ -79,7 +79,7 @@ def test_calls(call: str, fix: str) -> None:
         ("cr.backends.cudnnn", "did you mean backends.cudnn?"),
         ("cr.utils.tensorboard", "trainer.fit"),
         ("cr.utils.data.DataLoaderr", "did you mean utils.data.DataLoader?"),
-        ("cr.utils.data.DistributedSampler", "one process"),
+        ("cr.utils.data.DistributedSampler", "every process has all rows"),
         ("nn.parallel", "the model itself"),
         ("nn.DataParallel", "the model itself"),
         ("nn.modules", "nn itself"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -41,3 +42,9 @@ def told(result: subprocess.CompletedProcess[str]) -> Any:
     assert result.returncode == 0, result.stderr[-4000:]
     lines = [line for line in result.stdout.splitlines() if "{" in line]
     return json.loads(lines[-1][lines[-1].index("{") :])
+
+
+@functools.cache
+def losses_alone(dtype: str) -> dict[str, list[float]]:
+    """Return the losses of ``losses.py`` on one device of one process."""
+    return told(run("losses.py", dtype))

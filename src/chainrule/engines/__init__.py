@@ -173,7 +173,7 @@ def _fix(name: str) -> str:
     """Return a hint for the error on an unknown engine's name."""
     auto = _('engine="auto" picks the fastest that runs here')
     if str(name).lower().startswith(("cuda", "gpu", "mps", "tpu")):
-        return _("engines run on the CPU, there is none for GPUs; {auto}", auto=auto)
+        return _('engine="xla" runs on GPUs; {auto}', auto=auto)
     near = nearest(name, engine_names())
     return _("did you mean {near!r}? {auto}", near=near, auto=auto) if near else auto
 

@@ -1,8 +1,8 @@
 """An entry point as functions that JAX compiles: once, and several steps in a loop.
 
 The loop carries the replaced state and is left where a condition does not hold. It is
-compiled for blocks of a few lengths and runs as many steps of one as it is told, so
-that the same code runs every step however a run is divided.
+compiled for blocks of a few lengths and runs as many steps of one as it is told. So the
+same code runs every step, however a run is divided.
 """
 
 from __future__ import annotations

@@ -20,10 +20,24 @@ def run(
     *words: str, devices: int = 1, processes: int = 1, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a program of this folder, on so many devices of each of so many processes."""
+    return command(
+        str(HERE / words[0]),
+        *words[1:],
+        devices=devices,
+        processes=processes,
+        **environment,
+    )
+
+
+def command(
+    *words: str, devices: int = 1, processes: int = 1, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of chainrule, or a Python program."""
     start = [sys.executable]
     if processes > 1:
         start += ["-m", "chainrule", "launch", "-n", str(processes), "--"]
-    words = (str(HERE / words[0]), *words[1:])
+    elif not words[0].endswith(".py"):
+        start += ["-m", "chainrule"]
     path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
     more = {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
     more["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule.engines.xla.processes import of_a_cluster
-from tests.xla.starting import losses_alone, run, told
+from tests.xla.starting import command, losses_alone, run, told
 
 
 def test_what_schedulers_say() -> None:
@@ -84,7 +84,6 @@ def test_the_same_processes_compute_the_same_bits(tmp_path: Path) -> None:
     assert first == second
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "said"),
     [
@@ -100,3 +99,38 @@ def test_processes_that_differ_are_refused(what: str, said: str) -> None:
     for number in range(2):
         lines = [x for x in refused.stderr.splitlines() if x.startswith(f"[{number}]")]
         assert said in "\n".join(lines)
+
+
+RUN_FILE = """
+[data]
+source = "moons"
+[model]
+layers = [{ class = "Linear", out_features = 8 }, "ReLU", "Linear"]
+[training]
+epochs = 2
+engine = "xla"
+"""
+
+
+@pytest.mark.slow
+def test_a_run_file_in_two_processes(tmp_path: Path) -> None:
+    """One directory, one result, in the first process's words."""
+    file, out = tmp_path / "moons.toml", tmp_path / "run"
+    file.write_text(RUN_FILE)
+    made = command("train", str(file), "--out", str(out), processes=2)
+    assert made.returncode == 0, made.stderr
+    assert (out / "last.ckpt").exists()
+    assert (out / "metrics.json").exists()
+    shown = [line for line in made.stdout.splitlines() if "Gloo" not in line]
+    assert all(line.startswith("[0]") for line in shown)
+    assert "moons" in made.stdout
+    again = command("train", str(file), "--out", str(out), processes=2)
+    assert again.returncode == 2
+    assert "already holds a run" in again.stderr
+
+
+def test_what_cannot_be_launched() -> None:
+    failed = command("train", "no-such.toml", processes=2)
+    assert failed.returncode == 2
+    for number in range(2):
+        assert f"[{number}] Error: There is no TOML file" in failed.stderr

@@ -29,7 +29,7 @@ from frameworks.peers import chainrule as ours
 from frameworks.peers import jax as theirs
 from frameworks.workloads import ALL, Job
 
-#: Workload → steps of a turn, and JAX's fastest variants (a scan of convolutions is slow).
+#: Workload → steps of a turn, and JAX's fastest variants: no scan of convolutions.
 WORKLOADS: dict[str, tuple[int, tuple[str, ...]]] = {
     "textbook-32": (200, ("in-out", "out-in")),
     "cnn": (4, ("nhwc step",)),

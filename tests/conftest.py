@@ -23,6 +23,7 @@ import re  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import zlib  # noqa: E402
+from collections import Counter  # noqa: E402
 from collections.abc import Generator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
@@ -44,7 +45,7 @@ sys.dont_write_bytecode = False
 # thousands of files. Like fsync this refuses what is no open file.
 os.fsync = os.fstat  # pyright: ignore
 
-#: The parts into which ``--part`` divides the tests.
+#: The parts into which ``--part`` divides the slow tests.
 PARTS = 10
 #: Allocations between two garbage collections. A test leaves a few cycles, of which
 #: Python's 700 makes a fifteenth of the suite's time.
@@ -57,8 +58,10 @@ SHORT = 0.005
 #: each case in one of them, by turns, the slow tests in the others. What the ways make
 #: of the same graph is compared in tests/conformance and tests/engines, in all of them.
 WITH_ANY_ENGINE = re.compile(
-    "tests/(training|recipes|cli|nn|explanation|array_api|examples)/"
-    "|tests/test_(metrics|class_metrics|evaluation|environment)[.]py"
+    "tests/(training|recipes|cli|nn|explanation|array_api|examples|optim|rl|serving)/"
+    "|tests/test_(metrics|class_metrics|evaluation|environment|repeated_calls|borders"
+    "|changing_numbers|views|vmap|control|checkpoint|plan|random|bounded_caches"
+    "|program_files|metrics_beside_scikit_learn)[.]py"
 )
 #: Folders whose tests need a package: its module, and what it is called.
 WITH_PACKAGE = {
@@ -77,7 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--part",
         type=int,
         metavar="N",
-        help=f"run a {PARTS}th of the tests; any {PARTS} numbers in a row run all",
+        help=f"run a {PARTS}th of slow tests; any {PARTS} numbers in a row run all",
     )
     parser.addoption(
         "--need-packages",
@@ -121,23 +124,48 @@ def one_way_each(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
+def some_cases(items: list[pytest.Item]) -> None:
+    """Mark as slow what ``one_in(k, first=i)`` leaves out.
+
+    Of each k cases in a row one stays, each time another of the k, beginning with
+    the i-th: so where engines alternate from case to case, each has its turn.
+    """
+    counts: Counter[str] = Counter()
+    for item in items:
+        marker = item.get_closest_marker("one_in")
+        if marker is None or item.get_closest_marker("slow"):
+            continue
+        name = item.nodeid.partition("[")[0]
+        (k,), first = marker.args, marker.kwargs.get("first", 0)
+        assert 0 <= first < k, f"{name}: first={first}, one in {k}"
+        number, counts[name] = counts[name], counts[name] + 1
+        if (number + number // k) % k != first:
+            item.add_marker("slow")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
     one_way_each(items)
+    if not any("[" in path for path in config.args):  # a case that is asked for runs
+        some_cases(items)
     yield  # markers select
     select_part(config, items)
 
 
 def select_part(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of the other parts, under ``--part``."""
+    """Deselect the slow tests of the other parts, under ``--part``."""
     part = config.getoption("--part")
     if part is None:
         return
-    others = [item for item in items if part_of(item.nodeid) != part % PARTS]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if part_of(item.nodeid) == part % PARTS]
+
+    def elsewhere(item: pytest.Item) -> bool:
+        slow = item.get_closest_marker("slow") is not None
+        return slow and part_of(item.nodeid) != part % PARTS
+
+    config.hook.pytest_deselected(items=[item for item in items if elsewhere(item)])
+    items[:] = [item for item in items if not elsewhere(item)]
 
 
 def refuse_skip(report: Any, config: pytest.Config) -> None:
@@ -168,24 +196,36 @@ def pytest_make_collect_report(
     return report
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep the thousands of tests themselves out of every later garbage collection."""
-    gc.collect()
+    if not session.config.getoption("--need-packages"):
+        compile_quickly()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     gc.enable()
 
 
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
-    """Run a test; of quick setups and teardowns without a fault nothing is sent.
+def compile_quickly() -> None:
+    """Have LLVM choose instructions without optimising: the bits are the same.
 
-    Those are two of three reports, and the main process, which runs beside the workers
-    on their cores, needs half a millisecond for them.
+    That takes half of the time of a compilation. Before a merge (--need-packages) the
+    tests run the code that users get.
+    """
+    if native_problem():
+        return
+    jit = importlib.import_module("chainrule.engines.native.runtime.jit")
+    jit.object_code.__kwdefaults__["level"] = 0
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    """Run a test; of its start, and of quick setups and teardowns, nothing is sent.
+
+    Those are three of five messages, and the main process, which runs beside the
+    workers on their cores, needs half a millisecond for them.
     """
     if not hasattr(item.config, "workerinput"):
         return None  # as pytest does it
     about = {"nodeid": item.nodeid, "location": item.location}
-    item.ihook.pytest_runtest_logstart(**about)
     for report in runtestprotocol(item, nextitem=nextitem, log=False):
         plain = report.passed and not report.sections and report.duration < SHORT
         if report.when == "call" or not plain:

@@ -32,8 +32,8 @@ VIEWS = _names("""
 atleast_3d broadcast_arrays broadcast_tensors broadcast_to chunk data detach diagonal
 expand expand_as expand_dims flatten hsplit matrix_transpose moveaxis movedim mT narrow
 permute permute_dims ravel reshape reshape_as select split split_with_sizes squeeze
-swapaxes t T tensor_split transpose unbind unflatten unsqueeze unstack view view_as
-vsplit __getitem__ __iter__
+swapaxes swapdims t T tensor_split transpose unbind unflatten unsqueeze unstack view
+view_as vsplit __getitem__ __iter__
 """)
 #: What is about something else than numbers.
 ELSEWHERE = _names("""

@@ -72,6 +72,7 @@ def built(form: Callable[[cr.Tensor], cr.Tensor], x: cr.Tensor, n: int) -> cr.Te
     return x.sum()
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     ("form", "way"),
     [
@@ -238,6 +239,7 @@ def same_as_with_all_of_them(seed: int, way: str) -> None:
         assert got is None or got.numpy().tobytes() == g.tobytes()
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("way", ["backward", "retain_graph"])
 @pytest.mark.parametrize("seed", range(3))
 def test_random_graphs(seed: int, way: str) -> None:

@@ -236,6 +236,15 @@ def test_trouble_is_planted() -> None:
     assert found["none"] == "right"
 
 
+def test_mixed_precision_is_measured_beside_float32() -> None:
+    few = ("--seeds", "1", "--epochs", "1", "--limit", "320")
+    rows = made("mixed_precision.py", *few)
+    assert [row["precision"] for row in rows["rows"]] == ["float32", "bf16-mixed"]
+    for row in rows["rows"]:
+        assert 0 <= row["accuracy"] <= 1
+        assert row["step_us"] > 0
+
+
 def test_a_large_table_is_measured() -> None:
     rows = made("large_table.py", "--megabytes", "1")
     assert rows["rows"] >= 5000

@@ -46,6 +46,7 @@ def scored(load: Any) -> tuple[np.ndarray, np.ndarray]:
     return fitted.decision_function(x).astype(np.float32), y
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("load", "size"), [(load_breast_cancer, 7), (load_wine, 7), (load_digits, 1000)]
 )

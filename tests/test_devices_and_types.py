@@ -82,6 +82,19 @@ def test_switches_of_backends_are_known_or_refused() -> None:
         cr.cuda.current_stream()  # type: ignore[attr-defined]
 
 
+def test_products_have_float32_precision_whatever_is_allowed() -> None:
+    x = cr.full((1, 1), 1 + 2.0**-20)  # needs more bits than TF32 or bfloat16 has
+    assert cr.get_float32_matmul_precision() == "highest"
+    try:
+        cr.set_float32_matmul_precision("medium")
+        assert cr.get_float32_matmul_precision() == "medium"
+        assert (x @ cr.ones(1, 1)).item() == x.item()
+    finally:
+        cr.set_float32_matmul_precision("highest")
+    with pytest.raises(cr.ChainruleError, match="no such precision"):
+        cr.set_float32_matmul_precision("low")
+
+
 # -- types -----------------------------------------------------------------------------
 
 
@@ -125,6 +138,7 @@ def test_tensor_types_make_convert_and_recognise() -> None:
     assert x.new_ones(size=(1,), dtype=cr.float, requires_grad=True).requires_grad
     with pytest.raises(DTypeError):
         x.type("torch.HalfTensor")
+    assert x.type("torch.BFloat16Tensor").type() == "chainrule.BFloat16Tensor"
 
 
 def test_to_takes_a_device_and_a_dtype_in_any_order() -> None:

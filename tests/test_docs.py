@@ -91,10 +91,13 @@ NEEDS = {
 }
 #: Documents that do: each is a test of its own.
 WITH_PACKAGES = tuple(name for name in NEEDS if name.endswith(".md"))
-#: Those whose blocks use the package and add nothing to it.
-USE = tuple(name for name in DOCUMENTS if re.match("docs/(?!built|measured)", name))
-#: The others.
-APART = tuple(name for name in DOCUMENTS if name not in USE)
+#: What people read first, and what may declare primitives: the fast suite runs these.
+FIRST = tuple(
+    name
+    for name in DOCUMENTS
+    if name == "docs/learn/first-network.md"
+    or not re.match("docs/(how-to|learn|measured)", name)
+)
 
 
 @dataclass
@@ -355,17 +358,19 @@ def problem(*names: str, options: tuple[str, ...] = (), warnings: str = "error")
     return made.stderr or str(made.returncode) if made.returncode else ""
 
 
-def test_documents_that_may_add_to_the_package() -> None:
+def test_what_people_read_first() -> None:
     """Each in a process of its own: blocks may declare primitives."""
-    assert not problem(*filter(runs_here, APART), options=("--apart",))
+    assert not problem(*filter(runs_here, FIRST), options=("--apart",))
 
 
-def test_documents_that_use_the_package() -> None:
-    """Importing it takes longer than their blocks do: one process runs them all.
+@pytest.mark.documents
+def test_the_other_documents() -> None:
+    """Importing the package takes longer than their blocks do: one process for all.
 
     Pictures of such runs are drawn by the README's blocks.
     """
-    assert not problem(*USE, options=("--no-pictures",))
+    others = [name for name in DOCUMENTS if name not in FIRST]
+    assert not problem(*others, options=("--no-pictures",))
 
 
 @pytest.mark.slow

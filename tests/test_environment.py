@@ -278,6 +278,7 @@ def equal_arguments_that_differ() -> Made:
     return lambda c, x: x * c.k + len(c.more), calls, lambda: None
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", CASES)
 def test_what_was_read_may_change(engine: str, name: str) -> None:
     assert runs(CASES[name], engine) == runs(CASES[name], None)
@@ -663,6 +664,7 @@ def _renamed(x: cr.Tensor, a: Any) -> cr.Tensor:
     return x * b - a
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "function",
     [

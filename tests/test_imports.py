@@ -38,7 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("functions", "linalg", "random", "interop"),
     (
         *("accelerator", "array_api", "backends", "cuda", "distributions", "fft"),
-        *("jit", "special", "transforms"),
+        *("jit", "special", "testing", "transforms"),
     ),
     ("autograd",),
     ("compilation", "gradient_check"),
@@ -227,7 +227,7 @@ def test_the_rule_is_seen_to_be_broken(
 
 HEAVY = (
     *("llvmlite", "jax", "torch", "scipy", "sklearn", "matplotlib", "pandas", "PIL"),
-    *("rich", "click", "platformdirs"),
+    *("rich", "click", "platformdirs", "ml_dtypes"),
 )
 
 
@@ -243,6 +243,7 @@ LOADED = """
     methods.protocols methods.views
     operations operations.accepted operations.arguments operations.arithmetic
     operations.device operations.forms operations.indexing operations.indices
+    operations.narrow
     operations.names operations.op operations.operands operations.shapes
     operations.views
     primitives primitives.checks primitives.creation primitives.elementwise

@@ -239,6 +239,7 @@ print(f(cr.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist())
 """
 
 
+@pytest.mark.slow
 def test_code_that_another_process_has_compiled(tmp_path: Any) -> None:
     run = [sys.executable, "-c", PROGRAM]
     env = {**os.environ, "CHAINRULE_CACHE": str(tmp_path)}

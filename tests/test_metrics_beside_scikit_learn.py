@@ -53,6 +53,7 @@ def cases(classes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     yield y[:1], p[:1]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("average", ["binary", "macro", "micro", "weighted"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_averages_over_classes(kind: Any, average: str) -> None:

@@ -64,14 +64,14 @@ def test_the_small_extra_for_tests_stays_small() -> None:
 COMMANDS = (
     "python3 -m venv .venv && .venv/bin/pip install -q '.[plot]'"
     " && .venv/bin/chainrule train mnist",
-    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'"
-    " && .venv/bin/pytest",
+    "python3 -m venv .venv && .venv/bin/pip install -q --no-compile"
+    " -e '.[test]' && .venv/bin/pytest",
 )
 ON_WINDOWS = (
     r'py -m venv .venv; .venv\Scripts\pip install -q ".[plot]";'
     r" .venv\Scripts\chainrule train mnist",
-    r'py -m venv .venv; .venv\Scripts\pip install -q -e ".[test]";'
-    r" .venv\Scripts\pytest",
+    r"py -m venv .venv; .venv\Scripts\pip install -q --no-compile"
+    r' -e ".[test]"; .venv\Scripts\pytest',
 )
 
 

@@ -78,6 +78,7 @@ def test_a_trainer_shows_its_plan_once_it_has_a_program() -> None:
     assert names == ["train", "evaluate"]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("when", ["before", "between", "after"])
 def test_a_profile_changes_nothing(when: str) -> None:
     runs: list[Any] = []

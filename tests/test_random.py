@@ -382,6 +382,38 @@ def test_a_generator_draws_by_itself(name: str) -> None:
             draw(device="cuda")
 
 
+def test_the_state_of_a_generator_is_bytes_that_go_on() -> None:
+    seed = 2**63 + 5
+    cr.manual_seed(seed)
+    cr.rand(3)
+    state = cr.get_rng_state()
+    assert (state.dtype, state.shape) == (cr.uint8, (20,))
+    drawn = cr.randn(4)
+    other = cr.Generator().manual_seed(1)
+    other.set_state(state)
+    assert other.initial_seed() == seed
+    assert (cr.randn(4, generator=other) == drawn).all()
+    cr.set_rng_state(state)
+    assert (cr.randn(4) == drawn).all()
+    assert (cr.get_rng_state() == other.get_state()).all()
+    for wrong in (state[:5], cr.zeros(20)):
+        with pytest.raises(ArgumentError, match="what get_state gave"):
+            cr.set_rng_state(wrong)
+    with pytest.raises(ArgumentError, match="outside"):
+        cr.compile(lambda x: x + cr.get_rng_state().sum())(cr.ones(2))
+
+
+@pytest.mark.parametrize("draw", [cr.rand, cr.randn])
+def test_sizes_are_given_by_position_or_by_name(draw: Any) -> None:
+    cr.manual_seed(2)
+    by_name = draw(size=(2, 3))
+    cr.manual_seed(2)
+    assert (draw(2, 3) == by_name).all()
+    assert draw(size=4).shape == (4,)
+    with pytest.raises(ChainruleError, match="by position and by name"):
+        draw(2, size=(2,))
+
+
 def test_normal_draws_around_tensors_as_pytorch_does() -> None:
     n = 20_000
     x = cr.normal(cr.full((n,), 3.0), cr.full((n,), 0.5))

@@ -69,6 +69,7 @@ def held(net: Net) -> dict[str, np.ndarray]:
     return {k: np.asarray(v) for k, v in net.state_dict().items()}
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("graded", [True, False])
 @pytest.mark.parametrize("change", CHANGES)
 def test_changes_of_the_model_are_seen(engine: str, change: str, graded: bool) -> None:
@@ -130,6 +131,7 @@ def _shifted(array: np.ndarray) -> np.ndarray:
     return memory[1:].view(np.float32).reshape(array.shape)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("other", ARGUMENTS)
 def test_every_kind_of_argument_after_another(engine: str, other: str) -> None:
     def function(x: Any) -> cr.Tensor:

@@ -17,8 +17,11 @@ pytest_plugins = ["pytester"]
 FILE = """
 import pytest
 
+@pytest.mark.slow
 @pytest.mark.parametrize("i", range(40))
 def test_one(i): ...
+
+def test_quick(): ...
 
 def test_package():
     pytest.importorskip("nothing_of_this_name")
@@ -33,11 +36,13 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """A suite with this conftest.py, in processes of its own folder."""
     pytester.makeconftest(Path(conftest.__file__).read_text("utf-8"))
     pytester.makepyfile(FILE)
+    pytester.makeini("[pytest]\nmarkers =\n    slow\n    one_in")
     return pytester
 
 
 def test_ten_parts_in_a_row_are_all_tests() -> None:
-    every = [SimpleNamespace(nodeid=f"test_one[{i}]") for i in range(200)]
+    slow = {"get_closest_marker": lambda name: name == "slow" or None}
+    every = [SimpleNamespace(nodeid=f"test_one[{i}]", **slow) for i in range(200)]
     seen: list[Any] = []
     for part in range(17, 17 + conftest.PARTS):
         others: list[Any] = []
@@ -80,9 +85,44 @@ def test_each_test_of_any_engine_runs_on_one() -> None:
     assert not any(x.marks for case in (*by_layout, *others, *alone) for x in case)
 
 
+def test_one_in_so_many_cases_is_fast(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        test_some="""
+        import pytest
+
+        @pytest.mark.one_in(3, first=1)
+        @pytest.mark.parametrize("engine", "abc")
+        @pytest.mark.parametrize("i", range(7))
+        def test_each(i, engine): ...
+
+        @pytest.mark.one_in(2)
+        @pytest.mark.parametrize("i", [pytest.param(0, marks=pytest.mark.slow), 1, 2])
+        def test_others(i): ...
+        """
+    )
+
+    def ran(*options: str) -> list[str]:
+        passed, _, failed = suite.inline_run(*options).listoutcomes()
+        assert not failed
+        return [report.nodeid.partition("::")[2] for report in passed]
+
+    fast = ran("test_some.py", "-m", "not slow")
+    each = [name[10:-1].split("-") for name in fast if name.startswith("test_each")]
+    assert sorted(i for i, _ in each) == list("0123456"), "each case once"
+    assert {engine for _, engine in each} == set("abc")
+    assert [name for name in fast if name.startswith("test_o")] == ["test_others[1]"]
+    slow = ran("test_some.py", "-m", "slow")
+    assert not {*fast} & {*slow}
+    assert len(fast) + len(slow) == 24
+    assert len(ran("test_some.py::test_others[2]", "-m", "not slow")) == 1
+
+
 def test_a_part_is_an_option(suite: pytest.Pytester) -> None:
     passed, _, _ = suite.inline_run("--part=3", "-q").listoutcomes()
-    assert {conftest.part_of(report.nodeid) for report in passed} == {3}
+    names = {report.nodeid.partition("::")[2] for report in passed}
+    assert "test_quick" in names
+    ids = [r.nodeid for r in passed if "test_one" in r.nodeid]
+    assert {conftest.part_of(nodeid) for nodeid in ids} == {3}
 
 
 def test_each_turn_of_the_parts_has_a_number(suite: pytest.Pytester) -> None:
@@ -90,6 +130,7 @@ def test_each_turn_of_the_parts_has_a_number(suite: pytest.Pytester) -> None:
         test_turn="""
         import pytest
 
+        @pytest.mark.slow
         @pytest.mark.parametrize("i", range(60))
         def test_one(i, turn): assert turn == 4
         """
@@ -107,9 +148,9 @@ def test_each_turn_of_the_parts_has_a_number(suite: pytest.Pytester) -> None:
 def test_a_skip_for_a_missing_package_fails_on_request(
     suite: pytest.Pytester,
 ) -> None:
-    suite.inline_run("-k", "not test_one").assertoutcome(skipped=2)
+    suite.inline_run("-k", "not test_one").assertoutcome(passed=1, skipped=2)
     strict = suite.inline_run("-k", "not test_one", "--need-packages")
-    strict.assertoutcome(skipped=1, failed=1)
+    strict.assertoutcome(passed=1, skipped=1, failed=1)
 
 
 def test_a_skipped_module_fails_on_request(suite: pytest.Pytester) -> None:

@@ -83,6 +83,7 @@ ROWS: dict[str, tuple[Any, Any, np.ndarray[Any, Any]]] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "engine", ["numpy", pytest.param("native", marks=pytest.mark.slow)]
 )

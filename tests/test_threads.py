@@ -112,6 +112,7 @@ def test_reading_and_evaluating_while_another_thread_trains(engine: str) -> None
     assert (w.numpy() == 150).all()
 
 
+@pytest.mark.one_in(2, first=1)
 def test_trainers_train_at_once_as_one_after_the_other(engine: str) -> None:
     x = np.random.default_rng(0).standard_normal((64, 6)).astype("f4")
     y = (x.sum(1) > 0).astype("i8")
@@ -293,6 +294,7 @@ def test_threads_start_only_where_there_are_cores() -> None:
 # -- a child process -------------------------------------------------------------------
 
 
+@pytest.mark.one_in(2, first=1)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_computes_after_a_fork_in_the_middle_of_runs(engine: str) -> None:
     """Another thread is within a run, or holds its lock, when the process forks."""
@@ -327,6 +329,7 @@ def test_a_child_computes_after_a_fork_in_the_middle_of_runs(engine: str) -> Non
         other.join()
 
 
+@pytest.mark.one_in(2, first=1)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_trains_as_its_parent_would(engine: str) -> None:
     """What the engine has before the fork serves after it: weights, code, threads."""

@@ -5,8 +5,9 @@ of what learners read. Their blocks are the same but for comments and for what i
 printed, whose figures are the same; their links lead to the same pages and pictures,
 or to the translations of these. A figure that was measured is the same on all pages.
 
-The English pages run in every test run (``test_docs.py``), the Chinese ones in the slow
-tests. ``python tests/test_docs.py --write docs/zh-TW/*.md`` writes their outputs anew.
+The English pages run before every merge (``test_docs.py``), the Chinese ones in the
+slow tests. ``python tests/test_docs.py --write docs/zh-TW/*.md`` writes their outputs
+anew.
 """
 
 from __future__ import annotations

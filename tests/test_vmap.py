@@ -194,6 +194,7 @@ def _floats(arguments: list[Any]) -> tuple[int, ...]:
     return tuple(i for i, a in enumerate(arguments) if a.dtype.is_float)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("row", ROWS, ids=IDS)
 def test_values_and_gradients_are_those_of_a_loop(row, dtype, rng):
@@ -211,6 +212,7 @@ def test_values_and_gradients_are_those_of_a_loop(row, dtype, rng):
         _close(got, expected, dtype)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "engine", ["numpy", pytest.param("native", marks=pytest.mark.slow)]
 )

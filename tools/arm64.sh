@@ -31,7 +31,7 @@ if [ ! -e "$root/ready" ]; then
   python3 -m pip install -q --target "$root/packages" --only-binary=:all: \
     "${platforms[@]}" --platform manylinux2014_aarch64 --python-version "$version" \
     --implementation cp --abi "cp${version/./}" --abi abi3 --abi none \
-    numpy llvmlite platformdirs safetensors threadpoolctl rich click pydantic docstring_parser \
+    numpy llvmlite ml_dtypes platformdirs safetensors threadpoolctl rich click pydantic docstring_parser \
     pytest pytest-xdist hypothesis mpmath array-api-strict
   mkdir -p "$root/chainrule"
   touch "$root/ready"

@@ -203,9 +203,12 @@ class Uses(ast.NodeVisitor):
 
 
 def files(paths: list[Path]) -> Iterator[Path]:
-    """Yield the Python files of paths and folders."""
+    """Yield the Python files of paths and folders; links in folders are left out."""
     for path in paths:
-        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        yield from (
+            p for p in found if p is path or (p.is_file() and not p.is_symlink())
+        )
 
 
 def uses(path: Path) -> Uses | None:

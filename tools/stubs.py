@@ -79,7 +79,7 @@ TYPES |= dict.fromkeys(
     ("dims", "output_size", "shape", "shapes", "size", "sizes"), "SizeLike"
 )
 TYPES |= dict.fromkeys(("dim", "shifts"), "int | Sequence[int]")
-TYPES |= dict.fromkeys(("dtype", "type", "from", "to"), "DTypeLike")
+TYPES |= dict.fromkeys(("dtype", "type", "type1", "type2", "from", "to"), "DTypeLike")
 TYPES |= {
     "arrays_and_dtypes": "TensorLike | DTypeLike",
     "device": "DeviceLike",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         optim,
         rl,
         special,
+        testing,
         tracking,
         training,
         utils,
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
     )
     from chainrule import errors as errors
     from chainrule import random as random
+    from chainrule.backends import (
+        get_float32_matmul_precision,
+        set_float32_matmul_precision,
+    )
     from chainrule.book.derivation import derive
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile
@@ -60,6 +65,7 @@ if TYPE_CHECKING:
     from chainrule.explanation import explain
     from chainrule.functions import *  # noqa: F403
     from chainrule.functions.tensor_types import (
+        BFloat16Tensor,
         BoolTensor,
         ByteTensor,
         CharTensor,
@@ -79,10 +85,12 @@ if TYPE_CHECKING:
     from chainrule.interop.torch_weights.loading import load_torch
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
+    from chainrule.operations.autocasting import autocast, is_autocast_enabled
     from chainrule.random import (
         Generator,
         bernoulli,
         categorical,
+        get_rng_state,
         manual_seed,
         multinomial,
         normal,
@@ -92,6 +100,7 @@ if TYPE_CHECKING:
         randn,
         randn_like,
         randperm,
+        set_rng_state,
         uniform,
     )
     from chainrule.text.languages import set_language
@@ -112,7 +121,7 @@ if TYPE_CHECKING:
 bool = dtype.bool
 uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
 int8, int16, int32, int64 = dtype.int8, dtype.int16, dtype.int32, dtype.int64
-float32, float64 = dtype.float32, dtype.float64
+float32, float64, bfloat16 = dtype.float32, dtype.float64, dtype.bfloat16
 # PyTorch's other names of them.
 float, double = float32, float64
 short, int, long = int16, int32, int64
@@ -121,19 +130,30 @@ short, int, long = int16, int32, int64
 _PARTS = (
     *("accelerator", "array_api", "autograd", "backends", "cuda", "data"),
     *("distributions", "fft", "func", "jit", "linalg", "metrics", "models"),
-    *("nn", "optim", "random", "rl", "special", "tracking", "training", "utils"),
+    *(
+        "nn",
+        "optim",
+        "random",
+        "rl",
+        "special",
+        "testing",
+        "tracking",
+        "training",
+        "utils",
+    ),
     "viz",
 )
 #: What is imported with the first of its names that is asked for.
 _LAZY = {
+    "backends": "get_float32_matmul_precision set_float32_matmul_precision",
     "book.derivation": "derive",
     "book.marking": "check_work",
     "compilation.api": "compile",
     "compilation.portable.loaded": "load_program",
     "explanation": "explain",
     "functions.tensor_types": """
-        BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor
-        ShortTensor Size is_tensor
+        BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor
+        IntTensor LongTensor ShortTensor Size is_tensor
     """,
     "gradient_check": "check_gradients",
     "interop.onnx.reader": "load_onnx",
@@ -143,9 +163,10 @@ _LAZY = {
     "interop.torch_weights.loading": "load_torch",
     "nn": "functional_call",
     "nn.summary": "summary",
+    "operations.autocasting": "autocast is_autocast_enabled",
     "random": """
-        Generator bernoulli categorical manual_seed multinomial normal rand rand_like
-        randint randn randn_like randperm uniform
+        Generator bernoulli categorical get_rng_state manual_seed multinomial normal
+        rand rand_like randint randn randn_like randperm set_rng_state uniform
     """,
     "text.languages": "set_language",
     "training": "History Trainer",
@@ -209,6 +230,7 @@ def _elsewhere(name: str) -> str:
 
 
 __all__ = [
+    "BFloat16Tensor",
     "BoolTensor",
     "ByteTensor",
     "ChainruleError",
@@ -226,9 +248,11 @@ __all__ = [
     "accelerator",
     "array_api",
     "as_tensor",
+    "autocast",
     "autograd",
     "backends",
     "bernoulli",
+    "bfloat16",
     "bool",
     "categorical",
     "check_gradients",
@@ -253,6 +277,8 @@ __all__ = [
     "func",
     "functional_call",
     "get_default_dtype",
+    "get_float32_matmul_precision",
+    "get_rng_state",
     "grad",
     "gradients",
     "hessian",
@@ -262,6 +288,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_autocast_enabled",
     "is_grad_enabled",
     "is_tensor",
     "jacobian",
@@ -292,12 +319,15 @@ __all__ = [
     "save",
     "scan",
     "set_default_dtype",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_language",
+    "set_rng_state",
     "short",
     "special",
     "summary",
     "tensor",
+    "testing",
     "tracking",
     "training",
     "uint8",

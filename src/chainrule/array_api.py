@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import chainrule.functions as cr
 from chainrule.errors import CallError, ShapeError
 from chainrule.functions import e, inf, nan, newaxis, pi
-from chainrule.graph.types import DType
+from chainrule.graph.types import NUMPY_DTYPES, DType
 from chainrule.operations.shapes import need_ones
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -204,7 +204,7 @@ _FUNCTIONS = {
     for called, names in SIGNATURES.items()
     for name in names.split()
 }
-_DTYPES = {dtype.name: dtype for dtype in DType}
+_DTYPES = {dtype.name: dtype for dtype in NUMPY_DTYPES}
 globals().update(_FUNCTIONS, **_DTYPES)
 
 #: The version of the standard that the namespace follows.
@@ -240,7 +240,7 @@ class ArrayNamespaceInfo:
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
         """Return the array API's dtypes of a kind, by name."""
-        return {d.name: d for d in DType if kind is None or cr.isdtype(d, kind)}
+        return {d.name: d for d in NUMPY_DTYPES if kind is None or cr.isdtype(d, kind)}
 
 
 def __array_namespace_info__() -> ArrayNamespaceInfo:  # noqa: N807 - the standard's

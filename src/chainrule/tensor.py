@@ -247,7 +247,7 @@ class Tensor(Protocols, Conversion, Hooks):
         if wanted and not self.dtype.is_float:
             raise DTypeError(
                 _("Only floating-point tensors have gradients."),
-                expected=_("float32 or float64"),
+                expected=_("float32, float64 or bfloat16"),
                 got=self.dtype.name,
                 fix="x.astype('float32').requires_grad_()",
             )
@@ -353,13 +353,15 @@ class Tensor(Protocols, Conversion, Hooks):
         dl_device: tuple[Any, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
+        from chainrule.util.dlpack import to_dlpack
+
         array = self._without_derivative(_("Another library"))
         if copy is not False:
             array = np.array(array)
         # Without a copy it is read-only, which not every library heeds.
         options = {"stream": stream, "max_version": max_version, "copy": copy}
         try:
-            return array.__dlpack__(dl_device=dl_device, **options)
+            return to_dlpack(array, dl_device=dl_device, **options)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
             raise ExportError(
                 _("This tensor is not given away like that."),
@@ -372,7 +374,7 @@ class Tensor(Protocols, Conversion, Hooks):
             ) from None
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self.numpy().__dlpack_device__()
+        return 1, 0  # kDLCPU
 
     def __reduce__(self) -> Any:
         """Return the parts of a leaf tensor for ``copy.deepcopy`` and ``pickle``."""

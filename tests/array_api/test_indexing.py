@@ -103,7 +103,7 @@ def test_an_index_out_of_range_is_refused_at_the_run(engine: str) -> None:
             x[np.array([wrong])]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.data())
 def test_advanced_keys_are_numpys(data: Any) -> None:
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=4, max_side=4))

@@ -127,6 +127,7 @@ def with_rows(array: np.ndarray, n: int) -> np.ndarray:
     return np.resize(array, (n, *array.shape[1:]))
 
 
+@pytest.mark.slow
 def test_named_sizes_on_engines(engine: str) -> None:
     """One program of calls of nearly all functions, traced once, for any N."""
     chosen = of_two_rows(3 if engine == "numpy" else 1)

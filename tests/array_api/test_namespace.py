@@ -133,6 +133,7 @@ def test_promotion_is_the_standards() -> None:
                 assert cr.result_type(a, b).name == (a if a in FLOATS else b)
             continue
         assert cr.result_type(a, b).name == wanted
+        assert cr.promote_types(a, b) is cr.result_type(a, b)
         x, y = cr.zeros(2, dtype=a), cr.zeros(2, dtype=b)
         assert (x + y).dtype.name == cr.concat([x, y]).dtype.name == wanted
 

@@ -113,6 +113,7 @@ def test_what_is_no_file(project: Path) -> None:
         assert "Error: " in said, words
 
 
+@pytest.mark.slow
 def test_what_is_no_file_for_a_run_that_is_there(chainrule: Any, project: Path) -> None:
     assert chainrule("train", "run.toml", "--out", "zero").code == 0
     shutil.copytree(project / "zero", project / "pipe")

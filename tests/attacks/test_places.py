@@ -116,6 +116,7 @@ def named(folder: str, source: str) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("folder", "source"),
     [

@@ -30,6 +30,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roofline, "SECONDS", 0.0)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(("more", "size"), [([], 16), (["--batch-size", "5"], 5)])
 def test_a_file_is_measured_at_its_own_batch(
     chainrule: Any, more: list[str], size: int
@@ -52,6 +53,7 @@ def test_a_file_is_measured_at_its_own_batch(
     assert told["roof"]["gflops"] > 0
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("slower", [1.0, 1e9])
 def test_a_profile_in_chinese(
     chainrule: Any, monkeypatch: pytest.MonkeyPatch, slower: float

@@ -97,7 +97,11 @@ def whole(chainrule: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["SIGINT", "SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.slow)]
+    "name",
+    [
+        "SIGINT",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("SIGTERM", "SIGHUP")),
+    ],
 )
 def test_a_signal_saves_the_run(chainrule: Any, whole: Path, name: str) -> None:
     part = Path("part")

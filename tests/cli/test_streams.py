@@ -97,10 +97,10 @@ def test_standard_error_that_takes_nothing(place: Path, stderr: str) -> None:
 @pytest.mark.parametrize(
     ("name", "stdout", "code"),
     [
-        ("version", ">&-", 0),
+        pytest.param("version", ">&-", 0, marks=pytest.mark.slow),
         pytest.param("predict", ">&-", 0, marks=pytest.mark.slow),
         pytest.param("walk", ">&-", 0, marks=pytest.mark.slow),
-        ("file", "| true", 1),
+        pytest.param("file", "| true", 1, marks=pytest.mark.slow),
         pytest.param("help", ">/dev/full", 1, marks=pytest.mark.slow),
         ("predict", ">/dev/full", 1),
     ],
@@ -118,6 +118,7 @@ def test_standard_output_that_takes_nothing(
         assert "No space left" in messages
 
 
+@pytest.mark.slow
 def test_a_full_pipe_that_nobody_reads(place: Path) -> None:
     """The progress of a run whose reader is stuck is lost, the result is told."""
     reader, writer = os.pipe()

@@ -173,6 +173,7 @@ def test_a_recipe(chainrule: Any, pictures: None) -> None:
     assert "run.toml" not in os.listdir("r")
 
 
+@pytest.mark.one_in(2)
 def test_a_readable_summary_and_a_directory_of_its_own(
     chainrule: Any, target: Any
 ) -> None:
@@ -221,6 +222,7 @@ def test_options_come_before_the_file(chainrule: Any, file: Path) -> None:
 # -- resuming --------------------------------------------------------------------------
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("target", "how"),
     [("recipe", "directory"), ("file", "target")],

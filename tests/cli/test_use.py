@@ -185,6 +185,7 @@ def test_evaluate_weights_that_are_no_numbers(at: Any, tmp_path: Path) -> None:
         one_message(result, 1, "gives no numbers", "weight", "fix:")
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("args", "parts"),
     [
@@ -386,6 +387,7 @@ def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("loss", "last", "values"),
     [

@@ -255,6 +255,7 @@ def all_cases(
 def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The decorated test for some primitives at a time, with each of their cases.
 
+    The fast suite has each case in one floating type, by turns, the slow tests in all.
     Long composites are tested with the slow tests; test_special_functions.py has exact
     numbers of each, and test_engines.py an example in machine code.
 
@@ -269,10 +270,12 @@ def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[...,
         groups.setdefault(param.values[0].primitive.name, []).append(param.values)
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
-        def run(names: list[str], rng: np.random.Generator) -> None:
+        def run(
+            names: list[str], some: dict[str, list[Any]], rng: np.random.Generator
+        ) -> None:
             errors: list[Exception] = []
             for name in names:
-                for values in groups[name]:
+                for values in some[name]:
                     try:
                         test(*values, rng)
                     except Exception as error:
@@ -284,13 +287,18 @@ def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[...,
 
         run.__name__, run.__doc__ = test.__name__, test.__doc__
         run.__module__ = test.__module__
+        turns = {name: _one_type_each(cases) for name, cases in groups.items()}
+        quick = [n for n, cases in groups.items() if not _is_of_long(cases)]
         params: list[Any] = []
-        for long, marks in ((False, ()), (True, pytest.mark.slow)):
-            mine = [n for n, cases in groups.items() if _is_of_long(cases) is long]
+        for some, mine, what, marks in (
+            (turns, quick, "", ()),
+            (groups, list(groups), "all of ", pytest.mark.slow),
+        ):
             for i in range(0, len(mine), TOGETHER):
                 names = mine[i : i + TOGETHER]
-                params.append(pytest.param(names, id=",".join(names), marks=marks))
-        return pytest.mark.parametrize("names", params)(run)
+                name = what + ",".join(names)
+                params.append(pytest.param(names, some, id=name, marks=marks))
+        return pytest.mark.parametrize(("names", "some"), params)(run)
 
     return decorate
 
@@ -310,6 +318,14 @@ def every_primitive(test: Callable[[Primitive], None]) -> Callable[..., None]:
     del run.__wrapped__  # pyright: ignore  # its parameters are others
     names = [",".join(p.name for p in group) for group in groups]
     return pytest.mark.parametrize("group", groups, ids=names)(run)
+
+
+def _one_type_each(cases: list[Any]) -> list[Any]:
+    """Of the examples of each case one: in the first type, in the last, by turns."""
+    groups: dict[int, list[Any]] = {}
+    for values in cases:
+        groups.setdefault(id(values[0].case), []).append(values)
+    return [mine[-(i % 2)] for i, mine in enumerate(groups.values(), 1)]
 
 
 def _is_of_long(cases: list[Any]) -> bool:

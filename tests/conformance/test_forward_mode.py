@@ -97,6 +97,7 @@ T = cr.tensor([1.0, -2.0, 0.5], dtype="float64")
 W = cr.tensor([0.6, 1.1, -0.4], dtype="float64", requires_grad=True)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_directions_of_functions(name: str) -> None:
     """Beside the Jacobian, eager and compiled, and its derivative to x, t and W."""

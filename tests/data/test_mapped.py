@@ -40,6 +40,7 @@ def fitted(x: Any, y: Any, **options: Any) -> tuple[bytes, bytes]:
     return history.steps["loss"].tobytes(), weights
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize(
     "options",

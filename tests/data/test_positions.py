@@ -111,6 +111,7 @@ SOURCES: dict[str, Any] = {
 SLOW = ("list", "set_epoch", "function of objects with state_dict")
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "kind",
     [pytest.param(k, marks=[pytest.mark.slow] * (k in SLOW)) for k in SOURCES],

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas
-import polars
 import pytest
 
 from chainrule.data import Dataset, Stream, examine, progress, read, read_csv, rows_of
@@ -476,23 +475,25 @@ def frame() -> pandas.DataFrame:
     )
 
 
-def test_frames_are_read_as_files_are(path: Path) -> None:
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_are_read_as_files_are(path: Path, library: str) -> None:
+    kind_of = pytest.importorskip(library).DataFrame
     given = frame()
     given.to_csv(path, index=False)
     wanted = read_csv(path, target="y")
     columns = {name: given[name].tolist() for name in given}
     columns["text"] = [text if isinstance(text, str) else None for text in given.text]
-    for kind in (given, polars.DataFrame(columns)):
-        made = Dataset.from_frame(kind, target="y")
-        assert made.feature_names == wanted.feature_names
-        np.testing.assert_allclose(made.x[:], wanted.x[:], rtol=1e-6)
-        np.testing.assert_array_equal(made.y, wanted.y)
-        assert made.lines.tolist() == list(MANY)
-        assert made.report.left_out == wanted.report.left_out
-        for other in (path, kind):
-            again = read(other, format=made.format)
-            np.testing.assert_allclose(again.x[:], wanted.x[:], rtol=1e-6)
-        assert rows_of(kind, made.format, [3])[0]["text"] == "v"
+    kind = given if library == "pandas" else kind_of(columns)
+    made = Dataset.from_frame(kind, target="y")
+    assert made.feature_names == wanted.feature_names
+    np.testing.assert_allclose(made.x[:], wanted.x[:], rtol=1e-6)
+    np.testing.assert_array_equal(made.y, wanted.y)
+    assert made.lines.tolist() == list(MANY)
+    assert made.report.left_out == wanted.report.left_out
+    for other in (path, kind):
+        again = read(other, format=made.format)
+        np.testing.assert_allclose(again.x[:], wanted.x[:], rtol=1e-6)
+    assert rows_of(kind, made.format, [3])[0]["text"] == "v"
 
 
 class Lazy:

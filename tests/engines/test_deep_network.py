@@ -96,7 +96,10 @@ def assert_same_masks(masks, others) -> None:
             assert 0.7 < a.mean() < 0.9
 
 
-@pytest.mark.parametrize(("dtype", "steps"), [("float32", STEPS), ("float64", 20)])
+@pytest.mark.parametrize(
+    ("dtype", "steps"),
+    [("float32", STEPS), pytest.param("float64", 20, marks=pytest.mark.slow)],
+)
 def test_losses_of_200_steps_and_every_mask(dtype, steps):
     losses, masks, state = run("numpy", dtype, steps)
     others, other_masks, other_state = run("native", dtype, steps)

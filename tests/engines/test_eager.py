@@ -93,6 +93,7 @@ def states(kind: Any, *shape: int) -> Any:
     return pair if kind is nn.LSTM else pair[0]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_a_recurrent_layer(kind: Any, options: str, runs: list[str]) -> None:
@@ -241,6 +242,7 @@ FUNCTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_of_rows(name: str, runs: list[str]) -> None:
     for shape in ((7,), (3, 5), (2, 3, 4), (2, 1, 2, 6)):
@@ -298,6 +300,7 @@ CONVOLUTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_a_convolution(name: str, runs: list[str]) -> None:
     layer = CONVOLUTIONS[name]()

@@ -35,6 +35,7 @@ UPDATES: dict[str, Update] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("size", [16, 48, 64, 96])
 @pytest.mark.parametrize("name", UPDATES)

@@ -37,6 +37,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ELSEWHERE)
 @pytest.mark.parametrize("size", [6, 96])
 def test_state_that_is_read_at_other_places(engine, name, size) -> None:
@@ -168,6 +169,7 @@ def test_writing_a_parameter_reaches_the_engine(engine, digits):
     np.testing.assert_allclose(after, before + 1.0, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("outputs", [7, 16, 48, 64, 96, 128, 130])
 def test_weights_survive_their_layout(engine, outputs):
     cr.manual_seed(0)

@@ -234,6 +234,7 @@ def test_warm_start_begins_with_the_weights_that_there_are() -> None:
         warm.fit(IRIS[0], IRIS[1] + 1)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "options",
     [

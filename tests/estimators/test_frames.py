@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars
 import pytest
 
 from chainrule.errors import DataError
@@ -69,6 +68,7 @@ def test_numbers_with_gaps() -> None:
 
 
 def test_polars() -> None:
+    polars = pytest.importorskip("polars")
     X, y = table()
     frame = polars.DataFrame(
         {"word": X["word"].tolist(), "colour": X["colour"].astype(str).tolist()}

@@ -109,6 +109,7 @@ def cases() -> Iterator[Any]:
                 yield pytest.param(name, dtype, engine, marks=marks)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("name", "dtype", "engine"), list(cases()))
 def test_engines_agree_with_eager(name: str, dtype: str, engine: str) -> None:
     """One eager run serves all engines."""

@@ -73,6 +73,7 @@ def a_layer(name: str, scale: float, *optimizer: Any) -> None:
     assert check.errors
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("name", some_layers())
 def test_layers(name: str) -> None:
     a_layer(name, 30)
@@ -85,6 +86,7 @@ def test_layers_with_updates(name: str, scale: float) -> None:
     a_layer(name, scale, optim.Adam(lr=0.01))
 
 
+@pytest.mark.one_in(2, first=1)
 @pytest.mark.parametrize("scale", [30])
 @pytest.mark.parametrize(("name", "loss", "kind"), LOSSES)
 def test_losses(name: str, loss: Any, kind: str, scale: float) -> None:
@@ -104,6 +106,7 @@ def random_models(seed: int) -> None:
         assert check.ok, f"{scale}: {check}"
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("seed", range(8))
 def test_random_models(seed: int) -> None:
     random_models(seed)
@@ -184,6 +187,7 @@ def test_a_wrong_number_is_found_wherever_it_stands() -> None:
 INEXACT = ("random_bits", "cos_turn")
 
 
+@pytest.mark.one_in(2)
 @every(all_cases((DType.float32,), lambda e: e.primitive.name not in INEXACT))
 def test_every_operation_is_right_to_its_rounding(
     example: Example, rng: np.random.Generator

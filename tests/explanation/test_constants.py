@@ -78,6 +78,7 @@ def test_a_norm_without_its_own_numbers(layer: Any, shape: tuple[int, ...]) -> N
     assert e.check().ok
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize(
     ("layer", "width"),

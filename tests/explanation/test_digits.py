@@ -23,6 +23,7 @@ def test_a_sure_network(scale: float) -> None:
     assert abs(float(loss) - e.exact.loss) <= unit(loss)
 
 
+@pytest.mark.one_in(4, first=1)
 @pytest.mark.parametrize("name", some_layers())
 def test_layers(name: str) -> None:
     model, shape = LAYERS[name]
@@ -31,6 +32,7 @@ def test_layers(name: str) -> None:
     assert not faults_of_page(explained(model, x, [1, 0], CE))
 
 
+@pytest.mark.one_in(4, first=1)
 @pytest.mark.parametrize("seed", range(8))
 def test_random_models(seed: int) -> None:
     model, x, y, loss = drawn(seed)

@@ -69,6 +69,7 @@ def test_words(n: int) -> None:
     held(cr.explain(Words(), rng.integers(0, 6, (n, 5)), rng.integers(0, 2, n), CE))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("n", [1, 7])
 @pytest.mark.parametrize(("name", "loss", "kind"), LOSSES)
 def test_losses(name: str, loss: Any, kind: str, n: int) -> None:
@@ -98,6 +99,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("name", "before"),
     [(name, 2) for name in OPTIMIZERS]
@@ -129,6 +131,7 @@ def test_updates(name: str, before: int) -> None:
         np.testing.assert_allclose(shown[symbol], model.state_dict()[name_], rtol=1e-12)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("seed", range(8))
 def test_random_models(seed: int) -> None:
     model, x, y, loss = drawn(seed)

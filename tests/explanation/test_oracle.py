@@ -269,6 +269,7 @@ def five_steps(name: str) -> list[oracle.Step]:
     return list(islice(steps, 5))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("engine", ["eager", "numpy"])
 def test_algorithm_1_for_five_steps(net, engine):
     optimizer = optim.SGD(net.model.named_parameters(), lr=RATE)

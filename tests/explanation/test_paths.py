@@ -102,6 +102,7 @@ def held(e: Explanation, rng: np.random.Generator, times: int = 2) -> None:
         json.dumps(path.to_json())
 
 
+@pytest.mark.one_in(4, first=2)
 @pytest.mark.parametrize("name", some_layers())
 def test_layers(name: str) -> None:
     model, shape = LAYERS[name]
@@ -111,6 +112,7 @@ def test_layers(name: str) -> None:
     held(explained(model, x, [1] * n, CE), rng)
 
 
+@pytest.mark.one_in(4, first=2)
 @pytest.mark.parametrize("seed", range(8))
 def test_random_models(seed: int) -> None:
     model, x, y, loss = drawn(seed)

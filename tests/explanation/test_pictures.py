@@ -142,6 +142,7 @@ def test_what_is_joined(name: str) -> None:
     edges_hold(e)
 
 
+@pytest.mark.one_in(4, first=3)
 @pytest.mark.parametrize("name", some_layers())
 def test_layers(name: str) -> None:
     model, shape = LAYERS[name]
@@ -149,6 +150,7 @@ def test_layers(name: str) -> None:
     edges_hold(cr.explain(model, x, [0, 1], CE))
 
 
+@pytest.mark.one_in(4, first=3)
 @pytest.mark.parametrize("seed", range(10))
 def test_random_models(seed: int) -> None:
     model, x, y, loss = drawn(seed)

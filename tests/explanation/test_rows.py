@@ -125,6 +125,7 @@ def text(model: nn.Module, words: str, block: int) -> Trained:
     return Trained(model, of_characters, line[at], line[at + 1].astype("i8"))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("kind", "rows"), [("mlp", 2), ("cnn", 1), ("gru", 1), ("gpt", 1)]
 )

@@ -26,7 +26,7 @@ def test_right_inputs_are_read(tmp_path: Path, name: str) -> None:
     reader = readers.READERS[name](tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)
-        for content in reader.seeds[:30]:
+        for content in reader.seeds[:12]:
             reader.check(content)
 
 
@@ -43,7 +43,7 @@ def test_a_few(tmp_path: Path, name: str) -> None:
             reader.check(data)
 
     with bounded_memory(), in_time(300.0):
-        settings(few, max_examples=40)(given(inputs)(body))()
+        settings(few, max_examples=15)(given(inputs)(body))()
 
 
 #: What programs are made of, for edits that leave them nearly right.

@@ -34,7 +34,9 @@ def test_a_dtype_is_numpys_of_the_same_name() -> None:
 
 
 def test_kinds() -> None:
-    assert [d.name for d in DType if d.is_float] == ["float32", "float64"]
+    assert [d.name for d in DType if d.is_float] == [
+        *("float32", "float64", "bfloat16")
+    ]
     integers = {f"{kind}{n}" for kind in ("int", "uint") for n in (8, 16, 32, 64)}
     assert {d.name for d in DType if d.is_integer} == integers
 

@@ -82,9 +82,10 @@ def check(cases: list[Case], engine: str = "") -> collections.Counter[str]:
 
 
 def test_cheap_operators() -> None:
+    """Of every operator some cases; the slow tests have all of them."""
     cases = [c for c in node_cases(CHEAP) if not c.name.endswith("_expanded")]
-    counts = check(cases)
-    assert counts["passed"] > 300
+    counts = check(cases[::3])
+    assert counts["passed"] > 100
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -39,6 +39,7 @@ def test_in_evaluation_nothing_changes(layer: nn.Module) -> None:
     assert (layer.train()(x).numpy() != IMAGES).any()
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_every_engine_draws_the_same(layer: nn.Module) -> None:
     made = []

@@ -183,6 +183,7 @@ def program_of(step, x, engine):
     return CompiledProgram([traced], engine=engine)
 
 
+@pytest.mark.one_in(3, first=1)
 @pytest.mark.parametrize(
     ("modules", "x"), [(MODULES, ROWS), (DEEPER, SERIES), (PLANES, IMAGES)]
 )
@@ -219,6 +220,7 @@ COMPILED = [
 ]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("function", "x", "engine"), COMPILED)
 def test_compiled_is_eager(function, x, engine):
     """One graph over N samples: values, derivative, and what the module keeps."""

@@ -262,6 +262,7 @@ def trainer(engine: Any = "numpy", **options: Any) -> cr.Trainer:
     return cr.Trainer(model, loss=loss, optimizer=sgd, engine=engine, **options)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     whole, begun = trainer(), trainer()
     options: Any = {"batch_size": 8, "progress": False}

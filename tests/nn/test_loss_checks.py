@@ -74,6 +74,7 @@ def refused(loss, right, wrong, engine):
     close(run(*tensors(*right)).item(), wanted)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("loss", "p", "y", "wrong"), TARGETS)
 def test_targets(loss, p, y, wrong, engine):
     refused(loss, (p, y), (p, wrong), engine)
@@ -128,6 +129,7 @@ def test_what_a_softmax_gives_is_not_looked_at():
     assert not [node for node in graph.nodes if node.primitive is require]
 
 
+@pytest.mark.one_in(3, first=1)
 @pytest.mark.parametrize(("loss", "p", "y", "wrong"), TARGETS)
 def test_targets_from_outside(loss, p, y, wrong, engine):
     """They are state of the compiled function, and can be others at each call."""

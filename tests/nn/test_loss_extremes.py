@@ -66,6 +66,7 @@ def extremes():
     yield "huber", nn.HuberLoss(reduction=n), p, y, [BIG - 0.5] * 2, signs
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(("engine", "dtype"), EXTREME)
 @pytest.mark.parametrize(
     ("loss", "z", "y", "costs", "slopes"),

@@ -137,6 +137,7 @@ def test_every_loss_is_tried():
     assert losses - {nn.Loss} <= {type(loss) for _, loss in EVERY}
 
 
+@pytest.mark.one_in(3, first=1)
 @pytest.mark.parametrize(("kind", "loss"), EVERY, ids=IDS)
 @given(cuts=st.sets(st.integers(0, 12)), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=6)
@@ -195,6 +196,7 @@ COMPILED = [
 ]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("kind", "loss", "engine"), COMPILED)
 def test_compiled_is_eager_for_any_batch(kind, loss, engine):
     """One graph over N samples: the loss, its totals and its derivative."""

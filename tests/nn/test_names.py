@@ -51,7 +51,11 @@ def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:
         (nn.functional, "reluu", "沒有屬性 'reluu'；是不是指 F.relu？"),
         (cr, "complex", "沒有屬性 'complex'；這裡：cr.stack([real, imag], -1)"),
         (cr, "Adam", "沒有屬性 'Adam'；有 cr.optim.Adam"),
-        (cr.zeros(1), "half", "'Tensor' 物件沒有屬性 'half'；這裡：x.float()"),
+        (
+            cr.zeros(1),
+            "half",
+            "'Tensor' 物件沒有屬性 'half'；這裡：x.float(), x.bfloat16()",
+        ),
         (
             cr.zeros(1),
             "flip_",

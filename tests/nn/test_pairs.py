@@ -182,6 +182,7 @@ def test_every_function_with_a_module_is_tried() -> None:
         assert module is not None, name
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", [f for f, m in PAIRS.items() if m and options(f)])
 def test_a_function_refuses_what_its_module_refuses(name: str) -> None:
     for option in options(name):

@@ -73,6 +73,7 @@ FUNCTIONS = {
 CASES = [(name, which) for name, (_, names, _) in FUNCTIONS.items() for which in names]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("name", "which"), CASES)
 def test_a_parameter_has_its_own_shape(name, which, way):

@@ -194,6 +194,7 @@ def test_dropout_is_between_layers(kind):
         kind(4, 5, dropout=0.4)
 
 
+@pytest.mark.one_in(2, first=1)
 @pytest.mark.parametrize(
     ("kind", "engine"), [case for case in KINDS_BY_WAYS if case.values[1] != "eager"]
 )

@@ -186,6 +186,7 @@ def trained(kind: Any, train: cr.data.Dataset) -> cr.Trainer:
     return trainer
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("kind", [nn.LogTarget, nn.QuantileTarget])
 def test_a_skewed_target_is_learnt_better(kind: Any, tmp_path: Path) -> None:
     train, test = skewed()

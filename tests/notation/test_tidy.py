@@ -208,7 +208,7 @@ def check_same(e: Expr, other: Expr, numbers: Mapping[Expr, Quantity]) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12 * scale)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(EXPRESSIONS)
 def test_the_value_stays(e: Expr) -> None:
     try:
@@ -217,7 +217,7 @@ def test_the_value_stays(e: Expr) -> None:
         assume(False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(EXPRESSIONS)
 def test_what_a_factor_multiplies(e: Expr) -> None:
     rest = without(tidy(G * e), G)

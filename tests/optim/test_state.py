@@ -69,6 +69,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_another_one_goes_on_bit_for_bit(make: Any) -> None:
     model = network()

@@ -56,6 +56,7 @@ def fit(made: cr.Trainer, **options) -> cr.Trainer:
     return made
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_run_interrupted_anywhere_goes_on_bit_for_bit(name, tmp_path) -> None:
     whole = fit(trainer(MAKERS[name]()))

@@ -260,6 +260,7 @@ t.tensor(t.allclose(M, M + 0.1, rtol=0.0, atol=1.0));
 t.tensor(t.allclose(M * float('nan'), M * float('nan'), equal_nan=True));
 t.tensor((M * float('nan')).allclose(M * float('nan'), equal_nan=True));
 t.tensor([M[0, 0].item(), float(M[1, 1]), int(K[0, 1]), M.numel(), M.dim()]);
+t.tensor([M.ndimension(), t.numel(M), t.is_floating_point(K)]);
 t.tensor([M.nelement(), M.ndim, K.element_size(), M.size(0), *M.size()]);
 t.tensor([M.is_floating_point(), K.is_floating_point(), M.is_leaf, bool(K[0, 0])]);
 t.tensor([K.itemsize, K.nbytes, len(M), M.requires_grad, *M.shape]);

@@ -45,8 +45,8 @@ LEFT_OUT = {
         cond scan while_loop""",
     "memory, and state that changes once: tests/test_checkpoint.py": "checkpoint",
     "other random numbers of the same distributions: tests/test_random.py": """
-        bernoulli categorical manual_seed multinomial normal rand rand_like randint
-        randn randn_like randperm uniform""",
+        bernoulli categorical get_rng_state manual_seed multinomial normal rand
+        rand_like randint randn randn_like randperm set_rng_state uniform""",
     "files: tests/test_serialization.py": "save load",
     "no tensors, or shapes that depend on numbers: test_names.py": """
         equal nonzero Tensor.equal Tensor.nonzero""",
@@ -99,7 +99,7 @@ LEFT_OUT = {
     "how the rows are run": "compile no_grad",
     "how messages are told: tests/test_language.py": "set_language",
     "about dtypes: tests/array_api/test_namespace.py": """
-        can_cast finfo iinfo isdtype result_type""",
+        can_cast finfo iinfo isdtype promote_types result_type""",
     "what models are built of: tests/nn": """
         nn.Loss nn.Module nn.Parameter nn.functional nn.init nn.ModuleDict
         nn.ModuleList nn.Sequential""",
@@ -115,10 +115,12 @@ LEFT_OUT = {
         nn.ColorJitter nn.CutMix nn.MixUp nn.RandomResizedCrop""",
     "devices, types and gradient modes: tests/test_devices_and_types.py": """
         accelerator backends cuda jit device double enable_grad float get_default_dtype
-        inference_mode
+        get_float32_matmul_precision inference_mode set_float32_matmul_precision
         int is_grad_enabled long set_default_dtype set_grad_enabled short BoolTensor
         ByteTensor CharTensor DoubleTensor FloatTensor IntTensor LongTensor ShortTensor
         Size is_tensor Tensor.is_cuda Tensor.new Tensor.new_empty Tensor.pin_memory""",
+    "half of the digits: tests/parity/test_bfloat16.py, tests/test_bfloat16.py": """
+        BFloat16Tensor autocast bfloat16 is_autocast_enabled Tensor.bfloat16""",
     "hooks and functions with a derivative of their own: tests/autograd": """
         autograd Tensor.register_hook Tensor.retain_grad""",
     "data sets and generators: tests/utils, tests/test_random.py": "utils Generator",
@@ -134,6 +136,7 @@ LEFT_OUT = {
         optim.build_schedule""",
     "gradients of rows alone: tests/parity/test_rows.py": "optim.SparseAdam",
     "agents: tests/rl": "rl",
+    "assertions: tests/parity/test_testing.py": "testing",
 }
 NAMES = {name for names in LEFT_OUT.values() for name in names.split()}
 #: Arguments, by the function or for all of them, with the reason.

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import chainrule as cr
-from chainrule.errors import ArgumentError, GradientError
+from chainrule.errors import ArgumentError, CallError, GradientError
 
 pytestmark = pytest.mark.parity
 A, B = np.array([0.5, -1.0, 2.0]), np.array([1.5, 0.5, -0.5])
@@ -94,3 +94,5 @@ def test_what_has_no_derivative_is_refused() -> None:
         cr.autograd.gradcheck  # type: ignore[attr-defined]  # noqa: B018
     v = cr.autograd.Variable(cr.ones(2), requires_grad=True)
     assert v.requires_grad
+    with pytest.raises(CallError, match=r"cr\.no_grad\(\)"):
+        cr.autograd.Variable(cr.ones(2), volatile=True)  # type: ignore[call-arg]

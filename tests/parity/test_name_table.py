@@ -38,7 +38,7 @@ def test_the_table_knows_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(names, "MODULES", ("", "optim"))
     with warnings.catch_warnings(action="ignore"):
         table = names.table()
-    assert "| `float16` | cr.float32 |" in table
+    assert "| `float16` | cr.float32, cr.bfloat16 |" in table
     assert "`complex64`" in table.partition("Not here:")[0]
 
 
@@ -53,6 +53,8 @@ def test_the_census_counts_files_and_names(tmp_path: Any, capsys: Any) -> None:
     (tmp_path / "d.py").write_text("import torch, torchvision\ntorch.ones(2).sum()\n")
     with (tmp_path / "d.py").open("a") as file:
         file.write("x = torch.cuda.FloatTensor if use_cuda else torch.FloatTensor\n")
+    (tmp_path / "e.py").symlink_to("a.py")  # counted once
+    (tmp_path / "f.py").symlink_to("nowhere.py")
     with warnings.catch_warnings(action="ignore"):
         assert not tool("census").main([str(tmp_path), "--clean"])
     said = capsys.readouterr().out

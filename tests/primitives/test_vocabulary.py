@@ -296,6 +296,7 @@ def test_more_random_numbers_than_can_be_counted_are_refused() -> None:
         REFERENCES[random_bits](*arrays.values(), shape=(2**33,), stream="")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("dims", "left", "right"),
     [

@@ -106,6 +106,7 @@ def performed(out: Path | None, again: bool = False, **options: Any) -> Any:
     return recipes.perform(experiment, again=again)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("every", "stops"),
     [(0, [1]), (1e9, [10, 24]), (0, [24, 25]), (1e9, [40]), (0, [3, 27, 30, 50])],
@@ -144,6 +145,7 @@ def looped(out: Path, body: Any, count: int = 5, **state: Any) -> None:
             body(step)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_loop_behind_its_step(number: int, tmp_path: Path) -> None:
     """The step is finished and saved; a program that is killed says so."""

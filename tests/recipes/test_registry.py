@@ -168,6 +168,7 @@ def needs() -> dict[str, list[str]]:
     return {name: sorted(packages) for name, packages in found.items()}
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize(
     ("name", "absent"), [(name, one) for name, all_ in needs().items() for one in all_]
 )

@@ -52,6 +52,7 @@ def rosenblatt(
     return states, mistakes, each
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", LABELS)
 def test_rosenblatts_rule_by_hand(whole: dict[str, Any], name: str) -> None:
     found = whole["result"]["perceptrons"][name]

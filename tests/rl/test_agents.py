@@ -84,6 +84,7 @@ class Spaces(Count):
 # -- values that are known -------------------------------------------------------------
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("cut", [False, True])
 @pytest.mark.parametrize("kind", [rl.PPO, rl.DQN])
 def test_a_limit_of_time_is_no_end(kind: Any, cut: bool) -> None:
@@ -120,6 +121,7 @@ TAKES = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("seen", "takes"),
     [(s, "discrete") for s in SEEN] + [("vector", t) for t in TAKES],
@@ -339,6 +341,7 @@ def numbers(agent: Any) -> list[Any]:
     return [*arrays, agent.rng.random(), agent.world.observations.tolist()]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("kind", [rl.PPO, rl.DQN])
 def test_a_run_that_was_cut_short_goes_on_bit_for_bit(
     kind: Any, tmp_path: Path

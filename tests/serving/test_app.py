@@ -306,6 +306,7 @@ def test_policies_of_the_run(tmp_path: Path) -> None:
     assert {*kinds["kind"]["enum"]} == {"oak", "elm", "fir"}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("content", "kind", "status", "words"),
     [

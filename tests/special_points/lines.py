@@ -118,7 +118,9 @@ TWO = [
         smooth(lambda p: p[0] / p[1]),
         NOT_ZERO,
     ),
-    Lines("cr.atan2", two(cr.atan2), _atan2, [p for p in PAIRS if p != ORIGIN]),
+    Lines(
+        "cr.atan2 cr.arctan2", two(cr.atan2), _atan2, [p for p in PAIRS if p != ORIGIN]
+    ),
     Lines(
         "cr.hypot",
         two(cr.hypot),

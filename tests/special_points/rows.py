@@ -101,6 +101,7 @@ STEPS: dict[str, Function] = {
     "trunc": lambda x: mp.sign(x) * mp.floor(abs(x)),
     "sign": mp.sign,
 }
+STEPS["fix"] = STEPS["trunc"]
 
 
 def erfc(x: Any) -> Any:
@@ -207,33 +208,33 @@ ELEMENTARY = [
     Row("cr.cos", cr.cos, smooth(mp.cos)),
     Row("cr.tan", cr.tan, smooth(mp.tan)),
     Row(
-        "cr.asin",
+        "cr.asin cr.arcsin",
         cr.asin,
         smooth(mp.asin),
         domain=(-1.0, 1.0),
         at={1.0: (HALF_PI, INF, INF, INF, INF), -1.0: (-HALF_PI, INF, -INF, INF, -INF)},
     ),
     Row(
-        "cr.acos",
+        "cr.acos cr.arccos",
         cr.acos,
         smooth(mp.acos),
         domain=(-1.0, 1.0),
         at={1.0: (0.0, -INF, -INF, -INF, -INF), -1.0: (math.pi, -INF, INF, -INF, INF)},
     ),
-    Row("cr.atan", cr.atan, smooth(mp.atan)),
+    Row("cr.atan cr.arctan", cr.atan, smooth(mp.atan)),
     Row("cr.sinh", cr.sinh, smooth(mp.sinh)),
     Row("cr.cosh", cr.cosh, smooth(mp.cosh)),
     Row("cr.tanh", cr.tanh, smooth(mp.tanh), unit=1),
-    Row("cr.asinh", cr.asinh, smooth(mp.asinh)),
+    Row("cr.asinh cr.arcsinh", cr.asinh, smooth(mp.asinh)),
     Row(
-        "cr.acosh",
+        "cr.acosh cr.arccosh",
         cr.acosh,
         smooth(mp.acosh),
         domain=(1.0, INF),
         at={1.0: (0.0, INF, -INF, math.nan, math.nan)},
     ),
     Row(
-        "cr.atanh",
+        "cr.atanh cr.arctanh",
         cr.atanh,
         smooth(mp.atanh),
         domain=(-1.0, 1.0),

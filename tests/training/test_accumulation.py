@@ -45,6 +45,7 @@ SUMS = nn.CrossEntropyLoss(reduction="sum")
 WEIGHTS = nn.CrossEntropyLoss(weight=[1.0, 4.0, 0.5], ignore_index=2)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("loss", "engine"),
     [
@@ -141,6 +142,7 @@ def test_of_a_stream(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     close(*made)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize("stop", [1, 27])
 def test_cut_within_an_update(make: Make, tmp_path: Path, stop: int) -> None:

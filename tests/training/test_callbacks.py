@@ -207,6 +207,7 @@ class Remember(Callback):
         self.total = state.get("total/of biases", np.zeros(8, np.float32))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize(
     ("at", "reload"), [(1, True), (2, False), (3, True), (5, False)]

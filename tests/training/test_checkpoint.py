@@ -65,6 +65,7 @@ def test_an_untrained_trainer(make: Make, tmp_path: Path, data: Any) -> None:
     assert list(loaded.history.steps) == list(trainer.history.steps)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize(
     ("stop", "at"), [(StopAt, 1), (CtrlC, 4), (StopAt, 5), (StopAt, 8), (CtrlC, 9)]

@@ -98,6 +98,7 @@ def cut_short(trainer: cr.Trainer) -> None:
         fit(trainer, callbacks=LambdaCallback(on_epoch=stop))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("engine", "when", "ways"),
     [

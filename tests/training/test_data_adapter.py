@@ -104,6 +104,7 @@ def test_blocks_by_hand(make: Make, rows: int, drop_last: bool) -> None:
     assert (plan.rows, plan.block, plan.steps_per_epoch) == (rows, 16, len(got) // 3)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("blocks_of_sixteen", "single_steps")
 @pytest.mark.parametrize(
     ("rows", "at"), [(48, 1), (48, 2), (48, 6), (51, 3), (51, 7), (51, 9), (51, 21)]

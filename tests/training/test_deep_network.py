@@ -40,6 +40,7 @@ def deep(engine: str) -> cr.Trainer:
     )
 
 
+@pytest.mark.slow
 def test_the_engines_agree_over_128_steps() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1000, 20)).astype(np.float32)

@@ -79,6 +79,7 @@ def drawn(make: Any, dice: np.random.Generator, count: int) -> Any:
     return dice.integers(2, size=count)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("make", names())
 @pytest.mark.parametrize("steps", [0, 1, 7, 130])
 def test_written_down_and_read_it_goes_on_bit_for_bit(make: Any, steps: int) -> None:
@@ -235,6 +236,7 @@ SPOILT = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("what", SPOILT)
 @pytest.mark.parametrize("steps", [0, 1, 6, 7, 40])
 def test_after_an_error_it_is_as_before_the_step(

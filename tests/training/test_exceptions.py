@@ -132,6 +132,7 @@ class Fails(Callback):
             raise ZeroDivisionError
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize(
     ("where", "at"),

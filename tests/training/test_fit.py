@@ -59,6 +59,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
     ("kind", "dropout"), [*((kind, 0.0) for kind in OPTIMIZERS), ("adam", 0.3)]

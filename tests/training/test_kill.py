@@ -126,10 +126,15 @@ KINDS = ["fit", "loop_gan", "loop_actor", "command", *SOURCES]
 @traceable
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize(
-    "kind", ["fit", pytest.param("loop_gan", marks=pytest.mark.slow)]
+    ("kind", "times"),
+    [
+        ("fit", 1),
+        pytest.param("fit", 3, marks=pytest.mark.slow),
+        pytest.param("loop_gan", 3, marks=pytest.mark.slow),
+    ],
 )
-def test_killed_three_times(kind: str, make: Make, tmp_path: Path) -> None:
-    killed_at_moments(runs(kind, make, "numpy"), tmp_path, 3)
+def test_killed_some_times(kind: str, times: int, make: Make, tmp_path: Path) -> None:
+    killed_at_moments(runs(kind, make, "numpy"), tmp_path, times)
 
 
 @traceable

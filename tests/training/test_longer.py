@@ -44,6 +44,7 @@ def longer_run(make: Make, rate: str = "constant") -> cr.Trainer:
     return make(dropout=0.4, optimizer=optim.Adam(lr=RATES[rate]()))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("rate", RATES)
 def test_after_its_end(make: Make, data: Data, tmp_path: Path, rate: str) -> None:
     """The best weights that it ended with are none that it goes on from."""
@@ -89,6 +90,7 @@ def test_interrupted_and_longer(
     assert ended(loaded, tmp_path / "b") == ended(whole, tmp_path / "a")
 
 
+@pytest.mark.slow
 @traceable
 def test_killed_in_between(make: Make, data: Data, tmp_path: Path) -> None:
     """Begun with 3 epochs, made longer twice; SIGKILL anywhere."""

@@ -98,6 +98,7 @@ def test_a_loop_is_the_functions_called_in_turn() -> None:
     assert row["generator_loss"] == pytest.approx(np.mean(last), rel=1e-12)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("at", [7, 90])
 def test_saved_loaded_and_gone_on(program: Any, tmp_path: Path, at: int) -> None:
     program.STEPS = 60

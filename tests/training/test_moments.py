@@ -128,7 +128,7 @@ def swept(kind: Any, make: Make, engine: str, place: Path, tries: slice) -> int:
 
 @pytest.mark.parametrize("kind", [Fit, Streams, Acts])
 def test_some_moments(kind: Any, make: Make, tmp_path: Path) -> None:
-    swept(kind, make, "numpy", tmp_path, slice(5))
+    swept(kind, make, "numpy", tmp_path, slice(3))
 
 
 @pytest.mark.slow

@@ -80,6 +80,7 @@ def test_dead_units(make: Make, data: cr.data.Dataset, engine: str) -> None:
     assert trainer.history.steps["dead/1"].tolist() == [3 / 8, 3 / 8]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_probes_change_nothing(
     make: Make, data: cr.data.Dataset, engine: str, dropout: float

@@ -141,6 +141,7 @@ def whole(make: Make, data: cr.data.Dataset) -> cr.Trainer:
     return trainer
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize(
     "share",

@@ -144,6 +144,7 @@ def test_large_tensors_of_the_loss_stay_apart(make: Make) -> None:
     assert row["validation_loss"] == pytest.approx(1e4 * row["train_loss"], rel=1e-4)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("stored", "scale"),
     [

@@ -292,6 +292,7 @@ def test_a_disk_without_a_byte_left(
     assert (place / checkpoint.FILE).exists()
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize("kind", ["fit", "loop"])
 def test_a_disk_that_fills_up_in_the_middle(
@@ -385,6 +386,7 @@ def forked(act: Callable[[], Any]) -> str:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("single_steps")
 def test_a_child_that_is_forked_in_the_middle(
     make: Make, tmp_path: Path, engine: str
@@ -439,6 +441,7 @@ def test_a_signal_saves_and_ends_the_process(tmp_path: Path, name: str) -> None:
     assert {p.name for p in (tmp_path / "run").iterdir()} == {checkpoint.FILE}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("single_steps")
 def test_a_hang_up_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As under nohup."""

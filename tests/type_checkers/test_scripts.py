@@ -67,6 +67,7 @@ weight_init | nn.init.zeros_( | nn.init.zero_(
 TYPOS = [Typo(*line.split(" | ")) for line in TABLE.strip().splitlines()]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_runs(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

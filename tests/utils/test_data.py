@@ -198,6 +198,7 @@ def test_samples_that_make_no_batch_are_refused(samples: Any, words: str) -> Non
 # -- processes -------------------------------------------------------------------------
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_processes_make_the_same_batches(method: str) -> None:
     options = {"num_workers": 2, "multiprocessing_context": method}
@@ -216,6 +217,7 @@ def test_processes_stay_and_stop() -> None:
     assert [b[0] for b in lists(loader)] == [[i] for i in range(8)]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("wrong", "error", "words"),
     [

@@ -85,6 +85,7 @@ def drawn(panel: curve.Panel) -> Any:
     return axes
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("values", "scale"),
     [

@@ -455,6 +455,7 @@ def test_a_wide_table_says_that_it_scrolls(write: Write) -> None:
     assert 130 < rooms["mistakes"] < 200
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("classes", "fits"), [(2, True), (10, True), (20, False)])
 def test_a_confusion_matrix_fits_a_phone(
     classes: int, fits: bool, write: Write

@@ -130,6 +130,11 @@ def test_threads_are_refused() -> None:
         cr.compile(lambda x: x + 1, engine="xla", threads=2)(cr.ones(2))
 
 
+def test_bfloat16_is_refused() -> None:
+    with pytest.raises(EngineError, match="bfloat16"):
+        cr.compile(lambda x: x + 1, engine="xla")(cr.ones(2).bfloat16())
+
+
 def test_arrays_are_the_users_after_a_call() -> None:
     """JAX reads an array's memory later: what is changed then does not reach it."""
     f = cr.compile(lambda a, x: (a @ a, x * 2), engine="xla")

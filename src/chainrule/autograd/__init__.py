@@ -134,6 +134,7 @@ def backward(
     total.backward(create_graph=create_graph, retain_graph=retain)
 
 
+@strict
 def Variable(data: Any, requires_grad: bool = False) -> Tensor:
     """Return a tensor, as in PyTorch, where tensors and variables are one since 0.4.
 

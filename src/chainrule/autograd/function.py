@@ -398,7 +398,12 @@ def _samples(s: Samples) -> Any:
 
 
 CUSTOM = Composite(
-    name="custom_derivative", rule=_rule, function=_results, own_vjp=True, internal=True
+    name="custom_derivative",
+    moves=True,
+    rule=_rule,
+    function=_results,
+    own_vjp=True,
+    internal=True,
 )
 REFERENCES[CUSTOM], BODIES[CUSTOM], DERIVATIVES[CUSTOM] = _reference, _body, _derivative
 BATCHING[CUSTOM] = _samples

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.engines.eager.piece import is_available, switch
-from chainrule.errors import unknown_name
+from chainrule.errors import ArgumentError, unknown_name
+from chainrule.text import _
 
 
 @dataclass(slots=True)
@@ -85,8 +86,39 @@ class Native:
 
 
 cudnn, mps, native = Cudnn(), Mps(), Native()
+_precisions = ["highest"]
 
-__all__ = ["cudnn", "mps", "native"]
+
+def get_float32_matmul_precision() -> str:
+    """Return the name that :func:`set_float32_matmul_precision` was given last."""
+    return _precisions[-1]
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allow products of float32 less precision; here they have float32's own always.
+
+    Args:
+        precision: ``"highest"``, ``"high"`` or ``"medium"``.
+
+    Raises:
+        ArgumentError: another word.
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise ArgumentError(
+            _("There is no such precision."),
+            expected="'highest', 'high', 'medium'",
+            got=f"{precision!r:.80}",
+        )
+    _precisions[-1] = precision
+
+
+__all__ = [
+    "cudnn",
+    "get_float32_matmul_precision",
+    "mps",
+    "native",
+    "set_float32_matmul_precision",
+]
 
 if not TYPE_CHECKING:  # type checkers know the names
 

@@ -99,7 +99,7 @@ class ProgramTrace(GraphTrace):
         self.gradients: dict[int, _Gradient] = {}
         self.tables: dict[Any, Tabulated] = {}
         self.steps: dict[int, tuple[StepScalars, int]] = {}
-        self.reads: list[tuple[Callable[[], Any], Any]] = []
+        self.reads: dict[Callable[[], Any], Any] = {}
         self.modes: dict[int, tuple[Any, bool]] = {}
         self.roots: dict[int, Any] = {}
         self.arguments: dict[int, tuple[Tensor, str]] = {}
@@ -161,7 +161,8 @@ class ProgramTrace(GraphTrace):
 
     def note_read(self, get: Callable[[], Any]) -> None:
         """Note that the trace is valid only while ``get()`` returns an equal value."""
-        self.reads.append((get, get()))
+        if get not in self.reads:
+            self.reads[get] = get()
 
     def note_step(self, table: StepScalars) -> int:
         """Count an optimiser's step in the trace; return its index in one run."""
@@ -427,7 +428,7 @@ def trace_entry(
         structure,
         tables,
         tuple(trace.steps.values()),
-        tuple(trace.reads),
+        tuple(trace.reads.items()),
         cleared=tuple(
             known.tensor for known in gradients if known.written and known.now is None
         ),

@@ -200,7 +200,9 @@ def _elu_written(x: Expr, alpha: float) -> Expr:
     formula=_elu_written,
     source="Clevert, Unterthiner & Hochreiter 2016",
     kinks=_("x = 0, where derivatives are taken as those from below, first of them α"),
-    cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
+    cases=tuple(
+        Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5, 2.0)
+    ),
 )
 def elu(x: Value, alpha: float) -> Value:
     """Return ELU, the exponential linear unit: x where x > 0, else α(eˣ − 1).

@@ -124,6 +124,7 @@ checkpoint = Composite(
     function=_function,
     own_vjp=True,
     formula=computed_formula("checkpoint", of_any(_written), _reference),
+    moves=True,
     source="Chen, Xu, Zhang & Guestrin 2016 (training with sublinear memory)",
     cases=_cases,
 )

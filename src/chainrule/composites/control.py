@@ -236,6 +236,7 @@ def _scan_samples(s: Samples) -> tuple[Value, ...]:
     joint_vjp=_derivative,
     batch=_scan_samples,
     shown=of_any(_written),
+    moves=True,
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
     cases=_cases,
 )
@@ -340,6 +341,7 @@ def _cond_samples(s: Samples) -> Any:
     joint_vjp=_cond_vjp,
     batch=_cond_samples,
     shown=of_any(_cond_written),
+    moves=True,
     source="McCarthy 1960 (the conditional expression): only the branch taken is run",
     cases=_cond_cases,
 )

@@ -43,6 +43,7 @@ def by_row(flags: Value, like: Value) -> Value:
 @composite(
     vjp=(_looked_up, None),
     shown=lambda x, indices, padding: write.at(x, indices),
+    moves=True,
     source="rows by index; those of the padding have no derivative",
     cases=_CASES[::2],
 )
@@ -142,8 +143,8 @@ class _Eager:
         attrs: dict[str, Any],
     ) -> Sequence[Any] | None:
         """Return the table's gradient as its rows."""
-        if gs[0] is None or not needed[0]:
-            return None
+        if gs[0] is None or not needed[0] or gs[0].dtype is DType.bfloat16:
+            return None  # bfloat16 is summed in float32
         (x, indices), padding, g = inputs, attrs["padding"], gs[0].array
         if padding >= 0:
             g = g.copy()

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from chainrule import notation as write
 from chainrule.composites.activations import log_softmax, relu, sigmoid, softmax
 from chainrule.composites.composite import composite
@@ -148,7 +146,7 @@ _WORST, _LEAST = 100.0, 1e-12
 
 def _capped_log(probability: Value) -> Value:
     """Return max(ln ŷ, −100), the capped log of a probability for cross-entropy."""
-    tiny = full_like(probability, float(np.finfo(probability.dtype.numpy).tiny))
+    tiny = full_like(probability, float(probability.dtype.limits.tiny))
     nothing, worst = less(abs_(probability), tiny), full_like(probability, -_WORST)
     safe = where(nothing, full_like(probability, 1.0), probability)
     return where(nothing, worst, maximum(log(safe), worst))

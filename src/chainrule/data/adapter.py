@@ -34,13 +34,13 @@ from chainrule.data.tables.reader import features_again, read_again
 from chainrule.data.tables.schema import Schema
 from chainrule.errors import ArgumentError, DataError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, DType, as_dtype
+from chainrule.graph.types import NUMPY_DTYPES, ArrayType, DType, as_dtype
 from chainrule.tensor import as_tensor
 from chainrule.text import _, joined
 from chainrule.util.pytree import is_nest, leaves, mapped, named
 
 #: The dtypes of stored numbers that a program takes without conversion.
-_KNOWN = {dtype.numpy for dtype in DType}
+_KNOWN = {dtype.numpy for dtype in NUMPY_DTYPES}
 #: A column, or a dictionary or tuple of columns; a data set; a stream.
 Rows = Any
 
@@ -302,7 +302,7 @@ def checked_weights(sample_weight: Any, data: Dataset | Stream) -> Array:
 
 
 def kinds(data: Rows) -> Kinds:
-    """Return what the inputs and targets of data are."""
+    """Return the names, row types and scales of a data set's inputs and targets."""
     if isinstance(data, Stream):
         x, y = data.row, data.target
         types = leaves(x, "x") | leaves(y, "y")

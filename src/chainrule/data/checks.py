@@ -19,6 +19,7 @@ from chainrule.errors import (
 )
 from chainrule.text import _, joined
 from chainrule.util import validation
+from chainrule.util.dlpack import from_dlpack
 from chainrule.util.pytree import is_nest, leaves
 
 CHUNK = 1 << 20  # values looked at together in the search for NaN and infinity
@@ -28,7 +29,7 @@ def numbers(value: Any, what: str) -> np.ndarray:
     """Return features or targets as an array of real numbers in native byte order."""
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
-            array = np.from_dlpack(value)
+            array = from_dlpack(value)
         else:
             array = array_of(value) if hasattr(value, "to_numpy") else np.asarray(value)
     except Exception as error:
@@ -44,6 +45,8 @@ def numbers(value: Any, what: str) -> np.ndarray:
                 "tensor needs .detach().cpu()"
             ),
         ) from error
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise DTypeError(
             _("{what} does not hold real numbers.", what=what),

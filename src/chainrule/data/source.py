@@ -21,7 +21,7 @@ from chainrule.errors import (
     ShapeError,
     warn,
 )
-from chainrule.graph.types import NO_SIZES, ArrayType, DType, resolve
+from chainrule.graph.types import NO_SIZES, NUMPY_DTYPES, ArrayType, resolve
 from chainrule.text import _, joined
 from chainrule.util.pytree import is_nest, leaves, mapped, named
 
@@ -31,7 +31,7 @@ Pair = tuple[Any, Any]
 Parts = dict[str, np.ndarray]
 Stopped = Callable[[], bool]
 #: Dtypes that engines read as they are; all others become float32 at once.
-STORED = frozenset(dtype.numpy for dtype in DType)
+STORED = frozenset(dtype.numpy for dtype in NUMPY_DTYPES)
 
 
 class Source:

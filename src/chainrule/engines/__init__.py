@@ -122,7 +122,12 @@ register(
     Engine(
         "chainrule.engines.xla.executable:XlaExecutable",
         xla_problem,
-        Capabilities(host=False, threads=False, devices=True),
+        Capabilities(
+            host=False,
+            threads=False,
+            devices=True,
+            dtypes=frozenset(DType) - {DType.bfloat16},
+        ),
         "chainrule.engines.xla.processes:start",
     ),
 )
@@ -173,7 +178,7 @@ def _fix(name: str) -> str:
     """Return a hint for the error on an unknown engine's name."""
     auto = _('engine="auto" picks the fastest that runs here')
     if str(name).lower().startswith(("cuda", "gpu", "mps", "tpu")):
-        return _('engine="xla" runs on GPUs; {auto}', auto=auto)
+        return _('engine="xla" runs on GPUs, through JAX; {auto}', auto=auto)
     near = nearest(name, engine_names())
     return _("did you mean {near!r}? {auto}", near=near, auto=auto) if near else auto
 

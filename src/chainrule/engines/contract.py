@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from chainrule.graph.node import Array
-from chainrule.graph.types import DType, Sizes
+from chainrule.graph.types import DType, Sizes, as_dtype
 
 
 class Buffer(NDArrayOperatorsMixin):
@@ -53,7 +53,9 @@ class Buffer(NDArrayOperatorsMixin):
 
         An engine of a device finds out there, and fetches the answer alone.
         """
-        return self.dtype.kind != "f" or bool(np.isfinite(self.numpy()).all())
+        return not as_dtype(self.dtype).is_float or bool(
+            np.isfinite(self.numpy()).all()
+        )
 
     # -- as an array -----------------------------------------------------------------
 

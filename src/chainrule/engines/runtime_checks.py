@@ -120,7 +120,7 @@ def place_commit(
 
 
 def _elements(value: Value) -> tuple[Value, tuple[str, ...]]:
-    """Return what determines a value's elements: what was computed, and its slices.
+    """Return the key of a value's elements: the value behind its views, and slices.
 
     Views and copies have the same elements, in another order. Of what is sliced the
     order counts; and a slice may have none, as may a broadcast, to a size of 0.

@@ -16,7 +16,13 @@ import numpy as np
 
 from chainrule.autodiff import cotangents, inline
 from chainrule.compilation.tracing import Input, trace_entry
-from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
+from chainrule.errors import (
+    ArgumentError,
+    DTypeError,
+    NonFiniteError,
+    ShapeError,
+    nearest,
+)
 from chainrule.explanation.meant import meant
 from chainrule.graph.apply import constant
 from chainrule.graph.context import no_grad, recording
@@ -25,7 +31,7 @@ from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype, is_narrow
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.module import Module, Parameter
 from chainrule.optim import RuleOptimizer
@@ -99,6 +105,7 @@ def run_step(
     Raises:
         ArgumentError: where something is missing; what is no composite of this step.
         ShapeError: where shapes do not fit.
+        DTypeError: parameters or x of bfloat16.
         NonFiniteError: NaN or infinity in x, y, a parameter or the loss.
     """
     xs, y_array = _samples(model, x, y, loss)
@@ -394,10 +401,17 @@ def _numbers(data: Any, dtype: DType) -> Array:
 
 
 def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
-    """Raise an error if x, y or a parameter contains NaN or infinity."""
+    """Raise an error if x, y or a parameter contains NaN or infinity, or bfloat16."""
     named: list[tuple[str, Array]] = [*_named(xs), ("y", y)]
     named += [(name, t.numpy()) for name, t in model.named_parameters()]
     for name, array in named:
+        if is_narrow(array):
+            raise DTypeError(
+                _("Numbers of bfloat16 are too short to follow a formula by."),
+                expected="float32 or float64",
+                got=_("{dtype} of {name}", dtype=array.dtype.name, name=name),
+                fix="copy.deepcopy(model).float()",
+            )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             at = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
             raise NonFiniteError(

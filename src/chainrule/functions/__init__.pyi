@@ -23,7 +23,7 @@ inf: float
 nan: float
 newaxis: None
 pi: float
-__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addbmm', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'argwhere', 'asarray', 'asin', 'asinh', 'astype', 'atan', 'atan2', 'atanh', 'atleast_1d', 'atleast_2d', 'atleast_3d', 'baddbmm', 'bincount', 'bitwise_and', 'bitwise_invert', 'bitwise_left_shift', 'bitwise_not', 'bitwise_or', 'bitwise_right_shift', 'bitwise_xor', 'blackman_window', 'block_diag', 'bmm', 'broadcast_arrays', 'broadcast_shapes', 'broadcast_tensors', 'broadcast_to', 'bucketize', 'can_cast', 'cartesian_prod', 'cat', 'cdist', 'ceil', 'cholesky', 'cholesky_inverse', 'cholesky_solve', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'column_stack', 'combinations', 'concat', 'concatenate', 'copysign', 'corrcoef', 'cos', 'cosh', 'count_nonzero', 'cov', 'cross', 'cummax', 'cummin', 'cumprod', 'cumsum', 'cumulative_prod', 'cumulative_sum', 'cumulative_trapezoid', 'deg2rad', 'det', 'diag', 'diag_embed', 'diagflat', 'diagonal', 'diagonal_copy', 'diagonal_scatter', 'diff', 'digamma', 'dist', 'div', 'divide', 'dot', 'dsplit', 'dstack', 'e', 'einsum', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expand', 'expand_copy', 'expand_dims', 'expm1', 'eye', 'fill', 'finfo', 'flatten', 'flip', 'fliplr', 'flipud', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'frexp', 'from_dlpack', 'from_numpy', 'full', 'full_like', 'gather', 'gcd', 'ge', 'gradient', 'greater', 'greater_equal', 'gt', 'hamming_window', 'hann_window', 'heaviside', 'histc', 'histogram', 'hsplit', 'hstack', 'hypot', 'i0', 'iinfo', 'index_add', 'index_copy', 'index_fill', 'index_put', 'index_reduce', 'index_select', 'inf', 'inner', 'inverse', 'isclose', 'isdtype', 'isfinite', 'isin', 'isinf', 'isnan', 'isneginf', 'isposinf', 'isreal', 'istft', 'kron', 'kthvalue', 'lcm', 'ldexp', 'le', 'lerp', 'less', 'less_equal', 'lgamma', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logaddexp2', 'logcumsumexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logspace', 'logsumexp', 'lt', 'lu_solve', 'masked_fill', 'masked_scatter', 'masked_select', 'matmul', 'matrix_exp', 'matrix_power', 'matrix_transpose', 'max', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'mode', 'moveaxis', 'movedim', 'msort', 'mul', 'multiply', 'mv', 'mvlgamma', 'nan', 'nan_to_num', 'nanmean', 'nanmedian', 'nanquantile', 'nansum', 'narrow', 'narrow_copy', 'ne', 'neg', 'negative', 'newaxis', 'nextafter', 'nonzero', 'norm', 'not_equal', 'ones', 'ones_like', 'orgqr', 'outer', 'pad', 'pdist', 'permute', 'permute_copy', 'permute_dims', 'pi', 'pinverse', 'polygamma', 'positive', 'pow', 'prod', 'put', 'qr', 'quantile', 'rad2deg', 'ravel', 'reciprocal', 'relu', 'remainder', 'renorm', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'rot90', 'round', 'rsqrt', 'rsub', 'scatter', 'scatter_add', 'scatter_reduce', 'searchsorted', 'select', 'select_copy', 'select_scatter', 'sgn', 'sigmoid', 'sign', 'signbit', 'sin', 'sinc', 'sinh', 'slice_scatter', 'slogdet', 'softmax', 'sort', 'split', 'split_copy', 'split_with_sizes', 'split_with_sizes_copy', 'sqrt', 'square', 'squeeze', 'squeeze_copy', 'stack', 'std', 'std_mean', 'stft', 'sub', 'subtract', 'sum', 'sum_to_size', 'svd', 'swapaxes', 't', 't_copy', 'take', 'take_along_axis', 'take_along_dim', 'tan', 'tanh', 'tensor_split', 'tensordot', 'tile', 'topk', 'trace', 'transpose', 'transpose_copy', 'trapezoid', 'trapz', 'triangular_solve', 'tril', 'tril_indices', 'triu', 'triu_indices', 'true_divide', 'trunc', 'unbind', 'unbind_copy', 'unflatten', 'unfold', 'unfold_copy', 'unique', 'unique_all', 'unique_consecutive', 'unique_counts', 'unique_inverse', 'unique_values', 'unravel_index', 'unsqueeze', 'unsqueeze_copy', 'unstack', 'vander', 'var', 'var_mean', 'vdot', 'vecdot', 'view_copy', 'vsplit', 'vstack', 'where', 'xlogy', 'zeros', 'zeros_like']
+__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addbmm', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'argwhere', 'asarray', 'asin', 'asinh', 'astype', 'atan', 'atan2', 'atanh', 'atleast_1d', 'atleast_2d', 'atleast_3d', 'baddbmm', 'bincount', 'bitwise_and', 'bitwise_invert', 'bitwise_left_shift', 'bitwise_not', 'bitwise_or', 'bitwise_right_shift', 'bitwise_xor', 'blackman_window', 'block_diag', 'bmm', 'broadcast_arrays', 'broadcast_shapes', 'broadcast_tensors', 'broadcast_to', 'bucketize', 'can_cast', 'cartesian_prod', 'cat', 'cdist', 'ceil', 'cholesky', 'cholesky_inverse', 'cholesky_solve', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'column_stack', 'combinations', 'concat', 'concatenate', 'copysign', 'corrcoef', 'cos', 'cosh', 'count_nonzero', 'cov', 'cross', 'cummax', 'cummin', 'cumprod', 'cumsum', 'cumulative_prod', 'cumulative_sum', 'cumulative_trapezoid', 'deg2rad', 'det', 'diag', 'diag_embed', 'diagflat', 'diagonal', 'diagonal_copy', 'diagonal_scatter', 'diff', 'digamma', 'dist', 'div', 'divide', 'dot', 'dsplit', 'dstack', 'e', 'einsum', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expand', 'expand_copy', 'expand_dims', 'expm1', 'eye', 'fill', 'finfo', 'fix', 'flatten', 'flip', 'fliplr', 'flipud', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'frexp', 'from_dlpack', 'from_numpy', 'full', 'full_like', 'gather', 'gcd', 'ge', 'ger', 'gradient', 'greater', 'greater_equal', 'gt', 'hamming_window', 'hann_window', 'heaviside', 'histc', 'histogram', 'hsplit', 'hstack', 'hypot', 'i0', 'iinfo', 'index_add', 'index_copy', 'index_fill', 'index_put', 'index_reduce', 'index_select', 'inf', 'inner', 'inverse', 'is_floating_point', 'isclose', 'isdtype', 'isfinite', 'isin', 'isinf', 'isnan', 'isneginf', 'isposinf', 'isreal', 'istft', 'kron', 'kthvalue', 'lcm', 'ldexp', 'le', 'lerp', 'less', 'less_equal', 'lgamma', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logaddexp2', 'logcumsumexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logspace', 'logsumexp', 'lt', 'lu_solve', 'masked_fill', 'masked_scatter', 'masked_select', 'matmul', 'matrix_exp', 'matrix_power', 'matrix_transpose', 'max', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'mode', 'moveaxis', 'movedim', 'msort', 'mul', 'multiply', 'mv', 'mvlgamma', 'nan', 'nan_to_num', 'nanmean', 'nanmedian', 'nanquantile', 'nansum', 'narrow', 'narrow_copy', 'ne', 'neg', 'negative', 'newaxis', 'nextafter', 'nonzero', 'norm', 'not_equal', 'numel', 'ones', 'ones_like', 'orgqr', 'outer', 'pad', 'pdist', 'permute', 'permute_copy', 'permute_dims', 'pi', 'pinverse', 'polygamma', 'positive', 'pow', 'prod', 'promote_types', 'put', 'qr', 'quantile', 'rad2deg', 'ravel', 'reciprocal', 'relu', 'remainder', 'renorm', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'rot90', 'round', 'row_stack', 'rsqrt', 'rsub', 'scatter', 'scatter_add', 'scatter_reduce', 'searchsorted', 'select', 'select_copy', 'select_scatter', 'sgn', 'sigmoid', 'sign', 'signbit', 'sin', 'sinc', 'sinh', 'slice_scatter', 'slogdet', 'softmax', 'sort', 'split', 'split_copy', 'split_with_sizes', 'split_with_sizes_copy', 'sqrt', 'square', 'squeeze', 'squeeze_copy', 'stack', 'std', 'std_mean', 'stft', 'sub', 'subtract', 'sum', 'sum_to_size', 'svd', 'swapaxes', 'swapdims', 't', 't_copy', 'take', 'take_along_axis', 'take_along_dim', 'tan', 'tanh', 'tensor_split', 'tensordot', 'tile', 'topk', 'trace', 'transpose', 'transpose_copy', 'trapezoid', 'trapz', 'triangular_solve', 'tril', 'tril_indices', 'triu', 'triu_indices', 'true_divide', 'trunc', 'unbind', 'unbind_copy', 'unflatten', 'unfold', 'unfold_copy', 'unique', 'unique_all', 'unique_consecutive', 'unique_counts', 'unique_inverse', 'unique_values', 'unravel_index', 'unsqueeze', 'unsqueeze_copy', 'unstack', 'vander', 'var', 'var_mean', 'vdot', 'vecdot', 'view_copy', 'vsplit', 'vstack', 'where', 'xlogy', 'zeros', 'zeros_like']
 
 def add(x: TensorLike, /, other: TensorLike, *, alpha: TensorLike = 1) -> Tensor:
     """Return x + alpha · other of tensors; for truth values, the logical or."""
@@ -165,11 +165,19 @@ def tan(x: TensorLike, /) -> Tensor:
     """Return the tangent of an angle in radians."""
 def asin(x: TensorLike, /) -> Tensor:
     """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
+def arcsin(x: TensorLike, /) -> Tensor:
+    """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
 def acos(x: TensorLike, /) -> Tensor:
+    """Return the arccosine: the angle from 0 to π with a given cosine."""
+def arccos(x: TensorLike, /) -> Tensor:
     """Return the arccosine: the angle from 0 to π with a given cosine."""
 def atan(x: TensorLike, /) -> Tensor:
     """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
+def arctan(x: TensorLike, /) -> Tensor:
+    """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
 def atan2(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the angle of the point (other, x), from −π to π."""
+def arctan2(x: TensorLike, /, other: TensorLike) -> Tensor:
     """Return the angle of the point (other, x), from −π to π."""
 def sinh(x: TensorLike, /) -> Tensor:
     """Return the hyperbolic sine (eˣ − e⁻ˣ) / 2."""
@@ -179,9 +187,15 @@ def tanh(x: TensorLike, /) -> Tensor:
     """Return the hyperbolic tangent (2.7)."""
 def asinh(x: TensorLike, /) -> Tensor:
     """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
+def arcsinh(x: TensorLike, /) -> Tensor:
+    """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
 def acosh(x: TensorLike, /) -> Tensor:
     """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
+def arccosh(x: TensorLike, /) -> Tensor:
+    """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
 def atanh(x: TensorLike, /) -> Tensor:
+    """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
+def arctanh(x: TensorLike, /) -> Tensor:
     """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
 def erf(x: TensorLike, /) -> Tensor:
     """Return the error function 2/√π ∫₀ˣ e^(−t²) dt."""
@@ -210,6 +224,8 @@ def floor(x: TensorLike, /) -> Tensor:
 def ceil(x: TensorLike, /) -> Tensor:
     """Return the smallest integer ≥ x for each element of a tensor."""
 def trunc(x: TensorLike, /) -> Tensor:
+    """Return the integer part of each element of a tensor."""
+def fix(x: TensorLike, /) -> Tensor:
     """Return the integer part of each element of a tensor."""
 def round(x: TensorLike, /, decimals: int = 0) -> Tensor:
     """Round a tensor to a number of decimals, halves to the even neighbour."""
@@ -437,6 +453,8 @@ def transpose(x: TensorLike, /, dim0: int, dim1: int) -> Tensor:
     """Exchange two axes of the tensor."""
 def swapaxes(x: TensorLike, /, dim0: int, dim1: int) -> Tensor:
     """Exchange two axes of the tensor."""
+def swapdims(x: TensorLike, /, dim0: int, dim1: int) -> Tensor:
+    """Exchange two axes of the tensor."""
 def t(x: TensorLike, /) -> Tensor:
     """Return the transpose of a matrix tensor; a vector is returned unchanged."""
 def matrix_transpose(x: TensorLike, /) -> Tensor:
@@ -488,6 +506,8 @@ def concatenate(arrays: Sequence[TensorLike], /, dim: int | None = 0, *, axis: i
 def stack(arrays: Sequence[TensorLike], /, dim: int = 0, *, axis: int = 0) -> Tensor:
     """Stack tensors of one shape along a new axis."""
 def vstack(arrays: Sequence[TensorLike], /) -> Tensor:
+    """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
+def row_stack(arrays: Sequence[TensorLike], /) -> Tensor:
     """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
 def hstack(arrays: Sequence[TensorLike], /) -> Tensor:
     """Stack tensors horizontally: along the second axis; vectors along the first."""
@@ -719,6 +739,8 @@ def tensordot(x: TensorLike, /, other: TensorLike, dims: SizeLike = 2, *, axis: 
     """Return a tensor product summed over last axes of x and first of ``other``."""
 def outer(x: TensorLike, /, other: TensorLike) -> Tensor:
     """Return the outer product of two vectors."""
+def ger(x: TensorLike, /, other: TensorLike) -> Tensor:
+    """Return the outer product of two vectors."""
 def einsum(equation: str | TensorLike, /, *operands: TensorLike) -> Tensor:
     """Return an Einstein summation of tensors, such as ``einsum("ij,jk->ik", a, b)``."""
 def vdot(x: TensorLike, /, other: TensorLike) -> Tensor:
@@ -899,6 +921,12 @@ def isdtype(dtype: DTypeLike, /, kind: DTypeLike | tuple[DTypeLike, ...]) -> boo
     """Return whether a dtype equals another, or is of one or several kinds."""
 def result_type(*arrays_and_dtypes: TensorLike | DTypeLike) -> DType:
     """Return the common dtype of tensors, dtypes and Python numbers."""
+def promote_types(type1: DTypeLike, /, type2: DTypeLike) -> DType:
+    """Return the dtype to which two dtypes are promoted."""
+def is_floating_point(x: TensorLike, /) -> bool:
+    """Return whether a tensor's dtype is floating."""
+def numel(x: TensorLike, /) -> int:
+    """Return a tensor's number of elements; a product of names for symbolic sizes."""
 def can_cast(from_: DTypeLike, /, to: DTypeLike) -> bool:
     """Return whether dtype promotion converts one dtype into another."""
 def astype(x: TensorLike, /, dtype: DTypeLike, *, copy: bool = True, device: DeviceLike = None) -> Tensor:

@@ -9,6 +9,7 @@ from chainrule.methods.conversion import TYPE_NAMES
 from chainrule.tensor import Tensor
 
 __all__ = [
+    "BFloat16Tensor",
     "BoolTensor",
     "ByteTensor",
     "CharTensor",
@@ -53,6 +54,7 @@ class TensorType:
 BoolTensor, ByteTensor = TensorType(DType.bool), TensorType(DType.uint8)
 CharTensor, ShortTensor = TensorType(DType.int8), TensorType(DType.int16)
 IntTensor, LongTensor = TensorType(DType.int32), TensorType(DType.int64)
+BFloat16Tensor = TensorType(DType.bfloat16)
 FloatTensor, DoubleTensor = TensorType(DType.float32), TensorType(DType.float64)
 
 #: A shape: PyTorch's name of the type of ``x.shape``.

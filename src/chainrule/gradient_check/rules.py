@@ -143,7 +143,7 @@ class Alone:
         ).answer()
 
     def _bent(self, i: int, ys: Arrays, us: Sequence[Array | None], v: Array) -> Array:
-        """Return where an elementwise graph node has a kink in input i."""
+        """Return the mask of elements at which a graph node has a kink in input i."""
         x = self.arrays[i]
         gaps: list[Array] = []
         for step in (CLOSE, CLOSE / 16):

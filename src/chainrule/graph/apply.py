@@ -3,6 +3,10 @@
 There is one code path. With numbers at hand ``apply`` computes by the primitive's NumPy
 reference and, when a derivative may be asked for, remembers the node. With types alone
 (inside :func:`~chainrule.graph.emit.trace`) it records the same node without numbers.
+
+bfloat16 is a dtype to store values in. What computes with it is applied to float32,
+which holds every bfloat16, and its results are rounded once, to nearest even: three
+nodes of the graph, of which the last says where digits are lost.
 """
 
 from __future__ import annotations
@@ -19,7 +23,13 @@ from chainrule.graph.emit import any_tracked, emit
 from chainrule.graph.graph import Graph
 from chainrule.graph.layout import order_of
 from chainrule.graph.node import Array, Node, Value, computed
-from chainrule.graph.primitive import DERIVATIVES, EAGER, REFERENCES, Primitive
+from chainrule.graph.primitive import (
+    DERIVATIVES,
+    EAGER,
+    REFERENCES,
+    Primitive,
+    lookup,
+)
 from chainrule.graph.room import check_room
 from chainrule.graph.types import ArrayType, DType, as_dtype
 from chainrule.text import _
@@ -41,6 +51,9 @@ def apply(
     """
     here = context.__dict__
     if here["trace"] is not None:
+        if not primitive.moves and _any_narrow(inputs):
+            types = primitive.output_types([v.type for v in inputs], attrs)
+            return _in_single(primitive, inputs, attrs, types)
         outputs = emit(primitive, inputs, attrs)
         return outputs[0] if len(outputs) == 1 else outputs
     # One and two operands are spelt out: this is what every eager operation costs.
@@ -72,6 +85,8 @@ def apply(
     types = _checked.get(signature)
     if types is None:
         types = primitive.output_types([v.type for v in inputs], attrs)
+        if not primitive.moves and _any_narrow(inputs):
+            return _in_single(primitive, inputs, attrs, types)
         for result_type in types:
             check_room(result_type.shape, result_type.dtype.itemsize)
         if not any(isinstance(item, Graph) for item in attrs.values()):
@@ -113,6 +128,49 @@ def apply(
         for i, value in enumerate(outputs):
             value.node, value.index, value.tracked = node, i, True
     return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _any_narrow(inputs: tuple[Value, ...]) -> bool:
+    for value in inputs:  # noqa: SIM110 - see any_tracked
+        if value.dtype is DType.bfloat16:
+            return True
+    return False
+
+
+def _in_single(
+    primitive: Primitive,
+    inputs: tuple[Value, ...],
+    attrs: dict[str, Any],
+    types: Sequence[ArrayType],
+) -> Any:
+    """Apply a primitive to bfloat16 in float32; round what its rule says is bfloat16.
+
+    Args:
+        primitive, inputs, attrs: as of :func:`apply`.
+        types: what the rule gives for these inputs.
+    """
+    wide = {k: single(a) if isinstance(a, DType) else a for k, a in attrs.items()}
+    results = apply(primitive, tuple(map(widened, inputs)), wide)
+    if len(types) == 1:
+        return rounded(results, types[0].dtype)
+    return tuple([rounded(v, t.dtype) for v, t in zip(results, types, strict=True)])
+
+
+def single(dtype: DType) -> DType:
+    """Return float32 for bfloat16, and any other dtype itself."""
+    return DType.float32 if dtype is DType.bfloat16 else dtype
+
+
+def widened(value: Value) -> Value:
+    """Return a value that is stored as bfloat16 in float32, and any other itself."""
+    return rounded(value, single(value.dtype))
+
+
+def rounded(value: Value, dtype: DType) -> Value:
+    """Return a value in a dtype, or itself if it has that dtype."""
+    if value.dtype is dtype:
+        return value
+    return apply(lookup("convert"), (value,), {"dtype": dtype})
 
 
 def _already_traced(primitive: Primitive, inputs: tuple[Value, ...]) -> GraphError:
@@ -208,9 +266,15 @@ def checked_constant(number: Any, dtype: DType) -> Array:
     """Return a number as an array; raise an error if the dtype cannot represent it."""
     try:
         with np.errstate(over="raise"):
-            return np.asarray(number, dtype.numpy)
+            array = np.asarray(number, single(dtype).numpy)
+            if dtype is not DType.bfloat16:
+                return array
+            narrow = array.astype(dtype.numpy)
+        if np.isinf(narrow.astype(array.dtype)).sum() > np.isinf(array).sum():
+            raise OverflowError
+        return narrow
     except (FloatingPointError, OverflowError):
-        limits = (np.finfo if dtype.is_float else np.iinfo)(dtype.numpy)
+        limits = dtype.limits
         huge = isinstance(number, int) and abs(number) >= 2**64
         wide = DType.int64 if isinstance(number, int) and not huge else DType.float64
         fix = _("a number of this range")
@@ -219,7 +283,11 @@ def checked_constant(number: Any, dtype: DType) -> Array:
             fix = _("a number of this range, or {wider}", wider=wider)
         raise ArgumentError(
             _("A number does not fit {name}.", name=dtype.name),
-            expected=_("from {min:.6g} to {max:.6g}", min=limits.min, max=limits.max)
+            expected=_(
+                "from {min:.6g} to {max:.6g}",
+                min=float(limits.min),
+                max=float(limits.max),
+            )
             if dtype.is_float
             else _("from {min} to {max}", min=limits.min, max=limits.max),
             got=_("an integer of {bit_length} bits", bit_length=number.bit_length())

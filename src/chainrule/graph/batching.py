@@ -275,7 +275,7 @@ def graph_of_samples(
 
 
 def batched_outputs(graph: Graph, batched: Sequence[bool]) -> list[bool]:
-    """Return which outputs of a graph are batched where some of its inputs are."""
+    """Return a flag for each output of a graph: whether batched inputs reach it."""
     known = dict(zip(graph.inputs, batched, strict=True))
     for node in graph.nodes:
         flag = any(known[v] for v in node.inputs)

@@ -138,6 +138,9 @@ class Context(threading.local):
         trace: the tracing in progress.
         grad: whether derivatives are remembered.
         scope, role: of the nodes that are recorded.
+        autocast: whether products of float32 are computed in bfloat16.
+        autocast_traced: whether that was set in the function that is being traced, so
+            that no caller decides it.
         stream: where random bits come from; None for the process's own generator.
         apart: where NumPy computes, and tells ``exceptions`` instead of warning of
             lines that are not the user's.
@@ -149,6 +152,8 @@ class Context(threading.local):
     grad: bool
     scope: str
     role: str
+    autocast: bool
+    autocast_traced: bool
     stream: Any
     apart: contextvars.Context
     exceptions: list[str]
@@ -157,6 +162,7 @@ class Context(threading.local):
     def __init__(self) -> None:
         self.trace, self.stream = None, None
         self.grad, self.scope, self.role = True, "", "forward"
+        self.autocast = self.autocast_traced = False
         self.exceptions, self.outer = [], []
         with np.errstate(all="call", call=self._note):
             self.apart = contextvars.copy_context()
@@ -226,7 +232,7 @@ def set_default_dtype(d: Any) -> None:
         d: float32, which is the default, or float64.
 
     Raises:
-        DTypeError: integers, or a type that is not known.
+        DTypeError: integers, bfloat16, or a type that is not known.
         GraphError: within a traced function.
 
     >>> import chainrule as cr
@@ -236,11 +242,12 @@ def set_default_dtype(d: Any) -> None:
     >>> cr.set_default_dtype(cr.float32)
     """
     wanted = as_dtype(d)
-    if not wanted.is_float:
+    if wanted not in (DType.float32, DType.float64):
         raise DTypeError(
             _("The default dtype is that of Python floats."),
             expected="cr.float32, cr.float64",
             got=wanted.name,
+            fix="model.to(cr.bfloat16)" if wanted.is_float else None,
         )
     if context.trace is not None:
         raise GraphError(

@@ -80,6 +80,9 @@ class Primitive:
             same place of its inputs.
         view: trait: the result shows elements of its only input, in another order or
             shape.
+        moves: trait: elements are moved, converted or handed to a body, and nothing is
+            computed with them, so that bfloat16 goes in and out. A view moves. What
+            computes does so in float32: :mod:`chainrule.graph.apply`.
         linear: trait: linear in its floating inputs taken together.
         internal: trait: made by an engine for itself, no part of the vocabulary.
         refuses: where a run may be refused here: ``refuses(types, attrs)`` gives pairs
@@ -101,6 +104,7 @@ class Primitive:
         rule: TypeRule,
         elementwise: bool = False,
         view: bool = False,
+        moves: bool = False,
         linear: bool = False,
         internal: bool = False,
         refuses: RefusalRule | None = None,
@@ -112,6 +116,7 @@ class Primitive:
     ) -> None:
         self.name, self.rule = name, rule
         self.elementwise, self.view, self.linear = elementwise, view, linear
+        self.moves = moves or view
         self.internal, self.refuses = internal, refuses
         self.formula, self.source = formula, source
         self.domain, self.kinks, self.cases = domain, kinks, cases

@@ -42,6 +42,8 @@ class DType(Enum):
     int64 = ("i64", "int", 8)
     float32 = ("f32", "float", 4)
     float64 = ("f64", "float", 8)
+    #: The upper half of a float32: values are stored in it and computed in float32.
+    bfloat16 = ("bf16", "float", 2)
 
     short: str
     kind: str
@@ -56,8 +58,26 @@ class DType(Enum):
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
-        """The NumPy dtype that corresponds to an element type."""
-        return np.dtype(self.name)
+        """The NumPy dtype that corresponds to an element type; ml_dtypes' bfloat16."""
+        if self is not DType.bfloat16:
+            return np.dtype(self.name)
+        from ml_dtypes import bfloat16
+
+        kind = np.dtype(bfloat16)
+        _FROM_NUMPY[kind] = _FROM_NUMBER[kind.num] = self
+        return kind
+
+    @cached_property
+    def limits(self) -> Any:
+        """The largest and smallest numbers, ``max`` and ``min``; of floats ``eps``."""
+        if self.is_integer:
+            return np.iinfo(self.numpy)
+        if self is not DType.bfloat16:
+            return np.finfo(self.numpy)
+        import ml_dtypes
+
+        limits: Any = ml_dtypes.finfo
+        return limits(self.numpy)
 
     if not TYPE_CHECKING:
         # An Enum's own hash is that of its name, computed anew each time.
@@ -70,7 +90,10 @@ class DType(Enum):
 for _dtype in DType:  # Python 3.11 looks a member up by a function of its own
     type.__setattr__(DType, _dtype.name, _dtype)
 
-_FROM_NUMPY = {dtype.numpy: dtype for dtype in DType}
+#: The dtypes that NumPy has itself.
+NUMPY_DTYPES = tuple(dtype for dtype in DType if dtype is not DType.bfloat16)
+#: bfloat16 is added where it is used first.
+_FROM_NUMPY = {dtype.numpy: dtype for dtype in NUMPY_DTYPES}
 #: By the names that the text form prints.
 FROM_SHORT = {dtype.short: dtype for dtype in DType}
 _FROM_TEXT = FROM_SHORT | {dtype.name: dtype for dtype in DType}
@@ -94,6 +117,21 @@ def dtype_of(array: np.ndarray[Any, Any]) -> DType:
     return _FROM_NUMBER.get(array.dtype.num) or as_dtype(array.dtype)
 
 
+def is_narrow(array: np.ndarray[Any, Any]) -> bool:
+    """Return whether an array is of bfloat16, a kind of its own for NumPy."""
+    return array.dtype.name == "bfloat16"
+
+
+def has_floats(array: np.ndarray[Any, Any]) -> bool:
+    """Return whether an array is of floats, bfloat16 among them."""
+    return array.dtype.kind == "f" or is_narrow(array)
+
+
+def numeric(array: np.ndarray[Any, Any]) -> bool:
+    """Return whether an array is of real numbers or truth values, bfloat16 too."""
+    return array.dtype.kind in "biuf" or is_narrow(array)
+
+
 def as_dtype(dtype: Any) -> DType:
     """Return an element type from a dtype (ours or NumPy's), a name or a Python type.
 
@@ -105,6 +143,8 @@ def as_dtype(dtype: Any) -> DType:
     text = isinstance(dtype, str)
     if text and dtype in _FROM_TEXT:
         return _FROM_TEXT[dtype]
+    if getattr(dtype, "__name__", getattr(dtype, "name", "")) == "bfloat16":
+        return _FROM_NUMPY[DType.bfloat16.numpy]
     try:
         if not text:
             return _FROM_NUMPY[np.dtype(dtype)]

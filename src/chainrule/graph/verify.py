@@ -139,6 +139,13 @@ class _Check:
                 got=error.got,
                 fix=error.fix or _("copy node.attrs where a pass makes the node anew"),
             ) from error
+        narrow = any(v.dtype is DType.bfloat16 for v in node.inputs)
+        if narrow and not node.primitive.moves:
+            self.fail(
+                _("{at} computes with bfloat16.", at=at),
+                _("float32, converted from bfloat16 and its result back"),
+                ", ".join(map(str, inputs)),
+            )
         if problem:
             self.fail(
                 _("{at} has outputs that its rule does not give.", at=at), *problem

@@ -40,6 +40,8 @@ def array_html(array: Array, off: Array | None = None) -> str:
         array: the numbers.
         off: how far each may be from what it should be; see :func:`spelled`.
     """
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
     if array.ndim <= 2 and max(array.shape, default=1) <= TABLE:
         return f'<div class="value">{table(array, off)}</div>'
     notes = "<br>".join(map(escape, summary(array)))

@@ -18,12 +18,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from chainrule.graph.node import Array
+from chainrule.graph.types import DType
 from chainrule.text import _
 
 #: The longest header that safetensors has, in bytes.
 HEADER = 100_000_000
 
-#: The dtypes of safetensors that NumPy has, with NumPy's codes.
+#: The dtypes of safetensors that NumPy has, with NumPy's codes; BF16 is read too.
 CODES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -176,6 +177,9 @@ def read(file: BinaryIO, tensor: FileTensor) -> Array:
     Raises:
         ValueError: a dtype or a shape that NumPy has not; a file that became shorter.
     """
+    if tensor.dtype == "BF16":
+        bits = bytes_of(file, tensor).view("<u2").astype(np.uint16, copy=False)
+        return bits.view(DType.bfloat16.numpy).reshape(tensor.shape)
     if tensor.dtype not in CODES:
         raise ValueError(
             _("numbers of the dtype {dtype}, which NumPy has not", dtype=tensor.dtype)

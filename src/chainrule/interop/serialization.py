@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
+from chainrule.graph.types import is_narrow, numeric
 from chainrule.interop.safetensors_files import read, tensors_of
 from chainrule.operations.device import check_device
 from chainrule.tensor import Tensor
@@ -118,11 +119,11 @@ def _without_arrays(item: Any, name: str, arrays: dict[str, Array], depth: int) 
         return parts if isinstance(item, list) else {_TUPLE: parts}
     array = item.numpy() if isinstance(item, Tensor) else item
     array = np.asarray(array) if hasattr(array, "__array__") else None
-    if array is None or array.dtype.kind not in "biuf":
+    if array is None or not numeric(array):
         raise _refused(name, type(item).__name__)
     while name in arrays:
         name += "'"
-    native = array.dtype.newbyteorder("=")
+    native = array.dtype if is_narrow(array) else array.dtype.newbyteorder("=")
     arrays[name] = np.array(array, dtype=native, order="C")
     return {_ARRAY: name}
 
@@ -273,5 +274,6 @@ def digest(text: str, arrays: Mapping[str, Array]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        sha.update(np.ascontiguousarray(array).data)
+        plain: Any = np.ascontiguousarray(array)
+        sha.update(plain.view(np.uint16) if is_narrow(plain) else plain.data)
     return sha.hexdigest()

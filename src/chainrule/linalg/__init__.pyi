@@ -26,7 +26,7 @@ def solve_ex(A: TensorLike, /, B: TensorLike, *, left: bool = True, check_errors
 def inv(A: TensorLike, /) -> Tensor:
     """Return the inverse of square matrices; a singular one is an error."""
 def inv_ex(A: TensorLike, /, *, check_errors: bool = False) -> InverseEx[Tensor]:
-    """Return the inverse of matrices, and where each is singular, or 0."""
+    """Return the inverse of matrices, and each one's first zero pivot, or 0."""
 def solve_triangular(A: TensorLike, /, B: TensorLike, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
     """Return the solution of A X = B for triangular matrices; the other half is unread."""
 def det(A: TensorLike, /) -> Tensor:

@@ -33,6 +33,7 @@ from chainrule.util.keywords import strict
 TYPE_NAMES = {
     DType.float32: "FloatTensor",
     DType.float64: "DoubleTensor",
+    DType.bfloat16: "BFloat16Tensor",
     DType.uint8: "ByteTensor",
     DType.int8: "CharTensor",
     DType.int16: "ShortTensor",
@@ -109,6 +110,8 @@ class Conversion(TensorBase):
     def dim(self) -> builtins.int:
         """Return the tensor's number of axes, as ``x.ndim``."""
         return self.ndim
+
+    ndimension = dim
 
     def element_size(self) -> builtins.int:
         """Return the size of a tensor's element in bytes."""
@@ -194,6 +197,15 @@ class Conversion(TensorBase):
     def double(self) -> Self:
         """Convert the tensor to float64."""
         return self.astype(DType.float64)
+
+    def bfloat16(self) -> Self:
+        """Round the tensor to bfloat16, to nearest even: 8 significant bits.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1.0, 1.003, 3.4e38]).bfloat16().tolist()
+        [1.0, 1.0, inf]
+        """
+        return self.astype(DType.bfloat16)
 
     def byte(self) -> Self:
         """Convert the tensor to uint8, rounding towards zero."""
@@ -308,7 +320,10 @@ class Conversion(TensorBase):
         v = self._now
         if v.array is None and not getattr(self, "_pending", None):
             return f"tensor(<{v.type}>)"
-        body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+        array = self.numpy()
+        if self.dtype is DType.bfloat16:
+            array = array.astype(np.float32)
+        body = np.array2string(array, separator=", ", prefix="tensor(")
         plain = self.dtype in (get_default_dtype(), DType.int64, DType.bool)
         kind = "" if plain else f", dtype={self.dtype.name}"
         grad = _(", made by {name}", name=v.node.primitive.name) if v.node else ""

@@ -299,20 +299,36 @@ class Declared(TensorBase):
         """Compute ``tan`` in place, and return the tensor."""
     def asin(self) -> Self:
         """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
+    def arcsin(self) -> Self:
+        """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
     def asin_(self) -> Self:
         """Compute ``asin`` in place, and return the tensor."""
+    def arcsin_(self) -> Self:
+        """Compute ``arcsin`` in place, and return the tensor."""
     def acos(self) -> Self:
+        """Return the arccosine: the angle from 0 to π with a given cosine."""
+    def arccos(self) -> Self:
         """Return the arccosine: the angle from 0 to π with a given cosine."""
     def acos_(self) -> Self:
         """Compute ``acos`` in place, and return the tensor."""
+    def arccos_(self) -> Self:
+        """Compute ``arccos`` in place, and return the tensor."""
     def atan(self) -> Self:
+        """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
+    def arctan(self) -> Self:
         """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
     def atan_(self) -> Self:
         """Compute ``atan`` in place, and return the tensor."""
+    def arctan_(self) -> Self:
+        """Compute ``arctan`` in place, and return the tensor."""
     def atan2(self, other: TensorLike) -> Self:
+        """Return the angle of the point (other, x), from −π to π."""
+    def arctan2(self, other: TensorLike) -> Self:
         """Return the angle of the point (other, x), from −π to π."""
     def atan2_(self, other: TensorLike) -> Self:
         """Compute ``atan2`` in place, and return the tensor."""
+    def arctan2_(self, other: TensorLike) -> Self:
+        """Compute ``arctan2`` in place, and return the tensor."""
     def sinh(self) -> Self:
         """Return the hyperbolic sine (eˣ − e⁻ˣ) / 2."""
     def sinh_(self) -> Self:
@@ -327,16 +343,28 @@ class Declared(TensorBase):
         """Compute ``tanh`` in place, and return the tensor."""
     def asinh(self) -> Self:
         """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
+    def arcsinh(self) -> Self:
+        """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
     def asinh_(self) -> Self:
         """Compute ``asinh`` in place, and return the tensor."""
+    def arcsinh_(self) -> Self:
+        """Compute ``arcsinh`` in place, and return the tensor."""
     def acosh(self) -> Self:
+        """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
+    def arccosh(self) -> Self:
         """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
     def acosh_(self) -> Self:
         """Compute ``acosh`` in place, and return the tensor."""
+    def arccosh_(self) -> Self:
+        """Compute ``arccosh`` in place, and return the tensor."""
     def atanh(self) -> Self:
+        """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
+    def arctanh(self) -> Self:
         """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
     def atanh_(self) -> Self:
         """Compute ``atanh`` in place, and return the tensor."""
+    def arctanh_(self) -> Self:
+        """Compute ``arctanh`` in place, and return the tensor."""
     def erf(self) -> Self:
         """Return the error function 2/√π ∫₀ˣ e^(−t²) dt."""
     def erf_(self) -> Self:
@@ -385,8 +413,12 @@ class Declared(TensorBase):
         """Compute ``ceil`` in place, and return the tensor."""
     def trunc(self) -> Self:
         """Return the integer part of each element of a tensor."""
+    def fix(self) -> Self:
+        """Return the integer part of each element of a tensor."""
     def trunc_(self) -> Self:
         """Compute ``trunc`` in place, and return the tensor."""
+    def fix_(self) -> Self:
+        """Compute ``fix`` in place, and return the tensor."""
     def round(self, decimals: int = 0) -> Self:
         """Round a tensor to a number of decimals, halves to the even neighbour."""
     def round_(self, decimals: int = 0) -> Self:
@@ -653,6 +685,8 @@ class Declared(TensorBase):
         """Exchange two axes of the tensor."""
     def swapaxes(self, dim0: int, dim1: int) -> Self:
         """Exchange two axes of the tensor."""
+    def swapdims(self, dim0: int, dim1: int) -> Self:
+        """Exchange two axes of the tensor."""
     def t(self) -> Self:
         """Return the transpose of a matrix tensor; a vector is returned unchanged."""
     def movedim(self, source: TensorLike, destination: TensorLike) -> Self:
@@ -905,6 +939,8 @@ class Declared(TensorBase):
     def addbmm_(self, batch1: TensorLike, batch2: TensorLike, *, beta: float = 1, alpha: float = 1) -> Self:
         """Compute ``addbmm`` in place, and return the tensor."""
     def outer(self, other: TensorLike) -> Self:
+        """Return the outer product of two vectors."""
+    def ger(self, other: TensorLike) -> Self:
         """Return the outer product of two vectors."""
     def vdot(self, other: TensorLike) -> Self:
         """Return the inner product of two vectors, as :meth:`dot` of real numbers."""

@@ -106,7 +106,7 @@ class Hooks(TensorBase):
         self.register_hook(keep)
 
     def _hooked(self) -> Any:
-        """Return what the hooks belong to: a leaf, or the value of another tensor."""
+        """Return the owner of a tensor's hooks: a leaf itself, else its graph value."""
         return self if self.is_leaf else self.value
 
     def _wrapped(self, hook: Callable[[Any], Any]) -> Callable[[Value], Value]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from chainrule import nn
 from chainrule.errors import ArgumentError
 from chainrule.functions import where
@@ -119,7 +117,7 @@ class _OfProbabilities(ClassMetric):
     @staticmethod
     def _log(p: Tensor, dtype: DType) -> Tensor:
         """Return ln p, with p from ε of its dtype to 1 − ε, as scikit-learn cuts it."""
-        eps = float(np.finfo(dtype.numpy).eps) if dtype.is_float else 0.0
+        eps = float(dtype.limits.eps) if dtype.is_float else 0.0
         return p.clamp(eps, 1 - eps).log()
 
     def of_rows(self, logs: Tensor, p: Tensor, y: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module, Parameter
+from chainrule.operations.narrow import NARROW, in_single
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
@@ -82,7 +83,8 @@ class Activation(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute an activation layer's f(x), per element or along an axis."""
-        return self.f(x if isinstance(x, Tensor) else as_tensor(x))
+        x = x if isinstance(x, Tensor) else as_tensor(x)
+        return in_single(self.f)(x) if x.dtype is NARROW else self.f(x)
 
     def f(self, z: Tensor) -> Tensor:
         """Compute the activation function of a layer; each subclass defines it."""

@@ -15,6 +15,7 @@ from chainrule.nn.convolution import batch_of, check_fit
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module
 from chainrule.nn.pooling import one_or_several, window_maxima
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.text import _
@@ -82,6 +83,7 @@ class _AdaptiveAvgPool(_AdaptivePool):
     def __init__(self, output_size: OutputSize) -> None:
         self._set(output_size)
 
+    @in_single
     def forward(self, x: Tensor) -> Tensor:
         """Return the mean of each part of the input, for adaptive average pooling."""
         x = floats(x)

@@ -20,6 +20,8 @@ from chainrule.nn.arguments import (
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
 from chainrule.operations.arithmetic import add
+from chainrule.operations.autocasting import is_mixed, short
+from chainrule.operations.narrow import NARROW, wide
 from chainrule.operations.operands import broadcast_to, promoted
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import reshape
@@ -132,6 +134,11 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         rows = input.value
     if len(shape) != 2:
         rows = reshape(rows, shape=(size_of(shape[:-1]), inputs))
+    if w.dtype is NARROW:
+        return _of_narrow(input, weight, bias)
+    mixed = is_mixed(w.dtype)
+    if mixed:
+        rows, w = short(rows), short(w)
     z = dot(rows, w, "ni,oi->no")
     if bias is not None:
         b = bias.value if isinstance(bias, Tensor) else as_tensor(bias).value
@@ -141,7 +148,16 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             other = parameter("Linear", "bias", bias, (outputs,), weight)
             assert other is not None
             z = add(*promoted(z, other.value))
+    if mixed:
+        z = short(z)
     return wrap(z if len(shape) == 2 else reshape(z, shape=(*shape[:-1], outputs)))
+
+
+def _of_narrow(input: Tensor, weight: Tensor, bias: Any) -> Tensor:
+    """Compute a linear layer of bfloat16 in float32, and round it once."""
+    bias = bias if bias is None else as_tensor(bias)
+    z = linear(wide(input), wide(weight), wide(bias))
+    return z if bias is not None and bias.dtype is not NARROW else z.astype(NARROW)
 
 
 def _rows_fix(shape: Shape, inputs: Dim, outputs: Dim) -> str:

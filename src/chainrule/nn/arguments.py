@@ -168,7 +168,7 @@ def floating(kind: str, dtype: Any, device: Any = None) -> DType:
     if not known.is_float:
         raise DTypeError(
             _("{kind} computes with floating-point numbers.", kind=kind),
-            expected=_("dtype='float32' or 'float64'"),
+            expected=_("dtype='float32', 'float64' or 'bfloat16'"),
             got=known.name,
         )
     return known

@@ -22,6 +22,8 @@ from chainrule.nn.arguments import (
 )
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.parameter import drawn
+from chainrule.operations.autocasting import is_mixed, short
+from chainrule.operations.narrow import in_single
 from chainrule.primitives import conv as convolution
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
@@ -255,6 +257,7 @@ def conv3d(
     return _conv("Conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@in_single
 def _conv(
     kind: str,
     axes: int,
@@ -290,8 +293,12 @@ def _conv(
         x = pad(x, [n for sides in reversed(pads) for n in sides], padding_mode)
         pads = ((0, 0),) * axes
     slides = {"strides": strides, "padding": pads, "lhs_dilation": (1,) * axes}
+    mixed = is_mixed(x.dtype)
+    if mixed:
+        x, weight = wrap(short(x.value)), wrap(short(weight.value))
     y = convolve(x, weight, "oc", groups, **slides, rhs_dilation=dilations)
-    return add_bias(y, bias, single)
+    y = add_bias(y, bias, single)
+    return wrap(short(y.value)) if mixed else y
 
 
 def convolve(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions import where
 from chainrule.graph.context import context
@@ -175,7 +173,7 @@ def attend(
             scores = scores + mask.astype(scores.dtype)
         allowed = looks if allowed is None else allowed & looks
     if allowed is not None:
-        scores = where(allowed, scores, float(np.finfo(scores.dtype.numpy).min) / 2)
+        scores = where(allowed, scores, float(scores.dtype.limits.min) / 2)
     weights = scores.softmax(-1)
     if allowed is not None:
         weights = where(allowed, weights, 0.0)

@@ -197,5 +197,5 @@ class _Identity(Function):
 
     @staticmethod
     def backward(ctx: Any, *gs: Any) -> Any:
-        """Return what the function makes of the gradients."""
+        """Return the gradients as a backward hook changes them."""
         return (None, *ctx.call(gs))

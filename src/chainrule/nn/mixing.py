@@ -154,7 +154,7 @@ class CutMix(Mixture):
 
 
 def _before(rows: Tensor) -> Tensor:
-    """Return for each row the one before it; for the first the last."""
+    """Return a batch with each row replaced by the one before it, in a circle."""
     return rows[arange(rows.shape[0]) - 1]
 
 

@@ -440,6 +440,15 @@ class Module(ModuleHooks):
         """Convert the module's parameters and buffers to float64, in place."""
         return self.to("float64")
 
+    def bfloat16(self) -> Self:
+        """Round the module's parameters and buffers to bfloat16, in place.
+
+        >>> from chainrule import nn
+        >>> nn.Linear(2, 3).bfloat16().weight.dtype.name
+        'bfloat16'
+        """
+        return self.to("bfloat16")
+
     def type(self, dst_type: Any) -> Self:
         """Convert as :meth:`to` does, to a dtype or a type such as ``DoubleTensor``."""
         return self.to(tensor_dtype(dst_type))

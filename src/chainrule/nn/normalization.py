@@ -27,6 +27,7 @@ from chainrule.nn.arguments import (
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module, Parameter
 from chainrule.operations.arguments import axis_of
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.primitives.windows import window_sum
@@ -212,6 +213,7 @@ class RMSNorm(Normalization):
         return rms_norm(self._floats(x), self.normalized_shape, self.weight, self.eps)
 
 
+@in_single
 def rms_norm(
     input: Any,
     normalized_shape: int | Sequence[int],
@@ -227,7 +229,7 @@ def rms_norm(
     shape = normalized_sizes(normalized_shape)
     _check_last_axes(input, shape, "RMSNorm")
     if eps is None:
-        eps = float(np.finfo(input.dtype.numpy).eps)
+        eps = float(input.dtype.limits.eps)
     eps = number("RMSNorm", "eps", eps, least=0)
     axes = tuple(range(input.ndim - len(shape), input.ndim))
     y = input / without_overflow((input * input).mean(axes, keepdim=True) + eps).sqrt()
@@ -422,6 +424,7 @@ def _check_last_axes(x: Tensor, shape: Shape, kind: str) -> None:
         )
 
 
+@in_single
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Normalise vectors along ``dim`` to length 1, x/max(‖x‖ₚ, ε).
 

@@ -124,12 +124,12 @@ NAMED = 5
 
 
 def are_finite(prediction: Tensor) -> Tensor:
-    """Return which rows of a network's outputs are free of NaN and infinity."""
+    """Return the mask of a network's output rows that are free of NaN and infinity."""
     return prediction.isfinite().reshape(prediction.shape[0], -1).all(1)
 
 
 def finite_rows(outputs: Array) -> Array:
-    """Return which rows of predictions, an array, are free of NaN and infinity."""
+    """Return the mask of an array's rows that are free of NaN and infinity."""
     n = len(outputs)
     return np.asarray(np.isfinite(outputs).reshape(n, outputs.size // max(n, 1)).all(1))
 

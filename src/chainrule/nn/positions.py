@@ -24,6 +24,7 @@ from chainrule.nn.embeddings import embedding
 from chainrule.nn.losses.checks import check_capacity, checked
 from chainrule.nn.module import Module
 from chainrule.nn.parameter import drawn
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.random import randn
@@ -113,6 +114,7 @@ class SinusoidalPositions(_Waves):
             [0.84147096, 0.5403023 ]])
     """
 
+    @in_single
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
         """Add sinusoidal positional encodings to x, from position ``start`` on."""
         x = as_tensor(x)
@@ -142,6 +144,7 @@ class RotaryPositions(_Waves):
             [0.5403023 , 0.84147096]])
     """
 
+    @in_single
     def forward(self, x: Tensor, start: Start = 0) -> Tensor:
         """Rotate pairs of x by angles of their positions, from ``start`` on (RoPE)."""
         x = as_tensor(x)

@@ -41,6 +41,7 @@ from chainrule.nn.utils.rnn import (
     pad_packed_sequence,
 )
 from chainrule.operations.accepted import TensorLike
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -234,9 +235,23 @@ class _Recurrent(RecurrentStep, Generic[S]):
         """Run one direction of a recurrent layer: return final states and outputs."""
 
         xs = (self._product(suffix, x), *([] if within is None else [within]))
-        step, backwards = _step(self._rule()), suffix.endswith("reverse")
-        last, y = loop(step, self._weights(suffix), first, xs, reverse=backwards)
-        return last, y if within is None else where(within, y, 0.0)
+        return _looped(
+            _step(self._rule()), self._weights(suffix), first, xs, suffix, within
+        )
+
+
+@in_single  # states that are rounded at each step lose what is added to them
+def _looped(
+    step: Any,
+    weights: Weights,
+    first: States,
+    xs: tuple[Tensor, ...],
+    suffix: str,
+    within: Tensor | None,
+) -> tuple[States, Tensor]:
+    """Run the loop of one direction: return final states and outputs."""
+    last, y = loop(step, weights, first, xs, reverse=suffix.endswith("reverse"))
+    return last, y if within is None else where(within, y, 0.0)
 
 
 @functools.lru_cache(maxsize=16)
@@ -255,7 +270,7 @@ def _step(rule: Rule) -> Any:
 
 
 def _within(kind: str, lengths: Any, x: Tensor) -> Tensor:
-    """Return which steps are within their sequences' lengths, bool (T, N, 1)."""
+    """Return the mask of steps within their sequences' lengths, bool (T, N, 1)."""
     lengths, shape = as_tensor(lengths), x.shape[1:-1]
     if not lengths.dtype.is_integer:
         raise DTypeError(

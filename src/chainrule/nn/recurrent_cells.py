@@ -117,7 +117,7 @@ class RecurrentStep(Module):
         return linear(x, weight, bias)
 
     def _weights(self, suffix: str) -> Weights:
-        """Return what a recurrent step multiplies its state by, U and c, and R."""
+        """Return a step's parameters that meet its state: U, c and R, or None each."""
         names = ("weight_hh", "bias_hh", "weight_hr")
         has = (True, self.bias, self.proj_size)
         return tuple(

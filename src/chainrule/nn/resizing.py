@@ -15,6 +15,7 @@ from chainrule.nn.affine import along
 from chainrule.nn.arguments import Size, flag, integer, number, per_axis
 from chainrule.nn.function import as_function
 from chainrule.nn.module import Module
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -123,6 +124,7 @@ class Upsample(Module):
             )
         self._per_axis(_length(scale_factor if size is None else size))
 
+    @in_single
     def forward(self, x: Tensor) -> Tensor:
         """Return signals or images resized by interpolation."""
         x = as_tensor(x)

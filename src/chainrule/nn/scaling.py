@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, NonFiniteError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.graph.types import DType
+from chainrule.graph.types import DType, numeric
 from chainrule.nn.arguments import Count, floating, layer_name, positive_integers
 from chainrule.nn.module import Module
 from chainrule.operations.operands import promote
@@ -178,7 +178,7 @@ def _in_float64(data: Any) -> Array:
     """Convert measured data to float64, without rounding to float32 first."""
     if not isinstance(data, Tensor):
         array = np.asarray(data, np.float64 if isinstance(data, list | tuple) else None)
-        if array.dtype.kind in "biuf":
+        if numeric(array):
             return array.astype(np.float64)
     return as_tensor(data).numpy().astype(np.float64)
 

@@ -21,6 +21,7 @@ from chainrule.nn.module import Module, Parameter
 from chainrule.nn.normalization import normalize
 from chainrule.nn.parameter import drawn
 from chainrule.operations.arguments import axis_of
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
@@ -138,6 +139,7 @@ class Bilinear(Module):
         return bilinear(x1, x2, self.weight, self.bias)
 
 
+@in_single
 def bilinear(x1: Any, x2: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute x₁ᵀ A x₂ + b as :class:`Bilinear`, with weight (o, n, m) and bias (o,).
 
@@ -164,6 +166,7 @@ def bilinear(x1: Any, x2: Any, weight: Tensor, bias: Tensor | None = None) -> Te
     return y if bias is None else y + bias
 
 
+@in_single
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Compute the cosine similarity x₁ · x₂/(max(‖x₁‖, ε) max(‖x₂‖, ε)) along ``dim``.
 
@@ -178,6 +181,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
     return (normalize(a, 2.0, dim, eps) * normalize(b, 2.0, dim, eps)).sum(dim)
 
 
+@in_single
 def pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:

@@ -15,6 +15,7 @@ from chainrule.nn.uninitialized import has_numbers
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _, joined
+from chainrule.util.dlpack import from_dlpack
 
 
 class IncompatibleKeys(NamedTuple):
@@ -66,11 +67,13 @@ def load_state(
 
 
 def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
-    """Return what a ``state_dict`` has under a name as an array."""
+    """Return a value of a ``state_dict`` as an array."""
     own = isinstance(value, Tensor)
     if isinstance(value, Parameter) if own else getattr(value, "is_leaf", False):
         value = value.detach()  # numbers of a parameter, ours or PyTorch's
     try:
+        if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # no array for NumPy
+            return from_dlpack(value)
         return np.asarray(value)
     except ChainruleError:
         raise  # a parameter without numbers says so itself

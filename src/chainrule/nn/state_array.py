@@ -117,8 +117,10 @@ def _refusal(array: np.ndarray[Any, Any]) -> ArgumentError:
 
 def state_array(array: np.ndarray[Any, Any]) -> StateArray:
     """Return a read-only view of an array for a ``state_dict``."""
-    buffer: Any = array
-    return np.asarray(memoryview(buffer).toreadonly()).view(StateArray)
+    narrow = array.dtype.name == "bfloat16"  # which Python's buffers do not have
+    buffer: Any = array.view(np.uint16) if narrow else array
+    fixed = np.asarray(memoryview(buffer).toreadonly())
+    return (fixed.view(array.dtype) if narrow else fixed).view(StateArray)
 
 
 def _refusing(name: str) -> Callable[..., Any]:

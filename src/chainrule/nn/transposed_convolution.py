@@ -16,9 +16,11 @@ from chainrule.nn.convolution import (
     check_kernels,
     convolve,
 )
+from chainrule.operations.autocasting import is_mixed, short
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
-from chainrule.tensor import Tensor, as_tensor
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util.validation import choice
 
@@ -233,6 +235,7 @@ def conv_transpose3d(
     return _conv_transpose("ConvTranspose3d", 3, input, weight, bias, *slides)
 
 
+@in_single
 def _conv_transpose(
     kind: str,
     axes: int,
@@ -282,10 +285,14 @@ def _conv_transpose(
             got=f"{got}, padding={padding}",
             fix=_("less padding, or a larger input"),
         )
+    mixed = is_mixed(x.dtype)
+    if mixed:
+        x, weight = wrap(short(x.value)), wrap(short(weight.value))
     flipped = weight.flip(*range(2, axes + 2))
     slides = {"strides": (1,) * axes, "padding": pads, "lhs_dilation": strides}
     y = convolve(x, flipped, "co", groups, **slides, rhs_dilation=dilations)
-    return add_bias(y, bias, single)
+    y = add_bias(y, bias, single)
+    return wrap(short(y.value)) if mixed else y
 
 
 def _output_padding(

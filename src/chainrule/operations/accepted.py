@@ -27,7 +27,7 @@ class SupportsDLPack(Protocol):
         ...
 
     def __dlpack_device__(self) -> tuple[Any, Any]:
-        """Return where the memory is."""
+        """Return the kind and the number of the device that has the memory."""
         ...
 
 

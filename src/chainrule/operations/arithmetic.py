@@ -15,6 +15,7 @@ from chainrule.graph.apply import apply
 from chainrule.graph.context import context
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
+from chainrule.operations.narrow import NARROW, in_single
 from chainrule.operations.op import op
 from chainrule.operations.operands import (
     TensorBase,
@@ -101,7 +102,7 @@ def mul(x: Value, other: Value) -> Value:
     )
 
 
-@op("divide", "true_divide", operator="truediv", in_place=True)
+@op("divide", "true_divide", operator="truediv", in_place=True, wide=False)
 def div(
     x: Any, other: Any, *, rounding_mode: Literal["floor", "trunc"] | None = None
 ) -> Value:
@@ -110,9 +111,15 @@ def div(
     Integers become float32, unless ``rounding_mode`` rounds the quotient.
     """
     if rounding_mode is None:
-        return apply(prims.div, float_operands(x, other), {})
+        values = float_operands(x, other)
+        if values[0].dtype is NARROW:
+            return in_single(div)(x, other)
+        return apply(prims.div, values, {})
     validation.choice("floor", "trunc")("rounding_mode", rounding_mode)
-    x, other = operands(x, other)
+    values = operands(x, other)
+    if values[0].dtype is NARROW:
+        return in_single(div)(x, other, rounding_mode=rounding_mode)
+    x, other = values
     if rounding_mode == "floor":
         return floor_divide(x, other)
     if x.dtype.is_float:
@@ -142,7 +149,7 @@ def neg(x: Value) -> Value:
     return prims.neg(x)
 
 
-@op(operator="pos")
+@op(operator="pos", wide=False)
 def positive(x: Value) -> Value:
     """Return a copy of the tensor x: the unary operator +x."""
     return movement.copy(x)
@@ -254,7 +261,7 @@ def select(condition: Value, a: Value, b: Value) -> Value:
     return prims.where(broadcast_to(condition, shape), a, b)
 
 
-@op(method=False)
+@op(method=False, wide=False)
 def where(condition: Any, x: Any, other: Any) -> Value:
     """Return elements of x where ``condition`` is true, else of ``other``, broadcast.
 
@@ -265,7 +272,7 @@ def where(condition: Any, x: Any, other: Any) -> Value:
     return select(value_of(condition), *operands_of_own_shapes(x, other))
 
 
-@op(name="where", public=False)
+@op(name="where", public=False, wide=False)
 def where_method(x: Any, condition: Any, other: Any) -> Value:
     """Return the tensor's elements where ``condition`` is true, else of ``other``."""
     return where(condition, x, other)
@@ -281,7 +288,7 @@ def operands_of_own_shapes(a: Any, b: Any) -> tuple[Value, Value]:
     return v, number_operand(v, b)
 
 
-@op(in_place=True)
+@op(in_place=True, wide=False)
 def masked_fill(x: Value, mask: Any, value: Any) -> Value:
     """Return the tensor with a number in all places where ``mask`` is true."""
     fill = value_of(value, x.dtype)
@@ -310,13 +317,13 @@ def lerp(start: Any, end: Any, weight: Any) -> Value:
 # -- comparisons ----------------------------------------------------------------------
 
 
-@op(operator="eq")
+@op(operator="eq", wide=False)
 def eq(x: Value, other: Value) -> Value:
     """Return x = other of two tensors by element; :func:`equal` returns one bool."""
     return prims.equal(x, other)
 
 
-@op("not_equal", operator="ne")
+@op("not_equal", operator="ne", wide=False)
 def ne(x: Value, other: Value) -> Value:
     """Return x ≠ other of two tensors, element by element."""
     return integers.bitwise_not(prims.equal(x, other))
@@ -325,13 +332,13 @@ def ne(x: Value, other: Value) -> Value:
 not_equal = ne
 
 
-@op("less", operator="lt")
+@op("less", operator="lt", wide=False)
 def lt(x: Value, other: Value) -> Value:
     """Return x < other of two tensors, element by element."""
     return prims.less(x, other)
 
 
-@op("less_equal", operator="le")
+@op("less_equal", operator="le", wide=False)
 def le(x: Value, other: Value) -> Value:
     """Return x ≤ other of two tensors, element by element."""
     return integers.bitwise_or(prims.less(x, other), prims.equal(x, other))
@@ -340,19 +347,19 @@ def le(x: Value, other: Value) -> Value:
 less_equal = le
 
 
-@op("greater", operator="gt")
+@op("greater", operator="gt", wide=False)
 def gt(x: Value, other: Value) -> Value:
     """Return x > other of two tensors, element by element."""
     return prims.less(other, x)
 
 
-@op("greater_equal", operator="ge")
+@op("greater_equal", operator="ge", wide=False)
 def ge(x: Value, other: Value) -> Value:
     """Return x ≥ other of two tensors, element by element."""
     return le(other, x)
 
 
-@op
+@op(wide=False)
 def equal(x: Any, other: Any) -> bool:
     """Return whether two tensors have equal shapes and numbers; ``==`` is per element.
 
@@ -416,13 +423,13 @@ def allclose(
     return reduce_prod(close, axes=tuple(range(len(close.shape))))
 
 
-@op
+@op(wide=False)
 def isnan(x: Value) -> Value:
     """Return whether each element of a tensor is NaN."""
     return prims.isnan(x) if x.dtype.is_float else _constant_truth(False, x)
 
 
-@op
+@op(wide=False)
 def isinf(x: Value) -> Value:
     """Return whether each element of a tensor is ∞ or −∞."""
     if not x.dtype.is_float:
@@ -430,7 +437,7 @@ def isinf(x: Value) -> Value:
     return prims.equal(prims.abs_(x), number(float("inf"), x))
 
 
-@op
+@op(wide=False)
 def isfinite(x: Value) -> Value:
     """Return whether each element of a tensor is finite: neither ±∞ nor NaN."""
     if not x.dtype.is_float:
@@ -450,61 +457,61 @@ def is_true(x: Value) -> Value:
     return x if x.dtype is DType.bool else ne(x, number(0, x))
 
 
-@op(in_place=True)
+@op(in_place=True, wide=False)
 def logical_not(x: Value) -> Value:
     """Return the logical not of a tensor: whether each element is 0."""
     return integers.bitwise_not(is_true(x))
 
 
-@op(in_place=True)
+@op(in_place=True, wide=False)
 def logical_and(x: Value, other: Value) -> Value:
     """Return the logical and of two tensors: whether both elements differ from 0."""
     return integers.bitwise_and(is_true(x), is_true(other))
 
 
-@op(in_place=True)
+@op(in_place=True, wide=False)
 def logical_or(x: Value, other: Value) -> Value:
     """Return the logical or of two tensors: whether an element differs from 0."""
     return integers.bitwise_or(is_true(x), is_true(other))
 
 
-@op(in_place=True)
+@op(in_place=True, wide=False)
 def logical_xor(x: Value, other: Value) -> Value:
     """Return the logical exclusive or: whether exactly one of two elements is not 0."""
     return integers.bitwise_xor(is_true(x), is_true(other))
 
 
-@op("bitwise_invert", operator="invert", in_place=True)
+@op("bitwise_invert", operator="invert", in_place=True, wide=False)
 def bitwise_not(x: Value) -> Value:
     """Return the bitwise complement of an integer tensor."""
     return integers.bitwise_not(x)
 
 
-@op(operator="and", in_place=True)
+@op(operator="and", in_place=True, wide=False)
 def bitwise_and(x: Value, other: Value) -> Value:
     """Return the bitwise and of integer tensors: bits set in both operands."""
     return integers.bitwise_and(x, other)
 
 
-@op(operator="or", in_place=True)
+@op(operator="or", in_place=True, wide=False)
 def bitwise_or(x: Value, other: Value) -> Value:
     """Return the bitwise or of integer tensors: bits set in at least one operand."""
     return integers.bitwise_or(x, other)
 
 
-@op(operator="xor", in_place=True)
+@op(operator="xor", in_place=True, wide=False)
 def bitwise_xor(x: Value, other: Value) -> Value:
     """Return the bitwise exclusive or of integers: bits set in exactly one operand."""
     return integers.bitwise_xor(x, other)
 
 
-@op(operator="lshift", in_place=True)
+@op(operator="lshift", in_place=True, wide=False)
 def bitwise_left_shift(x: Value, other: Value) -> Value:
     """Shift the bits of an integer tensor left: x · 2^other."""
     return integers.shift_left(x, other)
 
 
-@op(operator="rshift", in_place=True)
+@op(operator="rshift", in_place=True, wide=False)
 def bitwise_right_shift(x: Value, other: Value) -> Value:
     """Shift the bits of an integer tensor right: ⌊x / 2^other⌋."""
     return integers.shift_right(x, other)

@@ -113,7 +113,7 @@ def heaviside(x: Value, values: Value) -> Value:
     return where(prims.equal(x, zero), values, step)
 
 
-@op(in_place=True)
+@op(in_place=True, wide=False)
 def fill(x: Value, value: Any) -> Value:
     """Return a tensor of x's shape and dtype that has one value everywhere."""
     v = value_of(value, x.dtype)

@@ -38,6 +38,7 @@ from chainrule.primitives.movement import copy as copied
 from chainrule.primitives.movement import reshape
 from chainrule.text import _
 from chainrule.util import validation
+from chainrule.util.dlpack import from_dlpack as from_dlpack_of
 
 
 def _own(v: Value, like: Value | None = None) -> Value:
@@ -436,7 +437,7 @@ def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Any:
             got=f"{type(x).__name__}",
             fix="cr.asarray(x)",
         )
-    return value_of(np.from_dlpack(x))
+    return value_of(from_dlpack_of(x))
 
 
 def _refuse_sharing(copy: bool | None) -> None:

@@ -41,7 +41,7 @@ def triu(x: Value, diagonal: int = 0) -> Value:
 
 
 def _below(x: Value, k: int) -> Value:
-    """Return where elements of matrices are below the k-th diagonal, as bool."""
+    """Return the mask of matrix elements below the k-th diagonal, j < i + k."""
     if len(x.shape) < 2:
         raise ShapeError(
             _("Triangles are parts of matrices."),

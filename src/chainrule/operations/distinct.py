@@ -74,7 +74,7 @@ def unique_consecutive(
 
 
 def _lines(x: Value, name: str, dim: Any) -> tuple[Array, Value, int | None]:
-    """Return the numbers of a tensor, the tensor, and the axis that is asked for."""
+    """Return a tensor's numbers, the tensor and the checked axis, flat without one."""
     numbers = numbers_for(x, name)
     if dim is None:
         return numbers, reshaped(x, (-1,)), None

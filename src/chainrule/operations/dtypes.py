@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from chainrule.errors import ArgumentError, DTypeError
 from chainrule.graph.node import Value
-from chainrule.graph.types import DType, as_dtype
+from chainrule.graph.types import Dim, DType, as_dtype, size_of
 from chainrule.operations.device import check_device
 from chainrule.operations.op import Viewed, op
 from chainrule.operations.operands import (
@@ -63,11 +61,11 @@ def finfo(type: Any) -> FloatInfo:
     if not dtype.is_float:
         raise DTypeError(
             _("finfo is of floats."),
-            expected=_("float32 or float64"),
+            expected=_("float32, float64 or bfloat16"),
             got=dtype.name,
             fix="iinfo",
         )
-    limits = np.finfo(dtype.numpy)
+    limits = dtype.limits
     names = ("eps", "max", "min", "smallest_normal", "tiny")
     return FloatInfo(
         bits=limits.bits, dtype=dtype, **{n: float(getattr(limits, n)) for n in names}
@@ -90,7 +88,7 @@ def iinfo(type: Any) -> IntegerInfo:
             got=dtype.name,
             fix="finfo",
         )
-    limits = np.iinfo(dtype.numpy)
+    limits = dtype.limits
     return IntegerInfo(
         bits=limits.bits, max=int(limits.max), min=int(limits.min), dtype=dtype
     )
@@ -158,6 +156,29 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
     for number in numbers:
         common = number_dtype(number, common)
     return common
+
+
+@op(method=False)
+def promote_types(type1: Any, type2: Any) -> DType:
+    """Return the dtype to which two dtypes are promoted.
+
+    >>> import chainrule as cr
+    >>> cr.promote_types(cr.int32, cr.uint8)
+    chainrule.int32
+    """
+    return promote(as_dtype(type1), as_dtype(type2))
+
+
+@op(method=False)
+def is_floating_point(x: Value) -> bool:
+    """Return whether a tensor's dtype is floating."""
+    return x.dtype.is_float
+
+
+@op(method=False)
+def numel(x: Value) -> Dim:
+    """Return a tensor's number of elements; a product of names for symbolic sizes."""
+    return size_of(x.shape)
 
 
 @op(method=False)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from chainrule.composites import activations, elementary
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
@@ -123,25 +121,25 @@ def tan(x: Value) -> Value:
     return div(trigonometry.sin(x), trigonometry.cos(x))
 
 
-@op(floats=True, in_place=True)
+@op("arcsin", floats=True, in_place=True)
 def asin(x: Value) -> Value:
     """Return the arcsine: the angle from −π/2 to π/2 with a given sine."""
     return elementary.asin(x)
 
 
-@op(floats=True, in_place=True)
+@op("arccos", floats=True, in_place=True)
 def acos(x: Value) -> Value:
     """Return the arccosine: the angle from 0 to π with a given cosine."""
     return elementary.acos(x)
 
 
-@op(floats=True, in_place=True)
+@op("arctan", floats=True, in_place=True)
 def atan(x: Value) -> Value:
     """Return the arctangent: the angle from −π/2 to π/2 with a given tangent."""
     return trigonometry.atan2(x, number(1, x))
 
 
-@op(floats=True, in_place=True)
+@op("arctan2", floats=True, in_place=True)
 def atan2(x: Value, other: Value) -> Value:
     """Return the angle of the point (other, x), from −π to π."""
     return trigonometry.atan2(x, other)
@@ -165,19 +163,19 @@ def tanh(x: Value) -> Value:
     return prims.tanh(x)
 
 
-@op(floats=True, in_place=True)
+@op("arcsinh", floats=True, in_place=True)
 def asinh(x: Value) -> Value:
     """Return the inverse hyperbolic sine ln(x + √(x² + 1))."""
     return elementary.asinh(x)
 
 
-@op(floats=True, in_place=True)
+@op("arccosh", floats=True, in_place=True)
 def acosh(x: Value) -> Value:
     """Return the inverse hyperbolic cosine ln(x + √(x² − 1)), ≥ 0."""
     return elementary.acosh(x)
 
 
-@op(floats=True, in_place=True)
+@op("arctanh", floats=True, in_place=True)
 def atanh(x: Value) -> Value:
     """Return the inverse hyperbolic tangent ½ ln((1 + x) / (1 − x))."""
     twice = prims.sub(prims.log1p(x), prims.log1p(prims.neg(x)))
@@ -255,7 +253,7 @@ def copysign(x: Value, other: Value) -> Value:
     return prims.copysign(x, other)
 
 
-@op(floats=True, in_place=True)
+@op(floats=True, in_place=True, wide=False)
 def nextafter(x: Value, other: Value) -> Value:
     """Return the next floating-point number from x towards ``other``."""
     return prims.nextafter(x, other)
@@ -273,7 +271,7 @@ def ceil(x: Value) -> Value:
     return prims.neg(prims.floor(prims.neg(x))) if x.dtype.is_float else x
 
 
-@op(in_place=True)
+@op("fix", in_place=True)
 def trunc(x: Value) -> Value:
     """Return the integer part of each element of a tensor."""
     if not x.dtype.is_float:
@@ -304,7 +302,7 @@ def round_(x: Value, decimals: int = 0) -> Value:
     return div(prims.round_(mul(x, scale)), scale)
 
 
-@op(in_place=True)
+@op(in_place=True, wide=False)
 def nan_to_num(
     x: Value,
     nan: float = 0.0,
@@ -314,7 +312,7 @@ def nan_to_num(
     """Replace a tensor's NaN and ±∞ by numbers, by default 0 and the extremes."""
     if not x.dtype.is_float:
         return x
-    limit = float(np.finfo(x.dtype.numpy).max)
+    limit = float(x.dtype.limits.max)
     high = limit if posinf is None else posinf
     low = -limit if neginf is None else neginf
     result = where(isnan(x), number(nan, x), x)

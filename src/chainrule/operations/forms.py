@@ -21,6 +21,7 @@ from chainrule.graph.context import context
 from chainrule.graph.node import Value
 from chainrule.operations import names
 from chainrule.operations.device import check_device
+from chainrule.operations.narrow import NARROW, computed, has_narrow, is_wide
 from chainrule.operations.op import INVALID_CALL, OPS, SIGNS, Op, Viewed
 from chainrule.operations.operands import (
     TensorBase,
@@ -178,7 +179,7 @@ class Forms:
     def _of_one(self, item: Op) -> Callable[..., Any]:
         """Return the public form of a tensor function of one tensor, with few calls."""
         function, known, wrap = item.function, item.keywords, self.wrap
-        floats, of_tensor = item.floats, item.of_tensor
+        floats, of_tensor, wide = item.floats, item.of_tensor, is_wide(item)
 
         def call(x: Any = MISSING, /, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -197,8 +198,12 @@ class Forms:
                         x = x._value
                     else:
                         x = x.value
+                    if x.dtype is NARROW and wide:
+                        return wrap(computed(item, function, (x, *args), kwargs))
                     if floats and not x.dtype.is_float:
                         x = floating(x)
+                elif wide and has_narrow((x, *args)):
+                    return wrap(computed(item, function, (x, *args), kwargs))
                 return wrap(function(x, *args, **kwargs))
             except (ChainruleError, FloatingPointError):
                 raise
@@ -209,7 +214,7 @@ class Forms:
 
     def _viewing(self, item: Op) -> Callable[..., Any]:
         """Return the public form of a tensor function whose result may be a view."""
-        function, known = item.function, item.keywords
+        function, known, wide = item.function, item.keywords, is_wide(item)
 
         def call(x: Any = MISSING, /, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -223,7 +228,10 @@ class Forms:
                     x = self.wrap(value_of(x))
                 plain = x._base is None and x._pending is None and context.trace is None
                 v = x._value if plain else x.value
-                shown = function(v, *args, **kwargs)
+                if v.dtype is NARROW and wide:
+                    shown = computed(item, function, (v, *args), kwargs)
+                else:
+                    shown = function(v, *args, **kwargs)
                 if type(shown) is not Viewed:
                     return self.result(x, v, shown)
                 if shown.view is None:
@@ -242,13 +250,18 @@ class Forms:
         There x is the first argument, and v what it was converted to.
         """
         function, known, convert = item.function, item.keywords, self._converter(item)
-        converted = item.of_tensor + item.of_pair
+        converted, wide = item.of_tensor + item.of_pair, is_wide(item)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 if len(args) < converted or not known.issuperset(kwargs):
                     args, kwargs = item.arranged(args, kwargs)
                 x, values = convert(args)
+                if wide and (
+                    values[0].dtype is NARROW if converted else has_narrow(args)
+                ):
+                    whole = _whole(function, convert)
+                    return finish(x, None, computed(item, whole, args, kwargs))
                 result = function(*values, **kwargs)
                 return finish(x, values[0] if values else None, result)
             except (ChainruleError, FloatingPointError):
@@ -315,6 +328,7 @@ class Forms:
     def _operators(self, item: Op, call: Any) -> dict[str, Callable[..., Any]]:
         """Return a tensor function's operator, its reflected and its in-place form."""
         name, function, wrap = item.operator, item.function, self.wrap
+        wide = is_wide(item)
         if len(item.positional) == 1:
             return {f"__{name}__": lambda x: call(x)}
         made = {f"__{name}__": self._operator(item) if item.of_pair else call}
@@ -322,6 +336,9 @@ class Forms:
             convert = self._converter(item)
 
             def reflected(x: Any, other: Any) -> Any:
+                if wide and x.dtype is NARROW:
+                    whole = _whole(function, convert)
+                    return wrap(computed(item, whole, (other, x), {}))
                 return wrap(function(*convert((other, x))[1]))
 
             made[f"__r{name}__"] = reflected
@@ -330,7 +347,7 @@ class Forms:
 
     def _operator(self, item: Op) -> Callable[..., Any]:
         function, wrap, tensor = item.function, self.wrap, self.tensor
-        compares = item.operator not in SIGNS
+        compares, wide = item.operator not in SIGNS, is_wide(item)
 
         def direct(x: Any, other: Any) -> Any:
             # This is a part of every eager operation, so most tensors are done at once.
@@ -343,10 +360,19 @@ class Forms:
                 and context.trace is None
             ):
                 v, w = x._value, other._value
-                if v.shape == w.shape and v.dtype is w.dtype:
+                if v.shape == w.shape and v.dtype is w.dtype and v.dtype is not NARROW:
                     return wrap(function(v, w))
             elif compares and (other is None or isinstance(other, str)):
                 return NotImplemented
-            return wrap(function(*operands(x, other)))
+            v, w = operands(x, other)
+            if v.dtype is NARROW and wide:
+                whole = _whole(function, lambda args: (None, operands(*args)))
+                return wrap(computed(item, whole, (x, other), {}))
+            return wrap(function(v, w))
 
         return direct
+
+
+def _whole(function: Callable[..., Any], convert: Callable[..., Any]) -> Any:
+    """Return a function of values as one of a call's arguments, converted to values."""
+    return lambda *args, **kwargs: function(*convert(args)[1], **kwargs)

@@ -58,7 +58,7 @@ def _points(n: int | None, default: Any) -> int:
 
 
 def _named(norm: Norm | None) -> Norm:
-    """Return what a transform without a norm has."""
+    """Return the norm of a Fourier transform; "backward" by default."""
     return "backward" if norm is None else norm
 
 

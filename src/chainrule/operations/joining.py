@@ -72,7 +72,7 @@ def stack(arrays: Sequence[Any], dim: int = 0) -> Value:
     return concatenated([reshaped(v, with_ones(v, dim)) for v in values], axis)
 
 
-@op(method=False)
+@op("row_stack", method=False)
 def vstack(arrays: Sequence[Any]) -> Value:
     """Stack tensors vertically, along the first axis; vectors and numbers are rows."""
     values = [value_of(x) for x in arrays]
@@ -115,7 +115,7 @@ def with_rank(shape: Shape, least: int) -> Shape:
 
 
 def _at_least(least: int, tensors: tuple[Any, ...]) -> Any:
-    """Return views of tensors with at least so many axes, of one a single one."""
+    """Return tensors as views of at least ``least`` axes; one tensor as itself."""
     several = numbers_of(tensors)
     made = [
         x if isinstance(x, TensorBase) else TensorBase._new(value_of(x))

@@ -121,7 +121,7 @@ def inv(A: Value) -> Value:
 
 @op(module="linalg")
 def inv_ex(A: Value, *, check_errors: bool = False) -> InverseEx:
-    """Return the inverse of matrices, and where each is singular, or 0."""
+    """Return the inverse of matrices, and each one's first zero pivot, or 0."""
     square("inv", A)
     x, info = prims.solve(A, identity(A))
     return InverseEx(succeeded(x, info, SINGULAR) if check_errors else x, info)

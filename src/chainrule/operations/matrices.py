@@ -145,7 +145,7 @@ def finite(name: str, x: Value) -> Value:
 
 
 def succeeded(x: Value, info: Value, why: tuple[str, str, str]) -> Value:
-    """Return a result; a run in which some ``info`` is not 0 is refused.
+    """Return a result, with a check in each run that every ``info`` is 0.
 
     Args:
         x: the result.

@@ -279,7 +279,7 @@ def permute(x: Value, *dims: Any) -> Viewed:
     return permuted(x, permutation(x.shape, numbers_of(dims)))
 
 
-@op("swapaxes")
+@op("swapaxes", "swapdims")
 def transpose(x: Value, dim0: int, dim1: int) -> Viewed:
     """Exchange two axes of the tensor."""
     if not x.shape:  # its axes 0 and −1 are one

@@ -40,18 +40,21 @@ FAMILIES: dict[str, dict[str, str]] = {
     "elementwise": {
         "": """
             exp exp2 expm1 log log1p log2 log10 logaddexp sqrt rsqrt reciprocal hypot
-            sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc
-            relu sigmoid softmax log_softmax sign sgn signbit copysign nextafter floor
-            ceil trunc round nan_to_num
+            sin cos tan asin arcsin acos arccos atan arctan atan2 arctan2 sinh cosh tanh
+            asinh arcsinh acosh arccosh atanh arctanh erf erfc relu sigmoid softmax
+            log_softmax sign sgn signbit copysign nextafter floor ceil trunc fix round
+            nan_to_num
         """,
         "Tensor": """
             exp exp_ exp2 exp2_ expm1 expm1_ log log_ log1p log1p_ log2 log2_ log10
             log10_ logaddexp sqrt sqrt_ rsqrt rsqrt_ reciprocal reciprocal_ hypot hypot_
-            sin sin_ cos cos_ tan tan_ asin asin_ acos acos_ atan atan_ atan2 atan2_
-            sinh sinh_ cosh cosh_ tanh tanh_ asinh asinh_ acosh acosh_ atanh atanh_ erf
-            erf_ erfc erfc_ relu relu_ sigmoid sigmoid_ softmax log_softmax sign sgn
-            sign_ sgn_ signbit copysign copysign_ nextafter nextafter_ floor floor_ ceil
-            ceil_ trunc trunc_ round round_ nan_to_num nan_to_num_
+            sin sin_ cos cos_ tan tan_ asin arcsin asin_ arcsin_ acos arccos acos_
+            arccos_ atan arctan atan_ arctan_ atan2 arctan2 atan2_ arctan2_ sinh sinh_
+            cosh cosh_ tanh tanh_ asinh arcsinh asinh_ arcsinh_ acosh arccosh acosh_
+            arccosh_ atanh arctanh atanh_ arctanh_ erf erf_ erfc erfc_ relu relu_
+            sigmoid sigmoid_ softmax log_softmax sign sgn sign_ sgn_ signbit copysign
+            copysign_ nextafter nextafter_ floor floor_ ceil ceil_ trunc fix trunc_ fix_
+            round round_ nan_to_num nan_to_num_
         """,
     },
     "combinations": {
@@ -122,14 +125,14 @@ FAMILIES: dict[str, dict[str, str]] = {
         "": """
             reshape flatten ravel unflatten squeeze unsqueeze expand_dims expand
             broadcast_to broadcast_arrays broadcast_tensors broadcast_shapes sum_to_size
-            clone unfold permute permute_dims transpose swapaxes t matrix_transpose
-            movedim moveaxis flip fliplr flipud rot90 roll
+            clone unfold permute permute_dims transpose swapaxes swapdims t
+            matrix_transpose movedim moveaxis flip fliplr flipud rot90 roll
         """,
         "Tensor": """
             reshape view view_as reshape_as flatten ravel unflatten squeeze unsqueeze
             expand_dims expand broadcast_to expand_as sum_to_size clone unfold permute
-            permute_dims transpose swapaxes t movedim moveaxis flip fliplr flipud rot90
-            roll
+            permute_dims transpose swapaxes swapdims t movedim moveaxis flip fliplr
+            flipud rot90 roll
         """,
     },
     "diagonals": {
@@ -143,8 +146,9 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "joining": {
         "": """
-            concat cat concatenate stack vstack hstack dstack column_stack atleast_1d
-            atleast_2d atleast_3d cartesian_prod combinations tile repeat_interleave pad
+            concat cat concatenate stack vstack row_stack hstack dstack column_stack
+            atleast_1d atleast_2d atleast_3d cartesian_prod combinations tile
+            repeat_interleave pad
         """,
         "Tensor": """
             combinations repeat tile repeat_interleave
@@ -187,11 +191,11 @@ FAMILIES: dict[str, dict[str, str]] = {
     "products": {
         "": """
             matmul mm bmm mv dot addmm addmv addr baddbmm addbmm vecdot tensordot outer
-            einsum
+            ger einsum
         """,
         "Tensor": """
             matmul __matmul__ __rmatmul__ __imatmul__ mm bmm mv dot addmm addmm_ addmv
-            addmv_ addr addr_ baddbmm baddbmm_ addbmm addbmm_ outer
+            addmv_ addr addr_ baddbmm baddbmm_ addbmm addbmm_ outer ger
         """,
     },
     "vectors": {
@@ -293,7 +297,8 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "dtypes": {
         "": """
-            finfo iinfo isdtype result_type can_cast astype
+            finfo iinfo isdtype result_type promote_types is_floating_point numel
+            can_cast astype
         """,
     },
 }

@@ -271,7 +271,7 @@ def cross(x: Value, other: Any, *, dim: int = -1) -> Value:
 # -- other ways to look at matrices ----------------------------------------------------
 
 
-@op(name="diagonal", module="linalg")
+@op(name="diagonal", module="linalg", wide=False)
 def diagonal_last(
     A: Value, *, offset: int = 0, dim1: int = -2, dim2: int = -1
 ) -> Viewed:

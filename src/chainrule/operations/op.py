@@ -112,6 +112,8 @@ class Op:
         operator: the name of Python's operator, such as ``"add"``.
         in_place: whether there is a method ``name_`` that changes the tensor.
         floats: whether integers are converted to float32 first.
+        wide: whether bfloat16 is computed in float32 and the result rounded once; None
+            for what the family does, see :mod:`chainrule.operations.narrow`.
         creates: whether the function creates a tensor, and takes ``device=`` and
             ``requires_grad=`` too.
         module: the module of the package that has the function, ``"special"`` for
@@ -129,6 +131,7 @@ class Op:
         operator: str = "",
         in_place: bool = False,
         floats: bool = False,
+        wide: bool | None = None,
         creates: bool = False,
         module: str = "",
     ) -> None:
@@ -136,7 +139,7 @@ class Op:
         self.name = name or function.__name__.removesuffix("_")
         self.method, self.public = method and not module, public and not module
         self.operator, self.in_place = operator, in_place
-        self.floats, self.creates = floats, creates
+        self.floats, self.creates, self.wide = floats, creates, wide
         code, kinds = inspect.unwrap(function).__code__, function.__annotations__
         count = code.co_argcount + code.co_kwonlyargcount
         self.positional = code.co_varnames[: code.co_argcount]

@@ -78,8 +78,11 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     wanted = None if dtype is None else as_dtype(dtype).numpy
     if isinstance(data, TensorBase):
         return np.array(data.numpy(), dtype=wanted)
-    if hasattr(data, "__dlpack__") and not hasattr(data, "__array__"):
-        data = np.from_dlpack(data)
+    torchs = str(getattr(data, "dtype", "")) == "torch.bfloat16"  # no __array__ then
+    if hasattr(data, "__dlpack__") and (torchs or not hasattr(data, "__array__")):
+        from chainrule.util.dlpack import from_dlpack
+
+        data = from_dlpack(data)
     try:
         array = np.array(data, dtype=wanted)
     except ChainruleError:
@@ -156,6 +159,8 @@ def promote(a: DType, b: DType) -> DType:
         return a
     if a.is_float != b.is_float:
         return a if a.is_float else b
+    if DType.bfloat16 in (a, b):  # every float holds its numbers
+        return b if a is DType.bfloat16 else a
     common = as_dtype(np.promote_types(a.numpy, b.numpy))
     if common.is_float and not a.is_float:
         raise DTypeError(

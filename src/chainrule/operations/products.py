@@ -12,6 +12,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import axis_of
 from chainrule.operations.arithmetic import add, is_one, mul, times
+from chainrule.operations.autocasting import dot, is_mixed
 from chainrule.operations.op import op
 from chainrule.operations.operands import (
     astype,
@@ -24,7 +25,7 @@ from chainrule.operations.operands import (
 from chainrule.operations.reductions import sum_
 from chainrule.operations.shapes import diagonal_of, permutation, reshaped
 from chainrule.primitives import movement
-from chainrule.primitives.matmul import dot, dot_general
+from chainrule.primitives.matmul import dot_general
 from chainrule.primitives.rules import show
 from chainrule.text import _
 
@@ -52,6 +53,8 @@ def matmul(x: Value, other: Any) -> Value:
     v, w = _summable(x, value_of(other))
     m, n = len(v.shape), len(w.shape)
     if m == 2 and n == 2:
+        if is_mixed(v.dtype):
+            return dot(v, w, "mk,kn->mn")
         attrs = {"dims": "mk,kn->mn", "accumulate": v.dtype}
         return apply(dot_general, (v, w), attrs)
     if not m or not n:
@@ -270,7 +273,7 @@ def tensordot(x: Value, other: Any, dims: Any = 2) -> Value:
     return dot(v, w, f"{left},{''.join(right)}->{''.join(out)}")
 
 
-@op
+@op("ger")
 def outer(x: Value, other: Any) -> Value:
     """Return the outer product of two vectors."""
     v, w = x, value_of(other)

@@ -322,7 +322,7 @@ def _slices(
 def _expanded(
     x: Value, axis: int, places: Value, new: Value
 ) -> tuple[int, Value, Value]:
-    """Return what :func:`_slices` gives with an index for each element."""
+    """Return the result of :func:`_slices` with an index for each element."""
     column = tuple([-1 if i == axis else 1 for i in range(len(x.shape))])
     return axis, broadcast_to(reshaped(places, column), new.shape), new
 

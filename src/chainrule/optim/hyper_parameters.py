@@ -56,7 +56,7 @@ class HyperParameters(_Arguments, ABC):
 
     @abstractmethod
     def form(self, o: Options) -> Any:
-        """Return what determines the compiled form of an optimiser's update."""
+        """Return the key of the compiled form of an optimiser's update."""
 
     @abstractmethod
     def renew_moments(self) -> None:

@@ -17,7 +17,7 @@ from chainrule.composites.embedding import (
     is_padding,
     row_gradient,
 )
-from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.context import context, scope
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, SymbolicDim, size_of
@@ -119,6 +119,7 @@ def rows_by_name(optimizer: Any, gradients: Mapping[str, Value]) -> dict[str, Ro
 
     Raises:
         ArgumentError: the optimiser changes all rows, or is asked to.
+        DTypeError: a table of bfloat16, where it takes rows alone.
         GradientError: one of all elements, where it takes rows alone.
     """
     kind, rows = type(optimizer).__name__, {}
@@ -131,12 +132,24 @@ def rows_by_name(optimizer: Any, gradients: Mapping[str, Value]) -> dict[str, Ro
             with scope(name.rpartition(".")[0]):
                 rows[name] = rows_of(gradient)
         elif optimizer.rows_alone == "only":
+            _refuse_narrow(kind, name, optimizer.params.get(name))
             raise _of_all_elements(kind, name)
     return rows
 
 
+def _refuse_narrow(kind: str, name: str, table: Tensor | None) -> None:
+    """Refuse a table of bfloat16, whose gradients are rounded as a whole."""
+    if table is not None and table.dtype is DType.bfloat16:
+        raise DTypeError(
+            _("{kind} takes tables of float32 or float64.", kind=kind),
+            expected="float32 or float64",
+            got=_("{dtype} of {name}", dtype=table.dtype.name, name=name),
+            fix=_("optim.Adam for it, or the table in float32"),
+        )
+
+
 def _parts(gradient: Value) -> list[tuple[Value, Value, int]]:
-    """Return what a gradient of rows adds up: indices, rows, padding of each lookup.
+    """Return the terms of a gradient of rows: indices, rows, padding of each lookup.
 
     It is none, and so the list is empty, if one of the parts has all elements.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.composites.composite import Composite
 from chainrule.errors import ArgumentError, GradientError
-from chainrule.graph.apply import constant
+from chainrule.graph.apply import constant, rounded, single, widened
 from chainrule.graph.context import context, no_grad, recording, role, scope
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
@@ -183,7 +183,7 @@ class RuleOptimizer(HyperParameters, Optimizer):
         return 0.0
 
     def form(self, o: Options) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-        """Return what determines the compiled form of the optimiser's update.
+        """Return the key of the compiled form of the optimiser's update.
 
         Returns:
             The names of moments and of scalars, and whether the step climbs.
@@ -298,7 +298,8 @@ class RuleOptimizer(HyperParameters, Optimizer):
             for name, moment in itertools.product(group.names, moments):
                 p, t = self.params[name], self._state[name].get(moment)
                 if t is None:
-                    t = tensor(np.full(p.shape, self.initial(o), p.dtype.numpy))
+                    kind = single(p.dtype).numpy  # in bfloat16 0.999 m would be m
+                    t = tensor(np.full(p.shape, self.initial(o), kind))
                 t.name = f"{name}.{moment}"
                 renewed[name][moment] = t
         self._state = renewed
@@ -382,7 +383,9 @@ class RuleOptimizer(HyperParameters, Optimizer):
             with recording():
                 loss = closure()
         gradients = {
-            name: p.grad.value for name, p in self._params.items() if p.grad is not None
+            name: widened(p.grad.value)
+            for name, p in self._params.items()
+            if p.grad is not None
         }
         if not gradients:
             raise GradientError(
@@ -446,17 +449,19 @@ class RuleOptimizer(HyperParameters, Optimizer):
         for name in (name for name in group.names if name in gradients):
             p, state = self._params[name], self._state[name]
             own, tensors = rows.get(name), (p, *state.values())
+            kind = single(p.dtype)
             with scope(name.rpartition(".")[0]):
                 old = [t.value if own is None else own.of(t.value) for t in tensors]
                 g = gradients[name] if own is None else own.gradients
-                values = [old[0], g, *old[1:]]
-                values += [supply(group.prefix + key, p.dtype) for key in scalars]
+                values = [widened(old[0]), g, *old[1:]]
+                values += [supply(group.prefix + key, kind) for key in scalars]
                 if factor is not None:
-                    scale = as_dtype(factor, p.dtype)
+                    scale = as_dtype(factor, kind)
                     values.append(neg(scale) if climbs else scale)
                 elif climbs:
-                    values.append(constant(-1.0, p.dtype))
+                    values.append(constant(-1.0, kind))
                 new: Sequence[Any] = as_tuple(self.composite(*values, **names))
+                new = [rounded(new[0], p.dtype), *new[1:]]
                 if own is not None:
                     pairs = zip(old, new, strict=True)
                     new = [RowChange(own.indices, own.kept(*pair)) for pair in pairs]

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.apply import single
 from chainrule.graph.node import Array
+from chainrule.graph.types import has_floats
 from chainrule.optim.groups import as_json
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
@@ -144,7 +146,7 @@ def _moment(what: str, saved: Any, p: Tensor) -> Tensor:
         array: Array = np.asarray(saved)
     except ValueError:
         array = np.asarray(None)  # lists of unequal lengths
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in "iu" and not has_floats(array):
         raise DTypeError(
             _("{what} holds no numbers in the state_dict.", what=what),
             expected=_("an array of {name}", name=p.dtype.name),
@@ -158,7 +160,7 @@ def _moment(what: str, saved: Any, p: Tensor) -> Tensor:
         )
     try:
         with np.errstate(over="raise"):
-            return tensor(array.astype(p.dtype.numpy))
+            return tensor(array.astype(single(p.dtype).numpy))
     except FloatingPointError:
         raise DTypeError(
             _("{what} holds numbers in the state_dict that are too large.", what=what),

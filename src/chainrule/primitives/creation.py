@@ -62,6 +62,7 @@ def _nested(numbers: list[float], shape: Shape) -> Expr:
 @declare(
     rule=_constant_rule,
     formula=of_any(_written),
+    moves=True,
     source="numbers written into the graph",
     cases=(
         Case((), {"value": (0.5,), "shape": (), "dtype": DType.float32}),
@@ -87,6 +88,7 @@ def _count(dim: Dim, dtype: DType) -> Expr:
 @declare(
     rule=_size_rule,
     formula=_count,
+    moves=True,
     source="the number of elements along an axis, as a number to compute with",
     cases=(Case((), {"dim": 7, "dtype": DType.float32}),),
 )
@@ -112,6 +114,7 @@ def _letter(shape: Shape, axis: int, dtype: DType) -> Expr:
 @declare(
     rule=_iota_rule,
     shown=_letter,
+    moves=True,
     source="0, 1, 2, … along an axis (APL's ι)",
     cases=(
         Case((), {"shape": (7,), "axis": 0, "dtype": DType.int32}),

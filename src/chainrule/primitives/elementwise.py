@@ -16,7 +16,7 @@ from chainrule.errors import DTypeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
-from chainrule.graph.types import ArrayType, DType
+from chainrule.graph.types import ArrayType, DType, dtype_of
 from chainrule.primitives import error_function
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples, same
@@ -222,6 +222,7 @@ def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
         lambda g, y, c, a, b: _where_not(c, g),
     ),
     formula=lambda condition, a, b: write.choice(a, condition, b),
+    moves=True,
     source="selection by a condition",
     elementwise=True,
     cases=tuple(
@@ -261,9 +262,10 @@ def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
     rule=_convert_rule,
     vjp=(_convert_vjp,),
     shown=lambda x, dtype: write.apply(dtype.name, x),
+    moves=True,
     source=(
         "IEEE 754-2019, 5.4; from floats to integers towards zero, what is out of"
-        " range to the nearest end of it, NaN to 0"
+        " range to the nearest end of it, NaN to 0; from and to bfloat16 by float32"
     ),
     linear=True,
     elementwise=True,
@@ -283,6 +285,9 @@ def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
     ),
 )
 def convert(x: Array, *, dtype: DType) -> Array:
+    if DType.bfloat16 in (dtype, dtype_of(x)):  # by way of float32, as processors do
+        with np.errstate(invalid="ignore", over="ignore"):
+            x = x.astype(np.float32)
     if x.dtype.kind != "f" or not dtype.is_integer:
         with np.errstate(invalid="ignore", over="ignore"):
             return x.astype(dtype.numpy)
@@ -323,10 +328,23 @@ copysign = elementwise(
     kinks=_("x = 0 and s = 0, where the derivatives are taken as 0"),
 )
 
+
+def _nextafter_rule(x: ArrayType, to: ArrayType) -> ArrayType:
+    if x.dtype is DType.bfloat16:  # whose next number is not float32's
+        raise DTypeError(
+            _("nextafter is not defined for bfloat16."),
+            expected="float32 or float64",
+            got=x.dtype.name,
+            fix=_("convert first: x.astype('{remedy}')", remedy="float32"),
+        )
+    return same("nextafter", 2, "floats")(x, to)
+
+
 nextafter = elementwise(
     np.nextafter,
     lambda g, y, x, to: g,
     lambda g, y, x, to: full_like(to, 0.0),
+    rule=_nextafter_rule,
     formula=lambda x, to: write.apply("nextafter", x, to),
     source="C99, 7.12.11.3: the next number on the way to another",
     kinks=_("x = y; the derivative is that of x"),

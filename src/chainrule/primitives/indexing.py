@@ -95,6 +95,7 @@ def _for_rows(indices: Value, rest: Shape) -> Value:
     batch=_take_samples,
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
     shown=lambda x, indices: write.at(x, indices),
+    moves=True,
     source="rows by index (NumPy's take along axis 0)",
     cases=(
         Case(("f[5]", "i32[3]"), ranges=(None, (0, 5))),
@@ -188,6 +189,7 @@ def _put_rule(x: ArrayType, indices: ArrayType, rows: ArrayType) -> ArrayType:
     batch=one_by_one,
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
     shown=lambda x, indices, rows: write.become(write.at(x, indices), rows),
+    moves=True,
     source="rows replaced by index; of equal indices the last one counts",
     cases=(
         Case(("f[5]", "i32[3]", "f[3]"), ranges=(None, (0, 5), None)),
@@ -207,7 +209,7 @@ def put_rows(x: Array, indices: Array, rows: Array) -> Array:
 def _along(
     types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> list[tuple[int, Dim | None]]:
-    """Return which input of an indexing primitive holds indices, and their bound."""
+    """Return the position of a primitive's input of indices, and their bound."""
     axis: int = attrs["axis"]
     return [(1, types[0].shape[axis])]
 
@@ -248,6 +250,7 @@ def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
     batch=shifted("axis"),
     refuses=_along,
     shown=lambda x, indices, axis: write.along_axis(x, indices, axis),
+    moves=True,
     source="elements by index along an axis (NumPy's take_along_axis)",
     cases=(
         Case(("f[5]", "i32[3]"), {"axis": 0}, (None, (0, 5))),
@@ -340,7 +343,7 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
 
 
 def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
-    """Return which inputs of a primitive are a block's start indices; with bounds."""
+    """Return the positions of inputs that are a block's start, with their bounds."""
     corners: list[tuple[int, Dim | None]] = []
     for i, (dim, n) in enumerate(zip(shape, sizes), first):
         free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0
@@ -404,6 +407,7 @@ def _dynamic_slice_samples(s: Samples) -> Value:
     batch=_dynamic_slice_samples,
     refuses=lambda types, attrs: _corners(types[0].shape, attrs["sizes"], 1),
     shown=of_any(lambda *inputs, **attrs: write.block(*inputs, **attrs)),
+    moves=True,
     source="a block of fixed size whose corner is computed",
     cases=(
         Case(("f[7]", "i32[]"), {"sizes": (4,)}, (None, (0, 4))),
@@ -446,6 +450,7 @@ def _update_samples(s: Samples) -> Value:
     batch=_update_samples,
     refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
     shown=of_any(lambda *inputs, **attrs: write.overwritten(*inputs, **attrs)),
+    moves=True,
     source="the value with a block of it replaced",
     linear=True,
     cases=(

@@ -119,7 +119,7 @@ def rows(v: Value, like: Value) -> Value:
 
 
 def is_above(x: Value, k: int = 0) -> Value:
-    """Return for matrices which elements stand above the k-th diagonal: j − i > k."""
+    """Return the mask of matrix elements above the k-th diagonal, j − i > k."""
     core: Any = x.shape[-2:]
     row, column = (iota(shape=core, axis=a, dtype=DType.int64) for a in (0, 1))
     offset = full_like(row, k)

@@ -389,6 +389,7 @@ def _pad_samples(s: Samples) -> Value:
     vjp=(_pad_vjp,),
     batch=_pad_samples,
     shown=_padded,
+    moves=True,
     source="zeros before, after and between the elements of an axis",
     linear=True,
     cases=(
@@ -484,6 +485,7 @@ def _concatenate_vjp(
     joint_vjp=_concatenate_vjp,
     batch=shifted("axis"),
     shown=of_any(lambda *xs, **attrs: write.concatenated(*xs, **attrs)),
+    moves=True,
     source="values one behind the other along an axis",
     linear=True,
     cases=(
@@ -503,6 +505,7 @@ def concatenate(*xs: Array, axis: int) -> Array:
     vjp=(lambda g, y, x: g,),
     batch=pointwise,
     shown=lambda x: write.apply("copy", x),
+    moves=True,
     source="the same elements in memory of their own, in row-major order",
     linear=True,
     cases=(Case(("f[3,2]",)), Case(("i32[4]",)), Case(("f[0]",)), Case(("f[]",))),

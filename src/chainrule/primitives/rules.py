@@ -88,6 +88,7 @@ def elementwise(
     inputs: int = 0,
     only: str | None = "floats",
     result: DType | None = None,
+    rule: Rule | None = None,
     source: str = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4",
     cases: tuple[Case, ...] = (),
     formula: Formula | None = None,
@@ -101,6 +102,7 @@ def elementwise(
         vjp: the derivative rules of its inputs.
         name, inputs: by default those of ``reference``, a function of NumPy's.
         only, result: as for :func:`same`.
+        rule: instead of what these make.
         source: where the definition can be looked up.
         cases: examples; by default floats of several shapes.
         formula, shown, traits: as for :func:`chainrule.graph.declare.declare`.
@@ -108,7 +110,7 @@ def elementwise(
     name, inputs = name or reference.__name__, inputs or reference.nin
     decorate = declare(
         name=name,
-        rule=same(name, inputs, only, result),
+        rule=rule or same(name, inputs, only, result),
         vjp=vjp,
         source=source,
         elementwise=True,

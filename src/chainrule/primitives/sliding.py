@@ -132,7 +132,7 @@ class Sliding(NamedTuple):
         return self.under(self.spread(x, axes, fill), axes)
 
     def spread(self, x: Array, axes: Ints, fill: float = 0) -> Array:
-        """Return what a sliding window walks over: its input, dilated and padded."""
+        """Return the input of a sliding window, dilated and padded."""
         if all(d == 1 for d in self.base_dilation) and not any(map(any, self.padding)):
             return x
         return padded(x, axes, self.base_dilation, self.padding, fill)

@@ -159,14 +159,14 @@ def _largest(x: Array, axes: Ints, a: Sliding) -> Array:
 
 
 def _least(dtype: np.dtype[Any]) -> Any:
-    """Return what no element of a dtype is smaller than."""
+    """Return the smallest number of a dtype; −∞ for floats."""
     if dtype.kind == "f":
         return -np.inf
     return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
 def _first(x: Array, best: Array, axes: Ints, a: Sliding) -> Array:
-    """Return where the first of the largest elements of each window stands.
+    """Return the position of each window's largest element, of several the first.
 
     From the last element of a window to its first, each that is the largest leaves its
     number within the window; then numbers become positions.

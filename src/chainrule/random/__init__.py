@@ -28,7 +28,9 @@ from chainrule.random.generator import (
     Generator,
     bits,
     default_generator,
+    get_rng_state,
     manual_seed,
+    set_rng_state,
     stream,
 )
 
@@ -38,6 +40,7 @@ __all__ = [
     "bits",
     "categorical",
     "default_generator",
+    "get_rng_state",
     "gumbel",
     "in_place",
     "manual_seed",
@@ -50,6 +53,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "set_rng_state",
     "stream",
     "uniform",
 ]

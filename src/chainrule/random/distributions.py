@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
+from chainrule.graph.apply import single
 from chainrule.graph.context import context, dtype_or_default, no_grad
 from chainrule.graph.emit import trace
 from chainrule.graph.interpret import evaluate
@@ -38,9 +39,12 @@ from chainrule.text import _
 from chainrule.util import validation
 
 
-def _sizes(shape: tuple[Any, ...]) -> Shape:
-    """Return the shape of random numbers: ``uniform(2, 3)`` or ``uniform((2, 3))``."""
-    return shape_of(shape, _("Random numbers are drawn in a shape."))
+def _sizes(shape: tuple[Any, ...], size: Any = None) -> Shape:
+    """Return the shape of random numbers: ``rand(2, 3)`` or ``rand(size=(2, 3))``."""
+    if size is not None and shape:
+        raise TypeError("sizes by position and by name")  # becomes a CallError
+    given = shape if size is None else (size,)
+    return shape_of(given, _("Random numbers are drawn in a shape."))
 
 
 def _real(dtype: Any) -> DType:
@@ -49,7 +53,7 @@ def _real(dtype: Any) -> DType:
     if not kind.is_float:
         raise DTypeError(
             _("Real numbers are drawn."),
-            expected="float32, float64",
+            expected="float32, float64, bfloat16",
             got=kind.name,
             fix="cr.randint(low, high, shape)",
         )
@@ -106,6 +110,7 @@ def _only_if(holds: Tensor, v: Value, what: str, expected: str, fix: str) -> Val
 @drawing
 def uniform(
     *shape: Dim | Sequence[Dim],
+    size: Any = None,
     low: float = 0.0,
     high: float = 1.0,
     dtype: Any = None,
@@ -115,11 +120,13 @@ def uniform(
 ) -> Tensor:
     """Draw numbers from the uniform distribution on [low, high).
 
-    u = (bits >> 8)·2⁻²⁴ has 24 random bits, which float32 holds exactly. Rounding of
+    u = (bits >> 8)·2⁻²⁴ has 24 random bits, which float32 holds exactly; of bfloat16
+    u = (bits >> 24)·2⁻⁸ has 8. Rounding of
     low + u·(high − low) can reach ``high`` itself, where low is not 0.
 
     Args:
         shape: sizes, ``uniform(2, 3)`` or ``uniform((2, 3))``; none for one number.
+        size: the same by name.
         low, high: the ends.
         dtype: of the result; the default dtype where it is None.
         requires_grad: whether ``backward()`` shall fill ``.grad``.
@@ -136,15 +143,16 @@ def uniform(
     True
     """
     kind = _real(dtype)
+    digits, own = 8 if kind is DType.bfloat16 else 24, single(kind)
 
     def spread(raw: Value, *options: Value) -> Value:
         wide, least = map(wrap, options) if options else (high - low, low)
-        high_bits = shift_right(raw, full(8, DType.uint32, raw.shape))
-        unit = wrap(astype(high_bits, kind)) * 2.0**-24
+        high_bits = shift_right(raw, full(32 - digits, DType.uint32, raw.shape))
+        unit = wrap(astype(high_bits, own)) * 2.0**-digits
         return astype((unit * wide + least).value, kind)
 
-    sizes = _sizes(shape)
-    numbers = draw_large("uniform", spread, sizes, (0,), kind, (high - low, low), kind)
+    sizes = _sizes(shape, size)
+    numbers = draw_large("uniform", spread, sizes, (0,), kind, (high - low, low), own)
     if numbers is None:
         numbers = _by_blocks(spread, bits(sizes).value, options=(low, high))
     return _tensor(numbers, requires_grad)
@@ -154,6 +162,7 @@ def uniform(
 @drawing
 def randn(
     *shape: Dim | Sequence[Dim],
+    size: Any = None,
     mean: float = 0.0,
     std: float = 1.0,
     dtype: Any = None,
@@ -168,6 +177,7 @@ def randn(
 
     Args:
         shape: sizes, ``randn(2, 3)`` or ``randn((2, 3))``; none for one number.
+        size: the same by name.
         mean, std: of the distribution.
         dtype: of the result; the default dtype where it is None.
         requires_grad: whether ``backward()`` shall fill ``.grad``.
@@ -191,7 +201,7 @@ def randn(
         radius = sqrt(mul(full(-2.0, DType.float64, u.shape), log(u)))
         return astype((wrap(mul(radius, cos_turn(v))) * scale + middle).value, kind)
 
-    sizes = _sizes(shape)
+    sizes = _sizes(shape, size)
     count, options = size_of(sizes), (std, mean)
     # Two draws, and other counters in each.
     numbers = draw_large(

@@ -18,12 +18,13 @@ from chainrule.operations.device import check_device
 from chainrule.operations.op import raises_call_error
 from chainrule.operations.operands import full
 from chainrule.primitives.random import named_key, random_bits, seed_key
-from chainrule.tensor import Tensor, tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_LOW = (1 << 32) - 1
 
 
 class Generator:
@@ -85,6 +86,25 @@ class Generator:
             )
         self.key.copy_(arrays[0])
         self.counter.copy_(arrays[1])
+
+    def get_state(self) -> Tensor:
+        """Return the random generator's seed, key and counter as bytes, uint8 (20,)."""
+        words = *self.key.numpy(), self.counter.numpy()
+        numbers = np.array([self._seed & _LOW, self._seed >> 32, *words], "<u4")
+        return tensor(numbers.view(np.uint8))
+
+    def set_state(self, new_state: Any) -> None:
+        """Restore the state that :meth:`get_state` returned, in place."""
+        given = as_tensor(new_state)
+        if given.dtype is not DType.uint8 or given.shape != (20,):
+            raise ArgumentError(
+                _("The state of a generator is what get_state gave."),
+                expected="uint8 (20,)",
+                got=f"{given.dtype.name} {given.shape}",
+            )
+        low, high, *key, counter = given.numpy().view("<u4")
+        self._seed = int(low) | int(high) << 32
+        self.load_state({"key": np.array(key, np.uint32), "counter": counter})
 
     def words(self, first: int = 0) -> Words:
         """Return a draw of the generator that is computed later, as ``bits`` would."""
@@ -194,6 +214,25 @@ def manual_seed(seed: int) -> None:
     """
     default_generator.manual_seed(seed)
     _Draws.by_process += 1  # what was drawn before is no matter any more
+
+
+@raises_call_error
+def get_rng_state() -> Tensor:
+    """Return the state of the process's default generator, uint8 (20,).
+
+    >>> import chainrule as cr
+    >>> state = cr.get_rng_state(); a = cr.rand(2); cr.set_rng_state(state)
+    >>> bool((a == cr.rand(2)).all())
+    True
+    """
+    return default_generator.get_state()
+
+
+@raises_call_error
+def set_rng_state(new_state: Any) -> None:
+    """Restore the state of the default generator that ``get_rng_state`` returned."""
+    default_generator.set_state(new_state)
+    _Draws.by_process += 1  # as after a new seed
 
 
 @raises_call_error

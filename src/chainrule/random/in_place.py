@@ -144,7 +144,7 @@ def random_(self: Tensor, low: int | None = None, to: int | None = None) -> Tens
     """
     dtype = self.dtype
     if dtype.is_float:
-        smallest, most = -(2**63), 2 ** (np.finfo(dtype.numpy).nmant + 1)
+        smallest, most = -(2**63), 2 ** (dtype.limits.nmant + 1)
     elif dtype is DType.bool:
         smallest, most = 0, 1
     else:

@@ -14,6 +14,8 @@ decides nothing by it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference
@@ -61,6 +63,7 @@ def trainer(
     engine: EngineName = "auto",
     threads: int | None = None,
     devices: Devices | None = None,
+    precision: Literal["bf16-mixed"] | None = None,
 ) -> cr.Trainer:
     """Return the Trainer of a network for MNIST, with the recipes' settings.
 
@@ -76,6 +79,7 @@ def trainer(
         seed=seed,
         threads=threads,
         devices=devices,
+        precision=precision,
     )
 
 

@@ -97,7 +97,7 @@ class Network(nn.Module):
         return self
 
     def features(self, x: cr.Tensor) -> cr.Tensor:
-        """Return what the last layer reads, (N, 1280)."""
+        """Return the features of images that the last layer reads, (N, 1280)."""
         return self.net.features((255 * x - 127) / 128)  # as the trunk was trained
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:

@@ -84,7 +84,7 @@ def by_optimizer(lr: float) -> dict[str, np.ndarray]:
 
 
 def by_trainer(
-    lr: float, engine: EngineName, threads: int | None, devices: Devices | None
+    lr: float, engine: EngineName, threads: int | None, devices: Devices | None = None
 ) -> dict[str, np.ndarray]:
     """Return the network's weights after one Trainer step: one epoch, one sample."""
     model = network()

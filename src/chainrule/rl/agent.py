@@ -307,7 +307,7 @@ class Agent:
         return agent
 
     def _saved_parts(self) -> dict[str, Any]:
-        """Return what a file of an agent holds."""
+        """Return the parts of an agent that its file holds."""
         left_out = ("world", "buffer")
         return {k: v for k, v in self.parts().items() if k not in left_out}
 

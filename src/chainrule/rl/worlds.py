@@ -120,7 +120,7 @@ World = Environments | VectorWorld
 
 
 def as_world(env: Any, n_envs: int, seed: int) -> tuple[World, Any]:
-    """Return what an agent acts in, and what makes more of it.
+    """Return an agent's environments, and a maker of further ones.
 
     Args:
         env: a name, an environment, a function that makes one, a vector of

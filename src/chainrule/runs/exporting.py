@@ -111,7 +111,7 @@ def portable_run(trained: Trained) -> Portable:
 
 
 def _metadata(trained: Trained, front: Front) -> dict[str, Any]:
-    """Return what the file says of itself."""
+    """Return the metadata of an exported file: run, inputs, classes, names."""
     trainer: Trainer = trained.trainer
     plan = trainer.plan
     said: dict[str, Any] = {"run": trained.name, "inputs": front.said}
@@ -124,7 +124,7 @@ def _metadata(trained: Trained, front: Front) -> dict[str, Any]:
 
 
 def front_of(trained: Trained) -> Front:
-    """Return what stands in front of a run's network, by the kind of its data."""
+    """Return the preprocessing in front of a run's network, by the kind of its data."""
     format = trained.trainer.format
     front = None if format is None else FRONTS.get(format["kind"])
     if format is None or front is None:

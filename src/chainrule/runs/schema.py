@@ -200,6 +200,7 @@ class Training(Section):
             on it
         devices: devices that the engine xla divides each batch over, or all; else one,
             or those of all processes
+        precision: "bf16-mixed" computes the network's products as of bfloat16
         metrics: what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5,
             confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and mae
             for quantities
@@ -217,6 +218,7 @@ class Training(Section):
     )
     threads: Annotated[int, Ge(1), Le(1024)] | None = Field(None, examples=[4])
     devices: Positive | Literal["all"] | None = Field(None, examples=[4])
+    precision: Literal["bf16-mixed"] | None = Field(None, examples=["bf16-mixed"])
     metrics: _Metrics | None = Field(None, examples=[["accuracy", "top5"]])
     probes: _Probes = Field([], examples=[["grad_norm/*"]])
 

@@ -259,7 +259,7 @@ def _in_place(whole: Dataset, rows: Mapping[str, np.ndarray]) -> dict[str, Datas
 
 
 def outputs(train: Dataset) -> tuple[int, ...]:
-    """Return the shape of a network's output for one sample of a run's data."""
+    """Return the output shape that the targets of a run's data set ask of a network."""
     if train.classes is not None:
         return (train.classes,)
     return tuple(int(n) for n in train.y.shape[1:])

@@ -12,6 +12,7 @@ from chainrule.compilation.portable.file import KEY
 from chainrule.compilation.portable.loaded import LoadedProgram, load_program
 from chainrule.errors import ChainruleError
 from chainrule.graph.node import Array
+from chainrule.graph.types import as_dtype
 from chainrule.interop.safetensors_files import header_of
 from chainrule.runs import exporting
 from chainrule.runs.trained import Trained
@@ -125,6 +126,6 @@ def _is_program(place: Path) -> bool:
 
 def _example(draw: Any, dtype: Any, shape: tuple[Any, ...], coded: bool) -> Array:
     """Return an array for an input: numbers near 1, small integers, the first text."""
-    if dtype.kind == "f":
+    if as_dtype(dtype).is_float:
         return draw.uniform(0.5, 1.5, shape).astype(dtype)
     return np.zeros(shape, dtype) if coded else draw.integers(0, 2, shape).astype(dtype)

@@ -26,7 +26,7 @@ from chainrule.data.tables.schema import Schema
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import ChainruleError, DataError
 from chainrule.graph.node import Array
-from chainrule.graph.types import DType, SymbolicDim
+from chainrule.graph.types import DType, SymbolicDim, has_floats
 from chainrule.text import _
 
 #: Separators that a CSV text may have.
@@ -273,7 +273,7 @@ class Reader:
             except ChainruleError as error:
                 got = error.got or ""
             else:
-                if array.dtype.kind != "f" or np.isfinite(array).all():
+                if not has_floats(array) or np.isfinite(array).all():
                     return array
                 got = _("NaN or infinity")
         else:

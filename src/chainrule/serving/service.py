@@ -81,7 +81,7 @@ class Service:
             self.replaced += 1
 
     def health(self) -> dict[str, Any]:
-        """Return what there is to say of a service, JSON-able."""
+        """Return the answer to ``/health``, as JSON's types."""
         program = self.served.program
         return {
             "status": "ok" if self.problem is None else "degraded",
@@ -94,7 +94,7 @@ class Service:
 
 
 def _state(place: Path) -> Any:
-    """Return what changes with a file's content."""
+    """Return a file's time, size and number, which change with its content."""
     try:
         about = os.stat(checkpoint.locate(place))
     except OSError as error:

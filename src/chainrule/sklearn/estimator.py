@@ -167,7 +167,7 @@ class ChainruleEstimator(BaseEstimator):
         return [self._metric]
 
     def _strata(self, y: Array) -> Array | None:
-        """Return what the validation rows are dealt by, or None."""
+        """Return the classes by which validation rows are stratified, or None."""
         return None
 
     def _build(self, x: Array, weights: Array | None, seed: int) -> Module:
@@ -175,7 +175,7 @@ class ChainruleEstimator(BaseEstimator):
         return network(self, x, weights, self._outputs(), seed)
 
     def _compared(self, model: Module, x: Array, y: Array) -> Any:
-        """Return what the loss compares the network's outputs on x with."""
+        """Return the targets of the loss for the network's outputs on x."""
         return y
 
     # -- fitting -------------------------------------------------------------------

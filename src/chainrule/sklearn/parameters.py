@@ -72,7 +72,7 @@ SHAPING = "hidden_layer_sizes", "activation", "module", "standardize", "n_compon
 
 
 def check(estimator: Any) -> None:
-    """Refuse parameters that cannot be.
+    """Check the parameters of an estimator, each by its own check.
 
     Raises:
         ArgumentError: naming the first of them.

@@ -19,7 +19,7 @@ Plain = str | int | float | bool | None
 
 
 def configuration(run: Any) -> dict[str, Plain]:
-    """Return what a run depends on, by dotted names: ``optimizer.lr``, ``data.crc32``.
+    """Return a run's settings by dotted names: ``optimizer.lr``, ``data.crc32``.
 
     Nothing is computed for it: settings are those of a checkpoint, and the fingerprint
     of the data is the CRC-32 that a resumed run is checked against; a stream has none.

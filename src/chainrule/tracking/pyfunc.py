@@ -23,7 +23,7 @@ class Model:
         self.trainer = trainer
 
     def predict(self, model_input: Any, params: Any = None) -> Any:
-        """Return what the Trainer predicts for arrays or a frame, for MLflow."""
+        """Return the Trainer's predictions for arrays or a frame, for MLflow."""
         return self.trainer.predict(model_input)
 
 

@@ -125,7 +125,7 @@ class Tracker(Callback):
         raise NotImplementedError
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Write numbers down, in the tracker, as of a number of steps."""
+        """Record scalars by name at a step."""
         raise NotImplementedError
 
     def histogram(self, name: str, array: Array, step: int) -> None:
@@ -219,7 +219,7 @@ class Tracker(Callback):
                 self.image(name, pixels(name, array), step)
 
     def _columns(self, run: Any) -> dict[str, Array]:
-        """Return what the steps of the epoch recorded, of several entries by both."""
+        """Return an epoch's records by name; of several entries by ``entry/name``."""
         entries = run.history.entries
         return {
             name if len(entries) == 1 else f"{entry}/{name}": column

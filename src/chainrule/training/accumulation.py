@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from chainrule.functions import where, zeros_like
+from chainrule.graph.apply import single
 from chainrule.graph.context import no_grad, role, scope
 from chainrule.nn import Module
 from chainrule.tensor import Tensor, tensor
@@ -40,7 +41,8 @@ class Accumulator:
         if self.sums is None:
             parameters = self.model.named_parameters()
             self.sums = {
-                n: tensor(np.zeros(p.shape, p.dtype.numpy)) for n, p in parameters
+                n: tensor(np.zeros(p.shape, single(p.dtype).numpy))
+                for n, p in parameters
             }
 
     @property
@@ -80,6 +82,6 @@ class Accumulator:
                     sums.copy_(zeros_like(sums))
                     if weight is not None:  # 0 where nothing counts, as a loss has it
                         divisor = where(total == 0.0, math.inf, total)
-                        both = both / divisor.astype(p.dtype)
-                    p.grad = both
+                        both = both / divisor.astype(both.dtype)
+                    p.grad = both.astype(p.dtype)
             self.weight.copy_(zeros_like(total) if last else total)

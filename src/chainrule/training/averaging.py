@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.functions import where
+from chainrule.graph.apply import single
 from chainrule.graph.context import no_grad, role, scope
 from chainrule.graph.node import Array
 from chainrule.nn import Module
@@ -38,7 +39,10 @@ class WeightAverage:
     def __init__(self, model: Module, decay: float) -> None:
         self.model, self.decay = model, decay
         parameters = dict(model.named_parameters())
-        self.tensors = {n: tensor(p.numpy().copy()) for n, p in parameters.items()}
+        self.tensors = {
+            n: tensor(p.numpy().astype(single(p.dtype).numpy))
+            for n, p in parameters.items()
+        }
         self.count = tensor(np.array(0, np.int32))
 
     @property
@@ -73,7 +77,9 @@ class WeightAverage:
 
     def in_place(self) -> AbstractContextManager[None]:
         """Put the averages in place of the model's parameters within the block."""
-        return replaced(self.model, self.tensors)
+        own = self.model.named_parameters()
+        means = {n: self.tensors[n].astype(p.dtype) for n, p in own}
+        return replaced(self.model, means)
 
 
 def weights_of(trainer: Any) -> dict[str, Array]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from chainrule import nn
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import Rows, kinds
-from chainrule.errors import ArgumentError, warn
+from chainrule.errors import ArgumentError, DTypeError, warn
+from chainrule.graph.types import DType
 from chainrule.nn import Module
 from chainrule.nn.first_use import Use, first_use
 from chainrule.optim import RuleOptimizer
@@ -37,6 +38,36 @@ def one_source(others: tuple[Any, ...]) -> None:
         got=_("{others} arguments without a name", others=len(others) + 1),
         fix=fix,
     )
+
+
+def mixed_precision(precision: Any, model: Module) -> Literal["bf16-mixed"] | None:
+    """Check a Trainer's precision, and that the model has what it is mixed with.
+
+    Raises:
+        ArgumentError: another precision than ``"bf16-mixed"`` or None.
+        DTypeError: parameters that are not float32.
+    """
+    if precision is None:
+        return None
+    if precision != "bf16-mixed":
+        own = isinstance(precision, str) and precision.endswith("true")
+        raise ArgumentError(
+            _("A Trainer computes in the model's dtype, or in mixed precision."),
+            expected='precision=None, "bf16-mixed"',
+            got=f"precision={precision!r:.40}",
+            fix=_("model.to(dtype) for another dtype of the whole model")
+            if own
+            else 'precision="bf16-mixed"',
+        )
+    for name, p in model.named_parameters():
+        if p.dtype is not DType.float32:
+            raise DTypeError(
+                _("Mixed precision keeps weights in float32."),
+                expected="float32",
+                got=_("{dtype} of {name}", dtype=p.dtype.name, name=name),
+                fix="model.float()",
+            )
+    return "bf16-mixed"
 
 
 def schedule(optimizer: RuleOptimizer, plan: Plan) -> None:

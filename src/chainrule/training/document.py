@@ -10,7 +10,7 @@ Whoever reads a checkpoint imports this module then, as it needs pydantic.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -134,6 +134,7 @@ class TrainerDocument(StateDocument):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     engine: Annotated[str, Field(max_length=40)]
+    precision: Literal["bf16-mixed"] | None = None
     metrics: list[MetricDescription | None] | None
     probes: list[str]
     frozen: list[str]

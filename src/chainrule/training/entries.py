@@ -29,6 +29,8 @@ from chainrule.nn.first_use import input_dtypes
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.output_semantics import are_finite
 from chainrule.nn.traced import called
+from chainrule.operations.autocasting import autocast
+from chainrule.operations.narrow import from_single
 from chainrule.optim import RuleOptimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
@@ -98,6 +100,7 @@ class Entries:
         key: uint32[2], the seed of dropout.
         average: the running mean of the weights, or None.
         accumulator: the sums of gradients of several batches.
+        mixed: whether the model's products are computed in bfloat16.
         transform: changes the inputs and targets of a training step; None: nothing.
     """
 
@@ -108,6 +111,7 @@ class Entries:
     key: Tensor
     average: WeightAverage | None
     accumulator: Accumulator
+    mixed: bool = False
     transform: Any = None
 
     @classmethod
@@ -233,7 +237,8 @@ class Entries:
 
     def call(self, x: Any) -> Any:
         """Call the model; return its outputs, a tensor or a nest of tensors."""
-        prediction = as_tuples(called(self.model, x))
+        with autocast(enabled=self.mixed):
+            prediction = as_tuples(called(self.model, x))
         several = is_nest(prediction)
         for name, output in leaves(prediction, "output").items():
             rows = output.shape[:1] if isinstance(output, Tensor) else ()
@@ -323,7 +328,7 @@ def _batch(metric: Metric, prediction: Any, truth: Any) -> dict[str, Tensor]:
             fix=_('metrics={{"…": [{name!r}]}}', name=metric.name),
         )
     with scope(metric.name):
-        statistics = metric.batch(prediction, truth)
+        statistics = from_single(metric.batch)(prediction, truth)
     tensors = isinstance(statistics, dict) and all(
         isinstance(t, Tensor) for t in statistics.values()
     )

@@ -313,7 +313,7 @@ class Environments(EnvironmentChecks):
             raise self._not_finite("observation", seen[i], steps + 1)
 
     def _bodies(self) -> set[int]:
-        """Return what tells the environments apart, whatever is wrapped around them."""
+        """Return the identities of the environments inside of all wrappers."""
         bodies = [getattr(each, "unwrapped", each) for __, each in self._all]
         return set(map(id, bodies))
 

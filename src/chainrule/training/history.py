@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.graph.node import Array
+from chainrule.graph.types import is_narrow
 from chainrule.text import tr
 from chainrule.text.numbers import measure, number
 from chainrule.text.tables import text_table
@@ -30,7 +31,9 @@ class _Record:
 
     def extend(self, chunk: Mapping[str, Array]) -> None:
         self.length += _rows(chunk)  # first: a chunk that is not counted would stay
-        self.chunks.append(dict(chunk))
+        self.chunks.append(
+            {k: a.astype(np.float32) if is_narrow(a) else a for k, a in chunk.items()}
+        )
 
     def columns(self) -> dict[str, Array]:
         """Return the recorded columns of all steps, NaN where a step lacks a value."""

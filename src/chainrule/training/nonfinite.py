@@ -18,6 +18,7 @@ from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
+from chainrule.graph.types import has_floats
 from chainrule.optim import RuleOptimizer
 from chainrule.text import _
 from chainrule.training.source import StepInputs
@@ -28,7 +29,7 @@ def all_finite(*arrays: Array | Buffer) -> bool:
     return all(
         a.is_finite()
         if isinstance(a, Buffer)
-        else a.dtype.kind != "f" or bool(np.isfinite(a).all())
+        else not has_floats(a) or bool(np.isfinite(a).all())
         for a in arrays
     )
 

@@ -18,6 +18,7 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.engines import Buffer
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
+from chainrule.graph.types import has_floats, numeric
 from chainrule.text import _
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import strange
@@ -72,8 +73,8 @@ class RecoverableRun(RunMixin):
         """Return the outputs to record: those with one number per training step."""
         columns: dict[str, Array] = {}
         for name, array in _named(outputs).items():
-            if array.size == steps and array.ndim <= 1 and array.dtype.kind in "fiub":
-                kind = array.dtype if array.dtype.kind == "f" else np.float64
+            if array.size == steps and array.ndim <= 1 and numeric(array):
+                kind = array.dtype if has_floats(array) else np.float64
                 columns[name] = array.reshape(-1).astype(kind, copy=False)
         return columns
 

@@ -93,7 +93,7 @@ def state_of(trainer: Any) -> Tensors:
 
 
 def settings(trainer: Any) -> dict[str, Any]:
-    """Return what a Trainer is made of, as its checkpoint's document says it."""
+    """Return a Trainer's settings as its checkpoint's document has them."""
     model, chosen = trainer.model, trainer.metrics
     return {
         "architecture": module_spec(model),
@@ -109,6 +109,7 @@ def settings(trainer: Any) -> dict[str, Any]:
         "optimizer": trainer.optimizer.settings(),
         "seed": trainer.seed,
         "engine": trainer.engine,
+        "precision": trainer.precision,
         # None for one of the user's own
         "metrics": None if chosen is None else [spec(m) for m in chosen],
         "probes": list(trainer.probes.patterns),
@@ -300,6 +301,7 @@ def load(
     made_of = parts(document, saved, arguments)
     made_of |= {"engine": engine or document["engine"], "seed": document["seed"]}
     made_of |= {"ema_decay": document["ema_decay"]}
+    made_of |= {"precision": document.get("precision")}
     try:
         trainer = make(**made_of)
     except ArgumentError as error:

@@ -159,7 +159,7 @@ class StreamAdapter(DataAdapter):
             self._pass = None
 
     def state(self) -> dict[str, Any]:
-        """Return where the present block begins, and how the next pass is drawn."""
+        """Return a stream's position: its present block, and the next pass' draws."""
         mark, next_draws = self._mark, self.stream.draws()
         if mark.epoch < 0:
             return {"next": next_draws} if next_draws else {}

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chainrule.data import Dataset, Stream
 from chainrule.data.checks import checked_batch_size
@@ -97,12 +97,17 @@ class Trainer(AskedTrainer):
             :meth:`predict` and validation then use θ̄; ``model`` has θ, from which
             training goes on, and :attr:`averaged_model` θ̄. As PyTorch's
             ``get_ema_multi_avg_fn(β)`` and Keras' ``use_ema``.
+        precision: ``"bf16-mixed"`` computes the model's products and convolutions as
+            of bfloat16, in training, :meth:`evaluate` and :meth:`predict`, see
+            :class:`chainrule.autocast`; weights, gradients, the optimiser's state and
+            the loss stay float32. None: everything in the dtype that the model has.
 
     Attributes:
         state: where it stands, a :class:`RunState`.
         objective: the losses and their weights.
         average: the :class:`~chainrule.training.WeightAverage`, or None.
         engine: the engine that runs: ``"native"`` or ``"numpy"``.
+        precision: ``"bf16-mixed"`` or None.
 
     A run is a function of the data, the initial weights, the seed and the settings: the
     same on every run, for any number of threads, and across interruptions.
@@ -115,7 +120,8 @@ class Trainer(AskedTrainer):
 
     Raises:
         ArgumentError: a class where an instance is needed, an optimiser that belongs to
-            another model, a metric or probe that does not exist.
+            another model, a metric or probe that does not exist, another precision.
+        DTypeError: mixed precision for a model whose parameters are not float32.
         EngineError: an engine that does not exist or cannot run here.
 
     >>> import chainrule as cr
@@ -164,10 +170,12 @@ class Trainer(AskedTrainer):
         sharding: Mapping[str, Axes] | None = None,
         batch_transform: Any = None,
         ema_decay: float | None = None,
+        precision: Literal["bf16-mixed"] | None = None,
     ) -> None:
         instance("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
         instance("optimizer", optimizer, RuleOptimizer, "optim.Adam(lr=1e-3)")
         objective = Objective(loss, loss_weights)
+        self.precision = checks.mixed_precision(precision, model)
         self.engine = resolve_engine(engine)
         self.threads = maybe(whole)("threads", threads)
         over = {"devices": devices, "mesh": mesh, "sharding": sharding}
@@ -188,7 +196,8 @@ class Trainer(AskedTrainer):
                 _("(inputs, targets) → (inputs, targets)"),
                 "nn.MixUp(num_classes=10)",
             )
-        self._entries = Entries(*parts, average, Accumulator(model), batch_transform)
+        more = Accumulator(model), precision is not None, batch_transform
+        self._entries = Entries(*parts, average, *more)
         self.state = RunState(updates=optimizer.steps)
         self._begin()
 

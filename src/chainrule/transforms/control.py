@@ -20,6 +20,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import ArrayType, Dim
+from chainrule.operations.autocasting import is_autocast_enabled
 from chainrule.primitives.movement import reshape
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -226,7 +227,7 @@ def _shared_body(
     types: tuple[Any, ...],
 ) -> Graph:
     """Return the body graph of :func:`loop` for these types, the same for each call."""
-    key = (function, present, carries, types)
+    key = (function, present, carries, types, is_autocast_enabled())
     body = _bodies.get(key)
     if body is None:
 

@@ -157,7 +157,7 @@ def _fresh(value: Value) -> Value:
 
 
 def _here(value: Value) -> Value:
-    """Return what stands for a value in the trace in progress."""
+    """Return a value as an operand of the trace in progress; without one as it is."""
     return value if context.trace is None else context.trace.operand(value)
 
 

@@ -31,7 +31,7 @@ M = TypeVar("M", bound=HasParameters)
 
 
 class Transformed:
-    """A function that was made of another one and takes its arguments."""
+    """The type of a function that is made of another one and takes its arguments."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
@@ -39,7 +39,7 @@ class Transformed:
 
 
 class Jacobian(Transformed, Generic[P, R]):
-    """The Jacobian, or the Hessian, of a function."""
+    """The type of a function's Jacobian or Hessian, for type checkers."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the derivatives at the arguments."""
@@ -47,7 +47,7 @@ class Jacobian(Transformed, Generic[P, R]):
 
 
 class Gradient(Transformed, Generic[P]):
-    """The gradient of a function with respect to its first argument."""
+    """The type of a function's gradient by its first argument, for type checkers."""
 
     @overload
     def __call__(
@@ -81,7 +81,7 @@ class Gradient(Transformed, Generic[P]):
 
 
 class ValueAndGradient(Transformed, Generic[P, R]):
-    """A function's value, and its gradient with respect to the first argument."""
+    """The type of a function that gives a value and a gradient, for type checkers."""
 
     @overload
     def __call__(
@@ -123,7 +123,7 @@ class ValueAndGradient(Transformed, Generic[P, R]):
 
 
 class GradientAndValue(Transformed, Generic[P, R]):
-    """A function's gradient with respect to its first argument, and its value."""
+    """The type of a function that gives a gradient and a value, for type checkers."""
 
     @overload
     def __call__(

@@ -12,10 +12,9 @@ _REPEATED = _("nothing: results are the same from run to run")
 
 #: Names of the package.
 PACKAGE = {
-    "GradScaler": _("nothing: float32 needs no scaling, loss.backward()"),
-    "amp": _("nothing, numbers are computed in the dtype that they have"),
+    "GradScaler": "loss.backward()",
+    "amp": "cr.autocast(dtype=cr.bfloat16)",
     "ao": _("float32: there are no quantized numbers"),
-    "autocast": _("nothing, numbers are computed in the dtype that they have"),
     "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
     "lu": "cr.linalg.lu_factor(x)",
     "cfloat": _REAL,
@@ -27,12 +26,10 @@ PACKAGE = {
     "complex128": _REAL,
     "contiguous_format": _MEMORY,
     "distributed": _('engine="xla", and chainrule launch'),
-    "float16": "cr.float32",
+    "float16": "cr.float32, cr.bfloat16",
     "fx": _("cr.compile(function), whose program can be printed"),
-    "bfloat16": "cr.float32",
     "get_num_threads": _("cr.compile(function, threads=…)"),
-    "get_rng_state": "cr.random.default_generator.state()",
-    "half": "cr.float32",
+    "half": "cr.float32, cr.bfloat16",
     "hub": _("cr.load(path), of a file in the safetensors format"),
     "initial_seed": "cr.random.default_generator.initial_seed()",
     "is_complex": _("False: there are no complex numbers"),
@@ -46,13 +43,10 @@ PACKAGE = {
     "seed": "cr.manual_seed(seed)",
     "set_default_device": _CPU,
     "set_default_tensor_type": "cr.set_default_dtype(cr.float64)",
-    "set_float32_matmul_precision": _("nothing: products have their dtype's precision"),
     "set_num_threads": _("cr.compile(function, threads=…)"),
     "set_printoptions": "numpy.set_printoptions(…)",
-    "set_rng_state": "cr.random.default_generator.load_state(state)",
     "sparse": _("zeros in tensors: there are no sparse layouts"),
     "strided": _MEMORY,
-    "testing": "numpy.testing.assert_allclose(x, y)",
     "use_deterministic_algorithms": _REPEATED,
     "xpu": _CPU,
 }
@@ -82,17 +76,15 @@ LINALG = {
 #: Names of tensors.
 TENSORS = {
     "as_strided": _("x.unfold(…) for windows, x.reshape(…), or x[…] with a step"),
-    "bfloat16": "x.float()",
     "coalesce": _("x itself: there are no sparse layouts"),
     "data_ptr": "x.numpy().ctypes.data",
     "detach_": "x = x.detach()",
     "get_device": "x.device",
     "grad_fn": _("x.requires_grad; cr.explain shows how a number came about"),
-    "half": "x.float()",
+    "half": "x.float(), x.bfloat16()",
     "is_complex": _("False: there are no complex numbers"),
     "is_contiguous": _("True: how elements lie in memory does not show"),
     "layout": _MEMORY,
-    "ndimension": "x.ndim",
     "share_memory_": _ALONE,
     "storage": "x.numpy()",
     "to_dense": _("x itself: there are no sparse layouts"),
@@ -104,7 +96,6 @@ TENSORS = {
 
 #: Methods of modules.
 MODULES = {
-    "bfloat16": _("model.float() or model.double()"),
     "compile": _("cr.compile(model), or a Trainer's optimizer and loss"),
     "device": _CPU,
     "evaluate": "cr.Trainer(model, …).evaluate(data)",
@@ -195,6 +186,7 @@ KEYWORDS = {
     "use_ema": "cr.Trainer(…, ema_decay=0.99)",
     "validation_data": "validation=(x, y)",
     "validation_split": _("train, held = data.split(0.8, seed=0), and validation=held"),
+    "volatile": "with cr.no_grad(): …",
     "verbose": _("progress=False for silence, progress=True for a display"),
     "weights_only": _("nothing, files hold no code"),
 }

@@ -33,6 +33,7 @@ def test_an_experiment_is_of_the_book(name: str) -> None:
     assert f"chainrule explore {name}" in asked
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("spoken", ["en", "zh"])
 def test_it_tells_question_table_and_answer(done: Experiment, spoken: str) -> None:
     with languages.language(spoken):
@@ -52,6 +53,7 @@ def test_it_tells_question_table_and_answer(done: Experiment, spoken: str) -> No
     assert max(map(width, prose)) <= WIDTH
 
 
+@pytest.mark.one_in(3)
 def test_it_draws(done: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     drawn: list[str] = []

@@ -109,6 +109,7 @@ def student_of(name: str, steps: int = 3) -> Student:
     return Student(name, steps)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("steps", [0, 3])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_what_the_optimiser_does_is_right(name: str, steps: int) -> None:
@@ -121,6 +122,7 @@ def test_what_the_optimiser_does_is_right(name: str, steps: int) -> None:
         np.testing.assert_allclose(right, numbers, rtol=1e-11, atol=1e-14)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", ["plain", "nesterov_decay", "rmsprop", "adam"])
 def test_steps_that_are_off_are_not_right(name: str) -> None:
     student = student_of(name, 2)
@@ -295,6 +297,7 @@ SLIPS = (
 )
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("case", SLIPS)
 def test_slips_of_updates(case: str) -> None:
     name, key, slip = case.split()
@@ -371,6 +374,7 @@ def test_what_a_group_says_counts() -> None:
     assert "vb2" in report.formulas.updates
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(("unit", "remark"), [(-0.1, "down"), (0.1, "up")])
 @pytest.mark.parametrize("name", ["momentum", "momentum_decay", "dampened"])
 def test_a_velocity_with_the_rate_in_it(name: str, unit: float, remark: str) -> None:

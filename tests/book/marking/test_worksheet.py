@@ -34,6 +34,7 @@ WEIGHTS = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize(("spec", "loss"), SHEETS)
 def test_the_answers_are_marked_right(spec: str, loss: str, samples: int) -> None:

@@ -103,6 +103,7 @@ def numbers(name: str, dtype: Any, rng: np.random.Generator) -> list[np.ndarray]
     return [x, np.concatenate([exponent, some, whole]).astype(dtype)]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_error(name: str, dtype: Any, rng: np.random.Generator) -> None:

@@ -152,6 +152,7 @@ def test_other_processes_compile_nothing_and_find_the_same_bits(kept: Kept) -> N
     assert all(code_cache._ENTRY.fullmatch(name) for name in names), names
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_keeps_code_too(kept: Kept) -> None:
     digest, count = ended(started("1", "fork"))
@@ -327,6 +328,7 @@ def flip(content: bytes) -> bytes:
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "damage", [truncate, flip, lambda content: b"", lambda content: b"\0" * 99]
 )

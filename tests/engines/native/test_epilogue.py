@@ -94,6 +94,7 @@ def cases() -> list[Any]:
     return found
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("name", "sizes", "dtype"), cases())
 def test_the_same_bits(
     monkeypatch: pytest.MonkeyPatch, name: str, sizes: tuple[int, int, int], dtype: str

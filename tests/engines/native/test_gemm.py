@@ -37,6 +37,7 @@ def product(dims: str, dtype: DType) -> Program:
     return Program({"main": Entry("main", graph, ("a", "b"), (), (), {}, 1)})
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dims", DIMS)
 @pytest.mark.parametrize("dtype", [DType.float32, DType.float64], ids=str)
 def test_blocks_change_no_bit(
@@ -59,6 +60,7 @@ def test_blocks_change_no_bit(
     assert len(set(bits)) == 1
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dims", VECTORS)
 @pytest.mark.parametrize("dtype", [DType.float32, DType.float64], ids=str)
 def test_matrices_by_vectors_are_tiles_or_lines(

@@ -201,6 +201,7 @@ def bits(x: Array) -> Array:
     return x.view(f"u{x.dtype.itemsize}")
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_error_is_what_the_docstring_says(name: str, dtype: str) -> None:
@@ -372,6 +373,7 @@ def test_loops_become_vector_code(name: str, dtype: str) -> None:
     assert f"x {IR_TYPES[dtype]}> @llvm.fma.v" in kernel(name, dtype).text
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_vectors_give_the_same_bits(name: str, dtype: str) -> None:
@@ -381,6 +383,7 @@ def test_vectors_give_the_same_bits(name: str, dtype: str) -> None:
     np.testing.assert_array_equal(bits(function(x)), bits(kernel(name, dtype)(x)))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.skipif(not X86 or sys.platform == "win32", reason="x86-64 and libm's fma")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
@@ -391,6 +394,7 @@ def test_processors_without_fma_give_the_same_bits(name: str, dtype: str) -> Non
     )
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_flushing_denormals_changes_denormals_only(name: str, dtype: str) -> None:

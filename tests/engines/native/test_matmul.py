@@ -188,6 +188,7 @@ SHAPES = [  # m, k, n: none, one, primes, just below and above tiles, and the bo
 ]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("index", range(4))
 def test_every_tile_gives_the_bits_of_a_scalar_chain(dtype, index):
@@ -202,6 +203,7 @@ def test_every_tile_gives_the_bits_of_a_scalar_chain(dtype, index):
             same_bits(problem.C, expected)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("transposed", [False, True])
 def test_known_edges_change_no_bit(dtype, transposed):

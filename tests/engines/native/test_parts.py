@@ -67,6 +67,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, script: Any) -> list[np.ndarray]:
     return [*made.values(), *[t.numpy() for t in program.tensors.values()]]
 
 
+@pytest.mark.one_in(4, first=2)
 @pytest.mark.parametrize(
     "parts", [[1], [2, 3], [1, 5, 17], [22, 1]], ids=lambda p: "-".join(map(str, p))
 )

@@ -69,6 +69,7 @@ def compared(arrays: list[np.ndarray[Any, Any]], axes: list[int], threads: int) 
             )
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_columns(dtype: str, threads: int) -> None:
@@ -89,6 +90,7 @@ def near_one(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
     return 1 + x / 10 if dtype.startswith("float") else x
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_rows(dtype: str, threads: int) -> None:

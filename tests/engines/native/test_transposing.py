@@ -21,6 +21,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", ["float64", "int32", "bool"])  # of 8, 4, 1 bytes
 def test_every_permutation(shape: tuple[int, ...], dtype: str) -> None:

@@ -27,7 +27,7 @@ from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
 from tests.engines.test_random_graphs import programs
 
 FEW = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,

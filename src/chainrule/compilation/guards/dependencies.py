@@ -92,7 +92,7 @@ class DependencyScan:
                 self._visit(*self._waiting.popleft())
 
     def objects(self) -> list[Any]:
-        """Return what a traced function may reach, itself among it."""
+        """Return the objects that a traced function may reach, itself among them."""
         return list(self._seen.values())
 
     def _follow(self, name: str, items: Iterable[Any], level: int) -> None:

@@ -12,7 +12,7 @@ from chainrule.errors import ChainruleError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array
-from chainrule.graph.types import NO_SIZES, Sizes, resolve
+from chainrule.graph.types import NO_SIZES, Sizes, has_floats, resolve
 
 
 def agree(
@@ -52,7 +52,7 @@ def _resized(array: Array, shape: Sequence[Any]) -> Array:
 
 def _away(array: Array) -> Array:
     """Return numbers near others, but not at 0, where much is equal."""
-    if array.dtype.kind != "f":
+    if not has_floats(array):
         return array
     noise = np.random.default_rng(0).uniform(0.2, 0.6, array.shape)
     return (array + (np.abs(array) + 0.5) * noise).astype(array.dtype)
@@ -77,7 +77,7 @@ def _form(graph: Graph, sizes: Sizes = NO_SIZES) -> list[Any]:
 
 
 def _outside(traced: Traced) -> list[int]:
-    """Return which tensors the inputs of a graph are that come from outside."""
+    """Return the identities of outside tensors that are inputs of a traced graph."""
     return [id(traced.slots[key].current()) for key in traced.entry.state]
 
 

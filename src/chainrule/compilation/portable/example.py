@@ -231,7 +231,7 @@ class Example:
         sizes: Sizes,
         turned: Sequence[SizeGuard],
     ) -> Sequence[SizeGuard] | None:
-        """Return what is compared where guards turn; None if the graph is another."""
+        """Return the comparisons of sizes in a trace; None if the graph is another."""
         try:
             fixed = self._traced([resolve(pattern, sizes) for pattern in patterns])
         except Exception:  # noqa: BLE001 - in whatever way it refuses a size

@@ -251,7 +251,7 @@ def _checked(document: dict[str, Any], arrays: dict[str, Array]) -> Portable:
 
 
 def _named(key: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Return what a file says by name."""
+    """Return a dictionary of a program file's document, checked to be one."""
     if not isinstance(found := document[key], dict):
         raise ValueError(_("{key} that are no dictionary", key=key))
     return found

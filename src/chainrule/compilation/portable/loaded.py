@@ -234,7 +234,7 @@ class LoadedProgram:
     def _arguments(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Sequence[Any]:
-        """Return what a program is called with, in the order of its inputs."""
+        """Return the arguments of a program's call, in the order of its inputs."""
         names = [*self.inputs]
         if len(args) == 1 and isinstance(args[0], Mapping) and not kwargs:
             args, kwargs = (), args[0]

@@ -53,7 +53,7 @@ def pieces(shape: Shape, limit: int) -> list[Part]:
 
 
 def _limit(body: Graph) -> int:
-    """Return the size of a loop's array pieces, so that all fit the cache."""
+    """Return the size of an elementwise loop's pieces, which all fit the cache."""
     sizes = [v.dtype.itemsize for v in (*body.inputs, *body.outputs) if v.shape]
     return CACHE // (sum(sizes) + 2 * max(sizes, default=8))
 
@@ -92,7 +92,7 @@ def _turned(w: Writer, array: Array | str) -> Array | str:
 
 
 def _homes(body: Graph, results: Sequence[Result]) -> dict[Value, Array]:
-    """Return output arrays that can hold a loop's temporary values.
+    """Return output arrays that can hold temporary values of an elementwise loop.
 
     These values are the results, and temporaries that only lead to one result: so
     their memory is in the cache already when the result is stored.
@@ -162,7 +162,7 @@ class _Loop:
         return self.w.each([array[(*part, ...)] for part in parts])
 
     def _scratch(self, dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str]:
-        """Return a temporary array for a loop, preferably the last one used."""
+        """Return a temporary array of an elementwise loop, at best the last used."""
         fit = [slot for slot in self.free if slot[0] == dtype]
         if fit:
             self.free.remove(fit[-1])
@@ -174,7 +174,7 @@ class _Loop:
         return dtype, self.w.each(views)
 
     def _home(self, i: int, value: Value) -> str | None:
-        """Return the output array's name in which a loop's node can compute, or None.
+        """Return the name of an output where an elementwise node can compute, or None.
 
         No later node reads an operand or another value from that memory.
         """
@@ -196,7 +196,7 @@ class _Loop:
     # -- values --------------------------------------------------------------------
 
     def _read(self, value: Value, operand: Array | str) -> None:
-        """Define the name of a loop's operand, cut into pieces if needed."""
+        """Name an operand of an elementwise loop, cut into pieces if needed."""
         if not isinstance(operand, str):
             whole = operand.shape == ()
             self.names[value] = self.w.name(operand) if whole else self._pieces(operand)
@@ -221,7 +221,7 @@ class _Loop:
             self._compute(i, node, out)
 
     def _preserve(self, value: Value) -> None:
-        """Copy a loop's operand that is also a result, before it is overwritten."""
+        """Copy an elementwise loop's operand that is a result too, into a temporary."""
         if any(v is value for v, _, _ in self.results):
             slot = self._scratch(value.dtype.numpy)
             self.w.line(f"copyto({slot[1]}, {self.names[value]})")
@@ -255,7 +255,7 @@ class _Loop:
             self.free.append(self.owned.pop(out))
 
     def _store(self, value: Value, stored: Array | None) -> None:
-        """Write statements that store a loop's result, or add it to a sum."""
+        """Write the store of an elementwise loop's result, or its addition to a sum."""
         for v, target, is_sum in self.results:
             if v is not value or target is stored:
                 continue

@@ -132,9 +132,11 @@ def _copy(w: Writer, node: Node, ins: list[str], out: str) -> None:
 
 
 def _convert(w: Writer, node: Node, ins: list[str], out: str) -> None:
-    to: DType = node.attrs["dtype"]
-    saturates = node.inputs[0].dtype.is_float and to.is_integer
-    (reference if saturates else _copy)(w, node, ins, out)
+    to, of = node.attrs["dtype"], node.inputs[0].dtype
+    saturates = of.is_float and to.is_integer
+    # Between bfloat16 and what is not float32 there are two steps.
+    two = DType.bfloat16 in (to, of) and DType.float32 not in (to, of)
+    (reference if saturates or two else _copy)(w, node, ins, out)
 
 
 def _pow(w: Writer, node: Node, ins: list[str], out: str) -> None:

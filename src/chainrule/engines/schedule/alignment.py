@@ -28,7 +28,7 @@ Axes = tuple[int | None, ...]
 
 
 def aligned(node: Node, operand: int) -> Axes:
-    """Return for each axis of a node's operand the matching result axis, or None."""
+    """Return the result axis that matches each axis of a node's operand, or None."""
     if is_elementwise(node) or node.primitive is movement.copy:
         return _same(node, operand)
     rule = _RULES.get(node.primitive)

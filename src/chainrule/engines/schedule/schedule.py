@@ -269,7 +269,7 @@ class Memory:
 def overwritten(
     entry: Entry, views: Mapping[Value, StridedView]
 ) -> dict[Node, set[Node]]:
-    """Return for each node that overwrites state the nodes that must read it before."""
+    """Return the nodes that must read a state before each node that overwrites it."""
     written: dict[Node, list[Value]] = {}
     for old, new in entry.replaced().items():
         if new.node is not None and new is not old:

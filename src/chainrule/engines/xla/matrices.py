@@ -98,7 +98,15 @@ def _first_minor(a: Array) -> Array:
 
 
 def _det(a: Array) -> Array:
-    return jnp.ones(a.shape[:-2], a.dtype) if _of_none(a) else jnp.linalg.det(a)
+    """Return determinants: 0 with a zero pivot, whatever the others are."""
+    if _of_none(a):
+        return jnp.ones(a.shape[:-2], a.dtype)
+    factors, pivots, __ = lax.linalg.lu(a)
+    diagonal = jnp.diagonal(factors, axis1=-2, axis2=-1)
+    odd = jnp.sum(pivots != jnp.arange(a.shape[-1]), -1) % 2 == 1
+    product = jnp.prod(diagonal, -1) * jnp.where(odd, -1, 1).astype(a.dtype)
+    zero = jnp.any(diagonal == 0, -1)
+    return jnp.where(zero, lax.full_like(product, 0), product)
 
 
 def _cofactors(a: Array) -> Array:

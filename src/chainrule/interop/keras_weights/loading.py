@@ -96,7 +96,7 @@ def load_keras(
 
 
 def _of_layers(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
-    """Return what belongs to layers, and notes about the rest."""
+    """Return the arrays that belong to layers, and notes about those left out."""
     kept = {
         path: array
         for path, array in arrays.items()
@@ -172,7 +172,7 @@ def _fitted(
 
 
 def _place(path: str, order: Mapping[str, int], last: int) -> int:
-    """Return where the layer of a path stands in the description."""
+    """Return the position of a path's layer in a Keras model's description."""
     match = _LAYER.fullmatch(path)
     return order.get(match[1], last) if match else last
 

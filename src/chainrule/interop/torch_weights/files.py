@@ -115,7 +115,7 @@ def opened(path: str | os.PathLike[str] | BinaryIO) -> Iterator[Content]:
 
 
 def _content(file: BinaryIO) -> Content:
-    """Return what an open file holds, by its first bytes."""
+    """Read an open file of weights, in the format that its first bytes say."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     start = file.read(16)
@@ -134,7 +134,7 @@ def _content(file: BinaryIO) -> Content:
 
 
 def _zipped(file: BinaryIO, size: int) -> Content:
-    """Return what a zip file of ``torch.save`` holds."""
+    """Read a zip file of ``torch.save``."""
     archive = Archive(file, size)
     members, read = archive.members, archive.read
     pickles = [name for name in members if f"/{name}".endswith("/data.pkl")]
@@ -180,7 +180,7 @@ def _dtype_of(tensor: StoredTensor) -> str:
 
 
 def _legacy(file: BinaryIO, size: int) -> Content:
-    """Return what a file of ``torch.save`` before PyTorch 1.6 holds."""
+    """Read a file of ``torch.save`` before PyTorch 1.6."""
 
     def pickle(machine: Machine) -> Any:
         return unpickled(file, size - file.tell(), machine)
@@ -231,7 +231,7 @@ def _legacy(file: BinaryIO, size: int) -> Content:
 
 
 def _safetensors(file: BinaryIO) -> Content:
-    """Return what a safetensors file holds."""
+    """Read a safetensors file of weights."""
 
     def check(texts: Mapping[str, Any]) -> None:
         if "chainrule" in texts:

@@ -10,11 +10,13 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
+from chainrule.graph.types import numeric
 from chainrule.interop.torch_weights.checkpoints import state_dict_of
 from chainrule.interop.torch_weights.files import is_tensor, opened, widened
 from chainrule.interop.weights import UnreadableError, Weights
 from chainrule.text import _
 from chainrule.util.atomic_files import called, is_open, of_the_system
+from chainrule.util.dlpack import from_dlpack
 from chainrule.util.keywords import strict
 
 
@@ -36,8 +38,8 @@ def load_torch(
 
     Returns:
         Read-only arrays by name. Their ``notes`` say what was taken, and what was left
-        out: the ``module.`` of ``DataParallel`` before every name. ``float16`` and
-        ``bfloat16`` become float32, in which they are exact.
+        out: the ``module.`` of ``DataParallel`` before every name. ``float16`` becomes
+        float32, in which it is exact.
 
     A file of PyTorch is a pickle, which might run anything. Here numbers, texts, nests
     and tensors are all that is made of it; whatever else it would call is refused.
@@ -113,7 +115,7 @@ def _of_mapping(source: Mapping[str, Any], key: str | None) -> Weights:
     for name, item in tensors.items():
         array, dtype = _array_of(item, name)
         arrays[name] = array
-        halves |= {dtype} & {"float16", "bfloat16"}
+        halves |= {dtype} & {"float16"}
     notes += [_("{dtype} as float32", dtype=dtype) for dtype in sorted(halves)]
     return Weights(arrays, tuple(notes))
 
@@ -128,15 +130,14 @@ def _array_of(item: Any, name: str) -> tuple[Array, str]:
     try:
         if hasattr(item, "detach"):  # PyTorch's, or one of ours
             item = item.detach().cpu()
-            half = dtype in ("float16", "bfloat16")
-            item = (item.float() if half else item).numpy()
+            item = from_dlpack(item) if dtype == "bfloat16" else item.numpy()
         array = np.array(item)
     except (TypeError, RuntimeError, ValueError):  # no dense numbers, or on no device
         array = np.array(None)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.float16:
         array = array.astype(np.float32)
-    if array.dtype.kind not in "biuf":
+    if not numeric(array):
         raise ArgumentError(
             _("{name!r:.80} has no numbers that can be read.", name=name),
             expected=_("a dense tensor of floats, integers or truth values"),

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from chainrule.graph.node import Array
+from chainrule.graph.types import as_dtype
 from chainrule.interop.weights import UnreadableError
 from chainrule.text import _
 
@@ -39,13 +40,13 @@ class Element(NamedTuple):
     read: str
 
 
-#: PyTorch's dtypes that are read. Half precision becomes float32, in which every number
-#: of it is exact.
+#: PyTorch's dtypes that are read. float16 becomes float32, in which every number of it
+#: is exact.
 DTYPES = {
     "float64": Element("f8", "float64"),
     "float32": Element("f4", "float32"),
     "float16": Element("f2", "float32"),
-    "bfloat16": Element("u2", "float32"),
+    "bfloat16": Element("u2", "bfloat16"),
     "int64": Element("i8", "int64"),
     "int32": Element("i4", "int32"),
     "int16": Element("i2", "int16"),
@@ -80,12 +81,12 @@ def numbers(content: bytes | Array, dtype: str, order: Order = "<") -> Array:
         order: of the bytes of a number, ``"<"`` or ``">"``.
 
     >>> numbers(bytes([128, 63, 0, 192]), "bfloat16")
-    array([ 1., -2.], dtype=float32)
+    array([1, -2], dtype=bfloat16)
     """
     stored, read = DTYPES[dtype]
     array = np.frombuffer(content, np.dtype(stored).newbyteorder(order))
-    if dtype == "bfloat16":  # the upper half of a float32
-        array = (array.astype(np.uint32) << 16).view(np.float32)
+    if dtype == "bfloat16":
+        array = array.astype(np.uint16, copy=False).view(as_dtype(read).numpy)
     elif dtype == "bool":  # any byte may stand for true
         array = array != 0
     else:
@@ -372,7 +373,7 @@ def named(module: Any, name: Any) -> Name:
 
 
 def called(function: Any, args: Any) -> Any:
-    """Return what a call in a pickle makes: a tensor, a dictionary, or nothing.
+    """Return the result of a call in a pickle: a tensor, a dictionary, or nothing.
 
     Raises:
         UnreadableError: no call that is known, or arguments that it does not take.

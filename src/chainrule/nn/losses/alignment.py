@@ -17,6 +17,7 @@ from chainrule.nn.losses.checks import (
     checked,
     numbers,
 )
+from chainrule.operations.narrow import from_single
 from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -78,6 +79,7 @@ class CTCLoss(Reduction):
         self.blank = integer("CTCLoss", "blank", blank, least=0)
         self.zero_infinity = flag("CTCLoss", "zero_infinity", zero_infinity)
 
+    @from_single
     def forward(
         self,
         log_probs: Any,

@@ -19,6 +19,7 @@ from chainrule.nn.losses.checks import (
     numbers,
 )
 from chainrule.nn.module import Module
+from chainrule.operations.narrow import wide
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
 from chainrule.text import _
@@ -183,7 +184,7 @@ class Loss(Reduction):
         Known values are checked at once. In a graph they are checked when it
         runs; targets are not within :func:`~chainrule.nn.losses.targets_checked`.
         """
-        output, truth = as_tensor(prediction), as_tensor(target)
+        output, truth = wide(as_tensor(prediction)), as_tensor(target)
         if not output.dtype.is_float:
             output = output.astype(get_default_dtype())
         y = numbers(truth)
@@ -200,6 +201,8 @@ class Loss(Reduction):
         self, prediction: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
         """Compute the loss of a batch, reduced to its mean or sum.
+
+        Of bfloat16 it is float32: a mean of many losses has more digits than these.
 
         Args:
             prediction: what the network says.

@@ -18,6 +18,7 @@ from chainrule.nn.losses.checks import (
 )
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.nn.losses.pairs import PairLoss
+from chainrule.operations.narrow import from_single
 from chainrule.primitives.movement import full_like
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
@@ -213,6 +214,7 @@ class GaussianKLDivLoss(PairLoss):
     tensor(0.5)
     """
 
+    @from_single
     def forward(
         self,
         mu: Any,

@@ -15,6 +15,7 @@ from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import ElementwiseLoss, Reduction
 from chainrule.nn.losses.checks import check_labels, check_two_labels, checked
 from chainrule.nn.losses.classes import ClassLoss
+from chainrule.operations.narrow import from_single
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -246,6 +247,7 @@ class MultiLabelMarginLoss(Reduction):
     tensor(0.16666667)
     """
 
+    @from_single
     def forward(
         self, prediction: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:

@@ -14,6 +14,7 @@ from chainrule.nn.function import as_loss_function
 from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import check_nonnegative, check_two_labels, checked
 from chainrule.nn.similarity import pairwise_distance
+from chainrule.operations.narrow import from_single
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -84,6 +85,7 @@ class MarginRankingLoss(PairLoss):
         super().__init__(reduction=reduction)
         self.margin = number("MarginRankingLoss", "margin", margin)
 
+    @from_single
     def forward(
         self, input1: Any, input2: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
@@ -115,6 +117,7 @@ class CosineEmbeddingLoss(PairLoss):
         super().__init__(reduction=reduction)
         self.margin = number("CosineEmbeddingLoss", "margin", margin)
 
+    @from_single
     def forward(
         self, input1: Any, input2: Any, target: Any, sample_weight: Any = None
     ) -> Tensor:
@@ -172,6 +175,7 @@ class TripletMarginLoss(PairLoss):
         self.eps = number(kind, "eps", eps, least=0)
         self.swap = flag(kind, "swap", swap)
 
+    @from_single
     def forward(
         self, anchor: Any, positive: Any, negative: Any, sample_weight: Any = None
     ) -> Tensor:
@@ -221,6 +225,7 @@ class TripletMarginWithDistanceLoss(PairLoss):
         self.margin = number(kind, "margin", margin, above=0)
         self.swap = flag(kind, "swap", swap)
 
+    @from_single
     def forward(
         self, anchor: Any, positive: Any, negative: Any, sample_weight: Any = None
     ) -> Tensor:
@@ -270,6 +275,7 @@ class GaussianNLLLoss(PairLoss):
         self.full = flag("GaussianNLLLoss", "full", full)
         self.eps = number("GaussianNLLLoss", "eps", eps, above=0)
 
+    @from_single
     def forward(
         self, input: Any, target: Any, var: Any, sample_weight: Any = None
     ) -> Tensor:

@@ -52,7 +52,7 @@ def line(spreads: Mapping[str, Spread]) -> str:
 
 
 def verdict(difference: Spread, splits: int) -> str:
-    """Return which of two models is better, as text, from score differences.
+    """Return a sentence that names the better of two models, from score differences.
 
     Two standard errors are a rule of thumb; splits share rows, so it is a mild one.
     """

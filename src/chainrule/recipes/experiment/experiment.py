@@ -105,7 +105,9 @@ class Experiment:
 
     @property
     def _resources(self) -> dict[str, Any]:
-        return {"threads": self.threads, "devices": self.devices}
+        # Agents of reinforcement learning, for one, run on one device.
+        over = {} if self.devices is None else {"devices": self.devices}
+        return {"threads": self.threads, **over}
 
     # -- for lessons -------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ _info: WorkerInfo | None = None
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """Return what a process of a loader knows of itself; None in any other process.
+    """Return the number, seed and data of a loader's process; None in any other.
 
     An ``IterableDataset`` divides its samples by it: those of number ``info.id``,
     ``info.id + info.num_workers``, ….

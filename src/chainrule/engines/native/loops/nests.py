@@ -36,7 +36,7 @@ STEPS = (0, 1, -1, 2)
 
 
 def operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
-    """Return what a kernel's code needs to know of an operand: dtype, stride, kind."""
+    """Return a kernel operand's description: dtype, inner stride, if it is fixed."""
     inner = steps[-1] if steps[-1] in STEPS else None
     assert inner is None or isinstance(inner, int)
     return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from chainrule.engines.native.math import angles, integer_quotients, mathlib, power
@@ -33,6 +34,7 @@ _TYPES: dict[DType, Any] = {
     DType.int64: I64,
     DType.float32: ir.FloatType(),
     DType.float64: ir.DoubleType(),
+    DType.bfloat16: I16,  # bits that are moved, and converted where one computes
 }
 
 
@@ -63,6 +65,8 @@ def store(b: ir.IRBuilder, value: Any, pointer: Any, dtype: DType) -> Any:
 
 def number(dtype: DType, value: float) -> Any:
     """Return a number as an LLVM constant of a dtype."""
+    if dtype is DType.bfloat16:
+        return I16(int(np.asarray(value, dtype.numpy).view(np.uint16)))
     return ir.Constant(register_type(dtype), value if dtype.is_float else int(value))
 
 
@@ -162,6 +166,11 @@ def convert(b: ir.IRBuilder, old: DType, new: DType, x: Any) -> Any:
     to = register_type(new)
     if old is new:
         return x
+    if old is DType.bfloat16:  # the upper half of a float32
+        upper = b.shl(b.zext(x, I32), I32(16))
+        return convert(b, DType.float32, new, b.bitcast(upper, ir.FloatType()))
+    if new is DType.bfloat16:
+        return _rounded(b, convert(b, old, DType.float32, x))
     if new is DType.bool:
         if old.is_float:
             return b.fcmp_unordered("!=", x, number(old, 0))
@@ -184,6 +193,20 @@ def convert(b: ir.IRBuilder, old: DType, new: DType, x: Any) -> Any:
     if register_type(old).width > to.width:
         return b.trunc(x, to)
     return b.sext(x, to) if old.kind == "int" else b.zext(x, to)
+
+
+def _rounded(b: ir.IRBuilder, x: Any) -> Any:
+    """Emit LLVM code that rounds a float32 to bfloat16: to nearest, a tie to even.
+
+    Half a unit of the last place that stays is added to the bits, less one where that
+    place is even; a carry goes into the exponent, and into infinity. A NaN, which a
+    carry could change, becomes that of its sign.
+    """
+    bits = b.bitcast(x, I32)
+    odd = b.and_(b.lshr(bits, I32(16)), I32(1))
+    upper = b.lshr(b.add(bits, b.add(odd, I32(0x7FFF))), I32(16))
+    nan = b.or_(b.and_(b.lshr(bits, I32(16)), I32(0x8000)), I32(0x7FC0))
+    return b.trunc(b.select(b.fcmp_unordered("uno", x, x), nan, upper), I16)
 
 
 def _copysign(b: ir.IRBuilder, node: Node, x: Any, sign: Any) -> Any:

@@ -70,7 +70,7 @@ BINARY: dict[str, Callable[[Array, Array], Array]] = {
 
 
 def where(condition: Array, x: Array, y: Array) -> Array:
-    """Return what of two arrays a known condition selects."""
+    """Return the elements of x where a known condition holds, else those of y."""
     return plain(np.where(condition, x.astype(object), y.astype(object)))
 
 

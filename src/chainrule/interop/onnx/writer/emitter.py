@@ -86,7 +86,7 @@ class Ref:
         return self.op("Not")
 
     def equals(self, other: Ref | Number) -> Ref:
-        """Return where two arrays are equal."""
+        """Write ONNX's Equal, and return its mask."""
         return self.bits("Equal", other)
 
     def where(self, a: Ref | Number, b: Ref | Number) -> Ref:

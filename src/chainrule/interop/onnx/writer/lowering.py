@@ -89,7 +89,7 @@ class Lowering:
         return Lowering(emitter, graph, inputs, self.refused).run()
 
     def ref(self, value: Value) -> Ref:
-        """Return what stands for a value in the file."""
+        """Return the reference to a value in the ONNX file; write its node first."""
         known = self._refs.get(value)
         if known is None:
             assert value.node is not None

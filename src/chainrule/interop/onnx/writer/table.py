@@ -35,7 +35,7 @@ class Writer(Protocol):
     emitter: Emitter
 
     def ref(self, value: Value) -> Ref:
-        """Return what stands for a value in the file."""
+        """Return the reference to a value in the ONNX file."""
         ...
 
     def readers(self, value: Value) -> Sequence[Node]:

@@ -116,7 +116,7 @@ def _bias(
     left: int,
     right: int,
 ) -> Tensor | None:
-    """Return what is added to the scores: −∞ where a query does not see a key."""
+    """Return the bias of attention scores: −∞ where a query does not see a key."""
     queries, keys = q.shape[2], k.shape[2]
     zero, never = as_constant(0.0, q), as_constant(-math.inf, q)
     parts: list[Tensor] = []

@@ -138,7 +138,7 @@ def _traced(most: Any, going: Any, carried: list[Any], body: Body) -> Any:
 
 
 def _unrolled(steps: int, most: Any, carried: list[Any], body: Body) -> Any:
-    """Write the steps out; None where their number depends on data after all."""
+    """Unroll an ONNX Loop in the graph; None if its number of steps depends on data."""
     states, rows = list(carried), []
     for i in range(steps):
         goes, *outputs = body(_step(i, most), np.array(True), *states)

@@ -42,7 +42,7 @@ def gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
 
 
 def _coordinates(x: Tensor, indices: Tensor, batch: int = 0) -> tuple[Any, ...]:
-    """Return what indexes a tensor by the last axis of ``indices``."""
+    """Return an index for each axis of a tensor, from the last axis of ``indices``."""
     if indices.ndim <= batch or not 0 < indices.shape[-1] <= x.ndim - batch:
         raise ShapeError(
             _("The last axis of the indices has one for each axis that it picks from."),
@@ -249,7 +249,7 @@ def non_max_suppression(
 
 
 def _overlap(low: Array, high: Array, i: int, j: int) -> float:
-    """Return what two boxes share of their union."""
+    """Return the intersection of two boxes over their union."""
     sides = np.minimum(high[i], high[j]) - np.maximum(low[i], low[j])
     common = float(np.prod(np.maximum(sides, 0)))
     union = float(np.prod(high[i] - low[i]) + np.prod(high[j] - low[j])) - common

@@ -247,7 +247,7 @@ def _run(
 
 
 def _directions(direction: str) -> tuple[bool, ...]:
-    """Return for each direction whether it goes backwards."""
+    """Return a flag for each direction of a recurrent operator: is it reversed?"""
     known = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
     if direction not in known:
         raise ArgumentError(

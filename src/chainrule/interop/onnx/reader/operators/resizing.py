@@ -30,7 +30,7 @@ Array = np.ndarray[Any, Any]
 def _positions(
     rule: str, n: int, m: int, scale: Any, roi: tuple[float, float]
 ) -> Array:
-    """Return where in the input each of m outputs lies, by the standard's rule.
+    """Return the input coordinate of each of m outputs, by the standard's rule.
 
     They are computed in the dtype of ``scale``.
     """
@@ -111,7 +111,7 @@ def _matrix(
     antialias: bool,
     inside: bool,
 ) -> Array:
-    """Return what each output takes of each input, (outputs, inputs).
+    """Return the interpolation weights of an axis, (outputs, inputs).
 
     Args:
         at: positions of the outputs.

@@ -49,7 +49,7 @@ def _picked(x: Tensor, index: list[Tensor], outside: str) -> Tensor:
 
 
 def sampled(x: Tensor, positions: list[Tensor], outside: str = "zeros") -> Tensor:
-    """Return x (N, C, …) at positions, each (N, P), by straight lines: (N, C, P)."""
+    """Return x (N, C, …) linearly interpolated at positions, each (N, P): (N, C, P)."""
     low = [fn.floor(p) for p in positions]
     total = None
     for corner in itertools.product((0, 1), repeat=len(positions)):

@@ -294,7 +294,7 @@ def _shift(x: Ref, count: Ref, direction: str) -> Ref:
 
 
 def _outside(count: Ref, bits: int) -> Ref:
-    """Return where a count of bits is none that processors shift by."""
+    """Return the mask of shift counts outside of 0 … ``bits`` − 1."""
     many = count.cast(DType.int64) if count.dtype is not DType.uint64 else count
     outside = many > bits - 1
     return outside if count.dtype.kind == "uint" else outside | (many < 0)

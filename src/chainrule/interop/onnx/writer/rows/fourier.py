@@ -39,7 +39,7 @@ def _factor(c: Call, n: int) -> float:
 
 
 def _conjugate(c: Call, x: Ref) -> Ref:
-    """Return what pairs are multiplied by, to give their conjugates."""
+    """Return the factors (1, −1), which turn pairs into their conjugates."""
     return c.e.constant(np.array([1, -1], x.dtype.numpy))
 
 

@@ -89,7 +89,7 @@ def layer(c: Call) -> Sequence[Ref] | None:
 
 
 def _kind(body: Graph, constants: int, carries: int) -> _Kind | None:
-    """Return the operator for a loop's body, or None."""
+    """Return ONNX's recurrent operator that a scan's body computes, or None."""
     own = _form(body)
     for rule, kind in KINDS.items():
         if kind.states != carries or len(body.outputs) != carries + 1:

@@ -83,7 +83,7 @@ def region(c: Call) -> Ref | None:
 
 @functools.lru_cache(maxsize=64)
 def _pattern(function: Callable[..., Tensor], types: tuple[ArrayType, ...]) -> Graph:
-    """Return what a function records for tensors of these types."""
+    """Return the simplified graph of a function of tensors of given types."""
 
     def record(*values: Value) -> Value:
         return function(*map(wrap, values)).value
@@ -137,7 +137,7 @@ def _read_once(c: Call, found: _Match, primitive: Primitive) -> bool:
 
 
 def _repeated(value: Value) -> Value | None:
-    """Return what is repeated to a value, or None."""
+    """Return the operand of a broadcast; None for another value."""
     node = value.node
     return node.inputs[0] if node and node.primitive is broadcast_to else None
 

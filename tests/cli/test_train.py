@@ -437,7 +437,7 @@ def test_data_of_a_stranger_s_checkpoint(
         (["train", "xor", "--data", "x"], ["does not take --data", "only --quick"]),
         (
             ["train", "tabular", "--data", "x"],
-            ["expected: only", "engine, --threads\n"],
+            ["expected: only", "engine, --threads, --devices\n"],
         ),
         (["train", "timbre", "--data", "x"], ["no folder of recordings 'x'"]),
         (["train", "mnist", "--data", "x"], ["take --data", "new run.toml --data x"]),

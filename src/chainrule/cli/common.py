@@ -29,6 +29,7 @@ from chainrule.data import progress
 from chainrule.text import _, numbers, tr, translated
 from chainrule.text.languages import language
 from chainrule.text.safe_stderr import Outlet, occupy
+from chainrule.util.processes import is_writer
 from chainrule.version import __version__
 
 STARTED = time.perf_counter()
@@ -39,6 +40,19 @@ AT_RUN_TIME = (
     errors.GraphError,
     errors.GradientError,
 )
+
+
+class _Devices(click.ParamType):
+    """A number of devices on the command line, or ``all``."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if value == "all" else click.IntRange(1).convert(value, param, ctx)
+
+
+#: The type of the option ``--devices``.
+DEVICES = _Devices()
 
 
 class _Group(speaking.Group):
@@ -129,7 +143,12 @@ def say(text: str) -> None:
 
 
 def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
-    """Print a command's result on standard output: a JSON object, or ``text``."""
+    """Print a command's result on standard output: a JSON object, or ``text``.
+
+    Of several processes that run a command together the first prints it.
+    """
+    if not is_writer():
+        return
     if as_json:
         click.echo(json.dumps(numbers.plain(result), allow_nan=False))
     else:
@@ -242,6 +261,8 @@ def _warnings_as_messages() -> Iterator[None]:
     usual = warnings.showwarning
 
     def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
+        if not is_writer():
+            return
         if issubclass(category, errors.ChainruleWarning):
             say(tr("Warning: {message}", message=errors.message_of(message)))
         else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chainrule.cli import speaking
-from chainrule.cli.common import cli, command, tell
+from chainrule.cli.common import DEVICES, cli, command, tell
 
 EXAMPLES = """\b
 Examples:
@@ -24,6 +25,11 @@ Examples:
     "--threads", type=click.IntRange(1), help="Threads of the native engine."
 )
 @speaking.option(
+    "--devices",
+    type=DEVICES,
+    help="Devices of the engine xla that share each batch, or all.",
+)
+@speaking.option(
     "--seed",
     type=click.IntRange(0),
     default=0,
@@ -31,7 +37,12 @@ Examples:
 )
 @command
 def evaluate(
-    run: Path, data: Path | None, threads: int | None, seed: int, as_json: bool
+    run: Path,
+    data: Path | None,
+    threads: int | None,
+    devices: Any,
+    seed: int,
+    as_json: bool,
 ) -> int:
     """Measure a trained network on data, beside a constant baseline.
 
@@ -43,6 +54,8 @@ def evaluate(
     """
     from chainrule.runs import evaluating
 
-    result, text = evaluating.evaluate(run, data, threads=threads, seed=seed)
+    result, text = evaluating.evaluate(
+        run, data, threads=threads, devices=devices, seed=seed
+    )
     tell(result, as_json, text)
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from chainrule.cli import speaking
-from chainrule.cli.common import cli, command, say, tell
+from chainrule.cli.common import DEVICES, cli, command, say, tell
 from chainrule.errors import visible_lines
 from chainrule.text import _, tr, translated
 from chainrule.util.atomic_files import replace
@@ -47,6 +47,11 @@ Examples:
 @speaking.option(
     "--threads", type=click.IntRange(1), help="Threads of the native engine."
 )
+@speaking.option(
+    "--devices",
+    type=DEVICES,
+    help="Devices of the engine xla that share each batch, or all.",
+)
 @command
 def predict(
     run: Path,
@@ -55,6 +60,7 @@ def predict(
     out: Path | None,
     safe: bool,
     threads: int | None,
+    devices: Any,
     as_json: bool,
 ) -> int:
     """Write a trained network's predictions for new data, as CSV.
@@ -67,7 +73,9 @@ def predict(
     """
     from chainrule.runs import predicting
 
-    predictions = predicting.predict(run, data, output, threads=threads)
+    predictions = predicting.predict(
+        run, data, output, threads=threads, devices=devices
+    )
     rows: list[dict[str, Any]] | None = [] if as_json else None
     with predictions.write(safe=safe, rows=rows) as table:
         if out is not None:

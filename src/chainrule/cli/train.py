@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import sys
 import time
 from collections.abc import Iterable
@@ -14,11 +15,12 @@ import click
 
 from chainrule import errors, recipes
 from chainrule.cli import speaking
-from chainrule.cli.common import STARTED, cli, command, say, tell
-from chainrule.engines import engine_names
+from chainrule.cli.common import DEVICES, STARTED, cli, command, say, tell
+from chainrule.engines import engine_names, resolve_engine
 from chainrule.recipes.experiment import SETTINGS
 from chainrule.text import _, tr, translated
 from chainrule.text.tables import text_table
+from chainrule.util.processes import is_writer
 
 EXAMPLES = """\b
 Examples:
@@ -62,6 +64,11 @@ DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
     "--threads",
     type=click.IntRange(1),
     help="Threads of the native engine; results do not depend on it.",
+)
+@speaking.option(
+    "--devices",
+    type=DEVICES,
+    help="Devices of the engine xla that share each batch, or all.",
 )
 @speaking.option(
     "--limit", type=click.IntRange(1), help="Use the first N samples of each set only."
@@ -109,6 +116,10 @@ def train(
     """
     from chainrule.runs import FromRecipe, Session, load, results
 
+    if options["engine"] is not None:
+        resolve_engine(
+            options["engine"]
+        )  # joins the processes of the run, first of all
     if out is not None and resume is not None:
         raise errors.ArgumentError(
             _("--out and --resume exclude each other."),
@@ -240,13 +251,13 @@ def _begun(
     settings = {
         option: value for option, value in settings.items() if value is not None
     }
-    known = {"seed", "engine", "threads"}.union(own)
+    known = {"seed", "engine", "threads", "devices"}.union(own)
 
     def flags(names: Iterable[str]) -> list[str]:
         return ["--" + name.replace("_", "-") for name in names]
 
     if unknown := [option for option in settings if option not in known]:
-        taken = ["quick", "seed", "engine", "threads", *own]
+        taken = ["quick", "seed", "engine", "threads", "devices", *own]
         values = (settings[option] for option in unknown)
         raise errors.ArgumentError(
             _(
@@ -267,15 +278,13 @@ def _begun(
 def _resumed(
     target: str | None, resume: Path, options: dict[str, Any], every: float
 ) -> recipes.Experiment:
-    """Restore a recipe's run to resume; only the number of threads may differ.
+    """Restore a recipe's run to resume; only threads and devices may differ.
 
     Raises:
         ArgumentError: another recipe, or another setting.
     """
-    threads = options.pop("threads")
-    experiment = recipes.Experiment.restore(
-        resume, threads=threads, checkpoint_every=every
-    )
+    resources = {name: options.pop(name) for name in ("threads", "devices")}
+    experiment = recipes.Experiment.restore(resume, checkpoint_every=every, **resources)
     own = {
         "recipe": experiment.name,
         "seed": experiment.seed,
@@ -306,7 +315,9 @@ def _study(
     """Run a recipe (study), with its output on standard error if ``as_json``."""
     from chainrule.runs import tracebacks
 
-    place = contextlib.redirect_stdout(sys.stderr) if as_json else None
+    place: Any = contextlib.redirect_stdout(sys.stderr) if as_json else None
+    if not is_writer():  # the first of several processes prints
+        place = contextlib.redirect_stdout(io.StringIO())
     try:
         with (
             place or contextlib.nullcontext(),

@@ -40,7 +40,7 @@ from chainrule.compilation.promotion import Tracing, promoted
 from chainrule.compilation.scalars import Scalar
 from chainrule.compilation.tracing import Input
 from chainrule.compilation.variants import CALLS, CachedCall, Variant, Variants
-from chainrule.engines import EngineName, resolve_engine
+from chainrule.engines import EngineName, resolve_engine, spread_of
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import context
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from chainrule.compilation.portable.file import Saved
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedules
+    from chainrule.engines.spread import Axes, Devices
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,12 +74,15 @@ class Compiled(Generic[P, R]):
         engine: str,
         threads: int | None,
         shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+        **spread: Any,
     ) -> None:
         functools.update_wrapper(self, function)
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function: Callable[..., Any] = function
         self.engine, self.threads = engine, threads
         self._engine = resolve_engine(engine)
+        spread_of(self._engine, **spread)
+        self._resources = {"threads": threads, **spread}
         self.shapes = sizes_of(shapes)
         self._variants = Variants(self.__name__)
         self._numbers: dict[Any, Number] = {}
@@ -422,7 +426,7 @@ class Compiled(Generic[P, R]):
         for number in constants:
             self._numbers.pop(number.key, None)
         traced = result.traced
-        program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
+        program = CompiledProgram([traced], engine=self.engine, **self._resources)
         result.guards.add_modules(module for module, __ in traced.modes)
         return Variant(
             program,
@@ -493,6 +497,9 @@ def compile(
     *,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Compiled[P, Any]: ...
 @overload
@@ -501,6 +508,9 @@ def compile(
     *,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Compiled[P, R]: ...
 @overload
@@ -509,6 +519,9 @@ def compile(
     *,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
 @strict
@@ -517,6 +530,9 @@ def compile(
     *,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Any:
     """Compile ``function`` so that each call runs one graph on an engine.
@@ -533,6 +549,9 @@ def compile(
             Python needs the number, once for each.
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         threads: how many threads the engine uses; None lets the engine decide.
+        devices, mesh, sharding: as for :class:`~chainrule.training.Trainer`. Axes of
+            the first named size of ``shapes`` are divided along ``data``; an argument
+            of fixed sizes where ``sharding`` has its name, ``{"x": ("data", None)}``.
         shapes: names for the sizes that vary, by argument: ``{"x": ("N", 784)}``; then
             the first compilation serves all of them. Sizes that its Python compares
             equal with something, such as one row, have one of their own.
@@ -553,7 +572,15 @@ def compile(
     tensor(14.)
     """
     if function is None:
-        return functools.partial(compile, engine=engine, threads=threads, shapes=shapes)
+        return functools.partial(
+            compile,
+            engine=engine,
+            threads=threads,
+            devices=devices,
+            mesh=mesh,
+            sharding=sharding,
+            shapes=shapes,
+        )
     if not callable(function):
         raise ArgumentError(
             _("compile takes a function."),
@@ -561,4 +588,5 @@ def compile(
             got=f"{function!r:.60}",
             fix=_("cr.compile(f)(x) in place of cr.compile(f(x))"),
         )
-    return Compiled(function, engine, threads, shapes)
+    over = {"devices": devices, "mesh": mesh, "sharding": sharding}
+    return Compiled(function, engine, threads, shapes, **over)

@@ -277,6 +277,9 @@ class CompiledProgram:
         slots: where the state comes from, by name.
         executable: the program in the engine.
         engine: the name of the engine that runs them.
+
+    ``devices``, ``mesh`` and ``sharding`` are those of
+    :func:`~chainrule.engines.load_engine`.
     """
 
     def __init__(
@@ -285,6 +288,7 @@ class CompiledProgram:
         *,
         engine: str = "auto",
         threads: int | None = None,
+        **spread: Any,
     ) -> None:
         self.traced = {t.entry.name: t for t in traced}
         self.slots: dict[str, Slot] = {}
@@ -302,7 +306,9 @@ class CompiledProgram:
                         fix=_("give them different names: tensor.name = …"),
                     )
         self.program = Program({t.entry.name: t.entry for t in traced})
-        self.executable: Executable = load_engine(engine, self.program, threads=threads)
+        self.executable: Executable = load_engine(
+            engine, self.program, threads=threads, **spread
+        )
         self.engine = self.executable.engine
         self._fitting: dict[Any, Sizes] = {}
         run_lock = RunLock()

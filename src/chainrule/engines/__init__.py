@@ -9,7 +9,7 @@ Another engine is one more row of the registry (:func:`register`), which fulfils
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -23,6 +23,7 @@ from chainrule.graph.types import DType
 from chainrule.text import _
 
 if TYPE_CHECKING:
+    from chainrule.engines.spread import Axes, Devices, Spread
     from chainrule.graph.program import Program
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "on_host",
     "register",
     "resolve_engine",
+    "spread_of",
 ]
 
 
@@ -52,20 +54,25 @@ class Engine:
 
     Attributes:
         load: where its executable is: ``module:class``, called with the program and
-            ``threads``. The module is imported when the engine is first used.
+            ``threads``, and with ``spread`` where it spreads programs over devices
+            (:class:`~chainrule.engines.spread.Spread`). The module is imported when the
+            engine is first used.
         problem: why it cannot run here, or None where it can.
         capabilities: what it can do beyond running programs.
+        join: where the function is that joins several processes, ``module:function``;
+            it is called before anything else. None: it runs in one process.
     """
 
-    __slots__ = ("capabilities", "load", "problem")
+    __slots__ = ("capabilities", "join", "load", "problem")
 
     def __init__(
         self,
         load: str,
         problem: Callable[[], str | None] = lambda: None,
         capabilities: Capabilities | None = None,
+        join: str | None = None,
     ) -> None:
-        self.load, self.problem = load, problem
+        self.load, self.problem, self.join = load, problem, join
         self.capabilities = capabilities or Capabilities()
 
 
@@ -117,6 +124,7 @@ register(
         "chainrule.engines.xla.executable:XlaExecutable",
         xla_problem,
         Capabilities(host=False, threads=False, devices=True),
+        "chainrule.engines.xla.processes:start",
     ),
 )
 
@@ -131,7 +139,10 @@ EngineName = Literal["auto", "numpy", "native", "xla"]
 
 
 def resolve_engine(name: str) -> str:
-    """Return the name of the engine for a request; ``auto`` selects one."""
+    """Return the name of the engine for a request; ``auto`` selects one.
+
+    An engine that runs in several processes joins those that there are.
+    """
     if name == "auto":
         return next(n for n in AUTO if _registry[n].problem() is None)
     if name not in _registry:
@@ -149,6 +160,8 @@ def resolve_engine(name: str) -> str:
             got=problem,
             fix=_('install that, or use engine="numpy"'),
         )
+    if (join := _registry[name].join) is not None:
+        _found(join)()
     return name
 
 
@@ -172,6 +185,9 @@ def load_engine(
     program: Program,
     *,
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
 ) -> Executable:
     """Load a program into an engine, ready to run; return the executable.
 
@@ -179,13 +195,17 @@ def load_engine(
         name: ``auto``, or the name of an engine.
         program: the entry points and their state.
         threads: how many threads to use; None lets the engine decide.
+        devices, mesh, sharding: over which devices it is spread, and how; see
+            :mod:`chainrule.engines.spread`.
 
     Raises:
-        EngineError: the engine cannot run here, takes no number of threads, or has not
-            all element types of the program.
+        EngineError: the engine cannot run here, takes no number of threads or devices,
+            has fewer devices, or has not all element types of the program.
+        ArgumentError: a mesh or a sharding that cannot be.
     """
     name = resolve_engine(name)
     engine = _registry[name]
+    spread = spread_of(name, devices, mesh, sharding)
     if threads is not None and not engine.capabilities.threads:
         raise EngineError(
             _("The {name} engine takes no number of threads.", name=name),
@@ -194,8 +214,34 @@ def load_engine(
             fix=_("leave it out; the engine has settings of its own"),
         )
     _check_dtypes(name, program)
-    module, __, kind = engine.load.partition(":")
-    return getattr(importlib.import_module(module), kind)(program, threads=threads)
+    over = {"spread": spread} if engine.capabilities.devices else {}
+    return _found(engine.load)(program, threads=threads, **over)
+
+
+def spread_of(
+    name: str,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
+) -> Spread | None:
+    """Return the checked request for devices of an engine; None where there is none.
+
+    Raises:
+        EngineError: an engine of one device.
+        ArgumentError: what :func:`~chainrule.engines.spread.spread_over` refuses.
+    """
+    if devices is None and mesh is None and sharding is None:
+        return None
+    from chainrule.engines.spread import spread_over  # which few programs need
+
+    able = capabilities(name).devices
+    return spread_over(name, able, devices, mesh, sharding)
+
+
+def _found(place: str) -> Any:
+    """Return what ``module:name`` says."""
+    module, __, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _check_dtypes(name: str, program: Program) -> None:

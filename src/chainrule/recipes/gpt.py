@@ -190,7 +190,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     loss_of = experiment.compile(cr.no_grad()(model.loss))
     scores_of = experiment.compile(cr.no_grad()(lambda x: model(x)[0]))
 
-    @experiment.compile
+    @experiment.compile(batch="window")
     def train(window: cr.Tensor) -> cr.Tensor:
         loss = model.loss(window)
         model.zero_grad()

@@ -20,7 +20,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Reference
 from chainrule.text import _, say
-from chainrule.training import EngineName
+from chainrule.training import Devices, EngineName
 
 SUMMARY = _("handwritten digits: 784-128-64-10, ReLU, cross-entropy, AdamW, one cycle")
 EPOCHS = 10
@@ -62,6 +62,7 @@ def trainer(
     seed: int = 0,
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
     precision: Literal["bf16-mixed"] | None = None,
 ) -> cr.Trainer:
     """Return the Trainer of a network for MNIST, with the recipes' settings.
@@ -77,6 +78,7 @@ def trainer(
         engine=engine,
         seed=seed,
         threads=threads,
+        devices=devices,
         precision=precision,
     )
 

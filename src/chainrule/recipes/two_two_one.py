@@ -23,7 +23,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Experiment
 from chainrule.text import _, padded, say, tr
-from chainrule.training import EngineName
+from chainrule.training import Devices, EngineName
 
 SUMMARY = _("3.2.2 with every number: one pass forward and back, one step of descent")
 LR = 0.5
@@ -84,7 +84,7 @@ def by_optimizer(lr: float) -> dict[str, np.ndarray]:
 
 
 def by_trainer(
-    lr: float, engine: EngineName, threads: int | None
+    lr: float, engine: EngineName, threads: int | None, devices: Devices | None = None
 ) -> dict[str, np.ndarray]:
     """Return the network's weights after one Trainer step: one epoch, one sample."""
     model = network()
@@ -94,6 +94,7 @@ def by_trainer(
         optimizer=optim.SGD(lr=lr),
         engine=engine,
         threads=threads,
+        devices=devices,
     )
     trainer.fit(cr.data.Dataset(X, Y), epochs=1, batch_size=1, progress=False)
     return model.state_dict()

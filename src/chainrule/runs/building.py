@@ -47,6 +47,7 @@ def trainer(settings: schema.Run, parts: Parts) -> Trainer:
         engine=training.engine,
         seed=training.seed,
         threads=training.threads,
+        devices=training.devices,
         precision=training.precision,
     )
     _warn_of_scale(result, model[-1], settings.optimizer)

@@ -17,6 +17,7 @@ from chainrule.runs import results, source
 from chainrule.runs.trained import Trained
 from chainrule.text import numbers, tr
 from chainrule.text.tables import shorten, text_table
+from chainrule.training import Devices
 from chainrule.training.history import called
 
 #: More classes than this do not fit side by side: the most frequent mistakes instead.
@@ -30,7 +31,12 @@ LINE = 96
 
 
 def evaluate(
-    place: Path, path: Path | None, *, threads: int | None = None, seed: int = 0
+    place: Path,
+    path: Path | None,
+    *,
+    threads: int | None = None,
+    devices: Devices | None = None,
+    seed: int = 0,
 ) -> tuple[dict[str, Any], str]:
     """Evaluate a run: metrics and baseline, importance of columns, worst mistakes.
 
@@ -38,12 +44,13 @@ def evaluate(
         place: its directory, or a checkpoint.
         path: the data; None for the run's own test part.
         threads: of the native engine.
+        devices: of the engine xla, a number or ``"all"``.
         seed: of the shuffles that tell how important a column is.
 
     Returns:
         The numbers, and the same as text.
     """
-    trained = Trained.load(place, threads)
+    trained = Trained.load(place, threads=threads, devices=devices)
     trainer = trained.trainer
     if path is None:
         name, part, file = trained.own_data()

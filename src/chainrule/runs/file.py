@@ -48,6 +48,7 @@ OPTIONS = {
     "seed": ("training", "seed"),
     "engine": ("training", "engine"),
     "threads": ("training", "threads"),
+    "devices": ("training", "devices"),
     "limit": ("data", "limit"),
 }
 

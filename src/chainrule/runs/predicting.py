@@ -23,6 +23,7 @@ from chainrule.errors import warn
 from chainrule.nn import output_semantics
 from chainrule.runs.trained import DIGITS, Trained, reading_input
 from chainrule.text import _
+from chainrule.training import Devices
 from chainrule.util.atomic_files import refusals
 
 #: So many lines that were left out are named.
@@ -184,7 +185,12 @@ class Predictions:
 
 
 def predict(
-    place: Path, path: Path, output: str | None = None, *, threads: int | None = None
+    place: Path,
+    path: Path,
+    output: str | None = None,
+    *,
+    threads: int | None = None,
+    devices: Devices | None = None,
 ) -> Predictions:
     """Prepare a run's predictions for the rows of new data.
 
@@ -194,11 +200,12 @@ def predict(
         output: ``classes``, ``probabilities``, ``logits`` or ``values``; None for
             classes where the network decides, else values.
         threads: of the native engine.
+        devices: of the engine xla, a number or ``"all"``.
 
     Raises:
         CheckpointError, DataError, ArgumentError: what cannot be read, or does not fit.
     """
-    trained = Trained.load(place, threads)
+    trained = Trained.load(place, threads=threads, devices=devices)
     trainer = trained.trainer
     decides = output_semantics.is_classification(trainer.loss)
     kind = output or ("classes" if decides else "values")

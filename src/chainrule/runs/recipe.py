@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 
 from chainrule import recipes
 from chainrule.data import Dataset
+from chainrule.engines import EngineName
 from chainrule.recipes import Experiment
 from chainrule.runs.section import Positive, Section
 from chainrule.runs.source import Parts
@@ -24,9 +25,10 @@ class Options(Section):
     batch_size: Positive
     lr: float
     seed: Annotated[int, Ge(0), Le(2**64 - 1)]
-    engine: Literal["auto", "native", "numpy"]
+    engine: EngineName
     limit: Positive | None
     threads: Positive | None
+    devices: Positive | Literal["all"] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class FromRecipe:
             "engine": "auto",
             "limit": None,
             "threads": None,
+            "devices": None,
         }
         return cls(name, own | {k: v for k, v in options.items() if v is not None})
 
@@ -81,7 +84,9 @@ class FromRecipe:
     def trainer(self, parts: Parts) -> Trainer:
         """Build the recipe's untrained Trainer."""
         module, options = recipes.find(self.name), self.options
-        how = {key: options[key] for key in ("lr", "seed", "engine", "threads")}
+        how = {
+            key: options[key] for key in ("lr", "seed", "engine", "threads", "devices")
+        }
         return module.trainer(module.network(options["seed"]), **how)
 
     def fit_options(self, train: Dataset) -> dict[str, Any]:

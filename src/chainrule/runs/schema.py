@@ -198,6 +198,8 @@ class Training(Section):
         engine: what computes; auto is native where it can run
         threads: threads of the native engine; else the fastest; results do not depend
             on it
+        devices: devices that the engine xla divides each batch over, or all; else one,
+            or those of all processes
         precision: "bf16-mixed" computes the network's products as of bfloat16
         metrics: what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5,
             confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and mae
@@ -211,8 +213,11 @@ class Training(Section):
     batch_size: Positive | Literal["all"] | None = Field(None, examples=[32])
     drop_last: bool = Field(False, examples=[True])
     seed: Annotated[int, Ge(0), Le(2**64 - 1)] = Field(0, examples=[1])
-    engine: Literal["auto", "native", "numpy"] = Field("auto", examples=["numpy"])
+    engine: Literal["auto", "native", "numpy", "xla"] = Field(
+        "auto", examples=["numpy"]
+    )
     threads: Annotated[int, Ge(1), Le(1024)] | None = Field(None, examples=[4])
+    devices: Positive | Literal["all"] | None = Field(None, examples=[4])
     precision: Literal["bf16-mixed"] | None = Field(None, examples=["bf16-mixed"])
     metrics: _Metrics | None = Field(None, examples=[["accuracy", "top5"]])
     probes: _Probes = Field([], examples=[["grad_norm/*"]])

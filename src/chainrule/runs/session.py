@@ -79,15 +79,18 @@ class Session:
             directory: of the run.
             target: the recipe or the path of the file as given; the file may have
                 moved away.
-            options: of the command line. Only ``epochs``, which may be more, and
-                ``threads`` can change a run.
+            options: of the command line. Only ``epochs``, which may be more,
+                ``threads`` and ``devices`` can change.
         """
         document, __ = checkpoint.read(checkpoint.locate(directory))
         origin = origin_of(document.get("notes"), directory)
         if origin is None or (target is not None and not _matches(origin, target)):
             raise _another(directory, target, origin)
-        threads = options.pop("threads", None) or origin.setting("threads")
-        trainer = Trainer.load(directory, threads=threads)
+        resources = {
+            name: options.pop(name, None) or origin.setting(name)
+            for name in ("threads", "devices")
+        }
+        trainer = Trainer.load(directory, **resources)
         epochs = options.pop("epochs", None)
         if epochs is not None:
             origin = origin.with_options(epochs=epochs)

@@ -45,14 +45,18 @@ class Trained:
     origin: Origin | None
 
     @classmethod
-    def load(cls, place: Path, threads: int | None = None) -> Trained:
+    def load(cls, place: Path, **resources: Any) -> Trained:
         """Load a trained run from its directory or checkpoint.
+
+        Args:
+            place: the directory, or the checkpoint.
+            resources: ``threads`` and ``devices``, as for :class:`Trainer`.
 
         Raises:
             CheckpointError: nothing there that can be read, or data of a kind that is
                 not known.
         """
-        trainer = Trainer.load(place, threads=threads)
+        trainer = Trainer.load(place, **resources)
         kind = "csv" if trainer.format is None else trainer.format.get("kind")
         if not isinstance(kind, str) or kind not in (*FORMATS, "windows"):
             raise CheckpointError(

@@ -78,6 +78,7 @@ class Tracker(Callback):
     1 epoch train_loss lr seconds
     """
 
+    everywhere: ClassVar[bool] = False
     #: The package that it needs, and the extra of Chainrule that brings it.
     package: ClassVar[str | None] = None
 

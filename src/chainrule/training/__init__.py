@@ -31,6 +31,7 @@ Where to look, from the outside to the inside:
 """
 
 from chainrule.engines import EngineName
+from chainrule.engines.spread import Devices
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.compiling import compile_program
 from chainrule.training.environments import Environments, Transition
@@ -48,6 +49,7 @@ __all__ = [
     "BestCheckpoint",
     "CSVLogger",
     "Callback",
+    "Devices",
     "EarlyStopping",
     "EngineName",
     "Environments",

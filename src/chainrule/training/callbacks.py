@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule.errors import CheckpointError, warn
 from chainrule.text import _
@@ -35,6 +35,10 @@ class Callback:
     ...         if trainer.history.epochs[-1]["validation_accuracy"] > 0.98:
     ...             trainer.stop()
     """
+
+    #: Whether every one of several processes that run a program together calls it. What
+    #: only tells others of the run is called in the first.
+    everywhere: ClassVar[bool] = True
 
     def check(self, columns: Mapping[str, str | None]) -> None:
         """Refuse, before it begins, a run that the callback does not suit.

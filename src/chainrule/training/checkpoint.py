@@ -29,6 +29,7 @@ from chainrule.util.atomic_files import (
     replace,
     write_open,
 )
+from chainrule.util.processes import is_writer
 
 #: The place of a checkpoint: a path, or an open file.
 Place = Path | BinaryIO
@@ -58,7 +59,11 @@ def write(
         SaveError: no space, no permission, no such directory, or something in the
             document that JSON does not have; an older checkpoint at ``path`` stays as
             it was.
+
+    Of several processes the first writes.
     """
+    if not is_writer():
+        return
     from safetensors.numpy import save
 
     text = _text(document)

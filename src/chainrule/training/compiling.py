@@ -9,6 +9,7 @@ from typing import Any
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.engines import EngineName
+from chainrule.engines.spread import Axes, Devices
 from chainrule.errors import ArgumentError
 from chainrule.graph.text_reader import parse_type
 from chainrule.nn import Module
@@ -25,6 +26,9 @@ def compile_program(
     each: Iterable[str] = (),
     engine: EngineName = "auto",
     threads: int | None = None,
+    devices: Devices | None = None,
+    mesh: Mapping[str, int] | None = None,
+    sharding: Mapping[str, Axes] | None = None,
 ) -> CompiledProgram:
     """Compile several functions that share tensors into one program.
 
@@ -41,7 +45,9 @@ def compile_program(
         optimizers: those that the functions step; their moments are called after the
             model's parameters.
         each: the inputs of which a run of many steps has a row for each of them.
-        engine, threads: as for :func:`chainrule.compile`.
+        engine, threads, devices, mesh, sharding: as for :func:`chainrule.compile`.
+            The batch is the first named size of an entry point's inputs, as in
+            ``"f32[N,784]"``; axes of other sizes, and of numbers, are not divided.
 
     Raises:
         ArgumentError: an argument without a type, or a type that no function takes.
@@ -101,4 +107,5 @@ def compile_program(
             expected=_("arguments of {functions}", functions=", ".join(functions)),
             got=", ".join(unused),
         )
-    return CompiledProgram(traced, engine=engine, threads=threads)
+    over = {"devices": devices, "mesh": mesh, "sharding": sharding}
+    return CompiledProgram(traced, engine=engine, threads=threads, **over)

@@ -26,6 +26,7 @@ from chainrule.util.atomic_files import (
     refusals,
     sweep,
 )
+from chainrule.util.processes import is_writer, most
 
 try:
     import fcntl
@@ -64,7 +65,8 @@ class Files:
         """Remember a run's checkpoint that was read or written at a path."""
         if not is_open(place):
             self.last = str(place)
-            self.add(os.stat(place))
+            if is_writer():
+                self.add(os.stat(place))
 
     def add(self, status: os.stat_result) -> None:
         """Remember a checkpoint file's identity and version, whatever its name."""
@@ -84,6 +86,8 @@ def _version(status: os.stat_result) -> tuple[int, int, int, int]:
 class RunDirectory:
     """A context manager that locks the directory of a run's checkpoints.
 
+    Of several processes the first locks it, and all are refused where that is.
+
     Args:
         path: the directory; it is made where there is none.
         files: the checkpoints of the run.
@@ -101,6 +105,21 @@ class RunDirectory:
         self._handle = -1
 
     def __enter__(self) -> RunDirectory:
+        refused: BaseException | None = None
+        if is_writer():
+            try:
+                self._enter()
+            except (ArgumentError, SaveError) as error:
+                refused = error
+        if any(most(refused is not None)):
+            raise refused or ArgumentError(
+                _("The first process could not take the directory of the run."),
+                expected=_("a directory that it may write: {path}", path=self.path),
+                got=_("a refusal, which it tells"),
+            )
+        return self
+
+    def _enter(self) -> None:
         before, self.files.directory = self.files.directory, self
         if before is not None:
             before.__exit__()  # of this very run: an exception cut short its end
@@ -127,7 +146,6 @@ class RunDirectory:
         except BaseException:
             self.__exit__()
             raise
-        return self
 
     def __exit__(self, *error: Any) -> None:
         mine, self._locked = self._locked and self._handle >= 0, False
@@ -153,7 +171,7 @@ class RunDirectory:
         Raises:
             ArgumentError: it is held by the process that this one was forked from.
         """
-        if self._handle < 0:
+        if self._handle < 0 and is_writer():
             raise self._taken(_("the process that this one was forked from"))
         return self.file
 

@@ -30,6 +30,7 @@ from chainrule.training.lock import RunDirectory
 from chainrule.training.recovery import RecoverableRun
 from chainrule.training.source import BatchSource
 from chainrule.training.state import RunState
+from chainrule.util import processes
 from chainrule.util.keywords import strict
 from chainrule.util.validation import count, maybe, number, path
 
@@ -105,6 +106,7 @@ class Loop(RecoverableRun):
         self._pace = 1  # steps that make a chunk: measured
         self.signals = Interrupt()
         self.running = self._stopping = False
+        self._pending = False  # whether a signal has come to one of the processes
         self._end: list[float] = [math.inf, math.inf]
         self._directory: RunDirectory | None = None
 
@@ -175,15 +177,15 @@ class Loop(RecoverableRun):
         self._end = [math.inf if n is None else count(name, n) for name, n in ends]
         every = number("checkpoint_every", checkpoint_every, least=0, infinite=True)
         directory = maybe(path)("checkpoint", checkpoint)
-        self._stopping = False
+        self._stopping = self._pending = False
         with self.signals, ExitStack() as stack:
             try:
                 self.running = True
                 self._start(stack, directory)
-                while not (self.finished or self._stopping or self.signals.pending):
+                while not (self.finished or self._stopping or self._pending):
                     self._epoch(every)
                 self._snapshot = None
-                if self.signals.pending:
+                if self._pending:
                     raise KeyboardInterrupt
             except BaseException:
                 self.recover()
@@ -215,18 +217,25 @@ class Loop(RecoverableRun):
             if state.updates > before:
                 for callback in self.callbacks:
                     callback.on_chunk(self.face)
-            if self._stopping or self.signals.pending or self.finished:
+            due = self._agree(time.monotonic() > saved + every)
+            if self._stopping or self._pending or self.finished:
                 break
-            if not ended and time.monotonic() > saved + every:
+            if not ended and due:
                 self._save()
                 saved = time.monotonic()
-        if ended and not self.signals.pending:
+        if ended and not self._pending:
             if self.callbacks:
                 # They may change weights, and are not called twice.
                 self._take_snapshot()
             self._finish_epoch()
         self._take_snapshot()  # a replay does not cross the end of an epoch
         self._save()
+
+    def _agree(self, due: bool) -> bool:
+        """Decide for all processes on a save, a stop and a signal; return the first."""
+        told = due, self._stopping, self.signals.pending != 0
+        due, self._stopping, self._pending = map(bool, processes.most(*told))
+        return due
 
     def _finish_epoch(self) -> None:
         """Record the epoch's row in the history, and call the loop's callbacks."""
@@ -272,7 +281,7 @@ class Loop(RecoverableRun):
     def _chunk(self) -> bool:
         """Run a chunk of training steps; return whether the epoch is over."""
         state = self.state
-        if self._snapshot is not None and self._snapshot.seconds <= SHARE * self._since:
+        if self._snapshot is not None and self._cheap(self._snapshot.seconds):
             self._take_snapshot()  # first: callbacks have seen all steps that are in it
             state.seconds += self._snapshot.seconds
         begun = self._clock()
@@ -286,6 +295,10 @@ class Loop(RecoverableRun):
         state.seconds += seconds
         self._since += seconds
         return ended
+
+    def _cheap(self, seconds: float) -> bool:
+        """Return whether a snapshot that takes so long is taken, for all processes."""
+        return bool(processes.most(seconds <= SHARE * self._since)[0])
 
     def _steps(self) -> bool:
         state, source, run = self.state, self.source, self.program.run
@@ -326,7 +339,9 @@ class Loop(RecoverableRun):
             if steps is not None:
                 wanted = CHUNK * steps / max(now - before, 1e-9)
                 self._pace = int(max(1, min(wanted, 8 * self._pace)))
-            if now > until or state.updates >= end:
+            over, pace = processes.most(now > until, self._pace)
+            self._pace = int(pace)
+            if over or state.updates >= end:
                 return False
 
     def _clock(self) -> float:

@@ -113,7 +113,7 @@ class Programs:
         entries: what to trace.
         metrics: what to measure; None: what suits the loss and the data.
         engine: the engine's name.
-        threads: for the engine.
+        resources: for the engine: ``threads``, ``devices``, ``mesh``, ``sharding``.
 
     Attributes:
         seconds: spent on tracing and compiling so far.
@@ -124,10 +124,10 @@ class Programs:
         entries: Entries,
         metrics: tuple[Metric, ...] | None,
         engine: str,
-        threads: int | None,
+        **resources: Any,
     ) -> None:
         self.entries, self.metrics = entries, metrics
-        self.engine, self.threads = engine, threads
+        self.engine, self._resources = engine, resources
         self.training: DataProgram | None = None
         self.other: DataProgram | None = None
         self._spent = 0.0
@@ -370,7 +370,7 @@ class Programs:
         guards.refuse_changes(type(entries.model).__name__)
         guards.add_modules({id(m): m for t in traced for m, __ in t.modes}.values())
         self._spent += time.perf_counter() - started
-        program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
+        program = CompiledProgram(traced, engine=self.engine, **self._resources)
         return DataProgram(
             program, check, kinds, dtypes, measured, weight, step, guards
         )

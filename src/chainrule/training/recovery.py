@@ -216,7 +216,7 @@ class RecoverableRun(RunMixin):
         self.state.tables = self._mutable.table_states()
         document, arrays = self.state.pack()
         document["entries"] = sorted(self.program.traced)
-        arrays |= self._mutable.arrays()
+        arrays |= self._mutable.arrays()  # which all processes fetch together
         checkpoint.write(target, document, arrays, self.files.add)
         self.files.note(target)
 

@@ -24,6 +24,7 @@ from chainrule.training.interrupt import Interrupt
 from chainrule.training.lock import Files, RunDirectory
 from chainrule.training.nonfinite import all_finite
 from chainrule.training.state import copied, with_arrays, without_arrays
+from chainrule.util.processes import is_there, most
 
 #: The name of the default generator of random numbers in a checkpoint.
 _RANDOM = "random"
@@ -59,7 +60,7 @@ def steps(
         check_finite(count, {name: state_of(item) for name, item in state.items()})
         return
     first, files, place = 0, Files(), directory / checkpoint.FILE
-    if place.exists():
+    if is_there(place.exists()):
         document = restore(place, {**state, _RANDOM: random.default_generator})
         first = int(document["step"])
         print(document["printed"], end="")
@@ -70,12 +71,13 @@ def steps(
             yield step
             done = step + 1
             due = done == count or time.monotonic() - saved >= every
-            if due or signals.pending:
+            due, pending = most(due, signals.pending)
+            if due or pending:
                 items = {**state, _RANDOM: random.default_generator}
                 document = {"step": done, "printed": printed()}
                 save(run.mine(), items, document, files)
                 saved = time.monotonic()
-            if signals.pending:
+            if pending:
                 raise KeyboardInterrupt
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from functools import partial
 from typing import Any, BinaryIO, Self
 
 from chainrule.engines import EngineName, resolve_engine
+from chainrule.engines.spread import Axes, Devices
 from chainrule.nn import Module
 from chainrule.optim import RuleOptimizer
 from chainrule.training import checkpoint, saving
@@ -127,6 +128,9 @@ class SavedTrainer(RunMixin):
         probes: str | Iterable[str] | None = None,
         engine: EngineName | None = None,
         threads: int | None = None,
+        devices: Devices | None = None,
+        mesh: Mapping[str, int] | None = None,
+        sharding: Mapping[str, Axes] | None = None,
     ) -> Self:
         """Load a Trainer from its checkpoint, at the saved position of its run.
 
@@ -143,7 +147,8 @@ class SavedTrainer(RunMixin):
             probes: other probes than the saved ones.
             engine: another engine than the saved one; its results may differ in the
                 last bits.
-            threads: see :class:`Trainer`.
+            threads, devices, mesh, sharding: see :class:`Trainer`. A checkpoint is
+                the same whatever it was written on, and runs on any number of devices.
 
         Raises:
             CheckpointError: no checkpoint, truncated, altered, of another version or
@@ -153,7 +158,8 @@ class SavedTrainer(RunMixin):
         arguments = {"model": model, "loss": loss, "loss_weights": loss_weights}
         arguments |= {"optimizer": optimizer, "metrics": metrics, "probes": probes}
         arguments["batch_transform"] = batch_transform
-        make = partial(cls, threads=threads)
+        resources = {"threads": threads, "devices": devices, "mesh": mesh}
+        make = partial(cls, **resources, sharding=sharding)
         return saving.load(checkpoint.locate(where), make, arguments, engine)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.loop import Loop
 from chainrule.training.programs import Programs
 from chainrule.training.state import Plan, RunState
+from chainrule.util.processes import is_writer
 
 
 class Supervised(Loop):
@@ -50,14 +51,14 @@ class Supervised(Loop):
         callbacks: Any,
         progress: bool | None,
     ) -> None:
-        called = as_callbacks(callbacks)
+        called = [c for c in as_callbacks(callbacks) if c.everywhere or is_writer()]
         checked = None if validation is None else as_data(validation, state.plan)
         if checked is not None:
             checks.same_scale(adapter.kinds.scales, checked)
         program = programs.fit_program(adapter, checked)
         columns = programs.columns(checked)
         checks.monitors(trainer.optimizer, columns)
-        if progress is not False:
+        if progress is not False and is_writer():
             called.append(displays.display())
         for callback in called:
             callback.check(columns)

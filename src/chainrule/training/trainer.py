@@ -7,14 +7,14 @@ loop, which moves the Trainer's state on.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from chainrule.data import Dataset, Stream
 from chainrule.data.checks import checked_batch_size
-from chainrule.engines import EngineName, resolve_engine
+from chainrule.engines import EngineName, resolve_engine, spread_of
 from chainrule.errors import ArgumentError
 from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module
@@ -42,6 +42,7 @@ from chainrule.util.validation import instance, maybe, number, refused, truth, w
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
+    from chainrule.engines.spread import Axes, Devices
 
 Checkpoints = str | os.PathLike[str] | None
 
@@ -78,6 +79,16 @@ class Trainer(AskedTrainer):
             ``cr.manual_seed``.)
         threads: how many threads the native engine uses; None: what measures best.
             The results do not depend on it.
+        devices: how many devices the engine ``"xla"`` spreads each batch over, or
+            ``"all"``. A run means the same on any number: gradients, batch statistics
+            and metrics are those of the whole batch. None: one, or all of the processes
+            that ``chainrule launch`` or a cluster's scheduler has started. A batch that
+            the number does not divide is computed whole on each device.
+        mesh: the devices as a grid with named axes, ``{"data": 2, "model": 2}``;
+            batches are divided along ``data``.
+        sharding: what else is divided, by patterns of names: ``{"*.weight": ("model",
+            None)}`` divides the rows of weights along the mesh's axis ``model``, with
+            the moments of the optimiser, for models that are larger than a device.
         batch_transform: changes the batches of training steps, (inputs, targets) →
             (inputs, targets): :class:`nn.MixUp`, :class:`nn.CutMix`, or a function of
             tensors. It is part of the compiled step and draws from its random bits.
@@ -154,6 +165,9 @@ class Trainer(AskedTrainer):
         engine: EngineName = "auto",
         seed: int = 0,
         threads: int | None = None,
+        devices: Devices | None = None,
+        mesh: Mapping[str, int] | None = None,
+        sharding: Mapping[str, Axes] | None = None,
         batch_transform: Any = None,
         ema_decay: float | None = None,
         precision: Literal["bf16-mixed"] | None = None,
@@ -164,6 +178,9 @@ class Trainer(AskedTrainer):
         self.precision = checks.mixed_precision(precision, model)
         self.engine = resolve_engine(engine)
         self.threads = maybe(whole)("threads", threads)
+        over = {"devices": devices, "mesh": mesh, "sharding": sharding}
+        spread_of(self.engine, **over)
+        self._resources = {"threads": self.threads, **over}
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics = as_metrics(metrics, None if objective.one else loss)
         self.probes = Probes(probes, model)
@@ -187,7 +204,7 @@ class Trainer(AskedTrainer):
     def _begin(self) -> None:
         """Reset the Trainer's programs, known checkpoint files and current run."""
         self._programs = Programs(
-            self._entries, self.metrics, self.engine, self.threads
+            self._entries, self.metrics, self.engine, **self._resources
         )
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short

@@ -243,6 +243,13 @@ def refusals(what: str, expected: str, fix: str) -> Iterator[None]:
         raise SaveError(what, expected=expected, got=got, fix=fix) from error
 
 
+def _writes() -> bool:
+    """Return whether this process writes: of several that run a program, the first."""
+    from chainrule.util.processes import is_writer  # which few programs need
+
+    return is_writer()
+
+
 def replace(
     path: Path,
     content: bytes | IO[bytes],
@@ -262,8 +269,12 @@ def replace(
 
     Raises:
         SaveError: where the file system refuses.
-    """
 
+    Of several processes that run one program the first writes; so do all functions
+    here that change files.
+    """
+    if not _writes():
+        return
     beside = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -302,6 +313,8 @@ def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
     Raises:
         SaveError: the file system refuses, or what is there is no regular file.
     """
+    if not _writes():
+        return
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if new else os.O_APPEND)
     with (
         refusals(
@@ -321,6 +334,8 @@ def sweep(path: Path) -> None:
     """
     import glob
 
+    if not _writes():
+        return
     for left in path.parent.glob(f".{glob.escape(path.name[:200])}.*.tmp"):
         with ignoring():
             left.unlink()
@@ -342,6 +357,8 @@ def make_directory(path: Path) -> None:
     Raises:
         SaveError: where the file system refuses.
     """
+    if not _writes():
+        return
     with refusals(
         _("The directory for the run cannot be made."),
         expected=_("a directory at {path}, or the right to make it", path=path),

@@ -25,7 +25,7 @@ PACKAGE = {
     "complex64": _REAL,
     "complex128": _REAL,
     "contiguous_format": _MEMORY,
-    "distributed": _ALONE,
+    "distributed": _('engine="xla", and chainrule launch'),
     "float16": "cr.float32, cr.bfloat16",
     "fx": _("cr.compile(function), whose program can be printed"),
     "get_num_threads": _("cr.compile(function, threads=…)"),
@@ -113,7 +113,7 @@ LAYERS = {
     "Adaptive": _("there are nn.AdaptiveAvgPool1d to 3d, nn.AdaptiveMaxPool1d to 3d"),
     "AvgPool": _("there are nn.AvgPool1d, nn.AvgPool2d and nn.AvgPool3d"),
     "Conv": _("there are nn.Conv1d to Conv3d, nn.ConvTranspose1d to ConvTranspose3d"),
-    "DataParallel": _("the model itself: one process computes"),
+    "DataParallel": _('the model itself, and Trainer(engine="xla", devices="all")'),
     "Dense": _("did you mean nn.Linear?"),
     "FullyConnected": _("did you mean nn.Linear?"),
     "GRU": _("there are nn.GRU and nn.GRUCell"),
@@ -209,6 +209,6 @@ UTILS = {
 
 #: Names of ``utils.data``.
 LOADING = {
-    "DistributedSampler": _("a sampler of this file: there is one process"),
+    "DistributedSampler": _("a sampler of this file: every process has all rows"),
     "distributed": _("a sampler of this file: there is one process"),
 }

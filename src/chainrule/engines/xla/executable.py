@@ -16,16 +16,20 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.contract import Buffer
+from chainrule.engines.spread import Spread
 from chainrule.engines.threads import uninterrupted
 from chainrule.engines.xla.backend import Array as DeviceArray
 from chainrule.engines.xla.backend import jax, jnp, need_home, wide
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
+from chainrule.engines.xla.placement import Placement, whole
+from chainrule.engines.xla.processes import Witness, together
 from chainrule.engines.xla.steps import Step
 from chainrule.graph.interpret import at_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes
+from chainrule.text import _
 
 #: Compiled functions kept: of each entry point, size and block; the oldest goes first.
 FUNCTIONS_AT_MOST = 32
@@ -67,14 +71,16 @@ class DeviceBuffer(Buffer):
 
     def numpy(self) -> Array:
         """Fetch the array; wait until it is computed."""
-        cut = [np.asarray(a)[:n] if n is not None else a for a, n in self.parts]
+        with together():
+            fetched = [(np.asarray(whole(a)), n) for a, n in self.parts]
+        cut = [a if n is None else a[:n] for a, n in fetched]
         return np.array(cut[0]) if len(cut) == 1 else np.concatenate(cut)
 
     def is_finite(self) -> bool:
         """Return whether no element is NaN or infinite, found where the array lies."""
         if self.dtype.kind != "f":
             return True
-        with wide():
+        with wide(), together():
             return bool(jnp.isfinite(self.data).all())
 
 
@@ -85,15 +91,18 @@ class XlaExecutable:
         engine: ``"xla"``.
         seconds_compile: time spent on passes, on tracing and in XLA so far.
         completed: the number of steps that the state has seen of the last run.
-        placement: where arrays lie: JAX's default device.
+        placement: where arrays lie: on JAX's default device, or over several.
     """
 
     engine = "xla"
 
-    def __init__(self, program: Program, *, threads: None = None) -> None:
+    def __init__(
+        self, program: Program, *, threads: None = None, spread: Spread | None = None
+    ) -> None:
         need_home()
         started = time.perf_counter()
-        self.placement: Any = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        self.placement = Placement(program, spread)
+        self._witness = Witness(program)
         self.entries: dict[str, Entry] = {}
         for name, entry in program.entries.items():
             self.entries[name] = entry.with_graph(opened(entry.graph))
@@ -103,28 +112,30 @@ class XlaExecutable:
         self._state: dict[str, DeviceArray] = {}
         with wide():
             for name, t in program.state.items():
-                self._state[name] = self._array(np.zeros(t.shape, t.dtype.numpy))
+                zeros = np.zeros(t.shape, t.dtype.numpy)
+                self._state[name] = self._array(zeros, self.placement.state(name))
         self._steps: dict[Any, Step] = {}
         self._compiled: dict[Any, Any] = {}
         self.seconds_compile = time.perf_counter() - started
 
     # -- arrays ------------------------------------------------------------------------
 
-    def _array(self, array: Any) -> DeviceArray:
+    def _array(self, array: Any, sharding: Any) -> DeviceArray:
         """Return an array of this engine's own with the numbers of another.
 
         JAX reads a NumPy array's memory later, or goes on using it: it gets a copy.
         """
         if isinstance(array, jax.Array):
-            return jnp.array(array, copy=True)
-        return jax.device_put(np.array(array), self.placement)
+            return jnp.array(self.placement.moved(array, sharding), copy=True)
+        return self.placement.put(np.array(array), sharding)
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Store an input array on the device, for use in many runs."""
         need_home()
         with wide():
-            data = self._array(array)
-        return DeviceBuffer([(data, None)])
+            where = self.placement.input(self.entries[entry], name, array.shape)
+            self._witness.note(_("the data {name!r}", name=name), array)
+            return DeviceBuffer([(self._array(array, where), None)])
 
     def write(self, name: str, array: Array | Buffer) -> None:
         """Set the value of a program's state on the device."""
@@ -134,18 +145,20 @@ class XlaExecutable:
             if not isinstance(data, jax.Array):
                 known = self._state[name]
                 data = np.broadcast_to(np.asarray(data, known.dtype), known.shape)
-            self._state[name] = self._array(data)
+                self._witness.note(_("the value of {name!r}", name=name), data)
+            self._state[name] = self._array(data, self.placement.state(name))
 
     def read(self, name: str) -> Buffer:
         """Return a copy of a program's state, on the device."""
         need_home()
         with wide(), self._lock:
-            return DeviceBuffer([(self._array(self._state[name]), None)])
+            copy = self._array(self._state[name], self.placement.state(name))
+            return DeviceBuffer([(copy, None)])
 
     def synchronize(self) -> None:
         """Wait until all runs are done."""
         need_home()
-        with self._lock:
+        with self._lock, together():
             jax.block_until_ready(list(self._state.values()))
 
     # -- programs ----------------------------------------------------------------------
@@ -171,15 +184,47 @@ class XlaExecutable:
             started = time.perf_counter()
             if len(self._compiled) >= FUNCTIONS_AT_MOST:
                 self._compiled.pop(next(iter(self._compiled)))
-            types = jax.tree.map(self._type, args)
-            function = jax.jit(step.function(block), donate_argnums=0)
-            known = function.lower(*types).compile()
+            known = self._compile(step, block, args)
             self._compiled[key] = known
             self.seconds_compile += time.perf_counter() - started
         return known
 
+    def _compile(self, step: Step, block: int | None, args: Any) -> Any:
+        place = self.placement
+        types = jax.tree.map(self._type, args)
+        rows, state, results = (), (), {}
+        if place.mesh is not None:
+            entry, each = step.entry, () if block is None else step.entry.each
+            rows = tuple(
+                place.input(entry, name, a.shape[1:] if name in each else a.shape)
+                for name, a in zip(entry.inputs, args[2], strict=True)
+            )
+            state = tuple(map(place.state, step.replaced))
+            results["out_shardings"] = (state, *(place.whole,) * 3)
+        function = jax.jit(
+            step.function(block, rows, state), donate_argnums=0, **results
+        )
+        return function.lower(*types).compile()
+
     def _type(self, array: Any) -> Any:
-        return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=self.placement)
+        where = array.sharding if isinstance(array, jax.Array) else self.placement.whole
+        return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=where)
+
+    def _spread(self, step: Step, inputs: tuple[Any, ...], *others: Any) -> list[Any]:
+        """Return the arguments of a compiled function on several devices.
+
+        What is read before a step is begun is on each of them.
+        """
+        place, read = self.placement, step.first_read()
+        where = [
+            place.whole if name in read else place.input(step.entry, name, array.shape)
+            for name, array in zip(step.entry.inputs, inputs, strict=True)
+        ]
+        spread = tuple(map(place.placed, inputs, where))
+        return [
+            spread,
+            *(x if x is None else place.placed(x, place.whole) for x in others),
+        ]
 
     # -- runs --------------------------------------------------------------------------
 
@@ -193,8 +238,9 @@ class XlaExecutable:
     ) -> list[Buffer]:
         """Run a program's entry point; with ``steps`` outputs have a row a step."""
         need_home()
-        with self._lock, wide():
+        with self._lock, wide(), together():
             self.completed = 0
+            self._witness.check(entry, steps, inputs)
             step = self.prepare(entry, sizes)
             arrays = [_given(inputs[name]) for name in step.entry.inputs]
             key = (entry, tuple(sizes.values()))
@@ -219,6 +265,9 @@ class XlaExecutable:
         replaced = tuple([state[name] for name in step.replaced])
         kept = tuple([state[name] for name in step.kept])
         args = (replaced, kept, inputs, np.int32(count), completed, record)
+        if self.placement.mesh is not None:
+            inputs, *rest = self._spread(step, *args[2:])
+            args = (replaced, kept, inputs, *rest)
         function = self._function(step, key, block, args)
         with uninterrupted:  # or the old state would be gone, and the new one lost
             new, outputs, completed, record = function(*args)

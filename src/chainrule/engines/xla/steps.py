@@ -75,6 +75,15 @@ class Step:
         self.before = self.ahead is not None and not self._read(self.ahead)
         self.checks = Checks()
 
+    def first_read(self) -> set[str]:
+        """Return the names of the inputs that are read before a step is begun."""
+        if self.ahead is None:
+            return set()
+        read = {v for node in self.ahead.nodes for v in node.inputs}
+        read |= set(self.ahead.outputs)
+        inputs = zip(self.entry.inputs, self.graph.inputs)
+        return {name for name, value in inputs if value in read}
+
     def _arguments(
         self, replaced: Arrays, kept: Arrays, inputs: Sequence[Array]
     ) -> list[Array]:
@@ -119,7 +128,12 @@ class Step:
         new = tuple(jnp.where(good, a, b) for a, b in zip(new, replaced, strict=True))
         return new, outputs, record
 
-    def function(self, length: int | None) -> Callable[..., Any]:
+    def function(
+        self,
+        length: int | None,
+        rows: Sequence[Any] = (),
+        state: Sequence[Any] = (),
+    ) -> Callable[..., Any]:
         """Return the function that runs the step once (None), or several times.
 
         Several times is on the first rows of a block of ``length`` rows. It takes the
@@ -127,6 +141,9 @@ class Step:
         completed before, and the record of a condition that did not hold; it returns
         the new state, the outputs, with a row for each step of a block, and the last
         two anew.
+
+        ``rows`` and ``state``: on several devices, how one step's inputs and the state
+        that it replaces are spread over them.
         """
         entry = self.entry
         each = set[str]() if length is None else set(entry.each)
@@ -140,7 +157,7 @@ class Step:
             completed: Array,
             record: Array | None,
         ) -> Any:
-            def rows(i: Array) -> list[Array]:
+            def inputs_of(i: Array) -> list[Array]:
                 return [
                     lax.dynamic_index_in_dim(x, i, keepdims=False)
                     if name in each
@@ -149,18 +166,20 @@ class Step:
                 ]
 
             def ahead(i: Array) -> Array:
-                return self._known_ahead(replaced, kept, rows(i))
+                return self._known_ahead(replaced, kept, inputs_of(i))
 
             def goes_on(carry: Any) -> Array:
                 i, replaced, __, record = carry
                 more = i < count
                 if self.ahead is not None and not self.before:
-                    record = self._known_ahead(replaced, kept, rows(i))
+                    record = self._known_ahead(replaced, kept, inputs_of(i))
                 return more if record is None else more & (record[0] == 0)
 
             def step(carry: Any) -> Any:
                 i, replaced, outputs, __ = carry
-                replaced, made, record = self._step(replaced, kept, rows(i))
+                given = spread(inputs_of(i), rows)
+                replaced, made, record = self._step(replaced, kept, given)
+                replaced = spread(replaced, state)
                 if length is not None:
                     made = [
                         lax.dynamic_update_index_in_dim(out, row, i, 0)
@@ -170,7 +189,8 @@ class Step:
                 return i + done, replaced, tuple(made), record
 
             if length is None and not self.refuses:
-                return (*self._step(replaced, kept, inputs)[:2], completed + 1, None)
+                given = spread(inputs, rows)
+                return (*self._step(replaced, kept, given)[:2], completed + 1, None)
             if record is not None:
                 count = jnp.where(record[0] == 0, count, 0)
             outputs = tuple(
@@ -193,7 +213,7 @@ class Step:
                 record = met
             elif self.ahead is not None:
                 last = jnp.where(i < count, i, 0)
-                met = self._known_ahead(replaced, kept, rows(last))
+                met = self._known_ahead(replaced, kept, inputs_of(last))
                 record = jnp.where(i < count, met, record)
             else:
                 record = held
@@ -201,3 +221,10 @@ class Step:
 
         run.__name__ = entry.name
         return run
+
+
+def spread(arrays: Sequence[Array], over: Sequence[Any]) -> tuple[Array, ...]:
+    """Return arrays of a step, spread over devices where there are several."""
+    if not over:
+        return tuple(arrays)
+    return tuple(map(lax.with_sharding_constraint, arrays, over))

@@ -11,6 +11,7 @@ from typing import Any
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.text import _
 from chainrule.util import atomic_files
+from chainrule.util.processes import is_there, is_writer
 
 #: The files of every run.
 SETTINGS, RESULTS, REPORT = "recipe.json", "metrics.json", "report.html"
@@ -49,7 +50,7 @@ class Directory:
         if self.path is None:
             return
         file = self.path / SETTINGS
-        if file.exists():
+        if is_there(file.exists()):
             stored = read_json(file)
             if again and stored == settings:
                 return
@@ -73,7 +74,7 @@ class Directory:
 
         A run that is refused for its settings leaves the directory to the next one.
         """
-        if self.path is None or self._stages or not self._new:
+        if self.path is None or self._stages or not (self._new and is_writer()):
             return
         for name in (*self.files, SETTINGS):
             (self.path / name).unlink(missing_ok=True)

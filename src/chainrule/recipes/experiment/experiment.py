@@ -11,6 +11,7 @@ from typing import Any
 
 import chainrule as cr
 from chainrule.data.files import checked_path
+from chainrule.engines.spread import Devices
 from chainrule.recipes.experiment import packages
 from chainrule.recipes.experiment.directory import (
     RESULTS,
@@ -25,6 +26,7 @@ from chainrule.recipes.experiment.report import Report
 from chainrule.recipes.experiment.stages import Stages
 from chainrule.text import _, numbers, translated
 from chainrule.training import Trainer
+from chainrule.util import processes
 from chainrule.version import __version__
 
 
@@ -38,7 +40,8 @@ class Experiment:
     Args:
         name: the name of the recipe.
         seed: the seed of everything that is drawn.
-        engine, threads: for networks and compiled functions, as for :class:`Trainer`.
+        engine, threads, devices: for networks and compiled functions, as for
+            :class:`Trainer`.
         quick: run the lesson in a minute, below its references.
         out: the directory for stages, pictures and report; None writes nothing.
         checkpoint_every: seconds between two checkpoints of a stage.
@@ -76,12 +79,14 @@ class Experiment:
         seed: int = 0,
         engine: str = "auto",
         threads: int | None = None,
+        devices: Devices | None = None,
         quick: bool = False,
         out: str | Path | None = None,
         checkpoint_every: float = 60.0,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.name, self.seed, self.engine, self.threads = name, seed, engine, threads
+        self.name, self.seed, self.engine = name, seed, engine
+        self.threads, self.devices = threads, devices
         self.quick, self.options = quick, dict(options or {})
         self.directory = Directory(None if out is None else Path(out))
         self.report = Report(self.directory)
@@ -95,13 +100,33 @@ class Experiment:
 
     @property
     def engine_options(self) -> dict[str, Any]:
-        """The run's engine and its number of threads, as keyword arguments."""
-        return {"engine": self.engine, "threads": self.threads}
+        """The run's engine, its threads and its devices, as keyword arguments."""
+        return {"engine": self.engine, **self._resources}
+
+    @property
+    def _resources(self) -> dict[str, Any]:
+        # Agents of reinforcement learning, for one, run on one device.
+        over = {} if self.devices is None else {"devices": self.devices}
+        return {"threads": self.threads, **over}
 
     # -- for lessons -------------------------------------------------------------------
 
-    def compile(self, function: Callable[..., Any], **options: Any) -> Any:
-        """Compile a function for the recipe's engine; see :func:`chainrule.compile`."""
+    def compile(
+        self,
+        function: Callable[..., Any] | None = None,
+        *,
+        batch: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Compile a function for the recipe's engine; see :func:`chainrule.compile`.
+
+        Args:
+            function: as there; None to decorate with options.
+            batch: the argument whose rows are a batch, which several devices share.
+            options: as there.
+        """
+        if batch is not None and (self.devices is not None or processes.count() > 1):
+            options["sharding"] = {batch: ("data",)}
         return cr.compile(function, **options, **self.engine_options)
 
     def steps(self, name: str, count: int, **state: Any) -> Generator[int, None, None]:
@@ -137,7 +162,7 @@ class Experiment:
             trainer: a new Trainer.
             train, fit: as for :meth:`Trainer.fit`.
         """
-        return self._stages.fit(name, trainer, train, self.threads, **fit)
+        return self._stages.fit(name, trainer, train, self._resources, **fit)
 
     def cached(
         self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any
@@ -242,7 +267,7 @@ class Experiment:
 
         Args:
             out: the directory.
-            options: ``threads`` and ``checkpoint_every``, which change no result.
+            options: ``threads``, ``devices`` and ``checkpoint_every``.
 
         Raises:
             CheckpointError: there is none.

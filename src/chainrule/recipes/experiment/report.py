@@ -14,6 +14,7 @@ from chainrule.recipes.experiment.directory import REPORT, Directory
 from chainrule.text import _, translated
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
+from chainrule.util.processes import is_writer
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Report:
             self.directory.files.append(REPORT)
 
     def _draws(self) -> bool:
-        return self.directory.path is not None and viz.can_plot()
+        return self.directory.path is not None and is_writer() and viz.can_plot()
 
     @contextlib.contextmanager
     def _legible(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from chainrule.recipes.experiment.directory import Directory, as_json, read_json
 from chainrule.recipes.experiment.report import Report
 from chainrule.text import numbers
 from chainrule.training import Trainer, checkpoint, resumable
+from chainrule.util.processes import is_there
 
 
 class Stages:
@@ -51,7 +52,12 @@ class Stages:
             self._loops.pop().close()
 
     def fit(
-        self, name: str, trainer: Trainer, train: Any, threads: int | None, **fit: Any
+        self,
+        name: str,
+        trainer: Trainer,
+        train: Any,
+        resources: Mapping[str, Any],
+        **fit: Any,
     ) -> Trainer:
         """Train a network as a resumable stage; see :meth:`Experiment.fit`."""
         path = self.directory.stage(name)
@@ -59,10 +65,10 @@ class Stages:
             trainer.fit(train, **fit)
             return trainer
         fit |= {"checkpoint": path, "checkpoint_every": self.every}
-        if not (path / checkpoint.FILE).exists():
+        if not is_there((path / checkpoint.FILE).exists()):
             trainer.fit(train, **fit)
             return trainer
-        parts = {"model": trainer.model, "loss": trainer.loss, "threads": threads}
+        parts = {"model": trainer.model, "loss": trainer.loss, **resources}
         trainer = Trainer.load(path, metrics=trainer.metrics, **parts)
         if not trainer.finished:
             fixed = {"epochs", "batch_size", "drop_last", "validation_name"}
@@ -73,7 +79,7 @@ class Stages:
         """Compute a stage's result once and store it; see :meth:`Experiment.cached`."""
         path = self.directory.stage(name)
         file = None if path is None else path.with_suffix(".json")
-        if file is not None and file.exists():
+        if file is not None and is_there(file.exists()):
             return read_json(file)
         text = as_json(numbers.plain(compute()))
         if file is not None:

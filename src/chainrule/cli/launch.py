@@ -1,0 +1,176 @@
+"""``chainrule launch``: several processes of one run, on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import click
+
+from chainrule.cli import speaking
+from chainrule.cli.common import cli, command, say
+from chainrule.engines import resolve_engine
+from chainrule.engines.xla.processes import ADDRESS, COUNT, NUMBER
+from chainrule.text import tr
+
+EXAMPLES = """\b
+Examples:
+  chainrule launch -n 4 -- train gpt --engine xla
+  chainrule launch -n 2 -- train houses.toml --engine xla
+  chainrule launch -n 2 -- program.py --its options
+"""
+
+#: Seconds that the others have to end by themselves once one has failed, and then to
+#: end when they are told to.
+GRACE, TOLD = 20.0, 10.0
+
+
+@cli.command(
+    epilog=EXAMPLES,
+    short_help="Run a command in several processes.",
+    context_settings={"ignore_unknown_options": True},
+)
+@speaking.option(
+    "-n",
+    "--processes",
+    type=click.IntRange(1),
+    required=True,
+    help="How many; one for each GPU, or for some cores.",
+)
+@click.argument(
+    "arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND"
+)
+@command
+def launch(processes: int, arguments: tuple[str, ...], as_json: bool) -> int:
+    """Run a command of chainrule, or a Python program, in several processes.
+
+    They run one program together, with the engine xla: each batch is divided over their
+    devices. The first writes files and shows progress. What the others say is shown
+    behind their number; when one fails the others are ended.
+
+    On a cluster the scheduler starts the processes, without this command.
+    """
+    del as_json  # that of the command is among its own arguments
+    resolve_engine("xla")
+    return Launched(processes, arguments).run()
+
+
+class Launched:
+    """The processes of one run on this machine.
+
+    Args:
+        count: how many.
+        arguments: a command of chainrule, or a Python program, with its arguments.
+    """
+
+    def __init__(self, count: int, arguments: Sequence[str]) -> None:
+        program = arguments[0].endswith(".py")
+        start = [sys.executable, *([] if program else ["-m", "chainrule"])]
+        address = f"127.0.0.1:{_free_port()}"
+        self.processes: list[subprocess.Popen[str]] = []
+        self._readers: list[threading.Thread] = []
+        self._write = threading.Lock()
+        own = {ADDRESS: address, COUNT: str(count), "PYTHONUNBUFFERED": "1"}
+        for number in range(count):
+            process = subprocess.Popen(
+                [*start, *arguments],
+                env={**os.environ, **own, NUMBER: str(number)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,  # Ctrl-C comes once, from here
+            )
+            self.processes.append(process)
+            for pipe, to in ((process.stdout, "stdout"), (process.stderr, "stderr")):
+                reader = threading.Thread(
+                    target=self._relay, args=(number, pipe, to), daemon=True
+                )
+                reader.start()
+                self._readers.append(reader)
+
+    def _relay(self, number: int, pipe: Any, to: str) -> None:
+        """Show the lines of a process behind its number."""
+        for line in pipe:
+            stream: TextIO | None = getattr(sys, to)
+            with self._write, contextlib.suppress(OSError, ValueError):
+                if stream is not None:
+                    stream.write(f"[{number}] {line}")
+                    stream.flush()
+
+    def run(self) -> int:
+        """Wait for all processes; return the exit code of the first that failed."""
+        before = {}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, self._forward)
+        try:
+            return self._wait()
+        finally:
+            self._end()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _wait(self) -> int:
+        failed: int | None = None
+        until = float("inf")
+        while any(p.poll() is None for p in self.processes):
+            for number, process in enumerate(self.processes):
+                code = process.poll()
+                if failed is None and code:
+                    failed = code
+                    until = time.monotonic() + GRACE
+                    say(_said(number, code))
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
+        codes = [p.returncode for p in self.processes if p.returncode]
+        code = failed if failed is not None else next(iter(codes), 0)
+        return code if code >= 0 else 128 - code
+
+    def _forward(self, number: int, frame: Any) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    def _end(self) -> None:
+        """End the processes that are left; show what they have said."""
+        left = [p for p in self.processes if p.poll() is None]
+        for process in left:
+            process.terminate()
+        until = time.monotonic() + TOLD
+        for process in left:
+            try:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for reader in self._readers:
+            reader.join(TOLD)
+
+
+def _said(number: int, code: int) -> str:
+    if code < 0:
+        return tr(
+            "Process {number} was ended by the signal {signal}.",
+            number=number,
+            signal=-code,
+        )
+    return tr(
+        "Process {number} failed, with exit code {code}.", number=number, code=code
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

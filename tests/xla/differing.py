@@ -1,0 +1,39 @@
+"""A program of the tests: two processes that differ in what is asked for.
+
+chainrule launch -n 2 -- tests/xla/differing.py weights|data|model|inputs
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.engines import resolve_engine
+from chainrule.util import processes
+
+
+def main() -> None:
+    """Train a network; the second process has another seed, data or activation."""
+    what = sys.argv[1]
+    resolve_engine("xla")
+    other = processes.index() == 1
+    if what == "inputs":
+        double = cr.compile(lambda x: x * 2, engine="xla")
+        double(cr.ones(4) * (1.0 + other))
+        return
+    cr.manual_seed(int(other and what == "weights"))
+    f = nn.Tanh() if other and what == "model" else nn.ReLU()
+    model = nn.Sequential(nn.Linear(8, 4), f, nn.Linear(4, 2))
+    x = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)
+    x[3] += other and what == "data"
+    trainer = cr.Trainer(
+        model, loss=nn.CrossEntropyLoss(), optimizer=optim.SGD(lr=0.1), engine="xla"
+    )
+    trainer.fit((x, np.arange(16) % 2), epochs=1, batch_size=4, progress=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Several processes as one run: equal losses, one that is killed, what differs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chainrule.engines.xla.processes import of_a_cluster
+from tests.xla.starting import command, losses_alone, run, told
+
+
+def test_what_schedulers_say() -> None:
+    slurm = {
+        "SLURM_JOB_ID": "1",
+        "SLURM_STEP_NODELIST": "n[1-2]",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_LOCALID": "0",
+    }
+    assert of_a_cluster(slurm)
+    assert not of_a_cluster({**slurm, "SLURM_STEP_NUM_TASKS": "1"})
+    kubernetes = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "3"}
+    assert of_a_cluster(kubernetes)
+    assert not of_a_cluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
+    assert not of_a_cluster({"OMPI_COMM_WORLD_SIZE": "4"})
+    assert not of_a_cluster({})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize(("dtype", "within"), [("float64", 1e-6), ("float32", 1e-4)])
+def test_losses_of_a_hundred_steps(dtype: str, within: float, processes: int) -> None:
+    one = losses_alone(dtype)
+    more = told(run("losses.py", dtype, processes=processes))
+    for name, losses in one.items():
+        assert len(losses) == 100
+        np.testing.assert_allclose(more[name], losses, rtol=within, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_fewer_processes(tmp_path: Path) -> None:
+    """One of four is killed; the others say so; two go on from the checkpoint."""
+    whole = told(run("training.py", str(tmp_path / "whole"), "xla", "5"))
+    place = str(tmp_path / "run")
+    begun = time.monotonic()
+    killed = run("training.py", place, "xla", "5", "3", processes=4)
+    assert time.monotonic() - begun < 600
+    assert killed.returncode != 0
+    assert "Process 3 was ended by the signal 9" in killed.stderr
+    for number in range(3):
+        said = [ln for ln in killed.stderr.splitlines() if ln.startswith(f"[{number}]")]
+        text = "\n".join(said)
+        assert "Another process of this run has ended" in text or (
+            "another task died" in text
+        )
+    resumed = told(run("training.py", place, "xla", "5", processes=2))
+    again = run("training.py", place, "xla", "5", processes=2)
+    assert resumed["epoch"] == whole["epoch"] == 5
+    assert resumed["updates"] == whole["updates"]
+    np.testing.assert_allclose(resumed["losses"], whole["losses"], rtol=1e-6)
+    assert told(again) == resumed
+
+
+@pytest.mark.slow
+def test_a_run_moves_between_engines_and_processes(tmp_path: Path) -> None:
+    """Two epochs native, two on two processes, one native: one run."""
+    place, whole = str(tmp_path / "run"), str(tmp_path / "whole")
+    run("training.py", place, "native", "2")
+    run("training.py", place, "xla", "4", processes=2)
+    moved = told(run("training.py", place, "native", "5"))
+    alone = told(run("training.py", whole, "native", "5"))
+    assert (moved["epoch"], moved["updates"]) == (5, alone["updates"])
+    np.testing.assert_allclose(moved["losses"], alone["losses"], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_same_processes_compute_the_same_bits(tmp_path: Path) -> None:
+    first, second = (
+        told(run("training.py", str(tmp_path / name), "xla", "2", processes=2))
+        for name in "ab"
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("weights", "differ in the value of '0.bias'"),
+        ("data", "differ in the data 'x'"),
+        ("model", "differ in the entry point"),
+        ("inputs", "differ in the input 'x'"),
+    ],
+)
+def test_processes_that_differ_are_refused(what: str, said: str) -> None:
+    refused = run("differing.py", what, processes=2)
+    assert refused.returncode != 0
+    for number in range(2):
+        lines = [x for x in refused.stderr.splitlines() if x.startswith(f"[{number}]")]
+        assert said in "\n".join(lines)
+
+
+RUN_FILE = """
+[data]
+source = "moons"
+[model]
+layers = [{ class = "Linear", out_features = 8 }, "ReLU", "Linear"]
+[training]
+epochs = 2
+engine = "xla"
+"""
+
+
+@pytest.mark.slow
+def test_a_run_file_in_two_processes(tmp_path: Path) -> None:
+    """One directory, one result, in the first process's words."""
+    file, out = tmp_path / "moons.toml", tmp_path / "run"
+    file.write_text(RUN_FILE)
+    made = command("train", str(file), "--out", str(out), processes=2)
+    assert made.returncode == 0, made.stderr
+    assert (out / "last.ckpt").exists()
+    assert (out / "metrics.json").exists()
+    shown = [line for line in made.stdout.splitlines() if "Gloo" not in line]
+    assert all(line.startswith("[0]") for line in shown)
+    assert "moons" in made.stdout
+    again = command("train", str(file), "--out", str(out), processes=2)
+    assert again.returncode == 2
+    assert "already holds a run" in again.stderr
+
+
+def test_what_cannot_be_launched() -> None:
+    failed = command("train", "no-such.toml", processes=2)
+    assert failed.returncode == 2
+    for number in range(2):
+        assert f"[{number}] Error: There is no TOML file" in failed.stderr

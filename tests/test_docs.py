@@ -68,6 +68,7 @@ DOCUMENTS = (
     "docs/how-to/loops.md",
     "docs/how-to/onnx.md",
     "docs/how-to/trainer.md",
+    "docs/how-to/doctor.md",
     "docs/how-to/onnx-import.md",
     "docs/how-to/scikit-learn.md",
     "docs/how-to/notebooks.md",

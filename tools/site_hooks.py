@@ -67,6 +67,7 @@ REFERENCE = {
         ["chainrule.explain", "chainrule.derive", "chainrule.check_work"],
     ),
     "check": ("Checks of derivatives", ["chainrule.check_gradients"]),
+    "doctor": ("The doctor", ["chainrule.diagnose", "chainrule.doctor"]),
     "models": (
         "Published architectures",
         [

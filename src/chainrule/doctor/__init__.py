@@ -1,7 +1,8 @@
 """The doctor: what is wrong with a training, by which numbers, and what was tried.
 
     diagnosis    the result: findings in order, what was looked at, fixes, a file
-    case         what is examined, and evidence that is measured when it is asked for
+    subject      what is examined: a copy of a Trainer, data, plan, task
+    case         evidence that is measured when it is asked for: trial runs, scores
     registry,    symptoms, each with its rule and its examples in a file of its own
     symptoms
     finding      findings, changes, comparisons of scores

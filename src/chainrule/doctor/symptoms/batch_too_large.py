@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chainrule.doctor import changes, examples
-from chainrule.doctor.case import BATCH, Case
+from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
+from chainrule.doctor.subject import BATCH
 from chainrule.text import _
 
 #: Runs of fewer updates are suspected. Ours: on the small tables of the tests healthy

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chainrule import nn
 from chainrule.doctor import changes, examples
-from chainrule.doctor.case import Case, is_constant
+from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
+from chainrule.doctor.subject import is_constant
 from chainrule.text import _
 
 

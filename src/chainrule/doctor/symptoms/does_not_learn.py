@@ -51,6 +51,8 @@ def does_not_learn(case: Case) -> Found | None:
         "loss at the end": case.trial.loss_at_end(),
     }
     curves = {"loss": np.asarray(losses).tolist()}
+    if (batch := case.one_batch) is not None:
+        evidence |= {"loss of one batch": batch[0], "after updates on it": batch[1]}
     severity, cause = "sick", None
     if not case.stalls:
         severity = "risk"

@@ -16,10 +16,14 @@ from chainrule.doctor import view
 from chainrule.doctor.case import Case
 from chainrule.doctor.evidence import SEEDS
 from chainrule.doctor.finding import SEVERITIES, Comparison, Finding, Fix, mean_of
-from chainrule.doctor.registry import Symptom
+from chainrule.doctor.registry import HELPED, Symptom
 from chainrule.text import _, numbers, translated
 from chainrule.util import atomic_files
 from chainrule.version import __version__
+
+#: A change that gains less than this share of the best gain does not cure; and a cause
+#: gains at least this share of what a consequence's own change gains.
+PARTLY, AS_MUCH = 0.5, 0.8
 
 
 @dataclass
@@ -142,16 +146,24 @@ class Diagnosis:
 def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Finding]:
     """Return findings with the likeliest cause first, consequences below their cause.
 
-    A finding explains another if its symptom says so and it is no less severe. Causes
-    come by severity, confidence, and what their change gained.
+    A finding explains another if its symptom says so, it is no less severe, and its
+    change gains about as much. Causes come by severity, confidence, and what their
+    change gained. A change that gains less than half of what another one gains does not
+    cure: its finding is a risk.
     """
+    best = max(map(_gain, findings), default=0.0)
+    findings = [
+        replace(f, severity="risk", confidence=HELPED)
+        if f.severity == "sick" and f.confidence < 1 and 0 < _gain(f) < PARTLY * best
+        else f
+        for f in findings
+    ]
     explains = {s.code: set(s.explains) for s in known}
     stage = {s.code: s.stage for s in known}
 
     def weight(f: Finding) -> tuple[float, ...]:
-        gain = 0.0 if f.comparison is None else f.comparison.gain
         level = SEVERITIES.index(f.severity)
-        return (level, -f.confidence, -round(gain, 3), stage[f.code])
+        return (level, -f.confidence, -round(_gain(f), 3), stage[f.code])
 
     order = sorted(findings, key=weight)
     cause: dict[str, str] = {}
@@ -161,6 +173,7 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
             for other in order
             if f.code in explains[other.code]
             and SEVERITIES.index(other.severity) <= SEVERITIES.index(f.severity)
+            and (other.comparison is None or _gain(other) >= AS_MUCH * _gain(f))
             and not _leads_to(f.code, other.code, cause)
         ]
         nearest = [  # such as the gradient that explodes at a large rate
@@ -180,6 +193,11 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
         if f.code not in cause:
             place(f)
     return placed
+
+
+def _gain(finding: Finding) -> float:
+    """Return what the change of a finding gained; 0 where it was not tried."""
+    return 0.0 if finding.comparison is None else finding.comparison.gain
 
 
 def _leads_to(code: str, consequence: str, cause: Mapping[str, str]) -> bool:

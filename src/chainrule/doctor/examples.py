@@ -39,6 +39,19 @@ def drawn(make: Any) -> Any:
         return make()
 
 
+def spread(model: nn.Sequential, std: float) -> nn.Sequential:
+    """Draw the weights of all layers but the last anew, with a deviation."""
+    last = model[-1].weight
+
+    def draw() -> None:
+        for p in model.parameters():
+            if p.ndim > 1 and p is not last:
+                nn.init.normal_(p, 0.0, std)
+
+    drawn(draw)
+    return model
+
+
 def mlp(
     inputs: int = 2, outputs: int = 2, width: int = 16, depth: int = 2, act: Any = None
 ) -> nn.Sequential:

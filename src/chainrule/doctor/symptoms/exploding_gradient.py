@@ -70,10 +70,7 @@ def exploding_gradient(case: Case) -> Found | None:
 
 @exploding_gradient.sick
 def sick_example() -> examples.Made:
-    model = examples.mlp(depth=4, width=32, act=nn.GELU)
-    for name, p in model.named_parameters():
-        if name.endswith("weight") and name != "8.weight":
-            nn.init.normal_(p, 0.0, 1.2)
+    model = examples.spread(examples.mlp(depth=4, width=32, act=nn.GELU), 1.2)
     return examples.example(model, optimizer=optim.SGD(lr=0.05))
 
 

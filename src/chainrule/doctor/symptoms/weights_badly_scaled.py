@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from chainrule import nn
 from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.network import RELU, fan_in
@@ -71,10 +70,7 @@ def _log(gain: float) -> float:
 
 @weights_badly_scaled.sick
 def sick_example() -> examples.Made:
-    model = examples.mlp(depth=4)
-    for name, p in model.named_parameters():
-        if name.endswith("weight"):
-            nn.init.normal_(p, 0.0, 0.001)
+    model = examples.spread(examples.mlp(depth=6), 0.0003)
     return examples.example(model, epochs=15)
 
 

@@ -12,8 +12,16 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset, Stream
-from chainrule.doctor import Diagnosis, examples
+from chainrule.doctor import (
+    Change,
+    Comparison,
+    Diagnosis,
+    Finding,
+    examples,
+    registered,
+)
 from chainrule.doctor import case as cases
+from chainrule.doctor.diagnosis import ranked
 from chainrule.errors import ArgumentError
 from chainrule.text.languages import language
 
@@ -223,6 +231,39 @@ def test_consequences_stand_below_their_cause() -> None:
     assert [f.consequence_of for f in rest if f.code == "exploding-gradient"] == [
         first.code
     ]
+
+
+def finding(code: str, gain: float | None, severity: str = "sick") -> Finding:
+    """A finding whose change gained so much."""
+    change = Change("a change", "a", code, lambda setup: None)
+    compared = None
+    if gain is not None:
+        scores = ((0.1,), (0.1 + gain,), 0.1, 0.0, True)
+        compared = Comparison(change, "accuracy", *scores)
+    sure = 0.9 if severity == "sick" else 0.4
+    return Finding(code, "data", severity, "", {}, "", "", change, compared, sure)
+
+
+def test_a_cause_gains_as_much_as_its_consequence() -> None:
+    rate, scale = "learning-rate-too-large", "unscaled-inputs"
+    small, large = finding(scale, 0.2), finding(rate, 0.8)
+    first, second = ranked([small, large], registered())
+    assert (first.code, second.code) == (rate, scale)
+    assert (first.severity, second.severity) == ("sick", "risk")
+    assert second.consequence_of is None
+    first, second = ranked([finding(scale, 0.8), large], registered())
+    assert (first.code, second.code) == (scale, rate)
+    assert second.consequence_of == scale
+
+
+def test_a_consequence_of_a_consequence_stands_below_it() -> None:
+    codes = ("non-finite-loss", "exploding-gradient", "learning-rate-too-large")
+    order = ranked(
+        [finding(codes[0], None), finding(codes[1], None), finding(codes[2], 0.5)],
+        registered(),
+    )
+    assert [f.code for f in order] == [*reversed(codes)]
+    assert [f.consequence_of for f in order] == [None, codes[2], codes[1]]
 
 
 def test_json_html_and_text(tmp_path: Path) -> None:

@@ -246,15 +246,6 @@ class Case(Subject):
             if name.startswith(head) and len(a)
         }
 
-    def last(self, kind: str) -> dict[str, float]:
-        """Return the probes of a kind over the last tenth of the trial, by module."""
-        head, n = f"{kind}/", max(1, len(self.trial.losses) // 10)
-        return {
-            name.removeprefix(head): float(np.mean(a[-n:], dtype=np.float64))
-            for name, a in self.trial.steps.items()
-            if name.startswith(head) and len(a)
-        }
-
     @cached_property
     def rates(self) -> dict[float, float]:
         """The loss at the end of short runs, by the factor of the rate; ∞: no numbers.
@@ -302,16 +293,16 @@ class Case(Subject):
         return record.loss_at_start(), record.loss_at_end()
 
     @cached_property
-    def seen(self) -> network.Seen | None:
+    def seen(self) -> dict[str, Array] | None:
         """The outputs of the modules on some rows, with initial weights."""
         return self._seen(self.setup)
 
     @cached_property
-    def seen_at_end(self) -> network.Seen | None:
+    def seen_at_end(self) -> dict[str, Array] | None:
         """The outputs of the modules on some rows, after the trial run."""
         return self._seen(self.trial.setup)
 
-    def _seen(self, setup: Setup) -> network.Seen | None:
+    def _seen(self, setup: Setup) -> dict[str, Array] | None:
         if not self.single or self.network is None:
             return None
         x = setup.train.x[: min(256, len(setup.train))]

@@ -7,9 +7,9 @@ steps, and finds the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from chainrule.doctor.finding import Change, Comparison
+from chainrule.doctor.finding import Comparison
 
 #: FLOPs a second that a step is assumed to make: two cores of a small machine.
 RATE = 2e10
@@ -27,6 +27,8 @@ TRIAL = 1 / 12
 #: losses the score is the share of the first loss that is gone.
 SICK = {"accuracy": 0.10, "R²": 0.20, "share of the loss gone": 0.20}
 RISK = {"accuracy": 0.02, "R²": 0.05, "share of the loss gone": 0.05}
+#: How many times as much a gain must be where the runs were shorter than asked.
+SHORT = 2
 #: A gain within this distance of :data:`SICK` is measured with further seeds.
 NEAR = 0.5
 #: Their number, the first one included.
@@ -40,12 +42,10 @@ class Budget:
     Attributes:
         seconds: altogether, at the assumed rate.
         spent: so far.
-        skipped: what was too much, with the reason.
     """
 
     seconds: float
     spent: float = 0.0
-    skipped: dict[str, str] = field(default_factory=dict[str, str])
 
     def takes(self, cost: float) -> bool:
         """Return whether so many seconds are left, and spend them."""
@@ -58,12 +58,14 @@ class Budget:
 def severity(comparison: Comparison | None) -> str | None:
     """Return how bad a setup is beside one with a change: sick, risk, or None.
 
-    The gain must also be beyond twice the standard error of the held-out rows.
+    The gain must also be beyond twice the standard error of the held-out rows. Of runs
+    that were cut short it must be twice as large: what is behind early is not lost.
     """
     if comparison is None:
         return None
     gain, noise, metric = comparison.gain, comparison.noise, comparison.metric
-    if gain > max(SICK[metric], 2 * noise):
+    sick = SICK[metric] * (1 if comparison.complete else SHORT)
+    if gain > max(sick, 2 * noise):
         return "sick"
     return "risk" if gain > max(RISK[metric], noise) else None
 
@@ -73,5 +75,5 @@ def is_near(gain: float, metric: str) -> bool:
     return abs(gain - SICK[metric]) < NEAR * SICK[metric]
 
 
+#: Comparisons by what was changed.
 Compared = dict[tuple[str, str, str], Comparison]
-Changes = tuple[Change, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -204,26 +204,15 @@ def cost(graph: Graph, sizes: Sizes) -> float:
     return total
 
 
-@dataclass
-class Seen:
-    """The outputs of a network's modules on some rows, by their paths.
-
-    Attributes:
-        outputs: each as an array, rows first.
-    """
-
-    outputs: dict[str, Array] = field(default_factory=dict[str, Array])
-
-
-def seen(model: Module, x: Any) -> Seen:
-    """Return the outputs of all modules of a model on rows x, as in prediction."""
+def seen(model: Module, x: Any) -> dict[str, Array]:
+    """Return the outputs of a model's modules on rows x, as in prediction, by path."""
     model.eval()
     with no_grad(), np.errstate(all="ignore"), outputs_of(model) as heard:
         model(x)
-    found = Seen()
+    found: dict[str, Array] = {}
     for h in heard:
         if h.output.dtype.is_float and h.output.ndim:
-            found.outputs.setdefault(h.path, h.output.numpy())
+            found.setdefault(h.path, h.output.numpy())
     return found
 
 

@@ -35,7 +35,7 @@ def dead_units(case: Case) -> Found | None:
     if case.refused is not None or not case.runs or case.seen_at_end is None:
         return None
     assert case.network is not None
-    outputs = case.seen_at_end.outputs
+    outputs = case.seen_at_end
     layers = [x.path for x in case.network.activations(RELU)]
     shares = {p: dead_share(outputs[p]) for p in layers if p in outputs}
     if not shares:

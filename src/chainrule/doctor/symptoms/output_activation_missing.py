@@ -40,7 +40,7 @@ def output_activation_missing(case: Case) -> Found | None:
         return None
     if case.network.end_kind in (SIGMOID, SOFTMAX) or case.seen is None:
         return None
-    outputs = case.seen.outputs.get("")
+    outputs = case.seen.get("")
     if outputs is None:
         return None
     rows = outputs.reshape(len(outputs), -1).astype(np.float64)

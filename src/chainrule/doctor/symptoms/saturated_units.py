@@ -34,7 +34,7 @@ def saturated_units(case: Case) -> Found | None:
     assert case.network is not None
     if case.seen is None:
         return None
-    outputs, shares = case.seen.outputs, dict[str, float]()
+    outputs, shares = case.seen, dict[str, float]()
     layers = case.network.activations(*SQUASHING)
     for layer in layers:
         if layer.path in outputs and layer.path:

@@ -13,6 +13,8 @@ from chainrule.text import _
 #: The loss of the last quarter of the steps is below that of the quarter before by this
 #: share: then the run is not over. Ours.
 FALL = 0.02
+#: The losses of fewer steps say nothing of a fall: more epochs are tried anyway. Ours.
+FEW = 40
 #: How many times the epochs are tried.
 TIMES = 4
 
@@ -36,7 +38,8 @@ def too_few_epochs(case: Case) -> Found | None:
         return None
     quarters = [float(part.mean()) for part in np.array_split(losses, 4)]
     start = float(losses[: max(1, len(losses) // 20)].mean())
-    if not quarters[3] < quarters[2] * (1 - FALL) or quarters[3] >= start:
+    falls = quarters[3] < quarters[2] * (1 - FALL) or len(losses) < FEW
+    if not falls or quarters[3] >= start:
         return None
     epochs = case.setup.epochs * TIMES
     change = changes.plan(case.setup, _("more epochs"), epochs=epochs)

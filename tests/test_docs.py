@@ -69,6 +69,7 @@ DOCUMENTS = (
     "docs/how-to/onnx.md",
     "docs/how-to/trainer.md",
     "docs/how-to/scaling.md",
+    "docs/how-to/doctor.md",
     "docs/how-to/onnx-import.md",
     "docs/how-to/scikit-learn.md",
     "docs/how-to/notebooks.md",

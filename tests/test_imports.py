@@ -47,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("explanation", "sklearn", "tracking", "viz"),
     ("book.derivation", "book.marking"),
+    ("doctor",),
     ("models", "rl"),
     ("__init__",),
     ("recipes", "runs"),

@@ -68,6 +68,7 @@ REFERENCE = {
     ),
     "check": ("Checks of derivatives", ["chainrule.check_gradients"]),
     "testing": ("Assertions", ["chainrule.testing"]),
+    "doctor": ("The doctor", ["chainrule.diagnose", "chainrule.doctor"]),
     "models": (
         "Published architectures",
         [

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile
     from chainrule.compilation.portable.loaded import load_program
+    from chainrule.doctor import diagnose
     from chainrule.explanation import explain
     from chainrule.functions import *  # noqa: F403
     from chainrule.functions.tensor_types import (
@@ -150,6 +151,7 @@ _LAZY = {
     "book.marking": "check_work",
     "compilation.api": "compile",
     "compilation.portable.loaded": "load_program",
+    "doctor": "diagnose",
     "explanation": "explain",
     "functions.tensor_types": """
         BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor
@@ -264,6 +266,7 @@ __all__ = [
     "data",
     "derive",
     "device",
+    "diagnose",
     "distributions",
     "double",
     "dtype",

@@ -16,7 +16,7 @@
   origin of a run, and so is a recipe (``recipe``). A ``session`` trains and resumes
   either; ``results`` writes its files and its summary.
 - Afterwards: ``trained`` loads a run for ``evaluating``, ``predicting`` and
-  ``explaining``.
+  ``explaining``; ``diagnosing`` examines what a file, a recipe or a run describes.
 
 Nothing here reads the command line; ``chainrule.cli`` does.
 """

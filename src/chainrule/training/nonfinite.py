@@ -117,6 +117,22 @@ def first_node(
     program: CompiledProgram, name: str, work: StepInputs
 ) -> tuple[Node, Array] | None:
     """Find the first graph node of a training step whose result is not finite."""
+    graph, arrays = step_of(program, name, work)
+    with np.errstate(all="ignore"):
+        for node, known in run_nodes(graph, arrays):
+            for value in node.outputs:
+                if value is not None and not all_finite(known[value]):
+                    return node, known[value]
+    return None
+
+
+def step_of(
+    program: CompiledProgram, name: str, work: StepInputs
+) -> tuple[Graph, list[Array]]:
+    """Return the graph of a training step, without probes, and what it is given.
+
+    The loss is its first output; the new state follows.
+    """
     traced = program.traced[name]
     entry = traced.entry
     # A probe may overflow (a sum of squares) where training does not: leave them out.
@@ -141,12 +157,7 @@ def first_node(
                 array = array[0]
         with np.errstate(over="ignore"):
             arrays.append(np.asarray(array).astype(value.dtype.numpy, copy=False))
-    with np.errstate(all="ignore"):
-        for node, known in run_nodes(graph, arrays):
-            for value in node.outputs:
-                if value is not None and not all_finite(known[value]):
-                    return node, known[value]
-    return None
+    return graph, arrays
 
 
 def _place(node: Node, array: Array) -> str:

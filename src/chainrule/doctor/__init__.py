@@ -1,0 +1,143 @@
+"""The doctor: what is wrong with a training, by which numbers, and what was tried.
+
+    diagnosis    the result: findings in order, what was looked at, fixes, a file
+    subject      what is examined: a copy of a Trainer, data, plan, task
+    case         evidence that is measured when it is asked for: trial runs, scores
+    registry,    symptoms, each with its rule and its examples in a file of its own
+    symptoms
+    finding      findings, changes, comparisons of scores
+    setup,       copies of a Trainer's parts, trial runs of them, changes in them
+    changes
+    evidence     the budget, and from which gain a run is sick
+    network,     what is read off the graph, and off the data
+    columns
+    first_bad    the first operation that makes a non-finite number
+    view         text and HTML
+
+A run is *sick* where a single change betters its score on held-out rows by more than
+ten points of accuracy or 20 % of R² after as many steps; that is measured on copies.
+What is wrong by itself (it does not run, its loss is no number) is sick too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from chainrule.doctor.case import Case
+from chainrule.doctor.diagnosis import Diagnosis, ranked
+from chainrule.doctor.finding import Change, Comparison, Finding, Fix
+from chainrule.doctor.registry import Symptom, registered
+from chainrule.errors import ArgumentError, ChainruleWarning
+from chainrule.text import _
+from chainrule.training import Trainer
+from chainrule.util.validation import maybe, number, whole
+
+__all__ = [
+    "Case",
+    "Change",
+    "Comparison",
+    "Diagnosis",
+    "Finding",
+    "Fix",
+    "Symptom",
+    "diagnose",
+    "registered",
+]
+
+
+def diagnose(
+    trainer: Trainer,
+    data: Any,
+    *,
+    validation: Any = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seconds: float | None = None,
+) -> Diagnosis:
+    """Examine a training and say what is wrong with it, with evidence and fixes.
+
+    The data, the network's graph, initial weights and a trial run are looked at; what
+    is suspected is tried on copies. Nothing of the Trainer changes. With the same seed
+    the diagnosis is the same, on any number of threads.
+
+    Args:
+        trainer: trained or not. Of a trained one copies begin with weights drawn anew.
+        data: the training data, as ``trainer.fit`` takes them.
+        validation: rows for the scores; None: a fifth of the training rows.
+        epochs, batch_size: the run that is planned; None: those of the Trainer's last
+            run, else 10 epochs with batches of 32.
+        seconds: the budget, 10 by default. It is turned into numbers of steps by the
+            FLOPs of a step, so that no clock decides.
+
+    Returns:
+        A :class:`~chainrule.doctor.Diagnosis`: ``healthy``, ``findings``,
+        ``fix()``, ``save(path)``.
+
+    Raises:
+        ArgumentError: something that is no Trainer, or numbers out of range.
+
+    >>> import chainrule as cr
+    >>> from chainrule import nn, optim
+    >>> cr.manual_seed(0)
+    >>> model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2))
+    >>> trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(),
+    ...                      optimizer=optim.SGD(lr=100.0), engine="numpy")
+    >>> moons = cr.data.moons(200, seed=0)
+    >>> diagnosis = cr.diagnose(trainer, moons, epochs=20)
+    >>> diagnosis.healthy, diagnosis.findings[0].code
+    (False, 'learning-rate-too-large')
+    """
+    if not isinstance(trainer, Trainer):
+        raise ArgumentError(
+            _("The doctor examines a Trainer."),
+            expected=_("cr.Trainer(model, loss=…, optimizer=…), trained or not"),
+            got=type(trainer).__name__,
+            fix=_(
+                "a loop of your own, a GAN or an agent has no single supervised loss: "
+                "make a Trainer of the network that is to be examined"
+            ),
+        )
+    case = Case(
+        trainer,
+        data,
+        validation=validation,
+        epochs=maybe(whole)("epochs", epochs),
+        batch_size=maybe(whole)("batch_size", batch_size),
+        seconds=None if seconds is None else number("seconds", seconds, above=0),
+    )
+    return examine(case, trainer.seed)
+
+
+def examine(case: Case, seed: int) -> Diagnosis:
+    """Look for all symptoms in a case; Ctrl-C ends it with what was found."""
+    findings: list[Finding] = []
+    interrupted = False
+    case.explains = {s.code: s.explains for s in registered()}
+    try:
+        for symptom in registered():
+            if case.refused is not None and symptom.stage > 0:
+                break
+            with warnings.catch_warnings():  # findings say what warnings would
+                warnings.simplefilter("ignore", ChainruleWarning)
+                found = symptom.look(case)
+            if found is not None:
+                findings.append(found)
+                case.found.add(found.code)
+                if found.severity == "sick":
+                    case.sick.add(found.code)
+    except KeyboardInterrupt:
+        interrupted = True
+        case.not_examined["rest"] = _("it was interrupted")
+    if case.refused is not None:
+        case.not_examined["network"] = _("the data were refused")
+    return Diagnosis(
+        ranked(findings, registered()),
+        case.examined,
+        case.not_examined,
+        case.budget.seconds,
+        case.budget.spent,
+        seed,
+        interrupted,
+        case=case,
+    )

@@ -1,0 +1,364 @@
+"""The case: what is examined, and the evidence, measured when a symptom asks for it."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.doctor import evidence, first_bad, network
+from chainrule.doctor.changes import rate_times
+from chainrule.doctor.columns import ASKED, KNOWN, neighbours
+from chainrule.doctor.evidence import severity
+from chainrule.doctor.finding import Change, Comparison, shown
+from chainrule.doctor.first_bad import FirstBad
+from chainrule.doctor.setup import PROBES, Record, Setup, run
+from chainrule.doctor.subject import SCORED, Subject
+from chainrule.errors import ChainruleError, NonFiniteError
+from chainrule.graph.node import Array
+from chainrule.nn import output_semantics
+from chainrule.random import permutation
+from chainrule.tensor import tensor
+from chainrule.text import _
+from chainrule.training.nonfinite import step_of
+from chainrule.training.source import StepInputs
+from chainrule.util.pytree import leaves
+
+#: The factors of a short range test of rates.
+FACTORS = (0.001, 0.01, 0.1, 10.0, 100.0)
+
+
+class Case(Subject):
+    """What is examined, and trial runs of it on copies, each measured once.
+
+    See :class:`~chainrule.doctor.subject.Subject` for arguments and attributes.
+    """
+
+    # -- trial runs --------------------------------------------------------------------
+
+    @cached_property
+    def step_cost(self) -> float:
+        """The assumed seconds of one training step."""
+        found = self.network
+        if found is None:
+            return evidence.OVERHEAD
+        sizes = dict.fromkeys(("N", *found.graph.size_names), self.setup.batch_size)
+        work = network.cost(found.graph, sizes) * evidence.BACKWARD
+        return work / evidence.RATE + evidence.OVERHEAD
+
+    @cached_property
+    def trial_steps(self) -> int:
+        """How many steps a trial run takes at most."""
+        return max(20, int(evidence.TRIAL * self.budget.seconds / self.step_cost))
+
+    def prepared(self, *changes: Change, seed: int = 0, steps: int = 0) -> Setup:
+        """Return a copy with changes, for a trial run of at most so many steps."""
+        setup = self.setup.copy()
+        setup.train = self.part or setup.train
+        setup.batch_size = min(setup.batch_size, len(setup.train))
+        setup.seed = setup.seed + seed
+        for change in changes:
+            change.apply(setup)
+        times = max([change.times for change in changes], default=1)
+        return setup.shortened((steps or self.trial_steps) * times)
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether trial runs are as long as the run that was asked for."""
+        return self.setup.steps <= self.trial_steps
+
+    @cached_property
+    def trial(self) -> Record:
+        """The run as asked, or a shorter one, with probes."""
+        setup = self.prepared()
+        self.budget.takes(setup.steps * self.step_cost)
+        record = run(setup, PROBES, watch=True)
+        self.examined["trial run"] = (
+            _("all of the {n:,} steps that were asked for", n=setup.steps)
+            if self.complete
+            else _(
+                "{n:,} of the {all:,} steps that were asked for",
+                n=setup.steps,
+                all=self.setup.steps,
+            )
+        )
+        return record
+
+    @property
+    def runs(self) -> bool:
+        """Whether the trial run was not refused, whatever numbers it gave."""
+        if self.network is None:
+            return False
+        error = self.trial.error
+        return error is None or isinstance(error, NonFiniteError)
+
+    @property
+    def never_begins(self) -> bool:
+        """Whether the first step already gives no number: no rate plays a part."""
+        return self.trial.error is not None and not len(self.trial.losses)
+
+    @cached_property
+    def score(self) -> float | None:
+        """The score of the trial run; None where it gave no numbers."""
+        score = self.score_of(self.trial)
+        if score is not None:
+            rows = min(SCORED, len(self.setup.held_out))
+            name = "accuracy" if self.metric == "accuracy" else self.metric
+            self.examined["score"] = _(
+                "{name} {score} on {rows} held-out rows; {base} for a constant answer",
+                name=name,
+                score=shown(self.metric, score),
+                rows=rows,
+                base=shown(self.metric, self.baseline),
+            )
+        return score
+
+    @property
+    def can_be_sick(self) -> bool:
+        """Whether a change could better the score by what counts as sick."""
+        return self.score is None or self.score < 1 - evidence.SICK[self.metric]
+
+    def score_of(self, record: Record) -> float | None:
+        """Return the score of a run on the held-out rows; None without numbers."""
+        if record.error is not None or record.trainer is None:
+            return None
+        if self.metric == "share of the loss gone":
+            first = self.trial.loss_at_start()
+            last = record.rows[-1]["validation_loss"] if record.rows else math.nan
+            known = first > 0 and math.isfinite(last)
+            return float(np.clip(1 - last / first, -1, 1)) if known else None
+        held = record.setup.held_out.take(min(SCORED, len(record.setup.held_out)))
+        try:
+            outputs = record.trainer.predict(held)
+        except ChainruleError:
+            return None
+        if self.metric == "R²":
+            y = np.asarray(held.y, np.float64).reshape(len(held), -1)
+            if outputs.size != y.size:
+                return None
+            off = ((outputs.reshape(y.shape).astype(np.float64) - y) ** 2).sum()
+            spread = float(((y - y.mean(0)) ** 2).sum())
+            return max(-1.0, 1 - float(off) / spread) if spread else None
+        known = self.classes(held.y)
+        if outputs.ndim == 2 and outputs.shape[1] > 1 and self.task == "classes":
+            said = outputs.argmax(1)
+        else:
+            cut = output_semantics.threshold(record.setup.loss)
+            said = (outputs.reshape(-1) >= (0.5 if cut is None else cut)).astype(int)
+        return float((said == known).mean()) if len(said) == len(known) else None
+
+    def run_scored(self, setup: Setup) -> float | None:
+        """Run a copy and return its score."""
+        watch = self.metric == "share of the loss gone"
+        return self.score_of(run(setup, watch=watch))
+
+    def noise(self, before: float | None, after: float | None) -> float:
+        """Return the standard error of the difference of two scores."""
+        n = min(SCORED, len(self.setup.held_out))
+        a, b = (self.baseline if s is None else s for s in (before, after))
+        if self.metric == "accuracy":
+            return math.sqrt(max(a * (1 - a) + b * (1 - b), 0.0) / n)
+        return 2 * max(1 - max(a, b), 0.0) / math.sqrt(n)
+
+    def compare(self, *changes: Change) -> Comparison | None:
+        """Return what the best of alternative changes does, measured on copies.
+
+        A gain near the threshold is measured with further seeds. None: the budget does
+        not reach, which is noted, or no change applies.
+        """
+        found = [c for change in changes if (c := self._compared_with(change))]
+        return max(found, key=lambda c: c.gain, default=None)
+
+    def _compared_with(self, change: Change) -> Comparison | None:
+        key = str(change.what), change.before, change.after
+        if key in self._compared:
+            return self._compared[key]
+        before, after = [self.score], list[float | None]()
+        for seed in range(evidence.SEEDS):
+            setup = self.prepared(change, seed=seed)
+            twice = 1 if seed == 0 else 2
+            if not self.budget.takes(twice * setup.steps * self.step_cost):
+                if seed == 0:
+                    self.not_examined[str(change.what)] = _(
+                        "it was not tried: the budget of {n:g} seconds is spent",
+                        n=self.budget.seconds,
+                    )
+                    return None
+                break
+            if seed:
+                before.append(self.run_scored(self.prepared(seed=seed)))
+            after.append(self.run_scored(setup))
+            result = Comparison(
+                change,
+                self.metric,
+                tuple(before),
+                tuple(after),
+                self.baseline,
+                self.noise(before[0], after[0]),
+                self.complete,
+            )
+            if not evidence.is_near(result.gain, self.metric):
+                break
+        self._compared[key] = result
+        return result
+
+    def judge(self, *changes: Change) -> tuple[str | None, Comparison | None]:
+        """Return the severity that trying changes shows, and the best comparison."""
+        best = self.compare(*changes)
+        return severity(best), best
+
+    def explained(self, code: str) -> bool:
+        """Return whether something sick was found that explains a symptom."""
+        return any(code in self.explains.get(found, ()) for found in self.sick)
+
+    @cached_property
+    def first_bad(self) -> FirstBad | None:
+        """The first operation that gave no finite number in the step that failed."""
+        trainer = self.trial.trainer
+        if trainer is None or not isinstance(self.trial.error, NonFiniteError):
+            return None
+        setup = self.trial.setup
+        columns = {k: c.stored for k, c in leaves(setup.train.x, "x").items()}
+        arrays = columns | leaves(setup.train.y, "y")
+        order = permutation(len(setup.train), trainer.seed, trainer.epoch)
+        first = trainer.step * setup.batch_size
+        rows = order[first : first + setup.batch_size]
+        if setup.accumulate > 1 or not len(rows):
+            return None
+        try:
+            program = trainer.program
+            work = StepInputs({**arrays, "index": rows})
+            return first_bad.find(*step_of(program, "train", work))
+        except ChainruleError:
+            return None
+
+    # -- further measurements ----------------------------------------------------------
+
+    def first(self, kind: str) -> dict[str, float]:
+        """Return the probes of a kind at the first step of the trial, by module."""
+        head = f"{kind}/"
+        found = self.trial.steps.items()
+        return {
+            name.removeprefix(head): float(a[0])
+            for name, a in found
+            if name.startswith(head) and len(a)
+        }
+
+    @cached_property
+    def rates(self) -> dict[float, float]:
+        """The loss at the end of short runs, by the factor of the rate; ∞: no numbers.
+
+        Empty where the budget does not reach.
+        """
+        steps = max(20, min(self.trial_steps // 3, self.prepared().steps))
+        cost = (len(FACTORS) + 1) * steps * self.step_cost
+        if rate_times(self.setup, FACTORS[0]) is None:
+            self.not_examined["rates"] = _("a range test: the schedule names no rate")
+            return {}
+        if not self.budget.takes(cost):
+            self.not_examined["rates"] = _("a range test of rates: the budget is spent")
+            return {}
+        found: dict[float, float] = {}
+        for factor in (*FACTORS, 1.0):
+            change = rate_times(self.setup, factor)
+            record = run(self.prepared(*([change] if change else []), steps=steps))
+            found[factor] = record.loss_at_end()
+        self.examined["rates"] = _(
+            "{n} rates from 1/1,000 to 100 times yours, {k} steps each",
+            n=len(found),
+            k=steps,
+        )
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def one_batch(self) -> tuple[float, float] | None:
+        """The loss of one batch before and after updates on it alone.
+
+        At the best rate of the range test. None where the budget does not reach.
+        """
+        steps = min(200, self.trial_steps)
+        if not self.budget.takes(steps * self.step_cost):
+            self.not_examined["one batch"] = _("one batch alone: the budget is spent")
+            return None
+        rates = self.rates
+        best = min(rates, key=lambda f: rates[f], default=1.0)
+        change = rate_times(self.setup, best)
+        setup = self.prepared(*([change] if change else []))
+        rows = permutation(len(setup.train), 0, 0)[: setup.batch_size]
+        setup.train, setup.epochs = setup.train.rows(rows), steps
+        record = run(setup)
+        self.examined["one batch"] = _("{n} updates on one batch alone", n=steps)
+        return record.loss_at_start(), record.loss_at_end()
+
+    @cached_property
+    def seen(self) -> dict[str, Array] | None:
+        """The outputs of the modules on some rows, with initial weights."""
+        return self._seen(self.setup)
+
+    @cached_property
+    def seen_at_end(self) -> dict[str, Array] | None:
+        """The outputs of the modules on some rows, after the trial run."""
+        return self._seen(self.trial.setup)
+
+    def _seen(self, setup: Setup) -> dict[str, Array] | None:
+        if not self.single or self.network is None:
+            return None
+        x = setup.train.x[: min(256, len(setup.train))]
+        model = setup.copy().model
+        try:
+            return network.seen(model, _tensor(x, model))
+        except ChainruleError:
+            return None
+
+    @cached_property
+    def signal(self) -> float | None:
+        """The score of the five nearest neighbours: what simple means find in the data.
+
+        None where there are no single features and targets, or too few rows.
+        """
+        if not self.single or self.task == "unknown" or len(self.train) < 20:
+            return None
+        train, held = self.part or self.train, self.setup.held_out
+        rows = permutation(len(train), 0, 0)[:KNOWN]
+        x = np.asarray(train.x[np.sort(rows)], np.float64).reshape(len(rows), -1)
+        asked = np.asarray(held.x[:ASKED], np.float64).reshape(
+            min(ASKED, len(held)), -1
+        )
+        near = neighbours(x, asked)
+        self.examined["signal"] = _(
+            "the five nearest neighbours of {n} rows among {k}", n=len(asked), k=len(x)
+        )
+        if self.task == "quantities":
+            y = np.asarray(train.y, np.float64).reshape(len(train), -1)[np.sort(rows)]
+            truth = np.asarray(held.y[:ASKED], np.float64).reshape(len(asked), -1)
+            spread = float(((truth - truth.mean(0)) ** 2).sum())
+            off = float(((y[near].mean(1) - truth) ** 2).sum())
+            return 1 - off / spread if spread else None
+        known = self.classes(train.y)[np.sort(rows)]
+        truth = self.classes(held.y[:ASKED])
+        if len(known) != len(x) or len(truth) != len(asked):
+            return None
+        votes = np.stack([(known[near] == c).sum(1) for c in range(known.max() + 1)], 1)
+        return float((votes.argmax(1) == truth).mean())
+
+    @property
+    def stalls(self) -> bool:
+        """Whether a complete trial finds almost nothing where simple means find much.
+
+        Less than a quarter of what the nearest neighbours find beyond a constant
+        answer, which must be twice what counts as sick.
+        """
+        signal = self.signal
+        if signal is None or not self.complete or self.trial.error is not None:
+            return False
+        there = signal - self.baseline
+        found = (self.baseline if self.score is None else self.score) - self.baseline
+        return there > 2 * evidence.SICK[self.metric] and found < 0.25 * there
+
+
+def _tensor(x: Array, model: Any) -> Any:
+    dtype = next((p.dtype for p in model.parameters()), None)
+    made = tensor(np.ascontiguousarray(x))
+    return made.astype(dtype) if dtype is not None and made.dtype.is_float else made

@@ -1,0 +1,276 @@
+"""The changes that symptoms propose: each makes one thing otherwise in a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.data import Dataset
+from chainrule.doctor.finding import Change
+from chainrule.doctor.setup import Setup, redraw
+from chainrule.errors import ChainruleError
+from chainrule.nn import Module
+from chainrule.nn.init import kaiming_normal_, xavier_normal_, zeros_
+from chainrule.optim.schedule import Schedule
+from chainrule.random import Generator
+from chainrule.random.generator import stream
+from chainrule.text import _
+from chainrule.text.numbers import number
+
+# -- learning rate and optimiser -------------------------------------------------------
+
+
+def rate_times(setup: Setup, factor: float) -> Change | None:
+    """Return the change that multiplies all learning rates; None where none has one."""
+    if factor == 1:
+        return None
+    schedule = setup.optimizer.schedule
+    rate = peak(schedule)
+    if rate is None or rate <= 0 or peak(scaled(schedule, factor)) != rate * factor:
+        return None
+
+    def apply(setup: Setup) -> None:
+        for store in (setup.optimizer.defaults, *(g.own for g in _groups(setup))):
+            if "lr" in store:
+                store["lr"] = scaled(store["lr"], factor)
+
+    what = _("a lower learning rate") if factor < 1 else _("a higher learning rate")
+    return Change(what, f"lr={number(rate)}", f"lr={number(rate * factor)}", apply)
+
+
+def peak(schedule: Any) -> float | None:
+    """Return the rate that a schedule was made with; None where it names none."""
+    for name in ("lr", "max_lr"):
+        if isinstance(rate := getattr(schedule, name, None), float):
+            return rate
+    return None
+
+
+def _groups(setup: Setup) -> list[Any]:
+    return list(setup.optimizer.param_groups)
+
+
+def scaled(schedule: Any, factor: float) -> Any:
+    """Return a schedule whose rates are multiplied by a factor."""
+    arguments = dict(schedule.arguments())
+    for name in ("lr", "max_lr", "base_lr", "min_lr", "eta_min"):
+        if isinstance(arguments.get(name), float):
+            arguments[name] *= factor
+    for name in arguments:
+        if isinstance(nested := getattr(schedule, name, None), Schedule):
+            arguments[name] = scaled(nested, factor)
+    return type(schedule)(**arguments)
+
+
+def option(setup: Setup, name: str, value: Any, what: str) -> Change | None:
+    """Return the change of a hyper-parameter of the optimiser; None: it has none."""
+    defaults = setup.optimizer.defaults
+    if name not in defaults:
+        return None
+
+    def apply(setup: Setup) -> None:
+        setup.optimizer.defaults[name] = value
+        for group in _groups(setup):
+            if name in group.own:
+                group.own[name] = value
+        setup.optimizer.renew_moments()
+
+    return Change(what, f"{name}={defaults[name]!r}", f"{name}={value!r}", apply)
+
+
+def clipped(setup: Setup) -> Change:
+    """Return the change that clips the norm of all gradients at 1."""
+    before = setup.optimizer.defaults.get("clip_norm")
+
+    def apply(setup: Setup) -> None:
+        setup.optimizer.defaults["clip_norm"] = 1.0
+
+    what = _("gradients clipped at norm 1")
+    return Change(what, f"clip_norm={before!r}", "clip_norm=1.0", apply)
+
+
+# -- the network -----------------------------------------------------------------------
+
+
+def replaced(model: Module, path: str, new: Module) -> None:
+    """Put a module in another one's place, at a path of a model."""
+    head, __, name = path.rpartition(".")
+    parent = model.get_submodule(head) if head else model
+    if isinstance(parent, nn.Sequential | nn.ModuleList) and name.isdecimal():
+        parent[int(name)] = new
+    else:
+        setattr(parent, name, new)
+
+
+def layer(
+    setup: Setup, paths: Sequence[str], make: Callable[[], Module], what: str
+) -> Change | None:
+    """Return the change that puts another module without parameters in some places."""
+    modules = dict(setup.model.named_modules())
+    if not paths or any(path not in modules or not path for path in paths):
+        return None
+    before = "\n".join(f"{path}: {modules[path]!r}" for path in paths)
+    after = "\n".join(f"{path}: {make()!r}" for path in paths)
+
+    def apply(setup: Setup) -> None:
+        for path in paths:
+            replaced(setup.model, path, make())
+        setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
+
+    return Change(what, before, after, apply)
+
+
+def activation(
+    setup: Setup, paths: Sequence[str], make: Callable[[], Module], what: str
+) -> Change | None:
+    """Return the change of activations, with initial weights that suit the new ones."""
+    change = layer(setup, paths, make, what)
+    if change is None:
+        return None
+    relu = isinstance(make(), nn.ReLU | nn.LeakyReLU)
+
+    def apply(setup: Setup) -> None:
+        change.apply(setup)
+        keep_variance(setup.model, relu=relu)
+
+    name = "kaiming_normal_" if relu else "xavier_normal_"
+    after = f"{change.after}\n" + f"nn.init.{name}(weight), nn.init.zeros_(bias)"
+    return replace(change, after=after, apply=apply)
+
+
+def keep_variance(model: Module, *, relu: bool) -> None:
+    """Draw all weight matrices so that layers keep the variance (He, Glorot)."""
+    draw: Any = (
+        partial(kaiming_normal_, nonlinearity="relu") if relu else xavier_normal_
+    )
+    with stream(Generator(0)):
+        for name, p in model.named_parameters():
+            if not is_of_product(model, name):
+                continue
+            if p.ndim >= 2:
+                draw(p)
+            elif name.endswith("bias"):
+                zeros_(p)
+
+
+def is_of_product(model: Module, name: str) -> bool:
+    """Return whether a parameter belongs to a linear or a convolutional layer."""
+    module = model.get_submodule(name.rpartition(".")[0])
+    return isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+
+
+def variance(setup: Setup, *, relu: bool) -> Change:
+    """Return the change of initial weights to those that keep the variance."""
+
+    def apply(setup: Setup) -> None:
+        keep_variance(setup.model, relu=relu)
+
+    name = "kaiming_normal_" if relu else "xavier_normal_"
+    after = f"nn.init.{name}(weight), nn.init.zeros_(bias)"
+    return Change(_("initial weights that keep the variance"), "weights", after, apply)
+
+
+def fresh_weights(setup: Setup, paths: Sequence[str], before: str) -> Change | None:
+    """Return the change that draws the weights of some modules by their own rules."""
+    probe = setup.copy()
+    if not paths or not redraw(probe.model, 0, lambda path: path in paths):
+        return None
+
+    def apply(setup: Setup) -> None:
+        redraw(setup.model, setup.seed, lambda path: path in paths)
+
+    modules = dict(setup.model.named_modules())
+    after = "\n".join(
+        _("{path}: as {kind} draws them", path=p, kind=type(modules[p]).__name__)
+        for p in paths
+    )
+    what = _("initial weights as the layers draw them")
+    return Change(what, before, after, apply)
+
+
+def between(setup: Setup, paths: Sequence[str]) -> Change | None:
+    """Return the change that puts a ReLU behind some modules."""
+    modules = dict(setup.model.named_modules())
+    if not paths or any(p not in modules or not p for p in paths):
+        return None
+
+    def apply(setup: Setup) -> None:
+        for path in paths:
+            own = setup.model.get_submodule(path)
+            replaced(setup.model, path, nn.Sequential(own, nn.ReLU()))
+        setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
+
+    before = "\n".join(f"{p}: {modules[p]!r}" for p in paths)
+    after = "\n".join(f"{p}: {modules[p]!r}, nn.ReLU()" for p in paths)
+    return Change(_("a nonlinearity between the layers"), before, after, apply)
+
+
+def loss(setup: Setup, make: Callable[[], Any], what: str) -> Change | None:
+    """Return the change of the loss."""
+    try:
+        after = repr(make())
+    except ChainruleError:
+        return None
+
+    def apply(setup: Setup) -> None:
+        setup.loss = make()
+
+    return Change(what, f"loss={setup.loss!r}", f"loss={after}", apply)
+
+
+# -- data and plan ---------------------------------------------------------------------
+
+
+def standardised(setup: Setup) -> Change:
+    """Return the change that standardises the features, by the training rows."""
+
+    def apply(setup: Setup) -> None:
+        x = np.asarray(setup.train.x[:], np.float64)
+        mean, deviation = x.mean(0), x.std(0)
+        scale = np.where(deviation > 0, deviation, 1.0)
+        setup.train, setup.held_out = (
+            _with_x(part, ((np.asarray(part.x[:]) - mean) / scale).astype(np.float32))
+            for part in (setup.train, setup.held_out)
+        )
+
+    after = "nn.Sequential(nn.Standardize.of(train.x), model)"
+    return Change(_("standardised features"), "model", after, apply)
+
+
+def standardised_targets(setup: Setup) -> Change:
+    """Return the change that standardises the targets; scores are not affected."""
+
+    def apply(setup: Setup) -> None:
+        y = np.asarray(setup.train.y, np.float64)
+        mean, deviation = y.mean(0), y.std(0)
+        scale = np.where(deviation > 0, deviation, 1.0)
+        for name in ("train", "held_out"):
+            part = getattr(setup, name)
+            y = ((np.asarray(part.y, np.float64) - mean) / scale).astype(np.float32)
+            setattr(setup, name, Dataset(part.x, y))
+
+    after = "nn.Sequential(model, nn.Unstandardize.of(train.y))"
+    return Change(_("standardised targets"), "model", after, apply)
+
+
+def _with_x(data: Dataset, x: Any) -> Dataset:
+    return Dataset(x, data.y, classes=data.classes)
+
+
+def plan(setup: Setup, what: str, **values: int) -> Change:
+    """Return the change of epochs or of the batch size."""
+    before = ", ".join(f"{k}={getattr(setup, k)}" for k in values)
+    times = max(1, values.get("epochs", setup.epochs) // setup.epochs)
+    after = ", ".join(f"{k}={v}" for k, v in values.items())
+
+    def apply(setup: Setup) -> None:
+        for key, value in values.items():
+            setattr(setup, key, value)
+
+    times *= max(1, setup.batch_size // values.get("batch_size", setup.batch_size))
+    return Change(what, before, after, apply, times)

@@ -1,0 +1,79 @@
+"""The budget of a diagnosis: work in units that a clock does not decide.
+
+Seconds are turned into numbers of steps by the FLOPs of the step's graph, at
+:data:`RATE`, and :data:`OVERHEAD` a step. A fast machine takes less time for the same
+steps, and finds the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainrule.doctor.finding import Comparison
+
+#: FLOPs a second that a step is assumed to make: two cores of a small machine.
+RATE = 2e10
+#: Seconds that a step is assumed to take besides.
+OVERHEAD = 2e-4
+#: A backward pass and an update take about twice the FLOPs of a prediction.
+BACKWARD = 3
+#: Seconds of a diagnosis where nobody says.
+SECONDS = 10.0
+#: One trial run takes at most this share of a diagnosis.
+TRIAL = 1 / 12
+
+#: From which gain of the score on held-out rows a run is sick without the change, and
+#: from which it is at risk: ten points of accuracy, 20 % of R²; two, and 5 %. Of other
+#: losses the score is the share of the first loss that is gone.
+SICK = {"accuracy": 0.10, "R²": 0.20, "share of the loss gone": 0.20}
+RISK = {"accuracy": 0.02, "R²": 0.05, "share of the loss gone": 0.05}
+#: How many times as much a gain must be where the runs were shorter than asked.
+SHORT = 2
+#: A gain within this distance of :data:`SICK` is measured with further seeds.
+NEAR = 0.5
+#: Their number, the first one included.
+SEEDS = 3
+
+
+@dataclass
+class Budget:
+    """What a diagnosis may spend.
+
+    Attributes:
+        seconds: altogether, at the assumed rate.
+        spent: so far.
+    """
+
+    seconds: float
+    spent: float = 0.0
+
+    def takes(self, cost: float) -> bool:
+        """Return whether so many seconds are left, and spend them."""
+        if self.spent + cost > self.seconds:
+            return False
+        self.spent += cost
+        return True
+
+
+def severity(comparison: Comparison | None) -> str | None:
+    """Return how bad a setup is beside one with a change: sick, risk, or None.
+
+    The gain must also be beyond twice the standard error of the held-out rows. Of runs
+    that were cut short it must be twice as large: what is behind early is not lost.
+    """
+    if comparison is None:
+        return None
+    gain, noise, metric = comparison.gain, comparison.noise, comparison.metric
+    sick = SICK[metric] * (1 if comparison.complete else SHORT)
+    if gain > max(sick, 2 * noise):
+        return "sick"
+    return "risk" if gain > max(RISK[metric], noise) else None
+
+
+def is_near(gain: float, metric: str) -> bool:
+    """Return whether a gain is so near the threshold that one seed is too few."""
+    return abs(gain - SICK[metric]) < NEAR * SICK[metric]
+
+
+#: Comparisons by what was changed.
+Compared = dict[tuple[str, str, str], Comparison]

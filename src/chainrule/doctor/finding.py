@@ -1,0 +1,200 @@
+"""Findings of the doctor, and changes: what is wrong, by which numbers, what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.doctor.setup import Setup
+from chainrule.text import _, translated
+from chainrule.text.numbers import number, percent
+
+#: What may be wrong.
+COMPONENTS = (
+    "data",
+    "preprocessing",
+    "labels",
+    "architecture",
+    "activation",
+    "initialisation",
+    "loss",
+    "optimizer",
+    "learning-rate",
+    "batch-size",
+    "epochs",
+    "regularisation",
+    "numerics",
+)
+#: ``sick``: learning suffers, which was measured; ``risk``: it may; ``note``: to know.
+SEVERITIES = ("sick", "risk", "note")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A single change of a training setup that may cure it.
+
+    Attributes:
+        what: what is done, in words.
+        before, after: the code that is replaced, and what replaces it; "" for nothing.
+        apply: makes the change in a copy of the setup.
+        times: how many times as many steps it asks for.
+    """
+
+    what: str
+    before: str
+    after: str
+    apply: Callable[[Setup], None] = field(repr=False, compare=False)
+    times: int = 1
+
+    @property
+    def diff(self) -> str:
+        """The change as lines of a diff: ``-`` is replaced by ``+``."""
+        lines = [f"- {line}" for line in self.before.splitlines()]
+        return "\n".join([*lines, *(f"+ {line}" for line in self.after.splitlines())])
+
+    def __str__(self) -> str:
+        return f"{translated(self.what)}\n{self.diff}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores on held-out rows with and without a change, after as many updates.
+
+    Attributes:
+        change: what was changed.
+        metric: what is compared, such as ``accuracy``.
+        before, after: one score a seed; None where the run gave no numbers.
+        baseline: the score of the best constant answer, which counts for None.
+        noise: the standard error of the difference, for so many held-out rows.
+        complete: whether the runs were as long as asked for.
+    """
+
+    change: Change
+    metric: str
+    before: tuple[float | None, ...]
+    after: tuple[float | None, ...]
+    baseline: float
+    noise: float
+    complete: bool
+
+    def _mean(self, scores: tuple[float | None, ...]) -> float:
+        known = [self.baseline if s is None else s for s in scores]
+        return sum(known) / len(known)
+
+    @property
+    def gain(self) -> float:
+        """By how much the mean score is better with the change."""
+        return self._mean(self.after) - self._mean(self.before)
+
+    def evidence(self) -> dict[str, Any]:
+        """Return the scores by name, for a finding."""
+        return {
+            f"{self.metric} as asked": mean_of(self.before),
+            f"{self.metric} with the change": mean_of(self.after),
+            "seeds": len(self.before),
+        }
+
+
+def mean_of(scores: tuple[float | None, ...]) -> float | None:
+    """Return the mean of scores; None where one is missing."""
+    known = [s for s in scores if s is not None]
+    return sum(known) / len(known) if len(known) == len(scores) and known else None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the doctor found.
+
+    Attributes:
+        code: its stable name, such as ``learning-rate-too-large``.
+        component: what is wrong, one of :data:`COMPONENTS`.
+        severity: one of :data:`SEVERITIES`.
+        where: module, column or step; "" for the whole.
+        evidence: measured numbers (and texts) by name.
+        cause: why it is so.
+        advice: what to do.
+        change: the fix as a change that can be applied, or None.
+        comparison: what the change did on a copy; None where it was not tried.
+        confidence: from 0 to 1. 0.9: a change was tried and cured; 1: a contradiction.
+        reference: the section of the book, or the paper, that it rests on.
+        consequence_of: the code of the finding that explains this one, or None.
+        curves: small pictures of the evidence: numbers by step, by name.
+    """
+
+    code: str
+    component: str
+    severity: str
+    where: str
+    evidence: Mapping[str, Any]
+    cause: str
+    advice: str
+    change: Change | None = None
+    comparison: Comparison | None = None
+    confidence: float = 0.5
+    reference: str = ""
+    consequence_of: str | None = None
+    curves: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def fix(self) -> str:
+        """The fix as text: what to do, and the change as a diff where there is one."""
+        diff = "" if self.change is None else self.change.diff
+        return f"{self.advice}\n{diff}" if diff else str(self.advice)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as data for JSON."""
+        return {
+            "code": self.code,
+            "component": self.component,
+            "severity": self.severity,
+            "where": self.where,
+            "evidence": dict(self.evidence),
+            "cause": translated(self.cause),
+            "fix": self.fix,
+            "confidence": self.confidence,
+            "consequence_of": self.consequence_of,
+            "reference": self.reference,
+        }
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A change that was tried on copies, over several seeds.
+
+    Attributes:
+        finding: the code of what it is to cure.
+        comparison: the scores on held-out rows.
+        steps: the training steps of one run.
+    """
+
+    finding: str
+    comparison: Comparison
+    steps: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fix as data for JSON."""
+        c = self.comparison
+        return {
+            "changes": [c.change.diff],
+            "before": mean_of(c.before),
+            "after": mean_of(c.after),
+            "tried": len(c.after),
+            "metric": c.metric,
+            "steps": self.steps,
+            "finding": self.finding,
+        }
+
+
+def shown(name: str, value: Any) -> str:
+    """Return a piece of evidence as text.
+
+    >>> shown("accuracy as asked", 0.5), shown("rows", 1200), shown("loss", None)
+    ('50.0%', '1,200', 'no number')
+    """
+    if value is None:
+        return translated(_("no number"))
+    if isinstance(value, str | bool):
+        return translated(value) if isinstance(value, str) else str(value)
+    share = name.startswith(("accuracy", "share")) and abs(value) <= 1
+    return percent(value, 1) if share else number(value)

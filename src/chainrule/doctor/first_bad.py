@@ -1,0 +1,199 @@
+"""The first operation of a forward pass whose result is not a finite number.
+
+The step is worked out once more by the NumPy references, and walked back from what is
+not finite to the operation whose inputs all are. A composite and the body of a loop are
+opened, so that the operation itself is named: of √(√(x − 2)) the inner root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.composites.control import cond, scan
+from chainrule.graph.graph import Graph
+from chainrule.graph.interpret import attrs_at, evaluate_all, solve_sizes
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import BODIES
+from chainrule.graph.types import Sizes
+from chainrule.text.numbers import number
+
+#: How many operands of an operation are shown.
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class FirstBad:
+    """An operation that made the first number that is not finite.
+
+    Attributes:
+        operation: the primitive.
+        within: the composites and loops that it is a part of, the outermost first.
+        scope: the module.
+        source: ``file:line`` of the user's code, or None.
+        role: ``forward``, ``backward`` or ``update``.
+        inputs: its operands at that element, or their ranges, as text.
+        result: ``nan``, ``inf`` or ``-inf``.
+        count, size: how many of its numbers are not finite, of how many.
+        step: of a loop, where it is one.
+    """
+
+    operation: str
+    within: tuple[str, ...]
+    scope: str
+    source: str | None
+    role: str
+    inputs: tuple[str, ...]
+    result: str
+    count: int
+    size: int
+    step: int | None = None
+
+    @property
+    def call(self) -> str:
+        """The operation with its operands: ``sqrt(-1) = nan``."""
+        return f"{self.operation}({', '.join(self.inputs)}) = {self.result}"
+
+    @property
+    def where(self) -> str:
+        """Module, source line, and what it is a part of."""
+        parts = [f"'{self.scope}'"] if self.scope else []
+        parts += [self.source] if self.source else []
+        if self.within:
+            parts.append(f"in {' / '.join(self.within)}")
+        if self.step is not None:
+            parts.append(f"step {self.step}")
+        return ", ".join(parts)
+
+
+def find(graph: Graph, arrays: Sequence[Any]) -> FirstBad | None:
+    """Return the first bad operation of a graph on these inputs, or None."""
+    with np.errstate(all="ignore"):
+        return _find(graph, arrays, None, (), "", None)
+
+
+def _find(
+    graph: Graph,
+    arrays: Sequence[Any],
+    sizes: Sizes | None,
+    within: tuple[str, ...],
+    scope: str,
+    source: str | None,
+    step: int | None = None,
+) -> FirstBad | None:
+    if sizes is None:
+        shapes = [(v.shape, np.shape(a)) for v, a in zip(graph.inputs, arrays)]
+        sizes = solve_sizes(shapes)
+    known = evaluate_all(graph, arrays, sizes)
+    bad = next((v for v in graph.outputs if not _finite(known[v])), None)
+    node = None if bad is None else _origin(bad, known)
+    if node is None:
+        return None
+    inputs = [known[v] for v in node.inputs]
+    results = [known[v] for v in node.outputs if v is not None]
+    place = node.scope or scope, node.source or source
+    name = (*within, node.primitive.name)
+    for body, given, t in _opened(node, inputs, sizes):
+        inner = _find(body, given, None, name, *place, step if t is None else t)
+        if inner is not None:
+            return inner
+    return _described(node, inputs, results, within, *place, step)
+
+
+def _origin(value: Value, known: dict[Value, Array]) -> Node | None:
+    """Return the first node of those from which a bad value came.
+
+    The walk goes back through inputs that are bad themselves: those with NaN, or, where
+    there are none, those with infinities. So −∞ that masks something, and hurts
+    nothing, is not followed.
+    """
+    origins: list[Node] = []
+    waiting, done = [value], set[Node]()
+    while waiting:
+        node = waiting.pop().node
+        if node is None or node in done:
+            continue
+        done.add(node)
+        wrong = [v for v in node.inputs if not _finite(known[v])]
+        nans = [v for v in wrong if np.isnan(known[v]).any()]
+        if nans or wrong:
+            waiting += nans or wrong
+        else:
+            origins.append(node)
+    return min(origins, key=lambda n: n.number, default=None)
+
+
+def _finite(array: Array) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _opened(
+    node: Node, inputs: list[Array], sizes: Sizes
+) -> Iterator[tuple[Graph, list[Any], int | None]]:
+    """Yield the graphs that a node runs, with their inputs, and the steps of a loop."""
+    attrs = attrs_at(node, sizes)
+    if node.primitive is scan:
+        yield from _steps(attrs, inputs)
+    elif node.primitive is cond:
+        which, *operands = inputs
+        yield attrs["true" if bool(which) else "false"], operands, None
+    elif node.primitive in BODIES:
+        types = [v.type.at(sizes) for v in node.inputs]
+        yield BODIES[node.primitive](types, attrs), inputs, None
+
+
+def _steps(
+    attrs: dict[str, Any], inputs: list[Array]
+) -> Iterator[tuple[Graph, list[Any], int | None]]:
+    """Yield the body of a loop with the inputs of each of its steps, in order."""
+    body: Graph = attrs["body"]
+    constants, carries = attrs["constants"], attrs["carries"]
+    fixed = constants + carries
+    carry = inputs[constants:fixed]
+    order = range(attrs["length"])
+    for t in reversed(order) if attrs["reverse"] else order:
+        given = [*inputs[:constants], *carry, *(x[t] for x in inputs[fixed:])]
+        yield body, given, t
+        known = evaluate_all(body, given)
+        carry = [np.asarray(known[v]) for v in body.outputs[:carries]]
+
+
+def _described(
+    node: Node,
+    inputs: list[Array],
+    results: list[Array],
+    within: tuple[str, ...],
+    scope: str,
+    source: str | None,
+    step: int | None,
+) -> FirstBad:
+    """Return what people are told of a bad operation."""
+    bad = next(a for a in results if not _finite(a))
+    wrong = ~np.isfinite(bad)
+    at = np.unravel_index(int(wrong.reshape(-1).argmax()), bad.shape)
+    return FirstBad(
+        node.primitive.name,
+        within,
+        scope,
+        source,
+        node.role,
+        tuple(_operand(a, bad.shape, at) for a in inputs[:SHOWN]),
+        f"{float(bad[at]):g}",
+        int(wrong.sum()),
+        int(bad.size),
+        step,
+    )
+
+
+def _operand(array: Array, shape: tuple[int, ...], at: Any) -> str:
+    """Return an operand at the bad element, or its range if it has other elements."""
+    if array.shape == shape:
+        return number(float(array[at]))
+    if array.size == 1:
+        return number(float(array.reshape(-1)[0]))
+    if not array.size:
+        return "[]"
+    return f"[{number(float(array.min()))} … {number(float(array.max()))}]"

@@ -1,0 +1,241 @@
+"""What a network is made of, read off its graph and off its numbers on some rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.composites import activations, losses
+from chainrule.engines.schedule.work import flops
+from chainrule.graph.context import no_grad
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.types import Sizes
+from chainrule.nn import Module
+from chainrule.nn.traced import outputs_of
+from chainrule.primitives import conv, creation, elementwise, matmul, movement
+from chainrule.training.entries import Entries
+
+#: Activations by the names of what computes them.
+RELU, SIGMOID, TANH, SOFTMAX = "relu", "sigmoid", "tanh", "softmax"
+SQUASHING = (SIGMOID, TANH)
+#: Products of inputs with weights.
+PRODUCTS = (matmul.dot_general, conv.conv)
+#: What applies a softmax or a sigmoid itself.
+APPLYING = (
+    losses.cross_entropy,
+    losses.soft_cross_entropy,
+    losses.binary_cross_entropy,
+    activations.log_softmax,
+    activations.softmax,
+    activations.sigmoid,
+)
+#: Primitives that are linear in the one input that depends on the data.
+_BILINEAR = (*PRODUCTS, elementwise.mul, elementwise.div)
+_ADDING = (elementwise.add, elementwise.sub)
+
+
+def maker(value: Value) -> Node | None:
+    """Return the node that computed a value, behind reshapes and conversions."""
+    while (node := value.node) is not None:
+        passes = node.primitive.view or node.primitive is elementwise.convert
+        if not passes or not node.inputs:
+            return node
+        value = node.inputs[0]
+    return None
+
+
+def kind_of(node: Node | None) -> str:
+    """Return what a node computes: its primitive's name; ``relu`` for max(x, 0)."""
+    if node is None:
+        return ""
+    if node.primitive is elementwise.maximum and any(map(_is_zero, node.inputs)):
+        return RELU
+    return node.primitive.name
+
+
+def _is_zero(value: Value) -> bool:
+    """Return whether a value is 0 everywhere, as the graph says."""
+    node = value.node
+    while node is not None and node.primitive is movement.broadcast_to:
+        node = node.inputs[0].node
+    if node is None or node.primitive is not creation.constant:
+        return False
+    return not any(node.attrs["value"])
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One module's output within the network's graph.
+
+    Attributes:
+        path: the module.
+        kind: what computed its output: see :func:`kind_of`.
+        simple: whether the module has neither parameters nor modules inside.
+        parameters: whether it has parameters of its own.
+    """
+
+    path: str
+    kind: str
+    simple: bool
+    parameters: bool
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as its graph shows it.
+
+    Attributes:
+        graph: of a prediction.
+        output: the value that the loss gets; None for several outputs.
+        end: the node that computed it, behind reshapes.
+        layers: the outputs of its modules, in order.
+        products: how many products with weights lie one behind another at most.
+        linear: whether the output is a linear function of the input.
+    """
+
+    graph: Graph
+    output: Value | None
+    end: Node | None
+    layers: tuple[Layer, ...]
+    products: int
+    linear: bool
+
+    @property
+    def end_kind(self) -> str:
+        """What computes the output: see :func:`kind_of`."""
+        return kind_of(self.end)
+
+    def where(self) -> str:
+        """Return the module that computes the output, with the source line."""
+        if self.end is None:
+            return ""
+        return place(self.end)
+
+    def activations(self, *kinds: str) -> list[Layer]:
+        """Return the modules that are nothing but one of these activations."""
+        return [x for x in self.layers if x.simple and x.kind in kinds]
+
+
+def place(node: Node) -> str:
+    """Return where a node comes from: operation, module, source line."""
+    parts = [node.primitive.name]
+    if node.scope:
+        parts.append(f"in '{node.scope}'")
+    if node.source:
+        parts.append(f"at {node.source}")
+    return " ".join(parts)
+
+
+def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:
+    """Trace a model's prediction and read what it is made of."""
+    model = entries.model
+    with outputs_of(model) as heard:
+        graph = entries.predict(kinds, dtypes).entry.graph
+    modules = dict(model.named_modules())
+    several = len(graph.outputs) != 1
+    output = None if several else graph.outputs[0]
+    layers = [
+        Layer(
+            h.path,
+            kind_of(maker(h.output.value)),
+            not any(modules[h.path].named_children())
+            and not any(modules[h.path].named_tensors()),
+            any("." not in n for n, __ in modules[h.path].named_parameters()),
+        )
+        for h in heard
+        if h.path in modules
+    ]
+    data = [v for v in graph.inputs if v.name in kinds.types_of(kinds.x)]
+    depth, linear = _depth(graph, data)
+    return Network(
+        graph,
+        output,
+        None if output is None else maker(output),
+        tuple(layers),
+        depth,
+        linear,
+    )
+
+
+def _depth(graph: Graph, data: list[Value]) -> tuple[int, bool]:
+    """Return how many products follow each other, and whether all of it is linear."""
+    depth: dict[Value, int] = dict.fromkeys(data, 0)
+    linear = True
+    for node in graph.nodes:
+        reached = [v for v in node.inputs if v in depth]
+        if not reached:
+            continue
+        p = node.primitive
+        goes_on = p.view or p.linear or p is elementwise.convert or p in _ADDING
+        goes_on = goes_on or (
+            p in _BILINEAR
+            and len(reached) == 1
+            and node.inputs[-1] not in (reached if p is elementwise.div else ())
+        )
+        linear = linear and goes_on
+        here = max(depth[v] for v in reached) + (p in PRODUCTS)
+        for v in node.outputs:
+            if v is not None:
+                depth[v] = here
+    return max((depth.get(v, 0) for v in graph.outputs), default=0), linear
+
+
+def graphs_within(node: Node) -> Iterator[Graph]:
+    """Yield the graphs of a node's attributes, such as the body of a scan."""
+    for attr in node.attrs.values():
+        if isinstance(attr, Graph):
+            yield attr
+
+
+def cost(graph: Graph, sizes: Sizes) -> float:
+    """Return about how many FLOPs a graph takes, loops included."""
+    total = 0.0
+    for node in graph.nodes:
+        inner = sum(cost(body, sizes) for body in graphs_within(node))
+        length = node.attrs.get("length", 1)
+        total += inner * (length if isinstance(length, int) else 1)
+        if not inner:
+            total += flops(node, sizes)
+    return total
+
+
+def seen(model: Module, x: Any) -> dict[str, Array]:
+    """Return the outputs of a model's modules on rows x, as in prediction, by path."""
+    model.eval()
+    with no_grad(), np.errstate(all="ignore"), outputs_of(model) as heard:
+        model(x)
+    found: dict[str, Array] = {}
+    for h in heard:
+        if h.output.dtype.is_float and h.output.ndim:
+            found.setdefault(h.path, h.output.numpy())
+    return found
+
+
+def twice(graph: Graph) -> tuple[Node, Node] | None:
+    """Return a softmax or sigmoid within a loss, and the same one in front of it.
+
+    A loss of one's own shows in the graph: a node that applies the activation itself
+    and reads, behind reshapes, the output of that activation.
+    """
+    for node in graph.nodes:
+        if not node.scope.startswith("loss"):
+            continue
+        if node.primitive not in APPLYING or not node.inputs:
+            continue
+        before = maker(node.inputs[0])
+        if before is None or before.role != "forward":
+            continue
+        binary = node.primitive in (losses.binary_cross_entropy, activations.sigmoid)
+        if kind_of(before) == (SIGMOID if binary else SOFTMAX):
+            return node, before
+    return None
+
+
+def fan_in(shape: tuple[int, ...]) -> int:
+    """Return over how many inputs a unit with weights of a shape sums."""
+    return math.prod(shape[1:]) if len(shape) > 1 else 1

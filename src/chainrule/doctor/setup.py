@@ -1,0 +1,265 @@
+"""Copies of a training setup, in which changes are made, and trial runs of them.
+
+Nothing of the user's is touched: a setup is a deep copy of a Trainer's parts, and each
+trial run has a deep copy of its own.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.data import Dataset
+from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
+from chainrule.graph.node import Array
+from chainrule.nn import Module
+from chainrule.optim import RuleOptimizer
+from chainrule.random import Generator, permutation
+from chainrule.random.generator import stream
+from chainrule.tensor import tensor
+from chainrule.text import _
+from chainrule.training import Trainer
+
+#: The probes of a trial run: numbers of gradients, weights and activations.
+PROBES = (
+    *("grad_norm", "grad_norm/*", "weight_norm/*", "update_ratio/*"),
+    *("activation_std/*", "activation_max/*", "dead/*"),
+)
+
+
+@dataclass
+class Setup:
+    """What is trained, on what, how long: a Trainer's parts and a plan.
+
+    Attributes:
+        model, loss, loss_weights, optimizer, engine, seed, threads, transform, decay:
+            as the Trainer was given them.
+        train: the training rows.
+        held_out: rows that are not trained on.
+        epochs, batch_size: the plan.
+        drop_last, accumulate: further parts of the plan.
+    """
+
+    model: Module
+    loss: Any
+    loss_weights: Any
+    optimizer: RuleOptimizer
+    engine: Any
+    seed: int
+    threads: int | None
+    transform: Any
+    decay: float | None
+    train: Dataset
+    held_out: Dataset
+    epochs: int
+    batch_size: int
+    drop_last: bool = False
+    accumulate: int = 1
+
+    def copy(self) -> Setup:
+        """Return a copy whose model, loss and optimiser are its own."""
+        parts = self.model, self.loss, self.optimizer, self.transform
+        model, loss, optimizer, transform = deepcopy(parts)
+        return replace(
+            self, model=model, loss=loss, optimizer=optimizer, transform=transform
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of batches in an epoch."""
+        n = len(self.train)
+        return max(
+            1, n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+        )
+
+    @property
+    def steps(self) -> int:
+        """The number of batches in the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    def shortened(self, steps: int) -> Setup:
+        """Return the setup with a run of at most so many batches.
+
+        Whole epochs where one fits, else one epoch of fewer rows, drawn by the seed.
+        """
+        if self.steps <= steps:
+            return self
+        if steps >= self.steps_per_epoch:
+            return replace(self, epochs=max(1, steps // self.steps_per_epoch))
+        rows = max(1, steps) * self.batch_size
+        order = np.sort(permutation(len(self.train), 0, 0)[:rows])
+        return replace(self, train=self.train.rows(order), epochs=1)
+
+    def trainer(self, probes: tuple[str, ...] = ()) -> Trainer:
+        """Return a Trainer of these very parts, at the start of a run."""
+        return Trainer(
+            self.model,
+            loss=self.loss,
+            loss_weights=self.loss_weights,
+            optimizer=self.optimizer,
+            metrics=(),
+            probes=probes,
+            engine=self.engine,
+            seed=self.seed,
+            threads=self.threads,
+            batch_transform=self.transform,
+            ema_decay=self.decay,
+        )
+
+    @classmethod
+    def of(
+        cls, trainer: Trainer, train: Dataset, held_out: Dataset, epochs: int, size: int
+    ) -> Setup:
+        """Return the setup of a Trainer: a deep copy of its parts."""
+        copy = deepcopy(trainer)
+        plan = copy.plan
+        return cls(
+            copy.model,
+            copy.loss,
+            copy.objective.loss_weights,
+            copy.optimizer,
+            copy.engine,
+            copy.seed,
+            copy.threads,
+            copy.batch_transform,
+            None if copy.average is None else copy.average.decay,
+            train,
+            held_out,
+            epochs,
+            size,
+            drop_last=plan is not None and plan.drop_last,
+            accumulate=1 if plan is None else plan.accumulate,
+        )
+
+    def rewind(self) -> None:
+        """Set the optimiser back to before its first update."""
+        optimizer = self.optimizer
+        for group in optimizer.param_groups:
+            first = optimizer.initial(group.current())
+            for name in group.names:
+                for moment in optimizer.state[name].values():
+                    zero = np.full(moment.shape, first, moment.dtype.numpy)
+                    moment.copy_(tensor(zero))
+        optimizer.steps = 0
+        for schedule in optimizer.schedules():
+            if schedule.learnt:
+                schedule.learnt = type(schedule)(**schedule.arguments()).learnt
+
+
+def redraw(model: Module, seed: int, only: Callable[[str], bool] | None = None) -> bool:
+    """Draw the weights of a model's layers anew, by the layers' own rules.
+
+    Args:
+        model: is changed, where this can be done.
+        seed: of the draws; the generator of all others is not touched.
+        only: which modules, by their paths; None: all of them.
+
+    Returns:
+        Whether it could be done: each module with parameters is one of the library's.
+    """
+    fresh: list[tuple[Module, Module]] = []
+    with stream(Generator(seed)):
+        for path, module in model.named_modules():
+            own = [n for n, __ in module.named_parameters() if "." not in n]
+            if not own or (only is not None and not only(path)):
+                continue
+            if not type(module).__module__.startswith("chainrule.nn."):
+                return False
+            try:
+                fresh.append((module, type(module)(**module.settings())))
+            except (ChainruleError, TypeError, ValueError):
+                return False
+    for module, new in fresh:
+        drawn = dict(new.named_tensors())
+        for name, t in module.named_tensors():
+            if "." not in name:
+                if name not in drawn or drawn[name].shape != t.shape:
+                    return False
+                t.detach().copy_(drawn[name].detach().astype(t.dtype))
+    return True
+
+
+@dataclass
+class Record:
+    """What a trial run gave.
+
+    Attributes:
+        setup: what was run, with the weights at the end.
+        steps: losses and probes of each step, by name.
+        rows: a row an epoch, with the losses on training and held-out rows.
+        error: what ended the run early, or None.
+        trainer: the Trainer at the end; None where the run could not begin.
+    """
+
+    setup: Setup
+    steps: dict[str, Array] = field(default_factory=dict[str, Array])
+    rows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    error: ChainruleError | None = None
+    trainer: Trainer | None = None
+
+    @property
+    def losses(self) -> Array:
+        """The loss of each step, float64."""
+        return np.asarray(self.steps.get("loss", np.zeros(0)), np.float64)
+
+    def loss_at_end(self) -> float:
+        """Return the mean loss of the last tenth of the steps; ∞ where it failed."""
+        losses = self.losses
+        if self.error is not None or not len(losses):
+            return float("inf")
+        return float(losses[-max(1, len(losses) // 10) :].mean())
+
+    def loss_at_start(self) -> float:
+        """Return the loss of the first step; NaN where there was none."""
+        return float(self.losses[0]) if len(self.losses) else float("nan")
+
+
+def raised(error: Exception) -> ChainruleError:
+    """Return an error of the user's own code as one that says whose it is."""
+    made = ArgumentError(
+        _("The model or the loss raises an error of its own."),
+        expected=_("a forward pass and a loss that can be traced"),
+        got=f"{type(error).__name__}: {error}"[:200],
+        fix=_(
+            "call the model and the loss on a batch by hand, and look where it stops"
+        ),
+    )
+    made.__cause__ = error
+    return made
+
+
+def run(setup: Setup, probes: tuple[str, ...] = (), *, watch: bool = False) -> Record:
+    """Run a setup, whose model and optimiser are changed; return what came of it.
+
+    Args:
+        setup: a copy.
+        probes: what to record of each step.
+        watch: whether to evaluate on the held-out rows after each epoch.
+    """
+    record = Record(setup)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChainruleWarning)
+        try:
+            record.trainer = setup.trainer(probes)
+            record.trainer.fit(
+                setup.train,
+                epochs=setup.epochs,
+                batch_size=min(setup.batch_size, len(setup.train)),
+                drop_last=setup.drop_last,
+                accumulate_grad_batches=setup.accumulate,
+                validation=setup.held_out if watch else None,
+                progress=False,
+            )
+        except ChainruleError as error:
+            record.error = error
+        except Exception as error:  # noqa: BLE001 - of the user's model or loss
+            record.error = raised(error)
+    if record.trainer is not None:
+        record.steps = record.trainer.history.steps
+        record.rows = record.trainer.history.epochs
+    return record

@@ -1,0 +1,258 @@
+"""What is examined: a copy of a Trainer with its data and its plan, and the task."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.data import Dataset, Stream
+from chainrule.data.adapter import as_data, kinds
+from chainrule.doctor import evidence, network
+from chainrule.doctor.columns import Columns, table
+from chainrule.doctor.evidence import Budget
+from chainrule.doctor.setup import Setup, redraw
+from chainrule.errors import ChainruleError
+from chainrule.graph.node import Array, Node
+from chainrule.nn import output_semantics
+from chainrule.text import _
+from chainrule.training import Trainer
+from chainrule.training.entries import Entries
+from chainrule.util.pytree import is_nest
+
+#: Epochs and batch size of a run that nobody has planned.
+EPOCHS, BATCH = 10, 32
+#: Rows of a stream's first block that are looked at; held-out rows of a score.
+BLOCK, SCORED = 4096, 2000
+#: The share of the rows that is held out where there are no validation data.
+HELD_OUT = 0.2
+
+
+class Subject:
+    """What is examined: a copy of a Trainer, its data, its plan, and what they are.
+
+    Args:
+        trainer: is copied.
+        data, validation: as ``fit`` takes them.
+        epochs, batch_size: the plan; None: of the Trainer's last run, else 10 and 32.
+        seconds: the budget, see :mod:`chainrule.doctor.evidence`.
+
+    Attributes:
+        refused: why the data were refused, or None.
+        examined, not_examined: what was looked at, with numbers; what not, with the
+            reason.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        data: Any,
+        *,
+        validation: Any = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self.budget = Budget(evidence.SECONDS if seconds is None else seconds)
+        self.examined: dict[str, str] = {}
+        self.not_examined: dict[str, str] = {}
+        self.refused: ChainruleError | None = None
+        self.given, self.given_validation = data, validation
+        self.trained = trainer.optimizer.steps > 0
+        self.own_weights = [
+            (n, p.numpy().copy()) for n, p in trainer.model.named_parameters()
+        ]
+        self.part: Dataset | None = None
+        self._compared: evidence.Compared = {}
+        self.found: set[str] = set()
+        self.sick: set[str] = set()
+        self.explains: dict[str, tuple[str, ...]] = {}
+        try:
+            train = self._dataset(trainer, data)
+            held_out = self._held_out(trainer, train, validation)
+        except ChainruleError as error:
+            self.refused = error
+            return
+        plan = trainer.plan
+        epochs = epochs or (plan and plan.epochs) or EPOCHS
+        size = batch_size or (plan and plan.batch_size) or BATCH
+        self.train = train
+        self.setup = Setup.of(
+            trainer, train, held_out, int(epochs), min(int(size), len(train))
+        )
+        if self.trained:
+            self._begin_anew()
+
+    # -- data --------------------------------------------------------------------------
+
+    def _dataset(self, trainer: Trainer, data: Any) -> Dataset:
+        read = as_data(data, trainer.plan)
+        if isinstance(read, Stream):
+            x, y = next(iter(read.blocks(BLOCK)))
+            self.not_examined["stream"] = _(
+                "rows of the stream behind its first {n:,}", n=len(y)
+            )
+            return Dataset(x, y, scale=read.scale, classes=read.classes, name=read.name)
+        return read
+
+    def _held_out(self, trainer: Trainer, train: Dataset, validation: Any) -> Dataset:
+        """Return the rows for scores; without validation data a fifth of the rows."""
+        if validation is not None:
+            return self._dataset(trainer, validation)
+        if len(train) < 10:
+            self.not_examined["held-out rows"] = _(
+                "no rows to hold out of {n}: scores are those of the training rows",
+                n=len(train),
+            )
+            return train
+        part, rest = train.split(1 - HELD_OUT, seed=0)
+        self.not_examined["validation"] = _(
+            "no validation data were given: scores are those of {n:,} training rows "
+            "that the trial runs leave out",
+            n=len(rest),
+        )
+        self.part = part
+        return rest
+
+    def _begin_anew(self) -> None:
+        """Set a trained copy back to initial weights, as its layers draw them."""
+        self.setup.rewind()
+
+        def drawn(path: str) -> bool:
+            weights = [w for n, w in self.own_weights if n.rpartition(".")[0] == path]
+            return not any(is_constant(w) for w in weights if w.ndim > 1)
+
+        if not redraw(self.setup.model, 0, drawn):
+            self.not_examined["initial weights"] = _(
+                "the model is trained, and its layers cannot be drawn anew: trial runs "
+                "begin with its present weights"
+            )
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one input and one target."""
+        return not is_nest(self.train.x) and not is_nest(self.train.y)
+
+    @cached_property
+    def columns(self) -> Columns | None:
+        """The columns of the features; None of several inputs."""
+        if not self.single:
+            self.not_examined["columns"] = _("several inputs or targets")
+            return None
+        found = Columns(table(self.train.x), self.train.feature_names)
+        rows, width = found.rows.shape
+        self.examined["data"] = _(
+            "{rows:,} of {all:,} rows of {width:,} columns",
+            rows=rows,
+            all=len(self.train),
+            width=width,
+        )
+        return found
+
+    @cached_property
+    def labels(self) -> Array | None:
+        """The class of each training row; None where targets are no classes."""
+        if not self.single or self.task not in ("classes", "binary"):
+            return None
+        y = self.train.y
+        if self.task == "binary":
+            y = y.reshape(len(y), -1)
+            return (y[:, 0] > 0.5).astype(np.int64) if y.shape[1] == 1 else None
+        return y.argmax(1) if y.ndim == 2 else y.astype(np.int64)
+
+    # -- the network -------------------------------------------------------------------
+
+    @cached_property
+    def network(self) -> network.Network | None:
+        """The network as its graph shows it; None where it cannot be traced."""
+        setup = self.setup.copy()
+        entries = Entries.of(setup.model, lambda p, t: p.mean(), setup.optimizer)
+        of = kinds(setup.train)
+        try:
+            found = network.read(entries, of, entries.dtypes(of))
+        except ChainruleError as error:
+            self.not_examined["network"] = _("it cannot be traced: {w}", w=error.what)
+            return None
+        except Exception as error:  # noqa: BLE001 - of the user's model
+            what = f"{type(error).__name__}: {error}"[:200]
+            self.not_examined["network"] = _("it cannot be traced: {w}", w=what)
+            return None
+        self.examined["network"] = _(
+            "a graph of {n} operations, {k} products one behind another",
+            n=len(found.graph.nodes),
+            k=found.products,
+        )
+        return found
+
+    @cached_property
+    def twice(self) -> tuple[Node, Node] | None:
+        """An activation that a loss of one's own applies once more, and the first one.
+
+        None where there is none, or where the loss cannot be traced.
+        """
+        setup = self.setup.copy()
+        entries = Entries.of(setup.model, setup.loss, setup.optimizer)
+        of = kinds(setup.train)
+        try:
+            traced = entries.evaluate(of, (), None, entries.dtypes(of))
+        except Exception:  # noqa: BLE001 - the trial run says it
+            return None
+        return network.twice(traced.entry.graph)
+
+    @cached_property
+    def task(self) -> str:
+        """What is learnt: ``classes``, ``binary``, ``quantities``, or ``unknown``."""
+        loss = self.setup.loss
+        if not self.single or self.network is None or self.network.output is None:
+            return "unknown"
+        y, shape = self.train.y, self.network.output.shape
+        whole = y.dtype.kind in "iu" and y.ndim == 1
+        if output_semantics.threshold(loss) is not None:
+            return "binary"
+        if output_semantics.is_regression(loss):
+            return "quantities"
+        if whole and len(shape) == 2 and shape[1] != 1:
+            return "classes"
+        rows = y.ndim == 2 and len(shape) == 2 and y.shape[1:] == shape[1:]
+        if rows and output_semantics.is_classification(loss):
+            return "classes"
+        return "unknown"
+
+    @property
+    def metric(self) -> str:
+        """What a score is."""
+        if self.task in ("classes", "binary"):
+            return "accuracy"
+        return "R²" if self.task == "quantities" else "share of the loss gone"
+
+    @cached_property
+    def baseline(self) -> float:
+        """The score of the best constant answer."""
+        labels = self.labels
+        if labels is None:
+            return 0.0
+        held = self.classes(self.setup.held_out.y)
+        values, counts = np.unique(labels, return_counts=True)
+        return float((held == values[counts.argmax()]).mean())
+
+    def classes(self, y: Array) -> Array:
+        if self.task == "binary":
+            return (y > 0.5).reshape(-1).astype(np.int64)
+        return y.argmax(1) if y.ndim == 2 else y.astype(np.int64)
+
+    @cached_property
+    def takes_indices(self) -> bool:
+        """Whether the model takes its inputs as whole numbers."""
+        assert self.network is not None
+        names = kinds(self.train).types_of(kinds(self.train).x)
+        return any(
+            v.dtype.is_integer for v in self.network.graph.inputs if v.name in names
+        )
+
+
+def is_constant(weights: Array) -> bool:
+    """Return whether all rows of a weight matrix are the same numbers."""
+    if weights.ndim < 2 or len(weights) < 2:
+        return False
+    return bool((weights == weights[:1]).all())

@@ -1,0 +1,53 @@
+"""Columns of features that hold one value in all rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.data import Dataset
+from chainrule.doctor import examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.registry import Found, symptom
+from chainrule.html.pictures import picture_shape
+from chainrule.text import _
+
+#: So many are named.
+NAMED = 5
+
+
+@symptom(
+    "constant-columns",
+    "data",
+    stage=0,
+    looks=_("a column has the same value in every row"),
+    why=_("a column that never changes tells nothing apart; it only shifts the bias"),
+    fix=_("leave these columns out, or look at how they were read"),
+    reference=_("Guyon & Elisseeff 2003, variable and feature selection"),
+)
+def constant_columns(case: Case) -> Found | None:
+    """Exactly one value, over the rows looked at. Edges of pictures are passed over."""
+    if case.refused is not None or case.columns is None:
+        return None
+    found = case.columns.constant()
+    pixels = picture_shape(case.train.x.shape[1:]) is not None
+    if not found or (pixels and len(found) < case.columns.rows.shape[1]):
+        return None
+    names = ", ".join(case.columns.name(i) for i in found[:NAMED])
+    width = case.columns.rows.shape[1]
+    every = len(found) == width
+    evidence = {"constant columns": len(found), "columns": width}
+    severity = "risk" if every else "note"
+    return Found(severity, names, evidence, confidence=1.0)
+
+
+@constant_columns.sick
+def sick_example() -> examples.Made:
+    made = examples.moons()
+    x = np.concatenate([made.x[:], np.ones((len(made), 1), np.float32)], 1)
+    model = examples.mlp(3)
+    return examples.example(model, Dataset(x, made.y, classes=2))
+
+
+@constant_columns.healthy
+def healthy_example() -> examples.Made:
+    return examples.example()

@@ -1,0 +1,80 @@
+"""Hidden units that begin with the same weights, and stay the same unit."""
+
+from __future__ import annotations
+
+from chainrule import nn
+from chainrule.doctor import changes, examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.registry import Found, symptom
+from chainrule.doctor.subject import is_constant
+from chainrule.text import _
+
+
+@symptom(
+    "constant-weights",
+    "initialisation",
+    stage=2,
+    looks=_("a wide network learns no more than one unit could, or nothing at all"),
+    why=_(
+        "units with equal weights get equal gradients: they stay one unit; from zero "
+        "weights nothing reaches the layers before"
+    ),
+    fix=_("random initial weights: leave them as the layers draw them"),
+    reference=_("Goodfellow, Bengio & Courville 2016, 8.4: breaking symmetry"),
+    explains=(
+        *("does-not-learn", "vanishing-gradient", "dead-units", "weights-badly-scaled"),
+        *("learning-rate-too-small", "too-few-epochs", "batch-too-large"),
+        *("learning-rate-too-large", "over-regularised", "exploding-gradient"),
+        *("saturated-units",),
+    ),
+)
+def constant_weights(case: Case) -> Found | None:
+    """All rows of a hidden weight matrix are equal; measured again after the trial."""
+    if case.refused is not None or not case.runs:
+        return None
+    weights = [(n, p) for n, p in case.setup.model.named_parameters() if p.ndim > 1]
+    own = dict(case.own_weights)
+    bad = [
+        n
+        for n, p in weights[:-1]
+        if is_constant(p.numpy()) or (n in own and is_constant(own[n]))
+    ]
+    if not bad:
+        return None
+    after = dict(case.trial.setup.model.named_parameters())
+    still = sum(is_constant(after[n].numpy()) for n in bad)
+    paths = list(dict.fromkeys(n.rpartition(".")[0] for n in bad))
+    first = own[bad[0]]
+    value = float(first.reshape(-1)[0])
+    same = bool((first == first.reshape(-1)[0]).all())
+    before = f"{bad[0]} = {value:g}" if same else f"{bad[0]}: equal rows"
+    change = changes.fresh_weights(case.setup, paths, before)
+    severity, best = None, None
+    if change is not None and case.can_be_sick:
+        severity, best = case.judge(change)
+    if severity is None and case.stalls:
+        severity = "sick"
+    evidence = {
+        "layers with equal units": len(bad),
+        "of these still equal after the trial": still,
+        "the weight": value,
+    }
+    return Found(severity or "note", ", ".join(bad[:3]), evidence, change, best)
+
+
+def _all(model: nn.Module, value: float) -> nn.Module:
+    for __, p in model.named_parameters():
+        nn.init.constant_(p, value)
+    return model
+
+
+@constant_weights.sick
+def sick_example() -> examples.Made:
+    return examples.example(_all(examples.mlp(), 0.0))
+
+
+@constant_weights.healthy
+def healthy_example() -> examples.Made:
+    model = examples.mlp()
+    nn.init.zeros_(model[-1].weight)  # the last layer may begin with zeros
+    return examples.example(model)

@@ -1,0 +1,82 @@
+"""Units of ReLU layers that are 0 for every row: they learn nothing any more."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.doctor import changes, examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.changes import rate_times
+from chainrule.doctor.network import RELU
+from chainrule.doctor.registry import Found, symptom
+from chainrule.text import _
+
+#: The share of a layer's units that is suspected: AutoTrainer (Zhang et al. 2021) has
+#: 70 % of the units; half of them is said as a note.
+SUSPECTED, NOTED = 0.7, 0.5
+
+
+@symptom(
+    "dead-units",
+    "activation",
+    stage=4,
+    looks=_("the loss stops falling; many activations are exactly 0 for all rows"),
+    why=_(
+        "a ReLU whose input is below 0 for every row has gradient 0: a large step, a "
+        "large negative bias or unscaled inputs put it there, and nothing takes it back"
+    ),
+    fix=_("a lower learning rate, nn.LeakyReLU, or scaled inputs"),
+    reference=_("book 2.7; Maas, Hannun & Ng 2013, leaky ReLU"),
+    explains=("does-not-learn", "too-few-epochs", "vanishing-gradient"),
+)
+def dead_units(case: Case) -> Found | None:
+    """Measured on up to 256 rows after the trial; sick where living units cure."""
+    if case.refused is not None or not case.runs or case.seen_at_end is None:
+        return None
+    assert case.network is not None
+    outputs = case.seen_at_end
+    layers = [x.path for x in case.network.activations(RELU)]
+    shares = {p: dead_share(outputs[p]) for p in layers if p in outputs}
+    if not shares:
+        return None
+    worst = max(shares, key=lambda p: shares[p])
+    share = shares[worst]
+    evidence = {"share of units that are 0 for all rows": share, "layers": len(shares)}
+    if not case.can_be_sick:
+        return Found("note", worst, evidence, confidence=1.0) if share > NOTED else None
+    if share < SUSPECTED:
+        return None
+    what = _("leaky ReLU in place of ReLU")
+    made = [changes.layer(case.setup, layers, nn.LeakyReLU, what)]
+    made.append(rate_times(case.setup, 0.1))
+    if case.explained("dead-units"):
+        return Found("risk", worst, evidence, made[0])
+    severity, best = case.judge(*(c for c in made if c is not None))
+    if severity is None and share == 1 and case.stalls:
+        return Found("sick", worst, evidence, made[0], confidence=0.7)
+    if severity is None:
+        return Found("note", worst, evidence, confidence=1.0)
+    return Found(severity, worst, evidence, comparison=best)
+
+
+def dead_share(outputs: np.ndarray) -> float:
+    """Return the share of units, or of channels, that are 0 for all rows."""
+    if outputs.ndim > 2:
+        outputs = np.moveaxis(outputs, 1, -1)
+        outputs = outputs.reshape(-1, outputs.shape[-1])
+    return float((outputs <= 0).all(0).mean())
+
+
+@dead_units.sick
+def sick_example() -> examples.Made:
+    model = examples.mlp()
+    for name, p in model.named_parameters():
+        if name.endswith("bias") and name != "4.bias":
+            nn.init.constant_(p, -6.0)
+    return examples.example(model)
+
+
+@dead_units.healthy
+def healthy_example() -> examples.Made:
+    return examples.example()

@@ -1,0 +1,80 @@
+"""A run that finds next to nothing where simple means find much: no cause was named."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.doctor import examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.registry import Found, symptom
+from chainrule.tensor import Tensor
+from chainrule.text import _
+
+#: Rows below which a score says nothing.
+ROWS = 50
+
+
+@symptom(
+    "does-not-learn",
+    "architecture",
+    stage=9,
+    looks=_("the score stays at that of a constant answer"),
+    why=_(
+        "the nearest neighbours predict held-out rows, and the network does not: what "
+        "it needs does not reach the output, or no gradient reaches the weights"
+    ),
+    fix=_("begin with a network that learns, one hidden layer, and change one thing"),
+    reference=_("Goodfellow, Bengio & Courville 2016, 11.5: debugging strategies"),
+)
+def does_not_learn(case: Case) -> Found | None:
+    """A complete trial run at the constant answer, where neighbours are far above it.
+
+    Said where nothing else is sick. A risk where neighbours find nothing either, or
+    nobody could ask them.
+    """
+    if case.refused is not None or not case.runs or case.sick or not case.complete:
+        return None
+    score = case.score
+    level = case.baseline + 2 * case.noise(score, case.baseline)
+    poor = score is None or score <= min(level, 1 - 1e-9)
+    explained = case.found & {"labels-without-signal", "one-class"}
+    if not case.stalls and (not poor or explained or len(case.train) < ROWS):
+        return None
+    losses = case.trial.losses
+    metric = case.metric
+    evidence = {
+        f"{metric} of the run": case.score,
+        f"{metric} of a constant answer": case.baseline,
+        f"{metric} of nearest neighbours": case.signal,
+        "loss at the first step": case.trial.loss_at_start(),
+        "loss at the end": case.trial.loss_at_end(),
+    }
+    curves = {"loss": np.asarray(losses).tolist()}
+    if (batch := case.one_batch) is not None:
+        evidence |= {"loss of one batch": batch[0], "after updates on it": batch[1]}
+    severity, cause = "sick", None
+    if not case.stalls:
+        severity = "risk"
+        cause = _("the run is no better than a constant answer; no cause was found")
+    return Found(severity, "", evidence, confidence=0.5, curves=curves, cause=cause)
+
+
+class _Blind(nn.Module):
+    """A network that does not look at its inputs."""
+
+    def __init__(self) -> None:
+        self.inner = examples.mlp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x * 0.0)
+
+
+@does_not_learn.sick
+def sick_example() -> examples.Made:
+    return examples.example(_Blind())
+
+
+@does_not_learn.healthy
+def healthy_example() -> examples.Made:
+    return examples.example()

@@ -1,0 +1,50 @@
+"""Labels that name classes for which the network has no output."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.data import Dataset
+from chainrule.doctor import examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.registry import Found, symptom
+from chainrule.text import _
+
+
+@symptom(
+    "labels-out-of-range",
+    "labels",
+    stage=0,
+    looks=_("fit() refuses the labels, or the loss of one's own picks nothing"),
+    why=_("labels count from 0, and each needs an output of the network"),
+    fix=_("subtract 1 from labels that begin with 1, or give the network more outputs"),
+    reference=_("book 2.5.1: cross-entropy of a class number"),
+    explains=("does-not-run", "one-class"),
+)
+def labels_out_of_range(case: Case) -> Found | None:
+    """Whole numbers below 0, or from the number of outputs on."""
+    if case.refused is not None or case.task != "classes" or case.train.y.ndim != 1:
+        return None
+    assert case.network is not None
+    assert case.network.output is not None
+    y, outputs = case.train.y, case.network.output.shape[1]
+    if not isinstance(outputs, int) or (y.min() >= 0 and y.max() < outputs):
+        return None
+    evidence = {
+        "least label": int(y.min()),
+        "greatest label": int(y.max()),
+        "outputs": outputs,
+        "rows with such a label": int(((y < 0) | (y >= outputs)).sum()),
+    }
+    return Found("sick", "y", evidence, confidence=1.0)
+
+
+@labels_out_of_range.sick
+def sick_example() -> examples.Made:
+    made = examples.moons()
+    return examples.example(rows=Dataset(made.x, (made.y + 1).astype(np.int32)))
+
+
+@labels_out_of_range.healthy
+def healthy_example() -> examples.Made:
+    return examples.example()

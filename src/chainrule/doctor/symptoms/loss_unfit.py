@@ -1,0 +1,66 @@
+"""A loss of quantities on labels of classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule import data, nn
+from chainrule.data import Dataset
+from chainrule.doctor import examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.registry import Found, symptom
+from chainrule.text import _
+
+#: So many whole numbers from 0 on may be labels.
+CLASSES = 20
+
+
+@symptom(
+    "loss-unfit",
+    "loss",
+    stage=1,
+    looks=_("the network answers numbers between classes, and hardly tells them apart"),
+    why=_(
+        "a squared error of class numbers says that class 2 lies between 1 and 3: the "
+        "order of names is learnt, and not which class it is"
+    ),
+    fix=_("one output a class, nn.CrossEntropyLoss(), and integer labels"),
+    reference=_("book 2.5.1 and 3.3: cross-entropy for classes"),
+    explains=("too-few-epochs", "does-not-learn"),
+)
+def loss_unfit(case: Case) -> Found | None:
+    """A loss of quantities, one output, and targets that a data set calls classes.
+
+    Three classes or more, which the data set names or which are all whole numbers from
+    0 on: numbers may be quantities all the same, so it is a risk.
+    """
+    if case.refused is not None or case.task != "quantities":
+        return None
+    y = np.asarray(case.train.y).reshape(len(case.train), -1)
+    if y.shape[1] != 1 or len(y) < 2 * CLASSES:
+        return None
+    values = np.unique(y)
+    count = len(values)
+    counted = bool((values == np.arange(count)).all()) and 3 <= count <= CLASSES
+    if not counted or count < 3:
+        return None
+    named = case.train.classes is not None or case.train.y.dtype.kind in "iu"
+    evidence = {
+        "distinct targets": count,
+        "rows": len(y),
+        "loss": repr(case.setup.loss),
+    }
+    return Found("risk", "loss", evidence, confidence=0.9 if named else 0.5)
+
+
+@loss_unfit.sick
+def sick_example() -> examples.Made:
+    made = data.blobs(300, 4, seed=0)
+    rows = Dataset(made.x, made.y.astype(np.float32)[:, None])
+    return examples.example(examples.mlp(2, 1), rows, loss=nn.MSELoss())
+
+
+@loss_unfit.healthy
+def healthy_example() -> examples.Made:
+    model = examples.mlp(2, 1)
+    return examples.example(model, examples.waves(), loss=nn.MSELoss())

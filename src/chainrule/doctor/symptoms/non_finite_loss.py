@@ -1,0 +1,70 @@
+"""A loss or a weight that stops being a number, and the operation that did it."""
+
+from __future__ import annotations
+
+from chainrule import nn
+from chainrule.doctor import examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.registry import Found, symptom
+from chainrule.errors import NonFiniteError
+from chainrule.tensor import Tensor
+from chainrule.text import _
+
+
+@symptom(
+    "non-finite-loss",
+    "numerics",
+    stage=4,
+    looks=_("the loss is NaN, or fit() ends with NonFiniteError"),
+    why=_(
+        "an operation was given numbers for which it has no finite result; all that "
+        "follows is NaN"
+    ),
+    fix=_(
+        "keep the operation's input within its domain (a floor, such as "
+        "x.clamp(min=1e-6)), or take the stable form: cross-entropy from scores, "
+        "logsumexp"
+    ),
+    reference=_("book 3.3; Goodfellow, Bengio & Courville 2016, 4.1"),
+)
+def non_finite_loss(case: Case) -> Found | None:
+    """The first operation, forward, with its inputs: see ``first_bad``."""
+    if case.refused is not None:
+        return None
+    error = case.trial.error
+    if not isinstance(error, NonFiniteError):
+        return None
+    evidence = {"refused": error.what, "step": len(case.trial.losses) + 1}
+    found = case.first_bad
+    where = ""
+    if found is not None:
+        where = found.where
+        evidence |= {
+            "operation": found.call,
+            "numbers that are not finite": found.count,
+            "of": found.size,
+            "pass": found.role,
+        }
+    elif error.got:
+        evidence["first"] = error.got
+    return Found("sick", where, evidence, confidence=1.0)
+
+
+class _Roots(nn.Module):
+    """Two roots, the inner one of a number below 0."""
+
+    def __init__(self) -> None:
+        self.inner = examples.mlp(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) + (x - 4.0).sqrt().sqrt()
+
+
+@non_finite_loss.sick
+def sick_example() -> examples.Made:
+    return examples.example(_Roots())
+
+
+@non_finite_loss.healthy
+def healthy_example() -> examples.Made:
+    return examples.example()

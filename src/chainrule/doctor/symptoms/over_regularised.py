@@ -1,0 +1,67 @@
+"""Weight decay or dropout so strong that the network cannot learn."""
+
+from __future__ import annotations
+
+from chainrule import nn, optim
+from chainrule.doctor import changes, examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.registry import Found, symptom
+from chainrule.text import _
+
+#: A weight decay above the usual 10⁻² (Loshchilov & Hutter 2019 go up to 10⁻¹), and a
+#: dropout above ½ (Srivastava et al. 2014) are suspected.
+DECAY, DROPOUT = 0.05, 0.55
+
+
+@symptom(
+    "over-regularised",
+    "regularisation",
+    stage=4,
+    looks=_("training and validation loss are both high, and stay there"),
+    why=_(
+        "the pull of the penalty towards 0 is stronger than the gradient, or so many "
+        "units are left out that nothing gets through"
+    ),
+    fix=_("less weight decay or dropout, until the training loss falls"),
+    reference=_("Srivastava et al. 2014; Loshchilov & Hutter 2019"),
+    explains=("too-few-epochs", "does-not-learn", "batch-too-large", "dead-units"),
+)
+def over_regularised(case: Case) -> Found | None:
+    """Strong settings; sick where the run without them is better."""
+    if case.refused is not None or not case.runs or not case.can_be_sick:
+        return None
+    setup = case.setup
+    decay = setup.optimizer.defaults.get("weight_decay") or 0.0
+    drops = [
+        (path, m)
+        for path, m in setup.model.named_modules()
+        if isinstance(m, nn.Dropout) and m.p > DROPOUT
+    ]
+    made = []
+    evidence = {}
+    if decay > DECAY:
+        made.append(changes.option(setup, "weight_decay", 0.0, _("no weight decay")))
+        weights, gradients = case.first("weight_norm"), case.first("grad_norm")
+        shared = [n for n in weights if gradients.get(n)]
+        pull = max((decay * weights[n] / gradients[n] for n in shared), default=0.0)
+        evidence |= {"weight decay": decay, "λ‖W‖/‖∂L/∂W‖ at the first step": pull}
+    if drops:
+        paths = [path for path, __ in drops]
+        what = _("no dropout")
+        made.append(changes.layer(setup, paths, nn.Identity, what))
+        evidence |= {"dropout": float(drops[0][1].p), "layers": len(drops)}
+    severity, best = case.judge(*(c for c in made if c is not None))
+    if severity is None:
+        return None
+    where = "optimizer" if decay > DECAY else drops[0][0]
+    return Found(severity, where, evidence, comparison=best)
+
+
+@over_regularised.sick
+def sick_example() -> examples.Made:
+    return examples.example(optimizer=optim.SGD(lr=0.3, weight_decay=0.5))
+
+
+@over_regularised.healthy
+def healthy_example() -> examples.Made:
+    return examples.example(optimizer=optim.AdamW(lr=0.01, weight_decay=0.01))

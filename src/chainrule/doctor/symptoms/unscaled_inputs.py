@@ -1,0 +1,85 @@
+"""Features whose numbers are large, tiny, or of very different size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.data import Dataset
+from chainrule.doctor import changes, examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.registry import Found, symptom
+from chainrule.text import _
+
+#: A column is large from this mean or deviation on: that of the Trainer's own warning.
+LARGE = 100.0
+#: All columns are tiny below this: pixels that were divided by 255 twice reach 0.004.
+TINY = 0.02
+#: The deviations of two columns differ by this factor: LeCun et al. 1998 (4.3) want
+#: them about equal, since the curvature goes with the square.
+RATIO = 100.0
+
+
+@symptom(
+    "unscaled-inputs",
+    "preprocessing",
+    stage=1,
+    looks=_("the loss begins far from where it should, or hardly falls"),
+    why=_(
+        "gradients of weights grow with the inputs, so that no learning rate suits all "
+        "columns, and units saturate or die"
+    ),
+    fix=_("standardise the features, by the training rows"),
+    reference=_("LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, 4.3"),
+    explains=(
+        *("learning-rate-too-large", "learning-rate-too-small", "saturated-units"),
+        *("dead-units", "exploding-gradient", "vanishing-gradient", "does-not-learn"),
+        *("weights-badly-scaled", "non-finite-loss", "too-few-epochs"),
+        *("batch-too-large", "over-regularised"),
+    ),
+)
+def unscaled_inputs(case: Case) -> Found | None:
+    """Sick where standardised features cure; silent where the run does well anyway."""
+    columns = case.columns
+    if columns is None or case.network is None or not case.runs:
+        return None
+    if case.takes_indices or not case.can_be_sick:
+        return None
+    spread = columns.deviations[columns.deviations > 0]
+    if not len(spread):
+        return None
+    largest = float(max(np.abs(columns.means).max(), spread.max()))
+    ratio = float(spread.max() / spread.min())
+    tiny = largest < TINY
+    if largest < LARGE and ratio < RATIO and not tiny:
+        return None
+    severity, best = case.judge(changes.standardised(case.setup))
+    if severity is None or best is None:
+        return None
+    evidence = {
+        "largest mean or deviation of a column": largest,
+        "largest deviation": float(spread.max()),
+        "smallest deviation": float(spread.min()),
+        "loss at the first step": case.trial.loss_at_start(),
+    }
+    cause = None
+    if tiny:
+        cause = _(
+            "the inputs are so small that the first layer sees next to nothing: were "
+            "they scaled twice?"
+        )
+    where = columns.name(int(columns.deviations.argmax()))
+    return Found(severity, f"x, {where}", evidence, comparison=best, cause=cause)
+
+
+@unscaled_inputs.sick
+def sick_example() -> examples.Made:
+    made = examples.moons()
+    x = made.x[:] * np.array([1.0, 3000.0]) + np.array([0.0, 90000.0])
+    rows = Dataset(x.astype(np.float32), made.y, classes=2)
+    return examples.example(rows=rows, epochs=20)
+
+
+@unscaled_inputs.healthy
+def healthy_example() -> examples.Made:
+    made = examples.moons()
+    return examples.example(rows=Dataset(made.x[:] * 2, made.y, classes=2))

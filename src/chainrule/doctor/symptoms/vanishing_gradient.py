@@ -1,0 +1,71 @@
+"""Gradients that are lost on the way back to the first layers."""
+
+from __future__ import annotations
+
+from chainrule import nn
+from chainrule.doctor import changes, examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.network import RELU, SQUASHING
+from chainrule.doctor.registry import Found, symptom
+from chainrule.text import _
+
+#: ‖∂L/∂W‖ of the first weights against that of the last: AutoTrainer (Zhang et al.
+#: 2021) calls a ratio below 10⁻³ vanishing.
+RATIO = 1e-3
+
+
+@symptom(
+    "vanishing-gradient",
+    "activation",
+    stage=4,
+    looks=_("the loss stays where it began, and the first layers never change"),
+    why=_(
+        "δ is multiplied by f′ and Wᵀ at every layer: σ′ ≤ ¼ and tanh′ ≤ 1 shrink it "
+        "geometrically with the depth"
+    ),
+    fix=_("ReLU with weights of its variance, normalisation, or fewer layers"),
+    reference=_("book 3.8; Glorot & Bengio 2010; He et al. 2015"),
+    explains=(
+        *("does-not-learn", "too-few-epochs", "learning-rate-too-small"),
+        *("batch-too-large", "over-regularised"),
+    ),
+)
+def vanishing_gradient(case: Case) -> Found | None:
+    """Measured at the first step; sick where other activations or weights cure."""
+    if case.refused is not None or not case.runs or not case.can_be_sick:
+        return None
+    norms = list(case.first("grad_norm").items())
+    if len(norms) < 3 or not norms[-1][1] > 0:
+        return None
+    ratio = norms[0][1] / norms[-1][1]
+    if not ratio < RATIO:
+        return None
+    evidence = {
+        "‖∂L/∂W‖ of the first weights": norms[0][1],
+        "‖∂L/∂W‖ of the last weights": norms[-1][1],
+        "ratio": ratio,
+    }
+    assert case.network is not None
+    squashing = [x.path for x in case.network.activations(*SQUASHING)]
+    if case.network.end_kind in SQUASHING:
+        squashing = squashing[:-1]
+    what = _("ReLU in place of {n} squashing activations", n=len(squashing))
+    made = [changes.activation(case.setup, squashing, nn.ReLU, what)]
+    relu = bool(case.network.activations(RELU))
+    made.append(changes.variance(case.setup, relu=relu))
+    if case.explained("vanishing-gradient"):
+        return Found("risk", norms[0][0], evidence, made[0] or made[1])
+    severity, best = case.judge(*(c for c in made if c is not None))
+    if severity is None:
+        return Found("risk", norms[0][0], evidence, made[0] or made[1])
+    return Found(severity, norms[0][0], evidence, comparison=best)
+
+
+@vanishing_gradient.sick
+def sick_example() -> examples.Made:
+    return examples.example(examples.mlp(depth=8, act=nn.Sigmoid), epochs=20)
+
+
+@vanishing_gradient.healthy
+def healthy_example() -> examples.Made:
+    return examples.example(examples.mlp(depth=2, act=nn.Sigmoid), lr=0.05)

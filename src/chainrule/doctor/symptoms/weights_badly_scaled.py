@@ -1,0 +1,81 @@
+"""Initial weights so large or small that signals explode or vanish in the network."""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.doctor import changes, examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.network import RELU, fan_in
+from chainrule.doctor.registry import Found, symptom
+from chainrule.text import _
+
+#: std(W)·√(inputs) of a layer that keeps the variance is 1 (Glorot & Bengio 2010) to √2
+#: (He et al. 2015), 0.58 as layers draw them here. Ten times less or more is suspected.
+LEAST, MOST = 0.05, 8.0
+
+
+@symptom(
+    "weights-badly-scaled",
+    "initialisation",
+    stage=2,
+    looks=_("the loss begins huge, or the outputs are the same for all rows"),
+    why=_(
+        "each layer multiplies the size of its input by std(W)·√(inputs): far from 1 "
+        "the signal and its gradient explode or vanish with the depth"
+    ),
+    fix=_("weights that keep the variance: nn.init.kaiming_normal_, xavier_normal_"),
+    reference=_("Glorot & Bengio 2010; He et al. 2015"),
+    explains=(
+        *("vanishing-gradient", "exploding-gradient", "does-not-learn", "dead-units"),
+        *("saturated-units", "learning-rate-too-large", "learning-rate-too-small"),
+        *("too-few-epochs", "batch-too-large", "non-finite-loss", "over-regularised"),
+    ),
+)
+def weights_badly_scaled(case: Case) -> Found | None:
+    """Suspected by the weights; sick where weights of another size cure."""
+    if case.refused is not None or not case.runs or not case.can_be_sick:
+        return None
+    if "constant-weights" in case.found:
+        return None
+    gains = {
+        n: float(p.numpy().astype("float64").std()) * fan_in(p.shape) ** 0.5
+        for n, p in case.setup.model.named_parameters()
+        if p.ndim > 1 and changes.is_of_product(case.setup.model, n)
+    }
+    bad = {n: g for n, g in gains.items() if not LEAST <= g <= MOST}
+    if not bad:
+        return None
+    assert case.network is not None
+    relu = bool(case.network.activations(RELU))
+    change = changes.variance(case.setup, relu=relu)
+    severity, best = case.judge(change)
+    if severity is None:
+        return None
+    worst = max(bad, key=lambda n: abs(_log(bad[n])))
+    evidence = {
+        "std(W)·√(inputs)": bad[worst],
+        "layers out of range": len(bad),
+        "loss at the first step": case.trial.loss_at_start(),
+    }
+    spread = case.first("activation_std")
+    if (path := worst.rpartition(".")[0]) in spread:
+        evidence["deviation of its outputs at the first step"] = spread[path]
+    return Found(severity, worst, evidence, comparison=best)
+
+
+def _log(gain: float) -> float:
+    return math.log(max(gain, 1e-30))
+
+
+@weights_badly_scaled.sick
+def sick_example() -> examples.Made:
+    model = examples.spread(examples.mlp(depth=6), 0.0003)
+    return examples.example(model, epochs=15)
+
+
+@weights_badly_scaled.healthy
+def healthy_example() -> examples.Made:
+    model = examples.mlp(depth=4)
+    changes.keep_variance(model, relu=True)
+    return examples.example(model)

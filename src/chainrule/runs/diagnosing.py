@@ -1,0 +1,72 @@
+"""``chainrule doctor``: a diagnosis of a run file, a recipe, or a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chainrule import recipes
+from chainrule.doctor import Diagnosis, diagnose
+from chainrule.errors import ArgumentError
+from chainrule.runs.file import load
+from chainrule.runs.recipe import FromRecipe
+from chainrule.runs.session import Origin
+from chainrule.runs.trained import Trained
+from chainrule.text import _
+
+
+def diagnosed(
+    target: str, *, seconds: float | None = None, threads: int | None = None
+) -> Diagnosis:
+    """Diagnose a training as it begins: with the initial weights of its seed.
+
+    Args:
+        target: a run file, the name of a training recipe, the directory of a run or a
+            checkpoint.
+        seconds: the budget, see :func:`chainrule.diagnose`.
+        threads: of the native engine; the diagnosis does not depend on it.
+
+    Raises:
+        ArgumentError: a recipe that trains no single network with a supervised loss, or
+            a run of a Python program, whose data nobody knows.
+        RunFileError: a file that does not describe a run.
+    """
+    origin = _origin(target)
+    if threads is not None:
+        origin = origin.with_options(threads=threads)
+    parts = origin.parts()
+    trainer = origin.trainer(parts)
+    parts = parts.for_loss(trainer.loss)
+    plan = origin.fit_options(parts.train)
+    return diagnose(
+        trainer,
+        parts.train,
+        validation=getattr(parts, origin.validation_part),
+        epochs=plan["epochs"],
+        batch_size=plan["batch_size"],
+        seconds=seconds,
+    )
+
+
+def _origin(target: str) -> Origin:
+    """Return what a target describes: a run file, a recipe, or those of a run."""
+    path = Path(target)
+    if not path.exists() and target in recipes.names():
+        if recipes.kind(target) == "training":
+            return FromRecipe.of(target, {})
+        raise ArgumentError(
+            _("The recipe {run} has no single supervised loss.", run=repr(target)),
+            expected=_("a recipe that trains one network, such as mnist"),
+            got=_("a study: it trains several networks, an agent, or none"),
+            fix=_("cr.diagnose(trainer, data) examines any Trainer"),
+        )
+    if path.suffix.lower() == ".toml" or (path.is_file() and path.suffix != ".ckpt"):
+        return load(path)
+    trained = Trained.load(path)
+    if trained.origin is None:
+        raise ArgumentError(
+            _("{place} does not say which data it belongs to.", place=trained.place),
+            expected=_("a run that 'chainrule train' made"),
+            got=_("a run of a Python program"),
+            fix=_("cr.diagnose(cr.Trainer.load(path), data)"),
+        )
+    return trained.origin

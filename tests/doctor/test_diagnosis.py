@@ -1,0 +1,303 @@
+"""The diagnosis: bad input, copies, the same again, files, what is shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.data import Dataset, Stream
+from chainrule.doctor import (
+    Change,
+    Comparison,
+    Diagnosis,
+    Finding,
+    examples,
+    registered,
+)
+from chainrule.doctor import case as cases
+from chainrule.doctor.diagnosis import ranked
+from chainrule.errors import ArgumentError
+from chainrule.text.languages import language
+
+
+def diagnose(*args: Any, **given: Any) -> Diagnosis:
+    trainer, data, more = examples.example(*args, **given)
+    return cr.diagnose(trainer, data, **more)
+
+
+def codes(diagnosis: Diagnosis) -> list[str]:
+    return [f.code for f in diagnosis.findings]
+
+
+# -- nothing of the user's is touched --------------------------------------------------
+
+
+def test_the_trainer_stays_as_it_is() -> None:
+    trainer, data, given = examples.example(optimizer=optim.Adam(lr=3.0))
+    trainer.fit(data, epochs=2, progress=False)
+    before = [t.numpy().copy() for __, t in trainer.model.named_tensors()]
+    steps = trainer.optimizer.steps
+    cr.manual_seed(5)
+    expected = cr.rand(3).numpy()
+    cr.manual_seed(5)
+    found = cr.diagnose(trainer, data, **given)
+    found.fix()
+    after = [t.numpy() for __, t in trainer.model.named_tensors()]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert (trainer.optimizer.steps, trainer.epoch) == (steps, 2)
+    assert trainer.optimizer.lr == 3.0
+    assert np.array_equal(cr.rand(3).numpy(), expected)
+
+
+def test_a_trained_trainer_is_examined_from_new_weights() -> None:
+    trainer, data, __ = examples.example(optimizer=optim.SGD(lr=100.0))
+    trainer.fit(data, epochs=20, progress=False)
+    found = cr.diagnose(trainer, data)
+    assert found.findings[0].code == "learning-rate-too-large"
+    assert found.case is not None
+    assert found.case.setup.epochs == 20
+
+
+# -- the same again --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_the_same_seed_gives_the_same_diagnosis_on_any_threads(engine: str) -> None:
+    def found(threads: int) -> str:
+        made, data, given = examples.example()
+        trainer = cr.Trainer(
+            made.model,
+            loss=made.loss,
+            optimizer=optim.SGD(lr=60.0, momentum=0.5),
+            engine=engine,  # type: ignore[arg-type]
+            threads=threads,
+        )
+        return json.dumps(cr.diagnose(trainer, data, **given).to_dict())
+
+    first = found(1)
+    assert "learning-rate-too-large" in first
+    assert found(2) == first
+
+
+def test_a_budget_is_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    def seen() -> str:
+        return json.dumps(diagnose(optimizer=optim.SGD(lr=100.0)).to_dict())
+
+    first = seen()
+    clock = iter(range(0, 10**9, 1000))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    assert seen() == first
+
+
+def test_what_is_too_much_for_the_budget_is_named() -> None:
+    found = diagnose(optimizer=optim.SGD(lr=100.0), seconds=1e-4)
+    assert "rates" in found.not_examined
+    assert "learning-rate-too-large" not in codes(found)
+
+
+# -- bad input -------------------------------------------------------------------------
+
+
+def test_no_trainer_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="examines a Trainer"):
+        cr.diagnose(nn.Linear(2, 2), examples.moons())  # type: ignore[arg-type]
+    for given in ({"epochs": 0}, {"batch_size": -1}, {"seconds": 0}):
+        with pytest.raises(ArgumentError):
+            cr.diagnose(examples.example()[0], examples.moons(), **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_few_rows(rows: int) -> None:
+    data = Dataset(np.eye(3)[:rows], np.arange(rows) % 2, classes=2)
+    found = diagnose(examples.mlp(3), data, epochs=5)
+    assert "held-out rows" in found.not_examined
+
+
+def test_a_stream_is_looked_at_in_its_first_rows() -> None:
+    moons = examples.moons()
+    found = diagnose(rows=Stream(lambda: iter([*moons])))
+    assert found.healthy
+    assert "stream" in found.not_examined
+
+
+def test_several_inputs_and_outputs_are_trained_and_their_columns_left_out() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            self.a, self.b = examples.mlp(), examples.mlp(2, 1)
+
+        def forward(self, p: cr.Tensor, q: cr.Tensor) -> dict[str, cr.Tensor]:
+            return {"c": self.a(p), "r": self.b(q)}
+
+    x, y = examples.moons().x[:], examples.moons().y
+    losses = {"c": nn.CrossEntropyLoss(), "r": nn.MSELoss()}
+    trainer = cr.Trainer(
+        Two(), loss=losses, optimizer=optim.Adam(lr=0.01), engine="numpy"
+    )
+    data = {"p": x, "q": x}, {"c": y, "r": x[:, :1]}
+    found = cr.diagnose(trainer, data, epochs=30)
+    assert "columns" in found.not_examined
+    assert found.healthy, str(found)
+
+
+class Raises(nn.Module):
+    def __init__(self) -> None:
+        self.inner = nn.Linear(2, 2)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        raise RuntimeError("mine")
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"model": Raises()}, "RuntimeError: mine"),
+        ({"loss": lambda p, t: 1 / 0}, "ZeroDivisionError"),
+        ({"loss": lambda p, t: p}, ""),
+        ({"model": nn.Linear(3, 2)}, ""),
+        ({"model": examples.mlp().requires_grad_(False)}, ""),
+    ],
+)
+def test_what_cannot_run_is_a_finding(given: dict[str, Any], word: str) -> None:
+    found = diagnose(**given)
+    assert found.findings[0].code == "does-not-run"
+    assert not found.healthy
+    assert word in json.dumps(found.to_dict())
+
+
+@pytest.mark.parametrize("data", [None, (np.array([["a"]]), [1]), ([[1.0]], [1, 2])])
+def test_data_that_are_refused_are_a_finding(data: Any) -> None:
+    found = cr.diagnose(examples.example()[0], data)
+    assert codes(found) == ["data-refused"]
+
+
+def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any, **given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    made = examples.moons()
+    x = np.concatenate([made.x[:], np.ones((300, 1), np.float32)], 1)
+    monkeypatch.setattr(cases, "run", interrupted)
+    found = diagnose(examples.mlp(3), Dataset(x, made.y, classes=2))
+    assert found.interrupted
+    assert codes(found) == ["constant-columns"]
+    assert str(found).startswith("Interrupted")
+    assert "rest" in found.not_examined
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: optim.SGD(lr=optim.OneCycleLR(50.0)),
+        lambda: optim.SGD(lr=optim.StepLR(50.0, step_size=10)),
+        lambda: optim.SGD(lr=optim.ReduceLROnPlateau(50.0, monitor="train_loss")),
+        lambda: optim.SGD([{"params": "*bias"}, {"params": "*weight", "lr": 50.0}]),
+        lambda: optim.SGD(
+            lr=optim.LinearWarmup(optim.CosineAnnealingLR(50.0), steps=3)
+        ),
+    ],
+)
+def test_rates_of_any_schedule_are_lowered(optimizer: Any) -> None:
+    found = diagnose(optimizer=optimizer())
+    assert "learning-rate-too-large" in codes(found), str(found)
+
+
+# -- fixes, files, what is shown -------------------------------------------------------
+
+
+def test_fixes_are_tried_over_seeds_and_ordered() -> None:
+    found = diagnose(optimizer=optim.SGD(lr=100.0))
+    fixes = found.fix()
+    gains = [f.comparison.gain for f in fixes]
+    assert gains == sorted(gains, reverse=True)
+    document = fixes[0].to_dict()
+    assert document["changes"][0].startswith("- lr=100\n+ lr=")
+    assert document["tried"] == 3
+    assert document["after"] - document["before"] > 0.1
+    assert "Tried on copies" in str(found)
+
+
+def test_consequences_stand_below_their_cause() -> None:
+    found = diagnose(optimizer=optim.SGD(lr=100.0))
+    first, *rest = found.findings
+    assert first.consequence_of is None
+    assert [f.consequence_of for f in rest if f.code == "exploding-gradient"] == [
+        first.code
+    ]
+
+
+def finding(code: str, gain: float | None, severity: str = "sick") -> Finding:
+    """A finding whose change gained so much."""
+    change = Change("a change", "a", code, lambda setup: None)
+    compared = None
+    if gain is not None:
+        scores = ((0.1,), (0.1 + gain,), 0.1, 0.0, True)
+        compared = Comparison(change, "accuracy", *scores)
+    sure = 0.9 if severity == "sick" else 0.4
+    return Finding(code, "data", severity, "", {}, "", "", change, compared, sure)
+
+
+def test_a_cause_gains_as_much_as_its_consequence() -> None:
+    rate, scale = "learning-rate-too-large", "unscaled-inputs"
+    small, large = finding(scale, 0.2), finding(rate, 0.8)
+    first, second = ranked([small, large], registered())
+    assert (first.code, second.code) == (rate, scale)
+    assert (first.severity, second.severity) == ("sick", "risk")
+    assert second.consequence_of is None
+    first, second = ranked([finding(scale, 0.8), large], registered())
+    assert (first.code, second.code) == (scale, rate)
+    assert second.consequence_of == scale
+
+
+def test_a_consequence_of_a_consequence_stands_below_it() -> None:
+    codes = ("non-finite-loss", "exploding-gradient", "learning-rate-too-large")
+    order = ranked(
+        [finding(codes[0], None), finding(codes[1], None), finding(codes[2], 0.5)],
+        registered(),
+    )
+    assert [f.code for f in order] == [*reversed(codes)]
+    assert [f.consequence_of for f in order] == [None, codes[2], codes[1]]
+
+
+def test_json_html_and_text(tmp_path: Path) -> None:
+    found = diagnose(optimizer=optim.SGD(lr=100.0))
+    page = found.to_html()
+    assert "<script" not in page
+    assert "learning-rate-too-large" in page
+    assert "<svg" in page
+    assert "learning-rate-too-large" in found._repr_html_()
+    found.save(tmp_path / "diagnosis.json")
+    document = json.loads((tmp_path / "diagnosis.json").read_text())
+    assert document["healthy"] is False
+    assert {"graph", "data", "probes", "versions", "seed"} <= document.keys()
+    assert document["data"]["rows"] == 300
+    wanted = {"code", "component", "severity", "where", "evidence", "cause", "fix"}
+    assert wanted | {"confidence"} <= document["findings"][0].keys()
+    with language("zh-TW"):
+        assert "learning-rate-too-large" in str(found)
+
+
+def test_names_of_people_are_escaped() -> None:
+    made = examples.moons()
+    x = np.concatenate([made.x[:], np.ones((300, 1), np.float32)], 1)
+    names = ["a", "b", "<script>alert(1)</script>"]
+    data = Dataset(x, made.y, classes=2, feature_names=names)
+    page = diagnose(examples.mlp(3), data).to_html()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_bad_run_is_not_called_healthy_without_a_word() -> None:
+    made = examples.moons()
+    y = np.random.default_rng(0).normal(size=(300, 1)).astype(np.float32)
+    model = examples.mlp(2, 1)
+    found = diagnose(model, Dataset(made.x, y), loss=nn.MSELoss())
+    assert "does-not-learn" in codes(found)
+    assert found.healthy

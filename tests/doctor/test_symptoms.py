@@ -1,0 +1,69 @@
+"""Each symptom's examples: the sick one is found, nothing is in the healthy one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import chainrule as cr
+from chainrule.book import sections
+from chainrule.doctor import Symptom, registered
+from chainrule.doctor.finding import COMPONENTS, SEVERITIES
+
+SYMPTOMS = registered()
+BY_CODE = {symptom.code: symptom for symptom in SYMPTOMS}
+each = pytest.mark.parametrize("symptom", SYMPTOMS, ids=lambda s: s.code)
+
+
+@each
+def test_the_sick_example_is_found(symptom: Symptom) -> None:
+    assert symptom.sick_example is not None
+    trainer, data, given = symptom.sick_example()
+    diagnosis = cr.diagnose(trainer, data, **given)
+    assert symptom.code in [f.code for f in diagnosis.findings[:2]], str(diagnosis)
+
+
+@each
+def test_nothing_in_the_healthy_example_is_sick(symptom: Symptom) -> None:
+    assert symptom.healthy_example is not None
+    trainer, data, given = symptom.healthy_example()
+    diagnosis = cr.diagnose(trainer, data, **given)
+    assert diagnosis.healthy, str(diagnosis)
+    assert symptom.code not in [f.code for f in diagnosis.findings]
+
+
+@each
+def test_what_people_read_is_there(symptom: Symptom) -> None:
+    assert symptom.component in COMPONENTS
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", symptom.code)
+    for text in (symptom.looks, symptom.why, symptom.fix, symptom.reference):
+        assert len(text) > 8
+    for number in re.findall(r"book ([0-9.]+[0-9])", symptom.reference):
+        assert number in sections()
+
+
+def test_a_symptom_is_a_file() -> None:
+    folder = Path(cr.__file__).parent / "doctor" / "symptoms"
+    files = {p.stem.replace("_", "-") for p in folder.glob("*.py")} - {"--init--"}
+    assert files == set(BY_CODE)
+
+
+def test_explanations_name_symptoms_and_go_one_way() -> None:
+    for symptom in SYMPTOMS:
+        for code in symptom.explains:
+            assert symptom.code not in BY_CODE[code].explains
+
+
+def test_findings_say_all_that_they_should() -> None:
+    trainer, data, given = BY_CODE["learning-rate-too-large"].sick_example()  # type: ignore[misc]
+    found = cr.diagnose(trainer, data, **given).findings[0]
+    assert (found.code, found.severity) == ("learning-rate-too-large", "sick")
+    assert found.severity in SEVERITIES
+    assert found.change is not None
+    assert found.change.diff.startswith("- lr=100\n+ lr=")
+    assert found.comparison is not None
+    assert found.comparison.gain > 0.1
+    assert found.evidence["accuracy with the change"] > 0.9
+    assert found.confidence == 0.9

@@ -46,7 +46,12 @@ GRACE, TOLD = 20.0, 10.0
     help="How many; one for each GPU, or for some cores.",
 )
 @click.argument(
-    "arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND"
+    "arguments",
+    cls=speaking.Argument,
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    metavar="-- COMMAND",
 )
 @command
 def launch(processes: int, arguments: tuple[str, ...], as_json: bool) -> int:

@@ -125,6 +125,19 @@ class Option(click.Option):
         return tr(self.kind) or super().make_metavar(*args, **context)
 
 
+class Argument(click.Argument):
+    """A positional argument whose placeholder is shown in the current language."""
+
+    @property
+    def kind(self) -> str:
+        """The English placeholder of a positional argument, or empty."""
+        return self.metavar or ""
+
+    def make_metavar(self, *args: Any, **context: Any) -> str:
+        """Return the translated placeholder of a positional argument."""
+        return tr(self.kind) or super().make_metavar(*args, **context)
+
+
 #: ``click.option`` for such an option.
 option = functools.partial(click.option, cls=Option)
 

@@ -93,11 +93,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out folders of tests whose package is not installed."""
     if collection_path.parent != Path(__file__).parent:
         return None
-    module, name = WITH_PACKAGE.get(collection_path.name, ("sys", ""))
-    if importlib.util.find_spec(module):
+    needs = WITH_PACKAGE.get(collection_path.name)
+    if needs is None or importlib.util.find_spec(needs[0]):
         return None
     if config.getoption("--need-packages"):
-        raise pytest.UsageError(f"{name} is missing: pip install -e '.[parity]'")
+        raise pytest.UsageError(f"{needs[1]} is missing: pip install -e '.[parity]'")
     return True
 
 

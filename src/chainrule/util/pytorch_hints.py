@@ -25,7 +25,7 @@ PACKAGE = {
     "complex64": _REAL,
     "complex128": _REAL,
     "contiguous_format": _MEMORY,
-    "distributed": _('engine="xla", and chainrule launch'),
+    "distributed": 'cr.Trainer(…, engine="xla", devices="all")',
     "float16": "cr.float32, cr.bfloat16",
     "fx": _("cr.compile(function), whose program can be printed"),
     "get_num_threads": _("cr.compile(function, threads=…)"),

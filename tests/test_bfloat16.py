@@ -364,3 +364,17 @@ def test_an_onnx_file(tmp_path) -> None:
     np.testing.assert_array_equal(
         got.astype(np.float32), model(x).detach().float().numpy()
     )
+
+
+def test_normal_numbers_have_the_dtype_of_their_parameters() -> None:
+    mean = cr.tensor([10.0, 20.0], dtype=cr.bfloat16)
+    for given in ((mean, 1.0), (mean, mean), (0.0, mean)):
+        cr.manual_seed(0)
+        drawn = cr.normal(*given)
+        cr.manual_seed(0)
+        wide = cr.normal(*(x.float() if isinstance(x, cr.Tensor) else x for x in given))
+        assert drawn.dtype is cr.bfloat16
+        assert drawn.tolist() == wide.bfloat16().tolist()
+    assert cr.normal(mean, 1.0, dtype=cr.float32).dtype is cr.float32
+    assert cr.normal(mean.float(), 1.0, dtype=cr.bfloat16).dtype is cr.bfloat16
+    assert cr.normal(mean, mean.float()).dtype is cr.float32

@@ -13,7 +13,7 @@ from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.engines import Capabilities, Engine, capabilities, resolve_engine
-from chainrule.errors import ArgumentError, EngineError
+from chainrule.errors import ArgumentError, EngineError, ShapeError
 from chainrule.graph.types import ArrayType, DType
 from tests.engines.device import traffic
 
@@ -49,6 +49,35 @@ def test_outputs_are_stacked_by_step(engine: str) -> None:
     assert np.asarray(numbers).tolist() == [3]
     assert np.asarray(totals).shape == (1,)
     assert total.tolist() == [18]
+
+
+@pytest.mark.parametrize("steps", [0, -1, True, 1.5])
+def test_a_number_of_steps(engine: str, steps: Any) -> None:
+    """Each engine would do something else with these: none is asked."""
+    made, total = program(engine)
+    with pytest.raises(ArgumentError, match="an integer, steps ≥ 1"):
+        made.run("step", {"index": [[0]], "scale": 1.0}, steps=steps)
+    assert total.tolist() == [0]
+
+
+@pytest.mark.parametrize("rows", [0, 2, 4])
+def test_a_row_for_each_step(engine: str, rows: int) -> None:
+    """An engine would read other memory behind too few, or cut rows in parts."""
+    made, total = program(engine)
+    index = np.zeros((rows, 1), np.int64)
+    with pytest.raises(ShapeError, match="a row of 'index' for each step"):
+        made.run("step", {"index": index, "scale": 1.0}, steps=3)
+    assert total.tolist() == [0]
+
+
+def test_a_number_that_is_stored(engine: str) -> None:
+    made, __ = program(engine)
+    index = made.put("step", "index", np.array([[0], [3]]))
+    scale = made.put("step", "scale", np.array(2.0))
+    assert scale.shape == ()
+    for wanted in ([[2], [10]], [[12], [20]]):
+        __, totals = made.run("step", {"index": index, "scale": scale}, steps=2)
+        assert np.asarray(totals).tolist() == wanted
 
 
 def test_a_result_is_a_snapshot(engine: str) -> None:

@@ -18,14 +18,14 @@ import numpy as np
 from chainrule.engines.contract import Buffer
 from chainrule.engines.threads import uninterrupted
 from chainrule.engines.xla.backend import Array as DeviceArray
-from chainrule.engines.xla.backend import jax, jnp, need_home, wide
+from chainrule.engines.xla.backend import default_device, jax, jnp, need_home, wide
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
 from chainrule.engines.xla.steps import Step
 from chainrule.graph.interpret import at_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import Sizes
+from chainrule.graph.types import Sizes, as_dtype
 
 #: Compiled functions kept: of each entry point, size and block; the oldest goes first.
 FUNCTIONS_AT_MOST = 32
@@ -72,7 +72,7 @@ class DeviceBuffer(Buffer):
 
     def is_finite(self) -> bool:
         """Return whether no element is NaN or infinite, found where the array lies."""
-        if self.dtype.kind != "f":
+        if not as_dtype(self.dtype).is_float:  # bfloat16 has no kind of NumPy's
             return True
         with wide():
             return bool(jnp.isfinite(self.data).all())
@@ -93,7 +93,7 @@ class XlaExecutable:
     def __init__(self, program: Program, *, threads: None = None) -> None:
         need_home()
         started = time.perf_counter()
-        self.placement: Any = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        self.placement: Any = jax.sharding.SingleDeviceSharding(default_device())
         self.entries: dict[str, Entry] = {}
         for name, entry in program.entries.items():
             self.entries[name] = entry.with_graph(opened(entry.graph))
@@ -156,7 +156,11 @@ class XlaExecutable:
         if key not in self._steps:
             started = time.perf_counter()
             if len(self._steps) >= FUNCTIONS_AT_MOST:
-                self._steps.pop(next(iter(self._steps)))
+                gone = next(iter(self._steps))
+                del self._steps[gone]
+                # Its functions' records mean errors that this step has noted.
+                for other in [k for k in self._compiled if k[:2] == gone]:
+                    del self._compiled[other]
             whole = self.entries[entry]
             graph = at_sizes(whole.graph, sizes)
             self._steps[key] = Step(whole, graph)

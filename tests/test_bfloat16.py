@@ -334,6 +334,13 @@ def test_what_bfloat16_is_refused_for() -> None:
     model = nn.Linear(2, 1).bfloat16()
     with pytest.raises(DTypeError, match="too short"):
         cr.explain(model, [[1.0, 2.0]], [[1.0]], nn.MSELoss())
+    wide = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1))
+    with cr.autocast(), pytest.raises(DTypeError, match="too short"):
+        cr.explain(wide, [[1.0, 2.0]], [[1.0]], nn.MSELoss())
+    with cr.autocast(), cr.autocast(enabled=False):
+        assert "DISAGREE" not in str(
+            cr.explain(wide, [[1.0, 2.0]], [[1.0]], nn.MSELoss())
+        )
     with pytest.raises(DTypeError, match="different dtypes"):
         model(cr.ones(1, 2))
     table = nn.Embedding(9, 2, sparse=True).bfloat16()

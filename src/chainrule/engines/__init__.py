@@ -203,7 +203,7 @@ def _check_dtypes(name: str, program: Program) -> None:
     if len(dtypes) == len(DType):
         return
     for entry in program.entries.values():
-        for node in entry.graph.nodes:
+        for node in entry.graph.nodes_within():
             for value in (*node.inputs, *node.outputs):
                 if value is not None and value.dtype not in dtypes:
                     raise EngineError(

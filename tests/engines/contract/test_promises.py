@@ -213,6 +213,12 @@ def test_capabilities_decide(device: str, monkeypatch: pytest.MonkeyPatch) -> No
         cr.compile(lambda x: x + 1, engine=device, threads=2)(cr.ones(2))
     with pytest.raises(EngineError, match="float64"):
         cr.compile(lambda x: x + 1, engine=device)(cr.ones(2, dtype="float64"))
+
+    def within(carry: cr.Tensor, row: cr.Tensor) -> Any:
+        return (carry.double() * 2).float() + row, row
+
+    with pytest.raises(EngineError, match="float64"):
+        cr.compile(lambda x: cr.scan(within, x[0], x)[0], engine=device)(cr.ones(2))
     assert cr.compile(lambda x: x + 1, engine=device)(cr.ones(2)).tolist() == [2, 2]
 
 

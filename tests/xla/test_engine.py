@@ -18,7 +18,7 @@ from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.engines import capabilities, load_engine, resolve_engine
-from chainrule.engines.xla import executable, lower
+from chainrule.engines.xla import backend, executable, lower
 from chainrule.engines.xla.control import NESTED
 from chainrule.errors import ArgumentError, EngineError
 from chainrule.graph.program import Entry, Program
@@ -345,3 +345,21 @@ def test_the_device_that_a_user_chose() -> None:
             print(f.programs[0].executable.placement.device_set == {other})
     """
     assert run_python(code).splitlines() == ["[4.0, 4.0]", "True"]
+
+
+def test_a_step_larger_than_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before it has the state, which XLA would lose on the way."""
+    total = cr.tensor(np.zeros(3))
+
+    @cr.compile(engine="xla")
+    def step(x: cr.Tensor) -> cr.Tensor:
+        total.copy_(total + 1)
+        return (x[:, None] + x).sort(dim=0)[0].cumsum(0).max()
+
+    step(cr.ones(3))
+    monkeypatch.setattr(backend, "memory", lambda: 1 << 20)
+    with pytest.raises(EngineError, match="needs more memory than there is"):
+        step(cr.ones(2000))
+    assert total.tolist() == [1.0, 1.0, 1.0]
+    assert step(cr.ones(3)).item() == 6.0
+    assert total.tolist() == [2.0, 2.0, 2.0]

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from chainrule.errors import EngineError
+from chainrule.graph.room import memory
 from chainrule.text import _
 
 # Of much of JAX a type checker does not know the types.
@@ -67,6 +68,34 @@ def default_device() -> Any:
     if chosen is None:
         return jax.local_devices()[0]
     return jax.local_devices(backend=chosen)[0] if isinstance(chosen, str) else chosen
+
+
+def device_memory(device: Any) -> int:
+    """Return the bytes of a device's memory; a processor has the machine's."""
+    known = device.memory_stats() or {}
+    return int(known.get("bytes_limit") or memory())
+
+
+def need_room(name: str, compiled: Any, device: Any) -> None:
+    """Raise an error if a compiled step takes more memory than its device has.
+
+    XLA would find out when the step has its state by donation, which is then lost.
+
+    Raises:
+        EngineError: it does.
+    """
+    need, most = compiled.memory_analysis(), device_memory(device)
+    if need is None:  # a device of which XLA does not know it
+        return
+    size = need.argument_size_in_bytes + need.temp_size_in_bytes
+    size += need.output_size_in_bytes - need.alias_size_in_bytes
+    if size > most:
+        raise EngineError(
+            _("A step of {name} needs more memory than there is.", name=name),
+            expected=_("at most {most:.3g} GiB", most=most / 2**30),
+            got=_("{size:.3g} GiB", size=size / 2**30),
+            fix=_("smaller batches; what was computed so far is there"),
+        )
 
 
 def need_home() -> None:

@@ -18,7 +18,14 @@ import numpy as np
 from chainrule.engines.contract import Buffer
 from chainrule.engines.threads import uninterrupted
 from chainrule.engines.xla.backend import Array as DeviceArray
-from chainrule.engines.xla.backend import default_device, jax, jnp, need_home, wide
+from chainrule.engines.xla.backend import (
+    default_device,
+    jax,
+    jnp,
+    need_home,
+    need_room,
+    wide,
+)
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
 from chainrule.engines.xla.steps import Step
@@ -178,6 +185,8 @@ class XlaExecutable:
             types = jax.tree.map(self._type, args)
             function = jax.jit(step.function(block), donate_argnums=0)
             known = function.lower(*types).compile()
+            (device,) = self.placement.device_set
+            need_room(step.entry.name, known, device)
             self._compiled[key] = known
             self.seconds_compile += time.perf_counter() - started
         return known

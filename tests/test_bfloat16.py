@@ -385,3 +385,28 @@ def test_normal_numbers_have_the_dtype_of_their_parameters() -> None:
     assert cr.normal(mean, 1.0, dtype=cr.float32).dtype is cr.float32
     assert cr.normal(mean.float(), 1.0, dtype=cr.bfloat16).dtype is cr.bfloat16
     assert cr.normal(mean, mean.float()).dtype is cr.float32
+
+
+MIXED: dict[str, Any] = {
+    "addcmul": lambda f, b: cr.addcmul(f, b, b),
+    "addcmul by name": lambda f, b: cr.addcmul(f, tensor1=b, tensor2=b),
+    "addcmul in place": lambda f, b: f.clone().addcmul_(b, b),
+    "addcdiv": lambda f, b: cr.addcdiv(f, b, b),
+    "addmm": lambda f, b: cr.addmm(f, b, b),
+    "addmm in place": lambda f, b: f.clone().addmm_(b, b),
+    "baddbmm": lambda f, b: cr.baddbmm(f[None], b[None], b[None]),
+    "addmv": lambda f, b: cr.addmv(f[0], b, b[0]),
+    "addr": lambda f, b: cr.addr(f, b[0], b[1]),
+    "lerp": lambda f, b: cr.lerp(f, b, 0.3),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_float32_first_keeps_the_others_digits(name: str) -> None:
+    """What stands behind it is not rounded on the way either."""
+    rng = np.random.default_rng(0)
+    f = cr.tensor(rng.normal(size=(4, 4)), dtype=cr.float32)
+    b = cr.tensor(rng.uniform(1, 2, size=(4, 4)), dtype=cr.bfloat16)
+    got, wanted = MIXED[name](f, b), MIXED[name](f.double(), b.double())
+    assert got.dtype is cr.float32
+    np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=0, atol=2e-6)

@@ -252,7 +252,8 @@ def normal(
             fix="mean + std * cr.randn_like(mean), or normal(mean.detach(), …)",
         )
     with no_grad():
-        like = sum((p * 0 for p in parts), 0.0) if parts else None
+        zeros = [p * 0.0 for p in parts]
+        like = sum(zeros[1:], zeros[0]) if zeros else None
         shape = _sizes((size,)) if size is not None else ()
         if like is not None:
             shape = shape if size is not None else like.shape

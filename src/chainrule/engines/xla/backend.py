@@ -23,11 +23,12 @@ Array = Any
 _home = os.getpid()
 
 
+_Switch = Callable[[Any], AbstractContextManager[object]]
+
 #: JAX's switches as this engine's programs mean them, by the names of its settings:
 #: 64-bit types, conversions as they are written, and no debugging that runs a program
 #: in another way or ends it half-way.
-_SWITCHES: tuple[tuple[str, Callable[[Any], AbstractContextManager[object]], Any], ...]
-_SWITCHES = (
+_SWITCHES: tuple[tuple[str, _Switch, Any], ...] = (
     ("jax_enable_x64", jax.enable_x64, True),
     ("jax_numpy_dtype_promotion", jax.numpy_dtype_promotion, "standard"),
     ("jax_numpy_rank_promotion", jax.numpy_rank_promotion, "allow"),
@@ -72,8 +73,8 @@ def default_device() -> Any:
 
 def device_memory(device: Any) -> int:
     """Return the bytes of a device's memory; a processor has the machine's."""
-    known = device.memory_stats() or {}
-    return int(known.get("bytes_limit") or memory())
+    known: dict[str, int] | None = device.memory_stats()
+    return (known or {}).get("bytes_limit") or memory()
 
 
 def need_room(name: str, compiled: Any, device: Any) -> None:

@@ -398,6 +398,8 @@ MIXED: dict[str, Any] = {
     "addmv": lambda f, b: cr.addmv(f[0], b, b[0]),
     "addr": lambda f, b: cr.addr(f, b[0], b[1]),
     "lerp": lambda f, b: cr.lerp(f, b, 0.3),
+    "cosine": lambda f, b: nn.functional.cosine_similarity(f, b),
+    "distance": lambda f, b: nn.functional.pairwise_distance(b, f),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -363,3 +364,38 @@ def test_a_step_larger_than_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert total.tolist() == [1.0, 1.0, 1.0]
     assert step(cr.ones(3)).item() == 6.0
     assert total.tolist() == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_exceptions_of_any_signals_handler() -> None:
+    """They find the state before a step or behind it, though a step has taken it."""
+    total = cr.tensor(np.zeros(1000))
+
+    @cr.compile(engine="xla")
+    def step() -> cr.Tensor:
+        total.copy_(total + 1)
+        return total.sum()
+
+    class LateError(Exception):
+        """What the handler raises."""
+
+    def late(*__: object) -> None:
+        raise LateError
+
+    step()
+    met, before = 0, signal.signal(signal.SIGALRM, late)
+    try:
+        for i in range(150):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 + i * 1e-5)
+                while True:
+                    step()
+            except LateError:
+                met += 1
+            assert signal.getsignal(signal.SIGALRM) is late
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert met == 150
+    known = float(total[0])
+    assert step().item() == 1000 * (known + 1)

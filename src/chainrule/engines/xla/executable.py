@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.contract import Buffer
-from chainrule.engines.threads import uninterrupted
+from chainrule.engines.threads import undisturbed
 from chainrule.engines.xla.backend import Array as DeviceArray
 from chainrule.engines.xla.backend import (
     default_device,
@@ -233,7 +233,7 @@ class XlaExecutable:
         kept = tuple([state[name] for name in step.kept])
         args = (replaced, kept, inputs, np.int32(count), completed, record)
         function = self._function(step, key, block, args)
-        with uninterrupted:  # or the old state would be gone, and the new one lost
+        with undisturbed():  # or the old state would be gone, and the new one lost
             new, outputs, completed, record = function(*args)
             state.update(zip(step.replaced, new, strict=True))
         return outputs, completed, record

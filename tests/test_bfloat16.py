@@ -334,6 +334,13 @@ def test_what_bfloat16_is_refused_for() -> None:
     model = nn.Linear(2, 1).bfloat16()
     with pytest.raises(DTypeError, match="too short"):
         cr.explain(model, [[1.0, 2.0]], [[1.0]], nn.MSELoss())
+    wide = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1))
+    with cr.autocast(), pytest.raises(DTypeError, match="too short"):
+        cr.explain(wide, [[1.0, 2.0]], [[1.0]], nn.MSELoss())
+    with cr.autocast(), cr.autocast(enabled=False):
+        assert "DISAGREE" not in str(
+            cr.explain(wide, [[1.0, 2.0]], [[1.0]], nn.MSELoss())
+        )
     with pytest.raises(DTypeError, match="different dtypes"):
         model(cr.ones(1, 2))
     table = nn.Embedding(9, 2, sparse=True).bfloat16()
@@ -364,3 +371,44 @@ def test_an_onnx_file(tmp_path) -> None:
     np.testing.assert_array_equal(
         got.astype(np.float32), model(x).detach().float().numpy()
     )
+
+
+def test_normal_numbers_have_the_dtype_of_their_parameters() -> None:
+    mean = cr.tensor([10.0, 20.0], dtype=cr.bfloat16)
+    for given in ((mean, 1.0), (mean, mean), (0.0, mean)):
+        cr.manual_seed(0)
+        drawn = cr.normal(*given)
+        cr.manual_seed(0)
+        wide = cr.normal(*(x.float() if isinstance(x, cr.Tensor) else x for x in given))
+        assert drawn.dtype is cr.bfloat16
+        assert drawn.tolist() == wide.bfloat16().tolist()
+    assert cr.normal(mean, 1.0, dtype=cr.float32).dtype is cr.float32
+    assert cr.normal(mean.float(), 1.0, dtype=cr.bfloat16).dtype is cr.bfloat16
+    assert cr.normal(mean, mean.float()).dtype is cr.float32
+
+
+MIXED: dict[str, Any] = {
+    "addcmul": lambda f, b: cr.addcmul(f, b, b),
+    "addcmul by name": lambda f, b: cr.addcmul(f, tensor1=b, tensor2=b),
+    "addcmul in place": lambda f, b: f.clone().addcmul_(b, b),
+    "addcdiv": lambda f, b: cr.addcdiv(f, b, b),
+    "addmm": lambda f, b: cr.addmm(f, b, b),
+    "addmm in place": lambda f, b: f.clone().addmm_(b, b),
+    "baddbmm": lambda f, b: cr.baddbmm(f[None], b[None], b[None]),
+    "addmv": lambda f, b: cr.addmv(f[0], b, b[0]),
+    "addr": lambda f, b: cr.addr(f, b[0], b[1]),
+    "lerp": lambda f, b: cr.lerp(f, b, 0.3),
+    "cosine": lambda f, b: nn.functional.cosine_similarity(f, b),
+    "distance": lambda f, b: nn.functional.pairwise_distance(b, f),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_float32_first_keeps_the_others_digits(name: str) -> None:
+    """What stands behind it is not rounded on the way either."""
+    rng = np.random.default_rng(0)
+    f = cr.tensor(rng.normal(size=(4, 4)), dtype=cr.float32)
+    b = cr.tensor(rng.uniform(1, 2, size=(4, 4)), dtype=cr.bfloat16)
+    got, wanted = MIXED[name](f, b), MIXED[name](f.double(), b.double())
+    assert got.dtype is cr.float32
+    np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=0, atol=2e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,7 +19,7 @@ from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.engines import capabilities, load_engine, resolve_engine
-from chainrule.engines.xla import executable, lower
+from chainrule.engines.xla import backend, executable, lower
 from chainrule.engines.xla.control import NESTED
 from chainrule.errors import ArgumentError, EngineError
 from chainrule.graph.program import Entry, Program
@@ -278,3 +279,123 @@ def test_an_entry_without_inputs() -> None:
     (made,) = load_engine("xla", program).run("main", {}, steps=None, sizes={})
     assert made.numpy().tolist() == [2.0, 2.0, 2.0]
     assert "xla" in repr(made)
+
+
+def test_a_result_of_bfloat16_is_found_not_finite() -> None:
+    f = cr.compile(lambda x: x * 1, engine="xla")
+    for numbers, finite in (([1.0, np.nan], False), ([1.0, 2.0], True)):
+        made: Any = f(cr.tensor(numbers, dtype=cr.bfloat16))._stored_or_array("xla")
+        assert made.dtype.name == "bfloat16"
+        assert made.is_finite() is finite
+
+
+def test_errors_of_steps_that_were_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that is prepared anew says what its functions' records mean."""
+    monkeypatch.setattr(executable, "FUNCTIONS_AT_MOST", 2)
+    traced = trace_entry(
+        "pick",
+        lambda i: cr.arange(4.0)[i],
+        [Input("i", ArrayType((SymbolicDim("N"),), DType.int64), each=True)],
+    )
+    program = CompiledProgram([traced], engine="xla")
+    program.run("pick", {"i": [0]})
+    program.run("pick", {"i": [0, 1]})
+    program.run("pick", {"i": [[0], [1]]}, steps=2)
+    program.run("pick", {"i": [0, 1, 2]})  # the step of one row is forgotten here
+    with pytest.raises(ArgumentError, match="out of range"):
+        program.run("pick", {"i": [[0], [9]]}, steps=2)
+
+
+SWITCHES = {
+    "strict types": lambda: jax.numpy_dtype_promotion("strict"),
+    "no broadcasts": lambda: jax.numpy_rank_promotion("raise"),
+    "no jit": lambda: jax.disable_jit(),
+    "nan": lambda: jax.debug_nans(True),
+    "infinity": lambda: jax.debug_infs(True),
+    "no transfers": lambda: jax.transfer_guard("disallow"),
+}
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_the_users_switches(name: str, rng: np.random.Generator) -> None:
+    """What a user sets for JAX code of their own changes no program of ours."""
+    x = rng.normal(size=(6, 4)).astype(np.float32)
+    y = rng.integers(0, 3, 6)
+    with SWITCHES[name]():
+        program = training(6)
+        program.run("step", {"x": x[None], "y": y[None]}, steps=1)
+        with pytest.raises(ArgumentError, match="label"):
+            program.run("step", {"x": x, "y": y + 7})
+        loss = program.run("step", {"x": x * np.inf, "y": y})
+        assert np.isnan(np.asarray(loss))
+        known = next(iter(program.tensors.values()))
+        assert np.isnan(known.numpy()).any()
+        assert jax.config.jax_enable_x64 is False
+
+
+def test_the_device_that_a_user_chose() -> None:
+    code = """
+        import os
+        os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+        import jax
+        import chainrule as cr
+        other = jax.devices()[1]
+        with jax.default_device(other):
+            f = cr.compile(lambda x: x * 2, engine="xla")
+            print(f(f(cr.ones(2))).tolist())
+            print(f.programs[0].executable.placement.whole.device_set == {other})
+    """
+    assert run_python(code).splitlines() == ["[4.0, 4.0]", "True"]
+
+
+def test_a_step_larger_than_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before it has the state, which XLA would lose on the way."""
+    total = cr.tensor(np.zeros(3))
+
+    @cr.compile(engine="xla")
+    def step(x: cr.Tensor) -> cr.Tensor:
+        total.copy_(total + 1)
+        return (x[:, None] + x).sort(dim=0)[0].cumsum(0).max()
+
+    step(cr.ones(3))
+    monkeypatch.setattr(backend, "memory", lambda: 1 << 20)
+    with pytest.raises(EngineError, match="needs more memory than there is"):
+        step(cr.ones(2000))
+    assert total.tolist() == [1.0, 1.0, 1.0]
+    assert step(cr.ones(3)).item() == 6.0
+    assert total.tolist() == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_exceptions_of_any_signals_handler() -> None:
+    """They find the state before a step or behind it, though a step has taken it."""
+    total = cr.tensor(np.zeros(1000))
+
+    @cr.compile(engine="xla")
+    def step() -> cr.Tensor:
+        total.copy_(total + 1)
+        return total.sum()
+
+    class LateError(Exception):
+        """What the handler raises."""
+
+    def late(*__: object) -> None:
+        raise LateError
+
+    step()
+    met, before = 0, signal.signal(signal.SIGALRM, late)
+    try:
+        for i in range(150):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 + i * 1e-5)
+                while True:
+                    step()
+            except LateError:
+                met += 1
+            assert signal.getsignal(signal.SIGALRM) is late
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert met == 150
+    known = float(total[0])
+    assert step().item() == 1000 * (known + 1)

@@ -24,8 +24,8 @@ from chainrule.graph.program import Program
 from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
-from chainrule.util import validation
 from chainrule.util.pytree import unflatten
+from chainrule.util.validation import whole
 
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
@@ -382,13 +382,7 @@ class CompiledProgram:
         """
         if not self.traced[name].reads_the_same():
             raise _another_rule(name)
-        if steps is not None:
-            steps = validation.whole("steps", steps)
         arrays, sizes = self._checked_inputs(name, inputs, steps)
-        if steps is not None:
-            for k in self.traced[name].entry.each:
-                if k in arrays and arrays[k].shape[:1] != (steps,):
-                    raise _other_rows(name, k, arrays[k].shape, steps)
         outputs = self.entries[name].run(arrays, sizes, steps)
         return unflatten(self.traced[name].structure, outputs)
 
@@ -464,13 +458,14 @@ class CompiledProgram:
     ) -> tuple[dict[str, Any], Sizes]:
         """Return an entry point's inputs as the engine takes them, and named sizes."""
         traced = self.traced[name]
+        steps = None if steps is None else whole("steps", steps)
         arrays = {k: self._numbers(v) for k, v in inputs.items()}
         types = [(k, type(a), a.shape, a.dtype) for k, a in arrays.items()]
-        like = (name, steps is None, *types)
+        like = (name, steps, *types)
         sizes = self._fitting.get(like)
         if sizes is None:
             originals = dict(arrays)
-            sizes = self._check(traced, arrays, steps is not None)
+            sizes = self._check(traced, arrays, steps)
             if all(arrays[k] is a for k, a in originals.items()):  # as they came
                 if len(self._fitting) >= FITTING:
                     self._fitting.clear()
@@ -486,7 +481,7 @@ class CompiledProgram:
         return np.asarray(item)
 
     def _check(
-        self, traced: Traced, arrays: dict[str, Any], stacked: bool
+        self, traced: Traced, arrays: dict[str, Any], steps: int | None
     ) -> dict[str, int]:
         entry = traced.entry
         shapes: list[tuple[Shape, tuple[int, ...]]] = []
@@ -508,8 +503,18 @@ class CompiledProgram:
                 with np.errstate(over="ignore"):  # infinity is found in the results
                     array = np.asarray(array).astype(value.dtype.numpy)
                 arrays[name] = array
-            rows = stacked and name in entry.each
+            rows = steps is not None and name in entry.each
             shape = array.shape[1:] if rows else array.shape
+            if rows and array.shape[:1] != (steps,):
+                raise ShapeError(
+                    _(
+                        "{entry_name} needs a row of {name!r} for each step.",
+                        entry_name=entry.name,
+                        name=name,
+                    ),
+                    expected=f"({steps}, …)",
+                    got=str(array.shape),
+                )
             fits = len(shape) == len(value.shape) and all(
                 isinstance(want, SymbolicDim) or want == got
                 for want, got in zip(value.shape, shape)
@@ -526,16 +531,6 @@ class CompiledProgram:
                 )
             shapes.append((value.shape, shape))
         return solve_sizes(shapes)
-
-
-def _other_rows(
-    entry: str, name: str, shape: tuple[int, ...], steps: int
-) -> ShapeError:
-    return ShapeError(
-        _("{entry} takes a row of {name!r} for each step.", entry=entry, name=name),
-        expected=_("{n} rows", n=steps),
-        got=str(shape),
-    )
 
 
 def _another_rule(entry: str) -> ArgumentError:

@@ -45,7 +45,7 @@ __all__ = [
 
 def on_host(engine: str, array: Array) -> Buffer:
     """Store an array as an input for an engine that reads this process' memory."""
-    copy = np.ascontiguousarray(array)
+    copy = np.asarray(array, order="C")  # ascontiguousarray gives a number an axis
     return Buffer(engine, copy.shape, copy.dtype, copy)
 
 

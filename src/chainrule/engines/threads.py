@@ -210,6 +210,57 @@ _interrupting = _signal.default_int_handler
 uninterrupted = _Uninterrupted()
 
 
+_SIGNALS = tuple(sorted(map(int, _signal.valid_signals())))
+
+
+class undisturbed:  # noqa: N801 - used like a function
+    """A context manager that delays Python's handlers of signals to its block's end.
+
+    For a few calls that belong together, which take no longer than starting a run.
+    A second Ctrl-C is not delayed.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[tuple[int, Any]] = []
+        self._met: list[tuple[int, Any]] = []
+
+    def __enter__(self) -> None:
+        if threading.get_ident() != threading.main_thread().ident:
+            return  # which signals do not interrupt
+        try:
+            for number in _SIGNALS:
+                handler = _signal.getsignal(number)
+                if callable(handler):
+                    self._held.append((number, handler))
+                    _signal.signal(number, self._note)
+        except BaseException:  # of a handler that was not replaced yet
+            self._restore()
+            raise
+
+    def __exit__(self, *__: object) -> None:
+        try:
+            self._restore()
+        finally:
+            for number, frame in self._met:
+                _signal.getsignal(number)(number, frame)
+
+    def _restore(self) -> None:
+        try:
+            while self._held:
+                _signal.signal(*self._held[-1])
+                self._held.pop()
+        finally:  # also where a handler that is back already raises an exception
+            if self._held:
+                self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        again = any(number == other for other, __ in self._met)
+        if again and number == _signal.SIGINT:
+            dict(self._held)[number](number, frame)
+        elif not again:
+            self._met.append((number, frame))
+
+
 # -- NumPy's own threads ---------------------------------------------------------------
 
 #: A product of at most so many multiplications is one thread's work for OpenBLAS too.

@@ -76,7 +76,7 @@ def explain(
     Raises:
         ArgumentError: no model, x, y or loss; an unknown ``layer`` or composite.
         ShapeError: x, y, the model and the loss do not fit together.
-        DTypeError: parameters or x of bfloat16.
+        DTypeError: parameters or x of bfloat16, or products within ``autocast``.
         NonFiniteError: NaN or infinity among x, y or the parameters, or in the loss.
 
     >>> import chainrule as cr

@@ -105,7 +105,7 @@ def run_step(
     Raises:
         ArgumentError: where something is missing; what is no composite of this step.
         ShapeError: where shapes do not fit.
-        DTypeError: parameters or x of bfloat16.
+        DTypeError: parameters or x of bfloat16, or products within ``autocast``.
         NonFiniteError: NaN or infinity in x, y, a parameter or the loss.
     """
     xs, y_array = _samples(model, x, y, loss)
@@ -158,6 +158,7 @@ def run_step(
     try:
         with targets_checked():  # the rehearsal has seen them
             traced = trace_entry("explain", step, inputs, names)
+            _refuse_rounded(traced.entry.graph)
     except ShapeError as error:
         raise ShapeError(
             _(
@@ -419,6 +420,18 @@ def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
                 expected=_("finite numbers in x, y and the parameters"),
                 got=f"{name}{list(at)} = {array[at]}",
                 fix=_("smaller numbers, or a smaller learning rate before this step"),
+            )
+
+
+def _refuse_rounded(graph: Graph) -> None:
+    """Raise an error if a step rounds to bfloat16: no formula says that it does."""
+    for node in graph.nodes_within():
+        if any(v is not None and v.dtype is DType.bfloat16 for v in node.outputs):
+            raise DTypeError(
+                _("Numbers of bfloat16 are too short to follow a formula by."),
+                expected="float32 or float64",
+                got=_("{dtype} of {name}", dtype="bfloat16", name=node.scope or node),
+                fix="with cr.autocast(enabled=False): …",
             )
 
 

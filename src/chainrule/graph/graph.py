@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from chainrule.graph.node import Node, Value
@@ -55,6 +55,14 @@ class Graph:
             for value in node.outputs:
                 if value is not None:
                     yield value
+
+    def nodes_within(self) -> Iterator[Node]:
+        """Yield every node of the graph, and of the bodies that its nodes have."""
+        for node in self.nodes:
+            yield node
+            for attr in node.attrs.values():
+                if isinstance(attr, Graph):
+                    yield from attr.nodes_within()
 
     def __str__(self) -> str:
         from chainrule.graph.text_writer import to_text  # when a graph is printed

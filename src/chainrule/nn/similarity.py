@@ -21,7 +21,7 @@ from chainrule.nn.module import Module, Parameter
 from chainrule.nn.normalization import normalize
 from chainrule.nn.parameter import drawn
 from chainrule.operations.arguments import axis_of
-from chainrule.operations.narrow import in_single
+from chainrule.operations.narrow import in_single, wide
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
@@ -173,7 +173,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
     >>> cosine_similarity([[1.0, 0.0]], [[1.0, 1.0]])
     tensor([0.70710677])
     """
-    a, b = broadcast_arrays(x1, x2)
+    a, b = broadcast_arrays(wide(x1), wide(x2))
     dim = integer("cosine_similarity", "dim", dim)
     if not a.ndim:
         axis_of((1,), dim)

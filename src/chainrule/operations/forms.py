@@ -198,11 +198,15 @@ class Forms:
                         x = x._value
                     else:
                         x = x.value
-                    if x.dtype is NARROW and wide:
+                    if wide and (
+                        x.dtype is NARROW
+                        or (args and has_narrow(args))
+                        or (kwargs and has_narrow(kwargs.values()))
+                    ):
                         return wrap(computed(item, function, (x, *args), kwargs))
                     if floats and not x.dtype.is_float:
                         x = floating(x)
-                elif wide and has_narrow((x, *args)):
+                elif wide and has_narrow((x, *args, *kwargs.values())):
                     return wrap(computed(item, function, (x, *args), kwargs))
                 return wrap(function(x, *args, **kwargs))
             except (ChainruleError, FloatingPointError):
@@ -257,9 +261,8 @@ class Forms:
                 if len(args) < converted or not known.issuperset(kwargs):
                     args, kwargs = item.arranged(args, kwargs)
                 x, values = convert(args)
-                if wide and (
-                    values[0].dtype is NARROW if converted else has_narrow(args)
-                ):
+                given = values if converted else args
+                if wide and has_narrow((*given, *kwargs.values())):
                     whole = _whole(function, convert)
                     return finish(x, None, computed(item, whole, args, kwargs))
                 result = function(*values, **kwargs)

@@ -34,7 +34,7 @@ from chainrule.primitives.reduce import argmax
 from chainrule.primitives.trigonometry import cos_turn
 from chainrule.random.generator import Generator, bits, drawing
 from chainrule.random.large_draws import BLOCK, draw_large
-from chainrule.tensor import Tensor, as_tensor, tensor, wrap
+from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
 
@@ -252,12 +252,14 @@ def normal(
             fix="mean + std * cr.randn_like(mean), or normal(mean.detach(), …)",
         )
     with no_grad():
-        like = sum((p * 0 for p in parts), tensor(0.0, dtype=dtype)) if parts else None
+        zeros = [p * 0.0 for p in parts]
+        like = sum(zeros[1:], zeros[0]) if zeros else None
         shape = _sizes((size,)) if size is not None else ()
         if like is not None:
             shape = shape if size is not None else like.shape
             dtype = dtype or like.dtype
-        drawn = randn(shape, dtype=dtype) * std + mean
+        kind = _real(dtype)
+        drawn = randn(shape, dtype=single(kind)) * std + mean
         if isinstance(std, Tensor):
             fix = _("std = log_std.exp(), or abs(std)")
         else:
@@ -265,7 +267,7 @@ def normal(
         deviation = as_tensor(std)
         value = _only_if(
             (deviation >= 0).all(),
-            drawn.value,
+            astype(drawn.value, kind),
             _("normal draws with a standard deviation, and it is negative."),
             _("std ≥ 0"),
             fix,

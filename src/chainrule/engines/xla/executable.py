@@ -17,9 +17,15 @@ import numpy as np
 
 from chainrule.engines.contract import Buffer
 from chainrule.engines.spread import Spread
-from chainrule.engines.threads import uninterrupted
+from chainrule.engines.threads import undisturbed
 from chainrule.engines.xla.backend import Array as DeviceArray
-from chainrule.engines.xla.backend import jax, jnp, need_home, wide
+from chainrule.engines.xla.backend import (
+    jax,
+    jnp,
+    need_home,
+    need_room,
+    wide,
+)
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.lower import need_lowerings
 from chainrule.engines.xla.placement import Placement, whole
@@ -28,7 +34,7 @@ from chainrule.engines.xla.steps import Step
 from chainrule.graph.interpret import at_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import Sizes
+from chainrule.graph.types import Sizes, as_dtype
 from chainrule.text import _
 
 #: Compiled functions kept: of each entry point, size and block; the oldest goes first.
@@ -78,7 +84,7 @@ class DeviceBuffer(Buffer):
 
     def is_finite(self) -> bool:
         """Return whether no element is NaN or infinite, found where the array lies."""
-        if self.dtype.kind != "f":
+        if not as_dtype(self.dtype).is_float:  # bfloat16 has no kind of NumPy's
             return True
         with wide(), together():
             return bool(jnp.isfinite(self.data).all())
@@ -169,7 +175,11 @@ class XlaExecutable:
         if key not in self._steps:
             started = time.perf_counter()
             if len(self._steps) >= FUNCTIONS_AT_MOST:
-                self._steps.pop(next(iter(self._steps)))
+                gone = next(iter(self._steps))
+                del self._steps[gone]
+                # Its functions' records mean errors that this step has noted.
+                for other in [k for k in self._compiled if k[:2] == gone]:
+                    del self._compiled[other]
             whole = self.entries[entry]
             graph = at_sizes(whole.graph, sizes)
             self._steps[key] = Step(whole, graph)
@@ -185,6 +195,7 @@ class XlaExecutable:
             if len(self._compiled) >= FUNCTIONS_AT_MOST:
                 self._compiled.pop(next(iter(self._compiled)))
             known = self._compile(step, block, args)
+            need_room(step.entry.name, known, self.placement.device)
             self._compiled[key] = known
             self.seconds_compile += time.perf_counter() - started
         return known
@@ -269,7 +280,7 @@ class XlaExecutable:
             inputs, *rest = self._spread(step, *args[2:])
             args = (replaced, kept, inputs, *rest)
         function = self._function(step, key, block, args)
-        with uninterrupted:  # or the old state would be gone, and the new one lost
+        with undisturbed():  # or the old state would be gone, and the new one lost
             new, outputs, completed, record = function(*args)
             state.update(zip(step.replaced, new, strict=True))
         return outputs, completed, record

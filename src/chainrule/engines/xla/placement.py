@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.spread import DATA, Axes, Spread
-from chainrule.engines.xla.backend import Array, jax
+from chainrule.engines.xla.backend import Array, default_device, jax
 from chainrule.errors import ArgumentError, EngineError
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, Dim, SymbolicDim
@@ -73,6 +73,7 @@ class Placement:
 
     Attributes:
         single: where everything is on one device of one process.
+        device: the device, or one of this process' devices in the mesh.
         whole: the sharding of what every device has.
         mesh: the devices, with names of axes; None where ``single``.
 
@@ -86,7 +87,8 @@ class Placement:
             spread = Spread("all")
         self.single = spread is None
         self.mesh: Any = None
-        self.whole: Sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        self.device = default_device()
+        self.whole: Sharding = jax.sharding.SingleDeviceSharding(default_device())
         self._state: dict[str, Sharding] = {}
         self._inputs: dict[str, Axes] = {}
         if spread is None:
@@ -100,6 +102,7 @@ class Placement:
             devices=devices,
         )
         self.whole = NamedSharding(self.mesh, PartitionSpec())
+        self.device = next(iter(self.whole.addressable_devices))
         self._data = sizes.get(DATA, 1)
         self._divide(program, spread.sharding)
 

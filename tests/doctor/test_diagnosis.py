@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,48 @@ def test_few_rows(rows: int) -> None:
     assert "held-out rows" in found.not_examined
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_row_right_or_wrong_is_chance(label: int) -> None:
+    data = Dataset(np.ones((1, 3), np.float32), np.array([label]), classes=2)
+    found = diagnose(examples.mlp(3), data, optimizer=optim.SGD(lr=0.001), epochs=2)
+    assert found.healthy, str(found)
+
+
+def test_numbers_that_overflow_warn_nobody() -> None:
+    made = examples.moons()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = diagnose(rows=(np.asarray(made.x[:], np.float64) * 1e300, made.y))
+    assert not found.healthy
+
+
+class _Locked(nn.Module):
+    def __init__(self) -> None:
+        self.inner = examples.mlp()
+        self.lock = threading.Lock()
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.inner(x)
+
+
+def test_a_model_that_cannot_be_copied_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="cannot copy the Trainer") as caught:
+        diagnose(_Locked())
+    assert "lock" in str(caught.value)
+
+
+def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:
+    model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(8, 2))
+    assert "after 0 steps" in diagnose(model).examined["trial run"]
+
+
+@pytest.mark.parametrize("lr", [1e-5, 1e-7, 1e-9])
+def test_a_rate_that_is_too_small_by_orders_of_magnitude(lr: float) -> None:
+    found = diagnose(optimizer=optim.SGD(lr=lr))
+    assert found.findings[0].code == "learning-rate-too-small", str(found)
+    assert not found.healthy
+
+
 def test_a_stream_is_looked_at_in_its_first_rows() -> None:
     moons = examples.moons()
     found = diagnose(rows=Stream(lambda: iter([*moons])))
@@ -190,6 +234,22 @@ def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(found) == ["constant-columns"]
     assert str(found).startswith("Interrupted")
     assert "rest" in found.not_examined
+
+
+def test_ctrl_c_ends_the_fixes_and_keeps_the_findings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*args: Any, **given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    found = diagnose(optimizer=optim.SGD(lr=100.0))
+    before = codes(found)
+    assert before
+    monkeypatch.setattr(cases, "run", interrupted)
+    assert found.fix() == []
+    assert found.interrupted
+    assert "rest" in found.not_examined
+    assert codes(found) == before
 
 
 @pytest.mark.parametrize(
@@ -282,6 +342,17 @@ def test_json_html_and_text(tmp_path: Path) -> None:
     assert wanted | {"confidence"} <= document["findings"][0].keys()
     with language("zh-TW"):
         assert "learning-rate-too-large" in str(found)
+
+
+def test_numbers_that_are_none_are_data_for_json() -> None:
+    made = examples.moons()
+    found = diagnose(rows=Dataset(made.x[:] * np.float32(1e30), made.y, classes=2))
+    assert any(
+        isinstance(v, float) and not np.isfinite(v)
+        for f in found.findings
+        for v in f.evidence.values()
+    )
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_names_of_people_are_escaped() -> None:

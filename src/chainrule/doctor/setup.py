@@ -115,8 +115,23 @@ class Setup:
     def of(
         cls, trainer: Trainer, train: Dataset, held_out: Dataset, epochs: int, size: int
     ) -> Setup:
-        """Return the setup of a Trainer: a deep copy of its parts."""
-        copy = deepcopy(trainer)
+        """Return the setup of a Trainer: a deep copy of its parts.
+
+        Raises:
+            ArgumentError: a part that cannot be copied.
+        """
+        try:
+            copy = deepcopy(trainer)
+        except Exception as error:
+            raise ArgumentError(
+                _("The doctor cannot copy the Trainer, and tries nothing on itself."),
+                expected=_("a model, a loss and an optimizer that deepcopy copies"),
+                got=f"{type(error).__name__}: {error}"[:200],
+                fix=_(
+                    "keep locks, open files and connections out of the model and the "
+                    "loss, or give their class a __deepcopy__"
+                ),
+            ) from error
         plan = copy.plan
         return cls(
             copy.model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import threading
 import warnings
@@ -24,6 +25,7 @@ from chainrule.doctor import (
 )
 from chainrule.doctor import case as cases
 from chainrule.doctor.diagnosis import ranked
+from chainrule.doctor.setup import Setup
 from chainrule.errors import ArgumentError
 from chainrule.text.languages import language
 
@@ -31,6 +33,10 @@ from chainrule.text.languages import language
 def diagnose(*args: Any, **given: Any) -> Diagnosis:
     trainer, data, more = examples.example(*args, **given)
     return cr.diagnose(trainer, data, **more)
+
+
+def _unchanged(x: Any, y: Any, *rest: Any) -> Any:
+    return x, y
 
 
 def codes(diagnosis: Diagnosis) -> list[str]:
@@ -64,6 +70,45 @@ def test_a_trained_trainer_is_examined_from_new_weights() -> None:
     assert found.findings[0].code == "learning-rate-too-large"
     assert found.case is not None
     assert found.case.setup.epochs == 20
+
+
+def test_trial_runs_have_what_the_trainer_was_given() -> None:
+    """Whatever a Trainer takes is that of the copies, but for what only reports."""
+    options = {
+        "loss_weights": None,
+        "seed": 3,
+        "threads": 2,
+        "batch_transform": _unchanged,
+        "ema_decay": 0.5,
+        "precision": "bf16-mixed",
+        "sharding": {"x": ("data", None)},
+        "mesh": {"data": 1},
+        "devices": 1,
+    }
+    given = inspect.signature(cr.Trainer).parameters
+    parts = {"model", "loss", "optimizer", "engine", "metrics", "probes"}
+    assert given.keys() - parts == options.keys()
+    spread = ("devices", "mesh", "sharding")
+    options = {k: v for k, v in options.items() if k not in spread}
+    trainer = cr.Trainer(
+        examples.mlp(),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=0.01),
+        engine="numpy",
+        **options,  # type: ignore[arg-type]
+    )
+    rows = examples.moons()
+    # No engine that is always there spreads: what would be handed on is looked at.
+    assert set(spread) < trainer.resources.keys()
+    setup = Setup.of(trainer, rows, rows, 1, 32)
+    assert setup.resources == trainer.resources
+    copy = setup.trainer()
+    assert copy.precision == "bf16-mixed"
+    assert (copy.seed, copy.threads) == (3, 2)
+    assert copy.average is not None
+    assert copy.average.decay == 0.5
+    assert copy.batch_transform is not None
+    assert copy.resources == trainer.resources
 
 
 # -- the same again --------------------------------------------------------------------
@@ -132,10 +177,11 @@ def test_one_row_right_or_wrong_is_chance(label: int) -> None:
 
 def test_numbers_that_overflow_warn_nobody() -> None:
     made = examples.moons()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         found = diagnose(rows=(np.asarray(made.x[:], np.float64) * 1e300, made.y))
     assert not found.healthy
+    assert [str(w.message) for w in caught] == []
 
 
 class _Locked(nn.Module):

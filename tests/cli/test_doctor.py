@@ -83,6 +83,13 @@ def test_bad_input_is_a_message(
     assert "Traceback" not in shown
 
 
+def test_a_name_of_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["doctor", "mnits"]) != 0
+    said = capsys.readouterr().err
+    assert "nothing called 'mnits'" in said
+    assert "mnist" in said
+
+
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["doctor", "--list"]) == 0
     assert "learning-rate-too-large (learning-rate)" in capsys.readouterr().out

@@ -68,7 +68,7 @@ def test_a_run_is_diagnosed_as_it_began(
     ("words", "message"),
     [
         (["doctor", "gan"], "no single supervised loss"),
-        (["doctor", "nowhere"], "cannot be read"),
+        (["doctor", "nowhere"], "nothing called 'nowhere'"),
         (["doctor", "nowhere.toml"], ""),
         (["doctor"], "Missing argument"),
         (["doctor", "well.toml", "--seconds", "0"], ""),

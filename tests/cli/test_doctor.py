@@ -68,7 +68,7 @@ def test_a_run_is_diagnosed_as_it_began(
     ("words", "message"),
     [
         (["doctor", "gan"], "no single supervised loss"),
-        (["doctor", "nowhere"], "cannot be read"),
+        (["doctor", "nowhere"], "nothing called 'nowhere'"),
         (["doctor", "nowhere.toml"], ""),
         (["doctor"], "Missing argument"),
         (["doctor", "well.toml", "--seconds", "0"], ""),
@@ -81,6 +81,13 @@ def test_bad_input_is_a_message(
     shown = capsys.readouterr().err
     assert message in shown
     assert "Traceback" not in shown
+
+
+def test_a_name_of_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["doctor", "mnits"]) != 0
+    said = capsys.readouterr().err
+    assert "nothing called 'mnits'" in said
+    assert "mnist" in said
 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from chainrule.doctor import (
 )
 from chainrule.doctor import case as cases
 from chainrule.doctor.diagnosis import ranked
+from chainrule.doctor.setup import Setup
 from chainrule.errors import ArgumentError
 from chainrule.text.languages import language
 
@@ -29,6 +33,10 @@ from chainrule.text.languages import language
 def diagnose(*args: Any, **given: Any) -> Diagnosis:
     trainer, data, more = examples.example(*args, **given)
     return cr.diagnose(trainer, data, **more)
+
+
+def _unchanged(x: Any, y: Any, *rest: Any) -> Any:
+    return x, y
 
 
 def codes(diagnosis: Diagnosis) -> list[str]:
@@ -62,6 +70,45 @@ def test_a_trained_trainer_is_examined_from_new_weights() -> None:
     assert found.findings[0].code == "learning-rate-too-large"
     assert found.case is not None
     assert found.case.setup.epochs == 20
+
+
+def test_trial_runs_have_what_the_trainer_was_given() -> None:
+    """Whatever a Trainer takes is that of the copies, but for what only reports."""
+    options = {
+        "loss_weights": None,
+        "seed": 3,
+        "threads": 2,
+        "batch_transform": _unchanged,
+        "ema_decay": 0.5,
+        "precision": "bf16-mixed",
+        "sharding": {"x": ("data", None)},
+        "mesh": {"data": 1},
+        "devices": 1,
+    }
+    given = inspect.signature(cr.Trainer).parameters
+    parts = {"model", "loss", "optimizer", "engine", "metrics", "probes"}
+    assert given.keys() - parts == options.keys()
+    spread = ("devices", "mesh", "sharding")
+    options = {k: v for k, v in options.items() if k not in spread}
+    trainer = cr.Trainer(
+        examples.mlp(),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=0.01),
+        engine="numpy",
+        **options,  # type: ignore[arg-type]
+    )
+    rows = examples.moons()
+    # No engine that is always there spreads: what would be handed on is looked at.
+    assert set(spread) < trainer.resources.keys()
+    setup = Setup.of(trainer, rows, rows, 1, 32)
+    assert setup.resources == trainer.resources
+    copy = setup.trainer()
+    assert copy.precision == "bf16-mixed"
+    assert (copy.seed, copy.threads) == (3, 2)
+    assert copy.average is not None
+    assert copy.average.decay == 0.5
+    assert copy.batch_transform is not None
+    assert copy.resources == trainer.resources
 
 
 # -- the same again --------------------------------------------------------------------
@@ -119,6 +166,49 @@ def test_few_rows(rows: int) -> None:
     data = Dataset(np.eye(3)[:rows], np.arange(rows) % 2, classes=2)
     found = diagnose(examples.mlp(3), data, epochs=5)
     assert "held-out rows" in found.not_examined
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_row_right_or_wrong_is_chance(label: int) -> None:
+    data = Dataset(np.ones((1, 3), np.float32), np.array([label]), classes=2)
+    found = diagnose(examples.mlp(3), data, optimizer=optim.SGD(lr=0.001), epochs=2)
+    assert found.healthy, str(found)
+
+
+def test_numbers_that_overflow_warn_nobody() -> None:
+    made = examples.moons()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = diagnose(rows=(np.asarray(made.x[:], np.float64) * 1e300, made.y))
+    assert not found.healthy
+    assert [str(w.message) for w in caught] == []
+
+
+class _Locked(nn.Module):
+    def __init__(self) -> None:
+        self.inner = examples.mlp()
+        self.lock = threading.Lock()
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.inner(x)
+
+
+def test_a_model_that_cannot_be_copied_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="cannot copy the Trainer") as caught:
+        diagnose(_Locked())
+    assert "lock" in str(caught.value)
+
+
+def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:
+    model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(8, 2))
+    assert "after 0 steps" in diagnose(model).examined["trial run"]
+
+
+@pytest.mark.parametrize("lr", [1e-5, 1e-7, 1e-9])
+def test_a_rate_that_is_too_small_by_orders_of_magnitude(lr: float) -> None:
+    found = diagnose(optimizer=optim.SGD(lr=lr))
+    assert found.findings[0].code == "learning-rate-too-small", str(found)
+    assert not found.healthy
 
 
 def test_a_stream_is_looked_at_in_its_first_rows() -> None:
@@ -190,6 +280,22 @@ def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(found) == ["constant-columns"]
     assert str(found).startswith("Interrupted")
     assert "rest" in found.not_examined
+
+
+def test_ctrl_c_ends_the_fixes_and_keeps_the_findings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*args: Any, **given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    found = diagnose(optimizer=optim.SGD(lr=100.0))
+    before = codes(found)
+    assert before
+    monkeypatch.setattr(cases, "run", interrupted)
+    assert found.fix() == []
+    assert found.interrupted
+    assert "rest" in found.not_examined
+    assert codes(found) == before
 
 
 @pytest.mark.parametrize(
@@ -282,6 +388,17 @@ def test_json_html_and_text(tmp_path: Path) -> None:
     assert wanted | {"confidence"} <= document["findings"][0].keys()
     with language("zh-TW"):
         assert "learning-rate-too-large" in str(found)
+
+
+def test_numbers_that_are_none_are_data_for_json() -> None:
+    made = examples.moons()
+    found = diagnose(rows=Dataset(made.x[:] * np.float32(1e30), made.y, classes=2))
+    assert any(
+        isinstance(v, float) and not np.isfinite(v)
+        for f in found.findings
+        for v in f.evidence.values()
+    )
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_names_of_people_are_escaped() -> None:

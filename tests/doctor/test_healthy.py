@@ -87,3 +87,27 @@ def test_tables(name: str) -> None:
     )
     found = cr.diagnose(trainer, rows, **given)
     assert found.healthy, str(found)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 8, 9])
+@pytest.mark.parametrize("rows", [12, 20])
+@pytest.mark.parametrize("noise", [0.0, 0.7])
+@pytest.mark.parametrize("task", ["quantities", "binary"])
+def test_a_few_held_out_rows_prove_nothing(
+    seed: int, rows: int, noise: float, task: str
+) -> None:
+    """Two or four held-out rows are missed by chance, by runs that fit their data."""
+    r = np.random.default_rng(seed)
+    x = r.normal(size=(rows, 3)).astype(np.float32)
+    z = x[:, :1] - x[:, 1:2] + noise * r.normal(size=(rows, 1))
+    y = (z - z.mean()) / z.std() if task == "quantities" else z > 0
+    cr.manual_seed(seed)
+    trainer, given, plan = examples.example(
+        nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 1)),
+        Dataset(x, y.astype(np.float32)),
+        loss=nn.MSELoss() if task == "quantities" else nn.BCEWithLogitsLoss(),
+        epochs=50,
+        batch_size=8,
+    )
+    found = cr.diagnose(trainer, given, **plan)
+    assert found.healthy, str(found)

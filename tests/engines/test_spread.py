@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -25,9 +26,11 @@ def test_nothing_is_asked_for() -> None:
 def test_a_number_all_or_a_mesh() -> None:
     assert spread_over("xla", True, 4) == Spread(4)
     assert spread_over("xla", True, "all") == Spread("all")
+    assert spread_over("xla", True, np.int64(4)) == Spread(4)
     mesh = {"data": 2, "model": 3}
     assert spread_over("xla", True, None, mesh) == Spread(6, mesh)
     assert spread_over("xla", True, 6, mesh) == Spread(6, mesh)
+    assert spread_over("xla", True, "all", mesh) == Spread("all", mesh)
     rows = {"*.weight": ["model", None]}
     made = spread_over("xla", True, None, mesh, rows)
     assert made is not None
@@ -41,6 +44,9 @@ def test_a_number_all_or_a_mesh() -> None:
         ({"devices": 1.5}, "number of devices"),
         ({"devices": True}, "number of devices"),
         ({"devices": "some"}, "number of devices"),
+        ({"devices": np.array([2])}, "number of devices"),
+        ({"devices": np.array([2, 2])}, "number of devices"),
+        ({"mesh": {"data": "all"}}, "of at least 1\n"),
         ({"mesh": {}}, "dictionary of the sizes"),
         ({"mesh": [2, 2]}, "dictionary of the sizes"),
         ({"mesh": {"data": 0}}, "number of devices"),

@@ -129,6 +129,7 @@ def main() -> None:
         "spread": [double(ones).numpy().tolist(), fixed(ones).numpy().tolist()],
         "fifths": double(cr.ones(5, 3)).numpy().tolist(),
         "many": refused(devices=5),
+        "all": refused(devices="all", mesh={"data": 2}),
         "odd_axis": refused(mesh={"model": 3}, sharding={"0.weight": ("model",)}),
         "axis": refused(mesh={"data": 4}, sharding={"0.weight": ("model",)}),
         "unnamed": refused(devices=4, sharding={"no.such": ("data",)}),

@@ -68,6 +68,7 @@ def test_weights_and_moments_are_divided(divided: dict[str, Any]) -> None:
 def test_what_cannot_be_is_refused(facts: dict[str, Any]) -> None:
     assert "devices of at most 4" in facts["many"]
     assert "xla_force_host_platform_device_count=5" in facts["many"]
+    assert "expected: sizes whose product is 4" in facts["all"]
     assert "'0.weight' does not divide over the mesh" in facts["odd_axis"]
     assert "axes of the mesh: data" in facts["axis"]
     assert "Nothing is called 'no.such'" in facts["unnamed"]

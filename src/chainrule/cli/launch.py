@@ -31,6 +31,12 @@ Examples:
 #: Seconds that the others have to end by themselves once one has failed, and then to
 #: end when they are told to.
 GRACE, TOLD = 20.0, 10.0
+#: The signals that are handed on, such as that of a terminal which is closed.
+_ENDING = [
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP")
+    if hasattr(signal, name)
+]
 
 
 @cli.command(
@@ -106,18 +112,21 @@ class Launched:
 
     def _relay(self, number: int, pipe: Any, to: str) -> None:
         """Show the lines of a process behind its number."""
-        for line in pipe:
-            stream: TextIO | None = getattr(sys, to)
-            with self._write, contextlib.suppress(OSError, ValueError):
-                if stream is not None:
-                    stream.write(f"[{number}] {line}")
-                    stream.flush()
+        with pipe:
+            for line in pipe:
+                stream: TextIO | None = getattr(sys, to)
+                with self._write, contextlib.suppress(OSError, ValueError):
+                    if stream is not None:
+                        said = line.removesuffix("\n")  # the last one may have none
+                        stream.write(f"[{number}] {said}\n")
+                        stream.flush()
 
     def run(self) -> int:
         """Wait for all processes; return the exit code of the first that failed."""
         before = {}
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before[number] = signal.signal(number, self._forward)
+        for number in _ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                before[number] = signal.signal(number, self._forward)
         try:
             return self._wait()
         finally:
@@ -159,8 +168,9 @@ class Launched:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        until = time.monotonic() + TOLD  # a child of theirs may keep a pipe open
         for reader in self._readers:
-            reader.join(TOLD)
+            reader.join(max(0.0, until - time.monotonic()))
 
 
 def _said(number: int, code: int) -> str:

@@ -24,6 +24,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 from chainrule.doctor.case import Case
 from chainrule.doctor.diagnosis import Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
@@ -75,7 +77,8 @@ def diagnose(
         ``fix()``, ``save(path)``.
 
     Raises:
-        ArgumentError: something that is no Trainer, or numbers out of range.
+        ArgumentError: something that is no Trainer, or one that cannot be copied;
+            numbers out of range.
 
     >>> import chainrule as cr
     >>> from chainrule import nn, optim
@@ -118,7 +121,8 @@ def examine(case: Case, seed: int) -> Diagnosis:
         for symptom in registered():
             if case.refused is not None and symptom.stage > 0:
                 break
-            with warnings.catch_warnings():  # findings say what warnings would
+            # Findings say what warnings would.
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore", ChainruleWarning)
                 found = symptom.look(case)
             if found is not None:

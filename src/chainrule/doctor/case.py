@@ -28,6 +28,8 @@ from chainrule.util.pytree import leaves
 
 #: The factors of a short range test of rates.
 FACTORS = (0.001, 0.01, 0.1, 10.0, 100.0)
+#: Further ones, as long as the highest so far is no worse than the asked rate.
+HIGHER = (1e4, 1e6, 1e8)
 
 
 class Case(Subject):
@@ -76,7 +78,9 @@ class Case(Subject):
         self.budget.takes(setup.steps * self.step_cost)
         record = run(setup, PROBES, watch=True)
         self.examined["trial run"] = (
-            _("all of the {n:,} steps that were asked for", n=setup.steps)
+            _("it ended in an error, after {n:,} steps", n=len(record.losses))
+            if record.error is not None
+            else _("all of the {n:,} steps that were asked for", n=setup.steps)
             if self.complete
             else _(
                 "{n:,} of the {all:,} steps that were asked for",
@@ -159,8 +163,11 @@ class Case(Subject):
         n = min(SCORED, len(self.setup.held_out))
         a, b = (self.baseline if s is None else s for s in (before, after))
         if self.metric == "accuracy":
+            # Two hits and two misses more: of a few rows, all or none right is chance.
+            a, b = ((s * n + 2) / (n + 4) for s in (a, b))
             return math.sqrt(max(a * (1 - a) + b * (1 - b), 0.0) / n)
-        return 2 * max(1 - max(a, b), 0.0) / math.sqrt(n)
+        # A mean of n squares of normal numbers has a relative error of √(2/n).
+        return math.sqrt(2 / n) * math.hypot(1 - a, 1 - b)
 
     def compare(self, *changes: Change) -> Comparison | None:
         """Return what the best of alternative changes does, measured on copies.
@@ -265,9 +272,22 @@ class Case(Subject):
             change = rate_times(self.setup, factor)
             record = run(self.prepared(*([change] if change else []), steps=steps))
             found[factor] = record.loss_at_end()
+        for factor in HIGHER:
+            top = found[max(found)]
+            change = rate_times(self.setup, factor)
+            if not top <= found[1.0] < math.inf or change is None:
+                break
+            if not self.budget.takes(steps * self.step_cost):
+                self.not_examined["rates"] = _(
+                    "rates above {top:,.0f} times yours: the budget is spent",
+                    top=max(found),
+                )
+                break
+            found[factor] = run(self.prepared(change, steps=steps)).loss_at_end()
         self.examined["rates"] = _(
-            "{n} rates from 1/1,000 to 100 times yours, {k} steps each",
+            "{n} rates from 1/1,000 to {top:,.0f} times yours, {k} steps each",
             n=len(found),
+            top=max(found),
             k=steps,
         )
         return dict(sorted(found.items()))
@@ -348,13 +368,16 @@ class Case(Subject):
         """Whether a complete trial finds almost nothing where simple means find much.
 
         Less than a quarter of what the nearest neighbours find beyond a constant
-        answer, which must be twice what counts as sick.
+        answer, which must be twice what counts as sick; and beyond chance, for so few
+        or many held-out rows.
         """
         signal = self.signal
         if signal is None or not self.complete or self.trial.error is not None:
             return False
         there = signal - self.baseline
         found = (self.baseline if self.score is None else self.score) - self.baseline
+        if there - found <= 2 * self.noise(self.score, signal):
+            return False
         return there > 2 * evidence.SICK[self.metric] and found < 0.25 * there
 
 

@@ -61,7 +61,7 @@ class Diagnosis:
         """Try the findings' changes, one at a time, on copies, over several seeds.
 
         The user's Trainer is not touched. Scores are those of held-out rows after as
-        many steps with and without the change.
+        many steps with and without the change. Ctrl-C ends it with what was tried.
 
         Returns:
             The fixes, the best first; empty where no finding has a change.
@@ -70,6 +70,15 @@ class Diagnosis:
         self.fixes = []
         if case is None or case.refused is not None:
             return []
+        try:
+            self._try_all(case)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.not_examined["rest"] = _("it was interrupted")
+        self.fixes.sort(key=lambda f: -f.comparison.gain)
+        return self.fixes
+
+    def _try_all(self, case: Case) -> None:
         tried: set[str] = set()
         for found in self.findings:
             change = found.change
@@ -93,12 +102,10 @@ class Diagnosis:
                 case.complete,
             )
             self.fixes.append(Fix(found.code, compared, steps))
-        self.fixes.sort(key=lambda f: -f.comparison.gain)
-        return self.fixes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the diagnosis as data for JSON."""
-        return {
+        """Return the diagnosis as data for JSON; None for what is no number."""
+        found: dict[str, Any] = {
             "healthy": self.healthy,
             "seconds": self.seconds,
             "findings": [f.to_dict() for f in self.findings],
@@ -108,6 +115,7 @@ class Diagnosis:
             "seed": self.seed,
             "interrupted": self.interrupted,
         }
+        return numbers.plain(found)
 
     def save(self, path: Any) -> None:
         """Write the diagnosis as one JSON file, to hand to somebody else.

@@ -7,7 +7,7 @@ trial run has a deep copy of its own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,8 +37,9 @@ class Setup:
     """What is trained, on what, how long: a Trainer's parts and a plan.
 
     Attributes:
-        model, loss, loss_weights, optimizer, engine, seed, threads, transform, decay:
+        model, loss, loss_weights, optimizer, engine, seed, transform, decay, precision:
             as the Trainer was given them.
+        resources: its threads, devices, mesh and sharding.
         train: the training rows.
         held_out: rows that are not trained on.
         epochs, batch_size: the plan.
@@ -51,9 +52,10 @@ class Setup:
     optimizer: RuleOptimizer
     engine: Any
     seed: int
-    threads: int | None
+    resources: Mapping[str, Any]
     transform: Any
     decay: float | None
+    precision: Any
     train: Dataset
     held_out: Dataset
     epochs: int
@@ -106,7 +108,8 @@ class Setup:
             probes=probes,
             engine=self.engine,
             seed=self.seed,
-            threads=self.threads,
+            precision=self.precision,
+            **self.resources,
             batch_transform=self.transform,
             ema_decay=self.decay,
         )
@@ -115,8 +118,23 @@ class Setup:
     def of(
         cls, trainer: Trainer, train: Dataset, held_out: Dataset, epochs: int, size: int
     ) -> Setup:
-        """Return the setup of a Trainer: a deep copy of its parts."""
-        copy = deepcopy(trainer)
+        """Return the setup of a Trainer: a deep copy of its parts.
+
+        Raises:
+            ArgumentError: a part that cannot be copied.
+        """
+        try:
+            copy = deepcopy(trainer)
+        except Exception as error:
+            raise ArgumentError(
+                _("The doctor cannot copy the Trainer, and tries nothing on itself."),
+                expected=_("a model, a loss and an optimizer that deepcopy copies"),
+                got=f"{type(error).__name__}: {error}"[:200],
+                fix=_(
+                    "keep locks, open files and connections out of the model and the "
+                    "loss, or give their class a __deepcopy__"
+                ),
+            ) from error
         plan = copy.plan
         return cls(
             copy.model,
@@ -125,9 +143,10 @@ class Setup:
             copy.optimizer,
             copy.engine,
             copy.seed,
-            copy.threads,
+            trainer.resources,
             copy.batch_transform,
             None if copy.average is None else copy.average.decay,
+            copy.precision,
             train,
             held_out,
             epochs,

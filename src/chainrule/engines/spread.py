@@ -7,6 +7,7 @@ engine alone (:mod:`chainrule.engines.xla.placement`).
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
@@ -70,7 +71,7 @@ def spread_over(
             got=", ".join(f"{name}={value!r}" for name, value in asked.items()),
             fix=_('engine="xla", or leave {names} out', names=", ".join(asked)),
         )
-    if devices is not None and devices != "all":
+    if devices is not None and not (isinstance(devices, str) and devices == "all"):
         devices = _whole("devices", devices)
     if mesh is not None:
         mesh = _checked_mesh(mesh)
@@ -82,20 +83,26 @@ def spread_over(
                 got=f"mesh={mesh!r}",
                 fix=_("leave devices out: the mesh says how many"),
             )
-        devices = count
+        devices = devices or count
     axes = mesh or {DATA: 1}
     rows = {} if sharding is None else _checked_sharding(sharding, axes)
     return Spread("all" if devices is None else devices, mesh, rows)
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+    try:
+        count = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise ArgumentError(
             _("{name} is a number of devices.", name=name),
-            expected=_('a whole number of at least 1, or "all"'),
+            expected=_('a whole number of at least 1, or "all"')
+            if name == "devices"
+            else _("a whole number of at least 1"),
             got=repr(value),
         )
-    return int(value)
+    return count
 
 
 def _checked_mesh(mesh: Any) -> dict[str, int]:

@@ -51,7 +51,7 @@ def _origin(target: str) -> Origin:
     """Return what a target describes: a run file, a recipe, or those of a run."""
     path = Path(target)
     if not path.exists() and target in recipes.names():
-        if recipes.kind(target) == "training":
+        if _trains(target):
             return FromRecipe.of(target, {})
         raise ArgumentError(
             _("The recipe {run} has no single supervised loss.", run=repr(target)),
@@ -61,6 +61,16 @@ def _origin(target: str) -> Origin:
         )
     if path.suffix.lower() == ".toml" or (path.is_file() and path.suffix != ".ckpt"):
         return load(path)
+    if not path.exists():
+        raise ArgumentError(
+            _("There is nothing called {target} to examine.", target=repr(target)),
+            expected=_("a run file, the directory of a run, a checkpoint, or a recipe"),
+            got=_("neither a path that exists nor a recipe"),
+            fix=_(
+                "one of the recipes {names}, or a path",
+                names=", ".join(n for n in recipes.names() if _trains(n)),
+            ),
+        )
     trained = Trained.load(path)
     if trained.origin is None:
         raise ArgumentError(
@@ -70,3 +80,8 @@ def _origin(target: str) -> Origin:
             fix=_("cr.diagnose(cr.Trainer.load(path), data)"),
         )
     return trained.origin
+
+
+def _trains(recipe: str) -> bool:
+    """Return whether a recipe trains one network."""
+    return recipes.kind(recipe) == "training"

@@ -106,8 +106,9 @@ class Trainer(AskedTrainer):
         state: where it stands, a :class:`RunState`.
         objective: the losses and their weights.
         average: the :class:`~chainrule.training.WeightAverage`, or None.
-        engine: the engine that runs: ``"native"`` or ``"numpy"``.
+        engine: the engine that runs: ``"native"``, ``"numpy"`` or ``"xla"``.
         precision: ``"bf16-mixed"`` or None.
+        resources: threads, devices, mesh and sharding by name, as given.
 
     A run is a function of the data, the initial weights, the seed and the settings: the
     same on every run, for any number of threads, and across interruptions.
@@ -180,7 +181,7 @@ class Trainer(AskedTrainer):
         self.threads = maybe(whole)("threads", threads)
         over = {"devices": devices, "mesh": mesh, "sharding": sharding}
         spread_of(self.engine, **over)
-        self._resources = {"threads": self.threads, **over}
+        self.resources = {"threads": self.threads, **over}
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics = as_metrics(metrics, None if objective.one else loss)
         self.probes = Probes(probes, model)
@@ -204,7 +205,7 @@ class Trainer(AskedTrainer):
     def _begin(self) -> None:
         """Reset the Trainer's programs, known checkpoint files and current run."""
         self._programs = Programs(
-            self._entries, self.metrics, self.engine, **self._resources
+            self._entries, self.metrics, self.engine, **self.resources
         )
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short

@@ -8,6 +8,7 @@ axis ``data``. XLA derives the rest, and adds what has to be exchanged.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -78,7 +79,7 @@ class Placement:
         mesh: the devices, with names of axes; None where ``single``.
 
     Raises:
-        EngineError: more devices than there are.
+        EngineError: more devices than there are; all of them, and a mesh of fewer.
         ArgumentError: a pattern of names that nothing has; axes that do not divide.
     """
 
@@ -95,6 +96,13 @@ class Placement:
             return
         devices = _devices(spread.devices)
         sizes = dict(spread.mesh or {DATA: len(devices)})
+        if math.prod(sizes.values()) != len(devices):
+            raise EngineError(
+                _("The mesh has another number of devices than there are."),
+                expected=_("sizes whose product is {devices}", devices=len(devices)),
+                got=f"mesh={sizes!r}, devices={spread.devices!r}",
+                fix=_("leave devices out: the mesh says how many"),
+            )
         self.mesh = jax.make_mesh(
             tuple(sizes.values()),
             tuple(sizes),

@@ -256,9 +256,10 @@ def test_one_block_is_entered_by_two_threads() -> None:
 
 
 ON_SOME_CORES = """
-import os, threading
+import os, threading, time
 import numpy as np
 import chainrule as cr
+from chainrule.engines import threads
 
 def step(x):
     for _ in range(20):
@@ -270,10 +271,11 @@ def workers():
 
 cores = list(os.sched_getaffinity(0))
 run = cr.compile(step, engine="native")
-x = np.ones((128, 128), np.float32)
+x = np.ones((256, 256), np.float32)
 for count in (1, 2):
     os.sched_setaffinity(0, cores[:count])
-    for _ in range(40):
+    end = time.perf_counter() + 2 * threads.PAUSE  # then a new contest has begun
+    while time.perf_counter() < end:
         run(x)
     assert len(workers()) == count - 1, workers()
 """

@@ -69,11 +69,11 @@ def test_warnings_are_of_a_request_and_not_of_its_batch(served: Any) -> None:
     """Requests that are predicted in one call."""
     import asyncio
 
-    import httpx
+    import httpx2
 
     async def ask() -> list[Any]:
-        transport = httpx.ASGITransport(app=served.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as ours:
+        transport = httpx2.ASGITransport(app=served.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://x") as ours:
             bodies = [TREE | {"kind": k} for k in ("oak", "palm") * 8]
             asked = [ours.post("/predict", json=body) for body in bodies]
             return [answer.json() for answer in await asyncio.gather(*asked)]

@@ -33,7 +33,7 @@ HIGHER = (1e4, 1e6, 1e8)
 
 
 class Case(Subject):
-    """What is examined, and trial runs of it on copies, each measured once.
+    """The case of a diagnosis: its subject, and trial runs on copies, each made once.
 
     See :class:`~chainrule.doctor.subject.Subject` for arguments and attributes.
     """
@@ -52,7 +52,7 @@ class Case(Subject):
 
     @cached_property
     def trial_steps(self) -> int:
-        """How many steps a trial run takes at most."""
+        """The largest number of steps of a trial run."""
         return max(20, int(evidence.TRIAL * self.budget.seconds / self.step_cost))
 
     def prepared(self, *changes: Change, seed: int = 0, steps: int = 0) -> Setup:
@@ -68,7 +68,7 @@ class Case(Subject):
 
     @cached_property
     def complete(self) -> bool:
-        """Whether trial runs are as long as the run that was asked for."""
+        """A flag: trial runs are as long as the run that was asked for."""
         return self.setup.steps <= self.trial_steps
 
     @cached_property
@@ -92,7 +92,7 @@ class Case(Subject):
 
     @property
     def runs(self) -> bool:
-        """Whether the trial run was not refused, whatever numbers it gave."""
+        """A flag: the trial run was not refused, whatever numbers it gave."""
         if self.network is None:
             return False
         error = self.trial.error
@@ -100,7 +100,7 @@ class Case(Subject):
 
     @property
     def never_begins(self) -> bool:
-        """Whether the first step already gives no number: no rate plays a part."""
+        """A flag: the first step already gives no number, so no rate plays a part."""
         return self.trial.error is not None and not len(self.trial.losses)
 
     @cached_property
@@ -121,7 +121,7 @@ class Case(Subject):
 
     @property
     def can_be_sick(self) -> bool:
-        """Whether a change could better the score by what counts as sick."""
+        """A flag: a change could better the score by what counts as sick."""
         return self.score is None or self.score < 1 - evidence.SICK[self.metric]
 
     def score_of(self, record: Record) -> float | None:
@@ -365,7 +365,7 @@ class Case(Subject):
 
     @property
     def stalls(self) -> bool:
-        """Whether a complete trial finds almost nothing where simple means find much.
+        """A flag: a complete trial finds almost nothing where simple means find much.
 
         Less than a quarter of what the nearest neighbours find beyond a constant
         answer, which must be twice what counts as sick; and beyond chance, for so few

@@ -41,7 +41,7 @@ class Columns:
 
     @cached_property
     def finite(self) -> Array:
-        """Whether each number is one."""
+        """The flags of finite numbers, one for each."""
         return np.isfinite(self.rows)
 
     @cached_property

@@ -28,7 +28,7 @@ PARTLY, AS_MUCH = 0.5, 0.8
 
 @dataclass
 class Diagnosis:
-    """What the doctor found, and what it looked at.
+    """The diagnosis of a training: findings in order, and what was examined.
 
     Attributes:
         findings: the likeliest cause first; consequences stand below their cause.
@@ -54,7 +54,7 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing was found that is sick."""
+        """A flag: nothing was found that is sick."""
         return not any(f.severity == "sick" for f in self.findings)
 
     def fix(self) -> list[Fix]:

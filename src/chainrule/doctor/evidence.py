@@ -37,7 +37,7 @@ SEEDS = 3
 
 @dataclass
 class Budget:
-    """What a diagnosis may spend.
+    """The budget of a diagnosis, in steps.
 
     Attributes:
         seconds: altogether, at the assumed rate.

@@ -1,4 +1,4 @@
-"""What a network is made of, read off its graph and off its numbers on some rows."""
+"""The parts of a network, read off its graph and off its numbers on some rows."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Network:
 
     @property
     def end_kind(self) -> str:
-        """What computes the output: see :func:`kind_of`."""
+        """The kind of operation that computes the output: see :func:`kind_of`."""
         return kind_of(self.end)
 
     def where(self) -> str:

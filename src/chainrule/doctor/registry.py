@@ -41,7 +41,7 @@ CURED, HELPED, UNTRIED = 0.9, 0.6, 0.4
 
 @dataclass(frozen=True)
 class Found:
-    """What a symptom's rule returns: severity and evidence; the rest is the symptom's.
+    """The result of a symptom's rule: severity and evidence.
 
     Attributes:
         severity: sick, risk or note.

@@ -34,7 +34,7 @@ PROBES = (
 
 @dataclass
 class Setup:
-    """What is trained, on what, how long: a Trainer's parts and a plan.
+    """The setup of a training: a Trainer's parts and a plan.
 
     Attributes:
         model, loss, loss_weights, optimizer, engine, seed, transform, decay, precision:
@@ -205,7 +205,7 @@ def redraw(model: Module, seed: int, only: Callable[[str], bool] | None = None) 
 
 @dataclass
 class Record:
-    """What a trial run gave.
+    """The results of a trial run.
 
     Attributes:
         setup: what was run, with the weights at the end.

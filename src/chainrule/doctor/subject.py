@@ -1,4 +1,4 @@
-"""What is examined: a copy of a Trainer with its data and its plan, and the task."""
+"""The subject of a diagnosis: a copied Trainer, its data, its plan and its task."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HELD_OUT = 0.2
 
 
 class Subject:
-    """What is examined: a copy of a Trainer, its data, its plan, and what they are.
+    """The subject of a diagnosis: a copied Trainer, its data, its plan and its task.
 
     Args:
         trainer: is copied.
@@ -131,7 +131,7 @@ class Subject:
 
     @property
     def single(self) -> bool:
-        """Whether there is one input and one target."""
+        """A flag: there is one input and one target."""
         return not is_nest(self.train.x) and not is_nest(self.train.y)
 
     @cached_property
@@ -202,7 +202,7 @@ class Subject:
 
     @cached_property
     def task(self) -> str:
-        """What is learnt: ``classes``, ``binary``, ``quantities``, or ``unknown``."""
+        """The kind of task: ``classes``, ``binary``, ``quantities``, or ``unknown``."""
         loss = self.setup.loss
         if not self.single or self.network is None or self.network.output is None:
             return "unknown"
@@ -221,7 +221,7 @@ class Subject:
 
     @property
     def metric(self) -> str:
-        """What a score is."""
+        """The name of the score."""
         if self.task in ("classes", "binary"):
             return "accuracy"
         return "R²" if self.task == "quantities" else "share of the loss gone"
@@ -243,7 +243,7 @@ class Subject:
 
     @cached_property
     def takes_indices(self) -> bool:
-        """Whether the model takes its inputs as whole numbers."""
+        """A flag: the model takes its inputs as whole numbers."""
         assert self.network is not None
         names = kinds(self.train).types_of(kinds(self.train).x)
         return any(

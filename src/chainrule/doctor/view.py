@@ -20,7 +20,7 @@ WIDE = 78
 
 
 class Diagnosis(Protocol):
-    """What is shown: see :class:`chainrule.doctor.Diagnosis`."""
+    """The interface to a diagnosis; see :class:`chainrule.doctor.Diagnosis`."""
 
     findings: list[Finding]
     examined: dict[str, str]

@@ -121,7 +121,7 @@ def _unwritable(array: Array) -> Array:
 
 
 class Capabilities(NamedTuple):
-    """What an engine can do beyond running programs.
+    """The capabilities of an engine beyond running programs.
 
     Attributes:
         host: it reads and writes this process' memory: what it stores and returns are

@@ -24,7 +24,7 @@ Axes = tuple[str | None, ...]
 
 
 class Spread(NamedTuple):
-    """How a program is spread over devices.
+    """A request to spread a program over devices.
 
     Attributes:
         devices: how many, or ``"all"``.

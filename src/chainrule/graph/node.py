@@ -93,7 +93,7 @@ class Value:
 
     @property
     def known(self) -> bool:
-        """Whether a graph value has numbers: it was not made while tracing."""
+        """A flag: the value has numbers; it was not made while tracing."""
         return self.array is not None
 
     @property
@@ -185,7 +185,7 @@ class StoredValue(Value):
 
     @property
     def known(self) -> bool:
-        """Whether a graph value has numbers: an engine has them."""
+        """A flag: the value has numbers, which an engine stores."""
         return True
 
 

@@ -1,4 +1,4 @@
-"""Where the arrays of a program lie: on one device, or spread over a mesh of them.
+"""The placement of a program's arrays: on one device, or over a mesh of them.
 
 A program means the same on any number of devices: its sizes, batch statistics, norms
 and random bits are those of the whole. What is decided here is the layout alone. State
@@ -66,7 +66,7 @@ def _devices(asked: int | str) -> list[Any]:
 
 
 class Placement:
-    """Where the arrays of a program lie.
+    """The placement of a program's arrays on devices.
 
     Args:
         program: the entry points and their state.

@@ -224,7 +224,7 @@ def _leave() -> None:
 
 
 class Witness:
-    """What a process was given, to compare it with the others before a run.
+    """A digest of a process' program and inputs, compared with the others' before runs.
 
     A difference would not stop XLA: it would make wrong numbers, or wait forever.
 

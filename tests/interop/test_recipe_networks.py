@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn, recipes
+from chainrule import nn, recipes, rl
 from chainrule.errors import ShapeError
-from chainrule.recipes import Experiment, dqn
+from chainrule.recipes import Experiment
 from chainrule.recipes.experiment.stages import Stages
 from chainrule.util.pytree import flatten, unflatten
 
@@ -105,7 +105,8 @@ def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 def networks(name: str) -> Seen:
     """The networks of a recipe, each with an example of its inputs."""
     if name == "dqn":  # which would play for long before it calls it
-        return [(dqn.network(4, 2), {"x": np.ones((ROWS, 4), np.float32)})]
+        agent = rl.DQN("CartPole-v1", policy=(120, 84), seed=0)
+        return [(agent.policy.online, {"x": np.ones((ROWS, 4), np.float32)})]
     module: Any = recipes.find(name)
     if recipes.kind(name) == "training":
         x = np.asarray(module.data(64)[0].x[:ROWS])

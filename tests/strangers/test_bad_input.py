@@ -72,7 +72,7 @@ def test_calls(call: str, fix: str) -> None:
         ("cr.jit.script", "cr.compile(function)"),
         ("cr.onnx", "cr.save"),
         ("cr.multiprocessing", "num_workers"),
-        ("cr.distributed", "chainrule launch"),
+        ("cr.distributed", 'devices="all"'),
         ("cr.channels_last", "does not show"),
         ("cr.backends.cudnnn", "did you mean backends.cudnn?"),
         ("cr.utils.tensorboard", "trainer.fit"),

@@ -26,7 +26,7 @@ _memory_of.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
 class _Renamed:
-    """What ``np.from_dlpack`` reads: an array whose capsule says uint16."""
+    """An array for ``np.from_dlpack`` whose capsule says uint16."""
 
     def __init__(self, array: Any) -> None:
         self._array = array

@@ -19,7 +19,7 @@ from chainrule.text import _
     reference=_("the message of the data set"),
 )
 def data_refused(case: Case) -> Found | None:
-    """What ``Dataset`` refuses is refused here, in its words."""
+    """Find data that ``Dataset`` refuses; the words are its own."""
     error = case.refused
     if error is None or isinstance(error, NonFiniteError):
         return None

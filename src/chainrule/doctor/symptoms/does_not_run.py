@@ -20,7 +20,7 @@ from chainrule.text import _
     reference=_("the message of the error"),
 )
 def does_not_run(case: Case) -> Found | None:
-    """Whatever ``fit`` refuses, but for numbers that are not finite."""
+    """Find a training that ``fit`` refuses, but for numbers that are not finite."""
     if case.refused is not None:
         return None
     error = case.trial.error

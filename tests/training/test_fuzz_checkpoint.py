@@ -188,6 +188,7 @@ ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
         (["epochs"], [{**ROW, "accuracy": "good"}], "'epochs.0.accuracy'"),
         (["epochs"], [{**ROW, "accuracy": 10**400}], "'epochs.0.accuracy'"),
         (["epochs"], [{**ROW, "seconds": -1}], "'epochs.0.seconds'"),
+        (["epochs"], [ROW, ROW], "epochs whose numbers grow"),
         (["metrics"], ["accuracy"], "'metrics.0'"),
         (["metrics"], [{"class": "R2"}], "'metrics.0'"),
         (["plan", "class_names"], [1, 2, 3], "'plan.class_names.0'"),

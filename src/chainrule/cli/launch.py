@@ -85,14 +85,18 @@ class Launched:
     def __init__(self, count: int, arguments: Sequence[str]) -> None:
         program = arguments[0].endswith(".py")
         start = [sys.executable, *([] if program else ["-m", "chainrule"])]
-        address = f"127.0.0.1:{_free_port()}"
+        self.count, self.command = count, [*start, *arguments]
         self.processes: list[subprocess.Popen[str]] = []
         self._readers: list[threading.Thread] = []
         self._write = threading.Lock()
-        own = {ADDRESS: address, COUNT: str(count), "PYTHONUNBUFFERED": "1"}
-        for number in range(count):
+        self._ending: int | None = None
+
+    def _start(self) -> None:
+        address = f"127.0.0.1:{_free_port()}"
+        own = {ADDRESS: address, COUNT: str(self.count), "PYTHONUNBUFFERED": "1"}
+        for number in range(self.count):
             process = subprocess.Popen(
-                [*start, *arguments],
+                self.command,
                 env={**os.environ, **own, NUMBER: str(number)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -109,6 +113,8 @@ class Launched:
                 )
                 reader.start()
                 self._readers.append(reader)
+            if self._ending is not None:  # which came while this one was started
+                process.send_signal(self._ending)
 
     def _relay(self, number: int, pipe: Any, to: str) -> None:
         """Show the lines of a process behind its number."""
@@ -122,12 +128,13 @@ class Launched:
                         stream.flush()
 
     def run(self) -> int:
-        """Wait for all processes; return the exit code of the first that failed."""
-        before = {}
+        """Run all processes; return the exit code of the first that failed."""
+        before = {}  # handlers stand before a process does, so that none is left behind
         for number in _ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 before[number] = signal.signal(number, self._forward)
         try:
+            self._start()
             return self._wait()
         finally:
             self._end()
@@ -152,6 +159,7 @@ class Launched:
         return code if code >= 0 else 128 - code
 
     def _forward(self, number: int, frame: Any) -> None:
+        self._ending = number
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(number)

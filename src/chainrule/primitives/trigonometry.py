@@ -19,6 +19,8 @@ from chainrule.primitives.elementwise import (
     less,
     mul,
     neg,
+    round_,
+    sub,
     where,
 )
 from chainrule.primitives.movement import full_like
@@ -44,7 +46,8 @@ cos = elementwise(
 
 
 def _turned(v: Value) -> Value:
-    return mul(full_like(v, 2 * math.pi), v)
+    whole = less(full_like(v, 1.0), abs_(v))
+    return mul(full_like(v, 2 * math.pi), where(whole, sub(v, round_(v)), v))
 
 
 @declare(
@@ -52,12 +55,12 @@ def _turned(v: Value) -> Value:
     vjp=(lambda g, y, v: neg(mul(g, mul(full_like(v, 2 * math.pi), sin(_turned(v))))),),
     formula=lambda v: write.prefixed("cos", 2 * write.PI * v),
     source="Box & Muller 1958: the cosine of a share of a turn",
-    domain=((0.0, 1.0),),
     elementwise=True,
     cases=examples(1),
 )
 def cos_turn(v: Array) -> Array:
-    return np.cos(v.dtype.type(2 * math.pi) * v)
+    share = np.where(np.abs(v) > 1, v - np.rint(v), v)  # of whole turns nothing is left
+    return np.cos(v.dtype.type(2 * math.pi) * share)
 
 
 def _partials(y: Value, x: Value) -> tuple[Value, Value]:

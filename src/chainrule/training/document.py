@@ -10,6 +10,7 @@ Whoever reads a checkpoint imports this module then, as it needs pydantic.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -99,6 +100,14 @@ class StateDocument(BaseModel, strict=True, extra="ignore"):
     callbacks: dict[str, Tree]
     starts: dict[str, Count]
     notes: Tree
+
+    @model_validator(mode="after")
+    def epochs_in_order(self) -> Self:
+        """Check that the rows of the history have growing numbers of epochs."""
+        numbers = [row.epoch for row in self.epochs]
+        if any(a >= b for a, b in pairwise(numbers)):
+            raise ValueError(_("epochs whose numbers grow"))
+        return self
 
 
 class LossDocument(BaseModel, strict=True, extra="forbid"):

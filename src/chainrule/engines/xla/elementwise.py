@@ -206,7 +206,8 @@ def _shift_right(x: Array, n: Array) -> Array:
 
 
 def _cos_turn(v: Array) -> Array:
-    return lax.cos(same(v, 2 * math.pi) * v)
+    share = jnp.where(jnp.abs(v) > 1, v - jnp.rint(v), v)
+    return lax.cos(same(v, 2 * math.pi) * share)
 
 
 ELEMENTWISE: dict[Primitive, Lowering] = {

@@ -302,12 +302,15 @@ def cos(b: ir.IRBuilder, x: Any) -> Any:
 
 
 def cos_turn(b: ir.IRBuilder, v: Any) -> Any:
-    """Emit LLVM code for cos 2πv, for v from 0 to 1; NaN for NaN.
+    """Emit LLVM code for cos 2πv; NaN for ±inf and NaN.
 
-    Error: that of cos, at 2πv as it is rounded.
+    Whole turns are taken away, which is exact, where |v| > 1. Error: that of cos, at
+    2πv as it is rounded.
     """
-    x = b.fmul(v, Emitter(b, v).const(2 * math.pi))
-    return _sine(b, x, 1, few=True)
+    e = Emitter(b, v)
+    whole = b.fcmp_ordered(">", e.intrinsic("fabs", v), e.const(1.0))
+    share = b.select(whole, b.fsub(v, e.intrinsic("rint", v)), v)
+    return _sine(b, b.fmul(share, e.const(2 * math.pi)), 1, few=True)
 
 
 def atan2(b: ir.IRBuilder, y: Any, x: Any) -> Any:

@@ -85,6 +85,7 @@ def test_a_frame_by_its_columns(uri: str) -> None:
     trainer.fit(
         (frame, frame[["a"]]), epochs=1, batch_size=16, callbacks=store, progress=False
     )
+    mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model(f"runs:/{store.run_id}/model")
     turned = frame[[*"cab"]]
     assert np.array_equal(model.predict(turned), trainer.predict(frame))

@@ -44,6 +44,15 @@ def test_unknown_texts_of_one_row(served: Any) -> None:
         assert said.keys() == known.keys()
 
 
+def test_unknown_texts_of_a_row_that_is_explained(forest: Path) -> None:
+    here = client(forest / "run")
+    known = here.post("/explain", json=TREE).json()["notes"]
+    odd = TREE | {"kind": "palm"}
+    assert here.post("/explain", json=odd).json()["notes"] == [*known, PALM]
+    page = here.post("/explain", json=odd, headers={"accept": "text/html"}).text
+    assert "&#x27;palm&#x27; was not there in training" in page
+
+
 def test_unknown_texts_of_several_rows(served: Any) -> None:
     kinds = ["oak", "palm", None, "7"]
     wanted = [[], [PALM], [], [PALM.replace("palm", "7")]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def explained(served: Served, trained: Trained, body: bytes) -> Explanation:
     """Explain a training step of a run on one row of JSON.
 
     The truth is the row's target (its column, or ``y`` beside arrays); without one,
-    what the network predicts.
+    what the network predicts. What is odd about the row's cells is among the notes.
 
     Raises:
         RowError: rows that do not fit, or several.
@@ -57,7 +58,11 @@ def explained(served: Served, trained: Trained, body: bytes) -> Explanation:
     x = {k: v.numpy() for k, v in x.items()} if isinstance(x, dict) else x.numpy()
     whole = Dataset(x, y, class_names=trainer.class_names)
     data = source.for_loss(whole, trainer.loss).rows([0])
-    return explain(trainer.model, data.x, data.y, trainer.loss, trainer.optimizer)
+    explanation = explain(
+        trainer.model, data.x, data.y, trainer.loss, trainer.optimizer
+    )
+    notes = (*explanation.notes, *rows.warnings.get(0, ()))
+    return replace(explanation, notes=notes)
 
 
 def shown(served: Served, trained: Trained, body: bytes, html: bool) -> Any:

@@ -46,12 +46,13 @@ from chainrule.notation.expressions import (
     Spread,
     Transposed,
 )
-from chainrule.notation.functions import symbol
+from chainrule.notation.functions import named, symbol
 from chainrule.primitives import (
     creation,
     elementwise,
     matmul,
     movement,
+    windows,
 )
 from chainrule.primitives.checks import require
 from chainrule.primitives.matmul import parse_dims
@@ -342,10 +343,11 @@ class Writer(PlainWriter):
         return self._outer(node) or self._dot(node)
 
     def _pullback(self, node: Node) -> Expr:
-        """Return the formula J_x̂ᵀ g for the derivative of a normalisation x̂."""
-        hat = Script(Atom("J"), below=symbol("x\u0302"))
+        """Return the formula Jᵀ g of a derivative, with J_x̂ of a normalisation x̂."""
+        pooled = node.primitive is windows.window_max_pullback
+        below = named("max") if pooled else symbol("x\u0302")
         inputs = [self._exact(v) for v in node.inputs]
-        shown = Transposed(hat) @ inputs[0]
+        shown = Transposed(Script(Atom("J"), below=below)) @ inputs[0]
         attrs = self._attrs(node)
         how = functools.partial(REFERENCES[node.primitive], **attrs)
         key = (node.primitive.name, *sorted(attrs.items()))
@@ -396,4 +398,5 @@ _SPECIAL: dict[Primitive, Callable[[Writer, Node], Expr | None]] = {
     creation.iota: Writer._iota,
     matmul.dot_general: Writer._product,
     normalization.normalised_pullback: Writer._pullback,
+    windows.window_max_pullback: Writer._pullback,
 }

@@ -302,14 +302,14 @@ def windowed(
     return Prefix(Script(named(name), below=limits), element, "wide")
 
 
-def pulled_back(name: str, g: Expr) -> Expr:
-    """Return the formula of a function's derivative, transposed, times g: J_maxᵀ g.
+def pulled_back(name: str, x: Expr, g: Expr) -> Expr:
+    """Return the formula of a derivative at x, transposed, times g: J_max(x)ᵀ g.
 
     >>> from chainrule.notation.functions import symbol
-    >>> print(pulled_back("max", symbol("g")))
-    J_maxᵀ g
+    >>> print(pulled_back("max", symbol("x"), symbol("g")))
+    J_max(x)ᵀ g
     """
-    return Script(Atom("J"), below=named(name)).T @ g
+    return Call(Script(Atom("J"), below=named(name)), (x,)).T @ g
 
 
 def _times(number: int, x: Expr) -> Expr:

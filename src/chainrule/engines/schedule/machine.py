@@ -247,6 +247,7 @@ _WINDOWS = frozenset(
         windows.window_max,
         windows.window_argmax,
         windows.window_best,
+        windows.window_max_pullback,
     )
 )
 #: What changes elements that it finds by their indices.

@@ -1,188 +1,595 @@
-"""Generation of LLVM code for pooling: sums and maxima over sliding windows."""
+"""Generation of LLVM code for pooling: sums and maxima over sliding windows.
+
+Vectors hold results that are neighbours in memory: along the axis that lies innermost,
+be it the channels or an axis over which the window slides. The taps of a window are
+visited in the order of its axes, the last one quickest, and what is known of them stays
+in registers. A group of results whose windows lie within the array, and that fills a
+vector, is computed without masks; any other one with them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from llvmlite import ir
 
 from chainrule.engines.native.emit.body import BodyBuilder
+from chainrule.engines.native.loops import vectors
 from chainrule.engines.native.loops.along import walk
-from chainrule.engines.native.loops.kernels import advance, for_loop, grouped
+from chainrule.engines.native.loops.kernels import advance, for_loop, running, times
+from chainrule.engines.native.loops.lines import unit_of
 from chainrule.engines.native.math.scalar import (
     I1,
     I8,
+    I32,
     I64,
     combined,
-    compare,
-    is_nan,
-    number,
+    memory_type,
     store,
 )
-from chainrule.graph.node import Node
-from chainrule.graph.types import Dim, DType, resolve, size_of
+from chainrule.engines.native.math.scalar import number as constant
+from chainrule.engines.native.target import host_target
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Dim, DType, size_of
 
-#: How many numbers describe a window along an axis.
-_PER_AXIS = 8
+#: How many numbers come in at run time for an axis over which the window slides.
+_PER_AXIS = 5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the code of a pooling depends on, sizes of arrays apart.
+
+    Attributes:
+        what: "sum", "max", "argmax", "best" (both), or "pullback" (of the maximum).
+        dtype: of the elements.
+        axes: over which the window slides.
+        order: the axes of the results' loops but that of the lanes, outermost first.
+        lane: the axis along which vectors lie; None where there is none.
+        steps: for each operand the distance of its lanes, if that is 1, else None.
+        window, strides, dilation, gaps: for each sliding axis.
+        far: whether numbers of elements within a window need 64 bits.
+    """
+
+    what: str
+    dtype: DType
+    axes: tuple[int, ...]
+    order: tuple[int, ...]
+    lane: int | None
+    steps: tuple[int | None, ...]
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    gaps: tuple[int, ...]
+    far: bool
+
+    @property
+    def lanes(self) -> int:
+        """The number of results in a vector."""
+        return host_target().vector_bytes // max(self.dtype.itemsize, 4)
+
+    @property
+    def slides(self) -> int | None:
+        """The place of the vectors' axis among those over which the window slides."""
+        return self.axes.index(self.lane) if self.lane in self.axes else None
+
+    @property
+    def apart(self) -> bool:
+        """A flag that is true if no element lies in two windows."""
+        reach = [(w - 1) * r + 1 for w, r in zip(self.window, self.dilation)]
+        return all(s >= n for s, n in zip(self.strides, reach))
 
 
 def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
-    """Return the function that lowers a pooling to LLVM: sum, maximum or argmax.
-
-    The taps are visited in the order of the window's axes, the last one quickest. Each
-    takes in a whole row of the axis that lies innermost in memory, such as the
-    channels, unless the window slides over that.
-    """
+    """Return the function that lowers a pooling to LLVM; see :class:`Shape`."""
 
     def lower(builder: BodyBuilder, node: Node) -> None:
-        (x,), outs = node.inputs, [v for v in node.outputs if v is not None]
-        out = outs[0]
-        axes: tuple[int, ...] = node.attrs["axes"]
-        source, target, dtype = builder.view(x), builder.view(out), x.dtype
-        order = [0, *(a for a in target.axes if a != 0)] if out.shape else []
-        row: int | None = source.axes[-1] if len(order) > 1 else None
-        if row in (0, *axes):
-            row = None
-        order = [a for a in order if a != row]
-        width, to, of = (
-            (1, 1, 1)
-            if row is None
-            else (out.shape[row], target.strides[row], source.strides[row])
-        )
-        numbers = _numbers(node, source.strides)
-        dense = all(gap == 1 for gap in node.attrs.get("base_dilation", (1,)))
-        whole = to == 1, of == 1
-        marks = builder.code.kernels.marks
+        *gradient, x = node.inputs
+        outs = [v for v in node.outputs if v is not None]
+        ends = gradient or outs  # with one element a window
+        within = [x, *(outs if gradient else ())]  # with the elements of the windows
+        shape = _shape(what, builder, node, ends, within)
+        views = {v: builder.view(v) for v in (*ends, *within)}
+        result, lane = ends[0], shape.lane
+        sizes = [result.shape[a] for a in shape.order]
+        slow = [[views[v].strides[a] for a in shape.order] for v in ends]
+        still = [
+            [0 if a in shape.axes else views[v].strides[a] for a in shape.order]
+            for v in within
+        ]
+        if what == "pullback" and 0 in shape.axes:  # no thread may begin in between
+            sizes = [1, *sizes]
+            slow, still = ([[0, *steps] for steps in many] for many in (slow, still))
+        steps = [0 if lane is None else views[v].strides[lane] for v in views]
+        width: Dim = 1 if lane is None else result.shape[lane]
+        numbers: list[Dim] = [width, *steps]
+        for i, axis in enumerate(shape.axes):
+            numbers += [x.shape[axis], node.attrs["padding"][i][0]]
+            numbers.append(size_of(tuple(x.shape[a] for a in shape.axes[i + 1 :])))
+            numbers += [views[v].strides[axis] for v in within]
+            numbers += [0] * (_PER_AXIS - 3 - len(within))
+        first = None
+        if gradient:
+            (out,) = outs
+            loops = [*zip(out.shape, views[out].strides)][0 not in shape.axes :]
+            loops.sort(key=lambda loop: loop[1] == 1)
+            numbers += [number for loop in loops for number in loop]
+            clear = loops[-1:] and loops[-1][1] == 1
+            first = _zeros(shape, len(loops), bool(clear))
 
         def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], p: Any) -> None:
-            # Where the values go, and where the places of the largest.
-            if what == "best":
-                po, places, px, _, _ = at
-            elif what == "argmax":
-                places, px, po, _ = at
-            else:
-                places, (po, px, _, _) = None, at
-            width, *rest = rest
-            steps = [I64(1) if one else step for one, step in zip(whole, rest)]
-            rest = rest[2:]
-            with b.goto_entry_block():
-                seen = b.alloca(I8)
-            b.store(I8(0), seen)
+            _Groups(b, shape, at, rest, p[len(p) - len(shape.order) :]).emit()
 
-            def along_row(visit: Callable[[Any, Any, Any], None]) -> None:
-                """Emit a pooling's loop along a row, with independent iterations."""
-                group, mark = marks.new(short=True)
-                with for_loop(b, I64(0), width, "c", mark=mark) as c:
-                    visit(b.mul(c, steps[0]), b.mul(c, steps[1]), group)
-
-            def put(value: Any, pointer: Any, kind: DType, group: Any) -> None:
-                instruction = store(b, value, pointer, kind)
-                instruction.set_metadata("llvm.access.group", group)
-
-            def tap(level: int, pointer: Any, index: Any, inside: Any) -> None:
-                if level == len(axes):
-                    with b.if_then(inside):
-                        visit(pointer, index)
-                    return
-                mine = rest[level * _PER_AXIS : (level + 1) * _PER_AXIS]
-                length, stride, window, step, dilation, low, gap, after = mine
-                place = p[order.index(axes[level])]
-                first = b.sub(b.mul(place, step), low)
-                with for_loop(b, I64(0), window, f"k{level}") as k:
-                    spot = b.add(first, b.mul(k, dilation))
-                    fits = b.icmp_signed(">=", spot, I64(0))
-                    if not dense:
-                        whole = b.icmp_signed("==", b.srem(spot, gap), I64(0))
-                        fits, spot = b.and_(fits, whole), b.sdiv(spot, gap)
-                    fits = b.and_(fits, b.icmp_signed("<", spot, length))
-                    tap(
-                        level + 1,
-                        advance(b, pointer, dtype, b.mul(spot, stride)),
-                        b.add(index, b.mul(spot, after)),
-                        b.and_(inside, fits),
-                    )
-
-            def first_tap(pointer: Any, index: Any) -> None:
-                def copy(i: Any, j: Any, group: Any) -> None:
-                    value = grouped(b, advance(b, pointer, dtype, j), dtype, group)
-                    put(value, advance(b, po, dtype, i), dtype, group)
-                    if places is not None:
-                        spot = advance(b, places, DType.int64, i)
-                        put(index, spot, DType.int64, group)
-
-                along_row(copy)
-
-            def further_tap(pointer: Any, index: Any) -> None:
-                def meet(i: Any, j: Any, group: Any) -> None:
-                    value = grouped(b, advance(b, pointer, dtype, j), dtype, group)
-                    target = advance(b, po, dtype, i)
-                    known = grouped(b, target, dtype, group)
-                    if what == "sum":
-                        put(
-                            combined(b, "sum", dtype, known, value),
-                            target,
-                            dtype,
-                            group,
-                        )
-                        return
-                    odd = b.and_(
-                        is_nan(b, dtype, value), b.not_(is_nan(b, dtype, known))
-                    )
-                    take = b.or_(compare(b, dtype, ">", value, known), odd)
-                    put(b.select(take, value, known), target, dtype, group)
-                    if places is not None:
-                        spot = advance(b, places, DType.int64, i)
-                        old = grouped(b, spot, DType.int64, group)
-                        put(b.select(take, index, old), spot, DType.int64, group)
-
-                along_row(meet)
-
-            def visit(pointer: Any, index: Any) -> None:
-                fresh = b.icmp_unsigned("==", b.load(seen, typ=I8), I8(0))
-                with b.if_else(fresh) as (first, further):
-                    with first:
-                        first_tap(pointer, index)
-                    with further:
-                        further_tap(pointer, index)
-                b.store(I8(1), seen)
-
-            def nothing(i: Any, j: Any, group: Any) -> None:
-                put(number(dtype, 0), advance(b, po, dtype, i), dtype, group)
-
-            tap(0, px, I64(0), I1(1))
-            with b.if_then(b.icmp_unsigned("==", b.load(seen, typ=I8), I8(0))):
-                along_row(nothing)  # a sum of padding alone
-
-        rank = max(len(order), 1)
-        longest = resolve((width,), builder.code.largest)[0] * dtype.itemsize
         walk(
             builder,
             node,
-            (what, axes, dense, whole, tuple(order)),
+            (shape, bool(gradient) and (len(numbers), 0 in shape.axes, bool(clear))),
             "windows",
-            [out.shape[a] for a in order],
+            sizes,
             [
-                *((v, [target.strides[a] for a in order], True) for v in outs),
-                (x, [0 if a in axes else source.strides[a] for a in order], False),
+                *((v, own, not gradient) for v, own in zip(ends, slow)),
+                *((v, own, v is not x) for v, own in zip(within, still)),
             ],
             inner,
-            numbers=(width, to, of, *numbers),
-            memory=(builder.code.private(longest), None, [0] * rank),
+            numbers=numbers,
+            first=first,
         )
 
     return lower
 
 
-def _numbers(node: Node, strides: Sequence[Dim]) -> list[Dim]:
-    """Return the numbers that describe a pooling's window to its kernel, by axis."""
-    (x,), a = node.inputs, node.attrs
-    axes: tuple[int, ...] = a["axes"]
-    gaps = a.get("base_dilation", (1,) * len(axes))
-    numbers: list[Dim] = []
-    for i, axis in enumerate(axes):
-        low, _ = a["padding"][i]
-        window = a["window"][i], a["strides"][i], a["dilation"][i]
-        numbers += [x.shape[axis], strides[axis], *window, low, gaps[i]]
-        numbers.append(size_of(tuple(x.shape[other] for other in axes[i + 1 :])))
-    return numbers
+def _shape(
+    what: str,
+    builder: BodyBuilder,
+    node: Node,
+    ends: Sequence[Value],
+    within: Sequence[Value],
+) -> Shape:
+    """Return what the code of a pooling depends on."""
+    x, attrs = within[0], node.attrs
+    axes: tuple[int, ...] = attrs["axes"]
+    source = builder.view(x)
+    lane = _lanes_of(source, axes)
+    order = [0, *(a for a in builder.view(ends[0]).axes if a != 0)] if x.shape else []
+    steps = [1] * (len(ends) + len(within))
+    if lane is not None:
+        order.remove(lane)
+        strides = [builder.view(v).strides[lane] for v in (*ends, *within)]
+        steps = [1 if step == 1 else None for step in strides]
+    return Shape(
+        what,
+        x.dtype,
+        axes,
+        tuple(order),
+        lane,
+        tuple(steps),
+        attrs["window"],
+        attrs["strides"],
+        attrs["dilation"],
+        attrs.get("base_dilation", (1,) * len(axes)),
+        size_of(tuple(x.shape[a] for a in axes)) >= 1 << 31,  # type: ignore[operator]
+    )
+
+
+def _lanes_of(source: StridedView, axes: tuple[int, ...]) -> int | None:
+    """Return the axis along which vectors lie: the innermost, unless threads share it.
+
+    Only the last axis over which the window slides is one of theirs.
+    """
+    axis = source.axes[-1] if source.axes else 0
+    if axis == 0 or source.strides[axis] != 1 or axis in axes[:-1]:
+        return None
+    return axis
+
+
+def _zeros(shape: Shape, rank: int, neighbours: bool) -> Any:
+    """Return what puts zeros into the elements to which maxima send their gradient."""
+
+    def clear(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
+        out = at[-2]  # the status is last
+        loops = rest[len(rest) - 2 * rank :]
+
+        def nest(level: int, place: Any) -> None:
+            if level == rank:
+                store(b, constant(shape.dtype, 0), place, shape.dtype)
+                return
+            size, step = loops[2 * level : 2 * level + 2]
+            if neighbours and level == rank - 1:
+                step = I64(1)
+            with for_loop(b, I64(0), size, f"zero{level}") as i:
+                nest(level + 1, advance(b, place, shape.dtype, times(b, i, step)))
+
+        nest(0, out)
+
+    return clear
+
+
+@dataclass
+class _Groups:
+    """The generator of the code for a line of results, a vector at a time.
+
+    Args:
+        b: where the code goes.
+        shape: what it depends on.
+        at: the addresses of the operands, and of the status.
+        rest: the numbers that come in at run time.
+        p: the indices of the results' loops.
+    """
+
+    b: ir.IRBuilder
+    shape: Shape
+    at: list[Any]
+    rest: list[Any]
+    p: list[Any]
+    masked: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        s = self.shape
+        count = len(s.steps)
+        self.width, *rest = self.rest
+        self.steps = [
+            I64(1) if step == 1 else number
+            for step, number in zip(s.steps, rest[:count])
+        ]
+        rest = rest[count:]
+        self.numbers = [
+            rest[i * _PER_AXIS : (i + 1) * _PER_AXIS] for i in range(len(s.axes))
+        ]
+        self.ends = self.at[: count - self._elements]
+        self.within = self.at[count - self._elements : count]
+        self.kind = ir.VectorType(memory_type(s.dtype), s.lanes)
+        self.order = I64 if s.far or s.dtype.itemsize == 8 else I32
+
+    @property
+    def _elements(self) -> int:
+        return 2 if self.shape.what == "pullback" else 1
+
+    def emit(self) -> None:
+        """Emit the loop over groups, each with masks or without."""
+        b, s = self.b, self.shape
+        lanes = I64(s.lanes)
+        starts: list[Any] = []
+        fits: Any = I1(1)
+        for i, axis in enumerate(s.axes):
+            length, low, *_ = self.numbers[i]
+            if i == s.slides:
+                starts.append(b.neg(low))
+                continue
+            place = self.p[s.order.index(axis)]
+            starts.append(b.sub(times(b, place, I64(s.strides[i])), low))
+            last = b.add(starts[i], I64((s.window[i] - 1) * s.dilation[i]))
+            fits = b.and_(fits, b.icmp_signed(">=", starts[i], I64(0)))
+            fits = b.and_(fits, b.icmp_signed("<", last, length))
+        groups = b.sdiv(b.add(self.width, I64(s.lanes - 1)), lanes)
+        with for_loop(b, I64(0), groups, "group") as group:
+            c = b.mul(group, lanes)
+            self.c, self.starts = c, list(starts)
+            full = b.and_(fits, b.icmp_signed("<=", b.add(c, lanes), self.width))
+            if (j := s.slides) is not None:
+                step = s.strides[j]
+                begin = b.add(starts[j], times(b, c, I64(step)))
+                reach = (s.window[j] - 1) * s.dilation[j] + step * s.lanes
+                end = b.add(begin, I64(reach))
+                full = b.and_(full, b.icmp_signed(">=", begin, I64(0)))
+                full = b.and_(full, b.icmp_signed("<=", end, self.numbers[j][0]))
+                self.starts[j] = begin
+            if any(gap != 1 for gap in s.gaps):
+                self._group(masked=True)
+                return
+            with b.if_else(full) as (plain, partly):
+                with plain:
+                    self._group(masked=False)
+                with partly:
+                    self._group(masked=True)
+
+    def _group(self, *, masked: bool) -> None:
+        """Emit the code of one vector of results."""
+        b, s = self.b, self.shape
+        self.masked = masked
+        self.active = vectors.every(s.lanes)
+        if masked:
+            self.active = vectors.between(b, I64(0), b.sub(self.width, self.c), s.lanes)
+        if s.what == "sum":
+            # −0 + x is x, for any x.
+            unit = constant(s.dtype, -0.0) if s.dtype.is_float else self.kind.element(0)
+            (total,) = self._taps([vectors.in_all(unit, s.lanes)], self._added)
+            self._store(0, total)
+            return
+        unit = unit_of("max", s.dtype)
+        none = self.order(-1 if masked else 0)
+        known = [vectors.in_all(unit, s.lanes), vectors.in_all(none, s.lanes)]
+        if s.what == "max":
+            (best,) = self._taps(known[:1], self._larger)
+            self._store(0, best)
+            return
+        best, where = self._taps(known, self._larger)
+        if s.what == "pullback":
+            zero = vectors.in_all(self.kind.element(0), s.lanes)
+            g = self._end(0, zero)
+            self._back(where, g, zero)
+            return
+        if s.what == "best":
+            self._store(0, best)
+        self._store(-1, self._place(where), DType.int64)
+
+    # -- taps ------------------------------------------------------------------------
+
+    def _taps(
+        self, values: list[Any], visit: Callable[..., list[Any]], *, back: bool = False
+    ) -> list[Any]:
+        """Emit the loops over a window's elements; return what they have made.
+
+        Args:
+            values: before the first.
+            visit: (the spots along the axes, the number of the element, whether it
+                exists, values) gives the following values.
+            back: from the last element to the first.
+        """
+        b, s = self.b, self.shape
+
+        def level(
+            i: int, spots: list[Any], number: Any, there: Any, values: list[Any]
+        ) -> list[Any]:
+            if i == len(s.axes):
+                return visit(spots, number, there, values)
+            length, _, after, *_ = self.numbers[i]
+            window, gap = s.window[i], s.gaps[i]
+
+            def tap(k: Any, values: list[Any]) -> list[Any]:
+                k = b.sub(I64(window - 1), k) if back else k
+                ahead = times(b, k, I64(s.dilation[i]))
+                spot, exists = b.add(self.starts[i], ahead), there
+                if self.masked and i != s.slides:
+                    exists = b.and_(exists, b.icmp_signed(">=", spot, I64(0)))
+                    if gap != 1:
+                        whole = b.icmp_signed("==", b.srem(spot, I64(gap)), I64(0))
+                        exists, spot = b.and_(exists, whole), b.sdiv(spot, I64(gap))
+                    exists = b.and_(exists, b.icmp_signed("<", spot, length))
+                further = b.add(number, times(b, ahead, after))
+                return level(i + 1, [*spots, spot], further, exists, values)
+
+            return running(b, I64(window), f"k{i}", values, tap)
+
+        return level(0, [], I64(0), I1(1), values)
+
+    def _added(
+        self, spots: list[Any], _: Any, there: Any, values: list[Any]
+    ) -> list[Any]:
+        zero = vectors.in_all(self.kind.element(0), self.shape.lanes)
+        value, _ = self._read(spots, there, zero)
+        return [combined(self.b, "sum", self.shape.dtype, values[0], value)]
+
+    def _larger(
+        self, spots: list[Any], number: Any, there: Any, values: list[Any]
+    ) -> list[Any]:
+        """Emit the choice between what is known and an element, with its number.
+
+        Of equals the first one stays, and so does the first NaN.
+        """
+        b, s = self.b, self.shape
+        known, *where = values
+        least = vectors.in_all(unit_of("max", s.dtype), s.lanes)
+        value, mask = self._read(spots, there, least)
+        if s.dtype.is_float:
+            take = b.and_(
+                b.fcmp_unordered(">", value, known), b.fcmp_ordered("ord", known, known)
+            )
+        elif s.dtype.kind == "int":
+            take = b.icmp_signed(">", value, known)
+        else:
+            take = b.icmp_unsigned(">", value, known)
+        if where and self.masked:
+            none = vectors.in_all(self.order(0), s.lanes)
+            take = b.or_(take, b.icmp_signed("<", where[0], none))
+            take = b.and_(take, mask)
+        made = [b.select(take, value, known)]
+        if where:
+            made.append(b.select(take, self._number(number), where[0]))
+        return made
+
+    def _number(self, number: Any) -> Any:
+        short = number if self.order is I64 else self.b.trunc(number, I32)
+        return vectors.spread(self.b, short, self.shape.lanes)
+
+    def _place(self, where: Any) -> Any:
+        """Emit the positions of elements from their distances from a window's first."""
+        b, s = self.b, self.shape
+        if self.order is not I64:
+            where = b.sext(where, ir.VectorType(I64, s.lanes))
+        first: Any = I64(0)
+        for start, (_, _, after, *_) in zip(self.starts, self.numbers):
+            first = b.add(first, b.mul(start, after))
+        place = b.add(where, vectors.spread(b, first, s.lanes))
+        if s.slides is not None:
+            step = b.mul(I64(s.strides[s.slides]), self.numbers[s.slides][2])
+            ahead = b.mul(vectors.iota(s.lanes), vectors.spread(b, step, s.lanes))
+            place = b.add(place, ahead)
+        return place
+
+    def _back(self, where: Any, g: Any, zero: Any) -> None:
+        """Emit the addition of g to the element that was the largest of each window.
+
+        From the last tap to the first, so that an element gets what comes from its
+        windows in their order.
+        """
+        b = self.b
+
+        def visit(
+            spots: list[Any], number: Any, there: Any, values: list[Any]
+        ) -> list[Any]:
+            hit = b.icmp_unsigned("==", where, self._number(number))
+            self._add(spots, there, b.select(hit, g, zero))
+            return values
+
+        self._taps([], visit, back=True)
+
+    # -- memory ----------------------------------------------------------------------
+
+    def _spot(self, i: int, spots: list[Any]) -> Any:
+        """Emit the address of the elements under a tap, in an operand of the windows.
+
+        Along a sliding axis of the lanes it is that of the line.
+        """
+        b, s = self.b, self.shape
+        place = self.within[i]
+        for k, spot in enumerate(spots):
+            if k != s.slides:
+                move = b.mul(spot, self.numbers[k][3 + i])
+                place = advance(b, place, s.dtype, move)
+        return place
+
+    def _mask(self, first: Any, there: Any, length: Any) -> Any:
+        """Emit which of neighbours from an index on exist on a line."""
+        b, lanes = self.b, self.shape.lanes
+        some = vectors.between(b, b.neg(first), b.sub(length, first), lanes)
+        return b.and_(some, vectors.spread(b, there, lanes))
+
+    def _apart(self, spot: Any, there: Any) -> tuple[Any, Any]:
+        """Emit the indices on a line of elements that lie apart, and which exist."""
+        b, s = self.b, self.shape
+        j = s.slides
+        assert j is not None
+        step = vectors.in_all(I64(s.strides[j]), s.lanes)
+        places = b.add(
+            vectors.spread(b, spot, s.lanes), b.mul(vectors.iota(s.lanes), step)
+        )
+        zero = vectors.in_all(I64(0), s.lanes)
+        exists = b.and_(
+            vectors.spread(b, there, s.lanes), b.icmp_signed(">=", places, zero)
+        )
+        if s.gaps[j] != 1:
+            gap = vectors.in_all(I64(s.gaps[j]), s.lanes)
+            exists = b.and_(exists, b.icmp_signed("==", b.srem(places, gap), zero))
+            places = b.sdiv(places, gap)
+        length = vectors.spread(b, self.numbers[j][0], s.lanes)
+        return places, b.and_(exists, b.icmp_signed("<", places, length))
+
+    def _read(self, spots: list[Any], there: Any, other: Any) -> tuple[Any, Any]:
+        """Emit the load of the elements under a tap, and the mask of those that exist.
+
+        The others have a number.
+        """
+        b, s = self.b, self.shape
+        value, mask = self._elements_of(0, spots, there, other)
+        if s.dtype is DType.bool:
+            zero = vectors.in_all(I8(0), s.lanes)
+            value = b.zext(b.icmp_unsigned("!=", value, zero), self.kind)
+        return value, mask
+
+    def _elements_of(
+        self, i: int, spots: list[Any], there: Any, other: Any
+    ) -> tuple[Any, Any]:
+        b, s, dtype = self.b, self.shape, self.shape.dtype
+        place, j = self._spot(i, spots), s.slides
+        if j is None:
+            step = self.steps[len(self.ends) + i]
+            place = advance(b, place, dtype, times(b, self.c, step))
+            mask = b.and_(self.active, vectors.spread(b, there, s.lanes))
+            return self._load(place, dtype, step, mask, other), mask
+        (spot, length), step = (spots[j], self.numbers[j][0]), s.strides[j]
+        beside = self.steps[len(self.ends) + i] == I64(1)
+        if step > 2 or s.gaps[j] != 1 or not beside:
+            places, mask = self._apart(spot, there)
+            places = b.mul(places, vectors.spread(b, self.numbers[j][3 + i], s.lanes))
+            return vectors.some(b, place, dtype, mask, other, places), mask
+        place = advance(b, place, dtype, spot)
+        pieces: list[Any] = []
+        masks: list[Any] = []
+        for k in range(step):
+            at = advance(b, place, dtype, I64(k * s.lanes))
+            if self.masked:
+                masks.append(self._mask(b.add(spot, I64(k * s.lanes)), there, length))
+                pieces.append(vectors.some(b, at, dtype, masks[-1], other))
+            else:
+                masks.append(vectors.every(s.lanes))
+                pieces.append(vectors.whole(b, at, dtype, s.lanes))
+        if step == 1:
+            return pieces[0], masks[0]
+        second = range(0, 2 * s.lanes, 2)
+        mask = vectors.chosen(b, *masks, second) if self.masked else masks[0]
+        return vectors.chosen(b, *pieces, second), mask
+
+    def _add(self, spots: list[Any], there: Any, value: Any) -> None:
+        """Emit the addition of a vector to the elements under a tap.
+
+        Where windows lie apart, an element is written once, by its only window.
+        """
+        b, s, dtype = self.b, self.shape, self.shape.dtype
+        place, j = self._spot(1, spots), s.slides
+        zero = vectors.in_all(self.kind.element(0), s.lanes)
+        step: Any = self.steps[-1]
+        if j is None:
+            place = advance(b, place, dtype, times(b, self.c, step))
+            mask = b.and_(self.active, vectors.spread(b, there, s.lanes))
+            if not s.apart:
+                known = self._load(place, dtype, step, mask, zero)
+                value = combined(b, "sum", dtype, known, value)
+            self._put(value, place, dtype, step, mask)
+            return
+        spot, length, stride = spots[j], self.numbers[j][0], s.strides[j]
+        if stride > 2 or step != I64(1):
+            places, mask = self._apart(spot, there)
+            mask = b.and_(mask, self.active)
+            places = b.mul(places, vectors.spread(b, self.numbers[j][4], s.lanes))
+            if not s.apart:
+                known = vectors.some(b, place, dtype, mask, zero, places)
+                value = combined(b, "sum", dtype, known, value)
+            vectors.put(b, value, place, dtype, mask, places)
+            return
+        place = advance(b, place, dtype, spot)
+        for k in range(stride):
+            at = advance(b, place, dtype, I64(k * s.lanes))
+            piece, mask = value, vectors.every(s.lanes)
+            if self.masked:
+                mask = self._mask(b.add(spot, I64(k * s.lanes)), there, length)
+            if stride == 2:
+                from_ = [(k * s.lanes + i) // 2 for i in range(s.lanes)]
+                other = [n if i % 2 == 0 else s.lanes for i, n in enumerate(from_)]
+                piece = vectors.chosen(b, value, zero, other)
+                second = [I1(1 - i % 2) for i in range(s.lanes)]
+                mask = b.and_(mask, ir.Constant(ir.VectorType(I1, s.lanes), second))
+            if not s.apart:
+                known = self._load(at, dtype, I64(1), mask, zero)
+                piece = combined(b, "sum", dtype, known, piece)
+            if stride == 1 and not self.masked:
+                b.store(piece, at, align=dtype.itemsize)
+            else:
+                vectors.put(b, piece, at, dtype, mask)
+
+    def _end(self, i: int, other: Any) -> Any:
+        """Emit the load of what is there once a window."""
+        step, dtype = self.steps[i], self.shape.dtype
+        place = advance(self.b, self.ends[i], dtype, times(self.b, self.c, step))
+        return self._load(place, dtype, step, self.active, other)
+
+    def _store(self, i: int, value: Any, dtype: DType | None = None) -> None:
+        """Emit the store of what is there once a window."""
+        dtype = dtype or self.shape.dtype
+        count = len(self.ends)
+        step = self.steps[i % count]
+        place = advance(self.b, self.ends[i], dtype, times(self.b, self.c, step))
+        self._put(value, place, dtype, step, self.active)
+
+    def _load(self, at: Any, dtype: DType, step: Any, mask: Any, other: Any) -> Any:
+        """Emit the load of lanes at a distance from each other."""
+        b, lanes = self.b, self.shape.lanes
+        if step == I64(1):
+            if not self.masked:
+                return vectors.whole(b, at, dtype, lanes)
+            return vectors.some(b, at, dtype, mask, other)
+        places = b.mul(vectors.iota(lanes), vectors.spread(b, step, lanes))
+        return vectors.some(b, at, dtype, mask, other, places)
+
+    def _put(self, value: Any, at: Any, dtype: DType, step: Any, mask: Any) -> None:
+        """Emit the store of lanes at a distance from each other."""
+        b, lanes = self.b, self.shape.lanes
+        if step == I64(1) and not self.masked:
+            b.store(value, at, align=dtype.itemsize)
+        elif step == I64(1):
+            vectors.put(b, value, at, dtype, mask)
+        else:
+            places = b.mul(vectors.iota(lanes), vectors.spread(b, step, lanes))
+            vectors.put(b, value, at, dtype, mask, places)

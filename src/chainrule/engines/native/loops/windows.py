@@ -9,6 +9,7 @@ vector, is computed without masks; any other one with them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from chainrule.engines.native.loops import vectors
 from chainrule.engines.native.loops.along import walk
 from chainrule.engines.native.loops.kernels import advance, for_loop, running, times
 from chainrule.engines.native.loops.lines import unit_of
+from chainrule.engines.native.loops.nests import collapsed
 from chainrule.engines.native.math.scalar import (
     I1,
     I8,
@@ -37,6 +39,8 @@ from chainrule.graph.types import Dim, DType, size_of
 
 #: How many numbers come in at run time for an axis over which the window slides.
 _PER_AXIS = 5
+#: The taps of a larger window are visited in a loop.
+UNROLLED = 16
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Shape:
         steps: for each operand the distance of its lanes, if that is 1, else None.
         window, strides, dilation, gaps: for each sliding axis.
         far: whether numbers of elements within a window need 64 bits.
+        lanes: the number of results in a vector.
     """
 
     what: str
@@ -65,11 +70,7 @@ class Shape:
     dilation: tuple[int, ...]
     gaps: tuple[int, ...]
     far: bool
-
-    @property
-    def lanes(self) -> int:
-        """The number of results in a vector."""
-        return host_target().vector_bytes // max(self.dtype.itemsize, 4)
+    lanes: int
 
     @property
     def slides(self) -> int | None:
@@ -114,8 +115,10 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
         first = None
         if gradient:
             (out,) = outs
-            loops = [*zip(out.shape, views[out].strides)][0 not in shape.axes :]
-            loops.sort(key=lambda loop: loop[1] == 1)
+            view, skipped = views[out], 0 not in shape.axes
+            axes = [a for a in view.axes if not (skipped and a == 0)]
+            whole = tuple([(out.shape[a], view.strides[a]) for a in axes])
+            (loops,) = collapsed([whole]) if whole else ((),)
             numbers += [number for loop in loops for number in loop]
             clear = loops[-1:] and loops[-1][1] == 1
             first = _zeros(shape, len(loops), bool(clear))
@@ -171,6 +174,7 @@ def _shape(
         attrs["dilation"],
         attrs.get("base_dilation", (1,) * len(axes)),
         size_of(tuple(x.shape[a] for a in axes)) >= 1 << 31,  # type: ignore[operator]
+        host_target().vector_bytes // max(x.dtype.itemsize, 4),
     )
 
 
@@ -339,7 +343,10 @@ class _Groups:
             window, gap = s.window[i], s.gaps[i]
 
             def tap(k: Any, values: list[Any]) -> list[Any]:
-                k = b.sub(I64(window - 1), k) if back else k
+                if back:
+                    last = I64(window - 1)
+                    known = isinstance(k, ir.Constant)
+                    k = I64(window - 1 - k.constant) if known else b.sub(last, k)
                 ahead = times(b, k, I64(s.dilation[i]))
                 spot, exists = b.add(self.starts[i], ahead), there
                 if self.masked and i != s.slides:
@@ -351,7 +358,11 @@ class _Groups:
                 further = b.add(number, times(b, ahead, after))
                 return level(i + 1, [*spots, spot], further, exists, values)
 
-            return running(b, I64(window), f"k{i}", values, tap)
+            if math.prod(s.window) > UNROLLED:
+                return running(b, I64(window), f"k{i}", values, tap)
+            for k in range(window):
+                values = tap(I64(k), values)
+            return values
 
         return level(0, [], I64(0), I1(1), values)
 

@@ -10,7 +10,7 @@ vector, is computed without masks; any other one with them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ from chainrule.graph.types import Dim, DType, size_of
 
 #: How many numbers come in at run time for an axis over which the window slides.
 _PER_AXIS = 5
-#: The taps of a larger window are visited in a loop.
+#: Of more taps than these the outer ones are visited in a loop.
 UNROLLED = 16
 
 
@@ -112,16 +112,16 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
             numbers.append(size_of(tuple(x.shape[a] for a in shape.axes[i + 1 :])))
             numbers += [views[v].strides[axis] for v in within]
             numbers += [0] * (_PER_AXIS - 3 - len(within))
-        first = None
-        if gradient:
+        first, cleared = None, ()
+        if gradient and not _covers(shape, node):
             (out,) = outs
             view, skipped = views[out], 0 not in shape.axes
             axes = [a for a in view.axes if not (skipped and a == 0)]
             whole = tuple([(out.shape[a], view.strides[a]) for a in axes])
             (loops,) = collapsed([whole]) if whole else ((),)
             numbers += [number for loop in loops for number in loop]
-            clear = loops[-1:] and loops[-1][1] == 1
-            first = _zeros(shape, len(loops), bool(clear))
+            cleared = len(loops), bool(loops) and loops[-1][1] == 1
+            first = _zeros(shape, *cleared)
 
         def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], p: Any) -> None:
             _Groups(b, shape, at, rest, p[len(p) - len(shape.order) :]).emit()
@@ -129,7 +129,7 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
         walk(
             builder,
             node,
-            (shape, bool(gradient) and (len(numbers), 0 in shape.axes, bool(clear))),
+            (shape, cleared),
             "windows",
             sizes,
             [
@@ -189,6 +189,18 @@ def _lanes_of(source: StridedView, axes: tuple[int, ...]) -> int | None:
     return axis
 
 
+def _covers(shape: Shape, node: Node) -> bool:
+    """Return whether each element lies in one window."""
+    g, x = node.inputs
+    sizes = [(x.shape[a], g.shape[a]) for a in shape.axes]
+    return shape.apart and all(
+        isinstance(n, int) and n == places * w and lo == 0
+        for (n, places), w, (lo, _) in zip(
+            sizes, shape.window, node.attrs["padding"], strict=True
+        )
+    )
+
+
 def _zeros(shape: Shape, rank: int, neighbours: bool) -> Any:
     """Return what puts zeros into the elements to which maxima send their gradient."""
 
@@ -221,6 +233,11 @@ class _Groups:
         at: the addresses of the operands, and of the status.
         rest: the numbers that come in at run time.
         p: the indices of the results' loops.
+
+    Attributes:
+        masked: whether lanes of the group are masked.
+        odd: 1 under a tap at an odd distance from its window's first, along the lanes.
+        held: what goes there, until that goes with it which lies before each.
     """
 
     b: ir.IRBuilder
@@ -229,6 +246,8 @@ class _Groups:
     rest: list[Any]
     p: list[Any]
     masked: bool = field(init=False)
+    odd: int = field(init=False, default=0)
+    held: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         s = self.shape
@@ -348,6 +367,8 @@ class _Groups:
                     known = isinstance(k, ir.Constant)
                     k = I64(window - 1 - k.constant) if known else b.sub(last, k)
                 ahead = times(b, k, I64(s.dilation[i]))
+                if i == s.slides and isinstance(ahead, ir.Constant):
+                    self.odd = ahead.constant % 2
                 spot, exists = b.add(self.starts[i], ahead), there
                 if self.masked and i != s.slides:
                     exists = b.and_(exists, b.icmp_signed(">=", spot, I64(0)))
@@ -358,7 +379,7 @@ class _Groups:
                 further = b.add(number, times(b, ahead, after))
                 return level(i + 1, [*spots, spot], further, exists, values)
 
-            if math.prod(s.window) > UNROLLED:
+            if math.prod(s.window[i:]) > UNROLLED:
                 return running(b, I64(window), f"k{i}", values, tap)
             for k in range(window):
                 values = tap(I64(k), values)
@@ -500,28 +521,36 @@ class _Groups:
             place = advance(b, place, dtype, times(b, self.c, step))
             mask = b.and_(self.active, vectors.spread(b, there, s.lanes))
             return self._load(place, dtype, step, mask, other), mask
-        (spot, length), step = (spots[j], self.numbers[j][0]), s.strides[j]
-        beside = self.steps[len(self.ends) + i] == I64(1)
-        if step > 2 or s.gaps[j] != 1 or not beside:
-            places, mask = self._apart(spot, there)
+        if self._by_index(self.steps[len(self.ends) + i]):
+            places, mask = self._apart(spots[j], there)
             places = b.mul(places, vectors.spread(b, self.numbers[j][3 + i], s.lanes))
             return vectors.some(b, place, dtype, mask, other, places), mask
-        place = advance(b, place, dtype, spot)
         pieces: list[Any] = []
         masks: list[Any] = []
-        for k in range(step):
-            at = advance(b, place, dtype, I64(k * s.lanes))
-            if self.masked:
-                masks.append(self._mask(b.add(spot, I64(k * s.lanes)), there, length))
-                pieces.append(vectors.some(b, at, dtype, masks[-1], other))
-            else:
-                masks.append(vectors.every(s.lanes))
-                pieces.append(vectors.whole(b, at, dtype, s.lanes))
-        if step == 1:
+        odd = self.odd if s.strides[j] == 2 else 0
+        for at, mask in self._line(place, b.sub(spots[j], I64(odd)), there):
+            pieces.append(self._load(at, dtype, I64(1), mask, other))
+            masks.append(mask)
+        if s.strides[j] == 1:
             return pieces[0], masks[0]
-        second = range(0, 2 * s.lanes, 2)
-        mask = vectors.chosen(b, *masks, second) if self.masked else masks[0]
-        return vectors.chosen(b, *pieces, second), mask
+        second = range(odd, 2 * s.lanes, 2)
+        return vectors.chosen(b, *pieces, second), vectors.chosen(b, *masks, second)
+
+    def _by_index(self, step: Any) -> bool:
+        """Return whether elements along a sliding axis are reached one by one."""
+        s, j = self.shape, self.shape.slides
+        return j is not None and (s.strides[j] > 2 or s.gaps[j] != 1 or step != I64(1))
+
+    def _line(self, place: Any, spot: Any, there: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield the addresses and masks of the vectors on a line under some lanes."""
+        b, s, j = self.b, self.shape, self.shape.slides
+        assert j is not None
+        place = advance(b, place, s.dtype, spot)
+        for k in range(s.strides[j]):
+            ahead, mask = I64(k * s.lanes), vectors.every(s.lanes)
+            if self.masked:
+                mask = self._mask(b.add(spot, ahead), there, self.numbers[j][0])
+            yield advance(b, place, s.dtype, ahead), mask
 
     def _add(self, spots: list[Any], there: Any, value: Any) -> None:
         """Emit the addition of a vector to the elements under a tap.
@@ -539,36 +568,33 @@ class _Groups:
                 known = self._load(place, dtype, step, mask, zero)
                 value = combined(b, "sum", dtype, known, value)
             self._put(value, place, dtype, step, mask)
-            return
-        spot, length, stride = spots[j], self.numbers[j][0], s.strides[j]
-        if stride > 2 or step != I64(1):
-            places, mask = self._apart(spot, there)
+        elif self._by_index(step):
+            places, mask = self._apart(spots[j], there)
             mask = b.and_(mask, self.active)
             places = b.mul(places, vectors.spread(b, self.numbers[j][4], s.lanes))
             if not s.apart:
                 known = vectors.some(b, place, dtype, mask, zero, places)
                 value = combined(b, "sum", dtype, known, value)
             vectors.put(b, value, place, dtype, mask, places)
-            return
-        place = advance(b, place, dtype, spot)
-        for k in range(stride):
-            at = advance(b, place, dtype, I64(k * s.lanes))
-            piece, mask = value, vectors.every(s.lanes)
-            if self.masked:
-                mask = self._mask(b.add(spot, I64(k * s.lanes)), there, length)
-            if stride == 2:
-                from_ = [(k * s.lanes + i) // 2 for i in range(s.lanes)]
-                other = [n if i % 2 == 0 else s.lanes for i, n in enumerate(from_)]
-                piece = vectors.chosen(b, value, zero, other)
-                second = [I1(1 - i % 2) for i in range(s.lanes)]
-                mask = b.and_(mask, ir.Constant(ir.VectorType(I1, s.lanes), second))
-            if not s.apart:
-                known = self._load(at, dtype, I64(1), mask, zero)
-                piece = combined(b, "sum", dtype, known, piece)
-            if stride == 1 and not self.masked:
-                b.store(piece, at, align=dtype.itemsize)
-            else:
-                vectors.put(b, piece, at, dtype, mask)
+        else:
+            beside = [value, zero][: s.strides[j]]
+            if s.apart and s.strides[j] == 2:
+                if self.odd:  # its neighbours come next
+                    self.held = value
+                    return
+                beside = [value, zero if self.held is None else self.held]
+                self.held = None
+            pieces = beside
+            if s.strides[j] == 2:
+                order = [i // 2 + s.lanes * (i % 2) for i in range(2 * s.lanes)]
+                halves = order[: s.lanes], order[s.lanes :]
+                pieces = [vectors.chosen(b, *beside, half) for half in halves]
+            line = self._line(place, spots[j], there)
+            for piece, (at, mask) in zip(pieces, line, strict=True):
+                if not s.apart:
+                    known = self._load(at, dtype, I64(1), mask, zero)
+                    piece = combined(b, "sum", dtype, known, piece)
+                self._put(piece, at, dtype, I64(1), mask)
 
     def _end(self, i: int, other: Any) -> Any:
         """Emit the load of what is there once a window."""

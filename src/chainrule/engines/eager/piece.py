@@ -22,6 +22,10 @@ from chainrule.util.bounded import Bounded
 #: So many pieces are kept of each kind, and so many kinds of calls that lead to them.
 PIECES, CALLS = 128, 512
 
+#: A window slides over as many axes or more: sequences are NumPy's, since their lengths
+#: differ from batch to batch.
+AXES = 2
+
 
 class _Switch:
     """The switch of machine code for eager calls, of the whole process."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.eager.piece import Pieces, allowed, forward_piece
+from chainrule.engines.eager.piece import AXES, Pieces, allowed, forward_piece
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import EAGER, Primitive
 from chainrule.graph.types import ArrayType, SymbolicDim, dtype_of
@@ -36,8 +36,10 @@ class Windows(Pieces):
     def forward(self, arrays: tuple[Array, ...], attrs: dict[str, Any]) -> Array | None:
         """Return the result by machine code; None where the reference computes it."""
         x, axes = arrays[-1], attrs["axes"]
-        lead = min(axes, default=0)
-        if x.size < NUMBERS or not lead or not allowed():
+        if x.size < NUMBERS or len(axes) < AXES or not allowed():
+            return None
+        lead = min(axes)
+        if not lead:
             return None
         rows = math.prod(x.shape[:lead])
         key = (lead, *[item for a in arrays for item in (a.dtype, a.shape[lead:])])

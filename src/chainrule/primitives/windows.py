@@ -295,7 +295,7 @@ def _of_gradients(cases: Iterable[Case]) -> Iterator[Case]:
     rule=_pullback_rule,
     vjp=(_chosen, None),
     batch=shifted("axes"),
-    shown=lambda g, x, **attrs: write.pulled_back("max", x, g),
+    shown=of_any(lambda *x, **attrs: write.pulled_back("max", x[1], x[0])),
     source="the derivative of max pooling: g where the maxima stood, 0 elsewhere",
     kinks=_("ties, where the derivative goes to the first"),
     cases=(

@@ -127,6 +127,17 @@ def test_windows_by_shorter_vectors(
             compared(rng, name, geometry, "float32", (0, 2, 3, 1))
 
 
+def test_a_gradient_that_is_the_input_too(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(2, 3, 5, 20)).astype(np.float32)
+    attrs = {"axes": (2, 3), "window": (1, 1), "strides": (1, 1), "dilation": (1, 1)}
+    attrs["padding"] = ((0, 0), (0, 0))
+    made = cr.compile(
+        lambda t: wrap(windows.window_max_pullback(t.value, t.value, **attrs)),
+        engine="native",
+    )(cr.tensor(x))
+    np.testing.assert_array_equal(made.numpy(), x)
+
+
 def test_sums_back_to_windows_that_overlap(rng: np.random.Generator) -> None:
     """A sum over gaps: the derivative of a sum over windows that overlap."""
     attrs = {"axes": (2, 3), "window": (3, 3), "strides": (1, 1), "dilation": (1, 1)}

@@ -265,7 +265,7 @@ class Lines:
                 masks = [[i for i in lanes if i // part % 2 == high] for high in (0, 1)]
             low, high = masks
             vectors = [
-                combined(chosen(b, x, y, low), chosen(b, x, y, high)) for x, y in pairs
+                combined(chosen(b, pair, low), chosen(b, pair, high)) for pair in pairs
             ]
         (total,) = vectors
         return total if len(totals) > 1 else b.extract_element(total, I32(0))

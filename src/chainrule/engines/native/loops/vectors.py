@@ -30,8 +30,9 @@ def spread(b: ir.IRBuilder, value: Any, lanes: int) -> Any:
     return b.shuffle_vector(first, undef, in_all(I32(0), lanes))
 
 
-def chosen(b: ir.IRBuilder, x: Any, y: Any, places: Sequence[int]) -> Any:
+def chosen(b: ir.IRBuilder, pair: Sequence[Any], places: Sequence[int]) -> Any:
     """Emit the vector of some lanes of two vectors, counted through both."""
+    x, y = pair
     mask = ir.Constant(ir.VectorType(I32, len(places)), [I32(i) for i in places])
     return b.shuffle_vector(x, y, mask)
 

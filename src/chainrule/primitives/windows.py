@@ -21,6 +21,7 @@ from chainrule.graph.declare import Operation, declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES, Case, TypeRule, as_tuple, of_any
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
+from chainrule.primitives.elementwise import where
 from chainrule.primitives.indexing import gather
 from chainrule.primitives.movement import (
     broadcast_to,
@@ -330,9 +331,13 @@ def window_max_pullback(g: Array, x: Array, *, axes: Ints, **attrs: Any) -> Arra
     for axis, (lo, hi) in zip(axes, a.padding):
         crop[axis] = slice(max(-lo, 0), shape[axis] - max(-hi, 0))
     seen = [tap for __, tap in a.under(out[tuple(crop)], axes)]
-    zero = x.dtype.type(0)
+    zeros: Array = np.broadcast_to(x.dtype.type(0), g.shape)
     for hit, tap in reversed([*zip(hits, seen, strict=True)]):  # by windows, in order
-        tap += np.where(hit, g, zero)
+        chosen = REFERENCES[where](hit, g, zeros)
+        if a.apart:
+            tap[...] = chosen
+        else:
+            tap += chosen
     return np.ascontiguousarray(out[tuple(inside)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,8 @@ def keep_memory() -> None:
     and of free memory at the heap's end it keeps twice as much. So it is shown one,
     which is never written to and so takes no memory. Other C libraries do not mind.
     """
-    np.empty(_KEPT, np.uint8)
+    with suppress(MemoryError):  # of a process that may not have as much
+        np.empty(_KEPT, np.uint8)
 
 
 class Piece:

@@ -61,7 +61,12 @@ def drawn(rng: np.random.Generator, shape: Any, dtype: str) -> np.ndarray:
 
 
 def compared(
-    rng: np.random.Generator, name: str, geometry: Any, dtype: str, lies: Any
+    rng: np.random.Generator,
+    name: str,
+    geometry: Any,
+    dtype: str,
+    lies: Any,
+    threads: int = 1,
 ) -> None:
     """Compare a function of windows with its reference, bit for bit."""
     shape, axes, window, strides, padding, dilation = geometry
@@ -91,19 +96,22 @@ def compared(
         REFERENCES[FUNCTIONS[k]](*arrays, **attrs).transpose(lies)
         for k in (("max", "argmax") if name == "both" else (name,))
     ]
-    got = cr.compile(function, engine="native", threads=2)(*given)
+    got = cr.compile(function, engine="native", threads=threads)(*given)
     for a, b in zip(got, wanted, strict=True):
         np.testing.assert_array_equal(a.numpy(), b, str((name, geometry, dtype, lies)))
 
 
 @table("name", [*FUNCTIONS])
 def test_windows_are_the_references(name: str, rng: np.random.Generator) -> None:
-    for geometry in GEOMETRIES:
+    for i, geometry in enumerate(GEOMETRIES):
         rank = len(geometry[0])
-        turned = [(*range(1, rank), 0), (0, *range(2, rank), 1)] if rank > 2 else []
-        for lies in [tuple(range(rank)), *turned]:
+        natural = tuple(range(rank))
+        compared(rng, name, geometry, "float32", natural, threads=2)
+        if i % 3 == 0:
+            compared(rng, name, geometry, "float64", natural)
+        if rank > 2:  # the channels last, or the images
+            lies = (0, *range(2, rank), 1) if i % 4 else (*range(1, rank), 0)
             compared(rng, name, geometry, "float32", lies)
-        compared(rng, name, geometry, "float64", tuple(range(rank)))
 
 
 @table("dtype", ["int32", "int64", "uint8", "int8", "bool"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -423,6 +426,31 @@ def test_within_the_handler_of_a_signal_that_stopped_a_piece() -> None:
     finally:
         held._executable.run = run
     np.testing.assert_allclose(made[0].detach(), outer.detach(), rtol=1e-14)
+
+
+FAULTS = """
+import resource
+import numpy as np
+import chainrule as cr
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+cr.zeros(128, 128).softmax(-1)
+for _ in range(3):
+    before = faults()
+    arrays = [np.ones(400_000, np.float32) for _ in range(10)]
+    del arrays
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True
+    )
+    assert int(made.stdout) < 400  # of 3,900 pages
 
 
 def test_every_row_of_the_table_is_replaced_by_its_module() -> None:

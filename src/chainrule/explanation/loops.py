@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.composites import control
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.plain import VIEWS, behind_views
+from chainrule.explanation.plain import behind_views
 from chainrule.explanation.signs import slope_of
 from chainrule.explanation.writer import Writer
 from chainrule.graph.interpret import evaluate_all

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.composites import activations, control, normalization
-from chainrule.explanation.attention import attention, factors, matrices
+from chainrule.nn.picture.attention import attention, factors, matrices
 from chainrule.explanation.loops import LoopNames, is_loop, outer_writer
-from chainrule.explanation.plain import VIEWS, behind_views, is_sampled
+from chainrule.explanation.plain import behind_views, is_sampled
 from chainrule.explanation.run import Run
 from chainrule.explanation.signs import LOSS, slope_of
 from chainrule.explanation.writer import Writer

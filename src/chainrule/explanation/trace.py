@@ -30,7 +30,7 @@ from chainrule.explanation.paths import (
     added_up,
     at,
 )
-from chainrule.explanation.plain import VIEWS
+from chainrule.nn.picture.attention import VIEWS
 from chainrule.explanation.run import Run
 from chainrule.graph.apply import apply
 from chainrule.graph.context import recording

@@ -22,7 +22,6 @@ import numpy as np
 from chainrule.composites import normalization
 from chainrule.explanation.meant import meant
 from chainrule.explanation.plain import (
-    VIEWS,
     PlainWriter,
     behind_views,
     declared,
@@ -36,6 +35,7 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import Shape, SymbolicDim
+from chainrule.nn.picture.attention import VIEWS
 from chainrule.notation.arithmetic import ALL_COLUMNS, COLUMNS, MATRIX
 from chainrule.notation.expressions import (
     Atom,

@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, MissingAttributeError
 from chainrule.functions.from_numpy import SharedTensor
+from chainrule.graph.calls import Call
 from chainrule.graph.context import changes, context
 from chainrule.methods.conversion import tensor_dtype
 from chainrule.nn import construction
@@ -93,6 +94,8 @@ class Module(ModuleHooks):
     #: Whether an argument that is set later is checked as the constructor checks it:
     #: of layers whose state is their arguments alone.
     _checks_later_arguments: bool = False
+    #: Whether pictures open a layer of the package that contains no others.
+    _opens: bool = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Create a module, and store the arguments of its constructor."""
@@ -125,12 +128,14 @@ class Module(ModuleHooks):
         module: Any = self
         here = context.__dict__
         outer, name, before = here["scope"], module._name, None
+        path = f"{outer}.{name}" if outer and name else outer or name
         if here["trace"] is not None:
             here["trace"].note_mode(module)
+            path = Call(path, outer, type(module).__name__, module._is_one_step())
         elif not outer:
             before = draw_counts()
         try:
-            here["scope"] = f"{outer}.{name}" if outer and name else outer or name
+            here["scope"] = path
             if module._hooks is not None:
                 return module._forward_with_hooks(*args, **kwargs)
             return self.forward(*args, **kwargs)
@@ -142,6 +147,11 @@ class Module(ModuleHooks):
             raise
         finally:
             here["scope"] = outer
+
+    def _is_one_step(self) -> bool:
+        """Return whether pictures draw the module as one box: a layer of the package."""
+        own = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
+        return own and not self._opens and not any(self.named_children())
 
     # -- attributes ------------------------------------------------------------------
 

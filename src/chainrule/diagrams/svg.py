@@ -1,0 +1,248 @@
+"""Diagrams drawn as SVG: text is text, colours are the page's.
+
+An element has no style sheet and no ids, so that many of them fit in one page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from chainrule.diagrams.diagram import NEXT_BLOCK, VALUE, Arrow, Box, Diagram, Frame
+from chainrule.diagrams.layout import Layout, Place, lay_out
+from chainrule.errors import ArgumentError, visible, visible_lines
+from chainrule.text import _, tr
+from chainrule.text.numbers import width as columns
+from chainrule.util import atomic_files
+
+#: Pixels of a character and of a line, in titles and in what is smaller.
+CHARACTER, LINE, SMALL, SMALL_LINE = 7.4, 18.0, 6.4, 15.0
+#: Characters of a text in a box.
+LONGEST = 48
+#: The edge of a box by its kind, legible on white and on black.
+INKS = {
+    "input": "#3b9a57",
+    "output": "#3b9a57",
+    "layer": "#2f81c4",
+    "operation": "currentColor",
+    "state": "#d0662b",
+}
+ARROW, DASHED = "currentColor", "#d0662b"
+#: What a file has in addition: colours for a light and a dark reader.
+_FILE = (
+    "<style>:root{color:#1f2328;font-family:system-ui,sans-serif}"
+    "@media(prefers-color-scheme:dark){:root{color:#e6edf3}}</style>"
+)
+
+
+def drawn(diagram: Diagram) -> str:
+    """Return a diagram as an ``<svg>`` element."""
+    if diagram.units is not None:
+        from chainrule.diagrams.units import drawing
+
+        return drawing(diagram.units, label(diagram))
+    lines = {box: texts(box) for box in diagram.boxes}
+    sizes = {box: _size(box, lines[box]) for box in diagram.boxes}
+    headings = {f: columns(_heading(f)) * SMALL + 24 for f in diagram.frames}
+    labels = {
+        a: (columns(a.label) * SMALL + 6, SMALL_LINE) for a in diagram.arrows
+    }
+    layout = lay_out(diagram, sizes, headings, labels)
+    parts = [
+        *_frames(diagram, layout),
+        *_arrows(diagram, layout),
+        *(
+            _box(box, place, lines[box])
+            for box, place in zip(diagram.boxes, layout.boxes)
+        ),
+        *_labels(diagram, layout),
+    ]
+    return element(layout.width, layout.height, label(diagram), "".join(parts))
+
+
+def element(width: float, height: float, about: str, body: str) -> str:
+    """Return an ``<svg>`` element of a size, with what it shows in words."""
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
+        f' height="{height:.0f}" role="img" aria-label="{escape(about)}"'
+        ' font-size="13" font-family="system-ui,sans-serif" fill="currentColor"'
+        f' style="max-width:100%;height:auto"><title>{escape(about)}</title>{body}</svg>'
+    )
+
+
+def label(diagram: Diagram) -> str:
+    """Return what a diagram shows in words, for those who do not see it."""
+    names = [b.title_line() for b in diagram.boxes if b.kind not in ("input", "output")]
+    more = f", … (+{len(names) - 12})" if len(names) > 12 else ""
+    return tr(
+        "Picture of {title}: {boxes}",
+        title=visible(diagram.title) or tr("a graph"),
+        boxes=visible(", ".join(names[:12]) + more),
+    )
+
+
+def figure(diagram: Diagram) -> str:
+    """Return a diagram with its notes as HTML, for a notebook or another page.
+
+    Where the layout's package is missing, that is said in the drawing's place.
+    """
+    try:
+        picture = drawn(diagram)
+    except ArgumentError as error:
+        picture = f"<p>{escape(f'{error.what} {error.fix}')}</p>"
+    notes = "".join(f"<br>{escape(note)}" for note in diagram.notes)
+    caption = escape(visible(diagram.title)) + notes
+    return (
+        f'<figure style="margin:.5rem 0;overflow-x:auto">{picture}'
+        f'<figcaption style="font-size:.85rem;opacity:.8">{caption}</figcaption>'
+        "</figure>"
+    )
+
+
+def save(diagram: Diagram, path: str | Path) -> Path:
+    """Save a diagram as an SVG file, or as text of Mermaid."""
+    path = Path(path)
+    kinds = {".svg": lambda: _file(diagram), ".mmd": diagram.to_mermaid}
+    if path.suffix not in kinds:
+        raise ArgumentError(
+            _("A picture of a network is saved as SVG or as text of Mermaid."),
+            expected=", ".join(kinds),
+            got=path.suffix or str(path),
+            fix=str(path.with_suffix(".svg")),
+        )
+    content = kinds[path.suffix]().encode()
+    atomic_files.make_directory(path.parent)
+    atomic_files.replace(path, content, _("picture"))
+    return path
+
+
+def _file(diagram: Diagram) -> str:
+    head, body = drawn(diagram).split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg">{_FILE}{body}\n'
+
+
+# -- boxes -----------------------------------------------------------------------------
+
+
+def texts(box: Box) -> list[str]:
+    """Return the lines of a box: its title, its module's path, and details."""
+    lines = [box.title_line()]
+    if box.name:
+        lines.append(box.name)
+    return [_cut(line) for line in (*lines, *box.details)]
+
+
+def _cut(text: str) -> str:
+    text = visible(text)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _size(box: Box, lines: list[str]) -> tuple[float, float]:
+    wide = columns(lines[0]) * CHARACTER
+    wide = max([wide, *(columns(line) * SMALL for line in lines[1:])])
+    pictures = sum(t.width + 6 for t in box.thumbnails)
+    high = LINE + SMALL_LINE * (len(lines) - 1)
+    if box.thumbnails:
+        high += max(t.height for t in box.thumbnails) + 8
+    return max(wide, pictures, 24) + 20, high + 12
+
+
+def _box(box: Box, place: Place, lines: list[str]) -> str:
+    ink = INKS[box.kind]
+    middle, y = place.x + place.width / 2, place.y + 6 + 13
+    round_ = 14 if box.kind in ("input", "output", "state") else 4
+    parts = [
+        f'<rect x="{place.x:.1f}" y="{place.y:.1f}" width="{place.width:.1f}"'
+        f' height="{place.height:.1f}" rx="{round_}" fill="{ink}" fill-opacity=".1"'
+        f' stroke="{ink}"/>'
+    ]
+    for i, line in enumerate(lines):
+        small = ' font-size="11" opacity=".8"' if i else ""
+        parts.append(
+            f'<text x="{middle:.1f}" y="{y:.1f}" text-anchor="middle"{small}>'
+            f"{escape(line)}</text>"
+        )
+        y += LINE if i == 0 else SMALL_LINE
+    x = middle - (sum(t.width + 6 for t in box.thumbnails) - 6) / 2
+    for shown in box.thumbnails:
+        parts.append(
+            f'<image x="{x:.1f}" y="{y - 8:.1f}" width="{shown.width}"'
+            f' height="{shown.height}" href="{shown.address}"'
+            ' preserveAspectRatio="none" style="image-rendering:pixelated">'
+            f"<title>{escape(shown.about)}</title></image>"
+        )
+        x += shown.width + 6
+    about = "\n".join([*lines, *box.about.splitlines()])
+    return f"<g><title>{escape(visible_lines(about))}</title>{''.join(parts)}</g>"
+
+
+# -- frames and arrows -----------------------------------------------------------------
+
+
+def _heading(frame: Frame) -> str:
+    title = _cut(frame.title)
+    return f"{title}  × {frame.times}" if frame.times > 1 else title
+
+
+def _frames(diagram: Diagram, layout: Layout) -> Iterator[str]:
+    pairs = sorted(zip(diagram.frames, layout.frames), key=lambda p: _depth(p[0]))
+    for frame, place in pairs:
+        yield (
+            f'<rect x="{place.x:.1f}" y="{place.y:.1f}" width="{place.width:.1f}"'
+            f' height="{place.height:.1f}" rx="8" fill="currentColor"'
+            ' fill-opacity=".04" stroke="currentColor" stroke-opacity=".35"/>'
+            f'<text x="{place.x + 10:.1f}" y="{place.y + 16:.1f}" font-size="11"'
+            f' opacity=".8">{escape(_heading(frame))}</text>'
+        )
+
+
+def _depth(frame: Frame) -> int:
+    return len(frame.all_outer())
+
+
+def _arrows(diagram: Diagram, layout: Layout) -> Iterator[str]:
+    for arrow, (points, __) in zip(diagram.arrows, layout.arrows):
+        ink = ARROW if arrow.kind == VALUE else DASHED
+        dashes = "" if arrow.kind == VALUE else ' stroke-dasharray="5 4"'
+        way = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        yield (
+            f'<polyline points="{way}" fill="none" stroke="{ink}"{dashes}'
+            ' stroke-width="1.3" stroke-opacity=".75" stroke-linejoin="round">'
+            f"<title>{escape(_said(arrow))}</title></polyline>{_head(points, ink)}"
+        )
+
+
+def _said(arrow: Arrow) -> str:
+    words = f"{arrow.source.title_line()} → {arrow.target.title_line()}"
+    words += f" ({arrow.label})" if arrow.label else ""
+    if arrow.kind == VALUE:
+        return visible(words)
+    kind = tr("next block") if arrow.kind == NEXT_BLOCK else tr("next step")
+    return visible(f"{words}, {kind}")
+
+
+def _head(points: Sequence[tuple[float, float]], ink: str) -> str:
+    """Return an arrow's head, at the end of its last part that has a length."""
+    x, y = points[-1]
+    back = next((p for p in reversed(points[:-1]) if p != (x, y)), (x, y - 1))
+    dx, dy = x - back[0], y - back[1]
+    length = (dx * dx + dy * dy) ** 0.5
+    dx, dy = dx / length, dy / length
+    left = x - 7 * dx - 3.5 * dy, y - 7 * dy + 3.5 * dx
+    right = x - 7 * dx + 3.5 * dy, y - 7 * dy - 3.5 * dx
+    corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in ((x, y), left, right))
+    return f'<polygon points="{corners}" fill="{ink}"/>'
+
+
+def _labels(diagram: Diagram, layout: Layout) -> Iterator[str]:
+    for arrow, (__, (x, y)) in zip(diagram.arrows, layout.arrows):
+        text = arrow.label
+        if arrow.kind != VALUE:
+            text = tr("next block") if arrow.kind == NEXT_BLOCK else tr("next step")
+        if text:
+            yield (
+                f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle"'
+                f' font-size="11" paint-order="stroke" opacity=".85">'
+                f"{escape(_cut(text))}</text>"
+            )

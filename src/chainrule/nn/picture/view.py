@@ -1,0 +1,248 @@
+"""The view of a network in its picture: a layer is one box, a loop shows one step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from chainrule.composites import activations, control
+from chainrule.diagrams.reading import LoopStep, View
+from chainrule.graph.calls import Call
+from chainrule.graph.graph import Graph, users
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import SymbolicDim, size_of
+from chainrule.nn.picture.attention import VIEWS, Attention, attentions
+from chainrule.nn.picture.gates import gates
+from chainrule.notation.expressions import Atom, Expr, Number
+from chainrule.primitives import conv, creation, elementwise, matmul, movement
+from chainrule.primitives.checks import require
+from chainrule.text import tr
+from chainrule.text.numbers import number
+
+#: A longer formula is not a title.
+LONGEST = 26
+#: States of loops, in their order, as formulas call them.
+STATES = ("h", "c", "s", "r")
+#: Letters of operands in titles.
+OPERANDS = "xyzuvw"
+
+
+class NetworkView(View):
+    """The view of a network: layers, operations between them, and steps of loops.
+
+    Args:
+        graph: of the network.
+        inputs: its data; what depends on none of them is no box of its own.
+        depth: modules that lie deeper are one box with all that they contain; None:
+            only layers without others inside are.
+    """
+
+    all_inputs = False
+
+    def __init__(
+        self, graph: Graph, inputs: Collection[Value], depth: int | None = None
+    ) -> None:
+        self.depth = depth
+        self.moving: set[Value] = set(inputs)
+        self.letters: dict[Value, str] = {}
+        self.steps: dict[Node, LoopStep] = {}
+        self.inner: set[Node] = set()
+        self.leaders: dict[Node, Node] = {}
+        self.titles: dict[Node, str] = {}
+        self._read(graph)
+
+    def _read(self, graph: Graph) -> None:
+        """Note of a graph, and of its loops' steps, what moves and what has a name."""
+        readers = users(graph)
+        for node in graph.nodes:
+            if node.primitive is control.scan:
+                self._step(node)
+            if not self.moving.isdisjoint(node.inputs):
+                self.moving.update(v for v in node.outputs if v is not None)
+        for each in attentions(graph.nodes):
+            shown = [self._behind_moves(value) for value in each.factors]
+            for letter, value in zip("QKV", shown):
+                if shown.count(value) == 1:  # else it is not Q, but Q, K and V
+                    self.letters.setdefault(value, letter)
+            self._attention(each)
+        for node in graph.nodes:
+            self._join_bias(node, readers)
+
+    def _attention(self, found: Attention) -> None:
+        for node in found.scaling:
+            self.leaders[node] = found.scores
+        shares = tr("Q Kᵀ")
+        for node in found.scaling:
+            scale = _constant(node.inputs)
+            shares += f" · {number(scale)}" if scale is not None else ""
+        self.titles[found.scores] = shares
+        scores = found.softmax.inputs[0].shape
+        heads = scores[1] if len(scores) == 4 else 1
+        self.titles[found.softmax] = (
+            tr("A = softmax, {n} heads", n=heads) if heads != 1 else "A = softmax"
+        )
+        self.titles[found.mixed] = "A V"
+
+    def _behind_moves(self, value: Value) -> Value:
+        """Return what has a box behind nodes that move numbers alone."""
+        while value.node is not None and self.hidden(value.node):
+            if value.node.primitive is movement.slice_ or len(value.node.inputs) != 1:
+                break
+            value = value.node.inputs[0]
+        return value
+
+    def _step(self, node: Node) -> None:
+        a = node.attrs
+        body, constants, carries = a["body"], a["constants"], a["carries"]
+        for inside, outside in zip(body.inputs[:constants], node.inputs):
+            if outside in self.moving:
+                self.moving.add(inside)
+        self.moving.update(body.inputs[constants:])
+        self.moving.update(v for v in node.outputs if v is not None)
+        before = "ₜ₊₁" if a["reverse"] else "ₜ₋₁"
+        sequences = len(body.inputs) - constants - carries
+        order = (
+            tr("one step, t = {n} … 1", n=a["length"])
+            if a["reverse"]
+            else tr("one step, t = 1 … {n}", n=a["length"])
+        )
+        self.steps[node] = LoopStep(
+            body=body,
+            constants=constants,
+            carries=carries,
+            before=[f"{STATES[min(i, 3)]}{before}" for i in range(carries)],
+            each=["xₜ" if i == 0 else f"xₜ, {i + 1}" for i in range(sequences)],
+            title=order,
+        )
+        self.inner.update(body.nodes)
+        letters = gates(body, constants, carries)
+        self.letters |= {v: f"{letter}ₜ" for v, letter in letters.items()}
+        self._read(body)
+
+    def _join_bias(self, node: Node, readers: Mapping[Value, list[Node]]) -> None:
+        """Draw a bias in the box of the product to which it is added."""
+        if node.primitive is not elementwise.add:
+            return
+        moving = [v for v in node.inputs if v in self.moving]
+        if len(moving) != 1:
+            return
+        value = moving[0]
+        while len(readers.get(value, ())) == 1 and value.node is not None:
+            if value.node.primitive in (matmul.dot_general, conv.conv):
+                if value.node.scope is node.scope and value.node not in self.titles:
+                    self.leaders[node] = value.node
+                return
+            if value.node.primitive not in VIEWS:
+                return
+            value = value.node.inputs[0]
+
+    # -- what is drawn -----------------------------------------------------------------
+
+    def closed(self, call: Call, depth: int) -> bool:
+        """Return whether a call is one box: a layer, or one below the depth asked."""
+        return call.whole or (self.depth is not None and depth > self.depth)
+
+    def hidden(self, node: Node) -> bool:
+        """Return whether a node moves numbers alone, or does not depend on the data."""
+        if node.primitive is movement.slice_ and node not in self.inner:
+            return self.moving.isdisjoint(node.inputs)
+        moves = node.primitive.view or node.primitive in (*VIEWS, require)
+        return moves or self.moving.isdisjoint(node.inputs)
+
+    def leader(self, node: Node) -> Node:
+        """Return the product to which a bias or a scale belongs."""
+        return self.leaders.get(node, node)
+
+    def loop(self, node: Node) -> LoopStep | None:
+        """Return the step of a scan over data."""
+        return self.steps.get(node) if node.outputs[0] in self.moving else None
+
+    def symbol(self, value: Value) -> str:
+        """Return the letter of a part of attention, or of a gate."""
+        return self.letters.get(value, "")
+
+    def shape(self, value: Value) -> str:
+        """Return the shape of one sample's part of a value."""
+        dims: list[Any] = []
+        for dim in value.shape:
+            if isinstance(dim, SymbolicDim):
+                rest = [name for name in dim.names if name != "N"]
+                dim = SymbolicDim(*rest, factor=dim.factor) if rest else dim.factor
+                if dim == 1:
+                    continue
+            dims.append(dim)
+        return "×".join(map(str, dims)) or "1"
+
+    def title(self, node: Node) -> str:
+        """Return an operation's formula, or its name where that is long."""
+        if node in self.titles:
+            return self.titles[node]
+        kind = node.primitive
+        if kind in (matmul.dot_general, conv.conv):
+            return self._product(node)
+        if kind is movement.slice_:
+            return _sliced(node)
+        if kind.elementwise and kind.formula is not None:
+            text = kind.formula(*self._operands(node), **node.attrs).text()
+            if len(text) <= LONGEST:
+                return text
+        return _NAMES.get(kind, kind.name.replace("_", " "))
+
+    def _product(self, node: Node) -> str:
+        both = all(v in self.moving for v in node.inputs)
+        name = "W ∗ x" if node.primitive is conv.conv else "W x"
+        if both:
+            return tr("matrix product")
+        biased = any(leader is node for leader in self.leaders.values())
+        return f"{name} + b" if biased else name
+
+    def _operands(self, node: Node) -> Iterator[Expr]:
+        """Yield what an operation's operands are called in its title."""
+        names: dict[Value, str] = {}
+        many = len({v for v in node.inputs if v in self.moving})
+        for value in node.inputs:
+            constant = _constant([value])
+            if value in self.moving:
+                letter = OPERANDS[len(names) % len(OPERANDS)]
+                yield Atom(names.setdefault(value, letter if many else letter))
+            elif constant is not None:
+                yield Number(constant)
+            else:
+                yield Atom("c")
+
+
+#: Names of operations that are shorter than their own, or clearer.
+_NAMES = {
+    movement.reduce_sum: "∑",
+    movement.concatenate: "concatenate",
+    activations.softmax: "softmax",
+}
+
+
+def _constant(values: Collection[Value]) -> float | int | None:
+    """Return the number of the one scalar constant among some values."""
+    for value in values:
+        while value.node is not None and value.node.primitive in VIEWS:
+            value = value.node.inputs[0]
+        node = value.node
+        if node is not None and node.primitive is creation.constant:
+            if size_of(node.attrs["shape"]) == 1:
+                return float(node.attrs["value"][0])
+    return None
+
+
+def _sliced(node: Node) -> str:
+    """Return a slice as Python writes it: ``[:, -1]`` without the axis of samples."""
+    a, shape = node.attrs, node.inputs[0].shape
+    parts: list[str] = []
+    for start, stop, stride, dim in zip(a["starts"], a["stops"], a["strides"], shape):
+        whole = start == 0 and stop == dim and stride == 1
+        first = "" if start == 0 else str(start)
+        last = "" if stop == dim else str(stop)
+        step = "" if stride == 1 else f":{stride}"
+        if isinstance(dim, SymbolicDim) and whole:
+            continue
+        parts.append(":" if whole else f"{first}:{last}{step}")
+    while len(parts) > 1 and parts[-1] == ":":
+        parts.pop()
+    return f"[{', '.join(parts)}]"

@@ -75,7 +75,9 @@ class Box:
         frame: the innermost frame around it.
         nodes: the graph nodes that it stands for, of each repetition.
         value: the graph value that it shows.
-        parameters: how many numbers of it are trained.
+        parameters: how many numbers of it are trained; those that several boxes read
+            are counted in the first one.
+        reads: the parameters that it reads.
         thumbnails: pictures of numbers.
     """
 
@@ -89,6 +91,7 @@ class Box:
     nodes: list[Any] = field(default_factory=list[Any])
     value: Any = None
     parameters: int = 0
+    reads: list[Any] = field(default_factory=list[Any])
     thumbnails: list[Thumbnail] = field(default_factory=list[Thumbnail])
 
     def title_line(self) -> str:

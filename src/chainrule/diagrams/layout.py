@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chainrule.diagrams.diagram import Arrow, Box, Diagram, Frame
+from chainrule.diagrams.diagram import VALUE, Arrow, Box, Diagram, Frame
 from chainrule.errors import ArgumentError
 from chainrule.text import _
 
@@ -84,11 +84,12 @@ def lay_out(
         nodes.append(node)
     edges = [
         {
-            "source": place[arrow.source],
-            "target": place[arrow.target],
+            "source": place[start],
+            "target": place[end],
             "label_size": {"width": labels[arrow][0], "height": labels[arrow][1]},
         }
         for arrow in diagram.arrows
+        for start, end in (_downwards(arrow),)
     ]
     spacing = {
         "layer_gap": 26.0,
@@ -113,10 +114,12 @@ def lay_out(
     ]
     arrows = [
         (
-            [(p["x"] - x0, p["y"] - y0) for p in edge["points"]],
+            [(p["x"] - x0, p["y"] - y0) for p in edge["points"]][
+                :: 1 if arrow.kind == VALUE else -1
+            ],
             (edge["label_anchor"]["x"] - x0, edge["label_anchor"]["y"] - y0),
         )
-        for edge in made.edges
+        for arrow, edge in zip(diagram.arrows, made.edges)
     ]
     return Layout(
         places[first:],
@@ -125,3 +128,12 @@ def lay_out(
         high["x"] - x0 + PADDING,
         high["y"] - y0 + PADDING,
     )
+
+
+def _downwards(arrow: Arrow) -> tuple[Box, Box]:
+    """Return the upper and the lower end of an arrow.
+
+    What goes into the next step, or block, leads up to where that begins.
+    """
+    ends = arrow.source, arrow.target
+    return ends if arrow.kind == VALUE else ends[::-1]

@@ -93,7 +93,7 @@ class Reader:
         self.arrows: dict[tuple[int, int, str], Arrow] = {}
         self.origins: dict[Value, Origins] = {}
         self.constants: set[Value] = set()
-        self.behind: dict[Value, frozenset[Value]] = {}
+        self.behind: dict[Value, tuple[Value, ...]] = {}
         self._calls: dict[tuple[int, int], Box] = {}
         self._operations: dict[Node, Box] = {}
         self._framed: dict[tuple[int, int], Frame] = {}
@@ -156,7 +156,7 @@ class Reader:
                 if box is None:
                     inner = self._frame(calls, frame)
                     box = self._box(Box(self.view.title(leader), "operation"))
-                    box.frame, box.name = inner, str(calls[-1]) if calls else ""
+                    box.frame = inner
                     self._operations[leader] = box
                 self._in_box(node, box)
 
@@ -185,28 +185,34 @@ class Reader:
         box.nodes.append(node)
         for value in node.inputs:
             self._arrows(value, box)
-            for parameter in self.behind.get(value, _own(value)) & self.parameters:
-                if parameter not in self._counted:
-                    self._counted.add(parameter)
-                    box.parameters += _size(parameter)
-                    shape = ", ".join(map(str, parameter.shape))
-                    box.about += f"{parameter.name} ({shape})\n"
+            for parameter in self.behind.get(value, _own(value)):
+                self._count(parameter, box)
         for value in node.outputs:
             if value is not None:
                 self.origins[value] = ((box, value),)
-                self.behind[value] = frozenset()
+                self.behind[value] = ()
                 box.value = value
                 box.symbol = self.view.symbol(value) or box.symbol
+
+    def _count(self, parameter: Value, box: Box) -> None:
+        if parameter not in self.parameters or parameter in box.reads:
+            return
+        box.reads.append(parameter)
+        shape = ", ".join(map(str, parameter.shape))
+        box.about += f"{parameter.name} ({shape})\n"
+        if parameter not in self._counted:
+            self._counted.add(parameter)
+            box.parameters += _size(parameter)
 
     def _through(self, node: Node) -> None:
         """Let arrows pass through a node without a box."""
         met = dict.fromkeys(o for v in node.inputs for o in self.origins.get(v, ()))
-        behind = frozenset[Value]().union(
-            *(self.behind.get(v, _own(v)) for v in node.inputs)
+        behind = dict.fromkeys(
+            p for v in node.inputs for p in self.behind.get(v, _own(v))
         )
         for value in node.outputs:
             if value is not None:
-                self.origins[value], self.behind[value] = tuple(met), behind
+                self.origins[value], self.behind[value] = tuple(met), tuple(behind)
 
     def _arrows(self, value: Value, target: Box, kind: str = VALUE) -> None:
         for source, computed in self.origins.get(value, ()):
@@ -293,8 +299,8 @@ class _Same:
         return id(item) in self.ids
 
 
-def _own(value: Value) -> frozenset[Value]:
-    return frozenset((value,)) if value.node is None else frozenset()
+def _own(value: Value) -> tuple[Value, ...]:
+    return (value,) if value.node is None else ()
 
 
 def _size(value: Value) -> int:
@@ -315,7 +321,7 @@ def without_bare_frames(diagram: Diagram) -> None:
     inner = [b for b in diagram.boxes if b.kind not in ("input", "output")]
     for frame in reversed(diagram.frames):
         within = [b for b in inner if b.frame and frame in b.frame.all_outer()]
-        bare = isinstance(frame.key, Call) and len(within) < 2
+        bare = isinstance(frame.key, Call) and frame.times == 1 and len(within) < 2
         whole = isinstance(frame.key, Call) and frame.outer is None
         whole = whole and len(within) == len(inner)
         if whole and frame.key.kind:
@@ -324,6 +330,7 @@ def without_bare_frames(diagram: Diagram) -> None:
             for box in diagram.boxes:
                 if box.frame is frame:
                     box.frame = frame.outer
+                    box.name = box.name or str(frame.key)
             for other in diagram.frames:
                 if other.outer is frame:
                     other.outer = frame.outer

@@ -45,8 +45,9 @@ def drawn(diagram: Diagram) -> str:
     lines = {box: texts(box) for box in diagram.boxes}
     sizes = {box: _size(box, lines[box]) for box in diagram.boxes}
     headings = {f: columns(_heading(f)) * SMALL + 24 for f in diagram.frames}
+    # Labels stand to the right of their lines, so that half of the room is empty.
     labels = {
-        a: (columns(a.label) * SMALL + 6, SMALL_LINE) for a in diagram.arrows
+        a: (2 * (columns(_label(a)) * SMALL + 8), SMALL_LINE) for a in diagram.arrows
     }
     layout = lay_out(diagram, sizes, headings, labels)
     parts = [
@@ -235,14 +236,27 @@ def _head(points: Sequence[tuple[float, float]], ink: str) -> str:
     return f'<polygon points="{corners}" fill="{ink}"/>'
 
 
+def _label(arrow: Arrow) -> str:
+    """Return what is written beside an arrow: a shape, or where it leads."""
+    if arrow.kind == VALUE:
+        return _cut(arrow.label)
+    return tr("next block") if arrow.kind == NEXT_BLOCK else tr("next step")
+
+
 def _labels(diagram: Diagram, layout: Layout) -> Iterator[str]:
-    for arrow, (__, (x, y)) in zip(diagram.arrows, layout.arrows):
-        text = arrow.label
-        if arrow.kind != VALUE:
-            text = tr("next block") if arrow.kind == NEXT_BLOCK else tr("next step")
+    """Yield labels beside the arrows, to the right of what leads down, or above."""
+    for arrow, (points, (x, y)) in zip(diagram.arrows, layout.arrows):
+        upright = any(
+            abs(a[0] - b[0]) < 0.5 and abs(a[0] - x) < 0.5 and _within(y, a[1], b[1])
+            for a, b in zip(points, points[1:])
+        )
+        place = f'x="{x + 5:.1f}" y="{y + 4:.1f}"'
+        if not upright:
+            place = f'x="{x:.1f}" y="{y - 4:.1f}" text-anchor="middle"'
+        text = _label(arrow)
         if text:
-            yield (
-                f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle"'
-                f' font-size="11" paint-order="stroke" opacity=".85">'
-                f"{escape(_cut(text))}</text>"
-            )
+            yield f'<text {place} font-size="11" opacity=".85">{escape(text)}</text>'
+
+
+def _within(y: float, a: float, b: float) -> bool:
+    return min(a, b) - 0.5 <= y <= max(a, b) + 0.5

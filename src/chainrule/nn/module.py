@@ -26,6 +26,7 @@ from chainrule.nn.attribute_checks import (
 )
 from chainrule.nn.hooks import ModuleHooks
 from chainrule.nn.parameter import Parameter
+from chainrule.nn.shown import Shown
 from chainrule.nn.state import IncompatibleKeys, convert_state, load_state
 from chainrule.nn.state_array import state_array
 from chainrule.operations.device import is_device
@@ -57,7 +58,7 @@ class SupportsForward(Protocol[P, R]):
         ...
 
 
-class Module(ModuleHooks):
+class Module(ModuleHooks, Shown):
     """Base class of layers and networks, with parameters and a ``forward`` method.
 
     Parameters and modules that are assigned to attributes are found, in that order,
@@ -94,8 +95,6 @@ class Module(ModuleHooks):
     #: Whether an argument that is set later is checked as the constructor checks it:
     #: of layers whose state is their arguments alone.
     _checks_later_arguments: bool = False
-    #: Whether pictures open a layer of the package that contains no others.
-    _opens: bool = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Create a module, and store the arguments of its constructor."""
@@ -147,11 +146,6 @@ class Module(ModuleHooks):
             raise
         finally:
             here["scope"] = outer
-
-    def _is_one_step(self) -> bool:
-        """Return whether pictures draw the module as one box: a layer of the package."""
-        own = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
-        return own and not self._opens and not any(self.named_children())
 
     # -- attributes ------------------------------------------------------------------
 
@@ -530,22 +524,3 @@ class Module(ModuleHooks):
                 value = now is not None  # such as bias=True
             settings[name] = construction.described(value)
         return settings
-
-    def extra_repr(self) -> str:
-        """Return the module's arguments that its ``repr`` shows in brackets."""
-        return construction.shown(self)
-
-    def __repr__(self) -> str:
-        inner = [
-            f"  ({n}): {m!r}".replace("\n", "\n  ") for n, m in self.named_children()
-        ]
-        extra = self.extra_repr()
-        if not inner:
-            return f"{type(self).__name__}({extra})"
-        lines = [f"  {extra}"] if extra else []
-        return "\n".join([f"{type(self).__name__}(", *lines, *inner, ")"])
-
-    def _repr_html_(self) -> str:
-        from chainrule.nn.view import module_view  # which notebooks alone need
-
-        return module_view(self)

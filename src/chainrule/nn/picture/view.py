@@ -23,6 +23,8 @@ from chainrule.text.numbers import number
 LONGEST = 26
 #: States of loops, in their order, as formulas call them.
 STATES = ("h", "c", "s", "r")
+#: What has no box: it moves all of its numbers, and changes none.
+HIDDEN = (*VIEWS, movement.transpose, require)
 #: Letters of operands in titles.
 OPERANDS = "xyzuvw"
 
@@ -85,9 +87,7 @@ class NetworkView(View):
 
     def _behind_moves(self, value: Value) -> Value:
         """Return what has a box behind nodes that move numbers alone."""
-        while value.node is not None and self.hidden(value.node):
-            if value.node.primitive is movement.slice_ or len(value.node.inputs) != 1:
-                break
+        while value.node is not None and value.node.primitive in HIDDEN:
             value = value.node.inputs[0]
         return value
 
@@ -144,10 +144,9 @@ class NetworkView(View):
 
     def hidden(self, node: Node) -> bool:
         """Return whether a node moves numbers alone, or does not depend on the data."""
-        if node.primitive is movement.slice_ and node not in self.inner:
-            return self.moving.isdisjoint(node.inputs)
-        moves = node.primitive.view or node.primitive in (*VIEWS, require)
-        return moves or self.moving.isdisjoint(node.inputs)
+        if node.primitive is movement.slice_ and node in self.inner:
+            return True
+        return node.primitive in HIDDEN or self.moving.isdisjoint(node.inputs)
 
     def leader(self, node: Node) -> Node:
         """Return the product to which a bias or a scale belongs."""
@@ -182,6 +181,8 @@ class NetworkView(View):
             return self._product(node)
         if kind is movement.slice_:
             return _sliced(node)
+        if kind is elementwise.maximum and _constant(node.inputs) == 0:
+            return "ReLU"
         if kind.elementwise and kind.formula is not None:
             text = kind.formula(*self._operands(node), **node.attrs).text()
             if len(text) <= LONGEST:
@@ -199,12 +200,11 @@ class NetworkView(View):
     def _operands(self, node: Node) -> Iterator[Expr]:
         """Yield what an operation's operands are called in its title."""
         names: dict[Value, str] = {}
-        many = len({v for v in node.inputs if v in self.moving})
         for value in node.inputs:
             constant = _constant([value])
             if value in self.moving:
                 letter = OPERANDS[len(names) % len(OPERANDS)]
-                yield Atom(names.setdefault(value, letter if many else letter))
+                yield Atom(names.setdefault(value, letter))
             elif constant is not None:
                 yield Number(constant)
             else:

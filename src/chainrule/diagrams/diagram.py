@@ -100,6 +100,10 @@ class Box:
             return f"{self.symbol} = {self.title}"
         return self.title
 
+    def full_title(self) -> str:
+        """Return the box's first line after the path of its module."""
+        return f"{self.name} · {self.title_line()}" if self.name else self.title_line()
+
 
 @dataclass(eq=False)
 class Arrow:
@@ -177,9 +181,11 @@ class Diagram:
     def __str__(self) -> str:
         lines = [self.title] if self.title else []
         for box in self.boxes:
-            arrows = [a for a in self.arrows if a.source is box]
-            ends = "; ".join(f"{a.target.title_line()} {a.label}" for a in arrows)
-            lines.append(f"{box.title_line()} → {ends}" if ends else box.title_line())
+            for arrow in self.arrows:
+                if arrow.source is box:
+                    words = f"{box.full_title()} → {arrow.target.full_title()}"
+                    kind = "" if arrow.kind == VALUE else f", {arrow.kind}"
+                    lines.append(f"{words}: {arrow.label}{kind}")
         return "\n".join([*lines, *self.notes])
 
     def __repr__(self) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from chainrule.diagrams.diagram import VALUE, Arrow, Box, Diagram, Frame
 from chainrule.errors import ArgumentError
 from chainrule.text import _
 
+#: A corner of an arrow.
+Point = tuple[float, float]
 #: Room for a frame's title, and between its edge and what is inside.
 HEADER, PADDING = 24.0, 14.0
 
@@ -22,6 +25,16 @@ class Place:
     width: float
     height: float
 
+    def moved(self, x: float, y: float) -> Place:
+        """Return the place moved by x and y."""
+        return Place(self.x + x, self.y + y, self.width, self.height)
+
+    def overlap(self, other: Place) -> float:
+        """Return the area that two places share."""
+        wide = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        high = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        return max(wide, 0.0) * max(high, 0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:
@@ -30,13 +43,15 @@ class Layout:
     Attributes:
         boxes, frames: places, in the order of the diagram's.
         arrows: for each arrow its corners, from the edge of its source to that of its
-            target, and the middle of its label.
+            target.
+        labels: for each arrow the place of its label.
         width, height: of the whole.
     """
 
     boxes: Sequence[Place]
     frames: Sequence[Place]
-    arrows: Sequence[tuple[Sequence[tuple[float, float]], tuple[float, float]]]
+    arrows: Sequence[Sequence[Point]]
+    labels: Sequence[Place]
     width: float
     height: float
 
@@ -86,7 +101,8 @@ def lay_out(
         {
             "source": place[start],
             "target": place[end],
-            "label_size": {"width": labels[arrow][0], "height": labels[arrow][1]},
+            # Labels stand beside their lines, so that half of the room is empty.
+            "label_size": {"width": 2 * labels[arrow][0], "height": labels[arrow][1]},
         }
         for arrow in diagram.arrows
         for start, end in (_downwards(arrow),)
@@ -101,32 +117,30 @@ def lay_out(
     }
     options = {"direction": "topbottom", "spacing": spacing}
     made = graphlay.layout({"nodes": nodes, "edges": edges}, options=options)
-    low, high = made.bounds["min"], made.bounds["max"]
-    x0, y0 = low["x"] - PADDING, low["y"] - PADDING
     places = [
         Place(
-            n["center"]["x"] - n["size"]["width"] / 2 - x0,
-            n["center"]["y"] - n["size"]["height"] / 2 - y0,
+            n["center"]["x"] - n["size"]["width"] / 2,
+            n["center"]["y"] - n["size"]["height"] / 2,
             n["size"]["width"],
             n["size"]["height"],
         )
         for n in made.nodes
     ]
     arrows = [
-        (
-            [(p["x"] - x0, p["y"] - y0) for p in edge["points"]][
-                :: 1 if arrow.kind == VALUE else -1
-            ],
-            (edge["label_anchor"]["x"] - x0, edge["label_anchor"]["y"] - y0),
-        )
+        [(p["x"], p["y"]) for p in edge["points"]][:: 1 if arrow.kind == VALUE else -1]
         for arrow, edge in zip(diagram.arrows, made.edges)
     ]
+    beside = place_labels([labels[a] for a in diagram.arrows], arrows, places[first:])
+    everything = [*places, *beside]
+    x0 = min([p.x for p in everything], default=0.0) - PADDING
+    y0 = min([p.y for p in everything], default=0.0) - PADDING
     return Layout(
-        places[first:],
-        places[:first],
-        arrows,
-        high["x"] - x0 + PADDING,
-        high["y"] - y0 + PADDING,
+        [p.moved(-x0, -y0) for p in places[first:]],
+        [p.moved(-x0, -y0) for p in places[:first]],
+        [[(x - x0, y - y0) for x, y in points] for points in arrows],
+        [p.moved(-x0, -y0) for p in beside],
+        max([p.x + p.width for p in everything], default=0.0) - x0 + PADDING,
+        max([p.y + p.height for p in everything], default=0.0) - y0 + PADDING,
     )
 
 
@@ -137,3 +151,55 @@ def _downwards(arrow: Arrow) -> tuple[Box, Box]:
     """
     ends = arrow.source, arrow.target
     return ends if arrow.kind == VALUE else ends[::-1]
+
+
+# -- labels ----------------------------------------------------------------------------
+
+
+def place_labels(
+    sizes: Sequence[tuple[float, float]],
+    arrows: Sequence[Sequence[Point]],
+    boxes: Sequence[Place],
+) -> list[Place]:
+    """Return the places of labels: beside their lines, on nothing else if possible.
+
+    Args:
+        sizes: the width and height of each arrow's label.
+        arrows: the corners of each.
+        boxes: where no label should be.
+    """
+    lines = [
+        Place(
+            min(a[0], b[0]) - 1,
+            min(a[1], b[1]) - 1,
+            abs(a[0] - b[0]) + 2,
+            abs(a[1] - b[1]) + 2,
+        )
+        for points in arrows
+        for a, b in pairwise(points)
+    ]
+    taken: list[Place] = []
+    for (width, height), points in zip(sizes, arrows):
+        best, least = Place(*points[0], width, height), float("inf")
+        for order, place in enumerate(_beside(points, width, height)):
+            covered = sum(place.overlap(other) for other in (*boxes, *taken))
+            crossed = sum(place.overlap(line) > 0 for line in lines)
+            cost = 10 * covered + 60 * crossed + order
+            if cost < least:
+                best, least = place, cost
+        taken.append(best)
+    return taken
+
+
+def _beside(points: Sequence[Point], width: float, height: float) -> Iterator[Place]:
+    """Yield places beside the parts of an arrow, the best ones first."""
+    parts = sorted(pairwise(points), key=lambda p: abs(p[0][1] - p[1][1]) < height)
+    for part in (0.5, 0.3, 0.7, 0.15, 0.85):
+        for (x1, y1), (x2, y2) in parts:
+            x, y = x1 + (x2 - x1) * part, y1 + (y2 - y1) * part
+            if abs(x1 - x2) < 0.5:
+                yield Place(x + 5, y - height / 2, width, height)
+                yield Place(x - 5 - width, y - height / 2, width, height)
+            else:
+                yield Place(x - width / 2, y - height - 1, width, height)
+                yield Place(x - width / 2, y + 2, width, height)

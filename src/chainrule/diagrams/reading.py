@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chainrule.diagrams.diagram import NEXT_STEP, VALUE, Arrow, Box, Diagram, Frame
+from chainrule.errors import ArgumentError
 from chainrule.graph.calls import Call
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.text import tr
+from chainrule.text import _, tr
 
+#: So many boxes of operations are legible; of more, modules are closed.
+MOST_OPERATIONS = 200
 #: Where a value comes from: boxes, each with the value that it computes.
 Origins = tuple[tuple[Box, Value], ...]
 
@@ -44,14 +46,21 @@ class View:
     """A view of a graph: every operation is a box, and nothing but constants is hidden.
 
     Subclasses say what else is hidden, and what is drawn as one box.
+
+    Args:
+        depth: modules that lie deeper are one box with all that they contain; None:
+            all of them are open.
     """
 
     #: Whether graph inputs that are not data have boxes too.
     all_inputs = True
 
+    def __init__(self, depth: int | None = None) -> None:
+        self.depth = depth
+
     def closed(self, call: Call, depth: int) -> bool:
         """Return whether a module's call is one box, at its depth (the root's is 0)."""
-        return False
+        return self.depth is not None and depth > self.depth
 
     def hidden(self, node: Node) -> bool:
         """Return whether a node has no box, and arrows pass through it."""
@@ -98,6 +107,7 @@ class Reader:
         self._operations: dict[Node, Box] = {}
         self._framed: dict[tuple[int, int], Frame] = {}
         self._runs: list[tuple[str, Call]] = []
+        self._roles: dict[tuple[int, str], tuple[Call, Call | None]] = {}
         self._counted: set[Value] = set()
 
     def read(
@@ -161,7 +171,26 @@ class Reader:
                 self._in_box(node, box)
 
     def _chain(self, node: Node) -> list[Call]:
-        """Return the calls that a node is of, the outermost first."""
+        """Return the calls that a node is of, the outermost first.
+
+        The same calls behind the loss, and of the optimiser, are others.
+        """
+        calls = self._forward(node)
+        if node.role == "forward":
+            return calls
+        return [self._again(call, node.role) for call in (None, *calls)]
+
+    def _again(self, call: Call | None, role: str) -> Call:
+        """Return what stands for a call, or for all, in another part of a step."""
+        key = id(call), role
+        if key not in self._roles:
+            path, kind = (role, "") if call is None else (str(call), call.kind)
+            whole = call is not None and call.whole
+            # The call is kept, so that its identity stays its own.
+            self._roles[key] = Call(path, "", kind, whole), call
+        return self._roles[key][0]
+
+    def _forward(self, node: Node) -> list[Call]:
         scope = node.scope
         if isinstance(scope, Call):
             calls: list[Call] = []
@@ -236,7 +265,7 @@ class Reader:
     def _loop(
         self, node: Node, step: LoopStep, frame: Frame | None, around: Sequence[Call]
     ) -> None:
-        """Draw one step of a loop in a frame; arrows lead its states to the next one."""
+        """Draw one step of a loop in a frame, with arrows into the next step."""
         inner = Frame(step.title, frame, key=node)
         self.frames.append(inner)
         body, first = step.body, step.constants
@@ -338,12 +367,28 @@ def without_bare_frames(diagram: Diagram) -> None:
 
 
 def of_graph(graph: Graph) -> Diagram:
-    """Return the diagram of a graph: its operations, in frames for the modules."""
+    """Return the diagram of a graph: its operations, in frames for the modules.
+
+    Of a large graph the deeper modules are one box each.
+
+    Raises:
+        ArgumentError: more operations than anybody could read.
+    """
     outputs = [(v, tr("output")) for v in graph.outputs]
     if len(outputs) > 1:
-        outputs = [
-            (v, f"{title} {i}") for i, (v, title) in enumerate(outputs, 1)
-        ]
+        outputs = [(v, f"{title} {i}") for i, (v, title) in enumerate(outputs, 1)]
     diagram = Reader(View()).read(graph, [], outputs)
+    depth = max((len(f.all_outer()) for f in diagram.frames), default=0)
+    while len(diagram.boxes) > MOST_OPERATIONS and depth >= 0:
+        diagram = Reader(View(depth)).read(graph, [], outputs)
+        diagram.notes = [tr("Modules deeper than level {n} are one box each.", n=depth)]
+        depth -= 1
+    if len(diagram.boxes) > 2 * MOST_OPERATIONS:
+        raise ArgumentError(
+            _("This graph has too many operations for a picture."),
+            expected=_("at most {most} boxes", most=2 * MOST_OPERATIONS),
+            got=str(len(diagram.boxes)),
+            fix="print(graph)",
+        )
     without_bare_frames(diagram)
     return diagram

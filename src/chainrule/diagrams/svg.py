@@ -45,10 +45,7 @@ def drawn(diagram: Diagram) -> str:
     lines = {box: texts(box) for box in diagram.boxes}
     sizes = {box: _size(box, lines[box]) for box in diagram.boxes}
     headings = {f: columns(_heading(f)) * SMALL + 24 for f in diagram.frames}
-    # Labels stand to the right of their lines, so that half of the room is empty.
-    labels = {
-        a: (2 * (columns(_label(a)) * SMALL + 8), SMALL_LINE) for a in diagram.arrows
-    }
+    labels = {a: (columns(_label(a)) * SMALL + 2, SMALL_LINE) for a in diagram.arrows}
     layout = lay_out(diagram, sizes, headings, labels)
     parts = [
         *_frames(diagram, layout),
@@ -64,11 +61,12 @@ def drawn(diagram: Diagram) -> str:
 
 def element(width: float, height: float, about: str, body: str) -> str:
     """Return an ``<svg>`` element of a size, with what it shows in words."""
+    about = escape(about)
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
-        f' height="{height:.0f}" role="img" aria-label="{escape(about)}"'
-        ' font-size="13" font-family="system-ui,sans-serif" fill="currentColor"'
-        f' style="max-width:100%;height:auto"><title>{escape(about)}</title>{body}</svg>'
+        f' height="{height:.0f}" role="img" aria-label="{about}" font-size="13"'
+        ' font-family="system-ui,sans-serif" fill="currentColor"'
+        f' style="max-width:100%;height:auto"><title>{about}</title>{body}</svg>'
     )
 
 
@@ -84,7 +82,13 @@ def label(diagram: Diagram) -> str:
 
 
 def figure(diagram: Diagram) -> str:
-    """Return a diagram with its notes as HTML, for a notebook or another page.
+    """Return a diagram with its notes as an HTML figure."""
+    inside = contents(diagram)
+    return f'<figure style="margin:.5rem 0;overflow-x:auto">{inside}</figure>'
+
+
+def contents(diagram: Diagram) -> str:
+    """Return what an HTML figure of a diagram contains: the drawing, and its notes.
 
     Where the layout's package is missing, that is said in the drawing's place.
     """
@@ -92,13 +96,11 @@ def figure(diagram: Diagram) -> str:
         picture = drawn(diagram)
     except ArgumentError as error:
         picture = f"<p>{escape(f'{error.what} {error.fix}')}</p>"
-    notes = "".join(f"<br>{escape(note)}" for note in diagram.notes)
-    caption = escape(visible(diagram.title)) + notes
-    return (
-        f'<figure style="margin:.5rem 0;overflow-x:auto">{picture}'
-        f'<figcaption style="font-size:.85rem;opacity:.8">{caption}</figcaption>'
-        "</figure>"
-    )
+    how = diagram.units.caption() if diagram.units else ""
+    lines = [line for line in (diagram.title, how, *diagram.notes) if line]
+    caption = "<br>".join(escape(visible(line)) for line in lines)
+    style = "font-size:.85rem;opacity:.8"
+    return f'{picture}<figcaption style="{style}">{caption}</figcaption>'
 
 
 def save(diagram: Diagram, path: str | Path) -> Path:
@@ -203,7 +205,7 @@ def _depth(frame: Frame) -> int:
 
 
 def _arrows(diagram: Diagram, layout: Layout) -> Iterator[str]:
-    for arrow, (points, __) in zip(diagram.arrows, layout.arrows):
+    for arrow, points in zip(diagram.arrows, layout.arrows):
         ink = ARROW if arrow.kind == VALUE else DASHED
         dashes = "" if arrow.kind == VALUE else ' stroke-dasharray="5 4"'
         way = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -244,19 +246,10 @@ def _label(arrow: Arrow) -> str:
 
 
 def _labels(diagram: Diagram, layout: Layout) -> Iterator[str]:
-    """Yield labels beside the arrows, to the right of what leads down, or above."""
-    for arrow, (points, (x, y)) in zip(diagram.arrows, layout.arrows):
-        upright = any(
-            abs(a[0] - b[0]) < 0.5 and abs(a[0] - x) < 0.5 and _within(y, a[1], b[1])
-            for a, b in zip(points, points[1:])
-        )
-        place = f'x="{x + 5:.1f}" y="{y + 4:.1f}"'
-        if not upright:
-            place = f'x="{x:.1f}" y="{y - 4:.1f}" text-anchor="middle"'
-        text = _label(arrow)
-        if text:
-            yield f'<text {place} font-size="11" opacity=".85">{escape(text)}</text>'
-
-
-def _within(y: float, a: float, b: float) -> bool:
-    return min(a, b) - 0.5 <= y <= max(a, b) + 0.5
+    for arrow, place in zip(diagram.arrows, layout.labels):
+        if text := _label(arrow):
+            yield (
+                f'<text x="{place.x + place.width / 2:.1f}" y="{place.y + 11:.1f}"'
+                f' text-anchor="middle" font-size="11" opacity=".85">'
+                f"{escape(text)}</text>"
+            )

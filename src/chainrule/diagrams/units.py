@@ -19,8 +19,8 @@ from chainrule.text.numbers import width as columns_of
 
 #: Pixels between columns, between units, and of a unit's radius.
 ACROSS, DOWN, RADIUS = 170, 58, 19
-#: So many lines have their weights written on them, and so many units a number inside.
-LINES, NUMBERS = 24, 48
+#: So many lines between two columns have their weights written on them.
+LINES = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,10 @@ def drawing(units: Units, about: str) -> str:
     height = DOWN * most + 44 + 15 * rows
     places = [
         [
-            (across * (i + 0.5), 30 + DOWN * (most - column.size) / 2 + DOWN * (k + 0.5))
+            (
+                across * (i + 0.5),
+                30 + DOWN * (most - column.size) / 2 + DOWN * (k + 0.5),
+            )
             for k in range(column.size)
         ]
         for i, column in enumerate(units.columns)
@@ -86,9 +89,8 @@ def drawing(units: Units, about: str) -> str:
     for i, column in enumerate(units.columns):
         parts += _units(column, places[i])
         x = across * (i + 0.5)
-        parts.append(
-            f'<text x="{x:.1f}" y="20" text-anchor="middle">{escape(column.symbol)}</text>'
-        )
+        head = escape(column.symbol)
+        parts.append(f'<text x="{x:.1f}" y="20" text-anchor="middle">{head}</text>')
         for k, line in enumerate(column.names):
             parts.append(
                 f'<text x="{x:.1f}" y="{48 + DOWN * most + 15 * k:.1f}" font-size="11"'

@@ -46,7 +46,9 @@ def input_rows(
             names, shapes = "x", {"x": _shape(data, example)}
         else:
             check_nest(dict.fromkeys(data), "x")
-            shapes = {f"x.{name}": _shape(part, example, True) for name, part in data.items()}
+            shapes = {
+                f"x.{name}": _shape(part, example, True) for name, part in data.items()
+            }
             names = {name: f"x.{name}" for name in data}
         types = {name: ArrayType(shape, DType.int64) for name, shape in shapes.items()}
     dtypes = input_dtypes(model, names, types)

@@ -67,17 +67,16 @@ class Shown:
         >>> block = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
         >>> print(nn.Sequential(block, nn.Linear(4, 2)).picture((4,)))
         Sequential
-        x → 0.0 · Linear 4
-        0.0 · Linear → 0.1 · ReLU 4
-        0.1 · ReLU → 1 · Linear 4
-        1 · Linear → ŷ 2
-        ŷ
+        x → 0.0 · Linear: 4
+        0.0 · Linear → 0.1 · ReLU: 4
+        0.1 · ReLU → 1 · Linear: 4
+        1 · Linear → ŷ: 2
         """
         from chainrule.nn.picture.network import picture  # when something is drawn
 
         return picture(self, data, depth=depth, time=time)
 
     def _is_one_step(self: Any) -> bool:
-        """Return whether pictures draw the module as one box: a layer of the package."""
+        """Return whether a picture has one box for the module: a layer of ours."""
         own = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
         return own and not self._opens and not any(self.named_children())

@@ -13,7 +13,6 @@ from chainrule.graph.node import Node, Value
 from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
 
-
 #: Nodes that change how numbers lie in memory, not what they mean.
 VIEWS = (movement.broadcast_to, elementwise.convert, movement.reshape, movement.copy)
 

@@ -97,7 +97,9 @@ def _inside(diagram: Diagram, frame: Frame, boxes: Sequence[Box]) -> Hashable:
 
 def _chained(diagram: Diagram, blocks: Sequence[Sequence[Box]]) -> bool:
     """Return whether each block is fed by the one before and read by the next alone."""
-    place = {box: (k, i) for k, block in enumerate(blocks) for i, box in enumerate(block)}
+    place = {
+        box: (k, i) for k, block in enumerate(blocks) for i, box in enumerate(block)
+    }
     fed: list[set[tuple[int, str, str]]] = [set() for __ in blocks]
     shared: list[set[tuple[Box, int, str]]] = [set() for __ in blocks]
     joints: list[set[tuple[int, int, str]]] = [set() for __ in blocks]
@@ -115,7 +117,9 @@ def _chained(diagram: Diagram, blocks: Sequence[Sequence[Box]]) -> bool:
             fed[target[0]].add((target[1], arrow.label, arrow.kind))
     first = {(i, label, VALUE) for __, i, label in shared[0]}
     others = shared[1:]
-    if any(each != others[0] for each in others) or any(j != joints[1] for j in joints[1:]):
+    if any(each != others[0] for each in others) or any(
+        j != joints[1] for j in joints[1:]
+    ):
         return False
     if not joints[1] or not others[0] <= shared[0]:
         return False

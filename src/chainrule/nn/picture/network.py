@@ -24,7 +24,7 @@ from chainrule.nn.picture.units import units_of
 from chainrule.nn.picture.view import NetworkView
 from chainrule.tensor import Tensor
 from chainrule.text import _, tr
-from chainrule.util.pytree import leaves
+from chainrule.util.pytree import leaves, unflatten
 
 #: So many boxes are legible; of larger networks modules are closed.
 MOST_BOXES = 90
@@ -60,7 +60,7 @@ def picture(
     made = diagram_of(
         graph,
         [(v, (v.name or "x").removeprefix("x.")) for v in data_inputs],
-        _titles(graph.outputs),
+        _titles(graph.outputs, traced.structure),
         parameters=[v for v, t in state.items() if isinstance(t, Parameter)],
         depth=depth,
         arrays=arrays,
@@ -102,12 +102,12 @@ def diagram_of(
             made = _read(graph, inputs, outputs, parameters, closed)
             if len(made.boxes) <= MOST_BOXES:
                 break
-        made.notes.append(tr("Modules deeper than level {n} are one box each.", n=closed))
+        made.notes.append(
+            tr("Modules deeper than level {n} are one box each.", n=closed)
+        )
     made.units = units_of(made, arrays, errors or {}, n is not None)
-    if made.units is not None:
-        made.notes.insert(0, made.units.caption())
-    elif n is not None:
-        add_numbers(made, arrays, n)
+    if made.units is None and n is not None:
+        add_numbers(made, arrays, errors or {}, n)
     return made
 
 
@@ -126,6 +126,8 @@ def _read(
     for box in made.boxes:
         if box.parameters:
             box.details.append(tr("{n} parameters", n=f"{box.parameters:,}"))
+        elif box.reads:
+            box.details.append(tr("parameters of another box"))
     return made
 
 
@@ -133,10 +135,16 @@ def _deepest(diagram: Diagram) -> int:
     return max((len(f.all_outer()) for f in diagram.frames), default=0)
 
 
-def _titles(outputs: Sequence[Value]) -> list[tuple[Value, str]]:
+def _titles(outputs: Sequence[Value], structure: Any) -> list[tuple[Value, str]]:
+    """Return a model's outputs with the names that it gives them, or numbers."""
     if len(outputs) == 1:
         return [(outputs[0], "ŷ")]
-    return [(v, tr("output {n}", n=i)) for i, v in enumerate(outputs, 1)]
+    nest = unflatten(structure, range(len(outputs)))
+    names = {i: name.partition(".")[2] for name, i in leaves(nest, "ŷ").items()}
+    return [
+        (v, tr("output {n}", n=int(names[i]) + 1) if names[i].isdigit() else names[i])
+        for i, v in enumerate(outputs)
+    ]
 
 
 def first_size(model: Module) -> tuple[int, ...]:
@@ -145,14 +153,20 @@ def first_size(model: Module) -> tuple[int, ...]:
     Raises:
         ArgumentError: it does not.
     """
-    named = [m for __, m in model.named_modules() if [*m.named_parameters(recurse=False)]]
+    named = [
+        m for __, m in model.named_modules() if [*m.named_parameters(recurse=False)]
+    ]
     if named and isinstance(named[0], Linear):
         return (named[0].in_features,)
     raise ArgumentError(
         _("This network does not say what it is given."),
         expected=_("the shape of one sample, or rows of samples"),
         got="data=None",
-        fix=_("{sizes}, or {rows}", sizes=CALL.format(x="(1, 28, 28)"), rows=CALL.format(x="train")),
+        fix=_(
+            "{sizes}, or {rows}",
+            sizes=CALL.format(x="(1, 28, 28)"),
+            rows=CALL.format(x="train"),
+        ),
     )
 
 

@@ -20,7 +20,7 @@ from chainrule.text.numbers import number
 #: So many numbers of a sample are written; more are a thumbnail.
 WRITTEN = 3
 #: Channels or heads in a thumbnail, its pixels a side, and pixels of the drawing.
-PARTS, PIXELS, SHOWN = 8, 96, 72
+PARTS, PIXELS, SHOWN = 9, 96, 72
 #: Thumbnails in a picture, so that its size is bounded; later boxes have none.
 MOST = 60
 
@@ -37,12 +37,8 @@ def add_loops(graph: Graph, arrays: dict[Value, Array], n: int) -> None:
     """Add the numbers of the bodies of a graph's loops, at their last step."""
     for node in graph.nodes:
         if node.primitive is control.scan and all(v in arrays for v in node.inputs):
-            known: Mapping[Value, Array] = {}
-            body: Any = None
-            for body, known in loop_steps(node, arrays, n):
-                pass
-            if body is not None:
-                arrays.update(zip(body.values(), map(known.get, body.values())))
+            for __, known in loop_steps(node, arrays, n):
+                arrays.update(known)
 
 
 def loop_steps(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[Any]:
@@ -61,19 +57,29 @@ def loop_steps(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[An
         carry = [known[v] for v in body.outputs[:carries]]
 
 
-def add_numbers(diagram: Diagram, arrays: Mapping[Value, Array], n: int) -> None:
-    """Show in each box what the first of n samples gives there."""
+def add_numbers(
+    diagram: Diagram,
+    arrays: Mapping[Value, Array],
+    errors: Mapping[Value, Array],
+    n: int,
+) -> None:
+    """Show in each box what the first of n samples gives there, and ∂ℒ/∂ of that."""
     drawn = 0
     for box in diagram.boxes:
-        if box.value is None or arrays.get(box.value) is None:
-            continue
-        sample = of_first(box.value, np.asarray(arrays[box.value]), n)
-        if sample.size <= WRITTEN:
-            words = [number(v, 3) for v in sample.reshape(-1).tolist()]
-            box.details.append(", ".join(words))
-        elif sample.size and drawn < MOST:
-            box.thumbnails.append(thumbnail(sample))
-            drawn += 1
+        for known, sign in ((arrays, ""), (errors, "∂ℒ/∂ ")):
+            if box.value is None or known.get(box.value) is None or drawn == MOST:
+                continue
+            sample = of_first(box.value, np.asarray(known[box.value]), n)
+            if sample.size <= WRITTEN:
+                words = [number(v, 3) for v in sample.reshape(-1).tolist()]
+                box.details.append(sign + ", ".join(words))
+            elif sample.size:
+                box.thumbnails.append(thumbnail(sample, sign))
+                drawn += 1
+    if errors:
+        diagram.notes.append(tr("Left: the numbers of a box. Right: ∂ℒ/∂ of them."))
+    if any(box.kind == "state" for box in diagram.boxes):
+        diagram.notes.append(tr("Numbers in a loop's step are those of its last one."))
     if drawn == MOST:
         diagram.notes.append(
             tr("The first {n} boxes with many numbers have pictures.", n=MOST)
@@ -91,11 +97,11 @@ def of_first(value: Value, array: Array, n: int) -> Array:
     return array
 
 
-def thumbnail(sample: Array) -> Thumbnail:
+def thumbnail(sample: Array, sign: str = "") -> Thumbnail:
     """Return numbers as a small heat map: blue is negative, white 0, red positive."""
     shown = sample
     if sample.ndim > 2:
-        shown = sample.reshape(-1, *sample.shape[-2:])[:PARTS]
+        shown = _grid(sample.reshape(-1, *sample.shape[-2:]))
     rows, columns = (max(1, -(-size // PIXELS)) for size in _matrix(shown))
     if shown.ndim > 1:
         shown = shown[..., ::rows, ::columns]
@@ -108,7 +114,14 @@ def thumbnail(sample: Array) -> Thumbnail:
     about = tr("{shape} numbers, {low} to {high}", shape=shape, low=low, high=top)
     if sample.ndim > 2 and np.prod(sample.shape[:-2]) > PARTS:
         about += tr(", the first {n} of them as pictures", n=PARTS)
-    return Thumbnail(png_url(pixels), *size, about)
+    return Thumbnail(png_url(pixels), *size, sign + about)
+
+
+def _grid(parts: Array) -> Array:
+    """Return the first matrices of many in rows and columns, which are filled."""
+    many = min(len(parts), PARTS)
+    across = next(w for w in range(1, many + 1) if many % w == 0 and w * w >= many)
+    return parts[:many].reshape(-1, across, *parts.shape[1:])
 
 
 def _matrix(array: Array) -> tuple[int, int]:

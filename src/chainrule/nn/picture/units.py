@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,7 +46,8 @@ def units_of(
     size = _width(chain[0].value)
     if size is None:
         return None
-    columns = [Column("x", [chain[0].title], size)]
+    title = chain[0].title
+    columns = [Column("x", [title] if title != "x" else [], size)]
     shown: list[Value] = [chain[0].value]
     sums: list[Value | None] = [None]
     for i, box in enumerate(chain[1:-1], 1):
@@ -69,7 +71,7 @@ def units_of(
             return None
         columns[-1] = replace(columns[-1], names=[*columns[-1].names, _name(box)])
         shown[-1] = value
-    if not 1 < len(columns) or max(c.size for c in columns) > LAYER:
+    if len(columns) < 2 or max(c.size for c in columns) > LAYER:
         return None
     if sum(c.size for c in columns) > NETWORK:
         return None
@@ -91,7 +93,7 @@ def _chain(diagram: Diagram) -> list[Box] | None:
     if [b.kind for b in boxes].count("input") != 1 or boxes[-1].kind != "output":
         return None
     pairs = [(a.source, a.target) for a in arrows]
-    if pairs != list(zip(boxes, boxes[1:])):
+    if pairs != list(pairwise(boxes)):
         return None
     for arrow in arrows:
         if arrow.kind != VALUE or len(arrow.values) != 1:
@@ -99,9 +101,7 @@ def _chain(diagram: Diagram) -> list[Box] | None:
         value = arrow.values[0]
         while value is not arrow.source.value:
             node = value.node
-            if node is None or node.primitive not in VIEWS:
-                return None
-            if node.inputs[0].shape != value.shape:
+            if node is None or not _stays(node):
                 return None
             value = node.inputs[0]
     return boxes
@@ -157,9 +157,7 @@ def _with_bias(
             if bias is None or bias not in arrays or bias.shape != weights.shape[:1]:
                 return None
             biases = np.asarray(arrays[bias])
-        elif node.primitive not in VIEWS or node.outputs[0] is None:
-            return None
-        elif node.outputs[0].shape != value.shape:
+        elif not _stays(node):
             return None
         value = node.outputs[0]
         assert value is not None
@@ -173,21 +171,22 @@ def _parameter(value: Value) -> tuple[Value | None, bool]:
         node = value.node
         if node.primitive is movement.transpose and node.attrs["axes"] == (1, 0):
             turned = not turned
-        elif node.primitive not in VIEWS:
-            return None, False
-        elif node.primitive is movement.reshape and (
-            node.inputs[0].shape != node.attrs["shape"]
-        ):
+        elif not _stays(node) and node.primitive is not movement.broadcast_to:
             return None, False
         value = node.inputs[0]
     return value, turned
 
 
+def _stays(node: Node) -> bool:
+    """Return whether a node leaves every number at its place."""
+    return node.primitive in VIEWS and all(
+        out is not None and out.shape == node.inputs[0].shape for out in node.outputs
+    )
+
+
 def _same(value: Value) -> Value:
     """Return what is behind views that leave every number at its place."""
-    while (node := value.node) is not None and node.primitive in VIEWS:
-        if node.inputs[0].shape != value.shape:
-            break
+    while (node := value.node) is not None and _stays(node):
         value = node.inputs[0]
     return value
 
@@ -213,7 +212,7 @@ def _elementwise(node: Node) -> bool:
     if node.primitive.elementwise:
         return True
     if node.primitive in VIEWS:
-        return all(o is None or o.shape == node.inputs[0].shape for o in node.outputs)
+        return _stays(node)
     if node.primitive not in BODIES:
         return False
     body = BODIES[node.primitive]([v.type for v in node.inputs], node.attrs)
@@ -237,5 +236,3 @@ def _raised(k: int) -> str:
 
 def _first(array: Array) -> Array:
     return np.asarray(array)[0]
-
-

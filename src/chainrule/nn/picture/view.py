@@ -44,8 +44,9 @@ class NetworkView(View):
     def __init__(
         self, graph: Graph, inputs: Collection[Value], depth: int | None = None
     ) -> None:
-        self.depth = depth
+        super().__init__(depth)
         self.moving: set[Value] = set(inputs)
+        self.fixed: set[Value] = set()
         self.letters: dict[Value, str] = {}
         self.steps: dict[Node, LoopStep] = {}
         self.inner: set[Node] = set()
@@ -59,8 +60,11 @@ class NetworkView(View):
         for node in graph.nodes:
             if node.primitive is control.scan:
                 self._step(node)
-            if not self.moving.isdisjoint(node.inputs):
-                self.moving.update(v for v in node.outputs if v is not None)
+            outputs = [v for v in node.outputs if v is not None]
+            if self.fixed.issuperset(node.inputs):
+                self.fixed.update(outputs)
+            elif not self.moving.isdisjoint(node.inputs) or self._in_layer(node):
+                self.moving.update(outputs)
         for each in attentions(graph.nodes):
             shown = [self._behind_moves(value) for value in each.factors]
             for letter, value in zip("QKV", shown):
@@ -69,6 +73,15 @@ class NetworkView(View):
             self._attention(each)
         for node in graph.nodes:
             self._join_bias(node, readers)
+
+    def _in_layer(self, node: Node) -> bool:
+        """Return whether a node is drawn as a part of a layer, whatever it reads."""
+        scope = node.scope
+        while isinstance(scope, Call):
+            if scope.whole:
+                return True
+            scope = scope.outer
+        return False
 
     def _attention(self, found: Attention) -> None:
         for node in found.scaling:
@@ -97,6 +110,8 @@ class NetworkView(View):
         for inside, outside in zip(body.inputs[:constants], node.inputs):
             if outside in self.moving:
                 self.moving.add(inside)
+            elif outside in self.fixed:
+                self.fixed.add(inside)
         self.moving.update(body.inputs[constants:])
         self.moving.update(v for v in node.outputs if v is not None)
         before = "ₜ₊₁" if a["reverse"] else "ₜ₋₁"
@@ -140,7 +155,7 @@ class NetworkView(View):
 
     def closed(self, call: Call, depth: int) -> bool:
         """Return whether a call is one box: a layer, or one below the depth asked."""
-        return call.whole or (self.depth is not None and depth > self.depth)
+        return call.whole or super().closed(call, depth)
 
     def hidden(self, node: Node) -> bool:
         """Return whether a node moves numbers alone, or does not depend on the data."""
@@ -181,6 +196,8 @@ class NetworkView(View):
             return self._product(node)
         if kind is movement.slice_:
             return _sliced(node)
+        if kind is elementwise.where and node.inputs[0] not in self.moving:
+            return tr("mask")
         if kind is elementwise.maximum and _constant(node.inputs) == 0:
             return "ReLU"
         if kind.elementwise and kind.formula is not None:
@@ -225,9 +242,9 @@ def _constant(values: Collection[Value]) -> float | int | None:
         while value.node is not None and value.node.primitive in VIEWS:
             value = value.node.inputs[0]
         node = value.node
-        if node is not None and node.primitive is creation.constant:
-            if size_of(node.attrs["shape"]) == 1:
-                return float(node.attrs["value"][0])
+        constant = node is not None and node.primitive is creation.constant
+        if constant and size_of(node.attrs["shape"]) == 1:
+            return float(node.attrs["value"][0])
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from chainrule.diagrams.diagram import VALUE, Arrow, Box, Diagram, Frame
+from chainrule.diagrams.parts import VALUE, Arrow, Box, Frame, Parts
 from chainrule.errors import ArgumentError
 from chainrule.text import _
 
@@ -57,7 +57,7 @@ class Layout:
 
 
 def lay_out(
-    diagram: Diagram,
+    diagram: Parts,
     boxes: Mapping[Box, tuple[float, float]],
     frames: Mapping[Frame, float],
     labels: Mapping[Arrow, tuple[float, float]],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chainrule.diagrams.diagram import VALUE, Diagram, Frame
-from chainrule.diagrams.svg import texts
+from chainrule.diagrams.parts import VALUE, Frame, Parts
+from chainrule.diagrams.texts import texts
 from chainrule.errors import visible
 
 
-def to_mermaid(diagram: Diagram) -> str:
+def to_mermaid(diagram: Parts) -> str:
     """Return a diagram as a flowchart of Mermaid, from top to bottom."""
     names = {box: f"n{i}" for i, box in enumerate(diagram.boxes)}
     lines = ["flowchart TD"]

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chainrule.diagrams.diagram import NEXT_STEP, VALUE, Arrow, Box, Diagram, Frame
+from chainrule.diagrams.diagram import Diagram
+from chainrule.diagrams.parts import NEXT_STEP, VALUE, Arrow, Box, Frame
 from chainrule.errors import ArgumentError
 from chainrule.graph.calls import Call
-from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
+from chainrule.graph.text_writer import Graph
 from chainrule.text import _, tr
 
 #: So many boxes of operations are legible; of more, modules are closed.

@@ -9,8 +9,12 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from chainrule.diagrams.diagram import NEXT_BLOCK, VALUE, Arrow, Box, Diagram, Frame
+from chainrule.diagrams.element import element
 from chainrule.diagrams.layout import Layout, Place, lay_out
+from chainrule.diagrams.mermaid import to_mermaid
+from chainrule.diagrams.parts import NEXT_BLOCK, VALUE, Arrow, Box, Frame, Parts
+from chainrule.diagrams.texts import cut, texts
+from chainrule.diagrams.units import drawing
 from chainrule.errors import ArgumentError, visible, visible_lines
 from chainrule.text import _, tr
 from chainrule.text.numbers import width as columns
@@ -18,8 +22,6 @@ from chainrule.util import atomic_files
 
 #: Pixels of a character and of a line, in titles and in what is smaller.
 CHARACTER, LINE, SMALL, SMALL_LINE = 7.4, 18.0, 6.4, 15.0
-#: Characters of a text in a box.
-LONGEST = 48
 #: The edge of a box by its kind, legible on white and on black.
 INKS = {
     "input": "#3b9a57",
@@ -36,11 +38,9 @@ _FILE = (
 )
 
 
-def drawn(diagram: Diagram) -> str:
+def drawn(diagram: Parts) -> str:
     """Return a diagram as an ``<svg>`` element."""
     if diagram.units is not None:
-        from chainrule.diagrams.units import drawing
-
         return drawing(diagram.units, label(diagram))
     lines = {box: texts(box) for box in diagram.boxes}
     sizes = {box: _size(box, lines[box]) for box in diagram.boxes}
@@ -59,18 +59,7 @@ def drawn(diagram: Diagram) -> str:
     return element(layout.width, layout.height, label(diagram), "".join(parts))
 
 
-def element(width: float, height: float, about: str, body: str) -> str:
-    """Return an ``<svg>`` element of a size, with what it shows in words."""
-    about = escape(about)
-    return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
-        f' height="{height:.0f}" role="img" aria-label="{about}" font-size="13"'
-        ' font-family="system-ui,sans-serif" fill="currentColor"'
-        f' style="max-width:100%;height:auto"><title>{about}</title>{body}</svg>'
-    )
-
-
-def label(diagram: Diagram) -> str:
+def label(diagram: Parts) -> str:
     """Return what a diagram shows in words, for those who do not see it."""
     names = [b.title_line() for b in diagram.boxes if b.kind not in ("input", "output")]
     more = f", … (+{len(names) - 12})" if len(names) > 12 else ""
@@ -81,13 +70,13 @@ def label(diagram: Diagram) -> str:
     )
 
 
-def figure(diagram: Diagram) -> str:
+def figure(diagram: Parts) -> str:
     """Return a diagram with its notes as an HTML figure."""
     inside = contents(diagram)
     return f'<figure style="margin:.5rem 0;overflow-x:auto">{inside}</figure>'
 
 
-def contents(diagram: Diagram) -> str:
+def contents(diagram: Parts) -> str:
     """Return what an HTML figure of a diagram contains: the drawing, and its notes.
 
     Where the layout's package is missing, that is said in the drawing's place.
@@ -103,10 +92,10 @@ def contents(diagram: Diagram) -> str:
     return f'{picture}<figcaption style="{style}">{caption}</figcaption>'
 
 
-def save(diagram: Diagram, path: str | Path) -> Path:
+def save(diagram: Parts, path: str | Path) -> Path:
     """Save a diagram as an SVG file, or as text of Mermaid."""
     path = Path(path)
-    kinds = {".svg": lambda: _file(diagram), ".mmd": diagram.to_mermaid}
+    kinds = {".svg": lambda: _file(diagram), ".mmd": lambda: to_mermaid(diagram)}
     if path.suffix not in kinds:
         raise ArgumentError(
             _("A picture of a network is saved as SVG or as text of Mermaid."),
@@ -120,25 +109,12 @@ def save(diagram: Diagram, path: str | Path) -> Path:
     return path
 
 
-def _file(diagram: Diagram) -> str:
+def _file(diagram: Parts) -> str:
     head, body = drawn(diagram).split(">", 1)
     return f'{head} xmlns="http://www.w3.org/2000/svg">{_FILE}{body}\n'
 
 
 # -- boxes -----------------------------------------------------------------------------
-
-
-def texts(box: Box) -> list[str]:
-    """Return the lines of a box: its title, its module's path, and details."""
-    lines = [box.title_line()]
-    if box.name:
-        lines.append(box.name)
-    return [_cut(line) for line in (*lines, *box.details)]
-
-
-def _cut(text: str) -> str:
-    text = visible(text)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _size(box: Box, lines: list[str]) -> tuple[float, float]:
@@ -184,11 +160,11 @@ def _box(box: Box, place: Place, lines: list[str]) -> str:
 
 
 def _heading(frame: Frame) -> str:
-    title = _cut(frame.title)
+    title = cut(frame.title)
     return f"{title}  × {frame.times}" if frame.times > 1 else title
 
 
-def _frames(diagram: Diagram, layout: Layout) -> Iterator[str]:
+def _frames(diagram: Parts, layout: Layout) -> Iterator[str]:
     pairs = sorted(zip(diagram.frames, layout.frames), key=lambda p: _depth(p[0]))
     for frame, place in pairs:
         yield (
@@ -204,7 +180,7 @@ def _depth(frame: Frame) -> int:
     return len(frame.all_outer())
 
 
-def _arrows(diagram: Diagram, layout: Layout) -> Iterator[str]:
+def _arrows(diagram: Parts, layout: Layout) -> Iterator[str]:
     for arrow, points in zip(diagram.arrows, layout.arrows):
         ink = ARROW if arrow.kind == VALUE else DASHED
         dashes = "" if arrow.kind == VALUE else ' stroke-dasharray="5 4"'
@@ -241,11 +217,11 @@ def _head(points: Sequence[tuple[float, float]], ink: str) -> str:
 def _label(arrow: Arrow) -> str:
     """Return what is written beside an arrow: a shape, or where it leads."""
     if arrow.kind == VALUE:
-        return _cut(arrow.label)
+        return cut(arrow.label)
     return tr("next block") if arrow.kind == NEXT_BLOCK else tr("next step")
 
 
-def _labels(diagram: Diagram, layout: Layout) -> Iterator[str]:
+def _labels(diagram: Parts, layout: Layout) -> Iterator[str]:
     for arrow, place in zip(diagram.arrows, layout.labels):
         if text := _label(arrow):
             yield (

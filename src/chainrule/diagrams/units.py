@@ -12,6 +12,7 @@ from html import escape
 
 import numpy as np
 
+from chainrule.diagrams.element import element
 from chainrule.html.arrays import COLD, WARM, Array, colours
 from chainrule.text import tr
 from chainrule.text.numbers import number
@@ -64,8 +65,6 @@ class Units:
 
 def drawing(units: Units, about: str) -> str:
     """Return units and their weights as an ``<svg>`` element."""
-    from chainrule.diagrams.svg import element
-
     most = max(column.size for column in units.columns)
     rows = max(len(column.names) for column in units.columns)
     names = [line for column in units.columns for line in column.names]
@@ -116,7 +115,7 @@ def _weights(
                 f' y2="{y2:.1f}" stroke="{ink}"'
                 # White, as numbers near 0 are, would not be seen on white.
                 f' stroke-opacity="{0.35 + 0.65 * share:.2f}"'
-                f' stroke-width="{0.8 + 2.2 * share:.2f}">'
+                f' stroke-width="{0.6 + 1.9 * share:.2f}">'
                 f"<title>w[{r}, {c}] = {number(weight)}</title></line>"
             )
             if weights.size <= LINES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule.nn import construction
@@ -72,9 +73,9 @@ class Shown:
         0.1 · ReLU → 1 · Linear: 4
         1 · Linear → ŷ: 2
         """
-        from chainrule.nn.picture.network import picture  # when something is drawn
-
-        return picture(self, data, depth=depth, time=time)
+        # By name: what draws a module knows the class, which this file comes before.
+        network = importlib.import_module(f"{__package__}.picture.network")
+        return network.picture(self, data, depth=depth, time=time)
 
     def _is_one_step(self: Any) -> bool:
         """Return whether a picture has one box for the module: a layer of ours."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import count
 
-from chainrule.diagrams.diagram import (
+from chainrule.diagrams.parts import (
     NEXT_BLOCK,
     VALUE,
     Arrow,
     Box,
-    Diagram,
     Frame,
+    Parts,
     in_frame,
 )
 from chainrule.graph.calls import Call
@@ -26,7 +26,7 @@ from chainrule.text import tr
 FEWEST = 3
 
 
-def fold(diagram: Diagram) -> None:
+def fold(diagram: Parts) -> None:
     """Fold the repeated blocks of a diagram, and note which they are."""
     found = True
     while found:
@@ -36,7 +36,7 @@ def fold(diagram: Diagram) -> None:
             _merge(diagram, found)
 
 
-def _rows(diagram: Diagram) -> Iterator[list[Frame]]:
+def _rows(diagram: Parts) -> Iterator[list[Frame]]:
     """Yield the module frames beside each other in one frame, inner ones last."""
     for outer in (None, *diagram.frames):
         row = [
@@ -48,7 +48,7 @@ def _rows(diagram: Diagram) -> Iterator[list[Frame]]:
             yield row
 
 
-def _runs(diagram: Diagram, row: Sequence[Frame]) -> Iterator[list[Frame]]:
+def _runs(diagram: Parts, row: Sequence[Frame]) -> Iterator[list[Frame]]:
     boxes = {f: in_frame(diagram.boxes, f) for f in row}
     alike = {f: _inside(diagram, f, boxes[f]) for f in row}
     start = 0
@@ -66,7 +66,7 @@ def _runs(diagram: Diagram, row: Sequence[Frame]) -> Iterator[list[Frame]]:
         start += max(len(run), 1)
 
 
-def _inside(diagram: Diagram, frame: Frame, boxes: Sequence[Box]) -> Hashable:
+def _inside(diagram: Parts, frame: Frame, boxes: Sequence[Box]) -> Hashable:
     """Return all that is drawn of a block, without the names of its modules."""
     index = {box: i for i, box in enumerate(boxes)}
     frames: dict[Frame | None, int] = {}
@@ -95,7 +95,7 @@ def _inside(diagram: Diagram, frame: Frame, boxes: Sequence[Box]) -> Hashable:
     return kind, tuple(described(box) for box in boxes), tuple(arrows)
 
 
-def _chained(diagram: Diagram, blocks: Sequence[Sequence[Box]]) -> bool:
+def _chained(diagram: Parts, blocks: Sequence[Sequence[Box]]) -> bool:
     """Return whether each block is fed by the one before and read by the next alone."""
     place = {
         box: (k, i) for k, block in enumerate(blocks) for i, box in enumerate(block)
@@ -127,7 +127,7 @@ def _chained(diagram: Diagram, blocks: Sequence[Sequence[Box]]) -> bool:
     return rest == fed[1] and first >= rest
 
 
-def _merge(diagram: Diagram, run: Sequence[Frame]) -> None:
+def _merge(diagram: Parts, run: Sequence[Frame]) -> None:
     """Draw the blocks of a run as the first one of them."""
     blocks = [in_frame(diagram.boxes, frame) for frame in run]
     own = {box: twin for block in blocks[1:] for box, twin in zip(block, blocks[0])}

@@ -157,7 +157,9 @@ def first_size(model: Module) -> tuple[int, ...]:
         m for __, m in model.named_modules() if [*m.named_parameters(recurse=False)]
     ]
     if named and isinstance(named[0], Linear):
-        return (named[0].in_features,)
+        size = getattr(named[0], "in_features", None)  # which a lazy layer lacks
+        if size is not None:
+            return (size,)
     raise ArgumentError(
         _("This network does not say what it is given."),
         expected=_("the shape of one sample, or rows of samples"),

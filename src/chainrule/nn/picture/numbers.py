@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.composites import control
-from chainrule.diagrams.diagram import Diagram, Thumbnail
+from chainrule.diagrams.parts import Parts, Thumbnail
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
@@ -58,7 +58,7 @@ def loop_steps(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[An
 
 
 def add_numbers(
-    diagram: Diagram,
+    diagram: Parts,
     arrays: Mapping[Value, Array],
     errors: Mapping[Value, Array],
     n: int,

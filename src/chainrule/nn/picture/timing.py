@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.compilation.api import compile
 from chainrule.compilation.modes import mode
-from chainrule.diagrams.diagram import Diagram
+from chainrule.diagrams.parts import Parts
 from chainrule.graph.calls import Call
 from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
@@ -29,7 +29,7 @@ Key = tuple[str, int]
 
 
 def add_times(
-    diagram: Diagram,
+    diagram: Parts,
     model: Module,
     graph: Graph,
     names: Any,

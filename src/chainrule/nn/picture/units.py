@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from chainrule.composites import activations
-from chainrule.diagrams.diagram import VALUE, Box, Diagram
+from chainrule.diagrams.parts import VALUE, Box, Parts
 from chainrule.diagrams.units import Column, Units
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
@@ -27,7 +27,7 @@ SOFTMAX = (activations.softmax, activations.log_softmax)
 
 
 def units_of(
-    diagram: Diagram,
+    diagram: Parts,
     arrays: Mapping[Value, Array],
     errors: Mapping[Value, Array],
     sampled: bool,
@@ -87,7 +87,7 @@ def units_of(
     return Units(columns)
 
 
-def _chain(diagram: Diagram) -> list[Box] | None:
+def _chain(diagram: Parts) -> list[Box] | None:
     """Return the boxes of a chain from its input to its output; None for others."""
     boxes, arrows = diagram.boxes, diagram.arrows
     if [b.kind for b in boxes].count("input") != 1 or boxes[-1].kind != "output":

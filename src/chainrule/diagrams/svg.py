@@ -77,19 +77,24 @@ def figure(diagram: Parts) -> str:
 
 
 def contents(diagram: Parts) -> str:
-    """Return what an HTML figure of a diagram contains: the drawing, and its notes.
-
-    Where the layout's package is missing, that is said in the drawing's place.
-    """
-    try:
-        picture = drawn(diagram)
-    except ArgumentError as error:
-        picture = f"<p>{escape(f'{error.what} {error.fix}')}</p>"
-    how = diagram.units.caption() if diagram.units else ""
-    lines = [line for line in (diagram.title, how, *diagram.notes) if line]
-    caption = "<br>".join(escape(visible(line)) for line in lines)
+    """Return what an HTML figure of a diagram contains: the drawing, and its notes."""
+    lines = "<br>".join(escape(visible(line)) for line in caption(diagram))
     style = "font-size:.85rem;opacity:.8"
-    return f'{picture}<figcaption style="{style}">{caption}</figcaption>'
+    return f'{picture(diagram)}<figcaption style="{style}">{lines}</figcaption>'
+
+
+def picture(diagram: Parts) -> str:
+    """Return a diagram's drawing; where the layout's package is missing, that."""
+    try:
+        return drawn(diagram)
+    except ArgumentError as error:
+        return f"<p>{escape(f'{error.what} {error.fix}')}</p>"
+
+
+def caption(diagram: Parts) -> list[str]:
+    """Return what stands below a diagram: its title, how to read it, and notes."""
+    how = diagram.units.caption() if diagram.units else ""
+    return [line for line in (diagram.title, how, *diagram.notes) if line]
 
 
 def save(diagram: Parts, path: str | Path) -> Path:

@@ -99,6 +99,7 @@ def of_first(value: Value, array: Array, n: int) -> Array:
 
 def thumbnail(sample: Array, sign: str = "") -> Thumbnail:
     """Return numbers as a small heat map: blue is negative, white 0, red positive."""
+    sample = sample.astype(np.float64)
     shown = sample
     if sample.ndim > 2:
         shown = _grid(sample.reshape(-1, *sample.shape[-2:]))

@@ -181,7 +181,7 @@ def test_boxes_show_numbers_and_derivatives() -> None:
     picture = network(e)
     conv = next(b for b in picture.boxes if b.title == "Conv2d")
     value, error = conv.thumbnails
-    assert error.about.startswith("∂ℒ/∂ 2 × 2 × 2 numbers")
+    assert error.about.startswith("∂ℒ/∂· 2 × 2 × 2 numbers")
     z = e.run.arrays[conv.value][0]
     assert f"{z.min():.3g}" in value.about
     rows = pixels(value.address)

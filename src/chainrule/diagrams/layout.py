@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from chainrule.diagrams.parts import VALUE, Arrow, Box, Frame, Parts
 from chainrule.errors import ArgumentError
+from chainrule.html.arrays import Array
 from chainrule.text import _
 
 #: A corner of an arrow.
@@ -29,11 +32,9 @@ class Place:
         """Return the place moved by x and y."""
         return Place(self.x + x, self.y + y, self.width, self.height)
 
-    def overlap(self, other: Place) -> float:
-        """Return the area that two places share."""
-        wide = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
-        high = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
-        return max(wide, 0.0) * max(high, 0.0)
+    def edges(self) -> tuple[float, float, float, float]:
+        """Return the left, upper, right and lower edge."""
+        return self.x, self.y, self.x + self.width, self.y + self.height
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,26 +170,34 @@ def place_labels(
         boxes: where no label should be.
     """
     lines = [
-        Place(
-            min(a[0], b[0]) - 1,
-            min(a[1], b[1]) - 1,
-            abs(a[0] - b[0]) + 2,
-            abs(a[1] - b[1]) + 2,
-        )
+        (min(x1, x2) - 1, min(y1, y2) - 1, max(x1, x2) + 1, max(y1, y2) + 1)
         for points in arrows
-        for a, b in pairwise(points)
+        for (x1, y1), (x2, y2) in pairwise(points)
     ]
-    taken: list[Place] = []
+    strokes = np.array(lines).reshape(-1, 4)
+    taken = np.array([p.edges() for p in boxes]).reshape(-1, 4)
+    found: list[Place] = []
     for (width, height), points in zip(sizes, arrows):
         best, least = Place(*points[0], width, height), float("inf")
         for order, place in enumerate(_beside(points, width, height)):
-            covered = sum(place.overlap(other) for other in (*boxes, *taken))
-            crossed = sum(place.overlap(line) > 0 for line in lines)
+            covered = _shared(place, taken).sum()
+            crossed = np.count_nonzero(_shared(place, strokes))
             cost = 10 * covered + 60 * crossed + order
             if cost < least:
                 best, least = place, cost
-        taken.append(best)
-    return taken
+            if cost == order:  # on nothing else
+                break
+        found.append(best)
+        taken = np.concatenate([taken, [best.edges()]])
+    return found
+
+
+def _shared(place: Place, others: Array) -> Array:
+    """Return the areas that a place shares with others, rows of their edges."""
+    left, top, right, bottom = place.edges()
+    wide = np.minimum(right, others[:, 2]) - np.maximum(left, others[:, 0])
+    high = np.minimum(bottom, others[:, 3]) - np.maximum(top, others[:, 1])
+    return np.maximum(wide, 0) * np.maximum(high, 0)
 
 
 def _beside(points: Sequence[Point], width: float, height: float) -> Iterator[Place]:

@@ -66,7 +66,7 @@ def add_numbers(
     """Show in each box what the first of n samples gives there, and ∂ℒ/∂ of that."""
     drawn = 0
     for box in diagram.boxes:
-        for known, sign in ((arrays, ""), (errors, "∂ℒ/∂ ")):
+        for known, sign in ((arrays, ""), (errors, "∂ℒ/∂· ")):
             if box.value is None or known.get(box.value) is None or drawn == MOST:
                 continue
             sample = of_first(box.value, np.asarray(known[box.value]), n)

@@ -33,7 +33,7 @@ class Diagram(Parts):
 
         Raises:
             ArgumentError: the layout's package is missing, and this is no chain of
-                small dense layers.
+                small dense layers; or more than 400 boxes.
         """
         return svg.drawn(self)
 

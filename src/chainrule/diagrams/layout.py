@@ -131,7 +131,15 @@ def lay_out(
         [(p["x"], p["y"]) for p in edge["points"]][:: 1 if arrow.kind == VALUE else -1]
         for arrow, edge in zip(diagram.arrows, made.edges)
     ]
-    beside = place_labels([labels[a] for a in diagram.arrows], arrows, places[first:])
+    headings = [
+        Place(place.x, place.y, frames[frame], HEADER)
+        for frame, place in zip(diagram.frames, places)
+    ]
+    beside = place_labels(
+        [labels[arrow] for arrow in diagram.arrows],
+        arrows,
+        [*places[first:], *headings],
+    )
     everything = [*places, *beside]
     x0 = min([p.x for p in everything], default=0.0) - PADDING
     y0 = min([p.y for p in everything], default=0.0) - PADDING

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from chainrule.diagrams.diagram import Diagram
 from chainrule.diagrams.parts import NEXT_STEP, VALUE, Arrow, Box, Frame
-from chainrule.errors import ArgumentError
 from chainrule.graph.calls import Call
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import Graph
-from chainrule.text import _, tr
+from chainrule.text import tr
 
 #: So many boxes of operations are legible; of more, modules are closed.
 MOST_OPERATIONS = 200
@@ -371,9 +370,6 @@ def of_graph(graph: Graph) -> Diagram:
     """Return the diagram of a graph: its operations, in frames for the modules.
 
     Of a large graph the deeper modules are one box each.
-
-    Raises:
-        ArgumentError: more operations than anybody could read.
     """
     outputs = [(v, tr("output")) for v in graph.outputs]
     if len(outputs) > 1:
@@ -384,12 +380,5 @@ def of_graph(graph: Graph) -> Diagram:
         diagram = Reader(View(depth)).read(graph, [], outputs)
         diagram.notes = [tr("Modules deeper than level {n} are one box each.", n=depth)]
         depth -= 1
-    if len(diagram.boxes) > 2 * MOST_OPERATIONS:
-        raise ArgumentError(
-            _("This graph has too many operations for a picture."),
-            expected=_("at most {most} boxes", most=2 * MOST_OPERATIONS),
-            got=str(len(diagram.boxes)),
-            fix="print(graph)",
-        )
     without_bare_frames(diagram)
     return diagram

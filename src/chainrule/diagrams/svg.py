@@ -22,6 +22,8 @@ from chainrule.util import atomic_files
 
 #: Pixels of a character and of a line, in titles and in what is smaller.
 CHARACTER, LINE, SMALL, SMALL_LINE = 7.4, 18.0, 6.4, 15.0
+#: Boxes of a drawing, so that its size is bounded.
+MOST = 400
 #: The edge of a box by its kind, legible on white and on black.
 INKS = {
     "input": "#3b9a57",
@@ -42,6 +44,13 @@ def drawn(diagram: Parts) -> str:
     """Return a diagram as an ``<svg>`` element."""
     if diagram.units is not None:
         return drawing(diagram.units, label(diagram))
+    if len(diagram.boxes) > MOST:
+        raise ArgumentError(
+            _("This picture has too many boxes to be read."),
+            expected=_("at most {most}", most=MOST),
+            got=str(len(diagram.boxes)),
+            fix=_("fewer with depth=0, or the text: print(…), to_mermaid()"),
+        )
     lines = {box: texts(box) for box in diagram.boxes}
     sizes = {box: _size(box, lines[box]) for box in diagram.boxes}
     headings = {f: columns(_heading(f)) * SMALL + 24 for f in diagram.frames}

@@ -103,7 +103,8 @@ def _weights(
     left: Sequence[tuple[float, float]],
     right: Sequence[tuple[float, float]],
 ) -> Iterator[str]:
-    top = float(np.abs(weights).max(initial=0.0)) or 1.0
+    finite = np.abs(weights[np.isfinite(weights)])
+    top = float(finite.max(initial=0.0)) or 1.0
     written: list[str] = []
     for r, (x2, y2) in enumerate(right):
         for c, (x1, y1) in enumerate(left):

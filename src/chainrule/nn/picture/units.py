@@ -135,7 +135,7 @@ def _dense(
         if len(summed) != 1 or list(dims.out).index(axes[1 - summed[0]]) != 1:
             return None
         by_columns = (summed[0] == 1) is not turned
-        matrix = np.asarray(arrays[weight])
+        matrix = np.asarray(arrays[weight], np.float64)
         matrix = matrix if by_columns else matrix.T
         return _with_bias(box, node, matrix, arrays)
     return None
@@ -156,7 +156,7 @@ def _with_bias(
             bias, __ = _parameter(other)
             if bias is None or bias not in arrays or bias.shape != weights.shape[:1]:
                 return None
-            biases = np.asarray(arrays[bias])
+            biases = np.asarray(arrays[bias], np.float64)
         elif not _stays(node):
             return None
         value = node.outputs[0]
@@ -235,4 +235,4 @@ def _raised(k: int) -> str:
 
 
 def _first(array: Array) -> Array:
-    return np.asarray(array)[0]
+    return np.asarray(array, np.float64)[0]

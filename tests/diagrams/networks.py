@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -160,8 +161,9 @@ class Own(nn.Module):
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
-        for name in "qkv":
-            setattr(self, name, nn.Parameter(rng.normal(size=(4, 4)).astype("f")))
+        self.q, self.k, self.v = (
+            nn.Parameter(rng.normal(size=(4, 4)).astype("f")) for __ in range(3)
+        )
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
         q, k, v = (x @ w for w in (self.q, self.k, self.v))
@@ -336,6 +338,10 @@ def _resnet() -> Made:
     return Function(forward, **parts), _numbers(1, 3, 8, 8)
 
 
+def _drawn(seed: int) -> Made:
+    return Drawn(seed), (4,)
+
+
 def _lstm(**more: Any) -> nn.Module:
     return nn.LSTM(4, 4, batch_first=True, **more)
 
@@ -383,4 +389,5 @@ NETWORKS: dict[str, Callable[[], Made]] = {
     ),
     "cells": lambda: (Cells(), _numbers(1, 3, 3)),
     "scan": lambda: (Scanned(), _numbers(1, 5, 4)),
-} | {f"random-{seed}": lambda seed=seed: (Drawn(seed), (4,)) for seed in range(20)}
+}
+NETWORKS |= {f"random-{seed}": partial(_drawn, seed) for seed in range(20)}

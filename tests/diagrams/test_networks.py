@@ -21,7 +21,8 @@ from chainrule.diagrams.reading import Reader
 from chainrule.graph.graph import Graph
 from chainrule.nn.picture import network
 from chainrule.nn.picture.view import NetworkView
-from tests.diagrams.networks import NETWORKS
+from chainrule.text.numbers import number
+from tests.diagrams.networks import NETWORKS, Gpt
 from tests.diagrams.reading import Flow, pairs
 
 #: Layers whose inside is drawn.
@@ -229,11 +230,17 @@ def test_attention_has_its_letters(name: str, monkeypatch: pytest.MonkeyPatch) -
     assert heads in titles(picture)
 
 
+def many_blocks() -> nn.ModuleList:
+    model = NETWORKS["gpt-12"]()[0]
+    assert isinstance(model, Gpt)
+    return model.blocks
+
+
 def test_alike_blocks_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     many = drawn("gpt-12", monkeypatch).picture
     (frame,) = [f for f in many.frames if f.times > 1]
     assert (frame.times, frame.title) == (12, "blocks.0 … blocks.11 · Block")
-    total = sum(p.size for p in NETWORKS["gpt-12"]()[0].blocks.parameters())
+    total = sum(p.size for p in many_blocks().parameters())
     assert f"{total:,} parameters together" in many.notes[0]
     assert len(many.boxes) == len(drawn("gpt-1", monkeypatch).picture.boxes)
     assert len(many.to_svg()) < 60_000
@@ -352,6 +359,7 @@ def test_a_picture_of_numbers_shows_those_of_the_model(
     assert it.picture.units is not None
     columns = it.picture.units.columns
     for column, numbers in zip(columns, (x[0], hidden, chances), strict=True):
+        assert column.numbers is not None
         np.testing.assert_allclose(column.numbers, numbers, rtol=1e-5)
     for column, layer in zip(columns[1:], ("0", "2")):
         np.testing.assert_array_equal(column.weights, state[f"{layer}.weight"])
@@ -359,5 +367,5 @@ def test_a_picture_of_numbers_shows_those_of_the_model(
     svg = it.picture.to_svg()
     assert svg.count("<line") == 4 * 8 + 8 * 3
     for r, c in ((0, 0), (7, 3)):
-        weight = cr.text.numbers.number(float(state["0.weight"][r, c]))
+        weight = number(float(state["0.weight"][r, c]))
         assert f"<title>w[{r}, {c}] = {weight}</title>" in svg

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import numpy as np
@@ -81,10 +81,18 @@ def test_several_inputs_by_name() -> None:
     ("call", "kind", "message"),
     [
         (lambda: nn.Sequential(nn.Conv2d(1, 1, 3)).picture(), ArgumentError, "given"),
-        (lambda: nn.Sequential(nn.LazyLinear(2)).picture(), ArgumentError, "given"),
+        (
+            lambda: nn.Sequential(nn.LazyLinear(out_features=2)).picture(),
+            ArgumentError,
+            "given",
+        ),
         (lambda: small().picture("x"), ArgumentError, "model.picture needs to know"),
         (lambda: small().picture((2,), depth=-1), ArgumentError, "depth is how deep"),
-        (lambda: small().picture((2,), depth=1.5), ArgumentError, "depth is how deep"),
+        (
+            lambda: cast(Any, small()).picture((2,), depth=1.5),
+            ArgumentError,
+            "depth is how deep",
+        ),
         (lambda: small().picture((3,)), ShapeError, "Linear '0'"),
         (lambda: small().picture((2,)).save("x.png"), ArgumentError, "SVG"),
     ],
@@ -301,7 +309,10 @@ def test_a_graph_that_was_read_from_text() -> None:
     first: Diagram = graph.diagram()
     assert [b.title for b in again.boxes] == [b.title for b in first.boxes]
     assert len(again.arrows) == len(first.arrows)
-    assert {f.title.split(" · ")[0] for f in again.frames} >= {"blocks.0", "blocks.0.up"}
+    assert {f.title.split(" · ")[0] for f in again.frames} >= {
+        "blocks.0",
+        "blocks.0.up",
+    }
 
 
 def test_a_graph_that_nobody_could_read() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -84,17 +85,17 @@ def lay_out(
             fix=_("pip install 'chainrule[plot]'"),
         ) from error
     number = {frame: i for i, frame in enumerate(diagram.frames)}
-    nodes = [
+    nodes: list[dict[str, Any]] = [
         {"size": {"width": frames[frame], "height": HEADER}} for frame in diagram.frames
     ]
-    for frame, node in zip(diagram.frames, nodes):
+    for frame, made_of in zip(diagram.frames, nodes):
         if frame.outer is not None:
-            node["parent"] = number[frame.outer]
+            made_of["parent"] = number[frame.outer]
     first = len(nodes)
     place = {box: first + i for i, box in enumerate(diagram.boxes)}
     for box in diagram.boxes:
         width, height = boxes[box]
-        node = {"size": {"width": width, "height": height}}
+        node: dict[str, Any] = {"size": {"width": width, "height": height}}
         if box.frame is not None:
             node["parent"] = number[box.frame]
         nodes.append(node)
@@ -158,8 +159,9 @@ def _downwards(arrow: Arrow) -> tuple[Box, Box]:
 
     What goes into the next step, or block, leads up to where that begins.
     """
-    ends = arrow.source, arrow.target
-    return ends if arrow.kind == VALUE else ends[::-1]
+    if arrow.kind == VALUE:
+        return arrow.source, arrow.target
+    return arrow.target, arrow.source
 
 
 # -- labels ----------------------------------------------------------------------------

@@ -118,8 +118,10 @@ class Graph:
         """Return a picture of the graph, and its text form, for a notebook."""
         from html import escape  # each import counts in that of the package
 
+        from chainrule.diagrams.svg import figure
+
         text = f"<pre>{escape(str(self))}</pre>"
-        picture = self.diagram()._repr_html_()
+        picture = figure(self.diagram())
         name = escape(self.name)
         return f"{picture}<details><summary>{name}</summary>{text}</details>"
 

@@ -52,7 +52,8 @@ def attentions(nodes: Iterable[Node]) -> Iterator[Attention]:
             softmax = _behind(shares, _is_softmax)
             scores = softmax and _behind(softmax.inputs[0], _multiplies_matrices)
             if softmax and scores:
-                factors = (*map(_unscaled, scores.inputs), _unscaled(values))
+                q, k = map(_unscaled, scores.inputs)
+                factors = q, k, _unscaled(values)
                 scaling = [*_scales(scores.inputs[0]), *_scales(softmax.inputs[0])]
                 yield Attention(factors, scores, softmax, node, tuple(scaling))
 

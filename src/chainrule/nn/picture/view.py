@@ -242,8 +242,9 @@ def _constant(values: Collection[Value]) -> float | int | None:
         while value.node is not None and value.node.primitive in VIEWS:
             value = value.node.inputs[0]
         node = value.node
-        constant = node is not None and node.primitive is creation.constant
-        if constant and size_of(node.attrs["shape"]) == 1:
+        if node is None or node.primitive is not creation.constant:
+            continue
+        if size_of(node.attrs["shape"]) == 1:
             return float(node.attrs["value"][0])
     return None
 

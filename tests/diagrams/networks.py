@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import nn
+from chainrule import models, nn
 
 F = nn.functional
 Made = tuple[nn.Module, Any]
@@ -338,6 +338,12 @@ def _resnet() -> Made:
     return Function(forward, **parts), _numbers(1, 3, 8, 8)
 
 
+def _bert() -> Made:
+    sizes = {"hidden_size": 8, "num_hidden_layers": 4, "num_attention_heads": 2}
+    config = models.BertConfig(vocab_size=20, intermediate_size=16, **sizes)
+    return models.BertModel(config), _words(1, 6)
+
+
 def _drawn(seed: int) -> Made:
     return Drawn(seed), (4,)
 
@@ -380,6 +386,20 @@ NETWORKS: dict[str, Callable[[], Made]] = {
     "gpt-1": lambda: (Gpt(1), _words(1, 6)),
     "gpt-4": lambda: (Gpt(4), _words(1, 6)),
     "gpt-12": lambda: (Gpt(12), (6,)),
+    "cross-attention": lambda: (
+        nn.MultiheadAttention(8, 2, batch_first=True),
+        {"query": (5, 8), "key": (6, 8), "value": (6, 8)},
+    ),
+    "transformer": lambda: (
+        nn.Transformer(8, 2, 3, 3, 16, batch_first=True),
+        {"src": (5, 8), "tgt": (4, 8)},
+    ),
+    "gpt2": lambda: (
+        models.GPT2Model(models.GPT2Config(20, 16, n_embd=8, n_layer=2, n_head=2)),
+        _words(1, 6),
+    ),
+    "bert": _bert,
+    "mobilenet": lambda: (models.mobilenet_v3_small(), (3, 32, 32)),
     "rnn": lambda: (nn.RNN(3, 4, batch_first=True), _numbers(1, 5, 3)),
     "gru": lambda: (Recurrent(nn.GRU(4, 4, batch_first=True), 4), _words(1, 5)),
     "lstm": lambda: (Recurrent(_lstm(), 4), _words(1, 5)),

@@ -101,11 +101,12 @@ def test_closed_modules_too(
     assert len(it.picture.boxes) < len(opened.boxes) + depth
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_call_of_a_layer_is_a_box(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    it = drawn(name, monkeypatch)
+    it = drawn(name, monkeypatch, depth=99)
     boxes: Counter[str] = Counter()
     for box in it.picture.boxes:
         if box.kind == "layer":
@@ -308,6 +309,7 @@ def crosses(a: tuple[float, float], b: tuple[float, float], r: Any) -> bool:
     return inside and top < r[3] - 1 and bottom > r[1] + 1
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_lines_join_the_boxes_of_their_arrows(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -334,6 +336,7 @@ def test_lines_join_the_boxes_of_their_arrows(
             assert one is other or apart
 
 
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_mermaid_has_the_same_arrows(
     name: str, monkeypatch: pytest.MonkeyPatch

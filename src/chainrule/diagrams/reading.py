@@ -103,7 +103,7 @@ class Reader:
         self.origins: dict[Value, Origins] = {}
         self.constants: set[Value] = set()
         self.behind: dict[Value, tuple[Value, ...]] = {}
-        self._calls: dict[tuple[int, int], Box] = {}
+        self._calls: dict[tuple[int, int], tuple[Box, Call]] = {}
         self._operations: dict[Node, Box] = {}
         self._framed: dict[tuple[int, int], Frame] = {}
         self._runs: list[tuple[str, Call]] = []
@@ -186,7 +186,6 @@ class Reader:
         if key not in self._roles:
             path, kind = (role, "") if call is None else (str(call), call.kind)
             whole = call is not None and call.whole
-            # The call is kept, so that its identity stays its own.
             self._roles[key] = Call(path, "", kind, whole), call
         return self._roles[key][0]
 
@@ -301,8 +300,9 @@ class Reader:
         if key not in self._calls:
             box = Box(call.kind or call.rpartition(".")[2], "layer", str(call))
             box.frame = inner
-            self._calls[key] = self._box(box)
-        return self._calls[key]
+            # The call is kept, so that its identity stays its own.
+            self._calls[key] = self._box(box), call
+        return self._calls[key][0]
 
     def _frame(self, calls: Sequence[Call], base: Frame | None) -> Frame | None:
         """Return the frame of the innermost of some calls."""

@@ -221,6 +221,9 @@ def test_large_networks_are_closed_and_that_is_said() -> None:
     assert len(closed.boxes) == 40 * 2 + 2
     assert closed.notes == ["Modules deeper than level 0 are one box each."]
     assert len(Blocks(40).picture((4,), depth=1).boxes) == 40 * 4 + 2
+    flat = nn.Sequential(*[nn.Linear(20, 20) for __ in range(100)]).picture()
+    assert len(flat.boxes) == 102  # where nothing is closed, nothing is said
+    assert not flat.notes
 
 
 @pytest.mark.parametrize("many", [60, 220])

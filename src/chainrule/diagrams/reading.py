@@ -366,6 +366,11 @@ def without_bare_frames(diagram: Diagram) -> None:
             diagram.frames.remove(frame)
 
 
+def depth_note(depth: int) -> str:
+    """Return the sentence that says that deeper modules are closed."""
+    return tr("Modules deeper than level {n} are one box each.", n=depth)
+
+
 def of_graph(graph: Graph) -> Diagram:
     """Return the diagram of a graph: its operations, in frames for the modules.
 
@@ -377,8 +382,10 @@ def of_graph(graph: Graph) -> Diagram:
     diagram = Reader(View()).read(graph, [], outputs)
     depth = max((len(f.all_outer()) for f in diagram.frames), default=0)
     while len(diagram.boxes) > MOST_OPERATIONS and depth >= 0:
-        diagram = Reader(View(depth)).read(graph, [], outputs)
-        diagram.notes = [tr("Modules deeper than level {n} are one box each.", n=depth)]
+        smaller = Reader(View(depth)).read(graph, [], outputs)
+        if len(smaller.boxes) < len(diagram.boxes):
+            diagram = smaller
+            diagram.notes = [depth_note(depth)]
         depth -= 1
     without_bare_frames(diagram)
     return diagram

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.data import Dataset, Stream
 from chainrule.diagrams.diagram import Diagram
-from chainrule.diagrams.reading import Reader, without_bare_frames
+from chainrule.diagrams.reading import Reader, depth_note, without_bare_frames
 from chainrule.errors import ArgumentError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
@@ -96,15 +96,14 @@ def diagram_of(
         errors: ∂ℒ/∂v of values v, where they are known.
         n: the number of samples of which the numbers are; None: they have none.
     """
-    made, closed = _read(graph, inputs, outputs, parameters, depth), 0
-    if depth is None and len(made.boxes) > MOST_BOXES:
-        for closed in range(_deepest(made), -1, -1):
-            made = _read(graph, inputs, outputs, parameters, closed)
-            if len(made.boxes) <= MOST_BOXES:
-                break
-        made.notes.append(
-            tr("Modules deeper than level {n} are one box each.", n=closed)
-        )
+    made = _read(graph, inputs, outputs, parameters, depth)
+    closed = _deepest(made)
+    while depth is None and len(made.boxes) > MOST_BOXES and closed >= 0:
+        smaller = _read(graph, inputs, outputs, parameters, closed)
+        if len(smaller.boxes) < len(made.boxes):
+            made = smaller
+            made.notes.append(depth_note(closed))
+        closed -= 1
     made.units = units_of(made, arrays, errors or {}, n is not None)
     if made.units is None and n is not None:
         add_numbers(made, arrays, errors or {}, n)

@@ -277,6 +277,46 @@ def test_unlike_blocks_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert folded("width") == folded("reads") == folded("read") == []
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: nn.LeakyReLU(0.2),
+        lambda: nn.GELU(),
+        lambda: nn.LayerNorm(8, eps=1e-3),
+        lambda: Times(0.123457),
+        lambda: Times(-1.0),
+    ],
+)
+def test_blocks_that_compute_something_else_are_not(other: Any) -> None:
+    """Their boxes may have the same titles and shapes."""
+    usual: dict[type, Any] = {
+        nn.LeakyReLU: lambda: nn.LeakyReLU(0.1),
+        nn.GELU: lambda: nn.GELU(approximate="tanh"),
+        nn.LayerNorm: lambda: nn.LayerNorm(8),
+        Times: lambda: Times(0.123456),
+    }
+    between = [usual[type(other())] for __ in range(4)]
+
+    def folded() -> list[int]:
+        blocks = [nn.Sequential(nn.Linear(8, 8), make()) for make in between]
+        picture = nn.Sequential(*blocks).picture((8,))
+        return [f.times for f in picture.frames if f.times > 1]
+
+    assert folded() == [4]
+    between[1] = other
+    assert folded() == []
+
+
+class Times(nn.Module):
+    """A number of times the input, an operation of no layer."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return x * self.factor
+
+
 # -- what is drawn ---------------------------------------------------------------------
 
 

@@ -70,6 +70,7 @@ class Box:
         parameters: how many numbers of it are trained; those that several boxes read
             are counted in the first one.
         reads: the parameters that it reads.
+        constants: values that it reads and that are the same in every run.
         thumbnails: pictures of numbers.
     """
 
@@ -84,6 +85,7 @@ class Box:
     value: Any = None
     parameters: int = 0
     reads: list[Any] = field(default_factory=list[Any])
+    constants: list[Any] = field(default_factory=list[Any])
     thumbnails: list[Thumbnail] = field(default_factory=list[Thumbnail])
 
     def title_line(self) -> str:

@@ -211,6 +211,7 @@ class Reader:
 
     def _in_box(self, node: Node, box: Box) -> None:
         box.nodes.append(node)
+        box.constants += [v for v in node.inputs if v in self.constants]
         for value in node.inputs:
             self._arrows(value, box)
             for parameter in self.behind.get(value, _own(value)):

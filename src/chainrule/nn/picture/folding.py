@@ -1,8 +1,8 @@
 """Repeated blocks of a network drawn once, with their number.
 
 Blocks are folded only where nothing but their parameters' numbers tells them apart: the
-same operations with the same attributes and shapes, joined alike, each block fed by the
-one before and by nothing that does not feed all of them, and read by the next one alone.
+same operations with the same attributes and shapes, joined alike. Each is fed by the one
+before and by nothing that does not feed all of them, and read by the next one alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chainrule.diagrams.parts import (
     in_frame,
 )
 from chainrule.graph.calls import Call
-from chainrule.graph.graph import Graph
+from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Node
 from chainrule.text import tr
 
@@ -85,7 +85,7 @@ def _inside(diagram: Parts, frame: Frame, boxes: Sequence[Box]) -> Hashable:
             for f in inner
         )
         reads = tuple(p.shape for p in box.reads)
-        work = tuple(map(_signature, box.nodes))
+        work = tuple(map(_signature, (*ancestors(box.constants), *box.nodes)))
         return box.title, box.kind, box.symbol, own, reads, work
 
     arrows = sorted(
@@ -98,28 +98,20 @@ def _inside(diagram: Parts, frame: Frame, boxes: Sequence[Box]) -> Hashable:
 
 
 def _signature(node: Node) -> Hashable:
-    """Return what a node does: its primitive, attributes, types and constants."""
+    """Return what a node does: its primitive, its attributes and the types it reads."""
     types = tuple(str(v.type) for v in node.inputs)
-    constants = tuple(
-        _signature(v.node) for v in node.inputs if v.node and _is_constant(v.node)
-    )
     attrs = tuple(
         (name, _written(value))
         for name, value in node.attrs.items()
         if name != "stream"  # of random bits, which has the module's path
     )
-    return node.primitive.name, types, attrs, constants
+    return node.primitive.name, types, attrs
 
 
 def _written(value: object) -> Hashable:
     if isinstance(value, Graph):
         return tuple(map(_signature, value.nodes))
     return repr(value)
-
-
-def _is_constant(node: Node) -> bool:
-    """Return whether a node has the same numbers in every run."""
-    return all(v.node is not None and _is_constant(v.node) for v in node.inputs)
 
 
 def _chained(diagram: Parts, blocks: Sequence[Sequence[Box]]) -> bool:

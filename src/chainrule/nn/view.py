@@ -35,7 +35,14 @@ def module_view(module: Any) -> str:
 
 
 def _picture(module: Any) -> str:
-    """Return the picture of a network that knows the size of its input, or ""."""
+    """Return the picture of a network of ours that knows the size of its input, or "".
+
+    Code of others' modules is not run for a look at them.
+    """
+    own = __name__.partition(".")[0]
+    kinds = [type(inner) for __, inner in module.named_modules()]
+    if any(kind.__module__.partition(".")[0] != own for kind in kinds):
+        return ""
     try:
         return figure(module.picture())
     except ChainruleError:  # of another first layer, or that does not run

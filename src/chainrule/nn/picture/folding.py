@@ -1,8 +1,8 @@
 """Repeated blocks of a network drawn once, with their number.
 
 Blocks are folded only where nothing but their parameters' numbers tells them apart: the
-same operations with the same attributes and shapes, joined alike. Each is fed by the one
-before and by nothing that does not feed all of them, and read by the next one alone.
+same operations with the same attributes and shapes, joined alike. Each is fed by the
+one before and by nothing that does not feed all of them, and read by the next alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chainrule.diagrams.parts import (
 )
 from chainrule.graph.calls import Call
 from chainrule.graph.graph import Graph, ancestors
-from chainrule.graph.node import Node
+from chainrule.graph.node import Node, Value
 from chainrule.text import tr
 
 #: So many blocks in a row are folded.
@@ -85,7 +85,7 @@ def _inside(diagram: Parts, frame: Frame, boxes: Sequence[Box]) -> Hashable:
             for f in inner
         )
         reads = tuple(p.shape for p in box.reads)
-        work = tuple(map(_signature, (*ancestors(box.constants), *box.nodes)))
+        work = tuple(map(_signature, box.nodes)), tuple(map(_numbers, box.constants))
         return box.title, box.kind, box.symbol, own, reads, work
 
     arrows = sorted(
@@ -106,6 +106,11 @@ def _signature(node: Node) -> Hashable:
         if name != "stream"  # of random bits, which has the module's path
     )
     return node.primitive.name, types, attrs
+
+
+def _numbers(constant: Value) -> Hashable:
+    """Return what a value is computed from that is the same in every run."""
+    return tuple(sorted(repr(_signature(node)) for node in ancestors([constant])))
 
 
 def _written(value: object) -> Hashable:

@@ -244,6 +244,7 @@ def test_alike_blocks_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     total = sum(p.size for p in many_blocks().parameters())
     assert f"{total:,} parameters together" in many.notes[0]
     assert len(many.boxes) == len(drawn("gpt-1", monkeypatch).picture.boxes)
+    pytest.importorskip("graphlay", reason="needs graphlay")
     assert len(many.to_svg()) < 60_000
 
 

@@ -127,7 +127,7 @@ def _dense(
     found = [(v, axes, o) for (v, axes), o in zip(sides, sides[::-1])]
     for value, axes, (other, __) in found:
         weight, turned = _parameter(value)
-        if weight is None or weight not in arrays or _same(other) is not read:
+        if weight is None or weight not in arrays or not _is_behind(read, other):
             continue
         if len(axes) != 2 or dims.batch or len(weight.shape) != 2:
             return None
@@ -184,11 +184,11 @@ def _stays(node: Node) -> bool:
     )
 
 
-def _same(value: Value) -> Value:
-    """Return what is behind views that leave every number at its place."""
-    while (node := value.node) is not None and _stays(node):
-        value = node.inputs[0]
-    return value
+def _is_behind(read: Value, value: Value) -> bool:
+    """Return whether a value is another one, every number at its place."""
+    while value is not read and value.node is not None and _stays(value.node):
+        value = value.node.inputs[0]
+    return value is read
 
 
 def _on_units(box: Box, read: Value, last: bool) -> bool:

@@ -121,10 +121,22 @@ def test_an_element_is_safe_and_says_what_it_shows() -> None:
     for picture in (small().picture(), small().picture([[0.5, 1.0]])):
         element = whole(picture.to_svg())
         assert element.get("role") == "img"
-        assert "0 · Linear" in element.get("aria-label") or "Linear" in element.get(
-            "aria-label"
-        )
+        assert "Linear, ReLU, Linear" in element.get("aria-label")
         assert element[0].tag == "title"
+
+
+def test_arrows_are_told_in_words() -> None:
+    pytest.importorskip("graphlay", reason="needs graphlay")
+    element = whole(large().picture().to_svg())
+    assert element[1].tag == "desc"
+    assert element[1].text == (
+        "x → Linear (2); Linear → ReLU (30); ReLU → Linear (30); Linear → ŷ (2)"
+    )
+    titles = [e.text for e in element.iter("title")]
+    assert {
+        "x → Linear (2)",
+        "Linear\n0\n90 parameters\n0.weight (30, 2)\n0.bias (30)",
+    } <= {*titles}
 
 
 def test_what_people_wrote_is_escaped() -> None:

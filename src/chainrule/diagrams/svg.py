@@ -65,7 +65,9 @@ def drawn(diagram: Parts) -> str:
         ),
         *_labels(diagram, layout),
     ]
-    return element(layout.width, layout.height, label(diagram), "".join(parts))
+    said = "; ".join(map(_said, diagram.arrows))
+    body = f"<desc>{escape(said)}</desc>{''.join(parts)}"
+    return element(layout.width, layout.height, label(diagram), body)
 
 
 def label(diagram: Parts) -> str:

@@ -311,6 +311,27 @@ def test_a_graph_has_every_operation() -> None:
     assert "<pre>" in graph._repr_html_()
 
 
+def test_a_graph_shows_one_step_of_its_loops() -> None:
+    model = nn.LSTM(3, 2, batch_first=True)
+    x = cr.ones(1, 4, 3)
+    step = cr.compile(lambda x: cr.grad(lambda x: model(x)[0].sum())(x))
+    graph = step.graph(x)
+    diagram = graph.diagram()
+    loops = [n for n in graph.nodes if n.primitive.name == "scan"]
+    steps = [f.title for f in diagram.frames if f.title.startswith("one step")]
+    assert steps == ["one step, t = 1 … 4", "one step, t = 4 … 1"]
+    for loop in loops:
+        inner = [b for b in diagram.boxes if b.frame and b.frame.key is loop]
+        drawn = {node for b in inner if b.kind == "operation" for node in b.nodes}
+        assert drawn == {*loop.attrs["body"].nodes} - _constants(loop.attrs["body"])
+        states = [b for b in inner if b.title.startswith("state")]
+        assert len(states) == loop.attrs["carries"]
+        for box in states:
+            assert any(
+                a.target is box and a.kind == "next step" for a in diagram.arrows
+            )
+
+
 def _constants(graph: Any) -> set[Any]:
     found: set[Any] = set()
     for node in graph.nodes:

@@ -71,8 +71,19 @@ class View:
         return node
 
     def loop(self, node: Node) -> LoopStep | None:
-        """Return the step of a loop that is drawn open."""
-        return None
+        """Return the step of a loop that is drawn open; None for other nodes."""
+        a = node.attrs
+        if not {"body", "constants", "carries", "length", "reverse"} <= a.keys():
+            return None
+        sequences = len(a["body"].inputs) - a["constants"] - a["carries"]
+        return LoopStep(
+            body=a["body"],
+            constants=a["constants"],
+            carries=a["carries"],
+            before=[tr("state {n}", n=i + 1) for i in range(a["carries"])],
+            each=[tr("part {n}", n=i + 1) for i in range(sequences)],
+            title=order_of(a["length"], reverse=a["reverse"]),
+        )
 
     def title(self, node: Node) -> str:
         """Return what is written in the box of an operation."""
@@ -85,6 +96,13 @@ class View:
     def shape(self, value: Value) -> str:
         """Return the shape of a value as an arrow shows it."""
         return " × ".join(map(str, value.shape)) or "1"
+
+
+def order_of(length: object, *, reverse: bool) -> str:
+    """Return the title of a loop's step: which steps there are, in their order."""
+    if reverse:
+        return tr("one step, t = {n} … 1", n=length)
+    return tr("one step, t = 1 … {n}", n=length)
 
 
 class Reader:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from chainrule.composites import activations, control
-from chainrule.diagrams.reading import LoopStep, View
+from chainrule.diagrams.reading import LoopStep, View, order_of
 from chainrule.graph.calls import Call
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Node, Value
@@ -116,18 +116,13 @@ class NetworkView(View):
         self.moving.update(v for v in node.outputs if v is not None)
         before = "ₜ₊₁" if a["reverse"] else "ₜ₋₁"
         sequences = len(body.inputs) - constants - carries
-        order = (
-            tr("one step, t = {n} … 1", n=a["length"])
-            if a["reverse"]
-            else tr("one step, t = 1 … {n}", n=a["length"])
-        )
         self.steps[node] = LoopStep(
             body=body,
             constants=constants,
             carries=carries,
             before=[f"{STATES[min(i, 3)]}{before}" for i in range(carries)],
             each=["xₜ" if i == 0 else f"xₜ, {i + 1}" for i in range(sequences)],
-            title=order,
+            title=order_of(a["length"], reverse=a["reverse"]),
         )
         self.inner.update(body.nodes)
         letters = gates(body, constants, carries)

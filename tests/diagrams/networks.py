@@ -170,6 +170,21 @@ class Own(nn.Module):
         return ((q @ k.mT) / 2).softmax(-1) @ v
 
 
+class Variational(nn.Module):
+    """An autoencoder that draws random numbers, in predictions too."""
+
+    def __init__(self) -> None:
+        self.mean, self.spread, self.out = (
+            nn.Linear(4, 2),
+            nn.Linear(4, 2),
+            nn.Linear(2, 4),
+        )
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        mean, spread = self.mean(x), self.spread(x)
+        return self.out(mean + cr.randn(*mean.shape) * (spread / 2).exp())
+
+
 class Excite(nn.Module):
     """Channels scaled by what their means say (squeeze and excitation)."""
 
@@ -376,6 +391,7 @@ NETWORKS: dict[str, Callable[[], Made]] = {
     "siamese": lambda: (Siamese(), {"a": (4,), "b": (4,)}),
     "highway": _highway,
     "halves": _halves,
+    "variational": lambda: (Variational(), _numbers(1, 4)),
     "excite": lambda: (Excite(), _numbers(1, 2, 5, 5)),
     "own-attention": lambda: (Own(), _numbers(1, 3, 4)),
     "encoder-layer": lambda: (

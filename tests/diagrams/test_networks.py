@@ -58,7 +58,9 @@ def drawn(name: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Drawn:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(nn.Module, "__call__", noting)
             made = trace(*args)
-        graphs.append(made[1].entry.graph)
+        entry = made[1].entry
+        graph = entry.graph
+        graphs.append(Graph("", graph.inputs, graph.outputs[: entry.outputs]))
         return made
 
     monkeypatch.setattr(network, "traced_forward", traced)
@@ -235,6 +237,10 @@ def many_blocks() -> nn.ModuleList:
     model = NETWORKS["gpt-12"]()[0]
     assert isinstance(model, Gpt)
     return model.blocks
+
+
+def test_random_numbers_have_a_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ε ⊙ x" in titles(drawn("variational", monkeypatch).picture)
 
 
 def test_alike_blocks_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from chainrule import nn
 from chainrule.diagrams import Diagram
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.text import parse
-from tests.diagrams.networks import NETWORKS
+from tests.diagrams.networks import NETWORKS, Variational
 
 EVIL = "<script>alert(1)</script>&\x1b[31m\"'"
 
@@ -103,12 +103,18 @@ def test_refusals(call: Any, kind: type[Exception], message: str) -> None:
 
 
 def test_nothing_is_left_in_the_model() -> None:
-    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+    drawing = Variational(), np.ones((1, 4))
+    layers = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+    for model, rows in ((layers, np.ones((4, 2))), drawing):
+        unchanged(model, rows)
+
+
+def unchanged(model: nn.Module, rows: np.ndarray) -> None:
     before = {k: np.array(v) for k, v in model.state_dict().items()}
     cr.manual_seed(3)
     expected = cr.rand(3).numpy()
     cr.manual_seed(3)
-    model.picture(np.ones((4, 2)))
+    model.picture(rows)
     np.testing.assert_array_equal(cr.rand(3).numpy(), expected)
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])

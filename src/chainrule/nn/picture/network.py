@@ -48,7 +48,10 @@ def picture(
     data = first_size(model) if data is None else data
     names, rows = input_rows(model, data, CALL)
     traced = traced_forward(model, names, rows)[1]
-    graph, entry = traced.entry.graph, traced.entry
+    entry = traced.entry
+    # New state, such as a counter of random draws, is not what the network says.
+    results = entry.graph.outputs[: entry.outputs]
+    graph = Graph(entry.name, entry.graph.inputs, results)
     data_inputs = graph.inputs[: len(rows)]
     slots = [traced.slots[name].tensor for name in entry.state]
     state = dict(zip(graph.inputs[len(rows) :], slots, strict=True))

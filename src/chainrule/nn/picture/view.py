@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.composites import activations, control
 from chainrule.diagrams.reading import LoopStep, View, order_of
 from chainrule.graph.calls import Call
-from chainrule.graph.graph import Graph, users
+from chainrule.graph.graph import Graph, ancestors, users
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import SymbolicDim, size_of
 from chainrule.nn.picture.attention import VIEWS, Attention, attentions
@@ -16,6 +16,7 @@ from chainrule.nn.picture.gates import gates
 from chainrule.notation.expressions import Atom, Expr, Number
 from chainrule.primitives import conv, creation, elementwise, matmul, movement
 from chainrule.primitives.checks import require
+from chainrule.primitives.random import random_bits
 from chainrule.text import tr
 from chainrule.text.numbers import number
 
@@ -220,7 +221,8 @@ class NetworkView(View):
             elif constant is not None:
                 yield Number(constant)
             else:
-                yield Atom("c")
+                drawn = any(n.primitive is random_bits for n in ancestors([value]))
+                yield Atom("ε" if drawn else "c")
 
 
 #: Names of operations that are shorter than their own, or clearer.

@@ -21,13 +21,15 @@ class Frame:
         title: what is written on it, such as ``encoder · Transformer``.
         outer: the frame around it.
         times: how many blocks in a row it stands for, all of them alike.
-        key: what in the graph the frame is of.
+        key: what in the graph the frame is of: a module's call, or a loop.
+        calls: that call, and those of the repetitions.
     """
 
     title: str
     outer: Frame | None = None
     times: int = 1
     key: Any = None
+    calls: list[Any] = field(default_factory=list[Any])
 
     def all_outer(self) -> list[Frame]:
         """Return the frame and those around it, the innermost first."""

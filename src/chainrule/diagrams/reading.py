@@ -330,7 +330,7 @@ class Reader:
             key = id(call), id(base)
             if key not in self._framed:
                 words = [w for w in (str(call), call.kind) if w]
-                made = Frame(" · ".join(words), frame, key=call)
+                made = Frame(" · ".join(words), frame, key=call, calls=[call])
                 self._framed[key] = made
                 self.frames.append(made)
             frame = self._framed[key]

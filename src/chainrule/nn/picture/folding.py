@@ -175,6 +175,10 @@ def _merge(diagram: Parts, run: Sequence[Frame]) -> None:
     for box, twin in own.items():
         twin.nodes += box.nodes
     diagram.boxes = [box for box in diagram.boxes if box not in own]
+    inner = [[f for f in diagram.frames if k in f.all_outer()] for k in run]
+    for copy in inner[1:]:
+        for frame, twin in zip(copy, inner[0]):
+            twin.calls += frame.calls
     gone = {f for f in diagram.frames if any(o in run[1:] for o in f.all_outer())}
     diagram.frames = [f for f in diagram.frames if f not in gone]
     head, kind = run[0], run[0].key.kind

@@ -18,7 +18,7 @@ from chainrule.nn.module import Module
 from chainrule.nn.traced import called
 from chainrule.tensor import Tensor
 from chainrule.text import tr
-from chainrule.text.numbers import percent
+from chainrule.text.numbers import number, percent
 from chainrule.util.pytree import mapped
 
 #: Rows of zeros that are timed where only a shape is known.
@@ -53,39 +53,47 @@ def add_times(
         given = [arrays[name] for name in rows]
         profile = program.profile(*given)
         keys = _keys(program.graph(*given))
+    whole = max(profile.microseconds, 1e-9)
     shares: dict[Key | None, float] = {}
-    for scope, spent in _spent(profile.steps):
+    for scope, spent in _spent(profile.steps, ""):
         key = keys.get(id(scope))
-        shares[key] = shares.get(key, 0.0) + spent / max(profile.microseconds, 1e-9)
+        shares[key] = shares.get(key, 0.0) + spent / whole
     own = _keys(graph)
     for box in diagram.boxes:
         if box.kind == "layer":
-            scopes = {id(node.scope): node.scope for node in box.nodes}
-            met = [own[i] for i in scopes if i in own]
-            share = sum(shares.pop(key, 0.0) for key in met)
+            scopes = {id(node.scope) for node in box.nodes}
+            share = sum(shares.pop(own[i], 0.0) for i in scopes if i in own)
             box.details.append(tr("{share} of the time", share=percent(share, 1)))
     for frame in diagram.frames:
-        key = own.get(id(frame.key))
-        if key in shares and frame.times == 1:
-            share = percent(shares.pop(key), 1)
-            frame.title += " · " + tr("its own steps {share} of the time", share=share)
+        met = [own[id(call)] for call in frame.calls if id(call) in own]
+        share = sum(shares.pop(key, 0.0) for key in met)
+        if share:
+            frame.title += " · " + tr(
+                "its own steps {share} of the time", share=percent(share, 1)
+            )
+    rest = sum(shares.values()) + (profile.rest + profile.waited) / whole
     diagram.notes.append(
         tr(
             "Time: {time} µs for a prediction of {rows} rows by the native engine;"
             " {rest} of it between the layers.",
-            time=f"{profile.microseconds:,.0f}",
+            time=number(whole, 3),
             rows=len(next(iter(arrays.values()))),
-            rest=percent(sum(shares.values()) + profile.rest / profile.microseconds, 1),
+            rest=percent(rest, 1),
         )
     )
 
 
-def _spent(steps: Iterable[Any]) -> Iterator[tuple[str, float]]:
-    """Yield the scope and the own µs of each measured step, of loops' bodies too."""
+def _spent(steps: Iterable[Any], outer: str) -> Iterator[tuple[str, float]]:
+    """Yield the scope and the own µs of each measured step, of loops' bodies too.
+
+    What has no module of its own within a loop counts for the module of the loop.
+    """
     for part in steps:
-        yield part.step.node.scope, part.own
+        scope = part.step.node.scope
+        scope = scope if isinstance(scope, Call) else outer
+        yield scope, part.own
         for body in part.within:
-            yield from _spent(body)
+            yield from _spent(body, scope)
 
 
 def _keys(graph: Graph) -> dict[int, Key]:

@@ -87,7 +87,7 @@ class NetworkView(View):
     def _attention(self, found: Attention) -> None:
         for node in found.scaling:
             self.leaders[node] = found.scores
-        shares = tr("Q Kᵀ")
+        shares = "Q Kᵀ"
         for node in found.scaling:
             scale = _constant(node.inputs)
             shares += f" · {number(scale)}" if scale is not None else ""

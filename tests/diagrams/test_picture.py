@@ -261,6 +261,7 @@ def test_pages_are_bounded(many: int) -> None:
 # -- time ------------------------------------------------------------------------------
 
 
+@pytest.mark.one_in(4, first=1)
 @pytest.mark.parametrize("name", ["gan", "lstm", "gpt-4", "scan"])
 def test_shares_of_time(name: str) -> None:
     pytest.importorskip("llvmlite", reason="needs llvmlite")

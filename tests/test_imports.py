@@ -26,7 +26,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "util", "html", "notation", "version"),
-    ("graph",),
+    ("diagrams", "graph"),
     ("primitives",),
     ("autodiff",),
     ("composites",),

@@ -66,6 +66,7 @@ REFERENCE = {
         "Explanation",
         ["chainrule.explain", "chainrule.derive", "chainrule.check_work"],
     ),
+    "diagrams": ("Pictures", ["chainrule.diagrams"]),
     "check": ("Checks of derivatives", ["chainrule.check_gradients"]),
     "testing": ("Assertions", ["chainrule.testing"]),
     "doctor": ("The doctor", ["chainrule.diagnose", "chainrule.doctor"]),

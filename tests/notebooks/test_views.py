@@ -132,6 +132,22 @@ def test_a_network_is_the_table_of_its_layers() -> None:
     assert "… 480 more rows" in shown(deep).text
 
 
+def test_a_network_that_knows_its_size_has_its_picture() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    page = shown(model)
+    assert page.tags.count("line") == 2 * 3 + 3
+    assert "svg" not in shown(nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU())).tags
+
+
+def test_code_of_others_is_not_run_for_a_view() -> None:
+    class Loud(nn.Sequential):
+        def forward(self, *args: Any) -> Any:
+            raise RuntimeError("this was run")
+
+    page = shown(nn.Sequential(nn.Linear(2, 3), Loud(nn.ReLU())))
+    assert "svg" not in page.tags
+
+
 def test_a_layer_of_many_numbers_is_bounded() -> None:
     cr.manual_seed(0)
     deep = shown(nn.LSTM(256, 256, num_layers=5))

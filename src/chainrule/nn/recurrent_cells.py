@@ -80,6 +80,7 @@ class RecurrentStep(Module):
 
     gates: ClassVar[int]
     state_names: ClassVar[tuple[str, ...]]
+    _opens = True
     hidden_size: int
     proj_size: int = 0
     bias: bool

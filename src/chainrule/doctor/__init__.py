@@ -12,6 +12,7 @@
     network,     what is read off the graph, and off the data
     columns
     first_bad    the first operation that makes a non-finite number
+    labels       the words for evidence and parts, which have keys
     view         text and HTML
 
 A run is *sick* where a single change betters its score on held-out rows by more than

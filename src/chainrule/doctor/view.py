@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from chainrule.doctor import labels
 from chainrule.doctor.finding import Finding, Fix, shown
 from chainrule.html import views
 from chainrule.html.arrays import POLICY
@@ -50,14 +51,15 @@ def severity(name: str) -> str:
 def title(finding: Finding) -> str:
     """Return a finding's severity, code, component and place."""
     place = f" {translated(finding.where)}" if finding.where else ""
-    return f"{severity(finding.severity)}: {finding.code} ({finding.component}){place}"
+    kind = labels.component(finding.component)
+    return f"{severity(finding.severity)}: {finding.code} ({kind}){place}"
 
 
 def evidence(finding: Finding) -> str:
     """Return a finding's evidence in one line."""
     return "; ".join(
-        f"{translated(name)} {shown(name, value)}"
-        for name, value in finding.evidence.items()
+        f"{labels.evidence(key)} {shown(key, value)}"
+        for key, value in finding.evidence.items()
     )
 
 
@@ -91,7 +93,7 @@ def _fixes(fixes: list[Fix]) -> Iterator[str]:
         )
         yield "  " + tr(
             "{metric} {before} → {after}, {n} seeds, {steps:,} steps each:",
-            metric=translated(c.metric),
+            metric=labels.evidence(c.metric),
             before=before,
             after=after,
             n=len(c.after),
@@ -110,11 +112,11 @@ def text(diagnosis: Diagnosis) -> str:
     if diagnosis.examined:
         lines += ["", tr("Looked at:")]
         for name, what in diagnosis.examined.items():
-            lines += _paragraph(f"{name}:", translated(what))
+            lines += _paragraph(f"{labels.part(name)}:", translated(what))
     if diagnosis.not_examined:
         lines += ["", tr("Not looked at:")]
         for name, what in diagnosis.not_examined.items():
-            lines += _paragraph(f"{translated(name)}:", translated(what))
+            lines += _paragraph(f"{labels.part(name)}:", translated(what))
     return "\n".join(lines)
 
 
@@ -128,7 +130,9 @@ def html(diagnosis: Diagnosis) -> str:
             parts.append(views.paragraph(cause, "note"))
         if finding.evidence:
             rows = [[tr("measured"), ""]]
-            rows += [[translated(k), shown(k, v)] for k, v in finding.evidence.items()]
+            rows += [
+                [labels.evidence(k), shown(k, v)] for k, v in finding.evidence.items()
+            ]
             parts.append(views.table(rows))
         curves = {k: np.asarray(v, np.float64) for k, v in finding.curves.items()}
         if curves:
@@ -149,7 +153,7 @@ def html(diagnosis: Diagnosis) -> str:
         if what:
             rows = [
                 [label, ""],
-                *([translated(k), translated(v)] for k, v in what.items()),
+                *([labels.part(k), translated(v)] for k, v in what.items()),
             ]
             parts.append(views.table(rows, left=True))
     return views.view(*parts)

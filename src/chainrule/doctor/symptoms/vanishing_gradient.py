@@ -41,9 +41,9 @@ def vanishing_gradient(case: Case) -> Found | None:
     if not ratio < RATIO:
         return None
     evidence = {
-        "‖∂L/∂W‖ of the first weights": norms[0][1],
-        "‖∂L/∂W‖ of the last weights": norms[-1][1],
-        "ratio": ratio,
+        "grad_norm_of_first_weights": norms[0][1],
+        "grad_norm_of_last_weights": norms[-1][1],
+        "grad_norm_ratio": ratio,
     }
     assert case.network is not None
     squashing = [x.path for x in case.network.activations(*SQUASHING)]

@@ -13,7 +13,7 @@
     columns
     first_bad    the first operation that makes a non-finite number
     labels       the words for evidence and parts, which have keys
-    view         text and HTML
+    view, page   text, and HTML
 
 A run is *sick* where a single change betters its score on held-out rows by more than
 ten points of accuracy or 20 % of R² after as many steps; that is measured on copies.

@@ -45,6 +45,7 @@ def vanishing_gradient(case: Case) -> Found | None:
         "grad_norm_of_last_weights": norms[-1][1],
         "grad_norm_ratio": ratio,
     }
+    curves = {"grad_norm_of_layers": [norm for __, norm in norms]}
     assert case.network is not None
     squashing = [x.path for x in case.network.activations(*SQUASHING)]
     if case.network.end_kind in SQUASHING:
@@ -54,11 +55,11 @@ def vanishing_gradient(case: Case) -> Found | None:
     relu = bool(case.network.activations(RELU))
     made.append(changes.variance(case.setup, relu=relu))
     if case.explained("vanishing-gradient"):
-        return Found("risk", norms[0][0], evidence, made[0] or made[1])
+        return Found("risk", norms[0][0], evidence, made[0] or made[1], curves=curves)
     severity, best = case.judge(*(c for c in made if c is not None))
     if severity is None:
-        return Found("risk", norms[0][0], evidence, made[0] or made[1])
-    return Found(severity, norms[0][0], evidence, comparison=best)
+        return Found("risk", norms[0][0], evidence, made[0] or made[1], curves=curves)
+    return Found(severity, norms[0][0], evidence, comparison=best, curves=curves)
 
 
 @vanishing_gradient.sick

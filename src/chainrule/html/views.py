@@ -41,6 +41,7 @@ border:0;border-bottom:1px solid #8884;font-variant-numeric:tabular-nums}
 .cr-view figure{margin:0;text-align:center;font-size:12px}
 .cr-view figure img{width:64px;display:block;margin:auto}
 .cr-view svg{max-width:100%;height:auto}.cr-view svg text{fill:currentColor}
+@media (max-width:30rem){.cr-view svg text{font-size:15px}}
 .cr-view .bars{display:grid;grid-template-columns:auto minmax(4rem,12rem) auto;
 gap:.2rem .6rem;align-items:center;justify-content:start;margin:.4rem 0;font-size:13px}
 .cr-view .bars i{display:block;height:.8em;background:#2f81c4;min-width:1px}
@@ -168,8 +169,8 @@ def chart(lines: Mapping[str, Array], x: Array, *, across: str, up: str) -> str:
         )
     frame = f"M{room} 12V{12 + height}H{room + width}"
     ends = (
-        (room - 6, 18, "end", number(high)),
-        (room - 6, 14 + height, "end", number(low)),
+        (room - 6, 18, "end", number(high, 3)),
+        (room - 6, 14 + height, "end", number(low, 3)),
         (room, height + 28, "start", number(float(x[0]))),
         (room + width, height + 28, "end", number(float(x[-1]))),
         (room + width / 2, height + 28, "middle", across),

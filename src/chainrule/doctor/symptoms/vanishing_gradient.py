@@ -45,7 +45,8 @@ def vanishing_gradient(case: Case) -> Found | None:
         "grad_norm_of_last_weights": norms[-1][1],
         "grad_norm_ratio": ratio,
     }
-    curves = {"grad_norm_of_layers": [norm for __, norm in norms]}
+    of_layers = [norm for name, norm in norms if not name.endswith("bias")]
+    curves = {"grad_norm_of_layers": of_layers}
     assert case.network is not None
     squashing = [x.path for x in case.network.activations(*SQUASHING)]
     if case.network.end_kind in SQUASHING:

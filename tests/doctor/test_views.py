@@ -178,8 +178,9 @@ def test_every_word_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unmarked == []
     document = sick().to_dict()
     for found in document["findings"]:
-        assert "⟦" in found["cause"]
-        assert "⟦" not in "".join([found["where"], *found["evidence"]])
+        for words in (found["cause"], found["fix"], found["reference"]):
+            assert "⟦" in words
+        assert "⟦" not in "".join([found["code"], *found["evidence"]])
     assert all("⟦" in text for text in document["examined"].values())
     rest = re.sub(r"(?m)^ *[-+] .*$", "", str(sick()))
     while (shorter := re.sub(r"⟦[^⟦⟧]*⟧", "", rest)) != rest:
@@ -200,7 +201,7 @@ def test_json_is_the_same_in_its_keys_in_every_language() -> None:
         chinese = json.loads(json.dumps(sick().to_dict()))
     assert keys(english) == keys(chinese)
     assert english["findings"][0]["cause"] != chinese["findings"][0]["cause"]
-    for key in ("code", "component", "severity", "where", "confidence"):
+    for key in ("code", "component", "severity", "confidence"):
         assert english["findings"][0][key] == chinese["findings"][0][key]
 
 

@@ -14,6 +14,9 @@
     first_bad    the first operation that makes a non-finite number
     labels       the words for evidence and parts, which have keys
     view, page   text, and HTML
+    saving       a diagnosis as one file, and back
+    handbook     the page of symptoms
+    weights      weights of products that no layer of the library holds
 
 A run is *sick* where a single change betters its score on held-out rows by more than
 ten points of accuracy or 20 % of R² after as many steps; that is measured on copies.

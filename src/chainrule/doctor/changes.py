@@ -21,7 +21,7 @@ from chainrule.nn.init import kaiming_normal_, xavier_normal_, zeros_
 from chainrule.optim.schedule import Schedule
 from chainrule.random import Generator
 from chainrule.random.generator import stream
-from chainrule.text import _
+from chainrule.text import _, joined
 from chainrule.text.numbers import number
 
 # -- learning rate and optimiser -------------------------------------------------------
@@ -202,14 +202,14 @@ def fresh_weights(setup: Setup, paths: Sequence[str], before: str) -> Change | N
                 weights.draw(setup.model, setup.fans, path)
 
     modules = dict(setup.model.named_modules())
-    after = "\n".join(
+    lines = [
         _("{path}: as nn.Linear draws them", path=p)
         if p in foreign
         else _("{path}: as {kind} draws them", path=p, kind=type(modules[p]).__name__)
         for p in paths
-    )
+    ]
     what = _("initial weights as the layers draw them")
-    return Change(what, before, after, apply)
+    return Change(what, before, joined("\n", lines), apply)
 
 
 def between(setup: Setup, paths: Sequence[str]) -> Change | None:

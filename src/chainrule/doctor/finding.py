@@ -51,8 +51,8 @@ class Change:
     @property
     def diff(self) -> str:
         """The change as lines of a diff: ``-`` is replaced by ``+``."""
-        lines = [f"- {line}" for line in self.before.splitlines()]
-        return "\n".join([*lines, *(f"+ {line}" for line in self.after.splitlines())])
+        before, after = (translated(t).splitlines() for t in (self.before, self.after))
+        return "\n".join([*(f"- {x}" for x in before), *(f"+ {x}" for x in after)])
 
     def __str__(self) -> str:
         return f"{translated(self.what)}\n{self.diff}"
@@ -141,7 +141,8 @@ class Finding:
     def fix(self) -> str:
         """The fix as text: what to do, and the change as a diff where there is one."""
         diff = "" if self.change is None else self.change.diff
-        return f"{self.advice}\n{diff}" if diff else str(self.advice)
+        advice = translated(self.advice)
+        return f"{advice}\n{diff}" if diff else advice
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as data for JSON."""
@@ -149,7 +150,7 @@ class Finding:
             "code": self.code,
             "component": self.component,
             "severity": self.severity,
-            "where": self.where,
+            "where": translated(self.where),
             "evidence": {
                 key: translated(value) if isinstance(value, str) else value
                 for key, value in self.evidence.items()
@@ -158,7 +159,7 @@ class Finding:
             "fix": self.fix,
             "confidence": self.confidence,
             "consequence_of": self.consequence_of,
-            "reference": self.reference,
+            "reference": translated(self.reference),
         }
 
 

@@ -141,7 +141,7 @@ class Symptom:
             "looks": translated(self.looks),
             "cause": translated(self.why),
             "fix": translated(self.fix),
-            "reference": self.reference,
+            "reference": translated(self.reference),
             "explains": list(self.explains),
         }
 

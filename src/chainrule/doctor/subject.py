@@ -40,6 +40,7 @@ class Subject:
 
     Attributes:
         refused: why the data were refused, or None.
+        refused_part: ``validation`` where these data were refused.
         examined, not_examined: what was looked at, with numbers; what not, with the
             reason.
         untried: changes that the budget did not reach, in words.
@@ -59,6 +60,7 @@ class Subject:
         self.examined: dict[str, str] = {}
         self.not_examined: dict[str, str] = {}
         self.refused: ChainruleError | None = None
+        self.refused_part = ""
         self.given, self.given_validation = data, validation
         self.trained = trainer.optimizer.steps > 0
         self.own_weights = [
@@ -72,6 +74,7 @@ class Subject:
         self.explains: dict[str, tuple[str, ...]] = {}
         try:
             train = self._dataset(trainer, data)
+            self.refused_part = "" if validation is None else "validation"
             held_out = self._held_out(trainer, train, validation)
         except ChainruleError as error:
             self.refused = error

@@ -29,9 +29,9 @@ def non_finite_data(case: Case) -> Found | None:
     """Any number that is not finite counts: the Trainer refuses such data."""
     if not isinstance(case.refused, NonFiniteError):
         return None
-    given = case.given
+    given = case.given_validation if case.refused_part else case.given
     evidence: dict[str, Any] = {"refused": case.refused.what}
-    where = ""
+    where = case.refused_part
     if isinstance(given, tuple | list) and len(given) == 2:
         for name, part in (("x", given[0]), ("y", given[1])):
             array = _floats(part)
@@ -45,6 +45,8 @@ def non_finite_data(case: Case) -> Found | None:
             }
             which = ", ".join(map(str, columns[:5]))
             where = _("{name}, columns {which}", name=name, which=which)
+            if case.refused_part:
+                where = _("{part}: {where}", part=case.refused_part, where=where)
     return Found("sick", where, evidence, confidence=1.0)
 
 

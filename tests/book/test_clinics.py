@@ -70,7 +70,7 @@ def test_what_one_asks_for_shows_it() -> None:
     losses = [number(row[1]) for row in visit("clinic-2").asked("loss")[1:]]
     assert max(losses) > 2 * math.log(10)
     assert {row[1] for row in visit("clinic-3").asked("weights")[1:]} == {"0"}
-    data = dict(row for row in visit("clinic-4").asked("data")[1:])
+    data = {row[0]: row[1] for row in visit("clinic-4").asked("data")[1:]}
     assert data["greatest number"] == "255"
     sums = [number(row[-1]) for row in visit("clinic-5").asked("outputs")[1:]]
     assert sums == pytest.approx([1, 1, 1], abs=1e-3)

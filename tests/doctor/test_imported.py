@@ -205,7 +205,7 @@ def test_a_node_is_replaced_like_a_layer() -> None:
     network = mlp()
     model = exported(network)
     x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
-    assert repr(model.node_relu) == "Relu()"
+    assert repr(model.get_submodule("node_relu")) == "Relu()"
     model.node_relu = nn.Tanh()
     network[1] = T.Tanh()
     expected = network(torch.from_numpy(x)).detach().numpy()
@@ -221,7 +221,8 @@ def test_a_layer_of_a_file_computes_with_the_weights_of_its_copy() -> None:
     for p in other.parameters():
         nn.init.zeros_(p)
     assert np.array_equal(other(x).numpy(), np.zeros((1, 2)))
-    assert np.array_equal(other.node_linear(x).numpy(), np.zeros((1, 16)))
+    layer = other.get_submodule("node_linear")
+    assert np.array_equal(layer(x).numpy(), np.zeros((1, 16)))
     assert np.array_equal(model(x).numpy(), before)
 
 

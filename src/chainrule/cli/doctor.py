@@ -94,11 +94,11 @@ def doctor(
 
 def _list(as_json: bool) -> None:
     """Print all symptoms: how each looks, why, what helps, and where to read on."""
-    from chainrule.doctor import registered
+    from chainrule.doctor import labels, registered
 
     lines: list[str] = []
     for symptom in registered():
-        lines.append(f"{symptom.code} ({symptom.component})")
+        lines.append(f"{symptom.code} ({labels.component(symptom.component)})")
         for label, text in (
             (tr("looks:"), symptom.looks),
             (tr("cause:"), symptom.why),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -197,7 +198,7 @@ def shown(key: str, value: Any) -> str:
     >>> shown("accuracy_as_asked", 0.5), shown("rows", 1200), shown("loss", None)
     ('50.0%', '1,200', 'no number')
     """
-    if value is None:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return translated(_("no number"))
     if isinstance(value, str):
         return translated(labels.VALUES.get(value, value))

@@ -12,11 +12,11 @@ import platform
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.doctor import labels
+from chainrule.doctor import labels, view
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import (
     COMPONENTS,
@@ -33,13 +33,22 @@ from chainrule.text.catalogue import current
 from chainrule.util import atomic_files
 from chainrule.version import __version__
 
-if TYPE_CHECKING:
-    from chainrule.doctor.diagnosis import Diagnosis
-
 #: What a file is, and the version of its form.
 FORMAT, FORM = "chainrule diagnosis", 1
 #: A file is at most so large.
 LARGEST = 1 << 28
+
+
+class Diagnosis(view.Diagnosis, Protocol):
+    """The interface to a diagnosis that is written."""
+
+    spent: float
+    case: Case | None
+    record: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as data for JSON."""
+        ...
 
 
 def write(diagnosis: Diagnosis, path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_name_of_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["doctor", "--list"]) == 0
-    assert "learning-rate-too-large (learning-rate)" in capsys.readouterr().out
+    assert "learning-rate-too-large (learning rate)" in capsys.readouterr().out
     assert cli(["doctor", "--list", "--json"]) == 0
     known = json.loads(capsys.readouterr().out)["symptoms"]
     assert {"code", "component", "looks", "cause", "fix"} <= known[0].keys()

@@ -165,7 +165,7 @@ def test_no_trainer_is_refused() -> None:
 def test_few_rows(rows: int) -> None:
     data = Dataset(np.eye(3)[:rows], np.arange(rows) % 2, classes=2)
     found = diagnose(examples.mlp(3), data, epochs=5)
-    assert "held-out rows" in found.not_examined
+    assert "held_out_rows" in found.not_examined
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -201,7 +201,7 @@ def test_a_model_that_cannot_be_copied_is_refused() -> None:
 
 def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(8, 2))
-    assert "after 0 steps" in diagnose(model).examined["trial run"]
+    assert "after 0 steps" in diagnose(model).examined["trial_run"]
 
 
 @pytest.mark.parametrize("lr", [1e-5, 1e-7, 1e-9])
@@ -360,6 +360,14 @@ def test_a_cause_gains_as_much_as_its_consequence() -> None:
     first, second = ranked([finding(scale, 0.8), large], registered())
     assert (first.code, second.code) == (scale, rate)
     assert second.consequence_of == scale
+
+
+def test_what_was_not_tried_is_explained_by_a_change_that_gains_nothing() -> None:
+    codes = ("output-activation-twice", "does-not-run")
+    cause, refusal = finding(codes[0], -0.05), finding(codes[1], None)
+    order = ranked([refusal, cause], registered())
+    assert [f.code for f in order] == [*codes]
+    assert order[1].consequence_of == codes[0]
 
 
 def test_a_consequence_of_a_consequence_stands_below_it() -> None:

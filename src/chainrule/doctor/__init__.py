@@ -12,7 +12,11 @@
     network,     what is read off the graph, and off the data
     columns
     first_bad    the first operation that makes a non-finite number
-    view         text and HTML
+    labels       the words for evidence and parts, which have keys
+    view, page   text, and HTML
+    saving       a diagnosis as one file, and back
+    handbook     the page of symptoms
+    weights      weights of products that no layer of the library holds
 
 A run is *sick* where a single change betters its score on held-out rows by more than
 ten points of accuracy or 20 % of R² after as many steps; that is measured on copies.
@@ -33,6 +37,7 @@ from chainrule.doctor.registry import Symptom, registered
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.text import _
 from chainrule.training import Trainer
+from chainrule.util.source_location import beginning_here
 from chainrule.util.validation import maybe, number, whole
 
 __all__ = [
@@ -122,7 +127,11 @@ def examine(case: Case, seed: int) -> Diagnosis:
             if case.refused is not None and symptom.stage > 0:
                 break
             # Findings say what warnings would.
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
+            with (
+                warnings.catch_warnings(),
+                np.errstate(all="ignore"),
+                beginning_here(),
+            ):
                 warnings.simplefilter("ignore", ChainruleWarning)
                 found = symptom.look(case)
             if found is not None:

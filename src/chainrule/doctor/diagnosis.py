@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
-
-from chainrule.doctor import view
+from chainrule.doctor import page, saving, view
 from chainrule.doctor.case import Case
 from chainrule.doctor.evidence import SEEDS
 from chainrule.doctor.finding import SEVERITIES, Comparison, Finding, Fix, mean_of
 from chainrule.doctor.registry import HELPED, Symptom
 from chainrule.text import _, numbers, translated
-from chainrule.util import atomic_files
-from chainrule.version import __version__
 
 #: A change that gains less than this share of the best gain does not cure; and a cause
 #: gains at least this share of what a consequence's own change gains.
@@ -40,6 +33,8 @@ class Diagnosis:
         seed: of the Trainer.
         interrupted: whether Ctrl-C ended it early: the findings until then are kept.
         fixes: what :meth:`fix` has tried, the best first.
+        case: what was examined; None of a diagnosis from a file.
+        record: of a diagnosis from a file: program, graph, data, probes, versions.
     """
 
     findings: list[Finding]
@@ -51,6 +46,7 @@ class Diagnosis:
     interrupted: bool = False
     fixes: list[Fix] = field(default_factory=list[Fix])
     case: Case | None = field(default=None, repr=False)
+    record: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
     def healthy(self) -> bool:
@@ -65,10 +61,15 @@ class Diagnosis:
 
         Returns:
             The fixes, the best first; empty where no finding has a change.
+
+        Raises:
+            ArgumentError: of a diagnosis from a file, which has no model.
         """
         case = self.case
+        if case is None:
+            raise saving.without_case()
         self.fixes = []
-        if case is None or case.refused is not None:
+        if case.refused is not None:
             return []
         try:
             self._try_all(case)
@@ -120,22 +121,26 @@ class Diagnosis:
     def save(self, path: Any) -> None:
         """Write the diagnosis as one JSON file, to hand to somebody else.
 
-        It holds the findings, the seed, versions, the graph's text, a fingerprint of
-        the data and the probes of the trial run; no data and no weights.
+        It holds the findings, the seed, versions, the program and the graph as text, a
+        fingerprint of the data and the probes of the trial run; no data and no weights.
+        :meth:`load` and ``chainrule doctor FILE.json`` open it.
 
         Raises:
             SaveError: it cannot be written.
         """
-        document = self.to_dict() | {"versions": _versions()}
-        case = self.case
-        if case is not None and case.refused is None:
-            found = case.network
-            document["graph"] = None if found is None else str(found.graph)
-            document["data"] = _fingerprint(case)
-            steps = case.trial.steps if "trial" in vars(case) else {}
-            document["probes"] = {k: np.asarray(v).tolist() for k, v in steps.items()}
-        text = json.dumps(numbers.plain(document), allow_nan=False, indent=1)
-        atomic_files.replace(Path(path), text.encode(), _("diagnosis"))
+        saving.write(self, Path(path))
+
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """Return a diagnosis from a file that :meth:`save` wrote.
+
+        It shows what the first one showed, in the language in which it was saved; its
+        record has the program, the graph, the fingerprint of the data and the probes.
+
+        Raises:
+            DataError: there is no such file, or it is no diagnosis.
+        """
+        return cls(**saving.read(Path(path)))
 
     def __str__(self) -> str:
         return view.text(self)
@@ -144,11 +149,11 @@ class Diagnosis:
         return view.text(self)
 
     def _repr_html_(self) -> str:
-        return view.html(self)
+        return page.html(self)
 
     def to_html(self) -> str:
         """Return the diagnosis as a page of its own."""
-        return view.page(self)
+        return page.page(self)
 
 
 def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Finding]:
@@ -181,7 +186,11 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
             for other in order
             if f.code in explains[other.code]
             and SEVERITIES.index(other.severity) <= SEVERITIES.index(f.severity)
-            and (other.comparison is None or _gain(other) >= AS_MUCH * _gain(f))
+            and (
+                other.comparison is None
+                or f.comparison is None
+                or _gain(other) >= AS_MUCH * _gain(f)
+            )
             and not _leads_to(f.code, other.code, cause)
         ]
         nearest = [  # such as the gradient that explodes at a large rate
@@ -215,29 +224,3 @@ def _leads_to(code: str, consequence: str, cause: Mapping[str, str]) -> bool:
         if consequence == code:
             return True
     return False
-
-
-def _versions() -> Mapping[str, str]:
-    return {
-        "chainrule": __version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def _fingerprint(case: Case) -> dict[str, Any]:
-    """Return what tells the data of a case from others: sizes, types, a checksum."""
-    if not case.single:
-        return {"rows": len(case.train)}
-    x, y = case.train.x, case.train.y
-    stored = np.ascontiguousarray(x.stored)
-    check = zlib.crc32(stored.reshape(-1).view(np.uint8).data)
-    check = zlib.crc32(np.ascontiguousarray(y).reshape(-1).view(np.uint8).data, check)
-    return {
-        "rows": len(case.train),
-        "row": list(x.shape[1:]),
-        "dtype": str(stored.dtype),
-        "target": list(y.shape[1:]),
-        "target_dtype": str(y.dtype),
-        "crc32": check,
-    }

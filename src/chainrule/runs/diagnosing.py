@@ -21,7 +21,7 @@ def diagnosed(
 
     Args:
         target: a run file, the name of a training recipe, the directory of a run or a
-            checkpoint.
+            checkpoint; or a file of a diagnosis, which is read.
         seconds: the budget, see :func:`chainrule.diagnose`.
         threads: of the native engine; the diagnosis does not depend on it.
 
@@ -29,7 +29,10 @@ def diagnosed(
         ArgumentError: a recipe that trains no single network with a supervised loss, or
             a run of a Python program, whose data nobody knows.
         RunFileError: a file that does not describe a run.
+        DataError: a file of JSON that is no diagnosis.
     """
+    if Path(target).suffix.lower() == ".json" and Path(target).exists():
+        return Diagnosis.load(target)
     origin = _origin(target)
     if threads is not None:
         origin = origin.with_options(threads=threads)

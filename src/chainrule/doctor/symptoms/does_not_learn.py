@@ -44,15 +44,18 @@ def does_not_learn(case: Case) -> Found | None:
     losses = case.trial.losses
     metric = case.metric
     evidence = {
-        f"{metric} of the run": case.score,
-        f"{metric} of a constant answer": case.baseline,
-        f"{metric} of nearest neighbours": case.signal,
-        "loss at the first step": case.trial.loss_at_start(),
-        "loss at the end": case.trial.loss_at_end(),
+        f"{metric}_of_run": case.score,
+        f"{metric}_of_constant_answer": case.baseline,
+        f"{metric}_of_neighbours": case.signal,
+        "loss_at_first_step": case.trial.loss_at_start(),
+        "loss_at_end": case.trial.loss_at_end(),
     }
     curves = {"loss": np.asarray(losses).tolist()}
     if (batch := case.one_batch) is not None:
-        evidence |= {"loss of one batch": batch[0], "after updates on it": batch[1]}
+        evidence |= {
+            "loss_of_one_batch": batch[0],
+            "loss_after_updates_on_it": batch[1],
+        }
     severity, cause = "sick", None
     if not case.stalls:
         severity = "risk"

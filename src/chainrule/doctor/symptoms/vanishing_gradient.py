@@ -41,10 +41,12 @@ def vanishing_gradient(case: Case) -> Found | None:
     if not ratio < RATIO:
         return None
     evidence = {
-        "‖∂L/∂W‖ of the first weights": norms[0][1],
-        "‖∂L/∂W‖ of the last weights": norms[-1][1],
-        "ratio": ratio,
+        "grad_norm_of_first_weights": norms[0][1],
+        "grad_norm_of_last_weights": norms[-1][1],
+        "grad_norm_ratio": ratio,
     }
+    of_layers = [norm for name, norm in norms if not name.endswith("bias")]
+    curves = {"grad_norm_of_layers": of_layers}
     assert case.network is not None
     squashing = [x.path for x in case.network.activations(*SQUASHING)]
     if case.network.end_kind in SQUASHING:
@@ -54,11 +56,11 @@ def vanishing_gradient(case: Case) -> Found | None:
     relu = bool(case.network.activations(RELU))
     made.append(changes.variance(case.setup, relu=relu))
     if case.explained("vanishing-gradient"):
-        return Found("risk", norms[0][0], evidence, made[0] or made[1])
+        return Found("risk", norms[0][0], evidence, made[0] or made[1], curves=curves)
     severity, best = case.judge(*(c for c in made if c is not None))
     if severity is None:
-        return Found("risk", norms[0][0], evidence, made[0] or made[1])
-    return Found(severity, norms[0][0], evidence, comparison=best)
+        return Found("risk", norms[0][0], evidence, made[0] or made[1], curves=curves)
+    return Found(severity, norms[0][0], evidence, comparison=best, curves=curves)
 
 
 @vanishing_gradient.sick

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule.engines.xla.processes import of_a_cluster
 from tests.xla.starting import command, losses_alone, run, told
+
+
+def said_by(number: int, launched: Any) -> str:
+    """Return what a process has said on standard error."""
+    lines = launched.stderr.splitlines()
+    return "\n".join(line for line in lines if line.startswith(f"[{number}]"))
 
 
 def test_what_schedulers_say() -> None:
@@ -50,11 +57,7 @@ def test_a_run_goes_on_with_fewer_processes(tmp_path: Path) -> None:
     assert killed.returncode != 0
     assert "Process 3 was ended by the signal 9" in killed.stderr
     for number in range(3):
-        said = [ln for ln in killed.stderr.splitlines() if ln.startswith(f"[{number}]")]
-        text = "\n".join(said)
-        assert "Another process of this run has ended" in text or (
-            "another task died" in text
-        )
+        assert "Another process of this run has ended" in said_by(number, killed)
     resumed = told(run("training.py", place, "xla", "5", processes=2))
     again = run("training.py", place, "xla", "5", processes=2)
     assert resumed["epoch"] == whole["epoch"] == 5
@@ -97,8 +100,50 @@ def test_processes_that_differ_are_refused(what: str, said: str) -> None:
     refused = run("differing.py", what, processes=2)
     assert refused.returncode != 0
     for number in range(2):
-        lines = [x for x in refused.stderr.splitlines() if x.startswith(f"[{number}]")]
-        assert said in "\n".join(lines)
+        assert said in said_by(number, refused)
+
+
+@pytest.mark.parametrize(
+    ("number", "where"),
+    [
+        (0, "elsewhere"),
+        pytest.param(0, "exchange", marks=pytest.mark.slow),
+        pytest.param(2, "elsewhere", marks=pytest.mark.slow),
+        pytest.param(2, "exchange", marks=pytest.mark.slow),
+    ],
+)
+def test_each_of_the_others_says_that_one_has_died(number: int, where: str) -> None:
+    """The first too, which JAX's own machinery hangs on; and where nothing is asked."""
+    died = run("dying.py", str(number), where, processes=3)
+    assert died.returncode == 128 + 9
+    assert f"Process {number} was ended by the signal 9" in died.stderr
+    for other in {0, 1, 2} - {number}:
+        assert "Another process of this run has ended" in said_by(other, died)
+        assert "go on from the last checkpoint" in said_by(other, died)
+
+
+def test_divided_weights_that_one_process_reads_are_refused(tmp_path: Path) -> None:
+    """They do not wait for each other."""
+    refused = run("reading.py", "one", str(tmp_path), processes=2)
+    for number in range(2):
+        said = said_by(number, refused)
+        assert "different things at the same time" in said
+        assert "process 0: reading float32[4, 8], which is divided" in said
+
+
+@pytest.mark.slow
+def test_divided_weights_that_one_process_reads_as_the_other_ends(
+    tmp_path: Path,
+) -> None:
+    refused = run("reading.py", "ends", str(tmp_path), processes=2)
+    assert refused.returncode == 1
+    assert "process 1: the end of its program" in said_by(0, refused)
+
+
+@pytest.mark.slow
+def test_divided_weights_that_all_processes_read(tmp_path: Path) -> None:
+    read = told(run("reading.py", "all", str(tmp_path), processes=2))
+    assert read["numpy"] == read["state_dict"] == read["loaded"]
 
 
 RUN_FILE = """

@@ -27,9 +27,10 @@ from chainrule.engines.xla.backend import (
     wide,
 )
 from chainrule.engines.xla.control import opened
+from chainrule.engines.xla.failures import clear_errors
 from chainrule.engines.xla.lower import need_lowerings
-from chainrule.engines.xla.placement import Placement, whole
-from chainrule.engines.xla.processes import Witness, together
+from chainrule.engines.xla.placement import Placement, is_divided, meet, whole
+from chainrule.engines.xla.processes import Witness
 from chainrule.engines.xla.steps import Step
 from chainrule.graph.interpret import at_sizes
 from chainrule.graph.node import Array
@@ -77,7 +78,7 @@ class DeviceBuffer(Buffer):
 
     def numpy(self) -> Array:
         """Fetch the array; wait until it is computed."""
-        with together():
+        with clear_errors():
             fetched = [(np.asarray(whole(a)), n) for a, n in self.parts]
         cut = [a if n is None else a[:n] for a, n in fetched]
         return np.array(cut[0]) if len(cut) == 1 else np.concatenate(cut)
@@ -86,7 +87,9 @@ class DeviceBuffer(Buffer):
         """Return whether no element is NaN or infinite, found where the array lies."""
         if not as_dtype(self.dtype).is_float:  # bfloat16 has no kind of NumPy's
             return True
-        with wide(), together():
+        with wide(), clear_errors():
+            if is_divided(self.data):
+                meet(self.data)
             return bool(jnp.isfinite(self.data).all())
 
 
@@ -164,7 +167,7 @@ class XlaExecutable:
     def synchronize(self) -> None:
         """Wait until all runs are done."""
         need_home()
-        with self._lock, together():
+        with self._lock, clear_errors():
             jax.block_until_ready(list(self._state.values()))
 
     # -- programs ----------------------------------------------------------------------
@@ -249,7 +252,7 @@ class XlaExecutable:
     ) -> list[Buffer]:
         """Run a program's entry point; with ``steps`` outputs have a row a step."""
         need_home()
-        with self._lock, wide(), together():
+        with self._lock, wide(), clear_errors():
             self.completed = 0
             self._witness.check(entry, steps, inputs)
             step = self.prepare(entry, sizes)

@@ -21,6 +21,7 @@ from chainrule.errors import ArgumentError, EngineError
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, Dim, SymbolicDim
 from chainrule.text import _
+from chainrule.util import processes
 
 Shape = tuple[int, ...]
 #: JAX's: where an array lies, and along which axes of a mesh.
@@ -223,14 +224,34 @@ class Placement:
         return jax.jit(_same, out_shardings=sharding)(array)
 
 
+def is_divided(array: Array) -> bool:
+    """Return whether other processes have parts of an array that this one lacks."""
+    return not (array.is_fully_replicated or array.is_fully_addressable)
+
+
 def whole(array: Array) -> Array:
-    """Return an array that this process can read: whole, where others have parts."""
-    if array.is_fully_replicated or array.is_fully_addressable:
+    """Return an array that this process can read: whole, where others have parts.
+
+    All processes have to ask for it: that is what they find out first.
+
+    Raises:
+        EngineError: another process does something else.
+    """
+    if not is_divided(array):
         return array
-    where = array.sharding
-    return jax.jit(_same, out_shardings=NamedSharding(where.mesh, PartitionSpec()))(
-        array
-    )
+    meet(array)
+    where = NamedSharding(array.sharding.mesh, PartitionSpec())
+    return jax.jit(_same, out_shardings=where)(array)
+
+
+def meet(array: Array) -> None:
+    """Wait until all processes read an array that is divided over them.
+
+    Raises:
+        EngineError: another process does something else.
+    """
+    kind = f"{array.dtype}{[*array.shape]}"
+    processes.meet(_("reading {kind}, which is divided over processes", kind=kind))
 
 
 def _same(array: Array) -> Array:

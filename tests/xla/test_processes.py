@@ -46,6 +46,27 @@ def test_losses_of_a_hundred_steps(dtype: str, within: float, processes: int) ->
         np.testing.assert_allclose(more[name], losses, rtol=within, err_msg=name)
 
 
+@pytest.fixture(scope="module")
+def rows_alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one process computes on data of each kind."""
+    return told(run("rows.py", str(tmp_path_factory.mktemp("rows"))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 4])
+def test_each_process_reads_its_own_rows(
+    processes: int, rows_alone: dict[str, Any], tmp_path: Path
+) -> None:
+    """The batches are those of one process, with a last one that does not divide."""
+    more = told(run("rows.py", str(tmp_path), processes=processes))
+    for kind, one in rows_alone.items():
+        got = more[kind]
+        np.testing.assert_allclose(got["losses"], one["losses"], rtol=1e-6)
+        if "evaluated" in one:
+            assert got["evaluated"] == pytest.approx(one["evaluated"], rel=1e-6)
+    assert more["batches"]["read"] == rows_alone["batches"]["read"] / processes
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_with_fewer_processes(tmp_path: Path) -> None:
     """One of four is killed; the others say so; two go on from the checkpoint."""
@@ -91,7 +112,7 @@ def test_the_same_processes_compute_the_same_bits(tmp_path: Path) -> None:
     ("what", "said"),
     [
         ("weights", "differ in the value of '0.bias'"),
-        ("data", "differ in the data 'x'"),
+        ("data", "differ in the training data"),
         ("model", "differ in the entry point"),
         ("inputs", "differ in the input 'x'"),
     ],

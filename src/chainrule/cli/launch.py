@@ -142,17 +142,16 @@ class Launched:
                 signal.signal(number, handler)
 
     def _wait(self) -> int:
-        failed: int | None = None
+        failed = 0
         until, running = float("inf"), True
         while running and time.monotonic() < until:
             running = any(p.poll() is None for p in self.processes)
-            if failed is None and (number := self._failed()) is not None:
+            if not failed and (number := self._failed()) is not None:
                 failed = self.processes[number].returncode
                 until = time.monotonic() + GRACE
                 say(_said(number, failed))
             time.sleep(0.05)
-        code = failed or 0
-        return code if code >= 0 else 128 - code
+        return failed if failed >= 0 else 128 - failed
 
     def _failed(self) -> int | None:
         """Return the number of a process that has failed; None where none has.

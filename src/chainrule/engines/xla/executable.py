@@ -8,6 +8,7 @@ returns before it is done, unless its graph has conditions, whose record is wait
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.contract import Buffer
+from chainrule.engines.contract import Buffer, Parts
 from chainrule.engines.spread import Spread
 from chainrule.engines.threads import undisturbed
 from chainrule.engines.xla.backend import Array as DeviceArray
@@ -29,7 +30,7 @@ from chainrule.engines.xla.backend import (
 from chainrule.engines.xla.control import opened
 from chainrule.engines.xla.failures import clear_errors
 from chainrule.engines.xla.lower import need_lowerings
-from chainrule.engines.xla.placement import Placement, is_divided, meet, whole
+from chainrule.engines.xla.placement import Kept, Placement, is_divided, meet, whole
 from chainrule.engines.xla.processes import Witness
 from chainrule.engines.xla.steps import Step
 from chainrule.graph.interpret import at_sizes
@@ -93,6 +94,20 @@ class DeviceBuffer(Buffer):
             return bool(jnp.isfinite(self.data).all())
 
 
+class Function:
+    """A compiled function of a step.
+
+    Attributes:
+        compiled: JAX's.
+        proven: whether it has run: memory sufficed.
+    """
+
+    __slots__ = ("compiled", "proven")
+
+    def __init__(self, compiled: Any) -> None:
+        self.compiled, self.proven = compiled, False
+
+
 class XlaExecutable:
     """A program loaded into the XLA engine.
 
@@ -124,7 +139,7 @@ class XlaExecutable:
                 zeros = np.zeros(t.shape, t.dtype.numpy)
                 self._state[name] = self._array(zeros, self.placement.state(name))
         self._steps: dict[Any, Step] = {}
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: dict[Any, Function] = {}
         self.seconds_compile = time.perf_counter() - started
 
     # -- arrays ------------------------------------------------------------------------
@@ -161,8 +176,14 @@ class XlaExecutable:
         """Return a copy of a program's state, on the device."""
         need_home()
         with wide(), self._lock:
-            copy = self._array(self._state[name], self.placement.state(name))
-            return DeviceBuffer([(copy, None)])
+            array = self._state[name]
+            if not array.is_deleted():  # in a run that memory did not suffice for
+                array = self._array(array, self.placement.state(name))
+            return DeviceBuffer([(array, None)])
+
+    def share(self, entry: str, rows: int) -> Array:
+        """Return the rows of a batch that this process' devices compute with."""
+        return self.placement.share(self.entries[entry], rows)
 
     def synchronize(self) -> None:
         """Wait until all runs are done."""
@@ -189,7 +210,7 @@ class XlaExecutable:
             self.seconds_compile += time.perf_counter() - started
         return self._steps[key]
 
-    def _function(self, step: Step, key: Any, block: int | None, args: Any) -> Any:
+    def _function(self, step: Step, key: Any, block: int | None, args: Any) -> Function:
         """Return a compiled function of a step: once (None), or a block of steps."""
         key = (*key, block)
         known = self._compiled.get(key)
@@ -197,8 +218,9 @@ class XlaExecutable:
             started = time.perf_counter()
             if len(self._compiled) >= FUNCTIONS_AT_MOST:
                 self._compiled.pop(next(iter(self._compiled)))
-            known = self._compile(step, block, args)
-            need_room(step.entry.name, known, self.placement.device)
+            compiled = self._compile(step, block, args)
+            need_room(step.entry.name, compiled, self.placement.device)
+            known = Function(compiled)
             self._compiled[key] = known
             self.seconds_compile += time.perf_counter() - started
         return known
@@ -252,11 +274,13 @@ class XlaExecutable:
     ) -> list[Buffer]:
         """Run a program's entry point; with ``steps`` outputs have a row a step."""
         need_home()
-        with self._lock, wide(), clear_errors():
+        what = _("{entry} with {sizes}", entry=entry, sizes=_said(inputs))
+        with self._lock, wide(), clear_errors(what):
             self.completed = 0
             self._witness.check(entry, steps, inputs)
             step = self.prepare(entry, sizes)
-            arrays = [_given(inputs[name]) for name in step.entry.inputs]
+            alone = self.placement.mesh is None
+            arrays = [_given(inputs[name], alone) for name in step.entry.inputs]
             key = (entry, tuple(sizes.values()))
             if steps is None:
                 outputs = self._call(step, key, None, tuple(arrays), 1, *_begin(step))
@@ -284,9 +308,27 @@ class XlaExecutable:
             args = (replaced, kept, inputs, *rest)
         function = self._function(step, key, block, args)
         with undisturbed():  # or the old state would be gone, and the new one lost
-            new, outputs, completed, record = function(*args)
+            if function.proven:
+                new, outputs, completed, record = function.compiled(*args)
+            else:
+                new, outputs, completed, record = self._first(function, step, args)
             state.update(zip(step.replaced, new, strict=True))
         return outputs, completed, record
+
+    def _first(self, function: Function, step: Step, args: Any) -> Any:
+        """Run a compiled function that has not run yet, with its state kept apart.
+
+        Most often memory runs out here. The arrays that were given to the step are lost
+        then, so copies of them are on the host; the run is waited for.
+        """
+        kept = {name: Kept(self._state[name]) for name in step.replaced}
+        try:
+            made = jax.block_until_ready(function.compiled(*args))
+        except BaseException:
+            self._state.update({name: array.again() for name, array in kept.items()})
+            raise
+        function.proven = True
+        return made
 
     def _blocks(
         self, step: Step, key: Any, arrays: list[Any], steps: int
@@ -331,15 +373,26 @@ class XlaExecutable:
         self.completed = steps
 
 
+def _said(inputs: Mapping[str, Any]) -> str:
+    """Return what a run was given, for a message."""
+    arrays = {name: a for name, a in inputs.items() if math.prod(a.shape) > 1}
+    return ", ".join(f"{k} {a.dtype}{[*a.shape]}" for k, a in arrays.items())
+
+
 def _begin(step: Step) -> tuple[Any, Any]:
     """Return the completed steps and the record with which a run begins."""
     return np.int32(0), np.zeros(3, np.int64) if step.refuses else None
 
 
-def _given(array: Any) -> Any:
-    """Return an input as JAX takes it: an array of its own, or one of NumPy's alone."""
+def _given(array: Any, alone: bool) -> Any:
+    """Return an input as JAX takes it: an array of its own, or one of NumPy's alone.
+
+    Parts of one are read for the devices that there are, where this is not the only.
+    """
     if isinstance(array, Buffer):
         return array.data
+    if isinstance(array, Parts) and not alone:
+        return array
     return np.array(array)
 
 
@@ -355,6 +408,8 @@ def _rows(array: Any, start: int, count: int, length: int) -> Any:
     """Return rows of an input, as many as a block has: behind those are zeros."""
     if count == len(array) == length:
         return array
+    if isinstance(array, Parts):
+        return array.steps(start, count, length)
     rows = array[start : start + count]
     if count == length:
         return rows

@@ -39,6 +39,7 @@ _BROKEN = (
 )
 #: What they say where memory ran out, and of a state that went with it.
 _MEMORY = ("resource_exhausted", "out of memory", "out_of_memory")
+_DELETED = "array has been deleted"
 #: The error of a run that has missed another process; it ends all that follows.
 _lost: list[EngineError] = []
 
@@ -63,6 +64,10 @@ def clear_errors(what: str = "") -> Generator[None]:
         text = str(error)
         if any(mark in text.lower() for mark in _MEMORY):
             raise out_of_memory(what, text) from error
+        if _DELETED in text.lower():
+            raise out_of_memory(
+                _("numbers that a step was to replace"), text
+            ) from error
         several = processes.count() > 1
         if not several or not any(mark in text.lower() for mark in _BROKEN):
             raise
@@ -85,7 +90,8 @@ def out_of_memory(what: str, text: str) -> OutOfMemoryError:
         else _first_line(text),
         fix=_(
             "smaller batches, more devices, or release results that are kept on the "
-            "device"
+            "device. A Trainer and a Loop go back to their last snapshot; where "
+            "weights cannot be read, load them: load_state_dict, or the last checkpoint"
         ),
     )
 

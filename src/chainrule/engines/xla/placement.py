@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines.contract import Parts
 from chainrule.engines.spread import DATA, Axes, Spread
 from chainrule.engines.xla.backend import Array, default_device, jax
 from chainrule.errors import ArgumentError, EngineError
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import ArrayType, Dim, SymbolicDim
+from chainrule.graph.types import ArrayType, Dim, SymbolicDim, resolve
 from chainrule.text import _
 from chainrule.util import processes
 
@@ -209,10 +210,31 @@ class Placement:
             return jax.device_put(array, sharding)
         return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
 
+    def share(self, entry: Entry, rows: int) -> np.ndarray:
+        """Return the rows of a batch that this process' devices get of some input."""
+        batch, own = batch_name(entry), np.zeros(rows, bool)
+        for name, value in zip(entry.inputs, entry.graph.inputs):
+            if batch not in value.shape:
+                continue
+            sizes = dict.fromkeys(batch.names, rows) if batch else {}
+            shape = tuple(
+                rows if dim == batch else resolve((dim,), sizes)[0]
+                for dim in value.shape
+            )
+            axis = value.shape.index(batch)
+            where = self.input(entry, name, shape)
+            for place in where.addressable_devices_indices_map(shape).values():
+                own[place[axis]] = True
+        return np.flatnonzero(own)
+
     def placed(self, array: Any, sharding: Sharding) -> Array:
         """Return an array in a sharding, of the host or of devices."""
         if isinstance(array, jax.Array):
             return self.moved(array, sharding)
+        if isinstance(array, Parts):
+            return jax.make_array_from_callback(
+                array.shape, sharding, array.__getitem__, dtype=array.dtype
+            )
         return self.put(np.asarray(array), sharding)
 
     def moved(self, array: Array, sharding: Sharding) -> Array:
@@ -222,6 +244,31 @@ class Placement:
         if array.sharding.device_set != sharding.device_set:
             return self.put(np.asarray(array), sharding)
         return jax.jit(_same, out_shardings=sharding)(array)
+
+
+class Kept:
+    """A copy of an array of devices in this process' own memory.
+
+    Args:
+        array: the array; of several processes the parts that this one has.
+    """
+
+    def __init__(self, array: Array) -> None:
+        self._shape, self._sharding = array.shape, array.sharding
+        self._parts: dict[str, np.ndarray] = {}
+        self._places: list[tuple[str, Any]] = []
+        for shard in array.addressable_shards:
+            place = str(shard.index)  # equal on devices that have the same part
+            if place not in self._parts:
+                self._parts[place] = np.array(shard.data)
+            self._places.append((place, shard.device))
+
+    def again(self) -> Array:
+        """Return the array on the devices that it was on."""
+        parts = [jax.device_put(self._parts[place], d) for place, d in self._places]
+        return jax.make_array_from_single_device_arrays(
+            self._shape, self._sharding, parts
+        )
 
 
 def is_divided(array: Array) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule.engines.contract import Parts
 from chainrule.engines.xla.failures import clear_errors, speak_before_abort
 from chainrule.errors import EngineError
 from chainrule.graph.program import Program
@@ -199,7 +200,11 @@ class Witness:
 
     def note(self, name: str, array: Any) -> None:
         """Remember the numbers of an array of the host, until the next run."""
-        if processes.count() > 1 and isinstance(array, np.ndarray):
+        if processes.count() == 1:
+            return
+        if isinstance(array, Parts):
+            self._notes[name] = f"{array.dtype}{[*array.shape]} {array.note}"
+        elif isinstance(array, np.ndarray):
             whole: Any = np.ascontiguousarray(cast("Any", array))
             kind = f"{whole.dtype}{[*whole.shape]}"
             self._notes[name] = f"{kind} {_sum(whole.reshape(-1).view(np.uint8).data)}"

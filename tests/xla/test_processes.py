@@ -100,6 +100,16 @@ def test_a_run_moves_between_engines_and_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    """On as many processes as before, of which the first was killed."""
+    whole = told(run("training.py", str(tmp_path / "whole"), "xla", "4", processes=2))
+    place = str(tmp_path / "run")
+    killed = run("training.py", place, "xla", "4", "0", processes=2)
+    assert "Process 0 was ended by the signal 9" in killed.stderr
+    assert told(run("training.py", place, "xla", "4", processes=2)) == whole
+
+
+@pytest.mark.slow
 def test_the_same_processes_compute_the_same_bits(tmp_path: Path) -> None:
     first, second = (
         told(run("training.py", str(tmp_path / name), "xla", "2", processes=2))

@@ -66,11 +66,11 @@ def network() -> nn.Sequential:
     ).to("float64")
 
 
-def fitted(data: Any, **options: Any) -> dict[str, Any]:
+def fitted(data: Any, loss: Any = None, **options: Any) -> dict[str, Any]:
     """Return what a Trainer computes on data."""
     trainer = cr.Trainer(
         network(),
-        loss=nn.CrossEntropyLoss(),
+        loss=loss or nn.CrossEntropyLoss(),
         optimizer=optim.Adam(lr=1e-2, clip_norm=1.0),
         metrics=["accuracy"],
         engine="xla",
@@ -104,6 +104,18 @@ def stream(directory: Path) -> dict[str, Any]:
         return zip(X, Y.astype(np.int32))
 
     return fitted(cr.data.Stream(samples, classes=3))
+
+
+def labels(directory: Path) -> dict[str, Any]:
+    """Return the losses of a function, whose labels are looked at in the step."""
+
+    def samples() -> Iterator[Any]:
+        return zip(X, Y)
+
+    def loss(scores: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        return nn.functional.cross_entropy(scores, y)
+
+    return fitted(cr.data.Stream(samples), loss)
 
 
 def loader(directory: Path) -> dict[str, Any]:
@@ -141,7 +153,7 @@ def batches(directory: Path) -> dict[str, Any]:
     }
 
 
-KINDS = {f.__name__: f for f in (memory, mapped, stream, loader, batches)}
+KINDS = {f.__name__: f for f in (memory, mapped, stream, labels, loader, batches)}
 
 
 def main() -> None:

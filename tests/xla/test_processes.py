@@ -153,6 +153,15 @@ def test_each_of_the_others_says_that_one_has_died(number: int, where: str) -> N
         assert "go on from the last checkpoint" in said_by(other, died)
 
 
+@pytest.mark.slow
+def test_a_process_that_fails_in_a_step_of_the_others() -> None:
+    """They wait for it in the step; it does not wait for them."""
+    failed = run("dying.py", "1", "step", processes=3)
+    assert "MemoryError" in said_by(1, failed)
+    for other in (0, 2):
+        assert "Another process of this run has ended" in said_by(other, failed)
+
+
 def test_divided_weights_that_one_process_reads_are_refused(tmp_path: Path) -> None:
     """They do not wait for each other."""
     refused = run("reading.py", "one", str(tmp_path), processes=2)

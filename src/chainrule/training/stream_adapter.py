@@ -246,7 +246,10 @@ def _same(number: int, digest: int) -> None:
     """Refuse rows of a stream that are not the same in all processes."""
     processes.require_same(
         {_("block {number} of the stream", number=number): f"{digest:08x}"},
-        _("let the stream give the same rows in each process: seed what it draws"),
+        _(
+            "let the stream give the same rows in each process, from which a Trainer "
+            "takes those of its own: seed what it draws, without a DistributedSampler"
+        ),
     )
 
 

@@ -28,9 +28,16 @@ from chainrule.engines.xla.backend import (
     wide,
 )
 from chainrule.engines.xla.control import opened
-from chainrule.engines.xla.failures import clear_errors
+from chainrule.engines.xla.failures import clear_errors, taking_part
 from chainrule.engines.xla.lower import need_lowerings
-from chainrule.engines.xla.placement import Kept, Placement, is_divided, meet, whole
+from chainrule.engines.xla.placement import (
+    Kept,
+    Placement,
+    batch_name,
+    is_divided,
+    meet,
+    whole,
+)
 from chainrule.engines.xla.processes import Witness
 from chainrule.engines.xla.steps import Step
 from chainrule.graph.interpret import at_sizes
@@ -183,7 +190,11 @@ class XlaExecutable:
 
     def share(self, entry: str, rows: int) -> Array:
         """Return the rows of a batch that this process' devices compute with."""
-        return self.placement.share(self.entries[entry], rows)
+        batch = batch_name(self.entries[entry])
+        whole: set[str] = set()
+        if batch is not None and self.placement.mesh is not None:
+            whole = self.prepare(entry, dict.fromkeys(batch.names, rows)).first_read()
+        return self.placement.share(self.entries[entry], rows, whole)
 
     def synchronize(self) -> None:
         """Wait until all runs are done."""
@@ -283,10 +294,15 @@ class XlaExecutable:
             arrays = [_given(inputs[name], alone) for name in step.entry.inputs]
             key = (entry, tuple(sizes.values()))
             if steps is None:
-                outputs = self._call(step, key, None, tuple(arrays), 1, *_begin(step))
+                with taking_part():
+                    first = _begin(step)
+                    outputs = self._call(step, key, None, tuple(arrays), 1, *first)
                 self._finish(step, *outputs[1:], 1)
                 return [DeviceBuffer([(output, None)]) for output in outputs[0]]
-            return self._blocks(step, key, arrays, steps)
+            with taking_part():
+                parts, done, record = self._blocks(step, key, arrays, steps)
+            self._finish(step, done, record, steps)
+            return [DeviceBuffer(part) for part in parts]
 
     def _call(
         self,
@@ -332,8 +348,12 @@ class XlaExecutable:
 
     def _blocks(
         self, step: Step, key: Any, arrays: list[Any], steps: int
-    ) -> list[Buffer]:
-        """Run several steps, a block of them at a time."""
+    ) -> tuple[Any, Any, Any]:
+        """Run several steps, a block of them at a time.
+
+        Returns:
+            Of each output its parts; how many steps were completed, and the record.
+        """
         each = [name in step.entry.each for name in step.entry.inputs]
         row = sum(a.nbytes // steps for a, moves in zip(arrays, each) if moves)
         parts: list[list[tuple[DeviceArray, int | None]]] = [
@@ -356,8 +376,7 @@ class XlaExecutable:
             for part, output in zip(parts, outputs, strict=True):
                 part.append((output, count))
             start += count
-        self._finish(step, completed, record, steps)
-        return [DeviceBuffer(part) for part in parts]
+        return parts, completed, record
 
     def _finish(self, step: Step, completed: Any, record: Any, steps: int) -> None:
         """Note the steps of a run; wait for its record where it has one.

@@ -76,6 +76,32 @@ def clear_errors(what: str = "") -> Generator[None]:
         raise _lost[0] from error
 
 
+@contextmanager
+def taking_part() -> Generator[None]:
+    """Let this process do nothing more with the others where it fails in a step.
+
+    They are in that step, and would wait for it: it ends, and they find out.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if processes.count() > 1 and not _lost:
+            _lost.append(_left(error))
+        raise
+
+
+def _left(error: BaseException) -> EngineError:
+    return EngineError(
+        _("This process has failed in a step that the others have begun."),
+        expected=_("all {count} processes in each step", count=processes.count()),
+        got=f"{type(error).__name__}: {error}"[:200],
+        fix=_(
+            "end it: the others find out. Go on from the last checkpoint, in new "
+            "processes"
+        ),
+    )
+
+
 class OutOfMemoryError(EngineError):
     """An error of a run for which a device's memory did not suffice."""
 

@@ -9,7 +9,7 @@ axis ``data``. XLA derives the rest, and adds what has to be exchanged.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -210,17 +210,20 @@ class Placement:
             return jax.device_put(array, sharding)
         return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
 
-    def share(self, entry: Entry, rows: int) -> np.ndarray:
-        """Return the rows of a batch that this process' devices get of some input."""
+    def share(self, entry: Entry, rows: int, names: Container[str]) -> np.ndarray:
+        """Return the rows of a batch that this process' devices get of some input.
+
+        ``names``: of inputs that every device gets whole.
+        """
         batch, own = batch_name(entry), np.zeros(rows, bool)
+        if batch is None:
+            return np.arange(rows)
         for name, value in zip(entry.inputs, entry.graph.inputs):
             if batch not in value.shape:
                 continue
-            sizes = dict.fromkeys(batch.names, rows) if batch else {}
-            shape = tuple(
-                rows if dim == batch else resolve((dim,), sizes)[0]
-                for dim in value.shape
-            )
+            if name in names:
+                return np.arange(rows)
+            shape = resolve(value.shape, dict.fromkeys(batch.names, rows))
             axis = value.shape.index(batch)
             where = self.input(entry, name, shape)
             for place in where.addressable_devices_indices_map(shape).values():

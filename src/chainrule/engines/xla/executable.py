@@ -7,7 +7,6 @@ returns before it is done, unless its graph has conditions, whose record is wait
 
 from __future__ import annotations
 
-import itertools
 import math
 import threading
 import time
@@ -48,8 +47,8 @@ from chainrule.text import _
 
 #: Compiled functions kept: of each entry point, size and block; the oldest goes first.
 FUNCTIONS_AT_MOST = 32
-#: The lengths of blocks of steps that are compiled, and the bytes of inputs that a
-#: block may be padded to.
+#: The lengths of blocks of steps that are compiled, and the bytes of inputs and outputs
+#: that a block may be padded to; where more would be needed a block is one step.
 BLOCKS, PADDED = (256, 16, 1), 1 << 22
 
 
@@ -356,6 +355,7 @@ class XlaExecutable:
         """
         each = [name in step.entry.each for name in step.entry.inputs]
         row = sum(a.nbytes // steps for a, moves in zip(arrays, each) if moves)
+        row += step.bytes_out
         parts: list[list[tuple[DeviceArray, int | None]]] = [
             [] for __ in range(step.entry.outputs)
         ]
@@ -416,11 +416,22 @@ def _given(array: Any, alone: bool) -> Any:
 
 
 def _block(steps: int, row: int) -> int:
-    """Return the length of the next block for so many steps with inputs of ``row``."""
-    for longer, shorter in itertools.pairwise(BLOCKS):
-        if steps >= longer or (steps > shorter and longer * row <= PADDED):
-            return longer
-    return BLOCKS[-1]
+    """Return the length of the next block for so many steps.
+
+    Blocks of one step have code of their own, which rounds in another way than that of
+    longer ones. So a run has blocks of one step alone, or none of them: how it is
+    divided changes no bit.
+
+    Args:
+        steps: that are left.
+        row: the bytes of what a step takes anew and gives.
+    """
+    longest, middle, one = BLOCKS
+    if middle * row > PADDED:
+        return one
+    if steps >= longest or (steps > middle and longest * row <= PADDED):
+        return longest
+    return middle
 
 
 def _rows(array: Any, start: int, count: int, length: int) -> Any:

@@ -23,6 +23,7 @@ from chainrule.rl.worlds import as_world, is_made, is_vector
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.training import Environments, checkpoint, resumable
+from chainrule.util import processes
 from chainrule.util.validation import count, maybe, number, path, seed, whole
 
 #: What may stand for a learning rate: a number, or a function of what is left, 1 … 0.
@@ -325,9 +326,10 @@ class Agent:
     def _compile_learning(self, function: Callable[..., Any]) -> Any:
         """Compile a step of learning on columns of rows.
 
-        Over several devices the rows are divided: their number is a size with a name.
+        Over several devices, or processes, the rows are divided: their number is a size
+        with a name.
         """
-        if self._engine["devices"] is None:
+        if self._engine["devices"] is None and processes.count() == 1:
             return self._compile(function)
         return _Learning(function, self._engine)
 

@@ -177,7 +177,12 @@ def _aborted(number: int) -> None:
     if _lost:
         time.sleep(LINGER)  # for what that says; it ends the process
     else:
-        error = _ended(_("JAX has lost its connection to the others"))
+        error = _ended(
+            _(
+                "JAX ends it, for what it says above: its connection to the others has "
+                "broken, or else XLA has failed in it"
+            )
+        )
         with suppress(OSError):
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
     os._exit(1)

@@ -32,7 +32,7 @@ def fail_in_a_step(here: bool) -> None:
         def fails(*args: Any) -> None:
             raise MemoryError
 
-        executable._call = fails
+        executable._spread = fails
     print(total(x).item())
 
 

@@ -44,6 +44,7 @@ from chainrule.graph.node import Array
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes, as_dtype
 from chainrule.text import _
+from chainrule.util import processes
 
 #: Compiled functions kept: of each entry point, size and block; the oldest goes first.
 FUNCTIONS_AT_MOST = 32
@@ -293,13 +294,10 @@ class XlaExecutable:
             arrays = [_given(inputs[name], alone) for name in step.entry.inputs]
             key = (entry, tuple(sizes.values()))
             if steps is None:
-                with taking_part():
-                    first = _begin(step)
-                    outputs = self._call(step, key, None, tuple(arrays), 1, *first)
+                outputs = self._call(step, key, None, tuple(arrays), 1, *_begin(step))
                 self._finish(step, *outputs[1:], 1)
                 return [DeviceBuffer([(output, None)]) for output in outputs[0]]
-            with taking_part():
-                parts, done, record = self._blocks(step, key, arrays, steps)
+            parts, done, record = self._blocks(step, key, arrays, steps)
             self._finish(step, done, record, steps)
             return [DeviceBuffer(part) for part in parts]
 
@@ -319,10 +317,14 @@ class XlaExecutable:
         kept = tuple([state[name] for name in step.kept])
         args = (replaced, kept, inputs, np.int32(count), completed, record)
         if self.placement.mesh is not None:
-            inputs, *rest = self._spread(step, *args[2:])
+            with taking_part():
+                inputs, *rest = self._spread(step, *args[2:])
             args = (replaced, kept, inputs, *rest)
         function = self._function(step, key, block, args)
-        with undisturbed():  # or the old state would be gone, and the new one lost
+        if not function.proven:  # which each has compiled then
+            processes.meet(_("a first run of {entry}", entry=step.entry.name))
+        # Or the old state would be gone, and the new one lost.
+        with undisturbed(), taking_part():
             if function.proven:
                 new, outputs, completed, record = function.compiled(*args)
             else:

@@ -68,12 +68,18 @@ def clear_errors(what: str = "") -> Generator[None]:
             raise out_of_memory(
                 _("numbers that a step was to replace"), text
             ) from error
-        several = processes.count() > 1
-        if not several or not any(mark in text.lower() for mark in _BROKEN):
+        if not _is_broken(error):
             raise
         _lost.append(_ended(text[:200]))
         atexit.register(_leave)
         raise _lost[0] from error
+
+
+def _is_broken(error: BaseException) -> bool:
+    """Return whether an error of JAX's means that another process is missed."""
+    if processes.count() == 1 or not isinstance(error, RuntimeError | ValueError):
+        return False
+    return any(mark in str(error).lower() for mark in _BROKEN)
 
 
 @contextmanager
@@ -85,7 +91,7 @@ def taking_part() -> Generator[None]:
     try:
         yield
     except BaseException as error:
-        if processes.count() > 1 and not _lost:
+        if processes.count() > 1 and not _lost and not _is_broken(error):
             _lost.append(_left(error))
         raise
 
@@ -176,15 +182,18 @@ def _aborted(number: int) -> None:
         time.sleep(0.02)  # the exception is on its way in the program's own thread
     if _lost:
         time.sleep(LINGER)  # for what that says; it ends the process
-    else:
-        error = _ended(
+    error = (
+        _lost[0]
+        if _lost
+        else _ended(
             _(
                 "JAX ends it, for what it says above: its connection to the others has "
                 "broken, or else XLA has failed in it"
             )
         )
-        with suppress(OSError):
-            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    )
+    with suppress(OSError):
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
     os._exit(1)
 
 

@@ -79,10 +79,14 @@ class Supervised(Loop):
         return self.state.plan
 
     def begin(self) -> None:
-        plan, seed = f"{self.plan}", self.trainer.seed
-        of_data = {_("the training data"): f"{self.plan.checksum:08x}"}
+        settings = {**vars(self.plan), "seed": self.trainer.seed}
+        data = f"{settings.pop('checksum'):08x}"
+        named = {
+            _("{name} of the run", name=name): f"{value!r}"
+            for name, value in settings.items()
+        }
         processes.require_same(
-            of_data | {_("the plan of the run"): f"{plan} seed={seed}"},
+            {_("the training data"): data, **named},
             _("give all processes the same data, and the same settings of the run"),
         )
         self._begin(self)

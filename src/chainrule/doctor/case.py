@@ -237,7 +237,9 @@ class Case(Subject):
             return None
         try:
             program = trainer.program
-            work = StepInputs({**arrays, "index": rows})
+            indexed = "index" in program.traced["train"].entry.inputs
+            taken = {name: array[rows] for name, array in arrays.items()}
+            work = StepInputs({**arrays, "index": rows} if indexed else taken)
             return first_bad.find(*step_of(program, "train", work))
         except ChainruleError:
             return None

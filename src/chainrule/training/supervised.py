@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule.data.adapter import as_data
 from chainrule.graph.node import Array
+from chainrule.text import _
 from chainrule.training import checks
 from chainrule.training import progress as displays
 from chainrule.training.callbacks import as_callbacks
@@ -18,6 +19,7 @@ from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.loop import Loop
 from chainrule.training.programs import Programs
 from chainrule.training.state import Plan, RunState
+from chainrule.util import processes
 from chainrule.util.processes import is_writer
 
 
@@ -77,6 +79,16 @@ class Supervised(Loop):
         return self.state.plan
 
     def begin(self) -> None:
+        settings = {**vars(self.plan), "seed": self.trainer.seed}
+        data = f"{settings.pop('checksum'):08x}"
+        named = {
+            _("{name} of the run", name=name): f"{value!r}"
+            for name, value in settings.items()
+        }
+        processes.require_same(
+            {_("the training data"): data, **named},
+            _("give all processes the same data, and the same settings of the run"),
+        )
         self._begin(self)
 
     def _chunk(self) -> bool:

@@ -24,6 +24,7 @@ from chainrule.doctor import (
     registered,
 )
 from chainrule.doctor import case as cases
+from chainrule.doctor import fixes
 from chainrule.doctor.diagnosis import ranked
 from chainrule.doctor.setup import Setup
 from chainrule.errors import ArgumentError
@@ -282,20 +283,29 @@ def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "rest" in found.not_examined
 
 
-def test_ctrl_c_ends_the_fixes_and_keeps_the_findings(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("after", [0, 3, 30])
+def test_ctrl_c_ends_the_fixes_and_keeps_what_is_known(
+    monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    def interrupted(*args: Any, **given: Any) -> Any:
-        raise KeyboardInterrupt
+    whole, count = fixes.Run.to, iter(range(1000))
 
-    found = diagnose(optimizer=optim.SGD(lr=100.0))
+    def interrupted(self: Any, share: float) -> Any:
+        if next(count) >= after:
+            raise KeyboardInterrupt
+        return whole(self, share)
+
+    model = examples.spread(examples.mlp(depth=6), 0.0003)
+    found = diagnose(model, optimizer=optim.SGD(lr=1e-4), epochs=15)
     before = codes(found)
     assert before
-    monkeypatch.setattr(cases, "run", interrupted)
-    assert found.fix() == []
+    monkeypatch.setattr(fixes.Run, "to", interrupted)
+    kept = found.fix()
     assert found.interrupted
     assert "rest" in found.not_examined
     assert codes(found) == before
+    # Those that were trained to the end count, though over fewer seeds.
+    assert bool(kept) == (after == 30)
+    assert all(f.comparison.gain > 0 for f in kept)
 
 
 @pytest.mark.parametrize(

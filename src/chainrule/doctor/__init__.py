@@ -8,6 +8,9 @@
     finding      findings, changes, comparisons of scores
     setup,       copies of a Trainer's parts, trial runs of them, changes in them
     changes
+    fixes,       the search for changes that cure, alone and together, and its space
+    space
+    range_test   a learning rate by a range test: ``lr_find``
     evidence     the budget, and from which gain a run is sick
     network,     what is read off the graph, and off the data
     columns
@@ -29,6 +32,7 @@ import numpy as np
 from chainrule.doctor.case import Case
 from chainrule.doctor.diagnosis import Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
+from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.text import _
@@ -42,8 +46,10 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "Fix",
+    "RangeTest",
     "Symptom",
     "diagnose",
+    "lr_find",
     "registered",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import numpy as np
 
 from chainrule.doctor import view
 from chainrule.doctor.case import Case
-from chainrule.doctor.evidence import SEEDS
-from chainrule.doctor.finding import SEVERITIES, Comparison, Finding, Fix, mean_of
+from chainrule.doctor.finding import SEVERITIES, Change, Finding, Fix
+from chainrule.doctor.fixes import Search, Spent
 from chainrule.doctor.registry import HELPED, Symptom
 from chainrule.text import _, numbers, translated
 from chainrule.util import atomic_files
+from chainrule.util.validation import maybe, whole
 from chainrule.version import __version__
 
 #: A change that gains less than this share of the best gain does not cure; and a cause
@@ -39,7 +40,10 @@ class Diagnosis:
             :mod:`chainrule.doctor.evidence`.
         seed: of the Trainer.
         interrupted: whether Ctrl-C ended it early: the findings until then are kept.
-        fixes: what :meth:`fix` has tried, the best first.
+        fixes: what :meth:`fix` has found to help, the best first.
+        search: what that has cost, in steps and seconds; None before.
+        in_file: returns changes as a diff of the file that describes the run, or None
+            where the file cannot say one of them. None: there is no file.
     """
 
     findings: list[Finding]
@@ -50,6 +54,10 @@ class Diagnosis:
     seed: int
     interrupted: bool = False
     fixes: list[Fix] = field(default_factory=list[Fix])
+    search: Spent | None = None
+    in_file: Callable[[Sequence[Change]], str | None] | None = field(
+        default=None, repr=False
+    )
     case: Case | None = field(default=None, repr=False)
 
     @property
@@ -57,51 +65,44 @@ class Diagnosis:
         """A flag: nothing was found that is sick."""
         return not any(f.severity == "sick" for f in self.findings)
 
-    def fix(self) -> list[Fix]:
-        """Try the findings' changes, one at a time, on copies, over several seeds.
+    def fix(self, *, steps: int | None = None) -> list[Fix]:
+        """Search for changes that cure, alone and together, on copies.
 
-        The user's Trainer is not touched. Scores are those of held-out rows after as
-        many steps with and without the change. Ctrl-C ends it with what was tried.
+        The findings' changes, and the remedies that textbooks name first, are trained
+        by successive halving, see :mod:`chainrule.doctor.fixes`; what is best is
+        measured over several seeds, beside the setup as it is. The user's Trainer is
+        not touched. Scores are those of held-out rows. Ctrl-C ends it with what was
+        tried.
+
+        Args:
+            steps: the largest number of training steps of the search; None: those of
+                three times the diagnosis's budget. Measuring over seeds comes on top.
 
         Returns:
-            The fixes, the best first; empty where no finding has a change.
+            The fixes that help, the best first; ``search`` has what they cost. Empty
+            where nothing was found that costs learning, or no change helps.
+
+        Raises:
+            ArgumentError: ``steps`` is no positive number.
         """
+        limit = maybe(whole)("steps", steps)
         case = self.case
-        self.fixes = []
-        if case is None or case.refused is not None:
+        self.fixes, self.search = [], None
+        ill = [f for f in self.findings if f.severity != "note"]
+        if case is None or case.refused is not None or not ill:
             return []
+        search = Search(case, ill, limit)
         try:
-            self._try_all(case)
+            search.run()
         except KeyboardInterrupt:
             self.interrupted = True
             self.not_examined["rest"] = _("it was interrupted")
-        self.fixes.sort(key=lambda f: -f.comparison.gain)
+        self.search, self.fixes = search.spent, search.fixes()
+        if self.in_file is not None:
+            self.fixes = [
+                replace(f, file_diff=self.in_file(f.changes) or "") for f in self.fixes
+            ]
         return self.fixes
-
-    def _try_all(self, case: Case) -> None:
-        tried: set[str] = set()
-        for found in self.findings:
-            change = found.change
-            if change is None or change.diff in tried:
-                continue
-            tried.add(change.diff)
-            before, after, steps = list[Any](), list[Any](), 0
-            for seed in range(SEEDS):
-                before.append(case.run_scored(case.prepared(seed=seed)))
-                setup = case.prepared(change, seed=seed)
-                steps = setup.steps
-                after.append(case.run_scored(setup))
-            noise = case.noise(mean_of(tuple(before)), mean_of(tuple(after)))
-            compared = Comparison(
-                change,
-                case.metric,
-                tuple(before),
-                tuple(after),
-                case.baseline,
-                noise,
-                case.complete,
-            )
-            self.fixes.append(Fix(found.code, compared, steps))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as data for JSON; None for what is no number."""
@@ -110,6 +111,7 @@ class Diagnosis:
             "seconds": self.seconds,
             "findings": [f.to_dict() for f in self.findings],
             "fixes": [f.to_dict() for f in self.fixes],
+            "search": None if self.search is None else self.search.to_dict(),
             "examined": {k: translated(v) for k, v in self.examined.items()},
             "not_examined": {k: translated(v) for k, v in self.not_examined.items()},
             "seed": self.seed,

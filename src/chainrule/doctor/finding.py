@@ -39,6 +39,7 @@ class Change:
         before, after: the code that is replaced, and what replaces it; "" for nothing.
         apply: makes the change in a copy of the setup.
         times: how many times as many steps it asks for.
+        slots: what it decides on: two changes with a slot in common exclude each other.
     """
 
     what: str
@@ -46,6 +47,7 @@ class Change:
     after: str
     apply: Callable[[Setup], None] = field(repr=False, compare=False)
     times: int = 1
+    slots: tuple[str, ...] = ()
 
     @property
     def diff(self) -> str:
@@ -160,23 +162,34 @@ class Finding:
 
 @dataclass(frozen=True)
 class Fix:
-    """A change that was tried on copies, over several seeds.
+    """Changes that were tried on copies together, over several seeds.
 
     Attributes:
-        finding: the code of what it is to cure.
+        finding: the code of what they are to cure; "" for what no finding proposed.
+        changes: what is made otherwise, in this order.
         comparison: the scores on held-out rows.
         steps: the training steps of one run.
+        file_diff: the changes as a diff of the run file; "" where there is none, or
+            where it cannot say one of them.
     """
 
     finding: str
+    changes: tuple[Change, ...]
     comparison: Comparison
     steps: int
+    file_diff: str = ""
+
+    @property
+    def diff(self) -> str:
+        """The changes as a diff: of the run file, else of constructor arguments."""
+        return self.file_diff or "\n".join(change.diff for change in self.changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fix as data for JSON."""
         c = self.comparison
         return {
-            "changes": [c.change.diff],
+            "changes": [change.diff for change in self.changes],
+            "diff": self.diff,
             "before": mean_of(c.before),
             "after": mean_of(c.after),
             "tried": len(c.after),

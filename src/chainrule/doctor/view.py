@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from chainrule.doctor.finding import Finding, Fix, shown
+from chainrule.doctor.fixes import Spent
 from chainrule.html import views
 from chainrule.html.arrays import POLICY
 from chainrule.text import tr, translated
-from chainrule.text.numbers import percent
+from chainrule.text.numbers import number, percent
 from chainrule.text.tables import wrapped
 
 #: Columns of a line of text.
@@ -27,6 +28,7 @@ class Diagnosis(Protocol):
     not_examined: dict[str, str]
     interrupted: bool
     fixes: list[Fix]
+    search: Spent | None
 
 
 def headline(diagnosis: Diagnosis) -> str:
@@ -81,7 +83,9 @@ def _entry(finding: Finding) -> Iterator[str]:
     yield f"    {sure}; {translated(finding.reference)}"
 
 
-def _fixes(fixes: list[Fix]) -> Iterator[str]:
+def _fixes(fixes: list[Fix], search: Spent | None) -> Iterator[str]:
+    if search is None:
+        return
     yield tr("Tried on copies (the best first):")
     for fix in fixes:
         c = fix.comparison
@@ -97,7 +101,17 @@ def _fixes(fixes: list[Fix]) -> Iterator[str]:
             n=len(c.after),
             steps=fix.steps,
         )
-        yield from (f"    {line}" for line in c.change.diff.splitlines())
+        yield from (f"    {line}" for line in fix.diff.splitlines())
+    if not fixes:
+        yield "  " + tr("no change helps")
+    yield "  " + tr(
+        "{runs} sets of changes, {whole} of them to the end; {steps:,} training steps, "
+        "{seconds} s",
+        runs=search.runs,
+        whole=search.whole,
+        steps=search.steps,
+        seconds=number(search.seconds),
+    )
 
 
 def text(diagnosis: Diagnosis) -> str:
@@ -105,8 +119,8 @@ def text(diagnosis: Diagnosis) -> str:
     lines = [headline(diagnosis)]
     for finding in diagnosis.findings:
         lines += ["", *_entry(finding)]
-    if diagnosis.fixes:
-        lines += ["", *_fixes(diagnosis.fixes)]
+    if diagnosis.search is not None:
+        lines += ["", *_fixes(diagnosis.fixes, diagnosis.search)]
     if diagnosis.examined:
         lines += ["", tr("Looked at:")]
         for name, what in diagnosis.examined.items():
@@ -140,8 +154,9 @@ def html(diagnosis: Diagnosis) -> str:
         if finding.change is not None:
             parts.append(f"<pre>{escape(finding.change.diff)}</pre>")
         parts.append(views.paragraph(translated(finding.reference), "note"))
-    if diagnosis.fixes:
-        parts.append(f"<pre>{escape(chr(10).join(_fixes(diagnosis.fixes)))}</pre>")
+    if diagnosis.search is not None:
+        lines = _fixes(diagnosis.fixes, diagnosis.search)
+        parts.append(f"<pre>{escape(chr(10).join(lines))}</pre>")
     for label, what in (
         (tr("Looked at"), diagnosis.examined),
         (tr("Not looked at"), diagnosis.not_examined),

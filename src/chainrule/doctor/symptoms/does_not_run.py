@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from chainrule import nn, optim
-from chainrule.doctor import examples
+from chainrule import nn
+from chainrule.doctor import examples, treatments
 from chainrule.doctor.case import Case
-from chainrule.doctor.finding import Change
 from chainrule.doctor.registry import Found, symptom
-from chainrule.doctor.setup import Setup, run
+from chainrule.doctor.setup import run
 from chainrule.errors import NonFiniteError, ShapeError
 from chainrule.text import _
 
@@ -36,7 +35,7 @@ def does_not_run(case: Case) -> Found | None:
     evidence = {"refused": error.what}
     evidence |= {"expected": error.expected} if error.expected else {}
     evidence |= {"got": error.got} if error.got else {}
-    change = _with_adam(case.setup)
+    change = treatments.adam(case.setup)
     by_optimizer = run(case.prepared(change, steps=1)).error is None
     component = "architecture" if isinstance(error, ShapeError) else "loss"
     return Found(
@@ -48,16 +47,6 @@ def does_not_run(case: Case) -> Found | None:
         confidence=1.0,
         component="optimizer" if by_optimizer else component,
     )
-
-
-def _with_adam(setup: Setup) -> Change:
-    """Return the change to Adam at the rate of Kingma & Ba 2015."""
-
-    def apply(setup: Setup) -> None:
-        setup.optimizer = optim.Adam(lr=0.001)
-
-    before = f"optimizer={setup.optimizer!r}"
-    return Change(_("another optimizer"), before, "optimizer=Adam(lr=0.001)", apply)
 
 
 @does_not_run.sick

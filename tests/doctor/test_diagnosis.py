@@ -253,7 +253,7 @@ class Raises(nn.Module):
         ({"loss": lambda p, t: 1 / 0}, "ZeroDivisionError"),
         ({"loss": lambda p, t: p}, ""),
         ({"model": nn.Linear(3, 2)}, ""),
-        ({"model": examples.mlp().requires_grad_(False)}, ""),
+        ({"optimizer": optim.LBFGS(lr=1.0)}, "optimizer"),
     ],
 )
 def test_what_cannot_run_is_a_finding(given: dict[str, Any], word: str) -> None:
@@ -261,6 +261,18 @@ def test_what_cannot_run_is_a_finding(given: dict[str, Any], word: str) -> None:
     assert found.findings[0].code == "does-not-run"
     assert not found.healthy
     assert word in json.dumps(found.to_dict())
+
+
+def test_what_cannot_run_names_the_part_that_is_wrong() -> None:
+    (found,) = diagnose(optimizer=optim.LBFGS(lr=1.0)).findings
+    assert (found.component, found.where) == ("optimizer", "optimizer")
+    assert found.change is not None
+    assert "Adam" in found.change.after
+    (found,) = diagnose(examples.mlp().requires_grad_(False)).findings
+    assert (found.code, found.severity) == ("frozen-parameters", "sick")
+    assert found.evidence["accuracy with the change"] > 0.9
+    (found,) = diagnose(loss=lambda p, t: 1 / 0).findings
+    assert found.component == "loss"
 
 
 @pytest.mark.parametrize("data", [None, (np.array([["a"]]), [1]), ([[1.0]], [1, 2])])

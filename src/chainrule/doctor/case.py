@@ -216,6 +216,28 @@ class Case(Subject):
         best = self.compare(*changes)
         return severity(best), best
 
+    def judge_each(
+        self, *changes: tuple[str, Change | None]
+    ) -> tuple[str | None, Comparison | None, str | None]:
+        """Return severity and best comparison of changes, and the component it mends.
+
+        Args:
+            changes: the component that each mends, and the change; None is passed over.
+        """
+        made = {id(change): part for part, change in changes if change is not None}
+        severity, best = self.judge(*(c for __, c in changes if c is not None))
+        part = None if best is None else self._part(made, best.change, changes)
+        return severity, best, part
+
+    @staticmethod
+    def _part(
+        made: dict[int, str], best: Change, changes: tuple[tuple[str, Change | None], ...]
+    ) -> str | None:
+        if id(best) in made:
+            return made[id(best)]
+        # It was compared before, for another symptom.
+        return next((part for part, c in changes if c is not None and c == best), None)
+
     def explained(self, code: str) -> bool:
         """Return whether something sick was found that explains a symptom."""
         return any(code in self.explains.get(found, ()) for found in self.sick)
@@ -362,6 +384,19 @@ class Case(Subject):
             return None
         votes = np.stack([(known[near] == c).sum(1) for c in range(known.max() + 1)], 1)
         return float((votes.argmax(1) == truth).mean())
+
+    @property
+    def behind(self) -> bool:
+        """A flag: the trial is behind the nearest neighbours by what counts as sick.
+
+        Beyond twice the standard error, for so many held-out rows.
+        """
+        signal = self.signal
+        if signal is None or self.trial.error is not None:
+            return False
+        lost = signal - (self.baseline if self.score is None else self.score)
+        noise = self.noise(self.score, signal)
+        return lost > max(evidence.SICK[self.metric], 2 * noise)
 
     @property
     def stalls(self) -> bool:

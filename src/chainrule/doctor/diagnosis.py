@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.doctor import view
 from chainrule.doctor.case import Case
+from chainrule.doctor.evidence import SICK
 from chainrule.doctor.finding import SEVERITIES, Change, Finding, Fix
 from chainrule.doctor.fixes import Search, Spent
 from chainrule.doctor.registry import HELPED, Symptom
@@ -22,9 +23,8 @@ from chainrule.util import atomic_files
 from chainrule.util.validation import maybe, whole
 from chainrule.version import __version__
 
-#: A change that gains less than this share of the best gain does not cure; and a cause
-#: gains at least this share of what a consequence's own change gains.
-PARTLY, AS_MUCH = 0.5, 0.8
+#: A cause gains at least this share of what a consequence's own change gains.
+AS_MUCH = 0.8
 
 
 @dataclass
@@ -158,13 +158,13 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
 
     A finding explains another if its symptom says so, it is no less severe, and its
     change gains about as much. Causes come by severity, confidence, and what their
-    change gained. A change that gains less than half of what another one gains does not
-    cure: its finding is a risk.
+    change gained. What a change leaves behind another one by as much as counts as sick,
+    it does not cure: its finding is a risk. So is a consequence that a cause explains.
     """
     best = max(map(_gain, findings), default=0.0)
     findings = [
         replace(f, severity="risk", confidence=HELPED)
-        if f.severity == "sick" and f.confidence < 1 and 0 < _gain(f) < PARTLY * best
+        if f.severity == "sick" and f.confidence < 1 and _leaves_sick(f, best)
         else f
         for f in findings
     ]
@@ -197,7 +197,8 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
         placed.append(f)
         for other in order:
             if cause.get(other.code) == f.code:
-                place(replace(other, consequence_of=f.code))
+                level = "risk" if other.severity == "sick" else other.severity
+                place(replace(other, severity=level, consequence_of=f.code))
 
     for f in order:
         if f.code not in cause:
@@ -208,6 +209,14 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
 def _gain(finding: Finding) -> float:
     """Return what the change of a finding gained; 0 where it was not tried."""
     return 0.0 if finding.comparison is None else finding.comparison.gain
+
+
+def _leaves_sick(finding: Finding, best: float) -> bool:
+    """Return whether a change was tried, and leaves the run far behind the best one."""
+    compared = finding.comparison
+    if compared is None:
+        return False
+    return compared.gain < best - SICK[compared.metric]
 
 
 def _leads_to(code: str, consequence: str, cause: Mapping[str, str]) -> bool:

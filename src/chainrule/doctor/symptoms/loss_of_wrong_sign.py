@@ -1,0 +1,84 @@
+"""A loss that rewards what it should punish."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.doctor import examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.finding import Change
+from chainrule.doctor.registry import Found, symptom
+from chainrule.doctor.setup import Setup
+from chainrule.tensor import Tensor
+from chainrule.text import _
+
+#: So many standard errors below chance are no chance.
+ERRORS = 2.0
+
+
+@symptom(
+    "loss-of-wrong-sign",
+    "loss",
+    stage=2,
+    looks=_("the loss falls, below 0 perhaps, and the score is worse than guessing"),
+    why=_("the optimiser makes the loss small: one with the wrong sign makes errors"),
+    fix=_("the loss with the other sign: −log p, (ŷ − y)², not their negatives"),
+    reference=_("book 2.5: a loss is small where the answer is right"),
+    explains=(
+        *("learning-rate-too-small", "too-few-epochs", "does-not-learn"),
+        *("learning-rate-too-large", "batch-too-large", "exploding-gradient"),
+        *("vanishing-gradient", "dead-units", "over-regularised", "overfitting"),
+        *("unscaled-inputs", "saturated-units"),
+    ),
+)
+def loss_of_wrong_sign(case: Case) -> Found | None:
+    """The loss falls, and the score ends below chance; sick where −loss cures."""
+    if case.refused is not None or not case.runs or not case.can_be_sick:
+        return None
+    trial, score, labels = case.trial, case.score, case.labels
+    if trial.error is not None or score is None or labels is None:
+        return None
+    if not trial.loss_at_end() < trial.loss_at_start():
+        return None
+    chance = 1 / len(np.unique(labels))
+    if score > chance - ERRORS * case.noise(score, chance):
+        return None
+    severity, best = case.judge(_negated(case.setup))
+    if severity is None:
+        return None
+    evidence = {
+        "loss at the first step": trial.loss_at_start(),
+        "loss at the end": trial.loss_at_end(),
+        "accuracy of guessing": chance,
+    }
+    curves = {"loss": trial.losses.tolist()}
+    return Found(severity, "loss", evidence, comparison=best, curves=curves)
+
+
+def _negated(setup: Setup) -> Change:
+    """Return the change of the loss to its negative."""
+
+    def apply(setup: Setup) -> None:
+        own: Any = setup.loss
+        setup.loss = lambda p, t: -own(p, t)
+
+    name = getattr(setup.loss, "__name__", repr(setup.loss))
+    what = _("the loss with the other sign")
+    return Change(what, f"loss={name}", f"loss=lambda p, t: -{name}(p, t)", apply)
+
+
+def _rewarded(scores: Tensor, labels: Tensor) -> Tensor:
+    return -nn.functional.cross_entropy(scores, labels).clamp(max=50.0)
+
+
+@loss_of_wrong_sign.sick
+def sick_example() -> examples.Made:
+    return examples.example(loss=_rewarded)
+
+
+@loss_of_wrong_sign.healthy
+def healthy_example() -> examples.Made:
+    return examples.example(loss=nn.functional.cross_entropy)

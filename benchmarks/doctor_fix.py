@@ -43,7 +43,7 @@ from chainrule.doctor.setup import Setup
 from chainrule.doctor.setup import run as train
 
 SEEDS, REPEATS = 3, 3
-SICK = {"accuracy": 0.10, "R²": 0.20}
+SICK = {"accuracy": 0.10, "r2": 0.20}
 CURED = 0.02
 #: The largest set that random search draws.
 MOST = 3
@@ -352,7 +352,7 @@ def parts_of(family: str, plan: Plan) -> Parts:
         Dataset(x[a:b], y[a:b], classes=classes or None)
         for a, b in zip(cuts, cuts[1:], strict=False)
     ]
-    return Parts(*some, "accuracy" if classes else "R²")
+    return Parts(*some, "accuracy" if classes else "r2")
 
 
 def trainer_of(plan: Plan, seed: int) -> cr.Trainer:

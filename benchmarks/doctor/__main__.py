@@ -137,7 +137,9 @@ def main() -> int:
         if args.half in (None, c.half) and c.name.startswith(args.only)
     ]
     if args.sample is not None:
-        order = sorted(known, key=lambda c: hashlib.sha256(c.name[::-1].encode()).digest())
+        order = sorted(
+            known, key=lambda c: hashlib.sha256(c.name[::-1].encode()).digest()
+        )
         known = sorted(order[: args.sample], key=lambda c: c.name)
     if not args.report:
         work(args, known)

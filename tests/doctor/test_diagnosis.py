@@ -166,7 +166,7 @@ def test_no_trainer_is_refused() -> None:
 def test_few_rows(rows: int) -> None:
     data = Dataset(np.eye(3)[:rows], np.arange(rows) % 2, classes=2)
     found = diagnose(examples.mlp(3), data, epochs=5)
-    assert "held-out rows" in found.not_examined
+    assert "held_out_rows" in found.not_examined
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -202,7 +202,7 @@ def test_a_model_that_cannot_be_copied_is_refused() -> None:
 
 def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(8, 2))
-    assert "after 0 steps" in diagnose(model).examined["trial run"]
+    assert "after 0 steps" in diagnose(model).examined["trial_run"]
 
 
 @pytest.mark.parametrize("lr", [1e-5, 1e-7, 1e-9])

@@ -182,19 +182,19 @@ def test_a_history_is_its_curve_and_its_last_epochs() -> None:
 
 def test_a_chart_is_where_the_numbers_are() -> None:
     y = np.array([1.0, 10.0, 100.0])
-    svg = views.chart({"y": y}, np.array([1.0, 2.0, 3.0]))
+    svg = views.chart({"y": y}, np.array([1.0, 2.0, 3.0]), across="x", up="y")
     (points,) = re.findall('points="([^"]+)"', svg)
     places = [tuple(map(float, p.split(","))) for p in points.split()]
     assert [x for x, __ in places] == [62, 272, 482]
     assert [y for __, y in places] == [192, 102, 12], "its axis is logarithmic"
-    linear = views.chart({"y": -y}, np.arange(3.0))
+    linear = views.chart({"y": -y}, np.arange(3.0), across="x", up="y")
     assert 'points="62.0,12.0 272.0,28.4 482.0,192.0"' in linear
 
 
 def test_a_chart_of_many_points_has_their_extremes() -> None:
     y = np.linspace(1.0, 2.0, 5000)
     y[1234], y[2345], y[3456] = 9.0, 0.5, np.nan
-    svg = views.chart({"y": y}, np.arange(5000.0))
+    svg = views.chart({"y": y}, np.arange(5000.0), across="x", up="y")
     lines = [line.split() for line in re.findall('points="([^"]+)"', svg)]
     assert len(lines) == 2
     heights = [float(p.partition(",")[2]) for line in lines for p in line]
@@ -204,7 +204,7 @@ def test_a_chart_of_many_points_has_their_extremes() -> None:
 
 def test_a_point_between_gaps_is_seen() -> None:
     y = np.array([1.0, np.nan, 2.0, np.nan, 3.0])
-    svg = views.chart({"y": y}, np.arange(5.0))
+    svg = views.chart({"y": y}, np.arange(5.0), across="x", up="y")
     lines = [line.split() for line in re.findall('points="([^"]+)"', svg)]
     assert [len(line) for line in lines] == [2, 2, 2]
     assert all(first == last for first, last in lines)

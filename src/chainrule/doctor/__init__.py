@@ -15,7 +15,8 @@
     network,     what is read off the graph, and off the data
     columns
     first_bad    the first operation that makes a non-finite number
-    view         text and HTML
+    labels       the words for evidence and parts, which have keys
+    view, page   text, and HTML
 
 A run is *sick* where a single change betters its score on held-out rows by more than
 ten points of accuracy or 20 % of R² after as many steps; that is measured on copies.

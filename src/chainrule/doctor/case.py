@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor import evidence, first_bad, network
+from chainrule.doctor import evidence, first_bad, labels, network
 from chainrule.doctor.changes import rate_times
 from chainrule.doctor.columns import ASKED, KNOWN, neighbours
 from chainrule.doctor.evidence import severity
@@ -21,7 +21,7 @@ from chainrule.graph.node import Array
 from chainrule.nn import output_semantics
 from chainrule.random import permutation
 from chainrule.tensor import tensor
-from chainrule.text import _
+from chainrule.text import _, joined
 from chainrule.training.nonfinite import step_of
 from chainrule.training.source import StepInputs
 from chainrule.util.pytree import leaves
@@ -77,7 +77,7 @@ class Case(Subject):
         setup = self.prepared()
         self.budget.takes(setup.steps * self.step_cost)
         record = run(setup, PROBES, watch=True)
-        self.examined["trial run"] = (
+        self.examined["trial_run"] = (
             _("it ended in an error, after {n:,} steps", n=len(record.losses))
             if record.error is not None
             else _("all of the {n:,} steps that were asked for", n=setup.steps)
@@ -109,10 +109,9 @@ class Case(Subject):
         score = self.score_of(self.trial)
         if score is not None:
             rows = min(SCORED, len(self.setup.held_out))
-            name = "accuracy" if self.metric == "accuracy" else self.metric
             self.examined["score"] = _(
                 "{name} {score} on {rows} held-out rows; {base} for a constant answer",
-                name=name,
+                name=labels.METRICS[self.metric],
                 score=shown(self.metric, score),
                 rows=rows,
                 base=shown(self.metric, self.baseline),
@@ -128,7 +127,7 @@ class Case(Subject):
         """Return the score of a run on the held-out rows; None without numbers."""
         if record.error is not None or record.trainer is None:
             return None
-        if self.metric == "share of the loss gone":
+        if self.metric == "share_of_loss_gone":
             first = self.trial.loss_at_start()
             last = record.rows[-1]["validation_loss"] if record.rows else math.nan
             known = first > 0 and math.isfinite(last)
@@ -138,7 +137,7 @@ class Case(Subject):
             outputs = record.trainer.predict(held)
         except ChainruleError:
             return None
-        if self.metric == "R²":
+        if self.metric == "r2":
             y = np.asarray(held.y, np.float64).reshape(len(held), -1)
             if outputs.size != y.size:
                 return None
@@ -155,7 +154,7 @@ class Case(Subject):
 
     def run_scored(self, setup: Setup) -> float | None:
         """Run a copy and return its score."""
-        watch = self.metric == "share of the loss gone"
+        watch = self.metric == "share_of_loss_gone"
         return self.score_of(run(setup, watch=watch))
 
     def noise(self, before: float | None, after: float | None) -> float:
@@ -188,9 +187,11 @@ class Case(Subject):
             twice = 1 if seed == 0 else 2
             if not self.budget.takes(twice * setup.steps * self.step_cost):
                 if seed == 0:
-                    self.not_examined[str(change.what)] = _(
-                        "it was not tried: the budget of {n:g} seconds is spent",
+                    self.untried.append(change.what)
+                    self.not_examined["changes"] = _(
+                        "the budget of {n:g} seconds is spent; not tried: {what}",
                         n=self.budget.seconds,
+                        what=joined("; ", dict.fromkeys(self.untried)),
                     )
                     return None
                 break
@@ -231,7 +232,9 @@ class Case(Subject):
 
     @staticmethod
     def _part(
-        made: dict[int, str], best: Change, changes: tuple[tuple[str, Change | None], ...]
+        made: dict[int, str],
+        best: Change,
+        changes: tuple[tuple[str, Change | None], ...],
     ) -> str | None:
         if id(best) in made:
             return made[id(best)]
@@ -322,7 +325,7 @@ class Case(Subject):
         """
         steps = min(200, self.trial_steps)
         if not self.budget.takes(steps * self.step_cost):
-            self.not_examined["one batch"] = _("one batch alone: the budget is spent")
+            self.not_examined["one_batch"] = _("one batch alone: the budget is spent")
             return None
         rates = self.rates
         best = min(rates, key=lambda f: rates[f], default=1.0)
@@ -331,7 +334,7 @@ class Case(Subject):
         rows = permutation(len(setup.train), 0, 0)[: setup.batch_size]
         setup.train, setup.epochs = setup.train.rows(rows), steps
         record = run(setup)
-        self.examined["one batch"] = _("{n} updates on one batch alone", n=steps)
+        self.examined["one_batch"] = _("{n} updates on one batch alone", n=steps)
         return record.loss_at_start(), record.loss_at_end()
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor import view
+from chainrule.doctor import page, view
 from chainrule.doctor.case import Case
 from chainrule.doctor.evidence import SICK
 from chainrule.doctor.finding import SEVERITIES, Change, Finding, Fix
@@ -146,11 +146,11 @@ class Diagnosis:
         return view.text(self)
 
     def _repr_html_(self) -> str:
-        return view.html(self)
+        return page.html(self)
 
     def to_html(self) -> str:
         """Return the diagnosis as a page of its own."""
-        return view.page(self)
+        return page.page(self)
 
 
 def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Finding]:

@@ -25,8 +25,8 @@ TRIAL = 1 / 12
 #: From which gain of the score on held-out rows a run is sick without the change, and
 #: from which it is at risk: ten points of accuracy, 20 % of R²; two, and 5 %. Of other
 #: losses the score is the share of the first loss that is gone.
-SICK = {"accuracy": 0.10, "R²": 0.20, "share of the loss gone": 0.20}
-RISK = {"accuracy": 0.02, "R²": 0.05, "share of the loss gone": 0.05}
+SICK = {"accuracy": 0.10, "r2": 0.20, "share_of_loss_gone": 0.20}
+RISK = {"accuracy": 0.02, "r2": 0.05, "share_of_loss_gone": 0.05}
 #: How many times as much a gain must be where the runs were shorter than asked.
 SHORT = 2
 #: A gain within this distance of :data:`SICK` is measured with further seeds.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chainrule.doctor import labels
 from chainrule.doctor.setup import Setup
 from chainrule.text import _, translated
 from chainrule.text.numbers import number, percent
@@ -65,7 +66,7 @@ class Comparison:
 
     Attributes:
         change: what was changed.
-        metric: what is compared, such as ``accuracy``.
+        metric: what is compared: ``accuracy``, ``r2``, or ``share_of_loss_gone``.
         before, after: one score a seed; None where the run gave no numbers.
         baseline: the score of the best constant answer, which counts for None.
         noise: the standard error of the difference, for so many held-out rows.
@@ -92,8 +93,8 @@ class Comparison:
     def evidence(self) -> dict[str, Any]:
         """Return the scores by name, for a finding."""
         return {
-            f"{self.metric} as asked": mean_of(self.before),
-            f"{self.metric} with the change": mean_of(self.after),
+            f"{self.metric}_as_asked": mean_of(self.before),
+            f"{self.metric}_with_change": mean_of(self.after),
             "seeds": len(self.before),
         }
 
@@ -113,7 +114,7 @@ class Finding:
         component: what is wrong, one of :data:`COMPONENTS`.
         severity: one of :data:`SEVERITIES`.
         where: module, column or step; "" for the whole.
-        evidence: measured numbers (and texts) by name.
+        evidence: measured numbers (and texts) by name, which :mod:`labels` translates.
         cause: why it is so.
         advice: what to do.
         change: the fix as a change that can be applied, or None.
@@ -121,7 +122,7 @@ class Finding:
         confidence: from 0 to 1. 0.9: a change was tried and cured; 1: a contradiction.
         reference: the section of the book, or the paper, that it rests on.
         consequence_of: the code of the finding that explains this one, or None.
-        curves: small pictures of the evidence: numbers by step, by name.
+        curves: small pictures of the evidence: numbers by step, epoch or layer.
     """
 
     code: str
@@ -151,7 +152,10 @@ class Finding:
             "component": self.component,
             "severity": self.severity,
             "where": self.where,
-            "evidence": dict(self.evidence),
+            "evidence": {
+                key: translated(value) if isinstance(value, str) else value
+                for key, value in self.evidence.items()
+            },
             "cause": translated(self.cause),
             "fix": self.fix,
             "confidence": self.confidence,
@@ -199,15 +203,15 @@ class Fix:
         }
 
 
-def shown(name: str, value: Any) -> str:
+def shown(key: str, value: Any) -> str:
     """Return a piece of evidence as text.
 
-    >>> shown("accuracy as asked", 0.5), shown("rows", 1200), shown("loss", None)
+    >>> shown("accuracy_as_asked", 0.5), shown("rows", 1200), shown("loss", None)
     ('50.0%', '1,200', 'no number')
     """
     if value is None:
         return translated(_("no number"))
-    if isinstance(value, str | bool):
-        return translated(value) if isinstance(value, str) else str(value)
-    share = name.startswith(("accuracy", "share")) and abs(value) <= 1
+    if isinstance(value, str):
+        return translated(labels.VALUES.get(value, value))
+    share = key.startswith(("accuracy", "share")) and abs(value) <= 1
     return percent(value, 1) if share else number(value)

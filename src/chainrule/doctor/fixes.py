@@ -186,7 +186,7 @@ class Search:
         if tried.run is None:
             setup = self.case.prepared(*tried.changes)
             tried.steps = setup.steps
-            watch = self.case.metric == "share of the loss gone"
+            watch = self.case.metric == "share_of_loss_gone"
             tried.run = Run(setup, watch=watch)
         record = tried.run.record
         done = len(record.losses)
@@ -256,7 +256,7 @@ class Search:
 
     def _scored(self, made: Set, seed: int) -> float | None:
         setup = self.case.prepared(self.redraw, *made, seed=seed)
-        run = Run(setup, watch=self.case.metric == "share of the loss gone")
+        run = Run(setup, watch=self.case.metric == "share_of_loss_gone")
         record = run.to(1.0)
         self.spent.steps += len(record.losses)
         return self.case.score_of(record)

@@ -18,6 +18,7 @@ from chainrule.graph.types import Sizes
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
 from chainrule.primitives import conv, creation, elementwise, matmul, movement
+from chainrule.text import _, joined
 from chainrule.training.entries import Entries
 
 #: Activations by the names of what computes them.
@@ -134,10 +135,10 @@ def place(node: Node) -> str:
     """Return where a node comes from: operation, module, source line."""
     parts = [node.primitive.name]
     if node.scope:
-        parts.append(f"in '{node.scope}'")
+        parts.append(_("in '{module}'", module=node.scope))
     if node.source:
-        parts.append(f"at {node.source}")
-    return " ".join(parts)
+        parts.append(_("at {source}", source=node.source))
+    return joined(" ", parts)
 
 
 def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:

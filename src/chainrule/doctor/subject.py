@@ -43,6 +43,7 @@ class Subject:
         refused: why the data were refused, or None.
         examined, not_examined: what was looked at, with numbers; what not, with the
             reason.
+        untried: changes that the budget did not reach, in words.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Subject:
         ]
         self.part: Dataset | None = None
         self._compared: evidence.Compared = {}
+        self.untried: list[str] = []
         self.found: set[str] = set()
         self.sick: set[str] = set()
         self.explains: dict[str, tuple[str, ...]] = {}
@@ -102,7 +104,7 @@ class Subject:
         if validation is not None:
             return self._dataset(trainer, validation)
         if len(train) < 10:
-            self.not_examined["held-out rows"] = _(
+            self.not_examined["held_out_rows"] = _(
                 "no rows to hold out of {n}: scores are those of the training rows",
                 n=len(train),
             )
@@ -125,7 +127,7 @@ class Subject:
             return not any(is_constant(w) for w in weights if w.ndim > 1)
 
         if not redraw(self.setup.model, 0, drawn):
-            self.not_examined["initial weights"] = _(
+            self.not_examined["initial_weights"] = _(
                 "the model is trained, and its layers cannot be drawn anew: trial runs "
                 "begin with its present weights"
             )
@@ -230,7 +232,7 @@ class Subject:
         """The name of the score."""
         if self.task in ("classes", "binary"):
             return "accuracy"
-        return "R²" if self.task == "quantities" else "share of the loss gone"
+        return "r2" if self.task == "quantities" else "share_of_loss_gone"
 
     @cached_property
     def baseline(self) -> float:

@@ -42,9 +42,7 @@ def does_not_learn(case: Case) -> Found | None:
     if (case.behind or case.stalls) and case.can_be_sick:
         severity, best, part = case.judge_each(*treatments.usual(case))
         if severity == "sick":
-            return Found(
-                "sick", "", _evidence(case), comparison=best, component=part
-            )
+            return Found("sick", "", _evidence(case), comparison=best, component=part)
     if not case.complete:
         return None
     score = case.score
@@ -56,7 +54,10 @@ def does_not_learn(case: Case) -> Found | None:
     evidence = _evidence(case)
     curves = {"loss": np.asarray(case.trial.losses).tolist()}
     if (batch := case.one_batch) is not None:
-        evidence |= {"loss of one batch": batch[0], "after updates on it": batch[1]}
+        evidence |= {
+            "loss_of_one_batch": batch[0],
+            "loss_after_updates_on_it": batch[1],
+        }
     severity, cause = "sick", None
     if not case.stalls:
         severity = "risk"
@@ -68,11 +69,11 @@ def _evidence(case: Case) -> dict[str, float | None]:
     """Return what the run found beside what simple means find."""
     metric = case.metric
     return {
-        f"{metric} of the run": case.score,
-        f"{metric} of a constant answer": case.baseline,
-        f"{metric} of nearest neighbours": case.signal,
-        "loss at the first step": case.trial.loss_at_start(),
-        "loss at the end": case.trial.loss_at_end(),
+        f"{metric}_of_run": case.score,
+        f"{metric}_of_constant_answer": case.baseline,
+        f"{metric}_of_neighbours": case.signal,
+        "loss_at_first_step": case.trial.loss_at_start(),
+        "loss_at_end": case.trial.loss_at_end(),
     }
 
 

@@ -46,14 +46,14 @@ def exploding_gradient(case: Case) -> Found | None:
         return None
     assert case.network is not None
     evidence = {
-        "‖∂L/∂θ‖ at the first step": float(norms[0]),
-        "‖∂L/∂θ‖ at most": float(norms.max()),
-        "median": float(np.median(norms)),
-        "step": int(norms.argmax()) + 1,
+        "grad_norm_at_first_step": float(norms[0]),
+        "largest_grad_norm": float(norms.max()),
+        "median_grad_norm": float(np.median(norms)),
+        "step_of_largest": int(norms.argmax()) + 1,
     }
     relu = bool(case.network.activations(RELU))
     clipped = changes.clipped(case.setup)
-    curves = {"‖∂L/∂θ‖": norms.tolist()}
+    curves = {"grad_norm": norms.tolist()}
     grown = norms[0] > 0 and norms.max() > GROWN * norms[0]
     if isinstance(case.trial.error, NonFiniteError) and grown:
         return Found("sick", "", evidence, clipped, confidence=1.0, curves=curves)
@@ -65,9 +65,7 @@ def exploding_gradient(case: Case) -> Found | None:
     )
     if severity is None:
         return None
-    return Found(
-        severity, "", evidence, comparison=best, component=part, curves=curves
-    )
+    return Found(severity, "", evidence, comparison=best, component=part, curves=curves)
 
 
 @exploding_gradient.sick

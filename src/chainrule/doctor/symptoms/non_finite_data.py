@@ -40,10 +40,11 @@ def non_finite_data(case: Case) -> Found | None:
             bad = ~np.isfinite(array.reshape(len(array), -1))
             columns = np.flatnonzero(bad.any(0))
             evidence |= {
-                f"numbers of {name} that are not finite": int(bad.sum()),
-                f"rows of {name} with one": int(bad.any(1).sum()),
+                f"non_finite_numbers_of_{name}": int(bad.sum()),
+                f"rows_of_{name}_with_one": int(bad.any(1).sum()),
             }
-            where = f"{name}, column {', '.join(map(str, columns[:5]))}"
+            which = ", ".join(map(str, columns[:5]))
+            where = _("{name}, columns {which}", name=name, which=which)
     return Found("sick", where, evidence, confidence=1.0)
 
 

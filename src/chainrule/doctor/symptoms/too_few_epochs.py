@@ -53,8 +53,8 @@ def too_few_epochs(case: Case) -> Found | None:
     if severity is None:
         return None
     evidence = {
-        "loss of the third quarter": quarters[2],
-        "loss of the last quarter": quarters[3],
+        "loss_of_third_quarter": quarters[2],
+        "loss_of_last_quarter": quarters[3],
         "epochs": case.setup.epochs,
     }
     curves = {"loss": losses.tolist()}

@@ -41,10 +41,12 @@ def vanishing_gradient(case: Case) -> Found | None:
     if not ratio < RATIO:
         return None
     evidence = {
-        "‖∂L/∂W‖ of the first weights": norms[0][1],
-        "‖∂L/∂W‖ of the last weights": norms[-1][1],
-        "ratio": ratio,
+        "grad_norm_of_first_weights": norms[0][1],
+        "grad_norm_of_last_weights": norms[-1][1],
+        "grad_norm_ratio": ratio,
     }
+    of_layers = [norm for name, norm in norms if not name.endswith("bias")]
+    curves = {"grad_norm_of_layers": of_layers}
     assert case.network is not None
     squashing = [x.path for x in case.network.activations(*SQUASHING)]
     if case.network.end_kind in SQUASHING:
@@ -54,13 +56,20 @@ def vanishing_gradient(case: Case) -> Found | None:
     relu = bool(case.network.activations(RELU))
     variance = changes.variance(case.setup, relu=relu)
     if case.explained("vanishing-gradient"):
-        return Found("risk", norms[0][0], evidence, other or variance)
+        return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
     severity, best, part = case.judge_each(
         ("activation", other), ("initialisation", variance)
     )
     if severity is None:
-        return Found("risk", norms[0][0], evidence, other or variance)
-    return Found(severity, norms[0][0], evidence, comparison=best, component=part)
+        return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
+    return Found(
+        severity,
+        norms[0][0],
+        evidence,
+        comparison=best,
+        component=part,
+        curves=curves,
+    )
 
 
 @vanishing_gradient.sick

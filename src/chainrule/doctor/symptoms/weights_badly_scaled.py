@@ -54,13 +54,13 @@ def weights_badly_scaled(case: Case) -> Found | None:
         return None
     worst = max(bad, key=lambda n: abs(_log(bad[n])))
     evidence = {
-        "std(W)·√(inputs)": bad[worst],
-        "layers out of range": len(bad),
-        "loss at the first step": case.trial.loss_at_start(),
+        "gain_of_weights": bad[worst],
+        "layers_out_of_range": len(bad),
+        "loss_at_first_step": case.trial.loss_at_start(),
     }
     spread = case.first("activation_std")
     if (path := worst.rpartition(".")[0]) in spread:
-        evidence["deviation of its outputs at the first step"] = spread[path]
+        evidence["output_deviation_at_first_step"] = spread[path]
     return Found(severity, worst, evidence, comparison=best)
 
 

@@ -21,10 +21,10 @@ from chainrule.doctor import (
     Diagnosis,
     Finding,
     examples,
+    fixes,
     registered,
 )
 from chainrule.doctor import case as cases
-from chainrule.doctor import fixes
 from chainrule.doctor.diagnosis import ranked
 from chainrule.doctor.setup import Setup
 from chainrule.errors import ArgumentError

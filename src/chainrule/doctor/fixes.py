@@ -2,12 +2,14 @@
 
 Candidates are sets of changes that go together. All of them are trained for a ninth of
 the run, the best third of them on to a third of it, and the best third of those to its
-end (Jamieson & Talwalkar 2016, *Non-stochastic best arm identification*; Li et al. 2018,
-*Hyperband*, with η = 3). A run that goes on is not begun anew. Around the best set the
-next round changes one thing more, or one less, until nothing helps, the score is
-:data:`ENOUGH`, or the steps are spent.
+end (Jamieson & Talwalkar 2016, *Non-stochastic best arm identification*; Li et al.
+2018, *Hyperband*, with η = 3). A run that goes on is not begun anew, and what the
+diagnosis has tried counts. Around the best set the next round changes one thing more,
+until nothing helps, all but :data:`ENOUGH` of the score is reached, or the steps are
+spent; then what does not help is left out again.
 
-What is said of a fix is measured again over several seeds, beside the setup as it was.
+Whoever leads is measured over several seeds, which draw other initial weights where
+those given look like a draw, and leads no more where it had luck.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import numpy as np
 from chainrule.doctor import labels
 from chainrule.doctor.finding import Comparison, Finding, mean_of, shown
 from chainrule.doctor.view import (
-    cost,
     Diagnosis,
+    cost,
     depths,
     headline,
     severity,

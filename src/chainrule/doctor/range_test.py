@@ -12,14 +12,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from chainrule.doctor.changes import peak, scaled
+from chainrule.doctor.changes import peak
 from chainrule.doctor.setup import Setup, raised
 from chainrule.doctor.subject import Subject
 from chainrule.errors import (

@@ -76,9 +76,9 @@ def usual(case: Case) -> Iterator[Change]:
             yield changes.standardised(setup)
         if case.task == "quantities" and _far_targets(case):
             yield changes.standardised_targets(setup)
-    if setup.batch_size >= LARGE or setup.batch_size < SMALL:
-        if len(setup.train) > BATCH:
-            yield changes.plan(setup, _("another batch size"), batch_size=BATCH)
+    odd = setup.batch_size >= LARGE or setup.batch_size < SMALL
+    if odd and len(setup.train) > BATCH:
+        yield changes.plan(setup, _("another batch size"), batch_size=BATCH)
     if setup.optimizer.defaults.get("clip_norm") is None:
         yield changes.clipped(setup)
     if setup.optimizer.defaults.get("weight_decay"):

@@ -6,6 +6,8 @@ optimiser, batches, initial weights and activations that are known to work.
 
 from __future__ import annotations
 
+from functools import partial
+
 from chainrule import nn, optim
 from chainrule.doctor import changes
 from chainrule.doctor.case import Case
@@ -24,13 +26,7 @@ ADAM = 0.001
 
 def adam(setup: Setup) -> Change:
     """Return the change of the optimiser to Adam, at its usual rate."""
-
-    def apply(setup: Setup) -> None:
-        setup.optimizer = optim.Adam(lr=ADAM)
-        setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
-
-    before = f"optimizer={setup.optimizer!r}"
-    return Change(_("another optimizer"), before, f"optimizer=Adam(lr={ADAM})", apply)
+    return changes.optimizer(setup, partial(optim.Adam, lr=ADAM))
 
 
 def usual(case: Case) -> list[tuple[str, Change | None]]:

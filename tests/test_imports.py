@@ -44,7 +44,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
     ("func", "interop.keras_weights", "interop.onnx", "utils"),
-    ("training",),
+    # What a run says of itself while it goes on is a callback of the doctor's.
+    ("training", *(f"doctor.{n}" for n in ("finding", "labels", "live", "network"))),
     ("explanation", "sklearn", "tracking", "viz"),
     ("book.derivation", "book.marking"),
     ("doctor",),

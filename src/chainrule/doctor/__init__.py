@@ -10,6 +10,7 @@
     changes
     fixes,       the search for changes that cure, alone and together, and its space
     space
+    live         what is said of a run while it goes on
     range_test   a learning rate by a range test: ``lr_find``
     evidence     the budget, and from which gain a run is sick
     network,     what is read off the graph, and off the data
@@ -33,6 +34,7 @@ import numpy as np
 from chainrule.doctor.case import Case
 from chainrule.doctor.diagnosis import Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
+from chainrule.doctor.live import Watch
 from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
 from chainrule.errors import ArgumentError, ChainruleWarning
@@ -49,6 +51,7 @@ __all__ = [
     "Fix",
     "RangeTest",
     "Symptom",
+    "Watch",
     "diagnose",
     "lr_find",
     "registered",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.doctor import labels
-from chainrule.doctor.setup import Setup
 from chainrule.text import _, translated
 from chainrule.text.numbers import number, percent
 
@@ -38,7 +37,7 @@ class Change:
     Attributes:
         what: what is done, in words.
         before, after: the code that is replaced, and what replaces it; "" for nothing.
-        apply: makes the change in a copy of the setup.
+        apply: makes the change in a copy of the setup, which it is given.
         times: how many times as many steps it asks for.
         slots: what it decides on: two changes with a slot in common exclude each other.
     """
@@ -46,7 +45,7 @@ class Change:
     what: str
     before: str
     after: str
-    apply: Callable[[Setup], None] = field(repr=False, compare=False)
+    apply: Callable[[Any], None] = field(repr=False, compare=False)
     times: int = 1
     slots: tuple[str, ...] = ()
 

@@ -249,3 +249,11 @@ def twice(graph: Graph) -> tuple[Node, Node] | None:
 def fan_in(shape: tuple[int, ...]) -> int:
     """Return over how many inputs a unit with weights of a shape sums."""
     return math.prod(shape[1:]) if len(shape) > 1 else 1
+
+
+def dead_share(outputs: Array) -> float:
+    """Return the share of units, or of channels, that are 0 for all rows."""
+    if outputs.ndim > 2:
+        outputs = np.moveaxis(outputs, 1, -1)
+        outputs = outputs.reshape(-1, outputs.shape[-1])
+    return float((outputs <= 0).all(0).mean())

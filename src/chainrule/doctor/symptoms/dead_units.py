@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from chainrule import nn
 from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.changes import rate_times
-from chainrule.doctor.network import RELU
+from chainrule.doctor.network import RELU, dead_share
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
@@ -61,14 +59,6 @@ def dead_units(case: Case) -> Found | None:
     if severity is None:
         return Found("note", worst, evidence, confidence=1.0)
     return Found(severity, worst, evidence, comparison=best, component=part)
-
-
-def dead_share(outputs: np.ndarray) -> float:
-    """Return the share of units, or of channels, that are 0 for all rows."""
-    if outputs.ndim > 2:
-        outputs = np.moveaxis(outputs, 1, -1)
-        outputs = outputs.reshape(-1, outputs.shape[-1])
-    return float((outputs <= 0).all(0).mean())
 
 
 @dead_units.sick

@@ -42,7 +42,14 @@ def rate_times(setup: Setup, factor: float) -> Change | None:
 
     what = _("a lower learning rate") if factor < 1 else _("a higher learning rate")
     before, after = f"lr={number(rate)}", f"lr={number(rate * factor)}"
-    return Change(what, before, after, apply, slots=("rate",))
+    own = any("lr" in group.own for group in _groups(setup))
+    told = None if own else {"optimizer": {"lr": _short(rate * factor)}}
+    return Change(what, before, after, apply, slots=("rate",), settings=told)
+
+
+def _short(rate: float) -> float:
+    """Return a rate without the digits that multiplying has left."""
+    return float(f"{rate:.9g}")
 
 
 def peak(schedule: Any) -> float | None:
@@ -83,7 +90,9 @@ def option(setup: Setup, name: str, value: Any, what: str) -> Change | None:
         setup.optimizer.renew_moments()
 
     before, after = f"{name}={defaults[name]!r}", f"{name}={value!r}"
-    return Change(what, before, after, apply, slots=(name, "optimizer"))
+    own = any(name in group.own for group in _groups(setup))
+    told = None if own else {"optimizer": {name: value}}
+    return Change(what, before, after, apply, slots=(name, "optimizer"), settings=told)
 
 
 def optimizer(setup: Setup, make: Callable[[], RuleOptimizer]) -> Change:
@@ -93,9 +102,19 @@ def optimizer(setup: Setup, make: Callable[[], RuleOptimizer]) -> Change:
         setup.optimizer = make()
         setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
 
-    before, after = (_shown(o) for o in (setup.optimizer, make()))
-    what = _("another optimiser")
-    return Change(what, before, after, apply, slots=("optimizer", "rate"))
+    new = make()
+    before, after = (_shown(o) for o in (setup.optimizer, new))
+    return Change(
+        _("another optimiser"),
+        before,
+        after,
+        apply,
+        slots=("optimizer", "rate"),
+        settings={
+            "optimizer": {"class": type(new).__name__, "lr": peak(new.schedule)},
+            "schedule": {},
+        },
+    )
 
 
 def _shown(optimizer: RuleOptimizer) -> str:
@@ -117,7 +136,14 @@ def clipped(setup: Setup) -> Change:
 
     what = _("gradients clipped at norm 1")
     shown = f"clip_norm={before!r}"
-    return Change(what, shown, "clip_norm=1.0", apply, slots=("clip_norm",))
+    return Change(
+        what,
+        shown,
+        "clip_norm=1.0",
+        apply,
+        slots=("clip_norm",),
+        settings={"optimizer": {"clip_norm": 1.0}},
+    )
 
 
 # -- the network -----------------------------------------------------------------------
@@ -266,7 +292,9 @@ def loss(setup: Setup, make: Callable[[], Any], what: str) -> Change | None:
         setup.loss = make()
 
     before = f"loss={setup.loss!r}"
-    return Change(what, before, f"loss={after}", apply, slots=("loss",))
+    name, plain = after.removesuffix("()"), after.endswith("()")
+    told = {"loss": {"class": name}} if plain and hasattr(nn, name) else None
+    return Change(what, before, f"loss={after}", apply, slots=("loss",), settings=told)
 
 
 # -- data and plan ---------------------------------------------------------------------
@@ -321,7 +349,8 @@ def plan(setup: Setup, what: str, **values: int) -> Change:
             setattr(setup, key, value)
 
     times *= max(1, setup.batch_size // values.get("batch_size", setup.batch_size))
-    return Change(what, before, after, apply, times, tuple(values))
+    told = {"training": dict(values)}
+    return Change(what, before, after, apply, times, tuple(values), told)
 
 
 # -- several together ------------------------------------------------------------------

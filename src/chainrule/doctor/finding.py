@@ -40,6 +40,8 @@ class Change:
         apply: makes the change in a copy of the setup, which it is given.
         times: how many times as many steps it asks for.
         slots: what it decides on: two changes with a slot in common exclude each other.
+        settings: what a run file says instead: values by section and key, or whole
+            sections; None where a run file has no word for it.
     """
 
     what: str
@@ -48,6 +50,7 @@ class Change:
     apply: Callable[[Any], None] = field(repr=False, compare=False)
     times: int = 1
     slots: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] | None = None
 
     @property
     def diff(self) -> str:

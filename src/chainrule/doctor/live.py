@@ -168,8 +168,8 @@ class Watch(Callback):
 
     ``trainer.fit(…, doctor=True)`` is its usual face. It reads what is recorded of each
     step and changes no number of the training. Under a
-    :class:`~chainrule.training.Loop` nobody knows which number is to fall: name it, else
-    gradients and the end of the run alone are watched.
+    :class:`~chainrule.training.Loop` nobody knows which number is to fall: name it,
+    else gradients and the end of the run alone are watched.
 
     Args:
         loss: the name of the recorded number that training brings down; None: the loss

@@ -44,9 +44,10 @@ LOWER, HIGHER, EXTENDED = 1e-5, 1e4, 2
 WINDOW = 4
 #: The share of the steps, at the lowest rates, that show how much batches differ.
 PLATEAU = 0.1
-#: A fall or a rise counts beyond so many standard errors, and so large a share of the
-#: first loss (a fall), or of what the loss has fallen (a rise).
-ERRORS, FALLS, RISES = 4.0, 0.005, 0.1
+#: A fall or a rise counts beyond so many standard errors: the least of some hundred
+#: smoothed numbers lies three below their mean, and as far from the largest again. And
+#: beyond so large a share of the first loss (a fall), or of what it has fallen (a rise).
+FALL_ERRORS, RISE_ERRORS, FALLS, RISES = 5.0, 8.0, 0.005, 0.1
 #: A step whose loss is so many times the first loss above it ends the test.
 DIVERGED = 9.0
 #: The share of the steps for which a candidate is held.
@@ -128,8 +129,9 @@ class RangeTest:
         parts = [views.paragraph(self._headline())]
         if len(self.rates) > 1:
             lines = {tr("loss"): self.losses, tr("smoothed"): self.smoothed}
-            parts.append(views.chart(lines, np.log10(self.rates)))
-            parts.append(views.paragraph(tr("across: log₁₀ of the learning rate")))
+            across = tr("log₁₀ of the learning rate")
+            logs = np.log10(self.rates)
+            parts.append(views.chart(lines, logs, across=across, up=tr("loss")))
         parts.append(views.paragraph(translated(self.reason)))
         told = (self._told(r, *ends) for r, ends in sorted(self.held.items()))
         if listed := "\n".join(told):
@@ -336,9 +338,9 @@ class _Test:
         fallen = curve.start - last
         error = curve.noise / math.sqrt(part)
         top = float(smoothed.max()) - curve.start
-        if not fallen > max(ERRORS * error, 0.0):
+        if not fallen > max(FALL_ERRORS * error, 0.0):
             return False
-        return top <= max(ERRORS * curve.error, RISES * fallen)
+        return top <= max(RISE_ERRORS * curve.error, RISES * fallen)
 
 
 class _Curve:
@@ -367,14 +369,14 @@ class _Curve:
             if value < least:
                 least, self.lowest = float(value), i
             fallen = max(self.start - least, 0.0)
-            if value - least > max(ERRORS * self.error, RISES * fallen):
+            if value - least > max(RISE_ERRORS * self.error, RISES * fallen):
                 self.risen = i
                 break
         if not self.complete and self.risen is None:
             self.risen = len(losses)
         self.fallen = self.start - least if math.isfinite(least) else 0.0
         # Less than the batches differ, or next to nothing, is no fall.
-        least_fall = max(ERRORS * self.error, FALLS * abs(self.start))
+        least_fall = max(FALL_ERRORS * self.error, FALLS * abs(self.start))
         self.falls = self.fallen > least_fall
         if self.falls:
             below = smoothed < self.start - max(0.1 * self.fallen, 2 * self.error)

@@ -68,7 +68,10 @@ REFERENCE = {
     ),
     "check": ("Checks of derivatives", ["chainrule.check_gradients"]),
     "testing": ("Assertions", ["chainrule.testing"]),
-    "doctor": ("The doctor", ["chainrule.diagnose", "chainrule.doctor"]),
+    "doctor": (
+        "The doctor",
+        ["chainrule.diagnose", "chainrule.lr_find", "chainrule.doctor"],
+    ),
     "models": (
         "Published architectures",
         [

@@ -184,16 +184,12 @@ class Watch(Callback):
     >>> import chainrule as cr
     >>> from chainrule import nn, optim
     >>> cr.manual_seed(0)
-    >>> model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
-    >>> trainer = cr.Trainer(model, loss=nn.MSELoss(), optimizer=optim.SGD(lr=20.0),
-    ...                      engine="numpy")
-    >>> x = np.random.default_rng(0).normal(size=(200, 2)).astype("f4")
+    >>> model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2))
+    >>> trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(),
+    ...                      optimizer=optim.SGD(lr=100.0), engine="numpy")
     >>> watch = Watch(say=lambda message: None)
-    >>> try:
-    ...     history = trainer.fit((x, x[:, :1]), epochs=20, callbacks=watch,
-    ...                           progress=False)
-    ... except cr.errors.NonFiniteError:
-    ...     pass
+    >>> history = trainer.fit(cr.data.moons(300, seed=0), epochs=20, callbacks=watch,
+    ...                       progress=False)
     >>> watch.findings[0].code
     'loss-diverges'
     """
@@ -383,7 +379,8 @@ class Watch(Callback):
         )
         if not np.isfinite(held).all() or not np.isfinite(train).all():
             return
-        best, last = int(held.argmin()), float(np.median(held[-3:]))
+        # Validation losses jump: the least of the last ones counts.
+        best, last = int(held.argmin()), float(held[-AGREE:].min())
         risen = (last - held[best]) / max(float(held[0] - held[best]), 1e-12)
         if last < NOTED * held[best] or risen < RISEN or train[-1] > 0.95 * train[best]:
             return

@@ -100,7 +100,9 @@ def rows(name: str) -> Rows:
     if name in ("digits", "pictures", "strokes"):
         x, y = sets.load_digits(return_X_y=True)
         x = x[:1200] / 16
-        return Rows(x.reshape(-1, 8, 8) if name == "strokes" else x, y[:1200], "classes", 10)
+        return Rows(
+            x.reshape(-1, 8, 8) if name == "strokes" else x, y[:1200], "classes", 10
+        )
     if name in ("moons", "rings"):
         make = sets.make_moons if name == "moons" else sets.make_circles
         more = {} if name == "moons" else {"factor": 0.5}
@@ -157,7 +159,9 @@ def parts(spec: Spec) -> Parts:
     truth = y[cut:]
     y = _spoilt(spec, read, y.copy(), cut, rng)
     classes = read.classes if y.dtype.kind in "iu" else None
-    made = [Dataset(x[s], y[s], classes=classes) for s in (slice(cut), slice(cut, None))]
+    made = [
+        Dataset(x[s], y[s], classes=classes) for s in (slice(cut), slice(cut, None))
+    ]
     one = read.task == "quantities" or one_output(spec)
     return Parts(*made, truth, read.task, 1 if one else read.classes)
 

@@ -42,9 +42,7 @@ def does_not_learn(case: Case) -> Found | None:
     if (case.behind or case.stalls) and case.can_be_sick:
         severity, best, part = case.judge_each(*treatments.usual(case))
         if severity == "sick":
-            return Found(
-                "sick", "", _evidence(case), comparison=best, component=part
-            )
+            return Found("sick", "", _evidence(case), comparison=best, component=part)
     if not case.complete:
         return None
     score = case.score

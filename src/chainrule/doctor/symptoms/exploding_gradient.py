@@ -65,9 +65,7 @@ def exploding_gradient(case: Case) -> Found | None:
     )
     if severity is None:
         return None
-    return Found(
-        severity, "", evidence, comparison=best, component=part, curves=curves
-    )
+    return Found(severity, "", evidence, comparison=best, component=part, curves=curves)
 
 
 @exploding_gradient.sick

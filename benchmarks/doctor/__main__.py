@@ -11,13 +11,15 @@ three seeds, and its remedy; the doctor has no part in it. A finding is right wh
 component was planted, or where a single change of that component cures, which is
 trained too. The halves are split by a hash of the name.
 
+With ``--each 150`` a part is diagnosed: the first 150 sick and the first 150 healthy
+cases in the order of another hash. Without, later, the rest.
+
 Results are appended to a file of JSON lines, one for each measurement: a run that was
 killed goes on where it stopped. Take another file, or ``--again``, when the doctor has
 changed; the truth can stay.
 """
 
 import argparse
-import hashlib
 import json
 import multiprocessing
 import os
@@ -40,8 +42,11 @@ class Results:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.found: dict[str, dict[str, Any]] = {}
+        self.before = ""
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            text = path.read_text(encoding="utf-8")
+            self.before = "" if text.endswith("\n") or not text else "\n"
+            for line in text.splitlines():
                 try:
                     record = json.loads(line)
                 except json.JSONDecodeError:  # cut off by a kill
@@ -53,7 +58,8 @@ class Results:
         self.found[name] = record
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"name": name} | record) + "\n")
+            file.write(self.before + json.dumps({"name": name} | record) + "\n")
+        self.before = ""
 
 
 def measured(
@@ -71,8 +77,17 @@ def measured(
             yield names[future], future.result()
 
 
-def work(args: argparse.Namespace, known: list[Case]) -> None:
-    """Measure what is missing in the files of results."""
+def drawn(known: list[Case], truths: Results, each: int) -> list[Case]:
+    """Return the first so many sick and healthy cases in the order of a hash."""
+    order = sorted(known, key=lambda c: report.digest(c.name[::-1]))
+    found: list[Case] = []
+    for truth in ("sick", "healthy"):
+        found += [c for c in order if truths.found[c.name]["truth"] == truth][:each]
+    return found
+
+
+def work(args: argparse.Namespace, known: list[Case]) -> list[Case]:
+    """Measure what is missing in the files of results; return what was measured."""
     truths, diagnoses, causes = opened(args)
     tasks: list[tuple[str, tuple[Any, ...]]]
     tasks = [(c.name, (c,)) for c in known if c.name not in truths.found]
@@ -80,7 +95,9 @@ def work(args: argparse.Namespace, known: list[Case]) -> None:
     for name, record in measured(measure.truth, tasks, args.processes):
         truths.add(name, record)
     if args.truth:
-        return
+        return known
+    if args.each is not None:
+        known = drawn(known, truths, args.each)
     tasks = [(c.name, (c,)) for c in known if c.name not in diagnoses.found]
     said(f"diagnosis: {len(tasks)} of {len(known)}")
     for name, record in measured(measure.diagnosis, tasks, args.processes):
@@ -97,16 +114,14 @@ def work(args: argparse.Namespace, known: list[Case]) -> None:
     said(f"causes: {len(tasks)}")
     for name, record in measured(measure.cause, sorted(tasks), args.processes):
         causes.add(name, record)
+    return known
 
 
 def opened(args: argparse.Namespace) -> tuple[Results, Results, Results]:
     """Return the files of results: truths, diagnoses, causes."""
-    stamp = args.tag or args.half or "all"
-    diagnoses = args.out / f"diagnoses-{stamp}.jsonl"
-    if args.again:
-        diagnoses.unlink(missing_ok=True)
-    names = args.out / "truths.jsonl", diagnoses, args.out / "causes.jsonl"
-    return tuple(map(Results, names))  # type: ignore[return-value]
+    truths, causes = (Results(args.out / f"{n}.jsonl") for n in ("truths", "causes"))
+    diagnoses = Results(args.out / f"diagnoses-{args.tag or args.half or 'all'}.jsonl")
+    return truths, diagnoses, causes
 
 
 def said(text: str) -> None:
@@ -121,35 +136,35 @@ def main() -> int:
     )
     parser.add_argument("--half", choices=["tuning", "held-out"])
     parser.add_argument("--only", default="", help="names that begin with this")
-    parser.add_argument("--sample", type=int, help="so many cases, drawn by a hash")
+    parser.add_argument("--each", type=int, help="so many sick and so many healthy")
     parser.add_argument("--truth", action="store_true", help="the truth alone")
     parser.add_argument("--report", action="store_true", help="nothing is run")
     parser.add_argument("--errors", action="store_true", help="list wrong judgements")
     parser.add_argument("--again", action="store_true", help="diagnose anew")
+    parser.add_argument("--json", action="store_true", help="the rates, for machines")
     parser.add_argument("--tag", help="of the file of diagnoses")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=PLACE)
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    known = [
-        c
-        for c in cases()
-        if args.half in (None, c.half) and c.name.startswith(args.only)
-    ]
-    if args.sample is not None:
-        order = sorted(
-            known, key=lambda c: hashlib.sha256(c.name[::-1].encode()).digest()
-        )
-        known = sorted(order[: args.sample], key=lambda c: c.name)
-    if not args.report:
-        work(args, known)
-    found = [results.found for results in opened(args)] if not args.again else []
+    known = [c for c in cases() if args.half in (None, c.half)]
+    known = [c for c in known if c.name.startswith(args.only)]
+    if not known:
+        parser.error(f"no case begins with [{args.only!r}]")
     if args.again:
-        args.again = False
-        found = [results.found for results in opened(args)]
+        opened(args)[1].path.unlink(missing_ok=True)
+    if not args.report:
+        known = work(args, known)
+    elif args.each is not None:
+        known = drawn(known, opened(args)[0], args.each)
+    found = [results.found for results in opened(args)]
+    rates = report.measured(known, *found)
+    if args.json:
+        print(json.dumps(report.document(known, found[0], rates), indent=1))
+        return 0
     print(report.contents(known, found[0]))
     if not args.truth:
-        print(report.text(report.measured(known, *found)))
+        print(report.text(rates))
     if args.errors:
         print(report.errors(known, *found))
     return 0

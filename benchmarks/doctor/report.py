@@ -1,6 +1,7 @@
 """The report of the measuring set: rates with Wilson's 95 % intervals."""
 
 import collections
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,7 +27,12 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     p = hits / n
     middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def digest(name: str) -> bytes:
+    """Return the hash of a name."""
+    return hashlib.sha256(name.encode()).digest()
 
 
 def is_right(case: Case, component: str, causes: Records) -> bool:
@@ -35,6 +41,11 @@ def is_right(case: Case, component: str, causes: Records) -> bool:
         return True
     found = causes.get(f"{case.name} | {component}")
     return bool(found and found["cures"])
+
+
+def is_fact(finding: Mapping[str, Any], truth: Mapping[str, Any]) -> bool:
+    """Return whether a finding says of a run that it gives no numbers, and it is so."""
+    return finding["component"] == "numerics" and not any(truth["scores"])
 
 
 def measured(
@@ -62,7 +73,7 @@ def measured(
         if truth == "sick" and case.kind == "mutation":
             count(names[2], any(f["component"] in right for f in findings[:2]))
         for f in sick:
-            count(names[3], f["component"] in right)
+            count(names[3], f["component"] in right or is_fact(f, truths[case.name]))
     return {name: (hits, n) for name, (hits, n) in counts.items()}
 
 
@@ -105,15 +116,28 @@ def errors(
             two = [f["component"] for f in findings[:2]]
             if not any(is_right(case, c, causes) for c in two):
                 head = "CAUSE"
-        if head is None and t["truth"] == "sick":
-            if any(not is_right(case, f["component"], causes) for f in sick):
-                head = "WRONG"
+        wrong = any(not is_right(case, f["component"], causes) for f in sick)
+        if head is None and t["truth"] == "sick" and wrong:
+            head = "WRONG"
         if head:
             own = " ".join(f"{s:.2f}" for s in t["scores"])
             lines.append(
                 f"{head} {case.name} [{own} | {t['remedy']:.2f}] → {said or '–'}"
             )
     return "\n".join(sorted(lines))
+
+
+def document(
+    known: Iterable[Case], truths: Records, rates: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
+    """Return the truths and the rates as data."""
+    return {
+        "truths": {c.name: truths[c.name]["truth"] for c in known if c.name in truths},
+        "rates": {
+            name: {"hits": hits, "of": n, "interval": wilson(hits, n)}
+            for name, (hits, n) in rates.items()
+        },
+    }
 
 
 def contents(known: Iterable[Case], truths: Records) -> str:

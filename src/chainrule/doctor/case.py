@@ -45,10 +45,10 @@ class Case(Subject):
         """The assumed seconds of one training step."""
         found = self.network
         if found is None:
-            return evidence.OVERHEAD
+            return evidence.step_seconds(self.setup.engine, 0.0)
         sizes = dict.fromkeys(("N", *found.graph.size_names), self.setup.batch_size)
         work = network.cost(found.graph, sizes) * evidence.BACKWARD
-        return work / evidence.RATE + evidence.OVERHEAD
+        return evidence.step_seconds(self.setup.engine, work)
 
     @cached_property
     def trial_steps(self) -> int:
@@ -178,7 +178,7 @@ class Case(Subject):
         return max(found, key=lambda c: c.gain, default=None)
 
     def _compared_with(self, change: Change) -> Comparison | None:
-        key = str(change.what), change.before, change.after
+        key = change.before, change.after
         if key in self._compared:
             return self._compared[key]
         before, after = [self.score], list[float | None]()
@@ -205,7 +205,8 @@ class Case(Subject):
                 tuple(after),
                 self.baseline,
                 self.noise(before[0], after[0]),
-                self.complete,
+                # What ends without numbers does not catch up.
+                self.complete or isinstance(self.trial.error, NonFiniteError),
             )
             if not evidence.is_near(result.gain, self.metric):
                 break
@@ -390,16 +391,16 @@ class Case(Subject):
 
     @property
     def behind(self) -> bool:
-        """A flag: the trial is behind the nearest neighbours by what counts as sick.
+        """A flag: the trial is behind the nearest neighbours by half of what is sick.
 
-        Beyond twice the standard error, for so many held-out rows.
+        Beyond the standard error, for so many held-out rows: enough to try treatments.
         """
         signal = self.signal
         if signal is None or self.trial.error is not None:
             return False
         lost = signal - (self.baseline if self.score is None else self.score)
         noise = self.noise(self.score, signal)
-        return lost > max(evidence.SICK[self.metric], 2 * noise)
+        return lost > max(evidence.SICK[self.metric] / 2, noise)
 
     @property
     def stalls(self) -> bool:

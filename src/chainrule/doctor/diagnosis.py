@@ -154,7 +154,9 @@ class Diagnosis:
 
 
 def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Finding]:
-    """Return findings with the likeliest cause first, consequences below their cause.
+    """Return findings with the likeliest causes first, consequences below their cause.
+
+    Sick causes, one of which may be enough to mend, stand above all consequences.
 
     A finding explains another if its symptom says so, it is no less severe, and its
     change gains about as much. Causes come by severity, confidence, and what their
@@ -191,18 +193,22 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
         ]
         if causes:
             cause[f.code] = (nearest or causes)[0].code
-    placed: list[Finding] = []
+    roots = [f for f in order if f.code not in cause]
+    first = [f for f in roots if f.severity == "sick"]
+    placed: list[Finding] = list(first)
 
-    def place(f: Finding) -> None:
-        placed.append(f)
+    def place_below(f: Finding) -> None:
         for other in order:
             if cause.get(other.code) == f.code:
                 level = "risk" if other.severity == "sick" else other.severity
-                place(replace(other, severity=level, consequence_of=f.code))
+                placed.append(replace(other, severity=level, consequence_of=f.code))
+                place_below(other)
 
-    for f in order:
-        if f.code not in cause:
-            place(f)
+    for f in first:
+        place_below(f)
+    for f in roots[len(first) :]:
+        placed.append(f)
+        place_below(f)
     return placed
 
 

@@ -39,12 +39,10 @@ def usual(case: Case) -> list[tuple[str, Change | None]]:
     what = _("ReLU in place of squashing activations")
     relu = bool(network.activations(RELU))
     found: list[tuple[str, Change | None]] = [
-        ("learning-rate", rate_times(setup, factor)) for factor in RATES
-    ]
-    found += [
+        *(("learning-rate", rate_times(setup, factor)) for factor in RATES),
+        ("optimizer", adam(setup)),
         ("initialisation", changes.variance(setup, relu=relu)),
         ("activation", changes.activation(setup, squashing, nn.ReLU, what)),
-        ("optimizer", adam(setup)),
     ]
     if case.single and not case.takes_indices:
         found.append(("preprocessing", changes.standardised(setup)))

@@ -1,4 +1,4 @@
-"""Hidden activations that grow without bound, have no derivative, or share one total."""
+"""Activations between layers that overflow, have no derivative, or share one total."""
 
 from __future__ import annotations
 

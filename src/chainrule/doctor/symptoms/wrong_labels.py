@@ -110,7 +110,7 @@ def _classes(y: Array) -> Array:
 
 
 def _moons(share: float) -> tuple[Dataset, Dataset]:
-    """Return training rows, a share of whose labels are drawn anew, and held-out ones."""
+    """Return training rows, a share of them with other labels, and held-out ones."""
     train, held = examples.moons(500).split(0.6, seed=0)
     drawn = np.random.default_rng(0)
     new = drawn.uniform(size=len(train)) < share

@@ -77,6 +77,7 @@ DOCUMENTS = (
     "docs/how-to/reinforcement.md",
     "docs/how-to/recommender.md",
     "docs/learn/explore.md",
+    "docs/learn/clinics.md",
     "src/chainrule/engines/native/README.md",
 )
 #: What the examples of documents and modules need of the extra ``parity``.

@@ -384,6 +384,14 @@ def test_a_cause_gains_as_much_as_its_consequence() -> None:
     assert second.consequence_of == scale
 
 
+def test_what_was_not_tried_is_explained_by_a_change_that_gains_nothing() -> None:
+    codes = ("output-activation-twice", "does-not-run")
+    cause, refusal = finding(codes[0], -0.05), finding(codes[1], None)
+    order = ranked([refusal, cause], registered())
+    assert [f.code for f in order] == [*codes]
+    assert order[1].consequence_of == codes[0]
+
+
 def test_a_consequence_of_a_consequence_stands_below_it() -> None:
     codes = ("non-finite-loss", "exploding-gradient", "learning-rate-too-large")
     order = ranked(

@@ -113,6 +113,30 @@ def test_where_says_what_kind_of_thing_it_is() -> None:
     assert where["constant-weights"] == "parameter '0.weight'"
 
 
+class Twice(nn.Module):
+    """A network of one's own that ends in a softmax."""
+
+    def __init__(self) -> None:
+        self.inner = examples.mlp()
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.inner(x).softmax(-1)
+
+
+def test_where_names_lines_of_the_model_and_none_that_asks_for_a_diagnosis() -> None:
+    def where(model: nn.Module) -> str:
+        trainer, data, given = examples.example(model, epochs=1)
+        (found,) = [
+            f
+            for f in cr.diagnose(trainer, data, **given).findings
+            if f.code == "output-activation-twice"
+        ]
+        return found.where
+
+    assert where(examples.mlp().append(nn.Softmax())) == "softmax in '5'"
+    assert re.fullmatch(r"softmax at test_views\.py:\d+", where(Twice()))
+
+
 def test_a_healthy_run_gets_a_short_clean_bill() -> None:
     found = healthy()
     assert found.findings == []

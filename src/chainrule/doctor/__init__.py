@@ -40,6 +40,7 @@ from chainrule.doctor.registry import Symptom, registered
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.text import _
 from chainrule.training import Trainer
+from chainrule.util.source_location import beginning_here
 from chainrule.util.validation import maybe, number, whole
 
 __all__ = [
@@ -132,7 +133,11 @@ def examine(case: Case, seed: int) -> Diagnosis:
             if case.refused is not None and symptom.stage > 0:
                 break
             # Findings say what warnings would.
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
+            with (
+                warnings.catch_warnings(),
+                np.errstate(all="ignore"),
+                beginning_here(),
+            ):
                 warnings.simplefilter("ignore", ChainruleWarning)
                 found = symptom.look(case)
             if found is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.data import Dataset
+from chainrule.doctor import weights
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.errors import ChainruleError
@@ -192,7 +194,7 @@ def activation(
 
     def apply(setup: Setup) -> None:
         change.apply(setup)
-        keep_variance(setup.model, relu=relu, seed=setup.seed)
+        keep_variance(setup, relu=relu)
 
     name = "kaiming_normal_" if relu else "xavier_normal_"
     after = f"{change.after}\n" + f"nn.init.{name}(weight), nn.init.zeros_(bias)"
@@ -200,12 +202,13 @@ def activation(
     return replace(change, after=after, apply=apply, slots=slots)
 
 
-def keep_variance(model: Module, *, relu: bool, seed: int = 0) -> None:
+def keep_variance(setup: Setup, *, relu: bool) -> None:
     """Draw all weight matrices so that layers keep the variance (He, Glorot)."""
+    model = setup.model
     draw: Any = (
         partial(kaiming_normal_, nonlinearity="relu") if relu else xavier_normal_
     )
-    with stream(Generator(seed)):
+    with stream(Generator(setup.seed)):
         for name, p in model.named_parameters():
             if not is_of_product(model, name):
                 continue
@@ -213,6 +216,7 @@ def keep_variance(model: Module, *, relu: bool, seed: int = 0) -> None:
                 draw(p)
             elif name.endswith("bias"):
                 zeros_(p)
+        weights.keep_variance(model, setup.fans, relu=relu)
 
 
 def is_of_product(model: Module, name: str) -> bool:
@@ -221,11 +225,19 @@ def is_of_product(model: Module, name: str) -> bool:
     return isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
 
 
+def inputs_of(setup: Setup, name: str) -> int:
+    """Return over how many inputs a unit with these weights sums; 0: no product's."""
+    if name in setup.fans:
+        return setup.fans[name].inputs
+    shape = dict(setup.model.named_parameters())[name].shape
+    return math.prod(shape[1:]) if is_of_product(setup.model, name) else 0
+
+
 def variance(setup: Setup, *, relu: bool) -> Change:
     """Return the change of initial weights to those that keep the variance."""
 
     def apply(setup: Setup) -> None:
-        keep_variance(setup.model, relu=relu, seed=setup.seed)
+        keep_variance(setup, relu=relu)
 
     name = "kaiming_normal_" if relu else "xavier_normal_"
     after = f"nn.init.{name}(weight), nn.init.zeros_(bias)"
@@ -247,16 +259,23 @@ def redrawn(paths: Container[str]) -> Change:
 
 def fresh_weights(setup: Setup, paths: Sequence[str], before: str) -> Change | None:
     """Return the change that draws the weights of some modules by their own rules."""
-    probe = setup.copy()
-    if not paths or not redraw(probe.model, 0, lambda path: path in paths):
+    model = setup.copy().model
+    foreign = {p for p in paths if weights.can_draw(model, setup.fans, p)}
+    own = {*paths} - foreign
+    if not paths or not redraw(model, 0, lambda path: path in own):
         return None
 
     def apply(setup: Setup) -> None:
-        redraw(setup.model, setup.seed, lambda path: path in paths)
+        redraw(setup.model, setup.seed, lambda path: path in own)
+        with stream(Generator(setup.seed)):
+            for path in sorted(foreign):
+                weights.draw(setup.model, setup.fans, path)
 
     modules = dict(setup.model.named_modules())
     after = "\n".join(
-        _("{path}: as {kind} draws them", path=p, kind=type(modules[p]).__name__)
+        _("{path}: as nn.Linear draws them", path=p)
+        if p in foreign
+        else _("{path}: as {kind} draws them", path=p, kind=type(modules[p]).__name__)
         for p in paths
     )
     what = _("initial weights as the layers draw them")

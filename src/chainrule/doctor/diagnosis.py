@@ -185,7 +185,11 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
             for other in order
             if f.code in explains[other.code]
             and SEVERITIES.index(other.severity) <= SEVERITIES.index(f.severity)
-            and (other.comparison is None or _gain(other) >= AS_MUCH * _gain(f))
+            and (
+                other.comparison is None
+                or f.comparison is None
+                or _gain(other) >= AS_MUCH * _gain(f)
+            )
             and not _leads_to(f.code, other.code, cause)
         ]
         nearest = [  # such as the gradient that explodes at a large rate

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.composites import activations, losses
+from chainrule.doctor.weights import PRODUCTS, Fan, fans
 from chainrule.engines.schedule.work import flops
 from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import Sizes
+from chainrule.interop.onnx.reader.steps import Step
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
-from chainrule.primitives import conv, creation, elementwise, matmul, movement
+from chainrule.primitives import creation, elementwise, movement
 from chainrule.text import _, joined
 from chainrule.training.entries import Entries
 
 #: Activations by the names of what computes them.
 RELU, SIGMOID, TANH, SOFTMAX = "relu", "sigmoid", "tanh", "softmax"
 SQUASHING = (SIGMOID, TANH)
-#: Products of inputs with weights.
-PRODUCTS = (matmul.dot_general, conv.conv)
 #: What applies a softmax or a sigmoid itself.
 APPLYING = (
     losses.cross_entropy,
@@ -106,6 +105,7 @@ class Network:
         layers: the outputs of its modules, in order.
         products: how many products with weights lie one behind another at most.
         linear: whether the output is a linear function of the input.
+        fans: of weights of products that are not of the library's layers, by name.
     """
 
     graph: Graph
@@ -114,6 +114,7 @@ class Network:
     layers: tuple[Layer, ...]
     products: int
     linear: bool
+    fans: Mapping[str, Fan]
 
     @property
     def end_kind(self) -> str:
@@ -154,8 +155,10 @@ def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:
             h.path,
             kind_of(_own(h.path, maker(h.output.value))),
             not any(modules[h.path].named_children())
-            and not any(modules[h.path].named_tensors()),
-            any("." not in n for n, __ in modules[h.path].named_parameters()),
+            and not any(modules[h.path].named_tensors())
+            and not _is_weighted(modules[h.path]),
+            any("." not in n for n, __ in modules[h.path].named_parameters())
+            or _is_weighted(modules[h.path]),
         )
         for h in heard
         if h.path in modules
@@ -169,7 +172,13 @@ def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:
         tuple(layers),
         depth,
         linear,
+        fans(graph, model),
     )
+
+
+def _is_weighted(module: Module) -> bool:
+    """Return whether a module is a node of a file with weights that others hold."""
+    return isinstance(module, Step) and module.weighted
 
 
 def _depth(graph: Graph, data: list[Value]) -> tuple[int, bool]:
@@ -244,11 +253,6 @@ def twice(graph: Graph) -> tuple[Node, Node] | None:
         if kind_of(before) == (SIGMOID if binary else SOFTMAX):
             return node, before
     return None
-
-
-def fan_in(shape: tuple[int, ...]) -> int:
-    """Return over how many inputs a unit with weights of a shape sums."""
-    return math.prod(shape[1:]) if len(shape) > 1 else 1
 
 
 def dead_share(outputs: Array) -> float:

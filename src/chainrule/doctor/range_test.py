@@ -46,7 +46,7 @@ WINDOW = 4
 PLATEAU = 0.1
 #: A fall or a rise counts beyond so many standard errors: the least of some hundred
 #: smoothed numbers lies three below their mean, and as far from the largest again. And
-#: beyond so large a share of the first loss (a fall), or of what it has fallen (a rise).
+#: beyond so large a share of the first loss (a fall), or of what has fallen (a rise).
 FALL_ERRORS, RISE_ERRORS, FALLS, RISES = 5.0, 8.0, 0.005, 0.1
 #: A step whose loss is so many times the first loss above it ends the test.
 DIVERGED = 9.0

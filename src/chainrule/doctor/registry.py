@@ -156,7 +156,11 @@ def placed(case: Case, where: str) -> str:
     if not all(name in modules or name in parameters for name in names):
         return where
     parts = [
-        _("module '{path}' ({kind})", path=name, kind=type(modules[name]).__name__)
+        _(
+            "module '{path}' ({kind})",
+            path=name,
+            kind=repr(modules[name]).partition("(")[0],
+        )
         if name in modules
         else _("parameter '{name}'", name=name)
         for name in names

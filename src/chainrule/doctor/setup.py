@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.doctor.weights import Fan, is_of_library
 from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
 from chainrule.graph.node import Array
 from chainrule.nn import Module
@@ -49,6 +50,7 @@ class Setup:
         held_out: rows that are not trained on.
         epochs, batch_size: the plan.
         drop_last, accumulate: further parts of the plan.
+        fans: of weights of products that are not of the library's layers, by name.
     """
 
     model: Module
@@ -67,6 +69,7 @@ class Setup:
     batch_size: int
     drop_last: bool = False
     accumulate: int = 1
+    fans: Mapping[str, Fan] = field(default_factory=dict[str, Fan])
 
     def copy(self) -> Setup:
         """Return a copy whose model, loss and optimiser are its own."""
@@ -192,7 +195,7 @@ def redraw(model: Module, seed: int, only: Callable[[str], bool] | None = None) 
             own = [n for n, __ in module.named_parameters() if "." not in n]
             if not own or (only is not None and not only(path)):
                 continue
-            if not type(module).__module__.startswith("chainrule.nn."):
+            if not is_of_library(module):
                 return False
             try:
                 fresh.append((module, type(module)(**module.settings())))

@@ -186,6 +186,7 @@ class Subject:
             what = f"{type(error).__name__}: {error}"[:200]
             self.not_examined["network"] = _("it cannot be traced: {w}", w=what)
             return None
+        self.setup.fans = found.fans
         self.examined["network"] = _(
             "a graph of {n} operations, {k} products one behind another",
             n=len(found.graph.nodes),

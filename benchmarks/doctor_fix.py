@@ -351,11 +351,11 @@ def parts_of(family: str, plan: Plan) -> Parts:
     x = plan.x(x)
     n = len(x)
     cuts = [0, int(0.6 * n), int(0.8 * n), n]
-    some = [
+    train, validation, test = (
         Dataset(x[a:b], y[a:b], classes=classes or None)
         for a, b in itertools.pairwise(cuts)
-    ]
-    return Parts(*some, "accuracy" if classes else "r2")
+    )
+    return Parts(train, validation, test, "accuracy" if classes else "r2")
 
 
 def trainer_of(plan: Plan, seed: int) -> cr.Trainer:

@@ -333,6 +333,13 @@ def test_a_loop_of_ones_own_names_its_loss() -> None:
     assert watch.findings == []
 
 
+def test_another_entry_point_is_watched() -> None:
+    watch = Watch(loss="cost", entry="other", say=lambda message: None)
+    program, source = descent(1.005)
+    loop.Loop(program, "train", source, callbacks=[watch]).run(epochs=1)
+    assert watch.findings == []
+
+
 def test_a_loop_that_names_no_loss_is_told_so() -> None:
     watch = Watch(say=lambda message: None)
     program, source = descent(1.005)

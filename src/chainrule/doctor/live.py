@@ -176,6 +176,7 @@ class Watch(Callback):
             of a Trainer, and nothing of another loop.
         rows: features, on some rows of which units are looked at; None: they are not.
         say: gets each message; None: they go to standard error.
+        entry: the entry point of a loop whose steps are watched; None: its first one.
 
     Attributes:
         findings: a :class:`~chainrule.doctor.Finding` for each thing that was seen.
@@ -202,8 +203,10 @@ class Watch(Callback):
         loss: str | None = None,
         rows: Any = None,
         say: Callable[[str], Any] | None = None,
+        *,
+        entry: str | None = None,
     ) -> None:
-        self.loss = maybe(text)("loss", loss)
+        self.loss, self.entry = maybe(text)("loss", loss), maybe(text)("entry", entry)
         self.rows = None
         if rows is not None:
             self.rows = np.asarray(rows[: min(max(len(rows) // SHARE, FEWEST), ROWS)])
@@ -238,15 +241,13 @@ class Watch(Callback):
             self._first_epoch = len(trainer.history.epochs) - epochs
             if not epochs or each is not None:
                 begin = len(trainer.history) - epochs * (each or 0) - trainer.step
-        self._windows = _Windows(begin)
+        self._windows = _Windows(begin, self.entry)
         for __ in self._windows.complete(trainer.history, self._loss):
             pass
 
     def on_chunk(self, trainer: Any) -> None:
         """Read the windows that are complete, several at a time."""
-        if len(trainer.history) >= self._windows.begin + STEPS * (
-            self._windows.count + TOGETHER
-        ):
+        if self._windows.ready(trainer.history) >= TOGETHER:
             self._read(trainer)
 
     def _read(self, trainer: Any) -> None:
@@ -285,9 +286,9 @@ class Watch(Callback):
         """Look whether the loss diverges, oscillates or stalls."""
         seen = self._windows
         first, recent = seen.first, seen.last
-        if first is None or first.mean is None or seen.count <= AGREE:
+        if first is None or seen.count <= AGREE:
             return
-        if any(window.mean is None for window in recent):
+        if any(math.isnan(window.mean) for window in (first, *recent)):
             return
         plan = getattr(trainer, "plan", None)
         # Of a batch of some rows the first loss is that of the untrained network; of
@@ -298,7 +299,7 @@ class Watch(Callback):
         noise = min(first.deviation, DIVERGED * size)
         means = np.array([w.mean for w in recent], np.float64)
         spread = np.array([w.deviation for w in recent])
-        evidence: dict[str, Any] = {"loss_at_first_steps": start, "loss_now": means[-1]}
+        evidence: dict[str, Any] = {"loss_at_first_steps": start, "loss_now": now.mean}
         evidence |= {"step": now.end}
         high = means > start + (DIVERGED - 1) * max(size, noise)
         back = seen.least < start - HAD_FALLEN * size
@@ -335,7 +336,7 @@ class Watch(Callback):
             }
             self._found("exploding-gradient", sizes | {"step": now.end})
         names = list(now.norms)
-        if len(names) < 3 or seen.count <= AGREE or first.mean is None:
+        if len(names) < 3 or seen.count <= AGREE or math.isnan(first.mean):
             return
         if not all(w.norms.get(names[-1], 0.0) > 0 for w in recent):
             return
@@ -442,7 +443,7 @@ class _Window:
 
     Attributes:
         end: the step behind it, counted from the start of the history.
-        mean, deviation: of the loss; None where no loss is watched.
+        mean, deviation: of the loss; NaN where no loss is watched.
         norms: the mean ‖∂L/∂W‖ by parameter, in the model's order.
         total, largest: of all these together, the median and the largest.
     """
@@ -451,7 +452,7 @@ class _Window:
 
     def __init__(self, end: int) -> None:
         self.end = end
-        self.mean: float | None = None
+        self.mean = math.nan
         self.deviation = self.total = self.largest = 0.0
         self.norms: dict[str, float] = {}
 
@@ -463,24 +464,31 @@ class _Windows:
 
     Args:
         begin: where in the history the run begins.
+        entry: whose steps are read; None: those of the history's own.
     """
 
-    def __init__(self, begin: int = 0) -> None:
-        self.begin, self.count = begin, 0
+    def __init__(self, begin: int = 0, entry: str | None = None) -> None:
+        self.begin, self.entry, self.count = begin, entry, 0
         self.first: _Window | None = None
         self.last: list[_Window] = []
         self.least, self.least_error = math.inf, 0.0
         self.untrained = math.nan
 
+    def ready(self, history: Any) -> int:
+        """Return how many windows have become complete since the last was read."""
+        lengths: dict[str, int] = history.snapshot()[1]
+        steps = lengths.get(self.entry or history.entry, 0)
+        return (steps - self.begin) // STEPS - self.count
+
     def complete(self, history: Any, loss: str | None) -> Iterator[_Window]:
         """Yield the windows that have become complete, each as the last one."""
         start = self.begin + STEPS * self.count
-        ready = (len(history) - start) // STEPS
+        ready = self.ready(history)
         if ready <= 0:
             return
         cut = {
             k: v[: ready * STEPS].reshape(ready, STEPS)
-            for k, v in history.since(start).items()
+            for k, v in history.since(start, self.entry).items()
             if _watched(k, loss)
         }
         losses = cut.pop(loss, None) if loss is not None else None

@@ -247,7 +247,8 @@ class _Test:
 
     def run(self, low: float | None, high: float | None) -> RangeTest:
         """Test, extend the rates where they are too narrow, and hold candidates."""
-        result = RangeTest(*[np.zeros(0)] * 3, None, "", self.before)
+        empty = np.zeros(0)
+        result = RangeTest(empty, empty, empty, None, "", self.before)
         ends = [low or LOWEST, high or HIGHEST]
         try:
             for __ in range(1 + EXTENDED):
@@ -482,8 +483,11 @@ def _set_rates(setup: Setup, rates: Array) -> None:
     optimizer = setup.optimizer
     base = peak(optimizer.schedule)
     for group in optimizer.param_groups:
-        own = peak(group.own["lr"]) if "lr" in group.own else base
-        known = base is not None and own is not None and base > 0 and own >= 0
-        if "lr" in group.own:
-            group.own["lr"] = _Given(rates, own / base if known else 1.0)
+        if "lr" not in group.own:
+            continue
+        own = peak(group.own["lr"])
+        factor = 1.0  # of a schedule of one's own nobody knows
+        if base is not None and own is not None and base > 0 <= own:
+            factor = own / base
+        group.own["lr"] = _Given(rates, factor)
     optimizer.defaults["lr"] = _Given(rates, 1.0)

@@ -128,6 +128,6 @@ def watched(
         return callbacks, []
     from chainrule.doctor.live import Watch  # which few runs need
 
-    single = isinstance(data, Dataset) and isinstance(data.x, Column)
-    watch = Watch(rows=data.x if single else None)
+    x = data.x if isinstance(data, Dataset) else None
+    watch = Watch(rows=x if isinstance(x, Column) else None)
     return [*as_callbacks(callbacks), watch], watch.findings

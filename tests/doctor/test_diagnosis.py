@@ -270,7 +270,7 @@ def test_what_cannot_run_names_the_part_that_is_wrong() -> None:
     assert "Adam" in found.change.after
     (found,) = diagnose(examples.mlp().requires_grad_(False)).findings
     assert (found.code, found.severity) == ("frozen-parameters", "sick")
-    assert found.evidence["accuracy with the change"] > 0.9
+    assert found.evidence["accuracy_with_change"] > 0.9
     (found,) = diagnose(loss=lambda p, t: 1 / 0).findings
     assert found.component == "loss"
 
@@ -295,7 +295,7 @@ def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "rest" in found.not_examined
 
 
-@pytest.mark.parametrize("after", [0, 3, 30])
+@pytest.mark.parametrize("after", [0, 3])
 def test_ctrl_c_ends_the_fixes_and_keeps_what_is_known(
     monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
@@ -315,8 +315,8 @@ def test_ctrl_c_ends_the_fixes_and_keeps_what_is_known(
     assert found.interrupted
     assert "rest" in found.not_examined
     assert codes(found) == before
-    # Those that were trained to the end count, though over fewer seeds.
-    assert bool(kept) == (after == 30)
+    # What the diagnosis has tried counts, though over fewer seeds.
+    assert kept
     assert all(f.comparison.gain > 0 for f in kept)
 
 

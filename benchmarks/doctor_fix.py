@@ -7,9 +7,10 @@
 A sick run is a healthy one of its family with one to three mutations. Its truth is
 found by training: it counts where it stays more than 10 points of accuracy (20 % of R²)
 below the healthy run, the known remedy, over 3 seeds. Of a network that is deeper the
-remedy is as deep, with ReLU and weights that keep the variance: depth is no mutation. A run is cured where the setup
-with the changes of the best fix is within 2 points of the known remedy: means over 3
-seeds of initial weights, on test rows that neither search has seen.
+remedy is as deep, with ReLU and weights that keep the variance: depth is no mutation.
+A run is cured where the setup with the changes of the best fix is within 2 points of
+the known remedy: means over 3 seeds of initial weights, on test rows that neither
+search has seen.
 
 Random search draws sets of one to three changes that go together from the same space,
 trains each to the end and keeps the best on the same validation rows, until it has

@@ -122,15 +122,18 @@ class Search:
     def run(self) -> None:
         """Search until nothing helps any more; an interrupt keeps what is known."""
         try:
-            best, sets = self._leader(), self._first()
-            for __ in range(1 + ROUNDS):
-                if best is not None and self._enough(best):
+            best = self._leader()
+            if best is None or not self._enough(best):
+                self._halve(self._first())
+                best = self._leader()
+            for __ in range(ROUNDS):
+                if best is None or self._enough(best):
                     break
-                self._halve(sets)
+                self._halve(self._around(best.changes))
                 new = self._leader()
-                if new is None or (best is not None and not self._beats(new, best)):
+                if new is None or not self._beats(new, best):
                     break
-                best, sets = new, self._around(new.changes)
+                best = new
             if best is not None:
                 self._prune(best)
                 self._leader()

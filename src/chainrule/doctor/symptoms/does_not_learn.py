@@ -13,6 +13,8 @@ from chainrule.text import _
 
 #: Rows below which a score says nothing.
 ROWS = 50
+#: The share of the asked steps from which a trial that is behind is no mere beginning.
+PART = 0.25
 
 
 @symptom(
@@ -39,7 +41,8 @@ def does_not_learn(case: Case) -> Found | None:
     """
     if case.refused is not None or not case.runs or case.sick or case.never_begins:
         return None
-    if (case.behind or case.stalls) and case.can_be_sick:
+    far = case.prepared().steps >= PART * case.setup.steps
+    if far and (case.behind or case.stalls) and case.can_be_sick:
         severity, best, part = case.judge_each(*treatments.usual(case))
         if severity == "sick":
             return Found("sick", "", _evidence(case), comparison=best, component=part)

@@ -83,7 +83,7 @@ def drawn(known: list[Case], truths: Results, each: int) -> list[Case]:
     found: list[Case] = []
     for truth in ("sick", "healthy"):
         found += [c for c in order if truths.found[c.name]["truth"] == truth][:each]
-    return found
+    return [c for c in order if c in found]
 
 
 def work(args: argparse.Namespace, known: list[Case]) -> list[Case]:

@@ -115,10 +115,17 @@ def test_trial_runs_have_what_the_trainer_was_given() -> None:
 # -- the same again --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
-def test_the_same_seed_gives_the_same_diagnosis_on_any_threads(engine: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "width"), [("numpy", 16), ("native", 16), ("native", 256)]
+)
+def test_the_same_seed_gives_the_same_diagnosis_on_any_threads(
+    engine: str, width: int
+) -> None:
+    """Of a network, too, whose products are shared out among threads."""
+
     def found(threads: int) -> str:
-        made, data, given = examples.example()
+        model = examples.mlp(width=width)
+        made, data, given = examples.example(model, batch_size=2 * width)
         trainer = cr.Trainer(
             made.model,
             loss=made.loss,
@@ -273,6 +280,16 @@ def test_what_cannot_run_names_the_part_that_is_wrong() -> None:
     assert found.evidence["accuracy_with_change"] > 0.9
     (found,) = diagnose(loss=lambda p, t: 1 / 0).findings
     assert found.component == "loss"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_loss_of_ones_own_that_rewards_distance(sign: float) -> None:
+    def loss(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
+        return sign * ((p - t) * (p - t)).clamp(max=9.0).mean()
+
+    found = diagnose(examples.mlp(2, 1), examples.waves(), loss=loss, epochs=40)
+    sick = [f.code for f in found.findings if f.severity == "sick"]
+    assert sick == ([] if sign > 0 else ["loss-of-wrong-sign"]), str(found)
 
 
 @pytest.mark.parametrize("data", [None, (np.array([["a"]]), [1]), ([[1.0]], [1, 2])])

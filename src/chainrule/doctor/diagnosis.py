@@ -24,7 +24,7 @@ from chainrule.util.validation import maybe, whole
 from chainrule.version import __version__
 
 #: A cause gains at least this share of what a consequence's own change gains.
-AS_MUCH = 0.8
+AS_MUCH = 0.9
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A run that finds next to nothing where simple means find much: no cause was named."""
+"""A run that is far behind simple means, where no other symptom names the cause."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from chainrule.text import _
 
 #: Rows below which a score says nothing.
 ROWS = 50
+#: The share of the asked steps from which a trial that is behind is no mere beginning.
+PART = 0.25
 
 
 @symptom(
@@ -39,10 +41,20 @@ def does_not_learn(case: Case) -> Found | None:
     """
     if case.refused is not None or not case.runs or case.sick or case.never_begins:
         return None
-    if (case.behind or case.stalls) and case.can_be_sick:
+    far = case.prepared().steps >= PART * case.setup.steps
+    if far and (case.behind or case.stalls) and case.can_be_sick:
         severity, best, part = case.judge_each(*treatments.usual(case))
         if severity == "sick":
-            return Found("sick", "", _evidence(case), comparison=best, component=part)
+            cause = _(
+                "the nearest neighbours find more about held-out rows than the network "
+                "does; of the usual treatments this one cures"
+            )
+            return Found(
+                *("sick", "", _evidence(case)),
+                comparison=best,
+                component=part,
+                cause=cause,
+            )
     if not case.complete:
         return None
     score = case.score

@@ -48,7 +48,7 @@ def too_few_epochs(case: Case) -> Found | None:
         epochs = case.setup.epochs * times
         made.append(changes.plan(case.setup, _("more epochs"), epochs=epochs))
         severity, best = case.judge(*made)
-        if severity != "risk":
+        if severity == "sick":
             break
     if severity is None:
         return None

@@ -37,7 +37,7 @@ ROWS = 50
         *("overfitting", "does-not-learn", "learning-rate-too-large", "dead-units"),
         *("learning-rate-too-small", "too-few-epochs", "over-regularised"),
         *("batch-too-large", "batch-too-small", "labels-without-signal"),
-        *("vanishing-gradient", "exploding-gradient"),
+        *("vanishing-gradient", "exploding-gradient", "loss-of-wrong-sign"),
     ),
 )
 def wrong_labels(case: Case) -> Found | None:

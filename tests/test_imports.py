@@ -45,7 +45,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nn", "optim", "data", "metrics"),
     ("func", "interop.keras_weights", "interop.onnx", "utils"),
     # What a run says of itself while it goes on is a callback of the doctor's.
-    ("training", *(f"doctor.{n}" for n in ("finding", "labels", "live", "network"))),
+    (
+        "training",
+        *("doctor.finding", "doctor.labels", "doctor.live", "doctor.network"),
+        "doctor.weights",
+    ),
     ("explanation", "sklearn", "tracking", "viz"),
     ("book.derivation", "book.marking"),
     ("doctor",),

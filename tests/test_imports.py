@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "training",
         *("doctor.finding", "doctor.labels", "doctor.live", "doctor.network"),
-        "doctor.weights",
+        *("doctor.live_rules", "doctor.weights"),
     ),
     ("explanation", "sklearn", "tracking", "viz"),
     ("book.derivation", "book.marking"),

@@ -15,7 +15,7 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.data import Dataset, Stream
 from chainrule.doctor import Watch, examples, labels
-from chainrule.doctor.live import RULES
+from chainrule.doctor.live_rules import RULES
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.types import ArrayType, DType
 from chainrule.text.languages import language

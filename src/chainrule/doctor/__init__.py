@@ -10,7 +10,8 @@
     changes
     fixes,       the search for changes that cure, alone and together, and its space
     space
-    live         what is said of a run while it goes on
+    live,        what is said of a run while it goes on, and its words
+    live_rules
     range_test   a learning rate by a range test: ``lr_find``
     evidence     the budget, and from which gain a run is sick
     network,     what is read off the graph, and off the data

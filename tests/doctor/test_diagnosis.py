@@ -21,6 +21,7 @@ from chainrule.doctor import (
     Diagnosis,
     Finding,
     examples,
+    fixes,
     registered,
 )
 from chainrule.doctor import case as cases
@@ -114,10 +115,17 @@ def test_trial_runs_have_what_the_trainer_was_given() -> None:
 # -- the same again --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
-def test_the_same_seed_gives_the_same_diagnosis_on_any_threads(engine: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "width"), [("numpy", 16), ("native", 16), ("native", 256)]
+)
+def test_the_same_seed_gives_the_same_diagnosis_on_any_threads(
+    engine: str, width: int
+) -> None:
+    """Of a network, too, whose products are shared out among threads."""
+
     def found(threads: int) -> str:
-        made, data, given = examples.example()
+        model = examples.mlp(width=width)
+        made, data, given = examples.example(model, batch_size=2 * width)
         trainer = cr.Trainer(
             made.model,
             loss=made.loss,
@@ -252,7 +260,7 @@ class Raises(nn.Module):
         ({"loss": lambda p, t: 1 / 0}, "ZeroDivisionError"),
         ({"loss": lambda p, t: p}, ""),
         ({"model": nn.Linear(3, 2)}, ""),
-        ({"model": examples.mlp().requires_grad_(False)}, ""),
+        ({"optimizer": optim.LBFGS(lr=1.0)}, "optimizer"),
     ],
 )
 def test_what_cannot_run_is_a_finding(given: dict[str, Any], word: str) -> None:
@@ -260,6 +268,28 @@ def test_what_cannot_run_is_a_finding(given: dict[str, Any], word: str) -> None:
     assert found.findings[0].code == "does-not-run"
     assert not found.healthy
     assert word in json.dumps(found.to_dict())
+
+
+def test_what_cannot_run_names_the_part_that_is_wrong() -> None:
+    (found,) = diagnose(optimizer=optim.LBFGS(lr=1.0)).findings
+    assert (found.component, found.where) == ("optimizer", "optimizer")
+    assert found.change is not None
+    assert "Adam" in found.change.after
+    (found,) = diagnose(examples.mlp().requires_grad_(False)).findings
+    assert (found.code, found.severity) == ("frozen-parameters", "sick")
+    assert found.evidence["accuracy_with_change"] > 0.9
+    (found,) = diagnose(loss=lambda p, t: 1 / 0).findings
+    assert found.component == "loss"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_loss_of_ones_own_that_rewards_distance(sign: float) -> None:
+    def loss(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
+        return sign * ((p - t) * (p - t)).clamp(max=9.0).mean()
+
+    found = diagnose(examples.mlp(2, 1), examples.waves(), loss=loss, epochs=40)
+    sick = [f.code for f in found.findings if f.severity == "sick"]
+    assert sick == ([] if sign > 0 else ["loss-of-wrong-sign"]), str(found)
 
 
 @pytest.mark.parametrize("data", [None, (np.array([["a"]]), [1]), ([[1.0]], [1, 2])])
@@ -282,20 +312,29 @@ def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "rest" in found.not_examined
 
 
-def test_ctrl_c_ends_the_fixes_and_keeps_the_findings(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("after", [0, 3])
+def test_ctrl_c_ends_the_fixes_and_keeps_what_is_known(
+    monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    def interrupted(*args: Any, **given: Any) -> Any:
-        raise KeyboardInterrupt
+    whole, count = fixes.Run.to, iter(range(1000))
 
-    found = diagnose(optimizer=optim.SGD(lr=100.0))
+    def interrupted(self: Any, share: float) -> Any:
+        if next(count) >= after:
+            raise KeyboardInterrupt
+        return whole(self, share)
+
+    model = examples.spread(examples.mlp(depth=6), 0.0003)
+    found = diagnose(model, optimizer=optim.SGD(lr=1e-4), epochs=15)
     before = codes(found)
     assert before
-    monkeypatch.setattr(cases, "run", interrupted)
-    assert found.fix() == []
+    monkeypatch.setattr(fixes.Run, "to", interrupted)
+    kept = found.fix()
     assert found.interrupted
     assert "rest" in found.not_examined
     assert codes(found) == before
+    # What the diagnosis has tried counts, though over fewer seeds.
+    assert kept
+    assert all(f.comparison.gain > 0 for f in kept)
 
 
 @pytest.mark.parametrize(

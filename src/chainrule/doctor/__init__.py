@@ -8,6 +8,11 @@
     finding      findings, changes, comparisons of scores
     setup,       copies of a Trainer's parts, trial runs of them, changes in them
     changes
+    fixes,       the search for changes that cure, alone and together, and its space
+    space
+    live,        what is said of a run while it goes on, and its words
+    live_rules
+    range_test   a learning rate by a range test: ``lr_find``
     evidence     the budget, and from which gain a run is sick
     network,     what is read off the graph, and off the data
     columns
@@ -33,6 +38,8 @@ import numpy as np
 from chainrule.doctor.case import Case
 from chainrule.doctor.diagnosis import Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
+from chainrule.doctor.live import Watch
+from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.text import _
@@ -47,8 +54,11 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "Fix",
+    "RangeTest",
     "Symptom",
+    "Watch",
     "diagnose",
+    "lr_find",
     "registered",
 ]
 

@@ -45,10 +45,10 @@ class Case(Subject):
         """The assumed seconds of one training step."""
         found = self.network
         if found is None:
-            return evidence.OVERHEAD
+            return evidence.step_seconds(self.setup.engine, 0.0)
         sizes = dict.fromkeys(("N", *found.graph.size_names), self.setup.batch_size)
         work = network.cost(found.graph, sizes) * evidence.BACKWARD
-        return work / evidence.RATE + evidence.OVERHEAD
+        return evidence.step_seconds(self.setup.engine, work)
 
     @cached_property
     def trial_steps(self) -> int:
@@ -120,8 +120,11 @@ class Case(Subject):
 
     @property
     def can_be_sick(self) -> bool:
-        """A flag: a change could better the score by what counts as sick."""
-        return self.score is None or self.score < 1 - evidence.SICK[self.metric]
+        """A flag: a change could better the score by about what counts as sick.
+
+        Half of it is enough to look: other seeds may be worse than the first.
+        """
+        return self.score is None or self.score < 1 - evidence.SICK[self.metric] / 2
 
     def score_of(self, record: Record) -> float | None:
         """Return the score of a run on the held-out rows; None without numbers."""
@@ -178,7 +181,7 @@ class Case(Subject):
         return max(found, key=lambda c: c.gain, default=None)
 
     def _compared_with(self, change: Change) -> Comparison | None:
-        key = str(change.what), change.before, change.after
+        key = change.before, change.after
         if key in self._compared:
             return self._compared[key]
         before, after = [self.score], list[float | None]()
@@ -205,7 +208,8 @@ class Case(Subject):
                 tuple(after),
                 self.baseline,
                 self.noise(before[0], after[0]),
-                self.complete,
+                # What ends without numbers does not catch up.
+                self.complete or isinstance(self.trial.error, NonFiniteError),
             )
             if not evidence.is_near(result.gain, self.metric):
                 break
@@ -216,6 +220,30 @@ class Case(Subject):
         """Return the severity that trying changes shows, and the best comparison."""
         best = self.compare(*changes)
         return severity(best), best
+
+    def judge_each(
+        self, *changes: tuple[str, Change | None]
+    ) -> tuple[str | None, Comparison | None, str | None]:
+        """Return severity and best comparison of changes, and the component it mends.
+
+        Args:
+            changes: the component that each mends, and the change; None is passed over.
+        """
+        made = {id(change): part for part, change in changes if change is not None}
+        severity, best = self.judge(*(c for __, c in changes if c is not None))
+        part = None if best is None else self._part(made, best.change, changes)
+        return severity, best, part
+
+    @staticmethod
+    def _part(
+        made: dict[int, str],
+        best: Change,
+        changes: tuple[tuple[str, Change | None], ...],
+    ) -> str | None:
+        if id(best) in made:
+            return made[id(best)]
+        # It was compared before, for another symptom.
+        return next((part for part, c in changes if c is not None and c == best), None)
 
     def explained(self, code: str) -> bool:
         """Return whether something sick was found that explains a symptom."""
@@ -365,6 +393,19 @@ class Case(Subject):
             return None
         votes = np.stack([(known[near] == c).sum(1) for c in range(known.max() + 1)], 1)
         return float((votes.argmax(1) == truth).mean())
+
+    @property
+    def behind(self) -> bool:
+        """A flag: the trial is behind the nearest neighbours by half of what is sick.
+
+        Beyond the standard error, for so many held-out rows: enough to try treatments.
+        """
+        signal = self.signal
+        if signal is None or self.trial.error is not None:
+            return False
+        lost = signal - (self.baseline if self.score is None else self.score)
+        noise = self.noise(self.score, signal)
+        return lost > max(evidence.SICK[self.metric] / 2, noise)
 
     @property
     def stalls(self) -> bool:

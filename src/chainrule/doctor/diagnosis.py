@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from chainrule.doctor import page, saving, view
 from chainrule.doctor.case import Case
-from chainrule.doctor.evidence import SEEDS
-from chainrule.doctor.finding import SEVERITIES, Comparison, Finding, Fix, mean_of
+from chainrule.doctor.evidence import SICK
+from chainrule.doctor.finding import SEVERITIES, Change, Finding, Fix
+from chainrule.doctor.fixes import Search, Spent
 from chainrule.doctor.registry import HELPED, Symptom
 from chainrule.text import _, numbers, translated
+from chainrule.util.validation import maybe, whole
 
-#: A change that gains less than this share of the best gain does not cure; and a cause
-#: gains at least this share of what a consequence's own change gains.
-PARTLY, AS_MUCH = 0.5, 0.8
+#: A cause gains at least this share of what a consequence's own change gains.
+AS_MUCH = 0.9
 
 
 @dataclass
@@ -32,7 +33,10 @@ class Diagnosis:
             :mod:`chainrule.doctor.evidence`.
         seed: of the Trainer.
         interrupted: whether Ctrl-C ended it early: the findings until then are kept.
-        fixes: what :meth:`fix` has tried, the best first.
+        fixes: what :meth:`fix` has found to help, the best first.
+        search: what that has cost, in steps and seconds; None before.
+        in_file: returns changes as a diff of the file that describes the run, or None
+            where the file cannot say one of them. None: there is no file.
         case: what was examined; None of a diagnosis from a file.
         record: of a diagnosis from a file: program, graph, data, probes, versions.
     """
@@ -45,6 +49,10 @@ class Diagnosis:
     seed: int
     interrupted: bool = False
     fixes: list[Fix] = field(default_factory=list[Fix])
+    search: Spent | None = None
+    in_file: Callable[[Sequence[Change]], str | None] | None = field(
+        default=None, repr=False
+    )
     case: Case | None = field(default=None, repr=False)
     record: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
@@ -53,56 +61,47 @@ class Diagnosis:
         """A flag: nothing was found that is sick."""
         return not any(f.severity == "sick" for f in self.findings)
 
-    def fix(self) -> list[Fix]:
-        """Try the findings' changes, one at a time, on copies, over several seeds.
+    def fix(self, *, steps: int | None = None) -> list[Fix]:
+        """Search for changes that cure, alone and together, on copies.
 
-        The user's Trainer is not touched. Scores are those of held-out rows after as
-        many steps with and without the change. Ctrl-C ends it with what was tried.
+        The findings' changes, and the remedies that textbooks name first, are trained
+        by successive halving, see :mod:`chainrule.doctor.fixes`; what is best is
+        measured over several seeds, beside the setup as it is. The user's Trainer is
+        not touched. Scores are those of held-out rows. Ctrl-C ends it with what was
+        tried.
+
+        Args:
+            steps: the largest number of training steps of the search; None: those of
+                three times the diagnosis's budget. Measuring over seeds comes on top.
 
         Returns:
-            The fixes, the best first; empty where no finding has a change.
+            The fixes that help, the best first; ``search`` has what they cost. Empty
+            where nothing was found that costs learning, or no change helps.
 
         Raises:
-            ArgumentError: of a diagnosis from a file, which has no model.
+            ArgumentError: ``steps`` is no positive number, or the diagnosis is from a
+                file, which has no model.
         """
+        limit = maybe(whole)("steps", steps)
         case = self.case
         if case is None:
             raise saving.without_case()
-        self.fixes = []
-        if case.refused is not None:
+        self.fixes, self.search = [], None
+        ill = [f for f in self.findings if f.severity != "note"]
+        if case.refused is not None or not ill:
             return []
+        search = Search(case, ill, limit)
         try:
-            self._try_all(case)
+            search.run()
         except KeyboardInterrupt:
             self.interrupted = True
             self.not_examined["rest"] = _("it was interrupted")
-        self.fixes.sort(key=lambda f: -f.comparison.gain)
+        self.search, self.fixes = search.spent, search.fixes()
+        if self.in_file is not None:
+            self.fixes = [
+                replace(f, file_diff=self.in_file(f.changes) or "") for f in self.fixes
+            ]
         return self.fixes
-
-    def _try_all(self, case: Case) -> None:
-        tried: set[str] = set()
-        for found in self.findings:
-            change = found.change
-            if change is None or change.diff in tried:
-                continue
-            tried.add(change.diff)
-            before, after, steps = list[Any](), list[Any](), 0
-            for seed in range(SEEDS):
-                before.append(case.run_scored(case.prepared(seed=seed)))
-                setup = case.prepared(change, seed=seed)
-                steps = setup.steps
-                after.append(case.run_scored(setup))
-            noise = case.noise(mean_of(tuple(before)), mean_of(tuple(after)))
-            compared = Comparison(
-                change,
-                case.metric,
-                tuple(before),
-                tuple(after),
-                case.baseline,
-                noise,
-                case.complete,
-            )
-            self.fixes.append(Fix(found.code, compared, steps))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as data for JSON; None for what is no number."""
@@ -111,6 +110,7 @@ class Diagnosis:
             "seconds": self.seconds,
             "findings": [f.to_dict() for f in self.findings],
             "fixes": [f.to_dict() for f in self.fixes],
+            "search": None if self.search is None else self.search.to_dict(),
             "examined": {k: translated(v) for k, v in self.examined.items()},
             "not_examined": {k: translated(v) for k, v in self.not_examined.items()},
             "seed": self.seed,
@@ -157,17 +157,19 @@ class Diagnosis:
 
 
 def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Finding]:
-    """Return findings with the likeliest cause first, consequences below their cause.
+    """Return findings with the likeliest causes first, consequences below their cause.
+
+    Sick causes, one of which may be enough to mend, stand above all consequences.
 
     A finding explains another if its symptom says so, it is no less severe, and its
     change gains about as much. Causes come by severity, confidence, and what their
-    change gained. A change that gains less than half of what another one gains does not
-    cure: its finding is a risk.
+    change gained. What a change leaves behind another one by as much as counts as sick,
+    it does not cure: its finding is a risk. So is a consequence that a cause explains.
     """
     best = max(map(_gain, findings), default=0.0)
     findings = [
         replace(f, severity="risk", confidence=HELPED)
-        if f.severity == "sick" and f.confidence < 1 and 0 < _gain(f) < PARTLY * best
+        if f.severity == "sick" and f.confidence < 1 and _leaves_sick(f, best)
         else f
         for f in findings
     ]
@@ -198,23 +200,36 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
         ]
         if causes:
             cause[f.code] = (nearest or causes)[0].code
-    placed: list[Finding] = []
+    roots = [f for f in order if f.code not in cause]
+    first = [f for f in roots if f.severity == "sick"]
+    placed: list[Finding] = list(first)
 
-    def place(f: Finding) -> None:
-        placed.append(f)
+    def place_below(f: Finding) -> None:
         for other in order:
             if cause.get(other.code) == f.code:
-                place(replace(other, consequence_of=f.code))
+                level = "risk" if other.severity == "sick" else other.severity
+                placed.append(replace(other, severity=level, consequence_of=f.code))
+                place_below(other)
 
-    for f in order:
-        if f.code not in cause:
-            place(f)
+    for f in first:
+        place_below(f)
+    for f in roots[len(first) :]:
+        placed.append(f)
+        place_below(f)
     return placed
 
 
 def _gain(finding: Finding) -> float:
     """Return what the change of a finding gained; 0 where it was not tried."""
     return 0.0 if finding.comparison is None else finding.comparison.gain
+
+
+def _leaves_sick(finding: Finding, best: float) -> bool:
+    """Return whether a change was tried, and leaves the run far behind the best one."""
+    compared = finding.comparison
+    if compared is None:
+        return False
+    return compared.gain < best - SICK[compared.metric]
 
 
 def _leads_to(code: str, consequence: str, cause: Mapping[str, str]) -> bool:

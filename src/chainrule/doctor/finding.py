@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.doctor import labels
-from chainrule.doctor.setup import Setup
 from chainrule.text import _, translated
 from chainrule.text.numbers import number, percent
 
@@ -39,15 +38,20 @@ class Change:
     Attributes:
         what: what is done, in words.
         before, after: the code that is replaced, and what replaces it; "" for nothing.
-        apply: makes the change in a copy of the setup.
+        apply: makes the change in a copy of the setup, which it is given.
         times: how many times as many steps it asks for.
+        slots: what it decides on: two changes with a slot in common exclude each other.
+        settings: what a run file says instead: values by section and key, or whole
+            sections; None where a run file has no word for it.
     """
 
     what: str
     before: str
     after: str
-    apply: Callable[[Setup], None] = field(repr=False, compare=False)
+    apply: Callable[[Any], None] = field(repr=False, compare=False)
     times: int = 1
+    slots: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] | None = None
 
     @property
     def diff(self) -> str:
@@ -166,23 +170,34 @@ class Finding:
 
 @dataclass(frozen=True)
 class Fix:
-    """A change that was tried on copies, over several seeds.
+    """Changes that were tried on copies together, over several seeds.
 
     Attributes:
-        finding: the code of what it is to cure.
+        finding: the code of what they are to cure; "" for what no finding proposed.
+        changes: what is made otherwise, in this order.
         comparison: the scores on held-out rows.
         steps: the training steps of one run.
+        file_diff: the changes as a diff of the run file; "" where there is none, or
+            where it cannot say one of them.
     """
 
     finding: str
+    changes: tuple[Change, ...]
     comparison: Comparison
     steps: int
+    file_diff: str = ""
+
+    @property
+    def diff(self) -> str:
+        """The changes as a diff: of the run file, else of constructor arguments."""
+        return self.file_diff or "\n".join(change.diff for change in self.changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fix as data for JSON."""
         c = self.comparison
         return {
-            "changes": [c.change.diff],
+            "changes": [change.diff for change in self.changes],
+            "diff": self.diff,
             "before": mean_of(c.before),
             "after": mean_of(c.after),
             "tried": len(c.after),

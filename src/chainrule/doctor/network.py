@@ -58,6 +58,14 @@ def kind_of(node: Node | None) -> str:
     return node.primitive.name
 
 
+def _own(path: str, node: Node | None) -> Node | None:
+    """Return a node if a module made it, and did not merely hand it on."""
+    if node is None or not path:
+        return node
+    inside = node.scope == path or node.scope.startswith(f"{path}.")
+    return node if inside else None
+
+
 def _is_zero(value: Value) -> bool:
     """Return whether a value is 0 everywhere, as the graph says."""
     node = value.node
@@ -74,7 +82,8 @@ class Layer:
 
     Attributes:
         path: the module.
-        kind: what computed its output: see :func:`kind_of`.
+        kind: what computed its output: see :func:`kind_of`; "" where it hands on what
+            another module gave, as dropout does in prediction.
         simple: whether the module has neither parameters nor modules inside.
         parameters: whether it has parameters of its own.
     """
@@ -144,7 +153,7 @@ def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:
     layers = [
         Layer(
             h.path,
-            kind_of(maker(h.output.value)),
+            kind_of(_own(h.path, maker(h.output.value))),
             not any(modules[h.path].named_children())
             and not any(modules[h.path].named_tensors())
             and not _is_weighted(modules[h.path]),
@@ -244,3 +253,11 @@ def twice(graph: Graph) -> tuple[Node, Node] | None:
         if kind_of(before) == (SIGMOID if binary else SOFTMAX):
             return node, before
     return None
+
+
+def dead_share(outputs: Array) -> float:
+    """Return the share of units, or of channels, that are 0 for all rows."""
+    if outputs.ndim > 2:
+        outputs = np.moveaxis(outputs, 1, -1)
+        outputs = outputs.reshape(-1, outputs.shape[-1])
+    return float((outputs <= 0).all(0).mean())

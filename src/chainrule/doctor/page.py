@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.doctor import labels
-from chainrule.doctor.finding import Change, Comparison, Finding, mean_of, shown
+from chainrule.doctor.finding import Comparison, Finding, mean_of, shown
 from chainrule.doctor.view import (
     Diagnosis,
+    cost,
     depths,
     headline,
     severity,
@@ -56,11 +57,11 @@ def _pairs(heading: str, rows: Iterable[tuple[str, str]]) -> str:
     return f'<table class="pairs">{head}<tbody>{lines}</tbody></table>'
 
 
-def _diff(change: Change) -> str:
-    """Return a change as lines that are taken away and lines that are added."""
+def _diff(diff: str) -> str:
+    """Return a diff as lines that are taken away, lines that are added, and others."""
     lines: list[str] = []
-    for line in change.diff.splitlines():
-        kind = "del" if line.startswith("-") else "ins"
+    for line in diff.splitlines():
+        kind = {"-": "del", "+": "ins"}.get(line[:1], "span")
         lines.append(f"<{kind}>{escape(visible(line))}</{kind}>")
     return f'<div class="diff">{"".join(lines)}</div>'
 
@@ -116,7 +117,7 @@ def _finding(finding: Finding, depth: int) -> str:
     parts.append(views.paragraph(f"{tr('cause:')} {translated(finding.cause)}"))
     parts.append(views.paragraph(f"{tr('fix:')} {translated(finding.advice)}"))
     if finding.change is not None:
-        parts.append(_diff(finding.change))
+        parts.append(_diff(finding.change.diff))
     source = f"{tr('source:')} {translated(finding.reference)}"
     sure = tr("confidence {share}", share=percent(finding.confidence, 0))
     parts.append(views.paragraph(f"{source} · {sure}", "note"))
@@ -131,11 +132,13 @@ def html(diagnosis: Diagnosis) -> str:
     found = diagnosis.findings
     parts = [f"<style>{STYLE}</style><p><b>{escape(headline(diagnosis))}</b></p>"]
     parts += map(_finding, found, depths(found))
-    if diagnosis.fixes:
+    if diagnosis.search is not None:
         parts.append(f"<h4>{escape(tr('Tried on copies (the best first):'))}</h4>")
         for fix in diagnosis.fixes:
             parts.append(views.paragraph(tried(fix)))
-            parts.append(_scores(fix.comparison) + _diff(fix.comparison.change))
+            parts.append(_scores(fix.comparison) + _diff(fix.diff))
+        told = [] if diagnosis.fixes else [tr("no change helps")]
+        parts += [views.paragraph(t) for t in (*told, cost(diagnosis.search))]
     for heading, what in (
         (tr("Looked at"), diagnosis.examined),
         (tr("Not looked at"), diagnosis.not_examined),

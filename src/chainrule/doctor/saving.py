@@ -26,6 +26,7 @@ from chainrule.doctor.finding import (
     Finding,
     Fix,
 )
+from chainrule.doctor.fixes import Spent
 from chainrule.doctor.setup import Setup
 from chainrule.errors import ArgumentError, DataError
 from chainrule.text import _, numbers, translated
@@ -64,7 +65,7 @@ def write(diagnosis: Diagnosis, path: Path) -> None:
         for plain, finding in zip(document["findings"], diagnosis.findings)
     ]
     document["fixes"] = [
-        plain | {"comparison": _compared(fix.comparison)}
+        plain | _tried(fix)
         for plain, fix in zip(document["fixes"], diagnosis.fixes)
     ]
     document["versions"] = {
@@ -86,6 +87,15 @@ def _kept(finding: Finding) -> dict[str, Any]:
         "change": change,
         "comparison": None if compared is None else _compared(compared),
         "curves": {k: [*map(float, v)] for k, v in finding.curves.items()},
+    }
+
+
+def _tried(fix: Fix) -> dict[str, Any]:
+    """Return what a fix has beside what is shown of it, as JSON data."""
+    return {
+        "parts": [_changed(change) for change in fix.changes],
+        "comparison": _compared(fix.comparison),
+        "file_diff": fix.file_diff,
     }
 
 
@@ -196,11 +206,14 @@ def _arguments(document: Mapping[str, Any]) -> dict[str, Any]:
         "fixes": [
             Fix(
                 str(fix["finding"]),
+                tuple(_change(kept) for kept in fix["parts"]),
                 _comparison(fix["comparison"]),
                 int(fix["steps"]),
+                str(fix["file_diff"]),
             )
             for fix in document["fixes"]
         ],
+        "search": None if document["search"] is None else _spent(document["search"]),
         "record": {k: document[k] for k in RECORD if k in document},
     }
 
@@ -256,6 +269,11 @@ def _comparison(kept: Mapping[str, Any]) -> Comparison:
         float(kept["noise"]),
         bool(kept["complete"]),
     )
+
+
+def _spent(kept: Mapping[str, Any]) -> Spent:
+    counts = (int(kept[k]) for k in ("steps", "runs", "whole"))
+    return Spent(*counts, float(kept["seconds"]), int(kept["limit"]))
 
 
 def _cannot_apply(setup: Setup) -> None:

@@ -12,6 +12,7 @@ from chainrule.data.adapter import as_data, kinds
 from chainrule.doctor import evidence, network
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
+from chainrule.doctor.finding import Comparison
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.errors import ChainruleError
 from chainrule.graph.node import Array, Node
@@ -165,6 +166,11 @@ class Subject:
             y = y.reshape(len(y), -1)
             return (y[:, 0] > 0.5).astype(np.int64) if y.shape[1] == 1 else None
         return y.argmax(1) if y.ndim == 2 else y.astype(np.int64)
+
+    @property
+    def compared(self) -> list[Comparison]:
+        """The comparisons of changes that were made until now."""
+        return list(self._compared.values())
 
     # -- the network -------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.doctor import labels
 from chainrule.doctor.finding import Finding, Fix, shown
+from chainrule.doctor.fixes import Spent
 from chainrule.html import views
 from chainrule.text import tr, translated
 from chainrule.text.numbers import number, percent
@@ -28,6 +29,7 @@ class Diagnosis(Protocol):
     not_examined: dict[str, str]
     interrupted: bool
     fixes: list[Fix]
+    search: Spent | None
 
 
 def headline(diagnosis: Diagnosis) -> str:
@@ -150,11 +152,26 @@ def tried(fix: Fix) -> str:
     )
 
 
-def _fixes(fixes: list[Fix]) -> Iterator[str]:
+def cost(search: Spent) -> str:
+    """Return what a search of fixes has cost."""
+    return tr(
+        "{runs} sets of changes, {whole} of them to the end; {steps:,} training steps, "
+        "{seconds} s",
+        runs=search.runs,
+        whole=search.whole,
+        steps=search.steps,
+        seconds=number(search.seconds, 2),
+    )
+
+
+def _fixes(fixes: list[Fix], search: Spent) -> Iterator[str]:
     yield tr("Tried on copies (the best first):")
     for fix in fixes:
         yield f"  {tried(fix)}"
-        yield from (f"    {line}" for line in fix.comparison.change.diff.splitlines())
+        yield from (f"    {line}" for line in fix.diff.splitlines())
+    if not fixes:
+        yield "  " + tr("no change helps")
+    yield "  " + cost(search)
 
 
 def text(diagnosis: Diagnosis) -> str:
@@ -163,8 +180,8 @@ def text(diagnosis: Diagnosis) -> str:
     findings = diagnosis.findings
     for finding, depth in zip(findings, depths(findings)):
         lines += ["", *_entry(finding, depth)]
-    if diagnosis.fixes:
-        lines += ["", *_fixes(diagnosis.fixes)]
+    if diagnosis.search is not None:
+        lines += ["", *_fixes(diagnosis.fixes, diagnosis.search)]
     for heading, parts in (
         (tr("Looked at:"), diagnosis.examined),
         (tr("Not looked at:"), diagnosis.not_examined),

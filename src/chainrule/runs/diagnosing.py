@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from chainrule import recipes
 from chainrule.doctor import Diagnosis, diagnose
 from chainrule.errors import ArgumentError
-from chainrule.runs.file import load
+from chainrule.runs import fixing
+from chainrule.runs.file import RunFile, load
 from chainrule.runs.recipe import FromRecipe
 from chainrule.runs.session import Origin
 from chainrule.runs.trained import Trained
@@ -40,7 +42,7 @@ def diagnosed(
     trainer = origin.trainer(parts)
     parts = parts.for_loss(trainer.loss)
     plan = origin.fit_options(parts.train)
-    return diagnose(
+    diagnosis = diagnose(
         trainer,
         parts.train,
         validation=getattr(parts, origin.validation_part),
@@ -48,6 +50,9 @@ def diagnosed(
         batch_size=plan["batch_size"],
         seconds=seconds,
     )
+    if isinstance(origin, RunFile):
+        diagnosis.in_file = partial(fixing.diff, origin)
+    return diagnosis
 
 
 def _origin(target: str) -> Origin:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import as_data
 from chainrule.graph.node import Array
 from chainrule.text import _
@@ -21,6 +22,7 @@ from chainrule.training.programs import Programs
 from chainrule.training.state import Plan, RunState
 from chainrule.util import processes
 from chainrule.util.processes import is_writer
+from chainrule.util.validation import truth
 
 
 class Supervised(Loop):
@@ -124,3 +126,20 @@ class Supervised(Loop):
                     row[f"validation_{key}"] = value
         row["lr"] = trainer.optimizer.schedule(trainer.optimizer.steps - 1)
         return row | {"seconds": self.state.seconds}
+
+
+def watched(
+    doctor: Any, data: Dataset | Stream, callbacks: Any
+) -> tuple[Any, list[Any]]:
+    """Return a run's callbacks, with the doctor's where it watches, and its findings.
+
+    Raises:
+        ArgumentError: ``doctor`` is no truth value; callbacks that are none.
+    """
+    if not truth("doctor", doctor):
+        return callbacks, []
+    from chainrule.doctor.live import Watch  # which few runs need
+
+    x = data.x if isinstance(data, Dataset) else None
+    watch = Watch(rows=x if isinstance(x, Column) else None)
+    return [*as_callbacks(callbacks), watch], watch.findings

@@ -52,15 +52,24 @@ def vanishing_gradient(case: Case) -> Found | None:
     if case.network.end_kind in SQUASHING:
         squashing = squashing[:-1]
     what = _("ReLU in place of {n} squashing activations", n=len(squashing))
-    made = [changes.activation(case.setup, squashing, nn.ReLU, what)]
+    other = changes.activation(case.setup, squashing, nn.ReLU, what)
     relu = bool(case.network.activations(RELU))
-    made.append(changes.variance(case.setup, relu=relu))
+    variance = changes.variance(case.setup, relu=relu)
     if case.explained("vanishing-gradient"):
-        return Found("risk", norms[0][0], evidence, made[0] or made[1], curves=curves)
-    severity, best = case.judge(*(c for c in made if c is not None))
+        return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
+    severity, best, part = case.judge_each(
+        ("activation", other), ("initialisation", variance)
+    )
     if severity is None:
-        return Found("risk", norms[0][0], evidence, made[0] or made[1], curves=curves)
-    return Found(severity, norms[0][0], evidence, comparison=best, curves=curves)
+        return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
+    return Found(
+        severity,
+        norms[0][0],
+        evidence,
+        comparison=best,
+        component=part,
+        curves=curves,
+    )
 
 
 @vanishing_gradient.sick
@@ -70,4 +79,4 @@ def sick_example() -> examples.Made:
 
 @vanishing_gradient.healthy
 def healthy_example() -> examples.Made:
-    return examples.example(examples.mlp(depth=2, act=nn.Sigmoid), lr=0.05)
+    return examples.example(examples.mlp(depth=2, act=nn.Sigmoid), lr=0.05, epochs=80)

@@ -33,7 +33,6 @@ from chainrule.explanation.signs import COUNT, ONE_HOT
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import Shape, SymbolicDim
-from chainrule.nn.picture.attention import VIEWS
 from chainrule.notation.arithmetic import ALL_COLUMNS, COLUMNS, MATRIX
 from chainrule.notation.expressions import (
     Atom,

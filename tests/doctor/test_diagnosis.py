@@ -27,6 +27,7 @@ from chainrule.doctor import (
 from chainrule.doctor import case as cases
 from chainrule.doctor.diagnosis import ranked
 from chainrule.doctor.setup import Setup
+from chainrule.doctor.subject import SCORED
 from chainrule.errors import ArgumentError
 from chainrule.text.languages import language
 
@@ -205,6 +206,13 @@ def test_a_model_that_cannot_be_copied_is_refused() -> None:
     with pytest.raises(ArgumentError, match="cannot copy the Trainer") as caught:
         diagnose(_Locked())
     assert "lock" in str(caught.value)
+
+
+def test_trial_runs_look_at_as_many_held_out_rows_as_a_score() -> None:
+    trainer, rows, given = examples.example(validation=cr.data.moons(3000, seed=1))
+    case = cases.Case(trainer, rows, **given)
+    assert len(case.prepared().held_out) == SCORED
+    assert len(case.setup.held_out) == 3000
 
 
 def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:
@@ -417,6 +425,20 @@ def test_a_consequence_of_a_consequence_stands_below_it() -> None:
     )
     assert [f.code for f in order] == [*reversed(codes)]
     assert [f.consequence_of for f in order] == [None, codes[2], codes[1]]
+
+
+def test_causes_stand_above_consequences_which_are_no_causes() -> None:
+    codes = ("learning-rate-too-large", "batch-too-small", "exploding-gradient")
+    order = ranked([finding(code, 0.5) for code in reversed(codes)], registered())
+    assert [f.code for f in order] == [*codes]
+    assert [f.severity for f in order] == ["sick", "sick", "risk"]
+    assert [f.consequence_of for f in order] == [None, None, codes[0]]
+
+
+@pytest.mark.parametrize(("gain", "severity"), [(0.45, "sick"), (0.3, "risk")])
+def test_what_leaves_a_run_far_behind_does_not_cure(gain: float, severity: str) -> None:
+    best, other = finding("batch-too-small", 0.5), finding("one-class", gain)
+    assert [f.severity for f in ranked([best, other], registered())][1] == severity
 
 
 def test_json_html_and_text(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ class Case(Subject):
         """Return a copy with changes, for a trial run of at most so many steps."""
         setup = self.setup.copy()
         setup.train = self.part or setup.train
+        if len(setup.held_out) > SCORED:
+            setup.held_out = setup.held_out.take(SCORED)
         setup.batch_size = min(setup.batch_size, len(setup.train))
         setup.seed = setup.seed + seed
         for change in changes:

@@ -46,6 +46,12 @@ EVIDENCE = {
         "share of validation rows that are training rows"
     ),
     "share_of_training_rows_repeated": _("share of training rows that repeat one"),
+    "share_of_training_rows_neighbours_contradict": _(
+        "share of training rows that their neighbours contradict"
+    ),
+    "share_of_held_out_rows_neighbours_contradict": _(
+        "share of held-out rows that their neighbours contradict"
+    ),
     "non_finite_numbers_of_x": _("numbers of x that are not finite"),
     "non_finite_numbers_of_y": _("numbers of y that are not finite"),
     "rows_of_x_with_one": _("rows of x with one"),
@@ -121,6 +127,8 @@ EVIDENCE = {
     "grad_norm_of_last_weights": _("‖∂L/∂W‖ of the last weights"),
     "grad_norm_ratio": _("their ratio"),
     # the plan
+    "parameters": _("parameters"),
+    "frozen_parameters": _("frozen parameters"),
     "updates": _("updates of the run"),
     "updates_per_epoch": _("updates an epoch"),
     "batch_size": _("batch size"),
@@ -158,6 +166,8 @@ PARTS = {
     "one_batch": _("one batch"),
     "signal": _("signal"),
     "changes": _("changes"),
+    "loss": _("loss"),
+    "units": _("units"),
     "rest": _("the rest"),
 }
 #: What may be wrong.

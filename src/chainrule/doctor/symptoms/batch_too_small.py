@@ -38,7 +38,7 @@ def batch_too_small(case: Case) -> Found | None:
     severity, best = case.judge(change)
     if severity is None:
         return None
-    evidence = {"batch size": setup.batch_size, "rows": len(setup.train)}
+    evidence = {"batch_size": setup.batch_size, "rows": len(setup.train)}
     return Found(severity, "batch_size", evidence, comparison=best)
 
 

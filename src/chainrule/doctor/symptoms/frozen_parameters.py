@@ -42,7 +42,7 @@ def frozen_parameters(case: Case) -> Found | None:
         severity, best = case.judge(change)
     if severity is None and not every:
         return None
-    evidence = {"frozen parameters": len(frozen), "parameters": len(known)}
+    evidence = {"frozen_parameters": len(frozen), "parameters": len(known)}
     where = ", ".join(frozen[:3])
     if every:
         return Found("sick", where, evidence, change, best, confidence=1.0)

@@ -63,9 +63,9 @@ def loss_of_wrong_sign(case: Case) -> Found | None:
     if severity is None:
         return None
     evidence = {
-        "loss at the first step": trial.loss_at_start(),
-        "loss at the end": trial.loss_at_end(),
-        "accuracy of guessing": chance,
+        "loss_at_first_step": trial.loss_at_start(),
+        "loss_at_end": trial.loss_at_end(),
+        "accuracy_of_constant_answer": chance,
     }
     curves = {"loss": trial.losses.tolist()}
     return Found(severity, "loss", evidence, comparison=best, curves=curves)

@@ -59,16 +59,14 @@ def wrong_labels(case: Case) -> Found | None:
     if own.mean() - within.mean() < GAP + errors or not case.can_be_sick:
         return None
     evidence = {
-        "share of training rows that neighbours contradict": float(own.mean()),
-        "share of held-out rows that held-out neighbours contradict": float(
-            within.mean()
-        ),
+        "share_of_training_rows_neighbours_contradict": float(own.mean()),
+        "share_of_held_out_rows_neighbours_contradict": float(within.mean()),
     }
     severity, best = case.judge(_edited())
     if severity is None and case.signal is not None:
         apart = case.signal - case.baseline
         if apart < 0.25 * (1 - within.mean() - case.baseline):
-            evidence["accuracy of training neighbours for them"] = case.signal
+            evidence["accuracy_of_neighbours"] = case.signal
             return Found("sick", "y", evidence, confidence=0.9)
     if severity is None:
         return None

@@ -118,7 +118,7 @@ ASKED: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     ),
     "nothing to train": (
         lambda: {"model": examples.mlp().requires_grad_(False)},
-        "does-not-run",
+        "frozen-parameters",
     ),
     "a step of no length": (lambda: {"optimizer": optim.SGD(lr=1e-30)}, ""),
 }

@@ -95,6 +95,8 @@ def _far(case: Case) -> bool:
     columns = case.columns
     if columns is None or columns.rows.shape[1] == 0:
         return False
+    if case.setup.held_out.x.shape[1:] != case.train.x.shape[1:]:
+        return False  # what the one part has, the other cannot be scaled by
     spread = columns.deviations[columns.deviations > 0]
     if not len(spread) or not np.isfinite(spread).all():
         return False

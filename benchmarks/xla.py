@@ -37,15 +37,6 @@ WORKLOADS: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 
 
-class Training(ours.Training):
-    """Our program on the engine ``xla``, its data on the device."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__(job, "", None, engine="xla")
-        self.x = self.program.put("train", "x", self.x)  # type: ignore[assignment]
-        self.y = self.program.put("train", "y", self.y)  # type: ignore[assignment]
-
-
 def job_of(name: str, turn: int) -> Job:
     """A workload with random data of its kind, and random weights."""
     work, rng = replace(ALL[name], turn=turn), np.random.default_rng(0)
@@ -70,7 +61,7 @@ def compare(name: str, rounds: int) -> dict[str, Any]:
     """Time both sides of a workload in turns; JAX's fastest variant counts."""
     turn, variants = WORKLOADS[name]
     job = job_of(name, turn)
-    mine = Training(job)
+    mine = ours.Training(job, "xla", None)
     peers = {v: theirs.Training(job, v, 1, norms=True) for v in variants}
     first = np.asarray(mine.run(job.order(0)), np.float64)
     gaps = {

@@ -28,7 +28,12 @@ def added_up(x: Array, axes: tuple[int, ...], out: Array | None = None) -> Any:
         axes: those to sum over.
         out: where the sums go.
     """
-    if x.size <= CHAIN or _at_once(x, axes) or x.dtype.kind != "f" or _pairwise(x, axes):
+    if (
+        x.size <= CHAIN
+        or _at_once(x, axes)
+        or x.dtype.kind != "f"
+        or _pairwise(x, axes)
+    ):
         return np.add.reduce(x, axes, x.dtype, out)
     kept = [n for a, n in enumerate(x.shape) if a not in axes]
     run = _run(x, axes)

@@ -36,6 +36,8 @@ ROWS = 8
 #: Terms of a float that a sum adds up one after the other, at most, and so many such
 #: sums; of theirs as many as there are.
 CHAIN = 64
+#: Products that a chain of fused multiply-adds adds up, at most.
+PRODUCTS = 256
 
 
 def lanes_for(length: int, *, neighbours: bool) -> int:

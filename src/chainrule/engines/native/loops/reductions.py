@@ -87,7 +87,7 @@ class Reduction:
         Its arguments: the pointers of the result and of each operand, the numbers,
         begin and end of the outermost loop.
         """
-        kept, reduced = len(self.kept[0]), len(self.reduced[0])
+        kept = len(self.kept[0])
         size, beside = self.kept[0][-1]
         inner = [mine[-1][1] for mine in self.reduced]
         across = [mine[-1][1] for mine in self.kept[1:]]

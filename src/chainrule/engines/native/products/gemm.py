@@ -6,12 +6,12 @@ before it is read again; where rows of B or columns of A are far apart, the line
 panel fall into the same few sets of the cache and push each other out. So
 
     for panel of columns:
-        for block of CHAIN values of k:        the panel's block stays in the cache
+        for block of PRODUCTS values of k:        the panel's block stays in the cache
             pack B's block                     if its rows are far apart
             for block of rows:                 pack A's, if its columns are
                 tile kernel                    adds its chains to C
 
-A sum is one of chains of ``CHAIN`` terms, in their order, whatever is packed and
+A sum is one of chains of ``PRODUCTS`` terms, in their order, whatever is packed and
 whoever computes it. One chain would be worse: of a million terms of one sign it has an
 error of thousands of units in the last place, where chains of 256 have tens.
 """
@@ -26,15 +26,13 @@ from llvmlite import ir
 
 from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops.kernels import Operand, advance, for_loop, times
+from chainrule.engines.native.loops.lines import PRODUCTS
 from chainrule.engines.native.math.scalar import I64, POINTER
 from chainrule.engines.native.products.epilogue import Epilogue, emit_epilogue
 from chainrule.engines.native.products.matmul import Edge, choose_tile, emit_matmul
 from chainrule.engines.native.target import host_target
 from chainrule.engines.schedule.machine import CACHE
 from chainrule.graph.types import Dim, DType, resolve
-
-#: Terms of a chain of fused multiply-adds: part of the result, and a block of k.
-CHAIN = 256
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def emit_chains(
     *,
     accumulate: bool = False,
 ) -> None:
-    """Emit a matrix product, or its addition to C, as chains of ``CHAIN`` terms.
+    """Emit a matrix product, or its addition to C, as chains of ``PRODUCTS`` terms.
 
     Args:
         builder: where it goes.
@@ -137,7 +135,7 @@ def emit_chains(
     """
     emit, dims = builder.b, builder.code.dim
     (depth,) = resolve((m.depth,), builder.code.largest)
-    if depth <= CHAIN:
+    if depth <= PRODUCTS:
         function, late = kernel(builder, m, accumulate=accumulate)
         emit.call(function, [*pointers, *bounds, *late])
         return
@@ -145,19 +143,19 @@ def emit_chains(
     total = dims(m.depth)
 
     def block(j: Any, *, accumulate: bool) -> None:
-        first = emit.mul(j, I64(CHAIN))
+        first = emit.mul(j, I64(PRODUCTS))
         left = emit.sub(total, first)
-        short = emit.icmp_signed("<", left, I64(CHAIN))
+        short = emit.icmp_signed("<", left, I64(PRODUCTS))
         function, late = kernel(builder, m, late_depth=True, accumulate=accumulate)
         there = [
             advance(emit, at, m.dtype, times(emit, first, dims(step)))
             for at, step in ((a, m.a_k), (b, m.b_k))
         ]
-        k = emit.select(short, left, I64(CHAIN))
+        k = emit.select(short, left, I64(PRODUCTS))
         emit.call(function, [*there, c, *bounds, k, *late])
 
     block(I64(0), accumulate=accumulate)
-    count = emit.sdiv(emit.add(total, I64(CHAIN - 1)), I64(CHAIN))
+    count = emit.sdiv(emit.add(total, I64(PRODUCTS - 1)), I64(PRODUCTS))
     with for_loop(emit, I64(1), count, "chain") as j:
         block(j, accumulate=True)
 
@@ -183,7 +181,7 @@ class Product:
             and self.a_k * self.itemsize >= CACHE.far_bytes
             and self.columns >= CACHE.columns
         )
-        self.blocks = self.depth > CHAIN or self.packs_a or self.packs_b
+        self.blocks = self.depth > PRODUCTS or self.packs_a or self.packs_b
 
     def call(
         self, a: Any, b: Any, c: Any, low: Any, high: Any, left: Any, right: Any
@@ -209,7 +207,7 @@ class Product:
     def _panel(self, a: Any, b: Any, c: Any, low: Any, high: Any, width: Any) -> None:
         """Emit some rows of one panel of a matrix product, by blocks of k."""
         builder, emit, m = self.builder, self.builder.b, self.m
-        depth, dtype = CHAIN, m.dtype
+        depth, dtype = PRODUCTS, m.dtype
         room_b = depth * CACHE.columns * self.itemsize if self.packs_b else 0
         room_a = depth * CACHE.rows * self.itemsize if self.packs_a else 0
         memory = None

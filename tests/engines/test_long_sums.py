@@ -17,9 +17,9 @@ import chainrule as cr
 from chainrule import nn
 from tests.ways import WAYS
 
-#: Units in the last place of the largest result: BLAS and XLA have chains of their own
-#: for matrices by vectors, of up to 50. One chain of all terms has 200 and more.
-ULPS = 64
+#: Units in the last place of the largest result. One chain of all terms has 30 to 300;
+#: BLAS and XLA have long ones themselves for matrices by vectors.
+ULPS = {"by a vector": 64, "products": 24, "batches": 24}
 ROWS = 120_000
 
 
@@ -43,6 +43,7 @@ SUMS: dict[str, Callable[[cr.Tensor], Any]] = {
     "all": lambda x: x.sum(),
     "with gaps": lambda x: x[:, :3].sum(),
     "two axes": lambda x: x.reshape(-1, 2, 4).sum((0, 2)),
+    "short axes": lambda x: x.reshape(60, 50, 40, 8).sum((0, 1, 2)),
     "pairs": lambda x: x.reshape(-1, 4, 2).sum((0, 2)),
     "variance": lambda x: x.var(0),
     "exponentials": lambda x: x.exp().sum(0),
@@ -63,7 +64,7 @@ def check(way: str, name: str, rng: np.random.Generator) -> None:
     wanted = SUMS[name](cr.tensor(x.astype(np.float32).astype(np.float64))).numpy()
     assert found.dtype == np.float32
     error = np.abs(found - wanted).max() / np.spacing(np.float32(np.abs(wanted).max()))
-    assert error < ULPS, f"{error:.0f} units in the last place"
+    assert error < ULPS.get(name, 8), f"{error:.0f} units in the last place"
 
 
 @pytest.mark.parametrize("name", SUMS)

@@ -58,15 +58,13 @@ def _at_once(x: Array, axes: tuple[int, ...]) -> bool:
 
 
 def _run(x: Array, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the axes that are one loop of NumPy's, its innermost one."""
+    """Return the axes inside of all others in memory: NumPy adds them up pairwise."""
     order = sorted(
         (a for a, n in enumerate(x.shape) if n > 1), key=lambda a: abs(x.strides[a])
     )
     run: list[int] = []
     for axis in order:
         if axis not in axes:
-            break
-        if run and x.strides[axis] != x.strides[run[-1]] * x.shape[run[-1]]:
             break
         run.append(axis)
     return tuple(run)

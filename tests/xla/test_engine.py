@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -364,6 +366,46 @@ def test_a_step_larger_than_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert total.tolist() == [1.0, 1.0, 1.0]
     assert step(cr.ones(3)).item() == 6.0
     assert total.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_equal_elements_keep_their_order() -> None:
+    x = cr.tensor([1.0, 0.0, 1.0, 2.0, 0.0, 1.0])
+
+    @cr.compile(engine="xla")
+    def orders(x: cr.Tensor) -> list[cr.Tensor]:
+        return [x.argsort(descending=down, stable=True) for down in (False, True)]
+
+    up, down = orders(x)
+    assert up.tolist() == [1, 4, 0, 2, 5, 3]
+    assert down.tolist() == [3, 0, 2, 5, 1, 4]
+
+
+def test_an_interrupt_behind_a_step_leaves_it_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The state is that of so many steps as the optimiser says."""
+    w = cr.tensor([1.0, 2.0], requires_grad=True)
+    sgd = optim.SGD([w], lr=0.5)
+
+    @cr.compile(engine="xla")
+    def step(x: cr.Tensor) -> cr.Tensor:
+        w.grad = x
+        sgd.step()
+        return x.sum()
+
+    @contextmanager
+    def late() -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    step(cr.ones(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(executable, "undisturbed", late)
+        with pytest.raises(KeyboardInterrupt):
+            step(cr.ones(2))
+    assert (sgd.steps, w.tolist()) == (2, [0.0, 1.0])
+    step(cr.ones(2))
+    assert (sgd.steps, w.tolist()) == (3, [-0.5, 0.5])
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")

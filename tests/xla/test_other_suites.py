@@ -8,33 +8,44 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import zlib
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 import pytest
 
+from tests.engines.test_programs import digits
+
+__all__ = ["digits"]
 MODULES = """
     test_borders test_changing_numbers test_checkpoint test_control
     test_linalg test_random test_selection test_side_effects test_special_functions
     test_views test_vmap
     autograd.test_function autograd.test_hooks
-    engines.test_in_place engines.test_loops engines.test_programs
+    engines.test_loops engines.test_programs
     nn.test_augmentation nn.test_losses nn.test_normalization nn.test_recurrent
     optim.test_clipping optim.test_compiled_steps
     primitives.test_checks
     special_points.test_ends special_points.test_of_one_number
     special_points.test_of_several_numbers
 """
+#: One in so many runs with the fast tests: XLA takes a second to compile what native
+#: has in a tenth.
+FAST_IN = 8
 #: Test → why it is left out.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "test_a_whole_array_sum_is_the_same_for_any_threads": "it takes no threads",
+    "test_threads_do_not_change_a_bit": "it takes no threads",
+    "test_chunks_do_not_change_a_bit": "blocks of steps are compiled apart",
+}
 
 
 def on_xla(test: Any) -> Any:
     """Return a test whose engine, or way, is XLA's; None if it has none."""
-    names = inspect.signature(test).parameters
-    name = next((n for n in ("engine", "way") if n in names), None)
-    if name is None:
+    marks = getattr(test, "pytestmark", [])
+    name = "engine" if "engine" in inspect.signature(test).parameters else "way"
+    if name == "way" and not any(_is_of_ways(mark) for mark in marks):
         return None
     copy = FunctionType(
         test.__code__,
@@ -44,11 +55,20 @@ def on_xla(test: Any) -> Any:
         test.__closure__,
     )
     copy.__kwdefaults__ = test.__kwdefaults__
-    marks = [_without_choice(m, name) for m in getattr(test, "pytestmark", [])]
+    marks = [_without_choice(m, name) for m in marks]
     chosen = pytest.mark.parametrize(name, ["xla"]).mark
     made: Any = copy
     made.pytestmark = [chosen, *(mark for mark in marks if mark is not None)]
     return copy
+
+
+def _is_of_ways(mark: Any) -> bool:
+    """Return whether a mark has a test run eagerly and on engines."""
+    return (
+        mark.name == "parametrize"
+        and "way" in mark.args[0]
+        and "numpy" in [(getattr(v, "values", None) or [v])[0] for v in mark.args[1]]
+    )
 
 
 def _without_choice(mark: Any, name: str) -> Any:
@@ -82,8 +102,11 @@ def adopted() -> dict[str, Callable[..., Any]]:
         for name, test in vars(module).items():
             if name.startswith("test_") and inspect.isfunction(test):
                 copy = on_xla(test)
-                if copy is not None and name not in EXCEPTIONS:
-                    found[f"test_{path.rpartition('test_')[2]}__{name[5:]}"] = copy
+                if copy is None or name in EXCEPTIONS:
+                    continue
+                if zlib.crc32(name.encode()) % FAST_IN:
+                    copy = pytest.mark.slow(copy)
+                found[f"test_{path.rpartition('test_')[2]}__{name[5:]}"] = copy
     return found
 
 

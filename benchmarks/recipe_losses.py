@@ -125,7 +125,7 @@ def apart(found: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     return float(np.abs(found / other - 1).max())
 
 
-def gradients(name: str, engine: str, dtype: cr.DType) -> list[np.ndarray[Any, Any]]:
+def gradients(name: str, engine: Any, dtype: cr.DType) -> list[np.ndarray[Any, Any]]:
     """The gradient of each weight of a classifier, on its first batch."""
     before = cr.get_default_dtype()
     cr.set_default_dtype(cr.float32)  # the same weights in both precisions
@@ -135,7 +135,7 @@ def gradients(name: str, engine: str, dtype: cr.DType) -> list[np.ndarray[Any, A
     train, __ = mnist.data(size)
 
     @cr.compile(engine=engine)
-    def step(x: cr.Tensor, y: cr.Tensor) -> list[Any]:
+    def step(x: Any, y: Any) -> list[Any]:
         model.zero_grad()
         nn.functional.cross_entropy(model(x), y).backward()
         return [parameter.grad for parameter in model.parameters()]

@@ -380,6 +380,49 @@ def test_equal_elements_keep_their_order() -> None:
     assert down.tolist() == [3, 0, 2, 5, 1, 4]
 
 
+def test_what_was_read_outlives_the_runs_that_replace_it() -> None:
+    total = cr.tensor([1.0, 2.0])
+
+    @cr.compile(engine="xla")
+    def step() -> cr.Tensor:
+        total.copy_(total + 1)
+        return total.sum()
+
+    step()
+    (program,) = step.programs
+    (name,) = program.tensors
+    before: Any = program.executable.read(name)
+    step()
+    assert np.asarray(before).tolist() == [2.0, 3.0]
+    assert total.tolist() == [3.0, 4.0]
+
+
+def test_the_derivative_of_a_window_goes_to_its_nan() -> None:
+    x = cr.tensor([[[1.0, np.nan, 3.0, 4.0, 2.0, 5.0]]])
+    slope = cr.grad(lambda x: nn.functional.max_pool1d(x, 3, 2, 1).sum())
+    wanted = slope(x).tolist()
+    assert wanted == [[[0.0, 2.0, 0.0, 0.0, 0.0, 1.0]]]
+    assert cr.compile(slope, engine="xla")(x).tolist() == wanted
+
+
+def test_of_conditions_that_fail_the_first_is_told() -> None:
+    rows, scores = cr.arange(3.0), cr.ones((2, 3))
+
+    @cr.compile(engine="xla")
+    def both(index: cr.Tensor, label: cr.Tensor) -> cr.Tensor:
+        return rows[index].sum() + nn.functional.cross_entropy(scores, label)
+
+    right = cr.tensor([0, 1])
+    for index, label, said in (
+        (right + 7, right, "index"),
+        (right, right + 7, "label"),
+    ):
+        with pytest.raises(ArgumentError, match=said):
+            both(index, label)
+    with pytest.raises(ArgumentError, match="index"):
+        both(right + 7, right + 7)
+
+
 def test_an_interrupt_behind_a_step_leaves_it_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

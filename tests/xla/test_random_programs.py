@@ -38,7 +38,7 @@ def many(examples: int) -> Any:
         deadline=None,
         derandomize=True,
         database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore
     )
 
 

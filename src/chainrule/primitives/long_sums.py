@@ -34,7 +34,8 @@ def added_up(x: Array, axes: tuple[int, ...], out: Array | None = None) -> Any:
         or x.dtype.kind != "f"
         or _pairwise(x, axes)
     ):
-        return np.add.reduce(x, axes, x.dtype, out)
+        add: Any = np.add.reduce
+        return add(x, axes, x.dtype, out)
     kept = [n for a, n in enumerate(x.shape) if a not in axes]
     run = _run(x, axes)
     total = np.add.reduce(x, run, keepdims=True) if run else x

@@ -368,6 +368,20 @@ def test_a_step_larger_than_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert total.tolist() == [2.0, 2.0, 2.0]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_running_sums_of_what_was_padded(reverse: bool) -> None:
+    def f(x: cr.Tensor) -> cr.Tensor:
+        padded = nn.functional.pad(x, (1, 1))
+        return (padded.flip(1) if reverse else padded).cumsum(1)
+
+    def slope(x: cr.Tensor) -> cr.Tensor:
+        return cr.grad(lambda x: x.reshape(1, 3).cumsum(1)[0, 1])(x)
+
+    one, three = cr.ones(1, 1), cr.ones(3)
+    assert cr.compile(f, engine="xla")(one).tolist() == [[0.0, 1.0, 1.0]]
+    assert cr.compile(slope, engine="xla")(three).tolist() == [1.0, 1.0, 0.0]
+
+
 def test_equal_elements_keep_their_order() -> None:
     x = cr.tensor([1.0, 0.0, 1.0, 2.0, 0.0, 1.0])
 

@@ -10,7 +10,17 @@ data on the device, in the layout that is fastest there. Both compute the norms 
 weights' gradients, which a Trainer records. They run in one process and take turns, on
 the threads that they are given (``XLA_FLAGS=--xla_cpu_multi_thread_eigen=false`` for
 one). Printed is the ratio of each round's processor times, Chainrule over JAX: the
-median, and the 10th and 90th percentile in brackets. Below 1 Chainrule is faster.
+median, and the 10th and 90th percentile in brackets. Below 1 Chainrule is faster. A
+turn ends when its losses have been fetched.
+
+    python benchmarks/xla.py --losses
+
+prints instead how far apart the losses of a recipe's first hundred steps are, as the
+largest relative difference: those of two engines in float32; those of one engine from
+weights that were moved by a unit in the last place (the largest of some draws), which
+is what no other order of sums can stay below; and those of two engines in float64. For
+classifiers also the largest error of a weight's gradient beside float64, in units of
+2⁻²⁴ of its norm, for each engine.
 """
 
 from __future__ import annotations
@@ -25,9 +35,12 @@ from typing import Any
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 import numpy as np
+import recipe_losses
 from frameworks.peers import chainrule as ours
 from frameworks.peers import jax as theirs
 from frameworks.workloads import ALL, Job
+
+import chainrule as cr
 
 #: Workload → steps of a turn, and JAX's fastest variants: no scan of convolutions.
 WORKLOADS: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -35,15 +48,8 @@ WORKLOADS: dict[str, tuple[int, tuple[str, ...]]] = {
     "cnn": (4, ("nhwc step",)),
     "gpt": (4, ("in-out",)),
 }
-
-
-class Training(ours.Training):
-    """Our program on the engine ``xla``, its data on the device."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__(job, "", None, engine="xla")
-        self.x = self.program.put("train", "x", self.x)  # type: ignore[assignment]
-        self.y = self.program.put("train", "y", self.y)  # type: ignore[assignment]
+#: Recipes whose losses are compared.
+RECIPES = ["mnist", "gru", "gpt", "cnn", "gan"]
 
 
 def job_of(name: str, turn: int) -> Job:
@@ -70,7 +76,7 @@ def compare(name: str, rounds: int) -> dict[str, Any]:
     """Time both sides of a workload in turns; JAX's fastest variant counts."""
     turn, variants = WORKLOADS[name]
     job = job_of(name, turn)
-    mine = Training(job)
+    mine = ours.Training(job, "xla", None)
     peers = {v: theirs.Training(job, v, 1, norms=True) for v in variants}
     first = np.asarray(mine.run(job.order(0)), np.float64)
     gaps = {
@@ -98,19 +104,57 @@ def compare(name: str, rounds: int) -> dict[str, Any]:
     }
 
 
+def losses_apart(name: str, draws: int) -> dict[str, Any]:
+    """How far apart the losses of a recipe's first steps are, and why."""
+    losses, apart = recipe_losses.losses, recipe_losses.apart
+    native = losses(name, "native", cr.float32)
+    moved = [recipe_losses.moved(seed) for seed in range(draws)]
+    exact = losses(name, "native", cr.float64)
+    row: dict[str, Any] = {
+        "recipe": name,
+        "xla and native": apart(losses(name, "xla", cr.float32), native),
+        "numpy and native": apart(losses(name, "numpy", cr.float32), native),
+        "native, weights moved by 1 ulp": max(
+            apart(losses(name, "native", cr.float32, change), native)
+            for change in moved
+        ),
+        "xla and native, float64": apart(losses(name, "xla", cr.float64), exact),
+    }
+    if name == "cnn":
+        smooth = recipe_losses.without_kinks
+        row["xla and native, without kinks"] = apart(
+            losses(name, "xla", cr.float32, smooth),
+            losses(name, "native", cr.float32, smooth),
+        )
+    if name in recipe_losses.NETWORKS:
+        row["gradients, 2⁻²⁴"] = {
+            engine: max(recipe_losses.gradient_errors(name, engine))
+            for engine in ("native", "numpy", "xla")
+        }
+    return row
+
+
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
+    parser.add_argument("workloads", nargs="*", help="of the table, or recipes")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--losses", action="store_true")
+    parser.add_argument("--draws", type=int, default=3, help="of moved weights")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     found = []
-    for name in arguments.workloads:
-        row = compare(name, arguments.rounds)
+    for name in arguments.workloads or (RECIPES if arguments.losses else WORKLOADS):
+        if arguments.losses:
+            row = losses_apart(name, arguments.draws)
+            for key, value in row.items():
+                shown = f"{value:.1e}" if isinstance(value, float) else value
+                print(f"{key:32}", shown, flush=True)
+        else:
+            row = compare(name, arguments.rounds)
+            median, low, high = row["ratio"]
+            print(f"{name:12} {median:.2f} ({low:.2f} to {high:.2f})", row, flush=True)
         found.append(row)
-        median, low, high = row["ratio"]
-        print(f"{name:12} {median:.2f} ({low:.2f} to {high:.2f})", row, flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
 

@@ -254,7 +254,8 @@ LOADED = """
     operations.views
     primitives primitives.checks primitives.creation primitives.elementwise
     primitives.error_function primitives.indexing primitives.integers
-    primitives.movement primitives.reduce primitives.rules primitives.sliding
+    primitives.long_sums primitives.movement primitives.reduce primitives.rules
+    primitives.sliding
     primitives.sorting
     text text.catalogue text.messages text.numbers
     util util.atomic_files util.bounded util.keywords util.pytorch_hints

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import chainrule
+from chainrule.engines import capabilities
 from chainrule.engines.threads import available_cores
 from chainrule.errors import ChainruleError
 from chainrule.text import _, tr
@@ -153,7 +154,9 @@ class Command(Runner):
             code = "import sys; sys.modules['matplotlib'] = None; "
             code += "from chainrule.cli import main; main()"
             self._command = [sys.executable, "-c", code, "train", "mnist", "--json"]
-            if self.threads:
+            if variant:
+                self._command += ["--engine", variant]
+            if self.threads and capabilities(variant or "native").threads:
                 self._command += ["--threads", str(self.threads)]
             self._command += ["--out", str(folder)]
 
@@ -199,6 +202,7 @@ def measure(
     threads: int,
     rounds: int,
     say: Callable[[str], None] = lambda text: None,
+    engine: str = "",
 ) -> dict[str, Any]:
     """One row: a workload at all peers that can do it.
 
@@ -208,6 +212,7 @@ def measure(
         threads: as many as anybody may use.
         rounds: turns of each.
         say: is told what happens.
+        engine: Chainrule's; "": as it comes.
 
     Returns:
         see :func:`row`.
@@ -234,7 +239,7 @@ def measure(
                 return False
             return True
 
-        for runner in _runners(name, peers, threads, folder):
+        for runner in _runners(name, peers, threads, folder, engine):
             stack.callback(runner.stop)
             say(tr("{name}: {what}", name=name, what=told(runner.title)))
             if able(runner, runner.start):
@@ -254,13 +259,13 @@ def measure(
 
 
 def _runners(
-    name: str, peers: Sequence[str], threads: int, folder: Path
+    name: str, peers: Sequence[str], threads: int, folder: Path, engine: str
 ) -> Iterator[Runner]:
     """All ways of all peers, ours first: as a user has it who says no number."""
     work = ALL[name]
     kind = Command if work.kind == "process" else Runner
     whole = threads == available_cores()
-    yield kind(OURS, "", None if whole else threads, folder, name)
+    yield kind(OURS, engine, None if whole else threads, folder, name)
     for peer in peers:
         for variant in PEERS[peer].variants(work):
             for number in sorted({1, threads}, reverse=True):
@@ -319,8 +324,9 @@ def row(name: str, runners: Sequence[Runner], failed: dict[str, str]) -> dict[st
     Returns:
         workload, title, unit; ``ways``: each way's times; ``ratios``: of each peer, its
         fastest way's median over ours, with the 10th and 90th percentile of the rounds'
-        ratios; ``fastest``: the peer whose ratio is least; ``bars``; ``failed``: who
-        could not do it, and why.
+        ratios; ``fastest``: the peer whose ratio is least; ``bars``, which are those of
+        the engine that a user has who names none; ``failed``: who could not do it, and
+        why.
     """
     work, ours = ALL[name], runners[0]
     scale = 1.0 if work.kind == "process" else 1e6 / work.turn
@@ -343,7 +349,11 @@ def row(name: str, runners: Sequence[Runner], failed: dict[str, str]) -> dict[st
         "ways": [_times(runner, scale) for runner in runners],
         "ratios": ratios,
         "fastest": fastest,
-        "bars": [_bar(peer, least, ratios, fastest) for peer, least in work.bars],
+        "bars": [
+            _bar(peer, least, ratios, fastest)
+            for peer, least in work.bars
+            if not ours.variant
+        ],
         "failed": failed,
     }
 

@@ -138,9 +138,77 @@ def test_a_workload_is_measured(
     assert not row["failed"]
 
 
+needs_xla = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="no JAX here"
+)
+
+
+@pytest.mark.benchmarks
+@pytest.mark.parametrize(
+    "engine", ["numpy", pytest.param("xla", marks=[needs_xla, pytest.mark.slow])]
+)
+def test_an_engine_is_measured(chainrule: Any, engine: str) -> None:
+    """It finds the losses of the others; compilation stands apart; it has no bars."""
+    how = ["--peers", "sklearn", "--rounds", 1, "--threads", 1, "--engine", engine]
+    done = chainrule("bench", "tabular", *how, "--json")
+    assert done.code == 0, done.err
+    assert f"Chainrule {engine}, 1 thread" in done.err
+    assert done.json["engine"] == engine
+    (row,) = done.json["rows"]
+    ours = row["ways"][0]
+    assert (ours["peer"], ours["way"]) == ("chainrule", f"Chainrule {engine}, 1 thread")
+    assert ours["compiled"] >= 0
+    assert row["bars"] == []
+    for theirs in row["ways"][1:]:
+        assert ours["found"] == pytest.approx(theirs["found"], rel=1e-4)
+    assert not row["failed"]
+
+
+@pytest.mark.benchmarks
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("", marks=needs_native),
+        "numpy",
+        pytest.param("xla", marks=needs_xla),
+    ],
+)
+def test_a_turn_ends_when_its_losses_are_there(engine: str) -> None:
+    """What runs on after a turn would be counted as the time of the next one."""
+    module = importlib.import_module("frameworks.peers.chainrule")
+    job = small("tabular")
+    losses = module.Training(job, engine, 1).run(job.order(0))
+    assert type(losses) is np.ndarray
+    assert losses.shape == (2,)
+    scores = module.Inference(job, engine, 1)(job.features[:4])
+    assert type(scores) is np.ndarray
+    assert scores.shape == (4, 1)
+
+
+def test_an_engine_takes_the_place_of_ours(tmp_path: Path) -> None:
+    for name in ("tabular", "process"):
+        ours, *others = rounds._runners(name, ["sklearn"], 1, tmp_path, "numpy")
+        assert (ours.peer, ours.variant) == ("chainrule", "numpy")
+        assert {r.peer for r in others} <= {"sklearn"}
+    assert ours._command[-6:-2] == ["--engine", "numpy", "--threads", "1"]
+
+
+@needs_xla
+def test_threads_of_xla_are_those_of_its_process(tmp_path: Path) -> None:
+    """Its engine takes no number."""
+    ours = next(rounds._runners("process", [], 1, tmp_path, "xla"))
+    assert "--threads" not in ours._command
+    assert ours._command[-4:-2] == ["--engine", "xla"]
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [(["lenett"], "lenet"), (["lenet", "--peers", "pytorch"], "torch")],
+    [
+        (["lenett"], "lenet"),
+        (["lenet", "--peers", "pytorch"], "torch"),
+        (["lenet", "--engine", "cuda"], "xla"),
+        (["--profile", "mnist", "--engine", "numpy"], "--engine"),
+    ],
 )
 def test_an_unknown_name_is_refused(
     chainrule: Any, asked: list[str], said: str
@@ -162,6 +230,11 @@ def row() -> dict[str, Any]:
         runner("torch", "eager", [4.0, 4.0, 4.0, 4.0]),
     ]
     return rounds.row("textbook-32", ways, {"Keras 1": "It has ended."})
+
+
+def test_bars_are_of_the_engine_of_who_names_none() -> None:
+    ways = [runner("chainrule", "xla", [1.0]), runner("jax", "out-in", [3.0])]
+    assert rounds.row("textbook-32", ways, {})["bars"] == []
 
 
 def test_ratios_are_those_of_medians_against_the_fastest() -> None:

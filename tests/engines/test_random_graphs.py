@@ -480,7 +480,8 @@ def two_steps(
     for _ in range(2):
         given_arrays = {k: held[k] for k in entry.inputs}
         got = executable.run("main", given_arrays, steps=1, sizes={"N": n})
-        state = {name: executable.read(name) for name in entry.replaces}
+        got = [np.asarray(a) for a in got]
+        state = {name: np.asarray(executable.read(name)) for name in entry.replaces}
         if compared:
             wanted = evaluate(entry.graph, [held[v.name] for v in entry.graph.inputs])
             for value, (mine,) in zip(wanted, got):

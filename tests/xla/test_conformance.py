@@ -20,6 +20,7 @@ from tests.conformance.test_engines import (
     order_of,
     runs_as_code,
 )
+from tests.engines import test_long_sums
 
 
 @pytest.mark.parametrize("mine", batches(order_of))
@@ -37,6 +38,11 @@ def test_xla_agrees_in_all_examples(
     mine: list[tuple[Example, int]], rng: np.random.Generator
 ) -> None:
     test_engines.check(mine, rng, ["xla"])
+
+
+@pytest.mark.parametrize("name", test_long_sums.SUMS)
+def test_roundings_of_long_sums(name: str, rng: np.random.Generator) -> None:
+    test_long_sums.check("xla", name, rng)
 
 
 @pytest.mark.parametrize("primitive", PRIMITIVES)

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -400,6 +402,103 @@ def test_a_step_larger_than_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert total.tolist() == [1.0, 1.0, 1.0]
     assert step(cr.ones(3)).item() == 6.0
     assert total.tolist() == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_running_sums_of_what_was_padded(reverse: bool) -> None:
+    def f(x: cr.Tensor) -> cr.Tensor:
+        padded = nn.functional.pad(x, (1, 1))
+        return (padded.flip(1) if reverse else padded).cumsum(1)
+
+    def slope(x: cr.Tensor) -> cr.Tensor:
+        return cr.grad(lambda x: x.reshape(1, 3).cumsum(1)[0, 1])(x)
+
+    one, three = cr.ones(1, 1), cr.ones(3)
+    assert cr.compile(f, engine="xla")(one).tolist() == [[0.0, 1.0, 1.0]]
+    assert cr.compile(slope, engine="xla")(three).tolist() == [1.0, 1.0, 0.0]
+
+
+def test_equal_elements_keep_their_order() -> None:
+    x = cr.tensor([1.0, 0.0, 1.0, 2.0, 0.0, 1.0])
+
+    @cr.compile(engine="xla")
+    def orders(x: cr.Tensor) -> list[cr.Tensor]:
+        return [x.argsort(descending=down, stable=True) for down in (False, True)]
+
+    up, down = orders(x)
+    assert up.tolist() == [1, 4, 0, 2, 5, 3]
+    assert down.tolist() == [3, 0, 2, 5, 1, 4]
+
+
+def test_what_was_read_outlives_the_runs_that_replace_it() -> None:
+    total = cr.tensor([1.0, 2.0])
+
+    @cr.compile(engine="xla")
+    def step() -> cr.Tensor:
+        total.copy_(total + 1)
+        return total.sum()
+
+    step()
+    (program,) = step.programs
+    (name,) = program.tensors
+    before: Any = program.executable.read(name)
+    step()
+    assert np.asarray(before).tolist() == [2.0, 3.0]
+    assert total.tolist() == [3.0, 4.0]
+
+
+def test_the_derivative_of_a_window_goes_to_its_nan() -> None:
+    x = cr.tensor([[[1.0, np.nan, 3.0, 4.0, 2.0, 5.0]]])
+    slope = cr.grad(lambda x: nn.functional.max_pool1d(x, 3, 2, 1).sum())
+    wanted = slope(x).tolist()
+    assert wanted == [[[0.0, 2.0, 0.0, 0.0, 0.0, 1.0]]]
+    assert cr.compile(slope, engine="xla")(x).tolist() == wanted
+
+
+def test_of_conditions_that_fail_the_first_is_told() -> None:
+    rows, scores = cr.arange(3.0), cr.ones((2, 3))
+
+    @cr.compile(engine="xla")
+    def both(index: cr.Tensor, label: cr.Tensor) -> cr.Tensor:
+        return rows[index].sum() + nn.functional.cross_entropy(scores, label)
+
+    right = cr.tensor([0, 1])
+    for index, label, said in (
+        (right + 7, right, "index"),
+        (right, right + 7, "label"),
+    ):
+        with pytest.raises(ArgumentError, match=said):
+            both(index, label)
+    with pytest.raises(ArgumentError, match="index"):
+        both(right + 7, right + 7)
+
+
+def test_an_interrupt_behind_a_step_leaves_it_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The state is that of so many steps as the optimiser says."""
+    w = cr.tensor([1.0, 2.0], requires_grad=True)
+    sgd = optim.SGD([w], lr=0.5)
+
+    @cr.compile(engine="xla")
+    def step(x: cr.Tensor) -> cr.Tensor:
+        w.grad = x
+        sgd.step()
+        return x.sum()
+
+    @contextmanager
+    def late() -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    step(cr.ones(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(executable, "undisturbed", late)
+        with pytest.raises(KeyboardInterrupt):
+            step(cr.ones(2))
+    assert (sgd.steps, w.tolist()) == (2, [0.0, 1.0])
+    step(cr.ones(2))
+    assert (sgd.steps, w.tolist()) == (3, [-0.5, 0.5])
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")

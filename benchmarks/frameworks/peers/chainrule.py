@@ -1,7 +1,7 @@
 """Chainrule: the program that a Trainer runs, and a compiled model.
 
 A step includes what a Trainer's does: the batch is gathered from the samples as they
-are stored, and pixels are scaled.
+are stored, and pixels are scaled. The variant is the engine.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
+from chainrule.engines import capabilities, resolve_engine
 from chainrule.training.data_adapter import DatasetAdapter
 from chainrule.training.entries import Entries
 from frameworks.workloads import Job, Layers
@@ -88,12 +89,19 @@ def _network(job: Job) -> nn.Sequential:
     return model
 
 
-class Training:
-    """The entry point ``train`` of a Trainer."""
+def _options(variant: str, threads: int | None) -> dict[str, Any]:
+    """The engine, and its threads where it takes a number; XLA's are the process's."""
+    engine = resolve_engine(variant or "native")
+    return {
+        "engine": engine,
+        "threads": threads if capabilities(engine).threads else None,
+    }
 
-    def __init__(
-        self, job: Job, variant: str, threads: int | None, engine: str = "native"
-    ) -> None:
+
+class Training:
+    """The entry point ``train`` of a Trainer, with its data in the engine's memory."""
+
+    def __init__(self, job: Job, variant: str, threads: int | None) -> None:
         work, model = job.work, _network(job)
         loss = nn.BCEWithLogitsLoss() if work.classes == 1 else nn.CrossEntropyLoss()
         optimizer = getattr(optim, work.optimizer)(
@@ -113,14 +121,15 @@ class Training:
         adapter = DatasetAdapter(data, seed=0)
         self.program = CompiledProgram(
             [entries.train(adapter.step, entries.dtypes(adapter.kinds))],
-            engine=engine,
-            threads=threads,
+            **_options(variant, threads),
         )
+        self.x = self.program.put("train", "x", self.x)
+        self.y = self.program.put("train", "y", self.y)
 
     def run(self, order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """A step on each batch; the losses."""
+        """A step on each batch; the losses, fetched, and so the steps are done."""
         inputs = {"x": self.x, "y": self.y, "index": order}
-        return self.program.run("train", inputs, steps=len(order))["loss"]
+        return np.asarray(self.program.run("train", inputs, steps=len(order))["loss"])
 
 
 class Inference:
@@ -129,7 +138,7 @@ class Inference:
     def __init__(self, job: Job, variant: str, threads: int | None) -> None:
         model = _network(job).eval()
         self.parameters = sum(p.size for p in model.parameters())
-        self.call = cr.compile(model, engine="native", threads=threads)
+        self.call = cr.compile(model, **_options(variant, threads))
 
     def __call__(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The scores of a batch."""

@@ -14,6 +14,7 @@ from chainrule import recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.cli.train import is_file
+from chainrule.engines import engine_names, resolve_engine
 from chainrule.errors import ArgumentError, visible_lines
 from chainrule.text import _, tr
 
@@ -22,6 +23,7 @@ Examples:
   chainrule bench                              # the whole table, an hour or more
   chainrule bench textbook-32 lenet --rounds 7
   chainrule bench gpt --peers torch --json
+  chainrule bench gpt --engine xla --peers jax # XLA by way of us, and by hand
   chainrule bench width batch --plot pictures  # time against width and batch
   chainrule bench --profile mnist              # where a training step's time goes
   chainrule bench --profile houses.toml --threads 1
@@ -51,6 +53,11 @@ Examples:
     "--threads", type=click.IntRange(1), help="At most so many for anybody."
 )
 @speaking.option(
+    "--engine",
+    type=click.Choice(engine_names()),
+    help="Chainrule's engine (auto: native, where it can run).",
+)
+@speaking.option(
     "--plot",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -64,6 +71,7 @@ def bench(
     peers: str | None,
     rounds: int,
     threads: int | None,
+    engine: str | None,
     folder: Path | None,
     as_json: bool,
 ) -> int:
@@ -78,6 +86,9 @@ def bench(
     lenet, cnn, resnet, gpt, lstm, gru, inference, process; all of them by default. The
     groups width and batch are for plots.
 
+    --engine measures another engine of Chainrule. What it takes to compile stands
+    apart; the losses of a turn are fetched before its time is read.
+
     With --profile it shows how one training step is planned and what each part takes:
     what is fused into one loop, which threads do it and in which phase, bytes, FLOPs,
     predicted and measured time, and the share of the roof: of what this machine
@@ -90,10 +101,12 @@ def bench(
     from chainrule.engines.threads import available_cores
 
     if target is not None:
-        _check_alone(workloads, peers, folder)
+        _check_alone(workloads, peers, engine, folder)
         return _profile(target, batch_size, threads, as_json)
     if batch_size is not None:
         raise click.UsageError(tr("--batch-size goes with --profile."))
+    chosen = resolve_engine(engine or "auto")
+    ours = "" if chosen == resolve_engine("auto") else chosen
     report, turns = _harness("report"), _harness("rounds")
     names = turns.chosen(workloads)
     taking, missing = turns.taking_part(peers.split(",") if peers else None)
@@ -108,12 +121,12 @@ def bench(
             )
         )
     threads = threads or available_cores()
-    head = report.header(threads, rounds)
+    head = {**report.header(threads, rounds), "engine": chosen}
     if not as_json:
         click.echo(visible_lines(report.heading(head)))
     rows: list[dict[str, Any]] = []
     for name in names:
-        rows.append(turns.measure(name, taking, threads, rounds, say))
+        rows.append(turns.measure(name, taking, threads, rounds, say, ours))
         if not as_json:
             click.echo(visible_lines(report.block(rows[-1])))
     pictures = report.plot(rows, folder) if folder else []
@@ -127,8 +140,8 @@ def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
     if workloads or any(option is not None for option in options):
         raise click.UsageError(
             tr(
-                "--profile measures a recipe or a file alone: leave workloads, --peers "
-                "and --plot away."
+                "--profile measures a recipe or a file alone: leave workloads, "
+                "--peers, --engine and --plot away."
             )
         )
 

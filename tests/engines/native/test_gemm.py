@@ -23,9 +23,9 @@ VECTORS = [
     *("mk,k->m", "k,mk->m", "km,k->m", "bmk,k->bm", "bmk,bk->bm", "mbk,kb->bm"),
     *("bk,bk->b", "k,k->", "bmk,mk->b", "bmk,bmk->m"),
 ]
-SIZES = {"b": 5, "m": 70, "k": 150, "n": 90}
-#: Whatever the sizes, operands are packed and sums are cut.
-SMALL = Cache(columns=64, rows=16, depth=32, panel_bytes=64, far_bytes=4)
+SIZES = {"b": 5, "m": 70, "k": 600, "n": 90}
+#: Whatever the sizes, operands are packed.
+SMALL = Cache(columns=64, rows=16, far_bytes=4)
 
 
 def product(dims: str, dtype: DType) -> Program:

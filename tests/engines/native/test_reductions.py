@@ -9,6 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engines.native.loops.lines import (
+    CHAIN,
     FEW,
     FEW_FROM,
     LANES,
@@ -36,9 +37,19 @@ def in_order(x: np.ndarray[Any, Any], axis: int, name: str) -> Any:
     lanes = lanes_for(len(lines), neighbours=neighbours) if neighbours else 1
     unit = x.min() if name == "amax" else unit
     made = np.full((lanes, *lines.shape[1:]), unit, x.dtype)
-    for start in range(0, len(lines), lanes):
-        some = lines[start : start + lanes]
-        made[: len(some)] = combine(made[: len(some)], some)
+    none = made.copy()
+
+    def chain(rows: np.ndarray[Any, Any], span: int) -> np.ndarray[Any, Any]:
+        made = none.copy()
+        for start in range(0, len(rows), span * lanes):
+            some = rows[start : start + span * lanes]
+            if span > 1:
+                some = chain(some, span // CHAIN)
+            made[: len(some)] = combine(made[: len(some)], some)
+        return made
+
+    rounded = name == "sum" and x.dtype.kind == "f"
+    made = chain(lines, CHAIN**2 if rounded else 1)
     while len(made) > 1:
         half = len(made) // 2
         made = combine(made[:half], made[half:])
@@ -98,6 +109,24 @@ def test_rows(dtype: str, threads: int) -> None:
     flat = [near_one((rows, 41), dtype) for rows in heights]
     deep = [near_one((2, rows, 19), dtype) for rows in heights]
     compared(flat + deep, [1] * len(flat) + [2] * len(deep), threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_long_sums_are_sums_of_sums(threads: int) -> None:
+    """Their roundings do not grow with every term."""
+    counts = (CHAIN, CHAIN + 1, 2 * CHAIN + 5, CHAIN**2, CHAIN**2 + CHAIN + 1, 20_000)
+    columns = [near_one((n, 5), "float32") for n in counts]
+    rows = [near_one((3, n * LANES // 4), "float32") for n in counts]
+    arrays, axes = columns + rows, [0] * len(counts) + [1] * len(counts)
+
+    def run(values: list[cr.Tensor]) -> list[cr.Tensor]:
+        return [value.sum(axis) for value, axis in zip(values, axes)]
+
+    given = [cr.tensor(x) for x in arrays]
+    for x, axis, made in zip(
+        arrays, axes, cr.compile(run, engine="native", threads=threads)(given)
+    ):
+        np.testing.assert_array_equal(made.numpy(), in_order(x, axis, "sum"))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

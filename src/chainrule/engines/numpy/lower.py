@@ -27,6 +27,7 @@ from chainrule.primitives import (
     reduce,
     trigonometry,
 )
+from chainrule.primitives.long_sums import added_up
 from chainrule.primitives.matmul import plan_product
 from chainrule.text import _
 
@@ -170,6 +171,10 @@ def _reduce(ufunc: np.ufunc) -> Lowering:
     return lower
 
 
+def _sum(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    w.line(f"{w.name(added_up)}({ins[0]}, {node.attrs['axes']!r}, {out})")
+
+
 def _index(method: str) -> Lowering:
     def lower(w: Writer, node: Node, ins: list[str], out: str) -> None:
         w.line(f"{ins[0]}.{method}({node.attrs['axis']}, {out})")
@@ -239,7 +244,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     elementwise.pow_: _pow,
     elementwise.where: _where,
     elementwise.convert: _convert,
-    movement.reduce_sum: _reduce(np.add),
+    movement.reduce_sum: _sum,
     reduce.reduce_max: _reduce(np.maximum),
     reduce.reduce_prod: _reduce(np.multiply),
     reduce.cumsum: _cumulative(np.add),

@@ -193,8 +193,6 @@ class Cache:
     Attributes:
         columns: of a panel of B.
         rows: of a packed block of A; products with fewer are not packed.
-        depth: values of k in a block.
-        panel_bytes: a panel of B that is larger is cut into blocks of k.
         far_bytes: rows further apart lie on pages of their own, in the same few sets of
             a cache.
         own_bytes: what a core keeps for itself.
@@ -208,8 +206,6 @@ class Cache:
 
     columns: int = 64
     rows: int = 48
-    depth: int = 256
-    panel_bytes: int = 160 * 1024
     far_bytes: int = 4096
     own_bytes: int = 1024 * 1024
     all_bytes: int = 16 * 1024 * 1024

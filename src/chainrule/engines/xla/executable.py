@@ -121,7 +121,6 @@ class XlaExecutable:
     Attributes:
         engine: ``"xla"``.
         seconds_compile: time spent on passes, on tracing and in XLA so far.
-        completed: the number of steps that the state has seen of the last run.
         placement: where arrays lie: on JAX's default device, or over several.
     """
 
@@ -148,6 +147,17 @@ class XlaExecutable:
         self._steps: dict[Any, Step] = {}
         self._compiled: dict[Any, Function] = {}
         self.seconds_compile = time.perf_counter() - started
+
+    @property
+    def completed(self) -> int:
+        """The number of steps that the state has seen of the last run."""
+        if not isinstance(self._completed, int):  # it is on the device
+            self._completed = int(self._completed)
+        return self._completed
+
+    @completed.setter
+    def completed(self, steps: Any) -> None:
+        self._completed: Any = steps
 
     # -- arrays ------------------------------------------------------------------------
 
@@ -330,6 +340,7 @@ class XlaExecutable:
             else:
                 new, outputs, completed, record = self._first(function, step, args)
             state.update(zip(step.replaced, new, strict=True))
+            self.completed = completed  # an interrupt may come behind this block
         return outputs, completed, record
 
     def _first(self, function: Function, step: Step, args: Any) -> Any:

@@ -63,6 +63,9 @@ def _index(function: Any) -> Lowering:
 
 def _cumulative(function: Any, of_truth: Any) -> Lowering:
     def lower(x: Array, *, axis: int, reverse: bool) -> Array:
+        # XLA merges a pad before it with the windows that it makes of it, wrongly:
+        # of (0, 1, 0) the sums would be (1, 1, 1).
+        x = lax.optimization_barrier(x)
         if x.dtype != np.bool_:
             return function(x, axis, reverse)
         return of_truth(x.astype(np.uint8), axis, reverse).astype(np.bool_)

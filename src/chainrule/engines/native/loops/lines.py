@@ -9,7 +9,7 @@ that hold half of each line, and their sum holds both.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,11 @@ LANES, LANES_FROM = 64, 256
 FEW, FEW_FROM = 16, 8
 #: Lines that run side by side, one element after the other.
 ROWS = 8
+#: Terms of a float that a sum adds up one after the other, at most, and so many such
+#: sums; of theirs as many as there are.
+CHAIN = 64
+#: Products that a chain of fused multiply-adds adds up, at most.
+PRODUCTS = 256
 
 
 def lanes_for(length: int, *, neighbours: bool) -> int:
@@ -66,6 +71,51 @@ def unit_of(op: str, dtype: DType) -> Any:
     return ir.Constant(kind, -(2 ** (kind.width - 1)) if dtype.kind == "int" else 0)
 
 
+def is_rounded(op: str, dtype: DType) -> bool:
+    """Return whether a reduction adds up numbers that are rounded at each addition."""
+    return op in ("sum", "dot") and dtype.is_float
+
+
+def cascade(
+    b: ir.IRBuilder,
+    count: Any,
+    name: str,
+    units: Sequence[Any],
+    added: Callable[[Any, list[Any]], list[Any]],
+    both: Callable[[list[Any], list[Any]], list[Any]],
+    long: bool,
+) -> list[Any]:
+    """Emit a loop that adds up ``count`` terms in registers; return the totals.
+
+    Args:
+        b: where it goes.
+        count: how many.
+        name: of the loop.
+        units: what the totals are of nothing.
+        added: gives the totals with a term, by its number.
+        both: adds totals to totals.
+        long: whether it is a sum of sums of ``CHAIN`` sums of ``CHAIN`` terms, so that
+            roundings grow with the number of sums only.
+    """
+
+    def rounds(span: int, first: Any, count: Any) -> list[Any]:
+        """Emit a loop over sums of ``span`` terms each, the last of what is left."""
+
+        def step(i: Any, totals: list[Any]) -> list[Any]:
+            if span == 1:
+                return added(b.add(first, i), totals)
+            done = b.mul(i, I64(span))
+            left = b.sub(count, done)
+            part = b.icmp_signed("<", left, I64(span))
+            left = b.select(part, left, I64(span))
+            return both(totals, rounds(span // CHAIN, b.add(first, done), left))
+
+        often = b.sdiv(b.add(count, I64(span - 1)), I64(span)) if span > 1 else count
+        return running(b, often, name, units, step)
+
+    return rounds(CHAIN**2 if long else 1, I64(0), count)
+
+
 class Lines:
     """The generator of a reduction's loops over lines of neighbours, or of others."""
 
@@ -75,7 +125,7 @@ class Lines:
         op: str,
         dtype: DType,
         kept: int,
-        reduced: int,
+        cascaded: Sequence[bool],
         inner: Sequence[int | None],
         beside: bool,
         still: Sequence[bool],
@@ -83,7 +133,8 @@ class Lines:
         numbers: list[Any],
     ) -> None:
         self.b, self.op, self.dtype, self.pointers = b, op, dtype, pointers
-        self.kept, self.rank, self.beside = kept, kept + reduced, beside
+        self.kept, self.rank, self.beside = kept, kept + len(cascaded), beside
+        self.cascaded = cascaded
         self.itemsize, self.unit = dtype.itemsize, unit_of(op, dtype)
         rank = self.rank
         self.sizes, rest = numbers[:rank], numbers[rank:]
@@ -105,6 +156,9 @@ class Lines:
         ``rest``: whether they may end within a group of lanes.
         """
         self.lanes, self.rest = lanes, rest
+        self.begun = self.unit
+        if lanes > 1:
+            self.begun = in_all(self.unit, lanes)
         if lanes == 1:
             self.several = ROWS
         elif lanes == FEW:  # as many as half of the registers hold
@@ -159,10 +213,8 @@ class Lines:
         b, dtype = self.b, self.dtype
         order = tree_order(len(lines), self.lanes)
         lines = [lines[i] for i in order]
-        begun = self.unit
-        if self.lanes > 1:
-            begun = in_all(begun, self.lanes)
-        totals = self._reduced([at for at, _ in lines], self.kept, [begun] * len(lines))
+        units = [self.begun] * len(lines)
+        totals = self._reduced([at for at, _ in lines], self.kept, units)
         results = [at for _, at in lines]
         if self.lanes == 1:
             for value, at in zip(totals, results):
@@ -185,14 +237,18 @@ class Lines:
     ) -> list[Any]:
         """Emit the loops within lines from a nesting level on; return the totals."""
         b, size = self.b, self.sizes[level]
+        long = self.cascaded[level - self.kept]
+        units = [self.begun] * len(lines)
         if level < self.rank - 1:
 
             def further(i: Any, totals: list[Any]) -> list[Any]:
                 known: dict[Any, Any] = {}
                 there = [self._moved(at, level, i, known) for at in lines]
-                return self._reduced(there, level + 1, totals)
+                if not is_rounded(self.op, self.dtype):
+                    return self._reduced(there, level + 1, totals)
+                return self._both(totals, self._reduced(there, level + 1, units))
 
-            return running(b, size, f"r{level}", totals, further)
+            return cascade(b, size, f"r{level}", totals, further, self._both, long)
 
         def step(left: Any, group: Any, totals: list[Any]) -> list[Any]:
             first = times(b, group, I64(self.lanes))
@@ -208,7 +264,9 @@ class Lines:
             ]
 
         groups = b.sdiv(size, I64(self.lanes)) if self.lanes > 1 else size
-        totals = running(b, groups, "group", totals, partial(step, None))
+        totals = cascade(
+            b, groups, "group", totals, partial(step, None), self._both, long
+        )
         if self.lanes == 1 or not self.rest:
             return totals
         done = b.mul(groups, I64(self.lanes))
@@ -219,6 +277,11 @@ class Lines:
             return step(left, groups, totals)
 
         return running(b, some, "left", totals, last)
+
+    def _both(self, totals: list[Any], others: list[Any]) -> list[Any]:
+        """Emit the additions of some totals to others."""
+        pairs = zip(totals, others)
+        return [combine(self.b, self.adds, self.dtype, *pair) for pair in pairs]
 
     def _added(
         self, total: Any, operands: list[Any], mask: Any, read: dict[Any, Any]

@@ -13,6 +13,7 @@ from llvmlite import ir
 
 from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops.kernels import advance, for_loop
+from chainrule.engines.native.loops.lines import PRODUCTS
 from chainrule.engines.native.loops.nests import Part
 from chainrule.engines.native.math.scalar import (
     I1,
@@ -187,7 +188,8 @@ def contraction(builder: BodyBuilder, node: Node) -> None:
     """Lower any ``dot_general`` or ``conv`` to plain LLVM loops, sum by sum.
 
     Every element of the output is the chain fma(a, b, sum) over the contracted axes
-    and the kernel's window, in the order of the letters.
+    and the kernel's window, in the order of the letters; of many terms, a sum of chains
+    of ``PRODUCTS``.
     """
     lhs, rhs = node.inputs
     (out,) = node.outputs
@@ -249,7 +251,17 @@ def contraction(builder: BodyBuilder, node: Node) -> None:
         k_sizes, kl, kr = cut(depth), cut(depth), cut(depth)
         geometry = [cut(6) for _ in range(window)]
         begin, end = numbers
-        total = b.alloca(register_type(wide))
+        total, chain = (b.alloca(register_type(wide)) for __ in range(2))
+        terms = b.alloca(I64)
+        none = number(wide, 0)
+
+        def finish() -> None:
+            """Add the chain to the sum, and begin another."""
+            known = b.load(total, typ=register_type(wide))
+            more = b.load(chain, typ=register_type(wide))
+            b.store(combined(b, "sum", wide, known, more), total)
+            b.store(none, chain)
+            b.store(I64(0), terms)
 
         def tap(level: int, p: Any, q: Any, at: list[Any], ks: list[Any]) -> None:
             if level < depth:
@@ -279,12 +291,16 @@ def contraction(builder: BodyBuilder, node: Node) -> None:
             def add_up(x: Any) -> None:
                 x = convert(b, lhs.dtype, wide, x)
                 y = convert(b, rhs.dtype, wide, load(b, q, rhs.dtype))
-                known = b.load(total, typ=register_type(wide))
+                known = b.load(chain, typ=register_type(wide))
                 if wide.is_float:
-                    b.store(b.fma(x, y, known), total)
+                    b.store(b.fma(x, y, known), chain)
                 else:
                     more = combined(b, "prod", wide, x, y)
-                    b.store(combined(b, "sum", wide, known, more), total)
+                    b.store(combined(b, "sum", wide, known, more), chain)
+                count = b.add(b.load(terms, typ=I64), I64(1))
+                b.store(count, terms)
+                with b.if_then(b.icmp_signed("==", count, I64(PRODUCTS))):
+                    finish()
 
             if not window:
                 add_up(load(b, p, lhs.dtype))
@@ -299,8 +315,11 @@ def contraction(builder: BodyBuilder, node: Node) -> None:
 
         def nest(level: int, o: Any, p: Any, q: Any, at: list[Any]) -> None:
             if level == rank:
-                b.store(number(wide, 0), total)
+                for room in (total, chain):
+                    b.store(none, room)
+                b.store(I64(0), terms)
                 tap(0, p, q, at, [])
+                finish()
                 total_value = b.load(total, typ=register_type(wide))
                 store(b, convert(b, wide, out.dtype, total_value), o, out.dtype)
                 return

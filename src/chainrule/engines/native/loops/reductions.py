@@ -8,6 +8,9 @@ The order of a reduction is fixed by its shape, and the processor is busy all th
 * Where the lines themselves are neighbours, a vector holds an element of each, and each
   lane goes through its own line from the first to the last.
 * Other lines, and very short ones, go one element after the other, some side by side.
+
+A long sum of floats is one of sums (:func:`.lines.cascade`): one after the other, a
+million terms of one sign would lose four of float32's seven digits.
 """
 
 from __future__ import annotations
@@ -23,14 +26,16 @@ from chainrule.engines.native.loops.kernels import (
     advance,
     combine,
     for_loop,
-    running,
 )
 from chainrule.engines.native.loops.lines import (
+    CHAIN,
     FEW,
     FEW_FROM,
     LANES,
     LANES_FROM,
     Lines,
+    cascade,
+    is_rounded,
     lanes_for,
     unit_of,
 )
@@ -71,24 +76,29 @@ class Reduction:
             numbers += [step for _, step in (*kept, *reduced)]
         return numbers + [step for _, step in self.kept[0]]
 
+    @property
+    def long(self) -> list[bool]:
+        """Whether each loop within a line may have more than ``CHAIN`` rounds."""
+        return [not isinstance(n, int) or n > CHAIN for n, _ in self.reduced[0]]
+
     def kernel(self, kernels: Kernels) -> ir.Function:
         """Return the LLVM kernel of a reduction.
 
         Its arguments: the pointers of the result and of each operand, the numbers,
         begin and end of the outermost loop.
         """
-        kept, reduced = len(self.kept[0]), len(self.reduced[0])
+        kept = len(self.kept[0])
         size, beside = self.kept[0][-1]
         inner = [mine[-1][1] for mine in self.reduced]
         across = [mine[-1][1] for mine in self.kept[1:]]
         if size != 1 and beside == 1 and across == [1] and inner != [1]:
-            return columns_kernel(kernels, self.op, self.dtype, kept, reduced)
+            return columns_kernel(kernels, self.op, self.dtype, kept, self.long)
         return _lines_kernel(
             kernels,
             self.op,
             self.dtype,
             kept,
-            reduced,
+            self.long,
             [step if step in (0, 1) else None for step in inner],  # type: ignore
             self.reduced[0][-1][0],
             beside == 1,
@@ -101,7 +111,7 @@ def _lines_kernel(
     op: str,
     dtype: DType,
     kept: int,
-    reduced: int,
+    long: Sequence[bool],
     inner: Sequence[int | None],
     length: Dim,
     beside: bool,
@@ -112,7 +122,8 @@ def _lines_kernel(
     Args:
         kernels: where it goes.
         op, dtype: see :class:`Reduction`.
-        kept, reduced: the numbers of loops.
+        kept: the number of loops over results.
+        long: see :attr:`Reduction.long`.
         inner: the stride of each operand along a line, if that is 0 or 1, else None.
         length: the size of the innermost loop.
         beside: whether results are neighbours along the last of the kept loops.
@@ -123,9 +134,11 @@ def _lines_kernel(
     if isinstance(length, int):
         lanes = lanes_for(length, neighbours=neighbours)
         rest = length % lanes != 0
+        long = [*long[:-1], length > CHAIN * lanes]
+    cascaded = tuple([lasts and is_rounded(op, dtype) for lasts in long])
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-        how = (op, dtype, kept, reduced, inner, beside, still)
+        how = (op, dtype, kept, cascaded, inner, beside, still)
         lines = Lines(b, *how, pointers, numbers)
         if lanes is not None:
             lines.emit(lanes, rest=bool(rest))
@@ -145,23 +158,26 @@ def _lines_kernel(
                     with one:
                         lines.emit(1, rest=False)
 
-    key = ("reduce", op, dtype, kept, reduced, tuple(inner), lanes, rest, beside)
+    key = ("reduce", op, dtype, kept, cascaded, tuple(inner), lanes, rest, beside)
     key += tuple(still)
-    rank = kept + reduced
+    rank = kept + len(long)
     count = rank * (1 + len(inner)) + kept + 2
     return kernels.once(key, f"reduce_{op}", 1 + len(inner), count, emit, passes=False)
 
 
 def columns_kernel(
-    kernels: Kernels, op: str, dtype: DType, kept: int, reduced: int
+    kernels: Kernels, op: str, dtype: DType, kept: int, long: Sequence[bool]
 ) -> ir.Function:
     """Return the LLVM kernel that reduces lines which are neighbours of each other.
 
     Arguments after (out, x): sizes of the kept and of the reduced loops, the strides
     of x for both, the strides of out, begin and end of the outermost loop. Along the
     last of the kept loops elements of x and of out are neighbours.
+
+    ``long``: whether each of the reduced loops may have more than ``CHAIN`` rounds.
     """
-    rank, kind = kept + reduced, memory_type(dtype)
+    rank, kind = kept + len(long), memory_type(dtype)
+    cascaded = [lasts and is_rounded(op, dtype) for lasts in long]
     line = 64 // dtype.itemsize
     widths = [(count, line) for count in (8, 4, 2, 1)]
     widths += [(1, lanes) for lanes in (line // 2, line // 4, 1) if lanes]
@@ -176,17 +192,21 @@ def columns_kernel(
             across = ir.VectorType(kind, lanes) if lanes > 1 else kind
             offsets = [I64(i * lanes) for i in range(vectors)]
 
-            def inside(level: int, px: Any, totals: list[Any]) -> list[Any]:
-                def step(i: Any, totals: list[Any]) -> list[Any]:
+            def inside(level: int, px: Any) -> list[Any]:
+                def values(i: Any) -> list[Any]:
                     there = advance(b, px, dtype, b.mul(i, x_steps[level]))
                     if level < rank - 1:
-                        return inside(level + 1, there, totals)
-                    return [
-                        combine(b, op, dtype, total, value)
-                        for total, value in zip(totals, map(read, places(there)))
-                    ]
+                        return inside(level + 1, there)
+                    return list(map(read, places(there)))
 
-                return running(b, sizes[level], f"r{level}", totals, step)
+                def added(i: Any, totals: list[Any]) -> list[Any]:
+                    return both(totals, values(i))
+
+                units, many = [begun] * vectors, cascaded[level - kept]
+                return cascade(b, sizes[level], f"r{level}", units, added, both, many)
+
+            def both(totals: list[Any], others: list[Any]) -> list[Any]:
+                return [combine(b, op, dtype, *pair) for pair in zip(totals, others)]
 
             def places(pointer: Any) -> list[Any]:
                 return [advance(b, pointer, dtype, offset) for offset in offsets]
@@ -195,7 +215,7 @@ def columns_kernel(
                 return b.load(at, typ=across, align=dtype.itemsize)
 
             begun = ir.Constant(across, [unit] * lanes) if lanes > 1 else unit
-            totals = inside(kept, px, [begun] * vectors)
+            totals = inside(kept, px)
             for value, at in zip(totals, places(po)):
                 b.store(value, at, align=dtype.itemsize)
 
@@ -220,7 +240,7 @@ def columns_kernel(
 
         nest(0, pointers[1], pointers[0])
 
-    key = ("columns", op, dtype, kept, reduced)
+    key = ("columns", op, dtype, kept, tuple(cascaded))
     count = 2 * rank + kept + 2
     return kernels.once(key, f"columns_{op}", 2, count, emit, passes=False)
 

@@ -418,7 +418,7 @@ class _Emitter:
         code.touch(
             [Access(*room, False, None), builder.access(self.out, key, write=True)]
         )
-        function = columns_kernel(code.kernels, "sum", self.dtype, 1, 1)
+        function = columns_kernel(code.kernels, "sum", self.dtype, 1, [True])
         out = self._pointer(self.out, self.d.out)
         numbers = [I64(length), slabs, I64(1), I64(length), I64(1)]
         code.call(function, [out, sums, *numbers], part)

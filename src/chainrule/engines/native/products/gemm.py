@@ -6,12 +6,14 @@ before it is read again; where rows of B or columns of A are far apart, the line
 panel fall into the same few sets of the cache and push each other out. So
 
     for panel of columns:
-        for block of DEPTH values of k:        the panel's block stays in the cache
+        for block of PRODUCTS values of k:        the panel's block stays in the cache
             pack B's block                     if its rows are far apart
             for block of rows:                 pack A's, if its columns are
-                tile kernel                    goes on with the chains of C
+                tile kernel                    adds its chains to C
 
-A chain goes on where the block of k before it has left it, so no bit changes.
+A sum is one of chains of ``PRODUCTS`` terms, in their order, whatever is packed and
+whoever computes it. One chain would be worse: of a million terms of one sign it has an
+error of thousands of units in the last place, where chains of 256 have tens.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from llvmlite import ir
 
 from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops.kernels import Operand, advance, for_loop, times
+from chainrule.engines.native.loops.lines import PRODUCTS
 from chainrule.engines.native.math.scalar import I64, POINTER
 from chainrule.engines.native.products.epilogue import Epilogue, emit_epilogue
 from chainrule.engines.native.products.matmul import Edge, choose_tile, emit_matmul
@@ -113,6 +116,50 @@ def kernel(
     return function, list(map(dims, [*late, m.c_m]))
 
 
+def emit_chains(
+    builder: BodyBuilder,
+    m: Matrices,
+    pointers: Sequence[Any],
+    bounds: Sequence[Any],
+    *,
+    accumulate: bool = False,
+) -> None:
+    """Emit a matrix product, or its addition to C, as chains of ``PRODUCTS`` terms.
+
+    Args:
+        builder: where it goes.
+        m: its sizes.
+        pointers: of A, B and C.
+        bounds: the rows from and to which it is computed, and the columns.
+        accumulate: whether it is added to C.
+    """
+    emit, dims = builder.b, builder.code.dim
+    (depth,) = resolve((m.depth,), builder.code.largest)
+    if depth <= PRODUCTS:
+        function, late = kernel(builder, m, accumulate=accumulate)
+        emit.call(function, [*pointers, *bounds, *late])
+        return
+    a, b, c = pointers
+    total = dims(m.depth)
+
+    def block(j: Any, *, accumulate: bool) -> None:
+        first = emit.mul(j, I64(PRODUCTS))
+        left = emit.sub(total, first)
+        short = emit.icmp_signed("<", left, I64(PRODUCTS))
+        function, late = kernel(builder, m, late_depth=True, accumulate=accumulate)
+        there = [
+            advance(emit, at, m.dtype, times(emit, first, dims(step)))
+            for at, step in ((a, m.a_k), (b, m.b_k))
+        ]
+        k = emit.select(short, left, I64(PRODUCTS))
+        emit.call(function, [*there, c, *bounds, k, *late])
+
+    block(I64(0), accumulate=accumulate)
+    count = emit.sdiv(emit.add(total, I64(PRODUCTS - 1)), I64(PRODUCTS))
+    with for_loop(emit, I64(1), count, "chain") as j:
+        block(j, accumulate=True)
+
+
 class Product:
     """The code generator of a matrix product, called for parts of the result C."""
 
@@ -126,8 +173,6 @@ class Product:
         self.rows, self.columns, self.depth, self.a_m, self.a_k, self.b_k = resolve(
             (m.rows, m.columns, m.depth, m.a_m, m.a_k, m.b_k), sizes
         )
-        panel = min(self.columns, CACHE.columns)
-        deep = self.depth * panel * self.itemsize > CACHE.panel_bytes
         many = self.rows >= CACHE.rows and self.depth >= CACHE.rows
         self.packs_b = many and self.b_k * self.itemsize >= CACHE.far_bytes
         self.packs_a = (
@@ -136,7 +181,7 @@ class Product:
             and self.a_k * self.itemsize >= CACHE.far_bytes
             and self.columns >= CACHE.columns
         )
-        self.blocks = deep or self.packs_a or self.packs_b
+        self.blocks = self.depth > PRODUCTS or self.packs_a or self.packs_b
 
     def call(
         self, a: Any, b: Any, c: Any, low: Any, high: Any, left: Any, right: Any
@@ -162,7 +207,7 @@ class Product:
     def _panel(self, a: Any, b: Any, c: Any, low: Any, high: Any, width: Any) -> None:
         """Emit some rows of one panel of a matrix product, by blocks of k."""
         builder, emit, m = self.builder, self.builder.b, self.m
-        depth, dtype = CACHE.depth, m.dtype
+        depth, dtype = PRODUCTS, m.dtype
         room_b = depth * CACHE.columns * self.itemsize if self.packs_b else 0
         room_a = depth * CACHE.rows * self.itemsize if self.packs_a else 0
         memory = None

@@ -8,10 +8,10 @@ r"""Code generation for the matrix product's tile kernel, which works in registe
 
     c = fma(A[m, k], B[k, n], c)    for k = 0, 1, …, K−1 in this order,
 
-from c = 0, or from what C held. An fma rounds once, and no chain is ever cut into
-partial sums, so the bits of C depend on nothing else: not on the shape of the
-tiles, not on how rows and columns were divided among threads, not on which of the
-edge cases below an element fell into. Speed has to come from somewhere else.
+from c = 0; what C held is added to its end. An fma rounds once, and no chain is ever
+cut, so the bits of C depend on nothing else: not on the shape of the tiles, not on how
+rows and columns were divided among threads, not on which of the edge cases below an
+element fell into. Speed has to come from somewhere else.
 
 **It comes from many chains at once.** One chain alone waits for each fma to finish
 (four cycles) before it may start the next. A *register tile* runs ``rows × vectors``
@@ -59,8 +59,8 @@ are contiguous. Sizes and strides count elements, and come at run time, so that 
 products of a kind share one kernel: LLVM takes 20 ms for each. Folded into the code,
 they would make it no faster. Nothing is packed or copied: where B is large and read
 often, keep it in panels, that is as ``[panels][K][tile.columns]``, and call the kernel
-once a panel. To block over k, call an ``accumulate`` kernel once a block: C holds
-exactly what the registers held, so the chain goes on and no bit changes.
+once a panel. A sum of many terms is one of chains, each a block of k: call an
+``accumulate`` kernel once a block.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -213,7 +213,7 @@ def emit_matmul(
             ``tile.columns``, or n itself. With ``None`` any bounds will do, more
             slowly.
         a_m, a_k: 1 where that is known.
-        accumulate: start the sums from C instead of 0.
+        accumulate: add the sums to C.
         table: rows of A start where a table says: its address, of i64, is one more
             pointer after C, and there is no ``a_m``.
         outer: contraction loops around the one over k. Each has three i64 at the very
@@ -372,8 +372,6 @@ class TileKernel:
 
         spots = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
         sums = ["zeroinitializer" for __ in spots]
-        if self.accumulate:
-            sums = [self._load(place(r, v), masks[v]) for r, v in spots]
 
         def contract(level: int, a: Value, b: Value, sums: list[Value]) -> list[Value]:
             """Emit a tile's contraction loops from a level on; return the sums."""
@@ -390,7 +388,11 @@ class TileKernel:
 
         sums = contract(0, a, b, sums)
         for (r, v), value in zip(spots, sums):
-            self._store(value, place(r, v), masks[v])
+            total, at = value, place(r, v)
+            if self.accumulate:
+                held = self._load(at, masks[v])
+                total = self.code.new(f"fadd {self.vector} {held}, {value}")
+            self._store(total, at, masks[v])
 
     def _steps(
         self,

@@ -18,7 +18,12 @@ from chainrule.engines.native.loops.nests import Part, over
 from chainrule.engines.native.loops.reductions import Reduction, lanes_sum
 from chainrule.engines.native.math.scalar import I64, memory_type
 from chainrule.engines.native.products.epilogue import Epilogue
-from chainrule.engines.native.products.gemm import Matrices, Passed, Product, kernel
+from chainrule.engines.native.products.gemm import (
+    Matrices,
+    Passed,
+    Product,
+    emit_chains,
+)
 from chainrule.engines.schedule.assign_layouts import (
     Nest,
     as_nest,
@@ -37,8 +42,8 @@ _MAX_TILE = 512
 def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
     """Emit LLVM code for a batched tensor product: matrix products in nested loops.
 
-    Further contracted letters add onto what the product before them left in C, so each
-    element is still one chain over all of them in their order.
+    Further contracted letters add onto what the product before them left in C: each
+    element is a sum of chains, one for each of their values, in their order.
     """
     (out,) = node.outputs
     assert out is not None
@@ -64,7 +69,6 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
         step(2, nest.u),
         columns if isinstance(columns, int) else None,
     )
-    first, extra = kernel(builder, matrices)
     outer, total = list(nest.outer), size_of(tuple(sizes[c] for c in nest.outer))
     further = size_of(tuple(sizes[c] for c in nest.inner))
     partition = builder.partition_for(out)
@@ -94,13 +98,12 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
         bounds = [low, high, I64(0), code.dim(columns)]
         with loop_nodes.for_loop(emit, begin, end, "product") as i:
             here = moved(starts, i, outer)
-            emit.call(first, [*here, *bounds, *extra])
+            emit_chains(builder, matrices, here, bounds)
             if further != 1:
-                more, late = kernel(builder, matrices, accumulate=True)
                 with loop_nodes.for_loop(emit, I64(1), code.dim(further), "k") as k:
                     there = moved(here, k, list(nest.inner))
                     there[2] = here[2]
-                    emit.call(more, [*there, *bounds, *late])
+                    emit_chains(builder, matrices, there, bounds, accumulate=True)
 
     every, all_rows = code.dim(total), code.dim(rows)
     if part.single:

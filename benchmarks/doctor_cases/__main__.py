@@ -1,0 +1,264 @@
+"""Programs that people asked about: what the doctor finds in them, and in their cure.
+
+    python benchmarks/doctor_cases                     # what is missing, then the table
+    python benchmarks/doctor_cases --only xor-slow     # one case
+    python benchmarks/doctor_cases --out mine.jsonl    # where results go, a line each
+    python benchmarks/doctor_cases --json              # the lines, for machines
+
+First each program and its twin, with the accepted fix applied, are trained with three
+seeds: sick is what stays more than ten points of accuracy (20 % of R²) below its twin,
+and a twin is healthy that is near the best of three learners of scikit-learn. What is
+neither is not counted. Then the doctor looks at both, once. A run that was stopped goes
+on where it was; a line is written as soon as it is known.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import programs
+from programs import Program
+
+import chainrule as cr
+from chainrule.errors import ChainruleError
+
+#: Seeds of the truth.
+SEEDS = (0, 1, 2)
+#: Sick from this far below the twin: points of accuracy, of R².
+SICK = {"accuracy": 0.10, "R²": 0.20}
+#: A twin may stay this far below scikit-learn's best: half of what is sick.
+NEAR = {"accuracy": 0.05, "R²": 0.10}
+#: What is run of a case.
+PARTS = ("truth", "sick", "twin")
+#: Findings that may name the cause.
+FIRST = 2
+
+
+def trained(program: Program, seed: int, truth: Any) -> dict[str, Any]:
+    """Train a program; one that ends in an error has the constant answer's score."""
+    train, held = program.rows()
+    base = programs.constant(programs_truth(train[1], truth), truth)
+    trainer = program.trainer(seed)
+    started = time.process_time()
+    error = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer.fit(
+                train,
+                epochs=program.epochs,
+                batch_size=min(program.batch, len(train[1])),
+                progress=False,
+            )
+            score = programs.score(trainer, held, truth)
+    except ChainruleError as found:
+        error, score = found.what, base
+    spent = time.process_time() - started
+    return {"score": score, "error": error, "constant": base, "cpu": round(spent, 2)}
+
+
+def programs_truth(y: Any, truth: Any) -> Any:
+    """Return training targets for the constant answer, in the truth's form."""
+    y = np.asarray(y)
+    usable = y.shape[1:] == np.asarray(truth).shape[1:] and y.dtype.kind in "iuf"
+    return y if usable and not programs.is_quantity(y) else truth
+
+
+def ceiling(program: Program, truth: Any) -> float:
+    """Return the best score of three learners of scikit-learn on the twin's rows."""
+    from sklearn import ensemble, multioutput, neural_network, pipeline, preprocessing
+
+    (x, y), (held_x, _) = program.rows()
+    x, held_x = (a.reshape(len(a), -1) for a in (x, held_x))
+    wide = preprocessing.StandardScaler()
+    if programs.is_quantity(truth):
+        y = np.asarray(y).reshape(len(y), -1)
+        learners = [
+            multioutput.MultiOutputRegressor(
+                ensemble.ExtraTreesRegressor(100, random_state=0)
+            ),
+            pipeline.make_pipeline(wide, _network(neural_network.MLPRegressor)),
+        ]
+    else:
+        y = programs.classes(y)
+        learners = [
+            ensemble.ExtraTreesClassifier(100, random_state=0),
+            pipeline.make_pipeline(
+                wide,
+                _network(neural_network.MLPClassifier),
+            ),
+        ]
+    best = -1.0
+    for learner in learners:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            said = learner.fit(x, y).predict(held_x)
+        if programs.is_quantity(truth):
+            known = np.asarray(truth, np.float64).reshape(len(truth), -1)
+            off = ((said.reshape(known.shape) - known) ** 2).sum()
+            best = max(best, 1 - off / ((known - known.mean(0)) ** 2).sum())
+        else:
+            best = max(best, float((said == programs.classes(truth)).mean()))
+    return best
+
+
+def _network(kind: Any) -> Any:
+    return kind(hidden_layer_sizes=(64,), max_iter=400, random_state=0)
+
+
+def truth_of(case: dict[str, Any]) -> dict[str, Any]:
+    """Train a case and its twin with all seeds, and say whether it can be counted."""
+    sick, twin = (programs.program(case, healthy=h) for h in (False, True))
+    truth = twin.rows()[1][1]
+    metric = "R²" if programs.is_quantity(truth) else "accuracy"
+    runs = {
+        name: [trained(p, seed, truth) for seed in SEEDS]
+        for name, p in (("sick", sick), ("twin", twin))
+    }
+    means = {n: float(np.mean([r["score"] for r in made])) for n, made in runs.items()}
+    best = ceiling(twin, truth)
+    return {
+        "metric": metric,
+        "sick": [round(r["score"], 4) for r in runs["sick"]],
+        "twin": [round(r["score"], 4) for r in runs["twin"]],
+        "constant": round(runs["sick"][0]["constant"], 4),
+        "ceiling": round(best, 4),
+        "errors": sorted({r["error"] for n in runs for r in runs[n] if r["error"]}),
+        "cpu": round(sum(r["cpu"] for n in runs for r in runs[n]), 2),
+        "is sick": means["sick"] < means["twin"] - SICK[metric],
+        "is healthy": means["twin"] > best - NEAR[metric],
+    }
+
+
+def seen(program: Program) -> dict[str, Any]:
+    """Return what the doctor says of a program."""
+    train, held = program.rows()
+    started, wall = time.process_time(), time.perf_counter()
+    made: dict[str, Any] = {"crash": None, "healthy": None, "findings": []}
+    try:
+        diagnosis = cr.diagnose(
+            program.trainer(0),
+            train,
+            validation=held,
+            epochs=program.epochs,
+            batch_size=program.batch,
+        )
+    except Exception as error:  # a crash is a result
+        made["crash"] = f"{type(error).__name__}: {error}"[:300]
+        made["traceback"] = traceback.format_exc()[-1500:]
+    else:
+        keys = ("code", "component", "severity", "consequence_of", "evidence")
+        found = [f.to_dict() for f in diagnosis.findings]
+        made["findings"] = [{k: f[k] for k in keys} for f in found]
+        made["healthy"] = diagnosis.healthy
+        made["not examined"] = {k: str(v) for k, v in diagnosis.not_examined.items()}
+        made["examined"] = {k: str(v) for k, v in diagnosis.examined.items()}
+    made["cpu"] = round(time.process_time() - started, 2)
+    made["wall"] = round(time.perf_counter() - wall, 2)
+    return made
+
+
+# -- results ---------------------------------------------------------------------------
+
+
+def known(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Read the lines that are there; the last of a name and a part counts."""
+    if not path.exists():
+        return {}
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+    return {(line["case"], line["part"]): line for line in lines}
+
+
+def judged(case: dict[str, Any], sick: dict[str, Any]) -> tuple[bool, bool]:
+    """Return (found sick, a right cause among the first findings)."""
+    findings = sick["findings"]
+    found = any(f["severity"] == "sick" for f in findings)
+    first = {f["component"] for f in findings[:FIRST] if f["severity"] != "note"}
+    return found, bool(first & set(case["accepted"]))
+
+
+def table(cases: dict[str, Any], lines: dict[tuple[str, str], Any]) -> str:
+    """Return the table of a run, and its sums."""
+    rows = ["| case | score → cured | first two findings | sick | cause | twin |"]
+    rows.append("|---|---|---|---|---|---|")
+    sums = dict.fromkeys(("counted", "found", "cause", "alarms", "crashes"), 0)
+    cpu, wall, dropped = [], [], []
+    for name, case in cases.items():
+        if any((name, part) not in lines for part in PARTS):
+            continue
+        truth, sick, twin = (lines[name, part] for part in PARTS)
+        if not (truth["is sick"] and truth["is healthy"]):
+            dropped.append(name)
+            continue
+        found, cause = judged(case, sick)
+        alarm = any(f["severity"] == "sick" for f in twin["findings"])
+        sums["counted"] += 1
+        sums["found"] += found
+        sums["cause"] += cause
+        sums["alarms"] += alarm
+        sums["crashes"] += sum(m["crash"] is not None for m in (sick, twin))
+        cpu += [sick["cpu"], twin["cpu"]]
+        wall += [sick["wall"], twin["wall"]]
+        first = ", ".join(
+            f"{f['code']} ({f['severity']})" for f in sick["findings"][:FIRST]
+        )
+        scores = f"{np.mean(truth['sick']):.2f} → {np.mean(truth['twin']):.2f}"
+        yes = {True: "yes", False: "no"}
+        said = "sick" if alarm else "well"
+        line = (name, scores, first or "none", yes[found], yes[cause], said)
+        rows.append("| " + " | ".join(line) + " |")
+    n = sums["counted"]
+    if n:
+        rows.append("")
+        rows.append(
+            f"{n} counted: sick {sums['found']}, right cause {sums['cause']}, "
+            f"alarms on twins {sums['alarms']}, crashes {sums['crashes']}; "
+            f"CPU {np.median(cpu):.1f} s a diagnosis (largest {max(cpu):.1f}), "
+            f"wall {np.median(wall):.1f} s (largest {max(wall):.1f})"
+        )
+    if dropped:
+        rows.append(f"not counted, the truth was not reproduced: {', '.join(dropped)}")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("doctor_cases.jsonl"))
+    parser.add_argument("--only", default="", help="names, with commas between")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--json", action="store_true", help="the lines, not the table")
+    given = parser.parse_args()
+    if hasattr(os, "nice"):
+        os.nice(10)
+    cases = programs.cases()
+    chosen = given.only.split(",") if given.only else list(cases)
+    done = known(given.out)
+    for part in given.parts.split(","):
+        for name in chosen:
+            if (name, part) in done:
+                continue
+            case = cases[name]
+            if part == "truth":
+                made = truth_of(case)
+            else:
+                made = seen(programs.program(case, healthy=part == "twin"))
+            line = {"case": name, "part": part, **made}
+            done[name, part] = line
+            with given.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+            print(name, part, made.get("cpu"), file=sys.stderr, flush=True)
+    if given.json:
+        print(json.dumps([m for (name, _), m in done.items() if name in chosen]))
+    else:
+        print(table({name: cases[name] for name in chosen}, done))
+
+
+if __name__ == "__main__":
+    main()

@@ -306,6 +306,12 @@ def places() -> Parts:
     return only_targets(tuple(made))  # type: ignore[arg-type]
 
 
+def images_of_themselves(*, divided: float = 255.0) -> Parts:
+    """MNIST as inputs and as targets."""
+    made = [(x / divided).astype(np.float32) for x, _ in _mnist()]
+    return tuple((x[:1500], x[:1500]) for x in made)  # type: ignore[return-value]
+
+
 def sequences(rows: int = 900, length: int = 24, classes: int = 4) -> Parts:
     """Waves of a few frequencies, (N, 1, T)."""
     rng = np.random.default_rng(0)

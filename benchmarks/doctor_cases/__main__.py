@@ -254,6 +254,8 @@ def main() -> None:
         os.nice(10)
     cases = programs.cases()
     chosen = given.only.split(",") if given.only else list(cases)
+    if unknown := sorted(set(chosen) - set(cases)):
+        parser.error(f"no cases of the names {unknown}; there are {sorted(cases)}")
     seeds = list(range(given.seeds))
     asked = [("truth", 0), *((p, s) for s in seeds for p in ("sick", "twin"))]
     done = known(given.out)

@@ -3,7 +3,6 @@
     python benchmarks/doctor_cases                     # what is missing, then the table
     python benchmarks/doctor_cases --only xor-slow     # one case
     python benchmarks/doctor_cases --out mine.jsonl    # where results go, a line each
-    python benchmarks/doctor_cases --fix               # with the search for fixes
     python benchmarks/doctor_cases --json              # the lines, for machines
 
 First each program and its twin, with the accepted fix applied, are trained with three
@@ -29,7 +28,6 @@ import programs
 from programs import Program
 
 import chainrule as cr
-from chainrule.doctor import Diagnosis
 from chainrule.errors import ChainruleError
 
 #: Seeds of the truth.
@@ -38,8 +36,6 @@ SEEDS = (0, 1, 2)
 SICK = {"accuracy": 0.10, "R²": 0.20}
 #: A twin may stay this far below scikit-learn's best: half of what is sick.
 NEAR = {"accuracy": 0.05, "R²": 0.10}
-#: A fix has cured what comes this near the twin.
-CURED = {"accuracy": 0.02, "R²": 0.04}
 #: Findings that may name the cause.
 FIRST = 2
 
@@ -144,11 +140,8 @@ def is_below(runs: list[dict[str, Any]], bar: float) -> bool:
     return bool(scores.mean() < bar and (scores < bar).mean() > 0.5)
 
 
-def seen(program: Program, seed: int, *, fixes: bool = False) -> dict[str, Any]:
-    """Return what the doctor says of a program whose weights a seed drew.
-
-    With ``fixes`` also what its search for fixes found best.
-    """
+def seen(program: Program, seed: int) -> dict[str, Any]:
+    """Return what the doctor says of a program whose weights a seed drew."""
     train, held = program.rows()
     started, wall = time.process_time(), time.perf_counter()
     made: dict[str, Any] = {"crash": None, "healthy": None, "findings": []}
@@ -170,20 +163,9 @@ def seen(program: Program, seed: int, *, fixes: bool = False) -> dict[str, Any]:
         made["healthy"] = diagnosis.healthy
         made["not examined"] = {k: str(v) for k, v in diagnosis.not_examined.items()}
         made["examined"] = {k: str(v) for k, v in diagnosis.examined.items()}
-        if fixes:
-            made["fix"] = best_of(diagnosis)
     made["cpu"] = round(time.process_time() - started, 2)
     made["wall"] = round(time.perf_counter() - wall, 2)
     return made
-
-
-def best_of(diagnosis: Diagnosis) -> dict[str, Any] | None:
-    """Return the best fix that a search finds, with its scores; None: none helps."""
-    fixes = diagnosis.fix()
-    if not fixes:
-        return None
-    best = fixes[0].comparison
-    return {"metric": best.metric, **fixes[0].to_dict()}
 
 
 # -- results ---------------------------------------------------------------------------
@@ -222,14 +204,6 @@ def is_right(case: dict[str, Any], seen: dict[str, Any]) -> bool:
     """Return whether an accepted cause is among the first findings."""
     named = [f for f in seen["findings"][:FIRST] if f["severity"] != "note"]
     return any(f["component"] in case["accepted"] for f in named)
-
-
-def is_cured(truth: dict[str, Any], line: dict[str, Any]) -> bool:
-    """Return whether the best fix comes as far as the accepted one, nearly."""
-    best = line.get("fix")
-    if not best or best["metric"] != truth["metric"] or best["after"] is None:
-        return False
-    return best["after"] > np.mean(truth["twin"]) - CURED[truth["metric"]]
 
 
 def table(cases: dict[str, Any], lines: Lines, seeds: list[int]) -> str:
@@ -276,14 +250,6 @@ def table(cases: dict[str, Any], lines: Lines, seeds: list[int]) -> str:
             f"{np.median(cpu):.1f} s of CPU (at most {max(cpu):.1f}), "
             f"{np.median(wall):.1f} s (at most {max(wall):.1f})"
         )
-    tried = [(n, lines[n, "fix", 0]) for n in cases if (n, "fix", 0) in lines]
-    if tried:
-        cured = [n for n, m in tried if is_cured(lines[n, "truth", 0], m)]
-        cpu = [m["cpu"] for _, m in tried]
-        rows.append(
-            f"{len(cured)} of {len(tried)} cured by the best fix; "
-            f"{np.median(cpu):.1f} s of CPU (at most {max(cpu):.1f})"
-        )
     if dropped:
         rows.append(f"not counted, the truth was not reproduced: {', '.join(dropped)}")
     return "\n".join(rows)
@@ -296,7 +262,6 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, default=3, help="diagnoses of each program"
     )
-    parser.add_argument("--fix", action="store_true", help="search for fixes, too")
     parser.add_argument("--json", action="store_true", help="the lines, not the table")
     given = parser.parse_args()
     if hasattr(os, "nice"):
@@ -307,8 +272,6 @@ def main() -> None:
         parser.error(f"no cases of the names {unknown}; there are {sorted(cases)}")
     seeds = list(range(given.seeds))
     asked = [("truth", 0), *((p, s) for s in seeds for p in ("sick", "twin"))]
-    if given.fix:
-        asked.append(("fix", 0))
     done = known(given.out)
     for part, seed in asked:
         for name in chosen:
@@ -317,8 +280,8 @@ def main() -> None:
             if part == "truth":
                 made = truth_of(cases[name])
             else:
-                program = programs.program(cases[name], healthy=part == "twin")
-                made = seen(program, seed, fixes=part == "fix")
+                healthy = part == "twin"
+                made = seen(programs.program(cases[name], healthy=healthy), seed)
             line = {"case": name, "part": part, "seed": seed, **made}
             done[name, part, seed] = line
             write(given.out, line)

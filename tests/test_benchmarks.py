@@ -238,6 +238,29 @@ def test_trouble_is_planted() -> None:
     assert found["none"] == "right"
 
 
+@needs("sklearn", "llvmlite")
+def test_the_doctor_is_measured_and_a_killed_run_goes_on(tmp_path: Path) -> None:
+    some = ("--half", "tuning", "--only", "wine, rate", "--out", str(tmp_path))
+    found = made("doctor", *some)
+    truths = found["truths"]
+    assert truths
+    assert set(truths.values()) <= {"sick", "between", "healthy"}
+    for rate in found["rates"].values():
+        low, high = rate["interval"]
+        assert 0 <= low <= rate["hits"] / max(rate["of"], 1) <= high <= 1
+    files = {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")}
+    path = tmp_path / "truths.jsonl"
+    path.write_bytes(files[path][:-20])  # killed while it wrote
+    assert made("doctor", *some) == found
+    assert {p: p.read_bytes() for p in files if p != path} == {
+        p: text for p, text in files.items() if p != path
+    }
+    *before, cut, new = path.read_text().splitlines()
+    assert json.loads(new)["name"] in truths
+    assert len(before) == len(truths) - 1
+    assert not cut.endswith("}")
+
+
 def test_mixed_precision_is_measured_beside_float32() -> None:
     few = ("--seeds", "1", "--epochs", "1", "--limit", "320")
     rows = made("mixed_precision.py", *few)
@@ -316,10 +339,11 @@ def test_an_unknown_case_is_refused() -> None:
         "serving.py",
         pytest.param("eager.py", marks=[needs("torch"), pytest.mark.parity]),
         pytest.param("tables", marks=needs("pandas")),
+        pytest.param("doctor", marks=needs("sklearn")),
     ],
 )
 def test_an_unknown_name_is_refused(script: str) -> None:
-    named = ["--tables"] if script == "tables" else []
+    named = {"tables": ["--tables"], "doctor": ["--only"]}.get(script, [])
     command = [sys.executable, str(RUN.parent / script), *named, "nothing"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 2

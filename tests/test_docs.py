@@ -73,10 +73,12 @@ DOCUMENTS = (
     "docs/how-to/onnx-import.md",
     "docs/how-to/scikit-learn.md",
     "docs/how-to/notebooks.md",
+    "docs/how-to/pictures.md",
     "docs/how-to/serving.md",
     "docs/how-to/reinforcement.md",
     "docs/how-to/recommender.md",
     "docs/learn/explore.md",
+    "docs/learn/clinics.md",
     "src/chainrule/engines/native/README.md",
 )
 #: What the examples of documents and modules need of the extra ``parity``.

@@ -26,7 +26,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "util", "html", "notation", "version"),
-    ("graph",),
+    ("diagrams", "graph"),
     ("primitives",),
     ("autodiff",),
     ("composites",),
@@ -44,7 +44,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("compilation", "gradient_check"),
     ("nn", "optim", "data", "metrics"),
     ("func", "interop.keras_weights", "interop.onnx", "utils"),
-    ("training",),
+    # What a run says of itself while it goes on is a callback of the doctor's.
+    (
+        "training",
+        *("doctor.finding", "doctor.labels", "doctor.live", "doctor.network"),
+        *("doctor.live_rules", "doctor.weights"),
+    ),
     ("explanation", "sklearn", "tracking", "viz"),
     ("book.derivation", "book.marking"),
     ("doctor",),

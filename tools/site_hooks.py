@@ -66,9 +66,13 @@ REFERENCE = {
         "Explanation",
         ["chainrule.explain", "chainrule.derive", "chainrule.check_work"],
     ),
+    "diagrams": ("Pictures", ["chainrule.diagrams"]),
     "check": ("Checks of derivatives", ["chainrule.check_gradients"]),
     "testing": ("Assertions", ["chainrule.testing"]),
-    "doctor": ("The doctor", ["chainrule.diagnose", "chainrule.doctor"]),
+    "doctor": (
+        "The doctor",
+        ["chainrule.diagnose", "chainrule.lr_find", "chainrule.doctor"],
+    ),
     "models": (
         "Published architectures",
         [

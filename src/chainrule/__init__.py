@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from chainrule.book.marking import check_work
     from chainrule.compilation.api import compile
     from chainrule.compilation.portable.loaded import load_program
-    from chainrule.doctor import diagnose
+    from chainrule.doctor import diagnose, lr_find
     from chainrule.explanation import explain
     from chainrule.functions import *  # noqa: F403
     from chainrule.functions.tensor_types import (
@@ -151,7 +151,7 @@ _LAZY = {
     "book.marking": "check_work",
     "compilation.api": "compile",
     "compilation.portable.loaded": "load_program",
-    "doctor": "diagnose",
+    "doctor": "diagnose lr_find",
     "explanation": "explain",
     "functions.tensor_types": """
         BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor
@@ -304,6 +304,7 @@ __all__ = [
     "load_program",
     "load_torch",
     "long",
+    "lr_find",
     "manual_seed",
     "metrics",
     "models",

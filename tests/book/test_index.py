@@ -12,7 +12,7 @@ import pytest
 from click import ClickException
 
 from chainrule import book, recipes
-from chainrule.book import experiments
+from chainrule.book import clinics, experiments
 from chainrule.cli import cli
 from chainrule.errors import ArgumentError
 from chainrule.text import languages
@@ -60,7 +60,7 @@ def accepts(line: str) -> None:
     if verb == "train":
         assert arguments[0] in recipes.names()
     if verb == "explore":
-        assert arguments[0] in experiments.names()
+        assert arguments[0] in [*experiments.names(), *clinics.names()]
 
 
 def is_complete(entry) -> bool:

@@ -40,7 +40,13 @@ def test_a_file_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     found = json.loads(capsys.readouterr().out)
     assert found["healthy"] is False
     assert found["findings"][0]["code"] == "learning-rate-too-large"
-    assert found["fixes"][0]["after"] > found["fixes"][0]["before"]
+    best = found["fixes"][0]
+    assert best["after"] > best["before"]
+    assert best["diff"].startswith("--- sick.toml\n+++ sick.toml\n")
+    assert "-lr = 100.0\n+lr = " in best["diff"]
+    assert found["search"]["steps"] > 0
+    # Nothing of the user's is overwritten.
+    assert (folder / "sick.toml").read_text() == TOML.replace("{lr}", "100.0")
     assert "learning-rate-too-large" in (folder / "d.html").read_text()
 
 
@@ -92,7 +98,7 @@ def test_a_name_of_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["doctor", "--list"]) == 0
-    assert "learning-rate-too-large (learning-rate)" in capsys.readouterr().out
+    assert "learning-rate-too-large (learning rate)" in capsys.readouterr().out
     assert cli(["doctor", "--list", "--json"]) == 0
     known = json.loads(capsys.readouterr().out)["symptoms"]
     assert {"code", "component", "looks", "cause", "fix"} <= known[0].keys()

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from chainrule import engines
 from chainrule.book import experiments
+from tests.book.experiments.conftest import ENGINES
 from tests.cli.conftest import one_message
 
 
@@ -59,3 +61,41 @@ def test_refusals(chainrule: Any) -> None:
     assert told.code == 2
     told = chainrule("explore", "symmetry", "--out", "file/within")
     one_message(told, 1, "cannot be made")
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine that compiles nothing: a few steps take less time."""
+    monkeypatch.setattr(engines, "_registry", ENGINES)
+
+
+def test_a_clinic_before_its_answer(chainrule: Any, soon: None) -> None:
+    told = chainrule("explore", "clinic-3", "--quick")
+    assert told.code == 0
+    assert "--ask gradients" in told.out
+    assert "--answer c" in told.out
+    assert "constant-weights" not in told.out
+    kept = Path("runs/explore/clinic-3/clinic-3.json").read_text("utf-8")
+    assert "constant-weights" not in kept
+    assert "clinic-3" in chainrule("explore").out
+
+
+def test_what_is_asked_of_a_clinic_and_its_answer(chainrule: Any, soon: None) -> None:
+    asked = ("--ask", "weights", "--ask", "data", "--answer", "c")
+    told = chainrule("explore", "clinic-3", "--quick", *asked)
+    assert "0.weight" in told.out
+    assert "greatest number" in told.out
+    assert "\n  Right: " in told.out
+    assert "sick: constant-weights" in told.out
+    kept = json.loads(Path("runs/explore/clinic-3/clinic-3.json").read_text("utf-8"))
+    assert kept["answer"]["code"] == "constant-weights"
+
+
+def test_what_a_clinic_does_not_know(chainrule: Any) -> None:
+    one_message(
+        chainrule("explore", "clinic-1", "--ask", "gradient"), 2, "--ask gradients"
+    )
+    one_message(chainrule("explore", "clinic-1", "--answer", "z"), 2, "no answer 'z'")
+    told = chainrule("explore", "depth", "--answer", "a")
+    assert told.code == 2
+    assert "of clinics" in told.err

@@ -21,11 +21,13 @@ from chainrule.doctor import (
     Diagnosis,
     Finding,
     examples,
+    fixes,
     registered,
 )
 from chainrule.doctor import case as cases
 from chainrule.doctor.diagnosis import ranked
 from chainrule.doctor.setup import Setup
+from chainrule.doctor.subject import SCORED
 from chainrule.errors import ArgumentError
 from chainrule.text.languages import language
 
@@ -114,10 +116,17 @@ def test_trial_runs_have_what_the_trainer_was_given() -> None:
 # -- the same again --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native"])
-def test_the_same_seed_gives_the_same_diagnosis_on_any_threads(engine: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "width"), [("numpy", 16), ("native", 16), ("native", 256)]
+)
+def test_the_same_seed_gives_the_same_diagnosis_on_any_threads(
+    engine: str, width: int
+) -> None:
+    """Of a network, too, whose products are shared out among threads."""
+
     def found(threads: int) -> str:
-        made, data, given = examples.example()
+        model = examples.mlp(width=width)
+        made, data, given = examples.example(model, batch_size=2 * width)
         trainer = cr.Trainer(
             made.model,
             loss=made.loss,
@@ -165,7 +174,7 @@ def test_no_trainer_is_refused() -> None:
 def test_few_rows(rows: int) -> None:
     data = Dataset(np.eye(3)[:rows], np.arange(rows) % 2, classes=2)
     found = diagnose(examples.mlp(3), data, epochs=5)
-    assert "held-out rows" in found.not_examined
+    assert "held_out_rows" in found.not_examined
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -199,9 +208,16 @@ def test_a_model_that_cannot_be_copied_is_refused() -> None:
     assert "lock" in str(caught.value)
 
 
+def test_trial_runs_look_at_as_many_held_out_rows_as_a_score() -> None:
+    trainer, rows, given = examples.example(validation=cr.data.moons(3000, seed=1))
+    case = cases.Case(trainer, rows, **given)
+    assert len(case.prepared().held_out) == SCORED
+    assert len(case.setup.held_out) == 3000
+
+
 def test_a_trial_that_ended_early_does_not_count_as_whole() -> None:
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(8, 2))
-    assert "after 0 steps" in diagnose(model).examined["trial run"]
+    assert "after 0 steps" in diagnose(model).examined["trial_run"]
 
 
 @pytest.mark.parametrize("lr", [1e-5, 1e-7, 1e-9])
@@ -252,7 +268,7 @@ class Raises(nn.Module):
         ({"loss": lambda p, t: 1 / 0}, "ZeroDivisionError"),
         ({"loss": lambda p, t: p}, ""),
         ({"model": nn.Linear(3, 2)}, ""),
-        ({"model": examples.mlp().requires_grad_(False)}, ""),
+        ({"optimizer": optim.LBFGS(lr=1.0)}, "optimizer"),
     ],
 )
 def test_what_cannot_run_is_a_finding(given: dict[str, Any], word: str) -> None:
@@ -260,6 +276,28 @@ def test_what_cannot_run_is_a_finding(given: dict[str, Any], word: str) -> None:
     assert found.findings[0].code == "does-not-run"
     assert not found.healthy
     assert word in json.dumps(found.to_dict())
+
+
+def test_what_cannot_run_names_the_part_that_is_wrong() -> None:
+    (found,) = diagnose(optimizer=optim.LBFGS(lr=1.0)).findings
+    assert (found.component, found.where) == ("optimizer", "optimizer")
+    assert found.change is not None
+    assert "Adam" in found.change.after
+    (found,) = diagnose(examples.mlp().requires_grad_(False)).findings
+    assert (found.code, found.severity) == ("frozen-parameters", "sick")
+    assert found.evidence["accuracy_with_change"] > 0.9
+    (found,) = diagnose(loss=lambda p, t: 1 / 0).findings
+    assert found.component == "loss"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_loss_of_ones_own_that_rewards_distance(sign: float) -> None:
+    def loss(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
+        return sign * ((p - t) * (p - t)).clamp(max=9.0).mean()
+
+    found = diagnose(examples.mlp(2, 1), examples.waves(), loss=loss, epochs=40)
+    sick = [f.code for f in found.findings if f.severity == "sick"]
+    assert sick == ([] if sign > 0 else ["loss-of-wrong-sign"]), str(found)
 
 
 @pytest.mark.parametrize("data", [None, (np.array([["a"]]), [1]), ([[1.0]], [1, 2])])
@@ -282,20 +320,29 @@ def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "rest" in found.not_examined
 
 
-def test_ctrl_c_ends_the_fixes_and_keeps_the_findings(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("after", [0, 3])
+def test_ctrl_c_ends_the_fixes_and_keeps_what_is_known(
+    monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    def interrupted(*args: Any, **given: Any) -> Any:
-        raise KeyboardInterrupt
+    whole, count = fixes.Run.to, iter(range(1000))
 
-    found = diagnose(optimizer=optim.SGD(lr=100.0))
+    def interrupted(self: Any, share: float) -> Any:
+        if next(count) >= after:
+            raise KeyboardInterrupt
+        return whole(self, share)
+
+    model = examples.spread(examples.mlp(depth=6), 0.0003)
+    found = diagnose(model, optimizer=optim.SGD(lr=1e-4), epochs=15)
     before = codes(found)
     assert before
-    monkeypatch.setattr(cases, "run", interrupted)
-    assert found.fix() == []
+    monkeypatch.setattr(fixes.Run, "to", interrupted)
+    kept = found.fix()
     assert found.interrupted
     assert "rest" in found.not_examined
     assert codes(found) == before
+    # What the diagnosis has tried counts, though over fewer seeds.
+    assert kept
+    assert all(f.comparison.gain > 0 for f in kept)
 
 
 @pytest.mark.parametrize(
@@ -362,6 +409,14 @@ def test_a_cause_gains_as_much_as_its_consequence() -> None:
     assert second.consequence_of == scale
 
 
+def test_what_was_not_tried_is_explained_by_a_change_that_gains_nothing() -> None:
+    codes = ("output-activation-twice", "does-not-run")
+    cause, refusal = finding(codes[0], -0.05), finding(codes[1], None)
+    order = ranked([refusal, cause], registered())
+    assert [f.code for f in order] == [*codes]
+    assert order[1].consequence_of == codes[0]
+
+
 def test_a_consequence_of_a_consequence_stands_below_it() -> None:
     codes = ("non-finite-loss", "exploding-gradient", "learning-rate-too-large")
     order = ranked(
@@ -370,6 +425,20 @@ def test_a_consequence_of_a_consequence_stands_below_it() -> None:
     )
     assert [f.code for f in order] == [*reversed(codes)]
     assert [f.consequence_of for f in order] == [None, codes[2], codes[1]]
+
+
+def test_causes_stand_above_consequences_which_are_no_causes() -> None:
+    codes = ("learning-rate-too-large", "batch-too-small", "exploding-gradient")
+    order = ranked([finding(code, 0.5) for code in reversed(codes)], registered())
+    assert [f.code for f in order] == [*codes]
+    assert [f.severity for f in order] == ["sick", "sick", "risk"]
+    assert [f.consequence_of for f in order] == [None, None, codes[0]]
+
+
+@pytest.mark.parametrize(("gain", "severity"), [(0.45, "sick"), (0.3, "risk")])
+def test_what_leaves_a_run_far_behind_does_not_cure(gain: float, severity: str) -> None:
+    best, other = finding("batch-too-small", 0.5), finding("one-class", gain)
+    assert [f.severity for f in ranked([best, other], registered())][1] == severity
 
 
 def test_json_html_and_text(tmp_path: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import chainrule as cr
 from chainrule.book import sections
-from chainrule.doctor import Symptom, registered
+from chainrule.doctor import Symptom, labels, registered
+from chainrule.doctor.evidence import RISK, SICK
 from chainrule.doctor.finding import COMPONENTS, SEVERITIES
+from chainrule.text import Message
 
 SYMPTOMS = registered()
 BY_CODE = {symptom.code: symptom for symptom in SYMPTOMS}
@@ -23,6 +28,10 @@ def test_the_sick_example_is_found(symptom: Symptom) -> None:
     trainer, data, given = symptom.sick_example()
     diagnosis = cr.diagnose(trainer, data, **given)
     assert symptom.code in [f.code for f in diagnosis.findings[:2]], str(diagnosis)
+    for found in diagnosis.findings:
+        assert found.evidence.keys() <= labels.EVIDENCE.keys()
+        assert found.curves.keys() <= labels.EVIDENCE.keys()
+    assert {*diagnosis.examined, *diagnosis.not_examined} <= labels.PARTS.keys()
 
 
 @each
@@ -42,6 +51,37 @@ def test_what_people_read_is_there(symptom: Symptom) -> None:
         assert len(text) > 8
     for number in re.findall(r"book ([0-9.]+[0-9])", symptom.reference):
         assert number in sections()
+
+
+def _keys(node: ast.AST) -> Iterator[str]:
+    """Yield the words that a rule names numbers by: keys, in dictionaries and alone."""
+    for part in ast.walk(node):
+        keys: list[ast.expr | None] = []
+        if isinstance(part, ast.Dict):
+            keys = part.keys
+        elif isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store):
+            keys = [part.slice]
+        for key in keys:
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value
+
+
+@each
+def test_what_a_rule_measures_has_a_label(symptom: Symptom) -> None:
+    """Keys are stable and in snake case; what people read of them is translated."""
+    rule = ast.parse(inspect.getsource(symptom.rule)).body[0]
+    assert isinstance(rule, ast.FunctionDef)
+    for key in (key for statement in rule.body for key in _keys(statement)):
+        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", key)
+        assert key in labels.EVIDENCE
+
+
+def test_labels_are_messages_and_each_component_has_one() -> None:
+    tables = (labels.EVIDENCE, labels.PARTS, labels.VALUES, labels.COMPONENTS)
+    for table in (*tables, labels.METRICS, labels.ACROSS):
+        assert all(isinstance(text, Message) for text in table.values())
+    assert set(labels.COMPONENTS) == set(COMPONENTS)
+    assert labels.METRICS.keys() == SICK.keys() == RISK.keys()
 
 
 def test_a_symptom_is_a_file() -> None:
@@ -65,5 +105,5 @@ def test_findings_say_all_that_they_should() -> None:
     assert found.change.diff.startswith("- lr=100\n+ lr=")
     assert found.comparison is not None
     assert found.comparison.gain > 0.1
-    assert found.evidence["accuracy with the change"] > 0.9
+    assert found.evidence["accuracy_with_change"] > 0.9
     assert found.confidence == 0.9

@@ -117,5 +117,8 @@ class DeviceExecutable:
         outputs = self._inner.run(entry, arrays, steps=steps, sizes=sizes)
         return [_stored(np.asarray(a)) for a in outputs]
 
+    def share(self, entry: str, rows: int) -> Array:
+        return np.arange(rows)
+
     def synchronize(self) -> None:
         traffic.waits += 1

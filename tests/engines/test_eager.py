@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.backends import native
-from chainrule.engines.eager import Later, convolutions, loops, piece, rows
+from chainrule.engines.eager import Later, convolutions, loops, piece, rows, windows
 from chainrule.graph.primitive import EAGER, lookup
 from chainrule.nn import functional
 from chainrule.nn.utils.rnn import pack_padded_sequence
@@ -28,6 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "NUMBERS", 1)
     monkeypatch.setattr(rows, "NUMBERS", 1)
     monkeypatch.setattr(convolutions, "MULTIPLICATIONS", 1)
+    monkeypatch.setattr(windows, "NUMBERS", 1)
 
 
 @pytest.fixture
@@ -330,6 +334,53 @@ def test_which_convolutions_are_the_references(
     assert runs == ["conv"]
 
 
+# -- pooling ---------------------------------------------------------------------------
+
+POOLS: dict[str, Any] = {
+    "maxima": (nn.MaxPool2d(2), ["window_max", "window_max_pullback"]),
+    "overlapping": (nn.MaxPool2d(3, 2, 1), ["window_max", "window_max_pullback"]),
+    "dilated": (
+        nn.MaxPool2d(2, 3, 1, dilation=2, ceil_mode=True),
+        ["window_max", "window_max_pullback"],
+    ),
+    "indices": (
+        nn.MaxPool2d(2, return_indices=True),
+        ["window_max", "window_argmax", "window_max_pullback"],
+    ),
+    "means": (nn.AvgPool2d(2), ["window_sum"]),
+    "overlapping means": (nn.AvgPool2d(3, 1, 1), ["window_sum", "window_sum"]),
+}
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_pooling(name: str, runs: list[str]) -> None:
+    layer, pieces = POOLS[name]
+    for lead in ((8, 3), (2, 5), (7,)):
+        x = numbers((*lead, 7, 9))
+        agree(lambda x=x: layer(x), [x])
+    assert runs == pieces * 3
+    made: Any = EAGER["window_sum" if "mean" in name else "window_max"]
+    shapes = {key[2] for key in made.by_call}
+    assert (7, 9) in shapes  # one piece for any number of images and channels
+
+
+def test_pooling_of_volumes_that_lie_otherwise(runs: list[str]) -> None:
+    x = numbers((3, 4, 5, 6, 2))
+    agree(lambda: nn.functional.max_pool3d(x.permute(3, 4, 0, 1, 2), 2), [x])
+    assert runs == ["window_max", "window_max_pullback"]
+
+
+def test_which_pools_are_the_references(
+    runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nn.MaxPool1d(2)(cr.zeros(9, 3, 20))
+    monkeypatch.setattr(windows, "NUMBERS", 9 * 3 * 4 * 4 + 1)
+    nn.MaxPool2d(2)(cr.zeros(9, 3, 4, 4))
+    assert runs == []
+    nn.MaxPool2d(2)(cr.zeros(10, 3, 4, 4))
+    assert runs == ["window_max"]
+
+
 # -- when not --------------------------------------------------------------------------
 
 
@@ -375,6 +426,31 @@ def test_within_the_handler_of_a_signal_that_stopped_a_piece() -> None:
     finally:
         held._executable.run = run
     np.testing.assert_allclose(made[0].detach(), outer.detach(), rtol=1e-14)
+
+
+FAULTS = """
+import resource
+import numpy as np
+import chainrule as cr
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+cr.zeros(128, 128).softmax(-1)
+for _ in range(3):
+    before = faults()
+    arrays = [np.ones(400_000, np.float32) for _ in range(10)]
+    del arrays
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True
+    )
+    assert int(made.stdout) < 400  # of 3,900 pages
 
 
 def test_every_row_of_the_table_is_replaced_by_its_module() -> None:

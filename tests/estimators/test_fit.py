@@ -16,7 +16,7 @@ from sklearn.exceptions import (
 )
 
 import chainrule as cr
-from chainrule import nn, optim
+from chainrule import errors, nn, optim
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.sklearn import (
     ChainruleClassifier,
@@ -428,3 +428,11 @@ def test_targets_that_cannot_be() -> None:
         small().fit(X, np.stack([y, y], axis=1))
     with pytest.raises(ValueError, match="contains NaN"):
         ChainruleRegressor().fit(X, np.full(150, np.nan))
+
+
+def test_devices_are_those_of_the_engine_xla() -> None:
+    with pytest.raises(errors.EngineError, match="runs on one device"):
+        small(engine="native", devices=2).fit(*IRIS)
+    with pytest.raises(ArgumentError, match='or "all"'):
+        small(devices="many").fit(*IRIS)
+    assert small(devices=2).get_params()["devices"] == 2

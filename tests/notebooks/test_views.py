@@ -132,6 +132,22 @@ def test_a_network_is_the_table_of_its_layers() -> None:
     assert "… 480 more rows" in shown(deep).text
 
 
+def test_a_network_that_knows_its_size_has_its_picture() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    page = shown(model)
+    assert page.tags.count("line") == 2 * 3 + 3
+    assert "svg" not in shown(nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU())).tags
+
+
+def test_code_of_others_is_not_run_for_a_view() -> None:
+    class Loud(nn.Sequential):
+        def forward(self, *args: Any) -> Any:
+            raise RuntimeError("this was run")
+
+    page = shown(nn.Sequential(nn.Linear(2, 3), Loud(nn.ReLU())))
+    assert "svg" not in page.tags
+
+
 def test_a_layer_of_many_numbers_is_bounded() -> None:
     cr.manual_seed(0)
     deep = shown(nn.LSTM(256, 256, num_layers=5))
@@ -182,19 +198,19 @@ def test_a_history_is_its_curve_and_its_last_epochs() -> None:
 
 def test_a_chart_is_where_the_numbers_are() -> None:
     y = np.array([1.0, 10.0, 100.0])
-    svg = views.chart({"y": y}, np.array([1.0, 2.0, 3.0]))
+    svg = views.chart({"y": y}, np.array([1.0, 2.0, 3.0]), across="x", up="y")
     (points,) = re.findall('points="([^"]+)"', svg)
     places = [tuple(map(float, p.split(","))) for p in points.split()]
     assert [x for x, __ in places] == [62, 272, 482]
     assert [y for __, y in places] == [192, 102, 12], "its axis is logarithmic"
-    linear = views.chart({"y": -y}, np.arange(3.0))
+    linear = views.chart({"y": -y}, np.arange(3.0), across="x", up="y")
     assert 'points="62.0,12.0 272.0,28.4 482.0,192.0"' in linear
 
 
 def test_a_chart_of_many_points_has_their_extremes() -> None:
     y = np.linspace(1.0, 2.0, 5000)
     y[1234], y[2345], y[3456] = 9.0, 0.5, np.nan
-    svg = views.chart({"y": y}, np.arange(5000.0))
+    svg = views.chart({"y": y}, np.arange(5000.0), across="x", up="y")
     lines = [line.split() for line in re.findall('points="([^"]+)"', svg)]
     assert len(lines) == 2
     heights = [float(p.partition(",")[2]) for line in lines for p in line]
@@ -204,7 +220,7 @@ def test_a_chart_of_many_points_has_their_extremes() -> None:
 
 def test_a_point_between_gaps_is_seen() -> None:
     y = np.array([1.0, np.nan, 2.0, np.nan, 3.0])
-    svg = views.chart({"y": y}, np.arange(5.0))
+    svg = views.chart({"y": y}, np.arange(5.0), across="x", up="y")
     lines = [line.split() for line in re.findall('points="([^"]+)"', svg)]
     assert [len(line) for line in lines] == [2, 2, 2]
     assert all(first == last for first, last in lines)

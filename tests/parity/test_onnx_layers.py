@@ -154,6 +154,7 @@ LAYERS: dict[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
 WITHOUT = {
     *("Loss", "Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList"),
     *("Steps", "TransformedTargetLoss"),
+    *("CutMix", "MixUp"),  # of training: with targets, and nothing in a prediction
     "KVCache",  # keys and values that grow from call to call
 }
 

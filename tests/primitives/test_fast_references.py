@@ -102,6 +102,8 @@ def test_the_first_of_the_largest(
     index = REFERENCES[windows.window_argmax](x, **attrs)
     assert best.dtype == x.dtype
     lengths = [x.shape[a] for a in axes]
+    g = RNG.integers(0, 2, best.shape).astype(x.dtype)
+    back = np.zeros_like(x)
     for place in np.ndindex(*best.shape):
         found: list[Any] = []
         for taps in product(*map(range, window)):
@@ -110,11 +112,15 @@ def test_the_first_of_the_largest(
                 at[a] = place[a] * s + k * r - low
             inside = [at[a] for a in axes]
             if all(0 <= i < n for i, n in zip(inside, lengths)):
-                found.append((x[tuple(at)], np.ravel_multi_index(inside, lengths)))
-        odd = [i for i, (v, __) in enumerate(found) if v != v]
+                position = np.ravel_multi_index(inside, lengths)
+                found.append((x[tuple(at)], position, tuple(at)))
+        odd = [i for i, (v, *__) in enumerate(found) if v != v]
         first = odd[0] if odd else max(range(len(found)), key=lambda i: found[i][0])
         np.testing.assert_array_equal(best[place], found[first][0])
         assert index[place] == found[first][1]
+        back[found[first][2]] += g[place]
+    made = REFERENCES[windows.window_max_pullback](g, x, **attrs)
+    np.testing.assert_array_equal(made, back)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "i8", "u8", "bool"])
@@ -128,7 +134,8 @@ def test_selection_from_large_arrays_keeps_every_bit(dtype: str) -> None:
         a, b = (np.frombuffer(part, dtype).reshape(shape) for part in (a, b))
     else:
         a, b = a[..., 0].astype(bool), b[..., 0].astype(bool)
-    for other in (b, np.broadcast_to(b[:1], shape), b.reshape(128, 130).T):
+    singles = [np.broadcast_to(np.array(n, a.dtype), shape) for n in (0, -0.0, 1)]
+    for other in (b, np.broadcast_to(b[:1], shape), b.reshape(128, 130).T, *singles):
         made = REFERENCES[elementwise.where](condition, a, other)
         assert made.dtype == a.dtype
         assert made.tobytes() == np.where(condition, a, other).tobytes()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn, rl
+from chainrule import errors, nn, rl
 from chainrule.errors import (
     ArgumentError,
     CallError,
@@ -566,3 +566,9 @@ def test_an_evaluation_leaves_the_training_where_it_is() -> None:
 def test_it_learns(kind: Any, name: str, steps: int, least: float, how: Any) -> None:
     agent: Any = kind(name, seed=1, threads=1, **how).learn(steps)
     assert agent.evaluate(20)[0] > least
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.DQN])
+def test_devices_are_those_of_the_engine_xla(kind: Any) -> None:
+    with pytest.raises(errors.EngineError, match="runs on one device"):
+        kind("CartPole-v1", engine="numpy", devices=2)

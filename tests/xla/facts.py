@@ -51,7 +51,9 @@ def executable(made: cr.Trainer) -> Any:
 def compiled(made: cr.Trainer, rows: int) -> Any:
     """Return the compiled training step for batches of so many rows."""
     functions = executable(made)._compiled
-    return next(f for key, f in functions.items() if key[:2] == ("train", (rows,)))
+    return next(
+        f.compiled for key, f in functions.items() if key[:2] == ("train", (rows,))
+    )
 
 
 def numbers(made: cr.Trainer) -> dict[str, Any]:

@@ -75,6 +75,19 @@ def test_what_cannot_be_is_refused(facts: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+def test_agents_and_estimators() -> None:
+    """Batches of learning are divided, and what is learned is the same."""
+    pytest.importorskip("gymnasium")
+    pytest.importorskip("sklearn")
+    facts = told(run("agents.py", devices=4))
+    for name in ("dqn", "ppo"):
+        assert facts["exchanges"][name] > 0
+        for one, four in zip(*facts[name], strict=True):
+            np.testing.assert_allclose(four, one, atol=1e-6)
+    np.testing.assert_allclose(*facts["classifier"], atol=1e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "within"), [("float64", 1e-6), ("float32", 1e-4)])
 def test_losses_of_a_hundred_steps(dtype: str, within: float) -> None:
     one = losses_alone(dtype)

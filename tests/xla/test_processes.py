@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule.engines.xla.processes import of_a_cluster
 from tests.xla.starting import command, losses_alone, run, told
+
+
+def said_by(number: int, launched: Any) -> str:
+    """Return what a process has said on standard error."""
+    lines = launched.stderr.splitlines()
+    return "\n".join(line for line in lines if line.startswith(f"[{number}]"))
 
 
 def test_what_schedulers_say() -> None:
@@ -39,6 +46,27 @@ def test_losses_of_a_hundred_steps(dtype: str, within: float, processes: int) ->
         np.testing.assert_allclose(more[name], losses, rtol=within, err_msg=name)
 
 
+@pytest.fixture(scope="module")
+def rows_alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one process computes on data of each kind."""
+    return told(run("rows.py", str(tmp_path_factory.mktemp("rows"))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 4])
+def test_each_process_reads_its_own_rows(
+    processes: int, rows_alone: dict[str, Any], tmp_path: Path
+) -> None:
+    """The batches are those of one process, with a last one that does not divide."""
+    more = told(run("rows.py", str(tmp_path), processes=processes))
+    for kind, one in rows_alone.items():
+        got = more[kind]
+        np.testing.assert_allclose(got["losses"], one["losses"], rtol=1e-6)
+        if "evaluated" in one:
+            assert got["evaluated"] == pytest.approx(one["evaluated"], rel=1e-6)
+    assert more["batches"]["read"] == rows_alone["batches"]["read"] / processes
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_with_fewer_processes(tmp_path: Path) -> None:
     """One of four is killed; the others say so; two go on from the checkpoint."""
@@ -50,11 +78,7 @@ def test_a_run_goes_on_with_fewer_processes(tmp_path: Path) -> None:
     assert killed.returncode != 0
     assert "Process 3 was ended by the signal 9" in killed.stderr
     for number in range(3):
-        said = [ln for ln in killed.stderr.splitlines() if ln.startswith(f"[{number}]")]
-        text = "\n".join(said)
-        assert "Another process of this run has ended" in text or (
-            "another task died" in text
-        )
+        assert "Another process of this run has ended" in said_by(number, killed)
     resumed = told(run("training.py", place, "xla", "5", processes=2))
     again = run("training.py", place, "xla", "5", processes=2)
     assert resumed["epoch"] == whole["epoch"] == 5
@@ -76,6 +100,16 @@ def test_a_run_moves_between_engines_and_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    """On as many processes as before, of which the first was killed."""
+    whole = told(run("training.py", str(tmp_path / "whole"), "xla", "4", processes=2))
+    place = str(tmp_path / "run")
+    killed = run("training.py", place, "xla", "4", "0", processes=2)
+    assert "Process 0 was ended by the signal 9" in killed.stderr
+    assert told(run("training.py", place, "xla", "4", processes=2)) == whole
+
+
+@pytest.mark.slow
 def test_the_same_processes_compute_the_same_bits(tmp_path: Path) -> None:
     first, second = (
         told(run("training.py", str(tmp_path / name), "xla", "2", processes=2))
@@ -88,7 +122,7 @@ def test_the_same_processes_compute_the_same_bits(tmp_path: Path) -> None:
     ("what", "said"),
     [
         ("weights", "differ in the value of '0.bias'"),
-        ("data", "differ in the data 'x'"),
+        ("data", "differ in the training data"),
         ("model", "differ in the entry point"),
         ("inputs", "differ in the input 'x'"),
     ],
@@ -97,8 +131,59 @@ def test_processes_that_differ_are_refused(what: str, said: str) -> None:
     refused = run("differing.py", what, processes=2)
     assert refused.returncode != 0
     for number in range(2):
-        lines = [x for x in refused.stderr.splitlines() if x.startswith(f"[{number}]")]
-        assert said in "\n".join(lines)
+        assert said in said_by(number, refused)
+
+
+@pytest.mark.parametrize(
+    ("number", "where"),
+    [
+        (0, "elsewhere"),
+        pytest.param(0, "exchange", marks=pytest.mark.slow),
+        pytest.param(2, "elsewhere", marks=pytest.mark.slow),
+        pytest.param(2, "exchange", marks=pytest.mark.slow),
+    ],
+)
+def test_each_of_the_others_says_that_one_has_died(number: int, where: str) -> None:
+    """The first too, which JAX's own machinery hangs on; and where nothing is asked."""
+    died = run("dying.py", str(number), where, processes=3)
+    assert died.returncode == 128 + 9
+    assert f"Process {number} was ended by the signal 9" in died.stderr
+    for other in {0, 1, 2} - {number}:
+        assert "Another process of this run has ended" in said_by(other, died)
+        assert "go on from the last checkpoint" in said_by(other, died)
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_in_a_step_of_the_others() -> None:
+    """They wait for it in the step; it does not wait for them."""
+    failed = run("dying.py", "1", "step", processes=3)
+    assert "MemoryError" in said_by(1, failed)
+    for other in (0, 2):
+        assert "Another process of this run has ended" in said_by(other, failed)
+
+
+def test_divided_weights_that_one_process_reads_are_refused(tmp_path: Path) -> None:
+    """They do not wait for each other."""
+    refused = run("reading.py", "one", str(tmp_path), processes=2)
+    for number in range(2):
+        said = said_by(number, refused)
+        assert "different things at the same time" in said
+        assert "process 0: reading float32[4, 8], which is divided" in said
+
+
+@pytest.mark.slow
+def test_divided_weights_that_one_process_reads_as_the_other_ends(
+    tmp_path: Path,
+) -> None:
+    refused = run("reading.py", "ends", str(tmp_path), processes=2)
+    assert refused.returncode == 1
+    assert "process 1: the end of its program" in said_by(0, refused)
+
+
+@pytest.mark.slow
+def test_divided_weights_that_all_processes_read(tmp_path: Path) -> None:
+    read = told(run("reading.py", "all", str(tmp_path), processes=2))
+    assert read["numpy"] == read["state_dict"] == read["loaded"]
 
 
 RUN_FILE = """

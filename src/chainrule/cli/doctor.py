@@ -18,6 +18,8 @@ Examples:
   chainrule doctor houses.toml --fix
   chainrule doctor runs/houses --html diagnosis.html
   chainrule doctor houses.toml --json
+  chainrule doctor houses.toml --save diagnosis.json
+  chainrule doctor diagnosis.json
   chainrule doctor --list
 """
 #: Columns of the text of ``--list``.
@@ -25,7 +27,7 @@ WIDE = 78
 
 
 @cli.command(epilog=EXAMPLES, short_help="Say what is wrong with a training.")
-@click.argument("target", metavar="FILE.toml|RECIPE|RUN", required=False)
+@click.argument("target", metavar="FILE|RECIPE|RUN", required=False)
 @speaking.option(
     "--fix", "fixing", is_flag=True, help="Try the proposed changes, on copies."
 )
@@ -33,6 +35,11 @@ WIDE = 78
     "--html",
     type=click.Path(path_type=Path),
     help="Write the diagnosis as a page to this file.",
+)
+@speaking.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Write the diagnosis as one file to hand to somebody else.",
 )
 @speaking.option(
     "--seconds",
@@ -50,6 +57,7 @@ def doctor(
     target: str | None,
     fixing: bool,
     html: Path | None,
+    save: Path | None,
     seconds: float | None,
     threads: int | None,
     listing: bool,
@@ -62,14 +70,14 @@ def doctor(
     gives the same diagnosis.
 
     The target is a run file, the name of a recipe that trains one network, the
-    directory of a run, or a checkpoint.
+    directory of a run, or a checkpoint; or a diagnosis that --save wrote.
     """
     if listing:
         _list(as_json)
         return 0
     if target is None:
         raise click.MissingParameter(
-            param_type="argument", param_hint="FILE.toml|RECIPE|RUN"
+            param_type="argument", param_hint="FILE|RECIPE|RUN"
         )
     from chainrule.runs import diagnosing
 
@@ -78,17 +86,19 @@ def doctor(
         diagnosis.fix()
     if html is not None:
         atomic_files.replace(html, diagnosis.to_html().encode(), _("page"))
+    if save is not None:
+        diagnosis.save(save)
     tell(diagnosis.to_dict(), as_json, str(diagnosis))
     return 130 if diagnosis.interrupted else 0
 
 
 def _list(as_json: bool) -> None:
     """Print all symptoms: how each looks, why, what helps, and where to read on."""
-    from chainrule.doctor import registered
+    from chainrule.doctor import labels, registered
 
     lines: list[str] = []
     for symptom in registered():
-        lines.append(f"{symptom.code} ({symptom.component})")
+        lines.append(f"{symptom.code} ({labels.component(symptom.component)})")
         for label, text in (
             (tr("looks:"), symptom.looks),
             (tr("cause:"), symptom.why),

@@ -18,7 +18,7 @@ import click
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say
 from chainrule.engines import resolve_engine
-from chainrule.engines.xla.processes import ADDRESS, COUNT, NUMBER
+from chainrule.engines.xla.processes import ADDRESS, COUNT, HEARTBEAT, NUMBER
 from chainrule.text import tr
 
 EXAMPLES = """\b
@@ -28,9 +28,9 @@ Examples:
   chainrule launch -n 2 -- program.py --its options
 """
 
-#: Seconds that the others have to end by themselves once one has failed, and then to
-#: end when they are told to.
-GRACE, TOLD = 20.0, 10.0
+#: Seconds that the others have to end by themselves once one has failed, so that each
+#: finds out and says so, and then to end when they are told to.
+GRACE, TOLD = HEARTBEAT + 10.0, 10.0
 #: The signals that are handed on, such as that of a terminal which is closed.
 _ENDING = [
     getattr(signal, name)
@@ -142,21 +142,25 @@ class Launched:
                 signal.signal(number, handler)
 
     def _wait(self) -> int:
-        failed: int | None = None
-        until = float("inf")
-        while any(p.poll() is None for p in self.processes):
-            for number, process in enumerate(self.processes):
-                code = process.poll()
-                if failed is None and code:
-                    failed = code
-                    until = time.monotonic() + GRACE
-                    say(_said(number, code))
-            if time.monotonic() > until:
-                break
+        failed = 0
+        until, running = float("inf"), True
+        while running and time.monotonic() < until:
+            running = any(p.poll() is None for p in self.processes)
+            if not failed and (number := self._failed()) is not None:
+                failed = self.processes[number].returncode
+                until = time.monotonic() + GRACE
+                say(_said(number, failed))
             time.sleep(0.05)
-        codes = [p.returncode for p in self.processes if p.returncode]
-        code = failed if failed is not None else next(iter(codes), 0)
-        return code if code >= 0 else 128 - code
+        return failed if failed >= 0 else 128 - failed
+
+    def _failed(self) -> int | None:
+        """Return the number of a process that has failed; None where none has.
+
+        One that a signal has ended comes first: the others fail because they miss it.
+        """
+        codes = [p.returncode for p in self.processes]
+        failed = [number for number, code in enumerate(codes) if code]
+        return min(failed, key=lambda number: codes[number] > 0, default=None)
 
     def _forward(self, number: int, frame: Any) -> None:
         self._ending = number

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.compilation.step_scalars import Supply
 from chainrule.compilation.tracing import Slot, Traced
-from chainrule.engines import Buffer, Executable, capabilities, load_engine
+from chainrule.engines import Buffer, Executable, Parts, capabilities, load_engine
 from chainrule.engines.threads import RunLock, process
 from chainrule.errors import ArgumentError, EngineError, GraphError, ShapeError
 from chainrule.graph.interpret import solve_sizes
@@ -310,6 +310,7 @@ class CompiledProgram:
             engine, self.program, threads=threads, **spread
         )
         self.engine = self.executable.engine
+        self._in_parts = capabilities(self.engine).devices
         self._fitting: dict[Any, Sizes] = {}
         run_lock = RunLock()
         graded = {id(tensor) for t in traced for tensor, __ in t.graded}
@@ -359,6 +360,13 @@ class CompiledProgram:
             array: its numbers; do not change them while the buffer is in use.
         """
         return self.executable.put(entry, name, array)
+
+    def share(self, entry: str, rows: int) -> Array:
+        """Return the rows of a batch that this process computes with, by number.
+
+        They are all, but where an engine divides batches over several processes.
+        """
+        return self.executable.share(entry, rows)
 
     def run(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
@@ -478,6 +486,8 @@ class CompiledProgram:
             item = item._stored_or_array(self.engine)
         if isinstance(item, Buffer):
             return item if item.engine == self.engine else item.numpy()
+        if isinstance(item, Parts) and self._in_parts:
+            return item
         return np.asarray(item)
 
     def _check(
@@ -501,7 +511,8 @@ class CompiledProgram:
             array = arrays[name]
             if array.dtype != value.dtype.numpy:
                 with np.errstate(over="ignore"):  # infinity is found in the results
-                    array = np.asarray(array).astype(value.dtype.numpy)
+                    given = array if isinstance(array, Parts) else np.asarray(array)
+                    array = given.astype(value.dtype.numpy)
                 arrays[name] = array
             rows = steps is not None and name in entry.each
             shape = array.shape[1:] if rows else array.shape

@@ -27,16 +27,18 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.frames import Columns, Named, in_order
 from chainrule.data.loaders import is_loader, loader_stream
-from chainrule.data.memory import on_disk, release
+from chainrule.data.memory import fingerprint, on_disk, release
 from chainrule.data.source import rows_of
 from chainrule.data.stream import Stream
 from chainrule.data.tables.reader import features_again, read_again
 from chainrule.data.tables.schema import Schema
+from chainrule.engines import Parts
 from chainrule.errors import ArgumentError, DataError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import NUMPY_DTYPES, ArrayType, DType, as_dtype
 from chainrule.tensor import as_tensor
 from chainrule.text import _, joined
+from chainrule.util import processes
 from chainrule.util.pytree import is_nest, leaves, mapped, named
 
 #: The dtypes of stored numbers that a program takes without conversion.
@@ -346,17 +348,22 @@ def batches(
     """
     blocks = data.blocks(size) if isinstance(data, Stream) else _cut(data, size)
     scales = {"x": data.scale} if isinstance(data, Stream) else None
+    several = processes.count() > 1 and scales is None
+    if several:
+        _compare(data)
     number = 0
     with closing(blocks):
         for x, y in blocks:
-            arrays: dict[str, Array] = {}
+            arrays: dict[str, Any] = {}
             for name, part in leaves(x, "x").items():
                 scale = part.scale if scales is None else scales.get(name)
                 stored = part.stored if scales is None else part
-                if on_disk(stored):  # not looked at before
-                    check_finite(Column(stored, scale), name, number)
-                    release(stored)
-                arrays[name] = _features(stored, scale, dtypes[name])
+                read = partial(_read, stored, scale, name, number, dtypes[name])
+                arrays[name] = (
+                    Parts(stored.shape, dtypes[name].numpy, read, f"{name} {number}")
+                    if several
+                    else read((slice(None),))
+                )
             if y is not None:
                 for name, part in leaves(y, "y").items():
                     if on_disk(part):
@@ -364,6 +371,36 @@ def batches(
                     arrays[name] = part
             number += rows_of(x)
             yield arrays, y
+
+
+def _read(
+    stored: Array,
+    scale: float | None,
+    name: str,
+    number: int,
+    dtype: DType,
+    where: tuple[slice, ...],
+) -> Array:
+    """Return a part of some rows of features, as the model takes them."""
+    if on_disk(stored):  # not looked at before
+        start = where[0].indices(len(stored))[0]
+        check_finite(Column(stored[where[0]], scale), name, number + start)
+        release(stored)
+    return _features(stored[where], scale, dtype)
+
+
+def _compare(data: Rows) -> None:
+    """Refuse data that are not the same in all processes, which read their own rows."""
+    x, y = (data.x, data.y) if isinstance(data, Dataset) else (data, None)
+    arrays = {name: column.stored for name, column in leaves(x, "x").items()}
+    arrays |= {} if y is None else leaves(y, "y")
+    processes.require_same(
+        {
+            _("the data {name!r}", name=name): f"{array.shape} {fingerprint(array):08x}"
+            for name, array in arrays.items()
+        },
+        _("give all processes the same data"),
+    )
 
 
 def _cut(data: Rows, size: int) -> Generator[tuple[Any, Any]]:

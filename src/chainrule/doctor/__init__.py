@@ -8,11 +8,20 @@
     finding      findings, changes, comparisons of scores
     setup,       copies of a Trainer's parts, trial runs of them, changes in them
     changes
+    fixes,       the search for changes that cure, alone and together, and its space
+    space
+    live,        what is said of a run while it goes on, and its words
+    live_rules
+    range_test   a learning rate by a range test: ``lr_find``
     evidence     the budget, and from which gain a run is sick
     network,     what is read off the graph, and off the data
     columns
     first_bad    the first operation that makes a non-finite number
-    view         text and HTML
+    labels       the words for evidence and parts, which have keys
+    view, page   text, and HTML
+    saving       a diagnosis as one file, and back
+    handbook     the page of symptoms
+    weights      weights of products that no layer of the library holds
 
 A run is *sick* where a single change betters its score on held-out rows by more than
 ten points of accuracy or 20 % of R² after as many steps; that is measured on copies.
@@ -29,10 +38,13 @@ import numpy as np
 from chainrule.doctor.case import Case
 from chainrule.doctor.diagnosis import Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
+from chainrule.doctor.live import Watch
+from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.text import _
 from chainrule.training import Trainer
+from chainrule.util.source_location import beginning_here
 from chainrule.util.validation import maybe, number, whole
 
 __all__ = [
@@ -42,8 +54,11 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "Fix",
+    "RangeTest",
     "Symptom",
+    "Watch",
     "diagnose",
+    "lr_find",
     "registered",
 ]
 
@@ -122,7 +137,11 @@ def examine(case: Case, seed: int) -> Diagnosis:
             if case.refused is not None and symptom.stage > 0:
                 break
             # Findings say what warnings would.
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
+            with (
+                warnings.catch_warnings(),
+                np.errstate(all="ignore"),
+                beginning_here(),
+            ):
                 warnings.simplefilter("ignore", ChainruleWarning)
                 found = symptom.look(case)
             if found is not None:

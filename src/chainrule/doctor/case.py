@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor import evidence, first_bad, network
+from chainrule.doctor import evidence, first_bad, labels, network
 from chainrule.doctor.changes import rate_times
 from chainrule.doctor.columns import ASKED, KNOWN, neighbours
 from chainrule.doctor.evidence import severity
@@ -21,7 +21,7 @@ from chainrule.graph.node import Array
 from chainrule.nn import output_semantics
 from chainrule.random import permutation
 from chainrule.tensor import tensor
-from chainrule.text import _
+from chainrule.text import _, joined
 from chainrule.training.nonfinite import step_of
 from chainrule.training.source import StepInputs
 from chainrule.util.pytree import leaves
@@ -45,10 +45,10 @@ class Case(Subject):
         """The assumed seconds of one training step."""
         found = self.network
         if found is None:
-            return evidence.OVERHEAD
+            return evidence.step_seconds(self.setup.engine, 0.0)
         sizes = dict.fromkeys(("N", *found.graph.size_names), self.setup.batch_size)
         work = network.cost(found.graph, sizes) * evidence.BACKWARD
-        return work / evidence.RATE + evidence.OVERHEAD
+        return evidence.step_seconds(self.setup.engine, work)
 
     @cached_property
     def trial_steps(self) -> int:
@@ -59,6 +59,8 @@ class Case(Subject):
         """Return a copy with changes, for a trial run of at most so many steps."""
         setup = self.setup.copy()
         setup.train = self.part or setup.train
+        if len(setup.held_out) > SCORED:
+            setup.held_out = setup.held_out.take(SCORED)
         setup.batch_size = min(setup.batch_size, len(setup.train))
         setup.seed = setup.seed + seed
         for change in changes:
@@ -77,7 +79,7 @@ class Case(Subject):
         setup = self.prepared()
         self.budget.takes(setup.steps * self.step_cost)
         record = run(setup, PROBES, watch=True)
-        self.examined["trial run"] = (
+        self.examined["trial_run"] = (
             _("it ended in an error, after {n:,} steps", n=len(record.losses))
             if record.error is not None
             else _("all of the {n:,} steps that were asked for", n=setup.steps)
@@ -109,10 +111,9 @@ class Case(Subject):
         score = self.score_of(self.trial)
         if score is not None:
             rows = min(SCORED, len(self.setup.held_out))
-            name = "accuracy" if self.metric == "accuracy" else self.metric
             self.examined["score"] = _(
                 "{name} {score} on {rows} held-out rows; {base} for a constant answer",
-                name=name,
+                name=labels.METRICS[self.metric],
                 score=shown(self.metric, score),
                 rows=rows,
                 base=shown(self.metric, self.baseline),
@@ -121,14 +122,17 @@ class Case(Subject):
 
     @property
     def can_be_sick(self) -> bool:
-        """A flag: a change could better the score by what counts as sick."""
-        return self.score is None or self.score < 1 - evidence.SICK[self.metric]
+        """A flag: a change could better the score by about what counts as sick.
+
+        Half of it is enough to look: other seeds may be worse than the first.
+        """
+        return self.score is None or self.score < 1 - evidence.SICK[self.metric] / 2
 
     def score_of(self, record: Record) -> float | None:
         """Return the score of a run on the held-out rows; None without numbers."""
         if record.error is not None or record.trainer is None:
             return None
-        if self.metric == "share of the loss gone":
+        if self.metric == "share_of_loss_gone":
             first = self.trial.loss_at_start()
             last = record.rows[-1]["validation_loss"] if record.rows else math.nan
             known = first > 0 and math.isfinite(last)
@@ -138,7 +142,7 @@ class Case(Subject):
             outputs = record.trainer.predict(held)
         except ChainruleError:
             return None
-        if self.metric == "R²":
+        if self.metric == "r2":
             y = np.asarray(held.y, np.float64).reshape(len(held), -1)
             if outputs.size != y.size:
                 return None
@@ -155,7 +159,7 @@ class Case(Subject):
 
     def run_scored(self, setup: Setup) -> float | None:
         """Run a copy and return its score."""
-        watch = self.metric == "share of the loss gone"
+        watch = self.metric == "share_of_loss_gone"
         return self.score_of(run(setup, watch=watch))
 
     def noise(self, before: float | None, after: float | None) -> float:
@@ -179,7 +183,7 @@ class Case(Subject):
         return max(found, key=lambda c: c.gain, default=None)
 
     def _compared_with(self, change: Change) -> Comparison | None:
-        key = str(change.what), change.before, change.after
+        key = change.before, change.after
         if key in self._compared:
             return self._compared[key]
         before, after = [self.score], list[float | None]()
@@ -188,9 +192,11 @@ class Case(Subject):
             twice = 1 if seed == 0 else 2
             if not self.budget.takes(twice * setup.steps * self.step_cost):
                 if seed == 0:
-                    self.not_examined[str(change.what)] = _(
-                        "it was not tried: the budget of {n:g} seconds is spent",
+                    self.untried.append(change.what)
+                    self.not_examined["changes"] = _(
+                        "the budget of {n:g} seconds is spent; not tried: {what}",
                         n=self.budget.seconds,
+                        what=joined("; ", dict.fromkeys(self.untried)),
                     )
                     return None
                 break
@@ -204,7 +210,8 @@ class Case(Subject):
                 tuple(after),
                 self.baseline,
                 self.noise(before[0], after[0]),
-                self.complete,
+                # What ends without numbers does not catch up.
+                self.complete or isinstance(self.trial.error, NonFiniteError),
             )
             if not evidence.is_near(result.gain, self.metric):
                 break
@@ -215,6 +222,30 @@ class Case(Subject):
         """Return the severity that trying changes shows, and the best comparison."""
         best = self.compare(*changes)
         return severity(best), best
+
+    def judge_each(
+        self, *changes: tuple[str, Change | None]
+    ) -> tuple[str | None, Comparison | None, str | None]:
+        """Return severity and best comparison of changes, and the component it mends.
+
+        Args:
+            changes: the component that each mends, and the change; None is passed over.
+        """
+        made = {id(change): part for part, change in changes if change is not None}
+        severity, best = self.judge(*(c for __, c in changes if c is not None))
+        part = None if best is None else self._part(made, best.change, changes)
+        return severity, best, part
+
+    @staticmethod
+    def _part(
+        made: dict[int, str],
+        best: Change,
+        changes: tuple[tuple[str, Change | None], ...],
+    ) -> str | None:
+        if id(best) in made:
+            return made[id(best)]
+        # It was compared before, for another symptom.
+        return next((part for part, c in changes if c is not None and c == best), None)
 
     def explained(self, code: str) -> bool:
         """Return whether something sick was found that explains a symptom."""
@@ -236,7 +267,9 @@ class Case(Subject):
             return None
         try:
             program = trainer.program
-            work = StepInputs({**arrays, "index": rows})
+            indexed = "index" in program.traced["train"].entry.inputs
+            taken = {name: array[rows] for name, array in arrays.items()}
+            work = StepInputs({**arrays, "index": rows} if indexed else taken)
             return first_bad.find(*step_of(program, "train", work))
         except ChainruleError:
             return None
@@ -300,7 +333,7 @@ class Case(Subject):
         """
         steps = min(200, self.trial_steps)
         if not self.budget.takes(steps * self.step_cost):
-            self.not_examined["one batch"] = _("one batch alone: the budget is spent")
+            self.not_examined["one_batch"] = _("one batch alone: the budget is spent")
             return None
         rates = self.rates
         best = min(rates, key=lambda f: rates[f], default=1.0)
@@ -309,7 +342,7 @@ class Case(Subject):
         rows = permutation(len(setup.train), 0, 0)[: setup.batch_size]
         setup.train, setup.epochs = setup.train.rows(rows), steps
         record = run(setup)
-        self.examined["one batch"] = _("{n} updates on one batch alone", n=steps)
+        self.examined["one_batch"] = _("{n} updates on one batch alone", n=steps)
         return record.loss_at_start(), record.loss_at_end()
 
     @cached_property
@@ -362,6 +395,19 @@ class Case(Subject):
             return None
         votes = np.stack([(known[near] == c).sum(1) for c in range(known.max() + 1)], 1)
         return float((votes.argmax(1) == truth).mean())
+
+    @property
+    def behind(self) -> bool:
+        """A flag: the trial is behind the nearest neighbours by half of what is sick.
+
+        Beyond the standard error, for so many held-out rows: enough to try treatments.
+        """
+        signal = self.signal
+        if signal is None or self.trial.error is not None:
+            return False
+        lost = signal - (self.baseline if self.score is None else self.score)
+        noise = self.noise(self.score, signal)
+        return lost > max(evidence.SICK[self.metric] / 2, noise)
 
     @property
     def stalls(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,15 +12,17 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.data import Dataset
+from chainrule.doctor import weights
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.errors import ChainruleError
 from chainrule.nn import Module
 from chainrule.nn.init import kaiming_normal_, xavier_normal_, zeros_
+from chainrule.optim import RuleOptimizer
 from chainrule.optim.schedule import Schedule
 from chainrule.random import Generator
 from chainrule.random.generator import stream
-from chainrule.text import _
+from chainrule.text import _, joined
 from chainrule.text.numbers import number
 
 # -- learning rate and optimiser -------------------------------------------------------
@@ -40,7 +43,15 @@ def rate_times(setup: Setup, factor: float) -> Change | None:
                 store["lr"] = scaled(store["lr"], factor)
 
     what = _("a lower learning rate") if factor < 1 else _("a higher learning rate")
-    return Change(what, f"lr={number(rate)}", f"lr={number(rate * factor)}", apply)
+    before, after = f"lr={number(rate)}", f"lr={number(rate * factor)}"
+    own = any("lr" in group.own for group in _groups(setup))
+    told = None if own else {"optimizer": {"lr": _short(rate * factor)}}
+    return Change(what, before, after, apply, slots=("rate",), settings=told)
+
+
+def _short(rate: float) -> float:
+    """Return a rate without the digits that multiplying has left."""
+    return float(f"{rate:.9g}")
 
 
 def peak(schedule: Any) -> float | None:
@@ -80,7 +91,42 @@ def option(setup: Setup, name: str, value: Any, what: str) -> Change | None:
                 group.own[name] = value
         setup.optimizer.renew_moments()
 
-    return Change(what, f"{name}={defaults[name]!r}", f"{name}={value!r}", apply)
+    before, after = f"{name}={defaults[name]!r}", f"{name}={value!r}"
+    own = any(name in group.own for group in _groups(setup))
+    told = None if own else {"optimizer": {name: value}}
+    return Change(what, before, after, apply, slots=(name, "optimizer"), settings=told)
+
+
+def optimizer(setup: Setup, make: Callable[[], RuleOptimizer]) -> Change:
+    """Return the change of the optimiser, with its rate."""
+
+    def apply(setup: Setup) -> None:
+        setup.optimizer = make()
+        setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
+
+    new = make()
+    before, after = (_shown(o) for o in (setup.optimizer, new))
+    return Change(
+        _("another optimiser"),
+        before,
+        after,
+        apply,
+        slots=("optimizer", "rate"),
+        settings={
+            "optimizer": {"class": type(new).__name__, "lr": peak(new.schedule)},
+            "schedule": {},
+        },
+    )
+
+
+def _shown(optimizer: RuleOptimizer) -> str:
+    """Return an optimiser as one writes it: what differs from its defaults, and lr."""
+    kind, given = type(optimizer), dict(optimizer.defaults)
+    usual = kind().defaults
+    rate = given.pop("lr").shown()
+    told = [f"lr={number(rate) if isinstance(rate, float) else repr(rate)}"]
+    told += [f"{k}={v!r}" for k, v in given.items() if usual.get(k) != v]
+    return f"optimizer=optim.{kind.__name__}({', '.join(told)})"
 
 
 def clipped(setup: Setup) -> Change:
@@ -91,7 +137,15 @@ def clipped(setup: Setup) -> Change:
         setup.optimizer.defaults["clip_norm"] = 1.0
 
     what = _("gradients clipped at norm 1")
-    return Change(what, f"clip_norm={before!r}", "clip_norm=1.0", apply)
+    shown = f"clip_norm={before!r}"
+    return Change(
+        what,
+        shown,
+        "clip_norm=1.0",
+        apply,
+        slots=("clip_norm",),
+        settings={"optimizer": {"clip_norm": 1.0}},
+    )
 
 
 # -- the network -----------------------------------------------------------------------
@@ -122,7 +176,11 @@ def layer(
             replaced(setup.model, path, make())
         setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
 
-    return Change(what, before, after, apply)
+    return Change(what, before, after, apply, slots=_places(paths))
+
+
+def _places(paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"layer {path}" for path in paths)
 
 
 def activation(
@@ -136,19 +194,21 @@ def activation(
 
     def apply(setup: Setup) -> None:
         change.apply(setup)
-        keep_variance(setup.model, relu=relu)
+        keep_variance(setup, relu=relu)
 
     name = "kaiming_normal_" if relu else "xavier_normal_"
     after = f"{change.after}\n" + f"nn.init.{name}(weight), nn.init.zeros_(bias)"
-    return replace(change, after=after, apply=apply)
+    slots = (*change.slots, "weights")
+    return replace(change, after=after, apply=apply, slots=slots)
 
 
-def keep_variance(model: Module, *, relu: bool) -> None:
+def keep_variance(setup: Setup, *, relu: bool) -> None:
     """Draw all weight matrices so that layers keep the variance (He, Glorot)."""
+    model = setup.model
     draw: Any = (
         partial(kaiming_normal_, nonlinearity="relu") if relu else xavier_normal_
     )
-    with stream(Generator(0)):
+    with stream(Generator(setup.seed)):
         for name, p in model.named_parameters():
             if not is_of_product(model, name):
                 continue
@@ -156,6 +216,7 @@ def keep_variance(model: Module, *, relu: bool) -> None:
                 draw(p)
             elif name.endswith("bias"):
                 zeros_(p)
+        weights.keep_variance(model, setup.fans, relu=relu)
 
 
 def is_of_product(model: Module, name: str) -> bool:
@@ -164,33 +225,61 @@ def is_of_product(model: Module, name: str) -> bool:
     return isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
 
 
+def inputs_of(setup: Setup, name: str) -> int:
+    """Return over how many inputs a unit with these weights sums; 0: no product's."""
+    if name in setup.fans:
+        return setup.fans[name].inputs
+    shape = dict(setup.model.named_parameters())[name].shape
+    return math.prod(shape[1:]) if is_of_product(setup.model, name) else 0
+
+
 def variance(setup: Setup, *, relu: bool) -> Change:
     """Return the change of initial weights to those that keep the variance."""
 
     def apply(setup: Setup) -> None:
-        keep_variance(setup.model, relu=relu)
+        keep_variance(setup, relu=relu)
 
     name = "kaiming_normal_" if relu else "xavier_normal_"
     after = f"nn.init.{name}(weight), nn.init.zeros_(bias)"
-    return Change(_("initial weights that keep the variance"), "weights", after, apply)
+    what = _("initial weights that keep the variance")
+    return Change(what, "weights", after, apply, slots=("weights",))
+
+
+def redrawn(paths: Container[str]) -> Change:
+    """Return the change of weights to another draw of the layers' own rules.
+
+    It is no remedy: it tells chance from what another change does.
+    """
+
+    def apply(setup: Setup) -> None:
+        redraw(setup.model, setup.seed, paths.__contains__)
+
+    return Change(_("other initial weights"), "weights", "", apply, slots=("weights",))
 
 
 def fresh_weights(setup: Setup, paths: Sequence[str], before: str) -> Change | None:
     """Return the change that draws the weights of some modules by their own rules."""
-    probe = setup.copy()
-    if not paths or not redraw(probe.model, 0, lambda path: path in paths):
+    model = setup.copy().model
+    foreign = {p for p in paths if weights.can_draw(model, setup.fans, p)}
+    own = {*paths} - foreign
+    if not paths or not redraw(model, 0, lambda path: path in own):
         return None
 
     def apply(setup: Setup) -> None:
-        redraw(setup.model, setup.seed, lambda path: path in paths)
+        redraw(setup.model, setup.seed, lambda path: path in own)
+        with stream(Generator(setup.seed)):
+            for path in sorted(foreign):
+                weights.draw(setup.model, setup.fans, path)
 
     modules = dict(setup.model.named_modules())
-    after = "\n".join(
-        _("{path}: as {kind} draws them", path=p, kind=type(modules[p]).__name__)
+    lines = [
+        _("{path}: as nn.Linear draws them", path=p)
+        if p in foreign
+        else _("{path}: as {kind} draws them", path=p, kind=type(modules[p]).__name__)
         for p in paths
-    )
+    ]
     what = _("initial weights as the layers draw them")
-    return Change(what, before, after, apply)
+    return Change(what, before, joined("\n", lines), apply, slots=("weights",))
 
 
 def between(setup: Setup, paths: Sequence[str]) -> Change | None:
@@ -207,7 +296,8 @@ def between(setup: Setup, paths: Sequence[str]) -> Change | None:
 
     before = "\n".join(f"{p}: {modules[p]!r}" for p in paths)
     after = "\n".join(f"{p}: {modules[p]!r}, nn.ReLU()" for p in paths)
-    return Change(_("a nonlinearity between the layers"), before, after, apply)
+    what = _("a nonlinearity between the layers")
+    return Change(what, before, after, apply, slots=_places(paths))
 
 
 def loss(setup: Setup, make: Callable[[], Any], what: str) -> Change | None:
@@ -220,7 +310,10 @@ def loss(setup: Setup, make: Callable[[], Any], what: str) -> Change | None:
     def apply(setup: Setup) -> None:
         setup.loss = make()
 
-    return Change(what, f"loss={setup.loss!r}", f"loss={after}", apply)
+    before = f"loss={setup.loss!r}"
+    name, plain = after.removesuffix("()"), after.endswith("()")
+    told = {"loss": {"class": name}} if plain and hasattr(nn, name) else None
+    return Change(what, before, f"loss={after}", apply, slots=("loss",), settings=told)
 
 
 # -- data and plan ---------------------------------------------------------------------
@@ -239,7 +332,8 @@ def standardised(setup: Setup) -> Change:
         )
 
     after = "nn.Sequential(nn.Standardize.of(train.x), model)"
-    return Change(_("standardised features"), "model", after, apply)
+    what = _("standardised features")
+    return Change(what, "model", after, apply, slots=("inputs",))
 
 
 def standardised_targets(setup: Setup) -> Change:
@@ -255,7 +349,8 @@ def standardised_targets(setup: Setup) -> Change:
             setattr(setup, name, Dataset(part.x, y))
 
     after = "nn.Sequential(model, nn.Unstandardize.of(train.y))"
-    return Change(_("standardised targets"), "model", after, apply)
+    what = _("standardised targets")
+    return Change(what, "model", after, apply, slots=("targets",))
 
 
 def _with_x(data: Dataset, x: Any) -> Dataset:
@@ -273,4 +368,59 @@ def plan(setup: Setup, what: str, **values: int) -> Change:
             setattr(setup, key, value)
 
     times *= max(1, setup.batch_size // values.get("batch_size", setup.batch_size))
-    return Change(what, before, after, apply, times)
+    told = {"training": dict(values)}
+    return Change(what, before, after, apply, times, tuple(values), told)
+
+
+# -- several together ------------------------------------------------------------------
+
+#: In this order changes are made: what others rest on comes first.
+ORDER = ("weights", "layer", "loss", "inputs", "targets", "optimizer", "rate")
+
+
+def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Return changes in the order in which they can be made together."""
+
+    def place(change: Change) -> int:
+        kinds = [slot.partition(" ")[0] for slot in change.slots]
+        # An activation with its weights goes before what wraps layers.
+        return min((ORDER.index(k) for k in kinds if k in ORDER), default=len(ORDER))
+
+    return tuple(sorted(changes, key=place))
+
+
+def compatible(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Return those changes that go together: of two that exclude each other the first.
+
+    >>> def no(setup): pass
+    >>> low = Change("", "", "lr=0.1", no, slots=("rate",))
+    >>> high = Change("", "", "lr=1", no, slots=("rate",))
+    >>> compatible([low, high]) == (low,)
+    True
+    """
+    taken: set[str] = set()
+    kept: list[Change] = []
+    for change in changes:
+        if not taken & set(change.slots):
+            kept.append(change)
+            taken.update(change.slots)
+    return ordered(kept)
+
+
+def together(changes: Sequence[Change]) -> Change:
+    """Return several changes as one."""
+    if len(changes) == 1:
+        return changes[0]
+
+    def apply(setup: Setup) -> None:
+        for change in changes:
+            change.apply(setup)
+
+    return Change(
+        _("{n} changes together", n=len(changes)),
+        "\n".join(c.before for c in changes if c.before),
+        "\n".join(c.after for c in changes if c.after),
+        apply,
+        max((c.times for c in changes), default=1),
+        tuple(slot for c in changes for slot in c.slots),
+    )

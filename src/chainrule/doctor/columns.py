@@ -114,7 +114,7 @@ def shared(train: Any, held_out: Any, most: int = 20_000) -> Shared:
     return Shared(both, 1 - len(there) / max(len(known), 1), len(asked))
 
 
-def neighbours(train: Array, asked: Array) -> Array:
+def neighbours(train: Array, asked: Array, count: int = NEIGHBOURS) -> Array:
     """Return the nearest training rows of each asked row, by standardised features.
 
     Features are rounded to whole steps, so that distances are exact integers.
@@ -128,4 +128,4 @@ def neighbours(train: Array, asked: Array) -> Array:
 
     a, b = levels(asked), levels(train)
     distances = (a * a).sum(1)[:, None] - 2 * (a @ b.T) + (b * b).sum(1)
-    return np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
+    return np.argsort(distances, axis=1, kind="stable")[:, :count]

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
-
-from chainrule.doctor import view
+from chainrule.doctor import page, saving, view
 from chainrule.doctor.case import Case
-from chainrule.doctor.evidence import SEEDS
-from chainrule.doctor.finding import SEVERITIES, Comparison, Finding, Fix, mean_of
+from chainrule.doctor.evidence import SICK
+from chainrule.doctor.finding import SEVERITIES, Change, Finding, Fix
+from chainrule.doctor.fixes import Search, Spent
 from chainrule.doctor.registry import HELPED, Symptom
 from chainrule.text import _, numbers, translated
-from chainrule.util import atomic_files
-from chainrule.version import __version__
+from chainrule.util.validation import maybe, whole
 
-#: A change that gains less than this share of the best gain does not cure; and a cause
-#: gains at least this share of what a consequence's own change gains.
-PARTLY, AS_MUCH = 0.5, 0.8
+#: A cause gains at least this share of what a consequence's own change gains.
+AS_MUCH = 0.9
 
 
 @dataclass
@@ -39,7 +33,12 @@ class Diagnosis:
             :mod:`chainrule.doctor.evidence`.
         seed: of the Trainer.
         interrupted: whether Ctrl-C ended it early: the findings until then are kept.
-        fixes: what :meth:`fix` has tried, the best first.
+        fixes: what :meth:`fix` has found to help, the best first.
+        search: what that has cost, in steps and seconds; None before.
+        in_file: returns changes as a diff of the file that describes the run, or None
+            where the file cannot say one of them. None: there is no file.
+        case: what was examined; None of a diagnosis from a file.
+        record: of a diagnosis from a file: program, graph, data, probes, versions.
     """
 
     findings: list[Finding]
@@ -50,58 +49,59 @@ class Diagnosis:
     seed: int
     interrupted: bool = False
     fixes: list[Fix] = field(default_factory=list[Fix])
+    search: Spent | None = None
+    in_file: Callable[[Sequence[Change]], str | None] | None = field(
+        default=None, repr=False
+    )
     case: Case | None = field(default=None, repr=False)
+    record: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
     def healthy(self) -> bool:
         """A flag: nothing was found that is sick."""
         return not any(f.severity == "sick" for f in self.findings)
 
-    def fix(self) -> list[Fix]:
-        """Try the findings' changes, one at a time, on copies, over several seeds.
+    def fix(self, *, steps: int | None = None) -> list[Fix]:
+        """Search for changes that cure, alone and together, on copies.
 
-        The user's Trainer is not touched. Scores are those of held-out rows after as
-        many steps with and without the change. Ctrl-C ends it with what was tried.
+        The findings' changes, and the remedies that textbooks name first, are trained
+        by successive halving, see :mod:`chainrule.doctor.fixes`; what is best is
+        measured over several seeds, beside the setup as it is. The user's Trainer is
+        not touched. Scores are those of held-out rows. Ctrl-C ends it with what was
+        tried.
+
+        Args:
+            steps: the largest number of training steps of the search; None: those of
+                three times the diagnosis's budget. Measuring over seeds comes on top.
 
         Returns:
-            The fixes, the best first; empty where no finding has a change.
+            The fixes that help, the best first; ``search`` has what they cost. Empty
+            where nothing was found that costs learning, or no change helps.
+
+        Raises:
+            ArgumentError: ``steps`` is no positive number, or the diagnosis is from a
+                file, which has no model.
         """
+        limit = maybe(whole)("steps", steps)
         case = self.case
-        self.fixes = []
-        if case is None or case.refused is not None:
+        if case is None:
+            raise saving.without_case()
+        self.fixes, self.search = [], None
+        ill = [f for f in self.findings if f.severity != "note"]
+        if case.refused is not None or not ill:
             return []
+        search = Search(case, ill, limit)
         try:
-            self._try_all(case)
+            search.run()
         except KeyboardInterrupt:
             self.interrupted = True
             self.not_examined["rest"] = _("it was interrupted")
-        self.fixes.sort(key=lambda f: -f.comparison.gain)
+        self.search, self.fixes = search.spent, search.fixes()
+        if self.in_file is not None:
+            self.fixes = [
+                replace(f, file_diff=self.in_file(f.changes) or "") for f in self.fixes
+            ]
         return self.fixes
-
-    def _try_all(self, case: Case) -> None:
-        tried: set[str] = set()
-        for found in self.findings:
-            change = found.change
-            if change is None or change.diff in tried:
-                continue
-            tried.add(change.diff)
-            before, after, steps = list[Any](), list[Any](), 0
-            for seed in range(SEEDS):
-                before.append(case.run_scored(case.prepared(seed=seed)))
-                setup = case.prepared(change, seed=seed)
-                steps = setup.steps
-                after.append(case.run_scored(setup))
-            noise = case.noise(mean_of(tuple(before)), mean_of(tuple(after)))
-            compared = Comparison(
-                change,
-                case.metric,
-                tuple(before),
-                tuple(after),
-                case.baseline,
-                noise,
-                case.complete,
-            )
-            self.fixes.append(Fix(found.code, compared, steps))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as data for JSON; None for what is no number."""
@@ -110,6 +110,7 @@ class Diagnosis:
             "seconds": self.seconds,
             "findings": [f.to_dict() for f in self.findings],
             "fixes": [f.to_dict() for f in self.fixes],
+            "search": None if self.search is None else self.search.to_dict(),
             "examined": {k: translated(v) for k, v in self.examined.items()},
             "not_examined": {k: translated(v) for k, v in self.not_examined.items()},
             "seed": self.seed,
@@ -120,22 +121,26 @@ class Diagnosis:
     def save(self, path: Any) -> None:
         """Write the diagnosis as one JSON file, to hand to somebody else.
 
-        It holds the findings, the seed, versions, the graph's text, a fingerprint of
-        the data and the probes of the trial run; no data and no weights.
+        It holds the findings, the seed, versions, the program and the graph as text, a
+        fingerprint of the data and the probes of the trial run; no data and no weights.
+        :meth:`load` and ``chainrule doctor FILE.json`` open it.
 
         Raises:
             SaveError: it cannot be written.
         """
-        document = self.to_dict() | {"versions": _versions()}
-        case = self.case
-        if case is not None and case.refused is None:
-            found = case.network
-            document["graph"] = None if found is None else str(found.graph)
-            document["data"] = _fingerprint(case)
-            steps = case.trial.steps if "trial" in vars(case) else {}
-            document["probes"] = {k: np.asarray(v).tolist() for k, v in steps.items()}
-        text = json.dumps(numbers.plain(document), allow_nan=False, indent=1)
-        atomic_files.replace(Path(path), text.encode(), _("diagnosis"))
+        saving.write(self, Path(path))
+
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """Return a diagnosis from a file that :meth:`save` wrote.
+
+        It shows what the first one showed, in the language in which it was saved; its
+        record has the program, the graph, the fingerprint of the data and the probes.
+
+        Raises:
+            DataError: there is no such file, or it is no diagnosis.
+        """
+        return cls(**saving.read(Path(path)))
 
     def __str__(self) -> str:
         return view.text(self)
@@ -144,25 +149,27 @@ class Diagnosis:
         return view.text(self)
 
     def _repr_html_(self) -> str:
-        return view.html(self)
+        return page.html(self)
 
     def to_html(self) -> str:
         """Return the diagnosis as a page of its own."""
-        return view.page(self)
+        return page.page(self)
 
 
 def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Finding]:
-    """Return findings with the likeliest cause first, consequences below their cause.
+    """Return findings with the likeliest causes first, consequences below their cause.
+
+    Sick causes, one of which may be enough to mend, stand above all consequences.
 
     A finding explains another if its symptom says so, it is no less severe, and its
     change gains about as much. Causes come by severity, confidence, and what their
-    change gained. A change that gains less than half of what another one gains does not
-    cure: its finding is a risk.
+    change gained. What a change leaves behind another one by as much as counts as sick,
+    it does not cure: its finding is a risk. So is a consequence that a cause explains.
     """
     best = max(map(_gain, findings), default=0.0)
     findings = [
         replace(f, severity="risk", confidence=HELPED)
-        if f.severity == "sick" and f.confidence < 1 and 0 < _gain(f) < PARTLY * best
+        if f.severity == "sick" and f.confidence < 1 and _leaves_sick(f, best)
         else f
         for f in findings
     ]
@@ -181,7 +188,11 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
             for other in order
             if f.code in explains[other.code]
             and SEVERITIES.index(other.severity) <= SEVERITIES.index(f.severity)
-            and (other.comparison is None or _gain(other) >= AS_MUCH * _gain(f))
+            and (
+                other.comparison is None
+                or f.comparison is None
+                or _gain(other) >= AS_MUCH * _gain(f)
+            )
             and not _leads_to(f.code, other.code, cause)
         ]
         nearest = [  # such as the gradient that explodes at a large rate
@@ -189,23 +200,36 @@ def ranked(findings: Sequence[Finding], known: Sequence[Symptom]) -> list[Findin
         ]
         if causes:
             cause[f.code] = (nearest or causes)[0].code
-    placed: list[Finding] = []
+    roots = [f for f in order if f.code not in cause]
+    first = [f for f in roots if f.severity == "sick"]
+    placed: list[Finding] = list(first)
 
-    def place(f: Finding) -> None:
-        placed.append(f)
+    def place_below(f: Finding) -> None:
         for other in order:
             if cause.get(other.code) == f.code:
-                place(replace(other, consequence_of=f.code))
+                level = "risk" if other.severity == "sick" else other.severity
+                placed.append(replace(other, severity=level, consequence_of=f.code))
+                place_below(other)
 
-    for f in order:
-        if f.code not in cause:
-            place(f)
+    for f in first:
+        place_below(f)
+    for f in roots[len(first) :]:
+        placed.append(f)
+        place_below(f)
     return placed
 
 
 def _gain(finding: Finding) -> float:
     """Return what the change of a finding gained; 0 where it was not tried."""
     return 0.0 if finding.comparison is None else finding.comparison.gain
+
+
+def _leaves_sick(finding: Finding, best: float) -> bool:
+    """Return whether a change was tried, and leaves the run far behind the best one."""
+    compared = finding.comparison
+    if compared is None:
+        return False
+    return compared.gain < best - SICK[compared.metric]
 
 
 def _leads_to(code: str, consequence: str, cause: Mapping[str, str]) -> bool:
@@ -215,29 +239,3 @@ def _leads_to(code: str, consequence: str, cause: Mapping[str, str]) -> bool:
         if consequence == code:
             return True
     return False
-
-
-def _versions() -> Mapping[str, str]:
-    return {
-        "chainrule": __version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def _fingerprint(case: Case) -> dict[str, Any]:
-    """Return what tells the data of a case from others: sizes, types, a checksum."""
-    if not case.single:
-        return {"rows": len(case.train)}
-    x, y = case.train.x, case.train.y
-    stored = np.ascontiguousarray(x.stored)
-    check = zlib.crc32(stored.reshape(-1).view(np.uint8).data)
-    check = zlib.crc32(np.ascontiguousarray(y).reshape(-1).view(np.uint8).data, check)
-    return {
-        "rows": len(case.train),
-        "row": list(x.shape[1:]),
-        "dtype": str(stored.dtype),
-        "target": list(y.shape[1:]),
-        "target_dtype": str(y.dtype),
-        "crc32": check,
-    }

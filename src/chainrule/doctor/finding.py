@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chainrule.doctor.setup import Setup
+from chainrule.doctor import labels
 from chainrule.text import _, translated
 from chainrule.text.numbers import number, percent
 
@@ -37,21 +38,26 @@ class Change:
     Attributes:
         what: what is done, in words.
         before, after: the code that is replaced, and what replaces it; "" for nothing.
-        apply: makes the change in a copy of the setup.
+        apply: makes the change in a copy of the setup, which it is given.
         times: how many times as many steps it asks for.
+        slots: what it decides on: two changes with a slot in common exclude each other.
+        settings: what a run file says instead: values by section and key, or whole
+            sections; None where a run file has no word for it.
     """
 
     what: str
     before: str
     after: str
-    apply: Callable[[Setup], None] = field(repr=False, compare=False)
+    apply: Callable[[Any], None] = field(repr=False, compare=False)
     times: int = 1
+    slots: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] | None = None
 
     @property
     def diff(self) -> str:
         """The change as lines of a diff: ``-`` is replaced by ``+``."""
-        lines = [f"- {line}" for line in self.before.splitlines()]
-        return "\n".join([*lines, *(f"+ {line}" for line in self.after.splitlines())])
+        before, after = (translated(t).splitlines() for t in (self.before, self.after))
+        return "\n".join([*(f"- {x}" for x in before), *(f"+ {x}" for x in after)])
 
     def __str__(self) -> str:
         return f"{translated(self.what)}\n{self.diff}"
@@ -63,7 +69,7 @@ class Comparison:
 
     Attributes:
         change: what was changed.
-        metric: what is compared, such as ``accuracy``.
+        metric: what is compared: ``accuracy``, ``r2``, or ``share_of_loss_gone``.
         before, after: one score a seed; None where the run gave no numbers.
         baseline: the score of the best constant answer, which counts for None.
         noise: the standard error of the difference, for so many held-out rows.
@@ -90,8 +96,8 @@ class Comparison:
     def evidence(self) -> dict[str, Any]:
         """Return the scores by name, for a finding."""
         return {
-            f"{self.metric} as asked": mean_of(self.before),
-            f"{self.metric} with the change": mean_of(self.after),
+            f"{self.metric}_as_asked": mean_of(self.before),
+            f"{self.metric}_with_change": mean_of(self.after),
             "seeds": len(self.before),
         }
 
@@ -111,7 +117,7 @@ class Finding:
         component: what is wrong, one of :data:`COMPONENTS`.
         severity: one of :data:`SEVERITIES`.
         where: module, column or step; "" for the whole.
-        evidence: measured numbers (and texts) by name.
+        evidence: measured numbers (and texts) by name, which :mod:`labels` translates.
         cause: why it is so.
         advice: what to do.
         change: the fix as a change that can be applied, or None.
@@ -119,7 +125,7 @@ class Finding:
         confidence: from 0 to 1. 0.9: a change was tried and cured; 1: a contradiction.
         reference: the section of the book, or the paper, that it rests on.
         consequence_of: the code of the finding that explains this one, or None.
-        curves: small pictures of the evidence: numbers by step, by name.
+        curves: small pictures of the evidence: numbers by step, epoch or layer.
     """
 
     code: str
@@ -140,7 +146,8 @@ class Finding:
     def fix(self) -> str:
         """The fix as text: what to do, and the change as a diff where there is one."""
         diff = "" if self.change is None else self.change.diff
-        return f"{self.advice}\n{diff}" if diff else str(self.advice)
+        advice = translated(self.advice)
+        return f"{advice}\n{diff}" if diff else advice
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as data for JSON."""
@@ -148,35 +155,49 @@ class Finding:
             "code": self.code,
             "component": self.component,
             "severity": self.severity,
-            "where": self.where,
-            "evidence": dict(self.evidence),
+            "where": translated(self.where),
+            "evidence": {
+                key: translated(value) if isinstance(value, str) else value
+                for key, value in self.evidence.items()
+            },
             "cause": translated(self.cause),
             "fix": self.fix,
             "confidence": self.confidence,
             "consequence_of": self.consequence_of,
-            "reference": self.reference,
+            "reference": translated(self.reference),
         }
 
 
 @dataclass(frozen=True)
 class Fix:
-    """A change that was tried on copies, over several seeds.
+    """Changes that were tried on copies together, over several seeds.
 
     Attributes:
-        finding: the code of what it is to cure.
+        finding: the code of what they are to cure; "" for what no finding proposed.
+        changes: what is made otherwise, in this order.
         comparison: the scores on held-out rows.
         steps: the training steps of one run.
+        file_diff: the changes as a diff of the run file; "" where there is none, or
+            where it cannot say one of them.
     """
 
     finding: str
+    changes: tuple[Change, ...]
     comparison: Comparison
     steps: int
+    file_diff: str = ""
+
+    @property
+    def diff(self) -> str:
+        """The changes as a diff: of the run file, else of constructor arguments."""
+        return self.file_diff or "\n".join(change.diff for change in self.changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fix as data for JSON."""
         c = self.comparison
         return {
-            "changes": [c.change.diff],
+            "changes": [change.diff for change in self.changes],
+            "diff": self.diff,
             "before": mean_of(c.before),
             "after": mean_of(c.after),
             "tried": len(c.after),
@@ -186,15 +207,15 @@ class Fix:
         }
 
 
-def shown(name: str, value: Any) -> str:
+def shown(key: str, value: Any) -> str:
     """Return a piece of evidence as text.
 
-    >>> shown("accuracy as asked", 0.5), shown("rows", 1200), shown("loss", None)
+    >>> shown("accuracy_as_asked", 0.5), shown("rows", 1200), shown("loss", None)
     ('50.0%', '1,200', 'no number')
     """
-    if value is None:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return translated(_("no number"))
-    if isinstance(value, str | bool):
-        return translated(value) if isinstance(value, str) else str(value)
-    share = name.startswith(("accuracy", "share")) and abs(value) <= 1
+    if isinstance(value, str):
+        return translated(labels.VALUES.get(value, value))
+    share = key.startswith(("accuracy", "share")) and abs(value) <= 1
     return percent(value, 1) if share else number(value)

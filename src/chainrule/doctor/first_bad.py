@@ -19,6 +19,7 @@ from chainrule.graph.interpret import attrs_at, evaluate_all, solve_sizes
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import Sizes
+from chainrule.text import _, joined
 from chainrule.text.numbers import number
 
 #: How many operands of an operation are shown.
@@ -63,10 +64,10 @@ class FirstBad:
         parts = [f"'{self.scope}'"] if self.scope else []
         parts += [self.source] if self.source else []
         if self.within:
-            parts.append(f"in {' / '.join(self.within)}")
+            parts.append(_("in {what}", what=" / ".join(self.within)))
         if self.step is not None:
-            parts.append(f"step {self.step}")
-        return ", ".join(parts)
+            parts.append(_("step {n}", n=self.step))
+        return joined(", ", parts)
 
 
 def find(graph: Graph, arrays: Sequence[Any]) -> FirstBad | None:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.composites import activations, losses
+from chainrule.doctor.weights import PRODUCTS, Fan, fans
 from chainrule.engines.schedule.work import flops
 from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import Sizes
+from chainrule.interop.onnx.reader.steps import Step
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
-from chainrule.primitives import conv, creation, elementwise, matmul, movement
+from chainrule.primitives import creation, elementwise, movement
+from chainrule.text import _, joined
 from chainrule.training.entries import Entries
 
 #: Activations by the names of what computes them.
 RELU, SIGMOID, TANH, SOFTMAX = "relu", "sigmoid", "tanh", "softmax"
 SQUASHING = (SIGMOID, TANH)
-#: Products of inputs with weights.
-PRODUCTS = (matmul.dot_general, conv.conv)
 #: What applies a softmax or a sigmoid itself.
 APPLYING = (
     losses.cross_entropy,
@@ -58,6 +58,14 @@ def kind_of(node: Node | None) -> str:
     return node.primitive.name
 
 
+def _own(path: str, node: Node | None) -> Node | None:
+    """Return a node if a module made it, and did not merely hand it on."""
+    if node is None or not path:
+        return node
+    inside = node.scope == path or node.scope.startswith(f"{path}.")
+    return node if inside else None
+
+
 def _is_zero(value: Value) -> bool:
     """Return whether a value is 0 everywhere, as the graph says."""
     node = value.node
@@ -74,7 +82,8 @@ class Layer:
 
     Attributes:
         path: the module.
-        kind: what computed its output: see :func:`kind_of`.
+        kind: what computed its output: see :func:`kind_of`; "" where it hands on what
+            another module gave, as dropout does in prediction.
         simple: whether the module has neither parameters nor modules inside.
         parameters: whether it has parameters of its own.
     """
@@ -96,6 +105,7 @@ class Network:
         layers: the outputs of its modules, in order.
         products: how many products with weights lie one behind another at most.
         linear: whether the output is a linear function of the input.
+        fans: of weights of products that are not of the library's layers, by name.
     """
 
     graph: Graph
@@ -104,6 +114,7 @@ class Network:
     layers: tuple[Layer, ...]
     products: int
     linear: bool
+    fans: Mapping[str, Fan]
 
     @property
     def end_kind(self) -> str:
@@ -125,10 +136,10 @@ def place(node: Node) -> str:
     """Return where a node comes from: operation, module, source line."""
     parts = [node.primitive.name]
     if node.scope:
-        parts.append(f"in '{node.scope}'")
+        parts.append(_("in '{module}'", module=node.scope))
     if node.source:
-        parts.append(f"at {node.source}")
-    return " ".join(parts)
+        parts.append(_("at {source}", source=node.source))
+    return joined(" ", parts)
 
 
 def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:
@@ -142,10 +153,12 @@ def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:
     layers = [
         Layer(
             h.path,
-            kind_of(maker(h.output.value)),
+            kind_of(_own(h.path, maker(h.output.value))),
             not any(modules[h.path].named_children())
-            and not any(modules[h.path].named_tensors()),
-            any("." not in n for n, __ in modules[h.path].named_parameters()),
+            and not any(modules[h.path].named_tensors())
+            and not _is_weighted(modules[h.path]),
+            any("." not in n for n, __ in modules[h.path].named_parameters())
+            or _is_weighted(modules[h.path]),
         )
         for h in heard
         if h.path in modules
@@ -159,7 +172,13 @@ def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:
         tuple(layers),
         depth,
         linear,
+        fans(graph, model),
     )
+
+
+def _is_weighted(module: Module) -> bool:
+    """Return whether a module is a node of a file with weights that others hold."""
+    return isinstance(module, Step) and module.weighted
 
 
 def _depth(graph: Graph, data: list[Value]) -> tuple[int, bool]:
@@ -236,6 +255,9 @@ def twice(graph: Graph) -> tuple[Node, Node] | None:
     return None
 
 
-def fan_in(shape: tuple[int, ...]) -> int:
-    """Return over how many inputs a unit with weights of a shape sums."""
-    return math.prod(shape[1:]) if len(shape) > 1 else 1
+def dead_share(outputs: Array) -> float:
+    """Return the share of units, or of channels, that are 0 for all rows."""
+    if outputs.ndim > 2:
+        outputs = np.moveaxis(outputs, 1, -1)
+        outputs = outputs.reshape(-1, outputs.shape[-1])
+    return float((outputs <= 0).all(0).mean())

@@ -31,7 +31,7 @@ from chainrule.doctor.finding import (
     Comparison,
     Finding,
 )
-from chainrule.text import translated
+from chainrule.text import _, joined, translated
 
 #: What an example is: a Trainer, data, and further arguments of ``diagnose``.
 Example = Callable[[], tuple[Any, Any, dict[str, Any]]]
@@ -121,7 +121,7 @@ class Symptom:
             self.code,
             found.component or self.component,
             found.severity,
-            found.where,
+            placed(case, found.where),
             evidence,
             found.cause or self.why,
             found.advice or self.fix,
@@ -141,9 +141,31 @@ class Symptom:
             "looks": translated(self.looks),
             "cause": translated(self.why),
             "fix": translated(self.fix),
-            "reference": self.reference,
+            "reference": translated(self.reference),
             "explains": list(self.explains),
         }
+
+
+def placed(case: Case, where: str) -> str:
+    """Return where something is in words, where it is modules or parameters by name."""
+    if not where or case.refused is not None:
+        return where
+    model = case.setup.model
+    modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
+    names = where.split(", ")
+    if not all(name in modules or name in parameters for name in names):
+        return where
+    parts = [
+        _(
+            "module '{path}' ({kind})",
+            path=name,
+            kind=repr(modules[name]).partition("(")[0],
+        )
+        if name in modules
+        else _("parameter '{name}'", name=name)
+        for name in names
+    ]
+    return joined(", ", parts)
 
 
 _SYMPTOMS: dict[str, Symptom] = {}

@@ -6,6 +6,7 @@ trial run has a deep copy of its own.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.doctor.weights import Fan, is_of_library
 from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
 from chainrule.graph.node import Array
 from chainrule.nn import Module
@@ -23,13 +25,17 @@ from chainrule.random import Generator, permutation
 from chainrule.random.generator import stream
 from chainrule.tensor import tensor
 from chainrule.text import _
-from chainrule.training import Trainer
+from chainrule.training import Callback, Trainer
 
 #: The probes of a trial run: numbers of gradients, weights and activations.
 PROBES = (
     *("grad_norm", "grad_norm/*", "weight_norm/*", "update_ratio/*"),
     *("activation_std/*", "activation_max/*", "dead/*"),
 )
+
+#: Means and deviations of two draws of some weights differ by less than this share of
+#: the deviation; so few numbers have no deviation to speak of.
+ALIKE, FEW = 0.4, 20
 
 
 @dataclass
@@ -44,6 +50,7 @@ class Setup:
         held_out: rows that are not trained on.
         epochs, batch_size: the plan.
         drop_last, accumulate: further parts of the plan.
+        fans: of weights of products that are not of the library's layers, by name.
     """
 
     model: Module
@@ -62,6 +69,7 @@ class Setup:
     batch_size: int
     drop_last: bool = False
     accumulate: int = 1
+    fans: Mapping[str, Fan] = field(default_factory=dict[str, Fan])
 
     def copy(self) -> Setup:
         """Return a copy whose model, loss and optimiser are its own."""
@@ -187,7 +195,7 @@ def redraw(model: Module, seed: int, only: Callable[[str], bool] | None = None) 
             own = [n for n, __ in module.named_parameters() if "." not in n]
             if not own or (only is not None and not only(path)):
                 continue
-            if not type(module).__module__.startswith("chainrule.nn."):
+            if not is_of_library(module):
                 return False
             try:
                 fresh.append((module, type(module)(**module.settings())))
@@ -201,6 +209,33 @@ def redraw(model: Module, seed: int, only: Callable[[str], bool] | None = None) 
                     return False
                 t.detach().copy_(drawn[name].detach().astype(t.dtype))
     return True
+
+
+def as_drawn(model: Module) -> frozenset[str]:
+    """Return the paths of modules whose weights look as their layers draw them.
+
+    Trained weights, constants and those of another deviation do not.
+    """
+    fresh = deepcopy(model)
+    if not redraw(fresh, 0):
+        return frozenset()
+    pairs = zip(model.named_parameters(), fresh.named_parameters(), strict=True)
+    paths, other = set[str](), set[str]()
+    for (name, p), (__, q) in pairs:
+        path = name.rpartition(".")[0]
+        paths.add(path)
+        if not _alike(p.numpy().astype(np.float64), q.numpy().astype(np.float64)):
+            other.add(path)
+    return frozenset(paths - other)
+
+
+def _alike(given: Array, drawn: Array) -> bool:
+    """Return whether numbers look like another draw of the same distribution."""
+    if given.size < FEW:
+        return bool(np.abs(given).max() <= 2 * np.abs(drawn).max())
+    spread = max(given.std(), drawn.std())
+    near = abs(given.mean() - drawn.mean()) <= ALIKE * spread
+    return bool(near and abs(given.std() - drawn.std()) <= ALIKE * spread)
 
 
 @dataclass
@@ -252,33 +287,75 @@ def raised(error: Exception) -> ChainruleError:
     return made
 
 
-def run(setup: Setup, probes: tuple[str, ...] = (), *, watch: bool = False) -> Record:
-    """Run a setup, whose model and optimiser are changed; return what came of it.
+class Run:
+    """A trial run, which goes on in parts that end with epochs.
+
+    The parts together are bit for bit the run in one.
 
     Args:
-        setup: a copy.
+        setup: a copy, whose model and optimiser are changed.
         probes: what to record of each step.
         watch: whether to evaluate on the held-out rows after each epoch.
+
+    Attributes:
+        record: what came of it until now.
+        over: whether its last epoch is done, or an error has ended it.
     """
-    record = Record(setup)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChainruleWarning)
-        try:
-            record.trainer = setup.trainer(probes)
-            record.trainer.fit(
-                setup.train,
-                epochs=setup.epochs,
-                batch_size=min(setup.batch_size, len(setup.train)),
-                drop_last=setup.drop_last,
-                accumulate_grad_batches=setup.accumulate,
-                validation=setup.held_out if watch else None,
-                progress=False,
-            )
-        except ChainruleError as error:
-            record.error = error
-        except Exception as error:  # noqa: BLE001 - of the user's model or loss
-            record.error = raised(error)
-    if record.trainer is not None:
-        record.steps = record.trainer.history.steps
-        record.rows = record.trainer.history.epochs
-    return record
+
+    def __init__(
+        self, setup: Setup, probes: tuple[str, ...] = (), *, watch: bool = False
+    ) -> None:
+        self.record = Record(setup)
+        self.over = False
+        self._probes, self._watch = probes, watch
+
+    def to(self, share: float) -> Record:
+        """Go on until so large a share of the epochs is done; return the record."""
+        record, setup = self.record, self.record.setup
+        end = max(1, math.ceil(share * setup.epochs))
+        given: dict[str, Any] = {
+            "validation": setup.held_out if self._watch else None,
+            "callbacks": _Pause(end),
+            "progress": False,
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChainruleWarning)
+            try:
+                if record.trainer is None:
+                    record.trainer = setup.trainer(self._probes)
+                    record.trainer.fit(
+                        setup.train,
+                        epochs=setup.epochs,
+                        batch_size=min(setup.batch_size, len(setup.train)),
+                        drop_last=setup.drop_last,
+                        accumulate_grad_batches=setup.accumulate,
+                        **given,
+                    )
+                elif not self.over and record.trainer.epoch < end:
+                    record.trainer.resume(setup.train, **given)
+            except ChainruleError as error:
+                record.error = error
+            except Exception as error:  # noqa: BLE001 - of the user's model or loss
+                record.error = raised(error)
+        if record.trainer is not None:
+            record.steps = record.trainer.history.steps
+            record.rows = record.trainer.history.epochs
+        trained = record.trainer is not None and record.trainer.finished
+        self.over = record.error is not None or trained
+        return record
+
+
+class _Pause(Callback):
+    """A callback that ends a part of a run after a number of epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch(self, trainer: Any) -> None:
+        if trainer.epoch >= self.epochs:
+            trainer.stop()
+
+
+def run(setup: Setup, probes: tuple[str, ...] = (), *, watch: bool = False) -> Record:
+    """Run a setup to its end, see :class:`Run`; return what came of it."""
+    return Run(setup, probes, watch=watch).to(1.0)

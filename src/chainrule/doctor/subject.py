@@ -12,6 +12,7 @@ from chainrule.data.adapter import as_data, kinds
 from chainrule.doctor import evidence, network
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
+from chainrule.doctor.finding import Comparison
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.errors import ChainruleError
 from chainrule.graph.node import Array, Node
@@ -40,8 +41,10 @@ class Subject:
 
     Attributes:
         refused: why the data were refused, or None.
+        refused_part: ``validation`` where these data were refused.
         examined, not_examined: what was looked at, with numbers; what not, with the
             reason.
+        untried: changes that the budget did not reach, in words.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Subject:
         self.examined: dict[str, str] = {}
         self.not_examined: dict[str, str] = {}
         self.refused: ChainruleError | None = None
+        self.refused_part = ""
         self.given, self.given_validation = data, validation
         self.trained = trainer.optimizer.steps > 0
         self.own_weights = [
@@ -65,11 +69,13 @@ class Subject:
         ]
         self.part: Dataset | None = None
         self._compared: evidence.Compared = {}
+        self.untried: list[str] = []
         self.found: set[str] = set()
         self.sick: set[str] = set()
         self.explains: dict[str, tuple[str, ...]] = {}
         try:
             train = self._dataset(trainer, data)
+            self.refused_part = "" if validation is None else "validation"
             held_out = self._held_out(trainer, train, validation)
         except ChainruleError as error:
             self.refused = error
@@ -101,7 +107,7 @@ class Subject:
         if validation is not None:
             return self._dataset(trainer, validation)
         if len(train) < 10:
-            self.not_examined["held-out rows"] = _(
+            self.not_examined["held_out_rows"] = _(
                 "no rows to hold out of {n}: scores are those of the training rows",
                 n=len(train),
             )
@@ -124,7 +130,7 @@ class Subject:
             return not any(is_constant(w) for w in weights if w.ndim > 1)
 
         if not redraw(self.setup.model, 0, drawn):
-            self.not_examined["initial weights"] = _(
+            self.not_examined["initial_weights"] = _(
                 "the model is trained, and its layers cannot be drawn anew: trial runs "
                 "begin with its present weights"
             )
@@ -161,6 +167,11 @@ class Subject:
             return (y[:, 0] > 0.5).astype(np.int64) if y.shape[1] == 1 else None
         return y.argmax(1) if y.ndim == 2 else y.astype(np.int64)
 
+    @property
+    def compared(self) -> list[Comparison]:
+        """The comparisons of changes that were made until now."""
+        return list(self._compared.values())
+
     # -- the network -------------------------------------------------------------------
 
     @cached_property
@@ -178,6 +189,7 @@ class Subject:
             what = f"{type(error).__name__}: {error}"[:200]
             self.not_examined["network"] = _("it cannot be traced: {w}", w=what)
             return None
+        self.setup.fans = found.fans
         self.examined["network"] = _(
             "a graph of {n} operations, {k} products one behind another",
             n=len(found.graph.nodes),
@@ -224,7 +236,7 @@ class Subject:
         """The name of the score."""
         if self.task in ("classes", "binary"):
             return "accuracy"
-        return "R²" if self.task == "quantities" else "share of the loss gone"
+        return "r2" if self.task == "quantities" else "share_of_loss_gone"
 
     @cached_property
     def baseline(self) -> float:

@@ -1,22 +1,24 @@
-"""A diagnosis for people: text for a terminal, HTML for a notebook or a page."""
+"""A diagnosis as text for a terminal: findings below their causes, changes as diffs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from html import escape
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
+from chainrule.doctor import labels
 from chainrule.doctor.finding import Finding, Fix, shown
+from chainrule.doctor.fixes import Spent
 from chainrule.html import views
-from chainrule.html.arrays import POLICY
 from chainrule.text import tr, translated
-from chainrule.text.numbers import percent
+from chainrule.text.numbers import number, percent
 from chainrule.text.tables import wrapped
 
-#: Columns of a line of text.
-WIDE = 78
+#: Columns of a line of text, and of a small picture in it.
+WIDE, PICTURE = 78, 32
+#: The heights of a small picture.
+HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
 class Diagnosis(Protocol):
@@ -27,6 +29,7 @@ class Diagnosis(Protocol):
     not_examined: dict[str, str]
     interrupted: bool
     fixes: list[Fix]
+    search: Spent | None
 
 
 def headline(diagnosis: Diagnosis) -> str:
@@ -48,117 +51,145 @@ def severity(name: str) -> str:
 
 
 def title(finding: Finding) -> str:
-    """Return a finding's severity, code, component and place."""
-    place = f" {translated(finding.where)}" if finding.where else ""
-    return f"{severity(finding.severity)}: {finding.code} ({finding.component}){place}"
+    """Return a finding's severity, code and component."""
+    kind = labels.component(finding.component)
+    return f"{severity(finding.severity)}: {finding.code} ({kind})"
+
+
+def depths(findings: Sequence[Finding]) -> list[int]:
+    """Return for each finding how many causes stand above it."""
+    depth: dict[str, int] = {}
+    for f in findings:
+        above = f.consequence_of
+        depth[f.code] = 0 if above is None else depth.get(above, 0) + 1
+    return [depth[f.code] for f in findings]
+
+
+def picture(numbers: Sequence[float], columns: int = PICTURE) -> str:
+    """Return numbers as a line of blocks; blanks stand for what is no number.
+
+    >>> picture([0.0, 1.0, 2.0, 3.0, float("nan"), 7.0])
+    '▁▂▃▄ █'
+    """
+    values = np.asarray(numbers, np.float64)
+    finite = np.isfinite(values)
+    known = values[finite]
+    if not known.size:
+        return ""
+    with np.errstate(all="ignore"):
+        values = np.log(values) if views.is_logarithmic(known) else values
+    low, high = float(values[finite].min()), float(values[finite].max())
+    drawn = ""
+    for part in np.array_split(values, min(columns, len(values))):
+        there = part[np.isfinite(part)]
+        if not there.size:
+            drawn += " "
+            continue
+        share = (float(there.mean()) - low) / (high - low) if high > low else 0.0
+        drawn += HEIGHTS[min(int(share * len(HEIGHTS)), len(HEIGHTS) - 1)]
+    return drawn
+
+
+def _curves(curves: Mapping[str, Any]) -> Iterator[str]:
+    for key, numbers in curves.items():
+        known = [v for v in numbers if np.isfinite(v)]
+        if len(known) < 2:
+            continue
+        yield tr(
+            "{name} by {across}: {picture} from {first} to {last}",
+            name=labels.evidence(key),
+            across=labels.across(key),
+            picture=picture(numbers),
+            first=number(known[0]),
+            last=number(known[-1]),
+        )
 
 
 def evidence(finding: Finding) -> str:
     """Return a finding's evidence in one line."""
-    return "; ".join(
-        f"{translated(name)} {shown(name, value)}"
-        for name, value in finding.evidence.items()
+    return tr("; ").join(
+        f"{labels.evidence(key)} {shown(key, value)}"
+        for key, value in finding.evidence.items()
     )
 
 
-def _paragraph(label: str, text: str) -> Iterator[str]:
-    for i, line in enumerate(wrapped(f"{label} {text}", WIDE - 4)):
-        yield ("    " if i == 0 else "      ") + line
+def _paragraph(label: str, text: str, indent: str = "  ") -> Iterator[str]:
+    for i, line in enumerate(wrapped(f"{label} {text}", WIDE - len(indent) - 2)):
+        yield (indent if i == 0 else f"{indent}  ") + line
 
 
-def _entry(finding: Finding) -> Iterator[str]:
-    yield f"  {title(finding)}"
+def _entry(finding: Finding, depth: int) -> Iterator[str]:
+    indent = "    " * depth
     if finding.consequence_of:
-        cause = tr("a consequence of {code}", code=finding.consequence_of)
-        yield f"    ({cause})"
+        cause = tr("a consequence of {code}:", code=finding.consequence_of)
+        yield f"{indent[:-2]}↳ {cause}"
+    yield f"{indent}{title(finding)}"
+    indent += "  "
+    if finding.where:
+        yield from _paragraph(tr("where:"), translated(finding.where), indent)
     if finding.evidence:
-        yield from _paragraph(tr("measured:"), evidence(finding))
-    yield from _paragraph(tr("cause:"), translated(finding.cause))
-    yield from _paragraph(tr("fix:"), translated(finding.advice))
+        yield from _paragraph(tr("measured:"), evidence(finding), indent)
+    yield from (f"{indent}  {line}" for line in _curves(finding.curves))
+    yield from _paragraph(tr("cause:"), translated(finding.cause), indent)
+    yield from _paragraph(tr("fix:"), translated(finding.advice), indent)
     if finding.change is not None:
-        yield from (f"      {line}" for line in finding.change.diff.splitlines())
+        yield from (f"{indent}    {line}" for line in finding.change.diff.splitlines())
+    yield from _paragraph(tr("source:"), translated(finding.reference), indent)
     sure = tr("confidence {share}", share=percent(finding.confidence, 0))
-    yield f"    {sure}; {translated(finding.reference)}"
+    yield f"{indent}{sure}"
 
 
-def _fixes(fixes: list[Fix]) -> Iterator[str]:
+def tried(fix: Fix) -> str:
+    """Return what a fix did to the score, over how many seeds and steps."""
+    c, plain = fix.comparison, fix.to_dict()
+    return tr(
+        "{metric} {before} → {after}, {n} seeds, {steps:,} steps each",
+        metric=labels.evidence(c.metric),
+        before=shown(c.metric, plain["before"]),
+        after=shown(c.metric, plain["after"]),
+        n=len(c.after),
+        steps=fix.steps,
+    )
+
+
+def cost(search: Spent) -> str:
+    """Return what a search of fixes has cost."""
+    return tr(
+        "{runs} sets of changes, {whole} of them to the end; {steps:,} training steps, "
+        "{seconds} s",
+        runs=search.runs,
+        whole=search.whole,
+        steps=search.steps,
+        seconds=number(search.seconds, 2),
+    )
+
+
+def _fixes(fixes: list[Fix], search: Spent) -> Iterator[str]:
     yield tr("Tried on copies (the best first):")
     for fix in fixes:
-        c = fix.comparison
-        before, after = (
-            shown(c.metric, v)
-            for v in (fix.to_dict()["before"], fix.to_dict()["after"])
-        )
-        yield "  " + tr(
-            "{metric} {before} → {after}, {n} seeds, {steps:,} steps each:",
-            metric=translated(c.metric),
-            before=before,
-            after=after,
-            n=len(c.after),
-            steps=fix.steps,
-        )
-        yield from (f"    {line}" for line in c.change.diff.splitlines())
+        yield f"  {tried(fix)}"
+        yield from (f"    {line}" for line in fix.diff.splitlines())
+    if not fixes:
+        yield "  " + tr("no change helps")
+    yield "  " + cost(search)
 
 
 def text(diagnosis: Diagnosis) -> str:
     """Return a diagnosis as text for a terminal."""
     lines = [headline(diagnosis)]
-    for finding in diagnosis.findings:
-        lines += ["", *_entry(finding)]
-    if diagnosis.fixes:
-        lines += ["", *_fixes(diagnosis.fixes)]
-    if diagnosis.examined:
-        lines += ["", tr("Looked at:")]
-        for name, what in diagnosis.examined.items():
-            lines += _paragraph(f"{name}:", translated(what))
-    if diagnosis.not_examined:
-        lines += ["", tr("Not looked at:")]
-        for name, what in diagnosis.not_examined.items():
-            lines += _paragraph(f"{translated(name)}:", translated(what))
-    return "\n".join(lines)
-
-
-def html(diagnosis: Diagnosis) -> str:
-    """Return a diagnosis as HTML for a notebook."""
-    parts = [views.paragraph(headline(diagnosis))]
-    for finding in diagnosis.findings:
-        parts.append(f"<h4>{escape(title(finding))}</h4>")
-        if finding.consequence_of:
-            cause = tr("a consequence of {code}", code=finding.consequence_of)
-            parts.append(views.paragraph(cause, "note"))
-        if finding.evidence:
-            rows = [[tr("measured"), ""]]
-            rows += [[translated(k), shown(k, v)] for k, v in finding.evidence.items()]
-            parts.append(views.table(rows))
-        curves = {k: np.asarray(v, np.float64) for k, v in finding.curves.items()}
-        if curves:
-            length = max(map(len, curves.values()))
-            if all(len(v) == length for v in curves.values()):
-                parts.append(views.chart(curves, np.arange(1.0, length + 1)))
-        parts.append(views.paragraph(translated(finding.cause)))
-        parts.append(views.paragraph(translated(finding.advice)))
-        if finding.change is not None:
-            parts.append(f"<pre>{escape(finding.change.diff)}</pre>")
-        parts.append(views.paragraph(translated(finding.reference), "note"))
-    if diagnosis.fixes:
-        parts.append(f"<pre>{escape(chr(10).join(_fixes(diagnosis.fixes)))}</pre>")
-    for label, what in (
-        (tr("Looked at"), diagnosis.examined),
-        (tr("Not looked at"), diagnosis.not_examined),
+    findings = diagnosis.findings
+    for finding, depth in zip(findings, depths(findings)):
+        lines += ["", *_entry(finding, depth)]
+    if diagnosis.search is not None:
+        lines += ["", *_fixes(diagnosis.fixes, diagnosis.search)]
+    for heading, parts in (
+        (tr("Looked at:"), diagnosis.examined),
+        (tr("Not looked at:"), diagnosis.not_examined),
     ):
-        if what:
-            rows = [
-                [label, ""],
-                *([translated(k), translated(v)] for k, v in what.items()),
-            ]
-            parts.append(views.table(rows, left=True))
-    return views.view(*parts)
-
-
-def page(diagnosis: Diagnosis) -> str:
-    """Return a diagnosis as an HTML page that loads nothing."""
-    return (
-        '<!DOCTYPE html><html><head><meta charset="utf-8">'
-        f"{POLICY}<title>{escape(tr('Diagnosis'))}</title></head>"
-        f"<body>{html(diagnosis)}</body></html>\n"
-    )
+        if parts:
+            lines += ["", heading]
+            for key, what in parts.items():
+                lines += _paragraph(
+                    tr("{part}:", part=labels.part(key)), translated(what)
+                )
+    return "\n".join(lines)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
-from chainrule.engines.contract import Buffer, Capabilities, Executable
+from chainrule.engines.contract import Buffer, Capabilities, Executable, Parts
 from chainrule.engines.garbage import gc_paused
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.graph import Graph
@@ -32,6 +32,7 @@ __all__ = [
     "Engine",
     "EngineName",
     "Executable",
+    "Parts",
     "capabilities",
     "engine_names",
     "load_engine",

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -113,6 +113,82 @@ class Buffer(NDArrayOperatorsMixin):
         return f"Buffer({self.engine}, {self.dtype}{list(self.shape)})"
 
 
+class Parts:
+    """An input of a run that is read in parts, as an engine needs them.
+
+    An engine of this machine reads all of it. One that runs in several processes reads
+    in each of them the parts that its devices get.
+
+    Args:
+        shape, dtype: those of the array.
+        read: gives the elements at slices, one for each axis.
+        note: tells it from others: the same in all processes.
+
+    Attributes:
+        complete: whether this process can read all of it.
+
+    >>> parts = Parts((2, 3), np.dtype(int), np.arange(6).reshape(2, 3).__getitem__, "")
+    >>> parts[:, 1:2].tolist(), parts.steps(1, 1, 2)[:, 1:].tolist()
+    ([[1], [4]], [[4, 5], [0, 0]])
+    """
+
+    __slots__ = ("_read", "complete", "dtype", "note", "shape")
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        read: Callable[[tuple[slice, ...]], Array],
+        note: str,
+        complete: bool = True,
+    ) -> None:
+        self.shape, self.dtype, self.note = shape, dtype, note
+        self._read, self.complete = read, complete
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the whole array."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, where: tuple[slice, ...]) -> Array:
+        return self._read(where)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self._read((slice(None),) * len(self.shape)), dtype)
+
+    def astype(self, dtype: Any) -> Parts:
+        """Return the same parts in another dtype."""
+        kind = np.dtype(dtype)
+        read = self._read
+        return Parts(
+            self.shape,
+            kind,
+            lambda where: read(where).astype(kind),
+            self.note,
+            self.complete,
+        )
+
+    def steps(self, start: int, count: int, length: int) -> Parts:
+        """Return ``count`` rows of the first axis, with zeros up to ``length``."""
+
+        def read(where: tuple[slice, ...]) -> Array:
+            first, last, __ = where[0].indices(length)
+            end = min(last, count)
+            rows = self._read((slice(start + first, start + end), *where[1:]))
+            if last <= count:
+                return rows
+            padded = np.zeros((last - first, *rows.shape[1:]), rows.dtype)
+            padded[: len(rows)] = rows
+            return padded
+
+        shape = (length, *self.shape[1:])
+        note = f"{self.note} {start}+{count}"
+        return Parts(shape, self.dtype, read, note, self.complete)
+
+
 def _unwritable(array: Array) -> Array:
     """Return a view of an array that nothing is written to: it would get lost."""
     view = array.view()
@@ -171,6 +247,14 @@ class Executable(Protocol):
         """Return a copy of a program's state (such as a parameter) from the engine."""
         ...
 
+    def share(self, entry: str, rows: int) -> Array:
+        """Return the rows of a batch of so many that this process computes with.
+
+        They are numbers, in their order: all but for an engine that divides batches
+        over several processes.
+        """
+        ...
+
     def prepare(self, entry: str, sizes: Sizes) -> object:
         """Compile a program's entry point for sizes, without running it."""
         ...
@@ -187,7 +271,8 @@ class Executable(Protocol):
 
         Args:
             entry: its name.
-            inputs: by name, of the types that its graph has; buffers are the engine's.
+            inputs: by name, of the types that its graph has; buffers are the engine's,
+                and :class:`Parts` come to one that spreads programs over devices.
             steps: how many times. Inputs that the entry takes anew for each step then
                 have a row for each, and so have all outputs. None runs it once,
                 without these axes.

@@ -7,19 +7,18 @@ the derivatives of the same names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from chainrule.composites import control
 from chainrule.explanation.equations import Equation
-from chainrule.explanation.plain import VIEWS, behind_views
+from chainrule.explanation.plain import behind_views
 from chainrule.explanation.signs import slope_of
 from chainrule.explanation.writer import Writer
-from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
+from chainrule.nn.picture.attention import VIEWS
+from chainrule.nn.picture.numbers import loop_steps
 from chainrule.notation.arithmetic import Quantity
 from chainrule.notation.expressions import Atom, Expr, Fence, Number, Script
 from chainrule.notation.within import weight
@@ -183,22 +182,6 @@ def opened(node: Node, outer: Any, arrays: Mapping[Value, Array], n: int) -> Loo
         steps.append(numbers)
     backward = bool(node.attrs["reverse"])
     return Loop(named.body.name, len(steps), backward, tuple(equations), tuple(steps))
-
-
-def loop_steps(node: Node, arrays: Mapping[Value, Array], n: int) -> Iterator[Any]:
-    """Yield a loop's body graph and its numbers for every step, in running order."""
-    a = node.attrs
-    body = a["body"]
-    constants, carries = a["constants"], a["carries"]
-    inputs = [np.asarray(arrays[v]) for v in node.inputs]
-    consts, carry = inputs[:constants], inputs[constants : constants + carries]
-    xs = inputs[constants + carries :]
-    order = range(a["length"])
-    for t in reversed(order) if a["reverse"] else order:
-        feeds = [*consts, *carry, *(x[t] for x in xs)]
-        known = evaluate_all(body, feeds, {"N": n})
-        yield body, known
-        carry = [known[v] for v in body.outputs[:carries]]
 
 
 def _must_be_seen(

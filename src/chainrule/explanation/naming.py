@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.composites import activations, control, normalization
-from chainrule.explanation.attention import attention, factors, matrices
 from chainrule.explanation.loops import LoopNames, is_loop, outer_writer
-from chainrule.explanation.plain import VIEWS, behind_views, is_sampled
+from chainrule.explanation.plain import behind_views, is_sampled
 from chainrule.explanation.run import Run
 from chainrule.explanation.signs import LOSS, slope_of
 from chainrule.explanation.writer import Writer
 from chainrule.graph.graph import users
 from chainrule.graph.node import Array, Node, Value
+from chainrule.nn.picture.attention import VIEWS, attention, factors, matrices
 from chainrule.notation.expressions import Atom, Expr, Fence, Number, Script
 from chainrule.notation.within import weight
 from chainrule.primitives import (

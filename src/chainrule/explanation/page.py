@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from chainrule.diagrams.svg import contents
 from chainrule.explanation.content import Explained
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.loops import Loop
@@ -48,7 +49,7 @@ class _Parts:
         for note in e.notes:
             yield Sentence(note, "wrong")
         if not e.only:
-            yield Picture(lambda: network(e))
+            yield Picture(lambda: contents(network(e)))
         yield from self._inputs()
         for name in _constants(e, self.chosen):
             yield self._quantity(name)

@@ -21,6 +21,7 @@ from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.types import Dim, Shape, SymbolicDim, resolve
+from chainrule.nn.picture.attention import VIEWS
 from chainrule.notation.arithmetic import COLUMNS, MATRIX, Quantity
 from chainrule.notation.expressions import (
     Computed,
@@ -33,8 +34,6 @@ from chainrule.notation.tidy import tidy
 from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.checks import require
 
-#: Nodes that change how numbers lie in memory, not what they mean.
-VIEWS = (movement.broadcast_to, elementwise.convert, movement.reshape, movement.copy)
 #: Letters of axes: behind that of the samples, by the number of axes; and of others.
 SAMPLED = {1: "s", 2: "si", 3: "sti", 4: "scpq", 5: "scrpq"}
 OTHERS = "ijklmno"

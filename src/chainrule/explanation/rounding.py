@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explanation.loops import is_loop, loop_steps
+from chainrule.explanation.loops import is_loop
 from chainrule.explanation.meant import meant
 from chainrule.explanation.run import Run
 from chainrule.graph.emit import emit
@@ -24,6 +24,7 @@ from chainrule.graph.interpret import attrs_at, evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES
 from chainrule.graph.types import ArrayType
+from chainrule.nn.picture.numbers import loop_steps
 from chainrule.passes.upcast import upcast, upcast_attrs, upcast_dtype
 from chainrule.primitives.creation import constant
 

@@ -30,7 +30,6 @@ from chainrule.explanation.paths import (
     added_up,
     at,
 )
-from chainrule.explanation.plain import VIEWS
 from chainrule.explanation.run import Run
 from chainrule.graph.apply import apply
 from chainrule.graph.context import recording
@@ -38,6 +37,7 @@ from chainrule.graph.graph import ancestors
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import as_tuple
+from chainrule.nn.picture.attention import VIEWS
 from chainrule.primitives import elementwise
 from chainrule.primitives.rules import show
 from chainrule.text import _, tr

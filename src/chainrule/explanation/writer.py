@@ -15,14 +15,13 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable
 
 import numpy as np
 
 from chainrule.composites import normalization
 from chainrule.explanation.meant import meant
 from chainrule.explanation.plain import (
-    VIEWS,
     PlainWriter,
     behind_views,
     declared,
@@ -31,8 +30,6 @@ from chainrule.explanation.plain import (
     repeats,
 )
 from chainrule.explanation.signs import COUNT, ONE_HOT
-from chainrule.graph.graph import Graph
-from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import Shape, SymbolicDim
@@ -53,7 +50,6 @@ from chainrule.notation.functions import named, symbol
 from chainrule.primitives import (
     creation,
     elementwise,
-    indexing,
     matmul,
     movement,
     windows,
@@ -254,9 +250,6 @@ class Writer(PlainWriter):
     def _reshape(self, node: Node) -> Expr:
         (x,), (out,) = node.inputs, node.outputs
         assert out is not None
-        winners = self._winners(node)
-        if winners is not None:
-            return winners
         if self._uniform(out):
             return self._write(behind_views(out))
         if self._shape(x.shape) == self._shape(out.shape):
@@ -274,9 +267,6 @@ class Writer(PlainWriter):
 
     def _transpose(self, node: Node) -> Expr:
         (x,), axes = node.inputs, tuple(node.attrs["axes"])
-        winners = self._winners(node)
-        if winners is not None:
-            return winners
         *lead, a, b = range(len(axes)) if len(axes) > 1 else (0, 0)
         if axes == (*lead, b, a) and a != b and self.kind(x) == MATRIX:
             return Transposed(self._write(x))
@@ -285,24 +275,6 @@ class Writer(PlainWriter):
         (out,) = node.outputs
         assert out is not None
         return declared(node, [self._exact(x)], self.n, self.kind(out))
-
-    def _winners(self, node: Node) -> Expr | None:
-        """Return the formula J_maxᵀ g of a max-pooling's derivative, or None."""
-        (out,) = node.outputs
-        assert out is not None
-        pooled = pooled_back(out, self.names)
-        if pooled is None or not self._zero(pooled[0]):
-            return None
-        _, g, x = pooled
-        shown = Transposed(Script(Atom("J"), below=named("max"))) @ self._exact(g)
-        graph = Graph("back", [g, x], [out])
-
-        def how(*arrays: Array) -> Array:
-            return evaluate(graph, arrays, {"N": self.n})[0]
-
-        arguments = (self._exact(g), self._exact(x))
-        key = ("back", out)  # held: an id would be given again
-        return Computed(shown, arguments, how, key, self.kind(out))
 
     # -- products --------------------------------------------------------------------
 
@@ -371,56 +343,17 @@ class Writer(PlainWriter):
         return self._outer(node) or self._dot(node)
 
     def _pullback(self, node: Node) -> Expr:
-        """Return the formula J_x̂ᵀ g for the derivative of a normalisation x̂."""
-        hat = Script(Atom("J"), below=symbol("x\u0302"))
+        """Return the formula Jᵀ g of a derivative, with J_x̂ of a normalisation x̂."""
+        pooled = node.primitive is windows.window_max_pullback
+        below = named("max") if pooled else symbol("x\u0302")
         inputs = [self._exact(v) for v in node.inputs]
-        shown = Transposed(hat) @ inputs[0]
+        shown = Transposed(Script(Atom("J"), below=below)) @ inputs[0]
         attrs = self._attrs(node)
         how = functools.partial(REFERENCES[node.primitive], **attrs)
         key = (node.primitive.name, *sorted(attrs.items()))
         (out,) = node.outputs
         assert out is not None
         return Computed(shown, tuple(inputs), how, key, self.kind(out))
-
-
-def pooled_back(out: Value, stop: Container[Value]) -> tuple[Value, ...] | None:
-    """Return the inputs (zeros, g, x) of a max-pooling's derivative, or None.
-
-    g is put into zeros where the maxima stood; both lie in a line there, and axes with
-    windows come last.
-    """
-
-    def behind(value: Value) -> tuple[Value, list[Node]]:
-        moves: list[Node] = []
-        while (node := value.node) and node.primitive in (*VIEWS, movement.transpose):
-            if value in stop:
-                break
-            moves.append(node)
-            value = node.inputs[0]
-        return value, moves
-
-    (onto, back), put = behind(out), None
-    if onto.node is not None and onto.node.primitive is indexing.scatter_add_along:
-        put = onto.node
-    best = behind(put.inputs[1])[0].node if put else None
-    if not (put and best) or best.primitive is not windows.window_argmax:
-        return None
-    (x,), (place,), over = best.inputs, best.outputs, tuple(best.attrs["axes"])
-    g, there = behind(put.inputs[2])
-    order = (*(i for i in range(len(x.shape)) if i not in over), *over)
-    own = all(  # and no turns of the user's beside those of the derivative
-        sum(map(_turns, moves)) == (order != tuple(range(len(order))))
-        for moves in (back, there)
-    )
-    assert place is not None
-    alike = g.shape == place.shape and out.shape == x.shape
-    return (put.inputs[0], g, x) if own and alike else None
-
-
-def _turns(node: Node) -> bool:
-    """Return whether a graph node permutes axes."""
-    axes = tuple(node.attrs.get("axes", ()))
-    return node.primitive is movement.transpose and axes != tuple(range(len(axes)))
 
 
 def _kept_axes(inner: Shape, outer: Shape) -> tuple[int, ...] | None:
@@ -465,5 +398,5 @@ _SPECIAL: dict[Primitive, Callable[[Writer, Node], Expr | None]] = {
     creation.iota: Writer._iota,
     matmul.dot_general: Writer._product,
     normalization.normalised_pullback: Writer._pullback,
-    indexing.scatter_add_along: Writer._winners,
+    windows.window_max_pullback: Writer._pullback,
 }

@@ -89,8 +89,8 @@ def apply(
             return _in_single(primitive, inputs, attrs, types)
         for result_type in types:
             check_room(result_type.shape, result_type.dtype.itemsize)
-        if not any(isinstance(item, Graph) for item in attrs.values()):
-            _checked[signature] = types  # a body would stay in memory
+        if not any(_held(item) for item in attrs.values()):
+            _checked[signature] = types
     reference = REFERENCES[primitive]
     if primitive.view:  # no arithmetic, so no exception of it
         results = reference(*arrays, **attrs)
@@ -128,6 +128,11 @@ def apply(
         for i, value in enumerate(outputs):
             value.node, value.index, value.tracked = node, i, True
     return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _held(item: Any) -> bool:
+    """Return whether an attribute is a body, not shared, that would stay in memory."""
+    return isinstance(item, Graph) and item.retrace is None
 
 
 def _any_narrow(inputs: tuple[Value, ...]) -> bool:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import ArrayType, SymbolicDim
+
+if TYPE_CHECKING:
+    from chainrule.diagrams.diagram import Diagram
 
 
 class Graph:
@@ -72,11 +76,54 @@ class Graph:
     def __repr__(self) -> str:
         return f"<graph {self.name}: {len(self.nodes)} nodes>"
 
+    def to_svg(self) -> str:
+        """Return a picture of the graph as an ``<svg>`` element for an HTML page.
+
+        Each operation is a box with its shape on the arrows, each module a frame; of a
+        loop one step is drawn. In a large graph the deeper modules are one box each.
+
+        Raises:
+            ArgumentError: the package that lays it out is missing (the extra
+                ``plot``), or there are too many operations to be read.
+
+        >>> import chainrule as cr
+        >>> double = cr.compile(lambda x: x * 2)
+        >>> double.graph(cr.ones(3)).to_svg().count("<polyline")
+        2
+        """
+        return self.diagram().to_svg()
+
+    def to_mermaid(self) -> str:
+        """Return a picture of the graph in the language of Mermaid, for Markdown.
+
+        >>> import chainrule as cr
+        >>> double = cr.compile(lambda x: x * 2)
+        >>> print(double.graph(cr.ones(3)).to_mermaid(), end="")
+        flowchart TD
+          n0(["x"])
+          n1["mul"]
+          n2(["output"])
+          n0 -->|"3"| n1
+          n1 -->|"3"| n2
+        """
+        return self.diagram().to_mermaid()
+
+    def diagram(self) -> Diagram:
+        """Return the boxes and arrows that a picture of the graph consists of."""
+        from chainrule.diagrams.reading import of_graph  # where a graph is drawn
+
+        return of_graph(self)
+
     def _repr_html_(self) -> str:
-        """Return the text form of the graph as HTML for a notebook."""
+        """Return a picture of the graph, and its text form, for a notebook."""
         from html import escape  # each import counts in that of the package
 
-        return f"<pre>{escape(str(self))}</pre>"
+        from chainrule.diagrams.svg import figure
+
+        text = f"<pre>{escape(str(self))}</pre>"
+        picture = figure(self.diagram())
+        name = escape(self.name)
+        return f"{picture}<details><summary>{name}</summary>{text}</details>"
 
 
 def size_names(item: object) -> set[str]:

@@ -41,6 +41,10 @@ border:0;border-bottom:1px solid #8884;font-variant-numeric:tabular-nums}
 .cr-view figure{margin:0;text-align:center;font-size:12px}
 .cr-view figure img{width:64px;display:block;margin:auto}
 .cr-view svg{max-width:100%;height:auto}.cr-view svg text{fill:currentColor}
+@media (max-width:30rem){.cr-view svg text{font-size:15px}}
+.cr-view .bars{display:grid;grid-template-columns:auto minmax(4rem,12rem) auto;
+gap:.2rem .6rem;align-items:center;justify-content:start;margin:.4rem 0;font-size:13px}
+.cr-view .bars i{display:block;height:.8em;background:#2f81c4;min-width:1px}
 """
 
 
@@ -93,7 +97,30 @@ def gallery(addresses: Sequence[str], captions: Sequence[str]) -> str:
     return f'<div class="pictures">{"".join(figures)}</div>'
 
 
-def chart(lines: Mapping[str, Array], x: Array) -> str:
+def bars(rows: Sequence[tuple[str, float, str]]) -> str:
+    """Return shares as bars for a view: a name, a share of the whole, and its text.
+
+    >>> "width:50.0%" in bars([("accuracy", 0.5, "50%")])
+    True
+    """
+    cells = "".join(
+        f"<span>{escape(_cut(name))}</span>"
+        f'<span><i style="width:{100 * min(max(share, 0.0), 1.0):.1f}%"></i></span>'
+        f"<span>{escape(_cut(text))}</span>"
+        for name, share, text in rows
+    )
+    return f'<div class="bars">{cells}</div>'
+
+
+def is_logarithmic(known: Array) -> bool:
+    """Return whether numbers are drawn by their logarithms.
+
+    They are where they are positive and span a factor of ten or more.
+    """
+    return bool(known.size and known.min() > 0 and known.max() >= 10 * known.min())
+
+
+def chart(lines: Mapping[str, Array], x: Array, *, across: str, up: str) -> str:
     """Return lines over common x as an SVG chart for a view.
 
     Numbers that are not finite are gaps. Positive numbers that span a factor of ten or
@@ -102,12 +129,14 @@ def chart(lines: Mapping[str, Array], x: Array) -> str:
     Args:
         lines: y by the names of the lines, at most four.
         x: increasing.
+        across, up: what its axes are of, with units where there are any.
     """
     known = np.concatenate([y[np.isfinite(y)] for y in lines.values()])
     if len(x) < 2 or not known.size:
         return ""
     low, high = float(known.min()), float(known.max())
-    scale = np.log if low > 0 and high >= 10 * low else np.asarray
+    scale = np.log if is_logarithmic(known) else np.asarray
+    up = tr("{name} (logarithmic)", name=up) if scale is np.log else up
     bottom, top = (float(scale(v)) for v in (low, high))
     width, height, room = 420, 180, 62
 
@@ -131,27 +160,32 @@ def chart(lines: Mapping[str, Array], x: Array) -> str:
             for points in pieces
             if points
         ]
-        left, below = room + 12 + 150 * n, height + 46
+        if len(lines) == 1:  # the axis says what it is
+            break
+        left, below = room + 12 + 150 * n, height + 50
         parts.append(
             f'<circle cx="{left}" cy="{below}" r="5" fill="{ink}"/>'
             f'<text x="{left + 10}" y="{below + 4}">{escape(_cut(name))}</text>'
         )
     frame = f"M{room} 12V{12 + height}H{room + width}"
     ends = (
-        (room - 6, 18, "end", high),
-        (room - 6, 14 + height, "end", low),
-        (room, height + 28, "start", x[0]),
-        (room + width, height + 28, "end", x[-1]),
+        (room - 6, 18, "end", number(high, 3)),
+        (room - 6, 14 + height, "end", number(low, 3)),
+        (room, height + 28, "start", number(float(x[0]))),
+        (room + width, height + 28, "end", number(float(x[-1]))),
+        (room + width / 2, height + 28, "middle", across),
+        (4, -2, "start", up),
     )
     texts = "".join(
-        f'<text x="{a}" y="{b}" text-anchor="{c}">{number(float(v))}</text>'
+        f'<text x="{a}" y="{b}" text-anchor="{c}">{escape(_cut(v))}</text>'
         for a, b, c, v in ends
     )
-    wide, tall = room + width + 12, height + 60
+    wide, tall = room + width + 12, height + (64 if len(lines) > 1 else 40)
     return (
-        f'<svg viewBox="0 0 {wide} {tall}" width="{wide}" height="{tall}" role="img"'
-        f' font-size="12"><path d="{frame}" fill="none" stroke="currentColor"'
-        f' stroke-opacity=".5"/>{texts}{"".join(parts)}</svg>'
+        f'<svg viewBox="0 -16 {wide} {tall + 16}" width="{wide}" height="{tall + 16}"'
+        f' role="img" aria-label="{escape(_cut(up))}" font-size="12">'
+        f'<path d="{frame}" fill="none" stroke="currentColor" stroke-opacity=".5"/>'
+        f"{texts}{''.join(parts)}</svg>"
     )
 
 

@@ -11,7 +11,7 @@ from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.context import context, no_grad
 from chainrule.graph.node import Array, StoredValue, Value, untracked
-from chainrule.graph.types import DType
+from chainrule.graph.types import NO_SIZES, DType, resolve
 from chainrule.methods.views import (
     ONE,
     Base,
@@ -28,9 +28,21 @@ from chainrule.primitives.rules import show
 from chainrule.text import _
 
 
+def _like(value: Value) -> Array:
+    """Return an array with the shape, dtype and memory order of a value's.
+
+    What an engine stores is not fetched: it would come in the order of its axes.
+    """
+    if isinstance(value, StoredValue):
+        one = np.empty((), value.dtype.numpy)
+        shape = resolve(value.shape, NO_SIZES)
+        return np.empty_like(np.broadcast_to(one, shape), order="C")
+    return value.array  # type: ignore[return-value]
+
+
 def _laid_out(v: Value, like: Value) -> Value:
     """Return a value with its elements in the memory order of another value."""
-    array = np.empty_like(like.array)
+    array = np.empty_like(_like(like))
     array[...] = v.array
     copy = movement.copy(v) if v.tracked else Value(array)
     copy.array, copy.order = array, like.order
@@ -201,8 +213,8 @@ class Changes(Views):
             value = computed(value)
         both = value.known and old.known
         if both and not isinstance(value, StoredValue):
-            array, outside = value.array, old.array
-            if array.strides != outside.strides or value.order != old.order:  # type: ignore[union-attr]
+            array, layout = value.array, _like(old)
+            if array.strides != layout.strides or value.order != old.order:  # type: ignore[union-attr]
                 value = _laid_out(value, old)
         traced = context.trace if old.known else None
         if traced is not None and traced.assign(self, value):

@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, MissingAttributeError
 from chainrule.functions.from_numpy import SharedTensor
+from chainrule.graph.calls import Call
 from chainrule.graph.context import changes, context
 from chainrule.methods.conversion import tensor_dtype
 from chainrule.nn import construction
@@ -25,6 +26,7 @@ from chainrule.nn.attribute_checks import (
 )
 from chainrule.nn.hooks import ModuleHooks
 from chainrule.nn.parameter import Parameter
+from chainrule.nn.shown import Shown
 from chainrule.nn.state import IncompatibleKeys, convert_state, load_state
 from chainrule.nn.state_array import state_array
 from chainrule.operations.device import is_device
@@ -56,7 +58,7 @@ class SupportsForward(Protocol[P, R]):
         ...
 
 
-class Module(ModuleHooks):
+class Module(ModuleHooks, Shown):
     """Base class of layers and networks, with parameters and a ``forward`` method.
 
     Parameters and modules that are assigned to attributes are found, in that order,
@@ -125,12 +127,14 @@ class Module(ModuleHooks):
         module: Any = self
         here = context.__dict__
         outer, name, before = here["scope"], module._name, None
+        path = f"{outer}.{name}" if outer and name else outer or name
         if here["trace"] is not None:
             here["trace"].note_mode(module)
+            path = Call(path, outer, type(module).__name__, module._is_one_step())
         elif not outer:
             before = draw_counts()
         try:
-            here["scope"] = f"{outer}.{name}" if outer and name else outer or name
+            here["scope"] = path
             if module._hooks is not None:
                 return module._forward_with_hooks(*args, **kwargs)
             return self.forward(*args, **kwargs)
@@ -520,22 +524,3 @@ class Module(ModuleHooks):
                 value = now is not None  # such as bias=True
             settings[name] = construction.described(value)
         return settings
-
-    def extra_repr(self) -> str:
-        """Return the module's arguments that its ``repr`` shows in brackets."""
-        return construction.shown(self)
-
-    def __repr__(self) -> str:
-        inner = [
-            f"  ({n}): {m!r}".replace("\n", "\n  ") for n, m in self.named_children()
-        ]
-        extra = self.extra_repr()
-        if not inner:
-            return f"{type(self).__name__}({extra})"
-        lines = [f"  {extra}"] if extra else []
-        return "\n".join([f"{type(self).__name__}(", *lines, *inner, ")"])
-
-    def _repr_html_(self) -> str:
-        from chainrule.nn.view import module_view  # which notebooks alone need
-
-        return module_view(self)

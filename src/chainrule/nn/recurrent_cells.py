@@ -80,6 +80,7 @@ class RecurrentStep(Module):
 
     gates: ClassVar[int]
     state_names: ClassVar[tuple[str, ...]]
+    _opens = True
     hidden_size: int
     proj_size: int = 0
     bias: bool
@@ -205,12 +206,11 @@ def _step(rule: Rule) -> Any:
 
     def step(
         weights: Weights, state: States, now: tuple[Tensor, ...]
-    ) -> tuple[States, Tensor]:
+    ) -> tuple[States, None]:
         weight, bias, *others = weights
         assert weight is not None
         inputs = linear(now[0], weight, bias)
-        new = next_states(rule, tuple(others), state, inputs)
-        return new, new[0]
+        return next_states(rule, tuple(others), state, inputs), None
 
     return step
 

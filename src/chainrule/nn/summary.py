@@ -7,21 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.compilation.modes import mode
-from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.composites import control
-from chainrule.data import Dataset, Stream
-from chainrule.data.adapter import kinds
-from chainrule.data.checks import check_nest
-from chainrule.errors import ArgumentError
-from chainrule.graph.context import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.graph.types import ArrayType, DType, SymbolicDim, resolve, size_of
-from chainrule.nn.first_use import input_dtypes
+from chainrule.graph.types import ArrayType, resolve, size_of
+from chainrule.nn.forward_trace import N, input_rows, traced_forward
 from chainrule.nn.module import Module, Parameter
-from chainrule.nn.traced import ForwardCapture, called, outputs_of
 from chainrule.primitives import (
     conv,
     elementwise,
@@ -38,9 +30,6 @@ from chainrule.text import _
 from chainrule.text.tables import text_table
 from chainrule.util import validation
 from chainrule.util.keywords import strict
-from chainrule.util.pytree import mapped
-
-N = SymbolicDim("N")
 
 
 @dataclass(frozen=True)
@@ -159,7 +148,7 @@ def summary(model: Module, data: Any) -> Summary:
     58 parameters, 232 bytes, 114 FLOPs a sample
     """
     validation.instance("model", model, Module, "nn.Sequential(nn.Linear(4, 2))")
-    names, rows = _rows(model, data)
+    names, rows = input_rows(model, data, "cr.summary(model, {x})")
     layers = _layers(model, names, rows)
     every = [t for __, t in model._named_state()]
     parameters = [t for t in every if isinstance(t, Parameter)]
@@ -189,7 +178,8 @@ def _layers(model: Module, names: Any, rows: Mapping[str, ArrayType]) -> list[La
     A module that only contains others, and has neither tensors nor work of its own,
     is left out; a tensor counts for the first module that has it.
     """
-    captures, graph = _traced(model, names, rows)
+    captures, traced = traced_forward(model, names, rows)
+    graph = traced.entry.graph
     shapes = {h.path: show(h.output.shape) for h in reversed(captures)}
     modules = _modules(model)
     paths = {path: path for path in modules} | {h.scope: h.path for h in captures}
@@ -221,63 +211,6 @@ def _modules(model: Module) -> dict[str, Module]:
     for path, module in named.items():
         first.setdefault(id(module), path)
     return {path: named[path] for path in first.values()}
-
-
-def _rows(model: Module, data: Any) -> tuple[Any, dict[str, ArrayType]]:
-    """Return a model's inputs and the types of a sample, from sizes or from data."""
-    if isinstance(data, Dataset | Stream):
-        of = kinds(data)
-        types = of.types_of(of.x)
-        names = of.x
-    else:
-        if not isinstance(data, dict):
-            names, shapes = "x", {"x": _shape(data)}
-        else:
-            check_nest(dict.fromkeys(data), "x")
-            shapes = {f"x.{name}": _shape(part, True) for name, part in data.items()}
-            names = {name: f"x.{name}" for name in data}
-        types = {name: ArrayType(shape, DType.int64) for name, shape in shapes.items()}
-    dtypes = input_dtypes(model, names, types)
-    return names, {k: ArrayType(t.shape, dtypes[k]) for k, t in types.items()}
-
-
-def _shape(data: Any, several: bool = False) -> tuple[int, ...]:
-    """Return the shape of one sample; of several inputs it may be ()."""
-    if isinstance(data, int) and not isinstance(data, bool):
-        data = (data,)
-    if isinstance(data, tuple | list) and (data or several):
-        sizes = tuple(d for d in data if type(d) is int and d > 0)
-        if len(sizes) == len(data):
-            return sizes
-    shape = getattr(data, "shape", None)
-    if not isinstance(shape, tuple) or not shape:
-        raise ArgumentError(
-            _("summary needs to know what the model is given."),
-            expected=_("the shape of one sample, such as (784,), or rows of samples"),
-            got=repr(data)[:80],
-            fix=_("cr.summary(model, (784,)), or cr.summary(model, train)"),
-        )
-    return shape[1:]
-
-
-def _traced(
-    model: Module, names: Any, rows: Mapping[str, ArrayType]
-) -> tuple[list[ForwardCapture], Graph]:
-    """Trace a model for its summary: return its modules' outputs, and the graph."""
-    captures: list[ForwardCapture] = []
-
-    def function(*values: Tensor) -> Any:
-        given = dict(zip(rows, values, strict=True))
-        with outputs_of(model) as outputs:
-            result = called(model, mapped(given.__getitem__, names))
-        captures.extend(outputs)
-        return result
-
-    inputs = [
-        Input(name, ArrayType((N, *row.shape), row.dtype)) for name, row in rows.items()
-    ]
-    with no_grad(), mode(model, training=False):
-        return captures, trace_entry("summary", function, inputs).entry.graph
 
 
 def _work(graph: Graph, modules: Mapping[str, str]) -> dict[str, int]:

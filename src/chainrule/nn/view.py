@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from chainrule.errors import ArgumentError
+from chainrule.diagrams.svg import figure
+from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.html.arrays import array_html
 from chainrule.html.views import ROWS, paragraph, table, view
 from chainrule.primitives.rules import show
@@ -29,7 +30,23 @@ def module_view(module: Any) -> str:
         [path, _kind(inner), *_sizes(inner, counted)] for path, inner in named[:ROWS]
     ]
     shown = table([head, *rows], len(named), left=True)
-    return view(paragraph(type(module).__name__), shown, paragraph(_total(module)))
+    title, total = paragraph(type(module).__name__), paragraph(_total(module))
+    return view(title, shown, total, _picture(module))
+
+
+def _picture(module: Any) -> str:
+    """Return the picture of a network of ours that knows the size of its input, or "".
+
+    Code of others' modules is not run for a look at them.
+    """
+    own = __name__.partition(".")[0]
+    kinds = [type(inner) for __, inner in module.named_modules()]
+    if any(kind.__module__.partition(".")[0] != own for kind in kinds):
+        return ""
+    try:
+        return figure(module.picture())
+    except ChainruleError:  # of another first layer, or that does not run
+        return ""
 
 
 def _layer(module: Any) -> list[str]:

@@ -52,6 +52,7 @@ __all__ = [
     "on_axes",
     "overwritten",
     "padded",
+    "pulled_back",
     "recurrence",
     "running",
     "shaped",
@@ -299,6 +300,16 @@ def windowed(
     limits = bounds[0] if len(bounds) == 1 else Listing(tuple(bounds))
     element = Indexed(apart(x, base_dilation), below=below)
     return Prefix(Script(named(name), below=limits), element, "wide")
+
+
+def pulled_back(name: str, x: Expr, g: Expr) -> Expr:
+    """Return the formula of a derivative at x, transposed, times g: J_max(x)ᵀ g.
+
+    >>> from chainrule.notation.functions import symbol
+    >>> print(pulled_back("max", symbol("x"), symbol("g")))
+    J_max(x)ᵀ g
+    """
+    return Call(Script(Atom("J"), below=named(name)), (x,)).T @ g
 
 
 def _times(number: int, x: Expr) -> Expr:

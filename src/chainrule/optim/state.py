@@ -24,26 +24,30 @@ from chainrule.util.validation import count
 def state_dict(optimizer: Any) -> dict[str, Any]:
     """Return a copy of an optimiser's state; see :meth:`RuleOptimizer.state_dict`."""
     optimizer.refuse_in_trace("state_dict")
-    groups = optimizer.param_groups
+    moments = {
+        name: {moment: np.array(t.numpy()) for moment, t in moments.items()}
+        for name, moments in optimizer.state.items()
+    }
+    return {**_settings(optimizer), "state": moments}
+
+
+def _settings(optimizer: Any) -> dict[str, Any]:
+    """Return a copy of what a ``state_dict`` has besides the moments."""
     return {
         "optimizer": type(optimizer).__name__,
         "steps": optimizer.steps,
         **deepcopy(as_json(optimizer.defaults)),
         "param_groups": [
             {"params": list(group.names), **deepcopy(as_json(group.own))}
-            for group in groups
+            for group in optimizer.param_groups
         ],
-        "state": {
-            name: {moment: np.array(t.numpy()) for moment, t in moments.items()}
-            for name, moments in optimizer.state.items()
-        },
     }
 
 
 def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     """Restore an optimiser's state from a ``state_dict``, after a check."""
     optimizer.refuse_in_trace("load_state_dict")
-    own, groups = state_dict(optimizer), optimizer.param_groups
+    own, groups = _settings(optimizer), optimizer.param_groups
     if not optimizer.params:
         raise ArgumentError(
             _(
@@ -54,7 +58,7 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
             got=_("none"),
             fix=f"optim.{own['optimizer']}(model.parameters(), …)",
         )
-    _keys(_("The state_dict"), state, own)
+    _keys(_("The state_dict"), state, [*own, "state"])
     kind = _("The kind of optimiser in the state_dict")
     _same(kind, own["optimizer"], state["optimizer"])
     steps = count("steps", state["steps"])

@@ -17,7 +17,7 @@ _RESULT: dict[Primitive, int] = {window_max: 0, window_argmax: 1}
 def share_windows(graph: Graph) -> Graph:
     """Return the graph with the maxima and positions of a pooling in one node.
 
-    Max pooling takes the maxima on its way forward and the places on its way back.
+    Pooling that returns indices takes both, and so does its second derivative.
     """
 
     def key(node: Node, inputs: tuple[Value, ...]) -> Any:

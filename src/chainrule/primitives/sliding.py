@@ -54,6 +54,12 @@ class Sliding(NamedTuple):
     base_dilation: Ints
 
     @property
+    def apart(self) -> bool:
+        """A flag that is true if no element lies in two sliding windows."""
+        steps = zip(self.window, self.strides, self.dilation)
+        return all(s >= dilated(w, r) for w, s, r in steps)
+
+    @property
     def side_by_side(self) -> bool:
         """A flag that is true if sliding windows neither overlap nor are padded."""
         ones = (1,) * len(self.window)

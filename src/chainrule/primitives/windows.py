@@ -9,6 +9,7 @@ derivative goes to the first of the largest elements, as in PyTorch.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,17 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.batching import shifted
 from chainrule.graph.declare import Operation, declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import REFERENCES, Case, TypeRule, of_any
+from chainrule.graph.primitive import REFERENCES, Case, TypeRule, as_tuple, of_any
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
-from chainrule.primitives.indexing import scatter_add_along
+from chainrule.primitives.elementwise import where
+from chainrule.primitives.indexing import gather
 from chainrule.primitives.movement import (
     broadcast_to,
-    full_like,
     pad,
     reshape,
     transpose,
 )
-from chainrule.primitives.rules import need_axes
+from chainrule.primitives.rules import need_axes, need_type
 from chainrule.primitives.sliding import Ints, Sliding
 from chainrule.text import _
 
@@ -165,6 +166,19 @@ def _least(dtype: np.dtype[Any]) -> Any:
     return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
+def _hits(x: Array, best: Array, axes: Ints, a: Sliding) -> Iterator[Array]:
+    """Yield for each element of a pooling window whether it is the largest, or NaN."""
+    unordered = bool((best != best).any())
+    inside = np.ones([n if i in axes else 1 for i, n in enumerate(x.shape)], bool)
+    for (__, tap), (__, there) in zip(a.seen(x, axes), a.seen(inside, axes)):
+        found = tap == best
+        if unordered:
+            found |= tap != tap
+        if not there.all():
+            found &= there
+        yield found
+
+
 def _first(x: Array, best: Array, axes: Ints, a: Sliding) -> Array:
     """Return the position of each window's largest element, of several the first.
 
@@ -172,15 +186,7 @@ def _first(x: Array, best: Array, axes: Ints, a: Sliding) -> Array:
     number within the window; then numbers become positions.
     """
     number = np.zeros(best.shape, np.min_scalar_type(math.prod(a.window)))
-    unordered = bool((best != best).any())
-    inside = np.ones([n if i in axes else 1 for i, n in enumerate(x.shape)], bool)
-    there = [part for __, part in a.seen(inside, axes)]
-    for i, (__, tap) in reversed([*enumerate(a.seen(x, axes))]):
-        found = tap == best
-        if unordered:
-            found |= tap != tap
-        if not there[i].all():
-            found &= there[i]
+    for i, found in reversed([*enumerate(_hits(x, best, axes, a))]):
         here = found.astype(number.dtype)  # 0 or 1, which is faster than where
         number *= 1 - here
         here *= number.dtype.type(i)
@@ -210,26 +216,8 @@ def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
     return best, _first(x, best, axes, a)
 
 
-def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value:
-    """Return the derivative of max pooling: g at the positions of the maxima."""
-    if not axes:
-        return g
-    rest = tuple(i for i in range(len(x.shape)) if i not in axes)
-    order = (*rest, *axes)
-
-    def lined(value: Value) -> Value:
-        turned = transpose(value, axes=order)
-        length: Dim = 1
-        for a in axes:
-            length = value.shape[a] * length
-        return reshape(turned, shape=(*turned.shape[: len(rest)], length))
-
-    index = lined(window_argmax(x, axes=axes, **attrs))
-    onto = lined(full_like(x, 0.0))
-    back = scatter_add_along(onto, index, lined(g), axis=len(rest))
-    shape = tuple(x.shape[i] for i in order)
-    inverse = tuple(order.index(i) for i in range(len(order)))
-    return transpose(reshape(back, shape=shape), axes=inverse)
+def _max_vjp(g: Value, y: Value, x: Value, **attrs: Any) -> Value:
+    return window_max_pullback(g, x, **attrs)
 
 
 @declare(
@@ -257,6 +245,103 @@ def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
 )
 def window_argmax(x: Array, *, axes: Ints, **attrs: Any) -> Array:
     return _best(x, axes, attrs)[1]
+
+
+# -- the derivative of the maximum -----------------------------------------------------
+
+
+def _pullback_rule(g: ArrayType, x: ArrayType, **attrs: Any) -> ArrayType:
+    name = "window_max_pullback"
+    (made,) = as_tuple(_max_rule(name)(x, **attrs))
+    need_type(name, _("g of the pooling's result"), made, g)
+    return x
+
+
+def _chosen(
+    c: Value, y: Value, g: Value, x: Value, *, axes: Ints, **attrs: Any
+) -> Value:
+    """Return c at the positions of the maxima: what is linear in g, turned round."""
+    if not axes:
+        return c
+    rest = tuple(i for i in range(len(x.shape)) if i not in axes)
+    order = (*rest, *axes)
+
+    def lined(value: Value) -> Value:
+        turned = transpose(value, axes=order)
+        length: Dim = 1
+        for a in axes:
+            length = value.shape[a] * length
+        return reshape(turned, shape=(*turned.shape[: len(rest)], length))
+
+    index = window_argmax(x, axes=axes, **attrs)
+    chosen = gather(lined(c), lined(index), axis=len(rest))
+    shape = tuple(g.shape[i] for i in order)
+    inverse = tuple(order.index(i) for i in range(len(order)))
+    return transpose(reshape(chosen, shape=shape), axes=inverse)
+
+
+def _of_gradients(cases: Iterable[Case]) -> Iterator[Case]:
+    """Yield cases with what comes back from the result, before x."""
+    for case in cases:
+        (x,), attrs = case.inputs, dict(case.attrs)
+        shape = [int(n) for n in x[2:-1].split(",")]
+        axes = attrs.pop("axes")
+        places = _undilated(axes, attrs).places("", _lengths(tuple(shape), axes))
+        for axis, n in zip(axes, places):
+            shape[axis] = n
+        yield Case((f"f[{','.join(map(str, shape))}]", x), case.attrs)
+
+
+@declare(
+    rule=_pullback_rule,
+    vjp=(_chosen, None),
+    batch=shifted("axes"),
+    shown=of_any(lambda *x, **attrs: write.pulled_back("max", x[1], x[0])),
+    source="the derivative of max pooling: g where the maxima stood, 0 elsewhere",
+    kinks=_("ties, where the derivative goes to the first"),
+    cases=(
+        *_of_gradients(_cases(base=False)),
+        *_of_gradients(
+            (
+                _case("f[2,3,9,37]", (2, 3), (2, 2), strides=(2, 2), base=False),
+                _case(
+                    *("f[2,3,9,37]", (2, 3), (3, 3)),
+                    strides=(2, 2),
+                    padding=((1, 1), (1, 1)),
+                    base=False,
+                ),
+                _case("f[2,9,8,18]", (1, 2), (2, 2), strides=(2, 2), base=False),
+            )
+        ),
+    ),
+)
+def window_max_pullback(g: Array, x: Array, *, axes: Ints, **attrs: Any) -> Array:
+    a = _undilated(axes, attrs)
+    hits, rest = list[Array](), np.ones(g.shape, bool)
+    for hit in _hits(x, _largest(x, axes, a), axes, a):
+        hit &= rest  # the first of several
+        rest ^= hit
+        hits.append(hit)
+    shape, inside = list(x.shape), [slice(None)] * x.ndim
+    for axis, (lo, hi) in zip(axes, a.padding):
+        shape[axis] += max(lo, 0) + max(hi, 0)
+        inside[axis] = slice(max(lo, 0), max(lo, 0) + x.shape[axis])
+    out = np.zeros(shape, x.dtype)
+    crop = [slice(None)] * x.ndim
+    for axis, (lo, hi) in zip(axes, a.padding):
+        crop[axis] = slice(max(-lo, 0), shape[axis] - max(-hi, 0))
+    seen = [tap for __, tap in a.under(out[tuple(crop)], axes)]
+    zeros: Array = np.broadcast_to(x.dtype.type(0), g.shape)
+    for hit, tap in reversed([*zip(hits, seen, strict=True)]):  # by windows, in order
+        chosen = REFERENCES[where](hit, g, zeros)
+        if a.apart:
+            tap[...] = chosen
+        else:
+            tap += chosen
+    return np.ascontiguousarray(out[tuple(inside)])
+
+
+# -- the maximum and its place ---------------------------------------------------------
 
 
 def _best_rule(x: ArrayType, **attrs: Any) -> tuple[ArrayType, ArrayType]:

@@ -123,7 +123,7 @@ class Generator:
         """
         shape = shape_of(shape, _("Random numbers are drawn in a shape."))
         words = random_bits(
-            self.key.value, self.counter.value, shape=shape, stream=context.scope
+            self.key.value, self.counter.value, shape=shape, stream=str(context.scope)
         )
         self.counter.copy_(self.counter + 1)
         return wrap(words)

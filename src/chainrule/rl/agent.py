@@ -14,6 +14,7 @@ from chainrule import random
 from chainrule.compilation.api import compile
 from chainrule.compilation.modes import mode
 from chainrule.engines import EngineName
+from chainrule.engines.spread import Devices
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.nn import Module
@@ -22,6 +23,7 @@ from chainrule.rl.worlds import as_world, is_made, is_vector
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.training import Environments, checkpoint, resumable
+from chainrule.util import processes
 from chainrule.util.validation import count, maybe, number, path, seed, whole
 
 #: What may stand for a learning rate: a number, or a function of what is left, 1 … 0.
@@ -38,7 +40,7 @@ class Agent:
         env: what to act in: see :func:`~chainrule.rl.worlds.as_world`.
         n_envs: how many environments.
         seed: of the weights, of actions and of the environments.
-        engine, threads: of compiled steps, as for :func:`chainrule.compile`.
+        engine, threads, devices: of compiled steps, as for :func:`chainrule.compile`.
         arguments: of the subclass, from which a file makes the agent again.
 
     Attributes:
@@ -63,6 +65,7 @@ class Agent:
         engine: EngineName,
         threads: int | None,
         arguments: Mapping[str, Any],
+        devices: Devices | None = None,
     ) -> None:
         _refuse_policy_name(type(self).__name__, env)
         self.seed = _seed(seed)
@@ -73,11 +76,11 @@ class Agent:
         self.num_timesteps = self._begin = 0
         self._total = 1
         self.log: dict[str, list[float]] = {}
-        self._engine = {"engine": engine, "threads": threads}
+        self._engine = {"engine": engine, "threads": threads, "devices": devices}
         self._arguments = {
             name: value
             for name, value in arguments.items()
-            if name not in ("self", "env", "engine", "threads", "__class__")
+            if name not in ("self", "env", *self._engine, "__class__")
         }
 
     # -- what an agent defines ---------------------------------------------------------
@@ -320,6 +323,16 @@ class Agent:
     def _compile(self, function: Callable[..., Any]) -> Any:
         return compile(function, **self._engine)
 
+    def _compile_learning(self, function: Callable[..., Any]) -> Any:
+        """Compile a step of learning on columns of rows.
+
+        Over several devices, or processes, the rows are divided: their number is a size
+        with a name.
+        """
+        if self._engine["devices"] is None and processes.count() == 1:
+            return self._compile(function)
+        return _Learning(function, self._engine)
+
     def _compile_acting(self, function: Callable[..., Any]) -> Any:
         """Compile a function in which the networks are in prediction mode."""
 
@@ -332,6 +345,36 @@ class Agent:
     def _fresh(self) -> Any:
         """Return a block in which an agent's weights are drawn from its own seed."""
         return random.stream(random.Generator(self.seed))
+
+
+class _Learning:
+    """A compiled step of learning whose number of rows is a size with a name.
+
+    How many axes its columns have is known when the first come.
+
+    Args:
+        function: of columns of rows.
+        how: ``engine``, ``threads`` and ``devices``.
+    """
+
+    def __init__(self, function: Callable[..., Any], how: Mapping[str, Any]) -> None:
+        self._function, self._how = function, how
+        self._compiled: Any = None
+
+    @property
+    def programs(self) -> tuple[Any, ...]:
+        """The programs that were made so far."""
+        return () if self._compiled is None else self._compiled.programs
+
+    def __call__(self, *batch: Any) -> Any:
+        if self._compiled is None:
+            names = inspect.signature(self._function).parameters
+            shapes = {
+                name: ("N", *column.shape[1:])
+                for name, column in zip(names, batch, strict=True)
+            }
+            self._compiled = compile(self._function, **self._how, shapes=shapes)
+        return self._compiled(*batch)
 
 
 def _refuse_policy_name(kind: str, env: Any) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from chainrule import nn, optim
 from chainrule.compilation.modes import mode
 from chainrule.engines import EngineName
+from chainrule.engines.spread import Devices
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
@@ -113,7 +114,7 @@ class DQN(Agent):
         max_grad_norm: to which the gradient's norm is clipped; None for no limit.
         double_q: whether θ chooses the action that θ⁻ values.
         loss: of Q-values and their targets; ``nn.functional.mse_loss`` is the papers'.
-        n_envs, seed, engine, threads: as of :class:`PPO`.
+        n_envs, seed, engine, threads, devices: as of :class:`PPO`.
 
     Where an episode was cut short by a limit of time, the value of its last observation
     counts as ever: it has not ended. Other attributes: see :class:`Agent`; ``buffer``
@@ -155,8 +156,9 @@ class DQN(Agent):
         seed: int = 0,
         engine: EngineName = "auto",
         threads: int | None = None,
+        devices: Devices | None = None,
     ) -> None:
-        super().__init__(env, n_envs, seed, engine, threads, dict(locals()))
+        super().__init__(env, n_envs, seed, engine, threads, dict(locals()), devices)
         if not self.actions.single:
             raise ArgumentError(
                 _("DQN has a value for each of a number of actions."),
@@ -197,15 +199,21 @@ class DQN(Agent):
         )
         self.mean_q: Any = None
 
-        @self._compile
-        def learn(*batch: Tensor) -> Tensor:
+        def learn(
+            observations: Tensor,
+            actions: Tensor,
+            rewards: Tensor,
+            next_observations: Tensor,
+            terminated: Tensor,
+        ) -> Tensor:
+            batch = observations, actions, rewards, next_observations, terminated
             loss, q = q_loss(networks, *batch, **options)
             networks.zero_grad()
             loss.backward()
             optimizer.step()
             return q
 
-        self._learn = learn
+        self._learn = self._compile_learning(learn)
         self._best = self._compile_acting(lambda x: networks.online(x).argmax(1))
 
     def epsilon(self) -> float:

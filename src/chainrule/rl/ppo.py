@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule import nn, optim
 from chainrule.engines import EngineName
+from chainrule.engines.spread import Devices
 from chainrule.errors import ArgumentError
 from chainrule.functions import maximum, minimum, zeros
 from chainrule.graph.node import Array
@@ -139,6 +140,9 @@ class PPO(Agent):
         n_envs: how many environments act, where ``env`` is a name or a function.
         seed: of weights, actions and environments.
         engine, threads: of compiled steps.
+        devices: how many devices the engine ``"xla"`` divides the batches of learning
+            over, or ``"all"``; a batch that they do not divide is computed whole on
+            each. Acting is computed on each of them.
 
     Observations are ``Box``, ``Discrete``, ``MultiDiscrete`` or ``MultiBinary``,
     actions too; real actions are drawn from N(μ, σ²) and clipped to their space. Where
@@ -181,8 +185,9 @@ class PPO(Agent):
         seed: int = 0,
         engine: EngineName = "auto",
         threads: int | None = None,
+        devices: Devices | None = None,
     ) -> None:
-        super().__init__(env, n_envs, seed, engine, threads, dict(locals()))
+        super().__init__(env, n_envs, seed, engine, threads, dict(locals()), devices)
         self.learning_rate = learning_rate
         self.n_steps = whole("n_steps", n_steps)
         self.n_epochs = whole("n_epochs", n_epochs)
@@ -222,15 +227,21 @@ class PPO(Agent):
             action = policy.sample(noise)
             return action, policy.log_prob(action), V
 
-        @self._compile
-        def learn(*batch: Tensor) -> tuple[Tensor, ...]:
+        def learn(
+            observations: Tensor,
+            actions: Tensor,
+            log_probs: Tensor,
+            values: Tensor,
+            advantages: Tensor,
+        ) -> tuple[Tensor, ...]:
+            batch = observations, actions, log_probs, values, advantages
             loss, entropy, clipped = ppo_loss(networks, *batch, **options)
             networks.zero_grad()
             loss.backward()
             optimizer.step()
             return entropy, clipped
 
-        self._sample, self._learn = act, learn
+        self._sample, self._learn = act, self._compile_learning(learn)
         self._likeliest = self._compile_acting(lambda x: networks(x)[0].mode())
 
     def round(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from chainrule import recipes
 from chainrule.doctor import Diagnosis, diagnose
 from chainrule.errors import ArgumentError
-from chainrule.runs.file import load
+from chainrule.runs import fixing
+from chainrule.runs.file import RunFile, load
 from chainrule.runs.recipe import FromRecipe
 from chainrule.runs.session import Origin
 from chainrule.runs.trained import Trained
@@ -21,7 +23,7 @@ def diagnosed(
 
     Args:
         target: a run file, the name of a training recipe, the directory of a run or a
-            checkpoint.
+            checkpoint; or a file of a diagnosis, which is read.
         seconds: the budget, see :func:`chainrule.diagnose`.
         threads: of the native engine; the diagnosis does not depend on it.
 
@@ -29,7 +31,10 @@ def diagnosed(
         ArgumentError: a recipe that trains no single network with a supervised loss, or
             a run of a Python program, whose data nobody knows.
         RunFileError: a file that does not describe a run.
+        DataError: a file of JSON that is no diagnosis.
     """
+    if Path(target).suffix.lower() == ".json" and Path(target).exists():
+        return Diagnosis.load(target)
     origin = _origin(target)
     if threads is not None:
         origin = origin.with_options(threads=threads)
@@ -37,7 +42,7 @@ def diagnosed(
     trainer = origin.trainer(parts)
     parts = parts.for_loss(trainer.loss)
     plan = origin.fit_options(parts.train)
-    return diagnose(
+    diagnosis = diagnose(
         trainer,
         parts.train,
         validation=getattr(parts, origin.validation_part),
@@ -45,6 +50,9 @@ def diagnosed(
         batch_size=plan["batch_size"],
         seconds=seconds,
     )
+    if isinstance(origin, RunFile):
+        diagnosis.in_file = partial(fixing.diff, origin)
+    return diagnosis
 
 
 def _origin(target: str) -> Origin:

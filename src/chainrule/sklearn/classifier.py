@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from chainrule import nn
 from chainrule.engines import EngineName
+from chainrule.engines.spread import Devices
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.sklearn.estimator import ChainruleEstimator
@@ -63,6 +64,8 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         engine: ``"native"``, ``"numpy"`` or ``"auto"``: NumPy for runs that end before
             machine code would be compiled.
         threads: for the native engine; None: what measures best.
+        devices: how many devices the engine ``"xla"`` divides each batch over, or
+            ``"all"``; None: one.
 
     Attributes:
         classes_: the classes, sorted; of several labels a row their numbers.
@@ -105,6 +108,7 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
         class_weight: Any = None,
         engine: EngineName = "auto",
         threads: int | None = None,
+        devices: Devices | None = None,
     ) -> None:
         super().__init__(
             hidden_layer_sizes,
@@ -126,6 +130,7 @@ class ChainruleClassifier(ClassifierMixin, ChainruleEstimator):
             standardize=standardize,
             engine=engine,
             threads=threads,
+            devices=devices,
         )
         self.class_weight = class_weight
 

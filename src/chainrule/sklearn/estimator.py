@@ -19,6 +19,7 @@ from sklearn.utils import (
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.engines import EngineName
+from chainrule.engines.spread import Devices
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.nn import Module
@@ -115,6 +116,7 @@ class ChainruleEstimator(BaseEstimator):
         standardize: bool = True,
         engine: EngineName = "auto",
         threads: int | None = None,
+        devices: Devices | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -135,6 +137,7 @@ class ChainruleEstimator(BaseEstimator):
         self.standardize = standardize
         self.engine: EngineName = engine
         self.threads = threads
+        self.devices: Devices | None = devices
 
     # -- what a class of estimators says ---------------------------------------------
 
@@ -356,6 +359,7 @@ class ChainruleEstimator(BaseEstimator):
             engine=sizes.engine(updates, count) if auto else self.engine,
             seed=seed,
             threads=self.threads,
+            devices=self.devices,
         )
 
     def _stopping(self) -> list[Callback]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule import nn
 from chainrule.engines import engine_names
+from chainrule.engines.spread import spread_over
 from chainrule.errors import ArgumentError
 from chainrule.optim import RuleOptimizer
 from chainrule.sklearn.network import ACTIVATIONS, RATES, hidden
@@ -45,6 +46,12 @@ def _module(name: str, value: Any) -> Any:
     )
 
 
+def _devices(name: str, value: Any) -> Any:
+    """Return a number of devices, ``"all"``, or None."""
+    over = spread_over("xla", True, **{name: value})
+    return None if over is None else over.devices
+
+
 #: A check for each parameter that has one.
 CHECKS: dict[str, Check] = {
     "hidden_layer_sizes": _sizes,
@@ -64,6 +71,7 @@ CHECKS: dict[str, Check] = {
     "standardize": truth,
     "engine": choice(*engine_names()),
     "threads": maybe(whole),
+    "devices": _devices,
     "n_components": whole,
 }
 

@@ -26,7 +26,7 @@ class ChainruleRegressor(MultiOutputMixin, RegressorMixin, ChainruleEstimator):
         hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate,
             learning_rate_init, max_iter, random_state, tol, verbose, warm_start,
             early_stopping, validation_fraction, n_iter_no_change, standardize, engine,
-            threads: as for :class:`ChainruleClassifier`.
+            threads, devices: as for :class:`ChainruleClassifier`.
         module: a network, or a function (inputs, outputs) → network, in place of the
             hidden layers. It gives standardised targets.
 

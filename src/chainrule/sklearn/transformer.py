@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from chainrule import nn
 from chainrule.engines import EngineName
+from chainrule.engines.spread import Devices
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
@@ -56,7 +57,7 @@ class ChainruleTransformer(
             come the same, the other way round.
         activation, solver, alpha, batch_size, learning_rate, learning_rate_init,
             max_iter, random_state, tol, verbose, warm_start, early_stopping,
-            validation_fraction, n_iter_no_change, engine, threads: as for
+            validation_fraction, n_iter_no_change, engine, threads, devices: as for
             :class:`ChainruleClassifier`.
 
     Attributes:
@@ -94,6 +95,7 @@ class ChainruleTransformer(
         n_iter_no_change: int = 10,
         engine: EngineName = "auto",
         threads: int | None = None,
+        devices: Devices | None = None,
     ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -113,6 +115,7 @@ class ChainruleTransformer(
         self.n_iter_no_change = n_iter_no_change
         self.engine = engine
         self.threads = threads
+        self.devices: Devices | None = devices
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the autoencoder to rows X; y is not looked at.

@@ -24,8 +24,9 @@ from chainrule.graph.types import (
     resolve,
 )
 from chainrule.training.entries import Step
-from chainrule.training.source import BatchSource, StepInputs
+from chainrule.training.source import BatchSource, StepInputs, gathered
 from chainrule.training.state import Plan, RunState
+from chainrule.util import processes
 
 Check = Callable[[Any], None]
 
@@ -36,12 +37,15 @@ class Block:
 
     Attributes:
         inputs: x and y as stored; of a stream's last block only the first rows count.
-        order: the rows in the order in which batches take them, int32.
+        order: the rows in the order in which batches take them, int32; −1 for those
+            that other processes have.
         epoch: the epoch.
         first: the number, within the epoch, of the first step.
         plan: of the run.
         last: whether the epoch is known to end with it.
         passing: whether its rows cannot be had again.
+        by_rows: whether steps take the rows themselves, of which a process has its own;
+            otherwise all rows, and the numbers of those of a batch.
     """
 
     inputs: Mapping[str, Any]
@@ -51,6 +55,7 @@ class Block:
     plan: Plan
     last: bool = False
     passing: bool = False
+    by_rows: bool = False
 
     @property
     def end(self) -> int:
@@ -78,7 +83,13 @@ class Block:
             steps = min(steps, max(1, update - step))
             inputs["turn"] = np.arange(turn, turn + steps, dtype=np.uint32)
         start, over = (step - self.first) * size, step + steps == self.end
-        inputs["index"] = self.order[start : start + steps * size].reshape(steps, -1)
+        index = self.order[start : start + steps * size].reshape(steps, -1)
+        if self.by_rows:
+            note = f"{self.epoch} {step}"
+            for name, array in self.inputs.items():
+                inputs[name] = gathered(array, index, note)
+        else:
+            inputs["index"] = index
         return StepInputs(
             inputs,
             steps=steps,
@@ -100,6 +111,8 @@ class DataAdapter(BatchSource):
         dtypes: what the model takes features as, by name.
         check: looks at targets that come later, before they are used.
         epoch_rows: the rows of the present epoch, once it is over.
+        by_rows: whether steps take the rows themselves: in several processes, each of
+            which has its own.
     """
 
     kinds: Kinds
@@ -111,7 +124,7 @@ class DataAdapter(BatchSource):
     epoch_rows = 0
 
     def __init__(self, seed: int) -> None:
-        self.seed = seed
+        self.seed, self.by_rows = seed, processes.count() > 1
         self.block: Block | None = None
         self.check: Check = lambda y: None
 
@@ -123,11 +136,32 @@ class DataAdapter(BatchSource):
     def bind(self, program: CompiledProgram) -> None:
         """Prepare the adapter to place rows in the memory of a program's engine."""
         self._put = partial(program.put, "train")
+        self._share = partial(program.share, "train")
         self.close()
 
     def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """Return training rows, placed in the memory of the program's engine."""
+        """Return training rows, placed in the memory of the program's engine.
+
+        Where steps take the rows themselves they stay here.
+        """
+        if self.by_rows:
+            return dict(arrays)
         return {name: self._put(name, array) for name, array in arrays.items()}
+
+    def own(self, rows: int, size: int) -> Array:
+        """Return where, in the order of a block of rows, those of this process are.
+
+        Args:
+            rows: of the block.
+            size: of a batch.
+        """
+        if not self.by_rows:
+            return np.arange(rows)
+        steps, left = divmod(rows, size)
+        parts = [np.arange(steps)[:, None] * size + self._share(size)]
+        if left:
+            parts.append(steps * size + self._share(left)[None])
+        return np.concatenate([part.reshape(-1) for part in parts])
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
         """Return the block of rows for a step of an epoch; None at its end."""
@@ -143,6 +177,23 @@ class DataAdapter(BatchSource):
     def close(self) -> None:
         """Release the current block of training rows."""
         self.block = None
+
+
+def divided(order: Array, own: Array) -> tuple[Array, Array]:
+    """Return the rows that a process keeps, sorted, and the order of batches over them.
+
+    Args:
+        order: the rows in the order in which batches take them.
+        own: where in it those of this process are.
+
+    >>> rows, order = divided(np.array([30, 10, 40, 20]), np.array([0, 3]))
+    >>> rows.tolist(), order.tolist()
+    ([20, 30], [1, -1, -1, 0])
+    """
+    rows = np.sort(order[own])
+    kept = np.full(len(order), -1, np.int32)
+    kept[own] = np.searchsorted(rows, order[own])
+    return rows, kept
 
 
 def padded(rows: Array, kind: ArrayType) -> Array:

@@ -19,7 +19,13 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import check_representable, checked_weights, kinds
 from chainrule.data.checks import check_finite
-from chainrule.data.memory import kept_apart, on_disk, release
+from chainrule.data.memory import (
+    TOGETHER,
+    fingerprint,
+    kept_apart,
+    on_disk,
+    release,
+)
 from chainrule.data.prefetcher import prefetched
 from chainrule.data.source import STORED
 from chainrule.graph.node import Array
@@ -32,7 +38,7 @@ from chainrule.graph.types import (
     type_of,
 )
 from chainrule.random import permutation
-from chainrule.training.block import Block, DataAdapter, padded
+from chainrule.training.block import Block, DataAdapter, divided, padded
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.entries import Step
 from chainrule.training.objective import Objective
@@ -79,7 +85,8 @@ class DatasetAdapter(DataAdapter):
         self._placed: dict[str, Any] = {}
         all_rows = {k: type_of(a) for k, a in self._arrays.items()}
         weight = all_rows.pop("weight", None)
-        self.step = Step(replace(self.kinds, types=all_rows), weight, accumulate)
+        of_rows = replace(self.kinds, types=all_rows)
+        self.step = Step(of_rows, weight, accumulate, self.by_rows)
         self.epoch_rows = len(data)
         self.checksum = 0
         for __, column in sorted(columns.items()):  # in any order of a dictionary
@@ -97,7 +104,9 @@ class DatasetAdapter(DataAdapter):
         if step >= plan.steps(self.epoch_rows):
             return None
         order = permutation(self.epoch_rows, self.seed, epoch)
-        return Block(self._placed, order, epoch, 0, plan, last=True)
+        return Block(
+            self._placed, order, epoch, 0, plan, last=True, by_rows=self.by_rows
+        )
 
 
 class GatheredAdapter(DataAdapter):
@@ -139,9 +148,8 @@ class GatheredAdapter(DataAdapter):
             for name, kind in self.kinds.types.items()
         }
         weight = None if weights is None else ArrayType((rows,), DType.float32)
-        self.step = Step(
-            replace(self.kinds, types=dict(self._types)), weight, accumulate
-        )
+        of_rows = replace(self.kinds, types=dict(self._types))
+        self.step = Step(of_rows, weight, accumulate, self.by_rows)
         if weight is not None:
             self._types["weight"] = weight
         self.checksum = 0
@@ -149,8 +157,7 @@ class GatheredAdapter(DataAdapter):
             array = self._arrays[name]
             kind = repr((array.dtype, array.shape, self.kinds.scales.get(name)))
             self.checksum = zlib.crc32(kind.encode(), self.checksum)
-            for part in _looked_at(array):
-                self.checksum = zlib.crc32(part.tobytes(), self.checksum)
+            self.checksum = fingerprint(array, self.checksum)
         self._pass: Generator[Block] | None = None
 
     def bind(self, program: CompiledProgram) -> None:
@@ -190,7 +197,8 @@ class GatheredAdapter(DataAdapter):
                 if stopped():
                     return
                 chosen = drawn[number * self._rows : (number + 1) * self._rows]
-                yield number, *self._gathered(chosen)
+                own = self.own(len(chosen), plan.batch_size)
+                yield number, *self._gathered(chosen, own)
 
         with closing(prefetched(gathered)) as blocks:
             for number, arrays, turns in blocks:
@@ -198,41 +206,28 @@ class GatheredAdapter(DataAdapter):
                 first, last = number * each, number == numbers[-1]
                 placed = self.placed(arrays)
                 del arrays
-                block = Block(placed, turns, epoch, first, plan, last=last)
+                block = Block(
+                    placed, turns, epoch, first, plan, last=last, by_rows=self.by_rows
+                )
                 if block.end > max(step, first):
                     yield block
                 del placed, block
 
-    def _gathered(self, chosen: Array) -> tuple[dict[str, Array], Array]:
-        """Return rows in the order in which they lie, and in which turn they come."""
-        turns = np.argsort(chosen, kind="stable")
-        numbers, arrays = chosen[turns], dict[str, Array]()
+    def _gathered(self, chosen: Array, own: Array) -> tuple[dict[str, Array], Array]:
+        """Return rows in the order in which they lie, and in which turn they come.
+
+        Of a block's rows those of this process.
+        """
+        numbers, order = divided(chosen, own)
+        arrays = dict[str, Array]()
         for name, array in self._arrays.items():
             rows, scale = _taken(array, numbers), self.kinds.scales.get(name)
             if on_disk(array):
                 check_finite(Column(rows, scale), name, rows=numbers)
             if name in self.dtypes:
                 check_representable(rows, scale, self.dtypes[name])
-            arrays[name] = padded(rows, self._types[name])
-        order = np.empty(len(chosen), np.int32)
-        order[turns] = np.arange(len(chosen), dtype=np.int32)
+            arrays[name] = rows if self.by_rows else padded(rows, self._types[name])
         return arrays, order
-
-
-#: Rows that are taken together, and those of a file that its checksum is of.
-TOGETHER, LOOKED_AT = 1024, 256
-
-
-def _looked_at(array: Array) -> Iterator[Array]:
-    """Yield the rows that a checksum is of: all, or some of a file, in pieces."""
-    if not on_disk(array):
-        for start in range(0, len(array), TOGETHER):
-            yield array[start : start + TOGETHER]
-        return
-    rows = np.unique(np.linspace(0, len(array) - 1, LOOKED_AT).astype(np.int64))
-    for row in rows.tolist():
-        yield array[row]
-        release(array)
 
 
 def _taken(array: Array, rows: Array) -> Array:

@@ -81,11 +81,20 @@ class Step:
         kinds: the inputs and targets, with the types of all rows as they are stored.
         weight: the type of the weights of all rows; None where they have none.
         accumulate: how many batches make up an update.
+        by_rows: whether a step takes the rows of a batch; otherwise all rows, and the
+            numbers of those of the batch.
     """
 
     kinds: Kinds
     weight: ArrayType | None
     accumulate: int
+    by_rows: bool = False
+
+    def input(self, name: str, kind: ArrayType) -> Input:
+        """Return the input of a step for data: all rows, or those of a batch."""
+        if not self.by_rows:
+            return Input(name, kind)
+        return Input(name, ArrayType((N, *kind.shape[1:]), kind.dtype), each=True)
 
 
 @dataclass(frozen=True)
@@ -151,20 +160,25 @@ class Entries:
         kinds = step.kinds
         if step.accumulate > 1:
             self.accumulator.make()  # outside of the trace
-        inputs = [Input(name, kind) for name, kind in kinds.types.items()]
+        inputs = [step.input(name, kind) for name, kind in kinds.types.items()]
         if step.weight is not None:
-            inputs.append(Input("weight", step.weight))
+            inputs.append(step.input("weight", step.weight))
         if step.accumulate > 1:
             inputs.append(Input("turn", ArrayType((), DType.uint32), each=True))
-        inputs.append(Input("index", ArrayType((N,), DType.int32), each=True))
+        if not step.by_rows:
+            inputs.append(Input("index", ArrayType((N,), DType.int32), each=True))
 
         def function(*values: Tensor) -> Any:
             with fresh_gradients(self.model):
                 given = dict(zip([i.name for i in inputs], values, strict=True))
-                return compute(given.pop("index"), given.pop("turn", None), given)
+                turn = given.pop("turn", None)
+                return compute(turn, given if step.by_rows else taken(given))
 
-        def compute(index: Tensor, turn: Tensor | None, given: Any) -> Any:
-            rows = {k: wrap(take(t.value, index.value)) for k, t in given.items()}
+        def taken(given: dict[str, Tensor]) -> dict[str, Tensor]:
+            index = given.pop("index").value
+            return {k: wrap(take(t.value, index)) for k, t in given.items()}
+
+        def compute(turn: Tensor | None, rows: dict[str, Tensor]) -> Any:
             x = mapped(
                 lambda name: features(rows[name], kinds.scales.get(name), dtypes[name]),
                 kinds.x,
@@ -181,7 +195,7 @@ class Entries:
                 loss.backward()
             else:
                 counted = self.objective.batch_weight(
-                    prediction, truth, weight, index.shape[0]
+                    prediction, truth, weight, next(iter(rows.values())).shape[0]
                 )
                 self.accumulator.backward(loss, counted, last=update)
             outputs |= self.probes.after_backward(loss, heard)

@@ -203,7 +203,8 @@ class History:
             if any(key in row for row in self.epochs)
         }
         epochs = np.array([row["epoch"] for row in self.epochs], np.float64)
-        drawn = views.chart(losses, epochs) if losses else ""
+        across, up = tr("epoch"), tr("loss")
+        drawn = views.chart(losses, epochs, across=across, up=up) if losses else ""
         return views.view(drawn, note, views.table(shown))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.step_scalars import Supply
 from chainrule.composites import losses
-from chainrule.engines import Buffer
+from chainrule.engines import Buffer, Parts
 from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import run_nodes
@@ -78,6 +78,8 @@ def describe(
     where = _("no node by the NumPy references: the engines round differently there")
     if first is not None:
         where = _place(*first)
+    elif not _complete(work):
+        where = _("not looked for, since no process has all rows of the step")
     fixes = [] if first is None else _hints(first[0])
     for rate in rates[:1]:
         if rate < 0:
@@ -117,6 +119,8 @@ def first_node(
     program: CompiledProgram, name: str, work: StepInputs
 ) -> tuple[Node, Array] | None:
     """Find the first graph node of a training step whose result is not finite."""
+    if not _complete(work):
+        return None
     graph, arrays = step_of(program, name, work)
     with np.errstate(all="ignore"):
         for node, known in run_nodes(graph, arrays):
@@ -124,6 +128,12 @@ def first_node(
                 if value is not None and not all_finite(known[value]):
                     return node, known[value]
     return None
+
+
+def _complete(work: StepInputs) -> bool:
+    """Return whether this process has all rows of a step."""
+    inputs = work.inputs.values()
+    return all(item.complete for item in inputs if isinstance(item, Parts))
 
 
 def step_of(

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.data.memory import fingerprint
+from chainrule.engines import Parts
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.node import Array
 from chainrule.text import _, joined
+from chainrule.util import processes
 from chainrule.util.keywords import strict
 from chainrule.util.validation import whole
 
@@ -150,6 +154,17 @@ class Batches(BatchSource):
             )
         self._epoch, self._order = -1, np.arange(0)
 
+    def bind(self, program: CompiledProgram) -> None:
+        """Compare the rows with those of the other processes, where there are some."""
+        if processes.count() > 1:
+            rows = {
+                _("the rows of {name!r}", name=name): f"{fingerprint(array):08x}"
+                for name, array in self.rows.items()
+            }
+            processes.require_same(
+                rows, _("give Batches the same rows in each process")
+            )
+
     def take(self, state: RunState, most: int) -> StepInputs:
         """Return the next batches of the epoch as inputs of training steps."""
         if state.epoch != self._epoch:
@@ -158,8 +173,28 @@ class Batches(BatchSource):
         size, all_steps = self.batch_size, self.count // self.batch_size
         steps = min(most, all_steps - state.step)
         chosen = self._order[state.step * size : (state.step + steps) * size]
-        inputs = {
-            name: array[chosen].reshape(steps, size, *array.shape[1:])
-            for name, array in self.rows.items()
-        }
+        index = chosen.reshape(steps, size)
+        note = f"{self.seed} {state.epoch} {state.step}"
+        several, inputs = processes.count() > 1, dict[str, Any]()
+        for name, array in self.rows.items():
+            inputs[name] = gathered(array, index, note) if several else array[index]
         return StepInputs(inputs, steps=steps, last=state.step + steps == all_steps)
+
+
+def gathered(array: Array, index: Array, note: str) -> Parts:
+    """Return the rows of an array for some steps, to be read as they are needed.
+
+    Args:
+        array: the rows of this process.
+        index: of each step the rows; −1 for those of other processes.
+        note: see :class:`~chainrule.engines.contract.Parts`.
+    """
+
+    def read(where: tuple[slice, ...]) -> Array:
+        steps, rows, *rest = where
+        chosen = index[steps, rows]
+        assert chosen.size == 0 or chosen.min() >= 0, "rows of another process"
+        return array[chosen][(slice(None), slice(None), *rest)]
+
+    shape = (*index.shape, *array.shape[1:])
+    return Parts(shape, array.dtype, read, note, bool((index >= 0).all()))

@@ -25,10 +25,11 @@ from chainrule.graph.types import (
 )
 from chainrule.random import permutation
 from chainrule.text import _
-from chainrule.training.block import Block, DataAdapter, padded
+from chainrule.training.block import Block, DataAdapter, divided, padded
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.entries import Step
 from chainrule.training.state import Plan
+from chainrule.util import processes
 from chainrule.util.pytree import leaves
 
 
@@ -124,7 +125,7 @@ class StreamAdapter(DataAdapter):
         if weigh is not None:
             weight = ArrayType(self._types["y"].shape, DType.float32)
         of_rows = replace(self.kinds, types=dict(self._types))
-        self.step = Step(of_rows, weight, accumulate)
+        self.step = Step(of_rows, weight, accumulate, self.by_rows)
         if weight is not None:
             self._types["weight"] = weight
         text = f"{_sorted(stream.row)} {_sorted(stream.target)} {stream.scale}"
@@ -212,20 +213,44 @@ class StreamAdapter(DataAdapter):
                 if self.weigh is not None:
                     arrays["weight"] = self.weigh(y)
                 order = permutation(count, self.seed, epoch, number)
-                whole = {k: padded(a, self._types[k]) for k, a in arrays.items()}
-                placed = self.placed(whole)
-                del x, y, arrays, whole
+                if self.by_rows:
+                    _same(number, digest)
+                    own, order = divided(order, self.own(count, plan.batch_size))
+                    kept = {k: a[own] for k, a in arrays.items()}
+                else:
+                    kept = {k: padded(a, self._types[k]) for k, a in arrays.items()}
+                placed = self.placed(kept)
+                del x, y, arrays, kept
                 self._mark = Mark(
                     epoch, number, position, before, checksum, draws, behind
                 )
                 first_step = number * each
-                block = Block(placed, order, epoch, first_step, plan, passing=True)
+                block = Block(
+                    placed,
+                    order,
+                    epoch,
+                    first_step,
+                    plan,
+                    passing=True,
+                    by_rows=self.by_rows,
+                )
                 if block.end > max(step, block.first):
                     yield block
                 del placed, block
         if rows < max(1, (step - 1) * plan.batch_size + 1):
             raise _too_short(rows, plan.batch_size)
         self.epoch_rows = rows
+
+
+def _same(number: int, digest: int) -> None:
+    """Refuse rows of a stream that are not the same in all processes."""
+    processes.require_same(
+        {_("block {number} of the stream", number=number): f"{digest:08x}"},
+        _(
+            "let the stream give the same rows in each process, from which a Trainer "
+            "takes those of its own: seed what it draws, without a DistributedSampler"
+        ),
+    )
 
 
 def _sorted(tree: Any) -> Any:

@@ -9,8 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import as_data
 from chainrule.graph.node import Array
+from chainrule.text import _
 from chainrule.training import checks
 from chainrule.training import progress as displays
 from chainrule.training.callbacks import as_callbacks
@@ -18,7 +20,9 @@ from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.loop import Loop
 from chainrule.training.programs import Programs
 from chainrule.training.state import Plan, RunState
+from chainrule.util import processes
 from chainrule.util.processes import is_writer
+from chainrule.util.validation import truth
 
 
 class Supervised(Loop):
@@ -77,6 +81,16 @@ class Supervised(Loop):
         return self.state.plan
 
     def begin(self) -> None:
+        settings = {**vars(self.plan), "seed": self.trainer.seed}
+        data = f"{settings.pop('checksum'):08x}"
+        named = {
+            _("{name} of the run", name=name): f"{value!r}"
+            for name, value in settings.items()
+        }
+        processes.require_same(
+            {_("the training data"): data, **named},
+            _("give all processes the same data, and the same settings of the run"),
+        )
         self._begin(self)
 
     def _chunk(self) -> bool:
@@ -112,3 +126,20 @@ class Supervised(Loop):
                     row[f"validation_{key}"] = value
         row["lr"] = trainer.optimizer.schedule(trainer.optimizer.steps - 1)
         return row | {"seconds": self.state.seconds}
+
+
+def watched(
+    doctor: Any, data: Dataset | Stream, callbacks: Any
+) -> tuple[Any, list[Any]]:
+    """Return a run's callbacks, with the doctor's where it watches, and its findings.
+
+    Raises:
+        ArgumentError: ``doctor`` is no truth value; callbacks that are none.
+    """
+    if not truth("doctor", doctor):
+        return callbacks, []
+    from chainrule.doctor.live import Watch  # which few runs need
+
+    x = data.x if isinstance(data, Dataset) else None
+    watch = Watch(rows=x if isinstance(x, Column) else None)
+    return [*as_callbacks(callbacks), watch], watch.findings

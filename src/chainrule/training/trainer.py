@@ -36,7 +36,7 @@ from chainrule.training.objective import Objective
 from chainrule.training.probes import Probes
 from chainrule.training.programs import Programs
 from chainrule.training.state import Plan, RunState, copied
-from chainrule.training.supervised import Supervised
+from chainrule.training.supervised import Supervised, watched
 from chainrule.util.keywords import strict
 from chainrule.util.validation import instance, maybe, number, refused, truth, whole
 
@@ -109,6 +109,7 @@ class Trainer(AskedTrainer):
         engine: the engine that runs: ``"native"``, ``"numpy"`` or ``"xla"``.
         precision: ``"bf16-mixed"`` or None.
         resources: threads, devices, mesh and sharding by name, as given.
+        findings: what ``fit(…, doctor=True)`` has seen in the last run.
 
     A run is a function of the data, the initial weights, the seed and the settings: the
     same on every run, for any number of threads, and across interruptions.
@@ -200,6 +201,7 @@ class Trainer(AskedTrainer):
         more = Accumulator(model), precision is not None, batch_transform
         self._entries = Entries(*parts, average, *more)
         self.state = RunState(updates=optimizer.steps)
+        self.findings: list[Any] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -228,6 +230,7 @@ class Trainer(AskedTrainer):
         progress: bool | None = None,
         checkpoint: Checkpoints = None,
         checkpoint_every: float = 60.0,
+        doctor: bool = False,
     ) -> History:
         """Train the Trainer's model for ``epochs`` further epochs.
 
@@ -269,6 +272,9 @@ class Trainer(AskedTrainer):
                 ``Trainer.load(directory)`` and :meth:`resume` go on from it, bit for
                 bit. One run at a time has the directory.
             checkpoint_every: seconds between checkpoints within an epoch.
+            doctor: watch the run, and say on standard error what goes wrong, once, as
+                it happens: see :class:`chainrule.doctor.Watch`. ``findings`` keeps it.
+                No number of the training depends on it.
 
         Returns:
             The history, which is also ``trainer.history``.
@@ -333,7 +339,8 @@ class Trainer(AskedTrainer):
             self.accumulator.clear()
             state.history.validation_name = str(validation_name)
 
-        loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
+        called, self.findings = watched(doctor, data, callbacks)
+        loop = self._prepare(adapter, state, begin, validation, called, progress)
         checks.schedule(self.optimizer, plan)
         checks.suitable(data, self.model, self.loss, size)
         return self._run(loop, checkpoint, checkpoint_every)
@@ -350,6 +357,7 @@ class Trainer(AskedTrainer):
         progress: bool | None = None,
         checkpoint: Checkpoints = None,
         checkpoint_every: float = 60.0,
+        doctor: bool = False,
     ) -> History:
         """Resume an interrupted training run; the result is as without interruption.
 
@@ -408,7 +416,8 @@ class Trainer(AskedTrainer):
                 for callback in loop.callbacks:
                     callback.on_extend(self)
 
-        loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
+        called, self.findings = watched(doctor, data, callbacks)
+        loop = self._prepare(adapter, state, begin, validation, called, progress)
         return self._run(loop, checkpoint, checkpoint_every)
 
     def profile(self, train: Any, *, batch_size: int | None = 32) -> Profile:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from chainrule.composites import control
 from chainrule.errors import ArgumentError, ShapeError
@@ -166,6 +166,24 @@ def scan(
     return unflatten(carry_structure, results), unflatten(y_structure, results)
 
 
+@overload
+def loop(
+    function: Callable[[Any, Any, Any], tuple[Any, None]],
+    constants: tuple[Tensor | None, ...],
+    init: tuple[Tensor, ...],
+    xs: tuple[Tensor, ...],
+    *,
+    once: Literal[True],
+) -> tuple[tuple[Tensor, ...], None]: ...
+@overload
+def loop(
+    function: Callable[[Any, Any, Any], tuple[Any, Tensor]],
+    constants: tuple[Tensor | None, ...],
+    init: tuple[Tensor, ...],
+    xs: tuple[Tensor, ...],
+    *,
+    reverse: bool,
+) -> tuple[tuple[Tensor, ...], Tensor]: ...
 def loop(
     function: Callable[[Any, Any, Any], tuple[Any, Any]],
     constants: tuple[Tensor | None, ...],
@@ -174,7 +192,7 @@ def loop(
     *,
     reverse: bool = False,
     once: bool = False,
-) -> tuple[tuple[Tensor, ...], Tensor]:
+) -> tuple[tuple[Tensor, ...], Tensor | None]:
     """Run a layer's loop as :func:`scan` does; eager calls share its traced body.
 
     So they are one node each, which the native engine may compute: see
@@ -182,12 +200,12 @@ def loop(
 
     Args:
         function: of the constants, the carry and one entry of ``xs``, all in tuples; it
-            returns the new carry and a tensor y. It finds nothing outside, and it is
-            one object for all calls.
+            returns the new carry and a tensor y, or None for none. It finds nothing
+            outside, and it is one object for all calls.
         constants, init, xs: carries are (rows, units), and an entry of ``xs`` has as
             many rows first; rows do not know of each other.
         reverse: as for :func:`scan`.
-        once: ``xs`` are the entries of a single step, and so is y.
+        once: ``xs`` are the entries of a single step, which has no y.
     """
     if context.trace is not None:
         if once:
@@ -211,10 +229,9 @@ def loop(
         "carries": len(carry),
         "reverse": reverse,
     }
-    *last, y = apply(control.scan, (*fixed, *carry, *sequences), attrs)
-    if once:
-        y = reshape(y, shape=y.shape[1:])
-    return tuple([wrap(v) for v in last]), wrap(y)
+    made = as_tuple(apply(control.scan, (*fixed, *carry, *sequences), attrs))
+    last = tuple([wrap(v) for v in made[: len(carry)]])
+    return last, wrap(made[-1]) if len(made) > len(carry) else None
 
 
 _bodies: Bounded[Any, Graph] = Bounded(128)
@@ -236,7 +253,7 @@ def _shared_body(
             constants = tuple([next(rest) if there else None for there in present])
             carry = tuple(itertools.islice(rest, carries))
             new, y = function(constants, carry, tuple(rest))
-            return [as_tensor(t).value for t in (*new, y)]
+            return [as_tensor(t).value for t in (*new, y) if t is not None]
 
         def retrace(types: Sequence[ArrayType]) -> Graph:
             others = tuple([(t.shape, t.dtype) for t in types])

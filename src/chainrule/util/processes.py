@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from chainrule.errors import EngineError
@@ -67,22 +67,83 @@ def most(*numbers: float) -> tuple[float, ...]:
     All processes have to call it, with as many numbers: so do they agree on what each
     has measured or was told.
 
+    Raises:
+        EngineError: another process does something else meanwhile.
+
     >>> most(0.5, 2)
     (0.5, 2)
     """
     if not _groups:
         return numbers
-    told = _groups[0].gather(b"".join(_bytes(number) for number in numbers))
-    rows = [[_number(row[i : i + 8]) for i in range(0, len(row), 8)] for row in told]
+    told = _exchanged(
+        _("agreeing on what comes next ({count} numbers)", count=len(numbers)),
+        _packed(numbers),
+    )
+    rows = [struct.unpack(f"<{len(numbers)}d", row[: 8 * len(numbers)]) for row in told]
     return tuple(max(column) for column in zip(*rows))
 
 
-def _bytes(number: float) -> bytes:
-    return struct.pack("<d", number)
+#: Bytes that are exchanged at a time: what for, and what.
+_FRAME, _WHAT = 64, 16
 
 
-def _number(content: bytes) -> float:
-    return struct.unpack("<d", content)[0]
+def _packed(numbers: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+def _exchanged(what: str, content: bytes) -> list[bytes]:
+    """Return the few bytes that each process has given, in order.
+
+    Every exchange, and whatever else processes do together, begins with such a frame of
+    one length. So where one of them does something else than the others, such as read
+    what all have to read, they do not wait for each other: each finds out.
+
+    Raises:
+        EngineError: they do not do the same.
+    """
+    if _parted:
+        raise _parted[0]
+    group, length = _groups[0], _FRAME - _WHAT
+    assert len(content) <= length
+    frames = group.gather(_digest(what)[:_WHAT] + content.ljust(length, b"\0"))
+    if len({frame[:_WHAT] for frame in frames}) > 1:
+        found = [
+            row[: row.index(b"\0")].decode(errors="ignore")
+            for row in group.gather(what.encode()[: _SAID - 1].ljust(_SAID, b"\0"))
+        ]
+        parted = _differ(
+            _("The processes of this run do different things at the same time."),
+            found,
+            _(
+                "let all processes do the same: read tensors that are divided over "
+                "processes, save and evaluate in all of them, not in one alone"
+            ),
+        )
+        _parted.append(parted)
+        raise parted
+    return [frame[_WHAT:] for frame in frames]
+
+
+#: Bytes of what a process says that it does.
+_SAID = 256
+#: The error of processes that have gone different ways: they do not meet again.
+_parted: list[EngineError] = []
+
+
+def meet(what: str) -> None:
+    """Wait until all processes do the same, such as read what is divided over them.
+
+    Raises:
+        EngineError: another process does something else.
+    """
+    if _groups:
+        _exchanged(what, b"")
+
+
+def _digest(text: str) -> bytes:
+    import hashlib  # which programs of one process do not need
+
+    return hashlib.sha256(text.encode()).digest()
 
 
 def is_there(found: bool) -> bool:
@@ -105,35 +166,32 @@ def require_same(parts: Mapping[str, str], fix: str) -> None:
     """
     if not _groups:
         return
-    import hashlib  # which programs of one process do not need
-    import json
+    import json  # which programs of one process do not need
 
-    group, text = _groups[0], json.dumps(parts, sort_keys=True).encode()
-    if len(set(group.gather(hashlib.sha256(text).digest()))) == 1:
+    group, text = _groups[0], json.dumps(parts, sort_keys=True)
+    digests = _exchanged(_("a comparison of what they are given"), _digest(text))
+    if len(set(digests)) == 1:
         return
-    longest = int(most(len(text))[0])
-    rows = [json.loads(row) for row in group.gather(text.ljust(longest))]
+    longest = int(most(len(text.encode()))[0])
+    rows = [json.loads(row) for row in group.gather(text.encode().ljust(longest))]
     names = dict.fromkeys(name for row in rows for name in row)
     for name in names:
         found = [row.get(name, _("nothing")) for row in rows]
         if len(set(found)) > 1:
-            raise EngineError(
-                _("The processes of this run differ in {name}.", name=name),
-                expected=_("the same in all {count} processes", count=group.count),
-                got=joined(
-                    "; ",
-                    [
-                        _("process {i}: {found}", i=i, found=found[i])
-                        for i in _few(found)
-                    ],
-                ),
-                fix=fix,
-            )
+            said = _("The processes of this run differ in {name}.", name=name)
+            raise _differ(said, found, fix)
 
 
-def _few(found: list[str]) -> list[int]:
-    """Return the number of the first process that has found each thing, a few."""
-    return [found.index(kind) for kind in list(dict.fromkeys(found))[:4]]
+def _differ(said: str, found: list[str], fix: str) -> EngineError:
+    """Return the error of processes that have found different things."""
+    few = [found.index(kind) for kind in list(dict.fromkeys(found))[:4]]
+    each = [_("process {i}: {found}", i=i, found=found[i]) for i in few]
+    return EngineError(
+        said,
+        expected=_("the same in all {count} processes", count=len(found)),
+        got=joined("; ", each),
+        fix=fix,
+    )
 
 
 def name_of_python() -> str:

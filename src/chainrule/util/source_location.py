@@ -5,6 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 
 from chainrule.util.bounded import Bounded
@@ -18,6 +22,8 @@ _NOT_THE_USERS = (
 )
 _INSTALLED = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))
 
+#: The frame at which a stack begins; None: at its bottom.
+_first: ContextVar[FrameType | None] = ContextVar("first", default=None)
 #: Whether a file's lines are the user's, for the files met so far.
 _is_users: Bounded[str, bool] = Bounded(1024)
 
@@ -39,13 +45,28 @@ def _called(filename: str) -> str:
     return os.path.basename(filename)
 
 
+@contextmanager
+def beginning_here() -> Iterator[None]:
+    """Count the frames that called this one as no user's code, within the block.
+
+    What traces a model that it was handed is called on some line, and no operation of
+    the model is on that line.
+    """
+    frame = sys._getframe(2)  # behind this one and that of the context manager
+    token = _first.set(frame)
+    try:
+        yield
+    finally:
+        _first.reset(token)
+
+
 def caller() -> str | None:
     """Return ``file:line`` of the nearest stack frame in user code.
 
     A cell of a notebook is called ``In[3]``. On the command line there is none.
     """
-    frame = inspect.currentframe()
-    while frame is not None:
+    frame, first = inspect.currentframe(), _first.get()
+    while frame is not None and frame is not first:
         code = frame.f_code
         users = _is_users.get(code.co_filename)
         if users is None:

@@ -12,7 +12,13 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
-from chainrule.engines import Capabilities, Engine, capabilities, resolve_engine
+from chainrule.engines import (
+    Capabilities,
+    Engine,
+    Parts,
+    capabilities,
+    resolve_engine,
+)
 from chainrule.errors import ArgumentError, EngineError, ShapeError
 from chainrule.graph.types import ArrayType, DType
 from tests.engines.device import traffic
@@ -64,6 +70,17 @@ def test_rows_that_are_stored_are_counted_too(engine: str) -> None:
     with pytest.raises(ShapeError, match="for each step"):
         CompiledProgram([counted], engine=engine).run("step", {"x": 1.0}, steps=2)
     assert total.tolist() == [5]
+
+
+def test_inputs_in_parts(engine: str) -> None:
+    """An engine of one process reads all of them."""
+    made, total = program(engine)
+    rows = np.array([[0], [3], [1]])
+    parts = Parts(rows.shape, rows.dtype, rows.__getitem__, "rows")
+    numbers, __ = made.run("step", {"index": parts, "scale": 2.0}, steps=3)
+    assert np.asarray(numbers).tolist() == [[1], [4], [2]]
+    assert total.tolist() == [14]
+    assert made.share("step", 5).tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("steps", [0, -1, True, 1.5])

@@ -37,9 +37,9 @@ def batch_too_large(case: Case) -> Found | None:
     if severity is None:
         return None
     evidence = {
-        "updates of the run": setup.steps,
-        "updates an epoch": setup.steps_per_epoch,
-        "batch size": setup.batch_size,
+        "updates": setup.steps,
+        "updates_per_epoch": setup.steps_per_epoch,
+        "batch_size": setup.batch_size,
         "rows": len(setup.train),
     }
     return Found(severity, "batch_size", evidence, comparison=best)

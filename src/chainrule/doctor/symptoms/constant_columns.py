@@ -33,11 +33,12 @@ def constant_columns(case: Case) -> Found | None:
     if not found or (pixels and len(found) < case.columns.rows.shape[1]):
         return None
     names = ", ".join(case.columns.name(i) for i in found[:NAMED])
+    where = _("{name}, columns {which}", name="x", which=names)
     width = case.columns.rows.shape[1]
     every = len(found) == width
-    evidence = {"constant columns": len(found), "columns": width}
+    evidence = {"constant_columns": len(found), "columns": width}
     severity = "risk" if every else "note"
-    return Found(severity, names, evidence, confidence=1.0)
+    return Found(severity, where, evidence, confidence=1.0)
 
 
 @constant_columns.sick

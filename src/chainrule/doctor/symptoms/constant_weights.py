@@ -55,9 +55,9 @@ def constant_weights(case: Case) -> Found | None:
     if severity is None and case.stalls:
         severity = "sick"
     evidence = {
-        "layers with equal units": len(bad),
-        "of these still equal after the trial": still,
-        "the weight": value,
+        "layers_of_equal_units": len(bad),
+        "still_equal_after_trial": still,
+        "first_weight": value,
     }
     return Found(severity or "note", ", ".join(bad[:3]), evidence, change, best)
 

@@ -25,7 +25,7 @@ def data_refused(case: Case) -> Found | None:
         return None
     evidence = {"refused": error.what}
     evidence |= {"got": error.got} if error.got else {}
-    return Found("sick", "", evidence, advice=error.fix, confidence=1.0)
+    return Found("sick", case.refused_part, evidence, advice=error.fix, confidence=1.0)
 
 
 @data_refused.sick

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from chainrule import nn
 from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.changes import rate_times
-from chainrule.doctor.network import RELU
+from chainrule.doctor.network import RELU, dead_share
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
@@ -26,7 +24,7 @@ SUSPECTED, NOTED = 0.7, 0.5
         "a ReLU whose input is below 0 for every row has gradient 0: a large step, a "
         "large negative bias or unscaled inputs put it there, and nothing takes it back"
     ),
-    fix=_("a lower learning rate, nn.LeakyReLU, or scaled inputs"),
+    fix=_("a lower learning rate, nn.LeakyReLU, other weights, or scaled inputs"),
     reference=_("book 2.7; Maas, Hannun & Ng 2013, leaky ReLU"),
     explains=("does-not-learn", "too-few-epochs", "vanishing-gradient"),
 )
@@ -42,30 +40,25 @@ def dead_units(case: Case) -> Found | None:
         return None
     worst = max(shares, key=lambda p: shares[p])
     share = shares[worst]
-    evidence = {"share of units that are 0 for all rows": share, "layers": len(shares)}
+    evidence = {"share_of_dead_units": share, "layers": len(shares)}
     if not case.can_be_sick:
         return Found("note", worst, evidence, confidence=1.0) if share > NOTED else None
     if share < SUSPECTED:
         return None
     what = _("leaky ReLU in place of ReLU")
-    made = [changes.layer(case.setup, layers, nn.LeakyReLU, what)]
-    made.append(rate_times(case.setup, 0.1))
+    leaky = changes.layer(case.setup, layers, nn.LeakyReLU, what)
     if case.explained("dead-units"):
-        return Found("risk", worst, evidence, made[0])
-    severity, best = case.judge(*(c for c in made if c is not None))
+        return Found("risk", worst, evidence, leaky)
+    severity, best, part = case.judge_each(
+        ("activation", leaky),
+        ("learning-rate", rate_times(case.setup, 0.1)),
+        ("initialisation", changes.variance(case.setup, relu=True)),
+    )
     if severity is None and share == 1 and case.stalls:
-        return Found("sick", worst, evidence, made[0], confidence=0.7)
+        return Found("sick", worst, evidence, leaky, confidence=0.7)
     if severity is None:
         return Found("note", worst, evidence, confidence=1.0)
-    return Found(severity, worst, evidence, comparison=best)
-
-
-def dead_share(outputs: np.ndarray) -> float:
-    """Return the share of units, or of channels, that are 0 for all rows."""
-    if outputs.ndim > 2:
-        outputs = np.moveaxis(outputs, 1, -1)
-        outputs = outputs.reshape(-1, outputs.shape[-1])
-    return float((outputs <= 0).all(0).mean())
+    return Found(severity, worst, evidence, comparison=best, component=part)
 
 
 @dead_units.sick

@@ -1,11 +1,11 @@
-"""A run that finds next to nothing where simple means find much: no cause was named."""
+"""A run that is far behind simple means, where no other symptom names the cause."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from chainrule import nn
-from chainrule.doctor import examples
+from chainrule.doctor import examples, treatments
 from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
 from chainrule.tensor import Tensor
@@ -13,6 +13,8 @@ from chainrule.text import _
 
 #: Rows below which a score says nothing.
 ROWS = 50
+#: The share of the asked steps from which a trial that is behind is no mere beginning.
+PART = 0.25
 
 
 @symptom(
@@ -24,16 +26,36 @@ ROWS = 50
         "the nearest neighbours predict held-out rows, and the network does not: what "
         "it needs does not reach the output, or no gradient reaches the weights"
     ),
-    fix=_("begin with a network that learns, one hidden layer, and change one thing"),
+    fix=_(
+        "what was tried and helped; else begin with a network that learns, one hidden "
+        "layer, and change one thing"
+    ),
     reference=_("Goodfellow, Bengio & Courville 2016, 11.5: debugging strategies"),
 )
 def does_not_learn(case: Case) -> Found | None:
-    """A complete trial run at the constant answer, where neighbours are far above it.
+    """A trial run far behind the nearest neighbours, or at the constant answer.
 
-    Said where nothing else is sick. A risk where neighbours find nothing either, or
-    nobody could ask them.
+    Looked for where nothing else is sick. The usual treatments are tried: sick where
+    one of them cures, or where a complete run finds next to nothing. A risk where
+    neighbours find nothing either, or nobody could ask them.
     """
-    if case.refused is not None or not case.runs or case.sick or not case.complete:
+    if case.refused is not None or not case.runs or case.sick or case.never_begins:
+        return None
+    far = case.prepared().steps >= PART * case.setup.steps
+    if far and (case.behind or case.stalls) and case.can_be_sick:
+        severity, best, part = case.judge_each(*treatments.usual(case))
+        if severity == "sick":
+            cause = _(
+                "the nearest neighbours find more about held-out rows than the network "
+                "does; of the usual treatments this one cures"
+            )
+            return Found(
+                *("sick", "", _evidence(case)),
+                comparison=best,
+                component=part,
+                cause=cause,
+            )
+    if not case.complete:
         return None
     score = case.score
     level = case.baseline + 2 * case.noise(score, case.baseline)
@@ -41,23 +63,30 @@ def does_not_learn(case: Case) -> Found | None:
     explained = case.found & {"labels-without-signal", "one-class"}
     if not case.stalls and (not poor or explained or len(case.train) < ROWS):
         return None
-    losses = case.trial.losses
-    metric = case.metric
-    evidence = {
-        f"{metric} of the run": case.score,
-        f"{metric} of a constant answer": case.baseline,
-        f"{metric} of nearest neighbours": case.signal,
-        "loss at the first step": case.trial.loss_at_start(),
-        "loss at the end": case.trial.loss_at_end(),
-    }
-    curves = {"loss": np.asarray(losses).tolist()}
+    evidence = _evidence(case)
+    curves = {"loss": np.asarray(case.trial.losses).tolist()}
     if (batch := case.one_batch) is not None:
-        evidence |= {"loss of one batch": batch[0], "after updates on it": batch[1]}
+        evidence |= {
+            "loss_of_one_batch": batch[0],
+            "loss_after_updates_on_it": batch[1],
+        }
     severity, cause = "sick", None
     if not case.stalls:
         severity = "risk"
         cause = _("the run is no better than a constant answer; no cause was found")
     return Found(severity, "", evidence, confidence=0.5, curves=curves, cause=cause)
+
+
+def _evidence(case: Case) -> dict[str, float | None]:
+    """Return what the run found beside what simple means find."""
+    metric = case.metric
+    return {
+        f"{metric}_of_run": case.score,
+        f"{metric}_of_constant_answer": case.baseline,
+        f"{metric}_of_neighbours": case.signal,
+        "loss_at_first_step": case.trial.loss_at_start(),
+        "loss_at_end": case.trial.loss_at_end(),
+    }
 
 
 class _Blind(nn.Module):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from chainrule import nn
-from chainrule.doctor import examples
+from chainrule.doctor import examples, treatments
 from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
+from chainrule.doctor.setup import run
 from chainrule.errors import NonFiniteError, ShapeError
 from chainrule.text import _
 
@@ -20,19 +21,31 @@ from chainrule.text import _
     reference=_("the message of the error"),
 )
 def does_not_run(case: Case) -> Found | None:
-    """Find a training that ``fit`` refuses, but for numbers that are not finite."""
+    """Find a training that ``fit`` refuses, but for numbers that are not finite.
+
+    What a step of Adam runs with, the optimiser was to blame for.
+    """
     if case.refused is not None:
         return None
     error = case.trial.error
     if error is None or isinstance(error, NonFiniteError):
         return None
+    if not any(p.requires_grad for __, p in case.setup.model.named_parameters()):
+        return None  # frozen-parameters says it
     evidence = {"refused": error.what}
     evidence |= {"expected": error.expected} if error.expected else {}
     evidence |= {"got": error.got} if error.got else {}
+    change = treatments.adam(case.setup)
+    by_optimizer = run(case.prepared(change, steps=1)).error is None
     component = "architecture" if isinstance(error, ShapeError) else "loss"
-    advice = error.fix
     return Found(
-        "sick", "", evidence, advice=advice, confidence=1.0, component=component
+        "sick",
+        "optimizer" if by_optimizer else "",
+        evidence,
+        change if by_optimizer else None,
+        advice=error.fix,
+        confidence=1.0,
+        component="optimizer" if by_optimizer else component,
     )
 
 

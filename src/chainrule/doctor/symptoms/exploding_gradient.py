@@ -46,26 +46,26 @@ def exploding_gradient(case: Case) -> Found | None:
         return None
     assert case.network is not None
     evidence = {
-        "‖∂L/∂θ‖ at the first step": float(norms[0]),
-        "‖∂L/∂θ‖ at most": float(norms.max()),
-        "median": float(np.median(norms)),
-        "step": int(norms.argmax()) + 1,
+        "grad_norm_at_first_step": float(norms[0]),
+        "largest_grad_norm": float(norms.max()),
+        "median_grad_norm": float(np.median(norms)),
+        "step_of_largest": int(norms.argmax()) + 1,
     }
     relu = bool(case.network.activations(RELU))
-    made = [
-        changes.clipped(case.setup),
-        changes.variance(case.setup, relu=relu),
-    ]
-    curves = {"‖∂L/∂θ‖": norms.tolist()}
+    clipped = changes.clipped(case.setup)
+    curves = {"grad_norm": norms.tolist()}
     grown = norms[0] > 0 and norms.max() > GROWN * norms[0]
     if isinstance(case.trial.error, NonFiniteError) and grown:
-        return Found("sick", "", evidence, made[0], confidence=1.0, curves=curves)
+        return Found("sick", "", evidence, clipped, confidence=1.0, curves=curves)
     if case.explained("exploding-gradient"):
-        return Found("risk", "", evidence, made[0], curves=curves)
-    severity, best = case.judge(*made)
+        return Found("risk", "", evidence, clipped, curves=curves)
+    severity, best, part = case.judge_each(
+        ("optimizer", clipped),
+        ("initialisation", changes.variance(case.setup, relu=relu)),
+    )
     if severity is None:
         return None
-    return Found(severity, "", evidence, comparison=best, curves=curves)
+    return Found(severity, "", evidence, comparison=best, component=part, curves=curves)
 
 
 @exploding_gradient.sick

@@ -34,9 +34,9 @@ def imbalanced_classes(case: Case) -> Found | None:
     if len(counts) < 2 or counts.max() < RATIO * counts.min():
         return None
     evidence = {
-        "largest class": int(counts.max()),
-        "smallest class": int(counts.min()),
-        "share of the largest": float(counts.max() / counts.sum()),
+        "rows_of_largest_class": int(counts.max()),
+        "rows_of_smallest_class": int(counts.min()),
+        "share_of_largest_class": float(counts.max() / counts.sum()),
     }
     return Found("risk", "y", evidence, confidence=0.8)
 

@@ -31,10 +31,10 @@ def labels_out_of_range(case: Case) -> Found | None:
     if not isinstance(outputs, int) or (y.min() >= 0 and y.max() < outputs):
         return None
     evidence = {
-        "least label": int(y.min()),
-        "greatest label": int(y.max()),
+        "least_label": int(y.min()),
+        "greatest_label": int(y.max()),
         "outputs": outputs,
-        "rows with such a label": int(((y < 0) | (y >= outputs)).sum()),
+        "rows_out_of_range": int(((y < 0) | (y >= outputs)).sum()),
     }
     return Found("sick", "y", evidence, confidence=1.0)
 

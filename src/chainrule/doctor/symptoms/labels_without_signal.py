@@ -49,10 +49,10 @@ def labels_without_signal(case: Case) -> Found | None:
     if signal is None or signal > bound:
         return None
     evidence = {
-        "accuracy of the network": case.score,
-        "accuracy of nearest neighbours": signal,
-        "accuracy of the constant answer": case.baseline,
-        "held-out rows": n,
+        "accuracy_of_run": case.score,
+        "accuracy_of_neighbours": signal,
+        "accuracy_of_constant_answer": case.baseline,
+        "held_out_rows": n,
     }
     return Found("risk", "y", evidence, confidence=0.6)
 

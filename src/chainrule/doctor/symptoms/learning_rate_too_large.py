@@ -50,9 +50,10 @@ def learning_rate_too_large(case: Case) -> Found | None:
         return None
     first = lower[0]
     evidence = {
-        "loss at the asked rate": None if asked == float("inf") else asked,
-        f"loss at {first:g} times the rate": rates[first],
-        "loss at the first step": case.trial.loss_at_start(),
+        "loss_at_asked_rate": None if asked == float("inf") else asked,
+        "loss_at_other_rate": rates[first],
+        "other_rate_factor": first,
+        "loss_at_first_step": case.trial.loss_at_start(),
     }
     losses = case.trial.losses
     curves = {"loss": np.where(np.isfinite(losses), losses, np.nan).tolist()}

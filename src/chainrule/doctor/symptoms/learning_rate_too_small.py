@@ -47,8 +47,9 @@ def learning_rate_too_small(case: Case) -> Found | None:
         return None
     first = min(higher, key=lambda f: rates[f])
     evidence = {
-        "loss at the asked rate": asked,
-        f"loss at {first:g} times the rate": rates[first],
+        "loss_at_asked_rate": asked,
+        "loss_at_other_rate": rates[first],
+        "other_rate_factor": first,
     }
     curves = {"loss": np.asarray(case.trial.losses).tolist()}
     return Found(severity, "optimizer", evidence, comparison=best, curves=curves)

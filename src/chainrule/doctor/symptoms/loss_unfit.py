@@ -46,7 +46,7 @@ def loss_unfit(case: Case) -> Found | None:
         return None
     named = case.train.classes is not None or case.train.y.dtype.kind in "iu"
     evidence = {
-        "distinct targets": count,
+        "distinct_targets": count,
         "rows": len(y),
         "loss": repr(case.setup.loss),
     }

@@ -40,8 +40,8 @@ def no_nonlinearity(case: Case) -> Found | None:
     if change is not None and case.can_be_sick:
         severity, best = case.judge(change)
     evidence = {
-        "products one behind another": found.products,
-        "nonlinear operations": 0,
+        "products_in_a_row": found.products,
+        "nonlinear_operations": 0,
     }
     return Found(severity or "note", "", evidence, change, best)
 

@@ -29,9 +29,9 @@ def non_finite_data(case: Case) -> Found | None:
     """Any number that is not finite counts: the Trainer refuses such data."""
     if not isinstance(case.refused, NonFiniteError):
         return None
-    given = case.given
+    given = case.given_validation if case.refused_part else case.given
     evidence: dict[str, Any] = {"refused": case.refused.what}
-    where = ""
+    where = case.refused_part
     if isinstance(given, tuple | list) and len(given) == 2:
         for name, part in (("x", given[0]), ("y", given[1])):
             array = _floats(part)
@@ -40,10 +40,13 @@ def non_finite_data(case: Case) -> Found | None:
             bad = ~np.isfinite(array.reshape(len(array), -1))
             columns = np.flatnonzero(bad.any(0))
             evidence |= {
-                f"numbers of {name} that are not finite": int(bad.sum()),
-                f"rows of {name} with one": int(bad.any(1).sum()),
+                f"non_finite_numbers_of_{name}": int(bad.sum()),
+                f"rows_of_{name}_with_one": int(bad.any(1).sum()),
             }
-            where = f"{name}, column {', '.join(map(str, columns[:5]))}"
+            which = ", ".join(map(str, columns[:5]))
+            where = _("{name}, columns {which}", name=name, which=which)
+            if case.refused_part:
+                where = _("{part}: {where}", part=case.refused_part, where=where)
     return Found("sick", where, evidence, confidence=1.0)
 
 

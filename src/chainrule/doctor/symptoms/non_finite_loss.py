@@ -41,12 +41,12 @@ def non_finite_loss(case: Case) -> Found | None:
         where = found.where
         evidence |= {
             "operation": found.call,
-            "numbers that are not finite": found.count,
-            "of": found.size,
+            "non_finite_numbers": found.count,
+            "numbers": found.size,
             "pass": found.role,
         }
     elif error.got:
-        evidence["first"] = error.got
+        evidence["first_seen"] = error.got
     return Found("sick", where, evidence, confidence=1.0)
 
 

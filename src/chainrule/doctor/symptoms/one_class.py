@@ -29,7 +29,7 @@ def one_class(case: Case) -> Found | None:
     y = np.asarray(case.train.y).reshape(len(case.train), -1)
     if not (y == y[:1]).all():
         return None
-    evidence = {"rows": len(y), "the only target": str(y[0].tolist())[:60]}
+    evidence = {"rows": len(y), "only_target": str(y[0].tolist())[:60]}
     return Found("sick", "y", evidence, confidence=1.0)
 
 

@@ -57,7 +57,7 @@ def output_activation_missing(case: Case) -> Found | None:
         return None
     change = changes.loss(case.setup, make, _("the loss of scores"))
     best = None if change is None else case.compare(change)
-    evidence = {"share of outputs outside their range": outside, "loss": repr(loss)}
+    evidence = {"share_of_outputs_out_of_range": outside, "loss": repr(loss)}
     if case.trial.error is not None:
         evidence["refused"] = case.trial.error.what
     advice = _("loss={loss}, or end the network in {end}", loss=make(), end=wanted)

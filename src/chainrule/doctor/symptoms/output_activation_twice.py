@@ -56,7 +56,7 @@ def output_activation_twice(case: Case) -> Found | None:
         severity = "risk"
     else:
         severity = "sick"
-    evidence = {"applied twice": again}
+    evidence = {"applied_twice": again}
     if case.trial.error is not None:
         evidence["refused"] = case.trial.error.what
     return Found(

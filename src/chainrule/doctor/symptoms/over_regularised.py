@@ -44,12 +44,12 @@ def over_regularised(case: Case) -> Found | None:
         weights, gradients = case.first("weight_norm"), case.first("grad_norm")
         shared = [n for n in weights if gradients.get(n)]
         pull = max((decay * weights[n] / gradients[n] for n in shared), default=0.0)
-        evidence |= {"weight decay": decay, "λ‖W‖/‖∂L/∂W‖ at the first step": pull}
+        evidence |= {"weight_decay": decay, "decay_to_gradient_at_first_step": pull}
     if drops:
         paths = [path for path, __ in drops]
         what = _("no dropout")
         made.append(changes.layer(setup, paths, nn.Identity, what))
-        evidence |= {"dropout": float(drops[0][1].p), "layers": len(drops)}
+        evidence |= {"dropout": float(drops[0][1].p), "dropout_layers": len(drops)}
     severity, best = case.judge(*(c for c in made if c is not None))
     if severity is None:
         return None

@@ -45,15 +45,15 @@ def overfitting(case: Case) -> Found | None:
     if last < NOTED * held[best] or risen < RISEN or train[-1] > 0.95 * train[best]:
         return None
     evidence = {
-        "least validation loss": float(held[best]),
-        "in epoch": best + 1,
-        "last validation loss": last,
-        "share of the gain that is lost again": min(risen, 1.0),
-        "training loss in that epoch": float(train[best]),
-        "last training loss": float(train[-1]),
+        "least_validation_loss": float(held[best]),
+        "epoch_of_least": best + 1,
+        "last_validation_loss": last,
+        "share_of_gain_lost_again": min(risen, 1.0),
+        "train_loss_in_that_epoch": float(train[best]),
+        "last_train_loss": float(train[-1]),
     }
     severity = "risk" if risen > RISK else "note"
-    curves = {"train loss": train.tolist(), "validation loss": held.tolist()}
+    curves = {"train_loss": train.tolist(), "validation_loss": held.tolist()}
     return Found(severity, "", evidence, confidence=0.8, curves=curves)
 
 

@@ -38,10 +38,10 @@ def relu_output(case: Case) -> Found | None:
         return None
     evidence = {}
     if negative is not None:
-        evidence["share of targets below 0"] = negative
+        evidence["share_of_targets_below_0"] = negative
     if case.seen_at_end is not None and "" in case.seen_at_end:
         zero = case.seen_at_end[""] == 0
-        evidence["share of outputs that are 0"] = float(zero.mean())
+        evidence["share_of_outputs_that_are_0"] = float(zero.mean())
     last = found.activations(RELU)
     what = _("no ReLU in front of the loss")
     remove = (

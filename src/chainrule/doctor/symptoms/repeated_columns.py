@@ -37,8 +37,9 @@ def repeated_columns(case: Case) -> Found | None:
     if not pairs:
         return None
     name = case.columns.name
-    where = ", ".join(f"{name(a)} = {name(b)}" for a, b in pairs[:NAMED])
-    return Found("note", where, {"repeated columns": len(pairs)}, confidence=1.0)
+    which = ", ".join(f"{name(a)} = {name(b)}" for a, b in pairs[:NAMED])
+    where = _("{name}, columns {which}", name="x", which=which)
+    return Found("note", where, {"repeated_columns": len(pairs)}, confidence=1.0)
 
 
 @repeated_columns.sick

@@ -36,9 +36,9 @@ def rows_in_both_parts(case: Case) -> Found | None:
     if found.share < SHARE or found.share < TIMES * found.repeats:
         return None
     evidence = {
-        "share of validation rows that are training rows": found.share,
-        "share of training rows that repeat one": found.repeats,
-        "validation rows looked at": found.looked_at,
+        "share_of_validation_rows_trained_on": found.share,
+        "share_of_training_rows_repeated": found.repeats,
+        "validation_rows": found.looked_at,
     }
     return Found("risk", "validation", evidence, confidence=0.9)
 

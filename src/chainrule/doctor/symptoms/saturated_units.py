@@ -46,22 +46,22 @@ def saturated_units(case: Case) -> Found | None:
     worst = max(shares, key=lambda p: shares[p])
     if shares[worst] < SHARE:
         return None
-    evidence = {"share of outputs at the ends": shares[worst]}
-    made = [changes.variance(case.setup, relu=False)]
+    evidence = {"share_of_outputs_at_ends": shares[worst]}
+    variance = changes.variance(case.setup, relu=False)
     what = _("ReLU in place of squashing activations")
     paths = [x.path for x in layers]
     if case.network.end_kind in SQUASHING:
         paths = paths[:-1]
     other = changes.activation(case.setup, paths, nn.ReLU, what)
-    made += [] if other is None else [other]
-    if not case.takes_indices:
-        made.append(changes.standardised(case.setup))
+    scaled = None if case.takes_indices else changes.standardised(case.setup)
     if case.explained("saturated-units"):
-        return Found("risk", worst, evidence, made[0])
-    severity, best = case.judge(*made)
+        return Found("risk", worst, evidence, variance)
+    severity, best, part = case.judge_each(
+        ("initialisation", variance), ("activation", other), ("preprocessing", scaled)
+    )
     if severity is None:
         return Found("note", worst, evidence)
-    return Found(severity, worst, evidence, comparison=best)
+    return Found(severity, worst, evidence, comparison=best, component=part)
 
 
 @saturated_units.sick

@@ -39,7 +39,7 @@ def softmax_over_one_output(case: Case) -> Found | None:
         changes.layer(case.setup, [last[-1].path], nn.Sigmoid, what) if last else None
     )
     best = None if change is None else case.compare(change)
-    evidence = {"outputs": 1, "the output for every row": 1.0}
+    evidence = {"outputs": 1, "output_of_every_row": 1.0}
     return Found("sick", found.where(), evidence, change, best, confidence=1.0)
 
 

@@ -51,9 +51,9 @@ def targets_out_of_reach(case: Case) -> Found | None:
     if change is not None and case.can_be_sick:
         severity, best = case.judge(change)
     evidence = {
-        "share of targets out of reach": outside,
-        "least target": float(y.min()),
-        "greatest target": float(y.max()),
+        "share_of_targets_out_of_reach": outside,
+        "least_target": float(y.min()),
+        "greatest_target": float(y.max()),
     }
     return Found(severity or "risk", found.where(), evidence, change, best)
 

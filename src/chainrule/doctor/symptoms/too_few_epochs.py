@@ -7,6 +7,7 @@ import numpy as np
 from chainrule import data
 from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
+from chainrule.doctor.finding import Change
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
@@ -15,8 +16,8 @@ from chainrule.text import _
 FALL = 0.02
 #: The losses of fewer steps say nothing of a fall: more epochs are tried anyway. Ours.
 FEW = 40
-#: How many times the epochs are tried.
-TIMES = 4
+#: How many times the epochs are tried; the second where the first does not suffice.
+TIMES = (4, 16)
 
 
 @symptom(
@@ -30,7 +31,7 @@ TIMES = 4
     explains=("does-not-learn",),
 )
 def too_few_epochs(case: Case) -> Found | None:
-    """The loss still falls; sick where four times the epochs are better."""
+    """The loss still falls; sick where 4 or 16 times the epochs are better."""
     if case.refused is not None or not case.runs or not case.can_be_sick:
         return None
     losses = case.trial.losses
@@ -41,14 +42,19 @@ def too_few_epochs(case: Case) -> Found | None:
     falls = quarters[3] < quarters[2] * (1 - FALL) or len(losses) < FEW
     if not falls or quarters[3] >= start:
         return None
-    epochs = case.setup.epochs * TIMES
-    change = changes.plan(case.setup, _("more epochs"), epochs=epochs)
-    severity, best = case.judge(change)
+    severity, best = None, None
+    made: list[Change] = []
+    for times in TIMES:
+        epochs = case.setup.epochs * times
+        made.append(changes.plan(case.setup, _("more epochs"), epochs=epochs))
+        severity, best = case.judge(*made)
+        if severity == "sick":
+            break
     if severity is None:
         return None
     evidence = {
-        "loss of the third quarter": quarters[2],
-        "loss of the last quarter": quarters[3],
+        "loss_of_third_quarter": quarters[2],
+        "loss_of_last_quarter": quarters[3],
         "epochs": case.setup.epochs,
     }
     curves = {"loss": losses.tolist()}

@@ -56,10 +56,10 @@ def unscaled_inputs(case: Case) -> Found | None:
     if severity is None or best is None:
         return None
     evidence = {
-        "largest mean or deviation of a column": largest,
-        "largest deviation": float(spread.max()),
-        "smallest deviation": float(spread.min()),
-        "loss at the first step": case.trial.loss_at_start(),
+        "largest_mean_or_deviation": largest,
+        "largest_deviation": float(spread.max()),
+        "smallest_deviation": float(spread.min()),
+        "loss_at_first_step": case.trial.loss_at_start(),
     }
     cause = None
     if tiny:
@@ -67,8 +67,9 @@ def unscaled_inputs(case: Case) -> Found | None:
             "the inputs are so small that the first layer sees next to nothing: were "
             "they scaled twice?"
         )
-    where = columns.name(int(columns.deviations.argmax()))
-    return Found(severity, f"x, {where}", evidence, comparison=best, cause=cause)
+    column = columns.name(int(columns.deviations.argmax()))
+    where = _("{name}, columns {which}", name="x", which=column)
+    return Found(severity, where, evidence, comparison=best, cause=cause)
 
 
 @unscaled_inputs.sick

@@ -48,8 +48,8 @@ def unscaled_targets(case: Case) -> Found | None:
     if severity is None or best is None:
         return None
     evidence = {
-        "largest mean or deviation of a target": largest,
-        "loss at the first step": case.trial.loss_at_start(),
+        "largest_mean_or_deviation": largest,
+        "loss_at_first_step": case.trial.loss_at_start(),
     }
     return Found(severity, "y", evidence, comparison=best)
 

@@ -41,24 +41,35 @@ def vanishing_gradient(case: Case) -> Found | None:
     if not ratio < RATIO:
         return None
     evidence = {
-        "‖∂L/∂W‖ of the first weights": norms[0][1],
-        "‖∂L/∂W‖ of the last weights": norms[-1][1],
-        "ratio": ratio,
+        "grad_norm_of_first_weights": norms[0][1],
+        "grad_norm_of_last_weights": norms[-1][1],
+        "grad_norm_ratio": ratio,
     }
+    of_layers = [norm for name, norm in norms if not name.endswith("bias")]
+    curves = {"grad_norm_of_layers": of_layers}
     assert case.network is not None
     squashing = [x.path for x in case.network.activations(*SQUASHING)]
     if case.network.end_kind in SQUASHING:
         squashing = squashing[:-1]
     what = _("ReLU in place of {n} squashing activations", n=len(squashing))
-    made = [changes.activation(case.setup, squashing, nn.ReLU, what)]
+    other = changes.activation(case.setup, squashing, nn.ReLU, what)
     relu = bool(case.network.activations(RELU))
-    made.append(changes.variance(case.setup, relu=relu))
+    variance = changes.variance(case.setup, relu=relu)
     if case.explained("vanishing-gradient"):
-        return Found("risk", norms[0][0], evidence, made[0] or made[1])
-    severity, best = case.judge(*(c for c in made if c is not None))
+        return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
+    severity, best, part = case.judge_each(
+        ("activation", other), ("initialisation", variance)
+    )
     if severity is None:
-        return Found("risk", norms[0][0], evidence, made[0] or made[1])
-    return Found(severity, norms[0][0], evidence, comparison=best)
+        return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
+    return Found(
+        severity,
+        norms[0][0],
+        evidence,
+        comparison=best,
+        component=part,
+        curves=curves,
+    )
 
 
 @vanishing_gradient.sick
@@ -68,4 +79,4 @@ def sick_example() -> examples.Made:
 
 @vanishing_gradient.healthy
 def healthy_example() -> examples.Made:
-    return examples.example(examples.mlp(depth=2, act=nn.Sigmoid), lr=0.05)
+    return examples.example(examples.mlp(depth=2, act=nn.Sigmoid), lr=0.05, epochs=80)

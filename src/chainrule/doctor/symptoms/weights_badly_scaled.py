@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from chainrule import nn
 from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
-from chainrule.doctor.network import RELU, fan_in
+from chainrule.doctor.network import RELU
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
@@ -39,9 +40,9 @@ def weights_badly_scaled(case: Case) -> Found | None:
     if "constant-weights" in case.found:
         return None
     gains = {
-        n: float(p.numpy().astype("float64").std()) * fan_in(p.shape) ** 0.5
+        n: float(p.numpy().astype("float64").std()) * inputs**0.5
         for n, p in case.setup.model.named_parameters()
-        if p.ndim > 1 and changes.is_of_product(case.setup.model, n)
+        if p.ndim > 1 and (inputs := changes.inputs_of(case.setup, n))
     }
     bad = {n: g for n, g in gains.items() if not LEAST <= g <= MOST}
     if not bad:
@@ -54,13 +55,13 @@ def weights_badly_scaled(case: Case) -> Found | None:
         return None
     worst = max(bad, key=lambda n: abs(_log(bad[n])))
     evidence = {
-        "std(W)·√(inputs)": bad[worst],
-        "layers out of range": len(bad),
-        "loss at the first step": case.trial.loss_at_start(),
+        "gain_of_weights": bad[worst],
+        "layers_out_of_range": len(bad),
+        "loss_at_first_step": case.trial.loss_at_start(),
     }
     spread = case.first("activation_std")
     if (path := worst.rpartition(".")[0]) in spread:
-        evidence["deviation of its outputs at the first step"] = spread[path]
+        evidence["output_deviation_at_first_step"] = spread[path]
     return Found(severity, worst, evidence, comparison=best)
 
 
@@ -77,5 +78,7 @@ def sick_example() -> examples.Made:
 @weights_badly_scaled.healthy
 def healthy_example() -> examples.Made:
     model = examples.mlp(depth=4)
-    changes.keep_variance(model, relu=True)
+    for name, p in model.named_parameters():
+        if name.endswith("weight"):
+            nn.init.kaiming_normal_(p, nonlinearity="relu")
     return examples.example(model)

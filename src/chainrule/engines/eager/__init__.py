@@ -1,11 +1,12 @@
 """Machine code for eager calls whose steps cost more in Python than their numbers.
 
-An eager call is computed by its primitive's NumPy reference, but for three kinds of
+An eager call is computed by its primitive's NumPy reference, but for four kinds of
 calls that networks make again and again. Each is compiled as a *piece*, its way forward
 and its derivative one each:
 
 - the loops of recurrent layers and the steps of their cells (:mod:`.loops`);
 - convolutions of batches of images (:mod:`.convolutions`);
+- sums and maxima over sliding windows, which are pooling (:mod:`.windows`);
 - functions of many rows or elements, such as softmax and GELU (:mod:`.rows`).
 
 A piece serves all numbers of rows, steps and images. Whether there is one is decided by
@@ -60,6 +61,7 @@ class Later:
 for _module, _primitives in {
     "loops": ("scan",),
     "convolutions": ("conv",),
+    "windows": ("window_sum", "window_max", "window_argmax", "window_max_pullback"),
     "rows": ("gelu", "gelu_tanh", "silu", "softmax", "log_softmax", "layer_norm"),
 }.items():
     for _name in _primitives:

@@ -11,7 +11,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.eager.piece import CALLS, Pieces, allowed, forward_piece
+from chainrule.engines.eager.piece import (
+    AXES,
+    CALLS,
+    Pieces,
+    allowed,
+    forward_piece,
+)
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import EAGER
 from chainrule.graph.types import ArrayType, SymbolicDim, dtype_of
@@ -19,9 +25,9 @@ from chainrule.primitives.conv import conv
 from chainrule.primitives.matmul import Dims, parse_dims
 from chainrule.util.bounded import Bounded
 
-#: Fewer images than these, or multiplications, are NumPy's; and so are sequences, whose
-#: lengths differ from batch to batch, and groups of channels.
-IMAGES, MULTIPLICATIONS, AXES = 8, 1 << 20, 2
+#: Fewer images than these, or multiplications, are NumPy's; and so are sequences and
+#: groups of channels.
+IMAGES, MULTIPLICATIONS = 8, 1 << 20
 
 _IMAGES = SymbolicDim("N")
 

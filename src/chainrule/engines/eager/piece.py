@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ from chainrule.util.bounded import Bounded
 
 #: So many pieces are kept of each kind, and so many kinds of calls that lead to them.
 PIECES, CALLS = 128, 512
+
+#: A window slides over as many axes or more: sequences are NumPy's, since their lengths
+#: differ from batch to batch.
+AXES = 2
 
 
 class _Switch:
@@ -43,6 +48,26 @@ def allowed() -> bool:
     return switch.enabled and is_available() and "raise" not in np.geterr().values()
 
 
+#: The largest array whose memory glibc's malloc ever keeps for the next one, less what
+#: it needs for itself.
+_KEPT = (32 << 20) - (1 << 16)
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Have the C library keep the memory of freed arrays, once in a process.
+
+    A step frees arrays that the next one allocates again. Where their memory goes back
+    to the system, it comes back page by page, and in a step of a small convolutional
+    network that takes longer than its convolutions. glibc's malloc learns from the
+    largest array that it frees: from then on arrays up to that size stay in its heap,
+    and of free memory at the heap's end it keeps twice as much. So it is shown one,
+    which is never written to and so takes no memory. Other C libraries do not mind.
+    """
+    with suppress(MemoryError):  # of a process that may not have as much
+        np.empty(_KEPT, np.uint8)
+
+
 class Piece:
     """A graph as machine code, called with arrays.
 
@@ -51,6 +76,7 @@ class Piece:
     """
 
     def __init__(self, graph: Graph, places: Sequence[int] = ()) -> None:
+        keep_memory()
         self.places = tuple(places)
         self._names = tuple([v.name or "" for v in graph.inputs])
         entry = Entry(graph.name, graph, self._names, (), (), {}, len(graph.outputs))

@@ -102,6 +102,7 @@ _RULES: dict[Primitive, Callable[[Node, int], Axes]] = {
     windows.window_max: _but_axes,
     windows.window_argmax: _but_axes,
     windows.window_best: _but_axes,
+    windows.window_max_pullback: _but_axes,
     matmul.dot_general: _letters,
     conv.conv: _letters,
     tiled: _letters_or_same,

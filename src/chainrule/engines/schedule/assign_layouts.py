@@ -44,7 +44,7 @@ LIKE_FIRST = (
     windows.window_argmax,
     windows.window_best,
 )
-LIKE_SECOND = (scatter_add_along,)
+LIKE_SECOND = (scatter_add_along, windows.window_max_pullback)
 
 #: Primitives whose kernels, or whose bodies, read operands row by row, without gaps.
 ROW_MAJOR = frozenset((take, scatter_add, put_rows, random_bits, scan, cond, *BY_NUMPY))

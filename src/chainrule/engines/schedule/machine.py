@@ -83,7 +83,7 @@ class Machine:
     division: float = 1e-4
     turned: float = 4e-4
     added: float = 1.6e-4
-    windowed: float = 3.5e-4
+    windowed: float = 1.2e-4
     indexed: float = 1.5e-3
     byte: float = 1e-5
     memory_byte: float = 3e-5
@@ -161,12 +161,12 @@ class Machine:
 
     def _windows(self, node: Node, sizes: Sizes, views: Views) -> float:
         """Return the expected µs of a pooling (sum or maximum over sliding windows)."""
-        out = written(node)[0]
-        axes = set(node.attrs["axes"])
-        touched = count_of(out, sizes) * math.prod(node.attrs["window"])
-        inner = views[out].axes[-1]
-        channels = 1 if inner in axes else resolve((out.shape[inner],), sizes)[0]
-        return touched / max(channels, 1) * self.row + touched * self.windowed
+        back = node.primitive is windows.window_max_pullback
+        result = node.inputs[0] if back else written(node)[0]
+        count, inner = count_of(result, sizes), views[result].axes[-1:]
+        line = math.prod(resolve(tuple([result.shape[a] for a in inner]), sizes))
+        touched = count * math.prod(node.attrs["window"]) * (2 if back else 1)
+        return count / max(line, 1) * self.row + touched * self.windowed
 
     def _product(self, node: Node, sizes: Sizes, views: Views) -> float:
         """Return the expected µs of a product's or convolution's multiply-adds."""
@@ -247,6 +247,7 @@ _WINDOWS = frozenset(
         windows.window_max,
         windows.window_argmax,
         windows.window_best,
+        windows.window_max_pullback,
     )
 )
 #: What changes elements that it finds by their indices.

@@ -8,7 +8,6 @@ from typing import Any
 from chainrule.composites.control import cond, scan
 from chainrule.engines.xla.backend import Array, lax
 from chainrule.engines.xla.checks import Checks, first_of, may_refuse, nothing_failed
-from chainrule.engines.xla.pooling import spread_windows
 from chainrule.engines.xla.sums import inner_sums
 from chainrule.graph.emit import tracing
 from chainrule.graph.graph import Graph
@@ -29,7 +28,7 @@ def opened(graph: Graph) -> Graph:
     """
     graph = prepare(share_scans(graph))
     with tracing():
-        return inner_sums(simplify(spread_windows(share_windows(graph))))
+        return inner_sums(simplify(share_windows(graph)))
 
 
 def _scan(

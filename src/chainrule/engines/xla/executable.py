@@ -7,7 +7,7 @@ returns before it is done, unless its graph has conditions, whose record is wait
 
 from __future__ import annotations
 
-import itertools
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.contract import Buffer
+from chainrule.engines.contract import Buffer, Parts
 from chainrule.engines.spread import Spread
 from chainrule.engines.threads import undisturbed
 from chainrule.engines.xla.backend import Array as DeviceArray
@@ -27,20 +27,29 @@ from chainrule.engines.xla.backend import (
     wide,
 )
 from chainrule.engines.xla.control import opened
+from chainrule.engines.xla.failures import clear_errors, taking_part
 from chainrule.engines.xla.lower import need_lowerings
-from chainrule.engines.xla.placement import Placement, whole
-from chainrule.engines.xla.processes import Witness, together
+from chainrule.engines.xla.placement import (
+    Kept,
+    Placement,
+    batch_name,
+    is_divided,
+    meet,
+    whole,
+)
+from chainrule.engines.xla.processes import Witness
 from chainrule.engines.xla.steps import Step
 from chainrule.graph.interpret import at_sizes
 from chainrule.graph.node import Array
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes, as_dtype
 from chainrule.text import _
+from chainrule.util import processes
 
 #: Compiled functions kept: of each entry point, size and block; the oldest goes first.
 FUNCTIONS_AT_MOST = 32
-#: The lengths of blocks of steps that are compiled, and the bytes of inputs that a
-#: block may be padded to.
+#: The lengths of blocks of steps that are compiled, and the bytes of inputs and outputs
+#: that a block may be padded to; where more would be needed a block is one step.
 BLOCKS, PADDED = (256, 16, 1), 1 << 22
 
 
@@ -77,7 +86,7 @@ class DeviceBuffer(Buffer):
 
     def numpy(self) -> Array:
         """Fetch the array; wait until it is computed."""
-        with together():
+        with clear_errors():
             fetched = [(np.asarray(whole(a)), n) for a, n in self.parts]
         cut = [a if n is None else a[:n] for a, n in fetched]
         return np.array(cut[0]) if len(cut) == 1 else np.concatenate(cut)
@@ -86,8 +95,24 @@ class DeviceBuffer(Buffer):
         """Return whether no element is NaN or infinite, found where the array lies."""
         if not as_dtype(self.dtype).is_float:  # bfloat16 has no kind of NumPy's
             return True
-        with wide(), together():
+        with wide(), clear_errors():
+            if is_divided(self.data):
+                meet(self.data)
             return bool(jnp.isfinite(self.data).all())
+
+
+class Function:
+    """A compiled function of a step.
+
+    Attributes:
+        compiled: JAX's.
+        proven: whether it has run: memory sufficed.
+    """
+
+    __slots__ = ("compiled", "proven")
+
+    def __init__(self, compiled: Any) -> None:
+        self.compiled, self.proven = compiled, False
 
 
 class XlaExecutable:
@@ -121,7 +146,7 @@ class XlaExecutable:
                 zeros = np.zeros(t.shape, t.dtype.numpy)
                 self._state[name] = self._array(zeros, self.placement.state(name))
         self._steps: dict[Any, Step] = {}
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: dict[Any, Function] = {}
         self.seconds_compile = time.perf_counter() - started
 
     # -- arrays ------------------------------------------------------------------------
@@ -158,13 +183,23 @@ class XlaExecutable:
         """Return a copy of a program's state, on the device."""
         need_home()
         with wide(), self._lock:
-            copy = self._array(self._state[name], self.placement.state(name))
-            return DeviceBuffer([(copy, None)])
+            array = self._state[name]
+            if not array.is_deleted():  # in a run that memory did not suffice for
+                array = self._array(array, self.placement.state(name))
+            return DeviceBuffer([(array, None)])
+
+    def share(self, entry: str, rows: int) -> Array:
+        """Return the rows of a batch that this process' devices compute with."""
+        batch = batch_name(self.entries[entry])
+        whole: set[str] = set()
+        if batch is not None and self.placement.mesh is not None:
+            whole = self.prepare(entry, dict.fromkeys(batch.names, rows)).first_read()
+        return self.placement.share(self.entries[entry], rows, whole)
 
     def synchronize(self) -> None:
         """Wait until all runs are done."""
         need_home()
-        with self._lock, together():
+        with self._lock, clear_errors():
             jax.block_until_ready(list(self._state.values()))
 
     # -- programs ----------------------------------------------------------------------
@@ -186,7 +221,7 @@ class XlaExecutable:
             self.seconds_compile += time.perf_counter() - started
         return self._steps[key]
 
-    def _function(self, step: Step, key: Any, block: int | None, args: Any) -> Any:
+    def _function(self, step: Step, key: Any, block: int | None, args: Any) -> Function:
         """Return a compiled function of a step: once (None), or a block of steps."""
         key = (*key, block)
         known = self._compiled.get(key)
@@ -194,8 +229,9 @@ class XlaExecutable:
             started = time.perf_counter()
             if len(self._compiled) >= FUNCTIONS_AT_MOST:
                 self._compiled.pop(next(iter(self._compiled)))
-            known = self._compile(step, block, args)
-            need_room(step.entry.name, known, self.placement.device)
+            compiled = self._compile(step, block, args)
+            need_room(step.entry.name, compiled, self.placement.device)
+            known = Function(compiled)
             self._compiled[key] = known
             self.seconds_compile += time.perf_counter() - started
         return known
@@ -249,17 +285,21 @@ class XlaExecutable:
     ) -> list[Buffer]:
         """Run a program's entry point; with ``steps`` outputs have a row a step."""
         need_home()
-        with self._lock, wide(), together():
+        what = _("{entry} with {sizes}", entry=entry, sizes=_said(inputs))
+        with self._lock, wide(), clear_errors(what):
             self.completed = 0
             self._witness.check(entry, steps, inputs)
             step = self.prepare(entry, sizes)
-            arrays = [_given(inputs[name]) for name in step.entry.inputs]
+            alone = self.placement.mesh is None
+            arrays = [_given(inputs[name], alone) for name in step.entry.inputs]
             key = (entry, tuple(sizes.values()))
             if steps is None:
                 outputs = self._call(step, key, None, tuple(arrays), 1, *_begin(step))
                 self._finish(step, *outputs[1:], 1)
                 return [DeviceBuffer([(output, None)]) for output in outputs[0]]
-            return self._blocks(step, key, arrays, steps)
+            parts, done, record = self._blocks(step, key, arrays, steps)
+            self._finish(step, done, record, steps)
+            return [DeviceBuffer(part) for part in parts]
 
     def _call(
         self,
@@ -277,20 +317,47 @@ class XlaExecutable:
         kept = tuple([state[name] for name in step.kept])
         args = (replaced, kept, inputs, np.int32(count), completed, record)
         if self.placement.mesh is not None:
-            inputs, *rest = self._spread(step, *args[2:])
+            with taking_part():
+                inputs, *rest = self._spread(step, *args[2:])
             args = (replaced, kept, inputs, *rest)
         function = self._function(step, key, block, args)
-        with undisturbed():  # or the old state would be gone, and the new one lost
-            new, outputs, completed, record = function(*args)
+        if not function.proven:  # which each has compiled then
+            processes.meet(_("a first run of {entry}", entry=step.entry.name))
+        # Or the old state would be gone, and the new one lost.
+        with undisturbed(), taking_part():
+            if function.proven:
+                new, outputs, completed, record = function.compiled(*args)
+            else:
+                new, outputs, completed, record = self._first(function, step, args)
             state.update(zip(step.replaced, new, strict=True))
         return outputs, completed, record
 
+    def _first(self, function: Function, step: Step, args: Any) -> Any:
+        """Run a compiled function that has not run yet, with its state kept apart.
+
+        Most often memory runs out here. The arrays that were given to the step are lost
+        then, so copies of them are on the host; the run is waited for.
+        """
+        kept = {name: Kept(self._state[name]) for name in step.replaced}
+        try:
+            made = jax.block_until_ready(function.compiled(*args))
+        except BaseException:
+            self._state.update({name: array.again() for name, array in kept.items()})
+            raise
+        function.proven = True
+        return made
+
     def _blocks(
         self, step: Step, key: Any, arrays: list[Any], steps: int
-    ) -> list[Buffer]:
-        """Run several steps, a block of them at a time."""
+    ) -> tuple[Any, Any, Any]:
+        """Run several steps, a block of them at a time.
+
+        Returns:
+            Of each output its parts; how many steps were completed, and the record.
+        """
         each = [name in step.entry.each for name in step.entry.inputs]
         row = sum(a.nbytes // steps for a, moves in zip(arrays, each) if moves)
+        row += step.bytes_out
         parts: list[list[tuple[DeviceArray, int | None]]] = [
             [] for __ in range(step.entry.outputs)
         ]
@@ -311,8 +378,7 @@ class XlaExecutable:
             for part, output in zip(parts, outputs, strict=True):
                 part.append((output, count))
             start += count
-        self._finish(step, completed, record, steps)
-        return [DeviceBuffer(part) for part in parts]
+        return parts, completed, record
 
     def _finish(self, step: Step, completed: Any, record: Any, steps: int) -> None:
         """Note the steps of a run; wait for its record where it has one.
@@ -328,30 +394,54 @@ class XlaExecutable:
         self.completed = steps
 
 
+def _said(inputs: Mapping[str, Any]) -> str:
+    """Return what a run was given, for a message."""
+    arrays = {name: a for name, a in inputs.items() if math.prod(a.shape) > 1}
+    return ", ".join(f"{k} {a.dtype}{[*a.shape]}" for k, a in arrays.items())
+
+
 def _begin(step: Step) -> tuple[Any, Any]:
     """Return the completed steps and the record with which a run begins."""
     return np.int32(0), np.zeros(3, np.int64) if step.refuses else None
 
 
-def _given(array: Any) -> Any:
-    """Return an input as JAX takes it: an array of its own, or one of NumPy's alone."""
+def _given(array: Any, alone: bool) -> Any:
+    """Return an input as JAX takes it: an array of its own, or one of NumPy's alone.
+
+    Parts of one are read for the devices that there are, where this is not the only.
+    """
     if isinstance(array, Buffer):
         return array.data
+    if isinstance(array, Parts) and not alone:
+        return array
     return np.array(array)
 
 
 def _block(steps: int, row: int) -> int:
-    """Return the length of the next block for so many steps with inputs of ``row``."""
-    for longer, shorter in itertools.pairwise(BLOCKS):
-        if steps >= longer or (steps > shorter and longer * row <= PADDED):
-            return longer
-    return BLOCKS[-1]
+    """Return the length of the next block for so many steps.
+
+    Blocks of one step have code of their own, which rounds in another way than that of
+    longer ones. So a run has blocks of one step alone, or none of them: how it is
+    divided changes no bit.
+
+    Args:
+        steps: that are left.
+        row: the bytes of what a step takes anew and gives.
+    """
+    longest, middle, one = BLOCKS
+    if middle * row > PADDED:
+        return one
+    if steps >= longest or (steps > middle and longest * row <= PADDED):
+        return longest
+    return middle
 
 
 def _rows(array: Any, start: int, count: int, length: int) -> Any:
     """Return rows of an input, as many as a block has: behind those are zeros."""
     if count == len(array) == length:
         return array
+    if isinstance(array, Parts):
+        return array.steps(start, count, length)
     rows = array[start : start + count]
     if count == length:
         return rows

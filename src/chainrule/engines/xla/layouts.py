@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.engines.xla.backend import Array, lax
-from chainrule.engines.xla.pooling import window_spread
 from chainrule.graph.node import Node
 from chainrule.graph.primitive import Primitive, as_tuple
 from chainrule.primitives import movement, reduce, windows
@@ -60,14 +59,6 @@ def _axes(node: Node, inputs: Sequence[Laid], compute: Compute) -> Any:
     operands = [_in_order(laid, order) for laid in inputs]
     axes = tuple(map(order.index, node.attrs["axes"]))
     return compute(*operands, **node.attrs | {"axes": axes}), order
-
-
-def _spread(node: Node, inputs: Sequence[Laid], compute: Compute) -> Any:
-    order = _first(inputs)
-    operands = [_in_order(laid, order) for laid in inputs]
-    axes = tuple(map(order.index, node.attrs["axes"]))
-    shape = tuple(node.attrs["shape"][a] for a in order)
-    return compute(*operands, **node.attrs | {"axes": axes, "shape": shape}), order
 
 
 def _reduced(node: Node, inputs: Sequence[Laid], compute: Compute) -> Any:
@@ -133,7 +124,7 @@ LAID: dict[Primitive, Callable[[Node, Sequence[Laid], Compute], Any]] = {
     windows.window_max: _axes,
     windows.window_argmax: _axes,
     windows.window_best: _axes,
-    window_spread: _spread,
+    windows.window_max_pullback: _axes,
     dot_general: _product,
     conv: _product,
 }

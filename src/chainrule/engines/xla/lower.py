@@ -18,7 +18,6 @@ from chainrule.engines.xla.indexing import INDEXING
 from chainrule.engines.xla.layouts import Laid, laid_results, plain
 from chainrule.engines.xla.matrices import MATRICES
 from chainrule.engines.xla.movement import MOVEMENT
-from chainrule.engines.xla.pooling import POOLING
 from chainrule.engines.xla.products import PRODUCTS
 from chainrule.engines.xla.random import RANDOM
 from chainrule.engines.xla.sums import SUMS
@@ -42,7 +41,6 @@ LOWERINGS: dict[Primitive, Lowering] = {
     **MOVEMENT,
     **PRODUCTS,
     **WINDOWS,
-    **POOLING,
     **SUMS,
     **INDEXING,
     **RANDOM,

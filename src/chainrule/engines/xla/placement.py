@@ -9,18 +9,20 @@ axis ``data``. XLA derives the rest, and adds what has to be exchanged.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
+from chainrule.engines.contract import Parts
 from chainrule.engines.spread import DATA, Axes, Spread
 from chainrule.engines.xla.backend import Array, default_device, jax
 from chainrule.errors import ArgumentError, EngineError
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import ArrayType, Dim, SymbolicDim
+from chainrule.graph.types import ArrayType, Dim, SymbolicDim, resolve
 from chainrule.text import _
+from chainrule.util import processes
 
 Shape = tuple[int, ...]
 #: JAX's: where an array lies, and along which axes of a mesh.
@@ -208,10 +210,34 @@ class Placement:
             return jax.device_put(array, sharding)
         return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
 
+    def share(self, entry: Entry, rows: int, names: Container[str]) -> np.ndarray:
+        """Return the rows of a batch that this process' devices get of some input.
+
+        ``names``: of inputs that every device gets whole.
+        """
+        batch, own = batch_name(entry), np.zeros(rows, bool)
+        if batch is None:
+            return np.arange(rows)
+        for name, value in zip(entry.inputs, entry.graph.inputs):
+            if batch not in value.shape:
+                continue
+            if name in names:
+                return np.arange(rows)
+            shape = resolve(value.shape, dict.fromkeys(batch.names, rows))
+            axis = value.shape.index(batch)
+            where = self.input(entry, name, shape)
+            for place in where.addressable_devices_indices_map(shape).values():
+                own[place[axis]] = True
+        return np.flatnonzero(own)
+
     def placed(self, array: Any, sharding: Sharding) -> Array:
         """Return an array in a sharding, of the host or of devices."""
         if isinstance(array, jax.Array):
             return self.moved(array, sharding)
+        if isinstance(array, Parts):
+            return jax.make_array_from_callback(
+                array.shape, sharding, array.__getitem__, dtype=array.dtype
+            )
         return self.put(np.asarray(array), sharding)
 
     def moved(self, array: Array, sharding: Sharding) -> Array:
@@ -223,14 +249,59 @@ class Placement:
         return jax.jit(_same, out_shardings=sharding)(array)
 
 
+class Kept:
+    """A copy of an array of devices in this process' own memory.
+
+    Args:
+        array: the array; of several processes the parts that this one has.
+    """
+
+    def __init__(self, array: Array) -> None:
+        self._shape, self._sharding = array.shape, array.sharding
+        self._parts: dict[str, np.ndarray] = {}
+        self._places: list[tuple[str, Any]] = []
+        for shard in array.addressable_shards:
+            place = str(shard.index)  # equal on devices that have the same part
+            if place not in self._parts:
+                self._parts[place] = np.array(shard.data)
+            self._places.append((place, shard.device))
+
+    def again(self) -> Array:
+        """Return the array on the devices that it was on."""
+        parts = [jax.device_put(self._parts[place], d) for place, d in self._places]
+        return jax.make_array_from_single_device_arrays(
+            self._shape, self._sharding, parts
+        )
+
+
+def is_divided(array: Array) -> bool:
+    """Return whether other processes have parts of an array that this one lacks."""
+    return not (array.is_fully_replicated or array.is_fully_addressable)
+
+
 def whole(array: Array) -> Array:
-    """Return an array that this process can read: whole, where others have parts."""
-    if array.is_fully_replicated or array.is_fully_addressable:
+    """Return an array that this process can read: whole, where others have parts.
+
+    All processes have to ask for it: that is what they find out first.
+
+    Raises:
+        EngineError: another process does something else.
+    """
+    if not is_divided(array):
         return array
-    where = array.sharding
-    return jax.jit(_same, out_shardings=NamedSharding(where.mesh, PartitionSpec()))(
-        array
-    )
+    meet(array)
+    where = NamedSharding(array.sharding.mesh, PartitionSpec())
+    return jax.jit(_same, out_shardings=where)(array)
+
+
+def meet(array: Array) -> None:
+    """Wait until all processes read an array that is divided over them.
+
+    Raises:
+        EngineError: another process does something else.
+    """
+    kind = f"{array.dtype}{[*array.shape]}"
+    processes.meet(_("reading {kind}, which is divided over processes", kind=kind))
 
 
 def _same(array: Array) -> Array:

@@ -11,15 +11,16 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import time
 import zlib
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
+from chainrule.engines.contract import Parts
+from chainrule.engines.xla.failures import clear_errors, speak_before_abort
 from chainrule.errors import EngineError
 from chainrule.graph.program import Program
 from chainrule.text import _
@@ -36,19 +37,6 @@ ADDRESS, COUNT, NUMBER = (
 #: Seconds without a sign of life after which a process is given up, and those for which
 #: one that ends waits for the others.
 HEARTBEAT, SHUTDOWN = 30, 10
-#: Seconds that the first process stays when another one is missed.
-LINGER = 5.0
-#: What JAX's errors say where a connection to another process has broken.
-_BROKEN = (
-    "gloo",
-    "nccl",
-    "connection",
-    "coordination",
-    "socket closed",
-    "heartbeat",
-    "unavailable",
-    "aborted",
-)
 _SAME = _(
     "start all processes with the same command, files and versions; call "
     "cr.manual_seed(…) before a model is made, and seed what else is drawn"
@@ -127,6 +115,18 @@ def start() -> None:
             ) from error
     if jax.process_count() > 1:
         processes.join(JaxProcesses())
+        speak_before_abort()
+        atexit.register(_end)
+
+
+def _end() -> None:
+    """Wait at the end of a program for the others, however long the first one writes.
+
+    JAX waits for seconds, and then aborts them all. Where the others are not at their
+    end they hear of this one's.
+    """
+    with suppress(EngineError):
+        processes.meet(_("the end of its program"))
 
 
 class JaxProcesses:
@@ -135,14 +135,12 @@ class JaxProcesses:
     Attributes:
         index: the number of this one.
         count: how many there are.
-        lost: the error of a run that has missed one; it ends all that follows.
     """
 
     def __init__(self) -> None:
         from chainrule.engines.xla.backend import jax
 
         self.index, self.count = jax.process_index(), jax.process_count()
-        self.lost: EngineError | None = None
         first: dict[int, Any] = {}
         for device in jax.devices():
             first.setdefault(device.process_index, device)
@@ -157,7 +155,7 @@ class JaxProcesses:
         row = np.frombuffer(content, np.uint8)[None]
         rows = named(self._mesh, spec("process"))
         whole = named(self._mesh, spec())
-        with together():
+        with clear_errors():
             mine = jax.make_array_from_callback(
                 (self.count, row.shape[1]), rows, partial(_mine, row)
             )
@@ -172,55 +170,6 @@ def _mine(row: Any, where: Any) -> Any:
 
 def _same(x: Any) -> Any:
     return x
-
-
-@contextmanager
-def together() -> Generator[None]:
-    """Turn an error of a broken connection to another process into a clear one.
-
-    Raises:
-        EngineError: another process has ended, or cannot be reached.
-    """
-    group = processes.group()
-    if not isinstance(group, JaxProcesses):
-        yield
-        return
-    if group.lost is not None:
-        raise group.lost
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:  # JAX's are of both kinds
-        text = str(error)
-        if isinstance(error, EngineError) or not any(
-            mark in text.lower() for mark in _BROKEN
-        ):
-            raise
-        group.lost = EngineError(
-            _("Another process of this run has ended, or cannot be reached."),
-            expected=_("all {count} processes until the end", count=group.count),
-            got=_("process {index}: {text}", index=group.index, text=text[:200]),
-            fix=_(
-                "see what the other processes said; then go on from the last "
-                "checkpoint, on as many processes as there are: --resume DIRECTORY, or "
-                "Trainer.load(directory).resume(train)"
-            ),
-        )
-        atexit.register(_leave)
-        raise group.lost from error
-
-
-def _leave() -> None:
-    """End a process that has missed another one, without waiting for that.
-
-    JAX would wait until the others end as well, and then abort. It aborts them at once
-    when the first process has ended: so that waits until they have had their say.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    if processes.is_writer():
-        time.sleep(LINGER)
-    os._exit(1)
 
 
 class Witness:
@@ -251,7 +200,11 @@ class Witness:
 
     def note(self, name: str, array: Any) -> None:
         """Remember the numbers of an array of the host, until the next run."""
-        if processes.count() > 1 and isinstance(array, np.ndarray):
+        if processes.count() == 1:
+            return
+        if isinstance(array, Parts):
+            self._notes[name] = f"{array.dtype}{[*array.shape]} {array.note}"
+        elif isinstance(array, np.ndarray):
             whole: Any = np.ascontiguousarray(cast("Any", array))
             kind = f"{whole.dtype}{[*whole.shape]}"
             self._notes[name] = f"{kind} {_sum(whole.reshape(-1).view(np.uint8).data)}"

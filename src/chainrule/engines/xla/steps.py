@@ -64,6 +64,7 @@ class Step:
         before: whether that reads nothing that a step replaces: then the conditions of
             all steps of a block are known before the first.
         checks: what their records mean, once they were traced.
+        bytes_out: of all outputs.
     """
 
     def __init__(self, entry: Entry, graph: Graph) -> None:
@@ -74,6 +75,11 @@ class Step:
         self.ahead = conditions_ahead(graph) if self.refuses else None
         self.before = self.ahead is not None and not self._read(self.ahead)
         self.checks = Checks()
+        outputs = graph.outputs[: entry.outputs]
+        self.bytes_out = sum(
+            math.prod(map(int, v.shape)) * v.dtype.itemsize  # pyright: ignore
+            for v in outputs
+        )
 
     def first_read(self) -> set[str]:
         """Return the names of the inputs that are read before a step is begun."""

@@ -15,6 +15,7 @@ from chainrule.primitives.windows import (
     window_argmax,
     window_best,
     window_max,
+    window_max_pullback,
     window_sum,
 )
 
@@ -123,9 +124,61 @@ def _tap(
     return first, second
 
 
+def _pulled_back(
+    g: Array,
+    x: Array,
+    *,
+    axes: Ints,
+    window: Ints,
+    strides: Ints,
+    padding: Pads,
+    dilation: Ints,
+) -> Array:
+    """Return g where the maxima stand: a choice for each tap of the windows.
+
+    XLA adds by index one element after the other.
+    """
+    rank, shape = x.ndim, x.shape
+    best = _max(
+        x,
+        axes=axes,
+        window=window,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+    )
+    single, zero = (1,) * len(axes), g.dtype.type(0)
+    ones = jnp.ones([n if i in axes else 1 for i, n in enumerate(shape)], np.bool_)
+    x = _padded(x, axes, padding, single, _least(x.dtype))
+    inside = _padded(ones, axes, padding, single, False)
+    free = jnp.ones(best.shape, np.bool_)
+    parts: list[Array] = []
+    for tap in np.ndindex(*window):
+        here, known = x, inside
+        pads = [(0, 0, 0)] * rank
+        for axis, k, w, s, r, (lo, _) in zip(
+            axes, tap, window, strides, dilation, padding, strict=True
+        ):
+            stop = here.shape[axis] - dilated(w, r) + k * r + 1
+            here, known = (
+                lax.slice_in_dim(a, k * r, stop, s, axis) for a in (here, known)
+            )
+            first = k * r - lo
+            reach = (best.shape[axis] - 1) * s + 1 + first
+            pads[axis] = (first, shape[axis] - reach, s - 1)
+        hit = ((here == best) | (here != here)) & known & free
+        free = free & ~hit
+        parts.append(lax.pad(jnp.where(hit, g, zero), zero, pads))
+    total = jnp.zeros(shape, g.dtype)
+    for part in reversed(parts):  # to each element what its windows send, in order
+        total = total + part
+    return total
+
+
 WINDOWS: dict[Primitive, Lowering] = {
     window_sum: _sum,
     window_max: _max,
     window_argmax: _place,
     window_best: _best,
+    window_max_pullback: _pulled_back,
 }

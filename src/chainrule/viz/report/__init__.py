@@ -77,6 +77,7 @@ def write_report(
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
         shown = _content(trainer, data, words, options or {}, source)
     shown |= {"title": title or words["untitled"], "data": data}
+    shown["picture"] = sections.network(trainer.model, data, spoken)
     own = (pictures or {}).items()
     shown["pictures"] = {title: images.png_uri(png) for title, png in own}
     replace(Path(path), page.render(spoken, shown).encode(), "report")

@@ -12,11 +12,13 @@ from chainrule import data as datasets
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.data.text import shown, texts_of
+from chainrule.diagrams import svg
 from chainrule.graph.node import Array
 from chainrule.html.pictures import as_pictures, grey_or_colour, picture_shape
 from chainrule.metrics.evaluation import Mistake
 from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import Summary
+from chainrule.text.languages import language
 from chainrule.text.numbers import number
 from chainrule.viz import curve, images
 from chainrule.viz.report import charts
@@ -73,6 +75,13 @@ def layers(network: Summary) -> list[dict[str, Any]]:
     shown = {"path": "layer", "kind": "kind", "output": "output"}
     shown |= {"parameters": "parameters", "flops": "flops"}
     return [{by: getattr(row, k) for k, by in shown.items()} for row in network.layers]
+
+
+def network(model: Any, data: Dataset, spoken: str) -> Figure:
+    """Return the picture of a network for a report, with a sample's numbers."""
+    with language(spoken):
+        drawn = model.picture(data)
+        return Figure(" ".join(svg.caption(drawn)), svg.picture(drawn))
 
 
 def _seconds(value: float) -> str:

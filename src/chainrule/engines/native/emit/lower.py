@@ -316,6 +316,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     windows.window_max: windowed("max"),
     windows.window_argmax: windowed("argmax"),
     windows.window_best: windowed("best"),
+    windows.window_max_pullback: windowed("pullback"),
     tiled: product_nodes.tiled_product,
     matmul.dot_general: product_nodes.product,
     conv.conv: convolution.convolve,

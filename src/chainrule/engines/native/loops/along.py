@@ -43,6 +43,7 @@ def walk(
     *,
     numbers: Sequence[Dim] = (),
     memory: tuple[Any, Access | None, Sequence[Dim]] | None = None,
+    first: Inner | None = None,
 ) -> None:
     """Emit a kernel of nested loops over operands, around the code of ``inner``.
 
@@ -57,6 +58,7 @@ def walk(
         numbers: sizes and strides that it needs.
         memory: (address, access, strides in bytes) of memory of the node's own; no
             access to what each thread has for itself.
+        first: emits what happens at the beginning of each round of the outermost loop.
     """
     code = builder.code
     sizes = list(sizes) or [1]
@@ -87,6 +89,8 @@ def walk(
                     advance(b, p, dtype, b.mul(i, step[level]))
                     for p, dtype, step in zip(at, dtypes, strides)
                 ]
+                if level == 0 and first is not None:
+                    first(b, [*there, status], rest, [i])
                 nest(level + 1, there, [*indices, i])
 
         nest(0, moving, [])

@@ -22,8 +22,17 @@ from chainrule.engines.native.loops.kernels import (
     running,
     times,
 )
+from chainrule.engines.native.loops.vectors import (
+    chosen,
+    every,
+    in_all,
+    iota,
+    some,
+    spread,
+    whole,
+)
 from chainrule.engines.native.math import mathlib
-from chainrule.engines.native.math.scalar import I1, I32, I64, POINTER, memory_type
+from chainrule.engines.native.math.scalar import I32, I64, memory_type
 from chainrule.engines.native.target import host_target
 from chainrule.graph.types import DType
 
@@ -152,8 +161,7 @@ class Lines:
         lines = [lines[i] for i in order]
         begun = self.unit
         if self.lanes > 1:
-            kind = ir.VectorType(begun.type, self.lanes)
-            begun = ir.Constant(kind, [begun] * self.lanes)
+            begun = in_all(begun, self.lanes)
         totals = self._reduced([at for at, _ in lines], self.kept, [begun] * len(lines))
         results = [at for _, at in lines]
         if self.lanes == 1:
@@ -190,8 +198,8 @@ class Lines:
             first = times(b, group, I64(self.lanes))
             mask = None
             if left is not None:
-                every = _iota(self.lanes)
-                mask = b.icmp_signed("<", every, _spread(b, left, self.lanes))
+                number = iota(self.lanes)
+                mask = b.icmp_signed("<", number, spread(b, left, self.lanes))
             known: dict[Any, Any] = {}
             read: dict[Any, Any] = {}
             return [
@@ -232,26 +240,14 @@ class Lines:
         b, lanes, align = self.b, self.lanes, self.itemsize
         if lanes == 1:
             return b.load(at, typ=self.unit.type, align=align)
-        kind = ir.VectorType(self.unit.type, lanes)
         fixed = step.constant if isinstance(step, ir.Constant) else None
         if fixed == 1 and mask is None:
-            return b.load(at, typ=kind, align=align)
-        masks = ir.VectorType(I1, lanes)
-        every = ir.Constant(masks, [I1(1)] * lanes) if mask is None else mask
-        unit = ir.Constant(kind, [self.unit] * lanes)
-        if fixed == 1:
-            arguments, what, where = [at], "load", "p0"
-        else:
-            places = b.mul(_iota(lanes), _spread(b, step, lanes))
-            arguments, what = [_gep(b, at, places, self.unit.type)], "gather"
-            where = f"v{lanes}p0"
-        element = f"f{8 * align}" if self.dtype.is_float else f"i{8 * align}"
-        name = f"llvm.masked.{what}.v{lanes}{element}.{where}"
-        function = b.module.globals.get(name)
-        if function is None:
-            kinds = [arguments[0].type, I32, masks, kind]
-            function = ir.Function(b.module, ir.FunctionType(kind, kinds), name)
-        return b.call(function, [*arguments, I32(align), every, unit])
+            return whole(b, at, self.dtype, lanes)
+        mask, unit = mask or every(lanes), in_all(self.unit, lanes)
+        places = None
+        if fixed != 1:
+            places = b.mul(iota(lanes), spread(b, step, lanes))
+        return some(b, at, self.dtype, mask, unit, places)
 
     def _tree(self, totals: list[Any]) -> Any:
         """Emit the trees of some lines' accumulators; return a vector, or one total."""
@@ -267,11 +263,9 @@ class Lines:
                 pairs = [(vectors[0], vectors[0])]
                 lanes = range(vectors[0].type.count)
                 masks = [[i for i in lanes if i // part % 2 == high] for high in (0, 1)]
-            kind = ir.VectorType(I32, len(masks[0]))
-            low, high = (ir.Constant(kind, [I32(i) for i in mask]) for mask in masks)
+            low, high = masks
             vectors = [
-                combined(b.shuffle_vector(x, y, low), b.shuffle_vector(x, y, high))
-                for x, y in pairs
+                combined(chosen(b, pair, low), chosen(b, pair, high)) for pair in pairs
             ]
         (total,) = vectors
         return total if len(totals) > 1 else b.extract_element(total, I32(0))
@@ -317,22 +311,3 @@ def tree_order(lines: int, lanes: int) -> list[int]:
         vectors = merged
     (places,) = vectors
     return [places.index(i) for i in range(lines)]
-
-
-def _iota(lanes: int) -> Any:
-    return ir.Constant(ir.VectorType(I64, lanes), [I64(i) for i in range(lanes)])
-
-
-def _spread(b: ir.IRBuilder, value: Any, lanes: int) -> Any:
-    """Emit a vector of a number in all lanes."""
-    undef = ir.Constant(ir.VectorType(I64, lanes), ir.Undefined)
-    first = b.insert_element(undef, value, I32(0))
-    zeros = ir.Constant(ir.VectorType(I32, lanes), [I32(0)] * lanes)
-    return b.shuffle_vector(first, undef, zeros)
-
-
-def _gep(b: ir.IRBuilder, at: Any, places: Any, element: Any) -> Any:
-    """Emit a vector of the addresses of elements at some places after a pointer."""
-    pointers = b.gep(at, [places], source_etype=element)
-    pointers.type = ir.VectorType(POINTER, places.type.count)
-    return pointers

@@ -1,4 +1,10 @@
-"""Generation of LLVM code for pooling: sums and maxima over sliding windows."""
+"""Generation of LLVM code for pooling: sums and maxima over sliding windows.
+
+Vectors hold results that are neighbours in memory: along the axis that lies innermost,
+be it the channels or an axis over which the window slides. The taps of a window are
+visited in the order of its axes, the last one quickest, and what is known of them stays
+in registers.
+"""
 
 from __future__ import annotations
 
@@ -9,180 +15,152 @@ from llvmlite import ir
 
 from chainrule.engines.native.emit.body import BodyBuilder
 from chainrule.engines.native.loops.along import walk
-from chainrule.engines.native.loops.kernels import advance, for_loop, grouped
-from chainrule.engines.native.math.scalar import (
-    I1,
-    I8,
-    I64,
-    combined,
-    compare,
-    is_nan,
-    number,
-    store,
-)
-from chainrule.graph.node import Node
-from chainrule.graph.types import Dim, DType, resolve, size_of
-
-#: How many numbers describe a window along an axis.
-_PER_AXIS = 8
+from chainrule.engines.native.loops.kernels import advance, for_loop, times
+from chainrule.engines.native.loops.nests import collapsed
+from chainrule.engines.native.loops.window_groups import PER_AXIS, Geometry, Groups
+from chainrule.engines.native.math.scalar import I64, store
+from chainrule.engines.native.math.scalar import number as constant
+from chainrule.engines.native.target import host_target
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Dim, size_of
 
 
 def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
-    """Return the function that lowers a pooling to LLVM: sum, maximum or argmax.
-
-    The taps are visited in the order of the window's axes, the last one quickest. Each
-    takes in a whole row of the axis that lies innermost in memory, such as the
-    channels, unless the window slides over that.
-    """
+    """Return the function that lowers a pooling to LLVM; see :class:`Geometry`."""
 
     def lower(builder: BodyBuilder, node: Node) -> None:
-        (x,), outs = node.inputs, [v for v in node.outputs if v is not None]
-        out = outs[0]
-        axes: tuple[int, ...] = node.attrs["axes"]
-        source, target, dtype = builder.view(x), builder.view(out), x.dtype
-        order = [0, *(a for a in target.axes if a != 0)] if out.shape else []
-        row: int | None = source.axes[-1] if len(order) > 1 else None
-        if row in (0, *axes):
-            row = None
-        order = [a for a in order if a != row]
-        width, to, of = (
-            (1, 1, 1)
-            if row is None
-            else (out.shape[row], target.strides[row], source.strides[row])
-        )
-        numbers = _numbers(node, source.strides)
-        dense = all(gap == 1 for gap in node.attrs.get("base_dilation", (1,)))
-        whole = to == 1, of == 1
-        marks = builder.code.kernels.marks
+        *gradient, x = node.inputs
+        outs = [v for v in node.outputs if v is not None]
+        ends = gradient or outs  # with one element a window
+        within = [x, *(outs if gradient else ())]  # with the elements of the windows
+        geometry = _geometry(what, builder, node, ends, within)
+        operands = (*ends, *within)
+        views = {v: builder.view(v) for v in operands}
+        result, lane = ends[0], geometry.lane
+        sizes = [result.shape[a] for a in geometry.order]
+        slow = [[views[v].strides[a] for a in geometry.order] for v in ends]
+        still = [
+            [0 if a in geometry.axes else views[v].strides[a] for a in geometry.order]
+            for v in within
+        ]
+        if what == "pullback" and 0 in geometry.axes:  # no thread may begin in between
+            sizes = [1, *sizes]
+            slow, still = ([[0, *steps] for steps in many] for many in (slow, still))
+        steps = [0 if lane is None else views[v].strides[lane] for v in operands]
+        width: Dim = 1 if lane is None else result.shape[lane]
+        numbers: list[Dim] = [width, *steps]
+        for i, axis in enumerate(geometry.axes):
+            numbers += [x.shape[axis], node.attrs["padding"][i][0]]
+            numbers.append(size_of(tuple(x.shape[a] for a in geometry.axes[i + 1 :])))
+            numbers += [views[v].strides[axis] for v in within]
+            numbers += [0] * (PER_AXIS - 3 - len(within))
+        first, cleared = None, ()
+        if gradient and not _covers(geometry, node):
+            (out,) = outs
+            view, skipped = views[out], 0 not in geometry.axes
+            axes = [a for a in view.axes if not (skipped and a == 0)]
+            whole = tuple([(out.shape[a], view.strides[a]) for a in axes])
+            (loops,) = collapsed([whole]) if whole else ((),)
+            numbers += [number for loop in loops for number in loop]
+            cleared = len(loops), bool(loops) and loops[-1][1] == 1
+            first = _zeros(geometry, *cleared)
 
         def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], p: Any) -> None:
-            # Where the values go, and where the places of the largest.
-            if what == "best":
-                po, places, px, _, _ = at
-            elif what == "argmax":
-                places, px, po, _ = at
-            else:
-                places, (po, px, _, _) = None, at
-            width, *rest = rest
-            steps = [I64(1) if one else step for one, step in zip(whole, rest)]
-            rest = rest[2:]
-            with b.goto_entry_block():
-                seen = b.alloca(I8)
-            b.store(I8(0), seen)
+            Groups(b, geometry, at, rest, p[len(p) - len(geometry.order) :]).emit()
 
-            def along_row(visit: Callable[[Any, Any, Any], None]) -> None:
-                """Emit a pooling's loop along a row, with independent iterations."""
-                group, mark = marks.new(short=True)
-                with for_loop(b, I64(0), width, "c", mark=mark) as c:
-                    visit(b.mul(c, steps[0]), b.mul(c, steps[1]), group)
-
-            def put(value: Any, pointer: Any, kind: DType, group: Any) -> None:
-                instruction = store(b, value, pointer, kind)
-                instruction.set_metadata("llvm.access.group", group)
-
-            def tap(level: int, pointer: Any, index: Any, inside: Any) -> None:
-                if level == len(axes):
-                    with b.if_then(inside):
-                        visit(pointer, index)
-                    return
-                mine = rest[level * _PER_AXIS : (level + 1) * _PER_AXIS]
-                length, stride, window, step, dilation, low, gap, after = mine
-                place = p[order.index(axes[level])]
-                first = b.sub(b.mul(place, step), low)
-                with for_loop(b, I64(0), window, f"k{level}") as k:
-                    spot = b.add(first, b.mul(k, dilation))
-                    fits = b.icmp_signed(">=", spot, I64(0))
-                    if not dense:
-                        whole = b.icmp_signed("==", b.srem(spot, gap), I64(0))
-                        fits, spot = b.and_(fits, whole), b.sdiv(spot, gap)
-                    fits = b.and_(fits, b.icmp_signed("<", spot, length))
-                    tap(
-                        level + 1,
-                        advance(b, pointer, dtype, b.mul(spot, stride)),
-                        b.add(index, b.mul(spot, after)),
-                        b.and_(inside, fits),
-                    )
-
-            def first_tap(pointer: Any, index: Any) -> None:
-                def copy(i: Any, j: Any, group: Any) -> None:
-                    value = grouped(b, advance(b, pointer, dtype, j), dtype, group)
-                    put(value, advance(b, po, dtype, i), dtype, group)
-                    if places is not None:
-                        spot = advance(b, places, DType.int64, i)
-                        put(index, spot, DType.int64, group)
-
-                along_row(copy)
-
-            def further_tap(pointer: Any, index: Any) -> None:
-                def meet(i: Any, j: Any, group: Any) -> None:
-                    value = grouped(b, advance(b, pointer, dtype, j), dtype, group)
-                    target = advance(b, po, dtype, i)
-                    known = grouped(b, target, dtype, group)
-                    if what == "sum":
-                        put(
-                            combined(b, "sum", dtype, known, value),
-                            target,
-                            dtype,
-                            group,
-                        )
-                        return
-                    odd = b.and_(
-                        is_nan(b, dtype, value), b.not_(is_nan(b, dtype, known))
-                    )
-                    take = b.or_(compare(b, dtype, ">", value, known), odd)
-                    put(b.select(take, value, known), target, dtype, group)
-                    if places is not None:
-                        spot = advance(b, places, DType.int64, i)
-                        old = grouped(b, spot, DType.int64, group)
-                        put(b.select(take, index, old), spot, DType.int64, group)
-
-                along_row(meet)
-
-            def visit(pointer: Any, index: Any) -> None:
-                fresh = b.icmp_unsigned("==", b.load(seen, typ=I8), I8(0))
-                with b.if_else(fresh) as (first, further):
-                    with first:
-                        first_tap(pointer, index)
-                    with further:
-                        further_tap(pointer, index)
-                b.store(I8(1), seen)
-
-            def nothing(i: Any, j: Any, group: Any) -> None:
-                put(number(dtype, 0), advance(b, po, dtype, i), dtype, group)
-
-            tap(0, px, I64(0), I1(1))
-            with b.if_then(b.icmp_unsigned("==", b.load(seen, typ=I8), I8(0))):
-                along_row(nothing)  # a sum of padding alone
-
-        rank = max(len(order), 1)
-        longest = resolve((width,), builder.code.largest)[0] * dtype.itemsize
         walk(
             builder,
             node,
-            (what, axes, dense, whole, tuple(order)),
+            (geometry, cleared),
             "windows",
-            [out.shape[a] for a in order],
+            sizes,
             [
-                *((v, [target.strides[a] for a in order], True) for v in outs),
-                (x, [0 if a in axes else source.strides[a] for a in order], False),
+                *((v, own, not gradient) for v, own in zip(ends, slow)),
+                *((v, own, v is not x) for v, own in zip(within, still)),
             ],
             inner,
-            numbers=(width, to, of, *numbers),
-            memory=(builder.code.private(longest), None, [0] * rank),
+            numbers=numbers,
+            first=first,
         )
 
     return lower
 
 
-def _numbers(node: Node, strides: Sequence[Dim]) -> list[Dim]:
-    """Return the numbers that describe a pooling's window to its kernel, by axis."""
-    (x,), a = node.inputs, node.attrs
-    axes: tuple[int, ...] = a["axes"]
-    gaps = a.get("base_dilation", (1,) * len(axes))
-    numbers: list[Dim] = []
-    for i, axis in enumerate(axes):
-        low, _ = a["padding"][i]
-        window = a["window"][i], a["strides"][i], a["dilation"][i]
-        numbers += [x.shape[axis], strides[axis], *window, low, gaps[i]]
-        numbers.append(size_of(tuple(x.shape[other] for other in axes[i + 1 :])))
-    return numbers
+def _geometry(
+    what: str,
+    builder: BodyBuilder,
+    node: Node,
+    ends: Sequence[Value],
+    within: Sequence[Value],
+) -> Geometry:
+    """Return what the code of a pooling depends on."""
+    x, attrs = within[0], node.attrs
+    axes: tuple[int, ...] = attrs["axes"]
+    source = builder.view(x)
+    lane = _lanes_of(source, axes)
+    order = [0, *(a for a in builder.view(ends[0]).axes if a != 0)] if x.shape else []
+    steps = [1] * (len(ends) + len(within))
+    if lane is not None:
+        order.remove(lane)
+        strides = [builder.view(v).strides[lane] for v in (*ends, *within)]
+        steps = [1 if step == 1 else None for step in strides]
+    return Geometry(
+        what,
+        x.dtype,
+        axes,
+        tuple(order),
+        lane,
+        tuple(steps),
+        attrs["window"],
+        attrs["strides"],
+        attrs["dilation"],
+        attrs.get("base_dilation", (1,) * len(axes)),
+        size_of(tuple(x.shape[a] for a in axes)) >= 1 << 31,  # type: ignore[operator]
+        host_target().vector_bytes // max(x.dtype.itemsize, 4),
+    )
+
+
+def _lanes_of(source: StridedView, axes: tuple[int, ...]) -> int | None:
+    """Return the axis along which vectors lie: the innermost, unless threads share it.
+
+    Only the last axis over which the window slides is one of theirs.
+    """
+    axis = source.axes[-1] if source.axes else 0
+    if axis == 0 or source.strides[axis] != 1 or axis in axes[:-1]:
+        return None
+    return axis
+
+
+def _covers(geometry: Geometry, node: Node) -> bool:
+    """Return whether each element lies in one window."""
+    g, x = node.inputs
+    sizes = [(x.shape[a], g.shape[a]) for a in geometry.axes]
+    return geometry.apart and all(
+        isinstance(n, int) and n == places * w and lo == 0
+        for (n, places), w, (lo, _) in zip(
+            sizes, geometry.window, node.attrs["padding"], strict=True
+        )
+    )
+
+
+def _zeros(geometry: Geometry, rank: int, neighbours: bool) -> Any:
+    """Return what puts zeros into the elements to which maxima send their gradient."""
+
+    def clear(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
+        out = at[-2]  # the status is last
+        loops = rest[len(rest) - 2 * rank :]
+
+        def nest(level: int, place: Any) -> None:
+            if level == rank:
+                store(b, constant(geometry.dtype, 0), place, geometry.dtype)
+                return
+            size, step = loops[2 * level : 2 * level + 2]
+            if neighbours and level == rank - 1:
+                step = I64(1)
+            with for_loop(b, I64(0), size, f"zero{level}") as i:
+                nest(level + 1, advance(b, place, geometry.dtype, times(b, i, step)))
+
+        nest(0, out)
+
+    return clear

@@ -57,6 +57,7 @@ _BY_ROWS = frozenset(
         windows.window_max,
         windows.window_argmax,
         windows.window_best,
+        windows.window_max_pullback,
         indexing.dynamic_slice,
     )
 )
@@ -121,6 +122,8 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Partition], b
             return partition.axis == (0 if node.attrs["axis"] else 1)
         if primitive is indexing.take and not node.inputs[1].shape:
             return False
+        if primitive is windows.window_max_pullback and 0 in node.attrs["axes"]:
+            return False  # windows of two threads might share elements
         return partition.axis == 0 and primitive in _BY_ROWS
 
     def _elementwise(node: Node, partition: Partition) -> bool:

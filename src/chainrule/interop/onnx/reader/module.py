@@ -12,6 +12,7 @@ from chainrule.interop.onnx.reader.graph import Input
 from chainrule.interop.onnx.reader.names import paths
 from chainrule.interop.onnx.reader.parsing import Contents
 from chainrule.interop.onnx.reader.roles import Role, roles
+from chainrule.interop.onnx.reader.steps import Step, steps
 from chainrule.interop.onnx.reader.table import constant
 from chainrule.nn.module import Module, Parameter
 from chainrule.tensor import as_tensor, tensor
@@ -30,6 +31,8 @@ class ONNXModule(Module):
     ``forward`` takes the file's inputs in order, or by name, and returns its output: a
     tensor, or a tuple of them where there are several. A number of Python's is known
     while a function is traced (a sampling rate by which a file chooses a branch).
+    Activations, and products with weights, are modules under the names of their nodes:
+    ``model.node_relu = nn.GELU()`` puts another one in a node's place.
 
     Attributes:
         input_names, output_names: as the file has them.
@@ -63,6 +66,19 @@ class ONNXModule(Module):
             else:
                 place.register_buffer(name, tensor(array))
             self._places[key] = place, name
+        weights = {k for k, role in self._roles.items() if role is Role.parameter}
+        found = {n.outputs[0]: (n, held) for n, held in steps(graph, weights)}
+        taken = [*dir(ONNXModule), *self.__dict__]
+        names = paths((n.name.replace(".", "_") for n, __ in found.values()), taken)
+        #: The nodes that are modules, by their outputs: input, name of the module.
+        self._steps: dict[str, tuple[str, str]] = {}
+        for output, (node, held) in found.items():
+            name = names[node.name.replace(".", "_")]
+            if name in self.__dict__:  # two nodes of one name
+                continue
+            self.add_module(name, Step(node, held, self._number))
+            computed = next(n for n in node.inputs if n and n not in graph.initial)
+            self._steps[output] = computed, name
 
     def settings(self) -> dict[str, Any]:
         """Return the names of inputs and outputs; what is computed is in the file."""
@@ -100,7 +116,9 @@ class ONNXModule(Module):
         values: dict[str, Any] = {
             i.name: _checked(i, given[i.name]) for i in self._graph.inputs
         }
-        outputs = [constant(v) for v in evaluate(self._graph, values, self._number)]
+        called = {k: (x, getattr(self, name)) for k, (x, name) in self._steps.items()}
+        results = evaluate(self._graph, values, self._number, called)
+        outputs = [constant(v) for v in results]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def _number(self, key: str) -> Any:

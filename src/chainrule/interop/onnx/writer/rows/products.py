@@ -248,11 +248,11 @@ def _seen(
 
 
 class _Pool:
-    """A pool by one of ONNX's operators: other axes in front, as (N, C)."""
+    """A pool of the last input by one of ONNX's operators: other axes in front."""
 
     def __init__(self, c: Call, slides: Sliding) -> None:
-        self.c, self.e, self.slides = c, c.e, slides
-        self.shape, self.axes = c.values[0].shape, c.attrs["axes"]
+        self.c, self.e, self.slides, self.x = c, c.e, slides, c.inputs[-1]
+        self.shape, self.axes = c.values[-1].shape, c.attrs["axes"]
         others = tuple(i for i in range(len(self.shape)) if i not in self.axes)
         self.order = (*others, *self.axes)
         self.front = [self.shape[i] for i in others]
@@ -260,7 +260,7 @@ class _Pool:
     def emit(self, operator: str, count: int = 1, **options: Any) -> list[Ref]:
         """Return the operator's results in the order of axes of ours."""
         s = self.slides
-        x = self.e.transpose(self.c.x, self.order)
+        x = self.e.transpose(self.x, self.order)
         plain = len(self.front) == 2
         spatial = tuple(self.shape[a] for a in self.axes)
         if not plain:
@@ -278,7 +278,8 @@ class _Pool:
             **options,
         )
         back = [self.order.index(i) for i in range(len(self.order))]
-        places = tuple(self.c.out.shape[a] for a in self.axes)
+        lengths = tuple([int(self.shape[a]) for a in self.axes])  # type: ignore[arg-type]
+        places = s.places("window", lengths)
         if not plain:
             made = [self.e.reshape(y, (*self.front, *places)) for y in made]
         return [self.e.transpose(y, back) for y in made]
@@ -286,7 +287,7 @@ class _Pool:
     def fits(self, *dtypes: DType) -> bool:
         """Return whether ONNX Runtime has code for this pool."""
         return (
-            self.c.x.dtype in dtypes
+            self.x.dtype in dtypes
             and 1 <= len(self.axes) <= 3
             and 0 not in self.shape
             and self._padded_less()
@@ -344,3 +345,19 @@ def of_window_argmax(c: Call) -> Ref:
     # Counted over the whole array there, over the window's axes here.
     length = _size([c.values[0].shape[a] for a in c.attrs["axes"]])
     return index.op("Mod", int(length))  # type: ignore[arg-type]
+
+
+@row(windows.window_max_pullback, since=16)
+def of_window_max_pullback(c: Call) -> Ref:
+    pool = _Pool(c, _undilated(c))
+    if not pool.fits(DType.float32, DType.float64):
+        raise Refusal(_("ONNX Runtime pools float32 and float64 alone"))
+    e, order = c.e, pool.order
+    whole = tuple([pool.shape[a] for a in order])
+    count = _size(c.values[0].shape)
+    places = pool.emit("MaxPool", 2)[1]  # counted over the whole array
+    g, places = (e.reshape(e.transpose(x, order), (count,)) for x in (c.x, places))
+    base = e.expand(e.scalar(0, g.dtype), (_size(whole),))
+    line = base.op("ScatterElements", places, g, axis=0, reduction="add")
+    back = [order.index(i) for i in range(len(order))]
+    return e.transpose(e.reshape(line, whole), back)

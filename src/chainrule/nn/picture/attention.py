@@ -5,13 +5,33 @@ Their factors are seen on their own: Q, K and V where they meet in softmax(Q K�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from chainrule.composites import activations
-from chainrule.explanation.plain import VIEWS
 from chainrule.graph.node import Node, Value
-from chainrule.primitives import elementwise, matmul, movement
+from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
+
+#: Nodes that change how numbers lie in memory, not what they mean.
+VIEWS = (movement.broadcast_to, elementwise.convert, movement.reshape, movement.copy)
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """Attention in a graph: softmax(Q Kᵀ) V.
+
+    Attributes:
+        factors: Q, K and V, as they are before scaling and views.
+        scores, softmax, mixed: the nodes of Q Kᵀ, of its softmax A, and of A V.
+        scaling: nodes that multiply Q, or the scores, with a constant.
+    """
+
+    factors: tuple[Value, Value, Value]
+    scores: Node
+    softmax: Node
+    mixed: Node
+    scaling: tuple[Node, ...]
 
 
 def factors(nodes: Iterable[Node]) -> frozenset[Value]:
@@ -23,20 +43,44 @@ def factors(nodes: Iterable[Node]) -> frozenset[Value]:
     return frozenset(values)
 
 
-def attention(nodes: Iterable[Node]) -> dict[Value, str]:
-    """Return the letters Q, K and V by graph value, where attention is computed."""
-    letters: dict[Value, str] = {}
+def attentions(nodes: Iterable[Node]) -> Iterator[Attention]:
+    """Yield where a graph's nodes compute attention."""
     for node in nodes:
         if not _multiplies_matrices(node):
             continue
         for shares, values in (node.inputs, node.inputs[::-1]):
             softmax = _behind(shares, _is_softmax)
             scores = softmax and _behind(softmax.inputs[0], _multiplies_matrices)
-            if scores:
-                inputs = (*scores.inputs, values)
-                for letter, value in zip("QKV", map(_unscaled, inputs)):
-                    letters.setdefault(value, letter)
+            if softmax and scores:
+                q, k = map(_unscaled, scores.inputs)
+                factors = q, k, _unscaled(values)
+                scaling = [*_scales(scores.inputs[0]), *_scales(softmax.inputs[0])]
+                yield Attention(factors, scores, softmax, node, tuple(scaling))
+
+
+def attention(nodes: Iterable[Node]) -> dict[Value, str]:
+    """Return the letters Q, K and V by graph value, where attention is computed."""
+    letters: dict[Value, str] = {}
+    for each in attentions(nodes):
+        for letter, value in zip("QKV", each.factors):
+            letters.setdefault(value, letter)
     return letters
+
+
+def _scales(value: Value) -> Iterator[Node]:
+    """Yield the nodes right behind a value that multiply it with a constant."""
+    while (node := value.node) is not None:
+        if node.primitive is elementwise.mul and _is_constant(node.inputs[1]):
+            yield node
+        elif node.primitive not in VIEWS and not _turns(node):
+            return
+        value = node.inputs[0]
+
+
+def _is_constant(value: Value) -> bool:
+    while value.node is not None and value.node.primitive in VIEWS:
+        value = value.node.inputs[0]
+    return value.node is not None and value.node.primitive is creation.constant
 
 
 def _multiplies_matrices(node: Node) -> bool:

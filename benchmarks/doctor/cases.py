@@ -1,0 +1,125 @@
+"""The cases of ``cases.toml``: programs with a known remedy, in two halves."""
+
+import hashlib
+import itertools
+import random
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from programs import Spec, rows
+
+DOCUMENT: dict[str, Any] = tomllib.loads(
+    Path(__file__).with_name("cases.toml").read_text(encoding="utf-8")
+)
+DEFAULT: Spec = DOCUMENT["default"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program to be diagnosed.
+
+    Attributes:
+        name: says what it is; decides its half.
+        kind: ``grid``, ``mutation`` or ``variation``.
+        group: the family or the program that it comes from.
+        spec: the program.
+        remedy: the program that is known to learn.
+        planted: the keys in which a mutation differs from its remedy.
+    """
+
+    name: str
+    kind: str
+    group: str
+    spec: Spec
+    remedy: Spec
+    planted: tuple[str, ...] = ()
+
+    @property
+    def half(self) -> str:
+        """``tuning`` or ``held-out``: by a hash of the name."""
+        first = hashlib.sha256(self.name.encode()).digest()[0]
+        return "held-out" if first % 2 else "tuning"
+
+    @property
+    def components(self) -> set[str]:
+        """What is wrong by construction: the components of the planted keys."""
+        return {c for key in self.planted for c in DOCUMENT["components"][key]}
+
+
+def words(values: Spec) -> str:
+    """Return changed keys as part of a name."""
+    return ", ".join(f"{k}={v}" for k, v in sorted(values.items()))
+
+
+def cases() -> list[Case]:
+    """Return all cases, each program once, in the order of their names."""
+    found: dict[str, Case] = {}
+    for case in itertools.chain(_grids(), _changed()):
+        found.setdefault(str(sorted(case.spec.items())), case)
+    return sorted(found.values(), key=lambda c: c.name)
+
+
+def _grids() -> Iterator[Case]:
+    for family, table in DOCUMENT["families"].items():
+        remedy = DEFAULT | table["remedy"]
+        draw, seen = random.Random(family), set[str]()
+        while len(seen) < table["draw"]:
+            values = {k: draw.choice(v) for k, v in table["grid"].items()}
+            name = f"{family}: {words(values)}"
+            if name not in seen:
+                seen.add(name)
+                yield Case(name, "grid", family, remedy | values, remedy)
+
+
+def _changed() -> Iterator[Case]:
+    for program, table in DOCUMENT["programs"].items():
+        base = DEFAULT | table
+        for kind in ("operators", "variations"):
+            for operator in DOCUMENT[kind]:
+                if not _applies(operator, base):
+                    continue
+                for values in operator["values"]:
+                    keys = tuple(k for k, v in values.items() if base[k] != v)
+                    if values and not keys:
+                        continue
+                    name = f"{program}, {operator['name']}: {words(values)}"
+                    one = kind.removesuffix("s").replace("operator", "mutation")
+                    yield Case(name, one, program, base | values, base, keys)
+
+
+def _applies(operator: dict[str, Any], base: Spec) -> bool:
+    task = rows(base["rows"]).task
+    return all(
+        value in operator.get(key, [value])
+        for key, value in (
+            ("tasks", "binary" if "bce" in base["loss"] else task),
+            ("nets", base["net"]),
+            ("losses", base["loss"]),
+        )
+    )
+
+
+def applied(spec: Spec, change: Spec) -> Spec:
+    """Return a program with a single change; keys that end in _times multiply."""
+    made = dict(spec)
+    for key, value in change.items():
+        if key.endswith("_times"):
+            key = key.removesuffix("_times")
+            value = type(spec[key])(spec[key] * value)
+        made[key] = value
+    return made
+
+
+def single_changes(case: Case, component: str) -> list[Spec]:
+    """Return the changes of one component that may cure a case."""
+    found: list[Spec] = []
+    for key, components in DOCUMENT["components"].items():
+        if component in components and case.spec[key] != case.remedy[key]:
+            found.append({key: case.remedy[key]})
+    for change in DOCUMENT["changes"][component]:
+        if applied(case.spec, change) != case.spec and change not in found:
+            found.append(change)
+    return found

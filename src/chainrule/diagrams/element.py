@@ -1,0 +1,16 @@
+"""An ``<svg>`` element in a page."""
+
+from __future__ import annotations
+
+from html import escape
+
+
+def element(width: float, height: float, about: str, body: str) -> str:
+    """Return an ``<svg>`` element of a size, with what it shows in words."""
+    about = escape(about)
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
+        f' height="{height:.0f}" role="img" aria-label="{about}" font-size="13"'
+        ' font-family="system-ui,sans-serif" fill="currentColor"'
+        f' style="max-width:100%;height:auto"><title>{about}</title>{body}</svg>'
+    )

@@ -1,0 +1,218 @@
+"""The words for what a diagnosis names by key: evidence, scores, parts, curves.
+
+Keys are stable, in snake case, and stand in JSON; people read the labels, in the
+language in use. A symptom that measures something new adds its key here.
+"""
+
+from __future__ import annotations
+
+from chainrule.text import _, tr, translated
+
+#: Scores, as :attr:`~chainrule.doctor.Comparison.metric` names them.
+METRICS = {
+    "accuracy": _("accuracy"),
+    "r2": _("R²"),
+    "share_of_loss_gone": _("share of the loss that is gone"),
+}
+#: What a score is of: behind the key of a metric and an underscore.
+SCORES = {
+    "as_asked": _("{metric} as asked"),
+    "with_change": _("{metric} with the change"),
+    "of_run": _("{metric} of the run"),
+    "of_constant_answer": _("{metric} of a constant answer"),
+    "of_neighbours": _("{metric} of the nearest neighbours"),
+}
+#: Evidence of findings.
+EVIDENCE = {
+    **METRICS,
+    **{
+        f"{metric}_{of}": template.format(metric=label)
+        for metric, label in METRICS.items()
+        for of, template in SCORES.items()
+    },
+    "seeds": _("seeds"),
+    # refusals
+    "refused": _("refused"),
+    "expected": _("expected"),
+    "got": _("got"),
+    # data
+    "rows": _("rows"),
+    "columns": _("columns"),
+    "constant_columns": _("constant columns"),
+    "repeated_columns": _("pairs of equal columns"),
+    "held_out_rows": _("held-out rows"),
+    "validation_rows": _("validation rows looked at"),
+    "share_of_validation_rows_trained_on": _(
+        "share of validation rows that are training rows"
+    ),
+    "share_of_training_rows_repeated": _("share of training rows that repeat one"),
+    "share_of_training_rows_neighbours_contradict": _(
+        "share of training rows that their neighbours contradict"
+    ),
+    "share_of_held_out_rows_neighbours_contradict": _(
+        "share of held-out rows that their neighbours contradict"
+    ),
+    "non_finite_numbers_of_x": _("numbers of x that are not finite"),
+    "non_finite_numbers_of_y": _("numbers of y that are not finite"),
+    "rows_of_x_with_one": _("rows of x with one"),
+    "rows_of_y_with_one": _("rows of y with one"),
+    "largest_mean_or_deviation": _("largest mean or standard deviation"),
+    "largest_deviation": _("largest standard deviation"),
+    "smallest_deviation": _("smallest standard deviation"),
+    # targets
+    "only_target": _("the only target"),
+    "distinct_targets": _("distinct targets"),
+    "least_label": _("least label"),
+    "greatest_label": _("greatest label"),
+    "rows_out_of_range": _("rows with such a label"),
+    "rows_of_largest_class": _("rows of the largest class"),
+    "rows_of_smallest_class": _("rows of the smallest class"),
+    "share_of_largest_class": _("share of the largest class"),
+    "share_of_targets_below_0": _("share of targets below 0"),
+    "share_of_targets_out_of_reach": _("share of targets out of reach"),
+    "least_target": _("least target"),
+    "greatest_target": _("greatest target"),
+    # the network
+    "outputs": _("outputs"),
+    "output_of_every_row": _("the output for every row"),
+    "layers": _("layers"),
+    "products_in_a_row": _("products one behind another"),
+    "nonlinear_operations": _("nonlinear operations"),
+    "applied_twice": _("applied twice"),
+    "share_of_dead_units": _("share of units that are 0 for all rows"),
+    "share_of_outputs_at_ends": _("share of outputs at the ends of their range"),
+    "share_of_outputs_out_of_range": _("share of outputs outside their range"),
+    "share_of_outputs_that_are_0": _("share of outputs that are 0"),
+    # initial weights
+    "layers_of_equal_units": _("layers whose units are equal"),
+    "still_equal_after_trial": _("of these still equal after the trial"),
+    "first_weight": _("the first weight"),
+    "gain_of_weights": _("std(W)·√(inputs)"),
+    "layers_out_of_range": _("layers out of range"),
+    "output_deviation_at_first_step": _(
+        "standard deviation of its outputs at the first step"
+    ),
+    # losses and gradients
+    "loss": _("loss"),
+    "train_loss": _("training loss"),
+    "validation_loss": _("validation loss"),
+    "loss_at_first_step": _("loss at the first step"),
+    "loss_at_end": _("loss at the end"),
+    "loss_at_asked_rate": _("loss at the asked rate"),
+    "loss_at_other_rate": _("loss at another rate"),
+    "other_rate_factor": _("that rate, as a multiple of yours"),
+    "loss_at_first_steps": _("loss at the first steps"),
+    "loss_now": _("now"),
+    "least_loss": _("least loss"),
+    "deviation_at_first_steps": _("its standard deviation at the first steps"),
+    "deviation_now": _("its standard deviation now"),
+    "loss_of_one_batch": _("loss of one batch"),
+    "loss_after_updates_on_it": _("after updates on it alone"),
+    "loss_of_third_quarter": _("loss of the third quarter"),
+    "loss_of_last_quarter": _("loss of the last quarter"),
+    "least_validation_loss": _("least validation loss"),
+    "epoch_of_least": _("in epoch"),
+    "last_validation_loss": _("last validation loss"),
+    "share_of_gain_lost_again": _("share of the gain that is lost again"),
+    "train_loss_in_that_epoch": _("training loss in that epoch"),
+    "last_train_loss": _("last training loss"),
+    "grad_norm": _("‖∂L/∂θ‖"),
+    "grad_norm_of_layers": _("‖∂L/∂W‖"),
+    "grad_norm_at_first_step": _("‖∂L/∂θ‖ at the first step"),
+    "grad_norm_at_first_steps": _("‖∂L/∂W‖ at the first steps"),
+    "largest_grad_norm": _("‖∂L/∂θ‖ at most"),
+    "median_grad_norm": _("its median"),
+    "step_of_largest": _("at step"),
+    "grad_norm_of_first_weights": _("‖∂L/∂W‖ of the first weights"),
+    "grad_norm_of_last_weights": _("‖∂L/∂W‖ of the last weights"),
+    "grad_norm_ratio": _("their ratio"),
+    # the plan
+    "parameters": _("parameters"),
+    "frozen_parameters": _("frozen parameters"),
+    "updates": _("updates of the run"),
+    "updates_per_epoch": _("updates an epoch"),
+    "batch_size": _("batch size"),
+    "epochs": _("epochs"),
+    "weight_decay": _("weight decay λ"),
+    "decay_to_gradient_at_first_step": _("λ‖W‖/‖∂L/∂W‖ at the first step"),
+    "dropout": _("dropout"),
+    "dropout_layers": _("layers of dropout"),
+    # numbers that are not finite
+    "step": _("step"),
+    "operation": _("operation"),
+    "non_finite_numbers": _("numbers that are not finite"),
+    "numbers": _("of numbers"),
+    "pass": _("pass"),
+    "first_seen": _("first seen"),
+}
+#: Values of evidence that are words.
+VALUES = {
+    "forward": _("forward"),
+    "backward": _("backward"),
+    "update": _("update"),
+}
+#: What was looked at, and what was not.
+PARTS = {
+    "data": _("data"),
+    "stream": _("stream"),
+    "columns": _("columns"),
+    "held_out_rows": _("held-out rows"),
+    "validation": _("validation"),
+    "network": _("network"),
+    "initial_weights": _("initial weights"),
+    "trial_run": _("trial run"),
+    "score": _("score"),
+    "rates": _("rates"),
+    "one_batch": _("one batch"),
+    "signal": _("signal"),
+    "changes": _("changes"),
+    "loss": _("loss"),
+    "units": _("units"),
+    "rest": _("the rest"),
+}
+#: What may be wrong.
+COMPONENTS = {
+    "data": _("data"),
+    "preprocessing": _("preprocessing"),
+    "labels": _("labels"),
+    "architecture": _("architecture"),
+    "activation": _("activation"),
+    "initialisation": _("initialisation"),
+    "loss": _("loss"),
+    "optimizer": _("optimizer"),
+    "learning-rate": _("learning rate"),
+    "batch-size": _("batch size"),
+    "epochs": _("epochs"),
+    "regularisation": _("regularisation"),
+    "numerics": _("numerics"),
+}
+#: What the numbers of a curve are counted by; of others it is the step.
+ACROSS = {
+    "train_loss": _("epoch"),
+    "validation_loss": _("epoch"),
+    "grad_norm_of_layers": _("layer with weights"),
+}
+
+
+def evidence(key: str) -> str:
+    """Return the label of a piece of evidence, in the language in use.
+
+    >>> evidence("accuracy_with_change"), evidence("gain_of_weights")
+    ('accuracy with the change', 'std(W)·√(inputs)')
+    """
+    return translated(EVIDENCE[key])
+
+
+def part(key: str) -> str:
+    """Return the label of a part that was looked at, or was not."""
+    return translated(PARTS[key])
+
+
+def component(key: str) -> str:
+    """Return the name of a component for people."""
+    return translated(COMPONENTS[key])
+
+
+def across(key: str) -> str:
+    """Return what the numbers of a curve are counted by, in the language in use."""
+    return translated(ACROSS[key]) if key in ACROSS else tr("step")

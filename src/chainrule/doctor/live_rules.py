@@ -1,0 +1,95 @@
+"""The words for what live watching says: cause, advice and source by code."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from chainrule.text import _
+
+
+class Rule(NamedTuple):
+    """The fixed words of what is watched for.
+
+    Attributes:
+        component, severity, cause, advice, reference, confidence: of the findings.
+    """
+
+    component: str
+    severity: str
+    cause: str
+    advice: str
+    reference: str
+    confidence: float = 0.5
+
+
+RULES = {
+    "loss-diverges": Rule(
+        "learning-rate",
+        "sick",
+        _("the loss is above where it began: the steps are too long"),
+        _("a lower learning rate; cr.lr_find(trainer, data) proposes one"),
+        _("book 2.6.2; Smith 2017, cyclical rates: the range test"),
+        0.8,
+    ),
+    "loss-oscillates": Rule(
+        "learning-rate",
+        "risk",
+        _("the loss jumps and does not fall: steps lead across the valley"),
+        _("a lower learning rate, or larger batches"),
+        _("book 2.6.2"),
+    ),
+    "loss-stalls": Rule(
+        "optimizer",
+        "risk",
+        _("the loss has not fallen since the start"),
+        _(
+            "another learning rate: cr.lr_find(trainer, data); cr.diagnose(trainer, "
+            "data) looks for the cause"
+        ),
+        _("Goodfellow, Bengio & Courville 2016, 11.5: debugging strategies"),
+    ),
+    "vanishing-gradient": Rule(
+        "activation",
+        "risk",
+        _("the gradient is lost on its way to the first layers"),
+        _("ReLU with weights of its variance, normalisation, or fewer layers"),
+        _("book 3.8; Glorot & Bengio 2010; He et al. 2015"),
+    ),
+    "exploding-gradient": Rule(
+        "optimizer",
+        "risk",
+        _("the gradients have grown a thousandfold"),
+        _("clip_norm=1.0 of the optimiser, or a lower learning rate"),
+        _("book 3.8; Pascanu, Mikolov & Bengio 2013"),
+    ),
+    "dead-units": Rule(
+        "activation",
+        "risk",
+        _("most units of the layer are 0 for all rows, and learn nothing"),
+        _("a lower learning rate, nn.LeakyReLU, or scaled inputs"),
+        _("book 2.7; Maas, Hannun & Ng 2013, leaky ReLU"),
+    ),
+    "saturated-units": Rule(
+        "activation",
+        "risk",
+        _("most outputs are where the derivative is next to 0"),
+        _("scale the inputs, take smaller initial weights, or ReLU"),
+        _("book 2.7; Glorot & Bengio 2010"),
+    ),
+    "overfitting": Rule(
+        "regularisation",
+        "risk",
+        _("the validation loss rises while the training loss falls"),
+        _("training.EarlyStopping(restore_best=True), weight decay, or more rows"),
+        _("Prechelt 1998, Early Stopping – But When?"),
+        0.8,
+    ),
+    "non-finite-loss": Rule(
+        "numerics",
+        "sick",
+        _("a number is no longer finite: the run has ended"),
+        _("cr.diagnose(trainer, data) names the operation and looks for the cause"),
+        _("book 2.6.2"),
+        1.0,
+    ),
+}

@@ -1,0 +1,113 @@
+"""The space of changes that a search of fixes tries, alone and together.
+
+First what the findings propose, then what was tried for them, then the remedies that
+textbooks name first, where the setup is otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from chainrule import nn, optim
+from chainrule.doctor import changes
+from chainrule.doctor.case import Case
+from chainrule.doctor.finding import Change, Finding
+from chainrule.doctor.network import RELU, SQUASHING
+from chainrule.text import _
+
+#: Rates of Adam that are tried: its authors' (Kingma & Ba 2015), and ten times that.
+ADAM = (1e-3, 1e-2)
+#: Factors of the learning rate that are tried.
+FACTORS = (0.1, 10.0, 0.01, 100.0)
+#: A usual batch, and from which sizes on it is tried: Masters & Luschi 2018 find 2 to
+#: 32 best, at any size of the data.
+BATCH, SMALL, LARGE = 32, 8, 64
+#: Columns are about standard where means and deviations are within this of 0 and 1.
+STANDARD = 0.5
+
+
+def proposed(findings: Iterable[Finding]) -> list[Change]:
+    """Return the changes of findings, causes before their consequences."""
+    order = sorted(findings, key=lambda f: f.consequence_of is not None)
+    return unique(f.change for f in order if f.change is not None)
+
+
+def space(case: Case, findings: Sequence[Finding]) -> list[Change]:
+    """Return all changes that a search tries, the likeliest first."""
+    tried = sorted(case.compared, key=lambda c: -c.gain)
+    helped = [c.change for c in tried if c.gain > 0]
+    return unique([*proposed(findings), *helped, *usual(case)])
+
+
+def unique(made: Iterable[Change]) -> list[Change]:
+    """Return changes without those that do the same as an earlier one."""
+    return list({(c.before, c.after, c.slots): c for c in reversed([*made])}.values())[
+        ::-1
+    ]
+
+
+def usual(case: Case) -> Iterator[Change]:
+    """Yield the remedies that textbooks name first, where the setup is otherwise."""
+    setup, network = case.setup, case.network
+    for rate in ADAM:
+        present = setup.optimizer
+        same = type(present) is optim.Adam and changes.peak(present.schedule) == rate
+        if not same:
+            yield changes.optimizer(setup, partial(optim.Adam, lr=rate))
+    for factor in FACTORS:
+        if (change := changes.rate_times(setup, factor)) is not None:
+            yield change
+    if network is not None:
+        hidden = [x.path for x in network.activations(*SQUASHING)]
+        if network.end_kind in SQUASHING:
+            hidden = hidden[:-1]
+        what = _("ReLU in place of squashing activations")
+        if change := changes.activation(setup, hidden, nn.ReLU, what):
+            yield change
+        relus = [x.path for x in network.activations(RELU)]
+        what = _("leaky ReLU in place of ReLU")
+        if change := changes.activation(setup, relus, nn.LeakyReLU, what):
+            yield change
+        yield changes.variance(setup, relu=bool(relus) or not hidden)
+        if not case.takes_indices and _far(case):
+            yield changes.standardised(setup)
+        if case.task == "quantities" and _far_targets(case):
+            yield changes.standardised_targets(setup)
+    odd = setup.batch_size >= LARGE or setup.batch_size < SMALL
+    if odd and len(setup.train) > BATCH:
+        yield changes.plan(setup, _("another batch size"), batch_size=BATCH)
+    if setup.optimizer.defaults.get("clip_norm") is None:
+        yield changes.clipped(setup)
+    if setup.optimizer.defaults.get("weight_decay"):
+        change = changes.option(setup, "weight_decay", 0.0, _("no weight decay"))
+        if change is not None:
+            yield change
+    drops = [n for n, m in setup.model.named_modules() if isinstance(m, nn.Dropout)]
+    if change := changes.layer(setup, drops, nn.Identity, _("no dropout")):
+        yield change
+
+
+def _far(case: Case) -> bool:
+    """Return whether the features are far from mean 0 and deviation 1."""
+    columns = case.columns
+    if columns is None or columns.rows.shape[1] == 0:
+        return False
+    if case.setup.held_out.x.shape[1:] != case.train.x.shape[1:]:
+        return False  # what the one part has, the other cannot be scaled by
+    spread = columns.deviations[columns.deviations > 0]
+    if not len(spread) or not np.isfinite(spread).all():
+        return False
+    off = float(np.abs(columns.means).max()), float(np.abs(np.log(spread)).max())
+    return max(off) > STANDARD
+
+
+def _far_targets(case: Case) -> bool:
+    """Return whether the targets are far from mean 0 and deviation 1."""
+    y = np.asarray(case.train.y, np.float64)
+    y = y[np.isfinite(y)]
+    if not len(y) or not y.std():
+        return False
+    return max(abs(float(y.mean())), abs(float(np.log(y.std())))) > STANDARD

@@ -1,0 +1,128 @@
+"""Training labels that contradict those of similar rows, where held-out ones do not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.data import Dataset
+from chainrule.doctor import examples
+from chainrule.doctor.case import Case
+from chainrule.doctor.columns import ASKED, KNOWN, NEIGHBOURS, neighbours
+from chainrule.doctor.finding import Change
+from chainrule.doctor.registry import Found, symptom
+from chainrule.doctor.setup import Setup
+from chainrule.graph.node import Array
+from chainrule.random import permutation
+from chainrule.text import _
+
+#: By how much the shares of contradicted rows must differ, besides two standard errors
+#: of the smaller part. Ours.
+GAP, ERRORS = 0.1, 2.0
+#: Rows of each part below which nothing is said.
+ROWS = 50
+
+
+@symptom(
+    "wrong-labels",
+    "labels",
+    stage=1,
+    looks=_("the training loss stays high, or falls while validation gets worse"),
+    why=_(
+        "training rows have other labels than rows like them; held-out rows do not: "
+        "some training labels are wrong, or belong to other rows"
+    ),
+    fix=_("look at rows whose neighbours say otherwise; leave out what is wrong"),
+    reference=_("Wilson 1972, edited nearest neighbours; Northcutt et al. 2021"),
+    explains=(
+        *("overfitting", "does-not-learn", "learning-rate-too-large", "dead-units"),
+        *("learning-rate-too-small", "too-few-epochs", "over-regularised"),
+        *("batch-too-large", "batch-too-small", "labels-without-signal"),
+        *("vanishing-gradient", "exploding-gradient", "loss-of-wrong-sign"),
+    ),
+)
+def wrong_labels(case: Case) -> Found | None:
+    """More training rows than held-out rows contradict their neighbours.
+
+    Sick where the run does better without the contradicted rows; or where held-out rows
+    say much about each other, and training rows nothing about them.
+    """
+    if case.refused is not None or case.given_validation is None or not case.single:
+        return None
+    if case.task not in ("classes", "binary") or case.labels is None or not case.runs:
+        return None
+    train, held = case.train, case.setup.held_out
+    if min(len(train), len(held)) < ROWS:
+        return None
+    within = _contradicted(held.x, case.classes(held.y), ASKED)
+    own = _contradicted(train.x, case.classes(train.y), KNOWN)
+    errors = ERRORS * 0.5 / np.sqrt(min(len(own), len(within)))
+    if own.mean() - within.mean() < GAP + errors or not case.can_be_sick:
+        return None
+    evidence = {
+        "share_of_training_rows_neighbours_contradict": float(own.mean()),
+        "share_of_held_out_rows_neighbours_contradict": float(within.mean()),
+    }
+    severity, best = case.judge(_edited())
+    if severity is None and case.signal is not None:
+        apart = case.signal - case.baseline
+        if apart < 0.25 * (1 - within.mean() - case.baseline):
+            evidence["accuracy_of_neighbours"] = case.signal
+            return Found("sick", "y", evidence, confidence=0.9)
+    if severity is None:
+        return None
+    return Found(severity, "y", evidence, comparison=best)
+
+
+def _contradicted(x: Array, y: Array, most: int) -> Array:
+    """Return a flag for each row: most of its neighbours have another label."""
+    rows = np.sort(permutation(len(y), 0, 0)[:most])
+    x = np.asarray(x[rows], np.float64).reshape(len(rows), -1)
+    y = y[rows]
+    near = neighbours(x, x, NEIGHBOURS + 1)
+    itself = near == np.arange(len(rows))[:, None]
+    itself[~itself.any(1), -1] = True  # among many equal rows it may not be there
+    near = near[~itself].reshape(len(rows), NEIGHBOURS)
+    votes = np.stack([(y[near] == c).sum(1) for c in range(y.max() + 1)], 1)
+    return votes.argmax(1) != y
+
+
+def _edited() -> Change:
+    """Return the change that leaves out training rows that neighbours contradict."""
+
+    def apply(setup: Setup) -> None:
+        y = setup.train.y
+        classes = _classes(y)
+        wrong = _contradicted(setup.train.x, classes, KNOWN)
+        if len(wrong) == len(y) and not wrong.all():
+            setup.train = setup.train.rows(np.flatnonzero(~wrong))
+
+    what = _("no training rows that their neighbours contradict")
+    return Change(what, "train", "train.rows(those that neighbours confirm)", apply)
+
+
+def _classes(y: Array) -> Array:
+    """Return targets as class numbers."""
+    if y.ndim == 2 and y.shape[1] > 1:
+        return y.argmax(1)
+    return (y.reshape(-1) > 0.5).astype(np.int64) if y.dtype.kind == "f" else y
+
+
+def _moons(share: float) -> tuple[Dataset, Dataset]:
+    """Return training rows, a share of them with other labels, and held-out ones."""
+    train, held = examples.moons(500).split(0.6, seed=0)
+    drawn = np.random.default_rng(0)
+    new = drawn.uniform(size=len(train)) < share
+    y = np.where(new, drawn.permutation(train.y), train.y)
+    return Dataset(train.x, y, classes=2), held
+
+
+@wrong_labels.sick
+def sick_example() -> examples.Made:
+    train, held = _moons(1.0)
+    return examples.example(rows=train, validation=held)
+
+
+@wrong_labels.healthy
+def healthy_example() -> examples.Made:
+    train, held = _moons(0.1)
+    return examples.example(rows=train, validation=held)

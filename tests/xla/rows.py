@@ -1,0 +1,169 @@
+"""A program of the tests: data of each kind, of which each process reads its own rows.
+
+    python tests/xla/rows.py DIRECTORY [KIND …]
+
+It runs alone or under ``chainrule launch``; the first process prints the losses of each
+kind as JSON, and how many rows each process has read, of those that there are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.engines import resolve_engine
+from chainrule.training import Batches, Loop, compile_program
+from chainrule.util import processes
+from chainrule.utils.data import DataLoader, Dataset
+
+#: 101 rows in batches of 8: the last one has 5, which two and four do not divide.
+ROWS, SIZE, EPOCHS = 101, 8, 2
+X = np.random.default_rng(0).normal(size=(ROWS, 12))
+Y = np.arange(ROWS) % 3
+
+
+class Samples(Dataset[Any]):
+    """Samples by number, which counts those that are asked for."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def __len__(self) -> int:
+        return ROWS
+
+    def __getitem__(self, index: Any) -> Any:
+        self.read += 1
+        return X[index], int(Y[index])
+
+
+class Counted(np.ndarray):
+    """An array that counts the rows which are taken of it."""
+
+    read = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, np.ndarray):
+            Counted.read += key.size
+        return super().__getitem__(key)
+
+
+def network() -> nn.Sequential:
+    """Return a network with batch statistics and dropout."""
+    cr.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(12, 16, bias=False),
+        nn.BatchNorm1d(16),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(16, 3),
+    ).to("float64")
+
+
+def fitted(data: Any, loss: Any = None, **options: Any) -> dict[str, Any]:
+    """Return what a Trainer computes on data."""
+    trainer = cr.Trainer(
+        network(),
+        loss=loss or nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=1e-2, clip_norm=1.0),
+        metrics=["accuracy"],
+        engine="xla",
+    )
+    options = {"batch_size": SIZE, "epochs": EPOCHS, "progress": False, **options}
+    trainer.fit(data, **options)
+    losses = trainer.history.steps["loss"].tolist()
+    return {"losses": losses, "evaluated": trainer.evaluate((X, Y))["loss"]}
+
+
+def memory(directory: Path) -> dict[str, Any]:
+    """Return the losses on arrays in memory: with weights, and by several batches."""
+    weights = np.linspace(0.5, 2, ROWS)
+    balanced: dict[str, Any] = {"class_weight": "balanced"}
+    one = fitted((X, Y), sample_weight=weights, **balanced)
+    more = fitted((X, Y), accumulate_grad_batches=2)
+    return {**one, "losses": one["losses"] + more["losses"]}
+
+
+def mapped(directory: Path) -> dict[str, Any]:
+    """Return the losses on a mapped file."""
+    file = directory / f"x{processes.index()}.npy"
+    np.save(file, X)
+    return fitted((np.load(file, mmap_mode="r"), Y))
+
+
+def stream(directory: Path) -> dict[str, Any]:
+    """Return the losses on a stream of samples, which each process goes through."""
+
+    def samples() -> Iterator[Any]:
+        return zip(X, Y.astype(np.int32))
+
+    return fitted(cr.data.Stream(samples, classes=3))
+
+
+def labels(directory: Path) -> dict[str, Any]:
+    """Return the losses of a function, whose labels are looked at in the step."""
+
+    def samples() -> Iterator[Any]:
+        return zip(X, Y)
+
+    def loss(scores: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        return nn.functional.cross_entropy(scores, y)
+
+    return fitted(cr.data.Stream(samples), loss)
+
+
+def loader(directory: Path) -> dict[str, Any]:
+    """Return the losses on a loader of samples by number, and how many it reads."""
+    samples = Samples()
+    made = fitted(DataLoader(samples, batch_size=SIZE, shuffle=True))
+    return {**made, "read": samples.read}
+
+
+def batches(directory: Path) -> dict[str, Any]:
+    """Return the losses of a loop over batches, and how many rows it reads."""
+    model, adam = network(), optim.Adam(lr=1e-2)
+
+    def train(x: cr.Tensor, y: cr.Tensor) -> dict[str, cr.Tensor]:
+        loss = nn.CrossEntropyLoss()(model(x), y)
+        model.zero_grad()
+        loss.backward()
+        adam.step()
+        return {"loss": loss}
+
+    program = compile_program(
+        {"train": train},
+        {"x": "f64[N,12]", "y": "i64[N]"},
+        model=model,
+        optimizers=[adam],
+        each=["x", "y"],
+        engine="xla",
+    )
+    source = Batches({"x": X, "y": Y}, SIZE)
+    source.rows["x"] = X.view(Counted)
+    history = Loop(program, "train", source).run(epochs=EPOCHS)
+    return {
+        "losses": history.steps_of("train")["loss"].tolist(),
+        "read": Counted.read,
+    }
+
+
+KINDS = {f.__name__: f for f in (memory, mapped, stream, labels, loader, batches)}
+
+
+def main() -> None:
+    """Print what was computed."""
+    directory, *kinds = sys.argv[1:]
+    resolve_engine("xla")
+    made = {kind: KINDS[kind](Path(directory)) for kind in kinds or KINDS}
+    if processes.is_writer():
+        print(json.dumps(made))
+
+
+if __name__ == "__main__":
+    main()

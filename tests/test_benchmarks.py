@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import math
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from chainrule import recipes
+from chainrule.doctor.finding import COMPONENTS
 
 pytestmark = pytest.mark.benchmarks
 RUN = Path(__file__).resolve().parent.parent / "benchmarks" / "run.py"
@@ -274,6 +276,57 @@ def test_a_large_table_is_measured() -> None:
     for name in ("train", "predict"):
         assert rows[name]["exit code"] == 0, rows[name]["said"]
         assert rows[name]["peak MB"] > 30
+
+
+@needs("sklearn")
+def test_a_case_of_the_doctor_is_tried(tmp_path: Path) -> None:
+    out = tmp_path / "lines.jsonl"
+    chosen = ("--only", "weight-decay-half", "--seeds", "1", "--out", str(out))
+    truth, sick, twin = made("doctor_cases", *chosen)
+    assert truth["is sick"]
+    assert truth["is healthy"]
+    assert sick["crash"] is None
+    assert twin["crash"] is None
+    out.write_bytes(out.read_bytes()[:-20])  # killed while it wrote
+    kept = made("doctor_cases", *chosen)
+    assert kept[:2] == [truth, sick]  # read, not run again
+    assert kept[2]["findings"] == twin["findings"]
+    (cut,) = [line for line in out.read_text("utf-8").splitlines() if line[-1:] != "}"]
+    assert '"twin"' in cut
+
+
+@needs("sklearn")
+def test_cases_of_the_doctor_are_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(RUN.parent / "doctor_cases"))
+    programs = importlib.import_module("programs")
+    try:
+        cases = programs.cases()
+        twins = {
+            name: [programs.program(case, healthy=h) for h in (False, True)]
+            for name, case in cases.items()
+        }
+        for name, (sick, twin) in twins.items():
+            case = cases[name]
+            assert set(case["accepted"]) <= set(COMPONENTS), name
+            assert case["source"].startswith("https://"), name
+            assert len(case["symptom"]) > 30, name
+            assert sick != twin, name
+            for program in (sick, twin):
+                (x, y), (held_x, held_y) = program.rows()
+                assert len(x) == len(y) >= 4, name
+                assert len(held_x) == len(held_y) >= 4, name
+                program.trainer(0)
+        assert len(cases) >= 30
+    finally:
+        del sys.modules["programs"], sys.modules["rows"]
+
+
+@needs("sklearn")
+def test_an_unknown_case_is_refused() -> None:
+    command = [sys.executable, str(RUN.parent / "doctor_cases"), "--only", "nothing"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 2
+    assert "['nothing']" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -397,6 +397,15 @@ def finding(code: str, gain: float | None, severity: str = "sick") -> Finding:
     return Finding(code, "data", severity, "", {}, "", "", change, compared, sure)
 
 
+def test_a_run_without_numbers_is_no_cure() -> None:
+    change = Change("a change", "a", "b", lambda setup: None)
+    scores = [((-0.6,), (None,)), ((None,), (None,)), ((-0.6, 0.2), (None, 0.1))]
+    for before, after in scores:
+        compared = Comparison(change, "r2", before, after, 0.0, 0.0, True)
+        assert compared.gain <= 0
+    assert Comparison(change, "r2", (None,), (0.5,), 0.0, 0.0, True).gain == 0.5
+
+
 def test_a_cause_gains_as_much_as_its_consequence() -> None:
     rate, scale = "learning-rate-too-large", "unscaled-inputs"
     small, large = finding(scale, 0.2), finding(rate, 0.8)

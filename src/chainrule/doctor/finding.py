@@ -71,7 +71,7 @@ class Comparison:
         change: what was changed.
         metric: what is compared: ``accuracy``, ``r2``, or ``share_of_loss_gone``.
         before, after: one score a seed; None where the run gave no numbers.
-        baseline: the score of the best constant answer, which counts for None.
+        baseline: the score of the best constant answer.
         noise: the standard error of the difference, for so many held-out rows.
         complete: whether the runs were as long as asked for.
     """
@@ -85,7 +85,10 @@ class Comparison:
     complete: bool
 
     def _mean(self, scores: tuple[float | None, ...]) -> float:
-        known = [self.baseline if s is None else s for s in scores]
+        """Return the mean score; no numbers are worth no more than any score."""
+        both = [s for s in (*self.before, *self.after) if s is not None]
+        least = min([self.baseline, *both])
+        known = [least if s is None else s for s in scores]
         return sum(known) / len(known)
 
     @property

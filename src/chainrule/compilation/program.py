@@ -480,7 +480,7 @@ class CompiledProgram:
                 self._fitting[like] = sizes
         return arrays, sizes
 
-    def _numbers(self, item: Any) -> Array | Buffer:
+    def _numbers(self, item: Any) -> Array | Buffer | Parts:
         """Return an input in the form that the engine takes: as it stores it, if so."""
         if isinstance(item, Tensor):
             item = item._stored_or_array(self.engine)

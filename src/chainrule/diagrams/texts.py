@@ -1,4 +1,4 @@
-"""What is written in the boxes of a diagram."""
+"""The texts in the boxes of a diagram."""
 
 from __future__ import annotations
 

@@ -352,7 +352,7 @@ def told(finding: Finding) -> str:
 
 
 class _Window:
-    """What is known of a window of steps.
+    """The statistics of a window of steps.
 
     Attributes:
         end: the step behind it, counted from the start of the history.

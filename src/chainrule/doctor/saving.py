@@ -271,8 +271,10 @@ def _comparison(kept: Mapping[str, Any]) -> Comparison:
 
 
 def _spent(kept: Mapping[str, Any]) -> Spent:
-    counts = (int(kept[k]) for k in ("steps", "runs", "whole"))
-    return Spent(*counts, float(kept["seconds"]), int(kept["limit"]))
+    steps, runs, whole, limit = (
+        int(kept[k]) for k in ("steps", "runs", "whole", "limit")
+    )
+    return Spent(steps, runs, whole, float(kept["seconds"]), limit)
 
 
 def _cannot_apply(setup: Setup) -> None:

@@ -1,4 +1,4 @@
-"""What textbooks name first: single changes that are tried where no symptom stands out.
+"""Usual treatments: single changes that are tried where no symptom stands out.
 
 Goodfellow, Bengio & Courville 2016 (11.4) begin with the learning rate; then come the
 optimiser, batches, initial weights and activations that are known to work.

@@ -1,4 +1,4 @@
-"""What a module shows of itself: its ``repr``, its view in a notebook, its picture."""
+"""The display of a module: its ``repr``, its view in a notebook, its picture."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Reduction:
 
     @property
     def long(self) -> list[bool]:
-        """Whether each loop within a line may have more than ``CHAIN`` rounds."""
+        """Flags: each loop within a line may have more than ``CHAIN`` rounds."""
         return [not isinstance(n, int) or n > CHAIN for n, _ in self.reduced[0]]
 
     def kernel(self, kernels: Kernels) -> ir.Function:

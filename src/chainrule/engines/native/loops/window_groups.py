@@ -35,7 +35,7 @@ UNROLLED = 16
 
 @dataclass(frozen=True)
 class Geometry:
-    """What the code of a pooling depends on, sizes of arrays apart.
+    """The settings that the code of a pooling depends on, sizes of arrays apart.
 
     Attributes:
         what: "sum", "max", "argmax", "best" (both), or "pullback" (of the maximum).

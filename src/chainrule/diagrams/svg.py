@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from chainrule.diagrams.element import element
+from chainrule.diagrams.element import cut, element
 from chainrule.diagrams.layout import Layout, Place, lay_out
 from chainrule.diagrams.mermaid import to_mermaid
 from chainrule.diagrams.parts import NEXT_BLOCK, VALUE, Arrow, Box, Frame, Parts
-from chainrule.diagrams.texts import cut, texts
+from chainrule.diagrams.texts import texts
 from chainrule.diagrams.units import drawing
 from chainrule.errors import ArgumentError, visible, visible_lines
 from chainrule.text import _, tr

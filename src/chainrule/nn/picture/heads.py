@@ -1,7 +1,7 @@
 """The number of heads of attention, where it is seen that an axis is one of heads.
 
-A batch axis of Q Kᵀ may as well be of rows, windows or frames. It is of heads where it
-comes from the features: by a cut of that axis, or from weights.
+A batch axis of Q Kᵀ may as well be of rows, windows or frames. It is of heads where the
+features were cut into it and those of a head, or where it comes from weights.
 """
 
 from __future__ import annotations
@@ -18,27 +18,29 @@ def heads(scores: Node) -> int:
     """Return the number of heads of a product Q Kᵀ; 1 where none are seen."""
     dims = parse_dims(scores.attrs["dims"])
     q, count = scores.inputs[0], 1
+    inner = next((i for i, c in enumerate(dims.lhs) if c in dims.contracted), None)
     for letter in dims.batch:
         axis = list(dims.lhs).index(letter)
         size = q.shape[axis]
-        if isinstance(size, int) and size > 1 and _of_features(q, axis):
-            count *= size
+        if isinstance(size, int) and size > 1 and inner is not None:
+            count *= size if _of_features(q, axis, inner) else 1
     return count
 
 
-def _of_features(value: Value, axis: int) -> bool:
-    """Return whether an axis of a value is cut from that of features."""
+def _of_features(value: Value, axis: int, inner: int) -> bool:
+    """Return whether two axes of a value were cut from one, that of features."""
     while (node := value.node) is not None:
         before = node.inputs[0] if node.inputs else value
         if node.primitive is matmul.dot_general:
             return _of_weights(node, axis)
         if node.primitive is movement.transpose:
-            axis = node.attrs["axes"][axis]
+            axis, inner = node.attrs["axes"][axis], node.attrs["axes"][inner]
         elif node.primitive is movement.reshape:
             found = _before(before.shape, value.shape, axis)
-            if found is None or found[1]:
-                return found is not None
-            axis = found[0]
+            other = _before(before.shape, value.shape, inner)
+            if found is None or other is None or found[1]:
+                return found is not None and found == other
+            axis, inner = found[0], other[0]
         elif node.primitive in (movement.concatenate, movement.slice_):
             if before.shape[axis] != value.shape[axis]:
                 return False

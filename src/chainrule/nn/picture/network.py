@@ -144,9 +144,18 @@ def _titles(outputs: Sequence[Value], structure: Any) -> list[tuple[Value, str]]
     nest = unflatten(structure, range(len(outputs)))
     names = {i: name.partition(".")[2] for name, i in leaves(nest, "ŷ").items()}
     return [
-        (v, tr("output {n}", n=int(names[i]) + 1) if names[i].isdigit() else names[i])
+        (v, tr("output {n}", n=_places(names[i])) if _is_places(names[i]) else names[i])
         for i, v in enumerate(outputs)
     ]
+
+
+def _is_places(name: str) -> bool:
+    """Return whether a name of an output is its place in tuples, such as ``1.0``."""
+    return all(part.isascii() and part.isdigit() for part in name.split("."))
+
+
+def _places(name: str) -> str:
+    return ".".join(str(int(part) + 1) for part in name.split("."))
 
 
 def first_size(model: Module) -> tuple[int, ...]:

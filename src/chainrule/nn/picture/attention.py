@@ -22,8 +22,10 @@ def is_view(node: Node) -> bool:
     """Return whether a node changes no number: not a conversion that cuts digits."""
     if node.primitive is elementwise.convert:
         before, after = node.inputs[0].dtype, node.attrs["dtype"]
-        return after.is_float or before.kind == "bool" or (
-            before.is_integer and after.is_integer
+        return (
+            after.is_float
+            or before.kind == "bool"
+            or (before.is_integer and after.is_integer)
         )
     return node.primitive in VIEWS
 

@@ -146,15 +146,13 @@ class _Walk:
         return None
 
     def _of_node(self, value: Value, node: Node) -> Hashable:
-        operands = tuple(
-            self._numbers[self.wiring.resolved(v)] for v in node.inputs
-        )
+        operands = tuple(self._numbers[self.wiring.resolved(v)] for v in node.inputs)
         self.between.append((signature(node), node.outputs.index(value), operands))
         return "between", len(self.between)
 
     def _end(self, value: Value) -> Hashable:
         box, place = self.wiring.owners.get(value, (None, 0))
-        if box in self.boxes:
+        if box is not None and box in self.boxes:
             self.own = True
             return "box", self.boxes[box], place
         if box is None and value.node is None and self.call is not None:

@@ -288,6 +288,20 @@ def test_names_at_units_are_escaped_and_cut() -> None:
         assert int(width) < 2500
 
 
+def test_long_names_do_not_make_large_files() -> None:
+    """Each stands in boxes, arrows, frames, and in words for who does not see them."""
+
+    def forward(m: Any, x: cr.Tensor) -> dict[str, cr.Tensor]:
+        return {"y" * 20_000: F.relu(m.f(x)), "other": m.f(x)}
+
+    inner = type("A" * 20_000, (Function,), {})(forward, f=nn.Linear(2, 30))
+    for model in (inner, Function(lambda m, x: m.f(x), f=inner)):
+        picture = model.picture((2,))
+        assert len(picture.to_svg()) < 10_000
+        assert len(picture.to_mermaid()) < 3_000
+        assert len(picture._repr_html_()) < 10_000
+
+
 def test_many_long_arrows_are_refused() -> None:
     """Their layout takes minutes."""
 

@@ -200,6 +200,37 @@ def test_heads_are_not_rows_or_windows() -> None:
     assert heads(four, (12, 8)) == "A = softmax, 4 heads"
 
 
+# -- recurrence ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_states_are_called_by_what_they_are(swapped: bool, known: bool) -> None:
+    """h and c of an LSTM in either order; of another loop nothing says which is h."""
+
+    def forward(m: Any, x: cr.Tensor) -> cr.Tensor:
+        def step(states: Any, xt: cr.Tensor) -> Any:
+            h, c = states[::-1] if swapped else states
+            i, f, g, o = m.f(xt + h).chunk(4, -1)
+            i = i.sigmoid() if known else i.relu()
+            c = f.sigmoid() * c + i * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            return ((c, h) if swapped else (h, c)), h
+
+        start = cr.zeros(x.shape[0], 4)
+        return cr.scan(step, (start, start), x.transpose(0, 1))[1]
+
+    picture = Function(forward, f=nn.Linear(4, 16)).picture((5, 4))
+    states = [b.title for b in picture.boxes if b.kind == "state"]
+    called = ["hₜ₋₁", "cₜ₋₁"][:: -1 if swapped else 1]
+    assert states == [*(called if known else ["sₜ₋₁, 1", "sₜ₋₁, 2"]), "xₜ"]
+    symbols = {b.symbol for b in picture.boxes if b.symbol}
+    assert symbols == ({f"{letter}ₜ" for letter in "ifgoch"} if known else set())
+    if known:
+        h = "hₜ = x ⊙ y", "hₜ₋₁"
+        assert h in arrows(picture)
+
+
 # -- parameters and numbers ------------------------------------------------------------
 
 

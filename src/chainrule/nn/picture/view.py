@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.composites import activations, control
@@ -23,8 +23,6 @@ from chainrule.text.numbers import number
 
 #: A longer formula is not a title.
 LONGEST = 26
-#: States of loops, in their order, as formulas call them.
-STATES = ("h", "c", "s", "r")
 #: What has no box beside views: it moves all of its numbers, and changes none.
 HIDDEN = (movement.transpose, require)
 #: Letters of operands in titles.
@@ -116,17 +114,17 @@ class NetworkView(View):
         self.moving.update(body.inputs[constants:])
         self.moving.update(v for v in node.outputs if v is not None)
         before = "ₜ₊₁" if a["reverse"] else "ₜ₋₁"
+        letters = gates(body, constants, carries)
         sequences = len(body.inputs) - constants - carries
         self.steps[node] = LoopStep(
             body=body,
             constants=constants,
             carries=carries,
-            before=[f"{STATES[min(i, 3)]}{before}" for i in range(carries)],
+            before=_states(body.outputs[:carries], letters, before),
             each=["xₜ" if i == 0 else f"xₜ, {i + 1}" for i in range(sequences)],
             title=order_of(a["length"], reverse=a["reverse"]),
         )
         self.inner.update(body.nodes)
-        letters = gates(body, constants, carries)
         self.letters |= {v: f"{letter}ₜ" for v, letter in letters.items()}
         self._read(body)
 
@@ -233,6 +231,21 @@ _NAMES = {
     movement.concatenate: "concatenate",
     activations.softmax: "softmax",
 }
+
+
+def _states(
+    after: Sequence[Value], letters: Mapping[Value, str], before: str
+) -> list[str]:
+    """Return what the states are called that a step begins with.
+
+    Of several which are not those of an LSTM nothing says which is h.
+    """
+    if len(after) == 1:
+        return [f"h{before}"]
+    return [
+        f"{letters[v]}{before}" if v in letters else f"s{before}, {i}"
+        for i, v in enumerate(after, 1)
+    ]
 
 
 def _moves(node: Node) -> bool:

@@ -200,6 +200,23 @@ def test_heads_are_not_rows_or_windows() -> None:
     assert heads(four, (12, 8)) == "A = softmax, 4 heads"
 
 
+def test_titles_say_what_is_computed() -> None:
+    chosen = cr.tensor([True, False])
+
+    def titles(function: Any, shape: Any) -> list[str]:
+        return [b.title for b in Function(function).picture(shape).boxes]
+
+    assert "mask" in titles(lambda m, x: cr.where(chosen, x, 0.0), (2,))
+    both = titles(lambda m, x: cr.where(chosen, x, -x), (2,))
+    assert "mask" not in both
+    given = {"x": (1, 4, 4), "w": (4, 4)}
+    product = titles(lambda m, x, w: x @ w.reshape(-1, 1, 4, 4), given)
+    assert "matrix product" in product
+    filters = titles(lambda m, x: F.conv2d(x, x[:, :, :2, :2].sum(0, True)), (1, 4, 4))
+    assert "x ∗ y" in filters
+    assert "matrix product" not in filters
+
+
 # -- recurrence ------------------------------------------------------------------------
 
 

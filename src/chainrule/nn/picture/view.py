@@ -192,7 +192,7 @@ class NetworkView(View):
             return _sliced(node)
         if kind is elementwise.convert:
             return f"{node.attrs['dtype'].name}(x)"
-        if kind is elementwise.where and node.inputs[0] not in self.moving:
+        if kind is elementwise.where and self._masks(node):
             return tr("mask")
         if kind is elementwise.maximum and _constant(node.inputs) == 0:
             return "ReLU"
@@ -202,11 +202,17 @@ class NetworkView(View):
                 return text
         return _NAMES.get(kind, kind.name.replace("_", " "))
 
+    def _masks(self, node: Node) -> bool:
+        """Return whether a choice is the same for all data, and one side is fixed."""
+        chosen, *sides = (v in self.moving for v in node.inputs)
+        return not chosen and sum(sides) == 1
+
     def _product(self, node: Node) -> str:
         both = all(v in self.moving for v in node.inputs)
         name = "W ∗ x" if node.primitive is conv.conv else "W x"
         if both:
-            return tr("matrix product")
+            conv_ = node.primitive is conv.conv
+            return "x ∗ y" if conv_ else tr("matrix product")
         biased = any(leader is node for leader in self.leaders.values())
         return f"{name} + b" if biased else name
 

@@ -39,8 +39,10 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 @pytest.mark.parametrize(
     ("machine", "wheels"),
-    [("x86_64", True), ("AMD64", True), ("aarch64", True), ("arm64", True)]
-    + [("ARM64", False), ("riscv64", False)],
+    [
+        *[(name, True) for name in ("x86_64", "AMD64", "aarch64", "arm64")],
+        *[(name, False) for name in ("ARM64", "riscv64")],
+    ],
 )
 def test_what_has_no_wheel_is_left_out(machine: str, wheels: bool) -> None:
     """The rest of an extra installs there, without a compiler."""

@@ -22,7 +22,9 @@ def to_mermaid(diagram: Parts) -> str:
         for i, inner in enumerate(diagram.frames):
             if inner.outer is frame:
                 times = f" × {inner.times}" if inner.times > 1 else ""
-                lines.append(f'{indent}subgraph f{i}["{_quoted(cut(inner.title))}{times}"]')
+                lines.append(
+                    f'{indent}subgraph f{i}["{_quoted(cut(inner.title))}{times}"]'
+                )
                 inside(inner, indent + "  ")
                 lines.append(f"{indent}end")
 

@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import chainrule
 from tests.test_docs import ROOT, blocks
@@ -34,6 +35,25 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert re.search(
         rf"^## \[.*{re.escape(PROJECT['version'])}", read("CHANGELOG.md"), re.M
     )
+
+
+@pytest.mark.parametrize(
+    ("machine", "wheels"),
+    [
+        *[(name, True) for name in ("x86_64", "AMD64", "aarch64", "arm64")],
+        *[(name, False) for name in ("ARM64", "riscv64")],
+    ],
+)
+def test_what_has_no_wheel_is_left_out(machine: str, wheels: bool) -> None:
+    """The rest of an extra installs there, without a compiler."""
+    plot = map(Requirement, PROJECT["optional-dependencies"]["plot"])
+    needed = map(Requirement, PROJECT["dependencies"])
+    named = {r.name: r.marker for r in (*plot, *needed)}
+    for name in ("graphlay", "llvmlite"):
+        marker = named[name]
+        assert marker
+        assert marker.evaluate({"platform_machine": machine}) is wheels
+    assert named["matplotlib"] is None
 
 
 def test_the_package_says_that_it_is_typed() -> None:

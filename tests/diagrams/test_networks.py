@@ -250,7 +250,6 @@ def test_alike_blocks_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     total = sum(p.size for p in many_blocks().parameters())
     assert f"{total:,} parameters together" in many.notes[0]
     assert len(many.boxes) == len(drawn("gpt-1", monkeypatch).picture.boxes)
-    pytest.importorskip("graphlay", reason="needs graphlay")
     assert len(many.to_svg()) < 60_000
 
 
@@ -361,7 +360,6 @@ def crosses(a: tuple[float, float], b: tuple[float, float], r: Any) -> bool:
 def test_lines_join_the_boxes_of_their_arrows(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("graphlay", reason="needs graphlay")
     picture = drawn(name, monkeypatch).picture
     picture.units = None
     svg = picture.to_svg()

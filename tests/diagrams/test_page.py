@@ -22,7 +22,6 @@ def titles(svg: str) -> list[str]:
 def test_the_pictures_are_those_of_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("graphlay", reason="needs graphlay")
     monkeypatch.chdir(tmp_path)
     text = PAGE.read_text(encoding="utf-8")
     code = "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S))

@@ -132,7 +132,6 @@ def test_an_element_is_safe_and_says_what_it_shows() -> None:
 
 
 def test_arrows_are_told_in_words() -> None:
-    pytest.importorskip("graphlay", reason="needs graphlay")
     element = whole(large().picture().to_svg())
     assert element[1].tag == "desc"
     assert element[1].text == (
@@ -146,7 +145,6 @@ def test_arrows_are_told_in_words() -> None:
 
 
 def test_what_people_wrote_is_escaped() -> None:
-    pytest.importorskip("graphlay", reason="needs graphlay")
 
     def forward(m: Any, x: cr.Tensor) -> dict[str, cr.Tensor]:
         return {EVIL: m.f(x), "other": x * 2}
@@ -179,7 +177,6 @@ def test_numbers_that_are_none(value: float) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 def test_dtypes(dtype: str) -> None:
-    pytest.importorskip("graphlay", reason="needs graphlay")
     for model in (small(), large()):
         model.to(getattr(cr, dtype))
         picture = model.picture([[0.5, 1.0]])
@@ -188,7 +185,6 @@ def test_dtypes(dtype: str) -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    pytest.importorskip("graphlay", reason="needs graphlay")
     picture = large().picture()
     path = picture.save(tmp_path / "new" / "network.svg")
     text = path.read_text(encoding="utf-8")
@@ -284,7 +280,6 @@ def test_shares_of_time(name: str) -> None:
 
 
 def test_a_graph_has_every_operation() -> None:
-    pytest.importorskip("graphlay", reason="needs graphlay")
     model = small()
     optimizer = cr.optim.SGD(model.parameters(), lr=0.1)
 

@@ -173,7 +173,6 @@ def test_pages_have_the_picture() -> None:
 
 
 def test_boxes_show_numbers_and_derivatives() -> None:
-    pytest.importorskip("graphlay", reason="needs graphlay")
     cr.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 2, 3, **D), nn.Flatten(), nn.Linear(8, 2, **D))
     x = np.random.default_rng(0).normal(size=(2, 1, 4, 4))

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from html import escape
 
+from chainrule.errors import visible
+
+#: Characters of a line in a box.
+LONGEST = 48
+
+
+def cut(text: str) -> str:
+    """Return untrusted text as one line that is not too long for a box."""
+    text = visible(text)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
 
 def element(width: float, height: float, about: str, body: str) -> str:
     """Return an ``<svg>`` element of a size, with what it shows in words."""

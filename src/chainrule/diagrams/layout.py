@@ -16,6 +16,8 @@ from chainrule.text import _
 
 #: A corner of an arrow.
 Point = tuple[float, float]
+#: Layers that arrows may cross together: the layout of more takes minutes.
+MOST_CROSSED = 4000
 #: Room for a frame's title, and between its edge and what is inside.
 HEADER, PADDING = 24.0, 14.0
 
@@ -73,8 +75,16 @@ def lay_out(
         labels: the width and height of each arrow's label.
 
     Raises:
-        ArgumentError: graphlay is not installed.
+        ArgumentError: graphlay is not installed, or too many arrows are long.
     """
+    long = crossed(diagram)
+    if long > MOST_CROSSED:
+        raise ArgumentError(
+            _("This picture has too many long arrows to be read."),
+            expected=_("arrows that cross {most} layers together", most=MOST_CROSSED),
+            got=str(long),
+            fix=_("fewer with depth=0, or the text: print(…), to_mermaid()"),
+        )
     try:
         import graphlay
     except ImportError as error:
@@ -82,7 +92,10 @@ def lay_out(
             _("The picture of a network needs graphlay, which lays it out."),
             expected=_("the extra 'plot'"),
             got=_("no graphlay"),
-            fix=_("pip install 'chainrule[plot]'"),
+            fix=_(
+                "pip install 'chainrule[plot]'; on a machine for which graphlay has no"
+                " wheel, pip install graphlay with Rust there, or to_mermaid()"
+            ),
         ) from error
     number = {frame: i for i, frame in enumerate(diagram.frames)}
     nodes: list[dict[str, Any]] = [
@@ -152,6 +165,30 @@ def lay_out(
         max([p.x + p.width for p in everything], default=0.0) - x0 + PADDING,
         max([p.y + p.height for p in everything], default=0.0) - y0 + PADDING,
     )
+
+
+def crossed(diagram: Parts) -> int:
+    """Return how many layers the arrows of a diagram cross together.
+
+    A layer is how many arrows at most lead to a box.
+    """
+    layer = dict.fromkeys(diagram.boxes, 0)
+    ends = [_downwards(arrow) for arrow in diagram.arrows]
+    below: dict[Box, list[Box]] = {box: [] for box in diagram.boxes}
+    above = dict.fromkeys(diagram.boxes, 0)
+    for start, end in ends:
+        if start is not end:
+            below[start].append(end)
+            above[end] += 1
+    ready = [box for box in diagram.boxes if not above[box]]
+    while ready:
+        box = ready.pop()
+        for end in below[box]:
+            layer[end] = max(layer[end], layer[box] + 1)
+            above[end] -= 1
+            if not above[end]:
+                ready.append(end)
+    return sum(abs(layer[end] - layer[start]) for start, end in ends)
 
 
 def _downwards(arrow: Arrow) -> tuple[Box, Box]:

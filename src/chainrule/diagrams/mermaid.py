@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.diagrams.element import cut
 from chainrule.diagrams.parts import VALUE, Frame, Parts
 from chainrule.diagrams.texts import texts
 from chainrule.errors import visible
@@ -21,7 +22,9 @@ def to_mermaid(diagram: Parts) -> str:
         for i, inner in enumerate(diagram.frames):
             if inner.outer is frame:
                 times = f" × {inner.times}" if inner.times > 1 else ""
-                lines.append(f'{indent}subgraph f{i}["{_quoted(inner.title)}{times}"]')
+                lines.append(
+                    f'{indent}subgraph f{i}["{_quoted(cut(inner.title))}{times}"]'
+                )
                 inside(inner, indent + "  ")
                 lines.append(f"{indent}end")
 

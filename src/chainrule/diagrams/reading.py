@@ -298,6 +298,8 @@ class Reader:
             box = self._box(Box(name, "state", frame=inner, value=value))
             self.origins[value] = ((box, value),)
             self._arrows(outer, box)
+            for parameter in self.behind.get(outer, _own(outer)):
+                self._count(parameter, box)
             states.append(box)
         self._nodes(body, inner, around)
         for value, box in zip(body.outputs[: step.carries], states):

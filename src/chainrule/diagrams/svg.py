@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from chainrule.diagrams.element import element
+from chainrule.diagrams.element import cut, element
 from chainrule.diagrams.layout import Layout, Place, lay_out
 from chainrule.diagrams.mermaid import to_mermaid
 from chainrule.diagrams.parts import NEXT_BLOCK, VALUE, Arrow, Box, Frame, Parts
-from chainrule.diagrams.texts import cut, texts
+from chainrule.diagrams.texts import texts
 from chainrule.diagrams.units import drawing
 from chainrule.errors import ArgumentError, visible, visible_lines
 from chainrule.text import _, tr
@@ -76,8 +76,8 @@ def label(diagram: Parts) -> str:
     more = f", … (+{len(names) - 12})" if len(names) > 12 else ""
     return tr(
         "Picture of {title}: {boxes}",
-        title=visible(diagram.title) or tr("a graph"),
-        boxes=visible(", ".join(names[:12]) + more),
+        title=cut(diagram.title) or tr("a graph"),
+        boxes=", ".join(map(cut, names[:12])) + more,
     )
 
 
@@ -105,7 +105,7 @@ def picture(diagram: Parts) -> str:
 def caption(diagram: Parts) -> list[str]:
     """Return what stands below a diagram: its title, how to read it, and notes."""
     how = diagram.units.caption() if diagram.units else ""
-    return [line for line in (diagram.title, how, *diagram.notes) if line]
+    return [line for line in (cut(diagram.title), how, *diagram.notes) if line]
 
 
 def save(diagram: Parts, path: str | Path) -> Path:
@@ -209,7 +209,7 @@ def _arrows(diagram: Parts, layout: Layout) -> Iterator[str]:
 
 
 def _said(arrow: Arrow) -> str:
-    words = f"{arrow.source.title_line()} → {arrow.target.title_line()}"
+    words = f"{cut(arrow.source.title_line())} → {cut(arrow.target.title_line())}"
     words += f" ({arrow.label})" if arrow.label else ""
     if arrow.kind == VALUE:
         return visible(words)

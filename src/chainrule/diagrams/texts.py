@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from chainrule.diagrams.element import cut
 from chainrule.diagrams.parts import Box
-from chainrule.errors import visible
-
-#: Characters of a line in a box.
-LONGEST = 48
 
 
 def texts(box: Box) -> list[str]:
@@ -15,9 +12,3 @@ def texts(box: Box) -> list[str]:
     if box.name:
         lines.append(box.name)
     return [cut(line) for line in (*lines, *box.details)]
-
-
-def cut(text: str) -> str:
-    """Return untrusted text as one line that is not too long for a box."""
-    text = visible(text)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

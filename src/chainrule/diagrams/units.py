@@ -12,7 +12,7 @@ from html import escape
 
 import numpy as np
 
-from chainrule.diagrams.element import element
+from chainrule.diagrams.element import cut, element
 from chainrule.html.arrays import COLD, WARM, Array, colours
 from chainrule.text import tr
 from chainrule.text.numbers import number
@@ -67,7 +67,7 @@ def drawing(units: Units, about: str) -> str:
     """Return units and their weights as an ``<svg>`` element."""
     most = max(column.size for column in units.columns)
     rows = max(len(column.names) for column in units.columns)
-    names = [line for column in units.columns for line in column.names]
+    names = [cut(line) for column in units.columns for line in column.names]
     across = max([ACROSS, *(columns_of(line) * 6.4 + 16 for line in names)])
     width = across * len(units.columns)
     height = DOWN * most + 44 + 15 * rows
@@ -93,7 +93,7 @@ def drawing(units: Units, about: str) -> str:
         for k, line in enumerate(column.names):
             parts.append(
                 f'<text x="{x:.1f}" y="{48 + DOWN * most + 15 * k:.1f}" font-size="11"'
-                f' text-anchor="middle" opacity=".8">{escape(line)}</text>'
+                f' text-anchor="middle" opacity=".8">{escape(cut(line))}</text>'
             )
     return element(width, height, about, "".join(parts))
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from chainrule.compilation.modes import mode
 from chainrule.compilation.tracing import Input, Traced, trace_entry
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import kinds
 from chainrule.data.checks import check_nest
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.context import no_grad
-from chainrule.graph.types import ArrayType, DType, SymbolicDim
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, dtype_of
 from chainrule.nn.first_use import input_dtypes
 from chainrule.nn.module import Module
 from chainrule.nn.traced import ForwardCapture, called, outputs_of
@@ -43,16 +45,32 @@ def input_rows(
         names = of.x
     else:
         if not isinstance(data, dict):
-            names, shapes = "x", {"x": _shape(data, example)}
+            names, parts, shapes = "x", {"x": data}, {"x": _shape(data, example)}
         else:
             check_nest(dict.fromkeys(data), "x")
             shapes = {
                 f"x.{name}": _shape(part, example, True) for name, part in data.items()
             }
             names = {name: f"x.{name}" for name in data}
-        types = {name: ArrayType(shape, DType.int64) for name, shape in shapes.items()}
+            parts = {f"x.{name}": part for name, part in data.items()}
+        types = {k: ArrayType(shape, _stored(parts[k])) for k, shape in shapes.items()}
     dtypes = input_dtypes(model, names, types)
     return names, {k: ArrayType(t.shape, dtypes[k]) for k, t in types.items()}
+
+
+def _stored(data: Any) -> DType:
+    """Return the dtype of rows as they are stored; that of counts where none is known.
+
+    It decides where a model converts its input itself: fractions stay fractions.
+    """
+    if isinstance(data, Tensor):
+        return data.dtype
+    if isinstance(data, int | tuple | list):
+        return DType.int64
+    try:
+        return dtype_of(np.asarray(data[:1]))
+    except (ChainruleError, TypeError, ValueError, LookupError):
+        return DType.int64  # of no numbers, which are refused where they are read
 
 
 def _shape(data: Any, example: str, several: bool = False) -> tuple[int, ...]:

@@ -5,7 +5,8 @@ Their factors are seen on their own: Q, K and V where they meet in softmax(Q K�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from chainrule.composites import activations
@@ -17,6 +18,18 @@ from chainrule.primitives.matmul import parse_dims
 VIEWS = (movement.broadcast_to, elementwise.convert, movement.reshape, movement.copy)
 
 
+def is_view(node: Node) -> bool:
+    """Return whether a node changes no number: not a conversion that cuts digits."""
+    if node.primitive is elementwise.convert:
+        before, after = node.inputs[0].dtype, node.attrs["dtype"]
+        return (
+            after.is_float
+            or before.kind == "bool"
+            or (before.is_integer and after.is_integer)
+        )
+    return node.primitive in VIEWS
+
+
 @dataclass(frozen=True, eq=False)
 class Attention:
     """Attention in a graph: softmax(Q Kᵀ) V.
@@ -24,7 +37,8 @@ class Attention:
     Attributes:
         factors: Q, K and V, as they are before scaling and views.
         scores, softmax, mixed: the nodes of Q Kᵀ, of its softmax A, and of A V.
-        scaling: nodes that multiply Q, or the scores, with a constant.
+        scaling: nodes that multiply Q, or the scores, with a constant, and whose
+            results nothing else reads.
     """
 
     factors: tuple[Value, Value, Value]
@@ -43,8 +57,12 @@ def factors(nodes: Iterable[Node]) -> frozenset[Value]:
     return frozenset(values)
 
 
-def attentions(nodes: Iterable[Node]) -> Iterator[Attention]:
-    """Yield where a graph's nodes compute attention."""
+def attentions(
+    nodes: Collection[Node], outputs: Iterable[Value] = ()
+) -> Iterator[Attention]:
+    """Yield where a graph's nodes compute attention, and give some outputs."""
+    readers = Counter(v for node in nodes for v in {*node.inputs})
+    readers.update(outputs)
     for node in nodes:
         if not _multiplies_matrices(node):
             continue
@@ -54,11 +72,14 @@ def attentions(nodes: Iterable[Node]) -> Iterator[Attention]:
             if softmax and scores:
                 q, k = map(_unscaled, scores.inputs)
                 factors = q, k, _unscaled(values)
-                scaling = [*_scales(scores.inputs[0]), *_scales(softmax.inputs[0])]
+                scaling = [
+                    *_scales(scores.inputs[0], readers, None),
+                    *_scales(softmax.inputs[0], readers, scores),
+                ]
                 yield Attention(factors, scores, softmax, node, tuple(scaling))
 
 
-def attention(nodes: Iterable[Node]) -> dict[Value, str]:
+def attention(nodes: Collection[Node]) -> dict[Value, str]:
     """Return the letters Q, K and V by graph value, where attention is computed."""
     letters: dict[Value, str] = {}
     for each in attentions(nodes):
@@ -67,18 +88,38 @@ def attention(nodes: Iterable[Node]) -> dict[Value, str]:
     return letters
 
 
-def _scales(value: Value) -> Iterator[Node]:
-    """Yield the nodes right behind a value that multiply it with a constant."""
-    while (node := value.node) is not None:
-        if node.primitive is elementwise.mul and _is_constant(node.inputs[1]):
-            yield node
-        elif node.primitive not in VIEWS and not _turns(node):
-            return
-        value = node.inputs[0]
+def _scales(
+    value: Value, readers: Mapping[Value, int], start: Node | None
+) -> list[Node]:
+    """Return the nodes right behind a value that multiply it with a constant.
+
+    Where a start is given, nothing but them may lie between it and the value.
+    """
+    found: list[Node] = []
+    while (node := value.node) is not None and readers[value] == 1:
+        if node is start:
+            return found
+        scaled = _scaled(node)
+        if scaled is not None:
+            found.append(node)
+        elif not is_view(node) and not _turns(node):
+            break
+        value = scaled or node.inputs[0]
+    return found if start is None else []
+
+
+def _scaled(node: Node) -> Value | None:
+    """Return what a node multiplies with a constant; None for other nodes."""
+    if node.primitive is not elementwise.mul:
+        return None
+    value, factor = node.inputs
+    if _is_constant(value):
+        value, factor = factor, value
+    return value if _is_constant(factor) else None
 
 
 def _is_constant(value: Value) -> bool:
-    while value.node is not None and value.node.primitive in VIEWS:
+    while value.node is not None and is_view(value.node):
         value = value.node.inputs[0]
     return value.node is not None and value.node.primitive is creation.constant
 
@@ -105,20 +146,18 @@ def _behind(value: Value, wanted: Callable[[Node], bool]) -> Node | None:
         if wanted(node):
             return node
         seen.add(at)
-        if node.primitive.elementwise or node.primitive in VIEWS or _turns(node):
+        if node.primitive.elementwise or is_view(node) or _turns(node):
             waiting += reversed(node.inputs)
     return None
 
 
 def _unscaled(value: Value) -> Value:
     """Return a graph value before scaling, views and exchanges of its last two axes."""
-    node = value.node
-    while node is not None:
-        scales = node.primitive in (elementwise.mul, *VIEWS)
-        if not scales and not _turns(node):
+    while (node := value.node) is not None:
+        scaled = _scaled(node)
+        if scaled is None and not is_view(node) and not _turns(node):
             break
-        value = node.inputs[0]
-        node = value.node
+        value = scaled or node.inputs[0]
     return value
 
 

@@ -20,8 +20,9 @@ from chainrule.diagrams.parts import (
     in_frame,
 )
 from chainrule.graph.calls import Call
-from chainrule.graph.graph import Graph, ancestors
-from chainrule.graph.node import Node, Value
+from chainrule.graph.graph import ancestors
+from chainrule.graph.node import Value
+from chainrule.nn.picture.wiring import Wiring, signature
 from chainrule.text import tr
 
 #: So many blocks in a row are folded.
@@ -52,7 +53,9 @@ def _rows(diagram: Parts) -> Iterator[list[Frame]]:
 
 def _runs(diagram: Parts, row: Sequence[Frame]) -> Iterator[list[Frame]]:
     boxes = {f: in_frame(diagram.boxes, f) for f in row}
-    alike = {f: _inside(diagram, f, boxes[f]) for f in row}
+    wiring = Wiring(diagram)
+    wires = {f: wiring.inside(f.key, boxes[f]) for f in row}
+    alike = {f: (_inside(diagram, f, boxes[f]), wires[f].structure) for f in row}
     start = 0
     while start < len(row):
         run = [row[start]]
@@ -61,7 +64,9 @@ def _runs(diagram: Parts, row: Sequence[Frame]) -> Iterator[list[Frame]]:
                 break
             run.append(frame)
         while len(run) >= FEWEST:
-            if _chained(diagram, [boxes[f] for f in run]):
+            blocks = [boxes[f] for f in run]
+            given = [wires[f].given for f in run]
+            if _chained(diagram, blocks) and wiring.joined_alike(blocks, given):
                 yield run
                 break
             run = run[:-1]
@@ -85,7 +90,7 @@ def _inside(diagram: Parts, frame: Frame, boxes: Sequence[Box]) -> Hashable:
             for f in inner
         )
         reads = tuple(p.shape for p in box.reads)
-        work = tuple(map(_signature, box.nodes)), tuple(map(_numbers, box.constants))
+        work = tuple(map(signature, box.nodes)), tuple(map(_numbers, box.constants))
         return box.title, box.kind, box.symbol, own, reads, work
 
     arrows = sorted(
@@ -97,26 +102,9 @@ def _inside(diagram: Parts, frame: Frame, boxes: Sequence[Box]) -> Hashable:
     return kind, tuple(described(box) for box in boxes), tuple(arrows)
 
 
-def _signature(node: Node) -> Hashable:
-    """Return what a node does: its primitive, its attributes and the types it reads."""
-    types = tuple(str(v.type) for v in node.inputs)
-    attrs = tuple(
-        (name, _written(value))
-        for name, value in node.attrs.items()
-        if name != "stream"  # of random bits, which has the module's path
-    )
-    return node.primitive.name, types, attrs
-
-
 def _numbers(constant: Value) -> Hashable:
     """Return what a value is computed from that is the same in every run."""
-    return tuple(sorted(repr(_signature(node)) for node in ancestors([constant])))
-
-
-def _written(value: object) -> Hashable:
-    if isinstance(value, Graph):
-        return tuple(map(_signature, value.nodes))
-    return repr(value)
+    return tuple(sorted(repr(signature(node)) for node in ancestors([constant])))
 
 
 def _chained(diagram: Parts, blocks: Sequence[Sequence[Box]]) -> bool:

@@ -19,7 +19,8 @@ def gates(body: Graph, constants: int, carries: int) -> dict[Value, str]:
     before = body.inputs[constants : constants + carries]
     after = body.outputs[:carries]
     if carries == 2:
-        return _lstm(before[1], after[1], after[0])
+        found = _lstm(before[1], after[1], after[0])
+        return found or _lstm(before[0], after[0], after[1])
     if carries == 1:
         return _gru(before[0], after[0])
     return {}

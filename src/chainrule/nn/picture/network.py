@@ -13,7 +13,7 @@ from chainrule.diagrams.reading import Reader, depth_note, without_bare_frames
 from chainrule.errors import ArgumentError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
-from chainrule.graph.types import ArrayType
+from chainrule.graph.types import ArrayType, DType
 from chainrule.nn.affine import Linear
 from chainrule.nn.forward_trace import input_rows, traced_forward
 from chainrule.nn.module import Module, Parameter
@@ -44,7 +44,7 @@ def picture(
             fix="depth=1",
         )
     if isinstance(data, list) and any(isinstance(row, list | tuple) for row in data):
-        data = np.asarray(data)
+        data = _array(data)
     data = first_size(model) if data is None else data
     names, rows = input_rows(model, data, CALL)
     traced = traced_forward(model, names, rows)[1]
@@ -144,9 +144,18 @@ def _titles(outputs: Sequence[Value], structure: Any) -> list[tuple[Value, str]]
     nest = unflatten(structure, range(len(outputs)))
     names = {i: name.partition(".")[2] for name, i in leaves(nest, "ŷ").items()}
     return [
-        (v, tr("output {n}", n=int(names[i]) + 1) if names[i].isdigit() else names[i])
+        (v, tr("output {n}", n=_places(names[i])) if _is_places(names[i]) else names[i])
         for i, v in enumerate(outputs)
     ]
+
+
+def _is_places(name: str) -> bool:
+    """Return whether a name of an output is its place in tuples, such as ``1.0``."""
+    return all(part.isascii() and part.isdigit() for part in name.split("."))
+
+
+def _places(name: str) -> str:
+    return ".".join(str(int(part) + 1) for part in name.split("."))
 
 
 def first_size(model: Module) -> tuple[int, ...]:
@@ -192,6 +201,32 @@ def _rows_of(
         if isinstance(part, int | tuple | list) or not len(part):
             return None
         part = part[:ROWS]
-        array = part.numpy() if isinstance(part, Tensor) else np.asarray(part)
-        arrays[name] = array.astype(row.dtype.numpy)
+        arrays[name] = _array(part, row.dtype)
     return arrays
+
+
+def _array(data: Any, dtype: DType | None = None) -> Array:
+    """Return rows as an array of the dtype that the network is given.
+
+    Raises:
+        ArgumentError: they are no numbers, of different lengths, or fractions where
+            the network is given whole numbers.
+    """
+    try:
+        array = data.numpy() if isinstance(data, Tensor) else np.asarray(data)
+        made = array if dtype is None else array.astype(dtype.numpy)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            _("These rows are no numbers, or not all of one length."),
+            expected=_("rows of numbers, as many in each"),
+            got=repr(data)[:80],
+            fix=CALL.format(x="np.array([[0.5, 1.0]])"),
+        ) from error
+    if dtype is not None and not dtype.is_float and not np.array_equal(array, made):
+        raise ArgumentError(
+            _("This network is given whole numbers, and these rows are others."),
+            expected=dtype.name,
+            got=repr(data)[:80],
+            fix=CALL.format(x="x.astype(int)"),
+        )
+    return made

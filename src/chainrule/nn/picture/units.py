@@ -17,7 +17,7 @@ from chainrule.diagrams.parts import VALUE, Box, Parts
 from chainrule.diagrams.units import Column, Units
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.nn.picture.attention import VIEWS
+from chainrule.nn.picture.attention import is_view
 from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
 
@@ -148,7 +148,7 @@ def _with_bias(
     value, biases = product.outputs[0], None
     for node in box.nodes[box.nodes.index(product) + 1 :]:
         if value not in node.inputs:
-            if node.primitive not in VIEWS:
+            if not is_view(node):
                 return None
             continue
         if node.primitive is elementwise.add and biases is None:
@@ -179,7 +179,7 @@ def _parameter(value: Value) -> tuple[Value | None, bool]:
 
 def _stays(node: Node) -> bool:
     """Return whether a node leaves every number at its place."""
-    return node.primitive in VIEWS and all(
+    return is_view(node) and all(
         out is not None and out.shape == node.inputs[0].shape for out in node.outputs
     )
 
@@ -211,7 +211,7 @@ def _elementwise(node: Node) -> bool:
     """Return whether each element of a node's result has one place of its inputs."""
     if node.primitive.elementwise:
         return True
-    if node.primitive in VIEWS:
+    if is_view(node):
         return _stays(node)
     if node.primitive not in BODIES:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.composites import activations, control
@@ -11,8 +11,9 @@ from chainrule.graph.calls import Call
 from chainrule.graph.graph import Graph, ancestors, users
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import SymbolicDim, size_of
-from chainrule.nn.picture.attention import VIEWS, Attention, attentions
+from chainrule.nn.picture.attention import Attention, attentions, is_view
 from chainrule.nn.picture.gates import gates
+from chainrule.nn.picture.heads import heads
 from chainrule.notation.expressions import Atom, Expr, Number
 from chainrule.primitives import conv, creation, elementwise, matmul, movement
 from chainrule.primitives.checks import require
@@ -22,10 +23,8 @@ from chainrule.text.numbers import number
 
 #: A longer formula is not a title.
 LONGEST = 26
-#: States of loops, in their order, as formulas call them.
-STATES = ("h", "c", "s", "r")
-#: What has no box: it moves all of its numbers, and changes none.
-HIDDEN = (*VIEWS, movement.transpose, require)
+#: What has no box beside views: it moves all of its numbers, and changes none.
+HIDDEN = (movement.transpose, require)
 #: Letters of operands in titles.
 OPERANDS = "xyzuvw"
 
@@ -66,7 +65,7 @@ class NetworkView(View):
                 self.fixed.update(outputs)
             elif not self.moving.isdisjoint(node.inputs) or self._in_layer(node):
                 self.moving.update(outputs)
-        for each in attentions(graph.nodes):
+        for each in attentions(graph.nodes, graph.outputs):
             shown = [self._behind_moves(value) for value in each.factors]
             for letter, value in zip("QKV", shown):
                 if shown.count(value) == 1:  # else it is not Q, but Q, K and V
@@ -92,16 +91,15 @@ class NetworkView(View):
             scale = _constant(node.inputs)
             shares += f" · {number(scale)}" if scale is not None else ""
         self.titles[found.scores] = shares
-        scores = found.softmax.inputs[0].shape
-        heads = scores[1] if len(scores) == 4 else 1
+        many = heads(found.scores)
         self.titles[found.softmax] = (
-            tr("A = softmax, {n} heads", n=heads) if heads != 1 else "A = softmax"
+            tr("A = softmax, {n} heads", n=many) if many != 1 else "A = softmax"
         )
         self.titles[found.mixed] = "A V"
 
     def _behind_moves(self, value: Value) -> Value:
         """Return what has a box behind nodes that move numbers alone."""
-        while value.node is not None and value.node.primitive in HIDDEN:
+        while value.node is not None and _moves(value.node):
             value = value.node.inputs[0]
         return value
 
@@ -116,17 +114,17 @@ class NetworkView(View):
         self.moving.update(body.inputs[constants:])
         self.moving.update(v for v in node.outputs if v is not None)
         before = "ₜ₊₁" if a["reverse"] else "ₜ₋₁"
+        letters = gates(body, constants, carries)
         sequences = len(body.inputs) - constants - carries
         self.steps[node] = LoopStep(
             body=body,
             constants=constants,
             carries=carries,
-            before=[f"{STATES[min(i, 3)]}{before}" for i in range(carries)],
+            before=_states(body.outputs[:carries], letters, before),
             each=["xₜ" if i == 0 else f"xₜ, {i + 1}" for i in range(sequences)],
             title=order_of(a["length"], reverse=a["reverse"]),
         )
         self.inner.update(body.nodes)
-        letters = gates(body, constants, carries)
         self.letters |= {v: f"{letter}ₜ" for v, letter in letters.items()}
         self._read(body)
 
@@ -143,7 +141,7 @@ class NetworkView(View):
                 if value.node.scope is node.scope and value.node not in self.titles:
                     self.leaders[node] = value.node
                 return
-            if value.node.primitive not in VIEWS:
+            if not is_view(value.node):
                 return
             value = value.node.inputs[0]
 
@@ -157,7 +155,7 @@ class NetworkView(View):
         """Return whether a node moves numbers alone, or does not depend on the data."""
         if node.primitive is movement.slice_ and node in self.inner:
             return True
-        return node.primitive in HIDDEN or self.moving.isdisjoint(node.inputs)
+        return _moves(node) or self.moving.isdisjoint(node.inputs)
 
     def leader(self, node: Node) -> Node:
         """Return the product to which a bias or a scale belongs."""
@@ -192,7 +190,9 @@ class NetworkView(View):
             return self._product(node)
         if kind is movement.slice_:
             return _sliced(node)
-        if kind is elementwise.where and node.inputs[0] not in self.moving:
+        if kind is elementwise.convert:
+            return f"{node.attrs['dtype'].name}(x)"
+        if kind is elementwise.where and self._masks(node):
             return tr("mask")
         if kind is elementwise.maximum and _constant(node.inputs) == 0:
             return "ReLU"
@@ -202,11 +202,17 @@ class NetworkView(View):
                 return text
         return _NAMES.get(kind, kind.name.replace("_", " "))
 
+    def _masks(self, node: Node) -> bool:
+        """Return whether a choice is the same for all data, and one side is fixed."""
+        chosen, *sides = (v in self.moving for v in node.inputs)
+        return not chosen and sum(sides) == 1
+
     def _product(self, node: Node) -> str:
         both = all(v in self.moving for v in node.inputs)
         name = "W ∗ x" if node.primitive is conv.conv else "W x"
         if both:
-            return tr("matrix product")
+            conv_ = node.primitive is conv.conv
+            return "x ∗ y" if conv_ else tr("matrix product")
         biased = any(leader is node for leader in self.leaders.values())
         return f"{name} + b" if biased else name
 
@@ -233,10 +239,30 @@ _NAMES = {
 }
 
 
+def _states(
+    after: Sequence[Value], letters: Mapping[Value, str], before: str
+) -> list[str]:
+    """Return what the states are called that a step begins with.
+
+    Of several which are not those of an LSTM nothing says which is h.
+    """
+    if len(after) == 1:
+        return [f"h{before}"]
+    return [
+        f"{letters[v]}{before}" if v in letters else f"s{before}, {i}"
+        for i, v in enumerate(after, 1)
+    ]
+
+
+def _moves(node: Node) -> bool:
+    """Return whether a node has no box: all its numbers are moved, none is changed."""
+    return node.primitive in HIDDEN or is_view(node)
+
+
 def _constant(values: Collection[Value]) -> float | int | None:
     """Return the number of the one scalar constant among some values."""
     for value in values:
-        while value.node is not None and value.node.primitive in VIEWS:
+        while value.node is not None and is_view(value.node):
             value = value.node.inputs[0]
         node = value.node
         if node is None or node.primitive is not creation.constant:

@@ -477,7 +477,17 @@ def _takes(x: cr.Tensor, numbers: Any = iter([1.0, 2.0])) -> cr.Tensor:  # noqa:
     return x * next(numbers)
 
 
+ENTROPY = random.SystemRandom()
 GENERATOR = np.random.default_rng(0)
+
+
+def test_a_source_of_entropy_in_reach() -> None:
+    """It has no state to compare, and is no reason to fail."""
+
+    def doubled(x: cr.Tensor) -> cr.Tensor:
+        return 2 * x if isinstance(ENTROPY, random.Random) else x
+
+    assert cr.compile(doubled)(cr.tensor([1.0, 2.0])).tolist() == [2.0, 4.0]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ LEFT_OUT = {
     "no tensors, or shapes that depend on numbers: test_names.py": """
         equal nonzero Tensor.equal Tensor.nonzero""",
     "text about a model: tests/explanation, tests/training": """
-        explain derive diagnose check_work summary check_gradients""",
+        explain derive diagnose lr_find check_work summary check_gradients""",
     "PyTorch's databases: sample_databases.py, module_database.py": """
         F.adaptive_avg_pool3d F.adaptive_max_pool3d F.avg_pool3d F.bilinear
         F.channel_shuffle F.conv3d F.conv_transpose3d F.embedding_bag F.fold

@@ -455,6 +455,41 @@ def test_the_derivative_of_a_window_goes_to_its_nan() -> None:
     assert cr.compile(slope, engine="xla")(x).tolist() == wanted
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_large_maxima_keep_nan(dtype: str, rng: np.random.Generator) -> None:
+    """XLA's own drops NaN from large reductions on CPUs."""
+    numbers = rng.normal(size=(40, 8, 64)).astype(np.float32)
+    numbers[rng.random(numbers.shape) < 0.02] = np.nan
+    x = cr.tensor(numbers).to(getattr(cr, dtype))
+
+    def maxima(x: cr.Tensor) -> Any:
+        found = [x.amax(axes) for axes in (0, 1, 2, (0, 2), (0, 1, 2))]
+        found += [
+            x.amin(0),
+            *(nn.functional.max_pool2d(x[None], n) for n in (2, (8, 64))),
+        ]
+        return [a.float() for a in found]
+
+    got, wanted = cr.compile(maxima, engine="xla")(x), maxima(x)
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_a_mask_does_not_hide_nan(dtype: str) -> None:
+    """XLA takes a product with a converted truth value for a choice."""
+    x = cr.tensor([np.nan, np.inf, -np.inf, 2.0]).to(getattr(cr, dtype))
+
+    @cr.compile(engine="xla")
+    def masked(mask: cr.Tensor, x: cr.Tensor) -> Any:
+        product = mask.to(x.dtype) * x, (x > 3).to(x.dtype) * (1 / (x - x))
+        return [a.float() for a in product]
+
+    given, made = masked(cr.tensor([False] * 4), x)
+    np.testing.assert_array_equal(given.numpy(), [np.nan, np.nan, np.nan, 0])
+    np.testing.assert_array_equal(made.numpy(), [np.nan, np.nan, np.nan, np.nan])
+
+
 def test_of_conditions_that_fail_the_first_is_told() -> None:
     rows, scores = cr.arange(3.0), cr.ones((2, 3))
 

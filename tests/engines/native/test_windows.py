@@ -37,6 +37,7 @@ GEOMETRIES = [
     ((2, 2, 5, 6, 34), (2, 3, 4), (2, 2, 2), (2, 2, 2), ((0, 0),) * 3, (1, 1, 1)),
     ((2, 6, 9, 3), (1, 2), (2, 3), (2, 1), ((-1, 0), (1, -2)), (1, 1)),
     ((2, 6, 9), (2, 1), (2, 3), (2, 1), ((1, 0), (1, 1)), (1, 1)),
+    ((17, 2, 17), (2, 0), (5, 4), (1, 3), ((4, 1), (0, 0)), (1, 2)),
 ]
 FUNCTIONS = {
     "max": windows.window_max,
@@ -133,6 +134,25 @@ def test_windows_by_shorter_vectors(
         for geometry in GEOMETRIES[:3]:
             compared(rng, name, geometry, "float32", (0, 1, 2, 3))
             compared(rng, name, geometry, "float32", (0, 2, 3, 1))
+
+
+def test_sums_of_gradients_have_one_order(rng: np.random.Generator) -> None:
+    """That of the windows, whichever of their axes lies innermost."""
+    attrs = {"axes": (1, 2), "window": (4, 5), "strides": (1, 1), "dilation": (1, 1)}
+    attrs["padding"] = ((0, 0), (0, 0))
+    x = rng.normal(size=(2, 19, 23)).astype(np.float32)
+    g = rng.normal(size=(2, 16, 19)).astype(np.float32)
+    wanted = REFERENCES[windows.window_max_pullback](g, x, **attrs)
+    for lies in itertools.permutations(range(3)):
+        back = tuple(np.argsort(lies).tolist())
+
+        def function(*given: cr.Tensor, back: Any = back) -> cr.Tensor:
+            values = [transpose(t.value, axes=back) for t in given]
+            return wrap(windows.window_max_pullback(*values, **attrs))
+
+        given = [cr.tensor(a.transpose(lies).copy()) for a in (g, x)]
+        got = cr.compile(function, engine="native")(*given)
+        np.testing.assert_array_equal(got.numpy(), wanted, str(lies))
 
 
 def test_a_gradient_that_is_the_input_too(rng: np.random.Generator) -> None:

@@ -121,6 +121,8 @@ class DependencyScan:
             self._module(name, item, level)
         elif isinstance(item, np.ndarray):
             self._follow(f"{name}[…]", item.flat if item.dtype.hasobject else (), level)
+        elif _is_a(item, "random", "SystemRandom"):
+            pass  # has no state by which to tell whether it was drawn from
         elif _is_a(item, "random", "Random"):
             self.draws.append((name, item.getstate))
         elif _is_a(item, "numpy.random", "Generator"):

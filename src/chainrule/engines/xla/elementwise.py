@@ -37,6 +37,13 @@ def same(x: Array, number: Any) -> Array:
     return lax.full_like(x, number)
 
 
+def least(dtype: Any) -> Any:
+    """Return what no element of a type is smaller than."""
+    if jnp.issubdtype(dtype, np.floating):
+        return -np.inf
+    return False if dtype == np.bool_ else np.iinfo(dtype).min
+
+
 def _add(a: Array, b: Array) -> Array:
     return (lax.bitwise_or if _is_bool(a) else lax.add)(a, b)
 
@@ -50,7 +57,7 @@ def _abs(x: Array) -> Array:
     return lax.abs(x) if signed else x
 
 
-def _larger(a: Array, b: Array) -> Array:
+def larger(a: Array, b: Array) -> Array:
     """Return the larger of two, NaN where one is; of equals the second (of zeros)."""
     return (
         lax.select(lax.gt(a, b) | lax.ne(a, a), a, b) if is_float(a) else lax.max(a, b)
@@ -106,8 +113,12 @@ def convert(x: Array, *, dtype: DType) -> Array:
     """Return x in another type; floats out of an integer's range are its ends.
 
     From and to bfloat16 by way of float32. XLA drops a conversion to a narrower type
-    and back, and keeps a reduced precision that is asked for.
+    and back, and keeps a reduced precision that is asked for. It takes a product with
+    a converted truth value for a choice, whose zeros hide NaN: these are chosen here.
     """
+    if _is_bool(x) and dtype.is_float:
+        one = lax.full(x.shape, 1, np.float32)
+        x = lax.select(x, one, same(one, 0))
     if DType.bfloat16.numpy in (x.dtype, dtype.numpy):
         x = lax.convert_element_type(x, np.float32)
     if dtype is DType.bfloat16:
@@ -227,7 +238,7 @@ ELEMENTWISE: dict[Primitive, Lowering] = {
     elementwise.sqrt: lax.sqrt,
     elementwise.abs_: _abs,
     elementwise.sign: _sign,
-    elementwise.maximum: _larger,
+    elementwise.maximum: larger,
     elementwise.minimum: _smaller,
     elementwise.less: lax.lt,
     elementwise.equal: lax.eq,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.xla.backend import Array, jnp, lax
-from chainrule.engines.xla.elementwise import Lowering
+from chainrule.engines.xla.elementwise import Lowering, larger, least
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives import creation, movement, reduce, sorting
@@ -54,7 +54,8 @@ def _prod(x: Array, *, axes: Ints) -> Array:
 
 
 def _max(x: Array, *, axes: Ints) -> Array:
-    return jnp.max(x, axes)
+    # On CPUs XLA drops NaN from large reductions by its own maximum.
+    return lax.reduce(x, x.dtype.type(least(x.dtype)), larger, axes)
 
 
 def _index(function: Any) -> Lowering:

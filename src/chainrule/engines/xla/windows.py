@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.xla.backend import Array, jnp, lax
-from chainrule.engines.xla.elementwise import Lowering
+from chainrule.engines.xla.elementwise import Lowering, larger, least
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives.sliding import Pads, dilated
 from chainrule.primitives.windows import (
@@ -66,19 +66,13 @@ def _sum(
     return _reduced(x, 0, function, axes, window, strides, dilation)
 
 
-def _least(dtype: Any) -> Any:
-    """Return what no element of a type is smaller than."""
-    if jnp.issubdtype(dtype, np.floating):
-        return -np.inf
-    return False if dtype == np.bool_ else np.iinfo(dtype).min
-
-
 def _max(
     x: Array, *, axes: Ints, window: Ints, strides: Ints, padding: Pads, dilation: Ints
 ) -> Array:
-    least = _least(x.dtype)
-    x = _padded(x, axes, padding, (1,) * len(axes), least)
-    return _reduced(x, least, lax.max, axes, window, strides, dilation)
+    none = least(x.dtype)
+    x = _padded(x, axes, padding, (1,) * len(axes), none)
+    # On CPUs XLA drops NaN from large reductions by its own maximum.
+    return _reduced(x, none, larger, axes, window, strides, dilation)
 
 
 def _best(
@@ -97,7 +91,7 @@ def _best(
     turned = turned.transpose([axes.index(a) for a in order]).reshape(ones)
     place = jnp.broadcast_to(jnp.asarray(turned), shape)
     single = (1,) * len(axes)
-    x = _padded(x, axes, padding, single, _least(x.dtype))
+    x = _padded(x, axes, padding, single, least(x.dtype))
     place = _padded(place, axes, padding, single, -1)
     for axis, w, s, r in reversed([*zip(axes, window, strides, dilation, strict=True)]):
         taps = [_tap(x, place, axis, w, s, r, k) for k in range(w)]
@@ -149,7 +143,7 @@ def _pulled_back(
     )
     single, zero = (1,) * len(axes), g.dtype.type(0)
     ones = jnp.ones([n if i in axes else 1 for i, n in enumerate(shape)], np.bool_)
-    x = _padded(x, axes, padding, single, _least(x.dtype))
+    x = _padded(x, axes, padding, single, least(x.dtype))
     inside = _padded(ones, axes, padding, single, False)
     free = jnp.ones(best.shape, np.bool_)
     parts: list[Array] = []

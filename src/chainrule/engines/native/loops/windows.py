@@ -100,6 +100,9 @@ def _geometry(
     source = builder.view(x)
     lane = _lanes_of(source, axes)
     order = [0, *(a for a in builder.view(ends[0]).axes if a != 0)] if x.shape else []
+    if what == "pullback":  # an element gets what its windows send in their order
+        sliding = iter(axes)
+        order = [next(sliding) if a in axes else a for a in order]
     steps = [1] * (len(ends) + len(within))
     if lane is not None:
         order.remove(lane)

@@ -13,7 +13,9 @@ import enum
 import functools
 import operator
 import random
+import secrets
 import sys
+import threading
 import types
 from collections.abc import Callable
 from typing import Any
@@ -478,6 +480,7 @@ def _takes(x: cr.Tensor, numbers: Any = iter([1.0, 2.0])) -> cr.Tensor:  # noqa:
 
 
 GENERATOR = np.random.default_rng(0)
+SYSTEM = random.SystemRandom()
 
 
 @pytest.mark.parametrize(
@@ -487,6 +490,11 @@ GENERATOR = np.random.default_rng(0)
         (lambda x: x * GENERATOR.random(), "draws from 'GENERATOR'"),
         (lambda x: x * random.random(), "draws from 'random'"),
         (lambda x: x * float(np.random.rand()), "draws from 'np'"),  # noqa: NPY002
+        (lambda x: x * SYSTEM.random(), "draws from 'SYSTEM'"),
+        (lambda x: x * SYSTEM.choice([1.0, 2.0]), "draws from 'SYSTEM'"),
+        (lambda x: x * random.SystemRandom().random(), "draws from 'random'"),
+        (lambda x, bits=SYSTEM.getrandbits: x * bits(8), "draws from"),
+        (lambda x: x * secrets.randbelow(8), "draws from 'secrets'"),
     ],
 )
 def test_what_would_happen_once_is_refused(
@@ -494,6 +502,22 @@ def test_what_would_happen_once_is_refused(
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
         cr.compile(function, engine=engine)(X)
+
+
+def test_a_system_generator_that_is_not_drawn_from(engine: str) -> None:
+    """It has no state to compare, so that another thread's draws are none of ours."""
+    factor = [2.0]
+
+    def run(x: cr.Tensor) -> cr.Tensor:
+        thread = threading.Thread(target=SYSTEM.random)
+        thread.start()
+        thread.join()
+        return x * (factor[0] if SYSTEM and secrets and random.SystemRandom else 0.0)
+
+    compiled = cr.compile(run, engine=engine)
+    assert [compiled(X).tolist() for __ in range(2)] == [(X * 2).tolist()] * 2
+    assert 0.0 <= SYSTEM.random() < 1.0
+    assert len(secrets.token_bytes(4)) == 4
 
 
 class Caching:

@@ -501,6 +501,37 @@ def test_an_interrupt_behind_a_step_leaves_it_counted(
     assert (sgd.steps, w.tolist()) == (3, [-0.5, 0.5])
 
 
+class Failed:
+    """What a run that has failed on the device gives, as soon as it is read."""
+
+    def __int__(self) -> int:
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    def __array__(self, *kind: Any, **how: Any) -> np.ndarray:
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+
+def test_a_failed_run_says_why_though_its_steps_are_not_known() -> None:
+    total, table = cr.zeros(2), cr.ones(4, 2)
+
+    @cr.compile(engine="xla")
+    def pick(i: cr.Tensor) -> cr.Tensor:
+        total.copy_(total + table[i])
+        return total.sum()
+
+    pick(cr.tensor(0))
+    (program,) = pick.programs
+    loaded: Any = program.executable
+    (function,) = loaded._compiled.values()
+    compiled = function.compiled
+    function.compiled = lambda *given: (*compiled(*given)[:2], Failed(), Failed())
+    with pytest.raises(EngineError, match="memory ran out"):
+        pick(cr.tensor(1))
+    assert loaded.completed == 0
+    function.compiled = compiled
+    assert pick(cr.tensor(1)).item() == 6.0
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 def test_exceptions_of_any_signals_handler() -> None:
     """They find the state before a step or behind it, though a step has taken it."""

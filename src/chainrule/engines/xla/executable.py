@@ -152,7 +152,10 @@ class XlaExecutable:
     def completed(self) -> int:
         """The number of steps that the state has seen of the last run."""
         if not isinstance(self._completed, int):  # it is on the device
-            self._completed = int(self._completed)
+            try:
+                self._completed = int(self._completed)
+            except (RuntimeError, ValueError):  # its run has failed, and says why
+                self._completed = 0
         return self._completed
 
     @completed.setter

@@ -504,6 +504,28 @@ def test_what_would_happen_once_is_refused(
         cr.compile(function, engine=engine)(X)
 
 
+class Way(enum.Enum):
+    """A choice that has no truth value, and equals every other."""
+
+    LEFT, RIGHT = 1, 2
+
+    def __bool__(self) -> bool:
+        raise ValueError("neither true nor false")
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = enum.Enum.__hash__
+
+
+def test_a_member_of_an_enumeration_is_told_by_identity(engine: str) -> None:
+    held = {"way": Way.LEFT}
+    run = cr.compile(lambda x: x * held["way"].value, engine=engine)
+    assert run(X).tolist() == X.tolist()
+    held["way"] = Way.RIGHT
+    assert run(X).tolist() == (X * 2).tolist()
+
+
 def test_a_system_generator_that_is_not_drawn_from(engine: str) -> None:
     """It has no state to compare, so that another thread's draws are none of ours."""
     factor = [2.0]

@@ -65,8 +65,7 @@ def write(diagnosis: Diagnosis, path: Path) -> None:
         for plain, finding in zip(document["findings"], diagnosis.findings)
     ]
     document["fixes"] = [
-        plain | _tried(fix)
-        for plain, fix in zip(document["fixes"], diagnosis.fixes)
+        plain | _tried(fix) for plain, fix in zip(document["fixes"], diagnosis.fixes)
     ]
     document["versions"] = {
         "chainrule": __version__,

@@ -26,5 +26,5 @@ def _urandom(size: int, /) -> bytes:
 
 def system_draws() -> int:
     """Return how often this thread has drawn from the system; count from now on."""
-    vars(random)["_urandom"] = _urandom
+    random.__dict__["_urandom"] = _urandom
     return _count.draws

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -499,6 +501,20 @@ def test_an_interrupt_behind_a_step_leaves_it_counted(
     assert (sgd.steps, w.tolist()) == (2, [0.0, 1.0])
     step(cr.ones(2))
     assert (sgd.steps, w.tolist()) == (3, [-0.5, 0.5])
+
+
+def test_threads_prepare_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step's conditions mean is known to the one that was traced."""
+    loaded, at_sizes = training(6).executable, executable.at_sizes
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(0.05)
+        return at_sizes(*given)
+
+    monkeypatch.setattr(executable, "at_sizes", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda __: loaded.prepare("step", {}), range(4)))
+    assert len({id(step) for step in found}) == 1
 
 
 class Failed:

@@ -34,6 +34,17 @@ def test_a_last_line_without_an_end_stands_alone(
     assert said == ["[0] one", "[0] two", "[1] one", "[1] two"]
 
 
+def test_a_process_that_fails_while_the_first_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "GRACE", 0.0)
+    text = (
+        f"import os, sys, time\nif os.environ[{launch.NUMBER!r}] == '1': sys.exit(3)\n"
+    )
+    path = program(tmp_path, text + "time.sleep(15)\nsys.exit(4)\n")
+    assert Launched(2, [path]).run() == 3
+
+
 def test_the_launcher_is_none_of_the_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

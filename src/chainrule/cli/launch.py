@@ -145,7 +145,7 @@ class Launched:
         failed = 0
         until, running = float("inf"), True
         while running and time.monotonic() < until:
-            running = any(p.poll() is None for p in self.processes)
+            running = None in [p.poll() for p in self.processes]  # of all
             if not failed and (number := self._failed()) is not None:
                 failed = self.processes[number].returncode
                 until = time.monotonic() + GRACE

@@ -13,7 +13,9 @@ import enum
 import functools
 import operator
 import random
+import secrets
 import sys
+import threading
 import types
 from collections.abc import Callable
 from typing import Any
@@ -477,17 +479,8 @@ def _takes(x: cr.Tensor, numbers: Any = iter([1.0, 2.0])) -> cr.Tensor:  # noqa:
     return x * next(numbers)
 
 
-ENTROPY = random.SystemRandom()
 GENERATOR = np.random.default_rng(0)
-
-
-def test_a_source_of_entropy_in_reach() -> None:
-    """It has no state to compare, and is no reason to fail."""
-
-    def doubled(x: cr.Tensor) -> cr.Tensor:
-        return 2 * x if isinstance(ENTROPY, random.Random) else x
-
-    assert cr.compile(doubled)(cr.tensor([1.0, 2.0])).tolist() == [2.0, 4.0]
+SYSTEM = random.SystemRandom()
 
 
 @pytest.mark.parametrize(
@@ -497,6 +490,11 @@ def test_a_source_of_entropy_in_reach() -> None:
         (lambda x: x * GENERATOR.random(), "draws from 'GENERATOR'"),
         (lambda x: x * random.random(), "draws from 'random'"),
         (lambda x: x * float(np.random.rand()), "draws from 'np'"),  # noqa: NPY002
+        (lambda x: x * SYSTEM.random(), "draws from 'SYSTEM'"),
+        (lambda x: x * SYSTEM.choice([1.0, 2.0]), "draws from 'SYSTEM'"),
+        (lambda x: x * random.SystemRandom().random(), "draws from 'random'"),
+        (lambda x, bits=SYSTEM.getrandbits: x * bits(8), "draws from"),
+        (lambda x: x * secrets.randbelow(8), "draws from 'secrets'"),
     ],
 )
 def test_what_would_happen_once_is_refused(
@@ -504,6 +502,44 @@ def test_what_would_happen_once_is_refused(
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
         cr.compile(function, engine=engine)(X)
+
+
+class Way(enum.Enum):
+    """A choice that has no truth value, and equals every other."""
+
+    LEFT, RIGHT = 1, 2
+
+    def __bool__(self) -> bool:
+        raise ValueError("neither true nor false")
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = enum.Enum.__hash__
+
+
+def test_a_member_of_an_enumeration_is_told_by_identity(engine: str) -> None:
+    held = {"way": Way.LEFT}
+    run = cr.compile(lambda x: x * held["way"].value, engine=engine)
+    assert run(X).tolist() == X.tolist()
+    held["way"] = Way.RIGHT
+    assert run(X).tolist() == (X * 2).tolist()
+
+
+def test_a_system_generator_that_is_not_drawn_from(engine: str) -> None:
+    """It has no state to compare, so that another thread's draws are none of ours."""
+    factor = [2.0]
+
+    def run(x: cr.Tensor) -> cr.Tensor:
+        thread = threading.Thread(target=SYSTEM.random)
+        thread.start()
+        thread.join()
+        return x * (factor[0] if SYSTEM and secrets and random.SystemRandom else 0.0)
+
+    compiled = cr.compile(run, engine=engine)
+    assert [compiled(X).tolist() for __ in range(2)] == [(X * 2).tolist()] * 2
+    assert 0.0 <= SYSTEM.random() < 1.0
+    assert len(secrets.token_bytes(4)) == 4
 
 
 class Caching:

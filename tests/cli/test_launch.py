@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from chainrule import engines
 from chainrule.cli import launch
 from chainrule.cli.launch import Launched
+from chainrule.engines import Engine
 
 
 def program(directory: Path, text: str) -> str:
@@ -29,6 +32,27 @@ def test_a_last_line_without_an_end_stands_alone(
     assert Launched(2, [path]).run() == 0
     said = sorted(capsys.readouterr().out.splitlines())
     assert said == ["[0] one", "[0] two", "[1] one", "[1] two"]
+
+
+def test_a_process_that_fails_while_the_first_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "GRACE", 0.0)
+    text = (
+        f"import os, sys, time\nif os.environ[{launch.NUMBER!r}] == '1': sys.exit(3)\n"
+    )
+    path = program(tmp_path, text + "time.sleep(15)\nsys.exit(4)\n")
+    assert Launched(2, [path]).run() == 3
+
+
+def test_the_launcher_is_none_of_the_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It joins no run, though a scheduler has started it as one of several."""
+    monkeypatch.setitem(engines._registry, "xla", Engine("", join="none:none"))
+    path = program(tmp_path, "print('here')\n")
+    made = CliRunner().invoke(launch.launch, ["-n", "2", "--", path])
+    assert sorted(made.output.splitlines()) == ["[0] here", "[1] here"]
 
 
 def test_a_pipe_that_stays_open_is_waited_for_once(

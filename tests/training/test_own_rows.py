@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import optim
+from chainrule.data.adapter import batches
 from chainrule.engines import Parts
+from chainrule.graph.types import DType
 from chainrule.training.block import divided, gathered
 from chainrule.training.data_adapter import DatasetAdapter, GatheredAdapter
 from chainrule.training.state import Plan
@@ -19,6 +22,7 @@ from chainrule.util import processes
 from .conftest import Make, pixels, same, without_time
 
 ROWS = 51
+FLOATS = {"x": DType.float32}
 
 
 def in_memory(directory: Path) -> Any:
@@ -142,3 +146,19 @@ def test_parts_of_parts() -> None:
     assert cut.note == "note 1+2"
     rows, order = divided(np.array([4, 9, 1, 7]), np.arange(4))
     assert rows[order].tolist() == [4, 9, 1, 7]
+
+
+def test_the_comparison_of_evaluated_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal bytes are other numbers in another dtype, or with another scale."""
+    told: list[Any] = []
+
+    def compare(parts: Any, fix: str) -> None:
+        told.append(parts)
+
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    monkeypatch.setattr(processes, "require_same", compare)
+    stored, y = np.arange(200, 220, dtype=np.uint8)[:, None], np.arange(20)
+    for x, scale in ((stored, 0.5), (stored, 0.25), (stored.view(np.int8), 0.5)):
+        with closing(batches(cr.data.Dataset(x, y, scale=scale), 8, FLOATS)) as made:
+            next(made)
+    assert len({str(parts) for parts in told}) == 3

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -534,6 +536,51 @@ def test_an_interrupt_behind_a_step_leaves_it_counted(
     assert (sgd.steps, w.tolist()) == (2, [0.0, 1.0])
     step(cr.ones(2))
     assert (sgd.steps, w.tolist()) == (3, [-0.5, 0.5])
+
+
+def test_threads_prepare_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step's conditions mean is known to the one that was traced."""
+    loaded, at_sizes = training(6).executable, executable.at_sizes
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(0.05)
+        return at_sizes(*given)
+
+    monkeypatch.setattr(executable, "at_sizes", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda __: loaded.prepare("step", {}), range(4)))
+    assert len({id(step) for step in found}) == 1
+
+
+class Failed:
+    """What a run that has failed on the device gives, as soon as it is read."""
+
+    def __int__(self) -> int:
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    def __array__(self, *kind: Any, **how: Any) -> np.ndarray:
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+
+def test_a_failed_run_says_why_though_its_steps_are_not_known() -> None:
+    total, table = cr.zeros(2), cr.ones(4, 2)
+
+    @cr.compile(engine="xla")
+    def pick(i: cr.Tensor) -> cr.Tensor:
+        total.copy_(total + table[i])
+        return total.sum()
+
+    pick(cr.tensor(0))
+    (program,) = pick.programs
+    loaded: Any = program.executable
+    (function,) = loaded._compiled.values()
+    compiled = function.compiled
+    function.compiled = lambda *given: (*compiled(*given)[:2], Failed(), Failed())
+    with pytest.raises(EngineError, match="memory ran out"):
+        pick(cr.tensor(1))
+    assert loaded.completed == 0
+    function.compiled = compiled
+    assert pick(cr.tensor(1)).item() == 6.0
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")

@@ -17,7 +17,7 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say
-from chainrule.engines import resolve_engine
+from chainrule.engines import need_engine
 from chainrule.engines.xla.processes import ADDRESS, COUNT, HEARTBEAT, NUMBER
 from chainrule.text import tr
 
@@ -70,7 +70,7 @@ def launch(processes: int, arguments: tuple[str, ...], as_json: bool) -> int:
     On a cluster the scheduler starts the processes, without this command.
     """
     del as_json  # that of the command is among its own arguments
-    resolve_engine("xla")
+    need_engine("xla")  # this process is none of those that it starts
     return Launched(processes, arguments).run()
 
 
@@ -145,7 +145,7 @@ class Launched:
         failed = 0
         until, running = float("inf"), True
         while running and time.monotonic() < until:
-            running = any(p.poll() is None for p in self.processes)
+            running = None in [p.poll() for p in self.processes]  # of all
             if not failed and (number := self._failed()) is not None:
                 failed = self.processes[number].returncode
                 until = time.monotonic() + GRACE

@@ -392,15 +392,19 @@ def _read(
 def _compare(data: Rows) -> None:
     """Refuse data that are not the same in all processes, which read their own rows."""
     x, y = (data.x, data.y) if isinstance(data, Dataset) else (data, None)
-    arrays = {name: column.stored for name, column in leaves(x, "x").items()}
-    arrays |= {} if y is None else leaves(y, "y")
+    columns = dict(leaves(x, "x"))
+    if y is not None:
+        columns |= {name: Column(array) for name, array in leaves(y, "y").items()}
     processes.require_same(
-        {
-            _("the data {name!r}", name=name): f"{array.shape} {fingerprint(array):08x}"
-            for name, array in arrays.items()
-        },
+        {_("the data {name!r}", name=name): _told(c) for name, c in columns.items()},
         _("give all processes the same data"),
     )
+
+
+def _told(column: Column) -> str:
+    array = column.stored
+    kind = f"{array.dtype}{[*array.shape]} × {column.scale}"
+    return f"{kind} {fingerprint(array):08x}"
 
 
 def _cut(data: Rows, size: int) -> Generator[tuple[Any, Any]]:

@@ -37,6 +37,7 @@ __all__ = [
     "engine_names",
     "load_engine",
     "native_problem",
+    "need_engine",
     "on_host",
     "register",
     "resolve_engine",
@@ -146,6 +147,18 @@ def resolve_engine(name: str) -> str:
     """
     if name == "auto":
         return next(n for n in AUTO if _registry[n].problem() is None)
+    need_engine(name)
+    if (join := _registry[name].join) is not None:
+        _found(join)()
+    return name
+
+
+def need_engine(name: str) -> None:
+    """Raise an error if there is no such engine, or if it cannot run here.
+
+    Raises:
+        EngineError: with what is missing.
+    """
     if name not in _registry:
         raise EngineError(
             _("There is no engine {name!r}.", name=name),
@@ -161,9 +174,6 @@ def resolve_engine(name: str) -> str:
             got=problem,
             fix=_('install that, or use engine="numpy"'),
         )
-    if (join := _registry[name].join) is not None:
-        _found(join)()
-    return name
 
 
 def capabilities(name: str) -> Capabilities:

@@ -35,6 +35,7 @@ from chainrule.compilation.guards.sources import (
     cell_source,
     item_source,
 )
+from chainrule.compilation.guards.system_draws import system_draws
 from chainrule.tensor import Tensor
 from chainrule.util.source_location import of_user
 
@@ -122,7 +123,7 @@ class DependencyScan:
         elif isinstance(item, np.ndarray):
             self._follow(f"{name}[…]", item.flat if item.dtype.hasobject else (), level)
         elif _is_a(item, "random", "SystemRandom"):
-            pass  # has no state by which to tell whether it was drawn from
+            self.draws.append((name, system_draws))
         elif _is_a(item, "random", "Random"):
             self.draws.append((name, item.getstate))
         elif _is_a(item, "numpy.random", "Generator"):
@@ -171,6 +172,10 @@ class DependencyScan:
     def _module(self, name: str, module: types.ModuleType, level: int) -> None:
         if module.__name__ == "random" and hasattr(module, "getstate"):
             self.draws.append((name, module.getstate))
+            if "SystemRandom" in self.names:  # it may be made while tracing
+                self.draws.append((name, system_draws))
+        elif module.__name__ == "secrets":
+            self.draws.append((name, system_draws))
         elif module.__name__ == "numpy.random" or (
             module is np and "random" in self.names
         ):

@@ -59,6 +59,8 @@ def fingerprint(
     kind = type(item)
     if free and path in free:
         return kind, "any"
+    if isinstance(item, enum.Enum):  # each is one object, however it compares
+        return kind, id(item)
     if isinstance(item, ATOMS):
         # Zero has two signs, which compare equal; NaN is never equal.
         return kind, item if item == item and item else repr(item)

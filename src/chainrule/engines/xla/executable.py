@@ -152,7 +152,10 @@ class XlaExecutable:
     def completed(self) -> int:
         """The number of steps that the state has seen of the last run."""
         if not isinstance(self._completed, int):  # it is on the device
-            self._completed = int(self._completed)
+            try:
+                self._completed = int(self._completed)
+            except (RuntimeError, ValueError):  # its run has failed, and says why
+                self._completed = 0
         return self._completed
 
     @completed.setter
@@ -217,19 +220,20 @@ class XlaExecutable:
     def prepare(self, entry: str, sizes: Sizes) -> Step:
         """Return the step of an entry point for these sizes, without running it."""
         key = (entry, tuple(sizes.values()))
-        if key not in self._steps:
-            started = time.perf_counter()
-            if len(self._steps) >= FUNCTIONS_AT_MOST:
-                gone = next(iter(self._steps))
-                del self._steps[gone]
-                # Its functions' records mean errors that this step has noted.
-                for other in [k for k in self._compiled if k[:2] == gone]:
-                    del self._compiled[other]
-            whole = self.entries[entry]
-            graph = at_sizes(whole.graph, sizes)
-            self._steps[key] = Step(whole, graph)
-            self.seconds_compile += time.perf_counter() - started
-        return self._steps[key]
+        with self._lock:  # a thread that gathers rows asks too
+            if key not in self._steps:
+                started = time.perf_counter()
+                if len(self._steps) >= FUNCTIONS_AT_MOST:
+                    gone = next(iter(self._steps))
+                    del self._steps[gone]
+                    # Its functions' records mean errors that this step has noted.
+                    for other in [k for k in self._compiled if k[:2] == gone]:
+                        del self._compiled[other]
+                whole = self.entries[entry]
+                graph = at_sizes(whole.graph, sizes)
+                self._steps[key] = Step(whole, graph)
+                self.seconds_compile += time.perf_counter() - started
+            return self._steps[key]
 
     def _function(self, step: Step, key: Any, block: int | None, args: Any) -> Function:
         """Return a compiled function of a step: once (None), or a block of steps."""

@@ -65,8 +65,7 @@ def write(diagnosis: Diagnosis, path: Path) -> None:
         for plain, finding in zip(document["findings"], diagnosis.findings)
     ]
     document["fixes"] = [
-        plain | _tried(fix)
-        for plain, fix in zip(document["fixes"], diagnosis.fixes)
+        plain | _tried(fix) for plain, fix in zip(document["fixes"], diagnosis.fixes)
     ]
     document["versions"] = {
         "chainrule": __version__,
@@ -272,8 +271,8 @@ def _comparison(kept: Mapping[str, Any]) -> Comparison:
 
 
 def _spent(kept: Mapping[str, Any]) -> Spent:
-    counts = (int(kept[k]) for k in ("steps", "runs", "whole"))
-    return Spent(*counts, float(kept["seconds"]), int(kept["limit"]))
+    steps, runs, whole = (int(kept[k]) for k in ("steps", "runs", "whole"))
+    return Spent(steps, runs, whole, float(kept["seconds"]), int(kept["limit"]))
 
 
 def _cannot_apply(setup: Setup) -> None:

@@ -16,6 +16,7 @@ from chainrule import nn, optim
 from chainrule.cli import run as cli
 from chainrule.doctor import Diagnosis, examples, registered
 from chainrule.errors import ArgumentError, DataError
+from chainrule.runs import diagnosing
 from chainrule.text.languages import language
 
 BY_CODE = {symptom.code: symptom for symptom in registered()}
@@ -60,6 +61,30 @@ def test_fixes_are_kept(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="neither the model nor the data"):
         read.fix()
     assert [f.to_dict() for f in read.fixes] == [f.to_dict() for f in found.fixes]
+
+
+def test_fixes_of_a_run_file_are_kept(tmp_path: Path) -> None:
+    """With the diff of the file, the scores of each seed, and what the search cost."""
+    (tmp_path / "run.toml").write_text(
+        'data.source = "moons"\nmodel.layers = [{ class = "Linear", out_features = 8 },'
+        ' "ReLU", { class = "Linear", out_features = 2 }]\n'
+        "[optimizer]\nclass = 'SGD'\nlr = 100.0  # fast\n[training]\nepochs = 5\n"
+    )
+    found = diagnosing.diagnosed(str(tmp_path / "run.toml"))
+    found.fix()
+    assert any(fix.file_diff for fix in found.fixes)
+    found.save(tmp_path / "d.json")
+    read = Diagnosis.load(tmp_path / "d.json")
+    assert read.search == found.search
+    for new, old in zip(read.fixes, found.fixes, strict=True):
+        assert (new.file_diff, new.diff) == (old.file_diff, old.diff)
+        assert (new.finding, new.steps) == (old.finding, old.steps)
+        assert new.comparison.before == old.comparison.before
+        assert new.comparison.after == old.comparison.after
+    assert read.to_html() == found.to_html()
+    read.save(tmp_path / "again.json")
+    texts = [(tmp_path / f"{name}.json").read_text("utf-8") for name in ("d", "again")]
+    assert texts[0] == texts[1]
 
 
 def test_it_holds_what_somebody_else_needs(tmp_path: Path) -> None:

@@ -155,14 +155,18 @@ def test_what_is_no_diagnosis_is_refused(text: str, tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_or_shown(tmp_path: Path) -> None:
     """Whatever stands in a value's place: an error of ours, or a diagnosis to show."""
     path = tmp_path / "d.json"
-    diagnosed("learning-rate-too-large").save(path)
+    found = diagnosed("learning-rate-too-large")
+    found.fix()
+    found.save(path)
     text = path.read_text("utf-8")
     draw = random.Random(0)
-    odd = (None, -1, 1e400, "<script>", [], {}, True, {"a": [1]}, "a", ["b"])
+    odd: tuple[Any, ...] = (None, -1, 1e400, "<script>", [], {}, True, {"a": [1]}, "a")
+    odd += (["b"], 10**400, "\x1b[31m")
     shown = 0
-    for _ in range(150):
+    for i in range(400):
         document = json.loads(text)
-        place: Any = document
+        place: Any = document[("findings", "fixes", "search")[i % 3]] if i % 2 else {}
+        place = place or document
         while isinstance(place, dict | list) and place:
             keys = [*place] if isinstance(place, dict) else [*range(len(place))]
             key = draw.choice(keys)
@@ -177,10 +181,27 @@ def test_a_damaged_file_is_refused_or_shown(tmp_path: Path) -> None:
         except DataError:
             continue
         shown += 1
-        str(read)
+        assert "\x1b" not in str(read)
         assert "<script>" not in read.to_html()
         json.dumps(read.to_dict(), allow_nan=False)
     assert shown > 20
+
+
+@pytest.mark.parametrize("key", ["seed", "seconds", "spent"])
+@pytest.mark.parametrize("number", [1e400, 10**400])
+def test_a_number_beyond_all_range_is_refused(
+    key: str, number: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "d.json"
+    diagnosed("learning-rate-too-large").save(path)
+    document = json.loads(path.read_text("utf-8")) | {key: number}
+    path.write_text(json.dumps(document))
+    try:
+        Diagnosis.load(path)
+    except DataError as error:
+        assert "is no diagnosis" in str(error)
+    else:
+        assert (key, number) in {("seconds", 1e400), ("spent", 1e400)}
 
 
 def test_refused_validation_data_are_named() -> None:

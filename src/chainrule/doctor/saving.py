@@ -177,7 +177,7 @@ def read(path: Path) -> dict[str, Any]:
         raise _damaged(path, _("a file of form {n}", n=str(document.get("form"))[:20]))
     try:
         return _arguments(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}"[:120]) from None
 
 

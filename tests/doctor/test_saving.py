@@ -187,8 +187,11 @@ def test_a_damaged_file_is_refused_or_shown(tmp_path: Path) -> None:
     assert shown > 20
 
 
-@pytest.mark.parametrize("key", ["seed", "seconds", "spent"])
-@pytest.mark.parametrize("number", [1e400, 10**400])
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [("seed", 1e400), ("seconds", 10**400), ("spent", 10**400)],
+    ids=["seed", "seconds", "spent"],
+)
 def test_a_number_beyond_all_range_is_refused(
     key: str, number: float, tmp_path: Path
 ) -> None:
@@ -196,12 +199,8 @@ def test_a_number_beyond_all_range_is_refused(
     diagnosed("learning-rate-too-large").save(path)
     document = json.loads(path.read_text("utf-8")) | {key: number}
     path.write_text(json.dumps(document))
-    try:
+    with pytest.raises(DataError, match="is no diagnosis"):
         Diagnosis.load(path)
-    except DataError as error:
-        assert "is no diagnosis" in str(error)
-    else:
-        assert (key, number) in {("seconds", 1e400), ("spent", 1e400)}
 
 
 def test_refused_validation_data_are_named() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import Case, Change, Diagnosis, changes, examples
+from chainrule.doctor import Case, Change, Diagnosis, changes, examples, space
 from chainrule.doctor.setup import Run, as_drawn, run
 from chainrule.errors import ArgumentError
 
@@ -145,6 +147,37 @@ def test_each_change_says_what_it_decides_on_and_goes_with_the_others(
     changes.together(changes.compatible([one, *rest])).apply(copy)
     assert run(copy).error is None
     assert repr(setup.optimizer) == repr(trainer.optimizer)
+
+
+def test_every_change_that_a_symptom_makes_says_what_it_decides_on() -> None:
+    """Without slots a search makes together what excludes each other."""
+    folder = Path(cr.__file__).parent / "doctor"
+    made = [
+        call
+        for path in folder.rglob("*.py")
+        if path.name != "saving.py"  # of a file, which is not searched
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "Change"
+    ]
+    assert len(made) > 15
+    for call in made:
+        named = any(keyword.arg == "slots" for keyword in call.keywords)
+        assert named or len(call.args) > 5, ast.unparse(call)
+
+
+def test_usual_remedies_name_the_component_that_they_mend() -> None:
+    layers = [nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 8), nn.Tanh(), nn.Dropout(0.9)]
+    trainer, data, given = examples.example(
+        nn.Sequential(*layers, nn.Linear(8, 2)),
+        (np.asarray(examples.moons().x[:]) * 50, examples.moons().y),
+        optimizer=optim.SGD(lr=0.1, weight_decay=0.1),
+        batch_size=128,
+    )
+    case = Case(trainer, data, **given)
+    found = {space.component(case.setup, c): c for c in space.usual(case)}
+    assert found.keys() == set(space.MENDS.values())
+    assert found["regularisation"].after == "4: Identity()"
+    assert found["activation"].after.startswith("1: LeakyReLU")
 
 
 def test_a_run_in_parts_is_the_run_in_one() -> None:

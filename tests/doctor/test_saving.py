@@ -16,6 +16,7 @@ from chainrule import nn, optim
 from chainrule.cli import run as cli
 from chainrule.doctor import Diagnosis, examples, registered
 from chainrule.errors import ArgumentError, DataError
+from chainrule.runs import diagnosing
 from chainrule.text.languages import language
 
 BY_CODE = {symptom.code: symptom for symptom in registered()}
@@ -60,6 +61,30 @@ def test_fixes_are_kept(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="neither the model nor the data"):
         read.fix()
     assert [f.to_dict() for f in read.fixes] == [f.to_dict() for f in found.fixes]
+
+
+def test_fixes_of_a_run_file_are_kept(tmp_path: Path) -> None:
+    """With the diff of the file, the scores of each seed, and what the search cost."""
+    (tmp_path / "run.toml").write_text(
+        'data.source = "moons"\nmodel.layers = [{ class = "Linear", out_features = 8 },'
+        ' "ReLU", { class = "Linear", out_features = 2 }]\n'
+        "[optimizer]\nclass = 'SGD'\nlr = 100.0  # fast\n[training]\nepochs = 5\n"
+    )
+    found = diagnosing.diagnosed(str(tmp_path / "run.toml"))
+    found.fix()
+    assert any(fix.file_diff for fix in found.fixes)
+    found.save(tmp_path / "d.json")
+    read = Diagnosis.load(tmp_path / "d.json")
+    assert read.search == found.search
+    for new, old in zip(read.fixes, found.fixes, strict=True):
+        assert (new.file_diff, new.diff) == (old.file_diff, old.diff)
+        assert (new.finding, new.steps) == (old.finding, old.steps)
+        assert new.comparison.before == old.comparison.before
+        assert new.comparison.after == old.comparison.after
+    assert read.to_html() == found.to_html()
+    read.save(tmp_path / "again.json")
+    texts = [(tmp_path / f"{name}.json").read_text("utf-8") for name in ("d", "again")]
+    assert texts[0] == texts[1]
 
 
 def test_it_holds_what_somebody_else_needs(tmp_path: Path) -> None:
@@ -130,14 +155,18 @@ def test_what_is_no_diagnosis_is_refused(text: str, tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_or_shown(tmp_path: Path) -> None:
     """Whatever stands in a value's place: an error of ours, or a diagnosis to show."""
     path = tmp_path / "d.json"
-    diagnosed("learning-rate-too-large").save(path)
+    found = diagnosed("learning-rate-too-large")
+    found.fix()
+    found.save(path)
     text = path.read_text("utf-8")
     draw = random.Random(0)
-    odd = (None, -1, 1e400, "<script>", [], {}, True, {"a": [1]}, "a", ["b"])
+    odd: tuple[Any, ...] = (None, -1, 1e400, "<script>", [], {}, True, {"a": [1]}, "a")
+    odd += (["b"], 10**400, "\x1b[31m")
     shown = 0
-    for _ in range(150):
+    for i in range(400):
         document = json.loads(text)
-        place: Any = document
+        place: Any = document[("findings", "fixes", "search")[i % 3]] if i % 2 else {}
+        place = place or document
         while isinstance(place, dict | list) and place:
             keys = [*place] if isinstance(place, dict) else [*range(len(place))]
             key = draw.choice(keys)
@@ -152,10 +181,26 @@ def test_a_damaged_file_is_refused_or_shown(tmp_path: Path) -> None:
         except DataError:
             continue
         shown += 1
-        str(read)
+        assert "\x1b" not in str(read)
         assert "<script>" not in read.to_html()
         json.dumps(read.to_dict(), allow_nan=False)
     assert shown > 20
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [("seed", 1e400), ("seconds", 10**400), ("spent", 10**400)],
+    ids=["seed", "seconds", "spent"],
+)
+def test_a_number_beyond_all_range_is_refused(
+    key: str, number: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "d.json"
+    diagnosed("learning-rate-too-large").save(path)
+    document = json.loads(path.read_text("utf-8")) | {key: number}
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="is no diagnosis"):
+        Diagnosis.load(path)
 
 
 def test_refused_validation_data_are_named() -> None:

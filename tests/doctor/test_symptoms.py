@@ -28,7 +28,9 @@ def test_the_sick_example_is_found(symptom: Symptom) -> None:
     trainer, data, given = symptom.sick_example()
     diagnosis = cr.diagnose(trainer, data, **given)
     assert symptom.code in [f.code for f in diagnosis.findings[:2]], str(diagnosis)
+    assert diagnosis.to_html()
     for found in diagnosis.findings:
+        assert found.change is None or found.change.slots, found.change
         assert found.evidence.keys() <= labels.EVIDENCE.keys()
         assert found.curves.keys() <= labels.EVIDENCE.keys()
     assert {*diagnosis.examined, *diagnosis.not_examined} <= labels.PARTS.keys()
@@ -59,21 +61,36 @@ def _keys(node: ast.AST) -> Iterator[str]:
         keys: list[ast.expr | None] = []
         if isinstance(part, ast.Dict):
             keys = part.keys
+        elif isinstance(part, ast.DictComp):
+            keys = [part.key]
         elif isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store):
             keys = [part.slice]
         for key in keys:
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
                 yield key.value
+            elif isinstance(key, ast.JoinedStr):
+                texts = [v for v in key.values if isinstance(v, ast.Constant)]
+                yield from (str(text.value) for text in texts)
 
 
 @each
 def test_what_a_rule_measures_has_a_label(symptom: Symptom) -> None:
     """Keys are stable and in snake case; what people read of them is translated."""
-    rule = ast.parse(inspect.getsource(symptom.rule)).body[0]
-    assert isinstance(rule, ast.FunctionDef)
-    for key in (key for statement in rule.body for key in _keys(statement)):
-        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", key)
-        assert key in labels.EVIDENCE
+    source = Path(inspect.getsourcefile(symptom.rule) or "").read_text("utf-8")
+    rules = [
+        part
+        for part in ast.parse(source).body
+        if isinstance(part, ast.FunctionDef)
+        and "examples.Made" not in ast.unparse(part)
+    ]
+    assert symptom.rule.__name__ in [rule.name for rule in rules]
+    statements = [statement for rule in rules for statement in rule.body]
+    for key in (key for statement in statements for key in _keys(statement)):
+        assert re.fullmatch(r"_?[a-z0-9]+(_[a-z0-9]+)*_?", key)
+        part = key[:1] == "_" or key[-1:] == "_"  # of a key with the name of a score
+        assert key in labels.EVIDENCE or (
+            part and any(key in known for known in labels.EVIDENCE)
+        )
 
 
 def test_labels_are_messages_and_each_component_has_one() -> None:

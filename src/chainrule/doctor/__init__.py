@@ -42,6 +42,7 @@ from chainrule.doctor.live import Watch
 from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
 from chainrule.errors import ArgumentError, ChainruleWarning
+from chainrule.graph.context import settled
 from chainrule.text import _
 from chainrule.training import Trainer
 from chainrule.util.source_location import beginning_here
@@ -132,6 +133,7 @@ def examine(case: Case, seed: int) -> Diagnosis:
     findings: list[Finding] = []
     interrupted = False
     case.explains = {s.code: s.explains for s in registered()}
+    back = settled()
     try:
         for symptom in registered():
             if case.refused is not None and symptom.stage > 0:
@@ -152,6 +154,8 @@ def examine(case: Case, seed: int) -> Diagnosis:
     except KeyboardInterrupt:
         interrupted = True
         case.not_examined["rest"] = _("it was interrupted")
+    if interrupted:
+        back()
     if case.refused is not None:
         case.not_examined["network"] = _("the data were refused")
     return Diagnosis(

@@ -133,7 +133,9 @@ class Case(Subject):
         if record.error is not None or record.trainer is None:
             return None
         if self.metric == "share_of_loss_gone":
-            first = self.trial.loss_at_start()
+            # Another loss has another first one, and a refused trial has none.
+            own = record.setup.other_loss or not len(self.trial.losses)
+            first = (record if own else self.trial).loss_at_start()
             last = record.rows[-1]["validation_loss"] if record.rows else math.nan
             known = first > 0 and math.isfinite(last)
             return float(np.clip(1 - last / first, -1, 1)) if known else None

@@ -308,7 +308,7 @@ def loss(setup: Setup, make: Callable[[], Any], what: str) -> Change | None:
         return None
 
     def apply(setup: Setup) -> None:
-        setup.loss = make()
+        setup.loss, setup.other_loss = make(), True
 
     before = f"loss={setup.loss!r}"
     name, plain = after.removesuffix("()"), after.endswith("()")
@@ -375,7 +375,10 @@ def plan(setup: Setup, what: str, **values: int) -> Change:
 # -- several together ------------------------------------------------------------------
 
 #: In this order changes are made: what others rest on comes first.
-ORDER = ("weights", "layer", "loss", "inputs", "targets", "optimizer", "rate")
+ORDER = (
+    *("requires_grad", "rows", "weights", "layer", "loss", "inputs", "targets"),
+    *("optimizer", "rate"),
+)
 
 
 def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:

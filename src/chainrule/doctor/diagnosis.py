@@ -13,6 +13,7 @@ from chainrule.doctor.evidence import SICK
 from chainrule.doctor.finding import SEVERITIES, Change, Finding, Fix
 from chainrule.doctor.fixes import Search, Spent
 from chainrule.doctor.registry import HELPED, Symptom
+from chainrule.graph.context import settled
 from chainrule.text import _, numbers, translated
 from chainrule.util.validation import maybe, whole
 
@@ -91,11 +92,14 @@ class Diagnosis:
         if case.refused is not None or not ill:
             return []
         search = Search(case, ill, limit)
+        back = settled()
         try:
             search.run()
         except KeyboardInterrupt:
             self.interrupted = True
             self.not_examined["rest"] = _("it was interrupted")
+        if self.interrupted:
+            back()
         self.search, self.fixes = search.spent, search.fixes()
         if self.in_file is not None:
             self.fixes = [

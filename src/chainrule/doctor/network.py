@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,10 @@ from chainrule.interop.onnx.reader.steps import Step
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
 from chainrule.primitives import creation, elementwise, movement
+from chainrule.tensor import Tensor
 from chainrule.text import _, joined
 from chainrule.training.entries import Entries
+from chainrule.util.pytree import mapped
 
 #: Activations by the names of what computes them.
 RELU, SIGMOID, TANH, SOFTMAX = "relu", "sigmoid", "tanh", "softmax"
@@ -39,9 +41,15 @@ _BILINEAR = (*PRODUCTS, elementwise.mul, elementwise.div)
 _ADDING = (elementwise.add, elementwise.sub)
 
 
-def maker(value: Value) -> Node | None:
-    """Return the node that computed a value, behind reshapes and conversions."""
-    while (node := value.node) is not None:
+def maker(value: Value, handed: Mapping[Value, Value] | None = None) -> Node | None:
+    """Return the node that computed a value, behind reshapes and conversions.
+
+    Args:
+        value: of a graph.
+        handed: values that stand for others, if there are some.
+    """
+    handed = handed or {}
+    while (node := (value := handed.get(value, value)).node) is not None:
         passes = node.primitive.view or node.primitive is elementwise.convert
         if not passes or not node.inputs:
             return node
@@ -235,18 +243,46 @@ def seen(model: Module, x: Any) -> dict[str, Array]:
     return found
 
 
-def twice(graph: Graph) -> tuple[Node, Node] | None:
+@dataclass(frozen=True)
+class Apart(Entries):
+    """The entry points of a program whose loss does not see what made the outputs.
+
+    A loss of the library refuses the output of an activation that it applies itself.
+    Here it is traced all the same.
+
+    Attributes:
+        handed: the values that the loss is given, each with the output it stands for.
+    """
+
+    handed: dict[Value, Value] = field(default_factory=dict[Value, Value])
+
+    def call(self, x: Any) -> Any:
+        """Call the model; return copies of its outputs."""
+
+        def handed(output: Tensor) -> Tensor:
+            given = output * 1
+            self.handed[given.value] = output.value
+            return given
+
+        return mapped(handed, super().call(x))
+
+
+def twice(graph: Graph, handed: Mapping[Value, Value]) -> tuple[Node, Node] | None:
     """Return a softmax or sigmoid within a loss, and the same one in front of it.
 
     A loss of one's own shows in the graph: a node that applies the activation itself
     and reads, behind reshapes, the output of that activation.
+
+    Args:
+        graph: of an evaluation.
+        handed: see :class:`Apart`.
     """
     for node in graph.nodes:
         if not node.scope.startswith("loss"):
             continue
         if node.primitive not in APPLYING or not node.inputs:
             continue
-        before = maker(node.inputs[0])
+        before = maker(node.inputs[0], handed)
         if before is None or before.role != "forward":
             continue
         binary = node.primitive in (losses.binary_cross_entropy, activations.sigmoid)

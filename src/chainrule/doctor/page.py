@@ -36,8 +36,7 @@ margin:1.1rem 0 0 calc(var(--depth)*1.4rem)}
 .cr-view .pairs td{overflow-wrap:anywhere;min-width:4.5rem}
 .cr-view .diff{margin:.4rem 0;font:13px/1.5 ui-monospace,monospace;
 white-space:pre-wrap;overflow-wrap:anywhere}
-.cr-view .diff del,.cr-view .diff ins{display:block;text-decoration:none;
-padding:0 .5rem;color:inherit}
+.cr-view .diff *{display:block;text-decoration:none;padding:0 .5rem;color:inherit}
 .cr-view .diff del{background:#d6454533}.cr-view .diff ins{background:#3b9a5733}
 """
 PAGE = """

@@ -27,6 +27,7 @@ from chainrule.errors import (
     ChainruleWarning,
     NonFiniteError,
 )
+from chainrule.graph.context import settled
 from chainrule.graph.node import Array
 from chainrule.html import views
 from chainrule.optim.schedule import Schedule
@@ -250,6 +251,7 @@ class _Test:
         empty = np.zeros(0)
         result = RangeTest(empty, empty, empty, None, "", self.before)
         ends = [low or LOWEST, high or HIGHEST]
+        back = settled()
         try:
             for __ in range(1 + EXTENDED):
                 result = self._swept(*ends)
@@ -265,6 +267,8 @@ class _Test:
         except KeyboardInterrupt:
             result.interrupted = True
             result.suggestion, result.reason = None, _("it was interrupted")
+        if result.interrupted:
+            back()
         result.held, result.steps = self.held, self.spent
         return result
 

@@ -177,7 +177,7 @@ def read(path: Path) -> dict[str, Any]:
         raise _damaged(path, _("a file of form {n}", n=str(document.get("form"))[:20]))
     try:
         return _arguments(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}"[:120]) from None
 
 
@@ -271,10 +271,8 @@ def _comparison(kept: Mapping[str, Any]) -> Comparison:
 
 
 def _spent(kept: Mapping[str, Any]) -> Spent:
-    steps, runs, whole, limit = (
-        int(kept[k]) for k in ("steps", "runs", "whole", "limit")
-    )
-    return Spent(steps, runs, whole, float(kept["seconds"]), limit)
+    steps, runs, whole = (int(kept[k]) for k in ("steps", "runs", "whole"))
+    return Spent(steps, runs, whole, float(kept["seconds"]), int(kept["limit"]))
 
 
 def _cannot_apply(setup: Setup) -> None:

@@ -51,6 +51,7 @@ class Setup:
         epochs, batch_size: the plan.
         drop_last, accumulate: further parts of the plan.
         fans: of weights of products that are not of the library's layers, by name.
+        other_loss: whether a change has exchanged the loss.
     """
 
     model: Module
@@ -70,6 +71,7 @@ class Setup:
     drop_last: bool = False
     accumulate: int = 1
     fans: Mapping[str, Fan] = field(default_factory=dict[str, Fan])
+    other_loss: bool = False
 
     def copy(self) -> Setup:
         """Return a copy whose model, loss and optimiser are its own."""

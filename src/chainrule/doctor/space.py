@@ -16,6 +16,7 @@ from chainrule.doctor import changes
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import Change, Finding
 from chainrule.doctor.network import RELU, SQUASHING
+from chainrule.doctor.setup import Setup
 from chainrule.text import _
 
 #: Rates of Adam that are tried: its authors' (Kingma & Ba 2015), and ten times that.
@@ -49,14 +50,45 @@ def unique(made: Iterable[Change]) -> list[Change]:
     ]
 
 
+def adam(setup: Setup, rate: float = ADAM[0]) -> Change:
+    """Return the change of the optimiser to Adam."""
+    return changes.optimizer(setup, partial(optim.Adam, lr=rate))
+
+
+#: What is mended by a change that decides on something.
+MENDS = {
+    "optimizer": "optimizer",
+    "rate": "learning-rate",
+    "weights": "initialisation",
+    "layer": "activation",
+    "inputs": "preprocessing",
+    "targets": "preprocessing",
+    "batch_size": "batch-size",
+    "clip_norm": "optimizer",
+    "weight_decay": "regularisation",
+}
+
+
+def component(setup: Setup, change: Change) -> str:
+    """Return the component that a usual change mends."""
+    kind, __, path = change.slots[0].partition(" ")
+    if path and isinstance(setup.model.get_submodule(path), nn.Dropout):
+        return "regularisation"
+    return MENDS[kind]
+
+
 def usual(case: Case) -> Iterator[Change]:
-    """Yield the remedies that textbooks name first, where the setup is otherwise."""
+    """Yield the remedies that textbooks name first, where the setup is otherwise.
+
+    Goodfellow, Bengio & Courville 2016 (11.4) begin with the learning rate; then come
+    the optimiser, batches, initial weights and activations that are known to work.
+    """
     setup, network = case.setup, case.network
     for rate in ADAM:
         present = setup.optimizer
         same = type(present) is optim.Adam and changes.peak(present.schedule) == rate
         if not same:
-            yield changes.optimizer(setup, partial(optim.Adam, lr=rate))
+            yield adam(setup, rate)
     for factor in FACTORS:
         if (change := changes.rate_times(setup, factor)) is not None:
             yield change

@@ -204,13 +204,13 @@ class Subject:
         None where there is none, or where the loss cannot be traced.
         """
         setup = self.setup.copy()
-        entries = Entries.of(setup.model, setup.loss, setup.optimizer)
+        entries = network.Apart.of(setup.model, setup.loss, setup.optimizer)
         of = kinds(setup.train)
         try:
             traced = entries.evaluate(of, (), None, entries.dtypes(of))
         except Exception:  # noqa: BLE001 - the trial run says it
             return None
-        return network.twice(traced.entry.graph)
+        return network.twice(traced.entry.graph, entries.handed)
 
     @cached_property
     def task(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.doctor import labels
 from chainrule.doctor.finding import Finding, Fix, shown
 from chainrule.doctor.fixes import Spent
+from chainrule.errors import visible_lines
 from chainrule.html import views
 from chainrule.text import tr, translated
 from chainrule.text.numbers import number, percent
@@ -192,4 +193,5 @@ def text(diagnosis: Diagnosis) -> str:
                 lines += _paragraph(
                     tr("{part}:", part=labels.part(key)), translated(what)
                 )
-    return "\n".join(lines)
+    # A file of somebody else's may hold what a terminal obeys.
+    return visible_lines("\n".join(lines))

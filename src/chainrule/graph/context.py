@@ -6,6 +6,7 @@ A trace in progress is known by its interface, :class:`Trace`.
 from __future__ import annotations
 
 import contextvars
+import gc
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
@@ -172,6 +173,8 @@ class Context(threading.local):
 
 
 context = Context()
+#: The fields that blocks set.
+SETTINGS = ("trace", "grad", "scope", "role", "autocast", "autocast_traced", "stream")
 
 
 class within(ContextDecorator):  # noqa: N801 - used like a function
@@ -193,6 +196,25 @@ class within(ContextDecorator):  # noqa: N801 - used like a function
     def __exit__(self, *__: object) -> None:
         here = context.__dict__
         here[self.field] = here["outer"].pop()
+
+
+def settled() -> Callable[[], None]:
+    """Return a function that sets the thread's context back to what it is now.
+
+    For code that goes on after a KeyboardInterrupt: that may come between the end of a
+    block and what the block restores. Call it where nothing holds the exception, whose
+    frames may hold blocks that end late.
+    """
+    here = context.__dict__
+    fields = {name: here[name] for name in SETTINGS}
+    outer = [*here["outer"]]
+
+    def back() -> None:
+        gc.collect()
+        here.update(fields)
+        here["outer"][:] = outer
+
+    return back
 
 
 _unrecorded, _recorded = within("grad", False), within("grad", True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import nn
-from chainrule.doctor import examples, treatments
+from chainrule.doctor import examples, space
 from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
 from chainrule.tensor import Tensor
@@ -43,7 +43,8 @@ def does_not_learn(case: Case) -> Found | None:
         return None
     far = case.prepared().steps >= PART * case.setup.steps
     if far and (case.behind or case.stalls) and case.can_be_sick:
-        severity, best, part = case.judge_each(*treatments.usual(case))
+        tried = [(space.component(case.setup, c), c) for c in space.usual(case)]
+        severity, best, part = case.judge_each(*tried)
         if severity == "sick":
             cause = _(
                 "the nearest neighbours find more about held-out rows than the network "

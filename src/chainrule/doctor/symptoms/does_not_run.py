@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule import nn
-from chainrule.doctor import examples, treatments
+from chainrule.doctor import examples, space
 from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import run
@@ -35,7 +35,7 @@ def does_not_run(case: Case) -> Found | None:
     evidence = {"refused": error.what}
     evidence |= {"expected": error.expected} if error.expected else {}
     evidence |= {"got": error.got} if error.got else {}
-    change = treatments.adam(case.setup)
+    change = space.adam(case.setup)
     by_optimizer = run(case.prepared(change, steps=1)).error is None
     component = "architecture" if isinstance(error, ShapeError) else "loss"
     return Found(

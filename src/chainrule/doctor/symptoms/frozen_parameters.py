@@ -60,7 +60,8 @@ def _unfrozen(names: list[str]) -> Change:
 
     before = "\n".join(f"{name}: requires_grad=False" for name in names)
     after = "\n".join(f"{name}: requires_grad=True" for name in names)
-    return Change(_("parameters that learn"), before, after, apply)
+    what = _("parameters that learn")
+    return Change(what, before, after, apply, slots=("requires_grad",))
 
 
 @frozen_parameters.sick

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,9 +12,11 @@ from chainrule import nn
 from chainrule.doctor import examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import Change
+from chainrule.doctor.network import SIGMOID, SOFTMAX, TANH
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import Setup
 from chainrule.graph.context import no_grad
+from chainrule.graph.node import Array
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 
@@ -21,7 +24,28 @@ from chainrule.text import _
 ERRORS = 2.0
 #: Where a loss of one's own is evaluated: distances from the targets, in deviations, of
 #: so many rows.
-DISTANCES, ROWS = (0.0, 0.5, 1.0, 2.0), 256
+DISTANCES = {
+    "loss_at_targets": 0.0,
+    "loss_half_a_deviation_off": 0.5,
+    "loss_1_deviation_off": 1.0,
+    "loss_2_deviations_off": 2.0,
+}
+ROWS = 256
+#: Scores of the right class, those of the others with the other sign; and what makes
+#: answers of them, by the operation that the network ends in.
+ANSWERS = {
+    "loss_of_wrong_answers": -2.0,
+    "loss_of_undecided_answers": 0.0,
+    "loss_of_right_answers": 2.0,
+}
+ENDS: dict[str, Callable[[Tensor], Tensor]] = {
+    SOFTMAX: lambda scores: scores.softmax(-1),
+    "log_softmax": lambda scores: nn.functional.log_softmax(scores, -1),
+    SIGMOID: lambda scores: scores.sigmoid(),
+    TANH: lambda scores: scores.tanh(),
+}
+#: A loss that rises by a smaller share of itself does not rise.
+RISE = 1e-3
 
 
 @symptom(
@@ -42,11 +66,14 @@ DISTANCES, ROWS = (0.0, 0.5, 1.0, 2.0), 256
 def loss_of_wrong_sign(case: Case) -> Found | None:
     """The loss falls, and the score ends below chance; sick where −loss cures.
 
-    Of a function of one's own on quantities: it is smaller, the farther its outputs are
+    Of a function of one's own on classes: it is smaller, the surer wrong answers are,
+    and −loss does no worse. On quantities: it is smaller, the farther its outputs are
     from the targets.
     """
     if case.refused is not None or case.network is None or not case.single:
         return None
+    if (found := _rewards_wrong_answers(case)) is not None:
+        return found
     if case.task == "unknown":
         return _rewards_distance(case)
     if not case.runs or not case.can_be_sick:
@@ -71,6 +98,51 @@ def loss_of_wrong_sign(case: Case) -> Found | None:
     return Found(severity, "loss", evidence, comparison=best, curves=curves)
 
 
+def _rewards_wrong_answers(case: Case) -> Found | None:
+    """Compare a loss of one's own of wrong, undecided and right answers."""
+    loss, truth = case.setup.loss, _right(case)
+    if isinstance(loss, nn.Loss) or truth is None or not case.runs:
+        return None
+    setup, y = case.setup.copy(), tensor(np.asarray(case.train.y[:ROWS]))
+    assert case.network is not None
+    end = ENDS.get(case.network.end_kind)
+    evidence: dict[str, float] = {}
+    with no_grad():
+        for name, sure in ANSWERS.items():
+            answers = tensor((sure * (2 * truth - 1)).astype(np.float32))
+            answers = answers if end is None else end(answers)
+            try:
+                evidence[name] = float(setup.loss(answers, y).item())
+            except Exception:  # noqa: BLE001 - of the user's loss
+                return None
+    if not _rise(evidence):
+        return None
+    best = case.compare(_negated(case.setup))
+    # A network of distances, of which the least wins, does worse with −loss.
+    if best is None or best.gain < -2 * best.noise:
+        return None
+    return Found("sick", "loss", evidence, comparison=best, confidence=0.9)
+
+
+def _right(case: Case) -> Array | None:
+    """Return the right answers of some rows as 0 and 1; None of what is no class."""
+    assert case.network is not None
+    y, output = np.asarray(case.train.y[:ROWS]), case.network.output
+    shape = () if output is None else output.shape[1:]
+    if y.dtype.kind in "iu" and y.ndim == 1 and len(shape) == 1:
+        (classes,) = shape
+        if not isinstance(classes, int) or classes < 2:
+            return None
+        return np.eye(classes)[y] if 0 <= y.min() <= y.max() < classes else None
+    binary = shape == y.shape[1:] and {*np.unique(y)} == {0, 1}
+    return y.astype(np.float64) if binary else None
+
+
+def _rise(losses: dict[str, float]) -> bool:
+    """Return whether losses rise from each to the next, beyond rounding."""
+    return all(b - a > RISE * abs(a) for a, b in pairwise(losses.values()))
+
+
 def _rewards_distance(case: Case) -> Found | None:
     """Compare the loss of the targets themselves with that of numbers around them."""
     y = np.asarray(case.train.y[:ROWS])
@@ -78,23 +150,23 @@ def _rewards_distance(case: Case) -> Found | None:
     same = output is not None and output.shape[1:] == y.shape[1:]
     if y.dtype.kind != "f" or not same or not y.std() > 0:
         return None
+    # To both sides alike: what is linear in the outputs prefers one of them.
     off = np.random.default_rng(0).normal(size=y.shape) * y.std()
-    losses: list[float] = []
+    off, truth = np.concatenate([off, -off]), np.concatenate([y, y])
+    evidence: dict[str, float] = {}
+    setup = case.setup.copy()
     with no_grad():
-        for distance in DISTANCES:
-            near = tensor((y + distance * off).astype(y.dtype))
+        for name, distance in DISTANCES.items():
+            near = tensor((truth + distance * off).astype(y.dtype))
             try:
-                losses.append(float(case.setup.loss(near, tensor(y)).item()))
+                evidence[name] = float(setup.loss(near, tensor(truth)).item())
             except Exception:  # noqa: BLE001 - of the user's loss
                 return None
-    if not all(b < a for a, b in pairwise(losses)):
+    if not _rise(dict(reversed(evidence.items()))):
         return None
-    evidence = {
-        f"loss at {distance:g} deviations from the targets": loss
-        for distance, loss in zip(DISTANCES, losses, strict=True)
-    }
     change = _negated(case.setup)
-    return Found("sick", "loss", evidence, change, confidence=0.9)
+    best = case.compare(change)
+    return Found("sick", "loss", evidence, change, best, confidence=0.9)
 
 
 def _negated(setup: Setup) -> Change:
@@ -102,11 +174,12 @@ def _negated(setup: Setup) -> Change:
 
     def apply(setup: Setup) -> None:
         own: Any = setup.loss
-        setup.loss = lambda p, t: -own(p, t)
+        setup.loss, setup.other_loss = lambda p, t: -own(p, t), True
 
     name = getattr(setup.loss, "__name__", repr(setup.loss))
     what = _("the loss with the other sign")
-    return Change(what, f"loss={name}", f"loss=lambda p, t: -{name}(p, t)", apply)
+    before, after = f"loss={name}", f"loss=lambda p, t: -{name}(p, t)"
+    return Change(what, before, after, apply, slots=("loss",))
 
 
 def _rewarded(scores: Tensor, labels: Tensor) -> Tensor:

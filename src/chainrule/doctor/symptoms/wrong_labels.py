@@ -97,7 +97,8 @@ def _edited() -> Change:
             setup.train = setup.train.rows(np.flatnonzero(~wrong))
 
     what = _("no training rows that their neighbours contradict")
-    return Change(what, "train", "train.rows(those that neighbours confirm)", apply)
+    after = "train.rows(those that neighbours confirm)"
+    return Change(what, "train", after, apply, slots=("rows",))
 
 
 def _classes(y: Array) -> Array:

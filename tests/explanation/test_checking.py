@@ -210,6 +210,21 @@ def test_every_operation_is_right_to_its_rounding(
         assert found[out] > 1, example
 
 
+#: Operations in whose results all may cancel, or which amplify what is rounded.
+SENSITIVE = ("fft", "rfft", "irfft", "solve", "solve_triangular")
+
+
+@every(all_cases((DType.float32,), lambda e: e.primitive.name in SENSITIVE))
+def test_what_amplifies_rounding_is_right_for_any_draw(
+    example: Example, rng: np.random.Generator
+) -> None:
+    graph = trace(lambda *v: example.apply(*v), example.types, name="one")
+    for __ in range(20):
+        arrays = evaluate_all(graph, example.draw(rng))
+        for value, share in roundings(graph, arrays, 1):
+            assert share <= 1, (value.node, share)
+
+
 def test_constants_are_what_a_program_says() -> None:
     for value in (0.9, 0.05, 0.1 / 3, 1 / 3, 2 / 7, 1e-5, 0.01, 1.5, -0.25, 1 / 3000):
         short = float(np.float32(value))

@@ -24,8 +24,9 @@ class Told:
         self.index, self.count, self._other = index, 2, other
 
     def gather(self, content: bytes) -> list[bytes]:
-        """Return what both say, in order."""
-        rows = [self._other(content), content]
+        """Return what both say, in order: for the same purpose, which comes first."""
+        purpose, said = content[: processes._WHAT], content[processes._WHAT :]
+        rows = [purpose + self._other(said).ljust(len(said), b"\0"), content]
         return rows if self.index else rows[::-1]
 
 
@@ -38,6 +39,7 @@ def join() -> Iterator[Any]:
 
     yield joined
     processes._groups.clear()
+    processes._parted.clear()
 
 
 def test_alone() -> None:

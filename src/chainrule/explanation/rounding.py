@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,8 @@ LAST_PLACES = 4
 #: their sizes times √(k − 1): errors of either sign, as in Higham and Mary, A New
 #: Approach to Probabilistic Rounding Error Analysis (2019).
 OF_SUMS = 4
+#: Draws of inputs that are off by a last place.
+DRAWS = 3
 
 
 def is_float64(run: Run) -> bool:
@@ -140,7 +142,48 @@ def _off(node: Node, arrays: Mapping[Value, Array], n: int) -> list[float]:
             positive = [np.abs(a) if a.dtype.kind == "f" else a for a in inputs]
             sizes = _several(reference(*positive, **attrs))
         terms = max(_terms(inputs, results), _along(node, inputs))
+        shares = [_share(*each, terms) for each in zip(shown, results, sizes)]
+        if node.primitive.elementwise or max(shares, default=0.0) <= 1:
+            return shares
+        # Such as the solution of equations, and an element of a transform where all
+        # cancels: right is what belongs to inputs that are off by a last place.
+        sizes = _moved(
+            lambda *a: _several(reference(*a, **attrs)), inputs, shown, sizes
+        )
         return [_share(*each, terms) for each in zip(shown, results, sizes)]
+
+
+def _moved(
+    apply: Callable[..., Sequence[Array]],
+    inputs: Sequence[Array],
+    shown: Sequence[Array | None],
+    sizes: Sequence[Array],
+) -> list[Array]:
+    """Return sizes of results, at least what a last place of the inputs moves them by.
+
+    Of each result it is one size, in units of its last place: the largest difference
+    over some draws of signs.
+    """
+    kinds = [a.dtype for a in shown if a is not None and a.dtype.kind == "f"]
+    if not kinds:
+        return [*sizes]
+    eps = max(float(np.finfo(kind).eps) for kind in kinds)
+    known, rng, largest = apply(*inputs), np.random.default_rng(0), [0.0] * len(sizes)
+    for __ in range(DRAWS):
+        others = apply(
+            *[
+                a * (1 + eps * rng.choice([-1.0, 1.0], a.shape))
+                if a.dtype.kind == "f"
+                else a
+                for a in inputs
+            ]
+        )
+        for i, (a, b) in enumerate(zip(known, others)):
+            if a.dtype.kind == "f" and a.shape == b.shape:
+                apart = np.abs(a - b)
+                apart = apart[np.isfinite(apart)]
+                largest[i] = max(largest[i], float(apart.max(initial=0.0)))
+    return [np.maximum(np.abs(a), most / eps) for a, most in zip(sizes, largest)]
 
 
 def _several(result: Any) -> Sequence[Array]:

@@ -80,7 +80,11 @@ def test_a_signal_ends_all_processes(tmp_path: Path, name: str) -> None:
         f"sys.exit(Launched(2, [{path!r}]).run())"
     )
     launcher = subprocess.Popen(
-        [sys.executable, "-c", start], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", start],
+        stdout=subprocess.PIPE,
+        text=True,
+        # The tests themselves may run under nohup, which the launcher would heed.
+        preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),
     )
     assert launcher.stdout is not None
     started = [int(launcher.stdout.readline().split()[1]) for __ in range(2)]

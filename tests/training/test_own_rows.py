@@ -129,7 +129,7 @@ def test_a_process_keeps_the_rows_of_its_part(monkeypatch: pytest.MonkeyPatch) -
     assert len(second_half(part)) == 5 * 4 + 3
     for work in part:
         assert not work.inputs["x"].complete
-        with pytest.raises(AssertionError, match="rows of another process"):
+        with pytest.raises(IndexError, match="rows of another process"):
             np.asarray(work.inputs["x"])
 
 

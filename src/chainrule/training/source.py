@@ -192,7 +192,10 @@ def gathered(array: Array, index: Array, note: str) -> Parts:
 
     def read(where: tuple[slice, ...]) -> Array:
         steps, rows, *rest = where
-        return array[index[steps, rows]][(slice(None), slice(None), *rest)]
+        chosen = index[steps, rows]
+        if np.any(chosen < 0):
+            raise IndexError("rows of another process")
+        return array[chosen][(slice(None), slice(None), *rest)]
 
     shape = (*index.shape, *array.shape[1:])
     return Parts(shape, array.dtype, read, note, bool((index >= 0).all()))

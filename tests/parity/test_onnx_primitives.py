@@ -45,6 +45,7 @@ PARTLY = {
     "acos": "float64",
     "det": "float64",
     "window_argmax": "of no rows",
+    "window_max_pullback": "of no rows",
 }
 #: Opsets in which everything is tried: the oldest, one without axes as inputs, others.
 OPSETS = (13, 17, 20, 25)

@@ -44,8 +44,8 @@ PARTLY = {
     "asin": "float64",
     "acos": "float64",
     "det": "float64",
-    "window_argmax": "of no rows",
-    "window_max_pullback": "of no rows",
+    "window_argmax": "of no elements, or along no axis",
+    "window_max_pullback": "of no elements, or along no axis",
 }
 #: Opsets in which everything is tried: the oldest, one without axes as inputs, others.
 OPSETS = (13, 17, 20, 25)

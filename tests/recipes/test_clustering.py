@@ -76,7 +76,7 @@ def test_labels_change_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_quick_run(whole: dict[str, Any]) -> None:
     result = whole["result"]
-    assert result["images"] == 3000
+    assert result["images"] == 10_000
     assert result["gain"] > 0.01  # codes make better clusters than pixels
     assert result["refined"]["accuracy"] > result["codes"]["k-means"]["accuracy"]
     for what in ("pixels", "codes"):

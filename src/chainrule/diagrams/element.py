@@ -16,6 +16,15 @@ def cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
+def px(x: float) -> str:
+    """Return a coordinate as text, to a tenth of a pixel.
+
+    >>> px(104.0), px(36.25)
+    ('104', '36.2')
+    """
+    return f"{x:.1f}".removesuffix(".0")
+
+
 def element(width: float, height: float, about: str, body: str) -> str:
     """Return an ``<svg>`` element of a size, with what it shows in words."""
     about = escape(about)

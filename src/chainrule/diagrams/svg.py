@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from chainrule.diagrams.element import cut, element
+from chainrule.diagrams.element import cut, element, px
 from chainrule.diagrams.layout import Layout, Place, lay_out
 from chainrule.diagrams.mermaid import to_mermaid
 from chainrule.diagrams.parts import NEXT_BLOCK, VALUE, Arrow, Box, Frame, Parts
@@ -148,21 +148,21 @@ def _box(box: Box, place: Place, lines: list[str]) -> str:
     middle, y = place.x + place.width / 2, place.y + 6 + 13
     round_ = 14 if box.kind in ("input", "output", "state") else 4
     parts = [
-        f'<rect x="{place.x:.1f}" y="{place.y:.1f}" width="{place.width:.1f}"'
-        f' height="{place.height:.1f}" rx="{round_}" fill="{ink}" fill-opacity=".1"'
+        f'<rect x="{px(place.x)}" y="{px(place.y)}" width="{px(place.width)}"'
+        f' height="{px(place.height)}" rx="{round_}" fill="{ink}" fill-opacity=".1"'
         f' stroke="{ink}"/>'
     ]
     for i, line in enumerate(lines):
         small = ' font-size="11" opacity=".8"' if i else ""
         parts.append(
-            f'<text x="{middle:.1f}" y="{y:.1f}" text-anchor="middle"{small}>'
+            f'<text x="{px(middle)}" y="{px(y)}" text-anchor="middle"{small}>'
             f"{escape(line)}</text>"
         )
         y += LINE if i == 0 else SMALL_LINE
     x = middle - (sum(t.width + 6 for t in box.thumbnails) - 6) / 2
     for shown in box.thumbnails:
         parts.append(
-            f'<image x="{x:.1f}" y="{y - 8:.1f}" width="{shown.width}"'
+            f'<image x="{px(x)}" y="{px(y - 8)}" width="{shown.width}"'
             f' height="{shown.height}" href="{shown.address}"'
             ' preserveAspectRatio="none" style="image-rendering:pixelated">'
             f"<title>{escape(shown.about)}</title></image>"
@@ -184,10 +184,10 @@ def _frames(diagram: Parts, layout: Layout) -> Iterator[str]:
     pairs = sorted(zip(diagram.frames, layout.frames), key=lambda p: _depth(p[0]))
     for frame, place in pairs:
         yield (
-            f'<rect x="{place.x:.1f}" y="{place.y:.1f}" width="{place.width:.1f}"'
-            f' height="{place.height:.1f}" rx="8" fill="currentColor"'
+            f'<rect x="{px(place.x)}" y="{px(place.y)}" width="{px(place.width)}"'
+            f' height="{px(place.height)}" rx="8" fill="currentColor"'
             ' fill-opacity=".04" stroke="currentColor" stroke-opacity=".35"/>'
-            f'<text x="{place.x + 10:.1f}" y="{place.y + 16:.1f}" font-size="11"'
+            f'<text x="{px(place.x + 10)}" y="{px(place.y + 16)}" font-size="11"'
             f' opacity=".8">{escape(_heading(frame))}</text>'
         )
 
@@ -200,7 +200,7 @@ def _arrows(diagram: Parts, layout: Layout) -> Iterator[str]:
     for arrow, points in zip(diagram.arrows, layout.arrows):
         ink = ARROW if arrow.kind == VALUE else DASHED
         dashes = "" if arrow.kind == VALUE else ' stroke-dasharray="5 4"'
-        way = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        way = " ".join(f"{px(x)},{px(y)}" for x, y in points)
         yield (
             f'<polyline points="{way}" fill="none" stroke="{ink}"{dashes}'
             ' stroke-width="1.3" stroke-opacity=".75" stroke-linejoin="round">'
@@ -226,7 +226,7 @@ def _head(points: Sequence[tuple[float, float]], ink: str) -> str:
     dx, dy = dx / length, dy / length
     left = x - 7 * dx - 3.5 * dy, y - 7 * dy + 3.5 * dx
     right = x - 7 * dx + 3.5 * dy, y - 7 * dy - 3.5 * dx
-    corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in ((x, y), left, right))
+    corners = " ".join(f"{px(a)},{px(b)}" for a, b in ((x, y), left, right))
     return f'<polygon points="{corners}" fill="{ink}"/>'
 
 
@@ -241,7 +241,7 @@ def _labels(diagram: Parts, layout: Layout) -> Iterator[str]:
     for arrow, place in zip(diagram.arrows, layout.labels):
         if text := _label(arrow):
             yield (
-                f'<text x="{place.x + place.width / 2:.1f}" y="{place.y + 11:.1f}"'
+                f'<text x="{px(place.x + place.width / 2)}" y="{px(place.y + 11)}"'
                 f' text-anchor="middle" font-size="11" opacity=".85">'
                 f"{escape(text)}</text>"
             )

@@ -12,7 +12,7 @@ from html import escape
 
 import numpy as np
 
-from chainrule.diagrams.element import cut, element
+from chainrule.diagrams.element import cut, element, px
 from chainrule.html.arrays import COLD, WARM, Array, colours
 from chainrule.text import tr
 from chainrule.text.numbers import number
@@ -89,10 +89,10 @@ def drawing(units: Units, about: str) -> str:
         parts += _units(column, places[i])
         x = across * (i + 0.5)
         head = escape(column.symbol)
-        parts.append(f'<text x="{x:.1f}" y="20" text-anchor="middle">{head}</text>')
+        parts.append(f'<text x="{px(x)}" y="20" text-anchor="middle">{head}</text>')
         for k, line in enumerate(column.names):
             parts.append(
-                f'<text x="{x:.1f}" y="{48 + DOWN * most + 15 * k:.1f}" font-size="11"'
+                f'<text x="{px(x)}" y="{px(48 + DOWN * most + 15 * k)}" font-size="11"'
                 f' text-anchor="middle" opacity=".8">{escape(cut(line))}</text>'
             )
     return element(width, height, about, "".join(parts))
@@ -112,8 +112,8 @@ def _weights(
             share = min(abs(weight) / top, 1.0) if np.isfinite(weight) else 1.0
             ink = _css(WARM if weight > 0 else COLD)
             yield (
-                f'<line x1="{x1 + RADIUS:.1f}" y1="{y1:.1f}" x2="{x2 - RADIUS:.1f}"'
-                f' y2="{y2:.1f}" stroke="{ink}"'
+                f'<line x1="{px(x1 + RADIUS)}" y1="{px(y1)}" x2="{px(x2 - RADIUS)}"'
+                f' y2="{px(y2)}" stroke="{ink}"'
                 # White, as numbers near 0 are, would not be seen on white.
                 f' stroke-opacity="{0.35 + 0.65 * share:.2f}"'
                 f' stroke-width="{0.6 + 1.9 * share:.2f}">'
@@ -124,7 +124,7 @@ def _weights(
                 at = 0.3 + 0.3 * (c / max(len(left) - 1, 1))
                 x = x1 + RADIUS + (x2 - x1 - 2 * RADIUS) * at
                 written.append(
-                    f'<text x="{x:.1f}" y="{y1 + (y2 - y1) * at - 4:.1f}"'
+                    f'<text x="{px(x)}" y="{px(y1 + (y2 - y1) * at - 4)}"'
                     f' text-anchor="middle" font-size="11">{number(weight, 3)}</text>'
                 )
     yield from written
@@ -135,7 +135,7 @@ def _units(column: Column, places: Sequence[tuple[float, float]]) -> Iterator[st
     fills = None if known is None else colours(known)
     rings = None if errors is None else colours(errors)
     for k, (x, y) in enumerate(places):
-        at = f'cx="{x:.1f}" cy="{y:.1f}"'
+        at = f'cx="{px(x)}" cy="{px(y)}"'
         lines = [f"{column.symbol}[{k}]"]
         if known is not None:
             lines[0] += f" = {number(known[k])}"
@@ -156,14 +156,14 @@ def _units(column: Column, places: Sequence[tuple[float, float]]) -> Iterator[st
         if known is not None and fills is not None:
             dark = float(fills[k] @ np.array([0.3, 0.59, 0.11])) < 140
             number_ = (
-                f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle"'
+                f'<text x="{px(x)}" y="{px(y + 3.5)}" text-anchor="middle"'
                 f' font-size="10" style="fill:{"#fff" if dark else "#111"}">'
                 f"{number(known[k], 2)}</text>"
             )
         bias = ""
         if column.biases is not None and column.size <= 12:
             bias = (
-                f'<text x="{x:.1f}" y="{y + RADIUS + 10:.1f}" text-anchor="middle"'
+                f'<text x="{px(x)}" y="{px(y + RADIUS + 10)}" text-anchor="middle"'
                 f' font-size="10" opacity=".8">b {number(column.biases[k], 3)}</text>'
             )
         title = escape("\n".join(lines))

@@ -41,7 +41,8 @@ from chainrule.doctor.finding import Change, Comparison, Finding, Fix
 from chainrule.doctor.live import Watch
 from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
-from chainrule.errors import ArgumentError, ChainruleWarning
+from chainrule.doctor.subject import need_trainer
+from chainrule.errors import ChainruleWarning
 from chainrule.graph.context import settled
 from chainrule.text import _
 from chainrule.training import Trainer
@@ -107,16 +108,7 @@ def diagnose(
     >>> diagnosis.healthy, diagnosis.findings[0].code
     (False, 'learning-rate-too-large')
     """
-    if not isinstance(trainer, Trainer):
-        raise ArgumentError(
-            _("The doctor examines a Trainer."),
-            expected=_("cr.Trainer(model, loss=…, optimizer=…), trained or not"),
-            got=type(trainer).__name__,
-            fix=_(
-                "a loop of your own, a GAN or an agent has no single supervised loss: "
-                "make a Trainer of the network that is to be examined"
-            ),
-        )
+    need_trainer(trainer, _("The doctor examines a Trainer."))
     case = Case(
         trainer,
         data,

@@ -20,7 +20,7 @@ import numpy as np
 
 from chainrule.doctor.changes import peak
 from chainrule.doctor.setup import Setup, raised
-from chainrule.doctor.subject import Subject
+from chainrule.doctor.subject import Subject, need_trainer
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
@@ -187,16 +187,7 @@ def lr_find(
     >>> 0.01 < found.suggestion < 10
     True
     """
-    if not isinstance(trainer, Trainer):
-        raise ArgumentError(
-            _("A range test needs a Trainer."),
-            expected=_("cr.Trainer(model, loss=…, optimizer=…), trained or not"),
-            got=type(trainer).__name__,
-            fix=_(
-                "a loop of your own, a GAN or an agent has no single supervised loss: "
-                "make a Trainer of the network that is to be examined"
-            ),
-        )
+    need_trainer(trainer, _("A range test needs a Trainer."))
     low, high = (
         maybe(_rate)(name, rate)
         for name, rate in (("min_lr", min_lr), ("max_lr", max_lr))

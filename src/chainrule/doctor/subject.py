@@ -14,7 +14,7 @@ from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
 from chainrule.doctor.finding import Comparison
 from chainrule.doctor.setup import Setup, redraw
-from chainrule.errors import ChainruleError
+from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.node import Array, Node
 from chainrule.nn import output_semantics
 from chainrule.text import _
@@ -268,3 +268,17 @@ def is_constant(weights: Array) -> bool:
     if weights.ndim < 2 or len(weights) < 2:
         return False
     return bool((weights == weights[:1]).all())
+
+
+def need_trainer(trainer: Any, what: str) -> None:
+    """Refuse what is no Trainer; the error begins with ``what``."""
+    if not isinstance(trainer, Trainer):
+        raise ArgumentError(
+            what,
+            expected=_("cr.Trainer(model, loss=…, optimizer=…), trained or not"),
+            got=type(trainer).__name__,
+            fix=_(
+                "a loop of your own, a GAN or an agent has no single supervised loss: "
+                "make a Trainer of the network that is to be examined"
+            ),
+        )

@@ -53,7 +53,7 @@ CLUSTERS, IMAGES, COMPONENTS = 10, 20_000, 32
 WIDTHS = (784, 500, 250, 10)
 EPOCHS, BATCH_SIZE, LR = 40, 250, 3e-3
 ROUNDS, FINE = 20, 1e-3
-QUICK = {"images": 3000, "epochs": 20, "rounds": 2}
+QUICK = {"images": 10_000, "epochs": 30, "rounds": 2}
 
 
 def layers(sizes: tuple[int, ...]) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""How the boxes of blocks are wired: which operand of each node comes from where.
+"""The wiring of blocks: where each operand of their nodes comes from.
 
 Arrows say which box reads which. That blocks are alike takes more: x − y is not y − x,
 and a transpose on the way has no box.
@@ -19,7 +19,7 @@ from chainrule.graph.node import Node, Value
 
 @dataclass(frozen=True, eq=False)
 class Wires:
-    """What a block's boxes read.
+    """The inputs of a block's boxes.
 
     Attributes:
         structure: operands, and what lies between boxes, without names.
@@ -31,7 +31,7 @@ class Wires:
 
 
 class Wiring:
-    """Where the values of a diagram come from."""
+    """The origins of a diagram's values: boxes, or values from outside."""
 
     def __init__(self, diagram: Parts) -> None:
         self.owners: dict[Value, tuple[Box, int]] = {}

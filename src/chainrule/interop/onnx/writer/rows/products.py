@@ -284,14 +284,23 @@ class _Pool:
             made = [self.e.reshape(y, (*self.front, *places)) for y in made]
         return [self.e.transpose(y, back) for y in made]
 
-    def fits(self, *dtypes: DType) -> bool:
-        """Return whether ONNX Runtime has code for this pool."""
-        return (
-            self.x.dtype in dtypes
-            and 1 <= len(self.axes) <= 3
-            and 0 not in self.shape
-            and self._padded_less()
-        )
+    def misfit(self, *dtypes: DType) -> str | None:
+        """Return why ONNX Runtime has no code for this pool; None where it has."""
+        if self.x.dtype not in dtypes:
+            return _("ONNX Runtime pools float32 and float64 alone")
+        if not 1 <= len(self.axes) <= 3:
+            return _("ONNX pools along one to three axes")
+        if 0 in self.shape:
+            return _("ONNX Runtime pools no arrays without elements")
+        if not self._padded_less():
+            return _("ONNX pools with less padding than the window is wide")
+        return None
+
+    def need(self) -> None:
+        """Refuse a pool that ONNX Runtime has no code for."""
+        reason = self.misfit(DType.float32, DType.float64)
+        if reason is not None:
+            raise Refusal(reason)
 
     def _padded_less(self) -> bool:
         s = self.slides
@@ -306,7 +315,7 @@ def of_window_sum(c: Call) -> Ref:
     ones = (1,) * len(slides.window)
     pool = _Pool(c, slides)
     plain = slides.base_dilation == ones
-    if plain and slides.dilation == ones and pool.fits(DType.float32):
+    if plain and slides.dilation == ones and pool.misfit(DType.float32) is None:
         (mean,) = pool.emit("AveragePool", count_include_pad=1)
         return mean * float(math.prod(slides.window))
     total: Ref | None = None
@@ -325,10 +334,10 @@ def _undilated(c: Call) -> Sliding:
 def of_window_max(c: Call) -> Ref:
     slides = _undilated(c)
     pool = _Pool(c, slides)
-    if pool.fits(DType.float32, DType.float64):
+    if pool.misfit(DType.float32, DType.float64) is None:
         return pool.emit("MaxPool")[0]
     if any(n for ends in slides.padding for n in ends):
-        raise Refusal(_("ONNX Runtime pools float32 and float64 alone"))
+        pool.need()
     best: Ref | None = None
     for __, seen in _seen(c, c.attrs["axes"], slides):
         best = seen if best is None else best.op("Max", seen)
@@ -339,8 +348,7 @@ def of_window_max(c: Call) -> Ref:
 @row(windows.window_argmax)
 def of_window_argmax(c: Call) -> Ref:
     pool = _Pool(c, _undilated(c))
-    if not pool.fits(DType.float32, DType.float64):
-        raise Refusal(_("ONNX Runtime pools float32 and float64 alone"))
+    pool.need()
     index = pool.emit("MaxPool", 2)[1]
     # Counted over the whole array there, over the window's axes here.
     length = _size([c.values[0].shape[a] for a in c.attrs["axes"]])
@@ -350,8 +358,7 @@ def of_window_argmax(c: Call) -> Ref:
 @row(windows.window_max_pullback, since=16)
 def of_window_max_pullback(c: Call) -> Ref:
     pool = _Pool(c, _undilated(c))
-    if not pool.fits(DType.float32, DType.float64):
-        raise Refusal(_("ONNX Runtime pools float32 and float64 alone"))
+    pool.need()
     e, order = c.e, pool.order
     whole = tuple([pool.shape[a] for a in order])
     count = _size(c.values[0].shape)

@@ -339,10 +339,11 @@ class Forms:
             convert = self._converter(item)
 
             def reflected(x: Any, other: Any) -> Any:
-                if wide and x.dtype is NARROW:
+                values = convert((other, x))[1]
+                if wide and values[1].dtype is NARROW:
                     whole = _whole(function, convert)
                     return wrap(computed(item, whole, (other, x), {}))
-                return wrap(function(*convert((other, x))[1]))
+                return wrap(function(*values))
 
             made[f"__r{name}__"] = reflected
             made[f"__i{name}__"] = self.in_place(item, SIGNS[name])

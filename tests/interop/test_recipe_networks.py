@@ -107,6 +107,9 @@ def networks(name: str) -> Seen:
     if name == "dqn":  # which would play for long before it calls it
         agent = rl.DQN("CartPole-v1", policy=(120, 84), seed=0)
         return [(agent.policy.online, {"x": np.ones((ROWS, 4), np.float32)})]
+    if name == "ppo":  # whose networks give a distribution: a file holds its numbers
+        policy, x = rl.PPO("CartPole-v1", seed=0).policy, np.ones((ROWS, 4), "float32")
+        return [(part, {"x": x}) for part in (policy.actor, policy.critic)]
     module: Any = recipes.find(name)
     if recipes.kind(name) == "training":
         x = np.asarray(module.data(64)[0].x[:ROWS])

@@ -37,6 +37,7 @@ from tests.ways import ENGINES
 DTYPES = {
     torch.float64: "float64",
     torch.float32: "float32",
+    torch.bfloat16: "bfloat16",
     torch.int64: "int64",
     torch.int32: "int32",
     torch.uint8: "uint8",
@@ -190,8 +191,12 @@ def converted(
             raise UnknownError(str(item.device))
         if item.dtype not in DTYPES or item.layout is not torch.strided:
             raise UnknownError(f"{item.dtype} {item.layout}")
-        array = item.detach().resolve_conj().numpy()
-        made = cr.tensor(np.array(array), requires_grad=item.requires_grad)
+        held = item.detach().resolve_conj()
+        if narrow := held.dtype is torch.bfloat16:
+            held = held.float()
+        made = cr.tensor(np.array(held.numpy()), requires_grad=item.requires_grad)
+        if narrow:
+            made = made.detach().bfloat16().requires_grad_(item.requires_grad)
         if leaves is not None:
             leaves.append((item, made))
         return made
@@ -282,6 +287,10 @@ def compare(
             return f"another dtype: {b.dtype}"
         if not isinstance(a, cr.Tensor):
             return f"{type(a).__name__} for a tensor"
+        if b.dtype is torch.bfloat16:  # NumPy does not have it
+            if a.dtype.name != "bfloat16":
+                return f"dtype {a.dtype} for {b.dtype}"
+            a, b = a.float(), b.float()
         x, y = a.detach().numpy(), b.numpy(force=True)
         if x.shape != y.shape:
             return f"shape {x.shape} for {y.shape}"

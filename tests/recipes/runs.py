@@ -15,6 +15,7 @@ import pytest
 from chainrule import recipes, viz
 from chainrule.recipes import Experiment
 from chainrule.recipes.experiment.stages import Stages
+from chainrule.training import loop as loops
 from chainrule.training.loop import Loop
 
 
@@ -66,7 +67,8 @@ def check(whole: dict[str, Any], *pictures: str) -> None:
 def cut_short(run: Callable[[], Any], after: Iterable[int]) -> None:
     """Run with a KeyboardInterrupt after so many steps of loops, again and again.
 
-    A step is one of a lesson's own loop, or a chunk of a Trainer's.
+    A step is one of a lesson's own loop, or one of a Trainer's: its chunks, whose
+    number depends on how fast the machine is, are of one step here.
     """
     steps, chunk = Stages.steps, Loop._chunk
     for most in after:
@@ -91,5 +93,6 @@ def cut_short(run: Callable[[], Any], after: Iterable[int]) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Stages, "steps", counted_steps)
             patch.setattr(Loop, "_chunk", counted_chunk)
+            patch.setattr(loops, "CHUNK", 0.0)
             with pytest.raises(KeyboardInterrupt):
                 run()

@@ -330,8 +330,8 @@ class Forms:
 
     def _operators(self, item: Op, call: Any) -> dict[str, Callable[..., Any]]:
         """Return a tensor function's operator, its reflected and its in-place form."""
-        name, function, wrap = item.operator, item.function, self.wrap
-        wide = is_wide(item)
+        name, function = item.operator, item.function
+        wrap, tensor, wide = self.wrap, self.tensor, is_wide(item)
         if len(item.positional) == 1:
             return {f"__{name}__": lambda x: call(x)}
         made = {f"__{name}__": self._operator(item) if item.of_pair else call}
@@ -339,11 +339,10 @@ class Forms:
             convert = self._converter(item)
 
             def reflected(x: Any, other: Any) -> Any:
-                values = convert((other, x))[1]
-                if wide and values[1].dtype is NARROW:
+                if wide and isinstance(x, tensor) and x.dtype is NARROW:
                     whole = _whole(function, convert)
                     return wrap(computed(item, whole, (other, x), {}))
-                return wrap(function(*values))
+                return wrap(function(*convert((other, x))[1]))
 
             made[f"__r{name}__"] = reflected
             made[f"__i{name}__"] = self.in_place(item, SIGNS[name])

@@ -103,7 +103,12 @@ def pooling(draw: Draw) -> Callable[[cr.Tensor], cr.Tensor]:
         draw.randint(0, size // 2),
         draw.choice([F.max_pool2d, F.avg_pool2d]),
     )
-    return lambda t: pool(t, size, stride, padding)
+
+    def layer(t: cr.Tensor) -> cr.Tensor:
+        fits = min(t.shape[2:]) + 2 * padding >= size
+        return pool(t, size, stride, padding) if fits else t
+
+    return layer
 
 
 def turned(draw: Draw) -> Callable[[cr.Tensor], cr.Tensor]:

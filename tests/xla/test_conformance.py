@@ -23,6 +23,7 @@ from tests.conformance.test_engines import (
 from tests.engines import test_long_sums
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("mine", batches(order_of))
 def test_xla_agrees_with_the_references(
     mine: list[tuple[Example, int]], rng: np.random.Generator
@@ -40,11 +41,13 @@ def test_xla_agrees_in_all_examples(
     test_engines.check(mine, rng, ["xla"])
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", test_long_sums.SUMS)
 def test_roundings_of_long_sums(name: str, rng: np.random.Generator) -> None:
     test_long_sums.check("xla", name, rng)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("primitive", PRIMITIVES)
 def test_each_kind_of_type(primitive: Primitive, rng: np.random.Generator) -> None:
     test_dtypes.check(primitive, KINDS, rng, ["xla"])

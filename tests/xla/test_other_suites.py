@@ -33,7 +33,7 @@ MODULES = """
 """
 #: One in so many runs with the fast tests: XLA takes a second to compile what native
 #: has in a tenth.
-FAST_IN = 8
+FAST_IN = 16
 #: Test → why it is left out.
 EXCEPTIONS: dict[str, str] = {
     "test_a_whole_array_sum_is_the_same_for_any_threads": "it takes no threads",

@@ -10,6 +10,8 @@ from chainrule.explanation.parts import (
     Heading,
     Numbers,
     Part,
+    Picture,
+    Room,
     Rows,
     Sentence,
 )
@@ -78,11 +80,17 @@ def _markdown(part: Part) -> Iterator[str]:
 def latex(parts: Sequence[Part]) -> str:
     """Return a document as LaTeX (XeLaTeX if it is in Chinese)."""
     head = [r"\documentclass{article}", r"\usepackage{amsmath,amssymb}"]
+    if any(isinstance(part, Picture) and part.latex for part in parts):
+        head.append(r"\usepackage{tikz}")
     head += [r"\usepackage[margin=2cm]{geometry}", r"\setlength{\parindent}{0pt}"]
     chinese = current() != "en"
     head += _in_chinese() if chinese else [r"\usepackage[utf8]{inputenc}"]
     head += [r"\setcounter{MaxMatrixCols}{20}", r"\allowdisplaybreaks"]
-    body = [line for part in parts for line in _latex(part)]
+    body: list[str] = []
+    for part in parts:
+        if body and isinstance(part, Heading) and part.level == 1:  # another document
+            body.append(r"\clearpage")
+        body += _latex(part)
     return "\n".join([*head, r"\begin{document}", *body, r"\end{document}", ""])
 
 
@@ -108,6 +116,10 @@ def _latex(part: Part) -> Iterator[str]:
             yield in_latex(f"({part.equation.remark})") + r"\par"
     elif isinstance(part, Numbers):
         yield rf"\[ {_numbers(part)} \]"
+    elif isinstance(part, Room):
+        yield rf"\vspace{{{part.lines}\baselineskip}}\par"
+    elif isinstance(part, Picture) and part.latex:
+        yield from (r"\begin{center}", part.latex(), r"\end{center}")
     elif isinstance(part, Details):
         yield rf"\subsection*{{{in_latex(part.title)}}}"
         for inner in part.parts:
@@ -136,9 +148,18 @@ def _value(part: Formula) -> Iterator[str]:
 
 
 def _numbers(part: Numbers) -> str:
-    blank = r"\underline{\hspace{6em}}"
-    value = blank if part.array is None else matrix(part.array)
+    value = _blank(*part.blank) if part.array is None else matrix(part.array)
     return f"{part.name.latex()} = {value}"
+
+
+def _blank(rows: int, columns: int) -> str:
+    """Return a matrix to fill in, in LaTeX; of one number, a line."""
+    if rows * columns == 1:
+        return r"\underline{\hspace{6em}}"
+    row = " & ".join([r"\underline{\hspace{4em}}"] * columns)
+    # Room above each line for what is written by hand.
+    lines = r" \\[1.2ex] ".join([row] * rows)
+    return rf"\begin{{bmatrix}} {lines} \end{{bmatrix}}"
 
 
 def matrix(array: Array, off: Array | None = None) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from chainrule import nn
 
 from chainrule.book.derivation.derivation import derive
 from chainrule.book.derivation.formulas import (
@@ -18,11 +22,23 @@ from chainrule.book.derivation.formulas import (
 from chainrule.book.derivation.keys import keys
 from chainrule.book.marking.drawing import Drawn, drawn
 from chainrule.book.marking.place import Place
+from chainrule.diagrams import svg
+from chainrule.diagrams.diagram import Diagram
 from chainrule.errors import ArgumentError
+from chainrule.explanation import tikz
 from chainrule.explanation.document import Document
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import symbol
-from chainrule.explanation.parts import Formula, Heading, Numbers, Part, Sentence, paper
+from chainrule.explanation.parts import (
+    Formula,
+    Heading,
+    Numbers,
+    Part,
+    Picture,
+    Room,
+    Sentence,
+    paper,
+)
 from chainrule.explanation.signs import LABEL, LOSS
 from chainrule.notation.expressions import Array, Expr
 from chainrule.text import _, tr
@@ -32,6 +48,8 @@ from chainrule.text.languages import language
 #: Significant digits of the answers.
 DIGITS = 4
 BLANK = "?"
+#: Lines of room for the working of a question, and for each row of its answers.
+LINES, MORE = 2, 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,20 +63,29 @@ class Worksheet(Document):
         seed: of the numbers.
         lang: the language in which it was made, and is shown.
         answers: whether its answers stand there.
+        student: whose sheet it is; empty where nobody is named.
     """
 
     drawn: Drawn
     seed: int
     lang: str
     answers: bool = False
+    student: str = ""
 
     @property
     def samples(self) -> int:
         """The number of samples in an exercise."""
         return len(self.drawn.x)
 
-    def _keys(self) -> list[str]:
+    @property
+    def keys(self) -> list[str]:
+        """The keys of an exercise's quantities in the order of the questions."""
         return list(keys(self.drawn.formulas.network))
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The network of an exercise, with its weights before the update."""
+        return self.drawn.module()
 
     # -- in words ----------------------------------------------------------------------
 
@@ -73,6 +100,7 @@ class Worksheet(Document):
         )
         parts: list[Part] = [
             Heading(title),
+            Sentence(tr("Name: {name}", name=self.student or "_" * 24)),
             Sentence(f"{F.network}, {F.objective.name}, --seed {self.seed}", "note"),
             Sentence(
                 tr("Round to {digits} significant digits.", digits=DIGITS)
@@ -90,12 +118,29 @@ class Worksheet(Document):
             parts += [Heading(f"{i}. {title}", 2), Sentence(why)]
             for key in asked:
                 parts += self._asked(key)
+            if not self.answers:
+                rows = sum(self._shape(key)[0] for key in asked)
+                parts.append(Room(LINES + MORE * rows))
         return parts
+
+    def solution(self) -> Iterator[Part]:
+        """Yield the numbers of an exercise's answers, without formulas."""
+        for key in self.keys:
+            yield Numbers(self._name(key), self._rounded(key))
+
+    def _picture(self) -> Iterator[Part]:
+        """Yield the picture of an exercise's network, with its weights."""
+        diagram: Diagram = self.module.picture()
+        diagram.title = ""  # the page has one
+        units = diagram.units
+        if units is not None:
+            yield Picture(lambda: svg.picture(diagram), lambda: tikz.drawing(units))
 
     def _exercise(self) -> Iterator[Part]:
         """Yield an exercise sheet's parts with the network and the stated numbers."""
         drawn, F = self.drawn, self.drawn.formulas
         yield Heading(tr("given"), 2)
+        yield from self._picture()
         for k in F.network.layers:
             sides = [F.a(k), symbol("a", k), F.activated(k)]
             yield Formula(Equation(tuple(dict.fromkeys(sides))))
@@ -145,10 +190,15 @@ class Worksheet(Document):
         F = self.drawn.formulas
         name = self._name(key)
         if not self.answers:
-            yield Numbers(name, None)
+            yield Numbers(name, None, blank=self._shape(key))
             return
         yield Formula(Equation((name, Place(F, *split(key)).right)))
         yield Numbers(name, self._rounded(key))
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        """Return the rows and columns of an exercise's quantity, as on paper."""
+        array = np.atleast_2d(paper(self.drawn.of(key)))
+        return array.shape[0], array.shape[1]
 
     def _name(self, key: str) -> Expr:
         return name_of(self.drawn.formulas, key)
@@ -176,6 +226,9 @@ class Worksheet(Document):
             ]
             if not one:
                 lines.append("# " + tr("Each sample is a column."))
+        if self.student:
+            name = json.dumps(self.student, ensure_ascii=False)
+            lines += [f"student = {name}", f"seed = {self.seed}"]
         lines += [
             f'network = "{F.network}"',
             f'loss = "{F.objective.name}"',
@@ -189,7 +242,7 @@ class Worksheet(Document):
             "",
             "[answers]",
         ]
-        for key in self._keys():
+        for key in self.keys:
             array = drawn.of(key).array
             if split(key)[0] in ("z", "a", "delta"):
                 array = array[0] if one else array.T
@@ -213,15 +266,16 @@ class Worksheet(Document):
             "network": str(F.network),
             "loss": F.objective.name,
             "seed": self.seed,
+            "student": self.student,
             "samples": self.samples,
             "lr": drawn.lr,
             "x": paper(drawn.numbers[X]).tolist(),
             "y": paper(drawn.numbers[LABEL]).tolist(),
             "weights": {k: v.tolist() for k, v in drawn.parameters.items()},
-            "questions": self._keys(),
+            "questions": self.keys,
         }
         if self.answers:
-            data["answers"] = {k: self._rounded(k).tolist() for k in self._keys()}
+            data["answers"] = {k: self._rounded(k).tolist() for k in self.keys}
         return data
 
 
@@ -232,6 +286,7 @@ def worksheet(
     seed: int = 0,
     samples: int = 1,
     answers: bool = False,
+    student: str = "",
     lang: str | None = None,
 ) -> Worksheet:
     """Return an exercise with random numbers: one training step of a network by hand.
@@ -242,6 +297,7 @@ def worksheet(
         seed: the same seed gives the same sheet, on every machine.
         samples: 1 to 4.
         answers: whether its answers stand there.
+        student: whose sheet it is.
         lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Raises:
@@ -264,7 +320,8 @@ def worksheet(
                     got=repr(value),
                 )
         formulas = derive(network, loss).formulas
-        return Worksheet(drawn(formulas, seed, samples), seed, current(), answers)
+        numbers = drawn(formulas, seed, samples)
+        return Worksheet(numbers, seed, current(), answers, student)
 
 
 def _written(value: float) -> str:

@@ -120,9 +120,12 @@ def _html(part: Part) -> str:
         return f"<details><summary>{escape(part.title)}</summary>{inner}</details>"
     if isinstance(part, Formula):
         array = part.array
-        value = "" if array is None else array_html(array, part.off)
+        value = "" if array is None else array_html(array, part.off, part.digits)
         return _equation(part.equation) + value
-    value = _blank(*part.blank) if part.array is None else array_html(part.array)
+    if part.array is None:
+        value = _blank(*part.blank)
+    else:
+        value = array_html(part.array, digits=part.digits)
     return f'<div class="eq given">{mathml.mathml(part.name)} = {value}</div>'
 
 

@@ -144,11 +144,14 @@ def _aligned(part: Formula) -> str:
 def _value(part: Formula) -> Iterator[str]:
     """Yield an equation's numerical value in LaTeX, if it is to be shown."""
     if part.array is not None:
-        yield f"= {matrix(part.array, part.off)}"
+        yield f"= {matrix(part.array, part.off, part.digits)}"
 
 
 def _numbers(part: Numbers) -> str:
-    value = _blank(*part.blank) if part.array is None else matrix(part.array)
+    if part.array is None:
+        value = _blank(*part.blank)
+    else:
+        value = matrix(part.array, digits=part.digits)
     return f"{part.name.latex()} = {value}"
 
 
@@ -162,11 +165,11 @@ def _blank(rows: int, columns: int) -> str:
     return rf"\begin{{bmatrix}} {lines} \end{{bmatrix}}"
 
 
-def matrix(array: Array, off: Array | None = None) -> str:
+def matrix(array: Array, off: Array | None = None, digits: int = 4) -> str:
     """Return an array as a LaTeX matrix; a large array as a summary."""
     if array.ndim > 2 or max(array.shape, default=1) > WRITTEN:
         return r"\text{" + in_latex("; ".join(summary(array))) + "}"
-    cells = spelled(array, off=off)
+    cells = spelled(array, digits, off)
     if len(cells) == 1 and len(cells[0]) == 1:
         return cells[0][0]
     rows = r" \\ ".join(" & ".join(row) for row in cells)
@@ -175,7 +178,7 @@ def matrix(array: Array, off: Array | None = None) -> str:
 
 def in_latex(text: str) -> str:
     """Return a text with LaTeX's special characters and mathematical signs escaped."""
-    escaped = text.translate(_SPECIAL)
+    escaped = text.translate(_SPECIAL).replace("--", "-{}-")  # no dash of print
     for sign, word in _SIGNS.items():
         escaped = escaped.replace(sign, word)
     return escaped

@@ -176,7 +176,7 @@ class WorkReport(Document):
         columns = split(key)[0] in OF_SAMPLES
         return paper(Quantity(array, COLUMNS if columns else MATRIX))
 
-    def _about(self, mark: Mark) -> str:
+    def about(self, mark: Mark) -> str:
         """Return the comment on a student's answer for the report's table."""
         if mark.status == OPEN:
             sentence = tr(
@@ -224,7 +224,7 @@ class WorkReport(Document):
             (
                 self._name(m.key).text(),
                 f"{signs[m.status]} {words[m.status]}",
-                self._about(m),
+                self.about(m),
             )
             for m in self.marks
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +47,8 @@ from chainrule.text.languages import language
 
 #: Significant digits of the answers.
 DIGITS = 4
+#: Those of the largest number of an array, so that each has so many.
+SHOWN = 6
 BLANK = "?"
 #: Lines of room for the working of a question, and for each row of its answers.
 LINES, MORE = 2, 1
@@ -101,7 +103,7 @@ class Worksheet(Document):
         parts: list[Part] = [
             Heading(title),
             Sentence(tr("Name: {name}", name=self.student or "_" * 24)),
-            Sentence(f"{F.network}, {F.objective.name}, --seed {self.seed}", "note"),
+            Sentence(f"{self.network_line()}, --seed {self.seed}", "note"),
             Sentence(
                 tr("Round to {digits} significant digits.", digits=DIGITS)
                 if self.samples == 1
@@ -123,10 +125,29 @@ class Worksheet(Document):
                 parts.append(Room(LINES + MORE * rows))
         return parts
 
+    def network_line(self) -> str:
+        """Return an exercise's network and loss as they are written in commands."""
+        F = self.drawn.formulas
+        return f"{F.network}, {F.objective.name}"
+
+    def formulas(self) -> Iterator[Part]:
+        """Yield the right formulas of all quantities of an exercise."""
+        F = self.drawn.formulas
+        for key in self.keys:
+            yield Formula(Equation((self._name(key), Place(F, *split(key)).right)))
+
     def solution(self) -> Iterator[Part]:
         """Yield the numbers of an exercise's answers, without formulas."""
         for key in self.keys:
-            yield Numbers(self._name(key), self._rounded(key))
+            yield Numbers(self._name(key), self._rounded(key), SHOWN)
+
+    def solved(self) -> Worksheet:
+        """Return an exercise with its answers."""
+        return replace(self, answers=True)
+
+    def named(self, student: str) -> Worksheet:
+        """Return an exercise with the name of a student."""
+        return replace(self, student=student)
 
     def _picture(self) -> Iterator[Part]:
         """Yield the picture of an exercise's network, with its weights."""
@@ -193,7 +214,7 @@ class Worksheet(Document):
             yield Numbers(name, None, blank=self._shape(key))
             return
         yield Formula(Equation((name, Place(F, *split(key)).right)))
-        yield Numbers(name, self._rounded(key))
+        yield Numbers(name, self._rounded(key), SHOWN)
 
     def _shape(self, key: str) -> tuple[int, int]:
         """Return the rows and columns of an exercise's quantity, as on paper."""

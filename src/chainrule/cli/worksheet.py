@@ -94,7 +94,13 @@ def worksheet(
     from chainrule.book.marking.worksheet import worksheet as build
 
     sheet = build(spec, loss, seed=seed, samples=samples, answers=answers)
-    text = "" if as_json else written(sheet, form).rstrip("\n")
+    if form in ("nbgrader", "pytest") and not as_json:
+        from chainrule.book import classroom
+
+        text = getattr(classroom, f"to_{form}")(sheet)
+    else:
+        text = "" if as_json else written(sheet, form)
+    text = text.rstrip("\n")
     tell(sheet.to_json() if as_json else {}, as_json, text)
     return 0
 

@@ -17,8 +17,17 @@ A folder of a class:
 
 from __future__ import annotations
 
+from chainrule.book.classroom.exports import graded, to_nbgrader, to_pytest
 from chainrule.book.classroom.making import Classroom, classroom
 from chainrule.book.classroom.marking import mark_class
 from chainrule.book.classroom.report import ClassReport
 
-__all__ = ["ClassReport", "Classroom", "classroom", "mark_class"]
+__all__ = [
+    "ClassReport",
+    "Classroom",
+    "classroom",
+    "graded",
+    "mark_class",
+    "to_nbgrader",
+    "to_pytest",
+]

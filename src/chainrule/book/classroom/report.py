@@ -19,6 +19,7 @@ from chainrule.errors import ChainruleError
 from chainrule.explanation.document import Document
 from chainrule.explanation.parts import Heading, Part, Rows, Sentence
 from chainrule.text import tr, translated
+from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 from chainrule.text.numbers import NONE, percent
 from chainrule.util import atomic_files
@@ -90,6 +91,18 @@ class Marked:
             if mark.status == WRONG
         ]
 
+    def about(self, key: str) -> str:
+        """Return the mark of a student's answer to a question as a sentence."""
+        word = words_of_statuses()[self.status(key)]
+        mark = self.marks.get(key)
+        text = self.report.about(mark) if self.report and mark else ""
+        said = f"{self.symbol(key)}: {word}"
+        return "\n".join([f"{said}, {text}" if text else said, *self.notes()])
+
+    def page(self) -> StudentPage:
+        """Return the page of a student's marks, in the language in use."""
+        return StudentPage(self, current())
+
     def symbol(self, key: str) -> str:
         """Return the symbol of a quantity of a marked exercise: ``δ⁽²⁾``."""
         return name_of(self.report.formulas, key).text() if self.report else key
@@ -127,8 +140,9 @@ class StudentPage(Document):
     def parts(self) -> list[Part]:
         """Return the parts of a student's page."""
         m = self.marked
+        name = m.student.name
         parts: list[Part] = [
-            Heading(tr("{name}: marks", name=m.student.name)),
+            Heading(tr("{name}: marks", name=name) if name else tr("Marks")),
             Sentence(_points(m), "check" if m.points == len(m.questions) else ""),
             *(Sentence(text, "wrong") for text in m.notes()),
         ]

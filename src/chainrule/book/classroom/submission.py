@@ -141,23 +141,8 @@ class Submission:
         Raises:
             DataError: no answers at all.
         """
-        answers, problems = self._raw(exercise), list[ChainruleError]()
-        known: dict[str, Any] = {}
-        keys: dict[str, str] = {}
-        for name, numbers in answers.items():
-            try:
-                key = exercise.key_of(name)
-                if key in keys:
-                    raise DataError(
-                        _("One quantity is given twice."),
-                        expected=_("{name} once", name=key),
-                        got=f"{keys[key]!r}, {name!r}",
-                    )
-                keys[key] = name
-                if read(name, numbers) is not None:
-                    known[name] = numbers
-            except ChainruleError as error:
-                problems.append(error)
+        answers = self._raw(exercise)
+        known, problems = readable(answers, exercise)
         if not known and not problems:
             raise DataError(
                 _("{name} has no answers.", name=self.file.path),
@@ -179,6 +164,30 @@ class Submission:
                 fix=_("fill in the form of the class, and leave its lines as they are"),
             )
         return answers
+
+
+def readable(
+    answers: Mapping[str, Any], exercise: Exercise
+) -> tuple[dict[str, Any], list[ChainruleError]]:
+    """Return the answers that can be read and are not blank; and errors of others."""
+    known: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    problems: list[ChainruleError] = []
+    for name, numbers in answers.items():
+        try:
+            key = exercise.key_of(name)
+            if key in keys:
+                raise DataError(
+                    _("One quantity is given twice."),
+                    expected=_("{name} once", name=key),
+                    got=f"{keys[key]!r}, {name!r}",
+                )
+            keys[key] = name
+            if read(name, numbers) is not None:
+                known[name] = numbers
+        except ChainruleError as error:
+            problems.append(error)
+    return known, problems
 
 
 def _texts(document: Mapping[str, Any]) -> Iterator[str]:

@@ -93,8 +93,7 @@ class Worksheet(Document):
 
     def parts(self) -> list[Part]:
         """Return an exercise sheet's parts: headings, sentences, formulas, blanks."""
-        F = self.drawn.formulas
-        sizes = " → ".join(map(str, F.network.sizes))
+        sizes = " → ".join(map(str, self.drawn.formulas.network.sizes))
         title = (
             tr("Answers: one step of {sizes}", sizes=sizes)
             if self.answers
@@ -103,20 +102,9 @@ class Worksheet(Document):
         parts: list[Part] = [
             Heading(title),
             Sentence(tr("Name: {name}", name=self.student or "_" * 24)),
-            Sentence(f"{self.network_line()}, --seed {self.seed}", "note"),
-            Sentence(
-                tr("Round to {digits} significant digits.", digits=DIGITS)
-                if self.samples == 1
-                else tr(
-                    "{n} samples, a column each; ℒ is the mean over them. Round to"
-                    " {digits} significant digits.",
-                    n=self.samples,
-                    digits=DIGITS,
-                )
-            ),
-            *self._exercise(),
+            *self.exercise(),
         ]
-        for i, (title, why, asked) in enumerate(self._questions(), 1):
+        for i, (title, why, asked) in enumerate(self.questions(), 1):
             parts += [Heading(f"{i}. {title}", 2), Sentence(why)]
             for key in asked:
                 parts += self._asked(key)
@@ -124,6 +112,21 @@ class Worksheet(Document):
                 rows = sum(self._shape(key)[0] for key in asked)
                 parts.append(Room(LINES + MORE * rows))
         return parts
+
+    def exercise(self) -> Iterator[Part]:
+        """Yield what an exercise gives: how to round, the network, all numbers."""
+        yield Sentence(f"{self.network_line()}, --seed {self.seed}", "note")
+        yield Sentence(
+            tr("Round to {digits} significant digits.", digits=DIGITS)
+            if self.samples == 1
+            else tr(
+                "{n} samples, a column each; ℒ is the mean over them. Round to"
+                " {digits} significant digits.",
+                n=self.samples,
+                digits=DIGITS,
+            )
+        )
+        yield from self._given()
 
     def network_line(self) -> str:
         """Return an exercise's network and loss as they are written in commands."""
@@ -139,7 +142,7 @@ class Worksheet(Document):
     def solution(self) -> Iterator[Part]:
         """Yield the numbers of an exercise's answers, without formulas."""
         for key in self.keys:
-            yield Numbers(self._name(key), self._rounded(key), SHOWN)
+            yield Numbers(self._name(key), self.values(key), SHOWN)
 
     def solved(self) -> Worksheet:
         """Return an exercise with its answers."""
@@ -157,7 +160,7 @@ class Worksheet(Document):
         if units is not None:
             yield Picture(lambda: svg.picture(diagram), lambda: tikz.drawing(units))
 
-    def _exercise(self) -> Iterator[Part]:
+    def _given(self) -> Iterator[Part]:
         """Yield an exercise sheet's parts with the network and the stated numbers."""
         drawn, F = self.drawn, self.drawn.formulas
         yield Heading(tr("given"), 2)
@@ -173,7 +176,7 @@ class Worksheet(Document):
             yield Numbers(symbol(kind, k), array if array.ndim > 1 else array[:, None])
         yield Numbers(RATE, np.asarray(drawn.lr))
 
-    def _questions(self) -> Iterator[tuple[str, str, list[str]]]:
+    def questions(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield title, instruction and keys of each question of an exercise."""
         net = self.drawn.formulas.network
         for k in net.layers:
@@ -214,7 +217,7 @@ class Worksheet(Document):
             yield Numbers(name, None, blank=self._shape(key))
             return
         yield Formula(Equation((name, Place(F, *split(key)).right)))
-        yield Numbers(name, self._rounded(key), SHOWN)
+        yield Numbers(name, self.values(key), SHOWN)
 
     def _shape(self, key: str) -> tuple[int, int]:
         """Return the rows and columns of an exercise's quantity, as on paper."""
@@ -224,7 +227,7 @@ class Worksheet(Document):
     def _name(self, key: str) -> Expr:
         return name_of(self.drawn.formulas, key)
 
-    def _rounded(self, key: str) -> Array:
+    def values(self, key: str) -> Array:
         """Return the rounded answer to an exercise's quantity, a column a sample."""
         array = paper(self.drawn.of(key))
         flat = [float(_written(v)) for v in array.ravel()]
@@ -296,7 +299,7 @@ class Worksheet(Document):
             "questions": self.keys,
         }
         if self.answers:
-            data["answers"] = {k: self._rounded(k).tolist() for k in self.keys}
+            data["answers"] = {k: self.values(k).tolist() for k in self.keys}
         return data
 
 

@@ -77,16 +77,24 @@ def task_of(form: Path) -> Task:
     return Task(sizes, names, given["loss"], parameters, x, y, given["lr"])
 
 
-def possible(task: Task, digits: int | None) -> Iterator[Student]:
-    """A student of each slip and place that changes a rounded number visibly."""
+def possible(
+    task: Task, digits: int | None, places: list[tuple[str, str]]
+) -> Iterator[Student]:
+    """The students of slips, of those that change a rounded number visibly."""
     right = Student(task, digits=digits).answers
+    for key, slip in places:
+        made = Student(task, slip, key, digits)
+        if made.done and _differs(made.answers[key], right[key]):
+            yield made
+
+
+def places_of(task: Task) -> list[tuple[str, str]]:
+    """Every slip with every quantity in which it may be made."""
+    places: list[tuple[str, str]] = []
     for kind, slips in KINDS.items():
         layers = [""] if kind == "loss" else map(str, range(1, task.depth + 1))
-        for layer, slip in itertools.product(layers, slips):
-            key = f"{kind}{layer}"
-            made = Student(task, slip, key, digits)
-            if made.done and _differs(made.answers[key], right[key]):
-                yield made
+        places += itertools.product([f"{kind}{layer}" for layer in layers], slips)
+    return places
 
 
 def _differs(a: Any, b: Any) -> bool:
@@ -109,8 +117,9 @@ def hand_in(folder: Path, rng: np.random.Generator) -> list[Planted]:
         task = task_of(form)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            students = list(possible(task, digits))
-        chosen = _chosen(students, queue, rng)
+            places = [places_of(task)[i] for i in rng.permutation(len(places_of(task)))]
+            places.sort(key=lambda place: queue.get(place[1], 0))
+            chosen = next(possible(task, digits, places))
         slip, key = chosen.slip, chosen.key
         answers = dict(chosen.answers)
         if number % 7 == 0:
@@ -124,13 +133,6 @@ def hand_in(folder: Path, rng: np.random.Generator) -> list[Planted]:
         write(form, folder / "answers" / form.name, answers, digits)
         planted.append(Planted(number, slip, key))
     return planted
-
-
-def _chosen(
-    students: list[Student], queue: dict[str, int], rng: np.random.Generator
-) -> Student:
-    order = rng.permutation(len(students))
-    return min((students[i] for i in order), key=lambda s: queue.get(s.slip, 0))
 
 
 def _copied(student: Student, rng: np.random.Generator) -> tuple[str, dict[str, Any]]:

@@ -131,7 +131,7 @@ def _member(
 def _is_litter(name: str) -> bool:
     parts = PurePosixPath(name).parts
     return (
-        any(part.startswith((".", "__MACOSX")) for part in parts)
+        any(p.startswith((".", "__MACOSX")) and p != ".." for p in parts)
         or parts[-1].lower() in _LITTER
     )
 

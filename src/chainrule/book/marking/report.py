@@ -165,6 +165,8 @@ class WorkReport(Document):
                 wanted=self._shape(mark),
             ),
         }
+        if "shape" in mark.remarks and _may_be_commas(mark):
+            yield tr("is that a decimal comma? A decimal point is a point: 0.5, not 0,5")
         for remark in mark.remarks:
             if remark != "turned" or all(s.name != "transposed" for s in mark.slips):
                 yield texts[remark]
@@ -312,6 +314,12 @@ class WorkReport(Document):
             ],
             "remarks": list(self._remarks(mark)),
         }
+
+
+def _may_be_commas(mark: Mark) -> bool:
+    """Return whether a wrong answer may be decimal commas: twice as many integers."""
+    written = mark.answer.written
+    return written.values.size == 2 * mark.right.size and not written.decimals.any()
 
 
 def _many(shape: tuple[int, ...]) -> str:

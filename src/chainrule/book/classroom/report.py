@@ -82,14 +82,15 @@ class Marked:
         return next((m.key for m in self.marks.values() if m.status == WRONG), None)
 
     def slips(self) -> list[str]:
-        """Return the likely slip of each wrong answer as text, with its symbol."""
-        if self.report is None:
-            return []
-        return [
-            f"{self.symbol(mark.key)}: {self.report.about(mark) or unknown().text}"
-            for mark in self.marks.values()
-            if mark.status == WRONG
-        ]
+        """Return the likely slips of each wrong answer as text, with its symbol."""
+        wrong = [mark for mark in self.marks.values() if mark.status == WRONG]
+        return [f"{self.symbol(mark.key)}: {self._slip(mark)}" for mark in wrong]
+
+    def _slip(self, mark: Mark) -> str:
+        assert self.report is not None
+        slips = [self.report.says(slip, mark.key) for slip in mark.slips[:2]]
+        said = slips or list(self.report.remarks(mark)) or [unknown().text]
+        return tr(", or: ").join(dict.fromkeys(said))
 
     def about(self, key: str) -> str:
         """Return the mark of a student's answer to a question as a sentence."""

@@ -151,7 +151,8 @@ class WorkReport(Document):
         name = self._name(slip.key).text()
         return tr("already in {name}, which is not given: {slip}", name=name, slip=text)
 
-    def _remarks(self, mark: Mark) -> Iterator[str]:
+    def remarks(self, mark: Mark) -> Iterator[str]:
+        """Yield what else there is to say of a student's answer, as texts."""
         texts = {
             "short": tr("right as far as it goes, but it has too few digits"),
             "copied": tr("what comes after it is right: was it copied wrong?"),
@@ -186,13 +187,13 @@ class WorkReport(Document):
                 " {slip}",
                 slip=self.says(mark.slips[0], mark.key),
             )
-            return tr("; ").join([sentence, *self._remarks(mark)])
+            return tr("; ").join([sentence, *self.remarks(mark)])
         parts = [self.says(slip, mark.key) for slip in mark.slips[:1]]
         if len(mark.slips) > 1:
             parts.append(tr("or another slip, see below"))
         if mark.status == CONSEQUENCE:
             parts.append(tr("right from your {names}", names=self._listed(mark.since)))
-        return tr("; ").join([*parts, *self._remarks(mark)])
+        return tr("; ").join([*parts, *self.remarks(mark)])
 
     # -- shown -------------------------------------------------------------------------
 
@@ -239,7 +240,7 @@ class WorkReport(Document):
         if mark.key == self.first:
             title = tr("the first wrong one: {name}", name=title)
         yield Heading(title, 2)
-        yield from (Sentence(text) for text in self._remarks(mark))
+        yield from (Sentence(text) for text in self.remarks(mark))
         if len(mark.slips) > 1:
             yield Sentence(tr("Each of these slips gives your numbers:"))
         for slip in mark.slips:
@@ -312,7 +313,7 @@ class WorkReport(Document):
                 }
                 for slip in mark.slips
             ],
-            "remarks": list(self._remarks(mark)),
+            "remarks": list(self.remarks(mark)),
         }
 
 

@@ -60,6 +60,7 @@ test_x, test_y, test_marked = sequences(500)
 # Every place asks with the mean of all; keys and values are learnt from what stands at
 # each place.
 
+
 # %% slideshow={"slide_type": "-"}
 class Lookup(nn.Module):
     def __init__(self):
@@ -81,9 +82,7 @@ model = Lookup()
 model.picture(test_x[:1])
 
 # %% slideshow={"slide_type": "subslide"}
-trainer = cr.Trainer(
-    model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(lr=5e-3)
-)
+trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(lr=5e-3))
 history = trainer.fit((x, y), epochs=12, batch_size=50, validation=(test_x, test_y))
 history
 

@@ -19,6 +19,7 @@ x, y, lr = np.array([1.0, 0.5]), np.array([1.0]), 0.5
 def f(z):
     return 1 / (1 + np.exp(-z))
 
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Forward
 #
@@ -87,6 +88,7 @@ cr.check_work(model, x, y, "half_squared", slipped, lr=lr)
 #
 # The same step as the framework does it, with every formula and number, and the picture
 # of the network.
+
 
 # %% slideshow={"slide_type": "-"}
 def half_squared(p, t):

@@ -54,6 +54,7 @@ of_sigmoid
 # The gradients at the start, from the first layer to the last. With sigmoids the first
 # layers get next to nothing; with ReLU, whose f′ is 0 or 1, all get their share.
 
+
 # %% slideshow={"slide_type": "-"}
 def at_the_start(history):
     names = [f"grad_norm/{2 * k}.weight" for k in range(8)]

@@ -56,6 +56,7 @@ test_x, test_y, test_marked = sequences(500)
 #
 # 用所有位置的平均來發問；鍵與值由每個位置上的內容學來。
 
+
 # %% slideshow={"slide_type": "-"}
 class Lookup(nn.Module):
     def __init__(self):
@@ -77,9 +78,7 @@ model = Lookup()
 model.picture(test_x[:1])
 
 # %% slideshow={"slide_type": "subslide"}
-trainer = cr.Trainer(
-    model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(lr=5e-3)
-)
+trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(lr=5e-3))
 history = trainer.fit((x, y), epochs=12, batch_size=50, validation=(test_x, test_y))
 history
 

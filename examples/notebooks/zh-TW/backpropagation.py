@@ -18,6 +18,7 @@ x, y, lr = np.array([1.0, 0.5]), np.array([1.0]), 0.5
 def f(z):
     return 1 / (1 + np.exp(-z))
 
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 前向傳播
 #
@@ -82,6 +83,7 @@ cr.check_work(model, x, y, "half_squared", slipped, lr=lr)
 # ## 機器自己的帳
 #
 # 同一步由框架來做：每個公式、每個數字，以及網絡的圖。
+
 
 # %% slideshow={"slide_type": "-"}
 def half_squared(p, t):

@@ -11,8 +11,8 @@ from chainrule import nn, optim
 
 cr.set_language("zh-TW")
 x, w, b = np.array([1.0, 0.5]), np.array([0.8, -0.4]), 0.1
-z = w @ x + b
-z
+z = float(w @ x + b)
+round(z, 4)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 加權和，然後是 f

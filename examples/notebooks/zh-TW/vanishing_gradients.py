@@ -51,6 +51,7 @@ of_sigmoid
 #
 # 訓練開始時的梯度，從第一層到最後一層。用 Sigmoid 時，前面幾層幾乎收不到；ReLU 的 f′ 不是 0 就是 1，每一層都收得到。
 
+
 # %% slideshow={"slide_type": "-"}
 def at_the_start(history):
     names = [f"grad_norm/{2 * k}.weight" for k in range(8)]

@@ -12,7 +12,8 @@
     z1 = [0.40, -0.15]
     …
 
-A form of a class has ``student`` and ``seed`` too. Numbers keep the digits in which they were written.
+A form of a class has ``student`` and ``seed`` too. Numbers keep the digits in which
+they were written.
 """
 
 from __future__ import annotations
@@ -49,9 +50,7 @@ KEYS = (
 #: What a file of work may have been meant to say, by what TOML says of it.
 HINTS = {
     "Invalid value": _('put "?" where you have no number yet; numbers are 0.5, not .5'),
-    "full width": _(
-        "write digits, points and brackets in half width: 0.5, not ０．５"
-    ),
+    "full width": _("write digits, points and brackets in half width: 0.5, not ０．５"),
     "comma": _("a decimal point is a point: 0.5, not 0,5"),
     "fraction": _('put a fraction between quotation marks: "1/3"'),
     "": _(

@@ -35,7 +35,7 @@ Examples:
 @speaking.option(
     "--answers",
     type=click.Path(path_type=Path),
-    help="The folder or ZIP file of what a class has handed in.  [default: FILE/answers]",
+    help="The folder or ZIP file of a class's files.  [default: FILE/answers]",
 )
 @speaking.option(
     "--format",
@@ -56,9 +56,9 @@ def check_work(
     quantity,row,column,value. The exit code is 0 where all answers are right, 1 where
     one is not, and 2 for a file that cannot be read.
 
-    FILE may be the folder of a class, as chainrule worksheet --count writes it: all that
-    was handed in is marked by its key, and marks.html, marks.csv and a page for each
-    student are written into it. A file that cannot be marked is named.
+    FILE may be the folder of a class, as chainrule worksheet --count writes it: all
+    that was handed in is marked by its key, and marks.html, marks.csv and a page for
+    each student are written into it. A file that cannot be marked is named.
     """
     from chainrule.book import work
 

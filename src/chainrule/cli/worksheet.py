@@ -18,7 +18,7 @@ Examples:
   chainrule worksheet 2-2tanh-1 --samples 3 --format latex > sheet.tex
   chainrule worksheet 2-2sigmoid-1sigmoid --format toml > mine.toml
   chainrule worksheet 2-2sigmoid-1sigmoid --count 30 --out class
-  chainrule worksheet 3-2relu-2softmax --loss cross_entropy --names names.txt --out class
+  chainrule worksheet 2-2tanh-1 --names names.txt --out class
   chainrule worksheet 2-2sigmoid-1sigmoid --format nbgrader > step.ipynb
 """
 
@@ -47,8 +47,8 @@ Examples:
 )
 @document_format(
     *("toml", "nbgrader", "pytest"),
-    help="What to print; toml is a file to fill in, for chainrule check-work; nbgrader a"
-    " notebook, pytest a file of tests.",
+    help="What to print; toml is a file to fill in, for chainrule check-work; nbgrader"
+    " a notebook, pytest a file of tests.",
 )
 @speaking.option("--answers", is_flag=True, help="With the answers.")
 @speaking.option(
@@ -90,7 +90,9 @@ def worksheet(
     check-work marks them all. --seed is that of the first sheet.
     """
     if count is not None or names is not None or out is not None:
-        return _class(spec, loss, seed, samples, form, answers, count, names, out, as_json)
+        return _class(
+            spec, loss, seed, samples, form, answers, count, names, out, as_json
+        )
     from chainrule.book.marking.worksheet import worksheet as build
 
     sheet = build(spec, loss, seed=seed, samples=samples, answers=answers)

@@ -6,7 +6,6 @@ so many significant digits or decimals, with rounded numbers carried on.
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 import warnings
 from collections import Counter
@@ -93,7 +92,7 @@ def places_of(task: Task) -> list[tuple[str, str]]:
     places: list[tuple[str, str]] = []
     for kind, slips in KINDS.items():
         layers = [""] if kind == "loss" else map(str, range(1, task.depth + 1))
-        places += itertools.product([f"{kind}{layer}" for layer in layers], slips)
+        places += [(f"{kind}{layer}", slip) for layer in layers for slip in slips]
     return places
 
 

@@ -63,7 +63,9 @@ def test_sheets_have_blanks_of_their_shape_a_picture_and_room(folder: Path) -> N
     assert page.count('<svg viewBox="0 0 510') == 1
     assert page.count('class="room"') == 9
     assert "break-before" in page
-    blanks = re.findall(r'<table( class="sides")?>((?:<tr>(?:<td class=blank></td>)+</tr>)+)', page)
+    blanks = re.findall(
+        r'<table( class="sides")?>((?:<tr>(?:<td class=blank></td>)+</tr>)+)', page
+    )
     shapes = [(b.count("<tr>"), b.count("<td") // b.count("<tr>")) for _, b in blanks]
     assert shapes[:5] == [(2, 1), (2, 1), (1, 1), (1, 1), (1, 1)]
     assert shapes[5:11] == [(1, 1), (2, 1), (1, 2), (1, 1), (2, 2), (2, 1)]
@@ -133,7 +135,7 @@ def test_names(tmp_path: Path, content: bytes) -> None:
     [
         (b"", "1 to 500 students"),
         (b"\n\n  \n", "1 to 500 students"),
-        ("Ada\nada".encode(), "line 2: this name is there twice"),
+        (b"Ada\nada", "line 2: this name is there twice"),
         ("Ａｄａ\nAda".encode(), "twice"),
         ("陳小明".encode("big5"), "not in UTF-8"),
         ("陳小明".encode("utf-16"), "not in UTF-8"),
@@ -149,7 +151,9 @@ def test_names_that_are_refused(tmp_path: Path, content: bytes, words: str) -> N
         read_names(tmp_path / "names.txt")
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b\\c", "CON", ".hidden", "陳 小明"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "a/b\\c", "CON", ".hidden", "陳 小明"]
+)
 def test_names_of_files_stay_in_their_folder(name: str) -> None:
     made = file_name(1, name)
     assert re.fullmatch(r"001-[\w-]+", made)

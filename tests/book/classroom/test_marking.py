@@ -1,4 +1,4 @@
-"""A class is marked by its key; files that cannot be are named, and the others marked."""
+"""A class is marked by its key; files that cannot be are named, others marked."""
 
 from __future__ import annotations
 
@@ -410,8 +410,14 @@ def test_files_of_the_marks(folder: Path) -> None:
     path.write_text(with_answer(text, "delta2", "[9.0]"), "utf-8")
     report = mark_class(folder)
     paths = report.save(folder)
-    assert {p.name for p in paths} >= {"marks.csv", "marks.html", "001-ada-lovelace.html"}
-    rows = list(csv.DictReader(io.StringIO((folder / "marks.csv").read_text("utf-8-sig"))))
+    assert {p.name for p in paths} >= {
+        "marks.csv",
+        "marks.html",
+        "001-ada-lovelace.html",
+    }
+    rows = list(
+        csv.DictReader(io.StringIO((folder / "marks.csv").read_text("utf-8-sig")))
+    )
     assert [row["name"] for row in rows] == NAMES
     assert [row["points"] for row in rows] == ["14", "15", "15", "15"]
     assert rows[0]["first wrong answer"] == "delta2"
@@ -438,7 +444,10 @@ def test_names_are_text_in_pages_and_in_spreadsheets(tmp_path: Path) -> None:
     assert report.ok
     report.save(folder)
     text = (folder / "marks.csv").read_text("utf-8-sig")
-    assert [row[1] for row in csv.reader(io.StringIO(text))][1:] == [f"'{names[0]}", *names[1:]]
+    assert [row[1] for row in csv.reader(io.StringIO(text))][1:] == [
+        f"'{names[0]}",
+        *names[1:],
+    ]
     for page in (*folder.rglob("*.html"),):
         assert "<img" not in page.read_text("utf-8")
     assert r"\input{" not in (folder / "sheets.tex").read_text("utf-8")

@@ -109,9 +109,7 @@ def _of_zip(path: Path, name: str) -> Iterator[Collected]:
         yield Collected(name, error=_unreadable(name, str(error)[:80]))
 
 
-def _member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str
-) -> Collected:
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Collected:
     if PurePosixPath(name).suffix.lower() not in ENDINGS:
         return Collected(name, error=_other_kind(name))
     most = toml.BYTES_AT_MOST

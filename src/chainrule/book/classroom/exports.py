@@ -30,7 +30,10 @@ SCHEMA, FORMAT = 3, (4, 5)
 
 
 def graded(
-    task: str, answers: Mapping[str, Any] | str | PathLike[str], *, lang: str | None = None
+    task: str,
+    answers: Mapping[str, Any] | str | PathLike[str],
+    *,
+    lang: str | None = None,
 ) -> Marked:
     """Mark one student's answers to an exercise; return the marks.
 
@@ -101,7 +104,8 @@ def to_nbgrader(sheet: Worksheet) -> str:
                 cells.append(_code(f"answer-{key}", source, solution=True))
         marking = "\n".join(
             [
-                "# " + tr("The marks: a point for each answer that is right, or follows."),
+                "# "
+                + tr("The marks: a point for each answer that is right, or follows."),
                 "### BEGIN HIDDEN TESTS",
                 "from chainrule.book.classroom import graded",
                 "",

@@ -49,7 +49,12 @@ class Key(Document):
             *self.sheets[0].formulas(),
         ]
         for i, sheet in enumerate(self.sheets, 1):
-            title = tr("{number}. {name}, seed {seed}", number=i, name=sheet.student, seed=sheet.seed)
+            title = tr(
+                "{number}. {name}, seed {seed}",
+                number=i,
+                name=sheet.student,
+                seed=sheet.seed,
+            )
             parts += [Heading(title, 2), *sheet.solution()]
         return parts
 
@@ -138,7 +143,11 @@ def classroom(
                 raise ArgumentError(
                     _("There are not enough different numbers for this class."),
                     expected=_("a larger network, or fewer students"),
-                    got=_("{network} for {many} students", network=network, many=len(names)),
+                    got=_(
+                        "{network} for {many} students",
+                        network=network,
+                        many=len(names),
+                    ),
                 )
             seen.add(sheet.to_toml())
             sheets.append(sheet.named(name))

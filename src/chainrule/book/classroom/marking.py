@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from chainrule.book.classroom.collecting import collected
@@ -49,7 +48,7 @@ def mark_class(
         owned, strays = _owned(students, files)
         marks = tuple(_marked(student, owned[student.number]) for student in students)
         left = [error for mark in marks for error in mark.unused]
-        return ClassReport(marks, tuple([*strays, *left]), current())
+        return ClassReport(marks, (*strays, *left), current())
 
 
 def read_key(folder: Path) -> list[Student]:
@@ -75,7 +74,11 @@ def _student(number: int, path: Path) -> Student:
     exercise = read_exercise(toml.text_of(path, fix), path.name)
     name, seed = (exercise.document.get(key) for key in ("student", "seed"))
     answers = exercise.document.get("answers")
-    if not isinstance(name, str) or type(seed) is not int or not isinstance(answers, dict):
+    if (
+        not isinstance(name, str)
+        or type(seed) is not int
+        or not isinstance(answers, dict)
+    ):
         raise DataError(
             _("{name} is not the key of a student.", name=path.name),
             expected=_('student = "…", seed = …, and [answers]'),

@@ -73,7 +73,7 @@ class Marked:
 
     @property
     def points(self) -> int:
-        """A point for each answer that is right, from earlier ones that are wrong too."""
+        """A point for each answer that is right, or right from a wrong one."""
         return self.many(RIGHT) + self.many(CONSEQUENCE)
 
     @property
@@ -198,14 +198,18 @@ class ClassReport(Document):
         many, marked = len(self.students), self.handed_in
         parts: list[Part] = [
             Heading(tr("The class, marked")),
-            Sentence(tr("{few} of {many} sheets are marked.", few=len(marked), many=many)),
+            Sentence(
+                tr("{few} of {many} sheets are marked.", few=len(marked), many=many)
+            ),
         ]
         if marked:
             parts.append(Sentence(self._mean()))
         parts += self._slips()
         parts += self._questions() if marked else ()
         parts += [Heading(tr("students"), 2), self._table()]
-        notes = [f"{m.student.name}: {note}" for m in self.students for note in m.notes()]
+        notes = [
+            f"{m.student.name}: {note}" for m in self.students for note in m.notes()
+        ]
         notes += map(in_a_line, self.strays)
         if notes:
             parts.append(Heading(tr("files to look at"), 2))

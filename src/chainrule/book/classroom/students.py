@@ -60,9 +60,15 @@ def read_names(path: Path) -> list[str]:
         _refuse_odd(path.name, i, name)
         if same(name) in lines:
             raise DataError(
-                _("{file}, line {line}: this name is there twice.", file=path.name, line=i),
+                _(
+                    "{file}, line {line}: this name is there twice.",
+                    file=path.name,
+                    line=i,
+                ),
                 expected=_("each student once"),
-                got=_("{name}, also in line {other}", name=name, other=lines[same(name)]),
+                got=_(
+                    "{name}, also in line {other}", name=name, other=lines[same(name)]
+                ),
                 fix=_("add what tells them apart, such as a number of the class list"),
             )
         lines[same(name)] = i

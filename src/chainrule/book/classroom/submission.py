@@ -108,7 +108,9 @@ class Submission:
             if other
             else _("{name} has the numbers of another sheet.", name=self.file.path),
             expected=student.called(),
-            got=got if self.seed is None else _("{name} (seed {seed})", name=got, seed=self.seed),
+            got=got
+            if self.seed is None
+            else _("{name} (seed {seed})", name=got, seed=self.seed),
             fix=_("ask for the form {form}, filled in", form=f"{student.file}.toml"),
         )
 
@@ -116,26 +118,30 @@ class Submission:
 
     def changes(self, student: Student) -> list[str]:
         """Return what a file says of the exercise otherwise than the key, as texts."""
-        ours, theirs = student.exercise.document, self.document
+        ours, theirs = dict(student.exercise.document), self.document
         found = [
             _("there is no such key: {key}", key=f"{key:.40}")
             for key in theirs
             if key not in KEYS
         ]
-        for key in (*_GIVEN, "x", "y"):
-            if key in theirs and not _equal(theirs[key], ours.get(key)):
-                found.append(_changed(key, theirs[key], ours.get(key)))
-        weights, right = theirs.get("weights", {}), ours["weights"]
-        if not isinstance(weights, dict):
-            return [*found, _changed("weights", weights, "…")]
-        for key, array in weights.items():
-            if not _equal(array, right.get(key)):
-                found.append(_changed(key, array, right.get(key)))
+        given = {key: theirs[key] for key in (*_GIVEN, "x", "y") if key in theirs}
+        weights = theirs.get("weights", {})
+        if isinstance(weights, dict):
+            given, ours = given | weights, ours | ours["weights"]
+        else:
+            found.append(_changed("weights", weights, "…"))
+        found += [
+            _changed(key, value, ours.get(key))
+            for key, value in given.items()
+            if not _equal(value, ours.get(key))
+        ]
         return found
 
     # -- the answers -------------------------------------------------------------------
 
-    def answers(self, exercise: Exercise) -> tuple[dict[str, Any], list[ChainruleError]]:
+    def answers(
+        self, exercise: Exercise
+    ) -> tuple[dict[str, Any], list[ChainruleError]]:
         """Return a file's answers that can be read, and what is wrong with others.
 
         Raises:
@@ -146,7 +152,7 @@ class Submission:
         if not known and not problems:
             raise DataError(
                 _("{name} has no answers.", name=self.file.path),
-                expected=_("numbers in place of each \"?\" below [answers]"),
+                expected=_('numbers in place of each "?" below [answers]'),
                 got=_("{many} names, all blank", many=len(answers)),
             )
         return known, problems
@@ -210,7 +216,12 @@ def _equal(theirs: Any, ours: Any) -> bool:
 
 
 def _changed(key: str, theirs: Any, ours: Any) -> str:
-    text = _("{key} = {theirs}, where {ours} was set", key=f"{key:.20}", theirs=_shown(theirs), ours=_shown(ours))
+    text = _(
+        "{key} = {theirs}, where {ours} was set",
+        key=f"{key:.20}",
+        theirs=_shown(theirs),
+        ours=_shown(ours),
+    )
     return text
 
 

@@ -167,7 +167,9 @@ class WorkReport(Document):
             ),
         }
         if "shape" in mark.remarks and _may_be_commas(mark):
-            yield tr("is that a decimal comma? A decimal point is a point: 0.5, not 0,5")
+            yield tr(
+                "is that a decimal comma? A decimal point is a point: 0.5, not 0,5"
+            )
         for remark in mark.remarks:
             if remark != "turned" or all(s.name != "transposed" for s in mark.slips):
                 yield texts[remark]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from chainrule import nn
-
 from chainrule.book.derivation.derivation import derive
 from chainrule.book.derivation.formulas import (
     RATE,

@@ -13,7 +13,7 @@ from chainrule.book.marking.marks import WRONG
 from chainrule.text import tr
 
 #: The layer of a symbol, and the parentheses that only it needed.
-_LAYER = re.compile("⁽[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾")
+_LAYER = re.compile("⁽[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾|(?<=f)[₀₁₂₃₄₅₆₇₈₉]+")
 _ALONE = re.compile(r"\((\w)\)(?=[ᵀ′])")
 
 

@@ -348,3 +348,16 @@ def test_an_unknown_name_is_refused(script: str) -> None:
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 2
     assert "['nothing']" in done.stderr
+
+
+def test_a_classroom() -> None:
+    program = RUN.parent / "classroom.py"
+    made = subprocess.run(
+        [sys.executable, str(program), "--seeds", "1", "--classes", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = json.loads(made.stdout.splitlines()[-1])
+    assert result["named"] == result["planted"] == 30
+    assert 0 < result["seconds"]["median"] <= result["seconds"]["most"]

@@ -14,11 +14,18 @@ for _name in ("nbclient", "ipykernel", "jupytext", "ipywidgets", "optuna"):
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "notebooks"
 LESSONS = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.py"))
+#: Those of the course, which are slides too.
+COURSE = ("neuron", "backpropagation", "mnist", "vanishing_gradients", "attention")
+#: Those whose trainings are many, and show no progress.
+QUIET = ("backpropagation", "vanishing_gradients")
 #: What is said in a lesson's outputs: the object of each view.
 SHOWN = {
-    "first_training": ("mnist", "50,890", "polyline", "784", "mistakes"),
+    "neuron": ("0.6682", "<svg", "polyline", "4/4", "True"),
+    "backpropagation": ("0.0989", "11", "f′", "math", "<svg"),
+    "mnist": ("mnist", "50,890", "polyline", "784", "mistakes"),
+    "vanishing_gradients": ("polyline", "True", "1.52588e-05", "[0.5, 1.0]"),
+    "attention": ("12.7747", "<svg", "polyline", "[True, True]"),
     "own_table": ("district=centre", "floor", "polyline", "r2"),
-    "see_inside": ("math", "polyline", "weight"),
     "search": ("spiral", "width", "pruned", "accuracy"),
 }
 
@@ -50,7 +57,7 @@ def test_a_lesson(lesson: Path, tmp_path: Path) -> None:
     text = "".join(str(one.get("text/html", one["text/plain"])) for one in data)
     for word in SHOWN[lesson.stem]:
         assert word in text, word
-    assert len(bars(data)) == 1
+    assert len(bars(data)) == (lesson.stem not in QUIET)
     assert all(len(str(one)) < 600_000 for one in data)
 
 
@@ -114,6 +121,23 @@ def code(path: Path) -> list[str]:
         else "text"
         for cell in cells
     ]
+
+
+def test_the_course_is_slides(tmp_path: Path) -> None:
+    """Each cell says where it stands; the first of a lesson and of a part begin one."""
+    import jupytext
+
+    exporters = pytest.importorskip("nbconvert", reason="needs nbconvert: pip install")
+    for path in (FOLDER / lesson for lesson in LESSONS if lesson.stem in COURSE):
+        notebook = jupytext.read(path)
+        kinds = [cell.metadata.get("slideshow", {}) for cell in notebook.cells]
+        kinds = [kind.get("slide_type") for kind in kinds]
+        assert set(kinds) <= {"slide", "subslide", "fragment", "-"}, path
+        for cell, kind in zip(notebook.cells, kinds):
+            if cell.source.startswith(("# ", "## ")) and cell.cell_type == "markdown":
+                assert kind == "slide", (path, cell.source)
+        page, _ = exporters.SlidesExporter().from_notebook_node(notebook)
+        assert page.count("<section") >= kinds.count("slide") >= 4
 
 
 @pytest.mark.parametrize("name", sorted({path.name for path in LESSONS}))

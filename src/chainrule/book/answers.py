@@ -84,23 +84,22 @@ def read_table(path: Path) -> Table:
     """
     what, fix = _("a CSV file of answers"), _("columns quantity, value")
     with opened(checked_path(path, _("CSV file")), what, fix) as file:
-        content = file.read(toml.BYTES_AT_MOST + 1)
-    name = path.name
+        return table_of(file.read(toml.BYTES_AT_MOST + 1), path.name)
+
+
+def table_of(content: bytes, name: str) -> Table:
+    """Read the bytes of a CSV file of a student's answers.
+
+    Raises:
+        DataError: no such table.
+    """
     if len(content) > toml.BYTES_AT_MOST:
         raise DataError(
             _("{name} is too large for a sheet of answers.", name=name),
             expected=_("at most {many} bytes", many=f"{toml.BYTES_AT_MOST:,}"),
             got=_("more than that"),
         )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            _("{name} is not in UTF-8.", name=name),
-            expected="UTF-8",
-            got=f"0x{content[error.start]:02x}",
-            fix=_("save it as CSV in UTF-8"),
-        ) from error
+    text = toml.decoded(content, name, _("a CSV file in UTF-8"))
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     cells: dict[str, dict[Place, str]] = {}
     lines: dict[str, int] = {}

@@ -12,16 +12,17 @@
     z1 = [0.40, -0.15]
     …
 
-Numbers keep the digits in which they were written.
+A form of a class has ``student`` and ``seed`` too. Numbers keep the digits in which
+they were written.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from chainrule.book.answers import Table, read_table
 from chainrule.book.derivation.formulas import Formulas
 from chainrule.book.derivation.keys import key_of
 from chainrule.book.derivation.network import Network, parse
-from chainrule.book.derivation.numbers import array_of, parameters
+from chainrule.book.derivation.numbers import array_of, module_of, parameters
 from chainrule.book.derivation.objectives import objective
 from chainrule.book.marking import WorkReport, check_work
 from chainrule.book.marking.steps import rate_of, step_of
@@ -44,11 +45,14 @@ from chainrule.text import _
 
 KEYS = (
     *("network", "sizes", "activations", "loss", "lr", "optimizer"),
-    *("x", "y", "samples", "weights", "answers"),
+    *("x", "y", "samples", "weights", "answers", "student", "seed"),
 )
 #: What a file of work may have been meant to say, by what TOML says of it.
 HINTS = {
     "Invalid value": _('put "?" where you have no number yet; numbers are 0.5, not .5'),
+    "full width": _("write digits, points and brackets in half width: 0.5, not ０．５"),
+    "comma": _("a decimal point is a point: 0.5, not 0,5"),
+    "fraction": _('put a fraction between quotation marks: "1/3"'),
     "": _(
         "look at that line; chainrule worksheet … --format toml writes a "
         "file that is right"
@@ -56,20 +60,23 @@ HINTS = {
 }
 
 
-@dataclass(frozen=True)
-class Work:
-    """A student's hand-computed work to be marked, as read from a file.
+@dataclass(frozen=True, eq=False)
+class Exercise:
+    """The exercise of a work file: all that is given, and nothing that is answered.
 
     Attributes:
         name: of the file.
         lines: where each key stands.
-        model: the network, with its weights.
+        document: the file, parsed.
+        network, model: the network; and as a module, with its weights.
         loss, x, y, optimizer, lr, samples: as :func:`chainrule.check_work` takes them.
-        answers: by the names that were written.
+        moments: the keys of the optimiser's moments.
     """
 
     name: str
     lines: Lines
+    document: Mapping[str, Any]
+    network: Network
     model: nn.Module
     loss: str
     x: Any
@@ -77,10 +84,14 @@ class Work:
     optimizer: RuleOptimizer | None
     lr: float | None
     samples: str | None
-    answers: Mapping[str, Any]
+    moments: Collection[str]
 
-    def marked(self) -> WorkReport:
-        """Mark a student's hand-computed work; return the report.
+    def key_of(self, name: str) -> str:
+        """Return the key of a quantity of this exercise by any of its names."""
+        return key_of(name, self.network, self.moments)
+
+    def marked(self, answers: Mapping[str, Any]) -> WorkReport:
+        """Mark a student's answers to this exercise; return the report.
 
         Raises:
             RunFileError: what does not fit together.
@@ -91,11 +102,32 @@ class Work:
                 self.x,
                 self.y,
                 self.loss,
-                self.answers,
+                answers,
                 self.optimizer,
                 lr=self.lr,
                 samples=self.samples,
             )
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A student's hand-computed work to be marked: an exercise, and its answers.
+
+    Attributes:
+        exercise: what is given.
+        answers: by the names that were written.
+    """
+
+    exercise: Exercise
+    answers: Mapping[str, Any]
+
+    def marked(self) -> WorkReport:
+        """Mark a student's hand-computed work; return the report.
+
+        Raises:
+            RunFileError: what does not fit together.
+        """
+        return self.exercise.marked(self.answers)
 
 
 def load(path: Path, task: Path | None = None) -> Work:
@@ -135,11 +167,70 @@ def read_work(text: str, name: str = "work.toml", table: Table | None = None) ->
         DataError: no TOML.
         RunFileError: what is wrong with it, with key and line.
     """
-    wanted = _("lines such as lr = 0.1, and below [answers] such as z1 = [0.1, 0.2]")
-    document = toml.document(text, name, HINTS, str, wanted)
+    exercise = read_exercise(text, name)
+    if table is not None:
+        return Work(exercise, table.answers(exercise.network, exercise.key_of))
+    with _blamed(name, exercise.lines):
+        reader = _Reader(text, exercise.lines, exercise.document)
+        answers = reader.numbers("answers", exercise.network, exercise.moments)
+    return Work(exercise, answers)
+
+
+def read_exercise(text: str, name: str = "work.toml") -> Exercise:
+    """Parse the exercise of a TOML text: what is given, without the answers.
+
+    Raises:
+        DataError: no TOML.
+        RunFileError: what is wrong with it, with key and line.
+    """
+    document = parsed(text, name)
     lines = toml.lines_of(text)
     with _blamed(name, lines):
-        return _Reader(name, text, lines, document, table).work()
+        return _Reader(text, lines, document).exercise(name)
+
+
+def parsed(text: str, name: str) -> dict[str, Any]:
+    """Parse a TOML text of a student's work; its numbers stay texts.
+
+    Raises:
+        DataError: for what is no TOML.
+    """
+    wanted = _("lines such as lr = 0.1, and below [answers] such as z1 = [0.1, 0.2]")
+    try:
+        return toml.document(text, name, HINTS, str, wanted)
+    except DataError as error:
+        reason = _reason(text, str(error.got))
+        if reason is None:
+            raise
+        number, line, hint = reason
+        raise DataError(
+            error.what,
+            expected=error.expected,
+            got=_("line {line}: {text}", line=number, text=line[:60].strip()),
+            fix=HINTS[hint],
+        ) from error
+
+
+#: What people write for a number, by the hint that it needs.
+_MEANT = {
+    "full width": re.compile(r"[\uff01-\uff5e\u3000]"),
+    "comma": re.compile(r"=\s*[+-]?\d+,\d"),
+    "fraction": re.compile(r"[\s=\[,][+-]?\d+\s*/\s*\d"),
+}
+_LINE = re.compile(r"at line (\d+)")
+
+
+def _reason(text: str, said: str) -> tuple[int, str, str] | None:
+    """Return line, text and hint of what a person meant as a number, if it is that."""
+    found = _LINE.search(said)
+    at = int(found[1]) if found else 0
+    lines = text.split("\n")
+    if not 1 <= at <= len(lines):
+        return None
+    line = re.sub(r'"[^"]*"|#.*', "", lines[at - 1])
+    hints = (hint for hint, pattern in _MEANT.items() if pattern.search(line))
+    hint = next(hints, None)
+    return None if hint is None else (at, lines[at - 1], hint)
 
 
 @contextmanager
@@ -154,18 +245,10 @@ def _blamed(name: str, lines: Lines) -> Iterator[None]:
 
 
 class _Reader:
-    def __init__(
-        self,
-        name: str,
-        text: str,
-        lines: Lines,
-        document: dict[str, Any],
-        table: Table | None,
-    ) -> None:
-        self.name, self.text, self.lines = name, text, lines
-        self.document, self.table = document, table
+    def __init__(self, text: str, lines: Lines, document: Mapping[str, Any]) -> None:
+        self.text, self.lines, self.document = text, lines, document
 
-    def work(self) -> Work:
+    def exercise(self, name: str) -> Exercise:
         for key in self.document:
             if key not in KEYS:
                 near = nearest(key, KEYS)
@@ -178,33 +261,21 @@ class _Reader:
                 )
         network = self._network()
         loss = self._loss(network)
-        weights = self._numbers("weights", network)
+        weights = self.numbers("weights", network)
         with at("weights"):
             arrays = parameters(network, weights)
-        model = network.module()
-        names = {
-            f"{letter}{k}": word
-            for k in network.layers
-            for letter, word in (
-                ("W", f"{network.paths[k - 1]}.weight"),
-                ("b", f"{network.paths[k - 1]}.bias"),
-            )
-        }
-        model.load_state_dict({names[key]: array for key, array in arrays.items()})
+        model = module_of(network, arrays)
         optimizer, lr = self._optimizer(), self._rate()
         moments: Collection[str] = ()
         if optimizer is not None:
             with at("optimizer"):
                 formulas = Formulas(network, objective(loss, network))
                 moments = step_of(model, formulas, optimizer).equations
-        if self.table is None:
-            answers = self._numbers("answers", network, moments)
-        else:
-            known = partial(key_of, network=network, more=moments)
-            answers = self.table.answers(network, known)
-        return Work(
-            self.name,
+        return Exercise(
+            name,
             self.lines,
+            self.document,
+            network,
             model,
             loss,
             self._plain("x"),
@@ -212,7 +283,7 @@ class _Reader:
             optimizer,
             lr,
             self._text("samples"),
-            answers,
+            moments,
         )
 
     def _missing(self, key: str, fix: str | None = None) -> Problem:
@@ -298,7 +369,7 @@ class _Reader:
         with at("lr"):
             return rate_of(self.document["lr"]) if "lr" in self.document else None
 
-    def _numbers(
+    def numbers(
         self, section: str, network: Network, moments: Collection[str] = ()
     ) -> dict[str, Any]:
         """Return a work-file table's numbers by name; refuse unknown names."""

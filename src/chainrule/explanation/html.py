@@ -13,12 +13,12 @@ from itertools import accumulate
 from chainrule.errors import visible
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.parts import (
-    BLANK,
     Details,
     Formula,
     Heading,
     Part,
     Picture,
+    Room,
     Rows,
     Sentence,
 )
@@ -53,11 +53,24 @@ background-size:.35rem 2px;background-repeat:no-repeat}
 .cr td{padding:.05rem .5rem;text-align:right;font-variant-numeric:tabular-nums}
 .cr .large{display:flex;flex-wrap:wrap;gap:1rem;align-items:center;font-size:.85rem}
 .cr img{image-rendering:pixelated;border:1px solid #8886;background:#fff}
-.cr table.sides{border:0;background:none}
+.cr table.sides,.cr .rows table{border:0;background:none}
+.cr .rows{margin:.3rem 0 .8rem;overflow-x:auto}
+.cr .rows :is(th,td){text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top}
+.cr .rows tr{border-bottom:1px solid #8884}.cr a{color:#1a6f9a}
+.cr td.blank{min-width:4.5rem;height:1.7rem;padding:.1rem .3rem}
+.cr td.blank::after{content:"";display:block;height:1.3rem;
+border-bottom:1px dotted currentColor}
+.cr .room{border:1px dashed #8888;border-radius:.3rem;margin:.4rem 0 1rem}
 .cr .sides td{text-align:left;padding:.1rem .25rem}
 .cr figure{margin:.5rem 0}.cr figcaption{font-size:.85rem;opacity:.8}
 .cr svg{max-width:100%;height:auto}.cr svg text{fill:currentColor}
 .cr .ok{color:#1f8f4e}
+@media print{@page{size:A4;margin:1.6cm}
+.cr.page{font-size:11pt;max-width:none;padding:0}
+.cr h1~h1{break-before:page}.cr :is(h1,h2){break-after:avoid}
+.cr :is(.eq,figure,.room,tr){break-inside:avoid}.cr .why{break-after:avoid}
+.cr .room{break-before:avoid}.cr .rows{overflow:visible}
+.cr .given{display:inline-flex;margin:.3rem 2rem .3rem 0}}
 """
 
 
@@ -97,7 +110,9 @@ def _html(part: Part) -> str:
         kind = {"check": "ok", "": "why"}.get(part.kind, part.kind)
         return f'<p class="{kind}">{escape(visible(part.text))}</p>'
     if isinstance(part, Rows):
-        return html_table(part.rows)
+        return f'<div class="rows">{html_table(part.rows, part.links)}</div>'
+    if isinstance(part, Room):
+        return f'<div class="room" style="height:{1.6 * part.lines:.1f}rem"></div>'
     if isinstance(part, Picture):
         return f"<figure>{part.draw()}</figure>"
     if isinstance(part, Details):
@@ -105,10 +120,20 @@ def _html(part: Part) -> str:
         return f"<details><summary>{escape(part.title)}</summary>{inner}</details>"
     if isinstance(part, Formula):
         array = part.array
-        value = "" if array is None else array_html(array, part.off)
+        value = "" if array is None else array_html(array, part.off, part.digits)
         return _equation(part.equation) + value
-    value = BLANK if part.array is None else array_html(part.array)
+    if part.array is None:
+        value = _blank(*part.blank)
+    else:
+        value = array_html(part.array, digits=part.digits)
     return f'<div class="eq given">{mathml.mathml(part.name)} = {value}</div>'
+
+
+def _blank(rows: int, columns: int) -> str:
+    """Return a matrix to fill in as an HTML table."""
+    row = f"<tr>{'<td class=blank></td>' * columns}</tr>"
+    kind = ' class="sides"' if rows * columns == 1 else ""
+    return f'<div class="value"><table{kind}>{row * rows}</table></div>'
 
 
 def _equation(e: Equation) -> str:

@@ -10,6 +10,8 @@ from chainrule.explanation.parts import (
     Heading,
     Numbers,
     Part,
+    Picture,
+    Room,
     Rows,
     Sentence,
 )
@@ -78,11 +80,17 @@ def _markdown(part: Part) -> Iterator[str]:
 def latex(parts: Sequence[Part]) -> str:
     """Return a document as LaTeX (XeLaTeX if it is in Chinese)."""
     head = [r"\documentclass{article}", r"\usepackage{amsmath,amssymb}"]
+    if any(isinstance(part, Picture) and part.latex for part in parts):
+        head.append(r"\usepackage{tikz}")
     head += [r"\usepackage[margin=2cm]{geometry}", r"\setlength{\parindent}{0pt}"]
     chinese = current() != "en"
     head += _in_chinese() if chinese else [r"\usepackage[utf8]{inputenc}"]
     head += [r"\setcounter{MaxMatrixCols}{20}", r"\allowdisplaybreaks"]
-    body = [line for part in parts for line in _latex(part)]
+    body: list[str] = []
+    for part in parts:
+        if body and isinstance(part, Heading) and part.level == 1:  # another document
+            body.append(r"\clearpage")
+        body += _latex(part)
     return "\n".join([*head, r"\begin{document}", *body, r"\end{document}", ""])
 
 
@@ -108,6 +116,10 @@ def _latex(part: Part) -> Iterator[str]:
             yield in_latex(f"({part.equation.remark})") + r"\par"
     elif isinstance(part, Numbers):
         yield rf"\[ {_numbers(part)} \]"
+    elif isinstance(part, Room):
+        yield rf"\vspace{{{part.lines}\baselineskip}}\par"
+    elif isinstance(part, Picture) and part.latex:
+        yield from (r"\begin{center}", part.latex(), r"\end{center}")
     elif isinstance(part, Details):
         yield rf"\subsection*{{{in_latex(part.title)}}}"
         for inner in part.parts:
@@ -132,20 +144,32 @@ def _aligned(part: Formula) -> str:
 def _value(part: Formula) -> Iterator[str]:
     """Yield an equation's numerical value in LaTeX, if it is to be shown."""
     if part.array is not None:
-        yield f"= {matrix(part.array, part.off)}"
+        yield f"= {matrix(part.array, part.off, part.digits)}"
 
 
 def _numbers(part: Numbers) -> str:
-    blank = r"\underline{\hspace{6em}}"
-    value = blank if part.array is None else matrix(part.array)
+    if part.array is None:
+        value = _blank(*part.blank)
+    else:
+        value = matrix(part.array, digits=part.digits)
     return f"{part.name.latex()} = {value}"
 
 
-def matrix(array: Array, off: Array | None = None) -> str:
+def _blank(rows: int, columns: int) -> str:
+    """Return a matrix to fill in, in LaTeX; of one number, a line."""
+    if rows * columns == 1:
+        return r"\underline{\hspace{6em}}"
+    row = " & ".join([r"\underline{\hspace{4em}}"] * columns)
+    # Room above each line for what is written by hand.
+    lines = r" \\[1.2ex] ".join([row] * rows)
+    return rf"\begin{{bmatrix}} {lines} \end{{bmatrix}}"
+
+
+def matrix(array: Array, off: Array | None = None, digits: int = 4) -> str:
     """Return an array as a LaTeX matrix; a large array as a summary."""
     if array.ndim > 2 or max(array.shape, default=1) > WRITTEN:
         return r"\text{" + in_latex("; ".join(summary(array))) + "}"
-    cells = spelled(array, off=off)
+    cells = spelled(array, digits, off)
     if len(cells) == 1 and len(cells[0]) == 1:
         return cells[0][0]
     rows = r" \\ ".join(" & ".join(row) for row in cells)
@@ -154,7 +178,7 @@ def matrix(array: Array, off: Array | None = None) -> str:
 
 def in_latex(text: str) -> str:
     """Return a text with LaTeX's special characters and mathematical signs escaped."""
-    escaped = text.translate(_SPECIAL)
+    escaped = text.translate(_SPECIAL).replace("--", "-{}-")  # no dash of print
     for sign, word in _SIGNS.items():
         escaped = escaped.replace(sign, word)
     return escaped

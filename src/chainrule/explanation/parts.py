@@ -61,6 +61,7 @@ class Numbers:
         label: what stands in front of the numbers in text; the symbol by default.
         formulas: where one of these is written with numbers, it shows these too, and
             text does not repeat them.
+        blank: rows and columns of a blank.
     """
 
     name: Expr
@@ -68,20 +69,36 @@ class Numbers:
     digits: int = 4
     label: str = ""
     formulas: Sequence[Formula] = ()
+    blank: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Room:
+    """Empty room on paper for so many lines of working, which text leaves out."""
+
+    lines: int
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table in a document; the first row is the head."""
+    """A table in a document; the first row is the head.
+
+    Attributes:
+        rows: its cells.
+        links: in HTML, the address that the first cell of each row but the head
+            leads to; empty for none.
+    """
 
     rows: tuple[tuple[str, ...], ...]
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture in a document, as SVG, which only HTML shows."""
+    """A picture in a document: SVG for HTML, and for LaTeX where it can be drawn."""
 
     draw: Callable[[], str]
+    latex: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +109,7 @@ class Details:
     parts: Sequence[Part]
 
 
-Part = Heading | Sentence | Formula | Numbers | Rows | Picture | Details
+Part = Heading | Sentence | Formula | Numbers | Room | Rows | Picture | Details
 #: What stands in place of numbers that are to be filled in.
 BLANK = "_" * 12
 

@@ -23,10 +23,18 @@ from chainrule.explanation.parts import (
     Numbers,
     Part,
     Picture,
+    Room,
     Rows,
     Sentence,
 )
-from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
+from chainrule.explanation.typeset import (
+    Lines,
+    beside,
+    bracketed,
+    equation,
+    is_small,
+    shown,
+)
 from chainrule.notation.expressions import Expr
 from chainrule.text.numbers import padded, width
 from chainrule.text.tables import text_table, wrapped
@@ -106,7 +114,7 @@ def _rows(part: Rows, columns: int) -> Iterator[Line]:
         yield ("rule" if i == 0 else "number"), (INDENT + line).rstrip()
 
 
-def _picture(part: Picture, columns: int) -> Iterator[Line]:
+def _nothing(part: Picture | Room, columns: int) -> Iterator[Line]:
     del part, columns
     yield from ()
 
@@ -181,7 +189,13 @@ def _numbers(part: Numbers, columns: int) -> Iterator[Line]:
         return
     start = f"{INDENT}{part.label or part.name.text()} = "
     if part.array is None:
-        yield "number", start + BLANK
+        rows, wide = part.blank
+        cells = [[BLANK if rows * wide == 1 else BLANK[::2]] * wide] * rows
+        blanks = cells[0] if rows * wide == 1 else bracketed(cells)
+        for line in beside([[start], blanks]):
+            yield "number", line
+        if rows > 1:
+            yield "", ""
         return
     block = shown(part.array, columns - width(start), part.digits)
     for line in beside([[start], block]):
@@ -202,6 +216,7 @@ _LINES = {
     Formula: _formula,
     Numbers: _numbers,
     Rows: _rows,
-    Picture: _picture,
+    Picture: _nothing,
+    Room: _nothing,
     Details: _details,
 }

@@ -33,25 +33,26 @@ COLD, WARM = np.array([33, 102, 172]), np.array([178, 24, 43])
 PIXELS = 256
 
 
-def array_html(array: Array, off: Array | None = None) -> str:
+def array_html(array: Array, off: Array | None = None, digits: int = 4) -> str:
     """Return an array as HTML: a table, or a heat map with a summary.
 
     Args:
         array: the numbers.
         off: how far each may be from what it should be; see :func:`spelled`.
+        digits: of the largest number.
     """
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
     if array.ndim <= 2 and max(array.shape, default=1) <= TABLE:
-        return f'<div class="value">{table(array, off)}</div>'
+        return f'<div class="value">{table(array, off, digits)}</div>'
     notes = "<br>".join(map(escape, summary(array)))
     picture = heat_map(array) + (histogram(array) if array.dtype.kind == "f" else "")
     return f'<div class="value large">{picture}<span>{notes}</span></div>'
 
 
-def table(array: Array, off: Array | None = None) -> str:
+def table(array: Array, off: Array | None = None, digits: int = 4) -> str:
     """Return a small array as an HTML table; a single number without a table."""
-    cells = spelled(array, off=off)
+    cells = spelled(array, digits, off)
     if len(cells) == 1 and len(cells[0]) == 1:
         return f"<span>{cells[0][0]}</span>"
     rows = ("".join(f"<td>{c}</td>" for c in row) for row in cells)

@@ -42,13 +42,22 @@ def text_of(path: Path, fix: str) -> str:
     """
     with opened(checked_path(path, _("TOML file")), _("a TOML file"), fix) as file:
         content = file.read(BYTES_AT_MOST + 1)
+    return decoded(content, path.name, _("TOML text in UTF-8, as the format demands"))
+
+
+def decoded(content: bytes, name: str, expected: str) -> str:
+    """Return the text of a file's bytes, in UTF-8 with or without a mark in front.
+
+    Raises:
+        DataError: for bytes in another coding.
+    """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(
-            _("{name} is not in UTF-8.", name=path.name),
-            expected=_("TOML text in UTF-8, as the format demands"),
+            _("{name} is not in UTF-8.", name=name),
+            expected=expected,
             got=_(
                 "the byte 0x{content:02x} in line {line}",
                 content=content[error.start],

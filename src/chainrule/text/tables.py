@@ -69,16 +69,25 @@ def wrapped(text: str, columns: int) -> list[str]:
     return [*lines, line.rstrip()]
 
 
-def html_table(table: Table) -> str:
+def html_table(table: Table, links: Sequence[str] = ()) -> str:
     """Return a table as HTML, the first row as its head.
+
+    Args:
+        table: its cells.
+        links: the address that the first cell of each row but the head leads to.
 
     >>> html_table([["a<b"], ["1"]])
     '<table><thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'
     """
 
-    def line(cells: Sequence[str], kind: str) -> str:
-        inner = "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells)
-        return f"<tr>{inner}</tr>"
+    def line(cells: Sequence[str], kind: str, link: str = "") -> str:
+        texts = [html.escape(cell) for cell in cells]
+        if link:
+            texts[0] = f'<a href="{html.escape(link)}">{texts[0]}</a>'
+        return f"<tr>{''.join(f'<{kind}>{text}</{kind}>' for text in texts)}</tr>"
 
-    head, body = line(table[0], "th"), "".join(line(row, "td") for row in table[1:])
+    rows = table[1:]
+    leads = links or [""] * len(rows)
+    head = line(table[0], "th")
+    body = "".join(line(row, "td", to) for row, to in zip(rows, leads, strict=True))
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"

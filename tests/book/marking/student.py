@@ -53,9 +53,11 @@ LOSSES = ("half_squared", "mse", "cross_entropy", "binary_cross_entropy", "hinge
 
 
 def rounded(values: Array, digits: int | None) -> Array:
-    """To significant digits."""
+    """To significant digits; below zero, to decimals."""
     if digits is None:
         return np.asarray(values, float)
+    if digits < 0:
+        return np.round(np.asarray(values, float), -digits)
     flat = [float(f"{v:.{digits - 1}e}") for v in np.ravel(values)]
     return np.array(flat).reshape(np.shape(values))
 
@@ -248,6 +250,9 @@ class Student:
                 SLOPES[name](z) if name not in ("", "softmax") else _never()
             ),
             not_normalised=lambda: np.exp(z) if name == "softmax" else _never(),
+            exp_forgotten=lambda: (
+                z / z.sum(-1, keepdims=True) if name == "softmax" else _never()
+            ),
         )
         a.append(A[f"a{k}"])
 
@@ -399,7 +404,7 @@ KINDS = {
     ),
     "a": (
         *("function_forgotten", "other_function", "function_of_minus"),
-        *("slope_for_function", "not_normalised"),
+        *("slope_for_function", "not_normalised", "exp_forgotten"),
     ),
     "loss": (
         *("half", "double", "sign", "sum", "other_logarithm", "square_forgotten"),
@@ -435,6 +440,7 @@ KINDS = {
 MISCONCEPTIONS = {
     "missing": (
         *("bias_forgotten", "function_forgotten", "not_normalised", "slope_forgotten"),
+        "exp_forgotten",
         *("square_forgotten", "weights_forgotten", "label_forgotten", "not_added_up"),
         *("input_forgotten", "rate_forgotten", "step_alone", "correction_forgotten"),
         *("root_forgotten", "division_forgotten", "epsilon_forgotten", "not_squared"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,19 @@ def parameters(network: Network, weights: Any) -> dict[str, Array]:
     for key, array in arrays.items():
         arrays[key] = _fitted(network, key, array)
     return {key: arrays[key] for key in wanted}
+
+
+def module_of(network: Network, arrays: Mapping[str, Array]) -> nn.Module:
+    """Return the module of a network, with parameters by key: ``W1``, ``b1``, …."""
+    model = network.module()
+    words = {"W": "weight", "b": "bias"}
+    model.load_state_dict(
+        {
+            f"{network.paths[int(key[1:]) - 1]}.{words[key[0]]}": array
+            for key, array in arrays.items()
+        }
+    )
+    return model
 
 
 def _fitted(network: Network, key: str, array: Array) -> Array:

@@ -138,6 +138,8 @@ def missing(p: Place) -> Iterator[Change]:
         yield p.z, "f", ""
         if p.mixes:
             yield f.exp(p.z), tr("the division by {divisor}", divisor="∑"), ""
+            shares = f.fraction(p.z, f.total(p.z, over=(1,), rank=2))
+            yield shares, f.named("exp"), ""
     if p.mixes and p.kind in BACK:
         g = p.arriving
         yield g if p.kind == "delta" else p.right.replaced({p.delta: g}), "f′", ""

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from chainrule import nn
 from chainrule.book.derivation.activations import IDENTITY
 from chainrule.book.derivation.formulas import (
     RATE,
@@ -24,6 +25,7 @@ from chainrule.book.derivation.formulas import (
     work_out,
 )
 from chainrule.book.derivation.network import Network
+from chainrule.book.derivation.numbers import module_of
 from chainrule.errors import ArgumentError
 from chainrule.explanation.naming import PREDICTION, symbol
 from chainrule.explanation.signs import LABEL
@@ -66,6 +68,10 @@ class Drawn:
     def of(self, key: str) -> Quantity:
         """Return the numbers of an exercise's quantity (z, a, δ, …) by key."""
         return self.numbers[name_of(self.formulas, key)]
+
+    def module(self) -> nn.Module:
+        """Return the network of an exercise, with its parameters before the update."""
+        return module_of(self.formulas.network, self.parameters)
 
 
 def drawn(formulas: Formulas, seed: int, samples: int) -> Drawn:

@@ -307,7 +307,10 @@ class _Marker:
             if mark.status == OPEN and is_open(mark.answer.written, mark.right):
                 mark = replace(mark, status=RIGHT, slips=(), remarks=("short",))
             elif mark.status == OPEN or (
-                mark.status == WRONG and not mark.slips and mark.answer.fits
+                mark.status == WRONG
+                # Of one number alone any factor can be had.
+                and all(slip.name == "factor" for slip in mark.slips)
+                and mark.answer.fits
             ):
                 remarks = (*mark.remarks, "copied")
                 mark = replace(mark, status=WRONG, slips=(), remarks=remarks)
@@ -401,6 +404,8 @@ class _Marker:
                 value = self.own.raw(slip.formula)
             except (ArithmeticError, ValueError):
                 continue
+            if value.size == answer.values.size == 1:  # one number, [0.1] or [[0.1]]
+                value = value.reshape(answer.values.shape)
             for way in (value, value.T, value.squeeze()) if value.ndim < 3 else ():
                 if answer.values.shape == way.shape:
                     room = 2 * half + 0.002 * np.abs(way).max(initial=0)

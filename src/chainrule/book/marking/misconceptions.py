@@ -183,17 +183,17 @@ _TABLE = (
         lambda part, _: tr("the sign of {part} is wrong", part=part),
     ),
     Misconception(
-        "factor_two",
-        changes.factor_two,
-        lambda part, _: tr("a factor {part} too many", part=part),
-    ),
-    Misconception(
         "other_mean",
         changes.other_mean,
         lambda part, _: tr(
             "a factor {part} too many: a sum for a mean, or another division",
             part=part,
         ),
+    ),
+    Misconception(
+        "factor_two",
+        changes.factor_two,
+        lambda part, _: tr("a factor {part} too many", part=part),
     ),
     Misconception(
         "other_logarithm",

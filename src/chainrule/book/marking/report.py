@@ -151,7 +151,8 @@ class WorkReport(Document):
         name = self._name(slip.key).text()
         return tr("already in {name}, which is not given: {slip}", name=name, slip=text)
 
-    def _remarks(self, mark: Mark) -> Iterator[str]:
+    def remarks(self, mark: Mark) -> Iterator[str]:
+        """Yield what else there is to say of a student's answer, as texts."""
         texts = {
             "short": tr("right as far as it goes, but it has too few digits"),
             "copied": tr("what comes after it is right: was it copied wrong?"),
@@ -165,6 +166,10 @@ class WorkReport(Document):
                 wanted=self._shape(mark),
             ),
         }
+        if "shape" in mark.remarks and _may_be_commas(mark):
+            yield tr(
+                "is that a decimal comma? A decimal point is a point: 0.5, not 0,5"
+            )
         for remark in mark.remarks:
             if remark != "turned" or all(s.name != "transposed" for s in mark.slips):
                 yield texts[remark]
@@ -176,7 +181,7 @@ class WorkReport(Document):
         columns = split(key)[0] in OF_SAMPLES
         return paper(Quantity(array, COLUMNS if columns else MATRIX))
 
-    def _about(self, mark: Mark) -> str:
+    def about(self, mark: Mark) -> str:
         """Return the comment on a student's answer for the report's table."""
         if mark.status == OPEN:
             sentence = tr(
@@ -184,13 +189,13 @@ class WorkReport(Document):
                 " {slip}",
                 slip=self.says(mark.slips[0], mark.key),
             )
-            return tr("; ").join([sentence, *self._remarks(mark)])
+            return tr("; ").join([sentence, *self.remarks(mark)])
         parts = [self.says(slip, mark.key) for slip in mark.slips[:1]]
         if len(mark.slips) > 1:
             parts.append(tr("or another slip, see below"))
         if mark.status == CONSEQUENCE:
             parts.append(tr("right from your {names}", names=self._listed(mark.since)))
-        return tr("; ").join([*parts, *self._remarks(mark)])
+        return tr("; ").join([*parts, *self.remarks(mark)])
 
     # -- shown -------------------------------------------------------------------------
 
@@ -224,7 +229,7 @@ class WorkReport(Document):
             (
                 self._name(m.key).text(),
                 f"{signs[m.status]} {words[m.status]}",
-                self._about(m),
+                self.about(m),
             )
             for m in self.marks
         ]
@@ -237,7 +242,7 @@ class WorkReport(Document):
         if mark.key == self.first:
             title = tr("the first wrong one: {name}", name=title)
         yield Heading(title, 2)
-        yield from (Sentence(text) for text in self._remarks(mark))
+        yield from (Sentence(text) for text in self.remarks(mark))
         if len(mark.slips) > 1:
             yield Sentence(tr("Each of these slips gives your numbers:"))
         for slip in mark.slips:
@@ -310,8 +315,14 @@ class WorkReport(Document):
                 }
                 for slip in mark.slips
             ],
-            "remarks": list(self._remarks(mark)),
+            "remarks": list(self.remarks(mark)),
         }
+
+
+def _may_be_commas(mark: Mark) -> bool:
+    """Return whether a wrong answer may be decimal commas: twice as many integers."""
+    written = mark.answer.written
+    return written.values.size == 2 * mark.right.size and not written.decimals.any()
 
 
 def _many(shape: tuple[int, ...]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from chainrule import nn
 from chainrule.book.derivation.derivation import derive
 from chainrule.book.derivation.formulas import (
     RATE,
@@ -18,11 +21,23 @@ from chainrule.book.derivation.formulas import (
 from chainrule.book.derivation.keys import keys
 from chainrule.book.marking.drawing import Drawn, drawn
 from chainrule.book.marking.place import Place
+from chainrule.diagrams import svg
+from chainrule.diagrams.diagram import Diagram
 from chainrule.errors import ArgumentError
+from chainrule.explanation import tikz
 from chainrule.explanation.document import Document
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.naming import symbol
-from chainrule.explanation.parts import Formula, Heading, Numbers, Part, Sentence, paper
+from chainrule.explanation.parts import (
+    Formula,
+    Heading,
+    Numbers,
+    Part,
+    Picture,
+    Room,
+    Sentence,
+    paper,
+)
 from chainrule.explanation.signs import LABEL, LOSS
 from chainrule.notation.expressions import Array, Expr
 from chainrule.text import _, tr
@@ -31,7 +46,11 @@ from chainrule.text.languages import language
 
 #: Significant digits of the answers.
 DIGITS = 4
+#: Those of the largest number of an array, so that each has so many.
+SHOWN = 6
 BLANK = "?"
+#: Lines of room for the working of a question, and for each row of its answers.
+LINES, MORE = 2, 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,27 +64,35 @@ class Worksheet(Document):
         seed: of the numbers.
         lang: the language in which it was made, and is shown.
         answers: whether its answers stand there.
+        student: whose sheet it is; empty where nobody is named.
     """
 
     drawn: Drawn
     seed: int
     lang: str
     answers: bool = False
+    student: str = ""
 
     @property
     def samples(self) -> int:
         """The number of samples in an exercise."""
         return len(self.drawn.x)
 
-    def _keys(self) -> list[str]:
+    @property
+    def keys(self) -> list[str]:
+        """The keys of an exercise's quantities in the order of the questions."""
         return list(keys(self.drawn.formulas.network))
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The network of an exercise, with its weights before the update."""
+        return self.drawn.module()
 
     # -- in words ----------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
         """Return an exercise sheet's parts: headings, sentences, formulas, blanks."""
-        F = self.drawn.formulas
-        sizes = " → ".join(map(str, F.network.sizes))
+        sizes = " → ".join(map(str, self.drawn.formulas.network.sizes))
         title = (
             tr("Answers: one step of {sizes}", sizes=sizes)
             if self.answers
@@ -73,29 +100,70 @@ class Worksheet(Document):
         )
         parts: list[Part] = [
             Heading(title),
-            Sentence(f"{F.network}, {F.objective.name}, --seed {self.seed}", "note"),
-            Sentence(
-                tr("Round to {digits} significant digits.", digits=DIGITS)
-                if self.samples == 1
-                else tr(
-                    "{n} samples, a column each; ℒ is the mean over them. Round to"
-                    " {digits} significant digits.",
-                    n=self.samples,
-                    digits=DIGITS,
-                )
-            ),
-            *self._exercise(),
+            Sentence(tr("Name: {name}", name=self.student or "_" * 24)),
+            *self.exercise(),
         ]
-        for i, (title, why, asked) in enumerate(self._questions(), 1):
+        for i, (title, why, asked) in enumerate(self.questions(), 1):
             parts += [Heading(f"{i}. {title}", 2), Sentence(why)]
             for key in asked:
                 parts += self._asked(key)
+            if not self.answers:
+                rows = sum(self._shape(key)[0] for key in asked)
+                parts.append(Room(LINES + MORE * rows))
         return parts
 
-    def _exercise(self) -> Iterator[Part]:
+    def exercise(self) -> Iterator[Part]:
+        """Yield what an exercise gives: how to round, the network, all numbers."""
+        yield Sentence(f"{self.network_line()}, --seed {self.seed}", "note")
+        yield Sentence(
+            tr("Round to {digits} significant digits.", digits=DIGITS)
+            if self.samples == 1
+            else tr(
+                "{n} samples, a column each; ℒ is the mean over them. Round to"
+                " {digits} significant digits.",
+                n=self.samples,
+                digits=DIGITS,
+            )
+        )
+        yield from self._given()
+
+    def network_line(self) -> str:
+        """Return an exercise's network and loss as they are written in commands."""
+        F = self.drawn.formulas
+        return f"{F.network}, {F.objective.name}"
+
+    def formulas(self) -> Iterator[Part]:
+        """Yield the right formulas of all quantities of an exercise."""
+        F = self.drawn.formulas
+        for key in self.keys:
+            yield Formula(Equation((self._name(key), Place(F, *split(key)).right)))
+
+    def solution(self) -> Iterator[Part]:
+        """Yield the numbers of an exercise's answers, without formulas."""
+        for key in self.keys:
+            yield Numbers(self._name(key), self.values(key), SHOWN)
+
+    def solved(self) -> Worksheet:
+        """Return an exercise with its answers."""
+        return replace(self, answers=True)
+
+    def named(self, student: str) -> Worksheet:
+        """Return an exercise with the name of a student."""
+        return replace(self, student=student)
+
+    def _picture(self) -> Iterator[Part]:
+        """Yield the picture of an exercise's network, with its weights."""
+        diagram: Diagram = self.module.picture()
+        diagram.title = ""  # the page has one
+        units = diagram.units
+        if units is not None:
+            yield Picture(lambda: svg.picture(diagram), lambda: tikz.drawing(units))
+
+    def _given(self) -> Iterator[Part]:
         """Yield an exercise sheet's parts with the network and the stated numbers."""
         drawn, F = self.drawn, self.drawn.formulas
         yield Heading(tr("given"), 2)
+        yield from self._picture()
         for k in F.network.layers:
             sides = [F.a(k), symbol("a", k), F.activated(k)]
             yield Formula(Equation(tuple(dict.fromkeys(sides))))
@@ -107,7 +175,7 @@ class Worksheet(Document):
             yield Numbers(symbol(kind, k), array if array.ndim > 1 else array[:, None])
         yield Numbers(RATE, np.asarray(drawn.lr))
 
-    def _questions(self) -> Iterator[tuple[str, str, list[str]]]:
+    def questions(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield title, instruction and keys of each question of an exercise."""
         net = self.drawn.formulas.network
         for k in net.layers:
@@ -145,15 +213,20 @@ class Worksheet(Document):
         F = self.drawn.formulas
         name = self._name(key)
         if not self.answers:
-            yield Numbers(name, None)
+            yield Numbers(name, None, blank=self._shape(key))
             return
         yield Formula(Equation((name, Place(F, *split(key)).right)))
-        yield Numbers(name, self._rounded(key))
+        yield Numbers(name, self.values(key), SHOWN)
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        """Return the rows and columns of an exercise's quantity, as on paper."""
+        array = np.atleast_2d(paper(self.drawn.of(key)))
+        return array.shape[0], array.shape[1]
 
     def _name(self, key: str) -> Expr:
         return name_of(self.drawn.formulas, key)
 
-    def _rounded(self, key: str) -> Array:
+    def values(self, key: str) -> Array:
         """Return the rounded answer to an exercise's quantity, a column a sample."""
         array = paper(self.drawn.of(key))
         flat = [float(_written(v)) for v in array.ravel()]
@@ -176,6 +249,9 @@ class Worksheet(Document):
             ]
             if not one:
                 lines.append("# " + tr("Each sample is a column."))
+        if self.student:
+            name = json.dumps(self.student, ensure_ascii=False)
+            lines += [f"student = {name}", f"seed = {self.seed}"]
         lines += [
             f'network = "{F.network}"',
             f'loss = "{F.objective.name}"',
@@ -189,7 +265,7 @@ class Worksheet(Document):
             "",
             "[answers]",
         ]
-        for key in self._keys():
+        for key in self.keys:
             array = drawn.of(key).array
             if split(key)[0] in ("z", "a", "delta"):
                 array = array[0] if one else array.T
@@ -213,15 +289,16 @@ class Worksheet(Document):
             "network": str(F.network),
             "loss": F.objective.name,
             "seed": self.seed,
+            "student": self.student,
             "samples": self.samples,
             "lr": drawn.lr,
             "x": paper(drawn.numbers[X]).tolist(),
             "y": paper(drawn.numbers[LABEL]).tolist(),
             "weights": {k: v.tolist() for k, v in drawn.parameters.items()},
-            "questions": self._keys(),
+            "questions": self.keys,
         }
         if self.answers:
-            data["answers"] = {k: self._rounded(k).tolist() for k in self._keys()}
+            data["answers"] = {k: self.values(k).tolist() for k in self.keys}
         return data
 
 
@@ -232,6 +309,7 @@ def worksheet(
     seed: int = 0,
     samples: int = 1,
     answers: bool = False,
+    student: str = "",
     lang: str | None = None,
 ) -> Worksheet:
     """Return an exercise with random numbers: one training step of a network by hand.
@@ -242,6 +320,7 @@ def worksheet(
         seed: the same seed gives the same sheet, on every machine.
         samples: 1 to 4.
         answers: whether its answers stand there.
+        student: whose sheet it is.
         lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Raises:
@@ -264,7 +343,8 @@ def worksheet(
                     got=repr(value),
                 )
         formulas = derive(network, loss).formulas
-        return Worksheet(drawn(formulas, seed, samples), seed, current(), answers)
+        numbers = drawn(formulas, seed, samples)
+        return Worksheet(numbers, seed, current(), answers, student)
 
 
 def _written(value: float) -> str:

@@ -39,6 +39,7 @@ BLANKS = ("", "?", "_", "…")
 _FORM = r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d{1,3})?"
 _NUMBER = re.compile(_FORM, re.IGNORECASE | re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d{1,15}/\d{1,15}", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 #: Another minus sign, and full-width characters as Chinese keyboards write them.
 _PLAIN = str.maketrans({"−": "-"} | {0xFF01 + i: 0x21 + i for i in range(94)})
 #: Digits of what is known exactly, such as 1/3.
@@ -184,6 +185,9 @@ def _leaf(name: str, item: Any, at: tuple[int, ...]) -> tuple[float, int, int] |
             _("{name} must be numbers.", name=name),
             expected=_("numbers such as 0.7311 or -1.5e-3"),
             got=f"{place} = {item!r:.60}",
+            fix=_("a decimal point is a point: 0.5, not 0,5")
+            if text is not None and _COMMA.fullmatch(text)
+            else None,
         )
     exact = Decimal(text.replace("_", ""))
     if abs(exact) > Decimal("1e300"):

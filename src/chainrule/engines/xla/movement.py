@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.xla.backend import Array, jnp, lax
-from chainrule.engines.xla.elementwise import Lowering, larger, least
+from chainrule.engines.xla.elementwise import Lowering, is_float, larger, least
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives import creation, movement, reduce, sorting
@@ -54,8 +54,21 @@ def _prod(x: Array, *, axes: Ints) -> Array:
 
 
 def _max(x: Array, *, axes: Ints) -> Array:
-    # On CPUs XLA drops NaN from large reductions by its own maximum.
-    return lax.reduce(x, x.dtype.type(least(x.dtype)), larger, axes)
+    """Return the largest along axes, NaN where one is.
+
+    On CPUs XLA drops NaN from large reductions by its own maximum, and does not use
+    vectors for another function. So its own is corrected: ∑ x² is NaN exactly where an
+    x is, for squares of infinity add up to infinity. Along the first axis alone its
+    maximum is the slow one.
+    """
+    start = x.dtype.type(least(x.dtype))
+    if not is_float(x):
+        return lax.reduce(x, start, lax.max, axes)
+    if axes == (0,) and x.ndim > 1:
+        return lax.reduce(x, start, larger, axes)
+    largest = lax.reduce(x, start, lax.max, axes)
+    squares = lax.reduce(x * x, x.dtype.type(0), lax.add, axes)
+    return lax.select(lax.ne(squares, squares), squares, largest)
 
 
 def _index(function: Any) -> Lowering:

@@ -37,6 +37,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError, GraphError
+from chainrule.training import compile_program
 
 X = cr.tensor([1.0, 2.0, 3.0])
 
@@ -494,6 +495,7 @@ def _later() -> int:
     return time.monotonic_ns()
 
 
+HELD = [0]
 GENERATOR = np.random.default_rng(0)
 SYSTEM = random.SystemRandom()
 
@@ -532,6 +534,20 @@ def test_what_would_happen_once_is_refused(
         cr.compile(function, engine=engine)(X)
 
 
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x * random.random(), "train draws from 'random'"),
+        (lambda x: x * len(token_bytes(2)), "train draws from"),
+        (lambda x: x * time.time(), r"train calls time\.time"),
+        (lambda x: x * sum(HELD.append(1) or HELD), "train changes 'HELD'"),
+    ],
+)
+def test_entry_points_refuse_it_too(engine: str, function: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        compile_program({"train": function}, {"x": "f32[3]"}, engine=engine)
+
+
 def test_what_is_typed_is_refused(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("2\n"))
     with pytest.raises(ArgumentError, match="calls input"):
@@ -540,6 +556,7 @@ def test_what_is_typed_is_refused(engine: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_clocks_of_packages_and_of_what_is_not_called(engine: str) -> None:
     """A log has the time, and a function that is not called reads no clock."""
+
     def run(x: cr.Tensor) -> cr.Tensor:
         assert logging.makeLogRecord({}).created > 0
         return x * (2.0 if len(x) else time.time())

@@ -229,6 +229,15 @@ class Guards:
             for key in mapping.keys() - had:
                 if _has_traced(mapping[key]):
                     raise changed(function, f"{name}.{key}")
+        self._refuse_draws(function)
+        if any(cache.cache_info().misses > n for cache, n in self._caches):
+            # What caches have got while tracing was not scanned before.
+            known = {guard.source.key for guard in self._guards}
+            sources = self._scan().sources
+            self._add(s for s in sources if s.key not in known or s.key[1] == "cache")
+
+    def _refuse_draws(self, function: str) -> None:
+        """Refuse a function that took what changes by itself during its trace."""
         for name, draws, before in self._drawn:
             if fingerprint(draws()) != before:
                 raise ArgumentError(
@@ -257,11 +266,6 @@ class Guards:
                 got=f"{self._calls[0]}()",
                 fix=_("call it outside, and pass the result as an argument"),
             )
-        if any(cache.cache_info().misses > n for cache, n in self._caches):
-            # What caches have got while tracing was not scanned before.
-            known = {guard.source.key for guard in self._guards}
-            sources = self._scan().sources
-            self._add(s for s in sources if s.key not in known or s.key[1] == "cache")
 
     def take_back(self) -> bool:
         """Empty what a trace has filled: caches, dictionaries, attributes.

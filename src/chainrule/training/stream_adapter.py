@@ -217,7 +217,7 @@ class StreamAdapter(DataAdapter):
                 arrays |= leaves(y, "y")
                 if self.weigh is not None:
                     arrays["weight"] = self.weigh(y)
-                order = permutation(count, self.seed, epoch, number)
+                order = self._order(count, epoch, number)
                 if self.by_rows:
                     own, order = divided(order, self.own(count, plan.batch_size))
                 if self.by_rows and not self._alone:
@@ -274,19 +274,23 @@ class StreamAdapter(DataAdapter):
             return
 
         def wanted(number: int, count: int) -> Array:
-            order = permutation(count, self.seed, epoch, number)
+            order = self._order(count, epoch, number)
             return divided(order, self.own(count, plan.batch_size))[0]
 
         with closing(self.stream.own_rows(plan.block, number, wanted)) as blocks:
             for pair, numbers, where, digests in blocks:
                 count = len(numbers)
                 _same(number, f"{zlib.crc32(repr(numbers).encode()):08x}")
-                order = permutation(count, self.seed, epoch, number)
+                order = self._order(count, epoch, number)
                 mine = order[self._first(count, plan.batch_size)]
                 part = digests[np.searchsorted(where, mine)].sum(dtype=np.uint64)
                 yield pair, count, None, None, processes.total(int(part))
                 number += 1
                 del pair
+
+    def _order(self, rows: int, epoch: int, number: int) -> Array:
+        """Return the order of the rows of a block."""
+        return permutation(rows, self.seed, epoch, number)
 
     def _first(self, rows: int, size: int) -> Array:
         """Return where, in the order of a block, rows are that this process counts.

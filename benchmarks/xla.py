@@ -45,6 +45,7 @@ import chainrule as cr
 #: Workload → steps of a turn, and JAX's fastest variants: no scan of convolutions.
 WORKLOADS: dict[str, tuple[int, tuple[str, ...]]] = {
     "textbook-32": (200, ("in-out", "out-in")),
+    "tabular": (2000, ("in-out", "out-in")),
     "cnn": (4, ("nhwc step",)),
     "gpt": (4, ("in-out",)),
 }
@@ -55,7 +56,10 @@ RECIPES = ["mnist", "gru", "gpt", "cnn", "gan"]
 def job_of(name: str, turn: int) -> Job:
     """A workload with random data of its kind, and random weights."""
     work, rng = replace(ALL[name], turn=turn), np.random.default_rng(0)
-    if work.data == "text":
+    if work.data == "numbers":
+        x = rng.normal(size=(4096, *work.shape)).astype(np.float32)
+        y = rng.integers(2, size=4096).astype(np.float32)
+    elif work.data == "text":
         x = rng.integers(work.classes, size=(4096, *work.shape), dtype=np.int32)
         y = rng.integers(work.classes, size=(4096, *work.shape), dtype=np.int32)
     else:

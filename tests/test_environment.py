@@ -9,16 +9,27 @@ from __future__ import annotations
 import collections
 import contextvars
 import dataclasses
+import datetime as dates
 import enum
 import functools
+import io
+import logging
 import operator
+import os
 import random
 import secrets
 import sys
 import threading
+import time
 import types
+import uuid
 from collections.abc import Callable
+from datetime import datetime
+from os import urandom
+from secrets import token_bytes
+from time import perf_counter as seconds
 from typing import Any
+from uuid import uuid4 as new_id
 
 import numpy as np
 import pytest
@@ -26,6 +37,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError, GraphError
+from chainrule.training import compile_program
 
 X = cr.tensor([1.0, 2.0, 3.0])
 
@@ -479,6 +491,11 @@ def _takes(x: cr.Tensor, numbers: Any = iter([1.0, 2.0])) -> cr.Tensor:  # noqa:
     return x * next(numbers)
 
 
+def _later() -> int:
+    return time.monotonic_ns()
+
+
+HELD = [0]
 GENERATOR = np.random.default_rng(0)
 SYSTEM = random.SystemRandom()
 
@@ -495,6 +512,19 @@ SYSTEM = random.SystemRandom()
         (lambda x: x * random.SystemRandom().random(), "draws from 'random'"),
         (lambda x, bits=SYSTEM.getrandbits: x * bits(8), "draws from"),
         (lambda x: x * secrets.randbelow(8), "draws from 'secrets'"),
+        (lambda x: x * len(token_bytes(2)), "draws from 'the operating system'"),
+        (lambda x: x * np.random.default_rng().random(), "the operating system"),
+        (lambda x: x * random.Random().random(), r"calls random\.Random"),
+        (lambda x: x * urandom(1)[0], r"calls os\.urandom"),
+        (lambda x: x * os.urandom(1)[0], r"calls os\.urandom"),
+        (lambda x: x * uuid.uuid4().int, r"calls os\.urandom"),
+        (lambda x: x * new_id().int, r"calls os\.urandom"),
+        (lambda x: x * time.time(), r"calls time\.time"),
+        (lambda x: x * seconds(), r"calls time\.perf_counter"),
+        (lambda x: x * _later(), r"calls time\.monotonic_ns"),
+        (lambda x: x * datetime.now().second, r"calls datetime\.now"),
+        (lambda x: x * dates.date.today().day, r"calls date\.today"),
+        (lambda x: x * os.times().user, r"calls os\.times"),
     ],
 )
 def test_what_would_happen_once_is_refused(
@@ -502,6 +532,52 @@ def test_what_would_happen_once_is_refused(
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
         cr.compile(function, engine=engine)(X)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x * random.random(), "train draws from 'random'"),
+        (lambda x: x * len(token_bytes(2)), "train draws from"),
+        (lambda x: x * time.time(), r"train calls time\.time"),
+        (lambda x: x * sum(HELD.append(1) or HELD), "train changes 'HELD'"),
+    ],
+)
+def test_entry_points_refuse_it_too(engine: str, function: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        compile_program({"train": function}, {"x": "f32[3]"}, engine=engine)
+
+
+def test_what_is_typed_is_refused(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("2\n"))
+    with pytest.raises(ArgumentError, match="calls input"):
+        cr.compile(lambda x: x * float(input()), engine=engine)(X)
+
+
+def test_clocks_of_packages_and_of_what_is_not_called(engine: str) -> None:
+    """A log has the time, and a function that is not called reads no clock."""
+
+    def run(x: cr.Tensor) -> cr.Tensor:
+        assert logging.makeLogRecord({}).created > 0
+        return x * (2.0 if len(x) else time.time())
+
+    profiler = sys.getprofile()
+    for __ in range(2):
+        assert cr.compile(run, engine=engine)(X).tolist() == (X * 2).tolist()
+    assert sys.getprofile() is profiler
+
+
+def test_a_model_that_reads_a_clock_is_refused(engine: str) -> None:
+    class Clocked(nn.Linear):
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            return super().forward(x) * time.time()
+
+    trainer = cr.Trainer(
+        Clocked(2, 1), loss=nn.MSELoss(), optimizer=optim.SGD(lr=0.1), engine=engine
+    )
+    rows = np.ones((32, 2), np.float32)
+    with pytest.raises(ArgumentError, match=r"calls time\.time"):
+        trainer.fit((rows, rows[:, :1]), epochs=1, progress=False)
 
 
 class Way(enum.Enum):

@@ -241,8 +241,7 @@ def test_compiled_values_and_gradients_are_those_of_a_loop(row, engine, rng):
 # -- with other transforms -------------------------------------------------------------
 
 
-@pytest.fixture
-def model():
+def _model():  # no fixture: engines elsewhere take over these tests alone
     cr.manual_seed(0)
     return nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)).double()
 
@@ -253,7 +252,8 @@ def _points(rng: np.random.Generator) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_gradients_for_each_sample_of_a_module_are_those_of_a_loop(way, model, rng):
+def test_gradients_for_each_sample_of_a_module_are_those_of_a_loop(way, rng):
+    model = _model()
     x, y = _points(rng)
     parameters = {n: p.detach() for n, p in model.named_parameters()}
 
@@ -268,7 +268,8 @@ def test_gradients_for_each_sample_of_a_module_are_those_of_a_loop(way, model, r
         _close(got, cr.stack(rows), "float64")
 
 
-def test_a_module_is_an_argument_that_all_samples_share(model, rng):
+def test_a_module_is_an_argument_that_all_samples_share(rng):
+    model = _model()
     x, y = _points(rng)
     each = cr.vmap(
         cr.grad(lambda m, x, y: F.cross_entropy(m(x), y)), in_dims=(None, 0, 0)
@@ -321,7 +322,8 @@ def test_second_derivatives_pass_to_tensors_from_outside(rng):
     _close(w.grad, (3 * x * x).sum(), "float64")
 
 
-def test_compiled_functions_within_and_sizes_that_change(model, rng):
+def test_compiled_functions_within_and_sizes_that_change(rng):
+    model = _model()
     inner = cr.compile(lambda x: model(x))
     outer = cr.compile(cr.vmap(lambda x: model(x).softmax(-1)))
     for count in (1, 3, 5):

@@ -1,11 +1,12 @@
 """A program of the tests: two processes that differ in what is asked for.
 
-chainrule launch -n 2 -- tests/xla/differing.py weights|data|model|inputs
+chainrule launch -n 2 -- tests/xla/differing.py weights|data|model|inputs|samples|order
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.engines import resolve_engine
 from chainrule.util import processes
+from chainrule.utils.data import DataLoader
 
 
 def main() -> None:
@@ -29,10 +31,15 @@ def main() -> None:
     model = nn.Sequential(nn.Linear(8, 4), f, nn.Linear(4, 2))
     x = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)
     x[3] += other and what == "data"
+    x[0] += other and what == "samples"
+    data: Any = (x, np.arange(16) % 2)
+    if what in ("samples", "order"):
+        order = [0, *range(15, 0, -1)] if other and what == "order" else range(16)
+        data = DataLoader([*zip(*data)], batch_size=4, sampler=order)
     trainer = cr.Trainer(
         model, loss=nn.CrossEntropyLoss(), optimizer=optim.SGD(lr=0.1), engine="xla"
     )
-    trainer.fit((x, np.arange(16) % 2), epochs=1, batch_size=4, progress=False)
+    trainer.fit(data, epochs=1, batch_size=4, progress=False)
 
 
 if __name__ == "__main__":

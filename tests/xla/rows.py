@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from chainrule import nn, optim
 from chainrule.engines import resolve_engine
 from chainrule.training import Batches, Loop, compile_program
 from chainrule.util import processes
-from chainrule.utils.data import DataLoader, Dataset
+from chainrule.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 #: 101 rows in batches of 8: the last one has 5, which two and four do not divide.
 ROWS, SIZE, EPOCHS = 101, 8, 2
+RNG = np.random.default_rng(3)
 X = np.random.default_rng(0).normal(size=(ROWS, 12))
 Y = np.arange(ROWS) % 3
 
@@ -32,15 +33,23 @@ Y = np.arange(ROWS) % 3
 class Samples(Dataset[Any]):
     """Samples by number, which counts those that are asked for."""
 
-    def __init__(self) -> None:
-        self.read = 0
+    def __init__(self, x: Any = X, y: Any = Y) -> None:
+        self.x, self.y, self.read = x, y, 0
 
     def __len__(self) -> int:
         return ROWS
 
     def __getitem__(self, index: Any) -> Any:
         self.read += 1
-        return X[index], int(Y[index])
+        return self.x[index], int(self.y[index])
+
+
+class Noisy(Samples):
+    """Samples that draw noise as they are read."""
+
+    def __getitem__(self, index: Any) -> Any:
+        x, y = super().__getitem__(index)
+        return x + RNG.normal(size=x.shape), y
 
 
 class Counted(np.ndarray):
@@ -118,11 +127,56 @@ def labels(directory: Path) -> dict[str, Any]:
     return fitted(cr.data.Stream(samples), loss)
 
 
-def loader(directory: Path) -> dict[str, Any]:
-    """Return the losses on a loader of samples by number, and how many it reads."""
-    samples = Samples()
-    made = fitted(DataLoader(samples, batch_size=SIZE, shuffle=True))
+def read_by(make: Callable[[Samples], Any], kind: Any = Samples) -> dict[str, Any]:
+    """Return the losses on samples by number, and how many each process reads."""
+    samples = kind()
+    made = fitted(make(samples))
     return {**made, "read": samples.read}
+
+
+def loader(directory: Path) -> dict[str, Any]:
+    """Return the losses on a loader that shuffles."""
+    return read_by(lambda samples: DataLoader(samples, batch_size=SIZE, shuffle=True))
+
+
+def batched(directory: Path) -> dict[str, Any]:
+    """Return the losses on a loader of batches of another size than the Trainer's."""
+    cr.manual_seed(1)
+    sampler = BatchSampler(RandomSampler(range(ROWS)), 6, drop_last=False)
+    return read_by(lambda samples: DataLoader(samples, batch_sampler=sampler))
+
+
+def working(directory: Path) -> dict[str, Any]:
+    """Return the losses on a loader with processes of its own."""
+    with_two: dict[str, Any] = {"num_workers": 2, "multiprocessing_context": "spawn"}
+    return fitted(DataLoader(Samples(), batch_size=SIZE, shuffle=True, **with_two))
+
+
+def sequence(directory: Path) -> dict[str, Any]:
+    """Return the losses on a stream of a sequence."""
+    return read_by(lambda samples: cr.data.Stream(samples, classes=3))
+
+
+def drawn(directory: Path) -> dict[str, Any]:
+    """Return the losses on samples that draw: each process reads all of them."""
+    return read_by(lambda samples: DataLoader(samples, batch_size=SIZE), Noisy)
+
+
+def words(directory: Path) -> dict[str, Any]:
+    """Return the losses of an embedding, whose indices are looked at first."""
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(20, 4), nn.Flatten(), nn.Linear(48, 3))
+    x = np.random.default_rng(0).integers(0, 20, (ROWS, 12)).astype(np.int32)
+    samples = Samples(x, Y.astype(np.int32))
+    trainer = cr.Trainer(
+        model.to("float64"),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=1e-2),
+        engine="xla",
+    )
+    trainer.fit(DataLoader(samples, batch_size=SIZE), epochs=EPOCHS, progress=False)
+    losses = trainer.history.steps["loss"].tolist()
+    return {"losses": losses, "read": samples.read}
 
 
 def batches(directory: Path) -> dict[str, Any]:
@@ -153,7 +207,13 @@ def batches(directory: Path) -> dict[str, Any]:
     }
 
 
-KINDS = {f.__name__: f for f in (memory, mapped, stream, labels, loader, batches)}
+KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    f.__name__: f
+    for f in (
+        *(memory, mapped, stream, labels, batches),
+        *(loader, batched, working, sequence, drawn, words),
+    )
+}
 
 
 def main() -> None:

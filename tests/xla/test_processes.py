@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,30 @@ def test_each_process_reads_its_own_rows(
         if "evaluated" in one:
             assert got["evaluated"] == pytest.approx(one["evaluated"], rel=1e-6)
     assert more["batches"]["read"] == rows_alone["batches"]["read"] / processes
+    # Of 13 batches of an epoch the last one does not divide, and all read it. The first
+    # item is read for its type, and its first sample to see whether it draws.
+    own, last = 96 // processes, 5
+    first = {"loader": 8, "batched": 6, "words": 8, "sequence": 1}
+    for kind, item in first.items():
+        assert rows_alone[kind]["read"] == 2 * 101 + item
+        assert more[kind]["read"] == 2 * (own + last) + item + 1, kind
+    assert more["drawn"]["read"] == rows_alone["drawn"]["read"] + 1
+
+
+@pytest.mark.slow
+def test_a_loader_goes_on_with_fewer_processes(tmp_path: Path) -> None:
+    """In the order that the loader drew, from a process that reads all samples too."""
+    program = partial(run, "training.py", processes=2)
+    whole = told(run("training.py", str(tmp_path / "whole"), "xla", "4", "--loader"))
+    place = str(tmp_path / "run")
+    killed = program(place, "xla", "4", "0", "--loader")
+    assert "Process 0 was ended by the signal 9" in killed.stderr
+    assert (tmp_path / "run" / "last.ckpt").exists()
+    resumed = told(run("training.py", place, "xla", "3", "--loader"))
+    assert resumed["epoch"] == 3
+    more = told(program(place, "xla", "4", "--loader"))
+    assert (more["epoch"], more["updates"]) == (4, whole["updates"])
+    np.testing.assert_allclose(more["losses"], whole["losses"], rtol=1e-6)
 
 
 @pytest.mark.slow
@@ -125,6 +150,8 @@ def test_the_same_processes_compute_the_same_bits(tmp_path: Path) -> None:
         ("data", "differ in the training data"),
         ("model", "differ in the entry point"),
         ("inputs", "differ in the input 'x'"),
+        ("samples", "differ in the first sample of 'loader'"),
+        ("order", "differ in block 0 of the stream"),
     ],
 )
 def test_processes_that_differ_are_refused(what: str, said: str) -> None:

@@ -1,9 +1,10 @@
 """A program of the tests: a run with a checkpoint, begun or gone on with.
 
-    python tests/xla/training.py DIRECTORY ENGINE EPOCHS [KILL]
+    python tests/xla/training.py DIRECTORY ENGINE EPOCHS [KILL] [--loader]
 
 The process of the number KILL ends itself, as ``kill -9`` would, after some steps of
-the third epoch. The first process prints the losses as JSON.
+the third epoch. ``--loader`` reads the samples one by one, in an order that a loader
+draws. The first process prints the losses as JSON.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from chainrule import nn, optim
 from chainrule.engines import resolve_engine
 from chainrule.training import Callback
 from chainrule.util import processes
+from chainrule.utils.data import DataLoader
 
 
 class Killed(Callback):
@@ -38,15 +40,18 @@ class Killed(Callback):
 
 def main() -> None:
     """Begin or resume the run."""
-    directory, engine, epochs, *kill = sys.argv[1:]
+    directory, engine, epochs, *kill = (a for a in sys.argv[1:] if a[:2] != "--")
     options: dict[str, Any] = {"progress": False, "checkpoint": directory}
     on: Any = engine
     resolve_engine(engine)
     x = np.random.default_rng(0).normal(size=(96, 20))
     y = np.random.default_rng(1).integers(0, 4, len(x))
+    data: Any = (x, y)
+    if "--loader" in sys.argv:
+        data = DataLoader([*zip(x, y)], batch_size=8, shuffle=True)
     if (Path(directory) / "last.ckpt").exists():
         trainer = cr.Trainer.load(directory, engine=on)
-        trainer.resume((x, y), epochs=int(epochs), **options)
+        trainer.resume(data, epochs=int(epochs), **options)
     else:
         cr.manual_seed(0)
         model = nn.Sequential(
@@ -64,7 +69,7 @@ def main() -> None:
         )
         callbacks = [Killed(int(kill[0]))] if kill else []
         trainer.fit(
-            (x, y), epochs=int(epochs), batch_size=8, callbacks=callbacks, **options
+            data, epochs=int(epochs), batch_size=8, callbacks=callbacks, **options
         )
     if processes.is_writer():
         losses = trainer.history.steps["loss"].tolist()

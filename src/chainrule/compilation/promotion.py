@@ -95,7 +95,8 @@ class Tracing:
         came = [a.shape for a in self.arrays]
         filled = False
         try:
-            with guessing(solve_sizes(list(zip(shapes, came)))) as size_guards:
+            sizes = solve_sizes(list(zip(shapes, came)))
+            with guards.watching(), guessing(sizes) as size_guards:
                 traced = trace_entry(self.name, function, [*self.inputs, *outside])
             guards.refuse_changes(self.name)
         finally:

@@ -213,13 +213,13 @@ def checked_batch_size(batch_size: Any, rows: int | None) -> int:
     return size
 
 
-def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
+def check_labels(y: np.ndarray, classes: int, rows: np.ndarray | None = None) -> None:
     """Refuse class labels that are not the integers 0 … classes − 1, one per row.
 
     Args:
         y: the targets.
         classes: the number of classes.
-        first: the number of the first row, for messages.
+        rows: the number of each row, for messages; from 0 on by default.
     """
     if y.ndim != 1:
         one_hot = y.shape == (len(y), classes)
@@ -243,6 +243,7 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
     wrong = (y < 0) | (y >= classes)
     if wrong.any():
         row = int(wrong.argmax())
+        number = row if rows is None else int(rows[row])
         if y.min() == 1 and y.max() == classes:
             fix = _("labels count from 0: pass y - 1")
         elif y.min() < 0:
@@ -253,7 +254,7 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
             _(
                 "y holds a label that is none of {classes} classes{first}.",
                 classes=classes,
-                first=_at([row], first),
+                first=_at([number], 0),
             ),
             expected=_("labels from 0 to {classes}", classes=classes - 1),
             got=f"{y[row]}",

@@ -5,7 +5,6 @@ run goes on; any other one is read again from its first sample.
 """
 
 import itertools
-import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
@@ -118,8 +117,7 @@ class Source:
         total, left = at["rows"], at["left"] or None  # of a batch that was cut
         pieces = self.pieces(items, stopped, total + _length(at["left"]))
         form = (named(types[0], "x"), named(types[1], "y"))
-        kinds = leaves(types[0], "x") | leaves(types[1], "y")
-        of_rows = {name: (t.shape, t.dtype.numpy) for name, t in kinds.items()}
+        of_rows = leaves(types[0], "x") | leaves(types[1], "y")
 
         def empty(t: ArrayType) -> np.ndarray:
             return np.empty((rows, *resolve(t.shape, NO_SIZES)), t.dtype.numpy)
@@ -132,7 +130,7 @@ class Source:
 
         def block() -> Pair | None:
             nonlocal left, total, first
-            whole, done = {name: empty(t) for name, t in kinds.items()}, 0
+            whole, done = {name: empty(t) for name, t in of_rows.items()}, 0
             while done < rows:
                 if left is None:
                     piece = next(pieces, None)
@@ -141,11 +139,7 @@ class Source:
                     number, names, left = piece
                     if first is None and begins:
                         first = position()  # before it a source may have no state
-                    if names != form:
-                        raise self._other_form(number, form, names)
-                    for name, part in left.items():
-                        if (part.shape[1:], part.dtype) != of_rows[name]:
-                            raise self._other_type(number, name, kinds[name], part)
+                    self.check_like_first(number, form, of_rows, names, left)
                 length = _length(left)
                 count = min(length, rows - done)
                 for name, part in left.items():
@@ -171,6 +165,31 @@ class Source:
             first = None
             del pair  # the block is the consumer's alone
             pair = block()
+
+    def check_like_first(
+        self,
+        number: int,
+        form: Pair,
+        kinds: Mapping[str, ArrayType],
+        names: Pair,
+        parts: Parts,
+    ) -> None:
+        """Refuse a sample of another form, shape or dtype than the first one.
+
+        Args:
+            number: its row.
+            form, kinds: the names of arrays of the first one, and the types of its row.
+            names, parts: the names of its arrays, and these.
+
+        Raises:
+            DataError: it differs.
+        """
+        if names != form:
+            raise self._other_form(number, form, names)
+        for name, part in parts.items():
+            kind = kinds[name]
+            if (part.shape[1:], part.dtype) != (kind.shape, kind.dtype.numpy):
+                raise self._other_type(number, name, kind, part)
 
     def _other_form(self, number: int, form: Pair, names: Pair) -> DataError:
         what = 0 if names[0] != form[0] else 1
@@ -382,15 +401,6 @@ class _Items(Iterator[Any]):
             raise StopIteration
         self.index += 1
         return self.sequence[self.index - 1]
-
-
-def digest(pair: Pair) -> int:
-    """Return a checksum of a block's rows, which tells other rows by."""
-    checksum = 0
-    for array in (leaves(pair[0], "x") | leaves(pair[1], "y")).values():
-        raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-        checksum = zlib.crc32(raw, checksum)
-    return checksum
 
 
 def _length(parts: Parts) -> int:

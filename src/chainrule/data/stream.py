@@ -15,11 +15,13 @@ from chainrule.data.checks import (
     checked_format,
     checked_names,
 )
+from chainrule.data.checksums import digest, digests
 from chainrule.data.column import Column
 from chainrule.data.huggingface import SCALE, HuggingFace, HuggingFaceRows
+from chainrule.data.own_rows import Wanted, own_blocks, read_alone
 from chainrule.data.positions import Position, portable, restored
 from chainrule.data.prefetcher import prefetched
-from chainrule.data.source import Pair, Source, Stopped, digest, rows_of
+from chainrule.data.source import Pair, Source, Stopped, rows_of
 from chainrule.data.tables.file import File
 from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.table_reader import TableReader
@@ -288,17 +290,56 @@ class Stream:
             number = 0 if at is None else at["rows"]
             blocks = self._source.blocks(rows, types, stopped, at)
             for (x, y), first, behind in blocks:
-                for what, part in leaves(x, "x").items():
-                    check_finite(Column(part, self.scale), what, number)
-                for what, part in leaves(y, "y").items():
-                    check_finite(Column(part), what, number)
-                if self.classes is not None:
-                    check_labels(y, self.classes, number)
+                self._check(x, y, number + np.arange(rows_of(y)))
                 number += rows_of(y)
                 yield (x, y), first, behind, digest((x, y))
                 del x, y
 
         return prefetched(checked)
+
+    def reads_alone(self) -> bool:
+        """Return whether each of several processes can read its own rows alone.
+
+        So it is with a source whose samples have numbers (a sequence, a loader of a
+        data set by index), where reading one draws no random numbers.
+        """
+        return read_alone(self._source)
+
+    def own_rows(
+        self, rows: int, number: int, wanted: Wanted
+    ) -> Generator[tuple[Pair, list[Any], np.ndarray, np.ndarray]]:
+        """Yield, of the blocks of a pass, the rows that this process computes with.
+
+        Args:
+            rows: of a block.
+            number: of the first block.
+            wanted: from a block's number and its rows to those that are wanted.
+
+        Returns:
+            A generator of these rows, of the numbers of all samples of the block, of
+            where in it these rows are, and of a checksum of each.
+        """
+        types = self._types
+
+        def checked(stopped: Stopped) -> Iterator[Any]:
+            start = number * rows
+            blocks = own_blocks(self._source, rows, number, types, stopped, wanted)
+            for (x, y), numbers, where in blocks:
+                self._check(x, y, start + where)
+                start += rows
+                yield (x, y), numbers, where, digests((x, y), where)
+                del x, y
+
+        return prefetched(checked)
+
+    def _check(self, x: Any, y: Any, where: np.ndarray) -> None:
+        """Refuse rows that are not finite, or labels that are no classes."""
+        for what, part in leaves(x, "x").items():
+            check_finite(Column(part, self.scale), what, rows=where)
+        for what, part in leaves(y, "y").items():
+            check_finite(Column(part), what, rows=where)
+        if self.classes is not None:
+            check_labels(y, self.classes, rows=where)
 
     @cached_property
     def _types(self) -> Pair:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from chainrule.compilation.guards.guards import Guards
 from chainrule.compilation.program import CompiledProgram
 from chainrule.compilation.tracing import Input, trace_entry
 from chainrule.engines import EngineName
@@ -50,7 +51,9 @@ def compile_program(
             ``"f32[N,784]"``; axes of other sizes, and of numbers, are not divided.
 
     Raises:
-        ArgumentError: an argument without a type, or a type that no function takes.
+        ArgumentError: an argument without a type, or a type that no function takes; a
+            function that changes what is outside, draws random numbers that are not
+            part of the graph, or reads a clock: as in :func:`chainrule.compile`.
         ParseError: a type that is written otherwise.
 
     >>> import chainrule as cr
@@ -100,7 +103,10 @@ def compile_program(
         entry_inputs = [
             Input(name, types[name], each=name in marked) for name in parameters
         ]
-        traced.append(trace_entry(entry, function, entry_inputs, names))
+        guards = Guards(function)
+        with guards.watching():
+            traced.append(trace_entry(entry, function, entry_inputs, names))
+        guards.refuse_changes(entry)
     if unused := [name for name in (*types, *marked) if name not in taken]:
         raise ArgumentError(
             _("No function takes {unused!r}.", unused=unused[0]),

@@ -348,25 +348,26 @@ class Programs:
         objective = entries.objective
         losses = {f"{p.prefix}loss": p.loss for p in objective.parts}
         guards = Guards(entries.model, losses)
-        traced: list[Traced] = [entries.predict(kinds, dtypes)]
-        chosen = self.metrics
-        outputs = outputs_of(traced[0])
-        check = partial(_check, objective, chosen or (), outputs)
-        if y is not None:  # targets that cannot be are refused before all else
-            check(y)
         measured: tuple[Metric, ...] = ()
-        if kinds.y is not None:
-            targets = mapped(kinds.types.__getitem__, kinds.y)
-            objective.check_targets(outputs, targets)
-            if chosen is None:
-                chosen = _defaults(objective, outputs, targets)
-                check_names(chosen, None if objective.one else objective.given)
-            measured = tuple(m.for_loss(objective.given) for m in chosen)
-            traced.append(entries.evaluate(kinds, measured, weight, dtypes))
-        if step is not None:
-            traced.append(entries.train(step, dtypes))
-            if step.accumulate > 1:
-                traced.append(entries.train(step, dtypes, update=False))
+        with guards.watching():
+            traced = [entries.predict(kinds, dtypes)]
+            chosen = self.metrics
+            outputs = outputs_of(traced[0])
+            check = partial(_check, objective, chosen or (), outputs)
+            if y is not None:  # targets that cannot be are refused before all else
+                check(y)
+            if kinds.y is not None:
+                targets = mapped(kinds.types.__getitem__, kinds.y)
+                objective.check_targets(outputs, targets)
+                if chosen is None:
+                    chosen = _defaults(objective, outputs, targets)
+                    check_names(chosen, None if objective.one else objective.given)
+                measured = tuple(m.for_loss(objective.given) for m in chosen)
+                traced.append(entries.evaluate(kinds, measured, weight, dtypes))
+            if step is not None:
+                traced.append(entries.train(step, dtypes))
+                if step.accumulate > 1:
+                    traced.append(entries.train(step, dtypes, update=False))
         guards.refuse_changes(type(entries.model).__name__)
         guards.add_modules({id(m): m for t in traced for m, __ in t.modes}.values())
         self._spent += time.perf_counter() - started

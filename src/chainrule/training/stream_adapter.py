@@ -14,11 +14,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
+
 from chainrule.data import Stream
 from chainrule.data.adapter import check_representable, kinds
 from chainrule.data.positions import Position
 from chainrule.data.source import rows_of
 from chainrule.errors import ArgumentError, CheckpointError, DataError
+from chainrule.graph.node import Array
 from chainrule.graph.types import (
     ArrayType,
     DType,
@@ -79,7 +82,7 @@ class Mark:
 
 def _chained(checksum: int, digest: int) -> int:
     """Return the checksum of rows and of a further block."""
-    return zlib.crc32(digest.to_bytes(4, "little"), checksum)
+    return zlib.crc32(digest.to_bytes(8, "little"), checksum)
 
 
 def _other_rows(name: str) -> DataError:
@@ -126,6 +129,8 @@ class StreamAdapter(DataAdapter):
             weight = ArrayType(self._types["y"].shape, DType.float32)
         of_rows = replace(self.kinds, types=dict(self._types))
         self.step = Step(of_rows, weight, accumulate, self.by_rows)
+        self._alone = self.by_rows and stream.reads_alone()
+        self._counted = dict[int, Array]()
         if weight is not None:
             self._types["weight"] = weight
         text = f"{_sorted(stream.row)} {_sorted(stream.target)} {stream.scale}"
@@ -187,18 +192,18 @@ class StreamAdapter(DataAdapter):
             and self._mark.end
         ):
             at = {**self._mark.end, "rows": 0, "left": {}}
-        if mark.position is not None and mark.number <= step // each:
+        known = mark.position is not None or (self._alone and mark.number >= 0)
+        if known and mark.number <= step // each:
             number, at, checksum = mark.number - 1, mark.position, mark.before
         rows = (number + 1) * plan.block
         self.stream.start_epoch(self.seed, epoch)
-        with closing(self.stream.positions(plan.block, at)) as source:
-            for (x, y), first, behind, digest in source:
+        with closing(self._read(plan, epoch, number + 1, at)) as source:
+            for (x, y), count, first, behind, digest in source:
                 number += 1
                 before, checksum = checksum, _chained(checksum, digest)
                 if number == mark.number and checksum != mark.behind:
                     raise _other_rows(self.stream.name)
                 position, at = (at if first is None else first), behind
-                count = rows_of(y)
                 rows += count
                 if number < step // each:
                     continue
@@ -212,11 +217,13 @@ class StreamAdapter(DataAdapter):
                 arrays |= leaves(y, "y")
                 if self.weigh is not None:
                     arrays["weight"] = self.weigh(y)
-                order = permutation(count, self.seed, epoch, number)
+                order = self._order(count, epoch, number)
                 if self.by_rows:
-                    _same(number, digest)
                     own, order = divided(order, self.own(count, plan.batch_size))
+                if self.by_rows and not self._alone:
                     kept = {k: a[own] for k, a in arrays.items()}
+                elif self.by_rows:
+                    kept = arrays
                 else:
                     kept = {k: padded(a, self._types[k]) for k, a in arrays.items()}
                 placed = self.placed(kept)
@@ -241,11 +248,67 @@ class StreamAdapter(DataAdapter):
             raise _too_short(rows, plan.batch_size)
         self.epoch_rows = rows
 
+    def _read(
+        self, plan: Plan, epoch: int, number: int, at: Position | None
+    ) -> Generator[Any]:
+        """Yield the blocks of a pass: rows, how many, positions, and a checksum.
 
-def _same(number: int, digest: int) -> None:
+        Where this process reads its own rows alone they are these, and there are no
+        positions. The checksum is of all rows in any case.
+
+        Args:
+            plan: of the run.
+            epoch: the epoch.
+            number: of the first block.
+            at: the source's position in front of it, if it has one.
+        """
+        assert plan.block is not None
+        if not self._alone:
+            with closing(self.stream.positions(plan.block, at)) as blocks:
+                for pair, first, behind, digest in blocks:
+                    if self.by_rows:
+                        _same(number, f"{digest:016x}")
+                    yield pair, rows_of(pair[1]), first, behind, digest
+                    number += 1
+                    del pair
+            return
+
+        def wanted(number: int, count: int) -> Array:
+            order = self._order(count, epoch, number)
+            return divided(order, self.own(count, plan.batch_size))[0]
+
+        with closing(self.stream.own_rows(plan.block, number, wanted)) as blocks:
+            for pair, numbers, where, digests in blocks:
+                count = len(numbers)
+                _same(number, f"{zlib.crc32(repr(numbers).encode()):08x}")
+                order = self._order(count, epoch, number)
+                mine = order[self._first(count, plan.batch_size)]
+                part = digests[np.searchsorted(where, mine)].sum(dtype=np.uint64)
+                yield pair, count, None, None, processes.total(int(part))
+                number += 1
+                del pair
+
+    def _order(self, rows: int, epoch: int, number: int) -> Array:
+        """Return the order of the rows of a block."""
+        return permutation(rows, self.seed, epoch, number)
+
+    def _first(self, rows: int, size: int) -> Array:
+        """Return where, in the order of a block, rows are that this process counts.
+
+        Several processes may have the same row: the first of them counts it.
+        """
+        if rows not in self._counted:
+            own = np.zeros(rows, bool)
+            own[self.own(rows, size)] = True
+            first = np.array(processes.first_of(own.tobytes()))
+            self._counted[rows] = np.flatnonzero(first == processes.index())
+        return self._counted[rows]
+
+
+def _same(number: int, digest: str) -> None:
     """Refuse rows of a stream that are not the same in all processes."""
     processes.require_same(
-        {_("block {number} of the stream", number=number): f"{digest:08x}"},
+        {_("block {number} of the stream", number=number): digest},
         _(
             "let the stream give the same rows in each process, from which a Trainer "
             "takes those of its own: seed what it draws, without a DistributedSampler"

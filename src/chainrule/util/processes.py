@@ -124,6 +124,40 @@ def _exchanged(what: str, content: bytes) -> list[bytes]:
     return [frame[_WHAT:] for frame in frames]
 
 
+def total(number: int) -> int:
+    """Return the sum of the numbers of all processes, modulo 2⁶⁴.
+
+    Raises:
+        EngineError: another process does something else.
+
+    >>> total(3)
+    3
+    """
+    if not _groups:
+        return number
+    told = _exchanged(_("adding up checksums"), struct.pack("<Q", number))
+    return sum(struct.unpack("<Q", row[:8])[0] for row in told) % 2**64
+
+
+def first_of(own: bytes) -> list[int]:
+    """Return for each of some things the first process that has it, or else −1.
+
+    Args:
+        own: of each, whether this process has it: 0 or 1. All give as many.
+
+    Raises:
+        EngineError: another process does something else.
+
+    >>> first_of(bytes([1, 0, 1]))
+    [0, -1, 0]
+    """
+    rows = [own]
+    if _groups:
+        meet(_("dividing {count} rows", count=len(own)))
+        rows = _groups[0].gather(own)
+    return [bytes(column).find(1) for column in zip(*rows)]
+
+
 #: Bytes of what a process says that it does.
 _SAID = 256
 #: The error of processes that have gone different ways: they do not meet again.

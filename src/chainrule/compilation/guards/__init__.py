@@ -28,5 +28,7 @@ become inputs must be known before the trace that reads them.
 The scan takes too much rather than too little: an attribute that the code names and
 does not read costs a needless trace once it changes. It has no limits on the user's own
 objects. It cannot see state within a package that only the package's functions read
-(``numpy.get_printoptions()``), nor files, clocks and the network.
+(``numpy.get_printoptions()``), nor files and the network. Clocks, what is typed and the
+system's random numbers have no state to compare: calls of these are noted while the
+function is traced (:mod:`~chainrule.compilation.guards.moving_calls`).
 """

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.compilation.guards.fingerprints import CONTAINERS, MISSING
+from chainrule.compilation.guards.moving_calls import may_move, moves
 from chainrule.compilation.guards.sources import (
     Source,
     attribute_source,
@@ -66,12 +67,14 @@ class DependencyScan:
         growing: names and attributes of objects that may get more of them.
         caches: the functions on the way that remember their results, and how many
             calls of each have made one.
+        moves: whether it may call what changes by itself, such as a clock.
     """
 
     def __init__(
         self, function: Callable[..., Any], arguments: Mapping[str, Any]
     ) -> None:
         self.names: set[str] = set()
+        self.moves = False
         self._root = function
         name = getattr(function, "__name__", type(function).__name__)
         known = -1
@@ -91,6 +94,7 @@ class DependencyScan:
                 self._add(source, 0)
             while self._waiting:
                 self._visit(*self._waiting.popleft())
+        self.moves = self.moves or may_move(self.names)
 
     def objects(self) -> list[Any]:
         """Return the objects that a traced function may reach, itself among them."""
@@ -113,6 +117,7 @@ class DependencyScan:
         if isinstance(item, _SINGLE) or id(item) in self._seen:
             return
         self._seen[id(item)] = item
+        self.moves = self.moves or moves(item)
         if isinstance(item, types.FunctionType):
             self._function(name, item, level)
         elif isinstance(item, types.MethodType):
@@ -147,6 +152,7 @@ class DependencyScan:
         level = 0  # packages are left
         variables, attributes, imports = _names(code)
         self.names |= attributes
+        self.moves = self.moves or may_move(variables)
         for key, cell in zip(code.co_freevars, cells):
             self._add(cell_source(key, cell), level)
         space = function.__globals__

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from operator import is_
 from typing import Any
@@ -31,7 +31,9 @@ from chainrule.compilation.guards.fingerprints import (
     Paths,
     fingerprint,
 )
+from chainrule.compilation.guards.moving_calls import noted
 from chainrule.compilation.guards.sources import Number, Source, attribute_source
+from chainrule.compilation.guards.system_draws import system_draws
 from chainrule.errors import ArgumentError
 from chainrule.tensor import Tensor
 from chainrule.text import _
@@ -166,9 +168,9 @@ class Guards:
             (name, mapping, len(mapping)) for name, mapping in around.growing
         ]
         self._had = [frozenset(mapping) for __, mapping in around.growing]
-        self._drawn = [
-            (name, draws, fingerprint(draws())) for name, draws in around.draws
-        ]
+        draws = [*around.draws, (_("the operating system"), system_draws)]
+        self._drawn = [(name, draw, fingerprint(draw())) for name, draw in draws]
+        self._moves, self._calls = around.moves, list[str]()
         self._caches = around.caches
         self.modules: list[ModuleGuards] = []
 
@@ -209,6 +211,12 @@ class Guards:
         for module in self.modules:
             yield from module.changes()
 
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Note calls of what changes by itself, while the function is traced."""
+        with noted(self._calls) if self._moves else nullcontext():
+            yield
+
     def refuse_changes(self, function: str) -> None:
         """Refuse a function that changed outside objects during its trace.
 
@@ -221,6 +229,15 @@ class Guards:
             for key in mapping.keys() - had:
                 if _has_traced(mapping[key]):
                     raise changed(function, f"{name}.{key}")
+        self._refuse_draws(function)
+        if any(cache.cache_info().misses > n for cache, n in self._caches):
+            # What caches have got while tracing was not scanned before.
+            known = {guard.source.key for guard in self._guards}
+            sources = self._scan().sources
+            self._add(s for s in sources if s.key not in known or s.key[1] == "cache")
+
+    def _refuse_draws(self, function: str) -> None:
+        """Refuse a function that took what changes by itself during its trace."""
         for name, draws, before in self._drawn:
             if fingerprint(draws()) != before:
                 raise ArgumentError(
@@ -237,11 +254,18 @@ class Guards:
                         "the number as an argument"
                     ),
                 )
-        if any(cache.cache_info().misses > n for cache, n in self._caches):
-            # What caches have got while tracing was not scanned before.
-            known = {guard.source.key for guard in self._guards}
-            sources = self._scan().sources
-            self._add(s for s in sources if s.key not in known or s.key[1] == "cache")
+        if self._calls:
+            raise ArgumentError(
+                _(
+                    "{function} calls {name} while it is traced: what that returns "
+                    "would be the same at every call.",
+                    function=function,
+                    name=self._calls[0],
+                ),
+                expected=_("a function of its arguments and of tensors"),
+                got=f"{self._calls[0]}()",
+                fix=_("call it outside, and pass the result as an argument"),
+            )
 
     def take_back(self) -> bool:
         """Empty what a trace has filled: caches, dictionaries, attributes.

@@ -140,7 +140,8 @@ class Example:
             ArgumentError: a function that changes what is outside of it.
         """
         guards = Guards(self.function, self._objects())
-        traced = self._traced_for_all(patterns)
+        with guards.watching():
+            traced = self._traced_for_all(patterns)
         guards.refuse_changes(self._name)
         return traced
 

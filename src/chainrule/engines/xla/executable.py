@@ -11,6 +11,8 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,9 @@ class DeviceBuffer(Buffer):
             return bool(jnp.isfinite(self.data).all())
 
 
+_NOTHING = nullcontext()
+
+
 class Function:
     """A compiled function of a step.
 
@@ -141,6 +146,8 @@ class XlaExecutable:
         self._lock = threading.RLock()
         self._state: dict[str, DeviceArray] = {}
         with wide():
+            begin = np.int32(0), np.int32(1), np.zeros(3, np.int64)
+            self._numbers = [self._array(a, self.placement.whole) for a in begin]
             for name, t in program.state.items():
                 zeros = np.zeros(t.shape, t.dtype.numpy)
                 self._state[name] = self._array(zeros, self.placement.state(name))
@@ -299,7 +306,7 @@ class XlaExecutable:
     ) -> list[Buffer]:
         """Run a program's entry point; with ``steps`` outputs have a row a step."""
         need_home()
-        what = _("{entry} with {sizes}", entry=entry, sizes=_said(inputs))
+        what = partial(_what, entry, inputs)  # said where something fails
         with self._lock, wide(), clear_errors(what):
             self.completed = 0
             self._witness.check(entry, steps, inputs)
@@ -308,7 +315,9 @@ class XlaExecutable:
             arrays = [_given(inputs[name], alone) for name in step.entry.inputs]
             key = (entry, tuple(sizes.values()))
             if steps is None:
-                outputs = self._call(step, key, None, tuple(arrays), 1, *_begin(step))
+                outputs = self._call(
+                    step, key, None, tuple(arrays), 1, *self._begin(step)
+                )
                 self._finish(step, *outputs[1:], 1)
                 return [DeviceBuffer([(output, None)]) for output in outputs[0]]
             parts, done, record = self._blocks(step, key, arrays, steps)
@@ -329,7 +338,8 @@ class XlaExecutable:
         state = self._state
         replaced = tuple([state[name] for name in step.replaced])
         kept = tuple([state[name] for name in step.kept])
-        args = (replaced, kept, inputs, np.int32(count), completed, record)
+        times = self._numbers[1] if count == 1 else np.int32(count)
+        args = (replaced, kept, inputs, times, completed, record)
         if self.placement.mesh is not None:
             with taking_part():
                 inputs, *rest = self._spread(step, *args[2:])
@@ -338,7 +348,7 @@ class XlaExecutable:
         if not function.proven:  # which each has compiled then
             processes.meet(_("a first run of {entry}", entry=step.entry.name))
         # Or the old state would be gone, and the new one lost.
-        with undisturbed(), taking_part():
+        with undisturbed() if replaced else _NOTHING, taking_part():
             if function.proven:
                 new, outputs, completed, record = function.compiled(*args)
             else:
@@ -376,7 +386,7 @@ class XlaExecutable:
         parts: list[list[tuple[DeviceArray, int | None]]] = [
             [] for __ in range(step.entry.outputs)
         ]
-        completed, record = _begin(step)
+        completed, record = self._begin(step)
         start = 0
         while start < steps:
             length = _block(steps - start, row)
@@ -395,6 +405,11 @@ class XlaExecutable:
             start += count
         return parts, completed, record
 
+    def _begin(self, step: Step) -> tuple[Any, Any]:
+        """Return the completed steps and the record with which a run begins."""
+        none, __, record = self._numbers
+        return none, record if step.refuses else None
+
     def _finish(self, step: Step, completed: Any, record: Any, steps: int) -> None:
         """Note the steps of a run; wait for its record where it has one.
 
@@ -409,15 +424,11 @@ class XlaExecutable:
         self.completed = steps
 
 
-def _said(inputs: Mapping[str, Any]) -> str:
-    """Return what a run was given, for a message."""
+def _what(entry: str, inputs: Mapping[str, Any]) -> str:
+    """Return what is run and what it was given, for a message."""
     arrays = {name: a for name, a in inputs.items() if math.prod(a.shape) > 1}
-    return ", ".join(f"{k} {a.dtype}{[*a.shape]}" for k, a in arrays.items())
-
-
-def _begin(step: Step) -> tuple[Any, Any]:
-    """Return the completed steps and the record with which a run begins."""
-    return np.int32(0), np.zeros(3, np.int64) if step.refuses else None
+    sizes = ", ".join(f"{k} {a.dtype}{[*a.shape]}" for k, a in arrays.items())
+    return _("{entry} with {sizes}", entry=entry, sizes=sizes)
 
 
 def _given(array: Any, alone: bool) -> Any:

@@ -15,8 +15,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from chainrule.errors import EngineError
@@ -44,35 +44,39 @@ _DELETED = "array has been deleted"
 _lost: list[EngineError] = []
 
 
-@contextmanager
-def clear_errors(what: str = "") -> Generator[None]:
-    """Turn JAX's errors of memory, or of another process, into clear ones.
+class clear_errors:  # noqa: N801 - used like a function
+    """A context manager that turns JAX's errors of memory, or of another process.
 
     Args:
-        what: is done, for the message; a result is read where nothing is said.
+        what: says what is done, for the message; None: a result is read.
 
     Raises:
         EngineError: memory ran out; another process has ended, or cannot be reached.
     """
-    if _lost:
-        raise _lost[0]
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:  # JAX's are of both kinds
+
+    def __init__(self, what: Callable[[], str] | None = None) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        if _lost:
+            raise _lost[0]
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if not isinstance(error, RuntimeError | ValueError):  # JAX's are of both kinds
+            return
         if isinstance(error, EngineError):
-            raise
+            return
         text = str(error)
         if any(mark in text.lower() for mark in _MEMORY):
+            what = self._what() if self._what else ""
             raise out_of_memory(what, text) from error
         if _DELETED in text.lower():
-            raise out_of_memory(
-                _("numbers that a step was to replace"), text
-            ) from error
-        if not _is_broken(error):
-            raise
-        _lost.append(_ended(text[:200]))
-        atexit.register(_leave)
-        raise _lost[0] from error
+            what = _("numbers that a step was to replace")
+            raise out_of_memory(what, text) from error
+        if _is_broken(error):
+            _lost.append(_ended(text[:200]))
+            atexit.register(_leave)
+            raise _lost[0] from error
 
 
 def _is_broken(error: BaseException) -> bool:
@@ -82,18 +86,19 @@ def _is_broken(error: BaseException) -> bool:
     return any(mark in str(error).lower() for mark in _BROKEN)
 
 
-@contextmanager
-def taking_part() -> Generator[None]:
-    """Let this process do nothing more with the others where it fails in a step.
+class taking_part:  # noqa: N801 - used like a function
+    """A context manager after whose failure this process takes no part in other steps.
 
-    They are in that step, and would wait for it: it ends, and they find out.
+    The others are in that step, and would wait for it: it ends, and they find out.
     """
-    try:
-        yield
-    except BaseException as error:
-        if processes.count() > 1 and not _lost and not _is_broken(error):
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if error is None or processes.count() == 1:
+            return
+        if not _lost and not _is_broken(error):
             _lost.append(_left(error))
-        raise
 
 
 def _left(error: BaseException) -> EngineError:

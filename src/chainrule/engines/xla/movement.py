@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.xla.backend import Array, jnp, lax
-from chainrule.engines.xla.elementwise import Lowering, larger, least
+from chainrule.engines.xla.elementwise import Lowering, is_float, least, same
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives import creation, movement, reduce, sorting
@@ -54,8 +54,39 @@ def _prod(x: Array, *, axes: Ints) -> Array:
 
 
 def _max(x: Array, *, axes: Ints) -> Array:
-    # On CPUs XLA drops NaN from large reductions by its own maximum.
-    return lax.reduce(x, x.dtype.type(least(x.dtype)), larger, axes)
+    """Return the largest along axes, NaN where one is.
+
+    On CPUs XLA drops NaN from large reductions by its own maximum; another function
+    uses no vectors, and cannot be divided over devices. So its own is corrected: ∑ x²
+    is NaN exactly where an x is, for squares of infinity add up to infinity.
+    """
+    if not is_float(x):
+        return lax.reduce(x, x.dtype.type(least(x.dtype)), lax.max, axes)
+    if axes == (0,) and x.ndim > 1:
+        return _first_max(x)
+    largest = lax.reduce(x, x.dtype.type(least(x.dtype)), lax.max, axes)
+    squares = lax.reduce(x * x, x.dtype.type(0), lax.add, axes)
+    return lax.select(lax.ne(squares, squares), squares, largest)
+
+
+def _first_max(x: Array) -> Array:
+    """Return the largest along the first axis, where maxima of floats are slow.
+
+    Floats without a sign are in the order of their bits; NaN comes last.
+    """
+    kind = np.dtype(f"i{x.dtype.itemsize}")
+    most = kind.type(np.iinfo(kind).max)
+
+    def ordered(bits: Array) -> Array:
+        sign = lax.shift_right_arithmetic(bits, same(bits, 8 * kind.itemsize - 1))
+        return lax.bitwise_xor(bits, lax.bitwise_and(sign, same(bits, most)))
+
+    bits = ordered(lax.bitcast_convert_type(x, kind))
+    bits = lax.select(lax.ne(x, x), same(bits, most), bits)
+    least_ = np.asarray(least(x.dtype), x.dtype).view(kind)[()]
+    none = least_ ^ (least_ >> (8 * kind.itemsize - 1) & most)
+    largest = lax.reduce(bits, kind.type(none), lax.max, (0,))
+    return lax.bitcast_convert_type(ordered(largest), x.dtype)
 
 
 def _index(function: Any) -> Lowering:

@@ -82,8 +82,11 @@ class Step:
         )
 
     def first_read(self) -> set[str]:
-        """Return the names of the inputs that are read before a step is begun."""
-        if self.ahead is None:
+        """Return the names of the inputs that each device reads before each step.
+
+        What is read before all steps of a block may be divided over the devices.
+        """
+        if self.ahead is None or self.before:
             return set()
         read = {v for node in self.ahead.nodes for v in node.inputs}
         read |= set(self.ahead.outputs)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator as Generated
+from contextlib import contextmanager
 from functools import partial
+from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
 
 from chainrule.data import Dataset as Arrays
 from chainrule.data import Stream
+from chainrule.data.own_rows import Generators
 from chainrule.errors import ArgumentError
 from chainrule.random import Generator, randint
 from chainrule.text import _
@@ -148,26 +151,36 @@ class DataLoader:
     # -- passes ------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Any]:
+        return self._batches(self._requests(), self._fetching)
+
+    def _batches(
+        self, requests: Iterable[Any], fetching: Callable[[], Callable[[Any], Any]]
+    ) -> Iterator[Any]:
+        """Yield the batches of requests, made here or by the loader's processes."""
         if not self.num_workers:
-            fetch = self._fetching()
+            fetch = fetching()
             try:
-                for request in self._requests():
+                for request in requests:
                     yield fetch(request)
             except StopIteration:
                 return
             return
-        workers = self._workers or self._start()
+        workers = self._workers
+        if workers is not None and workers.fetching != fetching:
+            workers.close()
+            workers = None
+        workers = workers or self._start(fetching)
         self._workers = workers if self.persistent_workers else None
         try:
-            yield from workers.batches(self._requests(), self.prefetch_factor)
+            yield from workers.batches(requests, self.prefetch_factor)
         finally:
             if not self.persistent_workers:
                 workers.close()
 
-    def _start(self) -> Workers:
+    def _start(self, fetching: Callable[[], Callable[[Any], Any]]) -> Workers:
         seed = int(randint(0, 2**31, (), generator=self.generator).item())
         return Workers(
-            self._fetching,
+            fetching,
             self.dataset,
             self.num_workers,
             seed,
@@ -179,7 +192,7 @@ class DataLoader:
     def _requests(self) -> Iterator[Any]:
         """Yield what each batch is requested by: its indices, or nothing."""
         if self._iterable:
-            return itertools.repeat(None)
+            return repeat(None)
         return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def _fetching(self) -> Callable[[Any], Any]:
@@ -191,12 +204,17 @@ class DataLoader:
         def following(__: Any) -> Any:
             if size is None:
                 return self.collate_fn(next(samples))
-            batch = list(itertools.islice(samples, size))
+            batch = list(islice(samples, size))
             if not batch or (self.drop_last and len(batch) < size):
                 raise StopIteration
             return self.collate_fn(batch)
 
         return following
+
+    def _fetching_alone(self) -> Callable[[Any], Any]:
+        """Return the function that makes a batch of samples that draw nothing."""
+        generators = Generators(self.dataset)
+        return lambda index: generators.read(partial(self._fetch, index))
 
     def _fetch(self, index: Any) -> Any:
         if self.batch_sampler is None:
@@ -229,7 +247,7 @@ class DataLoader:
             whole = getattr(self.sampler, "_count", None) is None
             if known and whole and len(self.dataset.tensors) == 2:
                 return self.dataset.to_data()
-        batched = self.batch_size is not None
+        batched = self.batch_size is not None or self.batch_sampler is not None
         return Stream(_Passes(self), batched=batched, name="loader")
 
 
@@ -271,15 +289,62 @@ class _Passes:
         return {k: g for k, g in found.items() if isinstance(g, Generator)}
 
     def __call__(self) -> Iterator[tuple[Any, Any]]:
+        with self._order():
+            yield from map(as_pair, self.loader)
+
+    @contextmanager
+    def _order(self) -> Iterator[None]:
+        """Give a sampler without a generator that of the pass."""
         numbers, self._numbers = self._numbers, None
         sampler = getattr(self.loader.batch_sampler, "sampler", self.loader.sampler)
         drawn = isinstance(sampler, _RANDOM) and sampler.generator is None
         if numbers is None or not drawn:
-            yield from map(as_pair, self.loader)
+            yield
             return
         seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
         sampler.generator = Generator(int(seed[0]))
         try:
-            yield from map(as_pair, self.loader)
+            yield
         finally:
             sampler.generator = None
+
+    def numbered(self) -> _NumberedPasses | None:
+        """Return the passes with numbers of samples, where each can be read alone.
+
+        A function that makes batches of its own may mix samples.
+        """
+        loader = self.loader
+        single = loader.batch_sampler is None
+        alone = default_convert if single else default_collate
+        if loader._iterable or loader.collate_fn is not alone:
+            return None
+        return _NumberedPasses(self)
+
+
+class _NumberedPasses:
+    """The passes of a loader, of which some samples alone are read.
+
+    Args:
+        passes: of a loader of samples by their index.
+    """
+
+    def __init__(self, passes: _Passes) -> None:
+        self._passes, self._loader = passes, passes.loader
+        self.dataset = self._loader.dataset
+        self.orders = list[Any](passes._generators().values())
+        # Without batches a request is the index of one sample.
+        self._single = self._loader.batch_sampler is None
+        self.together = 1 if self._single else self._loader.batch_size or 32
+
+    def numbers(self) -> Generated[Any]:
+        with self._passes._order():
+            requests = self._loader._requests()
+            yield from requests if self._single else chain.from_iterable(requests)
+
+    def sample(self, number: Any) -> Any:
+        return self._loader._fetch(number if self._single else [number])
+
+    def fetch(self, requests: Iterable[Any]) -> Iterator[Any]:
+        loader = self._loader
+        wanted = (r[0] for r in requests) if self._single else requests
+        return map(as_pair, loader._batches(wanted, loader._fetching_alone))

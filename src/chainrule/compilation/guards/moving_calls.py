@@ -1,0 +1,110 @@
+"""Calls of functions whose results change by themselves: clocks, input, entropy.
+
+Nothing that a guard could compare tells the next result of ``time.time()`` or of
+``os.urandom(8)``. So while a function is traced whose code can reach one of these, the
+interpreter reports each call, and one of these is refused. Functions that reach none,
+which are nearly all, are traced without such reports.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from chainrule.util.source_location import of_user
+
+_CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
+#: Functions that read a clock or what somebody types, with their names. Packages may
+#: call them: a log has the time.
+_READ: dict[Any, str] = {
+    **{
+        getattr(time, name): f"time.{name}"
+        for clock in (*_CLOCKS, "clock_gettime")
+        for name in (clock, f"{clock}_ns")
+        if hasattr(time, name)
+    },
+    **{
+        getattr(os, name): f"os.{name}"
+        for name in ("times", "getloadavg")
+        if hasattr(os, name)
+    },
+    builtins.input: "input",
+}
+#: Functions that draw from the system, whoever calls them.
+_DRAWN: dict[Any, str] = {
+    getattr(os, name): f"os.{name}"
+    for name in ("urandom", "getrandom")
+    if hasattr(os, name)
+}
+#: Methods of classes of dates that read the clock.
+_TODAY = {"now", "utcnow", "today"}
+#: What leads to one of them from code that names it.
+_NAMES = {
+    *(name.rpartition(".")[2] for name in (*_READ.values(), *_DRAWN.values())),
+    *("uuid1", "uuid4", "Random"),
+    *_TODAY,
+}
+_UNSEEDED: Any = random.Random.__init__
+
+
+def moves(item: Any) -> bool:
+    """Return whether an object that code reaches by any name is one of these calls."""
+    kind = type(item)
+    if kind is type(time.time):
+        return item in _READ or item in _DRAWN or _of_dates(item)
+    module, name = getattr(item, "__module__", None), getattr(item, "__name__", None)
+    return (module, name) in {("uuid", "uuid1"), ("uuid", "uuid4")} or (
+        item is random.Random
+    )
+
+
+def may_move(names: Collection[str]) -> bool:
+    """Return whether code that uses these names may make one of these calls."""
+    return not _NAMES.isdisjoint(names)
+
+
+def _of_dates(item: Any) -> bool:
+    own = getattr(item, "__self__", None)
+    dates = isinstance(own, type) and issubclass(own, datetime.date)
+    return dates and item.__name__ in _TODAY
+
+
+@contextmanager
+def noted(calls: list[str]) -> Iterator[None]:
+    """Add the names of such calls that this thread makes within the block to a list.
+
+    A profiler that is at work does not see what the block does.
+    """
+    before: Callable[..., Any] | None = sys.getprofile()
+
+    def report(frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_call":
+            if called in _DRAWN:
+                calls.append(_DRAWN[called])
+            elif called in _READ and _is_users(frame):
+                calls.append(_READ[called])
+            elif _of_dates(called) and _is_users(frame):
+                calls.append(f"{called.__self__.__name__}.{called.__name__}")
+        elif event == "call" and frame.f_code is _UNSEEDED.__code__:
+            outer = frame.f_back
+            if frame.f_locals.get("x") is None and outer and _is_users(outer):
+                calls.append("random.Random")
+
+    sys.setprofile(report)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def _is_users(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return of_user(file) or (file.startswith("<") and not file.startswith("<frozen"))

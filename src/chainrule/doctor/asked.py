@@ -118,7 +118,10 @@ def _values(loss: Any, y: Array, shape: tuple[Any, ...]) -> bool:
     noise = np.random.default_rng(0).normal(size=y.shape) * spread
     for form in dict.fromkeys([(len(y), *shape), y.shape]):
         losses = [
-            0.5 * sum(_loss(loss, (truth + s * d * noise).reshape(form), y) for s in (-1, 1))
+            0.5
+            * sum(
+                _loss(loss, (truth + s * d * noise).reshape(form), y) for s in (-1, 1)
+            )
             for d in DISTANCES
         ]
         low, high = (

@@ -240,7 +240,7 @@ class Case(Subject):
         return redrawn(as_drawn(self.setup.model))
 
     def _by_chance(self, *scores: list[float | None]) -> float:
-        """Return the standard error of a difference of means over seeds, where known."""
+        """Return the standard error of a difference of means over seeds."""
         if not self.fitted:
             return 0.0
         known = [[self.baseline if s is None else s for s in part] for part in scores]

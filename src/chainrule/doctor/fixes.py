@@ -155,7 +155,8 @@ class Search:
         adams = [c for c in usual if "optimizer" in c.slots and "rate" in c.slots]
         for adam in adams:
             rest = [c for c in usual if not {"rate", "batch_size"} & set(c.slots)]
-            sets += [[*sure, adam], [*mine, adam], [*sure, adam, *rest]]
+            sets += [[*mine, adam, *rest], [*sure, adam], [*mine, adam]]
+            sets += [[*sure, adam, *rest]]
         weights = [c for c in usual if {"weights", "width"} & set(c.slots)]
         for adam in adams:
             sets += [[*sure, adam, w] for w in weights]
@@ -309,7 +310,9 @@ class Search:
         """Return the code of the first finding that proposed one of some changes."""
         keys = {c.after for c in made}
         for found in self.findings:
-            if found.change is not None and keys & {c.after for c in found.change.single}:
+            if found.change is not None and keys & {
+                c.after for c in found.change.single
+            }:
                 return found.code
         return ""
 

@@ -139,6 +139,11 @@ class Network:
         """Return the modules that are nothing but one of these activations."""
         return [x for x in self.layers if x.simple and x.kind in kinds]
 
+    def hidden(self, *kinds: str) -> list[Layer]:
+        """Return these activations but for the one that the network ends in."""
+        found = self.activations(*kinds)
+        return found[:-1] if self.end_kind in kinds else found
+
 
 def place(node: Node) -> str:
     """Return where a node comes from: operation, module, source line."""

@@ -77,7 +77,7 @@ def _renewed(setup: Setup) -> bool:
 
 
 def wider(setup: Setup) -> Change | None:
-    """Return the change of narrow hidden layers to :data:`WIDE` units; None: no such."""
+    """Return the change of narrow hidden layers to :data:`WIDE` units, if any are."""
     narrow = [p for p in pairs(setup.model) if _width(setup.model, p.first) < WIDE]
     if not narrow or not _renewed(setup.copy()):
         return None

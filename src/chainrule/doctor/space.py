@@ -63,7 +63,7 @@ def adam(setup: Setup, rate: float = ADAM[0]) -> Change:
 
 
 def finer(case: Case) -> list[Change]:
-    """Return changes for a set that leads: rates between the usual ones, longer runs."""
+    """Return changes for a set that leads: rates in between, longer runs."""
     setup = case.setup
     made = [adam(setup, rate) for rate in FINE]
     epochs = [setup.epochs * times for times in TIMES]
@@ -131,13 +131,15 @@ def usual(case: Case) -> Iterator[Change]:
         if (change := changes.rate_times(setup, factor)) is not None:
             yield change
     if network is not None:
-        hidden = [x.path for x in network.activations(*SQUASHING)]
-        if network.end_kind in SQUASHING:
-            hidden = hidden[:-1]
+        hidden = [x.path for x in network.hidden(*SQUASHING)]
         what = _("ReLU in place of squashing activations")
         if change := changes.activation(setup, hidden, nn.ReLU, what):
             yield change
-        relus = [x.path for x in network.activations(RELU)]
+        if network.linear and network.products > 1:
+            inner = [x.path for x in network.layers if x.parameters][:-1]
+            if change := changes.between(setup, inner):
+                yield change
+        relus = [x.path for x in network.hidden(RELU)]
         what = _("leaky ReLU in place of ReLU")
         if change := changes.activation(setup, relus, nn.LeakyReLU, what):
             yield change

@@ -23,9 +23,9 @@ PART = 0.25
     stage=9,
     looks=_("the score stays at that of a constant answer"),
     why=_(
-        "the nearest neighbours, or a linear fit, predict held-out rows, and the network "
-        "does not: what it needs does not reach the output, or no gradient reaches the "
-        "weights"
+        "the nearest neighbours, or a linear fit, predict held-out rows, and the "
+        "network does not: what it needs does not reach the output, or no gradient "
+        "reaches the weights"
     ),
     fix=_(
         "what was tried and helped; else begin with a network that learns, one hidden "

@@ -8,8 +8,8 @@ from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
-#: A weight decay well above the usual 10⁻² (Loshchilov & Hutter 2019 go up to 10⁻¹), and
-#: a dropout above ½ (Srivastava et al. 2014) are suspected.
+#: A weight decay well above the usual 10⁻² (Loshchilov & Hutter 2019 go up to 10⁻¹),
+#: and a dropout above ½ (Srivastava et al. 2014) are suspected.
 DECAY, DROPOUT = 0.05, 0.55
 #: Where the decay is a part of the gradient, and that is divided by its own size, as
 #: Adam does, a small decay pulls as much as a large one (Loshchilov & Hutter 2019, 3):

@@ -56,7 +56,7 @@ def softmax_over_labels(case: Case) -> Found | None:
 
 
 def _sigmoids(case: Case, ends: list[str], mend: int) -> Change | None:
-    """Return the change to a decision for each label, with the loss of it or without."""
+    """Return the change to a decision for each label, with its loss or without."""
     setup = case.setup
     made: list[Change | None] = []
     if ends:

@@ -16,7 +16,9 @@ from chainrule.text import _
     "targets-broadcast",
     "labels",
     stage=1,
-    looks=_("the loss falls to the variance of the targets, and the answer is their mean"),
+    looks=_(
+        "the loss falls to the variance of the targets, and the answer is their mean"
+    ),
     why=_(
         "outputs (N, 1) minus targets (N,) are (N, N) differences: each output is "
         "compared with the targets of all rows, and their mean is the best answer"

@@ -18,7 +18,7 @@ TINY = 0.02
 #: them about equal, since the curvature goes with the square.
 RATIO = 100.0
 #: The mean of a column is so many of its deviations away from 0: by LeCun et al. 1998
-#: (4.3) it should be near 0, since a shared offset moves all weights of a unit together.
+#: (4.3) it should be near 0, since an offset moves all weights of a unit together.
 OFF = 10.0
 
 
@@ -76,7 +76,8 @@ def unscaled_inputs(case: Case) -> Found | None:
     elif largest < LARGE and ratio < RATIO:
         cause = _(
             "the means of columns are many deviations away from 0: nearly the same "
-            "number goes into all weights of a unit, and what differs is small beside it"
+            "number goes into all weights of a unit, and what differs is small beside "
+            "it"
         )
     column = columns.name(int(columns.deviations.argmax()))
     where = _("{name}, columns {which}", name="x", which=column)

@@ -448,7 +448,7 @@ class Case(Subject):
 
     @property
     def behind(self) -> bool:
-        """A flag: the trial is behind the nearest neighbours by half of what is sick.
+        """A flag: the trial is behind simple means by half of what is sick.
 
         Beyond the standard error, for so many held-out rows: enough to try treatments.
         """
@@ -463,7 +463,7 @@ class Case(Subject):
     def stalls(self) -> bool:
         """A flag: a complete trial finds almost nothing where simple means find much.
 
-        Less than a quarter of what the nearest neighbours find beyond a constant
+        Less than a quarter of what simple means find beyond a constant
         answer, which must be twice what counts as sick; and beyond chance, for so few
         or many held-out rows.
         """

@@ -28,6 +28,7 @@ import programs
 from programs import Program
 
 import chainrule as cr
+from chainrule.doctor import Case
 from chainrule.doctor.setup import run
 from chainrule.errors import ChainruleError
 
@@ -182,21 +183,22 @@ def fixed(program: Program, truth: Any) -> dict[str, Any]:
     changes = fixes[0].changes if fixes else ()
     scores: list[float] = []
     for seed in SEEDS:
-        case = cr.doctor.Case(program.trainer(seed), train, validation=held, **plan)
+        case = Case(program.trainer(seed), train, validation=held, **plan)
         base = programs.constant(programs_truth(train[1], truth), truth)
         if case.refused is not None:
             scores.append(base)
             continue
         setup = case.setup.copy()
-        case.network  # noqa: B018 - finds the weights of products of its own
+        assert case.network is not None or not changes  # it finds the fans
         setup.fans = case.setup.fans
         for change in changes:
             change.apply(setup)
         record = run(setup)
         made, rows = record.trainer, setup.held_out
-        numbers = made is not None and record.error is None
         scores.append(
-            programs.score(made, (rows.x[:], rows.y), truth) if numbers else base
+            base
+            if made is None or record.error is not None
+            else programs.score(made, (rows.x[:], rows.y), truth)
         )
     search = diagnosis.search
     return {

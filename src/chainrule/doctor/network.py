@@ -309,7 +309,7 @@ def spread_out(
         targets: the names of its inputs that are targets.
     """
     reached = {"output": set[Value](handed), "target": set[Value]()}
-    reached["target"] |= {v for v in graph.inputs if v.name in targets}
+    reached["target"] |= {v for v in graph.inputs if v.name and v.name in targets}
     for node in graph.nodes:
         if not node.scope.startswith("loss"):
             continue

@@ -98,6 +98,9 @@ MENDS = {
     "batch_size": "batch-size",
     "clip_norm": "optimizer",
     "weight_decay": "regularisation",
+}
+#: The same of changes that are not among the usual ones.
+OTHERS = {
     "epochs": "epochs",
     "loss": "loss",
     "rows": "data",
@@ -112,7 +115,7 @@ def component(setup: Setup, change: Change) -> str:
     kind, __, path = change.slots[0].partition(" ")
     if path and isinstance(setup.model.get_submodule(path), nn.Dropout):
         return "regularisation"
-    return MENDS.get(kind, "optimizer")
+    return (MENDS | OTHERS).get(kind, "optimizer")
 
 
 def usual(case: Case) -> Iterator[Change]:

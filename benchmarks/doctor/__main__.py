@@ -12,7 +12,10 @@ component was planted, or where a single change of that component cures, which i
 trained too. The halves are split by a hash of the name.
 
 With ``--each 150`` a part is diagnosed: the first 150 sick and the first 150 healthy
-cases in the order of another hash. Without, later, the rest.
+cases in the order of another hash. Without, later, the rest. ``--after 190`` leaves out
+those that come first, and ``--truth-is sick`` takes one kind alone::
+
+    python benchmarks/doctor --half held-out --truth-is sick --after 190 --tag unseen
 
 Results are appended to a file of JSON lines, one for each measurement: a run that was
 killed goes on where it stopped. Take another file, or ``--again``, when the doctor has
@@ -77,13 +80,20 @@ def measured(
             yield names[future], future.result()
 
 
-def drawn(known: list[Case], truths: Results, each: int) -> list[Case]:
-    """Return the first so many sick and healthy cases in the order of a hash."""
+def drawn(known: list[Case], truths: Results, args: argparse.Namespace) -> list[Case]:
+    """Return so many sick and healthy cases in the order of a hash."""
     order = sorted(known, key=lambda c: report.digest(c.name[::-1]))
     found: list[Case] = []
-    for truth in ("sick", "healthy"):
-        found += [c for c in order if truths.found[c.name]["truth"] == truth][:each]
+    end = None if args.each is None else args.after + args.each
+    for truth in ("sick", "healthy") if args.truth_is is None else (args.truth_is,):
+        some = [c for c in order if truths.found[c.name]["truth"] == truth]
+        found += some[args.after : end]
     return [c for c in order if c in found]
+
+
+def is_part(args: argparse.Namespace) -> bool:
+    """Return whether a part of the cases is asked for, by their truth."""
+    return args.each is not None or args.after > 0 or args.truth_is is not None
 
 
 def work(args: argparse.Namespace, known: list[Case]) -> list[Case]:
@@ -96,8 +106,8 @@ def work(args: argparse.Namespace, known: list[Case]) -> list[Case]:
         truths.add(name, record)
     if args.truth:
         return known
-    if args.each is not None:
-        known = drawn(known, truths, args.each)
+    if is_part(args):
+        known = drawn(known, truths, args)
     tasks = [(c.name, (c,)) for c in known if c.name not in diagnoses.found]
     said(f"diagnosis: {len(tasks)} of {len(known)}")
     for name, record in measured(measure.diagnosis, tasks, args.processes):
@@ -137,6 +147,8 @@ def main() -> int:
     parser.add_argument("--half", choices=["tuning", "held-out"])
     parser.add_argument("--only", default="", help="names that begin with this")
     parser.add_argument("--each", type=int, help="so many sick and so many healthy")
+    parser.add_argument("--after", type=int, default=0, help="without the first ones")
+    parser.add_argument("--truth-is", choices=["sick", "healthy"], help="these alone")
     parser.add_argument("--truth", action="store_true", help="the truth alone")
     parser.add_argument("--report", action="store_true", help="nothing is run")
     parser.add_argument("--errors", action="store_true", help="list wrong judgements")
@@ -155,8 +167,8 @@ def main() -> int:
         opened(args)[1].path.unlink(missing_ok=True)
     if not args.report:
         known = work(args, known)
-    elif args.each is not None:
-        known = drawn(known, opened(args)[0], args.each)
+    elif is_part(args):
+        known = drawn(known, opened(args)[0], args)
     found = [results.found for results in opened(args)]
     rates = report.measured(known, *found)
     if args.json:

@@ -28,6 +28,8 @@ import programs
 from programs import Program
 
 import chainrule as cr
+from chainrule.doctor import Case
+from chainrule.doctor.setup import run
 from chainrule.errors import ChainruleError
 
 #: Seeds of the truth.
@@ -36,6 +38,8 @@ SEEDS = (0, 1, 2)
 SICK = {"accuracy": 0.10, "R²": 0.20}
 #: A twin may stay this far below scikit-learn's best: half of what is sick.
 NEAR = {"accuracy": 0.05, "R²": 0.10}
+#: A fix may stay this far below the twin: two points, and 4 % of R².
+CURED = {"accuracy": 0.02, "R²": 0.04}
 #: Findings that may name the cause.
 FIRST = 2
 
@@ -168,6 +172,44 @@ def seen(program: Program, seed: int) -> dict[str, Any]:
     return made
 
 
+def fixed(program: Program, truth: Any) -> dict[str, Any]:
+    """Return how a program does with the best fix that the doctor finds for it."""
+    train, held = program.rows()
+    plan = {"epochs": program.epochs, "batch_size": program.batch}
+    started = time.process_time()
+    diagnosis = cr.diagnose(program.trainer(0), train, validation=held, **plan)
+    fixes = diagnosis.fix()
+    spent = round(time.process_time() - started, 2)
+    changes = fixes[0].changes if fixes else ()
+    scores: list[float] = []
+    for seed in SEEDS:
+        case = Case(program.trainer(seed), train, validation=held, **plan)
+        base = programs.constant(programs_truth(train[1], truth), truth)
+        if case.refused is not None:
+            scores.append(base)
+            continue
+        setup = case.setup.copy()
+        assert case.network is not None or not changes  # it finds the fans
+        setup.fans = case.setup.fans
+        for change in changes:
+            change.apply(setup)
+        record = run(setup)
+        made, rows = record.trainer, setup.held_out
+        scores.append(
+            base
+            if made is None or record.error is not None
+            else programs.score(made, (rows.x[:], rows.y), truth)
+        )
+    search = diagnosis.search
+    return {
+        "scores": [round(s, 4) for s in scores],
+        "changes": [c.diff for c in changes],
+        "steps": search.steps if search else 0,
+        "sets": search.runs if search else 0,
+        "cpu": spent,
+    }
+
+
 # -- results ---------------------------------------------------------------------------
 
 #: Case, part, seed → what was found.
@@ -255,6 +297,35 @@ def table(cases: dict[str, Any], lines: Lines, seeds: list[int]) -> str:
     return "\n".join(rows)
 
 
+def fixes(cases: dict[str, Any], lines: Lines) -> str:
+    """Return the table of fixes: how near they come to the accepted cure."""
+    rows = ["| case | score → cured | fixed | changes |", "|---|---|---|---|"]
+    near = []
+    for name in cases:
+        if (name, "truth", 0) not in lines or (name, "fix", 0) not in lines:
+            continue
+        truth, found = lines[name, "truth", 0], lines[name, "fix", 0]
+        if not (truth["is sick"] and truth["is healthy"]):
+            continue
+        sick, twin, mine = (
+            float(np.mean(m)) for m in (truth["sick"], truth["twin"], found["scores"])
+        )
+        near.append(mine >= twin - CURED[truth["metric"]])
+        added = [
+            line.removeprefix("+ ")
+            for diff in found["changes"]
+            for line in diff.splitlines()
+            if line.startswith("+ ")
+        ]
+        mark = "" if near[-1] else " (below)"
+        rows.append(
+            f"| {name} | {sick:.2f} → {twin:.2f} | {mine:.2f}{mark} "
+            f"| {'; '.join(added) or 'none'} |"
+        )
+    rows += ["", f"fixed: {sum(near)} of {len(near)} within the bar of the cure"]
+    return "\n".join(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("doctor_cases.jsonl"))
@@ -262,6 +333,7 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, default=3, help="diagnoses of each program"
     )
+    parser.add_argument("--fix", action="store_true", help="search for fixes as well")
     parser.add_argument("--json", action="store_true", help="the lines, not the table")
     given = parser.parse_args()
     if hasattr(os, "nice"):
@@ -272,6 +344,7 @@ def main() -> None:
         parser.error(f"no cases of the names {unknown}; there are {sorted(cases)}")
     seeds = list(range(given.seeds))
     asked = [("truth", 0), *((p, s) for s in seeds for p in ("sick", "twin"))]
+    asked += [("fix", 0)] if given.fix else []
     done = known(given.out)
     for part, seed in asked:
         for name in chosen:
@@ -279,6 +352,9 @@ def main() -> None:
                 continue
             if part == "truth":
                 made = truth_of(cases[name])
+            elif part == "fix":
+                truth = programs.program(cases[name], healthy=True).rows()[1][1]
+                made = fixed(programs.program(cases[name], healthy=False), truth)
             else:
                 healthy = part == "twin"
                 made = seen(programs.program(cases[name], healthy=healthy), seed)
@@ -290,6 +366,8 @@ def main() -> None:
         print(json.dumps([m for (name, *_), m in done.items() if name in chosen]))
     else:
         print(table({name: cases[name] for name in chosen}, done, seeds))
+    if given.fix and not given.json:
+        print(fixes({name: cases[name] for name in chosen}, done))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,15 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import Case, Change, Diagnosis, changes, examples, space
+from chainrule.doctor import (
+    Case,
+    Change,
+    Diagnosis,
+    changes,
+    examples,
+    rebuilding,
+    space,
+)
 from chainrule.doctor.setup import Run, as_drawn, run
 from chainrule.errors import ArgumentError
 
@@ -34,7 +42,8 @@ def test_two_things_that_are_wrong_are_mended_together() -> None:
     assert best.comparison.gain > 0.3
     assert len(best.comparison.after) == 3
     slots = {slot for change in best.changes for slot in change.slots}
-    assert {"weights", "rate"} <= slots
+    assert "rate" in slots
+    assert slots & {"weights", "width"}  # wider layers have weights drawn anew
     document = best.to_dict()
     assert len(document["changes"]) == len(best.changes) > 1
     assert document["diff"] == "\n".join(document["changes"])
@@ -127,6 +136,8 @@ def test_changes_that_exclude_each_other_are_not_made_together() -> None:
         lambda s: changes.standardised(s),
         lambda s: changes.plan(s, "x", batch_size=8),
         lambda s: changes.option(s, "weight_decay", 0.1, "x"),
+        lambda s: changes.targets_shaped(s, ()),
+        lambda s: rebuilding.wider(s),
     ],
 )
 def test_each_change_says_what_it_decides_on_and_goes_with_the_others(

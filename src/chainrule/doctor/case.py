@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor import evidence, first_bad, labels, network
-from chainrule.doctor.changes import rate_times
-from chainrule.doctor.columns import ASKED, KNOWN, neighbours
+from chainrule.doctor import evidence, first_bad, labels, network, reference
+from chainrule.doctor.changes import rate_times, redrawn
+from chainrule.doctor.columns import ASKED, KNOWN
 from chainrule.doctor.evidence import severity
 from chainrule.doctor.finding import Change, Comparison, shown
 from chainrule.doctor.first_bad import FirstBad
-from chainrule.doctor.setup import PROBES, Record, Setup, run
-from chainrule.doctor.subject import SCORED, Subject
+from chainrule.doctor.setup import PROBES, Record, Setup, as_drawn, run
+from chainrule.doctor.subject import SCORED, Subject, is_own
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.nn import output_semantics
@@ -155,9 +155,16 @@ class Case(Subject):
         if outputs.ndim == 2 and outputs.shape[1] > 1 and self.task == "classes":
             said = outputs.argmax(1)
         else:
-            cut = output_semantics.threshold(record.setup.loss)
-            said = (outputs.reshape(-1) >= (0.5 if cut is None else cut)).astype(int)
+            said = (outputs.reshape(-1) >= self._cut(record, outputs)).astype(int)
         return float((said == known).mean()) if len(said) == len(known) else None
+
+    def _cut(self, record: Record, outputs: Array) -> float:
+        """Return the output from which on a run says 1."""
+        loss = record.setup.loss
+        cut = output_semantics.threshold(loss)
+        if is_own(loss) and not (outputs.min() >= 0 and outputs.max() <= 1):
+            cut = self.asked.cut  # of scores: a sigmoid may have come or gone
+        return 0.5 if cut is None else cut
 
     def run_scored(self, setup: Setup) -> float | None:
         """Run a copy and return its score."""
@@ -165,7 +172,12 @@ class Case(Subject):
         return self.score_of(run(setup, watch=watch))
 
     def noise(self, before: float | None, after: float | None) -> float:
-        """Return the standard error of the difference of two scores."""
+        """Return the standard error of the difference of two scores.
+
+        Of rows that are all there is, none are drawn.
+        """
+        if self.fitted:
+            return 0.0
         n = min(SCORED, len(self.setup.held_out))
         a, b = (self.baseline if s is None else s for s in (before, after))
         if self.metric == "accuracy":
@@ -190,7 +202,9 @@ class Case(Subject):
             return self._compared[key]
         before, after = [self.score], list[float | None]()
         for seed in range(evidence.SEEDS):
-            setup = self.prepared(change, seed=seed)
+            # Of rows that are all there is, only the initial weights are chance.
+            drawn = [self._redraw] if self.fitted and seed else []
+            setup = self.prepared(*drawn, change, seed=seed)
             twice = 1 if seed == 0 else 2
             if not self.budget.takes(twice * setup.steps * self.step_cost):
                 if seed == 0:
@@ -203,7 +217,7 @@ class Case(Subject):
                     return None
                 break
             if seed:
-                before.append(self.run_scored(self.prepared(seed=seed)))
+                before.append(self.run_scored(self.prepared(*drawn, seed=seed)))
             after.append(self.run_scored(setup))
             result = Comparison(
                 change,
@@ -211,14 +225,28 @@ class Case(Subject):
                 tuple(before),
                 tuple(after),
                 self.baseline,
-                self.noise(before[0], after[0]),
+                max(self.noise(before[0], after[0]), self._by_chance(before, after)),
                 # What ends without numbers does not catch up.
                 self.complete or isinstance(self.trial.error, NonFiniteError),
             )
-            if not evidence.is_near(result.gain, self.metric):
+            if not self.fitted and not evidence.is_near(result.gain, self.metric):
                 break
         self._compared[key] = result
         return result
+
+    @cached_property
+    def _redraw(self) -> Change:
+        """Other initial weights, where those given look like a draw."""
+        return redrawn(as_drawn(self.setup.model))
+
+    def _by_chance(self, *scores: list[float | None]) -> float:
+        """Return the standard error of a difference of means over seeds."""
+        if not self.fitted:
+            return 0.0
+        known = [[self.baseline if s is None else s for s in part] for part in scores]
+        if min(map(len, known)) < 2:
+            return 1.0  # of a single draw nothing is known
+        return math.sqrt(sum(np.var(part, ddof=1) / len(part) for part in known))
 
     def judge(self, *changes: Change) -> tuple[str | None, Comparison | None]:
         """Return the severity that trying changes shows, and the best comparison."""
@@ -369,38 +397,58 @@ class Case(Subject):
 
     @cached_property
     def signal(self) -> float | None:
-        """The score of the five nearest neighbours: what simple means find in the data.
+        """The score of simple means, which know nothing of the network or its training.
 
-        None where there are no single features and targets, or too few rows.
+        The better one of the five nearest neighbours and a linear fit; where the rows
+        that are asked are the training rows, of rows known by heart. None where there
+        are no single features and targets, or too few rows.
         """
-        if not self.single or self.task == "unknown" or len(self.train) < 20:
+        if not self.single or self.task == "unknown":
             return None
         train, held = self.part or self.train, self.setup.held_out
-        rows = permutation(len(train), 0, 0)[:KNOWN]
-        x = np.asarray(train.x[np.sort(rows)], np.float64).reshape(len(rows), -1)
-        asked = np.asarray(held.x[:ASKED], np.float64).reshape(
-            min(ASKED, len(held)), -1
-        )
-        near = neighbours(x, asked)
-        self.examined["signal"] = _(
-            "the five nearest neighbours of {n} rows among {k}", n=len(asked), k=len(x)
-        )
-        if self.task == "quantities":
-            y = np.asarray(train.y, np.float64).reshape(len(train), -1)[np.sort(rows)]
-            truth = np.asarray(held.y[:ASKED], np.float64).reshape(len(asked), -1)
-            spread = float(((truth - truth.mean(0)) ** 2).sum())
-            off = float(((y[near].mean(1) - truth) ** 2).sum())
-            return 1 - off / spread if spread else None
-        known = self.classes(train.y)[np.sort(rows)]
-        truth = self.classes(held.y[:ASKED])
-        if len(known) != len(x) or len(truth) != len(asked):
+        if len(train) < 20 and not self.fitted:
             return None
-        votes = np.stack([(known[near] == c).sum(1) for c in range(known.max() + 1)], 1)
-        return float((votes.argmax(1) == truth).mean())
+        rows = np.sort(permutation(len(train), 0, 0)[:KNOWN])
+        x = np.asarray(train.x[rows], np.float64).reshape(len(rows), -1)
+        count = min(ASKED, len(held))
+        asked = np.asarray(held.x[:count], np.float64).reshape(count, -1)
+        y, truth = self._targets(train.y[rows]), self._targets(held.y[:count])
+        if len(y) != len(x) or len(truth) != count or x.shape[1] != asked.shape[1]:
+            return None
+        if self.fitted:
+            return self._agreement(reference.by_heart(asked, truth), truth)
+        found = [reference.by_neighbours(x, y, asked), reference.by_line(x, y, asked)]
+        self.examined["signal"] = _(
+            "the five nearest neighbours of {n} rows among {k}, and a linear fit",
+            n=count,
+            k=len(x),
+        )
+        scores = [self._agreement(said, truth) for said in found if said is not None]
+        return max((s for s in scores if s is not None), default=None)
+
+    def _targets(self, y: Array) -> Array:
+        """Return targets as columns of numbers: of classes one each."""
+        if self.task == "quantities":
+            return np.asarray(y, np.float64).reshape(len(y), -1)
+        if self.task == "binary":
+            return (np.asarray(y).reshape(len(y), -1) > 0.5).astype(np.float64)
+        known = self.classes(y)
+        parts = self.train, self.setup.held_out
+        count = 1 + max(int(self.classes(part.y).max()) for part in parts)
+        return (known[:, None] == np.arange(count)).astype(np.float64)
+
+    def _agreement(self, said: Array, truth: Array) -> float | None:
+        """Return the score of answers, by the metric of the task."""
+        if self.task == "quantities":
+            spread = float(((truth - truth.mean(0)) ** 2).sum())
+            return 1 - float(((said - truth) ** 2).sum()) / spread if spread else None
+        if self.task == "binary":
+            return float(((said >= 0.5) == (truth >= 0.5)).mean())
+        return float((said.argmax(1) == truth.argmax(1)).mean())
 
     @property
     def behind(self) -> bool:
-        """A flag: the trial is behind the nearest neighbours by half of what is sick.
+        """A flag: the trial is behind simple means by half of what is sick.
 
         Beyond the standard error, for so many held-out rows: enough to try treatments.
         """
@@ -415,7 +463,7 @@ class Case(Subject):
     def stalls(self) -> bool:
         """A flag: a complete trial finds almost nothing where simple means find much.
 
-        Less than a quarter of what the nearest neighbours find beyond a constant
+        Less than a quarter of what simple means find beyond a constant
         answer, which must be twice what counts as sick; and beyond chance, for so few
         or many held-out rows.
         """

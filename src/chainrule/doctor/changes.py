@@ -353,6 +353,22 @@ def standardised_targets(setup: Setup) -> Change:
     return Change(what, "model", after, apply, slots=("targets",))
 
 
+def targets_shaped(setup: Setup, shape: tuple[int, ...]) -> Change:
+    """Return the change that gives the targets of each row another shape."""
+    given = setup.train.y.shape[1:]
+
+    def apply(setup: Setup) -> None:
+        for name in ("train", "held_out"):
+            part = getattr(setup, name)
+            y = np.asarray(part.y).reshape(len(part), *shape)
+            setattr(setup, name, Dataset(part.x, y, classes=part.classes))
+
+    sizes = ", ".join(map(str, (-1, *shape)))
+    what = _("targets of the shape of the outputs")
+    before = f"y  # {('N', *given)}".replace("'", "")
+    return Change(what, before, f"y.reshape({sizes})", apply, slots=("shape",))
+
+
 def _with_x(data: Dataset, x: Any) -> Dataset:
     return Dataset(x, data.y, classes=data.classes)
 
@@ -376,7 +392,8 @@ def plan(setup: Setup, what: str, **values: int) -> Change:
 
 #: In this order changes are made: what others rest on comes first.
 ORDER = (
-    *("requires_grad", "rows", "weights", "layer", "loss", "inputs", "targets"),
+    *("requires_grad", "rows", "width", "outputs", "shape", "weights", "layer"),
+    *("loss", "inputs", "targets"),
     *("optimizer", "rate"),
 )
 
@@ -426,4 +443,5 @@ def together(changes: Sequence[Change]) -> Change:
         apply,
         max((c.times for c in changes), default=1),
         tuple(slot for c in changes for slot in c.slots),
+        parts=tuple(changes),
     )

@@ -114,18 +114,19 @@ def shared(train: Any, held_out: Any, most: int = 20_000) -> Shared:
     return Shared(both, 1 - len(there) / max(len(known), 1), len(asked))
 
 
+def levels(train: Array, rows: Array) -> Array:
+    """Return rows standardised by the training rows, in whole steps."""
+    mean, deviation = train.mean(0), train.std(0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    steps = np.rint((rows - mean) / scale * (LEVELS / 4))
+    return np.clip(steps, -LEVELS, LEVELS)
+
+
 def neighbours(train: Array, asked: Array, count: int = NEIGHBOURS) -> Array:
     """Return the nearest training rows of each asked row, by standardised features.
 
     Features are rounded to whole steps, so that distances are exact integers.
     """
-    mean, deviation = train.mean(0), train.std(0)
-    scale = np.where(deviation > 0, deviation, 1.0)
-
-    def levels(rows: Array) -> Array:
-        steps = np.rint((rows - mean) / scale * (LEVELS / 4))
-        return np.clip(steps, -LEVELS, LEVELS)
-
-    a, b = levels(asked), levels(train)
+    a, b = levels(train, asked), levels(train, train)
     distances = (a * a).sum(1)[:, None] - 2 * (a @ b.T) + (b * b).sum(1)
     return np.argsort(distances, axis=1, kind="stable")[:, :count]

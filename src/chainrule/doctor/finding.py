@@ -43,6 +43,7 @@ class Change:
         slots: what it decides on: two changes with a slot in common exclude each other.
         settings: what a run file says instead: values by section and key, or whole
             sections; None where a run file has no word for it.
+        parts: the changes that it is made of, where it is several.
     """
 
     what: str
@@ -52,6 +53,12 @@ class Change:
     times: int = 1
     slots: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] | None = None
+    parts: tuple[Change, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def single(self) -> tuple[Change, ...]:
+        """The single changes that it is made of: itself, or its parts."""
+        return self.parts or (self,)
 
     @property
     def diff(self) -> str:

@@ -33,7 +33,7 @@ RUNGS = (1 / 9, 1 / 3, 1.0)
 #: A search ends at a score of which no more than this is missing.
 ENOUGH = 0.01
 #: Rounds around the best, and candidates of one round.
-ROUNDS, WIDTH = 3, 18
+ROUNDS, WIDTH = 4, 24
 #: The largest number of steps of a search: those of the diagnosis's budget, times this.
 TIMES = 3
 
@@ -105,12 +105,12 @@ class Search:
         if limit is None:
             limit = int(TIMES * case.budget.seconds / case.step_cost)
         self.spent = Spent(limit=limit)
-        self.space = space.space(case, findings)
+        self.space, self.finer = space.space(case, findings), space.finer(case)
         #: Further seeds draw other weights, where those given look like a draw.
         self.redraw = changes.redrawn(as_drawn(case.setup.model))
         self.tried: dict[Any, Tried] = {}
         for known in case.compared:  # whole runs, which the diagnosis has trained
-            one, scores = (known.change,), list(known.after)
+            one, scores = known.change.single, list(known.after)
             steps = case.prepared(known.change).steps
             made = Tried(one, None, scores[0], 1.0, steps, scores[:1])
             self.tried[_key(one)] = made
@@ -147,16 +147,17 @@ class Search:
         """Return the candidates of the first round: alone, and together."""
         case, found = self.case, self.findings
         causes = [f for f in found if f.consequence_of is None and f.change is not None]
-        sure = [f.change for f in causes if f.confidence == 1 and f.change]
-        mine = [f.change for f in causes if f.change and f.severity != "note"]
+        sure = space.proposed(f for f in causes if f.confidence == 1)
+        mine = space.proposed(f for f in causes if f.severity != "note")
         alone = space.proposed(found)
         usual = space.unique(space.usual(case))
         sets: list[Iterable[Change]] = [mine, *([c] for c in alone)]
         adams = [c for c in usual if "optimizer" in c.slots and "rate" in c.slots]
         for adam in adams:
             rest = [c for c in usual if not {"rate", "batch_size"} & set(c.slots)]
-            sets += [[*sure, adam], [*mine, adam], [*sure, adam, *rest]]
-        weights = [c for c in usual if "weights" in c.slots]
+            sets += [[*mine, adam, *rest], [*sure, adam], [*mine, adam]]
+            sets += [[*sure, adam, *rest]]
+        weights = [c for c in usual if {"weights", "width"} & set(c.slots)]
         for adam in adams:
             sets += [[*sure, adam, w] for w in weights]
         sets += [[*sure, c] for c in self.space]
@@ -164,7 +165,7 @@ class Search:
 
     def _around(self, best: Set) -> list[Set]:
         """Return the sets that differ from the best one in a single change."""
-        more = [[c, *best] for c in self.space if c not in best]
+        more = [[c, *best] for c in (*self.space, *self.finer) if c not in best]
         return self._sets(more)
 
     def _sets(self, sets: Iterable[Iterable[Change]]) -> list[Set]:
@@ -184,7 +185,7 @@ class Search:
             if rung:
                 group = group[: max(LAST, math.ceil(len(group) / ETA))]
             group = [t for t in group if self._train(t, share)]
-            group.sort(key=self._worth, reverse=True)
+            group.sort(key=self._promise, reverse=True)
 
     def _train(self, tried: Tried, share: float) -> bool:
         """Go on with a candidate; return whether the steps were left for it."""
@@ -216,6 +217,16 @@ class Search:
         scores = tried.by_seed or [tried.score]
         known = [low if s is None else max(s, low - 1) for s in scores]
         return sum(known) / len(known) - 1e-6 * (scores[0] is None)
+
+    def _promise(self, tried: Tried) -> tuple[float, float]:
+        """Return the score, then the share of the loss that is gone: it moves first."""
+        gone = -1.0
+        if tried.run is not None and tried.score is not None:
+            record = tried.run.record
+            first, last = record.loss_at_start(), record.loss_at_end()
+            if first > 0 and math.isfinite(last):
+                gone = 1 - last / first
+        return round(self._worth(tried) / self._step), gone
 
     def _enough(self, tried: Tried) -> bool:
         return self._worth(tried) >= 1 - ENOUGH
@@ -299,7 +310,9 @@ class Search:
         """Return the code of the first finding that proposed one of some changes."""
         keys = {c.after for c in made}
         for found in self.findings:
-            if found.change is not None and found.change.after in keys:
+            if found.change is not None and keys & {
+                c.after for c in found.change.single
+            }:
                 return found.code
         return ""
 

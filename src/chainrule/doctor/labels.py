@@ -20,7 +20,7 @@ SCORES = {
     "with_change": _("{metric} with the change"),
     "of_run": _("{metric} of the run"),
     "of_constant_answer": _("{metric} of a constant answer"),
-    "of_neighbours": _("{metric} of the nearest neighbours"),
+    "of_simple_means": _("{metric} of simple means"),
 }
 #: Evidence of findings.
 EVIDENCE = {
@@ -59,9 +59,14 @@ EVIDENCE = {
     "largest_mean_or_deviation": _("largest mean or standard deviation"),
     "largest_deviation": _("largest standard deviation"),
     "smallest_deviation": _("smallest standard deviation"),
+    "largest_mean_in_deviations": _("largest mean, in standard deviations"),
     # targets
     "only_target": _("the only target"),
     "distinct_targets": _("distinct targets"),
+    "shape_of_outputs": _("shape of the outputs"),
+    "shape_of_targets": _("shape of the targets"),
+    "share_of_rows_with_several_labels": _("share of rows with several labels"),
+    "share_of_rows_without_a_label": _("share of rows without a label"),
     "least_label": _("least label"),
     "greatest_label": _("greatest label"),
     "rows_out_of_range": _("rows with such a label"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,6 +138,11 @@ class Network:
     def activations(self, *kinds: str) -> list[Layer]:
         """Return the modules that are nothing but one of these activations."""
         return [x for x in self.layers if x.simple and x.kind in kinds]
+
+    def hidden(self, *kinds: str) -> list[Layer]:
+        """Return these activations but for the one that the network ends in."""
+        found = self.activations(*kinds)
+        return found[:-1] if self.end_kind in kinds else found
 
 
 def place(node: Node) -> str:
@@ -288,6 +293,43 @@ def twice(graph: Graph, handed: Mapping[Value, Value]) -> tuple[Node, Node] | No
         binary = node.primitive in (losses.binary_cross_entropy, activations.sigmoid)
         if kind_of(before) == (SIGMOID if binary else SOFTMAX):
             return node, before
+    return None
+
+
+def spread_out(
+    graph: Graph, handed: Mapping[Value, Value], targets: Container[str]
+) -> Node | None:
+    """Return the operation of a loss that sets each output against each target.
+
+    Outputs (N, 1) and targets (N,) stretch to (N, N), where N rows were to be compared.
+
+    Args:
+        graph: of an evaluation.
+        handed: see :class:`Apart`.
+        targets: the names of its inputs that are targets.
+    """
+    reached = {"output": set[Value](handed), "target": set[Value]()}
+    reached["target"] |= {v for v in graph.inputs if v.name and v.name in targets}
+    for node in graph.nodes:
+        if not node.scope.startswith("loss"):
+            continue
+        operands = [
+            {name for name, values in reached.items() if v in values}
+            for v in node.inputs
+        ]
+        stretched = [
+            v.node is not None
+            and v.node.primitive is movement.broadcast_to
+            and v.node.inputs[0].shape != v.shape
+            for v in node.inputs
+        ]
+        if sorted(map(sorted, operands)) == [["output"], ["target"]]:
+            rows = [size for size in node.inputs[0].shape if not isinstance(size, int)]
+            if all(stretched) and len(rows) != len(set(rows)):
+                return node
+        for names in operands:
+            for name in names:
+                reached[name].update(v for v in node.outputs if v is not None)
     return None
 
 

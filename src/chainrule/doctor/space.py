@@ -16,11 +16,18 @@ from chainrule.doctor import changes
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import Change, Finding
 from chainrule.doctor.network import RELU, SQUASHING
+from chainrule.doctor.rebuilding import wider
 from chainrule.doctor.setup import Setup
 from chainrule.text import _
 
 #: Rates of Adam that are tried: its authors' (Kingma & Ba 2015), and ten times that.
 ADAM = (1e-3, 1e-2)
+#: Further ones, once a set of changes with Adam leads.
+FINE = (3e-4, 3e-3, 3e-2, 0.1)
+#: How many times as many epochs are tried at last.
+TIMES = (4, 16)
+#: So many of the changes that helped most are combined with each other.
+COMBINED = 5
 #: Factors of the learning rate that are tried.
 FACTORS = (0.1, 10.0, 0.01, 100.0)
 #: A usual batch, and from which sizes on it is tried: Masters & Luschi 2018 find 2 to
@@ -33,13 +40,13 @@ STANDARD = 0.5
 def proposed(findings: Iterable[Finding]) -> list[Change]:
     """Return the changes of findings, causes before their consequences."""
     order = sorted(findings, key=lambda f: f.consequence_of is not None)
-    return unique(f.change for f in order if f.change is not None)
+    return unique(c for f in order if f.change is not None for c in f.change.single)
 
 
 def space(case: Case, findings: Sequence[Finding]) -> list[Change]:
     """Return all changes that a search tries, the likeliest first."""
     tried = sorted(case.compared, key=lambda c: -c.gain)
-    helped = [c.change for c in tried if c.gain > 0]
+    helped = [one for c in tried if c.gain > 0 for one in c.change.single]
     return unique([*proposed(findings), *helped, *usual(case)])
 
 
@@ -55,11 +62,36 @@ def adam(setup: Setup, rate: float = ADAM[0]) -> Change:
     return changes.optimizer(setup, partial(optim.Adam, lr=rate))
 
 
+def finer(case: Case) -> list[Change]:
+    """Return changes for a set that leads: rates in between, longer runs."""
+    setup = case.setup
+    made = [adam(setup, rate) for rate in FINE]
+    epochs = [setup.epochs * times for times in TIMES]
+    return made + [changes.plan(setup, _("more epochs"), epochs=n) for n in epochs]
+
+
+def combined(case: Case) -> list[Change]:
+    """Return pairs of the changes that helped most alone, and all usual ones together.
+
+    Where several things are wrong at once, no single change cures.
+    """
+    order = sorted(case.compared, key=lambda c: -c.gain)
+    best = [c.change for c in order if c.gain > 0 and not c.change.parts][:COMBINED]
+    usual_ones = unique(usual(case))
+    sets = [
+        *([a, b] for i, a in enumerate(best) for b in best[:i]),
+        *([c, *usual_ones] for c in usual_ones if "optimizer" in c.slots),
+    ]
+    kept = [changes.compatible(one) for one in sets]
+    return unique(changes.together(one) for one in kept if len(one) > 1)
+
+
 #: What is mended by a change that decides on something.
 MENDS = {
     "optimizer": "optimizer",
     "rate": "learning-rate",
     "weights": "initialisation",
+    "width": "architecture",
     "layer": "activation",
     "inputs": "preprocessing",
     "targets": "preprocessing",
@@ -67,14 +99,23 @@ MENDS = {
     "clip_norm": "optimizer",
     "weight_decay": "regularisation",
 }
+#: The same of changes that are not among the usual ones.
+OTHERS = {
+    "epochs": "epochs",
+    "loss": "loss",
+    "rows": "data",
+    "shape": "labels",
+    "outputs": "architecture",
+    "requires_grad": "architecture",
+}
 
 
 def component(setup: Setup, change: Change) -> str:
-    """Return the component that a usual change mends."""
+    """Return the component that a change mends, by what it decides on first."""
     kind, __, path = change.slots[0].partition(" ")
     if path and isinstance(setup.model.get_submodule(path), nn.Dropout):
         return "regularisation"
-    return MENDS[kind]
+    return (MENDS | OTHERS).get(kind, "optimizer")
 
 
 def usual(case: Case) -> Iterator[Change]:
@@ -93,13 +134,15 @@ def usual(case: Case) -> Iterator[Change]:
         if (change := changes.rate_times(setup, factor)) is not None:
             yield change
     if network is not None:
-        hidden = [x.path for x in network.activations(*SQUASHING)]
-        if network.end_kind in SQUASHING:
-            hidden = hidden[:-1]
+        hidden = [x.path for x in network.hidden(*SQUASHING)]
         what = _("ReLU in place of squashing activations")
         if change := changes.activation(setup, hidden, nn.ReLU, what):
             yield change
-        relus = [x.path for x in network.activations(RELU)]
+        if network.linear and network.products > 1:
+            inner = [x.path for x in network.layers if x.parameters][:-1]
+            if change := changes.between(setup, inner):
+                yield change
+        relus = [x.path for x in network.hidden(RELU)]
         what = _("leaky ReLU in place of ReLU")
         if change := changes.activation(setup, relus, nn.LeakyReLU, what):
             yield change
@@ -108,6 +151,8 @@ def usual(case: Case) -> Iterator[Change]:
             yield changes.standardised(setup)
         if case.task == "quantities" and _far_targets(case):
             yield changes.standardised_targets(setup)
+    if (change := wider(setup)) is not None:
+        yield change
     odd = setup.batch_size >= LARGE or setup.batch_size < SMALL
     if odd and len(setup.train) > BATCH:
         yield changes.plan(setup, _("another batch size"), batch_size=BATCH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -10,13 +11,16 @@ import numpy as np
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_data, kinds
 from chainrule.doctor import evidence, network
+from chainrule.doctor.asked import Asked, asked, is_one_hot
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
 from chainrule.doctor.finding import Comparison
 from chainrule.doctor.setup import Setup, redraw
+from chainrule.doctor.weights import is_of_library
 from chainrule.errors import ArgumentError, ChainruleError
-from chainrule.graph.node import Array, Node
-from chainrule.nn import output_semantics
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Array, Node, Value
+from chainrule.nn import Module, output_semantics
 from chainrule.text import _
 from chainrule.training import Trainer
 from chainrule.training.entries import Entries
@@ -28,6 +32,8 @@ EPOCHS, BATCH = 10, 32
 BLOCK, SCORED = 4096, 2000
 #: The share of the rows that is held out where there are no validation data.
 HELD_OUT = 0.2
+#: So few rows may all be trained on and asked: whether they are fitted is the question.
+FITTED = 50
 
 
 class Subject:
@@ -165,7 +171,7 @@ class Subject:
         if self.task == "binary":
             y = y.reshape(len(y), -1)
             return (y[:, 0] > 0.5).astype(np.int64) if y.shape[1] == 1 else None
-        return y.argmax(1) if y.ndim == 2 else y.astype(np.int64)
+        return self.classes(y)
 
     @property
     def compared(self) -> list[Comparison]:
@@ -198,10 +204,10 @@ class Subject:
         return found
 
     @cached_property
-    def twice(self) -> tuple[Node, Node] | None:
-        """An activation that a loss of one's own applies once more, and the first one.
+    def evaluation(self) -> tuple[Graph, Mapping[Value, Value]] | None:
+        """The graph of an evaluation, and the values that its loss is given.
 
-        None where there is none, or where the loss cannot be traced.
+        The loss does not see what made them. None where it cannot be traced.
         """
         setup = self.setup.copy()
         entries = network.Apart.of(setup.model, setup.loss, setup.optimizer)
@@ -210,7 +216,15 @@ class Subject:
             traced = entries.evaluate(of, (), None, entries.dtypes(of))
         except Exception:  # noqa: BLE001 - the trial run says it
             return None
-        return network.twice(traced.entry.graph, entries.handed)
+        return traced.entry.graph, entries.handed
+
+    @cached_property
+    def twice(self) -> tuple[Node, Node] | None:
+        """An activation that a loss of one's own applies once more, and the first one.
+
+        None where there is none, or where the loss cannot be traced.
+        """
+        return None if self.evaluation is None else network.twice(*self.evaluation)
 
     @cached_property
     def task(self) -> str:
@@ -219,17 +233,40 @@ class Subject:
         if not self.single or self.network is None or self.network.output is None:
             return "unknown"
         y, shape = self.train.y, self.network.output.shape
+        if is_own(loss):
+            return self.asked.task
+        rows = y.ndim == 2 and len(shape) == 2 and y.shape[1:] == shape[1:]
+        binary = output_semantics.threshold(loss) is not None
+        if binary or output_semantics.is_regression(loss):
+            # Each column is a decision, or a number, but one class alone is right.
+            if rows and is_one_hot(y):
+                return "classes"
+            if binary and _count(y) > 2:
+                return "classes"  # which its one output cannot tell apart
+            return "binary" if binary else "quantities"
         whole = y.dtype.kind in "iu" and y.ndim == 1
-        if output_semantics.threshold(loss) is not None:
-            return "binary"
-        if output_semantics.is_regression(loss):
-            return "quantities"
         if whole and len(shape) == 2 and shape[1] != 1:
             return "classes"
-        rows = y.ndim == 2 and len(shape) == 2 and y.shape[1:] == shape[1:]
         if rows and output_semantics.is_classification(loss):
             return "classes"
         return "unknown"
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What a loss of the user's own asks of outputs."""
+        assert self.network is not None
+        assert self.network.output is not None
+        loss, shape = self.setup.copy().loss, self.network.output.shape
+        return asked(loss, np.asarray(self.train.y), tuple(shape[1:]))
+
+    @cached_property
+    def fitted(self) -> bool:
+        """A flag: the few rows of the scores are the training rows."""
+        parts = self.train, self.setup.held_out
+        if not self.single or max(map(len, parts)) > FITTED:
+            return False
+        first, second = ({*_rows(part)} for part in parts)
+        return first == second
 
     @property
     def metric(self) -> str:
@@ -242,6 +279,12 @@ class Subject:
     def baseline(self) -> float:
         """The score of the best constant answer."""
         labels = self.labels
+        if labels is None and self.task == "binary":
+            y, held = (
+                np.asarray(part.y).reshape(len(part), -1) > 0.5
+                for part in (self.train, self.setup.held_out)
+            )
+            return float((held == (y.mean(0) >= 0.5)).mean())
         if labels is None:
             return 0.0
         held = self.classes(self.setup.held_out.y)
@@ -249,9 +292,11 @@ class Subject:
         return float((held == values[counts.argmax()]).mean())
 
     def classes(self, y: Array) -> Array:
+        """Return targets as class numbers; of several labels a row, each."""
         if self.task == "binary":
             return (y > 0.5).reshape(-1).astype(np.int64)
-        return y.argmax(1) if y.ndim == 2 else y.astype(np.int64)
+        one = y.ndim == 1 or y.shape[1] == 1
+        return y.reshape(-1).astype(np.int64) if one else y.argmax(1)
 
     @cached_property
     def takes_indices(self) -> bool:
@@ -261,6 +306,25 @@ class Subject:
         return any(
             v.dtype.is_integer for v in self.network.graph.inputs if v.name in names
         )
+
+
+def is_own(loss: Any) -> bool:
+    """Return whether a loss is of the user's own making."""
+    return not isinstance(loss, Module) or not is_of_library(loss)
+
+
+def _count(y: Array) -> int:
+    """Return how many classes a column of whole numbers from 0 on has; 0: none."""
+    if y.size != len(y):
+        return 0
+    values = np.unique(y)
+    return len(values) if (values == np.arange(len(values))).all() else 0
+
+
+def _rows(data: Dataset) -> list[bytes]:
+    """Return the bytes of each row, of features and target."""
+    x, y = np.asarray(data.x[:]), np.asarray(data.y)
+    return [a.tobytes() + b.tobytes() for a, b in zip(x, y, strict=True)]
 
 
 def is_constant(weights: Array) -> bool:

@@ -46,7 +46,9 @@ def dead_units(case: Case) -> Found | None:
     if share < SUSPECTED:
         return None
     what = _("leaky ReLU in place of ReLU")
-    leaky = changes.layer(case.setup, layers, nn.LeakyReLU, what)
+    # What the network ends in is another question: relu-output asks it.
+    hidden = [x.path for x in case.network.hidden(RELU)]
+    leaky = changes.layer(case.setup, hidden, nn.LeakyReLU, what)
     if case.explained("dead-units"):
         return Found("risk", worst, evidence, leaky)
     severity, best, part = case.judge_each(

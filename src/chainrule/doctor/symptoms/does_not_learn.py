@@ -23,8 +23,9 @@ PART = 0.25
     stage=9,
     looks=_("the score stays at that of a constant answer"),
     why=_(
-        "the nearest neighbours predict held-out rows, and the network does not: what "
-        "it needs does not reach the output, or no gradient reaches the weights"
+        "the nearest neighbours, or a linear fit, predict held-out rows, and the "
+        "network does not: what it needs does not reach the output, or no gradient "
+        "reaches the weights"
     ),
     fix=_(
         "what was tried and helped; else begin with a network that learns, one hidden "
@@ -33,11 +34,11 @@ PART = 0.25
     reference=_("Goodfellow, Bengio & Courville 2016, 11.5: debugging strategies"),
 )
 def does_not_learn(case: Case) -> Found | None:
-    """A trial run far behind the nearest neighbours, or at the constant answer.
+    """A trial run far behind simple means, or at the constant answer.
 
-    Looked for where nothing else is sick. The usual treatments are tried: sick where
-    one of them cures, or where a complete run finds next to nothing. A risk where
-    neighbours find nothing either, or nobody could ask them.
+    Looked for where nothing else is sick. The usual treatments are tried, then pairs of
+    those that helped: sick where they cure, or where a complete run finds next to
+    nothing. A risk where simple means find nothing either, or nobody could ask them.
     """
     if case.refused is not None or not case.runs or case.sick or case.never_begins:
         return None
@@ -47,8 +48,8 @@ def does_not_learn(case: Case) -> Found | None:
         severity, best, part = case.judge_each(*tried)
         if severity == "sick":
             cause = _(
-                "the nearest neighbours find more about held-out rows than the network "
-                "does; of the usual treatments this one cures"
+                "simple means find more about held-out rows than the network does; of "
+                "the usual treatments this one cures"
             )
             return Found(
                 *("sick", "", _evidence(case)),
@@ -56,6 +57,8 @@ def does_not_learn(case: Case) -> Found | None:
                 component=part,
                 cause=cause,
             )
+        if (found := _together(case)) is not None:
+            return found
     if not case.complete:
         return None
     score = case.score
@@ -78,13 +81,28 @@ def does_not_learn(case: Case) -> Found | None:
     return Found(severity, "", evidence, confidence=0.5, curves=curves, cause=cause)
 
 
+def _together(case: Case) -> Found | None:
+    """Try changes together, of which none cures alone."""
+    severity, best = case.judge(*space.combined(case))
+    if severity != "sick" or best is None:
+        return None
+    alone = {(c.change.before, c.change.after): c.gain for c in case.compared}
+    most = max(best.change.parts, key=lambda c: alone.get((c.before, c.after), 0.0))
+    cause = _(
+        "simple means find more about held-out rows than the network does; none of the "
+        "usual treatments cures alone, and these together do"
+    )
+    part = space.component(case.setup, most)
+    return Found("sick", "", _evidence(case), None, best, cause=cause, component=part)
+
+
 def _evidence(case: Case) -> dict[str, float | None]:
     """Return what the run found beside what simple means find."""
     metric = case.metric
     return {
         f"{metric}_of_run": case.score,
         f"{metric}_of_constant_answer": case.baseline,
-        f"{metric}_of_neighbours": case.signal,
+        f"{metric}_of_simple_means": case.signal,
         "loss_at_first_step": case.trial.loss_at_start(),
         "loss_at_end": case.trial.loss_at_end(),
     }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.doctor import examples
 from chainrule.doctor.case import Case
+from chainrule.doctor.rebuilding import numbered
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
@@ -22,8 +24,16 @@ from chainrule.text import _
     explains=("does-not-run", "one-class"),
 )
 def labels_out_of_range(case: Case) -> Found | None:
-    """Whole numbers below 0, or from the number of outputs on."""
-    if case.refused is not None or case.task != "classes" or case.train.y.ndim != 1:
+    """Whole numbers below 0, or from the number of outputs on; or parts of them.
+
+    As many numbers that are not whole as there are outputs, at even distances from 0
+    on, are labels that were divided, as pixels are.
+    """
+    if case.refused is not None or case.network is None or not case.single:
+        return None
+    if (found := _divided(case)) is not None:
+        return found
+    if case.task != "classes" or case.train.y.ndim != 1:
         return None
     assert case.network is not None
     assert case.network.output is not None
@@ -37,6 +47,32 @@ def labels_out_of_range(case: Case) -> Found | None:
         "rows_out_of_range": int(((y < 0) | (y >= outputs)).sum()),
     }
     return Found("sick", "y", evidence, confidence=1.0)
+
+
+def _divided(case: Case) -> Found | None:
+    """Find labels of a cross-entropy that are the multiples of a part of 1."""
+    y = np.asarray(case.train.y)
+    output = case.network and case.network.output
+    if not isinstance(case.setup.loss, nn.CrossEntropyLoss) or not output:
+        return None
+    if y.ndim != 1 or y.dtype.kind != "f" or len(output.shape) != 2:
+        return None
+    values = np.unique(y)
+    count = len(values)
+    step = float(values[-1]) / max(count - 1, 1)
+    even = np.allclose(values, step * np.arange(count), rtol=1e-3, atol=1e-3 * step)
+    if count != output.shape[1] or not even or not 0 < step < 1:
+        return None
+    change = numbered(case.setup, values)
+    evidence = {
+        "distinct_targets": count,
+        "least_label": float(values[0]),
+        "greatest_label": float(values[-1]),
+        "outputs": count,
+    }
+    cause = _("the labels were divided: class numbers are whole, and count from 0")
+    best = case.compare(change)
+    return Found("sick", "y", evidence, change, best, 1.0, cause=cause)
 
 
 @labels_out_of_range.sick

@@ -8,7 +8,9 @@ from chainrule import data, nn
 from chainrule.data import Dataset
 from chainrule.doctor import examples
 from chainrule.doctor.case import Case
+from chainrule.doctor.rebuilding import class_outputs
 from chainrule.doctor.registry import Found, symptom
+from chainrule.nn import output_semantics
 from chainrule.text import _
 
 #: So many whole numbers from 0 on may be labels.
@@ -26,15 +28,19 @@ CLASSES = 20
     ),
     fix=_("one output a class, nn.CrossEntropyLoss(), and integer labels"),
     reference=_("book 2.5.1 and 3.3: cross-entropy for classes"),
-    explains=("too-few-epochs", "does-not-learn"),
+    explains=("does-not-run", "too-few-epochs", "does-not-learn"),
 )
 def loss_unfit(case: Case) -> Found | None:
-    """A loss of quantities, one output, and targets that a data set calls classes.
+    """A loss of quantities, or of two classes, and targets that are numbers of classes.
 
     Three classes or more, which the data set names or which are all whole numbers from
-    0 on: numbers may be quantities all the same, so it is a risk.
+    0 on. Under a loss of quantities they may be quantities all the same, so it is a
+    risk; one of two classes has no place for a third.
     """
-    if case.refused is not None or case.task != "quantities":
+    if case.refused is not None or not case.single:
+        return None
+    binary = output_semantics.threshold(case.setup.loss) is not None
+    if case.task != "quantities" and not binary:
         return None
     y = np.asarray(case.train.y).reshape(len(case.train), -1)
     if y.shape[1] != 1 or len(y) < 2 * CLASSES:
@@ -50,6 +56,13 @@ def loss_unfit(case: Case) -> Found | None:
         "rows": len(y),
         "loss": repr(case.setup.loss),
     }
+    if binary:
+        change = class_outputs(case.setup, count)
+        best = None if change is None else case.compare(change)
+        cause = _(
+            "the loss tells two classes apart by one output, 0 or 1, and there are more"
+        )
+        return Found("sick", "loss", evidence, change, best, 1.0, cause=cause)
     return Found("risk", "loss", evidence, confidence=0.9 if named else 0.5)
 
 

@@ -8,9 +8,16 @@ from chainrule.doctor.case import Case
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
-#: A weight decay above the usual 10⁻² (Loshchilov & Hutter 2019 go up to 10⁻¹), and a
-#: dropout above ½ (Srivastava et al. 2014) are suspected.
+#: A weight decay well above the usual 10⁻² (Loshchilov & Hutter 2019 go up to 10⁻¹),
+#: and a dropout above ½ (Srivastava et al. 2014) are suspected.
 DECAY, DROPOUT = 0.05, 0.55
+#: Where the decay is a part of the gradient, and that is divided by its own size, as
+#: Adam does, a small decay pulls as much as a large one (Loshchilov & Hutter 2019, 3):
+#: it is suspected from here on where the run is behind what simple means find.
+COUPLED = 1e-3
+
+#: Optimisers that divide by the size of the gradient, with the decay in it.
+DIVIDED = (optim.Adam, optim.RMSprop, optim.Adagrad, optim.Adadelta)
 
 
 @symptom(
@@ -39,7 +46,9 @@ def over_regularised(case: Case) -> Found | None:
     ]
     made = []
     evidence = {}
-    if decay > DECAY:
+    coupled = isinstance(setup.optimizer, DIVIDED) and decay >= COUPLED and case.behind
+    strong = decay >= DECAY or coupled
+    if strong:
         made.append(changes.option(setup, "weight_decay", 0.0, _("no weight decay")))
         weights, gradients = case.first("weight_norm"), case.first("grad_norm")
         shared = [n for n in weights if gradients.get(n)]
@@ -53,7 +62,7 @@ def over_regularised(case: Case) -> Found | None:
     severity, best = case.judge(*(c for c in made if c is not None))
     if severity is None:
         return None
-    where = "optimizer" if decay > DECAY else drops[0][0]
+    where = "optimizer" if strong else drops[0][0]
     return Found(severity, where, evidence, comparison=best)
 
 

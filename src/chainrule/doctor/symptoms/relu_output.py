@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from chainrule import nn
@@ -21,7 +24,10 @@ from chainrule.text import _
         "a ReLU gives no negative number: scores below 0 and negative targets cannot "
         "be reached, and an output that is 0 for all rows has gradient 0"
     ),
-    fix=_("end the network in the linear layer: remove the ReLU in front of the loss"),
+    fix=_(
+        "end the network in the linear layer: remove the ReLU in front of the loss; "
+        "where the loss takes probabilities, a sigmoid or a softmax takes its place"
+    ),
     reference=_("book 3.2.3; Goodfellow, Bengio & Courville 2016, 6.2.2: output units"),
     explains=("dead-units", "does-not-learn", "too-few-epochs", "non-finite-loss"),
 )
@@ -43,10 +49,8 @@ def relu_output(case: Case) -> Found | None:
         zero = case.seen_at_end[""] == 0
         evidence["share_of_outputs_that_are_0"] = float(zero.mean())
     last = found.activations(RELU)
-    what = _("no ReLU in front of the loss")
-    remove = (
-        changes.layer(case.setup, [last[-1].path], nn.Identity, what) if last else None
-    )
+    make, what = _instead(case.setup.loss)
+    remove = changes.layer(case.setup, [last[-1].path], make, what) if last else None
     severity, best = (None, None)
     if remove is not None and case.can_be_sick:
         severity, best = case.judge(remove)
@@ -55,6 +59,15 @@ def relu_output(case: Case) -> Found | None:
             return None
         severity = "risk" if negative else "note"
     return Found(severity, found.where(), evidence, remove, best)
+
+
+def _instead(loss: Any) -> tuple[Callable[[], nn.Module], str]:
+    """Return what ends a network in front of a loss, and what to call that change."""
+    if isinstance(loss, nn.BCELoss):
+        return nn.Sigmoid, _("a sigmoid in place of the ReLU")
+    if isinstance(loss, nn.CrossEntropyLoss) and not loss.from_logits:
+        return nn.Softmax, _("a softmax in place of the ReLU")
+    return nn.Identity, _("no ReLU in front of the loss")
 
 
 @relu_output.sick

@@ -17,6 +17,9 @@ TINY = 0.02
 #: The deviations of two columns differ by this factor: LeCun et al. 1998 (4.3) want
 #: them about equal, since the curvature goes with the square.
 RATIO = 100.0
+#: The mean of a column is so many of its deviations away from 0: by LeCun et al. 1998
+#: (4.3) it should be near 0, since an offset moves all weights of a unit together.
+OFF = 10.0
 
 
 @symptom(
@@ -50,7 +53,9 @@ def unscaled_inputs(case: Case) -> Found | None:
     largest = float(max(np.abs(columns.means).max(), spread.max()))
     ratio = float(spread.max() / spread.min())
     tiny = largest < TINY
-    if largest < LARGE and ratio < RATIO and not tiny:
+    varied = columns.deviations > 0
+    off = float((np.abs(columns.means[varied]) / columns.deviations[varied]).max())
+    if largest < LARGE and ratio < RATIO and off < OFF and not tiny:
         return None
     severity, best = case.judge(changes.standardised(case.setup))
     if severity is None or best is None:
@@ -59,6 +64,7 @@ def unscaled_inputs(case: Case) -> Found | None:
         "largest_mean_or_deviation": largest,
         "largest_deviation": float(spread.max()),
         "smallest_deviation": float(spread.min()),
+        "largest_mean_in_deviations": off,
         "loss_at_first_step": case.trial.loss_at_start(),
     }
     cause = None
@@ -66,6 +72,12 @@ def unscaled_inputs(case: Case) -> Found | None:
         cause = _(
             "the inputs are so small that the first layer sees next to nothing: were "
             "they scaled twice?"
+        )
+    elif largest < LARGE and ratio < RATIO:
+        cause = _(
+            "the means of columns are many deviations away from 0: nearly the same "
+            "number goes into all weights of a unit, and what differs is small beside "
+            "it"
         )
     column = columns.name(int(columns.deviations.argmax()))
     where = _("{name}, columns {which}", name="x", which=column)

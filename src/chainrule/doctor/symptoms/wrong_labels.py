@@ -66,7 +66,7 @@ def wrong_labels(case: Case) -> Found | None:
     if severity is None and case.signal is not None:
         apart = case.signal - case.baseline
         if apart < 0.25 * (1 - within.mean() - case.baseline):
-            evidence["accuracy_of_neighbours"] = case.signal
+            evidence["accuracy_of_simple_means"] = case.signal
             return Found("sick", "y", evidence, confidence=0.9)
     if severity is None:
         return None

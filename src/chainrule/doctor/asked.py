@@ -1,0 +1,150 @@
+"""What a loss of the user's own asks of outputs: classes, values, or something else.
+
+Such a loss is a function, and says nothing of itself. It is called: on right, undecided
+and wrong answers, and on numbers near the targets. A loss of classes is smallest where
+answers are right, one of values where they are the targets, and to both sides alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from chainrule.graph.context import no_grad
+from chainrule.graph.node import Array
+from chainrule.tensor import tensor
+
+#: So many rows are asked about.
+ROWS = 256
+#: Answers of right, undecided and wrong rows, of the right class and of the others: as
+#: scores, and as probabilities.
+SCORES = ((2.0, -2.0), (0.0, 0.0), (-2.0, 2.0))
+SHARES = ((0.95, 0.05), (0.5, 0.5), (0.05, 0.95))
+#: Distances from the targets, in deviations.
+DISTANCES = (0.0, 0.5, 1.0, 2.0)
+#: A loss that rises by a smaller share of itself does not rise; of a loss of values the
+#: two sides of the targets differ by no more than this share.
+RISE, SIDES = 1e-3, 0.05
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a loss asks of outputs.
+
+    Attributes:
+        task: ``classes``, ``binary``, ``quantities``, or ``unknown``.
+        cut: from which output on class 1 is meant, of two classes by one output.
+    """
+
+    task: str
+    cut: float | None = None
+
+
+def is_one_hot(y: Array) -> bool:
+    """Return whether rows of targets are 0 but for a single 1.
+
+    >>> is_one_hot(np.eye(3)), is_one_hot(np.array([[1, 1], [0, 1]]))
+    (True, False)
+    """
+    return are_labels(y) and bool((y.sum(1) == 1).all())
+
+
+def are_labels(y: Array) -> bool:
+    """Return whether targets are rows of 0 and 1: one class of several, or labels."""
+    return y.ndim == 2 and y.shape[1] > 1 and bool(np.isin(y, (0, 1)).all())
+
+
+def asked(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> Asked:
+    """Return what a loss of one's own asks, given targets and an output's shape.
+
+    Args:
+        loss: is called as ``loss(outputs, targets)``.
+        y: the targets, as the loss gets them.
+        shape: of the outputs, behind the axis of the rows.
+    """
+    y = y[:ROWS]
+    if len(shape) > 1 or not all(isinstance(size, int) for size in shape):
+        return Asked("unknown")
+    width = shape[0] if shape else 1
+    if y.dtype.kind in "iu" and y.ndim == 1 and width > 1:
+        if not 0 <= y.min() <= y.max() < width:
+            return Asked("classes")  # which the data's own symptom says
+        right = np.eye(width)[y]
+        # One that refuses such answers may still be of classes, and one of the wrong
+        # sign prefers the wrong ones; of an embedding, it is all the same.
+        tells = [_tells(loss, y, answers) for answers in (right, 1 - right)]
+        return Asked("classes" if None in tells or any(tells) else "unknown")
+    flat = y.reshape(len(y), -1)
+    if flat.shape[1] != width or y.dtype.kind not in "fiu":
+        return Asked("unknown")
+    if np.isin(y, (0, 1)).all() and 0 < flat.mean() < 1:
+        for form in dict.fromkeys([(len(y), *shape), y.shape]):
+            if scale := _tells(loss, y, flat.reshape(form)):
+                task = "classes" if is_one_hot(flat) else "binary"
+                return Asked(task, 0.0 if scale is SCORES else 0.5)
+    return Asked("quantities" if _values(loss, y, shape) else "unknown")
+
+
+def _tells(loss: Any, y: Array, right: Array) -> Any:
+    """Return the scale on which a loss is smaller, the surer right answers are.
+
+    Empty: it is not; None: it takes no such answers. One that prefers wrong answers may
+    be of outputs of which the least wins, such as distances.
+    """
+    found: dict[float, Any] = {}
+    taken = False
+    for scale in (SCORES, SHARES):
+        losses = [
+            _loss(loss, np.where(right > 0.5, high, low), y) for high, low in scale
+        ]
+        taken |= bool(np.isfinite(losses).all())
+        if _rises(losses):
+            found.setdefault(min(losses), scale)
+    if found:
+        return found[min(found)]
+    return () if taken else None
+
+
+def _values(loss: Any, y: Array, shape: tuple[Any, ...]) -> bool:
+    """Return whether a loss is least at the targets, and alike to both sides."""
+    truth = y.astype(np.float64)
+    spread = float(truth.std())
+    if not np.isfinite(spread) or not spread:
+        return False
+    noise = np.random.default_rng(0).normal(size=y.shape) * spread
+    for form in dict.fromkeys([(len(y), *shape), y.shape]):
+        losses = [
+            0.5
+            * sum(
+                _loss(loss, (truth + s * d * noise).reshape(form), y) for s in (-1, 1)
+            )
+            for d in DISTANCES
+        ]
+        low, high = (
+            _loss(loss, (truth + s * 0.5 * spread).reshape(form), y) for s in (-1, 1)
+        )
+        alike = abs(high - low) <= SIDES * abs(high + low) / 2
+        moved = _rises([losses[0], low]) and _rises([losses[0], high])
+        if _rises(losses) and alike and moved:
+            return True
+    return False
+
+
+def _rises(losses: list[float]) -> bool:
+    """Return whether losses rise from each to the next, beyond rounding."""
+    if not np.isfinite(losses).all():
+        return False
+    return all(b - a > RISE * max(abs(a), abs(b)) for a, b in pairwise(losses))
+
+
+def _loss(loss: Any, outputs: Array, y: Array) -> float:
+    """Return the loss of some outputs; NaN where it takes no such ones."""
+    try:
+        with no_grad(), np.errstate(all="ignore"):
+            return float(loss(tensor(outputs.astype(np.float32)), tensor(y)).item())
+    except Exception:  # noqa: BLE001 - of the user's loss
+        return float("nan")

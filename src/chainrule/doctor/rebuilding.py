@@ -1,0 +1,170 @@
+"""Changes that rebuild layers: hidden layers that are wider, outputs for classes.
+
+They look for layers of the library that follow each other in an ``nn.Sequential``, and
+make new ones in their places, with weights as these layers draw them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.data import Dataset
+from chainrule.doctor.changes import replaced
+from chainrule.doctor.finding import Change
+from chainrule.doctor.setup import Setup
+from chainrule.errors import ChainruleError
+from chainrule.graph.node import Array
+from chainrule.nn import Module
+from chainrule.random import Generator
+from chainrule.random.generator import stream
+from chainrule.text import _
+
+#: Hidden layers that are narrower are made as wide as this: with more units than a task
+#: needs, fewer initial weights lead to a bad minimum (Goodfellow et al. 2016, 8.2.2).
+WIDE = 32
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two linear layers one behind the other, with nothing between that has weights."""
+
+    first: str
+    second: str
+
+
+def pairs(model: Module) -> list[Pair]:
+    """Return the linear layers that follow each other within a Sequential, by path."""
+    found: list[Pair] = []
+    for path, module in model.named_modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        last = ""
+        for name, child in module.named_children():
+            here = f"{path}.{name}" if path else name
+            if type(child) is nn.Linear:
+                if last and _width(model, last) == child.in_features:
+                    found.append(Pair(last, here))
+                last = here
+            elif any(child.named_tensors()) or any(child.named_children()):
+                last = ""
+    return found
+
+
+def _width(model: Module, path: str) -> int:
+    """Return the number of outputs of a linear layer."""
+    layer: Any = model.get_submodule(path)
+    return layer.out_features
+
+
+def _renewed(setup: Setup) -> bool:
+    """Give the setup its optimiser anew, for parameters that are others now.
+
+    Returns whether that can be done: of groups of parameters it cannot.
+    """
+    old = setup.optimizer
+    if len(list(old.param_groups)) > 1:
+        return False
+    try:
+        setup.optimizer = type(old)(**dict(old.defaults))
+    except (ChainruleError, TypeError):
+        return False
+    setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
+    return True
+
+
+def wider(setup: Setup) -> Change | None:
+    """Return the change of narrow hidden layers to :data:`WIDE` units, if any are."""
+    narrow = [p for p in pairs(setup.model) if _width(setup.model, p.first) < WIDE]
+    if not narrow or not _renewed(setup.copy()):
+        return None
+    paths = list(dict.fromkeys(path for p in narrow for path in (p.first, p.second)))
+    inputs, outputs = ({p.second for p in narrow}, {p.first for p in narrow})
+
+    def new(model: Module, path: str) -> nn.Linear:
+        layer: Any = model.get_submodule(path)
+        given = dict(layer.settings())
+        given |= {"in_features": WIDE} if path in inputs else {}
+        given |= {"out_features": WIDE} if path in outputs else {}
+        return type(layer)(**given)
+
+    def apply(setup: Setup) -> None:
+        with stream(Generator(setup.seed)):
+            for path in paths:
+                replaced(setup.model, path, new(setup.model, path))
+        _renewed(setup)
+
+    modules = dict(setup.model.named_modules())
+    before = "\n".join(f"{path}: {modules[path]!r}" for path in paths)
+    with stream(Generator(0)):
+        after = "\n".join(f"{path}: {new(setup.model, path)!r}" for path in paths)
+    return Change(_("wider hidden layers"), before, after, apply, slots=("width",))
+
+
+def class_outputs(setup: Setup, classes: int) -> Change | None:
+    """Return the change of one output to one for each class, with their cross-entropy.
+
+    What stands behind the last linear layer is left out. None where that is none of a
+    Sequential, or where others follow it.
+    """
+    layers = [n for n, m in setup.model.named_modules() if type(m) is nn.Linear]
+    if not layers or not isinstance(setup.model, nn.Sequential):
+        return None
+    if not _renewed(setup.copy()):
+        return None
+    names = [name for name, __ in setup.model.named_children()]
+    last = layers[-1]
+    if last not in names or _width(setup.model, last) != 1:
+        return None
+    behind = names[names.index(last) + 1 :]
+    modules = dict(setup.model.named_modules())
+    if any(any(modules[name].named_tensors()) for name in behind):
+        return None
+
+    def new(model: Module) -> nn.Linear:
+        layer: Any = model.get_submodule(last)
+        return nn.Linear(**{**layer.settings(), "out_features": classes})
+
+    def apply(setup: Setup) -> None:
+        with stream(Generator(setup.seed)):
+            replaced(setup.model, last, new(setup.model))
+        for name in behind:
+            replaced(setup.model, name, nn.Identity())
+        setup.loss, setup.other_loss = nn.CrossEntropyLoss(), True
+        _renewed(setup)
+        for name in ("train", "held_out"):
+            part = getattr(setup, name)
+            y = np.asarray(part.y).reshape(len(part)).astype(np.int32)
+            setattr(setup, name, Dataset(part.x, y, classes=classes))
+
+    parts = [last, *behind]
+    before = [f"{name}: {modules[name]!r}" for name in parts]
+    with stream(Generator(0)):
+        after = [f"{last}: {new(setup.model)!r}"]
+    after += [f"{name}: {nn.Identity()!r}" for name in behind]
+    lines = "\n".join(before), "\n".join(after)
+    return Change(
+        _("an output for each class"),
+        f"{lines[0]}\nloss={setup.loss!r}\ny",
+        f"{lines[1]}\nloss=CrossEntropyLoss()\ny.reshape(-1).astype(int)",
+        apply,
+        slots=("outputs", "shape", "loss", *(f"layer {name}" for name in parts)),
+    )
+
+
+def numbered(setup: Setup, values: Array) -> Change:
+    """Return the change of labels to the numbers of their values, from 0 on."""
+
+    def apply(setup: Setup) -> None:
+        for name in ("train", "held_out"):
+            part = getattr(setup, name)
+            off = np.abs(np.asarray(part.y)[:, None] - values)
+            y = off.argmin(1).astype(np.int32)
+            setattr(setup, name, Dataset(part.x, y, classes=len(values)))
+
+    what = _("labels as class numbers")
+    after = "np.unique(y, return_inverse=True)[1]"
+    return Change(what, "y", after, apply, slots=("shape",))

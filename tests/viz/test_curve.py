@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,20 @@ def test_a_font_that_came_after_matplotlibs_list(monkeypatch: Any) -> None:
     paths = ["/nowhere/broken.ttf", *(e.fname for e in ours)]
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: paths)
     drawing.add_new_fonts.cache_clear()
+    with drawing.figure(drawing.PAPER, 1, 1) as figure:  # in any language
+        found = figure.text(0, 0, "手").get_fontfamily()
+    assert found[1:] == ["DejaVu Sans"]
     assert drawing.has_chinese()
+    drawing.add_new_fonts.cache_clear()
+
+
+def test_a_font_that_is_gone_is_not_in_matplotlibs_list(monkeypatch: Any) -> None:
+    manager = font_manager.fontManager
+    gone = replace(manager.ttflist[0], name="Noto Sans TC", fname="/nowhere/noto.ttf")
+    monkeypatch.setattr(manager, "ttflist", [gone])
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
+    drawing.add_new_fonts.cache_clear()
+    assert not drawing.has_chinese()
     drawing.add_new_fonts.cache_clear()
 
 

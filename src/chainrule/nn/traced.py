@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from chainrule.errors import ArgumentError
@@ -13,6 +12,7 @@ from chainrule.graph.context import context
 from chainrule.nn.module import Module
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _, joined
+from chainrule.util.blocks import Block
 from chainrule.util.pytree import is_nest
 
 
@@ -66,24 +66,28 @@ def called(model: Module, inputs: Any) -> Any:
     return model(*args, **kwargs)
 
 
-@contextmanager
-def outputs_of(model: Module) -> Iterator[list[ForwardCapture]]:
+class outputs_of(Block):  # noqa: N801 - used like a function
     """Record the output of each module of a model within the block, in call order.
 
     Nothing of this is left in a graph or in the model: the block is for tracing.
     """
-    captures: list[ForwardCapture] = []
-    changed: dict[int, tuple[Module, Any]] = {}
-    for path, module in model.named_modules():
-        if id(module) not in changed:
-            changed[id(module)] = module, module.__dict__.get("forward")
+
+    def __init__(self, model: Module) -> None:
+        self.modules = [*model.named_modules()]
+
+    def saved(self) -> list[tuple[Module, Any]]:
+        return [(module, module.__dict__.get("forward")) for __, module in self.modules]
+
+    def change(self) -> list[ForwardCapture]:
+        captures: list[ForwardCapture] = []
+        for path, module in self.modules:
             module.__dict__["forward"] = _noting(module.forward, path, captures)
-    try:
-        yield captures
-    finally:
-        for module, before in changed.values():
+        return captures
+
+    def undo(self, saved: list[tuple[Module, Any]]) -> None:
+        for module, before in saved:
             if before is None:
-                del module.__dict__["forward"]
+                module.__dict__.pop("forward", None)
             else:
                 module.__dict__["forward"] = before
 

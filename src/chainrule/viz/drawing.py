@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from chainrule.errors import ArgumentError, warn
@@ -77,17 +78,25 @@ def can_plot() -> bool:
 
 
 def has_chinese() -> bool:
-    """Return whether an installed font has Chinese characters.
+    """Return whether an installed font has Chinese characters."""
+    return bool(chinese_families())
 
-    Matplotlib keeps a list of fonts from its first start. Where that list has none,
-    fonts that were installed later are added to it for this process.
+
+def chinese_families() -> list[str]:
+    """Return the families of installed fonts that have Chinese characters.
+
+    Matplotlib keeps a list of fonts from its first start. Where that list has none that
+    is still there, fonts that were installed later are added to it for this process.
     """
     from matplotlib import font_manager
 
-    def known() -> bool:
-        return not {*CHINESE}.isdisjoint(font_manager.get_font_names())
+    def known() -> list[str]:
+        entries = font_manager.fontManager.ttflist
+        fonts = [entry for entry in entries if entry.name in CHINESE]
+        there = {entry.name for entry in fonts if Path(entry.fname).exists()}
+        return [family for family in CHINESE if family in there]
 
-    return known() or (add_new_fonts() and known())
+    return known() or (known() if add_new_fonts() else [])
 
 
 @lru_cache(maxsize=1)
@@ -148,12 +157,12 @@ def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
 
     All of its texts are plain: a dollar sign is a dollar sign.
     """
-    from matplotlib import font_manager, style
+    from matplotlib import style
     from matplotlib.figure import Figure
 
-    ink, installed = palette.ink, {*font_manager.get_font_names()}
+    ink = palette.ink
     settings = {
-        "font.family": ["DejaVu Sans", *(f for f in CHINESE if f in installed)],
+        "font.family": ["DejaVu Sans", *chinese_families()],
         "text.color": ink,
         **{f"axes.{part}": ink for part in ("edgecolor", "labelcolor", "titlecolor")},
         **{f"{axis}tick.color": ink for axis in "xy"},
@@ -189,9 +198,8 @@ def png(figure: Any, what: str, dpi: int = 120) -> bytes:
             expected=_("a font with all characters of its title and labels"),
             got=_("none, for {lacking} of them", lacking=len(lacking)),
             fix=_(
-                "install one: Noto Sans TC (Debian, Ubuntu: apt install "
-                "fonts-noto-cjk), and remove matplotlib's list of fonts "
-                "(matplotlib.get_cachedir())"
+                "install one, such as Noto Sans TC (Debian, Ubuntu: apt install "
+                "fonts-noto-cjk), and start again"
             ),
         )
     return file.getvalue()

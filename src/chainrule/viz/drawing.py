@@ -30,10 +30,15 @@ COLOURS = (
     ("#0e7490", "#0891b2", "#56c8dc"),
     ("#8a5a00", "#a16207", "#d9b45b"),
     ("#57606a", "#6b7280", "#a9b4c0"),
+    ("#7a9a01", "#8aa80a", "#c8e64c"),
+    ("#d100d1", "#e11de1", "#ff4dff"),
 )
 #: Lines that differ in more than their colour: lengths of dashes and gaps.
-DASHES = ((), (4, 2), (6, 2, 1.5, 2), (1, 1.5), (5, 1, 1, 1, 1, 1), (7, 2), (3, 1), ())
-MARKERS = "osD^vPX*"
+DASHES = (
+    *((), (4, 2), (6, 2, 1.5, 2), (1, 1.5), (5, 1, 1, 1, 1, 1)),
+    *((7, 2), (3, 1), (9, 1.5), (2, 2, 6, 2, 6, 2), (8, 1, 1, 1)),
+)
+MARKERS = "osD^vPX*<p"
 #: Families with Chinese characters, tried after matplotlib's own for what it lacks.
 CHINESE = (
     *("Noto Sans CJK TC", "Noto Sans TC", "Source Han Sans TC", "PingFang TC"),
@@ -134,6 +139,29 @@ def legible(what: str) -> Iterator[None]:
         )
     with language(spoken):
         yield
+
+
+def legend(axes: Any, **how: Any) -> None:
+    """Add a legend to axes; where it would lie over a line, above them or beside.
+
+    Args:
+        axes: with lines that have names.
+        how: for matplotlib's ``legend``.
+    """
+    shown = axes.legend(**how)
+    axes.figure.draw_without_rendering()
+    box, frame = shown.get_window_extent(), axes.get_window_extent()
+    paths = [(line.get_transform(), line.get_path()) for line in axes.lines]
+    if not any(to.transform_path(p).intersects_bbox(box, False) for to, p in paths):
+        return
+    share = box.height / frame.height + 0.06
+    if share > 0.4:
+        axes.legend(**{**how, "loc": "upper left", "bbox_to_anchor": (1, 1)})
+        return
+    top = frame.y0 + frame.height / (1 - share)
+    height = axes.transData.inverted().transform((frame.x0, top))[1]
+    axes.set_ylim(top=height)
+    axes.legend(**{**how, "loc": "upper right"})
 
 
 def need_matplotlib(what: str) -> None:

@@ -6,6 +6,7 @@ import html
 import re
 import string
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.html.pictures import as_pictures, grey_or_colour, picture_shape
+from chainrule.recipes.experiment.report import Block
 from chainrule.viz import drawing, write_report
 from chainrule.viz.report import charts, sections
 from chainrule.viz.report.page import render_experiment
@@ -432,7 +434,15 @@ def test_columns_of_chinese_text_stay_in_line() -> None:
         title="t",
         summary="s",
         references=(),
-        blocks=[{"title": "", "text": "週期  <D>\n   1  0.5", "png": b""}],
+        blocks=[
+            {
+                "title": "",
+                "text": "週期  <D>\n   1  0.5",
+                "png": b"",
+                "svg": "",
+                "caption": "",
+            }
+        ],
     )
     assert ".wide {" in text
     (lines,) = read(text).find("pre")

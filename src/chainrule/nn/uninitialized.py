@@ -29,7 +29,7 @@ class _Mode(threading.local):
 _mode = _Mode()
 
 
-class no_init(Block):  # noqa: N801 - used like a function
+def no_init() -> Block:
     """Make parameters without numbers within a block, for weights that are loaded next.
 
     Nothing is drawn and nothing is written: layers are made in no time, and random
@@ -57,6 +57,11 @@ nn.init.normal_(parameter)
     >>> model(cr.ones(1, 3)).shape
     (1, 2)
     """
+    return _NoInit()
+
+
+class _NoInit(Block):
+    """The block of :func:`no_init`."""
 
     def saved(self) -> bool:
         return _mode.on

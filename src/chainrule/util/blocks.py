@@ -65,10 +65,9 @@ class Block:
     def __call__(self, function: Any) -> Any:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
+            return _in_block(self, function, args, kwargs)
 
-        return settled(call)
+        return call
 
 
 def leave(block: Block) -> None:
@@ -105,11 +104,28 @@ def settled(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        outer = opened.top
-        try:
-            return function(*args, **kwargs)
-        except BaseException:
-            settle(outer)
-            raise
+        return _settling(function, args, kwargs)
 
     return call
+
+
+# What decorators return reads no variable that changes: a compiled function may be one.
+
+
+def _settling(function: Any, args: Any, kwargs: Any) -> Any:
+    outer = opened.top
+    try:
+        return function(*args, **kwargs)
+    except BaseException:
+        settle(outer)
+        raise
+
+
+def _in_block(block: Block, function: Any, args: Any, kwargs: Any) -> Any:
+    outer = opened.top
+    try:
+        with block:
+            return function(*args, **kwargs)
+    except BaseException:
+        settle(outer)
+        raise

@@ -638,10 +638,10 @@ def test_groups_of_steps_keep_the_extremes() -> None:
     many = {str(i): values[:3] for i in range(50)}
     panel, remarks = charts.of_steps(many, "k", "up", read_words("en"))
     labels = [line.label for line in panel.lines]
-    assert len(labels) == 8
+    assert len(labels) == 10
     assert labels[0] == "0"
     assert labels[-1] == "49"
-    assert remarks == ["8 of 50 are shown"]
+    assert remarks == ["10 of 50 are shown"]
     panel, _ = charts.of_steps({"a": values, "b": values}, "k", "up", read_words("en"))
     assert [line.band for line in panel.lines] == [None, None], "bands would overlap"
 

@@ -434,15 +434,7 @@ def test_columns_of_chinese_text_stay_in_line() -> None:
         title="t",
         summary="s",
         references=(),
-        blocks=[
-            {
-                "title": "",
-                "text": "週期  <D>\n   1  0.5",
-                "png": b"",
-                "svg": "",
-                "caption": "",
-            }
-        ],
+        blocks=[asdict(Block(text="週期  <D>\n   1  0.5"))],
     )
     assert ".wide {" in text
     (lines,) = read(text).find("pre")

@@ -259,7 +259,7 @@ LOADED = """
     primitives.sorting
     text text.catalogue text.messages text.numbers
     util util.atomic_files util.bounded util.keywords util.pytorch_hints
-    util.source_location util.validation
+    util.blocks util.source_location util.validation
 """
 #: And of Python what NumPy has not loaded already: nothing that generates code
 #: (``dataclasses``), and nothing that few programs need (``json``, ``signal``).

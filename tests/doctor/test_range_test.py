@@ -249,3 +249,19 @@ def test_a_curve_is_read() -> None:
     hill = 3 * np.exp(-((logs + 1.5) ** 2) / 0.05)
     curve = read(fall + hill - 0.5 * (logs > -0.5) + noise)
     assert rates[curve.lowest] < 10**-1.5
+
+
+def test_rates_that_are_held_have_two_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lower ones too, which come after the first have failed."""
+    held: list[float] = []
+
+    def fails(self: Any, rate: float, curve: Any) -> bool:
+        held.append(rate)
+        self.held[rate] = 1.0, 0.5
+        return len(held) > 4
+
+    monkeypatch.setattr("chainrule.doctor.range_test._Test._holds", fails)
+    result = found()
+    assert len(held) >= 5
+    assert [float(f"{rate:.1e}") for rate in held] == held
+    assert result.suggestion in held

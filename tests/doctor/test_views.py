@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -15,6 +17,7 @@ from chainrule.doctor import Change, Comparison, Diagnosis, Finding, examples, l
 from chainrule.doctor.diagnosis import ranked
 from chainrule.doctor.registry import registered
 from chainrule.doctor.view import depths, picture
+from chainrule.html import views
 from chainrule.text import messages
 from chainrule.text.languages import language
 
@@ -220,3 +223,30 @@ def test_a_score_that_is_no_number_is_a_bar_of_nothing() -> None:
     read = Read(Diagnosis([found], {}, {}, 1.0, 0.0, 0).to_html())
     assert "no number" in read.texts
     assert "R² with the change" in read.texts
+
+
+def test_what_was_not_looked_at_is_not_called_healthy() -> None:
+    trainer, data, given = examples.example(optimizer=optim.SGD(lr=0.01))
+    found = cr.diagnose(trainer, data, **{**given, "seconds": 1e-4})
+    assert found.healthy
+    assert "rates" in found.unknown
+    assert str(found).startswith("Not known: nothing was found that costs learning;")
+    assert "Healthy" not in found.to_html()
+    assert not healthy().unknown
+
+
+def test_of_an_interrupted_diagnosis_the_rest_is_unknown() -> None:
+    found = healthy()
+    assert replace(found, interrupted=True).unknown == ["rest"]
+
+
+@pytest.mark.parametrize("size", [-1.2345e-10, 0.5, 999_999.0])
+def test_labels_of_a_chart_have_room(size: float) -> None:
+    """Digits are at most ten units wide, at the size that a phone shows."""
+    y = np.linspace(size, 3 * size, 5)
+    chart = views.chart({"a": y, "b": y}, np.arange(1.0, 6), across="step", up="loss")
+    ends = re.findall(r'<text x="(\d+)" y="\d+" text-anchor="end">([^<]*)<', chart)
+    assert len(ends) == 3
+    for at, text in ends:
+        assert int(at) >= 10 * len(text)
+    assert "<text" not in chart.split('class="key"')[1]

@@ -42,9 +42,13 @@ def test_the_textbooks_network() -> None:
     assert (made.model, made.input) == ("Sequential", "(N, 784)")
     text = str(made).splitlines()
     assert text[0] == "Sequential on (N, 784)"
-    assert text[1].split() == ["layer", "class", "output", "parameters", "FLOPs"]
+    head = ["layer", "class", "input", "output", "parameters", "FLOPs"]
+    assert text[1].split() == head
     assert len(text) == 8
-    assert text[-1] == "109,386 parameters, 437.5 kB, 218,762 FLOPs a sample"
+    assert text[-1] == (
+        "109,386 parameters, 437.5 kB, 109,184 multiply–adds a sample, "
+        "218,762 FLOPs a sample"
+    )
     made_dict = made.to_dict()
     assert json.loads(json.dumps(made_dict)) == made_dict
     assert made_dict["layers"][0]["parameters"] == 100_480
@@ -68,9 +72,9 @@ def test_nested_shared_and_never_called() -> None:
     model.forward = lambda x: model[1](model[0](x))
     made = cr.summary(model, (5,))
     assert rows(made) == [
-        ("0.layer", "Linear", "(N, 5)", 30, 0, 55),
-        ("0", "Block", "(N, 5)", 5, 0, 10),
-        ("1", "Tanh", "(N, 5)", 0, 0, 5),
+        ("0", "Block", "(N, 5) float64", 5, 0, 10),
+        ("0.layer", "Linear", "(N, 5) float64", 30, 0, 55),
+        ("1", "Tanh", "(N, 5) float64", 0, 0, 5),
         ("idle", "Linear", "", 9, 0, 0),
     ]
     assert made.parameters == 44
@@ -184,3 +188,52 @@ def test_a_network_that_begins_with_an_embedding() -> None:
     model = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(12, 2))
     shown = cr.summary(model, (3,))
     assert shown.parameters == 40 + 26
+
+
+class Again(nn.Module):
+    """A layer that is called twice, around one that is called within another."""
+
+    def __init__(self) -> None:
+        self.layer = nn.Linear(4, 4)
+        self.block = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.layer(self.block(self.layer(x)))
+
+
+def test_a_call_a_row() -> None:
+    made = cr.summary(Again(), 4)
+    assert [(r.path, r.depth, r.reused, r.parameters) for r in made.layers] == [
+        ("layer", 0, False, 20),
+        ("block", 0, False, 0),
+        ("block.0", 1, False, 20),
+        ("block.1", 1, False, 0),
+        ("layer", 0, True, 0),
+    ]
+    assert made.parameters == 40
+    assert made.mult_adds == 3 * 16
+    assert [r.flops for r in made.layers] == [36, 0, 36, 4, 36]
+    lines = str(made).splitlines()
+    assert lines[4].startswith("  0 ")
+    assert "(reused)" in lines[6]
+
+
+def test_models_of_tokens() -> None:
+    """Integers that are looked up stay integers, by their shape as by their rows."""
+    model = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(12, 2))
+    made = cr.summary(model, (3,))
+    assert made.input == "(N, 3) int64"
+    assert [(r.input, r.output) for r in made.layers] == [
+        ("(N, 3) int64", "(N, 3, 4)"),
+        ("(N, 3, 4)", "(N, 12)"),
+        ("(N, 12)", "(N, 2)"),
+    ]
+    assert cr.summary(model, np.zeros((5, 3), np.uint8)).input == "(N, 3) int32"
+    assert cr.summary(Block(), np.zeros((2, 5))).input == "(N, 5) float64"
+
+
+def test_steps_of_a_loop_count() -> None:
+    """A GRU of 16 units on 5 steps of 8 numbers: 3·16·(8 + 16) products a step."""
+    made = cr.summary(nn.GRU(8, 16, batch_first=True), (5, 8))
+    assert made.layers[0].output == "(N, 5, 16), (1, N, 16)"
+    assert made.mult_adds == 5 * 3 * 16 * (8 + 16)

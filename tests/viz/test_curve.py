@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from matplotlib import font_manager
 
 from chainrule import errors
 from chainrule.training import History
-from chainrule.viz import curve, drawing
+from chainrule.viz import curve, drawing, gallery
 
 from .pages import read
 
@@ -141,7 +143,20 @@ def test_a_font_that_came_after_matplotlibs_list(monkeypatch: Any) -> None:
     paths = ["/nowhere/broken.ttf", *(e.fname for e in ours)]
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: paths)
     drawing.add_new_fonts.cache_clear()
+    with drawing.figure(drawing.PAPER, 1, 1) as figure:  # in any language
+        found = figure.text(0, 0, "手").get_fontfamily()
+    assert found[1:] == ["DejaVu Sans"]
     assert drawing.has_chinese()
+    drawing.add_new_fonts.cache_clear()
+
+
+def test_a_font_that_is_gone_is_not_in_matplotlibs_list(monkeypatch: Any) -> None:
+    manager = font_manager.fontManager
+    gone = replace(manager.ttflist[0], name="Noto Sans TC", fname="/nowhere/noto.ttf")
+    monkeypatch.setattr(manager, "ttflist", [gone])
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
+    drawing.add_new_fonts.cache_clear()
+    assert not drawing.has_chinese()
     drawing.add_new_fonts.cache_clear()
 
 
@@ -251,3 +266,57 @@ def test_the_users_settings_are_neither_used_nor_changed(tmp_path: Path) -> None
     colours = picture.convert("RGB").getcolors(1 << 24)
     assert colours is not None
     assert (255, 0, 0) not in [colour for _, colour in colours]
+
+
+def _seen(colour: str) -> Any:
+    """The place of a colour in OKLab (Ottosson 2020), where distances are as seen."""
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    light = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    cones = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    opponents = np.array(
+        [
+            [0.2104542553, 0.7936177850, -0.0040720468],
+            [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660],
+        ]
+    )
+    return opponents @ np.cbrt(cones @ light)
+
+
+@pytest.mark.parametrize("kind", range(3))
+def test_ten_classes_have_ten_colours(kind: int) -> None:
+    """Any two are four just noticeable differences of 0.02 apart, and more."""
+    colours = [shades[kind] for shades in drawing.COLOURS]
+    assert len(colours) == len(drawing.DASHES) == len(drawing.MARKERS) == 10
+    assert len(set(drawing.DASHES)) == len(set(drawing.MARKERS)) == 10
+    for one, other in itertools.combinations(map(_seen, colours), 2):
+        assert np.linalg.norm(one - other) >= 0.08
+
+
+@pytest.mark.parametrize("count", [2, 10])
+def test_no_legend_lies_over_a_line(count: int) -> None:
+    """Lines that fill the axes: a few names are above them, many beside."""
+    x = np.arange(100.0)
+    curves = {f"curve {i}": 50 * np.sin(x * (i + 1)) for i in range(count)}
+    with drawing.figure(drawing.PAPER, 7, 3.6) as figure:
+        gallery.lines(figure, curves)
+        (axes,) = figure.axes
+        figure.draw_without_rendering()
+        box = axes.get_legend().get_window_extent()
+        for line in axes.lines:
+            path = line.get_transform().transform_path(line.get_path())
+            assert not path.intersects_bbox(box, filled=False)
+        assert axes.get_ylim()[1] < 200
+
+
+@pytest.mark.parametrize("numbers", ["", "d"])
+def test_a_heat_map_has_a_scale(numbers: str) -> None:
+    with drawing.figure(drawing.PAPER, 4, 3) as figure:
+        gallery.heat(figure, np.arange(6).reshape(2, 3), numbers=numbers)
+        assert len(figure.axes) == 2

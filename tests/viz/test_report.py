@@ -6,6 +6,7 @@ import html
 import re
 import string
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.html.pictures import as_pictures, grey_or_colour, picture_shape
+from chainrule.recipes.experiment.report import Block
 from chainrule.viz import drawing, write_report
 from chainrule.viz.report import charts, sections
 from chainrule.viz.report.page import render_experiment
@@ -432,7 +434,7 @@ def test_columns_of_chinese_text_stay_in_line() -> None:
         title="t",
         summary="s",
         references=(),
-        blocks=[{"title": "", "text": "週期  <D>\n   1  0.5", "png": b""}],
+        blocks=[asdict(Block(text="週期  <D>\n   1  0.5"))],
     )
     assert ".wide {" in text
     (lines,) = read(text).find("pre")
@@ -628,10 +630,10 @@ def test_groups_of_steps_keep_the_extremes() -> None:
     many = {str(i): values[:3] for i in range(50)}
     panel, remarks = charts.of_steps(many, "k", "up", read_words("en"))
     labels = [line.label for line in panel.lines]
-    assert len(labels) == 8
+    assert len(labels) == 10
     assert labels[0] == "0"
     assert labels[-1] == "49"
-    assert remarks == ["8 of 50 are shown"]
+    assert remarks == ["10 of 50 are shown"]
     panel, _ = charts.of_steps({"a": values, "b": values}, "k", "up", read_words("en"))
     assert [line.band for line in panel.lines] == [None, None], "bands would overlap"
 

@@ -31,6 +31,7 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.transforms.vectorization import vmap
+from chainrule.util.blocks import settled
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -151,6 +152,7 @@ class Function:
         cls: type[WithoutContext[P, R]], *args: P.args, **kwargs: P.kwargs
     ) -> R: ...
     @classmethod
+    @settled
     def apply(cls, *args: Any) -> Any:
         """Call the function.
 

@@ -50,6 +50,7 @@ from chainrule.graph.types import ArrayType, Shape, SymbolicDim, as_dtype
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.transforms.signatures import Gradient
+from chainrule.util.blocks import settled
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import flatten, unflatten
 
@@ -112,6 +113,7 @@ class Compiled(Generic[P, R]):
         with process.lock:  # what is noted before and after belongs to the run
             return self._call(args, cast("dict[str, Any]", kwargs), here)
 
+    @settled
     def _call(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], here: dict[str, Any]
     ) -> Any:

@@ -17,6 +17,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.util.blocks import settled
 
 
 class Distribution:
@@ -108,6 +109,7 @@ class Distribution:
         """Return the exponential of the entropy."""
         return self.entropy().exp()
 
+    @settled
     def sample(self, sample_shape: int | Sequence[int] = ()) -> Tensor:
         """Draw values, without derivatives.
 

@@ -43,9 +43,9 @@ from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
 from chainrule.doctor.subject import need_trainer
 from chainrule.errors import ChainruleWarning
-from chainrule.graph.context import settled
 from chainrule.text import _
 from chainrule.training import Trainer
+from chainrule.util.blocks import opened, settle, settled
 from chainrule.util.source_location import beginning_here
 from chainrule.util.validation import maybe, number, whole
 
@@ -65,6 +65,7 @@ __all__ = [
 ]
 
 
+@settled
 def diagnose(
     trainer: Trainer,
     data: Any,
@@ -125,7 +126,7 @@ def examine(case: Case, seed: int) -> Diagnosis:
     findings: list[Finding] = []
     interrupted = False
     case.explains = {s.code: s.explains for s in registered()}
-    back = settled()
+    outer = opened.top
     try:
         for symptom in registered():
             if case.refused is not None and symptom.stage > 0:
@@ -147,7 +148,7 @@ def examine(case: Case, seed: int) -> Diagnosis:
         interrupted = True
         case.not_examined["rest"] = _("it was interrupted")
     if interrupted:
-        back()
+        settle(outer)
     if case.refused is not None:
         case.not_examined["network"] = _("the data were refused")
     return Diagnosis(

@@ -325,7 +325,9 @@ class Case(Subject):
         steps = max(20, min(self.trial_steps // 3, self.prepared().steps))
         cost = (len(FACTORS) + 1) * steps * self.step_cost
         if rate_times(self.setup, FACTORS[0]) is None:
-            self.not_examined["rates"] = _("a range test: the schedule names no rate")
+            self.not_examined["schedule"] = _(
+                "a range test: the schedule names no rate"
+            )
             return {}
         if not self.budget.takes(cost):
             self.not_examined["rates"] = _("a range test of rates: the budget is spent")

@@ -13,8 +13,8 @@ from chainrule.doctor.evidence import SICK
 from chainrule.doctor.finding import SEVERITIES, Change, Finding, Fix
 from chainrule.doctor.fixes import Search, Spent
 from chainrule.doctor.registry import HELPED, Symptom
-from chainrule.graph.context import settled
 from chainrule.text import _, numbers, translated
+from chainrule.util.blocks import opened, settle
 from chainrule.util.validation import maybe, whole
 
 #: A cause gains at least this share of what a consequence's own change gains.
@@ -59,8 +59,22 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """A flag: nothing was found that is sick."""
+        """A flag: nothing was found that is sick; see :attr:`unknown`."""
         return not any(f.severity == "sick" for f in self.findings)
+
+    @property
+    def unknown(self) -> list[str]:
+        """What could have shown a sickness and was not looked at, by name.
+
+        The budget was spent before, the network cannot be traced, or Ctrl-C came.
+        Where nothing is sick and something is here, nobody knows whether the run is
+        healthy.
+        """
+        if self.interrupted:
+            return ["rest"]
+        names = ("network", "rates", "one_batch", "changes")
+        left = [n for n in names if n in self.not_examined]
+        return [n for n in left if n not in self.examined]
 
     def fix(self, *, steps: int | None = None) -> list[Fix]:
         """Search for changes that cure, alone and together, on copies.
@@ -92,14 +106,14 @@ class Diagnosis:
         if case.refused is not None or not ill:
             return []
         search = Search(case, ill, limit)
-        back = settled()
+        outer = opened.top
         try:
             search.run()
         except KeyboardInterrupt:
             self.interrupted = True
             self.not_examined["rest"] = _("it was interrupted")
         if self.interrupted:
-            back()
+            settle(outer)
         self.search, self.fixes = search.spent, search.fixes()
         if self.in_file is not None:
             self.fixes = [

@@ -175,6 +175,7 @@ PARTS = {
     "trial_run": _("trial run"),
     "score": _("score"),
     "rates": _("rates"),
+    "schedule": _("schedule"),
     "one_batch": _("one batch"),
     "signal": _("signal"),
     "changes": _("changes"),

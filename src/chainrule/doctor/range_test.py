@@ -27,7 +27,6 @@ from chainrule.errors import (
     ChainruleWarning,
     NonFiniteError,
 )
-from chainrule.graph.context import settled
 from chainrule.graph.node import Array
 from chainrule.html import views
 from chainrule.optim.schedule import Schedule
@@ -35,6 +34,7 @@ from chainrule.text import _, tr, translated
 from chainrule.text.numbers import number
 from chainrule.text.tables import wrapped
 from chainrule.training import Callback, Trainer
+from chainrule.util.blocks import opened, settle
 from chainrule.util.validation import maybe, whole
 from chainrule.util.validation import number as checked
 
@@ -242,7 +242,7 @@ class _Test:
         empty = np.zeros(0)
         result = RangeTest(empty, empty, empty, None, "", self.before)
         ends = [low or LOWEST, high or HIGHEST]
-        back = settled()
+        outer = opened.top
         try:
             for __ in range(1 + EXTENDED):
                 result = self._swept(*ends)
@@ -259,7 +259,7 @@ class _Test:
             result.interrupted = True
             result.suggestion, result.reason = None, _("it was interrupted")
         if result.interrupted:
-            back()
+            settle(outer)
         result.held, result.steps = self.held, self.spent
         return result
 
@@ -312,10 +312,10 @@ class _Test:
                 return best, _(
                     "the loss falls from lr={first} on and is lowest at lr={lowest}; "
                     "of the rates that were held, this one has the lowest loss",
-                    first=number(float(result.rates[curve.begins])),
-                    lowest=number(float(result.rates[curve.lowest])),
+                    first=number(float(result.rates[curve.begins]), 2),
+                    lowest=number(float(result.rates[curve.lowest]), 2),
                 )
-            candidates = [min(candidates) / 3]
+            candidates = [_rounded(min(candidates) / 3)]
         return None, _(
             "the loss falls in the test, and at no rate that was held: what falls is "
             "the difference of batches, or the network does not learn"
@@ -395,8 +395,8 @@ class _Curve:
     def why(self) -> str:
         """The reason where the loss does not fall."""
         told = {
-            "low": number(float(self.rates[0])),
-            "high": number(float(self.rates[-1])),
+            "low": number(float(self.rates[0]), 2),
+            "high": number(float(self.rates[-1]), 2),
             "loss": number(self.start),
         }
         if self.risen is not None:

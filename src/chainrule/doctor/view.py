@@ -32,6 +32,9 @@ class Diagnosis(Protocol):
     fixes: list[Fix]
     search: Spent | None
 
+    @property
+    def unknown(self) -> list[str]: ...
+
 
 def headline(diagnosis: Diagnosis) -> str:
     """Return the diagnosis in one line."""
@@ -41,6 +44,12 @@ def headline(diagnosis: Diagnosis) -> str:
         return tr("Interrupted: what was found until then.")
     if sick:
         return tr("Sick; findings that cost learning: {n}.", n=sick)
+    if diagnosis.unknown:
+        left = tr(", ").join(labels.part(key) for key in diagnosis.unknown)
+        return tr(
+            "Not known: nothing was found that costs learning; not looked at: {left}.",
+            left=left,
+        )
     if risks:
         return tr("Healthy; nothing costs learning, risks: {n}.", n=risks)
     return tr("Healthy: nothing was found that costs learning.")

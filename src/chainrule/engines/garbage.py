@@ -8,13 +8,12 @@ find nothing: on long programs that is a third of the time to compile.
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
-from contextlib import contextmanager
+
+from chainrule.util.blocks import Block
 
 
-@contextmanager
-def gc_paused() -> Generator[None]:
-    """Return a context manager that disables Python's garbage collector.
+class gc_paused(Block):  # noqa: N801 - used like a function
+    """A context manager that disables Python's garbage collector.
 
     >>> with gc_paused():
     ...     gc.isenabled()
@@ -22,10 +21,13 @@ def gc_paused() -> Generator[None]:
     >>> gc.isenabled()
     True
     """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
+
+    def saved(self) -> bool:
+        return gc.isenabled()
+
+    def change(self) -> None:
+        gc.disable()
+
+    def undo(self, saved: bool) -> None:
+        if saved:
             gc.enable()

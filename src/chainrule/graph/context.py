@@ -6,10 +6,8 @@ A trace in progress is known by its interface, :class:`Trace`.
 from __future__ import annotations
 
 import contextvars
-import gc
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import ContextDecorator
 from typing import Any, ParamSpec, TypeVar, overload
 
 import numpy as np
@@ -18,6 +16,7 @@ from chainrule.errors import DTypeError, GraphError
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import DType, Shape, as_dtype
 from chainrule.text import _
+from chainrule.util.blocks import Block, leave, opened
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -146,7 +145,6 @@ class Context(threading.local):
         apart: where NumPy computes, and tells ``exceptions`` instead of warning of
             lines that are not the user's.
         exceptions: those of IEEE 754 that the reference met that ran last.
-        outer: what blocks have set aside, the innermost block's last.
     """
 
     trace: Trace | None
@@ -158,13 +156,12 @@ class Context(threading.local):
     stream: Any
     apart: contextvars.Context
     exceptions: list[str]
-    outer: list[Any]
 
     def __init__(self) -> None:
         self.trace, self.stream = None, None
         self.grad, self.scope, self.role = True, "", "forward"
         self.autocast = self.autocast_traced = False
-        self.exceptions, self.outer = [], []
+        self.exceptions = []
         with np.errstate(all="call", call=self._note):
             self.apart = contextvars.copy_context()
 
@@ -173,11 +170,9 @@ class Context(threading.local):
 
 
 context = Context()
-#: The fields that blocks set.
-SETTINGS = ("trace", "grad", "scope", "role", "autocast", "autocast_traced", "stream")
 
 
-class within(ContextDecorator):  # noqa: N801 - used like a function
+class within(Block):  # noqa: N801 - used like a function
     """A context manager that sets one field of the :class:`Context` for a block.
 
     It may be used by several threads, and be nested in itself.
@@ -189,35 +184,20 @@ class within(ContextDecorator):  # noqa: N801 - used like a function
         self.field, self.value = field, value
 
     def __enter__(self) -> None:
-        here = context.__dict__
-        here["outer"].append(here[self.field])
+        here = context.__dict__  # no call from here on, where a signal would be seen
+        opened.top = self, here[self.field], opened.top
         here[self.field] = self.value
 
     def __exit__(self, *__: object) -> None:
-        here = context.__dict__
-        here[self.field] = here["outer"].pop()
+        entry = opened.top
+        if entry is None or entry[0] is not self:
+            leave(self)
+            return
+        context.__dict__[self.field] = entry[1]
+        opened.top = entry[2]
 
-
-def settled() -> Callable[[], None]:
-    """Return a function that sets the thread's context back to what it is now.
-
-    For code that goes on after a KeyboardInterrupt: that may come between the end of a
-    block and what the block restores. Call it where nothing holds the exception, whose
-    frames may hold blocks that end late.
-    """
-    here = context.__dict__
-    fields = {name: here[name] for name in SETTINGS}
-    outer = [*here["outer"]]
-
-    def back() -> None:
-        gc.collect()
-        here.update(fields)
-        here["outer"][:] = outer
-
-    return back
-
-
-_unrecorded, _recorded = within("grad", False), within("grad", True)
+    def undo(self, saved: Any) -> None:
+        context.__dict__[self.field] = saved
 
 
 # -- the default dtype ----------------------------------------------------------------
@@ -281,20 +261,30 @@ def set_default_dtype(d: Any) -> None:
     _Default.dtype = wanted
 
 
-class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative
+class absolute_scope(Block):  # noqa: N801 - used like a function; every node of a derivative
     """A context manager that sets the module path and role of all recorded nodes."""
 
-    __slots__ = ("role", "saved", "scope")
+    __slots__ = ("role", "scope")
 
     def __init__(self, scope: str, role: str) -> None:
         self.scope, self.role = scope, role
 
     def __enter__(self) -> None:
-        self.saved = context.scope, context.role
-        context.scope, context.role = self.scope, self.role
+        here = context.__dict__  # as in within
+        opened.top = self, (here["scope"], here["role"]), opened.top
+        here["scope"], here["role"] = self.scope, self.role
 
     def __exit__(self, *__: object) -> None:
-        context.scope, context.role = self.saved
+        entry = opened.top
+        if entry is None or entry[0] is not self:
+            leave(self)
+            return
+        here = context.__dict__
+        here["scope"], here["role"] = entry[1]
+        opened.top = entry[2]
+
+    def undo(self, saved: tuple[str, str]) -> None:
+        context.scope, context.role = saved
 
 
 def scope(name: str) -> absolute_scope:
@@ -325,7 +315,8 @@ def no_grad(function: Callable[P, R] | None = None) -> Any:
     ...     (w * w).requires_grad
     False
     """
-    return _unrecorded if function is None else _unrecorded(function)
+    block = within("grad", False)
+    return block if function is None else block(function)
 
 
 @overload
@@ -343,7 +334,8 @@ def enable_grad(function: Callable[P, R] | None = None) -> Any:
     ...     (w * w).requires_grad
     True
     """
-    return _recorded if function is None else _recorded(function)
+    block = within("grad", True)
+    return block if function is None else block(function)
 
 
 @overload
@@ -357,8 +349,8 @@ def inference_mode(mode: Any = True) -> Any:
     as constants, as under ``no_grad``.
     """
     if callable(mode):
-        return _unrecorded(mode)
-    return _unrecorded if mode else within("grad", context.grad)
+        return within("grad", False)(mode)
+    return within("grad", False if mode else context.grad)
 
 
 def is_grad_enabled() -> bool:
@@ -366,7 +358,7 @@ def is_grad_enabled() -> bool:
     return context.grad
 
 
-class set_grad_enabled(ContextDecorator):  # noqa: N801 - used like a function
+class set_grad_enabled(Block):  # noqa: N801 - used like a function
     """Switch the recording of derivatives on or off: at once, or for a block.
 
     Args:
@@ -384,11 +376,14 @@ class set_grad_enabled(ContextDecorator):  # noqa: N801 - used like a function
         self._mode, self._outer = bool(mode), context.grad
         context.grad = self._mode
 
-    def __enter__(self) -> None:
+    def saved(self) -> bool:
+        return self._outer
+
+    def change(self) -> None:
         context.grad = self._mode
 
-    def __exit__(self, *__: object) -> None:
-        context.grad = self._outer
+    def undo(self, saved: bool) -> None:
+        context.grad = saved
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function, which runs in this mode; the mode of here comes back."""
@@ -398,4 +393,4 @@ class set_grad_enabled(ContextDecorator):  # noqa: N801 - used like a function
 
 def recording() -> within:
     """Return a context manager that switches recording for derivatives on or off."""
-    return _recorded
+    return within("grad", True)

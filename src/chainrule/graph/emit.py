@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.errors import GraphError
-from chainrule.graph.context import Trace, absolute_scope, context, within
+from chainrule.graph.context import Trace, context
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import DERIVATIVES, Primitive, as_tuple, lookup
 from chainrule.graph.room import check_room
 from chainrule.graph.types import ArrayType
 from chainrule.text import _
+from chainrule.util.blocks import Block
 from chainrule.util.source_location import caller
 
 #: Constants of up to this many elements are written into the graph itself; larger ones
@@ -111,12 +111,24 @@ def any_tracked(inputs: tuple[Value, ...]) -> bool:
     return False
 
 
-@contextmanager
-def tracing(trace: Trace | None = None) -> Generator[Trace]:
-    """Return a context manager that records operations without computing them."""
-    trace = trace or GraphTrace()
-    with within("trace", trace), absolute_scope("", "forward"):
-        yield trace
+class tracing(Block):  # noqa: N801 - used like a function
+    """A context manager that records operations without computing them."""
+
+    __slots__ = ("trace",)
+
+    def __init__(self, trace: Trace | None = None) -> None:
+        self.trace = trace
+
+    def saved(self) -> tuple[Trace | None, str, str]:
+        return context.trace, context.scope, context.role
+
+    def change(self) -> Trace:
+        trace = context.trace = self.trace or GraphTrace()
+        context.scope, context.role = "", "forward"
+        return trace
+
+    def undo(self, saved: tuple[Trace | None, str, str]) -> None:
+        context.trace, context.scope, context.role = saved
 
 
 def trace(

@@ -15,8 +15,7 @@ import operator
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cached_property
 from numbers import Number
@@ -27,6 +26,7 @@ import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.text import _
+from chainrule.util.blocks import Block
 from chainrule.util.source_location import of_user
 
 
@@ -453,31 +453,39 @@ class _Guess(threading.local):
 _guess = _Guess()
 
 
-@contextmanager
-def guessing(sizes: Sizes) -> Generator[list[SizeGuard]]:
-    """Return a context manager in which symbolic sizes compare like these numbers.
+class guessing(Block):  # noqa: N801 - used like a function
+    """A context manager in which symbolic sizes compare like these numbers.
 
-    Yields:
-        Conditions on sizes under which every comparison has the same answer.
+    It gives the conditions on sizes under which every comparison has the same answer.
     """
-    saved = _guess.sizes
-    _guess.sizes, _guess.guards = sizes or None, []
-    try:
-        yield _guess.guards
-    finally:
+
+    def __init__(self, sizes: Sizes) -> None:
+        self.sizes = sizes
+
+    def saved(self) -> Sizes | None:
+        return _guess.sizes
+
+    def change(self) -> list[SizeGuard]:
+        _guess.sizes, _guess.guards = self.sizes or None, []
+        return _guess.guards
+
+    def undo(self, saved: Sizes | None) -> None:
         _guess.sizes = saved
 
 
-@contextmanager
-def refusing_comparisons() -> Generator[None]:
+class refusing_comparisons(Block):  # noqa: N801 - used like a function
     """Refuse a user's comparisons of symbolic sizes that no example answers.
 
     Equality would be False for a size that may be the number at the run.
     """
-    saved, _guess.decided = _guess.decided, True
-    try:
-        yield
-    finally:
+
+    def saved(self) -> bool:
+        return _guess.decided
+
+    def change(self) -> None:
+        _guess.decided = True
+
+    def undo(self, saved: bool) -> None:
         _guess.decided = saved
 
 

@@ -23,8 +23,8 @@ from chainrule.text.tables import Table, html_table
 ROWS, COLUMNS = 20, 12
 #: Characters of a cell, and of a paragraph.
 CHARACTERS, LONGEST = 120, 5000
-#: Points of a line in a chart.
-POINTS = 300
+#: Points of a line in a chart; its width; that of a digit, in the size of a phone.
+POINTS, WIDE, DIGIT = 300, 494, 10
 #: Of lines on white and on black.
 INKS = ("#2f81c4", "#d0662b", "#3b9a57", "#a566c2")
 STYLE = """
@@ -41,6 +41,10 @@ border:0;border-bottom:1px solid #8884;font-variant-numeric:tabular-nums}
 .cr-view figure{margin:0;text-align:center;font-size:12px}
 .cr-view figure img{width:64px;display:block;margin:auto}
 .cr-view svg{max-width:100%;height:auto}.cr-view svg text{fill:currentColor}
+.cr-view .chart p{font-size:.85em;margin:.3rem 0 0}
+.cr-view .key span{margin-right:1.2em}
+.cr-view .key i{display:inline-block;width:.7em;height:.7em;border-radius:50%;\
+margin-right:.4em}
 @media (max-width:30rem){.cr-view svg text{font-size:15px}}
 .cr-view .bars{display:grid;grid-template-columns:auto minmax(4rem,12rem) auto;
 gap:.2rem .6rem;align-items:center;justify-content:start;margin:.4rem 0;font-size:13px}
@@ -138,14 +142,17 @@ def chart(lines: Mapping[str, Array], x: Array, *, across: str, up: str) -> str:
     scale = np.log if is_logarithmic(known) else np.asarray
     up = tr("{name} (logarithmic)", name=up) if scale is np.log else up
     bottom, top = (float(scale(v)) for v in (low, high))
-    width, height, room = 420, 180, 62
+    marks = number(high, 3), number(low, 3)
+    # Digits of the size that a phone shows, see the style.
+    room = 12 + DIGIT * max(5, *map(len, marks))
+    width, height = WIDE - room - 12, 180
 
     def place(i: int, value: float) -> str:
         across = (x[i] - x[0]) / (x[-1] - x[0])
         up = (float(scale(value)) - bottom) / (top - bottom or 1.0)
         return f"{room + across * width:.1f},{12 + (1 - up) * height:.1f}"
 
-    parts: list[str] = []
+    parts, named = list[str](), list[str]()
     for n, (name, y) in enumerate(list(lines.items())[: len(INKS)]):
         ink, pieces = INKS[n], [[]]
         for i in _drawn(y):
@@ -162,30 +169,28 @@ def chart(lines: Mapping[str, Array], x: Array, *, across: str, up: str) -> str:
         ]
         if len(lines) == 1:  # the axis says what it is
             break
-        left, below = room + 12 + 150 * n, height + 50
-        parts.append(
-            f'<circle cx="{left}" cy="{below}" r="5" fill="{ink}"/>'
-            f'<text x="{left + 10}" y="{below + 4}">{escape(_cut(name))}</text>'
+        named.append(
+            f'<span><i style="background:{ink}"></i>{escape(_cut(name))}</span>'
         )
     frame = f"M{room} 12V{12 + height}H{room + width}"
     ends = (
-        (room - 6, 18, "end", number(high, 3)),
-        (room - 6, 14 + height, "end", number(low, 3)),
+        (room - 6, 18, "end", marks[0]),
+        (room - 6, 14 + height, "end", marks[1]),
         (room, height + 28, "start", number(float(x[0]))),
         (room + width, height + 28, "end", number(float(x[-1]))),
         (room + width / 2, height + 28, "middle", across),
-        (4, -2, "start", up),
     )
     texts = "".join(
         f'<text x="{a}" y="{b}" text-anchor="{c}">{escape(_cut(v))}</text>'
         for a, b, c, v in ends
     )
-    wide, tall = room + width + 12, height + (64 if len(lines) > 1 else 40)
-    return (
-        f'<svg viewBox="0 -16 {wide} {tall + 16}" width="{wide}" height="{tall + 16}"'
+    key = f'<p class="key">{"".join(named)}</p>' if named else ""
+    return (  # names are long, so they are text that wraps
+        f'<div class="chart"><p>{escape(_cut(up))}</p>'
+        f'<svg viewBox="0 0 {WIDE} {height + 40}" width="{WIDE}" height="{height + 40}"'
         f' role="img" aria-label="{escape(_cut(up))}" font-size="12">'
         f'<path d="{frame}" fill="none" stroke="currentColor" stroke-opacity=".5"/>'
-        f"{texts}{''.join(parts)}</svg>"
+        f"{texts}{''.join(parts)}</svg>{key}</div>"
     )
 
 

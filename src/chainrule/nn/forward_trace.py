@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from chainrule.graph.context import no_grad
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, dtype_of
 from chainrule.nn.first_use import input_dtypes
 from chainrule.nn.module import Module
-from chainrule.nn.traced import ForwardCapture, called, outputs_of
+from chainrule.nn.traced import called, outputs_of
 from chainrule.tensor import Tensor
 from chainrule.text import _
 from chainrule.util.pytree import mapped
@@ -100,17 +100,24 @@ def _shape(data: Any, example: str, several: bool = False) -> tuple[int, ...]:
 
 
 def traced_forward(
-    model: Module, names: Any, rows: Mapping[str, ArrayType]
-) -> tuple[list[ForwardCapture], Traced]:
-    """Trace a model's prediction: return its modules' outputs, and the trace.
+    model: Module,
+    names: Any,
+    rows: Mapping[str, ArrayType],
+    record: Callable[[Module], Any] = outputs_of,
+) -> tuple[list[Any], Traced]:
+    """Trace a model's prediction: return what its modules did, and the trace.
 
     Nothing is computed, and no weight is needed.
+
+    Args:
+        model, names, rows: see :func:`input_rows`.
+        record: what to note of the modules: ``outputs_of`` or ``calls_of``.
     """
-    captures: list[ForwardCapture] = []
+    captures: list[Any] = []
 
     def function(*values: Tensor) -> Any:
         given = dict(zip(rows, values, strict=True))
-        with outputs_of(model) as outputs:
+        with record(model) as outputs:
             result = called(model, mapped(given.__getitem__, names))
         captures.extend(outputs)
         return result

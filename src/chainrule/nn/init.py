@@ -35,6 +35,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import randn, uniform
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.blocks import settled
 
 __all__ = [
     "calculate_gain",
@@ -130,6 +131,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return inputs * area, outputs * area
 
 
+@settled
 def _fill(tensor: Tensor, draw: Callable[[], Tensor | Array]) -> Tensor:
     """Fill a tensor; within ``nn.no_init()`` what has no numbers stays as it is."""
     if is_skipping() and not has_numbers(tensor):

@@ -34,6 +34,7 @@ from chainrule.random.generator import draw_counts, take_back_draws
 from chainrule.tensor import Tensor
 from chainrule.tensor import tensor as new_tensor
 from chainrule.text import _
+from chainrule.util.blocks import opened, settle
 from chainrule.util.keywords import strict_function
 from chainrule.util.pytorch_hints import MODULES
 
@@ -127,6 +128,7 @@ class Module(ModuleHooks, Shown):
         module: Any = self
         here = context.__dict__
         outer, name, before = here["scope"], module._name, None
+        blocks = opened.top
         path = f"{outer}.{name}" if outer and name else outer or name
         if here["trace"] is not None:
             here["trace"].note_mode(module)
@@ -139,6 +141,7 @@ class Module(ModuleHooks, Shown):
                 return module._forward_with_hooks(*args, **kwargs)
             return self.forward(*args, **kwargs)
         except BaseException as error:
+            settle(blocks)
             if before is not None:
                 take_back_draws(before)
             if isinstance(error, RecursionError):

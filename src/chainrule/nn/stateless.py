@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
@@ -11,12 +10,16 @@ from chainrule.nn.module import SupportsForward
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
+from chainrule.util.blocks import Block, settled
 
 __all__ = ["functional_call"]
 
 R = TypeVar("R")
+#: A module's attributes, the name of one of them, and a tensor for it.
+Slot = tuple[dict[str, Any], str, Tensor]
 
 
+@settled
 def functional_call(
     module: SupportsForward[..., R],
     parameters_and_buffers: Mapping[str, Any] | Sequence[Mapping[str, Any]],
@@ -51,16 +54,36 @@ def functional_call(
         return called(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
 
 
-@contextmanager
-def replaced(
-    module: SupportsForward[..., Any],
-    parameters_and_buffers: Mapping[str, Any] | Sequence[Mapping],
-) -> Iterator[None]:
-    """Put other tensors in place of a module's own within the block.
+class replaced(Block):  # noqa: N801 - used like a function
+    """A block with other tensors in place of a module's own.
 
     Args:
         module, parameters_and_buffers: as for :func:`functional_call`.
     """
+
+    def __init__(
+        self,
+        module: SupportsForward[..., Any],
+        parameters_and_buffers: Mapping[str, Any] | Sequence[Mapping],
+    ) -> None:
+        self.slots = _slots(module, parameters_and_buffers)
+
+    def saved(self) -> list[Slot]:
+        return [(owner, name, owner[name]) for owner, name, __ in self.slots]
+
+    def change(self) -> None:
+        self.undo(self.slots)
+
+    def undo(self, saved: list[Slot]) -> None:
+        for attributes, name, t in saved:
+            attributes[name] = t
+
+
+def _slots(
+    module: SupportsForward[..., Any],
+    parameters_and_buffers: Mapping[str, Any] | Sequence[Mapping],
+) -> list[Slot]:
+    """Return where a module's tensors are, each with what comes in its place."""
     called: Any = module
     own = dict(called._named_state(remove_duplicate=False))
     replacements: dict[int, Tensor] = {}
@@ -89,16 +112,9 @@ def replaced(
                 got=show(t.shape),
             )
         replacements[id(own[name])] = t
-    slots = [
-        (owner.__dict__, name, t)
+    return [
+        (owner.__dict__, name, replacements[id(t)])
         for owner in called.modules()
         for name, t in owner.__dict__.items()
         if isinstance(t, Tensor) and id(t) in replacements
     ]
-    for attributes, name, t in slots:
-        attributes[name] = replacements[id(t)]
-    try:
-        yield
-    finally:
-        for attributes, name, t in slots:
-            attributes[name] = t

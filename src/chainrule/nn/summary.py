@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ from chainrule.composites import control
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.graph.types import ArrayType, resolve, size_of
+from chainrule.graph.types import ArrayType, DType, Shape, resolve, size_of
 from chainrule.nn.forward_trace import N, input_rows, traced_forward
 from chainrule.nn.module import Module, Parameter
+from chainrule.nn.traced import ModuleCall, calls_of
 from chainrule.primitives import (
     conv,
     elementwise,
@@ -34,23 +35,31 @@ from chainrule.util.keywords import strict
 
 @dataclass(frozen=True)
 class Layer:
-    """One row of a network's summary: a layer, its shape, parameters and operations.
+    """One row of a network's summary: a call of a module, or one that is not called.
 
     Attributes:
         path: the module's name within the model, such as ``encoder.0``.
         kind: its class.
-        output: the shape of what it gives, with N for the number of samples; empty
-            where it gives no tensor.
+        depth: how many calls it is within, that of the model left out.
+        input: the shapes of what it is given, with N for the number of samples; with
+            the dtype where that is not float32.
+        output: the same of what it gives; empty where it gives no tensor.
+        reused: whether its own tensors were all in a row above: numbers count once.
         parameters: numbers in its own parameters, those of modules inside left out.
         buffers: numbers in its other tensors (running statistics).
+        mult_adds: multiply–adds of products and convolutions a sample.
         flops: floating-point operations a sample; see :func:`summary`.
     """
 
     path: str
     kind: str
+    depth: int
+    input: str
     output: str
+    reused: bool
     parameters: int
     buffers: int
+    mult_adds: int
     flops: int
 
 
@@ -61,11 +70,13 @@ class Summary:
     Attributes:
         model: the class of the model.
         input: the shape of the input, with N for the number of samples.
-        layers: one row a module, in the order in which they ran.
+        layers: one row a call of a module, in the order in which they began; then the
+            modules that are not called.
         parameters: numbers in all parameters, each once.
         trainable: those of them that have gradients.
         buffers: numbers in all other tensors.
         bytes: memory of the parameters.
+        mult_adds: multiply–adds of products and convolutions a sample.
         flops: floating-point operations a sample.
     """
 
@@ -76,6 +87,7 @@ class Summary:
     trainable: int
     buffers: int
     bytes: int
+    mult_adds: int
     flops: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,12 +96,18 @@ class Summary:
 
     def _table(self) -> list[list[str]]:
         buffers = any(layer.buffers for layer in self.layers)
-        head = ["layer", "class", "output", "parameters", "buffers", "FLOPs"]
-        table = [head]
+        head = ["layer", "class", "input", "output", "parameters", "buffers", "FLOPs"]
+        table, above = [head], [""]
         for row in self.layers:
-            counts = (row.parameters, row.buffers, row.flops)
-            table.append([row.path, row.kind, row.output, *(f"{n:,}" for n in counts)])
-        return table if buffers else [[*row[:4], row[5]] for row in table]
+            del above[row.depth + 1 :]  # names are those within the call around
+            name = row.path.removeprefix(f"{above[-1]}.") if row.depth else row.path
+            above.append(row.path)
+            counts = [f"{n:,}" for n in (row.parameters, row.buffers, row.flops)]
+            if row.reused:
+                counts[0] = _("(reused)")
+            cells = ["  " * row.depth + name, row.kind, row.input, row.output]
+            table.append(cells + counts)
+        return table if buffers else [[*row[:5], row[6]] for row in table]
 
     def _totals(self) -> str:
         parts = [_("{parameters:,} parameters", parameters=self.parameters)]
@@ -97,11 +115,15 @@ class Summary:
             parts.append(_("{trainable:,} of them trainable", trainable=self.trainable))
         if self.buffers:
             parts.append(_("{buffers:,} numbers in buffers", buffers=self.buffers))
-        parts += [_bytes(self.bytes), _("{flops:,} FLOPs a sample", flops=self.flops)]
+        parts += [
+            _bytes(self.bytes),
+            _("{n:,} multiply–adds a sample", n=self.mult_adds),
+            _("{flops:,} FLOPs a sample", flops=self.flops),
+        ]
         return ", ".join(parts)
 
     def __repr__(self) -> str:
-        lines = text_table(self._table(), left=3)
+        lines = text_table(self._table(), left=4)
         title = _("{model} on {input}", model=self.model, input=self.input)
         return "\n".join([title, *lines, self._totals()])
 
@@ -126,6 +148,8 @@ def summary(model: Module, data: Any) -> Summary:
             has rows: an array, a tensor, a ``Dataset`` or a ``Stream``. Of several
             inputs a dictionary of these by name.
 
+    A module that is called twice has two rows; modules within a module stand below it.
+
     FLOPs are counted in the graph of a prediction, for one sample: a product or
     convolution counts 2 for each multiply–add, an elementwise operation 1 for each
     number that it makes (comparisons, and functions such as exp, too), a sum or maximum
@@ -141,11 +165,11 @@ def summary(model: Module, data: Any) -> Summary:
     >>> from chainrule import nn
     >>> cr.summary(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), (4,))
     Sequential on (N, 4)
-    layer  class   output  parameters  FLOPs
-    0      Linear  (N, 8)          40     72
-    1      ReLU    (N, 8)           0      8
-    2      Linear  (N, 2)          18     34
-    58 parameters, 232 bytes, 114 FLOPs a sample
+    layer  class   input   output  parameters  FLOPs
+    0      Linear  (N, 4)  (N, 8)          40     72
+    1      ReLU    (N, 8)  (N, 8)           0      8
+    2      Linear  (N, 8)  (N, 2)          18     34
+    58 parameters, 232 bytes, 48 multiply–adds a sample, 114 FLOPs a sample
     """
     validation.instance("model", model, Module, "nn.Sequential(nn.Linear(4, 2))")
     names, rows = input_rows(model, data, "cr.summary(model, {x})")
@@ -160,73 +184,93 @@ def summary(model: Module, data: Any) -> Summary:
         trainable=_count(p for p in parameters if p.requires_grad),
         buffers=_count(every) - _count(parameters),
         bytes=sum(_count([p]) * p.dtype.itemsize for p in parameters),
+        mult_adds=sum(layer.mult_adds for layer in layers),
         flops=sum(layer.flops for layer in layers),
     )
 
 
 def _shown(rows: Mapping[str, ArrayType]) -> str:
-    """Return the shapes of a model's inputs as text."""
-    shapes = {k.removeprefix("x."): show((N, *row.shape)) for k, row in rows.items()}
+    """Return the types of a model's inputs as text."""
+    shapes = {
+        k.removeprefix("x."): _type((N, *row.shape), row.dtype)
+        for k, row in rows.items()
+    }
     if len(shapes) == 1:
         return next(iter(shapes.values()))
     return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
-def _layers(model: Module, names: Any, rows: Mapping[str, ArrayType]) -> list[Layer]:
-    """Return the summary's rows: modules in the order of their calls, then the others.
+def _type(shape: Shape, dtype: DType) -> str:
+    """Return a shape as text, with the dtype where that is not float32."""
+    return show(shape) if dtype is DType.float32 else f"{show(shape)} {dtype.name}"
 
-    A module that only contains others, and has neither tensors nor work of its own,
-    is left out; a tensor counts for the first module that has it.
+
+def _types(tensors: Iterable[Tensor]) -> str:
+    return ", ".join(_type(t.shape, t.dtype) for t in tensors)
+
+
+def _layers(model: Module, names: Any, rows: Mapping[str, ArrayType]) -> list[Layer]:
+    """Return the summary's rows: calls as they began, then modules without one.
+
+    The model's own row is left out where it has neither tensors nor work of its own; so
+    are modules without calls that only contain others. A tensor counts once.
     """
-    captures, traced = traced_forward(model, names, rows)
-    graph = traced.entry.graph
-    shapes = {h.path: show(h.output.shape) for h in reversed(captures)}
-    modules = _modules(model)
-    paths = {path: path for path in modules} | {h.scope: h.path for h in captures}
-    work = _work(graph, paths)
+    calls, traced = traced_forward(model, names, rows, calls_of)
+    work = _work(traced.entry.graph, calls)
     seen: set[int] = set()
+    met: set[int] = set()
     layers: list[Layer] = []
-    for path in dict.fromkeys([*(h.path for h in captures), *modules]):
-        module = modules[path]
+
+    def add(path: str, module: Module, depth: int, call: ModuleCall | None) -> None:
         own = [t for t in module.__dict__.values() if isinstance(t, Tensor)]
         fresh = [t for t in own if id(t) not in seen]
-        seen |= {id(t) for t in fresh}
-        if fresh or work.get(path) or not any(module.named_children()):
-            layers.append(
-                Layer(
-                    path=path or "(model)",
-                    kind=type(module).__name__,
-                    output=shapes.get(path, ""),
-                    parameters=_count(t for t in fresh if isinstance(t, Parameter)),
-                    buffers=_count(t for t in fresh if not isinstance(t, Parameter)),
-                    flops=work.get(path, 0),
-                )
+        mult_adds, flops = work.get(id(call), (0, 0)) if call else (0, 0)
+        again = bool(own) and not fresh
+        seen.update(map(id, own))
+        met.add(id(module))
+        leaf = not any(module.named_children())
+        if not (fresh or flops or leaf or (call and path)):
+            return
+        layers.append(
+            Layer(
+                path=path or "(model)",
+                kind=type(module).__name__,
+                depth=max(depth, 0),
+                input=_types(call.inputs) if call else "",
+                output=_types(call.outputs) if call else "",
+                reused=again,
+                parameters=_count(t for t in fresh if isinstance(t, Parameter)),
+                buffers=_count(t for t in fresh if not isinstance(t, Parameter)),
+                mult_adds=mult_adds,
+                flops=flops,
             )
+        )
+
+    for call in calls:
+        add(call.path, call.module, call.depth - 1, call)
+    for path, module in model.named_modules():
+        if id(module) not in met:
+            add(path, module, 0, None)
     return layers
 
 
-def _modules(model: Module) -> dict[str, Module]:
-    first: dict[int, str] = {}
-    named = dict(model.named_modules())
-    for path, module in named.items():
-        first.setdefault(id(module), path)
-    return {path: named[path] for path in first.values()}
-
-
-def _work(graph: Graph, modules: Mapping[str, str]) -> dict[str, int]:
-    """Count the floating-point operations of one sample in a graph, by module.
+def _work(graph: Graph, calls: Sequence[ModuleCall]) -> dict[int, tuple[int, int]]:
+    """Count one sample's multiply–adds and FLOPs in a graph, by the call of a module.
 
     Args:
         graph: of a prediction.
-        modules: paths of modules by the scopes of their nodes.
+        calls: of modules.
     """
-    work: dict[str, int] = {}
+    by_scope = {id(call.scope): call for call in calls}
+    by_path = {str(call.scope): call for call in reversed(calls)}
+    work: dict[int, tuple[int, int]] = {}
     for node in graph.nodes:
-        scope = node.scope
-        while scope not in modules:  # a scope within a module belongs to it
+        scope, call = node.scope, by_scope.get(id(node.scope))
+        while call is None:  # a scope within a module belongs to it
+            call = by_path.get(str(scope))
             scope = scope.rpartition(".")[0]
-        path = modules[scope]
-        work[path] = work.get(path, 0) + _flops(node)
+        mult_adds, flops = work.get(id(call), (0, 0))
+        work[id(call)] = mult_adds + _flops(node, products=True), flops + _flops(node)
     return work
 
 
@@ -242,14 +286,19 @@ _READ_ONCE = (
 _WINDOWS = (windows.window_sum, windows.window_max)
 
 
-def _flops(node: Node) -> int:
+def _flops(node: Node, *, products: bool = False) -> int:
+    """Count a graph node's FLOPs of one sample, or multiply–adds of ``products``."""
     primitive, attrs = node.primitive, node.attrs
     if primitive in BODIES:
         body = BODIES[primitive]([v.type for v in node.inputs], attrs)
-        return sum(map(_flops, body.nodes))
+        return sum(_flops(inner, products=products) for inner in body.nodes)
     if primitive is control.scan:
         steps = int(resolve(attrs["length"], {"N": 1}))
-        return steps * sum(map(_flops, attrs["body"].nodes))
+        inner = attrs["body"].nodes
+        return steps * sum(_flops(part, products=products) for part in inner)
+    if products:
+        is_product = primitive in (matmul.dot_general, conv.conv)
+        return _multiply_adds(node) if is_product else 0
     inputs = [_size(v) for v in node.inputs]
     outputs = [_size(v) for v in node.outputs if v]
     if primitive in (matmul.dot_general, conv.conv):

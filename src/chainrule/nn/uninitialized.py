@@ -9,8 +9,6 @@ writing them, and would be seen later and somewhere else.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,6 +17,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.blocks import Block
 
 
 class _Mode(threading.local):
@@ -30,8 +29,7 @@ class _Mode(threading.local):
 _mode = _Mode()
 
 
-@contextmanager
-def no_init() -> Iterator[None]:
+def no_init() -> Block:
     """Make parameters without numbers within a block, for weights that are loaded next.
 
     Nothing is drawn and nothing is written: layers are made in no time, and random
@@ -59,11 +57,20 @@ nn.init.normal_(parameter)
     >>> model(cr.ones(1, 3)).shape
     (1, 2)
     """
-    before, _mode.on = _mode.on, True
-    try:
-        yield
-    finally:
-        _mode.on = before
+    return _NoInit()
+
+
+class _NoInit(Block):
+    """The block of :func:`no_init`."""
+
+    def saved(self) -> bool:
+        return _mode.on
+
+    def change(self) -> None:
+        _mode.on = True
+
+    def undo(self, saved: bool) -> None:
+        _mode.on = saved
 
 
 def is_skipping() -> bool:

@@ -8,7 +8,6 @@ too, and an engine with products of bfloat16 finds them around a product.
 
 from __future__ import annotations
 
-from contextlib import ContextDecorator
 from typing import Any
 
 from chainrule.errors import DTypeError
@@ -19,10 +18,11 @@ from chainrule.graph.types import DType, as_dtype
 from chainrule.operations.device import check_device
 from chainrule.primitives import matmul
 from chainrule.text import _
+from chainrule.util.blocks import Block
 from chainrule.util.validation import truth
 
 
-class autocast(ContextDecorator):  # noqa: N801 - used like a function
+class autocast(Block):  # noqa: N801 - used like a function
     """A context manager within which products of float32 are computed in bfloat16.
 
     That is ``x @ w`` and the other products of matrices, convolutions, linear and
@@ -63,13 +63,15 @@ class autocast(ContextDecorator):  # noqa: N801 - used like a function
             )
         self._enabled = truth("enabled", enabled)
 
-    def __enter__(self) -> None:
+    def saved(self) -> tuple[bool, bool]:
+        return context.autocast, context.autocast_traced
+
+    def change(self) -> None:
         traced = context.autocast_traced or context.trace is not None
-        context.outer.append((context.autocast, context.autocast_traced))
         context.autocast, context.autocast_traced = self._enabled, traced
 
-    def __exit__(self, *__: object) -> None:
-        context.autocast, context.autocast_traced = context.outer.pop()
+    def undo(self, saved: tuple[bool, bool]) -> None:
+        context.autocast, context.autocast_traced = saved
 
 
 def is_autocast_enabled(device_type: Any = None) -> bool:

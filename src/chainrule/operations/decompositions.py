@@ -48,6 +48,7 @@ from chainrule.primitives.elementwise import where
 from chainrule.primitives.matrices import identity, lower, matrices, turned, upper
 from chainrule.text import _
 from chainrule.util import validation
+from chainrule.util.blocks import settled
 
 
 def _one_of(name: str, value: Any, *known: Any) -> Any:
@@ -214,6 +215,7 @@ def _cut(largest: Value, a: Value, atol: Any, rtol: Any) -> Value:
     return maximum(absolute, mul(relative, largest))
 
 
+@settled
 def _sizes(a: Value, hermitian: bool) -> tuple[Value, Value]:
     """Return singular values, without derivatives, and the largest of them or 0."""
     with no_grad():

@@ -28,6 +28,7 @@ from chainrule.primitives.indexing import gather
 from chainrule.primitives.integers import bitwise_or
 from chainrule.primitives.rules import show
 from chainrule.text import _
+from chainrule.util.blocks import settled
 
 # -- running extremes and sums --------------------------------------------------------
 
@@ -68,6 +69,7 @@ def _later(early: list[Value], late: list[Value]) -> list[Value]:
     return [where(wins, b, a) for a, b in zip(early, late)]
 
 
+@settled
 def _extremes(x: Value, dim: int, order: Callable[[Value], Value]) -> Extremes:
     axis = axis_of(x.shape, dim)
     with no_grad():

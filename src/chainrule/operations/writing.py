@@ -40,6 +40,7 @@ from chainrule.primitives.reduce import cumsum
 from chainrule.primitives.rules import show
 from chainrule.text import _
 from chainrule.util import validation
+from chainrule.util.blocks import settled
 
 # -- one index for each element -------------------------------------------------------
 
@@ -253,6 +254,7 @@ def _product(line: Value, places: Value, new: Value, include_self: bool) -> Valu
     return replaced(line, (places,), new)
 
 
+@settled
 def _largest(line: Value, places: Value, new: Value, include_self: bool) -> Value:
     """Return a line with maxima at places; equal ones share the derivative."""
     if include_self:

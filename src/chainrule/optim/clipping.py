@@ -39,6 +39,7 @@ from chainrule.primitives.elementwise import (
 from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
+from chainrule.util.blocks import settled
 
 # -- what engines run ------------------------------------------------------------------
 
@@ -137,6 +138,7 @@ def get_total_norm(
     return norm
 
 
+@settled
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float | Tensor, total_norm: Tensor
 ) -> None:
@@ -157,6 +159,7 @@ def clip_grads_with_norm_(
             p.grad = wrap(mul(scale, g))
 
 
+@settled
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float | Tensor,
@@ -196,6 +199,7 @@ def clip_grad_norm_(
     return norm
 
 
+@settled
 def clip_grad_value_(
     parameters: Tensor | Iterable[Tensor], clip_value: float | Tensor
 ) -> None:

@@ -19,6 +19,7 @@ from chainrule.optim.groups import LIMITS, ParamGroup, select_options
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.tensor import Tensor
+from chainrule.util.blocks import Block
 from chainrule.util.validation import count, maybe
 
 Options = Mapping[str, Any]
@@ -194,17 +195,28 @@ class HyperParameters(_Arguments, ABC):
         for schedule in self.schedules():
             schedule.observe(row)
 
-    @contextmanager
-    def rewound(self) -> Iterator[None]:
+    def rewound(self) -> Block:
         """Set the optimiser's number of updates to 0 within the block, then restore."""
         self.refuse_in_trace("steps")
-        saved = [(vars(s), dict(vars(s))) for s in self.schedules()]
-        steps = self.steps
-        try:
-            self.set_steps(0)
-            yield
-        finally:
-            self.set_steps(steps)
-            for attributes, before in saved:
-                attributes.clear()
-                attributes.update(before)
+        return _Rewound(self)
+
+
+class _Rewound(Block):
+    """The block of :meth:`HyperParameters.rewound`."""
+
+    def __init__(self, optimizer: HyperParameters) -> None:
+        self.optimizer = optimizer
+
+    def saved(self) -> tuple[int, list[tuple[dict[str, Any], dict[str, Any]]]]:
+        schedules = self.optimizer.schedules()
+        return self.optimizer.steps, [(vars(s), dict(vars(s))) for s in schedules]
+
+    def change(self) -> None:
+        self.optimizer.set_steps(0)
+
+    def undo(self, saved: tuple[int, list[tuple[Any, Any]]]) -> None:
+        steps, schedules = saved
+        self.optimizer.set_steps(steps)
+        for attributes, before in schedules:
+            attributes.clear()
+            attributes.update(before)

@@ -17,6 +17,7 @@ from chainrule.optim.arguments import nonnegative, option, positive_int
 from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
+from chainrule.util.blocks import settled
 from chainrule.util.validation import choice, maybe
 
 #: Below it yᵀs tells nothing of the curvature.
@@ -90,6 +91,7 @@ class LBFGS(RuleOptimizer, lr=1.0):
         """Raise an error: L-BFGS has one group."""
         raise _one_group(2)
 
+    @settled
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Minimise the loss by L-BFGS iterations, at most ``max_iter``.
 

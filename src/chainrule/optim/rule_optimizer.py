@@ -30,6 +30,7 @@ from chainrule.optim.rule import check_names, update_composite
 from chainrule.primitives.elementwise import neg
 from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
+from chainrule.util.blocks import settled
 
 #: Gives a scalar of the present update by its name and dtype.
 Supply = Callable[[str, DType], Any]
@@ -362,6 +363,7 @@ class RuleOptimizer(HyperParameters, Optimizer):
             return row | {"keep": 1 - lr * decay}
         return row | {"penalty": decay}
 
+    @settled
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the optimiser's parameters by their gradients, clipped if requested.
 

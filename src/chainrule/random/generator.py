@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from chainrule.primitives.random import named_key, random_bits, seed_key
 from chainrule.tensor import Tensor, as_tensor, tensor, wrap
 from chainrule.text import _
 from chainrule.util import validation
+from chainrule.util.blocks import opened, settle
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -236,8 +236,7 @@ def set_rng_state(new_state: Any) -> None:
 
 
 @raises_call_error
-@contextmanager
-def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
+def stream(source: Generator | StepStream | NoBits) -> within:
     """Set the source of this thread's random draws within a block.
 
     Raises:
@@ -245,11 +244,7 @@ def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
     """
     if not isinstance(source, Generator | StepStream | NoBits):
         raise _no_source(source)
-    saved, context.stream = context.stream, source
-    try:
-        yield
-    finally:
-        context.stream = saved
+    return within("stream", source)
 
 
 def _no_source(source: Any) -> ArgumentError:
@@ -341,10 +336,11 @@ def drawing(function: Callable[P, T]) -> Callable[P, T]:
                 raise _no_source(generator)
             with stream(generator):
                 return function(*args, **kwargs)
-        before = draw_counts()
+        before, outer = draw_counts(), opened.top
         try:
             return function(*args, **kwargs)
         except BaseException:
+            settle(outer)
             take_back_draws(before)
             raise
 

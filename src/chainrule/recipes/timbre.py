@@ -83,7 +83,9 @@ def draw_spectrograms(figure: Any, sounds: Recordings) -> None:
     """Draw sounds' spectrograms side by side: time across, pitch up."""
     panels = figure.subplots(1, len(sounds), squeeze=False)[0]
     for axes, (name, sound) in zip(panels, sounds.items()):
-        axes.imshow(spectrogram(sound).T, origin="lower", aspect="auto", cmap="magma")
+        shown = spectrogram(sound).T
+        drawn = axes.imshow(shown, origin="lower", aspect="auto", cmap="magma")
+        figure.colorbar(drawn, ax=axes)
         axes.set_title(name, fontsize=8)
         axes.set_axis_off()
 

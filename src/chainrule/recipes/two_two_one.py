@@ -134,6 +134,7 @@ def run(experiment: Experiment, *, lr: float = LR) -> dict[str, Any]:
         lr: η.
     """
     loss = nn.HalfSquaredErrorLoss()
+    experiment.network(_("the network, with the numbers of its sample"), network(), X)
     before: Any = cr.explain(network(), X, Y, loss)
     print(before)
 

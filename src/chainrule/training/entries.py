@@ -11,8 +11,8 @@ state, so a program holds one copy of the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -42,6 +42,7 @@ from chainrule.training.accumulation import Accumulator
 from chainrule.training.averaging import WeightAverage
 from chainrule.training.objective import Objective
 from chainrule.training.probes import Probes
+from chainrule.util.blocks import Block
 from chainrule.util.pytree import is_nest, leaves, mapped
 
 N = SymbolicDim("N")
@@ -384,13 +385,18 @@ def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
     return rows.astype(dtype)
 
 
-@contextmanager
-def fresh_gradients(model: Module) -> Iterator[None]:
+class fresh_gradients(Block):  # noqa: N801 - used like a function
     """Clear all gradients of a model within the block, and restore them afterwards."""
-    before = [(p, p.grad) for p in model.parameters()]
-    try:
-        model.zero_grad()
-        yield
-    finally:
-        for p, gradient in before:
+
+    def __init__(self, model: Module) -> None:
+        self.model = model
+
+    def saved(self) -> list[tuple[Any, Any]]:
+        return [(p, p.grad) for p in self.model.parameters()]
+
+    def change(self) -> None:
+        self.model.zero_grad()
+
+    def undo(self, saved: list[tuple[Any, Any]]) -> None:
+        for p, gradient in saved:
             p.grad = gradient

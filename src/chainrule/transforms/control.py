@@ -25,6 +25,7 @@ from chainrule.primitives.movement import reshape
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
+from chainrule.util.blocks import settled
 from chainrule.util.bounded import Bounded
 from chainrule.util.pytree import flatten, unflatten
 
@@ -82,6 +83,7 @@ def scan(
     *,
     reverse: bool = False,
 ) -> tuple[C, Y]: ...
+@settled
 def scan(
     function: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -184,6 +186,7 @@ def loop(
     *,
     reverse: bool,
 ) -> tuple[tuple[Tensor, ...], Tensor]: ...
+@settled
 def loop(
     function: Callable[[Any, Any, Any], tuple[Any, Any]],
     constants: tuple[Tensor | None, ...],
@@ -285,6 +288,7 @@ def _length(sequences: Sequence[Value], length: int | None) -> Dim:
     return length if length is not None else sequences[0].shape[0]
 
 
+@settled
 def cond(
     which: Any,
     true: Callable[..., Y],
@@ -360,6 +364,7 @@ def while_loop(
     *,
     max_steps: int,
 ) -> C: ...
+@settled
 def while_loop(
     going: Callable[..., Any],
     function: Callable[..., Any],

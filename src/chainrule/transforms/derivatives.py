@@ -30,6 +30,7 @@ from chainrule.text import _
 from chainrule.transforms import forward_mode
 from chainrule.transforms.signatures import Gradient, Jacobian, ValueAndGradient
 from chainrule.transforms.vectorization import vmap
+from chainrule.util.blocks import settled
 from chainrule.util.pytree import flatten, unflatten
 
 __all__ = [
@@ -236,6 +237,7 @@ def value_and_grad(
     positions: list[Position] = [argnums] if one else list(argnums)  # type: ignore
     call: Callable[..., Any] = function
 
+    @settled
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         remembered = context.grad
         point = _Point(positions, args, kwargs)
@@ -285,6 +287,7 @@ def grad(
     """
     with_value = value_and_grad(function, argnums, has_aux=has_aux)
 
+    @settled
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         value, gradient = with_value(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
@@ -312,6 +315,7 @@ def gradients(
     retain_graph: bool | None = None,
     allow_unused: bool,
 ) -> tuple[Tensor | None, ...]: ...
+@settled
 def gradients(
     loss: Tensor | Sequence[Tensor],
     tensors: Tensor | Sequence[Tensor],
@@ -423,6 +427,7 @@ def vjp(
 def vjp(
     function: Callable[..., R], *args: Any
 ) -> tuple[R, Callable[[Any], tuple[Any, ...]]]: ...
+@settled
 def vjp(
     function: Callable[..., Any], *args: Any
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -450,6 +455,7 @@ def vjp(
     values = [t.value for t in outputs]
     more = remembered and _depends_on_more(values, point.inputs)
 
+    @settled
     def pull(cotangent: Any) -> tuple[Any, ...]:
         parts, shape = flatten(cotangent)
         if shape != structure:
@@ -483,6 +489,7 @@ def jvp(
 def jvp(
     function: Callable[..., R], primals: Sequence[Any], tangents: Sequence[Any]
 ) -> tuple[R, R]: ...
+@settled
 def jvp(
     function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 ) -> tuple[Any, Any]:
@@ -559,6 +566,7 @@ def jacobian(
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     call: Callable[..., Tensor] = function
 
+    @settled
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         def partial(*chosen: Any) -> Tensor:
             arguments = list(args)

@@ -19,6 +19,7 @@ from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.transforms.vectorization import SampleTrace
 from chainrule.util import validation
+from chainrule.util.blocks import settled
 from chainrule.util.pytree import flatten, unflatten
 
 R = TypeVar("R")
@@ -81,6 +82,7 @@ class _CheckpointTrace(BodyTrace):
             tensor._value = old
 
 
+@settled
 def checkpoint(
     function: Callable[..., R],
     /,

@@ -24,6 +24,7 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 from chainrule.text import _
 from chainrule.transforms.signatures import Transformed
+from chainrule.util.blocks import settled
 from chainrule.util.pytree import flatten, unflatten
 
 __all__ = ["vmap"]
@@ -195,6 +196,7 @@ def vmap(
         )
 
     @functools.wraps(function)
+    @settled
     def vectorised(*args: P.args, **kwargs: P.kwargs) -> Any:
         leaves, structure = flatten(args)
         dims = _axes("in_dims", in_dims, args, leaves)

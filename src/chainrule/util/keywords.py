@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from chainrule.errors import CallError
 from chainrule.text import _
+from chainrule.util.blocks import opened, settle, settled
 from chainrule.util.pytorch_hints import DATA_KEYWORDS, KEYWORDS
 from chainrule.util.validation import did_you_mean
 
@@ -36,6 +37,8 @@ def unknown_keyword(who: str, name: str, value: Any, known: Iterable[str]) -> Ca
 
 def strict(target: T) -> T:
     """Decorate a function, or a class's methods, to refuse unknown keyword arguments.
+
+    However a call of it ends, no block in it stays open: :mod:`chainrule.util.blocks`.
 
     >>> @strict
     ... def scaled(x, by=1.0):
@@ -66,7 +69,7 @@ def strict_function(function: Any) -> Any:
     """Decorate a function or a constructor to refuse unknown keyword arguments."""
     code = function.__code__
     if code.co_flags & CO_VARKEYWORDS:
-        return function
+        return settled(function)
     count = code.co_argcount + code.co_kwonlyargcount
     names = code.co_varnames[code.co_posonlyargcount : count]
     known = frozenset(names)
@@ -82,6 +85,11 @@ def strict_function(function: Any) -> Any:
                 own = function.__name__
                 who = kind if own == "__init__" else f"{kind}.{own}"
             raise unknown_keyword(who, name, kwargs[name], shown)
-        return function(*args, **kwargs)
+        outer = opened.top
+        try:
+            return function(*args, **kwargs)
+        except BaseException:
+            settle(outer)
+            raise
 
     return call

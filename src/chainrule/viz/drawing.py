@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from chainrule.errors import ArgumentError, warn
@@ -29,10 +30,15 @@ COLOURS = (
     ("#0e7490", "#0891b2", "#56c8dc"),
     ("#8a5a00", "#a16207", "#d9b45b"),
     ("#57606a", "#6b7280", "#a9b4c0"),
+    ("#7a9a01", "#8aa80a", "#c8e64c"),
+    ("#d100d1", "#e11de1", "#ff4dff"),
 )
 #: Lines that differ in more than their colour: lengths of dashes and gaps.
-DASHES = ((), (4, 2), (6, 2, 1.5, 2), (1, 1.5), (5, 1, 1, 1, 1, 1), (7, 2), (3, 1), ())
-MARKERS = "osD^vPX*"
+DASHES = (
+    *((), (4, 2), (6, 2, 1.5, 2), (1, 1.5), (5, 1, 1, 1, 1, 1)),
+    *((7, 2), (3, 1), (9, 1.5), (2, 2, 6, 2, 6, 2), (8, 1, 1, 1)),
+)
+MARKERS = "osD^vPX*<p"
 #: Families with Chinese characters, tried after matplotlib's own for what it lacks.
 CHINESE = (
     *("Noto Sans CJK TC", "Noto Sans TC", "Source Han Sans TC", "PingFang TC"),
@@ -77,17 +83,25 @@ def can_plot() -> bool:
 
 
 def has_chinese() -> bool:
-    """Return whether an installed font has Chinese characters.
+    """Return whether an installed font has Chinese characters."""
+    return bool(chinese_families())
 
-    Matplotlib keeps a list of fonts from its first start. Where that list has none,
-    fonts that were installed later are added to it for this process.
+
+def chinese_families() -> list[str]:
+    """Return the families of installed fonts that have Chinese characters.
+
+    Matplotlib keeps a list of fonts from its first start. Where that list has none that
+    is still there, fonts that were installed later are added to it for this process.
     """
     from matplotlib import font_manager
 
-    def known() -> bool:
-        return not {*CHINESE}.isdisjoint(font_manager.get_font_names())
+    def known() -> list[str]:
+        entries = font_manager.fontManager.ttflist
+        fonts = [entry for entry in entries if entry.name in CHINESE]
+        there = {entry.name for entry in fonts if Path(entry.fname).exists()}
+        return [family for family in CHINESE if family in there]
 
-    return known() or (add_new_fonts() and known())
+    return known() or (known() if add_new_fonts() else [])
 
 
 @lru_cache(maxsize=1)
@@ -127,6 +141,29 @@ def legible(what: str) -> Iterator[None]:
         yield
 
 
+def legend(axes: Any, **how: Any) -> None:
+    """Add a legend to axes; where it would lie over a line, above them or beside.
+
+    Args:
+        axes: with lines that have names.
+        how: for matplotlib's ``legend``.
+    """
+    shown = axes.legend(**how)
+    axes.figure.draw_without_rendering()
+    box, frame = shown.get_window_extent(), axes.get_window_extent()
+    paths = [(line.get_transform(), line.get_path()) for line in axes.lines]
+    if not any(to.transform_path(p).intersects_bbox(box, False) for to, p in paths):
+        return
+    share = box.height / frame.height + 0.06
+    if share > 0.4:
+        axes.legend(**{**how, "loc": "upper left", "bbox_to_anchor": (1, 1)})
+        return
+    top = frame.y0 + frame.height / (1 - share)
+    height = axes.transData.inverted().transform((frame.x0, top))[1]
+    axes.set_ylim(top=height)
+    axes.legend(**{**how, "loc": "upper right"})
+
+
 def need_matplotlib(what: str) -> None:
     """Raise an error if matplotlib is not installed.
 
@@ -148,12 +185,12 @@ def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
 
     All of its texts are plain: a dollar sign is a dollar sign.
     """
-    from matplotlib import font_manager, style
+    from matplotlib import style
     from matplotlib.figure import Figure
 
-    ink, installed = palette.ink, {*font_manager.get_font_names()}
+    ink = palette.ink
     settings = {
-        "font.family": ["DejaVu Sans", *(f for f in CHINESE if f in installed)],
+        "font.family": ["DejaVu Sans", *chinese_families()],
         "text.color": ink,
         **{f"axes.{part}": ink for part in ("edgecolor", "labelcolor", "titlecolor")},
         **{f"{axis}tick.color": ink for axis in "xy"},
@@ -189,9 +226,8 @@ def png(figure: Any, what: str, dpi: int = 120) -> bytes:
             expected=_("a font with all characters of its title and labels"),
             got=_("none, for {lacking} of them", lacking=len(lacking)),
             fix=_(
-                "install one: Noto Sans TC (Debian, Ubuntu: apt install "
-                "fonts-noto-cjk), and remove matplotlib's list of fonts "
-                "(matplotlib.get_cachedir())"
+                "install one, such as Noto Sans TC (Debian, Ubuntu: apt install "
+                "fonts-noto-cjk), and start again"
             ),
         )
     return file.getvalue()

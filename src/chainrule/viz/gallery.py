@@ -222,8 +222,7 @@ def heat(
             text = format(written[i, j], numbers)
             how = {"ha": "center", "va": "center", "color": colour, "fontsize": 7}
             axes.text(j, i, text, **how)
-    else:
-        figure.colorbar(drawn, ax=axes)
+    figure.colorbar(drawn, ax=axes)
 
 
 def lines(
@@ -261,7 +260,7 @@ def lines(
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")
     if len(curves) > 1:
-        axes.legend()
+        drawing.legend(axes)
 
 
 def points(

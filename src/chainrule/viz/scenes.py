@@ -76,7 +76,7 @@ def returns(figure: Any, episodes: Any, *, width: int = 50) -> None:
         label=tr("mean of {width}", width=width),
     )
     axes.set(xlabel=tr("step in the environment"), ylabel=tr("return of an episode"))
-    axes.legend()
+    drawing.legend(axes)
 
 
 #: By the name that gymnasium has for the environment.

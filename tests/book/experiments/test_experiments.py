@@ -26,6 +26,7 @@ from chainrule.book.experiments import (
     vanishing,
 )
 from chainrule.book.experiments.surface import START, Surface
+from chainrule.viz import drawing
 
 
 def test_descent_converges_below_two_over_the_curvature(small: Any) -> None:
@@ -314,3 +315,14 @@ def test_in_full_as_documented(name: str, otherwise: int) -> None:
 
     answer = experiments.run(name).answer
     assert sum(bool(said.expected) for said in answer) == otherwise
+
+
+def test_every_bar_of_speeds_begins_where_the_axis_does() -> None:
+    """Also where Python's loops make fewer than ten million products a second."""
+    times = {"loops": [4.0, 5.0], "numpy": [0.002, 0.003]}
+    found = {"products": 6_000_000, "times": times, "cores": 2}
+    with drawing.figure(drawing.PAPER, 7, 3) as figure:
+        speed.draw(figure, found)
+        (axes,) = figure.axes
+        least = min(bar.get_width() for bar in axes.patches)
+        assert axes.get_xlim()[0] <= least / 1.5

@@ -75,10 +75,7 @@ def upright(axes: Any, x: float, label: str = "") -> None:
 
 
 def words(axes: Any, title: str = "", across: str = "", up: str = "") -> None:
-    """Set a plot's title and axis labels, and a legend if lines have names.
-
-    Lines behind the legend are pale, so that its words can be read.
-    """
+    """Set a plot's title and axis labels, and a legend if lines have names."""
     axes.set(title=title, xlabel=across, ylabel=up)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=True, framealpha=0.8, edgecolor="none")
+        drawing.legend(axes, fontsize=8, frameon=True, framealpha=0.8, edgecolor="none")

@@ -293,5 +293,6 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
     axes.set_yticks(range(len(names)), [called(name, results) for name in names])
     axes.invert_yaxis()
     panels.logarithmic(axes.xaxis)
-    axes.set_xlim(1e7, 5 * axes.get_xlim()[1])
+    slowest = results["products"] / max(map(max, results["times"].values()))
+    axes.set_xlim(10.0 ** np.floor(np.log10(slowest / 2)), 5 * axes.get_xlim()[1])
     panels.words(axes, across=tr("multiplications a second (points: rounds)"))

@@ -13,8 +13,8 @@ function is traced a :class:`~chainrule.compilation.scalars.Scalar` stands in it
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from operator import is_
 from typing import Any
@@ -31,12 +31,13 @@ from chainrule.compilation.guards.fingerprints import (
     Paths,
     fingerprint,
 )
-from chainrule.compilation.guards.moving_calls import noted
+from chainrule.compilation.guards.moving_calls import Noted
 from chainrule.compilation.guards.sources import Number, Source, attribute_source
 from chainrule.compilation.guards.system_draws import system_draws
 from chainrule.errors import ArgumentError
 from chainrule.tensor import Tensor
 from chainrule.text import _
+from chainrule.util.blocks import Block
 from chainrule.util.pytree import flatten
 
 #: What takes on the dtype of the tensor beside it.
@@ -211,11 +212,9 @@ class Guards:
         for module in self.modules:
             yield from module.changes()
 
-    @contextmanager
-    def watching(self) -> Generator[None]:
-        """Note calls of what changes by itself, while the function is traced."""
-        with noted(self._calls) if self._moves else nullcontext():
-            yield
+    def watching(self) -> Any:
+        """Return a block that notes calls of what changes by itself."""
+        return Noted(self._calls) if self._moves else nullcontext()
 
     def refuse_changes(self, function: str) -> None:
         """Refuse a function that changed outside objects during its trace.
@@ -338,35 +337,44 @@ def _has_traced(item: Any) -> bool:
     )
 
 
-@contextmanager
-def substituted(
-    function: str, numbers: Sequence[Number], others: Sequence[Any]
-) -> Generator[None]:
+class substituted(Block):  # noqa: N801 - used like a function
     """Replace outside floats by other values within a block, and restore them after.
 
     Raises:
         ArgumentError: one was replaced within the block.
     """
-    before: list[tuple[Number, Any, Any, Any]] = []
-    moved: list[str] = []
-    try:
-        for number, other in zip(numbers, others, strict=True):
+
+    def __init__(
+        self, function: str, numbers: Sequence[Number], others: Sequence[Any]
+    ) -> None:
+        self.function = function
+        self.pairs = list(zip(numbers, others, strict=True))
+        self.before: list[tuple[Number, Any, Any, Any]] = []
+
+    def saved(self) -> list[tuple[Number, Any, Any, Any]]:
+        return self.before  # which grows as they are replaced
+
+    def change(self) -> None:
+        for number, other in self.pairs:
             item = number.get()
             if not any(
-                item is known for __, __, known, __ in before
+                item is known for __, __, known, __ in self.before
             ):  # by another name
                 copied = copy.copy(number.holder()) if number.path else None
-                before.append((number, item, other, copied))
+                self.before.append((number, item, other, copied))
                 number.put(other)
-        yield
-    finally:
-        for number, item, other, copied in reversed(before):
+
+    def undo(self, saved: list[tuple[Number, Any, Any, Any]]) -> None:
+        for number, item, other, copied in reversed(saved):
             if number.get() is not other:
-                moved.append(number.name)
                 _restore(number.holder(), copied)
             number.put(item)
-    if moved:
-        raise changed(function, moved[-1])
+
+    def __exit__(self, *error: object) -> None:
+        moved = [n.name for n, __, other, __ in self.before if n.get() is not other]
+        super().__exit__(*error)
+        if moved and error[0] is None:
+            raise changed(self.function, moved[0])
 
 
 def _restore(holder: Any, items: Any) -> None:

@@ -14,11 +14,11 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any
 
+from chainrule.util.blocks import Block
 from chainrule.util.source_location import of_user
 
 _CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
@@ -77,15 +77,28 @@ def _of_dates(item: Any) -> bool:
     return dates and item.__name__ in _TODAY
 
 
-@contextmanager
-def noted(calls: list[str]) -> Iterator[None]:
-    """Add the names of such calls that this thread makes within the block to a list.
+class Noted(Block):
+    """A block that adds the names of such calls that its thread makes to a list.
 
     A profiler that is at work does not see what the block does.
     """
-    before: Callable[..., Any] | None = sys.getprofile()
 
-    def report(frame: FrameType, event: str, called: Any) -> None:
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: list[str]) -> None:
+        self._calls = calls
+
+    def saved(self) -> Callable[..., Any] | None:
+        return sys.getprofile()
+
+    def change(self) -> None:
+        sys.setprofile(self._report)
+
+    def undo(self, saved: Callable[..., Any] | None) -> None:
+        sys.setprofile(saved)
+
+    def _report(self, frame: FrameType, event: str, called: Any) -> None:
+        calls = self._calls
         if event == "c_call":
             if called in _DRAWN:
                 calls.append(_DRAWN[called])
@@ -97,12 +110,6 @@ def noted(calls: list[str]) -> Iterator[None]:
             outer = frame.f_back
             if frame.f_locals.get("x") is None and outer and _is_users(outer):
                 calls.append("random.Random")
-
-    sys.setprofile(report)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
 
 
 def _is_users(frame: FrameType) -> bool:

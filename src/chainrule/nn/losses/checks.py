@@ -7,8 +7,7 @@ on a condition that every engine looks at (``primitives/checks.py``).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from chainrule.nn.arguments import is_known
 from chainrule.primitives.checks import require_all
 from chainrule.tensor import Tensor, count_of, wrap
 from chainrule.text import _
+from chainrule.util.blocks import Block
 
 #: How far from 1 the sum of probabilities may be: more than rounding in float32
 #: explains, less than any mistake.
@@ -36,16 +36,19 @@ class _Local(threading.local):
 _checked = _Local()
 
 
-@contextmanager
-def targets_checked() -> Generator[None]:
+class targets_checked(Block):  # noqa: N801 - used like a function
     """Skip the checks of losses' targets in traces within the block.
 
     For what has called ``loss.check_target`` with all of them before.
     """
-    saved, _checked.targets = _checked.targets, True
-    try:
-        yield
-    finally:
+
+    def saved(self) -> bool:
+        return _checked.targets
+
+    def change(self) -> None:
+        _checked.targets = True
+
+    def undo(self, saved: bool) -> None:
         _checked.targets = saved
 
 

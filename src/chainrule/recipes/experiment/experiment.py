@@ -232,6 +232,17 @@ class Experiment:
         """
         self.report.picture(name, draw, *args, title=title, size=size, **options)
 
+    def network(self, title: str, model: Any, data: Any) -> None:
+        """Draw a network, from its graph, for the recipe's report.
+
+        Args:
+            title: what is to be seen.
+            model: the network.
+            data: what it is given: rows, of which the first one's numbers are shown, or
+                the shape of one sample, as for ``model.picture``.
+        """
+        self.report.network(title, model, data)
+
     def film(
         self,
         name: str,

@@ -15,15 +15,26 @@ from chainrule.text import _, translated
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 from chainrule.util.processes import is_writer
+from chainrule.viz.report import sections
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a recipe's report: printed text, or a titled picture (PNG, GIF)."""
+    """A block of a recipe's report: printed text, or a titled picture (PNG, GIF, SVG).
+
+    Attributes:
+        text: what was printed.
+        title: of a picture.
+        png: a PNG or GIF file.
+        svg: an SVG element of ours.
+        caption: what is to be seen in it.
+    """
 
     text: str = ""
     title: str = ""
     png: bytes = b""
+    svg: str = ""
+    caption: str = ""
 
 
 class Tee(io.TextIOBase):
@@ -102,6 +113,15 @@ class Report:
             with self._legible():
                 gif = viz.gallery.film(draw, frames, what=title, **options)
             self._add(f"{name}.gif", gif, title)
+
+    def network(self, title: str, model: Any, data: Any) -> None:
+        """Draw a network's graph for the report; see :meth:`Experiment.network`."""
+        if self._draws():
+            drawn = sections.network(model, data, current())
+            self._add_text()
+            shown = translated(title)
+            block = Block(title=shown, svg=drawn.svg, caption=drawn.caption)
+            self._blocks.append(block)
 
     def write(
         self, *, title: str, summary: str, references: Sequence[Mapping[str, Any]]

@@ -20,7 +20,7 @@ def attention(figure: Any, weights: np.ndarray, text: str) -> None:
     names = [{"\n": "⏎", " ": "␣"}.get(c, c) for c in text]
     grid = figure.subplots(*weights.shape[:2], squeeze=False)
     for (i, j), axes in np.ndenumerate(grid):
-        axes.imshow(
+        drawn = axes.imshow(
             weights[i, j], cmap="Blues", interpolation="nearest", vmin=0, vmax=1
         )
         axes.grid(visible=False)
@@ -28,3 +28,4 @@ def attention(figure: Any, weights: np.ndarray, text: str) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(range(len(names)), labels=names, fontsize=4)
             axis.set_tick_params(length=0, pad=1)
+    figure.colorbar(drawn, ax=grid, shrink=0.6)

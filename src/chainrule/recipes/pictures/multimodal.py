@@ -31,7 +31,10 @@ def answers(
         above.imshow(data.images[i].transpose(1, 2, 0))
         text = title(data.texts[i][k], int(predicted[i, k]), int(data.answers[i, k]))
         above.set_title(text, fontsize=6)
-        below.imshow(pixels, cmap="magma")
+        drawn = below.imshow(pixels, cmap="magma")
+        scale = figure.colorbar(drawn, ax=below, orientation="horizontal", shrink=0.8)
+        scale.ax.tick_params(labelsize=5, length=2)
+        scale.ax.xaxis.get_major_locator().set_params(nbins=2)
         above.set_axis_off()
         below.set_axis_off()
 

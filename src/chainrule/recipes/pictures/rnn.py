@@ -51,9 +51,10 @@ def reading(figure: Any, pixels: np.ndarray, probabilities: np.ndarray) -> None:
     for i, (digit, shares) in enumerate(zip(pixels, probabilities)):
         image, classes = axes[2 * i], axes[2 * i + 1]
         image.imshow(digit.reshape(28, 28), cmap="gray_r", aspect="auto")
-        classes.imshow(shares, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+        drawn = classes.imshow(shares, cmap="viridis", vmin=0, vmax=1, aspect="auto")
         image.set(xticks=[], yticks=[])
         classes.set(xticks=range(10), yticks=[])
         for part in (image, classes):
             part.grid(visible=False)
             part.tick_params(labelsize=6, length=0)
+    figure.colorbar(drawn, ax=axes)

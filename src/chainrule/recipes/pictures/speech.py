@@ -21,6 +21,8 @@ def voices(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
     for row, speaker in zip(axes, (0, 3, 8)):
         for part, utterance in zip(row, x[y == speaker][:3]):
             shown = np.where(utterance[:, 12:] > 0, utterance[:, :12], np.nan).T
-            part.imshow(shown, cmap="RdBu_r", vmin=-2.5, vmax=2.5, aspect="auto")
+            scale = {"cmap": "RdBu_r", "vmin": -2.5, "vmax": 2.5}
+            drawn = part.imshow(shown, aspect="auto", **scale)
             part.grid(visible=False)
         row[0].set_ylabel(tr("speaker {speaker}", speaker=speaker + 1))
+    figure.colorbar(drawn, ax=axes, shrink=0.6)

@@ -174,7 +174,7 @@ def plane(trainer: Any, data: Dataset, names: Sequence[str], words: Words) -> Fi
         picture = drawing.svg(figure, "plane", alt)
     colours = decision_regions.class_colours(len(names))
     keys = [
-        Key(names[c], to_hex(colours[c]), shape="●■◆▲▼✚✖★"[c % len(drawing.MARKERS)])
+        Key(names[c], to_hex(colours[c]), shape="●■◆▲▼✚✖★◀⬟"[c % len(drawing.MARKERS)])
         for c in drawn[:_NAMED]
     ]
     keys += [Key(words["ring"], "inherit", shape="◯")] * ring

@@ -128,14 +128,16 @@ def render_experiment(
         title, summary: of the recipe.
         references: ``key``, ``value``, ``at_least`` or ``at_most``, ``reached`` and
             ``source`` of each figure that it is held against.
-        blocks: in their order, ``text`` that was printed or a ``png`` (or GIF) with its
-            ``title``.
+        blocks: in their order, ``text`` that was printed, or a ``png`` (or GIF) with
+            its ``title``, or an ``svg`` of ours with its ``title`` and ``caption``.
     """
     shown = [
         {
             "title": block["title"],
             "text": block["text"].split("\n"),
             "png": block["png"] and images.png_uri(block["png"]),
+            "svg": block["svg"],
+            "caption": block["caption"],
         }
         for block in blocks
     ]

@@ -81,7 +81,7 @@ def network(model: Any, data: Dataset, spoken: str) -> Figure:
     """Return the picture of a network for a report, with a sample's numbers."""
     with language(spoken):
         drawn = model.picture(data)
-        return Figure(" ".join(svg.caption(drawn)), svg.picture(drawn))
+        return Figure(" · ".join(svg.caption(drawn)), svg.picture(drawn))
 
 
 def _seconds(value: float) -> str:

@@ -233,12 +233,8 @@ export class Entries {
     return numbers === null ? null : numbers[k];
   }
 
-  /** Whether the page has the derivative of the loss by a value, or can work it out. */
-  hasSlope(v) {
-    return v === this.loss || "slope" in this.values[v];
-  }
-
-  /** ∂ℒ/∂v[k] as the step has it: 0 where the loss does not depend on v. */
+  /** ∂ℒ/∂v[k] as the step has it, or the sum of its terms; 0 where the loss does not
+   * depend on v; null where it is left out of the page. */
   slope(v, k) {
     if (v === this.loss) return 1;
     const numbers = this.numbers(v, "gradient");
@@ -302,6 +298,7 @@ export class Entries {
     if (v === this.loss) return { terms: [], left: false };
     const { terms, left } = this.up(v, k);
     for (const term of terms) term.g = this.slope(term.v, term.k);
+    if (terms.some((t) => t.g === null)) return { terms: [], left: true };
     const some = terms.filter((t) => t.g * t.d !== 0);
     const size = some.length ? (t) => Math.abs(t.g * t.d) : (t) => Math.abs(t.d);
     const sorted = (some.length ? some : terms).sort((a, b) => size(b) - size(a));

@@ -35,7 +35,7 @@ from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Value
 
 #: Characters of numbers and links in a page.
-MOST = 2_200_000
+MOST = 2_800_000
 #: What tells the numbers of a value from those of its derivative.
 NUMBERS, SLOPES = "value", "gradient"
 
@@ -63,11 +63,13 @@ class Entries:
         data: for the page.
         symbols: what is shown by each symbol, as text.
         left_out: the symbols of values whose links are left out.
+        whole: the values of which all terms of the chain rule are there.
     """
 
     data: dict[str, Any]
     symbols: dict[str, Entry] = field(default_factory=dict[str, Entry])
     left_out: list[str] = field(default_factory=list[str])
+    whole: set[int] = field(default_factory=set[int])
 
 
 def entries_of(e: Explained, most: int = MOST) -> Entries:
@@ -89,7 +91,6 @@ class _Entries:
         given = [*run.x, run.y, *run.tensors]
         self.graph: Linked = linked(ancestors(roots), run.arrays, run.sizes, given)
         self.gradients = {value: name for value, __, name in names.errors}
-        self.kept: set[Value] = set()
         self.filled: dict[Value, Any] = {}
         self.slopes: dict[Value, Any] = {}
 
@@ -144,6 +145,7 @@ class _Entries:
             if value in self.gradients:
                 name = self.gradients[value].text()
                 made.symbols.setdefault(name, Entry(ids[value], SLOPES, columns))
+        made.whole = _whole(data)
         unknown = {k.child for k in graph.links if isinstance(k, Unknown)}
         behind = {v for v in left | unknown if v in ids}
         made.left_out = list(dict.fromkeys(self._near(v) for v in ids if v in behind))
@@ -217,6 +219,23 @@ class _Entries:
                 "d": packed(link.derivatives),
             }
         return {"kind": "left"}
+
+
+def _whole(data: dict[str, Any]) -> set[int]:
+    """Return the values from which no link that is left out is met on the way ahead.
+
+    The way ends at the next values that have a symbol.
+    """
+    ahead: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for link in data["links"]:
+        ahead[link["from"]].append(link)
+    whole: set[int] = set()
+    for v in reversed(range(len(data["values"]))):
+        open_ = [k["to"] for k in ahead[v] if "symbol" not in data["values"][k["to"]]]
+        left = any(k["kind"] == "left" for k in ahead[v])
+        if not left and whole.issuperset(open_):
+            whole.add(v)
+    return whole
 
 
 def _indexed(

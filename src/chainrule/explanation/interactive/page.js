@@ -88,7 +88,10 @@ class Window {
     const axes = this.shape.map((_, axis) => axis).filter((axis) => !whole.includes(axis));
     this.axes = axes.slice(-2);
     if (columns && rank === 2 && !this.sampled) this.axes.reverse();
+    // What has one axis is a column; a number for each sample is a row.
+    this.upright = this.axes.length < 2 && !(columns && rank < 2);
     this.start = [0, 0];
+    this.drawn = false; // it shows the first numbers as Python has written them
     this.shown.at = this;
     const controls = element("div", { class: "controls" });
     for (const axis of axes.slice(0, -2)) {
@@ -97,11 +100,12 @@ class Window {
     }
     this.inputs = this.axes.map((axis, way) => {
       const most = Math.max(this.shape[axis] - WINDOW, 0);
-      const label = way || (rank < 2 && !this.sampled) ? words.column : words.row;
+      const across = way || (this.axes.length < 2 && !this.upright);
+      const label = across ? words.column : words.row;
       return this.#control(controls, label, most, (i) => (this.start[way] = i));
     });
     box.append(controls);
-    this.draw();
+    prepare(this.table);
   }
 
   #control(controls, text, most, set) {
@@ -117,8 +121,8 @@ class Window {
 
   /** The place in memory of a cell. */
   place(r, c) {
-    const index = [...this.fixed], offsets = this.axes.length < 2 ? [c] : [r, c];
-    if (this.axes.length === 1 && this.sampled) offsets[0] = r;
+    const index = [...this.fixed];
+    const offsets = this.axes.length > 1 ? [r, c] : [this.upright ? r : c];
     this.axes.forEach((axis, way) => (index[axis] = this.start[way] + offsets[way]));
     return placeOf(this.shape, index);
   }
@@ -130,7 +134,7 @@ class Window {
     if (!others) return undefined;
     const at = this.axes.map((axis, way) => index[axis] - this.start[way]);
     if (at.some((i) => i < 0 || i >= WINDOW)) return undefined;
-    return at.length === 2 ? at : this.sampled ? [at[0], 0] : [0, at[0]];
+    return at.length === 2 ? at : this.upright ? [at[0], 0] : [0, at[0]];
   }
 
   /** Move so that a place in memory is in sight. */
@@ -149,9 +153,10 @@ class Window {
   }
 
   draw() {
+    this.drawn = true;
     const sizes = this.axes.map((axis) => Math.min(this.shape[axis], WINDOW));
-    const upright = this.axes.length === 1 && this.sampled;
-    const [rows, columns] = sizes.length === 2 ? sizes : upright ? [sizes[0], 1] : [1, sizes[0]];
+    const [rows, columns] =
+      sizes.length === 2 ? sizes : this.upright ? [sizes[0], 1] : [1, sizes[0]];
     const { v, kind } = this.shown, numbers = [];
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < columns; c++) numbers.push(numberOf({ v, kind, k: this.place(r, c) }));
@@ -165,13 +170,14 @@ class Window {
     }
     this.table.replaceChildren(body);
     prepare(this.table);
+    reach(this.table.parentNode);
     if (chosen !== null) light(this.table);
   }
 
   setSample(s) {
     if (!this.sampled) return;
     this.fixed[0] = s;
-    this.draw();
+    if (this.drawn) this.draw();
   }
 }
 
@@ -179,7 +185,6 @@ class Window {
 
 function prepare(table) {
   table.setAttribute("role", "grid");
-  for (const row of table.rows) for (const cell of row.cells) cell.tabIndex = -1;
   if (table.rows[0]?.cells[0]) table.rows[0].cells[0].tabIndex = 0;
 }
 
@@ -385,6 +390,18 @@ const windows = [...document.querySelectorAll("[data-window]")]
   .filter((box) => box.querySelector("table[data-v]"))
   .map((box) => new Window(box));
 
+/* A window is drawn when it comes into sight: a large network has hundreds of them. */
+const sight = new IntersectionObserver(
+  (seen) => {
+    for (const { isIntersecting, target } of seen) {
+      const { at } = shows.get(target);
+      if (isIntersecting && !at.drawn) at.draw();
+    }
+  },
+  { rootMargin: "200px" },
+);
+windows.forEach((each) => sight.observe(each.table));
+
 const slider = document.getElementById("sample");
 if (windows.some((each) => each.sampled) && Number(slider.max) > 0) {
   const which = document.getElementById("which"), n = Number(slider.max) + 1;
@@ -432,13 +449,11 @@ addEventListener("beforeprint", () => {
 addEventListener("afterprint", () => folds.forEach((fold, i) => (fold.open = before[i])));
 
 /** What scrolls can be reached by the keyboard. */
-function reachable() {
-  for (const box of document.querySelectorAll(".scroll")) {
-    const scrolls = box.scrollWidth > box.clientWidth;
-    if (scrolls && !box.querySelector("[tabindex='0'], a, button, input")) box.tabIndex = 0;
-    else box.removeAttribute("tabindex");
-  }
+function reach(box) {
+  const scrolls = box.scrollWidth > box.clientWidth;
+  if (scrolls && !box.querySelector("[tabindex='0'], a, button, input")) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
 }
-addEventListener("resize", reachable);
-reachable();
+const sizes = new ResizeObserver((seen) => seen.forEach(({ target }) => reach(target)));
+document.querySelectorAll(".scroll").forEach((box) => sizes.observe(box));
 document.documentElement.dataset.ready = "";

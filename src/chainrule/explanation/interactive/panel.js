@@ -111,7 +111,8 @@ export class Panel {
     for (const t of terms.slice(0, FOLLOWED)) {
       const line = element("li", {});
       line.append(this.#button(t.v, t.k, "value", entries.name(t.v, t.k)));
-      line.append(` = ${exact(entries.number(t.v, t.k))}`);
+      const number = entries.number(t.v, t.k);
+      if (number !== null) line.append(` = ${exact(number)}`);
       const from = entries.name(t.v, t.k);
       line.append(element("span", { class: "local" }, `∂${name}/∂${from} = ${exact(t.d)}`));
       lines.append(line);

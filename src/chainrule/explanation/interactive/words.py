@@ -34,5 +34,4 @@ def words() -> dict[str, str]:
         "step": tr("{direction}, {k} of {n}"),
         "forward": tr("forward"),
         "backward": tr("backward"),
-        "numbers": tr("{name}, {shape} numbers"),
     }

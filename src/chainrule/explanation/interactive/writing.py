@@ -72,6 +72,7 @@ class _Page:
         large = sum(not _is_table(q.array) for q in e.numbers.values())
         edge = math.isqrt(HEAT // (4 * max(large, 1)))
         self.pixels = min(max(edge, LEAST), LARGEST)
+        self.clicked = True
 
     def html(self) -> str:
         """Return the whole page."""
@@ -226,7 +227,9 @@ class _Page:
 
     def _part(self, part: Part) -> str:
         if isinstance(part, Details):
+            self.clicked = False  # symbols of one step of a loop, and of no other value
             inner = self._all(part.parts)
+            self.clicked = True
             return f"<details><summary>{escape(part.title)}</summary>{inner}</details>"
         if isinstance(part, Numbers) and part.array is not None:
             name = mathml.mathml(part.name)
@@ -299,7 +302,9 @@ class _Page:
             return _table(spelled(array, off=off), entry, label)
         notes = "<br>".join(map(escape, summary(array)))
         picture = heat_map(array, self.pixels)
-        corner = _corner(array, off)
+        column = entry is not None and entry.columns and array.ndim == 2
+        across = 1 if column and array.shape[1] > WINDOW else WINDOW  # the first sample
+        corner = _corner(array, off, across)
         grid = _table(corner, entry, label) if corner else ""
         marks = " data-window" if entry is not None else ""
         return (
@@ -310,13 +315,13 @@ class _Page:
     def _entry(self, name: str, array: Array) -> Entry | None:
         """Return what a symbol's numbers are in the page's data; None: not there."""
         entry = self.entries.symbols.get(name)
-        if entry is None or math.prod(self.shapes[entry.id]) != array.size:
+        if entry is None or not self.clicked or math.prod(self.shapes[entry.id]) != array.size:
             return None
         value = self.entries.data["values"][entry.id]
         if entry.kind == "value" and "data" not in value:
             return None
-        own = "gradient" in value or value.get("name") is not None
-        return entry if entry.kind == "value" or own else None
+        known = "gradient" in value or entry.id in self.entries.whole
+        return entry if entry.kind == "value" or known else None
 
 
 def _memory(array: Array) -> tuple[Any, ...]:
@@ -353,14 +358,15 @@ def _shape(array: Array) -> str:
     return " × ".join(map(str, array.shape)) or "1"
 
 
-def _corner(array: Array, off: Array | None) -> Sequence[Sequence[str]]:
+def _corner(array: Array, off: Array | None, across: int) -> Sequence[Sequence[str]]:
     """Return the first numbers of a large array as text: of its first matrix."""
     while array.ndim > 2 and array.shape[0]:
         array, off = array[0], None if off is None else off[0]
-    array = np.atleast_2d(array)[:WINDOW, :WINDOW]
+    array = np.atleast_2d(array)[:WINDOW, :across]
     if not array.size:
         return []
-    return spelled(array, off=None if off is None else off[:WINDOW, :WINDOW])
+    off = None if off is None else np.atleast_2d(off)[:WINDOW, :across]
+    return spelled(array, off=off)
 
 
 def _table(

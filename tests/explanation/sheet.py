@@ -68,10 +68,14 @@ class Sheet:
             return list(self._times(link))
         d = unpacked(link["d"]).tolist()
         if link["kind"] == "each":
-            rows = [(k, j, x) for k, (j, x) in enumerate(zip(places(link["index"], c), d))]
+            rows = [
+                (k, j, x) for k, (j, x) in enumerate(zip(places(link["index"], c), d))
+            ]
         else:
             assert link["kind"] == "into"
-            rows = [(k, j, x) for j, (k, x) in enumerate(zip(places(link["index"], p), d))]
+            rows = [
+                (k, j, x) for j, (k, x) in enumerate(zip(places(link["index"], p), d))
+            ]
         return [(k, j, x) for k, j, x in rows if k >= 0 and j >= 0]
 
     def _times(self, link: dict[str, Any]) -> Iterator[Triple]:
@@ -85,7 +89,7 @@ class Sheet:
             sizes |= {c: n for c, n in zip(word, shape) if not c.isdigit()}
         at = {c: [w.index(c) for w in letters] for c in slid}
         window, through = (1, 0) if link.get("first", True) else (0, 1)
-        plain = [c for c in sizes]
+        plain = list(sizes)
         for setting in itertools.product(*(range(sizes[c]) for c in plain)):
             known = dict(zip(plain, setting))
             ranges = [
@@ -109,7 +113,9 @@ class Sheet:
                     index[through][at[c][through]] = i
                 else:
                     k, j = (
-                        int(np.ravel_multi_index(index[w], shapes[w])) if shapes[w] else 0
+                        int(np.ravel_multi_index(index[w], shapes[w]))
+                        if shapes[w]
+                        else 0
                         for w in (2, 0)
                     )
                     yield k, j, float(other[tuple(index[1])])

@@ -155,7 +155,9 @@ def test_keys_and_steps(browser: Any, tmp_path: Path) -> None:
     first.locator("td").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    at = "[document.activeElement.cellIndex, document.activeElement.parentNode.rowIndex]"
+    at = (
+        "[document.activeElement.cellIndex, document.activeElement.parentNode.rowIndex]"
+    )
     assert page.evaluate(at) == [1, 1]
     assert page.locator("#tip").is_visible()
     assert page.evaluate("document.activeElement.ariaLabel").startswith("W⁽¹⁾[1, 1] = ")
@@ -216,7 +218,9 @@ def test_a_window_moves_over_a_large_array(browser: Any, tmp_path: Path) -> None
     page = opened(browser, step, tmp_path, errors := list[str]())
     made = entries_of(step.explained)
     weight = made.symbols["W⁽¹⁾"].id
-    box = page.locator(f'[data-window]:has(table[data-v="{weight}"][data-kind=value])').first
+    box = page.locator(
+        f'[data-window]:has(table[data-v="{weight}"][data-kind=value])'
+    ).first
     box.scroll_into_view_if_needed()
     for label, start in (("row", 17), ("column", 5)):
         box.get_by_label(label).fill(str(start))

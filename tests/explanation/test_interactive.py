@@ -1,5 +1,5 @@
-"""The page of an explanation: its cells are the numbers they say, and nothing runs in it
-but its own script.
+"""The page of an explanation: cells are the numbers that they say, and it runs no other
+script than its own.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def test_cells_are_the_numbers_that_they_say(name: str) -> None:
             paper = paper.T
         shown = np.array(rows, float)
         wanted = paper[: shown.shape[0], : shown.shape[1]]
-        most = max(np.abs(wanted).max(initial=0), 1e-9)  # and what is 0 but for rounding
+        most = max(
+            np.abs(wanted).max(initial=0), 1e-9
+        )  # and what is 0 but for rounding
         assert shown.shape == wanted.shape or shown.shape == (8, 1)
         assert np.abs(shown - wanted).max(initial=0) <= 6e-3 * most, (name, attrs)
         checked += 1

@@ -12,7 +12,6 @@ values the links are left out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,9 +122,7 @@ class _Entries:
                 ends.add(link.other)
         ids = {
             v: i
-            for i, v in enumerate(
-                v for v in graph.values if v in ends or v in names.of
-            )
+            for i, v in enumerate(v for v in graph.values if v in ends or v in names.of)
         }
         for link in graph.links:
             pack = written.get(link, {"kind": "left"})
@@ -200,7 +197,7 @@ class _Entries:
         return made
 
     def _link(self, link: Link) -> dict[str, Any]:
-        shapes = self.graph.arrays[link.parent].shape, self.graph.arrays[link.child].shape
+        shapes = [self.graph.arrays[v].shape for v in (link.parent, link.child)]
         if isinstance(link, Each):
             return _indexed("each", link.index, shapes[1], link.derivative)
         if isinstance(link, Into):

@@ -44,7 +44,7 @@ ROUNDING = 1e-11
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """A link between two values of a step's graph: the child is computed from the parent.
+    """A link between two values of a step's graph: child is computed from parent.
 
     Attributes:
         parent, child: the values.
@@ -208,7 +208,7 @@ class _Links:
         types = [v.type.at(self.sizes) for v in inputs]
         body = BODIES[node.primitive](types, attrs_at(node, self.sizes))
         known = evaluate_all(body, [self.arrays[v] for v in inputs], self.sizes)
-        names = dict(zip(body.inputs, inputs))
+        names: dict[Value, Value] = dict(zip(body.inputs, inputs))
         again: list[tuple[Value, Value]] = []
         for value, out in zip(body.outputs, outputs):
             if out is not None and names.setdefault(value, out) is not out:
@@ -217,7 +217,8 @@ class _Links:
             self.arrays.setdefault(names.get(value, value), array)
         for inner in body.nodes:
             ways = [names.get(v, v) for v in inner.inputs]
-            self.add(inner, ways, [v and names.get(v, v) for v in inner.outputs])
+            ends = [None if v is None else names.get(v, v) for v in inner.outputs]
+            self.add(inner, ways, ends)
         for parent, child in again:  # what a body hands on, or gives twice
             self.values.append(child)
             if parent in self.live:
@@ -253,6 +254,7 @@ class _Applied:
         self.starts = {v: new[v] for v in moved}
         self.back = {v: back[y] for v, y in self.starts.items() if y in back}
         self.shapes = {v: arrays[v].shape for v in (*moved, *self.results)}
+        self.sizes = {v: arrays[v].size for v in self.shapes}
 
     def pairs(self) -> Iterator[tuple[Value, Value]]:
         """Yield the pairs of inputs and results with a derivative between them."""
@@ -267,7 +269,7 @@ class _Applied:
         with recording():
             pushed = cotangents({self.back[parent]: along}).get(seed)
         if pushed is None:
-            return np.zeros(np.prod(seed.shape, dtype=int))
+            return np.zeros(self.sizes[child])
         return _array(pushed).reshape(-1)
 
     def backward(self, parent: Value, child: Value, direction: Array) -> Array:
@@ -277,7 +279,7 @@ class _Applied:
         with recording():
             pulled = cotangents({self.results[child]: along}).get(start)
         if pulled is None:
-            return np.zeros(np.prod(start.shape, dtype=int))
+            return np.zeros(self.sizes[parent])
         return _array(pulled).reshape(-1)
 
 
@@ -310,7 +312,7 @@ def _single(here: _Applied, parent: Value, child: Value) -> Each | Into | None:
         (Each, here.forward, (parent, child)),
         (Into, here.backward, (child, parent)),
     ):
-        read, own = (int(np.prod(here.shapes[v], dtype=int)) for v in ends)
+        read, own = (here.sizes[v] for v in ends)
         derivative = along(parent, child, np.ones(read))
         counted = along(parent, child, np.arange(1.0, read + 1))
         there = derivative != 0
@@ -318,7 +320,10 @@ def _single(here: _Applied, parent: Value, child: Value) -> Each | Into | None:
         if not finite or counted[~there].any():
             continue
         places = np.divide(counted, derivative, out=np.zeros(own), where=there)
-        if places[there].max(initial=1) > read + 0.5 or places[there].min(initial=1) < 0.5:
+        if (
+            places[there].max(initial=1) > read + 0.5
+            or places[there].min(initial=1) < 0.5
+        ):
             continue
         index = np.where(there, np.rint(places).astype(np.int64) - 1, -1)
         probe = rng.uniform(0.5, 1.0, read) * rng.choice([-1.0, 1.0], read)
@@ -330,9 +335,7 @@ def _single(here: _Applied, parent: Value, child: Value) -> Each | Into | None:
 
 def _listed(here: _Applied, parent: Value, child: Value) -> Listed | Unknown:
     """Return a link as a list, by the fewest derivatives along single elements."""
-    rows, columns = (
-        int(np.prod(here.shapes[v], dtype=int)) for v in (child, parent)
-    )
+    rows, columns = here.sizes[child], here.sizes[parent]
     if min(rows, columns) > ROWS or rows * columns > MOST:
         return Unknown(parent, child)
     if rows <= columns:

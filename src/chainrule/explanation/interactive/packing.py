@@ -1,4 +1,4 @@
-"""Arrays as JSON: short ones as lists, long ones as base64 of the smallest exact type."""
+"""Arrays as JSON: short ones as lists, long ones as base64 of the smallest type."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def packed(array: Array) -> Any:
     for kind in TYPES:
         with np.errstate(all="ignore"):
             small = flat.astype("<" + kind)
+        again = small.astype(flat.dtype)
         signed = kind.startswith("f") or not _negative_zeros(flat)
-        if signed and np.array_equal(small.astype(flat.dtype), flat, equal_nan=_nan(flat)):
+        if signed and np.array_equal(again, flat, equal_nan=flat.dtype.kind == "f"):
             text = base64.b64encode(small.tobytes()).decode("ascii")
             return {"type": kind, "base64": text}
     raise OverflowError(f"{flat.dtype}")
@@ -46,10 +47,6 @@ def packed(array: Array) -> Any:
 
 def _plain(number: Any) -> Any:
     return int(number) if isinstance(number, bool) else number
-
-
-def _nan(flat: Array) -> bool:
-    return flat.dtype.kind == "f"
 
 
 def _negative_zeros(flat: Array) -> bool:

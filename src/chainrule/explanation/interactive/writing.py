@@ -61,7 +61,9 @@ def script() -> str:
 
 @cache
 def _file(name: str) -> str:
-    return (resources.files(__package__) / name).read_text("utf-8")
+    return (resources.files("chainrule.explanation.interactive") / name).read_text(
+        "utf-8"
+    )
 
 
 class _Page:
@@ -107,8 +109,9 @@ class _Page:
 
     def _how(self) -> str:
         first = tr(
-            "Click a number, or choose it with the arrow keys and Enter: its path lights"
-            " up, forward and back, with every derivative and product. Escape closes it."
+            "Click a number, or choose it with the arrow keys and Enter: its path"
+            " lights up, forward and back, with every derivative and product. Escape"
+            " closes it."
         )
         second = tr(
             "Paths are worked out in float64, from the network's own numbers; an index"
@@ -143,8 +146,8 @@ class _Page:
             return ""
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         text = tr(
-            "So that the page stays small, the links into {many} values are left out, and"
-            " numbers of those that are not near ℒ: {names}. In Python"
+            "So that the page stays small, the links into {many} values are left out,"
+            " and numbers of those that are not near ℒ: {names}. In Python"
             " explanation.element(NAME, INDEX) has every path.",
             many=len(names),
             names=shown,
@@ -315,7 +318,11 @@ class _Page:
     def _entry(self, name: str, array: Array) -> Entry | None:
         """Return what a symbol's numbers are in the page's data; None: not there."""
         entry = self.entries.symbols.get(name)
-        if entry is None or not self.clicked or math.prod(self.shapes[entry.id]) != array.size:
+        if (
+            entry is None
+            or not self.clicked
+            or math.prod(self.shapes[entry.id]) != array.size
+        ):
             return None
         value = self.entries.data["values"][entry.id]
         if entry.kind == "value" and "data" not in value:
@@ -331,7 +338,8 @@ def _memory(array: Array) -> tuple[Any, ...]:
 
 def _fence(sign: str, rows: int) -> str:
     """Return a parenthesis as high as the rows of a matrix."""
-    return f'<span class="fence" style="font-size:{1 + 0.9 * (rows - 1):.1f}em">{sign}</span>'
+    size = 1 + 0.9 * (rows - 1)
+    return f'<span class="fence" style="font-size:{size:.1f}em">{sign}</span>'
 
 
 def _anchor(layer: int | None) -> str:
@@ -369,9 +377,7 @@ def _corner(array: Array, off: Array | None, across: int) -> Sequence[Sequence[s
     return spelled(array, off=off)
 
 
-def _table(
-    cells: Sequence[Sequence[str]], entry: Entry | None, label: str
-) -> str:
+def _table(cells: Sequence[Sequence[str]], entry: Entry | None, label: str) -> str:
     single = " single" if len(cells) == 1 and len(cells[0]) == 1 else ""
     rows = "".join(
         f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells

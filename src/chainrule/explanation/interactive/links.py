@@ -216,7 +216,7 @@ class _Links:
         for value, array in known.items():
             self.arrays.setdefault(names.get(value, value), array)
         for inner in body.nodes:
-            ways = [names.get(v, v) for v in inner.inputs]
+            ways = [names[v] if v in names else v for v in inner.inputs]
             ends = [None if v is None else names.get(v, v) for v in inner.outputs]
             self.add(inner, ways, ends)
         for parent, child in again:  # what a body hands on, or gives twice

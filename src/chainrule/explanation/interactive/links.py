@@ -37,7 +37,7 @@ from chainrule.primitives.matmul import parse_dims
 SMALL = 4096
 #: Of what cannot be opened so many rows or columns of derivatives are worked out,
 #: with so many derivatives in all.
-ROWS, MOST = 512, 1 << 20
+ROWS, MOST = 160, 1 << 20
 #: What rounding may make of a derivative along a direction, relative to its terms.
 ROUNDING = 1e-11
 
@@ -216,7 +216,7 @@ class _Links:
         for value, array in known.items():
             self.arrays.setdefault(names.get(value, value), array)
         for inner in body.nodes:
-            ways = [names[v] if v in names else v for v in inner.inputs]
+            ways = [names.get(v) or v for v in inner.inputs]
             ends = [None if v is None else names.get(v, v) for v in inner.outputs]
             self.add(inner, ways, ends)
         for parent, child in again:  # what a body hands on, or gives twice
@@ -255,6 +255,7 @@ class _Applied:
         self.back = {v: back[y] for v, y in self.starts.items() if y in back}
         self.shapes = {v: arrays[v].shape for v in (*moved, *self.results)}
         self.sizes = {v: arrays[v].size for v in self.shapes}
+        self._rows: dict[Value, dict[Value, Array]] = {}
 
     def pairs(self) -> Iterator[tuple[Value, Value]]:
         """Yield the pairs of inputs and results with a derivative between them."""
@@ -274,13 +275,28 @@ class _Applied:
 
     def backward(self, parent: Value, child: Value, direction: Array) -> Array:
         """Return Σₖ direction[k] ∂child[k]/∂parent, flat."""
-        start = self.starts[parent]
+        return self._pulled(child, direction)[parent]
+
+    def _pulled(self, child: Value, direction: Array) -> dict[Value, Array]:
         along = Value(direction.reshape(self.shapes[child]))
         with recording():
-            pulled = cotangents({self.results[child]: along}).get(start)
-        if pulled is None:
-            return np.zeros(self.sizes[parent])
-        return _array(pulled).reshape(-1)
+            known = cotangents({self.results[child]: along})
+        return {
+            parent: _array(known[start]).reshape(-1)
+            if start in known
+            else np.zeros(self.sizes[parent])
+            for parent, start in self.starts.items()
+        }
+
+    def rows(self, parent: Value, child: Value) -> Array:
+        """Return the matrix ∂child/∂parent by its rows; of all parents at once."""
+        if child not in self._rows:
+            each = [self._pulled(child, one) for one in np.eye(self.sizes[child])]
+            self._rows[child] = {
+                v: np.array([row[v] for row in each]).reshape(len(each), self.sizes[v])
+                for v in self.starts
+            }
+        return self._rows[child][parent]
 
 
 def _array(value: Value) -> Array:
@@ -339,8 +355,7 @@ def _listed(here: _Applied, parent: Value, child: Value) -> Listed | Unknown:
     if min(rows, columns) > ROWS or rows * columns > MOST:
         return Unknown(parent, child)
     if rows <= columns:
-        lines = [here.backward(parent, child, one) for one in np.eye(rows)]
-        matrix = np.array(lines).reshape(rows, columns)
+        matrix = here.rows(parent, child)
     else:
         lines = [here.forward(parent, child, one) for one in np.eye(columns)]
         matrix = np.array(lines).reshape(columns, rows).T

@@ -455,5 +455,5 @@ function reach(box) {
   else box.removeAttribute("tabindex");
 }
 const sizes = new ResizeObserver((seen) => seen.forEach(({ target }) => reach(target)));
-document.querySelectorAll(".scroll").forEach((box) => sizes.observe(box));
+document.querySelectorAll(".scroll:not([data-keys])").forEach((box) => sizes.observe(box));
 document.documentElement.dataset.ready = "";

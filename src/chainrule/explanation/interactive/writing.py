@@ -310,8 +310,11 @@ class _Page:
         corner = _corner(array, off, across)
         grid = _table(corner, entry, label) if corner else ""
         marks = " data-window" if entry is not None else ""
+        # Without cells to choose a wide table is scrolled by keys.
+        keys = "" if entry is not None else ' tabindex="0" data-keys'
         return (
-            f'<div class="large"{marks}>{picture}<div class="grid scroll">{grid}</div>'
+            f'<div class="large"{marks}>{picture}'
+            f'<div class="grid scroll"{keys}>{grid}</div>'
             f"<span>{notes}</span></div>"
         )
 

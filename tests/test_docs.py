@@ -74,6 +74,7 @@ DOCUMENTS = (
     "docs/how-to/scikit-learn.md",
     "docs/how-to/notebooks.md",
     "docs/how-to/classroom.md",
+    "docs/how-to/explanations.md",
     "docs/how-to/pictures.md",
     "docs/how-to/serving.md",
     "docs/how-to/reinforcement.md",

@@ -76,14 +76,13 @@ class Balanced(HTMLParser):
 @pytest.mark.parametrize("name", ["example", "update", *NAMES])
 def test_html(name: str, lang: str) -> None:
     e = made(name, lang)
-    page, part = e.to_html(), e._repr_html_()
+    page = e._repr_html_()
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []
     assert {"math", "svg", "table"} <= parser.seen
     assert not {"script", "link", "iframe"} & parser.seen
     assert "//" not in re.sub(r"data:image/png;base64,[^\"]*", "", page)
-    assert part in page
     for formula in re.findall(r"<math.*?</math>", page):
         minidom.parseString(formula)
     # A picture has the names of classes.
@@ -104,7 +103,6 @@ def test_html(name: str, lang: str) -> None:
 
 
 PAGES: dict[str, Any] = {
-    "explanation": example,
     "derivation": lambda: cr.derive("2-2sigmoid-1"),
     "worksheet": lambda: worksheet("2-2sigmoid-1"),
 }

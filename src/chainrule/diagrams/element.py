@@ -25,12 +25,22 @@ def px(x: float) -> str:
     return f"{x:.1f}".removesuffix(".0")
 
 
-def element(width: float, height: float, about: str, body: str) -> str:
-    """Return an ``<svg>`` element of a size, with what it shows in words."""
-    about = escape(about)
+def linked(body: str, link: str) -> str:
+    """Return a part of a drawing that leads to a place in its page, if there is one."""
+    return f'<a href="{escape(link)}">{body}</a>' if link else body
+
+
+def element(
+    width: float, height: float, about: str, body: str, *, links: bool = False
+) -> str:
+    """Return an ``<svg>`` element of a size, with what it shows in words.
+
+    ``links``: whether there are links in it, so that it is no single image.
+    """
+    about, role = escape(about), "group" if links else "img"
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
-        f' height="{height:.0f}" role="img" aria-label="{about}" font-size="13"'
+        f' height="{height:.0f}" role="{role}" aria-label="{about}" font-size="13"'
         ' font-family="system-ui,sans-serif" fill="currentColor"'
         f' style="max-width:100%;height:auto"><title>{about}</title>{body}</svg>'
     )

@@ -74,6 +74,7 @@ class Box:
         reads: the parameters that it reads.
         constants: values that it reads and that are the same in every run.
         thumbnails: pictures of numbers.
+        link: where in the page it leads, such as ``#layer-1``; empty: nowhere.
     """
 
     title: str
@@ -89,6 +90,7 @@ class Box:
     reads: list[Any] = field(default_factory=list[Any])
     constants: list[Any] = field(default_factory=list[Any])
     thumbnails: list[Thumbnail] = field(default_factory=list[Thumbnail])
+    link: str = ""
 
     def title_line(self) -> str:
         """Return the box's first line: its letter, where it has one, and its title."""

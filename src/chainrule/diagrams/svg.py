@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from chainrule.diagrams.element import cut, element, px
+from chainrule.diagrams.element import cut, element, linked, px
 from chainrule.diagrams.layout import Layout, Place, lay_out
 from chainrule.diagrams.mermaid import to_mermaid
 from chainrule.diagrams.parts import NEXT_BLOCK, VALUE, Arrow, Box, Frame, Parts
@@ -67,7 +67,8 @@ def drawn(diagram: Parts) -> str:
     ]
     said = "; ".join(map(_said, diagram.arrows))
     body = f"<desc>{escape(said)}</desc>{''.join(parts)}"
-    return element(layout.width, layout.height, label(diagram), body)
+    links = any(box.link for box in diagram.boxes)
+    return element(layout.width, layout.height, label(diagram), body, links=links)
 
 
 def label(diagram: Parts) -> str:
@@ -169,7 +170,8 @@ def _box(box: Box, place: Place, lines: list[str]) -> str:
         )
         x += shown.width + 6
     about = "\n".join([*lines, *box.about.splitlines()])
-    return f"<g><title>{escape(visible_lines(about))}</title>{''.join(parts)}</g>"
+    body = f"<g><title>{escape(visible_lines(about))}</title>{''.join(parts)}</g>"
+    return linked(body, box.link)
 
 
 # -- frames and arrows -----------------------------------------------------------------

@@ -12,7 +12,7 @@ from html import escape
 
 import numpy as np
 
-from chainrule.diagrams.element import cut, element, px
+from chainrule.diagrams.element import cut, element, linked, px
 from chainrule.html.arrays import COLD, WARM, Array, colours
 from chainrule.text import tr
 from chainrule.text.numbers import number
@@ -36,6 +36,7 @@ class Column:
         errors: ∂ℒ/∂z of the first sample, where they are known.
         biases: one a unit, where there are some.
         weights: from the units of the column before (columns) to these (rows).
+        link: where in the page its symbol leads, such as ``#layer-1``.
     """
 
     symbol: str
@@ -45,6 +46,7 @@ class Column:
     errors: Array | None = None
     biases: Array | None = None
     weights: Array | None = None
+    link: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +91,15 @@ def drawing(units: Units, about: str) -> str:
         parts += _units(column, places[i])
         x = across * (i + 0.5)
         head = escape(column.symbol)
-        parts.append(f'<text x="{px(x)}" y="20" text-anchor="middle">{head}</text>')
+        head = f'<text x="{px(x)}" y="20" text-anchor="middle">{head}</text>'
+        parts.append(linked(head, column.link))
         for k, line in enumerate(column.names):
             parts.append(
                 f'<text x="{px(x)}" y="{px(48 + DOWN * most + 15 * k)}" font-size="11"'
                 f' text-anchor="middle" opacity=".8">{escape(cut(line))}</text>'
             )
-    return element(width, height, about, "".join(parts))
+    links = any(column.link for column in units.columns)
+    return element(width, height, about, "".join(parts), links=links)
 
 
 def _weights(

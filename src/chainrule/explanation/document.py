@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from chainrule.errors import ArgumentError
 from chainrule.explanation import html, latex, terminal
 from chainrule.explanation.parts import Part
+from chainrule.text import _
 from chainrule.text.languages import language
+from chainrule.util import atomic_files
 
 #: Characters of HTML that a notebook gets; ``to_html`` gives all.
 NOTEBOOK = 500_000
@@ -41,6 +45,32 @@ class Document:
         """Return a document as a complete HTML page, with formulas in MathML."""
         with language(self.lang):
             return html.page(self.parts())
+
+    def save(self, path: str | Path) -> Path:
+        """Save a document as a file: ``.html``, ``.md``, ``.tex`` or ``.txt``.
+
+        Raises:
+            ArgumentError: another ending.
+            SaveError: the file cannot be written.
+        """
+        path = Path(path)
+        ways: dict[str, Callable[[], str]] = {
+            ".html": self.to_html,
+            ".md": self.to_markdown,
+            ".tex": self.to_latex,
+            ".txt": lambda: self.text() + "\n",
+        }
+        if path.suffix not in ways:
+            raise ArgumentError(
+                _("A document is saved as a page, as Markdown, LaTeX or text."),
+                expected=", ".join(ways),
+                got=path.suffix or str(path),
+                fix=str(path.with_suffix(".html")),
+            )
+        content = ways[path.suffix]().encode()
+        atomic_files.make_directory(path.parent)
+        atomic_files.replace(path, content, _("document"))
+        return path
 
     def _repr_html_(self) -> str:
         """Return a document as HTML for a notebook, of bounded size."""

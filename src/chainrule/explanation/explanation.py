@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.explanation import terminal
+from chainrule.explanation import interactive, terminal
 from chainrule.explanation.content import Explained
 from chainrule.explanation.document import Document
 from chainrule.explanation.equations import Equation
@@ -43,6 +43,19 @@ class Explanation(Explained, Document):
         """
         with language(self.lang):
             return terminal.text(parts_of(self, digits), width)
+
+    def to_html(self) -> str:
+        """Return an explanation as an HTML page in which numbers can be clicked.
+
+        It is one file that loads nothing from elsewhere: contents at the side, a
+        section a layer that folds, the network's picture with links to the sections. A
+        number that is clicked shows its path: what it was computed from, and the chain
+        rule from the loss to it, with every local derivative and product, in float64.
+        Large networks have the links nearest to the loss, and the page says of which
+        values they are left out.
+        """
+        with language(self.lang):
+            return interactive.page(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return an explanation as JSON data, with formulas as text and LaTeX."""

@@ -93,7 +93,7 @@ def fragment(parts: Sequence[Part], most: int | None = None) -> str:
         parts: of the document.
         most: characters beyond which further parts are left out; None: all of them.
     """
-    shown = [*map(_html, parts)]
+    shown = [*map(part_html, parts)]
     ends = [*accumulate(map(len, shown))]
     if most is not None and ends and ends[-1] > most:
         kept = bisect_right(ends, most)
@@ -103,7 +103,8 @@ def fragment(parts: Sequence[Part], most: int | None = None) -> str:
     return f'<style>{STYLE}</style><div class="cr page">{body}</div>'
 
 
-def _html(part: Part) -> str:
+def part_html(part: Part) -> str:
+    """Return a part of a document as HTML."""
     if isinstance(part, Heading):
         return f"<h{part.level}>{escape(visible(part.text))}</h{part.level}>"
     if isinstance(part, Sentence):
@@ -116,12 +117,12 @@ def _html(part: Part) -> str:
     if isinstance(part, Picture):
         return f"<figure>{part.draw()}</figure>"
     if isinstance(part, Details):
-        inner = "".join(map(_html, part.parts))
+        inner = "".join(map(part_html, part.parts))
         return f"<details><summary>{escape(part.title)}</summary>{inner}</details>"
     if isinstance(part, Formula):
         array = part.array
         value = "" if array is None else array_html(array, part.off, part.digits)
-        return _equation(part.equation) + value
+        return equation_html(part.equation) + value
     if part.array is None:
         value = _blank(*part.blank)
     else:
@@ -136,7 +137,7 @@ def _blank(rows: int, columns: int) -> str:
     return f'<div class="value"><table{kind}>{row * rows}</table></div>'
 
 
-def _equation(e: Equation) -> str:
+def equation_html(e: Equation) -> str:
     """Return an equation as HTML, on one line or a line for each side."""
     remark = f'<span class="remark">{escape(e.remark)}</span>' if e.remark else ""
     if len(e.sides) < 4 and (len(e.sides) < 3 or width(e.text()) <= LONG):

@@ -30,11 +30,18 @@ from chainrule.text import tr
 
 def parts_of(e: Explained, digits: int = 4) -> list[Part]:
     """Return an explanation's parts, with numbers of so many digits."""
-    return list(_Parts(e, digits).all())
+    return list(PartsOf(e, digits).all())
 
 
-class _Parts:
-    def __init__(self, e: Explained, digits: int) -> None:
+class PartsOf:
+    """An explanation's parts, section by section.
+
+    Attributes:
+        chosen: the sections that are shown.
+        known: the numbers of each symbol, as they stand on paper.
+    """
+
+    def __init__(self, e: Explained, digits: int = 4) -> None:
         self.e, self.digits = e, digits
         self.chosen = [s for s in e.sections if not e.only or s.l in e.only]
         self.known = {name: paper(q) for name, q in e.numbers.items()}
@@ -43,26 +50,33 @@ class _Parts:
     def all(self) -> Iterator[Part]:
         """Yield an explanation's parts: inputs, forward, backward, update, check."""
         e = self.e
-        yield Heading(_title(e))
-        for text in _introduction(e):
-            yield Sentence(text, "note")
-        for note in e.notes:
-            yield Sentence(note, "wrong")
+        yield Heading(title(e))
+        yield from self.notes()
         if not e.only:
             yield Picture(lambda: contents(network(e)))
-        yield from self._inputs()
-        for name in _constants(e, self.chosen):
-            yield self._quantity(name)
+        yield from self.inputs()
         for section in self.chosen:
-            yield from self._section(section, "forward", section.forward)
+            yield from self._titled(section, "forward")
         for section in reversed(self.chosen):
-            yield from self._section(section, "backward", section.backward)
+            yield from self._titled(section, "backward")
         for section in self.chosen:
-            yield from self._section(section, "update", section.update)
-        check = e.check()
-        yield Sentence(str(check), "check" if check.ok else "wrong")
+            yield from self._titled(section, "update")
+        yield self.check()
 
-    def _inputs(self) -> Iterator[Part]:
+    def notes(self) -> Iterator[Part]:
+        """Yield an explanation's first sentences, and what is odd about the step."""
+        for text in _introduction(self.e):
+            yield Sentence(text, "note")
+        for note in self.e.notes:
+            yield Sentence(note, "wrong")
+
+    def check(self) -> Part:
+        """Return what an explanation's check says."""
+        check = self.e.check()
+        return Sentence(str(check), "check" if check.ok else "wrong")
+
+    def inputs(self) -> Iterator[Part]:
+        """Yield what a step is given: x, y and constant arrays."""
         names = self.e.names
         first = names.layers[0].input if names.layers else None
         for value in self.e.run.x:
@@ -70,13 +84,25 @@ class _Parts:
             label = f"a⁽⁰⁾ = {name}" if value is first else ""
             yield self._quantity(name, label)
         yield self._quantity(names.of[self.e.run.y], "y")
+        for name in _constants(self.e, self.chosen):
+            yield self._quantity(name)
 
-    def _section(
-        self, section: Section, direction: str, equations: Sequence[Equation]
-    ) -> Iterator[Part]:
+    def _titled(self, section: Section, direction: str) -> Iterator[Part]:
+        parts = list(self.section(section, direction))
+        if parts:
+            yield Heading(_heading(self.e, section, direction), 2)
+            yield from parts
+
+    def section(self, section: Section, direction: str) -> Iterator[Part]:
+        """Yield the parts of a section in one direction, without its heading.
+
+        Args:
+            section: of the explanation.
+            direction: ``"forward"``, ``"backward"`` or ``"update"``.
+        """
+        equations: Sequence[Equation] = getattr(section, direction)
         if not equations:
             return
-        yield Heading(_heading(self.e, section, direction), 2)
         formulas = [self._formula(equation) for equation in equations]
         if direction == "forward":
             for name in section.tensors:
@@ -151,7 +177,7 @@ def _introduction(e: Explained) -> Iterator[str]:
     ) + (inside if mean else "")
 
 
-def _title(e: Explained) -> str:
+def title(e: Explained) -> str:
     """Return the title of an explanation: the network's layer sizes."""
     layers = e.layers
     if not layers:

@@ -6,6 +6,7 @@ A tensor in a notebook and every page of :mod:`chainrule.explanation` are made o
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 import struct
 import zlib
@@ -31,6 +32,18 @@ TABLE = 12
 COLD, WARM = np.array([33, 102, 172]), np.array([178, 24, 43])
 #: A heat map has at most so many rows and columns of pixels.
 PIXELS = 256
+
+
+def policy(script: str = "") -> str:
+    """Return the content security policy of a page as an HTML element.
+
+    Args:
+        script: the one script of the page, which runs by its hash; none by default.
+    """
+    if not script:
+        return POLICY
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return POLICY.replace("style-src", f"script-src 'sha256-{digest}'; style-src")
 
 
 def array_html(array: Array, off: Array | None = None, digits: int = 4) -> str:
@@ -180,16 +193,19 @@ def png_url(pixels: Array) -> str:
     return "data:image/png;base64," + base64.b64encode(png(pixels)).decode("ascii")
 
 
-def heat_pixels(array: Array) -> Array:
-    """Return an array of any rank as the pixels of a heat map, uint8 (H, W, 3)."""
+def heat_pixels(array: Array, most: int = PIXELS) -> Array:
+    """Return an array of any rank as the pixels of a heat map, uint8 (H, W, 3).
+
+    Of a larger one than ``most`` rows or columns every second or further one is shown.
+    """
     flat = _flat(array)
-    rows, columns = (-(-size // PIXELS) or 1 for size in flat.shape)
+    rows, columns = (-(-size // most) or 1 for size in flat.shape)
     return colours(flat[::rows, ::columns])
 
 
-def heat_map(array: Array) -> str:
+def heat_map(array: Array, most: int = PIXELS) -> str:
     """Return an array as a heat map, an HTML ``<img>``; further axes side by side."""
-    shown = heat_pixels(array)
+    shown = heat_pixels(array, most)
     if not shown.size:
         return ""
     shape = " × ".join(map(str, array.shape))

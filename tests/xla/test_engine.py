@@ -616,5 +616,6 @@ def test_exceptions_of_any_signals_handler() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert met == 150
+    assert jax.config.jax_enable_x64 is False
     known = float(total[0])
     assert step().item() == 1000 * (known + 1)

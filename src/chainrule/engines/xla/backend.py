@@ -11,6 +11,7 @@ from typing import Any
 from chainrule.errors import EngineError
 from chainrule.graph.room import memory
 from chainrule.text import _
+from chainrule.util.blocks import Block
 
 # Of much of JAX a type checker does not know the types.
 jax: Any = importlib.import_module("jax")
@@ -42,7 +43,7 @@ _SWITCHES: tuple[tuple[str, _Switch, Any], ...] = (
 )
 
 
-class wide:  # noqa: N801 - used like a function
+class wide(Block):  # noqa: N801 - used like a function
     """A context manager in which JAX of this thread has the switches of this engine.
 
     They are otherwise the user's, whose own programs they would change. With
@@ -50,17 +51,30 @@ class wide:  # noqa: N801 - used like a function
     the old one is gone, and the new one not yet there.
     """
 
-    def __enter__(self) -> None:
-        self._set: list[AbstractContextManager[object]] = []
-        for name, switch, value in _SWITCHES:  # most of them are as they should be
-            if getattr(jax.config, name) not in (value, None):
-                context = switch(value)
-                context.__enter__()
-                self._set.append(context)
+    __slots__ = ("_begun",)
 
-    def __exit__(self, *error: Any) -> None:
-        for context in reversed(self._set):
-            context.__exit__(*error)
+    def __init__(self) -> None:
+        self._begun: list[tuple[AbstractContextManager[object], _Switch, Any]] = []
+
+    def saved(self) -> Any:
+        return self._begun
+
+    def change(self) -> None:
+        for name, switch, value in _SWITCHES:  # most of them are as they should be
+            before = getattr(jax.config, name)
+            if before not in (value, None):
+                context = switch(value)
+                self._begun.append((context, switch, before))
+                context.__enter__()
+
+    def undo(self, saved: Any) -> None:
+        while saved:
+            context, switch, before = saved[-1]
+            try:
+                context.__exit__(None, None, None)
+            except AttributeError:  # its __enter__ was cut off, and knows no value
+                switch(before).__enter__()
+            saved.pop()
 
 
 def default_device() -> Any:

@@ -1,0 +1,163 @@
+"""What the page says, by key; the page gets it in every language."""
+
+from __future__ import annotations
+
+from chainrule.text import _, translated
+from chainrule.text.languages import language
+
+_TEXTS = {
+    # The page.
+    "skip": _("Skip to the run"),
+    "language": _("Language"),
+    "lost": _("The connection is lost; trying again …"),
+    "no_server": _("No lab answers. Start it again, and open the address it prints."),
+    "expected": _("expected"),
+    "got": _("got"),
+    "fix": _("fix"),
+    "more": _("More"),
+    "others": _("Others"),
+    # The form.
+    "setup": _("Build a network"),
+    "data": _("Data"),
+    "source": _("source"),
+    "data_circles": _("circles: one within the other"),
+    "data_xor": _("xor: four corners"),
+    "data_moons": _("moons: two half circles"),
+    "data_spiral": _("spiral: arms"),
+    "data_blobs": _("blobs: Gaussians"),
+    "data_mnist": _("MNIST: handwritten digits"),
+    "layers": _("Layers"),
+    "layer_n": _("Layer {n}"),
+    "add_dense": _("+ dense layer"),
+    "add_layer": _("+ layer"),
+    "up": _("up"),
+    "down": _("down"),
+    "remove": _("remove"),
+    "kind": _("kind"),
+    "loss": _("Loss"),
+    "by_data": _("as the data ask"),
+    "optimizer": _("Optimiser"),
+    "schedule": _("Schedule of the rate"),
+    "constant": _("constant"),
+    "training": _("Training"),
+    "build": _("Build"),
+    "building": _("Building …"),
+    "option_samples": _("samples"),
+    "option_copies": _("copies of each corner"),
+    "option_noise": _("noise"),
+    "option_spread": _("spread"),
+    "option_classes": _("classes"),
+    "option_limit": _("first samples only"),
+    "option_lr": _("rate η"),
+    "option_weight_decay": _("weight decay"),
+    "option_momentum": _("momentum"),
+    "option_epochs": _("epochs"),
+    "option_batch_size": _("batch size"),
+    "option_seed": _("seed"),
+    "option_out_features": _("units"),
+    "option_out_channels": _("channels"),
+    "option_kernel_size": _("kernel size"),
+    "option_p": _("probability"),
+    "option_validation": _("share for validation"),
+    "option_test": _("share for the test"),
+    # The run.
+    "run": _("The run"),
+    "train": _("Train"),
+    "pause": _("Pause"),
+    "go_on": _("Go on"),
+    "again": _("Train further"),
+    "step": _("Step"),
+    "steps": _("steps"),
+    "stage": _("State"),
+    "stage_ready": _("ready"),
+    "stage_training": _("training"),
+    "stage_paused": _("paused"),
+    "stage_finished": _("finished"),
+    "stage_failed": _("stopped by an error"),
+    "announce": _("{stage} at step {step}, loss {loss}"),
+    "step_axis": _("step"),
+    "epoch": _("Epoch"),
+    "speed": _("Speed"),
+    "steps_a_second": _("{n} steps/s"),
+    "history": _("Look back"),
+    "now": _("Now"),
+    "at_step": _("at step {step}"),
+    "loss_curve": _("Loss by step"),
+    "loss_of_steps": _("training loss"),
+    "as_table": _("The epochs as a table"),
+    "column_train_loss": _("training loss"),
+    "column_validation_loss": _("validation loss"),
+    "column_validation_accuracy": _("validation accuracy"),
+    "column_test_accuracy": _("test accuracy"),
+    "column_lr": _("rate"),
+    "process_lost": _("The training process has ended (code {code})."),
+    "process_goes_on": _("'Train further' goes on from {path}"),
+    "process_nothing": _("build the network anew; nothing had been saved yet"),
+    # The network and its output.
+    "network": _("The network"),
+    "network_text": _(
+        "{parameters} parameters · {loss} · {optimizer} · engine {engine} · {sizes}"
+    ),
+    "parameters": _("parameters"),
+    "module": _("module"),
+    "input": _("input"),
+    "unit": _("Unit {name}"),
+    "of_units": _("{shown} of {all}"),
+    "output": _("What it answers"),
+    "answers": _("The class that the network decides for, the darker the surer."),
+    "answers_of_unit": _("What unit {unit} of layer {layer} answers."),
+    "show_output": _("Show the whole network"),
+    "confusion": _("{share} % of {rows} samples are right ({part})"),
+    "truth_by_decision": _("truth ↓ decision →"),
+    "cell": _("{count} samples of {truth} taken for {decided}"),
+    "in_cell": _("{count} samples; the first {shown}:"),
+    # Inside.
+    "inside": _("One sample, forward and back"),
+    "inside_help": _(
+        "Every number of a training step, with its formula. Click a number: its path "
+        "to the loss shows, and the chain rule back."
+    ),
+    "part": _("data"),
+    "sample": _("sample"),
+    "open_sample": _("Open"),
+    "first": _("First"),
+    "back": _("Back"),
+    "next": _("Next"),
+    "to_end": _("All"),
+    "part_train": _("training"),
+    "part_validation": _("validation"),
+    "part_test": _("test"),
+    "validation": _("validation"),
+    "sample_text": _(
+        "Sample {row} ({part}), truth {label}, weights of step {step}: ℒ = {loss}"
+    ),
+    "book": _("book {section}"),
+    "equation_of": _("{n} of {all} · {direction}, layer {layer}: {text}"),
+    "direction_input": _("given"),
+    "direction_parameter": _("parameter"),
+    "direction_forward": _("forward"),
+    "direction_backward": _("backward"),
+    "direction_update": _("update"),
+    "cut": _(" (the first {rows} × {columns} are shown)"),
+    "largest": _("{shape}, largest {most}"),
+    "picture_help": _("picture of {shape} numbers; arrow keys move, Enter opens a path"),
+    "number": _("number"),
+    "value": _("value"),
+    "formula": _("formula"),
+    "derivative": _("∂ℒ/∂ of it"),
+    "terms": _("terms of the chain rule"),
+    "more_terms": _("and {n} more terms"),
+    "path_of": _("{name} = {value}, ∂ℒ/∂{name} = {gradient}"),
+    "path_forward": _("Forward: what is computed from it"),
+    "path_backward": _("Backward: the chain rule, from the loss to it"),
+}
+
+
+def texts(name: str) -> dict[str, str]:
+    """Return what the page says in a language, by key.
+
+    >>> texts("en")["train"]
+    'Train'
+    """
+    with language(name):
+        return {key: translated(text) for key, text in _TEXTS.items()}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from chainrule.lab import hub, protocol
+from chainrule.errors import ArgumentError, ChainruleError
+from chainrule.lab import hub, protocol, uploads
 from chainrule.lab.choices import choices
 from chainrule.lab.gate import HEADERS, Gate
 from chainrule.lab.lab import Lab
 from chainrule.lab.texts import texts
+from chainrule.text import _
 from chainrule.text.catalogue import current
 from chainrule.text.languages import LANGUAGES
 from chainrule.version import __version__
@@ -51,6 +54,7 @@ def application(lab: Lab, gate: Gate) -> Starlette:
     =========  =========  ==========================================================
     GET        /?token=…  the page, and a cookie with the token
     GET        /FILE      a file of the page
+    POST       /upload    a table, an archive or an image: the body; ?name= its name
     WebSocket  /ws        messages, see :mod:`.protocol`
     =========  =========  ==========================================================
 
@@ -59,6 +63,7 @@ def application(lab: Lab, gate: Gate) -> Starlette:
         gate: who may see it.
     """
     from starlette.applications import Starlette
+    from starlette.requests import ClientDisconnect
     from starlette.responses import Response
     from starlette.routing import Route, WebSocketRoute
     from starlette.websockets import WebSocketDisconnect
@@ -86,6 +91,25 @@ def application(lab: Lab, gate: Gate) -> Starlette:
             headers["set-cookie"] = gate.set_cookie()
         return Response(content, 200, headers, media_type=kind)
 
+    async def upload(request: Any) -> Response:
+        allowed = (
+            gate.host(request.headers)
+            and gate.origin(request.headers, needed=True)
+            and gate.knows(request.cookies.get(gate.cookie))
+        )
+        if not allowed:
+            return refused("Only the lab's own page uploads files.")
+        name = request.query_params.get("name", "")[:1000]
+        try:
+            source = await _received(lab, request, name)
+        except ChainruleError as error:
+            content = protocol.said("refused", error=protocol.error_of(error))
+            return Response(content, 422, HEADERS, media_type="application/json")
+        except ClientDisconnect:  # nobody reads the answer
+            return refused("gone", 400)
+        content = protocol.said("uploaded", source=source)
+        return Response(content, 200, HEADERS, media_type="application/json")
+
     async def socket(socket: Any) -> None:
         headers, cookies = socket.headers, socket.cookies
         allowed = (
@@ -112,12 +136,41 @@ def application(lab: Lab, gate: Gate) -> Starlette:
     app = Starlette(
         routes=[
             WebSocketRoute("/ws", socket),
+            Route("/upload", upload, methods=["POST"]),
             Route("/", page, methods=["GET"]),
             Route("/{path:path}", page, methods=["GET"]),
         ]
     )
     app.state.lab, app.state.gate = lab, gate
     return app
+
+
+async def _received(lab: Lab, request: Any, name: str) -> str:
+    """Keep what a request uploads; return the name of the data it belongs to.
+
+    Raises:
+        ChainruleError: it is too large, or of a kind that the lab does not read.
+    """
+    from starlette.concurrency import run_in_threadpool
+
+    uploads.kind_of(name)
+    left = await run_in_threadpool(uploads.room, lab.folder)
+    most = min(uploads.LARGEST, left)
+    lab.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=lab.folder) as content:
+        size = 0
+        async for part in request.stream():
+            size += len(part)
+            if size > most:
+                raise ArgumentError(
+                    _("The upload is too large."),
+                    expected=_("at most {n:,} bytes", n=most),
+                    got=_("more"),
+                    fix=_("take fewer rows or smaller images"),
+                )
+            content.write(part)
+        content.seek(0)
+        return await run_in_threadpool(uploads.keep, lab.folder, name, content)
 
 
 def _hello(lab: Lab) -> bytes:

@@ -17,6 +17,10 @@ from chainrule.util import atomic_files
 
 #: Messages of a process that a page gets when it opens.
 KEPT = ("built", "data", "status", "curves", "maps", "confusion", "saved")
+#: Messages that other processes may send.
+ANSWERS = ("unbuilt", "refused", "examined", "diagnosed")
+#: Questions that have a process of their own, at a time; and seconds for each.
+ERRANDS, PATIENCE = 2, 180
 #: A process that was lost is told to pages by this message, and kept too.
 LOST = "lost"
 
@@ -38,6 +42,7 @@ class Lab:
         self._numbers = itertools.count(1)
         self._runs = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._errands: set[Process] = set()
 
     # -- what pages ask ----------------------------------------------------------------
 
@@ -49,6 +54,11 @@ class Lab:
             id = message.id
             if isinstance(message, protocol.Build):
                 self._build(page, message)
+            elif isinstance(message, protocol.Examine):
+                check_data({"source": message.source}, self.folder)
+                self._errand(page, message, {})
+            elif isinstance(message, protocol.Doctor) and self._built is not None:
+                self._errand(page, message, {"run": self._built["run"]})
             elif self.process is None:
                 self._without_process(message)
             else:
@@ -100,27 +110,49 @@ class Lab:
         outs = (self.folder / f"{i}" for i in self._runs)
         return next(out for out in outs if not out.exists())
 
+    def _errand(
+        self, page: Page, message: protocol.Asked, more: dict[str, Any]
+    ) -> None:
+        """Have a process of its own answer a question that takes long."""
+        if len(self._errands) >= ERRANDS:
+            raise ArgumentError(
+                _("The lab is busy with other questions."),
+                expected=_("at most {n} at a time", n=ERRANDS),
+                got=str(len(self._errands)),
+                fix=_("ask again in a while"),
+            )
+        process = Process(self._heard, self._ended)
+        process.ticket = ticket = self._ticket(page, message.id)
+        self._errands.add(process)
+        content = {**message.model_dump(exclude={"v", "id"}), **more, "id": ticket}
+        content["folder"] = str(self.folder.resolve())
+        self._do(self._run_errand(process, content))
+
+    async def _run_errand(self, process: Process, content: dict[str, Any]) -> None:
+        if await self._begin(process, content):
+            await process.over(PATIENCE)
+
     # -- processes ---------------------------------------------------------------------
 
     def _start(self, first: dict[str, Any]) -> None:
         """Start a process; it takes the place of the one before once it has built."""
         process = Process(self._heard, self._ended)
+        process.ticket = first.get("id")
         self._coming = process
         folder = str(self.folder.resolve())
         message = {"type": "begin", **first, "folder": folder}
         self._do(self._begin(process, message))
 
-    async def _begin(self, process: Process, message: dict[str, Any]) -> None:
+    async def _begin(self, process: Process, message: dict[str, Any]) -> bool:
+        """Start a process with its first message; return whether it has started."""
         try:
             await process.start()
         except OSError as error:
-            self._coming = None
-            what = ArgumentError(_("No training process starts."), got=str(error))
-            payload = protocol.said("refused", error=protocol.error_of(what), id=None)
-            for page in self.hub.pages:
-                page.answer((protocol.TEXT, payload))
-            return
+            process.words = str(error)
+            self._ended(process)
+            return False
         process.ask(message)
+        return True
 
     def _do(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -137,7 +169,7 @@ class Lab:
             self._keep_text(head)
             if before is not None:
                 self._do(before.end())
-        elif process is not self.process and type not in ("unbuilt", "refused"):
+        elif process is not self.process and type not in ANSWERS:
             return  # of a network that was there before
         if type in KEPT:
             self.hub.tell(type, kind, payload)
@@ -159,8 +191,17 @@ class Lab:
             atomic_files.replace(self.folder / NAME, text, _("run file"))
 
     def _ended(self, process: Process) -> None:
+        self._errands.discard(process)
         if process is self._coming:
             self._coming = None
+        if process.ticket in self._tickets:
+            page, id = self._tickets.pop(process.ticket)
+            what = ArgumentError(
+                _("The process that was to answer has ended."),
+                expected=_("an answer"),
+                got=process.words[-500:] or str(process.returncode),
+            )
+            self._refuse(page, id, what)
         if process is not self.process:
             return
         self.process = None
@@ -181,7 +222,7 @@ class Lab:
 
     async def end(self) -> None:
         """End the processes; what was trained is saved."""
-        for process in (self.process, self._coming):
+        for process in (self.process, self._coming, *self._errands):
             if process is not None:
                 await process.end()
         while self._tasks:

@@ -35,6 +35,8 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.words = ""
+        #: The question that the process was started for.
+        self.ticket: int | None = None
         #: Whether it was told to end.
         self.asked_to_end = False
 
@@ -92,6 +94,14 @@ class Process:
             await process.wait()
         for task in self._tasks:
             await task
+
+    async def over(self, seconds: float) -> None:
+        """Wait until the process has ended; end it after so many seconds."""
+        assert self._process is not None
+        try:
+            await asyncio.wait_for(self._process.wait(), seconds)
+        except TimeoutError:
+            await self.end()
 
     async def _listen(self) -> None:
         process = self._process

@@ -99,7 +99,7 @@ class Share(_Message):
     """Ask for the network as a file."""
 
     type: Literal["share"]
-    what: Literal["toml", "python", "onnx", "svg", "html"]
+    what: Literal["toml", "python", "onnx", "svg", "html", "checkpoint"]
     lang: Literal["en", "zh-TW"] = "en"
 
 
@@ -107,10 +107,17 @@ class Doctor(_Message):
     """Ask what is wrong with the training."""
 
     type: Literal["doctor"]
-    lang: Literal["en", "zh-TW"] = "en"
 
 
-Asked = Build | Go | Look | Sample | Element | Cell | Digit | Share | Doctor
+class Examine(_Message):
+    """Ask what is in an uploaded table or folder of images."""
+
+    type: Literal["examine"]
+    source: _Short
+    target: Annotated[str, Len(1, 1000)] | None = None
+
+
+Asked = Build | Go | Look | Sample | Element | Cell | Digit | Share | Doctor | Examine
 _ASKED: TypeAdapter[Asked] = TypeAdapter(
     Annotated[Asked, Field(discriminator="type")],
 )
@@ -241,3 +248,12 @@ def error_of(error: BaseException) -> dict[str, Any]:
         if (text := getattr(error, key)) is not None
     }
     return {"kind": type(error).__name__, **parts}
+
+
+def problems_of(error: ChainruleError) -> dict[str, Any]:
+    """Return an error with the problems of a run file in it, and their places."""
+    problems = getattr(error, "problems", ())
+    return {
+        **error_of(error),
+        "problems": [{**error_of(p), "where": [*p.where]} for p in problems],
+    }

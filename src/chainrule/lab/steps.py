@@ -143,7 +143,9 @@ class Shown:
             yield {
                 "direction": direction,
                 "layer": section.l,
-                "math": mathml.equation(equation.sides, sign=equation.sign),
+                "math": mathml.equation(
+                    equation.sides, display=False, sign=equation.sign
+                ),
                 "text": equation.text(),
                 "remark": equation.remark,
                 "key": equation.key,

@@ -6,22 +6,25 @@ long the next one waits.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.lab.curves import Curve, table
 from chainrule.lab.maps import SAMPLES, UNITS, Answers, confusion, weights_of
 from chainrule.lab.points import Points, Weights
 from chainrule.nn import output_semantics
 from chainrule.runs.session import Session
+from chainrule.text import _
 
 #: The share of time that pictures may take, and how many are made a second at most.
-SHARE, RATE = 0.05, 60.0
+SHARE, RATE = 0.04, 60.0
 #: Seconds between two confusion matrices, at least.
 PAUSE = 1.0
 
@@ -254,3 +257,24 @@ def samples(part: Dataset, most: int = 2000) -> dict[str, Array]:
     x: Any = part.x[: min(len(part), most)]
     y = np.asarray(part.y[: len(x)]).reshape(len(x), -1)[:, 0]
     return {"x": np.asarray(x, np.float32), "y": y.astype(np.float32)}
+
+
+def read(view: View, pixels: Sequence[int]) -> dict[str, Any]:
+    """Return what a network answers to a picture in bytes.
+
+    Raises:
+        ArgumentError: its samples are no pictures, or of another size.
+    """
+    x: Any = view.session.parts.train.x
+    shape = [] if isinstance(x, Mapping) else list(x.shape[1:])
+    image = _image(shape)
+    if image is None or math.prod(image) != len(pixels):
+        raise ArgumentError(
+            _("This network does not read such a picture."),
+            expected=_("a network whose samples are grey pictures"),
+            got=_("{n} pixels for samples of shape {shape}", n=len(pixels), shape=shape),
+        )
+    scale = 1 / 255 if x.scale is None else x.scale
+    row = (np.array(pixels, np.float32) * np.float32(scale)).reshape(1, *shape)
+    answer = view.answers.to(row, view.weights()[1])[0]
+    return {"answer": np.ravel(answer).tolist()}

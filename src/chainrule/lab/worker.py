@@ -18,13 +18,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.lab import protocol
+from chainrule.lab import errands, protocol, sharing
 from chainrule.lab.settings import run_file
 from chainrule.lab.state import Stage, after
 from chainrule.lab.steps import Shown, label_of
-from chainrule.lab.watching import View, described, samples
+from chainrule.lab.watching import View, described, read, samples
 from chainrule.runs.session import Session
 from chainrule.text import _
 from chainrule.text.languages import language
@@ -336,12 +338,31 @@ class Worker:
         self.say("rows", id=message["id"], **found)
 
 
+    def digit(self, message: Mapping[str, Any]) -> None:
+        """Tell what the network says to a drawn picture."""
+        view = self._begun()
+        self.say("read", id=message["id"], **read(view, message["pixels"]))
+
+    def share(self, message: Mapping[str, Any]) -> None:
+        """Send the network as a file."""
+        view = self._begun()
+        what = message["what"]
+        if what in ("onnx", "checkpoint"):
+            self.save()
+        with language(message["lang"]):
+            name, kind, content = sharing.file(view, what, self.shown)
+        data = np.frombuffer(content, np.uint8)
+        self.tell("file", {"data": data}, id=message["id"], name=name, kind=kind)
+
+
 ANSWERS = {
     **dict.fromkeys(("train", "pause", "step", "again"), Worker.go),
     "look": Worker.look,
     "sample": Worker.sample,
     "element": Worker.element,
     "cell": Worker.cell,
+    "digit": Worker.digit,
+    "share": Worker.share,
 }
 
 
@@ -361,23 +382,18 @@ def main() -> None:
     first = inbox.get()
     if first is None:
         return
+    errand = errands.ERRANDS.get(first["type"])
     try:
+        if errand is not None:
+            type, answer = errand(first)
+            worker.say(type, id=first["id"], **answer)
+            return
         worker.begin(first)
     except ChainruleError as error:
-        worker.say("unbuilt", id=first.get("id"), error=problems_of(error))
+        refused = "unbuilt" if errand is None else "refused"
+        worker.say(refused, id=first.get("id"), error=protocol.problems_of(error))
         return
     worker.run()
-
-
-def problems_of(error: ChainruleError) -> dict[str, Any]:
-    """Return an error with the places of a run file's problems in it."""
-    said = protocol.error_of(error)
-    problems = getattr(error, "problems", ())
-    said["problems"] = [
-        {**protocol.error_of(problem), "where": [*problem.where]}
-        for problem in problems
-    ]
-    return said
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ const MNIST = {
 };
 /** Options that are shown without opening "more". */
 const SHOWN = {
-  data: ["samples", "copies", "noise", "spread", "classes", "limit"],
+  data: ["samples", "copies", "noise", "spread", "classes", "limit", "target", "size"],
   optimizer: ["lr", "weight_decay", "momentum"],
   training: ["epochs", "batch_size", "seed"],
   layer: ["out_features", "out_channels", "kernel_size", "p", "unflattened_size", "dim"],
@@ -72,6 +72,11 @@ export class Form {
     };
     for (const name of ["data", "loss", "optimizer", "schedule", "training"]) this.run[name] ??= {};
     this.draw();
+  }
+
+  /** Offer data that were uploaded. @param {string} source */
+  offer(source) {
+    if (!this.uploads.includes(source)) this.uploads.push(source);
   }
 
   draw() {
@@ -125,7 +130,7 @@ export class Form {
       this.draw();
       at("source").focus();
     } }, ...names.map((name) => make("option", { value: name, selected: name === source }, t(`data_${name}`) === `data_${name}` ? name : t(`data_${name}`))));
-    const options = this.choices.data[source] ?? [];
+    const options = this.choices.data[source] ?? this.choices[this.run.data.target === undefined ? "images" : "table"];
     return this.group("data", t("data"),
       make("div", { className: "option" }, make("label", { htmlFor: "source" }, t("source")), select),
       this.options("data", options, SHOWN.data));

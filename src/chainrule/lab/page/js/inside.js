@@ -60,9 +60,17 @@ export class Inside {
     const { message } = this;
     at("sample").replaceChildren(
       make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: message.label, step: message.step, loss: number(message.loss, 6) })));
-    at("inside").replaceChildren(...message.steps.map((/** @type {any} */ step) => this.equation(step)),
-      ...message.notes.map((/** @type {string} */ note) => make("p", { className: "why" }, note)),
-      make("p", {}, message.check.text));
+    const folds = [];
+    for (const step of message.steps) {
+      const key = `${step.direction === "parameter" ? "forward" : step.direction} ${step.layer}`;
+      if (folds.at(-1)?.key !== key) folds.push({ key, step, boxes: [] });
+      folds.at(-1).boxes.push(this.equation(step));
+    }
+    at("inside").replaceChildren(...folds.map(({ step, boxes }) => make("details",
+      { className: "fold", open: step.direction !== "update" },
+      make("summary", {}, t("fold", { direction: t(`direction_${step.direction === "parameter" ? "forward" : step.direction}`), layer: step.layer ?? "ℒ" })), ...boxes)),
+    ...message.notes.map((/** @type {string} */ note) => make("p", { className: "why" }, note)),
+    make("p", {}, message.check.text));
   }
 
   /** @param {any} step */
@@ -92,7 +100,13 @@ export class Inside {
       n: this.place, all: boxes.length, direction: t(`direction_${step.direction}`), layer: step.layer ?? "ℒ", text: step.text });
     at("first").disabled = at("back").disabled = this.place <= 1;
     at("next").disabled = at("last").disabled = this.place >= boxes.length;
-    if (this.place < boxes.length) boxes[this.place - 1].scrollIntoView({ block: "nearest" });
+    for (const fold of at("inside").querySelectorAll(".fold")) {
+      fold.hidden = [...fold.querySelectorAll(".equation")].every((box) => box.hidden);
+    }
+    if (this.place < boxes.length) {
+      boxes[this.place - 1].closest("details").open = true;
+      boxes[this.place - 1].scrollIntoView({ block: "nearest" });
+    }
   }
 
   /** @param {string} name of a value @param {number[]} index */

@@ -3,11 +3,15 @@
 import { Connection } from "./connection.js";
 import { Curves, label } from "./charts.js";
 import { at, make, table } from "./dom.js";
-import { Form, lines } from "./form.js";
+import { Digit } from "./digit.js";
+import { Doctor } from "./doctor.js";
+import { Form } from "./form.js";
 import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
 import { readLink, writeLink } from "./link.js";
+import { Share } from "./share.js";
+import { Upload } from "./upload.js";
 import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
@@ -18,6 +22,17 @@ const connection = new Connection(heard, connected);
 const curves = new Curves();
 const output = new Output();
 const inside = new Inside(connection);
+const digit = new Digit(connection);
+const share = new Share(connection);
+const tried = (/** @type {any} */ run) => {
+  form.set(run);
+  build(form.settings());
+};
+const doctor = new Doctor(connection, tried);
+new Upload(connection, (run) => {
+  form.offer(run.data.source);
+  form.set(run);
+});
 const network = new Network((column, unit) => {
   if (column > 0 && last.built?.flat) output.choose([column - 1, unit]);
 });
@@ -49,9 +64,9 @@ const TAKES = {
     describe(message);
     network.build(message);
     output.build(message);
-    inside.build(message);
+    for (const part of [inside, digit, doctor, share]) part.build(message);
     at("confusion").replaceChildren();
-    for (const id of ["network-part", "output-part", "inside-part"]) at(id).hidden = false;
+    for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
   },
   data: (message) => output.data(message),
@@ -208,7 +223,7 @@ at("language").addEventListener("change", () => {
     describe(last.built);
     network.build(last.built);
     output.name();
-    inside.build(last.built);
+    for (const part of [inside, digit, doctor, share]) part.build(last.built);
     if (last.maps) TAKES.maps(last.maps);
     if (last.confusion) TAKES.confusion(last.confusion);
   }

@@ -16,11 +16,14 @@ from chainrule.text import tr
 EXAMPLES = """\b
 Examples:
   chainrule lab
+  chainrule lab mnist
+  chainrule lab houses.toml
   chainrule lab --out runs/circles --no-browser
 """
 
 
 @cli.command(epilog=EXAMPLES, short_help="Build and train a network in the browser.")
+@click.argument("target", required=False)
 @speaking.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -38,8 +41,17 @@ Examples:
     help="Open the page in the browser.",
 )
 @command
-def lab(out: Path | None, port: int | None, browser: bool, as_json: bool) -> int:
+def lab(
+    target: str | None,
+    out: Path | None,
+    port: int | None,
+    browser: bool,
+    as_json: bool,
+) -> int:
     """Build, train and open up a network on a page of this machine, until Ctrl-C.
+
+    TARGET is what is opened: a run file, the name of a recipe that trains one network,
+    the directory of a run, a checkpoint, or a link that another lab gave.
 
     Only this machine reaches the page, by the address with its token. A network trains
     in a process of its own, at full speed; runs are kept in the folder, for chainrule
@@ -47,9 +59,13 @@ def lab(out: Path | None, port: int | None, browser: bool, as_json: bool) -> int
     """
     from chainrule.lab import server
 
+    link = ""
+    if target is not None and "#run=" in target:
+        link, target = f"#{target.partition('#')[2]}", None
     folder = out or Path("runs", f"lab-{time.strftime('%Y%m%d-%H%M%S')}")
 
     def started(url: str) -> None:
+        url += link
         text = tr("The lab is at {url}   (Ctrl-C ends it)", url=url)
         tell({"url": url, "folder": str(folder)}, as_json, text)
         if sys.stdout is not None:
@@ -57,7 +73,7 @@ def lab(out: Path | None, port: int | None, browser: bool, as_json: bool) -> int
         if browser:
             webbrowser.open(url)
 
-    saved = server.serve(folder, port, started=started)
+    saved = server.serve(folder, port, target=target, started=started)
     if saved is not None:
         say(tr("What was trained is in {folder}", folder=saved))
     return 0

@@ -14,9 +14,9 @@ say.
 - ``watching``: what the page sees of a run; ``maps``: what each unit answers;
   ``points``: weights of the past; ``curves``: losses, as many as a page can show;
 - ``steps``: one sample forward and back, equation by equation;
-- ``texts``: what the page says.
+- ``uploads``: tables and images that come; ``errands``: what is in them, and what the
+  doctor finds;
+- ``sharing``: the network as a file; ``texts``: what the page says.
+
+A training process imports parts of this package, but none that serve.
 """
-
-from chainrule.lab.server import serve
-
-__all__ = ["serve"]

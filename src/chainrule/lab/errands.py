@@ -10,10 +10,12 @@ from typing import Any
 from chainrule import data
 from chainrule.data.tables.inference import Question
 from chainrule.doctor import Diagnosis, Finding, diagnose
+from chainrule.errors import ArgumentError
 from chainrule.lab.protocol import by_language
-from chainrule.lab.settings import SECTIONS, run_file
+from chainrule.lab.settings import SECTIONS, Own, run_file
 from chainrule.runs import RunFile, fixing, scaffold
 from chainrule.runs.data_section import format_of
+from chainrule.text import _
 
 Answer = tuple[str, dict[str, Any]]
 #: Cells of a column that are shown.
@@ -88,7 +90,14 @@ def _others(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def diagnosed(message: Mapping[str, Any]) -> Answer:
     """Tell what the doctor finds in a run, and the run with each of its fixes."""
-    origin = run_file(message["run"], Path(message["folder"]))
+    if message["run"] is None:
+        raise ArgumentError(
+            _("The doctor examines a recipe on the command line."),
+            fix=_("chainrule doctor RECIPE"),
+        )
+    origin = run_file(
+        message["run"], Path(message["folder"]), Own.of(message.get("own"))
+    )
     parts = origin.parts()
     trainer = origin.trainer(parts)
     parts = parts.for_loss(trainer.loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from chainrule.util import atomic_files
 KEPT = ("built", "data", "status", "curves", "maps", "confusion", "saved")
 #: Messages that other processes may send.
 ANSWERS = ("unbuilt", "refused", "examined", "diagnosed")
+#: Answers to one page; where it is gone, nobody gets them.
+FOR_ONE = ("sampled", "path", "rows", "read", "file", "examined", "diagnosed")
 #: Questions that have a process of their own, at a time; and seconds for each.
 ERRANDS, PATIENCE = 2, 180
 #: A process that was lost is told to pages by this message, and kept too.
@@ -36,6 +39,8 @@ class Lab:
         self.folder, self.hub = folder, Hub()
         self.process: Process | None = None
         self._coming: Process | None = None
+        #: A process that has imported all, and waits for what it is to build.
+        self._spare: Process | None = None
         self._built: dict[str, Any] | None = None
         self._out: Path | None = None
         self._tickets: dict[int, tuple[Page, int | None]] = {}
@@ -58,7 +63,8 @@ class Lab:
                 check_data({"source": message.source}, self.folder)
                 self._errand(page, message, {})
             elif isinstance(message, protocol.Doctor) and self._built is not None:
-                self._errand(page, message, {"run": self._built["run"]})
+                run, own = self._built["run"], self._built["own"]
+                self._errand(page, message, {"run": run, "own": own})
             elif self.process is None:
                 self._without_process(message)
             else:
@@ -83,9 +89,13 @@ class Lab:
             raise ArgumentError(
                 _("A network is being built."), fix=_("wait until it is there")
             )
-        check_data(message.run.get("data") or {}, self.folder)
+        own = None if self._built is None else self._built.get("own")
         content = {"run": message.run, "id": self._ticket(page, message.id)}
-        self._start({**content, "out": str(self._new_out())})
+        self._start({**content, "out": str(self._new_out()), "own": own})
+
+    def open(self, target: str) -> None:
+        """Open what the command line names: a run file, a recipe or a run."""
+        self._start({"open": target, "out": str(self._new_out())})
 
     def _without_process(self, message: protocol.Asked) -> None:
         """Begin again from the last checkpoint, where a process was lost."""
@@ -136,17 +146,31 @@ class Lab:
 
     def _start(self, first: dict[str, Any]) -> None:
         """Start a process; it takes the place of the one before once it has built."""
-        process = Process(self._heard, self._ended)
+        process = self._fresh()
         process.ticket = first.get("id")
         self._coming = process
         folder = str(self.folder.resolve())
         message = {"type": "begin", **first, "folder": folder}
         self._do(self._begin(process, message))
 
+    async def prepare(self) -> None:
+        """Start a process that the next network is built in at once."""
+        if self._spare is None:
+            spare = Process(self._heard, self._ended)
+            with contextlib.suppress(OSError):  # said where one is needed
+                await spare.start()
+                self._spare = spare
+
+    def _fresh(self) -> Process:
+        """Return the process that waits, or one that is yet to start."""
+        spare, self._spare = self._spare, None
+        return spare or Process(self._heard, self._ended)
+
     async def _begin(self, process: Process, message: dict[str, Any]) -> bool:
         """Start a process with its first message; return whether it has started."""
         try:
-            await process.start()
+            if process.pid is None:
+                await process.start()
         except OSError as error:
             process.words = str(error)
             self._ended(process)
@@ -167,6 +191,10 @@ class Lab:
             self.hub.forget()
             self._built = head
             self._keep_text(head)
+            self._do(self.prepare())
+            page, id = self._tickets.pop(process.ticket or 0, (None, None))
+            if page is not None:
+                page.answer((protocol.TEXT, protocol.said("begun", id=id)))
             if before is not None:
                 self._do(before.end())
         elif process is not self.process and type not in ANSWERS:
@@ -177,21 +205,23 @@ class Lab:
                 self._out = Path(head["path"]).parent
             return
         page, id = self._tickets.pop(head.get("id") or 0, (None, None))
-        if page is None:
+        if page is None and type not in FOR_ONE:
             for each in self.hub.pages:
                 each.answer((kind, payload))
-        elif page in self.hub.pages:
+        elif page is not None and page in self.hub.pages:
             page.answer((kind, _with_id(kind, payload, id)))
 
     def _keep_text(self, built: dict[str, Any]) -> None:
-        """Write the run file beside the data, where checkpoints look for it."""
-        if built.get("text"):
+        """Write the run file beside uploaded data, where checkpoints look for it."""
+        if built.get("text") and built.get("name") == NAME:
             self.folder.mkdir(parents=True, exist_ok=True)
             text = built["text"].encode()
             atomic_files.replace(self.folder / NAME, text, _("run file"))
 
     def _ended(self, process: Process) -> None:
         self._errands.discard(process)
+        if process is self._spare:
+            self._spare = None
         if process is self._coming:
             self._coming = None
         if process.ticket in self._tickets:
@@ -218,11 +248,15 @@ class Lab:
 
     def hello(self) -> dict[str, Any]:
         """Return what a page is told first."""
-        return {"uploads": uploaded(self.folder), "folder": str(self.folder)}
+        return {
+            "uploads": uploaded(self.folder),
+            "folder": str(self.folder),
+            "busy": self._built is not None or self._coming is not None,
+        }
 
     async def end(self) -> None:
         """End the processes; what was trained is saved."""
-        for process in (self.process, self._coming, *self._errands):
+        for process in (self.process, self._coming, self._spare, *self._errands):
             if process is not None:
                 await process.end()
         while self._tasks:

@@ -16,7 +16,7 @@ import numpy as np
 from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from chainrule.errors import ArgumentError, ChainruleError
+from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
 from chainrule.graph.node import Array
 from chainrule.text import _, translated
 from chainrule.text.languages import LANGUAGES, language
@@ -238,8 +238,8 @@ def by_language(text: str) -> dict[str, str]:
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
-    """Return an error as the page shows it: its parts in every language."""
-    if not isinstance(error, ChainruleError):
+    """Return an error or warning as the page shows it, in every language."""
+    if not isinstance(error, ChainruleError | ChainruleWarning):
         text = f"{type(error).__name__}: {error}"
         return {"kind": type(error).__name__, "what": by_language(text)}
     parts = {

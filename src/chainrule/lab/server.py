@@ -13,6 +13,7 @@ from chainrule.lab.app import application
 from chainrule.lab.gate import Gate
 from chainrule.lab.lab import Lab
 from chainrule.lab.protocol import LARGEST
+from chainrule.runs.diagnosing import origin_named
 from chainrule.serving.server import listening, stopped_by_signals
 from chainrule.text import _
 
@@ -27,6 +28,7 @@ def serve(
     folder: Path,
     port: int | None = None,
     *,
+    target: str | None = None,
     started: Callable[[str], None] = lambda url: None,
 ) -> Path | None:
     """Serve a lab until SIGINT or SIGTERM; return where what was trained is saved.
@@ -34,22 +36,31 @@ def serve(
     Args:
         folder: the lab's own, in which runs and uploads are.
         port: None for the first one that is free, from 8642 on; 0 for any.
+        target: what is opened first: a run file, a recipe, a run, or a checkpoint.
         started: called with the address when pages can open it.
 
     Raises:
-        ArgumentError: a package that is missing; a port that is in use.
+        ArgumentError: a package that is missing; a port that is in use; a target that
+            is none.
     """
     need_packages()
     import uvicorn
 
+    if target is not None:
+        origin_named(target)  # what is none is said at once
     with _listener(port) as listener:
         lab, gate = Lab(folder), Gate(listener.getsockname()[1])
         app = application(lab, gate)
 
         @contextlib.asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[None]:
-            yield
-            await lab.end()
+            await lab.prepare()
+            if target is not None:
+                lab.open(target)
+            try:
+                yield
+            finally:
+                await lab.end()
 
         app.router.lifespan_context = lifespan
         config = uvicorn.Config(

@@ -6,6 +6,7 @@ graph that is trained is the graph that is explained.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +17,6 @@ from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.explanation import Equation, Explanation, Section, explain
 from chainrule.graph.node import Array
-from chainrule.nn.stateless import replaced
 from chainrule.notation import mathml
 from chainrule.notation.arithmetic import COLUMNS
 from chainrule.notation.expressions import Expr
@@ -52,7 +52,7 @@ class Shown:
         trainer: of the network.
         part: the data set.
         row: the sample.
-        weights: those that it is made with; None: the model's own.
+        weights: those that it is made with, without an update; None: the model's own.
     """
 
     def __init__(
@@ -71,12 +71,13 @@ class Shown:
         self.row = row
         one = part.rows([row])
         self.x, self.y = one.x, one.y
-        arguments = trainer.model, one.x, one.y, trainer.loss, trainer.optimizer
-        if weights is None:
-            self.explanation: Explanation = explain(*arguments)
-        else:
-            with replaced(trainer.model, weights):
-                self.explanation = explain(*arguments[:4])
+        model, optimizer = trainer.model, trainer.optimizer
+        if weights is not None:
+            model, optimizer = copy.deepcopy(model), None
+            model.load_state_dict(weights)
+        self.explanation: Explanation = explain(
+            model, one.x, one.y, trainer.loss, optimizer
+        )
 
     # -- the equations -----------------------------------------------------------------
 
@@ -177,7 +178,8 @@ class Shown:
 
     def _clickable(self, name: str) -> str | None:
         """Return the value whose elements have a path, for a symbol; None: none."""
-        known = {s.text() for s in self.explanation.names.of.values()}
+        run, names = self.explanation.run, self.explanation.names
+        known = {s.text() for v, s in names.of.items() if v in run.cotangents}
         for pattern, becomes in _OF:  # a derivative by v is part of the path of v
             if pattern.match(name):
                 name = pattern.sub(becomes, name)

@@ -17,7 +17,7 @@ from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.lab.curves import Curve, table
-from chainrule.lab.maps import SAMPLES, UNITS, Answers, confusion, weights_of
+from chainrule.lab.maps import SAMPLES, UNITS, ZERO, Answers, confusion, weights_of
 from chainrule.lab.points import Points, Weights
 from chainrule.nn import output_semantics
 from chainrule.runs.session import Session
@@ -66,6 +66,9 @@ class View:
         self.session, self.trainer, self._tell = session, session.trainer, tell
         self.answers = Answers(session.trainer, session.parts.train)
         self.points, self.curve = Points(), Curve()
+        x: Any = session.parts.train.x
+        self.shape = [] if isinstance(x, Mapping) else [*map(int, x.shape[1:])]
+        self.image = _image(self.shape)
         #: The step of the past that is looked at; None: now.
         self.looking: int | None = None
         self._seen = 0
@@ -143,8 +146,20 @@ class View:
             self._tell("maps", arrays, step=step, past=self.looking is not None)
 
     def _weights_of_layers(self, weights: Weights) -> dict[str, Array]:
-        """Return W and b of the layers that are drawn unit by unit."""
+        """Return W and b of the layers that are drawn unit by unit.
+
+        ``pictures`` are the weights of units that read a picture, as bytes, from the
+        bottom row up.
+        """
         arrays: dict[str, Array] = {}
+        first = self.answers.layers[0] if self.answers.layers else None
+        if first is not None and self.image is not None:
+            rows = weights[f"{first.module}.weight"][:UNITS]
+            if rows.shape[1] == math.prod(self.image):
+                pictures = rows.reshape(-1, *self.image)[:, ::-1]
+                most = np.abs(pictures).max(axis=(1, 2), keepdims=True)
+                share = np.nan_to_num(pictures / np.where(most > 0, most, 1))
+                arrays["pictures"] = (share.clip(-1, 1) * 127 + ZERO).astype(np.uint8)
         for k, layer in enumerate(self.answers.layers):
             for name in ("weight", "bias"):
                 array = weights.get(f"{layer.module}.{name}")
@@ -202,8 +217,7 @@ def described(view: View) -> dict[str, Any]:
     parts, model = session.parts, session.trainer.model
     train = parts.train
     x: Any = train.x
-    shape = [] if isinstance(x, Mapping) else list(x.shape[1:])
-    if shape:
+    if view.shape:
         answers.to(x[:1], view.weights()[1])  # so that it knows what they mean
     return {
         "layers": [
@@ -215,8 +229,8 @@ def described(view: View) -> dict[str, Any]:
             int(np.prod(p.shape)) for p in model.parameters() if p.requires_grad
         ),
         "sizes": parts.sizes(),
-        "shape": shape,
-        "image": _image(shape),
+        "shape": view.shape,
+        "image": view.image,
         "classes": view.classes(),
         "class_names": None if train.class_names is None else [*train.class_names],
         "features": None if train.feature_names is None else [*train.feature_names],
@@ -266,8 +280,7 @@ def read(view: View, pixels: Sequence[int]) -> dict[str, Any]:
         ArgumentError: its samples are no pictures, or of another size.
     """
     x: Any = view.session.parts.train.x
-    shape = [] if isinstance(x, Mapping) else list(x.shape[1:])
-    image = _image(shape)
+    shape, image = view.shape, view.image
     if image is None or math.prod(image) != len(pixels):
         raise ArgumentError(
             _("This network does not read such a picture."),

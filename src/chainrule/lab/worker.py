@@ -14,16 +14,22 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    ChainruleWarning,
+    NonFiniteError,
+)
 from chainrule.graph.node import Array
-from chainrule.lab import errands, protocol, sharing
-from chainrule.lab.settings import run_file
+from chainrule.lab import protocol
+from chainrule.lab.settings import Own, opened, run_file, said_by
 from chainrule.lab.state import Stage, after
 from chainrule.lab.steps import Shown, label_of
 from chainrule.lab.watching import View, described, read, samples
@@ -60,7 +66,7 @@ class Watch(Callback):
 
 
 class Worker:
-    """The process's part of a lab.
+    """A training process: a run, and what a page asks of it.
 
     Args:
         inbox: where messages come from; None is their end.
@@ -132,16 +138,26 @@ class Worker:
             ChainruleError: it cannot be built.
         """
         folder, out = Path(message["folder"]), Path(message["out"])
+        own = Own.of(message.get("own"))
         if message.get("restore"):
             self.session = Session.restore(out)
-            self.stage = Stage.PAUSED
+        elif message.get("open"):
+            self.session = opened(message["open"], out)
+            own = Own.by(self.session.origin)
         else:
-            origin = run_file(message["run"], folder)
+            origin = run_file(message["run"], folder, own)
             self.session = Session.begin(origin, out)
+        if self.session.begun:
+            self.stage = Stage.PAUSED
+            trained = self.session.trainer
+            if trained.plan is not None and trained.plan.end <= trained.epoch:
+                self.stage = Stage.FINISHED
         self.view = View(self.session, self.tell)
         self.say(
             "built",
-            run=message["run"],
+            run=said_by(self.session.origin) or message.get("run"),
+            own=None if own is None else own.to_dict(),
+            name=self.session.origin.name,
             text=getattr(self.session.origin, "text", ""),
             **described(self.view),
         )
@@ -345,6 +361,8 @@ class Worker:
 
     def share(self, message: Mapping[str, Any]) -> None:
         """Send the network as a file."""
+        from chainrule.lab import sharing  # and what writes ONNX
+
         view = self._begun()
         what = message["what"]
         if what in ("onnx", "checkpoint"):
@@ -379,18 +397,26 @@ def main() -> None:
         inbox.put(None)
 
     threading.Thread(target=read, daemon=True).start()
+    def warned(message: Any, category: Any, *rest: Any, **more: Any) -> None:
+        if issubclass(category, ChainruleWarning):
+            worker.say("warned", warning=protocol.error_of(message))
+
+    warnings.simplefilter("always", ChainruleWarning)
+    warnings.showwarning = warned
     first = inbox.get()
     if first is None:
         return
-    errand = errands.ERRANDS.get(first["type"])
+    builds = first["type"] == "begin"
     try:
-        if errand is not None:
-            type, answer = errand(first)
+        if not builds:
+            from chainrule.lab import errands  # and the doctor
+
+            type, answer = errands.ERRANDS[first["type"]](first)
             worker.say(type, id=first["id"], **answer)
             return
         worker.begin(first)
     except ChainruleError as error:
-        refused = "unbuilt" if errand is None else "refused"
+        refused = "unbuilt" if builds else "refused"
         worker.say(refused, id=first.get("id"), error=protocol.problems_of(error))
         return
     worker.run()

@@ -25,7 +25,8 @@ const MNIST = {
       { class: "Linear", out_features: 64 }, { class: "ReLU" }, { class: "Linear" },
     ],
   },
-  optimizer: { class: "Adam", lr: 0.001 },
+  optimizer: { class: "AdamW", lr: 0.003, betas: [0.9, 0.99], weight_decay: 0.1 },
+  schedule: { class: "OneCycleLR" },
   training: { epochs: 10, batch_size: 32, seed: 0 },
 };
 /** Options that are shown without opening "more". */
@@ -123,9 +124,8 @@ export class Form {
       const before = this.run.data.source;
       this.run.data = { source: select.value };
       if ((select.value === "mnist") !== (before === "mnist")) {
-        Object.assign(this.run, structuredClone(select.value === "mnist" ? MNIST : START));
-        this.run.data = { source: select.value };
-        this.run.loss = {};
+        const usual = structuredClone(select.value === "mnist" ? MNIST : START);
+        this.run = { ...usual, data: { source: select.value }, loss: {}, schedule: usual.schedule ?? {} };
       }
       this.draw();
       at("source").focus();

@@ -5,7 +5,7 @@ import { Curves, label } from "./charts.js";
 import { at, make, table } from "./dom.js";
 import { Digit } from "./digit.js";
 import { Doctor } from "./doctor.js";
-import { Form } from "./form.js";
+import { Form, lines } from "./form.js";
 import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
@@ -52,6 +52,9 @@ const TAKES = {
     at("language").value = chosen;
     form = new Form(message.choices, message.uploads, build);
     form.set(readLink() ?? form.run);
+    at("train").textContent = t("train");
+    // Something to see at once: what the link says, or a first network.
+    if (!message.busy && !last.built) build(form.settings());
   },
   built(message) {
     delete last.lost;
@@ -61,6 +64,7 @@ const TAKES = {
       writeLink(message.run);
     }
     curves.clear();
+    at("warnings").replaceChildren();
     describe(message);
     network.build(message);
     output.build(message);
@@ -85,6 +89,11 @@ const TAKES = {
   sampled: () => {},
   path: () => {},
   rows: () => {},
+  warned: ({ warning }) => {
+    const list = at("warnings");
+    list.append(make("p", { className: "why" }, lines(warning)));
+    while (list.children.length > 5) list.firstChild.remove();
+  },
   refused: (message) => problem(message.error),
   unbuilt: (message) => form.problem(message.error),
 };

@@ -51,7 +51,9 @@ export class Network {
     this.lines = [];
     const sizes = [built.flat ? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
     if (sizes.length < 2) return this.place.replaceChildren();
-    const drawn = sizes.map((n) => Math.min(n, MOST));
+    // Units are drawn where there is something to see of them; else a box has them all.
+    const seen = sizes.map((n, k) => built.flat ? n <= MOST : k === 1 && built.image);
+    const drawn = sizes.map((n, k) => seen[k] ? Math.min(n, MOST) : 1);
     const tall = Math.max(...drawn) * (SIZE + GAP) + 40;
     const wide = (sizes.length - 1) * ACROSS + SIZE + 20;
     const svg = document.createElementNS(SVG, "svg");
@@ -65,7 +67,7 @@ export class Network {
     const top = (/** @type {number} */ k, /** @type {number} */ i) =>
       (tall - 40 - drawn[k] * (SIZE + GAP)) / 2 + i * (SIZE + GAP);
     for (let k = 1; k < sizes.length; k++) {
-      const detailed = sizes[k] <= MOST && (sizes[k - 1] <= MOST) && (k > 1 || built.flat);
+      const detailed = built.flat && seen[k] && seen[k - 1];
       this.lines.push(!detailed ? [] : Array.from({ length: drawn[k] }, (_, i) =>
         Array.from({ length: drawn[k - 1] }, (_, j) => {
           const line = document.createElementNS(SVG, "line");
@@ -86,14 +88,19 @@ export class Network {
         unit.style.left = `${left(k)}px`;
         unit.style.top = `${top(k, i)}px`;
         unit.style.width = unit.style.height = `${SIZE}px`;
-        if (!built.flat) unit.classList.add("plain");
+        if (!seen[k]) {
+          unit.classList.add("plain");
+          unit.replaceChildren(String(k ? size : built.shape.join("×")));
+          unit.style.width = "60px";
+          unit.disabled = true;
+        }
         board.append(unit);
         return unit;
       });
       this.units.push(column);
-      const more = size > drawn[k] ? t("of_units", { shown: drawn[k], all: size }) : String(size);
+      const more = seen[k] && size > drawn[k] ? t("of_units", { shown: drawn[k], all: size }) : String(size);
       const under = make("div", { className: "caption" },
-        k === 0 ? t("input") : `${built.layers[k - 1].module} · ${built.flat || k ? more : ""}`);
+        k === 0 ? t("input") : `${built.layers[k - 1].module} · ${more}`);
       under.style.left = `${left(k) + SIZE / 2 - 50}px`;
       under.style.width = "100px";
       under.style.top = `${tall - 34}px`;
@@ -122,6 +129,11 @@ export class Network {
       }
       const weights = arrays[`weight${k - 1}`];
       if (weights && this.lines[k - 1].length) this.weigh(this.lines[k - 1], weights, arrays[`bias${k - 1}`], this.units[k]);
+    }
+    if (arrays.pictures && this.units[1]) {
+      const [count, height, width] = arrays.pictures.shape;
+      this.units[1].slice(0, count).forEach((unit, i) => paint(unit.firstChild,
+        arrays.pictures.data.subarray(i * height * width, (i + 1) * height * width), width, height));
     }
     if (arrays.output && this.units[0]?.length === 2) this.inputs(arrays.output.shape[1]);
   }

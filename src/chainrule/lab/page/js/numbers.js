@@ -4,8 +4,10 @@ import { make } from "./dom.js";
 import { signed } from "./colors.js";
 import { number, t } from "./texts.js";
 
-/** Cells of a matrix that is written out; larger ones are pictures. */
-const WRITTEN = 160;
+/** Cells, and rows, of a matrix that is written out; larger ones are pictures. */
+const WRITTEN = 160, TALL = 16;
+/** Numbers in a line of a long column. */
+const LINE = 32;
 
 /**
  * What an array is shown with.
@@ -26,12 +28,13 @@ export function show(array, said, image, clicked) {
   const does = able ? (/** @type {number} */ r, /** @type {number} */ c) => clicked(view.index(r, c)) : null;
   const side = image ? image[0] * image[1] : 0;
   if (side && view.rows === side && view.columns === 1) return picture(pictured(view, image), does, said);
-  return view.rows * view.columns <= WRITTEN ? matrix(view, does) : picture(view, does, said);
+  if (view.rows * view.columns <= WRITTEN && view.rows <= TALL) return matrix(view, does);
+  return picture(view.columns === 1 ? wrapped(view) : view, does, said);
 }
 
 /**
  * An array as it is laid out: rows and columns, and where a number lies in memory.
- * @typedef {{rows: number, columns: number, at: (r: number, c: number) => number,
+ * @typedef {{rows: number, columns: number, count?: number, at: (r: number, c: number) => number,
  *   index: (r: number, c: number) => number[]}} View
  */
 
@@ -57,6 +60,16 @@ function pictured(view, [height, width]) {
   };
 }
 
+/** Lay a long column out in lines. @param {View} view @returns {View} */
+function wrapped(view) {
+  const place = (/** @type {number} */ r, /** @type {number} */ c) => Math.min(view.rows - 1, r * LINE + c);
+  return {
+    rows: Math.ceil(view.rows / LINE), columns: LINE, count: view.rows,
+    at: (r, c) => (r * LINE + c < view.rows ? view.at(place(r, c), 0) : NaN),
+    index: (r, c) => view.index(place(r, c), 0),
+  };
+}
+
 /** @param {View} view @param {((r: number, c: number) => void) | null} does */
 function matrix(view, does) {
   const rows = Array.from({ length: view.rows }, (_, r) => make("tr", {},
@@ -72,7 +85,7 @@ function matrix(view, does) {
 
 /** @param {View} view @param {((r: number, c: number) => void) | null} does @param {Described} said */
 function picture(view, does, said) {
-  const scale = Math.max(1, Math.min(8, Math.floor(320 / Math.max(view.rows, view.columns))));
+  const scale = Math.max(1, Math.min(10, Math.floor(320 / Math.max(view.rows, view.columns))));
   const canvas = make("canvas", { width: view.columns, height: view.rows, tabIndex: does ? 0 : -1, role: does ? "application" : "img" });
   canvas.style.width = `${view.columns * scale}px`;
   const context = canvas.getContext("2d");
@@ -81,16 +94,20 @@ function picture(view, does, said) {
   for (let r = 0; r < view.rows; r++) for (let c = 0; c < view.columns; c++) most = Math.max(most, Math.abs(view.at(r, c)) || 0);
   for (let r = 0, i = 0; r < view.rows; r++) {
     for (let c = 0; c < view.columns; c++, i += 4) {
-      const [red, green, blue] = signed(view.at(r, c) / (most || 1));
+      const value = view.at(r, c);
+      if (Number.isNaN(value)) continue;
+      const [red, green, blue] = signed(value / (most || 1));
       pixels.data.set([red, green, blue, 255], i);
     }
   }
   context.putImageData(pixels, 0, 0);
   const whole = said.shape.join(" × ");
-  const cut = view.rows * view.columns < said.shape.reduce((a, b) => a * b, 1) ? t("cut", { rows: view.rows, columns: view.columns }) : "";
+  const cut = (view.count ?? view.rows * view.columns) < said.shape.reduce((a, b) => a * b, 1) ? t("cut", { rows: view.rows, columns: view.columns }) : "";
   const line = make("div", { className: "said", "aria-live": "polite" }, t("largest", { shape: whole, most: number(most) }) + cut);
   let row = 0, column = 0;
-  const say = () => { line.textContent = `[${view.index(row, column).map((i) => i + 1).join(", ")}] = ${number(view.at(row, column), 6)}`; };
+  const say = () => {
+    if (view.count) [row, column] = [Math.floor(Math.min(view.count - 1, row * LINE + column) / LINE), Math.min(view.count - 1, row * LINE + column) % LINE];
+    line.textContent = `[${view.index(row, column).map((i) => i + 1).join(", ")}] = ${number(view.at(row, column), 6)}`; };
   const place = (/** @type {PointerEvent | MouseEvent} */ event) => {
     const box = canvas.getBoundingClientRect();
     column = Math.max(0, Math.min(view.columns - 1, Math.floor(((event.clientX - box.left) / box.width) * view.columns)));

@@ -51,7 +51,8 @@ export function said(said) {
  * @param {number} [digits]
  */
 export function number(value, digits = 4) {
-  if (value == null || Number.isNaN(value)) return "NaN";
+  if (value == null) return "—";
+  if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value).replace("-", "−");
   const size = Math.abs(value);

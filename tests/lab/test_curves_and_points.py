@@ -38,9 +38,7 @@ def test_the_epochs_are_thinned_and_the_last_one_stays() -> None:
 
 
 @given(st.lists(st.integers(1, 500), max_size=200), st.integers(4, 20))
-def test_points_are_few_and_closer_at_the_beginning(
-    gaps: list[int], most: int
-) -> None:
+def test_points_are_few_and_closer_at_the_beginning(gaps: list[int], most: int) -> None:
     points, steps = Points(most), np.cumsum([0, *gaps]).tolist()
     for step in steps:
         points.offer(step, lambda step=step: {"w": np.full(2, step, np.float32)})

@@ -57,7 +57,11 @@ def test_a_table_and_images_are_kept(tmp_path: Path) -> None:
     assert (pets, uploads.keep(tmp_path, "pets/dog/1.png", io.BytesIO(b"2"))) == (
         ("data-pets",) * 2
     )
-    assert files(tmp_path) == ["data-b.csv", "data-pets/cat/1.png", "data-pets/dog/1.png"]
+    assert files(tmp_path) == [
+        "data-b.csv",
+        "data-pets/cat/1.png",
+        "data-pets/dog/1.png",
+    ]
 
 
 def test_an_image_without_a_class_is_refused(tmp_path: Path) -> None:

@@ -70,9 +70,7 @@ def table(
         kept.append(len(epochs) - 1)
     names = [k for k in (epochs[-1] if epochs else {}) if k not in ("epoch", "seconds")]
     columns = {
-        name: np.array(
-            [_number(epochs[i].get(name)) for i in kept], np.float32
-        )
+        name: np.array([_number(epochs[i].get(name)) for i in kept], np.float32)
         for name in names
     }
     steps = np.array([updates[i] for i in kept], np.float64)

@@ -277,4 +277,3 @@ def _with_id(kind: int, payload: bytes, id: int | None) -> bytes:
     if kind == protocol.BINARY:
         return protocol.packed(type, protocol.unpacked(payload), **content)
     return protocol.said(type, **content)
-

@@ -98,7 +98,10 @@ class Answers:
     # -- traced ------------------------------------------------------------------------
 
     def _trace_inside(self, rows: Tensor, *weights: Tensor) -> list[Tensor]:
-        with replaced(self.model, dict(zip(self.names, weights))), mode(self.model, training=False):
+        with (
+            replaced(self.model, dict(zip(self.names, weights))),
+            mode(self.model, training=False),
+        ):
             with outputs_of(self.model) as captures:
                 output = self.model(rows)
             heard = {c.path: c.output for c in captures}
@@ -106,7 +109,10 @@ class Answers:
             return [self._meaning(output), *units]
 
     def _trace_output(self, rows: Tensor, *weights: Tensor) -> Tensor:
-        with replaced(self.model, dict(zip(self.names, weights))), mode(self.model, training=False):
+        with (
+            replaced(self.model, dict(zip(self.names, weights))),
+            mode(self.model, training=False),
+        ):
             return self._meaning(self.model(rows))
 
     def _meaning(self, output: Tensor) -> Tensor:

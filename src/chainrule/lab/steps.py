@@ -139,7 +139,9 @@ class Shown:
         for equation in equations:
             book = _UPDATE if direction == "update" else BOOK.get(equation.key, "")
             numbers: dict[str, Any] = {}
-            if direction != "update":  # where the name has its new value only afterwards
+            if (
+                direction != "update"
+            ):  # where the name has its new value only afterwards
                 numbers = self._numbers(equation.name, arrays)
             yield {
                 "direction": direction,

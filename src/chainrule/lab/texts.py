@@ -192,7 +192,9 @@ _TEXTS = {
     "direction_update": _("update"),
     "cut": _(" (the first {rows} × {columns} are shown)"),
     "largest": _("{shape}, largest {most}"),
-    "picture_help": _("picture of {shape} numbers; arrow keys move, Enter opens a path"),
+    "picture_help": _(
+        "picture of {shape} numbers; arrow keys move, Enter opens a path"
+    ),
     "number": _("number"),
     "value": _("value"),
     "formula": _("formula"),

@@ -285,7 +285,9 @@ def read(view: View, pixels: Sequence[int]) -> dict[str, Any]:
         raise ArgumentError(
             _("This network does not read such a picture."),
             expected=_("a network whose samples are grey pictures"),
-            got=_("{n} pixels for samples of shape {shape}", n=len(pixels), shape=shape),
+            got=_(
+                "{n} pixels for samples of shape {shape}", n=len(pixels), shape=shape
+            ),
         )
     scale = 1 / 255 if x.scale is None else x.scale
     row = (np.array(pixels, np.float32) * np.float32(scale)).reshape(1, *shape)

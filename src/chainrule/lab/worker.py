@@ -318,7 +318,9 @@ class Worker:
         if part is None:
             raise ArgumentError(
                 _("The data have no such part."),
-                expected=", ".join(k for k, n in view.session.parts.sizes().items() if n),
+                expected=", ".join(
+                    k for k, n in view.session.parts.sizes().items() if n
+                ),
                 got=message["part"],
             )
         with language(message["lang"]):
@@ -352,7 +354,6 @@ class Worker:
         """Tell the samples in a cell of the confusion matrix."""
         found = self._begun().in_cell(message["truth"], message["decided"])
         self.say("rows", id=message["id"], **found)
-
 
     def digit(self, message: Mapping[str, Any]) -> None:
         """Tell what the network says to a drawn picture."""
@@ -397,6 +398,7 @@ def main() -> None:
         inbox.put(None)
 
     threading.Thread(target=read, daemon=True).start()
+
     def warned(message: Any, category: Any, *rest: Any, **more: Any) -> None:
         if issubclass(category, ChainruleWarning):
             worker.say("warned", warning=protocol.error_of(message))

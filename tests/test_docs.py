@@ -75,6 +75,7 @@ DOCUMENTS = (
     "docs/how-to/notebooks.md",
     "docs/how-to/pictures.md",
     "docs/how-to/serving.md",
+    "docs/how-to/lab.md",
     "docs/how-to/reinforcement.md",
     "docs/how-to/recommender.md",
     "docs/learn/explore.md",

@@ -74,7 +74,7 @@ def served(folder: Path, *options: str) -> Iterator[Served]:
 
 
 def heard(page: Any) -> dict[str, Any]:
-    said = page.recv(timeout=20)
+    said = page.recv(timeout=60)
     kind = protocol.TEXT if isinstance(said, str) else protocol.BINARY
     return protocol.head_of(kind, said.encode() if isinstance(said, str) else said)
 
@@ -151,7 +151,7 @@ def test_what_cannot_be_built_leaves_what_is_there(tmp_path: Path) -> None:
         wrong = {**circles(), "optimizer": {"class": "Adam", "eps": -1}}
         tell(page, "build", id=2, run=wrong)
         refused = until(page, "unbuilt", id=2)
-        assert refused["error"]["problems"][0]["where"] == ["optimizer", "eps"]
+        assert refused["error"]["problems"][0]["where"] == ["optimizer"]
         tell(page, "step", steps=2)
         until(page, "status", stage="paused", step=2)
 

@@ -2,11 +2,11 @@
 
 ``chainrule lab`` starts it; needs the extra ``lab``. The page is in ``page``: modules of
 JavaScript without a build step, and uPlot. It talks to the server by the messages of
-``protocol``; nothing that a page says is evaluated, and a network is what a run file can
-say.
+``protocol``; nothing that a page says is evaluated, and a network is what a run file
+can say.
 
-- ``server``: the address, and the end; ``app``: the application; ``gate``: who may talk
-  to it; ``hub``: the pages that are open, and what each of them is told;
+- ``server``: the address, and the end; ``app``: the application; ``gate``: who may
+  talk to it; ``hub``: the pages that are open, and what each of them is told;
 - ``lab``: one network and its pages; ``process``: a training process as the server
   sees it; ``worker``: what runs in it;
   ``state``: what it may be asked next;

@@ -91,7 +91,7 @@ class Answers:
         self.flat = not isinstance(x, Mapping) and tuple(x.shape[1:]) == (2,)
         self.range = _range(x[:]) if self.flat else None
         self._plane = _plane(self.range) if self.range is not None else None
-        engine = trainer.engine
+        engine: Any = trainer.engine
         self._inside = cr.compile(self._trace_inside, engine=engine)
         self._output = cr.compile(self._trace_output, engine=engine)
 

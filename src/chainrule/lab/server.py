@@ -1,4 +1,4 @@
-"""``chainrule lab``: the lab at an address of this machine, until it is told to stop."""
+"""``chainrule lab``: the lab at an address of this machine, until it is stopped."""
 
 from __future__ import annotations
 

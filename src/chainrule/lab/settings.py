@@ -1,7 +1,7 @@
 """What a page asks for, as a run file: checked like one, and kept as one.
 
-A page says sections of a run file as JSON. It may name data that come with the framework
-or that were uploaded to this lab, and none that lie elsewhere.
+A page says sections of a run file as JSON. It may name data that come with the
+framework or that were uploaded to this lab, and none that lie elsewhere.
 """
 
 from __future__ import annotations
@@ -108,8 +108,9 @@ def run_file(said: Mapping[str, Any], folder: Path, own: Own | None = None) -> R
         )
     data = said.get("data", {})
     check_data(data, folder, own)
-    mine = own is not None and data.get("source") in own.sources
-    return parse(text_of(said), name=NAME, folder=own.folder if mine else folder)
+    if own is not None and data.get("source") in own.sources:
+        folder = own.folder
+    return parse(text_of(said), name=NAME, folder=folder)
 
 
 def check_data(data: Mapping[str, Any], folder: Path, own: Own | None = None) -> None:

@@ -142,7 +142,8 @@ _TEXTS = {
     "wipe": _("Wipe"),
     "doctor": _("The doctor"),
     "doctor_help": _(
-        "Tries the run as it is, and changes of it, on copies; the run goes on meanwhile."
+        "Tries the run as it is, and changes of it, on copies; the run goes on "
+        "meanwhile."
     ),
     "diagnose": _("Examine"),
     "diagnosing": _("Examining; it takes up to a minute …"),
@@ -202,7 +203,7 @@ _TEXTS = {
     "terms": _("terms of the chain rule"),
     "more_terms": _("and {n} more terms"),
     "path_of": _("{name} = {value}, ∂ℒ/∂{name} = {gradient}"),
-    "path_forward": _("Forward: what is computed from it"),
+    "path_forward": _("Forward: what is computed from it, in float64"),
     "path_backward": _("Backward: the chain rule, from the loss to it"),
 }
 

@@ -1,7 +1,7 @@
 """What the page sees of a run: curves, maps, confusion, and weights of the past.
 
-All of it together takes a small share of the time of training: after a picture that took
-long the next one waits.
+All of it together takes a small share of the time of training: after a picture that
+took long the next one waits.
 """
 
 from __future__ import annotations

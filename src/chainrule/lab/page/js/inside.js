@@ -129,7 +129,7 @@ export class Inside {
     const forward = path.steps.map((/** @type {any} */ s) => [click(s), number(s.value, 7), s.formula]);
     forward.push(["ℒ", number(path.loss, 7), path.loss_formula]);
     const backward = path.steps.toReversed().map((/** @type {any} */ s) => {
-      const sums = s.terms.map((/** @type {any} */ term) => `∂ℒ/∂${at_(term)} · ∂${at_(term)}/∂${at_(s)} = ${number(term.gradient, 7)} · ${number(term.derivative, 7)} = ${number(term.product, 7)}`);
+      const sums = s.terms.filter((/** @type {any} */ term) => term.symbol !== "ℒ").map((/** @type {any} */ term) => `∂ℒ/∂${at_(term)} · ∂${at_(term)}/∂${at_(s)} = ${number(term.gradient, 7)} · ${number(term.derivative, 7)} = ${number(term.product, 7)}`);
       if (s.more) sums.push(t("more_terms", { n: s.more }));
       return [click(s), number(s.gradient, 7), make("div", {}, ...sums.map((/** @type {string} */ line) => make("div", {}, line)), s.remark ? make("div", {}, s.remark) : null)];
     });

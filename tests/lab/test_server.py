@@ -17,6 +17,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.lab import protocol
+from chainrule.lab.hub import PICTURES
 from tests.lab.runs import circles
 
 pytest.importorskip("uvicorn", reason="needs uvicorn: chainrule[lab]")
@@ -76,7 +77,10 @@ def served(folder: Path, *options: str) -> Iterator[Served]:
 def heard(page: Any) -> dict[str, Any]:
     said = page.recv(timeout=60)
     kind = protocol.TEXT if isinstance(said, str) else protocol.BINARY
-    return protocol.head_of(kind, said.encode() if isinstance(said, str) else said)
+    head = protocol.head_of(kind, said.encode() if isinstance(said, str) else said)
+    if head["type"] in PICTURES:
+        tell(page, "painted", count=1)
+    return head
 
 
 def until(page: Any, type: str, **content: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The pages that are open: what each is told, and what a new one is told first.
 
 Messages about the state of things replace each other: of each type the newest counts,
-and a page that opens, or comes back, gets those. A page that reads slowly gets the
-newest when it can, and no other page waits for it.
+and a page that opens, or comes back, gets those. A page says which pictures it has
+painted; to one that paints slowly, or is hidden, few are on their way, so what it is told
+of the run is never old, and no other page waits for it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ PAGES = 32
 #: Answers that may wait for one page; one that asks faster than it reads is left.
 WAITING = 256
 
+#: Messages that a page paints, and how many of them may be on their way to it.
+PICTURES, WINDOW = ("data", "curves", "maps", "confusion"), 4
+
 Kept = tuple[int, bytes]
 
 
@@ -29,6 +33,12 @@ class Page:
         self._answers: list[Kept] = []
         self._wake = asyncio.Event()
         self.slow = False
+        self._flying = 0
+
+    def painted(self, count: int) -> None:
+        """Note that the page has painted so many pictures: others may follow."""
+        self._flying = max(0, self._flying - count)
+        self._wake.set()
 
     def tell(self, type: str, message: Kept) -> None:
         """Tell it the newest state; an older one of the type that waits is dropped."""
@@ -49,8 +59,11 @@ class Page:
         while not self.slow:
             if self._answers:
                 return self._answers.pop(0)
-            if self._newest:
-                return self._newest.popitem(last=False)[1]
+            for type in self._newest:
+                picture = type in PICTURES
+                if not picture or self._flying < WINDOW:
+                    self._flying += picture
+                    return self._newest.pop(type)
             self._wake.clear()
             await self._wake.wait()
         return None

@@ -57,7 +57,9 @@ class Lab:
         try:
             message = protocol.asked(text)
             id = message.id
-            if isinstance(message, protocol.Build):
+            if isinstance(message, protocol.Painted):
+                page.painted(message.count)
+            elif isinstance(message, protocol.Build):
                 self._build(page, message)
             elif isinstance(message, protocol.Examine):
                 check_data({"source": message.source}, self.folder)

@@ -55,6 +55,13 @@ class Go(_Message):
     steps: Annotated[int, Ge(1), Le(10_000)] = 1
 
 
+class Painted(_Message):
+    """Say that pictures have been painted: others may come."""
+
+    type: Literal["painted"]
+    count: Annotated[int, Ge(1), Le(1000)]
+
+
 class Look(_Message):
     """Ask for pictures of the weights at a step; None: as they are now."""
 
@@ -117,7 +124,19 @@ class Examine(_Message):
     target: Annotated[str, Len(1, 1000)] | None = None
 
 
-Asked = Build | Go | Look | Sample | Element | Cell | Digit | Share | Doctor | Examine
+Asked = (
+    Build
+    | Go
+    | Painted
+    | Look
+    | Sample
+    | Element
+    | Cell
+    | Digit
+    | Share
+    | Doctor
+    | Examine
+)
 _ASKED: TypeAdapter[Asked] = TypeAdapter(
     Annotated[Asked, Field(discriminator="type")],
 )

@@ -1,6 +1,6 @@
 """What the page sees of a run: curves, maps, confusion, and weights of the past.
 
-All of it together takes a small share of the time of training: after a picture that
+All of it together takes a small share of the work of training: after a picture that
 took long the next one waits.
 """
 
@@ -23,7 +23,7 @@ from chainrule.nn import output_semantics
 from chainrule.runs.session import Session
 from chainrule.text import _
 
-#: The share of time that pictures may take, and how many are made a second at most.
+#: The share of CPU time that pictures may take, and how many are made a second at most.
 SHARE, RATE = 0.04, 60.0
 #: Seconds between two confusion matrices, at least.
 PAUSE = 1.0
@@ -33,25 +33,29 @@ Tell = Callable[..., None]
 
 
 class Budget:
-    """When the next picture may be made, so that all take a share of the time.
+    """When the next picture may be made, so that all take a share of the work.
+
+    The work is CPU time: on a busy machine a short picture waits for no other program,
+    and training does.
 
     Args:
-        share: of the time.
+        share: of the CPU time.
         least: seconds between two of them, at least.
     """
 
     def __init__(self, share: float = SHARE, least: float = 1 / RATE) -> None:
         self.share, self.least = share, least
-        self._next = 0.0
+        self._work = self._clock = 0.0
 
     def due(self) -> bool:
         """Return whether a picture may be made now."""
-        return time.perf_counter() >= self._next
+        return time.process_time() >= self._work and time.perf_counter() >= self._clock
 
     def spent(self, begun: float) -> None:
-        """Note a picture that was begun at a time of the clock."""
-        now = time.perf_counter()
-        self._next = now + max((now - begun) / self.share, self.least)
+        """Note a picture that was begun at a time of the process's CPU clock."""
+        now = time.process_time()
+        self._work = now + (now - begun) / self.share
+        self._clock = time.perf_counter() + self.least
 
 
 class View:
@@ -106,17 +110,17 @@ class View:
         """Send what has changed, as far as the time allows; or all of it."""
         self.note()
         if all_of_it or self._curves.due():
-            begun = time.perf_counter()
+            begun = time.process_time()
             self.show_curves()
             self._curves.spent(begun)
         if self.looking is not None and not all_of_it:
             return  # the past stays as it is
         if all_of_it or self._maps.due():
-            begun = time.perf_counter()
+            begun = time.process_time()
             self.show_maps()
             self._maps.spent(begun)
         if all_of_it or self._confused.due():
-            begun = time.perf_counter()
+            begun = time.process_time()
             self.show_confusion()
             self._confused.spent(begun)
 

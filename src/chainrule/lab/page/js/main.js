@@ -16,6 +16,8 @@ import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
 const last = {};
+/** Pictures that came since the last frame. */
+let unpainted = 0;
 /** @type {Form} */
 let form;
 const connection = new Connection(heard, connected);
@@ -102,6 +104,7 @@ const TAKES = {
 function heard(message) {
   if (message.v !== 1) return;
   last[message.type] = message;
+  if (message.arrays && message.id == null) unpainted += 1;
   TAKES[message.type]?.(message);
 }
 
@@ -244,6 +247,8 @@ at("language").addEventListener("change", () => {
 function frame() {
   network.paint();
   output.paint();
+  if (unpainted) connection.tell("painted", { count: unpainted });
+  unpainted = 0;
   requestAnimationFrame(frame);
 }
 requestAnimationFrame(frame);

@@ -3,8 +3,8 @@
     python benchmarks/lab.py             # circles and MNIST
     python benchmarks/lab.py circles
 
-Both train by the native engine on one thread, in turns; watched, everything is worked out
-and packed that a page would get, and goes nowhere. The ratio is that of CPU time of the
+Both train by the native engine on one thread, in turns; watched, everything is worked
+out and packed that a page would get, and goes nowhere. The ratio is that of CPU time of the
 training, its median with the quartiles over the turns. A page that draws it all is
 another process, and takes another core.
 """
@@ -25,8 +25,10 @@ TURNS = 9
 
 def dense(units: list[int], activation: str) -> list[Any]:
     """Dense layers of a run file."""
-    hidden = [[{"class": "Linear", "out_features": n}, activation] for n in units]
-    return [*sum(hidden, []), "Linear"]
+    layers: list[Any] = []
+    for n in units:
+        layers += [{"class": "Linear", "out_features": n}, activation]
+    return [*layers, "Linear"]
 
 
 RUNS: dict[str, dict[str, Any]] = {

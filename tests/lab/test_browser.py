@@ -77,8 +77,9 @@ def test_a_network_is_built_trained_paused_stepped_and_clicked(
         page = seen.page
         assert "token" not in page.url
         page.fill('.option[data-key="epochs"] input', "100000")
+        page.fill('.option[data-key="samples"] input', "300")
         page.click("#build")
-        seen.until("#network-text", "320")
+        seen.until("#network-text", "training: 240")
         page.click("#train")
         seen.until("#figures", "training")
         page.wait_for_timeout(1000)
@@ -179,8 +180,8 @@ def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path) -> None:
                         !e.closest("#shares") && e.id !== "diagnose");
                     const one = all[next(all.length)];
                     if (one.tagName === "SELECT") {
-                      const options = [...one.options].filter((o) => o.value !== "mnist");
-                      one.value = options[next(options.length)].value;
+                      const some = [...one.options].filter((o) => o.value !== "mnist");
+                      one.value = some[next(some.length)].value;
                       one.dispatchEvent(new Event("change"));
                     } else if (one.type === "number" || one.type === "text") {
                       one.value = ["", "0", "1", "3", "-1", "1e9", "x"][next(7)];

@@ -1,7 +1,7 @@
 """The lab: a local web page where one builds, trains and opens up a network.
 
-``chainrule lab`` starts it; needs the extra ``lab``. The page is in ``page``: modules of
-JavaScript without a build step, and uPlot. It talks to the server by the messages of
+``chainrule lab`` starts it; needs the extra ``lab``. The page is in ``page``: modules
+of JavaScript without a build step, and uPlot. It talks to the server by the messages of
 ``protocol``; nothing that a page says is evaluated, and a network is what a run file
 can say.
 

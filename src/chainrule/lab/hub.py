@@ -2,8 +2,8 @@
 
 Messages about the state of things replace each other: of each type the newest counts,
 and a page that opens, or comes back, gets those. A page says which pictures it has
-painted; to one that paints slowly, or is hidden, few are on their way, so what it is told
-of the run is never old, and no other page waits for it.
+painted; to one that paints slowly, or is hidden, few are on their way, so what it is
+told of the run is never old, and no other page waits for it.
 """
 
 from __future__ import annotations

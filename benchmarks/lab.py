@@ -4,8 +4,8 @@
     python benchmarks/lab.py circles
 
 Both train by the native engine on one thread, in turns; watched, everything is worked
-out and packed that a page would get, and goes nowhere. The ratio is that of CPU time of the
-training, its median with the quartiles over the turns. A page that draws it all is
+out and packed that a page would get, and goes nowhere. The ratio is that of CPU time of
+the training, its median with the quartiles over the turns. A page that draws it all is
 another process, and takes another core.
 """
 

@@ -59,14 +59,14 @@ def seconds(run: dict[str, Any], watched: bool, epochs: int) -> tuple[float, flo
     session = Session.begin(run_file(run, Path("nowhere")), Path("nowhere"))
     view = View(session, protocol.packed)
 
-    def on_chunk(trainer: Any) -> None:
-        view.show()
-        trainer.pace(seconds=CHUNK)
-
     callbacks = []
     if watched:
         view.show(all_of_it=True)
-        callbacks.append(LambdaCallback(on_chunk=on_chunk))
+        watch = LambdaCallback(
+            on_start=lambda trainer: trainer.pace(seconds=CHUNK),
+            on_chunk=lambda trainer: view.show(),
+        )
+        callbacks.append(watch)
     parts, trainer = session.parts, session.trainer
     options = {
         **session.origin.fit_options(parts.train),

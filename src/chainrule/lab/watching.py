@@ -24,7 +24,7 @@ from chainrule.runs.session import Session
 from chainrule.text import _
 
 #: The share of CPU time that pictures may take, and how many are made a second at most.
-SHARE, RATE = 0.04, 60.0
+SHARE, RATE = 0.03, 60.0
 #: Seconds between two confusion matrices, at least.
 PAUSE = 1.0
 

@@ -81,6 +81,7 @@ class Worker:
         self.shown: Shown | None = None
         self.error: dict[str, Any] | None = None
         self.ending = False
+        self._paced: int | None = 0  # steps of a chunk, as last asked for
         self._until = 0  # the update up to which steps were asked for
         self._saved_step, self._saved_at = -1, time.monotonic()
         self._reported = 0.0
@@ -189,6 +190,7 @@ class Worker:
             "progress": False,
         }
         options = origin.fit_options(session.parts.train)
+        self._paced = 0  # a new loop has its own pace
         try:
             if trainer.plan is None:
                 options["validation_name"] = origin.validation_part
@@ -235,8 +237,9 @@ class Worker:
         trainer = self.view.trainer
         if self.ending:
             trainer.stop()
-        else:
-            trainer.pace(steps=self._steps_left() or None, seconds=CHUNK)
+        elif (steps := self._steps_left() or None) != self._paced or steps:
+            trainer.pace(steps=steps, seconds=CHUNK)
+            self._paced = steps
 
     def _rest(self) -> None:
         """Show all there is, and keep it."""

@@ -24,7 +24,7 @@ from chainrule.runs.session import Session
 from chainrule.text import _
 
 #: The share of CPU time that pictures may take, and how many are made a second at most.
-SHARE, RATE = 0.03, 60.0
+SHARE, RATE = 0.02, 60.0
 #: Seconds between two confusion matrices, at least.
 PAUSE = 1.0
 
@@ -76,8 +76,9 @@ class View:
         #: The step of the past that is looked at; None: now.
         self.looking: int | None = None
         self._seen = 0
+        self._looked = 0.0
         self._maps, self._curves = Budget(), Budget(0.01, 0.25)
-        self._confused = Budget(0.02, PAUSE)
+        self._confused = Budget(0.01, PAUSE)
 
     @property
     def step(self) -> int:
@@ -108,6 +109,10 @@ class View:
 
     def show(self, *, all_of_it: bool = False) -> None:
         """Send what has changed, as far as the time allows; or all of it."""
+        now = time.perf_counter()
+        if now < self._looked + 1 / RATE and not all_of_it:
+            return
+        self._looked = now
         self.note()
         if all_of_it or self._curves.due():
             begun = time.process_time()

@@ -77,6 +77,7 @@ DOCUMENTS = (
     "docs/how-to/explanations.md",
     "docs/how-to/pictures.md",
     "docs/how-to/serving.md",
+    "docs/how-to/lab.md",
     "docs/how-to/reinforcement.md",
     "docs/how-to/recommender.md",
     "docs/learn/explore.md",

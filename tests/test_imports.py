@@ -57,6 +57,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
     ("recipes", "runs"),
     ("book", "serving"),
+    ("lab",),
     ("cli", "__main__"),
 )
 

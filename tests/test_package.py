@@ -154,6 +154,8 @@ def found_in(text: str) -> list[str]:
 def test_files_hold_nothing_that_belongs_elsewhere() -> None:
     problems: list[str] = []
     for path in tracked():
+        if "vendor" in path.parts:  # others' files, as they came
+            continue
         data = path.read_bytes()
         if b"\0" not in data[:8192]:
             text = data.decode("utf-8")

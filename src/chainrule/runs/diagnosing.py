@@ -35,7 +35,7 @@ def diagnosed(
     """
     if Path(target).suffix.lower() == ".json" and Path(target).exists():
         return Diagnosis.load(target)
-    origin = _origin(target)
+    origin = origin_named(target)
     if threads is not None:
         origin = origin.with_options(threads=threads)
     parts = origin.parts()
@@ -55,8 +55,12 @@ def diagnosed(
     return diagnosis
 
 
-def _origin(target: str) -> Origin:
-    """Return what a target describes: a run file, a recipe, or those of a run."""
+def origin_named(target: str) -> Origin:
+    """Return what a target describes: a run file, a recipe, or those of a run.
+
+    Raises:
+        ArgumentError: nothing of the kind; a study, or a run of a Python program.
+    """
     path = Path(target)
     if not path.exists() and target in recipes.names():
         if _trains(target):

@@ -41,6 +41,17 @@ def diff(run: RunFile, changes: Iterable[Change]) -> str | None:
     -lr = 10.0  # fast
     +lr = 0.1  # fast
     """
+    text = changed(run, changes)
+    if text is None:
+        return None
+    lines = difflib.unified_diff(
+        run.text.splitlines(), text.splitlines(), run.name, run.name, "", "", 1, ""
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def changed(run: RunFile, changes: Iterable[Change]) -> str | None:
+    """Return a run file's text with changes; None where it cannot say them."""
     wanted: dict[str, dict[str, Any]] = {}
     whole: set[str] = set()
     for change in changes:
@@ -58,10 +69,7 @@ def diff(run: RunFile, changes: Iterable[Change]) -> str | None:
         parse(text, name=run.name, folder=run.folder)
     except ChainruleError:
         return None
-    lines = difflib.unified_diff(
-        run.text.splitlines(), text.splitlines(), run.name, run.name, "", "", 1, ""
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    return text
 
 
 def edited(

@@ -58,7 +58,7 @@ def serve(
         import uvicorn
     except ImportError as error:
         raise missing("uvicorn", error) from error
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         app = application(
             run, engine=engine, largest=largest, read_timeout=read_timeout
         )
@@ -72,12 +72,12 @@ def serve(
             timeout_graceful_shutdown=GRACE,
         )
         server = uvicorn.Server(config)
-        with _smooth(), _stopped_by_signals():
-            started(_url(listener))
+        with _smooth(), stopped_by_signals():
+            started(url_of(listener))
             server.run(sockets=[listener])
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address.
 
     Raises:
@@ -107,7 +107,7 @@ def _listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -139,7 +139,7 @@ def _smooth() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[None]:
     """Have SIGINT and SIGTERM end the server, and nothing else.
 
     uvicorn raises them once more when it has stopped, for whoever handled them before.

@@ -32,7 +32,7 @@ from chainrule.training.source import BatchSource
 from chainrule.training.state import RunState
 from chainrule.util import processes
 from chainrule.util.keywords import strict
-from chainrule.util.validation import count, maybe, number, path
+from chainrule.util.validation import count, maybe, number, path, whole
 
 #: Seconds that a chunk should take: short enough for Ctrl-C and a progress bar.
 CHUNK = 0.05
@@ -108,6 +108,8 @@ class Loop(RecoverableRun):
         self.running = self._stopping = False
         self._pending = False  # whether a signal has come to one of the processes
         self._end: list[float] = [math.inf, math.inf]
+        self._longest: float = math.inf  # steps of a chunk
+        self._seconds = CHUNK
         self._directory: RunDirectory | None = None
 
     # -- what callbacks see ----------------------------------------------------------
@@ -126,6 +128,18 @@ class Loop(RecoverableRun):
     def stop(self) -> None:
         """End the loop's run after the current chunk of steps, as callbacks request."""
         self._stopping = True
+
+    def pace(self, *, steps: int | None = None, seconds: float = CHUNK) -> None:
+        """Set how long the loop's next chunks are, as callbacks request.
+
+        It decides how often callbacks are called, and no number of the training.
+
+        Args:
+            steps: at most so many; None: as many as the time allows.
+            seconds: about so long.
+        """
+        self._longest = math.inf if steps is None else whole("steps", steps)
+        self._seconds = number("seconds", seconds, above=0)
 
     # -- running ---------------------------------------------------------------------
 
@@ -302,9 +316,9 @@ class Loop(RecoverableRun):
 
     def _steps(self) -> bool:
         state, source, run = self.state, self.source, self.program.run
-        end, clock = self._end[1], time.perf_counter
+        end, clock = min(self._end[1], state.updates + self._longest), time.perf_counter
         now = clock()
-        until = now + CHUNK / 2
+        until = now + self._seconds / 2
         while True:
             most, left = self._pace, end - state.updates
             work = source.take(state, most if most <= left else int(left))
@@ -337,7 +351,7 @@ class Loop(RecoverableRun):
                 self.program.synchronize()  # the pace is that of the steps themselves
             before, now = now, clock()
             if steps is not None:
-                wanted = CHUNK * steps / max(now - before, 1e-9)
+                wanted = self._seconds * steps / max(now - before, 1e-9)
                 self._pace = int(max(1, min(wanted, 8 * self._pace)))
             over, pace = processes.most(now > until, self._pace)
             self._pace = int(pace)

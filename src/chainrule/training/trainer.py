@@ -31,7 +31,7 @@ from chainrule.training.data_adapter import DataAdapter, adapter_of, as_weights
 from chainrule.training.entries import Entries
 from chainrule.training.history import History
 from chainrule.training.lock import Files
-from chainrule.training.loop import Loop
+from chainrule.training.loop import CHUNK, Loop
 from chainrule.training.objective import Objective
 from chainrule.training.probes import Probes
 from chainrule.training.programs import Programs
@@ -452,6 +452,14 @@ class Trainer(AskedTrainer):
         """End the Trainer's run after the current chunk of steps; for callbacks."""
         if self._loop is not None:
             self._loop.stop()
+
+    def pace(self, *, steps: int | None = None, seconds: float = CHUNK) -> None:
+        """Set how long the next chunks of the Trainer's run are; for callbacks.
+
+        See :meth:`Loop.pace`.
+        """
+        if self._loop is not None:
+            self._loop.pace(steps=steps, seconds=seconds)
 
     def _adapter(
         self,

@@ -1,0 +1,79 @@
+"""``chainrule lab``: build, train and open up a network in the browser."""
+
+from __future__ import annotations
+
+import sys
+import time
+import webbrowser
+from pathlib import Path
+
+import click
+
+from chainrule.cli import speaking
+from chainrule.cli.common import cli, command, say, tell
+from chainrule.text import tr
+
+EXAMPLES = """\b
+Examples:
+  chainrule lab
+  chainrule lab mnist
+  chainrule lab houses.toml
+  chainrule lab --out runs/circles --no-browser
+"""
+
+
+@cli.command(epilog=EXAMPLES, short_help="Build and train a network in the browser.")
+@click.argument("target", required=False)
+@speaking.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of runs and uploads.  [default: one of its own under runs]",
+)
+@speaking.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The port; 0 takes any that is free.  [default: the first free one from 8642]",
+)
+@speaking.option(
+    "--browser/--no-browser",
+    default=True,
+    show_default=True,
+    help="Open the page in the browser.",
+)
+@command
+def lab(
+    target: str | None,
+    out: Path | None,
+    port: int | None,
+    browser: bool,
+    as_json: bool,
+) -> int:
+    """Build, train and open up a network on a page of this machine, until Ctrl-C.
+
+    TARGET is what is opened: a run file, the name of a recipe that trains one network,
+    the directory of a run, a checkpoint, or a link that another lab gave.
+
+    Only this machine reaches the page, by the address with its token. A network trains
+    in a process of its own, at full speed; runs are kept in the folder, for chainrule
+    predict, evaluate and train --resume.
+    """
+    from chainrule.lab import server
+
+    link = ""
+    if target is not None and "#run=" in target:
+        link, target = f"#{target.partition('#')[2]}", None
+    folder = out or Path("runs", f"lab-{time.strftime('%Y%m%d-%H%M%S')}")
+
+    def started(url: str) -> None:
+        url += link
+        text = tr("The lab is at {url}   (Ctrl-C ends it)", url=url)
+        tell({"url": url, "folder": str(folder)}, as_json, text)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        if browser:
+            webbrowser.open(url)
+
+    saved = server.serve(folder, port, target=target, started=started)
+    if saved is not None:
+        say(tr("What was trained is in {folder}", folder=saved))
+    return 0

@@ -1,0 +1,281 @@
+"""A lab: its folder, the pages that look at it, and the process that trains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from pathlib import Path
+from typing import Any
+
+from chainrule.errors import ArgumentError, ChainruleError
+from chainrule.lab import protocol
+from chainrule.lab.hub import Hub, Page
+from chainrule.lab.process import Process
+from chainrule.lab.settings import NAME, check_data, uploaded
+from chainrule.text import _
+from chainrule.util import atomic_files
+
+#: Messages of a process that a page gets when it opens.
+KEPT = ("built", "data", "status", "curves", "maps", "confusion", "saved")
+#: Messages that other processes may send.
+ANSWERS = ("unbuilt", "refused", "examined", "diagnosed")
+#: Answers to one page; where it is gone, nobody gets them.
+FOR_ONE = ("sampled", "path", "rows", "read", "file", "examined", "diagnosed")
+#: Questions that have a process of their own, at a time; and seconds for each.
+ERRANDS, PATIENCE = 2, 180
+#: A process that was lost is told to pages by this message, and kept too.
+LOST = "lost"
+
+
+class Lab:
+    """A lab: one network at a time, which all of its pages see.
+
+    Args:
+        folder: its own; nothing is written outside of it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.hub = folder, Hub()
+        self.process: Process | None = None
+        self._coming: Process | None = None
+        #: A process that has imported all, and waits for what it is to build.
+        self._spare: Process | None = None
+        self._built: dict[str, Any] | None = None
+        self._out: Path | None = None
+        self._tickets: dict[int, tuple[Page, int | None]] = {}
+        self._numbers = itertools.count(1)
+        self._runs = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands: set[Process] = set()
+
+    # -- what pages ask ----------------------------------------------------------------
+
+    def asked(self, page: Page, text: str | bytes) -> None:
+        """Do what a page asks, or tell it why not."""
+        id: int | None = None
+        try:
+            message = protocol.asked(text)
+            id = message.id
+            if isinstance(message, protocol.Painted):
+                page.painted(message.count)
+            elif isinstance(message, protocol.Build):
+                self._build(page, message)
+            elif isinstance(message, protocol.Examine):
+                check_data({"source": message.source}, self.folder)
+                self._errand(page, message, {})
+            elif isinstance(message, protocol.Doctor) and self._built is not None:
+                run, own = self._built["run"], self._built["own"]
+                self._errand(page, message, {"run": run, "own": own})
+            elif self.process is None:
+                self._without_process(message)
+            else:
+                said = message.model_dump(exclude={"v", "id"})
+                self.process.ask({**said, "id": self._ticket(page, id)})
+        except ChainruleError as error:
+            self._refuse(page, id, error)
+
+    def _refuse(self, page: Page, id: int | None, error: ChainruleError) -> None:
+        payload = protocol.said("refused", id=id, error=protocol.error_of(error))
+        page.answer((protocol.TEXT, payload))
+
+    def _ticket(self, page: Page, id: int | None) -> int:
+        ticket = next(self._numbers)
+        self._tickets[ticket] = page, id
+        while len(self._tickets) > 10_000:
+            del self._tickets[next(iter(self._tickets))]
+        return ticket
+
+    def _build(self, page: Page, message: protocol.Build) -> None:
+        if self._coming is not None:
+            raise ArgumentError(
+                _("A network is being built."), fix=_("wait until it is there")
+            )
+        own = None if self._built is None else self._built.get("own")
+        content = {"run": message.run, "id": self._ticket(page, message.id)}
+        self._start({**content, "out": str(self._new_out()), "own": own})
+
+    def open(self, target: str) -> None:
+        """Open what the command line names: a run file, a recipe or a run."""
+        self._start({"open": target, "out": str(self._new_out())})
+
+    def _without_process(self, message: protocol.Asked) -> None:
+        """Begin again from the last checkpoint, where a process was lost."""
+        if message.type == "again" and self._can_go_on():
+            assert self._built is not None
+            assert self._out is not None
+            self._start(
+                {"run": self._built["run"], "out": str(self._out), "restore": True}
+            )
+            return
+        raise ArgumentError(
+            _("Nothing is there to do this."),
+            expected=_("a network that was built"),
+            got=_("none"),
+            fix=_("build one"),
+        )
+
+    def _can_go_on(self) -> bool:
+        return self._out is not None and (self._out / "last.ckpt").exists()
+
+    def _new_out(self) -> Path:
+        outs = (self.folder / f"{i}" for i in self._runs)
+        return next(out for out in outs if not out.exists())
+
+    def _errand(
+        self, page: Page, message: protocol.Asked, more: dict[str, Any]
+    ) -> None:
+        """Have a process of its own answer a question that takes long."""
+        if len(self._errands) >= ERRANDS:
+            raise ArgumentError(
+                _("The lab is busy with other questions."),
+                expected=_("at most {n} at a time", n=ERRANDS),
+                got=str(len(self._errands)),
+                fix=_("ask again in a while"),
+            )
+        process = Process(self._heard, self._ended)
+        process.ticket = ticket = self._ticket(page, message.id)
+        self._errands.add(process)
+        content = {**message.model_dump(exclude={"v", "id"}), **more, "id": ticket}
+        content["folder"] = str(self.folder.resolve())
+        self._do(self._run_errand(process, content))
+
+    async def _run_errand(self, process: Process, content: dict[str, Any]) -> None:
+        if await self._begin(process, content):
+            await process.over(PATIENCE)
+
+    # -- processes ---------------------------------------------------------------------
+
+    def _start(self, first: dict[str, Any]) -> None:
+        """Start a process; it takes the place of the one before once it has built."""
+        process = self._fresh()
+        process.ticket = first.get("id")
+        self._coming = process
+        folder = str(self.folder.resolve())
+        message = {"type": "begin", **first, "folder": folder}
+        self._do(self._begin(process, message))
+
+    async def prepare(self) -> None:
+        """Start a process that the next network is built in at once."""
+        if self._spare is None:
+            spare = Process(self._heard, self._ended)
+            with contextlib.suppress(OSError):  # said where one is needed
+                await spare.start()
+                self._spare = spare
+
+    def _fresh(self) -> Process:
+        """Return the process that waits, or one that is yet to start."""
+        spare, self._spare = self._spare, None
+        return spare or Process(self._heard, self._ended)
+
+    async def _begin(self, process: Process, message: dict[str, Any]) -> bool:
+        """Start a process with its first message; return whether it has started."""
+        try:
+            if process.pid is None:
+                await process.start()
+        except OSError as error:
+            process.words = str(error)
+            self._ended(process)
+            return False
+        process.ask(message)
+        return True
+
+    def _do(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _heard(self, process: Process, kind: int, payload: bytes) -> None:
+        head = protocol.head_of(kind, payload)
+        type = head["type"]
+        if process is self._coming and type == "built":
+            before, self.process, self._coming = self.process, process, None
+            self.hub.forget()
+            self._built = head
+            self._keep_text(head)
+            self._do(self.prepare())
+            page, id = self._tickets.pop(process.ticket or 0, (None, None))
+            if page is not None:
+                page.answer((protocol.TEXT, protocol.said("begun", id=id)))
+            if before is not None:
+                self._do(before.end())
+        elif process is not self.process and type not in ANSWERS:
+            return  # of a network that was there before
+        if type in KEPT:
+            self.hub.tell(type, kind, payload)
+            if type == "saved":
+                self._out = Path(head["path"]).parent
+            return
+        page, id = self._tickets.pop(head.get("id") or 0, (None, None))
+        if page is None and type not in FOR_ONE:
+            for each in self.hub.pages:
+                each.answer((kind, payload))
+        elif page is not None and page in self.hub.pages:
+            page.answer((kind, _with_id(kind, payload, id)))
+
+    def _keep_text(self, built: dict[str, Any]) -> None:
+        """Write the run file beside uploaded data, where checkpoints look for it."""
+        if built.get("text") and built.get("name") == NAME:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = built["text"].encode()
+            atomic_files.replace(self.folder / NAME, text, _("run file"))
+
+    def _ended(self, process: Process) -> None:
+        self._errands.discard(process)
+        if process is self._spare:
+            self._spare = None
+        if process is self._coming:
+            self._coming = None
+        if process.ticket in self._tickets:
+            page, id = self._tickets.pop(process.ticket)
+            what = ArgumentError(
+                _("The process that was to answer has ended."),
+                expected=_("an answer"),
+                got=process.words[-500:] or str(process.returncode),
+            )
+            self._refuse(page, id, what)
+        if process is not self.process:
+            return
+        self.process = None
+        if process.asked_to_end:
+            return
+        payload = protocol.said(
+            LOST,
+            code=process.returncode,
+            words=process.words[-1000:],
+            goes_on=self._can_go_on(),
+            path=str(self._out or ""),
+        )
+        self.hub.tell(LOST, protocol.TEXT, payload)
+
+    def hello(self) -> dict[str, Any]:
+        """Return what a page is told first."""
+        return {
+            "uploads": uploaded(self.folder),
+            "folder": str(self.folder),
+            "busy": self._built is not None or self._coming is not None,
+        }
+
+    async def end(self) -> None:
+        """End the processes; what was trained is saved."""
+        for process in (self.process, self._coming, self._spare, *self._errands):
+            if process is not None:
+                await process.end()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def saved(self) -> Path | None:
+        """Where the last checkpoint is, None where nothing was trained."""
+        return self._out
+
+
+def _with_id(kind: int, payload: bytes, id: int | None) -> bytes:
+    """Return an answer with the number that its page gave to the question."""
+    head = protocol.head_of(kind, payload)
+    type, content = head["type"], {**head, "id": id}
+    for key in ("v", "type", "arrays"):
+        content.pop(key, None)
+    if kind == protocol.BINARY:
+        return protocol.packed(type, protocol.unpacked(payload), **content)
+    return protocol.said(type, **content)

@@ -1,0 +1,205 @@
+"""What a network and each of its units answer: over a plane, and to samples.
+
+Functions of the weights and of rows, compiled once: the weights may be those of now or
+of the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.compilation.modes import mode
+from chainrule.data import Dataset
+from chainrule.graph.node import Array
+from chainrule.nn import Linear, Module, Sequential, output_semantics
+from chainrule.nn.stateless import replaced
+from chainrule.nn.traced import outputs_of
+from chainrule.tensor import Tensor
+from chainrule.training import Trainer
+
+#: Points of a map along each axis, and how far it reaches beyond the data.
+GRID, MARGIN = 48, 0.15
+#: Units of a layer, and layers, that a page draws one by one.
+UNITS, LAYERS = 16, 8
+#: Samples of a confusion matrix, and of one call.
+SAMPLES, BATCH = 5000, 1000
+#: What an answer means, the first that a network has.
+_MEANINGS = ("probabilities", "values", "output", "logits")
+#: The byte of a map that stands for 0; 1 and 255 are the largest number of a layer.
+ZERO = 128
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a chain of dense layers, as the page draws it.
+
+    Attributes:
+        module: the path of the linear layer.
+        output: the path of what gives the layer's answer, its activation.
+        units: how many.
+    """
+
+    module: str
+    output: str
+    units: int
+
+
+def dense_layers(model: Module) -> list[Layer]:
+    """Return the layers of a chain of small dense layers; none of other networks."""
+    if not isinstance(model, Sequential):
+        return []
+    layers: list[Layer] = []
+    for path, module in model.named_children():
+        if any(True for __ in module.children()):
+            return []
+        if isinstance(module, Linear):
+            layers.append(Layer(path, path, module.out_features))
+        elif any(True for __ in module.parameters()) and not layers:
+            return []
+        elif layers:
+            layers[-1] = Layer(layers[-1].module, path, layers[-1].units)
+    return layers if len(layers) <= LAYERS else []
+
+
+def weights_of(model: Module) -> dict[str, Array]:
+    """Return copies of a model's parameters and buffers by name."""
+    return {name: tensor.numpy().copy() for name, tensor in model.named_tensors()}
+
+
+class Answers:
+    """The answers of a network to rows, by weights.
+
+    Args:
+        trainer: of the network.
+        train: its training data, whose range a map has.
+
+    Attributes:
+        cut: of a network with one output for two classes: the answer above which it
+            decides for the second one; known when it has answered once.
+    """
+
+    def __init__(self, trainer: Trainer, train: Dataset) -> None:
+        self.model, self.loss, self.cut = trainer.model, trainer.loss, 0.5
+        self.names = [name for name, __ in self.model.named_tensors()]
+        self.layers = dense_layers(self.model)
+        x: Any = train.x
+        self.flat = not isinstance(x, Mapping) and tuple(x.shape[1:]) == (2,)
+        self.range = _range(x[:]) if self.flat else None
+        self._plane = _plane(self.range) if self.range is not None else None
+        engine: Any = trainer.engine
+        self._inside = cr.compile(self._trace_inside, engine=engine, threads=1)
+        self._output = cr.compile(self._trace_output, engine=engine, threads=1)
+
+    # -- traced ------------------------------------------------------------------------
+
+    def _trace_inside(self, rows: Tensor, *weights: Tensor) -> list[Tensor]:
+        with (
+            replaced(self.model, dict(zip(self.names, weights))),
+            mode(self.model, training=False),
+        ):
+            with outputs_of(self.model) as captures:
+                output = self.model(rows)
+            heard = {c.path: c.output for c in captures}
+            units = [heard[layer.output] for layer in self.layers if _small(layer)]
+            return [self._meaning(output), *units]
+
+    def _trace_output(self, rows: Tensor, *weights: Tensor) -> Tensor:
+        with (
+            replaced(self.model, dict(zip(self.names, weights))),
+            mode(self.model, training=False),
+        ):
+            return self._meaning(self.model(rows))
+
+    def _meaning(self, output: Tensor) -> Tensor:
+        meanings = output_semantics.meanings(output, self.model, self.loss)
+        kind = next(k for k in _MEANINGS if k in meanings)
+        self.cut = 0.5 if kind == "probabilities" else 0.0
+        return meanings[kind]
+
+    # -- asked -------------------------------------------------------------------------
+
+    def over_plane(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the answers over the plane of two features, as bytes.
+
+        ``output`` of shape (outputs, GRID, GRID), and ``layer0`` … of drawn layers,
+        each with ``scale``, what the largest byte stands for. Rows go up.
+        """
+        assert self._plane is not None
+        output, *units = self._inside(self._plane, *self._given(weights))
+        drawn = [layer for layer in self.layers if _small(layer)]
+        arrays: dict[str, Array] = {}
+        scales: list[float] = []
+        for name, answer in [
+            ("output", output),
+            *((f"layer{self.layers.index(k)}", a) for k, a in zip(drawn, units)),
+        ]:
+            numbers = answer.numpy()
+            scale = float(np.abs(numbers).max(initial=0)) or 1.0
+            if not np.isfinite(scale):
+                scale = 1.0
+            scaled = np.nan_to_num(numbers * (127 / scale), posinf=127, neginf=-127)
+            bytes_ = (scaled.clip(-127, 127) + ZERO).astype(np.uint8)
+            arrays[name] = bytes_.T.reshape(-1, GRID, GRID)
+            scales.append(scale)
+        arrays["scale"] = np.array(scales, np.float32)
+        return arrays
+
+    def to(self, rows: Array, weights: Mapping[str, Array]) -> Array:
+        """Return the network's answers to rows: probabilities, or values."""
+        given = self._given(weights)
+        parts = [
+            self._output(rows[i : i + BATCH], *given).numpy()
+            for i in range(0, len(rows), BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def decided(self, part: Dataset, weights: Mapping[str, Array]) -> Array:
+        """Return the classes that a network decides for, of at most SAMPLES rows."""
+        rows: Any = part.x[: min(len(part), SAMPLES)]
+        answers = self.to(rows, weights)
+        if answers.ndim == 2 and answers.shape[1] > 1:
+            return answers.argmax(1)
+        return (answers.reshape(-1) > self.cut).astype(np.int64)
+
+    def _given(self, weights: Mapping[str, Array]) -> list[Array]:
+        return [weights[name] for name in self.names]
+
+
+def confusion(truths: Array, decided: Array, classes: int) -> Array:
+    """Return how often each class was decided for samples of each class.
+
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    places = truths.astype(np.int64) * classes + decided
+    return np.bincount(places, minlength=classes * classes).reshape(classes, classes)
+
+
+def _small(layer: Layer) -> bool:
+    return layer.units <= UNITS
+
+
+def _range(x: Array) -> list[float]:
+    """Return the square around the data: left, right, bottom, top."""
+    low, high = x.min(0), x.max(0)
+    middle, half = (low + high) / 2, float((high - low).max()) / 2 or 1.0
+    half *= 1 + MARGIN
+    return [
+        float(middle[0] - half),
+        float(middle[0] + half),
+        float(middle[1] - half),
+        float(middle[1] + half),
+    ]
+
+
+def _plane(range: list[float]) -> Array:
+    left, right, bottom, top = range
+    across = np.linspace(left, right, GRID)
+    up = np.linspace(bottom, top, GRID)
+    x, y = np.meshgrid(across, up)
+    return np.stack([x.ravel(), y.ravel()], 1).astype(np.float32)

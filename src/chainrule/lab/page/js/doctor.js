@@ -1,0 +1,47 @@
+// What the doctor finds, and buttons that build the network with its fixes.
+
+import { at, make } from "./dom.js";
+import { lines } from "./form.js";
+import { number, said, t } from "./texts.js";
+
+export class Doctor {
+  /**
+   * @param {import("./connection.js").Connection} connection
+   * @param {(run: any) => void} build
+   */
+  constructor(connection, build) {
+    this.connection = connection;
+    this.build_ = build;
+    at("diagnose").addEventListener("click", () => this.ask());
+  }
+
+  build() {
+    at("findings").replaceChildren();
+    at("doctor-state").textContent = "";
+  }
+
+  async ask() {
+    at("diagnose").disabled = true;
+    at("doctor-state").textContent = t("diagnosing");
+    try {
+      const found = await this.connection.ask("doctor");
+      at("doctor-state").textContent = found.findings.length ? t(found.healthy ? "healthy_notes" : "sick", { n: found.findings.length }) : t("healthy");
+      at("findings").replaceChildren(...found.findings.map((/** @type {any} */ f) => this.finding(f)));
+    } catch (error) {
+      at("doctor-state").textContent = lines(error);
+    }
+    at("diagnose").disabled = false;
+  }
+
+  /** @param {any} f */
+  finding(f) {
+    const place = said(f.where);
+    return make("article", { className: `finding ${f.severity}` },
+      make("h3", {}, `${f.code}${place ? ` · ${place}` : ""}`),
+      make("p", {}, said(f.cause)), make("p", {}, said(f.advice)),
+      f.what ? make("p", {}, said(f.what)) : null,
+      f.diff ? make("pre", {}, f.diff) : null,
+      f.gain == null ? null : make("p", {}, t("gain", { metric: f.metric, gain: number(f.gain, 3) })),
+      f.run ? make("button", { type: "button", onclick: () => this.build_(f.run) }, t("try_fix")) : null);
+  }
+}

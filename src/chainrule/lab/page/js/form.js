@@ -1,0 +1,252 @@
+// The form: data, layers, loss, optimiser and training, as sections of a run file.
+
+import { at, make } from "./dom.js";
+import { field } from "./options.js";
+import { said, t } from "./texts.js";
+
+/** @typedef {import("./options.js").Option} Option */
+
+/** What the form begins with. */
+export const START = {
+  data: { source: "circles", samples: 400, noise: 0.1 },
+  model: {
+    layers: [
+      { class: "Linear", out_features: 6 }, { class: "Tanh" },
+      { class: "Linear", out_features: 4 }, { class: "Tanh" }, { class: "Linear" },
+    ],
+  },
+  optimizer: { class: "Adam", lr: 0.01 },
+  training: { epochs: 300, batch_size: 16, seed: 0 },
+};
+const MNIST = {
+  model: {
+    layers: [
+      { class: "Linear", out_features: 128 }, { class: "ReLU" },
+      { class: "Linear", out_features: 64 }, { class: "ReLU" }, { class: "Linear" },
+    ],
+  },
+  optimizer: { class: "AdamW", lr: 0.003, betas: [0.9, 0.99], weight_decay: 0.1 },
+  schedule: { class: "OneCycleLR" },
+  training: { epochs: 10, batch_size: 32, seed: 0 },
+};
+/** Options that are shown without opening "more". */
+const SHOWN = {
+  data: ["samples", "copies", "noise", "spread", "classes", "limit", "target", "size"],
+  optimizer: ["lr", "weight_decay", "momentum"],
+  training: ["epochs", "batch_size", "seed"],
+  layer: ["out_features", "out_channels", "kernel_size", "p", "unflattened_size", "dim"],
+};
+
+export class Form {
+  /**
+   * @param {any} choices what the server offers
+   * @param {string[]} uploads data that were uploaded
+   * @param {(run: object) => void} build
+   */
+  constructor(choices, uploads, build) {
+    this.choices = choices;
+    this.uploads = uploads;
+    this.run = structuredClone(START);
+    this.form = at("setup");
+    this.form.addEventListener("submit", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      build(this.settings());
+    });
+  }
+
+  /** @returns {any} the sections, without what is left to the default */
+  settings() {
+    const run = JSON.parse(JSON.stringify(this.run));
+    for (const name of Object.keys(run)) {
+      if (!Object.keys(run[name]).length) delete run[name];
+    }
+    return run;
+  }
+
+  /** @param {any} run sections of a run file */
+  set(run) {
+    this.run = structuredClone(run);
+    const layers = this.run.model?.layers ?? [];
+    this.run.model = {
+      ...this.run.model,
+      layers: layers.map((/** @type {any} */ layer) => typeof layer === "string" ? { class: layer } : layer),
+    };
+    for (const name of ["data", "loss", "optimizer", "schedule", "training"]) this.run[name] ??= {};
+    this.draw();
+  }
+
+  /** Offer data that were uploaded. @param {string} source */
+  offer(source) {
+    if (!this.uploads.includes(source)) this.uploads.push(source);
+  }
+
+  draw() {
+    this.form.replaceChildren(
+      this.data(), this.layers(),
+      this.family("loss", "loss", this.choices.losses, t("by_data")),
+      this.family("optimizer", "optimizer", this.choices.optimizers, "Adam"),
+      this.family("schedule", "schedule", this.choices.schedules, t("constant")),
+      this.group("training", t("training"), this.options("training", this.choices.training, SHOWN.training)),
+      make("div", { className: "controls" },
+        make("button", { type: "submit", className: "main", id: "build" }, t("build"))),
+      make("div", { id: "form-problem", role: "alert" }));
+  }
+
+  /** @param {string} id @param {string} title @param {...(Node | null)} inner */
+  group(id, title, ...inner) {
+    const group = make("fieldset", {}, make("legend", {}, title), ...inner);
+    group.dataset.section = id;
+    return group;
+  }
+
+  /**
+   * Make inputs of a section's options: some shown, others behind "more".
+   * @param {string} section
+   * @param {Option[]} options
+   * @param {string[]} first
+   */
+  options(section, options, first) {
+    const target = (this.run[section] ??= {});
+    const row = (/** @type {Option} */ option) => field(option, target[option.name], (value) => {
+      if (value === undefined) delete target[option.name];
+      else target[option.name] = value;
+    }, t(`option_${option.name}`) === `option_${option.name}` ? option.name : t(`option_${option.name}`));
+    const shown = options.filter((o) => o.required || first.includes(o.name));
+    const rest = options.filter((o) => !shown.includes(o));
+    return make("div", {}, ...shown.map(row),
+      rest.length ? make("details", {}, make("summary", {}, t("more")), ...rest.map(row)) : null);
+  }
+
+  data() {
+    const source = this.run.data.source;
+    const names = [...Object.keys(this.choices.data), ...this.uploads];
+    const select = make("select", { id: "source", onchange: () => {
+      const before = this.run.data.source;
+      this.run.data = { source: select.value };
+      if ((select.value === "mnist") !== (before === "mnist")) {
+        const usual = structuredClone(select.value === "mnist" ? MNIST : START);
+        this.run = { ...usual, data: { source: select.value }, loss: {}, schedule: usual.schedule ?? {} };
+      }
+      this.draw();
+      at("source").focus();
+    } }, ...names.map((name) => make("option", { value: name, selected: name === source }, t(`data_${name}`) === `data_${name}` ? name : t(`data_${name}`))));
+    const options = this.choices.data[source] ?? this.choices[this.run.data.target === undefined ? "images" : "table"];
+    return this.group("data", t("data"),
+      make("div", { className: "option" }, make("label", { htmlFor: "source" }, t("source")), select),
+      this.options("data", options, SHOWN.data));
+  }
+
+  /**
+   * Make the choice of a class with its options.
+   * @param {string} section
+   * @param {string} title
+   * @param {any} classes
+   * @param {string} usual what no choice means
+   */
+  family(section, title, classes, usual) {
+    const chosen = (this.run[section] ??= {}).class ?? "";
+    const id = `class-${section}`;
+    const select = make("select", { id, onchange: () => {
+      const lr = this.run[section].lr;
+      this.run[section] = select.value ? { class: select.value } : {};
+      if (lr !== undefined && section === "optimizer") this.run[section].lr = lr;
+      this.draw();
+      at(id).focus();
+    } }, make("option", { value: "" }, usual),
+    ...Object.keys(classes).map((name) => make("option", { value: name, selected: name === chosen, title: classes[name].summary }, name)));
+    const known = classes[chosen || (section === "optimizer" ? "Adam" : "")];
+    return this.group(section, t(title),
+      make("div", { className: "option" }, make("label", { htmlFor: id }, t("kind")), select),
+      known ? this.options(section, known.options, section === "optimizer" ? SHOWN.optimizer : ["warmup", "step_size", "gamma"]) : null);
+  }
+
+  layers() {
+    const layers = this.run.model.layers;
+    const list = make("ol", { className: "layers" }, ...layers.map(
+      (/** @type {any} */ layer, /** @type {number} */ i) => this.layer(layer, i)));
+    const add = (/** @type {any[]} */ ...more) => {
+      // In front of the last layer, whose outputs follow from the data.
+      const last = layers.length && layers.at(-1).class === "Linear" && layers.at(-1).out_features === undefined;
+      layers.splice(layers.length - (last ? 1 : 0), 0, ...more);
+      this.draw();
+    };
+    return this.group("model", t("layers"), list, make("div", { className: "controls" },
+      make("button", { type: "button", className: "small", onclick: () => add({ class: "Linear", out_features: 4 }, { class: "Tanh" }) }, t("add_dense")),
+      make("button", { type: "button", className: "small", onclick: () => add({ class: "ReLU" }) }, t("add_layer"))));
+  }
+
+  /** @param {any} layer @param {number} i */
+  layer(layer, i) {
+    const layers = this.run.model.layers;
+    const name = t("layer_n", { n: i + 1 });
+    const others = Object.keys(this.choices.layers).filter((n) => !this.choices.first.includes(n));
+    const option = (/** @type {string} */ n) => make("option",
+      { value: n, selected: n === layer.class, title: this.choices.layers[n].summary }, n);
+    const select = make("select", { "aria-label": name, onchange: () => {
+      const width = layer.out_features;
+      layers[i] = { class: select.value };
+      if (select.value === "Linear" && width) layers[i].out_features = width;
+      this.draw();
+    } }, ...this.choices.first.map(option), make("optgroup", { label: t("others") }, ...others.map(option)));
+    const button = (/** @type {string} */ sign, /** @type {string} */ key, /** @type {() => void} */ does, /** @type {boolean} */ off) =>
+      make("button", { type: "button", className: "small", title: t(key), "aria-label": `${name}: ${t(key)}`, disabled: off, onclick: () => { does(); this.draw(); } }, sign);
+    const swap = (/** @type {number} */ j) => { [layers[i], layers[j]] = [layers[j], layers[i]]; };
+    const options = this.choices.layers[layer.class]?.options ?? [];
+    const row = (/** @type {Option} */ o) => field(o, layer[o.name], (value) => {
+      if (value === undefined) delete layer[o.name];
+      else layer[o.name] = value;
+    }, t(`option_${o.name}`) === `option_${o.name}` ? o.name : t(`option_${o.name}`));
+    const shown = options.filter((/** @type {Option} */ o) => o.required || SHOWN.layer.includes(o.name));
+    const rest = options.filter((/** @type {Option} */ o) => !shown.includes(o));
+    const item = make("li", { className: "layer" },
+      make("div", { className: "head" }, select,
+        button("↑", "up", () => swap(i - 1), i === 0),
+        button("↓", "down", () => swap(i + 1), i === layers.length - 1),
+        button("×", "remove", () => layers.splice(i, 1), layers.length === 1)),
+      ...shown.map(row),
+      rest.length ? make("details", {}, make("summary", {}, t("more")), ...rest.map(row)) : null);
+    item.dataset.layer = String(i);
+    return item;
+  }
+
+  /**
+   * Show what is wrong with the network, where it is wrong; null: nothing.
+   * @param {any} error
+   */
+  problem(error) {
+    for (const element of this.form.querySelectorAll(".wrong")) element.classList.remove("wrong");
+    const box = at("form-problem");
+    box.replaceChildren();
+    if (!error) return;
+    const problems = error.problems?.length ? error.problems : [error];
+    for (const problem of problems) {
+      const place = this.place(problem.where ?? []);
+      place?.classList.add("wrong");
+      place?.closest("details")?.setAttribute("open", "");
+      box.append(make("p", { className: "why" }, lines(problem)));
+    }
+    box.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {(string | number)[]} where @returns {Element | null} */
+  place(where) {
+    const [section, key, index, inner] = where;
+    const group = this.form.querySelector(`[data-section="${CSS.escape(String(section))}"]`);
+    if (!group) return null;
+    if (key === "layers" && index !== undefined) {
+      const layer = group.querySelector(`[data-layer="${CSS.escape(String(index))}"]`);
+      return layer?.querySelector(`.option[data-key="${CSS.escape(String(inner))}"]`) ?? layer;
+    }
+    return group.querySelector(`.option[data-key="${CSS.escape(String(key))}"]`);
+  }
+}
+
+/** @param {any} error what the server says of it */
+export function lines(error) {
+  if (error instanceof Error) return error.message === "lost" ? t("lost") : error.message;
+  const parts = [said(error.what)];
+  for (const key of ["expected", "got", "fix"]) {
+    if (error[key]) parts.push(`  ${t(key)}: ${said(error[key])}`);
+  }
+  return parts.join("\n");
+}

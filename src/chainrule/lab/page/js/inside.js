@@ -1,0 +1,142 @@
+// One sample, forward and back: equation by equation, and the path of any number.
+
+import { at, make, putMath, table } from "./dom.js";
+import { lines } from "./form.js";
+import { show } from "./numbers.js";
+import { currentLanguage, number, t } from "./texts.js";
+
+const PARTS = ["train", "validation", "test"];
+
+export class Inside {
+  /** @param {import("./connection.js").Connection} connection */
+  constructor(connection) {
+    this.connection = connection;
+    /** @type {any} */
+    this.built = null;
+    /** @type {any} */
+    this.message = null;
+    this.place = 0;
+    at("open").addEventListener("click", () => this.open());
+    at("row").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key === "Enter") this.open();
+    });
+    at("first").addEventListener("click", () => this.go(1));
+    at("back").addEventListener("click", () => this.go(this.place - 1));
+    at("next").addEventListener("click", () => this.go(this.place + 1));
+    at("last").addEventListener("click", () => this.go(this.message.steps.length));
+  }
+
+  /** @param {any} built */
+  build(built) {
+    this.built = built;
+    this.clear();
+    at("part").replaceChildren(...PARTS.filter((name) => built.sizes[name]).map(
+      (name) => make("option", { value: name }, `${t(`part_${name}`)} (${built.sizes[name].toLocaleString()})`)));
+  }
+
+  clear() {
+    this.message = null;
+    for (const id of ["sample", "inside", "path", "where"]) at(id).replaceChildren();
+    for (const id of ["first", "back", "next", "last"]) at(id).disabled = true;
+  }
+
+  /** @param {string} [part] @param {number} [row] */
+  async open(part = at("part").value, row = Number(at("row").value)) {
+    at("part").value = part;
+    at("row").value = String(row);
+    try {
+      const message = await this.connection.ask("sample", { part, row, lang: currentLanguage() });
+      this.message = message;
+      at("path").replaceChildren();
+      this.draw();
+      this.go(message.steps.length);
+    } catch (error) {
+      this.clear();
+      at("sample").replaceChildren(make("p", { className: "why" }, lines(error)));
+    }
+  }
+
+  draw() {
+    const { message } = this;
+    at("sample").replaceChildren(
+      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: message.label, step: message.step, loss: number(message.loss, 6) })));
+    const folds = [];
+    for (const step of message.steps) {
+      const key = `${step.direction === "parameter" ? "forward" : step.direction} ${step.layer}`;
+      if (folds.at(-1)?.key !== key) folds.push({ key, step, boxes: [] });
+      folds.at(-1).boxes.push(this.equation(step));
+    }
+    at("inside").replaceChildren(...folds.map(({ step, boxes }) => make("details",
+      { className: "fold", open: step.direction !== "update" },
+      make("summary", {}, t("fold", { direction: t(`direction_${step.direction === "parameter" ? "forward" : step.direction}`), layer: step.layer ?? "ℒ" })), ...boxes)),
+    ...message.notes.map((/** @type {string} */ note) => make("p", { className: "why" }, note)),
+    make("p", {}, message.check.text));
+  }
+
+  /** @param {any} step */
+  equation(step) {
+    const head = make("div", {});
+    putMath(head, step.math);
+    if (step.book) head.append(make("span", { className: "book" }, t("book", { section: step.book })));
+    if (step.remark) head.append(make("span", { className: "book" }, step.remark));
+    const box = make("div", { className: `equation ${step.direction}` }, head);
+    const array = step.numbers ? this.message.arrays[step.numbers] : null;
+    if (array) {
+      box.append(show(array, step, this.built.image, (index) => this.path(step.of, index)));
+    }
+    return box;
+  }
+
+  /** Show the equations up to one. @param {number} place from 1 */
+  go(place) {
+    const boxes = [...at("inside").querySelectorAll(".equation")];
+    this.place = Math.max(1, Math.min(boxes.length, place));
+    boxes.forEach((box, i) => {
+      box.hidden = i >= this.place;
+      box.classList.toggle("here", i === this.place - 1 && this.place < boxes.length);
+    });
+    const step = this.message.steps[this.place - 1];
+    at("where").textContent = t("equation_of", {
+      n: this.place, all: boxes.length, direction: t(`direction_${step.direction}`), layer: step.layer ?? "ℒ", text: step.text });
+    at("first").disabled = at("back").disabled = this.place <= 1;
+    at("next").disabled = at("last").disabled = this.place >= boxes.length;
+    for (const fold of at("inside").querySelectorAll(".fold")) {
+      fold.hidden = [...fold.querySelectorAll(".equation")].every((box) => box.hidden);
+    }
+    if (this.place < boxes.length) {
+      boxes[this.place - 1].closest("details").open = true;
+      boxes[this.place - 1].scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  /** @param {string} name of a value @param {number[]} index */
+  async path(name, index) {
+    const place = at("path");
+    try {
+      const path = await this.connection.ask("element", { name, index, lang: currentLanguage() });
+      place.replaceChildren(...this.pathParts(path));
+    } catch (error) {
+      place.replaceChildren(make("p", { className: "why" }, lines(error)));
+    }
+    place.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {any} path */
+  pathParts(path) {
+    const at_ = (/** @type {any} */ item) => item.index.length ? `${item.symbol}[${item.index.map((/** @type {number} */ i) => i + 1).join(", ")}]` : item.symbol;
+    const click = (/** @type {any} */ item) => item.symbol === "ℒ" ? at_(item)
+      : make("button", { type: "button", className: "small", onclick: () => this.path(item.symbol, item.index) }, at_(item));
+    const forward = path.steps.map((/** @type {any} */ s) => [click(s), number(s.value, 7), s.formula]);
+    forward.push(["ℒ", number(path.loss, 7), path.loss_formula]);
+    const backward = path.steps.toReversed().map((/** @type {any} */ s) => {
+      const sums = s.terms.filter((/** @type {any} */ term) => term.symbol !== "ℒ").map((/** @type {any} */ term) => `∂ℒ/∂${at_(term)} · ∂${at_(term)}/∂${at_(s)} = ${number(term.gradient, 7)} · ${number(term.derivative, 7)} = ${number(term.product, 7)}`);
+      if (s.more) sums.push(t("more_terms", { n: s.more }));
+      return [click(s), number(s.gradient, 7), make("div", {}, ...sums.map((/** @type {string} */ line) => make("div", {}, line)), s.remark ? make("div", {}, s.remark) : null)];
+    });
+    return [
+      make("h3", {}, t("path_of", { name: at_(path.steps[0]), value: number(path.steps[0].value, 7), gradient: number(path.gradient, 7) })),
+      make("div", { className: "wide" }, table([t("number"), t("value"), t("formula")], forward, t("path_forward"))),
+      make("div", { className: "wide" }, table([t("number"), t("derivative"), t("terms")], backward, t("path_backward"))),
+    ];
+  }
+}

@@ -1,0 +1,254 @@
+// The page: what the server says goes to its parts, what a person does goes to the server.
+
+import { Connection } from "./connection.js";
+import { Curves, label } from "./charts.js";
+import { at, make, table } from "./dom.js";
+import { Digit } from "./digit.js";
+import { Doctor } from "./doctor.js";
+import { Form, lines } from "./form.js";
+import { Inside } from "./inside.js";
+import { Network } from "./network.js";
+import { Output, confusion } from "./output.js";
+import { readLink, writeLink } from "./link.js";
+import { Share } from "./share.js";
+import { Upload } from "./upload.js";
+import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
+
+/** @type {any} what the server has said last, by type */
+const last = {};
+/** Pictures that came since the last frame. */
+let unpainted = 0;
+/** @type {Form} */
+let form;
+const connection = new Connection(heard, connected);
+const curves = new Curves();
+const output = new Output();
+const inside = new Inside(connection);
+const digit = new Digit(connection);
+const share = new Share(connection);
+const tried = (/** @type {any} */ run) => {
+  form.set(run);
+  build(form.settings());
+};
+const doctor = new Doctor(connection, tried);
+new Upload(connection, (run) => {
+  form.offer(run.data.source);
+  form.set(run);
+});
+const network = new Network((column, unit) => {
+  if (column > 0 && last.built?.flat) output.choose([column - 1, unit]);
+});
+
+/** The token has done its work: nobody shall copy it from the address. */
+const address = new URL(location.href);
+address.searchParams.delete("token");
+history.replaceState(null, "", address);
+
+// -- what the server says ----------------------------------------------------------------
+
+/** @type {Record<string, (message: any) => void>} */
+const TAKES = {
+  hello(message) {
+    const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
+    setTexts(message.texts, chosen);
+    at("language").value = chosen;
+    form = new Form(message.choices, message.uploads, build);
+    form.set(readLink() ?? form.run);
+    at("train").textContent = t("train");
+    // Something to see at once: what the link says, or a first network.
+    if (!message.busy && !last.built) build(form.settings());
+  },
+  built(message) {
+    delete last.lost;
+    last.status = null;
+    if (message.run) {
+      form.set(message.run);
+      writeLink(message.run);
+    }
+    curves.clear();
+    at("warnings").replaceChildren();
+    describe(message);
+    network.build(message);
+    output.build(message);
+    for (const part of [inside, digit, doctor, share]) part.build(message);
+    at("confusion").replaceChildren();
+    for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
+    at("output-part").hidden = !message.flat && message.classes == null;
+  },
+  data: (message) => output.data(message),
+  curves(message) {
+    curves.take(message);
+    past(message.points);
+  },
+  maps(message) {
+    network.take(message);
+    output.take(message);
+  },
+  confusion: (message) => confusion(message, last.built, cell),
+  status,
+  lost: status,
+  saved: () => {},
+  sampled: () => {},
+  path: () => {},
+  rows: () => {},
+  warned: ({ warning }) => {
+    const list = at("warnings");
+    list.append(make("p", { className: "why" }, lines(warning)));
+    while (list.children.length > 5) list.firstChild.remove();
+  },
+  refused: (message) => problem(message.error),
+  unbuilt: (message) => form.problem(message.error),
+};
+
+/** @param {any} message */
+function heard(message) {
+  if (message.v !== 1) return;
+  last[message.type] = message;
+  if (message.arrays && message.id == null) unpainted += 1;
+  TAKES[message.type]?.(message);
+}
+
+/** @param {string} state */
+function connected(state) {
+  at("connection").classList.toggle("lost", state !== "open");
+  at("connection").textContent = state === "open" ? "" : t(state === "refused" ? "no_server" : "lost");
+  for (const button of document.querySelectorAll("button")) {
+    if (state !== "open") button.dataset.off = String(button.disabled);
+    if (state !== "open") button.disabled = true;
+    else if (button.dataset.off !== undefined) {
+      button.disabled = button.dataset.off === "true";
+      delete button.dataset.off;
+    }
+  }
+  if (state === "open" && last.status) status(last.status);
+}
+
+/** @param {any} built */
+function describe(built) {
+  const sizes = Object.entries(built.sizes).filter(([, n]) => n).map(([part, n]) => `${t(`part_${part}`)}: ${n.toLocaleString()}`);
+  at("network-text").textContent = t("network_text", {
+    parameters: built.parameters.toLocaleString(), loss: built.loss, optimizer: built.optimizer, engine: built.engine, sizes: sizes.join(", ") });
+  at("modules").querySelector("div").replaceChildren(table([t("module"), t("kind"), t("parameters")],
+    built.modules.map((/** @type {any} */ m) => [m.path, m.text, m.parameters.toLocaleString()])));
+}
+
+let announced = "";
+
+/** Show where the run stands. @param {any} message */
+function status(message) {
+  const lost = last.lost;
+  const stage = lost ? "lost_process" : message.stage;
+  const training = stage === "training";
+  const done = stage === "finished" || (lost && lost.goes_on);
+  at("train").textContent = t(training ? "pause" : done ? "again" : stage === "paused" ? "go_on" : "train");
+  at("train").disabled = stage === "failed" || (lost && !lost.goes_on);
+  at("step").disabled = lost || stage === "finished" || stage === "failed";
+  if (lost) return problem({ what: t("process_lost", { code: lost.code }), got: lost.words || undefined, fix: lost.goes_on ? t("process_goes_on", { path: lost.path }) : t("process_nothing") });
+  const figures = [
+    [t("stage"), t(`stage_${stage}`)], [t("step_axis"), message.step.toLocaleString()],
+    [t("epoch"), message.epochs ? `${message.epoch.toLocaleString()} / ${message.epochs.toLocaleString()}` : message.epoch.toLocaleString()],
+    [t("loss"), number(message.recent)],
+  ];
+  for (const [name, value] of Object.entries(message.last ?? {})) {
+    if (name.startsWith("validation_") && name !== "validation_loss") figures.push([label(name), number(value)]);
+  }
+  figures.push([t("speed"), training ? t("steps_a_second", { n: Math.round(message.rate).toLocaleString() }) : "—"]);
+  const list = at("figures");
+  if (list.children.length !== figures.length) list.replaceChildren(...figures.map(() => make("div", {}, make("dt", {}), make("dd", {}))));
+  figures.forEach(([name, value], i) => {
+    list.children[i].children[0].textContent = name;
+    list.children[i].children[1].textContent = value;
+  });
+  if (stage !== announced) {
+    announced = stage;
+    at("announcement").textContent = t("announce", { stage: t(`stage_${stage}`), step: message.step, loss: number(message.recent) });
+  }
+  if (message.error) problem(message.error);
+  else if (training || message.step === 0) at("problem").hidden = true;
+  const looking = message.looking;
+  at("past-step").textContent = t("at_step", { step: (looking ?? message.step).toLocaleString() });
+  at("now").disabled = looking == null;
+  if (looking == null) at("past").value = at("past").max;
+}
+
+/** Offer the points of the past. @param {number[]} points */
+function past(points) {
+  at("history").hidden = points.length < 2;
+  at("past").max = String(points.length);
+  if (last.status?.looking == null) at("past").value = String(points.length);
+}
+
+/** Show an error; null: none. @param {any} error */
+function problem(error) {
+  const place = at("problem");
+  place.hidden = !error;
+  if (!error) return;
+  place.replaceChildren(make("strong", {}, said(error.what)), make("dl", {},
+    ...["expected", "got", "fix"].filter((key) => error[key]).flatMap((key) => [make("dt", {}, t(key)), make("dd", {}, said(error[key]))])));
+}
+
+// -- what a person does ------------------------------------------------------------------
+
+/** @param {object} run */
+async function build(run) {
+  form.problem(null);
+  problem(null);
+  at("build").disabled = true;
+  at("build").textContent = t("building");
+  try {
+    await connection.ask("build", { run });
+  } catch (error) {
+    form.problem(error);
+  } finally {
+    at("build").disabled = false;
+    at("build").textContent = t("build");
+  }
+}
+
+/** @param {number} truth @param {number} decided @param {HTMLElement} place */
+async function cell(truth, decided, place) {
+  const found = await connection.ask("cell", { truth, decided });
+  place.replaceChildren(make("p", {}, t("in_cell", { count: found.count, shown: found.rows.length })),
+    ...found.rows.map((/** @type {number} */ row) => make("button", { type: "button", className: "small",
+      onclick: async () => {
+        await inside.open(found.part, row);
+        at("inside-part").scrollIntoView();
+      } }, String(row))));
+}
+
+at("train").addEventListener("click", () => {
+  const stage = last.status?.stage;
+  if (last.lost || stage === "finished") connection.tell("again");
+  else connection.tell(stage === "training" ? "pause" : "train");
+});
+at("step").addEventListener("click", () => connection.tell("step", { steps: Math.max(1, Math.min(10000, Math.round(Number(at("steps").value)) || 1)) }));
+at("past").addEventListener("input", () => {
+  const points = last.curves?.points ?? [], place = Number(at("past").value);
+  connection.tell("look", { step: place >= points.length ? null : points[place] });
+});
+at("now").addEventListener("click", () => connection.tell("look", { step: null }));
+at("language").addEventListener("change", () => {
+  localStorage.setItem("chainrule-lab-language", at("language").value);
+  chooseLanguage(at("language").value);
+  form.draw();
+  if (last.built) {
+    describe(last.built);
+    network.build(last.built);
+    output.name();
+    for (const part of [inside, digit, doctor, share]) part.build(last.built);
+    if (last.maps) TAKES.maps(last.maps);
+    if (last.confusion) TAKES.confusion(last.confusion);
+  }
+  if (last.status) status(last.status);
+  curves.draw();
+});
+
+/** Paint once a frame what is new. */
+function frame() {
+  network.paint();
+  output.paint();
+  if (unpainted) connection.tell("painted", { count: unpainted });
+  unpainted = 0;
+  requestAnimationFrame(frame);
+}
+requestAnimationFrame(frame);

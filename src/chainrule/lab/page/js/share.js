@@ -1,0 +1,73 @@
+// The network as a file, or as a link.
+
+import { at, make } from "./dom.js";
+import { lines } from "./form.js";
+import { currentLanguage, t } from "./texts.js";
+
+const FILES = ["toml", "python", "onnx", "checkpoint", "svg", "html"];
+
+export class Share {
+  /** @param {import("./connection.js").Connection} connection */
+  constructor(connection) {
+    this.connection = connection;
+  }
+
+  build() {
+    at("shares").replaceChildren(
+      make("button", { type: "button", onclick: () => this.link() }, t("share_link")),
+      make("button", { type: "button", onclick: () => this.picture() }, t("share_png")),
+      ...FILES.map((what) => make("button", { type: "button", onclick: () => this.file(what) }, t(`share_${what}`))));
+    at("share-state").textContent = "";
+  }
+
+  async link() {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      at("share-state").textContent = t("copied");
+    } catch {
+      at("share-state").textContent = location.href;
+    }
+  }
+
+  /** @param {string} what */
+  async file(what) {
+    try {
+      const { name, kind, arrays } = await this.connection.ask("share", { what, lang: currentLanguage() });
+      save(new Blob([arrays.data.data], { type: kind }), name);
+      at("share-state").textContent = t("written", { name });
+    } catch (error) {
+      at("share-state").textContent = lines(error);
+    }
+  }
+
+  /** Write the picture of the network as PNG. */
+  async picture() {
+    try {
+      const { arrays } = await this.connection.ask("share", { what: "svg", lang: currentLanguage() });
+      const url = URL.createObjectURL(new Blob([arrays.data.data], { type: "image/svg+xml" }));
+      const image = new Image();
+      image.src = url;
+      await image.decode();
+      const canvas = make("canvas", { width: 2 * image.width, height: 2 * image.height });
+      const context = canvas.getContext("2d");
+      context.fillStyle = "#fff";
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(image, 0, 0, canvas.width, canvas.height);
+      URL.revokeObjectURL(url);
+      canvas.toBlob((/** @type {Blob} */ blob) => save(blob, "network.png"), "image/png");
+      at("share-state").textContent = t("written", { name: "network.png" });
+    } catch (error) {
+      at("share-state").textContent = lines(error);
+    }
+  }
+}
+
+/** @param {Blob} blob @param {string} name */
+function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = make("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}

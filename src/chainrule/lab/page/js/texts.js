@@ -1,0 +1,63 @@
+// What the page says, in the language that was chosen.
+
+/** @type {Record<string, Record<string, string>>} */
+let tables = {};
+let language = "en";
+
+/**
+ * Take the texts of all languages, and choose one.
+ * @param {Record<string, Record<string, string>>} all
+ * @param {string} chosen
+ */
+export function setTexts(all, chosen) {
+  tables = all;
+  chooseLanguage(chosen);
+}
+
+/** @param {string} chosen */
+export function chooseLanguage(chosen) {
+  language = chosen in tables ? chosen : "en";
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll("[data-text]")) {
+    element.textContent = t(/** @type {HTMLElement} */ (element).dataset.text ?? "");
+  }
+}
+
+/** @returns {string} */
+export const currentLanguage = () => language;
+
+/**
+ * Return a text of the page.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values] what stands for names in braces
+ */
+export function t(key, values = {}) {
+  const text = tables[language]?.[key] ?? tables.en?.[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+}
+
+/**
+ * Return a message of the server, which comes in every language.
+ * @param {string | Record<string, string> | undefined} said
+ */
+export function said(said) {
+  if (said == null || typeof said === "string") return said ?? "";
+  return said[language] ?? said.en ?? "";
+}
+
+/**
+ * Return a number with so many significant digits.
+ * @param {number | null | undefined} value
+ * @param {number} [digits]
+ */
+export function number(value, digits = 4) {
+  if (value == null) return "—";
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value).replace("-", "−");
+  const size = Math.abs(value);
+  const text = size !== 0 && (size < 1e-4 || size >= 1e6)
+    ? value.toExponential(digits - 1)
+    : String(Number(value.toPrecision(digits)));
+  return text.replace("-", "−").replace("e-", "e−");
+}

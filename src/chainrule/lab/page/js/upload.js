@@ -1,0 +1,156 @@
+// One's own data: files that are dropped or chosen, and the questions they raise.
+
+import { at, make, table } from "./dom.js";
+import { lines } from "./form.js";
+import { said, t } from "./texts.js";
+
+const IMAGE = /\.(png|jpe?g|bmp|gif|webp|tiff?|ppm)$/i;
+/** Images that are sent at the same time. */
+const ABREAST = 4;
+
+/**
+ * A file, and the path that it has within a folder.
+ * @typedef {{file: File, path: string}} Found
+ */
+
+export class Upload {
+  /**
+   * @param {import("./connection.js").Connection} connection
+   * @param {(run: any) => void} ready gets a run that suits the data
+   */
+  constructor(connection, ready) {
+    this.connection = connection;
+    this.ready = ready;
+    const place = at("drop");
+    for (const name of ["dragover", "dragleave", "drop"]) {
+      document.addEventListener(name, (event) => {
+        event.preventDefault();
+        place.classList.toggle("over", name === "dragover");
+      });
+    }
+    document.addEventListener("drop", async (event) => this.take(await dropped(event)));
+    for (const id of ["files", "folder"]) {
+      at(id).addEventListener("change", async () => {
+        const files = [...at(id).files];
+        await this.take(files.map((file) => ({ file, path: file.webkitRelativePath || file.name })));
+        at(id).value = "";
+      });
+    }
+  }
+
+  /** @param {Found[]} found */
+  async take(found) {
+    if (!found.length) return;
+    const folder = found.some(({ path }) => path.includes("/"));
+    const files = folder ? found.filter(({ path }) => IMAGE.test(path)) : found.slice(0, 1);
+    at("questions").replaceChildren();
+    let source = "", done = 0;
+    try {
+      if (!files.length) throw { what: t("no_images") };
+      const waiting = [...files];
+      const send = async () => {
+        for (let next = waiting.shift(); next; next = waiting.shift()) {
+          source = await post(next);
+          at("upload-state").textContent = t("uploaded", { done: ++done, all: files.length });
+        }
+      };
+      await Promise.all(Array.from({ length: ABREAST }, send));
+      await this.examine(source, null);
+    } catch (error) {
+      at("upload-state").textContent = lines(error);
+    }
+  }
+
+  /** @param {string} source @param {string | null} target */
+  async examine(source, target) {
+    at("upload-state").textContent = t("examining", { name: source });
+    try {
+      const found = await this.connection.ask("examine", { source, target });
+      at("upload-state").textContent = found.columns.length
+        ? t("examined", { name: source, rows: found.rows.toLocaleString(), columns: found.columns.length })
+        : t("examined_images", { name: source });
+      this.draw(found);
+    } catch (error) {
+      at("upload-state").textContent = lines(error);
+    }
+  }
+
+  /** @param {any} found */
+  draw(found) {
+    const place = at("questions");
+    const answers = found.questions.map(() => null);
+    const use = make("button", { type: "button", className: "main" }, t("use_data"));
+    const check = () => { use.disabled = answers.some((a) => a == null); };
+    use.addEventListener("click", () => {
+      const run = structuredClone(found.run);
+      for (const answer of answers) {
+        for (const [key, value] of Object.entries(answer ?? {})) {
+          const known = run.data[key];
+          run.data[key] = typeof value === "object" && !Array.isArray(value) ? { ...known, ...value } : value;
+        }
+      }
+      place.replaceChildren();
+      this.ready(run);
+    });
+    check();
+    const parts = [];
+    if (found.columns.length) {
+      const select = make("select", { id: "target", onchange: () => this.examine(found.source, select.value) },
+        ...found.columns.map((/** @type {any} */ c) => make("option", { value: c.name, selected: c.name === found.target }, c.name)));
+      parts.push(make("div", { className: "option" }, make("label", { htmlFor: "target" }, t("target")), select));
+      parts.push(make("details", {}, make("summary", {}, t("columns")), make("div", { className: "wide" },
+        table([t("column"), t("kind"), t("missing"), t("examples")], found.columns.map((/** @type {any} */ c) =>
+          [c.name, c.reason ? said(c.reason) : t(`kind_${c.kind}`), String(c.missing), c.examples.join(", ")])))));
+    }
+    for (const note of found.notes) parts.push(make("p", {}, said(note)));
+    found.questions.forEach((/** @type {any} */ question, /** @type {number} */ i) => {
+      parts.push(make("fieldset", {}, make("legend", {}, t("question")),
+        make("p", {}, `${said(question.what)} ${said(question.seen)}`),
+        ...question.answers.map((/** @type {any} */ answer, /** @type {number} */ k) => make("label", {},
+          make("input", { type: "radio", name: `question-${i}`, onchange: () => { answers[i] = answer; check(); } }),
+          ` ${shown(answer)}${k === 0 ? `: ${said(question.means)}` : ""}`))));
+    });
+    place.replaceChildren(...parts, use);
+  }
+}
+
+/** @param {any} answer settings of a run file @returns {string} */
+function shown(answer) {
+  return Object.entries(answer).map(([key, value]) => `${key} = ${JSON.stringify(value)}`).join(", ");
+}
+
+/** @param {Found} found @returns {Promise<string>} the name of the data */
+async function post({ file, path }) {
+  const response = await fetch(`upload?name=${encodeURIComponent(path)}`, { method: "POST", body: file });
+  if (!(response.headers.get("content-type") ?? "").includes("json")) throw { what: await response.text() };
+  const answer = await response.json();
+  if (answer.type === "refused") throw answer.error;
+  return answer.source;
+}
+
+/**
+ * Return the files of a drop, those in folders too.
+ * @param {DragEvent} event
+ * @returns {Promise<Found[]>}
+ */
+async function dropped(event) {
+  const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return [...(event.dataTransfer?.files ?? [])].map((file) => ({ file, path: file.name }));
+  /** @type {Found[]} */
+  const found = [];
+  const walk = async (/** @type {any} */ entry, /** @type {string} */ path) => {
+    if (entry.isFile) {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      found.push({ file, path: path + entry.name });
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) return;
+      for (const inner of some) await walk(inner, `${path}${entry.name}/`);
+    }
+  };
+  for (const entry of entries) await walk(entry, "");
+  return found;
+}

@@ -1,0 +1,202 @@
+"""A lab's network as a file: the run, Python, ONNX, a checkpoint, a picture, a page."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chainrule import nn
+from chainrule.errors import ArgumentError
+from chainrule.interop.onnx.writer.export import write
+from chainrule.lab.steps import Shown
+from chainrule.lab.watching import View
+from chainrule.nn.architecture import module_spec
+from chainrule.runs import RunFile
+from chainrule.runs.data_section import DRAWN
+from chainrule.runs.exporting import portable_run
+from chainrule.runs.trained import Trained
+from chainrule.text import _
+
+#: A file: its name, its type, and its bytes.
+File = tuple[str, str, bytes]
+
+
+def file(view: View, what: str, shown: Shown | None) -> File:
+    """Return a network as a file.
+
+    Args:
+        view: of the run.
+        what: ``toml``, ``python``, ``onnx``, ``checkpoint``, ``svg`` or ``html``.
+        shown: the step that is looked at, which is the page.
+
+    Raises:
+        ArgumentError: what cannot be told of this network.
+    """
+    return _KINDS[what](view, shown)
+
+
+def _toml(view: View, shown: Shown | None) -> File:
+    text = getattr(view.session.origin, "text", "")
+    return "run.toml", "application/toml", text.encode()
+
+
+def _checkpoint(view: View, shown: Shown | None) -> File:
+    path = view.session.directory / "last.ckpt"
+    if not path.exists():
+        raise _untrained()
+    return "last.ckpt", "application/octet-stream", path.read_bytes()
+
+
+def _onnx(view: View, shown: Shown | None) -> File:
+    session = view.session
+    if not (session.directory / "last.ckpt").exists():
+        raise _untrained()
+    trained = Trained.load(session.directory)
+    path = session.directory / "model.onnx"
+    write(portable_run(trained), path, 23)
+    return "model.onnx", "application/octet-stream", path.read_bytes()
+
+
+def _untrained() -> ArgumentError:
+    return ArgumentError(
+        _("The network has not been trained yet."), fix=_("make some steps first")
+    )
+
+
+def _svg(view: View, shown: Shown | None) -> File:
+    train = view.session.parts.train
+    svg = view.trainer.model.picture(train.take(1)).to_svg()
+    if "xmlns=" not in svg:
+        svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return "network.svg", "image/svg+xml", svg.encode()
+
+
+def _html(view: View, shown: Shown | None) -> File:
+    if shown is None:
+        raise ArgumentError(
+            _("No sample is explained yet."), fix=_("choose a sample first")
+        )
+    return "step.html", "text/html", shown.explanation.to_html().encode()
+
+
+# -- Python ----------------------------------------------------------------------------
+
+
+def _python(view: View, shown: Shown | None) -> File:
+    origin = view.session.origin
+    if not isinstance(origin, RunFile):
+        raise ArgumentError(
+            _("A recipe has its own Python file."),
+            fix=f"python -m chainrule.recipes.{origin.name}",
+        )
+    return "run.py", "text/x-python", python(view, origin).encode()
+
+
+def python(view: View, origin: RunFile) -> str:
+    """Return a Python program that trains the network as the lab does."""
+    trainer = view.trainer
+    spec = module_spec(trainer.model)
+    own = origin.settings.data.source in (*DRAWN, "mnist")
+    if spec is None or not own or origin.settings.optimizer.groups:
+        return _of_run_file(origin)
+    settings = origin.settings.training
+    fit = origin.fit_options(view.session.parts.train)
+    layers = "".join(f"    {_call('nn', layer)},\n" for layer in spec["modules"])
+    loss = module_spec(trainer.loss)
+    assert loss is not None
+    optimizer = _optimizer(origin)
+    data_only = "\n".join(
+        line for line in origin.text.split("\n\n")[0].splitlines() if line
+    )
+    return f'''"""A network of the lab; python run.py trains it."""
+
+import chainrule as cr
+from chainrule import nn, optim, runs
+
+DATA = """
+{data_only}
+[model]
+layers = ["Linear"]
+"""
+
+parts = runs.parse(DATA).parts()
+cr.manual_seed({settings.seed})
+model = nn.Sequential(
+{layers})
+loss = {_call("nn", loss)}
+parts = parts.for_loss(loss)
+trainer = cr.Trainer(
+    model,
+    loss=loss,
+    optimizer={optimizer},
+    engine={settings.engine!r},
+    seed={settings.seed},
+    metrics={settings.metrics!r},
+    precision={settings.precision!r},
+)
+trainer.fit(
+    parts.train,
+    epochs={fit["epochs"]},
+    batch_size={fit["batch_size"]},
+    drop_last={fit["drop_last"]},
+    validation=parts.validation,
+)
+if parts.test is not None:
+    print(trainer.evaluate(parts.test))
+'''
+
+
+def _of_run_file(origin: RunFile) -> str:
+    """Return a program of a run file: what is inferred from its data stays there."""
+    text = origin.text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return f'''"""A network of the lab; python run.py trains it, beside its data."""
+
+from chainrule import runs
+
+RUN = """
+{text}"""
+
+session = runs.Session.begin(runs.parse(RUN))
+session.train()
+if session.parts.test is not None:
+    print(session.trainer.evaluate(session.parts.test))
+'''
+
+
+def _call(room: str, spec: Mapping[str, Any]) -> str:
+    """Return a constructor's call with the arguments that are not its defaults."""
+    known = inspect.signature(getattr(nn, spec["class"])).parameters
+    given = {
+        name: value
+        for name, value in spec.get("arguments", {}).items()
+        if value != known[name].default and (name, value) != ("dtype", "float32")
+    }
+    inner = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    return f"{room}.{spec['class']}({inner})"
+
+
+def _optimizer(origin: RunFile) -> str:
+    """Return the optimiser's call as a program writes it."""
+    settings = origin.settings
+    options = dict(settings.optimizer.options)
+    options.pop("params", None)
+    schedule = settings.schedule
+    rate = repr(options.pop("lr", settings.optimizer.lr))  # pyright: ignore[reportAttributeAccessIssue]
+    if schedule.name != "Schedule":
+        inner = "".join(f", {k}={v!r}" for k, v in schedule.options.items())
+        rate = f"optim.{schedule.name}({rate}{inner})"
+    if schedule.warmup is not None:
+        rate = f"optim.LinearWarmup({rate}, {schedule.warmup})"
+    inner = "".join(f", {k}={v!r}" for k, v in options.items())
+    return f"optim.{settings.optimizer.name}(lr={rate}{inner})"
+
+
+_KINDS: Mapping[str, Callable[[View, Shown | None], File]] = {
+    "toml": _toml,
+    "python": _python,
+    "onnx": _onnx,
+    "checkpoint": _checkpoint,
+    "svg": _svg,
+    "html": _html,
+}

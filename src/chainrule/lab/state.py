@@ -1,0 +1,60 @@
+"""What a training process may be asked next, and what becomes of it.
+
+::
+
+    ready ──train──▶ training ──pause──▶ paused ──train──▶ training
+      │                 │  │                │
+      └──step──▶ paused │  └─NaN──▶ failed  └──step──▶ paused
+                        └─────────▶ finished ──again──▶ training
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from chainrule.errors import ArgumentError
+from chainrule.text import _
+
+
+class Stage(StrEnum):
+    """Where a run stands."""
+
+    READY = "ready"
+    TRAINING = "training"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+_AFTER: dict[tuple[Stage, str], Stage] = {
+    (Stage.READY, "train"): Stage.TRAINING,
+    (Stage.READY, "step"): Stage.PAUSED,
+    (Stage.READY, "pause"): Stage.READY,
+    (Stage.TRAINING, "train"): Stage.TRAINING,
+    (Stage.TRAINING, "pause"): Stage.PAUSED,
+    (Stage.TRAINING, "step"): Stage.PAUSED,
+    (Stage.PAUSED, "train"): Stage.TRAINING,
+    (Stage.PAUSED, "pause"): Stage.PAUSED,
+    (Stage.PAUSED, "step"): Stage.PAUSED,
+    (Stage.FINISHED, "pause"): Stage.FINISHED,
+    (Stage.FINISHED, "again"): Stage.TRAINING,
+    (Stage.FAILED, "pause"): Stage.FAILED,
+}
+
+
+def after(stage: Stage, asked: str) -> Stage:
+    """Return where a run stands after what it is asked.
+
+    Raises:
+        ArgumentError: it cannot be asked that now.
+    """
+    try:
+        return _AFTER[stage, asked]
+    except KeyError:
+        can = [name for s, name in _AFTER if s is stage]
+        raise ArgumentError(
+            _("A run that is {stage} cannot {asked}.", stage=stage, asked=asked),
+            expected=", ".join(can),
+            got=asked,
+            fix=_("build the network anew to begin from the start"),
+        ) from None

@@ -1,0 +1,194 @@
+"""Files that a page uploads: tables, and images in folders or archives.
+
+A file has a name that the lab makes of the one that came, in the lab's folder alone. Of
+an archive images are taken and nothing else, counted and measured as they come out.
+What is in a table or an image is looked at by a process of its own, which may fail.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from chainrule.data.images import SUFFIXES
+from chainrule.errors import ArgumentError, DataError
+from chainrule.text import _
+from chainrule.util import atomic_files
+
+#: Bytes of one upload, of all images of an archive, and of all uploads of a lab.
+LARGEST, UNPACKED, ALL = 128 << 20, 512 << 20, 2 << 30
+#: Images of one data set.
+IMAGES = 50_000
+#: Bytes out of an archive for each byte in it; images hardly shrink.
+RATIO = 200
+TABLES = (".csv", ".tsv", ".txt", ".data")
+PREFIX = "data-"
+#: Of archives, what systems put in.
+_SYSTEM = ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def safe(name: str, most: int = 60) -> str:
+    """Return a name as a part of a path: letters, digits, spaces, ``_`` and ``-``.
+
+    >>> safe("../../etc/passwd"), safe("<b>.csv"), safe("貓"), safe("..")
+    ('etc_passwd', 'b_csv', '貓', 'x')
+    """
+    kept = re.sub(r"[^\w -]+", "_", name).strip("_ ")[:most].strip("_ ")
+    return kept or "x"
+
+
+def kind_of(name: str) -> str:
+    """Return what an uploaded file is by its name: ``table``, ``archive``, ``image``.
+
+    Raises:
+        ArgumentError: something else.
+    """
+    end = PurePosixPath(name.replace("\\", "/")).suffix.lower()
+    if end in TABLES:
+        return "table"
+    if end == ".zip":
+        return "archive"
+    if end in SUFFIXES:
+        return "image"
+    raise ArgumentError(
+        _("The lab does not read such files."),
+        expected=_("a table (CSV), a ZIP file or a folder of images"),
+        got=repr(name[-60:]),
+        fix=_("save the table as CSV, or put images into a folder a class"),
+    )
+
+
+def room(folder: Path) -> int:
+    """Return how many bytes may still be uploaded to a lab."""
+    used = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    return max(0, ALL - used)
+
+
+def place(folder: Path, name: str) -> Path:
+    """Return where an upload goes; another one of its name is replaced.
+
+    Args:
+        folder: the lab's.
+        name: as the page says it: of a table or an archive its own, of an image
+            ``SET/CLASS/FILE``.
+
+    Raises:
+        ArgumentError: no table, archive or image; an image that is in no class.
+    """
+    kind = kind_of(name)
+    path = PurePosixPath(name.replace("\\", "/"))
+    if kind == "table":
+        return folder / f"{PREFIX}{safe(path.stem)}{path.suffix.lower()}"
+    if kind == "archive":
+        return folder / f"{PREFIX}{safe(path.stem)}"
+    if len(path.parts) < 3:
+        raise ArgumentError(
+            _("An image belongs to a class, which is its folder."),
+            expected=_("a folder with one folder of images a class"),
+            got=repr(name[-60:]),
+            fix=_("drop the folder that holds the folders of the classes"),
+        )
+    return _image(folder / f"{PREFIX}{safe(path.parts[-3])}", path)
+
+
+def _image(root: Path, path: PurePosixPath) -> Path:
+    return root / safe(path.parts[-2]) / f"{safe(path.stem)}{path.suffix.lower()}"
+
+
+def keep(folder: Path, name: str, content: BinaryIO) -> str:
+    """Keep an upload that has come; return the name of the data that it belongs to.
+
+    Args:
+        folder: the lab's.
+        name: see :func:`place`.
+        content: the file that came.
+
+    Raises:
+        ArgumentError, DataError: what is refused.
+        SaveError: no room on the disk.
+    """
+    target = place(folder, name)
+    if kind_of(name) == "archive":
+        _unpack(content, target)
+        return target.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    atomic_files.replace(target, content, _("upload"))
+    return target.relative_to(folder).parts[0]
+
+
+# -- archives --------------------------------------------------------------------------
+
+
+def _unpack(content: BinaryIO, root: Path) -> None:
+    """Unpack the images of an archive into folders of classes."""
+    try:
+        with zipfile.ZipFile(content) as archive:
+            members = list(_images(archive))
+            if not members:
+                raise _refused(_("no image in the folder of a class"))
+            packed = sum(member.compress_size for member, __ in members)
+            left = min(UNPACKED, RATIO * packed + (1 << 20))
+            for member, path in members:
+                target = _image(root, path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                left -= _extract(archive, member, target, left)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+        raise DataError(
+            _("This is no ZIP file that can be read."),
+            expected=_("a ZIP file of images in folders of classes, not encrypted"),
+            got=f"{type(error).__name__}: {error}"[:100],
+        ) from error
+
+
+def _images(
+    archive: zipfile.ZipFile,
+) -> Iterator[tuple[zipfile.ZipInfo, PurePosixPath]]:
+    """Yield the images of an archive with their paths; refuse strange members."""
+    count = 0
+    for member in archive.infolist():
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        outside = path.is_absolute() or ".." in path.parts or ":" in member.filename
+        if outside or "\0" in member.filename:
+            raise _refused(_("a path that leads out of the archive"))
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise _refused(_("a link"))
+        hidden = any(p.startswith(".") or p in _SYSTEM for p in path.parts)
+        if member.is_dir() or hidden or path.suffix.lower() not in SUFFIXES:
+            continue
+        if len(path.parts) < 2:
+            raise _refused(_("an image that is in the folder of no class"))
+        count += 1
+        if count > IMAGES:
+            raise _refused(_("more than {n:,} images", n=IMAGES))
+        yield member, path
+
+
+def _extract(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, left: int
+) -> int:
+    """Write a member of an archive, whatever its head says; return its bytes."""
+    done = 0
+    with archive.open(member) as source, target.open("wb") as file:
+        while block := source.read(1 << 16):
+            done += len(block)
+            if done > left:
+                raise _refused(_("far more bytes than it seems to hold"))
+            file.write(block)
+    return done
+
+
+def _refused(got: str) -> DataError:
+    return DataError(
+        _("This archive is refused."),
+        expected=_(
+            "at most {n:,} images, {size:,} bytes, one folder a class",
+            n=IMAGES,
+            size=UNPACKED,
+        ),
+        got=got,
+        fix=_("make an archive of the folders of the classes alone"),
+    )

@@ -78,6 +78,7 @@ def test_a_healthy_run_is_left_alone() -> None:
     assert found.search is None
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same_fixes() -> None:
     first, second = two(), two()
     for found in (first, second):

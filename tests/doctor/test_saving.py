@@ -30,6 +30,7 @@ def diagnosed(code: str) -> Diagnosis:
     return cr.diagnose(trainer, data, **given)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "code",
     ["learning-rate-too-large", "overfitting", "non-finite-loss", "non-finite-data"],

@@ -415,7 +415,7 @@ def test_what_is_too_strong_is_where_it_says() -> None:
     assert found is not None
     assert found.change is not None
     assert "Identity()" in found.change.after
-    assert found.where == "2", found
+    assert found.where == "module '2' (Dropout)"
 
 
 @pytest.mark.one_in(2)

@@ -262,7 +262,7 @@ class Subject:
 
     @cached_property
     def fitted(self) -> bool:
-        """A flag: the few rows of the scores are the training rows, and more than one."""
+        """A flag: the few rows of the scores are the training rows, more than one."""
         parts = self.train, self.setup.held_out
         if not self.single or max(map(len, parts)) > FITTED:
             return False

@@ -293,6 +293,7 @@ def test_what_cannot_run_names_the_part_that_is_wrong() -> None:
     assert found.component == "loss"
 
 
+@pytest.mark.one_in(2, first=1)
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_a_loss_of_ones_own_that_rewards_distance(sign: float) -> None:
     def loss(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
@@ -323,6 +324,7 @@ def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "rest" in found.not_examined
 
 
+@pytest.mark.one_in(2, first=1)
 @pytest.mark.parametrize("after", [0, 3])
 def test_ctrl_c_ends_the_fixes_and_keeps_what_is_known(
     monkeypatch: pytest.MonkeyPatch, after: int
@@ -348,6 +350,7 @@ def test_ctrl_c_ends_the_fixes_and_keeps_what_is_known(
     assert all(f.comparison.gain > 0 for f in kept)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "optimizer",
     [

@@ -226,15 +226,14 @@ class Case(Subject):
             )
             cost = self.cost(setup) + (self.cost(as_it_is) if as_it_is else 0.0)
             if not self.budget.takes(cost):
-                if seed == 0:
-                    self.untried.append(change.what)
-                    self.not_examined["changes"] = _(
-                        "the budget of {n:g} seconds is spent; not tried: {what}",
-                        n=self.budget.seconds,
-                        what=joined("; ", dict.fromkeys(self.untried)),
-                    )
-                    return None
-                break
+                # A gain near the threshold, of too few seeds, decides nothing.
+                self.untried.append(change.what)
+                self.not_examined["changes"] = _(
+                    "the budget of {n:g} seconds is spent; not tried: {what}",
+                    n=self.budget.seconds,
+                    what=joined("; ", dict.fromkeys(self.untried)),
+                )
+                return None
             if as_it_is is not None:
                 self._before[seed] = self.run_scored(as_it_is)
             if seed:

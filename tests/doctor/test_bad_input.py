@@ -124,6 +124,7 @@ ASKED: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ASKED)
 def test_it_is_a_finding(name: str, tmp_path: Path) -> None:
     given, code = ASKED[name]

@@ -99,6 +99,7 @@ def case_of(model: nn.Module, loss: object = None) -> Case:
     return Case(trainer, ROWS, epochs=2, batch_size=8)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_named_forward(name: str) -> None:
     planted, operation = CASES[name]

@@ -61,6 +61,7 @@ def test_what_a_search_costs_is_said() -> None:
     assert f"{spent['steps']:,} training steps" in found.to_html()
 
 
+@pytest.mark.slow
 def test_a_limit_of_steps_is_kept() -> None:
     found = two()
     found.fix(steps=200)
@@ -78,6 +79,7 @@ def test_a_healthy_run_is_left_alone() -> None:
     assert found.search is None
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same_fixes() -> None:
     first, second = two(), two()
     for found in (first, second):

@@ -46,6 +46,7 @@ def arm() -> None:
 ARMED = [True]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("work", [found, fixed, rated])
 @pytest.mark.parametrize("end", [1, 4, 15, 60])
 def test_an_interrupt_at_the_end_of_a_block_leaves_no_trace(

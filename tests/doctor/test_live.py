@@ -57,6 +57,7 @@ def noisy() -> tuple[Dataset, Dataset]:
     return data.split(0.5, seed=0)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("code", "made", "given"),
     [

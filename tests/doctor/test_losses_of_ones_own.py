@@ -138,6 +138,7 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any], Loss]] = {
 }
 
 
+@pytest.mark.one_in(4, first=1)
 @pytest.mark.parametrize("name", WRONG)
 def test_a_loss_of_the_wrong_sign_is_named_and_cured(name: str, tmp_path: Path) -> None:
     model, rows, loss = WRONG[name]
@@ -159,6 +160,7 @@ RIGHT: dict[str, Loss] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_loss_below_0_is_not_of_the_wrong_sign(name: str) -> None:
     found = diagnosed(examples.mlp(2, 1), examples.waves(), loss=RIGHT[name])

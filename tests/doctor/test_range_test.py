@@ -48,6 +48,7 @@ SCHEDULES = [
 ]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("optimizer", SCHEDULES)
 def test_the_rate_that_is_proposed_learns(optimizer: Any) -> None:
     result = found(optimizer=optimizer())

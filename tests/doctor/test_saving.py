@@ -30,6 +30,7 @@ def diagnosed(code: str) -> Diagnosis:
     return cr.diagnose(trainer, data, **given)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "code",
     ["learning-rate-too-large", "overfitting", "non-finite-loss", "non-finite-data"],
@@ -63,6 +64,7 @@ def test_fixes_are_kept(tmp_path: Path) -> None:
     assert [f.to_dict() for f in read.fixes] == [f.to_dict() for f in found.fixes]
 
 
+@pytest.mark.slow
 def test_fixes_of_a_run_file_are_kept(tmp_path: Path) -> None:
     """With the diff of the file, the scores of each seed, and what the search cost."""
     (tmp_path / "run.toml").write_text(

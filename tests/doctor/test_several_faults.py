@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,11 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import Case, Diagnosis, examples, reference, space
+from chainrule.doctor import Case, Diagnosis, evidence, examples, reference, space
 from chainrule.doctor.asked import are_labels, asked, is_one_hot
 from chainrule.doctor.rebuilding import class_outputs, pairs, wider
 from chainrule.doctor.setup import run
+from chainrule.doctor.symptoms.over_regularised import over_regularised
 from chainrule.nn import functional as F
 
 Array = np.ndarray[Any, Any]
@@ -57,6 +57,7 @@ def squared(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
 # -- what a score is of ----------------------------------------------------------------
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("loss", [nn.BCELoss, nn.BCEWithLogitsLoss, nn.MSELoss])
 def test_of_one_hot_targets_the_largest_output_counts(loss: Any) -> None:
     """A network that says no to each of eight classes is right in 7 of 8 decisions."""
@@ -90,7 +91,12 @@ def _asked(loss: Any, y: Array, *shape: int) -> tuple[str, float | None]:
 LABELS = np.arange(60) % 3
 HOT = np.eye(3, dtype=np.float32)[LABELS]
 COIN = (np.arange(60) % 2).astype(np.float32)[:, None]
+SIGNS = 2 * COIN - 1
 VALUES = np.random.default_rng(1).normal(size=(60, 1)).astype(np.float32)
+
+
+def hinge(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
+    return (1 - p * t).clamp(min=0.0).mean()
 
 
 def quantile(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
@@ -121,12 +127,36 @@ def correlation(p: cr.Tensor, t: cr.Tensor) -> cr.Tensor:
         (quantile, VALUES, (1,), "unknown", None),
         (correlation, VALUES, (1,), "unknown", None),
         (squared, VALUES, (2,), "unknown", None),
+        (hinge, SIGNS, (1,), "binary", 0.0),
+        (lambda p, t: hinge(p, t) + 0.01 * (p * p).mean(), SIGNS, (1,), "binary", 0.0),
+        (lambda p, t: (1 + (-p * t).exp()).log().mean(), SIGNS, (1,), "binary", 0.0),
+        (lambda p, t: hinge(p, 2 * t - 1), COIN, (1,), "binary", 0.0),
+        (lambda p, t: (-p * t).clamp(min=0.0).mean(), SIGNS, (1,), "unknown", None),
+        (squared, SIGNS, (1,), "quantities", None),
     ],
 )
 def test_what_a_loss_of_ones_own_asks(
     loss: Any, y: Array, shape: tuple[int, ...], task: str, cut: float | None
 ) -> None:
     assert _asked(loss, y, *shape) == (task, cut)
+
+
+def test_margins_are_scored_by_their_sign() -> None:
+    """A hinge loss is 0 from the margin on: outputs are far beyond the targets."""
+    made = examples.moons()
+    signs = (2 * made.y[:, None] - 1).astype(np.float32)
+    found = diagnosed(examples.mlp(2, 1), Dataset(made.x, signs), loss=hinge)
+    assert found.healthy, str(found)
+    assert found.case is not None
+    assert (found.case.metric, found.case.task) == ("accuracy", "binary")
+    assert found.case.score is not None
+    assert found.case.score > 0.9
+    # Of outputs between 0 and 1 none is on the side of -1.
+    short = case(
+        nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()), Dataset(made.x, signs), loss=hinge
+    )
+    share = float((short.setup.held_out.y > 0).mean())
+    assert short.score == pytest.approx(share)
 
 
 def test_rows_of_zeros_and_ones() -> None:
@@ -189,12 +219,70 @@ def xor(epochs: int, **given: Any) -> Diagnosis:
     return diagnosed(model, rows, **given)
 
 
+@pytest.mark.slow
 def test_four_rows_that_are_not_learnt_are_sick() -> None:
     found = xor(300, optimizer=optim.SGD(lr=0.01))
     assert found.case is not None
     assert found.case.fitted
     assert not found.healthy, str(found)
     assert found.fix()[0].comparison.gain >= 0.4
+
+
+class Blind(nn.Module):
+    """A network that does not look at its inputs."""
+
+    def __init__(self) -> None:
+        self.inner = examples.mlp(2, 1)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.inner(x * 0.0)
+
+
+def test_rows_that_are_trained_on_are_not_called_held_out() -> None:
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    rows = Dataset(x, x[:, :1])
+    loss = nn.BCEWithLogitsLoss()
+    blind = diagnosed(Blind(), rows, loss=loss, epochs=9, batch_size=4)
+    assert "on 4 training rows" in blind.examined["score"]
+    causes = [str(f.cause) for f in blind.findings if f.code == "does-not-learn"]
+    assert "by heart" in causes[0], str(blind)
+    assert "held-out" not in causes[0]
+
+
+def test_epochs_cost_what_they_cost() -> None:
+    """Of epochs of one step the steps are the smaller part of the time."""
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    rows = Dataset(x, x[:, :1])
+    made = case(examples.mlp(2, 1), rows, loss=squared, epochs=10**6, batch_size=4)
+    asked = made.prepared()
+    assert made.cost(asked) > 2 * asked.epochs * made.step_cost
+    assert made.cost(asked) <= evidence.TRIAL * made.budget.seconds
+    assert not made.complete
+    few = case(examples.mlp(2, 1), rows, loss=squared, epochs=5, batch_size=4)
+    assert few.complete
+    assert few.trial.error is None
+    assert few.budget.spent == pytest.approx(few.cost(few.prepared()))
+
+
+def test_runs_without_a_change_are_trained_once_a_seed() -> None:
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    made = case(examples.mlp(2, 1), Dataset(x, x[:, :1]), loss=squared, epochs=5)
+    assert made.fitted
+    runs = list[float | None]()
+    usual = made.run_scored
+
+    def scored(setup: Any) -> float | None:
+        runs.append(usual(setup))
+        return runs[-1]
+
+    made.run_scored = scored  # type: ignore[method-assign]
+    first, second = list(space.usual(made))[:2]
+    a, b = made.compare(first), made.compare(second)
+    assert a is not None
+    assert b is not None
+    assert a.before == b.before
+    assert len(a.after) == evidence.SEEDS
+    assert len(runs) == 2 * evidence.SEEDS + evidence.SEEDS - 1
 
 
 def test_four_rows_that_are_learnt_are_healthy() -> None:
@@ -214,6 +302,7 @@ def narrow(rate: float, act: Any = nn.Sigmoid) -> tuple[Any, Any, dict[str, Any]
     return examples.example(examples.drawn(make), blobs(), lr=rate, epochs=20)
 
 
+@pytest.mark.slow
 def test_a_layer_of_one_unit_is_made_wider() -> None:
     trainer, rows, given = narrow(0.01, nn.ReLU)
     found = cr.diagnose(trainer, rows, **given)
@@ -222,6 +311,7 @@ def test_a_layer_of_one_unit_is_made_wider() -> None:
     assert any("out_features=32" in c.after for c in fixes[0].changes), str(fixes)
 
 
+@pytest.mark.slow
 def test_pairs_are_of_changes_that_helped_and_go_together() -> None:
     trainer, rows, given = narrow(1e-5)
     examined = Case(trainer, rows, **given)
@@ -245,6 +335,7 @@ def flowers() -> Dataset:
     return Dataset(x.astype(np.float32), y.astype(np.int32), classes=3)
 
 
+@pytest.mark.slow
 def test_where_no_single_change_cures_two_are_found() -> None:
     """Small weights, four units, a sigmoid in front of the softmax, a low rate."""
     layers = nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3), nn.Sigmoid()
@@ -308,6 +399,25 @@ def test_labels_that_were_divided_are_counted_again() -> None:
 # -- single symptoms that were missed --------------------------------------------------
 
 
+def test_what_is_too_strong_is_where_it_says() -> None:
+    """Of a decay that does no harm and a dropout that does, the dropout is named."""
+
+    def make() -> nn.Sequential:
+        drops = nn.Dropout(0.95), nn.Dropout(0.95)
+        first = nn.Linear(2, 16), nn.ReLU(), drops[0]
+        return nn.Sequential(
+            *first, nn.Linear(16, 16), nn.ReLU(), drops[1], nn.Linear(16, 2)
+        )
+
+    decayed = optim.AdamW(lr=0.01, weight_decay=0.06)
+    found = over_regularised.look(case(examples.drawn(make), optimizer=decayed))
+    assert found is not None
+    assert found.change is not None
+    assert "Identity()" in found.change.after
+    assert found.where == "module '2' (Dropout)"
+
+
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "optimizer",
     [optim.SGD(lr=0.3, weight_decay=0.05), optim.Adam(lr=0.01, weight_decay=0.05)],
@@ -318,6 +428,7 @@ def test_a_decay_that_stops_learning_is_named(optimizer: Any) -> None:
     assert "over-regularised" in codes(found)[:2], str(found)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("optimizer", [optim.Adam, optim.AdamW])
 def test_a_decay_that_does_no_harm_is_not_named(optimizer: Any) -> None:
     found = diagnosed(optimizer=optimizer(lr=0.01, weight_decay=1e-3))
@@ -350,15 +461,17 @@ def test_pairs_of_a_contrastive_loss_are_no_mistake() -> None:
     assert "targets-broadcast" not in codes(found), str(found)
 
 
-def test_flat_targets_and_columns_are_named_both_ways() -> None:
+@pytest.mark.one_in(2)
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("end", [True, False])
+def test_flat_targets_and_columns_are_named_both_ways(flat: bool, end: bool) -> None:
     made = examples.waves()
-    for flat, end in itertools.product((True, False), (True, False)):
-        rows = Dataset(made.x, made.y[:, 0] if flat else made.y)
-        model = examples.mlp(2, 1)
-        model = model.append(nn.Flatten(0)) if end else model
-        found = diagnosed(model, rows, loss=squared, epochs=10)
-        wrong = flat != end
-        assert ("targets-broadcast" in codes(found)) == wrong, str(found)
+    rows = Dataset(made.x, made.y[:, 0] if flat else made.y)
+    model = examples.mlp(2, 1)
+    model = model.append(nn.Flatten(0)) if end else model
+    found = diagnosed(model, rows, loss=squared, epochs=10)
+    wrong = flat != end
+    assert ("targets-broadcast" in codes(found)) == wrong, str(found)
 
 
 def test_a_relu_in_front_of_probabilities_gives_way_to_a_sigmoid() -> None:

@@ -22,6 +22,7 @@ BY_CODE = {symptom.code: symptom for symptom in SYMPTOMS}
 each = pytest.mark.parametrize("symptom", SYMPTOMS, ids=lambda s: s.code)
 
 
+@pytest.mark.one_in(2)
 @each
 def test_the_sick_example_is_found(symptom: Symptom) -> None:
     assert symptom.sick_example is not None
@@ -36,6 +37,7 @@ def test_the_sick_example_is_found(symptom: Symptom) -> None:
     assert {*diagnosis.examined, *diagnosis.not_examined} <= labels.PARTS.keys()
 
 
+@pytest.mark.one_in(2, first=1)
 @each
 def test_nothing_in_the_healthy_example_is_sick(symptom: Symptom) -> None:
     assert symptom.healthy_example is not None

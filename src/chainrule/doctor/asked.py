@@ -86,10 +86,15 @@ def asked(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> Asked:
             if scale := _tells(loss, y, flat.reshape(form)):
                 task = "classes" if is_one_hot(flat) else "binary"
                 return Asked(task, 0.0 if scale is SCORES else 0.5)
+    if np.isin(y, (-1, 1)).all() and (flat < 0).any() and (flat > 0).any():
+        for form in dict.fromkeys([(len(y), *shape), y.shape]):
+            # Margins, such as the hinge loss: the sign is the class.
+            if _tells(loss, y, flat.reshape(form) > 0, (SCORES,)):
+                return Asked("binary", 0.0)
     return Asked("quantities" if _values(loss, y, shape) else "unknown")
 
 
-def _tells(loss: Any, y: Array, right: Array) -> Any:
+def _tells(loss: Any, y: Array, right: Array, scales: Any = (SCORES, SHARES)) -> Any:
     """Return the scale on which a loss is smaller, the surer right answers are.
 
     Empty: it is not; None: it takes no such answers. One that prefers wrong answers may
@@ -97,7 +102,7 @@ def _tells(loss: Any, y: Array, right: Array) -> Any:
     """
     found: dict[float, Any] = {}
     taken = False
-    for scale in (SCORES, SHARES):
+    for scale in scales:
         losses = [
             _loss(loss, np.where(right > 0.5, high, low), y) for high, low in scale
         ]
@@ -110,7 +115,10 @@ def _tells(loss: Any, y: Array, right: Array) -> Any:
 
 
 def _values(loss: Any, y: Array, shape: tuple[Any, ...]) -> bool:
-    """Return whether a loss is least at the targets, and alike to both sides."""
+    """Return whether a loss is least at the targets, and alike to both sides.
+
+    Both sides of the targets, and beyond them as short of them, which margins are not.
+    """
     truth = y.astype(np.float64)
     spread = float(truth.std())
     if not np.isfinite(spread) or not spread:
@@ -127,11 +135,19 @@ def _values(loss: Any, y: Array, shape: tuple[Any, ...]) -> bool:
         low, high = (
             _loss(loss, (truth + s * 0.5 * spread).reshape(form), y) for s in (-1, 1)
         )
-        alike = abs(high - low) <= SIDES * abs(high + low) / 2
+        beyond, short = (
+            _loss(loss, (truth + s * 0.5 * (truth - truth.mean())).reshape(form), y)
+            for s in (1, -1)
+        )
+        alike = _alike(low, high) and _alike(beyond, short)
         moved = _rises([losses[0], low]) and _rises([losses[0], high])
         if _rises(losses) and alike and moved:
             return True
     return False
+
+
+def _alike(a: float, b: float) -> bool:
+    return abs(a - b) <= SIDES * abs(a + b) / 2
 
 
 def _rises(losses: list[float]) -> bool:

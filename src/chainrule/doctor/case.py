@@ -55,6 +55,10 @@ class Case(Subject):
         """The largest number of steps of a trial run."""
         return max(20, int(evidence.TRIAL * self.budget.seconds / self.step_cost))
 
+    def cost(self, setup: Setup) -> float:
+        """Return the assumed seconds of a run: of its steps, and of its epochs."""
+        return setup.steps * self.step_cost + setup.epochs * evidence.EPOCH
+
     def prepared(self, *changes: Change, seed: int = 0, steps: int = 0) -> Setup:
         """Return a copy with changes, for a trial run of at most so many steps."""
         setup = self.setup.copy()
@@ -66,18 +70,21 @@ class Case(Subject):
         for change in changes:
             change.apply(setup)
         times = max([change.times for change in changes], default=1)
-        return setup.shortened((steps or self.trial_steps) * times)
+        besides = 0.0 if steps else evidence.EPOCH / self.step_cost
+        return setup.shortened((steps or self.trial_steps) * times, besides)
 
     @cached_property
     def complete(self) -> bool:
         """A flag: trial runs are as long as the run that was asked for."""
-        return self.setup.steps <= self.trial_steps
+        return self.prepared().epochs == self.setup.epochs and (
+            self.setup.steps <= self.trial_steps
+        )
 
     @cached_property
     def trial(self) -> Record:
         """The run as asked, or a shorter one, with probes."""
         setup = self.prepared()
-        self.budget.takes(setup.steps * self.step_cost)
+        self.budget.takes(self.cost(setup))
         record = run(setup, PROBES, watch=True)
         self.examined["trial_run"] = (
             _("it ended in an error, after {n:,} steps", n=len(record.losses))
@@ -110,9 +117,15 @@ class Case(Subject):
         """The score of the trial run; None where it gave no numbers."""
         score = self.score_of(self.trial)
         if score is not None:
-            rows = min(SCORED, len(self.setup.held_out))
+            n = min(SCORED, len(self.setup.held_out))
+            trained_on = self.setup.held_out is self.train or self.fitted
+            rows = (
+                _("{n} training rows", n=n)
+                if trained_on
+                else _("{n} held-out rows", n=n)
+            )
             self.examined["score"] = _(
-                "{name} {score} on {rows} held-out rows; {base} for a constant answer",
+                "{name} {score} on {rows}; {base} for a constant answer",
                 name=labels.METRICS[self.metric],
                 score=shown(self.metric, score),
                 rows=rows,
@@ -162,7 +175,8 @@ class Case(Subject):
         """Return the output from which on a run says 1."""
         loss = record.setup.loss
         cut = output_semantics.threshold(loss)
-        if is_own(loss) and not (outputs.min() >= 0 and outputs.max() <= 1):
+        shares = outputs.min() >= 0 and outputs.max() <= 1
+        if is_own(loss) and not (shares and np.min(self.train.y) >= 0):
             cut = self.asked.cut  # of scores: a sigmoid may have come or gone
         return 0.5 if cut is None else cut
 
@@ -200,24 +214,30 @@ class Case(Subject):
         key = change.before, change.after
         if key in self._compared:
             return self._compared[key]
+        self._before.setdefault(0, self.score)
         before, after = [self.score], list[float | None]()
         for seed in range(evidence.SEEDS):
             # Of rows that are all there is, only the initial weights are chance.
             drawn = [self._redraw] if self.fitted and seed else []
             setup = self.prepared(*drawn, change, seed=seed)
-            twice = 1 if seed == 0 else 2
-            if not self.budget.takes(twice * setup.steps * self.step_cost):
-                if seed == 0:
-                    self.untried.append(change.what)
-                    self.not_examined["changes"] = _(
-                        "the budget of {n:g} seconds is spent; not tried: {what}",
-                        n=self.budget.seconds,
-                        what=joined("; ", dict.fromkeys(self.untried)),
-                    )
-                    return None
-                break
+            # Without the change a seed gives the same beside every change.
+            as_it_is = (
+                None if seed in self._before else self.prepared(*drawn, seed=seed)
+            )
+            cost = self.cost(setup) + (self.cost(as_it_is) if as_it_is else 0.0)
+            if not self.budget.takes(cost):
+                # A gain near the threshold, of too few seeds, decides nothing.
+                self.untried.append(change.what)
+                self.not_examined["changes"] = _(
+                    "the budget of {n:g} seconds is spent; not tried: {what}",
+                    n=self.budget.seconds,
+                    what=joined("; ", dict.fromkeys(self.untried)),
+                )
+                return None
+            if as_it_is is not None:
+                self._before[seed] = self.run_scored(as_it_is)
             if seed:
-                before.append(self.run_scored(self.prepared(*drawn, seed=seed)))
+                before.append(self._before[seed])
             after.append(self.run_scored(setup))
             result = Comparison(
                 change,
@@ -322,8 +342,11 @@ class Case(Subject):
 
         Empty where the budget does not reach.
         """
-        steps = max(20, min(self.trial_steps // 3, self.prepared().steps))
-        cost = (len(FACTORS) + 1) * steps * self.step_cost
+        asked = self.prepared()
+        each = self.cost(asked) / asked.steps
+        third = int(evidence.TRIAL * self.budget.seconds / each) // 3
+        steps = max(20, min(third, asked.steps))
+        cost = (len(FACTORS) + 1) * steps * each
         if rate_times(self.setup, FACTORS[0]) is None:
             self.not_examined["schedule"] = _(
                 "a range test: the schedule names no rate"
@@ -342,7 +365,7 @@ class Case(Subject):
             change = rate_times(self.setup, factor)
             if not top <= found[1.0] < math.inf or change is None:
                 break
-            if not self.budget.takes(steps * self.step_cost):
+            if not self.budget.takes(steps * each):
                 self.not_examined["rates"] = _(
                     "rates above {top:,.0f} times yours: the budget is spent",
                     top=max(found),
@@ -364,7 +387,7 @@ class Case(Subject):
         At the best rate of the range test. None where the budget does not reach.
         """
         steps = min(200, self.trial_steps)
-        if not self.budget.takes(steps * self.step_cost):
+        if not self.budget.takes(steps * (self.step_cost + evidence.EPOCH)):
             self.not_examined["one_batch"] = _("one batch alone: the budget is spent")
             return None
         rates = self.rates
@@ -418,14 +441,20 @@ class Case(Subject):
         if len(y) != len(x) or len(truth) != count or x.shape[1] != asked.shape[1]:
             return None
         if self.fitted:
-            return self._agreement(reference.by_heart(asked, truth), truth)
+            return reference.agreement(
+                self.task, reference.by_heart(asked, truth), truth
+            )
         found = [reference.by_neighbours(x, y, asked), reference.by_line(x, y, asked)]
         self.examined["signal"] = _(
             "the five nearest neighbours of {n} rows among {k}, and a linear fit",
             n=count,
             k=len(x),
         )
-        scores = [self._agreement(said, truth) for said in found if said is not None]
+        scores = [
+            reference.agreement(self.task, said, truth)
+            for said in found
+            if said is not None
+        ]
         return max((s for s in scores if s is not None), default=None)
 
     def _targets(self, y: Array) -> Array:
@@ -438,15 +467,6 @@ class Case(Subject):
         parts = self.train, self.setup.held_out
         count = 1 + max(int(self.classes(part.y).max()) for part in parts)
         return (known[:, None] == np.arange(count)).astype(np.float64)
-
-    def _agreement(self, said: Array, truth: Array) -> float | None:
-        """Return the score of answers, by the metric of the task."""
-        if self.task == "quantities":
-            spread = float(((truth - truth.mean(0)) ** 2).sum())
-            return 1 - float(((said - truth) ** 2).sum()) / spread if spread else None
-        if self.task == "binary":
-            return float(((said >= 0.5) == (truth >= 0.5)).mean())
-        return float((said.argmax(1) == truth.argmax(1)).mean())
 
     @property
     def behind(self) -> bool:

@@ -103,7 +103,9 @@ class Search:
     ) -> None:
         self.case, self.findings = case, list(findings)
         if limit is None:
-            limit = int(TIMES * case.budget.seconds / case.step_cost)
+            asked = case.prepared()
+            each = case.cost(asked) / asked.steps
+            limit = int(TIMES * case.budget.seconds / each)
         self.spent = Spent(limit=limit)
         self.space, self.finer = space.space(case, findings), space.finer(case)
         #: Further seeds draw other weights, where those given look like a draw.

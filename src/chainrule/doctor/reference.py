@@ -66,3 +66,17 @@ def by_heart(x: Array, y: Array) -> Array:
     sums = np.zeros((which.max() + 1, y.shape[1]))
     np.add.at(sums, which, y)
     return (sums / np.bincount(which)[:, None])[which]
+
+
+def agreement(task: str, said: Array, truth: Array) -> float | None:
+    """Return the score of answers, by the metric of a task; None: targets do not vary.
+
+    >>> agreement("binary", np.array([[0.2], [0.9]]), np.array([[0.0], [0.0]]))
+    0.5
+    """
+    if task == "quantities":
+        spread = float(((truth - truth.mean(0)) ** 2).sum())
+        return 1 - float(((said - truth) ** 2).sum()) / spread if spread else None
+    if task == "binary":
+        return float(((said >= 0.5) == (truth >= 0.5)).mean())
+    return float((said.argmax(1) == truth.argmax(1)).mean())

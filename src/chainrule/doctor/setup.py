@@ -94,15 +94,20 @@ class Setup:
         """The number of batches in the whole run."""
         return self.epochs * self.steps_per_epoch
 
-    def shortened(self, steps: int) -> Setup:
+    def shortened(self, steps: int, besides: float = 0.0) -> Setup:
         """Return the setup with a run of at most so many batches.
 
         Whole epochs where one fits, else one epoch of fewer rows, drawn by the seed.
+
+        Args:
+            steps: the largest number of batches.
+            besides: as how many batches an epoch counts besides its own.
         """
-        if self.steps <= steps:
+        each = self.steps_per_epoch + besides
+        if self.epochs * each <= steps:
             return self
         if steps >= self.steps_per_epoch:
-            return replace(self, epochs=max(1, steps // self.steps_per_epoch))
+            return replace(self, epochs=min(self.epochs, max(1, int(steps / each))))
         rows = max(1, steps) * self.batch_size
         order = np.sort(permutation(len(self.train), 0, 0)[:rows])
         return replace(self, train=self.train.rows(order), epochs=1)

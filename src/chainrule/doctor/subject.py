@@ -75,6 +75,7 @@ class Subject:
         ]
         self.part: Dataset | None = None
         self._compared: evidence.Compared = {}
+        self._before: dict[int, float | None] = {}
         self.untried: list[str] = []
         self.found: set[str] = set()
         self.sick: set[str] = set()
@@ -261,12 +262,12 @@ class Subject:
 
     @cached_property
     def fitted(self) -> bool:
-        """A flag: the few rows of the scores are the training rows."""
+        """A flag: the few rows of the scores are the training rows, more than one."""
         parts = self.train, self.setup.held_out
         if not self.single or max(map(len, parts)) > FITTED:
             return False
         first, second = ({*_rows(part)} for part in parts)
-        return first == second
+        return first == second and len(first) > 1
 
     @property
     def metric(self) -> str:

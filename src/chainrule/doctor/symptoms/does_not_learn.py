@@ -47,9 +47,16 @@ def does_not_learn(case: Case) -> Found | None:
         tried = [(space.component(case.setup, c), c) for c in space.usual(case)]
         severity, best, part = case.judge_each(*tried)
         if severity == "sick":
-            cause = _(
-                "simple means find more about held-out rows than the network does; of "
-                "the usual treatments this one cures"
+            cause = (
+                _(
+                    "so few rows can be known by heart, and the network does not learn "
+                    "them; of the usual treatments this one cures"
+                )
+                if case.fitted
+                else _(
+                    "simple means find more about held-out rows than the network does; "
+                    "of the usual treatments this one cures"
+                )
             )
             return Found(
                 *("sick", "", _evidence(case)),
@@ -75,6 +82,10 @@ def does_not_learn(case: Case) -> Found | None:
             "loss_after_updates_on_it": batch[1],
         }
     severity, cause = "sick", None
+    if case.fitted:
+        cause = _(
+            "so few rows can be known by heart, and the network hardly learns them"
+        )
     if not case.stalls:
         severity = "risk"
         cause = _("the run is no better than a constant answer; no cause was found")
@@ -88,9 +99,16 @@ def _together(case: Case) -> Found | None:
         return None
     alone = {(c.change.before, c.change.after): c.gain for c in case.compared}
     most = max(best.change.parts, key=lambda c: alone.get((c.before, c.after), 0.0))
-    cause = _(
-        "simple means find more about held-out rows than the network does; none of the "
-        "usual treatments cures alone, and these together do"
+    cause = (
+        _(
+            "so few rows can be known by heart, and the network does not learn them; "
+            "none of the usual treatments cures alone, and these together do"
+        )
+        if case.fitted
+        else _(
+            "simple means find more about held-out rows than the network does; none of "
+            "the usual treatments cures alone, and these together do"
+        )
     )
     part = space.component(case.setup, most)
     return Found("sick", "", _evidence(case), None, best, cause=cause, component=part)

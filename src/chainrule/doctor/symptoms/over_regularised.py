@@ -60,9 +60,9 @@ def over_regularised(case: Case) -> Found | None:
         made.append(changes.layer(setup, paths, nn.Identity, what))
         evidence |= {"dropout": float(drops[0][1].p), "dropout_layers": len(drops)}
     severity, best = case.judge(*(c for c in made if c is not None))
-    if severity is None:
+    if severity is None or best is None:
         return None
-    where = "optimizer" if strong else drops[0][0]
+    where = "optimizer" if "weight_decay" in best.change.slots else drops[0][0]
     return Found(severity, where, evidence, comparison=best)
 
 

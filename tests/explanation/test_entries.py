@@ -201,6 +201,42 @@ def test_the_derivative_by_what_is_given() -> None:
     np.testing.assert_allclose(ours, wanted.reshape(-1), rtol=1e-12)
 
 
+class Detaching(nn.Module):
+    """A sum, one of whose parts no derivative goes through."""
+
+    def __init__(self) -> None:
+        self.a, self.out = linear(3, 3, 2)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        h = self.a(x).tanh()
+        with cr.no_grad():
+            still = h * 2
+        return self.out(h * h.detach() + still)
+
+
+class Padded(Words):
+    """Words of which the first one is padding, whose row is not trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(6, 4, padding_idx=0, dtype="float64")
+
+
+@pytest.mark.parametrize("name", ["detached", "padded"])
+def test_no_path_leads_through_what_is_detached(name: str) -> None:
+    rng = np.random.default_rng(0)
+    step = Case(Detaching(), rng.normal(size=(2, 3)), [0, 1], CE)
+    if name == "padded":
+        step = Case(Padded(), [[0, 3, 3], [5, 0, 0]], [0, 1], CE)
+    assert faults(step, 40, rng) == []
+    run = step.explained.exact.run
+    for parameter, path in run.tensors.items():
+        wanted = run.arrays[run.cotangents[parameter]]
+        for place in np.ndindex(*wanted.shape):
+            found = step.explained.element(path, place).gradient
+            assert found == pytest.approx(wanted[place], rel=1e-12, abs=1e-15)
+
+
 def test_a_wrong_number_is_found() -> None:
     """The checks above see a derivative that is a little off, and a link too few."""
     rng = np.random.default_rng(0)

@@ -140,6 +140,8 @@ def test_a_file_that_is_accepted(folder: Path, kind: str) -> None:
     [
         ('["0,40", "0,15"]', "a decimal point is a point"),
         ('["half", "0.5"]', "z1 must be numbers"),
+        ('["1/0", "0.5"]', "z1 must be numbers"),
+        ('["1/000", "0.5"]', "z1 must be numbers"),
         ("[nan, 0.5]", "An answer is a number"),
         ('["?", 0.5]', "not filled in to the end"),
         ("[true, 0.5]", "z1 must be numbers"),

@@ -245,6 +245,11 @@ export class Entries {
     return step.gradient;
   }
 
+  /** Whether the numbers of a value are given, and not computed. */
+  isGiven(v) {
+    return this.values[v].formula === undefined;
+  }
+
   /** The name of an element, such as z⁽¹⁾[0, 3]. */
   name(v, k) {
     const { symbol, shape } = this.values[v];

@@ -22,7 +22,7 @@ from chainrule.explanation import Explanation, example, interactive
 from chainrule.explanation.interactive.entries import Entries, entries_of
 from chainrule.explanation.interactive.packing import packed
 from chainrule.graph.node import Value
-from tests.explanation.models import D, LAYERS, LOSSES, Words, around, linear, truth
+from tests.explanation.models import LAYERS, LOSSES, D, Words, around, linear, truth
 from tests.explanation.random_models import drawn
 from tests.explanation.sheet import Sheet, unpacked
 

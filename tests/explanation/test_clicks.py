@@ -181,6 +181,26 @@ def test_keys_and_steps(browser: Any, tmp_path: Path) -> None:
     assert errors == []
 
 
+def test_what_is_computed_is_not_called_given(browser: Any, tmp_path: Path) -> None:
+    """A unit that is off has derivatives of 0, and is computed nonetheless."""
+    from chainrule import nn
+
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Hardtanh(0.1, 0.2), nn.Linear(4, 2))
+    step = Case(model, rng.normal(size=(2, 3)) * 9, [0, 1], nn.CrossEntropyLoss())
+    page = opened(browser, step, tmp_path, errors := list[str]())
+    values = entries_of(step.explained).data["values"]
+    symbols = [v.get("symbol") for v in values]
+    for symbol, given in (("a⁽¹⁾", False), ("W⁽¹⁾", True), ("x", True)):
+        table = f'table[data-v="{symbols.index(symbol)}"][data-kind=value] td'
+        page.locator(table).first.click()
+        said = page.locator("#live").text_content()
+        assert said.startswith(f"{symbol}[0, 0] = ")
+        assert said.endswith("It is given.") is given
+        assert ("It is given." in page.locator("#path").inner_text()) is given
+    assert errors == []
+
+
 def test_folds_are_remembered(browser: Any, tmp_path: Path) -> None:
     errors = list[str]()
     page = opened(browser, case("ReLU", np.random.default_rng(5)), tmp_path, errors)

@@ -22,7 +22,7 @@ from chainrule.explanation import Explanation, example, interactive
 from chainrule.explanation.interactive.entries import Entries, entries_of
 from chainrule.explanation.interactive.packing import packed
 from chainrule.graph.node import Value
-from tests.explanation.models import LAYERS, LOSSES, Words, around, linear, truth
+from tests.explanation.models import LAYERS, LOSSES, D, Words, around, linear, truth
 from tests.explanation.random_models import drawn
 from tests.explanation.sheet import Sheet, unpacked
 
@@ -201,6 +201,42 @@ def test_the_derivative_by_what_is_given() -> None:
     np.testing.assert_allclose(ours, wanted.reshape(-1), rtol=1e-12)
 
 
+class Detaching(nn.Module):
+    """A sum, one of whose parts no derivative goes through."""
+
+    def __init__(self) -> None:
+        self.a, self.out = linear(3, 3, 2)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        h = self.a(x).tanh()
+        with cr.no_grad():
+            still = h * 2
+        return self.out(h * h.detach() + still)
+
+
+class Padded(Words):
+    """Words of which the first one is padding, whose row is not trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(6, 4, padding_idx=0, dtype="float64")
+
+
+@pytest.mark.parametrize("name", ["detached", "padded"])
+def test_no_path_leads_through_what_is_detached(name: str) -> None:
+    rng = np.random.default_rng(0)
+    step = Case(Detaching(), rng.normal(size=(2, 3)), [0, 1], CE)
+    if name == "padded":
+        step = Case(Padded(), [[0, 3, 3], [5, 0, 0]], [0, 1], CE)
+    assert faults(step, 40, rng) == []
+    run = step.explained.exact.run
+    for parameter, path in run.tensors.items():
+        wanted = run.arrays[run.cotangents[parameter]]
+        for place in np.ndindex(*wanted.shape):
+            found = step.explained.element(path, place).gradient
+            assert found == pytest.approx(wanted[place], rel=1e-12, abs=1e-15)
+
+
 def test_a_wrong_number_is_found() -> None:
     """The checks above see a derivative that is a little off, and a link too few."""
     rng = np.random.default_rng(0)
@@ -373,3 +409,25 @@ def test_the_page_of_the_example_adds_up_alike() -> None:
     path = example().element("z2", (0, 0))
     assert found["path"][0]["gradient"] == pytest.approx(path.gradient, rel=1e-15)
     assert [s["v"] for s in found["path"]] == [z, made.symbols["ŷ"].id]
+
+
+def test_nothing_times_nan_is_nan() -> None:
+    """√ has no slope at 0: the derivatives by the weights are NaN, with x = 0 too."""
+
+    class Root(nn.Module):
+        def __init__(self) -> None:
+            self.a, self.out = (nn.Linear(2, 2, bias=False, **D) for _ in "ab")
+
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            return self.out(cr.sqrt(self.a(x) ** 2))
+
+    with np.errstate(all="ignore"):
+        e = cr.explain(Root(), np.zeros((2, 2)), [0, 1], CE)
+        made = entries_of(e)
+    v = made.symbols["W⁽¹⁾"].id
+    run = e.exact.run
+    (weight,) = (p for p, name in run.tensors.items() if name == "a.weight")
+    assert np.isnan(run.arrays[run.cotangents[weight]]).all()
+    (found,) = in_javascript(made.data, [(v, 0)])
+    assert found["slope"] is None
+    assert found["path"][0]["gradient"] is None

@@ -443,3 +443,21 @@ def test_a_frozen_parameter_stays() -> None:
         assert shown == {"(b⁽¹⁾)′", "(W⁽²⁾)′", "(b⁽²⁾)′"}
         assert e.layer(1).dW.any()
     assert not held["0.weight"].requires_grad
+
+
+@pytest.mark.parametrize("kind", ["constant index", "label that is left out"])
+def test_whole_numbers_in_formulas(kind: str) -> None:
+    """Formulas with an index are checked with numbers; one of no class is left out."""
+
+    class Chosen(nn.Module):
+        def __init__(self) -> None:
+            self.a, self.out = nn.Linear(3, 5), nn.Linear(3, 2)
+
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            h = self.a(x)
+            return self.out(h[:, [0, 0, 2]] if kind == "constant index" else h[:, :3])
+
+    y = [0, 1] if kind == "constant index" else [0, -100]
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    e = cr.explain(Chosen(), x, y, nn.CrossEntropyLoss())
+    assert e.check().ok

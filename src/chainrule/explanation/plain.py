@@ -260,10 +260,17 @@ def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Exp
     expression = formula(*indexed, **node.attrs)
     if not isinstance(expression, Computed):
         return expression
-    reference, attrs = REFERENCES[node.primitive], attrs_at(node, {"N": n})
-    how = functools.partial(reference, **attrs)  # those of the node may name N
+    attrs = attrs_at(node, {"N": n})  # those of the node may name N
+    how = functools.partial(_applied, node, attrs)
     key = (node.primitive.name, *sorted(attrs.items()))
     return dataclasses.replace(expression, how=how, key=key, kind=kind)
+
+
+def _applied(node: Node, attrs: dict[str, Any], *arrays: Array) -> Any:
+    """Return a node's result from numbers of formulas, which may be whole floats."""
+    whole = [v.dtype.is_integer for v in node.inputs]
+    given = [a.astype(np.int64) if i else a for a, i in zip(arrays, whole)]
+    return REFERENCES[node.primitive](*given, **attrs)
 
 
 def repeats(value: Value) -> bool:

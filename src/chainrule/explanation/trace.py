@@ -33,7 +33,7 @@ from chainrule.explanation.paths import (
 from chainrule.explanation.run import Run
 from chainrule.graph.apply import apply
 from chainrule.graph.context import recording
-from chainrule.graph.graph import ancestors
+from chainrule.graph.graph import ancestors, is_detached
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import as_tuple
@@ -211,7 +211,7 @@ class Trace:
         """
         for node in nodes:
             moved = [v for v in node.inputs if v in new and v not in stops]
-            if not any(new[v].tracked for v in moved):
+            if is_detached(node) or not any(new[v].tracked for v in moved):
                 continue
             inputs = [new[v] if v in moved else self._number(v) for v in node.inputs]
             attrs = attrs_at(node, self.run.sizes)

@@ -156,6 +156,15 @@ def ancestors(
     return sorted(seen.values(), key=lambda node: node.number)
 
 
+def is_detached(node: Node) -> bool:
+    """Return whether a node's results are detached from inputs with derivatives.
+
+    So are those of ``detach()`` and of a block under ``no_grad``.
+    """
+    there = [v for v in node.outputs if v is not None]
+    return any(v.tracked for v in node.inputs) and not any(v.tracked for v in there)
+
+
 def tracked_ancestors(roots: Iterable[Value]) -> set[Node]:
     """Return the graph nodes through which the derivative of ``roots`` passes."""
     return set(ancestors(roots, tracked=True))

@@ -323,12 +323,18 @@ def _side_by_side(arrays: list[Array]) -> list[Array]:
 
 
 def _of_labels(values: Array, labels: Array) -> Array:
-    """Return the element of each row that the row's class label names."""
+    """Return the element of each row that the row's class label names.
+
+    NaN where it names none: such a row is left out by a choice around it.
+    """
     labels = labels.astype(np.int64)
+    known = (labels >= 0) & (labels < values.shape[-1])
+    labels = np.where(known, labels, 0)
     if values.ndim == 1:
-        return values[labels]
-    labels = labels.reshape(values.shape[:-1])
-    return np.take_along_axis(values, labels[..., None], -1)[..., 0]
+        return np.where(known, values[labels], np.nan)
+    labels, known = (a.reshape(values.shape[:-1]) for a in (labels, known))
+    picked = np.take_along_axis(values, labels[..., None], -1)[..., 0]
+    return np.where(known, picked, np.nan)
 
 
 def _function(head: Expr) -> Callable[..., Any]:

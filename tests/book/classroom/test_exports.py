@@ -110,6 +110,9 @@ def test_nbgrader_itself(tmp_path: Path) -> None:
     sheet = worksheet("2-2sigmoid-1sigmoid")
     source.write_text(to_nbgrader(sheet), "utf-8")
 
+    # It calls alembic, which lies beside the Python that has both.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
     def nbgrader(*arguments: str) -> None:
         code = "from nbgrader.apps.nbgraderapp import main; main()"
         made = subprocess.run(
@@ -118,7 +121,7 @@ def test_nbgrader_itself(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"HOME": str(tmp_path)},
+            env=os.environ | {"HOME": str(tmp_path), "PATH": path},
         )
         assert made.returncode == 0, made.stderr[-2000:]
 

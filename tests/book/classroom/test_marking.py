@@ -140,6 +140,8 @@ def test_a_file_that_is_accepted(folder: Path, kind: str) -> None:
     [
         ('["0,40", "0,15"]', "a decimal point is a point"),
         ('["half", "0.5"]', "z1 must be numbers"),
+        ('["1/0", "0.5"]', "z1 must be numbers"),
+        ('["1/000", "0.5"]', "z1 must be numbers"),
         ("[nan, 0.5]", "An answer is a number"),
         ('["?", 0.5]', "not filled in to the end"),
         ("[true, 0.5]", "z1 must be numbers"),
@@ -459,3 +461,20 @@ def test_the_class_in_chinese(folder: Path) -> None:
     report = mark_class(folder, lang="zh-TW")
     assert "錯" in report.text()
     assert report.to_json()["students"][0]["marks"]["z1"] == "wrong"
+
+
+@pytest.mark.parametrize(
+    "kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_broken_file_within_a_zip_file(folder: Path, kind: int) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", kind) as archive:
+        archive.writestr(ADA, (folder / "answers" / ADA).read_bytes())
+    broken = bytearray(made.getvalue())
+    start = 30 + len(ADA)  # where the compressed bytes begin
+    broken[start + 16 : start + 40] = bytes(24)
+    (folder / "answers" / ADA).unlink()
+    (folder / "answers" / "all.zip").write_bytes(broken)
+    report = mark_class(folder)
+    others_are_marked(report)
+    assert "cannot be read" in report.students[0].notes()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from chainrule.util.atomic_files import open_file, read_file
 #: Files of one class, bytes of a ZIP file, and the endings of what is marked.
 FILES, ZIP = 5_000, 64 << 20
 ENDINGS = (".toml", ".csv")
+#: What a compressed file that is broken raises.
+_BROKEN = (zlib.error, lzma.LZMAError)
 #: What systems and archivers leave behind.
 _LITTER = ("desktop.ini", "thumbs.db")
 
@@ -118,7 +121,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Col
             content = file.read(most + 1)
     except RuntimeError as error:  # a password
         return Collected(name, error=_unreadable(name, str(error)[:80]))
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, *_BROKEN) as error:
         return Collected(name, error=_unreadable(name, str(error)[:80]))
     if len(content) > most:
         got = _("more than {many:,} bytes", many=most)

@@ -38,7 +38,7 @@ DECIMALS = 3
 BLANKS = ("", "?", "_", "…")
 _FORM = r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d{1,3})?"
 _NUMBER = re.compile(_FORM, re.IGNORECASE | re.ASCII)
-_FRACTION = re.compile(r"[+-]?\d{1,15}/\d{1,15}", re.ASCII)
+_FRACTION = re.compile(r"[+-]?\d{1,15}/(?=0*[1-9])\d{1,15}", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 #: Another minus sign, and full-width characters as Chinese keyboards write them.
 _PLAIN = str.maketrans({"−": "-"} | {0xFF01 + i: 0x21 + i for i in range(94)})
@@ -178,7 +178,7 @@ def _leaf(name: str, item: Any, at: tuple[int, ...]) -> tuple[float, int, int] |
             got=f"{place} = {text}",
             fix=_("leave it blank where you have none"),
         )
-    if text is not None and _FRACTION.fullmatch(text) and not text.endswith("/0"):
+    if text is not None and _FRACTION.fullmatch(text):
         return float(Fraction(text)), _EXACT, _EXACT
     if text is None or not _NUMBER.fullmatch(text):
         raise DTypeError(

@@ -27,6 +27,7 @@ import numpy as np
 from chainrule.autodiff import cotangents
 from chainrule.graph.apply import apply
 from chainrule.graph.context import recording
+from chainrule.graph.graph import is_detached
 from chainrule.graph.interpret import attrs_at, evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, as_tuple
@@ -168,7 +169,7 @@ class _Links:
         made = [v for v in outputs if v is not None]
         moved = [v for v in dict.fromkeys(inputs) if v in self.live]
         floats = [v for v in made if v.dtype.is_float]
-        if not moved or not floats:
+        if not moved or not floats or is_detached(node):
             self.values += made
             return
         product = node.primitive in (matmul.dot_general, conv.conv)

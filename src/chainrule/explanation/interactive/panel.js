@@ -78,7 +78,8 @@ export class Panel {
     }
     const many = origins[0].terms.length;
     const values = { name: entries.name(v, k), value: exact(entries.number(v, k)), many };
-    return said(many ? words.said : words.said_given, values);
+    if (many) return said(words.said, values);
+    return said(entries.isGiven(v) ? words.said_given : words.said_still, values);
   }
 
   #button(v, k, kind, text) {
@@ -95,7 +96,7 @@ export class Panel {
     if (!origins[0].terms.length) {
       const whole = entries.values[v].whole;
       part.append(element("p", {}, origins[0].left ? this.#leftOut(v, k)
-        : whole ? words.whole : words.given));
+        : whole ? words.whole : entries.isGiven(v) ? words.given : words.still));
       return part;
     }
     const steps = origins.filter((step) => step.terms.length);

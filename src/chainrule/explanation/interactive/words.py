@@ -11,6 +11,7 @@ def words() -> dict[str, str]:
         "from": tr("Forward: what it is computed from"),
         "chain": tr("Backward: the chain rule, from ℒ to it"),
         "given": tr("It is given."),
+        "still": tr("Its derivatives by what it is computed from are 0 here."),
         "name": tr("In the state_dict: {name}"),
         "whole": tr("A whole number: nothing is differentiated by it."),
         "nothing": tr("Every derivative on the way to ℒ is 0 here: {formula}"),
@@ -24,6 +25,9 @@ def words() -> dict[str, str]:
         ),
         "said": tr("{name} = {value}. It is computed from {many} numbers."),
         "said_given": tr("{name} = {value}. It is given."),
+        "said_still": tr(
+            "{name} = {value}. Its derivatives by what it is computed from are 0 here."
+        ),
         "said_slope": tr("{slope} = {value}, the sum of {many} products."),
         "close": tr("Close the path"),
         "closed": tr("The path is closed."),

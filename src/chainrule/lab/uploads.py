@@ -11,11 +11,12 @@ import re
 import stat
 import zipfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from chainrule.data.images import SUFFIXES
-from chainrule.errors import ArgumentError, DataError
+from chainrule.errors import ArgumentError, DataError, SaveError
 from chainrule.text import _
 from chainrule.util import atomic_files
 
@@ -59,6 +60,25 @@ def kind_of(name: str) -> str:
         expected=_("a table (CSV), a ZIP file or a folder of images"),
         got=repr(name[-60:]),
         fix=_("save the table as CSV, or put images into a folder a class"),
+    )
+
+
+def made(folder: Path) -> None:
+    """Make a folder of the lab, where it is not there yet.
+
+    Raises:
+        SaveError: the file system refuses.
+    """
+    with refusing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def refusing(folder: Path) -> AbstractContextManager[None]:
+    """Return a block in which what the file system refuses is a SaveError."""
+    return atomic_files.refusals(
+        _("The folder of the lab cannot be written."),
+        expected=_("a folder with some space at {path}", path=folder),
+        fix=_("free some space, or choose another folder with --out"),
     )
 
 
@@ -115,7 +135,7 @@ def keep(folder: Path, name: str, content: BinaryIO) -> str:
     if kind_of(name) == "archive":
         _unpack(content, target)
         return target.name
-    target.parent.mkdir(parents=True, exist_ok=True)
+    made(target.parent)
     atomic_files.replace(target, content, _("upload"))
     return target.relative_to(folder).parts[0]
 
@@ -134,8 +154,10 @@ def _unpack(content: BinaryIO, root: Path) -> None:
             left = min(UNPACKED, RATIO * packed + (1 << 20))
             for member, path in members:
                 target = _image(root, path)
-                target.parent.mkdir(parents=True, exist_ok=True)
+                made(target.parent)
                 left -= _extract(archive, member, target, left)
+    except SaveError:
+        raise
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
         raise DataError(
             _("This is no ZIP file that can be read."),
@@ -172,12 +194,15 @@ def _extract(
 ) -> int:
     """Write a member of an archive, whatever its head says; return its bytes."""
     done = 0
-    with archive.open(member) as source, target.open("wb") as file:
+    with refusing(target.parent):
+        file = target.open("wb")
+    with archive.open(member) as source, file:
         while block := source.read(1 << 16):
             done += len(block)
             if done > left:
                 raise _refused(_("far more bytes than it seems to hold"))
-            file.write(block)
+            with refusing(target.parent):
+                file.write(block)
     return done
 
 

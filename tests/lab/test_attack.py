@@ -30,7 +30,7 @@ from chainrule.lab.settings import run_file
 from chainrule.lab.sharing import python
 from chainrule.runs import RunFileError
 from tests.lab.runs import Asked, circles
-from tests.lab.test_app import HOST, KNOWN, client
+from tests.lab.test_app import KNOWN, client
 from tests.lab.test_server import served, tell, until
 
 __all__ = ["client"]
@@ -197,7 +197,8 @@ def test_a_message_in_bytes_ends_the_connection(client: Any) -> None:
 def test_a_number_that_is_none_is_never_the_default(
     tmp_path: Path, number: str
 ) -> None:
-    text = '{"v": 1, "type": "build", "run": {"optimizer": {"lr": %s}}}' % number
+    optimizer = f'{{"optimizer": {{"lr": {number}}}}}'
+    text = f'{{"v": 1, "type": "build", "run": {optimizer}}}'
     message = protocol.asked(text)
     passed = protocol.passed_on("begin", run=message.run)  # pyright: ignore
     run = {**circles(), **protocol.head_of(protocol.TEXT, passed)["run"]}
@@ -254,6 +255,29 @@ def test_a_full_disk_is_no_fault_of_the_archive(tmp_path: Path) -> None:
     (tmp_path / "data-x").write_text("a file")
     with pytest.raises(uploads.SaveError, match="cannot be written"):
         uploads.keep(tmp_path, "x.zip", file)
+
+
+def test_a_folder_of_images_is_not_counted_for_each(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    usual = uploads.room
+
+    def room(folder: Path) -> int:
+        counted.append(usual(folder))
+        return counted[-1]
+
+    monkeypatch.setattr(uploads, "room", room)
+    for i in range(4):
+        name = f"/upload?name=pets/cat/{i}.png"
+        assert client.post(name, content=b"12", headers=KNOWN).status_code == 200
+    assert counted == [uploads.ALL]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("dog/1.png", b"1" * 100)
+    client.post("/upload?name=x.zip", content=file.getvalue(), headers=KNOWN)
+    client.post("/upload?name=a.csv", content=b"a\n", headers=KNOWN)
+    assert counted == [uploads.ALL, uploads.ALL - 4 * 2 - 100]
 
 
 # -- what is shared --------------------------------------------------------------------

@@ -160,7 +160,7 @@ async def _received(lab: Lab, request: Any, name: str) -> str:
     from starlette.concurrency import run_in_threadpool
 
     uploads.kind_of(name)
-    left = await run_in_threadpool(uploads.room, lab.folder)
+    left = await run_in_threadpool(lab.room.left)
     most = min(uploads.LARGEST, left)
     uploads.made(lab.folder)
     with uploads.refusing(lab.folder):
@@ -182,7 +182,9 @@ async def _received(lab: Lab, request: Any, name: str) -> str:
                     content.write(part)
         with uploads.refusing(lab.folder):
             content.seek(0)
-        return await run_in_threadpool(uploads.keep, lab.folder, name, content)
+        source = await run_in_threadpool(uploads.keep, lab.folder, name, content)
+        lab.room.taken(name, size)
+        return source
 
 
 def _hello(lab: Lab) -> bytes:

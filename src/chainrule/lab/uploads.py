@@ -7,6 +7,7 @@ What is in a table or an image is looked at by a process of its own, which may f
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 import zipfile
@@ -84,8 +85,33 @@ def refusing(folder: Path) -> AbstractContextManager[None]:
 
 def room(folder: Path) -> int:
     """Return how many bytes may still be uploaded to a lab."""
-    used = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    used = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another upload, put in place
+            found = path.lstat()
+            used += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return max(0, ALL - used)
+
+
+class Room:
+    """The bytes that may still be uploaded to a lab.
+
+    Its files are not counted for each image of a folder, but for an archive, whose
+    content is larger than what came, and where little room seems to be left.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._left = folder, 0
+
+    def left(self) -> int:
+        """Return how many bytes may come now."""
+        if self._left < LARGEST:
+            self._left = room(self._folder)
+        return self._left
+
+    def taken(self, name: str, size: int) -> None:
+        """Note an upload that was kept."""
+        self._left = 0 if kind_of(name) == "archive" else self._left - size
 
 
 def place(folder: Path, name: str) -> Path:

@@ -28,7 +28,7 @@ from chainrule.lab.lab import Lab
 from chainrule.lab.process import Process
 from chainrule.lab.settings import run_file
 from chainrule.lab.sharing import python
-from chainrule.runs import RunFileError
+from chainrule.runs import RunFile, RunFileError
 from tests.lab.runs import Asked, circles
 from tests.lab.test_app import KNOWN, client
 from tests.lab.test_server import served, tell, until
@@ -131,8 +131,9 @@ def test_what_cannot_be_opened_is_told_to_a_page_that_opens_later(lab: Alone) ->
     lab.says(process, "unbuilt", id=None, error={"what": {"en": "no"}})
     lab._ended(process)
     assert lab.hello()["busy"]  # so that the page does not build a network of its own
-    page = opened(lab)
-    assert json.loads(asyncio.run(page.next())[1])["error"] == {"what": {"en": "no"}}
+    said = asyncio.run(opened(lab).next())
+    assert said is not None
+    assert json.loads(said[1])["error"] == {"what": {"en": "no"}}
 
 
 def test_a_folder_that_cannot_be_written_does_not_end_the_lab(lab: Alone) -> None:
@@ -316,11 +317,15 @@ def test_the_python_of_a_run_file_trains_the_same(
     lab.begin(open=str(file))
     lab.ask("train")
     lab.run()
-    text = python(lab.worker.view, lab.worker.session.origin)
+    view, session = lab.worker.view, lab.worker.session
+    assert view is not None
+    assert session is not None
+    assert isinstance(session.origin, RunFile)
+    text = python(view, session.origin)
     found: dict[str, Any] = {}
     exec(compile(text, "run.py", "exec"), found)
     trainer = found.get("trainer") or found["session"].trainer
-    ours = lab.worker.session.trainer
+    ours = session.trainer
     assert trainer.optimizer.steps == ours.optimizer.steps
     for one, other in zip(ours.model.parameters(), trainer.model.parameters()):
         np.testing.assert_array_equal(one.numpy(), other.numpy())

@@ -14,6 +14,7 @@ from chainrule.lab.choices import choices
 from chainrule.lab.gate import HEADERS, Gate
 from chainrule.lab.lab import Lab
 from chainrule.lab.texts import texts
+from chainrule.serving.slow_clients import Patience
 from chainrule.text import _
 from chainrule.text.catalogue import current
 from chainrule.text.languages import LANGUAGES
@@ -29,8 +30,10 @@ KINDS = {
     "js": "text/javascript",
     "svg": "image/svg+xml",
 }
+#: How long a request may take to come in.
+PATIENCE = Patience()
 #: Codes with which a WebSocket is closed: of the standard, and of ours.
-REFUSED, TOO_LARGE, BUSY, SLOW = 4403, 1009, 4429, 4408
+REFUSED, NO_TEXT, TOO_LARGE, BUSY, SLOW = 4403, 1003, 1009, 4429, 4408
 
 
 def page_files() -> dict[str, tuple[str, bytes]]:
@@ -105,6 +108,9 @@ def application(lab: Lab, gate: Gate) -> Starlette:
         except ChainruleError as error:
             content = protocol.said("refused", error=protocol.error_of(error))
             return Response(content, 422, HEADERS, media_type="application/json")
+        except TimeoutError:
+            headers = {**HEADERS, "connection": "close"}
+            return Response("too slow\n", 408, headers, media_type="text/plain")
         except ClientDisconnect:  # nobody reads the answer
             return refused("gone", 400)
         content = protocol.said("uploaded", source=source)
@@ -154,23 +160,31 @@ async def _received(lab: Lab, request: Any, name: str) -> str:
     from starlette.concurrency import run_in_threadpool
 
     uploads.kind_of(name)
-    left = await run_in_threadpool(uploads.room, lab.folder)
+    left = await run_in_threadpool(lab.room.left)
     most = min(uploads.LARGEST, left)
-    lab.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=lab.folder) as content:
+    uploads.made(lab.folder)
+    with uploads.refusing(lab.folder):
+        content = tempfile.TemporaryFile(dir=lab.folder)  # noqa: SIM115 - just below
+    with content:
         size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise ArgumentError(
-                    _("The upload is too large."),
-                    expected=_("at most {n:,} bytes", n=most),
-                    got=_("more"),
-                    fix=_("take fewer rows or smaller images"),
-                )
-            content.write(part)
-        content.seek(0)
-        return await run_in_threadpool(uploads.keep, lab.folder, name, content)
+        async with PATIENCE.reading() as reading:
+            async for part in request.stream():
+                size += len(part)
+                reading.has(size)
+                if size > most:
+                    raise ArgumentError(
+                        _("The upload is too large."),
+                        expected=_("at most {n:,} bytes", n=most),
+                        got=_("more"),
+                        fix=_("take fewer rows or smaller images"),
+                    )
+                with uploads.refusing(lab.folder):
+                    content.write(part)
+        with uploads.refusing(lab.folder):
+            content.seek(0)
+        source = await run_in_threadpool(uploads.keep, lab.folder, name, content)
+        lab.room.taken(name, size)
+        return source
 
 
 def _hello(lab: Lab) -> bytes:
@@ -196,7 +210,13 @@ async def _converse(lab: Lab, socket: Any, page: hub.Page) -> None:
     speaking = asyncio.create_task(speak())
     try:
         while True:
-            text = await socket.receive_text()
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is None:
+                await socket.close(NO_TEXT)
+                return
             if len(text) > protocol.LARGEST:
                 await socket.close(TOO_LARGE)
                 return

@@ -13,6 +13,7 @@ from chainrule.lab import protocol
 from chainrule.lab.hub import Hub, Page
 from chainrule.lab.process import Process
 from chainrule.lab.settings import NAME, check_data, uploaded
+from chainrule.lab.uploads import Room, made
 from chainrule.text import _
 from chainrule.util import atomic_files
 
@@ -36,13 +37,16 @@ class Lab:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.hub = folder, Hub()
+        self.folder, self.hub, self.room = folder, Hub(), Room(folder)
         self.process: Process | None = None
         self._coming: Process | None = None
         #: A process that has imported all, and waits for what it is to build.
         self._spare: Process | None = None
         self._built: dict[str, Any] | None = None
+        #: Where the last checkpoint of any network is, and of the one that is there.
+        self.saved: Path | None = None
         self._out: Path | None = None
+        self._restored: Path | None = None
         self._tickets: dict[int, tuple[Page, int | None]] = {}
         self._numbers = itertools.count(1)
         self._runs = itertools.count(1)
@@ -68,7 +72,7 @@ class Lab:
                 run, own = self._built["run"], self._built["own"]
                 self._errand(page, message, {"run": run, "own": own})
             elif self.process is None:
-                self._without_process(message)
+                self._without_process(page, message)
             else:
                 said = message.model_dump(exclude={"v", "id"})
                 self.process.ask({**said, "id": self._ticket(page, id)})
@@ -88,9 +92,7 @@ class Lab:
 
     def _build(self, page: Page, message: protocol.Build) -> None:
         if self._coming is not None:
-            raise ArgumentError(
-                _("A network is being built."), fix=_("wait until it is there")
-            )
+            raise _being_built()
         own = None if self._built is None else self._built.get("own")
         content = {"run": message.run, "id": self._ticket(page, message.id)}
         self._start({**content, "out": str(self._new_out()), "own": own})
@@ -99,14 +101,15 @@ class Lab:
         """Open what the command line names: a run file, a recipe or a run."""
         self._start({"open": target, "out": str(self._new_out())})
 
-    def _without_process(self, message: protocol.Asked) -> None:
+    def _without_process(self, page: Page, message: protocol.Asked) -> None:
         """Begin again from the last checkpoint, where a process was lost."""
+        if self._coming is not None:
+            raise _being_built()
         if message.type == "again" and self._can_go_on():
             assert self._built is not None
-            assert self._out is not None
-            self._start(
-                {"run": self._built["run"], "out": str(self._out), "restore": True}
-            )
+            run, own = self._built["run"], self._built["own"]
+            again = {"run": run, "own": own, "out": str(self._out), "restore": True}
+            self._start({**again, "id": self._ticket(page, message.id)})
             return
         raise ArgumentError(
             _("Nothing is there to do this."),
@@ -151,6 +154,7 @@ class Lab:
         process = self._fresh()
         process.ticket = first.get("id")
         self._coming = process
+        self._restored = Path(first["out"]) if first.get("restore") else None
         folder = str(self.folder.resolve())
         message = {"type": "begin", **first, "folder": folder}
         self._do(self._begin(process, message))
@@ -192,6 +196,8 @@ class Lab:
             before, self.process, self._coming = self.process, process, None
             self.hub.forget()
             self._built = head
+            # Of the network before: this one has none yet, or goes on from it.
+            self._out = self._restored
             self._keep_text(head)
             self._do(self.prepare())
             page, id = self._tickets.pop(process.ticket or 0, (None, None))
@@ -199,12 +205,17 @@ class Lab:
                 page.answer((protocol.TEXT, protocol.said("begun", id=id)))
             if before is not None:
                 self._do(before.end())
+        elif process is self._coming and type == "unbuilt":
+            self._coming = None  # another one may come while it ends
+            if process.ticket is None and self.process is None:
+                self.hub.tell(type, kind, payload)  # no page has asked, or is open
+                return
         elif process is not self.process and type not in ANSWERS:
             return  # of a network that was there before
         if type in KEPT:
             self.hub.tell(type, kind, payload)
             if type == "saved":
-                self._out = Path(head["path"]).parent
+                self.saved = self._out = Path(head["path"]).parent
             return
         page, id = self._tickets.pop(head.get("id") or 0, (None, None))
         if page is None and type not in FOR_ONE:
@@ -214,11 +225,20 @@ class Lab:
             page.answer((kind, _with_id(kind, payload, id)))
 
     def _keep_text(self, built: dict[str, Any]) -> None:
-        """Write the run file beside uploaded data, where checkpoints look for it."""
-        if built.get("text") and built.get("name") == NAME:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the run file beside uploaded data, where checkpoints look for it.
+
+        Where it cannot be written, pages are told, and the run is there all the same.
+        """
+        if not built.get("text") or built.get("name") != NAME:
+            return
+        try:
+            made(self.folder)
             text = built["text"].encode()
             atomic_files.replace(self.folder / NAME, text, _("run file"))
+        except ChainruleError as error:
+            payload = protocol.said("refused", error=protocol.error_of(error))
+            for page in self.hub.pages:
+                page.answer((protocol.TEXT, payload))
 
     def _ended(self, process: Process) -> None:
         self._errands.discard(process)
@@ -253,7 +273,10 @@ class Lab:
         return {
             "uploads": uploaded(self.folder),
             "folder": str(self.folder),
-            "busy": self._built is not None or self._coming is not None,
+            # Or something could not be opened: the page says so, and builds nothing.
+            "busy": self._built is not None
+            or self._coming is not None
+            or "unbuilt" in self.hub.kept,
         }
 
     async def end(self) -> None:
@@ -264,10 +287,11 @@ class Lab:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    @property
-    def saved(self) -> Path | None:
-        """Where the last checkpoint is, None where nothing was trained."""
-        return self._out
+
+def _being_built() -> ArgumentError:
+    return ArgumentError(
+        _("A network is being built."), fix=_("wait until it is there")
+    )
 
 
 def _with_id(kind: int, payload: bytes, id: int | None) -> bytes:

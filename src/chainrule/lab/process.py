@@ -76,7 +76,7 @@ class Process:
         if process is None or process.stdin is None or process.stdin.is_closing():
             return
         content = {k: v for k, v in message.items() if k != "type"}
-        payload = protocol.said(message["type"], **content)
+        payload = protocol.passed_on(message["type"], **content)
         process.stdin.write(protocol.framed(protocol.TEXT, payload))
 
     async def end(self) -> None:

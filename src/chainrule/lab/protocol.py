@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from io import RawIOBase
 from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
@@ -168,6 +169,13 @@ def said(type: str, **content: Any) -> bytes:
     return to_json({"v": VERSION, "type": type, **content}, inf_nan_mode="null")
 
 
+def passed_on(type: str, **content: Any) -> bytes:
+    """Return a message to a process, in Python's JSON: NaN and infinity stay."""
+    from pydantic_core import to_json
+
+    return to_json({"v": VERSION, "type": type, **content}, inf_nan_mode="constants")
+
+
 def packed(type: str, arrays: Mapping[str, Array], **content: Any) -> bytes:
     """Return a binary message with arrays in little-endian order."""
     from pydantic_core import to_json
@@ -221,14 +229,23 @@ def framed(kind: int, payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), kind) + payload
 
 
-def read_framed(pipe: BinaryIO) -> tuple[int, bytes] | None:
+def read_framed(pipe: BinaryIO | RawIOBase) -> tuple[int, bytes] | None:
     """Return the next message of a pipe; None at its end."""
-    head = pipe.read(_HEAD.size)
-    if len(head) < _HEAD.size:
+    head = _exactly(pipe, _HEAD.size)
+    if head is None:
         return None
     length, kind = _HEAD.unpack(head)
-    payload = pipe.read(length)
-    return (kind, payload) if len(payload) == length else None
+    payload = _exactly(pipe, length)
+    return None if payload is None else (kind, payload)
+
+
+def _exactly(pipe: BinaryIO | RawIOBase, size: int) -> bytes | None:
+    """Return so many bytes of a pipe, which may give fewer at a time; None: its end."""
+    parts: list[bytes] = []
+    while size and (part := pipe.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return None if size else b"".join(parts)
 
 
 async def receive_framed(pipe: Any) -> tuple[int, bytes]:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import ArgumentError
-from chainrule.lab.app import application
+from chainrule.lab.app import PATIENCE, application
 from chainrule.lab.gate import Gate
 from chainrule.lab.lab import Lab
 from chainrule.lab.protocol import LARGEST
 from chainrule.runs.diagnosing import origin_named
 from chainrule.serving.server import listening, stopped_by_signals
+from chainrule.serving.slow_clients import protocol
 from chainrule.text import _
 
 HOST, PORT = "127.0.0.1", 8642
@@ -65,6 +66,7 @@ def serve(
         app.router.lifespan_context = lifespan
         config = uvicorn.Config(
             app,
+            http=protocol(PATIENCE),
             ws="websockets-sansio",
             ws_max_size=LARGEST,
             ws_per_message_deflate=False,

@@ -9,6 +9,7 @@ from typing import Any
 from chainrule import nn
 from chainrule.errors import ArgumentError
 from chainrule.interop.onnx.writer.export import write
+from chainrule.lab.settings import SECTIONS, text_of
 from chainrule.lab.steps import Shown
 from chainrule.lab.watching import View
 from chainrule.nn.architecture import module_spec
@@ -98,7 +99,9 @@ def python(view: View, origin: RunFile) -> str:
     trainer = view.trainer
     spec = module_spec(trainer.model)
     own = origin.settings.data.source in (*DRAWN, "mnist")
-    if spec is None or not own or origin.settings.optimizer.groups:
+    table = origin.settings.to_table()
+    known = {*SECTIONS} >= {name for name, part in table.items() if part}
+    if spec is None or not own or not known or origin.settings.optimizer.groups:
         return _of_run_file(origin)
     settings = origin.settings.training
     fit = origin.fit_options(view.session.parts.train)
@@ -106,17 +109,14 @@ def python(view: View, origin: RunFile) -> str:
     loss = module_spec(trainer.loss)
     assert loss is not None
     optimizer = _optimizer(origin)
-    data_only = "\n".join(
-        line for line in origin.text.split("\n\n")[0].splitlines() if line
-    )
+    data_only = _quoted(text_of({"data": table["data"]}))
     return f'''"""A network of the lab; python run.py trains it."""
 
 import chainrule as cr
 from chainrule import nn, optim, runs
 
 DATA = """
-{data_only}
-[model]
+{data_only}[model]
 layers = ["Linear"]
 """
 
@@ -149,7 +149,7 @@ if parts.test is not None:
 
 def _of_run_file(origin: RunFile) -> str:
     """Return a program of a run file: what is inferred from its data stays there."""
-    text = origin.text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    text = _quoted(origin.text)
     return f'''"""A network of the lab; python run.py trains it, beside its data."""
 
 from chainrule import runs
@@ -162,6 +162,11 @@ session.train()
 if session.parts.test is not None:
     print(session.trainer.evaluate(session.parts.test))
 '''
+
+
+def _quoted(text: str) -> str:
+    """Return text as it stands between three quotes in a program."""
+    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
 def _call(room: str, spec: Mapping[str, Any]) -> str:

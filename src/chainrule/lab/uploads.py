@@ -7,15 +7,17 @@ What is in a table or an image is looked at by a process of its own, which may f
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 import zipfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from chainrule.data.images import SUFFIXES
-from chainrule.errors import ArgumentError, DataError
+from chainrule.errors import ArgumentError, DataError, SaveError
 from chainrule.text import _
 from chainrule.util import atomic_files
 
@@ -62,10 +64,54 @@ def kind_of(name: str) -> str:
     )
 
 
+def made(folder: Path) -> None:
+    """Make a folder of the lab, where it is not there yet.
+
+    Raises:
+        SaveError: the file system refuses.
+    """
+    with refusing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def refusing(folder: Path) -> AbstractContextManager[None]:
+    """Return a block in which what the file system refuses is a SaveError."""
+    return atomic_files.refusals(
+        _("The folder of the lab cannot be written."),
+        expected=_("a folder with some space at {path}", path=folder),
+        fix=_("free some space, or choose another folder with --out"),
+    )
+
+
 def room(folder: Path) -> int:
     """Return how many bytes may still be uploaded to a lab."""
-    used = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    used = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another upload, put in place
+            found = path.lstat()
+            used += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return max(0, ALL - used)
+
+
+class Room:
+    """The bytes that may still be uploaded to a lab.
+
+    Its files are not counted for each image of a folder, but for an archive, whose
+    content is larger than what came, and where little room seems to be left.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._left = folder, 0
+
+    def left(self) -> int:
+        """Return how many bytes may come now."""
+        if self._left < LARGEST:
+            self._left = room(self._folder)
+        return self._left
+
+    def taken(self, name: str, size: int) -> None:
+        """Note an upload that was kept."""
+        self._left = 0 if kind_of(name) == "archive" else self._left - size
 
 
 def place(folder: Path, name: str) -> Path:
@@ -115,7 +161,7 @@ def keep(folder: Path, name: str, content: BinaryIO) -> str:
     if kind_of(name) == "archive":
         _unpack(content, target)
         return target.name
-    target.parent.mkdir(parents=True, exist_ok=True)
+    made(target.parent)
     atomic_files.replace(target, content, _("upload"))
     return target.relative_to(folder).parts[0]
 
@@ -134,8 +180,10 @@ def _unpack(content: BinaryIO, root: Path) -> None:
             left = min(UNPACKED, RATIO * packed + (1 << 20))
             for member, path in members:
                 target = _image(root, path)
-                target.parent.mkdir(parents=True, exist_ok=True)
+                made(target.parent)
                 left -= _extract(archive, member, target, left)
+    except SaveError:
+        raise
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
         raise DataError(
             _("This is no ZIP file that can be read."),
@@ -172,12 +220,15 @@ def _extract(
 ) -> int:
     """Write a member of an archive, whatever its head says; return its bytes."""
     done = 0
-    with archive.open(member) as source, target.open("wb") as file:
+    with refusing(target.parent):
+        file = target.open("wb")
+    with archive.open(member) as source, file:
         while block := source.read(1 << 16):
             done += len(block)
             if done > left:
                 raise _refused(_("far more bytes than it seems to hold"))
-            file.write(block)
+            with refusing(target.parent):
+                file.write(block)
     return done
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import sys
 import threading
 import time
 import traceback
@@ -395,8 +394,11 @@ def main() -> None:
     inbox: queue.Queue[Any] = queue.Queue()
     worker = Worker(inbox, out)
 
+    # Without a buffer, whose lock the thread would hold when Python ends.
+    pipe = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - until the end
+
     def read() -> None:
-        while (message := protocol.read_framed(sys.stdin.buffer)) is not None:
+        while (message := protocol.read_framed(pipe)) is not None:
             inbox.put(protocol.head_of(*message))
         inbox.put(None)
 

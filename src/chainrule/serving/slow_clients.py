@@ -93,6 +93,10 @@ def protocol(patience: Patience) -> type[asyncio.Protocol]:
             self.forget()
             super().connection_lost(exc)
 
+        def handle_websocket_upgrade(self, *event: Any) -> None:
+            self.forget()  # what comes next is no request
+            super().handle_websocket_upgrade(*event)
+
         def wants_head(self) -> bool:
             """Return whether what comes next is a new request."""
             return self.cycle is None or self.cycle.response_complete

@@ -23,11 +23,11 @@ export function typed(option, text) {
   if (!trimmed) return undefined;
   if (option.kinds.includes("array") && trimmed.includes(",")) {
     return trimmed.split(",").map((part) => part.trim()).filter(Boolean)
-      .map((part) => (Number.isNaN(Number(part)) ? part : Number(part)));
+      .map((part) => (Number.isFinite(Number(part)) ? Number(part) : part));
   }
   const value = Number(trimmed);
   const numeric = option.kinds.includes("number") || option.kinds.includes("integer");
-  if (!Number.isNaN(value) && (numeric || option.kinds.includes("array"))) {
+  if (Number.isFinite(value) && (numeric || option.kinds.includes("array"))) {
     return option.kinds.includes("array") && !numeric ? [value] : value;
   }
   return trimmed;

@@ -49,6 +49,7 @@ history.replaceState(null, "", address);
 /** @type {Record<string, (message: any) => void>} */
 const TAKES = {
   hello(message) {
+    if (form) return form.offers(message.uploads); // the connection came back
     const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
     setTexts(message.texts, chosen);
     at("language").value = chosen;
@@ -113,9 +114,10 @@ function connected(state) {
   at("connection").classList.toggle("lost", state !== "open");
   at("connection").textContent = state === "open" ? "" : t(state === "refused" ? "no_server" : "lost");
   for (const button of document.querySelectorAll("button")) {
-    if (state !== "open") button.dataset.off = String(button.disabled);
-    if (state !== "open") button.disabled = true;
-    else if (button.dataset.off !== undefined) {
+    if (state !== "open") {
+      button.dataset.off ??= String(button.disabled);
+      button.disabled = true;
+    } else if (button.dataset.off !== undefined) {
       button.disabled = button.dataset.off === "true";
       delete button.dataset.off;
     }

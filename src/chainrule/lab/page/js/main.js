@@ -16,6 +16,8 @@ import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
 const last = {};
+/** The network that the form was filled with last. */
+let shownRun = "";
 /** Pictures that came since the last frame. */
 let unpainted = 0;
 /** @type {Form} */
@@ -62,10 +64,12 @@ const TAKES = {
   built(message) {
     delete last.lost;
     last.status = null;
-    if (message.run) {
+    const text = JSON.stringify(message.run);
+    if (message.run && text !== shownRun) { // else what was typed since then stays
       form.set(message.run);
       writeLink(message.run);
     }
+    shownRun = text;
     curves.clear();
     at("warnings").replaceChildren();
     describe(message);

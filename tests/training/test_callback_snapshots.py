@@ -39,8 +39,14 @@ def snapshots(monkeypatch: pytest.MonkeyPatch, callback: Callback) -> int:
     monkeypatch.setattr(Loop, "_take_snapshot", counted)
     monkeypatch.setattr(Loop, "_cheap", lambda self, seconds: False)
     x = np.zeros((8, 1), np.float32)
-    trainer = cr.Trainer(nn.Linear(1, 1), loss=nn.MSELoss(), engine="numpy")
-    trainer.fit(Dataset(x, x), epochs=5, callbacks=[callback], progress=False)
+    trainer = cr.Trainer(
+        nn.Linear(1, 1),
+        loss=nn.MSELoss(),
+        optimizer=cr.optim.SGD(lr=0.1),
+        engine="numpy",
+    )
+    data = Dataset(x, x)
+    trainer.fit(data, epochs=5, batch_size=4, callbacks=[callback], progress=False)
     return len(count)
 
 

@@ -1,8 +1,6 @@
 """Clicks in a browser: every equation that a page shows is true.
 
-    pip install playwright && pytest -m slow tests/explanation/test_clicks.py
-
-It takes the Chromium of the system.
+pytest -m slow tests/explanation/test_clicks.py
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ import numpy as np
 import pytest
 
 from chainrule.explanation.interactive.entries import entries_of
+from tests.browsers import browsing
 from tests.explanation.test_entries import CLOSE, Case, case
 
 pytestmark = pytest.mark.slow
@@ -51,14 +49,8 @@ CLICK = """(i) => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium is here")
-    with playwright.sync_playwright() as started:
-        made = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with browsing() as made:
         yield made
-        made.close()
 
 
 def opened(browser: Any, step: Case, folder: Path, errors: list[str]) -> Any:

@@ -1,11 +1,10 @@
-"""The page in a real browser: Chromium by Playwright, where both are there."""
+"""The page of the lab in a real browser."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,14 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.browsers import browsing
 from tests.lab.test_server import Served, children, served
 
-api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
-]
+pytestmark = pytest.mark.slow
+#: How many random clicks; a full check of the page makes 10,000.
 CLICKS = int(os.environ.get("CLICKS", "2000"))
 
 
@@ -49,12 +45,8 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
+    with browsing() as browser:
         yield browser
-        browser.close()
 
 
 @contextlib.contextmanager
@@ -145,8 +137,8 @@ def test_a_process_and_a_server_that_die(chromium: Any, tmp_path: Path) -> None:
         with opened(chromium, lab) as seen:
             page = seen.page
             page.click("#step")
-            seen.until("#figures", "paused")
-            page.wait_for_timeout(500)
+            while not (tmp_path / "lab" / "1" / "last.ckpt").exists():
+                page.wait_for_timeout(30)
             for child in children(lab.process.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
@@ -154,11 +146,43 @@ def test_a_process_and_a_server_that_die(chromium: Any, tmp_path: Path) -> None:
             page.click("#train")
             seen.until("#figures", "finished", 120)
             lab.process.kill()
-            seen.until("#connection", "lost")
+            # First "lost", and from the next try on:
+            seen.until("#connection", "No lab answers")
             assert page.is_disabled("#train")
     finally:
         lab.process.kill()
         lab.process.communicate()
+
+
+def test_a_connection_that_comes_back(chromium: Any, tmp_path: Path) -> None:
+    with served(tmp_path / "lab") as lab, opened(chromium, lab) as seen:
+        page, routes = seen.page, []
+        down = False
+
+        def through(route: Any) -> None:
+            if down:
+                route.close()
+                return
+            route.connect_to_server()
+            routes.append(route)
+
+        page.route_web_socket("**/ws", through)
+        page.reload()
+        seen.until("#network-text", "parameters")
+        page.fill('.option[data-key="samples"] input', "300")
+        page.keyboard.press("Tab")
+        down = True
+        routes[-1].close()
+        seen.until("#connection", "No lab answers")
+        page.wait_for_timeout(2000)  # several tries
+        assert page.is_disabled("#build")
+        down = False
+        page.wait_for_selector("#build:enabled")
+        assert page.input_value('.option[data-key="samples"] input') == "300"
+        page.click("#build")
+        seen.until("#network-text", "training: 240")
+        assert page.is_hidden("#problem")
+        assert page.inner_text("#form-problem") == ""
 
 
 def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path) -> None:
@@ -226,3 +250,64 @@ def test_everything_that_can_be_used_has_a_name(chromium: Any, tmp_path: Path) -
               .map((e) => e.outerHTML.slice(0, 100))"""
         )
         assert nameless == []
+
+
+def faults_of_access(page: Any) -> list[str]:
+    """What axe-core finds to be serious on the page as it is now."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright",
+        reason="needs axe-playwright-python: chainrule[test]",
+    )
+    found = axe.Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {node['html'][:120]} {node['failureSummary']}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-TW"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_view_has_a_serious_fault_of_access(
+    chromium: Any, tmp_path: Path, scheme: str, language: str
+) -> None:
+    table = tmp_path / "sold.csv"
+    days = "".join(f"{i},{i % 12 + 1:02d}/03/2024,{i % 2}\n" for i in range(40))
+    table.write_text(f"size,day,sold\n{days}")
+    with (
+        served(tmp_path / "lab") as lab,
+        opened(chromium, lab, color_scheme=scheme) as seen,
+    ):
+        page, faults = seen.page, {}
+        page.select_option("#language", language)
+        page.click("#step")
+        page.wait_for_selector("#confusion table")
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = 1)")
+        faults["a network"] = faults_of_access(page)
+        page.click("#confusion button >> nth=0")
+        page.click("#open")
+        page.wait_for_selector(".equation.backward")
+        page.click(".equation.parameter .matrix button >> nth=1")
+        page.wait_for_selector("#path table")
+        faults["a sample and a path"] = faults_of_access(page)
+        page.set_input_files("#files", str(table))
+        page.wait_for_selector("#questions button")
+        faults["questions of a table"] = faults_of_access(page)
+        page.select_option("#source", "mnist")
+        page.fill('.option[data-key="limit"] input', "300")
+        page.click("#build")
+        page.wait_for_selector("#digit-part:visible")
+        page.click("#step")
+        page.wait_for_selector("#confusion table")
+        page.click("#open")
+        page.wait_for_selector(".equation.backward")
+        faults["pictures"] = faults_of_access(page)
+        page.fill('.option[data-key="batch_size"] input', "-1")
+        page.click("#build")
+        page.wait_for_selector("#form-problem:not(:empty), .why")
+        faults["an error"] = faults_of_access(page)
+        lab.process.kill()
+        page.wait_for_selector("#connection.lost")
+        faults["no connection"] = faults_of_access(page)
+        assert {view: found for view, found in faults.items() if found} == {}

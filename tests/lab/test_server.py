@@ -142,10 +142,33 @@ def test_a_process_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
         lost = until(page, "lost")
         assert (lost["code"], lost["goes_on"]) == (-signal.SIGKILL, True)
         tell(page, "again")
+        tell(page, "again", id=2)  # of a second page, or a second click
+        assert "being built" in until(page, "refused", id=2)["error"]["what"]["en"]
         until(page, "built")
         assert until(page, "status")["step"] == 7
-        tell(page, "step", steps=1)
-        until(page, "saved", step=8)
+        while until(page, "status", stage="training")["step"] == 7:
+            pass
+        tell(page, "pause")
+        step = until(page, "status", stage="paused")["step"]
+        until(page, "saved", step=step)
+
+
+def test_a_network_that_dies_untrained_is_not_taken_for_the_one_before(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path / "lab") as lab, lab.page() as page:
+        tell(page, "build", id=1, run=circles())
+        until(page, "begun", id=1)
+        tell(page, "step")
+        until(page, "saved", step=1)
+        tell(page, "build", id=2, run=circles(epochs=7))
+        until(page, "begun", id=2)
+        for child in children(lab.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        assert not until(page, "lost")["goes_on"]
+        tell(page, "again", id=3)
+        assert "Nothing is there" in until(page, "refused", id=3)["error"]["what"]["en"]
 
 
 def test_what_cannot_be_built_leaves_what_is_there(tmp_path: Path) -> None:

@@ -43,10 +43,9 @@ class Lab:
         #: A process that has imported all, and waits for what it is to build.
         self._spare: Process | None = None
         self._built: dict[str, Any] | None = None
-        #: Where the last checkpoint of any network is, and of the one that is there.
+        #: Where the network that is shown is saved, and where one was saved last.
+        self._here: Path | None = None
         self.saved: Path | None = None
-        self._out: Path | None = None
-        self._restored: Path | None = None
         self._tickets: dict[int, tuple[Page, int | None]] = {}
         self._numbers = itertools.count(1)
         self._runs = itertools.count(1)
@@ -91,25 +90,30 @@ class Lab:
         return ticket
 
     def _build(self, page: Page, message: protocol.Build) -> None:
-        if self._coming is not None:
-            raise _being_built()
+        self._one_at_a_time()
         own = None if self._built is None else self._built.get("own")
         content = {"run": message.run, "id": self._ticket(page, message.id)}
         self._start({**content, "out": str(self._new_out()), "own": own})
+
+    def _one_at_a_time(self) -> None:
+        if self._coming is not None:
+            raise ArgumentError(
+                _("A network is being built."), fix=_("wait until it is there")
+            )
 
     def open(self, target: str) -> None:
         """Open what the command line names: a run file, a recipe or a run."""
         self._start({"open": target, "out": str(self._new_out())})
 
     def _without_process(self, page: Page, message: protocol.Asked) -> None:
-        """Begin again from the last checkpoint, where a process was lost."""
-        if self._coming is not None:
-            raise _being_built()
+        """Go on training from the last checkpoint, where a process was lost."""
         if message.type == "again" and self._can_go_on():
             assert self._built is not None
-            run, own = self._built["run"], self._built["own"]
-            again = {"run": run, "own": own, "out": str(self._out), "restore": True}
-            self._start({**again, "id": self._ticket(page, message.id)})
+            assert self._here is not None
+            self._one_at_a_time()
+            known = {name: self._built[name] for name in ("run", "own")}
+            known["id"] = self._ticket(page, message.id)
+            self._start({**known, "out": str(self._here), "restore": True})
             return
         raise ArgumentError(
             _("Nothing is there to do this."),
@@ -119,7 +123,7 @@ class Lab:
         )
 
     def _can_go_on(self) -> bool:
-        return self._out is not None and (self._out / "last.ckpt").exists()
+        return self._here is not None and (self._here / "last.ckpt").exists()
 
     def _new_out(self) -> Path:
         outs = (self.folder / f"{i}" for i in self._runs)
@@ -152,9 +156,8 @@ class Lab:
     def _start(self, first: dict[str, Any]) -> None:
         """Start a process; it takes the place of the one before once it has built."""
         process = self._fresh()
-        process.ticket = first.get("id")
+        process.ticket, process.out = first.get("id"), Path(first["out"])
         self._coming = process
-        self._restored = Path(first["out"]) if first.get("restore") else None
         folder = str(self.folder.resolve())
         message = {"type": "begin", **first, "folder": folder}
         self._do(self._begin(process, message))
@@ -170,7 +173,9 @@ class Lab:
     def _fresh(self) -> Process:
         """Return the process that waits, or one that is yet to start."""
         spare, self._spare = self._spare, None
-        return spare or Process(self._heard, self._ended)
+        if spare is not None and spare.returncode is None:
+            return spare
+        return Process(self._heard, self._ended)
 
     async def _begin(self, process: Process, message: dict[str, Any]) -> bool:
         """Start a process with its first message; return whether it has started."""
@@ -195,9 +200,7 @@ class Lab:
         if process is self._coming and type == "built":
             before, self.process, self._coming = self.process, process, None
             self.hub.forget()
-            self._built = head
-            # Of the network before: this one has none yet, or goes on from it.
-            self._out = self._restored
+            self._built, self._here = head, process.out
             self._keep_text(head)
             self._do(self.prepare())
             page, id = self._tickets.pop(process.ticket or 0, (None, None))
@@ -215,7 +218,7 @@ class Lab:
         if type in KEPT:
             self.hub.tell(type, kind, payload)
             if type == "saved":
-                self.saved = self._out = Path(head["path"]).parent
+                self.saved = Path(head["path"]).parent
             return
         page, id = self._tickets.pop(head.get("id") or 0, (None, None))
         if page is None and type not in FOR_ONE:
@@ -264,7 +267,7 @@ class Lab:
             code=process.returncode,
             words=process.words[-1000:],
             goes_on=self._can_go_on(),
-            path=str(self._out or ""),
+            path=str(self._here or ""),
         )
         self.hub.tell(LOST, protocol.TEXT, payload)
 
@@ -286,12 +289,6 @@ class Lab:
                 await process.end()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _being_built() -> ArgumentError:
-    return ArgumentError(
-        _("A network is being built."), fix=_("wait until it is there")
-    )
 
 
 def _with_id(kind: int, payload: bytes, id: int | None) -> bytes:

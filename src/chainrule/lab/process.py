@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from chainrule.lab import protocol
@@ -37,6 +38,8 @@ class Process:
         self.words = ""
         #: The question that the process was started for.
         self.ticket: int | None = None
+        #: Where it saves what it trains.
+        self.out: Path | None = None
         #: Whether it was told to end.
         self.asked_to_end = False
 

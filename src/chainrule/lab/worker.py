@@ -165,6 +165,8 @@ class Worker:
             self.tell("data", samples(self.session.parts.train))
         self.view.show(all_of_it=True)
         self.report()
+        if message.get("restore"):  # who asked for it asked to train further
+            self.stage = Stage.TRAINING
 
     def run(self) -> None:
         """Do what is asked until the input ends; save what was trained."""

@@ -24,6 +24,7 @@ from chainrule.compilation.program import CompiledProgram
 from chainrule.errors import ArgumentError
 from chainrule.optim import RuleOptimizer
 from chainrule.text import _
+from chainrule.training.callbacks import Callback
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
 from chainrule.training.lock import RunDirectory
@@ -238,7 +239,7 @@ class Loop(RecoverableRun):
                 self._save()
                 saved = time.monotonic()
         if ended and not self._pending:
-            if self.callbacks:
+            if any(map(_hears_of_epochs, self.callbacks)):
                 # They may change weights, and are not called twice.
                 self._take_snapshot()
             self._finish_epoch()
@@ -361,6 +362,15 @@ class Loop(RecoverableRun):
     def _clock(self) -> float:
         """Return the loop's time in seconds, without the time spent compiling."""
         return time.perf_counter() - self.program.seconds_compile
+
+
+def _hears_of_epochs(callback: Any) -> bool:
+    """Return whether a callback does something at the end of an epoch."""
+    return any(
+        getattr(getattr(callback, name), "__func__", None)
+        is not getattr(Callback, name)
+        for name in ("on_epoch", "on_finish")
+    )
 
 
 def _end(callback: Any, face: Any, kind: Any, error: Any, trace: Any) -> None:

@@ -52,6 +52,7 @@ export class Digit {
     this.built = built;
     at("digit-part").hidden = !built.image || built.classes == null;
     this.canvas.setAttribute("aria-label", t("digit_canvas"));
+    at("seen").setAttribute("aria-label", t("digit_seen"));
     this.wipe();
   }
 
@@ -103,7 +104,6 @@ export class Digit {
     const seen = at("seen");
     seen.width = width;
     seen.height = height;
-    seen.setAttribute("aria-label", t("digit_seen"));
     const context = seen.getContext("2d");
     const image = context.createImageData(width, height);
     pixels.forEach((v, i) => image.data.set([v, v, v, 255], 4 * i));

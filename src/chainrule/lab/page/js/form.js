@@ -80,6 +80,12 @@ export class Form {
     if (!this.uploads.includes(source)) this.uploads.push(source);
   }
 
+  /** Offer all data that were uploaded. @param {string[]} uploads */
+  offers(uploads) {
+    this.uploads = uploads;
+    this.draw();
+  }
+
   draw() {
     this.form.replaceChildren(
       this.data(), this.layers(),

@@ -16,6 +16,8 @@ import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
 const last = {};
+/** The network that the form was filled with last. */
+let shownRun = "";
 /** Pictures that came since the last frame. */
 let unpainted = 0;
 /** @type {Form} */
@@ -49,6 +51,7 @@ history.replaceState(null, "", address);
 /** @type {Record<string, (message: any) => void>} */
 const TAKES = {
   hello(message) {
+    if (form) return form.offers(message.uploads); // the connection came back
     const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
     setTexts(message.texts, chosen);
     at("language").value = chosen;
@@ -61,10 +64,12 @@ const TAKES = {
   built(message) {
     delete last.lost;
     last.status = null;
-    if (message.run) {
+    const text = JSON.stringify(message.run);
+    if (message.run && text !== shownRun) { // else what was typed since then stays
       form.set(message.run);
       writeLink(message.run);
     }
+    shownRun = text;
     curves.clear();
     at("warnings").replaceChildren();
     describe(message);
@@ -113,9 +118,10 @@ function connected(state) {
   at("connection").classList.toggle("lost", state !== "open");
   at("connection").textContent = state === "open" ? "" : t(state === "refused" ? "no_server" : "lost");
   for (const button of document.querySelectorAll("button")) {
-    if (state !== "open") button.dataset.off = String(button.disabled);
-    if (state !== "open") button.disabled = true;
-    else if (button.dataset.off !== undefined) {
+    if (state !== "open") {
+      button.dataset.off ??= String(button.disabled);
+      button.disabled = true;
+    } else if (button.dataset.off !== undefined) {
       button.disabled = button.dataset.off === "true";
       delete button.dataset.off;
     }

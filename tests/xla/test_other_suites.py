@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from tests.engines.test_programs import digits
-from tests.test_vmap import model
 
-__all__ = ["digits", "model"]
+__all__ = ["digits"]
 MODULES = """
     test_borders test_changing_numbers test_checkpoint test_control
     test_linalg test_random test_selection test_side_effects test_special_functions

@@ -53,6 +53,7 @@ def test_it_tells_question_table_and_answer(done: Experiment, spoken: str) -> No
     assert max(map(width, prose)) <= WIDTH
 
 
+@pytest.mark.filterwarnings("ignore:Glyph .* missing")  # fonts may lack
 @pytest.mark.one_in(3)
 def test_it_draws(done: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
@@ -67,7 +68,7 @@ def test_it_draws(done: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(done.module, "draw", watched)
     monkeypatch.setattr(drawing, "has_chinese", lambda: True)
-    monkeypatch.setattr(drawing, "png", lambda figure, what: b"")  # fonts may lack
+    monkeypatch.setattr(drawing, "png", lambda figure, what: b"")
     with languages.language("zh"):
         done.png()
     assert chinese("".join(drawn)) > 0

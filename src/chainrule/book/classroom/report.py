@@ -309,7 +309,8 @@ class ClassReport(Document):
         questions = dict.fromkeys(key for m in self.students for key in m.questions)
         words = words_of_statuses()
         yield (
-            *(tr("number"), tr("name"), tr("seed"), tr("file"), tr("points"), tr("of")),
+            *(tr("student number"), tr("name"), tr("seed"), tr("file")),
+            *(tr("points"), tr("of")),
             *(words[status] for status in STATUSES),
             *(tr("first wrong answer"), tr("likely slip"), tr("to look at")),
             *questions,

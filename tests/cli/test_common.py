@@ -72,7 +72,8 @@ def test_examples_of_the_help_have_options_that_exist(
     chainrule: Any, name: str
 ) -> None:
     command = cli.cli.commands[name]
-    flags = {option for param in command.params for option in param.opts}
+    params = command.params
+    flags = {option for p in params for option in (*p.opts, *p.secondary_opts)}
     assert {"--json", "--debug"} <= flags
     lines = [line.strip() for line in (command.epilog or "").splitlines()]
     examples = [line.partition(": ")[2] if ": " in line else line for line in lines]

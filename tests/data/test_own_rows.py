@@ -63,6 +63,20 @@ MAKERS: dict[str, Callable[[Samples], Any]] = {
 }
 
 
+def test_pytorch_that_draws_is_seen_and_pytorch_that_is_loaded_is_not() -> None:
+    torch = pytest.importorskip("torch", reason="needs torch: pip install it")
+
+    class Drawing(Samples):
+        def __getitem__(self, index: int) -> Any:
+            torch.rand(1)
+            return super().__getitem__(index)
+
+    before = torch.get_rng_state()
+    assert MAKERS["sequence"](Samples()).reads_alone()
+    assert not MAKERS["sequence"](Drawing()).reads_alone()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("number", [0, 2])
 @pytest.mark.parametrize("kind", MAKERS)
 def test_those_that_are_wanted(kind: str, number: int) -> None:

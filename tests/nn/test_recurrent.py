@@ -261,7 +261,7 @@ def test_initial_weights_and_their_names_are_pytorchs():
 def test_summary_shows_what_a_step_gives():
     made = cr.summary(Last(), (10, 1))
     rows = {row.path: row for row in made.layers}
-    assert rows["cells"].output == "(N, 10, 12)"
+    assert rows["cells"].output == "(N, 10, 12), (1, N, 12), (1, N, 12)"
     assert rows["cells"].parameters == 4 * 12 * (1 + 12 + 2)
     assert rows["cells"].flops > 10 * 2 * 48 * 13
     assert rows["scores"].output == "(N, 2)"

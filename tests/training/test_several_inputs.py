@@ -542,7 +542,7 @@ def test_a_summary() -> None:
     data = cr.data.Dataset(inputs(), targets())
     for given in (data, {"user": (), "meta": (3,)}, inputs(), cr.data.Stream(pairs)):
         made = cr.summary(network(), given)
-        assert made.input == "user (N,), meta (N, 3)"
+        assert made.input == "user (N,) int64, meta (N, 3)"
         assert made.parameters == 20 + 16 + 15 + 5
     with pytest.raises(errors.ArgumentError, match="cannot be called"):
         cr.summary(network(), {"user": ()})

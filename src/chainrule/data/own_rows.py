@@ -213,7 +213,7 @@ class Generators:
             (system_draws, _kept),
         ]
         if (torch := sys.modules.get("torch")) is not None:
-            self._all.append((torch.get_rng_state, torch.set_rng_state))
+            self._all.append(_of_torch(torch))
         scan = DependencyScan(_item, {"dataset": dataset})
         for item in (*scan.objects(), *others):
             self._all += _of_object(item)
@@ -260,6 +260,18 @@ class Generators:
 def _item(dataset: Any, index: Any) -> Any:
     """Read a sample: the function whose dependencies count."""
     return dataset.__getitem__(index)
+
+
+def _of_torch(torch: Any) -> Access:
+    """Return what gets and puts the state of PyTorch's generator, as bytes."""
+
+    def get() -> bytes:
+        return torch.get_rng_state().numpy().tobytes()
+
+    def put(state: bytes) -> None:
+        torch.set_rng_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
+
+    return get, put
 
 
 def _kept(state: Any) -> None:

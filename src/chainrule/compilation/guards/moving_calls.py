@@ -15,7 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Collection
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from chainrule.util.blocks import Block
@@ -60,10 +60,9 @@ def moves(item: Any) -> bool:
     kind = type(item)
     if kind is type(time.time):
         return item in _READ or item in _DRAWN or _of_dates(item)
-    module, name = getattr(item, "__module__", None), getattr(item, "__name__", None)
-    return (module, name) in {("uuid", "uuid1"), ("uuid", "uuid4")} or (
-        item is random.Random
-    )
+    if kind is FunctionType:  # attributes of other objects may be computed
+        return item.__module__ == "uuid" and item.__name__ in ("uuid1", "uuid4")
+    return item is random.Random
 
 
 def may_move(names: Collection[str]) -> bool:

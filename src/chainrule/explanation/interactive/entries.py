@@ -116,14 +116,12 @@ class _Entries:
             self.filled |= fills
             self.slopes |= slopes
         shown = [v for v in graph.values if v in names.of]
+        factors = [link.other for link in graph.links if isinstance(link, Times)]
         for link in graph.links:
             ends |= {link.parent, link.child}
-            if isinstance(link, Times):
-                ends.add(link.other)
-        ids = {
-            v: i
-            for i, v in enumerate(v for v in graph.values if v in ends or v in names.of)
-        }
+        ends |= {*factors, *names.of}
+        known = dict.fromkeys([*graph.values, *factors])  # which may be constants
+        ids = {v: i for i, v in enumerate(v for v in known if v in ends)}
         for link in graph.links:
             pack = written.get(link, {"kind": "left"})
             if "other" in pack:

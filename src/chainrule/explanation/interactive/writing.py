@@ -59,7 +59,6 @@ def script() -> str:
     )
 
 
-@cache
 def _file(name: str) -> str:
     return (resources.files("chainrule.explanation.interactive") / name).read_text(
         "utf-8"

@@ -22,7 +22,7 @@ from chainrule.explanation import Explanation, example, interactive
 from chainrule.explanation.interactive.entries import Entries, entries_of
 from chainrule.explanation.interactive.packing import packed
 from chainrule.graph.node import Value
-from tests.explanation.models import LAYERS, LOSSES, D, Words, around, linear, truth
+from tests.explanation.models import LAYERS, LOSSES, Words, around, linear, truth
 from tests.explanation.random_models import drawn
 from tests.explanation.sheet import Sheet, unpacked
 
@@ -409,25 +409,3 @@ def test_the_page_of_the_example_adds_up_alike() -> None:
     path = example().element("z2", (0, 0))
     assert found["path"][0]["gradient"] == pytest.approx(path.gradient, rel=1e-15)
     assert [s["v"] for s in found["path"]] == [z, made.symbols["ŷ"].id]
-
-
-def test_nothing_times_nan_is_nan() -> None:
-    """√ has no slope at 0: the derivatives by the weights are NaN, with x = 0 too."""
-
-    class Root(nn.Module):
-        def __init__(self) -> None:
-            self.a, self.out = (nn.Linear(2, 2, bias=False, **D) for _ in "ab")
-
-        def forward(self, x: cr.Tensor) -> cr.Tensor:
-            return self.out(cr.sqrt(self.a(x) ** 2))
-
-    with np.errstate(all="ignore"):
-        e = cr.explain(Root(), np.zeros((2, 2)), [0, 1], CE)
-        made = entries_of(e)
-    v = made.symbols["W⁽¹⁾"].id
-    run = e.exact.run
-    (weight,) = (p for p, name in run.tensors.items() if name == "a.weight")
-    assert np.isnan(run.arrays[run.cotangents[weight]]).all()
-    (found,) = in_javascript(made.data, [(v, 0)])
-    assert found["slope"] is None
-    assert found["path"][0]["gradient"] is None

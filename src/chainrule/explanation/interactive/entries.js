@@ -245,12 +245,6 @@ export class Entries {
     return step.gradient;
   }
 
-  /** Whether a derivative is infinite or NaN. */
-  #isWild() {
-    const finite = (v) => this.numbers(v, "gradient")?.every(Number.isFinite) ?? true;
-    return (this.wild ??= !this.values.every((_, v) => finite(v)));
-  }
-
   /** Whether the numbers of a value are given, and not computed. */
   isGiven(v) {
     return this.values[v].formula === undefined;
@@ -274,8 +268,6 @@ export class Entries {
   #search(v, k, links, way, end, sign) {
     const waiting = new Map([[v, new Map([[k, 1]])]]);
     const found = [];
-    // A derivative of 0 counts for nothing, but for 0 · ∞ and 0 · NaN.
-    const counts = way === "up" && this.#isWild() ? () => true : (d) => d !== 0;
     let left = false, passed = 0;
     while (waiting.size) {
       // Along the running order: all that comes to a value is there before it goes on.
@@ -283,7 +275,7 @@ export class Entries {
       const elements = waiting.get(here);
       waiting.delete(here);
       if (here !== v && (this.values[here].symbol !== undefined || here === this.loss)) {
-        for (const [j, d] of elements) if (counts(d)) found.push({ v: here, k: j, d });
+        for (const [j, d] of elements) if (d !== 0) found.push({ v: here, k: j, d });
         continue;
       }
       for (const link of links[here]) {
@@ -293,7 +285,7 @@ export class Entries {
         }
         const next = link[end];
         for (const [i, d] of elements) {
-          if (!counts(d)) continue;
+          if (d === 0) continue;
           link[way](i, (j, by) => {
             if (!waiting.has(next)) waiting.set(next, new Map());
             const there = waiting.get(next);
@@ -314,8 +306,7 @@ export class Entries {
     if (terms.some((t) => t.g === null)) return { terms: [], left: true };
     const some = terms.filter((t) => t.g * t.d !== 0);
     const size = some.length ? (t) => Math.abs(t.g * t.d) : (t) => Math.abs(t.d);
-    const kept = some.length ? some : terms.filter((t) => t.d !== 0);
-    const sorted = kept.sort((a, b) => size(b) - size(a));
+    const sorted = (some.length ? some : terms).sort((a, b) => size(b) - size(a));
     return { terms: sorted, left };
   }
 

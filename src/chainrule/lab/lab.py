@@ -267,7 +267,7 @@ class Lab:
             code=process.returncode,
             words=process.words[-1000:],
             goes_on=self._can_go_on(),
-            path=str(self._here or ""),
+            path=str(self._here) if self._can_go_on() else "",
         )
         self.hub.tell(LOST, protocol.TEXT, payload)
 

@@ -180,7 +180,6 @@ class _Links:
         if links is None:
             self._open(node, inputs, outputs)
             return
-        self.values += [k.other for k in links if isinstance(k, Times)]  # constants
         self.values += made
         self.links += links
         self.live.update(link.child for link in links)

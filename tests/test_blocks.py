@@ -225,8 +225,8 @@ def moments(work: Work) -> list[tuple[Place, int]]:
 @traceable
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
 def test_ctrl_c_leaves_nothing_open(work: Work) -> None:
-    met = 0
-    for place, time in moments(work):
+    met, chosen = 0, moments(work)
+    for place, time in chosen:
         run, before = work(), state()
         try:
             Moments(FILES, (place, time), KeyboardInterrupt).call(run)
@@ -240,4 +240,5 @@ def test_ctrl_c_leaves_nothing_open(work: Work) -> None:
             del held
             run()
             assert state() == before, where
-    assert met > 20
+    assert met > 12
+    assert met >= 0.75 * len(chosen)

@@ -262,14 +262,15 @@ def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Exp
         return expression
     attrs = attrs_at(node, {"N": n})  # those of the node may name N
     how = functools.partial(_applied, node, attrs)
-    key = (node.primitive.name, *sorted(attrs.items()))
+    types = (v.dtype.name for v in node.inputs)
+    key = (node.primitive.name, *sorted(attrs.items()), *types)
     return dataclasses.replace(expression, how=how, key=key, kind=kind)
 
 
 def _applied(node: Node, attrs: dict[str, Any], *arrays: Array) -> Any:
     """Return a node's result from numbers of formulas, which may be whole floats."""
-    whole = [v.dtype.is_integer for v in node.inputs]
-    given = [a.astype(np.int64) if i else a for a, i in zip(arrays, whole)]
+    types = [v.dtype for v in node.inputs]
+    given = [a.astype(t.numpy) if t.is_integer else a for a, t in zip(arrays, types)]
     return REFERENCES[node.primitive](*given, **attrs)
 
 

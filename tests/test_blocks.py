@@ -206,7 +206,7 @@ def is_end(place: Place) -> bool:
 def moments(work: Work) -> list[tuple[Place, int]]:
     """Places of a work's blocks, each with the time at which it is met.
 
-    Each place where blocks end, four times, and twelve of all places.
+    Each place where blocks end, eight times, and twelve of all places.
     """
     watch = Moments(FILES)
     run, first = work(), work()
@@ -216,7 +216,7 @@ def moments(work: Work) -> list[tuple[Place, int]]:
     chosen: list[tuple[Place, int]] = []
     for place, met in watch.met.items():
         if is_end(place):
-            times = rng.choice(met, min(met, 4), replace=False) + 1
+            times = rng.choice(met, min(met, 8), replace=False) + 1
             chosen += [(place, int(time)) for time in times]
     places = [*watch.met]
     for i in rng.choice(len(places), 12, replace=False):

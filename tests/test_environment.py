@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import cProfile
 import dataclasses
 import datetime as dates
 import enum
@@ -938,3 +939,22 @@ def test_a_module_has_no_other_device() -> None:
     assert nn.Linear(1, 1).to("cpu").weight.dtype is cr.float32
     with pytest.raises(ArgumentError, match="no device 'cuda'"):
         nn.Linear(1, 1).to("cuda")
+
+
+def test_clocks_are_refused_while_cprofile_is_at_work() -> None:
+    def read(x: Any) -> Any:
+        return x * time.time()
+
+    def reaches(x: Any) -> Any:
+        return x * 2 if x is not None else time.time()
+
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        with pytest.raises(ArgumentError, match=r"time\.time"):
+            cr.compile(read, engine="numpy")(cr.ones(2))
+        assert cr.compile(reaches, engine="numpy")(cr.ones(2)).tolist() == [2.0, 2.0]
+        sorted([2, 1])
+    finally:
+        profile.disable()
+    assert any("sorted" in str(entry.code) for entry in profile.getstats())

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas
 import polars
-import pyarrow
 import pytest
 
 import chainrule as cr
@@ -18,6 +17,7 @@ from chainrule.data.adapter import as_column
 from chainrule.data.tables import cells
 from chainrule.errors import ChainruleError, DataError
 
+pyarrow: Any = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install it")
 N = 40
 TIMES = [
     datetime.datetime(2020 + i % 4, 1 + i % 12, 1 + i % 28, i % 24, 3 * i % 60)

@@ -1,4 +1,4 @@
-"""What a loss of the user's own asks of outputs: classes, values, or something else.
+"""The task that a loss sets its outputs: classes, values, or something else.
 
 Such a loss is a function, and says nothing of itself. It is called: on right, undecided
 and wrong answers, and on numbers near the targets. A loss of classes is smallest where
@@ -33,7 +33,7 @@ RISE, SIDES = 1e-3, 0.05
 
 @dataclass(frozen=True)
 class Asked:
-    """What a loss asks of outputs.
+    """The task that a loss sets its outputs.
 
     Attributes:
         task: ``classes``, ``binary``, ``quantities``, or ``unknown``.

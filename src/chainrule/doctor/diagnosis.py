@@ -64,7 +64,7 @@ class Diagnosis:
 
     @property
     def unknown(self) -> list[str]:
-        """What could have shown a sickness and was not looked at, by name.
+        """The names of what could have shown a sickness and was not looked at.
 
         The budget was spent before, the network cannot be traced, or Ctrl-C came.
         Where nothing is sick and something is here, nobody knows whether the run is

@@ -1,4 +1,4 @@
-"""What simple means find in data: neighbours, a linear fit, or the rows by heart.
+"""Simple references for a run: neighbours, a linear fit, or the rows by heart.
 
 They depend on the data alone, not on the user's network, loss or plan, and give the
 same bits on any number of threads: features are rounded to whole steps, so that

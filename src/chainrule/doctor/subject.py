@@ -254,7 +254,7 @@ class Subject:
 
     @cached_property
     def asked(self) -> Asked:
-        """What a loss of the user's own asks of outputs."""
+        """The task that a loss of the user's own sets its outputs."""
         assert self.network is not None
         assert self.network.output is not None
         loss, shape = self.setup.copy().loss, self.network.output.shape

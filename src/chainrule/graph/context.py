@@ -185,13 +185,13 @@ class within(Block):  # noqa: N801 - used like a function
 
     def __enter__(self) -> None:
         here = context.__dict__  # no call from here on, where a signal would be seen
-        opened.top = self, here[self.field], opened.top
+        opened.top = [self, here[self.field], opened.top]
         here[self.field] = self.value
 
-    def __exit__(self, *__: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         entry = opened.top
         if entry is None or entry[0] is not self:
-            leave(self)
+            leave(self, error[1])
             return
         context.__dict__[self.field] = entry[1]
         opened.top = entry[2]
@@ -271,13 +271,13 @@ class absolute_scope(Block):  # noqa: N801 - used like a function; every node of
 
     def __enter__(self) -> None:
         here = context.__dict__  # as in within
-        opened.top = self, (here["scope"], here["role"]), opened.top
+        opened.top = [self, (here["scope"], here["role"]), opened.top]
         here["scope"], here["role"] = self.scope, self.role
 
-    def __exit__(self, *__: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         entry = opened.top
         if entry is None or entry[0] is not self:
-            leave(self)
+            leave(self, error[1])
             return
         here = context.__dict__
         here["scope"], here["role"] = entry[1]
@@ -371,6 +371,8 @@ class set_grad_enabled(Block):  # noqa: N801 - used like a function
     >>> cr.is_grad_enabled()
     True
     """
+
+    field = "grad"
 
     def __init__(self, mode: bool) -> None:
         self._mode, self._outer = bool(mode), context.grad

@@ -1,4 +1,4 @@
-"""What a page may choose from: data, layers, losses, optimisers, and their options.
+"""Choices of the lab's page: data, layers, losses, optimisers, and their options.
 
 All of it is read off the sections of run files, and so off the constructors.
 """

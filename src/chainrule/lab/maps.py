@@ -92,8 +92,9 @@ class Answers:
         self.range = _range(x[:]) if self.flat else None
         self._plane = _plane(self.range) if self.range is not None else None
         engine: Any = trainer.engine
-        self._inside = cr.compile(self._trace_inside, engine=engine, threads=1)
-        self._output = cr.compile(self._trace_output, engine=engine, threads=1)
+        # Arrays go into what takes tensors while it is traced.
+        self._inside: Any = cr.compile(self._trace_inside, engine=engine, threads=1)
+        self._output: Any = cr.compile(self._trace_output, engine=engine, threads=1)
 
     # -- traced ------------------------------------------------------------------------
 

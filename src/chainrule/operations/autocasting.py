@@ -50,6 +50,8 @@ class autocast(Block):  # noqa: N801 - used like a function
     (tensor([[1.]]), tensor(1.000001))
     """
 
+    field = "autocast"
+
     def __init__(
         self, device_type: Any = None, dtype: Any = None, enabled: bool = True
     ) -> None:

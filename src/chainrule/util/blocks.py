@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+
+from chainrule.errors import CallError
+from chainrule.text import _
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -15,7 +19,8 @@ class _Opened(threading.local):
     """The blocks of a thread that are open.
 
     Attributes:
-        top: (the innermost, what it undoes with, those around it); None: no block.
+        top: [the innermost, what it undoes with, those around it]; None: no block. Of
+            one that has ended within others, the first is None.
     """
 
     top: Any = None
@@ -35,9 +40,17 @@ class Block:
 
     A subclass says what to keep (``saved``), changes it (``change``; the result is what
     ``as`` names), and puts back what was kept (``undo``, perhaps twice).
+
+    A generator may hold a block while others begin, and end it before they do. A block
+    with a ``field`` then ends alone.
+
+    Attributes:
+        field: the name of what it changes, for blocks that do the same have the same
+            ``saved``; None: those within it end with it.
     """
 
     __slots__ = ()
+    field: Any = None
 
     def saved(self) -> Any:
         """Return what ``undo`` puts back."""
@@ -52,17 +65,53 @@ class Block:
         raise NotImplementedError
 
     def __enter__(self) -> Any:
-        opened.top = self, self.saved(), opened.top
+        outer = opened.top
+        opened.top = [self, self.saved(), outer]
         try:
             return self.change()
         except BaseException:
-            leave(self)
+            settle(outer)
             raise
 
-    def __exit__(self, *__: object) -> None:
-        leave(self)
+    def __exit__(self, *error: Any) -> None:
+        entry = opened.top
+        if entry is None or entry[0] is not self:
+            leave(self, error[1])
+            return
+        try:
+            self.undo(entry[1])
+        except Exception:  # as in settle
+            try:
+                self.undo(entry[1])
+            finally:
+                opened.top = entry[2]
+            raise
+        opened.top = entry[2]
 
     def __call__(self, function: Any) -> Any:
+        """Decorate a function; one that is suspended is in the block while it runs."""
+        if inspect.isasyncgenfunction(function):
+            raise CallError(
+                _("An asynchronous generator cannot be decorated with a block."),
+                expected=_("a function, a generator function or a coroutine function"),
+                got=function.__qualname__,
+                fix=_("write 'with' within it, around what is computed between yields"),
+            )
+        if inspect.isgeneratorfunction(function):
+
+            @wraps(function)
+            def generate(*args: Any, **kwargs: Any) -> Any:
+                return (yield from _resumed(self, function(*args, **kwargs)))
+
+            return generate
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def run(*args: Any, **kwargs: Any) -> Any:
+                return await _Awaited(self, function(*args, **kwargs))
+
+            return run
+
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             return _in_block(self, function, args, kwargs)
@@ -70,13 +119,39 @@ class Block:
         return call
 
 
-def leave(block: Block) -> None:
-    """Undo a block of this thread, and those within it whose end was cut off."""
-    entry = opened.top
+def leave(block: Block, error: BaseException | None = None) -> None:
+    """Undo a block of this thread, and those within it whose end was cut off.
+
+    Args:
+        block: the innermost of this object.
+        error: what ends it. Without an interrupt none was cut off: those that began
+            within it are somebody else's, and stay open.
+    """
+    entry, inner = opened.top, list[Any]()
     while entry is not None and entry[0] is not block:
+        inner.append(entry)
         entry = entry[2]
-    if entry is not None:
+    if entry is None:
+        return
+    if not inner or block.field is None or _is_interrupt(error):
         settle(entry[2])
+        return
+    for other in reversed(inner):
+        if other[0].field == block.field:
+            other[1] = entry[1]  # and that one puts it back
+            break
+    else:
+        block.undo(entry[1])
+    inner[-1][2], entry[0] = entry[2], None
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an error is one that comes at any moment, or came of one."""
+    while error is not None:
+        if not isinstance(error, Exception | GeneratorExit):
+            return True
+        error = error.__context__
+    return False
 
 
 def settle(outer: Any) -> None:
@@ -84,6 +159,8 @@ def settle(outer: Any) -> None:
 
     For code that goes on, or lets an exception pass, after a KeyboardInterrupt.
     """
+    while outer is not None and outer[0] is None:
+        outer = outer[2]  # it has ended before this
     entry = opened.top
     while entry is not None and entry is not outer:
         entry = entry[2]
@@ -93,8 +170,13 @@ def settle(outer: Any) -> None:
         block, saved, rest = entry
         try:
             block.undo(saved)
-        except Exception:  # not an interrupt: what is left is undone further out
-            opened.top = rest
+        except Exception:
+            # A signal's handler raised it before all was put back, or the block itself,
+            # and then what is left is undone further out.
+            try:
+                block.undo(saved)
+            finally:
+                opened.top = rest
             raise
         opened.top = rest
 
@@ -129,3 +211,32 @@ def _in_block(block: Block, function: Any, args: Any, kwargs: Any) -> Any:
     except BaseException:
         settle(outer)
         raise
+
+
+def _resumed(block: Block, generator: Any) -> Generator[Any, Any, Any]:
+    """Run a generator, which is in a block while it runs, and not where it waits."""
+    resume, value = generator.send, None
+    while True:
+        try:
+            item = _in_block(block, resume, (value,), {})
+        except StopIteration as end:
+            return end.value
+        try:
+            resume, value = generator.send, (yield item)
+        except GeneratorExit:
+            _in_block(block, generator.close, (), {})
+            raise
+        except BaseException as error:  # noqa: BLE001 - the generator's to handle
+            resume, value = generator.throw, error
+
+
+class _Awaited:
+    """A coroutine that is in a block while it runs, and not where it waits."""
+
+    __slots__ = ("_block", "_coroutine")
+
+    def __init__(self, block: Block, coroutine: Any) -> None:
+        self._block, self._coroutine = block, coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return _resumed(self._block, self._coroutine)

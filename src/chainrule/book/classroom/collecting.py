@@ -1,4 +1,4 @@
-"""What came back from a class: files in a folder, and in ZIP files of it."""
+"""Files that came back from a class, in a folder and in ZIP files of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a class has misunderstood: its slips, by kind, with how many made each."""
+"""Slips of a class, by kind, with how many students made each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Count:
-    """How often a class made a kind of slip.
+    """A kind of slip, with how often a class made it.
 
     Attributes:
         kind: the kind.

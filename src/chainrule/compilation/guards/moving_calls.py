@@ -14,7 +14,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -87,14 +87,18 @@ class Noted(Block):
     def __init__(self, calls: list[str]) -> None:
         self._calls = calls
 
-    def saved(self) -> Callable[..., Any] | None:
+    def saved(self) -> Any:
         return sys.getprofile()
 
     def change(self) -> None:
         sys.setprofile(self._report)
 
-    def undo(self, saved: Callable[..., Any] | None) -> None:
-        sys.setprofile(saved)
+    def undo(self, saved: Any) -> None:
+        if saved is None or callable(saved):
+            sys.setprofile(saved)
+        else:  # cProfile's, which Python does not call
+            sys.setprofile(None)
+            saved.enable()
 
     def _report(self, frame: FrameType, event: str, called: Any) -> None:
         calls = self._calls

@@ -41,7 +41,7 @@ NUMBERS, SLOPES = "value", "gradient"
 
 @dataclass(frozen=True)
 class Entry:
-    """What the numbers of a symbol in a page are: a value's own, or its derivatives.
+    """The numbers of a symbol in a page: a value's own, or its derivatives.
 
     Attributes:
         id: the place of the value among those of the page.

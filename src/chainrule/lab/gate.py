@@ -1,4 +1,4 @@
-"""Who may talk to the lab: the pages of this machine that know its token.
+"""Access to the lab, for the pages of this machine that know its token.
 
 Another site's page may send requests to this machine's addresses from the same browser.
 So each request needs the token, which no other page knows, a Host that is ours (a name

@@ -1,4 +1,4 @@
-"""What a network and each of its units answer: over a plane, and to samples.
+"""Answers of a network and each of its units: over a plane, and to samples.
 
 Functions of the weights and of rows, compiled once: the weights may be those of now or
 of the past.

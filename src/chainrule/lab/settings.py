@@ -1,4 +1,4 @@
-"""What a page asks for, as a run file: checked like one, and kept as one.
+"""Settings of a page as a run file: checked like one, and kept as one.
 
 A page says sections of a run file as JSON. It may name data that come with the
 framework or that were uploaded to this lab, and none that lie elsewhere.

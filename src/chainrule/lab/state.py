@@ -1,4 +1,4 @@
-"""What a training process may be asked next, and what becomes of it.
+"""States of a training process, and the requests that each of them takes.
 
 ::
 
@@ -17,7 +17,7 @@ from chainrule.text import _
 
 
 class Stage(StrEnum):
-    """Where a run stands."""
+    """The state of a run."""
 
     READY = "ready"
     TRAINING = "training"

@@ -1,4 +1,4 @@
-"""What the page says, by key; the page gets it in every language."""
+"""Texts of the lab's page, by key; the page gets them in every language."""
 
 from __future__ import annotations
 

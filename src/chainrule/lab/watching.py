@@ -1,4 +1,4 @@
-"""What the page sees of a run: curves, maps, confusion, and weights of the past.
+"""Views of a run for the page: curves, maps, confusion, and weights of the past.
 
 All of it together takes a small share of the work of training: after a picture that
 took long the next one waits.
@@ -60,7 +60,7 @@ class Budget:
 
 
 class View:
-    """What a page sees of a session.
+    """The views of a session that its pages get.
 
     Args:
         session: the run.

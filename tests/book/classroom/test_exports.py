@@ -155,9 +155,10 @@ def test_nbgrader_itself(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "gradebook.db")) as book:
         found = dict(
             book.execute(
-                "select student_id, auto_score from grade"
-                " join submitted_notebook on notebook_id = submitted_notebook.id"
-                " join submitted_assignment on assignment_id = submitted_assignment.id"
+                "select student_id, sum(auto_score) from grade g"
+                " join submitted_notebook n on g.notebook_id = n.id"
+                " join submitted_assignment a on n.assignment_id = a.id"
+                " group by student_id"
             )
         )
     assert found == {"ada": 15, "bob": 14, "eve": 13}

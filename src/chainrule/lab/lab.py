@@ -20,11 +20,16 @@ from chainrule.util import atomic_files
 #: Messages of a process that a page gets when it opens.
 KEPT = ("built", "data", "status", "curves", "maps", "confusion", "saved")
 #: Messages that other processes may send.
-ANSWERS = ("unbuilt", "refused", "examined", "diagnosed")
+ANSWERS = ("unbuilt", "refused", "examined", "diagnosed", "explored")
 #: Answers to one page; where it is gone, nobody gets them.
-FOR_ONE = ("sampled", "path", "rows", "read", "file", "examined", "diagnosed")
+FOR_ONE = (
+    *("sampled", "path", "rows", "read", "file"),
+    *("examined", "diagnosed", "explored"),
+)
 #: Questions that have a process of their own, at a time; and seconds for each.
 ERRANDS, PATIENCE = 2, 180
+#: Pages that may have a process of their own, in which they explore.
+EXPLORERS = 4
 #: A process that was lost is told to pages by this message, and kept too.
 LOST = "lost"
 
@@ -51,6 +56,7 @@ class Lab:
         self._runs = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._errands: set[Process] = set()
+        self._explorers: dict[Page, Process] = {}
 
     # -- what pages ask ----------------------------------------------------------------
 
@@ -67,6 +73,8 @@ class Lab:
             elif isinstance(message, protocol.Examine):
                 check_data({"source": message.source}, self.folder)
                 self._errand(page, message, {})
+            elif isinstance(message, protocol.Explore):
+                self._explore(page, message)
             elif isinstance(message, protocol.Doctor) and self._built is not None:
                 run, own = self._built["run"], self._built["own"]
                 self._errand(page, message, {"run": run, "own": own})
@@ -150,6 +158,58 @@ class Lab:
     async def _run_errand(self, process: Process, content: dict[str, Any]) -> None:
         if await self._begin(process, content):
             await process.over(PATIENCE)
+
+    # -- explorations ------------------------------------------------------------------
+
+    def _explore(self, page: Page, message: protocol.Explore) -> None:
+        """Have the page's own process explore; what it is at still is outdated."""
+        explorer = self._explorers.get(page)
+        if explorer is not None and explorer.ticket in self._tickets:
+            __, id = self._tickets.pop(explorer.ticket)
+            self._refuse(
+                page, id, ArgumentError(_("A newer question has taken its place."))
+            )
+            self._leave(page)
+            explorer = None
+        content = message.model_dump(exclude={"v", "id"})
+        if explorer is not None:
+            explorer.ticket = content["id"] = self._ticket(page, message.id)
+            explorer.ask(content)
+            return
+        self._room_to_explore()
+        explorer = self._explorers[page] = self._fresh()
+        explorer.ticket = content["id"] = self._ticket(page, message.id)
+        self._do(self._begin_exploring(explorer, content))
+
+    async def _begin_exploring(self, process: Process, content: dict[str, Any]) -> None:
+        await self._begin(process, content)
+        await self.prepare()
+
+    def _room_to_explore(self) -> None:
+        """End a process that has answered, where there are many; or refuse."""
+        if len(self._explorers) < EXPLORERS:
+            return
+        for page, explorer in self._explorers.items():
+            if explorer.ticket not in self._tickets:
+                self._leave(page)
+                return
+        raise ArgumentError(
+            _("The lab is busy with other questions."),
+            expected=_("at most {n} at a time", n=EXPLORERS),
+            got=str(len(self._explorers)),
+            fix=_("ask again in a while"),
+        )
+
+    def _leave(self, page: Page) -> None:
+        """End the process in which a page explores, at once."""
+        explorer = self._explorers.pop(page, None)
+        if explorer is not None:
+            explorer.kill()
+
+    def left(self, page: Page) -> None:
+        """Forget a page that is gone, and end its process."""
+        self.hub.close(page)
+        self._leave(page)
 
     # -- processes ---------------------------------------------------------------------
 
@@ -245,6 +305,8 @@ class Lab:
 
     def _ended(self, process: Process) -> None:
         self._errands.discard(process)
+        for page in [p for p, each in self._explorers.items() if each is process]:
+            del self._explorers[page]
         if process is self._spare:
             self._spare = None
         if process is self._coming:
@@ -284,7 +346,12 @@ class Lab:
 
     async def end(self) -> None:
         """End the processes; what was trained is saved."""
-        for process in (self.process, self._coming, self._spare, *self._errands):
+        for explorer in self._explorers.values():
+            explorer.kill()
+        for process in (
+            *(self.process, self._coming, self._spare),
+            *(*self._errands, *self._explorers.values()),
+        ):
             if process is not None:
                 await process.end()
         while self._tasks:

@@ -62,6 +62,8 @@ class Process:
             asyncio.create_task(self._listen()),
             asyncio.create_task(self._overhear()),
         ]
+        if self.asked_to_end:  # in the meantime
+            self._process.kill()
 
     @property
     def pid(self) -> int | None:
@@ -81,6 +83,12 @@ class Process:
         content = {k: v for k, v in message.items() if k != "type"}
         payload = protocol.passed_on(message["type"], **content)
         process.stdin.write(protocol.framed(protocol.TEXT, payload))
+
+    def kill(self) -> None:
+        """End the process at once, whatever it is doing."""
+        self.asked_to_end = True
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     async def end(self) -> None:
         """Have the process save what it trained, and end; wait for that."""

@@ -125,6 +125,17 @@ class Examine(_Message):
     target: Annotated[str, Len(1, 1000)] | None = None
 
 
+class Explore(_Message):
+    """Ask for a run of one of the book's explorations."""
+
+    type: Literal["explore"]
+    name: _Short
+    seed: _Count = 0
+    quick: bool = True
+    values: Annotated[dict[_Short, float], Len(0, 20)] = {}
+    lang: Literal["en", "zh-TW"] = "en"
+
+
 Asked = (
     Build
     | Go
@@ -137,6 +148,7 @@ Asked = (
     | Share
     | Doctor
     | Examine
+    | Explore
 )
 _ASKED: TypeAdapter[Asked] = TypeAdapter(
     Annotated[Asked, Field(discriminator="type")],

@@ -16,6 +16,26 @@ _TEXTS = {
     "fix": _("fix"),
     "more": _("More"),
     "others": _("Others"),
+    "views": _("Views"),
+    "view_network": _("A network"),
+    "view_explore": _("Explorations"),
+    # The explorations.
+    "explore_help": _(
+        "The book's questions, each answered by an experiment. What you set, it does "
+        "anew: its picture, its table and its sentences are made of what it finds."
+    ),
+    "explorations": _("Questions"),
+    "exploration_done": _("Done"),
+    "exploration_settings": _("What may be set"),
+    "exploration_quick": _("less of it, and sooner"),
+    "exploration_usual": _("As usual"),
+    "exploring": _("Measuring …"),
+    "explored": _("Measured in {seconds} s"),
+    "answer": _("Answer"),
+    "expected_else": _("what was expected:"),
+    "picture_of": _("Picture: {title}. Its numbers are in the table below."),
+    "numbers_table": _("The numbers as a table"),
+    "book_sections": _("book {sections}"),
     # The form.
     "setup": _("Build a network"),
     "data": _("Data"),

@@ -80,6 +80,7 @@ class Worker:
         self.shown: Shown | None = None
         self.error: dict[str, Any] | None = None
         self.ending = False
+        self._explorer: Any = None
         self._paced: int | None = 0  # steps of a chunk, as last asked for
         self._until = 0  # the update up to which steps were asked for
         self._saved_step, self._saved_at = -1, time.monotonic()
@@ -364,6 +365,15 @@ class Worker:
         view = self._begun()
         self.say("read", id=message["id"], **read(view, message["pixels"]))
 
+    def explore(self, message: Mapping[str, Any]) -> None:
+        """Run one of the book's explorations, which need no network."""
+        from chainrule.lab.exploring import Explorer  # and the book
+
+        if self._explorer is None:
+            self._explorer = Explorer()
+        content, arrays = self._explorer.explored(message)
+        self.tell("explored", arrays, id=message["id"], **content)
+
     def share(self, message: Mapping[str, Any]) -> None:
         """Send the network as a file."""
         from chainrule.lab import sharing  # and what writes ONNX
@@ -385,6 +395,7 @@ ANSWERS = {
     "element": Worker.element,
     "cell": Worker.cell,
     "digit": Worker.digit,
+    "explore": Worker.explore,
     "share": Worker.share,
 }
 
@@ -414,6 +425,11 @@ def main() -> None:
     warnings.showwarning = warned
     first = inbox.get()
     if first is None:
+        return
+    if first["type"] == "explore":
+        while first is not None:
+            worker.answer(first)
+            first = inbox.get()
         return
     builds = first["type"] == "begin"
     try:

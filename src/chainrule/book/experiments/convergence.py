@@ -351,7 +351,10 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
     for i, row in enumerate(chosen):
         steps = 8 if row["measured"] > 1 else 40
         panels.path(plane, i, row["path"][: steps + 1], f"η = {number(row['rate'], 3)}")
-    panels.words(plane, tr("the ways of three rates"), "θ₁", "θ₂")
+    title = tr("the ways of three rates")
+    if len(chosen) > 3:
+        title = tr("the ways of {n} rates", n=len(chosen))
+    panels.words(plane, title, "θ₁", "θ₂")
     plane.set_aspect("equal")
 
     grid = np.linspace(0, 2.25, 226) / STEEPEST

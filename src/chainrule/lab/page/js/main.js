@@ -5,11 +5,12 @@ import { Curves, label } from "./charts.js";
 import { at, make, table } from "./dom.js";
 import { Digit } from "./digit.js";
 import { Doctor } from "./doctor.js";
+import { Explore } from "./explore.js";
 import { Form, lines } from "./form.js";
 import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
-import { readLink, writeLink } from "./link.js";
+import { networkLink, readExploration, readLink, writeLink } from "./link.js";
 import { Share } from "./share.js";
 import { Upload } from "./upload.js";
 import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
@@ -28,6 +29,7 @@ const output = new Output();
 const inside = new Inside(connection);
 const digit = new Digit(connection);
 const share = new Share(connection);
+const explore = new Explore(connection);
 const tried = (/** @type {any} */ run) => {
   form.set(run);
   build(form.settings());
@@ -51,13 +53,18 @@ history.replaceState(null, "", address);
 /** @type {Record<string, (message: any) => void>} */
 const TAKES = {
   hello(message) {
-    if (form) return form.offers(message.uploads); // the connection came back
+    if (form) { // the connection came back
+      explore.route();
+      return form.offers(message.uploads);
+    }
     const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
     setTexts(message.texts, chosen);
     at("language").value = chosen;
     form = new Form(message.choices, message.uploads, build);
     form.set(readLink() ?? form.run);
     at("train").textContent = t("train");
+    explore.offers(message.explorations);
+    route();
     // Something to see at once: what the link says, or a first network.
     if (!message.busy && !last.built) build(form.settings());
   },
@@ -95,6 +102,7 @@ const TAKES = {
   saved: () => {},
   sampled: () => {},
   path: () => {},
+  explored: () => {},
   rows: () => {},
   warned: ({ warning }) => {
     const list = at("warnings");
@@ -222,6 +230,24 @@ async function cell(truth, decided, place) {
       } }, String(row))));
 }
 
+/** Show the view that the address names. */
+function route() {
+  const exploring = readExploration() !== null;
+  at("network-view").hidden = exploring;
+  at("explore-view").hidden = !exploring;
+  for (const [id, here] of [["to-network", !exploring], ["to-explore", exploring]]) {
+    if (here) at(id).setAttribute("aria-current", "page");
+    else at(id).removeAttribute("aria-current");
+  }
+  if (exploring) explore.route();
+}
+
+addEventListener("hashchange", route);
+at("to-network").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault();
+  history.pushState(null, "", networkLink());
+  route();
+});
 at("train").addEventListener("click", () => {
   const stage = last.status?.stage;
   if (last.lost || stage === "finished") connection.tell("again");
@@ -237,6 +263,7 @@ at("language").addEventListener("change", () => {
   localStorage.setItem("chainrule-lab-language", at("language").value);
   chooseLanguage(at("language").value);
   form.draw();
+  explore.draw();
   if (last.built) {
     describe(last.built);
     network.build(last.built);

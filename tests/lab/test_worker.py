@@ -162,8 +162,8 @@ def test_one_looks_at_the_past(tmp_path: Path) -> None:
 def test_a_sample_is_explained_and_a_number_has_its_path(tmp_path: Path) -> None:
     lab = Asked(tmp_path)
     id = lab.ask("sample", row=2, part="validation", lang="en")
-    path = lab.ask("element", name="W⁽¹⁾", index=[1, 0], lang="en")
-    strange = lab.ask("element", name="W⁽¹⁾", index=[9, 0], lang="en")
+    path = lab.ask("element", evaluated=False, name="W⁽¹⁾", index=[1, 0], lang="en")
+    strange = lab.ask("element", evaluated=False, name="W⁽¹⁾", index=[9, 0], lang="en")
     lab.run()
     sample = lab.answer(id)
     steps = {s["key"]: s for s in sample["steps"] if s.get("layer") == 1 and "key" in s}

@@ -85,6 +85,15 @@ class Element(_Message):
     type: Literal["element"]
     name: _Short
     index: Annotated[list[_Count], Len(0, 8)]
+    #: Of the step in evaluation mode, which :class:`Saliency` has shown.
+    evaluated: bool = False
+    lang: Literal["en", "zh-TW"] = "en"
+
+
+class Saliency(_Message):
+    """Ask what of the sample that is shown the loss depends on."""
+
+    type: Literal["saliency"]
     lang: Literal["en", "zh-TW"] = "en"
 
 
@@ -143,6 +152,7 @@ Asked = (
     | Look
     | Sample
     | Element
+    | Saliency
     | Cell
     | Digit
     | Share

@@ -189,6 +189,23 @@ _TEXTS = {
         "Every number of a training step, with its formula. Click a number: its path "
         "to the loss shows, and the chain rule back."
     ),
+    "saliency": _("What the loss depends on"),
+    "saliency_help": _(
+        "The size of the derivative of the loss by each number of the sample, in "
+        "evaluation mode (dropout off, batch normalisation with its running "
+        "statistics): how much the loss changes where that number does. There the loss "
+        "is {loss}. Click one for its path."
+    ),
+    "saliency_tokens_help": _(
+        "The length of the derivative of the loss by the row of the embedding that "
+        "each token has, in evaluation mode: how much the loss changes where that row "
+        "does. There the loss is {loss}."
+    ),
+    "saliency_first": _("the largest {shown} of {all}"),
+    "saliency_none": _("This network reads no numbers and no tokens by themselves."),
+    "token": _("token"),
+    "unknown_token": _("unknown"),
+    "path_evaluated": _("in evaluation mode"),
     "part": _("data"),
     "sample": _("sample"),
     "open_sample": _("Open"),

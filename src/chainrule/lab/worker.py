@@ -28,6 +28,7 @@ from chainrule.errors import (
 )
 from chainrule.graph.node import Array
 from chainrule.lab import protocol
+from chainrule.lab.saliency import salient
 from chainrule.lab.settings import Own, opened, run_file, said_by
 from chainrule.lab.state import Stage, after
 from chainrule.lab.steps import Shown, label_of
@@ -347,13 +348,26 @@ class Worker:
 
     def element(self, message: Mapping[str, Any]) -> None:
         """Tell the path of one number of the explained step."""
+        shown = self._explained()
+        with language(message["lang"]):
+            path = shown.path(
+                message["name"], message["index"], evaluated=message["evaluated"]
+            )
+        self.say("path", id=message["id"], **path)
+
+    def _explained(self) -> Shown:
         if self.shown is None:
             raise ArgumentError(
                 _("No sample is explained yet."), fix=_("choose a sample first")
             )
+        return self.shown
+
+    def saliency(self, message: Mapping[str, Any]) -> None:
+        """Tell what of the explained sample the loss depends on."""
+        shown, view = self._explained(), self._begun()
         with language(message["lang"]):
-            path = self.shown.path(message["name"], message["index"])
-        self.say("path", id=message["id"], **path)
+            content, arrays = salient(shown.evaluated, view.session.parts.train)
+        self.tell("salient", arrays, id=message["id"], **content)
 
     def cell(self, message: Mapping[str, Any]) -> None:
         """Tell the samples in a cell of the confusion matrix."""
@@ -393,6 +407,7 @@ ANSWERS = {
     "look": Worker.look,
     "sample": Worker.sample,
     "element": Worker.element,
+    "saliency": Worker.saliency,
     "cell": Worker.cell,
     "digit": Worker.digit,
     "explore": Worker.explore,

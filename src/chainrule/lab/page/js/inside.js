@@ -3,6 +3,7 @@
 import { at, make, putMath, table } from "./dom.js";
 import { lines } from "./form.js";
 import { show } from "./numbers.js";
+import { Saliency } from "./saliency.js";
 import { currentLanguage, number, t } from "./texts.js";
 
 const PARTS = ["train", "validation", "test"];
@@ -16,6 +17,7 @@ export class Inside {
     /** @type {any} */
     this.message = null;
     this.place = 0;
+    this.saliency = new Saliency(connection, (name, index) => this.path(name, index, true));
     at("open").addEventListener("click", () => this.open());
     at("row").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Enter") this.open();
@@ -36,6 +38,7 @@ export class Inside {
 
   clear() {
     this.message = null;
+    this.saliency.clear();
     for (const id of ["sample", "inside", "path", "where"]) at(id).replaceChildren();
     for (const id of ["first", "back", "next", "last"]) at(id).disabled = true;
   }
@@ -50,6 +53,7 @@ export class Inside {
       at("path").replaceChildren();
       this.draw();
       this.go(message.steps.length);
+      this.saliency.open(this.built);
     } catch (error) {
       this.clear();
       at("sample").replaceChildren(make("p", { className: "why" }, lines(error)));
@@ -109,23 +113,23 @@ export class Inside {
     }
   }
 
-  /** @param {string} name of a value @param {number[]} index */
-  async path(name, index) {
+  /** @param {string} name of a value @param {number[]} index @param {boolean} evaluated in evaluation mode */
+  async path(name, index, evaluated = false) {
     const place = at("path");
     try {
-      const path = await this.connection.ask("element", { name, index, lang: currentLanguage() });
-      place.replaceChildren(...this.pathParts(path));
+      const path = await this.connection.ask("element", { name, index, evaluated, lang: currentLanguage() });
+      place.replaceChildren(...this.pathParts(path, evaluated));
     } catch (error) {
       place.replaceChildren(make("p", { className: "why" }, lines(error)));
     }
     place.scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {any} path */
-  pathParts(path) {
+  /** @param {any} path @param {boolean} evaluated */
+  pathParts(path, evaluated) {
     const at_ = (/** @type {any} */ item) => item.index.length ? `${item.symbol}[${item.index.map((/** @type {number} */ i) => i + 1).join(", ")}]` : item.symbol;
     const click = (/** @type {any} */ item) => item.symbol === "ℒ" ? at_(item)
-      : make("button", { type: "button", className: "small", onclick: () => this.path(item.symbol, item.index) }, at_(item));
+      : make("button", { type: "button", className: "small", onclick: () => this.path(item.symbol, item.index, evaluated) }, at_(item));
     const forward = path.steps.map((/** @type {any} */ s) => [click(s), number(s.value, 7), s.formula]);
     forward.push(["ℒ", number(path.loss, 7), path.loss_formula]);
     const backward = path.steps.toReversed().map((/** @type {any} */ s) => {
@@ -134,7 +138,7 @@ export class Inside {
       return [click(s), number(s.gradient, 7), make("div", {}, ...sums.map((/** @type {string} */ line) => make("div", {}, line)), s.remark ? make("div", {}, s.remark) : null)];
     });
     return [
-      make("h3", {}, t("path_of", { name: at_(path.steps[0]), value: number(path.steps[0].value, 7), gradient: number(path.gradient, 7) })),
+      make("h3", {}, t("path_of", { name: at_(path.steps[0]), value: number(path.steps[0].value, 7), gradient: number(path.gradient, 7) }), evaluated ? ` (${t("path_evaluated")})` : null),
       make("div", { className: "wide" }, table([t("number"), t("value"), t("formula")], forward, t("path_forward"))),
       make("div", { className: "wide" }, table([t("number"), t("derivative"), t("terms")], backward, t("path_backward"))),
     ];

@@ -101,6 +101,7 @@ const TAKES = {
   lost: status,
   saved: () => {},
   sampled: () => {},
+  salient: () => {},
   path: () => {},
   explored: () => {},
   rows: () => {},

@@ -1,0 +1,107 @@
+// What of a sample the loss depends on: |∂ℒ/∂x| as a picture, as bars, or token by token.
+
+import { at, make, table } from "./dom.js";
+import { lines } from "./form.js";
+import { show } from "./numbers.js";
+import { currentLanguage, number, t } from "./texts.js";
+
+export class Saliency {
+  /**
+   * @param {import("./connection.js").Connection} connection
+   * @param {(name: string, index: number[]) => void} path shows the path of a number
+   */
+  constructor(connection, path) {
+    this.connection = connection;
+    this.path = path;
+    /** @type {any} */
+    this.built = null;
+    this.asked = false;
+    at("saliency-part").addEventListener("toggle", () => this.ask());
+  }
+
+  clear() {
+    at("saliency-part").hidden = true;
+    at("saliency").replaceChildren();
+    this.asked = true;
+  }
+
+  /** Offer it for the sample that is shown now. @param {any} built */
+  open(built) {
+    this.built = built;
+    this.asked = false;
+    at("saliency").replaceChildren();
+    at("saliency-part").hidden = false;
+    this.ask();
+  }
+
+  /** Ask for it once, where it is open. */
+  async ask() {
+    if (this.asked || !at("saliency-part").open) return;
+    this.asked = true;
+    try {
+      this.draw(await this.connection.ask("saliency", { lang: currentLanguage() }));
+    } catch (error) {
+      at("saliency").replaceChildren(make("p", { className: "why" }, lines(error)));
+    }
+  }
+
+  /** @param {any} message */
+  draw(message) {
+    const loss = number(message.loss, 6), parts = [];
+    for (const item of message.items) {
+      const array = message.arrays[item.array];
+      if (item.kind === "tokens") parts.push(...this.tokens(item, array.data, loss));
+      else {
+        parts.push(make("p", {}, make("strong", {}, `|∂ℒ/∂${item.name}|`), ` ${t("saliency_help", { loss })}`));
+        if (item.kind === "columns") parts.push(...this.columns(item, array.data));
+        else parts.push(this.numbers(item, array));
+      }
+    }
+    at("saliency").replaceChildren(...(parts.length ? parts : [make("p", {}, t("saliency_none"))]));
+  }
+
+  /** @param {any} item @param {{data: any, shape: number[]}} array */
+  numbers(item, array) {
+    // A sample of one axis is a column; of pictures and other samples all axes but the last are rows.
+    const { shape } = array, columns = shape.length > 1 ? shape.at(-1) ?? 1 : 1;
+    const flat = { data: array.data, shape: shape.length > 1 ? [array.data.length / columns, columns] : shape };
+    const image = shape.length > 1 ? null : this.built.image;
+    const place = (/** @type {number[]} */ index) => {
+      let rest = shape.length > 1 ? index[0] * columns + index[1] : index[0];
+      return [0, ...shape.toReversed().map((size) => {
+        const i = rest % size;
+        rest = (rest - i) / size;
+        return i;
+      }).toReversed()];
+    };
+    return show(flat, { numbers: `|∂ℒ/∂${item.name}|`, shape: flat.shape, turned: false, of: item.name }, image,
+      (index) => this.path(item.name, place(index)));
+  }
+
+  /** @param {any} item @param {ArrayLike<number>} data */
+  columns(item, data) {
+    const most = Math.max(...Array.from(data), 1e-30);
+    const rows = item.columns.map((/** @type {any} */ c) => make("div", { className: "salient" },
+      make("button", { type: "button", className: "small", onclick: () => this.path(item.name, [0, c.place]) }, `${c.name} = ${number(c.value)}`),
+      make("meter", { min: 0, max: most, value: data[c.place], "aria-label": c.name }),
+      make("span", {}, number(data[c.place]))));
+    if (item.all > item.columns.length) rows.push(make("p", {}, t("saliency_first", { shown: item.columns.length, all: item.all })));
+    return rows;
+  }
+
+  /** @param {any} item @param {ArrayLike<number>} data @param {string} loss */
+  tokens(item, data, loss) {
+    const most = Math.max(...Array.from(data), 1e-30);
+    const told = item.tokens.map((/** @type {string} */ text, /** @type {number} */ i) => ({ text, i })).filter((/** @type {any} */ token) => token.text !== "");
+    const shown = (/** @type {string} */ text) => text === "□" ? `□ (${t("unknown_token")})` : text;
+    return [
+      make("p", {}, make("strong", {}, "‖∂ℒ/∂eₜ‖ "), t("saliency_tokens_help", { loss })),
+      make("p", { className: "tokens" }, ...told.flatMap((/** @type {any} */ { text, i }) => {
+        const span = make("span", { title: number(data[i]) }, text);
+        span.style.setProperty("--share", `${Math.round((100 * data[i]) / most)}%`);
+        return [span, " "];
+      })),
+      make("div", { className: "wide" }, table([t("token"), "‖∂ℒ/∂eₜ‖"], told.map((/** @type {any} */ { text, i }) => [shown(text), number(data[i])]))),
+    ];
+  }
+}

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.autodiff import cotangents, inline
 from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.data.column import Column
 from chainrule.errors import (
     ArgumentError,
     DTypeError,
@@ -39,6 +40,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
+from chainrule.training.feeding import fed
 from chainrule.util.pytree import flatten
 
 Loss = Callable[[Any, Tensor], Tensor]
@@ -370,6 +372,7 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
             got=type(loss).__name__,
         )
     dtype = next((p.dtype for p in model.parameters()), DType.float32)
+    x = fed(model, x) if isinstance(x, Column) else x
     xs = [_numbers(part, dtype) for part in (x if isinstance(x, tuple) else (x,))]
     ys = _numbers(y, dtype)
     if any(a.ndim == 0 for a in xs):

@@ -228,7 +228,7 @@ def described(view: View) -> dict[str, Any]:
     train = parts.train
     x: Any = train.x
     if view.shape:
-        answers.to(x[:1], view.weights()[1])  # so that it knows what they mean
+        answers.to(answers.rows(train, slice(0, 1)), view.weights()[1])  # so that it knows what they mean
     return {
         "layers": [
             {"module": k.module, "output": k.output, "units": k.units}

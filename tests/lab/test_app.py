@@ -165,7 +165,7 @@ def test_the_page_says_what_there_is_to_say() -> None:
         if kind == "text/javascript" and "vendor" not in name
     )
     html = (PAGE / "index.html").read_text("utf-8")
-    used = {*re.findall(r'data-text="(\w+)"', html)}
+    used = {*re.findall(r'data-(?:text|label)="(\w+)"', html)}
     used |= {*re.findall(r'\bt\("(\w+)"', scripts)}
     assert used <= _TEXTS.keys(), used - _TEXTS.keys()
     quoted = {*re.findall(r'"(\w+)"', scripts)}

@@ -23,7 +23,7 @@ KEPT = ("built", "data", "status", "curves", "maps", "confusion", "saved")
 ANSWERS = ("unbuilt", "refused", "examined", "diagnosed", "explored")
 #: Answers to one page; where it is gone, nobody gets them.
 FOR_ONE = (
-    *("sampled", "path", "salient", "rows", "read", "file"),
+    *("sampled", "path", "salient", "rows", "read", "understood", "file"),
     *("examined", "diagnosed", "explored"),
 )
 #: Questions that have a process of their own, at a time; and seconds for each.

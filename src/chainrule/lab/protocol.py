@@ -112,6 +112,14 @@ class Digit(_Message):
     pixels: Annotated[list[Annotated[int, Ge(0), Le(255)]], Len(1, 16384)]
 
 
+class Sentence(_Message):
+    """Ask what the network says to a typed text."""
+
+    type: Literal["sentence"]
+    text: Annotated[str, Len(1, 10_000)]
+    lang: Literal["en", "zh-TW"] = "en"
+
+
 class Share(_Message):
     """Ask for the network as a file."""
 
@@ -132,6 +140,8 @@ class Examine(_Message):
     type: Literal["examine"]
     source: _Short
     target: Annotated[str, Len(1, 1000)] | None = None
+    #: The column of texts; "": none; None: the one that there is, if any.
+    text: Annotated[str, Len(0, 1000)] | None = None
 
 
 class Explore(_Message):
@@ -155,6 +165,7 @@ Asked = (
     | Saliency
     | Cell
     | Digit
+    | Sentence
     | Share
     | Doctor
     | Examine

@@ -17,22 +17,26 @@ from chainrule.data import Dataset
 from chainrule.data.text import texts_of
 from chainrule.explanation import Explanation
 from chainrule.graph.node import Array, Value
+from chainrule.nn import Embedding, Module
+from chainrule.nn.picture.attention import attentions
 
 #: Columns that are told one by one, the strongest of them.
 COLUMNS = 40
 
 
 def salient(
-    explanation: Explanation, data: Dataset
+    explanation: Explanation, data: Dataset, model: Module
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return what of one sample the loss depends on: as JSON, and its numbers.
 
     Each item is an input of the network. Its ``kind`` is ``"numbers"`` (then its array
-    has the shape of the sample), or ``"columns"``, or ``"tokens"``.
+    has the shape of the sample), or ``"columns"``, or ``"tokens"``. Where the network
+    attends, ``attention`` has the shares A of each block, of shape (heads, T, T).
 
     Args:
         explanation: of the sample, with derivatives by it.
         data: the training data, which know the names of columns and tokens.
+        model: the network.
     """
     run = explanation.run
     items: list[dict[str, Any]] = []
@@ -45,13 +49,35 @@ def salient(
         if value in run.cotangents:
             share = np.abs(run.arrays[run.cotangents[value]][0])
             item |= _of_numbers(share, x, data)
-        elif (share := _of_tokens(explanation, value)) is not None:
+        elif (share := _of_tokens(explanation, value, model)) is not None:
             item |= {"kind": "tokens", "tokens": tokens(x, data)}
         else:
             continue
         arrays[key] = np.asarray(share, np.float32)
         items.append(item)
-    return {"items": items, "loss": explanation.loss}, arrays
+    shares = attention(explanation)
+    for place, (__, share) in enumerate(shares):
+        arrays[f"attention{place}"] = share.astype(np.float32)
+    return {
+        "items": items,
+        "attention": [name for name, __ in shares],
+        "loss": explanation.loss,
+    }, arrays
+
+
+def attention(explanation: Explanation) -> list[tuple[str, Array]]:
+    """Return the shares A = softmax(Q Kᵀ) of each attention in a step, by its module.
+
+    Each is of shape (heads, T, T): whom a position listens to is a row.
+    """
+    run = explanation.run
+    found: list[tuple[str, Array]] = []
+    for each in attentions(run.graph.nodes):
+        (value,) = each.softmax.outputs
+        shares = run.arrays[value]
+        square = shares.shape[-2:]
+        found.append((each.softmax.scope or "", shares.reshape(-1, *square)))
+    return found
 
 
 def _of_numbers(share: Array, x: Array, data: Dataset) -> dict[str, Any]:
@@ -69,31 +95,19 @@ def _of_numbers(share: Array, x: Array, data: Dataset) -> dict[str, Any]:
     }
 
 
-def _of_tokens(explanation: Explanation, x: Value) -> Array | None:
+def _of_tokens(explanation: Explanation, x: Value, model: Module) -> Array | None:
     """Return ‖∂ℒ/∂eₜ‖ of each token's row e of an embedding table; None: no table."""
     run = explanation.run
-    length = run.arrays[x].shape[1:]
-    for value, g in run.cotangents.items():
+    tables = {path for path, m in model.named_modules() if isinstance(m, Embedding)}
+    length, rows = run.arrays[x].shape, None
+    for value in run.graph.values():
         node = value.node
-        if node is None or value.ndim != len(length) + 2:
+        if node is None or node.role != "forward" or value not in run.cotangents:
             continue
-        rows = run.arrays[g]
-        if x in _before(value) and rows.shape[1:-1] == length:
-            return np.sqrt((rows[0].astype(np.float64) ** 2).sum(-1))
-    return None
-
-
-def _before(value: Value) -> set[Value]:
-    """Return the values that a value is computed from at once, or by its indices."""
-    node = value.node
-    assert node is not None
-    near = set(node.inputs)
-    for each in node.inputs:  # indices are checked, and wrapped, on their way
-        found = each
-        while found.node is not None and not found.dtype.is_float:
-            near |= set(found.node.inputs)
-            found = found.node.inputs[0]
-    return near
+        g = run.arrays[run.cotangents[value]]
+        if node.scope in tables and g.shape[:-1] == length:
+            rows = g[0]  # the last one is what the module returns
+    return None if rows is None else np.linalg.norm(rows.astype(np.float64), axis=-1)
 
 
 def tokens(x: Array, data: Dataset) -> list[str]:

@@ -142,6 +142,8 @@ _TEXTS = {
     "examined_images": _("{name}: images, one folder a class"),
     "use_data": _("Use these data"),
     "target": _("column to predict"),
+    "text_column": _("column of sentences"),
+    "no_text_column": _("none: the other columns tell"),
     "columns": _("Columns"),
     "column": _("column"),
     "missing": _("missing"),
@@ -160,6 +162,21 @@ _TEXTS = {
     "digit_seen": _("What the network sees"),
     "digit_answer": _("{name}, {share} %"),
     "wipe": _("Wipe"),
+    "sentence": _("Type a sentence"),
+    "sentence_help": _(
+        "What the network says to it, and what that depends on. Of classes it is as if "
+        "the class that the network decides for were the truth."
+    ),
+    "sentence_label": _("sentence"),
+    "sentence_read": _("Read"),
+    "sentence_says": _("The network says: {answer}"),
+    "sentence_unknown": _("Not in the vocabulary, and read as □: {tokens}"),
+    "sentence_left_out": _("{n} tokens beyond the network's {length} were left out."),
+    "text_of_sample": _("Text: {text}"),
+    "attention": _(
+        "Whom each token listens to: A = softmax(Q Kᵀ), {name}, head {head}"
+    ),
+    "attention_of": _("the last {shown} of {all} tokens"),
     "doctor": _("The doctor"),
     "doctor_help": _(
         "Tries the run as it is, and changes of it, on copies; the run goes on "

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.data.text import texts_of
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.lab.curves import Curve, table
@@ -73,7 +74,8 @@ class View:
         self.points, self.curve = Points(), Curve()
         x: Any = session.parts.train.x
         self.shape = [] if isinstance(x, Mapping) else [*map(int, x.shape[1:])]
-        self.image = _image(self.shape)
+        self.texts = texts_of(session.parts.train)
+        self.image = None if self.texts is not None else _image(self.shape)
         #: The step of the past that is looked at; None: now.
         self.looking: int | None = None
         self._seen = 0
@@ -226,9 +228,10 @@ def described(view: View) -> dict[str, Any]:
     session, answers = view.session, view.answers
     parts, model = session.parts, session.trainer.model
     train = parts.train
-    x: Any = train.x
     if view.shape:
-        answers.to(answers.rows(train, slice(0, 1)), view.weights()[1])  # so that it knows what they mean
+        answers.to(
+            answers.rows(train, slice(0, 1)), view.weights()[1]
+        )  # so that it knows what they mean
     return {
         "layers": [
             {"module": k.module, "output": k.output, "units": k.units}
@@ -241,6 +244,9 @@ def described(view: View) -> dict[str, Any]:
         "sizes": parts.sizes(),
         "shape": view.shape,
         "image": view.image,
+        "texts": None
+        if view.texts is None
+        else {"units": view.texts.units, "length": view.texts.length},
         "classes": view.classes(),
         "class_names": None if train.class_names is None else [*train.class_names],
         "features": None if train.feature_names is None else [*train.feature_names],

@@ -29,6 +29,7 @@ from chainrule.errors import (
 from chainrule.graph.node import Array
 from chainrule.lab import protocol
 from chainrule.lab.saliency import salient
+from chainrule.lab.sentences import shown_tokens, understood
 from chainrule.lab.settings import Own, opened, run_file, said_by
 from chainrule.lab.state import Stage, after
 from chainrule.lab.steps import Shown, label_of
@@ -342,6 +343,7 @@ class Worker:
             part=message["part"],
             rows=len(part),
             label=label,
+            tokens=shown_tokens(part, message["row"]),
             step=view.step if past is None else past[0],
             **content,
         )
@@ -366,7 +368,8 @@ class Worker:
         """Tell what of the explained sample the loss depends on."""
         shown, view = self._explained(), self._begun()
         with language(message["lang"]):
-            content, arrays = salient(shown.evaluated, view.session.parts.train)
+            explanation, train = shown.evaluated, view.session.parts.train
+            content, arrays = salient(explanation, train, view.trainer.model)
         self.tell("salient", arrays, id=message["id"], **content)
 
     def cell(self, message: Mapping[str, Any]) -> None:
@@ -378,6 +381,12 @@ class Worker:
         """Tell what the network says to a drawn picture."""
         view = self._begun()
         self.say("read", id=message["id"], **read(view, message["pixels"]))
+
+    def sentence(self, message: Mapping[str, Any]) -> None:
+        """Tell what the network says to a typed text."""
+        with language(message["lang"]):
+            content, arrays = understood(self._begun(), message["text"])
+        self.tell("understood", arrays, id=message["id"], **content)
 
     def explore(self, message: Mapping[str, Any]) -> None:
         """Run one of the book's explorations, which need no network."""
@@ -410,6 +419,7 @@ ANSWERS = {
     "saliency": Worker.saliency,
     "cell": Worker.cell,
     "digit": Worker.digit,
+    "sentence": Worker.sentence,
     "explore": Worker.explore,
     "share": Worker.share,
 }

@@ -31,7 +31,7 @@ const MNIST = {
 };
 /** Options that are shown without opening "more". */
 const SHOWN = {
-  data: ["samples", "copies", "noise", "spread", "classes", "limit", "target", "size"],
+  data: ["samples", "copies", "noise", "spread", "classes", "limit", "target", "text", "length", "size"],
   optimizer: ["lr", "weight_decay", "momentum"],
   training: ["epochs", "batch_size", "seed"],
   layer: ["out_features", "out_channels", "kernel_size", "p", "unflattened_size", "dim"],
@@ -136,7 +136,7 @@ export class Form {
       this.draw();
       at("source").focus();
     } }, ...names.map((name) => make("option", { value: name, selected: name === source }, t(`data_${name}`) === `data_${name}` ? name : t(`data_${name}`))));
-    const options = this.choices.data[source] ?? this.choices[this.run.data.target === undefined ? "images" : "table"];
+    const options = this.choices.data[source] ?? this.choices[this.run.data.format === "text" ? "text" : this.run.data.target === undefined ? "images" : "table"];
     return this.group("data", t("data"),
       make("div", { className: "option" }, make("label", { htmlFor: "source" }, t("source")), select),
       this.options("data", options, SHOWN.data));

@@ -63,7 +63,8 @@ export class Inside {
   draw() {
     const { message } = this;
     at("sample").replaceChildren(
-      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: message.label, step: message.step, loss: number(message.loss, 6) })));
+      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: message.label, step: message.step, loss: number(message.loss, 6) })),
+      message.tokens ? make("p", {}, t("text_of_sample", { text: message.tokens.join(this.built.texts?.units === "characters" ? "" : " ") })) : "");
     const folds = [];
     for (const step of message.steps) {
       const key = `${step.direction === "parameter" ? "forward" : step.direction} ${step.layer}`;

@@ -11,6 +11,7 @@ import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
 import { networkLink, readExploration, readLink, writeLink } from "./link.js";
+import { Sentence } from "./sentence.js";
 import { Share } from "./share.js";
 import { Upload } from "./upload.js";
 import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
@@ -29,6 +30,7 @@ const output = new Output();
 const inside = new Inside(connection);
 const digit = new Digit(connection);
 const share = new Share(connection);
+const sentence = new Sentence(connection);
 const explore = new Explore(connection);
 const tried = (/** @type {any} */ run) => {
   form.set(run);
@@ -82,7 +84,7 @@ const TAKES = {
     describe(message);
     network.build(message);
     output.build(message);
-    for (const part of [inside, digit, doctor, share]) part.build(message);
+    for (const part of [inside, digit, sentence, doctor, share]) part.build(message);
     at("confusion").replaceChildren();
     for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
@@ -102,6 +104,7 @@ const TAKES = {
   saved: () => {},
   sampled: () => {},
   salient: () => {},
+  understood: () => {},
   path: () => {},
   explored: () => {},
   rows: () => {},
@@ -269,7 +272,7 @@ at("language").addEventListener("change", () => {
     describe(last.built);
     network.build(last.built);
     output.name();
-    for (const part of [inside, digit, doctor, share]) part.build(last.built);
+    for (const part of [inside, digit, sentence, doctor, share]) part.build(last.built);
     if (last.maps) TAKES.maps(last.maps);
     if (last.confusion) TAKES.confusion(last.confusion);
   }

@@ -50,13 +50,14 @@ export class Saliency {
     const loss = number(message.loss, 6), parts = [];
     for (const item of message.items) {
       const array = message.arrays[item.array];
-      if (item.kind === "tokens") parts.push(...this.tokens(item, array.data, loss));
+      if (item.kind === "tokens") parts.push(...tokens(item, array.data, loss));
       else {
         parts.push(make("p", {}, make("strong", {}, `|∂ℒ/∂${item.name}|`), ` ${t("saliency_help", { loss })}`));
         if (item.kind === "columns") parts.push(...this.columns(item, array.data));
         else parts.push(this.numbers(item, array));
       }
     }
+    parts.push(...attention(message));
     at("saliency").replaceChildren(...(parts.length ? parts : [make("p", {}, t("saliency_none"))]));
   }
 
@@ -88,20 +89,52 @@ export class Saliency {
     if (item.all > item.columns.length) rows.push(make("p", {}, t("saliency_first", { shown: item.columns.length, all: item.all })));
     return rows;
   }
+}
 
-  /** @param {any} item @param {ArrayLike<number>} data @param {string} loss */
-  tokens(item, data, loss) {
-    const most = Math.max(...Array.from(data), 1e-30);
-    const told = item.tokens.map((/** @type {string} */ text, /** @type {number} */ i) => ({ text, i })).filter((/** @type {any} */ token) => token.text !== "");
-    const shown = (/** @type {string} */ text) => text === "□" ? `□ (${t("unknown_token")})` : text;
-    return [
-      make("p", {}, make("strong", {}, "‖∂ℒ/∂eₜ‖ "), t("saliency_tokens_help", { loss })),
-      make("p", { className: "tokens" }, ...told.flatMap((/** @type {any} */ { text, i }) => {
-        const span = make("span", { title: number(data[i]) }, text);
-        span.style.setProperty("--share", `${Math.round((100 * data[i]) / most)}%`);
-        return [span, " "];
-      })),
-      make("div", { className: "wide" }, table([t("token"), "‖∂ℒ/∂eₜ‖"], told.map((/** @type {any} */ { text, i }) => [shown(text), number(data[i])]))),
-    ];
+/** @param {any} item @param {ArrayLike<number>} data @param {string} loss */
+export function tokens(item, data, loss) {
+  const most = Math.max(...Array.from(data), 1e-30);
+  const told = item.tokens.map((/** @type {string} */ text, /** @type {number} */ i) => ({ text, i })).filter((/** @type {any} */ token) => token.text !== "");
+  const shown = (/** @type {string} */ text) => text === "□" ? `□ (${t("unknown_token")})` : text;
+  return [
+    make("p", {}, make("strong", {}, "‖∂ℒ/∂eₜ‖ "), t("saliency_tokens_help", { loss })),
+    make("p", { className: "tokens" }, ...told.flatMap((/** @type {any} */ { text, i }) => {
+      const span = make("span", { title: number(data[i]) }, text);
+      span.style.setProperty("--share", `${Math.round((100 * data[i]) / most)}%`);
+      return [span, " "];
+    })),
+    make("div", { className: "wide" }, table([t("token"), "‖∂ℒ/∂eₜ‖"], told.map((/** @type {any} */ { text, i }) => [shown(text), number(data[i])]))),
+  ];
+}
+
+/** Tokens of an attention that are shown. */
+const MOST = 24;
+
+/**
+ * Show whom each token listens to, in a table a head.
+ * @param {any} message with items, attention and arrays
+ */
+export function attention(message) {
+  const parts = [];
+  const named = message.items.find((/** @type {any} */ item) => item.kind === "tokens")?.tokens ?? message.row;
+  for (const [k, name] of message.attention.entries()) {
+    const { data, shape: [heads, size, keys] } = message.arrays[`attention${k}`];
+    const texts = named?.length === size ? named : Array.from({ length: size }, (_, i) => String(i + 1));
+    const places = Array.from({ length: size }, (_, i) => i).filter((i) => texts[i] !== "");
+    const shown = places.slice(-MOST);
+    for (let head = 0; head < heads && size === keys; head++) {
+      const cell = (/** @type {number} */ i, /** @type {number} */ j) => {
+        const share = data[(head * size + i) * keys + j];
+        const place = make("td", {}, share.toFixed(2));
+        place.style.setProperty("--share", `${Math.round(60 * share)}%`);
+        return place;
+      };
+      const cut = shown.length < places.length ? `; ${t("attention_of", { shown: shown.length, all: places.length })}` : "";
+      parts.push(make("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": t("attention", { name, head: head + 1 }) }, make("table", { className: "attention" },
+        make("caption", {}, t("attention", { name, head: head + 1 }) + cut),
+        make("thead", {}, make("tr", {}, make("td", {}), ...shown.map((j) => make("th", { scope: "col" }, texts[j])))),
+        make("tbody", {}, ...shown.map((i) => make("tr", {}, make("th", { scope: "row" }, texts[i]), ...shown.map((j) => cell(i, j))))))));
+    }
   }
+  return parts;
 }

@@ -224,19 +224,6 @@ def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path) -> None:
         assert lab.process.poll() is None
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_a_phone(chromium: Any, tmp_path: Path, scheme: str) -> None:
-    with (
-        served(tmp_path / "lab") as lab,
-        opened(chromium, lab, color_scheme=scheme) as seen,
-    ):
-        seen.page.set_viewport_size({"width": 360, "height": 800})
-        seen.page.click("#open")
-        seen.page.wait_for_selector(".equation")
-        beyond = "() => document.documentElement.scrollWidth - innerWidth"
-        assert seen.page.evaluate(beyond) <= 0
-
-
 def test_everything_that_can_be_used_has_a_name(chromium: Any, tmp_path: Path) -> None:
     with served(tmp_path / "lab") as lab, opened(chromium, lab) as seen:
         seen.page.click("#open")
@@ -250,64 +237,3 @@ def test_everything_that_can_be_used_has_a_name(chromium: Any, tmp_path: Path) -
               .map((e) => e.outerHTML.slice(0, 100))"""
         )
         assert nameless == []
-
-
-def faults_of_access(page: Any) -> list[str]:
-    """What axe-core finds to be serious on the page as it is now."""
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="needs axe-playwright-python: chainrule[test]",
-    )
-    found = axe.Axe().run(page).response["violations"]
-    return [
-        f"{fault['id']}: {node['html'][:120]} {node['failureSummary']}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"][:3]
-    ]
-
-
-@pytest.mark.parametrize("language", ["en", "zh-TW"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_view_has_a_serious_fault_of_access(
-    chromium: Any, tmp_path: Path, scheme: str, language: str
-) -> None:
-    table = tmp_path / "sold.csv"
-    days = "".join(f"{i},{i % 12 + 1:02d}/03/2024,{i % 2}\n" for i in range(40))
-    table.write_text(f"size,day,sold\n{days}")
-    with (
-        served(tmp_path / "lab") as lab,
-        opened(chromium, lab, color_scheme=scheme) as seen,
-    ):
-        page, faults = seen.page, {}
-        page.select_option("#language", language)
-        page.click("#step")
-        page.wait_for_selector("#confusion table")
-        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = 1)")
-        faults["a network"] = faults_of_access(page)
-        page.click("#confusion button >> nth=0")
-        page.click("#open")
-        page.wait_for_selector(".equation.backward")
-        page.click(".equation.parameter .matrix button >> nth=1")
-        page.wait_for_selector("#path table")
-        faults["a sample and a path"] = faults_of_access(page)
-        page.set_input_files("#files", str(table))
-        page.wait_for_selector("#questions button")
-        faults["questions of a table"] = faults_of_access(page)
-        page.select_option("#source", "mnist")
-        page.fill('.option[data-key="limit"] input', "300")
-        page.click("#build")
-        page.wait_for_selector("#digit-part:visible")
-        page.click("#step")
-        page.wait_for_selector("#confusion table")
-        page.click("#open")
-        page.wait_for_selector(".equation.backward")
-        faults["pictures"] = faults_of_access(page)
-        page.fill('.option[data-key="batch_size"] input', "-1")
-        page.click("#build")
-        page.wait_for_selector("#form-problem:not(:empty), .why")
-        faults["an error"] = faults_of_access(page)
-        lab.process.kill()
-        page.wait_for_selector("#connection.lost")
-        faults["no connection"] = faults_of_access(page)
-        assert {view: found for view, found in faults.items() if found} == {}

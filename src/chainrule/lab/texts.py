@@ -257,6 +257,7 @@ _TEXTS = {
     "terms": _("terms of the chain rule"),
     "more_terms": _("and {n} more terms"),
     "path_of": _("{name} = {value}, ∂ℒ/∂{name} = {gradient}"),
+    "path": _("The path of a number"),
     "path_forward": _("Forward: what is computed from it, in float64"),
     "path_backward": _("Backward: the chain rule, from the loss to it"),
 }

@@ -1,6 +1,6 @@
 // The book's questions: sliders of what may be set, and what the experiment finds.
 
-import { at, make, table } from "./dom.js";
+import { at, make, table, wide } from "./dom.js";
 import { lines } from "./form.js";
 import { explorationLink, readExploration } from "./link.js";
 import { currentLanguage, number, t } from "./texts.js";
@@ -159,6 +159,7 @@ export class Explore {
   /** @param {any} found */
   show(found) {
     this.found = found;
+    at("exploration-found").dataset.name = found.name;
     at("exploration-state").textContent = t("explored", { seconds: number(found.seconds, 2) });
     at("exploration-about").replaceChildren(
       make("p", {}, make("strong", {}, found.question)),
@@ -173,7 +174,7 @@ export class Explore {
       ...found.notes.map((/** @type {any} */ note) => make("p", { className: "why" }, lines(note))),
       this.picture ? make("img", { src: this.picture, alt: t("picture_of", { title: found.title }) }) : "",
       make("details", { open: open || !this.picture }, make("summary", {}, t("numbers_table")),
-        make("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": t("numbers_table") }, table(heads, rows))),
+        wide(t("numbers_table"), table(heads, rows))),
       make("h3", {}, t("answer")),
       make("ul", {}, ...found.answer.map((/** @type {any} */ said) => make("li", {}, said.text,
         said.expected ? make("div", { className: "book" }, `${t("expected_else")} ${said.expected}`) : null))));

@@ -8,6 +8,13 @@ import { currentLanguage, number, t } from "./texts.js";
 
 const PARTS = ["train", "validation", "test"];
 
+/** Let the keyboard scroll equations that are cut, and have nothing to focus. @param {HTMLElement} place */
+function reachable(place) {
+  for (const box of place.querySelectorAll(".equation")) {
+    if (box.scrollWidth > box.clientWidth && !box.querySelector("button, canvas")) /** @type {any} */ (box).tabIndex = 0;
+  }
+}
+
 export class Inside {
   /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
@@ -40,6 +47,7 @@ export class Inside {
     this.message = null;
     this.saliency.clear();
     for (const id of ["sample", "inside", "path", "where"]) at(id).replaceChildren();
+    at("path").tabIndex = -1;
     for (const id of ["first", "back", "next", "last"]) at(id).disabled = true;
   }
 
@@ -51,6 +59,7 @@ export class Inside {
       const message = await this.connection.ask("sample", { part, row, lang: currentLanguage() });
       this.message = message;
       at("path").replaceChildren();
+      at("path").tabIndex = -1;
       this.draw();
       this.go(message.steps.length);
       this.saliency.open(this.built);
@@ -72,7 +81,7 @@ export class Inside {
       folds.at(-1).boxes.push(this.equation(step));
     }
     at("inside").replaceChildren(...folds.map(({ step, boxes }) => make("details",
-      { className: "fold", open: step.direction !== "update" },
+      { className: "fold", open: step.direction !== "update", ontoggle: (/** @type {any} */ event) => reachable(event.target) },
       make("summary", {}, t("fold", { direction: t(`direction_${step.direction === "parameter" ? "forward" : step.direction}`), layer: step.layer ?? "ℒ" })), ...boxes)),
     ...message.notes.map((/** @type {string} */ note) => make("p", { className: "why" }, note)),
     make("p", {}, message.check.text));
@@ -105,6 +114,7 @@ export class Inside {
       n: this.place, all: boxes.length, direction: t(`direction_${step.direction}`), layer: step.layer ?? "ℒ", text: step.text });
     at("first").disabled = at("back").disabled = this.place <= 1;
     at("next").disabled = at("last").disabled = this.place >= boxes.length;
+    reachable(at("inside"));
     for (const fold of at("inside").querySelectorAll(".fold")) {
       fold.hidden = [...fold.querySelectorAll(".equation")].every((box) => box.hidden);
     }
@@ -120,6 +130,7 @@ export class Inside {
     try {
       const path = await this.connection.ask("element", { name, index, evaluated, lang: currentLanguage() });
       place.replaceChildren(...this.pathParts(path, evaluated));
+      place.tabIndex = 0; // it scrolls
     } catch (error) {
       place.replaceChildren(make("p", { className: "why" }, lines(error)));
     }

@@ -46,6 +46,7 @@ export class Output {
     this.title.textContent = this.unit
       ? t("answers_of_unit", { layer: this.built.layers[this.unit[0]].output, unit: this.unit[1] + 1 })
       : t("answers");
+    this.map.setAttribute("aria-label", this.title.textContent);
     const names = this.built.class_names ?? Array.from({ length: this.built.classes ?? 0 }, (_, i) => String(i));
     this.legend.replaceChildren(...names.map((/** @type {string} */ name, /** @type {number} */ k) => {
       const dot = make("i", {});

@@ -1,6 +1,6 @@
 // What of a sample the loss depends on: |∂ℒ/∂x| as a picture, as bars, or token by token.
 
-import { at, make, table } from "./dom.js";
+import { at, make, table, wide } from "./dom.js";
 import { lines } from "./form.js";
 import { show } from "./numbers.js";
 import { currentLanguage, number, t } from "./texts.js";
@@ -103,7 +103,7 @@ export function tokens(item, data, loss) {
       span.style.setProperty("--share", `${Math.round((100 * data[i]) / most)}%`);
       return [span, " "];
     })),
-    make("div", { className: "wide" }, table([t("token"), "‖∂ℒ/∂eₜ‖"], told.map((/** @type {any} */ { text, i }) => [shown(text), number(data[i])]))),
+    wide("‖∂ℒ/∂eₜ‖", table([t("token"), "‖∂ℒ/∂eₜ‖"], told.map((/** @type {any} */ { text, i }) => [shown(text), number(data[i])]))),
   ];
 }
 
@@ -130,7 +130,7 @@ export function attention(message) {
         return place;
       };
       const cut = shown.length < places.length ? `; ${t("attention_of", { shown: shown.length, all: places.length })}` : "";
-      parts.push(make("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": t("attention", { name, head: head + 1 }) }, make("table", { className: "attention" },
+      parts.push(wide(t("attention", { name, head: head + 1 }), make("table", { className: "attention" },
         make("caption", {}, t("attention", { name, head: head + 1 }) + cut),
         make("thead", {}, make("tr", {}, make("td", {}), ...shown.map((j) => make("th", { scope: "col" }, texts[j])))),
         make("tbody", {}, ...shown.map((i) => make("tr", {}, make("th", { scope: "row" }, texts[i]), ...shown.map((j) => cell(i, j))))))));

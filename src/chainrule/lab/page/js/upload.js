@@ -1,6 +1,6 @@
 // One's own data: files that are dropped or chosen, and the questions they raise.
 
-import { at, make, table } from "./dom.js";
+import { at, make, table, wide } from "./dom.js";
 import { lines } from "./form.js";
 import { said, t } from "./texts.js";
 
@@ -106,7 +106,7 @@ export class Upload {
         ...found.names.filter((/** @type {string} */ name) => name !== found.target).map((/** @type {string} */ name) => make("option", { value: name, selected: name === found.text }, name)));
       parts.push(make("div", { className: "option" }, make("label", { htmlFor: "target" }, t("target")), select));
       parts.push(make("div", { className: "option" }, make("label", { htmlFor: "text-column" }, t("text_column")), text));
-      parts.push(make("details", {}, make("summary", {}, t("columns")), make("div", { className: "wide" },
+      parts.push(make("details", {}, make("summary", {}, t("columns")), wide(t("columns"),
         table([t("column"), t("kind"), t("missing"), t("examples")], found.columns.map((/** @type {any} */ c) =>
           [c.name, c.reason ? said(c.reason) : t(`kind_${c.kind}`), String(c.missing), c.examples.join(", ")])))));
     }

@@ -97,6 +97,7 @@ def test_a_page_sees_what_was_built(tmp_path: Path) -> None:
     assert [layer["units"] for layer in built["layers"]] == [4, 2]
     assert built["sizes"] == {"train": 80, "validation": 10, "test": 10}
     assert data["arrays"]["x"].shape == (80, 2)
+    assert data["arrays"]["x_other"].shape == (20, 2)  # validation and test
     assert maps["arrays"]["layer0"].shape == (4, 48, 48)
     assert lab.last("status")["stage"] == "ready"
 

@@ -45,6 +45,8 @@ _TEXTS = {
     "data_moons": _("moons: two half circles"),
     "data_spiral": _("spiral: arms"),
     "data_blobs": _("blobs: Gaussians"),
+    "data_plane": _("plane: a quantity, inclined"),
+    "data_hills": _("hills: a quantity, two hills and two hollows"),
     "data_mnist": _("MNIST: handwritten digits"),
     "layers": _("Layers"),
     "layer_n": _("Layer {n}"),
@@ -125,7 +127,13 @@ _TEXTS = {
     "of_units": _("{shown} of {all}"),
     "output": _("What it answers"),
     "answers": _("The class that the network decides for, the darker the surer."),
+    "answers_quantity": _(
+        "What the network answers: blue above 0, orange below, the darker the farther "
+        "from it. Samples have the colour of their truth."
+    ),
     "answers_of_unit": _("What unit {unit} of layer {layer} answers."),
+    "show_others": _("validation and test samples"),
+    "discretize": _("no shades"),
     "show_output": _("Show the whole network"),
     "confusion": _("{share} % of {rows} samples are right ({part})"),
     "truth_by_decision": _("truth ↓ decision →"),

@@ -22,6 +22,7 @@ from chainrule.lab.maps import SAMPLES, UNITS, ZERO, Answers, confusion, weights
 from chainrule.lab.points import Points, Weights
 from chainrule.nn import output_semantics
 from chainrule.runs.session import Session
+from chainrule.runs.source import Parts
 from chainrule.text import _
 
 #: The share of CPU time that pictures may take, and how many are made a second at most.
@@ -282,11 +283,24 @@ def _image(shape: list[int]) -> list[int] | None:
     return list(shape) if len(shape) == 2 else None
 
 
-def samples(part: Dataset, most: int = 2000) -> dict[str, Array]:
-    """Return the points of a plane with their classes, for drawing."""
+def samples(parts: Parts, most: int = 2000) -> dict[str, Array]:
+    """Return the points of a plane with their truths, for drawing.
+
+    ``x`` and ``y`` are of the training data, ``x_other`` and ``y_other`` of the others.
+    """
+    others = [_points(p, most) for p in (parts.validation, parts.test) if p is not None]
+    x, y = _points(parts.train, most)
+    found = {"x": x, "y": y}
+    if others:
+        found["x_other"] = np.concatenate([points for points, __ in others])
+        found["y_other"] = np.concatenate([truths for __, truths in others])
+    return found
+
+
+def _points(part: Dataset, most: int) -> tuple[Array, Array]:
     x: Any = part.x[: min(len(part), most)]
     y = np.asarray(part.y[: len(x)]).reshape(len(x), -1)[:, 0]
-    return {"x": np.asarray(x, np.float32), "y": y.astype(np.float32)}
+    return np.asarray(x, np.float32), y.astype(np.float32)
 
 
 def read(view: View, pixels: Sequence[int]) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class Worker:
             **described(self.view),
         )
         if self.view.answers.flat:
-            self.tell("data", samples(self.session.parts.train))
+            self.tell("data", samples(self.session.parts))
         self.view.show(all_of_it=True)
         self.report()
         if message.get("restore"):  # who asked for it asked to train further

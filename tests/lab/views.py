@@ -1,4 +1,4 @@
-"""Every view of the lab's page: how to come to it, for tests of what all views share."""
+"""Every view of the lab's page, and how to come to it, for tests that all share."""
 
 from __future__ import annotations
 

@@ -357,7 +357,8 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
     panels.words(plane, title, "θ₁", "θ₂")
     plane.set_aspect("equal")
 
-    grid = np.linspace(0, 2.25, 226) / STEEPEST
+    most = max(2.15, 1.02 * STEEPEST * results["rate"])
+    grid = np.linspace(0, most, 216) / STEEPEST
     theory = np.abs(1 - grid[:, None] * slopes).max(1)
     panels.line(curve, 0, grid, theory, "max |1 − ηλᵢ|")
     across, up = (

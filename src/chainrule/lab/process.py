@@ -98,6 +98,12 @@ class Process:
         for task in self._tasks:
             await task
 
+    def kill(self) -> None:
+        """End the process at once, whatever it does."""
+        self.asked_to_end = True
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
     async def over(self, seconds: float) -> None:
         """Wait until the process has ended; end it after so many seconds."""
         assert self._process is not None

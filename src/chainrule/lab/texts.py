@@ -41,6 +41,7 @@ _TEXTS = {
     "constant": _("constant"),
     "training": _("Training"),
     "build": _("Build"),
+    "no_number": _("{name}: there is no number here."),
     "building": _("Building …"),
     "building_state": _("A network is being built; what was there stays until then."),
     "cancel": _("Cancel the build"),

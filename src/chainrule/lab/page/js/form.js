@@ -53,10 +53,26 @@ export class Form {
     /** @type {any} the network of a file that the command line has opened */
     this.opened = null;
     this.form = at("setup");
+    // The browser says what is wrong in its own language, and nothing of what is folded.
+    this.form.noValidate = true;
     this.form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
-      build(this.settings());
+      if (!this.unread()) build(this.settings());
     });
+  }
+
+  /** Show inputs in which there is no number; @returns {boolean} whether there are some */
+  unread() {
+    const wrong = [...this.form.querySelectorAll("input[type=number]")].filter((input) => input.validity.badInput);
+    if (!wrong.length) return false;
+    this.problem(null);
+    for (const input of wrong) {
+      input.closest(".option").classList.add("wrong");
+      input.closest("details")?.setAttribute("open", "");
+      at("form-problem").append(make("p", { className: "why" }, t("no_number", { name: input.labels[0].textContent })));
+    }
+    wrong[0].focus();
+    return true;
   }
 
   /** @returns {any} the sections, without what is left to the default */

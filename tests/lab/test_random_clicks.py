@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import chainrule as cr
 from tests.browsers import browsing
 from tests.lab.test_browser import Browser
 from tests.lab.test_models import TABLE, TRAINER, dense, python
@@ -35,7 +34,8 @@ SCRIPT = """([seed, count, tame]) => {
   let made = 0;
   for (let i = 0; i < count; i++) {
     const all = [...document.querySelectorAll(kinds)].filter((e) =>
-      e.offsetParent && !e.disabled && e.type !== "file" && !(tame && e.id === "diagnose"));
+      e.offsetParent && !e.disabled && e.type !== "file" &&
+        !(tame && e.id === "diagnose"));
     const one = all[next(all.length)];
     if (!one) continue;
     made += 1;
@@ -113,9 +113,7 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_random_clicks_break_nothing(
-    chromium: Any, tmp_path: Path, scene: str
-) -> None:
+def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path, scene: str) -> None:
     opens, prepare = SCENES[scene]
     target = [] if opens is None else [opens(tmp_path)]
     draw = random.Random(f"{SEED} {scene}")
@@ -147,7 +145,9 @@ def test_random_clicks_break_nothing(
             page.wait_for_function(
                 "() => document.querySelector('#train').textContent !== 'Pause'"
             )
-        step = int(seen.text("#figures").split("step\n")[1].split("\n")[0].replace(",", ""))
+        step = int(
+            seen.text("#figures").split("step\n")[1].split("\n")[0].replace(",", "")
+        )
         assert seen.errors() == []
         code, words = lab.end()
         assert code == 0

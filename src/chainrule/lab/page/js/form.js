@@ -52,6 +52,9 @@ export class Form {
     this.run = structuredClone(START);
     /** @type {any} the network of a file that the command line has opened */
     this.opened = null;
+    /** Whether a network of this form is being built, and what the form said when it was filled or sent last. */
+    this.sending = false;
+    this.known = "";
     this.form = at("setup");
     // The browser says what is wrong in its own language, and nothing of what is folded.
     this.form.noValidate = true;
@@ -84,6 +87,24 @@ export class Form {
     return run;
   }
 
+  /** Note that a network is being built of the form, or no more. @param {boolean} sending */
+  send(sending) {
+    this.sending = sending;
+    if (sending) this.known = JSON.stringify(this.settings());
+    this.button();
+  }
+
+  button() {
+    at("build").disabled = this.sending;
+    at("build").textContent = t(this.sending ? "building" : "build");
+  }
+
+  /** @returns {boolean} whether something was chosen or typed since the form was filled or sent */
+  touched() {
+    return JSON.stringify(this.settings()) !== this.known
+      || [...this.form.querySelectorAll("input")].some((input) => input.type !== "checkbox" && input.value !== input.defaultValue);
+  }
+
   /** @param {any} run sections of a run file */
   set(run) {
     this.run = structuredClone(run);
@@ -93,6 +114,7 @@ export class Form {
       layers: layers.map((/** @type {any} */ layer) => typeof layer === "string" ? { class: layer } : layer),
     };
     for (const name of ["data", "loss", "optimizer", "schedule", "training"]) this.run[name] ??= {};
+    this.known = JSON.stringify(this.settings());
     this.draw();
   }
 
@@ -137,6 +159,7 @@ export class Form {
       make("div", { className: "controls" },
         make("button", { type: "submit", className: "main", id: "build" }, t("build"))),
       make("div", { id: "form-problem", role: "alert" }));
+    this.button();
   }
 
   /** @param {string} id @param {string} title @param {...(Node | null)} inner */

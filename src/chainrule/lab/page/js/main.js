@@ -77,8 +77,9 @@ const TAKES = {
     delete last.lost;
     last.status = null;
     const text = JSON.stringify(message.run);
-    if (message.run && text !== shownRun) { // else what was typed since then stays
-      form.set(message.run);
+    if (message.run && text !== shownRun) {
+      // What was chosen or typed since the form was sent stays.
+      if (!form.touched()) form.set(message.run);
       if (message.run.model?.file === undefined) writeLink(message.run);
     }
     shownRun = text;
@@ -234,15 +235,15 @@ function problem(error) {
 async function build(run) {
   form.problem(null);
   problem(null);
-  at("build").disabled = true;
-  at("build").textContent = t("building");
+  const { known } = form;
+  form.send(true);
   try {
     await connection.ask("build", { run });
   } catch (error) {
+    form.known = known; // nothing of it was taken
     form.problem(error);
   } finally {
-    at("build").disabled = false;
-    at("build").textContent = t("build");
+    form.send(false);
   }
 }
 

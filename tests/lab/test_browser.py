@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from tests.browsers import browsing
 from tests.lab.test_server import Served, children, served
 
 pytestmark = pytest.mark.slow
-#: How many random clicks; a full check of the page makes 10,000.
-CLICKS = int(os.environ.get("CLICKS", "2000"))
 
 
 class Browser:
@@ -183,45 +180,6 @@ def test_a_connection_that_comes_back(chromium: Any, tmp_path: Path) -> None:
         seen.until("#network-text", "training: 240")
         assert page.is_hidden("#problem")
         assert page.inner_text("#form-problem") == ""
-
-
-def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path) -> None:
-    draw = random.Random(0)
-    with served(tmp_path / "lab") as lab, opened(chromium, lab) as seen:
-        page = seen.page
-        for __ in range(CLICKS // 50):
-            page.evaluate(
-                """([seed, count]) => {
-                  let state = seed;
-                  const next = (n) => {
-                    state = (state * 1103515245 + 12345) % 2147483648;
-                    return state % n;
-                  };
-                  const kinds = "button, summary, select, input";
-                  for (let i = 0; i < count; i++) {
-                    const all = [...document.querySelectorAll(kinds)].filter(
-                      (e) => e.offsetParent && e.type !== "file" &&
-                        !e.closest("#shares") && e.id !== "diagnose");
-                    const one = all[next(all.length)];
-                    if (one.tagName === "SELECT") {
-                      const some = [...one.options].filter((o) => o.value !== "mnist");
-                      one.value = some[next(some.length)].value;
-                      one.dispatchEvent(new Event("change"));
-                    } else if (one.type === "number" || one.type === "text") {
-                      one.value = ["", "0", "1", "3", "-1", "1e9", "x"][next(7)];
-                      one.dispatchEvent(new Event("change"));
-                    } else if (one.type === "range") {
-                      one.value = String(next(1 + Number(one.max)));
-                      one.dispatchEvent(new Event("input"));
-                    } else one.click();
-                  }
-                }""",
-                [draw.randrange(2**31), 50],
-            )
-            page.wait_for_timeout(50)
-        page.reload()
-        seen.until("#network-text", "parameters")
-        assert lab.process.poll() is None
 
 
 def test_everything_that_can_be_used_has_a_name(chromium: Any, tmp_path: Path) -> None:

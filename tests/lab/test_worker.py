@@ -210,7 +210,9 @@ def test_nan_is_shown_where_it_began_and_the_weights_are_kept(tmp_path: Path) ->
     assert np.isfinite(lab.last("maps")["arrays"]["weight0"]).all()
     refused = lab.ask("train")
     lab.run()
-    assert "failed cannot train" in lab.answer(refused)["error"]["what"]["en"]
+    assert (
+        "stopped by an error cannot train" in lab.answer(refused)["error"]["what"]["en"]
+    )
 
 
 def test_a_run_goes_on_after_its_end(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from chainrule.data.tables.inference import Question
 from chainrule.doctor import Diagnosis, Finding, diagnose
 from chainrule.errors import ArgumentError
 from chainrule.lab import sentences
+from chainrule.lab.from_file import FromFile
 from chainrule.lab.protocol import by_language
-from chainrule.lab.settings import SECTIONS, Own, run_file
+from chainrule.lab.settings import SECTIONS, Own, origin_said
 from chainrule.runs import RunFile, fixing, scaffold
 from chainrule.runs.data_section import format_of
 from chainrule.text import _
@@ -105,9 +106,8 @@ def diagnosed(message: Mapping[str, Any]) -> Answer:
             _("The doctor examines a recipe on the command line."),
             fix=_("chainrule doctor RECIPE"),
         )
-    origin = run_file(
-        message["run"], Path(message["folder"]), Own.of(message.get("own"))
-    )
+    own = Own.of(message.get("own"))
+    origin = origin_said(message["run"], Path(message["folder"]), own)
     parts = origin.parts()
     trainer = origin.trainer(parts)
     parts = parts.for_loss(trainer.loss)
@@ -126,9 +126,11 @@ def diagnosed(message: Mapping[str, Any]) -> Answer:
     }
 
 
-def _finding(origin: RunFile, finding: Finding) -> dict[str, Any]:
+def _finding(origin: RunFile | FromFile, finding: Finding) -> dict[str, Any]:
     change = finding.change
-    text = None if change is None else fixing.changed(origin, [change])
+    text = None
+    if change is not None and isinstance(origin, RunFile):  # else the file is changed
+        text = fixing.changed(origin, [change])
     compared = finding.comparison
     return {
         "code": finding.code,

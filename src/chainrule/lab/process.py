@@ -84,12 +84,6 @@ class Process:
         payload = protocol.passed_on(message["type"], **content)
         process.stdin.write(protocol.framed(protocol.TEXT, payload))
 
-    def kill(self) -> None:
-        """End the process at once, whatever it is doing."""
-        self.asked_to_end = True
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-
     async def end(self) -> None:
         """Have the process save what it trained, and end; wait for that."""
         self.asked_to_end = True
@@ -105,6 +99,12 @@ class Process:
             await process.wait()
         for task in self._tasks:
             await task
+
+    def kill(self) -> None:
+        """End the process at once, whatever it does."""
+        self.asked_to_end = True
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     async def over(self, seconds: float) -> None:
         """Wait until the process has ended; end it after so many seconds."""

@@ -49,6 +49,12 @@ class Build(_Message):
     run: Annotated[dict[str, Any], Len(0, 20)]
 
 
+class Cancel(_Message):
+    """Ask that the network which is being built is given up."""
+
+    type: Literal["cancel"]
+
+
 class Go(_Message):
     """Ask the process to train, to pause, or to make ``steps`` steps."""
 
@@ -157,6 +163,7 @@ class Explore(_Message):
 
 Asked = (
     Build
+    | Cancel
     | Go
     | Painted
     | Look

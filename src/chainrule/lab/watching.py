@@ -238,7 +238,7 @@ def described(view: View) -> dict[str, Any]:
             {"module": k.module, "output": k.output, "units": k.units}
             for k in answers.layers
         ],
-        "modules": _modules(model),
+        "modules": modules_of(model),
         "parameters": sum(
             int(np.prod(p.shape)) for p in model.parameters() if p.requires_grad
         ),
@@ -261,7 +261,8 @@ def described(view: View) -> dict[str, Any]:
     }
 
 
-def _modules(model: Any) -> list[dict[str, Any]]:
+def modules_of(model: Any) -> list[dict[str, Any]]:
+    """Return the innermost modules of a network as a page shows them, as JSON."""
     return [
         {
             "path": path,

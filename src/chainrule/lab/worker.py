@@ -28,12 +28,14 @@ from chainrule.errors import (
 )
 from chainrule.graph.node import Array
 from chainrule.lab import protocol
+from chainrule.lab.from_file import FromFile
+from chainrule.lab.models import Target
 from chainrule.lab.saliency import salient
 from chainrule.lab.sentences import shown_tokens, understood
-from chainrule.lab.settings import Own, opened, run_file, said_by
+from chainrule.lab.settings import Own, of_file, opened, origin_said, said_by
 from chainrule.lab.state import Stage, after
 from chainrule.lab.steps import Shown, label_of
-from chainrule.lab.watching import View, described, read, samples
+from chainrule.lab.watching import View, described, modules_of, read, samples
 from chainrule.runs.session import Session
 from chainrule.text import _
 from chainrule.text.languages import language
@@ -137,19 +139,34 @@ class Worker:
     def begin(self, message: Mapping[str, Any]) -> None:
         """Build the network that a page asks for, and show it.
 
+        A network that was opened without data is shown as it is: there is no run yet.
+
         Raises:
             ChainruleError: it cannot be built.
         """
         folder, out = Path(message["folder"]), Path(message["out"])
         own = Own.of(message.get("own"))
-        if message.get("restore"):
-            self.session = Session.restore(out)
+        target = Target.of(message.get("open") or "")
+        if target is not None:
+            own = Own.of_model(message["open"])
+            origin = self._opened(target, folder, own)
+            if origin is None:
+                self.ending = True
+                return
+            self.session = origin.begun(out)
         elif message.get("open"):
             self.session = opened(message["open"], out)
             own = Own.by(self.session.origin)
+        elif message.get("restore") and not of_file(message["run"]):
+            self.session = Session.restore(out)
         else:
-            origin = run_file(message["run"], folder, own)
-            self.session = Session.begin(origin, out)
+            origin = origin_said(message["run"], folder, own)
+            if not isinstance(origin, FromFile):
+                self.session = Session.begin(origin, out)
+            elif message.get("restore"):
+                self.session = origin.restored(out)
+            else:
+                self.session = origin.begun(out)
         if self.session.begun:
             self.stage = Stage.PAUSED
             trained = self.session.trainer
@@ -170,6 +187,21 @@ class Worker:
         self.report()
         if message.get("restore"):  # who asked for it asked to train further
             self.stage = Stage.TRAINING
+
+    def _opened(self, target: Target, folder: Path, own: Own) -> FromFile | None:
+        """Show the network of a file; return what a run of its own data begins with."""
+        said = {"data": {"source": target.said}, "model": {"file": target.said}}
+        origin = origin_said(said, folder, own)
+        assert isinstance(origin, FromFile)
+        found = origin.opened
+        self.say(
+            "opened",
+            own=own.to_dict(),
+            modules=modules_of(found.model),
+            **found.picture(),
+            **found.described(),
+        )
+        return origin if found.parts is not None else None
 
     def run(self) -> None:
         """Do what is asked until the input ends; save what was trained."""
@@ -353,7 +385,7 @@ class Worker:
         shown = self._explained()
         with language(message["lang"]):
             path = shown.path(
-                message["name"], message["index"], evaluated=message["evaluated"]
+                message["name"], message["index"], evaluated=message.get("evaluated", False)
             )
         self.say("path", id=message["id"], **path)
 

@@ -172,7 +172,7 @@ export class Explore {
     const open = at("exploration-found").querySelector("details")?.open ?? false;
     at("exploration-found").replaceChildren(
       ...found.notes.map((/** @type {any} */ note) => make("p", { className: "why" }, lines(note))),
-      this.picture ? make("img", { src: this.picture, alt: t("picture_of", { title: found.title }) }) : "",
+      this.picture ? make("img", { src: this.picture, alt: t("picture_titled", { title: found.title }) }) : "",
       make("details", { open: open || !this.picture }, make("summary", {}, t("numbers_table")),
         wide(t("numbers_table"), table(heads, rows))),
       make("h3", {}, t("answer")),

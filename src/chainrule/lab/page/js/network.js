@@ -42,6 +42,8 @@ export class Network {
     /** @type {any} */
     this.message = null;
     this.dirty = false;
+    /** @type {HTMLImageElement | null} the picture that is shown, or comes */
+    this.image = null;
   }
 
   /** @param {any} built what the server says of the network */
@@ -50,6 +52,8 @@ export class Network {
     this.units = [];
     this.lines = [];
     const sizes = [built.flat ? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
+    at("picture").hidden = true;
+    this.image = null;
     if (sizes.length < 2) return this.place.replaceChildren();
     // Units are drawn where there is something to see of them; else a box has them all.
     const seen = sizes.map((n, k) => built.flat ? n <= MOST : k === 1 && built.image);
@@ -107,6 +111,29 @@ export class Network {
       board.append(under);
     });
     this.place.replaceChildren(board);
+  }
+
+  /**
+   * Show the picture of a network's graph, as an image: it runs no script.
+   * @param {string | null} svg
+   * @param {string} why there is none
+   */
+  async picture(svg, why) {
+    const place = at("picture");
+    place.hidden = false;
+    place.replaceChildren(svg ? "" : make("p", {}, why));
+    if (!svg) return;
+    const url = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+    const image = make("img", { alt: t("picture_of"), src: url });
+    this.image = image;
+    try {
+      await image.decode();
+      if (this.image === image) place.replaceChildren(image);
+    } catch (error) {
+      if (this.image === image) throw error;
+    } finally {
+      URL.revokeObjectURL(url);
+    }
   }
 
   /** @param {any} message maps */

@@ -74,6 +74,8 @@ def attention(explanation: Explanation) -> list[tuple[str, Array]]:
     found: list[tuple[str, Array]] = []
     for each in attentions(run.graph.nodes):
         (value,) = each.softmax.outputs
+        if value is None:
+            continue
         shares = run.arrays[value]
         square = shares.shape[-2:]
         found.append((each.softmax.scope or "", shares.reshape(-1, *square)))

@@ -11,7 +11,7 @@ const PARTS = ["train", "validation", "test"];
 /** Let the keyboard scroll equations that are cut, and have nothing to focus. @param {HTMLElement} place */
 function reachable(place) {
   for (const box of place.querySelectorAll(".equation")) {
-    if (box.scrollWidth > box.clientWidth && !box.querySelector("button, canvas")) /** @type {any} */ (box).tabIndex = 0;
+    if (box.scrollWidth > box.clientWidth && !box.querySelector('button, canvas[tabindex="0"], .wide[tabindex="0"]')) /** @type {any} */ (box).tabIndex = 0;
   }
 }
 
@@ -25,6 +25,7 @@ export class Inside {
     this.message = null;
     this.place = 0;
     this.saliency = new Saliency(connection, (name, index) => this.path(name, index, true));
+    new ResizeObserver(() => reachable(at("inside"))).observe(at("inside"));
     at("open").addEventListener("click", () => this.open());
     at("row").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Enter") this.open();
@@ -114,7 +115,6 @@ export class Inside {
       n: this.place, all: boxes.length, direction: t(`direction_${step.direction}`), layer: step.layer ?? "ℒ", text: step.text });
     at("first").disabled = at("back").disabled = this.place <= 1;
     at("next").disabled = at("last").disabled = this.place >= boxes.length;
-    reachable(at("inside"));
     for (const fold of at("inside").querySelectorAll(".fold")) {
       fold.hidden = [...fold.querySelectorAll(".equation")].every((box) => box.hidden);
     }

@@ -384,9 +384,8 @@ class Worker:
         """Tell the path of one number of the explained step."""
         shown = self._explained()
         with language(message["lang"]):
-            path = shown.path(
-                message["name"], message["index"], evaluated=message.get("evaluated", False)
-            )
+            evaluated = message.get("evaluated", False)
+            path = shown.path(message["name"], message["index"], evaluated=evaluated)
         self.say("path", id=message["id"], **path)
 
     def _explained(self) -> Shown:

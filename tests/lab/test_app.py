@@ -92,6 +92,17 @@ def test_another_origin_is_refused(client: Any, origin: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("name", ["host", "origin"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_second_host_or_origin_is_refused(
+    client: Any, name: str, first: bool
+) -> None:
+    evil = (name, "http://evil.example" if name == "origin" else "evil.example")
+    headers = [evil, *KNOWN.items()] if first else [*KNOWN.items(), evil]
+    assert client.get("/", headers=headers).status_code == 403
+    assert client.post("/upload?name=a.csv", headers=headers).status_code == 403
+
+
 @pytest.mark.parametrize("missing", ["origin", "cookie"])
 def test_a_socket_and_an_upload_need_all(client: Any, missing: str) -> None:
     headers = {k: v for k, v in KNOWN.items() if k != missing}

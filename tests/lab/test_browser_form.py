@@ -70,7 +70,8 @@ def test_an_input_of_each_kind_tells_what_has_changed(seen: Browser) -> None:
           const heard = [];
           const made = (option, value, set) => {
             const whole = { required: false, doc: "d", ...option };
-            const row = field(whole, value, (v) => heard.push([option.name, v ?? null]));
+            const tell = (v) => heard.push([option.name, v ?? null]);
+            const row = field(whole, value, tell);
             const input = row.querySelector("input, select");
             const { type, placeholder } = input;
             const shown = type === "checkbox" ? input.checked : input.value;
@@ -80,13 +81,15 @@ def test_an_input_of_each_kind_tells_what_has_changed(seen: Browser) -> None:
             return [labelled, type, shown, placeholder ?? ""];
           };
           const to = (value) => (input) => { input.value = value; };
+          const none = undefined;
           const rows = [
-            made({ name: "rate", kinds: ["number"], default: 0.1 }, undefined, to("0.5")),
-            made({ name: "on", kinds: ["boolean"], default: true }, undefined,
+            made({ name: "rate", kinds: ["number"], default: 0.1 }, none, to("0.5")),
+            made({ name: "on", kinds: ["boolean"], default: true }, none,
               (input) => { input.checked = false; }),
             made({ name: "mode", kinds: ["string"], enum: ["a", "b"], default: null },
               "b", to("")),
-            made({ name: "pair", kinds: ["array"], default: [1, 2] }, [3, 4], to("5, 6")),
+            made({ name: "pair", kinds: ["array"], default: [1, 2] },
+              [3, 4], to("5, 6")),
             made({ name: "zero", kinds: ["integer"], default: 7 }, 0, to("")),
           ];
           return { rows, heard };

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -124,7 +125,7 @@ def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path, scene: str) 
         page.goto(lab.url)
         seen.until("#network-text", "parameters")
         prepare(page, tmp_path)
-        left = CLICKS // len(SCENES)
+        left = math.ceil(CLICKS / len(SCENES))
         while left > 0:
             tame = draw.random() < 0.9  # the doctor trains, so it comes rarely
             left -= page.evaluate(SCRIPT, [draw.randrange(2**31), min(GO, left), tame])

@@ -72,7 +72,7 @@ def serve(
             timeout_graceful_shutdown=GRACE,
         )
         server = uvicorn.Server(config)
-        with _smooth(), stopped_by_signals():
+        with _smooth(), stopped_by_signals(server):
             started(url_of(listener))
             server.run(sockets=[listener])
 

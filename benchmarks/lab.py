@@ -90,12 +90,12 @@ def measured(
 ) -> dict[str, Any]:
     """The ratio of watched to unwatched, over turns."""
     run = RUNS[name]
-    epochs = run["training"]["epochs"] if epochs is None else epochs
+    count: int = run["training"]["epochs"] if epochs is None else epochs
     ratios: list[float] = []
     alone: list[float] = []
     for turn in range(turns):
         order = (False, True) if turn % 2 else (True, False)
-        found = {watched: seconds(run, watched, epochs) for watched in order}
+        found = {watched: seconds(run, watched, count) for watched in order}
         assert found[True][1] == found[False][1], "watching changed the run"
         ratios.append(found[True][0] / found[False][0])
         alone.append(found[False][0])

@@ -12,7 +12,9 @@ another process, and takes another core.
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import queue
 import statistics
 import time
 from pathlib import Path
@@ -47,26 +49,30 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
+class Nowhere(io.RawIOBase):
+    """What takes all that is said, and forgets it."""
+
+    def write(self, data: Any) -> int:
+        """Take it."""
+        return len(data)
+
+
 def seconds(run: dict[str, Any], watched: bool, epochs: int) -> tuple[float, float]:
     """CPU seconds of training, and the last loss, which shows that it is the same."""
-    from chainrule.lab import protocol
     from chainrule.lab.settings import run_file
+    from chainrule.lab.state import Stage
     from chainrule.lab.watching import View
-    from chainrule.lab.worker import CHUNK
+    from chainrule.lab.worker import Watch, Worker
     from chainrule.runs import Session
-    from chainrule.training import LambdaCallback
 
     session = Session.begin(run_file(run, Path("nowhere")), Path("nowhere"))
-    view = View(session, protocol.packed)
-
     callbacks = []
     if watched:
-        view.show(all_of_it=True)
-        watch = LambdaCallback(
-            on_start=lambda trainer: trainer.pace(seconds=CHUNK),
-            on_chunk=lambda trainer: view.show(),
-        )
-        callbacks.append(watch)
+        worker = Worker(queue.Queue(), Nowhere())
+        worker.session, worker.stage = session, Stage.TRAINING
+        worker.view = View(session, worker.tell)
+        worker.view.show(all_of_it=True)
+        callbacks.append(Watch(worker))
     parts, trainer = session.parts, session.trainer
     options = {
         **session.origin.fit_options(parts.train),
@@ -84,12 +90,12 @@ def measured(
 ) -> dict[str, Any]:
     """The ratio of watched to unwatched, over turns."""
     run = RUNS[name]
-    epochs = run["training"]["epochs"] if epochs is None else epochs
+    count: int = run["training"]["epochs"] if epochs is None else epochs
     ratios: list[float] = []
     alone: list[float] = []
     for turn in range(turns):
         order = (False, True) if turn % 2 else (True, False)
-        found = {watched: seconds(run, watched, epochs) for watched in order}
+        found = {watched: seconds(run, watched, count) for watched in order}
         assert found[True][1] == found[False][1], "watching changed the run"
         ratios.append(found[True][0] / found[False][0])
         alone.append(found[False][0])

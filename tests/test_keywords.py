@@ -99,7 +99,16 @@ def test_methods(method: Any) -> None:
 def test_every_reader_of_files() -> None:
     for name in ("read_csv", "read_npz", "read_idx", "read_text", "image_folder"):
         refused(getattr(cr.data, name), name)
-    for name in ("mnist", "xor", "moons", "circles", "spiral", "blobs"):
+    for name in (
+        "mnist",
+        "xor",
+        "moons",
+        "circles",
+        "spiral",
+        "blobs",
+        "plane",
+        "hills",
+    ):
         refused(getattr(cr.data, name), name)
 
 

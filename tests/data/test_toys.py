@@ -137,6 +137,29 @@ def test_classes_are_balanced_and_mixed(make: Any, n: int) -> None:
         assert np.bincount(made.y[:100]).min() > 20
 
 
+def test_quantities_over_the_plane() -> None:
+    """A plane, and hills, point by point; noise has the size that is asked for."""
+    for make in (data.plane, data.hills):
+        made, noisy = make(800, seed=3), make(800, noise=0.2, seed=3)
+        assert (made.x.shape, made.y.shape) == ((800, 2), (800, 1))
+        assert (made.classes, made.feature_names) == (None, ("x1", "x2"))
+        assert np.abs(made.x[:]).max() < 1
+        assert np.abs(made.x[:].mean(0)).max() < 0.1
+        residue = noisy.y - made.y
+        assert abs(residue.std() - 0.2) < 0.015
+        assert np.array_equal(make(800, seed=3).y, made.y)
+        assert not np.array_equal(make(800, seed=4).y, made.y)
+    for (a, b), y in zip(data.plane(20).x[:].tolist(), data.plane(20).y[:, 0]):
+        assert y == pytest.approx((a + b) / 2, abs=1e-6)
+    for (a, b), y in zip(data.hills(20).x[:].tolist(), data.hills(20).y[:, 0]):
+        wanted = 0.0
+        for c in (-0.5, 0.5):
+            for d in (-0.5, 0.5):
+                sign = 1 if c == d else -1
+                wanted += sign * math.exp(-8 * ((a - c) ** 2 + (b - d) ** 2))
+        assert y == pytest.approx(wanted, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "name", "expected"),
     [
@@ -154,6 +177,8 @@ def test_classes_are_balanced_and_mixed(make: Any, n: int) -> None:
         (lambda: data.spiral(turns=-1), "turns", "0 ≤"),
         (lambda: data.blobs(features=0), "features", "≥ 1"),
         (lambda: data.blobs(spread=True), "spread", "0 ≤"),
+        (lambda: data.plane(0), "n", "≥ 1"),
+        (lambda: data.hills(noise=-1), "noise", "0 ≤"),
     ],
 )
 def test_refused(call: Any, name: str, expected: str) -> None:

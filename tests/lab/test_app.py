@@ -92,6 +92,17 @@ def test_another_origin_is_refused(client: Any, origin: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("name", ["host", "origin"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_second_host_or_origin_is_refused(
+    client: Any, name: str, first: bool
+) -> None:
+    evil = (name, "http://evil.example" if name == "origin" else "evil.example")
+    headers = [evil, *KNOWN.items()] if first else [*KNOWN.items(), evil]
+    assert client.get("/", headers=headers).status_code == 403
+    assert client.post("/upload?name=a.csv", headers=headers).status_code == 403
+
+
 @pytest.mark.parametrize("missing", ["origin", "cookie"])
 def test_a_socket_and_an_upload_need_all(client: Any, missing: str) -> None:
     headers = {k: v for k, v in KNOWN.items() if k != missing}
@@ -165,7 +176,7 @@ def test_the_page_says_what_there_is_to_say() -> None:
         if kind == "text/javascript" and "vendor" not in name
     )
     html = (PAGE / "index.html").read_text("utf-8")
-    used = {*re.findall(r'data-text="(\w+)"', html)}
+    used = {*re.findall(r'data-(?:text|label)="(\w+)"', html)}
     used |= {*re.findall(r'\bt\("(\w+)"', scripts)}
     assert used <= _TEXTS.keys(), used - _TEXTS.keys()
     quoted = {*re.findall(r'"(\w+)"', scripts)}

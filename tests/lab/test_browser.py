@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from tests.browsers import browsing
 from tests.lab.test_server import Served, children, served
 
 pytestmark = pytest.mark.slow
-#: How many random clicks; a full check of the page makes 10,000.
-CLICKS = int(os.environ.get("CLICKS", "2000"))
 
 
 class Browser:
@@ -185,58 +182,6 @@ def test_a_connection_that_comes_back(chromium: Any, tmp_path: Path) -> None:
         assert page.inner_text("#form-problem") == ""
 
 
-def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path) -> None:
-    draw = random.Random(0)
-    with served(tmp_path / "lab") as lab, opened(chromium, lab) as seen:
-        page = seen.page
-        for __ in range(CLICKS // 50):
-            page.evaluate(
-                """([seed, count]) => {
-                  let state = seed;
-                  const next = (n) => {
-                    state = (state * 1103515245 + 12345) % 2147483648;
-                    return state % n;
-                  };
-                  const kinds = "button, summary, select, input";
-                  for (let i = 0; i < count; i++) {
-                    const all = [...document.querySelectorAll(kinds)].filter(
-                      (e) => e.offsetParent && e.type !== "file" &&
-                        !e.closest("#shares") && e.id !== "diagnose");
-                    const one = all[next(all.length)];
-                    if (one.tagName === "SELECT") {
-                      const some = [...one.options].filter((o) => o.value !== "mnist");
-                      one.value = some[next(some.length)].value;
-                      one.dispatchEvent(new Event("change"));
-                    } else if (one.type === "number" || one.type === "text") {
-                      one.value = ["", "0", "1", "3", "-1", "1e9", "x"][next(7)];
-                      one.dispatchEvent(new Event("change"));
-                    } else if (one.type === "range") {
-                      one.value = String(next(1 + Number(one.max)));
-                      one.dispatchEvent(new Event("input"));
-                    } else one.click();
-                  }
-                }""",
-                [draw.randrange(2**31), 50],
-            )
-            page.wait_for_timeout(50)
-        page.reload()
-        seen.until("#network-text", "parameters")
-        assert lab.process.poll() is None
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_a_phone(chromium: Any, tmp_path: Path, scheme: str) -> None:
-    with (
-        served(tmp_path / "lab") as lab,
-        opened(chromium, lab, color_scheme=scheme) as seen,
-    ):
-        seen.page.set_viewport_size({"width": 360, "height": 800})
-        seen.page.click("#open")
-        seen.page.wait_for_selector(".equation")
-        beyond = "() => document.documentElement.scrollWidth - innerWidth"
-        assert seen.page.evaluate(beyond) <= 0
-
-
 def test_everything_that_can_be_used_has_a_name(chromium: Any, tmp_path: Path) -> None:
     with served(tmp_path / "lab") as lab, opened(chromium, lab) as seen:
         seen.page.click("#open")
@@ -250,64 +195,3 @@ def test_everything_that_can_be_used_has_a_name(chromium: Any, tmp_path: Path) -
               .map((e) => e.outerHTML.slice(0, 100))"""
         )
         assert nameless == []
-
-
-def faults_of_access(page: Any) -> list[str]:
-    """What axe-core finds to be serious on the page as it is now."""
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="needs axe-playwright-python: chainrule[test]",
-    )
-    found = axe.Axe().run(page).response["violations"]
-    return [
-        f"{fault['id']}: {node['html'][:120]} {node['failureSummary']}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"][:3]
-    ]
-
-
-@pytest.mark.parametrize("language", ["en", "zh-TW"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_view_has_a_serious_fault_of_access(
-    chromium: Any, tmp_path: Path, scheme: str, language: str
-) -> None:
-    table = tmp_path / "sold.csv"
-    days = "".join(f"{i},{i % 12 + 1:02d}/03/2024,{i % 2}\n" for i in range(40))
-    table.write_text(f"size,day,sold\n{days}")
-    with (
-        served(tmp_path / "lab") as lab,
-        opened(chromium, lab, color_scheme=scheme) as seen,
-    ):
-        page, faults = seen.page, {}
-        page.select_option("#language", language)
-        page.click("#step")
-        page.wait_for_selector("#confusion table")
-        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = 1)")
-        faults["a network"] = faults_of_access(page)
-        page.click("#confusion button >> nth=0")
-        page.click("#open")
-        page.wait_for_selector(".equation.backward")
-        page.click(".equation.parameter .matrix button >> nth=1")
-        page.wait_for_selector("#path table")
-        faults["a sample and a path"] = faults_of_access(page)
-        page.set_input_files("#files", str(table))
-        page.wait_for_selector("#questions button")
-        faults["questions of a table"] = faults_of_access(page)
-        page.select_option("#source", "mnist")
-        page.fill('.option[data-key="limit"] input', "300")
-        page.click("#build")
-        page.wait_for_selector("#digit-part:visible")
-        page.click("#step")
-        page.wait_for_selector("#confusion table")
-        page.click("#open")
-        page.wait_for_selector(".equation.backward")
-        faults["pictures"] = faults_of_access(page)
-        page.fill('.option[data-key="batch_size"] input', "-1")
-        page.click("#build")
-        page.wait_for_selector("#form-problem:not(:empty), .why")
-        faults["an error"] = faults_of_access(page)
-        lab.process.kill()
-        page.wait_for_selector("#connection.lost")
-        faults["no connection"] = faults_of_access(page)
-        assert {view: found for view, found in faults.items() if found} == {}

@@ -97,6 +97,7 @@ def test_a_page_sees_what_was_built(tmp_path: Path) -> None:
     assert [layer["units"] for layer in built["layers"]] == [4, 2]
     assert built["sizes"] == {"train": 80, "validation": 10, "test": 10}
     assert data["arrays"]["x"].shape == (80, 2)
+    assert data["arrays"]["x_other"].shape == (20, 2)  # validation and test
     assert maps["arrays"]["layer0"].shape == (4, 48, 48)
     assert lab.last("status")["stage"] == "ready"
 
@@ -181,8 +182,8 @@ def test_one_looks_at_the_past(tmp_path: Path) -> None:
 def test_a_sample_is_explained_and_a_number_has_its_path(tmp_path: Path) -> None:
     lab = Asked(tmp_path)
     id = lab.ask("sample", row=2, part="validation", lang="en")
-    path = lab.ask("element", name="W⁽¹⁾", index=[1, 0], lang="en")
-    strange = lab.ask("element", name="W⁽¹⁾", index=[9, 0], lang="en")
+    path = lab.ask("element", evaluated=False, name="W⁽¹⁾", index=[1, 0], lang="en")
+    strange = lab.ask("element", evaluated=False, name="W⁽¹⁾", index=[9, 0], lang="en")
     lab.run()
     sample = lab.answer(id)
     steps = {s["key"]: s for s in sample["steps"] if s.get("layer") == 1 and "key" in s}
@@ -228,7 +229,9 @@ def test_nan_is_shown_where_it_began_and_the_weights_are_kept(tmp_path: Path) ->
     assert np.isfinite(lab.last("maps")["arrays"]["weight0"]).all()
     refused = lab.ask("train")
     lab.run()
-    assert "failed cannot train" in lab.answer(refused)["error"]["what"]["en"]
+    assert (
+        "stopped by an error cannot train" in lab.answer(refused)["error"]["what"]["en"]
+    )
 
 
 def test_a_run_goes_on_after_its_end(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
+from chainrule.serving.server import stopped_by_signals
 
 pytest.importorskip("uvicorn", reason="needs uvicorn: chainrule[serve]")
 
@@ -202,3 +203,15 @@ def test_requests_that_have_begun_are_answered(forest: Path) -> None:
             answer = slow.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 200")
         assert server.wait(60) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_server_listens_to_any_ends_it(number: int) -> None:
+    class Starting:
+        should_exit = False
+
+    before = signal.getsignal(number)
+    with stopped_by_signals(waiting := Starting()):
+        signal.raise_signal(number)
+        assert waiting.should_exit
+    assert signal.getsignal(number) == before

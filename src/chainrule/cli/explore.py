@@ -20,6 +20,7 @@ Examples:
   chainrule explore vanishing --lang zh-TW --out pictures
   chainrule explore depth --quick --seed 1
   chainrule explore convergence --json
+  chainrule explore convergence --set rate=0.3 --set kappa=10
   chainrule explore clinic-1
   chainrule explore clinic-1 --ask gradients --ask weights
   chainrule explore clinic-1 --answer a
@@ -43,6 +44,13 @@ Examples:
     help="Folder for its picture and numbers.  [default: runs/explore/NAME]",
 )
 @speaking.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of an experiment: a parameter's value; more than once for more of them.",
+)
+@speaking.option(
     "--ask",
     "asks",
     multiple=True,
@@ -60,6 +68,7 @@ def explore(
     seed: int,
     quick: bool,
     out: Path | None,
+    settings: tuple[str, ...],
     asks: tuple[str, ...],
     answer: str | None,
     as_json: bool,
@@ -81,10 +90,15 @@ def explore(
         tell(found, as_json, _listed(outlines, patients))
         return 0
     if name in clinics.names():
+        if settings:
+            raise click.UsageError(tr("--set is of experiments."))
         return _clinic(name, seed, quick, out, asks, answer, as_json)
     if asks or answer:
         raise click.UsageError(tr("--ask and --answer are of clinics."))
-    experiment = experiments.run(name, seed=seed, quick=quick)
+    given = dict(map(_assigned, settings))
+    parameters = experiments.find(name).PARAMETERS
+    values: dict[str, Any] = experiments.checked(parameters, given)
+    experiment = experiments.run(name, seed=seed, quick=quick, **values)
     written = experiment.save(out or Path("runs", "explore", name))
     tell(
         {**experiment.plain(), "files": [str(file) for file in written]},
@@ -94,6 +108,14 @@ def explore(
     if not as_json:
         _say_written(written)
     return 0
+
+
+def _assigned(text: str) -> tuple[str, str]:
+    """Return name and value of ``NAME=VALUE``."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise click.UsageError(tr("--set takes NAME=VALUE, not {text}.", text=text))
+    return name.strip(), value.strip()
 
 
 def _clinic(

@@ -6,18 +6,23 @@ import sys
 import time
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.errors import ChainruleError
 from chainrule.text import tr
+from chainrule.text.catalogue import current
 
 EXAMPLES = """\b
 Examples:
   chainrule lab
   chainrule lab mnist
   chainrule lab houses.toml
+  chainrule lab model.onnx
+  chainrule lab mine.py:Net
   chainrule lab --out runs/circles --no-browser
 """
 
@@ -51,18 +56,23 @@ def lab(
     """Build, train and open up a network on a page of this machine, until Ctrl-C.
 
     TARGET is what is opened: a run file, the name of a recipe that trains one network,
-    the directory of a run, a checkpoint, or a link that another lab gave.
+    the directory of a run, a checkpoint, an ONNX file, a Python file with a network
+    (FILE.py or FILE.py:NAME), or a link that another lab gave.
+
+    A Python file is run, as python would run it. The page itself runs none.
 
     Only this machine reaches the page, by the address with its token. A network trains
     in a process of its own, at full speed; runs are kept in the folder, for chainrule
     predict, evaluate and train --resume.
     """
-    from chainrule.lab import server
+    from chainrule.lab import doorway, server
 
     link = ""
     if target is not None and "#run=" in target:
         link, target = f"#{target.partition('#')[2]}", None
     folder = out or Path("runs", f"lab-{time.strftime('%Y%m%d-%H%M%S')}")
+
+    doors: list[Path] = []
 
     def started(url: str) -> None:
         url += link
@@ -71,9 +81,29 @@ def lab(
         if sys.stdout is not None:
             sys.stdout.flush()
         if browser:
-            webbrowser.open(url)
+            doors.append(doorway.write(folder, url))
+            webbrowser.open(doors[0].as_uri())
 
-    saved = server.serve(folder, port, target=target, started=started)
+    try:
+        saved = server.serve(
+            folder, port, target=target, started=started, failed=_failed
+        )
+    finally:
+        for door in doors:
+            doorway.remove(door)
     if saved is not None:
         say(tr("What was trained is in {folder}", folder=saved))
     return 0
+
+
+def _failed(error: dict[str, Any]) -> None:
+    """Say in the terminal why a network could not be built; the page says it too."""
+    language = current()
+    for problem in error.get("problems") or [error]:
+        what, *answers = (
+            problem.get(key, {}).get(language)
+            for key in ("what", "expected", "got", "fix")
+        )
+        names = dict(zip(("expected", "got", "fix"), answers))
+        said = ChainruleError(what, **names)
+        say(tr("Error: {message}", message=said.translated()))

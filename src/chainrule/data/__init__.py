@@ -14,7 +14,7 @@ from chainrule.data.tables.reader import read_csv, rows_of
 from chainrule.data.tables.source import progress
 from chainrule.data.tables.table_reader import TableReport
 from chainrule.data.text import read_text
-from chainrule.data.toys import blobs, circles, moons, spiral, xor
+from chainrule.data.toys import blobs, circles, hills, moons, plane, spiral, xor
 
 __all__ = [
     "Column",
@@ -26,9 +26,11 @@ __all__ = [
     "blobs",
     "circles",
     "examine",
+    "hills",
     "image_folder",
     "mnist",
     "moons",
+    "plane",
     "progress",
     "read",
     "read_csv",

@@ -1,4 +1,4 @@
-"""Toy data sets for classification: XOR, circles, moons, spirals, blobs.
+"""Toy data sets: XOR, circles, moons, spirals, blobs; of quantities a plane and hills.
 
 Each is a function of its arguments alone. The random numbers are the framework's own
 (Threefry), the arithmetic is float64, and the points are rounded to float32 at the
@@ -9,8 +9,9 @@ Classes have equally many points, the first ones one more where n does not divid
 the rows come in random order.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from chainrule.util.validation import seed as seed_of
 
 #: The least distance between the centres of blobs.
 MIN_DISTANCE = 4.0
+#: Where hills and hollows are, and how wide.
+HILLS, WIDTH = 0.5, 0.25
 
 
 @strict
@@ -213,6 +216,85 @@ def blobs(
     x = np.repeat(centres, sizes, axis=0)
     x = x + draws.noise(spread, x.shape, "spread")
     return _shuffled("blobs", x, sizes, draws)
+
+
+@strict
+def plane(n: int = 300, noise: float = 0.0, *, seed: int = 0) -> Dataset:
+    """Generate an inclined plane, a toy data set that a single neuron fits.
+
+    Formula:
+        y = (x₁ + x₂)/2 + noise·ε, with x uniform in [−1, 1]² and ε ~ N(0, 1).
+
+    Args:
+        n: the number of points.
+        noise: the standard deviation of the noise.
+        seed: the seed of the points and the noise.
+
+    Shapes:
+        x: (n, 2) float32. y: (n, 1) float32, a quantity.
+
+    Raises:
+        ArgumentError: an argument out of range.
+
+    Example:
+        >>> data = plane(50)
+        >>> bool(np.allclose(data.y[:, 0], data.x[:].mean(1), atol=1e-6))
+        True
+    """
+    return _quantity("plane", n, noise, seed, lambda x: x.mean(axis=1))
+
+
+@strict
+def hills(n: int = 300, noise: float = 0.0, *, seed: int = 0) -> Dataset:
+    """Generate two hills and two hollows, a toy data set that no plane fits.
+
+    Formula:
+        y = Σ sₖ exp(−‖x − cₖ‖²/2σ²) + noise·ε, with x uniform in [−1, 1]², the four
+        centres c = (±½, ±½), s = 1 where both have one sign and −1 where not, σ = ¼,
+        and ε ~ N(0, 1).
+
+    Args:
+        n: the number of points.
+        noise: the standard deviation of the noise.
+        seed: the seed of the points and the noise.
+
+    Shapes:
+        x: (n, 2) float32. y: (n, 1) float32, a quantity.
+
+    Raises:
+        ArgumentError: an argument out of range.
+
+    Example:
+        >>> data = hills(1000)
+        >>> x, y = data.x[:], data.y[:, 0]
+        >>> bool((np.sign(y) == np.sign(x[:, 0] * x[:, 1])).all())
+        True
+    """
+
+    def height(x: Array) -> Array:
+        total = np.zeros(len(x))
+        for a, b in itertools.product((-HILLS, HILLS), repeat=2):
+            far = ((x - np.array([a, b])) ** 2).sum(axis=1)
+            total += math.copysign(1.0, a * b) * np.exp(-far / (2 * WIDTH**2))
+        return total
+
+    return _quantity("hills", n, noise, seed, height)
+
+
+def _quantity(
+    name: str, n: int, noise: float, seed: int, height: Callable[[Array], Array]
+) -> Dataset:
+    """Return a toy data set of a function of two numbers, with noise."""
+    n = whole("n", n)
+    draws = _Draws(name, seed)
+    x = 2 * draws.uniform([n, 2]) - 1
+    y = height(x) + draws.noise(noise, [n])
+    return Dataset(
+        x.astype(np.float32),
+        y.astype(np.float32)[:, None],
+        name=name,
+        feature_names=["x1", "x2"],
+    )
 
 
 class _Draws:

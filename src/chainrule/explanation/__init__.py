@@ -46,6 +46,7 @@ def explain(
     *,
     layer: int | str | None = None,
     composites: Collection[str] = (),
+    inputs: bool = False,
     lang: str | None = None,
 ) -> Explanation:
     """Explain a model's training step with numbers: forward, loss, backward, update.
@@ -64,6 +65,8 @@ def explain(
         composites: the names of composites that are opened: what softmax, a
             normalisation or an activation consists of is shown in its place, forward
             and back; ``["all"]`` opens all.
+        inputs: whether samples of floating type have a derivative too: then
+            ``explanation["x"].grad`` is ∂ℒ/∂x, and ``element("x", …)`` its path.
         lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Returns:
@@ -88,10 +91,12 @@ def explain(
     δ⁽¹⁾ = 2 (z⁽¹⁾ − y)
     >>> e.layer(1).delta, e.layer(1).dW
     (array([[-2.]], dtype=float32), array([[-2., -6.]], dtype=float32))
+    >>> cr.explain(model, [1.0, 3.0], [0.0], nn.MSELoss(), inputs=True)["x"].grad
+    array([[-4.,  2.]], dtype=float32)
     """
     with language(lang):
         names = (composites,) if isinstance(composites, str) else tuple(composites)
-        explanation = explained(run_step(model, x, y, loss, optimizer, names))
+        explanation = explained(run_step(model, x, y, loss, optimizer, names, inputs))
         if layer is not None:
             explanation = replace(explanation, only=(explanation.layer(layer).l,))
         return explanation

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.autodiff import cotangents, inline
 from chainrule.compilation.tracing import Input, trace_entry
+from chainrule.data.column import Column
 from chainrule.errors import (
     ArgumentError,
     DTypeError,
@@ -39,6 +40,7 @@ from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor, tensor, wrap
 from chainrule.text import _
+from chainrule.training.feeding import fed
 from chainrule.util.pytree import flatten
 
 Loss = Callable[[Any, Tensor], Tensor]
@@ -93,6 +95,7 @@ def run_step(
     loss: Loss | None,
     optimizer: RuleOptimizer | None = None,
     composites: Collection[str] = (),
+    inputs: bool = False,
 ) -> Run:
     """Trace and run a training step: forward, loss, derivatives and the update.
 
@@ -101,6 +104,7 @@ def run_step(
         composites: the names of composites that are opened (``"softmax"``), down to
             those within them; ``"all"`` opens all of the forward pass. Those are opened
             before they are differentiated: their errors are those of their bodies.
+        inputs: whether there are derivatives by samples of floating type, too.
 
     Raises:
         ArgumentError: where something is missing; what is no composite of this step.
@@ -121,8 +125,10 @@ def run_step(
     names = {id(t): name for name, t in model.named_tensors()}
     frozen = {id(p) for p in model.parameters() if not p.requires_grad}
 
-    def step(*inputs: Tensor) -> list[Tensor]:
-        *samples, truth = inputs
+    def step(*given: Tensor) -> list[Tensor]:
+        *samples, truth = given
+        for t in samples if inputs else ():
+            t.value.tracked |= t.dtype.is_float
         parameters = dict(model.named_parameters())
         for t in parameters.values():
             t.value.tracked |= t.dtype.is_float  # frozen ones are explained too
@@ -151,13 +157,13 @@ def run_step(
             optimizer.step()
         return [*predictions, result]
 
-    inputs = [
+    entries = [
         Input(name, ArrayType((SymbolicDim("N"), *a.shape[1:]), as_dtype(a.dtype)))
         for name, a in (*_named(xs), ("y", y_array))
     ]
     try:
         with targets_checked():  # the rehearsal has seen them
-            traced = trace_entry("explain", step, inputs, names)
+            traced = trace_entry("explain", step, entries, names)
             _refuse_rounded(traced.entry.graph)
     except ShapeError as error:
         raise ShapeError(
@@ -366,6 +372,7 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]
             got=type(loss).__name__,
         )
     dtype = next((p.dtype for p in model.parameters()), DType.float32)
+    x = fed(model, x) if isinstance(x, Column) else x
     xs = [_numbers(part, dtype) for part in (x if isinstance(x, tuple) else (x,))]
     ys = _numbers(y, dtype)
     if any(a.ndim == 0 for a in xs):

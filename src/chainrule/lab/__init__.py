@@ -13,7 +13,9 @@ can say.
 - ``settings``: what a page asks for, as a run file; ``choices``: what it may ask for;
 - ``watching``: what the page sees of a run; ``maps``: what each unit answers;
   ``points``: weights of the past; ``curves``: losses, as many as a page can show;
-- ``steps``: one sample forward and back, equation by equation;
+- ``steps``: one sample forward and back, equation by equation; ``saliency``: what of
+  it the loss depends on; ``sentences``: texts, and typed ones;
+- ``exploring``: the book's questions, with what may be set;
 - ``uploads``: tables and images that come; ``errands``: what is in them, and what the
   doctor finds;
 - ``sharing``: the network as a file; ``texts``: what the page says.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.lab import hub, protocol, uploads
 from chainrule.lab.choices import choices
+from chainrule.lab.exploring import outlines
 from chainrule.lab.gate import HEADERS, Gate
 from chainrule.lab.lab import Lab
 from chainrule.lab.texts import texts
@@ -137,7 +138,7 @@ def application(lab: Lab, gate: Gate) -> Starlette:
         except (WebSocketDisconnect, RuntimeError):
             pass  # the page is gone
         finally:
-            lab.hub.close(opened)
+            lab.left(opened)
 
     app = Starlette(
         routes=[
@@ -195,6 +196,7 @@ def _hello(lab: Lab) -> bytes:
         texts={name: texts(name) for name in LANGUAGES},
         lang=current(),
         choices=choices(),
+        explorations=outlines(),
         **lab.hello(),
     )
 

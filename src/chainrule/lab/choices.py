@@ -35,6 +35,7 @@ def choices() -> dict[str, Any]:
     return {
         "data": {name: _section(KINDS[name]) for name in ("mnist", *DRAWN)},
         "table": _section(KINDS["csv"]),
+        "text": _section(KINDS["text"]),
         "images": _section(KINDS["images"]),
         "layers": _family(LAYERS),
         "first": list(FIRST),

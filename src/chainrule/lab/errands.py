@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import data
+from chainrule.data.tables.file import source_of
 from chainrule.data.tables.inference import Question
 from chainrule.doctor import Diagnosis, Finding, diagnose
 from chainrule.errors import ArgumentError
+from chainrule.lab import sentences
+from chainrule.lab.from_file import FromFile
 from chainrule.lab.protocol import by_language
-from chainrule.lab.settings import SECTIONS, Own, run_file
+from chainrule.lab.settings import SECTIONS, Own, origin_said
 from chainrule.runs import RunFile, fixing, scaffold
 from chainrule.runs.data_section import format_of
 from chainrule.text import _
@@ -25,18 +28,26 @@ EXAMPLES = 4
 def examined(message: Mapping[str, Any]) -> Answer:
     """Tell what is in uploaded data: columns, questions, and a run that suits them."""
     folder, source = Path(message["folder"]), message["source"]
-    target = message["target"]
-    sections, __ = scaffold.start(str(folder / source), target, folder)
+    target, text = message["target"], message["text"]
+    table_like = format_of(source, None) == "csv"
+    if table_like and text is None:
+        text = sentences.column(folder / source, target)
+    text = text or None
+    sections, __ = scaffold.start(str(folder / source), target, folder, text)
     found: dict[str, Any] = {
         "source": source,
         "run": {k: v for k, v in sections.items() if k in SECTIONS},
         "columns": [],
         "questions": [],
+        "text": text,
         "notes": [],
     }
-    if format_of(source, None) != "csv":
+    if not table_like:
         return "examined", found
-    table = data.examine(folder / source, target=target)
+    named = sections["data"]["target"] if text is not None else target
+    chosen: dict[str, Any] = {} if text is None else {"features": [text]}
+    table = data.examine(folder / source, target=named, **chosen)
+    found["names"] = [*source_of(folder / source).columns]
     found["rows"], found["task"] = table.rows, table.task
     found["target"] = table.target if isinstance(table.target, str) else None
     found["notes"] = [by_language(note) for note in table.notes]
@@ -95,9 +106,8 @@ def diagnosed(message: Mapping[str, Any]) -> Answer:
             _("The doctor examines a recipe on the command line."),
             fix=_("chainrule doctor RECIPE"),
         )
-    origin = run_file(
-        message["run"], Path(message["folder"]), Own.of(message.get("own"))
-    )
+    own = Own.of(message.get("own"))
+    origin = origin_said(message["run"], Path(message["folder"]), own)
     parts = origin.parts()
     trainer = origin.trainer(parts)
     parts = parts.for_loss(trainer.loss)
@@ -116,9 +126,11 @@ def diagnosed(message: Mapping[str, Any]) -> Answer:
     }
 
 
-def _finding(origin: RunFile, finding: Finding) -> dict[str, Any]:
+def _finding(origin: RunFile | FromFile, finding: Finding) -> dict[str, Any]:
     change = finding.change
-    text = None if change is None else fixing.changed(origin, [change])
+    text = None
+    if change is not None and isinstance(origin, RunFile):  # else the file is changed
+        text = fixing.changed(origin, [change])
     compared = finding.comparison
     return {
         "code": finding.code,

@@ -47,7 +47,8 @@ class Gate:
 
     def host(self, headers: Mapping[str, str]) -> bool:
         """Return whether a request is meant for this machine by a name of its own."""
-        return headers.get("host", "").lower() in [f"{n}:{self.port}" for n in NAMES]
+        host = _one(headers, "host") or ""
+        return host.lower() in [f"{n}:{self.port}" for n in NAMES]
 
     def origin(self, headers: Mapping[str, str], *, needed: bool) -> bool:
         """Return whether a request comes from a page of the lab.
@@ -57,9 +58,11 @@ class Gate:
             needed: whether a request that does not say is refused: of WebSockets and
                 uploads browsers always say it.
         """
-        origin = headers.get("origin")
-        if origin is None:
+        if "origin" not in headers:
             return not needed
+        origin = _one(headers, "origin")
+        if origin is None:
+            return False
         try:
             parts = urlsplit(origin)
         except ValueError:
@@ -76,3 +79,14 @@ class Gate:
     def set_cookie(self) -> str:
         """Return the header that gives a page the token for its next requests."""
         return f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+
+
+def _one(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a header of which there is one; None: there are several, or none.
+
+    Of two that differ, who reads which is anybody's guess.
+    """
+    several = getattr(headers, "getlist", None)
+    if several is not None and len(several(name)) != 1:
+        return None
+    return headers.get(name)

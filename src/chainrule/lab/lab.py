@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ from chainrule.text import _
 from chainrule.util import atomic_files
 
 #: Messages of a process that a page gets when it opens.
-KEPT = ("built", "data", "status", "curves", "maps", "confusion", "saved")
+KEPT = ("opened", "built", "data", "status", "curves", "maps", "confusion", "saved")
 #: Messages that other processes may send.
-ANSWERS = ("unbuilt", "refused", "examined", "diagnosed")
+ANSWERS = ("unbuilt", "refused", "examined", "diagnosed", "explored")
 #: Answers to one page; where it is gone, nobody gets them.
-FOR_ONE = ("sampled", "path", "rows", "read", "file", "examined", "diagnosed")
+FOR_ONE = (
+    *("sampled", "path", "salient", "rows", "read", "understood", "file"),
+    *("examined", "diagnosed", "explored"),
+)
 #: Questions that have a process of their own, at a time; and seconds for each.
 ERRANDS, PATIENCE = 2, 180
+#: Pages that may have a process of their own, in which they explore.
+EXPLORERS = 4
 #: A process that was lost is told to pages by this message, and kept too.
 LOST = "lost"
 
@@ -34,15 +40,23 @@ class Lab:
 
     Args:
         folder: its own; nothing is written outside of it.
+        failed: gets the error of each network that cannot be built, for the terminal.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, failed: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
+        self._failed = failed
         self.folder, self.hub, self.room = folder, Hub(), Room(folder)
         self.process: Process | None = None
         self._coming: Process | None = None
         #: A process that has imported all, and waits for what it is to build.
         self._spare: Process | None = None
         self._built: dict[str, Any] | None = None
+        #: What the command line has named, which pages may name too.
+        self._own: dict[str, Any] | None = None
+        #: The network of a file that is opened, as a page is told of it.
+        self._opened: tuple[int, bytes] | None = None
         #: Where the network that is shown is saved, and where one was saved last.
         self._here: Path | None = None
         self.saved: Path | None = None
@@ -51,6 +65,7 @@ class Lab:
         self._runs = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._errands: set[Process] = set()
+        self._explorers: dict[Page, Process] = {}
 
     # -- what pages ask ----------------------------------------------------------------
 
@@ -67,9 +82,13 @@ class Lab:
             elif isinstance(message, protocol.Examine):
                 check_data({"source": message.source}, self.folder)
                 self._errand(page, message, {})
+            elif isinstance(message, protocol.Explore):
+                self._explore(page, message)
             elif isinstance(message, protocol.Doctor) and self._built is not None:
-                run, own = self._built["run"], self._built["own"]
-                self._errand(page, message, {"run": run, "own": own})
+                run = self._built["run"]
+                self._errand(page, message, {"run": run, "own": self._own})
+            elif isinstance(message, protocol.Cancel):
+                self._cancel()
             elif self.process is None:
                 self._without_process(page, message)
             else:
@@ -91,15 +110,32 @@ class Lab:
 
     def _build(self, page: Page, message: protocol.Build) -> None:
         self._one_at_a_time()
-        own = None if self._built is None else self._built.get("own")
         content = {"run": message.run, "id": self._ticket(page, message.id)}
-        self._start({**content, "out": str(self._new_out()), "own": own})
+        self._start({**content, "out": str(self._new_out()), "own": self._own})
 
     def _one_at_a_time(self) -> None:
         if self._coming is not None:
             raise ArgumentError(
                 _("A network is being built."), fix=_("wait until it is there")
             )
+
+    def _cancel(self) -> None:
+        """End the process that builds, whatever it does; what was there stays."""
+        process = self._coming
+        if process is None:
+            raise ArgumentError(
+                _("No network is being built."),
+                expected=_("one that is not there yet"),
+                got=_("none"),
+            )
+        error = ArgumentError(
+            _("The build was cancelled."), fix=_("change the settings, and build")
+        )
+        payload = protocol.said(
+            "unbuilt", id=process.ticket, error=protocol.error_of(error)
+        )
+        self._heard(process, protocol.TEXT, payload)
+        process.kill()
 
     def open(self, target: str) -> None:
         """Open what the command line names: a run file, a recipe or a run."""
@@ -111,7 +147,7 @@ class Lab:
             assert self._built is not None
             assert self._here is not None
             self._one_at_a_time()
-            known = {name: self._built[name] for name in ("run", "own")}
+            known = {"run": self._built["run"], "own": self._own}
             known["id"] = self._ticket(page, message.id)
             self._start({**known, "out": str(self._here), "restore": True})
             return
@@ -151,16 +187,76 @@ class Lab:
         if await self._begin(process, content):
             await process.over(PATIENCE)
 
+    # -- explorations ------------------------------------------------------------------
+
+    def _explore(self, page: Page, message: protocol.Explore) -> None:
+        """Have the page's own process explore; what it is at still is outdated."""
+        explorer = self._explorers.get(page)
+        if explorer is not None and explorer.ticket in self._tickets:
+            __, id = self._tickets.pop(explorer.ticket)
+            self._refuse(
+                page, id, ArgumentError(_("A newer question has taken its place."))
+            )
+            self._leave(page)
+            explorer = None
+        content = message.model_dump(exclude={"v", "id"})
+        if explorer is not None:
+            explorer.ticket = content["id"] = self._ticket(page, message.id)
+            explorer.ask(content)
+            return
+        self._room_to_explore()
+        explorer = self._explorers[page] = self._fresh()
+        explorer.ticket = content["id"] = self._ticket(page, message.id)
+        self._do(self._begin_exploring(explorer, content))
+
+    async def _begin_exploring(self, process: Process, content: dict[str, Any]) -> None:
+        await self._begin(process, content)
+        await self.prepare()
+
+    def _room_to_explore(self) -> None:
+        """End a process that has answered, where there are many; or refuse."""
+        if len(self._explorers) < EXPLORERS:
+            return
+        for page, explorer in self._explorers.items():
+            if explorer.ticket not in self._tickets:
+                self._leave(page)
+                return
+        raise ArgumentError(
+            _("The lab is busy with other questions."),
+            expected=_("at most {n} at a time", n=EXPLORERS),
+            got=str(len(self._explorers)),
+            fix=_("ask again in a while"),
+        )
+
+    def _leave(self, page: Page) -> None:
+        """End the process in which a page explores, at once."""
+        explorer = self._explorers.pop(page, None)
+        if explorer is not None:
+            explorer.kill()
+
+    def left(self, page: Page) -> None:
+        """Forget a page that is gone, and end its process."""
+        self.hub.close(page)
+        self._leave(page)
+
     # -- processes ---------------------------------------------------------------------
 
     def _start(self, first: dict[str, Any]) -> None:
         """Start a process; it takes the place of the one before once it has built."""
         process = self._fresh()
         process.ticket, process.out = first.get("id"), Path(first["out"])
-        self._coming = process
+        self._come(process)
         folder = str(self.folder.resolve())
         message = {"type": "begin", **first, "folder": folder}
         self._do(self._begin(process, message))
+
+    def _come(self, process: Process | None) -> None:
+        """Note which process builds, and tell pages; None: none any more."""
+        self._coming = process
+        payload = protocol.said("building", active=process is not None)
+        self.hub.tell("building", protocol.TEXT, payload)
+        if process is None:
+            self.hub.kept.pop("building")  # a page that opens sees no build
 
     async def prepare(self) -> None:
         """Start a process that the next network is built in at once."""
@@ -186,6 +282,9 @@ class Lab:
             process.words = str(error)
             self._ended(process)
             return False
+        if process.asked_to_end:  # cancelled while it started
+            process.kill()
+            return False
         process.ask(message)
         return True
 
@@ -197,10 +296,17 @@ class Lab:
     def _heard(self, process: Process, kind: int, payload: bytes) -> None:
         head = protocol.head_of(kind, payload)
         type = head["type"]
-        if process is self._coming and type == "built":
-            before, self.process, self._coming = self.process, process, None
+        if process is self._coming and type == "opened":
+            self._own, self._opened = head["own"], (kind, payload)
+            if not head["data"]:
+                self._come(None)  # it is all that this process says
+        elif process is self._coming and type == "built":
+            before, self.process = self.process, process
             self.hub.forget()
-            self._built, self._here = head, process.out
+            self._come(None)
+            if self._opened is not None:
+                self.hub.tell("opened", *self._opened)
+            self._built, self._own, self._here = head, head["own"], process.out
             self._keep_text(head)
             self._do(self.prepare())
             page, id = self._tickets.pop(process.ticket or 0, (None, None))
@@ -209,7 +315,9 @@ class Lab:
             if before is not None:
                 self._do(before.end())
         elif process is self._coming and type == "unbuilt":
-            self._coming = None  # another one may come while it ends
+            self._come(None)  # another one may come while it ends
+            if self._failed is not None:
+                self._failed(head["error"])
             if process.ticket is None and self.process is None:
                 self.hub.tell(type, kind, payload)  # no page has asked, or is open
                 return
@@ -245,18 +353,28 @@ class Lab:
 
     def _ended(self, process: Process) -> None:
         self._errands.discard(process)
+        for page in [p for p, each in self._explorers.items() if each is process]:
+            del self._explorers[page]
         if process is self._spare:
             self._spare = None
-        if process is self._coming:
-            self._coming = None
+        coming = process is self._coming
+        if coming:
+            self._come(None)
+        what = ArgumentError(
+            _("The process that was to answer has ended."),
+            expected=_("an answer"),
+            got=process.words[-500:] or str(process.returncode),
+        )
         if process.ticket in self._tickets:
             page, id = self._tickets.pop(process.ticket)
-            what = ArgumentError(
-                _("The process that was to answer has ended."),
-                expected=_("an answer"),
-                got=process.words[-500:] or str(process.returncode),
-            )
             self._refuse(page, id, what)
+        elif coming and process.returncode and not process.asked_to_end:
+            error = protocol.error_of(what)
+            self.hub.tell(
+                "unbuilt", protocol.TEXT, protocol.said("unbuilt", error=error)
+            )
+            if self._failed is not None:
+                self._failed(error)
         if process is not self.process:
             return
         self.process = None
@@ -279,12 +397,18 @@ class Lab:
             # Or something could not be opened: the page says so, and builds nothing.
             "busy": self._built is not None
             or self._coming is not None
+            or self._opened is not None
             or "unbuilt" in self.hub.kept,
         }
 
     async def end(self) -> None:
         """End the processes; what was trained is saved."""
-        for process in (self.process, self._coming, self._spare, *self._errands):
+        for explorer in self._explorers.values():
+            explorer.kill()
+        for process in (
+            *(self.process, self._coming, self._spare),
+            *(*self._errands, *self._explorers.values()),
+        ):
             if process is not None:
                 await process.end()
         while self._tasks:

@@ -15,12 +15,14 @@ import numpy as np
 import chainrule as cr
 from chainrule.compilation.modes import mode
 from chainrule.data import Dataset
+from chainrule.data.column import Column
 from chainrule.graph.node import Array
 from chainrule.nn import Linear, Module, Sequential, output_semantics
 from chainrule.nn.stateless import replaced
 from chainrule.nn.traced import outputs_of
 from chainrule.tensor import Tensor
 from chainrule.training import Trainer
+from chainrule.training.feeding import fed
 
 #: Points of a map along each axis, and how far it reaches beyond the data.
 GRID, MARGIN = 48, 0.15
@@ -165,11 +167,16 @@ class Answers:
 
     def decided(self, part: Dataset, weights: Mapping[str, Array]) -> Array:
         """Return the classes that a network decides for, of at most SAMPLES rows."""
-        rows: Any = part.x[: min(len(part), SAMPLES)]
+        rows = self.rows(part, slice(0, min(len(part), SAMPLES)))
         answers = self.to(rows, weights)
         if answers.ndim == 2 and answers.shape[1] > 1:
             return answers.argmax(1)
         return (answers.reshape(-1) > self.cut).astype(np.int64)
+
+    def rows(self, part: Dataset, chosen: Any) -> Array:
+        """Return some rows of a data set as the network takes them."""
+        x: Any = part.x
+        return fed(self.model, x.part(chosen)) if isinstance(x, Column) else x[chosen]
 
     def _given(self, weights: Mapping[str, Array]) -> list[Array]:
         return [weights[name] for name in self.names]

@@ -62,6 +62,8 @@ class Process:
             asyncio.create_task(self._listen()),
             asyncio.create_task(self._overhear()),
         ]
+        if self.asked_to_end:  # in the meantime
+            self._process.kill()
 
     @property
     def pid(self) -> int | None:
@@ -97,6 +99,12 @@ class Process:
             await process.wait()
         for task in self._tasks:
             await task
+
+    def kill(self) -> None:
+        """End the process at once, whatever it does."""
+        self.asked_to_end = True
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     async def over(self, seconds: float) -> None:
         """Wait until the process has ended; end it after so many seconds."""

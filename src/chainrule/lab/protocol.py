@@ -49,6 +49,12 @@ class Build(_Message):
     run: Annotated[dict[str, Any], Len(0, 20)]
 
 
+class Cancel(_Message):
+    """Ask that the network which is being built is given up."""
+
+    type: Literal["cancel"]
+
+
 class Go(_Message):
     """Ask the process to train, to pause, or to make ``steps`` steps."""
 
@@ -85,6 +91,15 @@ class Element(_Message):
     type: Literal["element"]
     name: _Short
     index: Annotated[list[_Count], Len(0, 8)]
+    #: Of the step in evaluation mode, which :class:`Saliency` has shown.
+    evaluated: bool = False
+    lang: Literal["en", "zh-TW"] = "en"
+
+
+class Saliency(_Message):
+    """Ask what of the sample that is shown the loss depends on."""
+
+    type: Literal["saliency"]
     lang: Literal["en", "zh-TW"] = "en"
 
 
@@ -101,6 +116,14 @@ class Digit(_Message):
 
     type: Literal["digit"]
     pixels: Annotated[list[Annotated[int, Ge(0), Le(255)]], Len(1, 16384)]
+
+
+class Sentence(_Message):
+    """Ask what the network says to a typed text."""
+
+    type: Literal["sentence"]
+    text: Annotated[str, Len(1, 10_000)]
+    lang: Literal["en", "zh-TW"] = "en"
 
 
 class Share(_Message):
@@ -123,20 +146,37 @@ class Examine(_Message):
     type: Literal["examine"]
     source: _Short
     target: Annotated[str, Len(1, 1000)] | None = None
+    #: The column of texts; "": none; None: the one that there is, if any.
+    text: Annotated[str, Len(0, 1000)] | None = None
+
+
+class Explore(_Message):
+    """Ask for a run of one of the book's explorations."""
+
+    type: Literal["explore"]
+    name: _Short
+    seed: _Count = 0
+    quick: bool = True
+    values: Annotated[dict[_Short, float], Len(0, 20)] = {}
+    lang: Literal["en", "zh-TW"] = "en"
 
 
 Asked = (
     Build
+    | Cancel
     | Go
     | Painted
     | Look
     | Sample
     | Element
+    | Saliency
     | Cell
     | Digit
+    | Sentence
     | Share
     | Doctor
     | Examine
+    | Explore
 )
 _ASKED: TypeAdapter[Asked] = TypeAdapter(
     Annotated[Asked, Field(discriminator="type")],

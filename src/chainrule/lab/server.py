@@ -12,6 +12,7 @@ from chainrule.errors import ArgumentError
 from chainrule.lab.app import PATIENCE, application
 from chainrule.lab.gate import Gate
 from chainrule.lab.lab import Lab
+from chainrule.lab.models import Target
 from chainrule.lab.protocol import LARGEST
 from chainrule.runs.diagnosing import origin_named
 from chainrule.serving.server import listening, stopped_by_signals
@@ -31,14 +32,17 @@ def serve(
     *,
     target: str | None = None,
     started: Callable[[str], None] = lambda url: None,
+    failed: Callable[[dict[str, Any]], None] | None = None,
 ) -> Path | None:
     """Serve a lab until SIGINT or SIGTERM; return where what was trained is saved.
 
     Args:
         folder: the lab's own, in which runs and uploads are.
         port: None for the first one that is free, from 8642 on; 0 for any.
-        target: what is opened first: a run file, a recipe, a run, or a checkpoint.
+        target: what is opened first: a run file, a recipe, a run, a checkpoint, an ONNX
+            file, or FILE.py:NAME, which is run.
         started: called with the address when pages can open it.
+        failed: gets the error of each network that cannot be built.
 
     Raises:
         ArgumentError: a package that is missing; a port that is in use; a target that
@@ -48,9 +52,10 @@ def serve(
     import uvicorn
 
     if target is not None:
-        origin_named(target)  # what is none is said at once
+        file = Target.of(target)  # what is none is said at once
+        origin_named(target) if file is None else file.check()
     with _listener(port) as listener:
-        lab, gate = Lab(folder), Gate(listener.getsockname()[1])
+        lab, gate = Lab(folder, failed), Gate(listener.getsockname()[1])
         app = application(lab, gate)
 
         @contextlib.asynccontextmanager
@@ -78,7 +83,7 @@ def serve(
             timeout_graceful_shutdown=GRACE,
         )
         server = uvicorn.Server(config)
-        with stopped_by_signals():
+        with stopped_by_signals(server):
             started(f"http://{HOST}:{gate.port}/?token={gate.token}")
             server.run(sockets=[listener])
     return lab.saved

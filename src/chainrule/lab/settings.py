@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from chainrule.errors import ArgumentError
+from chainrule.lab.from_file import FromFile
+from chainrule.lab.models import Target
 from chainrule.runs import RunFile, Session, parse
 from chainrule.runs.data_section import NAMES
 from chainrule.runs.diagnosing import origin_named
 from chainrule.runs.session import Origin
-from chainrule.runs.values import key, to_toml
+from chainrule.runs.values import key, show, to_toml
 from chainrule.text import _
 
 #: The sections that a page may say. Callbacks and output write files.
@@ -34,10 +36,12 @@ class Own:
     Attributes:
         folder: of the file.
         sources: the data that it names.
+        model: the file of a network that was opened, as the command line named it.
     """
 
     folder: Path
-    sources: tuple[Any, ...]
+    sources: tuple[Any, ...] = ()
+    model: str | None = None
 
     @classmethod
     def by(cls, origin: Origin) -> Self | None:
@@ -52,11 +56,19 @@ class Own:
     @classmethod
     def of(cls, said: Any) -> Self | None:
         """Return what :meth:`to_dict` gave."""
-        return said and cls(Path(said["folder"]), tuple(said["sources"]))
+        if not said:
+            return None
+        return cls(Path(said["folder"]), tuple(said["sources"]), said["model"])
+
+    @classmethod
+    def of_model(cls, target: str) -> Self:
+        """Return the file of a network: a page may build with it, by its name."""
+        return cls(Path.cwd(), (), target)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as data for JSON."""
-        return {"folder": str(self.folder), "sources": [*self.sources]}
+        folder, sources = str(self.folder), [*self.sources]
+        return {"folder": folder, "sources": sources, "model": self.model}
 
 
 def opened(target: str, out: Path) -> Session:
@@ -79,12 +91,52 @@ def opened(target: str, out: Path) -> Session:
     return Session.begin(origin, out)
 
 
-def said_by(origin: Origin) -> dict[str, Any] | None:
+def said_by(origin: Origin | FromFile) -> dict[str, Any] | None:
     """Return a run file as a page says it; None for a recipe."""
+    if isinstance(origin, FromFile):
+        return origin.said
     if not isinstance(origin, RunFile):
         return None
     table = origin.settings.to_table()
     return {name: table[name] for name in SECTIONS if table.get(name)}
+
+
+def of_file(said: Mapping[str, Any] | None) -> bool:
+    """Return whether a page asks for the network of a file, not for layers."""
+    model = None if said is None else said.get("model")
+    return isinstance(model, dict) and "file" in model
+
+
+def origin_said(
+    said: Mapping[str, Any], folder: Path, own: Own | None = None
+) -> RunFile | FromFile:
+    """Return what a page asks for: layers, or the network that was opened.
+
+    Args:
+        said: the sections; ``model.file`` names the network that was opened.
+        folder: the lab's own, where uploaded data are.
+        own: what the command line has named.
+
+    Raises:
+        RunFileError, ArgumentError: see :func:`run_file`; another network than the one
+            that was opened.
+    """
+    if not of_file(said):
+        return run_file(said, folder, own)
+    model = said["model"]
+    target = None if own is None or own.model is None else Target.of(own.model)
+    if target is None or model != {"file": target.said}:
+        raise ArgumentError(
+            _("The lab has opened no such network."),
+            expected=_("none") if target is None else target.said,
+            got=show(model.get("file"), 200),
+            fix=_("open it: chainrule lab FILE"),
+        )
+    mine = said.get("data") == {"source": target.said}
+    stands_for = {**said, "model": {"layers": ["Linear"]}}
+    if mine:
+        stands_for["data"] = {"source": "xor"}
+    return FromFile(target, run_file(stands_for, folder), mine, {**said})
 
 
 def run_file(said: Mapping[str, Any], folder: Path, own: Own | None = None) -> RunFile:

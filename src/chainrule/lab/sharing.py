@@ -9,6 +9,8 @@ from typing import Any
 from chainrule import nn
 from chainrule.errors import ArgumentError
 from chainrule.interop.onnx.writer.export import write
+from chainrule.lab.from_file import FromFile
+from chainrule.lab.models import picture_of
 from chainrule.lab.settings import SECTIONS, text_of
 from chainrule.lab.steps import Shown
 from chainrule.lab.watching import View
@@ -38,6 +40,7 @@ def file(view: View, what: str, shown: Shown | None) -> File:
 
 
 def _toml(view: View, shown: Shown | None) -> File:
+    _refuse_file(view)
     origin = view.session.origin
     if not isinstance(origin, RunFile):
         raise ArgumentError(
@@ -57,10 +60,26 @@ def _onnx(view: View, shown: Shown | None) -> File:
     session = view.session
     if not (session.directory / "last.ckpt").exists():
         raise _untrained()
-    trained = Trained.load(session.directory)
+    origin: Any = session.origin
+    if isinstance(origin, FromFile):  # whose Trainer a checkpoint alone does not make
+        trained = Trained(session.directory / "last.ckpt", session.trainer, origin)  # pyright: ignore[reportArgumentType]
+    else:
+        trained = Trained.load(session.directory)
     path = session.directory / "model.onnx"
     write(portable_run(trained), path, 23)
     return "model.onnx", "application/octet-stream", path.read_bytes()
+
+
+def _refuse_file(view: View) -> None:
+    """Refuse to write a network of a file as settings: what it computes is there."""
+    origin: Any = view.session.origin
+    if isinstance(origin, FromFile):
+        raise ArgumentError(
+            _("The network is that of a file, which no settings describe."),
+            expected=_("a network of layers"),
+            got=origin.name,
+            fix=_("share {name} itself, or ONNX and the checkpoint", name=origin.name),
+        )
 
 
 def _untrained() -> ArgumentError:
@@ -71,9 +90,7 @@ def _untrained() -> ArgumentError:
 
 def _svg(view: View, shown: Shown | None) -> File:
     train = view.session.parts.train
-    svg = view.trainer.model.picture(train.take(1)).to_svg()
-    if "xmlns=" not in svg:
-        svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    svg = picture_of(view.trainer.model, train.take(1))
     return "network.svg", "image/svg+xml", svg.encode()
 
 
@@ -89,6 +106,7 @@ def _html(view: View, shown: Shown | None) -> File:
 
 
 def _python(view: View, shown: Shown | None) -> File:
+    _refuse_file(view)
     origin = view.session.origin
     if not isinstance(origin, RunFile):
         raise ArgumentError(

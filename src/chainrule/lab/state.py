@@ -13,7 +13,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from chainrule.errors import ArgumentError
-from chainrule.text import _
+from chainrule.text import _, joined
 
 
 class Stage(StrEnum):
@@ -26,6 +26,20 @@ class Stage(StrEnum):
     FAILED = "failed"
 
 
+#: What a run is in each state, and what it may be asked, for messages.
+_IS = {
+    Stage.READY: _("not begun"),
+    Stage.TRAINING: _("training"),
+    Stage.PAUSED: _("paused"),
+    Stage.FINISHED: _("finished"),
+    Stage.FAILED: _("stopped by an error"),
+}
+_ASKED = {
+    "train": _("train"),
+    "pause": _("pause"),
+    "step": _("make single steps"),
+    "again": _("train further"),
+}
 _AFTER: dict[tuple[Stage, str], Stage] = {
     (Stage.READY, "train"): Stage.TRAINING,
     (Stage.READY, "step"): Stage.PAUSED,
@@ -53,8 +67,12 @@ def after(stage: Stage, asked: str) -> Stage:
     except KeyError:
         can = [name for s, name in _AFTER if s is stage]
         raise ArgumentError(
-            _("A run that is {stage} cannot {asked}.", stage=stage, asked=asked),
-            expected=", ".join(can),
-            got=asked,
+            _(
+                "A run that is {stage} cannot {asked}.",
+                stage=_IS[stage],
+                asked=_ASKED[asked],
+            ),
+            expected=joined(", ", [_ASKED[name] for name in can]),
+            got=_ASKED[asked],
             fix=_("build the network anew to begin from the start"),
         ) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,19 @@ class Shown:
         if weights is not None:
             model, optimizer = copy.deepcopy(model), None
             model.load_state_dict(weights)
+        self._model, self._loss = copy.deepcopy(model).eval(), trainer.loss
         self.explanation: Explanation = explain(
             model, one.x, one.y, trainer.loss, optimizer
         )
+
+    @cached_property
+    def evaluated(self) -> Explanation:
+        """The step in evaluation mode, with derivatives by the sample.
+
+        Dropout is off, and batch normalisation takes its running statistics: so the
+        network answers.
+        """
+        return explain(self._model, self.x, self.y, self._loss, inputs=True)
 
     # -- the equations -----------------------------------------------------------------
 
@@ -190,13 +201,21 @@ class Shown:
 
     # -- a click -----------------------------------------------------------------------
 
-    def path(self, name: str, index: list[int]) -> dict[str, Any]:
+    def path(
+        self, name: str, index: list[int], *, evaluated: bool = False
+    ) -> dict[str, Any]:
         """Return the path of a number to the loss: forward, and by the chain rule.
+
+        Args:
+            name: its symbol.
+            index: where it is.
+            evaluated: whether in evaluation mode.
 
         Raises:
             ArgumentError: no such number; one on which the loss does not depend.
         """
-        path = self.explanation.element(name, tuple(index))
+        explanation = self.evaluated if evaluated else self.explanation
+        path = explanation.element(name, tuple(index))
         return {
             "name": path.steps[0].name,
             "loss": path.loss,

@@ -16,6 +16,26 @@ _TEXTS = {
     "fix": _("fix"),
     "more": _("More"),
     "others": _("Others"),
+    "views": _("Views"),
+    "view_network": _("A network"),
+    "view_explore": _("Explorations"),
+    # The explorations.
+    "explore_help": _(
+        "The book's questions, each answered by an experiment. What you set, it does "
+        "anew: its picture, its table and its sentences are made of what it finds."
+    ),
+    "explorations": _("Questions"),
+    "exploration_done": _("Done"),
+    "exploration_settings": _("What may be set"),
+    "exploration_quick": _("less of it, and sooner"),
+    "exploration_usual": _("As usual"),
+    "exploring": _("Measuring …"),
+    "explored": _("Measured in {seconds} s"),
+    "answer": _("Answer"),
+    "expected_else": _("what was expected:"),
+    "picture_titled": _("Picture: {title}. Its numbers are in the table below."),
+    "numbers_table": _("The numbers as a table"),
+    "book_sections": _("book {sections}"),
     # The form.
     "setup": _("Build a network"),
     "opened": _("{name} is open. A network that is built here takes its place."),
@@ -26,6 +46,8 @@ _TEXTS = {
     "data_moons": _("moons: two half circles"),
     "data_spiral": _("spiral: arms"),
     "data_blobs": _("blobs: Gaussians"),
+    "data_plane": _("plane: a quantity, inclined"),
+    "data_hills": _("hills: a quantity, two hills and two hollows"),
     "data_mnist": _("MNIST: handwritten digits"),
     "layers": _("Layers"),
     "layer_n": _("Layer {n}"),
@@ -42,7 +64,18 @@ _TEXTS = {
     "constant": _("constant"),
     "training": _("Training"),
     "build": _("Build"),
+    "no_number": _("{name}: there is no number here."),
     "building": _("Building …"),
+    "building_state": _("A network is being built; what was there stays until then."),
+    "cancel": _("Cancel the build"),
+    "data_of_file": _("{name}: the data that it gives"),
+    "network_of_file": _("{name}: the network of the file"),
+    "own_layers": _("layers of your own"),
+    "file_trainer": _("Loss and optimiser are those of the Trainer in {name}."),
+    "opened_text": _("{name}: {parameters} parameters"),
+    "opened_inputs": _("{name}: {parameters} parameters; inputs {inputs}"),
+    "choose_data": _("Choose data that fit, and build: then it can be run."),
+    "picture_of": _("Picture of the network, from its graph"),
     "option_samples": _("samples"),
     "option_copies": _("copies of each corner"),
     "option_noise": _("noise"),
@@ -107,7 +140,13 @@ _TEXTS = {
     "of_units": _("{shown} of {all}"),
     "output": _("What it answers"),
     "answers": _("The class that the network decides for, the darker the surer."),
+    "answers_quantity": _(
+        "What the network answers: blue above 0, orange below, the darker the farther "
+        "from it. Samples have the colour of their truth."
+    ),
     "answers_of_unit": _("What unit {unit} of layer {layer} answers."),
+    "show_others": _("validation and test samples"),
+    "discretize": _("no shades"),
     "show_output": _("Show the whole network"),
     "confusion": _("{share} % of {rows} samples are right ({part}, at step {step})"),
     "confusion_of_first": _(
@@ -127,6 +166,8 @@ _TEXTS = {
     "examined_images": _("{name}: images, one folder a class"),
     "use_data": _("Use these data"),
     "target": _("column to predict"),
+    "text_column": _("column of sentences"),
+    "no_text_column": _("none: the other columns tell"),
     "columns": _("Columns"),
     "column": _("column"),
     "missing": _("missing"),
@@ -145,6 +186,21 @@ _TEXTS = {
     "digit_seen": _("What the network sees"),
     "digit_answer": _("{name}, {share} %"),
     "wipe": _("Wipe"),
+    "sentence": _("Type a sentence"),
+    "sentence_help": _(
+        "What the network says to it, and what that depends on. Of classes it is as if "
+        "the class that the network decides for were the truth."
+    ),
+    "sentence_label": _("sentence"),
+    "sentence_read": _("Read"),
+    "sentence_says": _("The network says: {answer}"),
+    "sentence_unknown": _("Not in the vocabulary, and read as □: {tokens}"),
+    "sentence_left_out": _("{n} tokens beyond the network's {length} were left out."),
+    "text_of_sample": _("Text: {text}"),
+    "attention": _(
+        "Whom each token listens to: A = softmax(Q Kᵀ), {name}, head {head}"
+    ),
+    "attention_of": _("the last {shown} of {all} tokens"),
     "doctor": _("The doctor"),
     "doctor_help": _(
         "Tries the run as it is, and changes of it, on copies; the run goes on "
@@ -167,6 +223,7 @@ _TEXTS = {
     "share_checkpoint": _("Checkpoint"),
     "share_html": _("The step as a page"),
     "copied": _("The link is copied: it opens this network in another lab."),
+    "link_of_file": _("A link holds no file: share {name} itself."),
     "written": _("{name} is written."),
     # Inside.
     "inside": _("One sample, forward and back"),
@@ -174,6 +231,23 @@ _TEXTS = {
         "Every number of a training step, with its formula. Click a number: its path "
         "to the loss shows, and the chain rule back."
     ),
+    "saliency": _("What the loss depends on"),
+    "saliency_help": _(
+        "The size of the derivative of the loss by each number of the sample, in "
+        "evaluation mode (dropout off, batch normalisation with its running "
+        "statistics): how much the loss changes where that number does. There the loss "
+        "is {loss}. Click one for its path."
+    ),
+    "saliency_tokens_help": _(
+        "The length of the derivative of the loss by the row of the embedding that "
+        "each token has, in evaluation mode: how much the loss changes where that row "
+        "does. There the loss is {loss}."
+    ),
+    "saliency_first": _("the largest {shown} of {all}"),
+    "saliency_none": _("This network reads no numbers and no tokens by themselves."),
+    "token": _("token"),
+    "unknown_token": _("unknown"),
+    "path_evaluated": _("in evaluation mode"),
     "part": _("data"),
     "sample": _("sample"),
     "open_sample": _("Open"),
@@ -208,6 +282,7 @@ _TEXTS = {
     "terms": _("terms of the chain rule"),
     "more_terms": _("and {n} more terms"),
     "path_of": _("{name} = {value}, ∂ℒ/∂{name} = {gradient}"),
+    "path": _("The path of a number"),
     "path_forward": _("Forward: what is computed from it, in float64"),
     "path_backward": _("Backward: the chain rule, from the loss to it"),
 }

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.data.text import texts_of
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.lab.curves import Curve, table
@@ -22,6 +23,7 @@ from chainrule.lab.maps import SAMPLES, UNITS, ZERO, Answers, confusion, weights
 from chainrule.lab.points import Points, Weights
 from chainrule.nn import output_semantics
 from chainrule.runs.session import Session
+from chainrule.runs.source import Parts
 from chainrule.text import _
 
 #: The share of CPU time that pictures may take, and how many are made a second at most.
@@ -74,7 +76,8 @@ class View:
         self.points, self.curve = Points(), Curve()
         x: Any = session.parts.train.x
         self.shape = [] if isinstance(x, Mapping) else [*map(int, x.shape[1:])]
-        self.image = _image(self.shape)
+        self.texts = texts_of(session.parts.train)
+        self.image = None if self.texts is not None else _image(self.shape)
         #: The step of the past that is looked at; None: now.
         self.looking: int | None = None
         self._seen = 0
@@ -227,18 +230,22 @@ def described(view: View) -> dict[str, Any]:
     session, answers = view.session, view.answers
     parts, model = session.parts, session.trainer.model
     train = parts.train
-    x: Any = train.x
     if view.shape:
-        answers.to(x[:1], view.weights()[1])  # so that it knows what they mean
+        answers.to(
+            answers.rows(train, slice(0, 1)), view.weights()[1]
+        )  # so that it knows what they mean
     return {
         "layers": [asdict(layer) for layer in answers.layers],
-        "modules": _modules(model),
+        "modules": modules_of(model),
         "parameters": sum(
             int(np.prod(p.shape)) for p in model.parameters() if p.requires_grad
         ),
         "sizes": parts.sizes(),
         "shape": view.shape,
         "image": view.image,
+        "texts": None
+        if view.texts is None
+        else {"units": view.texts.units, "length": view.texts.length},
         "classes": view.classes(),
         "class_names": None if train.class_names is None else [*train.class_names],
         "features": None if train.feature_names is None else [*train.feature_names],
@@ -252,7 +259,8 @@ def described(view: View) -> dict[str, Any]:
     }
 
 
-def _modules(model: Any) -> list[dict[str, Any]]:
+def modules_of(model: Any) -> list[dict[str, Any]]:
+    """Return the innermost modules of a network as a page shows them, as JSON."""
     return [
         {
             "path": path,
@@ -274,11 +282,24 @@ def _image(shape: list[int]) -> list[int] | None:
     return list(shape) if len(shape) == 2 else None
 
 
-def samples(part: Dataset, most: int = 2000) -> dict[str, Array]:
-    """Return the points of a plane with their classes, for drawing."""
+def samples(parts: Parts, most: int = 2000) -> dict[str, Array]:
+    """Return the points of a plane with their truths, for drawing.
+
+    ``x`` and ``y`` are of the training data, ``x_other`` and ``y_other`` of the others.
+    """
+    others = [_points(p, most) for p in (parts.validation, parts.test) if p is not None]
+    x, y = _points(parts.train, most)
+    found = {"x": x, "y": y}
+    if others:
+        found["x_other"] = np.concatenate([points for points, __ in others])
+        found["y_other"] = np.concatenate([truths for __, truths in others])
+    return found
+
+
+def _points(part: Dataset, most: int) -> tuple[Array, Array]:
     x: Any = part.x[: min(len(part), most)]
     y = np.asarray(part.y[: len(x)]).reshape(len(x), -1)[:, 0]
-    return {"x": np.asarray(x, np.float32), "y": y.astype(np.float32)}
+    return np.asarray(x, np.float32), y.astype(np.float32)
 
 
 def read(view: View, pixels: Sequence[int]) -> dict[str, Any]:

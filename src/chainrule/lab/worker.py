@@ -28,10 +28,14 @@ from chainrule.errors import (
 )
 from chainrule.graph.node import Array
 from chainrule.lab import protocol
-from chainrule.lab.settings import Own, opened, run_file, said_by
+from chainrule.lab.from_file import FromFile
+from chainrule.lab.models import Target
+from chainrule.lab.saliency import salient
+from chainrule.lab.sentences import shown_tokens, understood
+from chainrule.lab.settings import Own, of_file, opened, origin_said, said_by
 from chainrule.lab.state import Stage, after
 from chainrule.lab.steps import Shown, label_of
-from chainrule.lab.watching import View, described, read, samples
+from chainrule.lab.watching import View, described, modules_of, read, samples
 from chainrule.runs.session import Session
 from chainrule.text import _
 from chainrule.text.languages import language
@@ -80,6 +84,7 @@ class Worker:
         self.shown: Shown | None = None
         self.error: dict[str, Any] | None = None
         self.ending = False
+        self._explorer: Any = None
         self._paced: int | None = 0  # steps of a chunk, as last asked for
         self._until = 0  # the update up to which steps were asked for
         self._saved_step, self._saved_at = -1, time.monotonic()
@@ -134,19 +139,34 @@ class Worker:
     def begin(self, message: Mapping[str, Any]) -> None:
         """Build the network that a page asks for, and show it.
 
+        A network that was opened without data is shown as it is: there is no run yet.
+
         Raises:
             ChainruleError: it cannot be built.
         """
         folder, out = Path(message["folder"]), Path(message["out"])
         own = Own.of(message.get("own"))
-        if message.get("restore"):
-            self.session = Session.restore(out)
+        target = Target.of(message.get("open") or "")
+        if target is not None:
+            own = Own.of_model(message["open"])
+            origin = self._opened(target, folder, own)
+            if origin is None:
+                self.ending = True
+                return
+            self.session = origin.begun(out)
         elif message.get("open"):
             self.session = opened(message["open"], out)
             own = Own.by(self.session.origin)
+        elif message.get("restore") and not of_file(message["run"]):
+            self.session = Session.restore(out)
         else:
-            origin = run_file(message["run"], folder, own)
-            self.session = Session.begin(origin, out)
+            origin = origin_said(message["run"], folder, own)
+            if not isinstance(origin, FromFile):
+                self.session = Session.begin(origin, out)
+            elif message.get("restore"):
+                self.session = origin.restored(out)
+            else:
+                self.session = origin.begun(out)
         if self.session.begun:
             self.stage = Stage.PAUSED
             trained = self.session.trainer
@@ -162,11 +182,26 @@ class Worker:
             **described(self.view),
         )
         if self.view.answers.flat:
-            self.tell("data", samples(self.session.parts.train))
+            self.tell("data", samples(self.session.parts))
         self.view.show(all_of_it=True)
         self.report()
         if message.get("restore"):  # who asked for it asked to train further
             self.stage = Stage.TRAINING
+
+    def _opened(self, target: Target, folder: Path, own: Own) -> FromFile | None:
+        """Show the network of a file; return what a run of its own data begins with."""
+        said = {"data": {"source": target.said}, "model": {"file": target.said}}
+        origin = origin_said(said, folder, own)
+        assert isinstance(origin, FromFile)
+        found = origin.opened
+        self.say(
+            "opened",
+            own=own.to_dict(),
+            modules=modules_of(found.model),
+            **found.picture(),
+            **found.described(),
+        )
+        return origin if found.parts is not None else None
 
     def run(self) -> None:
         """Do what is asked until the input ends; save what was trained."""
@@ -340,19 +375,33 @@ class Worker:
             part=message["part"],
             rows=len(part),
             label=label,
+            tokens=shown_tokens(part, message["row"]),
             step=view.step if past is None else past[0],
             **content,
         )
 
     def element(self, message: Mapping[str, Any]) -> None:
         """Tell the path of one number of the explained step."""
+        shown = self._explained()
+        with language(message["lang"]):
+            evaluated = message.get("evaluated", False)
+            path = shown.path(message["name"], message["index"], evaluated=evaluated)
+        self.say("path", id=message["id"], **path)
+
+    def _explained(self) -> Shown:
         if self.shown is None:
             raise ArgumentError(
                 _("No sample is explained yet."), fix=_("choose a sample first")
             )
+        return self.shown
+
+    def saliency(self, message: Mapping[str, Any]) -> None:
+        """Tell what of the explained sample the loss depends on."""
+        shown, view = self._explained(), self._begun()
         with language(message["lang"]):
-            path = self.shown.path(message["name"], message["index"])
-        self.say("path", id=message["id"], **path)
+            explanation, train = shown.evaluated, view.session.parts.train
+            content, arrays = salient(explanation, train, view.trainer.model)
+        self.tell("salient", arrays, id=message["id"], **content)
 
     def cell(self, message: Mapping[str, Any]) -> None:
         """Tell the samples in a cell of the confusion matrix."""
@@ -363,6 +412,21 @@ class Worker:
         """Tell what the network says to a drawn picture."""
         view = self._begun()
         self.say("read", id=message["id"], **read(view, message["pixels"]))
+
+    def sentence(self, message: Mapping[str, Any]) -> None:
+        """Tell what the network says to a typed text."""
+        with language(message["lang"]):
+            content, arrays = understood(self._begun(), message["text"])
+        self.tell("understood", arrays, id=message["id"], **content)
+
+    def explore(self, message: Mapping[str, Any]) -> None:
+        """Run one of the book's explorations, which need no network."""
+        from chainrule.lab.exploring import Explorer  # and the book
+
+        if self._explorer is None:
+            self._explorer = Explorer()
+        content, arrays = self._explorer.explored(message)
+        self.tell("explored", arrays, id=message["id"], **content)
 
     def share(self, message: Mapping[str, Any]) -> None:
         """Send the network as a file."""
@@ -383,8 +447,11 @@ ANSWERS = {
     "look": Worker.look,
     "sample": Worker.sample,
     "element": Worker.element,
+    "saliency": Worker.saliency,
     "cell": Worker.cell,
     "digit": Worker.digit,
+    "sentence": Worker.sentence,
+    "explore": Worker.explore,
     "share": Worker.share,
 }
 
@@ -414,6 +481,11 @@ def main() -> None:
     warnings.showwarning = warned
     first = inbox.get()
     if first is None:
+        return
+    if first["type"] == "explore":
+        while first is not None:
+            worker.answer(first)
+            first = inbox.get()
         return
     builds = first["type"] == "begin"
     try:

@@ -32,15 +32,23 @@ def trainer(settings: schema.Run, parts: Parts) -> Trainer:
         ChainruleError: whatever does not fit together; a Problem where its place is
             known.
     """
-    training = settings.training
-    loss = _loss(settings, parts.train)
+    last = settings.model.layers[-1].name
+    loss = loss_for(settings, parts.train, probabilities=last == "Softmax")
     train = parts.for_loss(loss).train
-    cr.manual_seed(training.seed)
+    cr.manual_seed(settings.training.seed)
     model = network.build(settings, train, source.outputs(train))
+    result = assembled(settings, model, _for_targets(loss, model[-1]))
+    _warn_of_scale(result, model[-1], settings.optimizer)
+    return result
+
+
+def assembled(settings: schema.Run, model: nn.Module, loss: Any) -> Trainer:
+    """Return the Trainer of a network and a loss, with the settings of a run file."""
+    training = settings.training
     _check_names(settings, model)
-    result = Trainer(
+    return Trainer(
         model,
-        loss=_for_targets(loss, model[-1]),
+        loss=loss,
         optimizer=settings.optimizer.scheduled(settings.schedule),
         metrics=training.metrics,
         probes=training.probes,
@@ -50,8 +58,6 @@ def trainer(settings: schema.Run, parts: Parts) -> Trainer:
         devices=training.devices,
         precision=training.precision,
     )
-    _warn_of_scale(result, model[-1], settings.optimizer)
-    return result
 
 
 def _check_names(settings: schema.Run, model: nn.Module) -> None:
@@ -103,15 +109,23 @@ def _warn_of_scale(
 # -- the loss --------------------------------------------------------------------------
 
 
-def _loss(settings: schema.Run, train: Dataset) -> Any:
-    """Return the loss of the run file, or the default loss for the data."""
+def loss_for(settings: schema.Run, train: Dataset, *, probabilities: bool) -> Any:
+    """Return the loss of the run file, or the default loss for the data.
+
+    Args:
+        settings: of the run.
+        train: its training data.
+        probabilities: whether the network gives probabilities of classes, not scores.
+
+    Raises:
+        Problem: a loss that does not fit the data.
+    """
     loss, classes = settings.loss.build(), train.classes
     if loss is None and classes is None:
         return nn.MSELoss()
     if loss is None:
         # The book's network ends in Softmax: probabilities, not scores.
-        last = settings.model.layers[-1].name
-        return nn.CrossEntropyLoss(from_logits=last != "Softmax")
+        return nn.CrossEntropyLoss(from_logits=not probabilities)
     why, usual = None, _("the usual loss for classes is CrossEntropyLoss")
     if classes is None:
         usual = _('or say task = "classification" in [data]')

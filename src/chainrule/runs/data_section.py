@@ -30,7 +30,7 @@ from chainrule.text import _, joined
 
 #: Data sets that come with the framework, and those that are drawn at random.
 BUNDLED = ("mnist",)
-DRAWN = ("xor", "circles", "moons", "spiral", "blobs")
+DRAWN = ("xor", "circles", "moons", "spiral", "blobs", "plane", "hills")
 NAMES = (*BUNDLED, *DRAWN)
 #: How data are read: format → what it is.
 FORMATS = {
@@ -81,7 +81,7 @@ class Data(Section):
 
     Attributes:
         source: a CSV or NPZ file, a folder of images, [images, labels] of idx, or one
-            of mnist, xor, circles, moons, spiral, blobs
+            of mnist, xor, circles, moons, spiral, blobs, plane, hills
         format: how to read it; else its name tells, but for text
         limit: use the first so many samples only
         validation: the share of samples to look at after each epoch, or data of their

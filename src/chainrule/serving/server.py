@@ -72,7 +72,7 @@ def serve(
             timeout_graceful_shutdown=GRACE,
         )
         server = uvicorn.Server(config)
-        with _smooth(), stopped_by_signals():
+        with _smooth(), stopped_by_signals(server):
             started(url_of(listener))
             server.run(sockets=[listener])
 
@@ -139,13 +139,21 @@ def _smooth() -> Iterator[None]:
 
 
 @contextmanager
-def stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals(server: Any) -> Iterator[None]:
     """Have SIGINT and SIGTERM end the server, and nothing else.
 
-    uvicorn raises them once more when it has stopped, for whoever handled them before.
+    uvicorn listens to them only once it runs, and raises them once more when it has
+    stopped, for whoever handled them before. One that comes earlier counts too.
+
+    Args:
+        server: of uvicorn.
     """
+
+    def stop(*__: Any) -> None:
+        server.should_exit = True
+
     numbers = signal.SIGINT, signal.SIGTERM
-    before: dict[int, Any] = {n: signal.signal(n, lambda *__: None) for n in numbers}
+    before: dict[int, Any] = {n: signal.signal(n, stop) for n in numbers}
     try:
         yield
     finally:

@@ -16,15 +16,14 @@ from chainrule.book.experiments import Experiment, find
 SMALL: dict[str, dict[str, Any]] = {
     "learning-rate": {
         "SAMPLES": 60,
-        "HIDDEN": 4,
         "RATES": (0.001, 0.5, 30.0),
         "NEGATIVE": -2.0,
         "ITERATIONS": 5,
     },
     "batches": {"EPOCHS": 3, "DRAWS": 50},
     "optimizers": {"RATES": (0.05, 0.3), "STEPS": 150},
-    "approximation": {"WIDTHS": (1, 2, 16, 32), "STEPS": 20, "TRIES": 1},
-    "depth": {"STEPS": 6, "TENTS": (1, 3), "QUICK_TRIES": 2},
+    "approximation": {"WIDTHS": (1, 2, 16, 32), "TRIES": 1},
+    "depth": {"TENTS": (1, 3), "QUICK_TRIES": 2},
     "relu-sigmoid": {
         "SAMPLES": 256,
         "TESTS": 50,
@@ -32,9 +31,17 @@ SMALL: dict[str, dict[str, Any]] = {
         "DEPTHS": (1, 2),
         "SOME": 4,
     },
-    "vanishing": {"DEPTHS": (2, 4), "SAMPLES": 16, "WIDTH": 16},
+    "vanishing": {"SAMPLES": 16},
     "exploding": {"STEPS": 60},
-    "speed": {"QUICK_SHAPE": (4, 8, 6), "QUICK_ROUNDS": 2, "LONG": 1e-4},
+    "speed": {"QUICK_ROUNDS": 2, "LONG": 1e-4},
+}
+#: Parameters of each that make it quick.
+GIVEN: dict[str, dict[str, Any]] = {
+    "learning-rate": {"hidden": 4},
+    "approximation": {"steps": 20},
+    "depth": {"steps": 10},
+    "vanishing": {"depth": 4, "width": 32},
+    "speed": {"samples": 4, "inputs": 8, "outputs": 6},
 }
 
 
@@ -49,7 +56,7 @@ def _small(name: str) -> Experiment:
         patch.setattr(engines, "_registry", ENGINES)
         for constant, value in SMALL.get(name, {}).items():
             patch.setattr(find(name), constant, value)
-        return experiments.run(name, quick=True)
+        return experiments.run(name, quick=True, **GIVEN.get(name, {}))
 
 
 @pytest.fixture(params=experiments.names())

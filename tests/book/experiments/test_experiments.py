@@ -182,13 +182,13 @@ def test_a_backward_pass_without_the_transpose_is_seen() -> None:
 
 def test_slopes_and_dead_units_by_hand(rng: Any) -> None:
     x = rng.normal(size=(5, 784)).astype("f4")
-    model = relu_sigmoid.network("Sigmoid", 1, seed=0)
+    model = relu_sigmoid.network("Sigmoid", 1, Setting())
     z = x @ model[0].weight.numpy().T + model[0].bias.numpy()
     s = 1 / (1 + np.exp(-z))
     assert relu_sigmoid.slopes(model, cr.tensor(x)) == pytest.approx(
         [(s * (1 - s)).mean()], rel=1e-4
     )
-    model = relu_sigmoid.network("ReLU", 1, seed=0)
+    model = relu_sigmoid.network("ReLU", 1, Setting())
     z = x @ model[0].weight.numpy().T + model[0].bias.numpy()
     assert relu_sigmoid.dead(model, cr.tensor(x)) == (z <= 0).all(0).mean() > 0
 
@@ -211,12 +211,11 @@ def test_a_layer_multiplies_gradients_as_theory_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """ReLU from He's weights keeps the size; from Xavier's it loses √½ a layer."""
-    monkeypatch.setattr(vanishing, "DEPTHS", (4, 12))
-    monkeypatch.setattr(vanishing, "ACTIVATIONS", {"ReLU": nn.ReLU})
+    monkeypatch.setattr(vanishing, "depths", lambda setting: (4, 12))
     digits = cr.data.mnist()[0].take(32)
     data = cr.tensor(digits.x[:], dtype="float64"), cr.tensor(digits.y)
     he, xavier = (
-        vanishing.one("ReLU", start, range(3), *data)["factor"]
+        vanishing.one("ReLU", start, 3, *data, Setting())["factor"]
         for start in ("He", "Xavier")
     )
     assert he == pytest.approx(1, abs=0.12)
@@ -237,9 +236,9 @@ def test_all_ways_make_the_same_step() -> None:
 
 def test_without_the_native_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "native_problem", lambda: "no llvmlite")
-    monkeypatch.setattr(speed, "QUICK_SHAPE", (2, 3, 2))
     monkeypatch.setattr(speed, "LONG", 1e-4)
-    found = speed.measure(Setting(quick=True))
+    shape = {"samples": 2, "inputs": 3, "outputs": 2}
+    found = speed.measure(Setting(quick=True, values=shape))
     assert set(found["times"]) == {"loops", "numpy"}
     assert "cannot run here: no llvmlite" in speed.answer(found)[2].text
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chainrule import book, engines
+from chainrule import book, engines, viz
 from chainrule.book import experiments
 from chainrule.book.experiments import Experiment
 from chainrule.book.experiments.experiment import WIDTH, compared, listed, paired
@@ -17,7 +17,7 @@ from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.text import languages
 from chainrule.text.numbers import width
 from chainrule.viz import drawing
-from tests.book.experiments.conftest import ENGINES, SMALL
+from tests.book.experiments.conftest import ENGINES, GIVEN, SMALL
 
 
 def chinese(text: str) -> int:
@@ -141,3 +141,67 @@ def test_words_of_sentences() -> None:
     assert listed([]) == "–"
     with languages.language("zh"):
         assert paired({"a": "1", "b": "2"}) == "a：1；b：2"
+
+
+PARAMETERS = [
+    (name, parameter)
+    for name in experiments.names()
+    for parameter in experiments.find(name).PARAMETERS
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.one_in(6)
+@pytest.mark.parametrize(
+    ("name", "parameter"), PARAMETERS, ids=[f"{n}-{p.name}" for n, p in PARAMETERS]
+)
+def test_a_parameter_at_its_ends(
+    name: str, parameter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is told and drawn there, and it has an effect."""
+    module = experiments.find(name)
+    monkeypatch.setattr(engines, "_registry", ENGINES)
+    for constant, value in SMALL.get(name, {}).items():
+        monkeypatch.setattr(module, constant, value)
+    told = []
+    for value in (parameter.low, parameter.high):
+        given = {**GIVEN.get(name, {}), parameter.name: value}
+        found = experiments.run(name, quick=True, **given)
+        assert found.plain()["parameters"][parameter.name] == value
+        text = "".join([found.about.done, *(said.text for said in found.answer)])
+        assert "{" not in text
+        if viz.can_plot():
+            assert found.png()
+        told.append((text, json.dumps(found.numbers)))
+    assert told[0][1] != told[1][1]
+    assert parameter.low <= parameter.default <= parameter.high
+    if parameter.quick is not None:
+        assert parameter.low <= parameter.quick <= parameter.high
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"rat": 0.1}, "no parameter 'rat'"),
+        ({"rate": "x"}, "rate cannot have"),
+        ({"rate": 7}, "a number from 0.005 to 0.55"),
+        ({"rate": float("nan")}, "rate cannot have"),
+        ({"rate": True}, "rate cannot have"),
+        ({"rate": 10**400}, "rate cannot have"),
+    ],
+)
+def test_a_bad_parameter(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        experiments.run("convergence", **given)
+    with pytest.raises(ArgumentError, match="a whole number from 1 to 12"):
+        experiments.run("symmetry", inputs=1.5)
+
+
+def test_a_chosen_rate_is_among_those_that_are_told() -> None:
+    found = experiments.run("convergence", rate=0.3, kappa=10)
+    assert [row["rate"] for row in found.numbers["rates"]].count(0.3) == 1
+    assert {0.3, 0.125} < {row["rate"] for row in found.numbers["rates"]}
+    # ρ = max |1 − ηλ| with λ = 0.4 and 4.
+    row = next(r for r in found.numbers["rates"] if r["rate"] == 0.3)
+    assert row["measured"] == pytest.approx(1 - 0.3 * 0.4)
+    assert "κ = 10" in str(found)

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -305,7 +305,7 @@ class Visit:
 
     def plain(self, *, answered: bool = True) -> dict[str, Any]:
         """Return the visit as JSON data; without its answer where none was given."""
-        data = {**self.clinic.outline(), **asdict(self.setting)}
+        data = {**self.clinic.outline(), **self.setting.plain(())}
         data |= {"seconds": self.seconds, "sick": self.numbers["sick"]}
         if answered:
             data["answer"] = {

@@ -6,7 +6,8 @@ An experiment is a module of this package, which uses the framework as anybody w
     FORMULA         what is done, in a line
     LEFT            how many columns of the table are words
     SIZE            of the picture: width and height in inches
-    about()         an :class:`About`: title, question, what is done
+    PARAMETERS      what may be set: a :class:`Parameter` each
+    about(setting)  an :class:`About`: title, question, what is done
     measure(setting)   the numbers: plain data, in no language
     table(results)    headings and rows, made of the numbers
     answer(results)   sentences (:class:`Finding`), made of the numbers
@@ -26,12 +27,12 @@ from chainrule.book.experiments.experiment import (
     About,
     Experiment,
     Finding,
-    Setting,
     outline,
     performed,
 )
+from chainrule.book.experiments.parameters import Parameter, Setting, checked
 from chainrule.errors import ArgumentError, nearest
-from chainrule.text import _
+from chainrule.text import _, translated
 from chainrule.util import validation
 
 __all__ = [
@@ -39,7 +40,9 @@ __all__ = [
     "About",
     "Experiment",
     "Finding",
+    "Parameter",
     "Setting",
+    "checked",
     "experiments",
     "find",
     "names",
@@ -95,16 +98,31 @@ def find(name: str) -> ModuleType:
 
 
 def experiments() -> list[dict[str, Any]]:
-    """Return each textbook experiment's name, title, question, sections and formula.
+    """Return each textbook experiment's name, title, question, formula, parameters.
 
     >>> experiments()[0]["sections"]
     ['2.10', '2.6.2']
     """
-    return [{"name": name, **outline(find(name))} for name in names()]
+    return [
+        {
+            "name": name,
+            **outline(find(name)),
+            "parameters": [
+                {**parameter.plain(), "label": translated(parameter.label)}
+                for parameter in find(name).PARAMETERS
+            ],
+        }
+        for name in names()
+    ]
 
 
 def run(
-    name: str, *, seed: int = 0, quick: bool = False, out: str | Path | None = None
+    name: str,
+    *,
+    seed: int = 0,
+    quick: bool = False,
+    out: str | Path | None = None,
+    **parameters: float,
 ) -> Experiment:
     """Run a textbook experiment by name.
 
@@ -113,9 +131,11 @@ def run(
         seed: of everything that is drawn.
         quick: less of it, where all of it takes more than five seconds.
         out: a folder for its picture and numbers; None writes nothing.
+        parameters: of the experiment's own, see :func:`experiments`.
 
     Raises:
-        ArgumentError: an unknown name, or no seed.
+        ArgumentError: an unknown name or parameter, a value that it cannot have, or no
+            seed.
         SaveError: ``out`` cannot be written.
 
     >>> found = run("convergence")
@@ -123,9 +143,15 @@ def run(
     0.5
     >>> found.answer[0].expected
     ''
+    >>> run("convergence", kappa=4.0).numbers["kappa"]
+    4.0
     """
     module = find(name)
-    setting = Setting(validation.seed("seed", seed), validation.truth("quick", quick))
+    setting = Setting(
+        validation.seed("seed", seed),
+        validation.truth("quick", quick),
+        checked(module.PARAMETERS, parameters),
+    )
     experiment = performed(name, module, setting)
     if out is not None:
         experiment.save(out)

@@ -21,9 +21,10 @@ from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import descended, stepper
 from chainrule.book.experiments.experiment import About, Finding, Setting, compared
+from chainrule.book.experiments.parameters import Parameter
 from chainrule.graph.node import Array
 from chainrule.nn import Module
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -35,12 +36,17 @@ SIZE = (9.0, 3.8)
 WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 #: The largest slope of f.
 SLOPE = 2 * math.pi + 0.5
-SAMPLES, STEPS, RATE, TRIES = 256, 1500, 0.01, 3
+SAMPLES, TRIES = 256, 3
+#: Of the networks that are drawn.
+WIDTH = Parameter("width", _("hidden units"), 16, 1, 256, logarithmic=True)
+STEPS = Parameter("steps", _("steps"), 1500, 10, 5000, logarithmic=True)
+RATE = Parameter("rate", _("rate η"), 0.01, 0.0005, 0.1, logarithmic=True)
+PARAMETERS = (WIDTH, STEPS, RATE)
 #: Where errors are measured.
 FINE = np.linspace(-1, 1, 4001)
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("universal approximation: what exists, and what is learnt"),
         tr(
@@ -52,13 +58,18 @@ def about() -> About:
             "written down (straight lines between n + 1 points of f), {tries} times "
             "learnt with Adam, {steps} steps from random weights; the largest error on "
             "{points} places.",
-            least=WIDTHS[0],
-            most=WIDTHS[-1],
+            least=widths(setting)[0],
+            most=widths(setting)[-1],
             tries=TRIES,
-            steps=number(STEPS),
+            steps=number(setting[STEPS]),
             points=number(len(FINE)),
         ),
     )
+
+
+def widths(setting: Setting) -> list[int]:
+    """Return the numbers of hidden units that are compared, in rising order."""
+    return sorted({*WIDTHS, setting[WIDTH]})
 
 
 def target(x: Array) -> Array:
@@ -93,13 +104,15 @@ def constructed(width: int) -> nn.Sequential:
     return model
 
 
-def learnt(width: int, seed: int) -> nn.Sequential:
+def learnt(width: int, seed: int, setting: Setting) -> nn.Sequential:
     """Return a ReLU network trained to approximate the target function f."""
     cr.manual_seed(seed)
     model = network(width)
     x = np.linspace(-1, 1, SAMPLES, dtype="f4")[:, None]
-    step = stepper(model, nn.MSELoss(), optim.Adam(model.parameters(), lr=RATE))
-    descended(step, cr.tensor(x), cr.tensor(target(x).astype("f4")), STEPS)
+    step = stepper(
+        model, nn.MSELoss(), optim.Adam(model.parameters(), lr=setting[RATE])
+    )
+    descended(step, cr.tensor(x), cr.tensor(target(x).astype("f4")), setting[STEPS])
     return model
 
 
@@ -117,10 +130,11 @@ def worst(shown: Array) -> float:
 def measure(setting: Setting) -> dict[str, Any]:
     """Measure approximation errors by network width: constructed, trained, bound."""
     rows = []
-    for width in WIDTHS:
+    for width in widths(setting):
         outputs = values(constructed(width), "float64")
         tries = [
-            values(learnt(width, setting.seed + i), "float32") for i in range(TRIES)
+            values(learnt(width, setting.seed + i, setting), "float32")
+            for i in range(TRIES)
         ]
         errors = [worst(shown) for shown in tries]
         middle = sorted(range(TRIES), key=errors.__getitem__)[TRIES // 2]
@@ -134,7 +148,7 @@ def measure(setting: Setting) -> dict[str, Any]:
                 "drawn": [shown[::20].tolist() for shown in (outputs, tries[middle])],
             }
         )
-    return {"rows": rows, "steps": STEPS}
+    return {"rows": rows, "width": setting[WIDTH], "steps": setting[STEPS]}
 
 
 def table(results: dict[str, Any]) -> Table:
@@ -210,7 +224,7 @@ def _learnt(results: dict[str, Any]) -> Finding:
 
 def draw(figure: Any, results: dict[str, Any]) -> None:
     curve, errors = figure.subplots(1, 2)
-    shown = next(row for row in results["rows"] if row["width"] == 16)
+    shown = next(row for row in results["rows"] if row["width"] == results["width"])
     x = FINE[::20]
     panels.line(curve, 7, x, target(x), "f(x)")
     for i, (name, values_) in enumerate(

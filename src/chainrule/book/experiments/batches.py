@@ -26,9 +26,10 @@ from chainrule.book.experiments.experiment import (
     compared,
     paired,
 )
+from chainrule.book.experiments.parameters import Parameter
 from chainrule.book.experiments.surface import SAMPLES, Surface, place
 from chainrule.graph.node import Array
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number, percent
 from chainrule.text.tables import Table
 
@@ -37,14 +38,16 @@ FORMULA = "g_B = 1/B Σ ∂ℒᵢ/∂θ,  θ ← θ − η g_B;  E‖g_B − g�
 LEFT = 1
 SIZE = (9.0, 3.8)
 
-#: All samples, some, one.
-SIZES = (SAMPLES, 16, 1)
-RATE, EPOCHS = 0.1, 30
+#: Samples of a mini-batch, between all of them and one.
+SOME = Parameter("size", _("samples a step"), 16, 2, 120, logarithmic=True)
+RATE = Parameter("rate", _("rate η"), 0.1, 0.01, 0.25, logarithmic=True)
+PARAMETERS = (RATE, SOME)
+EPOCHS = 30
 #: Batches that are drawn to see how their gradients spread.
 DRAWS = 1000
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("batch, mini-batch and stochastic descent on one surface"),
         tr(
@@ -56,22 +59,29 @@ def about() -> About:
             "the data with {sizes} samples a step; and the gradients of {draws} "
             "batches of each size at the start, held against the formula.",
             n=SAMPLES,
-            rate=number(RATE),
+            rate=number(setting[RATE]),
             epochs=EPOCHS,
-            sizes=", ".join(map(str, SIZES)),
+            sizes=", ".join(map(str, sizes(setting))),
             draws=number(DRAWS),
         ),
     )
 
 
-def descent(surface: Surface, size: int, seed: int) -> Array:
+def sizes(setting: Setting) -> tuple[int, int, int]:
+    """Return the batch sizes that are compared: all samples, some, one."""
+    return SAMPLES, setting[SOME], 1
+
+
+def descent(surface: Surface, size: int, setting: Setting) -> Array:
     """Return the path (w, b) of mini-batch gradient descent: start and each step."""
     data = cr.data.Dataset(surface.x, surface.y)
     model = surface.model()
-    step = stepper(model, nn.HalfMSELoss(), optim.SGD(model.parameters(), lr=RATE))
+    step = stepper(
+        model, nn.HalfMSELoss(), optim.SGD(model.parameters(), lr=setting[RATE])
+    )
     path = [place(model)]
     for epoch in range(EPOCHS):
-        for x, y in data.batches(size, epoch=epoch, seed=seed):
+        for x, y in data.batches(size, epoch=epoch, seed=setting.seed):
             step(cr.tensor(x), cr.tensor(y))
             path.append(place(model))
     return np.array(path)
@@ -103,8 +113,8 @@ def measure(setting: Setting) -> dict[str, Any]:
     """Measure the descent path and the gradients' spread for each batch size."""
     surface = Surface(setting.seed)
     rows = []
-    for size in SIZES:
-        path = descent(surface, size, setting.seed)
+    for size in sizes(setting):
+        path = descent(surface, size, setting)
         above, steps = surface.above(path), -(-SAMPLES // size)
         deviation, theory = spread(surface, size, setting.seed)
         rows.append(
@@ -123,6 +133,7 @@ def measure(setting: Setting) -> dict[str, Any]:
     return {
         "rows": rows,
         "epochs": EPOCHS,
+        "size": setting[SOME],
         "seed": setting.seed,
         "minimum": surface.minimum.tolist(),
     }
@@ -219,7 +230,7 @@ def _ways(results: dict[str, Any]) -> list[Finding]:
 
 def _wandering(results: dict[str, Any]) -> Finding:
     rows = {row["size"]: row["wandering"] for row in results["rows"]}
-    one, some = rows[1], rows[SIZES[1]]
+    one, some = rows[1], rows[results["size"]]
     return compared(
         one > some,
         tr(
@@ -228,7 +239,7 @@ def _wandering(results: dict[str, Any]) -> Finding:
             "that decreases would.",
             one=number(one, 2),
             some=number(some, 2),
-            n=SIZES[1],
+            n=results["size"],
         ),
         tr("more with one sample"),
     )

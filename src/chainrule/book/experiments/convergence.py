@@ -19,8 +19,9 @@ import chainrule as cr
 from chainrule import optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.experiment import About, Finding, Setting, compared
+from chainrule.book.experiments.parameters import Parameter, among
 from chainrule.graph.node import Array
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -29,20 +30,24 @@ FORMULA = "ℒ = ½ θᵀHθ,  θ ← θ − η ∂ℒ/∂θ;  ‖θₜ‖ ~ ρ�
 LEFT = 0
 SIZE = (9.0, 4.0)
 
-#: λ_max, and λ_max/λ_min of the valley that is drawn.
-STEEPEST, KAPPA = 4.0, 25.0
+#: λ_max.
+STEEPEST = 4.0
+#: η of one of the ways that are drawn, and λ_max/λ_min of that valley.
+RATE = Parameter("rate", _("rate η"), 0.5 / STEEPEST, 0.005, 0.55)
+KAPPA = Parameter("kappa", _("condition number κ"), 25.0, 1.5, 400.0, logarithmic=True)
+PARAMETERS = (RATE, KAPPA)
 #: The condition numbers that are compared.
 KAPPAS = (2.0, 10.0, 25.0, 100.0)
 #: Which way the valley runs, in radians.
 TURN = math.radians(30)
 STEPS = 200
-#: Rates as multiples of 1/λ_max; the best one for κ = 25 is among them.
-RATES = (0.1, 0.5, 1.0, 1.5, 2 * KAPPA / (KAPPA + 1), 1.99, 2.0, 2.05)
+#: Rates as multiples of 1/λ_max; the best and the chosen one are compared with them.
+MULTIPLES = (0.1, 0.5, 1.0, 1.5, 1.99, 2.0, 2.05)
 #: A distance shrinks to this share of what it was.
 SMALL = 1e-6
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("why gradient descent converges, and what it looks like"),
         tr(
@@ -52,12 +57,23 @@ def about() -> About:
             "{n} rates η on a quadratic valley with λ_max = {steepest} and κ = "
             "{kappa}, {steps} steps each, held against the exact iteration θₜ = Q(I − "
             "ηΛ)ᵗQᵀθ₀; then the best η for several κ.",
-            n=len(RATES),
+            n=len(rates(setting)),
             steepest=number(STEEPEST),
-            kappa=number(KAPPA),
+            kappa=number(setting[KAPPA]),
             steps=STEPS,
         ),
     )
+
+
+def best_rate(kappa: float) -> float:
+    """Return the learning rate 2/(λ_min + λ_max) at a condition number."""
+    return 2 / (STEEPEST + STEEPEST / kappa)
+
+
+def rates(setting: Setting) -> list[float]:
+    """Return the learning rates that are compared, in rising order."""
+    usual = [multiple / STEEPEST for multiple in MULTIPLES]
+    return among(among(usual, best_rate(setting[KAPPA])), setting[RATE])
 
 
 def axes_of(kappa: float) -> tuple[Array, Array]:
@@ -118,19 +134,18 @@ def steps_to(share: float, path: Array) -> int | None:
     return int(there[0]) if len(there) else None
 
 
-def one(multiple: float) -> dict[str, Any]:
-    """Measure gradient descent with one learning rate."""
-    rate = multiple / STEEPEST
-    path, truth = descent(KAPPA, rate, STEPS), exact(KAPPA, rate, STEPS)
+def one(rate: float, kappa: float) -> dict[str, Any]:
+    """Measure gradient descent with one learning rate in one valley."""
+    path, truth = descent(kappa, rate, STEPS), exact(kappa, rate, STEPS)
     distances = np.linalg.norm(path, axis=1)
     apart = np.linalg.norm(path - truth, axis=1) / np.linalg.norm(truth, axis=1)
     return {
         "rate": rate,
-        "theory": float(np.abs(1 - rate * axes_of(KAPPA)[0]).max()),
+        "theory": float(np.abs(1 - rate * axes_of(kappa)[0]).max()),
         "measured": float(distances[-1] / distances[-2]),
         "left": float(distances[-1] / distances[0]),
         "turn": turns(path[:21]),
-        "across": along_contours(KAPPA, path[:21]),
+        "across": along_contours(kappa, path[:21]),
         "apart": float(apart.max()),
         "path": path[:61].tolist(),
     }
@@ -138,7 +153,7 @@ def one(multiple: float) -> dict[str, Any]:
 
 def best(kappa: float) -> dict[str, Any]:
     """Measure gradient descent at a condition number's best learning rate."""
-    rate = 2 / (STEEPEST + STEEPEST / kappa)
+    rate = best_rate(kappa)
     theory = (kappa - 1) / (kappa + 1)
     needed = math.ceil(math.log(SMALL) / math.log(theory) - 1e-9)
     path = descent(kappa, rate, needed + 20)
@@ -155,12 +170,14 @@ def best(kappa: float) -> dict[str, Any]:
 
 def measure(setting: Setting) -> dict[str, Any]:
     """Measure gradient descent at all rates, and at several valleys' best rates."""
+    kappa = setting[KAPPA]
     return {
         "limit": 2 / STEEPEST,
-        "kappa": KAPPA,
+        "kappa": kappa,
+        "rate": setting[RATE],
         "steps": STEPS,
-        "rates": [one(multiple) for multiple in RATES],
-        "best": [best(kappa) for kappa in KAPPAS],
+        "rates": [one(rate, kappa) for rate in rates(setting)],
+        "best": [best(each) for each in among(KAPPAS, kappa)],
     }
 
 
@@ -325,20 +342,25 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
 
     levels = [0.002, 0.01, 0.03, 0.08, 0.2, 0.45, 0.9]
     panels.valley(plane, height, (-0.6, 1.4), (-0.75, 1.6), levels)
+    drawn = (0.5 / STEEPEST, best_rate(results["kappa"]), 2.05 / STEEPEST)
     chosen = [
         row
         for row in results["rates"]
-        if round(row["rate"] * slopes[1], 2) in (0.5, 1.92, 2.05)
+        if any(math.isclose(row["rate"], rate) for rate in (*drawn, results["rate"]))
     ]
     for i, row in enumerate(chosen):
         steps = 8 if row["measured"] > 1 else 40
         panels.path(plane, i, row["path"][: steps + 1], f"η = {number(row['rate'], 3)}")
-    panels.words(plane, tr("the ways of three rates"), "θ₁", "θ₂")
+    title = tr("the ways of three rates")
+    if len(chosen) > 3:
+        title = tr("the ways of {n} rates", n=len(chosen))
+    panels.words(plane, title, "θ₁", "θ₂")
     plane.set_aspect("equal")
 
-    rates = np.linspace(0, 2.15, 216) / STEEPEST
-    theory = np.abs(1 - rates[:, None] * slopes).max(1)
-    panels.line(curve, 0, rates, theory, "max |1 − ηλᵢ|")
+    most = max(2.15, 1.02 * STEEPEST * results["rate"])
+    grid = np.linspace(0, most, 216) / STEEPEST
+    theory = np.abs(1 - grid[:, None] * slopes).max(1)
+    panels.line(curve, 0, grid, theory, "max |1 − ηλᵢ|")
     across, up = (
         [row[key] for row in results["rates"]] for key in ("rate", "measured")
     )

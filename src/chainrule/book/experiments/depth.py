@@ -28,8 +28,9 @@ from chainrule.book.experiments.experiment import (
     compared,
     paired,
 )
+from chainrule.book.experiments.parameters import Parameter
 from chainrule.graph.node import Array
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -42,13 +43,16 @@ SIZE = (9.0, 3.8)
 TENTS = (1, 2, 4, 6, 8)
 #: Networks of about 1500 parameters, by the sizes of their hidden layers.
 SHAPES = ((500,), (37, 37), (26, 26, 26), (21, 21, 21, 21))
-SAMPLES, STEPS, RATE = 256, 3000, 0.01
+SAMPLES = 256
 TRIES, QUICK_TRIES = 3, 1
-#: Teeth of the saw that is learnt: 2⁴ pieces.
-LEVELS = 4
+#: Tents of the saw that is learnt: 2ᵏ pieces.
+LEVELS = Parameter("levels", _("k: the saw has 2ᵏ pieces"), 4, 1, 6)
+STEPS = Parameter("steps", _("steps"), 3000, 10, 5000, logarithmic=True)
+RATE = Parameter("rate", _("rate η"), 0.01, 0.0005, 0.1, logarithmic=True)
+PARAMETERS = (LEVELS, STEPS, RATE)
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("depth against width, with as many parameters"),
         tr("Why do layers one behind the other do more than units side by side?"),
@@ -59,22 +63,23 @@ def about() -> About:
             "each (once with --quick), {steps} steps of Adam.",
             n=number(parameters(SHAPES[0])),
             depth=len(SHAPES),
-            pieces=2**LEVELS,
+            pieces=2 ** setting[LEVELS],
             tries=TRIES,
-            steps=number(STEPS),
+            steps=number(setting[STEPS]),
         ),
     )
 
 
-def saw(x: Array, levels: int = LEVELS) -> Array:
+def saw(x: Array, levels: int) -> Array:
     """Return the composed tent function (a saw-tooth target) at x in [−1, 1]."""
     x = (x + 1) / 2
-    for _ in range(levels):
+    for __ in range(levels):
         x = np.where(x < 0.5, 2 * x, 2 - 2 * x)
     return 2 * x - 1
 
 
-def wave(x: Array) -> Array:
+def wave(x: Array, levels: int) -> Array:
+    """Return a sine at x in [−1, 1]; of tents it has none."""
     return np.sin(np.pi * x)
 
 
@@ -121,25 +126,28 @@ def network(hidden: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def learnt(hidden: tuple[int, ...], name: str, seed: int) -> tuple[float, Array]:
+def learnt(
+    hidden: tuple[int, ...], name: str, seed: int, setting: Setting
+) -> tuple[float, Array]:
     """Train a ReLU network on a target; return its RMS error and its outputs."""
     cr.manual_seed(seed)
     model = network(hidden)
     x = np.linspace(-1, 1, SAMPLES, dtype="f4")[:, None]
-    y = TARGETS[name](x).astype("f4")
-    schedule = optim.OneCycleLR(RATE, total_steps=STEPS)
+    y = TARGETS[name](x, setting[LEVELS]).astype("f4")
+    steps = setting[STEPS]
+    schedule = optim.OneCycleLR(setting[RATE], total_steps=steps)
     step = stepper(model, nn.MSELoss(), optim.Adam(model.parameters(), lr=schedule))
-    descended(step, cr.tensor(x), cr.tensor(y), STEPS)
+    descended(step, cr.tensor(x), cr.tensor(y), steps)
     with cr.no_grad():
         shown = model(cr.tensor(x)).numpy()
     return math.sqrt(float(np.square(shown - y).mean())), shown[:, 0]
 
 
 def trained(
-    hidden: tuple[int, ...], name: str, seed: int, tries: int
+    hidden: tuple[int, ...], name: str, tries: int, setting: Setting
 ) -> dict[str, Any]:
     """Train several networks of one shape on a target; return the median result."""
-    runs = [learnt(hidden, name, seed + i) for i in range(tries)]
+    runs = [learnt(hidden, name, setting.seed + i, setting) for i in range(tries)]
     runs.sort(key=lambda run: run[0])
     error, shown = runs[(tries - 1) // 2]
     return {
@@ -167,11 +175,14 @@ def measure(setting: Setting) -> dict[str, Any]:
             }
         )
     rows = [
-        trained(hidden, name, setting.seed, tries)
-        for name in TARGETS
-        for hidden in SHAPES
+        trained(hidden, name, tries, setting) for name in TARGETS for hidden in SHAPES
     ]
-    return {"counted": counted, "rows": rows, "tries": tries}
+    return {
+        "counted": counted,
+        "rows": rows,
+        "tries": tries,
+        "levels": setting[LEVELS],
+    }
 
 
 # -- what is told ----------------------------------------------------------------------
@@ -269,7 +280,7 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
 
     x = np.linspace(-1, 1, SAMPLES)
     shown = [row for row in results["rows"] if row["target"] == "saw"]
-    panels.line(curve, 7, x, saw(x))
+    panels.line(curve, 7, x, saw(x, results["levels"]))
     for i, row in ((0, shown[0]), (1, shown[-1])):
         panels.line(
             curve, i, x, row["shown"], tr("{n} hidden layers", n=len(row["hidden"]))

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from chainrule import viz
+from chainrule.book.experiments.parameters import Setting
 from chainrule.text import _, numbers, tr
 from chainrule.text.numbers import width
 from chainrule.text.tables import Table, text_table, wrapped
@@ -24,19 +25,8 @@ from chainrule.viz import drawing
 
 #: Columns of text.
 WIDTH = 88
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The settings of a textbook experiment: seed, and quick or full.
-
-    Attributes:
-        seed: of everything that is drawn.
-        quick: less of it, within five seconds.
-    """
-
-    seed: int = 0
-    quick: bool = False
+#: Seed 0, in full, and no parameter set.
+USUAL = Setting()
 
 
 @dataclass(frozen=True)
@@ -99,7 +89,7 @@ class Experiment:
     @property
     def about(self) -> About:
         """A textbook experiment's title, question and method."""
-        return self.module.about()
+        return self.module.about(self.setting)
 
     @property
     def table(self) -> Table:
@@ -112,14 +102,22 @@ class Experiment:
         return self.module.answer(self.numbers)
 
     def __str__(self) -> str:
-        return "\n".join([heading(self.name, self.module), "", *self._lines()])
+        return "\n".join(
+            [heading(self.name, self.module, self.setting), "", *self._lines()]
+        )
 
     def __repr__(self) -> str:
         return f"<experiment {self.name}, {self.seconds:.2f} s>"
 
     def _lines(self) -> list[str]:
         rows = [f"  {line}" for line in text_table(self.table, self.module.LEFT)]
-        lines = [*described(self.module), "", *rows, "", f"  {tr('Answer')}"]
+        lines = [
+            *described(self.module, self.setting),
+            "",
+            *rows,
+            "",
+            f"  {tr('Answer')}",
+        ]
         for said in self.answer:
             lines += _item("•", said.text)
             if said.expected:
@@ -140,7 +138,7 @@ class Experiment:
             if said.expected
         ]
         return views.view(
-            f"<p><b>{escape(heading(self.name, self.module))}</b></p>",
+            f"<p><b>{escape(heading(self.name, self.module, self.setting))}</b></p>",
             *map(views.paragraph, (about.question, self.module.FORMULA, about.done)),
             f'<p><img alt="" src="{picture}" style="image-rendering:auto"></p>'
             if picture
@@ -190,8 +188,8 @@ class Experiment:
         """Return a textbook experiment's results as plain, JSON-compatible data."""
         data = {
             "name": self.name,
-            **outline(self.module),
-            **asdict(self.setting),
+            **outline(self.module, self.setting),
+            **self.setting.plain(self.module.PARAMETERS),
             "seconds": self.seconds,
             "table": [list(row) for row in self.table],
             "answer": [asdict(said) for said in self.answer],
@@ -207,21 +205,21 @@ def performed(name: str, module: ModuleType, setting: Setting) -> Experiment:
     return Experiment(name, module, setting, numbers, time.perf_counter() - began)
 
 
-def outline(module: ModuleType) -> dict[str, Any]:
+def outline(module: ModuleType, setting: Setting = USUAL) -> dict[str, Any]:
     """Return a textbook experiment's description, sections and formula as JSON data."""
     data = {"sections": list(module.SECTIONS), "formula": module.FORMULA}
-    return {**asdict(module.about()), **data}
+    return {**asdict(module.about(setting)), **data}
 
 
-def heading(name: str, module: ModuleType) -> str:
+def heading(name: str, module: ModuleType, setting: Setting) -> str:
     """Return the heading of a textbook experiment: name, title and sections."""
-    about, sections = module.about(), listed(module.SECTIONS)
+    about, sections = module.about(setting), listed(module.SECTIONS)
     return tr("{name}: {title} ({where})", name=name, title=about.title, where=sections)
 
 
-def described(module: ModuleType) -> list[str]:
+def described(module: ModuleType, setting: Setting) -> list[str]:
     """Return question, formula and method of a textbook experiment as text lines."""
-    about = module.about()
+    about = module.about(setting)
     rows = {
         tr("Question"): about.question,
         tr("Formula"): module.FORMULA,

@@ -20,7 +20,8 @@ from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import descended, stepper
 from chainrule.book.experiments.experiment import About, Finding, Setting, compared
-from chainrule.text import tr
+from chainrule.book.experiments.parameters import Parameter
+from chainrule.text import _, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -29,12 +30,16 @@ FORMULA = "hₜ = W hₜ₋₁ + u xₜ;  ‖∂ℒ/∂h₁‖ = gᵀ⁻¹ ‖�
 LEFT = 0
 SIZE = (9.0, 3.8)
 
-UNITS, LENGTH, SAMPLES, STEPS = 16, 30, 256, 500
-RATE, LIMIT = 0.01, 1.0
-GAINS = (0.5, 1.0, 1.1)
+UNITS, SAMPLES, STEPS = 16, 256, 500
+GAIN = Parameter("gain", _("largest g"), 1.1, 1.01, 1.5)
+SMALL = Parameter("small", _("least g"), 0.5, 0.1, 0.99)
+LENGTH = Parameter("length", _("steps in time T"), 30, 5, 60)
+LIMIT = Parameter("limit", _("limit c of ‖g_θ‖"), 1.0, 0.01, 100.0, logarithmic=True)
+RATE = Parameter("rate", _("rate η"), 0.01, 0.001, 0.1, logarithmic=True)
+PARAMETERS = (GAIN, SMALL, LENGTH, LIMIT, RATE)
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("exploding gradients, and what clipping cures"),
         tr("Why do gradients explode, and does clipping cure vanishing ones as well?"),
@@ -44,20 +49,26 @@ def about() -> About:
             "The gradients at the start, held against gᵀ⁻ᵗ; then {steps} steps with "
             "η = {rate}, without clipping and with ‖g_θ‖ ≤ {limit}.",
             units=UNITS,
-            length=LENGTH,
-            gains=", ".join(map(number, GAINS)),
+            length=setting[LENGTH],
+            gains=", ".join(map(number, gains(setting))),
             steps=STEPS,
-            rate=number(RATE),
-            limit=number(LIMIT),
+            rate=number(setting[RATE]),
+            limit=number(setting[LIMIT]),
         ),
     )
+
+
+def gains(setting: Setting) -> tuple[float, float, float]:
+    """Return the gains g of the recurrences that are compared, in rising order."""
+    return setting[SMALL], 1.0, setting[GAIN]
 
 
 class Recurrence(nn.Module):
     """A linear recurrent network hₜ = Whₜ₋₁ + uxₜ from h₁ = ux₁, with ŷ = vᵀh_T."""
 
-    def __init__(self, gain: float) -> None:
+    def __init__(self, gain: float, length: int) -> None:
         super().__init__()
+        self.length = length
         self.W = nn.Linear(UNITS, UNITS, bias=False, dtype="float64")
         self.u = nn.Linear(1, UNITS, bias=False, dtype="float64")
         self.v = nn.Linear(UNITS, 1, bias=False, dtype="float64")
@@ -66,7 +77,7 @@ class Recurrence(nn.Module):
     def states(self, x: Any) -> list[Any]:
         """Return a recurrent network's hidden states h₁ … h_T for input sequences."""
         states = [self.u(x[:, :1])]
-        for t in range(1, LENGTH):
+        for t in range(1, self.length):
             states.append(self.W(states[-1]) + self.u(x[:, t : t + 1]))
         return states
 
@@ -85,18 +96,18 @@ def flow(model: Recurrence, x: Any, y: Any) -> list[float]:
     ]
 
 
-def one(gain: float, seed: int) -> dict[str, Any]:
+def one(gain: float, setting: Setting) -> dict[str, Any]:
     """Measure a recurrent gain: gradients, and training with and without clipping."""
     row: dict[str, Any] = {"gain": gain}
-    for name, limit in (("free", None), ("clipped", LIMIT)):
-        cr.manual_seed(seed)
-        x = cr.randn(SAMPLES, LENGTH, dtype="float64")
+    for name, limit in (("free", None), ("clipped", setting[LIMIT])):
+        cr.manual_seed(setting.seed)
+        x = cr.randn(SAMPLES, setting[LENGTH], dtype="float64")
         y = x[:, :1]
-        model = Recurrence(gain)
+        model = Recurrence(gain, setting[LENGTH])
         if limit is None:
             row["flow"] = flow(model, x, y)
             row["trivial"] = (y * y).mean().item()
-        optimizer = optim.SGD(model.parameters(), lr=RATE, clip_norm=limit)
+        optimizer = optim.SGD(model.parameters(), lr=setting[RATE], clip_norm=limit)
         row[name] = descended(stepper(model, nn.MSELoss(), optimizer), x, y, STEPS)
     return row
 
@@ -104,9 +115,9 @@ def one(gain: float, seed: int) -> dict[str, Any]:
 def measure(setting: Setting) -> dict[str, Any]:
     """Measure exploding gradients for each gain of the recurrent network."""
     return {
-        "rows": [one(gain, setting.seed) for gain in GAINS],
-        "length": LENGTH,
-        "limit": LIMIT,
+        "rows": [one(gain, setting) for gain in gains(setting)],
+        "length": setting[LENGTH],
+        "limit": setting[LIMIT],
     }
 
 
@@ -223,7 +234,7 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
         exact = [row["gain"] ** (results["length"] - t) for t in places]
         flows.plot(places, exact, color=panels.COLOURS[i], linewidth=0.8)
     panels.logarithmic(flows.yaxis)
-    flows.set_xticks([1, 5, 10, 15, 20, 25, 30])
+    flows.set_xticks(panels.quarters(results["length"], 6))
     panels.words(flows, tr("‖∂ℒ/∂hₜ‖ by step, lines: exact"), "t")
 
     for i, row in enumerate(results["rows"]):
@@ -237,7 +248,7 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
         curves.plot(
             range(1, len(free) + 1), free, **look, linestyle=(0, (1, 1.5)), label=name
         )
-        if not math.isfinite(row["free"][-1]):
+        if free and not math.isfinite(row["free"][-1]):
             curves.plot(len(free), free[-1], "x", color=panels.COLOURS[i], markersize=9)
     panels.logarithmic(curves.xaxis, curves.yaxis)
     panels.level(curves, results["rows"][0]["trivial"], tr("ŷ = 0"))

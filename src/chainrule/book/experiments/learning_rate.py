@@ -23,8 +23,9 @@ from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.descent import descended, on_purpose, stepper
 from chainrule.book.experiments.experiment import About, Finding, Setting, compared
+from chainrule.book.experiments.parameters import Parameter, among
 from chainrule.nn import Module
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number, percent
 from chainrule.text.tables import Table
 
@@ -33,7 +34,12 @@ FORMULA = "θ ← θ − η ∂ℒ/∂θ,  ℒ = 1/n Σ (ŷ − y)²"
 LEFT = 0
 SIZE = (9.0, 3.8)
 
-SAMPLES, HIDDEN, STEPS = 1000, 32, 100
+SAMPLES = 1000
+#: η of one of the curves that are drawn.
+RATE = Parameter("rate", _("rate η"), 0.064, 0.001, 4.096, logarithmic=True)
+HIDDEN = Parameter("hidden", _("hidden units"), 32, 2, 128, logarithmic=True)
+STEPS = Parameter("steps", _("steps"), 100, 20, 300)
+PARAMETERS = (RATE, HIDDEN, STEPS)
 #: From 0.001 to 2.048, each twice the last.
 RATES = tuple(0.001 * 2**k for k in range(12))
 NEGATIVE = -0.064
@@ -41,7 +47,7 @@ NEGATIVE = -0.064
 ITERATIONS = 40
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("a learning rate that is too large, too small or negative"),
         tr(
@@ -53,17 +59,17 @@ def about() -> About:
             "gradient descent from the same weights with each of {n} rates; and the "
             "curvature λ_max at the start and at the end.",
             samples=number(SAMPLES),
-            hidden=HIDDEN,
-            steps=STEPS,
-            n=len(RATES) + 1,
+            hidden=setting[HIDDEN],
+            steps=setting[STEPS],
+            n=len(among(RATES, setting[RATE])) + 1,
         ),
     )
 
 
-def network(seed: int) -> Module:
+def network(seed: int, hidden: int) -> Module:
     """Return the experiment's digit classifier with its initial weights."""
     cr.manual_seed(seed)
-    return nn.Sequential(nn.Linear(784, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 10))
+    return nn.Sequential(nn.Linear(784, hidden), nn.Tanh(), nn.Linear(hidden, 10))
 
 
 def curvature(model: Module, x: Any, y: Any) -> float:
@@ -80,18 +86,18 @@ def curvature(model: Module, x: Any, y: Any) -> float:
     weights = {name: p.detach() for name, p in model.named_parameters()}
     v = {name: cr.randn(*w.shape) for name, w in weights.items()}
     size = 0.0
-    for _ in range(ITERATIONS):
+    for __ in range(ITERATIONS):
         size = math.sqrt(sum((part * part).sum().item() for part in v.values()))
         v = product(weights, {name: part / size for name, part in v.items()})
     return math.sqrt(sum((part * part).sum().item() for part in v.values()))
 
 
-def one(rate: float, seed: int, x: Any, y: Any) -> tuple[dict[str, Any], Module]:
+def one(rate: float, setting: Setting, x: Any, y: Any) -> tuple[dict[str, Any], Module]:
     """Train the digit network with one learning rate; return losses and network."""
-    model = network(seed)
+    model = network(setting.seed, setting[HIDDEN])
     with on_purpose():
         step = stepper(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=rate))
-        losses = descended(step, x, y, STEPS)
+        losses = descended(step, x, y, setting[STEPS])
     return {"rate": rate, "losses": losses, "finite": math.isfinite(losses[-1])}, model
 
 
@@ -101,16 +107,17 @@ def measure(setting: Setting) -> dict[str, Any]:
     x, y = cr.tensor(digits.x[:]), cr.tensor(np.eye(10, dtype="f4")[digits.y])
     runs = []
     ends = {}
-    for rate in (*RATES, NEGATIVE):
-        run, model = one(rate, setting.seed, x, y)
+    for rate in (*among(RATES, setting[RATE]), NEGATIVE):
+        run, model = one(rate, setting, x, y)
         runs.append(run)
         if run["finite"]:
             ends[rate] = model
-    start = curvature(network(setting.seed), x, y)
+    start = curvature(network(setting.seed, setting[HIDDEN]), x, y)
     last = max(ends, default=None)
     return {
         "runs": runs,
-        "steps": STEPS,
+        "rate": setting[RATE],
+        "steps": setting[STEPS],
         "curvature": start,
         "limit": 2 / start,
         "limit_end": None if last is None else 2 / curvature(ends[last], x, y),
@@ -268,7 +275,8 @@ def draw(figure: Any, results: dict[str, Any]) -> None:
     runs = positive(results)
     negative = next(run for run in results["runs"] if run["rate"] < 0)
     gone = [run for run in runs if not run["finite"]]
-    shown = [runs[0], runs[len(runs) // 2], best(results), *gone[:1], negative]
+    chosen = next(run for run in runs if math.isclose(run["rate"], results["rate"]))
+    shown = [runs[0], chosen, best(results), *gone[:1], negative]
     start = runs[0]["losses"][0]
     for i, run in enumerate(shown):
         losses = np.array(run["losses"], float)

@@ -28,10 +28,11 @@ from chainrule.book.experiments.experiment import (
     listed,
     paired,
 )
+from chainrule.book.experiments.parameters import Parameter
 from chainrule.book.experiments.surface import Surface, place
 from chainrule.graph.node import Array
 from chainrule.optim import RuleOptimizer
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -40,11 +41,17 @@ FORMULA = "v ← μv + g;  s ← αs + (1 − α)g²;  θ ← θ − ηg, − η
 LEFT = 1
 SIZE = (9.0, 3.8)
 
-MAKERS: dict[str, Callable[[Any, float], RuleOptimizer]] = {
-    "SGD": lambda p, lr: optim.SGD(p, lr=lr),
-    "Momentum": lambda p, lr: optim.SGD(p, lr=lr, momentum=0.9),
-    "RMSProp": lambda p, lr: optim.RMSprop(p, lr=lr),
-    "Adam": lambda p, lr: optim.Adam(p, lr=lr),
+MOMENTUM = Parameter("momentum", _("μ of Momentum"), 0.9, 0.0, 0.99)
+ALPHA = Parameter("alpha", _("α of RMSProp"), 0.99, 0.5, 0.999)
+BETA1 = Parameter("beta1", _("β₁ of Adam"), 0.9, 0.0, 0.99)
+BETA2 = Parameter("beta2", _("β₂ of Adam"), 0.999, 0.5, 0.9999)
+PARAMETERS = (MOMENTUM, ALPHA, BETA1, BETA2)
+
+MAKERS: dict[str, Callable[[Any, float, Setting], RuleOptimizer]] = {
+    "SGD": lambda p, lr, s: optim.SGD(p, lr=lr),
+    "Momentum": lambda p, lr, s: optim.SGD(p, lr=lr, momentum=s[MOMENTUM]),
+    "RMSProp": lambda p, lr, s: optim.RMSprop(p, lr=lr, alpha=s[ALPHA]),
+    "Adam": lambda p, lr, s: optim.Adam(p, lr=lr, betas=(s[BETA1], s[BETA2])),
 }
 #: From 0.001 to 1, three a decade.
 RATES = tuple(10 ** (k / 3 - 3) for k in range(10))
@@ -53,7 +60,7 @@ STEPS = 600
 ARRIVED = 1e-3
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("SGD, Momentum, RMSProp and Adam on one surface"),
         tr(
@@ -72,10 +79,11 @@ def about() -> About:
     )
 
 
-def descent(surface: Surface, name: str, rate: float) -> Array:
+def descent(surface: Surface, name: str, rate: float, setting: Setting) -> Array:
     """Return an optimiser's path (w, b) on the loss surface, as far as it is finite."""
     model = surface.model()
-    step = stepper(model, nn.HalfMSELoss(), MAKERS[name](model.parameters(), rate))
+    optimizer = MAKERS[name](model.parameters(), rate, setting)
+    step = stepper(model, nn.HalfMSELoss(), optimizer)
     x, y = cr.tensor(surface.x), cr.tensor(surface.y)
     path = [place(model)]
     while len(path) <= STEPS and math.hypot(*path[-1]) < 1e6:
@@ -97,9 +105,9 @@ def swings(path: Array) -> int:
     return int(((moves[1:] * moves[:-1]).sum(1) < 0).sum())
 
 
-def one(surface: Surface, name: str) -> dict[str, Any]:
+def one(surface: Surface, name: str, setting: Setting) -> dict[str, Any]:
     """Measure an optimiser on a loss surface at its fastest learning rate."""
-    paths = {rate: descent(surface, name, rate) for rate in RATES}
+    paths = {rate: descent(surface, name, rate, setting) for rate in RATES}
     arrivals = {rate: arrival(surface.above(path)) for rate, path in paths.items()}
     there = {rate: steps for rate, steps in arrivals.items() if steps is not None}
     ends = {rate: float(surface.above(path)[-1]) for rate, path in paths.items()}
@@ -127,7 +135,7 @@ def measure(setting: Setting) -> dict[str, Any]:
     surface = Surface(setting.seed)
     slopes = np.linalg.eigvalsh(surface.hessian)
     return {
-        "rows": [one(surface, name) for name in MAKERS],
+        "rows": [one(surface, name, setting) for name in MAKERS],
         "rates": list(RATES),
         "kappa": float(slopes[1] / slopes[0]),
         "limit": float(2 / slopes[1]),

@@ -68,6 +68,16 @@ def level(axes: Any, y: float, label: str = "") -> None:
     axes.axhline(y, label=label or None, **look)
 
 
+def quarters(last: int, parts: int = 4) -> list[int]:
+    """Return whole places from 1 to about the last one, evenly spaced, for ticks.
+
+    >>> quarters(20)
+    [1, 5, 10, 15, 20]
+    """
+    step = max(1, round(last / parts))
+    return sorted({1, *range(step, last + 1, step)})
+
+
 def upright(axes: Any, x: float, label: str = "") -> None:
     """Draw a thin vertical line across a plot."""
     look = {"color": drawing.PAPER.ink, "linewidth": 0.8, "linestyle": (0, (1, 2))}

@@ -23,8 +23,9 @@ from chainrule.book.experiments.experiment import (
     compared,
     listed,
 )
+from chainrule.book.experiments.parameters import Parameter
 from chainrule.nn.traced import outputs_of
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number, percent
 from chainrule.text.tables import Table
 
@@ -33,17 +34,20 @@ FORMULA = "δ⁽ˡ⁾ = ((W⁽ˡ⁺¹⁾)ᵀ δ⁽ˡ⁺¹⁾) ⊙ f′(z⁽ˡ⁾
 LEFT = 1
 SIZE = (9.5, 3.8)
 
-SAMPLES, TESTS, WIDTH, BATCH = 4000, 1000, 64, 32
+SAMPLES, TESTS, BATCH = 4000, 1000, 32
 DEPTHS = (1, 2, 4, 6)
 EPOCHS, QUICK_EPOCHS = 6, 3
-RATE, LARGE = 0.1, 1.0
+RATE = Parameter("rate", _("rate η"), 0.1, 0.01, 1.0, logarithmic=True)
+LARGE = Parameter("large", _("large rate η"), 1.0, 0.1, 5.0, logarithmic=True)
+WIDTH = Parameter("width", _("units of a layer"), 64, 4, 256, logarithmic=True)
+PARAMETERS = (RATE, LARGE, WIDTH)
 ACTIVATIONS = {"Sigmoid": nn.Sigmoid, "ReLU": nn.ReLU, "Leaky ReLU": nn.LeakyReLU}
 COMPARED = ("Sigmoid", "ReLU")
 #: Steps at the start over which probes are averaged.
 SOME = 20
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("ReLU against sigmoid: how gradients get through, and what it costs"),
         tr(
@@ -57,25 +61,25 @@ def about() -> About:
             "the end; then one layer with η = {large}.",
             n=number(SAMPLES),
             depths=listed([str(depth) for depth in DEPTHS]),
-            width=WIDTH,
-            rate=number(RATE),
+            width=setting[WIDTH],
+            rate=number(setting[RATE]),
             epochs=EPOCHS,
             quick=QUICK_EPOCHS,
             tests=number(TESTS),
-            large=number(LARGE),
+            large=number(setting[LARGE]),
         ),
     )
 
 
-def network(activation: str, depth: int, seed: int) -> nn.Sequential:
+def network(activation: str, depth: int, setting: Setting) -> nn.Sequential:
     """Return a classifier with hidden layers of one activation and Xavier's weights."""
-    cr.manual_seed(seed)
-    sizes = [784] + depth * [WIDTH]
+    cr.manual_seed(setting.seed)
+    sizes = [784] + depth * [setting[WIDTH]]
     layers: list[Any] = []
     for inputs, outputs in itertools.pairwise(sizes):
         layers.append(nn.Linear(inputs, outputs, init="xavier_normal"))
         layers.append(ACTIVATIONS[activation]())
-    return nn.Sequential(*layers, nn.Linear(WIDTH, 10, init="xavier_normal"))
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], 10, init="xavier_normal"))
 
 
 def inside(model: nn.Sequential, x: Any) -> list[Any]:
@@ -103,18 +107,18 @@ def dead(model: nn.Sequential, x: Any) -> float:
 
 
 def one(
-    activation: str, depth: int, rate: float, epochs: int, seed: int
+    activation: str, depth: int, rate: float, epochs: int, setting: Setting
 ) -> dict[str, Any]:
     """Train and measure one classifier with an activation function and depth."""
     train, test = (part.take(n) for part, n in zip(cr.data.mnist(), (SAMPLES, TESTS)))
-    model = network(activation, depth, seed)
+    model = network(activation, depth, setting)
     start = slopes(model, cr.tensor(train.x[:256]))
     trainer = cr.Trainer(
         model,
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.SGD(lr=rate),
         probes=["delta_norm/*"],
-        seed=seed,
+        seed=setting.seed,
     )
     history = trainer.fit(train, epochs=epochs, batch_size=BATCH, progress=False)
     seen = history.steps
@@ -135,9 +139,9 @@ def one(
 def measure(setting: Setting) -> dict[str, Any]:
     """Train with each activation function at each depth; then at a large rate."""
     epochs = QUICK_EPOCHS if setting.quick else EPOCHS
-    how = epochs, setting.seed
-    rows = [one(name, depth, RATE, *how) for depth in DEPTHS for name in COMPARED]
-    large = [one(name, 1, LARGE, *how) for name in ACTIVATIONS]
+    how, rate = (epochs, setting), setting[RATE]
+    rows = [one(name, depth, rate, *how) for depth in DEPTHS for name in COMPARED]
+    large = [one(name, 1, setting[LARGE], *how) for name in ACTIVATIONS]
     return {"rows": rows, "large": large}
 
 

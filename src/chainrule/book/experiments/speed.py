@@ -15,6 +15,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,11 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.experiment import About, Finding, Setting, compared
+from chainrule.book.experiments.parameters import Parameter
 from chainrule.engines import native_problem
 from chainrule.engines.threads import available_cores
 from chainrule.graph.node import Array
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -35,9 +37,13 @@ FORMULA = "W ← W − η δxᵀ,  δ = (a − y) ⊙ f′(z),  a = f(Wx + b)"
 LEFT = 1
 SIZE = (7.5, 3.4)
 
-#: Samples, inputs and outputs; and how often each way is measured.
-SHAPE, ROUNDS = (128, 256, 256), 7
-QUICK_SHAPE, QUICK_ROUNDS = (32, 128, 64), 5
+PARAMETERS = (
+    Parameter("samples", _("samples"), 128, 2, 128, quick=32),
+    Parameter("inputs", _("inputs"), 256, 2, 256, quick=128),
+    Parameter("outputs", _("outputs"), 256, 2, 256, quick=64),
+)
+#: How often each way is measured.
+ROUNDS, QUICK_ROUNDS = 7, 5
 RATE = 0.1
 #: A measurement repeats a quick step until it takes so many seconds.
 LONG = 0.02
@@ -46,8 +52,8 @@ LONG = 0.02
 WHOLE = 10 * 60_000 * 3 * (784 * 128 + 128 * 64 + 64 * 10)
 
 
-def about() -> About:
-    samples, inputs, outputs = SHAPE
+def about(setting: Setting) -> About:
+    samples, inputs, outputs = shape_of(replace(setting, quick=False))
     return About(
         tr("what arithmetic costs: loops, arrays, machine code, threads"),
         tr("What has the rise of deep learning to do with hardware?"),
@@ -61,6 +67,12 @@ def about() -> About:
             rounds=ROUNDS,
         ),
     )
+
+
+def shape_of(setting: Setting) -> tuple[int, int, int]:
+    """Return the samples, inputs and outputs of a speed experiment."""
+    samples, inputs, outputs = (setting[parameter] for parameter in PARAMETERS)
+    return samples, inputs, outputs
 
 
 class Start:
@@ -140,7 +152,7 @@ def ways(start: Start) -> dict[str, Way]:
 def seconds(step: Callable[[], Any], repeats: int) -> float:
     """Return the mean seconds of a training step."""
     began = time.perf_counter()
-    for _ in range(repeats):
+    for __ in range(repeats):
         step()
     return (time.perf_counter() - began) / repeats
 
@@ -150,24 +162,24 @@ def measure(setting: Setting) -> dict[str, Any]:
 
     Before, all have made the same step.
     """
-    shape = QUICK_SHAPE if setting.quick else SHAPE
+    shape = shape_of(setting)
     rounds = QUICK_ROUNDS if setting.quick else ROUNDS
     start = Start(shape, setting.seed)
     programs = ways(start)
-    for step, _ in programs.values():
+    for step, __ in programs.values():
         step()
     truth = programs["loops"][1]()
     apart = {
         name: float(np.abs(weights() - truth).max())
-        for name, (_, weights) in programs.items()
+        for name, (__, weights) in programs.items()
     }
     repeats = {}
-    for name, (step, _) in programs.items():
-        once = 0.0 if name == "loops" else min(seconds(step, 3) for _ in range(3))
+    for name, (step, __) in programs.items():
+        once = 0.0 if name == "loops" else min(seconds(step, 3) for __ in range(3))
         repeats[name] = max(1, round(LONG / once)) if once else 1
     times: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(rounds):
-        for name, (step, _) in programs.items():
+    for __ in range(rounds):
+        for name, (step, __) in programs.items():
             times[name].append(seconds(step, repeats[name]))
     return {
         "shape": list(shape),
@@ -239,7 +251,8 @@ def answer(results: dict[str, Any]) -> list[Finding]:
         )
     ]
     for before, name in itertools.pairwise(names):
-        middle, _, _ = ratio = ratios(results, before, name)
+        ratio = ratios(results, before, name)
+        middle = ratio[0]
         said.append(
             compared(
                 middle > 1,

@@ -19,8 +19,9 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.book.experiments import panels
 from chainrule.book.experiments.experiment import About, Finding, Setting, compared
+from chainrule.book.experiments.parameters import Parameter
 from chainrule.graph.node import Array
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 from chainrule.viz import drawing
@@ -30,10 +31,15 @@ FORMULA = "⟨W x, δ⟩ = ⟨x, Wᵀδ⟩;  ⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ = ⟨u�
 LEFT = 1
 SIZE = (9.0, 3.8)
 
-SIZES = (6, 8, 5, 3)
+PARAMETERS = (
+    Parameter("inputs", _("inputs"), 6, 1, 12),
+    Parameter("first", _("units of the first hidden layer"), 8, 1, 12),
+    Parameter("second", _("units of the second hidden layer"), 5, 1, 12),
+    Parameter("outputs", _("outputs"), 3, 1, 12),
+)
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("the symmetry of forward and backward: W and its transpose"),
         tr("Why is backward the transpose of forward, and what follows from it?"),
@@ -42,16 +48,21 @@ def about() -> About:
             "meets its input forward and its error term δ⁽ˡ⁾ backward; then a change u "
             "is pushed forward through all layers (jvp) and a direction v pulled back "
             "(vjp).",
-            sizes=" → ".join(map(str, SIZES)),
+            sizes=" → ".join(map(str, sizes(setting))),
         ),
     )
 
 
-def network(seed: int) -> nn.Sequential:
+def sizes(setting: Setting) -> list[int]:
+    """Return the sizes of a network's layers, from its inputs on."""
+    return [setting[parameter] for parameter in PARAMETERS]
+
+
+def network(setting: Setting) -> nn.Sequential:
     """Return the symmetry experiment's network: linear layers with tanh between."""
-    cr.manual_seed(seed)
+    cr.manual_seed(setting.seed)
     layers: list[Any] = []
-    for inputs, outputs in itertools.pairwise(SIZES):
+    for inputs, outputs in itertools.pairwise(sizes(setting)):
         layers += [nn.Linear(inputs, outputs, dtype="float64"), nn.Tanh()]
     return nn.Sequential(*layers[:-1])
 
@@ -133,10 +144,10 @@ def counted(model: nn.Sequential, x: Array, y: Array) -> tuple[int, int]:
 
 def measure(setting: Setting) -> dict[str, Any]:
     """Measure forward and backward products of each layer, and count them."""
-    model = network(setting.seed)
+    model, shape = network(setting), sizes(setting)
     draw = np.random.default_rng(setting.seed)
-    x, u = draw.normal(size=(2, SIZES[0]))
-    y, v = draw.normal(size=(2, SIZES[-1]))
+    x, u = draw.normal(size=(2, shape[0]))
+    y, v = draw.normal(size=(2, shape[-1]))
     forward, backward = counted(model, x, y)
     paired, off = pairings(model, x, u, v)
     return {

@@ -29,8 +29,9 @@ from chainrule.book.experiments.experiment import (
     listed,
     paired,
 )
+from chainrule.book.experiments.parameters import Parameter
 from chainrule.graph.node import Array
-from chainrule.text import tr
+from chainrule.text import _, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table
 
@@ -39,21 +40,26 @@ FORMULA = "‖∂ℒ/∂W⁽¹⁾‖ ~ cᴸ,  c = σ √n · √E f′(z)²"
 LEFT = 2
 SIZE = (9.5, 3.8)
 
-WIDTH, SAMPLES = 64, 128
+SAMPLES = 128
 TRIES, QUICK_TRIES = 2, 1
-#: The numbers of hidden layers that are compared; all layers of the last are drawn.
-DEPTHS = (5, 10, 20)
+#: The hidden layers of the deepest network, whose layers are drawn.
+DEPTH = Parameter("depth", _("hidden layers"), 20, 4, 40)
+#: σ of small weights.
+SPREAD = Parameter(
+    "spread", _("σ of small weights"), 0.05, 0.005, 0.5, logarithmic=True
+)
+#: With few units a layer of ReLUs may be dead from the start.
+WIDTH = Parameter("width", _("units of a layer"), 64, 32, 128, logarithmic=True)
+PARAMETERS = (DEPTH, SPREAD, WIDTH)
 ACTIVATIONS = {"Sigmoid": nn.Sigmoid, "Tanh": nn.Tanh, "ReLU": nn.ReLU}
 #: √E f′² near z = 0.
 SLOPES = {"Sigmoid": 0.25, "Tanh": 1.0, "ReLU": math.sqrt(0.5)}
-#: σ of a hidden layer's weights.
-SPREADS = {"small": 0.05, "Xavier": math.sqrt(1 / WIDTH), "He": math.sqrt(2 / WIDTH)}
-STARTS = (*SPREADS, "BatchNorm")
+STARTS = ("small", "Xavier", "He", "BatchNorm")
 #: What a layer may change without being called a change.
 STEADY = (0.9, 1.1)
 
 
-def about() -> About:
+def about(setting: Setting) -> About:
     return About(
         tr("vanishing gradients by activation, initialisation and normalisation"),
         tr("What have vanishing gradients to do with the activation, and what helps?"),
@@ -62,38 +68,51 @@ def about() -> About:
             "handwritten digits, {tries} draws each (one with --quick): the norm of "
             "∂ℒ/∂W⁽ˡ⁾ at the start, by activation and by the weights it starts from: "
             "N(0, {spread}²), Xavier, He, or N(0, {spread}²) with batch normalisation.",
-            depths=listed([str(depth) for depth in DEPTHS]),
-            width=WIDTH,
+            depths=listed([str(depth) for depth in depths(setting)]),
+            width=setting[WIDTH],
             samples=SAMPLES,
             tries=TRIES,
-            spread=number(SPREADS["small"]),
+            spread=number(setting[SPREAD]),
         ),
     )
 
 
-def network(activation: str, start: str, depth: int) -> nn.Sequential:
+def depths(setting: Setting) -> tuple[int, int, int]:
+    """Return the numbers of hidden layers that are compared."""
+    return setting[DEPTH] // 4, setting[DEPTH] // 2, setting[DEPTH]
+
+
+def spreads(setting: Setting) -> dict[str, float]:
+    """Return σ of a hidden layer's weights by the name of an initialisation."""
+    width = setting[WIDTH]
+    named = {"Xavier": math.sqrt(1 / width), "He": math.sqrt(2 / width)}
+    return {"small": setting[SPREAD], **named}
+
+
+def network(activation: str, start: str, depth: int, setting: Setting) -> nn.Sequential:
     """Return a deep classifier with one activation function and initialisation."""
     layers: list[Any] = []
+    width = setting[WIDTH]
     for i in range(depth):
-        linear = nn.Linear(784 if i == 0 else WIDTH, WIDTH, dtype="float64")
-        fill(linear, start)
+        linear = nn.Linear(784 if i == 0 else width, width, dtype="float64")
+        fill(linear, start, setting[SPREAD])
         layers.append(linear)
         if start == "BatchNorm":
-            layers.append(nn.BatchNorm1d(WIDTH, dtype="float64"))
+            layers.append(nn.BatchNorm1d(width, dtype="float64"))
         layers.append(ACTIVATIONS[activation]())
-    last = nn.Linear(WIDTH, 10, dtype="float64")
-    fill(last, "Xavier")
+    last = nn.Linear(width, 10, dtype="float64")
+    fill(last, "Xavier", setting[SPREAD])
     return nn.Sequential(*layers, last)
 
 
-def fill(linear: nn.Linear, start: str) -> None:
+def fill(linear: nn.Linear, start: str, spread: float) -> None:
     """Initialise a linear layer's weights by a named scheme, with zero biases."""
     if start == "Xavier":
         nn.init.xavier_normal_(linear.weight)
     elif start == "He":
         nn.init.kaiming_normal_(linear.weight)
     else:
-        nn.init.normal_(linear.weight, 0.0, SPREADS["small"])
+        nn.init.normal_(linear.weight, 0.0, spread)
     assert linear.bias is not None
     nn.init.zeros_(linear.bias)
 
@@ -105,34 +124,36 @@ def norms(model: nn.Sequential, x: Any, y: Any) -> list[float]:
     return [math.sqrt((g * g).sum().item()) for g in grads if g is not None]
 
 
-def predicted(activation: str, start: str) -> float | None:
+def predicted(activation: str, start: str, setting: Setting) -> float | None:
     """Return the theoretical factor of a gradient's change by a layer, or None."""
     if start == "BatchNorm":
         return math.sqrt(math.pi / (math.pi - 1)) if activation == "ReLU" else None
-    return SPREADS[start] * math.sqrt(WIDTH) * SLOPES[activation]
+    return spreads(setting)[start] * math.sqrt(setting[WIDTH]) * SLOPES[activation]
 
 
-def one(activation: str, start: str, seeds: range, x: Any, y: Any) -> dict[str, Any]:
+def one(
+    activation: str, start: str, tries: int, x: Any, y: Any, setting: Setting
+) -> dict[str, Any]:
     """Measure an activation's and initialisation's gradient norms at all depths.
 
     The averages are geometric means.
     """
     layers: list[Array] = []
-    for depth in DEPTHS:
-        tries = []
-        for seed in seeds:
-            cr.manual_seed(seed)
-            tries.append(norms(network(activation, start, depth), x, y))
-        layers.append(np.exp(np.log(tries).mean(0)))
-    first = [float(each[0]) for each in layers]
-    slope = np.polyfit(DEPTHS, np.log(first), 1)[0]
+    for depth in depths(setting):
+        each = []
+        for i in range(tries):
+            cr.manual_seed(setting.seed + i)
+            each.append(norms(network(activation, start, depth, setting), x, y))
+        layers.append(np.exp(np.log(each).mean(0)))
+    first = [float(norms_[0]) for norms_ in layers]
+    slope = np.polyfit(depths(setting), np.log(first), 1)[0]
     return {
         "activation": activation,
         "start": start,
         "first": first,
         "layers": layers[-1].tolist(),
         "factor": float(np.exp(slope)),
-        "predicted": predicted(activation, start),
+        "predicted": predicted(activation, start, setting),
     }
 
 
@@ -141,21 +162,24 @@ def measure(setting: Setting) -> dict[str, Any]:
     digits = cr.data.mnist()[0].take(SAMPLES)
     x, y = cr.tensor(digits.x[:], dtype="float64"), cr.tensor(digits.y)
     tries = QUICK_TRIES if setting.quick else TRIES
-    seeds = range(setting.seed, setting.seed + tries)
     rows = [
-        one(activation, start, seeds, x, y)
+        one(activation, start, tries, x, y, setting)
         for activation in ACTIVATIONS
         for start in STARTS
     ]
-    return {"depths": list(DEPTHS), "rows": rows}
+    return {
+        "depths": list(depths(setting)),
+        "spread": setting[SPREAD],
+        "rows": rows,
+    }
 
 
 # -- what is told ----------------------------------------------------------------------
 
 
-def started(start: str) -> str:
+def started(start: str, results: dict[str, Any]) -> str:
     return {
-        "small": tr("N(0, {spread}²)", spread=number(SPREADS["small"])),
+        "small": tr("N(0, {spread}²)", spread=number(results["spread"])),
         "BatchNorm": tr("batch norm"),
     }.get(start, start)
 
@@ -178,7 +202,7 @@ def table(results: dict[str, Any]) -> Table:
     rows = [
         (
             row["activation"],
-            started(row["start"]),
+            started(row["start"], results),
             *(number(row["first"][i], 2) for i in (0, -1)),
             number(row["factor"], 3),
             number(row["predicted"], 3),
@@ -314,16 +338,15 @@ def _theory(results: dict[str, Any]) -> Finding:
 
 def draw(figure: Any, results: dict[str, Any]) -> None:
     places = figure.subplots(1, len(ACTIVATIONS), sharey=True)
+    norms_ = [norm for row in results["rows"] for norm in row["layers"]]
     for axes, activation in zip(places, ACTIVATIONS):
         mine = [row for row in results["rows"] if row["activation"] == activation]
         for i, row in enumerate(mine):
-            layers = row["layers"]
-            panels.line(
-                axes, i, range(1, len(layers) + 1), layers, started(row["start"])
-            )
+            layers, name = row["layers"], started(row["start"], results)
+            panels.line(axes, i, range(1, len(layers) + 1), layers, name)
         axes.set_yscale("log")
-        axes.set_ylim(1e-22, 1e4)
-        axes.set_xticks([1, 5, 10, 15, 20])
+        axes.set_ylim(min(1e-22, *norms_), max(1e4, *norms_))
+        axes.set_xticks(panels.quarters(results["depths"][-1]))
         panels.words(axes, activation, tr("layer l"))
     panels.logarithmic(places[0].yaxis)
     places[0].set_ylabel("‖∂ℒ/∂W⁽ˡ⁾‖")

@@ -115,9 +115,14 @@ class Texts:
 
     def shown(self, row: Sequence[int]) -> str:
         """Decode a row of token indices to text; □ is an unknown token."""
-        known = ("", "□", *self.vocabulary)
         between = " " if self.units == "words" else ""
-        return between.join(known[i] for i in row if i != PADDING)
+        return between.join(self.token(i) for i in row if i != PADDING)
+
+    def token(self, index: int) -> str:
+        """Return the token of an index: "" for padding, □ for an unknown one."""
+        if index < FIRST:
+            return "" if index == PADDING else "□"
+        return self.vocabulary[index - FIRST]
 
 
 @dataclass

@@ -84,6 +84,14 @@ class ONNXModule(Module):
         """Return the names of inputs and outputs; what is computed is in the file."""
         return {"inputs": self.input_names, "outputs": self.output_names}
 
+    @property
+    def input_shapes(self) -> tuple[tuple[int | str | None, ...] | None, ...]:
+        """The sizes of each input as the file declares them.
+
+        A name or None stands for any size; None instead of sizes: the file is silent.
+        """
+        return tuple(i.shape for i in self._graph.inputs)
+
     def extra_repr(self) -> str:
         """Return the names of inputs and outputs, and how many nodes there are."""
         inputs, outputs = ", ".join(self.input_names), ", ".join(self.output_names)

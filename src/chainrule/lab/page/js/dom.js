@@ -40,6 +40,13 @@ export function table(heads, rows, caption) {
 }
 
 /**
+ * Make a place that scrolls to the side, which the keyboard can do too.
+ * @param {string} label
+ * @param {...Node} children
+ */
+export const wide = (label, ...children) => make("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": label }, ...children);
+
+/**
  * Put a formula of the server, which is MathML, into an element.
  * @param {Element} element
  * @param {string} mathml

@@ -31,11 +31,14 @@ const MNIST = {
 };
 /** Options that are shown without opening "more". */
 const SHOWN = {
-  data: ["samples", "copies", "noise", "spread", "classes", "limit", "target", "size"],
+  data: ["samples", "copies", "noise", "spread", "classes", "limit", "target", "text", "length", "size"],
   optimizer: ["lr", "weight_decay", "momentum"],
   training: ["epochs", "batch_size", "seed"],
   layer: ["out_features", "out_channels", "kernel_size", "p", "unflattened_size", "dim"],
 };
+
+/** What of the training a Trainer of a file leaves open. */
+const OF_THE_RUN = ["epochs", "batch_size", "drop_last"];
 
 export class Form {
   /**
@@ -47,15 +50,32 @@ export class Form {
     this.choices = choices;
     this.uploads = uploads;
     this.run = structuredClone(START);
+    /** @type {any} the network of a file that the command line has opened */
+    this.opened = null;
+    /** Whether a network of this form is being built, and what the form said when it was filled or sent last. */
+    this.sending = false;
+    this.known = "";
     this.form = at("setup");
-    // The browser says what is wrong at an input that it can show.
-    this.form.addEventListener("invalid", (/** @type {Event} */ event) => {
-      /** @type {Element} */ (event.target).closest("details")?.setAttribute("open", "");
-    }, true);
+    // The browser says what is wrong in its own language, and nothing of what is folded.
+    this.form.noValidate = true;
     this.form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
-      build(this.settings());
+      if (!this.unread()) build(this.settings());
     });
+  }
+
+  /** Show inputs in which there is no number; @returns {boolean} whether there are some */
+  unread() {
+    const wrong = [...this.form.querySelectorAll("input[type=number]")].filter((input) => input.validity.badInput);
+    if (!wrong.length) return false;
+    this.problem(null);
+    for (const input of wrong) {
+      input.closest(".option").classList.add("wrong");
+      input.closest("details")?.setAttribute("open", "");
+      at("form-problem").append(make("p", { className: "why" }, t("no_number", { name: input.labels[0].textContent })));
+    }
+    wrong[0].focus();
+    return true;
   }
 
   /** @returns {any} the sections, without what is left to the default */
@@ -67,16 +87,52 @@ export class Form {
     return run;
   }
 
+  /** Note that a network is being built of the form, or no more. @param {boolean} sending */
+  send(sending) {
+    this.sending = sending;
+    if (sending) this.known = JSON.stringify(this.settings());
+    this.button();
+  }
+
+  button() {
+    at("build").disabled = this.sending;
+    at("build").textContent = t(this.sending ? "building" : "build");
+  }
+
+  /** @returns {boolean} whether something was chosen or typed since the form was filled or sent */
+  touched() {
+    return JSON.stringify(this.settings()) !== this.known
+      || [...this.form.querySelectorAll("input")].some((input) => input.type !== "checkbox" && input.value !== input.defaultValue);
+  }
+
   /** @param {any} run sections of a run file */
   set(run) {
     this.run = structuredClone(run);
     const layers = this.run.model?.layers ?? [];
-    this.run.model = {
+    if (this.run.model?.file === undefined) this.run.model = {
       ...this.run.model,
       layers: layers.map((/** @type {any} */ layer) => typeof layer === "string" ? { class: layer } : layer),
     };
     for (const name of ["data", "loss", "optimizer", "schedule", "training"]) this.run[name] ??= {};
+    this.known = JSON.stringify(this.settings());
     this.draw();
+  }
+
+  /** Offer the network of a file that was opened. @param {any} opened */
+  open(opened) {
+    const first = !this.opened;
+    this.opened = opened;
+    if (first) this.set({ data: { source: opened.data ? opened.name : "circles" }, model: { file: opened.name } });
+  }
+
+  /** Return a run with the network that is chosen now. @param {any} run @returns {any} */
+  with(run) {
+    return this.run.model.file === undefined ? run : { ...run, model: this.run.model, ...(this.opened.trainer ? { loss: {}, optimizer: {}, schedule: {}, training: this.run.training } : {}) };
+  }
+
+  /** @returns {boolean} whether the Trainer of a file has its own loss and optimiser */
+  fixed() {
+    return this.run.model.file !== undefined && this.opened?.trainer;
   }
 
   /** Offer data that were uploaded. @param {string} source */
@@ -92,14 +148,18 @@ export class Form {
 
   draw() {
     this.form.replaceChildren(
-      this.data(), this.layers(),
-      this.family("loss", "loss", this.choices.losses, t("by_data")),
-      this.family("optimizer", "optimizer", this.choices.optimizers, "Adam"),
-      this.family("schedule", "schedule", this.choices.schedules, t("constant")),
-      this.group("training", t("training"), this.options("training", this.choices.training, SHOWN.training)),
+      this.data(), this.model(),
+      ...(this.fixed() ? [] : [
+        this.family("loss", "loss", this.choices.losses, t("by_data")),
+        this.family("optimizer", "optimizer", this.choices.optimizers, "Adam"),
+        this.family("schedule", "schedule", this.choices.schedules, t("constant")),
+      ]),
+      this.group("training", t("training"), this.options("training",
+        this.choices.training.filter((/** @type {Option} */ o) => !this.fixed() || OF_THE_RUN.includes(o.name)), SHOWN.training)),
       make("div", { className: "controls" },
         make("button", { type: "submit", className: "main", id: "build" }, t("build"))),
       make("div", { id: "form-problem", role: "alert" }));
+    this.button();
   }
 
   /** @param {string} id @param {string} title @param {...(Node | null)} inner */
@@ -129,18 +189,22 @@ export class Form {
 
   data() {
     const source = this.run.data.source;
-    const names = [...Object.keys(this.choices.data), ...this.uploads];
+    const own = this.opened?.data && this.run.model.file !== undefined ? [this.opened.name] : [];
+    const names = [...own, ...Object.keys(this.choices.data), ...this.uploads];
+    const called = (/** @type {string} */ name) => own.includes(name) ? t("data_of_file", { name })
+      : t(`data_${name}`) === `data_${name}` ? name : t(`data_${name}`);
     const select = make("select", { id: "source", onchange: () => {
       const before = this.run.data.source;
       this.run.data = { source: select.value };
-      if ((select.value === "mnist") !== (before === "mnist")) {
+      if (this.run.model.file === undefined && (select.value === "mnist") !== (before === "mnist")) {
         const usual = structuredClone(select.value === "mnist" ? MNIST : START);
         this.run = { ...usual, data: { source: select.value }, loss: {}, schedule: usual.schedule ?? {} };
       }
       this.draw();
       at("source").focus();
-    } }, ...names.map((name) => make("option", { value: name, selected: name === source }, t(`data_${name}`) === `data_${name}` ? name : t(`data_${name}`))));
-    const options = this.choices.data[source] ?? this.choices[this.run.data.target === undefined ? "images" : "table"];
+    } }, ...names.map((name) => make("option", { value: name, selected: name === source }, called(name))));
+    const kind = this.run.data.format === "text" ? "text" : this.run.data.target === undefined ? "images" : "table";
+    const options = own.includes(source) ? [] : this.choices.data[source] ?? this.choices[kind];
     return this.group("data", t("data"),
       make("div", { className: "option" }, make("label", { htmlFor: "source" }, t("source")), select),
       this.options("data", options, SHOWN.data));
@@ -168,6 +232,31 @@ export class Form {
     return this.group(section, t(title),
       make("div", { className: "option" }, make("label", { htmlFor: id }, t("kind")), select),
       known ? this.options(section, known.options, section === "optimizer" ? SHOWN.optimizer : ["warmup", "step_size", "gamma"]) : null);
+  }
+
+  /** The network: that of a file which was opened, or layers. */
+  model() {
+    if (!this.opened) return this.layers();
+    const { name } = this.opened, file = this.run.model.file;
+    const select = make("select", { id: "model", onchange: () => {
+      const source = this.run.data.source;
+      if (select.value) {
+        this.run.model = { file: name };
+        if (this.opened.trainer) for (const section of ["loss", "optimizer", "schedule", "training"]) this.run[section] = {};
+      } else {
+        this.run = { ...structuredClone(START), loss: {}, schedule: {}, ...(source === name ? {} : { data: this.run.data }) };
+      }
+      this.draw();
+      at("model").focus();
+    } }, make("option", { value: name, selected: file !== undefined }, t("network_of_file", { name })),
+    make("option", { value: "", selected: file === undefined }, t("own_layers")));
+    const row = make("div", { className: "option" }, make("label", { htmlFor: "model" }, t("network")), select);
+    if (file === undefined) {
+      const group = this.layers();
+      group.querySelector("legend").after(row);
+      return group;
+    }
+    return this.group("model", t("layers"), row, this.opened.trainer ? make("p", {}, t("file_trainer", { name })) : null);
   }
 
   layers() {

@@ -3,9 +3,17 @@
 import { at, make, putMath, table } from "./dom.js";
 import { lines } from "./form.js";
 import { show } from "./numbers.js";
+import { Saliency } from "./saliency.js";
 import { currentLanguage, number, t } from "./texts.js";
 
 const PARTS = ["train", "validation", "test"];
+
+/** Let the keyboard scroll equations that are cut, and have nothing to focus. @param {HTMLElement} place */
+function reachable(place) {
+  for (const box of place.querySelectorAll(".equation")) {
+    if (box.scrollWidth > box.clientWidth && !box.querySelector('button, canvas[tabindex="0"], .wide[tabindex="0"]')) /** @type {any} */ (box).tabIndex = 0;
+  }
+}
 
 export class Inside {
   /** @param {import("./connection.js").Connection} connection */
@@ -16,6 +24,8 @@ export class Inside {
     /** @type {any} */
     this.message = null;
     this.place = 0;
+    this.saliency = new Saliency(connection, (name, index) => this.path(name, index, true));
+    new ResizeObserver(() => reachable(at("inside"))).observe(at("inside"));
     at("open").addEventListener("click", () => this.open());
     at("row").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Enter") this.open();
@@ -36,7 +46,9 @@ export class Inside {
 
   clear() {
     this.message = null;
+    this.saliency.clear();
     for (const id of ["sample", "inside", "path", "where"]) at(id).replaceChildren();
+    at("path").tabIndex = -1;
     for (const id of ["first", "back", "next", "last"]) at(id).disabled = true;
   }
 
@@ -48,8 +60,10 @@ export class Inside {
       const message = await this.connection.ask("sample", { part, row, lang: currentLanguage() });
       this.message = message;
       at("path").replaceChildren();
+      at("path").tabIndex = -1;
       this.draw();
       this.go(message.steps.length);
+      this.saliency.open(this.built);
     } catch (error) {
       this.clear();
       at("sample").replaceChildren(make("p", { className: "why" }, lines(error)));
@@ -59,7 +73,8 @@ export class Inside {
   draw() {
     const { message } = this;
     at("sample").replaceChildren(
-      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: message.label, step: message.step, loss: number(message.loss, 6) })));
+      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: message.label, step: message.step, loss: number(message.loss, 6) })),
+      message.tokens ? make("p", {}, t("text_of_sample", { text: message.tokens.join(this.built.texts?.units === "characters" ? "" : " ") })) : "");
     const folds = [];
     for (const step of message.steps) {
       const key = `${step.direction === "parameter" ? "forward" : step.direction} ${step.layer}`;
@@ -67,7 +82,7 @@ export class Inside {
       folds.at(-1).boxes.push(this.equation(step));
     }
     at("inside").replaceChildren(...folds.map(({ step, boxes }) => make("details",
-      { className: "fold", open: step.direction !== "update" },
+      { className: "fold", open: step.direction !== "update", ontoggle: (/** @type {any} */ event) => reachable(event.target) },
       make("summary", {}, t("fold", { direction: t(`direction_${step.direction === "parameter" ? "forward" : step.direction}`), layer: step.layer ?? "ℒ" })), ...boxes)),
     ...message.notes.map((/** @type {string} */ note) => make("p", { className: "why" }, note)),
     make("p", {}, message.check.text));
@@ -109,23 +124,24 @@ export class Inside {
     }
   }
 
-  /** @param {string} name of a value @param {number[]} index */
-  async path(name, index) {
+  /** @param {string} name of a value @param {number[]} index @param {boolean} evaluated in evaluation mode */
+  async path(name, index, evaluated = false) {
     const place = at("path");
     try {
-      const path = await this.connection.ask("element", { name, index, lang: currentLanguage() });
-      place.replaceChildren(...this.pathParts(path));
+      const path = await this.connection.ask("element", { name, index, evaluated, lang: currentLanguage() });
+      place.replaceChildren(...this.pathParts(path, evaluated));
+      place.tabIndex = 0; // it scrolls
     } catch (error) {
       place.replaceChildren(make("p", { className: "why" }, lines(error)));
     }
     place.scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {any} path */
-  pathParts(path) {
+  /** @param {any} path @param {boolean} evaluated */
+  pathParts(path, evaluated) {
     const at_ = (/** @type {any} */ item) => item.index.length ? `${item.symbol}[${item.index.map((/** @type {number} */ i) => i + 1).join(", ")}]` : item.symbol;
     const click = (/** @type {any} */ item) => item.symbol === "ℒ" ? at_(item)
-      : make("button", { type: "button", className: "small", onclick: () => this.path(item.symbol, item.index) }, at_(item));
+      : make("button", { type: "button", className: "small", onclick: () => this.path(item.symbol, item.index, evaluated) }, at_(item));
     const forward = path.steps.map((/** @type {any} */ s) => [click(s), number(s.value, 7), s.formula]);
     forward.push(["ℒ", number(path.loss, 7), path.loss_formula]);
     const backward = path.steps.toReversed().map((/** @type {any} */ s) => {
@@ -134,7 +150,7 @@ export class Inside {
       return [click(s), number(s.gradient, 7), make("div", {}, ...sums.map((/** @type {string} */ line) => make("div", {}, line)), s.remark ? make("div", {}, s.remark) : null)];
     });
     return [
-      make("h3", {}, t("path_of", { name: at_(path.steps[0]), value: number(path.steps[0].value, 7), gradient: number(path.gradient, 7) })),
+      make("h3", {}, t("path_of", { name: at_(path.steps[0]), value: number(path.steps[0].value, 7), gradient: number(path.gradient, 7) }), evaluated ? ` (${t("path_evaluated")})` : null),
       make("div", { className: "wide" }, table([t("number"), t("value"), t("formula")], forward, t("path_forward"))),
       make("div", { className: "wide" }, table([t("number"), t("derivative"), t("terms")], backward, t("path_backward"))),
     ];

@@ -1,4 +1,40 @@
-// The network in the address: a link that another lab opens.
+// The view in the address: a network or an exploration, as a link that another lab opens.
+
+/** The address of the network that was built last. */
+let network = "#";
+
+/**
+ * Return the exploration that the address names, or null.
+ * @returns {{name: string, seed: number, quick: boolean, values: Record<string, number>} | null}
+ */
+export function readExploration() {
+  if (!/^#explore(=|&|$)/.test(location.hash)) return null;
+  const said = new URLSearchParams(location.hash.slice(1));
+  /** @type {Record<string, number>} */
+  const values = {};
+  for (const [name, text] of said) {
+    const value = Number(text);
+    if (!["explore", "seed", "full"].includes(name) && text.trim() && Number.isFinite(value)) values[name] = value;
+  }
+  const seed = Number(said.get("seed") ?? 0);
+  return { name: said.get("explore") ?? "", seed: Number.isSafeInteger(seed) && seed >= 0 ? seed : 0, quick: !said.has("full"), values };
+}
+
+/**
+ * Return the address of an exploration.
+ * @param {string} name
+ * @param {{seed?: number, quick?: boolean, values?: Record<string, number>}} [set]
+ */
+export function explorationLink(name, { seed = 0, quick = true, values = {} } = {}) {
+  const said = new URLSearchParams({ explore: name });
+  if (seed) said.set("seed", String(seed));
+  if (!quick) said.set("full", "1");
+  for (const [key, value] of Object.entries(values)) said.set(key, String(value));
+  return `#${said}`;
+}
+
+/** @returns {string} the address of the network that was built last */
+export const networkLink = () => network;
 
 /**
  * Return the network that the address names, or null.
@@ -25,5 +61,6 @@ export function writeLink(run) {
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   const text = btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
-  history.replaceState(null, "", `#run=${text}`);
+  network = `#run=${text}`;
+  if (!readExploration()) history.replaceState(null, "", network);
 }

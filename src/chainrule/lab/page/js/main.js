@@ -5,14 +5,16 @@ import { Curves, label } from "./charts.js";
 import { at, make, table } from "./dom.js";
 import { Digit } from "./digit.js";
 import { Doctor } from "./doctor.js";
+import { Explore } from "./explore.js";
 import { Form, lines } from "./form.js";
 import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
-import { readLink, writeLink } from "./link.js";
+import { networkLink, readExploration, readLink, writeLink } from "./link.js";
+import { Sentence } from "./sentence.js";
 import { Share } from "./share.js";
 import { Upload } from "./upload.js";
-import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
+import { chooseLanguage, currentLanguage, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
 const last = {};
@@ -28,6 +30,8 @@ const output = new Output();
 const inside = new Inside(connection);
 const digit = new Digit(connection);
 const share = new Share(connection);
+const sentence = new Sentence(connection);
+const explore = new Explore(connection);
 const tried = (/** @type {any} */ run) => {
   form.set(run);
   build(form.settings());
@@ -35,9 +39,9 @@ const tried = (/** @type {any} */ run) => {
 const doctor = new Doctor(connection, tried);
 new Upload(connection, (run) => {
   form.offer(run.data.source);
-  form.set(run);
+  form.set(form.with(run));
 });
-const network = new Network(connection, (column, unit) => {
+const network = new Network((column, unit) => {
   if (column > 0 && last.built?.flat) output.choose([column - 1, unit]);
 });
 
@@ -51,31 +55,50 @@ history.replaceState(null, "", address);
 /** @type {Record<string, (message: any) => void>} */
 const TAKES = {
   hello(message) {
-    if (form) return form.offers(message.uploads); // the connection came back
+    building({ active: false });
+    if (form) { // the connection came back
+      explore.route();
+      return form.offers(message.uploads);
+    }
     const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
     setTexts(message.texts, chosen);
     at("language").value = chosen;
     form = new Form(message.choices, message.uploads, build);
     form.set(readLink() ?? form.run);
     at("train").textContent = t("train");
+    explore.offers(message.explorations);
+    route();
     // Something to see at once: what the link says, or a first network.
     if (!message.busy && !last.built) build(form.settings());
+  },
+  building,
+  opened(message) {
+    form.open(message);
+    if (last.built) return;
+    const { name, parameters } = message;
+    at("network-text").textContent = `${t(message.inputs ? "opened_inputs" : "opened_text", {
+      name, parameters: parameters.toLocaleString(), inputs: (message.inputs ?? []).join(", ") })} ${message.data ? "" : t("choose_data")}`;
+    modules(message.modules);
+    network.picture(message.picture, message.why ? lines(message.why) : "");
+    at("network-part").hidden = false;
   },
   built(message) {
     delete last.lost;
     last.status = null;
     const text = JSON.stringify(message.run);
-    if (message.run && text !== shownRun) { // else what was typed since then stays
-      form.set(message.run);
-      writeLink(message.run);
+    if (message.run && text !== shownRun) {
+      // What was chosen or typed since the form was sent stays.
+      if (!form.touched()) form.set(message.run);
+      if (message.run.model?.file === undefined) writeLink(message.run);
     }
     shownRun = text;
     curves.clear();
     at("warnings").replaceChildren();
     describe(message);
     network.build(message);
+    if (!message.layers.length) picture();
     output.build(message);
-    for (const part of [inside, digit, doctor, share]) part.build(message);
+    for (const part of [inside, digit, sentence, doctor, share]) part.build(message);
     at("confusion").replaceChildren();
     for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
@@ -94,7 +117,10 @@ const TAKES = {
   lost: status,
   saved: () => {},
   sampled: () => {},
+  salient: () => {},
+  understood: () => {},
   path: () => {},
+  explored: () => {},
   rows: () => {},
   warned: ({ warning }) => {
     const list = at("warnings");
@@ -135,11 +161,33 @@ function describe(built) {
   const sizes = Object.entries(built.sizes).filter(([, n]) => n).map(([part, n]) => `${t(`part_${part}`)}: ${n.toLocaleString()}`);
   at("network-text").textContent = t("network_text", {
     parameters: built.parameters.toLocaleString(), loss: built.loss, optimizer: built.optimizer, engine: built.engine, sizes: sizes.join(", ") });
+  modules(built.modules);
+}
+
+/** @param {any[]} list of modules */
+function modules(list) {
   at("modules").querySelector("div").replaceChildren(table([t("module"), t("kind"), t("parameters")],
-    built.modules.map((/** @type {any} */ m) => [m.path, m.text, m.parameters.toLocaleString()])));
+    list.map((/** @type {any} */ m) => [m.path, m.text, m.parameters.toLocaleString()])));
 }
 
 let announced = "";
+
+/** Show the picture of a network that is not drawn unit by unit. */
+async function picture() {
+  const built = last.built;
+  try {
+    const { arrays } = await connection.ask("share", { what: "svg", lang: currentLanguage() });
+    if (last.built === built) network.picture(new TextDecoder().decode(arrays.data.data), "");
+  } catch (error) {
+    if (last.built === built) network.picture(null, lines(error));
+  }
+}
+
+/** Show that a network is being built, or no more. @param {any} message */
+function building({ active }) {
+  at("building-part").hidden = !active;
+  at("building-state").textContent = active ? t("building_state") : "";
+}
 
 /** Show where the run stands. @param {any} message */
 function status(message) {
@@ -200,15 +248,15 @@ function problem(error) {
 async function build(run) {
   form.problem(null);
   problem(null);
-  at("build").disabled = true;
-  at("build").textContent = t("building");
+  const { known } = form;
+  form.send(true);
   try {
     await connection.ask("build", { run });
   } catch (error) {
+    form.known = known; // nothing of it was taken
     form.problem(error);
   } finally {
-    at("build").disabled = false;
-    at("build").textContent = t("build");
+    form.send(false);
   }
 }
 
@@ -223,6 +271,25 @@ async function cell(truth, decided, place) {
       } }, String(row))));
 }
 
+/** Show the view that the address names. */
+function route() {
+  const exploring = readExploration() !== null;
+  at("network-view").hidden = exploring;
+  at("explore-view").hidden = !exploring;
+  for (const [id, here] of [["to-network", !exploring], ["to-explore", exploring]]) {
+    if (here) at(id).setAttribute("aria-current", "page");
+    else at(id).removeAttribute("aria-current");
+  }
+  if (exploring) explore.route();
+}
+
+addEventListener("hashchange", route);
+at("to-network").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault();
+  history.pushState(null, "", networkLink());
+  route();
+});
+at("cancel").addEventListener("click", () => connection.tell("cancel"));
 at("train").addEventListener("click", () => {
   const stage = last.status?.stage;
   if (last.lost || stage === "finished") connection.tell("again");
@@ -238,11 +305,13 @@ at("language").addEventListener("change", () => {
   localStorage.setItem("chainrule-lab-language", at("language").value);
   chooseLanguage(at("language").value);
   form.draw();
+  explore.draw();
   if (last.built) {
     describe(last.built);
     network.build(last.built);
+    if (!last.built.layers.length) picture();
     output.name();
-    for (const part of [inside, digit, doctor, share]) part.build(last.built);
+    for (const part of [inside, digit, sentence, doctor, share]) part.build(last.built);
     if (last.maps) TAKES.maps(last.maps);
     if (last.confusion) TAKES.confusion(last.confusion);
   }

@@ -2,8 +2,7 @@
 
 import { at, make } from "./dom.js";
 import { BYTES } from "./colors.js";
-import { lines } from "./form.js";
-import { currentLanguage, number, t } from "./texts.js";
+import { number, t } from "./texts.js";
 
 const SIZE = 38, GAP = 10, ACROSS = 130, MOST = 16, ROWS = 4, ARROW = 56;
 /** The width of a box that stands for all units of a layer. */
@@ -49,15 +48,9 @@ function arrow(from, to, y) {
 }
 
 export class Network {
-  /**
-   * @param {import("./connection.js").Connection} connection
-   * @param {(column: number, unit: number) => void} chosen a unit was clicked; column 0 is the input
-   */
-  constructor(connection, chosen) {
-    this.connection = connection;
+  /** @param {(column: number, unit: number) => void} chosen a unit was clicked; column 0 is the input */
+  constructor(chosen) {
     this.chosen = chosen;
-    /** The networks that were built, so that a late picture is not taken for this one's. */
-    this.turn = 0;
     this.place = at("network");
     /** @type {any[][]} */
     this.units = [];
@@ -66,6 +59,8 @@ export class Network {
     /** @type {any} */
     this.message = null;
     this.dirty = false;
+    /** @type {HTMLImageElement | null} the picture that is shown, or comes */
+    this.image = null;
   }
 
   /** @param {any} built what the server says of the network */
@@ -73,9 +68,10 @@ export class Network {
     this.message = null;
     this.units = [];
     this.lines = [];
-    this.turn += 1;
     const sizes = [built.flat ? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
-    if (sizes.length < 2) return void this.picture();
+    at("picture").hidden = true;
+    this.image = null;
+    if (sizes.length < 2) return this.place.replaceChildren();
     // Units are drawn where there is something to see of them; else a box has them all.
     const seen = sizes.map((n, k) => built.flat ? n <= MOST : k === 1 && built.image);
     const drawn = sizes.map((n, k) => seen[k] ? Math.min(n, MOST) : 1);
@@ -144,19 +140,27 @@ export class Network {
     this.place.replaceChildren(board);
   }
 
-  /** Draw a network that is no chain of dense layers, as its graph is. */
-  async picture() {
-    const turn = this.turn;
-    this.place.replaceChildren();
-    let picture;
+  /**
+   * Show the picture of a network's graph, as an image: it runs no script.
+   * @param {string | null} svg
+   * @param {string} why there is none
+   */
+  async picture(svg, why) {
+    const place = at("picture");
+    place.hidden = false;
+    place.replaceChildren(svg ? "" : make("p", {}, why));
+    if (!svg) return;
+    const url = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+    const image = make("img", { alt: t("picture_of"), src: url });
+    this.image = image;
     try {
-      const { arrays } = await this.connection.ask("share", { what: "svg", lang: currentLanguage() });
-      const src = URL.createObjectURL(new Blob([arrays.data.data], { type: "image/svg+xml" }));
-      picture = make("img", { src, alt: t("network"), onload: () => URL.revokeObjectURL(src) });
+      await image.decode();
+      if (this.image === image) place.replaceChildren(image);
     } catch (error) {
-      picture = make("p", {}, lines(error));
+      if (this.image === image) throw error;
+    } finally {
+      URL.revokeObjectURL(url);
     }
-    if (turn === this.turn) this.place.replaceChildren(picture);
   }
 
   /** @param {any} message maps */

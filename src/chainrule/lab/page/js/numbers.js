@@ -1,6 +1,6 @@
 // Arrays: small ones as matrices whose numbers can be clicked, large ones as pictures.
 
-import { make } from "./dom.js";
+import { make, wide } from "./dom.js";
 import { signed } from "./colors.js";
 import { number, t } from "./texts.js";
 
@@ -28,7 +28,7 @@ export function show(array, said, image, clicked) {
   const does = able ? (/** @type {number} */ r, /** @type {number} */ c) => clicked(view.index(r, c)) : null;
   const side = image ? image[0] * image[1] : 0;
   if (side && view.rows === side && view.columns === 1) return picture(pictured(view, image), does, said);
-  if (view.rows * view.columns <= WRITTEN && view.rows <= TALL) return matrix(view, does);
+  if (view.rows * view.columns <= WRITTEN && view.rows <= TALL) return matrix(view, does, said.numbers);
   return picture(view.columns === 1 ? wrapped(view) : view, does, said);
 }
 
@@ -70,8 +70,8 @@ function wrapped(view) {
   };
 }
 
-/** @param {View} view @param {((r: number, c: number) => void) | null} does */
-function matrix(view, does) {
+/** @param {View} view @param {((r: number, c: number) => void) | null} does @param {string} name */
+function matrix(view, does, name) {
   const rows = Array.from({ length: view.rows }, (_, r) => make("tr", {},
     ...Array.from({ length: view.columns }, (_, c) => {
       const text = number(view.at(r, c));
@@ -79,8 +79,8 @@ function matrix(view, does) {
         ? make("button", { type: "button", "aria-label": `${view.index(r, c).map((i) => i + 1).join(", ")}: ${text}`, onclick: () => does(r, c) }, text)
         : make("span", {}, text));
     })));
-  const element = make("div", { className: "wide" }, make("table", { className: "matrix" }, make("tbody", {}, ...rows)));
-  return element;
+  const inner = make("table", { className: "matrix" }, make("tbody", {}, ...rows));
+  return does ? make("div", { className: "wide" }, inner) : wide(name, inner);
 }
 
 /** @param {View} view @param {((r: number, c: number) => void) | null} does @param {Described} said */

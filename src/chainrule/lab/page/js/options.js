@@ -56,8 +56,12 @@ export function field(option, value, changed, label = option.name) {
       type: numeric ? "number" : "text", id,
       value: value == null ? "" : written(value),
       placeholder: option.default == null ? "" : written(option.default),
-      onchange: () => changed(typed(option, input.value)),
+      onchange: () => {
+        input.defaultValue = input.value;
+        changed(typed(option, input.value));
+      },
     });
+    input.defaultValue = input.value;  // another value is one that is being typed
     if (numeric) {
       input.step = "any";
       if (option.minimum != null) input.min = String(option.minimum);

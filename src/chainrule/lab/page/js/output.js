@@ -1,7 +1,7 @@
 // What the network answers over the plane, with the samples; and its confusion matrix.
 
 import { at, make } from "./dom.js";
-import { classColor, css, region } from "./colors.js";
+import { classColor, css, region, signed } from "./colors.js";
 import { paint } from "./network.js";
 import { number, t } from "./texts.js";
 
@@ -14,6 +14,8 @@ export class Output {
     /** @type {any} */
     this.message = null;
     this.dirty = false;
+    /** Whether samples of other parts are drawn, and whether colours have no shades. */
+    this.others = this.plain = false;
     /** The layer and unit that is shown instead of the output. @type {[number, number] | null} */
     this.unit = null;
     new ResizeObserver(() => this.points()).observe(at("output"));
@@ -29,7 +31,18 @@ export class Output {
     this.title = make("p", {});
     this.reset = make("button", { type: "button", className: "small", hidden: true, onclick: () => this.choose(null) }, t("show_output"));
     this.legend = make("div", { className: "legend" });
-    at("output").append(this.title, make("div", { className: "map" }, this.map, this.over), this.legend, this.reset);
+    const choice = (/** @type {"others" | "plain"} */ key, /** @type {string} */ id) => {
+      const text = make("span", {});
+      text.dataset.text = id;
+      text.textContent = t(id);
+      return make("label", {}, make("input", { type: "checkbox", id, checked: this[key], onchange: (/** @type {any} */ event) => {
+        this[key] = event.target.checked;
+        this.dirty = true;
+        this.points();
+      } }), " ", text);
+    };
+    at("output").append(this.title, make("div", { className: "map" }, this.map, this.over), this.legend,
+      make("div", { className: "controls" }, choice("others", "show_others"), choice("plain", "discretize")), this.reset);
     this.name();
   }
 
@@ -45,7 +58,8 @@ export class Output {
     this.reset.hidden = !this.unit;
     this.title.textContent = this.unit
       ? t("answers_of_unit", { layer: this.built.layers[this.unit[0]].output, unit: this.unit[1] + 1 })
-      : t("answers");
+      : t(this.built.classes == null ? "answers_quantity" : "answers");
+    this.map.setAttribute("aria-label", this.title.textContent);
     const names = this.built.class_names ?? Array.from({ length: this.built.classes ?? 0 }, (_, i) => String(i));
     this.legend.replaceChildren(...names.map((/** @type {string} */ name, /** @type {number} */ k) => {
       const dot = make("i", {});
@@ -74,11 +88,16 @@ export class Output {
     const one = height * width;
     if (this.unit) {
       const maps = this.message.arrays[`layer${this.unit[0]}`];
-      if (maps) paint(this.map, maps.data.subarray(this.unit[1] * one, (this.unit[1] + 1) * one), width, height);
+      if (maps) paint(this.map, this.shades(maps.data.subarray(this.unit[1] * one, (this.unit[1] + 1) * one)), width, height);
     } else if (this.built.classes && (count > 1 || this.built.classes === 2)) {
       this.regions(output.data, count, height, width);
-    } else paint(this.map, output.data.subarray(0, one), width, height);
+    } else paint(this.map, this.shades(output.data.subarray(0, one)), width, height);
     this.map.setAttribute("aria-label", `${this.title.textContent} ${t("at_step", { step: this.message.step })}`);
+  }
+
+  /** Return the bytes of a map, or of its signs alone. @param {Uint8Array} bytes */
+  shades(bytes) {
+    return this.plain ? bytes.map((byte) => (byte > 128 ? 255 : byte < 128 ? 1 : 128)) : bytes;
   }
 
   /** @param {Uint8Array} bytes @param {number} count @param {number} height @param {number} width */
@@ -101,7 +120,7 @@ export class Output {
           best = Number(sure > cut);
           sure = cut ? (best ? sure : 1 - sure) : Math.min(1, Math.abs(sure));
         }
-        pixels[y * width + x] = region(best, Math.round(sure * 127));
+        pixels[y * width + x] = region(best, this.plain ? 127 : Math.round(sure * 127));
       }
     }
     context.putImageData(image, 0, 0);
@@ -114,17 +133,24 @@ export class Output {
     if (!size) return;
     canvas.width = canvas.height = size;
     const context = canvas.getContext("2d");
+    const { x, y, x_other, y_other } = this.samples;
+    if (this.others && y_other) this.dots(context, x_other, y_other, size, "#000");
+    this.dots(context, x, y, size, "#fff");
+  }
+
+  /** @param {any} context @param {any} x @param {any} y @param {number} size @param {string} edge */
+  dots(context, x, y, size, edge) {
     const [left, right, bottom, top] = this.built.range;
-    const { x, y } = this.samples;
     const labels = this.built.classes != null;
+    const most = y.data.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, Math.abs(b)), 1e-30);
     for (let i = 0; i < y.data.length; i++) {
       const across = ((x.data[2 * i] - left) / (right - left)) * size;
       const up = size - ((x.data[2 * i + 1] - bottom) / (top - bottom)) * size;
       context.beginPath();
       context.arc(across, up, 3 * devicePixelRatio, 0, 2 * Math.PI);
-      context.fillStyle = labels ? css(classColor(Math.max(0, y.data[i]))) : "#444";
+      context.fillStyle = labels ? css(classColor(Math.max(0, y.data[i]))) : css(signed(y.data[i] / most));
       context.fill();
-      context.strokeStyle = "#fff";
+      context.strokeStyle = edge;
       context.lineWidth = devicePixelRatio;
       context.stroke();
     }

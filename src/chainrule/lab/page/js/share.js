@@ -12,7 +12,10 @@ export class Share {
     this.connection = connection;
   }
 
-  build() {
+  /** @param {any} built what the server says of the network */
+  build(built) {
+    /** The file that the network is from. */
+    this.opened = built.run?.model?.file;
     at("shares").replaceChildren(
       make("button", { type: "button", onclick: () => this.link() }, t("share_link")),
       make("button", { type: "button", onclick: () => this.picture() }, t("share_png")),
@@ -21,6 +24,10 @@ export class Share {
   }
 
   async link() {
+    if (this.opened !== undefined) {
+      at("share-state").textContent = t("link_of_file", { name: this.opened });
+      return;
+    }
     try {
       await navigator.clipboard.writeText(location.href);
       at("share-state").textContent = t("copied");

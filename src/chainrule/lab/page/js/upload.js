@@ -1,6 +1,6 @@
 // One's own data: files that are dropped or chosen, and the questions they raise.
 
-import { at, make, table } from "./dom.js";
+import { at, make, table, wide } from "./dom.js";
 import { lines } from "./form.js";
 import { said, t } from "./texts.js";
 
@@ -61,13 +61,17 @@ export class Upload {
     }
   }
 
-  /** @param {string} source @param {string | null} target */
-  async examine(source, target) {
+  /**
+   * @param {string} source
+   * @param {string | null} target
+   * @param {string | null} [text] the column of texts; "": none; null: as it is found
+   */
+  async examine(source, target, text = null) {
     at("upload-state").textContent = t("examining", { name: source });
     try {
-      const found = await this.connection.ask("examine", { source, target });
+      const found = await this.connection.ask("examine", { source, target, text });
       at("upload-state").textContent = found.columns.length
-        ? t("examined", { name: source, rows: found.rows.toLocaleString(), columns: found.columns.length })
+        ? t("examined", { name: source, rows: found.rows.toLocaleString(), columns: found.names.length })
         : t("examined_images", { name: source });
       this.draw(found);
     } catch (error) {
@@ -96,9 +100,13 @@ export class Upload {
     const parts = [];
     if (found.columns.length) {
       const select = make("select", { id: "target", onchange: () => this.examine(found.source, select.value) },
-        ...found.columns.map((/** @type {any} */ c) => make("option", { value: c.name, selected: c.name === found.target }, c.name)));
+        ...found.names.map((/** @type {string} */ name) => make("option", { value: name, selected: name === found.target }, name)));
+      const text = make("select", { id: "text-column", onchange: () => this.examine(found.source, select.value, text.value) },
+        make("option", { value: "" }, t("no_text_column")),
+        ...found.names.filter((/** @type {string} */ name) => name !== found.target).map((/** @type {string} */ name) => make("option", { value: name, selected: name === found.text }, name)));
       parts.push(make("div", { className: "option" }, make("label", { htmlFor: "target" }, t("target")), select));
-      parts.push(make("details", {}, make("summary", {}, t("columns")), make("div", { className: "wide" },
+      parts.push(make("div", { className: "option" }, make("label", { htmlFor: "text-column" }, t("text_column")), text));
+      parts.push(make("details", {}, make("summary", {}, t("columns")), wide(t("columns"),
         table([t("column"), t("kind"), t("missing"), t("examples")], found.columns.map((/** @type {any} */ c) =>
           [c.name, c.reason ? said(c.reason) : t(`kind_${c.kind}`), String(c.missing), c.examples.join(", ")])))));
     }

@@ -1,0 +1,104 @@
+"""Every view of the page: for all, in both languages, in light and dark, on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browsers import browsing
+from tests.lab import views
+from tests.lab.test_browser import Browser, opened
+from tests.lab.test_server import served
+
+pytestmark = pytest.mark.slow
+LANGUAGES = ("en", "zh-TW")
+#: Widths of a phone and of the page's narrowest layout of two columns.
+PHONE = {"width": 360, "height": 740}
+AREAS = ("network", "uploads", "pictures", "doctor", "explorations")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browsing() as browser:
+        yield browser
+
+
+def shown(seen: Browser, area: str, folder: Path) -> Iterator[str]:
+    page = seen.page
+    if area == "uploads":
+        yield from views.of_uploads(page, folder)
+    else:
+        names = {
+            "network": views.of_a_network,
+            "pictures": views.of_pictures,
+            "doctor": views.of_the_doctor,
+            "explorations": views.of_explorations,
+        }
+        yield from names[area](page)
+
+
+def faults_of_access(page: Any) -> list[str]:
+    """What axe-core finds to be serious on the page as it is now."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright",
+        reason="needs axe-playwright-python: chainrule[test]",
+    )
+    found = axe.Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
+
+
+def beyond(page: Any) -> list[str]:
+    """What is wider than the page, where it can be scrolled to the side."""
+    return page.evaluate(
+        """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+          [...document.querySelectorAll("main:not([hidden]) *, header *")]
+            .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 &&
+              !e.closest(".wide, .equation, pre, #path"))
+            .map((e) => `${e.id || e.className}: ${e.outerHTML.slice(0, 120)}`)
+            .concat([`${document.documentElement.scrollWidth} pixels`])"""
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("area", AREAS)
+def test_no_view_has_a_serious_fault_of_access(
+    chromium: Any, tmp_path: Path, area: str, scheme: str, language: str
+) -> None:
+    faults: dict[str, list[str]] = {}
+    with (
+        served(tmp_path / "lab") as lab,
+        opened(chromium, lab, color_scheme=scheme) as seen,
+    ):
+        seen.page.select_option("#language", language)
+        for view in shown(seen, area, tmp_path / "tables"):
+            faults[view] = faults_of_access(seen.page)
+        if area == "network":
+            lab.process.kill()
+            seen.page.wait_for_selector("#connection.lost")
+            faults["no connection"] = faults_of_access(seen.page)
+    assert faults
+    assert {view: found for view, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("area", AREAS)
+def test_every_view_fits_a_phone(
+    chromium: Any, tmp_path: Path, area: str, language: str
+) -> None:
+    wide: dict[str, list[str]] = {}
+    with served(tmp_path / "lab") as lab, opened(chromium, lab) as seen:
+        seen.page.set_viewport_size(PHONE)
+        seen.page.select_option("#language", language)
+        for view in shown(seen, area, tmp_path / "tables"):
+            wide[view] = beyond(seen.page)
+    assert wide
+    assert {view: found for view, found in wide.items() if found} == {}

@@ -2,9 +2,9 @@
 
     python benchmarks/lab_page.py
 
-``frames`` are those that the browser paints a second, ``changed`` those of them in which
-the map of the network is another one. A click is one on a number, from the event to the
-path that stands on the page. It needs Chromium and playwright.
+``frames`` are those that the browser paints a second, ``changed`` those of them in
+which the map of the network is another one. A click is one on a number, from the event
+to the path that stands on the page. It needs Chromium and playwright.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/lab_page.py
 
-Frames are those that the browser paints in which a map of the network changed; a click is
-one on a number, from the event to the path that stands on the page. It needs Chromium and
-playwright.
+``frames`` are those that the browser paints a second, ``changed`` those of them in
+which the map of the network is another one. A click is one on a number, from the event
+to the path that stands on the page. It needs Chromium and playwright.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ FRAMES = """(seconds) => new Promise((done) => {
   const frame = () => {
     const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
     let sum = 0;
-    for (let i = 0; i < data.length; i += 4) sum = (sum * 31 + data[i] + data[i + 2]) | 0;
+    for (let i = 0; i < data.length; i += 4) {
+      sum = (sum * 31 + data[i] + data[i + 2]) | 0;
+    }
     frames += 1;
     changed += sum !== before;
     before = sum;

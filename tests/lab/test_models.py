@@ -174,6 +174,25 @@ def test_data_that_do_not_fit_are_said(
     assert "fit the network of net.onnx" in str(refused.value)
 
 
+def test_a_network_of_a_file_is_shared_as_what_it_is(tmp_path: Path) -> None:
+    lab = Opening(tmp_path, dense(tmp_path))
+    lab.worker.ending = False
+    data = {"source": table(tmp_path), "target": "c"}
+    lab.build(data=data, training={"epochs": 2, "engine": "numpy"})
+    lab.ask("train")
+    lab.run()
+    lab.ask("sample", row=0, part="train", lang="en")
+    kinds = ("onnx", "checkpoint", "svg", "html", "toml", "python")
+    asked = {what: lab.ask("share", what=what, lang="en") for what in kinds}
+    lab.run()
+    for what, id in asked.items():
+        answer = lab.answer(id)
+        if what in ("toml", "python"):  # a file's network is no settings
+            assert "is that of a file" in answer["error"]["what"]["en"]
+        else:
+            assert answer["type"] == "file", (what, answer)
+
+
 # -- Python ----------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,36 @@ def test_what_cannot_be_built_leaves_what_is_there(tmp_path: Path) -> None:
         assert refused["error"]["problems"][0]["where"] == ["optimizer"]
         tell(page, "step", steps=2)
         until(page, "status", stage="paused", step=2)
+
+
+def test_a_build_that_does_not_end_is_cancelled_and_killed(tmp_path: Path) -> None:
+    with served(tmp_path / "lab") as lab, lab.page() as page, lab.page() as other:
+        tell(page, "build", id=1, run=circles(epochs=10**6))
+        until(page, "begun", id=1)
+        tell(page, "step", steps=3)
+        until(page, "saved", step=3)
+        tell(page, "cancel", id=2)
+        assert (
+            "No network is being" in until(page, "refused", id=2)["error"]["what"]["en"]
+        )
+        huge = circles()
+        huge["data"]["samples"] = 10**7
+        tell(page, "build", id=3, run=huge)
+        until(other, "building", active=True)
+        before = {*children(lab.process.pid)}
+        tell(other, "cancel", id=4)  # of another tab
+        error = until(page, "unbuilt", id=3)["error"]
+        assert error["what"]["en"] == "The build was cancelled."
+        until(other, "building", active=False)
+        deadline = time.monotonic() + 60
+        while len({*children(lab.process.pid)} & before) == len(before):
+            assert time.monotonic() < deadline, "the process that builds is there"
+        with lab.page() as later:
+            assert until(later, "status")["step"] == 3
+        tell(page, "step")
+        until(page, "saved", step=4)
+        tell(page, "build", id=5, run=circles())
+        until(page, "begun", id=5)
 
 
 def test_a_table_is_examined_by_a_process_of_its_own(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 ``chainrule lab`` starts it; needs the extra ``lab``. The page is in ``page``: modules
 of JavaScript without a build step, and uPlot. It talks to the server by the messages of
 ``protocol``; nothing that a page says is evaluated, and a network is what a run file
-can say.
+can say, or that of a file which the command line has named.
 
-- ``server``: the address, and the end; ``app``: the application; ``gate``: who may
-  talk to it; ``hub``: the pages that are open, and what each of them is told;
+- ``server``: the address, and the end; ``doorway``: the file that a browser opens;
+  ``app``: the application; ``gate``: who may talk to it; ``hub``: the pages that are
+  open, and what each of them is told;
 - ``lab``: one network and its pages; ``process``: a training process as the server
   sees it; ``worker``: what runs in it;
   ``state``: what it may be asked next;
 - ``settings``: what a page asks for, as a run file; ``choices``: what it may ask for;
+- ``models``: networks of ONNX and Python files that the command line has named;
+  ``from_file``: a run of one;
 - ``watching``: what the page sees of a run; ``maps``: what each unit answers;
   ``points``: weights of the past; ``curves``: losses, as many as a page can show;
 - ``steps``: one sample forward and back, equation by equation; ``saliency``: what of

@@ -169,6 +169,14 @@ def test_processes_that_differ_are_refused(what: str, said: str) -> None:
         assert said in said_by(number, refused)
 
 
+def test_a_sample_that_one_process_cannot_read() -> None:
+    """That process says so, and the other does not wait for it."""
+    failed = run("differing.py", "failing", processes=2)
+    assert failed.returncode != 0
+    assert "OSError: the disk is gone" in said_by(1, failed)
+    assert "process 1: the end of its program" in said_by(0, failed)
+
+
 @pytest.mark.parametrize(
     ("number", "where"),
     [

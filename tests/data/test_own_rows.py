@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
 from collections.abc import Callable
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,9 @@ from chainrule.utils.data import (
     Dataset,
     IterableDataset,
     RandomSampler,
+    Sampler,
     default_collate,
+    get_worker_info,
 )
 
 ROWS, BLOCK = 23, 8
@@ -40,6 +45,17 @@ class Samples(Dataset[Any]):
         return np.array([index, -index], np.float32), int(index)
 
 
+class Counting(Sampler[int]):
+    """An order of one's own, which another pass changes."""
+
+    def __init__(self) -> None:
+        self.passes, self.rng = 0, np.random.default_rng(5)
+
+    def __iter__(self) -> Any:
+        self.passes += 1
+        return iter(np.roll(self.rng.permutation(ROWS), self.passes).tolist())
+
+
 def every_third(number: int, count: int) -> np.ndarray:
     return np.arange(number % 2, count, 3)
 
@@ -59,6 +75,8 @@ MAKERS: dict[str, Callable[[Samples], Any]] = {
     "batches": lambda s: DataLoader(
         s, batch_sampler=BatchSampler(RandomSampler(s), 4, drop_last=False)
     ).to_data(),
+    "order of one's own": lambda s: DataLoader(s, 4, sampler=Counting()).to_data(),
+    "data set": lambda s: s.to_data(),
     "single": lambda s: DataLoader(s, batch_size=None, shuffle=True).to_data(),
 }
 
@@ -71,9 +89,11 @@ def test_pytorch_that_draws_is_seen_and_pytorch_that_is_loaded_is_not() -> None:
             torch.rand(1)
             return super().__getitem__(index)
 
-    before = torch.get_rng_state()
     assert MAKERS["sequence"](Samples()).reads_alone()
-    assert not MAKERS["sequence"](Drawing()).reads_alone()
+    drawing = MAKERS["sequence"](Drawing())
+    assert drawing.row.shape == (2,)
+    before = torch.get_rng_state()
+    assert not drawing.reads_alone()
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -84,10 +104,10 @@ def test_those_that_are_wanted(kind: str, number: int) -> None:
     samples = Samples()
     stream = MAKERS[kind](samples)
     assert stream.row.shape == (2,)  # which is read once, in any order
-    before = stream.draws()
-    whole = order_of(stream)
-    stream.load_draws(before)
     assert stream.reads_alone()
+    other = MAKERS[kind](Samples())
+    assert other.row.shape == (2,)
+    whole = order_of(other)
     samples.read.clear()
     stream.start_epoch(5, 1)
     found: list[int] = []
@@ -106,6 +126,12 @@ def test_those_that_are_wanted(kind: str, number: int) -> None:
         assert x[:, 0].tolist() == y.tolist()
     assert found == wanted
     assert samples.read == wanted
+
+
+def test_checksums_do_not_depend_on_the_order_of_names() -> None:
+    a, b = np.arange(3.0), np.arange(4.0, 7.0)
+    assert digest(({"a": a, "b": b}, a)) == digest(({"b": b, "a": a}, a))
+    assert digest(({"a": a, "b": b}, a)) != digest(({"a": b, "b": a}, a))
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 5)])
@@ -156,14 +182,207 @@ def test_samples_that_draw(kind: str, loaded: bool) -> None:
         samples = Drawn(DRAWS[kind], first)
         return DataLoader(samples, 4).to_data() if loaded else cr.data.Stream(samples)
 
+    early = stream(0)
+    assert early.row.shape == (2,)  # which draws, in one process too
     states = random.getstate(), RNG.bit_generator.state, OURS.state()
-    assert not stream(0).reads_alone()
+    assert not early.reads_alone()
     now = random.getstate(), RNG.bit_generator.state, OURS.state()
     assert repr(now) == repr(states)
     late = stream(10)
     assert late.reads_alone()
     with pytest.raises(DataError, match="draw random numbers"):
         list(late.own_rows(BLOCK, 0, every_third))
+
+
+class Nested(Samples):
+    """Samples of several inputs, of other shapes, and several targets."""
+
+    def __getitem__(self, index: Any) -> Any:
+        x = np.full(3, index, np.float32), np.full((2, 2), -index, np.float32)
+        return x, {"b": index, "a": float(index)}
+
+
+@pytest.mark.parametrize("size", [4, None])
+def test_nested_samples(size: int | None) -> None:
+    stream: Any = DataLoader(Nested(), size, shuffle=True).to_data()
+    assert stream.reads_alone()
+    for ((x0, x1), y), numbers, where, __ in stream.own_rows(BLOCK, 0, every_third):
+        rows = [numbers[i] for i in where]
+        assert x0[:, 0].tolist() == rows
+        assert x1[:, 1, 1].tolist() == [-i for i in rows]
+        assert y["a"].tolist() == y["b"].tolist() == rows
+
+
+class Changing(Samples):
+    """Samples that depend on what nobody can put back."""
+
+    def __init__(self, change: Callable[[], Any]) -> None:
+        super().__init__()
+        self.change = change
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.array([self.change()]), int(index)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        count().__next__,
+        lambda: int.from_bytes(os.urandom(4), "little"),
+        lambda: random.Random().random(),
+        time.perf_counter,
+    ],
+)
+@pytest.mark.parametrize("loaded", [False, True])
+def test_samples_that_change(change: Callable[[], Any], loaded: bool) -> None:
+    """By a counter, entropy or a clock: all processes read all of them."""
+    samples = Changing(change)
+    stream: Any = (DataLoader(samples, 4) if loaded else samples).to_data()
+    assert not stream.reads_alone()
+
+
+class ByIndices(Samples):
+    """Samples that a data set gives together."""
+
+    def __init__(self, left_out: int) -> None:
+        super().__init__()
+        self.left_out = left_out
+
+    def __getitems__(self, indices: list[int]) -> Any:
+        return [self[i] for i in indices if i != self.left_out]
+
+
+def test_samples_that_are_missing() -> None:
+    stream: Any = DataLoader(ByIndices(9), 4).to_data()
+    with pytest.raises(DataError, match="another number of samples") as caught:
+        list(stream.own_rows(BLOCK, 0, every_third))
+    assert "at sample 9" in str(caught.value)
+    assert len(list(DataLoader(ByIndices(-1), 4).to_data().blocks(BLOCK))) == 3
+
+
+class Failing(Samples):
+    """Samples of which one fails."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        super().__init__()
+        self.error = error
+
+    def __getitem__(self, index: Any) -> Any:
+        if index == 15:
+            raise self.error("no such file")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("error", [OSError, DataError, StopIteration])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_samples_that_fail(error: type[Exception], loaded: bool) -> None:
+    """The number of the first sample of the request, in the pass, and no silence."""
+    samples = Failing(error)
+    loader = DataLoader(samples, batch_size=None)
+    stream: Any = loader.to_data() if loaded else cr.data.Stream(samples)
+    for read in (
+        lambda: list(stream.own_rows(BLOCK, 0, every_third)),
+        lambda: list(stream.blocks(BLOCK)),
+    ):
+        with pytest.raises(DataError) as caught:
+            read()
+        assert "sample 15" in str(caught.value).lower()
+        assert "StopIteration" in str(caught.value) or error is not StopIteration
+
+
+def test_a_pass_that_has_become_shorter() -> None:
+    stream: Any = cr.data.Stream(Samples())
+    assert stream.reads_alone()
+    with pytest.raises(DataError, match="fewer samples than before"):
+        list(stream.own_rows(BLOCK, 4, every_third))
+
+
+def test_a_loader_whose_passes_are_its_own() -> None:
+    class Backwards(DataLoader):
+        def __iter__(self) -> Any:
+            return iter([*super().__iter__()][::-1])
+
+    stream: Any = Backwards(Samples(), 4).to_data()
+    assert not stream.reads_alone()
+    assert order_of(stream)[:4] == [20, 21, 22, 16]
+
+
+def test_what_a_pass_draws_from_is_not_kept() -> None:
+    """A generator that only the pass has cannot be restored in another run."""
+    stream: Any = DataLoader(Samples(), 4, shuffle=True).to_data()
+    stream.start_epoch(0, 0)
+    blocks = stream.blocks(4)
+    next(blocks)
+    assert stream.draws() == {}
+    blocks.close()
+
+
+class Epochs(Samples):
+    """Samples that depend on the epoch."""
+
+    epoch = -1
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.array([index, self.epoch], np.float32), int(index)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_data_sets_and_samplers_are_told_the_epoch(workers: int) -> None:
+    class Turned(Sampler[int]):
+        def set_epoch(self, epoch: int) -> None:
+            self.epoch = epoch
+
+        def __iter__(self) -> Any:
+            return iter(np.roll(range(ROWS), self.epoch).tolist())
+
+    options: dict[str, Any] = {"num_workers": workers}
+    if workers:
+        options |= {"multiprocessing_context": "fork", "persistent_workers": True}
+    sampler = Turned()
+    stream: Any = DataLoader(Epochs(), 4, sampler=sampler, **options).to_data()
+    for epoch in (1, 2):
+        stream.start_epoch(0, epoch)
+        [(x, __)] = stream.blocks(ROWS)
+        assert x[:, 0].tolist() == np.roll(range(ROWS), epoch).tolist()
+        assert set(x[:, 1]) == {epoch}
+    plain: Any = Epochs().to_data()
+    plain.start_epoch(0, 3)
+    [(x, __)] = plain.blocks(ROWS)
+    assert set(x[:, 1]) == {3}
+
+
+class InWorkers(Samples):
+    """Samples that a loader's processes alone can read."""
+
+    def __getitem__(self, index: Any) -> Any:
+        assert get_worker_info() is not None
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_loaders_processes_read(persistent: bool) -> None:
+    """The trial is theirs too, and the order is that of one process."""
+
+    def made() -> Any:
+        return DataLoader(
+            InWorkers(),
+            4,
+            shuffle=True,
+            num_workers=2,
+            multiprocessing_context="fork",
+            persistent_workers=persistent,
+            generator=cr.Generator(3),
+        ).to_data()
+
+    alone, whole = made(), made()
+    assert alone.reads_alone()
+    assert whole.row.shape == (2,)
+    order = [int(i) for x, __ in whole.blocks(ROWS) for i in x[:, 0]]
+    found = [n for __, n, *__ in alone.own_rows(BLOCK, 0, every_third)]
+    assert [*chain(*found)] == order
 
 
 class Passing(IterableDataset[Any]):

@@ -43,6 +43,7 @@ def streamed(directory: Path) -> Any:
     )
 
 
+@pytest.mark.filterwarnings("ignore:Each of 2 processes reads all rows")
 @pytest.mark.parametrize("kind", [in_memory, mapped, streamed])
 @pytest.mark.parametrize("turns", [1, 2])
 def test_rows_or_their_numbers(

@@ -1,6 +1,9 @@
 """A program of the tests: two processes that differ in what is asked for.
 
-chainrule launch -n 2 -- tests/xla/differing.py weights|data|model|inputs|samples|order
+    chainrule launch -n 2 -- tests/xla/differing.py WHAT
+
+WHAT is weights, data, model, inputs, samples, order, or failing: then the second
+process cannot read one of its samples.
 """
 
 from __future__ import annotations
@@ -15,6 +18,21 @@ from chainrule import nn, optim
 from chainrule.engines import resolve_engine
 from chainrule.util import processes
 from chainrule.utils.data import DataLoader
+
+
+class Failing:
+    """Samples, of which the second process cannot read one of its own."""
+
+    def __init__(self, samples: list[Any]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Any:
+        if processes.index() == 1 and index > 3:
+            raise OSError("the disk is gone")
+        return self.samples[index]
 
 
 def main() -> None:
@@ -36,6 +54,8 @@ def main() -> None:
     if what in ("samples", "order"):
         order = [0, *range(15, 0, -1)] if other and what == "order" else range(16)
         data = DataLoader([*zip(*data)], batch_size=4, sampler=order)
+    if what == "failing":
+        data = DataLoader(Failing([*zip(*data)]), batch_size=4)
     trainer = cr.Trainer(
         model, loss=nn.CrossEntropyLoss(), optimizer=optim.SGD(lr=0.1), engine="xla"
     )

@@ -21,7 +21,14 @@ from chainrule import nn, optim
 from chainrule.engines import resolve_engine
 from chainrule.training import Batches, Loop, compile_program
 from chainrule.util import processes
-from chainrule.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+from chainrule.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    Sampler,
+    default_collate,
+)
 
 #: 101 rows in batches of 8: the last one has 5, which two and four do not divide.
 ROWS, SIZE, EPOCHS = 101, 8, 2
@@ -50,6 +57,48 @@ class Noisy(Samples):
     def __getitem__(self, index: Any) -> Any:
         x, y = super().__getitem__(index)
         return x + RNG.normal(size=x.shape), y
+
+
+class Nested(Samples):
+    """Samples of two inputs."""
+
+    def __getitem__(self, index: Any) -> Any:
+        x, y = super().__getitem__(index)
+        return {"a": x[:5], "b": x[5:]}, y
+
+
+class Epochs(Samples):
+    """Samples that noise is added to by the epoch and the index."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __getitem__(self, index: Any) -> Any:
+        x, y = super().__getitem__(index)
+        return x + np.random.default_rng([self.epoch, index]).normal(size=x.shape), y
+
+
+class Turned(Sampler[int]):
+    """An order that depends on how often it was begun, and on its own draws."""
+
+    def __init__(self) -> None:
+        self.passes, self.rng = 0, np.random.default_rng(5)
+
+    def __iter__(self) -> Iterator[int]:
+        self.passes += 1
+        return iter(np.roll(self.rng.permutation(ROWS), self.passes).tolist())
+
+
+class Halves(nn.Module):
+    """A network of two inputs."""
+
+    def __init__(self) -> None:
+        self.network = network()
+
+    def forward(self, a: cr.Tensor, b: cr.Tensor) -> cr.Tensor:
+        return self.network(cr.cat([a, b], 1))
 
 
 class Counted(np.ndarray):
@@ -157,6 +206,42 @@ def sequence(directory: Path) -> dict[str, Any]:
     return read_by(lambda samples: cr.data.Stream(samples, classes=3))
 
 
+def turned(directory: Path) -> dict[str, Any]:
+    """Return the losses in an order of a sampler's own, without short batches."""
+    options: dict[str, Any] = {"batch_size": SIZE, "drop_last": True}
+    return read_by(lambda samples: DataLoader(samples, sampler=Turned(), **options))
+
+
+def epochs(directory: Path) -> dict[str, Any]:
+    """Return the losses on a data set itself, which is told the epoch."""
+    return read_by(lambda samples: samples, Epochs)
+
+
+def nested(directory: Path) -> dict[str, Any]:
+    """Return the losses on samples of two inputs."""
+    samples = Nested()
+    trainer = cr.Trainer(
+        Halves(),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=1e-2),
+        engine="xla",
+    )
+    loader = DataLoader(samples, batch_size=SIZE, shuffle=True)
+    trainer.fit(loader, batch_size=SIZE, epochs=EPOCHS, progress=False)
+    losses = trainer.history.steps["loss"].tolist()
+    return {"losses": losses, "read": samples.read}
+
+
+def collated(directory: Path) -> dict[str, Any]:
+    """Return the losses on batches that a function of one's own makes."""
+
+    def mixed(samples: Any) -> Any:
+        x, y = default_collate(samples)
+        return (x + x.flip(0)) / 2, y
+
+    return read_by(lambda s: DataLoader(s, batch_size=SIZE, collate_fn=mixed))
+
+
 def drawn(directory: Path) -> dict[str, Any]:
     """Return the losses on samples that draw: each process reads all of them."""
     return read_by(lambda samples: DataLoader(samples, batch_size=SIZE), Noisy)
@@ -212,6 +297,7 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
     for f in (
         *(memory, mapped, stream, labels, batches),
         *(loader, batched, working, sequence, drawn, words),
+        *(turned, epochs, nested, collated),
     )
 }
 

@@ -59,7 +59,8 @@ def test_each_process_reads_its_own_rows(
     processes: int, rows_alone: dict[str, Any], tmp_path: Path
 ) -> None:
     """The batches are those of one process, with a last one that does not divide."""
-    more = told(run("rows.py", str(tmp_path), processes=processes))
+    made = run("rows.py", str(tmp_path), processes=processes)
+    more = told(made)
     for kind, one in rows_alone.items():
         got = more[kind]
         np.testing.assert_allclose(got["losses"], one["losses"], rtol=1e-6)
@@ -70,10 +71,17 @@ def test_each_process_reads_its_own_rows(
     # item is read for its type, and its first sample to see whether it draws.
     own, last = 96 // processes, 5
     first = {"loader": 8, "batched": 6, "words": 8, "sequence": 1}
+    first |= {"epochs": 1, "nested": 8}
     for kind, item in first.items():
         assert rows_alone[kind]["read"] == 2 * 101 + item
         assert more[kind]["read"] == 2 * (own + last) + item + 1, kind
+    assert more["turned"]["read"] == 2 * 96 // processes + 8 + 1
     assert more["drawn"]["read"] == rows_alone["drawn"]["read"] + 1
+    assert more["collated"]["read"] == rows_alone["collated"]["read"]
+    said = " ".join(said_by(0, made).split())
+    for why in ("draws random numbers", "cannot be asked for by their index"):
+        assert f"Each of {processes} processes reads all rows" in said
+        assert why in said
 
 
 @pytest.mark.slow
@@ -159,6 +167,14 @@ def test_processes_that_differ_are_refused(what: str, said: str) -> None:
     assert refused.returncode != 0
     for number in range(2):
         assert said in said_by(number, refused)
+
+
+def test_a_sample_that_one_process_cannot_read() -> None:
+    """That process says so, and the other does not wait for it."""
+    failed = run("differing.py", "failing", processes=2)
+    assert failed.returncode != 0
+    assert "OSError: the disk is gone" in said_by(1, failed)
+    assert "process 1: the end of its program" in said_by(0, failed)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ def digests(pair: Pair, where: np.ndarray) -> np.ndarray:
         where: their places in the block.
     """
     made = _mixed(where.astype(np.uint64) + np.uint64(1))
-    for array in (leaves(pair[0], "x") | leaves(pair[1], "y")).values():
+    arrays = leaves(pair[0], "x") | leaves(pair[1], "y")
+    for name in sorted(arrays):  # dictionaries may have another order elsewhere
+        array = arrays[name]
         for start in range(0, len(made), _TOGETHER):
             part = slice(start, start + _TOGETHER)
             made[part] = _mixed(made[part] ^ _of_rows(array[part]))

@@ -22,7 +22,7 @@ from chainrule.compilation.guards.fingerprints import fingerprint
 from chainrule.compilation.guards.system_draws import system_draws
 from chainrule.data.checksums import digest
 from chainrule.data.source import Pair, Source, Stopped
-from chainrule.errors import DataError
+from chainrule.errors import DataError, warn
 from chainrule.random import Generator as Draws
 from chainrule.random import default_generator
 from chainrule.text import _
@@ -37,6 +37,8 @@ T = TypeVar("T")
 #: Times that samples are read again where somebody has drawn meanwhile: another thread
 #: may have.
 ATTEMPTS = 3
+#: Samples that are asked for at a time: looking whether they draw takes a while.
+TOGETHER = 32
 
 
 class Numbered(Protocol):
@@ -56,8 +58,8 @@ class Numbered(Protocol):
         """Return the numbers of the samples of one pass, in its order."""
         ...
 
-    def sample(self, number: Any) -> Any:
-        """Return a sample, read in this process."""
+    def trial(self, number: Any) -> tuple[Any, bool]:
+        """Return an item with a sample, and whether reading it draws random numbers."""
         ...
 
     def fetch(self, requests: Iterable[Sequence[Any]]) -> Iterator[Any]:
@@ -72,62 +74,136 @@ class Numbered(Protocol):
 def numbered(source: Source) -> Numbered | None:
     """Return a stream's source with numbers of samples; None where it has none."""
     make: Any = source.make
-    if source.sequence and not source.batched and not callable(make):
-        return _Sequence(make)
-    return make.numbered() if hasattr(make, "numbered") else None
+    if hasattr(make, "numbered"):
+        return make.numbered()
+    by_index = source.sequence and not source.batched and not callable(make)
+    return None if not by_index or source.is_stateful(make) else NumberedSequence(make)
+
+
+#: Why each of several processes reads all rows of a stream, and what to do about it.
+_WHY = (
+    (
+        _("reading a sample draws random numbers, which depend on the samples before"),
+        _("np.random.default_rng([seed, index]) in __getitem__ depends on the index"),
+    ),
+    (
+        _("its first sample is another one when it is read again"),
+        _("let a sample depend on its index, and on set_epoch(epoch), alone"),
+    ),
+    (
+        _("its samples cannot be asked for by their index, one by one"),
+        _("a data set with __getitem__ and __len__, and without a collate_fn"),
+    ),
+)
 
 
 def read_alone(source: Source) -> bool:
     """Return whether some of a source's samples can be read without the others.
 
-    They can where they have numbers, and reading the first one draws nothing. All
-    processes ask, and get the same answer.
+    They can where they have numbers, and reading the first one again, alone, draws
+    nothing and gives what it gave in a batch. All processes ask, and get the same
+    answer; the first one says why, if not.
 
     Raises:
         EngineError: the first sample is not the same in all processes.
     """
-    samples, draws, content = numbered(source), True, 0
+    samples, why, content = numbered(source), len(_WHY), 0
     if samples is not None:
-        generators = Generators(samples.dataset, samples.orders)
-        outer = generators.states()
-        with closing(samples.numbers()) as order:
-            for number in islice(order, 1):
-                before = generators.states()
-                item = samples.sample(number)
-                draws = generators.moved(before)
-                __, names, parts = next(source.pieces(iter([item]), lambda: False))
-                content = digest(mapped(parts.__getitem__, names))
+        first = source.first()
+        draws, again = _tried(source, samples)
+        rows = [mapped(lambda part: part[:1], pair) for pair in (first, again)]
+        known, content = map(digest, rows)
+        why = 1 if draws else 2 if content != known else 0
+    why = int(processes.most(why)[0])
+    if not why:
+        processes.require_same(
+            {_("the first sample of '{name}'", name=source.name): f"{content:016x}"},
+            _("give the data set the same samples in each process"),
+        )
+    elif processes.count() > 1 and processes.is_writer():
+        reason, fix = _WHY[why - 1]
+        warn(
+            _(
+                "Each of {count} processes reads all rows of '{name}', and keeps its "
+                "own: {reason}.",
+                count=processes.count(),
+                name=source.name,
+                reason=reason,
+            ),
+            expected=_("samples that each process can read alone"),
+            fix=fix,
+        )
+    return not why
+
+
+def _tried(source: Source, samples: Numbered) -> tuple[bool, Pair]:
+    """Return whether reading the first sample again draws, and its rows."""
+    generators, draws = Generators(samples.dataset, samples.orders), False
+
+    def items() -> Iterator[Any]:
+        nonlocal draws
+        item, draws = samples.trial(source.first_number)
+        yield item
+
+    outer = generators.states()
+    try:
+        __, names, parts = next(source.pieces(items(), lambda: False))
+    finally:
         generators.restore(outer)
-    if processes.most(draws)[0]:
-        return False
-    processes.require_same(
-        {_("the first sample of '{name}'", name=source.name): f"{content:016x}"},
-        _("give the data set the same samples in each process"),
-    )
-    return True
+    return draws, mapped(parts.__getitem__, names)
 
 
-class _Sequence:
-    """A sequence of samples, as a source whose samples have numbers."""
+def tried(dataset: Any, read: Callable[[], T]) -> tuple[T, bool]:
+    """Return what a function reads of a data set, and whether it drew for that.
 
-    together = 32
+    What is drawn from comes back to the state that it was in.
+    """
+    generators = Generators(dataset)
+    before = generators.states()
+    try:
+        made = read()
+        return made, generators.moved(before)
+    finally:
+        generators.restore(before)
 
-    def __init__(self, samples: Any) -> None:
+
+class NumberedSequence:
+    """A sequence of samples, as a source whose samples have numbers.
+
+    Args:
+        samples: the sequence.
+        read: makes an item of a sample.
+    """
+
+    together = TOGETHER
+
+    def __init__(self, samples: Any, read: Callable[[Any], Any] = lambda item: item):
         self.dataset, self.orders = samples, list[Any]()
+        self._read_item = read
 
     def numbers(self) -> Generator[int]:
         yield from range(len(self.dataset))
 
-    def sample(self, number: int) -> Any:
-        return self.dataset[number]
+    def trial(self, number: int) -> tuple[Any, bool]:
+        return tried(self.dataset, lambda: self._read_item(self.dataset[number]))
 
     def fetch(self, requests: Iterable[Sequence[int]]) -> Iterator[Any]:
         generators = Generators(self.dataset)
         for request in requests:
-            yield from generators.read(lambda some=request: self._read(some))
+            items, error = generators.read(lambda some=request: self._read(some))
+            yield from items
+            if error is not None:
+                raise error
 
-    def _read(self, request: Sequence[int]) -> list[Any]:
-        return [self.dataset[number] for number in request]
+    def _read(self, request: Sequence[int]) -> tuple[list[Any], Exception | None]:
+        """Return the items in front of one that fails, and its error."""
+        items = list[Any]()
+        try:
+            for number in request:
+                items.append(self._read_item(self.dataset[number]))
+        except Exception as error:  # noqa: BLE001 - raised when it is its turn
+            return items, error
+        return items, None
 
 
 def own_blocks(
@@ -155,43 +231,66 @@ def own_blocks(
     samples = numbered(source)
     assert samples is not None
     plans = deque[tuple[int, list[Any], np.ndarray]]()  # of blocks that are asked for
+    sizes = deque[int]()  # of the items that are asked for
+    read = 0  # of this process' rows, those of earlier blocks
 
     def requests() -> Iterator[list[Any]]:
         few, turn, start = samples.together, number, number * rows
         with closing(samples.numbers()) as order:
             skipped = sum(1 for __ in islice(order, start))
             if skipped < start:
-                return
+                raise source.ended(skipped, start)
             while block := list(islice(order, rows)):
                 chosen = wanted(turn, len(block))
                 plans.append((start, block, chosen))
                 for first in range(0, len(chosen), few):
-                    yield [block[i] for i in chosen[first : first + few]]
+                    request = [block[i] for i in chosen[first : first + few]]
+                    sizes.extend(
+                        [len(request)] if source.batched else [1] * len(request)
+                    )
+                    yield request
                 turn, start = turn + 1, start + len(block)
 
+    def place(count: int) -> int:
+        """Return which row of the pass a row that this process reads is."""
+        left = count - read
+        for start, __, chosen in ([current] if current else []) + [*plans]:
+            if left < len(chosen):
+                return start + int(chosen[left])
+            left -= len(chosen)
+        return number * rows + count  # nothing is asked for any more
+
+    current: tuple[int, list[Any], np.ndarray] | None = None
     form = (named(types[0], "x"), named(types[1], "y"))
     kinds = leaves(types[0], "x") | leaves(types[1], "y")
-    pieces = source.pieces(iter(samples.fetch(requests())), stopped)
+    pieces = source.pieces(iter(samples.fetch(requests())), stopped, place=place)
     piece = next(pieces, None)  # which asks for the rows of the first block
     if not plans and not number and not stopped():
         raise source.empty()
     while plans:
-        start, numbers, chosen = plans.popleft()
+        current = plans.popleft()
+        start, numbers, chosen = current
         whole = {
             name: np.empty((len(chosen), *map(int, kind.shape)), kind.dtype.numpy)
             for name, kind in kinds.items()
         }
         done = 0
         while done < len(chosen):
-            if piece is None:
-                return  # nobody wants more
-            __, names, parts = piece
+            if piece is None and stopped():
+                return
             row, before = start + int(chosen[done]), done
+            asked = sizes.popleft()
+            count = 0 if piece is None else len(next(iter(piece[2].values())))
+            if piece is None or count != asked:
+                raise source.other_count(row, asked, count)
+            __, names, parts = piece
             source.check_like_first(row, form, kinds, names, parts)
-            done += len(next(iter(parts.values())))
+            done += asked
             for name, part in parts.items():
                 whole[name][before:done] = part
             piece = next(pieces, None)
+        read += done
+        current = None
         yield mapped(whole.__getitem__, form), numbers, chosen
 
 

@@ -42,6 +42,10 @@ class Source:
         batched: whether the items are batches.
         name: of the stream, for messages.
 
+    Attributes:
+        first_number: the number of the first sample that was read, of those that have
+            numbers.
+
     Raises:
         ArgumentError: something that is no function.
     """
@@ -55,19 +59,36 @@ class Source:
             raise _not_a_function(make)
         self.make, self.batched, self.name = make, batched, name
         self._opened: Any = None
+        self._first: Pair | None = None
+        self.first_number: Any = 0
 
     def first(self) -> Pair:
-        """Read the first item of a data stream, and close its source again."""
-        pieces = self.pieces(self._open(None)[0], lambda: False)
-        piece = next(pieces, None)
-        pieces.close()
-        if piece is None:
-            raise self.empty()
-        __, names, parts = piece
-        return mapped(parts.__getitem__, names)
+        """Return the first row of a data stream; the first time, read it."""
+        first = self._first
+        if first is None:
+            pieces = self.pieces(self._open(None)[0], lambda: False)
+            piece = next(pieces, None)
+            pieces.close()
+            if piece is None:
+                raise self.empty()
+            __, names, parts = piece
+            first = mapped(lambda name: parts[name][:1].copy(), names)
+            self._first = first
+            self.first_number = getattr(self.make, "first_number", 0)
+        return first
+
+    @staticmethod
+    def is_stateful(opened: Any) -> bool:
+        """Return whether an opened source tells where it stands, and can go there."""
+        return hasattr(opened, "state_dict") and hasattr(opened, "load_state_dict")
 
     def pieces(
-        self, items: Iterator[Any], stopped: Stopped, number: int = 0
+        self,
+        items: Iterator[Any],
+        stopped: Stopped,
+        number: int = 0,
+        *,
+        place: Callable[[int], int] = lambda count: count,
     ) -> Generator[tuple[int, Pair, Parts]]:
         """Yield a data stream's items: number of the row, form, and rows by name.
 
@@ -77,6 +98,7 @@ class Source:
             items: of the opened source.
             stopped: asked before each item of the source; it ends the generator.
             number: of the first row.
+            place: where in the pass a row of this number is, for errors.
         """
         try:
             while not stopped():
@@ -85,10 +107,10 @@ class Source:
                 except StopIteration:
                     return
                 except ChainruleError as error:
-                    raise self._numbered(number, error) from error
+                    raise self._numbered(place(number), error) from error
                 except Exception as error:
-                    raise self._failed(number, error) from error
-                names, parts = self._rows(number, item)
+                    raise self._failed(place(number), error) from error
+                names, parts = self._rows(place(number), item)
                 yield number, names, parts
                 number += _length(parts)
         finally:
@@ -252,7 +274,7 @@ class Source:
         state_of = None
         try:
             opened: Any = self.make() if callable(self.make) else self.make
-            if all(hasattr(opened, name) for name in ("state_dict", "load_state_dict")):
+            if self.is_stateful(opened):
                 state_of = lambda: portable(opened.state_dict())  # noqa: E731
                 if state is not None:
                     opened.load_state_dict(restored(state))
@@ -373,6 +395,29 @@ class Source:
             ),
         )
 
+    def ended(self, rows: int, before: int) -> DataError:
+        """Return the error for a pass that is shorter than before."""
+        return DataError(
+            _("The stream '{name}' has fewer samples than before.", name=self.name),
+            expected=_("more than {count} samples in a pass", count=before),
+            got=str(rows),
+            fix=_("go on with the data that the run began with"),
+        )
+
+    def other_count(self, number: int, asked: int, got: int) -> DataError:
+        """Return the error for samples asked for by index of which some are missing."""
+        return DataError(
+            _(
+                "The data set of the stream '{name}' gives another number of samples "
+                "than it is asked for, at sample {number}.",
+                name=self.name,
+                number=number,
+            ),
+            expected=_("{count} samples, one for each index", count=asked),
+            got=str(got),
+            fix=_("return a sample for each index; a sampler leaves samples out"),
+        )
+
     def empty(self) -> DataError:
         """Return the error for a data stream without samples."""
         return DataError(
@@ -400,7 +445,10 @@ class _Items(Iterator[Any]):
         if self.index >= len(self.sequence):
             raise StopIteration
         self.index += 1
-        return self.sequence[self.index - 1]
+        try:
+            return self.sequence[self.index - 1]
+        except StopIteration as error:  # which would end the pass in silence
+            raise RuntimeError(_("a sample raised StopIteration")) from error
 
 
 def _length(parts: Parts) -> int:

@@ -301,7 +301,8 @@ class Stream:
         """Return whether each of several processes can read its own rows alone.
 
         So it is with a source whose samples have numbers (a sequence, a loader of a
-        data set by index), where reading one draws no random numbers.
+        data set by index), where reading one draws no random numbers and gives the same
+        again. Else the first process warns that all rows are read in each.
         """
         return read_alone(self._source)
 

@@ -268,7 +268,8 @@ class XlaExecutable:
                 for name, a in zip(entry.inputs, args[2], strict=True)
             )
             state = tuple(map(place.state, step.replaced))
-            results["out_shardings"] = (state, *(place.whole,) * 3)
+            others = (place.whole,) * (1 if _is_once(step, block) else 3)
+            results["out_shardings"] = (state, *others)
         function = jax.jit(
             step.function(block, rows, state), donate_argnums=0, **results
         )
@@ -338,21 +339,23 @@ class XlaExecutable:
         state = self._state
         replaced = tuple([state[name] for name in step.replaced])
         kept = tuple([state[name] for name in step.kept])
-        times = self._numbers[1] if count == 1 else np.int32(count)
-        args = (replaced, kept, inputs, times, completed, record)
+        args: tuple[Any, ...] = replaced, kept, inputs
+        if not _is_once(step, block):
+            times = self._numbers[1] if count == 1 else np.int32(count)
+            args += times, completed, record
         if self.placement.mesh is not None:
             with taking_part():
-                inputs, *rest = self._spread(step, *args[2:])
-            args = (replaced, kept, inputs, *rest)
+                args = (replaced, kept, *self._spread(step, *args[2:]))
         function = self._function(step, key, block, args)
         if not function.proven:  # which each has compiled then
             processes.meet(_("a first run of {entry}", entry=step.entry.name))
         # Or the old state would be gone, and the new one lost.
         with undisturbed() if replaced else _NOTHING, taking_part():
             if function.proven:
-                new, outputs, completed, record = function.compiled(*args)
+                new, outputs, *others = function.compiled(*args)
             else:
-                new, outputs, completed, record = self._first(function, step, args)
+                new, outputs, *others = self._first(function, step, args)
+            completed, record = others or (count, None)
             state.update(zip(step.replaced, new, strict=True))
             self.completed = completed  # an interrupt may come behind this block
         return outputs, completed, record
@@ -429,6 +432,11 @@ def _what(entry: str, inputs: Mapping[str, Any]) -> str:
     arrays = {name: a for name, a in inputs.items() if math.prod(a.shape) > 1}
     sizes = ", ".join(f"{k} {a.dtype}{[*a.shape]}" for k, a in arrays.items())
     return _("{entry} with {sizes}", entry=entry, sizes=sizes)
+
+
+def _is_once(step: Step, block: int | None) -> bool:
+    """Return whether a function runs one step that cannot be refused."""
+    return block is None and not step.refuses
 
 
 def _given(array: Any, alone: bool) -> Any:

@@ -149,12 +149,20 @@ class Step:
         state (replaced and kept), the inputs, how many steps to run, how many were
         completed before, and the record of a condition that did not hold; it returns
         the new state, the outputs, with a row for each step of a block, and the last
-        two anew.
+        two anew. One step that has no conditions takes and returns neither steps nor
+        record: each array that a call takes or gives has a cost.
 
         ``rows`` and ``state``: on several devices, how one step's inputs and the state
         that it replaces are spread over them.
         """
         entry = self.entry
+        if length is None and not self.refuses:
+
+            def once(replaced: Arrays, kept: Arrays, inputs: Arrays) -> Any:
+                return self._step(replaced, kept, spread(inputs, rows))[:2]
+
+            once.__name__ = entry.name
+            return once
         each = set[str]() if length is None else set(entry.each)
         lead = () if length is None else (length,)
 
@@ -197,9 +205,6 @@ class Step:
                 done = 1 if record is None else (record[0] == 0).astype(i.dtype)
                 return i + done, replaced, tuple(made), record
 
-            if length is None and not self.refuses:
-                given = spread(inputs, rows)
-                return (*self._step(replaced, kept, given)[:2], completed + 1, None)
             if record is not None:
                 count = jnp.where(record[0] == 0, count, 0)
             outputs = tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Generator as Generated
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from chainrule.data import Dataset as Arrays
 from chainrule.data import Stream
-from chainrule.data.own_rows import Generators
+from chainrule.data.own_rows import TOGETHER, Generators, tried
 from chainrule.errors import ArgumentError
 from chainrule.random import Generator, randint
 from chainrule.text import _
@@ -36,6 +37,20 @@ from chainrule.utils.data.workers import Workers
 
 #: Samplers that draw from their ``generator``.
 _RANDOM = RandomSampler, SubsetRandomSampler, WeightedRandomSampler
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """A request for samples whose order and neighbours shall not matter.
+
+    Attributes:
+        indices: of the samples.
+        trial: whether it asks too if reading draws random numbers; else that is an
+            error.
+    """
+
+    indices: list[Any]
+    trial: bool = False
 
 
 class DataLoader:
@@ -62,7 +77,12 @@ class DataLoader:
     be a dictionary or a tuple. A data set of two tensors is then shuffled by the
     Trainer, and every other one is read as a stream, whose rows the Trainer puts
     together to batches of ``batch_size``; their order comes from the Trainer's seed and
-    the epoch, where the loader has no generator of its own.
+    the epoch, where the loader has no generator of its own. ``set_epoch(epoch)`` of the
+    data set or a sampler is called before each pass, where there is one.
+
+    Of several processes that train together each reads the samples that it computes
+    with, and no others. With a ``collate_fn``, an ``IterableDataset``, or samples that
+    draw random numbers, each reads all samples of the loader, and a warning says so.
 
     Raises:
         ArgumentError: arguments that exclude each other; a size that is none.
@@ -110,6 +130,7 @@ class DataLoader:
         self.drop_last = validation.truth("drop_last", drop_last)
         self._iterable = isinstance(dataset, IterableDataset)
         self._workers: Workers | None = None
+        self._first: Any = None  # request of the pass that has begun last
         self._check(batch_size, shuffle, sampler, batch_sampler)
         self.batch_size = None if batch_sampler is not None else batch_size
         if self.batch_size is not None:
@@ -151,25 +172,19 @@ class DataLoader:
     # -- passes ------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Any]:
-        return self._batches(self._requests(), self._fetching)
+        return self._batches(self._requests())
 
-    def _batches(
-        self, requests: Iterable[Any], fetching: Callable[[], Callable[[Any], Any]]
-    ) -> Iterator[Any]:
+    def _batches(self, requests: Iterable[Any]) -> Iterator[Any]:
         """Yield the batches of requests, made here or by the loader's processes."""
         if not self.num_workers:
-            fetch = fetching()
+            fetch = self._fetching()
             try:
                 for request in requests:
                     yield fetch(request)
             except StopIteration:
                 return
             return
-        workers = self._workers
-        if workers is not None and workers.fetching != fetching:
-            workers.close()
-            workers = None
-        workers = workers or self._start(fetching)
+        workers = self._workers or self._start()
         self._workers = workers if self.persistent_workers else None
         try:
             yield from workers.batches(requests, self.prefetch_factor)
@@ -177,10 +192,10 @@ class DataLoader:
             if not self.persistent_workers:
                 workers.close()
 
-    def _start(self, fetching: Callable[[], Callable[[Any], Any]]) -> Workers:
+    def _start(self) -> Workers:
         seed = int(randint(0, 2**31, (), generator=self.generator).item())
         return Workers(
-            fetching,
+            self._fetching,
             self.dataset,
             self.num_workers,
             seed,
@@ -193,12 +208,21 @@ class DataLoader:
         """Yield what each batch is requested by: its indices, or nothing."""
         if self._iterable:
             return repeat(None)
-        return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
+        single = self.batch_sampler is None
+        return self._noted(iter(self.sampler if single else self.batch_sampler))
+
+    def _noted(self, requests: Iterator[Any]) -> Iterator[Any]:
+        """Yield requests, and keep the first one."""
+        for request in requests:
+            self._first = request if self.batch_sampler is None else [*request]
+            yield self._first
+            break
+        yield from requests
 
     def _fetching(self) -> Callable[[Any], Any]:
         """Return the function that makes a batch; StopIteration ends a pass."""
         if not self._iterable:
-            return self._fetch
+            return self._by_index()
         samples, size = iter(self.dataset), self.batch_size
 
         def following(__: Any) -> Any:
@@ -211,12 +235,36 @@ class DataLoader:
 
         return following
 
-    def _fetching_alone(self) -> Callable[[Any], Any]:
-        """Return the function that makes a batch of samples that draw nothing."""
-        generators = Generators(self.dataset)
-        return lambda index: generators.read(partial(self._fetch, index))
+    def _by_index(self) -> Callable[[Any], Any]:
+        """Return the function that makes a batch of samples by index."""
+        generators: Generators | None = None
+
+        def fetch(index: Any) -> Any:
+            nonlocal generators
+            if not isinstance(index, _Alone):
+                return self._fetch(index)
+            read = partial(self._alone, index.indices)
+            if index.trial:
+                return tried(self.dataset, read)
+            generators = generators or Generators(self.dataset)
+            return generators.read(read)
+
+        return fetch
+
+    def _alone(self, indices: list[Any]) -> list[Any]:
+        """Return the items with some samples: their batch, or each by itself."""
+        if self.batch_sampler is not None:
+            return [self._fetch(indices)]
+        return [self._fetch(index) for index in indices]
 
     def _fetch(self, index: Any) -> Any:
+        try:
+            return self._made(index)
+        except StopIteration as error:  # which would end a pass in silence
+            raise RuntimeError(_("a sample raised StopIteration")) from error
+
+    def _made(self, index: Any) -> Any:
+        """Return the batch of a request: its index, or its indices."""
         if self.batch_sampler is None:
             return self.collate_fn(self.dataset[index])
         plain = self.collate_fn is default_collate
@@ -232,6 +280,12 @@ class DataLoader:
             return len(self.batch_sampler if by_batch else self.sampler)
         count, size = len(self.dataset), self.batch_size or 1
         return count // size if self.drop_last else -(-count // size)
+
+    def _end(self) -> None:
+        """End the processes that stay after a pass."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_workers": None}  # as it is sent to another process
@@ -265,10 +319,19 @@ class _Passes:
     def __init__(self, loader: DataLoader) -> None:
         self.loader = loader
         self._numbers: tuple[int, int] | None = None
+        self._drawn: Generator | None = None  # of a pass whose sampler has none
 
     def start_epoch(self, seed: int, epoch: int) -> None:
-        """Set the seed and the epoch of the next pass."""
+        """Set the seed and the epoch of the next pass; tell samplers and data."""
         self._numbers = seed, epoch
+        loader = self.loader
+        told = [loader.batch_sampler, loader.sampler, loader.dataset]
+        told.append(getattr(loader.batch_sampler, "sampler", None))
+        for item in {id(item): item for item in told}.values():
+            if hasattr(item, "set_epoch"):
+                item.set_epoch(epoch)
+        if hasattr(loader.dataset, "set_epoch"):
+            loader._end()  # processes that stay have data of the epoch before
 
     def draws(self) -> dict[str, Any]:
         """Return the states of the generators that the order of a pass comes from."""
@@ -286,7 +349,17 @@ class _Passes:
             "loader": self.loader.generator,
             "sampler": getattr(sampler, "generator", None),
         }
-        return {k: g for k, g in found.items() if isinstance(g, Generator)}
+        return {
+            k: g
+            for k, g in found.items()
+            if isinstance(g, Generator) and g is not self._drawn
+        }
+
+    @property
+    def first_number(self) -> Any:
+        """The index of the first sample of the pass that has begun last."""
+        single = self.loader.batch_sampler is None
+        return self.loader._first if single else self.loader._first[0]
 
     def __call__(self) -> Iterator[tuple[Any, Any]]:
         with self._order():
@@ -302,7 +375,7 @@ class _Passes:
             yield
             return
         seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
-        sampler.generator = Generator(int(seed[0]))
+        sampler.generator = self._drawn = Generator(int(seed[0]))
         try:
             yield
         finally:
@@ -311,12 +384,13 @@ class _Passes:
     def numbered(self) -> _NumberedPasses | None:
         """Return the passes with numbers of samples, where each can be read alone.
 
-        A function that makes batches of its own may mix samples.
+        A function that makes batches of its own may mix samples, and so may a subclass.
         """
         loader = self.loader
         single = loader.batch_sampler is None
         alone = default_convert if single else default_collate
-        if loader._iterable or loader.collate_fn is not alone:
+        own = type(loader).__iter__ is not DataLoader.__iter__
+        if loader._iterable or loader.collate_fn is not alone or own:
             return None
         return _NumberedPasses(self)
 
@@ -334,17 +408,17 @@ class _NumberedPasses:
         self.orders = list[Any](passes._generators().values())
         # Without batches a request is the index of one sample.
         self._single = self._loader.batch_sampler is None
-        self.together = 1 if self._single else self._loader.batch_size or 32
+        self.together = 1 if self._single else self._loader.batch_size or TOGETHER
 
     def numbers(self) -> Generated[Any]:
         with self._passes._order():
             requests = self._loader._requests()
             yield from requests if self._single else chain.from_iterable(requests)
 
-    def sample(self, number: Any) -> Any:
-        return self._loader._fetch(number if self._single else [number])
+    def trial(self, number: Any) -> tuple[Any, bool]:
+        [([item], draws)] = self._loader._batches([_Alone([number], trial=True)])
+        return as_pair(item), draws
 
     def fetch(self, requests: Iterable[Any]) -> Iterator[Any]:
-        loader = self._loader
-        wanted = (r[0] for r in requests) if self._single else requests
-        return map(as_pair, loader._batches(wanted, loader._fetching_alone))
+        made = self._loader._batches(map(_Alone, requests))
+        return map(as_pair, chain.from_iterable(made))

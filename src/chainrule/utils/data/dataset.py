@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from chainrule.data import Dataset as Arrays
 from chainrule.data import Stream
+from chainrule.data.own_rows import NumberedSequence
 from chainrule.errors import ArgumentError
 from chainrule.random import Generator, randperm
 from chainrule.tensor import Tensor
@@ -89,18 +90,7 @@ class Dataset(Generic[T]):
 
     def to_data(self) -> Arrays | Stream:
         """Return the samples, pairs (inputs, targets), as a Trainer reads them."""
-        return Stream(self._pairs, name=type(self).__name__)
-
-    def _pairs(self) -> Iterator[tuple[Any, Any]]:
-        count = getattr(self, "__len__", None)
-        if count is None:
-            raise ArgumentError(
-                _("A Trainer needs to know how many samples a data set has."),
-                expected=_("a method __len__"),
-                got=type(self).__name__,
-                fix=_("define it in the class, or make it an IterableDataset"),
-            )
-        return (as_pair(self[i]) for i in range(count()))
+        return Stream(_Pairs(self), name=type(self).__name__)
 
 
 class IterableDataset(Dataset[T]):
@@ -120,8 +110,8 @@ class IterableDataset(Dataset[T]):
     def __add__(self, other: Any) -> Any:
         return ChainDataset([self, other])
 
-    def _pairs(self) -> Iterator[tuple[Any, Any]]:
-        return map(as_pair, self)
+    def to_data(self) -> Arrays | Stream:
+        return Stream(_InTurn(self), name=type(self).__name__)
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -266,6 +256,44 @@ class Subset(Dataset[T]):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class _Passes:
+    """The passes over a data set's samples, as pairs of arrays.
+
+    Args:
+        dataset: which may have ``set_epoch(epoch)``, called before each pass.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        if hasattr(dataset, "set_epoch"):
+            self.set_epoch = dataset.set_epoch
+
+
+class _InTurn(_Passes):
+    """The passes over samples that come one after another."""
+
+    def __call__(self) -> Iterator[tuple[Any, Any]]:
+        return map(as_pair, self.dataset)
+
+
+class _Pairs(_Passes):
+    """The passes over samples by index."""
+
+    def __call__(self) -> Iterator[tuple[Any, Any]]:
+        if not hasattr(self.dataset, "__len__"):
+            raise ArgumentError(
+                _("A Trainer needs to know how many samples a data set has."),
+                expected=_("a method __len__"),
+                got=type(self.dataset).__name__,
+                fix=_("define it in the class, or make it an IterableDataset"),
+            )
+        return (as_pair(self.dataset[i]) for i in range(len(self.dataset)))
+
+    def numbered(self) -> NumberedSequence:
+        """Return the samples with their numbers, where each can be read alone."""
+        return NumberedSequence(self.dataset, as_pair)
 
 
 def random_split(

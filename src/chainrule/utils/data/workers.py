@@ -111,9 +111,6 @@ class Workers:
             ``multiprocessing``; None for the platform's own.
         timeout: seconds to wait for a batch; 0 for any time.
 
-    Attributes:
-        fetching: as given.
-
     Raises:
         ArgumentError: a data set that cannot be sent to another process.
     """
@@ -131,7 +128,7 @@ class Workers:
     ) -> None:
         named = method is None or isinstance(method, str)
         context: Any = multiprocessing.get_context(method) if named else method
-        self.fetching, self.timeout = fetching, timeout or None
+        self.timeout = timeout or None
         self._connections: list[Any] = []
         self._processes: list[Any] = []
         for i in range(count):

@@ -225,7 +225,6 @@ class Shown:
                 }
                 for step in path.steps
             ],
-            "text": str(path),
         }
 
 

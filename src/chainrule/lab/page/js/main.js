@@ -1,6 +1,5 @@
 // The page: what the server says goes to its parts, what a person does goes to the server.
 
-import { Connection } from "./connection.js";
 import { Curves, label } from "./charts.js";
 import { at, make, table } from "./dom.js";
 import { Digit } from "./digit.js";
@@ -10,6 +9,7 @@ import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
 import { readLink, writeLink } from "./link.js";
+import { connect } from "./recording.js";
 import { Share } from "./share.js";
 import { Upload } from "./upload.js";
 import { chooseLanguage, number, said, setTexts, t } from "./texts.js";
@@ -22,7 +22,7 @@ let shownRun = "";
 let unpainted = 0;
 /** @type {Form} */
 let form;
-const connection = new Connection(heard, connected);
+const connection = connect(heard, connected);
 const curves = new Curves();
 const output = new Output();
 const inside = new Inside(connection);
@@ -55,6 +55,7 @@ const TAKES = {
     const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
     setTexts(message.texts, chosen);
     at("language").value = chosen;
+    if (message.recorded) return recorded();
     form = new Form(message.choices, message.uploads, build);
     form.set(readLink() ?? form.run);
     at("train").textContent = t("train");
@@ -66,7 +67,7 @@ const TAKES = {
     last.status = null;
     const text = JSON.stringify(message.run);
     if (message.run && text !== shownRun) { // else what was typed since then stays
-      form.set(message.run);
+      form?.set(message.run);
       writeLink(message.run);
     }
     shownRun = text;
@@ -129,6 +130,12 @@ function connected(state) {
   if (state === "open" && last.status) status(last.status);
 }
 
+/** Show that there is a recording, and no lab: what needs one is hidden. */
+function recorded() {
+  document.body.classList.add("recorded");
+  at("recorded").hidden = false;
+}
+
 /** @param {any} built */
 function describe(built) {
   const sizes = Object.entries(built.sizes).filter(([, n]) => n).map(([part, n]) => `${t(`part_${part}`)}: ${n.toLocaleString()}`);
@@ -145,9 +152,10 @@ function status(message) {
   const lost = last.lost;
   const stage = lost ? "lost_process" : message.stage;
   const training = stage === "training";
+  const played = last.hello?.recorded;
   const done = stage === "finished" || (lost && lost.goes_on);
-  at("train").textContent = t(training ? "pause" : done ? "again" : stage === "paused" ? "go_on" : "train");
-  at("train").disabled = stage === "failed" || (lost && !lost.goes_on);
+  at("train").textContent = t(training ? "pause" : played ? "play" : done ? "again" : stage === "paused" ? "go_on" : "train");
+  at("train").disabled = (stage === "failed" && !played) || (lost && !lost.goes_on);
   at("step").disabled = lost || stage === "finished" || stage === "failed";
   if (lost) return problem({ what: t("process_lost", { code: lost.code }), got: lost.words || undefined, fix: lost.goes_on ? t("process_goes_on", { path: lost.path }) : t("process_nothing") });
   const figures = [
@@ -158,7 +166,7 @@ function status(message) {
   for (const [name, value] of Object.entries(message.last ?? {})) {
     if (name.startsWith("validation_") && name !== "validation_loss") figures.push([label(name), number(value)]);
   }
-  figures.push([t("speed"), training ? t("steps_a_second", { n: Math.round(message.rate).toLocaleString() }) : "—"]);
+  figures.push([t("speed"), training && message.rate != null ? t("steps_a_second", { n: Math.round(message.rate).toLocaleString() }) : "—"]);
   const list = at("figures");
   if (list.children.length !== figures.length) list.replaceChildren(...figures.map(() => make("div", {}, make("dt", {}), make("dd", {}))));
   figures.forEach(([name, value], i) => {
@@ -236,7 +244,7 @@ at("now").addEventListener("click", () => connection.tell("look", { step: null }
 at("language").addEventListener("change", () => {
   localStorage.setItem("chainrule-lab-language", at("language").value);
   chooseLanguage(at("language").value);
-  form.draw();
+  form?.draw();
   if (last.built) {
     describe(last.built);
     network.build(last.built);

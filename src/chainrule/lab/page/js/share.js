@@ -12,11 +12,13 @@ export class Share {
     this.connection = connection;
   }
 
-  build() {
+  /** @param {any} built */
+  build(built) {
+    const files = built.recorded?.files ?? FILES;
     at("shares").replaceChildren(
       make("button", { type: "button", onclick: () => this.link() }, t("share_link")),
       make("button", { type: "button", onclick: () => this.picture() }, t("share_png")),
-      ...FILES.map((what) => make("button", { type: "button", onclick: () => this.file(what) }, t(`share_${what}`))));
+      ...files.map((/** @type {string} */ what) => make("button", { type: "button", onclick: () => this.file(what) }, t(`share_${what}`))));
     at("share-state").textContent = "";
   }
 

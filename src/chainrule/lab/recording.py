@@ -8,6 +8,7 @@ records from the start, as the same run file always does.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from chainrule.errors import ArgumentError, ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.lab import protocol, sharing
 from chainrule.lab.archive import Archive, Message
+from chainrule.lab.maps import weights_of
 from chainrule.lab.settings import said_by
 from chainrule.lab.state import Stage
 from chainrule.lab.steps import Shown, label_of
@@ -29,7 +31,7 @@ from chainrule.runs.session import Origin, Session
 from chainrule.text import _
 from chainrule.text.catalogue import current
 from chainrule.text.languages import LANGUAGES, language
-from chainrule.training import Callback
+from chainrule.training import Callback, Trainer
 from chainrule.version import __version__
 
 #: Moments of a run, and those of them whose samples are explained.
@@ -54,12 +56,15 @@ class Recording:
         steps: at which its moments are.
         samples: how many explained samples it holds, of all moments.
         left_out: how many found no room.
+        same: whether it ended at the weights of the run that it repeats; None: it
+            repeats none.
     """
 
     content: bytes
     steps: list[int]
     samples: int
     left_out: int
+    same: bool | None
 
 
 @dataclass
@@ -77,11 +82,14 @@ class _Moment:
         return self.status["step"]
 
 
-def record(origin: Origin, most: int = LARGEST) -> Recording:
+def record(
+    origin: Origin, most: int = LARGEST, trained: Trainer | None = None
+) -> Recording:
     """Train a run from its start, and return it recorded.
 
     Args:
         origin: a run file, or a recipe that trains one network.
+        trained: of the run that is repeated, up to its step; None: a new one.
         most: bytes of the recording; what finds no room is left out, paths and samples
             of the moments between first.
 
@@ -90,7 +98,7 @@ def record(origin: Origin, most: int = LARGEST) -> Recording:
     """
     with tempfile.TemporaryDirectory() as folder:
         session = Session.begin(origin, Path(folder))
-        recorder = Recorder(session)
+        recorder = Recorder(session, trained)
         recorder.run()
         return recorder.recorded(most)
 
@@ -100,12 +108,13 @@ class Recorder(Callback):
 
     Args:
         session: the run, which has not begun.
+        trained: of the run that it repeats.
     """
 
     everywhere = False
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Session, trained: Trainer | None = None) -> None:
+        self.session, self._trained = session, trained
         self._heard: dict[str, Message] = {}
         self.view = View(session, self._tell)
         self._built = self._said_of_network()
@@ -139,6 +148,8 @@ class Recorder(Callback):
         """Train the run, and record its moments and its end."""
         session, origin = self.session, self.session.origin
         options = origin.fit_options(session.parts.train)
+        if self._trained is not None and self._trained.plan is not None:
+            options["epochs"] = self._trained.plan.end
         stage = Stage.FINISHED
         try:
             session.trainer.fit(
@@ -164,11 +175,28 @@ class Recorder(Callback):
         self.on_chunk(trainer)
 
     def on_chunk(self, trainer: Any) -> None:
-        step = self.view.step
+        step, end = self.view.step, self._end()
+        if end is not None and step >= end:
+            trainer.stop()
+            return
         if step >= self._next:
             self._record(Stage.PAUSED)
             self._next = max(step + 1, round(step * self._ratio))
-        trainer.pace(steps=self._next - step)
+        coming = self._next if end is None else min(end, self._next)
+        trainer.pace(steps=coming - step)
+
+    def _end(self) -> int | None:
+        """Return the step at which the run ends that is repeated."""
+        return None if self._trained is None else self._trained.optimizer.steps
+
+    def _same(self) -> bool | None:
+        """Return whether the run has come to the weights of the one it repeats."""
+        if self._trained is None:
+            return None
+        then, now = weights_of(self._trained.model), weights_of(self.view.trainer.model)
+        return then.keys() == now.keys() and all(
+            np.array_equal(then[name], now[name], equal_nan=True) for name in then
+        )
 
     def _record(self, stage: Stage, *, last: bool = False) -> None:
         """Record the moment that the run is at."""
@@ -304,17 +332,18 @@ class Recorder(Callback):
             what for what, said in self._files().items() if archive.answer(answers, said)
         ]
         known: dict[str, dict[int, list[int]]] = {}
-        shown = [
-            (moment, *sample, *said)
-            for moment in _by_worth(self.moments)
-            for sample, said in moment.samples.items()
-        ]
-        for moment, part, row, said, __ in shown:
-            if archive.answer(answers, said):
+        count = 0
+        for moment in _by_worth(self.moments):
+            found = [
+                (part, row, paths)
+                for (part, row), (said, paths) in moment.samples.items()
+                if archive.answer(answers, said)
+            ]
+            count += len(found)
+            for part, row, paths in found:
                 known.setdefault(part, {}).setdefault(row, []).append(moment.step)
-        count = sum(len(steps) for rows in known.values() for steps in rows.values())
-        for *__, said in shown:
-            archive.answer(answers, said)
+                archive.answer(answers, paths)
+        left_out = sum(len(moment.samples) for moment in self.moments) - count
         steps = [moment["status"]["step"] for moment in moments]
         recorded = {"samples": known, "steps": steps, "files": files}
         index = {
@@ -325,7 +354,8 @@ class Recorder(Callback):
             "answers": answers,
             "refused": _refusals(),
         }
-        return Recording(archive.closed(index), steps, count, len(shown) - count)
+        content = archive.closed(index)
+        return Recording(content, steps, count, left_out, self._same())
 
     def _hello(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -339,9 +369,13 @@ class Recorder(Callback):
 
 
 def _by_worth(moments: list[_Moment]) -> list[_Moment]:
-    """Return the explained moments: the last one, the first one, those between."""
-    explained = [moment for moment in moments if moment.samples]
-    return [*explained[-1:], *explained[:-1]]
+    """Return the explained moments: the last one, the first one, those between.
+
+    Those between halve what is left, so that they are spread wherever room ends.
+    """
+    *explained, last = [moment for moment in moments if moment.samples]
+    order = sorted(range(len(explained)), key=lambda i: -(i & -i) if i else -math.inf)
+    return [last, *(explained[i] for i in order)]
 
 
 def _clickable(

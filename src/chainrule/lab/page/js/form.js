@@ -6,18 +6,7 @@ import { said, t } from "./texts.js";
 
 /** @typedef {import("./options.js").Option} Option */
 
-/** What the form begins with. */
-export const START = {
-  data: { source: "circles", samples: 400, noise: 0.1 },
-  model: {
-    layers: [
-      { class: "Linear", out_features: 6 }, { class: "Tanh" },
-      { class: "Linear", out_features: 4 }, { class: "Tanh" }, { class: "Linear" },
-    ],
-  },
-  optimizer: { class: "Adam", lr: 0.01 },
-  training: { epochs: 300, batch_size: 16, seed: 0 },
-};
+/** What the form changes to with MNIST. */
 const MNIST = {
   model: {
     layers: [
@@ -46,7 +35,7 @@ export class Form {
   constructor(choices, uploads, build) {
     this.choices = choices;
     this.uploads = uploads;
-    this.run = structuredClone(START);
+    this.run = structuredClone(choices.start);
     this.form = at("setup");
     this.form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
@@ -130,7 +119,7 @@ export class Form {
       const before = this.run.data.source;
       this.run.data = { source: select.value };
       if ((select.value === "mnist") !== (before === "mnist")) {
-        const usual = structuredClone(select.value === "mnist" ? MNIST : START);
+        const usual = structuredClone(select.value === "mnist" ? MNIST : this.choices.start);
         this.run = { ...usual, data: { source: select.value }, loss: {}, schedule: usual.schedule ?? {} };
       }
       this.draw();

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ArgumentError
-from chainrule.lab import protocol, recording, site
+from chainrule.lab import protocol, site
 from chainrule.lab.app import page_files
 from chainrule.lab.archive import Archive, opened
 from chainrule.lab.choices import START
@@ -66,8 +66,7 @@ def test_moments_are_those_of_the_run(seen: Read, tmp_path: Path) -> None:
     session = Session.begin(run_file(circles(), tmp_path), tmp_path / "run")
     session.train()
     last = {
-        m["type"]: m
-        for m in map(seen.message, seen.index["moments"][-1]["messages"])
+        m["type"]: m for m in map(seen.message, seen.index["moments"][-1]["messages"])
     }
     weight = dict(session.trainer.model.named_parameters())["0.weight"].numpy()
     assert np.array_equal(last["maps"]["arrays"]["weight0"], weight)
@@ -98,9 +97,7 @@ def test_samples_and_paths_are_those_that_the_lab_tells(
                     continue
                 name, place = question[len(begin) : -len(end)].split("|")
                 path = shown.path(name, [int(i) for i in place.split(",") if i])
-                told = {
-                    k: v for k, v in seen.answer(question).items() if k in path
-                }
+                told = {k: v for k, v in seen.answer(question).items() if k in path}
                 assert told == json.loads(json.dumps(path)), question
                 count += 1
     assert count > 2 * 20  # W and b of both layers, z and a
@@ -209,7 +206,10 @@ def test_modules_of_another_form_are_refused() -> None:
 def test_archives_keep_equal_pieces_once() -> None:
     weights = np.arange(6, dtype=np.float32)
     messages = [
-        (protocol.BINARY, protocol.packed("sampled", {"W": weights, "b": weights}, row=i))
+        (
+            protocol.BINARY,
+            protocol.packed("sampled", {"W": weights, "b": weights}, row=i),
+        )
         for i in range(3)
     ]
     archive = Archive(10_000)
@@ -278,13 +278,20 @@ def test_a_page_plays_looks_back_and_opens_samples(
         assert page.is_visible("#recorded")
         for part in ("#setup-part", "#doctor-part", "#digit-part"):
             assert not page.is_visible(part)
-        # Played to the end, and from there by steps.
-        page.click("#train")
-        has("#figures", "training")
-        page.click("#train")
-        has("#figures", "paused")
-        page.fill("#steps", "10000")
+        # Played from the start; paused before its clock goes on; to the end by steps.
+        stages = page.evaluate(
+            """() => [1, 2].map(() => {
+              document.querySelector("#train").click();
+              return document.querySelector("#figures").innerText;
+            })"""
+        )
+        assert "training" in stages[0]
+        assert "ready" in stages[1]
+        page.fill("#steps", "3")
         page.click("#step")
+        has("#past-step", "step 3")
+        has("#figures", "paused")
+        page.click("#train")
         has("#figures", "finished")
         # Looked back, by the keyboard.
         page.focus("#past")

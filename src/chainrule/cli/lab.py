@@ -99,8 +99,8 @@ def _exported(target: str | None, folder: Path, as_json: bool) -> int:
     size = path.stat().st_size
     lines = [
         tr(
-            "The page is {path} ({size} kB): {n} moments of {steps} steps, and {samples} "
-            "samples with their equations.",
+            "The page is {path} ({size} kB): {n} moments of {steps} steps, and "
+            "{samples} samples with their equations.",
             path=path,
             size=f"{size / 1000:,.0f}",
             n=len(recording.steps),

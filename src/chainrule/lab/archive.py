@@ -67,7 +67,7 @@ class Archive:
     def answer(
         self, answers: dict[str, list[int]], said: Mapping[str, Message]
     ) -> bool:
-        """Add answers by their questions, all or none; return whether there was room."""
+        """Add answers by their questions, all or none; return whether they fit."""
         refs = self.add([*said.values()])
         if refs is None:
             return False

@@ -329,7 +329,9 @@ class Recorder(Callback):
             and archive.answer(answers, moment.cells)
         ]
         files = [
-            what for what, said in self._files().items() if archive.answer(answers, said)
+            what
+            for what, said in self._files().items()
+            if archive.answer(answers, said)
         ]
         known: dict[str, dict[int, list[int]]] = {}
         count = 0

@@ -1,4 +1,4 @@
-"""``chainrule lab --export``: a recorded run as a page in one file, without a server."""
+"""``chainrule lab --export``: a recorded run as a page that needs no server."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def page(content: bytes) -> str:
         content: of the recording.
     """
     files = {name: body.decode() for name, (__, body) in page_files().items()}
-    script = bundled({k: v for k, v in files.items() if k.endswith(".js")}, "js/main.js")
+    script = bundled(
+        {k: v for k, v in files.items() if k.endswith(".js")}, "js/main.js"
+    )
     icon = base64.b64encode(files["icon.svg"].encode()).decode()
     # Pictures that the page makes itself, to save them, are blobs.
     allowed = policy(script).replace("img-src data:", "img-src data: blob:")

@@ -26,14 +26,15 @@ rng = np.random.default_rng(0)
 x = rng.normal(size=(64, 2)).astype(np.float32)
 y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
 model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
-trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=cr.optim.Adam(lr=0.05))
+loss, optimizer = nn.CrossEntropyLoss(), cr.optim.Adam(lr=0.05)
+trainer = cr.Trainer(model, loss=loss, optimizer=optimizer)
 trainer.fit((x, y), epochs=20, batch_size=16, checkpoint="run", progress=False)
 assert trainer.engine == "numpy"
 assert trainer.evaluate((x, y))["accuracy"] > 0.9
 again = cr.Trainer.load("run")
 again.resume((x, y), epochs=21, checkpoint="run", progress=False)
 print(again.optimizer.steps)
-print(cr.explain(model, x[:1], y[:1], nn.CrossEntropyLoss()).check())
+print(cr.explain(model, x[:1], y[:1], loss).check())
 """
 
 

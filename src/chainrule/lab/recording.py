@@ -34,8 +34,8 @@ from chainrule.text.languages import LANGUAGES, language
 from chainrule.training import Callback, Trainer
 from chainrule.version import __version__
 
-#: Moments of a run, and those of them whose samples are explained.
-MOMENTS, EXPLAINED = 40, 6
+#: Moments of a run, and every which of them has samples that are explained.
+MOMENTS, EVERY = 40, 6
 #: Samples of a part that are explained, and cells of the last confusion matrix of
 #: which one is.
 ROWS, CELLS = 3, 8
@@ -206,8 +206,7 @@ class Recorder(Callback):
         view.show_confusion()
         status = {**standing(view), "stage": stage, "rate": None, "error": self._error}
         moment = _Moment(status, self._heard, self._cells(), {})
-        every = max(1, MOMENTS // EXPLAINED)
-        if last or len(self.moments) % every == 0:
+        if last or len(self.moments) % EVERY == 0:
             for part, row in self._rows(last=last):
                 moment.samples[part, row] = self._explained(part, row)
         self.moments.append(moment)

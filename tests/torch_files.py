@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import CheckpointError
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
@@ -156,3 +161,24 @@ def right(*, old: bool = False) -> bytes:
     }
     storages = {"0": ROW.tobytes(), "1": ROW[:2].tobytes()}
     return (legacy if old else zipped)(nest, storages)
+
+
+#: The files of both formats of ``torch.save``.
+FORMATS: dict[str, Callable[..., bytes]] = {
+    "zip": zipped,
+    "legacy": legacy,
+}
+
+
+def load(content: bytes, **options: Any) -> Any:
+    """Read a file's bytes."""
+    return cr.load_torch(io.BytesIO(content), **options)
+
+
+def refused(content: bytes, *words: str, **options: Any) -> CheckpointError:
+    """Return the error of a file that is refused, which has these words."""
+    with pytest.raises(CheckpointError) as caught:
+        load(content, **options)
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
+    return caught.value

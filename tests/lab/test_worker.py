@@ -101,6 +101,25 @@ def test_a_page_sees_what_was_built(tmp_path: Path) -> None:
     assert lab.last("status")["stage"] == "ready"
 
 
+def test_layers_are_named_by_what_gives_their_answer(tmp_path: Path) -> None:
+    run = circles()
+    dropout = {"class": "Dropout", "p": 0.1}
+    run["model"] = {"layers": [*DENSE[:2], dropout, "Linear"]}
+    built = Asked(tmp_path, run).last("built")
+    assert [layer["kind"] for layer in built["layers"]] == ["Tanh, Dropout", "Linear"]
+
+
+@pytest.mark.parametrize("what", ["toml", "python"])
+def test_a_recipe_is_no_file_of_settings(tmp_path: Path, what: str) -> None:
+    lab = Asked(tmp_path)
+    lab.begin(open="mnist")
+    asked = lab.ask("share", what=what, lang="en")
+    lab.run()
+    refused = lab.answer(asked)
+    assert refused["type"] == "refused"
+    assert "recipe" in str(refused["error"]["what"])
+
+
 def test_a_map_is_what_the_units_answer(tmp_path: Path) -> None:
     lab = Asked(tmp_path)
     model, maps = lab.worker.session.trainer.model, lab.last("maps")["arrays"]

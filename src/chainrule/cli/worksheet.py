@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, document_format, tell, written
 from chainrule.errors import ArgumentError
 from chainrule.text import _, tr
+
+if TYPE_CHECKING:
+    from chainrule.book.classroom import Classroom
 
 EXAMPLES = """\b
 Examples:
@@ -90,9 +94,13 @@ def worksheet(
     check-work marks them all. --seed is that of the first sheet.
     """
     if count is not None or names is not None or out is not None:
-        return _class(
-            spec, loss, seed, samples, form, answers, count, names, out, as_json
-        )
+        unfit = [f"--format {form}"] * (form != "text") + ["--answers"] * answers
+        who, folder = _class(count, names, out, unfit)
+        from chainrule.book.classroom import classroom
+
+        sheets = classroom(spec, who, loss, seed=seed, samples=samples)
+        _tell_class(sheets, folder, as_json)
+        return 0
     from chainrule.book.marking.worksheet import worksheet as build
 
     sheet = build(spec, loss, seed=seed, samples=samples, answers=answers)
@@ -108,53 +116,57 @@ def worksheet(
 
 
 def _class(
-    spec: str,
-    loss: str,
-    seed: int,
-    samples: int,
-    form: str,
-    answers: bool,
-    count: int | None,
-    names: Path | None,
-    out: Path | None,
-    as_json: bool,
-) -> int:
-    """Write the folder of a class, and say what is in it."""
-    from chainrule.book.classroom import classroom
-    from chainrule.book.classroom import students as reading
+    count: int | None, names: Path | None, out: Path | None, unfit: list[str]
+) -> tuple[list[str], Path]:
+    """Return the students of a class and its folder.
 
-    given = [f"--format {form}"] * (form != "text") + ["--answers"] * answers
-    if given or out is None or (count is None) == (names is None):
-        given += [f"--count {count}"] * (count is not None)
-        given += [f"--names {names}"] * (names is not None)
-        given += [f"--out {out}"] * (out is not None)
-        raise ArgumentError(
-            _("A class has its number or its names, and a folder."),
-            expected=_(
-                "--count 30 --out class, or --names FILE --out class, without --format"
-                " and --answers: all formats and the key are written"
-            ),
-            got=" ".join(given),
-        )
-    who = reading.numbered(count) if count is not None else []
-    who = reading.read_names(names) if names is not None else who
-    made = classroom(spec, who, loss, seed=seed, samples=samples)
-    paths = made.save(out)
+    ``unfit`` are options that a class does not take, as they were given.
+
+    Raises:
+        ArgumentError: with one of these, without a folder, or unless either the number
+            or the names are given.
+    """
+    from chainrule.book.classroom import students
+
+    if out is not None and not unfit:
+        if count is not None and names is None:
+            return students.numbered(count), out
+        if names is not None and count is None:
+            return students.read_names(names), out
+    given = {"--count": count, "--names": names, "--out": out}
+    raise ArgumentError(
+        _("A class has its number or its names, and a folder."),
+        expected=_(
+            "--count 30 --out class, or --names FILE --out class, without --format"
+            " and --answers: all formats and the key are written"
+        ),
+        got=" ".join(
+            [*unfit, *(f"{name} {at}" for name, at in given.items() if at is not None)]
+        ),
+    )
+
+
+def _tell_class(sheets: Classroom, folder: Path, as_json: bool) -> None:
+    """Write the folder of a class, and say what is in it."""
+    paths = sheets.save(folder)
     tell(
         {
-            "folder": str(out),
-            "students": [{"name": s.student, "seed": s.seed} for s in made.sheets],
+            "folder": str(folder),
+            "students": [{"name": s.student, "seed": s.seed} for s in sheets.sheets],
             "files": [str(path) for path in paths],
         },
         as_json,
         "\n".join(
             [
-                tr("{many} sheets are in {folder}:", many=len(made.sheets), folder=out),
+                tr(
+                    "{many} sheets are in {folder}:",
+                    many=len(sheets.sheets),
+                    folder=folder,
+                ),
                 "  " + tr("sheets.html, sheets.tex: to print; sheets/: a page each"),
                 "  " + tr("forms/: hand these out, and collect them in answers/"),
                 "  " + tr("key.html, key.tex, key/: keep these, with the seeds"),
-                tr("Then: chainrule check-work {folder}", folder=out),
+                tr("Then: chainrule check-work {folder}", folder=folder),
             ]
         ),
     )
-    return 0

@@ -7,7 +7,7 @@ of the past.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,13 @@ class Layer:
         module: the path of the linear layer.
         output: the path of what gives the layer's answer, its activation.
         units: how many.
+        kind: the classes behind the linear layer; its own where there is none.
     """
 
     module: str
     output: str
     units: int
+    kind: str
 
 
 def dense_layers(model: Module) -> list[Layer]:
@@ -58,11 +60,13 @@ def dense_layers(model: Module) -> list[Layer]:
         if any(True for __ in module.children()):
             return []
         if isinstance(module, Linear):
-            layers.append(Layer(path, path, module.out_features))
+            layers.append(Layer(path, path, module.out_features, type(module).__name__))
         elif any(True for __ in module.parameters()) and not layers:
             return []
         elif layers:
-            layers[-1] = Layer(layers[-1].module, path, layers[-1].units)
+            last, kind = layers[-1], type(module).__name__
+            kind = kind if last.output == last.module else f"{last.kind}, {kind}"
+            layers[-1] = replace(last, output=path, kind=kind)
     return layers if len(layers) <= LAYERS else []
 
 

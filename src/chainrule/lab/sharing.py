@@ -38,8 +38,12 @@ def file(view: View, what: str, shown: Shown | None) -> File:
 
 
 def _toml(view: View, shown: Shown | None) -> File:
-    text = getattr(view.session.origin, "text", "")
-    return "run.toml", "application/toml", text.encode()
+    origin = view.session.origin
+    if not isinstance(origin, RunFile):
+        raise ArgumentError(
+            _("A recipe is no run file."), fix=f"chainrule train {origin.name}"
+        )
+    return "run.toml", "application/toml", origin.text.encode()
 
 
 def _checkpoint(view: View, shown: Shown | None) -> File:

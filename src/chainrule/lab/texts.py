@@ -18,6 +18,7 @@ _TEXTS = {
     "others": _("Others"),
     # The form.
     "setup": _("Build a network"),
+    "opened": _("{name} is open. A network that is built here takes its place."),
     "data": _("Data"),
     "source": _("source"),
     "data_circles": _("circles: one within the other"),
@@ -82,6 +83,7 @@ _TEXTS = {
     "history": _("Look back"),
     "now": _("Now"),
     "at_step": _("at step {step}"),
+    "curves": _("Curves"),
     "loss_curve": _("Loss by step"),
     "loss_of_steps": _("training loss"),
     "as_table": _("The epochs as a table"),
@@ -115,7 +117,10 @@ _TEXTS = {
     "answers": _("The class that the network decides for, the darker the surer."),
     "answers_of_unit": _("What unit {unit} of layer {layer} answers."),
     "show_output": _("Show the whole network"),
-    "confusion": _("{share} % of {rows} samples are right ({part})"),
+    "confusion": _("{share} % of {rows} samples are right ({part}, at step {step})"),
+    "confusion_of_first": _(
+        "{share} % of the first {rows} samples are right ({part}, at step {step})"
+    ),
     "truth_by_decision": _("truth ↓ decision →"),
     "cell": _("{count} samples of {truth} taken for {decided}"),
     "in_cell": _("{count} samples; the first {shown}:"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -265,10 +266,7 @@ def described(view: View) -> dict[str, Any]:
     if view.shape:
         answers.to(x[:1], view.weights()[1])  # so that it knows what they mean
     return {
-        "layers": [
-            {"module": k.module, "output": k.output, "units": k.units}
-            for k in answers.layers
-        ],
+        "layers": [asdict(layer) for layer in answers.layers],
         "modules": _modules(model),
         "parameters": sum(
             int(np.prod(p.shape)) for p in model.parameters() if p.requires_grad

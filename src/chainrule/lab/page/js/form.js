@@ -37,6 +37,10 @@ export class Form {
     this.uploads = uploads;
     this.run = structuredClone(choices.start);
     this.form = at("setup");
+    // The browser says what is wrong at an input that it can show.
+    this.form.addEventListener("invalid", (/** @type {Event} */ event) => {
+      /** @type {Element} */ (event.target).closest("details")?.setAttribute("open", "");
+    }, true);
     this.form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       build(this.settings());

@@ -37,7 +37,7 @@ new Upload(connection, (run) => {
   form.offer(run.data.source);
   form.set(run);
 });
-const network = new Network((column, unit) => {
+const network = new Network(connection, (column, unit) => {
   if (column > 0 && last.built?.flat) output.choose([column - 1, unit]);
 });
 
@@ -138,6 +138,7 @@ function recorded() {
 
 /** @param {any} built */
 function describe(built) {
+  at("opened").textContent = built.run ? "" : t("opened", { name: built.name });
   const sizes = Object.entries(built.sizes).filter(([, n]) => n).map(([part, n]) => `${t(`part_${part}`)}: ${n.toLocaleString()}`);
   at("network-text").textContent = t("network_text", {
     parameters: built.parameters.toLocaleString(), loss: built.loss, optimizer: built.optimizer, engine: built.engine, sizes: sizes.join(", ") });

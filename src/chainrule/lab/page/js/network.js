@@ -2,9 +2,12 @@
 
 import { at, make } from "./dom.js";
 import { BYTES } from "./colors.js";
-import { number, t } from "./texts.js";
+import { lines } from "./form.js";
+import { currentLanguage, number, t } from "./texts.js";
 
-const SIZE = 38, GAP = 10, ACROSS = 130, MOST = 16;
+const SIZE = 38, GAP = 10, ACROSS = 130, MOST = 16, ROWS = 4, ARROW = 56;
+/** The width of a box that stands for all units of a layer. */
+const WIDE = 60;
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
@@ -30,10 +33,31 @@ export function paint(canvas, bytes, width, height) {
   context.putImageData(image, 0, 0);
 }
 
+/**
+ * Return an arrow from one layer to the next.
+ * @param {number} from
+ * @param {number} to
+ * @param {number} y
+ */
+function arrow(from, to, y) {
+  const line = document.createElementNS(SVG, "path"), tip = document.createElementNS(SVG, "path");
+  line.setAttribute("class", "arrow");
+  line.setAttribute("d", `M${from + 6} ${y}H${to - 12}`);
+  tip.setAttribute("class", "tip");
+  tip.setAttribute("d", `M${to - 13} ${y - 5}L${to - 4} ${y}L${to - 13} ${y + 5}z`);
+  return [line, tip];
+}
+
 export class Network {
-  /** @param {(column: number, unit: number) => void} chosen a unit was clicked; column 0 is the input */
-  constructor(chosen) {
+  /**
+   * @param {import("./connection.js").Connection} connection
+   * @param {(column: number, unit: number) => void} chosen a unit was clicked; column 0 is the input
+   */
+  constructor(connection, chosen) {
+    this.connection = connection;
     this.chosen = chosen;
+    /** The networks that were built, so that a late picture is not taken for this one's. */
+    this.turn = 0;
     this.place = at("network");
     /** @type {any[][]} */
     this.units = [];
@@ -49,13 +73,23 @@ export class Network {
     this.message = null;
     this.units = [];
     this.lines = [];
+    this.turn += 1;
     const sizes = [built.flat ? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
-    if (sizes.length < 2) return this.place.replaceChildren();
+    if (sizes.length < 2) return void this.picture();
     // Units are drawn where there is something to see of them; else a box has them all.
     const seen = sizes.map((n, k) => built.flat ? n <= MOST : k === 1 && built.image);
     const drawn = sizes.map((n, k) => seen[k] ? Math.min(n, MOST) : 1);
-    const tall = Math.max(...drawn) * (SIZE + GAP) + 40;
-    const wide = (sizes.length - 1) * ACROSS + SIZE + 20;
+    // Weights as pictures have no lines to them, so they may stand side by side.
+    const rows = drawn.map((n) => built.flat ? n : Math.min(n, ROWS));
+    const tall = Math.max(...rows) * (SIZE + GAP) + 40;
+    /** @type {number[]} */
+    const lefts = [], rights = [];
+    for (let k = 0, x = 10; k < sizes.length; k++) {
+      lefts.push(x);
+      rights.push(x + (seen[k] ? Math.ceil(drawn[k] / rows[k]) * (SIZE + GAP) - GAP : WIDE));
+      x = built.flat ? x + ACROSS : rights[k] + ARROW;
+    }
+    const wide = rights.at(-1) + 40;
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("width", String(wide));
     svg.setAttribute("height", String(tall));
@@ -63,9 +97,9 @@ export class Network {
     const board = make("div", { className: "board" }, svg);
     board.style.width = `${wide}px`;
     board.style.height = `${tall}px`;
-    const left = (/** @type {number} */ k) => 10 + k * ACROSS;
+    const left = (/** @type {number} */ k, i = 0) => lefts[k] + Math.floor(i / rows[k]) * (SIZE + GAP);
     const top = (/** @type {number} */ k, /** @type {number} */ i) =>
-      (tall - 40 - drawn[k] * (SIZE + GAP)) / 2 + i * (SIZE + GAP);
+      (tall - 40 - rows[k] * (SIZE + GAP)) / 2 + (i % rows[k]) * (SIZE + GAP);
     for (let k = 1; k < sizes.length; k++) {
       const detailed = built.flat && seen[k] && seen[k - 1];
       this.lines.push(!detailed ? [] : Array.from({ length: drawn[k] }, (_, i) =>
@@ -78,6 +112,7 @@ export class Network {
           svg.append(line);
           return line;
         })));
+      if (!detailed) svg.append(...arrow(rights[k - 1], lefts[k], (tall - 40 - GAP) / 2));
     }
     sizes.forEach((size, k) => {
       const column = Array.from({ length: drawn[k] }, (_, i) => {
@@ -85,13 +120,13 @@ export class Network {
         const name = k === 0 ? (built.flat ? `x${i + 1}` : "x") : `a⁽${raised(k)}⁾ ${i + 1}`;
         const unit = make("button", { type: "button", className: "unit", title: name,
           "aria-label": t("unit", { name }), onclick: () => this.chosen(k, i) }, canvas);
-        unit.style.left = `${left(k)}px`;
+        unit.style.left = `${left(k, i)}px`;
         unit.style.top = `${top(k, i)}px`;
         unit.style.width = unit.style.height = `${SIZE}px`;
         if (!seen[k]) {
           unit.classList.add("plain");
           unit.replaceChildren(String(k ? size : built.shape.join("×")));
-          unit.style.width = "60px";
+          unit.style.width = `${WIDE}px`;
           unit.disabled = true;
         }
         board.append(unit);
@@ -100,13 +135,28 @@ export class Network {
       this.units.push(column);
       const more = seen[k] && size > drawn[k] ? t("of_units", { shown: drawn[k], all: size }) : String(size);
       const under = make("div", { className: "caption" },
-        k === 0 ? t("input") : `${built.layers[k - 1].module} · ${more}`);
-      under.style.left = `${left(k) + SIZE / 2 - 50}px`;
-      under.style.width = "100px";
+        k === 0 ? t("input") : `${built.layers[k - 1].kind} · ${more}`);
+      under.style.left = `${(lefts[k] + rights[k]) / 2 - 60}px`;
+      under.style.width = "120px";
       under.style.top = `${tall - 34}px`;
       board.append(under);
     });
     this.place.replaceChildren(board);
+  }
+
+  /** Draw a network that is no chain of dense layers, as its graph is. */
+  async picture() {
+    const turn = this.turn;
+    this.place.replaceChildren();
+    let picture;
+    try {
+      const { arrays } = await this.connection.ask("share", { what: "svg", lang: currentLanguage() });
+      const src = URL.createObjectURL(new Blob([arrays.data.data], { type: "image/svg+xml" }));
+      picture = make("img", { src, alt: t("network"), onload: () => URL.revokeObjectURL(src) });
+    } catch (error) {
+      picture = make("p", {}, lines(error));
+    }
+    if (turn === this.turn) this.place.replaceChildren(picture);
   }
 
   /** @param {any} message maps */

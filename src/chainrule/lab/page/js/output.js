@@ -143,7 +143,8 @@ export function confusion(message, built, open) {
   const names = built.class_names ?? Array.from({ length: n }, (_, i) => String(i));
   const rows = Array.from({ length: n }, (_, i) => data.subarray(i * n, (i + 1) * n));
   const right = rows.reduce((sum, row, i) => sum + row[i], 0);
-  const title = t("confusion", { part: t(`part_${message.part}`), rows: message.rows.toLocaleString(), share: ((100 * right) / Math.max(1, message.rows)).toFixed(2) });
+  const key = message.rows < built.sizes[message.part] ? "confusion_of_first" : "confusion";
+  const title = t(key, { part: t(`part_${message.part}`), rows: message.rows.toLocaleString(), step: message.step.toLocaleString(), share: ((100 * right) / Math.max(1, message.rows)).toFixed(2) });
   let matrix = place.querySelector("table");
   if (!matrix || matrix.dataset.size !== String(n)) {
     matrix = make("table", { className: "confusion" },

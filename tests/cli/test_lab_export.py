@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from chainrule.lab.settings import text_of
 from tests.cli.conftest import one_message
 from tests.lab.runs import circles
-
-from chainrule.lab.settings import text_of
 
 
 def written(path: Path, **training: Any) -> Path:

@@ -24,6 +24,7 @@ Examples:
   chainrule lab model.onnx
   chainrule lab mine.py:Net
   chainrule lab --out runs/circles --no-browser
+  chainrule lab mnist --export site
 """
 
 
@@ -45,12 +46,19 @@ Examples:
     show_default=True,
     help="Open the page in the browser.",
 )
+@speaking.option(
+    "--export",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Serve nothing: train the network, and write the recorded run as a page, "
+    "index.html in this folder.",
+)
 @command
 def lab(
     target: str | None,
     out: Path | None,
     port: int | None,
     browser: bool,
+    export: Path | None,
     as_json: bool,
 ) -> int:
     """Build, train and open up a network on a page of this machine, until Ctrl-C.
@@ -64,7 +72,12 @@ def lab(
     Only this machine reaches the page, by the address with its token. A network trains
     in a process of its own, at full speed; runs are kept in the folder, for chainrule
     predict, evaluate and train --resume.
+
+    With --export the network is trained at once, from its start, and what the lab would
+    show of it is written as a page in one file, which needs no server.
     """
+    if export is not None:
+        return _exported(target, export, as_json)
     from chainrule.lab import doorway, server
 
     link = ""
@@ -107,3 +120,43 @@ def _failed(error: dict[str, Any]) -> None:
         names = dict(zip(("expected", "got", "fix"), answers))
         said = ChainruleError(what, **names)
         say(tr("Error: {message}", message=said.translated()))
+
+
+def _exported(target: str | None, folder: Path, as_json: bool) -> int:
+    from chainrule.lab import site
+
+    path, recording = site.export(target, folder)
+    size = path.stat().st_size
+    lines = [
+        tr(
+            "The page is {path} ({size} kB): {n} moments of {steps} steps, and "
+            "{samples} samples with their equations.",
+            path=path,
+            size=f"{size / 1000:,.0f}",
+            n=len(recording.steps),
+            steps=f"{recording.steps[-1]:,}",
+            samples=recording.samples,
+        )
+    ]
+    if recording.left_out:
+        text = tr("{n} more samples found no room.", n=recording.left_out)
+        lines.append(text)
+    if recording.same is not None:
+        lines.append(
+            tr("It ends at the weights of the run.")
+            if recording.same
+            else tr(
+                "It does not end at the weights of the run, which was trained by "
+                "another version, on another machine, or with other data."
+            )
+        )
+    report = {
+        "path": str(path),
+        "bytes": size,
+        "steps": recording.steps,
+        "samples": recording.samples,
+        "left_out": recording.left_out,
+        "same": recording.same,
+    }
+    tell(report, as_json, "\n".join(lines))
+    return 0

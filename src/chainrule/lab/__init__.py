@@ -21,7 +21,9 @@ can say, or that of a file which the command line has named.
 - ``exploring``: the book's questions, with what may be set;
 - ``uploads``: tables and images that come; ``errands``: what is in them, and what the
   doctor finds;
-- ``sharing``: the network as a file; ``texts``: what the page says.
+- ``sharing``: the network as a file; ``texts``: what the page says;
+- ``recording``: a run that is recorded; ``archive``: its file format; ``modules``: the
+  page's modules as one script; ``site``: the page of a recording, without a server.
 
 A training process imports parts of this package, but none that serve.
 """

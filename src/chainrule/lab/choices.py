@@ -25,6 +25,21 @@ ACTIVATIONS = (
     *("ReLU", "Tanh", "Sigmoid", "LeakyReLU", "GELU", "SiLU", "ELU", "SELU"),
     *("Softplus", "Softsign", "Mish", "Hardtanh"),
 )
+#: The network that the page begins with, as sections of a run file.
+START: dict[str, Any] = {
+    "data": {"source": "circles", "samples": 400, "noise": 0.1},
+    "model": {
+        "layers": [
+            {"class": "Linear", "out_features": 6},
+            {"class": "Tanh"},
+            {"class": "Linear", "out_features": 4},
+            {"class": "Tanh"},
+            {"class": "Linear"},
+        ]
+    },
+    "optimizer": {"class": "Adam", "lr": 0.01},
+    "training": {"epochs": 300, "batch_size": 16, "seed": 0},
+}
 #: Keys that the page says in its own way, or not at all.
 _OWN = ("class", "source", "format", "groups", "devices", "metrics", "probes", "layers")
 
@@ -33,6 +48,7 @@ _OWN = ("class", "source", "format", "groups", "devices", "metrics", "probes", "
 def choices() -> dict[str, Any]:
     """Return what a page may choose from, as data for JSON."""
     return {
+        "start": START,
         "data": {name: _section(KINDS[name]) for name in ("mnist", *DRAWN)},
         "table": _section(KINDS["csv"]),
         "text": _section(KINDS["text"]),

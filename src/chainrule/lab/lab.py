@@ -380,6 +380,10 @@ class Lab:
         self.process = None
         if process.asked_to_end:
             return
+        # What has ended it may have ended the one that waits, of which we hear later.
+        if self._spare is not None:
+            self._spare.kill()
+            self._spare = None
         payload = protocol.said(
             LOST,
             code=process.returncode,

@@ -244,7 +244,6 @@ class Shown:
                 }
                 for step in path.steps
             ],
-            "text": str(path),
         }
 
 

@@ -128,6 +128,14 @@ _TEXTS = {
     "process_lost": _("The training process has ended (code {code})."),
     "process_goes_on": _("'Train further' goes on from {path}"),
     "process_nothing": _("build the network anew; nothing had been saved yet"),
+    # A recording.
+    "recorded": _(
+        "This is a recording of a run: it plays and looks back, and opens some of its "
+        "samples. It does not train. To build, train and open up networks of your own: "
+        "pip install 'chainrule[lab]', then chainrule lab."
+    ),
+    "play": _("Play"),
+    "recorded_samples": _("In the recording: {rows}"),
     # The network and its output.
     "network": _("The network"),
     "network_text": _(

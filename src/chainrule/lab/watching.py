@@ -206,23 +206,58 @@ class View:
             return y.astype(np.int64)
         return (y.reshape(-1) > 0.5).astype(np.int64)
 
-    def confused(self) -> tuple[str, Array, int] | None:
-        """Return the part of the data, its confusion matrix, and its rows."""
+    def decisions(self) -> tuple[str, Array, Array, int] | None:
+        """Return the part of the data, its classes, those decided for, and how many."""
         classes = self.classes()
         if classes is None or classes > 100:
             return None
         name, part = self.part
-        truths = self.truths(part)
         decided = self.answers.decided(part, self.weights()[1])
+        return name, self.truths(part), decided, classes
+
+    def confused(self) -> tuple[str, Array, int] | None:
+        """Return the part of the data, its confusion matrix, and its rows."""
+        found = self.decisions()
+        if found is None:
+            return None
+        name, truths, decided, classes = found
         matrix = confusion(truths, decided, classes).astype(np.uint32)
         return name, matrix, len(truths)
 
-    def in_cell(self, truth: int, decided: int, most: int = 24) -> dict[str, Any]:
+    def in_cell(self, truth: int, decided: int) -> dict[str, Any]:
         """Return the first samples of one class that were taken for another."""
         name, part = self.part
         answers = self.answers.decided(part, self.weights()[1])
-        rows = np.flatnonzero((self.truths(part) == truth) & (answers == decided))
-        return {"part": name, "rows": rows[:most].tolist(), "count": len(rows)}
+        return cell(name, self.truths(part), answers, truth, decided)
+
+
+def cell(
+    part: str,
+    truths: Array,
+    decisions: Array,
+    truth: int,
+    decided: int,
+    most: int = 24,
+) -> dict[str, Any]:
+    """Return the first samples of a cell of a confusion matrix, and how many it has."""
+    rows = np.flatnonzero((truths == truth) & (decisions == decided))
+    return {"part": part, "rows": rows[:most].tolist(), "count": len(rows)}
+
+
+def standing(view: View) -> dict[str, Any]:
+    """Return where a run stands: its step and epoch, and its last numbers."""
+    trainer, plan = view.trainer, view.trainer.plan
+    rows = trainer.history.epochs
+    return {
+        "step": view.step,
+        "epoch": trainer.epoch,
+        "epochs": None if plan is None else plan.end,
+        "looking": view.looking,
+        "last": {k: v for k, v in rows[-1].items() if isinstance(v, int | float)}
+        if rows
+        else None,
+        "recent": trainer.history.recent() if len(trainer.history) else None,
+    }
 
 
 def described(view: View) -> dict[str, Any]:

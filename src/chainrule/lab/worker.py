@@ -35,7 +35,14 @@ from chainrule.lab.sentences import shown_tokens, understood
 from chainrule.lab.settings import Own, of_file, opened, origin_said, said_by
 from chainrule.lab.state import Stage, after
 from chainrule.lab.steps import Shown, label_of
-from chainrule.lab.watching import View, described, modules_of, read, samples
+from chainrule.lab.watching import (
+    View,
+    described,
+    modules_of,
+    read,
+    samples,
+    standing,
+)
 from chainrule.runs.session import Session
 from chainrule.text import _
 from chainrule.text.languages import language
@@ -112,24 +119,15 @@ class Worker:
     def report(self) -> None:
         """Say where the run stands."""
         assert self.view is not None
-        trainer, plan = self.view.trainer, self.view.trainer.plan
         now, then = time.perf_counter(), self._speed
         if now - then[0] >= 0.5:
             self._rate = max(0, self.view.step - then[1]) / (now - then[0])
             self._speed = now, self.view.step
-        rows = trainer.history.epochs
         self.say(
             "status",
+            **standing(self.view),
             stage=self.stage,
-            step=self.view.step,
-            epoch=trainer.epoch,
-            epochs=None if plan is None else plan.end,
             rate=self._rate if self.stage is Stage.TRAINING else 0.0,
-            looking=self.view.looking,
-            last={k: v for k, v in rows[-1].items() if isinstance(v, int | float)}
-            if rows
-            else None,
-            recent=trainer.history.recent() if len(trainer.history) else None,
             error=self.error,
         )
         self._reported = now

@@ -30,9 +30,12 @@ from chainrule.util.processes import is_writer, most
 
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:  # Windows, and WebAssembly
     fcntl = None
+try:
     import msvcrt
+except ImportError:  # all but Windows
+    msvcrt = None
 
 LOCK = ".lock"
 #: What a child that is forked lets go, or it would hold them longer than its parent.
@@ -235,9 +238,10 @@ def _locked(handle: int) -> bool:
     try:
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
+        elif msvcrt is not None:
             windows: Any = msvcrt
             windows.locking(handle, windows.LK_NBLCK, 1)
+        # Where there is neither, in WebAssembly, a file is of one program alone.
     except OSError as error:
         of_the_system(error)
         if isinstance(error, BlockingIOError | PermissionError):

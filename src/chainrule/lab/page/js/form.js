@@ -6,18 +6,7 @@ import { said, t } from "./texts.js";
 
 /** @typedef {import("./options.js").Option} Option */
 
-/** What the form begins with. */
-export const START = {
-  data: { source: "circles", samples: 400, noise: 0.1 },
-  model: {
-    layers: [
-      { class: "Linear", out_features: 6 }, { class: "Tanh" },
-      { class: "Linear", out_features: 4 }, { class: "Tanh" }, { class: "Linear" },
-    ],
-  },
-  optimizer: { class: "Adam", lr: 0.01 },
-  training: { epochs: 300, batch_size: 16, seed: 0 },
-};
+/** What the form changes to with MNIST. */
 const MNIST = {
   model: {
     layers: [
@@ -49,7 +38,7 @@ export class Form {
   constructor(choices, uploads, build) {
     this.choices = choices;
     this.uploads = uploads;
-    this.run = structuredClone(START);
+    this.run = structuredClone(choices.start);
     /** @type {any} the network of a file that the command line has opened */
     this.opened = null;
     /** Whether a network of this form is being built, and what the form said when it was filled or sent last. */
@@ -197,7 +186,7 @@ export class Form {
       const before = this.run.data.source;
       this.run.data = { source: select.value };
       if (this.run.model.file === undefined && (select.value === "mnist") !== (before === "mnist")) {
-        const usual = structuredClone(select.value === "mnist" ? MNIST : START);
+        const usual = structuredClone(select.value === "mnist" ? MNIST : this.choices.start);
         this.run = { ...usual, data: { source: select.value }, loss: {}, schedule: usual.schedule ?? {} };
       }
       this.draw();
@@ -244,7 +233,7 @@ export class Form {
         this.run.model = { file: name };
         if (this.opened.trainer) for (const section of ["loss", "optimizer", "schedule", "training"]) this.run[section] = {};
       } else {
-        this.run = { ...structuredClone(START), loss: {}, schedule: {}, ...(source === name ? {} : { data: this.run.data }) };
+        this.run = { ...structuredClone(this.choices.start), loss: {}, schedule: {}, ...(source === name ? {} : { data: this.run.data }) };
       }
       this.draw();
       at("model").focus();

@@ -40,8 +40,21 @@ export class Inside {
   build(built) {
     this.built = built;
     this.clear();
-    at("part").replaceChildren(...PARTS.filter((name) => built.sizes[name]).map(
+    const parts = PARTS.filter((name) => (built.recorded?.samples ?? built.sizes)[name]);
+    at("part").replaceChildren(...parts.map(
       (name) => make("option", { value: name }, `${t(`part_${name}`)} (${built.sizes[name].toLocaleString()})`)));
+    if (built.recorded) this.offer(built.recorded.samples, parts);
+  }
+
+  /**
+   * Say which samples a recording has, and name the first one.
+   * @param {Record<string, Record<string, number[]>>} samples rows by part
+   * @param {string[]} parts
+   */
+  offer(samples, parts) {
+    const rows = parts.map((name) => `${t(`part_${name}`)} ${Object.keys(samples[name]).join(", ")}`);
+    at("sample").replaceChildren(make("p", {}, t("recorded_samples", { rows: rows.join("; ") })));
+    at("row").value = Object.keys(samples[parts[0]] ?? {})[0] ?? "0";
   }
 
   clear() {

@@ -1,6 +1,5 @@
 // The page: what the server says goes to its parts, what a person does goes to the server.
 
-import { Connection } from "./connection.js";
 import { Curves, label } from "./charts.js";
 import { at, make, table } from "./dom.js";
 import { Digit } from "./digit.js";
@@ -11,6 +10,7 @@ import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
 import { networkLink, readExploration, readLink, writeLink } from "./link.js";
+import { connect } from "./recording.js";
 import { Sentence } from "./sentence.js";
 import { Share } from "./share.js";
 import { Upload } from "./upload.js";
@@ -24,7 +24,7 @@ let shownRun = "";
 let unpainted = 0;
 /** @type {Form} */
 let form;
-const connection = new Connection(heard, connected);
+const connection = connect(heard, connected);
 const curves = new Curves();
 const output = new Output();
 const inside = new Inside(connection);
@@ -63,6 +63,7 @@ const TAKES = {
     const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
     setTexts(message.texts, chosen);
     at("language").value = chosen;
+    if (message.recorded) return recorded();
     form = new Form(message.choices, message.uploads, build);
     form.set(readLink() ?? form.run);
     at("train").textContent = t("train");
@@ -88,7 +89,7 @@ const TAKES = {
     const text = JSON.stringify(message.run);
     if (message.run && text !== shownRun) {
       // What was chosen or typed since the form was sent stays.
-      if (!form.touched()) form.set(message.run);
+      if (form && !form.touched()) form.set(message.run);
       if (message.run.model?.file === undefined) writeLink(message.run);
     }
     shownRun = text;
@@ -155,6 +156,12 @@ function connected(state) {
   if (state === "open" && last.status) status(last.status);
 }
 
+/** Show that there is a recording, and no lab: what needs one is hidden. */
+function recorded() {
+  document.body.classList.add("recorded");
+  at("recorded").hidden = false;
+}
+
 /** @param {any} built */
 function describe(built) {
   at("opened").textContent = built.run ? "" : t("opened", { name: built.name });
@@ -194,9 +201,10 @@ function status(message) {
   const lost = last.lost;
   const stage = lost ? "lost_process" : message.stage;
   const training = stage === "training";
+  const played = last.hello?.recorded;
   const done = stage === "finished" || (lost && lost.goes_on);
-  at("train").textContent = t(training ? "pause" : done ? "again" : stage === "paused" ? "go_on" : "train");
-  at("train").disabled = stage === "failed" || (lost && !lost.goes_on);
+  at("train").textContent = t(training ? "pause" : played ? "play" : done ? "again" : stage === "paused" ? "go_on" : "train");
+  at("train").disabled = (stage === "failed" && !played) || (lost && !lost.goes_on);
   at("step").disabled = lost || stage === "finished" || stage === "failed";
   if (lost) return problem({ what: t("process_lost", { code: lost.code }), got: lost.words || undefined, fix: lost.goes_on ? t("process_goes_on", { path: lost.path }) : t("process_nothing") });
   const figures = [
@@ -207,7 +215,7 @@ function status(message) {
   for (const [name, value] of Object.entries(message.last ?? {})) {
     if (name.startsWith("validation_") && name !== "validation_loss") figures.push([label(name), number(value)]);
   }
-  figures.push([t("speed"), training ? t("steps_a_second", { n: Math.round(message.rate).toLocaleString() }) : "—"]);
+  figures.push([t("speed"), training && message.rate != null ? t("steps_a_second", { n: Math.round(message.rate).toLocaleString() }) : "—"]);
   const list = at("figures");
   if (list.children.length !== figures.length) list.replaceChildren(...figures.map(() => make("div", {}, make("dt", {}), make("dd", {}))));
   figures.forEach(([name, value], i) => {
@@ -304,7 +312,7 @@ at("now").addEventListener("click", () => connection.tell("look", { step: null }
 at("language").addEventListener("change", () => {
   localStorage.setItem("chainrule-lab-language", at("language").value);
   chooseLanguage(at("language").value);
-  form.draw();
+  form?.draw();
   explore.draw();
   if (last.built) {
     describe(last.built);

@@ -16,10 +16,11 @@ export class Share {
   build(built) {
     /** The file that the network is from. */
     this.opened = built.run?.model?.file;
+    const files = built.recorded?.files ?? FILES;
     at("shares").replaceChildren(
       make("button", { type: "button", onclick: () => this.link() }, t("share_link")),
       make("button", { type: "button", onclick: () => this.picture() }, t("share_png")),
-      ...FILES.map((what) => make("button", { type: "button", onclick: () => this.file(what) }, t(`share_${what}`))));
+      ...files.map((/** @type {string} */ what) => make("button", { type: "button", onclick: () => this.file(what) }, t(`share_${what}`))));
     at("share-state").textContent = "";
   }
 

@@ -1,0 +1,41 @@
+"""``chainrule lab --export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from chainrule.lab.settings import text_of
+from tests.cli.conftest import one_message
+from tests.lab.runs import circles
+
+
+def written(path: Path, **training: Any) -> Path:
+    path.write_text(text_of(circles(**training)), "utf-8")
+    return path
+
+
+def test_a_run_file_and_its_run(chainrule: Any, tmp_path: Path) -> None:
+    run = written(tmp_path / "run.toml")
+    result = chainrule("lab", run, "--export", "site")
+    assert result.code == 0, result.err
+    page = tmp_path / "site" / "index.html"
+    assert f"{page.stat().st_size / 1000:,.0f} kB" in result.out
+    assert "moments of 20 steps" in result.out
+    assert sorted(tmp_path.iterdir()) == [run, page.parent]
+    assert chainrule("train", run, "--out", "trained").code == 0
+    result = chainrule("lab", "trained", "--export", "site", "--json")
+    said = json.loads(result.out)
+    assert said["same"] is True
+    assert said["steps"][-1] == 20
+    assert said["bytes"] == page.stat().st_size
+
+
+def test_what_cannot_be_recorded(chainrule: Any, tmp_path: Path) -> None:
+    one_message(chainrule("lab", "no", "--export", "site"), 2, "nothing called 'no'")
+    one_message(chainrule("lab", "#run=x", "--export", "site"), 2, "link")
+    run = written(tmp_path / "run.toml")
+    one_message(chainrule("lab", run, "--export", run / "x"), 1, "cannot be written")
+    wrong = written(tmp_path / "wrong.toml", epochs=0)
+    one_message(chainrule("lab", wrong, "--export", "site"), 2, "epochs")

@@ -139,7 +139,7 @@ class Recorder(Callback):
 
     def _heard_of_data(self) -> list[Message]:
         if self.view.answers.flat:
-            self._tell("data", samples(self.session.parts.train))
+            self._tell("data", samples(self.session.parts))
         return [*self._heard.values()]
 
     # -- training ----------------------------------------------------------------------

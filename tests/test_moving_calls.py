@@ -67,6 +67,7 @@ SYSTEM = random.SystemRandom()
         (lambda x: x * os.urandom(1)[0], r"calls os\.urandom"),
         (lambda x: x * uuid.uuid4().int, r"calls os\.urandom"),
         (lambda x: x * new_id().int, r"calls os\.urandom"),
+        (lambda x: x * uuid.uuid1().time_low, r"calls uuid\.uuid1"),
         (lambda x: x * time.time(), r"calls time\.time"),
         (lambda x: x * seconds(), r"calls time\.perf_counter"),
         (lambda x: x * _later(), r"calls time\.monotonic_ns"),

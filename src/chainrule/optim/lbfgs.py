@@ -14,6 +14,7 @@ from chainrule.errors import ArgumentError, GradientError, NonFiniteError
 from chainrule.graph.context import context, no_grad, recording
 from chainrule.graph.node import Array
 from chainrule.optim.arguments import nonnegative, option, positive_int
+from chainrule.optim.moments import converted
 from chainrule.optim.rule_optimizer import RuleOptimizer
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
@@ -141,7 +142,9 @@ class LBFGS(RuleOptimizer, lr=1.0):
         o, lr, memory = self.options, self.lr, dict(self.memory)
         most = o["max_eval"] or o["max_iter"] * 5 // 4
         loss, g = at(at.theta)
-        first = at.result
+        first, kind = at.result, np.result_type(np.float32, g)
+        for name in memory.keys() - {"counts"}:  # parameters of another dtype by now
+            memory[name] = converted(name, memory[name], kind)
         if not (math.isfinite(loss) and np.isfinite(g).all()):
             what = _("The loss or its gradient is not finite where LBFGS begins.")
             raise NonFiniteError(

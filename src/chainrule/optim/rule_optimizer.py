@@ -23,12 +23,13 @@ from chainrule.optim.arguments import names_of
 from chainrule.optim.clipping import as_dtype, clip_elements, clip_factor, total_norm
 from chainrule.optim.groups import LIMITS, ParamGroup, as_json
 from chainrule.optim.hyper_parameters import HyperParameters, Options
+from chainrule.optim.moments import convert_moments, new_moment
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.parameters import Request, share_out
 from chainrule.optim.row_updates import RowChange, Rows, rows_by_name
 from chainrule.optim.rule import check_names, update_composite
 from chainrule.primitives.elementwise import neg
-from chainrule.tensor import Tensor, tensor, wrap
+from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.util.blocks import settled
 
@@ -299,8 +300,7 @@ class RuleOptimizer(HyperParameters, Optimizer):
             for name, moment in itertools.product(group.names, moments):
                 p, t = self.params[name], self._state[name].get(moment)
                 if t is None:
-                    kind = single(p.dtype).numpy  # in bfloat16 0.999 m would be m
-                    t = tensor(np.full(p.shape, self.initial(o), kind))
+                    t = new_moment(p, self.initial(o))
                 t.name = f"{name}.{moment}"
                 renewed[name][moment] = t
         self._state = renewed
@@ -310,8 +310,17 @@ class RuleOptimizer(HyperParameters, Optimizer):
     def state(self) -> Mapping[str, Mapping[str, Tensor]]:
         """The optimiser's moments by parameter name; change one with ``copy_``."""
         self._note_parts()
-        moments = {name: MappingProxyType(m) for name, m in self._state.items()}
-        return MappingProxyType(moments)
+        for group in self.param_groups:
+            self._convert_moments(group)
+        return MappingProxyType(
+            {name: MappingProxyType(m) for name, m in self._state.items()}
+        )
+
+    def _convert_moments(self, group: ParamGroup) -> None:
+        """Convert a group's moments where their parameters have got another dtype."""
+        initial = self.initial(group.current())
+        for name in group.names:
+            convert_moments(self._state[name], self._params[name], initial)
 
     def _note_parts(self) -> None:
         """Note that a trace depends on the optimiser's parameters and update rule."""
@@ -445,6 +454,7 @@ class RuleOptimizer(HyperParameters, Optimizer):
         """Yield a group's parameters and moments with their updated values."""
         moments, scalars, climbs = self.form(group.current())
         scaled = climbs or factor is not None
+        self._convert_moments(group)
         names = {"scalars": " ".join([*scalars, "scale"] if scaled else scalars)}
         if moments:
             names["moments"] = " ".join(moments)

@@ -131,7 +131,7 @@ class Programs:
         self.training: DataProgram | None = None
         self.other: DataProgram | None = None
         self._spent = 0.0
-        self._dtypes: list[tuple[Kinds, dict[str, DType]]] = []
+        self._dtypes: list[tuple[Kinds, list[DType], dict[str, DType]]] = []
 
     @property
     def seconds(self) -> float:
@@ -325,15 +325,17 @@ class Programs:
 
     def _types(self, kinds: Kinds) -> dict[str, DType]:
         """Return the dtypes of the model's inputs for rows of data."""
-        for known, dtypes in self._dtypes:
-            if (known.x, known.types_of(known.x), known.scales.keys()) == (
+        own = [p.dtype for p in self.entries.model.parameters()]  # model.double()
+        for known, of, dtypes in self._dtypes:
+            if (known.x, known.types_of(known.x), known.scales.keys(), of) == (
                 kinds.x,
                 kinds.types_of(kinds.x),
                 kinds.scales.keys(),
+                own,
             ):
                 return dtypes
         dtypes = self.entries.dtypes(kinds)
-        self._dtypes = [*self._dtypes[-KINDS:], (kinds, dtypes)]
+        self._dtypes = [*self._dtypes[-KINDS:], (kinds, own, dtypes)]
         return dtypes
 
     def _prepare(

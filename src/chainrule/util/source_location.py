@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,10 +30,42 @@ _first: ContextVar[FrameType | None] = ContextVar("first", default=None)
 _is_users: Bounded[str, bool] = Bounded(1024)
 
 
+@functools.lru_cache(maxsize=4096)
 def of_user(filename: str) -> bool:
     """Return whether a file is user code, not an installed package."""
     installed = any(part in filename for part in _INSTALLED)
-    return not installed and not filename.startswith(_NOT_THE_USERS)
+    if installed or filename.startswith(_NOT_THE_USERS):
+        return False
+    return not any(map(functools.partial(_is_installed, filename), sys.path))
+
+
+def _is_installed(filename: str, folder: str) -> bool:
+    """Return whether a file is one of a package that was installed into a folder.
+
+    ``pip install --target`` takes any folder, that of a program of one's own too. What
+    it has put there it has written down.
+    """
+    start = os.path.join(folder, "")
+    if not folder or not filename.startswith(start):
+        return False
+    part = filename.removeprefix(start).partition(os.sep)[0]
+    try:
+        changed = os.stat(folder).st_mtime_ns
+    except OSError:  # it is gone
+        return False
+    return part in _packages(folder, changed)
+
+
+@functools.lru_cache(maxsize=64)
+def _packages(folder: str, __: int) -> frozenset[str]:
+    """Return the names in a folder, as it was at a time, of what was installed."""
+    found = set[str]()
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        record = os.path.join(folder, name, "RECORD")
+        if name.endswith(".dist-info") and os.path.exists(record):
+            with open(record, encoding="utf-8", errors="replace") as lines:
+                found.update(re.split("[,/]", line, maxsplit=1)[0] for line in lines)
+    return frozenset(found)
 
 
 def _called(filename: str) -> str:

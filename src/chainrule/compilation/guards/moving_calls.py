@@ -172,6 +172,8 @@ class Noted(Block):
                 self._seeds(frame)
             elif code is threading.Thread.start.__code__:
                 self._threads.append(frame.f_locals["self"])
+            elif _is_uuid1(code) and frame.f_back and _is_users(frame.f_back):
+                calls.append("uuid.uuid1")
             elif _is_users(frame) and _writes_now(code):
                 calls.append("np.datetime64")
         elif event == "return" and frame.f_code is _SEEDED.__code__:
@@ -244,6 +246,12 @@ def _writes_now(code: CodeType) -> bool:
         if step.opname not in ("PUSH_NULL", "CACHE"):
             named = step.argval == "datetime64"
     return False
+
+
+def _is_uuid1(code: CodeType) -> bool:
+    """Return whether code is that of ``uuid.uuid1``, whose clock a library reads."""
+    loaded = sys.modules.get("uuid") if code.co_name == "uuid1" else None
+    return loaded is not None and code is loaded.uuid1.__code__
 
 
 def _is_users(frame: FrameType) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,9 @@ import chainrule as cr
 from chainrule.data import Stream
 from chainrule.data.positions import portable, restored
 from chainrule.errors import ArgumentError, CheckpointError, DataError
+from chainrule.training import Callback
 
-from .resuming import StopAt, check_resumed, cut, small_blocks, weights
+from .resuming import StopAt, check_resumed, cut, small_blocks, trainer, weights
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 __all__ = ["small_blocks"]
@@ -159,6 +161,53 @@ def test_other_rows_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     shift = 0
     trained.resume(Stream(rows), progress=False)
     assert trained.finished
+
+
+class SavesAt(Callback):
+    """Saves a run in its course, at a number of updates."""
+
+    def __init__(self, updates: int, save: Callable[[cr.Trainer], Any]) -> None:
+        self.updates, self.save = updates, save
+
+    def on_chunk(self, trainer: Any) -> None:
+        if trainer.state.updates == self.updates:
+            self.save(trainer)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("at", [1, 7, 11, 12])  # an epoch has 11 steps
+@pytest.mark.parametrize("kind", ["function", "state_dict"])
+def test_a_run_is_saved_in_its_course(
+    kind: str, at: int, copied: bool, tmp_path: Path
+) -> None:
+    """A checkpoint of a moment holds where the stream stood then, as a copy does."""
+    place, shift = tmp_path / "moment.ckpt", 0
+    copies: list[cr.Trainer] = []
+
+    def rows() -> Iterator[Any]:
+        return (sample(i + shift) for i in range(ROWS))
+
+    def source() -> Stream:
+        return Stream(rows if kind == "function" else Stateful())
+
+    def save(trained: cr.Trainer) -> None:
+        if copied:
+            copies.append(copy.deepcopy(trained))
+        else:
+            trained.save(place)
+
+    whole = trainer(2)
+    options: Any = {"epochs": 3, "batch_size": 4, "progress": False}
+    whole.fit(source(), callbacks=SavesAt(at, save), **options)
+    again = copies[0] if copied else cr.Trainer.load(place)
+    assert again.state.updates == at
+    if kind == "function" and at != 11:
+        shift = 1
+        with pytest.raises(DataError, match="does not give the rows that it gave"):
+            again.resume(source(), progress=False)
+        shift = 0
+    again.resume(source(), progress=False)
+    assert weights(again) == weights(whole)
 
 
 def test_a_random_order_is_refused_within_an_epoch(tmp_path: Path) -> None:

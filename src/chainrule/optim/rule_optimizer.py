@@ -241,6 +241,8 @@ class RuleOptimizer(HyperParameters, Optimizer):
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add a group of parameters, with hyper-parameters of its own.
 
+        Its t, as that of all parameters, is ``steps`` + 1.
+
         Args:
             param_group: ``{"params": […], "lr": …}``; the optimiser's own
                 hyper-parameters are those of the group where it has no others.

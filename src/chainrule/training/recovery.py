@@ -141,13 +141,14 @@ class RecoverableRun(RunMixin):
         tensors = self._mutable.tensors()
         if self._snapshot is not None and not all_finite(*tensors.values()):
             self._replay()
-        self._remember()
+        self.remember()
         tables, run = self._mutable.attributes(), self.state.snapshot()
         seconds = time.perf_counter() - started
         self._snapshot = Snapshot(tensors, tables, run, seconds)
         self._since = 0.0
 
-    def _remember(self) -> None:
+    def remember(self) -> None:
+        """Put the source's position and the callbacks' states into the run state."""
         self.state.source = self.source.state()
         self.state.save_callbacks(self.callbacks)
 
@@ -212,7 +213,7 @@ class RecoverableRun(RunMixin):
             SaveError: as for :meth:`Trainer.save`; states that JSON does not have.
         """
         target = place("path", path)
-        self._remember()
+        self.remember()
         self.state.tables = self._mutable.table_states()
         document, arrays = self.state.pack()
         document["entries"] = sorted(self.program.traced)

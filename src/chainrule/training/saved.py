@@ -97,7 +97,7 @@ class SavedTrainer(RunMixin):
         target = place("path", path)
         self._recover()
         if self._loop is not None:
-            self.state.save_callbacks(self._loop.callbacks)
+            self._loop.remember()
         document, tensors = saving.pack(self)
         checkpoint.write(target, document, tensors, self.files.add)
         self.files.note(target)
@@ -170,7 +170,7 @@ class SavedTrainer(RunMixin):
         """
         self._recover()
         if self._loop is not None:
-            self.state.save_callbacks(self._loop.callbacks)
+            self._loop.remember()
         left_out = ("_programs", "files", "_loop")
         return {k: v for k, v in self.__dict__.items() if k not in left_out}
 

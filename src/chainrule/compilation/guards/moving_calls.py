@@ -178,8 +178,8 @@ class Noted(Block):
                 calls.append("np.datetime64")
         elif event == "return" and frame.f_code is _SEEDED.__code__:
             given, generator = (frame.f_locals.get(key) for key in ("a", "self"))
-            entropy = given is None and isinstance(generator, random.Random)
-            if entropy and _is_users(_outside(frame)):
+            entropy = given is None and _is_users(_outside(frame))
+            if entropy and isinstance(generator, random.Random):
                 self._unseeded.append((generator, generator.getstate()))
 
     def _seeds(self, frame: FrameType) -> None:

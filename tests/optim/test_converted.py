@@ -162,6 +162,43 @@ def test_a_trainer_between_two_calls(engine: Any) -> None:
     assert trainer.evaluate(data)["loss"] < loss
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("late", [False, True])
+def test_what_else_a_trainer_keeps_for_a_parameter(late: bool, engine: Any) -> None:
+    """Averages of weights, and sums of gradients of several batches."""
+    model = network("float32")
+    trainer = cr.Trainer(
+        model,
+        loss=nn.MSELoss(),
+        optimizer=optim.SGD(lr=0.05),
+        ema_decay=0.9,
+        engine=engine,
+    )
+    data: Any = (X, X[:, :2])
+    options: Any = {"batch_size": 2, "accumulate_grad_batches": 3, "progress": False}
+    if late:
+        trainer.fit(data, epochs=1, **options)
+    model.double()
+    trainer.fit(data, epochs=4, **options)
+    assert trainer.average is not None
+    states = trainer.average.state | trainer.accumulator.state
+    assert {t.dtype.name for t in states.values()} == {"float64", "int32"}
+    with trainer.average.in_place():
+        wanted = model(cr.tensor(X)).numpy()
+    np.testing.assert_allclose(trainer.predict(X), wanted, rtol=1e-12)
+    if not late:
+        other = network("float32").double()
+        again = cr.Trainer(
+            other,
+            loss=nn.MSELoss(),
+            optimizer=optim.SGD(lr=0.05),
+            ema_decay=0.9,
+            engine=engine,
+        )
+        again.fit(data, epochs=4, **options)
+        assert again.evaluate(data) == trainer.evaluate(data)
+
+
 def test_a_program() -> None:
     model = network("float32")
     optimizer = optim.Adam(model.parameters(), lr=0.05)
@@ -202,7 +239,7 @@ def test_numbers_that_the_new_dtype_cannot_hold() -> None:
     w.weight.grad = cr.tensor([[1.0]])
     before = w.weight.item()
     for __ in range(2):
-        with pytest.raises(DTypeError, match=r"param0\.v of an optimiser is too large"):
+        with pytest.raises(DTypeError, match=r"param0\.v is too large"):
             optimizer.step()
     assert w.weight.item() == before
     assert optimizer.steps == 1

@@ -1,4 +1,7 @@
-"""An optimiser's moments: made for a parameter, and converted when that has been."""
+"""An optimiser's moments: made for a parameter, and converted when that has been.
+
+So is what else a Trainer keeps for a parameter.
+"""
 
 from __future__ import annotations
 
@@ -38,22 +41,38 @@ def convert_moments(moments: Mapping[str, Tensor], p: Tensor, initial: float) ->
     >>> optimizer.state["param0"]["m"].dtype
     chainrule.float64
     """
-    kind = single(p.dtype).numpy
     for name, t in moments.items():
-        if t.dtype.numpy == kind:
-            continue
-        with within("trace", None):  # as if it had been done before the trace
-            old = t.numpy()
-            new = converted(t.name or name, old, kind)
-            if (old == np.full((), initial, old.dtype)).all():
-                new = np.full(p.shape, initial, kind)  # 0.1, not that of float32
-            t._leave()
-            t._replace(new)
-            t.version += 1
+        convert(t, p, t.name or name, initial)
+
+
+def convert(t: Tensor, p: Tensor, name: str, initial: float | None = None) -> None:
+    """Convert what belongs to a parameter, in place, to the parameter's dtype.
+
+    Args:
+        t: a moment, an average, a sum of gradients.
+        p: the parameter.
+        name: of ``t``, for the error.
+        initial: what ``t`` began with; it is this to the last bit as long as it has
+            not been changed.
+
+    Raises:
+        DTypeError: numbers that the dtype cannot hold.
+    """
+    kind = single(p.dtype).numpy
+    if t.dtype.numpy == kind:
+        return
+    with within("trace", None):  # as if it had been done before the trace
+        old = t.numpy()
+        new = converted(name, old, kind)
+        if initial is not None and (old == np.full((), initial, old.dtype)).all():
+            new = np.full(p.shape, initial, kind)  # 0.1, not that of float32
+        t._leave()
+        t._replace(new)
+        t.version += 1
 
 
 def converted(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
-    """Return what an optimiser has gathered in another dtype.
+    """Return what has been gathered for parameters in another dtype.
 
     Raises:
         DTypeError: numbers that the dtype cannot hold.
@@ -64,8 +83,8 @@ def converted(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     except FloatingPointError:
         got = {"dtype": array.dtype, "max": abs(array).max()}
         raise DTypeError(
-            _("{moment} of an optimiser is too large.", moment=name),
+            _("{name} is too large for the dtype of its parameter.", name=name),
             expected=_("numbers that {name} can hold", name=dtype),
             got=_("{dtype} up to {max:g}", **got),
-            fix=_("a new optimiser after the model was converted"),
+            fix=_("a new optimiser, or Trainer, after the model was converted"),
         ) from None

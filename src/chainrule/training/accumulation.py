@@ -14,9 +14,9 @@ import math
 import numpy as np
 
 from chainrule.functions import where, zeros_like
-from chainrule.graph.apply import single
 from chainrule.graph.context import no_grad, role, scope
 from chainrule.nn import Module
+from chainrule.optim.moments import convert, new_moment
 from chainrule.tensor import Tensor, tensor
 
 
@@ -37,13 +37,15 @@ class Accumulator:
         self.sums: dict[str, Tensor] | None = None
 
     def make(self) -> None:
-        """Make the tensors, which take as much memory as the parameters."""
+        """Make the tensors, which take as much memory as the parameters.
+
+        They have the parameters' dtypes, also where these have changed since.
+        """
+        parameters = dict(self.model.named_parameters())
         if self.sums is None:
-            parameters = self.model.named_parameters()
-            self.sums = {
-                n: tensor(np.zeros(p.shape, single(p.dtype).numpy))
-                for n, p in parameters
-            }
+            self.sums = {n: new_moment(p, 0.0) for n, p in parameters.items()}
+        for name, p in parameters.items():
+            convert(self.sums[name], p, f"accumulated/of/{name}")
 
     @property
     def state(self) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from chainrule.graph.context import no_grad, role, scope
 from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.nn.stateless import replaced
+from chainrule.optim.moments import convert
 from chainrule.tensor import Tensor, tensor
 
 
@@ -32,18 +33,24 @@ class WeightAverage:
         decay: β, from 0 to below 1.
 
     Attributes:
-        tensors: the averages, by the names of the parameters.
         count: int32, how many updates have been averaged.
     """
 
     def __init__(self, model: Module, decay: float) -> None:
         self.model, self.decay = model, decay
         parameters = dict(model.named_parameters())
-        self.tensors = {
+        self._tensors = {
             n: tensor(p.numpy().astype(single(p.dtype).numpy))
             for n, p in parameters.items()
         }
         self.count = tensor(np.array(0, np.int32))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The averages, by the names of the parameters, whose dtypes they have."""
+        for name, p in self.model.named_parameters():
+            convert(self._tensors[name], p, f"average/of/{name}")
+        return self._tensors
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -53,10 +60,10 @@ class WeightAverage:
     def update(self) -> None:
         """Average the parameters after an update, within a training step."""
         with no_grad(), role("update"):
-            first = self.count == 0
+            first, means = self.count == 0, self.tensors
             for name, p in self.model.named_parameters():
                 with scope(name.rpartition(".")[0]):
-                    mean = self.tensors[name]
+                    mean = means[name]
                     moved = mean + (p.detach() - mean) * (1 - self.decay)
                     mean.copy_(where(first, p.detach(), moved))
             self.count.copy_(self.count + 1)
@@ -64,21 +71,22 @@ class WeightAverage:
     def follow(self) -> None:
         """Take the weights as they are, as long as nothing has been averaged."""
         if not self.count.item():
+            means = self.tensors
             for name, p in self.model.named_parameters():
-                self.tensors[name].copy_(p.detach())
+                means[name].copy_(p.detach())
 
     def copy(self) -> Module:
         """Return a copy of the model with the averages as its parameters."""
-        model = copy.deepcopy(self.model)
+        model, means = copy.deepcopy(self.model), self.tensors
         with no_grad():
             for name, p in model.named_parameters():
-                p.copy_(self.tensors[name])
+                p.copy_(means[name])
         return model
 
     def in_place(self) -> AbstractContextManager[None]:
         """Put the averages in place of the model's parameters within the block."""
-        own = self.model.named_parameters()
-        means = {n: self.tensors[n].astype(p.dtype) for n, p in own}
+        own, means = self.model.named_parameters(), self.tensors
+        means = {n: means[n].astype(p.dtype) for n, p in own}
         return replaced(self.model, means)
 
 

@@ -338,7 +338,19 @@ def test_clocks_in_threads_of_others() -> None:
         os.read(ended, 1)
         return x * (2.0 if len(x) else time.time())
 
-    assert cr.compile(run, engine="numpy")(X).tolist() == (X * 2).tolist()
+    profiled: list[str] = []
+
+    def profile(frame: Any, event: str, called: Any) -> None:
+        if event == "call" and frame.f_code is inner.__code__:
+            profiled.append(event)
+
+    before = threading.getprofile()
+    threading.setprofile(profile)  # as a profiler of threads does
+    try:
+        assert cr.compile(run, engine="numpy")(X).tolist() == (X * 2).tolist()
+    finally:
+        threading.setprofile(before)
     other.join()
+    assert profiled == ["call"]
     for file in (begun, begin, ended, end):
         os.close(file)

@@ -106,10 +106,11 @@ class Noted(Block):
     at work does not see what the block does.
     """
 
-    __slots__ = ("_calls", "_open", "_threads", "_unseeded")
+    __slots__ = ("_calls", "_of_threads", "_open", "_threads", "_unseeded")
 
     def __init__(self, calls: list[str]) -> None:
         self._calls, self._open = calls, False
+        self._of_threads: Any = None  # a profiler's function for threads
         self._threads: list[Any] = []  # which the block's threads have started
         #: Generators that the system has seeded, and their states then.
         self._unseeded: list[tuple[random.Random, Any]] = []
@@ -121,6 +122,7 @@ class Noted(Block):
         self._open = True
         _watch_files()
         _watching.append(self)
+        self._of_threads = threading.getprofile()
         threading.setprofile(self._report_thread)
         sys.setprofile(self._report)
 
@@ -151,8 +153,10 @@ class Noted(Block):
     def _report_thread(self, frame: FrameType, event: str, called: Any) -> None:
         if self._open and self.watches(threading.current_thread()):
             self._report(frame, event, called)
-        else:
-            sys.setprofile(None)
+        else:  # another thread has started this one
+            sys.setprofile(self._of_threads)
+            if self._of_threads is not None:
+                self._of_threads(frame, event, called)
 
     def _report(self, frame: FrameType, event: str, called: Any) -> None:
         calls = self._calls

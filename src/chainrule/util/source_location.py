@@ -30,7 +30,7 @@ _first: ContextVar[FrameType | None] = ContextVar("first", default=None)
 _is_users: Bounded[str, bool] = Bounded(1024)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=512)
 def of_user(filename: str) -> bool:
     """Return whether a file is user code, not an installed package."""
     installed = any(part in filename for part in _INSTALLED)

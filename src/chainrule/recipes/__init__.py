@@ -202,4 +202,14 @@ def perform(experiment: Experiment, *, again: bool = False) -> dict[str, Any]:
         getattr(module, "REFERENCES", ()),
         summary=module.SUMMARY,
         seconds=getattr(module, "SECONDS", None),
+        lesson=getattr(module, "__doc__", None) or "",
+        module=RECIPES.get(experiment.name, ""),
+        networks=_networks(experiment.name) if experiment.out is not None else (),
     )
+
+
+def _networks(recipe: str) -> list[str]:
+    """Return the names of a study's networks, whose declarations read the lessons."""
+    from chainrule.recipes.networks import networks_of
+
+    return networks_of(recipe)

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import nn
+from chainrule import nn, viz
 from chainrule.recipes import Experiment
 from chainrule.recipes import textbook as book
 from chainrule.recipes.evaluation import same_training
@@ -122,6 +122,11 @@ def compare(
         weights=book.state_dict(W, b),
         losses=losses,
     )
+    title = _(
+        "{sizes}: mean loss of each epoch", sizes="-".join(map(str, page["sizes"]))
+    )
+    curves = {"ℒ": losses}
+    experiment.draw(f"loss-{len(W)}", viz.gallery.lines, curves, title=title)
     return {"stopped_by": stopped, **results}
 
 

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import errors, nn, optim
+from chainrule import errors, nn, optim, viz
 from chainrule.recipes import Experiment
 from chainrule.recipes.evaluation import paired
 from chainrule.text import _, say
@@ -174,6 +174,12 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
                 end="",
             )
             print(f"   {hidden:6}  {decay:5}  {row['epochs']:6}")
+        lines = {
+            who: [row[who][metric] for row in rows] for who in ("network", "linear")
+        }
+        title, split = _("{name}: {metric}", name=name, metric=metric), _("split")
+        figure = f"{name}-{metric}".replace(" ", "-")
+        experiment.draw(figure, viz.gallery.lines, lines, title=title, across=split)
         summary[metric] = paired.spreads(rows, metric)
         print(f"  {paired.line(summary[metric])}\n")
     best = task.metrics[0]

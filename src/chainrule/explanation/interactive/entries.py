@@ -133,6 +133,8 @@ class _Entries:
             "values": [self._value(v) for v in ids],
             "links": links,
         }
+        if self._wild():
+            data["wild"] = True
         made = Entries(data)
         for value in shown:
             symbol, columns = names.of[value].text(), self._columns(value)
@@ -145,6 +147,12 @@ class _Entries:
         behind = {v for v in left | unknown if v in ids}
         made.left_out = list(dict.fromkeys(self._near(v) for v in ids if v in behind))
         return made
+
+    def _wild(self) -> bool:
+        """Return whether a derivative of the step is NaN or infinite."""
+        run = self.e.run
+        known = (run.arrays.get(g) for g in run.cotangents.values())
+        return any(a is not None and not np.isfinite(a).all() for a in known)
 
     def _columns(self, value: Value) -> bool:
         return is_sampled(value) and value not in self.e.names.writer.matrices

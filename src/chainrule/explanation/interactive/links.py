@@ -149,8 +149,9 @@ def linked(
     """
     made = _Links(dict(arrays), dict(sizes), {v for v in given if v.dtype.is_float})
     made.values += given
-    for node in nodes:
-        made.add(node, node.inputs, node.outputs)
+    with np.errstate(all="ignore"):  # the step has said what there is to say
+        for node in nodes:
+            made.add(node, node.inputs, node.outputs)
     return Linked(list(dict.fromkeys(made.values)), made.arrays, made.links)
 
 

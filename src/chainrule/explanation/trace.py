@@ -175,7 +175,7 @@ class Trace:
         stops = [v for v in self.names.of if v is not value]
         new = {v: self._number(v, tracked=True) for v in stops}
         with recording(), np.errstate(all="ignore"):
-            self._replay(ancestors([value], stops), new)
+            self.replay(ancestors([value], stops), new)
             back = cotangents({new[value]: Value(row)}) if value in new else {}
         return {v: _array(back[new[v]]) for v in stops if new[v] in back}
 
@@ -191,7 +191,7 @@ class Trace:
         stops = {*self.names.of, self.run.loss} - {value}
         with recording(), np.errstate(all="ignore"):
             nodes = [node for node in self.run.graph.nodes if node.role == "forward"]
-            self._replay(nodes, new, stops)
+            self.replay(nodes, new, stops)
             seeds = {v: new[v] for v in stops if v in new}
             gs = {v: Value(np.zeros(y.shape), tracked=True) for v, y in seeds.items()}
             back = cotangents({y: gs[v] for v, y in seeds.items()}).get(start)
@@ -200,7 +200,7 @@ class Trace:
         order = filter(derivatives.__contains__, self.run.graph.values())
         return {v: derivatives[v] for v in order if np.any(derivatives[v])}
 
-    def _replay(
+    def replay(
         self,
         nodes: Iterable[Node],
         new: dict[Value, Value],

@@ -216,7 +216,8 @@ export class Entries {
     this.out = data.values.map(() => []);
     for (const link of data.links.map((each) => linkOf(each, data.values))) {
       this.into[link.to].push(link);
-      this.out[link.from].push(link);
+      // Updates and slopes are read off the step; ℒ is not computed from them.
+      if (!data.values[link.to].beside) this.out[link.from].push(link);
     }
   }
 

@@ -337,8 +337,9 @@ document.addEventListener("keydown", (event) => {
  * from the loss their derivatives. */
 const order = [];
 const seen = (v, kind) => tables.some((t) => shows.get(t).v === v && shows.get(t).kind === kind);
-for (const kind of ["value", "gradient"]) {
-  const ids = entries.values.map((_, v) => v).filter((v) => seen(v, kind));
+for (const [kind, beside] of [["value", false], ["gradient", false], ["value", true]]) {
+  const all = entries.values.map((_, v) => v).filter((v) => seen(v, kind));
+  const ids = all.filter((v) => Boolean(entries.values[v].beside) === beside);
   const some = kind === "value" ? ids.filter((v) => entries.values[v].formula) : ids.reverse();
   for (const v of some) {
     const many = sizeOf(entries.values[v].shape);
@@ -353,7 +354,9 @@ function at() {
   const found = order.findIndex((what) => same(chosen, what));
   if (found >= 0) place = found;
   const values = { k: place + 1, n: order.length };
-  const direction = place >= turn && turn >= 0 ? words.backward : words.forward;
+  const last = place >= 0 && entries.values[order[place].v].beside;
+  const back = place >= turn && turn >= 0 ? words.backward : words.forward;
+  const direction = last ? words.update : back;
   document.getElementById("at").textContent =
     place < 0 ? "" : said(words.step, { ...values, direction });
 }

@@ -3,11 +3,11 @@
     python benchmarks/page_opening.py             # the networks of MNIST and of the GPT
     python benchmarks/page_opening.py mnist --runs 15
 
-The pages are those of ``chainrule explain mnist`` and ``chainrule explain gpt``. A fresh
+The pages are those of ``chainrule explain mnist`` and ``chainrule explain gpt``. A new
 browser context opens each, in turns. Usable is a page once its script has run and the
-first cell can be clicked. The time on the clock contains whatever else the machine does;
-the main thread's work (parsing, style, layout, script, by Chromium's own count) and the
-CPU time of the browser's renderer do so less. Medians with quartiles.
+first cell can be clicked. The time on the clock contains whatever else the machine
+does; the main thread's work (parsing, style, layout, script, by Chromium's own count of
+its CPU time) does so less. Medians with quartiles.
 
 Needs Chromium and playwright (the extra ``test``).
 """

@@ -35,7 +35,7 @@ from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Value
 
 #: Characters of numbers and links in a page.
-MOST = 2_800_000
+MOST = 2_600_000
 #: What tells the numbers of a value from those of its derivative.
 NUMBERS, SLOPES = "value", "gradient"
 

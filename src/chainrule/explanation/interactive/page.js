@@ -458,5 +458,23 @@ function reach(box) {
   else box.removeAttribute("tabindex");
 }
 const sizes = new ResizeObserver((seen) => seen.forEach(({ target }) => reach(target)));
-document.querySelectorAll(".scroll:not([data-keys])").forEach((box) => sizes.observe(box));
+const boxes = [...document.querySelectorAll(".scroll:not([data-keys])")];
+boxes.forEach((box) => sizes.observe(box));
+
+/* Of what is not drawn yet nobody is told the size: it is asked for when there is time. */
+let asked = boxes.length;
+function reachRest(deadline) {
+  do reach(boxes[asked++]);
+  while (asked < boxes.length && deadline.timeRemaining() > 5);
+  if (asked < boxes.length) requestIdleCallback(reachRest);
+  else document.documentElement.dataset.reached = "";
+}
+function reachAll() {
+  const waits = asked < boxes.length;
+  asked = 0;
+  delete document.documentElement.dataset.reached;
+  if (boxes.length && !waits) requestIdleCallback(reachRest);
+}
+addEventListener("resize", reachAll);
+reachAll();
 document.documentElement.dataset.ready = "";

@@ -174,12 +174,13 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
                 end="",
             )
             print(f"   {hidden:6}  {decay:5}  {row['epochs']:6}")
-        lines = {
-            who: [row[who][metric] for row in rows] for who in ("network", "linear")
+        apart = {
+            _("split {n}", n=i): row["network"][metric] - row["linear"][metric]
+            for i, row in enumerate(rows, 1)
         }
-        title, split = _("{name}: {metric}", name=name, metric=metric), _("split")
+        title = _("{name}: {metric}, network − linear", name=name, metric=metric)
         figure = f"{name}-{metric}".replace(" ", "-")
-        experiment.draw(figure, viz.gallery.lines, lines, title=title, across=split)
+        experiment.draw(figure, viz.gallery.bars, apart, title=title, low=None)
         summary[metric] = paired.spreads(rows, metric)
         print(f"  {paired.line(summary[metric])}\n")
     best = task.metrics[0]

@@ -331,4 +331,6 @@ def bars(
     axes.bar_label(drawn, fmt="%.4g", padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), labels=list(map(translated, names)))
     axes.invert_yaxis()
+    axes.set_axisbelow(True)
+    axes.margins(x=0.15)  # room for the numbers at both ends
     axes.set(xlabel=translated(across), xlim=(low, None))

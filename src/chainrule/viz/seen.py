@@ -43,7 +43,7 @@ def sentence_of(draw: Callable[..., Any], *args: Any, **options: Any) -> str:
 
     >>> from chainrule.viz import gallery
     >>> print(sentence_of(gallery.bars, {"tree": 0.9, "network": 0.96}))
-    The longest bar: network, 0.96. The shortest: tree, 0.9.
+    The largest: network, 0.96. The smallest: tree, 0.9.
     """
     sentence = _SENTENCES.get(draw)
     return "" if sentence is None else sentence(*args, **options)
@@ -194,10 +194,10 @@ def of_points(
 
 
 def of_bars(values: Mapping[str, float], *, across: str = "", low: Any = 0.0) -> str:
-    """Return what is to be seen in a bar chart: its longest and its shortest bar."""
+    """Return what is to be seen in a bar chart: its largest and its smallest value."""
     ordered = sorted(values, key=lambda name: values[name])
     return tr(
-        "The longest bar: {top}, {most}. The shortest: {low}, {least}.",
+        "The largest: {top}, {most}. The smallest: {low}, {least}.",
         top=translated(ordered[-1]),
         most=number(float(values[ordered[-1]]), 3),
         low=translated(ordered[0]),

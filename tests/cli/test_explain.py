@@ -48,6 +48,16 @@ def test_an_untrained_recipe_in_chinese(chainrule: Any) -> None:
     assert "反向" in told.out
 
 
+def test_a_study_of_several_networks(chainrule: Any) -> None:
+    """The first is shown, and the others are named; each may be asked for."""
+    told = chainrule("explain", "algorithm1")
+    assert told.code == 0
+    assert "z⁽²⁾ = W⁽²⁾ a⁽¹⁾ + b⁽²⁾" in told.out
+    assert "--network 3.2.3" in told.err
+    told = chainrule("explain", "algorithm1", "--network", "3.2.3", "--layer", 3)
+    assert "z⁽³⁾ = W⁽³⁾ a⁽²⁾ + b⁽³⁾" in told.out
+
+
 def test_a_table_of_the_users(chainrule: Any) -> None:
     data.houses(Path("houses.csv"))
     assert chainrule("new", "h.toml", "--data", "houses.csv").code == 0
@@ -62,7 +72,10 @@ def test_a_table_of_the_users(chainrule: Any) -> None:
     ("given", "words"),
     [
         (["mnist", "--row", 10_000], "There is no row 10000"),
-        (["xor"], "is no single network"),
+        (["q-learning"], "has no network"),
+        (["two-two-one", "--network", "netwrk"], "has no network 'netwrk'"),
+        (["mnist", "--network", "netwrk"], "mnist has one network"),
+        (["xor", "data.csv"], "on its own data"),
         (["mnist", "data.csv"], "on its own data"),
         (["mnist", "--element", "4.weight", "1;2"], "whole numbers"),
         (["mnist", "--element", "4.weight", "10,0"], "no such element"),

@@ -250,3 +250,25 @@ def test_a_window_moves_over_a_large_array(browser: Any, tmp_path: Path) -> None
     np.testing.assert_allclose(shown, x[6, :8], atol=1e-2)
     assert errors == []
     assert json.dumps(made.data)
+
+
+def test_what_scrolls_can_be_reached_by_keys(browser: Any, tmp_path: Path) -> None:
+    """In sections that are not drawn yet, too."""
+    rng = np.random.default_rng(0)
+    step = case("TransformerEncoderLayer True", rng)
+    page = opened(browser, step, tmp_path, errors := list[str]())
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(200)
+    page.wait_for_selector("html[data-reached]", state="attached")
+    wide, lost = page.evaluate(
+        """() => {
+          const boxes = [...document.querySelectorAll(".scroll")];
+          const wide = boxes.filter((box) => box.scrollWidth > box.clientWidth);
+          const inside = "[tabindex='0'], a, button, input";
+          const lost = wide.filter((b) => b.tabIndex !== 0 && !b.querySelector(inside));
+          return [wide.length, lost.length];
+        }"""
+    )
+    assert wide > 10
+    assert lost == 0
+    assert errors == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -286,7 +287,8 @@ def test_what_is_left_out_is_said() -> None:
             near = CLOSE * (abs(wanted) + _parts(sheet, v, k))
             assert abs(total - wanted) <= near, (share, sheet.values[v]["symbol"])
     assert whole.left_out == []
-    assert whole.whole == {*range(len(whole.data["values"]))}
+    chain = [i for i, v in enumerate(whole.data["values"]) if not v.get("beside")]
+    assert whole.whole == {*chain}
 
 
 def test_too_many_derivatives_of_a_loop_are_left_out() -> None:
@@ -400,6 +402,44 @@ def adds_up(step: dict[str, Any]) -> None:
         total += step["rest"]
     if step["terms"]:
         assert step["gradient"] == total
+
+
+class Root(nn.Module):
+    """Roots of 0, whose derivative is infinite, of what is masked before."""
+
+    def __init__(self, masks: bool) -> None:
+        self.a, self.b = linear(2, 3)[0], linear(3, 2)[0]
+        self.masks = masks
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        z = self.a(x)
+        h = z.square() * cr.tensor([1.0, 0.0, 1.0], dtype="float64")
+        return self.b((h if self.masks else z.relu()).sqrt())
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_zero_times_nan_is_what_the_step_computed(masks: bool) -> None:
+    """A mask multiplies (0 · ∞ is NaN), a ReLU selects: 0 comes back through it."""
+    cr.manual_seed(0)
+    model = Root(masks)
+    with cr.no_grad():
+        model.a.bias.copy_(cr.tensor([5.0, -9.0, 5.0], dtype="float64"))
+    e = cr.explain(model, [[1.0, 0.0]], [0], CE)  # x₂ = 0: 0 · NaN in ∂ℒ/∂W too
+    made = entries_of(e)
+    for name, symbol in (("a.weight", "W⁽¹⁾"), ("a.bias", "b⁽¹⁾"), ("z1", "z⁽¹⁾")):
+        wanted = e[name].grad
+        assert wanted is not None
+        assert np.isnan(wanted).any() == masks
+        v = made.symbols[symbol].id
+        asked = [(v, k) for k in range(wanted.size)]
+        for (__, k), found in zip(asked, in_javascript(made.data, asked)):
+            shown = found["path"][0]["gradient"]  # JSON has no NaN
+            ours = float(wanted.reshape(-1)[k])
+            assert (shown is None) == math.isnan(ours)
+            assert shown is None or shown == pytest.approx(ours, rel=1e-9)
+            place = tuple(map(int, np.unravel_index(k, wanted.shape)))
+            path = e.element(name, place).gradient
+            assert path == pytest.approx(ours, rel=1e-9, nan_ok=True)
 
 
 def test_the_page_of_the_example_adds_up_alike() -> None:

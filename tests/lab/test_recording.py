@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ArgumentError
-from chainrule.lab import protocol, site
+from chainrule.lab import modules, protocol, site
 from chainrule.lab.app import page_files
 from chainrule.lab.archive import Archive, opened
 from chainrule.lab.choices import START
@@ -200,7 +200,9 @@ def test_modules_of_another_form_are_refused() -> None:
         if name.endswith(".js")
     }
     script = bundled(sources, "js/main.js")
-    assert all(f'modules["{name}"] = ' in script for name in sources)
+    assert all(f'{modules.ALL}["{name}"] = ' in script for name in sources)
+    with pytest.raises(ValueError, match=modules.ALL):
+        bundled({"a.js": f"const {modules.ALL} = 1;"}, "a.js")
 
 
 def test_archives_keep_equal_pieces_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import re
 import unicodedata
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
@@ -61,6 +62,9 @@ def check(whole: dict[str, Any], *pictures: str) -> None:
             assert file.stat().st_size > 2000
         report = (whole["out"] / "report.html").read_text("utf-8")
         assert report.count("data:image/") == len(files)
+        captions = re.findall(r'<img class="drawn".*?<figcaption>(.*?)</fig', report)
+        assert len(captions) == len(files)
+        assert all(len(caption) > 20 for caption in captions)
         assert "This was the quick run." in report
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from chainrule.cli import speaking
-from chainrule.cli.common import cli, command, document_format, tell, written
+from chainrule.cli.common import cli, command, document_format, say, tell, written
 from chainrule.errors import ArgumentError
-from chainrule.text import _
+from chainrule.text import _, translated
 
 EXAMPLES = """\b
 Examples:
@@ -17,6 +17,7 @@ Examples:
   chainrule explain runs/houses --row 0 --row 7
   chainrule explain runs/houses new-houses.csv --format html > step.html
   chainrule explain runs/houses --element 2.weight 0,3
+  chainrule explain gan --network discriminator --format html > step.html
 """
 
 
@@ -28,8 +29,11 @@ Examples:
     "rows",
     type=click.IntRange(0),
     multiple=True,
-    default=(0,),
     help="A row of the data, counted from 0; several make a batch.  [default: 0]",
+)
+@speaking.option(
+    "--network",
+    help="Which network of a recipe that has several.  [default: the first]",
 )
 @speaking.option("--layer", help="This layer alone: its number from 1 on, or its name.")
 @speaking.option(
@@ -50,6 +54,7 @@ def explain(
     run: str,
     data: Path | None,
     rows: tuple[int, ...],
+    network: str | None,
     layer: str | None,
     composites: tuple[str, ...],
     element: tuple[str, str] | None,
@@ -58,16 +63,25 @@ def explain(
 ) -> int:
     """Show every number of a training step, with its formula.
 
-    RUN is the directory of a run, a checkpoint, or the name of a recipe that trains one
-    network, which is shown before it has learned. DATA is like the data that the run
-    was trained on; without it, the run's own test part. The last section is the next
-    update of the run's optimiser.
+    RUN is the directory of a run or a study, a checkpoint, or the name of a recipe,
+    whose network is shown before it has learned. DATA is like the data that the run was
+    trained on; without it, the run's own test part, and of a study what its network is
+    trained with. The last section is the next update of the run's optimiser.
     """
     from chainrule.runs import explaining
 
-    explanation = explaining.explained(
-        run, data, rows, layer=layer, composites=composites
+    told = explaining.explained(
+        run, data, rows, network=network, layer=layer, composites=composites
     )
+    explanation = told.explanation
+    if told.others:
+        others = ", ".join(told.others)
+        note = _(
+            "Shown: {network}. There are others: --network {others}",
+            network=told.network,
+            others=others,
+        )
+        say(translated(note))
     if element is not None:
         name, place = element
         path = explanation.element(name, _index(place))

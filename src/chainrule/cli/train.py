@@ -313,6 +313,7 @@ def _study(
     experiment: recipes.Experiment, as_json: bool, resume: Path | None = None
 ) -> None:
     """Run a recipe (study), with its output on standard error if ``as_json``."""
+    from chainrule.recipes.networks import networks_of
     from chainrule.runs import tracebacks
 
     place: Any = contextlib.redirect_stdout(sys.stderr) if as_json else None
@@ -323,7 +324,10 @@ def _study(
             place or contextlib.nullcontext(),
             tracebacks.traceback_saved_in(experiment.out),
         ):
-            summary = recipes.perform(experiment, again=resume is not None)
+            known = networks_of(experiment.name)
+            summary = recipes.perform(
+                experiment, again=resume is not None, networks=known
+            )
     except KeyboardInterrupt:
         again = f"chainrule train --resume {experiment.out}"
         where = tr("what is done is saved; go on with: {command}", command=again)

@@ -218,7 +218,8 @@ def added_up(steps: Sequence[Step]) -> tuple[Step, ...]:
             for t in step.terms
         ]
         step = replace(step, terms=tuple(terms))
-        step = replace(step, gradient=step.summed())
+        if step.terms or np.isfinite(step.gradient):
+            step = replace(step, gradient=step.summed())
         known[step.symbol, step.index] = step.gradient
         ordered.append(step)
     return tuple(reversed(ordered))

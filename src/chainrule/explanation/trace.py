@@ -9,6 +9,7 @@ reductions, attention, loops and batch statistics alike.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -173,8 +174,8 @@ class Trace:
         """Return derivatives of Σ row ⊙ value by the graph values before it."""
         stops = [v for v in self.names.of if v is not value]
         new = {v: self._number(v, tracked=True) for v in stops}
-        with recording():
-            self._replay(ancestors([value], stops), new)
+        with recording(), np.errstate(all="ignore"):
+            self.replay(ancestors([value], stops), new)
             back = cotangents({new[value]: Value(row)}) if value in new else {}
         return {v: _array(back[new[v]]) for v in stops if new[v] in back}
 
@@ -188,9 +189,9 @@ class Trace:
         start = self._number(value, tracked=True)
         new = {value: start}
         stops = {*self.names.of, self.run.loss} - {value}
-        with recording():
+        with recording(), np.errstate(all="ignore"):
             nodes = [node for node in self.run.graph.nodes if node.role == "forward"]
-            self._replay(nodes, new, stops)
+            self.replay(nodes, new, stops)
             seeds = {v: new[v] for v in stops if v in new}
             gs = {v: Value(np.zeros(y.shape), tracked=True) for v, y in seeds.items()}
             back = cotangents({y: gs[v] for v, y in seeds.items()}).get(start)
@@ -199,7 +200,7 @@ class Trace:
         order = filter(derivatives.__contains__, self.run.graph.values())
         return {v: derivatives[v] for v in order if np.any(derivatives[v])}
 
-    def _replay(
+    def replay(
         self,
         nodes: Iterable[Node],
         new: dict[Value, Value],
@@ -277,10 +278,16 @@ class Trace:
         direction = np.zeros(self.run.arrays[value].shape)
         direction[place] = 1.0
         terms: list[tuple[Value, Term]] = []
-        for other, d in self._pushed(value, direction).items():
+        pushed = self._pushed(value, direction)
+        still: dict[Value, Array] = {}
+        if not all(np.isfinite(d).all() for d in pushed.values()):
+            still = self._pushed(value, np.zeros_like(direction))
+        for other, d in pushed.items():
             g = self._gradient(other)
             symbol = self.names.of[other].text()
-            for index in map(tuple, np.argwhere(d != 0)):
+            # Of others, 0 times an infinite derivative is no number, and no way.
+            moved = (d != 0) & ~np.isnan(still.get(other, np.zeros(())))
+            for index in map(tuple, np.argwhere(moved)):
                 there = tuple(map(int, index))
                 term = Term(symbol, there, float(d[index]), float(g[index]))
                 terms.append((other, term))
@@ -297,8 +304,11 @@ class Trace:
 
     def _step(self, value: Value, place: Index, terms: list[Term]) -> Step:
         number = self.run.arrays[value][place].item()
-        remark = ""
-        if not terms:
+        own, remark = float(self._gradient(value)[place]), ""
+        if math.isfinite(own) != math.isfinite(sum(t.product for t in terms)):
+            terms = []
+            remark = tr("as the step has it: on the way stands 0 times ∞, or NaN")
+        elif not terms:
             remark = self._why_nothing(value, place)
         elif all(term.symbol == LOSS for term in terms) and value is not self.run.loss:
             remark = self._equation(self.run.loss)
@@ -306,7 +316,7 @@ class Trace:
             self.names.of[value].text(),
             place,
             number,
-            float(self._gradient(value)[place]),
+            own,
             tuple(terms),
             self._equation(value) if value.node is not None else "",
             remark,

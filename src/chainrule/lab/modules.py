@@ -19,6 +19,8 @@ _DEFAULT = re.compile(r"^export \{ (\w+) as default \};$", re.MULTILINE)
 _OUT = re.compile(r"^/\*\n.*?\*/$", re.MULTILINE | re.DOTALL)
 #: A line that is an import or an export of another form.
 _OTHER = re.compile(r"^(import|export)\b.*$", re.MULTILINE)
+#: The object that holds what all modules export. A name of a module's own would hide it.
+ALL = "bundled_modules"
 
 
 def bundled(sources: Mapping[str, str], main: str) -> str:
@@ -29,18 +31,19 @@ def bundled(sources: Mapping[str, str], main: str) -> str:
         main: the path of the one that a page loads.
 
     Raises:
-        ValueError: a module that imports or exports in another way.
+        ValueError: a module that imports or exports in another way, or has a name that
+            the script needs.
 
     >>> print(bundled({"a.js": 'import { b } from "./b.js";\\nalert(b);\\n',
     ...                "b.js": "export const b = 1;\\n"}, "a.js"))
     "use strict";
-    const modules = {};
-    modules["b.js"] = (() => {
+    const bundled_modules = {};
+    bundled_modules["b.js"] = (() => {
     const b = 1;
     return { b };
     })();
-    modules["a.js"] = (() => {
-    const { b } = modules["b.js"];
+    bundled_modules["a.js"] = (() => {
+    const { b } = bundled_modules["b.js"];
     alert(b);
     return {  };
     })();
@@ -50,7 +53,7 @@ def bundled(sources: Mapping[str, str], main: str) -> str:
     order = graphlib.TopologicalSorter(needs).static_order()
     needed = _needed(needs, main)
     parts = [_function(name, sources[name]) for name in order if name in needed]
-    return "\n".join(['"use strict";', "const modules = {};", *parts, ""])
+    return "\n".join(['"use strict";', f"const {ALL} = {{}};", *parts, ""])
 
 
 def _imports(name: str, text: str) -> list[str]:
@@ -73,16 +76,18 @@ def _place(name: str, said: str) -> str:
 
 def _function(name: str, text: str) -> str:
     text = _OUT.sub("", text)
+    if ALL in text:
+        raise ValueError(f"{name}: {ALL}")
     exports = [match[2] for match in _EXPORT.finditer(text)]
     exports += [f"default: {match[1]}" for match in _DEFAULT.finditer(text)]
 
     def imported(match: re.Match[str]) -> str:
         names = f"default: {match[1]}" if match[1] else match[2].replace(" as ", ": ")
-        return f'const {{ {names.strip()} }} = modules["{_place(name, match[3])}"];'
+        return f'const {{ {names.strip()} }} = {ALL}["{_place(name, match[3])}"];'
 
     text = _DEFAULT.sub("", _EXPORT.sub(r"\1 \2", _IMPORT.sub(imported, text)))
     if other := _OTHER.search(text):
         raise ValueError(f"{name}: {other[0]}")
     body = text.strip("\n")
     returned = ", ".join(exports)
-    return f'modules["{name}"] = (() => {{\n{body}\nreturn {{ {returned} }};\n}})();'
+    return f'{ALL}["{name}"] = (() => {{\n{body}\nreturn {{ {returned} }};\n}})();'

@@ -21,7 +21,8 @@ The :class:`Experiment` has what a lesson should not write: the engine, the step
 loop that outlives a kill (``for step in experiment.steps(…)``), stored results, and the
 report with its pictures. The folder ``experiment`` has all of it. What is not the
 lesson stands beside it: readers of data in ``datasets``, baselines and measures in
-``evaluation``, drawings in ``pictures``.
+``evaluation``, drawings in ``pictures``. ``networks`` declares the networks of studies,
+a function each, for ``chainrule explain``.
 
 Both kinds may have REFERENCES, figures of the literature that a full run is compared
 with, and SECONDS, what the full run takes.
@@ -34,6 +35,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Literal
 
@@ -176,12 +178,15 @@ def _check_options(experiment: Experiment, module: Any) -> None:
             )
 
 
-def perform(experiment: Experiment, *, again: bool = False) -> dict[str, Any]:
+def perform(
+    experiment: Experiment, *, again: bool = False, networks: Sequence[str] = ()
+) -> dict[str, Any]:
     """Run an example recipe of the kind *study* from its first line to its report.
 
     Args:
         experiment: the recipe's name, and the settings of the run.
         again: whether its directory may hold it already; it continues then.
+        networks: the names of its networks, whose explanation the report refers to.
 
     A run that is refused before its first stage leaves nothing in its directory.
 
@@ -202,4 +207,7 @@ def perform(experiment: Experiment, *, again: bool = False) -> dict[str, Any]:
         getattr(module, "REFERENCES", ()),
         summary=module.SUMMARY,
         seconds=getattr(module, "SECONDS", None),
+        lesson=getattr(module, "__doc__", None) or "",
+        module=RECIPES.get(experiment.name, ""),
+        networks=networks,
     )

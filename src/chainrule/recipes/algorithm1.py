@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import nn
+from chainrule import nn, viz
 from chainrule.recipes import Experiment
 from chainrule.recipes import textbook as book
 from chainrule.recipes.evaluation import same_training
@@ -122,23 +122,38 @@ def compare(
         weights=book.state_dict(W, b),
         losses=losses,
     )
+    title = _(
+        "{sizes}: mean loss of each epoch", sizes="-".join(map(str, page["sizes"]))
+    )
+    curves = {"ℒ": losses}
+    experiment.draw(f"loss-{len(W)}", viz.gallery.lines, curves, title=title)
     return {"stopped_by": stopped, **results}
 
 
-def small(experiment: Experiment) -> dict[str, Any]:
-    """Train a 2-2-1 sigmoid network on XOR to convergence, and compare.
+#: The arguments of :func:`algorithm1`, and the same network and loss for a Trainer.
+Task = tuple[dict[str, Any], nn.Module, nn.Module]
+
+
+def small_task() -> Task:
+    """Return the 2-2-1 sigmoid network on XOR, as a page of the book and as a model.
 
     σ never reaches 0 or 1: with those as targets the weights would grow for ever. So
     they are 0.1 and 0.9 (LeCun et al. 2012, "Efficient BackProp", 4.5).
     """
-    say("3.2.2: 2 → 2 → 1 with σ, ℒ = ½ (ŷ − y)² (3.7), XOR with 0.1 and 0.9")
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64)
     y = np.array([[0.1], [0.9], [0.9], [0.1]])
     page = {"sizes": [2, 2, 1], "f": {1: book.σ, 2: book.σ}, "loss": book.half_square}
     page |= {"samples": cr.data.Dataset(x, y), "η": 2.0, "most_epochs": MOST_EPOCHS}
     layers = nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 1), nn.Sigmoid()
     model = nn.Sequential(*layers).to("float64")
-    result = compare(experiment, page, model, nn.HalfSquaredErrorLoss())
+    return page, model, nn.HalfSquaredErrorLoss()
+
+
+def small(experiment: Experiment) -> dict[str, Any]:
+    """Train a 2-2-1 sigmoid network on XOR to convergence, and compare."""
+    say("3.2.2: 2 → 2 → 1 with σ, ℒ = ½ (ŷ − y)² (3.7), XOR with 0.1 and 0.9")
+    page, model, loss = small_task()
+    result = compare(experiment, page, model, loss)
     if result["last_loss"] > 0.01:
         say(
             "  Note to the book: from these initial weights it has not come to "
@@ -146,6 +161,7 @@ def small(experiment: Experiment) -> dict[str, Any]:
             "gradient is zero, which need not be the best one.\n  Try another "
             "--seed."
         )
+    x, y = page["samples"].x[:], page["samples"].y
     for sample, target, ŷ in zip(x, y, model(x).numpy()):
         print(f"    x = {sample}   y = {target[0]}   ŷ = {ŷ[0]:.4f}")
     return result
@@ -157,18 +173,23 @@ def digits(count: int) -> tuple[cr.data.Dataset, cr.data.Dataset]:
     return train.take(min(count, len(train))), test.take(1000)
 
 
-def large(
-    experiment: Experiment, train: cr.data.Dataset, test: cr.data.Dataset
-) -> dict[str, Any]:
-    """Train a 784-128-64-10 network on MNIST for three epochs, and compare."""
-    say("3.2.3: 784 → 128 → 64 → 10 with ReLU and softmax, cross-entropy, MNIST")
+def large_task(train: cr.data.Dataset) -> Task:
+    """Return the 784-128-64-10 network, as a page of the book and as a model."""
     samples = cr.data.Dataset(train.x[:].astype(np.float64), train.y, classes=10)
     functions = {1: book.relu, 2: book.relu, 3: book.softmax}
     page = {"sizes": [784, 128, 64, 10], "f": functions, "loss": book.cross_entropy}
     page |= {"samples": samples, "η": 0.02, "most_epochs": 3}
     layers = nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU()
     model = nn.Sequential(*layers, nn.Linear(64, 10), nn.Softmax()).to("float64")
-    loss = nn.CrossEntropyLoss(from_logits=False)
+    return page, model, nn.CrossEntropyLoss(from_logits=False)
+
+
+def large(
+    experiment: Experiment, train: cr.data.Dataset, test: cr.data.Dataset
+) -> dict[str, Any]:
+    """Train a 784-128-64-10 network on MNIST for three epochs, and compare."""
+    say("3.2.3: 784 → 128 → 64 → 10 with ReLU and softmax, cross-entropy, MNIST")
+    page, model, loss = large_task(train)
     result = compare(experiment, page, model, loss)
     ŷ = model(test.x[:].astype(np.float64)).numpy()
     result["test_accuracy"] = float((ŷ.argmax(1) == test.y).mean())

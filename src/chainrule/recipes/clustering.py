@@ -122,19 +122,30 @@ def target_distribution(q: np.ndarray) -> np.ndarray:
     return p / p.sum(1, keepdims=True)
 
 
+def rounds_of(experiment: Experiment) -> int:
+    """Return the number of rounds in which clusters are refined."""
+    return QUICK["rounds"] if experiment.quick else ROUNDS
+
+
+def one_round(
+    experiment: Experiment, model: ClusterNetwork, x: np.ndarray, i: int
+) -> np.ndarray:
+    """Train towards the sharpened targets of round i; return the clusters before."""
+    q = outputs(model.eval(), x).astype(float)
+    p = target_distribution(q).astype(np.float32)
+    seed, loss = experiment.seed + i, nn.KLDivergence()
+    run = trainer(experiment, model.train(), loss, FINE, seed)
+    budget = {"epochs": 1, "batch_size": BATCH_SIZE, "progress": False}
+    experiment.fit(f"refined-{i}", run, (x, p), **budget)
+    return q.argmax(1)
+
+
 def refine(
     experiment: Experiment, model: ClusterNetwork, x: np.ndarray
 ) -> list[np.ndarray]:
     """Refine clusters by training towards sharpened targets P; return each round's."""
-    clusters = []
-    for i in range(QUICK["rounds"] if experiment.quick else ROUNDS):
-        q = outputs(model.eval(), x).astype(float)
-        clusters.append(q.argmax(1))
-        p = target_distribution(q).astype(np.float32)
-        seed, loss = experiment.seed + i, nn.KLDivergence()
-        run = trainer(experiment, model.train(), loss, FINE, seed)
-        budget = {"epochs": 1, "batch_size": BATCH_SIZE, "progress": False}
-        experiment.fit(f"refined-{i}", run, (x, p), **budget)
+    rounds = range(rounds_of(experiment))
+    clusters = [one_round(experiment, model, x, i) for i in rounds]
     return [*clusters, outputs(model.eval(), x).argmax(1)]
 
 

@@ -84,18 +84,15 @@ ENVIRONMENTS = {
 QUICK = {"total_steps": 50_000, "lr": 1e-3, "episodes": 20}  # changes of these
 
 
-def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
-    """Train a PPO agent in an environment, and test it."""
-    seeds = np.random.SeedSequence([experiment.seed, list(ENVIRONMENTS).index(name)])
-    world_seed, agent_seed, test_seed = map(int, seeds.generate_state(3))
-    experiment.package("gymnasium", "chainrule[rl]")
-    world = Environments(name, s.environments, seed=world_seed)
-    size = s.rollout * s.environments
-    agent = rl.PPO(
+def agent_of(
+    world: Environments, s: Settings, seed: int, experiment: Experiment
+) -> rl.PPO:
+    """Return the untrained PPO agent of an environment's settings."""
+    return rl.PPO(
         world,
         learning_rate=lambda left: s.lr * left,
         n_steps=s.rollout,
-        batch_size=size // s.minibatches,
+        batch_size=s.rollout * s.environments // s.minibatches,
         n_epochs=s.update_epochs,
         gamma=s.gamma,
         gae_lambda=GAE_LAMBDA,
@@ -105,9 +102,18 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
         vf_coef=VALUE / 2,
         max_grad_norm=CLIP_NORM,
         reward_scale=s.reward_scale,
-        seed=agent_seed,
+        seed=seed,
         **experiment.engine_options,
     )
+
+
+def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
+    """Train a PPO agent in an environment, and test it."""
+    seeds = np.random.SeedSequence([experiment.seed, list(ENVIRONMENTS).index(name)])
+    world_seed, agent_seed, test_seed = map(int, seeds.generate_state(3))
+    experiment.package("gymnasium", "chainrule[rl]")
+    world = Environments(name, s.environments, seed=world_seed)
+    agent, size = agent_of(world, s, agent_seed, experiment), s.rollout * s.environments
     agent.rng = np.random.default_rng([world_seed, 1])
     rounds = s.total_steps // size
     agent.begin(rounds * size)

@@ -154,25 +154,31 @@ def look_inside(experiment: Experiment, model: Reader, length: int) -> dict[str,
     return {"unit": unit, "correlation": r, **gates}
 
 
+def reader(experiment: Experiment, kind: str, train: cr.data.Dataset) -> cr.Trainer:
+    """Train a recurrent network that reads digits row by row, as a stage."""
+    cr.manual_seed(experiment.seed)
+    trainer = cr.Trainer(
+        Reader(kind, 28, HIDDEN, 10),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=optim.OneCycleLR(LR), clip_norm=CLIP),
+        seed=experiment.seed,
+        **experiment.engine_options,
+    )
+    epochs = 2 if experiment.quick else EPOCHS
+    budget = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
+    return experiment.fit(f"mnist-{kind.lower()}", trainer, train, **budget)
+
+
 def read_digits(experiment: Experiment) -> dict[str, Any]:
     """Train GRU and LSTM on digits row by row; return accuracies after each row."""
-    (train, test), epochs = cr.data.mnist(), EPOCHS
+    train, test = cr.data.mnist()
     if experiment.quick:
-        train, test, epochs = train.take(6000), test.take(1000), 2
+        train, test = train.take(6000), test.take(1000)
     say("\n3  Digits of the test set, right after this many rows of 28 pixels\n")
     print("          ", *(f"{n:6}" for n in range(4, 29, 4)))
     result: dict[str, Any] = {}
     for kind in ("GRU", "LSTM"):
-        cr.manual_seed(experiment.seed)
-        trainer: Any = cr.Trainer(
-            Reader(kind, 28, HIDDEN, 10),
-            loss=nn.CrossEntropyLoss(),
-            optimizer=optim.Adam(lr=optim.OneCycleLR(LR), clip_norm=CLIP),
-            seed=experiment.seed,
-            **experiment.engine_options,
-        )
-        budget = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
-        trainer = experiment.fit(f"mnist-{kind.lower()}", trainer, train, **budget)
+        trainer: Any = reader(experiment, kind, train)
         scores = outputs(experiment, trainer.model, test.x[:])
         right = (scores.argmax(2) == test.y[:, None]).mean(0)
         print(f"   {kind:7}", *(f"{share:6.1%}" for share in right[3::4]))
@@ -183,13 +189,18 @@ def read_digits(experiment: Experiment) -> dict[str, Any]:
     return result
 
 
+def lengths(experiment: Experiment) -> tuple[int, int]:
+    """Return the steps of a sequence of the adding problem, and those of training."""
+    return (20, 600) if experiment.quick else (LENGTH, ADD_STEPS)
+
+
 def run(experiment: Experiment) -> dict[str, Any]:
     """Compare recurrent networks on sums and digits; show an LSTM's gates.
 
     Args:
         experiment: the seed of weights, order and the adding problem's sequences.
     """
-    length, steps = (20, 600) if experiment.quick else (LENGTH, ADD_STEPS)
+    length, steps = lengths(experiment)
     errors, model = show_adding(experiment, length, steps)
     gates, digits = look_inside(experiment, model, length), read_digits(experiment)
     return {"seed": experiment.seed, "adding": errors, "gates": gates, "mnist": digits}

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import errors, nn, optim
+from chainrule import errors, nn, optim, viz
 from chainrule.recipes import Experiment
 from chainrule.recipes.evaluation import paired
 from chainrule.text import _, say
@@ -105,31 +105,45 @@ def network(train: cr.data.Dataset, hidden: int) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def one_split(task: Task, seed: int, **engine: Any) -> dict[str, Any]:
-    """Train, select and test network and linear model on one split; return scores."""
+def parts(task: Task, seed: int) -> list[cr.data.Dataset]:
+    """Split a table into rows to train with, to choose by, and to test with."""
     stratify = task.data.classes is not None
     known, test = task.data.split(0.8, seed=seed, stratify=stratify)
     train, validation = known.split(0.75, seed=seed, stratify=stratify)
+    return [train, validation, test, known]
+
+
+def trainer(
+    task: Task, train: cr.data.Dataset, settings: Any, seed: int, **engine: Any
+) -> cr.Trainer:
+    """Return the Trainer of a new network for a table, with one of the settings."""
+    cr.manual_seed(seed)
+    return cr.Trainer(
+        network(train, settings["hidden"]),
+        loss=task.loss,
+        optimizer=optim.AdamW(lr=LR, weight_decay=settings["weight_decay"]),
+        metrics=task.metrics,
+        seed=seed,
+        **engine,
+    )
+
+
+def one_split(task: Task, seed: int, **engine: Any) -> dict[str, Any]:
+    """Train, select and test network and linear model on one split; return scores."""
+    train, validation, test, known = parts(task, seed)
     losses, trainers = [], []
     for settings in SETTINGS:
-        cr.manual_seed(seed)
         stop = EarlyStopping("validation_loss", patience=PATIENCE)
-        trainer = cr.Trainer(
-            network(train, settings["hidden"]),
-            loss=task.loss,
-            optimizer=optim.AdamW(lr=LR, weight_decay=settings["weight_decay"]),
-            metrics=task.metrics,
-            seed=seed,
-            **engine,
-        )
+        fresh = trainer(task, train, settings, seed, **engine)
         budget = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "progress": False}
-        trainer.fit(train, validation=validation, callbacks=[stop], **budget)
+        fresh.fit(train, validation=validation, callbacks=[stop], **budget)
         losses.append(stop.best)
-        trainers.append(trainer)
+        trainers.append(fresh)
     best = int(np.argmin(losses))
     scores = trainers[best].evaluate(test)
     linear = task.linear.fit(known.x[:], known.y)
-    predict = linear.predict_proba if stratify else linear.predict
+    classes = task.data.classes is not None
+    predict = linear.predict_proba if classes else linear.predict
     predicted = predict(test.x[:])
     return {
         "seed": seed,
@@ -160,6 +174,13 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
                 end="",
             )
             print(f"   {hidden:6}  {decay:5}  {row['epochs']:6}")
+        apart = {
+            _("split {n}", n=i): row["network"][metric] - row["linear"][metric]
+            for i, row in enumerate(rows, 1)
+        }
+        title = _("{name}: {metric}, network − linear", name=name, metric=metric)
+        figure = f"{name}-{metric}".replace(" ", "-")
+        experiment.draw(figure, viz.gallery.bars, apart, title=title, low=None)
         summary[metric] = paired.spreads(rows, metric)
         print(f"  {paired.line(summary[metric])}\n")
     best = task.metrics[0]

@@ -41,7 +41,7 @@ from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets.recordings import Recordings, pieces, read_styles
 from chainrule.recipes.datasets.tones import INSTRUMENTS, RATE, SAMPLES, tones
-from chainrule.text import _, say
+from chainrule.text import _, say, tr
 
 SUMMARY = _(
     "which instrument sounds: spectrograms read by a CNN; your own WAV files too"
@@ -79,6 +79,19 @@ def spectrograms(sounds: list[np.ndarray]) -> np.ndarray:
     return (x / x.std((2, 3), keepdims=True).clip(1e-6)).astype(np.float32)
 
 
+def of_spectrograms(sounds: Recordings) -> str:
+    """Return what is to be seen in spectrograms: where each is loudest."""
+    loud = [int(spectrogram(s).mean(0).argmax()) + 1 for s in sounds.values()]
+    told = ", ".join(f"{name} {band}" for name, band in zip(sounds, loud))
+    return tr(
+        "Time to the right, {n} bands of pitch upwards. The loudest band of each:"
+        " {told}.",
+        n=BANDS,
+        told=told,
+    )
+
+
+@viz.seen.seen(of_spectrograms)
 def draw_spectrograms(figure: Any, sounds: Recordings) -> None:
     """Draw sounds' spectrograms side by side: time across, pitch up."""
     panels = figure.subplots(1, len(sounds), squeeze=False)[0]

@@ -112,6 +112,13 @@ class Translator(nn.Module):
 # -- training --------------------------------------------------------------------------
 
 
+def optimizer(model: Translator, quick: bool) -> optim.AdamW:
+    """Return a translator's AdamW optimiser: one cycle of the learning rate."""
+    steps, *__ = QUICK if quick else FULL
+    lr = optim.OneCycleLR(LR, total_steps=steps, pct_start=0.1)
+    return optim.AdamW(model.parameters(), lr=lr, **ADAMW)
+
+
 def training_step(experiment: Experiment, model: Translator, adam: optim.AdamW) -> Any:
     """Compile a translator's training step: from sources and targets to the loss."""
 
@@ -159,8 +166,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     drawn = language.sample(test, [*shown.values()], np.random.default_rng(5))
     sources = [source for source, __ in drawn]
     print(f"                  {'   '.join(sources)}\n")
-    lr = optim.OneCycleLR(LR, total_steps=steps, pct_start=0.1)
-    adam = optim.AdamW(model.parameters(), lr=lr, **ADAMW)
+    adam = optimizer(model, experiment.quick)
     train = training_step(experiment, model, adam)
     greedy = experiment.compile(cr.no_grad()(model.translate))
 

@@ -134,6 +134,8 @@ def restore(
     place: checkpoint.Place,
     state: Mapping[str, Any],
     content: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None,
+    *,
+    partly: bool = False,
 ) -> dict[str, Any]:
     """Restore the state of objects by name from a checkpoint; return its document.
 
@@ -141,6 +143,7 @@ def restore(
         place: of the checkpoint.
         state: the objects, as for :func:`steps`.
         content: of the checkpoint, where it has been read: a stream is read once.
+        partly: whether the checkpoint may have the states of other objects, too.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of another loop.
@@ -148,7 +151,7 @@ def restore(
     document, arrays = content or checkpoint.read(place)
     try:
         states = with_arrays(place, document["state"], "state", arrays)
-        if states.keys() != state.keys():
+        if (states.keys() ^ state.keys()) - (states.keys() if partly else set()):
             raise ValueError(", ".join(states))
         for name, item in state.items():
             set_state(item, copied(states[name]))

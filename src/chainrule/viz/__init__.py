@@ -6,7 +6,7 @@ that agents act in.
 Pictures need matplotlib (the extra ``plot``), which is loaded when something is drawn.
 """
 
-from chainrule.viz import gallery, scenes
+from chainrule.viz import gallery, scenes, seen
 from chainrule.viz.curve import Picture, save_curve, show_curve
 from chainrule.viz.decision_regions import draw_decision_regions, save_decision_regions
 from chainrule.viz.drawing import can_plot, legible
@@ -21,6 +21,7 @@ __all__ = [
     "save_curve",
     "save_decision_regions",
     "scenes",
+    "seen",
     "show_curve",
     "write_experiment_report",
     "write_report",

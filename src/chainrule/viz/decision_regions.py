@@ -21,7 +21,7 @@ from chainrule.text.catalogue import current
 from chainrule.text.tables import shorten
 from chainrule.training import Trainer
 from chainrule.util.atomic_files import replace
-from chainrule.viz import drawing, gallery
+from chainrule.viz import drawing, gallery, seen
 from chainrule.viz.words import read_words
 
 #: A Trainer, or a function of an array (n, 2), such as a module.
@@ -68,6 +68,7 @@ def save_decision_regions(
     replace(Path(path), picture, _WHAT)
 
 
+@seen.seen(seen.of_regions)
 def draw_decision_regions(
     figure: Any, trainer: Classifier, data: Dataset, title: str = ""
 ) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.html.pictures import as_pictures
 from chainrule.text import _, translated
-from chainrule.viz import drawing
+from chainrule.viz import drawing, seen
 from chainrule.viz.curve import log_helps
 
 
@@ -88,6 +88,7 @@ def film(
     return file.getvalue()
 
 
+@seen.seen(seen.of_images)
 def images(
     figure: Any,
     rows: Any,
@@ -121,6 +122,7 @@ def images(
             axes.set_title(translated(titles[i]), fontsize=8, pad=2)
 
 
+@seen.seen(seen.of_rows)
 def rows(figure: Any, groups: Mapping[str, Any]) -> None:
     """Draw groups of grey images in a figure, a labelled row for each group.
 
@@ -156,6 +158,7 @@ def mosaic(rows: Sequence[Sequence[Any]]) -> np.ndarray:
     return canvas
 
 
+@seen.seen(seen.of_mosaics)
 def mosaics(
     figure: Any,
     parts: Sequence[Sequence[Sequence[Any]]],
@@ -182,6 +185,7 @@ def mosaics(
             axes.set_title(translated(titles[i]), fontsize=8, pad=3, loc="left")
 
 
+@seen.seen(seen.of_heat)
 def heat(
     figure: Any,
     matrix: Any,
@@ -225,6 +229,7 @@ def heat(
     figure.colorbar(drawn, ax=axes)
 
 
+@seen.seen(seen.of_lines)
 def lines(
     figure: Any,
     curves: Mapping[str, Any],
@@ -263,6 +268,7 @@ def lines(
         drawing.legend(axes)
 
 
+@seen.seen(seen.of_points)
 def points(
     figure: Any,
     places: Any,
@@ -302,6 +308,7 @@ def points(
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 
 
+@seen.seen(seen.of_bars)
 def bars(
     figure: Any,
     values: Mapping[str, float],
@@ -324,4 +331,6 @@ def bars(
     axes.bar_label(drawn, fmt="%.4g", padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), labels=list(map(translated, names)))
     axes.invert_yaxis()
+    axes.set_axisbelow(True)
+    axes.margins(x=0.15)  # room for the numbers at both ends
     axes.set(xlabel=translated(across), xlim=(low, None))

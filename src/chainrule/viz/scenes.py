@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.text import tr, translated
-from chainrule.viz import drawing
+from chainrule.viz import drawing, seen
 
 
+@seen.seen(seen.of_film)
 def cart_pole(figure: Any, seen: Any, *, title: str = "") -> None:
     """Draw a cart with a pole, from position, speed, angle (rad) and angular speed.
 
@@ -31,6 +32,7 @@ def cart_pole(figure: Any, seen: Any, *, title: str = "") -> None:
     _rod(axes, (place, 0.1), angle, 1.0, color=drawing.PAPER.lines[1], linewidth=4)
 
 
+@seen.seen(seen.of_film)
 def acrobot(figure: Any, seen: Any, *, title: str = "") -> None:
     """Draw an acrobot's two links, from cosine and sine of both angles.
 
@@ -48,6 +50,7 @@ def acrobot(figure: Any, seen: Any, *, title: str = "") -> None:
     axes.plot(*zip((0.0, 0.0), middle), "o", color=_ink())
 
 
+@seen.seen(seen.of_film)
 def pendulum(figure: Any, seen: Any, *, title: str = "") -> None:
     """Draw a pendulum, from cosine and sine of its angle from straight up."""
     cosine, sine, __ = np.asarray(seen, float)
@@ -56,6 +59,7 @@ def pendulum(figure: Any, seen: Any, *, title: str = "") -> None:
     axes.plot([0], [0], "o", color=_ink())
 
 
+@seen.seen(seen.of_returns)
 def returns(figure: Any, episodes: Any, *, width: int = 50) -> None:
     """Draw the return of each reinforcement-learning episode, with moving average.
 

@@ -181,9 +181,13 @@ class Noted(Block):
             elif _is_users(frame) and _writes_now(code):
                 calls.append("np.datetime64")
         elif event == "return" and frame.f_code is _SEEDED.__code__:
-            given, generator = (frame.f_locals.get(key) for key in ("a", "self"))
-            entropy = given is None and _is_users(_outside(frame))
-            if entropy and isinstance(generator, random.Random):
+            generator = frame.f_locals.get("self")
+            entropy = frame.f_locals.get("a") is None
+            if (
+                entropy
+                and isinstance(generator, random.Random)
+                and _is_users(_outside(frame))
+            ):
                 self._unseeded.append((generator, generator.getstate()))
 
     def _seeds(self, frame: FrameType) -> None:

@@ -209,12 +209,15 @@ export class Entries {
   constructor(data) {
     this.values = data.values;
     this.loss = data.loss;
+    /** Some derivative of the step is NaN or infinite: 0 times it is not 0. */
+    this.wild = data.wild === true;
     this.arrays = new Map();
     this.into = data.values.map(() => []);
     this.out = data.values.map(() => []);
     for (const link of data.links.map((each) => linkOf(each, data.values))) {
       this.into[link.to].push(link);
-      this.out[link.from].push(link);
+      // Updates and slopes are read off the step; ℒ is not computed from them.
+      if (!data.values[link.to].beside) this.out[link.from].push(link);
     }
   }
 
@@ -267,7 +270,7 @@ export class Entries {
   /** The nearest elements with a symbol that are joined to one, with derivatives. */
   #search(v, k, links, way, end, sign) {
     const waiting = new Map([[v, new Map([[k, 1]])]]);
-    const found = [];
+    const found = [], keeps = this.wild && way === "up";
     let left = false, passed = 0;
     while (waiting.size) {
       // Along the running order: all that comes to a value is there before it goes on.
@@ -275,7 +278,9 @@ export class Entries {
       const elements = waiting.get(here);
       waiting.delete(here);
       if (here !== v && (this.values[here].symbol !== undefined || here === this.loss)) {
-        for (const [j, d] of elements) if (d !== 0) found.push({ v: here, k: j, d });
+        for (const [j, d] of elements) {
+          if (d !== 0 || keeps) found.push({ v: here, k: j, d });
+        }
         continue;
       }
       for (const link of links[here]) {
@@ -285,7 +290,7 @@ export class Entries {
         }
         const next = link[end];
         for (const [i, d] of elements) {
-          if (d === 0) continue;
+          if (d === 0 && !keeps) continue;
           link[way](i, (j, by) => {
             if (!waiting.has(next)) waiting.set(next, new Map());
             const there = waiting.get(next);
@@ -347,6 +352,14 @@ export class Entries {
     const total = shown.length ? shown.reduce((a, b) => a + b) : 0;
     step.gradient = step.more ? total + step.rest : total;
     if (step.v === this.loss) step.gradient = 1;
+    const numbers = this.numbers(step.v, "gradient");
+    // What a factor of 0 shuts off the step may have multiplied, or not: it says so.
+    if (this.wild && numbers !== null && step.v !== this.loss) {
+      const own = numbers[step.k];
+      if (Number.isFinite(own) !== Number.isFinite(step.gradient)) {
+        Object.assign(step, { left: true, gradient: own });
+      }
+    }
     if (step.left) {
       const own = this.numbers(step.v, "gradient");
       step.gradient = own === null ? null : own[step.k];

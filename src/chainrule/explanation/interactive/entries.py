@@ -29,12 +29,13 @@ from chainrule.explanation.interactive.links import (
     linked,
 )
 from chainrule.explanation.interactive.packing import packed, places
+from chainrule.explanation.interactive.updates import beside
 from chainrule.explanation.plain import is_sampled
 from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Value
 
 #: Characters of numbers and links in a page.
-MOST = 2_800_000
+MOST = 2_600_000
 #: What tells the numbers of a value from those of its derivative.
 NUMBERS, SLOPES = "value", "gradient"
 
@@ -62,12 +63,14 @@ class Entries:
         data: for the page.
         symbols: what is shown by each symbol, as text.
         left_out: the symbols of values whose links are left out.
+        updates_left_out: those of new parameters whose updates are.
         whole: the values of which all terms of the chain rule are there.
     """
 
     data: dict[str, Any]
     symbols: dict[str, Entry] = field(default_factory=dict[str, Entry])
     left_out: list[str] = field(default_factory=list[str])
+    updates_left_out: list[str] = field(default_factory=list[str])
     whole: set[int] = field(default_factory=set[int])
 
 
@@ -133,6 +136,8 @@ class _Entries:
             "values": [self._value(v) for v in ids],
             "links": links,
         }
+        if self._wild():
+            data["wild"] = True
         made = Entries(data)
         for value in shown:
             symbol, columns = names.of[value].text(), self._columns(value)
@@ -141,10 +146,31 @@ class _Entries:
                 name = self.gradients[value].text()
                 made.symbols.setdefault(name, Entry(ids[value], SLOPES, columns))
         made.whole = _whole(data)
+        with np.errstate(all="ignore"):
+            more = beside(self.e, ids, len(ids), room)
+        data["values"] += more.values
+        data["links"] += more.links
+        for symbol, place in more.symbols.items():
+            made.symbols.setdefault(
+                symbol, Entry(place, NUMBERS, self._on_paper(symbol))
+            )
+        made.updates_left_out = more.left_out
         unknown = {k.child for k in graph.links if isinstance(k, Unknown)}
         behind = {v for v in left | unknown if v in ids}
         made.left_out = list(dict.fromkeys(self._near(v) for v in ids if v in behind))
         return made
+
+    def _wild(self) -> bool:
+        """Return whether a derivative of the step is NaN or infinite."""
+        run = self.e.run
+        known = (run.arrays.get(g) for g in run.cotangents.values())
+        return any(a is not None and not np.isfinite(a).all() for a in known)
+
+    def _on_paper(self, symbol: str) -> bool:
+        """Return whether the samples of f′(z) are columns, as those of z are."""
+        zs = [layer.z for layer in self.e.names.layers]
+        names = self.e.names.of
+        return any(f"f′({names[z].text()})" == symbol and self._columns(z) for z in zs)
 
     def _columns(self, value: Value) -> bool:
         return is_sampled(value) and value not in self.e.names.writer.matrices

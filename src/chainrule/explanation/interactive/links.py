@@ -149,8 +149,27 @@ def linked(
     """
     made = _Links(dict(arrays), dict(sizes), {v for v in given if v.dtype.is_float})
     made.values += given
-    for node in nodes:
-        made.add(node, node.inputs, node.outputs)
+    with np.errstate(all="ignore"):  # the step has said what there is to say
+        for node in nodes:
+            made.add(node, node.inputs, node.outputs)
+    return Linked(list(dict.fromkeys(made.values)), made.arrays, made.links)
+
+
+def opened(
+    node: Node,
+    arrays: Mapping[Value, Array],
+    sizes: Mapping[str, int],
+    given: Collection[Value],
+) -> Linked:
+    """Return the links within a composite node, whose body is looked at.
+
+    Args:
+        node, arrays, sizes, given: as for :func:`linked`.
+    """
+    made = _Links(dict(arrays), dict(sizes), {v for v in given if v.dtype.is_float})
+    made.values += given
+    with np.errstate(all="ignore"):
+        made.open(node, node.inputs, node.outputs)
     return Linked(list(dict.fromkeys(made.values)), made.arrays, made.links)
 
 
@@ -178,7 +197,7 @@ class _Links:
         else:
             links = self._found(node, inputs, outputs, moved)
         if links is None:
-            self._open(node, inputs, outputs)
+            self.open(node, inputs, outputs)
             return
         self.values += made
         self.links += links
@@ -196,13 +215,15 @@ class _Links:
         links: list[Link] = []
         for parent, child in here.pairs():
             link = _single(here, parent, child)
+            if link is None and node.primitive.elementwise:
+                link = _by_definition(here, parent, child)
             many = self.arrays[parent].size * self.arrays[child].size
             if link is None and many > SMALL and node.primitive in BODIES:
                 return None
             links.append(link or _listed(here, parent, child))
         return links
 
-    def _open(
+    def open(
         self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value | None]
     ) -> None:
         """Add the links of a composite node's body."""
@@ -348,6 +369,15 @@ def _single(here: _Applied, parent: Value, child: Value) -> Each | Into | None:
         if (np.abs(wanted - found) <= ROUNDING * np.abs(found)).all():
             return kind(parent, child, index, derivative)
     return None
+
+
+def _by_definition(here: _Applied, parent: Value, child: Value) -> Each | None:
+    """Return the link of an elementwise function whose derivatives are not finite."""
+    size = here.sizes[child]
+    if here.sizes[parent] != size:
+        return None
+    derivative = here.forward(parent, child, np.ones(size))
+    return Each(parent, child, np.arange(size), derivative)
 
 
 def _listed(here: _Applied, parent: Value, child: Value) -> Listed | Unknown:

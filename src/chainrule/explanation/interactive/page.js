@@ -337,8 +337,9 @@ document.addEventListener("keydown", (event) => {
  * from the loss their derivatives. */
 const order = [];
 const seen = (v, kind) => tables.some((t) => shows.get(t).v === v && shows.get(t).kind === kind);
-for (const kind of ["value", "gradient"]) {
-  const ids = entries.values.map((_, v) => v).filter((v) => seen(v, kind));
+for (const [kind, beside] of [["value", false], ["gradient", false], ["value", true]]) {
+  const all = entries.values.map((_, v) => v).filter((v) => seen(v, kind));
+  const ids = all.filter((v) => Boolean(entries.values[v].beside) === beside);
   const some = kind === "value" ? ids.filter((v) => entries.values[v].formula) : ids.reverse();
   for (const v of some) {
     const many = sizeOf(entries.values[v].shape);
@@ -353,7 +354,9 @@ function at() {
   const found = order.findIndex((what) => same(chosen, what));
   if (found >= 0) place = found;
   const values = { k: place + 1, n: order.length };
-  const direction = place >= turn && turn >= 0 ? words.backward : words.forward;
+  const last = place >= 0 && entries.values[order[place].v].beside;
+  const back = place >= turn && turn >= 0 ? words.backward : words.forward;
+  const direction = last ? words.update : back;
   document.getElementById("at").textContent =
     place < 0 ? "" : said(words.step, { ...values, direction });
 }
@@ -455,5 +458,23 @@ function reach(box) {
   else box.removeAttribute("tabindex");
 }
 const sizes = new ResizeObserver((seen) => seen.forEach(({ target }) => reach(target)));
-document.querySelectorAll(".scroll:not([data-keys])").forEach((box) => sizes.observe(box));
+const boxes = [...document.querySelectorAll(".scroll:not([data-keys])")];
+boxes.forEach((box) => sizes.observe(box));
+
+/* Of what is not drawn yet nobody is told the size: it is asked for when there is time. */
+let asked = boxes.length;
+function reachRest(deadline) {
+  do reach(boxes[asked++]);
+  while (asked < boxes.length && deadline.timeRemaining() > 5);
+  if (asked < boxes.length) requestIdleCallback(reachRest);
+  else document.documentElement.dataset.reached = "";
+}
+function reachAll() {
+  const waits = asked < boxes.length;
+  asked = 0;
+  delete document.documentElement.dataset.reached;
+  if (boxes.length && !waits) requestIdleCallback(reachRest);
+}
+addEventListener("resize", reachAll);
+reachAll();
 document.documentElement.dataset.ready = "";

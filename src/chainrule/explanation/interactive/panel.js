@@ -44,7 +44,8 @@ export class Panel {
     const origins = this.entries.origins(v, k);
     const parts = [this.#head(v, k, kind, path)];
     const forward = this.#forward(v, k, origins);
-    const backward = this.#backward(path);
+    const backward = this.entries.values[v].beside
+      ? element("p", {}, this.words.beside) : this.#backward(path);
     parts.push(...(kind === "gradient" ? [backward, forward] : [forward, backward]));
     return { parts, path, origins, sentence: this.#sentence(v, k, kind, path, origins) };
   }
@@ -84,7 +85,9 @@ export class Panel {
 
   #button(v, k, kind, text) {
     const made = element("button", { type: "button", class: "name" }, text);
-    made.addEventListener("click", () => this.choose(v, k, kind));
+    const { slopeOf } = this.entries.values[v];  // ∂ℒ/∂θ in an update
+    const [id, what] = slopeOf === undefined ? [v, kind] : [slopeOf, "gradient"];
+    made.addEventListener("click", () => this.choose(id, k, what));
     return made;
   }
 

@@ -15,6 +15,7 @@ def words() -> dict[str, str]:
         "name": tr("In the state_dict: {name}"),
         "whole": tr("A whole number: nothing is differentiated by it."),
         "nothing": tr("Every derivative on the way to ℒ is 0 here: {formula}"),
+        "beside": tr("ℒ of this step is not computed from it."),
         "unread": tr("Nothing on the way to ℒ reads it."),
         "loss": tr("where the chain rule starts"),
         "direct": tr("what ℒ has of it directly"),
@@ -38,4 +39,5 @@ def words() -> dict[str, str]:
         "step": tr("{direction}, {k} of {n}"),
         "forward": tr("forward"),
         "backward": tr("backward"),
+        "update": tr("update"),
     }

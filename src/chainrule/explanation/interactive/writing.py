@@ -140,6 +140,21 @@ class _Page:
         )
 
     def _left_out(self) -> str:
+        return self._updates_left_out() + self._links_left_out()
+
+    def _updates_left_out(self) -> str:
+        names = self.entries.updates_left_out
+        if not names:
+            return ""
+        shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+        text = tr(
+            "So that the page stays small, these new parameters can be read and not"
+            " clicked: {names}.",
+            names=shown,
+        )
+        return f'<p class="note">{escape(text)}</p>'
+
+    def _links_left_out(self) -> str:
         names = self.entries.left_out
         if not names:
             return ""

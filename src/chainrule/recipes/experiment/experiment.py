@@ -24,7 +24,7 @@ from chainrule.recipes.experiment.directory import (
 from chainrule.recipes.experiment.references import Reference, compared
 from chainrule.recipes.experiment.report import Report
 from chainrule.recipes.experiment.stages import Stages
-from chainrule.text import _, numbers, translated
+from chainrule.text import _, numbers, tr, translated
 from chainrule.training import Trainer
 from chainrule.util import processes
 from chainrule.version import __version__
@@ -319,6 +319,9 @@ class Experiment:
         *,
         summary: str = "",
         seconds: int | None = None,
+        lesson: str = "",
+        module: str = "",
+        networks: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Write the results and the report of a recipe's run; return the results.
 
@@ -327,6 +330,9 @@ class Experiment:
             references: figures that a full run is compared with.
             summary: what the recipe is, in a line.
             seconds: what a full run takes, which the report of a quick one says.
+            lesson: what the recipe's file says of itself.
+            module: the name of that file's module.
+            networks: the names of networks that may be explained.
         """
         if self.quick and seconds is not None:
             with self.report.recording():
@@ -343,9 +349,33 @@ class Experiment:
         if self.out is not None:
             self.directory.write(RESULTS, (as_json(results) + "\n").encode())
             self.report.write(
-                title=self.name, summary=translated(summary), references=figures
+                title=self.name,
+                summary=translated(summary),
+                references=figures,
+                result=plain["result"],
+                commands=self._commands(networks, module),
+                lesson=lesson,
             )
         return results | {"out": None if self.out is None else str(self.out)}
+
+    def _commands(self, networks: Sequence[str], module: str) -> list[tuple[str, str]]:
+        """Return what may be done after a recipe's run, each with its command."""
+        explain = f"chainrule explain {self.out}"
+        several = len(networks) > 1
+        made = [
+            (
+                tr("every number of a training step: {name}", name=name),
+                f"{explain} --network {name}" if several else explain,
+            )
+            for name in networks
+        ]
+        again = f"chainrule train {self.name}"
+        if self.quick:
+            made.append((tr("the full run"), again))
+        if module:
+            alone = tr("the lesson, without the command line")
+            made.append((alone, f"python -m {module}"))
+        return made
 
 
 def quick_note(seconds: int) -> str:

@@ -16,6 +16,7 @@ from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 from chainrule.util.processes import is_writer
 from chainrule.viz.report import sections
+from chainrule.viz.seen import sentence_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Report:
         if self._draws():
             with self._legible():
                 png = viz.gallery.picture(draw, *args, what=title, **options)
-            self._add(f"{name}.png", png, title)
+            drawn = {k: v for k, v in options.items() if k != "size"}
+            self._add(f"{name}.png", png, title, sentence_of(draw, *args, **drawn))
 
     def film(
         self,
@@ -111,8 +113,9 @@ class Report:
         """Draw an animation for a recipe's report; see :meth:`Experiment.film`."""
         if self._draws():
             with self._legible():
-                gif = viz.gallery.film(draw, frames, what=title, **options)
-            self._add(f"{name}.gif", gif, title)
+                shots = [*frames]
+                gif = viz.gallery.film(draw, shots, what=title, **options)
+            self._add(f"{name}.gif", gif, title, sentence_of(draw, shots))
 
     def network(self, title: str, model: Any, data: Any) -> None:
         """Draw a network's graph for the report; see :meth:`Experiment.network`."""
@@ -124,9 +127,18 @@ class Report:
             self._blocks.append(block)
 
     def write(
-        self, *, title: str, summary: str, references: Sequence[Mapping[str, Any]]
+        self,
+        *,
+        title: str,
+        summary: str,
+        references: Sequence[Mapping[str, Any]],
+        **more: Any,
     ) -> None:
-        """Write a recipe's ``report.html``, if it has a directory and matplotlib."""
+        """Write a recipe's ``report.html``, if it has a directory and matplotlib.
+
+        Args:
+            title, summary, references, more: see :func:`viz.write_experiment_report`.
+        """
         self._add_text()
         if self._draws():
             assert self.directory.path is not None
@@ -138,6 +150,7 @@ class Report:
                     {**r, "source": translated(r["source"])} for r in references
                 ],
                 blocks=[asdict(block) for block in self._blocks],
+                **more,
             )
             self.directory.files.append(REPORT)
 
@@ -153,12 +166,12 @@ class Report:
         with language(self._language):
             yield
 
-    def _add(self, name: str, picture: bytes, title: str) -> None:
+    def _add(self, name: str, picture: bytes, title: str, caption: str) -> None:
         self.directory.write(name, picture)
         self._add_text()
         shown = translated(title)
         self.pictures[shown] = picture
-        self._blocks.append(Block(title=shown, png=picture))
+        self._blocks.append(Block(title=shown, png=picture, caption=caption))
 
     def _add_text(self) -> None:
         """Add the text printed since the last picture to a recipe's report."""

@@ -8,9 +8,22 @@ from typing import Any
 import numpy as np
 
 from chainrule import viz
-from chainrule.text import translated
+from chainrule.text import tr, translated
+from chainrule.viz.seen import neighbours, seen
 
 
+def _of_maps(maps: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
+    told = "; ".join(
+        f"{translated(name)}: {neighbours(codes, labels)}"
+        for name, codes in maps.items()
+    )
+    return tr(
+        "How many of the points have one of the same digit as their nearest: {told}.",
+        told=told,
+    )
+
+
+@seen(_of_maps)
 def code_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
     """Draw scatter plots of autoencoders' two-dimensional codes side by side.
 

@@ -6,7 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.text import tr
+from chainrule.viz.seen import seen
 
+
+def _of_stars(images: np.ndarray, cells: np.ndarray) -> str:
+    return tr(
+        "{n} images, and below each its {rows} × {columns} cells: a star with a ray"
+        " along each edge that is found there, the longer the stronger.",
+        n=len(images),
+        rows=cells.shape[1],
+        columns=cells.shape[2],
+    )
+
+
+@seen(_of_stars)
 def stars(figure: Any, images: np.ndarray, cells: np.ndarray) -> None:
     """Draw images, and below them their HOG cells as stars of edge directions.
 

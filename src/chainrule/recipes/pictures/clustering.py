@@ -7,9 +7,22 @@ from typing import Any
 import numpy as np
 
 from chainrule.recipes.evaluation.projection import principal_plane
+from chainrule.text import tr
 from chainrule.viz import gallery
+from chainrule.viz.seen import neighbours, seen
 
 
+def _of_codes(codes: np.ndarray, labels: np.ndarray) -> str:
+    return tr(
+        "{n} images, drawn as their digits. In the space of all {d} numbers the nearest"
+        " other image shows the same digit for {share} of them.",
+        n=min(len(codes), 1000),
+        d=codes.shape[1],
+        share=neighbours(codes, labels),
+    )
+
+
+@seen(_of_codes)
 def codes(figure: Any, codes: np.ndarray, labels: np.ndarray) -> None:
     """Draw an encoder's codes in the plane of largest variance, as digit labels.
 

@@ -6,7 +6,24 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.viz.seen import seen
 
+
+def _of_embeddings(table: np.ndarray, letters: str) -> str:
+    vowels = np.array([letter in "aeiou" for letter in letters])
+    apart = np.sqrt(((table[:, None] - table[None]) ** 2).sum(2))
+    among = apart[np.ix_(vowels, vowels)][~np.eye(int(vowels.sum()), dtype=bool)]
+    others = np.array([letter.isalpha() for letter in letters]) & ~vowels
+    return tr(
+        "Two vowels are {among} apart on average, a vowel and a consonant {between}.",
+        among=number(float(among.mean()), 3),
+        between=number(float(apart[np.ix_(vowels, others)].mean()), 3),
+    )
+
+
+@seen(_of_embeddings)
 def embeddings(figure: Any, table: np.ndarray, letters: str) -> None:
     """Draw letters at their embeddings, in the plane of largest variance.
 

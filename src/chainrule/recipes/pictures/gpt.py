@@ -7,8 +7,24 @@ from typing import Any
 import numpy as np
 
 from chainrule.text import tr
+from chainrule.text.numbers import percent
+from chainrule.viz.seen import seen
 
 
+def _of_attention(weights: np.ndarray, text: str) -> str:
+    before = np.diagonal(weights, -1, axis1=2, axis2=3).mean(2)
+    layer, head = np.unravel_index(int(before.argmax()), before.shape)
+    return tr(
+        "Row by row where each of {n} characters looks. Head {head} of layer {layer}"
+        " gives {share} to the character before it, more than any other head.",
+        n=len(text),
+        head=int(head) + 1,
+        layer=int(layer) + 1,
+        share=percent(float(before.max())),
+    )
+
+
+@seen(_of_attention)
 def attention(figure: Any, weights: np.ndarray, text: str) -> None:
     """Draw a GPT's attention weights as images, queries as rows.
 

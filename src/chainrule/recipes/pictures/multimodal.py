@@ -8,8 +8,26 @@ from typing import Any
 import numpy as np
 
 from chainrule.recipes.datasets.easy_vqa import ANSWERS, Pictures
+from chainrule.text import tr
+from chainrule.viz.seen import seen
 
 
+def _of_answers(
+    data: Pictures,
+    predicted: np.ndarray,
+    questions: Sequence[tuple[int, int]],
+    saliency: Sequence[np.ndarray],
+) -> str:
+    right = sum(predicted[i, k] == data.answers[i, k] for i, k in questions)
+    return tr(
+        "{right} of these {n} answers are right. Below each: the brighter a pixel, the"
+        " more it moves the score of the answer.",
+        right=int(right),
+        n=len(questions),
+    )
+
+
+@seen(_of_answers)
 def answers(
     figure: Any,
     data: Pictures,

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.text import translated
+from chainrule.text import tr, translated
+from chainrule.text.numbers import percent
+from chainrule.viz.seen import seen
 
 
 def cells(table: Any, shape: tuple[int, int]) -> np.ndarray:
@@ -22,6 +24,19 @@ def cells(table: Any, shape: tuple[int, int]) -> np.ndarray:
     return table.reshape(shape[0] * shape[1], 5, 4, -1)[:, 4, 0]
 
 
+def _of_tables(tables: Sequence[Any], *, titles: Sequence[str], **__: Any) -> str:
+    told = "; ".join(
+        tr(
+            "after {title} {share} of the entries are not 0",
+            title=translated(title),
+            share=percent(float((np.asarray(table) != 0).mean())),
+        )
+        for title, table in zip(titles, tables)
+    )
+    return tr("The table fills: {told}.", told=told)
+
+
+@seen(_of_tables)
 def draw_tables(
     figure: Any,
     tables: Sequence[Any],

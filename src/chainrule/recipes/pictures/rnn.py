@@ -8,8 +8,23 @@ import numpy as np
 
 from chainrule.recipes.evaluation.lstm import Steps
 from chainrule.text import tr
+from chainrule.text.numbers import number
+from chainrule.viz.seen import seen
 
 
+def _of_gates(run: Steps, x: np.ndarray, unit: int) -> str:
+    marks = np.flatnonzero(x[:, 1] > 0) + 1
+    return tr(
+        "The marks stand at the steps {marks}. The memory c of unit {unit} is {before}"
+        " before the first one and {after} at the end.",
+        marks=", ".join(map(str, marks)),
+        unit=unit,
+        before=number(float(run.c[max(int(marks[0]) - 2, 0), unit]), 3),
+        after=number(float(run.c[-1, unit]), 3),
+    )
+
+
+@seen(_of_gates)
 def gates(figure: Any, run: Steps, x: np.ndarray, unit: int) -> None:
     """Draw a sequence, and an LSTM's gates and memories over time.
 
@@ -45,6 +60,17 @@ def gates(figure: Any, run: Steps, x: np.ndarray, unit: int) -> None:
         figure.colorbar(drawn, ax=part).ax.set_visible(False)
 
 
+def _of_reading(pixels: np.ndarray, probabilities: np.ndarray) -> str:
+    told = []
+    for shares in probabilities:
+        answers = shares.argmax(1)
+        others = np.flatnonzero(answers != answers[-1])
+        row = int(others[-1]) + 2 if len(others) else 1
+        told.append(tr("{digit} from row {row} on", digit=int(answers[-1]), row=row))
+    return tr("What it ends with, and since when: {told}.", told=", ".join(told))
+
+
+@seen(_of_reading)
 def reading(figure: Any, pixels: np.ndarray, probabilities: np.ndarray) -> None:
     """Draw digits (n, 784), with the probability of each class after each row."""
     axes = figure.subplots(1, 2 * len(pixels))

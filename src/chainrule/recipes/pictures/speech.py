@@ -7,8 +7,20 @@ from typing import Any
 import numpy as np
 
 from chainrule.text import tr
+from chainrule.viz.seen import seen
 
 
+def _of_voices(x: np.ndarray, y: np.ndarray) -> str:
+    lengths = x[..., 12].sum(1)
+    return tr(
+        "A row a speaker, 12 coefficients over time; red is above the mean, blue below."
+        " The shortest of all utterances has {least} steps, the longest {most}.",
+        least=int(lengths.min()),
+        most=int(lengths.max()),
+    )
+
+
+@seen(_of_voices)
 def voices(figure: Any, x: np.ndarray, y: np.ndarray) -> None:
     """Draw three utterances of each of three speakers: coefficients over time.
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.text import _
+from chainrule.text import _, tr
 from chainrule.viz import gallery
+from chainrule.viz.seen import seen
 
 
 def print_attention(
@@ -30,6 +31,20 @@ def print_attention(
         )
 
 
+def _of_attention(
+    weights: np.ndarray, source: Sequence[str], target: Sequence[str]
+) -> str:
+    looked = np.asarray(weights)[: len(target), : len(source)].argmax(1)
+    same = sum(source[int(i)] == token for i, token in zip(looked, target))
+    return tr(
+        "A row for each token that it wrote; bright is where it looked. {same} of"
+        " {n} looked most at the same token of the source.",
+        same=int(same),
+        n=len(target),
+    )
+
+
+@seen(_of_attention)
 def attention(
     figure: Any, weights: np.ndarray, source: Sequence[str], target: Sequence[str]
 ) -> None:

@@ -91,12 +91,13 @@ def write_experiment_report(
     references: Sequence[Mapping[str, Any]] = (),
     blocks: Sequence[Mapping[str, Any]] = (),
     lang: str | None = None,
+    **more: Any,
 ) -> None:
     """Write the report of a recipe's run as one HTML file.
 
     Args:
         path: of the file.
-        title, summary, references, blocks: see :func:`.page.render_experiment`.
+        title, summary, references, blocks, more: see :func:`.page.render_experiment`.
         lang: ``"en"`` or ``"zh-TW"``, for what the page adds; by default the
             language in use.
 
@@ -112,6 +113,7 @@ def write_experiment_report(
         summary=summary,
         references=references,
         blocks=blocks,
+        **more,
     )
     replace(Path(path), text.encode(), "report")
 

@@ -13,6 +13,7 @@ from chainrule.text.numbers import measure, number, percent, width
 from chainrule.text.tables import shorten
 from chainrule.version import __version__
 from chainrule.viz import curve, drawing, images
+from chainrule.viz.report import results
 from chainrule.viz.words import Words, read_words
 
 #: More classes than this are a picture instead of a table.
@@ -120,6 +121,9 @@ def render_experiment(
     summary: str,
     references: Sequence[Mapping[str, Any]],
     blocks: Sequence[Mapping[str, Any]],
+    result: Mapping[str, Any] | None = None,
+    commands: Sequence[tuple[str, str]] = (),
+    lesson: str = "",
 ) -> str:
     """Return the HTML page of a recipe's report.
 
@@ -129,7 +133,10 @@ def render_experiment(
         references: ``key``, ``value``, ``at_least`` or ``at_most``, ``reached`` and
             ``source`` of each figure that it is held against.
         blocks: in their order, ``text`` that was printed, or a ``png`` (or GIF) with
-            its ``title``, or an ``svg`` of ours with its ``title`` and ``caption``.
+            its ``title``, or an ``svg`` of ours with its ``title``; with a ``caption``.
+        result: what the recipe returned, plain data, shown as tables.
+        commands: what to do next, each with its command.
+        lesson: what the recipe's file says of itself.
     """
     shown = [
         {
@@ -142,6 +149,8 @@ def render_experiment(
         for block in blocks
     ]
     content = {"title": title, "summary": summary, "references": references}
+    content |= {"results": results.tables(result or {}), "commands": commands}
+    content |= {"lesson": lesson.strip().split("\n") if lesson else []}
     return _rendered(lang, "study.html.jinja", {**content, "blocks": shown})
 
 

@@ -148,8 +148,12 @@ def render_experiment(
         }
         for block in blocks
     ]
-    content = {"title": title, "summary": summary, "references": references}
-    content |= {"results": results.tables(result or {}), "commands": commands}
+    words = read_words(lang)
+    called = [
+        {**r, "key": results.path_named(r["key"].split("."), words)} for r in references
+    ]
+    content = {"title": title, "summary": summary, "references": called}
+    content |= {"results": results.tables(result or {}, words), "commands": commands}
     content |= {"lesson": lesson.splitlines()}
     return _rendered(lang, "study.html.jinja", {**content, "blocks": shown})
 

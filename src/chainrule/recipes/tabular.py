@@ -166,7 +166,7 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
     ]
     summary: dict[str, Any] = {"splits": rows}
     for metric in task.metrics:
-        print(f"  {metric:>9}: network  linear   hidden  decay  epochs")
+        say("  {metric:>9}: network  linear   hidden  decay  epochs", metric=metric)
         for row in rows:
             hidden, decay = row["settings"].values()
             print(
@@ -174,9 +174,8 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
                 end="",
             )
             print(f"   {hidden:6}  {decay:5}  {row['epochs']:6}")
-        lines = {
-            who: [row[who][metric] for row in rows] for who in ("network", "linear")
-        }
+        models = _("network"), _("linear")
+        lines = {who: [row[who][metric] for row in rows] for who in models}
         title, split = _("{name}: {metric}", name=name, metric=metric), _("split")
         figure = f"{name}-{metric}".replace(" ", "-")
         experiment.draw(figure, viz.gallery.lines, lines, title=title, across=split)

@@ -50,6 +50,7 @@ from chainrule.recipes.experiment import (
     quick_note,
     worded,
 )
+from chainrule.recipes.lessons import lesson
 from chainrule.recipes.vocabulary import numbered
 from chainrule.text import _
 from chainrule.util.validation import known_names
@@ -207,7 +208,7 @@ def perform(
         getattr(module, "REFERENCES", ()),
         summary=module.SUMMARY,
         seconds=getattr(module, "SECONDS", None),
-        lesson=getattr(module, "__doc__", None) or "",
+        lesson=lesson(experiment.name, module),
         module=RECIPES.get(experiment.name, ""),
         networks=networks,
     )

@@ -39,10 +39,12 @@ SUMMARY = _(
 )
 
 TOLERANCE, MOST_EPOCHS = 1e-4, 5000
-EPOCHS_NOTE = """\
+EPOCHS_NOTE = _(
+    """\
 Note to the book: 3.4.3 calls one update an epoch. Below, as elsewhere, one update is a
 step, and an epoch is a pass over all samples.
 """
+)
 
 
 def algorithm1(sizes, f, loss, samples, *, η, tolerance, most_epochs, seed):
@@ -216,7 +218,7 @@ def run(experiment: Experiment, *, limit: int = 1000) -> dict[str, Any]:
     """
     train, test = digits(limit)
     print(inspect.getsource(algorithm1))
-    print(EPOCHS_NOTE)
+    say(EPOCHS_NOTE)
     networks = {"3.2.2": small(experiment)}
     print()
     networks["3.2.3"] = large(experiment, train, test)

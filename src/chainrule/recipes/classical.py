@@ -41,7 +41,7 @@ from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.evaluation import hog
 from chainrule.recipes.pictures import classical as pictures
-from chainrule.text import _, say, tr
+from chainrule.text import _, padded, say, tr
 from chainrule.viz import gallery
 
 SUMMARY = _("tree, kNN, SVM, forest on pixels and on HOG, beside a network that learns")
@@ -52,7 +52,7 @@ REFERENCES = [
     Reference("digits.network", at_least=0.972, source=SVM),
     Reference("mnist.network", at_least=0.975, source=BEST),
 ]
-METHODS = ("tree", "kNN", "SVM", "forest")
+METHODS = (_("tree"), "kNN", "SVM", _("forest"))
 TRAIN, TEST = 5000, 2000
 EPOCHS, BATCH_SIZE, LR = 20, 32, 4e-3
 
@@ -158,11 +158,11 @@ def compare(experiment: Experiment, name: str, task: Task) -> dict[str, Any]:
     scores = {k: float(np.mean(truth == v)) for k, v in predicted.items()}
     table = {k: {m: scores[f"{k} {m}"] for m in METHODS} for k in inputs}
     say("{name}, {n:,} test images\n", name=name, n=len(truth))
-    print(f"   {'':9}{'pixels':>14}{'HOG':>14}")
+    say("                    pixels           HOG")
     for method in METHODS:
         row = table["pixels"][method], table["HOG"][method]
-        print(f"   {method:9}{row[0]:14.1%}{row[1]:14.1%}")
-    print(f"   {tr('network'):9}{scores['network']:14.1%}\n")
+        print(f"   {padded(tr(method), 9)}{row[0]:14.1%}{row[1]:14.1%}")
+    print(f"   {padded(tr('network'), 9)}{scores['network']:14.1%}\n")
 
     best = max(scores, key=lambda method: scores[method])
     confusion = np.zeros((10, 10), int)

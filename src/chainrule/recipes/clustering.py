@@ -36,7 +36,7 @@ from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.evaluation import clustering as measures
 from chainrule.recipes.pictures import clustering as maps
-from chainrule.text import _, say
+from chainrule.text import _, joined, padded, say, translated
 from chainrule.viz import gallery
 
 SUMMARY = _(
@@ -152,8 +152,8 @@ def refine(
 def show(name: str, clusters: Any, labels: list[np.ndarray]) -> dict[str, Any]:
     """Print and return the scores of clusters of training and test images."""
     train, test = (measures.scores(c, y) for c, y in zip(clusters, labels))
-    print(f"   {name:26}{train['accuracy']:10.1%}{test['accuracy']:12.1%}", end="")
-    print(f"{train['nmi']:14.3f}")
+    accuracies = f"{train['accuracy']:10.1%}{test['accuracy']:12.1%}"
+    print(f"   {padded(translated(name), 26)}{accuracies}{train['nmi']:14.3f}")
     return {**train, "test": test["accuracy"]}
 
 
@@ -178,16 +178,18 @@ def run(experiment: Experiment) -> dict[str, Any]:
     codes = [outputs(encoder, part) for part in images]
     result: dict[str, Any] = {"images": len(x), "pixels": {}, "codes": {}}
     centres = {}
-    for name, rows in (("pixels", pixels), ("codes", codes)):
+    for name, rows in ((_("pixels"), pixels), (_("codes"), codes)):
         seed = experiment.seed % 2**32
         found = experiment.cached(name, measures.cluster, *rows, CLUSTERS, seed)
         centres[name] = np.array(found["centres"])
-        for method in ("k-means", "mixture"):
-            result[name][method] = show(f"{name}, {method}", found[method], labels)
+        for method in ("k-means", _("mixture")):
+            result[name][method] = show(
+                joined(", ", [name, method]), found[method], labels
+            )
     network = ClusterNetwork(encoder, centres["codes"])
     rounds = refine(experiment, network, x)
     clusters = [rounds[-1], outputs(network, images[1]).argmax(1)]
-    result["refined"] = show("refined", clusters, labels)
+    result["refined"] = show(_("refined"), clusters, labels)
     accuracies = [measures.matched(q, labels[0])[0] for q in rounds]
     result["refined"]["rounds"] = accuracies
     for name, title, rows in (

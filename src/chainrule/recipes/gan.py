@@ -48,7 +48,7 @@ from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference, by_batches, mnist, shuffled
 from chainrule.recipes.evaluation.mode_coverage import mode_coverage
 from chainrule.recipes.evaluation.parzen import likelihood, squared_distances
-from chainrule.text import _, say
+from chainrule.text import _, padded, say, translated
 
 SUMMARY = _(
     "digits from noise: two networks, two optimisers, one program; a judge counts"
@@ -223,14 +223,15 @@ def run(experiment: Experiment) -> dict[str, Any]:
     say("\n3  {count} samples, and as many digits\n", count=s.samples)
     say("             digits   KL of shares    sure       ln p(test)       σ")
     results: dict[str, Any] = {}
-    compared = {"last": last, "averaged": mean, "real": x[: s.samples]}
+    compared = {_("last"): last, _("averaged"): mean, _("real"): x[: s.samples]}
     for name, images in compared.items():
         judged = test.x[:] if name == "real" else images
         row = mode_coverage(judge.predict(judged, output="probabilities"))
         row |= likelihood(images, validation, test.x[:])
         judgement = f"{row['classes']:7} {row['kl']:14.4f}"
         density = f"{row['parzen']:9.1f} ± {row['error']:.1f} {row['sigma']:7.3f}"
-        print(f"   {name:8}{judgement} {row['confidence']:7.1%} {density}")
+        row_name = padded(translated(name), 8)
+        print(f"   {row_name}{judgement} {row['confidence']:7.1%} {density}")
         results[name] = row
     return results
 

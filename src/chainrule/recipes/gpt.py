@@ -39,7 +39,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import plays
 from chainrule.recipes.evaluation import language_models, ngrams
 from chainrule.recipes.pictures import gpt as pictures
-from chainrule.text import _, say
+from chainrule.text import _, padded, say, translated
 from chainrule.viz import gallery
 
 SUMMARY = _("a character transformer reads Shakespeare and writes; Radford et al. 2018")
@@ -173,10 +173,11 @@ def run(experiment: Experiment) -> dict[str, Any]:
     say("{train:,} characters, {size} different ones, {validation:,} unseen", **sizes)
     say("\n1  What a character of the unseen plays costs by counting, in nats\n")
     parts = {"train": [training], "validation": [validation]}
-    counted = {"uniform": math.log(count)}
+    counted = {_("uniform"): math.log(count)}
     for n in (1, 2):
         counted[f"{n}-gram"] = ngrams.evaluate(parts, n, count, [0.1])["validation"]
-    print(*(f"   {name:10} {cost:.3f}" for name, cost in counted.items()), sep="\n")
+    for name, cost in counted.items():
+        print(f"   {padded(translated(name), 10)} {cost:.3f}")
 
     cr.manual_seed(seed)
     model = GPT(count, s)

@@ -47,7 +47,7 @@ from chainrule.recipes.evaluation.class_means import nearest_mean_accuracy
 from chainrule.recipes.evaluation.kernels import edges_and_strokes
 from chainrule.recipes.evaluation.patches import receptive_field, strongest_patches
 from chainrule.recipes.pictures import convolutions
-from chainrule.text import _, say, tr
+from chainrule.text import _, padded, say, tr, translated
 
 SUMMARY = _(
     "edges, textures, shapes: what the layers of a small CNN have learned to see"
@@ -61,10 +61,10 @@ EPOCHS, BATCH_SIZE, LR = 4, 64, 3e-3
 ASCENT_STEPS, PENALTY = 150, 0.75  # λ = μ = PENALTY / r
 #: The layers by name: where in the network their z ends, and what the next layer gets.
 LAYERS = {
-    "layer 1: edges": (2, 4),
-    "layer 2: textures": (5, 7),
-    "layer 3: shapes": (8, 10),
-    "scores: objects": (11, 11),
+    _("layer 1: edges"): (2, 4),
+    _("layer 2: textures"): (5, 7),
+    _("layer 3: shapes"): (8, 10),
+    _("scores: objects"): (11, 11),
 }
 
 
@@ -107,7 +107,8 @@ def print_kernels(kernels: np.ndarray) -> None:
     shares = edges_and_strokes(kernels)
     rows = zip(shares.edge, shares.stroke, shares.degrees)
     for number, (edge, stroke, degrees) in enumerate(rows, 1):
-        word = f"edge {degrees:.0f}°" if edge > stroke else "stroke"
+        slope = edge > stroke
+        word = tr("edge {degrees:.0f}°", degrees=degrees) if slope else tr("stroke")
         print(f"  {number}  {edge:4.0%} {stroke:4.0%}  {word}")
 
 
@@ -181,7 +182,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     say("\nHow the digits come apart:\n")
     say("                     a unit sees   nearest mean   patches of one digit")
     accuracies = [nearest_mean_accuracy(known.x[:], known.y, test.x[:], test.y)]
-    print(f"  {tr('pixels'):17}      1 × 1       {accuracies[0]:8.1%}")
+    print(f"  {padded(tr('pixels'), 17)}      1 × 1       {accuracies[0]:8.1%}")
     layers = []
     for name, (__, end) in LAYERS.items():
         features = experiment.compile(nn.Sequential(*model[:end], nn.Flatten()))
@@ -189,8 +190,8 @@ def run(experiment: Experiment) -> dict[str, Any]:
         accuracies.append(nearest_mean_accuracy(x, known.y, test_x, test.y))
         side, purity = show_layer(experiment, model, name, test)
         layers.append({"receptive_field": side, "purity": purity})
-        field = f"{side} × {side}"
-        print(f"  {name:17}{field:>12}       {accuracies[-1]:8.1%}   {purity:13.0%}")
+        row = padded(translated(name), 17) + f"{f'{side} × {side}':>12}"
+        print(f"  {row}       {accuracies[-1]:8.1%}   {purity:13.0%}")
     gain = accuracies[3] - accuracies[0]
     scores = {"accuracy": accuracy, "gain": gain, "nearest_mean": accuracies}
     return {**scores, "layers": layers}

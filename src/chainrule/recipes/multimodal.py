@@ -43,7 +43,7 @@ from chainrule import nn, optim
 from chainrule.recipes import Experiment, Reference, shuffled
 from chainrule.recipes.datasets import easy_vqa
 from chainrule.recipes.pictures import multimodal as pictures
-from chainrule.text import _, say
+from chainrule.text import _, padded, say, translated
 from chainrule.viz import gallery
 
 SUMMARY = _("questions about pictures: a CNN and words joined by a product, 13 answers")
@@ -162,21 +162,21 @@ def run(experiment: Experiment) -> dict[str, Any]:
     single, epochs = (1, 3) if experiment.quick else (3, EPOCHS)
     accuracies = {}
     for name, passes, inputs in (
-        ("picture alone", single, {"question": False}),
-        ("question alone", single, {"image": False}),
-        ("both", epochs, {}),
+        (_("picture alone"), single, {"question": False}),
+        (_("question alone"), single, {"image": False}),
+        (_("both"), epochs, {}),
     ):
         model = fit(experiment, name.replace(" ", "-"), train, passes, **inputs)
         p = probabilities(experiment, model, test)
         predicted = p.argmax(-1)
         right = (predicted == test.answers)[test.mask > 0]
         accuracies[name] = float(right.mean())
-        print(f"  {name:17} {accuracies[name]:6.1%}")
+        print(f"  {padded(translated(name), 17)} {accuracies[name]:6.1%}")
     say("\nWith both, by type of question:\n")
     types = {}
     for number, name in enumerate(easy_vqa.TYPES):
         types[name] = float(right[test.types[test.mask > 0] == number].mean())
-        print(f"  {name:17} {types[name]:6.1%}")
+        print(f"  {padded(translated(name), 17)} {types[name]:6.1%}")
     title = _("right answers: with one input and with both, and by type of question")
     experiment.draw("accuracy", gallery.bars, accuracies | types, title=title)
 

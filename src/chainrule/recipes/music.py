@@ -40,7 +40,7 @@ from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import fiddle_tunes, genres
 from chainrule.recipes.evaluation import baselines, folds
-from chainrule.text import _, say
+from chainrule.text import _, padded, say, tr, translated
 
 SUMMARY = _("style of music: six genres by their features, three dances by their notes")
 SECONDS = 85
@@ -52,7 +52,8 @@ REFERENCES = [
 ]
 FOLDS, BATCH_SIZE, LR, WEIGHT_DECAY = 5, 32, 4e-3, 0.3
 EPOCHS, MEMBERS = {"genres": 60, "dances": 12}, {"genres": 5, "dances": 2}
-DESIGN = """
+DESIGN = _(
+    """
 How to design a network that recognises the style of music (1.8):
 
   data          what is to be told apart, from many sources. Split by recording, by
@@ -66,6 +67,7 @@ How to design a network that recognises the style of music (1.8):
   size          as small as the examples are few; dropout, several networks that vote.
   measure       accuracy beside the commonest class and a linear model; what is taken
                 for what; on recordings of other people."""
+)
 
 
 def trainer(experiment: Experiment, model: nn.Module) -> cr.Trainer:
@@ -118,7 +120,7 @@ def show_genres(experiment: Experiment, folder: Path) -> dict[str, Any]:
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     for name, mean in means.items():
         each = " ".join(f"{row[name]:.3f}" for row in rows)
-        print(f"  {name:20} {mean:.3f}   ({each})")
+        print(f"  {padded(tr(name), 20)} {mean:.3f}   ({each})")
     best = max(mean for name, mean in means.items() if name != "network")
     result = {"accuracy": means["network"], "best": best, "splits": rows}
     return {**result, "ahead": means["network"] - best}
@@ -168,7 +170,7 @@ def show_dances(experiment: Experiment, folder: Path) -> dict[str, Any]:
     say("\nDances: {share:.1%} of new tunes recognised.", share=accuracy)
     names: Any = {"rows": fiddle_tunes.DANCES, "columns": fiddle_tunes.DANCES}
     names |= {"up": _("is a"), "across": _("is taken for a")}
-    look = {"numbers": "d", "title": "dances by their notes", "size": (4.2, 2.6)}
+    look = {"numbers": "d", "title": _("dances by their notes"), "size": (4.2, 2.6)}
     experiment.draw("dances", viz.gallery.heat, confusion, **names, **look)
     counts = dict(zip(fiddle_tunes.DANCES, np.bincount(y).tolist()))
     result = {"accuracy": accuracy, "counts": counts}
@@ -186,7 +188,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     scores = experiment.folder("music21", "--no-deps music21")
     result = {"genres": show_genres(experiment, audio)}
     result["dances"] = show_dances(experiment, scores)
-    print(DESIGN)
+    print(translated(DESIGN))
     return result
 
 

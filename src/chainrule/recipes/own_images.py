@@ -45,7 +45,7 @@ from chainrule.recipes.datasets.animal_shapes import write_shapes
 from chainrule.recipes.datasets.classes import first_of_each_class
 from chainrule.recipes.datasets.image_folders import read_images
 from chainrule.recipes.evaluation.image_classifiers import image_classifier_accuracies
-from chainrule.text import _, say
+from chainrule.text import _, padded, say, tr
 
 SUMMARY = _("your own folder of images, with augmentation, beside scikit-learn's best")
 SECONDS = 140
@@ -61,7 +61,7 @@ REFERENCES = [
 IMAGES, SPLITS = 300, 3  # of a class in the example
 EPOCHS, BATCH_SIZE, LR, WEIGHT_DECAY = 40, 32, 4e-3, 0.05
 QUICK_EPOCHS = 15
-PLAIN, AUGMENTED = "network", "network, augmented"
+PLAIN, AUGMENTED = _("network"), _("network, augmented")
 
 
 def images(experiment: Experiment, data: str | None) -> cr.data.Dataset:
@@ -164,7 +164,7 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
         "{found} images of {classes} kinds, {each} of each\n",
         found=len(dataset),
         classes=len(counts),
-        each=f"{counts.min()} to {counts.max()}",
+        each=_("{low} to {high}", low=counts.min(), high=counts.max()),
     )
     rows: list[dict[str, float]] = []
     curves: dict[str, Any] = {}
@@ -187,7 +187,7 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     for name, mean in means.items():
         splits = "  ".join(f"{row[name]:.1%}" for row in rows)
-        print(f"   {name:28}{mean:7.1%}    {splits}")
+        print(f"   {padded(tr(name), 28)}{mean:7.1%}    {splits}")
     draw(experiment, dataset, curves, confusion)
     rival, network = max(rivals, key=lambda name: means[name]), means[AUGMENTED]
     gain = {"rival": network - means[rival], "augmentation": network - means[PLAIN]}

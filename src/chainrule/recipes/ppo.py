@@ -125,7 +125,8 @@ def train(experiment: Experiment, name: str, s: Settings) -> dict[str, Any]:
     returns, __ = test.play(
         lambda x: agent.predict(x, deterministic=True)[0], frames.append
     )
-    return report_agent(experiment, world, returns, frames, agent.log)
+    curves = {name: agent.log[name] for name in (_("entropy"), _("clipped"))}
+    return report_agent(experiment, world, returns, frames, curves)
 
 
 def run(experiment: Experiment) -> dict[str, Any]:

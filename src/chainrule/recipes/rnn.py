@@ -36,13 +36,13 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import adding
 from chainrule.recipes.evaluation import lstm
 from chainrule.recipes.pictures import rnn as pictures
-from chainrule.text import _, say
+from chainrule.text import _, padded, say, tr, translated
 from chainrule.viz import gallery
 
 SUMMARY = _("LSTM and GRU: MNIST row by row, and the adding problem over 100 steps")
 LENGTH, MEMORY, ADD_BATCH, ADD_STEPS, ADD_LR, CLIP = 100, 64, 32, 4000, 1e-2, 1.0
 HIDDEN, EPOCHS, BATCH_SIZE, LR = 128, 6, 64, 4e-3
-LAYERS = {"plain": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+LAYERS = {_("plain"): nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
 SECONDS = 80
 SOLVED = _("solved: Hochreiter & Schmidhuber 1997, experiment 4")
 USUAL = _("the usual figure of 128 units")
@@ -129,7 +129,7 @@ def show_adding(
         last = outputs(experiment, models[kind], x)[:, -1]
         errors[kind] = float(np.mean((last - y) ** 2))
         curves[kind] = [part.mean() for part in np.array_split(losses, 100)]
-        print(f"   {kind:7} {errors[kind]:7.5f}")
+        print(f"   {padded(tr(kind), 7)} {errors[kind]:7.5f}")
     title, across = _("squared error of the sum"), _("hundredths of the steps")
     experiment.draw("adding", gallery.lines, curves, title=title, across=across)
     return errors, models["LSTM"]
@@ -147,7 +147,7 @@ def look_inside(experiment: Experiment, model: Reader, length: int) -> dict[str,
     say("             at a mark   elsewhere")
     gates = lstm.mean_gates(runs, unit, x[..., 1] > 0)
     for name, (at_mark, elsewhere) in gates.items():
-        print(f"   {name:9} {at_mark:9.3f} {elsewhere:11.3f}")
+        print(f"   {padded(translated(name), 9)} {at_mark:9.3f} {elsewhere:11.3f}")
     title = _("one sequence; all units, and the one that keeps the sum")
     drawn = runs[0], x[0], unit
     experiment.draw("gates", pictures.gates, *drawn, title=title, size=(7.0, 8.0))

@@ -164,9 +164,9 @@ def compare(experiment: Experiment, zoo: animals.Animals) -> dict[str, Any]:
     """Compare rules, trees and networks on animals' properties, each left out once."""
     cells, x, y = leave_one_out.examples(zoo.table, zoo.one_hot())
     predictions = {
-        "rules": by_rules(zoo, cells),
-        "tree": leave_one_out.by_trees(cells, x, y),
-        "network": leave_one_out.by_networks(experiment, cells, x, y),
+        _("rules"): by_rules(zoo, cells),
+        _("tree"): leave_one_out.by_trees(cells, x, y),
+        _("network"): leave_one_out.by_networks(experiment, cells, x, y),
     }
     say("\n3  What the others tell of an animal that is left out: how often right\n")
     accuracy = leave_one_out.scored(predictions, zoo.table, cells, animals.PROPERTIES)

@@ -41,7 +41,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import japanese_vowels
 from chainrule.recipes.evaluation import projection
 from chainrule.recipes.pictures import speech as pictures
-from chainrule.text import _, say
+from chainrule.text import _, padded, say, tr
 from chainrule.viz import gallery
 
 SUMMARY = _("who speaks: nine speakers' vowels, sequences of unequal length, masked")
@@ -134,7 +134,7 @@ def choose(experiment: Experiment, data: cr.data.Dataset) -> tuple[str, Any]:
             fitted = fit(experiment, f"validated-{number}-{i}", name, i, train)
             scores.append(fitted.evaluate(validation))
         means = {k: float(np.mean([s[k] for s in scores])) for k in scores[0]}
-        print(f"  {name:18} {means['loss']:9.4f} {means['accuracy']:9.1%}")
+        print(f"  {padded(tr(name), 18)} {means['loss']:9.4f} {means['accuracy']:9.1%}")
         figures[name] = means
     best = min(figures, key=lambda name: figures[name]["loss"])
     say("\nChosen: {best}\n", best=best)

@@ -166,7 +166,7 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
     ]
     summary: dict[str, Any] = {"splits": rows}
     for metric in task.metrics:
-        print(f"  {metric:>9}: network  linear   hidden  decay  epochs")
+        say("  {metric:>9}: network  linear   hidden  decay  epochs", metric=metric)
         for row in rows:
             hidden, decay = row["settings"].values()
             print(

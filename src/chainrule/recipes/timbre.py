@@ -41,7 +41,7 @@ from chainrule import nn, optim, viz
 from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets.recordings import Recordings, pieces, read_styles
 from chainrule.recipes.datasets.tones import INSTRUMENTS, RATE, SAMPLES, tones
-from chainrule.text import _, say, tr
+from chainrule.text import _, padded, say, tr, translated
 
 SUMMARY = _(
     "which instrument sounds: spectrograms read by a CNN; your own WAV files too"
@@ -82,7 +82,7 @@ def spectrograms(sounds: list[np.ndarray]) -> np.ndarray:
 def of_spectrograms(sounds: Recordings) -> str:
     """Return what is to be seen in spectrograms: where each is loudest."""
     loud = [int(spectrogram(s).mean(0).argmax()) + 1 for s in sounds.values()]
-    told = ", ".join(f"{name} {band}" for name, band in zip(sounds, loud))
+    told = ", ".join(f"{translated(name)} {band}" for name, band in zip(sounds, loud))
     return tr(
         "Time to the right, {n} bands of pitch upwards. The loudest band of each:"
         " {told}.",
@@ -143,7 +143,8 @@ def nearest_instruments(
         x = spectrograms(pieces(sound, SAMPLES))
         shares = trainer.predict(x, output="probabilities").mean(0)
         nearest[name] = names[int(shares.argmax())]
-        print(f"  {name:30.30}  {nearest[name]:15} {shares.max():4.0%}")
+        instrument = padded(translated(nearest[name]), 15)
+        print(f"  {name:30.30}  {instrument} {shares.max():4.0%}")
     return nearest
 
 

@@ -43,7 +43,7 @@ from chainrule import models, nn, optim, viz
 from chainrule.recipes import Experiment, Reference, by_batches
 from chainrule.recipes.datasets.animal_shapes import write_shapes
 from chainrule.recipes.datasets.image_folders import read_images
-from chainrule.text import _, say
+from chainrule.text import _, padded, say, translated
 
 SUMMARY = _("your own images on a published trunk, frozen and fine-tuned")
 SECONDS = 300
@@ -197,21 +197,21 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
     seen, others = (features(experiment, model, part) for part in (train, test))
     head = model.net.classifier
     trainer = learn(experiment, "frozen", head, seen, others, plans[0])
-    curves["frozen"] = trainer.history.epochs
+    curves[_("frozen")] = trainer.history.epochs
 
     trainer = learn(experiment, "fine-tuned", model, train, test, plans[1])
-    curves["fine-tuned"] = trainer.history.epochs
+    curves[_("fine-tuned")] = trainer.history.epochs
     predicted = trainer.predict(test.x[:]).argmax(1)
     confusion = np.zeros((classes, classes), int)
     np.add.at(confusion, (test.y, predicted), 1)
 
     cr.manual_seed(experiment.seed)
     trainer = learn(experiment, "scratch", Network(classes), train, test, plans[2])
-    curves["from scratch"] = trainer.history.epochs
+    curves[_("from scratch")] = trainer.history.epochs
 
     for name, rows in curves.items():
         accuracy[name] = rows[-1]["validation_accuracy"]
-        print(f"   {name:16}{accuracy[name]:7.1%}")
+        print(f"   {padded(translated(name), 16)}{accuracy[name]:7.1%}")
     draw(experiment, dataset, curves, confusion)
     scratch = accuracy["from scratch"]
     gain = {

@@ -33,7 +33,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import dates_and_numbers as language
 from chainrule.recipes.evaluation import exact_match
 from chainrule.recipes.pictures import translate as pictures
-from chainrule.text import _, say, tr
+from chainrule.text import _, padded, say, tr
 
 SUMMARY = _("dates and numbers in English and Chinese by attention (Vaswani 2017)")
 WIDTH, HEADS, LAYERS, BATCH, LR = 64, 4, 2, 64, 3e-3
@@ -151,7 +151,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     say("1  What is translated; a tenth of days and numbers is never trained on\n")
     for form in language.ALL:
         pair = language.pair(form, 305 if form in language.NUMBERS else 725435)
-        print(f"   {form:18}  {'  →  '.join(pair)}")
+        print(f"   {padded(tr(form), 18)}  {'  →  '.join(pair)}")
 
     cr.manual_seed(seed)
     model = Translator()
@@ -193,7 +193,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     exact = float(np.mean(list(scored["accuracy"].values())))
     say("\n3  Exactly right, of {each} unseen ones of each form\n", each=each)
     for form, share in {**scored["accuracy"], tr("all"): exact}.items():
-        print(f"   {form:18} {share:7.2%}")
+        print(f"   {padded(tr(form), 18)} {share:7.2%}")
     for mistake in scored["mistakes"][:6]:
         named = dict(zip(("source", "target", "made"), mistake))
         say("   a mistake: {source}  →  {made}, which should be {target}", **named)

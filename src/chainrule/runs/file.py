@@ -192,6 +192,10 @@ class RunFile:
         """Return no pictures of the trained network: only recipes draw some."""
         return [], {}
 
+    def lesson(self) -> str:
+        """Return no text: only recipes say what to look at."""
+        return ""
+
 
 def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
     """Read and check a run file.

@@ -13,6 +13,7 @@ from chainrule import recipes
 from chainrule.data import Dataset
 from chainrule.engines import EngineName
 from chainrule.recipes import Experiment
+from chainrule.recipes.lessons import lesson
 from chainrule.runs.section import Positive, Section
 from chainrule.runs.source import Parts
 from chainrule.training import Trainer
@@ -105,3 +106,7 @@ class FromRecipe:
         if (draw := getattr(recipes.find(self.name), "pictures", None)) is not None:
             draw(experiment, trainer.model)
         return experiment.directory.files, experiment.report.pictures
+
+    def lesson(self) -> str:
+        """Return what the recipe says of itself, in the current language."""
+        return lesson(self.name, recipes.find(self.name))

@@ -140,6 +140,7 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
                 title=title,
                 source=source,
                 pictures=pictures,
+                lesson=session.origin.lesson(),
             )
             for name in drawn:
                 atomic_files.sweep(directory / name)

@@ -15,12 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.text import _
+
 ANSWERS = ("yes", "no", "rectangle", "circle", "triangle")
 ANSWERS += ("red", "green", "blue", "yellow", "gray", "teal", "black", "brown")
 #: The words of questions, numbered from 1; number 0 is padding.
 WORDS = ("a", "color", "contain", "does", "image", "in", "is", "no", "not", "of")
 WORDS += ("present", "shape", "the", "there", "what", *ANSWERS[2:])
-TYPES = ("is it there?", "is it not there?", "which colour?", "which shape?")
+TYPES = (
+    _("is it there?"),
+    _("is it not there?"),
+    _("which colour?"),
+    _("which shape?"),
+)
 #: Questions of a picture, and words of a question, at most.
 QUESTIONS, LENGTH = 21, 9
 

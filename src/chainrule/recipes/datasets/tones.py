@@ -36,9 +36,9 @@ _STRING = [(float(k), 1 / k) for k in range(1, 31)]
 INSTRUMENTS = {
     _("bowed string"): Instrument(_STRING, 0, 0.01, 0.006, 0.1),
     _("plucked string"): Instrument(_STRING, 3, 0.0, 0.0, 0.003),
-    "clarinet": Instrument(_STRING[::2], 0, 0.01, 0.0, 0.04),
-    "flute": Instrument([(1, 1), (2, 0.25), (3, 0.08)], 0, 0.08, 0.004, 0.06),
-    "bell": Instrument(
+    _("clarinet"): Instrument(_STRING[::2], 0, 0.01, 0.0, 0.04),
+    _("flute"): Instrument([(1, 1), (2, 0.25), (3, 0.08)], 0, 0.08, 0.004, 0.06),
+    _("bell"): Instrument(
         [(1, 1), (2.76, 0.8), (5.40, 0.5), (8.93, 0.3)], 2, 0.0, 0.0, 0.002
     ),
 }

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.text import _
+
 #: Rows and classes to fit to, rows and classes to test with.
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -19,10 +21,10 @@ def feature_classifiers() -> dict[str, Any]:
     from sklearn.svm import SVC
 
     return {
-        "nearest neighbours": KNeighborsClassifier(5),
-        "logistic": LogisticRegression(C=0.1, max_iter=2000),
-        "support vectors": SVC(C=10),
-        "extra trees": ExtraTreesClassifier(300, random_state=0),
+        _("nearest neighbours"): KNeighborsClassifier(5),
+        _("logistic"): LogisticRegression(C=0.1, max_iter=2000),
+        _("support vectors"): SVC(C=10),
+        _("extra trees"): ExtraTreesClassifier(300, random_state=0),
     }
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.recipes import Experiment
-from chainrule.text import say
+from chainrule.text import padded, say, tr
+from chainrule.text.numbers import width
 
 #: Of the networks; twenty rows leave none to choose them with, so none was chosen.
 HIDDEN, STEPS, LR, WEIGHT_DECAY = 8, 200, 0.02, 0.3
@@ -129,10 +130,10 @@ def scored(
     """
     labels = table[tuple(cells.T)]
     correct = {k: np.equal(p, labels) for k, p in predictions.items()}
-    headings = "   ".join(f"{learner:>7}" for learner in correct)
+    headings = "   ".join(" " * (7 - width(tr(k))) + tr(k) for k in correct)
     say("   property      known   {names}", names=headings)
-    for j, name in enumerate((*names, "all")):
+    for j, name in enumerate((*names, tr("all"))):
         rows = (cells[:, 1] == j) | (j == len(names))
         sums = "   ".join(f"{c[rows].sum():7}" for c in correct.values())
-        print(f"   {name:12}  {rows.sum():5}   {sums}")
+        print(f"   {padded(name, 12)}  {rows.sum():5}   {sums}")
     return {learner: float(c.mean()) for learner, c in correct.items()}

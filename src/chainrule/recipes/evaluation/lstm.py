@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.text import _
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -76,7 +78,11 @@ def mean_gates(
         marked: booleans, (sequences, T).
     """
     means = {}
-    for name, gate in (("input", "i"), ("forget", "f"), ("output", "o")):
+    for name, gate in (
+        (_("input"), "i"),
+        (_("forget"), "f"),
+        (_("output"), "o"),
+    ):
         values = np.array([getattr(run, gate)[:, unit] for run in runs])
         means[name] = float(values[marked].mean()), float(values[~marked].mean())
     return means

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.text import _, tr
+
 Spread = dict[str, float | None]
 
 
@@ -33,7 +35,8 @@ def spreads(
         np.array([split[model][metric] for split in scores])
         for model in ("network", "linear")
     )
-    pairs = {"network": network, "linear": linear, "difference": network - linear}
+    pairs = {_("network"): network, _("linear"): linear}
+    pairs[_("difference")] = network - linear
     return {name: spread(values) for name, values in pairs.items()}
 
 
@@ -44,7 +47,7 @@ def line(spreads: Mapping[str, Spread]) -> str:
     'network 0.500 ± 0.100,  linear 1.000'
     """
     parts = [
-        f"{name} {found['mean']:.3f}"
+        f"{tr(name)} {found['mean']:.3f}"
         + ("" if found["std"] is None else f" ± {found['std']:.3f}")
         for name, found in spreads.items()
     ]
@@ -58,7 +61,7 @@ def verdict(difference: Spread, splits: int) -> str:
     """
     mean, deviation = difference["mean"] or 0.0, difference["std"]
     if deviation is None or abs(mean) <= 2 * deviation / np.sqrt(splits):
-        return "the two cannot be told apart: their difference is within the spread"
-    names = ("network", "linear model")
+        return _("the two cannot be told apart: their difference is within the spread")
+    names = _("network"), _("linear model")
     better, other = names if mean > 0 else names[::-1]
-    return f"the {better} is better than the {other}"
+    return _("the {better} is better than the {other}", better=better, other=other)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.text import translated
+from chainrule.text import padded, tr, translated
 
 
 def compare(
@@ -40,7 +40,7 @@ def compare(
     for name, rows in table.items():
         spread = rows.std(0, ddof=1) if len(rows) > 1 else 0 * rows[0]
         cells = (f"{m:.4f} ± {d:.4f}" for m, d in zip(rows.mean(0), spread))
-        print(f"   {name:12}" + "".join(f"{cell:>18}" for cell in cells))
+        print(f"   {padded(tr(name), 12)}" + "".join(f"{cell:>18}" for cell in cells))
     summary: dict[str, Any] = {
         "splits": {k: rows.tolist() for k, rows in table.items()}
     }

@@ -49,7 +49,7 @@ def linear_models(
 
     models: dict[str, Any] = {
         _("naive Bayes"): MultinomialNB(alpha=0.1),
-        "logistic": LogisticRegression(C=10, max_iter=1000),
+        _("logistic"): LogisticRegression(C=10, max_iter=1000),
         _("linear SVM"): LinearSVC(C=1, random_state=0),
     }
     tfidf = TfidfVectorizer(

@@ -330,7 +330,7 @@ class Experiment:
             references: figures that a full run is compared with.
             summary: what the recipe is, in a line.
             seconds: what a full run takes, which the report of a quick one says.
-            lesson: what the recipe's file says of itself.
+            lesson: what the recipe says of itself, in the current language.
             module: the name of that file's module.
             networks: the names of networks that may be explained.
         """

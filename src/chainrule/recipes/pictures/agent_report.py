@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import viz
 from chainrule.recipes.experiment import Experiment
-from chainrule.text import _, say
+from chainrule.text import _, joined, say, translated
 from chainrule.training import Environments
 
 #: Episodes at the end of the training whose mean return is reported.
@@ -57,7 +57,7 @@ def report_agent(
         **results,
     )
     for label, curve in curves.items():
-        print(f"   {label}: {curve[0]:.3f} → {curve[-1]:.3f}")
+        print(f"   {translated(label)}: {curve[0]:.3f} → {curve[-1]:.3f}")
     experiment.draw(
         f"{name}-returns",
         viz.scenes.returns,
@@ -68,7 +68,7 @@ def report_agent(
         f"{name}-learning",
         viz.gallery.lines,
         curves,
-        title=_("{name}: {curves}", name=name, curves=", ".join(curves)),
+        title=_("{name}: {curves}", name=name, curves=joined(", ", curves)),
         across=_("round"),
         log=False,
     )

@@ -32,6 +32,7 @@ def write_report(
     options: Mapping[str, Any] | None = None,
     source: str | Path | None = None,
     pictures: Mapping[str, bytes] | None = None,
+    lesson: str = "",
     lang: str | None = None,
 ) -> None:
     """Write a training run's report as one HTML file: curves, predictions, mistakes.
@@ -54,6 +55,7 @@ def write_report(
         source: the file that the data were read from, whose cells the worst mistakes
             then show.
         pictures: PNG files of your own to show, by their titles.
+        lesson: a text on the network and what to look at, shown at the end as it is.
         lang: ``"en"`` or ``"zh-TW"``, for headings and explanations; by default the
             language in use.
 
@@ -79,6 +81,7 @@ def write_report(
     shown |= {"title": title or words["untitled"], "data": data}
     shown["picture"] = sections.network(trainer.model, data, spoken)
     own = (pictures or {}).items()
+    shown["lesson"] = lesson.splitlines()
     shown["pictures"] = {title: images.png_uri(png) for title, png in own}
     replace(Path(path), page.render(spoken, shown).encode(), "report")
 

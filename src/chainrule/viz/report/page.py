@@ -136,7 +136,7 @@ def render_experiment(
             its ``title``, or an ``svg`` of ours with its ``title``; with a ``caption``.
         result: what the recipe returned, plain data, shown as tables.
         commands: what to do next, each with its command.
-        lesson: what the recipe's file says of itself.
+        lesson: what the recipe says of itself.
     """
     shown = [
         {
@@ -148,9 +148,13 @@ def render_experiment(
         }
         for block in blocks
     ]
-    content = {"title": title, "summary": summary, "references": references}
-    content |= {"results": results.tables(result or {}), "commands": commands}
-    content |= {"lesson": lesson.strip().split("\n") if lesson else []}
+    words = read_words(lang)
+    called = [
+        {**r, "key": results.path_named(r["key"].split("."), words)} for r in references
+    ]
+    content = {"title": title, "summary": summary, "references": called}
+    content |= {"results": results.tables(result or {}, words), "commands": commands}
+    content |= {"lesson": lesson.splitlines()}
     return _rendered(lang, "study.html.jinja", {**content, "blocks": shown})
 
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from chainrule.text import translated
 from chainrule.text.numbers import number, width
+from chainrule.viz.words import Words
 
 #: Rows of a table that are shown, and columns.
 ROWS, COLUMNS = 40, 8
 
 
-def tables(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def named(key: str, words: Words) -> str:
+    """Return a result's name in words; names that are not in the texts as they are.
+
+    >>> from chainrule.viz.words import read_words
+    >>> named("test_accuracy", read_words("en")), named("GRU", read_words("en"))
+    ('test accuracy', 'GRU')
+    """
+    return words.get(f"results.{key}", key)
+
+
+def path_named(path: Iterable[str], words: Words) -> str:
+    """Return the name of a nested result in words: ``codes · 30 · network``."""
+    return " · ".join(named(key, words) for key in path)
+
+
+def tables(result: Mapping[str, Any], words: Words) -> list[dict[str, Any]]:
     """Return the numbers of nested results as tables of text.
 
     Where several entries of one name have the same keys, each is a row, and the keys
@@ -20,9 +37,11 @@ def tables(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Args:
         result: what a recipe returned, plain data.
+        words: the texts of the page's language.
 
     >>> nets = {"a": {"r": 1}, "b": {"r": 2}}
-    >>> first, second = tables({"loss": 0.5, "nets": nets})
+    >>> from chainrule.viz.words import read_words
+    >>> first, second = tables({"loss": 0.5, "nets": nets}, read_words("en"))
     >>> first["rows"], second["head"], second["rows"]
     ([['loss', '0.5']], ['', 'r'], [['a', '1'], ['b', '2']])
     """
@@ -36,13 +55,19 @@ def tables(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     made = []
     for (parent, names), paths in groups.items():
         if len(paths) > 1 and len(names) <= COLUMNS:
-            head = ["", *names]
-            body = [[path[-1], *_texts(rows[path].values())] for path in paths]
-            made.append(_table(" · ".join(parent or ()), head, body))
+            head = ["", *(named(name, words) for name in names)]
+            body = [
+                [named(path[-1], words), *_texts(rows[path].values(), words)]
+                for path in paths
+            ]
+            made.append(_table(path_named(parent or (), words), head, body))
             continue
         for path in paths:
-            body = [[name, *_texts([value])] for name, value in rows[path].items()]
-            made.append(_table(" · ".join(path), [], body))
+            body = [
+                [named(name, words), *_texts([value], words)]
+                for name, value in rows[path].items()
+            ]
+            made.append(_table(path_named(path, words), [], body))
     return made
 
 
@@ -55,11 +80,11 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]
         yield path, value
 
 
-def _texts(values: Any) -> list[str]:
+def _texts(values: Any, words: Words) -> list[str]:
     return [
         ("✓" if value else "✗")
         if isinstance(value, bool)
-        else value
+        else named(translated(value), words)
         if isinstance(value, str)
         else number(value)
         for value in values

@@ -19,7 +19,7 @@ _DEFAULT = re.compile(r"^export \{ (\w+) as default \};$", re.MULTILINE)
 _OUT = re.compile(r"^/\*\n.*?\*/$", re.MULTILINE | re.DOTALL)
 #: A line that is an import or an export of another form.
 _OTHER = re.compile(r"^(import|export)\b.*$", re.MULTILINE)
-#: The object that holds what all modules export. A name of a module's own would hide it.
+#: The object that holds what all modules export; a module's own name would hide it.
 ALL = "bundled_modules"
 
 

@@ -461,8 +461,11 @@ def main() -> None:
     inbox: queue.Queue[Any] = queue.Queue()
     worker = Worker(inbox, out)
 
-    # Without a buffer, whose lock the thread would hold when Python ends.
-    pipe = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - until the end
+    # Without a buffer, whose lock the thread would hold when Python ends. What reads
+    # from the terminal, as a file of one's own may, finds nothing, and no message.
+    pipe = open(os.dup(0), "rb", buffering=0, closefd=False)  # noqa: SIM115
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
 
     def read() -> None:
         while (message := protocol.read_framed(pipe)) is not None:

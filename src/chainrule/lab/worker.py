@@ -474,6 +474,15 @@ def main() -> None:
 
     threading.Thread(target=read, daemon=True).start()
 
+    def copied() -> None:  # a process that a file of one's own has forked says nothing
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), out.fileno())
+        worker.inbox = queue.Queue()
+        worker.inbox.put(None)
+
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=copied)
+
     def warned(message: Any, category: Any, *rest: Any, **more: Any) -> None:
         if issubclass(category, ChainruleWarning):
             worker.say("warned", warning=protocol.error_of(message))

@@ -6,7 +6,9 @@ import functools
 import http.server
 import json
 import math
+import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,6 +138,50 @@ def test_a_recording_keeps_its_bound_and_says_what_is_left_out(tmp_path: Path) -
                 assert read.answer(f"sample|{part}|{row}|en|{step}")["step"] == step
     with pytest.raises(ArgumentError, match="too large"):
         recorded(tmp_path, most=100)
+
+
+def test_a_recording_without_room_for_all_moments_still_shows_its_end(
+    tmp_path: Path,
+) -> None:
+    whole = recorded(tmp_path)
+    found = recorded(tmp_path, most=len(whole.content) // 6)
+    assert 1 < len(found.steps) < len(whole.steps)
+    assert (found.steps[0], found.steps[-1]) == (0, 20)
+    read = Read(found.content)
+    assert read.index["moments"][-1]["status"]["stage"] == "finished"
+    assert [m["status"]["step"] for m in read.index["moments"]] == found.steps
+    with pytest.raises(ArgumentError, match="too large"):
+        recorded(tmp_path, most=6000)  # room for the curves alone
+
+
+EVIL = "</script><script>alert(1)</script><!-- \u2028 <img src=x onerror=alert(2)>"
+
+
+def test_no_name_or_cell_ends_the_data_of_a_page(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{i % 7},{'ab'[i % 2]}{EVIL}\n" for i in range(40))
+    (tmp_path / "data-t.csv").write_text(f'a,"b{EVIL}",y\n{rows}', "utf-8")
+    run = {**circles(epochs=1), "data": {"source": "data-t.csv", "target": "y"}}
+    content = record(run_file(run, tmp_path)).content
+    assert Read(content).index["built"]["class_names"] == [f"a{EVIL}", f"b{EVIL}"]
+    html = site.page(content)
+    assert (html.count("<script"), html.count("</script")) == (2, 2)
+    assert "alert(" not in html
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes")
+def test_names_that_are_no_unicode_are_shown(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow: chainrule[image]")
+    for name in (b"caf\xe9", b"tea"):
+        folder = os.fsencode(tmp_path) + b"/data-cups/" + name
+        os.makedirs(folder)
+        for i in range(20):
+            picture = np.full((8, 8), 10 * i, np.uint8)
+            image.fromarray(picture).save(os.fsdecode(folder) + f"/{i}.png")
+    run = circles(epochs=1)
+    run["data"] = {"source": "data-cups", "size": 8}
+    run["model"] = {"layers": ["Flatten", "Linear"]}
+    read = Read(record(run_file(run, tmp_path)).content)
+    assert read.index["built"]["class_names"] == ["caf\ufffd", "tea"]
 
 
 def test_a_run_that_fails_is_recorded_up_to_there(tmp_path: Path) -> None:

@@ -85,7 +85,11 @@ class Target:
             raise ArgumentError(
                 _("There is no file {path}.", path=repr(str(self.path))),
                 expected=_("an ONNX file, or FILE.py:NAME of a Python file"),
-                got=_("a directory") if self.path.exists() else _("no such path"),
+                got=_("a directory")
+                if self.path.is_dir()
+                else _("no regular file")
+                if self.path.exists()
+                else _("no such path"),
             )
 
     def load(self) -> Opened:

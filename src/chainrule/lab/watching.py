@@ -297,15 +297,23 @@ def described(view: View) -> dict[str, Any]:
 
 
 def modules_of(model: Any) -> list[dict[str, Any]]:
-    """Return the innermost modules of a network as a page shows them, as JSON."""
+    """Return the modules of a network as a page shows them, as JSON.
+
+    They are the innermost ones, and those around them that have parameters of their
+    own. The parameters of all are those of the network.
+    """
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        path = name.rpartition(".")[0]
+        counts[path] = counts.get(path, 0) + int(np.prod(parameter.shape))
     return [
         {
             "path": path,
-            "text": repr(module).partition("\n")[0],
-            "parameters": sum(int(np.prod(p.shape)) for p in module.parameters()),
+            "text": repr(module).partition("\n")[0].removesuffix("("),
+            "parameters": counts.get(path, 0),
         }
         for path, module in model.named_modules()
-        if path and not any(True for __ in module.children())
+        if path in counts or (path and not any(True for __ in module.children()))
     ]
 
 

@@ -228,7 +228,8 @@ def test_the_page_names_nothing_outside(seen: Read) -> None:
     html = site.page(b"x")
     assert "<link" not in re.sub(r'<link rel="icon" href="data:[^"]*">', "", html)
     assert "src=" not in html.split("<script>")[0]
-    assert "default-src 'none'" in html
+    for part in ("default-src", "base-uri", "form-action"):
+        assert f"{part} 'none'" in html
     assert html.count("<script") == 2
 
 
@@ -240,13 +241,16 @@ def test_modules_of_another_form_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=re.escape(text)):
             bundled({"a.js": text, "b.js": ""}, "a.js")
+    for hiding in ("const $modules = 1;", "function $modules() {}"):
+        with pytest.raises(ValueError, match="a.js"):
+            bundled({"a.js": hiding}, "a.js")
     sources = {
         name: body.decode()
         for name, (__, body) in page_files().items()
         if name.endswith(".js")
     }
     script = bundled(sources, "js/main.js")
-    assert all(f'modules["{name}"] = ' in script for name in sources)
+    assert all(f'$modules["{name}"] = ' in script for name in sources)
 
 
 def test_archives_keep_equal_pieces_once() -> None:

@@ -12,6 +12,8 @@ import posixpath
 import re
 from collections.abc import Mapping
 
+#: What a bundle calls its modules.
+NAME = "$modules"
 _IMPORT = re.compile(r'^import (?:(\w+)|\{([^}]*)\}) from "([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const|let)) (\w+)", re.M)
 _DEFAULT = re.compile(r"^export \{ (\w+) as default \};$", re.MULTILINE)
@@ -29,18 +31,19 @@ def bundled(sources: Mapping[str, str], main: str) -> str:
         main: the path of the one that a page loads.
 
     Raises:
-        ValueError: a module that imports or exports in another way.
+        ValueError: a module that imports or exports in another way, or that has the
+            bundle's own name.
 
     >>> print(bundled({"a.js": 'import { b } from "./b.js";\\nalert(b);\\n',
     ...                "b.js": "export const b = 1;\\n"}, "a.js"))
     "use strict";
-    const modules = {};
-    modules["b.js"] = (() => {
+    const $modules = {};
+    $modules["b.js"] = (() => {
     const b = 1;
     return { b };
     })();
-    modules["a.js"] = (() => {
-    const { b } = modules["b.js"];
+    $modules["a.js"] = (() => {
+    const { b } = $modules["b.js"];
     alert(b);
     return {  };
     })();
@@ -50,7 +53,7 @@ def bundled(sources: Mapping[str, str], main: str) -> str:
     order = graphlib.TopologicalSorter(needs).static_order()
     needed = _needed(needs, main)
     parts = [_function(name, sources[name]) for name in order if name in needed]
-    return "\n".join(['"use strict";', "const modules = {};", *parts, ""])
+    return "\n".join(['"use strict";', "const $modules = {};", *parts, ""])
 
 
 def _imports(name: str, text: str) -> list[str]:
@@ -76,13 +79,16 @@ def _function(name: str, text: str) -> str:
     exports = [match[2] for match in _EXPORT.finditer(text)]
     exports += [f"default: {match[1]}" for match in _DEFAULT.finditer(text)]
 
+    if NAME in text:  # its own would hide the bundle's
+        raise ValueError(f"{name}: {NAME}")
+
     def imported(match: re.Match[str]) -> str:
         names = f"default: {match[1]}" if match[1] else match[2].replace(" as ", ": ")
-        return f'const {{ {names.strip()} }} = modules["{_place(name, match[3])}"];'
+        return f'const {{ {names.strip()} }} = $modules["{_place(name, match[3])}"];'
 
     text = _DEFAULT.sub("", _EXPORT.sub(r"\1 \2", _IMPORT.sub(imported, text)))
     if other := _OTHER.search(text):
         raise ValueError(f"{name}: {other[0]}")
     body = text.strip("\n")
     returned = ", ".join(exports)
-    return f'modules["{name}"] = (() => {{\n{body}\nreturn {{ {returned} }};\n}})();'
+    return f'$modules["{name}"] = (() => {{\n{body}\nreturn {{ {returned} }};\n}})();'

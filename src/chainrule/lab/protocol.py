@@ -253,9 +253,7 @@ def packed(type: str, arrays: Mapping[str, Array], **content: Any) -> bytes:
         )
         bodies.append(data)
         place += len(data)
-    head = _json(
-        {"v": VERSION, "type": type, "arrays": described, **content}, "null"
-    )
+    head = _json({"v": VERSION, "type": type, "arrays": described, **content}, "null")
     head += b" " * (-(len(head) + 4) % _ALIGNED)
     return b"".join([struct.pack("<I", len(head)), head, *bodies])
 

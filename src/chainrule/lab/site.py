@@ -128,6 +128,8 @@ def page(content: bytes) -> str:
     icon = base64.b64encode(files["icon.svg"].encode()).decode()
     # Pictures that the page makes itself, to save them, are blobs.
     allowed = policy(script).replace("img-src data:", "img-src data: blob:")
+    none = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    allowed = allowed.replace("default-src 'none'", none)
     data = base64.b64encode(content).decode()
     html = files["index.html"]
     html = re.sub(

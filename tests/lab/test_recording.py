@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +243,7 @@ def test_modules_of_another_form_are_refused() -> None:
         with pytest.raises(ValueError, match=re.escape(text)):
             bundled({"a.js": text, "b.js": ""}, "a.js")
     for hiding in ("const $modules = 1;", "function $modules() {}"):
-        with pytest.raises(ValueError, match="a.js"):
+        with pytest.raises(ValueError, match=r"a\.js"):
             bundled({"a.js": hiding}, "a.js")
     sources = {
         name: body.decode()
@@ -376,3 +377,31 @@ def test_a_page_plays_looks_back_and_opens_samples(
         assert said == []
         outside = [u for u in asked if not u.startswith(("blob:", url, "data:"))]
         assert outside == []
+
+
+@pytest.mark.slow
+def test_what_stands_below_layers_does_not_overlap(tmp_path: Path) -> None:
+    run = circles(epochs=1)
+    wide = {"class": "Linear", "out_features": 4}
+    layers: list[Any] = [wide, "LayerNorm", "LeakyReLU", "Dropout"]
+    run["model"] = {"layers": [*layers, *layers, "Linear"]}
+    path = tmp_path / "run.toml"
+    path.write_text(run_file(run, tmp_path).text)
+    page_file, __ = site.export(str(path), tmp_path / "site")
+    with browsing() as browser:
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(page_file.as_uri())
+        page.wait_for_selector("#network .caption >> nth=3")
+        boxes = page.evaluate(
+            """() => [...document.querySelectorAll("#network .caption")]
+              .map((e) => e.getBoundingClientRect()).map((r) => [r.left, r.right])"""
+        )
+        assert len(boxes) == 4
+        assert all(a[1] <= b[0] for a, b in pairwise(boxes))
+        shown = "#network .caption >> nth=1"
+        assert "LeakyReLU" in page.get_attribute(shown, "title")
+        hidden = page.evaluate(
+            """() => getComputedStyle(document.querySelector("#network .caption"))
+              .overflowX"""
+        )
+        assert hidden == "hidden"

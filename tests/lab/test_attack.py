@@ -329,3 +329,27 @@ def test_the_python_of_a_run_file_trains_the_same(
     assert trainer.optimizer.steps == ours.optimizer.steps
     for one, other in zip(ours.model.parameters(), trainer.model.parameters()):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("n = input('How many? ')", "EOFError"),
+        ("import sys\nsys.stdin.buffer.raw.read()\nraise ValueError('read')", "read"),
+        ("import os\nos._exit(0)", "has ended"),
+        ("import os\nif os.fork():\n    os.wait()\n    raise ValueError('1')", "1"),
+    ],
+)
+def test_a_file_that_ends_reads_or_forks_is_said_once(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    """What it reads is no message, and what it forks says nothing."""
+    own = tmp_path / "own_end.py"
+    own.write_text(f"{text}\n")
+    with served(tmp_path / "lab", str(own)) as lab:
+        with lab.page() as page:
+            error = until(page, "unbuilt")["error"]
+            assert said in f"{error['what']['en']} {error.get('got', {}).get('en')}"
+        code, words = lab.end()
+        assert code == 0
+        assert words.count("  expected:") == 1, words

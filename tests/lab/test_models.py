@@ -254,6 +254,40 @@ def test_a_file_that_gives_no_network_is_said(
         Opening(tmp_path, python(tmp_path, text, name))
 
 
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        ("({'u': x, 'v': x}, y)", "2 arrays of x"),
+        ("((x, x), y)", "2 arrays of x"),
+        ("(x, {'a': y, 'b': y, 'c': y})", "3 arrays of y"),
+    ],
+)
+def test_networks_of_several_inputs_are_refused(
+    tmp_path: Path, data: str, got: str
+) -> None:
+    text = f"""
+import numpy as np
+from chainrule import nn, optim, Trainer
+
+class Net(nn.Module):
+    def __init__(self):
+        self.first = nn.Linear(2, 2)
+
+    def forward(self, u, v=None):
+        return self.first(u if v is None else u * v)
+
+def own_loss(prediction, truth):
+    return prediction.sum()
+
+trainer = Trainer(Net(), loss=own_loss, optimizer=optim.SGD(lr=0.1))
+x, y = np.ones((20, 2), np.float32), np.arange(20) % 2
+train = {data}
+"""
+    with pytest.raises(ArgumentError, match="one input and one output") as error:
+        Opening(tmp_path, python(tmp_path, text))
+    assert got in str(error.value)
+
+
 def test_what_stands_below_main_is_not_run(tmp_path: Path) -> None:
     text = DATA + "if __name__ == '__main__':\n    raise ValueError\n"
     assert Opening(tmp_path, python(tmp_path, text)).last("built")

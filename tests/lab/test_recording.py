@@ -6,9 +6,12 @@ import functools
 import http.server
 import json
 import math
+import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +141,50 @@ def test_a_recording_keeps_its_bound_and_says_what_is_left_out(tmp_path: Path) -
         recorded(tmp_path, most=100)
 
 
+def test_a_recording_without_room_for_all_moments_still_shows_its_end(
+    tmp_path: Path,
+) -> None:
+    whole = recorded(tmp_path)
+    found = recorded(tmp_path, most=len(whole.content) // 6)
+    assert 1 < len(found.steps) < len(whole.steps)
+    assert (found.steps[0], found.steps[-1]) == (0, 20)
+    read = Read(found.content)
+    assert read.index["moments"][-1]["status"]["stage"] == "finished"
+    assert [m["status"]["step"] for m in read.index["moments"]] == found.steps
+    with pytest.raises(ArgumentError, match="too large"):
+        recorded(tmp_path, most=6000)  # room for the curves alone
+
+
+EVIL = "</script><script>alert(1)</script><!-- \u2028 <img src=x onerror=alert(2)>"
+
+
+def test_no_name_or_cell_ends_the_data_of_a_page(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{i % 7},{'ab'[i % 2]}{EVIL}\n" for i in range(40))
+    (tmp_path / "data-t.csv").write_text(f'a,"b{EVIL}",y\n{rows}', "utf-8")
+    run = {**circles(epochs=1), "data": {"source": "data-t.csv", "target": "y"}}
+    content = record(run_file(run, tmp_path)).content
+    assert Read(content).index["built"]["class_names"] == [f"a{EVIL}", f"b{EVIL}"]
+    html = site.page(content)
+    assert (html.count("<script"), html.count("</script")) == (2, 2)
+    assert "alert(" not in html
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes")
+def test_names_that_are_no_unicode_are_shown(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow: chainrule[image]")
+    for name in (b"caf\xe9", b"tea"):
+        folder = os.fsencode(tmp_path) + b"/data-cups/" + name
+        os.makedirs(folder)
+        for i in range(20):
+            picture = np.full((8, 8), 10 * i, np.uint8)
+            image.fromarray(picture).save(os.fsdecode(folder) + f"/{i}.png")
+    run = circles(epochs=1)
+    run["data"] = {"source": "data-cups", "size": 8}
+    run["model"] = {"layers": ["Flatten", "Linear"]}
+    read = Read(record(run_file(run, tmp_path)).content)
+    assert read.index["built"]["class_names"] == ["caf\ufffd", "tea"]
+
+
 def test_a_run_that_fails_is_recorded_up_to_there(tmp_path: Path) -> None:
     run = circles()
     x = np.linspace(1, 2, 64, dtype=np.float32)[:, None]
@@ -182,7 +229,8 @@ def test_the_page_names_nothing_outside(seen: Read) -> None:
     html = site.page(b"x")
     assert "<link" not in re.sub(r'<link rel="icon" href="data:[^"]*">', "", html)
     assert "src=" not in html.split("<script>")[0]
-    assert "default-src 'none'" in html
+    for part in ("default-src", "base-uri", "form-action"):
+        assert f"{part} 'none'" in html
     assert html.count("<script") == 2
 
 
@@ -194,6 +242,9 @@ def test_modules_of_another_form_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=re.escape(text)):
             bundled({"a.js": text, "b.js": ""}, "a.js")
+    for hiding in ("const $modules = 1;", "function $modules() {}"):
+        with pytest.raises(ValueError, match=r"a\.js"):
+            bundled({"a.js": hiding}, "a.js")
     sources = {
         name: body.decode()
         for name, (__, body) in page_files().items()
@@ -328,3 +379,31 @@ def test_a_page_plays_looks_back_and_opens_samples(
         assert said == []
         outside = [u for u in asked if not u.startswith(("blob:", url, "data:"))]
         assert outside == []
+
+
+@pytest.mark.slow
+def test_what_stands_below_layers_does_not_overlap(tmp_path: Path) -> None:
+    run = circles(epochs=1)
+    wide = {"class": "Linear", "out_features": 4}
+    layers: list[Any] = [wide, "LayerNorm", "LeakyReLU", "Dropout"]
+    run["model"] = {"layers": [*layers, *layers, "Linear"]}
+    path = tmp_path / "run.toml"
+    path.write_text(run_file(run, tmp_path).text)
+    page_file, __ = site.export(str(path), tmp_path / "site")
+    with browsing() as browser:
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(page_file.as_uri())
+        page.wait_for_selector("#network .caption >> nth=3")
+        boxes = page.evaluate(
+            """() => [...document.querySelectorAll("#network .caption")]
+              .map((e) => e.getBoundingClientRect()).map((r) => [r.left, r.right])"""
+        )
+        assert len(boxes) == 4
+        assert all(a[1] <= b[0] for a, b in pairwise(boxes))
+        shown = "#network .caption >> nth=1"
+        assert "LeakyReLU" in page.get_attribute(shown, "title")
+        hidden = page.evaluate(
+            """() => getComputedStyle(document.querySelector("#network .caption"))
+              .overflowX"""
+        )
+        assert hidden == "hidden"

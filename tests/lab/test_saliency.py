@@ -11,6 +11,7 @@ import pytest
 
 import chainrule as cr
 from tests.lab.runs import Asked, circles
+from tests.lab.test_models import Opening
 
 NORMALISED = [
     {"class": "Linear", "out_features": 6},
@@ -141,3 +142,126 @@ def test_a_picture_has_the_shape_of_the_sample(tmp_path: Path) -> None:
 def test_without_a_sample_it_is_refused(tmp_path: Path) -> None:
     lab = Asked(tmp_path)
     assert "No sample" in asked(lab)["error"]["what"]["en"]
+
+
+RNG = np.random.default_rng(5)
+
+
+def table(folder: Path, *, answer: str) -> dict[str, Any]:
+    """A table with quantities of different sizes, and a column of categories."""
+    lines = ["size,rooms,city,y"]
+    for i in range(60):
+        size, rooms = RNG.normal(100, 30), int(RNG.integers(1, 6))
+        y = f"{3 * size + 10 * rooms:.2f}"
+        if answer == "class":
+            y = "yes" if size > 100 else "no"
+        lines.append(f"{size:.2f},{rooms},{('north', 'south', 'east')[i % 3]},{y}")
+    folder.mkdir(exist_ok=True)
+    (folder / "data-houses.csv").write_text("\n".join(lines) + "\n")
+    return {"source": "data-houses.csv", "target": "y"}
+
+
+FIRST, TANH = {"class": "Linear", "out_features": 5}, {"class": "Tanh"}
+ONE = {"class": "Linear", "out_features": 1}
+PICTURE = {"class": "Unflatten", "dim": 1, "unflattened_size": [1, 28, 28]}
+CONVOLVED = {"class": "Conv2d", "out_channels": 2, "kernel_size": 5}
+POOLED = {"class": "AvgPool2d", "kernel_size": 6}
+KINDS: dict[str, tuple[str, list[Any], dict[str, Any]]] = {
+    "quantities of a table": ("quantity", [FIRST, TANH, ONE], {}),
+    "classes of a table": ("class", [FIRST, TANH, "Linear"], {}),
+    "one output for two classes": (
+        "class",
+        [FIRST, TANH, ONE],
+        {"loss": {"class": "BCEWithLogitsLoss"}},
+    ),
+    "a normalised layer": ("circles", [FIRST, "LayerNorm", "GELU", "Linear"], {}),
+    "two dropouts": (
+        "circles",
+        [FIRST, {"class": "Dropout", "p": 0.4}, TANH, "Dropout", "Linear"],
+        {},
+    ),
+    "a convolution": ("mnist", [PICTURE, CONVOLVED, POOLED, "Flatten", "Linear"], {}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_networks_of_every_kind(tmp_path: Path, kind: str) -> None:
+    answer, layers, more = KINDS[kind]
+    run: dict[str, Any] = {**circles(), "model": {"layers": layers}, **more}
+    if answer == "mnist":
+        run["data"] = {"source": "mnist", "limit": 60}
+    elif answer != "circles":
+        run["data"] = table(tmp_path, answer=answer)
+    lab = Asked(tmp_path, run)
+    lab.ask("step", steps=3)
+    shown(lab, 4)
+    told = asked(lab)
+    session = lab.worker.session
+    one = session.parts.train.rows([4])
+    wanted = differences(session.trainer, np.asarray(one.x), np.asarray(one.y))
+    (item,) = told["items"]
+    got = told["arrays"][item["array"]]
+    largest = float(wanted.max())
+    assert largest > 0
+    np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-5 * largest)
+    if item["kind"] == "columns":  # the largest first, with the sample's own numbers
+        places = [c["place"] for c in item["columns"]]
+        assert places == sorted(places, key=lambda i: -got[i])
+        values = [c["value"] for c in item["columns"]]
+        np.testing.assert_array_equal(values, np.asarray(one.x)[0][places])
+
+
+SEVERAL = """
+import numpy as np
+import chainrule as cr
+from chainrule import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        self.e, self.p, self.c = nn.Embedding(9, 4), nn.Embedding(5, 4), nn.Linear(4, 2)
+
+    def forward(self, t):
+        places = self.p(cr.tensor(np.arange(5)[None]))
+        large = self.p((t > 3).astype("int64"))
+        first, again = self.e(t) * 3 + places, self.e(t.clip(1, 7))
+        return self.c((first.tanh() * again * large).sum(1))
+
+draw = np.random.default_rng(0)
+t = draw.integers(0, 9, size=(40, 5)).astype(np.int32)
+train = t, (t[:, 0] > 4).astype(np.int64)
+"""
+
+
+def test_of_tokens_it_is_that_of_their_own_rows(tmp_path: Path) -> None:
+    """Not of the rows of places, and of all where tokens are looked up twice."""
+    own = tmp_path / "own_tokens.py"
+    own.write_text(SEVERAL)
+    lab = Opening(tmp_path, str(own))
+    lab.ask("step", steps=3)
+    shown(lab, 0)
+    told = asked(lab)
+    (item,) = told["items"]
+    session = lab.worker.session
+    one = session.parts.train.rows([0])
+    t, y = np.asarray(one.x).astype(int)[0], int(np.asarray(one.y)[0])
+    state = {
+        name: array.numpy().astype(np.float64)
+        for name, array in session.trainer.model.named_tensors()
+    }
+    e, p = state["e.weight"], state["p.weight"]
+    large = p[(t > 3).astype(int)]
+
+    def loss(first: np.ndarray, again: np.ndarray) -> float:
+        h = (np.tanh(first * 3 + p) * again * large).sum(0)
+        logits = state["c.weight"] @ h + state["c.bias"]
+        return float(np.log(np.exp(logits).sum()) - logits[y])
+
+    rows = np.stack([e[t], e[t.clip(1, 7)]])
+    found = np.zeros(rows.shape)
+    for index in np.ndindex(*rows.shape):
+        step = np.zeros(rows.shape)
+        step[index] = 1e-6
+        found[index] = (loss(*(rows + step)) - loss(*(rows - step))) / 2e-6
+    wanted = np.sqrt((found**2).sum((0, 2)))
+    np.testing.assert_allclose(told["arrays"][item["array"]], wanted, rtol=1e-4)
+    assert item["tokens"] == [str(i) for i in t]

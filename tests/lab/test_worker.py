@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import nn
 from chainrule.errors import ArgumentError
 from chainrule.lab.maps import confusion
 from chainrule.lab.settings import run_file
 from chainrule.lab.sharing import python
+from chainrule.lab.watching import modules_of
 from chainrule.runs import RunFileError, Session
 from tests.lab.runs import DENSE, Asked, circles
 
@@ -322,3 +325,33 @@ def test_the_python_of_a_run_trains_the_same(tmp_path: Path) -> None:
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         exec(compile(text, "run.py", "exec"), found)
     same(found["trainer"], by_hand(tmp_path, run))
+
+
+class OwnParameter(nn.Module):
+    def __init__(self) -> None:
+        self.scale = nn.Parameter([1.0, 2.0])
+        self.inner = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.inner(x) * self.scale
+
+
+SHARED = nn.Linear(2, 2)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Linear(2, 3),
+        nn.Sequential(SHARED, nn.Tanh(), SHARED),
+        nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16), nn.Linear(8, 2)),
+        OwnParameter(),
+        nn.Sequential(OwnParameter(), nn.LSTM(2, 3)),
+    ],
+)
+def test_the_parameters_of_the_list_are_those_of_the_network(model: nn.Module) -> None:
+    listed = modules_of(model)
+    assert sum(m["parameters"] for m in listed) == sum(
+        math.prod(p.shape) for p in model.parameters()
+    )
+    assert len({m["path"] for m in listed}) == len(listed)

@@ -12,8 +12,8 @@ import click
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
-from chainrule.errors import ChainruleError
-from chainrule.text import tr
+from chainrule.errors import ArgumentError, ChainruleError
+from chainrule.text import _, tr
 from chainrule.text.catalogue import current
 
 EXAMPLES = """\b
@@ -77,6 +77,13 @@ def lab(
     show of it is written as a page in one file, which needs no server.
     """
     if export is not None:
+        if out is not None or port is not None:
+            raise ArgumentError(
+                _("--export serves nothing, and writes the page alone."),
+                expected=_("neither --out nor --port beside it"),
+                got="--port" if out is None else "--out",
+                fix=_("leave it out"),
+            )
         return _exported(target, export, as_json)
     from chainrule.lab import doorway, server
 

@@ -125,7 +125,7 @@ class FromFile:
         count, classes = _answers(trainer.model, train), train.classes
         try:
             with no_grad():
-                output = called(trainer.model.eval(), given(one.x))
+                output = called(trainer.model.eval(), given(trainer.model, one.x))
                 trainer.loss(output, tensor(one.y))
             fits = classes is None or count >= classes
             why = _("{n} answers for {classes} classes", n=count, classes=classes)
@@ -175,7 +175,7 @@ class FromFile:
 def _answers(model: nn.Module, train: Dataset) -> int:
     """Return how many numbers a network gives for a sample."""
     with no_grad():
-        output = called(model.eval(), given(train.rows([0]).x))
+        output = called(model.eval(), given(model, train.rows([0]).x))
     model.train()
     return math.prod(output.shape)
 

@@ -368,7 +368,7 @@ class Lab:
         if process.ticket in self._tickets:
             page, id = self._tickets.pop(process.ticket)
             self._refuse(page, id, what)
-        elif coming and process.returncode and not process.asked_to_end:
+        elif coming and not process.asked_to_end:
             error = protocol.error_of(what)
             self.hub.tell(
                 "unbuilt", protocol.TEXT, protocol.said("unbuilt", error=error)

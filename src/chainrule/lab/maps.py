@@ -94,7 +94,7 @@ class Answers:
         self.names = [name for name, __ in self.model.named_tensors()]
         self.layers = dense_layers(self.model)
         x: Any = train.x
-        self.flat = not isinstance(x, Mapping) and tuple(x.shape[1:]) == (2,)
+        self.flat = tuple(x.shape[1:]) == (2,)
         self.range = _range(x[:]) if self.flat else None
         self._plane = _plane(self.range) if self.range is not None else None
         engine: Any = trainer.engine

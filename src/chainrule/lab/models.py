@@ -21,6 +21,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.data.adapter import as_data
+from chainrule.data.column import Column
 from chainrule.errors import ArgumentError, ChainruleError, DataError
 from chainrule.graph.context import no_grad
 from chainrule.lab import protocol
@@ -31,6 +32,7 @@ from chainrule.runs.source import Parts
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 from chainrule.training import Trainer
+from chainrule.training.feeding import fed
 
 #: What a Python file may call its data, by the part of them.
 DATA = {"train": ("train", "data"), "validation": ("validation",), "test": ("test",)}
@@ -83,7 +85,11 @@ class Target:
             raise ArgumentError(
                 _("There is no file {path}.", path=repr(str(self.path))),
                 expected=_("an ONNX file, or FILE.py:NAME of a Python file"),
-                got=_("a directory") if self.path.exists() else _("no such path"),
+                got=_("a directory")
+                if self.path.is_dir()
+                else _("no regular file")
+                if self.path.exists()
+                else _("no such path"),
             )
 
     def load(self) -> Opened:
@@ -162,11 +168,10 @@ class Opened:
         """
         model = self.model
         one: Any = train.rows(range(min(len(train), 2))).x
-        if not isinstance(one, Mapping):
-            sample, shapes = tuple(one.shape[1:]), self.shapes
-            wanted = shapes[0][1:] if shapes is not None and len(shapes) == 1 else None
-            if wanted is not None and sample != wanted and _is_picture(sample, wanted):
-                model = nn.Sequential(nn.Unflatten(1, wanted), model)
+        sample, shapes = tuple(one.shape[1:]), self.shapes
+        wanted = shapes[0][1:] if shapes is not None and len(shapes) == 1 else None
+        if wanted is not None and sample != wanted and _is_picture(sample, wanted):
+            model = nn.Sequential(nn.Unflatten(1, wanted), model)
         output = self._tried(model, one)
         if not isinstance(output, Tensor) or output.ndim < 1:
             raise ArgumentError(
@@ -184,7 +189,7 @@ class Opened:
         try:
             with no_grad(), np.errstate(all="ignore"):
                 model.eval()
-                return called(model, given(x))
+                return called(model, given(model, x))
         except Exception as error:
             said = error if isinstance(error, ChainruleError) else None
             why = f"{type(error).__name__}: {error}" if said is None else said.what
@@ -214,6 +219,22 @@ class Opened:
         return _("samples of shape {said}", said=said)
 
 
+def check_inputs(train: Dataset) -> None:
+    """Refuse samples of several inputs or targets, which the lab cannot show.
+
+    Raises:
+        ArgumentError: them.
+    """
+    for name, several in (("x", train.x), ("y", train.y)):
+        if isinstance(several, Mapping | tuple):
+            raise ArgumentError(
+                _("The lab shows networks with one input and one output."),
+                expected=_("samples (x, y) of one array each"),
+                got=_("{n} arrays of {name}", n=len(several), name=name),
+                fix=_("join them in one array, which forward takes apart"),
+            )
+
+
 def picture_of(model: Module, sample: Any) -> str:
     """Return the picture of a network as SVG, as a file of its own has it."""
     svg = model.picture(sample).to_svg()
@@ -227,18 +248,16 @@ def gives_probabilities(model: Module, train: Dataset) -> bool:
     x: Any = train.rows(range(min(len(train), TRIED))).x
     training = model.training
     with no_grad(), np.errstate(all="ignore"):
-        output = called(model.eval(), given(x)).numpy()
+        output = called(model.eval(), given(model, x)).numpy()
     model.train(training)
     if output.ndim != 2 or output.shape[1] < 2:
         return False
     return bool((output >= 0).all() and (np.abs(output.sum(1) - 1) < _CLOSE).all())
 
 
-def given(x: Any) -> Any:
-    """Return samples as tensors: of one input, or of each input by its name."""
-    if isinstance(x, Mapping):
-        return {name: tensor(np.asarray(column[:])) for name, column in x.items()}
-    return tensor(np.asarray(x[:]))
+def given(model: Module, x: Any) -> Any:
+    """Return samples as tensors that a network takes: tokens stay whole numbers."""
+    return tensor(fed(model, x) if isinstance(x, Column) else np.asarray(x[:]))
 
 
 def _is_picture(sample: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
@@ -249,8 +268,6 @@ def _is_picture(sample: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
 
 
 def _samples(x: Any) -> str:
-    if isinstance(x, Mapping):
-        return ", ".join(f"{name} {show(a.shape[1:])}" for name, a in x.items())
     return f"{show(tuple(x.shape[1:]))} {np.asarray(x[:]).dtype}"
 
 
@@ -415,6 +432,7 @@ def _parts(target: Target, data: Mapping[str, Any]) -> Parts | None:
     if "train" not in made:
         return None
     train = made["train"]
+    check_inputs(train)
     count = _classes(made)
     if train.classes is None and count is not None:
         for part in made.values():

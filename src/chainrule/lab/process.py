@@ -14,6 +14,8 @@ from chainrule.lab import protocol
 
 #: Seconds that a process has to save what it trained.
 GRACE = 15.0
+#: Seconds in which its last words come, once it has ended.
+WORDS = 1.0
 #: Characters of what a process said on standard error that are kept.
 LAST_WORDS = 4000
 
@@ -97,8 +99,11 @@ class Process:
         except TimeoutError:
             process.kill()
             await process.wait()
-        for task in self._tasks:
-            await task
+        listening, overhearing = self._tasks
+        await listening
+        # What it has started itself may live on, and keep its standard error open.
+        await asyncio.wait([overhearing], timeout=WORDS)
+        overhearing.cancel()
 
     def kill(self) -> None:
         """End the process at once, whatever it does."""

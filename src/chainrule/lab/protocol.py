@@ -204,22 +204,41 @@ def asked(text: str | bytes) -> Asked:
 
 def said(type: str, **content: Any) -> bytes:
     """Return a JSON message. NaN and infinity, which JSON has not, are null."""
-    from pydantic_core import to_json
+    return _json({"v": VERSION, "type": type, **content}, "null")
 
-    return to_json({"v": VERSION, "type": type, **content}, inf_nan_mode="null")
+
+def _json(content: Mapping[str, Any], numbers: Literal["null", "constants"]) -> bytes:
+    """Return JSON. Names of files that are no Unicode are as near to it as can be."""
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(content, inf_nan_mode=numbers)
+    except PydanticSerializationError:
+        return to_json(_unicode(content), inf_nan_mode=numbers)
+
+
+def _unicode(content: Any) -> Any:
+    r"""Return data for JSON with a sign for each half of a character.
+
+    >>> _unicode({"names": ("caf\udce9", 1)}) == {"names": ["caf\ufffd", 1]}
+    True
+    """
+    if isinstance(content, str):
+        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(content, Mapping):
+        return {_unicode(name): _unicode(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_unicode(value) for value in content]
+    return content
 
 
 def passed_on(type: str, **content: Any) -> bytes:
     """Return a message to a process, in Python's JSON: NaN and infinity stay."""
-    from pydantic_core import to_json
-
-    return to_json({"v": VERSION, "type": type, **content}, inf_nan_mode="constants")
+    return _json({"v": VERSION, "type": type, **content}, "constants")
 
 
 def packed(type: str, arrays: Mapping[str, Array], **content: Any) -> bytes:
     """Return a binary message with arrays in little-endian order."""
-    from pydantic_core import to_json
-
     described: list[dict[str, Any]] = []
     bodies: list[bytes] = []
     place = 0
@@ -234,10 +253,7 @@ def packed(type: str, arrays: Mapping[str, Array], **content: Any) -> bytes:
         )
         bodies.append(data)
         place += len(data)
-    head = to_json(
-        {"v": VERSION, "type": type, "arrays": described, **content},
-        inf_nan_mode="null",
-    )
+    head = _json({"v": VERSION, "type": type, "arrays": described, **content}, "null")
     head += b" " * (-(len(head) + 4) % _ALIGNED)
     return b"".join([struct.pack("<I", len(head)), head, *bodies])
 

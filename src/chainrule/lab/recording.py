@@ -315,18 +315,17 @@ class Recorder(Callback):
         self.view.show_curves()
         start = archive.add([*self._start, self._heard["curves"]])
         if start is None:
-            raise ArgumentError(
-                _("This run is too large for a recording."),
-                expected=_("at most {n:,} bytes of data and curves", n=most),
-                got=_("more"),
-            )
+            raise _too_large(most)
         answers: dict[str, list[int]] = {}
-        moments = [
-            {"status": moment.status, "messages": refs}
-            for moment in self.moments
-            if (refs := archive.add([*moment.pictures.values()])) is not None
-            and archive.answer(answers, moment.cells)
-        ]
+        found_room: dict[int, dict[str, Any]] = {}
+        for moment in _by_worth(self.moments):
+            refs = archive.add([*moment.pictures.values()])
+            if refs is not None and archive.answer(answers, moment.cells):
+                shown = {"status": moment.status, "messages": refs}
+                found_room[moment.step] = shown
+            elif not found_room:
+                raise _too_large(most)  # a recording that does not show its end
+        moments = [found_room[step] for step in sorted(found_room)]
         files = [
             what
             for what, said in self._files().items()
@@ -334,7 +333,10 @@ class Recorder(Callback):
         ]
         known: dict[str, dict[int, list[int]]] = {}
         count = 0
-        for moment in _by_worth(self.moments):
+        explained = [moment for moment in self.moments if moment.samples]
+        for moment in _by_worth(explained):
+            if moment.step not in found_room:
+                continue
             found = [
                 (part, row, paths)
                 for (part, row), (said, paths) in moment.samples.items()
@@ -370,13 +372,21 @@ class Recorder(Callback):
 
 
 def _by_worth(moments: list[_Moment]) -> list[_Moment]:
-    """Return the explained moments: the last one, the first one, those between.
+    """Return moments: the last one, the first one, those between.
 
     Those between halve what is left, so that they are spread wherever room ends.
     """
-    *explained, last = [moment for moment in moments if moment.samples]
-    order = sorted(range(len(explained)), key=lambda i: -(i & -i) if i else -math.inf)
-    return [last, *(explained[i] for i in order)]
+    *others, last = moments
+    order = sorted(range(len(others)), key=lambda i: -(i & -i) if i else -math.inf)
+    return [last, *(others[i] for i in order)]
+
+
+def _too_large(most: int) -> ArgumentError:
+    return ArgumentError(
+        _("This run is too large for a recording."),
+        expected=_("at most {n:,} bytes of data, curves and pictures", n=most),
+        got=_("more"),
+    )
 
 
 def _clickable(

@@ -9,6 +9,7 @@ Source: Simonyan, Vedaldi & Zisserman 2014, "Deep Inside Convolutional Networks"
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ import numpy as np
 from chainrule.data import Dataset
 from chainrule.data.text import texts_of
 from chainrule.explanation import Explanation
+from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
 from chainrule.nn import Embedding, Module
-from chainrule.nn.picture.attention import attentions
+from chainrule.nn.picture.attention import attentions, is_view
 
 #: Columns that are told one by one, the strongest of them.
 COLUMNS = 40
@@ -98,18 +100,39 @@ def _of_numbers(share: Array, x: Array, data: Dataset) -> dict[str, Any]:
 
 
 def _of_tokens(explanation: Explanation, x: Value, model: Module) -> Array | None:
-    """Return ‖∂ℒ/∂eₜ‖ of each token's row e of an embedding table; None: no table."""
-    run = explanation.run
+    """Return ‖∂ℒ/∂eₜ‖ of each token's rows e of embedding tables; None: no table.
+
+    Where tokens are looked up several times, e is all of their rows, one below another.
+    """
+    run, square = explanation.run, np.zeros(())
     tables = {path for path, m in model.named_modules() if isinstance(m, Embedding)}
-    length, rows = run.arrays[x].shape, None
-    for value in run.graph.values():
-        node = value.node
-        if node is None or node.role != "forward" or value not in run.cotangents:
+    for value in _looked_up(run.graph, x, tables):
+        if value in run.cotangents:
+            g = run.arrays[run.cotangents[value]]
+            if g.shape[:-1] == run.arrays[x].shape:
+                square = square + (g[0].astype(np.float64) ** 2).sum(-1)
+    return np.sqrt(square) if square.ndim else None
+
+
+def _looked_up(graph: Graph, x: Value, tables: Container[str | None]) -> list[Value]:
+    """Return what embedding tables give for tokens, and not for anything else.
+
+    Tokens are followed as long as they are whole numbers at their own places: not to
+    comparisons, and not to where their order is another one.
+    """
+    tokens, rows = {x}, dict[Value, None]()
+    for node in graph.nodes:
+        of_rows = [v for v in node.inputs if v in rows]
+        if node.role != "forward" or not (of_rows or tokens & {*node.inputs}):
             continue
-        g = run.arrays[run.cotangents[value]]
-        if node.scope in tables and g.shape[:-1] == length:
-            rows = g[0]  # the last one is what the module returns
-    return None if rows is None else np.linalg.norm(rows.astype(np.float64), axis=-1)
+        outputs = [v for v in node.outputs if v is not None]
+        if node.scope in tables and all(v.dtype.is_float for v in outputs):
+            for value in of_rows:  # the last one is what the module returns
+                rows.pop(value, None)
+            rows |= dict.fromkeys(outputs)
+        elif not of_rows and (is_view(node) or node.primitive.elementwise):
+            tokens |= {v for v in outputs if v.dtype.is_integer}
+    return [*rows]
 
 
 def tokens(x: Array, data: Dataset) -> list[str]:

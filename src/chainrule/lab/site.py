@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from chainrule.errors import ArgumentError
 from chainrule.html.arrays import policy
 from chainrule.lab.app import page_files
 from chainrule.lab.choices import START
+from chainrule.lab.models import Target
 from chainrule.lab.modules import bundled
 from chainrule.lab.recording import Recording, record
 from chainrule.lab.settings import run_file
@@ -23,6 +26,8 @@ from chainrule.util import atomic_files
 
 #: The file of the page.
 PAGE = "index.html"
+#: What a page of a recording has, and no other one.
+MARK = '<script type="application/octet-stream" id="recording">'
 #: Where the link of a lab says its network.
 _LINK = re.compile(r"#run=([\w-]+)")
 
@@ -38,6 +43,8 @@ def export(target: str | None, folder: Path) -> tuple[Path, Recording]:
     Raises:
         ChainruleError: a run that cannot be built, or a folder that cannot be written.
     """
+    path = folder / PAGE
+    _check_place(path)
     origin, trained = _named(target)
     with atomic_files.refusals(
         _("The page cannot be written."),
@@ -46,9 +53,26 @@ def export(target: str | None, folder: Path) -> tuple[Path, Recording]:
     ):
         folder.mkdir(parents=True, exist_ok=True)  # before training
     recording = record(origin, trained=trained)
-    path = folder / PAGE
     atomic_files.replace(path, page(recording.content).encode(), _("page"))
     return path, recording
+
+
+def _check_place(path: Path) -> None:
+    """Refuse to replace a file that is no page of a recording.
+
+    Raises:
+        SaveError: it is another one, or a directory, or cannot be read.
+    """
+    with atomic_files.refusals(
+        _("The page cannot be written."),
+        expected=_("no file at {path}, or a page that was exported before", path=path),
+        fix=_("name another folder"),
+    ):
+        if not path.exists():
+            return
+        ours = path.is_file() and MARK in path.read_text("utf-8", "replace")
+        if not ours:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def _named(target: str | None) -> tuple[Origin, Trainer | None]:
@@ -57,6 +81,13 @@ def _named(target: str | None) -> tuple[Origin, Trainer | None]:
         return run_file(START, Path()), None
     if "#run=" in target:
         return run_file(linked(target), Path()), None
+    if Target.of(target) is not None:
+        raise ArgumentError(
+            _("A page shows the runs of run files; a network of a file has none."),
+            expected=_("a run file, a recipe, a run, a checkpoint, or a link"),
+            got=target,
+            fix=_("open it in the lab: chainrule lab FILE"),
+        )
     path = Path(target)
     origin = origin_named(target)
     is_run = path.exists() and (path.is_dir() or path.suffix == ".ckpt")
@@ -97,6 +128,8 @@ def page(content: bytes) -> str:
     icon = base64.b64encode(files["icon.svg"].encode()).decode()
     # Pictures that the page makes itself, to save them, are blobs.
     allowed = policy(script).replace("img-src data:", "img-src data: blob:")
+    none = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    allowed = allowed.replace("default-src 'none'", none)
     data = base64.b64encode(content).decode()
     html = files["index.html"]
     html = re.sub(
@@ -107,8 +140,5 @@ def page(content: bytes) -> str:
     html = html.replace("icon.svg", f"data:image/svg+xml;base64,{icon}")
     html = html.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{allowed}')
     html = html.replace('<script type="module" src="js/main.js"></script>\n', "")
-    end = (
-        f'<script type="application/octet-stream" id="recording">{data}</script>\n'
-        f"<script>{script}</script>\n</body>"
-    )
+    end = f"{MARK}{data}</script>\n<script>{script}</script>\n</body>"
     return html.replace("</body>", end)

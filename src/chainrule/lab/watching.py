@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +20,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.lab.curves import Curve, table
 from chainrule.lab.maps import SAMPLES, UNITS, ZERO, Answers, confusion, weights_of
+from chainrule.lab.models import check_inputs
 from chainrule.lab.points import Points, Weights
 from chainrule.nn import output_semantics
 from chainrule.runs.session import Session
@@ -72,10 +73,11 @@ class View:
 
     def __init__(self, session: Session, tell: Tell) -> None:
         self.session, self.trainer, self._tell = session, session.trainer, tell
+        check_inputs(session.parts.train)
         self.answers = Answers(session.trainer, session.parts.train)
         self.points, self.curve = Points(), Curve()
         x: Any = session.parts.train.x
-        self.shape = [] if isinstance(x, Mapping) else [*map(int, x.shape[1:])]
+        self.shape = [*map(int, x.shape[1:])]
         self.texts = texts_of(session.parts.train)
         self.image = None if self.texts is not None else _image(self.shape)
         #: The step of the past that is looked at; None: now.
@@ -295,15 +297,23 @@ def described(view: View) -> dict[str, Any]:
 
 
 def modules_of(model: Any) -> list[dict[str, Any]]:
-    """Return the innermost modules of a network as a page shows them, as JSON."""
+    """Return the modules of a network as a page shows them, as JSON.
+
+    They are the innermost ones, and those around them that have parameters of their
+    own. The parameters of all are those of the network.
+    """
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        path = name.rpartition(".")[0]
+        counts[path] = counts.get(path, 0) + int(np.prod(parameter.shape))
     return [
         {
             "path": path,
-            "text": repr(module).partition("\n")[0],
-            "parameters": sum(int(np.prod(p.shape)) for p in module.parameters()),
+            "text": repr(module).partition("\n")[0].removesuffix("("),
+            "parameters": counts.get(path, 0),
         }
         for path, module in model.named_modules()
-        if path and not any(True for __ in module.children())
+        if path in counts or (path and not any(True for __ in module.children()))
     ]
 
 

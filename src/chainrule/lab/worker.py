@@ -461,8 +461,11 @@ def main() -> None:
     inbox: queue.Queue[Any] = queue.Queue()
     worker = Worker(inbox, out)
 
-    # Without a buffer, whose lock the thread would hold when Python ends.
-    pipe = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - until the end
+    # Without a buffer, whose lock the thread would hold when Python ends. What reads
+    # from the terminal, as a file of one's own may, finds nothing, and no message.
+    pipe = open(os.dup(0), "rb", buffering=0, closefd=False)  # noqa: SIM115
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
 
     def read() -> None:
         while (message := protocol.read_framed(pipe)) is not None:
@@ -470,6 +473,15 @@ def main() -> None:
         inbox.put(None)
 
     threading.Thread(target=read, daemon=True).start()
+
+    def copied() -> None:  # a process that a file of one's own has forked says nothing
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), out.fileno())
+        worker.inbox = queue.Queue()
+        worker.inbox.put(None)
+
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=copied)
 
     def warned(message: Any, category: Any, *rest: Any, **more: Any) -> None:
         if issubclass(category, ChainruleWarning):

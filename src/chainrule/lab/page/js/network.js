@@ -130,10 +130,13 @@ export class Network {
       });
       this.units.push(column);
       const more = seen[k] && size > drawn[k] ? t("of_units", { shown: drawn[k], all: size }) : String(size);
-      const under = make("div", { className: "caption" },
-        k === 0 ? t("input") : `${built.layers[k - 1].kind} · ${more}`);
-      under.style.left = `${(lefts[k] + rights[k]) / 2 - 60}px`;
-      under.style.width = "120px";
+      const text = k === 0 ? t("input") : `${built.layers[k - 1].kind} · ${more}`;
+      const under = make("div", { className: "caption", title: text }, text);
+      // As wide as it can be beside the next ones, which may be close.
+      const middles = sizes.map((_, j) => (lefts[j] + rights[j]) / 2);
+      const room = Math.min(120, ...middles.filter((_, j) => j !== k).map((m) => Math.abs(m - middles[k]) - 4));
+      under.style.left = `${middles[k] - room / 2}px`;
+      under.style.width = `${room}px`;
       under.style.top = `${tall - 34}px`;
       board.append(under);
     });

@@ -6,7 +6,7 @@
 
 A recipe that trains one network is what ``chainrule doctor NAME`` examines. A study has
 Trainers of its own: each of the first ones, ``--each`` of them, is diagnosed as it is
-handed to ``fit``, with its rows, its plan and its callbacks, and then trains as it would.
+handed to ``fit``, with its rows, its plan and its callbacks, and trains as it would.
 Loops with several losses, agents and frozen features that a loop of their own trains
 have no Trainer, and are listed as such.
 """

@@ -30,13 +30,14 @@ def other_draw(setup: Setup) -> Change | None:
     if paths <= as_drawn(setup.model):
         return redrawn(paths)
     own = _deviations(setup)
+    known = dict[bool, float]()
     for relu in (True, False):
         fresh = setup.copy()
         keep_variance(fresh, relu=relu)
         other = _deviations(fresh)
         if own and all(_alike(own[n], found) for n, found in other.items()):
-            return _by_rule(relu=relu)
-    return None
+            known[relu] = sum(abs(own[n][0] - s) / s for n, (s, __) in other.items())
+    return _by_rule(relu=min(known, key=known.__getitem__)) if known else None
 
 
 def _alike(own: tuple[float, int], other: tuple[float, int]) -> bool:

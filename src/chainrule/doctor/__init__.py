@@ -2,7 +2,8 @@
 
     diagnosis    the result: findings in order, what was looked at, fixes, a file
     subject      what is examined: a copy of a Trainer, data, plan, task
-    case         evidence that is measured when it is asked for: trial runs, scores
+    trials       trial runs of it, and their scores
+    case         evidence that is measured when it is asked for, comparisons
     registry,    symptoms, each with its rule and its examples in a file of its own
     symptoms
     finding      findings, changes, comparisons of scores
@@ -31,6 +32,7 @@ What is wrong by itself (it does not run, its loss is no number) is sick too.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -44,7 +46,7 @@ from chainrule.doctor.registry import Symptom, registered
 from chainrule.doctor.subject import need_trainer
 from chainrule.errors import ChainruleWarning
 from chainrule.text import _
-from chainrule.training import Trainer
+from chainrule.training import Callback, Trainer
 from chainrule.util.blocks import opened, settle, settled
 from chainrule.util.source_location import beginning_here
 from chainrule.util.validation import maybe, number, whole
@@ -74,6 +76,7 @@ def diagnose(
     epochs: int | None = None,
     batch_size: int | None = None,
     seconds: float | None = None,
+    callbacks: Callback | Iterable[Callback] = (),
 ) -> Diagnosis:
     """Examine a training and say what is wrong with it, with evidence and fixes.
 
@@ -89,6 +92,10 @@ def diagnose(
             run, else 10 epochs with batches of 32.
         seconds: the budget, 10 by default. It is turned into numbers of steps by the
             FLOPs of a step, so that no clock decides.
+        callbacks: of the planned run. Where there is an
+            :class:`~chainrule.training.EarlyStopping` by a loss among them, copies of
+            it end the trial runs too, by the rows for the scores; nothing else is
+            called.
 
     Returns:
         A :class:`~chainrule.doctor.Diagnosis`: ``healthy``, ``findings``,
@@ -117,6 +124,7 @@ def diagnose(
         epochs=maybe(whole)("epochs", epochs),
         batch_size=maybe(whole)("batch_size", batch_size),
         seconds=None if seconds is None else number("seconds", seconds, above=0),
+        callbacks=callbacks,
     )
     return examine(case, trainer.seed)
 

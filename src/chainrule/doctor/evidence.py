@@ -32,7 +32,8 @@ TRIAL = 1 / 12
 #: losses the score is the share of the first loss that is gone.
 SICK = {"accuracy": 0.10, "r2": 0.20, "share_of_loss_gone": 0.20}
 RISK = {"accuracy": 0.02, "r2": 0.05, "share_of_loss_gone": 0.05}
-#: How many times as much a gain must be where the runs were shorter than asked.
+#: How many times as much a gain must be where the runs had next to none of the asked
+#: steps: 1 where they had all, and evenly in between.
 SHORT = 2
 #: A gain within this distance of :data:`SICK` is measured with further seeds.
 NEAR = 0.5
@@ -70,12 +71,13 @@ def severity(comparison: Comparison | None) -> str | None:
     """Return how bad a setup is beside one with a change: sick, risk, or None.
 
     The gain must also be beyond twice the standard error of the held-out rows. Of runs
-    that were cut short it must be twice as large: what is behind early is not lost.
+    that were cut short it must be larger, up to twice: what is behind early is not
+    lost.
     """
     if comparison is None:
         return None
     gain, noise, metric = comparison.gain, comparison.noise, comparison.metric
-    sick = SICK[metric] * (1 if comparison.complete else SHORT)
+    sick = SICK[metric] * (SHORT - (SHORT - 1) * comparison.share)
     if gain > max(sick, 2 * noise):
         return "sick"
     return "risk" if gain > max(RISK[metric], noise) else None

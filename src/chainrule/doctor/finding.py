@@ -80,7 +80,7 @@ class Comparison:
         before, after: one score a seed; None where the run gave no numbers.
         baseline: the score of the best constant answer.
         noise: the standard error of the difference, for so many held-out rows.
-        complete: whether the runs were as long as asked for.
+        share: of the steps that were asked for, which the runs had; 1 for all.
     """
 
     change: Change
@@ -89,7 +89,7 @@ class Comparison:
     after: tuple[float | None, ...]
     baseline: float
     noise: float
-    complete: bool
+    share: float
 
     def _mean(self, scores: tuple[float | None, ...]) -> float:
         """Return the mean score; no numbers are worth no more than any score."""

@@ -297,7 +297,7 @@ class Search:
                 tuple(after),
                 case.baseline,
                 case.noise(before[0], after[0]),
-                case.complete,
+                case.share,
             )
             if compared.gain > 0:
                 code = self._code(tried.changes)

@@ -101,6 +101,14 @@ QUESTIONS = (
         ("rows-in-both-parts", "imbalanced-classes", "one-class", "overfitting"),
     ),
     Question(
+        _("Why is each run's score another one?"),
+        _(
+            "A seed draws the initial weights and the order of the rows. Where that "
+            "decides, the setup is at the edge of what works."
+        ),
+        ("outcome-by-chance", "learning-rate-too-large", "dead-units"),
+    ),
+    Question(
         _("Why does fit() end in an error?"),
         _(
             "Model, loss and data do not fit together; the message says which and "

@@ -21,6 +21,9 @@ SCORES = {
     "of_run": _("{metric} of the run"),
     "of_constant_answer": _("{metric} of a constant answer"),
     "of_simple_means": _("{metric} of simple means"),
+    "of_best_seed": _("{metric} with the best seed"),
+    "of_worst_seed": _("{metric} with the worst seed"),
+    "among_held_out_rows": _("{metric} of held-out rows' neighbours among them"),
 }
 #: Evidence of findings.
 EVIDENCE = {
@@ -177,7 +180,9 @@ PARTS = {
     "rates": _("rates"),
     "schedule": _("schedule"),
     "one_batch": _("one batch"),
+    "seeds": _("seeds"),
     "signal": _("signal"),
+    "stopping": _("early stopping"),
     "changes": _("changes"),
     "loss": _("loss"),
     "units": _("units"),

@@ -18,7 +18,7 @@ from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup
 from chainrule.errors import ChainruleError
 from chainrule.graph.node import Array
-from chainrule.nn import Module
+from chainrule.nn import Module, output_semantics
 from chainrule.random import Generator
 from chainrule.random.generator import stream
 from chainrule.text import _
@@ -156,15 +156,24 @@ def class_outputs(setup: Setup, classes: int) -> Change | None:
 
 
 def numbered(setup: Setup, values: Array) -> Change:
-    """Return the change of labels to the numbers of their values, from 0 on."""
+    """Return the change of labels to the numbers of their values, from 0 on.
+
+    Those of one output keep their shape and are floats; of several they are whole.
+    """
+    given = np.asarray(setup.train.y)
+    one = output_semantics.threshold(setup.loss) is not None
 
     def apply(setup: Setup) -> None:
         for name in ("train", "held_out"):
             part = getattr(setup, name)
-            off = np.abs(np.asarray(part.y)[:, None] - values)
-            y = off.argmin(1).astype(np.int32)
-            setattr(setup, name, Dataset(part.x, y, classes=len(values)))
+            off = np.abs(np.asarray(part.y).reshape(-1, 1) - values)
+            y = off.argmin(1)
+            y = y.reshape(-1, *given.shape[1:]).astype(given.dtype if one else np.int32)
+            classes = None if one else len(values)
+            setattr(setup, name, Dataset(part.x, y, classes=classes))
 
     what = _("labels as class numbers")
-    after = "np.unique(y, return_inverse=True)[1]"
+    shape = ", ".join(map(str, (-1, *given.shape[1:])))
+    kept = f".reshape({shape}).astype(y.dtype)" if one else ""
+    after = f"np.unique(y, return_inverse=True)[1]{kept}"
     return Change(what, "y", after, apply, slots=("shape",))

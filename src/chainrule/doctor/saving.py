@@ -266,7 +266,7 @@ def _comparison(kept: Mapping[str, Any]) -> Comparison:
         after,
         float(kept["baseline"]),
         float(kept["noise"]),
-        bool(kept["complete"]),
+        float(kept["share"]),
     )
 
 

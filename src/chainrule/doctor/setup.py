@@ -25,7 +25,7 @@ from chainrule.random import Generator, permutation
 from chainrule.random.generator import stream
 from chainrule.tensor import tensor
 from chainrule.text import _
-from chainrule.training import Callback, Trainer
+from chainrule.training import Callback, EarlyStopping, Trainer
 
 #: The probes of a trial run: numbers of gradients, weights and activations.
 PROBES = (
@@ -52,6 +52,7 @@ class Setup:
         drop_last, accumulate: further parts of the plan.
         fans: of weights of products that are not of the library's layers, by name.
         other_loss: whether a change has exchanged the loss.
+        stopping: what ends the run early; of each run copies take part.
     """
 
     model: Module
@@ -72,6 +73,7 @@ class Setup:
     accumulate: int = 1
     fans: Mapping[str, Fan] = field(default_factory=dict[str, Fan])
     other_loss: bool = False
+    stopping: tuple[EarlyStopping, ...] = ()
 
     def copy(self) -> Setup:
         """Return a copy whose model, loss and optimiser are its own."""
@@ -255,6 +257,7 @@ class Record:
         rows: a row an epoch, with the losses on training and held-out rows.
         error: what ended the run early, or None.
         trainer: the Trainer at the end; None where the run could not begin.
+        stopped: whether early stopping has ended it.
     """
 
     setup: Setup
@@ -262,6 +265,7 @@ class Record:
     rows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     error: ChainruleError | None = None
     trainer: Trainer | None = None
+    stopped: bool = False
 
     @property
     def losses(self) -> Array:
@@ -314,7 +318,9 @@ class Run:
     ) -> None:
         self.record = Record(setup)
         self.over = False
-        self._probes, self._watch = probes, watch
+        self._stopping = [unused(stop) for stop in setup.stopping]
+        held = any(stop.monitor == "validation_loss" for stop in self._stopping)
+        self._probes, self._watch = probes, watch or held
 
     def to(self, share: float) -> Record:
         """Go on until so large a share of the epochs is done; return the record."""
@@ -322,7 +328,7 @@ class Run:
         end = max(1, math.ceil(share * setup.epochs))
         given: dict[str, Any] = {
             "validation": setup.held_out if self._watch else None,
-            "callbacks": _Pause(end),
+            "callbacks": [*self._stopping, _Pause(end)],
             "progress": False,
         }
         with warnings.catch_warnings():
@@ -347,9 +353,21 @@ class Run:
         if record.trainer is not None:
             record.steps = record.trainer.history.steps
             record.rows = record.trainer.history.epochs
+        record.stopped = any(stop.stopped for stop in self._stopping)
         trained = record.trainer is not None and record.trainer.finished
-        self.over = record.error is not None or trained
+        self.over = record.error is not None or trained or record.stopped
         return record
+
+
+def unused(stop: EarlyStopping) -> EarlyStopping:
+    """Return early stopping with the same arguments that has watched no run."""
+    return EarlyStopping(
+        stop.monitor,
+        stop.patience,
+        min_delta=stop.min_delta,
+        mode=stop.mode,
+        restore_best=stop.restore_best,
+    )
 
 
 class _Pause(Callback):

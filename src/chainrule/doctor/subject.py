@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +22,8 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
 from chainrule.nn import Module, output_semantics
 from chainrule.text import _
-from chainrule.training import Trainer
+from chainrule.training import Callback, EarlyStopping, Trainer
+from chainrule.training.callbacks import as_callbacks
 from chainrule.training.entries import Entries
 from chainrule.util.pytree import is_nest
 
@@ -32,6 +33,8 @@ EPOCHS, BATCH = 10, 32
 BLOCK, SCORED = 4096, 2000
 #: The share of the rows that is held out where there are no validation data.
 HELD_OUT = 0.2
+#: What early stopping may watch in trial runs, which measure losses alone.
+FOLLOWED = ("train_loss", "validation_loss")
 #: So few rows may all be trained on and asked: whether they are fitted is the question.
 FITTED = 50
 
@@ -44,6 +47,8 @@ class Subject:
         data, validation: as ``fit`` takes them.
         epochs, batch_size: the plan; None: of the Trainer's last run, else 10 and 32.
         seconds: the budget, see :mod:`chainrule.doctor.evidence`.
+        callbacks: of the planned run, as ``fit`` takes them. Copies of what ends it
+            early take part; nothing else is called.
 
     Attributes:
         refused: why the data were refused, or None.
@@ -62,6 +67,7 @@ class Subject:
         epochs: int | None = None,
         batch_size: int | None = None,
         seconds: float | None = None,
+        callbacks: Callback | Iterable[Callback] = (),
     ) -> None:
         self.budget = Budget(evidence.SECONDS if seconds is None else seconds)
         self.examined: dict[str, str] = {}
@@ -94,6 +100,7 @@ class Subject:
         self.setup = Setup.of(
             trainer, train, held_out, int(epochs), min(int(size), len(train))
         )
+        self.setup.stopping = self._stopping(callbacks)
         if self.trained:
             self._begin_anew()
 
@@ -127,6 +134,20 @@ class Subject:
         )
         self.part = part
         return rest
+
+    def _stopping(
+        self, callbacks: Callback | Iterable[Callback]
+    ) -> tuple[EarlyStopping, ...]:
+        """Return what ends the planned run early, where trial runs can follow it."""
+        given = as_callbacks(callbacks)
+        found = [c for c in given if isinstance(c, EarlyStopping)]
+        known = [stop for stop in found if stop.monitor in FOLLOWED]
+        if len(known) < len(found):
+            self.not_examined["stopping"] = _(
+                "early stopping by {names}: trial runs go on to the end",
+                names=", ".join(s.monitor for s in found if s not in known),
+            )
+        return tuple(known)
 
     def _begin_anew(self) -> None:
         """Set a trained copy back to initial weights, as its layers draw them."""

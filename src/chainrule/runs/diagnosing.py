@@ -49,6 +49,7 @@ def diagnosed(
         epochs=plan["epochs"],
         batch_size=plan["batch_size"],
         seconds=seconds,
+        callbacks=origin.callbacks(Path()),
     )
     if isinstance(origin, RunFile):
         diagnosis.in_file = partial(fixing.diff, origin)

@@ -50,4 +50,4 @@ def sick_example() -> examples.Made:
 
 @batch_too_small.healthy
 def healthy_example() -> examples.Made:
-    return examples.example(optimizer=optim.SGD(lr=0.01), batch_size=1, epochs=20)
+    return examples.example(optimizer=optim.SGD(lr=0.05), batch_size=1, epochs=20)

@@ -21,7 +21,10 @@ PART = 0.25
     "does-not-learn",
     "architecture",
     stage=9,
-    looks=_("the score stays at that of a constant answer"),
+    looks=_(
+        "the score stays far below that of the nearest neighbours or a linear fit, or "
+        "at that of a constant answer"
+    ),
     why=_(
         "the nearest neighbours, or a linear fit, predict held-out rows, and the "
         "network does not: what it needs does not reach the output, or no gradient "

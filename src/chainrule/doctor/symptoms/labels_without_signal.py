@@ -59,7 +59,7 @@ def labels_without_signal(case: Case) -> Found | None:
 
 @labels_without_signal.sick
 def sick_example() -> examples.Made:
-    made = examples.moons()
+    made = examples.moons(600)
     y = np.random.default_rng(0).permutation(made.y)
     return examples.example(rows=Dataset(made.x, y, classes=2))
 

@@ -34,6 +34,8 @@ def overfitting(case: Case) -> Found | None:
     """Measured at the end of each epoch of the trial run."""
     if case.refused is not None or not case.runs or case.trial.error is not None:
         return None
+    if any(stop.restore_best for stop in case.setup.stopping):
+        return None  # the run ends with the weights of its best epoch
     rows = case.trial.rows
     if len(rows) < EPOCHS or len(case.setup.held_out) < ROWS or case.sick:
         return None

@@ -79,4 +79,4 @@ def sick_example() -> examples.Made:
 
 @vanishing_gradient.healthy
 def healthy_example() -> examples.Made:
-    return examples.example(examples.mlp(depth=2, act=nn.Sigmoid), lr=0.05, epochs=80)
+    return examples.example(examples.mlp(depth=2, act=nn.Sigmoid), lr=0.05, epochs=250)

@@ -8,6 +8,7 @@ from chainrule.data import Dataset
 from chainrule.doctor import examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.columns import ASKED, KNOWN, NEIGHBOURS, neighbours
+from chainrule.doctor.evidence import SICK
 from chainrule.doctor.finding import Change
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import Setup
@@ -44,7 +45,7 @@ def wrong_labels(case: Case) -> Found | None:
     """More training rows than held-out rows contradict their neighbours.
 
     Sick where the run does better without the contradicted rows; or where held-out rows
-    say much about each other, and training rows nothing about them.
+    say much more about each other than the network has learnt from the training rows.
     """
     if case.refused is not None or case.given_validation is None or not case.single:
         return None
@@ -63,11 +64,15 @@ def wrong_labels(case: Case) -> Found | None:
         "share_of_held_out_rows_neighbours_contradict": float(within.mean()),
     }
     severity, best = case.judge(_edited())
-    if severity is None and case.signal is not None:
-        apart = case.signal - case.baseline
-        if apart < 0.25 * (1 - within.mean() - case.baseline):
-            evidence["accuracy_of_simple_means"] = case.signal
-            return Found("sick", "y", evidence, confidence=0.9)
+    if severity != "sick" and case.score is not None:
+        # As many labels like those would do at least what their neighbours do.
+        among = float(1 - within.mean())
+        noise = case.noise(case.score, among)
+        if among - case.score > max(SICK["accuracy"], 2 * noise):
+            evidence["accuracy_among_held_out_rows"] = among
+            evidence["accuracy_of_run"] = case.score
+            helped = best if best is not None and best.gain > 0 else None
+            return Found("sick", "y", evidence, comparison=helped, confidence=0.9)
     if severity is None:
         return None
     return Found(severity, "y", evidence, comparison=best)

@@ -107,6 +107,8 @@ class Oracle:
                 p = p * (1 - lr * o["weight_decay"])
             else:
                 g = g + o["weight_decay"] * p
+        if o.get("l1_penalty"):
+            g = g + o["l1_penalty"] * np.sign(p)
         kind = "adam" if self.kind == "AdamW" else self.kind.lower()
         return getattr(self, f"_{kind}")(p, g, s, o, t, lr)
 

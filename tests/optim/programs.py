@@ -34,6 +34,7 @@ VALUES: dict[str, list[Any]] = {
     "dampening": [0.0, 0.25],
     "decoupled_weight_decay": [False, True],
     "eps": [0.1, 0.05],
+    "l1_penalty": [None, 0.125],
     "lr_decay": [0.0, 0.125],
     "maximize": [False, False, True],
     "momentum": [0.0, 0.5, 0.9],

@@ -38,6 +38,7 @@ def test_without_groups_there_is_one() -> None:
         "dampening": 0.0,
         "weight_decay": 0.0,
         "nesterov": False,
+        "l1_penalty": None,
         "maximize": False,
     }
     assert len(group) == 7

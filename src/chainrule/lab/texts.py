@@ -50,6 +50,10 @@ _TEXTS = {
     "data_hills": _("hills: a quantity, two hills and two hollows"),
     "data_mnist": _("MNIST: handwritten digits"),
     "layers": _("Layers"),
+    "inputs": _("Inputs"),
+    "inputs_help": _(
+        "What the first layer reads: the two features, and functions of them."
+    ),
     "layer_n": _("Layer {n}"),
     "add_dense": _("+ dense layer"),
     "add_layer": _("+ layer"),
@@ -84,6 +88,7 @@ _TEXTS = {
     "option_limit": _("first samples only"),
     "option_lr": _("rate η"),
     "option_weight_decay": _("weight decay"),
+    "option_l1_penalty": _("L1 penalty"),
     "option_momentum": _("momentum"),
     "option_epochs": _("epochs"),
     "option_batch_size": _("batch size"),

@@ -271,6 +271,7 @@ def described(view: View) -> dict[str, Any]:
         )  # so that it knows what they mean
     return {
         "layers": [asdict(layer) for layer in answers.layers],
+        "inputs": None if answers.inputs is None else [*answers.inputs[1].terms],
         "modules": modules_of(model),
         "parameters": sum(
             int(np.prod(p.shape)) for p in model.parameters() if p.requires_grad

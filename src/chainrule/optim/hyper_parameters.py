@@ -20,7 +20,7 @@ from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.tensor import Tensor
 from chainrule.util.blocks import Block
-from chainrule.util.validation import count, maybe
+from chainrule.util.validation import count, maybe, number
 
 Options = Mapping[str, Any]
 #: The types that ``params=`` takes.
@@ -35,6 +35,9 @@ class _Arguments(Declared):
     params: Params | None = None
     lr: Rate = option(default=1e-3, check=lambda name, lr: as_schedule(lr))
     _: KW_ONLY
+    l1_penalty: float | None = option(
+        default=None, check=maybe(partial(number, least=0))
+    )
     maximize: bool = False
     clip_norm: float | None = option(default=None, check=maybe(limit))
     clip_value: float | None = option(default=None, check=maybe(limit))

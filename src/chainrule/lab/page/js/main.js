@@ -89,6 +89,7 @@ const TAKES = {
     const text = JSON.stringify(message.run);
     if (message.run && text !== shownRun) {
       // What was chosen or typed since the form was sent stays.
+      if (message.flat) form?.planes.add(message.run.data?.source);
       if (form && !form.touched()) form.set(message.run);
       if (message.run.model?.file === undefined) writeLink(message.run);
     }

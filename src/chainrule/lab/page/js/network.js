@@ -68,7 +68,7 @@ export class Network {
     this.message = null;
     this.units = [];
     this.lines = [];
-    const sizes = [built.flat ? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
+    const sizes = [built.flat ? built.inputs?.length ?? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
     at("picture").hidden = true;
     this.image = null;
     if (sizes.length < 2) return this.place.replaceChildren();
@@ -113,7 +113,7 @@ export class Network {
     sizes.forEach((size, k) => {
       const column = Array.from({ length: drawn[k] }, (_, i) => {
         const canvas = make("canvas", {});
-        const name = k === 0 ? (built.flat ? `x${i + 1}` : "x") : `a⁽${raised(k)}⁾ ${i + 1}`;
+        const name = k === 0 ? (built.flat ? feature(built.inputs?.[i] ?? `x${i + 1}`) : "x") : `a⁽${raised(k)}⁾ ${i + 1}`;
         const unit = make("button", { type: "button", className: "unit", title: name,
           "aria-label": t("unit", { name }), onclick: () => this.chosen(k, i) }, canvas);
         unit.style.left = `${left(k, i)}px`;
@@ -189,7 +189,11 @@ export class Network {
       this.units[1].slice(0, count).forEach((unit, i) => paint(unit.firstChild,
         arrays.pictures.data.subarray(i * height * width, (i + 1) * height * width), width, height));
     }
-    if (arrays.output && this.units[0]?.length === 2) this.inputs(arrays.output.shape[1]);
+    if (arrays.inputs) {
+      const [, height, width] = arrays.inputs.shape;
+      this.units[0].forEach((unit, i) => paint(unit.firstChild,
+        arrays.inputs.data.subarray(i * height * width, (i + 1) * height * width), width, height));
+    } else if (arrays.output && this.units[0]?.length === 2) this.inputs(arrays.output.shape[1]);
   }
 
   /** @param {SVGLineElement[][]} lines @param {any} weights @param {any} biases @param {any[]} units */
@@ -217,6 +221,14 @@ export class Network {
     paint(this.units[0][1].firstChild, up, size, size);
   }
 }
+
+/** Return a function of the features as formulas have it: x₁², x₁x₂, sin x₁. @param {string} term */
+export const feature = (term) => term.replace(/\s/g, "")
+  .replace(/\^(\d+)/g, (_, n) => raised(Number(n))).replace(/x(\d+)/g, (_, n) => `x${lowered(Number(n))}`)
+  .replace(/(sin|cos)\((.*?)\)/g, "$1 $2").replace(/\*/g, (_, at, all) => (/^(sin|cos)/.test(all.slice(at + 1)) || /(sin|cos)/.test(all.slice(0, at)) ? " · " : ""));
+
+/** @param {number} n */
+const lowered = (n) => String(n).replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[Number(d)]);
 
 /** @param {number} n */
 export const raised = (n) => String(n).replace(/\d/g, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(d)]);

@@ -107,7 +107,8 @@ LEFT_OUT = {
         F.kl_divergence
         nn.BasisExpansion nn.Perceptron nn.Standardize nn.Unstandardize nn.Heaviside
         nn.LogTarget nn.QuantileTarget nn.TransformedTargetLoss nn.KVCache
-        nn.LearnedPositions nn.RotaryPositions nn.SinusoidalPositions nn.Steps nn.Transpose""",
+        nn.LearnedPositions nn.RotaryPositions nn.SinusoidalPositions nn.Steps
+        nn.Transpose""",
     "torchvision's, drawn at random: tests/nn/test_augmentation.py": """
         nn.RandomAffine nn.RandomCrop nn.RandomErasing nn.RandomHorizontalFlip
         nn.RandomRotation nn.RandomVerticalFlip""",

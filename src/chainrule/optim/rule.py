@@ -10,8 +10,9 @@ A rule is written once, with operators and the functions of this module::
 It is called with tensors for the graph that engines run, and with expressions for the
 formula that explanations show, in which each assignment to ``s`` is a step: v ← αv +
 (1−α) g². What all rules have in common stands in front: a clipping factor on the
-gradient (``scale``), the slope λθ of an L2 penalty (``penalty``) and λ₁ sign θ of an L1 penalty
-(``l1``), θ that shrinks (``keep``). What is off is left out, not set to 1 or 0: 0·∞ is not 0.
+gradient (``scale``), the slopes λθ of an L2 penalty (``penalty``) and λ₁ sign θ of an
+L1 penalty (``l1``), θ that shrinks (``keep``). What is off is left out, not set to 1 or
+0: 0·∞ is not 0.
 """
 
 from __future__ import annotations

@@ -361,7 +361,7 @@ class RuleOptimizer(HyperParameters, Optimizer):
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
         """Return all scalars of the optimiser's update ``t``, with its penalties."""
         row, decay = self.scalars(t + 1, lr, o), o.get("weight_decay")
-        if l1 := o["l1_penalty"]:
+        if l1 := o.get("l1_penalty"):
             row = row | {"l1": l1}
         if not decay:
             return row

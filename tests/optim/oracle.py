@@ -20,6 +20,8 @@ def rate(schedule: dict[str, Any], t: int) -> float:
         return lr * schedule["gamma"] ** (t // schedule["step_size"])
     if name == "MultiStepLR":
         return lr * schedule["gamma"] ** bisect_right(schedule["milestones"], t)
+    if name == "PiecewiseConstantLR":
+        return [lr, *schedule["rates"]][bisect_right(schedule["milestones"], t)]
     if name == "ExponentialLR":
         return lr * schedule["gamma"] ** t
     if name == "CosineAnnealingLR":

@@ -101,6 +101,13 @@ def _schedule(dice: random.Random) -> dict[str, Any]:
                 "gamma": 0.5,
                 "unit": "step",
             },
+            {
+                "name": "PiecewiseConstantLR",
+                "lr": lr,
+                "milestones": [1, 4],
+                "rates": [lr / 2, lr * 0.75],
+                "unit": "step",
+            },
         ]
     )
 

@@ -62,6 +62,13 @@ class Go(_Message):
     steps: Annotated[int, Ge(1), Le(10_000)] = 1
 
 
+class Rate(_Message):
+    """Ask for another rate from the next step on."""
+
+    type: Literal["rate"]
+    lr: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
 class Painted(_Message):
     """Say that pictures have been painted: others may come."""
 
@@ -165,6 +172,7 @@ Asked = (
     Build
     | Cancel
     | Go
+    | Rate
     | Painted
     | Look
     | Sample

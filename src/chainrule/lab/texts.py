@@ -107,6 +107,10 @@ _TEXTS = {
     "again": _("Train further"),
     "step": _("Step"),
     "steps": _("steps"),
+    "rate_help": _(
+        "Another rate counts from the next step on, and is kept in the run."
+    ),
+    "rate_fixed": _("The rate follows a schedule, or is set where the run is from."),
     "stage": _("State"),
     "stage_ready": _("ready"),
     "stage_training": _("training"),

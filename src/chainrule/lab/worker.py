@@ -28,6 +28,7 @@ from chainrule.errors import (
 )
 from chainrule.graph.node import Array
 from chainrule.lab import protocol
+from chainrule.lab.changing import change_rate
 from chainrule.lab.from_file import FromFile
 from chainrule.lab.models import Target
 from chainrule.lab.saliency import salient
@@ -339,6 +340,22 @@ class Worker:
             view.show(all_of_it=True)
         self.report()
 
+    def rate(self, message: Mapping[str, Any]) -> None:
+        """Change the rate, from the next step on."""
+        view = self._begun()
+        change_rate(view.session, message["lr"])
+        self._changed()
+
+    def _changed(self) -> None:
+        """Tell what the run is now, after a change between two steps."""
+        view = self._begun()
+        origin = view.session.origin
+        self._saved_step = -1  # what was saved is another run
+        self.say("changed", run=said_by(origin), text=getattr(origin, "text", ""))
+        if self.stage is not Stage.TRAINING:
+            self.save()
+        self.report()
+
     def look(self, message: Mapping[str, Any]) -> None:
         """Show the weights of a step of the past, or of now."""
         view = self._begun()
@@ -442,6 +459,7 @@ class Worker:
 
 ANSWERS = {
     **dict.fromkeys(("train", "pause", "step", "again"), Worker.go),
+    "rate": Worker.rate,
     "look": Worker.look,
     "sample": Worker.sample,
     "element": Worker.element,

@@ -35,12 +35,12 @@ class _Arguments(Declared):
     params: Params | None = None
     lr: Rate = option(default=1e-3, check=lambda name, lr: as_schedule(lr))
     _: KW_ONLY
-    l1_penalty: float | None = option(
-        default=None, check=maybe(partial(number, least=0))
-    )
     maximize: bool = False
     clip_norm: float | None = option(default=None, check=maybe(limit))
     clip_value: float | None = option(default=None, check=maybe(limit))
+    l1_penalty: float | None = option(
+        default=None, check=maybe(partial(number, least=0))
+    )
 
 
 class HyperParameters(_Arguments, ABC):

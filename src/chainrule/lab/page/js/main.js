@@ -105,6 +105,14 @@ const TAKES = {
     for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
   },
+  changed({ run }) {
+    const text = JSON.stringify(run);
+    if (!run || text === shownRun) return;
+    if (form && !form.touched()) form.set(run);
+    if (run.model?.file === undefined) writeLink(run);
+    shownRun = text;
+    last.built.run = run;
+  },
   data: (message) => output.data(message),
   curves(message) {
     curves.take(message);
@@ -207,6 +215,10 @@ function status(message) {
   at("train").textContent = t(training ? "pause" : played ? "play" : done ? "again" : stage === "paused" ? "go_on" : "train");
   at("train").disabled = (stage === "failed" && !played) || (lost && !lost.goes_on);
   at("step").disabled = lost || stage === "finished" || stage === "failed";
+  const rate = at("rate");
+  rate.disabled = lost || message.lr_fixed !== false || stage === "failed";
+  rate.title = t(message.lr_fixed ? "rate_fixed" : "rate_help");
+  if (document.activeElement !== rate) rate.value = message.lr == null ? "" : String(message.lr);
   if (lost) return problem({ what: t("process_lost", { code: lost.code }), got: lost.words || undefined, fix: lost.goes_on ? t("process_goes_on", { path: lost.path }) : t("process_nothing") });
   const figures = [
     [t("stage"), t(`stage_${stage}`)], [t("step_axis"), message.step.toLocaleString()],
@@ -305,6 +317,11 @@ at("train").addEventListener("click", () => {
   else connection.tell(stage === "training" ? "pause" : "train");
 });
 at("step").addEventListener("click", () => connection.tell("step", { steps: Math.max(1, Math.min(10000, Math.round(Number(at("steps").value)) || 1)) }));
+at("rate").addEventListener("change", () => {
+  const lr = Number(at("rate").value);
+  if (!(lr > 0)) at("rate").value = String(last.status?.lr ?? "");
+  else if (lr !== last.status?.lr) connection.tell("rate", { lr });
+});
 at("past").addEventListener("input", () => {
   const points = last.curves?.points ?? [], place = Number(at("past").value);
   connection.tell("look", { step: place >= points.length ? null : points[place] });

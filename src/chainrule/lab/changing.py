@@ -2,19 +2,126 @@
 
 A rate that is changed becomes a part of the run's file: a schedule with another
 constant rate from that update on. So the run file, the link and the Python program
-still give the run's own weights, and its checkpoint goes on with the rate.
+still give the run's own weights, and its checkpoint goes on with the rate. No file of
+settings can say a weight that is edited by hand: the checkpoint notes it, and the
+others say so.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
-from chainrule.errors import ArgumentError
+from annotated_types import Ge, Len
+from pydantic import Field, TypeAdapter, ValidationError
+
+from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.graph.context import no_grad
+from chainrule.lab.state import Stage
 from chainrule.optim import PiecewiseConstantLR
 from chainrule.runs import RunFile, Session, parse
 from chainrule.runs.fixing import edited
 from chainrule.text import _
+from chainrule.training import Trainer
+
+if TYPE_CHECKING:
+    from chainrule.lab.worker import Worker
+
+#: Edits that a run keeps, and of which a file tells.
+EDITS, TOLD = 1000, 50
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A number of a parameter that was set by hand.
+
+    Attributes:
+        step: the updates that had been made.
+        name: of the parameter.
+        index: its place in it.
+        before: what it was.
+        value: what it became.
+    """
+
+    step: Annotated[int, Ge(0)]
+    # It stands in a comment of a program: a checkpoint may be a stranger's.
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]{1,200}$")]
+    index: list[int]
+    before: float
+    value: float
+
+
+_EDITS = TypeAdapter(Annotated[list[Edit], Len(0, EDITS)])
+
+
+def edits_of(trainer: Trainer) -> list[Edit]:
+    """Return what of a network was edited by hand, in its order.
+
+    Raises:
+        CheckpointError: notes that are none of ours.
+    """
+    notes: Any = trainer.notes
+    said = notes.get("edits", []) if isinstance(notes, dict) else []
+    try:
+        return _EDITS.validate_python(said)
+    except ValidationError as error:
+        raise CheckpointError(
+            _("The checkpoint does not say which weights were edited."),
+            expected=_("names, places and numbers"),
+            got=f"{said!r:.200}",
+        ) from error
+
+
+def edit(trainer: Trainer, name: str, index: list[int], value: float) -> None:
+    """Set one number of a parameter, and note it.
+
+    Raises:
+        ArgumentError: no such number.
+    """
+    parameters = dict(trainer.model.named_parameters())
+    p = parameters.get(name)
+    inside = p is not None and len(index) == len(p.shape)
+    if p is None or not inside or any(i >= n for i, n in zip(index, p.shape)):
+        shapes = ", ".join(f"{k} {tuple(q.shape)}" for k, q in parameters.items())
+        raise ArgumentError(
+            _("The network has no such weight."),
+            expected=shapes[:500],
+            got=f"{name} {index}"[:200],
+        )
+    done = edits_of(trainer)
+    if len(done) >= EDITS:
+        raise ArgumentError(
+            _("So many weights were edited that no file tells of more."),
+            expected=_("at most {n:,} edits", n=EDITS),
+            got=f"{len(done):,}",
+            fix=_("build the network anew"),
+        )
+    place = tuple(index)
+    with no_grad():
+        before = p[place].item()
+        p[place] = value
+        after = p[place].item()
+    made = Edit(trainer.optimizer.steps, name, index, before, after)
+    trainer.notes = {**trainer.notes, "edits": [*map(asdict, done), asdict(made)]}
+
+
+def told(trainer: Trainer) -> str:
+    """Return comments on what was edited, for a file that cannot say it."""
+    edits = edits_of(trainer)
+    if not edits:
+        return ""
+    lines = [
+        "Weights were edited by hand, which this file does not do: it trains a network",
+        "without these edits. The checkpoint has them.",
+        *(
+            f"after update {e.step}: {e.name}{e.index} = {e.value}, before {e.before}"
+            for e in edits[:TOLD]
+        ),
+    ]
+    if len(edits) > TOLD:
+        lines.append(f"and {len(edits) - TOLD} more")
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def rate_refused(session: Session) -> ArgumentError | None:
@@ -88,4 +195,29 @@ def change_rate(session: Session, rate: float) -> None:
     made = parse(text, name=origin.name, folder=origin.folder, options=options)
     optimizer.lr = new
     session.origin = replace(made, within=origin.within)
-    session.trainer.notes = session.origin.note()
+    session.trainer.notes = {**session.trainer.notes, **session.origin.note()}
+
+
+# -- what a page asks ------------------------------------------------------------------
+
+
+def rate(worker: Worker, message: Mapping[str, Any]) -> None:
+    """Change the rate, from the next step on."""
+    change_rate(worker.begun().session, message["lr"])
+    worker.changed()
+
+
+def weight(worker: Worker, message: Mapping[str, Any]) -> None:
+    """Set one number of a parameter, between two steps."""
+    view = worker.begun()
+    if worker.stage is Stage.FAILED or view.looking is not None:
+        past = view.looking is not None
+        raise ArgumentError(
+            _("Weights of the past, or of a run that has failed, stay."),
+            expected=_("a run as it is now"),
+            got=_("a step of the past") if past else _("a failed run"),
+            fix=_("choose 'Now', or build the network anew"),
+        )
+    edit(view.trainer, message["name"], message["index"], message["value"])
+    view.show(all_of_it=True)
+    worker.changed()

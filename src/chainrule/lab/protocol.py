@@ -69,6 +69,15 @@ class Rate(_Message):
     lr: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 
 
+class Weight(_Message):
+    """Ask for another value of one number of a parameter."""
+
+    type: Literal["weight"]
+    name: _Short
+    index: Annotated[list[_Count], Len(1, 8)]
+    value: Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
+
+
 class Painted(_Message):
     """Say that pictures have been painted: others may come."""
 
@@ -173,6 +182,7 @@ Asked = (
     | Cancel
     | Go
     | Rate
+    | Weight
     | Painted
     | Look
     | Sample

@@ -151,6 +151,23 @@ _TEXTS = {
         "{parameters} parameters · {loss} · {optimizer} · engine {engine} · {sizes}"
     ),
     "parameters": _("parameters"),
+    "edit_weights": _("Edit a weight"),
+    "edit_weights_help": _(
+        "Choose a number here, or click its line. It counts from the next step on; "
+        "what the optimiser remembers of it stays."
+    ),
+    "weight_layer": _("layer"),
+    "weight_unit": _("unit"),
+    "weight_from": _("from"),
+    "weight_of": _("weight {value}: click to edit"),
+    "weight_set": _("Set."),
+    "bias": _("bias b"),
+    "set": _("Set"),
+    "edited": _(
+        "Edited by hand: {n} numbers. The checkpoint and ONNX have them; the link, the "
+        "run file and the Python program do not, and say so."
+    ),
+    "link_edited": _("The link does not have the weights that were edited by hand."),
     "module": _("module"),
     "input": _("input"),
     "unit": _("Unit {name}"),

@@ -18,7 +18,7 @@ from chainrule.data import Dataset
 from chainrule.data.text import texts_of
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.lab.changing import rate_refused
+from chainrule.lab.changing import edits_of, rate_refused
 from chainrule.lab.curves import Curve, table
 from chainrule.lab.maps import SAMPLES, UNITS, ZERO, Answers, confusion, weights_of
 from chainrule.lab.points import Points, Weights
@@ -263,6 +263,7 @@ def standing(view: View) -> dict[str, Any]:
         "epochs": None if plan is None else plan.end,
         "looking": view.looking,
         "lr": _rate(view),
+        "edits": len(edits_of(trainer)),
         "lr_fixed": rate_refused(view.session) is not None,
         "last": {k: v for k, v in rows[-1].items() if isinstance(v, int | float)}
         if rows

@@ -14,6 +14,7 @@ import { connect } from "./recording.js";
 import { Sentence } from "./sentence.js";
 import { Share } from "./share.js";
 import { Upload } from "./upload.js";
+import { Weights } from "./weights.js";
 import { chooseLanguage, currentLanguage, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
@@ -41,9 +42,10 @@ new Upload(connection, (run) => {
   form.offer(run.data.source);
   form.set(form.with(run));
 });
+const weights = new Weights(connection);
 const network = new Network((column, unit) => {
   if (column > 0 && last.built?.flat) output.choose([column - 1, unit]);
-});
+}, (layer, unit, input) => weights.choose(layer, unit, input));
 
 /** The token has done its work: nobody shall copy it from the address. */
 const address = new URL(location.href);
@@ -100,7 +102,7 @@ const TAKES = {
     network.build(message);
     if (!message.layers.length) picture();
     output.build(message);
-    for (const part of [inside, digit, sentence, doctor, share]) part.build(message);
+    for (const part of [inside, digit, sentence, doctor, share, weights]) part.build(message);
     at("confusion").replaceChildren();
     for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
@@ -120,6 +122,7 @@ const TAKES = {
   },
   maps(message) {
     network.take(message);
+    weights.take(message);
     output.take(message);
   },
   confusion: (message) => confusion(message, last.built, cell),
@@ -215,6 +218,9 @@ function status(message) {
   at("train").textContent = t(training ? "pause" : played ? "play" : done ? "again" : stage === "paused" ? "go_on" : "train");
   at("train").disabled = (stage === "failed" && !played) || (lost && !lost.goes_on);
   at("step").disabled = lost || stage === "finished" || stage === "failed";
+  share.edits = message.edits ?? 0;
+  const told = share.edits ? t("edited", { n: share.edits }) : "";
+  if (at("edited").textContent !== told) at("edited").textContent = told;
   const rate = at("rate");
   rate.disabled = lost || message.lr_fixed !== false || stage === "failed";
   rate.title = t(message.lr_fixed ? "rate_fixed" : "rate_help");
@@ -337,7 +343,7 @@ at("language").addEventListener("change", () => {
     network.build(last.built);
     if (!last.built.layers.length) picture();
     output.name();
-    for (const part of [inside, digit, sentence, doctor, share]) part.build(last.built);
+    for (const part of [inside, digit, sentence, doctor, share, weights]) part.build(last.built);
     if (last.maps) TAKES.maps(last.maps);
     if (last.confusion) TAKES.confusion(last.confusion);
   }

@@ -48,9 +48,13 @@ function arrow(from, to, y) {
 }
 
 export class Network {
-  /** @param {(column: number, unit: number) => void} chosen a unit was clicked; column 0 is the input */
-  constructor(chosen) {
+  /**
+   * @param {(column: number, unit: number) => void} chosen a unit was clicked; column 0 is the input
+   * @param {(layer: number, unit: number, input: number) => void} edited the line of a weight was clicked
+   */
+  constructor(chosen, edited) {
     this.chosen = chosen;
+    this.edited = edited;
     this.place = at("network");
     /** @type {any[][]} */
     this.units = [];
@@ -105,7 +109,7 @@ export class Network {
           line.setAttribute("y1", String(top(k - 1, j) + SIZE / 2));
           line.setAttribute("x2", String(left(k)));
           line.setAttribute("y2", String(top(k, i) + SIZE / 2));
-          svg.append(line);
+          svg.append(line, this.hit(line, k - 1, i, j));
           return line;
         })));
       if (!detailed) svg.append(...arrow(rights[k - 1], lefts[k], (tall - 40 - GAP) / 2));
@@ -194,6 +198,24 @@ export class Network {
       this.units[0].forEach((unit, i) => paint(unit.firstChild,
         arrays.inputs.data.subarray(i * height * width, (i + 1) * height * width), width, height));
     } else if (arrays.output && this.units[0]?.length === 2) this.inputs(arrays.output.shape[1]);
+  }
+
+  /**
+   * Return what of a line is clicked, which is broader; under the pointer it tells the weight.
+   * @param {SVGLineElement} line @param {number} layer @param {number} unit @param {number} input
+   */
+  hit(line, layer, unit, input) {
+    const path = document.createElementNS(SVG, "path"), title = document.createElementNS(SVG, "title");
+    const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map((name) => line.getAttribute(name));
+    path.setAttribute("class", "hit");
+    path.setAttribute("d", `M${x1} ${y1}L${x2} ${y2}`);
+    path.append(title);
+    path.addEventListener("pointerenter", () => {
+      const weights = this.message?.arrays[`weight${layer}`];
+      title.textContent = weights ? t("weight_of", { value: number(weights.data[unit * weights.shape[1] + input]) }) : "";
+    });
+    path.addEventListener("click", () => this.edited(layer, unit, input));
+    return path;
   }
 
   /** @param {SVGLineElement[][]} lines @param {any} weights @param {any} biases @param {any[]} units */

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from annotated_types import Ge, Len
 from pydantic import Field, TypeAdapter, ValidationError
@@ -24,9 +24,6 @@ from chainrule.runs import RunFile, Session, parse
 from chainrule.runs.fixing import edited
 from chainrule.text import _
 from chainrule.training import Trainer
-
-if TYPE_CHECKING:
-    from chainrule.lab.worker import Worker
 
 #: Edits that a run keeps, and of which a file tells.
 EDITS, TOLD = 1000, 50
@@ -201,13 +198,13 @@ def change_rate(session: Session, rate: float) -> None:
 # -- what a page asks ------------------------------------------------------------------
 
 
-def rate(worker: Worker, message: Mapping[str, Any]) -> None:
+def rate(worker: Any, message: Mapping[str, Any]) -> None:
     """Change the rate, from the next step on."""
     change_rate(worker.begun().session, message["lr"])
     worker.changed()
 
 
-def weight(worker: Worker, message: Mapping[str, Any]) -> None:
+def weight(worker: Any, message: Mapping[str, Any]) -> None:
     """Set one number of a parameter, between two steps."""
     view = worker.begun()
     if worker.stage is Stage.FAILED or view.looking is not None:

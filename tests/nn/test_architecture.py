@@ -100,6 +100,7 @@ EVERY = [
     nn.MaxUnpool3d(2, 1),
     nn.Unfold((2, 3), padding=1),
     nn.Fold((4, 5), 2),
+    nn.BasisExpansion(["x1", "x1^2", "x1*x2", "sin(x2)"]),
     nn.Bilinear(2, 3, 4),
     nn.EmbeddingBag(5, 3, mode="sum", padding_idx=-1),
     nn.LocalResponseNorm(2, k=2.0),

@@ -39,6 +39,7 @@ MODULES = [
     nn.PReLU(4, **D),
     nn.Linear(4, 3, **D),
     nn.Identity(),
+    nn.BasisExpansion(["x1", "x2^3", "x1*x4", "sin(x3)", "x2*cos(x2)"]),
     nn.Flatten(),
     nn.BatchNorm1d(4, **D),
     nn.BatchNorm1d(4, momentum=None, affine=False, **D),

@@ -20,6 +20,8 @@ def rate(schedule: dict[str, Any], t: int) -> float:
         return lr * schedule["gamma"] ** (t // schedule["step_size"])
     if name == "MultiStepLR":
         return lr * schedule["gamma"] ** bisect_right(schedule["milestones"], t)
+    if name == "PiecewiseConstantLR":
+        return [lr, *schedule["rates"]][bisect_right(schedule["milestones"], t)]
     if name == "ExponentialLR":
         return lr * schedule["gamma"] ** t
     if name == "CosineAnnealingLR":
@@ -107,6 +109,8 @@ class Oracle:
                 p = p * (1 - lr * o["weight_decay"])
             else:
                 g = g + o["weight_decay"] * p
+        if o.get("l1_penalty"):
+            g = g + o["l1_penalty"] * np.sign(p)
         kind = "adam" if self.kind == "AdamW" else self.kind.lower()
         return getattr(self, f"_{kind}")(p, g, s, o, t, lr)
 

@@ -34,6 +34,7 @@ VALUES: dict[str, list[Any]] = {
     "dampening": [0.0, 0.25],
     "decoupled_weight_decay": [False, True],
     "eps": [0.1, 0.05],
+    "l1_penalty": [None, 0.125],
     "lr_decay": [0.0, 0.125],
     "maximize": [False, False, True],
     "momentum": [0.0, 0.5, 0.9],
@@ -98,6 +99,13 @@ def _schedule(dice: random.Random) -> dict[str, Any]:
                 "lr": lr,
                 "milestones": [1, 4],
                 "gamma": 0.5,
+                "unit": "step",
+            },
+            {
+                "name": "PiecewiseConstantLR",
+                "lr": lr,
+                "milestones": [1, 4],
+                "rates": [lr / 2, lr * 0.75],
                 "unit": "step",
             },
         ]

@@ -25,6 +25,9 @@ KINDS = [k for k in optim.OPTIMIZERS.values() if k.rows_alone != "only"]
 SCHEDULES = {
     "a number": lambda: 0.1,
     "StepLR": lambda: optim.StepLR(0.1, 2, 0.5, unit="step"),
+    "PiecewiseConstantLR": lambda: optim.PiecewiseConstantLR(
+        0.1, [1, 4], [0.3, 0.05], unit="step"
+    ),
     "MultiStepLR": lambda: optim.MultiStepLR(0.1, [1, 4], 0.5, unit="step"),
     "ExponentialLR": lambda: optim.ExponentialLR(0.1, 0.5, unit="step"),
     "CosineAnnealingLR": lambda: optim.CosineAnnealingLR(0.1, T_max=9, unit="step"),

@@ -38,9 +38,10 @@ def test_without_groups_there_is_one() -> None:
         "dampening": 0.0,
         "weight_decay": 0.0,
         "nesterov": False,
+        "l1_penalty": None,
         "maximize": False,
     }
-    assert len(group) == 7
+    assert len(group) == 8
     assert repr(group).startswith("ParamGroup(4 parameters, lr=0.5, momentum=0.9")
 
 

@@ -289,6 +289,7 @@ def test_a_trainer_takes_it_on_both_engines() -> None:
         (lambda p: optim.SGD(p, lr=0.1, momentum=0.9), "momentum"),
         (lambda p: optim.SGD(p, lr=0.1, weight_decay=0.1), "weight_decay"),
         (lambda p: optim.Adagrad(p, weight_decay=0.1), "weight_decay"),
+        (lambda p: optim.Adagrad(p, l1_penalty=0.1), "l1_penalty"),
         (lambda p: optim.SparseAdam(p, clip_norm=1.0), "clip_norm"),
     ],
 )

@@ -31,6 +31,7 @@ EVERY = [
     optim.LinearWarmup(0.1, 3, 0.5),
     optim.LinearWarmup(optim.LinearWarmup(0.1, 2), 3),
     optim.ReduceLROnPlateau(0.1, patience=2),
+    optim.PiecewiseConstantLR(0.1, [1, 3], [0.3, 0.01], **EPOCH),
 ]
 
 
@@ -276,6 +277,11 @@ MISTAKES = {
         "optim.StepLR(0.1, 1, unit='epochs')": "did you mean 'epoch'",
         "optim.StepLR(0.1, 1, unit=3)": "unit='epoch' or unit='step'",
         "optim.StepLR(0.1, 1, steps_per_epoch=0)": "steps_per_epoch ≥ 1",
+        "optim.PiecewiseConstantLR(0.1, [2], [])": "finite numbers",
+        "optim.PiecewiseConstantLR(0.1, [2], 0.1)": "finite numbers",
+        "optim.PiecewiseConstantLR(0.1, [2], [math.nan])": "finite number",
+        "optim.PiecewiseConstantLR(0.1, [2, 3], [0.1])": "go together",
+        "optim.PiecewiseConstantLR(0.1, [0], [0.1])": "whole numbers ≥ 1",
         "optim.MultiStepLR(0.1, [])": "larger than the one before",
         "optim.MultiStepLR(0.1, [3, 3])": "larger than the one before",
         "optim.MultiStepLR(0.1, [5, 3])": "larger than the one before",

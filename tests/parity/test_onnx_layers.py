@@ -77,6 +77,10 @@ LAYERS: dict[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
     "RandomCrop": lambda: (nn.RandomCrop(4, padding=1), (normal(2, 3, 4, 4),)),
     "RandomErasing": lambda: (nn.RandomErasing(), (normal(2, 3, 6, 6),)),
     "RandomHorizontalFlip": lambda: (nn.RandomHorizontalFlip(), (normal(2, 3, 4, 4),)),
+    "BasisExpansion": lambda: (
+        nn.BasisExpansion(["x1", "x2^2", "x1*x3", "sin(x4)", "cos(x4)"]),
+        (normal(3, 4),),
+    ),
     "ColorJitter": lambda: (nn.ColorJitter(0.2), (normal(2, 3, 4, 4),)),
     "RandomResizedCrop": lambda: (nn.RandomResizedCrop(3), (normal(2, 3, 4, 5),)),
     "RandomRotation": lambda: (nn.RandomRotation(20), (normal(2, 3, 4, 4),)),

@@ -98,6 +98,7 @@ MENDS = {
     "batch_size": "batch-size",
     "clip_norm": "optimizer",
     "weight_decay": "regularisation",
+    "l1_penalty": "regularisation",
 }
 #: The same of changes that are not among the usual ones.
 OTHERS = {
@@ -160,6 +161,10 @@ def usual(case: Case) -> Iterator[Change]:
         yield changes.clipped(setup)
     if setup.optimizer.defaults.get("weight_decay"):
         change = changes.option(setup, "weight_decay", 0.0, _("no weight decay"))
+        if change is not None:
+            yield change
+    if setup.optimizer.defaults.get("l1_penalty"):
+        change = changes.option(setup, "l1_penalty", None, _("no L1 penalty"))
         if change is not None:
             yield change
     drops = [n for n, m in setup.model.named_modules() if isinstance(m, nn.Dropout)]

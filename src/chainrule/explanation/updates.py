@@ -35,6 +35,7 @@ _SCALARS: dict[str, Expr] = {
     "rho": f.symbol("ρ"),
     "eps": f.symbol("ε"),
     "penalty": f.symbol("λ"),
+    "l1": Script(f.symbol("λ"), below=Number(1)),
     "beta1": Script(f.symbol("β"), below=Number(1)),
     "beta2": Script(f.symbol("β"), below=Number(2)),
     "rest1": 1 - Script(f.symbol("β"), below=Number(1)),

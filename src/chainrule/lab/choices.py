@@ -54,6 +54,7 @@ def choices() -> dict[str, Any]:
         "text": _section(KINDS["text"]),
         "images": _section(KINDS["images"]),
         "layers": _family(LAYERS),
+        "planes": list(DRAWN),
         "first": list(FIRST),
         "activations": list(ACTIVATIONS),
         "losses": _family(LOSSES),

@@ -19,7 +19,10 @@ from chainrule.text import _
 from chainrule.util import atomic_files
 
 #: Messages of a process that a page gets when it opens.
-KEPT = ("opened", "built", "data", "status", "curves", "maps", "confusion", "saved")
+KEPT = (
+    *("opened", "built", "changed", "data", "status", "curves", "maps", "confusion"),
+    "saved",
+)
 #: Messages that other processes may send.
 ANSWERS = ("unbuilt", "refused", "examined", "diagnosed", "explored")
 #: Answers to one page; where it is gone, nobody gets them.
@@ -323,6 +326,8 @@ class Lab:
                 return
         elif process is not self.process and type not in ANSWERS:
             return  # of a network that was there before
+        if type == "changed":
+            self._changed(head)
         if type in KEPT:
             self.hub.tell(type, kind, payload)
             if type == "saved":
@@ -334,6 +339,14 @@ class Lab:
                 each.answer((kind, payload))
         elif page is not None and page in self.hub.pages:
             page.answer((kind, _with_id(kind, payload, id)))
+
+    def _changed(self, head: dict[str, Any]) -> None:
+        """Keep what a run is after a change: pages that open later are told of it."""
+        assert self._built is not None
+        self._built = {**self._built, "run": head["run"], "text": head["text"]}
+        content = {k: v for k, v in self._built.items() if k not in ("v", "type")}
+        self.hub.kept["built"] = protocol.TEXT, protocol.said("built", **content)
+        self._keep_text(self._built)
 
     def _keep_text(self, built: dict[str, Any]) -> None:
         """Write the run file beside uploaded data, where checkpoints look for it.

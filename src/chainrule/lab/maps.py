@@ -16,11 +16,18 @@ import chainrule as cr
 from chainrule.compilation.modes import mode
 from chainrule.data import Dataset
 from chainrule.data.column import Column
+from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
-from chainrule.nn import Linear, Module, Sequential, output_semantics
+from chainrule.nn import (
+    BasisExpansion,
+    Linear,
+    Module,
+    Sequential,
+    output_semantics,
+)
 from chainrule.nn.stateless import replaced
-from chainrule.nn.traced import outputs_of
-from chainrule.tensor import Tensor
+from chainrule.nn.traced import called, outputs_of
+from chainrule.tensor import Tensor, tensor
 from chainrule.training import Trainer
 from chainrule.training.feeding import fed
 
@@ -72,6 +79,18 @@ def dense_layers(model: Module) -> list[Layer]:
     return layers if len(layers) <= LAYERS else []
 
 
+def expansion(model: Module) -> tuple[str, BasisExpansion] | None:
+    """Return the expansion of the features right before the first dense layer."""
+    before: tuple[str, Module] | None = None
+    for path, module in model.named_children():
+        if isinstance(module, Linear):
+            break
+        before = path, module
+    if before is None or not isinstance(before[1], BasisExpansion):
+        return None
+    return before[0], before[1]
+
+
 def weights_of(model: Module) -> dict[str, Array]:
     """Return copies of a model's parameters and buffers by name."""
     return {name: tensor.numpy().copy() for name, tensor in model.named_tensors()}
@@ -85,6 +104,9 @@ class Answers:
         train: its training data, whose range a map has.
 
     Attributes:
+        layers: that are drawn unit by unit.
+        inputs: the functions of the two features that the first of them reads, and
+            the path of what gives them; None: the features themselves.
         cut: of a network with one output for two classes: the answer above which it
             decides for the second one; known when it has answered once.
     """
@@ -97,10 +119,27 @@ class Answers:
         self.flat = tuple(x.shape[1:]) == (2,)
         self.range = _range(x[:]) if self.flat else None
         self._plane = _plane(self.range) if self.range is not None else None
+        if self.layers and not self._as_wide_as_told(train):
+            self.layers = []
+        found = expansion(self.model) if self.layers and self.flat else None
+        self.inputs = found if found and len(found[1].terms) <= UNITS else None
         engine: Any = trainer.engine
         # Arrays go into what takes tensors while it is traced.
         self._inside: Any = cr.compile(self._trace_inside, engine=engine, threads=1)
         self._output: Any = cr.compile(self._trace_output, engine=engine, threads=1)
+
+    def _as_wide_as_told(self, train: Dataset) -> bool:
+        """Return whether each layer answers with its units: GLU has half of them."""
+        row = tensor(np.asarray(self.rows(train, slice(0, 1))))
+        with (
+            no_grad(),
+            np.errstate(all="ignore"),
+            mode(self.model, training=False),
+            outputs_of(self.model) as captures,
+        ):
+            called(self.model, row)
+        heard = {c.path: c.output.shape for c in captures}
+        return all(heard.get(k.output) == (1, k.units) for k in self.layers)
 
     # -- traced ------------------------------------------------------------------------
 
@@ -113,6 +152,8 @@ class Answers:
                 output = self.model(rows)
             heard = {c.path: c.output for c in captures}
             units = [heard[layer.output] for layer in self.layers if _small(layer)]
+            if self.inputs is not None:
+                units.append(heard[self.inputs[0]])
             return [self._meaning(output), *units]
 
     def _trace_output(self, rows: Tensor, *weights: Tensor) -> Tensor:
@@ -133,18 +174,16 @@ class Answers:
     def over_plane(self, weights: Mapping[str, Array]) -> dict[str, Array]:
         """Return the answers over the plane of two features, as bytes.
 
-        ``output`` of shape (outputs, GRID, GRID), and ``layer0`` … of drawn layers,
+        ``output`` of shape (outputs, GRID, GRID), ``layer0`` … of drawn layers, and
+        ``inputs``, the functions of the features that they read, where there are some;
         each with ``scale``, what the largest byte stands for. Rows go up.
         """
         assert self._plane is not None
         output, *units = self._inside(self._plane, *self._given(weights))
-        drawn = [layer for layer in self.layers if _small(layer)]
+        names = [f"layer{i}" for i, layer in enumerate(self.layers) if _small(layer)]
         arrays: dict[str, Array] = {}
         scales: list[float] = []
-        for name, answer in [
-            ("output", output),
-            *((f"layer{self.layers.index(k)}", a) for k, a in zip(drawn, units)),
-        ]:
+        for name, answer in zip(("output", *names, "inputs"), (output, *units)):
             numbers = answer.numpy()
             scale = float(np.abs(numbers).max(initial=0)) or 1.0
             if not np.isfinite(scale):

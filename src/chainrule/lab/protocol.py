@@ -62,6 +62,22 @@ class Go(_Message):
     steps: Annotated[int, Ge(1), Le(10_000)] = 1
 
 
+class Rate(_Message):
+    """Ask for another rate from the next step on."""
+
+    type: Literal["rate"]
+    lr: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+class Weight(_Message):
+    """Ask for another value of one number of a parameter."""
+
+    type: Literal["weight"]
+    name: _Short
+    index: Annotated[list[_Count], Len(1, 8)]
+    value: Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
+
+
 class Painted(_Message):
     """Say that pictures have been painted: others may come."""
 
@@ -165,6 +181,8 @@ Asked = (
     Build
     | Cancel
     | Go
+    | Rate
+    | Weight
     | Painted
     | Look
     | Sample

@@ -9,6 +9,7 @@ from typing import Any
 from chainrule import nn
 from chainrule.errors import ArgumentError
 from chainrule.interop.onnx.writer.export import write
+from chainrule.lab.changing import told
 from chainrule.lab.from_file import FromFile
 from chainrule.lab.models import picture_of
 from chainrule.lab.settings import SECTIONS, text_of
@@ -46,7 +47,8 @@ def _toml(view: View, shown: Shown | None) -> File:
         raise ArgumentError(
             _("A recipe is no run file."), fix=f"chainrule train {origin.name}"
         )
-    return "run.toml", "application/toml", origin.text.encode()
+    text = told(view.trainer) + origin.text
+    return "run.toml", "application/toml", text.encode()
 
 
 def _checkpoint(view: View, shown: Shown | None) -> File:
@@ -113,7 +115,8 @@ def _python(view: View, shown: Shown | None) -> File:
             _("A recipe has its own Python file."),
             fix=f"python -m chainrule.recipes.{origin.name}",
         )
-    return "run.py", "text/x-python", python(view, origin).encode()
+    text = told(view.trainer) + python(view, origin)
+    return "run.py", "text/x-python", text.encode()
 
 
 def python(view: View, origin: RunFile) -> str:

@@ -50,6 +50,10 @@ _TEXTS = {
     "data_hills": _("hills: a quantity, two hills and two hollows"),
     "data_mnist": _("MNIST: handwritten digits"),
     "layers": _("Layers"),
+    "inputs": _("Inputs"),
+    "inputs_help": _(
+        "What the first layer reads: the two features, and functions of them."
+    ),
     "layer_n": _("Layer {n}"),
     "add_dense": _("+ dense layer"),
     "add_layer": _("+ layer"),
@@ -84,6 +88,7 @@ _TEXTS = {
     "option_limit": _("first samples only"),
     "option_lr": _("rate η"),
     "option_weight_decay": _("weight decay"),
+    "option_l1_penalty": _("L1 penalty"),
     "option_momentum": _("momentum"),
     "option_epochs": _("epochs"),
     "option_batch_size": _("batch size"),
@@ -102,6 +107,10 @@ _TEXTS = {
     "again": _("Train further"),
     "step": _("Step"),
     "steps": _("steps"),
+    "rate_help": _(
+        "Another rate counts from the next step on, and is kept in the run."
+    ),
+    "rate_fixed": _("The rate follows a schedule, or is set where the run is from."),
     "stage": _("State"),
     "stage_ready": _("ready"),
     "stage_training": _("training"),
@@ -142,6 +151,23 @@ _TEXTS = {
         "{parameters} parameters · {loss} · {optimizer} · engine {engine} · {sizes}"
     ),
     "parameters": _("parameters"),
+    "edit_weights": _("Edit a weight"),
+    "edit_weights_help": _(
+        "Choose a number here, or click its line. It counts from the next step on; "
+        "what the optimiser remembers of it stays."
+    ),
+    "weight_layer": _("layer"),
+    "weight_unit": _("unit"),
+    "weight_from": _("from"),
+    "weight_of": _("weight {value}: click to edit"),
+    "weight_set": _("Set."),
+    "bias": _("bias b"),
+    "set": _("Set"),
+    "edited": _(
+        "Edited by hand: {n} numbers. The checkpoint and ONNX have them; the link, the "
+        "run file and the Python program do not, and say so."
+    ),
+    "link_edited": _("The link does not have the weights that were edited by hand."),
     "module": _("module"),
     "input": _("input"),
     "unit": _("Unit {name}"),

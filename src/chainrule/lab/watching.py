@@ -18,6 +18,7 @@ from chainrule.data import Dataset
 from chainrule.data.text import texts_of
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
+from chainrule.lab.changing import edits_of, rate_refused
 from chainrule.lab.curves import Curve, table
 from chainrule.lab.maps import SAMPLES, UNITS, ZERO, Answers, confusion, weights_of
 from chainrule.lab.models import check_inputs
@@ -246,6 +247,14 @@ def cell(
     return {"part": part, "rows": rows[:most].tolist(), "count": len(rows)}
 
 
+def _rate(view: View) -> float | None:
+    """Return the rate of the next step; None where a schedule waits for the run."""
+    try:
+        return view.trainer.optimizer.lr
+    except ArgumentError:
+        return None
+
+
 def standing(view: View) -> dict[str, Any]:
     """Return where a run stands: its step and epoch, and its last numbers."""
     trainer, plan = view.trainer, view.trainer.plan
@@ -255,6 +264,9 @@ def standing(view: View) -> dict[str, Any]:
         "epoch": trainer.epoch,
         "epochs": None if plan is None else plan.end,
         "looking": view.looking,
+        "lr": _rate(view),
+        "edits": len(edits_of(trainer)),
+        "lr_fixed": rate_refused(view.session) is not None,
         "last": {k: v for k, v in rows[-1].items() if isinstance(v, int | float)}
         if rows
         else None,
@@ -273,6 +285,7 @@ def described(view: View) -> dict[str, Any]:
         )  # so that it knows what they mean
     return {
         "layers": [asdict(layer) for layer in answers.layers],
+        "inputs": None if answers.inputs is None else [*answers.inputs[1].terms],
         "modules": modules_of(model),
         "parameters": sum(
             int(np.prod(p.shape)) for p in model.parameters() if p.requires_grad

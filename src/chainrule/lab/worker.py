@@ -28,6 +28,7 @@ from chainrule.errors import (
 )
 from chainrule.graph.node import Array
 from chainrule.lab import protocol
+from chainrule.lab.changing import edits_of, rate, told, weight
 from chainrule.lab.from_file import FromFile
 from chainrule.lab.models import Target
 from chainrule.lab.saliency import salient
@@ -170,6 +171,7 @@ class Worker:
             trained = self.session.trainer
             if trained.plan is not None and trained.plan.end <= trained.epoch:
                 self.stage = Stage.FINISHED
+        edits_of(self.session.trainer)  # or a checkpoint says what no lab has noted
         self.view = View(self.session, self.tell)
         self.say(
             "built",
@@ -296,6 +298,7 @@ class Worker:
             session.trainer.save(session.directory / CHECKPOINT)
             text = getattr(session.origin, "text", None)
             if text is not None:
+                text = told(session.trainer) + text
                 atomic_files.replace(
                     session.directory / "run.toml", text.encode(), _("run file")
                 )
@@ -305,6 +308,15 @@ class Worker:
         self._saved_step = session.trainer.optimizer.steps
         path = str(session.directory / CHECKPOINT)
         self.say("saved", path=path, step=self._saved_step)
+
+    def changed(self) -> None:
+        """Tell what the run is now, after a change between two steps; keep it."""
+        origin = self.begun().session.origin
+        self._saved_step = -1  # what was saved is another run
+        self.say("changed", run=said_by(origin), text=getattr(origin, "text", ""))
+        if self.stage is not Stage.TRAINING:
+            self.save()
+        self.report()
 
     # -- answers -----------------------------------------------------------------------
 
@@ -322,14 +334,15 @@ class Worker:
             traceback.print_exc()
             self.say("refused", id=id, error=protocol.error_of(error))
 
-    def _begun(self) -> View:
+    def begun(self) -> View:
+        """Return the views of the run; refuse where there is none."""
         if self.view is None:
             raise ArgumentError(_("There is no network yet."), fix=_("build one"))
         return self.view
 
     def go(self, message: Mapping[str, Any]) -> None:
         """Train, pause, or make some steps."""
-        view, asked = self._begun(), message["type"]
+        view, asked = self.begun(), message["type"]
         self.stage = after(self.stage, asked)
         self._until = view.step + message["steps"] if asked == "step" else 0
         if asked in ("train", "step", "again"):
@@ -341,7 +354,7 @@ class Worker:
 
     def look(self, message: Mapping[str, Any]) -> None:
         """Show the weights of a step of the past, or of now."""
-        view = self._begun()
+        view = self.begun()
         step = message["step"]
         view.looking = None if step is None or step >= view.step else step
         view.show_maps()
@@ -350,7 +363,7 @@ class Worker:
 
     def sample(self, message: Mapping[str, Any]) -> None:
         """Explain a step on one sample."""
-        view = self._begun()
+        view = self.begun()
         part = getattr(view.session.parts, message["part"])
         if part is None:
             raise ArgumentError(
@@ -395,7 +408,7 @@ class Worker:
 
     def saliency(self, message: Mapping[str, Any]) -> None:
         """Tell what of the explained sample the loss depends on."""
-        shown, view = self._explained(), self._begun()
+        shown, view = self._explained(), self.begun()
         with language(message["lang"]):
             explanation, train = shown.evaluated, view.session.parts.train
             content, arrays = salient(explanation, train, view.trainer.model)
@@ -403,18 +416,18 @@ class Worker:
 
     def cell(self, message: Mapping[str, Any]) -> None:
         """Tell the samples in a cell of the confusion matrix."""
-        found = self._begun().in_cell(message["truth"], message["decided"])
+        found = self.begun().in_cell(message["truth"], message["decided"])
         self.say("rows", id=message["id"], **found)
 
     def digit(self, message: Mapping[str, Any]) -> None:
         """Tell what the network says to a drawn picture."""
-        view = self._begun()
+        view = self.begun()
         self.say("read", id=message["id"], **read(view, message["pixels"]))
 
     def sentence(self, message: Mapping[str, Any]) -> None:
         """Tell what the network says to a typed text."""
         with language(message["lang"]):
-            content, arrays = understood(self._begun(), message["text"])
+            content, arrays = understood(self.begun(), message["text"])
         self.tell("understood", arrays, id=message["id"], **content)
 
     def explore(self, message: Mapping[str, Any]) -> None:
@@ -430,7 +443,7 @@ class Worker:
         """Send the network as a file."""
         from chainrule.lab import sharing  # and what writes ONNX
 
-        view = self._begun()
+        view = self.begun()
         what = message["what"]
         if what in ("onnx", "checkpoint"):
             self.save()
@@ -442,6 +455,8 @@ class Worker:
 
 ANSWERS = {
     **dict.fromkeys(("train", "pause", "step", "again"), Worker.go),
+    "rate": rate,
+    "weight": weight,
     "look": Worker.look,
     "sample": Worker.sample,
     "element": Worker.element,

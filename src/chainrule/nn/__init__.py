@@ -27,6 +27,7 @@ from chainrule.nn.arguments import hint
 from chainrule.nn.attention import *
 from chainrule.nn.augmentation import *
 from chainrule.nn.axis_activations import *
+from chainrule.nn.basis import *
 from chainrule.nn.batch_normalization import *
 from chainrule.nn.cache import *
 from chainrule.nn.color import *

@@ -20,7 +20,7 @@ from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.tensor import Tensor
 from chainrule.util.blocks import Block
-from chainrule.util.validation import count, maybe
+from chainrule.util.validation import count, maybe, number
 
 Options = Mapping[str, Any]
 #: The types that ``params=`` takes.
@@ -38,6 +38,9 @@ class _Arguments(Declared):
     maximize: bool = False
     clip_norm: float | None = option(default=None, check=maybe(limit))
     clip_value: float | None = option(default=None, check=maybe(limit))
+    l1_penalty: float | None = option(
+        default=None, check=maybe(partial(number, least=0))
+    )
 
 
 class HyperParameters(_Arguments, ABC):

@@ -78,6 +78,7 @@ class LBFGS(RuleOptimizer, lr=1.0):
     line_search_fn: Literal["strong_wolfe"] | None = option(
         default=None, check=maybe(choice("strong_wolfe"))
     )
+    l1_penalty: float | None = field(default=None, init=False)
     maximize: bool = field(default=False, init=False)
     clip_norm: float | None = field(default=None, init=False)
     clip_value: float | None = field(default=None, init=False)

@@ -212,7 +212,9 @@ def _check_sparse(kind: str, options: Any, *, takes: bool, clips: bool) -> None:
             got=_("one of rows alone, of nn.Embedding(…, sparse=True)"),
             fix=_("optim.SparseAdam, optim.SGD or optim.Adagrad; or sparse=False"),
         )
-    asked = [name for name in ("weight_decay", "momentum") if options.get(name)]
+    asked = [
+        name for name in ("weight_decay", "l1_penalty", "momentum") if options.get(name)
+    ]
     if clips:
         asked.append("clip_norm or clip_value")
     if asked:

@@ -10,8 +10,9 @@ A rule is written once, with operators and the functions of this module::
 It is called with tensors for the graph that engines run, and with expressions for the
 formula that explanations show, in which each assignment to ``s`` is a step: v ← αv +
 (1−α) g². What all rules have in common stands in front: a clipping factor on the
-gradient (``scale``), the slope λθ of an L2 penalty (``penalty``), θ that shrinks
-(``keep``). What is off is left out, not set to 1 or 0: 0·∞ is not 0.
+gradient (``scale``), the slopes λθ of an L2 penalty (``penalty``) and λ₁ sign θ of an
+L1 penalty (``l1``), θ that shrinks (``keep``). What is off is left out, not set to 1 or
+0: 0·∞ is not 0.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class _WrittenState(UpdateState):
 
 #: Names of scalars that have a meaning of their own: what stands in front of rules, the
 #: limits of gradients, and the number of a step.
-RESERVED = frozenset({"scale", "penalty", "keep", "number", *LIMITS})
+RESERVED = frozenset({"scale", "penalty", "l1", "keep", "number", *LIMITS})
 
 
 def check_names(kind: str, moments: Sequence[str], scalars: Iterable[str]) -> None:
@@ -134,6 +135,11 @@ def absolute(x: Any) -> Any:
     return write.absolute(x) if isinstance(x, Expr) else abs(x)
 
 
+def sign(x: Any) -> Any:
+    """Return −1, 0 or 1, the sign of x, in an optimiser's rule: the slope of |x|."""
+    return write.prefixed("sign", x) if isinstance(x, Expr) else x.sign()
+
+
 def maximum(x: Any, y: Any) -> Any:
     """Return the larger of x and y in an optimiser's update rule."""
     if isinstance(y, Expr):
@@ -171,6 +177,8 @@ def update_composite(optimizer: Any) -> Composite:
             g = s.scale * g
         if "penalty" in s:
             g = g + s.penalty * p
+        if "l1" in s:
+            g = g + s.l1 * sign(p)
         if "keep" in s:
             p = s.keep * p
         return optimizer.update(p, g, s)
@@ -230,7 +238,9 @@ def _cases(kind: Any) -> Iterator[Case]:
     """Yield test cases of an optimiser's update rule, for each of its forms."""
     variants = [(options, "3,4", "") for options in kind.variants]
     variants += [(kind.variants[0], "", ""), (kind.variants[0], "0", "")]
-    variants += [(kind.variants[-1], "7", front) for front in ("scale penalty", "keep")]
+    variants += [
+        (kind.variants[-1], "7", front) for front in ("scale penalty", "l1 keep")
+    ]
     for options, shape, front in variants:
         optimizer = kind(**options)
         moments = optimizer.moments(optimizer.options)

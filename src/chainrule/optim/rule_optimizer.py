@@ -65,6 +65,10 @@ class RuleOptimizer(HyperParameters, Optimizer):
         betas: (β₁, β₂), each in [0, 1).
         eps: ε ≥ 0.
         weight_decay: λ ≥ 0, the weight of an L2 penalty λ‖θ‖²/2: g ← g + λθ.
+        l1_penalty: λ₁ ≥ 0, the weight of an L1 penalty λ₁‖θ‖₁: g ← g + λ₁ sign θ, with
+            sign 0 = 0, of AdamW too; or None. All parameters have it, biases too: spare
+            them with ``[{"params": "*.bias", "l1_penalty": 0.0}, {"params": "*"}]``.
+            As with weight decay, the loss that is shown is that without it.
         decoupled_weight_decay: let θ shrink instead, θ ← (1 − ηλ)θ, as AdamW does.
         maximize: climb instead of descending: g ← −g.
         clip_norm: the largest norm that all gradients together may have, or None.
@@ -366,8 +370,10 @@ class RuleOptimizer(HyperParameters, Optimizer):
         return columns
 
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
-        """Return all scalars of the optimiser's update ``t``, with weight decay."""
+        """Return all scalars of the optimiser's update ``t``, with its penalties."""
         row, decay = self.scalars(t + 1, lr, o), o.get("weight_decay")
+        if l1 := o.get("l1_penalty"):
+            row = row | {"l1": l1}
         if not decay:
             return row
         if o.get("decoupled_weight_decay", self.decoupled):

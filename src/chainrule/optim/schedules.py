@@ -55,6 +55,14 @@ def _milestones(name: str, value: Any) -> list[int]:
     return marks
 
 
+def _rates(name: str, value: Any) -> list[float]:
+    """Check a schedule's rates: finite numbers."""
+    if not isinstance(value, list | tuple) or not value:
+        what = _("{name} are learning rates.", name=name)
+        raise refused(name, value, what, _("finite numbers: [0.01, 0.003]"))
+    return [rate(name, number) for number in value]
+
+
 class StepLR(CountedSchedule):
     """γ times the rate after every ``step_size`` epochs: η(t) = η₀ γ^⌊t / step_size⌋.
 
@@ -94,6 +102,41 @@ class MultiStepLR(CountedSchedule):
     def __call__(self, step: int) -> float:
         passed = bisect_right(self.milestones, self.count(step))
         return _scaled(self.lr, self.gamma, passed)
+
+
+class PiecewiseConstantLR(CountedSchedule):
+    """Another constant rate from each milestone on: η(t) = rates[milestones ≤ t].
+
+    Args:
+        milestones: epochs, each later than the one before.
+        rates: the rate from each milestone on; before the first one it is ``lr``.
+
+    Raises:
+        ArgumentError: not as many rates as milestones.
+
+    Source: Keras, ``PiecewiseConstantDecay``, whose boundaries are the last updates
+    before the next rate.
+
+    >>> lr = PiecewiseConstantLR(1.0, [2, 4], [0.1, 0.3], unit="step")
+    >>> lr.values(6)
+    array([1. , 1. , 0.1, 0.1, 0.3, 0.3])
+    """
+
+    milestones: Sequence[int] = option(check=_milestones)
+    rates: Sequence[float] = option(check=_rates)
+
+    def checked(self, name: str, value: Any) -> Any:
+        value = super().checked(name, value)
+        other = {"milestones": "rates", "rates": "milestones"}.get(name)
+        known = vars(self).get(other) if other is not None else None
+        if known is not None and len(known) != len(value):
+            what = _("{name} and {other} go together.", name=name, other=other)
+            raise refused(name, value, what, _("{n} numbers", n=len(known)))
+        return value
+
+    def __call__(self, step: int) -> float:
+        passed = bisect_right(self.milestones, self.count(step))
+        return self.rates[passed - 1] if passed else self.lr
 
 
 class ExponentialLR(CountedSchedule):
@@ -408,6 +451,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
         Schedule,
         StepLR,
         MultiStepLR,
+        PiecewiseConstantLR,
         ExponentialLR,
         CosineAnnealingLR,
         OneCycleLR,

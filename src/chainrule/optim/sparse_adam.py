@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import field
 from typing import Any, ClassVar
 
 from chainrule.optim.adam import Adam, check_betas
@@ -41,6 +42,7 @@ class SparseAdam(RuleOptimizer):
 
     betas: tuple[float, float] = option(default=(0.9, 0.999), check=check_betas)
     eps: float = nonnegative(default=1e-8)
+    l1_penalty: float | None = field(default=None, init=False)
 
     rows_alone: ClassVar[str] = "only"
     source = "torch.optim.SparseAdam; Kingma & Ba 2015, algorithm 1"

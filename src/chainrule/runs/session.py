@@ -94,7 +94,7 @@ class Session:
         epochs = options.pop("epochs", None)
         if epochs is not None:
             origin = origin.with_options(epochs=epochs)
-            trainer.notes = origin.note()
+            trainer.notes = {**trainer.notes, **origin.note()}
         for option, value in options.items():
             own = trainer.engine if option == "engine" else origin.setting(option)
             if value not in (None, "auto", own):

@@ -25,6 +25,7 @@ def check(model: nn.Module, answers: Any, optimizer: Any) -> Any:
     [
         (lambda _: optim.Adamax(lr=0.1), "Adamax("),
         (lambda _: optim.SGD(lr=0.1, maximize=True), "maximize=True"),
+        (lambda _: optim.SGD(lr=0.1, l1_penalty=0.5), "l1_penalty=0.5"),
         (lambda _: optim.Adam(lr=0.1, amsgrad=True), "amsgrad=True"),
         (lambda _: optim.SGD(lr=0.1, clip_norm=1.0), "clip_norm=1.0"),
         (lambda _: optim.SGD([{"params": "0.bias"}], lr=0.1), "0.weight is not among"),

@@ -141,6 +141,8 @@ def _oddities(model: nn.Module, optimizer: RuleOptimizer) -> Iterator[str]:
     for name in ("maximize", "amsgrad", "centered"):
         if first.get(name):
             yield f"{name}=True"
+    if first["l1_penalty"]:
+        yield f"l1_penalty={first['l1_penalty']}"
     for name in ("clip_norm", "clip_value"):
         if getattr(optimizer, name):
             yield f"{name}={getattr(optimizer, name)}"

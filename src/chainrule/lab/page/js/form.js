@@ -1,6 +1,7 @@
 // The form: data, layers, loss, optimiser and training, as sections of a run file.
 
 import { at, make } from "./dom.js";
+import { feature } from "./network.js";
 import { field } from "./options.js";
 import { said, t } from "./texts.js";
 
@@ -21,13 +22,16 @@ const MNIST = {
 /** Options that are shown without opening "more". */
 const SHOWN = {
   data: ["samples", "copies", "noise", "spread", "classes", "limit", "target", "text", "length", "size"],
-  optimizer: ["lr", "weight_decay", "momentum"],
+  optimizer: ["lr", "weight_decay", "l1_penalty", "momentum"],
   training: ["epochs", "batch_size", "seed"],
   layer: ["out_features", "out_channels", "kernel_size", "p", "unflattened_size", "dim"],
 };
 
 /** What of the training a Trainer of a file leaves open. */
 const OF_THE_RUN = ["epochs", "batch_size", "drop_last"];
+
+/** Functions of two features that may be ticked as inputs. */
+const FEATURES = ["x1", "x2", "x1^2", "x2^2", "x1*x2", "sin(x1)", "sin(x2)"];
 
 export class Form {
   /**
@@ -39,6 +43,8 @@ export class Form {
     this.choices = choices;
     this.uploads = uploads;
     this.run = structuredClone(choices.start);
+    /** Data of two features. @type {Set<string>} */
+    this.planes = new Set(choices.planes);
     /** @type {any} the network of a file that the command line has opened */
     this.opened = null;
     /** Whether a network of this form is being built, and what the form said when it was filled or sent last. */
@@ -258,9 +264,30 @@ export class Form {
       layers.splice(layers.length - (last ? 1 : 0), 0, ...more);
       this.draw();
     };
-    return this.group("model", t("layers"), list, make("div", { className: "controls" },
+    return this.group("model", t("layers"), this.inputs(), list, make("div", { className: "controls" },
       make("button", { type: "button", className: "small", onclick: () => add({ class: "Linear", out_features: 4 }, { class: "Tanh" }) }, t("add_dense")),
       make("button", { type: "button", className: "small", onclick: () => add({ class: "ReLU" }) }, t("add_layer"))));
+  }
+
+  /** The inputs to tick: functions of two features, as a layer in front of the others. */
+  inputs() {
+    const layers = this.run.model.layers, expanded = layers[0]?.class === "BasisExpansion";
+    if (!expanded && !this.planes.has(this.run.data.source)) return null;
+    const terms = expanded ? [layers[0].terms ?? []].flat().map((/** @type {any} */ term) => String(term).replace(/\s/g, "")) : ["x1", "x2"];
+    const offered = [...new Set([...FEATURES, ...terms])];
+    const row = (/** @type {string} */ term, /** @type {number} */ i) => {
+      const ticked = terms.includes(term);
+      return make("label", {}, make("input", { type: "checkbox", id: `input-${i}`, checked: ticked,
+        disabled: ticked && terms.length === 1, onchange: () => {
+          const chosen = offered.filter((other) => terms.includes(other) !== (other === term));
+          layers.splice(0, expanded ? 1 : 0, ...(chosen.join() === "x1,x2" ? [] : [{ class: "BasisExpansion", terms: chosen }]));
+          this.draw();
+          at(`input-${i}`).focus();
+        } }), " ", feature(term));
+    };
+    const group = make("fieldset", { className: "inputs" }, make("legend", {}, t("inputs")), ...offered.map(row));
+    group.title = t("inputs_help");
+    return group;
   }
 
   /** @param {any} layer @param {number} i */

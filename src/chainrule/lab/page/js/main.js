@@ -14,6 +14,7 @@ import { connect } from "./recording.js";
 import { Sentence } from "./sentence.js";
 import { Share } from "./share.js";
 import { Upload } from "./upload.js";
+import { Weights } from "./weights.js";
 import { chooseLanguage, currentLanguage, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
@@ -41,9 +42,10 @@ new Upload(connection, (run) => {
   form.offer(run.data.source);
   form.set(form.with(run));
 });
+const weights = new Weights(connection);
 const network = new Network((column, unit) => {
   if (column > 0 && last.built?.flat) output.choose([column - 1, unit]);
-});
+}, (layer, unit, input) => weights.choose(layer, unit, input));
 
 /** The token has done its work: nobody shall copy it from the address. */
 const address = new URL(location.href);
@@ -89,6 +91,7 @@ const TAKES = {
     const text = JSON.stringify(message.run);
     if (message.run && text !== shownRun) {
       // What was chosen or typed since the form was sent stays.
+      if (message.flat) form?.planes.add(message.run.data?.source);
       if (form && !form.touched()) form.set(message.run);
       if (message.run.model?.file === undefined) writeLink(message.run);
     }
@@ -99,10 +102,18 @@ const TAKES = {
     network.build(message);
     if (!message.layers.length) picture();
     output.build(message);
-    for (const part of [inside, digit, sentence, doctor, share]) part.build(message);
+    for (const part of [inside, digit, sentence, doctor, share, weights]) part.build(message);
     at("confusion").replaceChildren();
     for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
+  },
+  changed({ run }) {
+    const text = JSON.stringify(run);
+    if (!run || text === shownRun) return;
+    if (form && !form.touched()) form.set(run);
+    if (run.model?.file === undefined) writeLink(run);
+    shownRun = text;
+    last.built.run = run;
   },
   data: (message) => output.data(message),
   curves(message) {
@@ -111,6 +122,7 @@ const TAKES = {
   },
   maps(message) {
     network.take(message);
+    weights.take(message);
     output.take(message);
   },
   confusion: (message) => confusion(message, last.built, cell),
@@ -206,6 +218,13 @@ function status(message) {
   at("train").textContent = t(training ? "pause" : played ? "play" : done ? "again" : stage === "paused" ? "go_on" : "train");
   at("train").disabled = (stage === "failed" && !played) || (lost && !lost.goes_on);
   at("step").disabled = lost || stage === "finished" || stage === "failed";
+  share.edits = message.edits ?? 0;
+  const told = share.edits ? t("edited", { n: share.edits }) : "";
+  if (at("edited").textContent !== told) at("edited").textContent = told;
+  const rate = at("rate");
+  rate.disabled = lost || message.lr_fixed !== false || stage === "failed";
+  rate.title = t(message.lr_fixed ? "rate_fixed" : "rate_help");
+  if (document.activeElement !== rate) rate.value = message.lr == null ? "" : String(message.lr);
   if (lost) return problem({ what: t("process_lost", { code: lost.code }), got: lost.words || undefined, fix: lost.goes_on ? t("process_goes_on", { path: lost.path }) : t("process_nothing") });
   const figures = [
     [t("stage"), t(`stage_${stage}`)], [t("step_axis"), message.step.toLocaleString()],
@@ -304,6 +323,11 @@ at("train").addEventListener("click", () => {
   else connection.tell(stage === "training" ? "pause" : "train");
 });
 at("step").addEventListener("click", () => connection.tell("step", { steps: Math.max(1, Math.min(10000, Math.round(Number(at("steps").value)) || 1)) }));
+at("rate").addEventListener("change", () => {
+  const lr = Number(at("rate").value);
+  if (!(lr > 0)) at("rate").value = String(last.status?.lr ?? "");
+  else if (lr !== last.status?.lr) connection.tell("rate", { lr });
+});
 at("past").addEventListener("input", () => {
   const points = last.curves?.points ?? [], place = Number(at("past").value);
   connection.tell("look", { step: place >= points.length ? null : points[place] });
@@ -319,7 +343,7 @@ at("language").addEventListener("change", () => {
     network.build(last.built);
     if (!last.built.layers.length) picture();
     output.name();
-    for (const part of [inside, digit, sentence, doctor, share]) part.build(last.built);
+    for (const part of [inside, digit, sentence, doctor, share, weights]) part.build(last.built);
     if (last.maps) TAKES.maps(last.maps);
     if (last.confusion) TAKES.confusion(last.confusion);
   }

@@ -48,9 +48,13 @@ function arrow(from, to, y) {
 }
 
 export class Network {
-  /** @param {(column: number, unit: number) => void} chosen a unit was clicked; column 0 is the input */
-  constructor(chosen) {
+  /**
+   * @param {(column: number, unit: number) => void} chosen a unit was clicked; column 0 is the input
+   * @param {(layer: number, unit: number, input: number) => void} edited the line of a weight was clicked
+   */
+  constructor(chosen, edited) {
     this.chosen = chosen;
+    this.edited = edited;
     this.place = at("network");
     /** @type {any[][]} */
     this.units = [];
@@ -68,7 +72,7 @@ export class Network {
     this.message = null;
     this.units = [];
     this.lines = [];
-    const sizes = [built.flat ? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
+    const sizes = [built.flat ? built.inputs?.length ?? 2 : 1, ...built.layers.map((/** @type {any} */ l) => l.units)];
     at("picture").hidden = true;
     this.image = null;
     if (sizes.length < 2) return this.place.replaceChildren();
@@ -105,7 +109,7 @@ export class Network {
           line.setAttribute("y1", String(top(k - 1, j) + SIZE / 2));
           line.setAttribute("x2", String(left(k)));
           line.setAttribute("y2", String(top(k, i) + SIZE / 2));
-          svg.append(line);
+          svg.append(line, this.hit(line, k - 1, i, j));
           return line;
         })));
       if (!detailed) svg.append(...arrow(rights[k - 1], lefts[k], (tall - 40 - GAP) / 2));
@@ -113,7 +117,7 @@ export class Network {
     sizes.forEach((size, k) => {
       const column = Array.from({ length: drawn[k] }, (_, i) => {
         const canvas = make("canvas", {});
-        const name = k === 0 ? (built.flat ? `x${i + 1}` : "x") : `a⁽${raised(k)}⁾ ${i + 1}`;
+        const name = k === 0 ? (built.flat ? feature(built.inputs?.[i] ?? `x${i + 1}`) : "x") : `a⁽${raised(k)}⁾ ${i + 1}`;
         const unit = make("button", { type: "button", className: "unit", title: name,
           "aria-label": t("unit", { name }), onclick: () => this.chosen(k, i) }, canvas);
         unit.style.left = `${left(k, i)}px`;
@@ -192,7 +196,29 @@ export class Network {
       this.units[1].slice(0, count).forEach((unit, i) => paint(unit.firstChild,
         arrays.pictures.data.subarray(i * height * width, (i + 1) * height * width), width, height));
     }
-    if (arrays.output && this.units[0]?.length === 2) this.inputs(arrays.output.shape[1]);
+    if (arrays.inputs) {
+      const [, height, width] = arrays.inputs.shape;
+      this.units[0].forEach((unit, i) => paint(unit.firstChild,
+        arrays.inputs.data.subarray(i * height * width, (i + 1) * height * width), width, height));
+    } else if (arrays.output && this.units[0]?.length === 2) this.inputs(arrays.output.shape[1]);
+  }
+
+  /**
+   * Return what of a line is clicked, which is broader; under the pointer it tells the weight.
+   * @param {SVGLineElement} line @param {number} layer @param {number} unit @param {number} input
+   */
+  hit(line, layer, unit, input) {
+    const path = document.createElementNS(SVG, "path"), title = document.createElementNS(SVG, "title");
+    const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map((name) => line.getAttribute(name));
+    path.setAttribute("class", "hit");
+    path.setAttribute("d", `M${x1} ${y1}L${x2} ${y2}`);
+    path.append(title);
+    path.addEventListener("pointerenter", () => {
+      const weights = this.message?.arrays[`weight${layer}`];
+      title.textContent = weights ? t("weight_of", { value: number(weights.data[unit * weights.shape[1] + input]) }) : "";
+    });
+    path.addEventListener("click", () => this.edited(layer, unit, input));
+    return path;
   }
 
   /** @param {SVGLineElement[][]} lines @param {any} weights @param {any} biases @param {any[]} units */
@@ -220,6 +246,14 @@ export class Network {
     paint(this.units[0][1].firstChild, up, size, size);
   }
 }
+
+/** Return a function of the features as formulas have it: x₁², x₁x₂, sin x₁. @param {string} term */
+export const feature = (term) => term.replace(/\s/g, "")
+  .replace(/\^(\d+)/g, (_, n) => raised(Number(n))).replace(/x(\d+)/g, (_, n) => `x${lowered(Number(n))}`)
+  .replace(/(sin|cos)\((.*?)\)/g, "$1 $2").replace(/\*/g, (_, at, all) => (/^(sin|cos)/.test(all.slice(at + 1)) || /(sin|cos)/.test(all.slice(0, at)) ? " · " : ""));
+
+/** @param {number} n */
+const lowered = (n) => String(n).replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[Number(d)]);
 
 /** @param {number} n */
 export const raised = (n) => String(n).replace(/\d/g, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(d)]);

@@ -10,6 +10,8 @@ export class Share {
   /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
     this.connection = connection;
+    /** Numbers of the network that were edited by hand. */
+    this.edits = 0;
   }
 
   /** @param {any} built what the server says of the network */
@@ -35,6 +37,7 @@ export class Share {
     } catch {
       at("share-state").textContent = location.href;
     }
+    if (this.edits) at("share-state").textContent += ` ${t("link_edited")}`;
   }
 
   /** @param {string} what */

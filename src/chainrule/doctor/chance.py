@@ -1,4 +1,4 @@
-"""What is chance in a run: the same setup with other initial weights and orders.
+"""Chance in a run: the same setup with other initial weights and orders.
 
 A seed draws the initial weights and the order of the rows. Weights that look as the
 layers draw them, or as He's or Glorot's rule does, are drawn anew; others, which may

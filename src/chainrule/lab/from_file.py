@@ -51,7 +51,7 @@ class FromFile:
 
     @cached_property
     def opened(self) -> Opened:
-        """What the file gives: its initial weights are those of the seed."""
+        """Return the contents of the file, with the initial weights of the seed."""
         cr.manual_seed(self.settings.settings.training.seed)
         opened = self.target.load()
         if opened.trainer is not None:

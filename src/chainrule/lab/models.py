@@ -106,7 +106,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Opened:
-    """What a file gives: a network, and perhaps a Trainer and data.
+    """The contents of a file: a network, and perhaps a Trainer and data.
 
     Attributes:
         target: the file.

@@ -1,4 +1,4 @@
-"""What of a sample the loss depends on: |∂ℒ/∂x|, number by number.
+"""Saliency: the size of the derivative of the loss by a sample, |∂ℒ/∂x|.
 
 It is that of the network as it answers, in evaluation mode. Of texts, whose tokens are
 no quantities, it is the length of the derivative by a token's row of the embedding,

@@ -1,4 +1,4 @@
-"""What is to be seen in a picture, in a sentence with its numbers.
+"""Captions: what is to be seen in a picture, in a sentence with its numbers.
 
 The sentence stands beside the function that draws, and is worked out from what is
 drawn::

@@ -40,7 +40,7 @@ class Parameter:
 
     @property
     def whole(self) -> bool:
-        """Whether it takes whole numbers only."""
+        """Return whether it takes whole numbers only."""
         return isinstance(self.default, int)
 
     def checked(self, value: Any) -> float:

@@ -1,4 +1,4 @@
-"""What the recipes say of themselves, in the reader's language.
+"""The lessons of the recipes, in the reader's language.
 
 The lesson of a recipe is the docstring of its file, in English. Its translation is
 ``zh-TW/NAME.txt``, a file for each recipe.

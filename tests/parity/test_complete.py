@@ -136,6 +136,7 @@ LEFT_OUT = {
         optim.Optimizer
         optim.build_schedule""",
     "gradients of rows alone: tests/parity/test_rows.py": "optim.SparseAdam",
+    "Keras has it, and PyTorch has not: tests/optim": "optim.PiecewiseConstantLR",
     "agents: tests/rl": "rl",
     "assertions: tests/parity/test_testing.py": "testing",
 }
@@ -170,6 +171,7 @@ ARGUMENTS = {
     "optim.*.steps_per_epoch": "how epochs are counted: tests/optim",
     "optim.ReduceLROnPlateau.monitor": "which number is watched: tests/optim",
     "optim.*.parameters": "whose gradients are clipped",
+    "optim.*.l1_penalty": "PyTorch has none: tests/optim/test_l1_penalty.py",
     "pad.mode": "PyTorch's database of functions: sample_databases.py",
     "nn.*.inplace": "tests/nn/test_changes_of_inputs.py",
     "nn.Embedding.max_norm": "PyTorch's databases",

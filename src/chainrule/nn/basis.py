@@ -10,6 +10,7 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions import concat
 from chainrule.nn.arguments import layer_name
 from chainrule.nn.module import Module
+from chainrule.operations.narrow import in_single
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 from chainrule.text import _
@@ -78,7 +79,12 @@ class BasisExpansion(Module):
                 got=show(x.shape),
                 fix=_("terms of the features that there are"),
             )
-        return concat([_product(x, factors) for factors in products], -1)
+        return _expanded(x, products)
+
+
+@in_single
+def _expanded(x: Tensor, products: Sequence[Sequence[_Factor]]) -> Tensor:
+    return concat([_product(x, factors) for factors in products], -1)
 
 
 def _product(x: Tensor, factors: Sequence[_Factor]) -> Tensor:

@@ -83,6 +83,11 @@ class StepLR(CountedSchedule):
         return _scaled(self.lr, self.gamma, self.count(step) // self.step_size)
 
 
+def _passed(milestones: Sequence[int], at: float) -> int:
+    """Return how many milestones lie behind a place."""
+    return bisect_right(milestones, at)
+
+
 class MultiStepLR(CountedSchedule):
     """γ times the rate at each milestone: η(t) = η₀ γ^(number of milestones ≤ t).
 
@@ -100,7 +105,7 @@ class MultiStepLR(CountedSchedule):
     gamma: float = positive(default=0.1)
 
     def __call__(self, step: int) -> float:
-        passed = bisect_right(self.milestones, self.count(step))
+        passed = _passed(self.milestones, self.count(step))
         return _scaled(self.lr, self.gamma, passed)
 
 
@@ -135,7 +140,7 @@ class PiecewiseConstantLR(CountedSchedule):
         return value
 
     def __call__(self, step: int) -> float:
-        passed = bisect_right(self.milestones, self.count(step))
+        passed = _passed(self.milestones, self.count(step))
         return self.rates[passed - 1] if passed else self.lr
 
 

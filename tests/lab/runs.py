@@ -7,6 +7,8 @@ import queue
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from chainrule.lab import protocol
 from chainrule.lab.state import Stage
 from chainrule.lab.worker import Worker
@@ -80,3 +82,16 @@ class Asked:
     def answer(self, id: int) -> dict[str, Any]:
         (found,) = (m for m in self.messages() if m.get("id") == id)
         return found
+
+
+def weights(trainer: Any) -> dict[str, np.ndarray]:
+    """Return the arrays of a trainer's model."""
+    return {k: np.array(v) for k, v in trainer.model.state_dict().items()}
+
+
+def same(one: Any, other: Any) -> None:
+    """Assert that two trainers have the same weights, bit by bit."""
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name])

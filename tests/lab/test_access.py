@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.browsers import browsing
 from tests.lab import views
 from tests.lab.test_browser import Browser, opened
 from tests.lab.test_server import served
@@ -18,12 +17,6 @@ LANGUAGES = ("en", "zh-TW")
 #: Widths of a phone and of the page's narrowest layout of two columns.
 PHONE = {"width": 360, "height": 740}
 AREAS = ("network", "uploads", "pictures", "doctor", "explorations")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
 
 
 def shown(seen: Browser, area: str, folder: Path) -> Iterator[str]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.browsers import browsing
 from tests.lab.test_server import Served, children, served
 
 pytestmark = pytest.mark.slow
@@ -38,12 +37,6 @@ class Browser:
     def errors(self) -> list[Any]:
         lost = "WebSocket connection"  # of a server that is gone, by the browser
         return [m for m in self.said if m[0] == "error" and lost not in m[1]]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
 
 
 @contextlib.contextmanager

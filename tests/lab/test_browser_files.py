@@ -10,18 +10,11 @@ from typing import Any
 import pytest
 
 from chainrule.lab import doorway
-from tests.browsers import browsing
 from tests.lab.test_browser import Browser
 from tests.lab.test_models import TABLE, TRAINER, dense, python
 from tests.lab.test_server import served
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture

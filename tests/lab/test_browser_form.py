@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browsers import browsing
 from tests.lab.test_browser import Browser, opened
-from tests.lab.test_server import Served, served
+from tests.lab.test_server import Served
 
 pytestmark = pytest.mark.slow
 TYPED = """async (cases) => {
@@ -38,24 +36,6 @@ CASES: list[tuple[list[str], str, Any]] = [
     (["array", "integer"], "3, 4", [3, 4]),
     (["array", "number"], "0.9,0.99", [0.9, 0.99]),
 ]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("form") / "lab") as lab:
-        yield lab
-
-
-@pytest.fixture
-def seen(chromium: Any, lab: Served) -> Iterator[Browser]:
-    with opened(chromium, lab) as seen:
-        yield seen
 
 
 def test_what_is_typed_is_what_a_run_file_gets(seen: Browser) -> None:

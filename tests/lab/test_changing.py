@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,11 @@ from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.lab import protocol
 from chainrule.lab.changing import edits_of
 from chainrule.runs import Session, parse
-from tests.browsers import browsing
-from tests.lab.runs import Asked, circles
+from tests.lab.runs import Asked, circles, same, weights
 from tests.lab.test_browser import Browser, opened
 from tests.lab.test_server import Served, served
 
 RATES = [(3, 0.2), (3, 0.02), (9, 0.1)]
-
-
-def weights(trainer: Any) -> dict[str, np.ndarray]:
-    return {k: np.array(v) for k, v in trainer.model.state_dict().items()}
-
-
-def same(one: Any, other: Any) -> None:
-    ours, theirs = weights(one), weights(other)
-    assert ours.keys() == theirs.keys()
-    for name, array in ours.items():
-        np.testing.assert_array_equal(array, theirs[name])
 
 
 def trainer_of(lab: Asked) -> Any:
@@ -311,18 +298,6 @@ def test_messages_with_what_is_no_rate_are_refused(lr: str) -> None:
 # -- in the browser --------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("changing") / "lab") as lab:
-        yield lab
-
-
 def linked(page: Any) -> Any:
     """The run that the address names."""
     return page.evaluate("async () => (await import('/js/link.js')).readLink()")
@@ -345,6 +320,10 @@ def test_the_page_changes_the_rate_while_it_trains(chromium: Any, lab: Served) -
         seen.until("#network-text", "training: 240")
         page.click("#train")
         seen.until("#figures", "training")
+        # Before the first step it would be the run's first rate, without a schedule.
+        page.wait_for_function(
+            "() => /step\\n[1-9]/.test(document.querySelector('#figures').innerText)"
+        )
         assert page.input_value("#rate") == "0.01"
         page.fill("#rate", "0.03")
         page.keyboard.press("Enter")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,8 @@ import chainrule as cr
 from chainrule.lab.maps import GRID, ZERO
 from chainrule.lab.settings import run_file
 from chainrule.runs import Session
-from tests.browsers import browsing
 from tests.lab.runs import Asked, circles
-from tests.lab.test_browser import Browser, opened
-from tests.lab.test_server import Served, served
+from tests.lab.test_browser import Browser
 
 TERMS = ["x1", "x1^2", "x1*x2", "sin(x2)"]
 BASIS = {"class": "BasisExpansion", "terms": TERMS}
@@ -110,24 +107,6 @@ def test_terms_that_are_none_are_said_at_their_layer(
 
 
 # -- in the browser --------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("inputs") / "lab") as lab:
-        yield lab
-
-
-@pytest.fixture
-def seen(chromium: Any, lab: Served) -> Iterator[Browser]:
-    with opened(chromium, lab) as seen:
-        yield seen
 
 
 @pytest.mark.slow

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browsers import browsing
 from tests.lab.test_browser import Browser
 from tests.lab.test_models import TABLE, TRAINER, dense, python
 from tests.lab.test_server import served
@@ -105,12 +104,6 @@ SCENES: dict[str, tuple[Callable[[Path], str] | None, Callable[[Any, Path], None
     "onnx": (dense, lambda page, folder: table(page, folder)),
     "python": (lambda folder: python(folder, TRAINER, "make"), of_the_file),
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize("scene", SCENES)

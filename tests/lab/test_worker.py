@@ -19,7 +19,7 @@ from chainrule.lab.settings import run_file
 from chainrule.lab.sharing import python
 from chainrule.lab.watching import modules_of
 from chainrule.runs import RunFileError, Session
-from tests.lab.runs import DENSE, Asked, circles
+from tests.lab.runs import DENSE, Asked, circles, same
 
 #: Steps of an epoch of ``circles``.
 EACH = 5
@@ -36,17 +36,6 @@ def by_hand(folder: Path, run: dict[str, Any]) -> cr.Trainer:
         **options,
     )
     return session.trainer
-
-
-def weights(trainer: Any) -> dict[str, np.ndarray]:
-    return {k: np.array(v) for k, v in trainer.model.state_dict().items()}
-
-
-def same(one: Any, other: Any) -> None:
-    ours, theirs = weights(one), weights(other)
-    assert ours.keys() == theirs.keys()
-    for name, array in ours.items():
-        np.testing.assert_array_equal(array, theirs[name])
 
 
 @pytest.mark.parametrize("engine", ["numpy", "native"])

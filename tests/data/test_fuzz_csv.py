@@ -101,7 +101,8 @@ def compare(content: bytes, options: dict[str, Any], made: Any) -> None:
         rows[line], line = [cell.strip() for cell in row], reader.line_num + 1
     header = next(row for row in rows.values() if len(row) > 1 or any(row))
     for name in set(made.feature_names) & set(header):
-        column = header.index(name)
+        # Where rows have a cell more than the header, the first is the row's own name.
+        column = header.index(name) + len(rows[int(made.lines[0])]) - len(header)
         for x, at in zip(made.x[:, made.feature_names.index(name)], made.lines):
             if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell := rows[int(at)][column]):
                 assert x == np.float32(float(cell))

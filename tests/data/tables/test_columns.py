@@ -17,6 +17,7 @@ from chainrule.data.tables import file
 from chainrule.data.tables.cells import Cells, MissingValues
 from chainrule.data.tables.columns import Date, InvalidCellError
 from chainrule.data.tables.file import File
+from chainrule.data.tables.parquet import is_parquet
 from chainrule.errors import DataError
 from tests.data.saying import says
 
@@ -187,6 +188,30 @@ def test_delimiters_encodings_and_packing(path: Path) -> None:
         path.write_bytes(whole[: len(whole) // 2])
         with pytest.raises(DataError, match="cannot be read"):
             read_csv(path, target="y")
+
+
+@pytest.mark.parametrize("end", ["", "PAR1", "4,PAR1"])
+def test_a_column_may_begin_like_a_parquet_file(path: Path, end: str) -> None:
+    path.write_text("PAR1a,b,y\n1,,3\nNA,5,6\n7,8,9\n" + end)
+    assert not is_parquet(path)
+    if not end:
+        names = ("PAR1a", "PAR1a is missing", "b", "b is missing")
+        assert read_csv(path, target="y").feature_names == names
+        assert examine(path, target="y").settings is not None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PAR1\x15\x04" + bytes(20) + b"\x08\0\0\0PAR1",
+        b"PAR1\x15\x04" + bytes(20),  # cut off
+        b"PAR1\x15",
+        b"PAR1a" + bytes(20) + b"\x08\0\0\0PAR1",  # encrypted columns
+    ],
+)
+def test_parquet_files_are_known_by_their_marks(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert is_parquet(path)
 
 
 def test_headers(reads: Reader) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from chainrule.data.checks import checked_names
 from chainrule.data.files import checked_path, reading
@@ -88,14 +88,33 @@ class Parquet(Source):
 
 
 def is_parquet(table: Any) -> bool:
-    """Return whether a path is that of a Parquet file, by how it begins."""
+    """Return whether a path is that of a Parquet file, by how it begins and ends."""
     if isinstance(table, list | tuple) and table:
         return is_parquet(table[0])
     with suppress(OSError, ValueError):
         if isinstance(table, str | os.PathLike):
             with os.fdopen(open_regular(table, os.O_RDONLY), "rb") as file:
-                return file.read(4) == b"PAR1"
+                return _is_marked(file)
     return False
+
+
+def _is_marked(file: BinaryIO) -> bool:
+    """Return whether a file has the marks of Parquet, which a column may begin with.
+
+    Behind the first mark is Thrift's binary header, of a damaged file too. Where that
+    is encrypted, the end has the length of the footer, and the mark again.
+    """
+    head = file.read(5)
+    if head[:4] != b"PAR1":
+        return False
+    if head[4:] < b" " and head[4:] not in (b"", b"\t", b"\n", b"\r"):
+        return True
+    size = file.seek(0, os.SEEK_END)
+    if size < 12:
+        return False
+    file.seek(-8, os.SEEK_END)
+    length, mark = file.read(4), file.read(4)
+    return mark == b"PAR1" and int.from_bytes(length, "little") <= size - 12
 
 
 def _columns(path: Path) -> list[str]:

@@ -52,7 +52,7 @@ def lines(random: np.random.Generator) -> Iterator[str]:
     price = 100 + 10 * (x[:, 0] * x[:, 1] + np.maximum(x[:, 2], 0))
     cells = np.char.mod("%.6f", x)
     cells[random.random(x.shape) < 0.005] = ""
-    days = np.datetime64("2020-01-01") + random.integers(0, 1500, BLOCK)
+    days = np.datetime64("2020-01-01") + random.integers(0, 1500, BLOCK).astype("m8[D]")
     columns = [
         *cells.T,
         random.choice(CITIES, BLOCK),

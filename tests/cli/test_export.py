@@ -44,7 +44,8 @@ def trees(chainrule: Any) -> Path:
         table = csv.writer(file)
         table.writerow(["age", "kind", "planted", "height"])
         for i in range(60):
-            day = np.datetime64("1996-02-20T00:10") + int(draw.integers(0, 14_000_000))
+            minutes = np.timedelta64(int(draw.integers(0, 14_000_000)), "m")
+            day = np.datetime64("1996-02-20T00:10") + minutes
             age = "" if i % 7 == 3 else f"{draw.uniform(1, 90):.2f}"
             kind = "" if i % 11 == 5 else KINDS[int(draw.integers(3))]
             when = "" if i % 13 == 4 else str(day.astype("datetime64[m]"))

@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.explanation import Explanation
-from chainrule.explanation.paths import ElementPath
+from chainrule.explanation.paths import FOLLOWED, ElementPath, Step, Term
 from chainrule.text.languages import language
 from tests.explanation.models import LAYERS, Words, some_layers
 from tests.explanation.random_models import drawn
@@ -100,6 +100,14 @@ def held(e: Explanation, rng: np.random.Generator, times: int = 2) -> None:
         assert not faults_of(path)
         assert not wrong_values(e, path)
         json.dumps(path.to_json())
+
+
+def test_terms_are_added_as_a_reader_adds_them() -> None:
+    products = (1.0, 1e100, 1.0, -1e100)  # 2 for a sum that carries its errors along
+    terms = tuple(Term("z", (i,), p, 1.0) for i, p in enumerate(products))
+    assert Step("x", (0,), 0.0, 0.0, terms).summed() == 0.0
+    many = (Term("z", (0,), 0.5, 1.0),) * FOLLOWED + terms
+    assert Step("x", (0,), 0.0, 0.0, many).summed() == 0.5 * FOLLOWED
 
 
 @pytest.mark.one_in(4, first=2)

@@ -20,7 +20,8 @@ def trees(path: Path, rows: int = 60) -> list[dict[str, str]]:
     draw = np.random.default_rng(0)
     made: list[dict[str, str]] = []
     for i in range(rows):
-        day = np.datetime64("1996-02-20T00:10") + int(draw.integers(0, 14_000_000))
+        minutes = np.timedelta64(int(draw.integers(0, 14_000_000)), "m")
+        day = np.datetime64("1996-02-20T00:10") + minutes
         made.append(
             {
                 "age": "" if i % 7 == 3 else f"{draw.uniform(1, 90):.2f}",

@@ -7,7 +7,9 @@ left to right.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +22,14 @@ Index = tuple[int, ...]
 #: The number of elements of each value that are followed, the largest terms first.
 FOLLOWED = 4
 LOSS = "ℒ"
+
+
+def _from_left(numbers: Iterable[float]) -> float:
+    """Return a sum, rounded after each number, as a reader adds up.
+
+    ``sum`` of Python 3.12 and later carries the rounding errors along.
+    """
+    return functools.reduce(operator.add, numbers)
 
 
 @dataclass(frozen=True)
@@ -110,13 +120,12 @@ class Step:
         """Return the sum of an element's chain-rule terms, in the order written."""
         if not self.terms:
             return 0.0
-        first, *others = [term.product for term in self.followed]
-        total = sum(others, first)
+        total = _from_left(term.product for term in self.followed)
         return (total + self._rest if self.terms[FOLLOWED:] else total) + 0.0
 
     @property
     def _rest(self) -> float:
-        return float(sum(term.product for term in self.terms[FOLLOWED:]))
+        return _from_left(term.product for term in self.terms[FOLLOWED:])
 
     def equation(self) -> Sum:
         """Return the chain rule for an array's element as an equation with numbers."""

@@ -90,6 +90,9 @@ class Archive:
         self.members = {info.filename: info for info in self._zip.infolist()}
         if len(self.members) < len(self._zip.infolist()):
             raise UnreadableError(_("a zip file with two members of one name"))
+        places = {info.header_offset for info in self._zip.infolist()}
+        if len(places) < len(self.members):
+            raise UnreadableError(_("a zip file whose members are the same bytes"))
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a member."""

@@ -31,6 +31,11 @@ def of_a_network(page: Any) -> Iterator[str]:
     """The views of a network of points: as it is built, trained, and opened up."""
     open_folds(page)
     yield "a new network"
+    page.evaluate("location.hash = 'hide=curves,noise,nonsense'")
+    page.wait_for_selector("#hidden-problem:visible")
+    open_folds(page)
+    yield "a page that hides something"
+    page.click("#show-all")
     page.click("#step")
     page.wait_for_selector("#confusion table")
     open_folds(page)

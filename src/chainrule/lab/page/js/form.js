@@ -200,8 +200,9 @@ export class Form {
     } }, ...names.map((name) => make("option", { value: name, selected: name === source }, called(name))));
     const kind = this.run.data.format === "text" ? "text" : this.run.data.target === undefined ? "images" : "table";
     const options = own.includes(source) ? [] : this.choices.data[source] ?? this.choices[kind];
-    return this.group("data", t("data"),
-      make("div", { className: "option" }, make("label", { htmlFor: "source" }, t("source")), select),
+    const row = make("div", { className: "option" }, make("label", { htmlFor: "source" }, t("source")), select);
+    row.dataset.key = "source";
+    return this.group("data", t("data"), row,
       this.options("data", options, SHOWN.data));
   }
 
@@ -321,6 +322,8 @@ export class Form {
       ...shown.map(row),
       rest.length ? make("details", {}, make("summary", {}, t("more")), ...rest.map(row)) : null);
     item.dataset.layer = String(i);
+    if (this.choices.activations.includes(layer.class)) item.dataset.use = "activation";
+    else if (/Dropout/.test(layer.class)) item.dataset.use = "regularization";
     return item;
   }
 

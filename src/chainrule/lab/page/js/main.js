@@ -6,6 +6,7 @@ import { Digit } from "./digit.js";
 import { Doctor } from "./doctor.js";
 import { Explore } from "./explore.js";
 import { Form, lines } from "./form.js";
+import { Hiding } from "./hiding.js";
 import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
@@ -30,7 +31,8 @@ const curves = new Curves();
 const output = new Output();
 const inside = new Inside(connection);
 const digit = new Digit(connection);
-const share = new Share(connection);
+const hiding = new Hiding();
+const share = new Share(connection, () => hiding.link());
 const sentence = new Sentence(connection);
 const explore = new Explore(connection);
 const tried = (/** @type {any} */ run) => {
@@ -65,6 +67,8 @@ const TAKES = {
     const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
     setTexts(message.texts, chosen);
     at("language").value = chosen;
+    hiding.recorded = !!message.recorded;
+    hiding.read();
     if (message.recorded) return recorded();
     form = new Form(message.choices, message.uploads, build);
     form.set(readLink() ?? form.run);
@@ -282,6 +286,7 @@ async function build(run) {
   } catch (error) {
     form.known = known; // nothing of it was taken
     form.problem(error);
+    if (!at("form-problem").getClientRects().length) problem(error); // the form is hidden
   } finally {
     form.send(false);
   }
@@ -338,6 +343,7 @@ at("language").addEventListener("change", () => {
   chooseLanguage(at("language").value);
   form?.draw();
   explore.draw();
+  hiding.draw();
   if (last.built) {
     describe(last.built);
     network.build(last.built);

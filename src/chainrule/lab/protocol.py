@@ -142,6 +142,24 @@ class Sentence(_Message):
     lang: Literal["en", "zh-TW"] = "en"
 
 
+class Write(_Message):
+    """Ask for a text that goes on from a typed one, drawn character by character."""
+
+    type: Literal["write"]
+    text: Annotated[str, Len(0, 10_000)] = ""
+    count: Annotated[int, Ge(1), Le(1000)] = 200
+    temperature: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] = 1.0
+    seed: _Count = 0
+
+
+class Foresee(_Message):
+    """Ask for the next character of a typed text, and what it depends on."""
+
+    type: Literal["foresee"]
+    text: Annotated[str, Len(0, 10_000)] = ""
+    lang: Literal["en", "zh-TW"] = "en"
+
+
 class Share(_Message):
     """Ask for the network as a file."""
 
@@ -191,6 +209,8 @@ Asked = (
     | Cell
     | Digit
     | Sentence
+    | Write
+    | Foresee
     | Share
     | Doctor
     | Examine

@@ -44,6 +44,7 @@ from chainrule.lab.watching import (
     samples,
     standing,
 )
+from chainrule.lab.writing import foreseen, written
 from chainrule.runs.session import Session
 from chainrule.text import _
 from chainrule.text.languages import language
@@ -190,8 +191,7 @@ class Worker:
 
     def _opened(self, target: Target, folder: Path, own: Own) -> FromFile | None:
         """Show the network of a file; return what a run of its own data begins with."""
-        said = {"data": {"source": target.said}, "model": {"file": target.said}}
-        origin = origin_said(said, folder, own)
+        origin = origin_said(target.proposed(), folder, own)
         assert isinstance(origin, FromFile)
         found = origin.opened
         self.say(
@@ -430,6 +430,18 @@ class Worker:
             content, arrays = understood(self.begun(), message["text"])
         self.tell("understood", arrays, id=message["id"], **content)
 
+    def write(self, message: Mapping[str, Any]) -> None:
+        """Tell a text that the network writes."""
+        keys = ("text", "count", "temperature", "seed")
+        text = written(self.begun(), **{key: message[key] for key in keys})
+        self.say("written", id=message["id"], **text)
+
+    def foresee(self, message: Mapping[str, Any]) -> None:
+        """Tell which character comes next, and what that depends on."""
+        with language(message["lang"]):
+            content, arrays = foreseen(self.begun(), message["text"])
+        self.tell("foreseen", arrays, id=message["id"], **content)
+
     def explore(self, message: Mapping[str, Any]) -> None:
         """Run one of the book's explorations, which need no network."""
         from chainrule.lab.exploring import Explorer  # and the book
@@ -464,6 +476,8 @@ ANSWERS = {
     "cell": Worker.cell,
     "digit": Worker.digit,
     "sentence": Worker.sentence,
+    "write": Worker.write,
+    "foresee": Worker.foresee,
     "explore": Worker.explore,
     "share": Worker.share,
 }

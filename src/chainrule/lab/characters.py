@@ -41,6 +41,8 @@ SUFFIX = ".txt"
 MOST, DIFFERENT = 10_000_000, 10_000
 #: The share of a text, its end, that is never trained on.
 UNSEEN = 0.1
+#: Windows that a text has at least, where there are so many.
+WINDOWS = 20_000
 #: Steps that a proposed run has about, and windows of a step.
 STEPS, BATCH = 2000, 16
 #: The label of a place that does not count in a loss: what is behind a name.
@@ -56,7 +58,7 @@ class Reading(Section):
         network: a transformer, the GPT of the recipe gpt, or a recurrent network, the
             GRU of the recipe names
         length: characters that are seen at once; names have their own
-        layers: blocks of the transformer
+        blocks: of the transformer, one behind another
         heads: heads of each attention
         width: numbers by which a character is known within the transformer; units of
             the GRU
@@ -66,7 +68,7 @@ class Reading(Section):
 
     network: Literal["transformer", "gru"] = Field("transformer", examples=["gru"])
     length: Annotated[int, Ge(4), Le(256)] = Field(gpt.QUICK.block, examples=[64])
-    layers: Annotated[int, Ge(1), Le(12)] = Field(gpt.QUICK.layers, examples=[4])
+    blocks: Annotated[int, Ge(1), Le(12)] = Field(gpt.QUICK.layers, examples=[4])
     heads: Annotated[int, Ge(1), Le(16)] = Field(gpt.QUICK.heads, examples=[4])
     width: Annotated[int, Ge(4), Le(512)] = Field(gpt.QUICK.width, examples=[128])
 
@@ -157,6 +159,29 @@ def windowed(x: Array, y: Array, characters: Characters) -> Dataset:
     return data
 
 
+def drawn(numbers: Array, characters: Characters) -> Dataset:
+    """Return windows of a text that begin at places drawn at random, in their order.
+
+    Of a small text they begin everywhere, of a large one at as many places as windows
+    fill it. Were they one behind another, a character would only ever be seen at the
+    same place of its window.
+    """
+    length, last = characters.length, len(numbers) - characters.length
+    rng = np.random.default_rng(0)
+    starts = np.sort(rng.choice(last, count(len(numbers), length), replace=False))
+    rows = starts[:, None] + np.arange(length)
+    return windowed(numbers[rows], numbers[rows + 1], characters)
+
+
+def count(size: int, length: int) -> int:
+    """Return how many windows of a text are drawn.
+
+    >>> count(1000, 32), count(1_000_000, 32), count(10_000, 32)
+    (968, 31250, 9968)
+    """
+    return min(size - length, max(size // length, WINDOWS))
+
+
 def windows(numbers: Array, characters: Characters) -> Dataset:
     """Return the windows of a text one behind another; what fills none is left out.
 
@@ -193,7 +218,7 @@ class Reader(nn.Module):
     def __init__(self, characters: int, said: Reading) -> None:
         self.transformer = said.network == "transformer"
         if self.transformer:
-            sizes = {"layers": said.layers, "heads": said.heads, "width": said.width}
+            sizes = {"layers": said.blocks, "heads": said.heads, "width": said.width}
             settings = gpt.Settings(block=said.length, **sizes)
             self.network: Any = gpt.GPT(characters, settings)
         else:
@@ -216,7 +241,7 @@ def start(source: str, length: int) -> dict[str, Any]:
         source: the name of the file, or of the recipe.
         length: of the text, in characters.
     """
-    windows_ = max(1, length // gpt.QUICK.block)
+    steps = max(1, count(length, gpt.QUICK.block) // BATCH)
     model = {"file": source, "network": "gru" if source == "names" else "transformer"}
     adamw = {**gpt.ADAMW, "betas": [*gpt.ADAMW["betas"]]}
     return {
@@ -224,7 +249,7 @@ def start(source: str, length: int) -> dict[str, Any]:
         "model": model,
         "optimizer": {"class": "AdamW", "lr": gpt.QUICK.lr / 2, **adamw},
         "training": {
-            "epochs": min(200, max(1, round(STEPS * BATCH / windows_))),
+            "epochs": min(200, max(1, round(STEPS / steps))),
             "batch_size": BATCH,
             "seed": 0,
         },
@@ -301,7 +326,7 @@ def parts(path: Path, said: Reading) -> Parts:
             got=str(len(numbers)),
             fix=_("a longer text, or shorter windows"),
         )
-    train = windows(numbers[:-unseen], characters)
+    train = drawn(numbers[:-unseen], characters)
     validation = windows(numbers[-unseen:], characters)
     return Parts(train, validation, None, rows=len(train) + len(validation))
 
@@ -316,7 +341,7 @@ def recipe_parts(recipe: str, said: Reading) -> Parts:
     if recipe == "gpt":
         corpus = plays.Corpus(plays.read(folder))
         characters = Characters(corpus.characters, said.length, "\n")
-        train = windows(corpus.train, characters)
+        train = drawn(corpus.train, characters)
         validation = windows(corpus.validation, characters)
         return Parts(train, validation, None, rows=len(train) + len(validation))
     point = first_names.LETTERS[0]

@@ -53,6 +53,7 @@ export const PARTS = {
     saliency: "#saliency-part",
     digit: "#digit-part",
     sentence: "#sentence-part",
+    writing: "#writing-part",
     doctor: "#doctor-part",
     share: "#share-part",
   },
@@ -64,7 +65,7 @@ export const PARTS = {
   },
 };
 /** What stands there with a lab alone, and not in the page of a recording. */
-const OF_A_LAB = ["setup", "rate", "weights", "digit", "sentence", "saliency", "doctor", "views", "explorations", "sliders"];
+const OF_A_LAB = ["setup", "rate", "weights", "digit", "sentence", "writing", "saliency", "doctor", "views", "explorations", "sliders"];
 
 const SELECTORS = Object.assign({}, ...Object.values(PARTS));
 

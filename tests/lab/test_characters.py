@@ -1,4 +1,4 @@
-"""Networks that read and write characters: texts, windows, and what is asked of them."""
+"""Networks that read and write characters: texts, windows, and answers."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_windows_begin_everywhere_and_never_reach_what_is_unseen(
 ) -> None:
     content = "".join(chr(0x4E00 + i) for i in range(1000))  # all of them different
     path = Path(text(tmp_path, content))
-    data = characters.parts(path, Reading(length=8))
+    data = characters.parts(path, Reading.read({"length": 8}))
     assert data.validation is not None
     x = np.asarray(data.train.x[:])
     np.testing.assert_array_equal(x[:, 0], np.arange(900 - 8))
@@ -254,7 +254,7 @@ def test_windows_begin_everywhere_and_never_reach_what_is_unseen(
     assert {*x.ravel(), *data.train.y.ravel()} == {*range(900)}
     assert not {*unseen.ravel()} & {*range(900)}
     monkeypatch.setattr(characters, "WINDOWS", 10)
-    few = np.asarray(characters.parts(path, Reading(length=8)).train.x[:])
+    few = np.asarray(characters.parts(path, Reading.read({"length": 8})).train.x[:])
     assert len(few) == 900 // 8
     assert len({*few[:, 0] % 8}) == 8  # each place of a window sees each character
 
@@ -264,7 +264,9 @@ def test_no_network_sees_what_it_is_to_tell() -> None:
     rng = np.random.default_rng(0)
     for network in ("transformer", "gru"):
         cr.manual_seed(1)
-        model = Reader(9, Reading(network=network, length=12, width=8)).eval()  # type: ignore[arg-type]
+        model = Reader(
+            9, Reading.read({"network": network, "length": 12, "width": 8})
+        ).eval()
         x = rng.integers(0, 9, (1, 12)).astype(np.int32)
         z = model(cr.tensor(x)).numpy()
         for t in range(1, 12):

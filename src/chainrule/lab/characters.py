@@ -350,7 +350,8 @@ def recipe_parts(recipe: str, said: Reading) -> Parts:
     names = first_names.read(folder)
     made = {k: first_names.sequences(v) for k, v in names.items()}
     found = {k: windowed(*xy, characters) for k, xy in made.items()}
-    return Parts(**found, rows=sum(map(len, found.values())))
+    rows = sum(map(len, found.values()))
+    return Parts(found["train"], found["validation"], found["test"], rows=rows)
 
 
 def opened(path: Path, said: Mapping[str, Any]) -> tuple[nn.Module, Parts]:

@@ -192,7 +192,7 @@ class Opened:
                     fix=_("choose data: they have sizes"),
                 )
             return {"picture": picture_of(self.model, given)}
-        except ChainruleError as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of its forward
             return {"picture": None, "why": protocol.error_of(error)}
 
     # -- beside data -------------------------------------------------------------------
@@ -227,9 +227,9 @@ class Opened:
             with no_grad(), np.errstate(all="ignore"):
                 model.eval()
                 return called(model, given(model, x))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             said = error if isinstance(error, ChainruleError) else None
-            why = f"{type(error).__name__}: {error}" if said is None else said.what
+            why = protocol.told(error) if said is None else said.what
             raise ArgumentError(
                 _("The data do not fit the network of {name}.", name=self.target.said),
                 expected=self._wanted(),
@@ -337,7 +337,9 @@ def _of_python(target: Target) -> Opened:
     data = dict(zip(DATA, given)) or _data_of(vars(module))
     trainer = found if isinstance(found, Trainer) else None
     model = trainer.model if trainer is not None else found
-    return Opened(target, model, trainer, _parts(target, data))  # pyright: ignore[reportArgumentType]
+    with _of_the_file(target, target.path.name):  # its data may be objects of its own
+        parts = _parts(target, data)
+    return Opened(target, model, trainer, parts)  # pyright: ignore[reportArgumentType]
 
 
 def _run(target: Target) -> Any:
@@ -363,21 +365,30 @@ def _of_the_file(target: Target, name: str) -> Iterator[None]:
         yield
     except ChainruleError:
         raise
-    except (Exception, SystemExit) as error:
-        place, line = error.__traceback__, None
-        while place is not None:
-            if Path(place.tb_frame.f_code.co_filename) == target.path.resolve():
-                line = place.tb_lineno
-            place = place.tb_next
-        if isinstance(error, SyntaxError):
-            line = error.lineno
-        where = target.path.name if line is None else f"{target.path.name}:{line}"
+    except BaseException as error:
+        where, line = target.path.name, _line_of(error, target.path.resolve())
+        if isinstance(error, SyntaxError) and error.filename:
+            where, line = Path(error.filename).name, error.lineno
+        where = where if line is None else f"{where}:{line}"
+        fix = _("look at {where}", where=where)
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            fix = _('put what trains or ends below if __name__ == "__main__"')
         raise DataError(
             _("{name} cannot be run.", name=name),
             expected=_("Python that makes a network when it is imported"),
-            got=f"{where}: {type(error).__name__}: {error}",
-            fix=_('put what trains below if __name__ == "__main__"'),
+            got=f"{where}: {protocol.told(error)}",
+            fix=fix,
         ) from error
+
+
+def _line_of(error: BaseException, path: Path) -> int | None:
+    """Return the line of a file in which an error came up last; None: in none."""
+    place, line = error.__traceback__, None
+    while place is not None:
+        if Path(place.tb_frame.f_code.co_filename) == path:
+            line = place.tb_lineno
+        place = place.tb_next
+    return line
 
 
 def _named(target: Target, names: Mapping[str, Any]) -> tuple[str, Any]:

@@ -258,7 +258,9 @@ _TEXTS = {
     "writing_now": _("Writing …"),
     "written_at": _("Written by the weights of step {step}."),
     "written_ended": _("Written to its end, by the weights of step {step}."),
-    "foreseen": _("The likeliest next character is {token}, by the weights of step {step}."),
+    "foreseen": _(
+        "The likeliest next character is {token}, by the weights of step {step}."
+    ),
     "foreseen_left_out": _("The first {n} characters are farther back than it sees."),
     "foreseen_help": _(
         "The length of the derivative of −ln p({token}) = {loss} by the row of the "
@@ -297,7 +299,8 @@ _TEXTS = {
     "hidden": _("Parts that this page hides: {n}."),
     "show_all": _("Show everything"),
     "hidden_unknown": _(
-        "The link hides parts that this page does not have: {names}. There are: {known}."
+        "The link hides parts that this page does not have: {names}. There are: "
+        "{known}."
     ),
     "what_shows": _("What this page shows"),
     "what_shows_help": _(

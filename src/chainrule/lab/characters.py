@@ -186,7 +186,7 @@ def windows(numbers: Array, characters: Characters) -> Dataset:
     """Return the windows of a text one behind another; what fills none is left out.
 
     >>> data = windows(np.arange(8), Characters("abcdefgh", 3))
-    >>> np.asarray(data.x[:]).tolist(), data.y.tolist()
+    >>> data.x.stored.tolist(), data.y.tolist()
     ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
     """
     length = characters.length

@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError, ChainruleError
-from chainrule.lab import characters
+from chainrule.lab import characters, writing
 from chainrule.lab.characters import Characters, Reader, Reading, characters_of
 from chainrule.lab.settings import origin_said
 from chainrule.lab.writing import foreseen, written
@@ -20,6 +20,7 @@ from tests.lab.runs import Asked
 from tests.lab.test_models import Opening
 
 SMALL = {"length": 8, "blocks": 1, "heads": 2, "width": 8}
+ATTENDING = ("blocks", "heads")
 FAST = {"epochs": 1, "batch_size": 32, "engine": "numpy"}
 ABC = "the cat sat on the mat.\n" * 30
 #: Where the windows of ABC begin: everywhere in what is trained on.
@@ -32,7 +33,8 @@ def text(folder: Path, content: str = ABC, name: str = "poem.txt") -> str:
 
 
 def run(name: str, network: str = "transformer", **more: Any) -> dict[str, Any]:
-    model = {"file": name, "network": network, **SMALL, **more}
+    sizes = {k: v for k, v in SMALL.items() if network != "gru" or k not in ATTENDING}
+    model = {"file": name, "network": network, **sizes, **more}
     rate = {"class": "Adam", "lr": 0.05}
     return {
         "data": {"source": name},
@@ -76,7 +78,7 @@ def test_a_sample_is_a_window_with_what_comes_next(lab: Asked) -> None:
     lab.run()
     shown = lab.answer(sample)
     assert shown["tokens"] == [*ABC[5:13]]
-    assert shown["label"] == repr(ABC[6:14])
+    assert shown["label"] == ABC[6:14]
     assert shown["check"]["ok"]
     found = lab.answer(salient)
     (item,) = found["items"]
@@ -147,6 +149,29 @@ def test_what_is_typed_is_refused_where_it_was_never_read(lab: Asked) -> None:
         foreseen(view, "貓")
 
 
+def test_names_have_their_own_length(tmp_path: Path) -> None:
+    from chainrule.lab.settings import Own
+
+    own = Own.of_model("names")
+    with pytest.raises(RunFileError, match="own length") as caught:
+        origin_said(run("names", "gru"), tmp_path, own)
+    assert caught.value.problems[0].where == ("model", "length")
+
+
+def test_a_text_that_takes_long_is_cut_off(
+    lab: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = lab.worker.view
+    assert view is not None
+    whole = written(view, "the", 45, 1.0, 0)
+    assert (whole["late"], len(whole["text"])) == (False, 45)
+    ticks = iter(range(100))
+    monkeypatch.setattr(writing.time, "monotonic", lambda: 15 * next(ticks))
+    some = written(view, "the", 45, 1.0, 0)
+    assert (some["late"], len(some["text"])) == (True, 10)
+    assert whole["text"].startswith(some["text"])  # of the same seed
+
+
 def test_a_network_of_points_does_not_write(tmp_path: Path) -> None:
     lab = Asked(tmp_path)
     asked = lab.ask("write", text="a", count=5, temperature=1.0, seed=0)
@@ -174,6 +199,7 @@ def test_a_text_of_the_command_line_is_opened_at_once(tmp_path: Path) -> None:
         ({"network": "cnn"}, "network", '"transformer" or "gru"'),
         ({"depth": 3}, "depth", "blocks"),
         ({"width": "wide"}, "width", "a whole number"),
+        ({"network": "gru", "blocks": 2}, "blocks", "a recurrent network has none"),
     ],
 )
 def test_sizes_that_no_network_has_are_refused_at_their_place(

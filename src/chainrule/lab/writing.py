@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from chainrule.recipes.gpt import generate
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 
+#: Seconds after which it stops writing, and characters between two looks at the clock.
+SECONDS, AT_ONCE = 20.0, 10
 #: Characters whose probabilities are told, the likeliest.
 LIKELIEST = 20
 
@@ -49,19 +52,28 @@ def written(
         ArgumentError: the network does not write; a text it cannot go on from.
     """
     characters, weights = _reading(view), view.weights()
-    start = characters.begun(text)
-    drawn = generate(
-        lambda row: _scores(view, row, weights[1]),
-        characters.length,
-        np.random.default_rng(seed),
-        start,
-        count,
-        temperature=temperature,
-        end=characters.vocabulary.index(characters.end) if characters.end else None,
-    )
-    ended = bool(characters.end) and drawn[-1:] == [*characters.encode(characters.end)]
-    written = characters.decode(drawn[:-1] if ended else drawn)
-    return {"begun": text, "text": written, "ended": ended, "step": weights[0]}
+    end = characters.vocabulary.index(characters.end) if characters.end else None
+    start, rng = characters.begun(text), np.random.default_rng(seed)
+    drawn: list[int] = []
+    late = time.monotonic() + SECONDS  # training waits
+    while len(drawn) < count and drawn[-1:] != [end] and time.monotonic() < late:
+        drawn += generate(
+            lambda row: _scores(view, row, weights[1]),
+            characters.length,
+            rng,
+            np.append(start, drawn).astype(start.dtype),
+            min(AT_ONCE, count - len(drawn)),
+            temperature=temperature,
+            end=end,
+        )
+    ended = drawn[-1:] == [end]
+    return {
+        "begun": text,
+        "text": characters.decode(drawn[:-1] if ended else drawn),
+        "ended": ended,
+        "late": not ended and len(drawn) < count,
+        "step": weights[0],
+    }
 
 
 def _scores(view: View, row: Array, weights: Mapping[str, Array]) -> Tensor:

@@ -267,14 +267,28 @@ export class Form {
       at("model").focus();
     } }, ...[...this.files.values()].map(({ name, reads }) => make("option", { value: name, selected: file === name }, t(reads ? "network_of_text" : "network_of_file", { name }))),
     make("option", { value: "", selected: file === undefined }, t("own_layers")));
-    const row = make("div", { className: "option" }, make("label", { htmlFor: "model" }, t("network")), select);
+    const row = make("div", { className: "option" }, make("label", { htmlFor: "model" }, t(opened?.reads ? "text" : "network")), select);
     if (file === undefined) {
       const group = this.layers();
       group.querySelector("legend").after(row);
       return group;
     }
-    if (opened.reads) return this.group("model", t("network"), row, this.options("model", this.choices.reading, ["network", "length", "blocks", "heads", "width"]));
+    if (opened.reads) return this.group("model", t("network"), row, this.reading(opened.name));
     return this.group("model", t("layers"), row, opened.trainer ? make("p", {}, t("file_trainer", { name: opened.name })) : null);
+  }
+
+  /** The sizes of a network that reads characters. @param {string} name of the text */
+  reading(name) {
+    const recurrent = this.run.model.network === "gru";
+    const away = [...(recurrent ? ["blocks", "heads"] : []), ...(name === "names" ? ["length"] : [])];
+    const known = this.choices.reading.filter((/** @type {Option} */ o) => !away.includes(o.name));
+    const rows = this.options("model", known, known.map((/** @type {Option} */ o) => o.name));
+    rows.querySelector('[data-key="network"] select').addEventListener("change", () => {
+      for (const size of ["blocks", "heads"]) delete this.run.model[size];
+      this.draw();
+      this.form.querySelector('[data-key="network"] select').focus();
+    });
+    return rows;
   }
 
   layers() {

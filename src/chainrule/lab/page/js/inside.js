@@ -86,7 +86,7 @@ export class Inside {
   draw() {
     const { message } = this;
     at("sample").replaceChildren(
-      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: message.label, step: message.step, loss: number(message.loss, 6) })),
+      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: this.built.characters ? shownToken(message.label) : message.label, step: message.step, loss: number(message.loss, 6) })),
       message.tokens ? make("p", { className: this.built.characters ? "letters" : "" }, t("text_of_sample", { text: this.built.characters ? shownToken(message.tokens.join("")) : message.tokens.join(this.built.texts?.units === "characters" ? "" : " ") })) : "");
     const folds = [];
     for (const step of message.steps) {

@@ -6,6 +6,15 @@ import { percent } from "./output.js";
 import { attention, shownToken, tokens } from "./saliency.js";
 import { currentLanguage, number, t } from "./texts.js";
 
+/** Return the number of an input, within its limits, which it then shows. @param {string} id @returns {number} */
+function within(id) {
+  const input = at(id), text = input.value.trim();
+  const typed = text && Number.isFinite(Number(text)) ? Number(text) : Number(input.defaultValue);
+  const value = Math.max(Number(input.min), Math.min(Number(input.max), typed));
+  input.value = String(value);
+  return value;
+}
+
 export class Writing {
   /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
@@ -25,18 +34,15 @@ export class Writing {
 
   async write() {
     const text = at("prompt").value;
-    const count = Math.max(1, Math.min(1000, Math.round(Number(at("count").value)) || 200));
-    const temperature = Math.max(0.01, Math.min(100, Number(at("temperature").value) || 1));
-    const seed = Math.max(0, Math.round(Number(at("writing-seed").value)) || 0);
-    at("count").value = String(count);
-    at("temperature").value = String(temperature);
-    at("writing-seed").value = String(seed);
+    const count = Math.round(within("count"));
+    const temperature = within("temperature");
+    const seed = Math.round(within("writing-seed"));
     at("written").replaceChildren();
     at("writing-state").textContent = t("writing_now");
     at("write").disabled = true;
     try {
       const found = await this.connection.ask("write", { text, count, temperature, seed });
-      at("writing-state").textContent = t(found.ended ? "written_ended" : "written_at", { step: found.step.toLocaleString() });
+      at("writing-state").textContent = t(found.ended ? "written_ended" : found.late ? "written_late" : "written_at", { step: found.step.toLocaleString() });
       at("written").replaceChildren(make("strong", {}, found.begun), found.text);
     } catch (error) {
       at("writing-state").textContent = "";

@@ -73,6 +73,18 @@ def test_a_text_that_is_dropped_is_read_trained_and_written(
     seen.until("#past-step", "step 0")
     assert write(seen, "the c") == before
     view.click("#now")
+    # What is typed outside of the limits becomes what is nearest.
+    for id, typed, becomes in (
+        ("temperature", "0", "0.01"),
+        ("temperature", "", "0.8"),
+        ("count", "0", "1"),
+        ("count", "1e9", "1000"),
+        ("count", "40", "40"),
+        ("writing-seed", "-3", "0"),
+    ):
+        view.fill(f"#{id}", typed)
+        write(seen, "the c")
+        assert view.input_value(f"#{id}") == becomes
     # What comes next, and whom the characters listen to.
     view.fill("#prompt", "the c")
     view.click("#foresee")

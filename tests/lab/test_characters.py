@@ -14,7 +14,7 @@ from chainrule.lab import characters, writing
 from chainrule.lab.characters import Characters, Reader, Reading, characters_of
 from chainrule.lab.settings import origin_said
 from chainrule.lab.writing import foreseen, written
-from chainrule.recipes import gpt
+from chainrule.recipes.evaluation.language_models import generate
 from chainrule.runs import RunFileError
 from tests.lab.runs import Asked
 from tests.lab.test_models import Opening
@@ -131,12 +131,12 @@ def test_low_temperatures_take_the_likeliest() -> None:
     z = np.log([[[0.2, 0.5, 0.3]]])
     rng, start = np.random.default_rng(0), np.zeros(1, np.int32)
     scores = lambda row: cr.tensor(z)  # noqa: E731
-    drawn = gpt.generate(scores, 1, rng, start, 50, temperature=0.01)
+    drawn = generate(scores, 1, rng, start, 50, temperature=0.01)
     assert drawn == [1] * 50
-    many = gpt.generate(scores, 1, rng, start, 3000)
+    many = generate(scores, 1, rng, start, 3000)
     share = np.bincount(many) / len(many)
     np.testing.assert_allclose(share, [0.2, 0.5, 0.3], atol=0.04)
-    assert gpt.generate(scores, 1, rng, start, 50, temperature=0.01, end=1) == [1]
+    assert generate(scores, 1, rng, start, 50, temperature=0.01, end=1) == [1]
 
 
 def test_what_is_typed_is_refused_where_it_was_never_read(lab: Asked) -> None:

@@ -16,7 +16,7 @@ from chainrule.graph.node import Array
 from chainrule.lab.characters import IGNORED, Characters
 from chainrule.lab.saliency import salient
 from chainrule.lab.watching import View
-from chainrule.recipes.gpt import generate
+from chainrule.recipes.evaluation.language_models import generate
 from chainrule.tensor import Tensor, tensor
 from chainrule.text import _
 

@@ -134,42 +134,6 @@ def adamw(model: GPT, s: Settings) -> optim.AdamW:
     return optim.AdamW([norms, {"params": model.named_parameters()}], lr=lr, **ADAMW)
 
 
-def generate(
-    scores: Any,
-    block: int,
-    rng: np.random.Generator,
-    start: np.ndarray,
-    count: int = SAMPLE,
-    *,
-    temperature: float = 1.0,
-    end: int | None = None,
-) -> list[int]:
-    """Generate text by a language model: draw characters, each given those before.
-
-    The scores at a position do not depend on what is behind it: rows are filled up to
-    one length, so that one compiled program serves every character.
-
-    Args:
-        scores: of the next character at each place of a row, (1, block, characters).
-        block: characters that are seen at once, the last ones.
-        rng: draws them.
-        start: the numbers of the characters to go on from.
-        count: characters to draw.
-        temperature: scores are divided by it: below 1 the likely ones are drawn more
-            often, above 1 the others.
-        end: the number of a character behind which nothing is drawn; None: none.
-    """
-    text = [int(i) for i in start]
-    while len(text) < len(start) + count and text[len(start) :][-1:] != [end]:
-        context = text[-block:]
-        row = np.zeros((1, block), start.dtype)
-        row[0, : len(context)] = context
-        z = scores(row).numpy()[0, len(context) - 1].astype(float) / temperature
-        p = np.exp(z - z.max())
-        text.append(int((p.cumsum() > rng.random() * p.sum()).argmax()))
-    return text[len(start) :]
-
-
 # -- the lesson ------------------------------------------------------------------------
 
 
@@ -222,7 +186,9 @@ def run(experiment: Experiment) -> dict[str, Any]:
     def report(step: int) -> None:
         loss = language_models.nats(loss_of, validation, s.block, s.windows)
         rng, start = np.random.default_rng([seed, step]), corpus.encode("\n")
-        text = corpus.decode(generate(scores_of, s.block, rng, start))
+        text = corpus.decode(
+            language_models.generate(scores_of, s.block, rng, start, SAMPLE)
+        )
         samples.append({"step": step, "loss": loss, "text": text})
         say("   step {step}: {loss:.3f} nats a character\n", step=step, loss=loss)
         lines = (f"      {line[:80]}".rstrip() for line in text.strip().splitlines())

@@ -165,3 +165,15 @@ def test_a_wrong_number_is_found(which: int) -> None:
     e.numbers[name].array.flat[0] += 1e-3
     assert not e.check().ok
     assert "DISAGREE" in str(e.check())
+
+
+def test_rows_of_padding_are_looked_up_like_others_and_not_trained() -> None:
+    cr.manual_seed(0)
+    table = nn.Embedding(5, 3, padding_idx=0, **D)
+    model = nn.Sequential(table, nn.Flatten(), nn.Linear(6, 2, **D))
+    table.weight.data[0] = 7.0  # as a table from elsewhere may have it
+    e = cr.explain(model, np.array([[0, 2]], np.int32), np.array([1]), CE)
+    held(e)
+    texts = [q.text() for q in e.equations()]
+    assert "a⁽⁰⁾ = E⁽⁰⁾[x]" in texts
+    assert "∂ℒ/∂E⁽⁰⁾ = 0[x] += (0 if [x = 0] else ∂ℒ/∂a⁽⁰⁾)" in texts

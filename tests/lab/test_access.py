@@ -16,13 +16,15 @@ pytestmark = pytest.mark.slow
 LANGUAGES = ("en", "zh-TW")
 #: Widths of a phone and of the page's narrowest layout of two columns.
 PHONE = {"width": 360, "height": 740}
-AREAS = ("network", "uploads", "pictures", "doctor", "explorations")
+AREAS = ("network", "uploads", "writing", "pictures", "doctor", "explorations")
 
 
 def shown(seen: Browser, area: str, folder: Path) -> Iterator[str]:
     page = seen.page
     if area == "uploads":
         yield from views.of_uploads(page, folder)
+    elif area == "writing":
+        yield from views.of_writing(page, folder)
     else:
         names = {
             "network": views.of_a_network,

@@ -59,7 +59,7 @@ def dense(folder: Path, **options: Any) -> str:
 
 def python(folder: Path, text: str, name: str = "") -> str:
     path = folder / "own_network.py"
-    path.write_text(text)
+    path.write_text(text, "latin-1")  # which is no UTF-8 where it is no ASCII
     return f"{path}:{name}" if name else str(path)
 
 
@@ -239,7 +239,39 @@ def test_settings_that_a_trainer_has_itself_are_refused(tmp_path: Path) -> None:
     [
         ("1 / 0\n", "", r"own_network.py:1: ZeroDivisionError"),
         ("def f(:\n", "", "SyntaxError"),
-        ("raise SystemExit(3)\n", "", "SystemExit"),
+        ("x = 1\n\ndef f(:\n", "", r"own_network.py:3: SyntaxError: invalid syntax"),
+        ("if x:\ny\n", "", r"own_network.py:2: IndentationError: expected an"),
+        ("x = '\0'\n", "", "SyntaxError: source code"),
+        ("x = 'é'\n", "", "SyntaxError: .*utf-8"),
+        ("raise SystemExit(3)\n", "", r"own_network.py:1: SystemExit: 3\n.*__main__"),
+        ("import sys\nsys.exit()\n", "", r"own_network.py:2: SystemExit\n"),
+        ("raise KeyboardInterrupt\n", "", r"own_network.py:1: KeyboardInterrupt\n"),
+        ("raise GeneratorExit\n", "", r"own_network.py:1: GeneratorExit\n"),
+        ("def f():\n    raise SystemExit('bye')\n", "f", "SystemExit: bye"),
+        (
+            "raise ExceptionGroup('two', [ValueError('a'), SystemError('b')])\n",
+            "",
+            "ExceptionGroup: two: ValueError: a; SystemError: b",
+        ),
+        (
+            "raise BaseExceptionGroup('o', [SystemExit(1), KeyError('k')] * 9)\n",
+            "",
+            r"o: SystemExit: 1; KeyError: 'k'; .*; \+13",
+        ),
+        (
+            "class Odd(Exception):\n    def __str__(self): 1 / 0\nraise Odd\n",
+            "",
+            "own_network.py:3: Odd: it has no message: ZeroDivisionError",
+        ),
+        ("raise ValueError('x' * 10**6)\n", "", "x…\n"),
+        ("import no_such_module\n", "", "ModuleNotFoundError: No module named"),
+        ("def f():\n    return f()\n", "f", "own_network.py:2: RecursionError"),
+        (
+            MODULE + "class D:\n    def to_data(self): raise SystemExit(4)\n"
+            "net, train = Net(), D()\n",
+            "net",
+            "SystemExit: 4",
+        ),
         ("x = 1\n", "", "got:      none"),
         (MODULE + "a, b = Net(), Net()\n", "", "several: a, b"),
         (MODULE, "other", "no network called 'other'"),
@@ -286,6 +318,24 @@ train = {data}
     with pytest.raises(ArgumentError, match="one input and one output") as error:
         Opening(tmp_path, python(tmp_path, text))
     assert got in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["ValueError", "SystemExit", "ExceptionGroup"])
+def test_a_forward_that_fails_while_it_trains_is_said(
+    tmp_path: Path, kind: str
+) -> None:
+    said = "'o', [ValueError('a')]" if kind == "ExceptionGroup" else "'oh'"
+    fails = f"        if self.training:\n            raise {kind}({said})\n"
+    text = DATA.replace("        return", f"{fails}        return")
+    lab = Opening(tmp_path, python(tmp_path, text))
+    lab.ask("train")
+    lab.run()
+    status = lab.last("status")
+    assert status["stage"] == "failed"
+    assert status["error"]["what"]["en"].startswith(kind)
+    asked = lab.ask("sample", row=0, part="train", lang="en")
+    lab.run()
+    assert lab.answer(asked)["error"]["what"]["en"].startswith(kind)
 
 
 def test_what_stands_below_main_is_not_run(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ SCRIPT = """([seed, count, tame]) => {
     state = (state * 1103515245 + 12345) % 2147483648;
     return Math.floor((state / 2147483648) * n);
   };
-  const kinds = "button, summary, select, input, canvas[tabindex], td button";
+  const kinds = "button, summary, select, input, textarea, canvas[tabindex], " +
+    "td button, #show-all";
   let made = 0;
   for (let i = 0; i < count; i++) {
     const all = [...document.querySelectorAll(kinds)].filter((e) =>
@@ -50,7 +51,7 @@ SCRIPT = """([seed, count, tame]) => {
         one.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerId: 1,
           clientX: box.left + next(box.width), clientY: box.top + next(box.height) }));
       }
-    } else if (one.type === "number" || one.type === "text") {
+    } else if (["number", "text", "textarea"].includes(one.type)) {
       const texts = ["", "0", "1", "2", "3", "8", "-1", "1e9", "0.5", "x", "<b>"];
       one.value = texts[next(texts.length)];
       one.dispatchEvent(new Event("change"));
@@ -91,6 +92,31 @@ def table(page: Any, folder: Path) -> None:
     )
 
 
+def text(page: Any, folder: Path) -> None:
+    page.fill('.option[data-key="length"] input', "8")
+    page.click("#build")
+    page.wait_for_selector("#writing-part:visible")
+
+
+def poem(folder: Path) -> str:
+    (folder / "poem.txt").write_text("the cat sat on the mat.\n" * 30)
+    return str(folder / "poem.txt")
+
+
+def hiding(page: Any, folder: Path) -> None:
+    page.click("#build")
+    page.click("#hiding summary")
+
+
+def reload(page: Any) -> None:
+    """Load the page anew; what it hides is shown again."""
+    page.reload()
+    page.wait_for_selector("#build", state="attached")
+    if page.is_visible("#show-all"):
+        page.click("#show-all")
+    page.wait_for_selector("#build:visible")
+
+
 def of_the_file(page: Any, folder: Path) -> None:
     page.click("#build")
 
@@ -101,6 +127,8 @@ SCENES: dict[str, tuple[Callable[[Path], str] | None, Callable[[Any, Path], None
     "chinese": (None, chinese),
     "mnist": (None, mnist),
     "table": (None, table),
+    "hiding": (None, hiding),
+    "text": (poem, text),
     "onnx": (dense, lambda page, folder: table(page, folder)),
     "python": (lambda folder: python(folder, TRAINER, "make"), of_the_file),
 }
@@ -126,11 +154,10 @@ def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path, scene: str) 
             assert seen.errors() == []
             assert lab.process.poll() is None
             if draw.random() < 0.05:
-                page.reload()
-                page.wait_for_selector("#build")
+                reload(page)
         page.evaluate("document.querySelector('#cancel').click()")
         page.wait_for_selector("#building-part", state="hidden")
-        page.reload()
+        reload(page)
         page.wait_for_selector("#build:enabled")
         page.select_option("#language", "en")
         seen.until("#figures", "step")

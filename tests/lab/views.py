@@ -31,6 +31,11 @@ def of_a_network(page: Any) -> Iterator[str]:
     """The views of a network of points: as it is built, trained, and opened up."""
     open_folds(page)
     yield "a new network"
+    page.evaluate("location.hash = 'hide=curves,noise,nonsense'")
+    page.wait_for_selector("#hidden-problem:visible")
+    open_folds(page)
+    yield "a page that hides something"
+    page.click("#show-all")
     page.click("#step")
     page.wait_for_selector("#confusion table")
     open_folds(page)
@@ -74,6 +79,37 @@ def of_uploads(page: Any, folder: Path) -> Iterator[str]:
     page.wait_for_selector("#saliency .attention", state="attached")
     open_folds(page)
     yield "sentences"
+
+
+def of_writing(page: Any, folder: Path) -> Iterator[str]:
+    """A text that is read character by character, and written."""
+    folder.mkdir(exist_ok=True)
+    text = folder / "poem.txt"
+    text.write_text("the cat sat on the mat.\n" * 30)
+    page.set_input_files("#files", str(text))
+    page.wait_for_selector("#read-text")
+    open_folds(page)
+    yield "a text that was uploaded"
+    page.click("#read-text")
+    page.fill('.option[data-key="length"] input', "16")
+    page.click("#build")
+    page.wait_for_selector("#writing-part:visible", timeout=60_000)
+    page.click("#step")
+    page.wait_for_selector("#history:visible")
+    page.fill("#prompt", "the cat\nsat")
+    page.click("#write")
+    page.wait_for_selector("#writing-state:has-text('1')")
+    page.click("#foresee")
+    page.wait_for_selector("#foreseen-inside .attention")
+    page.click("#open")
+    page.wait_for_selector(".equation.backward")
+    open_folds(page)
+    page.wait_for_selector("#saliency .attention")
+    yield "a text that is written"
+    page.fill("#prompt", "貓")
+    page.click("#foresee")
+    page.wait_for_selector("#foreseen .why")
+    yield "a character that was never read"
 
 
 def of_pictures(page: Any) -> Iterator[str]:

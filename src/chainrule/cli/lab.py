@@ -65,7 +65,8 @@ def lab(
 
     TARGET is what is opened: a run file, the name of a recipe that trains one network,
     the directory of a run, a checkpoint, an ONNX file, a Python file with a network
-    (FILE.py or FILE.py:NAME), or a link that another lab gave.
+    (FILE.py or FILE.py:NAME), a text (FILE.txt, gpt or names) that a network reads
+    character by character, or a link that another lab gave.
 
     A Python file is run, as python would run it. The page itself runs none.
 

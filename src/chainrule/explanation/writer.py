@@ -6,7 +6,8 @@ A few nodes are written otherwise than their primitives declare it:
   that is none of columns has letters for its axes;
 - a product with a scalar has no sign, one of arrays has ⊙;
 - a sum over all elements, divided by their number, is a mean;
-- a selection "g where m, else 0" is g ⊙ [m], and a guard "∞ where v = 0, else v" is v;
+- a selection "g where m, else 0" is g ⊙ [m], a guard "∞ where v = 0, else v" is v, and
+  so is "v where m, else v";
 - ∑ᵢ of rows that sum to 1 is 1.
 """
 
@@ -88,8 +89,8 @@ class Writer(PlainWriter):
 
     def _where(self, node: Node) -> Expr | None:
         condition, g, other = node.inputs
-        if _guards(condition, other):
-            return self._write(other)
+        if _guards(condition, other) or self._write(g) == self._write(other):
+            return self._write(other)  # of one a derivative may be cut off
         if not self._zero(other):
             return None
         return Product("odot", (self._write(g), self._write(condition)))

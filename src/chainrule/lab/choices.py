@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from chainrule.lab.characters import Reading
 from chainrule.runs.classes import Family, describe, summary
 from chainrule.runs.data_section import DRAWN, KINDS
 from chainrule.runs.schema import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Training
@@ -53,6 +54,7 @@ def choices() -> dict[str, Any]:
         "table": _section(KINDS["csv"]),
         "text": _section(KINDS["text"]),
         "images": _section(KINDS["images"]),
+        "reading": _section(Reading),
         "layers": _family(LAYERS),
         "planes": list(DRAWN),
         "first": list(FIRST),

@@ -11,9 +11,11 @@ from chainrule import data
 from chainrule.data.tables.file import source_of
 from chainrule.data.tables.inference import Question
 from chainrule.doctor import Diagnosis, Finding, diagnose
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.lab import sentences
+from chainrule.lab.characters import SUFFIX
 from chainrule.lab.from_file import FromFile
+from chainrule.lab.models import Target
 from chainrule.lab.protocol import by_language
 from chainrule.lab.settings import SECTIONS, Own, origin_said
 from chainrule.runs import RunFile, fixing, scaffold
@@ -26,7 +28,28 @@ EXAMPLES = 4
 
 
 def examined(message: Mapping[str, Any]) -> Answer:
-    """Tell what is in uploaded data: columns, questions, and a run that suits them."""
+    """Tell what is in uploaded data: columns, questions, and a run that suits them.
+
+    A file of text may be a table, or be read character by character: where it can be
+    both, both are proposed.
+
+    Raises:
+        ChainruleError: it can be read as neither.
+    """
+    source = message["source"]
+    if not source.lower().endswith(SUFFIX):
+        return "examined", _examined(message)
+    read = Target(Path(message["folder"]) / source).proposed()
+    try:
+        found = _examined(message)
+    except ChainruleError:  # it is no table, then
+        found = {"source": source, "run": None, "columns": [], "questions": []}
+        found |= {"text": None, "notes": []}
+    return "examined", {**found, "reading": read}
+
+
+def _examined(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is in a table, or in a folder of images."""
     folder, source = Path(message["folder"]), message["source"]
     target, text = message["target"], message["text"]
     table_like = format_of(source, None) == "csv"
@@ -43,7 +66,7 @@ def examined(message: Mapping[str, Any]) -> Answer:
         "notes": [],
     }
     if not table_like:
-        return "examined", found
+        return found
     named = sections["data"]["target"] if text is not None else target
     chosen: dict[str, Any] = {} if text is None else {"features": [text]}
     table = data.examine(folder / source, target=named, **chosen)
@@ -66,7 +89,7 @@ def examined(message: Mapping[str, Any]) -> Answer:
     for question in table.questions:
         for key in question.settings:
             found["run"]["data"].pop(key, None)
-    return "examined", found
+    return found
 
 
 def _question(question: Question) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.graph.context import no_grad
+from chainrule.lab.characters import loss_of
 from chainrule.lab.models import Opened, Target, given, gives_probabilities
 from chainrule.nn.traced import called
 from chainrule.runs import RunFile, Session, building
@@ -53,7 +54,8 @@ class FromFile:
     def opened(self) -> Opened:
         """Return the contents of the file, with the initial weights of the seed."""
         cr.manual_seed(self.settings.settings.training.seed)
-        opened = self.target.load()
+        sizes = {k: v for k, v in self.said["model"].items() if k != "file"}
+        opened = self.target.load(sizes)
         if opened.trainer is not None:
             self._check_settings()
         return opened
@@ -113,6 +115,8 @@ class FromFile:
     def _loss(self, model: nn.Module, train: Dataset) -> Any:
         """Return the loss that the page says, or the one that data and outputs ask."""
         settings = self.settings.settings
+        if settings.loss.build() is None and (loss := loss_of(train)) is not None:
+            return loss
         one = settings.loss.build() is None and train.classes == 2
         if one and _answers(model, train) == 1:
             return nn.BCEWithLogitsLoss() if _any_number(model) else nn.BCELoss()

@@ -28,7 +28,7 @@ ANSWERS = ("unbuilt", "refused", "examined", "diagnosed", "explored")
 #: Answers to one page; where it is gone, nobody gets them.
 FOR_ONE = (
     *("sampled", "path", "salient", "rows", "read", "understood", "file"),
-    *("examined", "diagnosed", "explored"),
+    *("written", "foreseen", "examined", "diagnosed", "explored"),
 )
 #: Questions that have a process of their own, at a time; and seconds for each.
 ERRANDS, PATIENCE = 2, 180

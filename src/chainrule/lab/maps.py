@@ -18,6 +18,7 @@ from chainrule.data import Dataset
 from chainrule.data.column import Column
 from chainrule.graph.context import no_grad
 from chainrule.graph.node import Array
+from chainrule.lab.characters import characters_of
 from chainrule.nn import (
     BasisExpansion,
     Linear,
@@ -117,6 +118,8 @@ class Answers:
         self.layers = dense_layers(self.model)
         x: Any = train.x
         self.flat = tuple(x.shape[1:]) == (2,)
+        #: Whether it answers at each place of a text: (N, T, characters).
+        self.places = characters_of(train) is not None
         self.range = _range(x[:]) if self.flat else None
         self._plane = _plane(self.range) if self.range is not None else None
         if self.layers and not self._as_wide_as_told(train):
@@ -164,6 +167,8 @@ class Answers:
             return self._meaning(self.model(rows))
 
     def _meaning(self, output: Tensor) -> Tensor:
+        if self.places:
+            return output.softmax(1).transpose(1, 2)
         meanings = output_semantics.meanings(output, self.model, self.loss)
         kind = next(k for k in _MEANINGS if k in meanings)
         self.cut = 0.5 if kind == "probabilities" else 0.0

@@ -1,7 +1,7 @@
-"""Networks of one's own files: ONNX, and Python; with data where a file gives some.
+"""Networks of one's own files: ONNX, Python and texts; with data where one gives some.
 
 A Python file is a program, which opening it runs. So only the command line opens one:
-no message of a page names a file.
+no message of a page names a file. Of a text the network is one that reads it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chainrule.data.adapter import as_data
 from chainrule.data.column import Column
 from chainrule.errors import ArgumentError, ChainruleError, DataError
 from chainrule.graph.context import no_grad
-from chainrule.lab import protocol
+from chainrule.lab import characters, protocol
 from chainrule.nn import Module
 from chainrule.nn.traced import called
 from chainrule.primitives.rules import show
@@ -60,10 +60,14 @@ class Target:
 
         >>> Target.of("net.onnx").said, Target.of("nets/mine.py:make").said
         ('net.onnx', 'mine.py:make')
+        >>> Target.of("plays/hamlet.txt").said, Target.of("gpt").said
+        ('hamlet.txt', 'gpt')
         >>> Target.of("houses.toml") is None
         True
         """
-        if target.lower().endswith((".onnx", ".py")):
+        if target.lower().endswith((".onnx", ".py", characters.SUFFIX)):
+            return cls(Path(target))
+        if target in characters.RECIPES and not Path(target).exists():
             return cls(Path(target))
         path, colon, name = target.rpartition(":")
         if colon and path.lower().endswith(".py"):
@@ -75,16 +79,40 @@ class Target:
         """The name of the file, and what of it, as the page says it."""
         return self.path.name + (f":{self.name}" if self.name else "")
 
+    @property
+    def reads(self) -> bool:
+        """Whether it is a text, or a recipe that has one, which a network reads."""
+        text = self.path.suffix.lower() == characters.SUFFIX
+        return text or str(self.path) in characters.RECIPES
+
+    def proposed(self) -> dict[str, Any]:
+        """Return the run of the file's own data and network, as a page says it.
+
+        Raises:
+            ChainruleError: of a text: it cannot be read.
+        """
+        if not self.reads:
+            return {"data": {"source": self.said}, "model": {"file": self.said}}
+        length = characters.MOST
+        if str(self.path) not in characters.RECIPES:
+            length = len(characters.text_of(self.path))
+        return characters.start(self.said, length)
+
     def check(self) -> None:
         """Refuse a file that is none.
 
         Raises:
-            ArgumentError: it.
+            ArgumentError: it; a recipe whose package is not installed.
         """
+        if str(self.path) in characters.RECIPES:
+            characters.need(str(self.path))
+            return
         if not self.path.is_file():
             raise ArgumentError(
                 _("There is no file {path}.", path=repr(str(self.path))),
-                expected=_("an ONNX file, or FILE.py:NAME of a Python file"),
+                expected=_(
+                    "an ONNX file, a text (.txt), or FILE.py:NAME of a Python file"
+                ),
                 got=_("a directory")
                 if self.path.is_dir()
                 else _("no regular file")
@@ -92,13 +120,19 @@ class Target:
                 else _("no such path"),
             )
 
-    def load(self) -> Opened:
+    def load(self, said: Mapping[str, Any]) -> Opened:
         """Return what the file gives. A Python file is run.
+
+        Args:
+            said: of a text: which network reads it, see :class:`.characters.Reading`.
 
         Raises:
             ChainruleError: nothing that the lab can show.
         """
         self.check()
+        if self.reads:
+            model, parts = characters.opened(self.path, said)
+            return Opened(self, model, parts=parts)
         if self.path.suffix.lower() == ".onnx":
             return Opened(self, cr.load_onnx(self.path))
         return _of_python(self)
@@ -136,6 +170,7 @@ class Opened:
             "inputs": None if inputs is None else [_shown(shape) for shape in inputs],
             "data": self.parts is not None,
             "trainer": self.trainer is not None,
+            "reads": self.target.reads,
             "parameters": sum(
                 math.prod(p.shape) for p in self.model.parameters() if p.requires_grad
             ),
@@ -144,6 +179,8 @@ class Opened:
     def picture(self) -> dict[str, Any]:
         """Return the network's picture as SVG, as JSON; or why there is none."""
         given: Any = None
+        if self.target.reads and self.parts is not None:
+            return {"picture": picture_of(self.model, self.parts.train.take(1))}
         if (shapes := self.shapes) is not None and len(shapes) == 1:
             given = shapes[0][1:]
         try:
@@ -155,7 +192,7 @@ class Opened:
                     fix=_("choose data: they have sizes"),
                 )
             return {"picture": picture_of(self.model, given)}
-        except ChainruleError as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of its forward
             return {"picture": None, "why": protocol.error_of(error)}
 
     # -- beside data -------------------------------------------------------------------
@@ -190,9 +227,9 @@ class Opened:
             with no_grad(), np.errstate(all="ignore"):
                 model.eval()
                 return called(model, given(model, x))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             said = error if isinstance(error, ChainruleError) else None
-            why = f"{type(error).__name__}: {error}" if said is None else said.what
+            why = protocol.told(error) if said is None else said.what
             raise ArgumentError(
                 _("The data do not fit the network of {name}.", name=self.target.said),
                 expected=self._wanted(),
@@ -300,7 +337,9 @@ def _of_python(target: Target) -> Opened:
     data = dict(zip(DATA, given)) or _data_of(vars(module))
     trainer = found if isinstance(found, Trainer) else None
     model = trainer.model if trainer is not None else found
-    return Opened(target, model, trainer, _parts(target, data))  # pyright: ignore[reportArgumentType]
+    with _of_the_file(target, target.path.name):  # its data may be objects of its own
+        parts = _parts(target, data)
+    return Opened(target, model, trainer, parts)  # pyright: ignore[reportArgumentType]
 
 
 def _run(target: Target) -> Any:
@@ -326,21 +365,30 @@ def _of_the_file(target: Target, name: str) -> Iterator[None]:
         yield
     except ChainruleError:
         raise
-    except (Exception, SystemExit) as error:
-        place, line = error.__traceback__, None
-        while place is not None:
-            if Path(place.tb_frame.f_code.co_filename) == target.path.resolve():
-                line = place.tb_lineno
-            place = place.tb_next
-        if isinstance(error, SyntaxError):
-            line = error.lineno
-        where = target.path.name if line is None else f"{target.path.name}:{line}"
+    except BaseException as error:
+        where, line = target.path.name, _line_of(error, target.path.resolve())
+        if isinstance(error, SyntaxError) and error.filename:
+            where, line = Path(error.filename).name, error.lineno
+        where = where if line is None else f"{where}:{line}"
+        fix = _("look at {where}", where=where)
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            fix = _('put what trains or ends below if __name__ == "__main__"')
         raise DataError(
             _("{name} cannot be run.", name=name),
             expected=_("Python that makes a network when it is imported"),
-            got=f"{where}: {type(error).__name__}: {error}",
-            fix=_('put what trains below if __name__ == "__main__"'),
+            got=f"{where}: {protocol.told(error)}",
+            fix=fix,
         ) from error
+
+
+def _line_of(error: BaseException, path: Path) -> int | None:
+    """Return the line of a file in which an error came up last; None: in none."""
+    place, line = error.__traceback__, None
+    while place is not None:
+        if Path(place.tb_frame.f_code.co_filename) == path:
+            line = place.tb_lineno
+        place = place.tb_next
+    return line
 
 
 def _named(target: Target, names: Mapping[str, Any]) -> tuple[str, Any]:

@@ -27,6 +27,8 @@ VERSION = 1
 TEXT, BINARY = 0, 1
 #: Bytes of the largest message of a page, and of a process.
 LARGEST, LARGEST_INSIDE = 1 << 16, 1 << 28
+#: Characters of a foreign error, and how many of a group of them are told.
+LONGEST, GROUP = 500, 5
 _HEAD = struct.Struct("<IB")
 _ALIGNED = 8
 
@@ -142,6 +144,24 @@ class Sentence(_Message):
     lang: Literal["en", "zh-TW"] = "en"
 
 
+class Write(_Message):
+    """Ask for a text that goes on from a typed one, drawn character by character."""
+
+    type: Literal["write"]
+    text: Annotated[str, Len(0, 10_000)] = ""
+    count: Annotated[int, Ge(1), Le(1000)] = 200
+    temperature: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] = 1.0
+    seed: _Count = 0
+
+
+class Foresee(_Message):
+    """Ask for the next character of a typed text, and what it depends on."""
+
+    type: Literal["foresee"]
+    text: Annotated[str, Len(0, 10_000)] = ""
+    lang: Literal["en", "zh-TW"] = "en"
+
+
 class Share(_Message):
     """Ask for the network as a file."""
 
@@ -191,6 +211,8 @@ Asked = (
     | Cell
     | Digit
     | Sentence
+    | Write
+    | Foresee
     | Share
     | Doctor
     | Examine
@@ -347,10 +369,30 @@ def by_language(text: str) -> dict[str, str]:
     return made
 
 
+def told(error: BaseException) -> str:
+    r"""Return an exception of any kind on few lines; of a group, what is in it.
+
+    >>> told(ValueError("no")), told(SystemExit(3)), told(KeyError())
+    ('ValueError: no', 'SystemExit: 3', 'KeyError')
+    >>> told(ExceptionGroup("both", [ValueError("a"), KeyError("b")]))
+    "ExceptionGroup: both: ValueError: a; KeyError: 'b'"
+    """
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+    except BaseException as inner:  # noqa: BLE001 - the message is code, too
+        text = _("it has no message: {why}", why=type(inner).__name__)
+    if isinstance(error, BaseExceptionGroup):
+        inside = "; ".join(told(one) for one in error.exceptions[:GROUP])
+        more = len(error.exceptions) - GROUP
+        text = f"{error.message}: {inside}" + (f"; +{more}" if more > 0 else "")
+    whole = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}…"
+
+
 def error_of(error: BaseException) -> dict[str, Any]:
     """Return an error or warning as the page shows it, in every language."""
     if not isinstance(error, ChainruleError | ChainruleWarning):
-        text = f"{type(error).__name__}: {error}"
+        text = told(error)
         return {"kind": type(error).__name__, "what": by_language(text)}
     parts = {
         key: by_language(str(text) if not isinstance(text, str) else text)

@@ -19,6 +19,7 @@ from chainrule.data.text import texts_of
 from chainrule.explanation import Explanation
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
+from chainrule.lab.characters import characters_of
 from chainrule.nn import Embedding, Module
 from chainrule.nn.picture.attention import attentions, is_view
 
@@ -137,7 +138,7 @@ def _looked_up(graph: Graph, x: Value, tables: Container[str | None]) -> list[Va
 
 def tokens(x: Array, data: Dataset) -> list[str]:
     """Return the tokens of a row as texts: "" for padding, □ for an unknown one."""
-    column = texts_of(data)
+    column = texts_of(data) or characters_of(data)
     if column is None:
         return [str(int(i)) for i in np.ravel(x)]
     return [column.token(int(i)) for i in np.ravel(x)]

@@ -16,6 +16,7 @@ from chainrule.data.text import texts_of
 from chainrule.errors import ArgumentError
 from chainrule.explanation import explain
 from chainrule.graph.node import Array
+from chainrule.lab.characters import characters_of
 from chainrule.lab.saliency import salient, tokens
 from chainrule.lab.watching import View
 from chainrule.text import _
@@ -52,7 +53,7 @@ def _are_texts(cells: Cells) -> bool:
 
 def shown_tokens(part: Dataset, row: int) -> list[str] | None:
     """Return the tokens of a data set's row, without padding; None: it has no texts."""
-    if texts_of(part) is None:
+    if texts_of(part) is None and characters_of(part) is None:
         return None
     x: Any = part.x
     return [token for token in tokens(x.stored[row], part) if token]

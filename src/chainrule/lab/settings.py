@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from chainrule.errors import ArgumentError
+from chainrule.lab.characters import NAMES as NAMES_READ
+from chainrule.lab.characters import Reading
 from chainrule.lab.from_file import FromFile
 from chainrule.lab.models import Target
-from chainrule.runs import RunFile, Session, parse
+from chainrule.runs import RunFile, RunFileError, Session, messages, parse
 from chainrule.runs.data_section import NAMES
 from chainrule.runs.diagnosing import origin_named
+from chainrule.runs.problems import Problem, SectionError
 from chainrule.runs.session import Origin
 from chainrule.runs.values import key, show, to_toml
 from chainrule.text import _
@@ -113,7 +116,8 @@ def origin_said(
     """Return what a page asks for: layers, or the network that was opened.
 
     Args:
-        said: the sections; ``model.file`` names the network that was opened.
+        said: the sections; ``model.file`` names the network that was opened, or a text
+            that was uploaded.
         folder: the lab's own, where uploaded data are.
         own: what the command line has named.
 
@@ -125,7 +129,13 @@ def origin_said(
         return run_file(said, folder, own)
     model = said["model"]
     target = None if own is None or own.model is None else Target.of(own.model)
-    if target is None or model != {"file": target.said}:
+    if target is None or target.said != model["file"]:
+        target = _text(model["file"], folder) or target
+    if (
+        target is None
+        or model["file"] != target.said
+        or (len(model) > 1 and not target.reads)
+    ):
         raise ArgumentError(
             _("The lab has opened no such network."),
             expected=_("none") if target is None else target.said,
@@ -133,10 +143,51 @@ def origin_said(
             fix=_("open it: chainrule lab FILE"),
         )
     mine = said.get("data") == {"source": target.said}
+    if target.reads:
+        _check_reading({k: v for k, v in model.items() if k != "file"}, target.said)
+    if target.reads and not mine:
+        raise ArgumentError(
+            _("A network that reads characters has the text that it is for."),
+            expected=target.said,
+            got=show(said.get("data"), 200),
+            fix=_("choose layers of your own for other data"),
+        )
     stands_for = {**said, "model": {"layers": ["Linear"]}}
     if mine:
         stands_for["data"] = {"source": "xor"}
     return FromFile(target, run_file(stands_for, folder), mine, {**said})
+
+
+def _text(name: Any, folder: Path) -> Target | None:
+    """Return a text that was uploaded to a lab; None for anything else."""
+    target = Target.of(name) if name in uploaded(folder) else None
+    if target is None or not target.reads:
+        return None
+    return Target(folder / target.path)
+
+
+def _check_reading(sizes: dict[str, Any], text: str) -> None:
+    """Refuse sizes that no network has which reads the characters of a text.
+
+    Raises:
+        RunFileError: all that is wrong with them.
+    """
+    try:
+        Reading.read(sizes)
+        if text == NAMES_READ and "length" in sizes:
+            raise Problem(
+                ("length",),
+                _("names have their own length."),
+                expected=_("none"),
+                got=show(sizes["length"], 50),
+                fix=_("leave it out"),
+            )
+    except SectionError as error:
+        placed = {("model", *where): what for where, what in error.problems.items()}
+        problems = messages.problems(SectionError(placed))
+        raise RunFileError(NAME, problems, {}) from None
+    except Problem as error:
+        raise RunFileError(NAME, [Problem.of(error, "model")], {}) from None
 
 
 def run_file(said: Mapping[str, Any], folder: Path, own: Own | None = None) -> RunFile:

@@ -8,7 +8,9 @@ import errno
 import json
 import os
 import re
+from html import escape
 from pathlib import Path
+from urllib.parse import unquote
 
 from chainrule.errors import ArgumentError
 from chainrule.html.arrays import policy
@@ -28,8 +30,9 @@ from chainrule.util import atomic_files
 PAGE = "index.html"
 #: What a page of a recording has, and no other one.
 MARK = '<script type="application/octet-stream" id="recording">'
-#: Where the link of a lab says its network.
+#: Where the link of a lab says its network, and what its page hides.
 _LINK = re.compile(r"#run=([\w-]+)")
+_HIDES = re.compile(r"[#&]hide=([^&]*)")
 
 
 def export(target: str | None, folder: Path) -> tuple[Path, Recording]:
@@ -53,7 +56,8 @@ def export(target: str | None, folder: Path) -> tuple[Path, Recording]:
     ):
         folder.mkdir(parents=True, exist_ok=True)  # before training
     recording = record(origin, trained=trained)
-    atomic_files.replace(path, page(recording.content).encode(), _("page"))
+    whole = page(recording.content, hidden(target or ""))
+    atomic_files.replace(path, whole.encode(), _("page"))
     return path, recording
 
 
@@ -115,11 +119,22 @@ def linked(link: str) -> dict[str, object]:
     return run
 
 
-def page(content: bytes) -> str:
+def hidden(link: str) -> str:
+    """Return the parts that the page of a link hides, as the link names them.
+
+    >>> hidden("http://127.0.0.1:8642/#run=e30&hide=noise,doctor"), hidden("mnist")
+    ('noise,doctor', '')
+    """
+    match = _HIDES.search(link)
+    return unquote(match[1]) if match else ""
+
+
+def page(content: bytes, hide: str = "") -> str:
     """Return the page of a recording: it loads nothing, not even from its own folder.
 
     Args:
         content: of the recording.
+        hide: the parts of the page that are hidden until somebody shows everything.
     """
     files = {name: body.decode() for name, (__, body) in page_files().items()}
     script = bundled(
@@ -132,6 +147,9 @@ def page(content: bytes) -> str:
     allowed = allowed.replace("default-src 'none'", none)
     data = base64.b64encode(content).decode()
     html = files["index.html"]
+    if hide:
+        said = f'<html lang="en" data-hide="{escape(hide)}">'
+        html = html.replace('<html lang="en">', said, 1)
     html = re.sub(
         r'<link rel="stylesheet" href="([^"]+)">',
         lambda link: f"<style>{files[link[1]]}</style>",

@@ -18,6 +18,7 @@ from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.explanation import Equation, Explanation, Section, explain
 from chainrule.graph.node import Array
+from chainrule.lab.characters import characters_of
 from chainrule.notation import mathml
 from chainrule.notation.arithmetic import COLUMNS
 from chainrule.notation.expressions import Expr
@@ -250,6 +251,8 @@ class Shown:
 def label_of(part: Dataset, row: int) -> str:
     """Return the truth of a sample as text."""
     y = np.ravel(part.y[row])
+    if (characters := characters_of(part)) is not None:
+        return characters.decode(y.tolist())
     if part.class_names is not None and part.classes is not None:
         return str(part.class_names[int(y[0])])
     return tr(", ").join(f"{value:g}" for value in y.tolist())

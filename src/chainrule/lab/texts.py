@@ -74,12 +74,19 @@ _TEXTS = {
     "cancel": _("Cancel the build"),
     "data_of_file": _("{name}: the data that it gives"),
     "network_of_file": _("{name}: the network of the file"),
+    "text": _("text"),
+    "network_of_text": _("{name}: a network that reads its characters"),
     "own_layers": _("layers of your own"),
     "file_trainer": _("Loss and optimiser are those of the Trainer in {name}."),
     "opened_text": _("{name}: {parameters} parameters"),
     "opened_inputs": _("{name}: {parameters} parameters; inputs {inputs}"),
     "choose_data": _("Choose data that fit, and build: then it can be run."),
     "picture_of": _("Picture of the network, from its graph"),
+    "option_network": _("network"),
+    "option_length": _("length"),
+    "option_blocks": _("blocks"),
+    "option_heads": _("heads"),
+    "option_width": _("width"),
     "option_samples": _("samples"),
     "option_copies": _("copies of each corner"),
     "option_noise": _("noise"),
@@ -190,14 +197,20 @@ _TEXTS = {
     "cell": _("{count} samples of {truth} taken for {decided}"),
     "in_cell": _("{count} samples; the first {shown}:"),
     # One's own data.
-    "drop": _("Drop a CSV file, a ZIP or a folder of images here, or choose:"),
-    "choose_files": _("a CSV or ZIP file"),
+    "drop": _("Drop a CSV file, a text, a ZIP or a folder of images here, or choose:"),
+    "choose_files": _("a CSV, text or ZIP file"),
     "choose_folder": _("a folder of images"),
     "no_images": _("There are no images in this folder."),
     "uploaded": _("{done} of {all} files"),
     "examining": _("Reading {name} …"),
     "examined": _("{name}: {rows} rows, {columns} columns"),
     "examined_images": _("{name}: images, one folder a class"),
+    "examined_text": _("{name}: a text"),
+    "read_text": _("Read its characters"),
+    "read_text_help": _(
+        "A text can be read character by character: the network learns which one comes "
+        "next, and then writes."
+    ),
     "use_data": _("Use these data"),
     "target": _("column to predict"),
     "text_column": _("column of sentences"),
@@ -231,6 +244,33 @@ _TEXTS = {
     "sentence_unknown": _("Not in the vocabulary, and read as □: {tokens}"),
     "sentence_left_out": _("{n} tokens beyond the network's {length} were left out."),
     "text_of_sample": _("Text: {text}"),
+    "writing": _("Let it write"),
+    "writing_help": _(
+        "The network draws one character after another, each from its probabilities "
+        "given those before, by the weights that are shown; training waits meanwhile. "
+        "Scores are divided by the temperature: below 1 it writes what is likely, "
+        "above 1 what is not."
+    ),
+    "prompt": _("a beginning to go on from"),
+    "count": _("characters"),
+    "temperature": _("temperature"),
+    "write": _("Write"),
+    "foresee": _("What comes next?"),
+    "writing_now": _("Writing …"),
+    "written_at": _("Written by the weights of step {step}."),
+    "written_ended": _("Written to its end, by the weights of step {step}."),
+    "written_late": _(
+        "Cut off after 20 seconds, so that training goes on; by the weights of step "
+        "{step}."
+    ),
+    "foreseen": _(
+        "The likeliest next character is {token}, by the weights of step {step}."
+    ),
+    "foreseen_left_out": _("The first {n} characters are farther back than it sees."),
+    "foreseen_help": _(
+        "The length of the derivative of −ln p({token}) = {loss} by the row of the "
+        "embedding that each character has: what this answer depends on."
+    ),
     "attention": _(
         "Whom each token listens to: A = softmax(Q Kᵀ), {name}, head {head}"
     ),
@@ -258,7 +298,69 @@ _TEXTS = {
     "share_html": _("The step as a page"),
     "copied": _("The link is copied: it opens this network in another lab."),
     "link_of_file": _("A link holds no file: share {name} itself."),
+    "link_of_recipe": _("A link holds no recipe: chainrule lab {name} opens it."),
     "written": _("{name} is written."),
+    # What a link hides.
+    "hidden": _("Parts that this page hides: {n}."),
+    "show_all": _("Show everything"),
+    "hidden_unknown": _(
+        "The link hides parts that this page does not have: {names}. There are: "
+        "{known}."
+    ),
+    "what_shows": _("What this page shows"),
+    "what_shows_help": _(
+        "A link that is copied hides what is not ticked, and keeps its values. Who "
+        "opens it can show everything again."
+    ),
+    "hide_now": _("Apply to this page"),
+    "shown_setup": _("To build"),
+    "shown_run": _("The run"),
+    "shown_seen": _("What is seen"),
+    "shown_asked": _("What is asked"),
+    "shown_page": _("The page"),
+    "part_setup_setup": _("all of it"),
+    "part_setup_upload": _("own data"),
+    "part_setup_data": _("data: all of it"),
+    "part_setup_source": _("data: source"),
+    "part_setup_samples": _("data: how many"),
+    "part_setup_noise": _("data: noise"),
+    "part_setup_shares": _("data: validation and test"),
+    "part_setup_inputs": _("inputs"),
+    "part_setup_layers": _("layers"),
+    "part_setup_activation": _("activations"),
+    "part_setup_loss": _("loss"),
+    "part_setup_optimizer": _("optimiser: all of it"),
+    "part_setup_rate": _("rate η"),
+    "part_setup_regularization": _("regularisation"),
+    "part_setup_schedule": _("schedule of the rate"),
+    "part_setup_training": _("training: all of it"),
+    "part_setup_epochs": _("epochs"),
+    "part_setup_batch": _("batch size"),
+    "part_setup_seed": _("seed"),
+    "part_setup_more": _("“More”"),
+    "part_setup_build": _("the button “Build”"),
+    "part_run_run": _("all buttons and figures"),
+    "part_run_step": _("single steps"),
+    "part_run_figures": _("figures"),
+    "part_run_history": _("looking back"),
+    "part_seen_network": _("the network"),
+    "part_seen_weights": _("editing weights"),
+    "part_seen_modules": _("table of parameters"),
+    "part_seen_output": _("what it answers"),
+    "part_seen_confusion": _("confusion matrix"),
+    "part_seen_curves": _("curves"),
+    "part_seen_epochs_table": _("table of epochs"),
+    "part_asked_inside": _("a sample, equation by equation"),
+    "part_asked_saliency": _("what the loss depends on"),
+    "part_asked_digit": _("drawing a sample"),
+    "part_asked_sentence": _("typing a sentence"),
+    "part_asked_writing": _("writing"),
+    "part_asked_doctor": _("the doctor"),
+    "part_asked_share": _("sharing"),
+    "part_page_views": _("network and explorations"),
+    "part_page_explorations": _("list of explorations"),
+    "part_page_sliders": _("sliders of an exploration"),
+    "part_page_language": _("language"),
     # Inside.
     "inside": _("One sample, forward and back"),
     "inside_help": _(

@@ -19,6 +19,7 @@ from chainrule.data.text import texts_of
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.lab.changing import edits_of, rate_refused
+from chainrule.lab.characters import characters_of
 from chainrule.lab.curves import Curve, table
 from chainrule.lab.maps import SAMPLES, UNITS, ZERO, Answers, confusion, weights_of
 from chainrule.lab.models import check_inputs
@@ -80,7 +81,9 @@ class View:
         x: Any = session.parts.train.x
         self.shape = [*map(int, x.shape[1:])]
         self.texts = texts_of(session.parts.train)
-        self.image = None if self.texts is not None else _image(self.shape)
+        self.characters = characters_of(session.parts.train)
+        reads = self.texts is not None or self.characters is not None
+        self.image = None if reads else _image(self.shape)
         #: The step of the past that is looked at; None: now.
         self.looking: int | None = None
         self._seen = 0
@@ -228,7 +231,13 @@ class View:
         return name, matrix, len(truths)
 
     def in_cell(self, truth: int, decided: int) -> dict[str, Any]:
-        """Return the first samples of one class that were taken for another."""
+        """Return the first samples of one class that were taken for another.
+
+        Raises:
+            ArgumentError: there are no classes.
+        """
+        if self.classes() is None:
+            raise ArgumentError(_("The data have no classes."))
         name, part = self.part
         answers = self.answers.decided(part, self.weights()[1])
         return cell(name, self.truths(part), answers, truth, decided)
@@ -296,6 +305,12 @@ def described(view: View) -> dict[str, Any]:
         "texts": None
         if view.texts is None
         else {"units": view.texts.units, "length": view.texts.length},
+        "characters": None
+        if view.characters is None
+        else {
+            "length": view.characters.length,
+            "start": bool(view.characters.start),
+        },
         "classes": view.classes(),
         "class_names": None if train.class_names is None else [*train.class_names],
         "features": None if train.feature_names is None else [*train.feature_names],

@@ -14,39 +14,32 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
     ChainruleWarning,
-    NonFiniteError,
 )
 from chainrule.graph.node import Array
-from chainrule.lab import protocol
+from chainrule.lab import answers, protocol
 from chainrule.lab.changing import edits_of, rate, told, weight
 from chainrule.lab.from_file import FromFile
 from chainrule.lab.models import Target
-from chainrule.lab.saliency import salient
-from chainrule.lab.sentences import shown_tokens, understood
 from chainrule.lab.settings import Own, of_file, opened, origin_said, said_by
 from chainrule.lab.state import Stage, after
-from chainrule.lab.steps import Shown, label_of
+from chainrule.lab.steps import Shown
 from chainrule.lab.watching import (
     View,
     described,
     modules_of,
-    read,
     samples,
     standing,
 )
 from chainrule.runs.session import Session
 from chainrule.text import _
-from chainrule.text.languages import language
 from chainrule.training import Callback
 from chainrule.util import atomic_files
 
@@ -92,7 +85,7 @@ class Worker:
         self.shown: Shown | None = None
         self.error: dict[str, Any] | None = None
         self.ending = False
-        self._explorer: Any = None
+        self.explorer: Any = None
         self._paced: int | None = 0  # steps of a chunk, as last asked for
         self._until = 0  # the update up to which steps were asked for
         self._saved_step, self._saved_at = -1, time.monotonic()
@@ -190,8 +183,7 @@ class Worker:
 
     def _opened(self, target: Target, folder: Path, own: Own) -> FromFile | None:
         """Show the network of a file; return what a run of its own data begins with."""
-        said = {"data": {"source": target.said}, "model": {"file": target.said}}
-        origin = origin_said(said, folder, own)
+        origin = origin_said(target.proposed(), folder, own)
         assert isinstance(origin, FromFile)
         found = origin.opened
         self.say(
@@ -238,12 +230,12 @@ class Worker:
                 trainer.resume(session.parts.train, epochs=end, **common)
             if not self.ending:
                 self.stage = Stage.FINISHED
-        except NonFiniteError as error:
-            self.stage, self.error = Stage.FAILED, protocol.error_of(error)
-        except ChainruleError as error:
-            self.stage, self.error = Stage.FAILED, protocol.error_of(error)
         except KeyboardInterrupt:
             self.ending = True
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of a forward
+            if not isinstance(error, ChainruleError):
+                traceback.print_exc()
+            self.stage, self.error = Stage.FAILED, protocol.error_of(error)
         self._until = 0
         self._rest()
 
@@ -330,7 +322,7 @@ class Worker:
             ANSWERS[message["type"]](self, message)
         except ChainruleError as error:
             self.say("refused", id=id, error=protocol.error_of(error))
-        except Exception as error:  # noqa: BLE001 - shown
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - shown
             traceback.print_exc()
             self.say("refused", id=id, error=protocol.error_of(error))
 
@@ -352,120 +344,12 @@ class Worker:
             view.show(all_of_it=True)
         self.report()
 
-    def look(self, message: Mapping[str, Any]) -> None:
-        """Show the weights of a step of the past, or of now."""
-        view = self.begun()
-        step = message["step"]
-        view.looking = None if step is None or step >= view.step else step
-        view.show_maps()
-        view.show_confusion()
-        self.report()
 
-    def sample(self, message: Mapping[str, Any]) -> None:
-        """Explain a step on one sample."""
-        view = self.begun()
-        part = getattr(view.session.parts, message["part"])
-        if part is None:
-            raise ArgumentError(
-                _("The data have no such part."),
-                expected=", ".join(
-                    k for k, n in view.session.parts.sizes().items() if n
-                ),
-                got=message["part"],
-            )
-        with language(message["lang"]):
-            past = None if view.looking is None else view.weights()
-            weights = None if past is None else past[1]
-            self.shown = Shown(view.trainer, part, message["row"], weights)
-            content, arrays = self.shown.message()
-            label = label_of(part, message["row"])
-        self.tell(
-            "sampled",
-            arrays,
-            id=message["id"],
-            part=message["part"],
-            rows=len(part),
-            label=label,
-            tokens=shown_tokens(part, message["row"]),
-            step=view.step if past is None else past[0],
-            **content,
-        )
-
-    def element(self, message: Mapping[str, Any]) -> None:
-        """Tell the path of one number of the explained step."""
-        shown = self._explained()
-        with language(message["lang"]):
-            evaluated = message.get("evaluated", False)
-            path = shown.path(message["name"], message["index"], evaluated=evaluated)
-        self.say("path", id=message["id"], **path)
-
-    def _explained(self) -> Shown:
-        if self.shown is None:
-            raise ArgumentError(
-                _("No sample is explained yet."), fix=_("choose a sample first")
-            )
-        return self.shown
-
-    def saliency(self, message: Mapping[str, Any]) -> None:
-        """Tell what of the explained sample the loss depends on."""
-        shown, view = self._explained(), self.begun()
-        with language(message["lang"]):
-            explanation, train = shown.evaluated, view.session.parts.train
-            content, arrays = salient(explanation, train, view.trainer.model)
-        self.tell("salient", arrays, id=message["id"], **content)
-
-    def cell(self, message: Mapping[str, Any]) -> None:
-        """Tell the samples in a cell of the confusion matrix."""
-        found = self.begun().in_cell(message["truth"], message["decided"])
-        self.say("rows", id=message["id"], **found)
-
-    def digit(self, message: Mapping[str, Any]) -> None:
-        """Tell what the network says to a drawn picture."""
-        view = self.begun()
-        self.say("read", id=message["id"], **read(view, message["pixels"]))
-
-    def sentence(self, message: Mapping[str, Any]) -> None:
-        """Tell what the network says to a typed text."""
-        with language(message["lang"]):
-            content, arrays = understood(self.begun(), message["text"])
-        self.tell("understood", arrays, id=message["id"], **content)
-
-    def explore(self, message: Mapping[str, Any]) -> None:
-        """Run one of the book's explorations, which need no network."""
-        from chainrule.lab.exploring import Explorer  # and the book
-
-        if self._explorer is None:
-            self._explorer = Explorer()
-        content, arrays = self._explorer.explored(message)
-        self.tell("explored", arrays, id=message["id"], **content)
-
-    def share(self, message: Mapping[str, Any]) -> None:
-        """Send the network as a file."""
-        from chainrule.lab import sharing  # and what writes ONNX
-
-        view = self.begun()
-        what = message["what"]
-        if what in ("onnx", "checkpoint"):
-            self.save()
-        with language(message["lang"]):
-            name, kind, content = sharing.file(view, what, self.shown)
-        data = np.frombuffer(content, np.uint8)
-        self.tell("file", {"data": data}, id=message["id"], name=name, kind=kind)
-
-
-ANSWERS = {
+ANSWERS: dict[str, Callable[[Worker, Mapping[str, Any]], None]] = {
     **dict.fromkeys(("train", "pause", "step", "again"), Worker.go),
     "rate": rate,
     "weight": weight,
-    "look": Worker.look,
-    "sample": Worker.sample,
-    "element": Worker.element,
-    "saliency": Worker.saliency,
-    "cell": Worker.cell,
-    "digit": Worker.digit,
-    "sentence": Worker.sentence,
-    "explore": Worker.explore,
-    "share": Worker.share,
+    **answers.ANSWERS,
 }
 
 
@@ -521,9 +405,14 @@ def main() -> None:
             worker.say(type, id=first["id"], **answer)
             return
         worker.begin(first)
-    except ChainruleError as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
         refused = "unbuilt" if builds else "refused"
-        worker.say(refused, id=first.get("id"), error=protocol.problems_of(error))
+        if isinstance(error, ChainruleError):
+            said = protocol.problems_of(error)
+        else:
+            traceback.print_exc()
+            said = protocol.error_of(error)
+        worker.say(refused, id=first.get("id"), error=said)
         return
     worker.run()
 

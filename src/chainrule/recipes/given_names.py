@@ -74,11 +74,11 @@ class Feedforward(nn.Module):
 class Recurrent(nn.Module):
     """A GRU language model of names: scores of each next letter, (N, 27, T)."""
 
-    def __init__(self) -> None:
-        self.table = nn.Embedding(len(LETTERS), WIDTH)
-        self.gru = nn.GRU(WIDTH, UNITS, batch_first=True)
+    def __init__(self, letters: int = len(LETTERS), units: int = UNITS) -> None:
+        self.table = nn.Embedding(letters, WIDTH)
+        self.gru = nn.GRU(WIDTH, units, batch_first=True)
         self.dropout = nn.Dropout(0.2)
-        self.scores = nn.Linear(UNITS, len(LETTERS))
+        self.scores = nn.Linear(units, letters)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
         """Return a GRU language model's scores of each next letter."""

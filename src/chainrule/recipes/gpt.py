@@ -134,25 +134,6 @@ def adamw(model: GPT, s: Settings) -> optim.AdamW:
     return optim.AdamW([norms, {"params": model.named_parameters()}], lr=lr, **ADAMW)
 
 
-def generate(
-    scores: Any, s: Settings, rng: np.random.Generator, start: int
-) -> list[int]:
-    """Generate text by a GPT: draw characters, each given the last ``block``.
-
-    The scores at a position do not depend on what is behind it: rows are filled up to
-    one length, so that one compiled program serves every character.
-    """
-    text = [start]
-    while len(text) <= SAMPLE:
-        context = text[-s.block :]
-        row = np.zeros((1, s.block), np.uint8)
-        row[0, : len(context)] = context
-        z = scores(row).numpy()[0, len(context) - 1].astype(float)
-        p = np.exp(z - z.max())
-        text.append(int((p.cumsum() > rng.random() * p.sum()).argmax()))
-    return text[1:]
-
-
 # -- the lesson ------------------------------------------------------------------------
 
 
@@ -204,8 +185,10 @@ def run(experiment: Experiment) -> dict[str, Any]:
 
     def report(step: int) -> None:
         loss = language_models.nats(loss_of, validation, s.block, s.windows)
-        rng, start = np.random.default_rng([seed, step]), corpus.encode("\n")[0]
-        text = corpus.decode(generate(scores_of, s, rng, start))
+        rng, start = np.random.default_rng([seed, step]), corpus.encode("\n")
+        text = corpus.decode(
+            language_models.generate(scores_of, s.block, rng, start, SAMPLE)
+        )
         samples.append({"step": step, "loss": loss, "text": text})
         say("   step {step}: {loss:.3f} nats a character\n", step=step, loss=loss)
         lines = (f"      {line[:80]}".rstrip() for line in text.strip().splitlines())

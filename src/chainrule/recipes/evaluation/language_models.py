@@ -1,4 +1,4 @@
-"""The mean loss of a language model over a whole text."""
+"""The mean loss of a language model over a whole text, and text that it generates."""
 
 from __future__ import annotations
 
@@ -40,3 +40,39 @@ def nats(
     parts = np.array_split(starts, math.ceil(len(starts) / 48))
     total = sum(len(p) * loss(windows(text, p, block)).item() for p in parts)
     return total / len(starts)
+
+
+def generate(
+    scores: Any,
+    block: int,
+    rng: np.random.Generator,
+    start: np.ndarray,
+    count: int,
+    *,
+    temperature: float = 1.0,
+    end: int | None = None,
+) -> list[int]:
+    """Generate text by a language model: draw characters, each given those before.
+
+    The scores at a position do not depend on what is behind it: rows are filled up to
+    one length, so that one compiled program serves every character.
+
+    Args:
+        scores: of the next character at each place of a row, (1, block, characters).
+        block: characters that are seen at once, the last ones.
+        rng: draws them.
+        start: the numbers of the characters to go on from.
+        count: characters to draw.
+        temperature: scores are divided by it: below 1 the likely ones are drawn more
+            often, above 1 the others.
+        end: the number of a character behind which nothing is drawn; None: none.
+    """
+    text = [int(i) for i in start]
+    while len(text) < len(start) + count and text[len(start) :][-1:] != [end]:
+        context = text[-block:]
+        row = np.zeros((1, block), start.dtype)
+        row[0, : len(context)] = context
+        z = scores(row).numpy()[0, len(context) - 1].astype(float) / temperature
+        p = np.exp(z - z.max())
+        text.append(int((p.cumsum() > rng.random() * p.sum()).argmax()))
+    return text[len(start) :]

@@ -45,8 +45,8 @@ export class Form {
     this.run = structuredClone(choices.start);
     /** Data of two features. @type {Set<string>} */
     this.planes = new Set(choices.planes);
-    /** @type {any} the network of a file that the command line has opened */
-    this.opened = null;
+    /** The networks of files, by name: of one that the command line has opened, and of texts. @type {Map<string, any>} */
+    this.files = new Map();
     /** Whether a network of this form is being built, and what the form said when it was filled or sent last. */
     this.sending = false;
     this.known = "";
@@ -113,21 +113,38 @@ export class Form {
     this.draw();
   }
 
+  /** The file whose network is chosen; undefined: layers. @returns {any} */
+  get opened() {
+    return this.files.get(this.run.model?.file);
+  }
+
   /** Offer the network of a file that was opened. @param {any} opened */
   open(opened) {
-    const first = !this.opened;
-    this.opened = opened;
-    if (first) this.set({ data: { source: opened.data ? opened.name : "circles" }, model: { file: opened.name } });
+    const known = this.files.has(opened.name);
+    this.files.set(opened.name, opened);
+    if (!known) this.set(this.proposed(opened));
+  }
+
+  /** Offer a text that is read character by character. @param {any} run that is proposed @param {boolean} chosen */
+  read(run, chosen) {
+    const name = run.model.file;
+    this.files.set(name, { ...this.files.get(name), name, data: true, trainer: false, reads: true });
+    if (chosen) this.set(run);
+  }
+
+  /** Return the run that the network of a file begins with. @param {any} opened @returns {any} */
+  proposed(opened) {
+    return { data: { source: opened.data ? opened.name : "circles" }, model: { file: opened.name } };
   }
 
   /** Return a run with the network that is chosen now. @param {any} run @returns {any} */
   with(run) {
-    return this.run.model.file === undefined ? run : { ...run, model: this.run.model, ...(this.opened.trainer ? { loss: {}, optimizer: {}, schedule: {}, training: this.run.training } : {}) };
+    return this.run.model.file === undefined || this.opened.reads ? run : { ...run, model: this.run.model, ...(this.opened.trainer ? { loss: {}, optimizer: {}, schedule: {}, training: this.run.training } : {}) };
   }
 
   /** @returns {boolean} whether the Trainer of a file has its own loss and optimiser */
   fixed() {
-    return this.run.model.file !== undefined && this.opened?.trainer;
+    return this.opened?.trainer;
   }
 
   /** Offer data that were uploaded. @param {string} source */
@@ -145,7 +162,7 @@ export class Form {
     this.form.replaceChildren(
       this.data(), this.model(),
       ...(this.fixed() ? [] : [
-        this.family("loss", "loss", this.choices.losses, t("by_data")),
+        this.opened?.reads ? "" : this.family("loss", "loss", this.choices.losses, t("by_data")),
         this.family("optimizer", "optimizer", this.choices.optimizers, "Adam"),
         this.family("schedule", "schedule", this.choices.schedules, t("constant")),
       ]),
@@ -184,8 +201,9 @@ export class Form {
 
   data() {
     const source = this.run.data.source;
-    const own = this.opened?.data && this.run.model.file !== undefined ? [this.opened.name] : [];
-    const names = [...own, ...Object.keys(this.choices.data), ...this.uploads];
+    const own = this.opened?.data ? [this.opened.name] : [];
+    const others = [...Object.keys(this.choices.data), ...this.uploads].filter((name) => !own.includes(name));
+    const names = this.opened?.reads ? own : [...own, ...others];
     const called = (/** @type {string} */ name) => own.includes(name) ? t("data_of_file", { name })
       : t(`data_${name}`) === `data_${name}` ? name : t(`data_${name}`);
     const select = make("select", { id: "source", onchange: () => {
@@ -200,8 +218,9 @@ export class Form {
     } }, ...names.map((name) => make("option", { value: name, selected: name === source }, called(name))));
     const kind = this.run.data.format === "text" ? "text" : this.run.data.target === undefined ? "images" : "table";
     const options = own.includes(source) ? [] : this.choices.data[source] ?? this.choices[kind];
-    return this.group("data", t("data"),
-      make("div", { className: "option" }, make("label", { htmlFor: "source" }, t("source")), select),
+    const row = make("div", { className: "option" }, make("label", { htmlFor: "source" }, t("source")), select);
+    row.dataset.key = "source";
+    return this.group("data", t("data"), row,
       this.options("data", options, SHOWN.data));
   }
 
@@ -231,27 +250,45 @@ export class Form {
 
   /** The network: that of a file which was opened, or layers. */
   model() {
-    if (!this.opened) return this.layers();
-    const { name } = this.opened, file = this.run.model.file;
+    if (!this.files.size) return this.layers();
+    const file = this.run.model.file, { opened } = this;
     const select = make("select", { id: "model", onchange: () => {
-      const source = this.run.data.source;
-      if (select.value) {
-        this.run.model = { file: name };
-        if (this.opened.trainer) for (const section of ["loss", "optimizer", "schedule", "training"]) this.run[section] = {};
+      const source = this.run.data.source, chosen = this.files.get(select.value);
+      if (chosen?.reads) {
+        this.run = { ...this.run, loss: {}, data: { source: chosen.name }, model: { file: chosen.name } };
+      } else if (chosen) {
+        this.run.model = { file: chosen.name };
+        if (opened?.reads) this.run.data = this.proposed(chosen).data;
+        if (chosen.trainer) for (const section of ["loss", "optimizer", "schedule", "training"]) this.run[section] = {};
       } else {
-        this.run = { ...structuredClone(this.choices.start), loss: {}, schedule: {}, ...(source === name ? {} : { data: this.run.data }) };
+        this.run = { ...structuredClone(this.choices.start), loss: {}, schedule: {}, ...(this.files.has(source) ? {} : { data: this.run.data }) };
       }
       this.draw();
       at("model").focus();
-    } }, make("option", { value: name, selected: file !== undefined }, t("network_of_file", { name })),
+    } }, ...[...this.files.values()].map(({ name, reads }) => make("option", { value: name, selected: file === name }, t(reads ? "network_of_text" : "network_of_file", { name }))),
     make("option", { value: "", selected: file === undefined }, t("own_layers")));
-    const row = make("div", { className: "option" }, make("label", { htmlFor: "model" }, t("network")), select);
+    const row = make("div", { className: "option" }, make("label", { htmlFor: "model" }, t(opened?.reads ? "text" : "network")), select);
     if (file === undefined) {
       const group = this.layers();
       group.querySelector("legend").after(row);
       return group;
     }
-    return this.group("model", t("layers"), row, this.opened.trainer ? make("p", {}, t("file_trainer", { name })) : null);
+    if (opened.reads) return this.group("model", t("network"), row, this.reading(opened.name));
+    return this.group("model", t("layers"), row, opened.trainer ? make("p", {}, t("file_trainer", { name: opened.name })) : null);
+  }
+
+  /** The sizes of a network that reads characters. @param {string} name of the text */
+  reading(name) {
+    const recurrent = this.run.model.network === "gru";
+    const away = [...(recurrent ? ["blocks", "heads"] : []), ...(name === "names" ? ["length"] : [])];
+    const known = this.choices.reading.filter((/** @type {Option} */ o) => !away.includes(o.name));
+    const rows = this.options("model", known, known.map((/** @type {Option} */ o) => o.name));
+    rows.querySelector('[data-key="network"] select').addEventListener("change", () => {
+      for (const size of ["blocks", "heads"]) delete this.run.model[size];
+      this.draw();
+      this.form.querySelector('[data-key="network"] select').focus();
+    });
+    return rows;
   }
 
   layers() {
@@ -321,6 +358,8 @@ export class Form {
       ...shown.map(row),
       rest.length ? make("details", {}, make("summary", {}, t("more")), ...rest.map(row)) : null);
     item.dataset.layer = String(i);
+    if (this.choices.activations.includes(layer.class)) item.dataset.use = "activation";
+    else if (/Dropout/.test(layer.class)) item.dataset.use = "regularization";
     return item;
   }
 

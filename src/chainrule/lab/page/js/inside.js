@@ -3,7 +3,7 @@
 import { at, make, putMath, table } from "./dom.js";
 import { lines } from "./form.js";
 import { show } from "./numbers.js";
-import { Saliency } from "./saliency.js";
+import { Saliency, shownToken } from "./saliency.js";
 import { currentLanguage, number, t } from "./texts.js";
 
 const PARTS = ["train", "validation", "test"];
@@ -86,8 +86,8 @@ export class Inside {
   draw() {
     const { message } = this;
     at("sample").replaceChildren(
-      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: message.label, step: message.step, loss: number(message.loss, 6) })),
-      message.tokens ? make("p", {}, t("text_of_sample", { text: message.tokens.join(this.built.texts?.units === "characters" ? "" : " ") })) : "");
+      make("p", {}, t("sample_text", { part: t(`part_${message.part}`), row: message.row, label: this.built.characters ? shownToken(message.label) : message.label, step: message.step, loss: number(message.loss, 6) })),
+      message.tokens ? make("p", { className: this.built.characters ? "letters" : "" }, t("text_of_sample", { text: this.built.characters ? shownToken(message.tokens.join("")) : message.tokens.join(this.built.texts?.units === "characters" ? "" : " ") })) : "");
     const folds = [];
     for (const step of message.steps) {
       const key = `${step.direction === "parameter" ? "forward" : step.direction} ${step.layer}`;

@@ -2,6 +2,8 @@
 
 /** The address of the network that was built last. */
 let network = "#";
+/** Parts of the page that it hides. @type {string[]} */
+let hidden = [];
 
 /**
  * Return the exploration that the address names, or null.
@@ -14,7 +16,7 @@ export function readExploration() {
   const values = {};
   for (const [name, text] of said) {
     const value = Number(text);
-    if (!["explore", "seed", "full"].includes(name) && text.trim() && Number.isFinite(value)) values[name] = value;
+    if (!["explore", "seed", "full", "hide"].includes(name) && text.trim() && Number.isFinite(value)) values[name] = value;
   }
   const seed = Number(said.get("seed") ?? 0);
   return { name: said.get("explore") ?? "", seed: Number.isSafeInteger(seed) && seed >= 0 ? seed : 0, quick: !said.has("full"), values };
@@ -30,11 +32,36 @@ export function explorationLink(name, { seed = 0, quick = true, values = {} } = 
   if (seed) said.set("seed", String(seed));
   if (!quick) said.set("full", "1");
   for (const [key, value] of Object.entries(values)) said.set(key, String(value));
-  return `#${said}`;
+  if (hidden.length) said.set("hide", hidden.join());
+  return `#${said}`.replaceAll("%2C", ",");
+}
+
+/** @returns {string[] | null} the parts that the address hides, as it names them; null: it says nothing */
+export function hiddenByLink() {
+  const said = new URLSearchParams(location.hash.slice(1)).get("hide");
+  return said === null ? null : said.split(",").map((name) => name.trim()).filter(Boolean);
+}
+
+/**
+ * Return the address with other parts that it hides.
+ * @param {string[]} names
+ */
+export function addressWith(names) {
+  const address = new URL(location.href);
+  const kept = address.hash.slice(1).split("&").filter((part) => part && !part.startsWith("hide="));
+  if (names.length) kept.push(`hide=${names.join()}`);
+  address.hash = kept.join("&");
+  return address.href;
+}
+
+/** Note what is hidden, and put it into the address. @param {string[]} names */
+export function setHidden(names) {
+  hidden = names;
+  if (hiddenByLink() || names.length) history.replaceState(null, "", addressWith(names));
 }
 
 /** @returns {string} the address of the network that was built last */
-export const networkLink = () => network;
+export const networkLink = () => hidden.length ? `${network === "#" ? "#" : `${network}&`}hide=${hidden.join()}` : network;
 
 /**
  * Return the network that the address names, or null.
@@ -62,5 +89,5 @@ export function writeLink(run) {
   for (const byte of bytes) binary += String.fromCharCode(byte);
   const text = btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
   network = `#run=${text}`;
-  if (!readExploration()) history.replaceState(null, "", network);
+  if (!readExploration()) history.replaceState(null, "", networkLink());
 }

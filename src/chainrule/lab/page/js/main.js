@@ -6,6 +6,7 @@ import { Digit } from "./digit.js";
 import { Doctor } from "./doctor.js";
 import { Explore } from "./explore.js";
 import { Form, lines } from "./form.js";
+import { Hiding } from "./hiding.js";
 import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
@@ -15,6 +16,7 @@ import { Sentence } from "./sentence.js";
 import { Share } from "./share.js";
 import { Upload } from "./upload.js";
 import { Weights } from "./weights.js";
+import { Writing } from "./writing.js";
 import { chooseLanguage, currentLanguage, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
@@ -30,8 +32,10 @@ const curves = new Curves();
 const output = new Output();
 const inside = new Inside(connection);
 const digit = new Digit(connection);
-const share = new Share(connection);
+const hiding = new Hiding();
+const share = new Share(connection, () => hiding.link());
 const sentence = new Sentence(connection);
+const writing = new Writing(connection);
 const explore = new Explore(connection);
 const tried = (/** @type {any} */ run) => {
   form.set(run);
@@ -41,6 +45,9 @@ const doctor = new Doctor(connection, tried);
 new Upload(connection, (run) => {
   form.offer(run.data.source);
   form.set(form.with(run));
+}, (run) => {
+  form.offer(run.data.source);
+  form.read(run, true);
 });
 const weights = new Weights(connection);
 const network = new Network((column, unit) => {
@@ -65,6 +72,8 @@ const TAKES = {
     const chosen = localStorage.getItem("chainrule-lab-language") ?? message.lang;
     setTexts(message.texts, chosen);
     at("language").value = chosen;
+    hiding.recorded = !!message.recorded;
+    hiding.read();
     if (message.recorded) return recorded();
     form = new Form(message.choices, message.uploads, build);
     form.set(readLink() ?? form.run);
@@ -92,6 +101,7 @@ const TAKES = {
     if (message.run && text !== shownRun) {
       // What was chosen or typed since the form was sent stays.
       if (message.flat) form?.planes.add(message.run.data?.source);
+      if (message.characters) form?.read(message.run, false);
       if (form && !form.touched()) form.set(message.run);
       if (message.run.model?.file === undefined) writeLink(message.run);
     }
@@ -102,7 +112,7 @@ const TAKES = {
     network.build(message);
     if (!message.layers.length) picture();
     output.build(message);
-    for (const part of [inside, digit, sentence, doctor, share, weights]) part.build(message);
+    for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.build(message);
     at("confusion").replaceChildren();
     for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
@@ -132,6 +142,8 @@ const TAKES = {
   sampled: () => {},
   salient: () => {},
   understood: () => {},
+  written: () => {},
+  foreseen: () => {},
   path: () => {},
   explored: () => {},
   rows: () => {},
@@ -282,6 +294,7 @@ async function build(run) {
   } catch (error) {
     form.known = known; // nothing of it was taken
     form.problem(error);
+    if (!at("form-problem").getClientRects().length) problem(error); // the form is hidden
   } finally {
     form.send(false);
   }
@@ -338,12 +351,13 @@ at("language").addEventListener("change", () => {
   chooseLanguage(at("language").value);
   form?.draw();
   explore.draw();
+  hiding.draw();
   if (last.built) {
     describe(last.built);
     network.build(last.built);
     if (!last.built.layers.length) picture();
     output.name();
-    for (const part of [inside, digit, sentence, doctor, share, weights]) part.build(last.built);
+    for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.build(last.built);
     if (last.maps) TAKES.maps(last.maps);
     if (last.confusion) TAKES.confusion(last.confusion);
   }

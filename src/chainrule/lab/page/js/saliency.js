@@ -91,17 +91,29 @@ export class Saliency {
   }
 }
 
-/** @param {any} item @param {ArrayLike<number>} data @param {string} loss */
-export function tokens(item, data, loss) {
+/** The signs that stand for characters which are not seen by themselves. */
+const SIGNS = { " ": "␣", "\n": "↵", "\t": "⇥" };
+
+/** Return a token as it is shown by itself. @param {string} text @returns {string} */
+export const shownToken = (text) => text.replace(/[ \n\t]/g, (sign) => SIGNS[sign]);
+
+/**
+ * @param {any} item
+ * @param {ArrayLike<number>} data
+ * @param {string} loss
+ * @param {string} [help] what is said of it
+ */
+export function tokens(item, data, loss, help = t("saliency_tokens_help", { loss })) {
   const most = Math.max(...Array.from(data), 1e-30);
   const told = item.tokens.map((/** @type {string} */ text, /** @type {number} */ i) => ({ text, i })).filter((/** @type {any} */ token) => token.text !== "");
-  const shown = (/** @type {string} */ text) => text === "□" ? `□ (${t("unknown_token")})` : text;
+  const shown = (/** @type {string} */ text) => text === "□" ? `□ (${t("unknown_token")})` : shownToken(text);
+  const letters = item.tokens.every((/** @type {string} */ text) => [...text].length <= 1);
   return [
-    make("p", {}, make("strong", {}, "‖∂ℒ/∂eₜ‖ "), t("saliency_tokens_help", { loss })),
-    make("p", { className: "tokens" }, ...told.flatMap((/** @type {any} */ { text, i }) => {
-      const span = make("span", { title: number(data[i]) }, text);
+    make("p", {}, make("strong", {}, "‖∂ℒ/∂eₜ‖ "), help),
+    make("p", { className: letters ? "tokens letters" : "tokens" }, ...told.flatMap((/** @type {any} */ { text, i }) => {
+      const span = make("span", { title: number(data[i]) }, shownToken(text));
       span.style.setProperty("--share", `${Math.round((100 * data[i]) / most)}%`);
-      return [span, " "];
+      return letters ? [span] : [span, " "];
     })),
     wide("‖∂ℒ/∂eₜ‖", table([t("token"), "‖∂ℒ/∂eₜ‖"], told.map((/** @type {any} */ { text, i }) => [shown(text), number(data[i])]))),
   ];
@@ -116,7 +128,7 @@ const MOST = 24;
  */
 export function attention(message) {
   const parts = [];
-  const named = message.items.find((/** @type {any} */ item) => item.kind === "tokens")?.tokens ?? message.row;
+  const named = message.items.find((/** @type {any} */ item) => item.kind === "tokens")?.tokens.map(shownToken) ?? message.row;
   for (const [k, name] of message.attention.entries()) {
     const { data, shape: [heads, size, keys] } = message.arrays[`attention${k}`];
     const texts = named?.length === size ? named : Array.from({ length: size }, (_, i) => String(i + 1));

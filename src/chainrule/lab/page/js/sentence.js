@@ -2,7 +2,7 @@
 
 import { at, make } from "./dom.js";
 import { lines } from "./form.js";
-import { attention, tokens } from "./saliency.js";
+import { attention, shownToken, tokens } from "./saliency.js";
 import { currentLanguage, number, t } from "./texts.js";
 
 export class Sentence {
@@ -46,7 +46,11 @@ export class Sentence {
       parts.push(...answer.map((/** @type {number} */ p, /** @type {number} */ i) => make("div", { className: "bar" }, make("span", {}, names[i]),
         make("meter", { min: 0, max: 1, value: p, "aria-label": names[i] }), make("span", {}, `${(100 * p).toFixed(1)} %`))));
     } else if (decided != null) parts.push(make("p", {}, number(answer[0])));
-    if (message.unknown.length) parts.push(make("p", {}, t("sentence_unknown", { tokens: message.unknown.map((/** @type {number} */ i) => message.tokens[i]).join(", ") })));
+    if (message.unknown.length) {
+      const [before, after] = t("sentence_unknown").split("{tokens}");
+      const unknown = [...new Set(message.unknown.map((/** @type {number} */ i) => message.tokens[i]))];
+      parts.push(make("p", {}, before, ...unknown.flatMap((token, i) => [i ? " " : "", make("code", {}, shownToken(token))]), after));
+    }
     if (message.left_out) parts.push(make("p", {}, t("sentence_left_out", { n: message.left_out, length: this.built.texts.length })));
     at("sentence-answer").replaceChildren(...parts);
     at("sentence-inside").replaceChildren(

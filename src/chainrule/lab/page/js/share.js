@@ -7,9 +7,13 @@ import { currentLanguage, t } from "./texts.js";
 const FILES = ["toml", "python", "onnx", "checkpoint", "svg", "html"];
 
 export class Share {
-  /** @param {import("./connection.js").Connection} connection */
-  constructor(connection) {
+  /**
+   * @param {import("./connection.js").Connection} connection
+   * @param {() => string} address what a link is
+   */
+  constructor(connection, address) {
     this.connection = connection;
+    this.address = address;
     /** Numbers of the network that were edited by hand. */
     this.edits = 0;
   }
@@ -18,6 +22,8 @@ export class Share {
   build(built) {
     /** The file that the network is from. */
     this.opened = built.run?.model?.file;
+    /** The recipe that it is, of which a link says nothing. */
+    this.recipe = built.run ? null : built.name;
     const files = built.recorded?.files ?? FILES;
     at("shares").replaceChildren(
       make("button", { type: "button", onclick: () => this.link() }, t("share_link")),
@@ -31,11 +37,16 @@ export class Share {
       at("share-state").textContent = t("link_of_file", { name: this.opened });
       return;
     }
+    if (this.recipe !== null) {
+      at("share-state").textContent = t("link_of_recipe", { name: this.recipe });
+      return;
+    }
+    const address = this.address();
     try {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(address);
       at("share-state").textContent = t("copied");
     } catch {
-      at("share-state").textContent = location.href;
+      at("share-state").textContent = address;
     }
     if (this.edits) at("share-state").textContent += ` ${t("link_edited")}`;
   }

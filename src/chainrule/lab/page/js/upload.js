@@ -17,10 +17,12 @@ export class Upload {
   /**
    * @param {import("./connection.js").Connection} connection
    * @param {(run: any) => void} ready gets a run that suits the data
+   * @param {(run: any) => void} read gets a run that reads a text by characters
    */
-  constructor(connection, ready) {
+  constructor(connection, ready, read) {
     this.connection = connection;
     this.ready = ready;
+    this.read = read;
     const place = at("drop");
     for (const name of ["dragover", "dragleave", "drop"]) {
       document.addEventListener(name, (event) => {
@@ -72,7 +74,7 @@ export class Upload {
       const found = await this.connection.ask("examine", { source, target, text });
       at("upload-state").textContent = found.columns.length
         ? t("examined", { name: source, rows: found.rows.toLocaleString(), columns: found.names.length })
-        : t("examined_images", { name: source });
+        : t(found.reading ? "examined_text" : "examined_images", { name: source });
       this.draw(found);
     } catch (error) {
       at("upload-state").textContent = lines(error);
@@ -118,7 +120,14 @@ export class Upload {
           make("input", { type: "radio", name: `question-${i}`, onchange: () => { answers[i] = answer; check(); } }),
           ` ${shown(answer)}${k === 0 ? `: ${said(question.means)}` : ""}`))));
     });
-    place.replaceChildren(...parts, use);
+    if (found.reading) {
+      const read = make("button", { type: "button", className: "main", id: "read-text", onclick: () => {
+        place.replaceChildren();
+        this.read(found.reading);
+      } }, t("read_text"));
+      parts.push(make("p", {}, t("read_text_help")), make("div", { className: "controls" }, found.run ? use : "", read));
+    } else parts.push(use);
+    place.replaceChildren(...parts);
   }
 }
 

@@ -194,6 +194,9 @@ _TEXTS = {
     "choose_files": _("a CSV or ZIP file"),
     "choose_folder": _("a folder of images"),
     "no_images": _("There are no images in this folder."),
+    "several_places": _(
+        "The folders of the classes lie in several folders: {places}. Drop one of them."
+    ),
     "uploaded": _("{done} of {all} files"),
     "examining": _("Reading {name} …"),
     "examined": _("{name}: {rows} rows, {columns} columns"),

@@ -260,6 +260,10 @@ _TEXTS = {
     "share_checkpoint": _("Checkpoint"),
     "share_html": _("The step as a page"),
     "copied": _("The link is copied: it opens this network in another lab."),
+    "broken_link": _(
+        "The link is not whole, as if it had been cut. Ask for it once more, or build "
+        "the network below."
+    ),
     "link_of_file": _("A link holds no file: share {name} itself."),
     "written": _("{name} is written."),
     # Inside.

@@ -308,6 +308,15 @@ def test_outputs_in_tuples_are_counted_alike() -> None:
     assert titles == ["output 1", "output 2.1", "output 2.2"]
 
 
+def test_outputs_in_lists_are_counted_too() -> None:
+    def forward(m: Any, x: cr.Tensor) -> Any:
+        return {"early": [m.f(x), None, (x * 2,)], "late": x.tanh()}
+
+    picture = Function(forward, f=nn.Linear(2, 30)).picture((2,))
+    titles = [b.title for b in picture.boxes if b.kind == "output"]
+    assert titles == ["early.0", "early.2.0", "late"]
+
+
 # -- bounds ----------------------------------------------------------------------------
 
 

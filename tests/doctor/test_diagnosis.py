@@ -503,3 +503,28 @@ def test_a_bad_run_is_not_called_healthy_without_a_word() -> None:
     found = diagnose(model, Dataset(made.x, y), loss=nn.MSELoss())
     assert "does-not-learn" in codes(found)
     assert found.healthy
+
+
+def test_gradients_of_weights_are_those_of_weights() -> None:
+    """Not those of the biases that come last in the list of parameters."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    cr.manual_seed(0)
+    layers = [part for _ in range(8) for part in (nn.Linear(2, 2), nn.Sigmoid())]
+    model = nn.Sequential(*layers, nn.Linear(2, 2))
+    model[-1].weight.copy_(model[-1].weight.detach() * 0.01)
+    loss = nn.CrossEntropyLoss()
+    loss(model(cr.tensor(x)), cr.tensor(y)).backward()
+    weights = [m.weight for m in model if isinstance(m, nn.Linear)]
+    norms = [
+        float(np.linalg.norm(w.grad.numpy())) for w in weights if w.grad is not None
+    ]
+    trainer = cr.Trainer(model, loss=loss, optimizer=optim.SGD(lr=0.1), engine="numpy")
+    diagnosis = cr.diagnose(
+        trainer, (x, y), validation=(x, y), epochs=30, batch_size=60
+    )
+    (found,) = [f for f in diagnosis.findings if f.code == "vanishing-gradient"]
+    for key, norm in (("first", norms[0]), ("last", norms[-1])):
+        shown = found.evidence[f"grad_norm_of_{key}_weights"]
+        assert shown == pytest.approx(norm, rel=1e-4), key

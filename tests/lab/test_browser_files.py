@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,11 +90,34 @@ def test_a_file_that_cannot_be_opened_is_said(page: Browser, tmp_path: Path) -> 
         assert "ZeroDivisionError" in lab.end()[1]
 
 
+XOR = {"data": {"source": "xor"}, "model": {"layers": ["Linear"]}}
+
+
+def encoded(run: Any) -> str:
+    """A network as links have it."""
+    return base64.urlsafe_b64encode(json.dumps(run).encode()).decode().rstrip("=")
+
+
+def test_a_link_that_was_cut_is_said(page: Browser, tmp_path: Path) -> None:
+    """It opens no other network in silence."""
+    whole = encoded(XOR)
+    with served(tmp_path / "lab") as lab:
+        for cut in (whole[:1], whole[: len(whole) // 2], whole[:-2]):
+            page.page.goto("about:blank")
+            page.page.goto(f"{lab.url}#run={cut}")
+            page.until("#form-problem", "The link is not whole")
+            assert page.page.inner_text("#network-text") == ""
+        page.page.goto("about:blank")
+        page.page.goto(f"{lab.url}#run={whole}")
+        page.until("#network-text", "training: 4")
+        assert page.page.inner_text("#form-problem") == ""
+
+
 def test_the_file_for_the_browser_leads_to_the_page(
     page: Browser, tmp_path: Path
 ) -> None:
     with served(tmp_path / "lab") as lab:
-        link = "#run=eyJkYXRhIjp7InNvdXJjZSI6Inhvci\"'<b>"
+        link = f"#run={encoded(XOR)}\"'<b>"
         door = doorway.write(tmp_path / "door", f"{lab.url}{link}")
         page.page.goto(door.as_uri())
         page.until("#network-text", "parameters")

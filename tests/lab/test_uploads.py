@@ -66,6 +66,72 @@ def test_a_table_and_images_are_kept(tmp_path: Path) -> None:
     ]
 
 
+#: Names of classes; the last ones are letters and accents in two ways, and a person.
+ODD = ["C", "C++", "C#", "\U0001f600", "\U0001f603", "a.b", "ab", "dog", "dog.", "x"]
+ODD += ["\xe9", "e\u0301", "\U0001f469\u200d\U0001f4bb"]
+
+
+def test_classes_and_images_of_other_names_lie_apart(tmp_path: Path) -> None:
+    """None takes the place of another one, and no two classes become one."""
+    names = ["1.png", "1.PNG", "1.jpg", "1(1).png", "1[1].png", "1_1_.png", "n" * 90]
+    names[-1:] = [f"{'n' * 90}{end}.png" for end in "ab"]
+    every = [f"{kind}/{name}" for kind in ODD for name in names]
+    packed = archive(*((f"pets/{path}", path.encode()) for path in every))
+    uploads.keep(tmp_path, "pets.zip", packed)
+    for path in every:
+        uploads.keep(tmp_path, f"dropped/{path}", io.BytesIO(path.encode()))
+    for root in ("data-pets", "data-dropped"):
+        found = [p for p in (tmp_path / root).rglob("*") if p.is_file()]
+        assert sorted(p.read_bytes() for p in found) == sorted(map(str.encode, every))
+        of: dict[str, set[str]] = {}
+        for p in found:
+            of.setdefault(p.parent.name, set()).add(p.read_text("utf-8").split("/")[0])
+        assert len(of) == len(ODD)
+        assert all(len(kinds) == 1 for kinds in of.values())
+        assert {*ODD[:6], "\xe9"} <= of.keys()
+
+
+def test_an_archive_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    """An image that has been moved to its right class is in that one alone."""
+    for kind in ("cat", "dog"):
+        made = archive(("cat/1.png", b"1"), (f"{kind}/2.png", b"2"))
+        uploads.keep(tmp_path, "pets.zip", made)
+    assert files(tmp_path) == ["data-pets/cat/1.png", "data-pets/dog/2.png"]
+    outside, none = archive(("../cat/3.png", b"3")), io.BytesIO(b"PK\3\4 no archive")
+    for refused in (outside, none):
+        with pytest.raises(DataError):
+            uploads.keep(tmp_path, "pets.zip", refused)
+        assert files(tmp_path) == ["data-pets/cat/1.png", "data-pets/dog/2.png"]
+
+
+def test_a_folder_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    drops = uploads.Drops(tmp_path)
+
+    def dropped(drop: str, *paths: str) -> None:
+        for path in paths:
+            drops.begin(path, drop)
+            uploads.keep(tmp_path, path, io.BytesIO(b"1"))
+
+    dropped("one", "pets/cat/1.png", "pets/cat/2.png")
+    dropped("two", "other/cat/1.png", "pets/cat/1.png", "pets/dog/2.png")
+    assert files(tmp_path) == [
+        "data-other/cat/1.png",
+        "data-pets/cat/1.png",
+        "data-pets/dog/2.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other", ["test/cat/1.png", "train/cat/more/2.png", "cat/2.png"]
+)
+def test_classes_in_several_folders_are_refused(tmp_path: Path, other: str) -> None:
+    """A part for the test is not mixed with the rest, and takes no image's place."""
+    made = archive(("train/cat/1.png", b"1"), (other, b"2"))
+    with pytest.raises(DataError, match="folders of classes in"):
+        uploads.keep(tmp_path, "x.zip", made)
+    assert files(tmp_path) == []
+
+
 def test_an_image_without_a_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="belongs to a class"):
         uploads.keep(tmp_path, "pets/1.png", io.BytesIO(b"1"))

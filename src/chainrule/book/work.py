@@ -52,6 +52,7 @@ HINTS = {
     "Invalid value": _('put "?" where you have no number yet; numbers are 0.5, not .5'),
     "full width": _("write digits, points and brackets in half width: 0.5, not ０．５"),
     "comma": _("a decimal point is a point: 0.5, not 0,5"),
+    "minus": _("a minus is the sign of the keyboard: -0.5, not −0.5"),
     "fraction": _('put a fraction between quotation marks: "1/3"'),
     "": _(
         "look at that line; chainrule worksheet … --format toml writes a "
@@ -215,6 +216,7 @@ def parsed(text: str, name: str) -> dict[str, Any]:
 _MEANT = {
     "full width": re.compile(r"[\uff01-\uff5e\u3000]"),
     "comma": re.compile(r"=\s*[+-]?\d+,\d"),
+    "minus": re.compile(r"[\u2010-\u2015\u2212]\s*\.?\d"),
     "fraction": re.compile(r"[\s=\[,][+-]?\d+\s*/\s*\d"),
 }
 _LINE = re.compile(r"at line (\d+)")

@@ -222,10 +222,17 @@ def shown(key: str, value: Any) -> str:
 
     >>> shown("accuracy_as_asked", 0.5), shown("rows", 1200), shown("loss", None)
     ('50.0%', '1,200', 'no number')
+
+    What is worse than the targets' spread counts as −1, so that is the most it is:
+
+    >>> shown("r2_as_asked", -1.0), shown("r2_as_asked", -0.5)
+    ('≤ -1', '-0.5')
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return translated(_("no number"))
     if isinstance(value, str):
         return translated(labels.VALUES.get(value, value))
     share = key.startswith(("accuracy", "share")) and abs(value) <= 1
+    if key.startswith(("r2", "share_of_loss_gone")) and value == -1:
+        return f"≤ {percent(value, 1) if share else number(value)}"
     return percent(value, 1) if share else number(value)

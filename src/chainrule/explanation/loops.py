@@ -148,6 +148,7 @@ def opened(node: Node, outer: Any, arrays: Mapping[Value, Array], n: int) -> Loo
     for value, symbol in zip(body.inputs, named.inputs):
         names.setdefault(value, symbol)
     writer = Writer(names, {}, runs[0][1], n, matrices=())
+    writer.steps = [known for _graph, known in runs]
     equations: list[Equation] = []
     targets = dict(zip(body.outputs, named.outputs))
     readers: dict[Value, int] = {}

@@ -2,8 +2,11 @@
 
 Every node contributes the formula of its primitive, and the walk ends at values that
 have a name (z⁽¹⁾, W⁽¹⁾, δ⁽²⁾ …). Whatever is written comes to the numbers of the value,
-in its shape (:func:`chainrule.notation.arithmetic.computed`). The book's own ways of
-writing are those of :class:`chainrule.explanation.writer.Writer`.
+in its shape (:func:`chainrule.notation.arithmetic.computed`): a formula is worked out
+as soon as it is written. Where it does not, because its parts lie in memory otherwise
+than they stand on paper, it is written once more, and each part is held against its
+numbers (:class:`chainrule.explanation.held.Held`). The book's own ways of writing are
+those of :class:`chainrule.explanation.writer.Writer`.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explanation.signs import named_atom
+from chainrule.explanation.held import Held
+from chainrule.explanation.signs import COUNT, named_atom
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES
@@ -73,6 +77,7 @@ class PlainWriter:
 
     Attributes:
         constants: arrays in the graph, with the symbols given to them.
+        steps: the numbers of values, of each step of a loop.
     """
 
     def __init__(
@@ -88,19 +93,38 @@ class PlainWriter:
         self.names, self.numbers, self.arrays = names, numbers, arrays
         self.n, self.labels = n, labels
         self.distributions, self.matrices = distributions, matrices
+        self.steps: list[Mapping[Value, Array]] = [arrays]
         self.constants: dict[Expr, Value] = {}
         self._known: dict[Value, Expr] = {}
+        self._held: Held | None = None
 
     def of(self, value: Value) -> Expr:
         """Return a graph value's simplified formula, in terms of other symbols."""
         name, known = self.names.pop(value, None), self._known
         self._known = {}
         try:
-            return tidy(self._write(value))
+            expression = tidy(self._write(value))
+            held = Held(self.quantities())
+            if held.comes_to(expression, self.arrays[value]):
+                return expression
+            self._known, self._held = {}, held
+            return tidy(self._exact(value))
         finally:
-            self._known = known
+            self._known, self._held = known, None
             if name is not None:
                 self.names[value] = name
+
+    def quantities(self) -> dict[Expr, Quantity]:
+        """Return the numbers of all symbols of a writer."""
+        known: dict[Expr, Quantity] = {COUNT: Quantity(np.asarray(self.n))}
+        for value in self.arrays:
+            if value.node is None and value not in self.numbers:
+                known[named_atom(value.name or "?")] = self.quantity(value)
+        symbols = {name: value for value, name in self.names.items()}
+        for name, value in (symbols | self.constants).items():
+            if value in self.arrays:
+                known[name] = self.quantity(value)
+        return known
 
     def draft(self, value: Value) -> Expr:
         """Return a graph value's expression for use within other formulas."""
@@ -133,8 +157,40 @@ class PlainWriter:
         if value in self.names:
             return self.names[value]
         if value not in self._known:
-            self._known[value] = self._formula(value)
+            expression = self._formula(value)
+            if self._held is not None and value.node is not None:
+                expression = self._kept(value, expression)
+            self._known[value] = expression
         return self._known[value]
+
+    def _kept(self, value: Value, expression: Expr) -> Expr:
+        """Return an expression that comes to a graph value's numbers.
+
+        That is the given one, or what the primitive declares, or how that is written,
+        with the numbers worked out by the primitive's reference.
+        """
+        node, held = value.node, self._held
+        assert node is not None
+        assert held is not None
+        held.numbers |= {n: self.quantity(v) for n, v in self.constants.items()}
+        array = self.arrays[value]
+        if held.comes_to(expression, array):
+            return expression
+        inputs = [self._exact(v) for v in node.inputs]
+        kind = self.kind(value)
+        if len(node.outputs) == 1 and node.primitive.formula is not None:
+            expression = declared(node, inputs, self.n, kind)
+            if held.comes_to(expression, array):
+                return expression
+        index, attrs = value.index, self._attrs(node)
+
+        def how(*arrays: Array) -> Array:
+            made = _applied(node, attrs, *arrays)
+            return made[index] if isinstance(made, tuple) else made
+
+        shown = expression.shown if isinstance(expression, Computed) else expression
+        key = ("kept", node.primitive.name, node, index)
+        return Computed(shown, tuple(inputs), how, key, kind)
 
     def _formula(self, value: Value) -> Expr:
         node = value.node
@@ -167,6 +223,10 @@ class PlainWriter:
     def _attrs(self, node: Node) -> dict[str, Any]:
         return attrs_at(node, {"N": self.n})
 
+    def _ever(self, condition: Value) -> bool:
+        """Return whether a condition holds for an element, in some step."""
+        return any(bool(np.any(step[condition])) for step in self.steps)
+
     def _shape(self, shape: Shape) -> tuple[int, ...]:
         return resolve(shape, {"N": self.n})
 
@@ -192,9 +252,14 @@ class PlainWriter:
 
     def _exact(self, value: Value) -> Expr:
         """Return a graph value's expression, reshaped to its shape if needed."""
-        if value.shape and (self._uniform(value) or repeats(value)):
+        uniform = value.shape and (self._uniform(value) or repeats(value))
+        if uniform and self._held is None:
             return self._broadcast_value(value)
         expression = self._write(value)
+        if self._held is not None:
+            return self._held.whole(
+                expression, self._shape(value.shape), self.kind(value)
+            )
         if self._laid(value) == self._shape(value.shape):
             return expression
         return self._reshaped(expression, value)

@@ -99,6 +99,7 @@ class Trace:
             ArgumentError: where there is none.
         """
         known = self.known
+        name = name if isinstance(name, str) else repr(name)
         value = known.get(name, known.get(_plain(name)))
         if value is not None:
             return value

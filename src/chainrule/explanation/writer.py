@@ -6,8 +6,9 @@ A few nodes are written otherwise than their primitives declare it:
   that is none of columns has letters for its axes;
 - a product with a scalar has no sign, one of arrays has ⊙;
 - a sum over all elements, divided by their number, is a mean;
-- a selection "g where m, else 0" is g ⊙ [m], a guard "∞ where v = 0, else v" is v, and
-  so is "v where m, else v";
+- a selection "g where m, else 0" is g ⊙ [m], and a guard "∞ where v = 0, else v" is v
+  where no v of the step is 0;
+>>>>>>> w-stranger
 - ∑ᵢ of rows that sum to 1 is 1.
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chainrule.autograd.function import CUSTOM
 from chainrule.composites import normalization
 from chainrule.explanation.meant import meant
 from chainrule.explanation.plain import (
@@ -70,6 +72,8 @@ class Writer(PlainWriter):
     def _formula(self, value: Value) -> Expr:
         if is_constant(value) and value not in self.numbers:
             return self._symbol(value, "c")
+        if value.node is not None and value.node.primitive is CUSTOM:
+            return self._write(value.node.inputs[value.index])  # another derivative
         return super()._formula(value)
 
     def special(self, node: Node) -> Expr | None:
@@ -89,8 +93,10 @@ class Writer(PlainWriter):
 
     def _where(self, node: Node) -> Expr | None:
         condition, g, other = node.inputs
-        if _guards(condition, other) or self._write(g) == self._write(other):
-            return self._write(other)  # of one a derivative may be cut off
+        if _guards(condition, other) and not self._ever(condition):
+            return self._write(other)
+        if self._write(g) == self._write(other):  # of one a derivative is cut off
+            return self._write(other)
         if not self._zero(other):
             return None
         return Product("odot", (self._write(g), self._write(condition)))

@@ -105,7 +105,8 @@ def application(lab: Lab, gate: Gate) -> Starlette:
             return refused("Only the lab's own page uploads files.")
         name = request.query_params.get("name", "")[:1000]
         try:
-            source = await _received(lab, request, name)
+            drop = request.query_params.get("drop", "")[:100]
+            source = await _received(lab, request, name, drop)
         except ChainruleError as error:
             content = protocol.said("refused", error=protocol.error_of(error))
             return Response(content, 422, HEADERS, media_type="application/json")
@@ -152,7 +153,7 @@ def application(lab: Lab, gate: Gate) -> Starlette:
     return app
 
 
-async def _received(lab: Lab, request: Any, name: str) -> str:
+async def _received(lab: Lab, request: Any, name: str, drop: str) -> str:
     """Keep what a request uploads; return the name of the data it belongs to.
 
     Raises:
@@ -183,6 +184,7 @@ async def _received(lab: Lab, request: Any, name: str) -> str:
                     content.write(part)
         with uploads.refusing(lab.folder):
             content.seek(0)
+        await run_in_threadpool(lab.drops.begin, name, drop)
         source = await run_in_threadpool(uploads.keep, lab.folder, name, content)
         lab.room.taken(name, size)
         return source

@@ -14,7 +14,7 @@ from chainrule.lab import protocol
 from chainrule.lab.hub import Hub, Page
 from chainrule.lab.process import Process
 from chainrule.lab.settings import NAME, check_data, uploaded
-from chainrule.lab.uploads import Room, made
+from chainrule.lab.uploads import Drops, Room, made
 from chainrule.text import _
 from chainrule.util import atomic_files
 
@@ -51,6 +51,7 @@ class Lab:
     ) -> None:
         self._failed = failed
         self.folder, self.hub, self.room = folder, Hub(), Room(folder)
+        self.drops = Drops(folder)
         self.process: Process | None = None
         self._coming: Process | None = None
         #: A process that has imported all, and waits for what it is to build.

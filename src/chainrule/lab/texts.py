@@ -201,6 +201,9 @@ _TEXTS = {
     "choose_files": _("a CSV, text or ZIP file"),
     "choose_folder": _("a folder of images"),
     "no_images": _("There are no images in this folder."),
+    "several_places": _(
+        "The folders of the classes lie in several folders: {places}. Drop one of them."
+    ),
     "uploaded": _("{done} of {all} files"),
     "examining": _("Reading {name} …"),
     "examined": _("{name}: {rows} rows, {columns} columns"),
@@ -297,6 +300,10 @@ _TEXTS = {
     "share_checkpoint": _("Checkpoint"),
     "share_html": _("The step as a page"),
     "copied": _("The link is copied: it opens this network in another lab."),
+    "broken_link": _(
+        "The link is not whole, as if it had been cut. Ask for it once more, or build "
+        "the network below."
+    ),
     "link_of_file": _("A link holds no file: share {name} itself."),
     "link_of_recipe": _("A link holds no recipe: chainrule lab {name} opens it."),
     "written": _("{name} is written."),

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import stat
+import tempfile
+import threading
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
@@ -29,6 +33,8 @@ IMAGES = 50_000
 RATIO = 200
 TABLES = (".csv", ".tsv", ".txt", ".data")
 PREFIX = "data-"
+#: What some system does not take in a name.
+_FORBIDDEN = frozenset('/\\:*?"<>|')
 #: Of archives, what systems put in.
 _SYSTEM = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
@@ -41,6 +47,23 @@ def safe(name: str, most: int = 60) -> str:
     """
     kept = re.sub(r"[^\w -]+", "_", name).strip("_ ")[:most].strip("_ ")
     return kept or "x"
+
+
+def distinct(name: str, most: int = 48) -> str:
+    """Return a name as a part of a path, another one for every other name.
+
+    Classes are called by it. What no path may have is left out, and a number that is
+    made of the whole name stands in its place.
+
+    >>> distinct("cat"), distinct("C++"), distinct("a/b") == distinct("ab")
+    ('cat', 'C++', False)
+    """
+    plain = "".join(c for c in name if c.isprintable() and c not in _FORBIDDEN)
+    kept = plain[:most].strip(". ")
+    if kept == name:
+        return kept
+    number = zlib.crc32(name.encode("utf-8", "surrogatepass"))
+    return f"{kept or 'x'}-{number:08x}"
 
 
 def kind_of(name: str) -> str:
@@ -138,11 +161,48 @@ def place(folder: Path, name: str) -> Path:
             got=repr(name[-60:]),
             fix=_("drop the folder that holds the folders of the classes"),
         )
-    return _image(folder / f"{PREFIX}{safe(path.parts[-3])}", path)
+    return _image(folder / f"{PREFIX}{distinct(path.parts[-3])}", path)
 
 
 def _image(root: Path, path: PurePosixPath) -> Path:
-    return root / safe(path.parts[-2]) / f"{safe(path.stem)}{path.suffix.lower()}"
+    """Return where an image goes: two of other names, or of other classes, go apart."""
+    end = path.suffix.lower()
+    stem = path.stem if path.name.endswith(end) else path.name
+    return root / distinct(path.parts[-2]) / f"{distinct(stem)}{end}"
+
+
+class Drops:
+    """Folders of images, which come image by image: those of before make room.
+
+    Args:
+        folder: the lab's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._lock = folder, threading.Lock()
+        self._known: dict[str, str] = {}
+
+    def begin(self, name: str, drop: str) -> None:
+        """Remove what an earlier drop has put in place of the one that begins here.
+
+        Args:
+            name: of an image, as for :func:`place`.
+            drop: the same for all images that were dropped together.
+        """
+        if not drop or kind_of(name) != "image":
+            return
+        target = place(self._folder, name)
+        root = self._folder / target.relative_to(self._folder).parts[0]
+        with self._lock:
+            if self._known.get(root.name) != drop:
+                self._known[root.name] = drop
+                _remove(root)
+
+
+def _remove(root: Path) -> None:
+    """Remove a folder of images, where it is there."""
+    with refusing(root.parent), contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(root)
 
 
 def keep(folder: Path, name: str, content: BinaryIO) -> str:
@@ -170,12 +230,35 @@ def keep(folder: Path, name: str, content: BinaryIO) -> str:
 
 
 def _unpack(content: BinaryIO, root: Path) -> None:
-    """Unpack the images of an archive into folders of classes."""
+    """Unpack the images of an archive into folders of classes, in place of others."""
+    made(root.parent)
+    with refusing(root.parent):
+        new = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=root.parent))
+    try:
+        _unpack_into(content, new)
+        _remove(root)
+        with refusing(root.parent):
+            new.chmod(0o755)
+            new.rename(root)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _unpack_into(content: BinaryIO, root: Path) -> None:
     try:
         with zipfile.ZipFile(content) as archive:
             members = list(_images(archive))
             if not members:
                 raise _refused(_("no image in the folder of a class"))
+            parents = sorted({str(path.parent.parent) for __, path in members})
+            if len(parents) > 1:
+                raise _refused(
+                    _(
+                        "folders of classes in {one} and in {other}",
+                        one=repr(parents[0][-40:]),
+                        other=repr(parents[1][-40:]),
+                    )
+                )
             packed = sum(member.compress_size for member, __ in members)
             left = min(UNPACKED, RATIO * packed + (1 << 20))
             for member, path in members:

@@ -98,6 +98,16 @@ def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
     return steps(e, numbers)[-1]
 
 
+def evaluated(e: Expr, numbers: Mapping[Expr, Quantity]) -> Quantity:
+    """Return the value of a mathematical expression with its orientation.
+
+    Raises:
+        ArithmeticError: as :func:`computed`.
+    """
+    with np.errstate(all="ignore"):
+        return _Reader(numbers).of(e)
+
+
 def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
     """Return the values of a list of formulas; later ones use earlier ones."""
     with np.errstate(all="ignore"):

@@ -70,6 +70,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
         lambda text: with_answer(text, "L", "0,1080").encode(),
         "a decimal point is a point",
     ),
+    "another minus": (
+        lambda text: with_answer(text, "z1", "[−0.4, 0.5]").encode(),
+        "the sign of the keyboard",
+    ),
     "full-width digits": (
         lambda text: with_answer(text, "z1", "[０.４, 0.5]").encode(),
         "half width",

@@ -293,6 +293,16 @@ def test_numbers_with_gaps_come_as_numbers(path: Path) -> None:
             {"header": False},
         ),
         (
+            table("0.5={i % 5}", "1.25={i % 7}", "u={'uv'[i % 2]}"),
+            "looks like a row",
+            {"header": False},
+        ),
+        (
+            table("0={i % 5}", "5={i % 7}", "u={'uv'[i % 2]}"),
+            "looks like a row",
+            {"header": False},
+        ),
+        (
             table("a={i % 5}", "y=\"${i % 50 + 1},{i + 100}.00{'x' * (i == 9)}\""),
             "column 'y' holds 59 numbers, and texts",
             {"dtype": {"y": "number"}},
@@ -313,6 +323,16 @@ def test_questions(
     made = reads(text, target=found.target, **found.settings)
     header = "header" in answer
     assert len(made) == 60 + header - (answer == {"dtype": {"y": "number"}})
+
+
+@pytest.mark.parametrize("names", ["2019,2020", "0,1,2", "10,20,30", "1990,2000,2010"])
+def test_counted_columns_are_names(path: Path, names: str) -> None:
+    """Years, and numbers of columns: nothing is asked."""
+    columns = [f"{name}={{i % {k + 3}}}" for k, name in enumerate(names.split(","))]
+    path.write_text(table(*columns, "kind={'uv'[i % 2]}"))
+    found = examine(path, target="kind")
+    assert found.questions == ()
+    assert found.rows == 60
 
 
 def test_what_an_examination_tells(path: Path) -> None:

@@ -40,8 +40,10 @@ _FORM = r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d{1,3})?"
 _NUMBER = re.compile(_FORM, re.IGNORECASE | re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d{1,15}/(?=0*[1-9])\d{1,15}", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
-#: Another minus sign, and full-width characters as Chinese keyboards write them.
-_PLAIN = str.maketrans({"−": "-"} | {0xFF01 + i: 0x21 + i for i in range(94)})
+#: Other minus signs, among them the dash that word processors make of a hyphen, and
+#: full-width characters as Chinese keyboards write them.
+_WIDE = {chr(0xFF01 + i): chr(0x21 + i) for i in range(94)}
+_PLAIN = str.maketrans(dict.fromkeys("−–‐‑", "-") | _WIDE)
 #: Digits of what is known exactly, such as 1/3.
 _EXACT = 99
 

@@ -225,7 +225,10 @@ class SchemaInference:
         number = ~np.isnan(numbers)
         with np.errstate(invalid="ignore"):  # ∞ − ∞
             steps = np.diff(numbers[number])
-        if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
+        evenly = len(steps) > 0 and steps[0] > 0 and bool((steps == steps[0]).all())
+        # Of two numbers any two are evenly apart.
+        counts = len(steps) > 1 or (evenly and steps[0] == 1)
+        if evenly and counts and (numbers[number] % 1 == 0).all():
             return  # years, or numbers of columns
         like = [
             own if profile.mostly_numbers else name in profile.counts

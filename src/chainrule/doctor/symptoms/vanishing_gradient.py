@@ -37,15 +37,14 @@ def vanishing_gradient(case: Case) -> Found | None:
     norms = list(case.first("grad_norm").items())
     if len(norms) < 3 or not norms[-1][1] > 0:
         return None
-    ratio = norms[0][1] / norms[-1][1]
-    if not ratio < RATIO:
+    of_layers = [norm for name, norm in norms if not name.endswith("bias")]
+    if not norms[0][1] / norms[-1][1] < RATIO or not of_layers[-1] > 0:
         return None
     evidence = {
-        "grad_norm_of_first_weights": norms[0][1],
-        "grad_norm_of_last_weights": norms[-1][1],
-        "grad_norm_ratio": ratio,
+        "grad_norm_of_first_weights": of_layers[0],
+        "grad_norm_of_last_weights": of_layers[-1],
+        "grad_norm_ratio": of_layers[0] / of_layers[-1],
     }
-    of_layers = [norm for name, norm in norms if not name.endswith("bias")]
     curves = {"grad_norm_of_layers": of_layers}
     assert case.network is not None
     squashing = [x.path for x in case.network.activations(*SQUASHING)]

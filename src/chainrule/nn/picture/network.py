@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -142,11 +142,21 @@ def _titles(outputs: Sequence[Value], structure: Any) -> list[tuple[Value, str]]
     if len(outputs) == 1:
         return [(outputs[0], "ŷ")]
     nest = unflatten(structure, range(len(outputs)))
-    names = {i: name.partition(".")[2] for name, i in leaves(nest, "ŷ").items()}
+    names = dict(_paths(nest))
     return [
         (v, tr("output {n}", n=_places(names[i])) if _is_places(names[i]) else names[i])
         for i, v in enumerate(outputs)
     ]
+
+
+def _paths(nest: Any, *path: str) -> Iterator[tuple[int, str]]:
+    """Yield the leaves of nested outputs, each with the way to it, such as ``a.0``."""
+    if isinstance(nest, dict | tuple | list):
+        items = nest.items() if isinstance(nest, dict) else enumerate(nest)
+        for key, item in items:
+            yield from _paths(item, *path, str(key))
+    elif nest is not None:
+        yield nest, ".".join(path)
 
 
 def _is_places(name: str) -> bool:

@@ -79,6 +79,9 @@ export function readLink() {
   }
 }
 
+/** @returns {boolean} whether the address names a network that cannot be read, as of a link that was cut */
+export const brokenLink = () => /^#run=/.test(location.hash) && !readLink();
+
 /**
  * Put a network into the address.
  * @param {object} run sections of a run file

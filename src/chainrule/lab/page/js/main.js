@@ -10,7 +10,7 @@ import { Hiding } from "./hiding.js";
 import { Inside } from "./inside.js";
 import { Network } from "./network.js";
 import { Output, confusion } from "./output.js";
-import { networkLink, readExploration, readLink, writeLink } from "./link.js";
+import { brokenLink, networkLink, readExploration, readLink, writeLink } from "./link.js";
 import { connect } from "./recording.js";
 import { Sentence } from "./sentence.js";
 import { Share } from "./share.js";
@@ -81,7 +81,8 @@ const TAKES = {
     explore.offers(message.explorations);
     route();
     // Something to see at once: what the link says, or a first network.
-    if (!message.busy && !last.built) build(form.settings());
+    if (brokenLink()) form.problem({ what: t("broken_link") });
+    else if (!message.busy && !last.built) build(form.settings());
   },
   building,
   opened(message) {

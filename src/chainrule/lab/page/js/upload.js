@@ -44,15 +44,18 @@ export class Upload {
   async take(found) {
     if (!found.length) return;
     const folder = found.some(({ path }) => path.includes("/"));
-    const files = folder ? found.filter(({ path }) => IMAGE.test(path)) : found.slice(0, 1);
+    const files = folder ? found.filter(({ path }) => IMAGE.test(path) && !/(^|\/)\./.test(path)) : found.slice(0, 1);
+    const places = new Set(files.map(({ path }) => path.split("/").slice(0, -2).join("/")));
+    const drop = `${Date.now()}-${Math.random()}`;
     at("questions").replaceChildren();
     let source = "", done = 0;
     try {
       if (!files.length) throw { what: t("no_images") };
+      if (places.size > 1) throw { what: t("several_places", { places: [...places].sort().slice(0, 3).join(", ") }) };
       const waiting = [...files];
       const send = async () => {
         for (let next = waiting.shift(); next; next = waiting.shift()) {
-          source = await post(next);
+          source = await post(next, drop);
           at("upload-state").textContent = t("uploaded", { done: ++done, all: files.length });
         }
       };
@@ -136,9 +139,13 @@ function shown(answer) {
   return Object.entries(answer).map(([key, value]) => `${key} = ${JSON.stringify(value)}`).join(", ");
 }
 
-/** @param {Found} found @returns {Promise<string>} the name of the data */
-async function post({ file, path }) {
-  const response = await fetch(`upload?name=${encodeURIComponent(path)}`, { method: "POST", body: file });
+/**
+ * @param {Found} found
+ * @param {string} drop the same for all files that come together
+ * @returns {Promise<string>} the name of the data
+ */
+async function post({ file, path }, drop) {
+  const response = await fetch(`upload?name=${encodeURIComponent(path)}&drop=${drop}`, { method: "POST", body: file });
   if (!(response.headers.get("content-type") ?? "").includes("json")) throw { what: await response.text() };
   const answer = await response.json();
   if (answer.type === "refused") throw answer.error;

@@ -7,8 +7,7 @@ A few nodes are written otherwise than their primitives declare it:
 - a product with a scalar has no sign, one of arrays has ⊙;
 - a sum over all elements, divided by their number, is a mean;
 - a selection "g where m, else 0" is g ⊙ [m], and a guard "∞ where v = 0, else v" is v
-  where no v of the step is 0;
->>>>>>> w-stranger
+  where no v of the step is 0; so is "v where m, else v";
 - ∑ᵢ of rows that sum to 1 is 1.
 """
 

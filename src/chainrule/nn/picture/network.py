@@ -62,7 +62,7 @@ def picture(
         arrays = evaluated(graph, [*feeds, *arrays.values()], 1)
     made = diagram_of(
         graph,
-        [(v, (v.name or "x").removeprefix("x.")) for v in data_inputs],
+        [(v, _title_of(v)) for v in data_inputs],
         _titles(graph.outputs, traced.structure),
         parameters=[v for v, t in state.items() if isinstance(t, Parameter)],
         depth=depth,
@@ -141,12 +141,29 @@ def _titles(outputs: Sequence[Value], structure: Any) -> list[tuple[Value, str]]
     """Return a model's outputs with the names that it gives them, or numbers."""
     if len(outputs) == 1:
         return [(outputs[0], "ŷ")]
-    nest = unflatten(structure, range(len(outputs)))
+    nest = _tuples(unflatten(structure, range(len(outputs))))
     names = {i: name.partition(".")[2] for name, i in leaves(nest, "ŷ").items()}
     return [
         (v, tr("output {n}", n=_places(names[i])) if _is_places(names[i]) else names[i])
         for i, v in enumerate(outputs)
     ]
+
+
+def _tuples(nest: Any) -> Any:
+    """Return a nest whose lists are tuples, so that their parts have names."""
+    if isinstance(nest, dict):
+        return {key: _tuples(part) for key, part in nest.items()}
+    if isinstance(nest, tuple | list):
+        return tuple(map(_tuples, nest))
+    return nest
+
+
+def _title_of(value: Value) -> str:
+    """Return an input's name: that of its key, or x₁, x₂ … of a tuple."""
+    name = (value.name or "x").removeprefix("x.")
+    if not (name.isascii() and name.isdigit()):
+        return name
+    return "x" + str(int(name) + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
 def _is_places(name: str) -> bool:

@@ -43,7 +43,7 @@ def elsewhere(page: Element) -> list[str]:
 
 
 def check_links(directory: Path) -> list[str]:
-    """Every link of every page leads to a file, and back; return those of the report."""
+    """Return a report's links; each leads to a page there is, which leads back."""
     for path in directory.glob("explanation*.html"):
         text = path.read_text("utf-8")
         assert 'href="report.html"' in text

@@ -23,9 +23,8 @@ def test_a_long_table_is_thinned_and_its_numbers_are_those_of_their_steps() -> N
     steps = [int(row[0].replace(",", "")) for row in table.rows]
     assert (steps[0], steps[-1], len(steps)) == (1, 1234, behind.ROWS)
     assert len(set(np.diff(steps))) <= 2, "evenly chosen"
-    assert [row[1] for row in table.rows] == [
-        number(float(losses[s - 1])) for s in steps
-    ]
+    own = [number(float(losses[step - 1])) for step in steps]
+    assert [row[1] for row in table.rows] == own
     assert table.note.startswith("60 of 1,234 rows")
     assert behind.of_steps({"": losses[:9]}, "step", "loss").note == ""
 
@@ -58,9 +57,8 @@ def test_bars_matrices_points_and_returns() -> None:
     assert heat.head == ["is ↓ as →", "u", "v"]
     assert heat.rows == [["x", "3", "1"], ["y", "0", "2"]]
     assert table_of(gallery.heat, np.zeros((31, 2))) is None
-    points = table_of(
-        gallery.points, [[0.0, 1.0], [2.0, 3.0]], [1, 0], names=["a", "b"]
-    )
+    places = [[0.0, 1.0], [2.0, 3.0]]
+    points = table_of(gallery.points, places, [1, 0], names=["a", "b"])
     assert points is not None
     assert points.rows == [["b", "0", "1"], ["a", "2", "3"]]
     returns = table_of(scenes.returns, [[200, -5.0, 0], [350, 7.5, 1]])

@@ -34,9 +34,9 @@ def _texts(tree: ast.AST) -> Iterator[str]:
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 said.add(id(first.value))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in said and node.value not in stored:
-                yield node.value
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and id(node) not in said and text not in stored:
+            yield text
 
 
 def _without_fields(text: str) -> str:

@@ -115,8 +115,8 @@ def _reading(diagram: Parts) -> str:
         return tr("An arrow has the shape of what one sample gives there.")
     return tr(
         "An arrow has the shape of what one sample gives there, a box the numbers of"
-        " the first sample, on a scale of its own: red is positive, blue negative, white"
-        " 0."
+        " the first sample, on a scale of its own: red is positive, blue negative, 0"
+        " white."
     )
 
 

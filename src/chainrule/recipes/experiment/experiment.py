@@ -388,11 +388,9 @@ def report_note(note: str) -> str:
     """Return what the report of a quick run says first of all, in a line.
 
     >>> report_note(quick_note(800)).split(". ")[-1]
-    'Where the summary and the lesson name sizes and figures, they are those of it.'
+    'Sizes and figures in summary and lesson are those of the full run.'
     """
-    more = tr(
-        "Where the summary and the lesson name sizes and figures, they are those of it."
-    )
+    more = tr("Sizes and figures in summary and lesson are those of the full run.")
     lines = translated(note).splitlines()
     between = " " if all(line[-1].isascii() for line in lines) else ""
     return f"{between.join(lines)} {more}"

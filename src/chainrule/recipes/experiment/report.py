@@ -222,4 +222,4 @@ class Report:
 
 def _unnamed(svg: str) -> str:
     """Return a drawing without what it is called."""
-    return re.sub(r'aria-label="[^"]*"', "", svg)
+    return re.sub(r'aria-label="[^"]*"|<title>[^<]*</title>', "", svg)

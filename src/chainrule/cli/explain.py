@@ -18,6 +18,7 @@ Examples:
   chainrule explain runs/houses new-houses.csv --format html > step.html
   chainrule explain runs/houses --element 2.weight 0,3
   chainrule explain gan --network discriminator --format html > step.html
+  chainrule explain runs/gan --network judge --save
 """
 
 
@@ -48,6 +49,11 @@ Examples:
     metavar="NAME INDEX",
     help="The whole chain-rule path of one number: --element 2.weight 0,3",
 )
+@speaking.option(
+    "--save",
+    is_flag=True,
+    help="Write it as a page into the directory of the run; its report links to it.",
+)
 @document_format()
 @command
 def explain(
@@ -58,6 +64,7 @@ def explain(
     layer: str | None,
     composites: tuple[str, ...],
     element: tuple[str, str] | None,
+    save: bool,
     form: str,
     as_json: bool,
 ) -> int:
@@ -86,6 +93,11 @@ def explain(
         name, place = element
         path = explanation.element(name, _index(place))
         tell(path.to_json(), as_json, str(path))
+        return 0
+    if save:
+        page, report = explaining.saved(told, run)
+        files = {"page": str(page), "report": None if report is None else str(report)}
+        tell(files, as_json, "\n".join(filter(None, files.values())))
         return 0
     if as_json:
         tell(explanation.to_json(), True, "")

@@ -169,10 +169,13 @@ def train(
         raise KeyboardInterrupt(stands) from None
     summary = results.summary(session)
     summary["seconds_total"] = time.perf_counter() - STARTED
-    files = results.write(session, summary)
-    text = results.readable(session, summary, files)
+    note = ""
     if quick and recipe is not None:
-        text += f"\n\n{translated(recipes.quick_note(recipes.find(recipe).SECONDS))}"
+        note = recipes.quick_note(recipes.find(recipe).SECONDS)
+    files = results.write(session, summary, note)
+    text = results.readable(session, summary, files)
+    if note:
+        text += f"\n\n{translated(note)}"
     tell(summary, as_json, text)
     return 0
 
@@ -313,7 +316,7 @@ def _study(
     experiment: recipes.Experiment, as_json: bool, resume: Path | None = None
 ) -> None:
     """Run a recipe (study), with its output on standard error if ``as_json``."""
-    from chainrule.recipes.networks import networks_of
+    from chainrule.recipes.networks import pictured
     from chainrule.runs import tracebacks
 
     place: Any = contextlib.redirect_stdout(sys.stderr) if as_json else None
@@ -324,9 +327,8 @@ def _study(
             place or contextlib.nullcontext(),
             tracebacks.traceback_saved_in(experiment.out),
         ):
-            known = networks_of(experiment.name)
             summary = recipes.perform(
-                experiment, again=resume is not None, networks=known
+                experiment, again=resume is not None, networks=pictured(experiment)
             )
     except KeyboardInterrupt:
         again = f"chainrule train --resume {experiment.out}"

@@ -105,8 +105,19 @@ def picture(diagram: Parts) -> str:
 
 def caption(diagram: Parts) -> list[str]:
     """Return what stands below a diagram: its title, how to read it, and notes."""
-    how = diagram.units.caption() if diagram.units else ""
+    how = diagram.units.caption() if diagram.units else _reading(diagram)
     return [line for line in (cut(diagram.title), how, *diagram.notes) if line]
+
+
+def _reading(diagram: Parts) -> str:
+    """Return how boxes and arrows are to be read."""
+    if not any(box.thumbnails for box in diagram.boxes):
+        return tr("An arrow has the shape of what one sample gives there.")
+    return tr(
+        "An arrow has the shape of what one sample gives there, a box the numbers of"
+        " the first sample, on a scale of its own: red is positive, blue negative, 0"
+        " white."
+    )
 
 
 def save(diagram: Parts, path: str | Path) -> Path:

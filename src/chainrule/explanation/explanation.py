@@ -44,8 +44,12 @@ class Explanation(Explained, Document):
         with language(self.lang):
             return terminal.text(parts_of(self, digits), width)
 
-    def to_html(self) -> str:
+    def to_html(self, *, title: str = "", report: str = "") -> str:
         """Return an explanation as an HTML page in which numbers can be clicked.
+
+        Args:
+            title: what the page is called; by default by the sizes of the network.
+            report: the address of the run's report, which the page then links to.
 
         It is one file that loads nothing from elsewhere: contents at the side, a
         section a layer that folds, the network's picture with links to the sections. A
@@ -55,7 +59,7 @@ class Explanation(Explained, Document):
         values they are left out.
         """
         with language(self.lang):
-            return interactive.page(self)
+            return interactive.page(self, title=title, report=report)
 
     def to_json(self) -> dict[str, Any]:
         """Return an explanation as JSON data, with formulas as text and LaTeX."""

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, Literal
 
@@ -180,14 +180,19 @@ def _check_options(experiment: Experiment, module: Any) -> None:
 
 
 def perform(
-    experiment: Experiment, *, again: bool = False, networks: Sequence[str] = ()
+    experiment: Experiment,
+    *,
+    again: bool = False,
+    networks: Mapping[str, Callable[[], tuple[Any, Any]]] | None = None,
 ) -> dict[str, Any]:
     """Run an example recipe of the kind *study* from its first line to its report.
 
     Args:
         experiment: the recipe's name, and the settings of the run.
         again: whether its directory may hold it already; it continues then.
-        networks: the names of its networks, whose explanation the report refers to.
+        networks: its networks by name, each a function that returns the model and what
+            a picture of it is given; the report shows them, and says how to explain
+            them.
 
     A run that is refused before its first stage leaves nothing in its directory.
 
@@ -210,5 +215,5 @@ def perform(
         seconds=getattr(module, "SECONDS", None),
         lesson=lesson(experiment.name, module),
         module=RECIPES.get(experiment.name, ""),
-        networks=networks,
+        networks=networks or {},
     )

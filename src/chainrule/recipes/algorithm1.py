@@ -128,7 +128,8 @@ def compare(
         "{sizes}: mean loss of each epoch", sizes="-".join(map(str, page["sizes"]))
     )
     curves = {"ℒ": losses}
-    experiment.draw(f"loss-{len(W)}", viz.gallery.lines, curves, title=title)
+    look = {"title": title, "across": _("epoch"), "up": _("mean loss")}
+    experiment.draw(f"loss-{len(W)}", viz.gallery.lines, curves, **look)
     return {"stopped_by": stopped, **results}
 
 

@@ -47,9 +47,7 @@ from chainrule.recipes.datasets.classes import first_of_each_class
 from chainrule.recipes.evaluation.fine_tuning import fine_tuning_errors
 from chainrule.text import _, say
 
-SUMMARY = _(
-    "Boltzmann machines, one upon the other, then back-propagation: 1.25 % errors"
-)
+SUMMARY = _("Boltzmann machines, one upon the other, then back-propagation")
 SECONDS = 1500
 REFERENCES = [
     Reference(
@@ -202,13 +200,13 @@ def pretrain(
         samples = {n: by_batches(machine.visible, p) for n, p in samples.items()}
     samples = {_("test digit"): digits, **samples}
     title = _("Samples of the uppermost machine, starting from test digits")
-    experiment.draw("samples", viz.gallery.rows, samples, title=title, size=(7.0, 3.8))
+    experiment.draw("samples", viz.gallery.rows, samples, title=title, size=(7.0, 2.6))
 
     machine, __ = learn(experiment, x, s.sizes[0], s.epochs, level=0)
     chains: Any = machine.chains
     samples = gibbs(experiment, machine, chains.numpy()[:10], s.gibbs)
     title = _("Samples of a machine that learned from persistent chains")
-    experiment.draw("chains", viz.gallery.rows, samples, title=title, size=(7.0, 3.0))
+    experiment.draw("chains", viz.gallery.rows, samples, title=title, size=(7.0, 1.8))
     return machines
 
 

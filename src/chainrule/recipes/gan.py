@@ -217,7 +217,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
         _("mean of G"): mean[:10],
         _("nearest image"): nearest,
     }
-    title = _("Samples, and the training images that are nearest to them")
+    title = _("Samples, and the training images nearest to those of the mean")
     experiment.draw("nearest", viz.gallery.rows, rows, title=title, size=(7.0, 2.6))
 
     say("\n3  {count} samples, and as many digits\n", count=s.samples)

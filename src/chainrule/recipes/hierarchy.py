@@ -35,6 +35,8 @@ network"; Simonyan, Vedaldi & Zisserman 2014.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,8 +137,12 @@ def ascent(experiment: Experiment, layers: nn.Module, deviations: np.ndarray) ->
 
 def show_layer(
     experiment: Experiment, model: nn.Sequential, name: str, test: cr.data.Dataset
-) -> tuple[int, float]:
-    """Draw what excites a CNN layer's maps; return the receptive field, and purity."""
+) -> tuple[int, float, Callable[[], None]]:
+    """Find what excites a CNN layer's maps.
+
+    Returns:
+        the receptive field, the purity of the patches, and what draws them.
+    """
     images = test.x[:].reshape(-1, 1, 28, 28)
     layers = model[1 : LAYERS[name][0]]
     side, step = receptive_field(layers, 28)
@@ -153,14 +159,17 @@ def show_layer(
 
     rows = [list(row) for row in np.concatenate([*inputs, patches.cut(images)], 1)]
     title = _(
-        "{NAMES}: ascent without and with λ, μ; then the nearest patches", NAMES=name
+        "{NAMES}, a row a unit: ascent without and with λ, μ; then the nearest patches",
+        NAMES=name,
     )
     blocks = [rows[:8], rows[8:16]] if maps > 10 else [rows]
     size = (3.7 * len(blocks), 0.4 * len(blocks[0]))
     picture = name.partition(":")[0].replace(" ", "-")
-    experiment.draw(picture, viz.gallery.mosaics, blocks, title=title, size=size)
+    drawn = partial(
+        experiment.draw, picture, viz.gallery.mosaics, blocks, title=title, size=size
+    )
     counts = [np.bincount(test.y[chosen]).max() for chosen in patches.images]
-    return side, float(np.mean(counts) / patches.images.shape[1])
+    return side, float(np.mean(counts) / patches.images.shape[1]), drawn
 
 
 def run(experiment: Experiment) -> dict[str, Any]:
@@ -183,15 +192,18 @@ def run(experiment: Experiment) -> dict[str, Any]:
     say("                     a unit sees   nearest mean   patches of one digit")
     accuracies = [nearest_mean_accuracy(known.x[:], known.y, test.x[:], test.y)]
     print(f"  {padded(tr('pixels'), 17)}      1 × 1       {accuracies[0]:8.1%}")
-    layers = []
+    layers, pictures = [], []
     for name, (__, end) in LAYERS.items():
         features = experiment.compile(nn.Sequential(*model[:end], nn.Flatten()))
         x, test_x = (by_batches(features, part.x[:]) for part in (known, test))
         accuracies.append(nearest_mean_accuracy(x, known.y, test_x, test.y))
-        side, purity = show_layer(experiment, model, name, test)
+        side, purity, drawn = show_layer(experiment, model, name, test)
+        pictures.append(drawn)
         layers.append({"receptive_field": side, "purity": purity})
         row = padded(translated(name), 17) + f"{f'{side} × {side}':>12}"
         print(f"  {row}       {accuracies[-1]:8.1%}   {purity:13.0%}")
+    for draw in pictures:  # behind the table, which they would cut in pieces
+        draw()
     gain = accuracies[3] - accuracies[0]
     scores = {"accuracy": accuracy, "gain": gain, "nearest_mean": accuracies}
     return {**scores, "layers": layers}

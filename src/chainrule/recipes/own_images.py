@@ -164,7 +164,9 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
         "{found} images of {classes} kinds, {each} of each\n",
         found=len(dataset),
         classes=len(counts),
-        each=_("{low} to {high}", low=counts.min(), high=counts.max()),
+        each=_("{low} to {high}", low=counts.min(), high=counts.max())
+        if counts.min() < counts.max()
+        else str(counts.min()),
     )
     rows: list[dict[str, float]] = []
     curves: dict[str, Any] = {}
@@ -185,14 +187,17 @@ def run(experiment: Experiment, *, data: str | None = None) -> dict[str, Any]:
         np.add.at(confusion, (test.y, predicted), 1)
         rows.append(row)
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    say("                                   mean    of each split")
     for name, mean in means.items():
         splits = "  ".join(f"{row[name]:.1%}" for row in rows)
         print(f"   {padded(tr(name), 28)}{mean:7.1%}    {splits}")
     draw(experiment, dataset, curves, confusion)
     rival, network = max(rivals, key=lambda name: means[name]), means[AUGMENTED]
     gain = {"rival": network - means[rival], "augmentation": network - means[PLAIN]}
-    spread = float(np.std([row[AUGMENTED] for row in rows], ddof=1 if rows[1:] else 0))
-    results = {"network": {"mean": network, "spread": spread}, "means": means}
+    found: dict[str, float] = {"mean": network}
+    if rows[1:]:
+        found["spread"] = float(np.std([row[AUGMENTED] for row in rows], ddof=1))
+    results: dict[str, Any] = {"network": found, "means": means}
     results |= {"rival": rival, "gain": gain, "images": len(dataset)}
     return {**results, "confusion": confusion.tolist()}
 

@@ -39,7 +39,7 @@ from chainrule.recipes.pictures import rnn as pictures
 from chainrule.text import _, padded, say, tr, translated
 from chainrule.viz import gallery
 
-SUMMARY = _("LSTM and GRU: MNIST row by row, and the adding problem over 100 steps")
+SUMMARY = _("LSTM and GRU: MNIST row by row, and the adding problem")
 LENGTH, MEMORY, ADD_BATCH, ADD_STEPS, ADD_LR, CLIP = 100, 64, 32, 4000, 1e-2, 1.0
 HIDDEN, EPOCHS, BATCH_SIZE, LR = 128, 6, 64, 4e-3
 LAYERS = {_("plain"): nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}

@@ -180,9 +180,11 @@ def run(experiment: Experiment) -> dict[str, Any]:
 
     model: Any = members[0].model
     prints = experiment.compile(model.voice_print)(cr.tensor(x_test)).numpy()
-    title = _("voice prints of the test utterances, two directions of largest spread")
+    title = _("voice prints of the test utterances, each drawn as its speaker")
     points = projection.principal_plane(prints), truth + 1
-    experiment.draw("prints", gallery.points, *points, title=title, size=(6.0, 4.0))
+    look: Any = {"across": _("direction of largest variance"), "up": _("the next one")}
+    look["size"] = (6.0, 4.0)
+    experiment.draw("prints", gallery.points, *points, title=title, **look)
 
     say("\nHow much must be heard:\n")
     heard = {}

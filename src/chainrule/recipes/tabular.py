@@ -47,6 +47,12 @@ SETTINGS = (
     {"hidden": 16, "weight_decay": 0.0},
     {"hidden": 16, "weight_decay": 0.3},
 )
+#: What metrics are called.
+METRICS = {
+    "r2": "R²",
+    "mae": _("mean absolute error"),
+    "accuracy": _("accuracy"),
+}
 SPLITS = 5
 EPOCHS, PATIENCE, BATCH_SIZE, LR = 200, 15, 32, 1e-2
 
@@ -178,14 +184,17 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
             _("split {n}", n=i): row["network"][metric] - row["linear"][metric]
             for i, row in enumerate(rows, 1)
         }
-        title = _("{name}: {metric}, network − linear", name=name, metric=metric)
+        called = METRICS[metric]
+        title = _("{name}: {metric}, network − linear", name=name, metric=called)
         figure = f"{name}-{metric}".replace(" ", "-")
-        experiment.draw(figure, viz.gallery.bars, apart, title=title, low=None)
+        experiment.draw(
+            figure, viz.gallery.bars, apart, title=title, across=called, low=None
+        )
         summary[metric] = paired.spreads(rows, metric)
         print(f"  {paired.line(summary[metric])}\n")
     best = task.metrics[0]
     summary["verdict"] = paired.verdict(summary[best]["difference"], len(rows))
-    verdict = {"metrics": best, "verdict": summary["verdict"]}
+    verdict = {"metrics": METRICS[best], "verdict": summary["verdict"]}
     say("  Measured by {metrics}, {verdict}.\n", **verdict)
     return summary
 

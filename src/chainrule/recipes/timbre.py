@@ -84,8 +84,9 @@ def of_spectrograms(sounds: Recordings) -> str:
     loud = [int(spectrogram(s).mean(0).argmax()) + 1 for s in sounds.values()]
     told = ", ".join(f"{translated(name)} {band}" for name, band in zip(sounds, loud))
     return tr(
-        "Time to the right, {n} bands of pitch upwards. The loudest band of each:"
-        " {told}.",
+        "Time to the right, {n} bands of pitch upwards; bright is loud, by the"
+        " logarithm of the energy, on a scale of its own in each. The loudest band of"
+        " each: {told}.",
         n=BANDS,
         told=told,
     )
@@ -99,7 +100,7 @@ def draw_spectrograms(figure: Any, sounds: Recordings) -> None:
         shown = spectrogram(sound).T
         drawn = axes.imshow(shown, origin="lower", aspect="auto", cmap="magma")
         figure.colorbar(drawn, ax=axes)
-        axes.set_title(name, fontsize=8)
+        axes.set_title(translated(name), fontsize=8)
         axes.set_axis_off()
 
 

@@ -15,8 +15,11 @@ from chainrule.recipes.experiment import SETTINGS
 from chainrule.recipes.networks import Inspection, Subject
 from chainrule.runs.recipe import FromRecipe
 from chainrule.runs.trained import Trained
-from chainrule.text import _
+from chainrule.text import _, tr
+from chainrule.text.numbers import number
+from chainrule.util import atomic_files
 from chainrule.util.processes import is_there
+from chainrule.viz.report import pages
 
 #: Layers that cannot be trained with one sample: its variance is 0.
 _OF_BATCHES = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -30,11 +33,20 @@ class Told:
         explanation: of the step.
         network: the name of the network; empty where there is one alone.
         others: the names of the recipe's other networks.
+        steps: that the network has learned for; None where no optimiser counted them.
     """
 
     explanation: Explanation
     network: str = ""
     others: tuple[str, ...] = ()
+    steps: int | None = None
+
+    def title(self) -> str:
+        """Return what the page of the explanation is called."""
+        name = self.network or tr("the network")
+        if self.steps is None:
+            return name
+        return tr("{name}, after {n} steps", name=name, n=number(self.steps))
 
 
 def explained(
@@ -74,7 +86,40 @@ def explained(
     explanation = explained_step(subject, rows, layer=which, composites=composites)
     known = [*others]
     shown = (network or known[0]) if known else ""
-    return Told(explanation, shown, tuple(k for k in known if k != shown))
+    optimizer = subject.optimizer
+    steps = None if optimizer is None else int(optimizer.steps)
+    return Told(explanation, shown, tuple(k for k in known if k != shown), steps)
+
+
+def saved(told: Told, run: str) -> tuple[Path, Path | None]:
+    """Write an explanation as a page beside the report of its run, and link the two.
+
+    Args:
+        told: the explanation.
+        run: the directory of the run.
+
+    Returns:
+        the paths of the page and of the report; None where the run has no report.
+
+    Raises:
+        ArgumentError: no directory of a run.
+        SaveError: a file cannot be written.
+    """
+    place = Path(run)
+    if not place.is_dir():
+        raise ArgumentError(
+            _("An explanation is kept in the directory of a run."),
+            expected=_("a directory that 'chainrule train' left"),
+            got=run,
+            fix=_("chainrule train {run} --out DIRECTORY", run=run)
+            if run in recipes.names()
+            else None,
+        )
+    report = pages.REPORT if (place / pages.REPORT).is_file() else ""
+    path = place / pages.name_of(told.network if told.others else "")
+    page = told.explanation.to_html(title=told.title(), report=report)
+    atomic_files.replace(path, page.encode(), _("explanation"))
+    return path, pages.refresh(place)
 
 
 def explained_step(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import viz
+from chainrule.recipes.experiment import report_note
 from chainrule.runs.session import Session
 from chainrule.text import _, numbers, tr
 from chainrule.text.numbers import width
@@ -104,8 +105,10 @@ def _row_of_weights(trainer: Trainer, stopped: Stopped | None) -> Mapping[str, A
     return rows[-1] if rows else {}
 
 
-def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
+def write(session: Session, summary: Mapping[str, Any], note: str = "") -> list[str]:
     """Write the result files of a completed run; return their names.
+
+    The report begins with the note, if there is one, such as that of a quick run.
 
     Besides the checkpoint: a copy of the run's file, metrics.json, and where there is
     matplotlib curve.png, a recipe's own pictures and report.html.
@@ -141,6 +144,7 @@ def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
                 source=source,
                 pictures=pictures,
                 lesson=session.origin.lesson(),
+                note=report_note(note) if note else "",
             )
             for name in drawn:
                 atomic_files.sweep(directory / name)

@@ -233,6 +233,14 @@ def png(figure: Any, what: str, dpi: int = 120) -> bytes:
     return file.getvalue()
 
 
+def words(figure: Any) -> str:
+    """Return the words that stand in a matplotlib figure that was drawn."""
+    from matplotlib.text import Text
+
+    shown = [text.get_text() for text in figure.findobj(Text) if text.get_visible()]
+    return "\n".join(dict.fromkeys(filter(None, shown)))
+
+
 def svg(figure: Any, name: str, label: str) -> str:
     """Return a matplotlib figure as an ``<svg>`` element for an HTML page.
 

@@ -17,7 +17,8 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.html.pictures import as_pictures
 from chainrule.text import _, translated
-from chainrule.viz import drawing, seen
+from chainrule.text.tables import wrapped
+from chainrule.viz import behind, drawing, seen
 from chainrule.viz.curve import log_helps
 
 
@@ -39,10 +40,29 @@ def picture(
     Raises:
         ArgumentError: there is no matplotlib.
     """
+    return picture_with_words(how, *args, size=size, what=what, **options)[0]
+
+
+def picture_with_words(
+    how: Callable[..., Any],
+    *args: Any,
+    size: tuple[float, float],
+    what: str = "picture",
+    **options: Any,
+) -> tuple[bytes, str]:
+    """Return a picture as :func:`picture` does, and the words that stand in it.
+
+    Args:
+        how, args, options, size, what: as there.
+
+    Raises:
+        ArgumentError: there is no matplotlib.
+    """
     drawing.need_matplotlib(what)
     with drawing.figure(drawing.PAPER, *size) as figure:
         how(figure, *args, **options)
-        return drawing.png(figure, what)
+        png = drawing.png(figure, what)
+        return png, drawing.words(figure)
 
 
 def film(
@@ -182,10 +202,12 @@ def mosaics(
         axes.set(xticks=[], yticks=[], facecolor="#7fa6c9", anchor="W")
         axes.grid(visible=False)
         if i < len(titles):
-            axes.set_title(translated(titles[i]), fontsize=8, pad=3, loc="left")
+            room = figure.get_figwidth() * shares[i] / sum(shares)
+            title = "\n".join(wrapped(translated(titles[i]), max(6, int(room / 0.075))))
+            axes.set_title(title, fontsize=8, pad=3, loc="left")
 
 
-@seen.seen(seen.of_heat)
+@seen.seen(seen.of_heat, behind.of_heat)
 def heat(
     figure: Any,
     matrix: Any,
@@ -229,7 +251,7 @@ def heat(
     figure.colorbar(drawn, ax=axes)
 
 
-@seen.seen(seen.of_lines)
+@seen.seen(seen.of_lines, behind.of_lines)
 def lines(
     figure: Any,
     curves: Mapping[str, Any],
@@ -246,7 +268,9 @@ def lines(
         across, up: what the axes are.
         log: a logarithmic axis upwards; by default where it helps.
     """
-    axes, heights = figure.subplots(), []
+    from matplotlib.ticker import MaxNLocator
+
+    axes, heights, places = figure.subplots(), [], []
     for i, (name, curve) in enumerate(curves.items()):
         x, y = curve if isinstance(curve, tuple) else (1 + np.arange(len(curve)), curve)
         i %= len(drawing.DASHES)
@@ -256,10 +280,14 @@ def lines(
             y,
             label=translated(name),
             linestyle=(0, drawing.DASHES[i] or None),
+            marker=drawing.MARKERS[i] if len(y) == 1 else None,  # else it has no line
             **look,
         )
         heights.append(np.asarray(y, float))
+        places.append(np.asarray(x, float))
     axes.set(xlabel=translated(across), ylabel=translated(up))
+    if places and all((x == x.round()).all() for x in places):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if log or (log is None and log_helps(*heights)):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
@@ -268,7 +296,7 @@ def lines(
         drawing.legend(axes)
 
 
-@seen.seen(seen.of_points)
+@seen.seen(seen.of_points, behind.of_points)
 def points(
     figure: Any,
     places: Any,
@@ -308,7 +336,7 @@ def points(
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 
 
-@seen.seen(seen.of_bars)
+@seen.seen(seen.of_bars, behind.of_bars)
 def bars(
     figure: Any,
     values: Mapping[str, float],

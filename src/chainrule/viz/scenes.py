@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.text import tr, translated
-from chainrule.viz import drawing, seen
+from chainrule.viz import behind, drawing, seen
 
 
 @seen.seen(seen.of_film)
@@ -59,7 +59,7 @@ def pendulum(figure: Any, seen: Any, *, title: str = "") -> None:
     axes.plot([0], [0], "o", color=_ink())
 
 
-@seen.seen(seen.of_returns)
+@seen.seen(seen.of_returns, behind.of_returns)
 def returns(figure: Any, episodes: Any, *, width: int = 50) -> None:
     """Draw the return of each reinforcement-learning episode, with moving average.
 

@@ -1,9 +1,9 @@
 """Captions: what is to be seen in a picture, in a sentence with its numbers.
 
 The sentence stands beside the function that draws, and is worked out from what is
-drawn::
+drawn; so is the table of its numbers (:mod:`.behind`)::
 
-    @seen(lambda values: tr("{n} bars.", n=len(values)))
+    @seen(lambda values: tr("{n} bars.", n=len(values)), behind.of_bars)
     def bars(figure, values): …
 """
 
@@ -14,25 +14,34 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chainrule.html.pictures import as_pictures
 from chainrule.text import tr, translated
 from chainrule.text.numbers import number, percent
+from chainrule.viz.behind import Behind
 
 Draw = TypeVar("Draw", bound=Callable[..., Any])
 _SENTENCES: dict[Callable[..., Any], Callable[..., str]] = {}
+_TABLES: dict[Callable[..., Any], Callable[..., Behind | None]] = {}
 #: Of more points than this the neighbours of the first ones are looked for.
 _POINTS = 1000
 
 
-def seen(sentence: Callable[..., str]) -> Callable[[Draw], Draw]:
-    """Declare the sentence of a drawing function: decorate it.
+def seen(
+    sentence: Callable[..., str], table: Callable[..., Behind | None] | None = None
+) -> Callable[[Draw], Draw]:
+    """Declare the sentence of a drawing function, and its table: decorate it.
 
     Args:
         sentence: from the function's arguments but the figure to a text in the language
             in use.
+        table: from the same arguments to the table behind what is drawn; None for what
+            has none, such as images.
     """
 
     def declare(draw: Draw) -> Draw:
         _SENTENCES[draw] = sentence
+        if table is not None:
+            _TABLES[draw] = table
         return draw
 
     return declare
@@ -47,6 +56,17 @@ def sentence_of(draw: Callable[..., Any], *args: Any, **options: Any) -> str:
     """
     sentence = _SENTENCES.get(draw)
     return "" if sentence is None else sentence(*args, **options)
+
+
+def table_of(draw: Callable[..., Any], *args: Any, **options: Any) -> Behind | None:
+    """Return the table behind what a function draws; None: nothing is declared.
+
+    >>> from chainrule.viz import gallery
+    >>> table_of(gallery.bars, {"tree": 0.9, "network": 0.96}).rows
+    [['tree', '0.9'], ['network', '0.96']]
+    """
+    table = _TABLES.get(draw)
+    return None if table is None else table(*args, **options)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -78,19 +98,23 @@ def of_images(
             n=len(rows),
             most=most,
         )
-    return tr(
+    told = tr(
         "{n} images, {columns} in a row, of numbers from {low} to {high}.",
         n=len(rows),
         columns=min(columns, len(rows)),
         low=number(float(rows.min()), 3),
         high=number(float(rows.max()), 3),
     )
+    if rows.ndim != 3 and as_pictures(rows[:1]).ndim == 4:  # colours stay
+        return told
+    each = tr("Each goes from black, its least number, to white, its largest.")
+    return f"{told} {each}"
 
 
 def of_rows(groups: Mapping[str, Any]) -> str:
     """Return what is to be seen in labelled rows of images."""
     return tr(
-        "Rows of {n} images, from top to bottom: {names}.",
+        "Rows of {n} images, from top to bottom: {names}. Black is 0, white is 1.",
         n=max(len(group) for group in groups.values()),
         names=listed(groups),
     )
@@ -98,15 +122,18 @@ def of_rows(groups: Mapping[str, Any]) -> str:
 
 def of_mosaics(parts: Any, *, titles: Any = (), colours: str = "gray") -> str:
     """Return what is to be seen in blocks of images."""
-    side = np.shape(parts[0][0][0])
     blocks = "; ".join(
-        tr("{rows} rows of {n}", rows=len(part), n=len(part[0])) for part in parts
+        tr(
+            "{rows} × {n} of {height} × {width} pixels",
+            rows=len(part),
+            n=len(part[0]),
+            height=np.shape(part[0][0])[0],
+            width=np.shape(part[0][0])[1],
+        )
+        for part in parts
     )
     return tr(
-        "Images of {height} × {width} pixels: {blocks}.",
-        height=side[0],
-        width=side[1],
-        blocks=blocks,
+        "Images, block by block: {blocks}. Dark is 0, bright is 1.", blocks=blocks
     )
 
 
@@ -167,16 +194,23 @@ def of_lines(
     told = []
     for name, curve in [*curves.items()][:6]:
         y = np.asarray(curve[1] if isinstance(curve, tuple) else curve, float)
-        told.append(
-            tr(
-                "{name} goes from {first} to {last}, between {low} and {high}",
-                name=translated(name),
-                first=number(float(y[0]), 3),
-                last=number(float(y[-1]), 3),
-                low=number(float(np.nanmin(y)), 3),
-                high=number(float(np.nanmax(y)), 3),
+        ends = {"name": translated(name), "first": number(float(y[0]), 3)}
+        ends["last"] = number(float(y[-1]), 3)
+        low, high = float(np.nanmin(y)), float(np.nanmax(y))
+        if len(y) == 1:
+            said = tr("{name}: {first}, a single point", **ends)
+        elif {low, high} <= {float(y[0]), float(y[-1])}:
+            said = tr("{name}: from {first} to {last}", **ends)
+        else:
+            span = {"low": number(low, 3), "high": number(high, 3)}
+            said = tr(
+                "{name}: from {first} to {last}, between {low} and {high}",
+                **ends,
+                **span,
             )
-        )
+        told.append(said)
+    if (more := len(curves) - len(told)) > 0:
+        told.append(tr("and {more} more", more=more))
     return tr("{curves}.", curves="; ".join(told))
 
 
@@ -195,23 +229,26 @@ def of_points(
 
 def of_bars(values: Mapping[str, float], *, across: str = "", low: Any = 0.0) -> str:
     """Return what is to be seen in a bar chart: its largest and its smallest value."""
-    ordered = sorted(values, key=lambda name: values[name])
-    return tr(
+    most, least = max(values.values()), min(values.values())
+    told = tr(
         "The largest: {top}, {most}. The smallest: {low}, {least}.",
-        top=translated(ordered[-1]),
-        most=number(float(values[ordered[-1]]), 3),
-        low=translated(ordered[0]),
-        least=number(float(values[ordered[0]]), 3),
+        top=listed(name for name, value in values.items() if value == most),
+        most=number(float(most), 3),
+        low=listed(name for name, value in values.items() if value == least),
+        least=number(float(least), 3),
     )
+    if least >= 0:
+        return told
+    return f"{told} {tr('Bars below 0 are orange.')}"
 
 
 def of_returns(episodes: Any, *, width: int = 50) -> str:
     """Return what is to be seen in an agent's returns: the first ones and the last."""
     gained = np.asarray(episodes, float)[:, 1]
-    some = min(width, len(gained))
+    some = min(width, max(1, len(gained) // 4))
     return tr(
-        "{n} episodes. The mean return of the first {some} is {first}, of the last"
-        " {some} it is {last}.",
+        "{n} episodes, a point each. The line is the mean of the last {some}: it goes"
+        " from {first} to {last}.",
         n=number(len(gained)),
         some=some,
         first=number(float(gained[:some].mean()), 3),

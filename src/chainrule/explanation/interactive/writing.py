@@ -16,6 +16,7 @@ from functools import cache
 from html import escape
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -45,9 +46,15 @@ HEAT, LEAST, LARGEST = 450_000, 20, 96
 _IMPORTS = re.compile(r"^import .*?;\n", re.M | re.S)
 
 
-def page(e: Explained) -> str:
-    """Return an explanation as a complete HTML page, in which numbers are clicked."""
-    return _Page(e).html()
+def page(e: Explained, *, title: str = "", report: str = "") -> str:
+    """Return an explanation as a complete HTML page, in which numbers are clicked.
+
+    Args:
+        e: the explanation.
+        title: what the page is called; by default by the sizes of the network.
+        report: the address of the report of the run, relative to the page; or none.
+    """
+    return _Page(e).html(title, report)
 
 
 @cache
@@ -75,9 +82,14 @@ class _Page:
         self.pixels = min(max(edge, LEAST), LARGEST)
         self.clicked = True
 
-    def html(self) -> str:
-        """Return the whole page."""
+    def html(self, called: str, report: str) -> str:
+        """Return the whole page, by its title and with a link to a report."""
         heading = escape(visible(title(self.e)))
+        called = escape(visible(called)) or heading
+        back = ""
+        if report:
+            words_ = escape(tr("The report of this run"))
+            back = f'<p class="note"><a href="{quote(report)}">{words_}</a></p>'
         texts, code = _json(words()), script()
         data = _json(self.entries.data)
         notes = "".join(map(html.part_html, self.parts.notes()))
@@ -91,11 +103,11 @@ class _Page:
             f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8">'
             f"{policy(code)}"
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
-            f"<title>{heading}</title><style>{html.STYLE}{_file('page.css')}</style>"
+            f"<title>{called}</title><style>{html.STYLE}{_file('page.css')}</style>"
             f'</head><body><a class="skip" href="#main">{tr("To the numbers")}</a>'
             f'<div class="columns"><nav aria-label="{tr("Contents")}">'
             f"<ol>{contents_}</ol></nav>"
-            f'<main id="main" class="cr" tabindex="-1"><h1>{heading}</h1>{notes}'
+            f'<main id="main" class="cr" tabindex="-1"><h1>{heading}</h1>{back}{notes}'
             f"{self._how()}{self._tools()}{body}{self._left_out()}{check}"
             '<div id="tip" role="tooltip" hidden></div></main>'
             f'<aside id="path" aria-label="{tr("The path of a number")}" hidden>'

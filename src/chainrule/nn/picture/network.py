@@ -62,7 +62,7 @@ def picture(
         arrays = evaluated(graph, [*feeds, *arrays.values()], 1)
     made = diagram_of(
         graph,
-        [(v, (v.name or "x").removeprefix("x.")) for v in data_inputs],
+        [(v, _title_of(v)) for v in data_inputs],
         _titles(graph.outputs, traced.structure),
         parameters=[v for v, t in state.items() if isinstance(t, Parameter)],
         depth=depth,
@@ -157,6 +157,14 @@ def _paths(nest: Any, *path: str) -> Iterator[tuple[int, str]]:
             yield from _paths(item, *path, str(key))
     elif nest is not None:
         yield nest, ".".join(path)
+
+
+def _title_of(value: Value) -> str:
+    """Return an input's name: that of its key, or x₁, x₂ … of a tuple."""
+    name = (value.name or "x").removeprefix("x.")
+    if not (name.isascii() and name.isdigit()):
+        return name
+    return "x" + str(int(name) + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
 def _is_places(name: str) -> bool:

@@ -10,7 +10,7 @@ settings      the check of a run's stored settings
 """
 
 from chainrule.recipes.experiment.directory import RESULTS, SETTINGS
-from chainrule.recipes.experiment.experiment import Experiment, quick_note
+from chainrule.recipes.experiment.experiment import Experiment, quick_note, report_note
 from chainrule.recipes.experiment.references import Reference, compared, worded
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "Reference",
     "compared",
     "quick_note",
+    "report_note",
     "worded",
 ]

@@ -321,7 +321,7 @@ class Experiment:
         seconds: int | None = None,
         lesson: str = "",
         module: str = "",
-        networks: Sequence[str] = (),
+        networks: Mapping[str, Callable[[], tuple[Any, Any]]] | None = None,
     ) -> dict[str, Any]:
         """Write the results and the report of a recipe's run; return the results.
 
@@ -332,11 +332,13 @@ class Experiment:
             seconds: what a full run takes, which the report of a quick one says.
             lesson: what the recipe says of itself, in the current language.
             module: the name of that file's module.
-            networks: the names of networks that may be explained.
+            networks: its networks by name, which are drawn and may be explained: each
+            a function that returns the model, and what a picture of it is given.
         """
-        if self.quick and seconds is not None:
-            with self.report.recording():
-                print(f"\n{translated(quick_note(seconds))}")
+        note = quick_note(seconds) if self.quick and seconds is not None else ""
+        if note:
+            print(f"\n{translated(note)}")
+        known = networks or {}
         plain = numbers.plain({"result": dict(result)})
         figures = compared(() if self.quick else references, plain["result"])
         results = {
@@ -348,19 +350,23 @@ class Experiment:
         }
         if self.out is not None:
             self.directory.write(RESULTS, (as_json(results) + "\n").encode())
+            self.report.networks(known)
             self.report.write(
                 title=self.name,
                 summary=translated(summary),
                 references=figures,
                 result=plain["result"],
-                commands=self._commands(networks, module),
+                commands=self._commands([*known], module, quick=bool(note)),
                 lesson=lesson,
+                note=report_note(note) if note else "",
             )
         return results | {"out": None if self.out is None else str(self.out)}
 
-    def _commands(self, networks: Sequence[str], module: str) -> list[tuple[str, str]]:
+    def _commands(
+        self, networks: Sequence[str], module: str, *, quick: bool
+    ) -> list[tuple[str, str]]:
         """Return what may be done after a recipe's run, each with its command."""
-        explain = f"chainrule explain {self.out}"
+        explain = f"chainrule explain {self.out} --save"
         several = len(networks) > 1
         made = [
             (
@@ -370,12 +376,24 @@ class Experiment:
             for name in networks
         ]
         again = f"chainrule train {self.name}"
-        if self.quick:
+        if quick:
             made.append((tr("the full run"), again))
         if module:
             alone = tr("the lesson, without the command line")
             made.append((alone, f"python -m {module}"))
         return made
+
+
+def report_note(note: str) -> str:
+    """Return what the report of a quick run says first of all, in a line.
+
+    >>> report_note(quick_note(800)).split(". ")[-1]
+    'Sizes and figures in summary and lesson are those of the full run.'
+    """
+    more = tr("Sizes and figures in summary and lesson are those of the full run.")
+    lines = translated(note).splitlines()
+    between = " " if all(line[-1].isascii() for line in lines) else ""
+    return f"{between.join(lines)} {more}"
 
 
 def quick_note(seconds: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule import viz
@@ -15,8 +16,9 @@ from chainrule.text import _, translated
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 from chainrule.util.processes import is_writer
+from chainrule.viz.behind import Behind
 from chainrule.viz.report import sections
-from chainrule.viz.seen import sentence_of
+from chainrule.viz.seen import sentence_of, table_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Block:
         png: a PNG or GIF file.
         svg: an SVG element of ours.
         caption: what is to be seen in it.
+        file: the name of the picture's file in the run's directory.
+        words: that stand in the picture.
+        table: the numbers behind it.
+        network: whether it is the picture of a network that the recipe trains.
     """
 
     text: str = ""
@@ -36,6 +42,10 @@ class Block:
     png: bytes = b""
     svg: str = ""
     caption: str = ""
+    file: str = ""
+    words: str = ""
+    table: Behind | None = None
+    network: bool = False
 
 
 class Tee(io.TextIOBase):
@@ -97,9 +107,17 @@ class Report:
         """Draw a picture for a recipe's report; see :meth:`Experiment.draw`."""
         if self._draws():
             with self._legible():
-                png = viz.gallery.picture(draw, *args, what=title, **options)
-            drawn = {k: v for k, v in options.items() if k != "size"}
-            self._add(f"{name}.png", png, title, sentence_of(draw, *args, **drawn))
+                drawn = viz.gallery.picture_with_words(
+                    draw, *args, what=title, **options
+                )
+            shown = {k: v for k, v in options.items() if k != "size"}
+            self._add(
+                *drawn,
+                file=f"{name}.png",
+                title=title,
+                caption=sentence_of(draw, *args, **shown),
+                table=table_of(draw, *args, **shown),
+            )
 
     def film(
         self,
@@ -115,16 +133,33 @@ class Report:
             with self._legible():
                 shots = [*frames]
                 gif = viz.gallery.film(draw, shots, what=title, **options)
-            self._add(f"{name}.gif", gif, title, sentence_of(draw, shots))
+            caption = sentence_of(draw, shots)
+            self._add(gif, "", file=f"{name}.gif", title=title, caption=caption)
 
     def network(self, title: str, model: Any, data: Any) -> None:
         """Draw a network's graph for the report; see :meth:`Experiment.network`."""
         if self._draws():
-            drawn = sections.network(model, data, current())
             self._add_text()
-            shown = translated(title)
-            block = Block(title=shown, svg=drawn.svg, caption=drawn.caption)
-            self._blocks.append(block)
+            self._blocks.append(self._network(title, model, data))
+
+    def networks(self, shown: Mapping[str, Callable[[], Any]]) -> None:
+        """Draw the networks that a recipe has trained, for a section of their own.
+
+        Args:
+            shown: by their names, each a function that returns model and data.
+        """
+        if self._draws():
+            self._add_text()
+            for name, made in shown.items():
+                block = self._network(name, *made())
+                known = [_unnamed(known.svg) for known in self._blocks]
+                if _unnamed(block.svg) not in known:  # the recipe has drawn it itself
+                    self._blocks.append(replace(block, network=True))
+
+    def _network(self, title: str, model: Any, data: Any) -> Block:
+        shown = translated(title)
+        drawn = sections.network(model, data, current(), shown)
+        return Block(title=shown, svg=drawn.svg, caption=drawn.caption)
 
     def write(
         self,
@@ -149,7 +184,7 @@ class Report:
                 references=[
                     {**r, "source": translated(r["source"])} for r in references
                 ],
-                blocks=[asdict(block) for block in self._blocks],
+                blocks=[vars(block) for block in self._blocks],
                 **more,
             )
             self.directory.files.append(REPORT)
@@ -166,12 +201,16 @@ class Report:
         with language(self._language):
             yield
 
-    def _add(self, name: str, picture: bytes, title: str, caption: str) -> None:
-        self.directory.write(name, picture)
+    def _add(
+        self, picture: bytes, words: str, *, file: str, title: str, **more: Any
+    ) -> None:
+        self.directory.write(file, picture)
         self._add_text()
         shown = translated(title)
         self.pictures[shown] = picture
-        self._blocks.append(Block(title=shown, png=picture, caption=caption))
+        self._blocks.append(
+            Block(title=shown, png=picture, file=file, words=words, **more)
+        )
 
     def _add_text(self) -> None:
         """Add the text printed since the last picture to a recipe's report."""
@@ -179,3 +218,8 @@ class Report:
         self._shown = len(self.printed)
         if text:
             self._blocks.append(Block(text=text))
+
+
+def _unnamed(svg: str) -> str:
+    """Return a drawing without what it is called."""
+    return re.sub(r'aria-label="[^"]*"|<title>[^<]*</title>', "", svg)

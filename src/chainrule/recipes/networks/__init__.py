@@ -9,7 +9,12 @@ is not declared twice: layers, data and losses are those of the lesson.
 
 from chainrule.recipes.networks import agents, digits, images, sequences, tables
 from chainrule.recipes.networks import textbook as textbook
-from chainrule.recipes.networks.declared import WITHOUT, inspected, networks_of
+from chainrule.recipes.networks.declared import (
+    WITHOUT,
+    inspected,
+    networks_of,
+    pictured,
+)
 from chainrule.recipes.networks.inspection import Inspection, Subject
 
 __all__ = [
@@ -21,6 +26,7 @@ __all__ = [
     "images",
     "inspected",
     "networks_of",
+    "pictured",
     "sequences",
     "tables",
     "textbook",

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
+
+from chainrule.data import Dataset
 from chainrule.errors import ArgumentError, nearest
+from chainrule.recipes.experiment import Experiment
 from chainrule.recipes.networks.inspection import Inspection, Subject
 from chainrule.text import _
 
+
+@dataclass(frozen=True)
+class _Declared:
+    """A network of a recipe: what makes it, and whether runs keep it."""
+
+    made: Callable[[Inspection], Subject]
+    kept: bool
+
+
 #: Recipe → name of a network → what makes it.
-_NETWORKS: dict[str, dict[str, Callable[[Inspection], Subject]]] = {}
+_NETWORKS: dict[str, dict[str, _Declared]] = {}
 
 #: The recipes without a network, and what they have instead.
 WITHOUT: Mapping[str, Any] = {
@@ -22,19 +37,20 @@ WITHOUT: Mapping[str, Any] = {
 
 
 def network(
-    recipe: str, name: str
+    recipe: str, name: str, *, kept: bool = True
 ) -> Callable[[Callable[[Inspection], Subject]], Callable[[Inspection], Subject]]:
     """Declare a network of a recipe: decorate the function that makes it.
 
     Args:
         recipe: the name of the recipe.
         name: of the network, as on the command line. The first one is shown by default.
+        kept: whether a run of the recipe keeps the network, and not its figures alone.
     """
 
     def declare(
         function: Callable[[Inspection], Subject],
     ) -> Callable[[Inspection], Subject]:
-        _NETWORKS.setdefault(recipe, {})[name] = function
+        _NETWORKS.setdefault(recipe, {})[name] = _Declared(function, kept)
         return function
 
     return declare
@@ -81,5 +97,34 @@ def inspected(inspection: Inspection, name: str | None = None) -> Subject:
             got=repr(name),
             fix=f"--network {near}" if near else None,
         )
+    if not known[name].kept:
+        inspection.begins_only()
     with inspection.silent():
-        return known[name](inspection)
+        return known[name].made(inspection)
+
+
+def pictured(run: Experiment) -> dict[str, Callable[[], tuple[Any, Any]]]:
+    """Return the networks that a run of a study has trained, for their pictures.
+
+    Args:
+        run: of the study, with its directory.
+
+    Returns:
+        by its name for each a function that returns the network, and a sample as its
+        run shows it; or, where the run keeps no network, the sample's shape alone, so
+        that a picture has no numbers of a network that has not learned.
+    """
+    return {name: partial(_pictured, run, name) for name in networks_of(run.name)}
+
+
+def _pictured(run: Experiment, name: str) -> tuple[Any, Any]:
+    assert run.out is not None
+    if _NETWORKS[run.name][name].kept:
+        subject = inspected(Inspection.of(run.out), name)
+        x = subject.rows([0])[0]
+        several = isinstance(x, tuple)
+        data = Dataset(x, np.zeros(1, np.float32)) if several else x
+        return subject.model, data
+    settings = {"seed": run.seed, "quick": run.quick, "options": run.options}
+    subject = inspected(Inspection(run.name, engine=run.engine, **settings), name)
+    return subject.model, tuple(map(int, np.shape(subject.rows([0])[0])[1:]))

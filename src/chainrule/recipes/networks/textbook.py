@@ -19,13 +19,13 @@ def two_two_one_network(inspection: Inspection) -> Subject:
     return Subject(model, two_two_one.X, two_two_one.Y, loss, optim.SGD(lr=lr))
 
 
-@network("algorithm1", "3.2.2")
+@network("algorithm1", "3.2.2", kept=False)
 def small_network(inspection: Inspection) -> Subject:
     """The network of 3.2.2 on the rows of XOR, before its first step."""
     return _of_the_page(inspection, *algorithm1.small_task())
 
 
-@network("algorithm1", "3.2.3")
+@network("algorithm1", "3.2.3", kept=False)
 def digit_network(inspection: Inspection) -> Subject:
     """The network of 3.2.3 on digits of MNIST, before its first step."""
     train, __ = algorithm1.digits(inspection.options.get("limit", 1000))
@@ -35,7 +35,6 @@ def digit_network(inspection: Inspection) -> Subject:
 def _of_the_page(
     inspection: Inspection, page: dict[str, Any], model: nn.Module, loss: nn.Module
 ) -> Subject:
-    inspection.begins_only()
     start = book.initialise(page["sizes"], inspection.seed)
     model.load_state_dict(book.state_dict(*start))
     samples = page["samples"]

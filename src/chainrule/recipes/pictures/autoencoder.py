@@ -18,7 +18,9 @@ def _of_maps(maps: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
         for name, codes in maps.items()
     )
     return tr(
-        "How many of the points have one of the same digit as their nearest: {told}.",
+        "Of the first {n} images so many have one of the same digit as their nearest:"
+        " {told}. The outermost 3 % on each side are not drawn.",
+        n=min(len(labels), 1000),
         told=told,
     )
 
@@ -36,5 +38,6 @@ def code_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -
         drawn = codes[:2000]
         low, high = np.percentile(drawn, [3, 97], axis=0)
         inside = ((low <= drawn) & (drawn <= high)).all(1)
-        viz.gallery.points(part, drawn[inside], labels[:2000][inside])
+        axes = {"across": tr("first number"), "up": tr("second number")}
+        viz.gallery.points(part, drawn[inside], labels[:2000][inside], **axes)
         part.suptitle(translated(name))

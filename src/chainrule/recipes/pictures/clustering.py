@@ -31,4 +31,5 @@ def codes(figure: Any, codes: np.ndarray, labels: np.ndarray) -> None:
         codes: (n, d); the first 1,000 are drawn, the plane is that of all.
         labels: (n,), digits.
     """
-    gallery.points(figure, principal_plane(codes)[:1000], labels[:1000])
+    axes = {"across": tr("direction of largest variance"), "up": tr("the next one")}
+    gallery.points(figure, principal_plane(codes)[:1000], labels[:1000], **axes)

@@ -57,7 +57,7 @@ def draw_features(
     maps = feature_maps(model, pixels)
     rows = max(map(len, maps)) // 8
     side = round(len(pixels) ** 0.5)
-    blocks, titles = [[[pixels.reshape(side, side)]]], ["digit"]
+    blocks, titles = [[[pixels.reshape(side, side)]]], [_("digit")]
     for i, images in enumerate(maps, 1):
         scaled = images / max(float(images.max()), 1e-9)
         width = math.ceil(len(images) / rows)
@@ -65,7 +65,15 @@ def draw_features(
             [list(scaled[k : k + width]) for k in range(0, len(images), width)]
         )
         count, *size = images.shape
-        titles.append(f"convolution {i}: {count} maps of {size[0]} × {size[1]}")
+        titles.append(
+            _(
+                "convolution {i}: {count} maps of {height} × {width}",
+                i=i,
+                count=count,
+                height=size[0],
+                width=size[1],
+            )
+        )
     experiment.draw(
         "maps",
         viz.gallery.mosaics,

@@ -52,6 +52,7 @@ def answers(
         drawn = below.imshow(pixels, cmap="magma")
         scale = figure.colorbar(drawn, ax=below, orientation="horizontal", shrink=0.8)
         scale.ax.tick_params(labelsize=5, length=2)
+        scale.ax.xaxis.get_offset_text().set_fontsize(5)
         scale.ax.xaxis.get_major_locator().set_params(nbins=2)
         above.set_axis_off()
         below.set_axis_off()
@@ -67,6 +68,8 @@ def title(question: str, predicted: int, truth: int) -> str:
     """
     words = question.split()
     half = (len(words) + 1) // 2
-    wrong = "" if predicted == truth else f" (wrong: {ANSWERS[truth]})"
-    lines = " ".join(words[:half]), " ".join(words[half:]), ANSWERS[predicted] + wrong
+    said = ANSWERS[predicted]
+    if predicted != truth:
+        said = tr("{said} (wrong: {right})", said=said, right=ANSWERS[truth])
+    lines = " ".join(words[:half]), " ".join(words[half:]), said
     return "\n".join(lines)

@@ -24,7 +24,13 @@ def cells(table: Any, shape: tuple[int, int]) -> np.ndarray:
     return table.reshape(shape[0] * shape[1], 5, 4, -1)[:, 4, 0]
 
 
-def _of_tables(tables: Sequence[Any], *, titles: Sequence[str], **__: Any) -> str:
+def _of_tables(
+    tables: Sequence[Any],
+    *,
+    titles: Sequence[str],
+    shape: tuple[int, int],
+    arrows: str,
+) -> str:
     told = "; ".join(
         tr(
             "after {title} {share} of the entries are not 0",
@@ -33,7 +39,16 @@ def _of_tables(tables: Sequence[Any], *, titles: Sequence[str], **__: Any) -> st
         )
         for title, table in zip(titles, tables)
     )
-    return tr("The table fills: {told}.", told=told)
+    how = tr(
+        "An arrow is the best action of a cell, bright is a large maxₐ Q, on a scale of"
+        " its own in each picture; white is a cell of which nothing is known."
+    )
+    if np.shape(tables[0])[0] != shape[0] * shape[1]:
+        how += tr(
+            " Shown are the cells with the passenger aboard, on the way to the red"
+            " hotel; P is to pick up, D to let out."
+        )
+    return how + tr(" Of the whole table: {told}.", told=told)
 
 
 @seen(_of_tables)

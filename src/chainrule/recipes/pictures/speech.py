@@ -14,7 +14,8 @@ def _of_voices(x: np.ndarray, y: np.ndarray) -> str:
     lengths = x[..., 12].sum(1)
     return tr(
         "A row a speaker, 12 coefficients over time; red is above the mean, blue below."
-        " The shortest of all utterances has {least} steps, the longest {most}.",
+        " Of the utterances that it learns from the shortest has {least} steps, the"
+        " longest {most}.",
         least=int(lengths.min()),
         most=int(lengths.max()),
     )

@@ -15,10 +15,11 @@ from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import summary
 from chainrule.text import _
 from chainrule.text.catalogue import current
+from chainrule.text.languages import language
 from chainrule.util.atomic_files import replace
 from chainrule.util.validation import choice
 from chainrule.viz import drawing, images
-from chainrule.viz.report import charts, page, sections
+from chainrule.viz.report import charts, page, pages, sections
 from chainrule.viz.report.predictions import Regressed, classified, regressed
 from chainrule.viz.words import LANGUAGES, Words, read_words
 
@@ -33,6 +34,7 @@ def write_report(
     source: str | Path | None = None,
     pictures: Mapping[str, bytes] | None = None,
     lesson: str = "",
+    note: str = "",
     lang: str | None = None,
 ) -> None:
     """Write a training run's report as one HTML file: curves, predictions, mistakes.
@@ -43,8 +45,9 @@ def write_report(
     and, of two features, the decision regions; for quantities predictions against true
     values and residuals; the worst mistakes, as images where rows look like images,
     else with their values; the first layer's weights as pictures, the layers, and a
-    table of the epochs. Each section says what to see in it and where the textbook
-    treats it.
+    table of the epochs. Behind each chart stands the table of its numbers. Each section
+    says what to see in it and where the textbook treats it; abbreviations are explained
+    at the end. Explanations beside it (``chainrule explain RUN --save``) are linked.
 
     Args:
         trainer: a Trainer, trained or loaded.
@@ -56,6 +59,7 @@ def write_report(
             then show.
         pictures: PNG files of your own to show, by their titles.
         lesson: a text on the network and what to look at, shown at the end as it is.
+        note: a sentence on the run, shown first of all.
         lang: ``"en"`` or ``"zh-TW"``, for headings and explanations; by default the
             language in use.
 
@@ -76,12 +80,16 @@ def write_report(
     evaluation.require_one(data)
     spoken = choice(*LANGUAGES)("lang", lang or current())
     words = read_words(spoken)
-    with np.errstate(all="ignore"):  # what a sick network says is shown as it is
+    with (
+        language(spoken),
+        np.errstate(all="ignore"),
+    ):  # what a sick network says is shown as it is
         shown = _content(trainer, data, words, options or {}, source)
     shown |= {"title": title or words["untitled"], "data": data}
     shown["picture"] = sections.network(trainer.model, data, spoken)
     own = (pictures or {}).items()
-    shown["lesson"] = lesson.splitlines()
+    shown |= {"lesson": lesson.splitlines(), "note": note}
+    shown["pages"] = pages.links(Path(path).parent, spoken)
     shown["pictures"] = {title: images.png_uri(png) for title, png in own}
     replace(Path(path), page.render(spoken, shown).encode(), "report")
 
@@ -116,6 +124,7 @@ def write_experiment_report(
         summary=summary,
         references=references,
         blocks=blocks,
+        pages=pages.links(Path(path).parent, spoken),
         **more,
     )
     replace(Path(path), text.encode(), "report")

@@ -13,7 +13,8 @@ from chainrule.graph.node import Array
 from chainrule.metrics.evaluation import Importance
 from chainrule.text.numbers import number, percent
 from chainrule.text.tables import shorten
-from chainrule.viz import curve, decision_regions, drawing
+from chainrule.viz import behind, curve, decision_regions, drawing
+from chainrule.viz.behind import Behind
 from chainrule.viz.curve import Line, Panel
 from chainrule.viz.report.predictions import Classified, Regressed
 from chainrule.viz.words import Words
@@ -40,11 +41,19 @@ class Key:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart in a training report: an ``<svg>`` element with caption and legend."""
+    """A chart in a training report: an ``<svg>`` element with caption and legend.
+
+    Attributes:
+        caption: what is to be seen.
+        svg: the element.
+        legend: its entries; none for a single curve.
+        table: the numbers behind it; None where another table of the page has them.
+    """
 
     caption: str
     svg: str
     legend: Sequence[Key] = ()
+    table: Behind | None = None
 
 
 def sentences(words: Words, *parts: str) -> str:
@@ -54,7 +63,13 @@ def sentences(words: Words, *parts: str) -> str:
     return "".join(map(words["sentence"].format, parts)).rstrip()
 
 
-def lines(panel: Panel, name: str, caption: str, words: Words) -> Figure:
+def lines(
+    panel: Panel,
+    name: str,
+    caption: str,
+    words: Words,
+    table: Behind | None = None,
+) -> Figure:
     """Return a line chart for a report, with a legend if there are several curves."""
     with drawing.figure(drawing.PAGE, *_SIZE) as figure:
         curve.draw(figure.subplots(), panel, drawing.PAGE, legend=False)
@@ -64,7 +79,7 @@ def lines(panel: Panel, name: str, caption: str, words: Words) -> Figure:
         i %= len(drawing.COLOURS)
         dashes = " ".join(f"{2.5 * part:g}" for part in drawing.DASHES[i])
         keys.append(Key(line.label, f"var(--cr-{i + 1})", dashes=dashes))
-    return Figure(caption, picture, keys if len(keys) > 1 else ())
+    return Figure(caption, picture, keys if len(keys) > 1 else (), table)
 
 
 def of_steps(
@@ -117,6 +132,7 @@ def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
     drawn = _some(np.abs(error))
     y, predicted = result.truth[drawn, i], result.predicted[drawn, i]
     few = words["some_points"].format(shown=len(y), all=len(result.truth))
+    table = _of_predictions(result, i, words)
     more = [few] if len(drawn) < len(error) else []
     spread = {"mean": number(error.mean()), "std": number(error.std())}
     middle = (float(y.mean()),) * 2
@@ -139,7 +155,8 @@ def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
             alt = words[f"{kind}_alt"].format(**texts)
             picture = drawing.svg(figure, f"{kind}{i}", alt)
         caption = words[f"{kind}_caption"].format(**texts)
-        figures.append(Figure(sentences(words, caption, *more), picture))
+        shown = sentences(words, caption, *more)
+        figures.append(Figure(shown, picture, table=table if slope else None))
     return figures
 
 
@@ -157,7 +174,9 @@ def bars(ranked: Sequence[Importance], metric: str, words: Words) -> Figure:
         axes.set_xlabel(words["importance_up"].format(curve.named(metric, words)))
         alt = "; ".join(f"{name} {number(m)} ± {number(s)}" for name, m, s in rows)
         picture = drawing.svg(figure, "bars", alt)
-    return Figure(words["importance_caption"], picture)
+    head = ["", words["results.mean"], words["results.spread"]]
+    body = [[name, number(m), number(s)] for name, m, s in rows]
+    return Figure(words["importance_caption"], picture, table=Behind(head, body))
 
 
 def plane(trainer: Any, data: Dataset, names: Sequence[str], words: Words) -> Figure:
@@ -182,6 +201,18 @@ def plane(trainer: Any, data: Dataset, names: Sequence[str], words: Words) -> Fi
 
 
 # -- internals ---------------------------------------------------------------------
+
+
+def _of_predictions(result: Regressed, i: int, words: Words) -> Behind:
+    """Return the table of a target: true value, prediction, and their difference."""
+    picked = behind.chosen(len(result.truth))
+    columns = result.truth[:, i], result.predicted[:, i], result.residuals[:, i]
+    rows = [
+        [str(row), *(number(float(column[row])) for column in columns)]
+        for row in picked
+    ]
+    head = [words[key] for key in ("row", "true", "predicted", "residual")]
+    return Behind(head, rows, behind.thinned(len(rows), len(result.truth)))
 
 
 def _described(panel: Panel, words: Words) -> str:

@@ -13,13 +13,15 @@ from chainrule.text.numbers import measure, number, percent, width
 from chainrule.text.tables import shorten
 from chainrule.version import __version__
 from chainrule.viz import curve, drawing, images
-from chainrule.viz.report import results
+from chainrule.viz.report import glossary, results
 from chainrule.viz.words import Words, read_words
 
 #: More classes than this are a picture instead of a table.
 MATRIX = 20
 #: Rows of long tables that are shown first.
 FEW = 15
+#: More pictures of networks than this are folded.
+FOLDED = 2
 
 
 @lru_cache(maxsize=4)
@@ -54,6 +56,10 @@ def environment(lang: str) -> Any:
     )
     templates.filters |= {"number": number, "percent": percent, "cut": shorten}
     templates.filters |= {"width": width, "columns": columns, **_of_columns(words)}
+    templates.filters |= {
+        "plain": glossary.text_of,
+        "abbreviations": lambda text: glossary.abbreviations(text, lang),
+    }
     templates.globals |= {
         "w": words,
         "lang": lang,
@@ -62,6 +68,7 @@ def environment(lang: str) -> Any:
         "version": __version__,
         "FEW": FEW,
         "MATRIX": MATRIX,
+        "FOLDED": FOLDED,
     }
     return templates
 
@@ -102,11 +109,20 @@ def _of_columns(words: Words) -> dict[str, Callable[..., Any]]:
         for text, more in zip(texts, beside):
             text += [shown("", value) for value in more.values()]
         kinds = ["" if isinstance(value, str) else "number" for value in first]
-        columns = zip(head, *texts)
-        room = sum(1.25 + 0.5 * max(map(width, column)) for column in columns)
-        return {"head": head, "rows": texts, "kinds": kinds, "room": room}
+        return {"head": head, "rows": texts, "kinds": kinds, "room": _room(head, texts)}
 
-    return {"heading": heading, "shown": shown, "table": table}
+    def columned(behind: Any) -> dict[str, Any]:
+        """Return the table behind a chart as a report's table."""
+        head, rows = behind.head, behind.rows
+        kinds = ["", *["number"] * (len(head) - 1)]
+        return {"head": head, "rows": rows, "kinds": kinds, "room": _room(head, rows)}
+
+    return {"heading": heading, "shown": shown, "table": table, "columned": columned}
+
+
+def _room(head: Sequence[str], rows: Sequence[Sequence[str]]) -> float:
+    """Return about how wide a table of texts is, in rem."""
+    return sum(1.25 + 0.5 * max(map(width, column)) for column in zip(head, *rows))
 
 
 def _rendered(lang: str, template: str, content: Mapping[str, Any]) -> str:
@@ -124,6 +140,8 @@ def render_experiment(
     result: Mapping[str, Any] | None = None,
     commands: Sequence[tuple[str, str]] = (),
     lesson: str = "",
+    note: str = "",
+    pages: str = "",
 ) -> str:
     """Return the HTML page of a recipe's report.
 
@@ -132,32 +150,44 @@ def render_experiment(
         title, summary: of the recipe.
         references: ``key``, ``value``, ``at_least`` or ``at_most``, ``reached`` and
             ``source`` of each figure that it is held against.
-        blocks: in their order, ``text`` that was printed, or a ``png`` (or GIF) with
-            its ``title``, or an ``svg`` of ours with its ``title``; with a ``caption``.
+        blocks: in their order, those of the run's report, as dictionaries.
         result: what the recipe returned, plain data, shown as tables.
         commands: what to do next, each with its command.
         lesson: what the recipe says of itself.
+        note: what the reader must know of the run before all else.
+        pages: the links to pages beside the report, HTML of :mod:`.pages`.
     """
     shown = [
         {
-            "title": block["title"],
+            **block,
             "text": block["text"].split("\n"),
             "png": block["png"] and images.png_uri(block["png"]),
-            "svg": block["svg"],
-            "caption": block["caption"],
         }
         for block in blocks
     ]
+    drawn = "\n".join(block["words"] for block in blocks)
     words = read_words(lang)
     called = [
-        {**r, "key": results.path_named(r["key"].split("."), words)} for r in references
+        {**r, "key": results.path_named(r["key"].split("."), words, title)}
+        for r in references
     ]
     content = {"title": title, "summary": summary, "references": called}
-    content |= {"results": results.tables(result or {}, words), "commands": commands}
-    content |= {"lesson": lesson.splitlines()}
+    content |= {
+        "results": results.tables(result or {}, words, title),
+        "commands": commands,
+    }
+    content |= {"lesson": lesson.splitlines(), "note": note, "words": drawn}
+    content["pages"] = _markup(pages)
     return _rendered(lang, "study.html.jinja", {**content, "blocks": shown})
 
 
 def render(lang: str, content: Mapping[str, Any]) -> str:
     """Return the HTML page of a training run's report."""
-    return _rendered(lang, "report.html.jinja", content)
+    made = {**content, "pages": _markup(content["pages"])}
+    return _rendered(lang, "report.html.jinja", made)
+
+
+def _markup(text: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(text)

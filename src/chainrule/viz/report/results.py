@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.text import translated
@@ -13,22 +13,38 @@ from chainrule.viz.words import Words
 ROWS, COLUMNS = 40, 8
 
 
-def named(key: str, words: Words) -> str:
+def named(path: Sequence[str], words: Words, recipe: str = "") -> str:
     """Return a result's name in words; names that are not in the texts as they are.
 
+    Where a recipe means something of its own by a name, the texts have it under the
+    recipe's name and the path, or the recipe's name and the last part of it.
+
+    Args:
+        path: the keys that lead to the result.
+        words: the texts of the page's language.
+        recipe: its name.
+
     >>> from chainrule.viz.words import read_words
-    >>> named("test_accuracy", read_words("en")), named("GRU", read_words("en"))
+    >>> words = read_words("en")
+    >>> named(["test_accuracy"], words), named(["GRU"], words)
     ('test accuracy', 'GRU')
+    >>> named(["gain"], words), named(["gain"], words, "hierarchy")
+    ('gain', 'layer 3 ahead of pixels, by nearest mean')
     """
-    return words.get(f"results.{key}", key)
+    key = path[-1]
+    own = f"results.{recipe}."
+    known = (own + ".".join(path), own + key, f"results.{key}")
+    return next((words[name] for name in known if name in words), key)
 
 
-def path_named(path: Iterable[str], words: Words) -> str:
+def path_named(path: Sequence[str], words: Words, recipe: str = "") -> str:
     """Return the name of a nested result in words: ``codes · 30 · network``."""
-    return " · ".join(named(key, words) for key in path)
+    return " · ".join(named(path[: i + 1], words, recipe) for i in range(len(path)))
 
 
-def tables(result: Mapping[str, Any], words: Words) -> list[dict[str, Any]]:
+def tables(
+    result: Mapping[str, Any], words: Words, recipe: str = ""
+) -> list[dict[str, Any]]:
     """Return the numbers of nested results as tables of text.
 
     Where several entries of one name have the same keys, each is a row, and the keys
@@ -38,6 +54,7 @@ def tables(result: Mapping[str, Any], words: Words) -> list[dict[str, Any]]:
     Args:
         result: what a recipe returned, plain data.
         words: the texts of the page's language.
+        recipe: its name.
 
     >>> nets = {"a": {"r": 1}, "b": {"r": 2}}
     >>> from chainrule.viz.words import read_words
@@ -55,19 +72,19 @@ def tables(result: Mapping[str, Any], words: Words) -> list[dict[str, Any]]:
     made = []
     for (parent, names), paths in groups.items():
         if len(paths) > 1 and len(names) <= COLUMNS:
-            head = ["", *(named(name, words) for name in names)]
+            head = ["", *(named((*paths[0], name), words, recipe) for name in names)]
             body = [
-                [named(path[-1], words), *_texts(rows[path].values(), words)]
+                [named(path, words, recipe), *_texts(rows[path].values(), words)]
                 for path in paths
             ]
-            made.append(_table(path_named(parent or (), words), head, body))
+            made.append(_table(path_named(parent or (), words, recipe), head, body))
             continue
         for path in paths:
             body = [
-                [named(name, words), *_texts([value], words)]
+                [named((*path, name), words, recipe), *_texts([value], words)]
                 for name, value in rows[path].items()
             ]
-            made.append(_table(path_named(path, words), [], body))
+            made.append(_table(path_named(path, words, recipe), [], body))
     return made
 
 
@@ -84,7 +101,7 @@ def _texts(values: Any, words: Words) -> list[str]:
     return [
         ("✓" if value else "✗")
         if isinstance(value, bool)
-        else named(translated(value), words)
+        else named([translated(value)], words)
         if isinstance(value, str)
         else number(value)
         for value in values

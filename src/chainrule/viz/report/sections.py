@@ -20,7 +20,7 @@ from chainrule.nn.first_use import Use, first_use
 from chainrule.nn.summary import Summary
 from chainrule.text.languages import language
 from chainrule.text.numbers import number
-from chainrule.viz import curve, images
+from chainrule.viz import behind, curve, images
 from chainrule.viz.report import charts
 from chainrule.viz.report.charts import Figure, sentences
 from chainrule.viz.report.predictions import Classified, Regressed
@@ -77,10 +77,18 @@ def layers(network: Summary) -> list[dict[str, Any]]:
     return [{by: getattr(row, k) for k, by in shown.items()} for row in network.layers]
 
 
-def network(model: Any, data: Dataset, spoken: str) -> Figure:
-    """Return the picture of a network for a report, with a sample's numbers."""
+def network(model: Any, data: Any, spoken: str, title: str = "") -> Figure:
+    """Return the picture of a network for a report, with a sample's numbers.
+
+    Args:
+        model: the network.
+        data: as for ``model.picture``.
+        spoken: the language of the caption.
+        title: what it is called; empty for the name of its class.
+    """
     with language(spoken):
         drawn = model.picture(data)
+        drawn.title = title or drawn.title
         return Figure(" · ".join(svg.caption(drawn)), svg.picture(drawn))
 
 
@@ -194,7 +202,13 @@ def _over_steps(steps: Mapping[str, Array], key: str, up: str, words: Words) -> 
     heading = "of_layers" if len(panel.lines) > 1 else "of_steps"
     remarks += [words["noise"]] * (key == "loss")
     caption = sentences(words, words[heading].format(name=up), *remarks)
-    return charts.lines(panel, f"steps-{key}", caption, words)
+    drawn = (
+        steps
+        if len(steps) == 1
+        else {line.label: steps[line.label] for line in panel.lines}
+    )
+    table = behind.of_steps(drawn, words["step"], up)
+    return charts.lines(panel, f"steps-{key}", caption, words, table)
 
 
 def epochs(trainer: Any) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def salient(
 
 
 def attention(explanation: Explanation) -> list[tuple[str, Array]]:
-    """Return the shares A = softmax(Q Kᵀ) of each attention in a step, by its module.
+    """Return the shares A of Y = A V of each attention in a step, by its module.
 
     Each is of shape (heads, T, T): whom a position listens to is a row.
     """

@@ -275,7 +275,7 @@ _TEXTS = {
         "embedding that each character has: what this answer depends on."
     ),
     "attention": _(
-        "Whom each token listens to: A = softmax(Q Kᵀ), {name}, head {head}"
+        "Whom each token listens to: the shares A of Y = A V, {name}, head {head}"
     ),
     "attention_of": _("the last {shown} of {all} tokens"),
     "doctor": _("The doctor"),

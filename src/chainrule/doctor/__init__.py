@@ -17,6 +17,10 @@
     evidence     the budget, and from which gain a run is sick
     network,     what is read off the graph, and off the data
     columns
+    draws,       other initial weights of the same rule, and chance
+    chance
+    reference,   simple means and a standard network, which know nothing of the user's
+    standard
     first_bad    the first operation that makes a non-finite number
     labels       the words for evidence and parts, which have keys
     view, page   text, and HTML
@@ -37,6 +41,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.doctor import evidence
 from chainrule.doctor.case import Case
 from chainrule.doctor.diagnosis import Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
@@ -139,6 +144,7 @@ def examine(case: Case, seed: int) -> Diagnosis:
         for symptom in registered():
             if case.refused is not None and symptom.stage > 0:
                 break
+            case.budget.kept = evidence.kept(case.budget.seconds, symptom.stage)
             # Findings say what warnings would.
             with (
                 warnings.catch_warnings(),
@@ -150,6 +156,8 @@ def examine(case: Case, seed: int) -> Diagnosis:
             if found is not None:
                 findings.append(found)
                 case.found.add(found.code)
+                if found.change is not None:
+                    case.proposed.append(found.change)
                 if found.severity == "sick":
                     case.sick.add(found.code)
     except KeyboardInterrupt:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor import evidence, first_bad, network, reference
+from chainrule.doctor import evidence, first_bad, network, reference, standard
 from chainrule.doctor.changes import rate_times, redrawn
 from chainrule.doctor.columns import ASKED, KNOWN
+from chainrule.doctor.draws import other_draw
 from chainrule.doctor.evidence import severity
 from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.first_bad import FirstBad
@@ -52,18 +53,13 @@ class Case(Trials):
         key = change.before, change.after
         if key in self._compared:
             return self._compared[key]
-        self._before.setdefault(0, self.score)
-        before, after = [self.score], list[float | None]()
-        for seed in range(evidence.SEEDS):
-            # Of rows that are all there is, only the initial weights are chance.
-            drawn = [self._redraw] if self.fitted and seed else []
-            setup = self.prepared(*drawn, change, seed=seed)
-            # Without the change a seed gives the same beside every change.
-            as_it_is = (
-                None if seed in self._before else self.prepared(*drawn, seed=seed)
-            )
-            cost = self.cost(setup) + (self.cost(as_it_is) if as_it_is else 0.0)
-            if not self.budget.takes(cost):
+        before, after = list[float | None](), list[float | None]()
+        result: Comparison | None = None
+        for seed in range(evidence.MOST):
+            setup = self.drawn(change, seed=seed)
+            if not self.known_as_it_is(seed) or not self.budget.takes(self.cost(setup)):
+                if seed >= evidence.SEEDS:
+                    break
                 # A gain near the threshold, of too few seeds, decides nothing.
                 self.untried.append(change.what)
                 self.not_examined["changes"] = _(
@@ -72,34 +68,65 @@ class Case(Trials):
                     what=joined("; ", dict.fromkeys(self.untried)),
                 )
                 return None
-            if as_it_is is not None:
-                self._before[seed] = self.run_scored(as_it_is)
-            if seed:
-                before.append(self._before[seed])
+            before.append(self.before[seed])
             after.append(self.run_scored(setup))
+            chance = self._by_chance(before, after)
             result = Comparison(
                 change,
                 self.metric,
                 tuple(before),
                 tuple(after),
                 self.baseline,
-                max(self.noise(before[0], after[0]), self._by_chance(before, after)),
+                max(self.noise(before[0], after[0]), chance if self.fitted else 0.0),
                 self.share,
             )
-            if not self.fitted and not evidence.is_near(result.gain, self.metric):
+            gain, tried = result.gain, seed + 1
+            if tried < evidence.SEEDS:
+                if not self.fitted and not evidence.is_near(gain, self.metric):
+                    break
+            elif self.fitted or abs(gain - evidence.SICK[self.metric]) > chance:
                 break
-        self._compared[key] = result
+            elif self.budget.spent > self.budget.seconds / 2:
+                break
+        if result is not None:
+            self._compared[key] = result
         return result
+
+    def drawn(self, *changes: Change, seed: int) -> Setup:
+        """Return a copy with changes whose initial weights and order are of a seed.
+
+        Weights that have an order, which may have been trained, are kept. The seed 0
+        has the weights as they are.
+        """
+        draw = self._redraw if self.fitted else self._other_draw
+        return self.prepared(*([draw] if draw and seed else []), *changes, seed=seed)
+
+    def known_as_it_is(self, seed: int) -> bool:
+        """Run the setup as it is with a seed, once; return whether the budget reaches.
+
+        Without changes a seed gives the same beside every change.
+        """
+        if not self.before:
+            self.before[0] = self.score
+        if seed not in self.before:
+            setup = self.drawn(seed=seed)
+            if not self.budget.takes(self.cost(setup)):
+                return False
+            self.before[seed] = self.run_scored(setup)
+        return True
 
     @cached_property
     def _redraw(self) -> Change:
         """Other initial weights, where those given look like a draw."""
         return redrawn(as_drawn(self.setup.model))
 
+    @cached_property
+    def _other_draw(self) -> Change | None:
+        """Other initial weights of the same rule, where all look like a draw."""
+        return other_draw(self.setup)
+
     def _by_chance(self, *scores: list[float | None]) -> float:
         """Return the standard error of a difference of means over seeds."""
-        if not self.fitted:
-            return 0.0
         known = [[self.baseline if s is None else s for s in part] for part in scores]
         if min(map(len, known)) < 2:
             return 1.0  # of a single draw nothing is known
@@ -258,12 +285,10 @@ class Case(Trials):
             return None
 
     @cached_property
-    def signal(self) -> float | None:
-        """The score of simple means, which know nothing of the network or its training.
+    def _pictures(self) -> tuple[Array, Array, Array, Array] | None:
+        """Training rows, some held-out rows, and their targets, all as matrices.
 
-        The better one of the five nearest neighbours and a linear fit; where the rows
-        that are asked are the training rows, of rows known by heart. None where there
-        are no single features and targets, or too few rows.
+        None where there are no single features and targets, or too few rows.
         """
         if not self.single or self.task == "unknown":
             return None
@@ -277,22 +302,72 @@ class Case(Trials):
         y, truth = self._targets(train.y[rows]), self._targets(held.y[:count])
         if len(y) != len(x) or len(truth) != count or x.shape[1] != asked.shape[1]:
             return None
+        return x, y, asked, truth
+
+    @cached_property
+    def signal(self) -> float | None:
+        """The score of references that know nothing of the network or its training.
+
+        The best one of the five nearest neighbours, a linear fit and a standard network;
+        where the rows that are asked are the training rows, of rows known by heart. None
+        where there are no single features and targets, or too few rows.
+        """
+        if self._pictures is None:
+            return None
+        x, y, asked, truth = self._pictures
         if self.fitted:
             return reference.agreement(
                 self.task, reference.by_heart(asked, truth), truth
             )
         found = [reference.by_neighbours(x, y, asked), reference.by_line(x, y, asked)]
-        self.examined["signal"] = _(
-            "the five nearest neighbours of {n} rows among {k}, and a linear fit",
-            n=count,
-            k=len(x),
-        )
+        cost = standard.seconds(self.setup.engine, len(x), x.shape[1], y.shape[1])
+        if self.budget.takes(cost):
+            found.append(standard.answers(self.task, x, y, asked, *self._engine))
+            self.examined["signal"] = _(
+                "the five nearest neighbours of {n} rows among {k}, a linear fit, and a "
+                "standard network",
+                n=len(asked),
+                k=len(x),
+            )
+        else:
+            self.not_examined["standard"] = _("a standard network: the budget is spent")
+            self.examined["signal"] = _(
+                "the five nearest neighbours of {n} rows among {k}, and a linear fit",
+                n=len(asked),
+                k=len(x),
+            )
         scores = [
             reference.agreement(self.task, said, truth)
             for said in found
             if said is not None
         ]
         return max((s for s in scores if s is not None), default=None)
+
+    @property
+    def _engine(self) -> tuple[Any, dict[str, Any]]:
+        """The engine of trial runs, and its threads."""
+        return self.setup.engine, {"threads": self.setup.resources.get("threads")}
+
+    @cached_property
+    def among(self) -> float | None:
+        """The score of held-out rows that are predicted from other held-out rows.
+
+        By a standard network of two thirds of them. None beyond the budget.
+        """
+        if self._pictures is None:
+            return None
+        __, __, asked, truth = self._pictures
+        known = len(asked) - len(asked) // standard.FOLDS
+        sizes = known, asked.shape[1], truth.shape[1]
+        cost = standard.FOLDS * standard.seconds(self.setup.engine, *sizes)
+        if not self.budget.takes(cost):
+            self.not_examined["among"] = _("held-out rows alone: the budget is spent")
+            return None
+        said = standard.among(self.task, asked, truth, *self._engine)
+        self.examined["among"] = _(
+            "a standard network of held-out rows, asked for the rest of them"
+        )
+        return None if said is None else reference.agreement(self.task, said, truth)
 
     def _targets(self, y: Array) -> Array:
         """Return targets as columns of numbers: of classes one each."""

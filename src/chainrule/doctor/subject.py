@@ -14,7 +14,7 @@ from chainrule.doctor import evidence, network
 from chainrule.doctor.asked import Asked, asked, is_one_hot
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
-from chainrule.doctor.finding import Comparison
+from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.doctor.weights import is_of_library
 from chainrule.errors import ArgumentError, ChainruleError
@@ -56,6 +56,8 @@ class Subject:
         examined, not_examined: what was looked at, with numbers; what not, with the
             reason.
         untried: changes that the budget did not reach, in words.
+        proposed: the changes of findings until now.
+        before: the scores of the run as it is, by seed.
     """
 
     def __init__(
@@ -81,10 +83,11 @@ class Subject:
         ]
         self.part: Dataset | None = None
         self._compared: evidence.Compared = {}
-        self._before: dict[int, float | None] = {}
+        self.before: dict[int, float | None] = {}
         self.untried: list[str] = []
         self.found: set[str] = set()
         self.sick: set[str] = set()
+        self.proposed: list[Change] = []
         self.explains: dict[str, tuple[str, ...]] = {}
         try:
             train = self._dataset(trainer, data)

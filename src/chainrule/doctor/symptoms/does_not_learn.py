@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import nn
-from chainrule.doctor import examples, space
+from chainrule.doctor import changes, examples, space
 from chainrule.doctor.case import Case
+from chainrule.doctor.evidence import RISK
+from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.registry import Found, symptom
 from chainrule.tensor import Tensor
 from chainrule.text import _
@@ -15,6 +17,9 @@ from chainrule.text import _
 ROWS = 50
 #: The share of the asked steps from which a trial that is behind is no mere beginning.
 PART = 0.25
+#: Single changes are tried until the budget is down to so many runs, which are for sets
+#: of them.
+SETS = 8
 
 
 @symptom(
@@ -47,7 +52,12 @@ def does_not_learn(case: Case) -> Found | None:
         return None
     far = case.prepared().steps >= PART * case.setup.steps
     if far and (case.behind or case.stalls) and case.can_be_sick:
-        tried = [(space.component(case.setup, c), c) for c in space.usual(case)]
+        tried = list[tuple[str, Change | None]]()
+        for one in space.usual(case):
+            if case.budget.left < SETS * case.cost(case.prepared()):
+                break
+            case.compare(one)
+            tried.append((space.component(case.setup, one), one))
         severity, best, part = case.judge_each(*tried)
         if severity == "sick":
             cause = (
@@ -57,7 +67,7 @@ def does_not_learn(case: Case) -> Found | None:
                 )
                 if case.fitted
                 else _(
-                    "simple means find more about held-out rows than the network does; "
+                    "references find more about held-out rows than the network does; "
                     "of the usual treatments this one cures"
                 )
             )
@@ -96,12 +106,18 @@ def does_not_learn(case: Case) -> Found | None:
 
 
 def _together(case: Case) -> Found | None:
-    """Try changes together, of which none cures alone."""
-    severity, best = case.judge(*space.combined(case))
-    if severity != "sick" or best is None:
+    """Try changes together, of which none cures alone, until one set does."""
+    for change in space.combined(case):
+        severity, best = case.judge(change)
+        if severity == "sick" and best is not None:
+            break
+    else:
         return None
+    best = _needed(case, best)
     alone = {(c.change.before, c.change.after): c.gain for c in case.compared}
-    most = max(best.change.parts, key=lambda c: alone.get((c.before, c.after), 0.0))
+    order = sorted(
+        best.change.single, key=lambda c: -alone.get((c.before, c.after), 0.0)
+    )
     cause = (
         _(
             "so few rows can be known by heart, and the network does not learn them; "
@@ -109,12 +125,25 @@ def _together(case: Case) -> Found | None:
         )
         if case.fitted
         else _(
-            "simple means find more about held-out rows than the network does; none of "
+            "references find more about held-out rows than the network does; none of "
             "the usual treatments cures alone, and these together do"
         )
     )
-    part = space.component(case.setup, most)
+    part = space.component(case.setup, order[0])
     return Found("sick", "", _evidence(case), None, best, cause=cause, component=part)
+
+
+def _needed(case: Case, best: Comparison) -> Comparison:
+    """Leave out the changes of a set without which it is about as good."""
+    for one in best.change.single:
+        rest = [c for c in best.change.single if c != one]
+        if not rest:
+            break
+        severity, other = case.judge(changes.together(rest))
+        loss = RISK[case.metric]
+        if severity == "sick" and other and other.gain >= best.gain - loss:
+            best = other
+    return best
 
 
 def _evidence(case: Case) -> dict[str, float | None]:

@@ -382,7 +382,7 @@ class Case(Trials):
 
     @property
     def behind(self) -> bool:
-        """A flag: the trial is behind simple means by half of what is sick.
+        """A flag: the trial is behind its references by half of what is sick.
 
         Beyond the standard error, for so many held-out rows: enough to try treatments.
         """
@@ -394,10 +394,32 @@ class Case(Trials):
         return lost > max(evidence.SICK[self.metric] / 2, noise)
 
     @property
-    def stalls(self) -> bool:
-        """A flag: a complete trial finds almost nothing where simple means find much.
+    def far_behind(self) -> bool:
+        """A flag: complete runs are far behind a network that is known to learn.
 
-        Less than a quarter of what simple means find beyond a constant
+        By more than what is sick, over several seeds where it is near that, and beyond
+        twice the standard error.
+        """
+        signal = self.signal
+        if signal is None or not self.complete or self.trial.error is not None:
+            return False
+        bar, found = evidence.BEHIND * evidence.SICK[self.metric], list[float]()
+        for seed in range(1 if self.fitted else evidence.SEEDS):
+            if not self.known_as_it_is(seed):
+                return False
+            score = self.before[seed]
+            found.append(self.baseline if score is None else score)
+            mean = float(np.mean(found))
+            lost = signal - mean
+            if not evidence.is_near(lost, self.metric):
+                break
+        return lost > max(bar, 2 * self.noise(mean, signal))
+
+    @property
+    def stalls(self) -> bool:
+        """A flag: a complete trial finds almost nothing where references find much.
+
+        Less than a quarter of what references find beyond a constant
         answer, which must be twice what counts as sick; and beyond chance, for so few
         or many held-out rows.
         """

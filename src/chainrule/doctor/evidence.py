@@ -36,6 +36,9 @@ TRIAL = 1 / 12
 #: losses the score is the share of the first loss that is gone.
 SICK = {"accuracy": 0.10, "r2": 0.20, "share_of_loss_gone": 0.20}
 RISK = {"accuracy": 0.02, "r2": 0.05, "share_of_loss_gone": 0.05}
+#: A run is sick as well where it is so many times as much behind a reference that knows
+#: nothing of it; a little more, since the two have not the same family in common.
+BEHIND = 1.25
 #: How many times as much a gain must be where the runs had next to none of the asked
 #: steps: 1 where they had all, and evenly in between.
 SHORT = 2

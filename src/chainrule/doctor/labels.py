@@ -20,7 +20,7 @@ SCORES = {
     "with_change": _("{metric} with the change"),
     "of_run": _("{metric} of the run"),
     "of_constant_answer": _("{metric} of a constant answer"),
-    "of_simple_means": _("{metric} of simple means"),
+    "of_best_reference": _("{metric} of the best reference"),
     "of_best_seed": _("{metric} with the best seed"),
     "of_worst_seed": _("{metric} with the worst seed"),
     "among_held_out_rows": _("{metric} of held-out rows' neighbours among them"),

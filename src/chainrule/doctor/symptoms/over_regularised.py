@@ -13,7 +13,7 @@ from chainrule.text import _
 DECAY, DROPOUT = 0.05, 0.55
 #: Where the decay is a part of the gradient, and that is divided by its own size, as
 #: Adam does, a small decay pulls as much as a large one (Loshchilov & Hutter 2019, 3):
-#: it is suspected from here on where the run is behind what simple means find.
+#: it is suspected from here on where the run is behind what its references find.
 COUPLED = 1e-3
 
 #: Optimisers that divide by the size of the gradient, with the decay in it.

@@ -61,7 +61,7 @@ def wrong_labels(case: Case) -> Found | None:
         return None
     evidence, (severity, best) = _by_neighbours(case)
     if severity != "sick":
-        more = _by_network(case, 1 - evidence.get(WITHIN, 1.0))
+        more = _by_network(case, 1 - evidence[WITHIN] if evidence else -np.inf)
         if more:
             helped = best if best is not None and best.gain > 0 else None
             return Found("sick", "y", evidence | more, None, helped, confidence=0.9)
@@ -105,7 +105,7 @@ def _by_network(case: Case, among: float) -> dict[str, float]:
         return {}
     return {
         f"{case.metric}_among_held_out_rows": among,
-        f"{case.metric}_of_simple_means": signal,
+        f"{case.metric}_of_best_reference": signal,
         f"{case.metric}_of_run": score,
     }
 

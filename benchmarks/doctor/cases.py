@@ -1,4 +1,4 @@
-"""The cases: programs with a known remedy, in two halves, and a third, fresh part."""
+"""The cases: programs with a known remedy, in two halves, and in parts of their own."""
 
 import hashlib
 import itertools
@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from programs import Spec, rows
+import rows
+from networks import Spec
+from programs import ONE_OUTPUT
 
 DOCUMENT: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("cases.toml").read_text(encoding="utf-8")
 )
-#: Of ``fresh.toml``: other programs, tables and faults, drawn for one version.
-FRESH: dict[str, Any] = tomllib.loads(
-    Path(__file__).with_name("fresh.toml").read_text(encoding="utf-8")
-)
+#: Other programs, tables and faults, each part drawn for one version of the doctor.
+PARTS: dict[str, dict[str, Any]] = {
+    path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(Path(__file__).with_name("parts").glob("*.toml"))
+}
+#: What ``--half`` takes.
+HALVES = ("tuning", "held-out", *PARTS)
 DEFAULT: Spec = DOCUMENT["default"]
 
 
@@ -32,7 +37,7 @@ class Case:
         spec: the program.
         remedy: the program that is known to learn.
         planted: the keys in which a mutation differs from its remedy.
-        fresh: whether it is of the third part.
+        part: its part, which a file of ``parts`` describes; none of ``cases.toml``.
     """
 
     name: str
@@ -41,13 +46,13 @@ class Case:
     spec: Spec
     remedy: Spec
     planted: tuple[str, ...] = ()
-    fresh: bool = False
+    part: str = ""
 
     @property
     def half(self) -> str:
-        """``fresh``, or ``tuning`` or ``held-out`` by a hash of the name."""
-        if self.fresh:
-            return "fresh"
+        """Its part, or ``tuning`` or ``held-out`` by a hash of the name."""
+        if self.part:
+            return self.part
         first = hashlib.sha256(self.name.encode()).digest()[0]
         return "held-out" if first % 2 else "tuning"
 
@@ -65,7 +70,7 @@ def words(values: Spec) -> str:
 def cases() -> list[Case]:
     """Return all cases, each program once, in the order of their names."""
     found: dict[str, Case] = {}
-    for case in itertools.chain(_grids(), _changed(), _fresh()):
+    for case in itertools.chain(_grids(), _changed(), *map(_drawn, PARTS)):
         found.setdefault(str(sorted(case.spec.items())), case)
     return sorted(found.values(), key=lambda c: c.name)
 
@@ -98,34 +103,44 @@ def _changed() -> Iterator[Case]:
                     yield Case(name, one, program, base | values, base, keys)
 
 
-def _fresh() -> Iterator[Case]:
+#: Ways to draw: of what, and how many at once.
+WAYS = {
+    "one": ("operators", 1),
+    "two": ("operators", 2),
+    "variations": ("variations", 1),
+    "pairs": ("variations", 2),
+}
+
+
+def _drawn(part: str) -> Iterator[Case]:
     """Yield cases of one fault, of two, and of variations, each drawn once."""
-    draw, seen = random.Random(FRESH["seed"]), set[str]()
-    for how, count in FRESH["draw"].items():
-        operators = FRESH["variations" if how == "variations" else "operators"]
+    table = PARTS[part]
+    draw, seen = random.Random(table["seed"]), set[str]()
+    for how, count in table["draw"].items():
+        what, at_once = WAYS[how]
         found = 0
         while found < count:
-            program, table = draw.choice([*FRESH["programs"].items()])
-            base, values = DEFAULT | table, Spec()
-            known = [operator for operator in operators if _applies(operator, base)]
-            for operator in draw.sample(known, 2 if how == "two" else 1):
+            program, given = draw.choice([*table["programs"].items()])
+            base, values = DEFAULT | given, Spec()
+            known = [operator for operator in table[what] if _applies(operator, base)]
+            for operator in draw.sample(known, at_once):
                 values |= draw.choice(operator["values"])
             keys = tuple(k for k, v in values.items() if base[k] != v)
-            name = f"fresh {program}, {how}: {words(values)}"
+            name = f"{part} {program}, {how}: {words(values)}"
             if name in seen or (values and not keys):
                 continue
             seen.add(name)
             found += 1
-            kind = "variation" if how == "variations" else "mutation"
-            yield Case(name, kind, program, base | values, base, keys, fresh=True)
+            kind = what.removesuffix("s").replace("operator", "mutation")
+            yield Case(name, kind, program, base | values, base, keys, part)
 
 
 def _applies(operator: dict[str, Any], base: Spec) -> bool:
-    task = rows(base["rows"]).task
+    task = rows.task(base["rows"])
     return all(
         value in operator.get(key, [value])
         for key, value in (
-            ("tasks", "binary" if "bce" in base["loss"] else task),
+            ("tasks", "binary" if base["loss"] in ONE_OUTPUT else task),
             ("nets", base["net"]),
             ("losses", base["loss"]),
         )

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import programs
+import rows
 from cases import Case, applied, single_changes
 
 import chainrule as cr
@@ -35,7 +36,7 @@ def mean(spec: programs.Spec) -> float:
 
 def verdict(case: Case, score: float, best: float) -> str:
     """Return ``sick``, ``healthy`` or ``between``."""
-    task = programs.rows(case.spec["rows"]).task
+    task = rows.task(case.spec["rows"])
     behind = best - score
     if behind > SICK[task]:
         return "sick"
@@ -59,13 +60,9 @@ def diagnosis(case: Case) -> Record:
     """Return what the doctor says of a case; of its first seed."""
     start = time.process_time()
     made = programs.parts(case.spec)
-    found = cr.diagnose(
-        programs.trainer(case.spec, made, 0),
-        made.train,
-        validation=made.validation,
-        epochs=case.spec["epochs"],
-        batch_size=case.spec["batch"],
-    )
+    train, given = programs.plan(case.spec, made)
+    given["validation"] = made.validation
+    found = cr.diagnose(programs.trainer(case.spec, made, 0), train, **given)
     findings = [
         {
             "code": f.code,

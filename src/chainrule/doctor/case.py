@@ -16,6 +16,7 @@ from chainrule.doctor.evidence import severity
 from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.first_bad import FirstBad
 from chainrule.doctor.setup import Setup, as_drawn, run
+from chainrule.doctor.subject import BLOCK
 from chainrule.doctor.trials import Trials
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
@@ -28,6 +29,11 @@ from chainrule.util.pytree import leaves
 
 #: The factors of a short range test of rates.
 FACTORS = (0.001, 0.01, 0.1, 10.0, 100.0)
+#: Rows below which a standard network is not trained; below which its score decides
+#: nothing on its own.
+FEWEST, ENOUGH = 8, 20
+#: As many words as are counted at most.
+WORDS = 2000
 #: Further ones, as long as the highest so far is no worse than the asked rate.
 HIGHER = (1e4, 1e6, 1e8)
 
@@ -43,11 +49,13 @@ class Case(Trials):
     def compare(self, *changes: Change) -> Comparison | None:
         """Return what the best of alternative changes does, measured on copies.
 
-        A gain near the threshold is measured with further seeds. None: the budget does
+        Of those that are about as good the one that is named first. A gain near the threshold is measured with further seeds. None: the budget does
         not reach, which is noted, or no change applies.
         """
         found = [c for change in changes if (c := self._compared_with(change))]
-        return max(found, key=lambda c: c.gain, default=None)
+        best = max((c.gain for c in found), default=0.0)
+        alike = evidence.RISK[self.metric]
+        return next((c for c in found if c.gain >= best - alike), None)
 
     def _compared_with(self, change: Change) -> Comparison | None:
         key = change.before, change.after
@@ -293,12 +301,12 @@ class Case(Trials):
         if not self.single or self.task == "unknown":
             return None
         train, held = self.part or self.train, self.setup.held_out
-        if len(train) < 20 and not self.fitted:
+        if len(train) < FEWEST and not self.fitted:
             return None
         rows = np.sort(permutation(len(train), 0, 0)[:KNOWN])
-        x = np.asarray(train.x[rows], np.float64).reshape(len(rows), -1)
+        x = self._features(train.x[rows])
         count = min(ASKED, len(held))
-        asked = np.asarray(held.x[:count], np.float64).reshape(count, -1)
+        asked = self._features(held.x[:count])
         y, truth = self._targets(train.y[rows]), self._targets(held.y[:count])
         if len(y) != len(x) or len(truth) != count or x.shape[1] != asked.shape[1]:
             return None
@@ -312,7 +320,7 @@ class Case(Trials):
         where the rows that are asked are the training rows, of rows known by heart. None
         where there are no single features and targets, or too few rows.
         """
-        if self._pictures is None:
+        if self._pictures is None or (len(self.train) < ENOUGH and not self.fitted):
             return None
         x, y, asked, truth = self._pictures
         if self.fitted:
@@ -320,28 +328,34 @@ class Case(Trials):
                 self.task, reference.by_heart(asked, truth), truth
             )
         found = [reference.by_neighbours(x, y, asked), reference.by_line(x, y, asked)]
-        cost = standard.seconds(self.setup.engine, len(x), x.shape[1], y.shape[1])
-        if self.budget.takes(cost):
-            found.append(standard.answers(self.task, x, y, asked, *self._engine))
-            self.examined["signal"] = _(
-                "the five nearest neighbours of {n} rows among {k}, a linear fit, and a "
-                "standard network",
-                n=len(asked),
-                k=len(x),
-            )
-        else:
-            self.not_examined["standard"] = _("a standard network: the budget is spent")
-            self.examined["signal"] = _(
-                "the five nearest neighbours of {n} rows among {k}, and a linear fit",
-                n=len(asked),
-                k=len(x),
-            )
-        scores = [
+        scores = [self.standard]
+        scores += [
             reference.agreement(self.task, said, truth)
             for said in found
             if said is not None
         ]
+        self.examined["signal"] = _(
+            "the five nearest neighbours of {n} rows among {k}, and a linear fit",
+            n=len(asked),
+            k=len(x),
+        )
         return max((s for s in scores if s is not None), default=None)
+
+    @cached_property
+    def standard(self) -> float | None:
+        """The score of a standard network of the training rows. None beyond the budget."""
+        if self._pictures is None or self.fitted:
+            return None
+        x, y, asked, truth = self._pictures
+        cost = standard.seconds(self.setup.engine, len(x), x.shape[1], y.shape[1])
+        if not self.budget.takes(cost):
+            self.not_examined["standard"] = _("a standard network: the budget is spent")
+            return None
+        said = standard.answers(self.task, x, y, asked, *self._engine)
+        self.examined["standard"] = _(
+            "one of {k} rows, asked for {n}", n=len(asked), k=len(x)
+        )
+        return None if said is None else reference.agreement(self.task, said, truth)
 
     @property
     def _engine(self) -> tuple[Any, dict[str, Any]]:
@@ -354,20 +368,44 @@ class Case(Trials):
 
         By a standard network of two thirds of them. None beyond the budget.
         """
-        if self._pictures is None:
+        return self.among_of(None)
+
+    def among_of(self, most: int | None) -> float | None:
+        """Return that score where networks know so many of the other rows at most."""
+        held, task = self.setup.held_out, self.task
+        count = min(ASKED, len(held))
+        if not self.single or task == "unknown" or count < 2 * standard.FOLDS:
             return None
-        __, __, asked, truth = self._pictures
-        known = len(asked) - len(asked) // standard.FOLDS
+        asked, truth = self._features(held.x[:count]), self._targets(held.y[:count])
+        if len(truth) != count:
+            return None
+        known = min(count - count // standard.FOLDS, most or count)
         sizes = known, asked.shape[1], truth.shape[1]
         cost = standard.FOLDS * standard.seconds(self.setup.engine, *sizes)
         if not self.budget.takes(cost):
             self.not_examined["among"] = _("held-out rows alone: the budget is spent")
             return None
-        said = standard.among(self.task, asked, truth, *self._engine)
+        said = standard.among(task, asked, truth, *self._engine, most)
         self.examined["among"] = _(
             "a standard network of held-out rows, asked for the rest of them"
         )
-        return None if said is None else reference.agreement(self.task, said, truth)
+        return None if said is None else reference.agreement(task, said, truth)
+
+    def _features(self, x: Array) -> Array:
+        """Return features as a matrix: numbers as they are, indices as counts of each."""
+        table = np.asarray(x, np.float64).reshape(len(x), -1)
+        if self.network is None or not self.takes_indices:
+            return table
+        words = table.astype(np.int64)
+        most = max(
+            int(np.max(p.x[:BLOCK], initial=0))
+            for p in (self.train, self.setup.held_out)
+        )
+        if words.min(initial=0) < 0 or most >= WORDS:
+            return table
+        words = np.minimum(words, most) + (most + 1) * np.arange(len(words))[:, None]
+        counts = np.bincount(words.reshape(-1), minlength=len(words) * (most + 1))
+        return counts.reshape(len(words), -1).astype(np.float64)
 
     def _targets(self, y: Array) -> Array:
         """Return targets as columns of numbers: of classes one each."""

@@ -42,11 +42,14 @@ def other_draw(setup: Setup) -> Change | None:
         keep_variance(fresh, relu=relu)
         other = _deviations(fresh)
         if own and all(_alike(own[n], found) for n, found in other.items()):
-            known[relu] = sum(abs(own[n][0] - s) / s for n, (s, __) in other.items())
+            far = (abs(own[n][0] - s) / s for n, (s, __) in other.items() if s)
+            known[relu] = sum(far)
     if known:
         return _by_rule(relu=min(known, key=known.__getitem__))
     matrices = [p.numpy() for p in setup.model.parameters() if p.ndim > 1]
-    return _places() if matrices and all(map(is_noise, matrices)) else None
+    large = [m for m in matrices if m.size >= FEW]
+    drawn = all(map(is_noise, large)) and all(m.std() > 0 for m in matrices)
+    return _places() if large and drawn else None
 
 
 def _alike(own: tuple[float, int], other: tuple[float, int]) -> bool:

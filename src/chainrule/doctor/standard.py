@@ -49,7 +49,12 @@ def seconds(engine: Any, rows: int, inputs: int, outputs: int) -> float:
 
 
 def answers(
-    task: str, x: Array, y: Array, asked: Array, engine: Any, resources: Mapping[str, Any]
+    task: str,
+    x: Array,
+    y: Array,
+    asked: Array,
+    engine: Any,
+    resources: Mapping[str, Any],
 ) -> Array | None:
     """Return a standard network's answers to asked rows; None: it gives no numbers.
 
@@ -96,18 +101,32 @@ def answers(
     if task == "binary":
         return 1 / (1 + np.exp(-np.clip(said, -50, 50)))
     # Beyond all targets that were seen nothing is known.
-    return np.clip(said * scale + middle, y.min(0), y.max(0)) if task == "quantities" else said
+    return (
+        np.clip(said * scale + middle, y.min(0), y.max(0))
+        if task == "quantities"
+        else said
+    )
 
 
 def among(
-    task: str, x: Array, y: Array, engine: Any, resources: Mapping[str, Any]
+    task: str,
+    x: Array,
+    y: Array,
+    engine: Any,
+    resources: Mapping[str, Any],
+    most: int | None = None,
 ) -> Array | None:
-    """Return answers to rows, each by a network that was trained on other ones of them."""
+    """Return answers to rows, each by a network that was trained on other ones of them.
+
+    Args:
+        task, x, y, engine, resources: as of :func:`answers`.
+        most: of so many of the others at most.
+    """
     order = permutation(len(x), 0, 0)
     found = np.zeros(y.shape)
     for k in range(FOLDS):
         asked = np.sort(order[k::FOLDS])
-        known = np.setdiff1d(order, asked)
+        known = np.sort(order[~np.isin(order, asked)][:most])
         said = answers(task, x[known], y[known], x[asked], engine, resources)
         if said is None:
             return None

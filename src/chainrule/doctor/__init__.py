@@ -3,6 +3,7 @@
     diagnosis    the result: findings in order, what was looked at, fixes, a file
     subject      what is examined: a copy of a Trainer, data, plan, task
     trials       trial runs of it, and their scores
+    standing     what references find that know nothing of the run
     case         evidence that is measured when it is asked for, comparisons
     registry,    symptoms, each with its rule and its examples in a file of its own
     symptoms

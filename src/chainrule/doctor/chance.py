@@ -1,6 +1,6 @@
 """Chance in a run: the same setup with other initial weights and orders.
 
-A seed draws the initial weights, where they look like a draw, and the order of the rows.
+A seed draws the initial weights, where they look like a draw, and the order of rows.
 """
 
 from __future__ import annotations

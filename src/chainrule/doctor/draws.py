@@ -1,9 +1,9 @@
 """Other draws of initial weights: the same rule with another seed.
 
 Weights that look as the layers draw them, or as He's or Glorot's rule does, are drawn
-anew by it. Others that look like independent draws, of whatever deviation, change places
-among themselves within each matrix. Those that have an order, which may have been
-trained, are kept.
+anew by it. Others that look like independent draws, of whatever deviation, change
+places among themselves within each matrix. Those that have an order, which may have
+been trained, are kept.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from chainrule.doctor.changes import is_of_product, keep_variance, redrawn
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup, as_drawn
 from chainrule.graph.node import Array
-from chainrule.random import Generator, permutation
-from chainrule.random.generator import stream
+from chainrule.random import permutation
 from chainrule.tensor import tensor
 from chainrule.text import _
 

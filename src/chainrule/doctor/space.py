@@ -73,9 +73,9 @@ def finer(case: Case) -> list[Change]:
 def combined(case: Case) -> list[Change]:
     """Return sets of changes: what is suspected and usual, pairs of what helped most.
 
-    Where several things are wrong at once, no single change cures. What symptoms suspect
-    goes first, with a usual optimiser; then all usual changes as well; then pairs of
-    those that helped alone.
+    Where several things are wrong at once, no single change cures. What symptoms
+    suspect goes first, with a usual optimiser; then all usual changes as well; then
+    pairs of those that helped alone.
     """
     order = sorted(case.compared, key=lambda c: -c.gain)
     best = [c.change for c in order if c.gain > 0 and not c.change.parts][:COMBINED]

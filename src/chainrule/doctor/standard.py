@@ -1,8 +1,8 @@
 """A standard network: a reference for a run, and rows that are asked about each other.
 
 Two hidden layers of ReLU on standardised features, trained by AdamW with one cycle of
-rates: the usual first try. It depends on the data alone, not on the user's network, loss
-or plan.
+rates: the usual first try. It depends on the data alone, not on the user's network,
+loss or plan.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from chainrule.text import _, joined
     stage=1,
     looks=_("one class is never predicted, and all its rows are taken for another one"),
     why=_(
-        "no training row has this label: it was given another one, or its rows were left "
-        "out, for instance by a split of sorted rows"
+        "no training row has this label: it was given another one, or its rows were "
+        "left out, for instance by a split of sorted rows"
     ),
     fix=_("look at how the labels were made, and split shuffled rows"),
     reference=_("Goodfellow, Bengio & Courville 2016, 5.2: training and test sets"),

@@ -46,7 +46,8 @@ def constant_columns(case: Case) -> Found | None:
     if len(found) < MOST * width:
         return Found("note", where, evidence, confidence=1.0)
     cause = _(
-        "most columns never change: whatever they held was lost before the rows came here"
+        "most columns never change: whatever they held was lost before the rows came "
+        "here"
     )
     bar = 1 - SICK[case.metric]
     unknown = not case.runs or case.task == "unknown"

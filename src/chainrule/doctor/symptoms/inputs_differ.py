@@ -29,8 +29,9 @@ ROWS, ERRORS = 30, 2.0
         "the training loss falls, and the validation loss is poor from the beginning"
     ),
     why=_(
-        "the features of the training rows and of the held-out rows are of another size, "
-        "or place: they were prepared otherwise, or noise was added to one part alone"
+        "the features of the training rows and of the held-out rows are of another "
+        "size, or place: they were prepared otherwise, or noise was added to one part "
+        "alone"
     ),
     fix=_("prepare all rows by the same numbers: those of the training rows"),
     reference=_("Goodfellow, Bengio & Courville 2016, 5.2: the same distribution"),

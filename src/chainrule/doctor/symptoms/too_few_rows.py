@@ -20,8 +20,8 @@ ROWS, ERRORS = 30, 2.0
     stage=1,
     looks=_("the training loss falls to nothing, and the validation score stays poor"),
     why=_(
-        "a standard network that is given more rows, some of the held-out ones, does much "
-        "better on the rest of them, and one that is given as few does not"
+        "a standard network that is given more rows, some of the held-out ones, does "
+        "much better on the rest of them, and one that is given as few does not"
     ),
     fix=_(
         "more training rows; of few rows train on most, and judge by cross-validation"
@@ -33,7 +33,7 @@ ROWS, ERRORS = 30, 2.0
     ),
 )
 def too_few_rows(case: Case) -> Found | None:
-    """Asked where there are fewer training rows than two thirds of the held-out ones."""
+    """Asked where there are fewer training rows than two thirds of held-out ones."""
     if case.refused is not None or case.given_validation is None or not case.single:
         return None
     if case.task == "unknown" or not case.runs or not case.can_be_sick or case.fitted:

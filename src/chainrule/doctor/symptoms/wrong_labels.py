@@ -33,8 +33,9 @@ WITHIN = "share_of_held_out_rows_neighbours_contradict"
     stage=1,
     looks=_("the training loss stays high, or falls while validation gets worse"),
     why=_(
-        "training rows have other labels than rows like them; held-out rows do not: "
-        "some training labels are wrong, or belong to other rows"
+        "training rows have other labels than rows like them, or teach nothing about "
+        "held-out rows, which do teach something about each other: some training "
+        "labels are wrong, or belong to other rows"
     ),
     fix=_("look at rows whose neighbours say otherwise; leave out what is wrong"),
     reference=_("Wilson 1972, edited nearest neighbours; Northcutt et al. 2021"),
@@ -73,7 +74,7 @@ def wrong_labels(case: Case) -> Found | None:
 def _by_neighbours(
     case: Case,
 ) -> tuple[dict[str, float], tuple[str | None, Comparison | None]]:
-    """Return how many rows contradict their neighbours, and what it does to omit them."""
+    """Return how many rows contradict their neighbours, and what omitting them does."""
     train, held = case.train, case.setup.held_out
     if case.labels is None or min(len(train), len(held)) < FEW:
         return {}, (None, None)

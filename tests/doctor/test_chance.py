@@ -130,6 +130,37 @@ def test_a_run_file_is_diagnosed_with_its_early_stopping(tmp_path: Path) -> None
     assert "stopped early" in found.examined["trial_run"]
 
 
+@pytest.mark.parametrize("drop", [True, False])
+def test_a_run_file_is_diagnosed_with_its_drop_last(tmp_path: Path, drop: bool) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(
+        f"""
+        [data]
+        source = "moons"
+        [model]
+        layers = [{{ class = "Linear", out_features = 8 }}, "ReLU", "Linear"]
+        [loss]
+        class = "CrossEntropyLoss"
+        [optimizer]
+        class = "Adam"
+        lr = 0.05
+        [training]
+        epochs = 20
+        batch_size = 50
+        drop_last = {str(drop).lower()}
+        engine = "numpy"
+        """,
+        encoding="utf-8",
+    )
+    found = diagnosing.diagnosed(str(file))
+    assert found.case is not None
+    assert found.case.setup.drop_last is drop
+    rows = len(found.case.trial.setup.train)
+    per_epoch = rows // 50 if drop else -(-rows // 50)
+    assert rows % 50
+    assert len(found.case.trial.losses) == found.case.prepared().epochs * per_epoch
+
+
 def test_rows_that_the_doctor_holds_out_do_not_shorten_the_run() -> None:
     made = case(examples.mlp(), epochs=10, batch_size=8)
     assert made.part is not None

@@ -148,6 +148,13 @@ def test_columns_that_are_lost(lost: float) -> None:
     assert ("constant-columns" in sick(diagnosed(x, y))) == (lost > 0.5)
 
 
+def test_an_l1_penalty_that_is_too_strong() -> None:
+    x, y = spheres()
+    found = diagnosed(x, y, optimizer=optim.Adam(lr=0.01, l1_penalty=0.05))
+    assert sick(found)[:1] == ["over-regularised"]
+    assert found.findings[0].evidence["l1_penalty"] == 0.05
+
+
 # -- a standard network ----------------------------------------------------------------
 
 

@@ -55,7 +55,7 @@ from chainrule.text import _
 from chainrule.training import Callback, Trainer
 from chainrule.util.blocks import opened, settle, settled
 from chainrule.util.source_location import beginning_here
-from chainrule.util.validation import maybe, number, whole
+from chainrule.util.validation import maybe, number, truth, whole
 
 __all__ = [
     "Case",
@@ -81,6 +81,7 @@ def diagnose(
     validation: Any = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    drop_last: bool | None = None,
     seconds: float | None = None,
     callbacks: Callback | Iterable[Callback] = (),
 ) -> Diagnosis:
@@ -96,6 +97,8 @@ def diagnose(
         validation: rows for the scores; None: a fifth of the training rows.
         epochs, batch_size: the run that is planned; None: those of the Trainer's last
             run, else 10 epochs with batches of 32.
+        drop_last: whether the planned run leaves out what does not fill a batch; None:
+            as the Trainer's last run, else not.
         seconds: the budget, 10 by default. It is turned into numbers of steps by the
             FLOPs of a step, so that no clock decides.
         callbacks: of the planned run. Where there is an
@@ -129,6 +132,7 @@ def diagnose(
         validation=validation,
         epochs=maybe(whole)("epochs", epochs),
         batch_size=maybe(whole)("batch_size", batch_size),
+        drop_last=maybe(truth)("drop_last", drop_last),
         seconds=None if seconds is None else number("seconds", seconds, above=0),
         callbacks=callbacks,
     )

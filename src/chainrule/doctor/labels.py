@@ -155,6 +155,7 @@ EVIDENCE = {
     "updates_per_epoch": _("updates an epoch"),
     "batch_size": _("batch size"),
     "epochs": _("epochs"),
+    "l1_penalty": _("L1 penalty"),
     "weight_decay": _("weight decay λ"),
     "decay_to_gradient_at_first_step": _("λ‖W‖/‖∂L/∂W‖ at the first step"),
     "dropout": _("dropout"),

@@ -46,6 +46,7 @@ class Subject:
         trainer: is copied.
         data, validation: as ``fit`` takes them.
         epochs, batch_size: the plan; None: of the Trainer's last run, else 10 and 32.
+        drop_last: of the plan; None: of the Trainer's last run, else False.
         seconds: the budget, see :mod:`chainrule.doctor.evidence`.
         callbacks: of the planned run, as ``fit`` takes them. Copies of what ends it
             early take part; nothing else is called.
@@ -68,6 +69,7 @@ class Subject:
         validation: Any = None,
         epochs: int | None = None,
         batch_size: int | None = None,
+        drop_last: bool | None = None,
         seconds: float | None = None,
         callbacks: Callback | Iterable[Callback] = (),
     ) -> None:
@@ -103,6 +105,8 @@ class Subject:
         self.setup = Setup.of(
             trainer, train, held_out, int(epochs), min(int(size), len(train))
         )
+        if drop_last is not None:
+            self.setup.drop_last = drop_last
         self.setup.stopping = self._stopping(callbacks)
         if self.trained:
             self._begin_anew()

@@ -54,7 +54,7 @@ def does_not_learn(case: Case) -> Found | None:
     far = case.prepared().steps >= PART * case.setup.steps
     helped: Comparison | None = None
     part: str | None = None
-    if far and (case.behind or case.stalls) and case.can_be_sick:
+    if far and case.can_be_sick and (case.behind or case.stalls):
         severity, helped, part = _singles(case)
         if severity == "sick":
             cause = (

@@ -84,10 +84,10 @@ def outcome_by_chance(case: Case) -> Found | None:
 
 
 def _narrow(width: int) -> nn.Sequential:
-    """Return six hidden layers of ReLU, with a draw that learns."""
+    """Return eight hidden layers of ReLU, with a draw that learns."""
     with stream(Generator(2)):
         layers: list[nn.Module] = []
-        for i in range(6):
+        for i in range(8):
             layers += [nn.Linear(width if i else 2, width), nn.ReLU()]
         return nn.Sequential(*layers, nn.Linear(width, 2))
 

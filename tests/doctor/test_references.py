@@ -10,7 +10,15 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import Case, Diagnosis, draws, evidence, examples, reference
+from chainrule.doctor import (
+    Case,
+    Change,
+    Diagnosis,
+    draws,
+    evidence,
+    examples,
+    reference,
+)
 from chainrule.doctor import standard as networks
 from chainrule.doctor.rebuilding import shallower
 from chainrule.doctor.setup import run
@@ -171,6 +179,7 @@ def test_a_standard_network_learns(task: str, rows: Any) -> None:
     assert score is not None
     assert score > 0.8
     again = networks.answers(task, x[:490], y[:490], x[490:], "numpy", {})
+    assert again is not None
     assert np.array_equal(said, again)
 
 
@@ -249,7 +258,7 @@ def test_a_gain_near_the_threshold_has_other_weights_in_each_seed() -> None:
 
     made.run_scored = scored  # type: ignore[method-assign]
     made.score = 0.4
-    nothing = cr.doctor.Change("a change", "a", "b", apply)
+    nothing = Change("a change", "a", "b", apply)
     found = made.compare(nothing)
     assert found is not None
     assert len(found.after) >= evidence.SEEDS

@@ -22,7 +22,7 @@ MOST = 0.6
 @symptom(
     "constant-columns",
     "data",
-    stage=1,
+    stage=0,
     looks=_("a column has the same value in every row"),
     why=_("a column that never changes tells nothing apart; it only shifts the bias"),
     fix=_("leave these columns out, or look at how they were read"),

@@ -75,7 +75,8 @@ def outcome_by_chance(case: Case) -> Found | None:
         f"{case.metric}_of_worst_seed": min(known),
     }
     severity = evidence.severity(best)
-    if len(known) > evidence.SEEDS and severity == "sick":
+    well = sum(top - score < FAR * sick for score in known)
+    if len(known) > evidence.SEEDS and severity == "sick" and 2 * well > len(known):
         severity = "risk"  # most runs are well
     if severity is None or best is None:
         return Found("risk", "", numbers, confidence=0.5)

@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
-from chainrule.doctor import Case, Change, Comparison, chance, evidence, examples
+from chainrule.doctor import Case, Change, Comparison, chance, draws, evidence, examples
 from chainrule.runs import diagnosing
 from chainrule.training import EarlyStopping, LambdaCallback
 
@@ -31,7 +31,7 @@ def test_weights_are_drawn_anew_where_their_rule_is_known() -> None:
             if p.ndim > 1 and how is not None:
                 how(p)
         before = [p.numpy().copy() for p in made.setup.model.parameters()]
-        change = chance.other_draw(made.setup)
+        change = draws.other_draw(made.setup)
         assert change is not None
         other = made.prepared(change, seed=7).model
         for p, q in zip(before, other.parameters(), strict=True):
@@ -39,7 +39,7 @@ def test_weights_are_drawn_anew_where_their_rule_is_known() -> None:
                 assert not np.array_equal(p, q.numpy())
                 assert p.std() == pytest.approx(q.numpy().std(), rel=0.5)
     nn.init.constant_(next(made.setup.model.parameters()), 0.3)
-    assert chance.other_draw(made.setup) is None
+    assert draws.other_draw(made.setup) is None
 
 
 def test_what_cures_the_worst_seed_alone_is_no_cure() -> None:
@@ -128,6 +128,37 @@ def test_a_run_file_is_diagnosed_with_its_early_stopping(tmp_path: Path) -> None
     )
     found = diagnosing.diagnosed(str(file))
     assert "stopped early" in found.examined["trial_run"]
+
+
+@pytest.mark.parametrize("drop", [True, False])
+def test_a_run_file_is_diagnosed_with_its_drop_last(tmp_path: Path, drop: bool) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(
+        f"""
+        [data]
+        source = "moons"
+        [model]
+        layers = [{{ class = "Linear", out_features = 8 }}, "ReLU", "Linear"]
+        [loss]
+        class = "CrossEntropyLoss"
+        [optimizer]
+        class = "Adam"
+        lr = 0.05
+        [training]
+        epochs = 20
+        batch_size = 50
+        drop_last = {str(drop).lower()}
+        engine = "numpy"
+        """,
+        encoding="utf-8",
+    )
+    found = diagnosing.diagnosed(str(file))
+    assert found.case is not None
+    assert found.case.setup.drop_last is drop
+    rows = len(found.case.trial.setup.train)
+    per_epoch = rows // 50 if drop else -(-rows // 50)
+    assert rows % 50
+    assert len(found.case.trial.losses) == found.case.prepared().epochs * per_epoch
 
 
 def test_rows_that_the_doctor_holds_out_do_not_shorten_the_run() -> None:

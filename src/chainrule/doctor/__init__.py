@@ -3,6 +3,7 @@
     diagnosis    the result: findings in order, what was looked at, fixes, a file
     subject      what is examined: a copy of a Trainer, data, plan, task
     trials       trial runs of it, and their scores
+    standing     what references find that know nothing of the run
     case         evidence that is measured when it is asked for, comparisons
     registry,    symptoms, each with its rule and its examples in a file of its own
     symptoms
@@ -17,6 +18,10 @@
     evidence     the budget, and from which gain a run is sick
     network,     what is read off the graph, and off the data
     columns
+    draws,       other initial weights of the same rule, and chance
+    chance
+    reference,   simple means and a standard network, which know nothing of the user's
+    standard
     first_bad    the first operation that makes a non-finite number
     labels       the words for evidence and parts, which have keys
     view, page   text, and HTML
@@ -37,6 +42,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.doctor import evidence
 from chainrule.doctor.case import Case
 from chainrule.doctor.diagnosis import Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
@@ -49,7 +55,7 @@ from chainrule.text import _
 from chainrule.training import Callback, Trainer
 from chainrule.util.blocks import opened, settle, settled
 from chainrule.util.source_location import beginning_here
-from chainrule.util.validation import maybe, number, whole
+from chainrule.util.validation import maybe, number, truth, whole
 
 __all__ = [
     "Case",
@@ -75,6 +81,7 @@ def diagnose(
     validation: Any = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    drop_last: bool | None = None,
     seconds: float | None = None,
     callbacks: Callback | Iterable[Callback] = (),
 ) -> Diagnosis:
@@ -90,6 +97,8 @@ def diagnose(
         validation: rows for the scores; None: a fifth of the training rows.
         epochs, batch_size: the run that is planned; None: those of the Trainer's last
             run, else 10 epochs with batches of 32.
+        drop_last: whether the planned run leaves out what does not fill a batch; None:
+            as the Trainer's last run, else not.
         seconds: the budget, 10 by default. It is turned into numbers of steps by the
             FLOPs of a step, so that no clock decides.
         callbacks: of the planned run. Where there is an
@@ -123,6 +132,7 @@ def diagnose(
         validation=validation,
         epochs=maybe(whole)("epochs", epochs),
         batch_size=maybe(whole)("batch_size", batch_size),
+        drop_last=maybe(truth)("drop_last", drop_last),
         seconds=None if seconds is None else number("seconds", seconds, above=0),
         callbacks=callbacks,
     )
@@ -139,6 +149,7 @@ def examine(case: Case, seed: int) -> Diagnosis:
         for symptom in registered():
             if case.refused is not None and symptom.stage > 0:
                 break
+            case.budget.kept = evidence.kept(case.budget.seconds, symptom.stage)
             # Findings say what warnings would.
             with (
                 warnings.catch_warnings(),
@@ -150,6 +161,8 @@ def examine(case: Case, seed: int) -> Diagnosis:
             if found is not None:
                 findings.append(found)
                 case.found.add(found.code)
+                if found.change is not None:
+                    case.proposed.append(found.change)
                 if found.severity == "sick":
                     case.sick.add(found.code)
     except KeyboardInterrupt:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor import evidence, first_bad, network, reference
-from chainrule.doctor.changes import rate_times, redrawn
-from chainrule.doctor.columns import ASKED, KNOWN
+from chainrule.doctor import evidence, first_bad, network
+from chainrule.doctor.changes import rate_times
 from chainrule.doctor.evidence import severity
 from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.first_bad import FirstBad
-from chainrule.doctor.setup import Setup, as_drawn, run
-from chainrule.doctor.trials import Trials
+from chainrule.doctor.setup import Setup, run
+from chainrule.doctor.standing import Standing
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.random import permutation
@@ -31,7 +30,7 @@ FACTORS = (0.001, 0.01, 0.1, 10.0, 100.0)
 HIGHER = (1e4, 1e6, 1e8)
 
 
-class Case(Trials):
+class Case(Standing):
     """The case of a diagnosis: trial runs, comparisons, and evidence, each made once.
 
     See :class:`~chainrule.doctor.subject.Subject` for arguments and attributes.
@@ -42,28 +41,26 @@ class Case(Trials):
     def compare(self, *changes: Change) -> Comparison | None:
         """Return what the best of alternative changes does, measured on copies.
 
-        A gain near the threshold is measured with further seeds. None: the budget does
-        not reach, which is noted, or no change applies.
+        Of those that are about as good the one that is named first. A gain near the
+        threshold is measured with further seeds. None: the budget does not reach, which
+        is noted, or no change applies.
         """
         found = [c for change in changes if (c := self._compared_with(change))]
-        return max(found, key=lambda c: c.gain, default=None)
+        best = max((c.gain for c in found), default=0.0)
+        alike = evidence.RISK[self.metric]
+        return next((c for c in found if c.gain >= best - alike), None)
 
     def _compared_with(self, change: Change) -> Comparison | None:
         key = change.before, change.after
         if key in self._compared:
             return self._compared[key]
-        self._before.setdefault(0, self.score)
-        before, after = [self.score], list[float | None]()
-        for seed in range(evidence.SEEDS):
-            # Of rows that are all there is, only the initial weights are chance.
-            drawn = [self._redraw] if self.fitted and seed else []
-            setup = self.prepared(*drawn, change, seed=seed)
-            # Without the change a seed gives the same beside every change.
-            as_it_is = (
-                None if seed in self._before else self.prepared(*drawn, seed=seed)
-            )
-            cost = self.cost(setup) + (self.cost(as_it_is) if as_it_is else 0.0)
-            if not self.budget.takes(cost):
+        before, after = list[float | None](), list[float | None]()
+        result: Comparison | None = None
+        for seed in range(evidence.MOST):
+            setup = self.drawn(change, seed=seed)
+            if not self.known_as_it_is(seed) or not self.budget.takes(self.cost(setup)):
+                if seed >= evidence.SEEDS:
+                    break
                 # A gain near the threshold, of too few seeds, decides nothing.
                 self.untried.append(change.what)
                 self.not_examined["changes"] = _(
@@ -72,34 +69,32 @@ class Case(Trials):
                     what=joined("; ", dict.fromkeys(self.untried)),
                 )
                 return None
-            if as_it_is is not None:
-                self._before[seed] = self.run_scored(as_it_is)
-            if seed:
-                before.append(self._before[seed])
+            before.append(self.before[seed])
             after.append(self.run_scored(setup))
+            chance = self._by_chance(before, after)
             result = Comparison(
                 change,
                 self.metric,
                 tuple(before),
                 tuple(after),
                 self.baseline,
-                max(self.noise(before[0], after[0]), self._by_chance(before, after)),
+                max(self.noise(before[0], after[0]), chance if self.fitted else 0.0),
                 self.share,
             )
-            if not self.fitted and not evidence.is_near(result.gain, self.metric):
+            gain, tried = result.gain, seed + 1
+            if tried < evidence.SEEDS:
+                if not self.fitted and not evidence.is_near(gain, self.metric):
+                    break
+            elif self.fitted or abs(gain - evidence.SICK[self.metric]) > chance:
                 break
-        self._compared[key] = result
+            elif self.budget.spent > self.budget.seconds / 2:
+                break  # further symptoms need the rest
+        if result is not None:
+            self._compared[key] = result
         return result
-
-    @cached_property
-    def _redraw(self) -> Change:
-        """Other initial weights, where those given look like a draw."""
-        return redrawn(as_drawn(self.setup.model))
 
     def _by_chance(self, *scores: list[float | None]) -> float:
         """Return the standard error of a difference of means over seeds."""
-        if not self.fitted:
-            return 0.0
         known = [[self.baseline if s is None else s for s in part] for part in scores]
         if min(map(len, known)) < 2:
             return 1.0  # of a single draw nothing is known
@@ -256,84 +251,6 @@ class Case(Trials):
             return network.seen(model, _tensor(x, model))
         except ChainruleError:
             return None
-
-    @cached_property
-    def signal(self) -> float | None:
-        """The score of simple means, which know nothing of the network or its training.
-
-        The better one of the five nearest neighbours and a linear fit; where the rows
-        that are asked are the training rows, of rows known by heart. None where there
-        are no single features and targets, or too few rows.
-        """
-        if not self.single or self.task == "unknown":
-            return None
-        train, held = self.part or self.train, self.setup.held_out
-        if len(train) < 20 and not self.fitted:
-            return None
-        rows = np.sort(permutation(len(train), 0, 0)[:KNOWN])
-        x = np.asarray(train.x[rows], np.float64).reshape(len(rows), -1)
-        count = min(ASKED, len(held))
-        asked = np.asarray(held.x[:count], np.float64).reshape(count, -1)
-        y, truth = self._targets(train.y[rows]), self._targets(held.y[:count])
-        if len(y) != len(x) or len(truth) != count or x.shape[1] != asked.shape[1]:
-            return None
-        if self.fitted:
-            return reference.agreement(
-                self.task, reference.by_heart(asked, truth), truth
-            )
-        found = [reference.by_neighbours(x, y, asked), reference.by_line(x, y, asked)]
-        self.examined["signal"] = _(
-            "the five nearest neighbours of {n} rows among {k}, and a linear fit",
-            n=count,
-            k=len(x),
-        )
-        scores = [
-            reference.agreement(self.task, said, truth)
-            for said in found
-            if said is not None
-        ]
-        return max((s for s in scores if s is not None), default=None)
-
-    def _targets(self, y: Array) -> Array:
-        """Return targets as columns of numbers: of classes one each."""
-        if self.task == "quantities":
-            return np.asarray(y, np.float64).reshape(len(y), -1)
-        if self.task == "binary":
-            return (np.asarray(y).reshape(len(y), -1) > 0.5).astype(np.float64)
-        known = self.classes(y)
-        parts = self.train, self.setup.held_out
-        count = 1 + max(int(self.classes(part.y).max()) for part in parts)
-        return (known[:, None] == np.arange(count)).astype(np.float64)
-
-    @property
-    def behind(self) -> bool:
-        """A flag: the trial is behind simple means by half of what is sick.
-
-        Beyond the standard error, for so many held-out rows: enough to try treatments.
-        """
-        signal = self.signal
-        if signal is None or self.trial.error is not None:
-            return False
-        lost = signal - (self.baseline if self.score is None else self.score)
-        noise = self.noise(self.score, signal)
-        return lost > max(evidence.SICK[self.metric] / 2, noise)
-
-    @property
-    def stalls(self) -> bool:
-        """A flag: a complete trial finds almost nothing where simple means find much.
-
-        Less than a quarter of what simple means find beyond a constant
-        answer, which must be twice what counts as sick; and beyond chance, for so few
-        or many held-out rows.
-        """
-        signal = self.signal
-        if signal is None or not self.complete or self.trial.error is not None:
-            return False
-        there = signal - self.baseline
-        found = (self.baseline if self.score is None else self.score) - self.baseline
-        if there - found <= 2 * self.noise(self.score, signal):
-            return False
-        return there > 2 * evidence.SICK[self.metric] and found < 0.25 * there
 
 
 def _tensor(x: Array, model: Any) -> Any:

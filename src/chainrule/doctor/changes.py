@@ -392,7 +392,16 @@ def plan(setup: Setup, what: str, **values: int) -> Change:
 
 #: In this order changes are made: what others rest on comes first.
 ORDER = (
-    *("requires_grad", "rows", "width", "outputs", "shape", "weights", "layer"),
+    *(
+        "requires_grad",
+        "rows",
+        "width",
+        "depth",
+        "outputs",
+        "shape",
+        "weights",
+        "layer",
+    ),
     *("loss", "inputs", "targets"),
     *("optimizer", "rate"),
 )

@@ -24,6 +24,10 @@ EPOCH = 4e-4
 BACKWARD = 3
 #: Seconds of a diagnosis where nobody says.
 SECONDS = 10.0
+#: This share of the seconds is kept for what no other symptom explains.
+KEPT = 0.3
+#: The stage of those.
+LAST = 9
 #: One trial run takes at most this share of a diagnosis.
 TRIAL = 1 / 12
 
@@ -32,13 +36,17 @@ TRIAL = 1 / 12
 #: losses the score is the share of the first loss that is gone.
 SICK = {"accuracy": 0.10, "r2": 0.20, "share_of_loss_gone": 0.20}
 RISK = {"accuracy": 0.02, "r2": 0.05, "share_of_loss_gone": 0.05}
+#: A run is sick as well where it is so many times as much behind a reference that knows
+#: nothing of it; a little more, since the two have not the same family in common.
+BEHIND = 1.25
 #: How many times as much a gain must be where the runs had next to none of the asked
 #: steps: 1 where they had all, and evenly in between.
 SHORT = 2
 #: A gain within this distance of :data:`SICK` is measured with further seeds.
 NEAR = 0.5
-#: Their number, the first one included.
-SEEDS = 3
+#: Their number, the first one included; at most, where the mean gain is still within
+#: its standard error of :data:`SICK`.
+SEEDS, MOST = 3, 5
 
 
 def step_seconds(engine: str, work: float) -> float:
@@ -54,17 +62,29 @@ class Budget:
     Attributes:
         seconds: altogether, at the assumed rate.
         spent: so far.
+        kept: for later.
     """
 
     seconds: float
     spent: float = 0.0
+    kept: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left, without those that are kept for later."""
+        return self.seconds - self.kept - self.spent
 
     def takes(self, cost: float) -> bool:
         """Return whether so many seconds are left, and spend them."""
-        if self.spent + cost > self.seconds:
+        if cost > self.left:
             return False
         self.spent += cost
         return True
+
+
+def kept(seconds: float, stage: int) -> float:
+    """Return the seconds that symptoms of a stage leave to the last one."""
+    return KEPT * seconds if stage < LAST else 0.0
 
 
 def severity(comparison: Comparison | None) -> str | None:

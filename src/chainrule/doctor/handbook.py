@@ -58,6 +58,7 @@ QUESTIONS = (
             *("dead-units", "unscaled-inputs", "output-activation-twice"),
             *("softmax-over-one-output", "saturated-units", "weights-badly-scaled"),
             *("over-regularised", "labels-without-signal", "does-not-learn"),
+            *("wrong-labels", "class-not-trained-on", "constant-columns"),
         ),
     ),
     Question(
@@ -67,7 +68,10 @@ QUESTIONS = (
             "Where both rise, the learning rate is too large. Where the accuracy still "
             "grows, the network is only too sure of what it gets wrong."
         ),
-        ("overfitting", "learning-rate-too-large", "labels-without-signal"),
+        (
+            *("overfitting", "learning-rate-too-large", "labels-without-signal"),
+            *("wrong-labels", "too-few-rows", "inputs-differ"),
+        ),
     ),
     Question(
         _("Why does my loss not fall?"),

@@ -20,10 +20,11 @@ SCORES = {
     "with_change": _("{metric} with the change"),
     "of_run": _("{metric} of the run"),
     "of_constant_answer": _("{metric} of a constant answer"),
-    "of_simple_means": _("{metric} of simple means"),
+    "of_best_reference": _("{metric} of the best reference"),
     "of_best_seed": _("{metric} with the best seed"),
     "of_worst_seed": _("{metric} with the worst seed"),
-    "among_held_out_rows": _("{metric} of held-out rows' neighbours among them"),
+    "among_held_out_rows": _("{metric} of held-out rows by others of them"),
+    "of_as_many_held_out_rows": _("{metric} by as many of them as training rows"),
 }
 #: Evidence of findings.
 EVIDENCE = {
@@ -63,6 +64,10 @@ EVIDENCE = {
     "largest_deviation": _("largest standard deviation"),
     "smallest_deviation": _("smallest standard deviation"),
     "largest_mean_in_deviations": _("largest mean, in standard deviations"),
+    "deviations_to_those_of_held_out_rows": _(
+        "standard deviations, as a multiple of those of held-out rows"
+    ),
+    "means_apart_in_deviations": _("means apart, in standard deviations"),
     # targets
     "only_target": _("the only target"),
     "distinct_targets": _("distinct targets"),
@@ -72,6 +77,8 @@ EVIDENCE = {
     "share_of_rows_without_a_label": _("share of rows without a label"),
     "least_label": _("least label"),
     "greatest_label": _("greatest label"),
+    "classes_not_trained_on": _("classes that no training row has"),
+    "share_of_held_out_rows_of_them": _("share of held-out rows that are of them"),
     "rows_out_of_range": _("rows with such a label"),
     "rows_of_largest_class": _("rows of the largest class"),
     "rows_of_smallest_class": _("rows of the smallest class"),
@@ -148,6 +155,7 @@ EVIDENCE = {
     "updates_per_epoch": _("updates an epoch"),
     "batch_size": _("batch size"),
     "epochs": _("epochs"),
+    "l1_penalty": _("L1 penalty"),
     "weight_decay": _("weight decay λ"),
     "decay_to_gradient_at_first_step": _("λ‖W‖/‖∂L/∂W‖ at the first step"),
     "dropout": _("dropout"),
@@ -181,6 +189,8 @@ PARTS = {
     "schedule": _("schedule"),
     "one_batch": _("one batch"),
     "seeds": _("seeds"),
+    "standard": _("a standard network"),
+    "among": _("held-out rows by others of them"),
     "signal": _("signal"),
     "stopping": _("early stopping"),
     "changes": _("changes"),

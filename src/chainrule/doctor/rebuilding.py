@@ -1,4 +1,4 @@
-"""Changes that rebuild layers: hidden layers that are wider, outputs for classes.
+"""Changes that rebuild layers: wider or fewer hidden ones, outputs for classes.
 
 They look for layers of the library that follow each other in an ``nn.Sequential``, and
 make new ones in their places, with weights as these layers draw them.
@@ -26,6 +26,9 @@ from chainrule.text import _
 #: Hidden layers that are narrower are made as wide as this: with more units than a task
 #: needs, fewer initial weights lead to a bad minimum (Goodfellow et al. 2016, 8.2.2).
 WIDE = 32
+#: Of more hidden layers one behind the other all but so many are left out: without
+#: skips or normalisation deep networks train badly (Glorot & Bengio 2010).
+DEEP, SHALLOW = 5, 2
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,42 @@ def wider(setup: Setup) -> Change | None:
     with stream(Generator(0)):
         after = "\n".join(f"{path}: {new(setup.model, path)!r}" for path in paths)
     return Change(_("wider hidden layers"), before, after, apply, slots=("width",))
+
+
+def _spare(model: Module) -> list[str]:
+    """Return the linear layers that can be left out, of long rows of them.
+
+    In a row each has as many outputs as inputs, and nothing with weights is between.
+    """
+    following = {p.first: p.second for p in pairs(model)}
+    found: list[str] = []
+    for first in [p for p in following if p not in set(following.values())]:
+        row = [first]
+        while row[-1] in following:
+            row.append(following[row[-1]])
+        hidden = row[:-1]
+        if len(hidden) > DEEP:
+            widths = [_width(model, path) for path in hidden]
+            square = zip(hidden[SHALLOW:], widths[SHALLOW - 1 :], widths[SHALLOW:])
+            found += [path for path, before, after in square if before == after]
+    return found
+
+
+def shallower(setup: Setup) -> Change | None:
+    """Return the change of many hidden layers to :data:`SHALLOW`, if there are many."""
+    spare = _spare(setup.model)
+    if not spare or not _renewed(setup.copy()):
+        return None
+
+    def apply(setup: Setup) -> None:
+        for path in spare:
+            replaced(setup.model, path, nn.Identity())
+        _renewed(setup)
+
+    modules = dict(setup.model.named_modules())
+    before = "\n".join(f"{path}: {modules[path]!r}" for path in spare)
+    after = "\n".join(f"{path}: {nn.Identity()!r}" for path in spare)
+    return Change(_("fewer hidden layers"), before, after, apply, slots=("depth",))
 
 
 def class_outputs(setup: Setup, classes: int) -> Change | None:

@@ -16,7 +16,7 @@ from chainrule.doctor import changes
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import Change, Finding
 from chainrule.doctor.network import RELU, SQUASHING
-from chainrule.doctor.rebuilding import wider
+from chainrule.doctor.rebuilding import shallower, wider
 from chainrule.doctor.setup import Setup
 from chainrule.text import _
 
@@ -71,16 +71,21 @@ def finer(case: Case) -> list[Change]:
 
 
 def combined(case: Case) -> list[Change]:
-    """Return pairs of the changes that helped most alone, and all usual ones together.
+    """Return sets of changes: what is suspected and usual, pairs of what helped most.
 
-    Where several things are wrong at once, no single change cures.
+    Where several things are wrong at once, no single change cures. What symptoms
+    suspect goes first, with a usual optimiser; then all usual changes as well; then
+    pairs of those that helped alone.
     """
     order = sorted(case.compared, key=lambda c: -c.gain)
     best = [c.change for c in order if c.gain > 0 and not c.change.parts][:COMBINED]
     usual_ones = unique(usual(case))
+    steps = [c for c in usual_ones if "optimizer" in c.slots and "rate" in c.slots]
     sets = [
+        *([c, *case.proposed] for c in steps if case.proposed),
+        *([c, *case.proposed, *usual_ones] for c in steps),
+        *([c, *usual_ones] for c in steps if case.proposed),
         *([a, b] for i, a in enumerate(best) for b in best[:i]),
-        *([c, *usual_ones] for c in usual_ones if "optimizer" in c.slots),
     ]
     kept = [changes.compatible(one) for one in sets]
     return unique(changes.together(one) for one in kept if len(one) > 1)
@@ -92,6 +97,7 @@ MENDS = {
     "rate": "learning-rate",
     "weights": "initialisation",
     "width": "architecture",
+    "depth": "architecture",
     "layer": "activation",
     "inputs": "preprocessing",
     "targets": "preprocessing",
@@ -152,8 +158,9 @@ def usual(case: Case) -> Iterator[Change]:
             yield changes.standardised(setup)
         if case.task == "quantities" and _far_targets(case):
             yield changes.standardised_targets(setup)
-    if (change := wider(setup)) is not None:
-        yield change
+    for change in (wider(setup), shallower(setup)):
+        if change is not None:
+            yield change
     odd = setup.batch_size >= LARGE or setup.batch_size < SMALL
     if odd and len(setup.train) > BATCH:
         yield changes.plan(setup, _("another batch size"), batch_size=BATCH)

@@ -14,7 +14,7 @@ from chainrule.doctor import evidence, network
 from chainrule.doctor.asked import Asked, asked, is_one_hot
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
-from chainrule.doctor.finding import Comparison
+from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.doctor.weights import is_of_library
 from chainrule.errors import ArgumentError, ChainruleError
@@ -46,6 +46,7 @@ class Subject:
         trainer: is copied.
         data, validation: as ``fit`` takes them.
         epochs, batch_size: the plan; None: of the Trainer's last run, else 10 and 32.
+        drop_last: of the plan; None: of the Trainer's last run, else False.
         seconds: the budget, see :mod:`chainrule.doctor.evidence`.
         callbacks: of the planned run, as ``fit`` takes them. Copies of what ends it
             early take part; nothing else is called.
@@ -56,6 +57,8 @@ class Subject:
         examined, not_examined: what was looked at, with numbers; what not, with the
             reason.
         untried: changes that the budget did not reach, in words.
+        proposed: the changes of findings until now.
+        before: the scores of the run as it is, by seed.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Subject:
         validation: Any = None,
         epochs: int | None = None,
         batch_size: int | None = None,
+        drop_last: bool | None = None,
         seconds: float | None = None,
         callbacks: Callback | Iterable[Callback] = (),
     ) -> None:
@@ -81,10 +85,11 @@ class Subject:
         ]
         self.part: Dataset | None = None
         self._compared: evidence.Compared = {}
-        self._before: dict[int, float | None] = {}
+        self.before: dict[int, float | None] = {}
         self.untried: list[str] = []
         self.found: set[str] = set()
         self.sick: set[str] = set()
+        self.proposed: list[Change] = []
         self.explains: dict[str, tuple[str, ...]] = {}
         try:
             train = self._dataset(trainer, data)
@@ -100,6 +105,8 @@ class Subject:
         self.setup = Setup.of(
             trainer, train, held_out, int(epochs), min(int(size), len(train))
         )
+        if drop_last is not None:
+            self.setup.drop_last = drop_last
         self.setup.stopping = self._stopping(callbacks)
         if self.trained:
             self._begin_anew()

@@ -9,13 +9,19 @@ from functools import cached_property
 import numpy as np
 
 from chainrule.doctor import evidence, labels, network
+from chainrule.doctor.changes import redrawn
+from chainrule.doctor.draws import other_draw
 from chainrule.doctor.finding import Change, shown
-from chainrule.doctor.setup import PROBES, Record, Setup, run
+from chainrule.doctor.setup import PROBES, Record, Setup, as_drawn, run
 from chainrule.doctor.subject import SCORED, Subject, is_own
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.nn import output_semantics
 from chainrule.text import _
+
+#: So far apart are the seeds of trial runs: people's are small numbers, and what one of
+#: them has drawn is no other draw.
+APART = 1_000_003
 
 
 class Trials(Subject):
@@ -49,7 +55,7 @@ class Trials(Subject):
         setup.train = self.part or setup.train
         if len(setup.held_out) > SCORED:
             setup.held_out = setup.held_out.take(SCORED)
-        setup.seed = setup.seed + seed
+        setup.seed = setup.seed + APART * seed
         for change in changes:
             change.apply(setup)
         setup.epochs = self._epochs(setup)
@@ -196,6 +202,39 @@ class Trials(Subject):
         """Run a copy and return its score."""
         watch = self.metric == "share_of_loss_gone"
         return self.score_of(run(setup, watch=watch))
+
+    def drawn(self, *changes: Change, seed: int) -> Setup:
+        """Return a copy with changes whose initial weights and order are of a seed.
+
+        Weights that have an order, which may have been trained, are kept. The seed 0
+        has the weights as they are.
+        """
+        draw = self._redraw if self.fitted else self._other_draw
+        return self.prepared(*([draw] if draw and seed else []), *changes, seed=seed)
+
+    def known_as_it_is(self, seed: int) -> bool:
+        """Run the setup as it is with a seed, once; return whether the budget reaches.
+
+        Without changes a seed gives the same beside every change.
+        """
+        if not self.before:
+            self.before[0] = self.score
+        if seed not in self.before:
+            setup = self.drawn(seed=seed)
+            if not self.budget.takes(self.cost(setup)):
+                return False
+            self.before[seed] = self.run_scored(setup)
+        return True
+
+    @cached_property
+    def _redraw(self) -> Change:
+        """Other initial weights, where those given look like a draw."""
+        return redrawn(as_drawn(self.setup.model))
+
+    @cached_property
+    def _other_draw(self) -> Change | None:
+        """Other initial weights of the same rule, where all look like a draw."""
+        return other_draw(self.setup)
 
     def noise(self, before: float | None, after: float | None) -> float:
         """Return the standard error of the difference of two scores.

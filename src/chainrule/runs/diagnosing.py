@@ -48,6 +48,7 @@ def diagnosed(
         validation=getattr(parts, origin.validation_part),
         epochs=plan["epochs"],
         batch_size=plan["batch_size"],
+        drop_last=plan.get("drop_last"),
         seconds=seconds,
         callbacks=origin.callbacks(Path()),
     )

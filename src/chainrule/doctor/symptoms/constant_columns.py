@@ -7,12 +7,16 @@ import numpy as np
 from chainrule.data import Dataset
 from chainrule.doctor import examples
 from chainrule.doctor.case import Case
+from chainrule.doctor.evidence import SICK
 from chainrule.doctor.registry import Found, symptom
 from chainrule.html.pictures import picture_shape
 from chainrule.text import _
 
 #: So many are named.
 NAMED = 5
+#: From this share of the columns on what they held was lost on the way, where the run
+#: is not right anyway. Ours.
+MOST = 0.6
 
 
 @symptom(
@@ -25,7 +29,10 @@ NAMED = 5
     reference=_("Guyon & Elisseeff 2003, variable and feature selection"),
 )
 def constant_columns(case: Case) -> Found | None:
-    """Exactly one value, over the rows looked at. Edges of pictures are passed over."""
+    """Exactly one value, over the rows looked at. Edges of pictures are passed over.
+
+    Sick where most columns are so, and the run is far from right.
+    """
     if case.refused is not None or case.columns is None:
         return None
     found = case.columns.constant()
@@ -35,10 +42,19 @@ def constant_columns(case: Case) -> Found | None:
     names = ", ".join(case.columns.name(i) for i in found[:NAMED])
     where = _("{name}, columns {which}", name="x", which=names)
     width = case.columns.rows.shape[1]
-    every = len(found) == width
     evidence = {"constant_columns": len(found), "columns": width}
-    severity = "risk" if every else "note"
-    return Found(severity, where, evidence, confidence=1.0)
+    if len(found) < MOST * width:
+        return Found("note", where, evidence, confidence=1.0)
+    cause = _(
+        "most columns never change: whatever they held was lost before the rows came "
+        "here"
+    )
+    bar = 1 - SICK[case.metric]
+    unknown = not case.runs or case.task == "unknown"
+    if unknown or (case.score is not None and case.score > bar):
+        return Found("risk", where, evidence, confidence=1.0, cause=cause)
+    reached = {f"{case.metric}_of_run": case.score}
+    return Found("sick", where, evidence | reached, confidence=0.7, cause=cause)
 
 
 @constant_columns.sick

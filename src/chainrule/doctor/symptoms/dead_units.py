@@ -7,6 +7,7 @@ from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.changes import rate_times
 from chainrule.doctor.network import RELU, dead_share
+from chainrule.doctor.rebuilding import shallower, wider
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
@@ -51,11 +52,16 @@ def dead_units(case: Case) -> Found | None:
     leaky = changes.layer(case.setup, hidden, nn.LeakyReLU, what)
     if case.explained("dead-units"):
         return Found("risk", worst, evidence, leaky)
-    severity, best, part = case.judge_each(
+    tried = [
         ("activation", leaky),
         ("learning-rate", rate_times(case.setup, 0.1)),
         ("initialisation", changes.variance(case.setup, relu=True)),
-    )
+        ("architecture", shallower(case.setup)),
+        ("architecture", wider(case.setup)),
+    ]
+    if case.seen is not None and dead_share(case.seen[worst]) > SUSPECTED:
+        tried.insert(0, tried.pop(2))  # they never lived
+    severity, best, part = case.judge_each(*tried)
     if severity is None and share == 1 and case.stalls:
         return Found("sick", worst, evidence, leaky, confidence=0.7)
     if severity is None:

@@ -50,7 +50,7 @@ def labels_without_signal(case: Case) -> Found | None:
         return None
     evidence = {
         "accuracy_of_run": case.score,
-        "accuracy_of_simple_means": signal,
+        "accuracy_of_best_reference": signal,
         "accuracy_of_constant_answer": case.baseline,
         "held_out_rows": n,
     }

@@ -6,6 +6,7 @@ from chainrule import nn
 from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.network import RELU, SQUASHING
+from chainrule.doctor.rebuilding import shallower
 from chainrule.doctor.registry import Found, symptom
 from chainrule.text import _
 
@@ -57,7 +58,9 @@ def vanishing_gradient(case: Case) -> Found | None:
     if case.explained("vanishing-gradient"):
         return Found("risk", norms[0][0], evidence, other or variance, curves=curves)
     severity, best, part = case.judge_each(
-        ("activation", other), ("initialisation", variance)
+        ("initialisation", variance),
+        ("activation", other),
+        ("architecture", shallower(case.setup)),
     )
     if severity is None:
         return Found("risk", norms[0][0], evidence, other or variance, curves=curves)

@@ -9,9 +9,10 @@ from chainrule.doctor import examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.columns import ASKED, KNOWN, NEIGHBOURS, neighbours
 from chainrule.doctor.evidence import SICK
-from chainrule.doctor.finding import Change
+from chainrule.doctor.finding import Change, Comparison
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import Setup
+from chainrule.doctor.subject import SCORED
 from chainrule.graph.node import Array
 from chainrule.random import permutation
 from chainrule.text import _
@@ -19,8 +20,11 @@ from chainrule.text import _
 #: By how much the shares of contradicted rows must differ, besides two standard errors
 #: of the smaller part. Ours.
 GAP, ERRORS = 0.1, 2.0
-#: Rows of each part below which nothing is said.
-ROWS = 50
+#: Rows of each part below which nothing is said; below which neighbours say nothing.
+ROWS, FEW = 30, 50
+#: The shares of rows that contradict their neighbours.
+OWN = "share_of_training_rows_neighbours_contradict"
+WITHIN = "share_of_held_out_rows_neighbours_contradict"
 
 
 @symptom(
@@ -29,8 +33,9 @@ ROWS = 50
     stage=1,
     looks=_("the training loss stays high, or falls while validation gets worse"),
     why=_(
-        "training rows have other labels than rows like them; held-out rows do not: "
-        "some training labels are wrong, or belong to other rows"
+        "training rows have other labels than rows like them, or teach nothing about "
+        "held-out rows, which do teach something about each other: some training "
+        "labels are wrong, or belong to other rows"
     ),
     fix=_("look at rows whose neighbours say otherwise; leave out what is wrong"),
     reference=_("Wilson 1972, edited nearest neighbours; Northcutt et al. 2021"),
@@ -42,40 +47,70 @@ ROWS = 50
     ),
 )
 def wrong_labels(case: Case) -> Found | None:
-    """More training rows than held-out rows contradict their neighbours.
+    """Held-out rows say more about each other than training rows do about them.
 
-    Sick where the run does better without the contradicted rows; or where held-out rows
-    say much more about each other than the network has learnt from the training rows.
+    Neighbours: more training rows than held-out rows contradict theirs; sick where the
+    run does better without those. A standard network: sick where one of two thirds of
+    the held-out rows is right in the rest, and neither the run nor one of all training
+    rows is.
     """
     if case.refused is not None or case.given_validation is None or not case.single:
         return None
-    if case.task not in ("classes", "binary") or case.labels is None or not case.runs:
+    if case.task == "unknown" or not case.runs or not case.can_be_sick:
         return None
+    if min(len(case.train), len(case.setup.held_out)) < ROWS or case.fitted:
+        return None
+    if case.sick & {"inputs-differ", "too-few-rows"}:
+        return None  # rows of another kind, or few, are no proof of wrong labels
+    evidence, (severity, best) = _by_neighbours(case)
+    if severity != "sick":
+        more = _by_network(case, 1 - evidence[WITHIN] if evidence else -np.inf)
+        if more:
+            helped = best if best is not None and best.gain > 0 else None
+            return Found("sick", "y", evidence | more, None, helped, confidence=0.9)
+    return Found(severity, "y", evidence, comparison=best) if severity else None
+
+
+def _by_neighbours(
+    case: Case,
+) -> tuple[dict[str, float], tuple[str | None, Comparison | None]]:
+    """Return how many rows contradict their neighbours, and what omitting them does."""
     train, held = case.train, case.setup.held_out
-    if min(len(train), len(held)) < ROWS:
-        return None
+    if case.labels is None or min(len(train), len(held)) < FEW:
+        return {}, (None, None)
     within = _contradicted(held.x, case.classes(held.y), ASKED)
     own = _contradicted(train.x, case.classes(train.y), KNOWN)
     errors = ERRORS * 0.5 / np.sqrt(min(len(own), len(within)))
-    if own.mean() - within.mean() < GAP + errors or not case.can_be_sick:
-        return None
-    evidence = {
-        "share_of_training_rows_neighbours_contradict": float(own.mean()),
-        "share_of_held_out_rows_neighbours_contradict": float(within.mean()),
+    if own.mean() - within.mean() < GAP + errors:
+        return {}, (None, None)
+    evidence = {OWN: float(own.mean()), WITHIN: float(within.mean())}
+    return evidence, case.judge(_edited())
+
+
+def _by_network(case: Case, among: float) -> dict[str, float]:
+    """Return the scores that show it, if they do.
+
+    As many right labels as held-out rows have would do at least what these do.
+    """
+    signal, bar = case.signal, SICK[case.metric]
+    if signal is None:
+        return {}
+    score = case.baseline if case.score is None else case.score
+    reached = max(score, signal)
+    if reached > 1 - bar:
+        return {}
+    if among - reached <= bar and (found := case.among) is not None:
+        among = max(among, found)
+    held = len(case.setup.held_out)
+    few = np.sqrt(min(SCORED, held) / min(ASKED, held))
+    noise = case.noise(reached, among) * few
+    if among - reached <= max(bar, ERRORS * noise):
+        return {}
+    return {
+        f"{case.metric}_among_held_out_rows": among,
+        f"{case.metric}_of_best_reference": signal,
+        f"{case.metric}_of_run": score,
     }
-    severity, best = case.judge(_edited())
-    if severity != "sick" and case.score is not None:
-        # As many labels like those would do at least what their neighbours do.
-        among = float(1 - within.mean())
-        noise = case.noise(case.score, among)
-        if among - case.score > max(SICK["accuracy"], 2 * noise):
-            evidence["accuracy_among_held_out_rows"] = among
-            evidence["accuracy_of_run"] = case.score
-            helped = best if best is not None and best.gain > 0 else None
-            return Found("sick", "y", evidence, comparison=helped, confidence=0.9)
-    if severity is None:
-        return None
-    return Found(severity, "y", evidence, comparison=best)
 
 
 def _contradicted(x: Array, y: Array, most: int) -> Array:

@@ -1,0 +1,207 @@
+"""Where a run stands beside references that know nothing of its network or its plan."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.doctor import evidence, reference, standard
+from chainrule.doctor.columns import ASKED, KNOWN
+from chainrule.doctor.subject import BLOCK
+from chainrule.doctor.trials import Trials
+from chainrule.graph.node import Array
+from chainrule.random import permutation
+from chainrule.text import _
+
+#: Rows below which a standard network is not trained; below which its score decides
+#: nothing on its own.
+FEWEST, ENOUGH = 8, 20
+#: As many words as are counted at most.
+WORDS = 2000
+
+
+class Standing(Trials):
+    """Trial runs, and references beside them, each made once.
+
+    See :class:`~chainrule.doctor.subject.Subject` for arguments and attributes.
+    """
+
+    @cached_property
+    def _pictures(self) -> tuple[Array, Array, Array, Array] | None:
+        """Training rows, some held-out rows, and their targets, all as matrices.
+
+        None where there are no single features and targets, or too few rows.
+        """
+        if not self.single or self.task == "unknown":
+            return None
+        train, held = self.part or self.train, self.setup.held_out
+        if len(train) < FEWEST and not self.fitted:
+            return None
+        rows = np.sort(permutation(len(train), 0, 0)[:KNOWN])
+        x = self._features(train.x[rows])
+        count = min(ASKED, len(held))
+        asked = self._features(held.x[:count])
+        y, truth = self._targets(train.y[rows]), self._targets(held.y[:count])
+        if len(y) != len(x) or len(truth) != count or x.shape[1] != asked.shape[1]:
+            return None
+        return x, y, asked, truth
+
+    @cached_property
+    def signal(self) -> float | None:
+        """The score of references that know nothing of the network or its training.
+
+        The best one of the five nearest neighbours, a linear fit and a standard
+        network; where the rows that are asked are the training rows, of rows known by
+        heart. None where there are no single features and targets, or too few rows.
+        """
+        if self._pictures is None or (len(self.train) < ENOUGH and not self.fitted):
+            return None
+        x, y, asked, truth = self._pictures
+        if self.fitted:
+            return reference.agreement(
+                self.task, reference.by_heart(asked, truth), truth
+            )
+        found = [reference.by_neighbours(x, y, asked), reference.by_line(x, y, asked)]
+        scores = [self.standard]
+        scores += [
+            reference.agreement(self.task, said, truth)
+            for said in found
+            if said is not None
+        ]
+        self.examined["signal"] = _(
+            "the five nearest neighbours of {n} rows among {k}, and a linear fit",
+            n=len(asked),
+            k=len(x),
+        )
+        return max((s for s in scores if s is not None), default=None)
+
+    @cached_property
+    def standard(self) -> float | None:
+        """The score of a standard network of the training rows; None: no budget."""
+        if self._pictures is None or self.fitted:
+            return None
+        x, y, asked, truth = self._pictures
+        cost = standard.seconds(self.setup.engine, len(x), x.shape[1], y.shape[1])
+        if not self.budget.takes(cost):
+            self.not_examined["standard"] = _("a standard network: the budget is spent")
+            return None
+        said = standard.answers(self.task, x, y, asked, *self._engine)
+        self.examined["standard"] = _(
+            "one of {k} rows, asked for {n}", n=len(asked), k=len(x)
+        )
+        return None if said is None else reference.agreement(self.task, said, truth)
+
+    @property
+    def _engine(self) -> tuple[Any, dict[str, Any]]:
+        """The engine of trial runs, and its threads."""
+        return self.setup.engine, {"threads": self.setup.resources.get("threads")}
+
+    @cached_property
+    def among(self) -> float | None:
+        """The score of held-out rows that are predicted from other held-out rows.
+
+        By a standard network of two thirds of them. None beyond the budget.
+        """
+        return self.among_of(None)
+
+    def among_of(self, most: int | None) -> float | None:
+        """Return that score where networks know so many of the other rows at most."""
+        held, task = self.setup.held_out, self.task
+        count = min(ASKED, len(held))
+        if not self.single or task == "unknown" or count < 2 * standard.FOLDS:
+            return None
+        asked, truth = self._features(held.x[:count]), self._targets(held.y[:count])
+        if len(truth) != count:
+            return None
+        known = min(count - count // standard.FOLDS, most or count)
+        sizes = known, asked.shape[1], truth.shape[1]
+        cost = standard.FOLDS * standard.seconds(self.setup.engine, *sizes)
+        if not self.budget.takes(cost):
+            self.not_examined["among"] = _("held-out rows alone: the budget is spent")
+            return None
+        said = standard.among(task, asked, truth, *self._engine, most)
+        self.examined["among"] = _(
+            "a standard network of held-out rows, asked for the rest of them"
+        )
+        return None if said is None else reference.agreement(task, said, truth)
+
+    def _features(self, x: Array) -> Array:
+        """Return features as a matrix: numbers as they are, counts of indices."""
+        table = np.asarray(x, np.float64).reshape(len(x), -1)
+        if self.network is None or not self.takes_indices:
+            return table
+        words = table.astype(np.int64)
+        most = max(
+            int(np.max(p.x[:BLOCK], initial=0))
+            for p in (self.train, self.setup.held_out)
+        )
+        if words.min(initial=0) < 0 or most >= WORDS:
+            return table
+        words = np.minimum(words, most) + (most + 1) * np.arange(len(words))[:, None]
+        counts = np.bincount(words.reshape(-1), minlength=len(words) * (most + 1))
+        return counts.reshape(len(words), -1).astype(np.float64)
+
+    def _targets(self, y: Array) -> Array:
+        """Return targets as columns of numbers: of classes one each."""
+        if self.task == "quantities":
+            return np.asarray(y, np.float64).reshape(len(y), -1)
+        if self.task == "binary":
+            return (np.asarray(y).reshape(len(y), -1) > 0.5).astype(np.float64)
+        known = self.classes(y)
+        parts = self.train, self.setup.held_out
+        count = 1 + max(int(self.classes(part.y).max()) for part in parts)
+        return (known[:, None] == np.arange(count)).astype(np.float64)
+
+    @property
+    def behind(self) -> bool:
+        """A flag: the trial is behind its references by half of what is sick.
+
+        Beyond the standard error, for so many held-out rows: enough to try treatments.
+        """
+        signal = self.signal
+        if signal is None or self.trial.error is not None:
+            return False
+        lost = signal - (self.baseline if self.score is None else self.score)
+        noise = self.noise(self.score, signal)
+        return lost > max(evidence.SICK[self.metric] / 2, noise)
+
+    @property
+    def far_behind(self) -> bool:
+        """A flag: complete runs are far behind a network that is known to learn.
+
+        By more than what is sick, over several seeds where it is near that, and beyond
+        twice the standard error.
+        """
+        signal = self.signal
+        if signal is None or not self.complete or self.trial.error is not None:
+            return False
+        bar, found = evidence.BEHIND * evidence.SICK[self.metric], list[float]()
+        for seed in range(1 if self.fitted else evidence.SEEDS):
+            if not self.known_as_it_is(seed):
+                return False
+            score = self.before[seed]
+            found.append(self.baseline if score is None else score)
+            mean = float(np.mean(found))
+            lost = signal - mean
+            if not evidence.is_near(lost, self.metric):
+                break
+        return lost > max(bar, 2 * self.noise(mean, signal))
+
+    @property
+    def stalls(self) -> bool:
+        """A flag: a complete trial finds almost nothing where references find much.
+
+        Less than a quarter of what references find beyond a constant
+        answer, which must be twice what counts as sick; and beyond chance, for so few
+        or many held-out rows.
+        """
+        signal = self.signal
+        if signal is None or not self.complete or self.trial.error is not None:
+            return False
+        there = signal - self.baseline
+        found = (self.baseline if self.score is None else self.score) - self.baseline
+        if there - found <= 2 * self.noise(self.score, signal):
+            return False
+        return there > 2 * evidence.SICK[self.metric] and found < 0.25 * there

@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.diagrams import Diagram
+from chainrule.diagrams import Diagram, svg
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.text import parse
 from tests.diagrams.networks import NETWORKS, Variational
@@ -75,6 +75,34 @@ def test_several_inputs_by_name() -> None:
     assert {"fake", "real"} <= {*outputs}
     filled = model.picture({"left": np.ones((1, 3)), "right": np.ones((1, 5))})
     assert any(b.thumbnails for b in filled.boxes if b.kind == "input")
+
+
+class Both(nn.Module):
+    """Two inputs in order; a result and a list of others, as attention weights are."""
+
+    def forward(self, a: cr.Tensor, b: cr.Tensor) -> tuple[cr.Tensor, list[cr.Tensor]]:
+        return a + b, [a * b, a - b]
+
+
+def test_several_inputs_in_order_and_a_list_of_outputs() -> None:
+    x = np.ones((1, 12), np.float32)
+    data = cr.data.Dataset((x, 2 * x), np.zeros(1, np.float32))
+    boxes = Both().picture(data).boxes
+    titles = [b.title for b in boxes if b.kind == "input"]
+    assert titles == ["x₁", "x₂"]
+    titles = [b.title for b in boxes if b.kind == "output"]
+    assert titles == ["output 1", "output 2.1", "output 2.2"]
+
+
+def test_the_caption_says_how_boxes_and_colours_are_read() -> None:
+    bare = svg.caption(large().picture(2))
+    assert bare == [
+        "Sequential",
+        "An arrow has the shape of what one sample gives there.",
+    ]
+    filled = svg.caption(large().picture(np.ones((1, 2))))
+    assert "red is positive, blue negative" in filled[1]
+    assert "Lines are weights." in svg.caption(small().picture(2))[1]
 
 
 @pytest.mark.parametrize(

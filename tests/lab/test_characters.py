@@ -114,6 +114,24 @@ def test_the_next_character_is_told_as_a_loop_by_hand_finds_it(lab: Asked) -> No
         assert len(arrays["saliency0"]) == min(len(prompt), 8)
 
 
+def test_it_is_shared_as_onnx_that_reads_indices(lab: Asked, tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="needs onnx: chainrule[onnx]")
+    lab.ask("step", steps=3)
+    asked = lab.ask("share", what="onnx", lang="en")
+    refused = lab.ask("share", what="toml", lang="en")
+    lab.run()
+    assert "no settings describe" in lab.answer(refused)["error"]["what"]["en"]
+    path = tmp_path / "read.onnx"
+    path.write_bytes(lab.answer(asked)["arrays"]["data"].tobytes())
+    view = lab.worker.view
+    assert view is not None
+    x = np.asarray(view.session.parts.train.x.stored[:3])  # pyright: ignore
+    p = view.answers.to(x, view.weights()[1])
+    outputs = cr.load_onnx(path)(cr.tensor(x))
+    found = outputs["probabilities"] if isinstance(outputs, dict) else outputs[1]
+    np.testing.assert_allclose(found.numpy().transpose(0, 2, 1), p, atol=1e-5)
+
+
 def test_weights_of_the_past_write_what_they_wrote(lab: Asked) -> None:
     before = lab.ask("write", text="t", count=20, temperature=1.0, seed=1)
     lab.ask("train")

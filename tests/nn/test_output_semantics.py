@@ -10,6 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim
+from chainrule.nn import output_semantics
 from tests.training.conftest import pixels
 
 
@@ -190,3 +191,22 @@ def test_names_of_outputs_are_checked_before_anything_runs() -> None:
         assert f"did you mean {near!r}?" in str(error.value)
     with pytest.raises(errors.ArgumentError, match="no output 3"):
         t.predict(X, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("places", [(), (3,), (4,), (2, 3)])
+def test_classes_lie_where_the_loss_has_them(places: tuple[int, ...]) -> None:
+    """Scores of several places of a sample are (N, C, …), as the loss takes them."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(5, 4, *places)).astype(np.float32)
+    y = rng.integers(0, 4, (5, *places))
+    model, loss = nn.Identity(), nn.CrossEntropyLoss()
+    given: Any = {"model": model, "loss": loss, "class_names": None}
+    p = output_semantics.translate(z, "probabilities", **given)
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-6)
+    true = np.take_along_axis(p, y[:, None], 1)
+    np.testing.assert_allclose(-np.log(true).mean(), loss(z, y).item(), rtol=1e-5)
+    classes = output_semantics.translate(z, "classes", **given)
+    np.testing.assert_array_equal(classes, z.argmax(1))
+    found = output_semantics.meanings(cr.tensor(z), model, loss)
+    np.testing.assert_array_equal(found["probabilities"].numpy(), p)
+    np.testing.assert_array_equal(found["classes"].numpy(), classes)

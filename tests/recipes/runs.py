@@ -18,6 +18,8 @@ from chainrule.recipes import Experiment
 from chainrule.recipes.experiment.stages import Stages
 from chainrule.training import loop as loops
 from chainrule.training.loop import Loop
+from chainrule.viz.report import glossary
+from tests.viz.capitals import unexplained
 
 
 def missing(*modules: str) -> list[str]:
@@ -66,6 +68,8 @@ def check(whole: dict[str, Any], *pictures: str) -> None:
         assert len(captions) == len(files)
         assert all(len(caption) > 20 for caption in captions)
         assert "This was the quick run." in report
+        said = re.sub(r"<pre>.*?</pre>", "", report, flags=re.DOTALL)
+        assert not unexplained(glossary.text_of(said)), "abbreviations without an entry"
 
 
 def cut_short(run: Callable[[], Any], after: Iterable[int]) -> None:

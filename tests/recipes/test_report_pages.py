@@ -127,13 +127,15 @@ def test_the_networks_of_a_study_are_drawn(tmp_path: Path) -> None:
     assert "open" in shown.find("details")[0].attributes
 
 
-def test_a_network_that_a_run_does_not_keep_has_no_numbers(tmp_path: Path) -> None:
-    """Those of one that has not learned would stand beside figures of one that has."""
+def test_a_network_that_a_run_does_not_keep_says_so(tmp_path: Path) -> None:
+    """Its weights would stand beside figures of one that has learned."""
     whole = performed("algorithm1", tmp_path / "run")
     (shown,) = whole.find("section", id="networks")
     assert len(shown.find("svg", role="img")) == 2
     assert not shown.find("image")
     assert "filled" not in shown.text
+    titles = [summary.text for summary in shown.find("summary")]
+    assert titles == [f"{k}, before it has learned" for k in ("3.2.2", "3.2.3")]
 
 
 def test_a_network_is_drawn_once(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_matrix_is_as_wide_as_its_columns(write: Write) -> None:
     assert 10 < float(re.findall(r"--room:([\d.]+)rem", hint["style"])[0]) < 21
     (below,) = part.find("span", class_="below")  # hidden where the shares are
     assert "shares of the row" in below.text
-    assert "shares" not in part.find("figcaption")[0].inner[0]
+    assert "shares" not in str(part.find("figcaption")[0].inner[0])
 
 
 @pytest.mark.one_in(3)

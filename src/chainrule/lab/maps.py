@@ -167,12 +167,10 @@ class Answers:
             return self._meaning(self.model(rows))
 
     def _meaning(self, output: Tensor) -> Tensor:
-        if self.places:
-            return output.softmax(1).transpose(1, 2)
         meanings = output_semantics.meanings(output, self.model, self.loss)
         kind = next(k for k in _MEANINGS if k in meanings)
         self.cut = 0.5 if kind == "probabilities" else 0.0
-        return meanings[kind]
+        return meanings[kind].transpose(1, 2) if self.places else meanings[kind]
 
     # -- asked -------------------------------------------------------------------------
 

@@ -65,16 +65,26 @@ def labels(prediction: Shape, target: ArrayType) -> int | None:
     return classes if single and isinstance(classes, int) and classes > 1 else None
 
 
-def decide(prediction: Tensor, cut: float | None) -> Tensor:
+def class_axis(prediction: Tensor, loss: Any) -> int:
+    """Return the axis of a network's outputs along which there is one a class.
+
+    It is that of the loss: a loss of classes takes (N, C), and (N, C, …) of several
+    places of a sample; of others it is the last one.
+    """
+    return 1 if isinstance(loss, ClassLoss) and prediction.ndim > 2 else -1
+
+
+def decide(prediction: Tensor, cut: float | None, axis: int = -1) -> Tensor:
     """Return the predicted class of each of a network's outputs, int32.
 
     Args:
-        prediction: of shape (N,), (N, 1) or (N, C).
+        prediction: of shape (N,), (N, 1), (N, C) or (N, C, …).
         cut: the threshold of a binary loss: then every output is a decision of its
             own. None: the largest of C scores wins; a single score is cut at ½.
+        axis: that of the classes.
     """
-    if cut is None and prediction.ndim > 1 and prediction.shape[-1] != 1:
-        return prediction.argmax(-1).astype("int32")
+    if cut is None and prediction.ndim > 1 and prediction.shape[axis] != 1:
+        return prediction.argmax(axis).astype("int32")
     return (prediction >= (0.5 if cut is None else cut)).astype("int32")
 
 
@@ -236,7 +246,7 @@ def translate(
         )
     x = tensor(outputs)
     if output == "probabilities":
-        return _probabilities(x, kind).numpy()
+        return _probabilities(x, kind, loss).numpy()
     with np.errstate(divide="ignore"):  # the logarithm of a probability of 0 is −∞
         if kind == "softmax":
             return x.log().numpy()
@@ -256,18 +266,19 @@ def meanings(output: Tensor, model: Module, loss: Any) -> dict[str, Tensor]:
     if kind in ("scores", "score", "decision"):
         found["output" if kind == "decision" else "logits"] = output
     if kind != "decision":
-        found["probabilities"] = _probabilities(output, kind)
-    decided = decide(output, threshold(loss)).astype("int64")
+        found["probabilities"] = _probabilities(output, kind, loss)
+    axis = class_axis(output, loss)
+    decided = decide(output, threshold(loss), axis).astype("int64")
     if decided.ndim == 2 and decided.shape[1] == 1:
         decided = decided[:, 0]
     found["classes"] = 2 * decided - 1 if isinstance(loss, SignLoss) else decided
     return found
 
 
-def _probabilities(output: Tensor, kind: str) -> Tensor:
+def _probabilities(output: Tensor, kind: str, loss: Any) -> Tensor:
     """Return the probabilities of outputs that are scores, or probabilities already."""
     if kind == "scores":
-        return output.softmax(-1)
+        return output.softmax(class_axis(output, loss))
     return output.sigmoid() if kind == "score" else output
 
 
@@ -317,7 +328,8 @@ def _classes(
             ),
             fix=_("predict(x) gives the outputs as they are"),
         )
-    decided = decide(tensor(outputs), threshold(loss)).numpy()
+    x = tensor(outputs)
+    decided = decide(x, threshold(loss), class_axis(x, loss)).numpy()
     if decided.ndim == 2 and decided.shape[1] == 1:
         decided = decided[:, 0]
     if class_names is not None and decided.ndim == 1:

@@ -183,16 +183,16 @@ def perform(
     experiment: Experiment,
     *,
     again: bool = False,
-    networks: Mapping[str, Callable[[], tuple[Any, Any]]] | None = None,
+    networks: Mapping[str, Callable[[], tuple[Any, Any, bool]]] | None = None,
 ) -> dict[str, Any]:
     """Run an example recipe of the kind *study* from its first line to its report.
 
     Args:
         experiment: the recipe's name, and the settings of the run.
         again: whether its directory may hold it already; it continues then.
-        networks: its networks by name, each a function that returns the model and what
-            a picture of it is given; the report shows them, and says how to explain
-            them.
+        networks: its networks by name, each a function that returns the model, what a
+            picture of it is given, and whether it has learned; the report shows them,
+            and says how to explain them.
 
     A run that is refused before its first stage leaves nothing in its directory.
 

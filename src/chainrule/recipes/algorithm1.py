@@ -128,7 +128,7 @@ def compare(
         "{sizes}: mean loss of each epoch", sizes="-".join(map(str, page["sizes"]))
     )
     curves = {"ℒ": losses}
-    look = {"title": title, "across": _("epoch"), "up": _("mean loss")}
+    look: Any = {"title": title, "across": _("epoch"), "up": _("mean loss")}
     experiment.draw(f"loss-{len(W)}", viz.gallery.lines, curves, **look)
     return {"stopped_by": stopped, **results}
 

@@ -189,7 +189,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
     curves = {name: results[name]["losses"] for name in LR}
     title, across = _("nats a letter, names of the validation set"), _("epoch")
     shown = {_("network"): curves["network"], "GRU": curves["gru"]}
-    axes = {"across": across, "up": _("nats a letter")}
+    axes: Any = {"across": across, "up": _("nats a letter")}
     experiment.draw("losses", gallery.lines, shown, title=title, **axes)
     rows, title = network.table.weight.numpy(), _("27 letters by their embeddings")
     experiment.draw("embeddings", pictures.embeddings, rows, LETTERS, title=title)

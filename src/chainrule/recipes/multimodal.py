@@ -178,7 +178,7 @@ def run(experiment: Experiment) -> dict[str, Any]:
         types[name] = float(right[test.types[test.mask > 0] == number].mean())
         print(f"  {padded(translated(name), 17)} {types[name]:6.1%}")
     title = _("right answers: with one input and with both, and by type of question")
-    shares = {"title": title, "across": _("share of right answers")}
+    shares: Any = {"title": title, "across": _("share of right answers")}
     experiment.draw("accuracy", gallery.bars, accuracies | types, **shares)
 
     wrong = int((~right).sum())

@@ -32,6 +32,7 @@ from chainrule.runs.trained import Trained
 from chainrule.tensor import Tensor, wrap
 from chainrule.text import _
 from chainrule.training import Trainer
+from chainrule.training.feeding import fed
 
 #: Texts of one column that the file may have to tell apart.
 MOST = 100_000
@@ -333,6 +334,8 @@ def _of_arrays(trained: Trained) -> Front:
     x: Any = data.x
     dtype = np.dtype(np.float32) if x.stored.dtype == np.float16 else x.stored.dtype
     narrow = x.scale is None and dtype.kind != "f" and x.dtype.kind == "f"
+    if narrow and fed(trained.trainer.model, x.part(slice(0, 1))).dtype.kind in "iu":
+        narrow = False  # indices, as an embedding reads them
 
     def features(x: Tensor) -> Tensor:
         return x.astype("float32") if narrow else _scaled(trained, "x", x)

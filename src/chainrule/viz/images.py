@@ -38,3 +38,10 @@ def _uri(picture: Array, colours: str | None = None) -> str:
     file, unsaid = io.BytesIO(), cast(Any, {"Software": None})
     imsave(file, picture, cmap=colours, vmin=0, vmax=1, format="png", metadata=unsaid)
     return png_uri(file.getvalue())
+
+
+def width(picture: bytes) -> int:
+    """Return how many pixels wide a PNG or GIF file is; 0 for no file."""
+    if picture[:3] == b"GIF":
+        return int.from_bytes(picture[6:8], "little")
+    return int.from_bytes(picture[16:20], "big")

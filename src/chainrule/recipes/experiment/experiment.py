@@ -321,7 +321,7 @@ class Experiment:
         seconds: int | None = None,
         lesson: str = "",
         module: str = "",
-        networks: Mapping[str, Callable[[], tuple[Any, Any]]] | None = None,
+        networks: Mapping[str, Callable[[], tuple[Any, Any, bool]]] | None = None,
     ) -> dict[str, Any]:
         """Write the results and the report of a recipe's run; return the results.
 
@@ -333,7 +333,8 @@ class Experiment:
             lesson: what the recipe says of itself, in the current language.
             module: the name of that file's module.
             networks: its networks by name, which are drawn and may be explained: each
-            a function that returns the model, and what a picture of it is given.
+            a function that returns the model, what a picture of it is given, and
+            whether it has learned.
         """
         note = quick_note(seconds) if self.quick and seconds is not None else ""
         if note:

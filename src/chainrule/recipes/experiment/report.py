@@ -12,7 +12,7 @@ from typing import Any
 
 from chainrule import viz
 from chainrule.recipes.experiment.directory import REPORT, Directory
-from chainrule.text import _, translated
+from chainrule.text import _, tr, translated
 from chainrule.text.catalogue import current
 from chainrule.text.languages import language
 from chainrule.util.processes import is_writer
@@ -146,12 +146,18 @@ class Report:
         """Draw the networks that a recipe has trained, for a section of their own.
 
         Args:
-            shown: by their names, each a function that returns model and data.
+            shown: by their names, each a function that returns the model, what its
+                picture is given, and whether the model has learned: else its weights
+                are not those of the run, and its title says so.
         """
         if self._draws():
             self._add_text()
             for name, made in shown.items():
-                block = self._network(name, *made())
+                model, data, learned = made()
+                title = name
+                if not learned:
+                    title = tr("{name}, before it has learned", name=name)
+                block = self._network(title, model, data)
                 known = [_unnamed(known.svg) for known in self._blocks]
                 if _unnamed(block.svg) not in known:  # the recipe has drawn it itself
                     self._blocks.append(replace(block, network=True))

@@ -103,28 +103,29 @@ def inspected(inspection: Inspection, name: str | None = None) -> Subject:
         return known[name].made(inspection)
 
 
-def pictured(run: Experiment) -> dict[str, Callable[[], tuple[Any, Any]]]:
+def pictured(run: Experiment) -> dict[str, Callable[[], tuple[Any, Any, bool]]]:
     """Return the networks that a run of a study has trained, for their pictures.
 
     Args:
         run: of the study, with its directory.
 
     Returns:
-        by its name for each a function that returns the network, and a sample as its
-        run shows it; or, where the run keeps no network, the sample's shape alone, so
-        that a picture has no numbers of a network that has not learned.
+        by its name for each a function that returns the network, a sample, and True;
+        or, where runs keep no network, one that has not learned, a sample's shape
+        alone, and False.
     """
     return {name: partial(_pictured, run, name) for name in networks_of(run.name)}
 
 
-def _pictured(run: Experiment, name: str) -> tuple[Any, Any]:
+def _pictured(run: Experiment, name: str) -> tuple[Any, Any, bool]:
     assert run.out is not None
     if _NETWORKS[run.name][name].kept:
         subject = inspected(Inspection.of(run.out), name)
         x = subject.rows([0])[0]
         several = isinstance(x, tuple)
         data = Dataset(x, np.zeros(1, np.float32)) if several else x
-        return subject.model, data
+        return subject.model, data, True
     settings = {"seed": run.seed, "quick": run.quick, "options": run.options}
     subject = inspected(Inspection(run.name, engine=run.engine, **settings), name)
-    return subject.model, tuple(map(int, np.shape(subject.rows([0])[0])[1:]))
+    shape = tuple(map(int, np.shape(subject.rows([0])[0])[1:]))
+    return subject.model, shape, False

@@ -20,6 +20,8 @@ from chainrule.viz.words import Words, read_words
 MATRIX = 20
 #: Rows of long tables that are shown first.
 FEW = 15
+#: Rem that a picture takes at least, if it has them: else its words are too small.
+PICTURE = 34
 #: More pictures of networks than this are folded.
 FOLDED = 2
 
@@ -69,6 +71,7 @@ def environment(lang: str) -> Any:
         "FEW": FEW,
         "MATRIX": MATRIX,
         "FOLDED": FOLDED,
+        "PICTURE": PICTURE,
     }
     return templates
 
@@ -162,6 +165,7 @@ def render_experiment(
             **block,
             "text": block["text"].split("\n"),
             "png": block["png"] and images.png_uri(block["png"]),
+            "room": min(PICTURE, images.width(block["png"]) / 16),
         }
         for block in blocks
     ]

@@ -19,6 +19,7 @@ export class Writing {
   /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
     this.connection = connection;
+    at("writing-form").noValidate = true; // what is outside of the limits becomes the nearest
     at("writing-form").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.write();

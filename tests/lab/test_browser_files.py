@@ -90,6 +90,40 @@ def test_a_file_that_cannot_be_opened_is_said(page: Browser, tmp_path: Path) -> 
         assert "ZeroDivisionError" in lab.end()[1]
 
 
+#: A folder is chosen, without the window of the system for it.
+CHOOSE = """paths => {
+  const input = document.getElementById("folder");
+  const files = paths.map((path) => Object.defineProperty(
+    new File([path], path.split("/").pop()), "webkitRelativePath", { value: path }));
+  Object.defineProperty(input, "files", { value: files, configurable: true });
+  input.dispatchEvent(new Event("change"));
+  delete input.files;
+}"""
+
+
+def test_folders_of_images_are_not_mixed(page: Browser, tmp_path: Path) -> None:
+    with served(tmp_path / "lab") as lab:
+        page.page.goto(lab.url)
+        page.until("#network-text", "parameters")
+
+        def choose(*paths: str) -> None:
+            page.page.evaluate("at => document.getElementById(at).textContent = ''", AT)
+            page.page.evaluate(CHOOSE, paths)
+
+        choose("pets/train/cat/1.png", "pets/test/cat/1.png")
+        page.until(f"#{AT}", "lie in several folders: pets/test, pets/train.")
+        assert not [*(tmp_path / "lab").rglob("*.png")]
+        for second in ("cat", "dog"):
+            choose("pets/cat/1.png", f"pets/{second}/2.png", "pets/.hidden/3.png")
+            page.until(f"#{AT}", "pets")
+        found = (p for p in (tmp_path / "lab").rglob("*.png"))
+        assert sorted(p.read_text() for p in found) == [
+            "pets/cat/1.png",
+            "pets/dog/2.png",
+        ]
+
+
+AT = "upload-state"
 XOR = {"data": {"source": "xor"}, "model": {"layers": ["Linear"]}}
 
 

@@ -29,6 +29,10 @@ _TEXTS = {
     "exploration_settings": _("What may be set"),
     "exploration_quick": _("less of it, and sooner"),
     "exploration_usual": _("As usual"),
+    "exploration_unread": _(
+        "The link says what does not fit here: {said}. In its place stands what is usual. "
+        "There are: {known}."
+    ),
     "exploring": _("Measuring …"),
     "explored": _("Measured in {seconds} s"),
     "answer": _("Answer"),

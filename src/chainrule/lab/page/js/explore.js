@@ -64,13 +64,19 @@ export class Explore {
     const said = readExploration();
     if (!said || !this.list.length) return;
     this.set = said;
+    const asked = said.name;
     this.set.name = this.outline.name;
+    const unread = asked && asked !== said.name ? [`explore=${asked}`, ...said.unread] : said.unread;
     const known = new Map(this.outline.parameters.map((/** @type {Parameter} */ p) => [p.name, p]));
-    for (const name of Object.keys(said.values)) {
+    for (const [name, value] of Object.entries(said.values)) {
       const p = known.get(name);
-      if (!p) delete said.values[name];
-      else said.values[name] = Math.max(p.low, Math.min(p.high, p.whole ? Math.round(said.values[name]) : said.values[name]));
+      if (p && value >= p.low && value <= p.high && (!p.whole || Number.isInteger(value))) continue;
+      delete said.values[name];
+      unread.push(`${name}=${value}`);
     }
+    const there = this.outline.parameters.map((/** @type {Parameter} */ p) => `${p.name} ${number(p.low)} … ${number(p.high)}`);
+    at("exploration-link").replaceChildren(...unread.length
+      ? [make("p", { className: "why" }, t("exploration_unread", { said: unread.join(", "), known: there.join(", ") }))] : []);
     this.draw();
   }
 
@@ -134,6 +140,7 @@ export class Explore {
   changed() {
     history.replaceState(null, "", explorationLink(this.set.name, this.set));
     clearTimeout(this.timer);
+    at("exploration-link").replaceChildren();
     at("exploration-found").classList.add("old");
     this.timer = setTimeout(() => this.measure(), PAUSE);
   }

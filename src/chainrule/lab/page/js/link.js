@@ -6,20 +6,26 @@ let network = "#";
 let hidden = [];
 
 /**
- * Return the exploration that the address names, or null.
- * @returns {{name: string, seed: number, quick: boolean, values: Record<string, number>} | null}
+ * Return the exploration that the address names, or null; and what of it is no number.
+ * @returns {{name: string, seed: number, quick: boolean, values: Record<string, number>, unread: string[]} | null}
  */
 export function readExploration() {
   if (!/^#explore(=|&|$)/.test(location.hash)) return null;
   const said = new URLSearchParams(location.hash.slice(1));
   /** @type {Record<string, number>} */
   const values = {};
+  /** @type {string[]} */
+  const unread = [];
+  let seed = 0;
   for (const [name, text] of said) {
-    const value = Number(text);
-    if (!["explore", "seed", "full", "hide"].includes(name) && text.trim() && Number.isFinite(value)) values[name] = value;
+    if (["explore", "full", "hide"].includes(name)) continue;
+    const value = text.trim() ? Number(text) : NaN;
+    const fits = name === "seed" ? Number.isSafeInteger(value) && value >= 0 : Number.isFinite(value);
+    if (!fits) unread.push(`${name}=${text}`);
+    else if (name === "seed") seed = value;
+    else values[name] = value;
   }
-  const seed = Number(said.get("seed") ?? 0);
-  return { name: said.get("explore") ?? "", seed: Number.isSafeInteger(seed) && seed >= 0 ? seed : 0, quick: !said.has("full"), values };
+  return { name: said.get("explore") ?? "", seed, quick: !said.has("full"), values, unread };
 }
 
 /**

@@ -158,7 +158,7 @@ def noise(columns: int = 6) -> Array:
     [
         lambda x: np.floor(x / 8) * 8,
         lambda x: np.floor(x / 5),
-        lambda x: np.trunc(x / 1.5) * 1.5 - 3.0 * (x < -3),
+        lambda x: np.trunc(x / 2) * 2,
     ],
 )
 def test_what_was_rounded_lies_on_a_grid(spoilt: Any) -> None:

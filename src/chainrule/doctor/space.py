@@ -105,13 +105,13 @@ MENDS = {
     "clip_norm": "optimizer",
     "weight_decay": "regularisation",
     "l1_penalty": "regularisation",
+}
+#: The same of changes that few setups give a reason for.
+OTHERS = {
+    "epochs": "epochs",
     "stopping": "epochs",
     "average": "optimizer",
     "loss": "loss",
-}
-#: The same of changes that are not among the usual ones.
-OTHERS = {
-    "epochs": "epochs",
     "rows": "data",
     "shape": "labels",
     "outputs": "architecture",

@@ -19,6 +19,7 @@ from chainrule.doctor.heard import ENDS, heard
 from chainrule.doctor.symptoms.rounded_inputs import _grid
 from chainrule.nn import functional as F
 from chainrule.training import EarlyStopping
+from chainrule.utils.data import DataLoader, TensorDataset
 
 Array = np.ndarray[Any, Any]
 Loss = Callable[[Any, Any], Any]
@@ -347,3 +348,22 @@ def test_a_scale_of_zero_is_drawn_anew() -> None:
     trainer, data, given = examples.example(model)
     found = cr.diagnose(trainer, data, **given)
     assert "constant-weights" in [f.code for f in found.findings]
+
+
+# -- loaders ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rows", "refused"), [(300, False), (40, True)])
+def test_a_loader_says_how_large_a_batch_is(rows: int, refused: bool) -> None:
+    made = examples.moons()
+    some = cr.tensor(np.asarray(made.x[:rows])), cr.tensor(np.asarray(made.y[:rows]))
+    loader = DataLoader(TensorDataset(*some), batch_size=50, drop_last=True)
+    trainer, __, __ = examples.example()
+    found = cr.diagnose(trainer, loader, epochs=30)
+    assert ("data-refused" in sick(found)) == refused
+    assert found.case is not None
+    if refused:
+        with pytest.raises(cr.ArgumentError):
+            trainer.fit(loader, epochs=1, progress=False)
+    else:
+        assert (found.case.setup.batch_size, found.case.setup.drop_last) == (50, True)

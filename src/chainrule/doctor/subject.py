@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_data, kinds
+from chainrule.data.checks import checked_batch_size
 from chainrule.doctor import evidence, network
 from chainrule.doctor.asked import Asked, asked, is_one_hot
 from chainrule.doctor.columns import Columns, table
@@ -23,7 +24,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
 from chainrule.nn import Module, output_semantics
 from chainrule.text import _
-from chainrule.training import Callback, EarlyStopping, Trainer
+from chainrule.training import Callback, EarlyStopping, Trainer, checks
 from chainrule.training.callbacks import as_callbacks
 from chainrule.training.entries import Entries
 from chainrule.util.pytree import is_nest
@@ -96,6 +97,10 @@ class Subject:
             train = self._dataset(trainer, data)
             self.refused_part = "" if validation is None else "validation"
             held_out = self._held_out(trainer, train, validation)
+            self.refused_part = ""
+            if hasattr(data, "drop_last"):  # a loader says how large a batch is
+                batch_size = self._batch_size_of(data, train, batch_size)
+                drop_last = data.drop_last if drop_last is None else drop_last
         except ChainruleError as error:
             self.refused = error
             return
@@ -123,6 +128,14 @@ class Subject:
             )
             return Dataset(x, y, scale=read.scale, classes=read.classes, name=read.name)
         return read
+
+    def _batch_size_of(self, loader: Any, train: Dataset, asked: Any) -> int | None:
+        """Return the batch size of a loader; ``fit`` takes it over, or refuses it."""
+        own = loader.batch_size
+        size = checks.batch_size_of(loader, own if asked is None else asked)
+        if own is not None and "stream" not in self.not_examined:
+            checked_batch_size(own, len(train))
+        return size
 
     def _held_out(self, trainer: Trainer, train: Dataset, validation: Any) -> Dataset:
         """Return the rows for scores; without validation data a fifth of the rows."""

@@ -17,6 +17,7 @@ from chainrule.doctor import standard as networks
 from chainrule.doctor.case import Case
 from chainrule.doctor.heard import ENDS, heard
 from chainrule.doctor.symptoms.rounded_inputs import _grid
+from chainrule.errors import ArgumentError
 from chainrule.nn import functional as F
 from chainrule.training import EarlyStopping
 from chainrule.utils.data import DataLoader, TensorDataset
@@ -363,7 +364,7 @@ def test_a_loader_says_how_large_a_batch_is(rows: int, refused: bool) -> None:
     assert ("data-refused" in sick(found)) == refused
     assert found.case is not None
     if refused:
-        with pytest.raises(cr.ArgumentError):
+        with pytest.raises(ArgumentError):
             trainer.fit(loader, epochs=1, progress=False)
     else:
         assert (found.case.setup.batch_size, found.case.setup.drop_last) == (50, True)

@@ -27,8 +27,10 @@ FAR = 1.5
     "rounded-inputs",
     "preprocessing",
     stage=8,
-    looks=_("neither the network nor anything else finds much, and each column has two "
-            "or three values"),
+    looks=_(
+        "neither the network nor anything else finds much, and each column has two "
+        "or three values"
+    ),
     why=_(
         "all features are multiples of one step that is larger than they differ by: "
         "they were rounded, or made whole numbers, after they were scaled"
@@ -36,7 +38,7 @@ FAR = 1.5
     fix=_("look for a cast or a whole division behind the scaling, and leave it out"),
     reference=_("Goodfellow, Bengio & Courville 2016, 12.2.1: preprocessing"),
     explains=("does-not-learn", "labels-without-signal", "overfitting"),
-)  # fmt: skip
+)
 def rounded_inputs(case: Case) -> Found | None:
     """Two values a column, on one grid for all, some below 0; and nothing is found.
 

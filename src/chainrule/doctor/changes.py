@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.doctor import weights
+from chainrule.doctor.constructors import code, constructors, loss_shown, table
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.errors import ChainruleError
@@ -177,36 +177,6 @@ def replaced(model: Module, path: str, new: Module) -> None:
         parent[int(name)] = new
     else:
         setattr(parent, name, new)
-
-
-def code(model: Module, path: str) -> str:
-    """Return the constructor of a module at a path of a model, as one writes it."""
-    module = model.get_submodule(path)
-    if weights.is_of_library(module) and not any(True for __ in module.children()):
-        return f"nn.{module!r}"
-    return f'model.get_submodule("{path}")'
-
-
-def constructors(
-    model: Module, paths: Iterable[str], new: Callable[[str], str] | None = None
-) -> str:
-    """Return paths of a model with the constructors of what stands there, as lines."""
-    made = new or partial(code, model)
-    return "\n".join(f"{path}: {made(path)}" for path in paths)
-
-
-def table(module: Module) -> tuple[dict[str, Any], ...]:
-    """Return the table of a layer in a run file; none of a layer that does nothing."""
-    if isinstance(module, nn.Identity):
-        return ()
-    kind = type(module)
-    usual = inspect.signature(kind).parameters
-    given = {
-        k: v
-        for k, v in module.settings().items()
-        if k != "dtype" and v != usual[k].default
-    }
-    return ({"class": kind.__name__, **given},)
 
 
 def layer(
@@ -380,11 +350,6 @@ def loss(setup: Setup, make: Callable[[], Any], what: str) -> Change | None:
     return Change(what, before, after, apply, slots=("loss",), settings=told)
 
 
-def loss_shown(loss: Any) -> str:
-    """Return a loss as one gives it to a Trainer."""
-    return f"loss={'nn.' if hasattr(nn, type(loss).__name__) else ''}{loss!r}"
-
-
 # -- data and plan ---------------------------------------------------------------------
 
 
@@ -406,9 +371,7 @@ def standardised(setup: Setup) -> Change:
 
     after = "nn.Sequential(nn.Standardize.of(train.x), model)"
     what = _("standardised features")
-    return Change(
-        what, "model", after, apply, slots=("inputs",), settings=STANDARDISED
-    )
+    return Change(what, "model", after, apply, slots=("inputs",), settings=STANDARDISED)
 
 
 def standardised_targets(setup: Setup) -> Change:
@@ -431,9 +394,7 @@ def standardised_targets(setup: Setup) -> Change:
         before += f"\nloss=nn.{loss!r}"
         after += f"\nloss=nn.TransformedTargetLoss(nn.{loss!r}, model[-1])"
     what = _("standardised targets")
-    return Change(
-        what, before, after, apply, slots=("targets",), settings=STANDARDISED
-    )
+    return Change(what, before, after, apply, slots=("targets",), settings=STANDARDISED)
 
 
 def targets_shaped(setup: Setup, shape: tuple[int, ...]) -> Change:

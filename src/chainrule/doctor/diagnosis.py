@@ -51,9 +51,7 @@ class Diagnosis:
     interrupted: bool = False
     fixes: list[Fix] = field(default_factory=list[Fix])
     search: Spent | None = None
-    in_file: Callable[[Sequence[Change]], str] | None = field(
-        default=None, repr=False
-    )
+    in_file: Callable[[Sequence[Change]], str] | None = field(default=None, repr=False)
     case: Case | None = field(default=None, repr=False)
     record: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 

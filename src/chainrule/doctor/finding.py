@@ -41,8 +41,8 @@ class Change:
         apply: makes the change in a copy of the setup, which it is given.
         times: how many times as many steps it asks for.
         slots: what it decides on: two changes with a slot in common exclude each other.
-        settings: what a run file says instead: values by section and key, or whole
-            sections.
+        settings: what a run file says instead: values by section and key, None for a
+            key that is left out, or whole sections.
         layers: what it says in place of layers, by their paths in the model: tables
             of classes and options. A table without a class is the layer that is
             there, with other options, None for one that is left out; none at all

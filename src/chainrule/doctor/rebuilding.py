@@ -13,7 +13,8 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.data import Dataset
-from chainrule.doctor.changes import constructors, loss_shown, replaced
+from chainrule.doctor.changes import replaced
+from chainrule.doctor.constructors import constructors, loss_shown
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup
 from chainrule.errors import ChainruleError

@@ -76,7 +76,10 @@ class InFile:
             lines += self._notes(draft, told)
         for change in untold:
             lines.append(
-                _("# The file has no word for this; paths are of the built network:")
+                _(
+                    "# Measured with this, which the file has no word for; paths are "
+                    "those of the built network:"
+                )
             )
             lines += [f"#   {line}" for line in change.diff.split("\n")]
         return joined("\n", lines)
@@ -310,7 +313,10 @@ def with_settings(text: str, section: str, values: Mapping[str, Any]) -> str:
     if not isinstance(before, dict):
         raise NotSaid
     whole = section in _WHOLE and (not values or "class" in values)
-    after = dict(values) if whole else before | values
+    after = {} if whole else dict(before)
+    after |= values
+    values = {k: v for k, v in after.items() if v is not None}
+    after = dict(values)
     for key in before:
         if key not in after:
             text = _edited(toml_edits.without, text, (section, key))

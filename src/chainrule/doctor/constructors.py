@@ -20,11 +20,20 @@ def code(model: Module, path: str) -> str:
     return f'model.get_submodule("{path}")'
 
 
+def _named(model: Module, path: str) -> str:
+    """Return what stands at a path of a model, in one line."""
+    module, written = model.get_submodule(path), code(model, path)
+    if written.startswith("nn."):
+        return written
+    inner = any(True for __ in module.children())
+    return f"{type(module).__name__}(…)" if inner else repr(module)
+
+
 def constructors(
     model: Module, paths: Iterable[str], new: Callable[[str], str] | None = None
 ) -> str:
     """Return paths of a model with the constructors of what stands there, as lines."""
-    made = new or partial(code, model)
+    made = new or partial(_named, model)
     return "\n".join(f"{path}: {made(path)}" for path in paths)
 
 

@@ -49,13 +49,12 @@ def learning_rate_too_large(case: Case) -> Found | None:
     if severity is None or best is None:
         return None
     first = lower[0]
+    factors = {change.after: f for f, change in made.items()}
     evidence = {
         "loss_at_asked_rate": None if asked == float("inf") else asked,
         "loss_at_other_rate": rates[first],
         "other_rate_factor": first,
-        "factor_of_fix": next(
-            f for f, c in made.items() if c.after == best.change.after
-        ),
+        "factor_of_fix": factors[best.change.after],
         "loss_at_first_step": case.trial.loss_at_start(),
     }
     losses = case.trial.losses

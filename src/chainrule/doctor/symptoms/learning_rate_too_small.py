@@ -46,13 +46,12 @@ def learning_rate_too_small(case: Case) -> Found | None:
     if severity is None or best is None:
         return None
     first = min(higher, key=lambda f: rates[f])
+    factors = {change.after: f for f, change in made.items()}
     evidence = {
         "loss_at_asked_rate": asked,
         "loss_at_other_rate": rates[first],
         "other_rate_factor": first,
-        "factor_of_fix": next(
-            f for f, c in made.items() if c.after == best.change.after
-        ),
+        "factor_of_fix": factors[best.change.after],
     }
     curves = {"loss": np.asarray(case.trial.losses).tolist()}
     return Found(severity, "optimizer", evidence, comparison=best, curves=curves)

@@ -110,7 +110,7 @@ def applied(text: str, diff: str) -> str:
     return "\n".join([*new, *old[at:]])
 
 
-def patched(text: str, diff: str, folder: Path) -> str:
+def patched(text: str, diff: str, folder: Path, indent: str = "") -> str:
     """Apply a diff with the standard tool, where there is one, and by hand."""
     made = applied(text, diff)
     if tool := shutil.which("patch"):
@@ -118,7 +118,7 @@ def patched(text: str, diff: str, folder: Path) -> str:
         path.write_bytes(text.encode())
         told = subprocess.run(
             [tool, "--fuzz=0", "--binary", str(path)],
-            input=f"{diff}\n".encode(),
+            input="".join(f"{indent}{line}\n" for line in diff.split("\n")).encode(),
             capture_output=True,
             check=False,
         )
@@ -327,7 +327,7 @@ def test_scaling_of_inputs_and_targets(tmp_path: Path) -> None:
     # Alone, the file scales the other side as well: that is said.
     alone = say([inputs])
     assert "+standardize = true" in alone
-    assert "nn.Standardize; the changed file has: nn.Standardize, nn.Unst" in alone
+    assert "nn.Standardize; those of the changed file: nn.Standardize, nn.Unst" in alone
 
 
 def test_scaled_targets_with_steps_that_grow_with_them(tmp_path: Path) -> None:
@@ -336,6 +336,22 @@ def test_scaled_targets_with_steps_that_grow_with_them(tmp_path: Path) -> None:
     diff = say([changes.standardised_targets(say.case.setup)])
     assert "@@" not in diff
     assert "TransformedTargetLoss(nn.MSELoss(), model[-1])" in diff
+
+
+def test_several_targets_have_the_loss_that_was_measured(tmp_path: Path) -> None:
+    text = houses(tmp_path, '"Linear"', '[optimizer]\nclass = "SGD"\n')
+    text = text.replace('"price"', '["price", "c"]')
+    say = in_file(text, tmp_path)
+    setup = say.case.setup
+    diff = say([changes.standardised(setup), changes.standardised_targets(setup)])
+    assert "#" not in diff
+    (tmp_path / "new.toml").write_text(patched(text, diff, tmp_path))
+    run = load(tmp_path / "new.toml")
+    copy = setup.copy()
+    for make in (changes.standardised, changes.standardised_targets):
+        make(setup).apply(copy)
+    file, measured = trained(run, copy, say.parts)
+    np.testing.assert_allclose(file, measured, rtol=1e-3)
 
 
 def test_inputs_that_are_scaled_already_are_said_in_words() -> None:
@@ -356,7 +372,7 @@ def test_an_output_activation_that_is_left_out(tmp_path: Path) -> None:
     diff = say([change])
     assert '"Tanh", "Linear"]' in patched(text, diff, tmp_path)
     # What ends in Linear is scaled back, which was not measured.
-    assert "the changed file has: nn.Standardize, nn.Unstandardize" in diff
+    assert "those of the changed file: nn.Standardize, nn.Unstandardize" in diff
 
 
 def test_what_a_file_cannot_say_stands_beside_the_others() -> None:
@@ -390,7 +406,7 @@ def test_what_the_doctor_prints_can_be_applied(tmp_path: Path) -> None:
             if line.endswith(lines[2])
         )
         assert "\n".join(f"{indent}{line}" for line in lines) in printed
-        (tmp_path / "new.toml").write_text(patched(text, diff, tmp_path))
+        (tmp_path / "new.toml").write_text(patched(text, diff, tmp_path, indent))
         made = load(tmp_path / "new.toml")
         parts = made.parts()
         losses(made.trainer(parts), parts.train, **made.fit_options(parts.train))

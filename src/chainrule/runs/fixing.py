@@ -77,8 +77,8 @@ class InFile:
         for change in untold:
             lines.append(
                 _(
-                    "# Measured with this, which the file has no word for; paths are "
-                    "those of the built network:"
+                    "# The file has no word for this; paths are those of the built "
+                    "network:"
                 )
             )
             lines += [f"#   {line}" for line in change.diff.split("\n")]
@@ -217,8 +217,8 @@ class InFile:
         measured, new = (", ".join(f"nn.{n}" for n in names) for names in besides)
         return [
             _(
-                "# Measured with other scaling layers: {measured}; the changed file "
-                "has: {new}.",
+                "# Scaling layers with this change alone: {measured}; those of the "
+                "changed file: {new}.",
                 measured=measured or _("none"),
                 new=new or _("none"),
             )

@@ -189,7 +189,7 @@ def test_usual_remedies_name_the_component_that_they_mend() -> None:
     case = Case(trainer, data, **given)
     found = {space.component(case.setup, c): c for c in space.usual(case)}
     assert found.keys() == set(space.MENDS.values())
-    assert found["regularisation"].after == "4: Identity()"
+    assert found["regularisation"].after == "4: nn.Identity()"
     assert found["activation"].after.startswith("1: LeakyReLU")
 
 

@@ -325,6 +325,7 @@ function route() {
 }
 
 addEventListener("hashchange", route);
+new ResizeObserver(() => document.documentElement.style.setProperty("--run", `${at("run-part").offsetHeight}px`)).observe(at("run-part"));
 at("to-network").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault();
   history.pushState(null, "", networkLink());

@@ -476,5 +476,6 @@ function reachAll() {
   if (boxes.length && !waits) requestIdleCallback(reachRest);
 }
 addEventListener("resize", reachAll);
+document.addEventListener("toggle", reachAll, true);
 reachAll();
 document.documentElement.dataset.ready = "";

@@ -51,8 +51,6 @@ export class Form {
     this.sending = false;
     this.known = "";
     this.form = at("setup");
-    // The browser says what is wrong in its own language, and nothing of what is folded.
-    this.form.noValidate = true;
     this.form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       if (!this.unread()) build(this.settings());

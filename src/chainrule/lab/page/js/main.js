@@ -42,7 +42,7 @@ const tried = (/** @type {any} */ run) => {
   build(form.settings());
 };
 const doctor = new Doctor(connection, tried);
-new Upload(connection, (run) => {
+const upload = new Upload(connection, (run) => {
   form.offer(run.data.source);
   form.set(form.with(run));
 }, (run) => {
@@ -325,6 +325,7 @@ function route() {
 }
 
 addEventListener("hashchange", route);
+new ResizeObserver(() => document.documentElement.style.setProperty("--run", `${at("run-part").offsetHeight}px`)).observe(at("run-part"));
 at("to-network").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault();
   history.pushState(null, "", networkLink());
@@ -360,10 +361,13 @@ at("language").addEventListener("change", () => {
     output.name();
     for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.build(last.built);
     if (last.maps) TAKES.maps(last.maps);
+    at("confusion").replaceChildren();
     if (last.confusion) TAKES.confusion(last.confusion);
   }
   if (last.status) status(last.status);
   curves.draw();
+  curves.table();
+  upload.show();
 });
 
 /** Paint once a frame what is new. */

@@ -476,6 +476,5 @@ function reachAll() {
   if (boxes.length && !waits) requestIdleCallback(reachRest);
 }
 addEventListener("resize", reachAll);
-document.addEventListener("toggle", reachAll, true);
 reachAll();
 document.documentElement.dataset.ready = "";

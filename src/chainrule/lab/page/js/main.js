@@ -303,7 +303,12 @@ async function build(run) {
 
 /** @param {number} truth @param {number} decided @param {HTMLElement} place */
 async function cell(truth, decided, place) {
-  const found = await connection.ask("cell", { truth, decided });
+  let found;
+  try {
+    found = await connection.ask("cell", { truth, decided });
+  } catch (error) {
+    return place.replaceChildren(make("p", { className: "why" }, lines(error)));
+  }
   place.replaceChildren(make("p", {}, t("in_cell", { count: found.count, shown: found.rows.length })),
     ...found.rows.map((/** @type {number} */ row) => make("button", { type: "button", className: "small",
       onclick: async () => {

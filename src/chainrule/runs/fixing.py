@@ -52,7 +52,7 @@ class Draft:
 
 
 class NotSaid(Exception):  # noqa: N818 - it is no error: words say it
-    """What a run file has no word for."""
+    """A signal: a run file has no word for a change, so prose says it."""
 
 
 class InFile:

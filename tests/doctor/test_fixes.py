@@ -189,8 +189,8 @@ def test_usual_remedies_name_the_component_that_they_mend() -> None:
     case = Case(trainer, data, **given)
     found = {space.component(case.setup, c): c for c in space.usual(case)}
     assert found.keys() == set(space.MENDS.values())
-    assert found["regularisation"].after == "4: Identity()"
-    assert found["activation"].after.startswith("1: LeakyReLU")
+    assert found["regularisation"].after == "4: nn.Identity()"
+    assert found["activation"].after.startswith("1: nn.LeakyReLU")
 
 
 def test_a_run_in_parts_is_the_run_in_one() -> None:

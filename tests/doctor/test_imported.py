@@ -130,7 +130,7 @@ def test_files_of_the_older_exporter() -> None:
     found = examined(exported(mlp(T.ReLU, 2, 2, T.Softmax(-1)), dynamo=False))
     assert found.findings[0].change is not None
     assert found.findings[0].change.diff == (
-        "- 5_Softmax: Softmax(axis=-1)\n+ 5_Softmax: Identity()"
+        "- 5_Softmax: Softmax(axis=-1)\n+ 5_Softmax: nn.Identity()"
     )
 
 
@@ -196,7 +196,7 @@ def test_a_published_model() -> None:
     assert (first.code, first.severity) == ("output-activation-twice", "sick")
     assert "'Softmax_0'" in first.where
     assert first.change is not None
-    assert first.change.after == "Softmax_0: Identity()"
+    assert first.change.after == "Softmax_0: nn.Identity()"
 
 
 # -- the nodes of a file that are modules ----------------------------------------------

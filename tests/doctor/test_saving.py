@@ -139,8 +139,8 @@ def test_the_command_line_writes_and_reads_it(
     "text",
     [
         *("", "{}", "[]", "null", "[" * 100_000, '{"format": "chainrule diagnosis"}'),
-        '{"format": "chainrule diagnosis", "form": 1}',
         '{"format": "chainrule diagnosis", "form": 2}',
+        '{"format": "chainrule diagnosis", "form": 1}',
     ],
 )
 def test_what_is_no_diagnosis_is_refused(text: str, tmp_path: Path) -> None:

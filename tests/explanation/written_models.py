@@ -54,7 +54,7 @@ class Written(nn.Module):
                 tame = np.all(np.abs(made.detach().numpy()) < 30)
                 if not tame or not 0 < made.size < 200:
                     raise ValueError
-            except (ChainruleError, ValueError, IndexError, TypeError):
+            except (ChainruleError, ArithmeticError, ValueError, IndexError, TypeError):
                 self.said.pop()
             if len(self.said) == many:
                 break

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chainrule.lab.texts import texts
 from tests.lab import views
 from tests.lab.test_browser import Browser, opened
 from tests.lab.test_server import served
@@ -60,6 +63,67 @@ def beyond(page: Any) -> list[str]:
             .map((e) => `${e.id || e.className}: ${e.outerHTML.slice(0, 120)}`)
             .concat([`${document.documentElement.scrollWidth} pixels`])"""
     )
+
+
+#: Every text that the page shows or names something with, and what it stands in.
+#: The announcement is what has been announced, and a column or a sample may be called
+#: by a word that is a text too.
+SHOWN = """() => {
+  const all = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (!node.parentElement.closest("[hidden], script, option, #announcement, code")) {
+      all.push(node.data.trim());
+    }
+  }
+  for (const name of ["aria-label", "placeholder", "alt"]) {
+    for (const element of document.querySelectorAll(`[${name}]`)) {
+      all.push(element.getAttribute(name).trim());
+    }
+  }
+  return all;
+}"""
+
+
+def english() -> list[re.Pattern[str]]:
+    """The page's English texts of two words or more that are others in Chinese."""
+    chinese = texts("zh-TW")
+    patterns: list[re.Pattern[str]] = []
+    for key, text in texts("en").items():
+        words = re.sub(r"\{\w+\}", "", text).split()
+        if text != chinese[key] and len(words) > 1:
+            parts = re.split(r"\{\w+\}", text.strip())
+            patterns.append(re.compile(".+".join(map(re.escape, parts)), re.DOTALL))
+    return patterns
+
+
+@pytest.mark.parametrize("area", [a for a in AREAS if a != "explorations"])
+def test_a_language_that_is_chosen_is_that_of_all(
+    chromium: Any, tmp_path: Path, area: str
+) -> None:
+    patterns, kept = english(), dict[str, list[str]]()
+
+    def left(page: Any) -> list[str]:
+        found = {text for text in page.evaluate(SHOWN) if 3 < len(text) < 400}
+        return [text for text in found if any(p.fullmatch(text) for p in patterns)]
+
+    with served(tmp_path / "lab") as lab, opened(chromium, lab) as seen:
+        page = seen.page
+        for view in shown(seen, area, tmp_path / "tables"):
+            assert left(page), "in English there are some"
+            page.select_option("#language", "zh-TW")
+            end = time.monotonic() + 10
+            while (found := left(page)) and time.monotonic() < end:
+                page.wait_for_timeout(100)
+            kept[view] = found
+            if view == "a sample and a path":
+                break  # another language closes the sample
+            page.select_option("#language", "en")
+            end = time.monotonic() + 10
+            while len(left(page)) < 3 and time.monotonic() < end:
+                page.wait_for_timeout(100)
+    assert kept
+    assert {view: found for view, found in kept.items() if found} == {}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

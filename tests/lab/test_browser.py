@@ -98,6 +98,26 @@ def test_a_network_is_built_trained_paused_stepped_and_clicked(
         seen.until("#figures", "training")
 
 
+def test_nothing_lies_beneath_what_stays_on_top(chromium: Any, lab: Served) -> None:
+    seen_at = """(place) => {
+      const box = document.querySelector(place).getBoundingClientRect();
+      const top = document.elementFromPoint(box.left + 9, box.top + 9);
+      return !!top?.closest(place);
+    }"""
+    with opened(chromium, lab) as seen:
+        page = seen.page
+        page.emulate_media(reduced_motion="reduce")
+        page.click("#open")
+        page.wait_for_selector(".equation.backward")
+        page.click(".equation.backward .matrix button >> nth=-1")
+        page.wait_for_selector("#path table")
+        assert page.evaluate("scrollY") > 500
+        assert page.evaluate(seen_at, "#run-part")
+        assert page.evaluate(seen_at, "#path")
+        page.evaluate("document.querySelector('#doctor-part').scrollIntoView()")
+        assert page.evaluate(seen_at, "#doctor-part")
+
+
 def test_mnist_is_learnt_and_a_digit_read(chromium: Any, tmp_path: Path) -> None:
     with served(tmp_path / "lab") as lab, opened(chromium, lab) as seen:
         page = seen.page

@@ -363,6 +363,12 @@ def test_a_click_on_a_line_edits_its_weight(chromium: Any, tmp_path: Path) -> No
             """() => document.querySelectorAll("#network .unit")[3].title
               .includes("0.75")"""
         )
+        # What is outside of the limits becomes what is nearest.
+        for typed, becomes in (("0", "1"), ("99", "6"), ("2.6", "3"), ("", "1")):
+            page.fill("#weight-unit", typed)
+            page.keyboard.press("Tab")
+            assert page.input_value("#weight-unit") == becomes
+        assert page.evaluate("[...document.forms].every((form) => form.noValidate)")
         # By the keyboard alone: the bias of another layer, while it trains.
         page.click("#train")
         seen.until("#figures", "training")

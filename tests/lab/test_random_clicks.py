@@ -31,7 +31,7 @@ SCRIPT = """([seed, count, tame]) => {
     return Math.floor((state / 2147483648) * n);
   };
   const kinds = "button, summary, select, input, textarea, canvas[tabindex], " +
-    "td button, #show-all";
+    "td button, #show-all, header nav a, #explorations a";
   let made = 0;
   for (let i = 0; i < count; i++) {
     const all = [...document.querySelectorAll(kinds)].filter((e) =>
@@ -108,12 +108,18 @@ def hiding(page: Any, folder: Path) -> None:
     page.click("#hiding summary")
 
 
+def explorations(page: Any, folder: Path) -> None:
+    page.click("#build")
+    page.click("#to-explore")
+
+
 def reload(page: Any) -> None:
-    """Load the page anew; what it hides is shown again."""
+    """Load the page anew; what it hides is shown again, and the network too."""
     page.reload()
     page.wait_for_selector("#build", state="attached")
     if page.is_visible("#show-all"):
         page.click("#show-all")
+    page.click("#to-network")
     page.wait_for_selector("#build:visible")
 
 
@@ -128,6 +134,7 @@ SCENES: dict[str, tuple[Callable[[Path], str] | None, Callable[[Any, Path], None
     "mnist": (None, mnist),
     "table": (None, table),
     "hiding": (None, hiding),
+    "explorations": (None, explorations),
     "text": (poem, text),
     "onnx": (dense, lambda page, folder: table(page, folder)),
     "python": (lambda folder: python(folder, TRAINER, "make"), of_the_file),
@@ -155,6 +162,8 @@ def test_random_clicks_break_nothing(chromium: Any, tmp_path: Path, scene: str) 
             assert lab.process.poll() is None
             if draw.random() < 0.05:
                 reload(page)
+            if scene == "explorations" and page.is_visible("#to-explore"):
+                page.click("#to-explore")
         page.evaluate("document.querySelector('#cancel').click()")
         page.wait_for_selector("#building-part", state="hidden")
         reload(page)

@@ -57,7 +57,7 @@ def test_a_folder_of_ones_own(whole: dict[str, Any]) -> None:
     right = np.trace(result["confusion"]) / 12
     assert means[own_images.AUGMENTED] == augmented == pytest.approx(right)
     assert augmented > 0.9  # what tells the two apart is plain to see
-    assert "60 images of 2 kinds, 30 to 30 of each" in whole["text"]
+    assert "60 images of 2 kinds, 30 of each" in whole["text"]
     check(whole, "augmented", "train_loss", "validation_accuracy", "confusion")
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.doctor import weights
+from chainrule.doctor.constructors import code, constructors, loss_shown, table
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.errors import ChainruleError
-from chainrule.nn import Module
+from chainrule.nn import Module, output_semantics
 from chainrule.nn.init import kaiming_normal_, xavier_normal_, zeros_
 from chainrule.optim import RuleOptimizer
 from chainrule.optim.schedule import Schedule
@@ -44,9 +45,26 @@ def rate_times(setup: Setup, factor: float) -> Change | None:
 
     what = _("a lower learning rate") if factor < 1 else _("a higher learning rate")
     before, after = f"lr={number(rate)}", f"lr={number(rate * factor)}"
-    own = any("lr" in group.own for group in _groups(setup))
-    told = None if own else {"optimizer": {"lr": _short(rate * factor)}}
-    return Change(what, before, after, apply, slots=("rate",), settings=told)
+    groups = [(i, g.own["lr"]) for i, g in enumerate(_groups(setup)) if "lr" in g.own]
+    told: dict[str, dict[str, Any]] = {"optimizer": {"lr": _short(rate * factor)}}
+    bounds = _bounds(schedule)
+    if bounds:
+        told["schedule"] = {k: _short(v * factor) for k, v in bounds.items()}
+        before += "".join(f", {k}={number(v)}" for k, v in bounds.items())
+        after += "".join(f", {k}={number(v * factor)}" for k, v in bounds.items())
+    for i, own in groups:
+        place = f'\noptimizer.param_groups[{i}]["lr"]: '
+        before += f"{place}{own!r}"
+        after += f"{place}{scaled(own, factor)!r}"
+    told = {} if groups else told
+    return Change(what, before, after, apply, slots=("rate",), settings=told or None)
+
+
+def _bounds(schedule: Any) -> dict[str, float]:
+    """Return the least rates of a schedule, which are multiplied with its peak."""
+    inner = getattr(schedule, "schedule", schedule)
+    known = {n: getattr(inner, n, None) for n in ("min_lr", "eta_min")}
+    return {n: v for n, v in known.items() if isinstance(v, float) and v}
 
 
 def _short(rate: float) -> float:
@@ -168,15 +186,17 @@ def layer(
     modules = dict(setup.model.named_modules())
     if not paths or any(path not in modules or not path for path in paths):
         return None
-    before = "\n".join(f"{path}: {modules[path]!r}" for path in paths)
-    after = "\n".join(f"{path}: {make()!r}" for path in paths)
+    new = make()
+    before = constructors(setup.model, paths)
+    after = constructors(setup.model, paths, lambda __: f"nn.{new!r}")
 
     def apply(setup: Setup) -> None:
         for path in paths:
             replaced(setup.model, path, make())
         setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
 
-    return Change(what, before, after, apply, slots=_places(paths))
+    told = dict.fromkeys(paths, table(new))
+    return Change(what, before, after, apply, slots=_places(paths), layers=told)
 
 
 def _places(paths: Sequence[str]) -> tuple[str, ...]:
@@ -199,7 +219,15 @@ def activation(
     name = "kaiming_normal_" if relu else "xavier_normal_"
     after = f"{change.after}\n" + f"nn.init.{name}(weight), nn.init.zeros_(bias)"
     slots = (*change.slots, "weights")
-    return replace(change, after=after, apply=apply, slots=slots)
+    told = {**(change.layers or {}), **_initialised(setup.model, name)}
+    return replace(change, after=after, apply=apply, slots=slots, layers=told)
+
+
+def _initialised(model: Module, name: str) -> dict[str, tuple[dict[str, Any], ...]]:
+    """Return what a run file says of layers whose weights an initialiser draws."""
+    owners = {n.rpartition(".")[0]: n for n, __ in model.named_parameters()}
+    word = ({"init": name.removesuffix("_")},)
+    return {path: word for path, n in owners.items() if is_of_product(model, n)}
 
 
 def keep_variance(setup: Setup, *, relu: bool) -> None:
@@ -242,7 +270,8 @@ def variance(setup: Setup, *, relu: bool) -> Change:
     name = "kaiming_normal_" if relu else "xavier_normal_"
     after = f"nn.init.{name}(weight), nn.init.zeros_(bias)"
     what = _("initial weights that keep the variance")
-    return Change(what, "weights", after, apply, slots=("weights",))
+    told = _initialised(setup.model, name)
+    return Change(what, "weights", after, apply, slots=("weights",), layers=told)
 
 
 def redrawn(paths: Container[str]) -> Change:
@@ -279,7 +308,9 @@ def fresh_weights(setup: Setup, paths: Sequence[str], before: str) -> Change | N
         for p in paths
     ]
     what = _("initial weights as the layers draw them")
-    return Change(what, before, joined("\n", lines), apply, slots=("weights",))
+    told = {p: ({"init": None},) for p in paths}
+    after = joined("\n", lines)
+    return Change(what, before, after, apply, slots=("weights",), layers=told)
 
 
 def between(setup: Setup, paths: Sequence[str]) -> Change | None:
@@ -294,29 +325,36 @@ def between(setup: Setup, paths: Sequence[str]) -> Change | None:
             replaced(setup.model, path, nn.Sequential(own, nn.ReLU()))
         setup.optimizer.attach_parameters(dict(setup.model.named_parameters()))
 
-    before = "\n".join(f"{p}: {modules[p]!r}" for p in paths)
-    after = "\n".join(f"{p}: {modules[p]!r}, nn.ReLU()" for p in paths)
+    model = setup.model
+    before = constructors(model, paths)
+    after = constructors(
+        model, paths, lambda p: f"nn.Sequential({code(model, p)}, nn.ReLU())"
+    )
     what = _("a nonlinearity between the layers")
-    return Change(what, before, after, apply, slots=_places(paths))
+    told = {p: ({}, {"class": "ReLU"}) for p in paths}
+    return Change(what, before, after, apply, slots=_places(paths), layers=told)
 
 
 def loss(setup: Setup, make: Callable[[], Any], what: str) -> Change | None:
     """Return the change of the loss."""
     try:
-        after = repr(make())
+        new = make()
     except ChainruleError:
         return None
 
     def apply(setup: Setup) -> None:
         setup.loss, setup.other_loss = make(), True
 
-    before = f"loss={setup.loss!r}"
-    name, plain = after.removesuffix("()"), after.endswith("()")
-    told = {"loss": {"class": name}} if plain and hasattr(nn, name) else None
-    return Change(what, before, f"loss={after}", apply, slots=("loss",), settings=told)
+    before, after = loss_shown(setup.loss), loss_shown(new)
+    told = {"loss": table(new)[0]} if after.startswith("loss=nn.") else None
+    return Change(what, before, after, apply, slots=("loss",), settings=told)
 
 
 # -- data and plan ---------------------------------------------------------------------
+
+
+#: What a run file says of features, and of targets, with mean 0 and deviation 1.
+STANDARDISED = {"model": {"standardize": True}}
 
 
 def standardised(setup: Setup) -> Change:
@@ -333,7 +371,7 @@ def standardised(setup: Setup) -> Change:
 
     after = "nn.Sequential(nn.Standardize.of(train.x), model)"
     what = _("standardised features")
-    return Change(what, "model", after, apply, slots=("inputs",))
+    return Change(what, "model", after, apply, slots=("inputs",), settings=STANDARDISED)
 
 
 def standardised_targets(setup: Setup) -> Change:
@@ -348,9 +386,15 @@ def standardised_targets(setup: Setup) -> Change:
             y = ((np.asarray(part.y, np.float64) - mean) / scale).astype(np.float32)
             setattr(setup, name, Dataset(part.x, y))
 
-    after = "nn.Sequential(model, nn.Unstandardize.of(train.y))"
+    before, after = "model", "nn.Sequential(model, nn.Unstandardize.of(train.y))"
+    loss = setup.loss
+    if isinstance(loss, nn.Loss) and output_semantics.is_regression(loss):
+        # The loss is that of standardised targets, as here; else gradients would grow
+        # with the square of their deviation.
+        before += f"\nloss=nn.{loss!r}"
+        after += f"\nloss=nn.TransformedTargetLoss(nn.{loss!r}, model[-1])"
     what = _("standardised targets")
-    return Change(what, "model", after, apply, slots=("targets",))
+    return Change(what, before, after, apply, slots=("targets",), settings=STANDARDISED)
 
 
 def targets_shaped(setup: Setup, shape: tuple[int, ...]) -> Change:

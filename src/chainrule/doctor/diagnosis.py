@@ -36,8 +36,8 @@ class Diagnosis:
         interrupted: whether Ctrl-C ended it early: the findings until then are kept.
         fixes: what :meth:`fix` has found to help, the best first.
         search: what that has cost, in steps and seconds; None before.
-        in_file: returns changes as a diff of the file that describes the run, or None
-            where the file cannot say one of them. None: there is no file.
+        in_file: returns changes as a diff of the file that describes the run, with
+            what that has no word for beside it. None: there is no file.
         case: what was examined; None of a diagnosis from a file.
         record: of a diagnosis from a file: program, graph, data, probes, versions.
     """
@@ -51,9 +51,7 @@ class Diagnosis:
     interrupted: bool = False
     fixes: list[Fix] = field(default_factory=list[Fix])
     search: Spent | None = None
-    in_file: Callable[[Sequence[Change]], str | None] | None = field(
-        default=None, repr=False
-    )
+    in_file: Callable[[Sequence[Change]], str] | None = field(default=None, repr=False)
     case: Case | None = field(default=None, repr=False)
     record: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
@@ -117,7 +115,7 @@ class Diagnosis:
         self.search, self.fixes = search.spent, search.fixes()
         if self.in_file is not None:
             self.fixes = [
-                replace(f, file_diff=self.in_file(f.changes) or "") for f in self.fixes
+                replace(f, file_diff=self.in_file(f.changes)) for f in self.fixes
             ]
         return self.fixes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,8 +41,12 @@ class Change:
         apply: makes the change in a copy of the setup, which it is given.
         times: how many times as many steps it asks for.
         slots: what it decides on: two changes with a slot in common exclude each other.
-        settings: what a run file says instead: values by section and key, or whole
-            sections; None where a run file has no word for it.
+        settings: what a run file says instead: values by section and key, None for a
+            key that is left out, or whole sections.
+        layers: what it says in place of layers, by their paths in the model: tables
+            of classes and options. A table without a class is the layer that is
+            there, with other options, None for one that is left out; none at all
+            leaves the layer out. Without settings and layers a file has no word for it.
         parts: the changes that it is made of, where it is several.
     """
 
@@ -53,6 +57,9 @@ class Change:
     times: int = 1
     slots: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] | None = None
+    layers: Mapping[str, Sequence[Mapping[str, Any]]] | None = field(
+        default=None, compare=False
+    )
     parts: tuple[Change, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -136,6 +143,8 @@ class Finding:
         reference: the section of the book, or the paper, that it rests on.
         consequence_of: the code of the finding that explains this one, or None.
         curves: small pictures of the evidence: numbers by step, epoch or layer.
+        file_diff: the change as a diff of the run file, and what that has no word for;
+            "" where there is no file or no change.
     """
 
     code: str
@@ -151,12 +160,18 @@ class Finding:
     reference: str = ""
     consequence_of: str | None = None
     curves: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    file_diff: str = ""
+
+    @property
+    def diff(self) -> str:
+        """The change as a diff: of the run file, else of constructor arguments."""
+        plain = "" if self.change is None else self.change.diff
+        return translated(self.file_diff) or plain
 
     @property
     def fix(self) -> str:
         """The fix as text: what to do, and the change as a diff where there is one."""
-        diff = "" if self.change is None else self.change.diff
-        advice = translated(self.advice)
+        diff, advice = self.diff, translated(self.advice)
         return f"{advice}\n{diff}" if diff else advice
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,8 +202,8 @@ class Fix:
         changes: what is made otherwise, in this order.
         comparison: the scores on held-out rows.
         steps: the training steps of one run.
-        file_diff: the changes as a diff of the run file; "" where there is none, or
-            where it cannot say one of them.
+        file_diff: the changes as a diff of the run file, and those that it has no word
+            for; "" where there is no file.
     """
 
     finding: str
@@ -200,7 +215,8 @@ class Fix:
     @property
     def diff(self) -> str:
         """The changes as a diff: of the run file, else of constructor arguments."""
-        return self.file_diff or "\n".join(change.diff for change in self.changes)
+        plain = "\n".join(change.diff for change in self.changes)
+        return translated(self.file_diff) or plain
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fix as data for JSON."""

@@ -59,10 +59,15 @@ def _pairs(heading: str, rows: Iterable[tuple[str, str]]) -> str:
 def _diff(diff: str) -> str:
     """Return a diff as lines that are taken away, lines that are added, and others."""
     lines: list[str] = []
-    for line in diff.splitlines():
+    for line in diff.split("\n"):
         kind = {"-": "del", "+": "ins"}.get(line[:1], "span")
-        lines.append(f"<{kind}>{escape(visible(line))}</{kind}>")
+        lines.append(f"<{kind}>{escape(_with_tabs(line))}</{kind}>")
     return f'<div class="diff">{"".join(lines)}</div>'
+
+
+def _with_tabs(line: str) -> str:
+    """Return a line of a file with control characters but tabs made visible."""
+    return "\t".join(map(visible, line.split("\t")))
 
 
 def _curves(curves: Mapping[str, Any]) -> str:
@@ -115,8 +120,8 @@ def _finding(finding: Finding, depth: int) -> str:
         parts.append(_scores(finding.comparison))
     parts.append(views.paragraph(f"{tr('cause:')} {translated(finding.cause)}"))
     parts.append(views.paragraph(f"{tr('fix:')} {translated(finding.advice)}"))
-    if finding.change is not None:
-        parts.append(_diff(finding.change.diff))
+    if finding.diff:
+        parts.append(_diff(finding.diff))
     source = f"{tr('source:')} {translated(finding.reference)}"
     sure = tr("confidence {share}", share=percent(finding.confidence, 0))
     parts.append(views.paragraph(f"{source} · {sure}", "note"))

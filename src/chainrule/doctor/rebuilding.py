@@ -14,6 +14,7 @@ import numpy as np
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.doctor.changes import replaced
+from chainrule.doctor.constructors import constructors, loss_shown
 from chainrule.doctor.finding import Change
 from chainrule.doctor.setup import Setup
 from chainrule.errors import ChainruleError
@@ -100,11 +101,15 @@ def wider(setup: Setup) -> Change | None:
                 replaced(setup.model, path, new(setup.model, path))
         _renewed(setup)
 
-    modules = dict(setup.model.named_modules())
-    before = "\n".join(f"{path}: {modules[path]!r}" for path in paths)
+    before = constructors(setup.model, paths)
     with stream(Generator(0)):
-        after = "\n".join(f"{path}: {new(setup.model, path)!r}" for path in paths)
-    return Change(_("wider hidden layers"), before, after, apply, slots=("width",))
+        after = constructors(
+            setup.model, paths, lambda path: f"nn.{new(setup.model, path)!r}"
+        )
+    sizes = {"in_features": inputs, "out_features": outputs}
+    told = {p: ({k: WIDE for k, of in sizes.items() if p in of},) for p in paths}
+    what = _("wider hidden layers")
+    return Change(what, before, after, apply, slots=("width",), layers=told)
 
 
 def _spare(model: Module) -> list[str]:
@@ -137,10 +142,10 @@ def shallower(setup: Setup) -> Change | None:
             replaced(setup.model, path, nn.Identity())
         _renewed(setup)
 
-    modules = dict(setup.model.named_modules())
-    before = "\n".join(f"{path}: {modules[path]!r}" for path in spare)
-    after = "\n".join(f"{path}: {nn.Identity()!r}" for path in spare)
-    return Change(_("fewer hidden layers"), before, after, apply, slots=("depth",))
+    before = constructors(setup.model, spare)
+    after = constructors(setup.model, spare, lambda __: "nn.Identity()")
+    what, told = _("fewer hidden layers"), dict.fromkeys(spare, ())
+    return Change(what, before, after, apply, slots=("depth",), layers=told)
 
 
 def class_outputs(setup: Setup, classes: int) -> Change | None:
@@ -180,15 +185,18 @@ def class_outputs(setup: Setup, classes: int) -> Change | None:
             setattr(setup, name, Dataset(part.x, y, classes=classes))
 
     parts = [last, *behind]
-    before = [f"{name}: {modules[name]!r}" for name in parts]
     with stream(Generator(0)):
-        after = [f"{last}: {new(setup.model)!r}"]
-    after += [f"{name}: {nn.Identity()!r}" for name in behind]
-    lines = "\n".join(before), "\n".join(after)
+        wide = f"nn.{new(setup.model)!r}"
+    lines = (
+        constructors(setup.model, parts),
+        constructors(
+            setup.model, parts, lambda p: wide if p == last else "nn.Identity()"
+        ),
+    )
     return Change(
         _("an output for each class"),
-        f"{lines[0]}\nloss={setup.loss!r}\ny",
-        f"{lines[1]}\nloss=CrossEntropyLoss()\ny.reshape(-1).astype(int)",
+        f"{lines[0]}\n{loss_shown(setup.loss)}\ny",
+        f"{lines[1]}\nloss=nn.CrossEntropyLoss()\ny.reshape(-1).astype(int)",
         apply,
         slots=("outputs", "shape", "loss", *(f"layer {name}" for name in parts)),
     )

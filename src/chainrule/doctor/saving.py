@@ -35,7 +35,7 @@ from chainrule.util import atomic_files
 from chainrule.version import __version__
 
 #: What a file is, and the version of its form.
-FORMAT, FORM = "chainrule diagnosis", 1
+FORMAT, FORM = "chainrule diagnosis", 2
 #: A file is at most so large.
 LARGEST = 1 << 28
 
@@ -84,6 +84,7 @@ def _kept(finding: Finding) -> dict[str, Any]:
     return {
         "advice": translated(finding.advice),
         "change": change,
+        "file_diff": translated(finding.file_diff),
         "comparison": None if compared is None else _compared(compared),
         "curves": {k: [*map(float, v)] for k, v in finding.curves.items()},
     }
@@ -94,7 +95,7 @@ def _tried(fix: Fix) -> dict[str, Any]:
     return {
         "parts": [_changed(change) for change in fix.changes],
         "comparison": _compared(fix.comparison),
-        "file_diff": fix.file_diff,
+        "file_diff": translated(fix.file_diff),
     }
 
 
@@ -244,6 +245,7 @@ def _finding(found: Mapping[str, Any]) -> Finding:
             for k, curve in found["curves"].items()
             if k in labels.EVIDENCE
         },
+        str(found["file_diff"]),
     )
 
 

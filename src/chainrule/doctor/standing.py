@@ -1,4 +1,4 @@
-"""Where a run stands beside references that know nothing of its network or its plan."""
+"""The standing of a run beside references that know nothing of its network or plan."""
 
 from __future__ import annotations
 

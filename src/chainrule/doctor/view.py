@@ -128,6 +128,11 @@ def _paragraph(label: str, text: str, indent: str = "  ") -> Iterator[str]:
         yield (indent if i == 0 else f"{indent}  ") + line
 
 
+def _indented(diff: str, indent: str) -> Iterator[str]:
+    """Yield the lines of a diff, which stay as they are: patch reads them."""
+    return (f"{indent}{line}" for line in diff.split("\n") if diff)
+
+
 def _entry(finding: Finding, depth: int) -> Iterator[str]:
     indent = "    " * depth
     if finding.consequence_of:
@@ -142,8 +147,7 @@ def _entry(finding: Finding, depth: int) -> Iterator[str]:
     yield from (f"{indent}  {line}" for line in _curves(finding.curves))
     yield from _paragraph(tr("cause:"), translated(finding.cause), indent)
     yield from _paragraph(tr("fix:"), translated(finding.advice), indent)
-    if finding.change is not None:
-        yield from (f"{indent}    {line}" for line in finding.change.diff.splitlines())
+    yield from _indented(finding.diff, f"{indent}    ")
     yield from _paragraph(tr("source:"), translated(finding.reference), indent)
     sure = tr("confidence {share}", share=percent(finding.confidence, 0))
     yield f"{indent}{sure}"
@@ -178,7 +182,7 @@ def _fixes(fixes: list[Fix], search: Spent) -> Iterator[str]:
     yield tr("Tried on copies (the best first):")
     for fix in fixes:
         yield f"  {tried(fix)}"
-        yield from (f"    {line}" for line in fix.diff.splitlines())
+        yield from _indented(fix.diff, "    ")
     if not fixes:
         yield "  " + tr("no change helps")
     yield "  " + cost(search)
@@ -203,4 +207,4 @@ def text(diagnosis: Diagnosis) -> str:
                     tr("{part}:", part=labels.part(key)), translated(what)
                 )
     # A file of somebody else's may hold what a terminal obeys.
-    return visible_lines("\n".join(lines))
+    return "\t".join(map(visible_lines, "\n".join(lines).split("\t")))

@@ -21,7 +21,7 @@ from chainrule.graph.context import no_grad
 from chainrule.lab.state import Stage
 from chainrule.optim import PiecewiseConstantLR
 from chainrule.runs import RunFile, Session, parse
-from chainrule.runs.fixing import edited
+from chainrule.runs.fixing import NotSaid, with_settings
 from chainrule.text import _
 from chainrule.training import Trainer
 
@@ -181,14 +181,17 @@ def change_rate(session: Session, rate: float) -> None:
         given = {"milestones": [*marks], "rates": [*marks.values()], "unit": "step"}
         new = PiecewiseConstantLR(present.lr, **given)
         changed = {"schedule": {"class": "PiecewiseConstantLR", **given}}
-    text = edited(origin.text, changed, ["schedule"])
-    if text is None:
+    text = origin.text
+    try:
+        for section, values in changed.items():
+            text = with_settings(text, section, values)
+    except NotSaid:
         raise ArgumentError(
             _("The run file is written in a way in which the rate cannot be changed."),
             expected=_("sections with a line for each key"),
             got=origin.name,
             fix=_("change it in the file, and open it again"),
-        )
+        ) from None
     made = parse(text, name=origin.name, folder=origin.folder, options=options)
     optimizer.lr = new
     session.origin = replace(made, within=origin.within)

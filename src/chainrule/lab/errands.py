@@ -14,12 +14,12 @@ from chainrule.doctor import Diagnosis, Finding, diagnose
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.lab import sentences
 from chainrule.lab.characters import SUFFIX
-from chainrule.lab.from_file import FromFile
 from chainrule.lab.models import Target
 from chainrule.lab.protocol import by_language
 from chainrule.lab.settings import SECTIONS, Own, origin_said
-from chainrule.runs import RunFile, fixing, scaffold
+from chainrule.runs import RunFile, scaffold
 from chainrule.runs.data_section import format_of
+from chainrule.runs.fixing import InFile
 from chainrule.text import _
 
 Answer = tuple[str, dict[str, Any]]
@@ -131,9 +131,9 @@ def diagnosed(message: Mapping[str, Any]) -> Answer:
         )
     own = Own.of(message.get("own"))
     origin = origin_said(message["run"], Path(message["folder"]), own)
-    parts = origin.parts()
-    trainer = origin.trainer(parts)
-    parts = parts.for_loss(trainer.loss)
+    loaded = origin.parts()
+    trainer = origin.trainer(loaded)
+    parts = loaded.for_loss(trainer.loss)
     plan = origin.fit_options(parts.train)
     diagnosis: Diagnosis = diagnose(
         trainer,
@@ -142,18 +142,22 @@ def diagnosed(message: Mapping[str, Any]) -> Answer:
         epochs=plan["epochs"],
         batch_size=plan["batch_size"],
     )
+    said = None  # of a file with layers of its own, that is changed
+    if isinstance(origin, RunFile) and diagnosis.case is not None:
+        said = InFile(origin, loaded, diagnosis.case)
     return "diagnosed", {
         "healthy": diagnosis.healthy,
-        "findings": [_finding(origin, f) for f in diagnosis.findings],
+        "findings": [_finding(said, f) for f in diagnosis.findings],
         "spent": diagnosis.spent,
     }
 
 
-def _finding(origin: RunFile | FromFile, finding: Finding) -> dict[str, Any]:
+def _finding(said: InFile | None, finding: Finding) -> dict[str, Any]:
     change = finding.change
     text = None
-    if change is not None and isinstance(origin, RunFile):  # else the file is changed
-        text = fixing.changed(origin, [change])
+    if change is not None and said is not None:
+        draft, __, untold = said.draft([change])
+        text = None if untold else draft.text
     compared = finding.comparison
     return {
         "code": finding.code,

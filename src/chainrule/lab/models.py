@@ -81,7 +81,7 @@ class Target:
 
     @property
     def reads(self) -> bool:
-        """Whether it is a text, or a recipe that has one, which a network reads."""
+        """A flag: the target is a text, or a recipe with one, which a network reads."""
         text = self.path.suffix.lower() == characters.SUFFIX
         return text or str(self.path) in characters.RECIPES
 

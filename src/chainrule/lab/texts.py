@@ -30,8 +30,8 @@ _TEXTS = {
     "exploration_quick": _("less of it, and sooner"),
     "exploration_usual": _("As usual"),
     "exploration_unread": _(
-        "The link says what does not fit here: {said}. In its place stands what is usual. "
-        "There are: {known}."
+        "The link says what does not fit here: {said}. In its place stands what is "
+        "usual. There are: {known}."
     ),
     "exploring": _("Measuring …"),
     "explored": _("Measured in {seconds} s"),

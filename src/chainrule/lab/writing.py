@@ -1,4 +1,4 @@
-"""What a network that reads characters writes, and the next character it expects."""
+"""Texts by a network that reads characters, and probabilities of the next one."""
 
 from __future__ import annotations
 

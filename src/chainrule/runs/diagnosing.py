@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 from chainrule import recipes
 from chainrule.doctor import Diagnosis, diagnose
 from chainrule.errors import ArgumentError
-from chainrule.runs import fixing
 from chainrule.runs.file import RunFile, load
+from chainrule.runs.fixing import InFile
 from chainrule.runs.recipe import FromRecipe
 from chainrule.runs.session import Origin
 from chainrule.runs.trained import Trained
@@ -38,9 +38,9 @@ def diagnosed(
     origin = origin_named(target)
     if threads is not None:
         origin = origin.with_options(threads=threads)
-    parts = origin.parts()
-    trainer = origin.trainer(parts)
-    parts = parts.for_loss(trainer.loss)
+    loaded = origin.parts()
+    trainer = origin.trainer(loaded)
+    parts = loaded.for_loss(trainer.loss)
     plan = origin.fit_options(parts.train)
     diagnosis = diagnose(
         trainer,
@@ -52,8 +52,12 @@ def diagnosed(
         seconds=seconds,
         callbacks=origin.callbacks(Path()),
     )
-    if isinstance(origin, RunFile):
-        diagnosis.in_file = partial(fixing.diff, origin)
+    if isinstance(origin, RunFile) and diagnosis.case is not None:
+        diagnosis.in_file = said = InFile(origin, loaded, diagnosis.case)
+        diagnosis.findings = [
+            f if f.change is None else replace(f, file_diff=said([f.change]))
+            for f in diagnosis.findings
+        ]
     return diagnosis
 
 

@@ -89,6 +89,20 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
     return nn.Sequential(*built, *([] if last is None else [last]))
 
 
+def places(model: nn.Sequential, layers: Sequence[Layer]) -> dict[str, int]:
+    """Return which of a run file's layers each module of its network is, by name.
+
+    Modules that the file does not name, which scale data or take sequences apart, are
+    left out.
+    """
+    found: dict[str, int] = {}
+    for name, module in model.named_children():
+        at_next = len(found)
+        if at_next < len(layers) and type(module).__name__ == layers[at_next].name:
+            found[name] = at_next
+    return found
+
+
 def _sizes(
     layer: Layer, shape: tuple[Any, ...], outputs: int | None, texts: Texts | None
 ) -> dict[str, int]:

@@ -22,8 +22,9 @@ SUSPECTED, NOTED = 0.7, 0.5
     stage=4,
     looks=_("the loss stops falling; many activations are exactly 0 for all rows"),
     why=_(
-        "a ReLU whose input is below 0 for every row has gradient 0: a large step, a "
-        "large negative bias or unscaled inputs put it there, and nothing takes it back"
+        "a ReLU whose input is above 0 for no row has gradient 0: a large step, a "
+        "large negative bias, unscaled inputs or weights of 0 put it there, and "
+        "nothing takes it back"
     ),
     fix=_("a lower learning rate, nn.LeakyReLU, other weights, or scaled inputs"),
     reference=_("book 2.7; Maas, Hannun & Ng 2013, leaky ReLU"),

@@ -33,7 +33,11 @@ ROWS = 100
     ),
 )
 def labels_without_signal(case: Case) -> Found | None:
-    """Both held-out scores are within two standard errors of the constant answer."""
+    """Both held-out scores are within two standard errors of the constant answer.
+
+    Where that bound is nearer to 1 than to chance, as with a rare class and few
+    held-out rows, scores there say nothing.
+    """
     if case.refused is not None or len(case.train) < ROWS or "one-class" in case.found:
         return None
     if case.task not in ("classes", "binary") or case.score is None or case.sick:
@@ -43,6 +47,8 @@ def labels_without_signal(case: Case) -> Found | None:
         return None
     chance = max(case.baseline, 1 / len(np.unique(case.labels)))
     bound = chance + ERRORS * float(np.sqrt(chance * (1 - chance) / min(n, 400)))
+    if bound - chance > 1 - bound:
+        return None  # too little is above chance for it to be told from nothing
     if case.score > bound or not case.complete:
         return None
     signal = case.signal

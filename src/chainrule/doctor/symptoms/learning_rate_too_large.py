@@ -44,15 +44,17 @@ def learning_rate_too_large(case: Case) -> Found | None:
     asked = rates.get(1.0, 0.0)
     lower = [f for f, loss in rates.items() if f < 1 and loss < SHARE * asked]
     lower.sort(key=lambda f: rates[f])
-    made = [c for f in lower[:TRIED] if (c := rate_times(case.setup, f))]
-    severity, best = case.judge(*made) if made else (None, None)
+    made = {f: c for f in lower[:TRIED] if (c := rate_times(case.setup, f))}
+    severity, best = case.judge(*made.values()) if made else (None, None)
     if severity is None or best is None:
         return None
     first = lower[0]
+    factors = {change.after: f for f, change in made.items()}
     evidence = {
         "loss_at_asked_rate": None if asked == float("inf") else asked,
         "loss_at_other_rate": rates[first],
         "other_rate_factor": first,
+        "factor_of_fix": factors[best.change.after],
         "loss_at_first_step": case.trial.loss_at_start(),
     }
     losses = case.trial.losses

@@ -41,15 +41,17 @@ def learning_rate_too_small(case: Case) -> Found | None:
     rates = case.rates
     asked = rates.get(1.0, 0.0)
     higher = [f for f, loss in rates.items() if f > 1 and loss < SHARE * asked]
-    made = [c for f in higher if (c := rate_times(case.setup, f))]
-    severity, best = case.judge(*made) if made else (None, None)
+    made = {f: c for f in higher if (c := rate_times(case.setup, f))}
+    severity, best = case.judge(*made.values()) if made else (None, None)
     if severity is None or best is None:
         return None
     first = min(higher, key=lambda f: rates[f])
+    factors = {change.after: f for f, change in made.items()}
     evidence = {
         "loss_at_asked_rate": asked,
         "loss_at_other_rate": rates[first],
         "other_rate_factor": first,
+        "factor_of_fix": factors[best.change.after],
     }
     curves = {"loss": np.asarray(case.trial.losses).tolist()}
     return Found(severity, "optimizer", evidence, comparison=best, curves=curves)

@@ -170,7 +170,7 @@ class Window {
     }
     this.table.replaceChildren(body);
     prepare(this.table);
-    reach(this.table.parentNode);
+    reach([this.table.parentNode]);
     if (chosen !== null) light(this.table);
   }
 
@@ -451,20 +451,23 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => folds.forEach((fold, i) => (fold.open = before[i])));
 
-/** What scrolls can be reached by the keyboard. */
-function reach(box) {
-  const scrolls = box.scrollWidth > box.clientWidth;
-  if (scrolls && !box.querySelector("[tabindex='0'], a, button, input")) box.tabIndex = 0;
-  else box.removeAttribute("tabindex");
+/** What scrolls can be reached by the keyboard: all are measured before one is changed. */
+function reach(some) {
+  const scroll = some.map((box) => box.scrollWidth > box.clientWidth);
+  some.forEach((box, i) => {
+    const own = scroll[i] && !box.querySelector("[tabindex='0'], a, button, input");
+    if (own !== box.hasAttribute("tabindex")) own ? (box.tabIndex = 0) : box.removeAttribute("tabindex");
+  });
 }
-const sizes = new ResizeObserver((seen) => seen.forEach(({ target }) => reach(target)));
+const sizes = new ResizeObserver((seen) => reach(seen.map(({ target }) => target)));
 const boxes = [...document.querySelectorAll(".scroll:not([data-keys])")];
 boxes.forEach((box) => sizes.observe(box));
 
 /* Of what is not drawn yet nobody is told the size: it is asked for when there is time. */
+const AT_ONCE = 32;
 let asked = boxes.length;
 function reachRest(deadline) {
-  do reach(boxes[asked++]);
+  do reach(boxes.slice(asked, (asked += AT_ONCE)));
   while (asked < boxes.length && deadline.timeRemaining() > 5);
   if (asked < boxes.length) requestIdleCallback(reachRest);
   else document.documentElement.dataset.reached = "";
@@ -475,6 +478,12 @@ function reachAll() {
   delete document.documentElement.dataset.reached;
   if (boxes.length && !waits) requestIdleCallback(reachRest);
 }
+document.querySelectorAll("main details").forEach((fold) => fold.addEventListener("toggle", reachAll));
+let width = 0;
+new ResizeObserver(([{ contentRect }]) => {
+  if (contentRect.width !== width) reachAll();
+  width = contentRect.width;
+}).observe(document.querySelector("main"));
 addEventListener("resize", reachAll);
 reachAll();
 document.documentElement.dataset.ready = "";

@@ -12,21 +12,33 @@ export class Doctor {
   constructor(connection, build) {
     this.connection = connection;
     this.build_ = build;
+    /** The network that is built, and what was found of it. @type {any} */
+    this.built = null;
+    /** @type {any} */
+    this.found = null;
     at("diagnose").addEventListener("click", () => this.ask());
   }
 
-  build() {
-    at("findings").replaceChildren();
-    at("doctor-state").textContent = "";
+  /** @param {any} built what the server says of the network */
+  build(built) {
+    if (built !== this.built) this.found = null;
+    this.built = built;
+    this.show();
+  }
+
+  /** Show what was found, in the language that is chosen. */
+  show() {
+    const { found } = this, findings = found?.findings ?? [];
+    at("doctor-state").textContent = !found ? "" : findings.length ? t(found.healthy ? "healthy_notes" : "sick", { n: findings.length }) : t("healthy");
+    at("findings").replaceChildren(...findings.map((/** @type {any} */ f) => this.finding(f)));
   }
 
   async ask() {
     at("diagnose").disabled = true;
     at("doctor-state").textContent = t("diagnosing");
     try {
-      const found = await this.connection.ask("doctor");
-      at("doctor-state").textContent = found.findings.length ? t(found.healthy ? "healthy_notes" : "sick", { n: found.findings.length }) : t("healthy");
-      at("findings").replaceChildren(...found.findings.map((/** @type {any} */ f) => this.finding(f)));
+      this.found = await this.connection.ask("doctor");
+      this.show();
     } catch (error) {
       at("doctor-state").textContent = lines(error);
     }

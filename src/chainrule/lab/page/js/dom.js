@@ -55,3 +55,16 @@ export function putMath(element, mathml) {
   const parsed = new DOMParser().parseFromString(mathml, "text/html");
   for (const node of [...parsed.body.childNodes]) element.append(document.importNode(node, true));
 }
+
+/**
+ * Return the number of an input, within its limits, which it then shows.
+ * @param {string} id
+ * @returns {number}
+ */
+export function within(id) {
+  const input = at(id), text = input.value.trim();
+  const typed = text && Number.isFinite(Number(text)) ? Number(text) : Number(input.defaultValue);
+  const value = Math.max(Number(input.min), Math.min(Number(input.max), typed));
+  input.value = String(value);
+  return value;
+}

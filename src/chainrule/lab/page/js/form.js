@@ -51,8 +51,6 @@ export class Form {
     this.sending = false;
     this.known = "";
     this.form = at("setup");
-    // The browser says what is wrong in its own language, and nothing of what is folded.
-    this.form.noValidate = true;
     this.form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       if (!this.unread()) build(this.settings());
@@ -319,7 +317,7 @@ export class Form {
           const chosen = offered.filter((other) => terms.includes(other) !== (other === term));
           layers.splice(0, expanded ? 1 : 0, ...(chosen.join() === "x1,x2" ? [] : [{ class: "BasisExpansion", terms: chosen }]));
           this.draw();
-          at(`input-${i}`).focus();
+          (at(`input-${i}`) ?? at("input-0"))?.focus(); // one that is not offered is gone
         } }), " ", feature(term));
     };
     const group = make("fieldset", { className: "inputs" }, make("legend", {}, t("inputs")), ...offered.map(row));

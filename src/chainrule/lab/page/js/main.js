@@ -42,7 +42,7 @@ const tried = (/** @type {any} */ run) => {
   build(form.settings());
 };
 const doctor = new Doctor(connection, tried);
-new Upload(connection, (run) => {
+const upload = new Upload(connection, (run) => {
   form.offer(run.data.source);
   form.set(form.with(run));
 }, (run) => {
@@ -303,7 +303,12 @@ async function build(run) {
 
 /** @param {number} truth @param {number} decided @param {HTMLElement} place */
 async function cell(truth, decided, place) {
-  const found = await connection.ask("cell", { truth, decided });
+  let found;
+  try {
+    found = await connection.ask("cell", { truth, decided });
+  } catch (error) {
+    return place.replaceChildren(make("p", { className: "why" }, lines(error)));
+  }
   place.replaceChildren(make("p", {}, t("in_cell", { count: found.count, shown: found.rows.length })),
     ...found.rows.map((/** @type {number} */ row) => make("button", { type: "button", className: "small",
       onclick: async () => {
@@ -325,6 +330,7 @@ function route() {
 }
 
 addEventListener("hashchange", route);
+new ResizeObserver(() => document.documentElement.style.setProperty("--run", `${at("run-part").offsetHeight}px`)).observe(at("run-part"));
 at("to-network").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault();
   history.pushState(null, "", networkLink());
@@ -360,10 +366,13 @@ at("language").addEventListener("change", () => {
     output.name();
     for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.build(last.built);
     if (last.maps) TAKES.maps(last.maps);
+    at("confusion").replaceChildren();
     if (last.confusion) TAKES.confusion(last.confusion);
   }
   if (last.status) status(last.status);
   curves.draw();
+  curves.table();
+  upload.show();
 });
 
 /** Paint once a frame what is new. */

@@ -23,6 +23,12 @@ export class Upload {
     this.connection = connection;
     this.ready = ready;
     this.read = read;
+    /** What has been read of the data that there are questions about. @type {any} */
+    this.found = null;
+    /** The answers to its questions. @type {any[]} */
+    this.answers = [];
+    /** Say where the upload stands, in the language that is chosen. */
+    this.state = () => "";
     const place = at("drop");
     for (const name of ["dragover", "dragleave", "drop"]) {
       document.addEventListener(name, (event) => {
@@ -47,7 +53,7 @@ export class Upload {
     const files = folder ? found.filter(({ path }) => IMAGE.test(path) && !/(^|\/)\./.test(path)) : found.slice(0, 1);
     const places = new Set(files.map(({ path }) => path.split("/").slice(0, -2).join("/")));
     const drop = `${Date.now()}-${Math.random()}`;
-    at("questions").replaceChildren();
+    this.ask(null);
     let source = "", done = 0;
     try {
       if (!files.length) throw { what: t("no_images") };
@@ -56,14 +62,34 @@ export class Upload {
       const send = async () => {
         for (let next = waiting.shift(); next; next = waiting.shift()) {
           source = await post(next, drop);
-          at("upload-state").textContent = t("uploaded", { done: ++done, all: files.length });
+          const sent = ++done;
+          this.tell(() => t("uploaded", { done: sent, all: files.length }));
         }
       };
       await Promise.all(Array.from({ length: ABREAST }, send));
       await this.examine(source, null);
     } catch (error) {
-      at("upload-state").textContent = lines(error);
+      this.tell(() => lines(error));
     }
+  }
+
+  /** @param {() => string} state */
+  tell(state) {
+    this.state = state;
+    at("upload-state").textContent = state();
+  }
+
+  /** Ask the questions of data, or no more. @param {any} found */
+  ask(found) {
+    this.found = found;
+    this.answers = found?.questions.map(() => null) ?? [];
+    this.draw();
+  }
+
+  /** Show all again, in the language that is chosen now. */
+  show() {
+    this.tell(this.state);
+    this.draw();
   }
 
   /**
@@ -72,22 +98,22 @@ export class Upload {
    * @param {string | null} [text] the column of texts; "": none; null: as it is found
    */
   async examine(source, target, text = null) {
-    at("upload-state").textContent = t("examining", { name: source });
+    this.tell(() => t("examining", { name: source }));
     try {
       const found = await this.connection.ask("examine", { source, target, text });
-      at("upload-state").textContent = found.columns.length
+      this.tell(() => found.columns.length
         ? t("examined", { name: source, rows: found.rows.toLocaleString(), columns: found.names.length })
-        : t(found.reading ? "examined_text" : "examined_images", { name: source });
-      this.draw(found);
+        : t(found.reading ? "examined_text" : "examined_images", { name: source }));
+      this.ask(found);
     } catch (error) {
-      at("upload-state").textContent = lines(error);
+      this.tell(() => lines(error));
     }
   }
 
-  /** @param {any} found */
-  draw(found) {
-    const place = at("questions");
-    const answers = found.questions.map(() => null);
+  draw() {
+    const place = at("questions"), { found, answers } = this;
+    const open = place.querySelector("details")?.open ?? false;
+    if (!found) return place.replaceChildren();
     const use = make("button", { type: "button", className: "main" }, t("use_data"));
     const check = () => { use.disabled = answers.some((a) => a == null); };
     use.addEventListener("click", () => {
@@ -98,7 +124,7 @@ export class Upload {
           run.data[key] = typeof value === "object" && !Array.isArray(value) ? { ...known, ...value } : value;
         }
       }
-      place.replaceChildren();
+      this.ask(null);
       this.ready(run);
     });
     check();
@@ -111,7 +137,7 @@ export class Upload {
         ...found.names.filter((/** @type {string} */ name) => name !== found.target).map((/** @type {string} */ name) => make("option", { value: name, selected: name === found.text }, name)));
       parts.push(make("div", { className: "option" }, make("label", { htmlFor: "target" }, t("target")), select));
       parts.push(make("div", { className: "option" }, make("label", { htmlFor: "text-column" }, t("text_column")), text));
-      parts.push(make("details", {}, make("summary", {}, t("columns")), wide(t("columns"),
+      parts.push(make("details", { open }, make("summary", {}, t("columns")), wide(t("columns"),
         table([t("column"), t("kind"), t("missing"), t("examples")], found.columns.map((/** @type {any} */ c) =>
           [c.name, c.reason ? said(c.reason) : t(`kind_${c.kind}`), String(c.missing), c.examples.join(", ")])))));
     }
@@ -120,12 +146,12 @@ export class Upload {
       parts.push(make("fieldset", {}, make("legend", {}, t("question")),
         make("p", {}, `${said(question.what)} ${said(question.seen)}`),
         ...question.answers.map((/** @type {any} */ answer, /** @type {number} */ k) => make("label", {},
-          make("input", { type: "radio", name: `question-${i}`, onchange: () => { answers[i] = answer; check(); } }),
+          make("input", { type: "radio", name: `question-${i}`, checked: answers[i] === answer, onchange: () => { answers[i] = answer; check(); } }),
           ` ${shown(answer)}${k === 0 ? `: ${said(question.means)}` : ""}`))));
     });
     if (found.reading) {
       const read = make("button", { type: "button", className: "main", id: "read-text", onclick: () => {
-        place.replaceChildren();
+        this.ask(null);
         this.read(found.reading);
       } }, t("read_text"));
       parts.push(make("p", {}, t("read_text_help")), make("div", { className: "controls" }, found.run ? use : "", read));

@@ -1,6 +1,6 @@
 // Weights edited by hand: one number of a layer, chosen in the form or by its line.
 
-import { at, make } from "./dom.js";
+import { at, make, within } from "./dom.js";
 import { feature } from "./network.js";
 import { t } from "./texts.js";
 
@@ -69,7 +69,7 @@ export class Weights {
     if (!weights) return;
     const [units, inputs] = weights.shape, before = at("weight-input").value;
     at("weight-unit").max = String(units);
-    if (!(Number(at("weight-unit").value) <= units)) at("weight-unit").value = "1";
+    at("weight-unit").value = String(Math.round(within("weight-unit")));
     const name = (/** @type {number} */ j) => layer ? String(j + 1) : this.built.flat ? feature(this.built.inputs?.[j] ?? `x${j + 1}`) : `x ${j + 1}`;
     at("weight-input").replaceChildren(
       ...Array.from({ length: inputs }, (_, j) => make("option", { value: String(j) }, name(j))),

@@ -1,25 +1,15 @@
 // What a network that reads characters writes, and the next character it expects.
 
-import { at, make } from "./dom.js";
+import { at, make, within } from "./dom.js";
 import { lines } from "./form.js";
 import { percent } from "./output.js";
 import { attention, shownToken, tokens } from "./saliency.js";
 import { currentLanguage, number, t } from "./texts.js";
 
-/** Return the number of an input, within its limits, which it then shows. @param {string} id @returns {number} */
-function within(id) {
-  const input = at(id), text = input.value.trim();
-  const typed = text && Number.isFinite(Number(text)) ? Number(text) : Number(input.defaultValue);
-  const value = Math.max(Number(input.min), Math.min(Number(input.max), typed));
-  input.value = String(value);
-  return value;
-}
-
 export class Writing {
   /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
     this.connection = connection;
-    at("writing-form").noValidate = true; // what is outside of the limits becomes the nearest
     at("writing-form").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.write();

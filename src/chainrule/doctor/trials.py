@@ -86,11 +86,15 @@ class Trials(Subject):
     def share(self) -> float:
         """The share of the asked steps that the trial runs have.
 
-        What ends without numbers does not catch up: that counts as all of them.
+        What ends without numbers does not catch up: that counts as all of them. 0
+        where they only began, and their loss did not rise.
         """
         if self.complete or isinstance(self.trial.error, NonFiniteError):
             return 1.0
-        return min(1.0, self.prepared().steps / self.setup.steps)
+        share = min(1.0, self.prepared().steps / self.setup.steps)
+        first, last = self.trial.loss_at_start(), self.trial.loss_at_end()
+        rises = last > first + (evidence.RISEN - 1) * abs(first)
+        return share if share >= evidence.BEGINNING or rises else 0.0
 
     @cached_property
     def trial(self) -> Record:

@@ -73,7 +73,7 @@ def test_a_run_is_diagnosed_as_it_began(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["doctor", "gan"], "no single supervised loss"),
+        (["doctor", "well.toml", "--full"], "is no study"),
         (["doctor", "nowhere"], "nothing called 'nowhere'"),
         (["doctor", "nowhere.toml"], ""),
         (["doctor"], "Missing argument"),

@@ -15,6 +15,7 @@ from chainrule.util import atomic_files
 EXAMPLES = """\b
 Examples:
   chainrule doctor mnist
+  chainrule doctor gan
   chainrule doctor houses.toml --fix
   chainrule doctor runs/houses --html diagnosis.html
   chainrule doctor houses.toml --json
@@ -51,6 +52,14 @@ WIDE = 78
     type=click.IntRange(1),
     help="Threads of the native engine; results do not depend on it.",
 )
+@speaking.option(
+    "--full", is_flag=True, help="Run a study at its full settings, not its quick ones."
+)
+@speaking.option(
+    "--stages",
+    type=click.IntRange(1),
+    help="Stages of a study that are examined.  [default: 3]",
+)
 @speaking.option("--list", "listing", is_flag=True, help="List all symptoms.")
 @command
 def doctor(
@@ -60,6 +69,8 @@ def doctor(
     save: Path | None,
     seconds: float | None,
     threads: int | None,
+    full: bool,
+    stages: int | None,
     listing: bool,
     as_json: bool,
 ) -> int:
@@ -69,8 +80,10 @@ def doctor(
     and what is suspected is tried on copies. Nothing of yours is changed. The same seed
     gives the same diagnosis.
 
-    The target is a run file, the name of a recipe that trains one network, the
-    directory of a run, or a checkpoint; or a diagnosis that --save wrote.
+    The target is a run file, the name of a recipe, the directory of a run, or a
+    checkpoint; or a diagnosis that --save wrote. A recipe with several networks is run
+    in its quick form: each Trainer is examined before it is trained, and of loops that
+    have no single loss, such as a GAN's, weights and listed losses are looked at.
     """
     if listing:
         _list(as_json)
@@ -81,7 +94,9 @@ def doctor(
         )
     from chainrule.runs import diagnosing
 
-    diagnosis = diagnosing.diagnosed(target, seconds=seconds, threads=threads)
+    diagnosis = diagnosing.diagnosed(
+        target, seconds=seconds, threads=threads, full=full, stages=stages
+    )
     if fixing and not diagnosis.interrupted:
         diagnosis.fix()
     if html is not None:

@@ -144,7 +144,7 @@ class Diagnosis:
         Raises:
             SaveError: it cannot be written.
         """
-        saving.write(self, Path(path))
+        saving.write(saving.document_of(self), Path(path))
 
     @classmethod
     def load(cls, path: Any) -> Self:
@@ -156,7 +156,7 @@ class Diagnosis:
         Raises:
             DataError: there is no such file, or it is no diagnosis.
         """
-        return cls(**saving.read(Path(path)))
+        return cls(**saving.read(Path(path), of=saving.arguments))
 
     def __str__(self) -> str:
         return view.text(self)

@@ -161,6 +161,9 @@ EVIDENCE = {
     "grad_norm_ratio": _("their ratio"),
     # the plan
     "parameters": _("parameters"),
+    "unchanged": _("parameters that no step changed"),
+    "norm_at_start": _("‖θ‖ at the start"),
+    "norm_now": _("‖θ‖ now"),
     "frozen_parameters": _("frozen parameters"),
     "updates": _("updates of the run"),
     "updates_per_epoch": _("updates an epoch"),
@@ -194,6 +197,7 @@ PARTS = {
     "validation": _("validation"),
     "network": _("network"),
     "initial_weights": _("initial weights"),
+    "weights": _("weights"),
     "trial_run": _("trial run"),
     "score": _("score"),
     "rates": _("rates"),

@@ -30,7 +30,7 @@ import numpy as np
 
 from chainrule.doctor import labels
 from chainrule.doctor.finding import Finding, shown
-from chainrule.doctor.live_rules import RULES
+from chainrule.doctor.live_rules import RULES, finding
 from chainrule.doctor.network import RELU, SIGMOID, TANH, dead_share, seen
 from chainrule.errors import ChainruleError, NonFiniteError, visible
 from chainrule.graph.context import no_grad
@@ -314,40 +314,29 @@ class Watch(Callback):
         if code in self._said:
             return
         self._said.add(code)
-        rule = RULES[code]
-        finding = Finding(
-            code,
-            rule.component,
-            rule.severity,
-            where,
-            evidence,
-            rule.cause,
-            rule.advice,
-            confidence=rule.confidence,
-            reference=rule.reference,
-        )
-        self.findings.append(finding)
-        message = visible(told(finding))
+        found = finding(code, evidence, where)
+        self.findings.append(found)
+        message = visible(told(found))
         if self.say is None:
             Outlet().write(f"{message}\n")
         else:
             self.say(message)
 
 
-def told(finding: Finding) -> str:
+def told(found: Finding) -> str:
     """Return what is said of a finding while a run goes on, in one line."""
-    place = f" ({translated(finding.where)})" if finding.where else ""
+    place = f" ({translated(found.where)})" if found.where else ""
     numbers = tr("; ").join(
         tr("{label} {value}", label=labels.evidence(k), value=shown(k, v))
-        for k, v in finding.evidence.items()
+        for k, v in found.evidence.items()
     )
     return tr(
         "doctor: {code}{place}: {cause}; {numbers}; try: {advice}",
-        code=finding.code,
+        code=found.code,
         place=place,
-        cause=translated(finding.cause),
+        cause=translated(found.cause),
         numbers=numbers,
-        advice=translated(finding.advice),
+        advice=translated(found.advice),
     )
 
 

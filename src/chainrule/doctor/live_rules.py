@@ -1,9 +1,10 @@
-"""The words for what live watching says: cause, advice and source by code."""
+"""What is said of a run from outside: cause, advice and source by code."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from chainrule.doctor.finding import Finding
 from chainrule.text import _
 
 
@@ -92,4 +93,50 @@ RULES = {
         _("book 2.6.2"),
         1.0,
     ),
+    "weights-not-finite": Rule(
+        "numerics",
+        "sick",
+        _("a weight is no number: all that is computed with it is none either"),
+        _(
+            "a lower learning rate; clip_norm=1.0 of the optimiser; a root, logarithm "
+            "or quotient that is kept away from 0"
+        ),
+        _("book 2.6.2"),
+        1.0,
+    ),
+    "weights-unchanged": Rule(
+        "optimizer",
+        "risk",
+        _("an optimiser has parameters that no step has changed: they get no gradient"),
+        _(
+            "look whether the loss depends on them, and whether a rate is 0; else "
+            "leave them out of the optimiser"
+        ),
+        _("Goodfellow, Bengio & Courville 2016, 11.5: debugging strategies"),
+        0.8,
+    ),
+    "weights-grow": Rule(
+        "learning-rate",
+        "risk",
+        _("the weights have grown a thousandfold: the steps are too long"),
+        _("a lower learning rate, weight decay, or clip_norm=1.0 of the optimiser"),
+        _("book 2.6.2; Pascanu, Mikolov & Bengio 2013"),
+        0.8,
+    ),
 }
+
+
+def finding(code: str, evidence: dict[str, Any], where: str = "") -> Finding:
+    """Return the finding of a rule, with its words."""
+    rule = RULES[code]
+    return Finding(
+        code,
+        rule.component,
+        rule.severity,
+        where,
+        evidence,
+        rule.cause,
+        rule.advice,
+        confidence=rule.confidence,
+        reference=rule.reference,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -153,11 +153,39 @@ def html(diagnosis: Diagnosis) -> str:
     return views.view(*parts)
 
 
+class Study(Protocol):
+    """The interface to the diagnosis of a study that is shown."""
+
+    stages: Any
+
+    def headline(self) -> str: ...
+
+    def notes(self) -> list[str]: ...
+
+
+def of_study(study: Study) -> str:
+    """Return the diagnosis of a study as HTML: that of each stage, which folds."""
+    parts = [f"<p><b>{escape(visible(study.headline()))}</b></p>"]
+    for name, stage in study.stages.items():
+        head = f"{escape(visible(name))} <small>{escape(headline(stage))}</small>"
+        shown = "" if stage.healthy else " open"
+        parts.append(
+            f"<details{shown}><summary>{head}</summary>{html(stage)}</details>"
+        )
+    parts += [views.paragraph(note, "note") for note in study.notes()]
+    return views.view(*parts)
+
+
 def page(diagnosis: Diagnosis) -> str:
     """Return a diagnosis as an HTML page that loads nothing."""
+    return alone(html(diagnosis))
+
+
+def alone(body: str) -> str:
+    """Return HTML as a page of its own that loads nothing."""
     return (
         f'<!DOCTYPE html><html lang="{current()}"><head><meta charset="utf-8">{POLICY}'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(tr('Diagnosis'))}</title><style>{PAGE}</style></head>"
-        f"<body>{html(diagnosis)}</body></html>\n"
+        f"<body>{body}</body></html>\n"
     )

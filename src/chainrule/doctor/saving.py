@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import platform
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from chainrule.version import __version__
 
 #: What a file is, and the version of its form.
 FORMAT, FORM = "chainrule diagnosis", 2
+Made = TypeVar("Made")
 #: A file is at most so large.
 LARGEST = 1 << 28
 
@@ -52,14 +53,26 @@ class Diagnosis(view.Diagnosis, Protocol):
         ...
 
 
-def write(diagnosis: Diagnosis, path: Path) -> None:
-    """Write a diagnosis as a file.
+def write(document: Mapping[str, Any], path: Path) -> None:
+    """Write a document as a file.
 
     Raises:
         SaveError: it cannot be written.
     """
-    document = {"format": FORMAT, "form": FORM, "language": current()}
-    document |= diagnosis.to_dict() | {"spent": diagnosis.spent}
+    head = {"format": FORMAT, "form": FORM, "language": current()}
+    head["versions"] = {
+        "chainrule": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    whole = numbers.plain({**head, **document})
+    text = json.dumps(whole, ensure_ascii=False, allow_nan=False)
+    atomic_files.replace(path, text.encode(), _("diagnosis"))
+
+
+def document_of(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return a diagnosis as a document of its file."""
+    document: dict[str, Any] = diagnosis.to_dict() | {"spent": diagnosis.spent}
     document["findings"] = [
         plain | _kept(finding)
         for plain, finding in zip(document["findings"], diagnosis.findings)
@@ -67,14 +80,8 @@ def write(diagnosis: Diagnosis, path: Path) -> None:
     document["fixes"] = [
         plain | _tried(fix) for plain, fix in zip(document["fixes"], diagnosis.fixes)
     ]
-    document["versions"] = {
-        "chainrule": __version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-    document |= diagnosis.record if diagnosis.case is None else _record(diagnosis.case)
-    text = json.dumps(numbers.plain(document), ensure_ascii=False, allow_nan=False)
-    atomic_files.replace(path, text.encode(), _("diagnosis"))
+    kept = diagnosis.record if diagnosis.case is None else _record(diagnosis.case)
+    return document | kept
 
 
 def _kept(finding: Finding) -> dict[str, Any]:
@@ -158,8 +165,8 @@ def _fingerprint(case: Case) -> dict[str, Any]:
 RECORD = ("program", "graph", "data", "probes", "versions")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return the arguments of a diagnosis from its file.
+def read(path: Path, *, of: Callable[[Mapping[str, Any]], Made]) -> Made:
+    """Return what a function makes of the document of a file.
 
     Raises:
         DataError: there is no such file, or it is no diagnosis.
@@ -177,7 +184,7 @@ def read(path: Path) -> dict[str, Any]:
     if document.get("form") != FORM:
         raise _damaged(path, _("a file of form {n}", n=str(document.get("form"))[:20]))
     try:
-        return _arguments(document)
+        return of(document)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}"[:120]) from None
 
@@ -190,7 +197,8 @@ def _damaged(path: Path, got: str) -> DataError:
     )
 
 
-def _arguments(document: Mapping[str, Any]) -> dict[str, Any]:
+def arguments(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a diagnosis from its document."""
     examined, not_examined = (
         {str(k): str(v) for k, v in document[part].items() if k in labels.PARTS}
         for part in ("examined", "not_examined")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from chainrule import recipes
 from chainrule.doctor import Diagnosis, diagnose
+from chainrule.doctor.study import StudyDiagnosis, loaded
 from chainrule.errors import ArgumentError
+from chainrule.runs import studies
 from chainrule.runs.file import RunFile, load
 from chainrule.runs.fixing import InFile
 from chainrule.runs.recipe import FromRecipe
@@ -17,30 +19,49 @@ from chainrule.text import _
 
 
 def diagnosed(
-    target: str, *, seconds: float | None = None, threads: int | None = None
-) -> Diagnosis:
+    target: str,
+    *,
+    seconds: float | None = None,
+    threads: int | None = None,
+    full: bool = False,
+    stages: int | None = None,
+) -> Diagnosis | StudyDiagnosis:
     """Diagnose a training as it begins: with the initial weights of its seed.
 
     Args:
-        target: a run file, the name of a training recipe, the directory of a run or a
+        target: a run file, the name of a recipe, the directory of a run or a
             checkpoint; or a file of a diagnosis, which is read.
         seconds: the budget, see :func:`chainrule.diagnose`.
         threads: of the native engine; the diagnosis does not depend on it.
+        full, stages: of a study, see :func:`.studies.diagnosed_study`.
 
     Raises:
-        ArgumentError: a recipe that trains no single network with a supervised loss, or
-            a run of a Python program, whose data nobody knows.
+        ArgumentError: a run of a Python program, whose data nobody knows; options of a
+            study for something else; what a study itself refuses.
         RunFileError: a file that does not describe a run.
         DataError: a file of JSON that is no diagnosis.
     """
-    if Path(target).suffix.lower() == ".json" and Path(target).exists():
-        return Diagnosis.load(target)
+    path = Path(target)
+    if not path.exists() and target in recipes.names() and not _trains(target):
+        count = studies.STAGES if stages is None else stages
+        return studies.diagnosed_study(
+            target, full=full, stages=count, seconds=seconds, threads=threads
+        )
+    if full or stages is not None:
+        raise ArgumentError(
+            _("{target} is no study.", target=repr(target)),
+            expected=_("a recipe with several stages for --full and --stages"),
+            got=target,
+            fix=_("leave them out"),
+        )
+    if path.suffix.lower() == ".json" and path.exists():
+        return loaded(path)
     origin = origin_named(target)
     if threads is not None:
         origin = origin.with_options(threads=threads)
-    loaded = origin.parts()
-    trainer = origin.trainer(loaded)
-    parts = loaded.for_loss(trainer.loss)
+    known = origin.parts()
+    trainer = origin.trainer(known)
+    parts = known.for_loss(trainer.loss)
     plan = origin.fit_options(parts.train)
     diagnosis = diagnose(
         trainer,
@@ -53,7 +74,7 @@ def diagnosed(
         callbacks=origin.callbacks(Path()),
     )
     if isinstance(origin, RunFile) and diagnosis.case is not None:
-        diagnosis.in_file = said = InFile(origin, loaded, diagnosis.case)
+        diagnosis.in_file = said = InFile(origin, known, diagnosis.case)
         diagnosis.findings = [
             f if f.change is None else replace(f, file_diff=said([f.change]))
             for f in diagnosis.findings

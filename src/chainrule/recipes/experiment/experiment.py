@@ -23,7 +23,7 @@ from chainrule.recipes.experiment.directory import (
 )
 from chainrule.recipes.experiment.references import Reference, compared
 from chainrule.recipes.experiment.report import Report
-from chainrule.recipes.experiment.stages import Stages
+from chainrule.recipes.experiment.stages import Observer, Stages
 from chainrule.text import _, numbers, tr, translated
 from chainrule.training import Trainer
 from chainrule.util import processes
@@ -292,6 +292,10 @@ class Experiment:
         except ValueError as error:
             raise no_run(file, error) from error
         return cls(stored.pop("recipe"), out=out, **stored, **options)
+
+    def observe(self, observer: Observer) -> None:
+        """Have the stages of a recipe's run looked at as they run."""
+        self._stages.observer = observer
 
     @contextmanager
     def running(self, *, again: bool = False) -> Iterator[None]:

@@ -9,13 +9,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from chainrule.recipes.experiment.directory import Directory, as_json, read_json
 from chainrule.recipes.experiment.report import Report
 from chainrule.text import numbers
 from chainrule.training import Trainer, checkpoint, resumable
 from chainrule.util.processes import is_there
+
+Steps: TypeAlias = Generator[int, None, None]
+
+
+class Observer(Protocol):
+    """The interface to what looks at the stages of a study as they run."""
+
+    def trainer(
+        self, name: str, trainer: Trainer, train: Any, fit: Mapping[str, Any]
+    ) -> None:
+        """Look at a Trainer that is about to be trained on data."""
+
+    def loop(
+        self, name: str, count: int, state: Mapping[str, Any], steps: Steps
+    ) -> Steps:
+        """Return the steps of a loop, looked at in between."""
+        ...
 
 
 class Stages:
@@ -29,11 +46,10 @@ class Stages:
 
     def __init__(self, directory: Directory, report: Report, every: float) -> None:
         self.directory, self.report, self.every = directory, report, every
-        self._loops: list[Generator[int, None, None]] = []
+        self.observer: Observer | None = None
+        self._loops: list[Steps] = []
 
-    def steps(
-        self, name: str, count: int, state: Mapping[str, Any]
-    ) -> Generator[int, None, None]:
+    def steps(self, name: str, count: int, state: Mapping[str, Any]) -> Steps:
         """Return a resumable training loop's steps; see :meth:`Experiment.steps`."""
         before = len(self.report.printed)
         loop = resumable.steps(
@@ -43,6 +59,8 @@ class Stages:
             every=self.every,
             printed=lambda: "".join(self.report.printed[before:]),
         )
+        if self.observer is not None:
+            loop = self.observer.loop(name, count, state, loop)
         self._loops.append(loop)
         return loop
 
@@ -60,6 +78,8 @@ class Stages:
         **fit: Any,
     ) -> Trainer:
         """Train a network as a resumable stage; see :meth:`Experiment.fit`."""
+        if self.observer is not None:
+            self.observer.trainer(name, trainer, train, fit)
         path = self.directory.stage(name)
         if path is None:
             trainer.fit(train, **fit)

@@ -14,6 +14,8 @@
     space
     live,        what is said of a run while it goes on, and its words
     live_rules
+    loops,       loops without a loss, and studies of several stages
+    study
     range_test   a learning rate by a range test: ``lr_find``
     evidence     the budget, and from which gain a run is sick
     network,     what is read off the graph, and off the data
@@ -48,8 +50,10 @@ from chainrule.doctor.case import Case
 from chainrule.doctor.diagnosis import Diagnosis, ranked
 from chainrule.doctor.finding import Change, Comparison, Finding, Fix
 from chainrule.doctor.live import Watch
+from chainrule.doctor.loops import LoopWatch
 from chainrule.doctor.range_test import RangeTest, lr_find
 from chainrule.doctor.registry import Symptom, registered
+from chainrule.doctor.study import StudyDiagnosis
 from chainrule.doctor.subject import need_trainer
 from chainrule.errors import ChainruleWarning
 from chainrule.text import _
@@ -65,7 +69,9 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "Fix",
+    "LoopWatch",
     "RangeTest",
+    "StudyDiagnosis",
     "Symptom",
     "Watch",
     "diagnose",

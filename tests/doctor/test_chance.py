@@ -58,11 +58,24 @@ def test_what_cures_the_worst_seed_alone_is_no_cure() -> None:
 
 def test_the_shorter_the_runs_the_larger_the_gain() -> None:
     change = Change("a change", "a", "b", lambda setup: None)
-    for share, least in ((1.0, 0.1), (0.5, 0.15), (0.0, 0.2)):
+    for share, least in ((1.0, 0.1), (0.5, 0.15), (1e-9, 0.2)):
         for gain, found in ((least - 0.01, "risk"), (least + 0.01, "sick")):
             scores = (0.5,), (0.5 + gain,)
             made = Comparison(change, "accuracy", *scores, 0.1, 0.0, share)
             assert evidence.severity(made) == found
+
+
+@pytest.mark.parametrize(("lr", "rises"), [(0.05, False), (1e4, True)])
+def test_runs_that_only_begin_prove_nothing_sick(lr: float, rises: bool) -> None:
+    """Unless the loss rises far beyond the first one."""
+    made = case(examples.mlp(2), epochs=200, lr=lr)
+    steps = made.setup.steps // 200
+    made.__dict__["trial_steps"] = steps
+    assert 0 < made.prepared().steps < evidence.BEGINNING * made.setup.steps
+    assert (made.share > 0) is rises
+    change = Change("a change", "a", "b", lambda setup: None)
+    found = Comparison(change, "accuracy", (0.1,), (0.9,), 0.1, 0.0, made.share)
+    assert evidence.severity(found) == ("sick" if rises else "risk")
 
 
 # -- early stopping --------------------------------------------------------------------

@@ -35,7 +35,7 @@ GRID = [
     *itertools.product(("moons", "blobs"), ("relu",), ("adam",), WIDTHS[1:]),
 ]
 #: Those of the fast tests.
-FAST = GRID[:: len(GRID) // 5]
+FAST = GRID[:: len(GRID) // 3]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_tables(name: str) -> None:
     assert found.healthy, str(found)
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize("seed", [1, 2, 8, 9])
 @pytest.mark.parametrize("rows", [12, 20])
 @pytest.mark.parametrize("noise", [0.0, 0.7])

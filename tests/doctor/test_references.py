@@ -84,6 +84,7 @@ def spoilt(y: Array, how: str, of: float = 0.7) -> Array:
     return made
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("how", ["shuffled", "half", "other sign"])
 @pytest.mark.parametrize("rows", [spheres, hills])
 def test_labels_are_wrong_where_held_out_rows_know_better(rows: Any, how: str) -> None:
@@ -91,6 +92,7 @@ def test_labels_are_wrong_where_held_out_rows_know_better(rows: Any, how: str) -
     assert sick(diagnosed(x, spoilt(y, how))) == ["wrong-labels"]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("how", ["none", "few"])
 @pytest.mark.parametrize("rows", [spheres, hills])
 def test_labels_are_right_where_they_teach_as_much(rows: Any, how: str) -> None:
@@ -149,6 +151,7 @@ def test_noise_in_the_training_rows_alone() -> None:
     assert sick(diagnosed(x, y)) == ["inputs-differ"]
 
 
+@pytest.mark.one_in(2, first=1)
 @pytest.mark.parametrize("lost", [0.3, 0.8])
 def test_columns_that_are_lost(lost: float) -> None:
     x, y = spheres(inputs=10)

@@ -37,7 +37,7 @@ def test_the_sick_example_is_found(symptom: Symptom) -> None:
     assert {*diagnosis.examined, *diagnosis.not_examined} <= labels.PARTS.keys()
 
 
-@pytest.mark.one_in(2, first=1)
+@pytest.mark.one_in(4, first=1)
 @each
 def test_nothing_in_the_healthy_example_is_sick(symptom: Symptom) -> None:
     assert symptom.healthy_example is not None

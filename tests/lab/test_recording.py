@@ -56,8 +56,13 @@ class Read:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Read:
-    return Read(recorded(tmp_path_factory.mktemp("lab")).content)
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    return recorded(tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture(scope="module")
+def seen(whole: Recording) -> Read:
+    return Read(whole.content)
 
 
 def test_moments_are_those_of_the_run(seen: Read, tmp_path: Path) -> None:
@@ -122,8 +127,9 @@ def test_cells_name_their_samples(seen: Read, tmp_path: Path) -> None:
             assert all(int(part.y[row]) == truth for row in said["rows"])
 
 
-def test_a_recording_keeps_its_bound_and_says_what_is_left_out(tmp_path: Path) -> None:
-    whole = recorded(tmp_path)
+def test_a_recording_keeps_its_bound_and_says_what_is_left_out(
+    tmp_path: Path, whole: Recording
+) -> None:
     assert whole.left_out == 0
     most = len(whole.content) // 2
     half = recorded(tmp_path, most=most)
@@ -142,9 +148,8 @@ def test_a_recording_keeps_its_bound_and_says_what_is_left_out(tmp_path: Path) -
 
 
 def test_a_recording_without_room_for_all_moments_still_shows_its_end(
-    tmp_path: Path,
+    tmp_path: Path, whole: Recording
 ) -> None:
-    whole = recorded(tmp_path)
     found = recorded(tmp_path, most=len(whole.content) // 6)
     assert 1 < len(found.steps) < len(whole.steps)
     assert (found.steps[0], found.steps[-1]) == (0, 20)

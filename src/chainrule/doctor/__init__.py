@@ -22,6 +22,7 @@
     chance
     reference,   simple means and a standard network, which know nothing of the user's
     standard
+    heard        which outputs and targets a loss takes part in
     first_bad    the first operation that makes a non-finite number
     labels       the words for evidence and parts, which have keys
     view, page   text, and HTML

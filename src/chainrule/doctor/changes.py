@@ -413,6 +413,31 @@ def targets_shaped(setup: Setup, shape: tuple[int, ...]) -> Change:
     return Change(what, before, f"y.reshape({sizes})", apply, slots=("shape",))
 
 
+def unstopped(setup: Setup) -> Change:
+    """Return the change that lets the run go on to its last epoch."""
+    before = "\n".join(
+        f"EarlyStopping({stop.monitor!r}, patience={stop.patience}, "
+        f"min_delta={stop.min_delta:g})"
+        for stop in setup.stopping
+    )
+
+    def apply(setup: Setup) -> None:
+        setup.stopping = ()
+
+    what = _("no early stopping")
+    return Change(what, before, "callbacks=[]", apply, slots=("stopping",))
+
+
+def unaveraged(setup: Setup) -> Change:
+    """Return the change that judges the weights themselves, and not their average."""
+
+    def apply(setup: Setup) -> None:
+        setup.decay = None
+
+    what, before = _("no average of the weights"), f"ema_decay={setup.decay!r}"
+    return Change(what, before, "ema_decay=None", apply, slots=("average",))
+
+
 def _with_x(data: Dataset, x: Any) -> Dataset:
     return Dataset(x, data.y, classes=data.classes)
 

@@ -42,6 +42,10 @@ BEHIND = 1.25
 #: How many times as much a gain must be where the runs had next to none of the asked
 #: steps: 1 where they had all, and evenly in between.
 SHORT = 2
+#: Runs with a smaller share of the asked steps than this show how a training begins,
+#: not how it ends: they prove nothing sick, unless their loss rises by this factor.
+#: Ours: a network of sigmoids stood still for 33 of 24,000 steps, and then learnt.
+BEGINNING, RISEN = 0.01, 2.0
 #: A gain within this distance of :data:`SICK` is measured with further seeds.
 NEAR = 0.5
 #: Their number, the first one included; at most, where the mean gain is still within
@@ -92,13 +96,13 @@ def severity(comparison: Comparison | None) -> str | None:
 
     The gain must also be beyond twice the standard error of the held-out rows. Of runs
     that were cut short it must be larger, up to twice: what is behind early is not
-    lost.
+    lost. Runs that only began (a share of 0) show a risk at most.
     """
     if comparison is None:
         return None
     gain, noise, metric = comparison.gain, comparison.noise, comparison.metric
     sick = SICK[metric] * (SHORT - (SHORT - 1) * comparison.share)
-    if gain > max(sick, 2 * noise):
+    if gain > max(sick, 2 * noise) and comparison.share > 0:
         return "sick"
     return "risk" if gain > max(RISK[metric], noise) else None
 

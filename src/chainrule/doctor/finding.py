@@ -87,7 +87,8 @@ class Comparison:
         before, after: one score a seed; None where the run gave no numbers.
         baseline: the score of the best constant answer.
         noise: the standard error of the difference, for so many held-out rows.
-        share: of the steps that were asked for, which the runs had; 1 for all.
+        share: of the steps that were asked for, which the runs had; 1 for all, 0 where
+            they only began.
     """
 
     change: Change

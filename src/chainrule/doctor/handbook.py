@@ -59,6 +59,7 @@ QUESTIONS = (
             *("softmax-over-one-output", "saturated-units", "weights-badly-scaled"),
             *("over-regularised", "labels-without-signal", "does-not-learn"),
             *("wrong-labels", "class-not-trained-on", "constant-columns"),
+            *("rounded-inputs", "loss-ignores-targets"),
         ),
     ),
     Question(

@@ -60,6 +60,8 @@ EVIDENCE = {
     "non_finite_numbers_of_y": _("numbers of y that are not finite"),
     "rows_of_x_with_one": _("rows of x with one"),
     "rows_of_y_with_one": _("rows of y with one"),
+    "distinct_values": _("distinct values"),
+    "step_of_values": _("their step"),
     "largest_mean_or_deviation": _("largest mean or standard deviation"),
     "largest_deviation": _("largest standard deviation"),
     "smallest_deviation": _("smallest standard deviation"),
@@ -80,6 +82,9 @@ EVIDENCE = {
     "classes_not_trained_on": _("classes that no training row has"),
     "share_of_held_out_rows_of_them": _("share of held-out rows that are of them"),
     "rows_out_of_range": _("rows with such a label"),
+    "share_of_held_out_rows_of_rare_classes_lost": _(
+        "share of held-out rows that are of rare classes and taken for others"
+    ),
     "rows_of_largest_class": _("rows of the largest class"),
     "rows_of_smallest_class": _("rows of the smallest class"),
     "share_of_largest_class": _("share of the largest class"),
@@ -116,6 +121,11 @@ EVIDENCE = {
     "loss_of_wrong_answers": _("loss of wrong answers"),
     "loss_of_undecided_answers": _("of undecided ones"),
     "loss_of_right_answers": _("of right ones"),
+    "loss_with_targets_in_another_order": _("loss with targets in another order"),
+    "share_of_outputs_without_derivative": _(
+        "share of outputs by which the loss has no derivative"
+    ),
+    "share_of_rows_without_derivative": _("share of rows by whose outputs it has none"),
     "loss_at_targets": _("loss of the targets themselves"),
     "loss_half_a_deviation_off": _("half a standard deviation off"),
     "loss_1_deviation_off": _("a standard deviation off"),

@@ -18,7 +18,7 @@ from chainrule.graph.types import Sizes
 from chainrule.interop.onnx.reader.steps import Step
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
-from chainrule.primitives import creation, elementwise, movement
+from chainrule.primitives import conv, creation, elementwise, movement
 from chainrule.tensor import Tensor
 from chainrule.text import _, joined
 from chainrule.training.entries import Entries
@@ -114,6 +114,7 @@ class Network:
         products: how many products with weights lie one behind another at most.
         linear: whether the output is a linear function of the input.
         fans: of weights of products that are not of the library's layers, by name.
+        windows: the shape of a row, channels first, that a convolution reads first.
     """
 
     graph: Graph
@@ -123,6 +124,7 @@ class Network:
     products: int
     linear: bool
     fans: Mapping[str, Fan]
+    windows: tuple[int, ...] | None = None
 
     @property
     def end_kind(self) -> str:
@@ -186,7 +188,32 @@ def read(entries: Entries, kinds: Any, dtypes: Any) -> Network:
         depth,
         linear,
         fans(graph, model),
+        _windows(graph, data),
     )
+
+
+def _windows(graph: Graph, data: list[Value]) -> tuple[int, ...] | None:
+    """Return the shape of a row, channels first, that the first convolution reads.
+
+    None where there is none, or where something else than a reshape is in front.
+    """
+    for node in graph.nodes:
+        if node.primitive is not conv.conv:
+            continue
+        value = node.inputs[0]
+        shape = value.shape[1:]
+        while value.node is not None:
+            if not (value.node.primitive.view or _passes(value.node)):
+                return None
+            value = value.node.inputs[0]
+        first = str(node.attrs["dims"]).startswith("nc0") and value in data
+        sizes = tuple(size for size in shape if isinstance(size, int))
+        return sizes if first and len(sizes) == len(shape) else None
+    return None
+
+
+def _passes(node: Node) -> bool:
+    return node.primitive is elementwise.convert
 
 
 def _is_weighted(module: Module) -> bool:

@@ -15,7 +15,7 @@ from chainrule import nn, optim
 from chainrule.doctor import changes
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import Change, Finding
-from chainrule.doctor.network import RELU, SQUASHING
+from chainrule.doctor.network import RELU, SIGMOID, SOFTMAX, SQUASHING
 from chainrule.doctor.rebuilding import shallower, wider
 from chainrule.doctor.setup import Setup
 from chainrule.text import _
@@ -106,9 +106,11 @@ MENDS = {
     "weight_decay": "regularisation",
     "l1_penalty": "regularisation",
 }
-#: The same of changes that are not among the usual ones.
+#: The same of changes that few setups give a reason for.
 OTHERS = {
     "epochs": "epochs",
+    "stopping": "epochs",
+    "average": "optimizer",
     "loss": "loss",
     "rows": "data",
     "shape": "labels",
@@ -132,6 +134,7 @@ def usual(case: Case) -> Iterator[Change]:
     the optimiser, batches, initial weights and activations that are known to work.
     """
     setup, network = case.setup, case.network
+    yield from unusual(case)
     for rate in ADAM:
         present = setup.optimizer
         same = type(present) is optim.Adam and changes.peak(present.schedule) == rate
@@ -177,6 +180,33 @@ def usual(case: Case) -> Iterator[Change]:
     drops = [n for n, m in setup.model.named_modules() if isinstance(m, nn.Dropout)]
     if change := changes.layer(setup, drops, nn.Identity, _("no dropout")):
         yield change
+
+
+def unusual(case: Case) -> Iterator[Change]:
+    """Yield changes that leave out what a first try does without.
+
+    An end behind the last layer, options of the loss, early stopping that has ended
+    the trial, the average of the weights.
+    """
+    setup, network = case.setup, case.network
+    if network is not None and network.end is not None:
+        path = network.end.scope
+        simple = any(x.path == path and x.simple for x in network.layers)
+        if simple and network.end_kind not in (SOFTMAX, SIGMOID, "log_softmax"):
+            what = _("nothing behind the last layer")
+            if change := changes.layer(setup, [path], nn.Identity, what):
+                yield change
+    plain = nn.CrossEntropyLoss
+    if type(setup.loss) is plain and network is not None:
+        logits = network.end_kind not in (SOFTMAX, "log_softmax")
+        if logits and repr(setup.loss) != repr(plain()):
+            change = changes.loss(setup, plain, _("a loss without options"))
+            if change is not None:
+                yield change
+    if setup.stopping and case.trial.stopped:
+        yield changes.unstopped(setup)
+    if setup.decay is not None:
+        yield changes.unaveraged(setup)
 
 
 def _far(case: Case) -> bool:

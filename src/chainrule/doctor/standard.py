@@ -1,12 +1,14 @@
 """A standard network: a reference for a run, and rows that are asked about each other.
 
 Two hidden layers of ReLU on standardised features, trained by AdamW with one cycle of
-rates: the usual first try. It depends on the data alone, not on the user's network,
-loss or plan.
+rates: the usual first try. Where the user's network reads rows by a convolution, two
+convolutions instead of the first layer. It depends on the data alone otherwise, not on
+the user's network, loss or plan.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -29,6 +31,8 @@ WIDTH, RATE, DECAY, BATCH = 64, 0.01, 0.01, 32
 STEPS, EPOCHS = 1000, 120
 #: Parts of the rows that are asked about each other: each by a network of the others.
 FOLDS = 3
+#: Channels of the two convolutions, their width, and the least side of what they read.
+CHANNELS, WINDOW, SIDE = (12, 24), 3, 4
 
 
 def epochs(rows: int) -> int:
@@ -41,11 +45,59 @@ def steps(rows: int) -> int:
     return epochs(rows) * -(-rows // BATCH)
 
 
-def seconds(engine: Any, rows: int, inputs: int, outputs: int) -> float:
-    """Return the assumed seconds of training one on so many rows and columns."""
+def seconds(
+    engine: Any,
+    rows: int,
+    inputs: int,
+    outputs: int,
+    form: tuple[int, ...] | None = None,
+) -> float:
+    """Return the assumed seconds of training one on so many rows and columns.
+
+    Args:
+        engine: of the Trainer.
+        rows, inputs, outputs: the sizes.
+        form: as of :func:`answers`.
+    """
     flops = 2.0 * BATCH * WIDTH * (inputs + WIDTH + outputs)
+    if form is not None:
+        (first, second), window = CHANNELS, WINDOW ** len(form[1:])
+        places, fewer = math.prod(form[1:]), math.prod(n // 2 for n in form[1:])
+        each = window * first * (form[0] * places + second * fewer)
+        each += WIDTH * (_flat(form) + outputs)
+        flops = 2.0 * BATCH * each
     each = evidence.step_seconds(engine, flops * evidence.BACKWARD)
     return steps(rows) * each + epochs(rows) * evidence.EPOCH
+
+
+def _flat(form: tuple[int, ...]) -> int:
+    """Return how many numbers the two convolutions leave."""
+    return CHANNELS[1] * math.prod(n // 4 for n in form[1:])
+
+
+def _model(inputs: int, outputs: int, form: tuple[int, ...] | None) -> nn.Module:
+    """Return a standard network, drawn by the present stream."""
+    if form is None:
+        first: tuple[nn.Module, ...] = nn.Linear(inputs, WIDTH), nn.ReLU()
+        last: tuple[nn.Module, ...] = nn.Linear(WIDTH, WIDTH), nn.ReLU()
+    else:
+        plane = len(form) == 3
+        conv, pool = (nn.Conv2d, nn.MaxPool2d) if plane else (nn.Conv1d, nn.MaxPool1d)
+        a, b = CHANNELS
+        first = (
+            *(nn.Unflatten(1, form), conv(form[0], a, WINDOW, padding=WINDOW // 2)),
+            *(nn.ReLU(), pool(2), conv(a, b, WINDOW, padding=WINDOW // 2)),
+            *(nn.ReLU(), pool(2), nn.Flatten()),
+        )
+        last = nn.Linear(_flat(form), WIDTH), nn.ReLU()
+    return nn.Sequential(*first, *last, nn.Linear(WIDTH, outputs))
+
+
+def _scaled(x: Array, rows: Array, form: tuple[int, ...] | None) -> Array:
+    """Return rows standardised by x: column by column, or what is read as one."""
+    if form is None:
+        return levels(x, rows) * (4 / LEVELS)
+    return np.clip((rows - x.mean()) / (x.std() or 1.0), -8, 8)
 
 
 def answers(
@@ -55,6 +107,7 @@ def answers(
     asked: Array,
     engine: Any,
     resources: Mapping[str, Any],
+    form: tuple[int, ...] | None = None,
 ) -> Array | None:
     """Return a standard network's answers to asked rows; None: it gives no numbers.
 
@@ -63,6 +116,7 @@ def answers(
         x, y: rows to train on: features, and targets as columns, of classes one each.
         asked: features of the rows that are asked.
         engine, resources: of the Trainer.
+        form: the shape of a row, channels first, that convolutions read; None: none do.
     """
     middle, scale = 0.0, 1.0
     if task == "classes":
@@ -72,13 +126,9 @@ def answers(
     else:
         middle, scale = y.mean(0), np.where(y.std(0) > 0, y.std(0), 1.0)
         loss, targets = nn.MSELoss(), ((y - middle) / scale).astype(np.float32)
-    a, b = ((levels(x, part) * (4 / LEVELS)).astype(np.float32) for part in (x, asked))
+    a, b = (_scaled(x, part, form).astype(np.float32) for part in (x, asked))
     with stream(Generator(0)):
-        model = nn.Sequential(
-            *(nn.Linear(x.shape[1], WIDTH), nn.ReLU()),
-            *(nn.Linear(WIDTH, WIDTH), nn.ReLU()),
-            nn.Linear(WIDTH, y.shape[1]),
-        )
+        model = _model(x.shape[1], y.shape[1], form)
     optimizer = optim.AdamW(lr=optim.OneCycleLR(RATE), weight_decay=DECAY)
     try:
         with warnings.catch_warnings():
@@ -115,11 +165,12 @@ def among(
     engine: Any,
     resources: Mapping[str, Any],
     most: int | None = None,
+    form: tuple[int, ...] | None = None,
 ) -> Array | None:
     """Return answers to rows, each by a network that was trained on other ones of them.
 
     Args:
-        task, x, y, engine, resources: as of :func:`answers`.
+        task, x, y, engine, resources, form: as of :func:`answers`.
         most: of so many of the others at most.
     """
     order = permutation(len(x), 0, 0)
@@ -127,7 +178,7 @@ def among(
     for k in range(FOLDS):
         asked = np.sort(order[k::FOLDS])
         known = np.sort(order[~np.isin(order, asked)][:most])
-        said = answers(task, x[known], y[known], x[asked], engine, resources)
+        said = answers(task, x[known], y[known], x[asked], engine, resources, form)
         if said is None:
             return None
         found[asked] = said

@@ -20,6 +20,8 @@ from chainrule.text import _
 FEWEST, ENOUGH = 8, 20
 #: As many words as are counted at most.
 WORDS = 2000
+#: So many columns of words at places are looked at, at most.
+PLACES = 1024
 
 
 class Standing(Trials):
@@ -83,11 +85,12 @@ class Standing(Trials):
         if self._pictures is None or self.fitted:
             return None
         x, y, asked, truth = self._pictures
-        cost = standard.seconds(self.setup.engine, len(x), x.shape[1], y.shape[1])
+        sizes, form = (len(x), x.shape[1], y.shape[1]), self._form
+        cost = standard.seconds(self.setup.engine, *sizes, form)
         if not self.budget.takes(cost):
             self.not_examined["standard"] = _("a standard network: the budget is spent")
             return None
-        said = standard.answers(self.task, x, y, asked, *self._engine)
+        said = standard.answers(self.task, x, y, asked, *self._engine, form)
         self.examined["standard"] = _(
             "one of {k} rows, asked for {n}", n=len(asked), k=len(x)
         )
@@ -117,18 +120,24 @@ class Standing(Trials):
             return None
         known = min(count - count // standard.FOLDS, most or count)
         sizes = known, asked.shape[1], truth.shape[1]
-        cost = standard.FOLDS * standard.seconds(self.setup.engine, *sizes)
+        form = self._form
+        cost = standard.FOLDS * standard.seconds(self.setup.engine, *sizes, form)
         if not self.budget.takes(cost):
             self.not_examined["among"] = _("held-out rows alone: the budget is spent")
             return None
-        said = standard.among(task, asked, truth, *self._engine, most)
+        said = standard.among(task, asked, truth, *self._engine, most, form)
         self.examined["among"] = _(
             "a standard network of held-out rows, asked for the rest of them"
         )
         return None if said is None else reference.agreement(task, said, truth)
 
     def _features(self, x: Array) -> Array:
-        """Return features as a matrix: numbers as they are, counts of indices."""
+        """Return features as a matrix: numbers as they are; of words which is where.
+
+        That is, their counts, and of short rows a column for each word and place.
+        """
+        if (form := self._form) is not None and x.shape[1:] == form[::-1]:
+            x = np.moveaxis(np.asarray(x), -1, 1)  # channels first
         table = np.asarray(x, np.float64).reshape(len(x), -1)
         if self.network is None or not self.takes_indices:
             return table
@@ -139,9 +148,31 @@ class Standing(Trials):
         )
         if words.min(initial=0) < 0 or most >= WORDS:
             return table
-        words = np.minimum(words, most) + (most + 1) * np.arange(len(words))[:, None]
-        counts = np.bincount(words.reshape(-1), minlength=len(words) * (most + 1))
-        return counts.reshape(len(words), -1).astype(np.float64)
+        words = np.minimum(words, most)
+        rows = (most + 1) * np.arange(len(words))[:, None]
+        counts = np.bincount(
+            (words + rows).reshape(-1), minlength=len(words) * (most + 1)
+        )
+        found = counts.reshape(len(words), -1).astype(np.float64)
+        if words.shape[1] * (most + 1) > PLACES:
+            return found
+        there = (words[:, :, None] == np.arange(most + 1)).reshape(len(words), -1)
+        return np.concatenate([found, there], 1)
+
+    @cached_property
+    def _form(self) -> tuple[int, ...] | None:
+        """The shape of a row, channels first, where a convolution reads it.
+
+        None where no convolution reads the features themselves.
+        """
+        found = None if self.network is None else self.network.windows
+        if found is None or not self.single:
+            return None
+        given = self.train.x.shape[1:]
+        channels_last = len(found) == 2 and given == found[::-1]
+        planes = found, found[1:] if found[0] == 1 else found, (int(np.prod(found)),)
+        same = channels_last or given in planes
+        return found if same and min(found[1:]) >= standard.SIDE else None
 
     def _targets(self, y: Array) -> Array:
         """Return targets as columns of numbers: of classes one each."""
@@ -174,8 +205,17 @@ class Standing(Trials):
         By more than what is sick, over several seeds where it is near that, and beyond
         twice the standard error.
         """
-        signal = self.signal
-        if signal is None or not self.complete or self.trial.error is not None:
+        if not self.complete or self.trial.error is not None:
+            return False
+        if self._lost_to(self.signal):
+            return True
+        # As many rows of the held-out ones may teach what the training rows do not.
+        own = self.given_validation is not None and not self.fitted
+        return own and self.can_be_sick and self._lost_to(self.among)
+
+    def _lost_to(self, signal: float | None) -> bool:
+        """Return whether complete runs are that far behind a reference's score."""
+        if signal is None:
             return False
         bar, found = evidence.BEHIND * evidence.SICK[self.metric], list[float]()
         for seed in range(1 if self.fitted else evidence.SEEDS):

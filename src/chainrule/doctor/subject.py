@@ -10,11 +10,13 @@ import numpy as np
 
 from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_data, kinds
+from chainrule.data.checks import checked_batch_size
 from chainrule.doctor import evidence, network
 from chainrule.doctor.asked import Asked, asked, is_one_hot
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
 from chainrule.doctor.finding import Change, Comparison
+from chainrule.doctor.heard import ENDS, ROWS, Heard, heard
 from chainrule.doctor.setup import Setup, redraw
 from chainrule.doctor.weights import is_of_library
 from chainrule.errors import ArgumentError, ChainruleError
@@ -22,7 +24,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
 from chainrule.nn import Module, output_semantics
 from chainrule.text import _
-from chainrule.training import Callback, EarlyStopping, Trainer
+from chainrule.training import Callback, EarlyStopping, Trainer, checks
 from chainrule.training.callbacks import as_callbacks
 from chainrule.training.entries import Entries
 from chainrule.util.pytree import is_nest
@@ -95,6 +97,10 @@ class Subject:
             train = self._dataset(trainer, data)
             self.refused_part = "" if validation is None else "validation"
             held_out = self._held_out(trainer, train, validation)
+            self.refused_part = ""
+            if hasattr(data, "drop_last"):  # a loader says how large a batch is
+                batch_size = self._batch_size_of(data, train, batch_size)
+                drop_last = data.drop_last if drop_last is None else drop_last
         except ChainruleError as error:
             self.refused = error
             return
@@ -122,6 +128,14 @@ class Subject:
             )
             return Dataset(x, y, scale=read.scale, classes=read.classes, name=read.name)
         return read
+
+    def _batch_size_of(self, loader: Any, train: Dataset, asked: Any) -> int | None:
+        """Return the batch size of a loader; ``fit`` takes it over, or refuses it."""
+        own = loader.batch_size
+        size = checks.batch_size_of(loader, own if asked is None else asked)
+        if own is not None and "stream" not in self.not_examined:
+            checked_batch_size(own, len(train))
+        return size
 
     def _held_out(self, trainer: Trainer, train: Dataset, validation: Any) -> Dataset:
         """Return the rows for scores; without validation data a fifth of the rows."""
@@ -263,7 +277,9 @@ class Subject:
             return "unknown"
         y, shape = self.train.y, self.network.output.shape
         if is_own(loss):
-            return self.asked.task
+            found, hears = self.asked.task, self.heard
+            deaf = found == "unknown" and hears is not None and not hears.pairs
+            return task_of_shapes(np.asarray(y), tuple(shape)) if deaf else found
         rows = y.ndim == 2 and len(shape) == 2 and y.shape[1:] == shape[1:]
         binary = output_semantics.threshold(loss) is not None
         if binary or output_semantics.is_regression(loss):
@@ -287,6 +303,15 @@ class Subject:
         assert self.network.output is not None
         loss, shape = self.setup.copy().loss, self.network.output.shape
         return asked(loss, np.asarray(self.train.y), tuple(shape[1:]))
+
+    @cached_property
+    def heard(self) -> Heard | None:
+        """What the loss takes part of; None where it cannot be called by itself."""
+        if not self.single or self.network is None or self.network.output is None:
+            return None
+        shape = tuple(self.network.output.shape[1:])
+        loss, end = self.setup.copy().loss, ENDS.get(self.network.end_kind)
+        return heard(loss, np.asarray(self.train.y[:ROWS]), shape, end)
 
     @cached_property
     def fitted(self) -> bool:
@@ -340,6 +365,25 @@ class Subject:
 def is_own(loss: Any) -> bool:
     """Return whether a loss is of the user's own making."""
     return not isinstance(loss, Module) or not is_of_library(loss)
+
+
+def task_of_shapes(y: Array, shape: tuple[Any, ...]) -> str:
+    """Return the task that targets and outputs of their shape set, whatever the loss.
+
+    >>> task_of_shapes(np.array([0, 1, 2]), ("N", 3))
+    'classes'
+    >>> task_of_shapes(np.array([[0.5], [2.0]]), ("N", 1))
+    'quantities'
+    """
+    if y.dtype.kind in "iu" and y.ndim == 1 and len(shape) == 2:
+        classes = shape[1]
+        named = isinstance(classes, int) and 0 <= y.min() <= y.max() == classes - 1
+        return "classes" if named and classes > 1 else "unknown"
+    if y.dtype.kind != "f" or y.shape[1:] != shape[1:]:
+        return "unknown"
+    if is_one_hot(y):
+        return "classes"
+    return "binary" if np.isin(y, (0, 1)).all() else "quantities"
 
 
 def _count(y: Array) -> int:

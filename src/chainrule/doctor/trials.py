@@ -86,11 +86,15 @@ class Trials(Subject):
     def share(self) -> float:
         """The share of the asked steps that the trial runs have.
 
-        What ends without numbers does not catch up: that counts as all of them.
+        What ends without numbers does not catch up: that counts as all of them. 0
+        where they only began, and their loss did not rise.
         """
         if self.complete or isinstance(self.trial.error, NonFiniteError):
             return 1.0
-        return min(1.0, self.prepared().steps / self.setup.steps)
+        share = min(1.0, self.prepared().steps / self.setup.steps)
+        first, last = self.trial.loss_at_start(), self.trial.loss_at_end()
+        rises = last > first + (evidence.RISEN - 1) * abs(first)
+        return share if share >= evidence.BEGINNING or rises else 0.0
 
     @cached_property
     def trial(self) -> Record:
@@ -182,12 +186,26 @@ class Trials(Subject):
             off = ((outputs.reshape(y.shape).astype(np.float64) - y) ** 2).sum()
             spread = float(((y - y.mean(0)) ** 2).sum())
             return max(-1.0, 1 - float(off) / spread) if spread else None
-        known = self.classes(held.y)
-        if outputs.ndim == 2 and outputs.shape[1] > 1 and self.task == "classes":
-            said = outputs.argmax(1)
-        else:
-            said = (outputs.reshape(-1) >= self._cut(record, outputs)).astype(int)
+        known, said = self.classes(held.y), self._said(record, outputs)
         return float((said == known).mean()) if len(said) == len(known) else None
+
+    def _said(self, record: Record, outputs: Array) -> Array:
+        """Return the classes that outputs mean."""
+        if outputs.ndim == 2 and outputs.shape[1] > 1 and self.task == "classes":
+            return outputs.argmax(1)
+        return (outputs.reshape(-1) >= self._cut(record, outputs)).astype(int)
+
+    @cached_property
+    def answers(self) -> Array | None:
+        """The classes that the trial gives the first held-out rows; None without."""
+        trained = self.trial.trainer
+        if self.score is None or self.metric != "accuracy" or trained is None:
+            return None
+        held = self.setup.held_out.take(min(SCORED, len(self.setup.held_out)))
+        try:
+            return self._said(self.trial, trained.predict(held))
+        except ChainruleError:
+            return None
 
     def _cut(self, record: Record, outputs: Array) -> float:
         """Return the output from which on a run says 1."""
@@ -225,6 +243,15 @@ class Trials(Subject):
                 return False
             self.before[seed] = self.run_scored(setup)
         return True
+
+    def as_it_is(self) -> float:
+        """Return the mean score of the run as it is, over the seeds that were run.
+
+        Without numbers a run is worth what a constant answer is.
+        """
+        known = self.before or {0: self.score}
+        found = [self.baseline if s is None else s for s in known.values()]
+        return float(np.mean(found))
 
     @cached_property
     def _redraw(self) -> Change:

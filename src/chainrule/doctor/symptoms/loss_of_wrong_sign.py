@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,7 @@ from chainrule import nn
 from chainrule.doctor import examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.finding import Change
-from chainrule.doctor.network import SIGMOID, SOFTMAX, TANH
+from chainrule.doctor.heard import ENDS
 from chainrule.doctor.registry import Found, symptom
 from chainrule.doctor.setup import Setup
 from chainrule.graph.context import no_grad
@@ -31,18 +30,11 @@ DISTANCES = {
     "loss_2_deviations_off": 2.0,
 }
 ROWS = 256
-#: Scores of the right class, those of the others with the other sign; and what makes
-#: answers of them, by the operation that the network ends in.
+#: Scores of the right class, those of the others with the other sign.
 ANSWERS = {
     "loss_of_wrong_answers": -2.0,
     "loss_of_undecided_answers": 0.0,
     "loss_of_right_answers": 2.0,
-}
-ENDS: dict[str, Callable[[Tensor], Tensor]] = {
-    SOFTMAX: lambda scores: scores.softmax(-1),
-    "log_softmax": lambda scores: nn.functional.log_softmax(scores, -1),
-    SIGMOID: lambda scores: scores.sigmoid(),
-    TANH: lambda scores: scores.tanh(),
 }
 #: A loss that rises by a smaller share of itself does not rise.
 RISE = 1e-3

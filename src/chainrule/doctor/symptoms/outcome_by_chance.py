@@ -41,7 +41,8 @@ def outcome_by_chance(case: Case) -> Found | None:
     """Runs of other seeds are far below the best one.
 
     Looked for where nothing else is sick. Each of the usual treatments is tried with
-    the worst seed, and with all of them where it helps there.
+    the worst seed, and with all of them where it helps there. A single failure of six
+    is a risk.
     """
     if case.refused is not None or not case.runs or case.sick:
         return None
@@ -78,6 +79,13 @@ def outcome_by_chance(case: Case) -> Found | None:
     well = sum(top - score < FAR * sick for score in known)
     if len(known) > evidence.SEEDS and severity == "sick" and 2 * well > len(known):
         severity = "risk"  # most runs are well
+    if severity == "sick" and len(known) < SEEDS:
+        more = chance.by_seed(case, SEEDS)
+        poor = sum(
+            top - (case.baseline if s is None else s) >= FAR * sick for s in more
+        )
+        if poor == 1:
+            severity = "risk"  # a single one of six
     if severity is None or best is None:
         return Found("risk", "", numbers, confidence=0.5)
     part = space.component(case.setup, best.change)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import rows
+import tables_fourth  # noqa: F401  (names its tables)
 from networks import Spec
 from programs import ONE_OUTPUT
 
@@ -123,7 +124,11 @@ def _drawn(part: str) -> Iterator[Case]:
             program, given = draw.choice([*table["programs"].items()])
             base, values = DEFAULT | given, Spec()
             known = [operator for operator in table[what] if _applies(operator, base)]
-            for operator in draw.sample(known, at_once):
+            known = [o for o in known for _ in range(o.get("weight", 1))]
+            some = draw.sample(known, at_once)
+            if some[0] is some[-1] and at_once > 1:
+                continue
+            for operator in some:
                 values |= draw.choice(operator["values"])
             keys = tuple(k for k, v in values.items() if base[k] != v)
             name = f"{part} {program}, {how}: {words(values)}"

@@ -101,10 +101,10 @@ def _filled(value: float) -> Change:
 
 
 def _gaps(value: float) -> Dataset:
-    """Return moons of which a tenth of the numbers is missing."""
-    made = examples.moons()
+    """Return moons of which a fifth of the numbers is missing."""
+    made = examples.moons(600)
     x = np.array(made.x[:])
-    x[np.random.default_rng(0).uniform(size=x.shape) < 0.1] = value
+    x[np.random.default_rng(0).uniform(size=x.shape) < 0.2] = value
     return Dataset(x, made.y, classes=2)
 
 

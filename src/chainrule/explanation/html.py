@@ -24,7 +24,7 @@ from chainrule.explanation.parts import (
 )
 from chainrule.html.arrays import POLICY, array_html
 from chainrule.notation import mathml
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.catalogue import current
 from chainrule.text.numbers import width
 from chainrule.text.tables import html_table
@@ -97,7 +97,13 @@ def fragment(parts: Sequence[Part], most: int | None = None) -> str:
     ends = [*accumulate(map(len, shown))]
     if most is not None and ends and ends[-1] > most:
         kept = bisect_right(ends, most)
-        more = tr("… {n} more parts: save to_html()", n=len(shown) - kept)
+        more = tr(
+            ngettext(
+                "… {n} more part: save to_html()",
+                "… {n} more parts: save to_html()",
+                n=len(shown) - kept,
+            )
+        )
         shown = [*shown[:kept], f'<p class="note">{escape(more)}</p>']
     body = "".join(shown)
     return f'<style>{STYLE}</style><div class="cr page">{body}</div>'

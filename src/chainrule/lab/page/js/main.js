@@ -90,7 +90,7 @@ const TAKES = {
     if (last.built) return;
     const { name, parameters } = message;
     at("network-text").textContent = `${t(message.inputs ? "opened_inputs" : "opened_text", {
-      name, parameters: parameters.toLocaleString(), inputs: (message.inputs ?? []).join(", ") })} ${message.data ? "" : t("choose_data")}`;
+      name, parameters: t("parameters_n", { n: parameters }), inputs: (message.inputs ?? []).join(", ") })} ${message.data ? "" : t("choose_data")}`;
     modules(message.modules);
     network.picture(message.picture, message.why ? lines(message.why) : "");
     at("network-part").hidden = false;
@@ -192,7 +192,7 @@ function describe(built) {
   at("opened").textContent = built.run ? "" : t("opened", { name: built.name });
   const sizes = Object.entries(built.sizes).filter(([, n]) => n).map(([part, n]) => `${t(`part_${part}`)}: ${n.toLocaleString()}`);
   at("network-text").textContent = t("network_text", {
-    parameters: built.parameters.toLocaleString(), loss: built.loss, optimizer: built.optimizer, engine: built.engine, sizes: sizes.join(", ") });
+    parameters: t("parameters_n", { n: built.parameters }), loss: built.loss, optimizer: built.optimizer, engine: built.engine, sizes: sizes.join(", ") });
   modules(built.modules);
 }
 
@@ -247,7 +247,7 @@ function status(message) {
   for (const [name, value] of Object.entries(message.last ?? {})) {
     if (name.startsWith("validation_") && name !== "validation_loss") figures.push([label(name), number(value)]);
   }
-  figures.push([t("speed"), training && message.rate != null ? t("steps_a_second", { n: Math.round(message.rate).toLocaleString() }) : "—"]);
+  figures.push([t("speed"), training && message.rate != null ? t("steps_a_second", { n: Math.round(message.rate) }) : "—"]);
   const list = at("figures");
   if (list.children.length !== figures.length) list.replaceChildren(...figures.map(() => make("div", {}, make("dt", {}), make("dd", {}))));
   figures.forEach(([name, value], i) => {
@@ -309,7 +309,7 @@ async function cell(truth, decided, place) {
   } catch (error) {
     return place.replaceChildren(make("p", { className: "why" }, lines(error)));
   }
-  place.replaceChildren(make("p", {}, t("in_cell", { count: found.count, shown: found.rows.length })),
+  place.replaceChildren(make("p", {}, t("in_cell", { n: found.count, shown: found.rows.length })),
     ...found.rows.map((/** @type {number} */ row) => make("button", { type: "button", className: "small",
       onclick: async () => {
         await inside.open(found.part, row);

@@ -100,12 +100,14 @@ def literals(tree: ast.Module) -> Iterator[Text]:
 def described() -> Iterator[tuple[Text, str]]:
     """Yield the texts that are documentation elsewhere: of commands, of run files."""
     from chainrule.cli import cli, speaking
+    from chainrule.lab import choices
     from chainrule.runs import reference
 
     for text, module in speaking.texts(cli):
         yield text, "/".join(module.split(".")[1:]) + ".py"
     yield from ((text, "cli/speaking.py") for text in speaking.CLICK)
     yield from ((text, "runs/reference.py") for text in reference.texts())
+    yield from ((text, "lab/choices.py") for text in choices.texts())
 
 
 def template() -> Catalog:

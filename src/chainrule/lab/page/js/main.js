@@ -114,7 +114,7 @@ const TAKES = {
     if (!message.layers.length) picture();
     output.build(message);
     for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.build(message);
-    at("confusion").replaceChildren();
+    clearCell();
     for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
   },
@@ -301,20 +301,34 @@ async function build(run) {
   }
 }
 
+/** Say which samples are in the cell that was opened. @type {() => any[]} */
+let inCell = () => [];
+
+/** Forget the confusion matrix, and the cell of it that was opened. */
+function clearCell() {
+  inCell = () => [];
+  at("confusion").replaceChildren();
+}
+
 /** @param {number} truth @param {number} decided @param {HTMLElement} place */
 async function cell(truth, decided, place) {
-  let found;
   try {
-    found = await connection.ask("cell", { truth, decided });
+    const found = await connection.ask("cell", { truth, decided });
+    inCell = () => samples(found);
   } catch (error) {
-    return place.replaceChildren(make("p", { className: "why" }, lines(error)));
+    inCell = () => [make("p", { className: "why" }, lines(error))];
   }
-  place.replaceChildren(make("p", {}, t("in_cell", { n: found.count, shown: found.rows.length })),
+  place.replaceChildren(...inCell());
+}
+
+/** @param {any} found the samples of a cell @returns {any[]} buttons that open them */
+function samples(found) {
+  return [make("p", {}, t("in_cell", { n: found.count, shown: found.rows.length })),
     ...found.rows.map((/** @type {number} */ row) => make("button", { type: "button", className: "small",
       onclick: async () => {
         await inside.open(found.part, row);
         at("inside-part").scrollIntoView();
-      } }, String(row))));
+      } }, String(row)))];
 }
 
 /** Show the view that the address names. */
@@ -364,10 +378,11 @@ at("language").addEventListener("change", () => {
     network.build(last.built);
     if (!last.built.layers.length) picture();
     output.name();
-    for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.build(last.built);
+    for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.translate();
     if (last.maps) TAKES.maps(last.maps);
     at("confusion").replaceChildren();
     if (last.confusion) TAKES.confusion(last.confusion);
+    document.getElementById("cell")?.replaceChildren(...inCell());
   }
   if (last.status) status(last.status);
   curves.draw();

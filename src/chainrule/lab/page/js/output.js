@@ -30,6 +30,7 @@ export class Output {
     this.over = make("canvas", { "aria-hidden": "true" });
     this.title = make("p", {});
     this.reset = make("button", { type: "button", className: "small", hidden: true, onclick: () => this.choose(null) }, t("show_output"));
+    this.reset.dataset.text = "show_output";
     this.legend = make("div", { className: "legend" });
     const choice = (/** @type {"others" | "plain"} */ key, /** @type {string} */ id) => {
       const text = make("span", {});

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ChainruleError, ShapeError
 from chainrule.explanation import Equation, Explanation, Section, explain
 from chainrule.explanation.sections import explained
 from chainrule.graph.node import Array
@@ -23,6 +23,7 @@ from chainrule.lab.characters import characters_of
 from chainrule.notation import mathml
 from chainrule.notation.arithmetic import COLUMNS
 from chainrule.notation.expressions import Expr
+from chainrule.operations.indices import INDEX_OUT_OF_RANGE
 from chainrule.text import _, tr
 from chainrule.text.catalogue import current
 from chainrule.training import Trainer
@@ -85,7 +86,10 @@ class Shown:
             model, optimizer = copy.deepcopy(model), None
             model.load_state_dict(weights)
         self._model, self._loss = copy.deepcopy(model).eval(), trainer.loss
-        self._training = explain(model, one.x, one.y, trainer.loss, optimizer)
+        try:
+            self._training = explain(model, one.x, one.y, trainer.loss, optimizer)
+        except ShapeError as error:
+            raise of_one(error) from error
 
     def of(self, part: Dataset, row: int) -> bool:
         """Return whether it is that of a sample."""
@@ -266,6 +270,22 @@ class Shown:
                 for step in path.steps
             ],
         }
+
+
+def of_one(error: ShapeError) -> ChainruleError:
+    """Return what is said of a network that fails on a sample alone.
+
+    Args:
+        error: what was raised; it is returned where it says what is wrong.
+    """
+    if error.what != INDEX_OUT_OF_RANGE:
+        return error
+    return ArgumentError(
+        _("This network reads a sample by its number, and here is one alone."),
+        expected=_("a network that answers each sample by itself"),
+        got=_("index {index}, {limits}", index=error.got, limits=error.expected),
+        fix=_("leave x[1] and the like out of forward, or train it without the lab"),
+    )
 
 
 def _in_use(explanation: Explanation) -> Explanation:

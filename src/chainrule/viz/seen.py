@@ -187,27 +187,31 @@ def of_heat(
             **place(top),
         )
     beside = m - np.diag(np.diag(m))
-    most = int(beside.argmax())
-    values = {"all": number(int(m.sum())), "wrong": number(int(beside.sum()))}
-    values |= {"right": number(int(np.trace(m)))}
+    values = {"all": number(int(m.sum())), "right": number(int(np.trace(m)))}
     if not beside.any():
         return tr("All {all} lie on the diagonal: none is taken for another.", **values)
-    times = ngettext("{n:,} time", "{n:,} times", n=int(beside.flat[most]))
-    worst = {"times": times, **place(most)}
+    told = tr("{right} of {all} lie on the diagonal.", **values)
     if not np.trace(m):
+        told = tr(ngettext("{n:,} error.", "{n:,} errors.", n=int(beside.sum())))
+    return f"{told} {_worst(beside, place)}"
+
+
+def _worst(errors: Any, place: Callable[[int], dict[str, str]]) -> str:
+    """Return which errors are the most frequent, all of those that are."""
+    most = int(errors.max())
+    places = [place(int(i)) for i in np.flatnonzero(errors == errors.max())]
+    pairs = "; ".join(tr("{row} taken for {column}", **p) for p in places[:3])
+    times = ngettext("{n:,} time", "{n:,} times", n=most)
+    if errors.sum() == 1:
+        return tr("The only error: {pair}.", pair=pairs)
+    if len(places) == 1:
+        return tr("The most frequent error: {pair}, {times}.", pair=pairs, times=times)
+    if len(places) <= 3:
         return tr(
-            ngettext(
-                "{n:,} error: {row} taken for {column}.",
-                "{n:,} errors. The most frequent: {row} taken for {column}, {times}.",
-                n=int(beside.sum()),
-                **worst,
-            )
+            "The most frequent errors, {times} each: {pairs}.", times=times, pairs=pairs
         )
     return tr(
-        "{right} of {all} lie on the diagonal. The most frequent error: {row} taken for"
-        " {column}, {times}.",
-        **values,
-        **worst,
+        "{n} errors are the most frequent, {times} each.", n=len(places), times=times
     )
 
 

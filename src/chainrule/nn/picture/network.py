@@ -165,7 +165,9 @@ def _read(
     without_bare_frames(made)
     for box in made.boxes:
         if box.parameters:
-            box.details.append(tr("{n} parameters", n=f"{box.parameters:,}"))
+            box.details.append(
+                tr(ngettext("{n:,} parameter", "{n:,} parameters", n=box.parameters))
+            )
         elif box.reads:
             box.details.append(tr("parameters of another box"))
     return made

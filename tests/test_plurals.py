@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog
+from babel.messages.mofile import read_mo
 
 from chainrule.lab.texts import texts
 from chainrule.text import Counted, _, catalogue, joined, languages, ngettext, tr
@@ -151,6 +152,10 @@ def test_a_plural_that_stood_alone_gives_its_translation(
     new.add(("{n} cat", "{n} cats"), locations=[("a.py", None)])
     monkeypatch.setattr(tool, "template", lambda: new)
     tool.update(path)
+    tool.compile_catalogue(path)
+    with path.with_suffix(".mo").open("rb") as file:
+        compiled = [tuple(m.id) for m in read_mo(file) if m.id]
+    assert compiled == [("{n} row", "{n} rows")]  # the other stays in English
     kept = {m.id: m.string for m in tool.read(path) if m.id}
     assert kept["{n} row", "{n} rows"] == ("{n} 列",)
     assert tool.missing(path) == ["a.py: ('{n} cat', '{n} cats')"]

@@ -156,8 +156,11 @@ def update(path: Path) -> None:
 
 def compile_catalogue(path: Path) -> None:
     """Write the binary catalogue beside a catalogue."""
+    whole = read(path)
+    for message in [m for m in whole if m.id and not any(m.string)]:
+        whole.delete(message.id)  # of two forms the first would stand for both
     with path.with_suffix(".mo").open("wb") as file:
-        write_mo(file, read(path))
+        write_mo(file, whole)
 
 
 def missing(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.data import Dataset
 from chainrule.doctor import Diagnosis, examples
-from chainrule.doctor.asked import applies_sigmoid
+from chainrule.doctor.asked import applies_sigmoid, is_bottomless
 from chainrule.doctor.symptoms.missing_values import _gaps, _stands_out
 from chainrule.doctor.symptoms.rows_scaled_alone import _scaled
 from chainrule.nn import functional as F
@@ -165,6 +165,41 @@ def test_a_sigmoid_in_front_of_it_is_one_too_many() -> None:
         shares, rows, loss=OTHERS["of shares"], optimizer=optim.Adam(lr=0.01)
     )
     assert "output-activation-twice" not in [f.code for f in well.findings]
+
+
+def _scores(z: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+    return (F.softplus(z) - z * y).mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "endless"),
+    [
+        ("of scores", _scores, True),
+        ("wrong sign", lambda p, y: -((p - y) ** 2).mean(), False),
+        ("products", lambda p, y: -(p * y).mean(), True),
+        ("squares", lambda p, y: ((p - y) ** 2).mean(), False),
+        ("distances", lambda p, y: (p - y).abs().mean(), False),
+        (
+            "quantile",
+            lambda p, y: cr.maximum(0.9 * (y - p), 0.1 * (p - y)).mean(),
+            False,
+        ),
+        ("counts", lambda p, y: (p.clamp(max=80).exp() - p * y.abs()).mean(), False),
+        ("cosine", lambda p, y: -(p * y).sum() / (p * p).sum().sqrt(), False),
+    ],
+)
+def test_a_loss_without_a_least_value(name: str, loss: Any, endless: bool) -> None:
+    y = RNG(0).normal(size=(64, 1)).astype(np.float32)
+    assert is_bottomless(loss, y, (1,)) is endless
+    assert not is_bottomless(loss, np.sign(y), (1,))
+    assert not is_bottomless(loss, y, (3,))
+
+
+def test_cross_entropy_of_quantities_is_the_wrong_loss() -> None:
+    found = diagnosed(examples.mlp(2, 1), examples.waves(), loss=_scores, epochs=30)
+    first = found.findings[0]
+    assert (first.code, first.severity) == ("loss-unfit", "sick")
+    assert "MSELoss" in first.diff
 
 
 # -- nothing that can be found ---------------------------------------------------------

@@ -26,6 +26,8 @@ SCORES = ((2.0, -2.0), (0.0, 0.0), (-2.0, 2.0))
 SHARES = ((0.95, 0.05), (0.5, 0.5), (0.05, 0.95))
 #: Distances from the targets, in deviations.
 DISTANCES = (0.0, 0.5, 1.0, 2.0)
+#: So far outputs go, one way.
+WAYS = (10.0, 1e3, 1e5)
 #: A loss that rises by a smaller share of itself does not rise; of a loss of values the
 #: two sides of the targets differ by no more than this share.
 RISE, SIDES = 1e-3, 0.05
@@ -169,6 +171,42 @@ def applies_sigmoid(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) 
     if not np.isfinite(ratios).all():
         return False
     return ratios[0] > 0 and max(ratios) - min(ratios) <= RISE * ratios[0]
+
+
+def is_bottomless(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bool:
+    """Return whether a loss falls without end, as outputs go one way for ever.
+
+    Such as the cross-entropy of scores, of targets that are not within 0 and 1: no
+    outputs are its best ones. Losses of distances have a least value, at the targets;
+    one that rewards distance is of the wrong sign, which is something else.
+
+    Args:
+        loss, y, shape: as of :func:`asked`.
+    """
+    y = y[:ROWS]
+    known = all(isinstance(n, int) for n in shape)
+    if y.dtype.kind != "f" or not known or y.shape[1:] != shape or not y.size:
+        return False
+    if len(np.unique(y)) <= 2:
+        return False  # of two kinds of rows, a critic of them has no end either
+    at = np.random.default_rng(0).normal(size=y.shape)
+    try:
+        with np.errstate(all="ignore"):
+            outputs = tensor(at.astype(np.float32)).requires_grad_()
+            loss(outputs, tensor(y)).backward()
+        slopes = outputs.grad.numpy().astype(np.float64)
+    except Exception:  # noqa: BLE001 - of the user's loss
+        return False
+    steepest = float(np.abs(slopes).max(initial=0.0))
+    if not np.isfinite(slopes).all() or not steepest:
+        return False
+    truth, off = y.astype(np.float64), float(y.std()) * at
+    far = 0.5 * (_loss(loss, truth + off, y) + _loss(loss, truth - off, y))
+    here = _loss(loss, truth, y)
+    if not far >= here - RISE * abs(here):
+        return False
+    losses = [_loss(loss, at - t * slopes / steepest, y) for t in WAYS]
+    return _rises(losses[::-1]) and losses[-1] < -abs(losses[0]) * WAYS[0]
 
 
 def _alike(a: float, b: float) -> bool:

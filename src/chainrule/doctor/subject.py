@@ -12,7 +12,13 @@ from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_data, kinds
 from chainrule.data.checks import checked_batch_size
 from chainrule.doctor import evidence, network
-from chainrule.doctor.asked import Asked, applies_sigmoid, asked, is_one_hot
+from chainrule.doctor.asked import (
+    Asked,
+    applies_sigmoid,
+    asked,
+    is_bottomless,
+    is_one_hot,
+)
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
 from chainrule.doctor.finding import Change, Comparison
@@ -270,6 +276,16 @@ class Subject:
         return None if self.evaluation is None else network.twice(*self.evaluation)
 
     @cached_property
+    def bottomless(self) -> bool:
+        """A flag: a loss of one's own falls without end, and asks for no answers."""
+        if not is_own(self.setup.loss) or self.network is None or not self.single:
+            return False
+        if self.network.output is None:
+            return False
+        loss, shape = self.setup.copy().loss, tuple(self.network.output.shape[1:])
+        return is_bottomless(loss, np.asarray(self.train.y), shape)
+
+    @cached_property
     def sigmoid_in_loss(self) -> bool:
         """A flag: a loss of one's own takes a sigmoid of the outputs itself."""
         if not is_own(self.setup.loss) or self.network is None or not self.single:
@@ -288,8 +304,12 @@ class Subject:
         y, shape = self.train.y, self.network.output.shape
         if is_own(loss):
             found, hears = self.asked.task, self.heard
-            deaf = found == "unknown" and hears is not None and not hears.pairs
-            return task_of_shapes(np.asarray(y), tuple(shape)) if deaf else found
+            if found != "unknown":
+                return found
+            deaf = hears is not None and not hears.pairs
+            if deaf or self.bottomless:
+                return task_of_shapes(np.asarray(y), tuple(shape))
+            return found
         rows = y.ndim == 2 and len(shape) == 2 and y.shape[1:] == shape[1:]
         binary = output_semantics.threshold(loss) is not None
         if binary or output_semantics.is_regression(loss):

@@ -1,4 +1,4 @@
-"""A loss of quantities on labels of classes."""
+"""A loss of quantities on labels of classes, or one of labels on quantities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule import data, nn
 from chainrule.data import Dataset
-from chainrule.doctor import examples
+from chainrule.doctor import changes, examples
 from chainrule.doctor.case import Case
 from chainrule.doctor.rebuilding import class_outputs
 from chainrule.doctor.registry import Found, symptom
@@ -39,6 +39,8 @@ def loss_unfit(case: Case) -> Found | None:
     """
     if case.refused is not None or not case.single:
         return None
+    if case.bottomless and case.task == "quantities":
+        return _without_end(case)
     binary = output_semantics.threshold(case.setup.loss) is not None
     if case.task != "quantities" and not binary:
         return None
@@ -64,6 +66,25 @@ def loss_unfit(case: Case) -> Found | None:
         )
         return Found("sick", "loss", evidence, change, best, 1.0, cause=cause)
     return Found("risk", "loss", evidence, confidence=0.9 if named else 0.5)
+
+
+def _without_end(case: Case) -> Found | None:
+    """Return what the squared error does in place of a loss without a least value."""
+    if not case.runs or not case.can_be_sick:
+        return None
+    change = changes.loss(case.setup, nn.MSELoss, _("the usual loss"))
+    severity, best = case.judge(change)
+    if severity is None:
+        return None
+    evidence = {
+        "loss_at_first_step": case.trial.loss_at_start(),
+        "loss_at_end": case.trial.loss_at_end(),
+    }
+    cause = _(
+        "the loss falls without end as outputs grow: no answer is its best one, as of "
+        "the cross-entropy where targets are not within 0 and 1"
+    )
+    return Found(severity, "loss", evidence, change, best, cause=cause)
 
 
 @loss_unfit.sick

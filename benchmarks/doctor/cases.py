@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import rows
+import rows_fifth as rows_fifth  # its tables
 from networks import Spec
 from programs import ONE_OUTPUT
 
@@ -123,10 +124,17 @@ def _drawn(part: str) -> Iterator[Case]:
             program, given = draw.choice([*table["programs"].items()])
             base, values = DEFAULT | given, Spec()
             known = [operator for operator in table[what] if _applies(operator, base)]
-            for operator in draw.sample(known, at_once):
-                values |= draw.choice(operator["values"])
+            often = [one for one in known for _ in range(one.get("share", 1))]
+            some = draw.sample(often, at_once)
+            picked = [draw.choice(operator["values"]) for operator in some]
+            for change in picked:
+                values |= change
             keys = tuple(k for k, v in values.items() if base[k] != v)
             name = f"{part} {program}, {how}: {words(values)}"
+            one_kind = len({operator["name"] for operator in some}) < at_once
+            clash = one_kind or len(values) < sum(map(len, picked))
+            if table.get("apart", False) and clash:
+                continue
             if name in seen or (values and not keys):
                 continue
             seen.add(name)

@@ -53,14 +53,18 @@ class Elementwise(nn.Module):
 
 
 class Reader(nn.Module):
-    """A recurrent layer, whose last state gives the scores."""
+    """A recurrent layer, of which one state gives the scores: the last, or by mistake
+    the first."""
 
-    def __init__(self, layer: Any, inputs: int, width: int, outputs: int) -> None:
+    def __init__(
+        self, layer: Any, inputs: int, width: int, outputs: int, state: int = -1
+    ) -> None:
         self.gru = layer(inputs, width, batch_first=True)
         self.last = nn.Linear(width, outputs)
+        self.state = state
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        return self.last(self.gru(x)[0][:, -1])
+        return self.last(self.gru(x)[0][:, self.state])
 
 
 class Attention(nn.Module):
@@ -197,7 +201,8 @@ def network(spec: Spec, shape: tuple[int, ...], outputs: int, words: int) -> nn.
     elif kind == "lenet":
         model = lenet.network(int(cr.randint(0, 10**6, (1,)).item()))
     elif kind in RECURRENT:
-        model = Reader(RECURRENT[kind], shape[-1], spec["width"], outputs)
+        state = -1 if spec["state"] == "last" else 0
+        model = Reader(RECURRENT[kind], shape[-1], spec["width"], outputs, state)
     elif kind == "attention":
         width = spec["width"]
         first = nn.Embedding(words, width) if words else nn.Linear(shape[-1], width)
@@ -230,7 +235,7 @@ def _layers(spec: Spec, inputs: int, outputs: int) -> nn.Sequential:
         some += [*_norm(spec, width), nn.ReLU()]
         some += [nn.Dropout(spec["dropout"])] if spec["dropout"] else []
         layers += [Residual(*some)] if spec["net"] == "residual" and i else some
-    return nn.Sequential(*layers, nn.Linear(width, outputs))
+    return nn.Sequential(*layers, nn.Linear(width if layers else inputs, outputs))
 
 
 def _norm(spec: Spec, width: int) -> list[nn.Module]:
@@ -239,13 +244,14 @@ def _norm(spec: Spec, width: int) -> list[nn.Module]:
 
 
 def _pictures(spec: Spec, side: int, outputs: int) -> nn.Sequential:
-    width = spec["width"]
+    width, kernel, pool = spec["width"], spec["kernel"], spec["pool"]
     layers: list[nn.Module] = [nn.Unflatten(1, (1, side, side))]
     for i in range(spec["depth"]):
-        conv = nn.Conv2d(width if i else 1, width, 3, padding=1, bias=spec["bias"])
+        more = {"padding": kernel // 2, "bias": spec["bias"]}
+        conv = nn.Conv2d(width if i else 1, width, kernel, **more)
         layers += [conv] + ([nn.BatchNorm2d(width)] if spec["norm"] == "batch" else [])
-        layers += [nn.ReLU()] + ([nn.MaxPool2d(2)] if i < 2 else [])
-    side //= 2 ** min(spec["depth"], 2)
+        layers += [nn.ReLU()] + ([nn.MaxPool2d(pool)] if i < 2 else [])
+    side //= pool ** min(spec["depth"], 2)
     layers += [nn.Flatten(), nn.Linear(width * side * side, outputs)]
     return nn.Sequential(*layers)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import preparing
 from networks import Spec, network
 from rows import Rows, rows
 
@@ -20,7 +21,7 @@ HELD_OUT = 0.3
 WORDS = ("words", "attention")
 #: Losses by which two classes are told apart by one output; of targets in one-hot form.
 ONE_OUTPUT = ("bce", "bce-logits", "own-bce-logits", "mse-of-binary")
-ONE_HOT = ("mse-of-classes", "bce-of-classes")
+ONE_HOT = ("mse-of-classes", "bce-of-classes", "mae-of-classes")
 
 
 # -- data ------------------------------------------------------------------------------
@@ -42,11 +43,14 @@ def parts(spec: Spec) -> Parts:
     """Return the data of a program: split, scaled, and spoilt where it says so."""
     read = rows(spec["rows"])
     rng = np.random.default_rng(0)
-    order = rng.permutation(len(read.x))
+    order = preparing.order(spec, read, rng.permutation(len(read.x)))
     cut = int(len(order) * (1 - HELD_OUT))
     words = int(read.x.max()) + 1 if spec["net"] in WORDS and read.x.ndim == 2 else 0
     x, y = np.asarray(read.x, np.float64)[order], np.asarray(read.y)[order]
-    if spec["standardise"] and read.scale != "nothing":
+    x = preparing.coded(spec, x)
+    if spec["prepared"] != "as usual":
+        x = preparing.prepared(spec, x, cut)
+    elif spec["standardise"] and read.scale != "nothing":
         axis = None if read.scale == "whole" else 0
         deviation = x[:cut].std(axis)
         x = (x - x[:cut].mean(axis)) / np.where(deviation > 0, deviation, 1.0)
@@ -90,6 +94,8 @@ def _spoilt(spec: Spec, read: Rows, y: Any, cut: int, rng: Any) -> Any:
         y = (y - y[:cut].mean()) / y[:cut].std()
         if spec["shuffled"]:
             y[:cut] = rng.permutation(y[:cut])
+        if spec["mixed"]:
+            y[:cut] = preparing.mixed(spec, y[:cut])
         if spec["shifted"]:
             y[:cut] = np.roll(y[:cut], 1)
         return (y / spec["divided"] + spec["offset"]).astype(np.float32)[:, None]
@@ -134,6 +140,11 @@ def broadcast(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
     return (outputs.reshape(-1, 1) - targets.reshape(1, -1)).square().mean()
 
 
+def percentage(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the mean absolute percentage error, as Keras has it."""
+    return ((outputs - targets).abs() / targets.abs().clamp(min=1e-7)).mean() * 100
+
+
 def of_outputs(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
     """Return a loss that the targets hardly take part in."""
     return outputs.square().mean() + 0 * targets.float().mean()
@@ -156,6 +167,8 @@ LOSSES: dict[str, Any] = {
     "sum-of-squares": lambda: nn.MSELoss(reduction="sum"),
     "without-first": lambda: nn.CrossEntropyLoss(ignore_index=0),
     "mae": nn.L1Loss,
+    "mae-of-classes": nn.L1Loss,
+    "percentage": lambda: percentage,
     "huber": nn.HuberLoss,
     "narrow-huber": lambda: nn.HuberLoss(1e-4),
     "broadcast": lambda: broadcast,

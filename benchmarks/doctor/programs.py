@@ -20,7 +20,7 @@ HELD_OUT = 0.3
 #: Networks that may read words.
 WORDS = ("words", "attention")
 #: Losses by which two classes are told apart by one output; of targets in one-hot form.
-ONE_OUTPUT = ("bce", "bce-logits", "own-bce-logits", "mse-of-binary")
+ONE_OUTPUT = ("bce", "bce-logits", "own-bce-logits", "mse-of-binary", "written-bce")
 ONE_HOT = ("mse-of-classes", "bce-of-classes", "mae-of-classes")
 
 
@@ -128,6 +128,17 @@ def own_bce(scores: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
     return F.binary_cross_entropy_with_logits(scores, labels)
 
 
+def written_cross_entropy(outputs: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+    """Return the cross-entropy of scores, which nobody sees by its name."""
+    chosen = F.one_hot(labels, outputs.shape[1]).float()
+    return (outputs.exp().sum(1).log() - (outputs * chosen).sum(1)).mean()
+
+
+def written_bce(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the binary cross-entropy of scores, which nobody sees by its name."""
+    return (F.softplus(outputs) - outputs * targets).mean()
+
+
 def negative(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
     """Return a loss with the wrong sign: what is right is punished."""
     if targets.dtype.is_float:
@@ -157,6 +168,8 @@ LOSSES: dict[str, Any] = {
     "bce": nn.BCELoss,
     "bce-logits": nn.BCEWithLogitsLoss,
     "own-bce-logits": lambda: own_bce,
+    "written-cross-entropy": lambda: written_cross_entropy,
+    "written-bce": lambda: written_bce,
     "mse": nn.MSELoss,
     "mse-of-classes": nn.MSELoss,
     "mse-of-binary": nn.MSELoss,
@@ -281,8 +294,10 @@ def score(spec: Spec, made: Parts, trained: cr.Trainer) -> float:
         off = ((outputs.reshape(y.shape) - y) ** 2).sum()
         return max(0.0, 1 - float(off / ((y - y.mean()) ** 2).sum()))
     if outputs.reshape(len(outputs), -1).shape[1] == 1:
-        cut = 0.5 if spec["loss"] in ("bce", "mse-of-binary") else 0.0
-        said = outputs.reshape(-1) >= cut
+        of_probabilities = spec["loss"] in ("bce", "mse-of-binary")
+        if spec["loss"] == "written-bce":
+            of_probabilities = spec["output"] in ("sigmoid", "softmax")
+        said = outputs.reshape(-1) >= (0.5 if of_probabilities else 0.0)
     else:
         said = outputs.argmax(1)
     return float((said == made.truth).mean())

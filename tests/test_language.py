@@ -113,7 +113,7 @@ def translations(catalog: Any) -> dict[str, str]:
             isinstance(m.string, list | tuple)
         ](m.string)
         for m in catalog
-        if m.id and m.string
+        if m.id and any(m.string)
     }
 
 

@@ -6,7 +6,9 @@ translation and are shown in English. ``compile`` makes the binary catalogues al
 which an editable install does as well.
 
 A text is the first argument of ``_``, ``tr``, ``say`` or ``joined``, a literal; or
-stands in the help of the command line, or in the description of run files.
+stands in the help of the command line, or in the description of run files. The first
+two of ``ngettext`` are one text, singular and plural. A plural that stood alone until
+now gives its translation to the two.
 """
 
 from __future__ import annotations
@@ -73,10 +75,19 @@ def texts() -> Iterator[tuple[Text, str]]:
     yield from described()
 
 
-def literals(tree: ast.Module) -> Iterator[str]:
+def literals(tree: ast.Module) -> Iterator[Text]:
     """Yield the texts of a module."""
     for node in ast.walk(tree):
         match node:
+            case ast.Call(
+                func=ast.Name(id="ngettext"),
+                args=[
+                    ast.Constant(value=str(one)),
+                    ast.Constant(value=str(many)),
+                    *_,
+                ],
+            ):
+                yield one, many
             case ast.Call(
                 func=ast.Name(id=name), args=[ast.Constant(value=str(text)), *_]
             ):
@@ -89,12 +100,14 @@ def literals(tree: ast.Module) -> Iterator[str]:
 def described() -> Iterator[tuple[Text, str]]:
     """Yield the texts that are documentation elsewhere: of commands, of run files."""
     from chainrule.cli import cli, speaking
+    from chainrule.lab import choices
     from chainrule.runs import reference
 
     for text, module in speaking.texts(cli):
         yield text, "/".join(module.split(".")[1:]) + ".py"
     yield from ((text, "cli/speaking.py") for text in speaking.CLICK)
     yield from ((text, "runs/reference.py") for text in reference.texts())
+    yield from ((text, "lab/choices.py") for text in choices.texts())
 
 
 def template() -> Catalog:
@@ -128,7 +141,13 @@ def placeholders(text: str) -> dict[str, str]:
 def update(path: Path) -> None:
     """Bring a catalogue to the texts of the source; translations stay."""
     whole = read(path)
+    alone = {m.id: m.string for m in whole if isinstance(m.id, str)}
     whole.update(template(), no_fuzzy_matching=True)
+    for message in whole:
+        if isinstance(message.id, tuple) and not any(message.string):
+            said = alone.get(message.id[1])
+            if said and whole.num_plurals == 1:  # else the other forms are unknown
+                message.string = (said,)
     whole.obsolete.clear()
     whole.fuzzy = False
     with path.open("wb") as file:
@@ -137,8 +156,11 @@ def update(path: Path) -> None:
 
 def compile_catalogue(path: Path) -> None:
     """Write the binary catalogue beside a catalogue."""
+    whole = read(path)
+    for message in [m for m in whole if m.id and not any(m.string)]:
+        whole.delete(message.id)  # of two forms the first would stand for both
     with path.with_suffix(".mo").open("wb") as file:
-        write_mo(file, read(path))
+        write_mo(file, whole)
 
 
 def missing(path: Path) -> list[str]:
@@ -147,7 +169,8 @@ def missing(path: Path) -> list[str]:
     found = []
     for message in template():
         known = whole.get(message.id) if message.id else None
-        if message.id and (known is None or not known.string):
+        said = known.string if known else ""
+        if message.id and not (any(said) if isinstance(said, tuple) else said):
             place = message.locations[0][0]
             found.append(f"{place}: {message.id}")
     return found

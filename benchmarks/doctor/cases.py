@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import rows
-import rows_fifth as rows_fifth  # its tables
+import rows_fifth  # noqa: F401  (names its tables)
+import tables_fourth  # noqa: F401  (names its tables)
 from networks import Spec
 from programs import ONE_OUTPUT
 
@@ -124,16 +125,18 @@ def _drawn(part: str) -> Iterator[Case]:
             program, given = draw.choice([*table["programs"].items()])
             base, values = DEFAULT | given, Spec()
             known = [operator for operator in table[what] if _applies(operator, base)]
-            often = [one for one in known for _ in range(one.get("share", 1))]
-            some = draw.sample(often, at_once)
+            known = [o for o in known for _ in range(o.get("weight", 1))]
+            some = draw.sample(known, at_once)
+            apart = table.get("apart", False)
+            if some[0] is some[-1] and at_once > 1 and not apart:
+                continue
             picked = [draw.choice(operator["values"]) for operator in some]
             for change in picked:
                 values |= change
             keys = tuple(k for k, v in values.items() if base[k] != v)
             name = f"{part} {program}, {how}: {words(values)}"
-            one_kind = len({operator["name"] for operator in some}) < at_once
-            clash = one_kind or len(values) < sum(map(len, picked))
-            if table.get("apart", False) and clash:
+            one_kind = some[0] is some[-1] and at_once > 1
+            if apart and (one_kind or len(values) < sum(map(len, picked))):
                 continue
             if name in seen or (values and not keys):
                 continue

@@ -53,35 +53,61 @@ class Elementwise(nn.Module):
 
 
 class Reader(nn.Module):
-    """A recurrent layer, of which one state gives the scores: the last, or by mistake
-    the first."""
+    """A recurrent layer, whose last state gives the scores, or another by mistake."""
 
     def __init__(
-        self, layer: Any, inputs: int, width: int, outputs: int, state: int = -1
+        self, layer: Any, inputs: int, width: int, outputs: int, reads: str
     ) -> None:
-        self.gru = layer(inputs, width, batch_first=True)
-        self.last = nn.Linear(width, outputs)
-        self.state = state
+        both = reads == "both"  # ways, and the mean of their states
+        first = reads != "swapped"  # rows and steps
+        self.gru = layer(inputs, width, batch_first=first, bidirectional=both)
+        self.last = nn.Linear(2 * width if both else width, outputs)
+        self.reads = reads
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        return self.last(self.gru(x)[0][:, self.state])
+        states = self.gru(x)[0]
+        if self.reads == "both":
+            return self.last(states.mean(1))
+        return self.last(states[:, 0 if self.reads == "first" else -1])
+
+
+class Letters(nn.Module):
+    """Vectors of letters, and what reads them."""
+
+    def __init__(self, letters: int, width: int, reader: nn.Module) -> None:
+        self.letters, self.reader = nn.Embedding(letters, width), reader
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.reader(self.letters(x))
+
+
+class Joined(nn.Module):
+    """A layer whose inputs stand beside what it gives."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return cr.cat([x, self.layers(x)], 1)
 
 
 class Attention(nn.Module):
     """Words or steps with positions, a layer of an encoder, the mean of its states."""
 
     def __init__(
-        self, first: nn.Module, shape: Any, width: int, outputs: int, heads: int
+        self, first: nn.Module, width: int, outputs: int, heads: int, places: Any
     ) -> None:
         self.first = first
-        self.position = nn.Parameter(cr.randn(shape[0], width) * 0.1)
+        self.position = None if places is None else nn.Parameter(places)
         self.layer = nn.TransformerEncoderLayer(
             width, heads, 2 * width, dropout=0.0, batch_first=True
         )
         self.last = nn.Linear(width, outputs)
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        return self.last(self.layer(self.first(x) + self.position).mean(1))
+        x = self.first(x)
+        x = x if self.position is None else x + self.position
+        return self.last(self.layer(x).mean(1))
 
 
 class Words(nn.Module):
@@ -152,6 +178,14 @@ ACTIVATIONS: dict[str, Any] = {
     "clipped": own(lambda x: x.clamp(min=0.0, max=0.01)),
     "log-softmax": lambda: nn.LogSoftmax(1),
     "rounded": own(lambda x: x.round()),
+    "prelu": nn.PReLU,
+    "quick-gelu": own(lambda x: x * (1.702 * x).sigmoid()),
+    "snake": own(lambda x: x + x.sin().square()),
+    "arctan": own(lambda x: x.arctan()),
+    "softmin": lambda: nn.Softmin(1),
+    "threshold": lambda: nn.Threshold(2.0, 0.0),
+    "gauss": own(lambda x: (-(x * 4).square()).exp()),
+    "far-sigmoid": own(lambda x: (x * 50).sigmoid()),
 }
 OUTPUTS: dict[str, Any] = {
     "softmax": lambda: nn.Softmax(1),
@@ -168,6 +202,21 @@ OUTPUTS: dict[str, Any] = {
     "softsign": nn.Softsign,
     "negative": own(lambda x: -(x.clamp(min=0.0))),
     "dropout": lambda: nn.Dropout(0.9),
+    "batch-softmax": lambda: nn.Softmax(0),
+    "mean-free": own(lambda x: x - x.mean(1, keepdim=True)),
+    "unit": own(lambda x: x / (x.square().sum(1, keepdim=True) + 1e-8).sqrt()),
+    "detached": own(lambda x: x.detach() + 0 * x),
+    "whole": own(lambda x: x.round()),
+    "absolute": own(lambda x: x.abs()),
+}
+#: What is wrongly put in front of a network.
+FRONTS: dict[str, Any] = {
+    "log": own(lambda x: (x + 1).log()),
+    "root": own(lambda x: x.sqrt()),
+    "softmax": lambda: nn.Softmax(1),
+    "sigmoid": own(lambda x: (10 * x + 40).sigmoid()),
+    "sign": own(lambda x: (x > 0).float()),
+    "mean": own(lambda x: x.mean(1, keepdim=True) + 0 * x),
 }
 #: Standard deviations of all weights, or their one value.
 SPREAD = {
@@ -190,6 +239,7 @@ VALUES = {
     "ones": 1.0,
     "minus": -0.3,
 }
+BATCH = (nn.BatchNorm1d, nn.BatchNorm2d)
 RECURRENT = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
@@ -201,31 +251,47 @@ def network(spec: Spec, shape: tuple[int, ...], outputs: int, words: int) -> nn.
     elif kind == "lenet":
         model = lenet.network(int(cr.randint(0, 10**6, (1,)).item()))
     elif kind in RECURRENT:
-        state = -1 if spec["state"] == "last" else 0
-        model = Reader(RECURRENT[kind], shape[-1], spec["width"], outputs, state)
+        reads = spec["state"] if spec["reads"] == "last" else spec["reads"]
+        model = Reader(RECURRENT[kind], shape[-1], spec["width"], outputs, reads)
+    elif kind == "letters":
+        reader = Reader(nn.GRU, 8, spec["width"], outputs, spec["reads"])
+        model = Letters(words, 8, reader)
     elif kind == "attention":
         width = spec["width"]
         first = nn.Embedding(words, width) if words else nn.Linear(shape[-1], width)
-        model = Attention(first, shape, width, outputs, spec["heads"])
+        places = cr.randn(shape[0], width) * 0.1 if spec["position"] else None
+        model = Attention(first, width, outputs, spec["heads"], places)
     elif kind == "words":
         rest = _layers(spec, spec["width"], outputs)
         model = Words(words, spec["width"], rest)
-    elif kind == "cnn":
+    elif kind in ("cnn", "strided"):
         model = _pictures(spec, math.isqrt(int(np.prod(shape))), outputs)
     elif kind == "steps":
         model = _steps(spec, shape, outputs)
     else:
         model = _layers(spec, int(np.prod(shape)), outputs)
     _activated(model, spec)
-    if spec["dropout"] and kind not in ("mlp", "residual", "words"):
-        model = _with_dropout(model, spec["dropout"])
+    if spec["dropout"] and kind not in ("mlp", "residual", "words", "joined"):
+        model = _before_last(model, nn.Dropout(spec["dropout"]))
+    if spec["detached"]:
+        model = _before_last(model, Elementwise(lambda x: x.detach()))
     initialise(model, spec["init"])
-    return _completed(model, spec)
+    return _completed(model, spec, outputs)
 
 
 def _layers(spec: Spec, inputs: int, outputs: int) -> nn.Sequential:
     width, bias = spec["width"], spec["bias"]
     layers: list[nn.Module] = []
+    if spec["net"] == "joined":
+        for _layer in range(spec["depth"]):
+            layers += [Joined(nn.Linear(inputs, width), *_norm(spec, width), nn.ReLU())]
+            inputs += width
+        return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    if spec["shared"]:  # one layer, again and again
+        again = nn.Linear(width, width)
+        layers += [nn.Linear(inputs, width), nn.ReLU()]
+        layers += [m for _ in range(spec["depth"] - 1) for m in (again, nn.ReLU())]
+        return nn.Sequential(*layers, nn.Linear(width, outputs))
     for i in range(spec["depth"]):
         if spec["bottleneck"] and i == spec["depth"] // 2:
             layers += [nn.Linear(width if i else inputs, spec["bottleneck"])]
@@ -240,16 +306,26 @@ def _layers(spec: Spec, inputs: int, outputs: int) -> nn.Sequential:
 
 def _norm(spec: Spec, width: int) -> list[nn.Module]:
     make = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}.get(spec["norm"])
-    return [] if make is None else [make(width)]
+    if make is None:
+        return []
+    return [make(width, momentum=spec["memory"])] if make in BATCH else [make(width)]
 
 
 def _pictures(spec: Spec, side: int, outputs: int) -> nn.Sequential:
     width, kernel, pool = spec["width"], spec["kernel"], spec["pool"]
+    memory = spec["memory"]
     layers: list[nn.Module] = [nn.Unflatten(1, (1, side, side))]
+    if spec["net"] == "strided":
+        for i in range(spec["depth"]):
+            n = width if i else 1
+            layers += [nn.Conv2d(n, width, 3, 1 + (i == 0), 1), nn.ReLU()]
+        layers += [nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+        return nn.Sequential(*layers, nn.Linear(4 * width, outputs))
     for i in range(spec["depth"]):
         more = {"padding": kernel // 2, "bias": spec["bias"]}
         conv = nn.Conv2d(width if i else 1, width, kernel, **more)
-        layers += [conv] + ([nn.BatchNorm2d(width)] if spec["norm"] == "batch" else [])
+        norm = spec["norm"] == "batch"
+        layers += [conv] + ([nn.BatchNorm2d(width, momentum=memory)] if norm else [])
         layers += [nn.ReLU()] + ([nn.MaxPool2d(pool)] if i < 2 else [])
     side //= pool ** min(spec["depth"], 2)
     layers += [nn.Flatten(), nn.Linear(width * side * side, outputs)]
@@ -258,11 +334,12 @@ def _pictures(spec: Spec, side: int, outputs: int) -> nn.Sequential:
 
 def _steps(spec: Spec, shape: tuple[int, ...], outputs: int) -> nn.Sequential:
     """Return convolutions along the steps of a sequence."""
-    width = spec["width"]
+    width, memory = spec["width"], spec["memory"]
     layers: list[nn.Module] = [nn.Transpose(1, 2)]
     for i in range(spec["depth"]):
         conv = nn.Conv1d(width if i else shape[-1], width, 5, padding=2)
-        layers += [conv] + ([nn.BatchNorm1d(width)] if spec["norm"] == "batch" else [])
+        norm = spec["norm"] == "batch"
+        layers += [conv] + ([nn.BatchNorm1d(width, momentum=memory)] if norm else [])
         layers += [nn.ReLU()]
     layers += [nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(4 * width, outputs)]
     return nn.Sequential(*layers)
@@ -276,22 +353,31 @@ def _activated(model: nn.Module, spec: Spec) -> None:
         replaced(model, path, ACTIVATIONS[spec["activation"]]())
 
 
-def _with_dropout(model: nn.Module, p: float) -> nn.Module:
-    """Put dropout in front of the last layer of a network."""
-    if isinstance(model, Reader | Attention):
-        model.last = nn.Sequential(nn.Dropout(p), model.last)
-        return model
-    return nn.Sequential(*list(model)[:-1], nn.Dropout(p), list(model)[-1])
+def _before_last(model: nn.Module, module: nn.Module) -> nn.Module:
+    """Put a module in front of the last layer of a network."""
+    if isinstance(model, Letters):
+        model.reader = _before_last(model.reader, module)
+    elif isinstance(model, Words):
+        model.rest = _before_last(model.rest, module)
+    elif isinstance(model, Reader | Attention):
+        model.last = nn.Sequential(module, model.last)
+    else:
+        return nn.Sequential(*list(model)[:-1], module, list(model)[-1])
+    return model
 
 
-def _completed(model: nn.Module, spec: Spec) -> nn.Module:
+def _completed(model: nn.Module, spec: Spec, outputs: int) -> nn.Module:
     """Put what belongs in front of a network and behind it there."""
     if spec["dropout_inputs"]:
         model = nn.Sequential(nn.Dropout(spec["dropout_inputs"]), model)
+    if spec["front"] != "none":
+        model = nn.Sequential(FRONTS[spec["front"]](), model)
     ends: list[nn.Module] = []
     if spec["gain"] != 1.0:
         gain = spec["gain"]
         ends.append(Elementwise(lambda x: x * gain))
+    if spec["output"] == "layer-norm":
+        ends.append(nn.LayerNorm(outputs))
     if spec["output"] in OUTPUTS:
         ends.append(OUTPUTS[spec["output"]]())
     for end in ends:

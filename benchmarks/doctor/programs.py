@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import preparing
+import spoiling
 from networks import Spec, network
 from rows import Rows, rows
 
@@ -18,9 +19,14 @@ F = nn.functional
 #: The share of the rows that a network is judged by.
 HELD_OUT = 0.3
 #: Networks that may read words.
-WORDS = ("words", "attention")
+WORDS = ("words", "attention", "letters")
 #: Losses by which two classes are told apart by one output; of targets in one-hot form.
-ONE_OUTPUT = ("bce", "bce-logits", "own-bce-logits", "mse-of-binary", "written-bce")
+ONE_OUTPUT = (
+    *("bce", "bce-logits", "own-bce-logits", "mse-of-binary"),
+    *("hinge-of-01", "swapped", "hard-error", "hand-bce", "hand-bce-logits"),
+    "written-bce",
+)
+HALF = ("bce", "mse-of-binary", "swapped", "hand-bce")  # is where these part them
 ONE_HOT = ("mse-of-classes", "bce-of-classes", "mae-of-classes")
 
 
@@ -62,7 +68,7 @@ def parts(spec: Spec) -> Parts:
     train = Dataset(x[kept], y[kept], classes=classes)
     held = Dataset(x[cut:], y[cut:], classes=classes)
     one = read.task == "quantities" or spec["loss"] in ONE_OUTPUT
-    outputs = 1 if one else read.classes
+    outputs = 1 if one else read.classes + spec["spare"]
     return Parts(train, held, truth, read.task, outputs, words)
 
 
@@ -80,12 +86,13 @@ def _worn(spec: Spec, x: Any, y: Any, cut: int) -> tuple[Any, Any]:
         x = np.floor(x / spec["rounded"]) * np.float32(spec["rounded"])
     if spec["mismatch"] != 1.0:
         x[cut:] *= spec["mismatch"]
+    x = spoiling.inputs(spec, x, cut, np.random.default_rng(2))
     kept = np.arange(cut)[: max(8, int(spec["kept"] * cut))]
     if spec["rare"] < 1.0:
         kept = kept[(y[kept] == 0) | (rng.uniform(size=len(kept)) < spec["rare"])]
     if spec["order"] == "sorted":
         kept = kept[np.argsort(y[kept], kind="stable")]
-    return x, kept
+    return x, spoiling.trained(spec, kept, y)
 
 
 def _spoilt(spec: Spec, read: Rows, y: Any, cut: int, rng: Any) -> Any:
@@ -98,6 +105,7 @@ def _spoilt(spec: Spec, read: Rows, y: Any, cut: int, rng: Any) -> Any:
             y[:cut] = preparing.mixed(spec, y[:cut])
         if spec["shifted"]:
             y[:cut] = np.roll(y[:cut], 1)
+        y = spoiling.targets(spec, y, cut, np.random.default_rng(3))
         return (y / spec["divided"] + spec["offset"]).astype(np.float32)[:, None]
     if spec["flipped"]:
         wrong = np.flatnonzero(rng.uniform(size=cut) < spec["flipped"])
@@ -108,6 +116,8 @@ def _spoilt(spec: Spec, read: Rows, y: Any, cut: int, rng: Any) -> Any:
         y[:cut] = (y[:cut] + 1) % read.classes
     if spec["merged"]:
         y[:cut] = np.where(y[:cut] == 1, 0, y[:cut])
+    if spec["cast"]:
+        y[:cut] = 0
     if spec["loss"] in ONE_OUTPUT:
         return (y / spec["divided"]).astype(np.float32)[:, None]
     if spec["loss"] in ONE_HOT:
@@ -151,7 +161,7 @@ def broadcast(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
     return (outputs.reshape(-1, 1) - targets.reshape(1, -1)).square().mean()
 
 
-def percentage(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+def mape(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
     """Return the mean absolute percentage error, as Keras has it."""
     return ((outputs - targets).abs() / targets.abs().clamp(min=1e-7)).mean() * 100
 
@@ -159,6 +169,63 @@ def percentage(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
 def of_outputs(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
     """Return a loss that the targets hardly take part in."""
     return outputs.square().mean() + 0 * targets.float().mean()
+
+
+def percentage(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the mean error as a share of the targets, of which some are near 0."""
+    return ((outputs - targets) / (targets + 1e-6)).abs().mean()
+
+
+def hinge(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the hinge loss, which means -1 and 1, of targets that are 0 and 1."""
+    return (1 - outputs * targets).clamp(min=0.0).mean()
+
+
+def swapped(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the binary cross-entropy of the targets, by the probabilities."""
+    return F.binary_cross_entropy(targets, outputs)
+
+
+def hard_error(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the share of errors, whose derivative is 0."""
+    return ((outputs > 0).float() - targets).abs().mean() + 0 * outputs.mean()
+
+
+def plain_log(probabilities: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+    """Return the cross-entropy of probabilities, of which none may be 0."""
+    return -probabilities.log().gather(1, labels.reshape(-1, 1).long()).mean()
+
+
+def hand_cross_entropy(scores: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+    """Return the cross-entropy of scores, written out."""
+    return -scores.log_softmax(1).gather(1, labels.reshape(-1, 1).long()).mean()
+
+
+def hand_bce_logits(scores: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+    """Return the binary cross-entropy of scores, written out."""
+    return (F.softplus(scores) - scores * labels).mean()
+
+
+def hand_bce(probabilities: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+    """Return the binary cross-entropy of probabilities, written out."""
+    right = labels * (probabilities + 1e-7).log()
+    return -(right + (1 - labels) * (1 - probabilities + 1e-7).log()).mean()
+
+
+def focal(scores: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+    """Return the focal loss (Lin et al. 2017), γ = 2."""
+    logs = scores.log_softmax(1).gather(1, labels.reshape(-1, 1).long())
+    return -((1 - logs.exp()).square() * logs).mean()
+
+
+def root(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the root of the mean square."""
+    return (outputs - targets).square().mean().sqrt()
+
+
+def log_cosh(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return a loss like Huber's, without a corner."""
+    return (outputs - targets).clamp(-30.0, 30.0).cosh().log().mean()
 
 
 LOSSES: dict[str, Any] = {
@@ -181,12 +248,23 @@ LOSSES: dict[str, Any] = {
     "without-first": lambda: nn.CrossEntropyLoss(ignore_index=0),
     "mae": nn.L1Loss,
     "mae-of-classes": nn.L1Loss,
-    "percentage": lambda: percentage,
+    "mape": lambda: mape,
     "huber": nn.HuberLoss,
     "narrow-huber": lambda: nn.HuberLoss(1e-4),
     "broadcast": lambda: broadcast,
     "of-outputs": lambda: of_outputs,
     "negative": lambda: negative,
+    "percentage": lambda: percentage,
+    "hinge-of-01": lambda: hinge,
+    "swapped": lambda: swapped,
+    "hard-error": lambda: hard_error,
+    "plain-log": lambda: plain_log,
+    "hand-cross-entropy": lambda: hand_cross_entropy,
+    "hand-bce-logits": lambda: hand_bce_logits,
+    "hand-bce": lambda: hand_bce,
+    "focal": lambda: focal,
+    "root": lambda: root,
+    "log-cosh": lambda: log_cosh,
 }
 
 
@@ -212,6 +290,8 @@ def rate(spec: Spec, steps: int) -> Any:
         return optim.CosineAnnealingLR(lr, spec["epochs"])
     if kind == "warmed":
         return optim.LinearWarmup(lr, max(steps // 10, 1))
+    if kind == "short":  # it has come to its end after a tenth of the run
+        return optim.CosineAnnealingLR(lr, max(spec["epochs"] // 10, 1))
     if kind == "late":  # the warm-up is longer than the run
         return optim.LinearWarmup(lr, 400 * steps, 1e-6)
     gamma = {"plunging": 0.8, "gentle": 0.995, "rising": 1.05}
@@ -294,10 +374,10 @@ def score(spec: Spec, made: Parts, trained: cr.Trainer) -> float:
         off = ((outputs.reshape(y.shape) - y) ** 2).sum()
         return max(0.0, 1 - float(off / ((y - y.mean()) ** 2).sum()))
     if outputs.reshape(len(outputs), -1).shape[1] == 1:
-        of_probabilities = spec["loss"] in ("bce", "mse-of-binary")
+        half = spec["loss"] in HALF
         if spec["loss"] == "written-bce":
-            of_probabilities = spec["output"] in ("sigmoid", "softmax")
-        said = outputs.reshape(-1) >= (0.5 if of_probabilities else 0.0)
+            half = spec["output"] in ("sigmoid", "softmax")
+        said = outputs.reshape(-1) >= (0.5 if half else 0.0)
     else:
         said = outputs.argmax(1)
     return float((said == made.truth).mean())

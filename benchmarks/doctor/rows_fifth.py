@@ -102,7 +102,7 @@ def _() -> Pair:
     return x.reshape(-1, 8, 2), y
 
 
-@table("noughts", "binary", 2, "nothing")
+@table("boards", "binary", 2, "nothing")
 def _() -> Pair:
     """Return boards of noughts and crosses, and whether crosses have won."""
     some = _keel("tic-tac-toe", 958, 59)
@@ -175,7 +175,7 @@ def _() -> Pair:
     return np.hstack([x, shelf]), some["Sales"]
 
 
-@table("spots", "quantities", 0, "whole")
+@table("sunspot-years", "quantities", 0, "whole")
 def _() -> Pair:
     """Return the root of the numbers of sunspots of 12 years, and of the next."""
     from statsmodels.datasets import sunspots

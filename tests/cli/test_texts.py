@@ -70,7 +70,7 @@ def test_chinese_from_the_file_to_predictions(chinese: Any, engine: str) -> None
     assert head == ["nr", "評語", "prediction"]
     assert [row[2] for row in rows[:2]] == ["好", "壞"]
     assert rows[2][:2] == ["9", ""]
-    assert "1 words or characters are not in the vocabulary" in told.err  # 書
+    assert "1 word or character is not in the vocabulary" in told.err  # 書
     measured = chinese("evaluate", "r", "o.csv", "--json").json
     assert (measured["samples"], measured["importance"]) == (160, [])
 

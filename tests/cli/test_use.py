@@ -83,7 +83,7 @@ def test_new_tells_the_task_and_the_gaps(chainrule: Any) -> None:
     said = chainrule("new", "a.toml", "--data", "a.csv").out
     assert "the target is 'b', the task a regression" in said
     assert 'for the other: task = "classification"' in said
-    assert "1 cells are empty in 3 rows: a 1" in said
+    assert "1 cell is empty in 3 rows: a 1" in said
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
     Path("f.toml").write_text(text, encoding="utf-8")
     assert chainrule("train", "f.toml", *QUICK, "--out", "r").code == 0
     made = chainrule("predict", "r", "f.csv")
-    assert "1 of 150 rows left out for empty cells: lines 4" in made.err
+    assert "1 of 150 rows left out for empty cells: line 4" in made.err
     told = chainrule("predict", "r", "f.csv", "--json").json
     assert (told["rows"], told["rows_left_out"]) == (149, [4])
     said = chainrule("evaluate", "r", "f.csv").out

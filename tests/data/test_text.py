@@ -136,7 +136,7 @@ def test_another_file_is_read_in_the_same_way(said: Path, tmp_path: Path) -> Non
     new.write_text("said,mood\ngood news,up\n", encoding="utf-8")
     report = read(new, format=format).report
     assert report is not None
-    assert "1 words or characters are not in the vocabulary" in report.notes()
+    assert "1 word or character is not in the vocabulary" in report.notes()
     assert data.lines is not None
     assert rows_of(said, format, data.lines[3:4]) == [
         {"said": "bad, bad, bad day", "mood": "down"}

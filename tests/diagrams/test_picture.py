@@ -130,6 +130,28 @@ def test_refusals(call: Any, kind: type[Exception], message: str) -> None:
         call()
 
 
+class ByNumber(nn.Module):
+    """Adds a sample of the batch to all of them."""
+
+    def __init__(self, row: int) -> None:
+        self.layer, self.row = nn.Linear(3, 2), row
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.layer(x) + x[self.row, :2]
+
+
+@pytest.mark.parametrize(("row", "least"), [(1, 2), (-3, 3)])
+def test_a_network_that_reads_a_sample_by_its_number(row: int, least: int) -> None:
+    model = ByNumber(row)
+    rows = np.arange(3.0 * least, dtype=np.float32).reshape(least, 3)
+    element = whole(model.picture(rows).to_svg())
+    assert "x" in "".join(element.itertext())
+    expected = f"at least {least} along axis 0\\n  got: +{least - 1} sample"
+    with pytest.raises(ArgumentError, match=f"by its number(?s:.)*{expected}"):
+        model.picture(rows[1:])
+    assert len(model.picture((3,)).boxes) > 2
+
+
 def test_nothing_is_left_in_the_model() -> None:
     drawing = Variational(), np.ones((1, 4))
     layers = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))

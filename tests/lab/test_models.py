@@ -370,3 +370,23 @@ def test_a_message_names_no_target(type: str) -> None:
     text = f'{{"v": 1, "type": "{type}", "open": "x.py", "own": {{}}, "run": {{}}}}'
     with pytest.raises(ChainruleError):
         protocol.asked(text)
+
+
+BY_NUMBER = """
+    def forward(self, x):
+        return self.last(self.first(x).tanh()) + x[1, :2]
+
+"""
+
+
+@pytest.mark.parametrize("text", [DATA, TRAINER], ids=["network", "trainer"])
+def test_a_network_that_reads_a_sample_by_its_number(tmp_path: Path, text: str) -> None:
+    head, forward, rest = text.partition("    def forward(self, x):\n")
+    changed = head + BY_NUMBER + rest.partition("\n")[2]
+    assert forward
+    name = "make" if text is TRAINER else "Net"
+    lab = Asked(tmp_path)
+    with pytest.raises(
+        ArgumentError, match=r"reads a sample by its number(?s:.)*got: +i"
+    ):
+        lab.begin(open=python(tmp_path, changed, name))

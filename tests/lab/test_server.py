@@ -241,6 +241,43 @@ def test_a_table_is_examined_by_a_process_of_its_own(tmp_path: Path) -> None:
         assert until(page, "refused", id=3)["error"]["kind"] == "DataError"
 
 
+def test_what_is_wrong_with_an_upload_names_it_as_people_do(tmp_path: Path) -> None:
+    """Neither the lab's folder nor its own name of the file, whatever is wrong."""
+    folder = tmp_path / "lab"
+    (folder / "data-zoo" / "cat").mkdir(parents=True)
+    (folder / "data-zoo" / "dog").mkdir()
+    bad: dict[str, bytes] = {
+        "a.csv": b"\0\1\2" * 100,
+        "b.csv": b"",
+        "c.csv": b"x,y\n1,2\n3\n4,5,6\n",
+        "d.csv": b"x,x\n1,2\n",
+        "e.txt": b"abc",
+        "f.csv": b"x,y\n\xff\xfe,2\n",
+        "zoo/cat/1.png": b"no image",
+        "zoo/dog/2.png": b"no image",
+    }
+    for name, content in bad.items():
+        (folder / f"data-{name}").write_bytes(content)
+    with served(folder) as lab, lab.page() as page:
+        said = []
+        for id, name in enumerate(bad, 1):
+            source = "data-" + name.split("/")[0]
+            tell(page, "examine", id=id, source=source)
+            answer = next(
+                m for m in iter(lambda: heard(page), None) if m.get("id") == id
+            )
+            if answer["type"] == "refused":
+                said.append(json.dumps(answer["error"], ensure_ascii=False))
+            data = {"source": source} | ({} if "zoo" in name else {"target": "x"})
+            layers = [{"class": "Flatten"}, {"class": "Linear"}]
+            run = {"data": data, "model": {"layers": layers}}
+            tell(page, "build", id=100 + id, run=run)
+            said.append(json.dumps(until(page, "unbuilt", id=100 + id)["error"]))
+    assert len(said) > len(bad)
+    assert not [text for text in said if str(folder) in text or "data-" in text]
+    assert any("a.csv" in text for text in said)
+
+
 def test_a_port_in_use_leads_to_the_next_one(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -189,6 +189,26 @@ def test_a_sample_is_explained_and_a_number_has_its_path(tmp_path: Path) -> None
     np.testing.assert_allclose(sample["arrays"]["z⁽¹⁾"][0], z, rtol=1e-5, atol=1e-6)
 
 
+def test_a_step_is_told_again_in_another_language(tmp_path: Path) -> None:
+    lab = Asked(tmp_path)
+    lab.ask("step", steps=1)
+    lab.run()
+    first = lab.ask("sample", row=3, part="train", lang="en")
+    lab.run()
+    lab.ask("step", steps=2)
+    lab.run()
+    again = lab.ask("sample", row=3, part="train", lang="zh-TW", again=True)
+    other = lab.ask("sample", row=4, part="train", lang="zh-TW", again=True)
+    lab.run()
+    said, told, new = (lab.answer(i) for i in (first, again, other))
+    assert told["loss"] == said["loss"]
+    assert told["step"] == said["step"] == 1
+    assert new["step"] == 3
+    remarks = [[s.get("remark") for s in m["steps"]] for m in (said, told)]
+    assert remarks[0] != remarks[1]
+    assert [s["text"] for s in told["steps"]] == [s["text"] for s in said["steps"]]
+
+
 def test_every_symbol_that_can_be_clicked_has_a_path(tmp_path: Path) -> None:
     lab = Asked(tmp_path)
     id = lab.ask("sample", row=0, part="train", lang="en")

@@ -70,7 +70,8 @@ def test_the_loss_by_hand() -> None:
 
 def test_the_quick_run(whole: dict[str, Any]) -> None:
     result, text = whole["result"], whole["text"]
-    assert [sample["step"] for sample in result["samples"]] == [20, 40, 60]
+    assert [sample["step"] for sample in result["samples"]] == [60, 120, 180, 240, 300]
+    assert result["exact"] > 0.4  # it learns, however quick
     assert result["samples"][-1]["loss"] < result["samples"][0]["loss"] < 4
     assert set(result["accuracy"]) == set(language.ALL)
     assert result["exact"] == pytest.approx(np.mean(list(result["accuracy"].values())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, tell
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 
 
 @cli.command(epilog="Example: chainrule cache --clear")
@@ -29,14 +29,22 @@ def cache(clear: bool, as_json: bool) -> int:
     data |= {"at_most": store.at_most, "removed": removed}
     lines = [
         tr(
-            "{folder}: {count} entries, {size} MiB of at most {most} MiB",
+            "{folder}: {entries}, {size} MiB of at most {most} MiB",
             folder=store.folder,
-            count=f"{len(files):,}",
+            entries=ngettext("{n:,} entry", "{n:,} entries", n=len(files)),
             size=f"{size / 2**20:,.1f}",
             most=store.at_most >> 20,
         )
     ]
     if clear:
-        lines.append(tr("{count} entries were removed.", count=f"{removed:,}"))
+        lines.append(
+            tr(
+                ngettext(
+                    "{n:,} entry was removed.",
+                    "{n:,} entries were removed.",
+                    n=removed,
+                )
+            )
+        )
     tell(data, as_json, "\n".join(lines))
     return 0

@@ -13,7 +13,7 @@ import click
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.errors import ArgumentError, ChainruleError
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 from chainrule.text.catalogue import current
 
 EXAMPLES = """\b
@@ -137,17 +137,23 @@ def _exported(target: str | None, folder: Path, as_json: bool) -> int:
     size = path.stat().st_size
     lines = [
         tr(
-            "The page is {path} ({size} kB): {n} moments of {steps} steps, and "
-            "{samples} samples with their equations.",
+            "The page is {path} ({size} kB): {moments} of {steps}, and {samples} with "
+            "the equations.",
             path=path,
             size=f"{size / 1000:,.0f}",
-            n=len(recording.steps),
-            steps=f"{recording.steps[-1]:,}",
-            samples=recording.samples,
+            moments=ngettext("{n} moment", "{n} moments", n=len(recording.steps)),
+            steps=ngettext("{n:,} step", "{n:,} steps", n=recording.steps[-1]),
+            samples=ngettext("{n} sample", "{n} samples", n=recording.samples),
         )
     ]
     if recording.left_out:
-        text = tr("{n} more samples found no room.", n=recording.left_out)
+        text = tr(
+            ngettext(
+                "{n} more sample found no room.",
+                "{n} more samples found no room.",
+                n=recording.left_out,
+            )
+        )
         lines.append(text)
     if recording.same is not None:
         lines.append(

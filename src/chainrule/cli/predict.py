@@ -12,7 +12,7 @@ import click
 from chainrule.cli import speaking
 from chainrule.cli.common import DEVICES, cli, command, say, tell
 from chainrule.errors import visible_lines
-from chainrule.text import _, tr, translated
+from chainrule.text import _, ngettext, translated
 from chainrule.util.atomic_files import replace
 
 EXAMPLES = """\b
@@ -80,7 +80,13 @@ def predict(
     with predictions.write(safe=safe, rows=rows) as table:
         if out is not None:
             replace(out, table, _("table of predictions"))
-            say(tr("{file}: {count} predictions", file=out, count=predictions.rows))
+            said = ngettext(
+                "{file}: {n} prediction",
+                "{file}: {n} predictions",
+                n=predictions.rows,
+                file=out,
+            )
+            say(translated(said))
         elif rows is None:
             with io.TextIOWrapper(table, "utf-8", newline="") as text:
                 # Elsewhere the cells are data, and stay as they are. A standard output

@@ -19,7 +19,7 @@ from chainrule import recipes
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, say, tell
 from chainrule.recipes.experiment import RESULTS, SETTINGS
-from chainrule.text import tr, translated
+from chainrule.text import ngettext, tr, translated
 from chainrule.text.languages import language
 from chainrule.training import checkpoint
 from chainrule.util import atomic_files
@@ -179,7 +179,14 @@ def _machine() -> dict[str, Any]:
 
 
 def _cores() -> str:
-    return tr("{name}, {count} cores", name=_processor(), count=os.cpu_count())
+    return tr(
+        ngettext(
+            "{name}, {n} core",
+            "{name}, {n} cores",
+            n=os.cpu_count() or 1,
+            name=_processor(),
+        )
+    )
 
 
 def _processor() -> str:

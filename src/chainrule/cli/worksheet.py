@@ -10,7 +10,7 @@ import click
 from chainrule.cli import speaking
 from chainrule.cli.common import cli, command, document_format, tell, written
 from chainrule.errors import ArgumentError
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 
 if TYPE_CHECKING:
     from chainrule.book.classroom import Classroom
@@ -159,9 +159,12 @@ def _tell_class(sheets: Classroom, folder: Path, as_json: bool) -> None:
         "\n".join(
             [
                 tr(
-                    "{many} sheets are in {folder}:",
-                    many=len(sheets.sheets),
-                    folder=folder,
+                    ngettext(
+                        "{n} sheet is in {folder}:",
+                        "{n} sheets are in {folder}:",
+                        n=len(sheets.sheets),
+                        folder=folder,
+                    )
                 ),
                 "  " + tr("sheets.html, sheets.tex: to print; sheets/: a page each"),
                 "  " + tr("forms/: hand these out, and collect them in answers/"),

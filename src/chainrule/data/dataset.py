@@ -30,7 +30,7 @@ from chainrule.data.tables.table_reader import TableReport
 from chainrule.data.windows import Windows, check_columns
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import is_nest, leaves, mapped, named
@@ -468,7 +468,7 @@ class Dataset(Sources):
         classes = (
             ""
             if self.classes is None
-            else _(", {classes} classes", classes=self.classes)
+            else ngettext(", {n} class", ", {n} classes", n=self.classes)
         )
         x = ", ".join(f"{k} {c!r}" for k, c in leaves(self.x, "x").items())
         y = ", ".join(

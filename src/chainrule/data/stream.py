@@ -27,7 +27,7 @@ from chainrule.data.tables.parquet import Parquet
 from chainrule.data.tables.table_reader import TableReader
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 from chainrule.util.keywords import strict
 from chainrule.util.pytree import leaves, mapped
@@ -369,7 +369,7 @@ class Stream:
         classes = (
             ""
             if self.classes is None
-            else _(", {classes} classes", classes=self.classes)
+            else ngettext(", {n} class", ", {n} classes", n=self.classes)
         )
         return f"Stream('{self.name}': {kind}{classes})"
 

@@ -20,6 +20,12 @@ Point = tuple[float, float]
 MOST_CROSSED = 4000
 #: Room for a frame's title, and between its edge and what is inside.
 HEADER, PADDING = 24.0, 14.0
+#: Between layers, and between arrows but for 8: more where labels have no room.
+GAPS = (26.0, 38.0, 50.0, 70.0)
+#: Layouts of diagrams whose arrows cross more layers are not repeated for labels.
+FEW_CROSSED = 400
+#: Places of a label or title are tried so far apart; of a line at most so many.
+STEP, MOST_PLACES = 6.0, 60
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Layout:
 
     Attributes:
         boxes, frames: places, in the order of the diagram's.
+        headings: for each frame the place of its title.
         arrows: for each arrow its corners, from the edge of its source to that of its
             target.
         labels: for each arrow the place of its label.
@@ -54,6 +61,7 @@ class Layout:
 
     boxes: Sequence[Place]
     frames: Sequence[Place]
+    headings: Sequence[Place]
     arrows: Sequence[Sequence[Point]]
     labels: Sequence[Place]
     width: float
@@ -104,8 +112,7 @@ def lay_out(
     for frame, made_of in zip(diagram.frames, nodes):
         if frame.outer is not None:
             made_of["parent"] = number[frame.outer]
-    first = len(nodes)
-    place = {box: first + i for i, box in enumerate(diagram.boxes)}
+    place = {box: len(number) + i for i, box in enumerate(diagram.boxes)}
     for box in diagram.boxes:
         width, height = boxes[box]
         node: dict[str, Any] = {"size": {"width": width, "height": height}}
@@ -122,16 +129,35 @@ def lay_out(
         for arrow in diagram.arrows
         for start, end in (_downwards(arrow),)
     ]
-    spacing = {
-        "layer_gap": 26.0,
-        "node_gap": 26.0,
-        "dummy_gap": 18.0,
-        "edge_label_margin": 8.0,
-        "compound_padding": PADDING,
-        "compound_header": HEADER,
-    }
-    options = {"direction": "topbottom", "spacing": spacing}
-    made = graphlay.layout({"nodes": nodes, "edges": edges}, options=options)
+    best: Layout | None = None
+    fewest = 0
+    for gap in GAPS if long <= FEW_CROSSED else GAPS[:1]:
+        spacing = {
+            "layer_gap": gap,
+            "node_gap": 26.0,
+            "dummy_gap": gap - 8,
+            "edge_label_margin": 8.0,
+            "compound_padding": PADDING,
+            "compound_header": HEADER,
+        }
+        options = {"direction": "topbottom", "spacing": spacing}
+        made = graphlay.layout({"nodes": nodes, "edges": edges}, options=options)
+        layout, hidden = _lettered(diagram, made, frames, labels)
+        if best is None or hidden < fewest:
+            best, fewest = layout, hidden
+        if not fewest:
+            break
+    assert best is not None
+    return best
+
+
+def _lettered(
+    diagram: Parts,
+    made: Any,
+    frames: Mapping[Frame, float],
+    labels: Mapping[Arrow, tuple[float, float]],
+) -> tuple[Layout, int]:
+    """Return what graphlay made with texts, and how many of them lie on something."""
     places = [
         Place(
             n["center"]["x"] - n["size"]["width"] / 2,
@@ -141,30 +167,29 @@ def lay_out(
         )
         for n in made.nodes
     ]
+    framed = places[: len(diagram.frames)]
+    boxed = places[len(diagram.frames) :]
     arrows = [
         [(p["x"], p["y"]) for p in edge["points"]][:: 1 if arrow.kind == VALUE else -1]
         for arrow, edge in zip(diagram.arrows, made.edges)
     ]
-    headings = [
-        Place(place.x, place.y, frames[frame], HEADER)
-        for frame, place in zip(diagram.frames, places)
-    ]
-    beside = place_labels(
-        [labels[arrow] for arrow in diagram.arrows],
-        arrows,
-        [*places[first:], *headings],
-    )
-    everything = [*places, *beside]
-    x0 = min([p.x for p in everything], default=0.0) - PADDING
-    y0 = min([p.y for p in everything], default=0.0) - PADDING
-    return Layout(
-        [p.moved(-x0, -y0) for p in places[first:]],
-        [p.moved(-x0, -y0) for p in places[:first]],
+    headings = place_headings([frames[f] for f in diagram.frames], framed, arrows)
+    sizes = [labels[arrow] for arrow in diagram.arrows]
+    beside, hidden = place_labels(sizes, arrows, [*boxed, *headings], framed)
+    edges = [p.edges() for p in [*places, *beside]]
+    edges += [(x, y, x, y) for points in arrows for x, y in points]
+    x0 = min([e[0] for e in edges], default=0.0) - PADDING
+    y0 = min([e[1] for e in edges], default=0.0) - PADDING
+    layout = Layout(
+        [p.moved(-x0, -y0) for p in boxed],
+        [p.moved(-x0, -y0) for p in framed],
+        [p.moved(-x0, -y0) for p in headings],
         [[(x - x0, y - y0) for x, y in points] for points in arrows],
         [p.moved(-x0, -y0) for p in beside],
-        max([p.x + p.width for p in everything], default=0.0) - x0 + PADDING,
-        max([p.y + p.height for p in everything], default=0.0) - y0 + PADDING,
+        max([e[2] for e in edges], default=0.0) - x0 + PADDING,
+        max([e[3] for e in edges], default=0.0) - y0 + PADDING,
     )
+    return layout, hidden
 
 
 def crossed(diagram: Parts) -> int:
@@ -208,35 +233,72 @@ def place_labels(
     sizes: Sequence[tuple[float, float]],
     arrows: Sequence[Sequence[Point]],
     boxes: Sequence[Place],
-) -> list[Place]:
-    """Return the places of labels: beside their lines, on nothing else if possible.
+    frames: Sequence[Place] = (),
+) -> tuple[list[Place], int]:
+    """Return the places of labels, and how many of them have to be on something.
+
+    A label is beside its line, on nothing else if possible.
 
     Args:
         sizes: the width and height of each arrow's label.
         arrows: the corners of each.
         boxes: where no label should be.
+        frames: on whose edges no label should be.
     """
-    lines = [
-        (min(x1, x2) - 1, min(y1, y2) - 1, max(x1, x2) + 1, max(y1, y2) + 1)
-        for points in arrows
-        for (x1, y1), (x2, y2) in pairwise(points)
-    ]
-    strokes = np.array(lines).reshape(-1, 4)
+    strokes = _strokes(arrows, frames)
     taken = np.array([p.edges() for p in boxes]).reshape(-1, 4)
     found: list[Place] = []
+    hidden = 0
     for (width, height), points in zip(sizes, arrows):
-        best, least = Place(*points[0], width, height), float("inf")
+        best, least, free = Place(*points[0], width, height), float("inf"), False
         for order, place in enumerate(_beside(points, width, height)):
             covered = _shared(place, taken).sum()
             crossed = np.count_nonzero(_shared(place, strokes))
             cost = 10 * covered + 60 * crossed + order
             if cost < least:
                 best, least = place, cost
-            if cost == order:  # on nothing else
+            if free := cost == order:  # on nothing else
                 break
         found.append(best)
+        hidden += not free
         taken = np.concatenate([taken, [best.edges()]])
+    return found, hidden
+
+
+def place_headings(
+    widths: Sequence[float], frames: Sequence[Place], arrows: Sequence[Sequence[Point]]
+) -> list[Place]:
+    """Return the places of frames' titles: on top, at the left if no arrow is there.
+
+    Args:
+        widths: of each title.
+        frames: the places of each.
+        arrows: the corners of each.
+    """
+    strokes = _strokes(arrows, ())
+    found: list[Place] = []
+    for width, frame in zip(widths, frames):
+        room = max(0.0, frame.width - width)
+        places = [
+            Place(frame.x + min(x, room), frame.y, width, HEADER)
+            for x in np.arange(0.0, room + STEP, STEP).tolist()
+        ]
+        found.append(min(places, key=lambda p: np.count_nonzero(_shared(p, strokes))))
     return found
+
+
+def _strokes(arrows: Sequence[Sequence[Point]], frames: Sequence[Place]) -> Array:
+    """Return the edges of what lines cover: those of arrows, and around frames."""
+    lines = [pair for points in arrows for pair in pairwise(points)]
+    for left, top, right, bottom in (frame.edges() for frame in frames):
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        lines += pairwise([*corners, corners[0]])
+    return np.array(
+        [
+            (min(x1, x2) - 1, min(y1, y2) - 1, max(x1, x2) + 1, max(y1, y2) + 1)
+            for (x1, y1), (x2, y2) in lines
+        ]
+    ).reshape(-1, 4)
 
 
 def _shared(place: Place, others: Array) -> Array:
@@ -250,12 +312,25 @@ def _shared(place: Place, others: Array) -> Array:
 def _beside(points: Sequence[Point], width: float, height: float) -> Iterator[Place]:
     """Yield places beside the parts of an arrow, the best ones first."""
     parts = sorted(pairwise(points), key=lambda p: abs(p[0][1] - p[1][1]) < height)
-    for part in (0.5, 0.3, 0.7, 0.15, 0.85):
-        for (x1, y1), (x2, y2) in parts:
-            x, y = x1 + (x2 - x1) * part, y1 + (y2 - y1) * part
-            if abs(x1 - x2) < 0.5:
-                yield Place(x + 5, y - height / 2, width, height)
-                yield Place(x - 5 - width, y - height / 2, width, height)
-            else:
-                yield Place(x - width / 2, y - height - 1, width, height)
-                yield Place(x - width / 2, y + 2, width, height)
+    for share in (0.5, 0.3, 0.7, 0.15, 0.85):
+        for part in parts:
+            yield from _both_sides(part, share, width, height)
+    for part in parts:
+        (x1, y1), (x2, y2) = part
+        many = int((abs(x1 - x2) + abs(y1 - y2)) / STEP)
+        for share in np.linspace(0.0, 1.0, min(many, MOST_PLACES) + 2).tolist():
+            yield from _both_sides(part, share, width, height)
+
+
+def _both_sides(
+    part: tuple[Point, Point], share: float, width: float, height: float
+) -> Iterator[Place]:
+    """Yield the places on both sides of a part of an arrow, so far along it."""
+    (x1, y1), (x2, y2) = part
+    x, y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
+    if abs(x1 - x2) < 0.5:
+        yield Place(x + 5, y - height / 2, width, height)
+        yield Place(x - 5 - width, y - height / 2, width, height)
+    else:
+        yield Place(x - width / 2, y - height - 1, width, height)
+        yield Place(x - width / 2, y + 2, width, height)

@@ -194,13 +194,13 @@ def _heading(frame: Frame) -> str:
 
 
 def _frames(diagram: Parts, layout: Layout) -> Iterator[str]:
-    pairs = sorted(zip(diagram.frames, layout.frames), key=lambda p: _depth(p[0]))
-    for frame, place in pairs:
+    placed = zip(diagram.frames, layout.frames, layout.headings)
+    for frame, place, title in sorted(placed, key=lambda p: _depth(p[0])):
         yield (
             f'<rect x="{px(place.x)}" y="{px(place.y)}" width="{px(place.width)}"'
             f' height="{px(place.height)}" rx="8" fill="currentColor"'
             ' fill-opacity=".04" stroke="currentColor" stroke-opacity=".35"/>'
-            f'<text x="{px(place.x + 10)}" y="{px(place.y + 16)}" font-size="11"'
+            f'<text x="{px(title.x + 10)}" y="{px(title.y + 16)}" font-size="11"'
             f' opacity=".8">{escape(_heading(frame))}</text>'
         )
 

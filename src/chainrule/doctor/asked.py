@@ -146,6 +146,31 @@ def _values(loss: Any, y: Array, shape: tuple[Any, ...]) -> bool:
     return False
 
 
+def applies_sigmoid(loss: Callable[..., Any], y: Array, shape: tuple[Any, ...]) -> bool:
+    """Return whether a loss of 0 and 1 is the cross-entropy of scores, by its values.
+
+    That is, mean of ln(1 + eᶻ) − z y over rows, or a multiple of it, however written.
+
+    Args:
+        loss, y, shape: as of :func:`asked`.
+    """
+    y = y[:ROWS]
+    known = all(isinstance(n, int) for n in shape)
+    if not known or y.size != len(y) * int(np.prod(shape)) or not y.size:
+        return False
+    if not np.isin(y, (0, 1)).all():
+        return False
+    draw = np.random.default_rng(0)
+    ratios: list[float] = []
+    for spread in (0.5, 2.0, 4.0):
+        z = spread * draw.normal(size=y.shape)
+        entropy = float((np.logaddexp(0, z) - z * y).mean())
+        ratios.append(_loss(loss, z.reshape(len(y), *shape), y) / entropy)
+    if not np.isfinite(ratios).all():
+        return False
+    return ratios[0] > 0 and max(ratios) - min(ratios) <= RISE * ratios[0]
+
+
 def _alike(a: float, b: float) -> bool:
     return abs(a - b) <= SIDES * abs(a + b) / 2
 

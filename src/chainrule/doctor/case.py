@@ -17,7 +17,8 @@ from chainrule.doctor.setup import Setup, run
 from chainrule.doctor.standing import Standing
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.random import permutation
+from chainrule.random import Generator, permutation
+from chainrule.random.generator import stream
 from chainrule.tensor import tensor
 from chainrule.text import _, joined
 from chainrule.training.nonfinite import step_of
@@ -26,6 +27,8 @@ from chainrule.util.pytree import leaves
 
 #: The factors of a short range test of rates.
 FACTORS = (0.001, 0.01, 0.1, 10.0, 100.0)
+#: Rows of which a gradient is asked.
+FEW_ROWS = 8
 #: Further ones, as long as the highest so far is no worse than the asked rate.
 HIGHER = (1e4, 1e6, 1e8)
 
@@ -251,6 +254,24 @@ class Case(Standing):
             return network.seen(model, _tensor(x, model))
         except ChainruleError:
             return None
+
+    @cached_property
+    def without_gradient(self) -> list[str]:
+        """The names of trainable parameters on which no output depends.
+
+        Asked of a few rows; empty where the network cannot be called by itself.
+        """
+        if not self.single or self.network is None:
+            return []
+        model = self.setup.copy().model.eval()
+        try:
+            with stream(Generator(0)):
+                outputs = model(_tensor(self.setup.train.x[:FEW_ROWS], model))
+                outputs.square().sum().backward()
+        except Exception:  # noqa: BLE001 - of the user's model
+            return []
+        known = model.named_parameters()
+        return [name for name, p in known if p.requires_grad and p.grad is None]
 
 
 def _tensor(x: Array, model: Any) -> Any:

@@ -59,7 +59,8 @@ QUESTIONS = (
             *("softmax-over-one-output", "saturated-units", "weights-badly-scaled"),
             *("over-regularised", "labels-without-signal", "does-not-learn"),
             *("wrong-labels", "class-not-trained-on", "constant-columns"),
-            *("rounded-inputs", "loss-ignores-targets"),
+            *("rounded-inputs", "loss-ignores-targets", "missing-values"),
+            "rows-scaled-alone",
         ),
     ),
     Question(
@@ -87,6 +88,7 @@ QUESTIONS = (
             *("dead-units", "saturated-units", "output-activation-twice"),
             *("unscaled-inputs", "unscaled-targets", "relu-output"),
             *("targets-out-of-reach", "no-nonlinearity", "over-regularised"),
+            *("parameters-without-gradient", "frozen-parameters", "missing-values"),
         ),
     ),
     Question(

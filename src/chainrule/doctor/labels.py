@@ -161,6 +161,12 @@ EVIDENCE = {
     "grad_norm_ratio": _("their ratio"),
     # the plan
     "parameters": _("parameters"),
+    "parameters_without_gradient": _("parameters without a gradient"),
+    "number_that_repeats": _("the number that repeats"),
+    "share_of_numbers_that_are_it": _("share of the numbers"),
+    "columns_with_it": _("columns with it"),
+    "rows_of_length_1": _("rows of length 1"),
+    "rows_from_0_to_1": _("rows from 0 to 1"),
     "unchanged": _("parameters that no step changed"),
     "norm_at_start": _("‖θ‖ at the start"),
     "norm_now": _("‖θ‖ now"),

@@ -12,7 +12,7 @@ from chainrule.data import Dataset, Stream
 from chainrule.data.adapter import as_data, kinds
 from chainrule.data.checks import checked_batch_size
 from chainrule.doctor import evidence, network
-from chainrule.doctor.asked import Asked, asked, is_one_hot
+from chainrule.doctor.asked import Asked, applies_sigmoid, asked, is_one_hot
 from chainrule.doctor.columns import Columns, table
 from chainrule.doctor.evidence import Budget
 from chainrule.doctor.finding import Change, Comparison
@@ -268,6 +268,16 @@ class Subject:
         None where there is none, or where the loss cannot be traced.
         """
         return None if self.evaluation is None else network.twice(*self.evaluation)
+
+    @cached_property
+    def sigmoid_in_loss(self) -> bool:
+        """A flag: a loss of one's own takes a sigmoid of the outputs itself."""
+        if not is_own(self.setup.loss) or self.network is None or not self.single:
+            return False
+        if self.network.output is None:
+            return False
+        loss, shape = self.setup.copy().loss, tuple(self.network.output.shape[1:])
+        return applies_sigmoid(loss, np.asarray(self.train.y), shape)
 
     @cached_property
     def task(self) -> str:

@@ -211,9 +211,8 @@ class Trials(Subject):
         """Return the output from which on a run says 1."""
         loss = record.setup.loss
         cut = output_semantics.threshold(loss)
-        shares = outputs.min() >= 0 and outputs.max() <= 1
-        if is_own(loss) and not (shares and np.min(self.train.y) >= 0):
-            cut = self.asked.cut  # of scores: a sigmoid may have come or gone
+        if is_own(loss):
+            cut = self.asked.cut
         return 0.5 if cut is None else cut
 
     def run_scored(self, setup: Setup) -> float | None:

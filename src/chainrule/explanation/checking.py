@@ -22,7 +22,7 @@ from chainrule.graph.node import Array
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Expr
 from chainrule.notation.within import holds
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 
 #: The error that float64's rounding explains, relative to a formula's largest number.
 TOLERANCE = 1e-10
@@ -80,16 +80,24 @@ class Check:
             )
         if self.roundings:
             return tr(
-                "checked: {count} formulas worked out in float64; largest relative"
-                " error {error}. The numbers shown are those, but for rounding",
-                count=len(self.errors),
-                error=f"{self.error:.1e}",
+                ngettext(
+                    "checked: {n} formula worked out in float64; largest relative"
+                    " error {error}. The numbers shown are those, but for rounding",
+                    "checked: {n} formulas worked out in float64; largest relative"
+                    " error {error}. The numbers shown are those, but for rounding",
+                    n=len(self.errors),
+                    error=f"{self.error:.1e}",
+                )
             )
         return tr(
-            "checked: {count} formulas worked out from the numbers shown; largest"
-            " relative error {error}",
-            count=len(self.errors),
-            error=f"{self.error:.1e}",
+            ngettext(
+                "checked: {n} formula worked out from the numbers shown; largest"
+                " relative error {error}",
+                "checked: {n} formulas worked out from the numbers shown; largest"
+                " relative error {error}",
+                n=len(self.errors),
+                error=f"{self.error:.1e}",
+            )
         )
 
 

@@ -11,7 +11,7 @@ from chainrule.explanation.equations import Equation
 from chainrule.explanation.page import parts_of
 from chainrule.explanation.parts import Part
 from chainrule.explanation.worked import Section
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.languages import language
 from chainrule.text.numbers import number
 
@@ -81,9 +81,12 @@ class Explanation(Explained, Document):
 
     def __repr__(self) -> str:
         return tr(
-            "<explanation of {many} layers, ℒ = {loss}: print it>",
-            many=len(self.names.layers),
-            loss=number(self.loss),
+            ngettext(
+                "<explanation of {n} layer, ℒ = {loss}: print it>",
+                "<explanation of {n} layers, ℒ = {loss}: print it>",
+                n=len(self.names.layers),
+                loss=number(self.loss),
+            )
         )
 
 

@@ -24,7 +24,7 @@ from chainrule.explanation.parts import (
 )
 from chainrule.html.arrays import POLICY, array_html
 from chainrule.notation import mathml
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.catalogue import current
 from chainrule.text.numbers import width
 from chainrule.text.tables import html_table
@@ -42,6 +42,7 @@ color:#1a7f96}
 .cr .eq{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;align-items:baseline;
 margin:.5rem 0}
 .cr .given{align-items:center;gap:.2rem .5rem}.cr .given .value{margin:.1rem 0}
+.cr .eq{max-width:100%;overflow-x:auto;overflow-y:hidden}
 .cr .eq math{font-size:1.1rem}.cr .remark{opacity:.75;font-size:.85rem}
 .cr .note{opacity:.8;font-style:italic;margin:.3rem 0}.cr .wrong{color:#d2384f}
 .cr .value{margin:.1rem 0 .6rem 1.5rem;overflow-x:auto}
@@ -65,11 +66,12 @@ border-bottom:1px dotted currentColor}
 .cr figure{margin:.5rem 0}.cr figcaption{font-size:.85rem;opacity:.8}
 .cr svg{max-width:100%;height:auto}.cr svg text{fill:currentColor}
 .cr .ok{color:#1f8f4e}
+@media(max-width:30rem){.cr.page{padding:.6rem}.cr .eq math{font-size:1rem}}
 @media print{@page{size:A4;margin:1.6cm}
 .cr.page{font-size:11pt;max-width:none;padding:0}
 .cr h1~h1{break-before:page}.cr :is(h1,h2){break-after:avoid}
 .cr :is(.eq,figure,.room,tr){break-inside:avoid}.cr .why{break-after:avoid}
-.cr .room{break-before:avoid}.cr .rows{overflow:visible}
+.cr .room{break-before:avoid}.cr :is(.rows,.eq){overflow:visible}
 .cr .given{display:inline-flex;margin:.3rem 2rem .3rem 0}}
 """
 
@@ -97,7 +99,13 @@ def fragment(parts: Sequence[Part], most: int | None = None) -> str:
     ends = [*accumulate(map(len, shown))]
     if most is not None and ends and ends[-1] > most:
         kept = bisect_right(ends, most)
-        more = tr("… {n} more parts: save to_html()", n=len(shown) - kept)
+        more = tr(
+            ngettext(
+                "… {n} more part: save to_html()",
+                "… {n} more parts: save to_html()",
+                n=len(shown) - kept,
+            )
+        )
         shown = [*shown[:kept], f'<p class="note">{escape(more)}</p>']
     body = "".join(shown)
     return f'<style>{STYLE}</style><div class="cr page">{body}</div>'

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.errors import visible
 from chainrule.html.arrays import Array
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.numbers import number
 from chainrule.text.tables import Table, html_table
 
@@ -80,9 +80,13 @@ def table(rows: Table, of: int | None = None, *, left: bool = False) -> str:
     kept = [[_cut(cell) for cell in row[:COLUMNS]] for row in [head, *body[:ROWS]]]
     notes: list[str] = []
     if there > len(kept) - 1:
-        notes.append(tr("{n} more rows", n=f"{there - len(kept) + 1:,}"))
+        notes.append(
+            tr(ngettext("{n:,} more row", "{n:,} more rows", n=there - len(kept) + 1))
+        )
     if wide > COLUMNS:
-        notes.append(tr("{n} more columns", n=f"{wide - COLUMNS:,}"))
+        notes.append(
+            tr(ngettext("{n:,} more column", "{n:,} more columns", n=wide - COLUMNS))
+        )
     note = paragraph("… " + tr(", ").join(notes), "note") if notes else ""
     return f'<div class="{"left" if left else ""}">{html_table(kept)}</div>{note}'
 

@@ -37,12 +37,15 @@ def sample(worker: Any, message: Mapping[str, Any]) -> None:
             expected=", ".join(k for k, n in view.session.parts.sizes().items() if n),
             got=message["part"],
         )
+    shown, row = worker.shown, message["row"]
     with language(message["lang"]):
-        past = None if view.looking is None else view.weights()
-        weights = None if past is None else past[1]
-        worker.shown = Shown(view.trainer, part, message["row"], weights)
-        content, arrays = worker.shown.message()
-        label = label_of(part, message["row"])
+        if not (message.get("again") and shown is not None and shown.of(part, row)):
+            past = None if view.looking is None else view.weights()
+            weights = None if past is None else past[1]
+            step = view.step if past is None else past[0]
+            shown = worker.shown = Shown(view.trainer, part, row, weights, step)
+        content, arrays = shown.message()
+        label = label_of(part, row)
     worker.tell(
         "sampled",
         arrays,
@@ -50,8 +53,8 @@ def sample(worker: Any, message: Mapping[str, Any]) -> None:
         part=message["part"],
         rows=len(part),
         label=label,
-        tokens=shown_tokens(part, message["row"]),
-        step=view.step if past is None else past[0],
+        tokens=shown_tokens(part, row),
+        step=shown.step,
         **content,
     )
 

@@ -187,6 +187,7 @@ async def _received(lab: Lab, request: Any, name: str, drop: str) -> str:
         await run_in_threadpool(lab.drops.begin, name, drop)
         source = await run_in_threadpool(uploads.keep, lab.folder, name, content)
         lab.room.taken(name, size)
+        lab.called.came(source, name)
         return source
 
 

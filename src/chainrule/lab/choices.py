@@ -10,10 +10,12 @@ from functools import cache
 from typing import Any
 
 from chainrule.lab.characters import Reading
+from chainrule.lab.protocol import by_language
 from chainrule.runs.classes import Family, describe, summary
 from chainrule.runs.data_section import DRAWN, KINDS
 from chainrule.runs.schema import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Training
 from chainrule.runs.section import Section
+from chainrule.text import _
 
 #: Layers that are offered first, by what they are for.
 FIRST = (
@@ -66,10 +68,15 @@ def choices() -> dict[str, Any]:
     }
 
 
+def texts() -> Iterator[str]:
+    """Yield what is said of options that no run file has, for translation."""
+    yield from (describe(Reading, key) for key in Reading.known())
+
+
 def _family(family: Family) -> dict[str, Any]:
     return {
         name: {
-            "summary": summary(family.classes[name]),
+            "summary": by_language(_(summary(family.classes[name]))),
             "options": _section(family.model(name)),
         }
         for name in family.classes
@@ -93,7 +100,7 @@ def _options(
             "kinds": sorted({kind["type"] for kind in kinds}),
             "default": said.get("default"),
             "required": name in required,
-            "doc": describe(section, name),
+            "doc": by_language(_(describe(section, name))),
         }
         for kind in kinds:
             option |= {k: kind[k] for k in ("minimum", "maximum", "enum") if k in kind}

@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import chainrule as cr
 from chainrule import nn
 from chainrule.data import Dataset
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.context import no_grad
 from chainrule.lab.characters import loss_of
 from chainrule.lab.models import Opened, Target, given, gives_probabilities
+from chainrule.lab.steps import of_one
 from chainrule.nn.traced import called
 from chainrule.runs import RunFile, Session, building
 from chainrule.runs.source import Parts
@@ -101,10 +102,11 @@ class FromFile:
         """
         settings, opened = self.settings.settings, self.opened
         if opened.trainer is not None:
-            opened.fitted(parts.train)
+            _check_alone(opened.fitted(parts.train), parts.train)
             self.fit_options(parts.train)
             return opened.trainer
         model = opened.fitted(parts.train)
+        _check_alone(model, parts.train)
         with self.settings.as_problems():
             loss = self._loss(model, parts.train)
             made = building.assembled(settings, model, loss)
@@ -176,11 +178,24 @@ class FromFile:
         return session
 
 
+def _check_alone(model: nn.Module, train: Dataset) -> None:
+    """Refuse a network that does not answer a sample by itself: the lab asks so.
+
+    Raises:
+        ChainruleError: it.
+    """
+    try:
+        _answers(model, train)
+    except ShapeError as error:
+        raise of_one(error) from error
+
+
 def _answers(model: nn.Module, train: Dataset) -> int:
     """Return how many numbers a network gives for a sample."""
+    training = model.training
     with no_grad():
         output = called(model.eval(), given(model, train.rows([0]).x))
-    model.train()
+    model.train(training)
     return math.prod(output.shape)
 
 

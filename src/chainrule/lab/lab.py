@@ -14,7 +14,7 @@ from chainrule.lab import protocol
 from chainrule.lab.hub import Hub, Page
 from chainrule.lab.process import Process
 from chainrule.lab.settings import NAME, check_data, uploaded
-from chainrule.lab.uploads import Drops, Room, made
+from chainrule.lab.uploads import Called, Drops, Room, made
 from chainrule.text import _
 from chainrule.util import atomic_files
 
@@ -25,6 +25,8 @@ KEPT = (
 )
 #: Messages that other processes may send.
 ANSWERS = ("unbuilt", "refused", "examined", "diagnosed", "explored")
+#: Messages of what went wrong: they name uploads as people call them.
+ERRORS = ("unbuilt", "refused", "warned")
 #: Answers to one page; where it is gone, nobody gets them.
 FOR_ONE = (
     *("sampled", "path", "salient", "rows", "read", "understood", "file"),
@@ -51,7 +53,7 @@ class Lab:
     ) -> None:
         self._failed = failed
         self.folder, self.hub, self.room = folder, Hub(), Room(folder)
-        self.drops = Drops(folder)
+        self.drops, self.called = Drops(folder), Called(folder)
         self.process: Process | None = None
         self._coming: Process | None = None
         #: A process that has imported all, and waits for what it is to build.
@@ -102,7 +104,8 @@ class Lab:
             self._refuse(page, id, error)
 
     def _refuse(self, page: Page, id: int | None, error: ChainruleError) -> None:
-        payload = protocol.said("refused", id=id, error=protocol.error_of(error))
+        said = self.called.said(protocol.error_of(error))
+        payload = protocol.said("refused", id=id, error=said)
         page.answer((protocol.TEXT, payload))
 
     def _ticket(self, page: Page, id: int | None) -> int:
@@ -300,6 +303,10 @@ class Lab:
     def _heard(self, process: Process, kind: int, payload: bytes) -> None:
         head = protocol.head_of(kind, payload)
         type = head["type"]
+        if type in ERRORS:
+            head = self.called.said(head)
+            content = {k: v for k, v in head.items() if k not in ("v", "type")}
+            payload = protocol.said(type, **content)
         if process is self._coming and type == "opened":
             self._own, self._opened = head["own"], (kind, payload)
             if not head["data"]:

@@ -100,6 +100,8 @@ class Sample(_Message):
     type: Literal["sample"]
     row: _Count
     part: Literal["train", "validation", "test"] = "train"
+    #: Of the weights that it was shown with last: the same step, in another language.
+    again: bool = False
     lang: Literal["en", "zh-TW"] = "en"
 
 

@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ChainruleError, ShapeError
 from chainrule.explanation import Equation, Explanation, Section, explain
+from chainrule.explanation.sections import explained
 from chainrule.graph.node import Array
 from chainrule.lab.characters import characters_of
 from chainrule.notation import mathml
 from chainrule.notation.arithmetic import COLUMNS
 from chainrule.notation.expressions import Expr
+from chainrule.operations.indices import INDEX_OUT_OF_RANGE
 from chainrule.text import _, tr
+from chainrule.text.catalogue import current
 from chainrule.training import Trainer
 
 #: Numbers of an array that a page gets; of a larger one the first rows and columns.
@@ -55,6 +58,9 @@ class Shown:
         part: the data set.
         row: the sample.
         weights: those that it is made with, without an update; None: the model's own.
+        step: which these are.
+
+    It is told in the language in use, and in another one by the same numbers.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Shown:
         part: Dataset,
         row: int,
         weights: Mapping[str, Array] | None = None,
+        step: int = 0,
     ) -> None:
         if not 0 <= row < len(part):
             raise ArgumentError(
@@ -70,7 +77,8 @@ class Shown:
                 expected=_("rows 0 … {last}", last=len(part) - 1),
                 got=str(row),
             )
-        self.row = row
+        self.row, self.step = row, step
+        self._part = part
         one = part.rows([row])
         self.x, self.y = one.x, one.y
         model, optimizer = trainer.model, trainer.optimizer
@@ -78,17 +86,33 @@ class Shown:
             model, optimizer = copy.deepcopy(model), None
             model.load_state_dict(weights)
         self._model, self._loss = copy.deepcopy(model).eval(), trainer.loss
-        self.explanation: Explanation = explain(
-            model, one.x, one.y, trainer.loss, optimizer
-        )
+        try:
+            self._training = explain(model, one.x, one.y, trainer.loss, optimizer)
+        except ShapeError as error:
+            raise of_one(error) from error
 
-    @cached_property
+    def of(self, part: Dataset, row: int) -> bool:
+        """Return whether it is that of a sample."""
+        return self._part is part and self.row == row
+
+    @property
+    def explanation(self) -> Explanation:
+        """The step in training mode."""
+        self._training = _in_use(self._training)
+        return self._training
+
+    @property
     def evaluated(self) -> Explanation:
         """The step in evaluation mode, with derivatives by the sample.
 
         Dropout is off, and batch normalisation takes its running statistics: so the
         network answers.
         """
+        self._answering = _in_use(self._answering)
+        return self._answering
+
+    @cached_property
+    def _answering(self) -> Explanation:
         return explain(self._model, self.x, self.y, self._loss, inputs=True)
 
     # -- the equations -----------------------------------------------------------------
@@ -246,6 +270,29 @@ class Shown:
                 for step in path.steps
             ],
         }
+
+
+def of_one(error: ShapeError) -> ChainruleError:
+    """Return what is said of a network that fails on a sample alone.
+
+    Args:
+        error: what was raised; it is returned where it says what is wrong.
+    """
+    if error.what != INDEX_OUT_OF_RANGE:
+        return error
+    return ArgumentError(
+        _("This network reads a sample by its number, and here is one alone."),
+        expected=_("a network that answers each sample by itself"),
+        got=_("index {index}, {limits}", index=error.got, limits=error.expected),
+        fix=_("leave x[1] and the like out of forward, or train it without the lab"),
+    )
+
+
+def _in_use(explanation: Explanation) -> Explanation:
+    """Return an explanation in the language in use, of the same numbers."""
+    if explanation.lang == current():
+        return explanation
+    return explained(explanation.run)
 
 
 def label_of(part: Dataset, row: int) -> str:

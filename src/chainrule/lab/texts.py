@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chainrule.text import _, translated
+from chainrule.text import Counted, _, ngettext, translated
+from chainrule.text.catalogue import lookup_counted
 from chainrule.text.languages import language
 
 _TEXTS = {
@@ -82,8 +83,9 @@ _TEXTS = {
     "network_of_text": _("{name}: a network that reads its characters"),
     "own_layers": _("layers of your own"),
     "file_trainer": _("Loss and optimiser are those of the Trainer in {name}."),
-    "opened_text": _("{name}: {parameters} parameters"),
-    "opened_inputs": _("{name}: {parameters} parameters; inputs {inputs}"),
+    "opened_text": _("{name}: {parameters}"),
+    "opened_inputs": _("{name}: {parameters}; inputs {inputs}"),
+    "parameters_n": ngettext("{n} parameter", "{n} parameters", n=2),
     "choose_data": _("Choose data that fit, and build: then it can be run."),
     "picture_of": _("Picture of the network, from its graph"),
     "option_network": _("network"),
@@ -132,7 +134,7 @@ _TEXTS = {
     "step_axis": _("step"),
     "epoch": _("Epoch"),
     "speed": _("Speed"),
-    "steps_a_second": _("{n} steps/s"),
+    "steps_a_second": ngettext("{n} step/s", "{n} steps/s", n=2),
     "history": _("Look back"),
     "now": _("Now"),
     "at_step": _("at step {step}"),
@@ -159,7 +161,7 @@ _TEXTS = {
     # The network and its output.
     "network": _("The network"),
     "network_text": _(
-        "{parameters} parameters · {loss} · {optimizer} · engine {engine} · {sizes}"
+        "{parameters} · {loss} · {optimizer} · engine {engine} · {sizes}"
     ),
     "parameters": _("parameters"),
     "edit_weights": _("Edit a weight"),
@@ -174,9 +176,12 @@ _TEXTS = {
     "weight_set": _("Set."),
     "bias": _("bias b"),
     "set": _("Set"),
-    "edited": _(
+    "edited": ngettext(
+        "Edited by hand: {n} number. The checkpoint and ONNX have it; the link, the "
+        "run file and the Python program do not, and say so.",
         "Edited by hand: {n} numbers. The checkpoint and ONNX have them; the link, the "
-        "run file and the Python program do not, and say so."
+        "run file and the Python program do not, and say so.",
+        n=2,
     ),
     "link_edited": _("The link does not have the weights that were edited by hand."),
     "module": _("module"),
@@ -193,13 +198,21 @@ _TEXTS = {
     "show_others": _("validation and test samples"),
     "discretize": _("no shades"),
     "show_output": _("Show the whole network"),
-    "confusion": _("{share} % of {rows} samples are right ({part}, at step {step})"),
+    "confusion": ngettext(
+        "{share} % of {n} sample is right ({part}, at step {step})",
+        "{share} % of {n} samples are right ({part}, at step {step})",
+        n=2,
+    ),
     "confusion_of_first": _(
-        "{share} % of the first {rows} samples are right ({part}, at step {step})"
+        "{share} % of the first {n} samples are right ({part}, at step {step})"
     ),
     "truth_by_decision": _("truth ↓ decision →"),
-    "cell": _("{count} samples of {truth} taken for {decided}"),
-    "in_cell": _("{count} samples; the first {shown}:"),
+    "cell": ngettext(
+        "{n} sample of {truth} taken for {decided}",
+        "{n} samples of {truth} taken for {decided}",
+        n=2,
+    ),
+    "in_cell": ngettext("{n} sample:", "{n} samples; the first {shown}:", n=2),
     # One's own data.
     "drop": _("Drop a CSV file, a text, a ZIP or a folder of images here, or choose:"),
     "choose_files": _("a CSV, text or ZIP file"),
@@ -208,9 +221,11 @@ _TEXTS = {
     "several_places": _(
         "The folders of the classes lie in several folders: {places}. Drop one of them."
     ),
-    "uploaded": _("{done} of {all} files"),
+    "uploaded": ngettext("{done} of {n} file", "{done} of {n} files", n=2),
     "examining": _("Reading {name} …"),
-    "examined": _("{name}: {rows} rows, {columns} columns"),
+    "examined": _("{name}: {rows}, {columns}"),
+    "rows_n": ngettext("{n} row", "{n} rows", n=2),
+    "columns_n": ngettext("{n} column", "{n} columns", n=2),
     "examined_images": _("{name}: images, one folder a class"),
     "examined_text": _("{name}: a text"),
     "read_text": _("Read its characters"),
@@ -249,7 +264,11 @@ _TEXTS = {
     "sentence_read": _("Read"),
     "sentence_says": _("The network says: {answer}"),
     "sentence_unknown": _("Not in the vocabulary, and read as □: {tokens}"),
-    "sentence_left_out": _("{n} tokens beyond the network's {length} were left out."),
+    "sentence_left_out": ngettext(
+        "{n} token beyond the network's {length} was left out.",
+        "{n} tokens beyond the network's {length} were left out.",
+        n=2,
+    ),
     "text_of_sample": _("Text: {text}"),
     "writing": _("Let it write"),
     "writing_help": _(
@@ -273,7 +292,11 @@ _TEXTS = {
     "foreseen": _(
         "The likeliest next character is {token}, by the weights of step {step}."
     ),
-    "foreseen_left_out": _("The first {n} characters are farther back than it sees."),
+    "foreseen_left_out": ngettext(
+        "The first character is farther back than it sees.",
+        "The first {n} characters are farther back than it sees.",
+        n=2,
+    ),
     "foreseen_help": _(
         "The length of the derivative of −ln p({token}) = {loss} by the row of the "
         "embedding that each character has: what this answer depends on."
@@ -290,8 +313,12 @@ _TEXTS = {
     "diagnose": _("Examine"),
     "diagnosing": _("Examining; it takes up to a minute …"),
     "healthy": _("Nothing is wrong."),
-    "healthy_notes": _("Nothing makes it sick; {n} remarks:"),
-    "sick": _("{n} findings, the likeliest cause first:"),
+    "healthy_notes": ngettext(
+        "Nothing makes it sick; {n} remark:",
+        "Nothing makes it sick; {n} remarks:",
+        n=2,
+    ),
+    "sick": ngettext("{n} finding:", "{n} findings, the likeliest cause first:", n=2),
     "gain": _("tried on a copy: {metric} {gain} better"),
     "try_fix": _("Build with this fix"),
     "share": _("Share"),
@@ -427,7 +454,7 @@ _TEXTS = {
     "formula": _("formula"),
     "derivative": _("∂ℒ/∂ of it"),
     "terms": _("terms of the chain rule"),
-    "more_terms": _("and {n} more terms"),
+    "more_terms": ngettext("and {n} more term", "and {n} more terms", n=2),
     "path_of": _("{name} = {value}, ∂ℒ/∂{name} = {gradient}"),
     "path": _("The path of a number"),
     "path_forward": _("Forward: what is computed from it, in float64"),
@@ -435,11 +462,22 @@ _TEXTS = {
 }
 
 
-def texts(name: str) -> dict[str, str]:
+def texts(name: str) -> dict[str, str | dict[str, str]]:
     """Return what the page says in a language, by key.
+
+    One with a count is there by Unicode's categories of plurals: ``one``, ``other``.
 
     >>> texts("en")["train"]
     'Train'
+    >>> texts("en")["rows_n"]
+    {'one': '{n} row', 'other': '{n} rows'}
     """
     with language(name):
-        return {key: translated(text) for key, text in _TEXTS.items()}
+        return {key: _said(text) for key, text in _TEXTS.items()}
+
+
+def _said(text: str) -> str | dict[str, str]:
+    if not isinstance(text, Counted):
+        return translated(text)
+    one, other = (lookup_counted(text.singular, text.plural, n) for n in (1, 2))
+    return {"one": one, "other": other}

@@ -8,6 +8,7 @@ What is in a table or an image is looked at by a process of its own, which may f
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import stat
@@ -18,7 +19,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from chainrule.data.images import SUFFIXES
 from chainrule.errors import ArgumentError, DataError, SaveError
@@ -135,6 +136,46 @@ class Room:
     def taken(self, name: str, size: int) -> None:
         """Note an upload that was kept."""
         self._left = 0 if kind_of(name) == "archive" else self._left - size
+
+
+class Called:
+    """What people call uploads: in messages it stands for the path in the lab.
+
+    Args:
+        folder: the lab's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folders = sorted({str(folder), str(folder.resolve())}, key=len)[::-1]
+        there = folder.iterdir() if folder.is_dir() else ()  # of an earlier lab
+        names = [path.name for path in there if path.name.startswith(PREFIX)]
+        self._names = {name: name.removeprefix(PREFIX) for name in names}
+
+    def came(self, source: str, name: str) -> None:
+        """Note what an upload was called that is now the data ``source``."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        image = kind_of(name) == "image"
+        self._names[source] = path.parts[-3] if image else path.name
+
+    def said(self, content: Any) -> Any:
+        """Return a message with the names that people gave to what it names.
+
+        >>> called = Called(Path("/lab"))
+        >>> called.came("data-sold_1.csv", "sold (1).csv")
+        >>> called.said({"what": "There is no row in '/lab/data-sold_1.csv'."})
+        {'what': "There is no row in 'sold (1).csv'."}
+        """
+        if isinstance(content, str):
+            for folder in self._folders:
+                content = content.replace(os.path.join(folder, PREFIX), PREFIX)
+            for source in sorted(self._names, key=len, reverse=True):
+                content = content.replace(source, self._names[source])
+            return content
+        if isinstance(content, list):
+            return [self.said(part) for part in content]
+        if isinstance(content, dict):
+            return {key: self.said(part) for key, part in content.items()}
+        return content
 
 
 def place(folder: Path, name: str) -> Path:

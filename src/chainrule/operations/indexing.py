@@ -20,7 +20,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim, size_of
 from chainrule.operations.arguments import shape_of
 from chainrule.operations.arithmetic import ne, number
-from chainrule.operations.indices import from_front, in_range
+from chainrule.operations.indices import INDEX_OUT_OF_RANGE, from_front, in_range
 from chainrule.operations.operands import (
     TensorBase,
     astype,
@@ -161,7 +161,7 @@ def _on_axis(k: Part, size: Dim, axis: int) -> Part:
         if not -size <= k < size:
             raise _out_of_range(size, axis, str(k))
         return k % size
-    return in_range(from_front(full(k, DType.int64, ()), size), size, axis)
+    return in_range(from_front(full(k, DType.int64, ()), size), size, axis, k)
 
 
 def _check_numbers(places: Any, size: int, axis: int) -> None:
@@ -172,7 +172,7 @@ def _check_numbers(places: Any, size: int, axis: int) -> None:
 
 def _out_of_range(size: int, axis: int, got: str) -> ShapeError:
     return ShapeError(
-        _("Index out of range."),
+        INDEX_OUT_OF_RANGE,
         expected=_(
             "−{size} … {size2} on axis {axis}", size=size, size2=size - 1, axis=axis
         )

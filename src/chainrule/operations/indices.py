@@ -14,6 +14,11 @@ from chainrule.primitives.elementwise import add, less, where
 from chainrule.primitives.integers import bitwise_and
 from chainrule.text import _
 
+#: What is said of an index that an axis does not have: where the size of the axis is
+#: known, and where it is when a graph runs.
+INDEX_OUT_OF_RANGE = _("Index out of range.")
+OUT_OF_RANGE = _("An index is out of range.")
+
 
 def from_front(indices: Value, size: Any) -> Value:
     """Convert a tensor's indices to int64, counted from 0; −1 is the last index."""
@@ -29,14 +34,28 @@ def from_front(indices: Value, size: Any) -> Value:
     return where(less(indices, number(0, indices)), behind, indices)
 
 
-def in_range(indices: Value, size: Any, axis: int) -> Value:
-    """Check a tensor's indices, counted from 0, to be within an axis; return them."""
+def in_range(indices: Value, size: Any, axis: int, given: int | None = None) -> Value:
+    """Check a tensor's indices, counted from 0, to be within an axis; return them.
+
+    Args:
+        indices: of the axis.
+        size: of the axis; its dimension where that is known at run time alone.
+        axis: the axis.
+        given: the single index as it was written; None: indices are data.
+    """
+    if given is None:
+        got, fix = _("an index that is none of them"), ""
+    else:
+        least = given + 1 if given >= 0 else -given
+        got = _("index {given}", given=str(given).replace("-", "−"))
+        fix = _("at least {least} along axis {axis}", least=least, axis=axis)
     limit = broadcast_to(count_of(size, DType.int64), indices.shape)
     inside = bitwise_and(le(number(0, indices), indices), less(indices, limit))
     return require_all(
         indices,
         inside,
-        _("An index is out of range."),
+        OUT_OF_RANGE,
         expected=_("from −{size} to {size} − 1 on axis {axis}", size=size, axis=axis),
-        got="another",
+        got=got,
+        fix=fix,
     )

@@ -41,7 +41,7 @@ from chainrule.recipes import Experiment, Reference
 from chainrule.recipes.datasets import japanese_vowels
 from chainrule.recipes.evaluation import projection
 from chainrule.recipes.pictures import speech as pictures
-from chainrule.text import _, padded, say, tr
+from chainrule.text import _, ngettext, padded, say, tr
 from chainrule.viz import gallery
 
 SUMMARY = _("who speaks: nine speakers' vowels, sequences of unequal length, masked")
@@ -192,7 +192,13 @@ def run(experiment: Experiment) -> dict[str, Any]:
         part = x_test * (np.arange(x_test.shape[1])[:, None] < steps)  # the mask too
         right = probabilities(members, part).argmax(1) == truth
         heard[steps] = float(right.mean())
-        say("  {steps:>2} steps  {share:6.1%}", steps=steps, share=heard[steps])
+        line = ngettext(
+            "  {n:>2} step   {share:6.1%}",
+            "  {n:>2} steps  {share:6.1%}",
+            n=steps,
+            share=heard[steps],
+        )
+        say(line)
     result = {"accuracy": accuracy, "single": single, "chosen": name, "heard": heard}
     return {**result, "validation": figures, "confusion": confusion.tolist()}
 

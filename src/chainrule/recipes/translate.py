@@ -38,7 +38,7 @@ from chainrule.text import _, padded, say, tr
 SUMMARY = _("dates and numbers in English and Chinese by attention (Vaswani 2017)")
 WIDTH, HEADS, LAYERS, BATCH, LR = 64, 4, 2, 64, 3e-3
 #: Steps, steps between two samples, and test sources of each form.
-FULL, QUICK = (3000, 300, 500), (60, 20, 20)
+FULL, QUICK = (3000, 300, 500), (300, 60, 20)
 ADAMW = {"betas": (0.9, 0.98), "weight_decay": 0.01, "clip_norm": 1.0}
 SOURCE = _("every form is a rule without exceptions")
 SECONDS = 75

@@ -15,7 +15,7 @@ from chainrule.metrics import evaluation
 from chainrule.metrics.evaluation import Baseline, Importance, Mistake
 from chainrule.runs import results, source
 from chainrule.runs.trained import Trained
-from chainrule.text import numbers, tr
+from chainrule.text import ngettext, numbers, tr
 from chainrule.text.tables import shorten, text_table
 from chainrule.training import Devices
 from chainrule.training.history import called
@@ -194,7 +194,19 @@ def _columns(ranked: Sequence[Importance], metric: str) -> list[str]:
     ]
     more = len(ranked) - len(shown)
     head = tr("What {metric} loses when a column is shuffled:", metric=called(metric))
-    rest = [tr("  and {more} columns more, each with less", more=more)] if more else []
+    rest = (
+        [
+            tr(
+                ngettext(
+                    "  and {n} column more, with less",
+                    "  and {n} columns more, each with less",
+                    n=more,
+                )
+            )
+        ]
+        if more
+        else []
+    )
     return [head, *_indented(shown), *rest]
 
 

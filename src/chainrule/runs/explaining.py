@@ -15,8 +15,7 @@ from chainrule.recipes.experiment import SETTINGS
 from chainrule.recipes.networks import Inspection, Subject
 from chainrule.runs.recipe import FromRecipe
 from chainrule.runs.trained import Trained
-from chainrule.text import _, tr
-from chainrule.text.numbers import number
+from chainrule.text import _, ngettext, tr
 from chainrule.util import atomic_files
 from chainrule.util.processes import is_there
 from chainrule.viz.report import pages
@@ -46,7 +45,14 @@ class Told:
         name = self.network or tr("the network")
         if self.steps is None:
             return name
-        return tr("{name}, after {n} steps", name=name, n=number(self.steps))
+        return tr(
+            ngettext(
+                "{name}, after {n:,} step",
+                "{name}, after {n:,} steps",
+                n=self.steps,
+                name=name,
+            )
+        )
 
 
 def explained(

@@ -22,7 +22,7 @@ from chainrule.data.tables.reader import reading_of
 from chainrule.errors import warn
 from chainrule.nn import output_semantics
 from chainrule.runs.trained import DIGITS, Trained, reading_input
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training import Devices
 from chainrule.util.atomic_files import refusals
 
@@ -147,10 +147,11 @@ class Predictions:
         if lines := self.omitted:
             shown = ", ".join(map(str, lines[:LINES])) + " …" * (len(lines) > LINES)
             warn(
-                _(
-                    "{lines} of {rows} rows left out for empty cells: lines {shown}",
-                    lines=len(lines),
-                    rows=report.rows,
+                ngettext(
+                    "{n} of {rows} left out for empty cells: line {shown}",
+                    "{n} of {rows} left out for empty cells: lines {shown}",
+                    n=len(lines),
+                    rows=ngettext("{n} row", "{n} rows", n=report.rows),
                     shown=shown,
                 ),
                 fix=_('fill the cells in, or train with missing = "fill"'),

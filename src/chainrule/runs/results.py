@@ -13,7 +13,7 @@ import numpy as np
 from chainrule import viz
 from chainrule.recipes.experiment import report_note
 from chainrule.runs.session import Session
-from chainrule.text import _, numbers, tr
+from chainrule.text import _, ngettext, numbers, tr
 from chainrule.text.numbers import width
 from chainrule.training import Trainer, checkpoint
 from chainrule.training.history import called
@@ -51,9 +51,12 @@ def omitted(missing: int, rows: int) -> str:
     if not missing:
         return ""
     return tr(
-        " ({missing} of {rows} rows left out for empty cells)",
-        missing=f"{missing:,}",
-        rows=f"{rows:,}",
+        ngettext(
+            " ({missing} of {n:,} row left out for empty cells)",
+            " ({missing} of {n:,} rows left out for empty cells)",
+            n=rows,
+            missing=f"{missing:,}",
+        )
     )
 
 
@@ -169,12 +172,11 @@ def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
     seconds = [s["seconds_training"], s["seconds_compile"], s["seconds_total"]]
     training, compiling, whole = (numbers.number(float(x), 3) for x in seconds)
     trained = tr(
-        "{epochs} epochs, {steps} steps of {size} samples, {parameters} parameters, "
-        "seed {seed}",
-        epochs=s["epochs"],
-        steps=f"{s['steps']:,}",
-        size=s["batch_size"],
-        parameters=f"{s['parameters']:,}",
+        "{epochs}, {steps} of {samples}, {parameters}, seed {seed}",
+        epochs=ngettext("{n} epoch", "{n} epochs", n=s["epochs"]),
+        steps=ngettext("{n:,} step", "{n:,} steps", n=s["steps"]),
+        samples=ngettext("{n} sample", "{n} samples", n=s["batch_size"]),
+        parameters=ngettext("{n:,} parameter", "{n:,} parameters", n=s["parameters"]),
         seed=s["seed"],
     )
     left = omitted(parts.incomplete, parts.rows)

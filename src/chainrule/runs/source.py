@@ -25,7 +25,7 @@ from chainrule.runs.data_section import (
     Table,
 )
 from chainrule.runs.problems import Problem, at
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 
 #: The factor from the bytes of an image to 0 … 1.
 GREY = 1 / 255
@@ -205,9 +205,10 @@ def _split(
             ("data", next(iter(counts), "source")),
             _("there are too few samples for the parts."),
             expected=_("at least one sample for each part"),
-            got=_(
-                "{samples} samples; {parts}",
-                samples=len(whole),
+            got=ngettext(
+                "{n} sample; {parts}",
+                "{n} samples; {parts}",
+                n=len(whole),
                 parts=joined(
                     ", ",
                     [

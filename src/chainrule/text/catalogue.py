@@ -63,6 +63,14 @@ def lookup(text: str) -> str:
     return text if name == "en" or not text else _catalogue(name).gettext(text)
 
 
+def lookup_counted(singular: str, plural: str, n: int) -> str:
+    """Return an English text's translation for a count, or the English one."""
+    name = current()
+    if name == "en":
+        return singular if n == 1 else plural
+    return _catalogue(name).ngettext(singular, plural, n)
+
+
 @lru_cache(8)
 def _catalogue(name: str) -> gettext.NullTranslations:
     import gettext  # English does not need it, and each import counts

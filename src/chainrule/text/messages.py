@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from chainrule.text.catalogue import lookup
+from chainrule.text.catalogue import lookup, lookup_counted
 from chainrule.text.numbers import width
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Message(str):
         English text formats it. Where a message is padded (``{name:>12}``), its
         translation takes as many columns; a Chinese character takes two.
         """
-        text = lookup(self.template)
+        text = self._text()
         if not self.values:
             return text
         columns = {
@@ -87,6 +87,43 @@ class Message(str):
             literal + (shown.get(name, f"{{{name}}}") if name else "")
             for literal, name, *__ in _formatter().parse(text)
         )
+
+    def _text(self) -> str:
+        """Return the template in the current language."""
+        return lookup(self.template)
+
+
+class Counted(Message):
+    """A translatable message with a count, in the grammatical number of that count.
+
+    Attributes:
+        singular: the template of the source for 1.
+        plural: that for every other count.
+        n: the count.
+    """
+
+    __slots__ = ("n", "plural", "singular")
+    singular: str
+    plural: str
+    n: int
+
+    def __new__(cls, message: Message, singular: str, plural: str, n: int) -> Counted:
+        text = str(message)
+        made = cast(
+            Counted, super().__new__(cls, text, message.template, message.values)
+        )
+        made.singular, made.plural, made.n = singular, plural, n
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        message = Message(str(self), self.template, dict(self.values))
+        return type(self), (message, self.singular, self.plural, self.n)
+
+    def format(self, *args: Any, **values: Any) -> Counted:
+        return Counted(super().format(**values), self.singular, self.plural, self.n)
+
+    def _text(self) -> str:
+        return lookup_counted(self.singular, self.plural, self.n)
 
 
 class _Joined(Message):
@@ -114,6 +151,23 @@ def _(template: str, /, **values: Any) -> str:
     if not values:
         return Message(template, template, values)
     return _formatted(template, values, {})
+
+
+def ngettext(singular: str, plural: str, /, n: int, **values: Any) -> Counted:
+    """Return a translatable message in the grammatical number of a count.
+
+    Args:
+        singular: the template where the count is 1, a literal as that of :func:`_`.
+        plural: the template of every other count. English has these two; a catalogue
+            has as many as its language.
+        n: the count, which the templates name ``{n}``.
+        values: by name, what stands in the other braces.
+
+    >>> [ngettext("{n:,} row", "{n:,} rows", n=n) for n in (1, 1200)]
+    ['1 row', '1,200 rows']
+    """
+    message = _formatted(singular if n == 1 else plural, {"n": n, **values}, {})
+    return Counted(message, singular, plural, n)
 
 
 def _formatted(

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.graph.node import Array
 from chainrule.graph.types import is_narrow
-from chainrule.text import tr
+from chainrule.text import ngettext, tr
 from chainrule.text.numbers import measure, number
 from chainrule.text.tables import text_table
 
@@ -182,7 +182,13 @@ class History:
     def __repr__(self) -> str:
         table = self._table()
         if not table:
-            return tr("History({steps} steps, no finished epoch)", steps=len(self))
+            return tr(
+                ngettext(
+                    "History({n} step, no finished epoch)",
+                    "History({n} steps, no finished epoch)",
+                    n=len(self),
+                )
+            )
         return "\n".join(text_table(table))
 
     def _repr_html_(self) -> str:

@@ -16,7 +16,7 @@ from chainrule.data.memory import fingerprint
 from chainrule.engines import Parts
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 from chainrule.util import processes
 from chainrule.util.keywords import strict
 from chainrule.util.validation import whole
@@ -140,7 +140,7 @@ class Batches(BatchSource):
                 got=joined(
                     ", ",
                     [
-                        _("{name}: {n} rows", name=name, n=n)
+                        ngettext("{name}: {n} row", "{name}: {n} rows", n=n, name=name)
                         for name, n in lengths.items()
                     ],
                 ),

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.errors import warn
 from chainrule.optim.better import is_better
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.training.averaging import set_weights, weights_of
 from chainrule.training.callbacks import Callback
 from chainrule.training.checks import monitored
@@ -134,10 +134,11 @@ class EarlyStopping(Watching):
             warn(
                 _("This run was stopped early, and nothing more is trained."),
                 expected=_("a run that is not over"),
-                got=_(
-                    "no better {monitor} for {waited} epochs",
+                got=ngettext(
+                    "no better {monitor} for {n} epoch",
+                    "no better {monitor} for {n} epochs",
+                    n=self.waited,
                     monitor=self.monitor,
-                    waited=self.waited,
                 ),
                 fix=_("resume(train, epochs=…), its epochs altogether, goes on"),
             )

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule.html.pictures import as_pictures
-from chainrule.text import tr, translated
+from chainrule.text import ngettext, tr, translated
 from chainrule.text.numbers import number, percent
 from chainrule.viz.behind import Behind
 
@@ -82,6 +82,11 @@ def neighbours(places: Any, labels: Any) -> str:
     return percent(float((known[apart.argmin(1)] == known).mean()))
 
 
+def classes(labels: Any) -> str:
+    """Return how many classes there are among labels, as words."""
+    return ngettext("{n} class", "{n} classes", n=len(np.unique(labels)))
+
+
 # -- of the gallery --------------------------------------------------------------------
 
 
@@ -93,30 +98,46 @@ def of_images(
     if signed:
         most = number(float(np.abs(rows).max()), 3)
         return tr(
-            "{n} images: red is positive, blue negative, white 0, each on a scale of"
-            " its own. The largest number of all is {most}.",
-            n=len(rows),
-            most=most,
+            ngettext(
+                "An image: red is positive, blue negative, white 0. The largest number"
+                " is {most}.",
+                "{n} images: red is positive, blue negative, white 0, each on a scale"
+                " of its own. The largest number of all is {most}.",
+                n=len(rows),
+                most=most,
+            )
         )
     told = tr(
-        "{n} images, {columns} in a row, of numbers from {low} to {high}.",
-        n=len(rows),
-        columns=min(columns, len(rows)),
-        low=number(float(rows.min()), 3),
-        high=number(float(rows.max()), 3),
+        ngettext(
+            "An image of numbers from {low} to {high}.",
+            "{n} images, {columns} in a row, of numbers from {low} to {high}.",
+            n=len(rows),
+            columns=min(columns, len(rows)),
+            low=number(float(rows.min()), 3),
+            high=number(float(rows.max()), 3),
+        )
     )
     if rows.ndim != 3 and as_pictures(rows[:1]).ndim == 4:  # colours stay
         return told
-    each = tr("Each goes from black, its least number, to white, its largest.")
+    each = tr(
+        ngettext(
+            "It goes from black, its least number, to white, its largest.",
+            "Each goes from black, its least number, to white, its largest.",
+            n=len(rows),
+        )
+    )
     return f"{told} {each}"
 
 
 def of_rows(groups: Mapping[str, Any]) -> str:
     """Return what is to be seen in labelled rows of images."""
     return tr(
-        "Rows of {n} images, from top to bottom: {names}. Black is 0, white is 1.",
-        n=max(len(group) for group in groups.values()),
-        names=listed(groups),
+        ngettext(
+            "Rows of {n} image, from top to bottom: {names}. Black is 0, white is 1.",
+            "Rows of {n} images, from top to bottom: {names}. Black is 0, white is 1.",
+            n=max(len(group) for group in groups.values()),
+            names=listed(groups),
+        )
     )
 
 
@@ -166,24 +187,31 @@ def of_heat(
             **place(top),
         )
     beside = m - np.diag(np.diag(m))
-    most = int(beside.argmax())
-    values = {"all": number(int(m.sum())), "wrong": number(int(beside.sum()))}
-    values |= {"right": number(int(np.trace(m)))}
+    values = {"all": number(int(m.sum())), "right": number(int(np.trace(m)))}
     if not beside.any():
         return tr("All {all} lie on the diagonal: none is taken for another.", **values)
-    worst = {"count": number(int(beside.flat[most])), **place(most)}
+    told = tr("{right} of {all} lie on the diagonal.", **values)
     if not np.trace(m):
+        told = tr(ngettext("{n:,} error.", "{n:,} errors.", n=int(beside.sum())))
+    return f"{told} {_worst(beside, place)}"
+
+
+def _worst(errors: Any, place: Callable[[int], dict[str, str]]) -> str:
+    """Return which errors are the most frequent, all of those that are."""
+    most = int(errors.max())
+    places = [place(int(i)) for i in np.flatnonzero(errors == errors.max())]
+    pairs = "; ".join(tr("{row} taken for {column}", **p) for p in places[:3])
+    times = ngettext("{n:,} time", "{n:,} times", n=most)
+    if errors.sum() == 1:
+        return tr("The only error: {pair}.", pair=pairs)
+    if len(places) == 1:
+        return tr("The most frequent error: {pair}, {times}.", pair=pairs, times=times)
+    if len(places) <= 3:
         return tr(
-            "{wrong} errors. The most frequent: {row} taken for {column}, {count}"
-            " times.",
-            **values,
-            **worst,
+            "The most frequent errors, {times} each: {pairs}.", times=times, pairs=pairs
         )
     return tr(
-        "{right} of {all} lie on the diagonal. The most frequent error: {row} taken for"
-        " {column}, {count} times.",
-        **values,
-        **worst,
+        "{n} errors are the most frequent, {times} each.", n=len(places), times=times
     )
 
 
@@ -219,10 +247,10 @@ def of_points(
 ) -> str:
     """Return what is to be seen in a scatter plot: how its classes come apart."""
     return tr(
-        "{n} points of {kinds} classes. The nearest other point is of the same class"
-        " for {share} of them.",
-        n=number(len(np.asarray(labels))),
-        kinds=len(np.unique(labels)),
+        "{points} of {classes}. The nearest other point is of the same class for"
+        " {share} of them.",
+        points=ngettext("{n:,} point", "{n:,} points", n=len(np.asarray(labels))),
+        classes=classes(labels),
         share=neighbours(places, labels),
     )
 
@@ -247,25 +275,33 @@ def of_returns(episodes: Any, *, width: int = 50) -> str:
     gained = np.asarray(episodes, float)[:, 1]
     some = min(width, max(1, len(gained) // 4))
     return tr(
-        "{n} episodes, a point each. The line is the mean of the last {some}: it goes"
-        " from {first} to {last}.",
-        n=number(len(gained)),
-        some=some,
-        first=number(float(gained[:some].mean()), 3),
-        last=number(float(gained[-some:].mean()), 3),
+        ngettext(
+            "{n:,} episode, a point: {last}.",
+            "{n:,} episodes, a point each. The line is the mean of the last {some}: it"
+            " goes from {first} to {last}.",
+            n=len(gained),
+            some=some,
+            first=number(float(gained[:some].mean()), 3),
+            last=number(float(gained[-some:].mean()), 3),
+        )
     )
 
 
 def of_film(frames: Any, **options: Any) -> str:
     """Return what is to be seen in a film of an episode."""
-    return tr("One episode of the trained agent, in {n} frames.", n=len(frames))
+    return tr(
+        ngettext(
+            "One episode of the trained agent, in {n} frame.",
+            "One episode of the trained agent, in {n} frames.",
+            n=len(frames),
+        )
+    )
 
 
 def of_regions(trainer: Any, data: Any, title: str = "") -> str:
     """Return what is to be seen in a classifier's regions."""
     return tr(
-        "{n} samples of {kinds} classes; a place has the colour of its most probable"
-        " class.",
-        n=number(len(data)),
-        kinds=len(np.unique(data.y)),
+        "{samples} of {classes}; a place has the colour of its most probable class.",
+        samples=ngettext("{n:,} sample", "{n:,} samples", n=len(data)),
+        classes=classes(data.y),
     )

@@ -12,7 +12,7 @@ from chainrule.data.tables.options import Options
 from chainrule.data.tables.profile import Profile
 from chainrule.data.tables.table_reader import TableReader, left_out_notes, listed
 from chainrule.errors import DataError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Names of columns that are proposed as the target wherever they stand.
 TARGETS = ("target", "label", "class", "y")
@@ -207,19 +207,21 @@ def _notes(
     missing = {c.name: c.missing for c in columns if c.missing and not c.reason}
     notes = [*inference.notes, *left_out_notes(inference.left_out)]
     notes += [
-        _(
-            "{pop_name:,} rows have no '{name}' and are left out",
-            pop_name=missing.pop(name),
+        ngettext(
+            "{n:,} row has no '{name}' and is left out",
+            "{n:,} rows have no '{name}' and are left out",
+            n=missing.pop(name),
             name=name,
         )
         for name in inference.options.target
         if name in missing
     ]
     if missing:
-        note = _(
-            "{values:,} cells are empty in {rows:,} rows: {gone}",
-            values=sum(missing.values()),
-            rows=inference.rows,
+        note = ngettext(
+            "{n:,} cell is empty in {rows}: {gone}",
+            "{n:,} cells are empty in {rows}: {gone}",
+            n=sum(missing.values()),
+            rows=ngettext("{n:,} row", "{n:,} rows", n=inference.rows),
             gone=listed(missing),
         )
         notes.append(note)

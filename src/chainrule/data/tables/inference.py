@@ -27,7 +27,7 @@ from chainrule.data.tables.schema import Schema
 from chainrule.data.tables.source import Source
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import ArgumentError, DataError
-from chainrule.text import _, joined
+from chainrule.text import _, joined, ngettext
 
 #: Rows that are needed to call a column an id or a constant.
 ENOUGH = 10
@@ -336,16 +336,18 @@ class SchemaInference:
                 return _("an id, by its name and its numbers, which differ")
         if not number and not profile.mostly_numbers and not self._dates(profile):
             more = _("more than ") if profile.full else ""
-            texts = _(
-                "{more}{counts:,} different texts",
+            texts = ngettext(
+                "{more}{n:,} text",
+                "{more}{n:,} different texts",
+                n=len(profile.counts),
                 more=more,
-                counts=len(profile.counts),
             )
             if profile.different >= DIFFERENT:
-                return _(
-                    "{texts} in {empty:,} rows",
+                return ngettext(
+                    "{texts} in {n:,} row",
+                    "{texts} in {n:,} rows",
+                    n=profile.rows - profile.empty,
                     texts=texts,
-                    empty=profile.rows - profile.empty,
                 )
             if not self._often(profile):
                 return _("{texts}, each in few rows", texts=texts)
@@ -399,9 +401,10 @@ class SchemaInference:
         spread = profile.numbers[profile.decimal()]
         lost = 0 if profile.infinite else profile.numeric - spread.count
         if (strange or lost) and not declared:
-            what = _(
-                "column {column} holds {numbers:,} numbers, and texts.",
-                numbers=profile.numeric,
+            what = ngettext(
+                "column {column} holds a number, and texts.",
+                "column {column} holds {n:,} numbers, and texts.",
+                n=profile.numeric,
             )
             if lost:
                 what = _("column {column} holds decimal points and decimal commas.")
@@ -533,7 +536,7 @@ class SchemaInference:
                     own_name=self.source.name,
                 ),
                 expected=_("a number or a class in some rows"),
-                got=_("{rows:,} empty cells", rows=profile.rows),
+                got=ngettext("{n:,} empty cell", "{n:,} empty cells", n=profile.rows),
                 fix=_("choose another target"),
             )
         numbers = self.kind(profile) == "number" or several or task == "regression"
@@ -561,10 +564,9 @@ class SchemaInference:
             self._ask(
                 name,
                 _(
-                    "the target {column} would have {classes:,} classes in {rows:,} "
-                    "rows.",
-                    classes=len(classes),
-                    rows=known,
+                    "the target {column} would have {classes} in {rows}.",
+                    classes=ngettext("{n:,} class", "{n:,} classes", n=len(classes)),
+                    rows=ngettext("{n:,} row", "{n:,} rows", n=known),
                 ),
                 ", ".join(repr(shortened(text, 20)) for text in classes[:5]),
                 {"task": "classification"},

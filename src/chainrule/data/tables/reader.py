@@ -94,7 +94,7 @@ def read_csv(
         >>> data.x[0], data.y[0]
         (array([52.,  1.,  0.,  0.], dtype=float32), array([8.5], dtype=float32))
         >>> data.report.notes()
-        ['1 missing cells are filled: city 1']
+        ['1 missing cell is filled: city 1']
     """
     reader = TableReader.inferred(
         File.of(path, delimiter, encoding, header),

@@ -25,7 +25,7 @@ from chainrule.data.tables.schema import Schema
 from chainrule.data.tables.source import Chunk, Source
 from chainrule.data.tables.texts import Texts
 from chainrule.errors import DataError, NonFiniteError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 
 #: Bytes whose room is not asked about: that takes longer than to read a row.
 SMALL = 1 << 20
@@ -69,30 +69,39 @@ class TableReport:
         if self.filled:
             total, columns = sum(self.filled.values()), listed(self.filled)
             notes.append(
-                _(
-                    "{total:,} missing cells are filled: {filled}",
-                    total=total,
+                ngettext(
+                    "{n:,} missing cell is filled: {filled}",
+                    "{n:,} missing cells are filled: {filled}",
+                    n=total,
                     filled=columns,
                 )
             )
         if self.rare:
             total, rare = sum(self.rare.values()), listed(self.rare)
             notes.append(
-                _("{total:,} cells are rare texts: {rare}", total=total, rare=rare)
+                ngettext(
+                    "{n:,} cell is a rare text: {rare}",
+                    "{n:,} cells are rare texts: {rare}",
+                    n=total,
+                    rare=rare,
+                )
             )
         for name, texts in self.unknown.items():
-            note = _(
-                "column '{name}': {values:,} cells are texts that were not "
-                "there in training: {texts}",
+            note = ngettext(
+                "column '{name}': {n:,} cell is a text that was not there in "
+                "training: {texts}",
+                "column '{name}': {n:,} cells are texts that were not there in "
+                "training: {texts}",
+                n=sum(texts.values()),
                 name=shortened(name),
-                values=sum(texts.values()),
                 texts=listed(texts),
             )
             notes.append(note)
         if self.outside:
-            note = _(
-                "{count:,} words or characters are not in the vocabulary",
-                count=self.outside,
+            note = ngettext(
+                "{n:,} word or character is not in the vocabulary",
+                "{n:,} words or characters are not in the vocabulary",
+                n=self.outside,
             )
             notes.append(note)
         for count, why in (
@@ -100,10 +109,11 @@ class TableReport:
             (self.dropped, _("with missing cells")),
         ):
             if count:
-                note = _(
-                    "{count:,} of {rows:,} rows left out, {why}",
+                note = ngettext(
+                    "{count:,} of {n:,} row left out, {why}",
+                    "{count:,} of {n:,} rows left out, {why}",
+                    n=self.rows,
                     count=count,
-                    rows=self.rows,
                     why=why,
                 )
                 notes.append(note)

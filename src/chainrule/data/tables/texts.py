@@ -16,7 +16,7 @@ from chainrule.data.tables.cells import Cells, MissingValues
 from chainrule.data.tables.columns import Encoded
 from chainrule.data.tables.source import Source
 from chainrule.errors import DataError
-from chainrule.text import _
+from chainrule.text import _, ngettext
 from chainrule.util import validation
 
 #: The indices of padding, of an unknown token, and of the vocabulary's first token.
@@ -200,9 +200,10 @@ def learned(
     ]
     if longer:
         notes.append(
-            _(
-                "{longer:,} texts are cut behind the first {length} {units}",
-                longer=longer,
+            ngettext(
+                "{n:,} text is cut behind the first {length} {units}",
+                "{n:,} texts are cut behind the first {length} {units}",
+                n=longer,
                 length=length,
                 units=units,
             )

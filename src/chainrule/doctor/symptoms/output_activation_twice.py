@@ -38,7 +38,7 @@ def output_activation_twice(case: Case) -> Found | None:
     if end is not None:
         if isinstance(loss, CrossEntropyLoss) and loss.from_logits:
             again = SOFTMAX if kind_of(end) == SOFTMAX else None
-        elif isinstance(loss, BCEWithLogitsLoss):
+        elif isinstance(loss, BCEWithLogitsLoss) or case.sigmoid_in_loss:
             again = SIGMOID if kind_of(end) == SIGMOID else None
     where = place(end) if again is not None and end is not None else ""
     if again is None and (pair := case.twice) is not None:

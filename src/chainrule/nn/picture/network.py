@@ -22,8 +22,9 @@ from chainrule.nn.picture.numbers import add_numbers, evaluated
 from chainrule.nn.picture.timing import ROWS, add_times
 from chainrule.nn.picture.units import units_of
 from chainrule.nn.picture.view import NetworkView
+from chainrule.operations.indices import OUT_OF_RANGE
 from chainrule.tensor import Tensor
-from chainrule.text import _, tr
+from chainrule.text import _, ngettext, tr
 from chainrule.util.pytree import leaves, unflatten
 
 #: So many boxes are legible; of larger networks modules are closed.
@@ -56,10 +57,10 @@ def picture(
     slots = [traced.slots[name].tensor for name in entry.state]
     state = dict(zip(graph.inputs[len(rows) :], slots, strict=True))
     given = _rows_of(data, names, rows)
-    feeds = None if given is None else [a[:1] for a in given.values()]
     arrays = {value: tensor.numpy() for value, tensor in state.items()}
-    if feeds is not None:
-        arrays = evaluated(graph, [*feeds, *arrays.values()], 1)
+    n = None
+    if given is not None:
+        n, arrays = _numbers(graph, [*given.values()], [*arrays.values()])
     made = diagram_of(
         graph,
         [(v, _title_of(v)) for v in data_inputs],
@@ -67,13 +68,50 @@ def picture(
         parameters=[v for v, t in state.items() if isinstance(t, Parameter)],
         depth=depth,
         arrays=arrays,
-        n=1 if feeds is not None else None,
+        n=n,
     )
     if not made.title:
         made.title = type(model).__name__
     if time:
         add_times(made, model, graph, names, rows, given)
     return made
+
+
+def _numbers(
+    graph: Graph, rows: Sequence[Array], state: Sequence[Array]
+) -> tuple[int, dict[Value, Array]]:
+    """Return the numbers of a graph's values, and of how many samples they are.
+
+    They are of one sample, but of all rows where the network reads others beside it, as
+    one that takes ``x[1]`` does.
+
+    Raises:
+        ArgumentError: the rows are too few for what the network reads.
+    """
+    count = min(map(len, rows))
+    for n in sorted({1, count}):
+        try:
+            return n, evaluated(graph, [*(a[:n] for a in rows), *state], n)
+        except ArgumentError as error:
+            if n == count:
+                raise _too_few(error, n) from error
+    raise AssertionError("there are rows")
+
+
+def _too_few(error: ArgumentError, n: int) -> ArgumentError:
+    """Return the error of a network that n samples are too few for; else the same."""
+    if error.what != OUT_OF_RANGE or not error.fix:
+        return error
+    return ArgumentError(
+        _("This network reads a sample by its number, and there are too few."),
+        expected=error.fix,
+        got=ngettext("{n} sample", "{n} samples", n=n),
+        fix=_(
+            "{rows} with more of them, or {sizes}, a picture without numbers",
+            rows=CALL.format(x="rows"),
+            sizes=CALL.format(x="(1, 28, 28)"),
+        ),
+    )
 
 
 def diagram_of(
@@ -127,7 +165,9 @@ def _read(
     without_bare_frames(made)
     for box in made.boxes:
         if box.parameters:
-            box.details.append(tr("{n} parameters", n=f"{box.parameters:,}"))
+            box.details.append(
+                tr(ngettext("{n:,} parameter", "{n:,} parameters", n=box.parameters))
+            )
         elif box.reads:
             box.details.append(tr("parameters of another box"))
     return made

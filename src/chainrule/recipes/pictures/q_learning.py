@@ -86,7 +86,9 @@ def draw_tables(
         axes.set_title(translated(title))
         axes.set(xticks=[], yticks=[])
         axes.grid(visible=False)
-        figure.colorbar(image, ax=axes, shrink=0.7)
+        axes.spines[:].set_visible(True)  # of a map without a value there is no more
+        if known.any():
+            figure.colorbar(image, ax=axes, shrink=0.7)
 
 
 def policy_map(table: Any, shape: tuple[int, int], arrows: str) -> str:

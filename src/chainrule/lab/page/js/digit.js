@@ -13,6 +13,8 @@ export class Digit {
     /** @type {any} */
     this.built = null;
     this.busy = this.again = false;
+    /** The picture that was read, and the answer. @type {[Uint8ClampedArray, number[]] | null} */
+    this.read = null;
     const canvas = (this.canvas = at("drawn"));
     this.context = canvas.getContext("2d", { willReadFrequently: true });
     /** @type {[number, number] | null} */
@@ -51,12 +53,23 @@ export class Digit {
   build(built) {
     this.built = built;
     at("digit-part").hidden = !built.image || built.classes == null;
-    this.canvas.setAttribute("aria-label", t("digit_canvas"));
-    at("seen").setAttribute("aria-label", t("digit_seen"));
+    this.name();
     this.wipe();
   }
 
+  name() {
+    this.canvas.setAttribute("aria-label", t("digit_canvas"));
+    at("seen").setAttribute("aria-label", t("digit_seen"));
+  }
+
+  /** Say what is shown in the language that was chosen. */
+  translate() {
+    this.name();
+    if (this.read) this.show(...this.read);
+  }
+
   wipe() {
+    this.read = null;
     this.context.fillStyle = "#000";
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     at("answer").replaceChildren();
@@ -100,6 +113,7 @@ export class Digit {
 
   /** @param {Uint8ClampedArray} pixels @param {number[]} answer */
   show(pixels, answer) {
+    this.read = [pixels, answer];
     const [height, width] = this.built.image;
     const seen = at("seen");
     seen.width = width;

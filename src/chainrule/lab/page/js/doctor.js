@@ -16,31 +16,41 @@ export class Doctor {
     this.built = null;
     /** @type {any} */
     this.found = null;
+    /** Say in the language in use where the doctor stands. */
+    this.state = () => "";
     at("diagnose").addEventListener("click", () => this.ask());
   }
 
   /** @param {any} built what the server says of the network */
   build(built) {
-    if (built !== this.built) this.found = null;
     this.built = built;
-    this.show();
+    this.found = null;
+    this.state = () => "";
+    this.translate();
   }
 
-  /** Show what was found, in the language that is chosen. */
-  show() {
-    const { found } = this, findings = found?.findings ?? [];
-    at("doctor-state").textContent = !found ? "" : findings.length ? t(found.healthy ? "healthy_notes" : "sick", { n: findings.length }) : t("healthy");
-    at("findings").replaceChildren(...findings.map((/** @type {any} */ f) => this.finding(f)));
+  /** Say all that is shown in the language that was chosen. */
+  translate() {
+    at("doctor-state").textContent = this.state();
+    at("findings").replaceChildren(...(this.found?.findings ?? []).map((/** @type {any} */ f) => this.finding(f)));
+  }
+
+  /** @param {() => string} state */
+  tell(state) {
+    this.state = state;
+    at("doctor-state").textContent = state();
   }
 
   async ask() {
     at("diagnose").disabled = true;
-    at("doctor-state").textContent = t("diagnosing");
+    this.tell(() => t("diagnosing"));
     try {
-      this.found = await this.connection.ask("doctor");
-      this.show();
+      const found = await this.connection.ask("doctor"), n = found.findings.length;
+      this.found = found;
+      this.state = () => n ? t(found.healthy ? "healthy_notes" : "sick", { n }) : t("healthy");
+      this.translate();
     } catch (error) {
-      at("doctor-state").textContent = lines(error);
+      this.tell(() => lines(error));
     }
     at("diagnose").disabled = false;
   }

@@ -239,7 +239,7 @@ export class Form {
       this.draw();
       at(id).focus();
     } }, make("option", { value: "" }, usual),
-    ...Object.keys(classes).map((name) => make("option", { value: name, selected: name === chosen, title: classes[name].summary }, name)));
+    ...Object.keys(classes).map((name) => make("option", { value: name, selected: name === chosen, title: said(classes[name].summary) }, name)));
     const known = classes[chosen || (section === "optimizer" ? "Adam" : "")];
     return this.group(section, t(title),
       make("div", { className: "option" }, make("label", { htmlFor: id }, t("kind")), select),
@@ -331,7 +331,7 @@ export class Form {
     const name = t("layer_n", { n: i + 1 });
     const others = Object.keys(this.choices.layers).filter((n) => !this.choices.first.includes(n));
     const option = (/** @type {string} */ n) => make("option",
-      { value: n, selected: n === layer.class, title: this.choices.layers[n].summary }, n);
+      { value: n, selected: n === layer.class, title: said(this.choices.layers[n].summary) }, n);
     const select = make("select", { "aria-label": name, onchange: () => {
       const width = layer.out_features;
       layers[i] = { class: select.value };

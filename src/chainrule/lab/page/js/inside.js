@@ -24,6 +24,10 @@ export class Inside {
     /** @type {any} */
     this.message = null;
     this.place = 0;
+    /** The number whose path is shown: name, index, whether in evaluation mode. @type {[string, number[], boolean] | null} */
+    this.followed = null;
+    /** Says in the language in use what came in place of a sample. @type {(() => void) | null} */
+    this.failed = null;
     this.saliency = new Saliency(connection, (name, index) => this.path(name, index, true));
     new ResizeObserver(() => reachable(at("inside"))).observe(at("inside"));
     at("open").addEventListener("click", () => this.open());
@@ -40,25 +44,63 @@ export class Inside {
   build(built) {
     this.built = built;
     this.clear();
-    const parts = PARTS.filter((name) => (built.recorded?.samples ?? built.sizes)[name]);
-    at("part").replaceChildren(...parts.map(
-      (name) => make("option", { value: name }, `${t(`part_${name}`)} (${built.sizes[name].toLocaleString()})`)));
-    if (built.recorded) this.offer(built.recorded.samples, parts);
+    const parts = this.parts();
+    at("part").replaceChildren(...parts.map((name) => make("option", { value: name })));
+    this.name();
+    if (built.recorded) {
+      this.offer();
+      at("row").value = Object.keys(built.recorded.samples[parts[0]] ?? {})[0] ?? "0";
+    }
   }
 
-  /**
-   * Say which samples a recording has, and name the first one.
-   * @param {Record<string, Record<string, number[]>>} samples rows by part
-   * @param {string[]} parts
-   */
-  offer(samples, parts) {
-    const rows = parts.map((name) => `${t(`part_${name}`)} ${Object.keys(samples[name]).join(", ")}`);
+  /** @returns {string[]} the parts of the data that have samples */
+  parts() {
+    return PARTS.filter((name) => (this.built.recorded?.samples ?? this.built.sizes)[name]);
+  }
+
+  /** Name the parts of the data, in the language in use. */
+  name() {
+    for (const option of at("part").options) option.textContent = `${t(`part_${option.value}`)} (${this.built.sizes[option.value].toLocaleString()})`;
+  }
+
+  /** Say all that is shown in the language that was chosen: the same step, the same path. */
+  async translate() {
+    this.name();
+    this.failed?.();
+    if (!this.message) {
+      if (this.built.recorded && !this.failed) this.offer();
+      return;
+    }
+    const { message: { part, row }, followed, place } = this;
+    const lang = currentLanguage();
+    try {
+      const message = await this.connection.ask("sample", { part, row, again: true, lang });
+      if (this.message?.part !== part || this.message.row !== row || lang !== currentLanguage()) return; // another one is shown
+      this.message = message;
+      const open = this.folds().map((fold) => fold.open);
+      this.draw();
+      this.folds().forEach((fold, i) => { fold.open = open[i]; });
+      this.go(place, false);
+    } catch {
+      return; // what is shown stays as it is
+    }
+    this.saliency.again();
+    if (followed) await this.path(...followed, false);
+  }
+
+  /** @returns {HTMLDetailsElement[]} */
+  folds() {
+    return [.../** @type {NodeListOf<HTMLDetailsElement>} */ (at("inside").querySelectorAll("details.fold"))];
+  }
+
+  /** Say which samples a recording has. */
+  offer() {
+    const rows = this.parts().map((name) => `${t(`part_${name}`)} ${Object.keys(this.built.recorded.samples[name]).join(", ")}`);
     at("sample").replaceChildren(make("p", {}, t("recorded_samples", { rows: rows.join("; ") })));
-    at("row").value = Object.keys(samples[parts[0]] ?? {})[0] ?? "0";
   }
 
   clear() {
-    this.message = null;
+    this.message = this.followed = this.failed = null;
     this.saliency.clear();
     for (const id of ["sample", "inside", "path", "where"]) at(id).replaceChildren();
     at("path").tabIndex = -1;
@@ -72,6 +114,7 @@ export class Inside {
     try {
       const message = await this.connection.ask("sample", { part, row, lang: currentLanguage() });
       this.message = message;
+      this.followed = this.failed = null;
       at("path").replaceChildren();
       at("path").tabIndex = -1;
       this.draw();
@@ -79,7 +122,8 @@ export class Inside {
       this.saliency.open(this.built);
     } catch (error) {
       this.clear();
-      at("sample").replaceChildren(make("p", { className: "why" }, lines(error)));
+      this.failed = () => at("sample").replaceChildren(make("p", { className: "why" }, lines(error)));
+      this.failed();
     }
   }
 
@@ -115,8 +159,8 @@ export class Inside {
     return box;
   }
 
-  /** Show the equations up to one. @param {number} place from 1 */
-  go(place) {
+  /** Show the equations up to one. @param {number} place from 1 @param {boolean} scroll to it */
+  go(place, scroll = true) {
     const boxes = [...at("inside").querySelectorAll(".equation")];
     this.place = Math.max(1, Math.min(boxes.length, place));
     boxes.forEach((box, i) => {
@@ -128,18 +172,25 @@ export class Inside {
       n: this.place, all: boxes.length, direction: t(`direction_${step.direction}`), layer: step.layer ?? "ℒ", text: step.text });
     at("first").disabled = at("back").disabled = this.place <= 1;
     at("next").disabled = at("last").disabled = this.place >= boxes.length;
-    for (const fold of at("inside").querySelectorAll(".fold")) {
+    for (const fold of this.folds()) {
       fold.hidden = [...fold.querySelectorAll(".equation")].every((box) => box.hidden);
     }
-    if (this.place < boxes.length) {
+    if (this.place < boxes.length && scroll) {
       boxes[this.place - 1].closest("details").open = true;
       boxes[this.place - 1].scrollIntoView({ block: "nearest" });
     }
   }
 
-  /** @param {string} name of a value @param {number[]} index @param {boolean} evaluated in evaluation mode */
-  async path(name, index, evaluated = false) {
+  /**
+   * Show the path of a number.
+   * @param {string} name of a value
+   * @param {number[]} index
+   * @param {boolean} evaluated in evaluation mode
+   * @param {boolean} scroll to it
+   */
+  async path(name, index, evaluated = false, scroll = true) {
     const place = at("path");
+    this.followed = [name, index, evaluated];
     try {
       const path = await this.connection.ask("element", { name, index, evaluated, lang: currentLanguage() });
       place.replaceChildren(...this.pathParts(path, evaluated));
@@ -147,7 +198,7 @@ export class Inside {
     } catch (error) {
       place.replaceChildren(make("p", { className: "why" }, lines(error)));
     }
-    place.scrollIntoView({ block: "nearest" });
+    if (scroll) place.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {any} path @param {boolean} evaluated */

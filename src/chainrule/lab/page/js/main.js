@@ -90,7 +90,7 @@ const TAKES = {
     if (last.built) return;
     const { name, parameters } = message;
     at("network-text").textContent = `${t(message.inputs ? "opened_inputs" : "opened_text", {
-      name, parameters: parameters.toLocaleString(), inputs: (message.inputs ?? []).join(", ") })} ${message.data ? "" : t("choose_data")}`;
+      name, parameters: t("parameters_n", { n: parameters }), inputs: (message.inputs ?? []).join(", ") })} ${message.data ? "" : t("choose_data")}`;
     modules(message.modules);
     network.picture(message.picture, message.why ? lines(message.why) : "");
     at("network-part").hidden = false;
@@ -114,7 +114,7 @@ const TAKES = {
     if (!message.layers.length) picture();
     output.build(message);
     for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.build(message);
-    at("confusion").replaceChildren();
+    clearCell();
     for (const id of ["network", "doctor", "share", "inside"]) at(`${id}-part`).hidden = false;
     at("output-part").hidden = !message.flat && message.classes == null;
   },
@@ -192,7 +192,7 @@ function describe(built) {
   at("opened").textContent = built.run ? "" : t("opened", { name: built.name });
   const sizes = Object.entries(built.sizes).filter(([, n]) => n).map(([part, n]) => `${t(`part_${part}`)}: ${n.toLocaleString()}`);
   at("network-text").textContent = t("network_text", {
-    parameters: built.parameters.toLocaleString(), loss: built.loss, optimizer: built.optimizer, engine: built.engine, sizes: sizes.join(", ") });
+    parameters: t("parameters_n", { n: built.parameters }), loss: built.loss, optimizer: built.optimizer, engine: built.engine, sizes: sizes.join(", ") });
   modules(built.modules);
 }
 
@@ -247,7 +247,7 @@ function status(message) {
   for (const [name, value] of Object.entries(message.last ?? {})) {
     if (name.startsWith("validation_") && name !== "validation_loss") figures.push([label(name), number(value)]);
   }
-  figures.push([t("speed"), training && message.rate != null ? t("steps_a_second", { n: Math.round(message.rate).toLocaleString() }) : "—"]);
+  figures.push([t("speed"), training && message.rate != null ? t("steps_a_second", { n: Math.round(message.rate) }) : "—"]);
   const list = at("figures");
   if (list.children.length !== figures.length) list.replaceChildren(...figures.map(() => make("div", {}, make("dt", {}), make("dd", {}))));
   figures.forEach(([name, value], i) => {
@@ -301,20 +301,34 @@ async function build(run) {
   }
 }
 
+/** Say which samples are in the cell that was opened. @type {() => any[]} */
+let inCell = () => [];
+
+/** Forget the confusion matrix, and the cell of it that was opened. */
+function clearCell() {
+  inCell = () => [];
+  at("confusion").replaceChildren();
+}
+
 /** @param {number} truth @param {number} decided @param {HTMLElement} place */
 async function cell(truth, decided, place) {
-  let found;
   try {
-    found = await connection.ask("cell", { truth, decided });
+    const found = await connection.ask("cell", { truth, decided });
+    inCell = () => samples(found);
   } catch (error) {
-    return place.replaceChildren(make("p", { className: "why" }, lines(error)));
+    inCell = () => [make("p", { className: "why" }, lines(error))];
   }
-  place.replaceChildren(make("p", {}, t("in_cell", { count: found.count, shown: found.rows.length })),
+  place.replaceChildren(...inCell());
+}
+
+/** @param {any} found the samples of a cell @returns {any[]} buttons that open them */
+function samples(found) {
+  return [make("p", {}, t("in_cell", { n: found.count, shown: found.rows.length })),
     ...found.rows.map((/** @type {number} */ row) => make("button", { type: "button", className: "small",
       onclick: async () => {
         await inside.open(found.part, row);
         at("inside-part").scrollIntoView();
-      } }, String(row))));
+      } }, String(row)))];
 }
 
 /** Show the view that the address names. */
@@ -364,10 +378,11 @@ at("language").addEventListener("change", () => {
     network.build(last.built);
     if (!last.built.layers.length) picture();
     output.name();
-    for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.build(last.built);
+    for (const part of [inside, digit, sentence, writing, doctor, share, weights]) part.translate();
     if (last.maps) TAKES.maps(last.maps);
     at("confusion").replaceChildren();
     if (last.confusion) TAKES.confusion(last.confusion);
+    document.getElementById("cell")?.replaceChildren(...inCell());
   }
   if (last.status) status(last.status);
   curves.draw();

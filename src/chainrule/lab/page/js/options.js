@@ -1,10 +1,11 @@
 // Inputs for the options of a section, as the server describes them.
 
 import { make } from "./dom.js";
+import { said } from "./texts.js";
 
 /**
  * An option of a class or a section.
- * @typedef {{name: string, kinds: string[], default: any, required: boolean, doc: string,
+ * @typedef {{name: string, kinds: string[], default: any, required: boolean, doc: string | Record<string, string>,
  *   minimum?: number, maximum?: number, enum?: string[]}} Option
  */
 
@@ -69,7 +70,7 @@ export function field(option, value, changed, label = option.name) {
     }
   }
   input.dataset.key = option.name;
-  const row = make("div", { className: "option", title: option.doc },
+  const row = make("div", { className: "option", title: said(option.doc) },
     make("label", { htmlFor: id }, label), input);
   row.dataset.key = option.name;
   return row;

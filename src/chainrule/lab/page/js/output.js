@@ -30,6 +30,7 @@ export class Output {
     this.over = make("canvas", { "aria-hidden": "true" });
     this.title = make("p", {});
     this.reset = make("button", { type: "button", className: "small", hidden: true, onclick: () => this.choose(null) }, t("show_output"));
+    this.reset.dataset.text = "show_output";
     this.legend = make("div", { className: "legend" });
     const choice = (/** @type {"others" | "plain"} */ key, /** @type {string} */ id) => {
       const text = make("span", {});
@@ -170,7 +171,7 @@ export function confusion(message, built, open) {
   const rows = Array.from({ length: n }, (_, i) => data.subarray(i * n, (i + 1) * n));
   const right = rows.reduce((sum, row, i) => sum + row[i], 0);
   const key = message.rows < built.sizes[message.part] ? "confusion_of_first" : "confusion";
-  const title = t(key, { part: t(`part_${message.part}`), rows: message.rows.toLocaleString(), step: message.step.toLocaleString(), share: ((100 * right) / Math.max(1, message.rows)).toFixed(2) });
+  const title = t(key, { part: t(`part_${message.part}`), n: message.rows, step: message.step.toLocaleString(), share: ((100 * right) / Math.max(1, message.rows)).toFixed(2) });
   let matrix = place.querySelector("table");
   if (!matrix || matrix.dataset.size !== String(n)) {
     matrix = make("table", { className: "confusion" },
@@ -190,7 +191,7 @@ export function confusion(message, built, open) {
     row.forEach((/** @type {number} */ count, /** @type {number} */ j) => {
       const button = buttons[i * n + j];
       button.textContent = String(count);
-      button.setAttribute("aria-label", t("cell", { truth: names[i], decided: names[j], count }));
+      button.setAttribute("aria-label", t("cell", { truth: names[i], decided: names[j], n: count }));
       button.parentElement.style.setProperty("--share", `${Math.round(70 * Math.sqrt(count / total))}%`);
     });
   });

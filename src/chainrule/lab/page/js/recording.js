@@ -140,6 +140,7 @@ export class Recording extends Connection {
    * @param {any} content
    */
   question(type, content) {
+    if (type === "sample" && content.again) return `sample|${this.shown}|${content.lang}|${this.step}`;
     if (type === "sample") {
       const step = this.nearest(content.part, content.row);
       this.shown = `${content.part}|${content.row}`;

@@ -34,6 +34,12 @@ export class Saliency {
     this.ask();
   }
 
+  /** Ask for it anew, in the language that was chosen; until it comes, the old one stays. */
+  again() {
+    this.asked = false;
+    this.ask();
+  }
+
   /** Ask for it once, where it is open. */
   async ask() {
     if (this.asked || !at("saliency-part").open) return;

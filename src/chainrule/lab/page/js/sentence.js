@@ -11,6 +11,8 @@ export class Sentence {
     this.connection = connection;
     /** @type {any} */
     this.built = null;
+    /** Says in the language in use what came. @type {(() => void) | null} */
+    this.told = null;
     at("sentence-form").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.ask();
@@ -20,6 +22,7 @@ export class Sentence {
   /** @param {any} built */
   build(built) {
     this.built = built;
+    this.told = null;
     at("sentence-part").hidden = !built.texts;
     at("sentence-answer").replaceChildren();
     at("sentence-inside").replaceChildren();
@@ -29,11 +32,20 @@ export class Sentence {
     const text = at("sentence").value;
     if (!text.trim()) return;
     try {
-      this.show(await this.connection.ask("sentence", { text, lang: currentLanguage() }));
+      const message = await this.connection.ask("sentence", { text, lang: currentLanguage() });
+      this.told = () => this.show(message);
     } catch (error) {
-      at("sentence-answer").replaceChildren(make("p", { className: "why" }, lines(error)));
-      at("sentence-inside").replaceChildren();
+      this.told = () => {
+        at("sentence-answer").replaceChildren(make("p", { className: "why" }, lines(error)));
+        at("sentence-inside").replaceChildren();
+      };
     }
+    this.told();
+  }
+
+  /** Say what is shown in the language that was chosen. */
+  translate() {
+    this.told?.();
   }
 
   /** @param {any} message */

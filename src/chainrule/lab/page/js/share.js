@@ -16,6 +16,10 @@ export class Share {
     this.address = address;
     /** Numbers of the network that were edited by hand. */
     this.edits = 0;
+    /** What can be shared. @type {string[]} */
+    this.files = [];
+    /** Say in the language in use what was shared. */
+    this.state = () => "";
   }
 
   /** @param {any} built what the server says of the network */
@@ -24,31 +28,37 @@ export class Share {
     this.opened = built.run?.model?.file;
     /** The recipe that it is, of which a link says nothing. */
     this.recipe = built.run ? null : built.name;
-    const files = built.recorded?.files ?? FILES;
+    this.files = built.recorded?.files ?? FILES;
+    this.state = () => "";
+    this.translate();
+  }
+
+  /** Say all that is shown in the language that was chosen. */
+  translate() {
     at("shares").replaceChildren(
       make("button", { type: "button", onclick: () => this.link() }, t("share_link")),
       make("button", { type: "button", onclick: () => this.picture() }, t("share_png")),
-      ...files.map((/** @type {string} */ what) => make("button", { type: "button", onclick: () => this.file(what) }, t(`share_${what}`))));
-    at("share-state").textContent = "";
+      ...this.files.map((what) => make("button", { type: "button", onclick: () => this.file(what) }, t(`share_${what}`))));
+    at("share-state").textContent = this.state();
+  }
+
+  /** @param {() => string} state */
+  tell(state) {
+    this.state = state;
+    at("share-state").textContent = state();
   }
 
   async link() {
-    if (this.opened !== undefined) {
-      at("share-state").textContent = t("link_of_file", { name: this.opened });
-      return;
-    }
-    if (this.recipe !== null) {
-      at("share-state").textContent = t("link_of_recipe", { name: this.recipe });
-      return;
-    }
-    const address = this.address();
+    const { opened, recipe } = this;
+    if (opened !== undefined) return this.tell(() => t("link_of_file", { name: opened }));
+    if (recipe !== null) return this.tell(() => t("link_of_recipe", { name: recipe }));
+    const address = this.address(), edited = () => this.edits ? ` ${t("link_edited")}` : "";
     try {
       await navigator.clipboard.writeText(address);
-      at("share-state").textContent = t("copied");
+      this.tell(() => t("copied") + edited());
     } catch {
-      at("share-state").textContent = address;
+      this.tell(() => address + edited());
     }
-    if (this.edits) at("share-state").textContent += ` ${t("link_edited")}`;
   }
 
   /** @param {string} what */
@@ -56,9 +66,9 @@ export class Share {
     try {
       const { name, kind, arrays } = await this.connection.ask("share", { what, lang: currentLanguage() });
       save(new Blob([arrays.data.data], { type: kind }), name);
-      at("share-state").textContent = t("written", { name });
+      this.tell(() => t("written", { name }));
     } catch (error) {
-      at("share-state").textContent = lines(error);
+      this.tell(() => lines(error));
     }
   }
 
@@ -77,9 +87,9 @@ export class Share {
       context.drawImage(image, 0, 0, canvas.width, canvas.height);
       URL.revokeObjectURL(url);
       canvas.toBlob((/** @type {Blob} */ blob) => save(blob, "network.png"), "image/png");
-      at("share-state").textContent = t("written", { name: "network.png" });
+      this.tell(() => t("written", { name: "network.png" }));
     } catch (error) {
-      at("share-state").textContent = lines(error);
+      this.tell(() => lines(error));
     }
   }
 }

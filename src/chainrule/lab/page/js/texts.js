@@ -1,12 +1,15 @@
 // What the page says, in the language that was chosen.
 
-/** @type {Record<string, Record<string, string>>} */
+/**
+ * The texts by language and key; one with a count by the plural categories of Unicode.
+ * @type {Record<string, Record<string, string | Record<string, string>>>}
+ */
 let tables = {};
 let language = "en";
 
 /**
  * Take the texts of all languages, and choose one.
- * @param {Record<string, Record<string, string>>} all
+ * @param {Record<string, Record<string, string | Record<string, string>>>} all
  * @param {string} chosen
  */
 export function setTexts(all, chosen) {
@@ -32,11 +35,17 @@ export const currentLanguage = () => language;
 /**
  * Return a text of the page.
  * @param {string} key
- * @param {Record<string, string | number>} [values] what stands for names in braces
+ * @param {Record<string, string | number>} [values] what stands for names in braces;
+ *   n is the count of a text that has one
  */
 export function t(key, values = {}) {
-  const text = tables[language]?.[key] ?? tables.en?.[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+  const known = tables[language]?.[key] ?? tables.en?.[key] ?? key;
+  const text = typeof known === "string" ? known
+    : known[new Intl.PluralRules(language).select(Number(values.n))] ?? known.other;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => {
+    const value = values[name] ?? whole;
+    return name === "n" && typeof value === "number" ? value.toLocaleString() : String(value);
+  });
 }
 
 /**

@@ -63,7 +63,7 @@ export class Upload {
         for (let next = waiting.shift(); next; next = waiting.shift()) {
           source = await post(next, drop);
           const sent = ++done;
-          this.tell(() => t("uploaded", { done: sent, all: files.length }));
+          this.tell(() => t("uploaded", { done: sent, n: files.length }));
         }
       };
       await Promise.all(Array.from({ length: ABREAST }, send));
@@ -102,7 +102,7 @@ export class Upload {
     try {
       const found = await this.connection.ask("examine", { source, target, text });
       this.tell(() => found.columns.length
-        ? t("examined", { name: source, rows: found.rows.toLocaleString(), columns: found.names.length })
+        ? t("examined", { name: source, rows: t("rows_n", { n: found.rows }), columns: t("columns_n", { n: found.names.length }) })
         : t(found.reading ? "examined_text" : "examined_images", { name: source }));
       this.ask(found);
     } catch (error) {

@@ -14,6 +14,8 @@ export class Weights {
     this.maps = null;
     /** Whether the maps are those of a step of the past. */
     this.past = false;
+    /** @type {(() => void) | null} */
+    this.told = null;
     at("weight-form").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.set();
@@ -31,6 +33,18 @@ export class Weights {
     at("weight-layer").replaceChildren(...built.layers.map((/** @type {any} */ layer, /** @type {number} */ k) =>
       make("option", { value: String(k) }, `${k + 1} · ${layer.kind}`)));
     this.offer();
+  }
+
+  /** Name what can be chosen in the language that was chosen. */
+  translate() {
+    for (const option of at("weight-input").options) if (option.value === "b") option.textContent = t("bias");
+    this.told?.();
+  }
+
+  /** @param {() => void} say in the language in use what came of an edit */
+  tell(say) {
+    this.told = say;
+    say();
   }
 
   /** @param {any} message maps */
@@ -89,18 +103,17 @@ export class Weights {
   show() {
     const value = this.value();
     at("weight-value").value = value === undefined ? "" : String(Number(value.toPrecision(7)));
-    at("weight-state").textContent = "";
+    this.tell(() => { at("weight-state").textContent = ""; });
   }
 
   async set() {
     const { layer, unit, input } = this.chosen(), text = at("weight-value").value;
     const value = Number(text), bias = input === null;
     if (!text.trim() || !Number.isFinite(value) || this.value() === undefined) {
-      at("weight-state").textContent = t("no_number", { name: t("value") });
-      return;
+      return this.tell(() => { at("weight-state").textContent = t("no_number", { name: t("value") }); });
     }
     const { module } = this.built.layers[layer];
     this.connection.tell("weight", { name: `${module}.${bias ? "bias" : "weight"}`, index: bias ? [unit] : [unit, input], value });
-    at("weight-state").textContent = t("weight_set");
+    this.tell(() => { at("weight-state").textContent = t("weight_set"); });
   }
 }

@@ -10,6 +10,8 @@ export class Writing {
   /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
     this.connection = connection;
+    /** Say in the language in use where a text stands, and what comes next. @type {Record<string, (() => void) | undefined>} */
+    this.told = {};
     at("writing-form").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.write();
@@ -19,6 +21,7 @@ export class Writing {
 
   /** @param {any} built */
   build(built) {
+    this.told = {};
     at("writing-part").hidden = !built.characters;
     for (const id of ["written", "foreseen", "foreseen-inside", "writing-state"]) at(id).replaceChildren();
   }
@@ -29,15 +32,19 @@ export class Writing {
     const temperature = within("temperature");
     const seed = Math.round(within("writing-seed"));
     at("written").replaceChildren();
-    at("writing-state").textContent = t("writing_now");
+    this.tell("written", () => { at("writing-state").textContent = t("writing_now"); });
     at("write").disabled = true;
     try {
       const found = await this.connection.ask("write", { text, count, temperature, seed });
-      at("writing-state").textContent = t(found.ended ? "written_ended" : found.late ? "written_late" : "written_at", { step: found.step.toLocaleString() });
+      this.tell("written", () => {
+        at("writing-state").textContent = t(found.ended ? "written_ended" : found.late ? "written_late" : "written_at", { step: found.step.toLocaleString() });
+      });
       at("written").replaceChildren(make("strong", {}, found.begun), found.text);
     } catch (error) {
-      at("writing-state").textContent = "";
-      at("written").replaceChildren(make("span", { className: "why" }, lines(error)));
+      this.tell("written", () => {
+        at("writing-state").textContent = "";
+        at("written").replaceChildren(make("span", { className: "why" }, lines(error)));
+      });
     } finally {
       at("write").disabled = false;
     }
@@ -46,11 +53,24 @@ export class Writing {
   async foresee() {
     try {
       const found = await this.connection.ask("foresee", { text: at("prompt").value, lang: currentLanguage() });
-      this.show(found);
+      this.tell("foreseen", () => this.show(found));
     } catch (error) {
-      at("foreseen").replaceChildren(make("p", { className: "why" }, lines(error)));
-      at("foreseen-inside").replaceChildren();
+      this.tell("foreseen", () => {
+        at("foreseen").replaceChildren(make("p", { className: "why" }, lines(error)));
+        at("foreseen-inside").replaceChildren();
+      });
     }
+  }
+
+  /** @param {string} place @param {() => void} say */
+  tell(place, say) {
+    this.told[place] = say;
+    say();
+  }
+
+  /** Say what is shown in the language that was chosen. */
+  translate() {
+    for (const say of Object.values(this.told)) say?.();
   }
 
   /** @param {any} found */

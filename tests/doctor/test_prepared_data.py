@@ -1,0 +1,180 @@
+"""What preparation took from data, and what no gradient or sense reaches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.data import Dataset
+from chainrule.doctor import Diagnosis, examples
+from chainrule.doctor.asked import applies_sigmoid
+from chainrule.doctor.symptoms.missing_values import _gaps, _stands_out
+from chainrule.doctor.symptoms.rows_scaled_alone import _scaled
+from chainrule.nn import functional as F
+
+RNG = np.random.default_rng
+
+
+def diagnosed(model: Any = None, rows: Any = None, **given: Any) -> Diagnosis:
+    trainer, data, more = examples.example(model, rows, **given)
+    return cr.diagnose(trainer, data, **more)
+
+
+def sick(found: Diagnosis) -> list[str]:
+    return [f.code for f in found.findings if f.severity == "sick"]
+
+
+# -- missing values --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [-999.0, 9999.0, 1e6, -99.0])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
+def test_a_number_that_stands_for_missing_ones(value: float, share: float) -> None:
+    rows = RNG(0).normal(size=(600, 5))
+    rows[RNG(1).uniform(size=600) < share, 2] = value
+    assert _stands_out(rows) == value
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        RNG(0).normal(size=(600, 4)),
+        RNG(0).standard_cauchy(size=(600, 4)),  # outliers, each of its own
+        RNG(0).lognormal(0, 2, size=(600, 4)),
+        RNG(0).integers(0, 3, (600, 4)).astype(float),
+        (RNG(0).uniform(size=(600, 4)) < 0.05).astype(float),
+        np.maximum(RNG(0).normal(size=(600, 4)), 0),  # mostly 0 and not far
+        np.minimum(RNG(0).normal(size=(600, 4)), 1.5),  # cut off at its range
+    ],
+    ids=["normal", "Cauchy", "lognormal", "codes", "rare", "rectified", "clipped"],
+)
+def test_numbers_that_repeat_within_their_column_are_none(rows: Any) -> None:
+    assert _stands_out(rows) is None
+
+
+def test_medians_in_their_place_are_tried() -> None:
+    rows = _gaps(-999.0)
+    before = np.array(rows.x[:])
+    found = diagnosed(rows=rows, epochs=20)
+    first = found.findings[0]
+    assert (first.code, first.severity) == ("missing-values", "sick")
+    assert first.evidence["number_that_repeats"] == -999.0
+    assert first.evidence["columns_with_it"] == 2
+    assert "np.where(x == -999" in first.diff
+    assert np.array_equal(rows.x[:], before)  # nothing of the user's changes
+
+
+# -- rows scaled alone -----------------------------------------------------------------
+
+
+def unit(x: Any) -> Any:
+    return x / np.sqrt((x * x).sum(1, keepdims=True))
+
+
+def test_rows_of_one_length_or_one_range() -> None:
+    x = RNG(0).normal(size=(200, 5))
+    ranged = (x - x.min(1, keepdims=True)) / np.ptp(x, 1, keepdims=True)
+    assert _scaled(unit(x)) == "rows_of_length_1"
+    assert _scaled(ranged) == "rows_from_0_to_1"
+    assert _scaled(np.sign(x[:, :1])) == "rows_of_length_1"
+    for other in (x, unit(x) * RNG(1).uniform(0.5, 1, (200, 1)), x * 0):
+        assert _scaled(other) is None
+    assert _scaled(np.eye(5)[RNG(0).integers(0, 5, 200)]) is None  # codes of a class
+    columns = (x - x.min(0)) / np.ptp(x, 0)
+    assert _scaled(columns) is None
+    assert _scaled((RNG(0).uniform(size=(200, 6)) < 0.5).astype(float)) is None
+
+
+# -- gradients -------------------------------------------------------------------------
+
+
+class Parts(nn.Module):
+    """A network with a part of which its outputs use nothing."""
+
+    def __init__(self, cut: str) -> None:
+        self.cut = cut
+        self.first, self.last = nn.Linear(2, 3), nn.Linear(3, 2)
+        self.spare = nn.Linear(3, 2)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        h = self.first(x).tanh()
+        if self.cut == "detach":
+            h = h.detach()
+        elif self.cut == "sign":
+            h = h.sign().detach() + 0 * self.spare(h).sum()
+        return self.last(h)
+
+
+@pytest.mark.parametrize(
+    ("cut", "names"),
+    [
+        ("detach", {"first.weight", "first.bias", "spare.weight", "spare.bias"}),
+        ("nothing", {"spare.weight", "spare.bias"}),
+        ("sign", set()),
+    ],
+)
+def test_parameters_that_no_gradient_reaches(cut: str, names: set[str]) -> None:
+    found = diagnosed(Parts(cut), epochs=20, lr=0.5)
+    assert found.case is not None
+    assert {*found.case.without_gradient} == names
+    noted = [f for f in found.findings if f.code == "parameters-without-gradient"]
+    assert bool(noted) is bool(names)
+
+
+# -- a sigmoid in a loss of one's own --------------------------------------------------
+
+LOSSES = {
+    "softplus": lambda z, y: (F.softplus(z) - z * y).mean(),
+    "sum": lambda z, y: 3 * (F.softplus(z) - z * y).sum(),
+    "log of sigmoid": lambda z, y: (
+        -(y * z.sigmoid().log() + (1 - y) * (1 - z.sigmoid()).log()).mean()
+    ),
+    "of signs": lambda z, y: F.softplus(-(2 * y - 1) * z).mean(),
+}
+OTHERS = {
+    "of shares": lambda p, y: (
+        -(y * (p + 1e-7).log() + (1 - y) * (1 - p + 1e-7).log()).mean()
+    ),
+    "squares": lambda p, y: ((p - y) ** 2).mean(),
+    "hinge": lambda z, y: (1 - (2 * y - 1) * z).clamp(min=0.0).mean(),
+}
+
+
+@pytest.mark.parametrize("name", [*LOSSES, *OTHERS])
+def test_a_loss_of_scores_is_known_by_its_values(name: str) -> None:
+    y = RNG(0).integers(0, 2, (60, 1)).astype(np.float32)
+    assert applies_sigmoid((LOSSES | OTHERS)[name], y, (1,)) is (name in LOSSES)
+    assert not applies_sigmoid(LOSSES["sum"], y, (2,))
+    assert not applies_sigmoid(LOSSES["sum"], y + 1, (1,))
+
+
+def test_a_sigmoid_in_front_of_it_is_one_too_many() -> None:
+    rows = examples.binary(examples.moons())
+    model = examples.mlp(2, 1).append(nn.Sigmoid())
+    found = diagnosed(
+        model, rows, loss=LOSSES["softplus"], optimizer=optim.Adam(lr=0.01)
+    )
+    assert found.findings[0].code == "output-activation-twice"
+    assert not found.healthy
+    shares = examples.mlp(2, 1).append(nn.Sigmoid())
+    well = diagnosed(
+        shares, rows, loss=OTHERS["of shares"], optimizer=optim.Adam(lr=0.01)
+    )
+    assert "output-activation-twice" not in [f.code for f in well.findings]
+
+
+# -- nothing that can be found ---------------------------------------------------------
+
+
+def test_rows_that_were_reshaped_teach_nothing() -> None:
+    x = RNG(0).normal(size=(500, 6)).astype(np.float32)
+    made = Dataset(x.T.reshape(x.shape), (x[:, :1] * 2 - x[:, 1:2]), classes=None)
+    found = diagnosed(examples.mlp(6, 1), made, loss=nn.MSELoss(), epochs=10)
+    assert sick(found) == ["labels-without-signal"]
+    assert found.findings[0].evidence["r2_of_constant_answer"] == 0
+    right = Dataset(x, x[:, :1] * 2 - x[:, 1:2])
+    assert diagnosed(examples.mlp(6, 1), right, loss=nn.MSELoss(), epochs=10).healthy

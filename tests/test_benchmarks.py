@@ -266,7 +266,7 @@ def test_parts_of_the_doctor_are_programs(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.syspath_prepend(str(RUN.parent / "doctor"))
     names = ("cases", "rows", "networks", "programs")
     cases, rows, networks, programs = map(importlib.import_module, names)
-    names += ("tables_fourth", "spoiling")
+    names += ("tables_fourth", "spoiling", "rows_fifth", "preparing")
     try:
         known = cases.cases()  # no table is read: a part's packages need not be there
         for part, table in cases.PARTS.items():
@@ -291,6 +291,11 @@ def test_parts_of_the_doctor_are_programs(monkeypatch: pytest.MonkeyPatch) -> No
             more = {"rows": name, "net": net, "order": "sorted", "frozen": "first"}
             score = programs.run(cases.DEFAULT | sizes | more, 0)
             assert 0 < score <= 1, net
+        # and of each way to prepare rows wrongly
+        for how in ("rows", "span", "signs", "clipped", "apart"):
+            more = {"rows": "wine", "prepared": how, "coded": 0.1, "depth": 0}
+            score = programs.run(cases.DEFAULT | sizes | more, 0)
+            assert 0 < score <= 1, how
     finally:
         for name in (*names, "measure", "report"):
             sys.modules.pop(name, None)

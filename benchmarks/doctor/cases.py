@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import rows
+import rows_fifth  # noqa: F401  (names its tables)
 import tables_fourth  # noqa: F401  (names its tables)
 from networks import Spec
 from programs import ONE_OUTPUT
@@ -126,12 +127,17 @@ def _drawn(part: str) -> Iterator[Case]:
             known = [operator for operator in table[what] if _applies(operator, base)]
             known = [o for o in known for _ in range(o.get("weight", 1))]
             some = draw.sample(known, at_once)
-            if some[0] is some[-1] and at_once > 1:
+            apart = table.get("apart", False)
+            if some[0] is some[-1] and at_once > 1 and not apart:
                 continue
-            for operator in some:
-                values |= draw.choice(operator["values"])
+            picked = [draw.choice(operator["values"]) for operator in some]
+            for change in picked:
+                values |= change
             keys = tuple(k for k, v in values.items() if base[k] != v)
             name = f"{part} {program}, {how}: {words(values)}"
+            one_kind = some[0] is some[-1] and at_once > 1
+            if apart and (one_kind or len(values) < sum(map(len, picked))):
+                continue
             if name in seen or (values and not keys):
                 continue
             seen.add(name)

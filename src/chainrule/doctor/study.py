@@ -108,6 +108,10 @@ class StudyDiagnosis:
         """Return the diagnosis of a study in one line."""
         if self.interrupted:
             return tr("Interrupted: what was found until then.")
+        if not self.stages:
+            return tr(
+                "Not known: {name} has no stage that can be examined.", name=self.name
+            )
         sick = [name for name, stage in self.stages.items() if not stage.healthy]
         if sick:
             return tr("Sick: {names}.", names=tr(", ").join(sick))

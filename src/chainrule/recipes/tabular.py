@@ -134,16 +134,19 @@ def trainer(
     )
 
 
-def one_split(task: Task, seed: int, **engine: Any) -> dict[str, Any]:
+def one_split(
+    experiment: Experiment, task: Task, seed: int, **engine: Any
+) -> dict[str, Any]:
     """Train, select and test network and linear model on one split; return scores."""
     train, validation, test, known = parts(task, seed)
     losses, trainers = [], []
-    for settings in SETTINGS:
+    for i, settings in enumerate(SETTINGS):
         stop = EarlyStopping("validation_loss", patience=PATIENCE)
         fresh = trainer(task, train, settings, seed, **engine)
         budget = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "progress": False}
-        fresh.fit(train, validation=validation, callbacks=[stop], **budget)
-        losses.append(stop.best)
+        stage, data = f"{task.data.name}-{seed}-{i}", {"validation": validation}
+        fresh = experiment.fit(stage, fresh, train, callbacks=[stop], **data, **budget)
+        losses.append(min(row["validation_loss"] for row in fresh.history.epochs))
         trainers.append(fresh)
     best = int(np.argmin(losses))
     scores = trainers[best].evaluate(test)
@@ -168,7 +171,8 @@ def compare(experiment: Experiment, task: Task, seeds: list[int]) -> dict[str, A
     if experiment.engine == "auto":  # NumPy has trained before a compiler has compiled
         engine["engine"] = "numpy"
     rows = [
-        experiment.cached(f"{name}-{s}", one_split, task, s, **engine) for s in seeds
+        experiment.cached(f"{name}-{s}", one_split, experiment, task, s, **engine)
+        for s in seeds
     ]
     summary: dict[str, Any] = {"splits": rows}
     for metric in task.metrics:

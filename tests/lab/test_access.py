@@ -89,11 +89,13 @@ def english() -> list[re.Pattern[str]]:
     """The page's English texts of two words or more that are others in Chinese."""
     chinese = texts("zh-TW")
     patterns: list[re.Pattern[str]] = []
-    for key, text in texts("en").items():
-        words = re.sub(r"\{\w+\}", "", text).split()
-        if text != chinese[key] and len(words) > 1:
-            parts = re.split(r"\{\w+\}", text.strip())
-            patterns.append(re.compile(".+".join(map(re.escape, parts)), re.DOTALL))
+    for key, forms in texts("en").items():
+        for text in forms.values() if isinstance(forms, dict) else [forms]:
+            words = re.findall(r"[A-Za-z]+", re.sub(r"\{\w+\}", "", text))
+            if forms != chinese[key] and len(words) > 1:
+                parts = re.split(r"\{\w+\}", text.strip())
+                pattern = ".+".join(map(re.escape, parts))
+                patterns.append(re.compile(pattern, re.DOTALL))
     return patterns
 
 

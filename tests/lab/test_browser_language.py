@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chainrule.doctor.labels import METRICS
+from chainrule.text import translated
+from chainrule.text.languages import language
 from tests.lab.test_browser import Browser, opened
 from tests.lab.test_browser_writing import poem
+from tests.lab.test_models import DATA, python
 from tests.lab.test_server import Served, served
 
 pytestmark = pytest.mark.slow
@@ -50,6 +55,66 @@ def test_a_sample_its_path_and_a_cell_stay_open(chromium: Any, tmp_path: Path) -
             assert read(seen) == before
             title = page.get_attribute('.option[data-key="samples"]', "title")
             assert any("\u4e00" <= c <= "\u9fff" for c in title) == (name == "zh-TW")
+
+
+HAN = re.compile("[\u4e00-\u9fff]")
+
+
+def test_a_network_without_a_run_is_said_anew(chromium: Any, tmp_path: Path) -> None:
+    text = DATA.partition("train =")[0]
+    with (
+        served(tmp_path / "lab", python(tmp_path, text)) as lab,
+        opened(chromium, lab) as seen,
+    ):
+        page = seen.page
+        for name in ("zh-TW", "en"):
+            speak(page, name)
+            for place in ("#train", "#network-text", "#modules summary"):
+                assert bool(HAN.search(seen.text(place))) == (name == "zh-TW"), place
+            title = page.get_attribute("#picture img", "alt")
+            assert bool(HAN.search(title)) == (name == "zh-TW")
+
+
+def test_what_is_wrong_and_folds_of_the_form_stay(
+    chromium: Any, lab: Served, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "nothing.md").write_text("no picture")
+    with opened(chromium, lab) as seen:
+        page = seen.page
+        page.set_input_files("#folder", str(empty))
+        page.wait_for_function("document.querySelector('#upload-state').innerText")
+        page.fill('.option[data-key="batch_size"] input', "-1")
+        page.click("#build")
+        page.wait_for_selector("#form-problem .why")
+        page.click('[data-section="training"] details summary')
+        page.evaluate("document.querySelector('#setup details').open = true")
+        folds = "[...document.querySelectorAll('#setup details')].map((d) => d.open)"
+        before = page.evaluate(folds)
+        assert before.count(True) >= 2
+        assert before.count(False) >= 2
+        for name in ("zh-TW", "en"):
+            speak(page, name)
+            for place in ("#form-problem", "#upload-state"):
+                assert bool(HAN.search(seen.text(place))) == (name == "zh-TW"), place
+            assert page.locator(".option.wrong").count() == 1
+            assert page.evaluate(folds) == before
+
+
+def test_a_score_has_a_name_in_every_language(chromium: Any, lab: Served) -> None:
+    with opened(chromium, lab) as seen:
+        page = seen.page
+        page.select_option("#source", "hills")
+        page.fill('.option[data-key="lr"] input', "10")
+        page.click("#build")
+        page.wait_for_selector("#build:enabled")
+        page.click("#diagnose")
+        page.wait_for_selector(".finding.sick", timeout=180_000)
+        for name in ("en", "zh-TW"):
+            speak(page, name)
+            with language(name):
+                assert translated(METRICS["r2"]) in seen.text("#findings")
 
 
 def read(seen: Browser) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def reload(page: Any) -> None:
 
 
 def of_the_file(page: Any, folder: Path) -> None:
+    # Until now the network is shown without a run, which a click might cancel.
+    page.wait_for_selector("#figures dd")
     page.click("#build")
 
 

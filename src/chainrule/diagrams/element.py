@@ -9,6 +9,33 @@ from chainrule.errors import visible
 #: Characters of a line in a box.
 LONGEST = 48
 
+#: Widths of characters in ems, at least those of a broad typeface (DejaVu Sans).
+_EMS = {
+    **dict.fromkeys("ijlftrIJ.,:;'|!()[]{}/\\- ", 0.42),
+    **dict.fromkeys("w+−±×·→←↑↓=<>≤≥~^", 0.84),
+    **dict.fromkeys("mMW%@&", 1.0),
+}
+_DIGIT, _LOWER, _UPPER, _OTHER, _WIDE = 0.64, 0.64, 0.79, 0.7, 1.0
+
+
+def width_of(text: str, size: float) -> float:
+    """Return how many pixels wide a text is at most, in letters of a size.
+
+    >>> round(width_of("3×28×28", 11)), round(width_of("玫瑰", 11))
+    (54, 22)
+    """
+    return size * sum(map(_ems, text))
+
+
+def _ems(c: str) -> float:
+    if (known := _EMS.get(c)) is not None:
+        return known
+    if c.isascii():
+        return _DIGIT if c.isdigit() else _UPPER if c.isupper() else _LOWER
+    from unicodedata import combining, east_asian_width  # few programs need it
+
+    return 0.0 if combining(c) else _WIDE if east_asian_width(c) in "WF" else _OTHER
+
 
 def cut(text: str) -> str:
     """Return untrusted text as one line that is not too long for a box."""

@@ -22,6 +22,12 @@ MOST_CROSSED = 4000
 HEADER, PADDING = 24.0, 14.0
 #: Between layers, and between arrows but for 8: more where labels have no room.
 GAPS = (26.0, 38.0, 50.0, 70.0)
+#: Layouts that are tried with a gap, while frames are too narrow for their titles.
+WIDENED = 4
+#: The width up to which frames are widened: most pages show it as it is.
+ROOM = 1000.0
+#: Between a title and an arrow beside it.
+BESIDE = 2.0
 #: Layouts of diagrams whose arrows cross more layers are not repeated for labels.
 FEW_CROSSED = 400
 #: Places of a label or title are tried so far apart; of a line at most so many.
@@ -105,9 +111,43 @@ def lay_out(
                 " wheel, pip install graphlay with Rust there, or to_mermaid()"
             ),
         ) from error
+    best: Layout | None = None
+    least = 0, 0
+    for gap in GAPS if long <= FEW_CROSSED else GAPS[:1]:
+        widths, room = dict(frames), ROOM
+        for times in range(1, WIDENED + 1):
+            given = _given(diagram, boxes, widths, labels)
+            made = graphlay.layout(given, options=_options(gap))
+            layout, hidden, narrow = _lettered(diagram, made, frames, labels)
+            if times == 1:
+                room = max(ROOM, layout.width)
+            if layout.width > room:
+                break
+            if best is None or (hidden, len(narrow)) < least:
+                best, least = layout, (hidden, len(narrow))
+            if not narrow or long > FEW_CROSSED:
+                break
+            # Room for the title on one side of an arrow, or of several.
+            widths |= {f: (times + 1) * (frames[f] + BESIDE) for f in narrow}
+        if least == (0, 0):
+            break
+    assert best is not None
+    return best
+
+
+def _given(
+    diagram: Parts,
+    boxes: Mapping[Box, tuple[float, float]],
+    widths: Mapping[Frame, float],
+    labels: Mapping[Arrow, tuple[float, float]],
+) -> dict[str, Any]:
+    """Return what graphlay lays out: nodes, of which frames are the first, and edges.
+
+    ``widths`` are the least ones of frames.
+    """
     number = {frame: i for i, frame in enumerate(diagram.frames)}
     nodes: list[dict[str, Any]] = [
-        {"size": {"width": frames[frame], "height": HEADER}} for frame in diagram.frames
+        {"size": {"width": widths[frame], "height": HEADER}} for frame in diagram.frames
     ]
     for frame, made_of in zip(diagram.frames, nodes):
         if frame.outer is not None:
@@ -129,26 +169,20 @@ def lay_out(
         for arrow in diagram.arrows
         for start, end in (_downwards(arrow),)
     ]
-    best: Layout | None = None
-    fewest = 0
-    for gap in GAPS if long <= FEW_CROSSED else GAPS[:1]:
-        spacing = {
-            "layer_gap": gap,
-            "node_gap": 26.0,
-            "dummy_gap": gap - 8,
-            "edge_label_margin": 8.0,
-            "compound_padding": PADDING,
-            "compound_header": HEADER,
-        }
-        options = {"direction": "topbottom", "spacing": spacing}
-        made = graphlay.layout({"nodes": nodes, "edges": edges}, options=options)
-        layout, hidden = _lettered(diagram, made, frames, labels)
-        if best is None or hidden < fewest:
-            best, fewest = layout, hidden
-        if not fewest:
-            break
-    assert best is not None
-    return best
+    return {"nodes": nodes, "edges": edges}
+
+
+def _options(gap: float) -> dict[str, Any]:
+    """Return the options of graphlay, for a gap between layers."""
+    spacing = {
+        "layer_gap": gap,
+        "node_gap": 26.0,
+        "dummy_gap": gap - 8,
+        "edge_label_margin": 8.0,
+        "compound_padding": PADDING,
+        "compound_header": HEADER,
+    }
+    return {"direction": "topbottom", "spacing": spacing}
 
 
 def _lettered(
@@ -156,8 +190,11 @@ def _lettered(
     made: Any,
     frames: Mapping[Frame, float],
     labels: Mapping[Arrow, tuple[float, float]],
-) -> tuple[Layout, int]:
-    """Return what graphlay made with texts, and how many of them lie on something."""
+) -> tuple[Layout, int, list[Frame]]:
+    """Return what graphlay made with texts, and which of them lie on something.
+
+    Of labels it is their number, of titles the frames that are too narrow for them.
+    """
     places = [
         Place(
             n["center"]["x"] - n["size"]["width"] / 2,
@@ -174,6 +211,9 @@ def _lettered(
         for arrow, edge in zip(diagram.arrows, made.edges)
     ]
     headings = place_headings([frames[f] for f in diagram.frames], framed, arrows)
+    strokes = _strokes(arrows, ())
+    crossing = [np.count_nonzero(_shared(p, strokes)) for p in headings]
+    narrow = [frame for frame, n in zip(diagram.frames, crossing) if n]
     sizes = [labels[arrow] for arrow in diagram.arrows]
     beside, hidden = place_labels(sizes, arrows, [*boxed, *headings], framed)
     edges = [p.edges() for p in [*places, *beside]]
@@ -189,7 +229,7 @@ def _lettered(
         max([e[2] for e in edges], default=0.0) - x0 + PADDING,
         max([e[3] for e in edges], default=0.0) - y0 + PADDING,
     )
-    return layout, hidden
+    return layout, hidden, narrow
 
 
 def crossed(diagram: Parts) -> int:

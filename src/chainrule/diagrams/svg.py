@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from chainrule.diagrams.element import cut, element, linked, px
+from chainrule.diagrams.element import cut, element, linked, px, width_of
 from chainrule.diagrams.layout import Layout, Place, lay_out
 from chainrule.diagrams.mermaid import to_mermaid
 from chainrule.diagrams.parts import NEXT_BLOCK, VALUE, Arrow, Box, Frame, Parts
@@ -22,6 +22,8 @@ from chainrule.util import atomic_files
 
 #: Pixels of a character and of a line, in titles and in what is smaller.
 CHARACTER, LINE, SMALL, SMALL_LINE = 7.4, 18.0, 6.4, 15.0
+#: The size of letters of labels, and of titles of frames.
+LETTERS = 11.0
 #: Boxes of a drawing, so that its size is bounded.
 MOST = 400
 #: The edge of a box by its kind, legible on white and on black.
@@ -53,8 +55,8 @@ def drawn(diagram: Parts) -> str:
         )
     lines = {box: texts(box) for box in diagram.boxes}
     sizes = {box: _size(box, lines[box]) for box in diagram.boxes}
-    headings = {f: columns(_heading(f)) * SMALL + 24 for f in diagram.frames}
-    labels = {a: (columns(_label(a)) * SMALL + 2, SMALL_LINE) for a in diagram.arrows}
+    headings = {f: width_of(_heading(f), LETTERS) + 14 for f in diagram.frames}
+    labels = {a: (width_of(_label(a), LETTERS) + 2, SMALL_LINE) for a in diagram.arrows}
     layout = lay_out(diagram, sizes, headings, labels)
     parts = [
         *_frames(diagram, layout),
@@ -200,8 +202,8 @@ def _frames(diagram: Parts, layout: Layout) -> Iterator[str]:
             f'<rect x="{px(place.x)}" y="{px(place.y)}" width="{px(place.width)}"'
             f' height="{px(place.height)}" rx="8" fill="currentColor"'
             ' fill-opacity=".04" stroke="currentColor" stroke-opacity=".35"/>'
-            f'<text x="{px(title.x + 10)}" y="{px(title.y + 16)}" font-size="11"'
-            f' opacity=".8">{escape(_heading(frame))}</text>'
+            f'<text x="{px(title.x + 10)}" y="{px(title.y + 16)}"'
+            f' font-size="{px(LETTERS)}" opacity=".8">{escape(_heading(frame))}</text>'
         )
 
 
@@ -255,6 +257,6 @@ def _labels(diagram: Parts, layout: Layout) -> Iterator[str]:
         if text := _label(arrow):
             yield (
                 f'<text x="{px(place.x + place.width / 2)}" y="{px(place.y + 11)}"'
-                f' text-anchor="middle" font-size="11" opacity=".85">'
+                f' text-anchor="middle" font-size="{px(LETTERS)}" opacity=".85">'
                 f"{escape(text)}</text>"
             )

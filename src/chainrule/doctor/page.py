@@ -33,6 +33,7 @@ margin:1.1rem 0 0 calc(var(--depth)*1.4rem)}
 .cr-view h4 small{font-weight:normal;opacity:.8}
 .cr-view .pairs th{font-weight:normal;opacity:.8;vertical-align:top}
 .cr-view .pairs th,.cr-view .pairs td{text-align:left}
+.cr-view .pairs th{min-width:2.6em}
 .cr-view .pairs td{overflow-wrap:anywhere;min-width:4.5rem}
 .cr-view .diff{margin:.4rem 0;font:13px/1.5 ui-monospace,monospace;
 white-space:pre-wrap;overflow-wrap:anywhere}

@@ -10,7 +10,7 @@ from typing import Any
 from chainrule import data
 from chainrule.data.tables.file import source_of
 from chainrule.data.tables.inference import Question
-from chainrule.doctor import Diagnosis, Finding, diagnose
+from chainrule.doctor import Diagnosis, Finding, diagnose, labels
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.lab import sentences
 from chainrule.lab.characters import SUFFIX
@@ -171,9 +171,14 @@ def _finding(said: InFile | None, finding: Finding) -> dict[str, Any]:
         "reference": by_language(finding.reference),
         "consequence_of": finding.consequence_of,
         "gain": None if compared is None else compared.gain,
-        "metric": None if compared is None else compared.metric,
+        "metric": None if compared is None else _metric(compared.metric),
         "run": None if text is None else tomllib.loads(text),
     }
+
+
+def _metric(key: str) -> dict[str, str]:
+    """Return the name of a score, as people read it, by language."""
+    return by_language(labels.METRICS[key])
 
 
 ERRANDS: dict[str, Callable[[Mapping[str, Any]], Answer]] = {

@@ -63,7 +63,7 @@ export class Doctor {
       make("p", {}, said(f.cause)), make("p", {}, said(f.advice)),
       f.what ? make("p", {}, said(f.what)) : null,
       f.diff ? make("pre", { tabIndex: 0, role: "region", "aria-label": said(f.what) }, f.diff) : null,
-      f.gain == null ? null : make("p", {}, t("gain", { metric: f.metric, gain: number(f.gain, 3) })),
+      f.gain == null ? null : make("p", {}, t("gain", { metric: said(f.metric), gain: number(f.gain, 3) })),
       f.run ? make("button", { type: "button", onclick: () => this.build_(f.run) }, t("try_fix")) : null);
   }
 }

@@ -50,6 +50,8 @@ export class Form {
     /** Whether a network of this form is being built, and what the form said when it was filled or sent last. */
     this.sending = false;
     this.known = "";
+    /** What is wrong with the network, where that is shown. @type {any} */
+    this.error = null;
     this.form = at("setup");
     this.form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
@@ -156,7 +158,17 @@ export class Form {
     this.draw();
   }
 
+  /** Say all in the language that was chosen: what is open, and what is wrong. */
+  translate() {
+    const folds = () => /** @type {HTMLDetailsElement[]} */ ([...this.form.querySelectorAll("details")]);
+    const open = folds().map((fold) => fold.open), { error } = this;
+    this.draw();
+    folds().forEach((fold, i) => { fold.open = open[i]; });
+    if (error) this.problem(error, false);
+  }
+
   draw() {
+    this.error = null;
     this.form.replaceChildren(
       this.data(), this.model(),
       ...(this.fixed() ? [] : [
@@ -364,8 +376,10 @@ export class Form {
   /**
    * Show what is wrong with the network, where it is wrong; null: nothing.
    * @param {any} error
+   * @param {boolean} [scroll] to it
    */
-  problem(error) {
+  problem(error, scroll = true) {
+    this.error = error;
     for (const element of this.form.querySelectorAll(".wrong")) element.classList.remove("wrong");
     const box = at("form-problem");
     box.replaceChildren();
@@ -377,7 +391,7 @@ export class Form {
       place?.closest("details")?.setAttribute("open", "");
       box.append(make("p", { className: "why" }, lines(problem)));
     }
-    box.scrollIntoView({ block: "nearest" });
+    if (scroll) box.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {(string | number)[]} where @returns {Element | null} */

@@ -211,12 +211,27 @@ export class Inside {
     const backward = path.steps.toReversed().map((/** @type {any} */ s) => {
       const sums = s.terms.filter((/** @type {any} */ term) => term.symbol !== "ℒ").map((/** @type {any} */ term) => `∂ℒ/∂${at_(term)} · ∂${at_(term)}/∂${at_(s)} = ${number(term.gradient, 7)} · ${number(term.derivative, 7)} = ${number(term.product, 7)}`);
       if (s.more) sums.push(t("more_terms", { n: s.more }));
-      return [click(s), number(s.gradient, 7), make("div", {}, ...sums.map((/** @type {string} */ line) => make("div", {}, line)), s.remark ? make("div", {}, s.remark) : null)];
+      return [[click(s), number(s.gradient, 7)], make("div", {}, ...sums.map((/** @type {string} */ line) => make("div", {}, line)), s.remark ? make("div", {}, s.remark) : null)];
     });
     return [
       make("h3", {}, t("path_of", { name: at_(path.steps[0]), value: number(path.steps[0].value, 7), gradient: number(path.gradient, 7) }), evaluated ? ` (${t("path_evaluated")})` : null),
       make("div", { className: "wide" }, table([t("number"), t("value"), t("formula")], forward, t("path_forward"))),
-      make("div", { className: "wide" }, table([t("number"), t("derivative"), t("terms")], backward, t("path_backward"))),
+      make("div", { className: "wide" }, chain(backward)),
     ];
   }
+}
+
+/**
+ * Make the table of the chain rule: below each derivative, over all columns, its terms.
+ * @param {[(string | Node)[], Node][]} rows
+ */
+function chain(rows) {
+  const made = table([t("number"), t("derivative")], [], t("path_backward"));
+  made.className = "chain";
+  made.tHead.append(make("tr", {}, make("th", { scope: "col", colSpan: 2 }, t("terms"))));
+  made.tBodies[0].append(...rows.flatMap(([cells, terms]) => [
+    make("tr", {}, ...cells.map((cell) => make("td", {}, cell))),
+    make("tr", {}, make("td", { colSpan: 2 }, terms)),
+  ]));
+  return made;
 }

@@ -17,12 +17,18 @@ import { Share } from "./share.js";
 import { Upload } from "./upload.js";
 import { Weights } from "./weights.js";
 import { Writing } from "./writing.js";
-import { chooseLanguage, currentLanguage, number, said, setTexts, t } from "./texts.js";
+import { chooseLanguage, currentLanguage, inAll, number, said, setTexts, t } from "./texts.js";
 
 /** @type {any} what the server has said last, by type */
 const last = {};
 /** The network that the form was filled with last. */
 let shownRun = "";
+/** Whether the server is there. */
+let linked = "open";
+/** @type {any} the error that is shown, or was */
+let shownProblem = null;
+/** @type {any[]} the last warnings of the run */
+const warnings = [];
 /** Pictures that came since the last frame. */
 let unpainted = 0;
 /** @type {Form} */
@@ -81,18 +87,14 @@ const TAKES = {
     explore.offers(message.explorations);
     route();
     // Something to see at once: what the link says, or a first network.
-    if (brokenLink()) form.problem({ what: t("broken_link") });
+    if (brokenLink()) form.problem({ what: inAll("broken_link") });
     else if (!message.busy && !last.built) build(form.settings());
   },
   building,
   opened(message) {
     form.open(message);
     if (last.built) return;
-    const { name, parameters } = message;
-    at("network-text").textContent = `${t(message.inputs ? "opened_inputs" : "opened_text", {
-      name, parameters: t("parameters_n", { n: parameters }), inputs: (message.inputs ?? []).join(", ") })} ${message.data ? "" : t("choose_data")}`;
-    modules(message.modules);
-    network.picture(message.picture, message.why ? lines(message.why) : "");
+    describeOpened(message);
     at("network-part").hidden = false;
   },
   built(message) {
@@ -108,7 +110,8 @@ const TAKES = {
     }
     shownRun = text;
     curves.clear();
-    at("warnings").replaceChildren();
+    warnings.length = 0;
+    warn();
     describe(message);
     network.build(message);
     if (!message.layers.length) picture();
@@ -149,9 +152,9 @@ const TAKES = {
   explored: () => {},
   rows: () => {},
   warned: ({ warning }) => {
-    const list = at("warnings");
-    list.append(make("p", { className: "why" }, lines(warning)));
-    while (list.children.length > 5) list.firstChild.remove();
+    warnings.push(warning);
+    warnings.splice(0, warnings.length - 5);
+    warn();
   },
   refused: (message) => problem(message.error),
   unbuilt: (message) => form.problem(message.error),
@@ -165,10 +168,16 @@ function heard(message) {
   TAKES[message.type]?.(message);
 }
 
+/** Say whether the server is there. */
+function tellConnection() {
+  at("connection").textContent = linked === "open" ? "" : t(linked === "refused" ? "no_server" : "lost");
+}
+
 /** @param {string} state */
 function connected(state) {
+  linked = state;
   at("connection").classList.toggle("lost", state !== "open");
-  at("connection").textContent = state === "open" ? "" : t(state === "refused" ? "no_server" : "lost");
+  tellConnection();
   for (const button of document.querySelectorAll("button")) {
     if (state !== "open") {
       button.dataset.off ??= String(button.disabled);
@@ -194,6 +203,21 @@ function describe(built) {
   at("network-text").textContent = t("network_text", {
     parameters: t("parameters_n", { n: built.parameters }), loss: built.loss, optimizer: built.optimizer, engine: built.engine, sizes: sizes.join(", ") });
   modules(built.modules);
+}
+
+/** Show a network that was opened, of which no run was built yet. @param {any} opened */
+function describeOpened(opened) {
+  const { name, inputs, why } = opened;
+  const parameters = t("parameters_n", { n: opened.parameters });
+  const told = t(inputs ? "opened_inputs" : "opened_text", { name, parameters, inputs: (inputs ?? []).join(", ") });
+  at("network-text").textContent = `${told} ${opened.data ? "" : t("choose_data")}`;
+  modules(opened.modules);
+  network.picture(opened.picture, why ? lines(why) : "");
+}
+
+/** Show the last warnings, in the language in use. */
+function warn() {
+  at("warnings").replaceChildren(...warnings.map((each) => make("p", { className: "why" }, lines(each))));
 }
 
 /** @param {any[]} list of modules */
@@ -276,6 +300,7 @@ function past(points) {
 /** Show an error; null: none. @param {any} error */
 function problem(error) {
   const place = at("problem");
+  shownProblem = error;
   place.hidden = !error;
   if (!error) return;
   place.replaceChildren(make("strong", {}, said(error.what)), make("dl", {},
@@ -370,7 +395,8 @@ at("now").addEventListener("click", () => connection.tell("look", { step: null }
 at("language").addEventListener("change", () => {
   localStorage.setItem("chainrule-lab-language", at("language").value);
   chooseLanguage(at("language").value);
-  form?.draw();
+  tellConnection();
+  form?.translate();
   explore.draw();
   hiding.draw();
   if (last.built) {
@@ -383,8 +409,12 @@ at("language").addEventListener("change", () => {
     at("confusion").replaceChildren();
     if (last.confusion) TAKES.confusion(last.confusion);
     document.getElementById("cell")?.replaceChildren(...inCell());
-  }
+  } else if (last.opened) describeOpened(last.opened);
+  if (!at("problem").hidden) problem(shownProblem);
   if (last.status) status(last.status);
+  else at("train").textContent = t("train");
+  warn();
+  building({ active: !at("building-part").hidden });
   curves.draw();
   curves.table();
   upload.show();

@@ -38,13 +38,28 @@ export const currentLanguage = () => language;
  * @param {Record<string, string | number>} [values] what stands for names in braces;
  *   n is the count of a text that has one
  */
-export function t(key, values = {}) {
-  const known = tables[language]?.[key] ?? tables.en?.[key] ?? key;
+export const t = (key, values = {}) => textIn(language, key, values);
+
+/**
+ * Return a text of the page in every language, as messages of the server come.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ */
+export const inAll = (key, values = {}) =>
+  Object.fromEntries(Object.keys(tables).map((name) => [name, textIn(name, key, values)]));
+
+/**
+ * @param {string} name of a language
+ * @param {string} key
+ * @param {Record<string, string | number>} values
+ */
+function textIn(name, key, values) {
+  const known = tables[name]?.[key] ?? tables.en?.[key] ?? key;
   const text = typeof known === "string" ? known
-    : known[new Intl.PluralRules(language).select(Number(values.n))] ?? known.other;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => {
-    const value = values[name] ?? whole;
-    return name === "n" && typeof value === "number" ? value.toLocaleString() : String(value);
+    : known[new Intl.PluralRules(name).select(Number(values.n))] ?? known.other;
+  return text.replace(/\{(\w+)\}/g, (whole, place) => {
+    const value = values[place] ?? whole;
+    return place === "n" && typeof value === "number" ? value.toLocaleString() : String(value);
   });
 }
 

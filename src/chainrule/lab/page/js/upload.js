@@ -2,7 +2,7 @@
 
 import { at, make, table, wide } from "./dom.js";
 import { lines } from "./form.js";
-import { said, t } from "./texts.js";
+import { inAll, said, t } from "./texts.js";
 
 const IMAGE = /\.(png|jpe?g|bmp|gif|webp|tiff?|ppm)$/i;
 /** Images that are sent at the same time. */
@@ -56,8 +56,8 @@ export class Upload {
     this.ask(null);
     let source = "", done = 0;
     try {
-      if (!files.length) throw { what: t("no_images") };
-      if (places.size > 1) throw { what: t("several_places", { places: [...places].sort().slice(0, 3).join(", ") }) };
+      if (!files.length) throw { what: inAll("no_images") };
+      if (places.size > 1) throw { what: inAll("several_places", { places: [...places].sort().slice(0, 3).join(", ") }) };
       const waiting = [...files];
       const send = async () => {
         for (let next = waiting.shift(); next; next = waiting.shift()) {

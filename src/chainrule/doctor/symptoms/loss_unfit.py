@@ -73,7 +73,7 @@ def _without_end(case: Case) -> Found | None:
     if not case.runs or not case.can_be_sick:
         return None
     change = changes.loss(case.setup, nn.MSELoss, _("the usual loss"))
-    severity, best = case.judge(change)
+    severity, best = (None, None) if change is None else case.judge(change)
     if severity is None:
         return None
     evidence = {

@@ -18,6 +18,8 @@ from chainrule.text import _
 #: Rows below which a standard network is not trained; below which its score decides
 #: nothing on its own.
 FEWEST, ENOUGH = 8, 20
+#: A standard network of convolutions takes no more of the budget than this share.
+CONVOLVED = 0.25
 #: As many words as are counted at most.
 WORDS = 2000
 #: So many columns of words at places are looked at, at most.
@@ -85,7 +87,8 @@ class Standing(Trials):
         if self._pictures is None or self.fitted:
             return None
         x, y, asked, truth = self._pictures
-        sizes, form = (len(x), x.shape[1], y.shape[1]), self._form
+        sizes = len(x), x.shape[1], y.shape[1]
+        form = self._form_within(*sizes)
         cost = standard.seconds(self.setup.engine, *sizes, form)
         if not self.budget.takes(cost):
             self.not_examined["standard"] = _("a standard network: the budget is spent")
@@ -120,7 +123,7 @@ class Standing(Trials):
             return None
         known = min(count - count // standard.FOLDS, most or count)
         sizes = known, asked.shape[1], truth.shape[1]
-        form = self._form
+        form = self._form_within(*sizes)
         cost = standard.FOLDS * standard.seconds(self.setup.engine, *sizes, form)
         if not self.budget.takes(cost):
             self.not_examined["among"] = _("held-out rows alone: the budget is spent")
@@ -158,6 +161,13 @@ class Standing(Trials):
             return found
         there = (words[:, :, None] == np.arange(most + 1)).reshape(len(words), -1)
         return np.concatenate([found, there], 1)
+
+    def _form_within(
+        self, rows: int, inputs: int, outputs: int
+    ) -> tuple[int, ...] | None:
+        """Return that shape where a network of convolutions leaves budget for more."""
+        cost = standard.seconds(self.setup.engine, rows, inputs, outputs, self._form)
+        return self._form if cost <= CONVOLVED * self.budget.seconds else None
 
     @cached_property
     def _form(self) -> tuple[int, ...] | None:

@@ -286,5 +286,6 @@ def test_what_scrolls_is_reached_beside_a_path_on_a_large_page(
     page.wait_for_selector("html[data-reached]", state="attached")
     page.locator("table[data-v] td").first.click()
     page.wait_for_selector("#path:not([hidden])")
+    page.wait_for_timeout(500)  # until the page has heard that it is narrower
     page.wait_for_selector("html[data-reached]", state="attached")
     page.close()

@@ -464,19 +464,19 @@ const boxes = [...document.querySelectorAll(".scroll:not([data-keys])")];
 boxes.forEach((box) => sizes.observe(box));
 
 /* Of what is not drawn yet nobody is told the size: it is asked for when there is time. */
-const AT_ONCE = 32;
+const AT_ONCE = 32, SOON = { timeout: 200 }; // a page at work may never have time
 let asked = boxes.length;
 function reachRest(deadline) {
   do reach(boxes.slice(asked, (asked += AT_ONCE)));
   while (asked < boxes.length && deadline.timeRemaining() > 5);
-  if (asked < boxes.length) requestIdleCallback(reachRest);
+  if (asked < boxes.length) requestIdleCallback(reachRest, SOON);
   else document.documentElement.dataset.reached = "";
 }
 function reachAll() {
   const waits = asked < boxes.length;
   asked = 0;
   delete document.documentElement.dataset.reached;
-  if (boxes.length && !waits) requestIdleCallback(reachRest);
+  if (boxes.length && !waits) requestIdleCallback(reachRest, SOON);
 }
 document.querySelectorAll("main details").forEach((fold) => fold.addEventListener("toggle", reachAll));
 let width = 0;

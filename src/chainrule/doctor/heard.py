@@ -33,7 +33,7 @@ ENDS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Heard:
-    """What a loss takes part of.
+    """The parts of outputs and targets that a loss depends on.
 
     Attributes:
         pairs: whether the loss depends on which target stands beside which output.

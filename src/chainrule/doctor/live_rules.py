@@ -1,4 +1,4 @@
-"""What is said of a run from outside: cause, advice and source by code."""
+"""The words for a run that is seen from outside: cause, advice, source by code."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -278,22 +278,24 @@ class Subject:
     @cached_property
     def bottomless(self) -> bool:
         """A flag: a loss of one's own falls without end, and asks for no answers."""
-        if not is_own(self.setup.loss) or self.network is None or not self.single:
-            return False
-        if self.network.output is None:
-            return False
-        loss, shape = self.setup.copy().loss, tuple(self.network.output.shape[1:])
-        return is_bottomless(loss, np.asarray(self.train.y), shape)
+        return self._own_loss(is_bottomless)
 
     @cached_property
     def sigmoid_in_loss(self) -> bool:
         """A flag: a loss of one's own takes a sigmoid of the outputs itself."""
+        return self._own_loss(applies_sigmoid)
+
+    def _own_loss(self, is_so: Callable[[Any, Array, tuple[Any, ...]], bool]) -> bool:
+        """Return what is asked of a loss of one's own, targets and an output's shape.
+
+        False where there is none, or where it takes several outputs or targets.
+        """
         if not is_own(self.setup.loss) or self.network is None or not self.single:
             return False
         if self.network.output is None:
             return False
         loss, shape = self.setup.copy().loss, tuple(self.network.output.shape[1:])
-        return applies_sigmoid(loss, np.asarray(self.train.y), shape)
+        return is_so(loss, np.asarray(self.train.y), shape)
 
     @cached_property
     def task(self) -> str:
@@ -336,7 +338,7 @@ class Subject:
 
     @cached_property
     def heard(self) -> Heard | None:
-        """What the loss takes part of; None where it cannot be called by itself."""
+        """The parts that the loss depends on; None: it cannot be called by itself."""
         if not self.single or self.network is None or self.network.output is None:
             return None
         shape = tuple(self.network.output.shape[1:])

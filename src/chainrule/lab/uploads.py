@@ -139,7 +139,7 @@ class Room:
 
 
 class Called:
-    """What people call uploads: in messages it stands for the path in the lab.
+    """The names by which people know uploads, in place of paths in the lab.
 
     Args:
         folder: the lab's.
